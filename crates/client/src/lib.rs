@@ -1,0 +1,1 @@
+//! The host side: command, spawn, answer, channel, stop

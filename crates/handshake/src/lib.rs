@@ -1,0 +1,1 @@
+//! The offer a go-plugin host makes by environment and the answer a plugin prints: text in, values out

@@ -1,0 +1,1 @@
+//! One-time identities and TLS settings that trust exactly what was agreed

@@ -1,0 +1,1 @@
+//! Generated go-plugin messages and services; nothing by hand

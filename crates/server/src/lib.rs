@@ -1,0 +1,1 @@
+//! The plugin side: offer, listen, answer, serve, stop

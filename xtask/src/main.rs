@@ -1,0 +1,2 @@
+//! The workspace task runner.
+fn main() {}
