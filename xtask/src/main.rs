@@ -1,2 +1,39 @@
-//! The workspace task runner.
-fn main() {}
+//! The workspace's own commands, run as `cargo xtask COMMAND`.
+//!
+//! Each command is one file. All of them print the cargo line that does the same by hand where there is one, and
+//! end with a non-zero status if anything failed.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program that talks to a terminal")]
+
+mod codegen;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The workspace's own commands.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Generate the Rust code for everything in proto/ (no protoc needed)
+    Codegen(codegen::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Codegen(options) => codegen::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

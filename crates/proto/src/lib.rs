@@ -1,1 +1,132 @@
-//! Generated go-plugin messages and services; nothing by hand
+//! The messages and services that go-plugin adds to every plugin: broker, controller and stdio.
+//!
+//! Everything here is generated from `proto/plugin/` by `cargo xtask codegen` and committed, so that building needs
+//! no protobuf compiler; `cargo xtask codegen --check` proves that the two agree. Each service comes as a client, a
+//! trait to implement, and a server that takes an implementation of the trait.
+//!
+//! What it does not do: it has no behaviour. Side connections are in `rpcplugin-broker`, the plugin's services in
+//! `rpcplugin-server`, their callers in `rpcplugin-client`. No other crate shows these types in its public
+//! signatures.
+//!
+//! ```
+//! use prost::Message;
+//! use rpcplugin_proto::ConnInfo;
+//!
+//! let announced = ConnInfo { service_id: 1, network: "unix".into(), address: "/tmp/p1".into(), knock: None };
+//! assert_eq!(ConnInfo::decode(announced.encode_to_vec().as_slice())?, announced);
+//! # Ok::<(), prost::DecodeError>(())
+//! ```
+//!
+//! # Invariants
+//!
+//! - Names, numbers and types are those of go-plugin's `internal/plugin/*.proto`; the full method names below are what
+//!   every peer calls.
+//! - `StdioData::data` is [`bytes::Bytes`](prost::bytes::Bytes): forwarded output is not copied.
+
+mod generated;
+
+pub use generated::plugin::conn_info::Knock;
+pub use generated::plugin::grpc_broker_client::GrpcBrokerClient;
+pub use generated::plugin::grpc_broker_server::{GrpcBroker, GrpcBrokerServer};
+pub use generated::plugin::grpc_controller_client::GrpcControllerClient;
+pub use generated::plugin::grpc_controller_server::{GrpcController, GrpcControllerServer};
+pub use generated::plugin::grpc_stdio_client::GrpcStdioClient;
+pub use generated::plugin::grpc_stdio_server::{GrpcStdio, GrpcStdioServer};
+pub use generated::plugin::stdio_data::Channel;
+pub use generated::plugin::{ConnInfo, Empty, StdioData};
+
+/// The encoded `FileDescriptorSet` of the three services and all that they import, as gRPC reflection serves it.
+///
+/// # Protocol
+///
+/// go-plugin embeds the same definitions under `internal/plugin/`. Differs: here the files are called
+/// `plugin/grpc_broker.proto` and so on, which only reflection shows.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/plugin_descriptor.bin");
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    /// Checks that the value is written as these bytes, and that the bytes are read as this value.
+    #[track_caller]
+    fn check<M: std::fmt::Debug + Message + Default + PartialEq>(value: &M, hex: &str) {
+        let encoded: String = value.encode_to_vec().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(encoded, hex);
+        assert_eq!(M::decode(value.encode_to_vec().as_slice()).unwrap(), *value);
+    }
+
+    fn address(service_id: u32, network: &str, address: &str) -> ConnInfo {
+        ConnInfo { service_id, network: network.to_owned(), address: address.to_owned(), knock: None }
+    }
+
+    fn knock(service_id: u32, knock: Knock) -> ConnInfo {
+        ConnInfo { service_id, knock: Some(knock), ..ConnInfo::default() }
+    }
+
+    #[test]
+    fn addresses_of_side_connections_have_the_bytes_that_go_sends() {
+        check(&address(1, "unix", "/tmp/p1"), "08011204756e69781a072f746d702f7031");
+        check(&address(2, "tcp", "127.0.0.1:10000"), "080212037463701a0f3132372e302e302e313a3130303030");
+    }
+
+    #[test]
+    fn knocks_have_the_bytes_that_go_sends() {
+        check(&knock(1, Knock { knock: true, ..Knock::default() }), "080122020801");
+        check(&knock(1, Knock { knock: true, ack: true, ..Knock::default() }), "0801220408011001");
+        check(
+            &knock(1, Knock { knock: true, ack: true, error: "no listener for id 1".to_owned() }),
+            "0801221a080110011a146e6f206c697374656e657220666f722069642031",
+        );
+    }
+
+    #[test]
+    fn output_has_the_bytes_that_go_sends() {
+        let hi = |channel: Channel| StdioData { channel: channel.into(), data: "hi\n".into() };
+        check(&hi(Channel::Stdout), "0801120368690a");
+        check(&hi(Channel::Stderr), "0802120368690a");
+        check(&Empty {}, "");
+    }
+
+    #[test]
+    fn descriptor_set_lists_the_methods_that_peers_call() {
+        let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+        let mut methods = Vec::new();
+        for file in set.file.iter().filter(|file| file.package() == "plugin") {
+            for service in &file.service {
+                for method in &service.method {
+                    let stream = |streams: bool| if streams { "stream " } else { "" };
+                    methods.push(format!(
+                        "/plugin.{}/{} {}{} -> {}{}",
+                        service.name(),
+                        method.name(),
+                        stream(method.client_streaming()),
+                        method.input_type(),
+                        stream(method.server_streaming()),
+                        method.output_type(),
+                    ));
+                }
+            }
+        }
+        methods.sort();
+        assert_eq!(
+            methods,
+            [
+                "/plugin.GRPCBroker/StartStream stream .plugin.ConnInfo -> stream .plugin.ConnInfo",
+                "/plugin.GRPCController/Shutdown .plugin.Empty -> .plugin.Empty",
+                "/plugin.GRPCStdio/StreamStdio .google.protobuf.Empty -> stream .plugin.StdioData",
+            ]
+        );
+        // Reflection can only answer if the imports are there too.
+        assert!(set.file.iter().any(|file| file.name() == "google/protobuf/empty.proto"));
+    }
+
+    #[test]
+    fn services_carry_the_names_of_the_wire() {
+        assert_eq!(generated::plugin::grpc_broker_server::SERVICE_NAME, "plugin.GRPCBroker");
+        assert_eq!(generated::plugin::grpc_controller_server::SERVICE_NAME, "plugin.GRPCController");
+        assert_eq!(generated::plugin::grpc_stdio_server::SERVICE_NAME, "plugin.GRPCStdio");
+    }
+}
