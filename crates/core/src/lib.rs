@@ -1,1 +1,30 @@
-//! The words both sides of rpcplugin share: versions, endpoint, magic cookie, service ids
+//! The words both sides of rpcplugin share.
+//!
+//! A *host* is the program that loads plugins (go-plugin calls it the client); a *plugin* is the process it talks
+//! to (go-plugin's server). This crate holds the values that both speak in: which [protocol version](AppVersion) of
+//! the application is spoken, [where](Endpoint) a plugin listens, the [magic cookie](MagicCookie) that tells a
+//! plugin that a host started it, and the [numbers](ServiceId) of brokered services.
+//!
+//! It does no I/O, reads no environment and knows neither gRPC nor TLS. Every type is parsed once, on the way in,
+//! and cannot hold a value that would break the handshake later.
+//!
+//! ```
+//! use rpcplugin_core::{AppVersion, Endpoint, MagicCookie, Versions};
+//!
+//! let cookie = MagicCookie::new("KV_PLUGIN", "hello")?;
+//! let served = Versions::new([1, 3, 2])?;
+//! assert_eq!(served.newest(), AppVersion(3));
+//! assert!(Endpoint::parse("unix", "/tmp/plugin1").is_ok());
+//! assert!(!format!("{cookie:?}").contains("hello"), "a cookie never reaches a log");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cookie;
+mod endpoint;
+mod service_id;
+mod version;
+
+pub use cookie::{CookieError, MagicCookie};
+pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
+pub use service_id::ServiceId;
+pub use version::{AppVersion, CORE_PROTOCOL_VERSION, Versions, VersionsError};

@@ -1,1 +1,35 @@
-//! The offer a go-plugin host makes by environment and the answer a plugin prints: text in, values out
+//! The handshake between a host and a plugin: two values, written as text.
+//!
+//! The [`Offer`] goes down once, as environment variables of the plugin's process; the [`Answer`] comes up once, as
+//! one line on its standard output. Between them both sides learn everything they need to open a channel: which
+//! version of the application's protocol to speak, where, under which certificates, and whether brokered
+//! connections share one socket. Nothing else crosses before the channel.
+//!
+//! This crate turns these values into text and back. It reads no environment (a lookup function is passed in),
+//! prints nothing, opens nothing: it is the part that is property-tested and fuzzed.
+//!
+//! ```
+//! use rpcplugin_core::{AppVersion, Versions};
+//! use rpcplugin_handshake::{Answer, negotiate};
+//!
+//! let answer = Answer::parse("1|3|unix|/tmp/plugin2654984751|grpc|")?;
+//! assert_eq!(answer.version, AppVersion(3));
+//!
+//! let chosen = negotiate(Some(&Versions::new([1, 2])?), &Versions::new([2, 3])?);
+//! assert_eq!(chosen.version, AppVersion(2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Protocol
+//! go-plugin `client.go` `Client.Start` and `server.go` `Serve`, v1.0.0 to v1.8.0.
+
+mod answer;
+mod cookie_check;
+mod go_text;
+mod negotiation;
+mod offer;
+
+pub use answer::{Answer, AnswerError, AnswerFault, Multiplexing};
+pub use cookie_check::{CookieRefused, check_cookie};
+pub use negotiation::{Negotiated, VersionNotOffered, accept_version, negotiate};
+pub use offer::{Offer, OfferFault, PortRange, PortRangeError, ReceivedOffer, variable};

@@ -1,0 +1,298 @@
+//! Where a plugin, or a brokered service, listens.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// An address that can stand in a handshake line.
+///
+/// # Protocol
+/// The third and fourth field of the handshake line, and `ConnInfo.network` and `.address`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// A Unix domain socket.
+    Unix(SocketPath),
+    /// A TCP port.
+    Tcp(HostPort),
+}
+
+/// The path of a Unix domain socket: it fits the operating system's address structure and holds no character that
+/// would break the handshake line.
+///
+/// On Linux a path that begins with `@` names an abstract socket, which has no file; Go's dialler reads it so too.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SocketPath(Box<str>);
+
+/// A host, by address or by name, and a port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    host: Box<str>,
+    port: u16,
+}
+
+/// Why an address is no [`Endpoint`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// The network is neither `unix` nor `tcp`.
+    #[error("unknown network {network:?}")]
+    #[diagnostic(
+        code(rpcplugin::transport::unknown_network),
+        help("go-plugin knows the networks `unix` and `tcp`; the plugin has to listen on one of them")
+    )]
+    UnknownNetwork {
+        /// What stood in place of a network.
+        network: String,
+    },
+    /// The socket path is empty.
+    #[error("the socket path is empty")]
+    #[diagnostic(
+        code(rpcplugin::transport::empty_path),
+        help("the plugin has to announce the path of the socket on which it listens")
+    )]
+    EmptyPath,
+    /// The socket path is longer than the operating system allows.
+    #[error("the socket path is {length} bytes long, and at most {} fit: {path}", SocketPath::MAX_LEN)]
+    #[diagnostic(
+        code(rpcplugin::transport::path_too_long),
+        help("use a shorter directory: set TMPDIR or PLUGIN_UNIX_SOCKET_DIR to something like /tmp")
+    )]
+    PathTooLong {
+        /// The path.
+        path: String,
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// The path has a character that cannot stand in a handshake line.
+    #[error("the socket path {path:?} cannot stand in a handshake line")]
+    #[diagnostic(
+        code(rpcplugin::transport::path_not_announceable),
+        help("choose a directory whose name is UTF-8 and has no `|`, line break or NUL in it")
+    )]
+    PathNotAnnounceable {
+        /// The path, lossily where it is not UTF-8.
+        path: String,
+    },
+    /// The text is no `host:port`.
+    #[error("{address:?} is not a host and a port")]
+    #[diagnostic(
+        code(rpcplugin::transport::invalid_address),
+        help("write it as `127.0.0.1:1234`, `[::1]:1234` or `localhost:1234`, with a port of 1 to 65535")
+    )]
+    InvalidAddress {
+        /// The text as it came.
+        address: String,
+    },
+}
+
+impl Endpoint {
+    /// Reads a network and an address as they stand in a handshake line.
+    ///
+    /// # Errors
+    /// [`EndpointError`], which names the part at fault.
+    pub fn parse(network: &str, address: &str) -> Result<Self, EndpointError> {
+        match network {
+            "unix" => SocketPath::new(address).map(Self::Unix),
+            "tcp" => HostPort::parse(address).map(Self::Tcp),
+            _ => Err(EndpointError::UnknownNetwork { network: network.to_owned() }),
+        }
+    }
+
+    /// `unix` or `tcp`.
+    #[must_use]
+    pub fn network(&self) -> &'static str {
+        match self {
+            Self::Unix(_) => "unix",
+            Self::Tcp(_) => "tcp",
+        }
+    }
+
+    /// The address alone, as it stands in a handshake line.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Unix(path) => path.0.to_string(),
+            Self::Tcp(address) => address.to_string(),
+        }
+    }
+}
+
+/// `unix:/tmp/plugin1` or `tcp:127.0.0.1:1234`.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.0),
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+        }
+    }
+}
+
+impl From<SocketPath> for Endpoint {
+    fn from(path: SocketPath) -> Self {
+        Self::Unix(path)
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address.into())
+    }
+}
+
+impl SocketPath {
+    /// The longest path in bytes: `sun_path` less its closing NUL.
+    pub const MAX_LEN: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+    /// Checks that `path` can be bound and announced.
+    ///
+    /// # Errors
+    /// [`EndpointError::EmptyPath`], [`PathTooLong`](EndpointError::PathTooLong) or
+    /// [`PathNotAnnounceable`](EndpointError::PathNotAnnounceable).
+    pub fn new(path: impl AsRef<Path>) -> Result<Self, EndpointError> {
+        let path = path.as_ref();
+        let Some(text) = path.to_str().filter(|text| !text.contains(['|', '\n', '\r', '\0'])) else {
+            return Err(EndpointError::PathNotAnnounceable { path: path.to_string_lossy().into_owned() });
+        };
+        match text.len() {
+            0 => Err(EndpointError::EmptyPath),
+            1..=Self::MAX_LEN => Ok(Self(text.into())),
+            length => Err(EndpointError::PathTooLong { path: text.to_owned(), length }),
+        }
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        Path::new(&*self.0)
+    }
+
+    /// The name of an abstract socket without its `@`, when that is what the path means.
+    #[must_use]
+    pub fn abstract_name(&self) -> Option<&str> {
+        if cfg!(target_os = "linux") { self.0.strip_prefix('@') } else { None }
+    }
+}
+
+impl From<SocketPath> for PathBuf {
+    fn from(path: SocketPath) -> Self {
+        Self::from(path.0.into_string())
+    }
+}
+
+impl HostPort {
+    /// Reads `host:port`, `[v6]:port`, or `:port`, which means the IPv4 loopback as it does for Go's dialler.
+    ///
+    /// # Errors
+    /// [`EndpointError::InvalidAddress`] when there is no host name or port from 1 to 65535 in it.
+    pub fn parse(address: &str) -> Result<Self, EndpointError> {
+        let invalid = || EndpointError::InvalidAddress { address: address.to_owned() };
+        let (host, port) = address.rsplit_once(':').ok_or_else(invalid)?;
+        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(invalid)?;
+        let host = match host.strip_prefix('[').map(|rest| rest.strip_suffix(']')) {
+            Some(inner) => inner.filter(|inner| inner.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6())),
+            None if host.is_empty() => Some("127.0.0.1"),
+            None => Some(host).filter(|host| is_host_name(host)),
+        };
+        Ok(Self { host: host.ok_or_else(invalid)?.into(), port })
+    }
+
+    /// The host: an address without brackets, or a name.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    /// The wildcard addresses become the loopback of their family: they can be bound, but nobody can dial them.
+    fn from(address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        Self { host: ip.to_string().into(), port: address.port() }
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A name or IPv4 address as resolvers take it; a bare IPv6 address would be ambiguous and needs its brackets.
+fn is_host_name(host: &str) -> bool {
+    host.len() <= 253
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(network: &str, address: &str, expected: &str) {
+        let endpoint = Endpoint::parse(network, address).expect("an endpoint");
+        assert_eq!(endpoint.to_string(), expected);
+        assert_eq!(Endpoint::parse(endpoint.network(), &endpoint.address()), Ok(endpoint));
+    }
+
+    #[test]
+    fn reads_what_plugins_announce() {
+        check("unix", "/tmp/plugin2654984751", "unix:/tmp/plugin2654984751");
+        check("unix", "@abstract", "unix:@abstract");
+        check("tcp", "127.0.0.1:10000", "tcp:127.0.0.1:10000");
+        check("tcp", ":1234", "tcp:127.0.0.1:1234");
+        check("tcp", "localhost:1234", "tcp:localhost:1234");
+        check("tcp", "[::1]:1234", "tcp:[::1]:1234");
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_dialled() {
+        for address in
+            ["", "1234", "host:", "host:0", "host:65536", "::1:80", "[::1:80", "[x]:80", "a b:80", "host:8x"]
+        {
+            let error = Endpoint::parse("tcp", address).expect_err(address);
+            assert_eq!(error, EndpointError::InvalidAddress { address: address.to_owned() });
+        }
+        assert!(matches!(Endpoint::parse("pipe", "x"), Err(EndpointError::UnknownNetwork { .. })));
+        assert_eq!(SocketPath::new(""), Err(EndpointError::EmptyPath));
+        assert!(matches!(SocketPath::new("/a|b"), Err(EndpointError::PathNotAnnounceable { .. })));
+        let long = format!("/{}", "x".repeat(SocketPath::MAX_LEN));
+        assert!(matches!(SocketPath::new(&long), Err(EndpointError::PathTooLong { .. })));
+        assert!(SocketPath::new(&long[..SocketPath::MAX_LEN]).is_ok());
+    }
+
+    #[test]
+    fn a_wildcard_is_announced_as_loopback() {
+        let any: SocketAddr = "0.0.0.0:80".parse().expect("an address");
+        assert_eq!(Endpoint::from(any).to_string(), "tcp:127.0.0.1:80");
+        let any: SocketAddr = "[::]:80".parse().expect("an address");
+        assert_eq!(Endpoint::from(any).to_string(), "tcp:[::1]:80");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_is_total_and_faithful(network in "unix|tcp|.{0,5}", address in ".{0,40}") {
+            if let Ok(endpoint) = Endpoint::parse(&network, &address) {
+                prop_assert_eq!(Endpoint::parse(endpoint.network(), &endpoint.address()), Ok(endpoint));
+            }
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! The answer: the one line a plugin prints on its standard output.
+
+use std::fmt;
+
+use base64::{
+    Engine as _,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use miette::{Diagnostic, SourceSpan};
+use rpcplugin_core::{AppVersion, CORE_PROTOCOL_VERSION, Endpoint, EndpointError};
+
+use crate::go_text;
+
+/// What a plugin answers a host.
+///
+/// [`Display`](fmt::Display) writes the line without its line break.
+///
+/// # Protocol
+/// `CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERTIFICATE|MULTIPLEX`. Four to seven fields are read, and any further are
+/// ignored, as go-plugin does. Six are written, or seven if and only if the host asked about multiplexing: hosts
+/// before v1.6.0 would take the seventh for a part of the certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The version of the application's protocol that the plugin serves.
+    pub version: AppVersion,
+    /// Where the plugin listens.
+    pub endpoint: Endpoint,
+    /// The plugin's one-time certificate as DER.
+    pub certificate: Option<Vec<u8>>,
+    /// Whether brokered connections share one socket.
+    pub multiplexing: Multiplexing,
+}
+
+/// What an answer says of brokered connections over one socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Multiplexing {
+    /// Nothing: the plugin was not asked, or does not know the question.
+    #[default]
+    NotSaid,
+    /// The plugin does it.
+    Yes,
+    /// The plugin does not.
+    No,
+    /// The field cannot be read. Only a host that asked has to care.
+    Unreadable,
+}
+
+/// The line is no answer that this host understands. Rendered as a report, it shows the line with the field at fault
+/// underlined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerError {
+    /// What is wrong.
+    pub fault: AnswerFault,
+    /// The line: shortened, and without characters that would disturb a terminal.
+    line: String,
+    span: SourceSpan,
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum AnswerFault {
+    /// The line has fewer than four fields.
+    #[error("the plugin printed something else before its handshake line")]
+    #[diagnostic(
+        code(rpcplugin::handshake::not_an_answer),
+        help(
+            "check that the program is a plugin, and that it prints nothing on stdout before it serves: \
+             logs and banners belong on stderr"
+        )
+    )]
+    NotAnAnswer,
+    /// The first field is no number, or not the one version there is.
+    #[error("the plugin speaks another version of the handshake")]
+    #[diagnostic(
+        code(rpcplugin::handshake::core_version),
+        help("rebuild the plugin with a go-plugin library whose core protocol version is 1")
+    )]
+    CoreVersion,
+    /// The second field is no version.
+    #[error("the plugin's protocol version is not a number")]
+    #[diagnostic(
+        code(rpcplugin::handshake::version_unreadable),
+        help("the plugin's author has to print the negotiated version as a plain number")
+    )]
+    Version,
+    /// The third and fourth field are no address.
+    #[error("the plugin announced an address that cannot be dialled")]
+    #[diagnostic(
+        code(rpcplugin::handshake::address),
+        help("the plugin's author has to announce `unix|PATH` or `tcp|HOST:PORT`")
+    )]
+    Address(#[source] EndpointError),
+    /// The plugin speaks net/rpc: it says so, or it leaves the field out, which means the same.
+    #[error("the plugin speaks net/rpc, not gRPC")]
+    #[diagnostic(
+        code(rpcplugin::protocol::net_rpc),
+        help("rebuild the plugin with a gRPC server; net/rpc is not supported")
+    )]
+    NetRpc,
+    /// The plugin speaks a protocol that nobody knows.
+    #[error("the plugin speaks an unknown protocol")]
+    #[diagnostic(
+        code(rpcplugin::protocol::unknown_protocol),
+        help("the fifth field of the handshake line has to be `grpc`")
+    )]
+    UnknownProtocol,
+    /// The sixth field is no certificate.
+    #[error("the plugin's certificate cannot be decoded")]
+    #[diagnostic(
+        code(rpcplugin::security::certificate_unreadable),
+        help("the sixth field has to be the certificate's DER in standard base64")
+    )]
+    Certificate,
+}
+
+impl Answer {
+    /// Reads a line as a plugin printed it, with or without its line break and surrounding blanks.
+    ///
+    /// # Errors
+    /// [`AnswerError`], which underlines the field at fault.
+    pub fn parse(line: &str) -> Result<Self, AnswerError> {
+        let line = line.trim();
+        let fields: Vec<&str> = line.split('|').collect();
+        read_fields(&fields).map_err(|(fault, first, last)| AnswerError::new(fault, line, first, last))
+    }
+}
+
+fn read_fields(fields: &[&str]) -> Result<Answer, (AnswerFault, usize, usize)> {
+    let [core, version, network, address, rest @ ..] = fields else {
+        return Err((AnswerFault::NotAnAnswer, 0, fields.len()));
+    };
+    if go_text::integer(core) != Some(CORE_PROTOCOL_VERSION.into()) {
+        // Text with enough bars in it is still no answer; only a number in front says that somebody meant one.
+        let fault = go_text::integer(core).map_or(AnswerFault::NotAnAnswer, |_| AnswerFault::CoreVersion);
+        return Err((fault, 0, 0));
+    }
+    let version = go_text::integer(version).and_then(|number| u32::try_from(number).ok()).ok_or((
+        AnswerFault::Version,
+        1,
+        1,
+    ))?;
+    match rest.first() {
+        Some(&"grpc") => {}
+        Some(&"netrpc") => return Err((AnswerFault::NetRpc, 4, 4)),
+        None => return Err((AnswerFault::NetRpc, 0, 3)),
+        Some(_) => return Err((AnswerFault::UnknownProtocol, 4, 4)),
+    }
+    let endpoint = Endpoint::parse(network, address).map_err(|error| {
+        let field = if matches!(error, EndpointError::UnknownNetwork { .. }) { 2 } else { 3 };
+        (AnswerFault::Address(error), field, field)
+    })?;
+    let certificate = match rest.get(1) {
+        // Before v1.0 of go-plugin the sixth field could hold other, short text.
+        Some(text) if text.len() > SHORTEST_CERTIFICATE => {
+            Some(BASE64.decode(text).map_err(|_| (AnswerFault::Certificate, 5, 5))?)
+        }
+        _ => None,
+    };
+    let multiplexing = match rest.get(2).map(|text| go_text::boolean(text)) {
+        None => Multiplexing::NotSaid,
+        Some(Some(true)) => Multiplexing::Yes,
+        Some(Some(false)) => Multiplexing::No,
+        Some(None) => Multiplexing::Unreadable,
+    };
+    Ok(Answer { version: AppVersion(version), endpoint, certificate, multiplexing })
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (network, address) = (self.endpoint.network(), self.endpoint.address());
+        write!(f, "{CORE_PROTOCOL_VERSION}|{}|{network}|{address}|grpc|", self.version)?;
+        if let Some(certificate) = &self.certificate {
+            f.write_str(&BASE64.encode(certificate))?;
+        }
+        match self.multiplexing {
+            Multiplexing::Yes => f.write_str("|true"),
+            Multiplexing::No => f.write_str("|false"),
+            Multiplexing::NotSaid | Multiplexing::Unreadable => Ok(()),
+        }
+    }
+}
+
+impl AnswerError {
+    fn new(fault: AnswerFault, line: &str, first: usize, last: usize) -> Self {
+        // One character for one, so that the fields stay where they are.
+        let shown: String = line
+            .chars()
+            .take(LONGEST_QUOTE)
+            .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+            .collect();
+        let start = nth_field_start(&shown, first);
+        let end = nth_field_start(&shown, last + 1).saturating_sub(1).max(start);
+        let end = if last + 1 >= shown.split('|').count() { shown.len() } else { end };
+        Self { fault, span: (start, end - start).into(), line: shown }
+    }
+
+    /// The line as the plugin printed it: shortened, and without characters that would disturb a terminal.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+}
+
+impl fmt::Display for AnswerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)
+    }
+}
+
+impl std::error::Error for AnswerError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.fault)
+    }
+}
+
+impl Diagnostic for AnswerError {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.fault.code()
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.fault.help()
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        Some(&self.line)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        let label = match self.fault {
+            AnswerFault::NotAnAnswer => "not a handshake line",
+            AnswerFault::CoreVersion => "only 1 is understood",
+            AnswerFault::Version => "not a version",
+            AnswerFault::Address(_) => "not an address",
+            AnswerFault::NetRpc => "not a gRPC plugin",
+            AnswerFault::UnknownProtocol => "only `grpc` is understood",
+            AnswerFault::Certificate => "not a certificate",
+        };
+        let label = miette::LabeledSpan::new_with_span(Some(label.to_owned()), self.span);
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+/// Where the `n`th field starts in `line`, or its end where there are fewer.
+fn nth_field_start(line: &str, n: usize) -> usize {
+    line.split('|').take(n).map(|field| field.len() + 1).sum::<usize>().min(line.len())
+}
+
+/// go-plugin takes a sixth field for a certificate only if it is longer than this many characters.
+const SHORTEST_CERTIFICATE: usize = 50;
+
+/// As much of a foreign line as an error shows.
+const LONGEST_QUOTE: usize = 200;
+
+/// Written without padding, which Go's decoder refuses; read with or without, because other implementations pad.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn parsed(line: &str) -> Answer {
+        Answer::parse(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    #[track_caller]
+    fn fault(line: &str) -> (AnswerFault, String) {
+        let error = Answer::parse(line).expect_err(line);
+        let (start, length) = (error.span.offset(), error.span.len());
+        (error.fault.clone(), error.line()[start..start + length].to_owned())
+    }
+
+    #[test]
+    fn reads_every_form_that_plugins_print() {
+        let plain = parsed("1|3|unix|/tmp/plugin2654984751|grpc|");
+        assert_eq!(plain.version, AppVersion(3));
+        assert_eq!(plain.endpoint.to_string(), "unix:/tmp/plugin2654984751");
+        assert_eq!((&plain.certificate, plain.multiplexing), (&None, Multiplexing::NotSaid));
+        assert_eq!(parsed("1|3|unix|/tmp/plugin2654984751|grpc"), plain);
+        assert_eq!(parsed("  01|+3|unix|/tmp/plugin2654984751|grpc|\r\n"), plain);
+        assert_eq!(parsed("1|3|unix|/tmp/plugin2654984751|grpc|short extra text"), plain);
+        assert_eq!(parsed("1|3|unix|/tmp/p|grpc||true|more|fields").multiplexing, Multiplexing::Yes);
+        assert_eq!(parsed("1|3|unix|/tmp/p|grpc||0").multiplexing, Multiplexing::No);
+        assert_eq!(parsed("1|3|unix|/tmp/p|grpc||maybe").multiplexing, Multiplexing::Unreadable);
+        assert_eq!(parsed("1|1|tcp|127.0.0.1:1234|grpc").endpoint.to_string(), "tcp:127.0.0.1:1234");
+    }
+
+    #[test]
+    fn a_certificate_is_read_with_and_without_padding() {
+        let der: Vec<u8> = (0..100).collect();
+        let unpadded = BASE64.encode(&der);
+        assert!(!unpadded.contains('='));
+        for text in [unpadded.clone(), format!("{unpadded}==")] {
+            let answer = parsed(&format!("1|1|unix|/p|grpc|{text}"));
+            assert_eq!(answer.certificate.as_deref(), Some(&*der));
+        }
+    }
+
+    #[test]
+    fn underlines_the_field_at_fault() {
+        assert_eq!(fault("hello"), (AnswerFault::NotAnAnswer, "hello".into()));
+        assert_eq!(fault(""), (AnswerFault::NotAnAnswer, String::new()));
+        assert_eq!(fault("a|b|c|d|e|f"), (AnswerFault::NotAnAnswer, "a".into()));
+        assert_eq!(fault("2|1|unix|/p|grpc|"), (AnswerFault::CoreVersion, "2".into()));
+        assert_eq!(fault("1|x|unix|/p|grpc|"), (AnswerFault::Version, "x".into()));
+        assert_eq!(fault("1|-1|unix|/p|grpc|"), (AnswerFault::Version, "-1".into()));
+        assert_eq!(fault("1|1|unix|/p|netrpc"), (AnswerFault::NetRpc, "netrpc".into()));
+        assert_eq!(fault("1|1|unix|/p"), (AnswerFault::NetRpc, "1|1|unix|/p".into()));
+        assert_eq!(fault("1|1|unix|/p|http|"), (AnswerFault::UnknownProtocol, "http".into()));
+        assert_eq!(fault("1|1|pipe|/p|grpc|").1, "pipe");
+        assert_eq!(fault("1|1|unix||grpc|").1, "");
+        assert_eq!(fault("1|1|tcp|nowhere|grpc|").1, "nowhere");
+        let junk = "!".repeat(60);
+        assert_eq!(fault(&format!("1|1|unix|/p|grpc|{junk}")), (AnswerFault::Certificate, junk));
+    }
+
+    #[test]
+    fn a_report_shows_the_line_and_the_remedy() {
+        let error = Answer::parse("1|4|unix|/s|netrpc").expect_err("net/rpc");
+        let report = format!("{:?}", miette::Report::new(error));
+        for part in
+            ["1|4|unix|/s|netrpc", "not a gRPC plugin", "rebuild the plugin", "rpcplugin::protocol::net_rpc"]
+        {
+            assert!(report.contains(part), "{part} is missing in\n{report}");
+        }
+    }
+
+    #[test]
+    fn a_long_hostile_line_is_shortened_and_tamed() {
+        let line = format!("\u{1b}[31m{}", "x".repeat(100_000));
+        let error = Answer::parse(&line).expect_err("rubbish");
+        assert!(error.line().chars().count() <= LONGEST_QUOTE);
+        assert!(!error.line().contains('\u{1b}'));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_what_was_printed_gives_the_same(
+            version in any::<u32>(),
+            endpoint in prop_oneof![
+                "/[a-z/]{1,80}".prop_map(|path| Endpoint::parse("unix", &path).expect("a path")),
+                any::<std::net::SocketAddr>().prop_filter("a port", |a| a.port() != 0).prop_map(|address| {
+                    Endpoint::from(std::net::SocketAddr::new(address.ip(), address.port()))
+                }),
+            ],
+            certificate in prop::option::of(prop::collection::vec(any::<u8>(), 40..700)),
+            multiplexing in prop_oneof![
+                Just(Multiplexing::NotSaid), Just(Multiplexing::Yes), Just(Multiplexing::No)
+            ],
+        ) {
+            let answer = Answer { version: AppVersion(version), endpoint, certificate, multiplexing };
+            prop_assert_eq!(Answer::parse(&answer.to_string()), Ok(answer));
+        }
+
+        #[test]
+        fn parsing_is_total(line in "(1\\|1\\|(unix|tcp)\\|)?.{0,300}") {
+            if let Err(error) = Answer::parse(&line) {
+                let end = error.span.offset() + error.span.len();
+                prop_assert!(error.line().get(error.span.offset()..end).is_some());
+                let _ = format!("{:?}", miette::Report::new(error));
+            }
+        }
+    }
+}
