@@ -1,0 +1,354 @@
+//! A certificate chain and the private key that belongs to it.
+
+mod one_time;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use miette::Diagnostic;
+use rustls::CertificateError;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
+use thiserror::Error;
+use time::OffsetDateTime;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::peer::PeerCertificate;
+use crate::pem::{self, PemError, PemOrigin, PemText};
+use crate::provider::provider;
+use crate::validity;
+
+/// A certificate chain and its private key, made or loaded together.
+///
+/// Cloning is cheap. `Debug` shows the certificate's fingerprint and never the key.
+#[derive(Clone)]
+pub struct Identity {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    certified: Arc<CertifiedKey>,
+    leaf: CertificateDer<'static>,
+    key: SecretKey,
+}
+
+/// The encoded key, wiped when dropped. rustls keeps a copy of its own for as long as a connection can be made.
+struct SecretKey(PrivateKeyDer<'static>);
+
+/// The kind of key that an identity is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum KeyAlgorithm {
+    /// ECDSA on P-256: the default, because every peer can verify it.
+    #[default]
+    P256,
+    /// ECDSA on P-384.
+    P384,
+    /// ECDSA on P-521, as go-plugin uses. Only the feature `aws-lc-rs` can make such keys, and peers built on
+    /// BoringSSL (Python, C++, Ruby) cannot verify them.
+    P521,
+    /// Ed25519. Peers built on BoringSSL do not accept it by default.
+    Ed25519,
+}
+
+impl Identity {
+    /// Makes a fresh one-time identity with a P-256 key, for this process and the peers it will meet.
+    ///
+    /// The certificate is self-signed, names `localhost`, `127.0.0.1` and `::1`, may serve as server and as client, is no
+    /// authority, and is valid from five minutes ago for about thirty years.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Generate`] if the system yields no randomness.
+    ///
+    /// # Protocol
+    ///
+    /// Go accepts this shape in both roles. Differs: go-plugin (`mtls.go`, tag v1.7.0) uses P-521 and marks the
+    /// certificate as an authority, which peers built on BoringSSL and on stock rustls refuse.
+    pub fn generate() -> Result<Self, IdentityError> {
+        Self::generate_with(KeyAlgorithm::default())
+    }
+
+    /// Makes a fresh one-time identity, like [`generate`](Self::generate), with a key of another kind.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Generate`] if the system yields no randomness, [`IdentityError::AlgorithmUnavailable`] for
+    /// [`KeyAlgorithm::P521`] without the feature `aws-lc-rs`.
+    pub fn generate_with(algorithm: KeyAlgorithm) -> Result<Self, IdentityError> {
+        let (certificate, key) = one_time::issue(algorithm, UnixTime::now())?;
+        let signing_key = provider()
+            .key_provider
+            .load_private_key(key.clone_key())
+            .map_err(|source| IdentityError::Generate { source: source.into() })?;
+        Ok(Self::assemble(CertifiedKey::new(vec![certificate.clone()], signing_key), certificate, key))
+    }
+
+    /// Loads an identity: its certificates, the leaf first and then those that vouch for it, and its private key.
+    ///
+    /// Each argument is PEM text, or `file://` and the path of a file with such text. Keys may be PKCS#8, PKCS#1 or SEC1;
+    /// RSA from 2048 bits, P-256, P-384, Ed25519, and P-521 with the feature `aws-lc-rs`. Of several keys the first
+    /// is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Pem`] if a text cannot be read, and the other variants if the key cannot be used, does not belong
+    /// to the first certificate, or if that certificate is outside its dates.
+    pub fn from_pem(certificates: &str, key: &str) -> Result<Self, IdentityError> {
+        Self::from_pem_at(certificates, key, UnixTime::now())
+    }
+
+    fn from_pem_at(certificates: &str, key: &str, now: UnixTime) -> Result<Self, IdentityError> {
+        let certificates_text = PemText::resolve(certificates, "certificate")?;
+        let chain = certificates_text.certificates()?;
+        let leaf = chain.first().expect("a chain that was read without error is not empty").clone();
+
+        let key_text = PemText::resolve(key, "private key")?;
+        let key = SecretKey(key_text.private_key()?);
+        let signing_key = provider()
+            .key_provider
+            .load_private_key(key.0.clone_key())
+            .map_err(|_| unusable_key(&key.0, key_text.origin()))?;
+
+        let certified = CertifiedKey::new(chain, signing_key);
+        if certified.keys_match().is_err() {
+            return Err(IdentityError::KeyMismatch {
+                certificates: certificates_text.origin(),
+                key: key_text.origin(),
+            });
+        }
+        check_dates(&leaf, now, certificates_text.origin())?;
+
+        Ok(Self { inner: Arc::new(Inner { certified: Arc::new(certified), leaf, key }) })
+    }
+
+    fn assemble(certified: CertifiedKey, leaf: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Self {
+        Self { inner: Arc::new(Inner { certified: Arc::new(certified), leaf, key: SecretKey(key) }) }
+    }
+
+    /// The DER encoding of the identity's own certificate, the leaf.
+    #[must_use]
+    pub fn certificate_der(&self) -> &[u8] {
+        &self.inner.leaf
+    }
+
+    /// The identity's own certificate as one PEM block with a trailing newline.
+    #[must_use]
+    pub fn certificate_pem(&self) -> String {
+        pem::encode(pem::CERTIFICATE, &self.inner.leaf)
+    }
+
+    /// What the other side pins to recognise this identity.
+    #[must_use]
+    pub fn peer_certificate(&self) -> PeerCertificate {
+        PeerCertificate::from_parsed(&self.inner.leaf)
+    }
+
+    /// The whole identity as text, key included, so that another process can go on with it, for instance the next
+    /// version of a host that reattaches to its plugins. Whoever holds the text can impersonate this program.
+    #[must_use]
+    pub fn export(&self) -> ExportedIdentity {
+        let chain = &self.inner.certified.cert;
+        let key = &self.inner.key.0;
+        ExportedIdentity {
+            certificates: chain.iter().map(|der| pem::encode(pem::CERTIFICATE, der)).collect(),
+            private_key: Zeroizing::new(pem::encode(pem::key_label(key), key.secret_der())),
+        }
+    }
+
+    pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.inner.certified)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.peer_certificate())
+    }
+}
+
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// An identity as PEM text, made by [`Identity::export`] and read back by [`Identity::from_pem`].
+///
+/// It holds a private key: keep it out of logs, environments and files that others can read. The key's text is wiped
+/// when this is dropped, and `Debug` does not show it.
+#[derive(Clone)]
+pub struct ExportedIdentity {
+    certificates: String,
+    private_key: Zeroizing<String>,
+}
+
+impl ExportedIdentity {
+    /// The certificate chain, leaf first.
+    #[must_use]
+    pub fn certificates_pem(&self) -> &str {
+        &self.certificates
+    }
+
+    /// The private key. Secret.
+    #[must_use]
+    pub fn private_key_pem(&self) -> &str {
+        &self.private_key
+    }
+}
+
+impl fmt::Debug for ExportedIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExportedIdentity")
+            .field("certificates", &self.certificates)
+            .field("private_key", &"[secret]")
+            .finish()
+    }
+}
+
+/// Why there is no identity.
+#[derive(Debug, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// The text of the certificates or of the key cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Pem(#[from] PemError),
+    /// The key is of a kind that this build cannot sign with.
+    #[error("the private key in {origin} is of an unsupported kind: {algorithm}")]
+    #[diagnostic(
+        code(rpcplugin::mtls::identity::unsupported_key),
+        help(
+            "use an RSA (2048 bits or more), P-256, P-384 or Ed25519 key; P-521 needs the feature `aws-lc-rs` of \
+             rpcplugin"
+        )
+    )]
+    UnsupportedKey {
+        /// Where the key was read.
+        origin: PemOrigin,
+        /// The kind of the key.
+        algorithm: &'static str,
+    },
+    /// The key is damaged, or of a kind that is not even recognised.
+    #[error("the private key in {origin} cannot be used")]
+    #[diagnostic(
+        code(rpcplugin::mtls::identity::unusable_key),
+        help(
+            "check it with `openssl pkey -noout -text`: it must be an undamaged RSA (2048 bits or more), P-256, P-384 \
+             or Ed25519 key"
+        )
+    )]
+    UnusableKey {
+        /// Where the key was read.
+        origin: PemOrigin,
+    },
+    /// The key does not belong to the first certificate.
+    #[error("the private key in {key} does not belong to the first certificate in {certificates}")]
+    #[diagnostic(
+        code(rpcplugin::mtls::identity::key_mismatch),
+        help(
+            "give the key the certificate was made with, and put that certificate before those of its issuers"
+        )
+    )]
+    KeyMismatch {
+        /// Where the certificates were read.
+        certificates: PemOrigin,
+        /// Where the key was read.
+        key: PemOrigin,
+    },
+    /// The certificate has run out.
+    #[error("the certificate in {origin} expired on {}", utc(*.not_after))]
+    #[diagnostic(
+        code(rpcplugin::mtls::identity::expired),
+        help("renew the certificate, or set this machine's clock if it is wrong")
+    )]
+    Expired {
+        /// Where the certificate was read.
+        origin: PemOrigin,
+        /// The last moment at which it was valid.
+        not_after: SystemTime,
+    },
+    /// The certificate's time has not come.
+    #[error("the certificate in {origin} is not valid before {}", utc(*.not_before))]
+    #[diagnostic(
+        code(rpcplugin::mtls::identity::not_yet_valid),
+        help("set this machine's clock if it is wrong, or wait until the certificate is valid")
+    )]
+    NotYetValid {
+        /// Where the certificate was read.
+        origin: PemOrigin,
+        /// The first moment at which it is valid.
+        not_before: SystemTime,
+    },
+    /// No key of the asked kind can be made by this build.
+    #[error("this program cannot make {algorithm:?} keys")]
+    #[diagnostic(
+        code(rpcplugin::mtls::identity::algorithm_unavailable),
+        help("use P256, or build with the feature `aws-lc-rs` of rpcplugin")
+    )]
+    AlgorithmUnavailable {
+        /// The kind that was asked for.
+        algorithm: KeyAlgorithm,
+    },
+    /// The key or its certificate cannot be made.
+    #[error("a one-time identity cannot be made")]
+    #[diagnostic(
+        code(rpcplugin::mtls::identity::generate),
+        help("check that this machine's source of randomness works")
+    )]
+    Generate {
+        /// What the cryptography said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Refuses a certificate that every peer which looks at dates would refuse.
+fn check_dates(leaf: &CertificateDer<'_>, now: UnixTime, origin: PemOrigin) -> Result<(), IdentityError> {
+    let checked = ParsedCertificate::try_from(leaf).and_then(|leaf| validity::check(&leaf, now));
+    match checked {
+        Ok(()) => Ok(()),
+        Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            Err(IdentityError::Expired { origin, not_after: system_time(not_after) })
+        }
+        Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
+            not_before, ..
+        })) => Err(IdentityError::NotYetValid { origin, not_before: system_time(not_before) }),
+        Err(source) => Err(PemError::BadCertificate { origin, number: 1, source }.into()),
+    }
+}
+
+/// The error for a key that the provider refused, with the name of its kind where that explains the refusal.
+fn unusable_key(key: &PrivateKeyDer<'_>, origin: PemOrigin) -> IdentityError {
+    let der = key.secret_der();
+    let named = UNSUPPORTED_KEYS.iter().find(|(_, oid)| der.windows(oid.len()).any(|window| window == *oid));
+    match named {
+        Some(&(algorithm, _)) => IdentityError::UnsupportedKey { origin, algorithm },
+        None => IdentityError::UnusableKey { origin },
+    }
+}
+
+fn system_time(time: UnixTime) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs())
+}
+
+fn utc(time: SystemTime) -> String {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    match i64::try_from(seconds).map(OffsetDateTime::from_unix_timestamp) {
+        Ok(Ok(utc)) => format!("{} {:02}:{:02} UTC", utc.date(), utc.hour(), utc.minute()),
+        _ => "a date beyond the year 9999".to_owned(),
+    }
+}
+
+/// Kinds of keys that exist in the field but cannot be signed with, by the encoded object identifier that their
+/// files carry.
+const UNSUPPORTED_KEYS: &[(&str, &[u8])] = &[
+    ("ECDSA on P-521", &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23]),
+    ("ECDSA on P-224", &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21]),
+    ("ECDSA on secp256k1", &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a]),
+    ("Ed448", &[0x06, 0x03, 0x2b, 0x65, 0x71]),
+    ("X25519", &[0x06, 0x03, 0x2b, 0x65, 0x6e]),
+    ("DSA", &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01]),
+    ("RSA-PSS", &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a]),
+];

@@ -1,0 +1,191 @@
+//! TLS settings in which both sides are authenticated.
+
+use std::fmt;
+use std::sync::Arc;
+
+use miette::Diagnostic;
+use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, ServerConfig};
+use thiserror::Error;
+
+use crate::identity::Identity;
+use crate::provider::provider;
+use crate::trust::Trust;
+use crate::verifier::{AuthoritiesVerifier, PinnedVerifier};
+
+/// What one side presents and whom it accepts, as TLS settings for dialing and for listening.
+///
+/// Both settings speak TLS 1.2 and 1.3 and the application protocol `h2`, always present the identity's
+/// certificate, always require one from the other side, and never resume a session, so every connection
+/// proves both keys anew. They are built once; cloning is cheap.
+///
+/// # Protocol
+///
+/// The two identities authenticate every connection of a session, brokered ones too, with the roles swapped as
+/// needed (go-plugin `client.go` and `server.go`, tag v1.7.0). Differs: the certificate is pinned instead of being
+/// made an authority.
+#[derive(Clone)]
+pub struct MutualTls {
+    identity: Identity,
+    trust: Trust,
+    server_name: ServerName<'static>,
+    client: Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
+}
+
+impl MutualTls {
+    /// Settings that present `identity` and accept whom `trust` names. The server name is `localhost`.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::Authorities`] or [`TlsError::Versions`] if rustls refuses the settings.
+    pub fn new(identity: Identity, trust: Trust) -> Result<Self, TlsError> {
+        let provider = provider();
+        let (client, server) = match &trust {
+            Trust::Pinned(certificate) => {
+                let algorithms = provider.signature_verification_algorithms;
+                configs(&identity, &provider, Arc::new(PinnedVerifier::new(certificate.clone(), algorithms)))?
+            }
+            Trust::Authorities(authorities) => configs(
+                &identity,
+                &provider,
+                Arc::new(AuthoritiesVerifier::new(authorities.clone(), &provider)?),
+            )?,
+        };
+        Ok(Self { identity, trust, server_name: localhost(), client, server })
+    }
+
+    /// The same settings, but dialing `name`, a DNS name or an IP address.
+    ///
+    /// With [`Trust::Authorities`] the certificate of a dialed server must carry the name. With [`Trust::Pinned`] it is
+    /// only announced to the server.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::ServerName`] if `name` is neither a DNS name nor an IP address.
+    pub fn with_server_name(self, name: impl Into<String>) -> Result<Self, TlsError> {
+        let name = name.into();
+        let server_name = ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName { name })?;
+        Ok(Self { server_name, ..self })
+    }
+
+    /// The identity that is presented.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whom these settings accept.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The settings for dialing, to be used with [`server_name`](Self::server_name).
+    #[must_use]
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.client)
+    }
+
+    /// The settings for listening.
+    #[must_use]
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
+    }
+
+    /// The name to dial.
+    #[must_use]
+    pub fn server_name(&self) -> ServerName<'static> {
+        self.server_name.clone()
+    }
+}
+
+impl fmt::Debug for MutualTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MutualTls")
+            .field("identity", &self.identity)
+            .field("trust", &self.trust)
+            .field("server_name", &self.server_name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why TLS settings cannot be made.
+#[derive(Debug, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The name is neither a DNS name nor an IP address.
+    #[error("`{name}` is neither a DNS name nor an IP address")]
+    #[diagnostic(
+        code(rpcplugin::mtls::tls::server_name),
+        help("give the name that stands in the server's certificate, without a port")
+    )]
+    ServerName {
+        /// What was given.
+        name: String,
+    },
+    /// rustls cannot verify by these authorities.
+    #[error("the trusted authorities cannot be used")]
+    #[diagnostic(code(rpcplugin::mtls::tls::authorities), help("replace the bundle of trusted certificates"))]
+    Authorities {
+        /// What rustls said.
+        #[from]
+        source: VerifierBuilderError,
+    },
+    /// The crypto provider speaks neither TLS 1.2 nor TLS 1.3.
+    #[error("the crypto provider supports no usable version of TLS")]
+    #[diagnostic(
+        code(rpcplugin::mtls::tls::versions),
+        help("build this program with the feature `ring` or `aws-lc-rs` of rpcplugin as it was published")
+    )]
+    Versions {
+        /// What rustls said.
+        source: rustls::Error,
+    },
+}
+
+fn configs<V>(
+    identity: &Identity,
+    provider: &Arc<CryptoProvider>,
+    verifier: Arc<V>,
+) -> Result<(Arc<ClientConfig>, Arc<ServerConfig>), TlsError>
+where
+    V: ServerCertVerifier + ClientCertVerifier + 'static,
+{
+    // Presents the one certificate whatever the other side hints at: Go servers hint at their own pool.
+    let presented = Arc::new(SingleCertAndKey::from(identity.certified_key()));
+
+    let mut client = ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|source| TlsError::Versions { source })?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::<V>::clone(&verifier))
+        .with_client_cert_resolver(Arc::<SingleCertAndKey>::clone(&presented));
+    client.alpn_protocols = vec![HTTP2.to_vec()];
+    client.resumption = Resumption::disabled();
+
+    let mut server = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|source| TlsError::Versions { source })?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(presented);
+    server.alpn_protocols = vec![HTTP2.to_vec()];
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    server.send_tls13_tickets = 0;
+
+    Ok((Arc::new(client), Arc::new(server)))
+}
+
+/// The name that go-plugin dials and that every one-time certificate carries.
+fn localhost() -> ServerName<'static> {
+    ServerName::try_from("localhost").expect("`localhost` is a valid DNS name")
+}
+
+/// The application protocol without which grpc-go, from 1.67 on, refuses a connection.
+const HTTP2: &[u8] = b"h2";

@@ -1,0 +1,38 @@
+//! The cryptography that every TLS setting of this crate names explicitly.
+
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+mod p521;
+
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::CryptoProvider;
+
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+compile_error!(
+    "rpcplugin-mtls needs a crypto provider: enable the feature `ring` (the default, quick to build and to start) \
+     or `aws-lc-rs` (FIPS and post-quantum key exchange)"
+);
+
+/// The crypto provider this crate was built with: aws-lc-rs if its feature is on, else ring with a verifier for
+/// P-521 added.
+///
+/// It is made once per process and is never installed as rustls' process-wide default.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(build()));
+    Arc::clone(&PROVIDER)
+}
+
+#[cfg(feature = "aws-lc-rs")]
+fn build() -> CryptoProvider {
+    rustls::crypto::aws_lc_rs::default_provider()
+}
+
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+fn build() -> CryptoProvider {
+    let ring = rustls::crypto::ring::default_provider();
+    CryptoProvider {
+        signature_verification_algorithms: p521::added_to(ring.signature_verification_algorithms),
+        ..ring
+    }
+}

@@ -1,0 +1,98 @@
+//! Verification of ECDSA signatures on P-521, which ring lacks and every go-plugin peer uses.
+//!
+//! Only public data passes through here (a peer's certificate, its signature, the transcript), so the timing of
+//! the arithmetic reveals nothing.
+
+use p521::ecdsa::signature::hazmat::PrehashVerifier;
+use p521::ecdsa::{Signature, VerifyingKey};
+use rustls::SignatureScheme;
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+/// `supported`, and P-521 besides.
+///
+/// TLS 1.3 ties a signature scheme to one curve and takes the first algorithm of its mapping. TLS 1.2 does not:
+/// there a Go peer signs with its P-521 key and whichever hash stands first in our list, so P-521 is also
+/// added behind the curves that ring knows for the shorter hashes.
+pub(super) fn added_to(supported: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
+    let mut all = supported.all.to_vec();
+    all.extend([P521_SHA512, P521_SHA384, P521_SHA256]);
+
+    let mut mapping: Vec<_> = supported
+        .mapping
+        .iter()
+        .map(|&(scheme, algorithms)| match scheme {
+            SignatureScheme::ECDSA_NISTP256_SHA256 => (scheme, appended(algorithms, P521_SHA256)),
+            SignatureScheme::ECDSA_NISTP384_SHA384 => (scheme, appended(algorithms, P521_SHA384)),
+            _ => (scheme, algorithms),
+        })
+        .collect();
+    mapping.push((SignatureScheme::ECDSA_NISTP521_SHA512, &[P521_SHA512]));
+
+    // rustls wants these lists for the life of the program; the caller builds its provider once per process.
+    WebPkiSupportedAlgorithms { all: all.leak(), mapping: mapping.leak() }
+}
+
+type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
+fn appended(algorithms: &[Algorithm], last: Algorithm) -> &'static [Algorithm] {
+    let mut longer = algorithms.to_vec();
+    longer.push(last);
+    longer.leak()
+}
+
+const P521_SHA256: Algorithm = &EcdsaP521 { hash: Hash::Sha256 };
+const P521_SHA384: Algorithm = &EcdsaP521 { hash: Hash::Sha384 };
+const P521_SHA512: Algorithm = &EcdsaP521 { hash: Hash::Sha512 };
+
+#[derive(Debug)]
+struct EcdsaP521 {
+    hash: Hash,
+}
+
+#[derive(Debug)]
+enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl SignatureVerificationAlgorithm for EcdsaP521 {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let key = VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
+        let signature = Signature::from_der(signature).map_err(|_| InvalidSignature)?;
+        key.verify_prehash(&self.hash.as_integer(message), &signature).map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_P521
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        match self.hash {
+            Hash::Sha256 => alg_id::ECDSA_SHA256,
+            Hash::Sha384 => alg_id::ECDSA_SHA384,
+            Hash::Sha512 => alg_id::ECDSA_SHA512,
+        }
+    }
+}
+
+impl Hash {
+    /// The digest as the big-endian integer that ECDSA computes with. The p521 crate refuses digests shorter
+    /// than half the field, so the shorter ones are given their leading zeros here, which changes no value.
+    fn as_integer(&self, message: &[u8]) -> [u8; 64] {
+        let mut integer = [0; 64];
+        match self {
+            Self::Sha256 => integer[32..].copy_from_slice(&Sha256::digest(message)),
+            Self::Sha384 => integer[16..].copy_from_slice(&Sha384::digest(message)),
+            Self::Sha512 => integer.copy_from_slice(&Sha512::digest(message)),
+        }
+        integer
+    }
+}
