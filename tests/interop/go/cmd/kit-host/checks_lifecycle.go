@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"conformance.test/gokit/kitpb"
+)
+
+// lifecycleChecks launch plugins of their own.
+var lifecycleChecks = []check{
+	{"stop", checkStop},
+	{"stop-socket-gone", checkStopSocketGone},
+	{"second-launch", checkSecondLaunch},
+}
+
+func checkStop(ctx context.Context, r *checkRun) error {
+	s, err := r.open()
+	if err != nil {
+		return err
+	}
+	if err := checkPutGet(ctx, s); err != nil {
+		return err
+	}
+	return wantCleanStop(s)
+}
+
+func checkStopSocketGone(ctx context.Context, r *checkRun) error {
+	s, err := r.open()
+	if err != nil {
+		return err
+	}
+	info, err := s.kit.Info(ctx, &kitpb.InfoRequest{})
+	if err != nil {
+		return err
+	}
+	addr := s.client.ReattachConfig().Addr
+	if _, err := s.kill(); err != nil {
+		return err
+	}
+	if addr.Network() != "unix" {
+		return skipped("the plugin listens on " + addr.Network())
+	}
+	_, err = os.Lstat(addr.String())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case r.options.mux && strings.Contains(info.Implementation, "hashicorp/go-plugin"):
+		// The original never closes the listener that its muxer wraps.
+		_ = os.Remove(addr.String())
+		return skipped("go-plugin itself leaves its socket behind when it multiplexes")
+	default:
+		return fmt.Errorf("%s is still there", addr)
+	}
+}
+
+func checkSecondLaunch(ctx context.Context, r *checkRun) error {
+	first, err := r.session()
+	if err != nil {
+		return err
+	}
+	second, err := r.open()
+	if err != nil {
+		return err
+	}
+	if first.pid() == second.pid() {
+		return fmt.Errorf("both launches gave process %d", first.pid())
+	}
+	key := unique("second-launch")
+	if _, err := first.kit.Put(ctx, &kitpb.PutRequest{Key: key, Value: []byte("first")}); err != nil {
+		return err
+	}
+	if _, err := second.kit.Get(ctx, &kitpb.GetRequest{Key: key}); err == nil {
+		return errors.New("the second plugin knows what was put into the first")
+	}
+	if err := wantCleanStop(second); err != nil {
+		return err
+	}
+	answer, err := first.kit.Get(ctx, &kitpb.GetRequest{Key: key})
+	if err != nil {
+		return fmt.Errorf("the first plugin after the second one stopped: %w", err)
+	}
+	if string(answer.Value) != "first" {
+		return fmt.Errorf("the first plugin now answers %q", answer.Value)
+	}
+	third, err := r.open()
+	if err != nil {
+		return err
+	}
+	if err := checkPutGet(ctx, third); err != nil {
+		return err
+	}
+	return wantCleanStop(third)
+}
+
+// wantCleanStop stops the plugin and checks that it ended by itself and left
+// no process behind.
+func wantCleanStop(s *session) error {
+	pid := s.pid()
+	family := append(descendants(pid), pid)
+	took, err := s.kill()
+	if err != nil {
+		return err
+	}
+	if s.log.find("plugin failed to exit gracefully") != nil {
+		return fmt.Errorf("the plugin failed to exit gracefully (Kill took %v)", took)
+	}
+	if took >= time.Second {
+		return fmt.Errorf("Kill took %v", took)
+	}
+	if !s.client.Exited() {
+		return errors.New("Exited is false after Kill")
+	}
+	state := s.cmd.ProcessState
+	if state == nil {
+		return errors.New("nobody waited for the process")
+	}
+	if !state.Success() {
+		return fmt.Errorf("the plugin ended with %v; its stderr ends with %q", state, tail(s.rawStderr.bytes(0), 300))
+	}
+	for _, process := range family {
+		if running(process) {
+			return fmt.Errorf("process %d of the plugin is still there", process)
+		}
+	}
+	return nil
+}
+
+func tail(data []byte, n int) []byte {
+	return data[max(0, len(data)-n):]
+}
+
+// descendants lists the running children of a process, and their children.
+func descendants(pid int) []int {
+	var found []int
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		list, err := os.ReadFile(task)
+		if err != nil {
+			continue
+		}
+		for _, field := range strings.Fields(string(list)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				found = append(append(found, child), descendants(child)...)
+			}
+		}
+	}
+	return found
+}
+
+// running says whether a process exists and is not a zombie.
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	// The command name, in parentheses, may hold anything; the state follows.
+	after := stat[bytes.LastIndexByte(stat, ')')+1:]
+	return !bytes.HasPrefix(bytes.TrimSpace(after), []byte("Z"))
+}
