@@ -19,7 +19,7 @@ use crate::workspace::{self, Outcome};
 pub(crate) struct Options {
     /// Change nothing; fail if the committed code is not what the sources give
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 /// One protobuf package and where its Rust code lives.

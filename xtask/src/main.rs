@@ -4,7 +4,11 @@
 //! end with a non-zero status if anything failed.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program that talks to a terminal")]
 
+mod ci;
 mod codegen;
+mod interop;
+mod tidy;
+mod toolchain;
 mod workspace;
 
 use std::process::ExitCode;
@@ -23,11 +27,20 @@ struct Arguments {
 enum Command {
     /// Generate the Rust code for everything in proto/ (no protoc needed)
     Codegen(codegen::Options),
+    /// Check the house rules: arrows between crates, manifests, sources
+    Tidy,
+    /// Run everything that must hold before a change is accepted
+    Ci(ci::Options),
+    /// Run hosts and plugins of Rust, Go and Python against each other
+    Interop(interop::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Codegen(options) => codegen::run(&options),
+        Command::Tidy => tidy::run(),
+        Command::Ci(options) => ci::run(&options),
+        Command::Interop(options) => interop::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,110 @@
+//! `cargo xtask ci`: everything that has to hold before a change is accepted, in one run.
+//!
+//! The run does not stop at a failure, so that one run tells all. Steps share the target directory, the `dev`
+//! profile and the feature set wherever they can, so that nothing is compiled twice without need.
+
+mod deny;
+mod steps;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::toolchain::Tool;
+use crate::workspace::{Outcome, cargo};
+
+/// Options of `cargo xtask ci`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Toolchains that must be there; the peers of missing ones are otherwise skipped
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) require: Vec<Tool>,
+    /// Also check what takes long and is rarely broken: the aws-lc-rs feature
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Run only the steps whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
+
+/// One thing that is checked.
+struct Step {
+    name: &'static str,
+    /// What to type to run this step alone.
+    reproduce: String,
+    action: Action,
+}
+
+type Action = Box<dyn FnOnce() -> Verdict>;
+
+/// How a step ended.
+enum Verdict {
+    Pass,
+    Fail(String),
+    /// Not run, and why.
+    Skipped(String),
+}
+
+/// Runs every step and prints what came of it.
+pub(crate) fn run(options: &Options) -> Outcome {
+    let wanted = |step: &Step| options.only.as_ref().is_none_or(|text| step.name.contains(text.as_str()));
+    let steps: Vec<Step> = steps::all(options).into_iter().filter(wanted).collect();
+    if steps.is_empty() {
+        return Err("no step has such a name".into());
+    }
+    let begin = Instant::now();
+    let results: Vec<_> = steps.into_iter().map(run_step).collect();
+    print_table(&results, begin.elapsed());
+    match results.iter().filter(|(_, verdict, _)| matches!(verdict, Verdict::Fail(_))).count() {
+        0 => Ok(()),
+        1 => Err("one step failed".into()),
+        failed => Err(format!("{failed} steps failed").into()),
+    }
+}
+
+fn run_step(step: Step) -> (&'static str, Verdict, Duration) {
+    println!("\n━━ {} ━━\n   {}", step.name, step.reproduce);
+    let begin = Instant::now();
+    let verdict = (step.action)();
+    println!("   {verdict} in {}", seconds(begin.elapsed()));
+    (step.name, verdict, begin.elapsed())
+}
+
+fn print_table(results: &[(&'static str, Verdict, Duration)], total: Duration) {
+    println!("\n━━ result ━━");
+    for (name, verdict, elapsed) in results {
+        println!("   {name:<26} {:>8}   {verdict}", seconds(*elapsed));
+    }
+    println!("   {:<26} {:>8}", "all", seconds(total));
+}
+
+fn seconds(elapsed: Duration) -> String {
+    format!("{:.1} s", elapsed.as_secs_f64())
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pass => f.write_str("PASS"),
+            Self::Fail(why) => write!(f, "FAIL     {why}"),
+            Self::Skipped(why) => write!(f, "SKIPPED  {why}"),
+        }
+    }
+}
+
+impl From<Outcome> for Verdict {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Ok(()) => Self::Pass,
+            Err(error) => Self::Fail(error.to_string()),
+        }
+    }
+}
+
+/// Runs cargo with what it prints shown as it comes.
+fn run_cargo(line: &str, environment: &[(&str, &str)]) -> Verdict {
+    match cargo(line.split(' ')).envs(environment.iter().copied()).status() {
+        Ok(status) if status.success() => Verdict::Pass,
+        Ok(status) => Verdict::Fail(status.to_string()),
+        Err(error) => Verdict::Fail(format!("cargo cannot be started: {error}")),
+    }
+}

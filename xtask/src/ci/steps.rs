@@ -1,0 +1,93 @@
+//! The steps of `cargo xtask ci`, in order: what is quick and breaks often comes first.
+
+use super::{Action, Options, Step, Verdict, deny, run_cargo};
+use crate::toolchain::cargo_subcommand;
+use crate::{codegen, interop, tidy};
+
+/// All steps for these options.
+pub(super) fn all(options: &Options) -> Vec<Step> {
+    let mut steps = vec![
+        by_cargo("fmt", "fmt --all --check", &[]),
+        by_xtask(
+            "codegen",
+            "codegen --check",
+            Box::new(|| codegen::run(&codegen::Options { check: true }).into()),
+        ),
+        by_xtask("tidy", "tidy", Box::new(|| tidy::run().into())),
+        by_cargo("clippy", "clippy --workspace --all-targets -- -D warnings", &[]),
+        tests(),
+        by_cargo("doc tests", "test --workspace --doc", &[]),
+        by_cargo("docs", "doc --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
+        by_cargo("examples", "build --workspace --examples", &[]),
+    ];
+    steps.extend(features(options.full));
+    steps.push(deny::rules());
+    steps.push(deny::advisories());
+    steps.push(peers(options));
+    steps
+}
+
+/// Runs the tests with nextest, which keeps each in a process of its own, or without where it is missing.
+fn tests() -> Step {
+    match cargo_subcommand("nextest") {
+        Ok(()) => by_cargo("tests", "nextest run --workspace", &[]),
+        Err(_) => by_cargo("tests", "test --workspace --lib --bins --tests --examples", &[]),
+    }
+}
+
+/// Builds the facade as its users do: with one side only, and with each crypto provider.
+fn features(full: bool) -> Vec<Step> {
+    let mut steps = vec![
+        by_cargo("features: client", "check -p rpcplugin --no-default-features --features client,ring", &[]),
+        by_cargo("features: server", "check -p rpcplugin --no-default-features --features server,ring", &[]),
+    ];
+    if full {
+        steps.push(by_cargo(
+            "features: aws-lc-rs",
+            "check -p rpcplugin --no-default-features --features client,server,aws-lc-rs",
+            &[],
+        ));
+    }
+    steps
+}
+
+fn peers(options: &Options) -> Step {
+    let require = options.require.clone();
+    let named: Vec<String> = require.iter().map(|tool| tool.to_string().to_lowercase()).collect();
+    let line = match named.as_slice() {
+        [] => "interop".to_owned(),
+        _ => format!("interop --require {}", named.join(",")),
+    };
+    let action = Box::new(move || interop::run(&interop::Options::requiring(require)).into());
+    by_xtask("interop", &line, action)
+}
+
+/// A step that is one cargo line.
+pub(super) fn by_cargo(
+    name: &'static str,
+    line: &'static str,
+    environment: &'static [(&'static str, &'static str)],
+) -> Step {
+    let mut reproduce = String::new();
+    for (variable, value) in environment {
+        reproduce.push_str(&format!("{variable}='{value}' "));
+    }
+    reproduce.push_str("cargo ");
+    reproduce.push_str(line);
+    Step { name, reproduce, action: Box::new(move || run_cargo(line, environment)) }
+}
+
+/// A step that is another command of this program.
+fn by_xtask(name: &'static str, line: &str, action: Action) -> Step {
+    Step { name, reproduce: format!("cargo xtask {line}"), action }
+}
+
+/// A step that needs something first, and is skipped with the reason where that is missing.
+pub(super) fn given(needed: impl FnOnce() -> Result<(), String> + 'static, step: Step) -> Step {
+    let action = step.action;
+    let guarded = Box::new(move || match needed() {
+        Ok(()) => action(),
+        Err(why) => Verdict::Skipped(why),
+    });
+    Step { action: guarded, ..step }
+}

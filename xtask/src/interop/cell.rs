@@ -1,0 +1,265 @@
+//! One cell: a host's checks against a plugin, within a deadline, and a look at what is left.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::leftovers;
+use super::matrix::{Cell, Extent, Language, Network, Security};
+use super::peers::{Programs, Readiness};
+use crate::workspace::Outcome;
+
+/// A host that takes longer is stuck: a list of checks takes seconds.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// How a cell ended.
+pub(super) enum Verdict {
+    Passed,
+    Failed(String),
+    /// Not run, and why.
+    Skipped(String),
+}
+
+/// What became of a cell.
+pub(super) struct CellResult {
+    pub(super) cell: Cell,
+    pub(super) verdict: Verdict,
+    pub(super) checks: Checks,
+    /// Left behind by a peer that is known to leave such things.
+    pub(super) notes: Vec<String>,
+    pub(super) elapsed: Duration,
+    /// How to run it by hand; empty if it did not run.
+    pub(super) reproduce: String,
+    /// What the host printed on standard output and error, if it ran.
+    pub(super) logs: Option<(PathBuf, PathBuf)>,
+}
+
+/// What the host reported, check by check.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Checks {
+    pub(super) passed: Vec<String>,
+    /// Name and reason.
+    pub(super) failed: Vec<(String, String)>,
+    /// Name and reason.
+    pub(super) skipped: Vec<(String, String)>,
+    /// The last line's own count of passed and failed.
+    summary: Option<(usize, usize)>,
+}
+
+/// Runs the cell, unless one of its ends cannot run.
+pub(super) fn run(
+    cell: &Cell,
+    peers: &BTreeMap<Language, Readiness>,
+    extent: &Extent,
+    directory: &Path,
+) -> Outcome<CellResult> {
+    match (programs(peers, cell.host), programs(peers, cell.plugin)) {
+        (Ok(host), Ok(plugin)) => execute(cell, command_line(cell, host, plugin, extent), directory),
+        (Err(verdict), _) | (_, Err(verdict)) => Ok(CellResult {
+            cell: *cell,
+            verdict,
+            checks: Checks::default(),
+            notes: Vec::new(),
+            elapsed: Duration::ZERO,
+            reproduce: String::new(),
+            logs: None,
+        }),
+    }
+}
+
+fn programs(peers: &BTreeMap<Language, Readiness>, language: Language) -> Result<&Programs, Verdict> {
+    match peers.get(&language) {
+        Some(Readiness::Ready { programs, .. }) => Ok(programs),
+        Some(Readiness::Broken(why)) => Err(Verdict::Failed(why.clone())),
+        Some(Readiness::Missing(why)) => Err(Verdict::Skipped(why.clone())),
+        None => Err(Verdict::Skipped(format!("the {language} programs were not built"))),
+    }
+}
+
+/// `HOST check [FLAGS] -- PLUGIN [FLAGS]`
+fn command_line(cell: &Cell, host: &Programs, plugin: &Programs, extent: &Extent) -> Vec<OsString> {
+    let given = extent.tls_dir.as_ref().filter(|_| cell.security == Security::Given);
+    let mut line = host.host.clone();
+    line.push("check".into());
+    if cell.security == Security::AutoMtls {
+        line.push("--auto-mtls".into());
+    }
+    if cell.mux {
+        line.push("--mux".into());
+    }
+    if extent.broker && cell.host.brokers() && cell.plugin.brokers() {
+        line.push("--broker".into());
+    }
+    line.extend(given.into_iter().flat_map(|directory| ["--tls-dir".into(), directory.into()]));
+    line.push("--".into());
+    line.extend(plugin.plugin.iter().cloned());
+    if cell.network == Network::Tcp {
+        line.extend(["--net".into(), "tcp".into()]);
+    }
+    line.extend(given.into_iter().flat_map(|directory| ["--tls-dir".into(), directory.into()]));
+    line
+}
+
+/// Runs the command with a temporary directory and a marker of its own.
+fn execute(cell: &Cell, line: Vec<OsString>, directory: &Path) -> Outcome<CellResult> {
+    let name = cell.to_string().replace('/', "-");
+    let token = format!("{}-{name}", std::process::id());
+    // Socket paths are short, so the names that lead to them are too.
+    let temporary = tempfile::Builder::new().prefix("ix").tempdir()?;
+    let logs = directory.join("logs");
+    fs::create_dir_all(&logs)?;
+    let (stdout, stderr) = (logs.join(format!("{name}.out")), logs.join(format!("{name}.err")));
+
+    let reproduce = line.iter().map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ");
+    let mut words = line.into_iter();
+    let mut command = Command::new(words.next().ok_or("a program has no name")?);
+    command
+        .args(words)
+        .env("TMPDIR", temporary.path())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env(leftovers::MARKER, &token)
+        .stdin(Stdio::null())
+        .stdout(File::create(&stdout)?)
+        .stderr(File::create(&stderr)?);
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+
+    let begin = Instant::now();
+    let status = match command.spawn() {
+        Ok(child) => wait(child, &token)?,
+        Err(error) => return Err(format!("{reproduce} cannot be started: {error}").into()),
+    };
+    let elapsed = begin.elapsed();
+
+    let survivors = leftovers::survivors(&token);
+    let files = leftovers::files(temporary.path());
+    let checks = Checks::read(&String::from_utf8_lossy(&fs::read(&stdout)?));
+    // pyvider.rpcplugin does not clean up after itself in every case, and what it leaves is not our fault.
+    let (notes, left) = if cell.plugin == Language::Python {
+        (files, survivors)
+    } else {
+        (Vec::new(), survivors.into_iter().chain(files).collect())
+    };
+    Ok(CellResult {
+        cell: *cell,
+        verdict: verdict(status, &checks, &left),
+        checks,
+        notes,
+        elapsed,
+        reproduce,
+        logs: Some((stdout, stderr)),
+    })
+}
+
+/// Waits for the host. One that passes the deadline is ended with everything it started.
+fn wait(mut child: Child, token: &str) -> Outcome<Option<ExitStatus>> {
+    let deadline = Instant::now() + DEADLINE;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    leftovers::kill_group(child.id());
+    child.kill()?;
+    child.wait()?;
+    // Plugins may have process groups of their own.
+    leftovers::end(token);
+    Ok(None)
+}
+
+/// A cell passes if everything agrees that it did: the checks, their summary, the exit status, and an empty house.
+fn verdict(status: Option<ExitStatus>, checks: &Checks, left: &[String]) -> Verdict {
+    let (passed, failed) = (checks.passed.len(), checks.failed.len());
+    let Some(status) = status else {
+        return Verdict::Failed(format!("not done after {} s", DEADLINE.as_secs()));
+    };
+    if failed > 0 {
+        let names: Vec<_> = checks.failed.iter().map(|(name, _)| name.as_str()).collect();
+        return Verdict::Failed(format!("{failed} failed: {}", names.join(", ")));
+    }
+    if !status.success() {
+        return Verdict::Failed(format!("the host ended with {status}"));
+    }
+    if passed == 0 {
+        return Verdict::Failed("no check passed".to_owned());
+    }
+    if checks.summary != Some((passed, failed)) {
+        return Verdict::Failed("the host's summary does not match its lines".to_owned());
+    }
+    if !left.is_empty() {
+        return Verdict::Failed(format!("left behind: {}", left.join(", ")));
+    }
+    Verdict::Passed
+}
+
+impl Checks {
+    /// Reads `PASS name`, `FAIL name: why`, `SKIP name: why` and `N passed, M failed`; other lines mean nothing.
+    fn read(output: &str) -> Self {
+        let mut checks = Self::default();
+        for line in output.lines() {
+            if let Some(name) = line.strip_prefix("PASS ") {
+                checks.passed.push(name.trim().to_owned());
+            } else if let Some(rest) = line.strip_prefix("FAIL ") {
+                checks.failed.push(name_and_reason(rest));
+            } else if let Some(rest) = line.strip_prefix("SKIP ") {
+                checks.skipped.push(name_and_reason(rest));
+            } else if let Some(summary) = summary(line) {
+                checks.summary = Some(summary);
+            }
+        }
+        checks
+    }
+}
+
+fn name_and_reason(text: &str) -> (String, String) {
+    let (name, reason) = text.split_once(':').unwrap_or((text, ""));
+    (name.trim().to_owned(), reason.trim().to_owned())
+}
+
+fn summary(line: &str) -> Option<(usize, usize)> {
+    let (passed, failed) = line.strip_suffix(" failed")?.split_once(" passed, ")?;
+    Some((passed.parse().ok()?, failed.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(command: &str) -> Option<ExitStatus> {
+        Some(Command::new("sh").args(["-c", command]).status().unwrap())
+    }
+
+    fn is_pass(status: Option<ExitStatus>, output: &str, left: &[String]) -> bool {
+        matches!(verdict(status, &Checks::read(output), left), Verdict::Passed)
+    }
+
+    #[test]
+    fn reports_are_read_line_by_line() {
+        let checks = Checks::read(
+            "PASS echo\nnoise\nSKIP broker: not asked: for\nFAIL get: NOT_FOUND\n1 passed, 1 failed\n",
+        );
+        let pair = |name: &str, why: &str| (name.to_owned(), why.to_owned());
+        assert_eq!(checks.passed, ["echo"]);
+        assert_eq!(checks.skipped, [pair("broker", "not asked: for")]);
+        assert_eq!(checks.failed, [pair("get", "NOT_FOUND")]);
+        assert_eq!(checks.summary, Some((1, 1)));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_cell_passes_only_if_everything_agrees() {
+        let good = "PASS echo\n1 passed, 0 failed\n";
+        assert!(is_pass(exit("true"), good, &[]));
+        assert!(!is_pass(None, good, &[]), "past the deadline");
+        assert!(!is_pass(exit("false"), good, &[]), "bad status");
+        assert!(!is_pass(exit("true"), good, &["socket s".to_owned()]), "something left");
+        assert!(!is_pass(exit("true"), "PASS echo\n", &[]), "no summary");
+        assert!(!is_pass(exit("true"), "PASS echo\n2 passed, 0 failed\n", &[]), "wrong summary");
+        assert!(!is_pass(exit("true"), "0 passed, 0 failed\n", &[]), "nothing done");
+        assert!(!is_pass(exit("true"), "PASS a\nFAIL b: c\n1 passed, 1 failed\n", &[]), "a failure");
+    }
+}
