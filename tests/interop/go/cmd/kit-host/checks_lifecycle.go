@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"conformance.test/gokit/kitpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // lifecycleChecks launch plugins of their own.
@@ -20,6 +22,8 @@ var lifecycleChecks = []check{
 	{"stop", checkStop},
 	{"stop-socket-gone", checkStopSocketGone},
 	{"second-launch", checkSecondLaunch},
+	{"exit", checkExit},
+	{"panic", checkPanic},
 }
 
 func checkStop(ctx context.Context, r *checkRun) error {
@@ -101,6 +105,51 @@ func checkSecondLaunch(ctx context.Context, r *checkRun) error {
 		return err
 	}
 	return wantCleanStop(third)
+}
+
+func checkExit(ctx context.Context, r *checkRun) error {
+	s, err := r.open()
+	if err != nil {
+		return err
+	}
+	_, err = s.kit.Exit(ctx, &kitpb.ExitRequest{Code: 7})
+	if err := wantDeath(ctx, s, err); err != nil {
+		return err
+	}
+	if code := s.cmd.ProcessState.ExitCode(); code != 7 {
+		return fmt.Errorf("the process ended with %v, not exit status 7", s.cmd.ProcessState)
+	}
+	return nil
+}
+
+func checkPanic(ctx context.Context, r *checkRun) error {
+	s, err := r.open()
+	if err != nil {
+		return err
+	}
+	message := unique("the host asked for this panic")
+	_, err = s.kit.Panic(ctx, &kitpb.PanicRequest{Message: message})
+	if err := wantDeath(ctx, s, err); err != nil {
+		return err
+	}
+	if s.cmd.ProcessState.Success() {
+		return errors.New("the process ended with status 0")
+	}
+	if stderr := s.rawStderr.bytes(0); !bytes.Contains(stderr, []byte(message)) {
+		return fmt.Errorf("the message is not on stderr, which ends with %q", tail(stderr, 300))
+	}
+	return nil
+}
+
+// wantDeath checks that a call which ends the plugin got no answer, and
+// waits until the process is gone.
+func wantDeath(ctx context.Context, s *session, callErr error) error {
+	if code := status.Code(callErr); code != codes.Unavailable {
+		return fmt.Errorf("the call ended with %v, not Unavailable: %v", code, callErr)
+	}
+	return eventually(ctx, 5*time.Second, "the host notices the end of the process", func() (bool, error) {
+		return s.client.Exited(), nil
+	})
 }
 
 // wantCleanStop stops the plugin and checks that it ended by itself and left
