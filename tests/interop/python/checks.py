@@ -20,7 +20,7 @@ from provide.foundation.crypto import Certificate
 from pyvider.rpcplugin.protocol.grpc_stdio_pb2 import StdioData
 
 from hosting import PROBE_NAME, PROBE_VALUE, Plugin, eventually
-from kit_facts import COOKIE_KEY, COOKIE_VALUE, LIBRARY, VERSIONS, big_payload
+from kit_facts import LIBRARY, VERSIONS, big_payload
 from kitpb import kit_pb2, kit_pb2_grpc
 
 CALL_SECONDS = 10
@@ -61,6 +61,7 @@ class Run:
             yield plugin
         finally:
             await plugin.close()
+            plugin.remove_socket()
 
 
 Check = Callable[[Run], Awaitable[None]]
@@ -440,8 +441,13 @@ async def panic(run: Run) -> None:
         await expect_status(call, grpc.StatusCode.UNAVAILABLE)
         if await plugin.exit_status(5) == 0:
             raise Failure("exit status 0")
-        # Not looked for on stderr: the library stops draining it as soon as
-        # the process has ended, and loses what is still in the pipe.
+        rest = await plugin.rest_of_stderr()
+
+        async def printed() -> bool:
+            return "panic marker" in "\n".join([*plugin.raw_stderr_lines, rest])
+
+        if not await eventually(printed):
+            raise Failure("the message is not on stderr")
 
 
 @check("sigterm")

@@ -7,11 +7,13 @@ the environment at that moment: call `configure` of kit_host.py first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 import socket
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -29,9 +31,6 @@ PROBE_NAME, PROBE_VALUE = "KIT_HOST_PROBE", "from the python host"
 
 START_SECONDS = 45
 STOP_SECONDS = 10
-
-# Every process this one has started, for the watchdog of kit_host.py.
-children: list[subprocess.Popen[bytes]] = []
 
 
 class RecordingStdioStub(GRPCStdioStub):
@@ -56,21 +55,14 @@ class RecordingStdioStub(GRPCStdioStub):
 library_process.GRPCStdioStub = RecordingStdioStub
 
 
-class RecordingPopen(subprocess.Popen):
-    """Lets the watchdog find a plugin even while the library is starting it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        children.append(self)
-
-
-subprocess.Popen = RecordingPopen
-
-
 class Plugin:
-    """A running plugin."""
+    """A plugin, from its launch on."""
+
+    # Every plugin this process has launched, so that none is left behind.
+    launched: list[Plugin] = []
 
     def __init__(self, command: list[str]) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
         self.client = plugin_client(
             command=command,
             config={
@@ -79,9 +71,14 @@ class Plugin:
                     # The library does not send the versions by itself.
                     "PLUGIN_PROTOCOL_VERSIONS": ",".join(map(str, VERSIONS)),
                     PROBE_NAME: PROBE_VALUE,
+                    # The host's own level is meant for the host only.
+                    "PROVIDE_LOG_LEVEL": "WARNING",
                 }
             },
         )
+        # The library keeps a hundred lines; a plugin that logs much needs more.
+        self.client._stderr_tail = deque(maxlen=10_000)
+        self.launched.append(self)
 
     @classmethod
     async def launch(cls, command: list[str]) -> Plugin:
@@ -89,6 +86,8 @@ class Plugin:
         try:
             await asyncio.wait_for(plugin.client.start(), START_SECONDS)
         except BaseException:
+            for line in plugin.raw_stderr_lines:
+                print(line, file=sys.stderr)
             await plugin.close()
             raise
         # close() makes the client forget all of these.
@@ -115,11 +114,18 @@ class Plugin:
 
     @property
     def raw_stderr_lines(self) -> list[str]:
-        """The last hundred lines that the library drained from the stderr pipe."""
+        """The last lines that the library drained from the stderr pipe."""
         return list(self.client._stderr_tail)
 
+    async def rest_of_stderr(self) -> str:
+        """What an ended plugin had written that the library never drained.
+
+        Its relay stops as soon as it sees that the process has ended.
+        """
+        return (await asyncio.to_thread(self.process.stderr.read)).decode(errors="replace")
+
     def open_channel(
-        self, credentials: grpc.ChannelCredentials | None, extra_options: list[tuple[str, Any]] = []
+        self, credentials: grpc.ChannelCredentials | None, extra_options: Iterable[tuple[str, Any]] = ()
     ) -> grpc.aio.Channel:
         """A second connection to the same plugin, outside the library."""
         options = [*self.client._get_channel_options(), *extra_options]
@@ -166,19 +172,27 @@ class Plugin:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.client.close(), STOP_SECONDS)
 
+    def remove_socket(self) -> None:
+        """Remove the socket file that a crashed plugin has left."""
+        if self.network == "unix":
+            Path(self.endpoint.removeprefix("unix:")).unlink(missing_ok=True)
+
     async def stop(self) -> None:
         with suppress(TimeoutError):
             await self.shutdown()
         await self.close()
 
 
-def kill_children() -> None:
-    for child in children:
-        if child.poll() is None:
-            child.kill()
+def kill_all_plugins() -> None:
+    for plugin in Plugin.launched:
+        # While it starts, and until it is closed, the library has the process.
+        managed = plugin.client._process
+        process = plugin.process or (managed and managed.process)
+        if process and process.poll() is None:
+            process.kill()
 
 
-async def eventually(condition: Callable[[], Coroutine[Any, Any, bool]], seconds: float = 5) -> bool:
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 5) -> bool:
     """Whether the condition came true in time."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
