@@ -1,1 +1,25 @@
-//! A secured byte stream to or from an endpoint, and the HTTP/2 connections upon it
+//! A secured byte stream to or from an endpoint, and the HTTP/2 connections upon it.
+//!
+//! From the ground up: an [`Endpoint`](rpcplugin_core::Endpoint) is [bound](Listener) or [dialled](dial), which
+//! gives a raw [`Stream`]; [`Security`] turns that into a [`SecureStream`], with both sides authenticated or none;
+//! [`serve`](http2::serve) and [`connect`](http2::connect) speak HTTP/2 on it. [`yamux`] puts many streams on one.
+//!
+//! This crate owns socket files: it makes them in private directories, never takes over somebody else's, and removes
+//! its own. It knows nothing of plugins, handshakes or processes.
+
+mod authority;
+mod dial;
+pub mod http2;
+mod listener;
+mod security;
+mod services;
+mod socket;
+mod stream;
+// pub mod yamux;
+
+pub use dial::{DialError, dial};
+pub use listener::{BindError, Listen, Listener};
+pub use security::{SecureError, Security};
+pub use services::{Route, Services};
+pub use socket::{SocketDir, SocketDirError, SocketGroup};
+pub use stream::{Io, SecureStream, Stream};

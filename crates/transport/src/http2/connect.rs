@@ -1,0 +1,135 @@
+//! A gRPC channel upon outgoing streams.
+
+use std::{fmt, pin::Pin, sync::Arc, task};
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint as TonicEndpoint};
+
+use crate::{dial::DialError, http2::Settings, security::SecureError, stream::SecureStream};
+
+/// A way to open secured streams to one peer: called for the first, and again whenever the last one broke.
+pub trait Connect: Send + Sync + 'static {
+    /// Opens a stream.
+    fn connect(&self) -> impl Future<Output = Result<SecureStream, ConnectError>> + Send;
+}
+
+impl<C: Connect> Connect for Arc<C> {
+    fn connect(&self) -> impl Future<Output = Result<SecureStream, ConnectError>> + Send {
+        C::connect(self)
+    }
+}
+
+/// No channel could be opened.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The endpoint does not answer.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Dial(#[from] DialError),
+    /// The peer is not the one that was agreed upon.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Secure(#[from] SecureError),
+    /// The peer accepted the connection and then kept silent.
+    #[error("the peer did not answer within {} s", .0.as_secs_f32())]
+    #[diagnostic(
+        code(rpcplugin::transport::silent_peer),
+        help(
+            "the peer accepts connections but does not serve them: it may be stopped, or serve something else"
+        )
+    )]
+    Silent(std::time::Duration),
+    /// The stream carries no HTTP/2.
+    #[error("the peer does not speak HTTP/2")]
+    #[diagnostic(
+        code(rpcplugin::transport::not_http2),
+        help(
+            "host and plugin have to agree on TLS and on multiplexing: a peer that expects either and gets neither \
+             hangs up"
+        )
+    )]
+    NotHttp2(#[source] tonic::transport::Error),
+    /// Another way of connecting failed.
+    #[error("{what}")]
+    #[diagnostic(code(rpcplugin::transport::other), help("the cause says more"))]
+    Other {
+        /// What failed.
+        what: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Opens a stream and a channel upon it. The channel opens another stream when this one breaks and a further call is
+/// made.
+///
+/// # Errors
+/// [`ConnectError`] when the stream cannot be opened or the peer speaks no HTTP/2. There is no certainty yet that the
+/// peer accepts *us*: a TLS 1.3 client learns that with its first call.
+///
+/// # Cancel safety
+/// Dropping the future closes what was opened.
+pub async fn connect(connector: impl Connect, settings: &Settings) -> Result<Channel, ConnectError> {
+    let deadline = settings.handshake_deadline;
+    let opening = async {
+        let first = connector.connect().await?;
+        let connector = Connector { connect: Arc::new(connector), first: Some(first) };
+        endpoint(settings).connect_with_connector(connector).await.map_err(ConnectError::NotHttp2)
+    };
+    timeout(deadline, opening).await.unwrap_or(Err(ConnectError::Silent(deadline)))
+}
+
+/// A channel that opens its stream with the first call.
+pub fn connect_lazy(connector: impl Connect, settings: &Settings) -> Channel {
+    endpoint(settings).connect_with_connector_lazy(Connector { connect: Arc::new(connector), first: None })
+}
+
+fn endpoint(settings: &Settings) -> TonicEndpoint {
+    // The authority that Go hosts send under TLS. No server looks at it.
+    TonicEndpoint::from_static("http://localhost")
+        .initial_stream_window_size(settings.stream_window)
+        .initial_connection_window_size(settings.connection_window)
+        .http2_max_header_list_size(settings.max_headers)
+        .max_frame_size(Some(settings.max_frame))
+        .connect_timeout(settings.handshake_deadline)
+        // The name in front of tonic's own.
+        .user_agent(concat!("rpcplugin/", env!("CARGO_PKG_VERSION")))
+        .expect("a name and a version make a header value")
+}
+
+/// What tonic calls for a stream.
+struct Connector<C> {
+    connect: Arc<C>,
+    /// Opened before tonic was asked, so that a failure keeps its type.
+    first: Option<SecureStream>,
+}
+
+impl<C: Connect> tower_service::Service<Uri> for Connector<C> {
+    type Response = TokioIo<SecureStream>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> task::Poll<Result<(), ConnectError>> {
+        task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let first = self.first.take();
+        let connect = Arc::clone(&self.connect);
+        Box::pin(async move {
+            match first {
+                Some(stream) => Ok(TokioIo::new(stream)),
+                None => connect.connect().await.map(TokioIo::new),
+            }
+        })
+    }
+}
+
+impl<C> fmt::Debug for Connector<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,170 @@
+//! Serving gRPC on incoming streams.
+
+use std::{convert::Infallible, pin::pin, time::Duration};
+
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http2, service::Service};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, body::Body};
+
+use crate::{
+    http2::Settings,
+    listener::Listen,
+    security::Security,
+    services::Services,
+    stream::{SecureStream, Stream},
+};
+
+/// What is served, to whom, and when it ends.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Serving {
+    /// The services.
+    pub services: Services,
+    /// Who may call.
+    pub security: Security,
+    /// How much may be under way.
+    pub settings: Settings,
+    /// Fired to end: no further connection is accepted, and calls that are under way go on for at most `grace`.
+    pub shutdown: CancellationToken,
+    /// How long calls may go on after `shutdown`; then they are cut.
+    pub grace: Duration,
+}
+
+impl Serving {
+    /// These services under this security, until `shutdown`.
+    #[must_use]
+    pub fn new(services: Services, security: Security, shutdown: CancellationToken) -> Self {
+        Self { services, security, settings: Settings::default(), shutdown, grace: Duration::from_secs(1) }
+    }
+}
+
+/// Serves what comes in on `listener` until it ends or the token fires, then drains.
+///
+/// When this returns, no connection is left. A connection that fails is its peer's trouble: it is logged at debug.
+///
+/// # Cancel safety
+/// Dropping the future cuts every connection at once.
+pub async fn serve(mut listener: impl Listen, serving: Serving) {
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            biased;
+            () = serving.shutdown.cancelled() => break,
+            // Reaps what has ended, so that the set does not grow with the connections of a lifetime.
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            stream = listener.accept() => stream,
+        };
+        let Some(stream) = stream else { break };
+        let serving = serving.clone();
+        connections.spawn(async move {
+            if let Err(error) = connection(stream, &serving).await {
+                tracing::debug!(error = &*error, "a connection failed");
+            }
+        });
+    }
+    // Closes the socket and removes its file before the drain: nobody else may come in.
+    drop(listener);
+    // A listener that has come to its end leaves its connections to run theirs.
+    while connections.join_next().await.is_some() {}
+}
+
+/// One connection, from its first byte to its last.
+async fn connection(
+    stream: Stream,
+    serving: &Serving,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let secured = timeout(serving.settings.handshake_deadline, serving.security.server(stream));
+    let stream = tokio::select! {
+        secured = secured => secured??,
+        () = serving.shutdown.cancelled() => return Ok(()),
+    };
+    let mut connection = pin!(http_connection(stream, serving));
+    tokio::select! {
+        done = connection.as_mut() => return Ok(done?),
+        () = serving.shutdown.cancelled() => {}
+    }
+    // Tells the peer to open no more calls, and answers those that are open.
+    connection.as_mut().graceful_shutdown();
+    match timeout(serving.grace, connection).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err("calls were still under way after the grace period and have been cut".into()),
+    }
+}
+
+fn http_connection(
+    stream: SecureStream,
+    serving: &Serving,
+) -> http2::Connection<TokioIo<SecureStream>, Calls, TokioExecutor> {
+    let settings = &serving.settings;
+    http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(settings.stream_window)
+        .initial_connection_window_size(settings.connection_window)
+        .max_frame_size(settings.max_frame)
+        .max_header_list_size(settings.max_headers)
+        // gRPC has its own ways to bound calls; hyper's 200 would make the 201st wait without a word.
+        .max_concurrent_streams(None)
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), Calls(serving.services.clone()))
+}
+
+/// The calls of one connection.
+struct Calls(Services);
+
+impl Service<Request<Incoming>> for Calls {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let deadline = request.headers().get("grpc-timeout").and_then(|value| read_timeout(value.as_bytes()));
+        let response = self.0.call(request.map(Body::new));
+        match deadline {
+            None => response,
+            Some(deadline) => Box::pin(async move {
+                match timeout(deadline, response).await {
+                    Ok(response) => response,
+                    Err(_) => Ok(Status::deadline_exceeded("the call's deadline has passed").into_http()),
+                }
+            }),
+        }
+    }
+}
+
+/// Reads gRPC's `grpc-timeout`: at most eight digits and a unit.
+fn read_timeout(value: &[u8]) -> Option<Duration> {
+    let (unit, digits) = value.split_last()?;
+    if digits.is_empty() || digits.len() > 8 {
+        return None;
+    }
+    let amount: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(match unit {
+        b'H' => Duration::from_secs(amount * 3600),
+        b'M' => Duration::from_secs(amount * 60),
+        b'S' => Duration::from_secs(amount),
+        b'm' => Duration::from_millis(amount),
+        b'u' => Duration::from_micros(amount),
+        b'n' => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_unit_of_a_timeout() {
+        assert_eq!(read_timeout(b"5S"), Some(Duration::from_secs(5)));
+        assert_eq!(read_timeout(b"99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(read_timeout(b"250m"), Some(Duration::from_millis(250)));
+        assert_eq!(read_timeout(b"7u"), Some(Duration::from_micros(7)));
+        assert_eq!(read_timeout(b"7n"), Some(Duration::from_nanos(7)));
+        for bad in [&b""[..], b"S", b"5", b"123456789S", b"-1S", b"5x", b"\xffS"] {
+            assert_eq!(read_timeout(bad), None);
+        }
+    }
+}

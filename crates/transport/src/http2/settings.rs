@@ -1,0 +1,35 @@
+//! How much may be under way on a connection.
+
+use std::time::Duration;
+
+/// HTTP/2 settings of one side of a connection.
+///
+/// The defaults are measured for two processes on one machine: large windows and frames, because memory is near and
+/// there is no slow network to protect. The windows bound what a peer can make this side hold: a stream whose
+/// messages are not read holds at most `stream_window` bytes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Bytes a peer may send on one stream before they are read. Default 8 MiB.
+    pub stream_window: u32,
+    /// Bytes a peer may send on all streams of a connection together before they are read. Default 16 MiB.
+    pub connection_window: u32,
+    /// The largest frame this side accepts, in bytes: 16 KiB to 16 MiB. Default 256 KiB.
+    pub max_frame: u32,
+    /// The largest set of headers of one call this side accepts, in bytes. Default 1 MiB.
+    pub max_headers: u32,
+    /// How long a peer may take for TLS and the first bytes of HTTP/2. Default 20 s.
+    pub handshake_deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stream_window: 8 << 20,
+            connection_window: 16 << 20,
+            max_frame: 256 << 10,
+            max_headers: 1 << 20,
+            handshake_deadline: Duration::from_secs(20),
+        }
+    }
+}
