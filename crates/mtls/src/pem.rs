@@ -229,7 +229,12 @@ impl PemText {
     fn certificate_blocks(&self) -> Result<Vec<CertificateDer<'static>>, PemError> {
         let mut certificates = Vec::new();
         let mut key_seen = self.holds_encrypted_key();
-        for item in self.sections()? {
+        let sections = match self.sections() {
+            // The older form of encrypted keys has header lines, which the reader takes for damage.
+            Err(_) if key_seen => return Err(PemError::KeyForCertificate { origin: self.origin() }),
+            sections => sections?,
+        };
+        for item in sections {
             match item {
                 Item::X509Certificate(certificate) => certificates.push(certificate),
                 Item::Pkcs1Key(_) | Item::Pkcs8Key(_) | Item::Sec1Key(_) => key_seen = true,

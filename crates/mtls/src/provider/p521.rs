@@ -96,3 +96,56 @@ impl Hash {
         integer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POINT: &[u8] = include_bytes!("../../tests/data/go-plugin-p521.point");
+    const MESSAGE: &[u8] = b"signed by Go";
+    const SIGNATURES: [(Algorithm, &[u8]); 3] = [
+        (P521_SHA256, include_bytes!("../../tests/data/go-plugin-p521.sha256.signature")),
+        (P521_SHA384, include_bytes!("../../tests/data/go-plugin-p521.sha384.signature")),
+        (P521_SHA512, include_bytes!("../../tests/data/go-plugin-p521.sha512.signature")),
+    ];
+
+    #[test]
+    fn signatures_made_by_go_are_verified() {
+        for (algorithm, signature) in SIGNATURES {
+            assert!(algorithm.verify_signature(POINT, MESSAGE, signature).is_ok(), "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn a_signature_counts_for_its_own_message_hash_and_key_only() {
+        for (index, (algorithm, signature)) in SIGNATURES.into_iter().enumerate() {
+            let refused = |point: &[u8], message: &[u8], signature: &[u8]| {
+                assert!(algorithm.verify_signature(point, message, signature).is_err(), "{algorithm:?}");
+            };
+            refused(POINT, b"signed by someone", signature);
+            refused(POINT, MESSAGE, SIGNATURES[(index + 1) % 3].1);
+            refused(POINT, MESSAGE, &signature[1..]);
+            refused(POINT, MESSAGE, b"");
+            refused(&POINT[1..], MESSAGE, signature);
+            refused(b"", MESSAGE, signature);
+            for at in 0..signature.len() {
+                let mut changed = signature.to_vec();
+                changed[at] ^= 1;
+                refused(POINT, MESSAGE, &changed);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_algorithm_of_every_scheme_is_the_one_that_tls13_means() {
+        let supported = added_to(rustls::crypto::ring::default_provider().signature_verification_algorithms);
+        for (scheme, point) in [
+            (SignatureScheme::ECDSA_NISTP256_SHA256, alg_id::ECDSA_P256),
+            (SignatureScheme::ECDSA_NISTP384_SHA384, alg_id::ECDSA_P384),
+            (SignatureScheme::ECDSA_NISTP521_SHA512, alg_id::ECDSA_P521),
+        ] {
+            let (_, algorithms) = supported.mapping.iter().find(|(known, _)| *known == scheme).unwrap();
+            assert_eq!(algorithms[0].public_key_alg_id(), point, "{scheme:?}");
+        }
+    }
+}

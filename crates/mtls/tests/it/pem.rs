@@ -1,0 +1,168 @@
+//! Every fault in PEM text says where, what and what to do.
+
+use std::error::Error as _;
+
+use miette::Diagnostic;
+use rpcplugin_mtls::{Identity, IdentityError};
+
+use crate::parties::{data, data_path};
+
+/// Loads an identity and compares the error: its code, and what its text must contain.
+#[track_caller]
+fn check(certificates: &str, key: &str, code: &str, mentions: &[&str]) {
+    let error = Identity::from_pem(certificates, key).expect_err("this must not load");
+    let message = error.to_string();
+    assert_eq!(error.code().unwrap().to_string(), format!("rpcplugin::mtls::{code}"), "{message}");
+    for mention in mentions {
+        assert!(message.contains(mention), "`{mention}` is missing from `{message}`");
+    }
+    assert!(error.help().is_some_and(|help| help.to_string().len() > 20), "{message} comes without help");
+    if let Some(source) = error.source() {
+        assert!(!message.contains(&source.to_string()), "{message} repeats its source");
+    }
+}
+
+fn file(name: &str) -> String {
+    format!("file://{}", data_path(name).display())
+}
+
+fn certificate() -> String {
+    data("p256.cert.pem")
+}
+
+fn key() -> String {
+    data("p256.pkcs8.pem")
+}
+
+#[test]
+fn a_missing_file() {
+    check(
+        "file:///nowhere/cert.pem",
+        &key(),
+        "pem::not_found",
+        &["`/nowhere/cert.pem`", "certificate", "exist"],
+    );
+    check(
+        &certificate(),
+        "file:///nowhere/key.pem",
+        "pem::not_found",
+        &["`/nowhere/key.pem`", "private key"],
+    );
+}
+
+#[test]
+fn an_unreadable_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().display().to_string();
+    check(&format!("file://{path}"), &key(), "pem::not_readable", &[&path, "certificate"]);
+    check(&certificate(), &format!("file://{path}"), "pem::not_readable", &[&path, "private key"]);
+}
+
+#[test]
+fn a_file_that_is_far_too_large() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("large.pem");
+    std::fs::File::create(&path).unwrap().set_len(5 * 1024 * 1024).unwrap();
+    let path = path.display().to_string();
+    check(&format!("file://{path}"), &key(), "pem::too_large", &[&path]);
+}
+
+#[test]
+fn text_without_certificate_or_key() {
+    check("", &key(), "pem::no_certificate", &["inline PEM"]);
+    check("/etc/ssl/cert.pem", &key(), "pem::no_certificate", &["inline PEM"]);
+    check(&certificate(), "", "pem::no_key", &["inline PEM"]);
+    let name = data_path("README.md").display().to_string();
+    check(&file("README.md"), &key(), "pem::no_certificate", &[&name]);
+    check(&certificate(), &file("README.md"), "pem::no_key", &[&name]);
+}
+
+#[test]
+fn certificate_and_key_swapped() {
+    check(&key(), &certificate(), "pem::key_for_certificate", &["inline PEM"]);
+    check(&file("p256.sec1.pem"), &key(), "pem::key_for_certificate", &["p256.sec1.pem"]);
+    check(&file("rsa2048.pkcs1.pem"), &key(), "pem::key_for_certificate", &["rsa2048.pkcs1.pem"]);
+    check(&data("p256.encrypted-pkcs8.pem"), &key(), "pem::key_for_certificate", &["inline PEM"]);
+    check(&data("p256.encrypted-sec1.pem"), &key(), "pem::key_for_certificate", &["inline PEM"]);
+    check(&certificate(), &file("p256.cert.pem"), "pem::certificate_for_key", &["p256.cert.pem"]);
+}
+
+#[test]
+fn encrypted_keys() {
+    check(
+        &certificate(),
+        &file("p256.encrypted-pkcs8.pem"),
+        "pem::encrypted_key",
+        &["p256.encrypted-pkcs8.pem"],
+    );
+    check(&certificate(), &data("p256.encrypted-sec1.pem"), "pem::encrypted_key", &["inline PEM"]);
+}
+
+#[test]
+fn damaged_text() {
+    check(&certificate().replace("MII", "!!!"), &key(), "pem::damaged", &["inline PEM"]);
+    let cut = certificate();
+    check(&cut[..cut.len() - 30], &key(), "pem::damaged", &["inline PEM"]);
+    check(&certificate(), &key().replace('M', "*"), "pem::damaged", &["inline PEM"]);
+}
+
+#[test]
+fn text_whose_line_breaks_were_lost() {
+    check(&certificate().replace('\n', "\\n"), &key(), "pem::damaged", &["inline PEM"]);
+}
+
+#[test]
+fn a_certificate_that_is_none() {
+    let nothing = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    check(nothing, &key(), "pem::bad_certificate", &["inline PEM", "certificate 1"]);
+    check(&format!("{}{nothing}", certificate()), &key(), "pem::bad_certificate", &["certificate 2"]);
+}
+
+#[test]
+fn keys_that_cannot_be_used() {
+    // An Ed448 key: the kind is named, and nothing else of it is looked at.
+    let ed448 = "-----BEGIN PRIVATE KEY-----\nMAUGAytlcQ==\n-----END PRIVATE KEY-----\n";
+    check(&certificate(), ed448, "identity::unsupported_key", &["inline PEM", "Ed448"]);
+    let nothing = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
+    check(&certificate(), nothing, "identity::unusable_key", &["inline PEM"]);
+}
+
+#[test]
+fn a_key_of_another_certificate() {
+    check(
+        &file("p256.cert.pem"),
+        &file("p384.pkcs8.pem"),
+        "identity::key_mismatch",
+        &["p256.cert.pem", "p384.pkcs8.pem"],
+    );
+    let another = Identity::generate().unwrap();
+    check(&certificate(), another.export().private_key_pem(), "identity::key_mismatch", &["inline PEM"]);
+    // The issuer before the leaf.
+    let backwards = format!("{}{}", data("p384.cert.pem"), certificate());
+    check(&backwards, &key(), "identity::key_mismatch", &["inline PEM"]);
+}
+
+#[test]
+fn certificates_outside_their_dates() {
+    check(
+        &file("expired.cert.pem"),
+        &key(),
+        "identity::expired",
+        &["expired.cert.pem", "2021-01-01 00:00 UTC"],
+    );
+    check(
+        &file("not-yet-valid.cert.pem"),
+        &key(),
+        "identity::not_yet_valid",
+        &["not-yet-valid.cert.pem", "2119-01-01 00:00 UTC"],
+    );
+}
+
+#[test]
+fn no_error_quotes_the_key() {
+    let secret = data("p384.pkcs8.pem");
+    let error = Identity::from_pem(&certificate(), &secret).unwrap_err();
+    let line = secret.lines().nth(1).unwrap();
+    assert!(!format!("{error:?} {error}").contains(line));
+    assert!(matches!(error, IdentityError::KeyMismatch { .. }));
+}
