@@ -6,6 +6,7 @@
 
 mod cell;
 mod leftovers;
+mod limits;
 mod matrix;
 mod peers;
 mod report;

@@ -19,7 +19,7 @@ pub(super) fn rules() -> Step {
 /// Known vulnerabilities: needs the advisory database from the network.
 pub(super) fn advisories() -> Step {
     let reachable = || cargo_subcommand("deny").and_then(|()| fetch_database());
-    given(reachable, by_cargo("deny: advisories", "deny check --disable-fetch advisories", &[]))
+    given(reachable, by_cargo("deny: advisories", "deny check advisories", &[]))
 }
 
 fn fetch_database() -> Result<(), String> {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::leftovers;
 use super::matrix::{Cell, Extent, Language, Network, Security};
 use super::peers::{Programs, Readiness};
+use super::{leftovers, limits};
 use crate::workspace::Outcome;
 
 /// A host that takes longer is stuck: a list of checks takes seconds.
@@ -43,10 +44,19 @@ pub(super) struct Checks {
     pub(super) passed: Vec<String>,
     /// Name and reason.
     pub(super) failed: Vec<(String, String)>,
+    /// Failed because the peer cannot do it with anyone: name and reason.
+    pub(super) limited: Vec<(String, String)>,
     /// Name and reason.
     pub(super) skipped: Vec<(String, String)>,
     /// The last line's own count of passed and failed.
     summary: Option<(usize, usize)>,
+}
+
+/// How the host's process ended.
+enum Ending {
+    Exited(ExitStatus),
+    TimedOut,
+    NotStarted(io::Error),
 }
 
 /// Runs the cell, unless one of its ends cannot run.
@@ -86,6 +96,10 @@ fn command_line(cell: &Cell, host: &Programs, plugin: &Programs, extent: &Extent
     line.push("check".into());
     if cell.security == Security::AutoMtls {
         line.push("--auto-mtls".into());
+    }
+    if cell.host == Language::Python {
+        // The one host that has to be told what to expect.
+        line.extend(["--net".into(), cell.network.name().into()]);
     }
     if cell.mux {
         line.push("--mux".into());
@@ -128,24 +142,23 @@ fn execute(cell: &Cell, line: Vec<OsString>, directory: &Path) -> Outcome<CellRe
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
 
     let begin = Instant::now();
-    let status = match command.spawn() {
+    let ending = match command.spawn() {
         Ok(child) => wait(child, &token)?,
-        Err(error) => return Err(format!("{reproduce} cannot be started: {error}").into()),
+        Err(error) => Ending::NotStarted(error),
     };
     let elapsed = begin.elapsed();
 
     let survivors = leftovers::survivors(&token);
     let files = leftovers::files(temporary.path());
-    let checks = Checks::read(&String::from_utf8_lossy(&fs::read(&stdout)?));
-    // pyvider.rpcplugin does not clean up after itself in every case, and what it leaves is not our fault.
-    let (notes, left) = if cell.plugin == Language::Python {
-        (files, survivors)
-    } else {
-        (Vec::new(), survivors.into_iter().chain(files).collect())
+    let checks = Checks::read(cell, &String::from_utf8_lossy(&fs::read(&stdout)?));
+    // A plugin on pyvider.rpcplugin leaves its socket where it is, which is nothing that a host could change.
+    let (left, notes) = match cell.plugin {
+        Language::Python => (survivors, files),
+        Language::Rust | Language::Go => ([survivors, files].concat(), Vec::new()),
     };
     Ok(CellResult {
         cell: *cell,
-        verdict: verdict(status, &checks, &left),
+        verdict: verdict(&ending, &checks, &left),
         checks,
         notes,
         elapsed,
@@ -155,11 +168,11 @@ fn execute(cell: &Cell, line: Vec<OsString>, directory: &Path) -> Outcome<CellRe
 }
 
 /// Waits for the host. One that passes the deadline is ended with everything it started.
-fn wait(mut child: Child, token: &str) -> Outcome<Option<ExitStatus>> {
+fn wait(mut child: Child, token: &str) -> Outcome<Ending> {
     let deadline = Instant::now() + DEADLINE;
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+            return Ok(Ending::Exited(status));
         }
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -168,26 +181,29 @@ fn wait(mut child: Child, token: &str) -> Outcome<Option<ExitStatus>> {
     child.wait()?;
     // Plugins may have process groups of their own.
     leftovers::end(token);
-    Ok(None)
+    Ok(Ending::TimedOut)
 }
 
 /// A cell passes if everything agrees that it did: the checks, their summary, the exit status, and an empty house.
-fn verdict(status: Option<ExitStatus>, checks: &Checks, left: &[String]) -> Verdict {
+fn verdict(ending: &Ending, checks: &Checks, left: &[String]) -> Verdict {
     let (passed, failed) = (checks.passed.len(), checks.failed.len());
-    let Some(status) = status else {
-        return Verdict::Failed(format!("not done after {} s", DEADLINE.as_secs()));
+    let status = match ending {
+        Ending::Exited(status) => status,
+        Ending::TimedOut => return Verdict::Failed(format!("not done after {} s", DEADLINE.as_secs())),
+        Ending::NotStarted(error) => return Verdict::Failed(format!("the host cannot be started: {error}")),
     };
     if failed > 0 {
         let names: Vec<_> = checks.failed.iter().map(|(name, _)| name.as_str()).collect();
         return Verdict::Failed(format!("{failed} failed: {}", names.join(", ")));
     }
-    if !status.success() {
+    // A host knows nothing of limits, so it counts them among its failures.
+    if !status.success() && checks.limited.is_empty() {
         return Verdict::Failed(format!("the host ended with {status}"));
     }
     if passed == 0 {
         return Verdict::Failed("no check passed".to_owned());
     }
-    if checks.summary != Some((passed, failed)) {
+    if checks.summary != Some((passed, checks.limited.len())) {
         return Verdict::Failed("the host's summary does not match its lines".to_owned());
     }
     if !left.is_empty() {
@@ -198,13 +214,17 @@ fn verdict(status: Option<ExitStatus>, checks: &Checks, left: &[String]) -> Verd
 
 impl Checks {
     /// Reads `PASS name`, `FAIL name: why`, `SKIP name: why` and `N passed, M failed`; other lines mean nothing.
-    fn read(output: &str) -> Self {
+    fn read(cell: &Cell, output: &str) -> Self {
         let mut checks = Self::default();
         for line in output.lines() {
             if let Some(name) = line.strip_prefix("PASS ") {
                 checks.passed.push(name.trim().to_owned());
             } else if let Some(rest) = line.strip_prefix("FAIL ") {
-                checks.failed.push(name_and_reason(rest));
+                let (name, why) = name_and_reason(rest);
+                match limits::of(cell, &name) {
+                    Some(limit) => checks.limited.push((name, limit.to_owned())),
+                    None => checks.failed.push((name, why)),
+                }
             } else if let Some(rest) = line.strip_prefix("SKIP ") {
                 checks.skipped.push(name_and_reason(rest));
             } else if let Some(summary) = summary(line) {
@@ -229,17 +249,26 @@ fn summary(line: &str) -> Option<(usize, usize)> {
 mod tests {
     use super::*;
 
-    fn exit(command: &str) -> Option<ExitStatus> {
-        Some(Command::new("sh").args(["-c", command]).status().unwrap())
+    fn exit(command: &str) -> Ending {
+        Ending::Exited(Command::new("sh").args(["-c", command]).status().unwrap())
     }
 
-    fn is_pass(status: Option<ExitStatus>, output: &str, left: &[String]) -> bool {
-        matches!(verdict(status, &Checks::read(output), left), Verdict::Passed)
+    const CELL: Cell = Cell {
+        host: Language::Rust,
+        plugin: Language::Python,
+        security: Security::Plain,
+        network: Network::Unix,
+        mux: false,
+    };
+
+    fn is_pass(ending: &Ending, output: &str, left: &[String]) -> bool {
+        matches!(verdict(ending, &Checks::read(&CELL, output), left), Verdict::Passed)
     }
 
     #[test]
     fn reports_are_read_line_by_line() {
         let checks = Checks::read(
+            &CELL,
             "PASS echo\nnoise\nSKIP broker: not asked: for\nFAIL get: NOT_FOUND\n1 passed, 1 failed\n",
         );
         let pair = |name: &str, why: &str| (name.to_owned(), why.to_owned());
@@ -253,13 +282,24 @@ mod tests {
     #[cfg(unix)]
     fn a_cell_passes_only_if_everything_agrees() {
         let good = "PASS echo\n1 passed, 0 failed\n";
-        assert!(is_pass(exit("true"), good, &[]));
-        assert!(!is_pass(None, good, &[]), "past the deadline");
-        assert!(!is_pass(exit("false"), good, &[]), "bad status");
-        assert!(!is_pass(exit("true"), good, &["socket s".to_owned()]), "something left");
-        assert!(!is_pass(exit("true"), "PASS echo\n", &[]), "no summary");
-        assert!(!is_pass(exit("true"), "PASS echo\n2 passed, 0 failed\n", &[]), "wrong summary");
-        assert!(!is_pass(exit("true"), "0 passed, 0 failed\n", &[]), "nothing done");
-        assert!(!is_pass(exit("true"), "PASS a\nFAIL b: c\n1 passed, 1 failed\n", &[]), "a failure");
+        assert!(is_pass(&exit("true"), good, &[]));
+        assert!(!is_pass(&Ending::TimedOut, good, &[]), "past the deadline");
+        assert!(!is_pass(&Ending::NotStarted(io::ErrorKind::NotFound.into()), good, &[]), "not started");
+        assert!(!is_pass(&exit("false"), good, &[]), "bad status");
+        assert!(!is_pass(&exit("true"), good, &["socket s".to_owned()]), "something left");
+        assert!(!is_pass(&exit("true"), "PASS echo\n", &[]), "no summary");
+        assert!(!is_pass(&exit("true"), "PASS echo\n2 passed, 0 failed\n", &[]), "wrong summary");
+        assert!(!is_pass(&exit("true"), "0 passed, 0 failed\n", &[]), "nothing done");
+        assert!(!is_pass(&exit("true"), "PASS a\nFAIL b: c\n1 passed, 1 failed\n", &[]), "a failure");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_a_peer_cannot_do_is_a_gap() {
+        let output = "PASS echo\nFAIL stdio: nothing came\n1 passed, 1 failed\n";
+        assert!(is_pass(&exit("exit 1"), output, &[]));
+        assert_eq!(Checks::read(&CELL, output).limited[0].0, "stdio");
+        let ours = Cell { plugin: Language::Rust, ..CELL };
+        assert_eq!(Checks::read(&ours, output).failed.len(), 1);
     }
 }

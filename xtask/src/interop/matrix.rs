@@ -119,6 +119,16 @@ impl Language {
     }
 }
 
+impl Network {
+    /// As the programs' `--net` takes it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Unix => "unix",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -137,12 +147,8 @@ impl Cell {
             Security::AutoMtls => "auto-mtls",
             Security::Given => "given-certificates",
         };
-        let network = match self.network {
-            Network::Unix => "unix",
-            Network::Tcp => "tcp",
-        };
         let mux = if self.mux { " mux" } else { "" };
-        format!("{security} {network}{mux}")
+        format!("{security} {}{mux}", self.network.name())
     }
 }
 

@@ -27,17 +27,16 @@ pub(super) fn print_cell(result: &CellResult) {
     let Verdict::Failed(why) = &result.verdict else { return };
     println!("   {why}");
     for (name, why) in &result.checks.failed {
-        println!("   FAIL {name}: {why}");
+        println!("   FAIL {name}: {}", shortened(why, 300));
     }
     let Some((stdout, stderr)) = &result.logs else { return };
     println!("   by hand: {}", result.reproduce);
-    for log in [stdout, stderr] {
-        println!("   {}:", log.display());
-        let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
-        let lines: Vec<&str> = text.lines().collect();
-        for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
-            println!("   │ {line}");
-        }
+    println!("   stdout:  {}", stdout.display());
+    println!("   stderr:  {}", stderr.display());
+    let text = String::from_utf8_lossy(&fs::read(stderr).unwrap_or_default()).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
+        println!("   │ {}", shortened(line, 300));
     }
 }
 
@@ -81,51 +80,61 @@ pub(super) fn write(
 /// A table that reads well as text and as Markdown.
 fn table(results: &[CellResult]) -> String {
     let mut table = String::from(
-        "| host   | plugin | mode                         | result  | passed | failed | skipped |\n",
+        "| host   | plugin | mode                         | result  | passed | failed | limited | skipped |\n",
     );
     table.push_str(
-        "|--------|--------|------------------------------|---------|-------:|-------:|--------:|\n",
+        "|--------|--------|------------------------------|---------|-------:|-------:|--------:|--------:|\n",
     );
     for result in results {
         let checks = &result.checks;
         table.push_str(&format!(
-            "| {:<6} | {:<6} | {:<28} | {:<7} | {:>6} | {:>6} | {:>7} |\n",
+            "| {:<6} | {:<6} | {:<28} | {:<7} | {:>6} | {:>6} | {:>7} | {:>7} |\n",
             result.cell.host,
             result.cell.plugin,
             result.cell.mode(),
             word(&result.verdict),
             checks.passed.len(),
             checks.failed.len(),
+            checks.limited.len(),
             checks.skipped.len(),
         ));
     }
     table
 }
 
-/// Why something was not checked or is tolerated, each reason once with the cells it concerns.
+/// Why something failed, could not pass or was not checked: each reason once, with the pairs it concerns.
 fn gaps(results: &[CellResult]) -> Vec<String> {
-    let mut cells_of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut pairs_of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for result in results {
-        let pair = format!("{} host, {} plugin", result.cell.host, result.cell.plugin);
+        let checks = &result.checks;
         let mut reasons = Vec::new();
         match &result.verdict {
             Verdict::Passed => {}
             Verdict::Failed(why) => reasons.push(format!("FAIL {}: {why}", result.cell.mode())),
             Verdict::Skipped(why) => reasons.push(format!("SKIP everything: {why}")),
         }
-        reasons.extend(result.checks.failed.iter().map(|(name, why)| format!("FAIL {name}: {why}")));
-        reasons.extend(result.checks.skipped.iter().map(|(name, why)| format!("SKIP {name}: {why}")));
+        reasons.extend(checks.limited.iter().map(|(name, why)| format!("LIMIT {name}: {why}")));
+        reasons.extend(checks.skipped.iter().map(|(name, why)| format!("SKIP {name}: {why}")));
         if !result.notes.is_empty() {
-            reasons.push("NOTE the plugin leaves files behind".to_owned());
+            reasons.push("LIMIT files: a pyvider-rpcplugin plugin leaves files behind".to_owned());
         }
         for reason in reasons {
-            cells_of.entry(reason).or_default().insert(pair.clone());
+            let pair = format!("{} host, {} plugin", result.cell.host, result.cell.plugin);
+            pairs_of.entry(shortened(&reason, 300)).or_default().insert(pair);
         }
     }
-    cells_of
-        .into_iter()
-        .map(|(reason, cells)| format!("{reason} ({})", cells.into_iter().collect::<Vec<_>>().join("; ")))
-        .collect()
+    let line = |(reason, pairs): (String, BTreeSet<String>)| {
+        format!("{reason} ({})", pairs.into_iter().collect::<Vec<_>>().join("; "))
+    };
+    pairs_of.into_iter().map(line).collect()
+}
+
+/// The text, cut where it becomes tiresome.
+fn shortened(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn cell_json(result: &CellResult) -> Value {
@@ -145,6 +154,7 @@ fn cell_json(result: &CellResult) -> Value {
         "reason": reason,
         "passed": result.checks.passed,
         "failed": pairs(&result.checks.failed),
+        "limited": pairs(&result.checks.limited),
         "skipped": pairs(&result.checks.skipped),
         "left_by_peer": result.notes,
         "seconds": result.elapsed.as_secs_f64(),
@@ -160,18 +170,12 @@ fn word(verdict: &Verdict) -> &'static str {
 }
 
 fn counts(result: &CellResult) -> String {
-    match &result.verdict {
-        Verdict::Skipped(why) => why.clone(),
-        Verdict::Passed | Verdict::Failed(_) => {
-            let checks = &result.checks;
-            format!(
-                "{} passed, {} failed, {} skipped",
-                checks.passed.len(),
-                checks.failed.len(),
-                checks.skipped.len()
-            )
-        }
+    if let Verdict::Skipped(why) = &result.verdict {
+        return why.clone();
     }
+    let checks = &result.checks;
+    let impossible = checks.limited.len() + checks.skipped.len();
+    format!("{} passed, {} failed, {impossible} not possible", checks.passed.len(), checks.failed.len())
 }
 
 fn describe(readiness: &Readiness) -> &str {
