@@ -1,0 +1,120 @@
+//! The JSON text of a record: its head, its names, its strings.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use crate::{Level, timestamp};
+
+/// What every record begins with. `message`, `module` and `caller` are the insides of JSON strings, escaped already.
+pub(crate) struct Head<'a> {
+    pub(crate) level: Level,
+    pub(crate) message: &'a [u8],
+    pub(crate) module: Option<&'a [u8]>,
+    pub(crate) moment: SystemTime,
+    pub(crate) caller: Option<&'a [u8]>,
+}
+
+/// Appends one whole line: the head, then `members`, which are fields as [`push_name`] begins them, then a newline.
+pub(crate) fn push_line(out: &mut Vec<u8>, head: &Head<'_>, members: &[u8]) {
+    out.extend_from_slice(b"{\"@level\":\"");
+    out.extend_from_slice(head.level.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"@message\":\"");
+    out.extend_from_slice(head.message);
+    if let Some(module) = head.module {
+        out.extend_from_slice(b"\",\"@module\":\"");
+        out.extend_from_slice(module);
+    }
+    if let Some(caller) = head.caller {
+        out.extend_from_slice(b"\",\"@caller\":\"");
+        out.extend_from_slice(caller);
+    }
+    out.extend_from_slice(b"\",\"@timestamp\":\"");
+    timestamp::write(out, head.moment);
+    out.push(b'"');
+    out.extend_from_slice(members);
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends a comma, the name of a field and a colon.
+pub(crate) fn push_name(out: &mut Vec<u8>, name: &str) {
+    out.push(b',');
+    push_string(out, name);
+    out.push(b':');
+}
+
+/// Appends a JSON string, quotes included.
+pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    push_escaped(out, text);
+    out.push(b'"');
+}
+
+/// Appends the inside of a JSON string.
+pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    let mut plain = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        let short = match byte {
+            b'"' | b'\\' => byte,
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x00..=0x1f => b'u',
+            _ => continue,
+        };
+        out.extend_from_slice(&bytes[plain..at]);
+        out.extend_from_slice(&[b'\\', short]);
+        if short == b'u' {
+            let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+            out.extend_from_slice(&[b'0', b'0', digit(byte >> 4), digit(byte & 0xf)]);
+        }
+        plain = at + 1;
+    }
+    out.extend_from_slice(&bytes[plain..]);
+}
+
+/// The name under which a field is written: the five names of the format belong to the format, so a field that bears
+/// one moves to `field.` and the bare word.
+///
+/// A number under `@message`, `@level` or `@timestamp` would crash a Go host, whose type assertion is unchecked.
+pub(crate) fn field_name(name: &str) -> &str {
+    match name {
+        "@level" => "field.level",
+        "@message" => "field.message",
+        "@module" => "field.module",
+        "@timestamp" => "field.timestamp",
+        "@caller" => "field.caller",
+        other => other,
+    }
+}
+
+/// Escapes what is formatted into it, and counts the bytes before escaping.
+pub(crate) struct Escape<'a> {
+    pub(crate) out: &'a mut Vec<u8>,
+    pub(crate) count: usize,
+}
+
+impl fmt::Write for Escape<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_escaped(self.out, text);
+        self.count += text.len();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::push_string;
+
+    proptest! {
+        #[test]
+        fn strings_survive_json(text in any::<String>()) {
+            let mut out = Vec::new();
+            push_string(&mut out, &text);
+            prop_assert!(!out.contains(&b'\n'));
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Events inside the writing of other events. Only a global subscriber sees these, so they have a process of their own.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use rpcplugin_hclog::{HclogLayer, Json, Level, Record};
+use serde_json::{Value, json};
+use tracing::{error, info};
+use tracing_subscriber::prelude::*;
+
+/// Logs while it is formatted, and then fails.
+struct Chatty;
+
+impl fmt::Debug for Chatty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        info!(nested = %Json([1]), "inside a value");
+        f.write_str("half")?;
+        Err(fmt::Error)
+    }
+}
+
+#[test]
+fn values_that_log_and_sinks_that_log() {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let collected = Arc::clone(&written);
+    let sink = move |line: &[u8]| {
+        error!("inside the sink");
+        Record::new(Level::Error, "inside the sink").write_to(&*collected);
+        collected.lock().expect("no test panics here").extend_from_slice(line);
+    };
+    tracing_subscriber::registry().with(HclogLayer::new(sink)).init();
+
+    let span = tracing::info_span!("span", value = ?Chatty, later = tracing::field::Empty);
+    span.record("later", tracing::field::debug(Chatty));
+    span.in_scope(|| info!(own = ?Chatty, after = %Json([2]), "outside"));
+
+    let lines: Vec<Value> = serde_json::Deserializer::from_slice(&written.lock().unwrap())
+        .into_iter()
+        .map(|value| value.unwrap())
+        .collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| ["@message", "nested", "own", "value", "later", "after"].map(|name| line[name].clone()))
+        .collect();
+    let null = Value::Null;
+    let inside =
+        || [json!("inside a value"), json!([1]), null.clone(), null.clone(), null.clone(), null.clone()];
+    assert_eq!(told[..2], [inside(), inside()], "from the span, before and after its beginning");
+    // This one happened inside the span.
+    assert_eq!(
+        told[2],
+        [json!("inside a value"), json!([1]), null.clone(), json!("half"), json!("half"), null.clone()]
+    );
+    assert_eq!(told[3], [json!("outside"), null, json!("half"), json!("half"), json!("half"), json!([2])]);
+    assert_eq!(told.len(), 4);
+}
