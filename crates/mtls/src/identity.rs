@@ -18,7 +18,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::peer::PeerCertificate;
 use crate::pem::{self, PemError, PemOrigin, PemText};
 use crate::provider::provider;
-use crate::validity;
+use crate::standing;
 
 /// A certificate chain and its private key, made or loaded together.
 ///
@@ -56,8 +56,8 @@ pub enum KeyAlgorithm {
 impl Identity {
     /// Makes a fresh one-time identity with a P-256 key, for this process and the peers it will meet.
     ///
-    /// The certificate is self-signed, names `localhost`, `127.0.0.1` and `::1`, may serve as server and as client, is no
-    /// authority, and is valid from five minutes ago for about thirty years.
+    /// The certificate is self-signed, names `localhost`, `127.0.0.1` and `::1`, may serve as server and as client,
+    /// is no authority, and is valid from five minutes ago for about thirty years.
     ///
     /// # Errors
     ///
@@ -83,19 +83,20 @@ impl Identity {
             .key_provider
             .load_private_key(key.clone_key())
             .map_err(|source| IdentityError::Generate { source: source.into() })?;
-        Ok(Self::assemble(CertifiedKey::new(vec![certificate.clone()], signing_key), certificate, key))
+        let certified = CertifiedKey::new(vec![certificate.clone()], signing_key);
+        Ok(Self::assemble(certified, certificate, SecretKey(key)))
     }
 
     /// Loads an identity: its certificates, the leaf first and then those that vouch for it, and its private key.
     ///
-    /// Each argument is PEM text, or `file://` and the path of a file with such text. Keys may be PKCS#8, PKCS#1 or SEC1;
-    /// RSA from 2048 bits, P-256, P-384, Ed25519, and P-521 with the feature `aws-lc-rs`. Of several keys the first
-    /// is taken.
+    /// Each argument is PEM text, or `file://` and the path of a file with such text. Keys may be PKCS#8, PKCS#1 or
+    /// SEC1; RSA from 2048 bits, P-256, P-384, Ed25519, and P-521 with the feature `aws-lc-rs`. Of several keys the
+    /// first is taken. Whether others may read a key file is not judged.
     ///
     /// # Errors
     ///
-    /// [`IdentityError::Pem`] if a text cannot be read, and the other variants if the key cannot be used, does not belong
-    /// to the first certificate, or if that certificate is outside its dates.
+    /// [`IdentityError::Pem`] if a text cannot be read, and the other variants if the key cannot be used or does not
+    /// belong to the first certificate, or if that certificate is outside its dates.
     pub fn from_pem(certificates: &str, key: &str) -> Result<Self, IdentityError> {
         Self::from_pem_at(certificates, key, UnixTime::now())
     }
@@ -121,11 +122,11 @@ impl Identity {
         }
         check_dates(&leaf, now, certificates_text.origin())?;
 
-        Ok(Self { inner: Arc::new(Inner { certified: Arc::new(certified), leaf, key }) })
+        Ok(Self::assemble(certified, leaf, key))
     }
 
-    fn assemble(certified: CertifiedKey, leaf: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Self {
-        Self { inner: Arc::new(Inner { certified: Arc::new(certified), leaf, key: SecretKey(key) }) }
+    fn assemble(certified: CertifiedKey, leaf: CertificateDer<'static>, key: SecretKey) -> Self {
+        Self { inner: Arc::new(Inner { certified: Arc::new(certified), leaf, key }) }
     }
 
     /// The DER encoding of the identity's own certificate, the leaf.
@@ -306,9 +307,9 @@ pub enum IdentityError {
 
 /// Refuses a certificate that every peer which looks at dates would refuse.
 fn check_dates(leaf: &CertificateDer<'_>, now: UnixTime, origin: PemOrigin) -> Result<(), IdentityError> {
-    let checked = ParsedCertificate::try_from(leaf).and_then(|leaf| validity::check(&leaf, now));
+    let checked = ParsedCertificate::try_from(leaf).and_then(|leaf| standing::of(&leaf, now));
     match checked {
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
         Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
             Err(IdentityError::Expired { origin, not_after: system_time(not_after) })
         }

@@ -42,8 +42,8 @@ mod mutual;
 mod peer;
 mod pem;
 mod provider;
+mod standing;
 mod trust;
-mod validity;
 mod verifier;
 
 pub use identity::{ExportedIdentity, Identity, IdentityError, KeyAlgorithm};

@@ -40,9 +40,12 @@ impl PeerCertificate {
     ///
     /// # Errors
     ///
-    /// [`PeerCertificateError::Pem`] if the text holds no readable certificate.
+    /// [`PeerCertificateError::NotPem`] if the text holds no readable certificate.
     pub fn from_pem(text: &str) -> Result<Self, PeerCertificateError> {
-        Ok(Self::from_parsed(&PemText::inline(text).first_certificate()?))
+        let first = PemText::inline(text)
+            .first_certificate()
+            .map_err(|source| PeerCertificateError::NotPem { source })?;
+        Ok(Self::from_parsed(&first))
     }
 
     /// For a certificate that is known to parse.
@@ -96,8 +99,14 @@ pub enum PeerCertificateError {
         /// What the parser found wrong.
         source: rustls::Error,
     },
-    /// The PEM text holds no readable certificate.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Pem(#[from] PemError),
+    /// The text is not PEM with a readable certificate first.
+    #[error("the peer's certificate cannot be read from its PEM text")]
+    #[diagnostic(
+        code(rpcplugin::mtls::peer::not_pem),
+        help("the other side sent damaged data: check which program started this one, and its version")
+    )]
+    NotPem {
+        /// What is wrong with the text.
+        source: PemError,
+    },
 }

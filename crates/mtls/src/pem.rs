@@ -161,7 +161,8 @@ pub enum PemError {
     #[diagnostic(
         code(rpcplugin::mtls::pem::encrypted_key),
         help(
-            "decrypt it, for instance with `openssl pkey -in encrypted.pem -out key.pem`, and protect the file by its permissions"
+            "decrypt it, for instance with `openssl pkey -in encrypted.pem -out key.pem`, and protect the file by its \
+             permissions"
         )
     )]
     EncryptedKey {

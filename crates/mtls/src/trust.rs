@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::ParsedCertificate;
 
 use crate::peer::PeerCertificate;
 use crate::pem::{PemError, PemText};
+use crate::standing::{self, Standing};
 
 /// Whom to accept on the other side of a connection, whichever side dials.
 #[derive(Debug, Clone)]
@@ -22,6 +24,9 @@ pub enum Trust {
 }
 
 /// A bundle of at least one certificate to trust.
+///
+/// Each of them may be presented by its holder. Those that are marked as authorities, and are within their dates when
+/// the bundle is read, also vouch for the certificates that they signed.
 ///
 /// Cloning is cheap.
 #[derive(Clone)]
@@ -46,7 +51,9 @@ impl Authorities {
         let certificates = text.certificates()?;
         let mut roots = RootCertStore::empty();
         for (index, certificate) in certificates.iter().enumerate() {
-            roots.add(certificate.clone()).map_err(|source| text.bad_certificate(index, source))?;
+            if is_authority(certificate) {
+                roots.add(certificate.clone()).map_err(|source| text.bad_certificate(index, source))?;
+            }
         }
         Ok(Self { inner: Arc::new(Inner { certificates, roots: Arc::new(roots) }) })
     }
@@ -56,6 +63,7 @@ impl Authorities {
         self.inner.certificates.iter().any(|known| known.as_ref() == certificate.as_ref())
     }
 
+    /// Those that vouch for others; there may be none.
     pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         Arc::clone(&self.inner.roots)
     }
@@ -65,4 +73,11 @@ impl fmt::Debug for Authorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.inner.certificates.iter().map(PeerCertificate::from_parsed)).finish()
     }
+}
+
+/// Without this a web verifier would let any certificate of the bundle vouch for others.
+fn is_authority(certificate: &CertificateDer<'_>) -> bool {
+    ParsedCertificate::try_from(certificate)
+        .and_then(|certificate| standing::of(&certificate, UnixTime::now()))
+        .is_ok_and(|standing| standing == Standing::Authority)
 }

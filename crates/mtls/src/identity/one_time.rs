@@ -59,7 +59,7 @@ fn generate(source: rcgen::Error) -> IdentityError {
     IdentityError::Generate { source: source.into() }
 }
 
-/// Clocks differ between containers and their hosts; go-plugin allows half a minute, which has proven short.
+/// Clocks of machines and containers differ, often by more than the half minute that go-plugin allows.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// go-plugin's 262 980 hours, about thirty years: a one-time identity ends with its process, not by date.

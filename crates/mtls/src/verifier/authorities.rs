@@ -3,25 +3,31 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::CryptoProvider;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
 
+use crate::standing;
 use crate::trust::Authorities;
-use crate::validity;
 
-/// Accepts a certificate that is in the bundle itself, or that one in the bundle vouches for.
+/// Accepts a certificate that is in the bundle itself, or that an authority in the bundle vouches for.
 ///
 /// The first half is what Go and OpenSSL do too, and what web verification alone would refuse: a self-signed
 /// authority certificate presented as one's own, or a bundle that holds the peer's certificate without its issuer.
 #[derive(Debug)]
 pub(crate) struct AuthoritiesVerifier {
     authorities: Authorities,
-    servers: Arc<WebPkiServerVerifier>,
-    clients: Arc<dyn ClientCertVerifier>,
+    roots: Arc<RootCertStore>,
+    /// None where nobody in the bundle vouches for others, which rustls does not build a verifier for.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl AuthoritiesVerifier {
@@ -29,11 +35,15 @@ impl AuthoritiesVerifier {
         authorities: Authorities,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, VerifierBuilderError> {
-        let servers =
-            WebPkiServerVerifier::builder_with_provider(authorities.roots(), Arc::clone(provider)).build()?;
-        let clients =
-            WebPkiClientVerifier::builder_with_provider(authorities.roots(), Arc::clone(provider)).build()?;
-        Ok(Self { authorities, servers, clients })
+        let roots = authorities.roots();
+        let clients = if roots.is_empty() {
+            None
+        } else {
+            let builder =
+                WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider));
+            Some(builder.build()?)
+        };
+        Ok(Self { authorities, roots, clients, algorithms: provider.signature_verification_algorithms })
     }
 }
 
@@ -43,16 +53,23 @@ impl ServerCertVerifier for AuthoritiesVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
         if self.authorities.contains(end_entity) {
-            let certificate = ParsedCertificate::try_from(end_entity)?;
-            validity::check(&certificate, now)?;
-            verify_server_name(&certificate, server_name)?;
-            return Ok(ServerCertVerified::assertion());
+            standing::of(&certificate, now)?;
+        } else {
+            verify_server_cert_signed_by_trust_anchor(
+                &certificate,
+                &self.roots,
+                intermediates,
+                now,
+                self.algorithms.all,
+            )?;
         }
-        self.servers.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        verify_server_name(&certificate, server_name)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -61,7 +78,7 @@ impl ServerCertVerifier for AuthoritiesVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.servers.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -70,11 +87,11 @@ impl ServerCertVerifier for AuthoritiesVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.servers.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.servers.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
@@ -91,10 +108,13 @@ impl ClientCertVerifier for AuthoritiesVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         if self.authorities.contains(end_entity) {
-            validity::check(&ParsedCertificate::try_from(end_entity)?, now)?;
+            standing::of(&ParsedCertificate::try_from(end_entity)?, now)?;
             return Ok(ClientCertVerified::assertion());
         }
-        self.clients.verify_client_cert(end_entity, intermediates, now)
+        match &self.clients {
+            Some(clients) => clients.verify_client_cert(end_entity, intermediates, now),
+            None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
+        }
     }
 
     fn verify_tls12_signature(
@@ -103,7 +123,7 @@ impl ClientCertVerifier for AuthoritiesVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.clients.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -112,10 +132,10 @@ impl ClientCertVerifier for AuthoritiesVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.clients.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.clients.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -157,6 +157,44 @@ fn a_leaf_in_the_bundle_is_accepted_without_its_issuer() {
 }
 
 #[test]
+fn a_leaf_in_the_bundle_vouches_for_nobody() {
+    let leaf = Authority::changed("leaf", |params| params.is_ca = IsCa::ExplicitNoCa);
+    let bundles = [
+        leaf.own.certificates.clone(),
+        format!("{}{}", leaf.own.certificates, Authority::new("unrelated").own.certificates),
+    ];
+    for bundle in bundles {
+        let ours = trusting(&us(), &bundle);
+        for version in VERSIONS {
+            let holder = leaf.own.foreign(version);
+            handshake(ours.client_config(), holder.server(), localhost()).assert_connected();
+            handshake(holder.client(), ours.server_config(), localhost()).assert_connected();
+            let child = self::leaf(&leaf).foreign(version);
+            let outcome = handshake(ours.client_config(), child.server(), localhost());
+            outcome.assert_client_refuses(CertificateError::UnknownIssuer);
+            let outcome = handshake(child.client(), ours.server_config(), localhost());
+            outcome.assert_server_refuses(CertificateError::UnknownIssuer);
+        }
+    }
+}
+
+#[test]
+fn an_expired_authority_vouches_for_nobody() {
+    let expired = Authority::changed("expired", |params| {
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    });
+    let ours = trusting(&us(), &expired.own.certificates);
+    for version in VERSIONS {
+        let peer = leaf(&expired).foreign(version);
+        let outcome = handshake(ours.client_config(), peer.server(), localhost());
+        outcome.assert_client_refuses(CertificateError::UnknownIssuer);
+        let outcome = handshake(peer.client(), ours.server_config(), localhost());
+        outcome.assert_server_refuses(CertificateError::UnknownIssuer);
+    }
+}
+
+#[test]
 fn an_issued_certificate_without_its_key_is_refused() {
     let authority = Authority::new("ours");
     let ours = trusting(&us(), &authority.own.certificates);

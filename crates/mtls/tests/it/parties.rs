@@ -333,6 +333,13 @@ impl Authority {
         Self::with(authority_params(name), None)
     }
 
+    /// An authority that differs from an ordinary one in some way.
+    pub(crate) fn changed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = authority_params(name);
+        change(&mut params);
+        Self::with(params, None)
+    }
+
     /// An authority below this one. What it issues comes with its own certificate behind.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
         Self::with(authority_params(name), Some(self))
