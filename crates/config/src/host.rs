@@ -1,0 +1,122 @@
+//! What may be set on the side of a host.
+
+use std::{path::PathBuf, time::Duration};
+
+use rpcplugin_core::MagicCookie;
+
+use crate::{
+    groups::{Http2Config, KeepaliveConfig, RetryConfig, SupervisionConfig},
+    setting::table,
+    value::{ByteSize, EnvPolicy, Pem, SecretPem, TransportKind},
+};
+
+table! {
+    /// What the author or the operator of a host may set.
+    ///
+    /// Load it with [`Loader::host`](crate::Loader::host), or begin with [`HostConfig::default`] and change fields;
+    /// [`check`](Self::check) then says whether they fit together.
+    pub struct HostConfig {
+        /// The time from the start of the process to a verified channel. A plugin that takes longer is killed.
+        start_deadline: Duration = "60s",
+            env ["PLUGIN_HANDSHAKE_TIMEOUT"], pyvider ["plugin_handshake_timeout"];
+        /// The time for making the connection, TLS and HTTP/2 included, once the plugin has said where it listens.
+        /// None leaves it what is left of `start_deadline`.
+        connect_deadline: Option<Duration> = "none",
+            env ["PLUGIN_CONNECTION_TIMEOUT"], pyvider ["plugin_connection_timeout"];
+        /// The time from the plugin's answer to a channel on which the health call succeeded. None leaves it what is
+        /// left of `start_deadline`.
+        ready_deadline: Option<Duration> = "none",
+            env ["PLUGIN_CHANNEL_READY_TIMEOUT"], pyvider ["plugin_channel_ready_timeout"];
+        /// How often a host that waits for a start says so. 0 says nothing.
+        still_waiting_every: Duration = "5s", env ["PLUGIN_STILL_WAITING_EVERY"], pyvider [];
+        /// How long a program file that is still being written to is tried again.
+        busy_patience: Duration = "1s", env ["PLUGIN_BUSY_PATIENCE"], pyvider [];
+        /// The time between asking a plugin to end and killing it. 0 kills it at once.
+        grace: Duration = "2s", env ["PLUGIN_STOP_GRACE_PERIOD"], pyvider [];
+        /// How long the call that asks a plugin to end may take.
+        shutdown_deadline: Duration = "1s", env ["PLUGIN_SHUTDOWN_TIMEOUT"], pyvider [];
+        /// The time between asking a plugin to end and sending it SIGTERM, which has to be less than `grace`. None
+        /// sends none.
+        terminate_after: Option<Duration> = "none", env ["PLUGIN_TERMINATE_AFTER"], pyvider [];
+        /// How long the pipes of an ended plugin are read on. A grandchild may hold them open for ever.
+        drain: Duration = "1s", env ["PLUGIN_DRAIN_TIMEOUT"], pyvider [];
+        /// How long calls to the plugin's own services (health, broker) may take.
+        admin_deadline: Duration = "5s", env ["PLUGIN_ADMIN_TIMEOUT"], pyvider [];
+        /// The transports on which a plugin may listen. An answer that names another is refused.
+        transports: Vec<TransportKind> = "unix, tcp",
+            env ["PLUGIN_CLIENT_TRANSPORTS", "PLUGIN_SUPPORTED_TRANSPORTS"],
+            pyvider ["plugin_client_transports", "plugin_supported_transports"];
+        /// Whether to ask for mutual TLS with one-time certificates. A plugin that then sends none is refused.
+        /// Without it, and without a certificate, whatever runs as the same user can talk to the plugin.
+        auto_mtls: bool = "true", env ["PLUGIN_AUTO_MTLS"], pyvider ["plugin_auto_mtls"];
+        /// The certificate chain to show to plugins instead of a one-time one, leaf first. It needs `private_key`.
+        certificate: Option<Pem> = "none",
+            env ["PLUGIN_CLIENT_CERT", "PLUGIN_CLIENT_CERT_FILE"],
+            pyvider ["plugin_client_cert", "plugin_client_cert_file"];
+        /// The private key of `certificate`. It is not passed on to plugins.
+        private_key: Option<SecretPem> = "none",
+            env ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"],
+            pyvider ["plugin_client_key", "plugin_client_key_file"];
+        /// The authorities of which one must have issued a plugin's certificate. None trusts exactly the certificate
+        /// in the plugin's answer.
+        server_authorities: Option<Pem> = "none",
+            env ["PLUGIN_SERVER_ROOT_CERTS", "PLUGIN_CA_CERT"],
+            pyvider ["plugin_server_root_certs", "plugin_ca_cert"];
+        /// Whether to ask that brokered connections share the main connection's socket. Plugins on old versions of
+        /// go-plugin, and those of pyvider, cannot.
+        multiplex: bool = "false", env ["PLUGIN_MULTIPLEX_GRPC"], pyvider [];
+        /// The lowest TCP port on which a plugin may listen. 0, with `max_port` 0, leaves the choice to the system.
+        min_port: u16 = "10000", env ["PLUGIN_MIN_PORT"], pyvider [];
+        /// The highest TCP port on which a plugin may listen.
+        max_port: u16 = "25000", env ["PLUGIN_MAX_PORT"], pyvider [];
+        /// The directory in which plugins make their Unix sockets. None makes a private one.
+        unix_socket_dir: Option<PathBuf> = "none", env ["PLUGIN_UNIX_SOCKET_DIR"], pyvider [];
+        /// The group, by name or number, that may connect to plugins' Unix sockets. None lets only the same user.
+        unix_socket_group: Option<String> = "none", env ["PLUGIN_UNIX_SOCKET_GROUP"], pyvider [];
+        /// Whether a plugin must answer a health call before it counts as started. Without it the connection alone
+        /// has to stand.
+        health_check: bool = "true", env ["PLUGIN_HEALTH_CHECK"], pyvider [];
+        /// The largest message that is accepted. None accepts any that memory can hold.
+        max_receive_message: Option<ByteSize> = "none",
+            env ["PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_receive_message_size"];
+        /// The largest message that is sent. None sends any; a plugin may accept less.
+        max_send_message: Option<ByteSize> = "none",
+            env ["PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_send_message_size"];
+        /// How long each side of a brokered connection waits for the other.
+        broker_patience: Duration = "5s", env ["PLUGIN_BROKER_PATIENCE"], pyvider [];
+        /// How many lines on a plugin's standard output are passed over before its answer. 0 takes the first line
+        /// for the answer, as go-plugin does; more forgives a plugin that prints a banner.
+        stray_lines: usize = "0", env ["PLUGIN_STRAY_LINES"], pyvider [];
+        /// The longest answer accepted from a plugin.
+        answer_limit: ByteSize = "64KiB", env ["PLUGIN_ANSWER_LIMIT"], pyvider [];
+        /// The longest line of a plugin's output kept in one piece; the rest follows as continuations.
+        log_line_limit: ByteSize = "64KiB", env ["PLUGIN_LOG_LINE_LIMIT"], pyvider [];
+        /// How many of the last lines on a plugin's standard error are kept for errors.
+        stderr_tail_lines: usize = "50", env ["PLUGIN_STDERR_TAIL_LINES"], pyvider [];
+        /// How many of the last bytes on a plugin's standard error are kept for errors.
+        stderr_tail_bytes: ByteSize = "16KiB", env ["PLUGIN_STDERR_TAIL_BYTES"], pyvider [];
+        /// Which variables of the host's own environment a plugin inherits.
+        inherit_env: EnvPolicy = "inherit", env ["PLUGIN_INHERIT_ENV"], pyvider [];
+        /// Whether plugins die with the host, however it dies. Without it a killed host leaves them running.
+        die_with_host: bool = "true", env ["PLUGIN_DIE_WITH_HOST"], pyvider [];
+    }
+    groups {
+        /// HTTP/2 windows and limits.
+        http2: Http2Config;
+        /// How a supervised plugin that died is started again.
+        supervision: SupervisionConfig;
+    }
+    optional {
+        /// The variable, and its value, by which a plugin knows that a host started it.
+        magic_cookie: MagicCookie;
+    }
+    switched {
+        /// Pings on an idle connection. Setting any part of it switches it on, unless the switch itself is
+        /// set to false.
+        keepalive: KeepaliveConfig, env ["PLUGIN_GRPC_KEEPALIVE_ENABLED"], pyvider [];
+        /// Further tries of a start that failed. Setting any part of it switches it on, unless the
+        /// switch itself is set to false.
+        retry: RetryConfig,
+            env ["PLUGIN_CLIENT_RETRY_ENABLED"], pyvider ["plugin_client_retry_enabled"];
+    }
+}

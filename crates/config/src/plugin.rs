@@ -1,0 +1,110 @@
+//! What may be set on the side of a plugin.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use rpcplugin_core::{MagicCookie, Versions};
+
+use crate::{
+    groups::{Http2Config, RateLimitConfig},
+    setting::table,
+    value::{ByteSize, LogLevel, Pem, SecretPem, TransportKind},
+};
+
+table! {
+    /// What the author or the operator of a plugin may set.
+    ///
+    /// Load it with [`Loader::plugin`](crate::Loader::plugin), or begin with [`PluginConfig::default`] and change
+    /// fields; [`check`](Self::check) then says whether they fit together.
+    ///
+    /// The variables by which a host makes its offer, such as `PLUGIN_PROTOCOL_VERSIONS`, `PLUGIN_MIN_PORT` or
+    /// `PLUGIN_CLIENT_CERT`, are no settings of a plugin and not looked at here.
+    pub struct PluginConfig {
+        /// The transports to listen on, the preferred one first: the first that works on this platform is used.
+        /// With one only, a plugin that cannot have it fails to start.
+        transports: Vec<TransportKind> = "unix, tcp",
+            env ["PLUGIN_SERVER_TRANSPORTS", "PLUGIN_SUPPORTED_TRANSPORTS"],
+            pyvider ["plugin_server_transports", "plugin_supported_transports"];
+        /// The path of the Unix socket. None makes a fresh one in a private directory, or in the one that the host
+        /// names. A stale socket at the path is replaced; a live one, or any other file, is an error.
+        unix_socket_path: Option<PathBuf> = "none",
+            env ["PLUGIN_SERVER_UNIX_SOCKET_PATH"], pyvider ["plugin_server_unix_socket_path"];
+        /// The address to listen on where TCP is used. Any other than a loopback address opens the plugin to the
+        /// network, where only mutual TLS protects it.
+        tcp_host: IpAddr = "127.0.0.1", env ["PLUGIN_SERVER_HOST"], pyvider ["plugin_server_host"];
+        /// The TCP port to listen on. None takes a free one from the range that the host offers, and any free one if
+        /// it offers none; 0 takes any free one, whatever the host offers.
+        tcp_port: Option<u16> = "none", env ["PLUGIN_SERVER_PORT"], pyvider ["plugin_server_port"];
+        /// Whether to answer a host that asks for mutual TLS with a one-time certificate. Without it such a host is
+        /// refused loudly, never served in plain text.
+        auto_mtls: bool = "true", env ["PLUGIN_AUTO_MTLS"], pyvider ["plugin_auto_mtls"];
+        /// The certificate chain to show to hosts instead of a one-time one, leaf first. It needs `private_key`.
+        certificate: Option<Pem> = "none", env ["PLUGIN_SERVER_CERT"], pyvider ["plugin_server_cert"];
+        /// The private key of `certificate`.
+        private_key: Option<SecretPem> = "none", env ["PLUGIN_SERVER_KEY"], pyvider ["plugin_server_key"];
+        /// The authorities of which one must have issued a host's certificate. A host without such a certificate is
+        /// refused. It needs `certificate`.
+        client_authorities: Option<Pem> = "none",
+            env ["PLUGIN_CLIENT_ROOT_CERTS"], pyvider ["plugin_client_root_certs"];
+        /// Whether the health service is served. Without it a go-plugin host's ping fails.
+        health: bool = "true",
+            env ["PLUGIN_HEALTH_SERVICE_ENABLED"], pyvider ["plugin_health_service_enabled"];
+        /// Whether the reflection service is served, by which tools list what a plugin can do.
+        reflection: bool = "true", env ["PLUGIN_REFLECTION_ENABLED"], pyvider [];
+        /// Whether what the plugin writes to its standard output and error is forwarded to the host over
+        /// `GRPCStdio`, at the level of descriptors 1 and 2. Without it both stay what they were.
+        capture_output: bool = "true", env ["PLUGIN_CAPTURE_OUTPUT"], pyvider [];
+        /// How many bytes of captured output are kept for a host that does not read them yet. Less means that output
+        /// waits or is lost sooner.
+        output_buffer: ByteSize = "1MiB", env ["PLUGIN_OUTPUT_BUFFER"], pyvider [];
+        /// How long a write to captured output may be held up by a host that is attached but does not read, before
+        /// the oldest output is dropped. 0 drops at once, and never holds the plugin up.
+        output_patience: Duration = "5s", env ["PLUGIN_OUTPUT_PATIENCE"], pyvider [];
+        /// How long calls under way and end hooks may take once the plugin is asked to end. 0 cuts them off. A
+        /// go-plugin host kills a plugin two seconds after it asked.
+        grace: Duration = "1s",
+            env ["PLUGIN_GRPC_GRACE_PERIOD", "PLUGIN_TIMEOUT_GRACEFUL_SHUTDOWN"],
+            pyvider ["plugin_grpc_grace_period"];
+        /// How long `wait_ready` waits for the plugin to serve, unless it is told otherwise.
+        ready_deadline: Duration = "5s",
+            env ["PLUGIN_SERVER_READY_TIMEOUT"], pyvider ["plugin_server_ready_timeout"];
+        /// Whether SIGINT is ignored. A Ctrl-C at a terminal reaches host and plugin alike; the host then ends the
+        /// plugin in good order.
+        ignore_interrupt: bool = "true", env ["PLUGIN_IGNORE_SIGINT"], pyvider ["plugin_ignore_sigint"];
+        /// A file whose appearance ends the plugin in good order. The file is removed then.
+        shutdown_file: Option<PathBuf> = "none",
+            env ["PLUGIN_SHUTDOWN_FILE_PATH"], pyvider ["plugin_shutdown_file_path"];
+        /// Whether the plugin ends when the host's process dies. Without it, it stays until somebody ends it.
+        follow_host: bool = "true", env ["PLUGIN_EXIT_WITH_HOST"], pyvider [];
+        /// The largest message that is accepted. None accepts any that memory can hold.
+        max_receive_message: Option<ByteSize> = "none",
+            env ["PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_receive_message_size"];
+        /// The largest message that is sent. None sends any; a host may accept less, one of pyvider 4 MiB.
+        max_send_message: Option<ByteSize> = "none",
+            env ["PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_send_message_size"];
+        /// How long each side of a brokered connection waits for the other.
+        broker_patience: Duration = "5s", env ["PLUGIN_BROKER_PATIENCE"], pyvider [];
+        /// How many threads serve calls, where the facade makes the runtime. Each costs memory; more than there are
+        /// processors gains nothing.
+        workers: usize = "1", env ["PLUGIN_WORKERS"], pyvider [];
+        /// The least grave records that the plugin logs.
+        log_level: LogLevel = "info", env ["PLUGIN_LOG_LEVEL"], pyvider ["plugin_log_level"];
+        /// The versions of the application's protocol that may be served, of those that the plugin has. None serves
+        /// all of them.
+        supported_versions: Option<Versions> = "none",
+            env ["SUPPORTED_PROTOCOL_VERSIONS"], pyvider ["supported_protocol_versions"];
+    }
+    groups {
+        /// HTTP/2 windows and limits.
+        http2: Http2Config;
+    }
+    optional {
+        /// The variable, and its value, by which the plugin knows that a host started it.
+        magic_cookie: MagicCookie;
+    }
+    switched {
+        /// How many calls are let through. Setting any part of it switches it on, unless the
+        /// switch itself is set to false.
+        rate_limit: RateLimitConfig,
+            env ["PLUGIN_RATE_LIMIT_ENABLED"], pyvider ["plugin_rate_limit_enabled"];
+    }
+}

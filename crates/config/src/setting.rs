@@ -1,0 +1,241 @@
+//! The description of a setting, and the table syntax from which descriptions, structs and defaults are made.
+
+use std::sync::LazyLock;
+
+use crate::{host::HostConfig, plugin::PluginConfig, value::Text};
+
+/// What there is to know about one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Setting {
+    /// Its name, as in a file and as the path of fields in the struct: `http2.max_frame`.
+    pub name: String,
+    /// Whom it is for.
+    pub side: Side,
+    /// The environment variables that set it, the one that counts first. A plain number is a count of milliseconds
+    /// where the variable's name ends in `_MS`; a name that ends in `_FILE` holds the path of a file with the value.
+    pub env: &'static [&'static str],
+    /// Its type in Rust.
+    pub kind: &'static str,
+    /// What may be written.
+    pub allowed: &'static str,
+    /// The default, as one would write it; `none` where there is none.
+    pub default: &'static str,
+    /// What it does, and what its extremes do.
+    pub effect: &'static str,
+    /// The fields of pyvider's configuration for which it stands.
+    pub pyvider: &'static [&'static str],
+    /// Whether its value is never shown.
+    pub secret: bool,
+}
+
+/// The side of the handshake that a setting is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Side {
+    /// The program that is started, [`PluginConfig`].
+    Plugin,
+    /// The program that starts plugins, [`HostConfig`].
+    Host,
+}
+
+/// Every setting, those of the plugin first, each side in the order of its struct. One that both sides have is
+/// listed for each.
+#[must_use]
+pub fn settings() -> &'static [Setting] {
+    static ALL: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+        let sides = [(Side::Plugin, PluginConfig::TABLE), (Side::Host, HostConfig::TABLE)];
+        let mut all = Vec::new();
+        for (side, table) in sides {
+            table.describe("", side, &mut all);
+        }
+        all
+    });
+    &ALL
+}
+
+/// The rows of a struct's table, and the tables of the groups within it.
+pub(crate) struct Table {
+    pub(crate) rows: &'static [Row],
+    pub(crate) groups: &'static [(&'static str, &'static Table)],
+}
+
+/// One row of a table: a [`Setting`] that does not know yet in which group it stands.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) env: &'static [&'static str],
+    pub(crate) kind: &'static str,
+    pub(crate) allowed: &'static str,
+    pub(crate) default: &'static str,
+    pub(crate) effect: &'static str,
+    pub(crate) pyvider: &'static [&'static str],
+    pub(crate) secret: bool,
+}
+
+impl Table {
+    fn describe(&self, prefix: &str, side: Side, all: &mut Vec<Setting>) {
+        for row in self.rows {
+            all.push(Setting {
+                name: format!("{prefix}{}", row.name),
+                side,
+                env: row.env,
+                kind: row.kind,
+                allowed: row.allowed,
+                default: row.default,
+                effect: row.effect.trim_ascii(),
+                pyvider: row.pyvider,
+                secret: row.secret,
+            });
+        }
+        for (group, table) in self.groups {
+            table.describe(&format!("{prefix}{group}."), side, all);
+        }
+    }
+}
+
+/// The value that a default in a table stands for.
+pub(crate) fn default_value<T: Text>(text: &str) -> T {
+    T::from_text(text).expect("a test reads every default of the tables")
+}
+
+/// A struct of settings.
+pub(crate) trait Group: Sized {
+    const TABLE: &'static Table;
+}
+
+/// Makes a struct of settings from a table: the fields with their documentation, `Default`, and the rows that
+/// [`settings`] shows.
+///
+/// ```text
+/// field: Type = "default", env ["VARIABLE", "ITS_FALLBACK"], pyvider ["name_of_the_field"];
+/// ```
+///
+/// After the struct come its fields that are groups of settings: `groups` that are always there, `optional` ones that
+/// say themselves whether they are there, and `switched` ones that are off unless their switch, or anything in them,
+/// is set.
+macro_rules! table {
+    (
+        $(#[$attribute:meta])*
+        pub struct $name:ident {
+            $(
+                $(#[doc = $effect:literal])+
+                $field:ident: $type:ty = $default:literal,
+                env [$env:literal $(, $fallback:literal)*], pyvider [$($pyvider:literal),*];
+            )*
+        }
+        $(groups {
+            $(
+                $(#[doc = $group_effect:literal])+
+                $group:ident: $group_type:ident;
+            )*
+        })?
+        $(optional {
+            $(
+                $(#[doc = $optional_effect:literal])+
+                $optional:ident: $optional_type:ident;
+            )*
+        })?
+        $(switched {
+            $(
+                $(#[doc = $switched_effect:literal])+
+                $switched:ident: $switched_type:ident,
+                env [$switch_env:literal], pyvider [$($switch_pyvider:literal),*];
+            )*
+        })?
+    ) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, PartialEq)]
+        #[non_exhaustive]
+        pub struct $name {
+            $(
+                $(#[doc = $effect])+
+                #[doc = ""]
+                #[doc = concat!("Default: `", $default, "`.")]
+                #[doc = concat!("Environment: `", $env, "`" $(, ", else `", $fallback, "`")*, ".")]
+                $(#[doc = concat!("In pyvider: `", $pyvider, "`.")])*
+                pub $field: $type,
+            )*
+            $($(
+                $(#[doc = $group_effect])+
+                pub $group: $group_type,
+            )*)?
+            $($(
+                $(#[doc = $optional_effect])+
+                ///
+                /// Default: none.
+                pub $optional: Option<$optional_type>,
+            )*)?
+            $($(
+                $(#[doc = $switched_effect])+
+                ///
+                /// Default: off.
+                #[doc = concat!("Environment: `", $switch_env, "` and the variables of its fields.")]
+                $(#[doc = concat!("In pyvider: `", $switch_pyvider, "`.")])*
+                pub $switched: Option<$switched_type>,
+            )*)?
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    $($field: $crate::setting::default_value($default),)*
+                    $($($group: Default::default(),)*)?
+                    $($($optional: None,)*)?
+                    $($($switched: None,)*)?
+                }
+            }
+        }
+
+        impl $crate::setting::Group for $name {
+            const TABLE: &'static $crate::setting::Table = &$crate::setting::Table {
+                rows: &[
+                    $($crate::setting::Row {
+                        name: stringify!($field),
+                        env: &[$env $(, $fallback)*],
+                        kind: stringify!($type),
+                        allowed: <$type as $crate::value::Text>::ALLOWED,
+                        default: $default,
+                        effect: concat!($($effect, "\n"),+),
+                        pyvider: &[$($pyvider),*],
+                        secret: <$type as $crate::value::Text>::SECRET,
+                    },)*
+                    $($($crate::setting::Row {
+                        name: concat!(stringify!($switched), ".enabled"),
+                        env: &[$switch_env],
+                        kind: "bool",
+                        allowed: <bool as $crate::value::Text>::ALLOWED,
+                        default: "false",
+                        effect: concat!($($switched_effect, "\n"),+),
+                        pyvider: &[$($switch_pyvider),*],
+                        secret: false,
+                    },)*)?
+                ],
+                groups: &[
+                    $($((stringify!($group), <$group_type as $crate::setting::Group>::TABLE),)*)?
+                    $($((stringify!($optional), <$optional_type as $crate::setting::Group>::TABLE),)*)?
+                    $($((stringify!($switched), <$switched_type as $crate::setting::Group>::TABLE),)*)?
+                ],
+            };
+        }
+    };
+}
+
+pub(crate) use table;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_can_be_read() {
+        // `Default` reads each default of the tables; a bad one panics here.
+        let (plugin, host) = (PluginConfig::default(), HostConfig::default());
+        assert!(plugin.auto_mtls && host.auto_mtls);
+        let groups = (
+            crate::RateLimitConfig::default(),
+            crate::KeepaliveConfig::default(),
+            crate::RetryConfig::default(),
+        );
+        assert_eq!(groups.0.burst_capacity, 200);
+    }
+}
