@@ -1,0 +1,209 @@
+//! The handle of a broker.
+
+use std::{fmt, sync::Arc};
+
+use rpcplugin_core::ServiceId;
+use rpcplugin_transport::{SecureStream, Services, yamux};
+use tonic::transport::Channel;
+
+use crate::{
+    dial::{self, lazy_channel},
+    error::{DialError, ServeError},
+    link,
+    serve::{self, Brokered, Incoming},
+    settings::{BrokerSettings, Place, Side},
+    shared::{Shared, Way},
+    streams::{MainStreams, take_charge},
+};
+
+/// The well-known id of the services that a host offers to every plugin, for which no number has to be sent:
+/// 4 000 000 000.
+///
+/// The host [serves](Broker::serve_at) them at launch, the plugin calls them on its [`Broker::host_channel`]. A Go plugin
+/// can dial the number too; without multiplexing, within 5 s after the host has served it.
+pub const HOST_SERVICES: ServiceId = ServiceId(4_000_000_000);
+
+/// One side of the side connections between a host and a plugin. Cheap to clone.
+///
+/// It closes when [`close`](Self::close) is called, when the [shutdown token](BrokerSettings::shutdown) fires, or when the
+/// last clone is dropped.
+#[derive(Clone)]
+pub struct Broker(Arc<Handle>);
+
+/// What all clones share; its end is the end of the last clone.
+struct Handle(Arc<Shared>);
+
+impl Broker {
+    /// A broker whose services listen on sockets of their own, made in `place`.
+    #[must_use]
+    pub fn direct(side: Side, settings: BrokerSettings, place: Place) -> Self {
+        Self(Arc::new(Handle(Shared::new(side, settings, Way::Direct(place)))))
+    }
+
+    /// A broker whose connections are streams of one yamux session, which is given to [`session`](Self::session) as soon
+    /// as there is one.
+    #[must_use]
+    pub fn multiplexed(side: Side, settings: BrokerSettings) -> Self {
+        Self(Arc::new(Handle(Shared::new(side, settings, Way::Multiplexed(Arc::default())))))
+    }
+
+    /// Takes charge of the streams that come in on the session, for a multiplexed broker. What comes back are the streams
+    /// that the peer opened without having knocked: on a plugin they are main connections; on a host there are none, and
+    /// such a stream is reset.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn session(&self, session: yamux::Session) -> MainStreams {
+        take_charge(self.shared(), session)
+    }
+
+    /// The services that a plugin adds to those of its main server, so that its host can [`attach`](Self::attach).
+    ///
+    /// Every stream that a host opens makes the broker available to it. When one ends, nothing that is served ends, but
+    /// what waited for an answer fails.
+    ///
+    /// # Protocol
+    /// `plugin.GRPCBroker`. Differs: the broker of a Go plugin is dead once its first stream has ended.
+    #[must_use]
+    pub fn services(&self) -> Services {
+        link::services(self.shared())
+    }
+
+    /// Opens the stream to the plugin's broker on the host's main channel, and returns when it has ended or the broker
+    /// has closed. To be spawned: a Go plugin answers nothing at all until it has something to say.
+    ///
+    /// A plugin without a broker ends this at once, and makes everything that is served or dialled fail at once.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the stream. It can be attached again.
+    pub async fn attach(&self, channel: Channel) {
+        link::attach(self.shared(), channel).await;
+    }
+
+    /// An id that this side has not used yet: 1, 2, 3 and so on. Each side counts its own.
+    #[must_use]
+    pub fn next_id(&self) -> ServiceId {
+        self.shared().next_id()
+    }
+
+    /// Serves under a fresh id. The peer may dial it as soon as this returns.
+    ///
+    /// # Errors
+    /// [`ServeError::Unreachable`] when the peer cannot be told, at the latest after the
+    /// [patience](BrokerSettings::patience); the other variants when there is no place to listen.
+    ///
+    /// # Cancel safety
+    /// Dropping the future serves nothing.
+    pub async fn serve(&self, services: Services) -> Result<Brokered, ServeError> {
+        Ok(serve::serve(serve::listen(self.shared(), None).await?, services))
+    }
+
+    /// Serves under an id that both sides know beforehand. Such ids are best taken from 2³¹ upwards: they are never
+    /// counted, and their addresses wait for a dialer as long as they have to.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve), and [`ServeError::InUse`] while this side serves something under the same id.
+    ///
+    /// # Cancel safety
+    /// Dropping the future serves nothing.
+    pub async fn serve_at(&self, id: ServiceId, services: Services) -> Result<Brokered, ServeError> {
+        Ok(serve::serve(serve::listen(self.shared(), Some(id)).await?, services))
+    }
+
+    /// Takes in connections under a fresh id as bare streams, for another protocol than gRPC.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the id back.
+    pub async fn listen(&self) -> Result<Incoming, ServeError> {
+        serve::listen(self.shared(), None).await
+    }
+
+    /// Takes in connections under a fixed id as bare streams, for another protocol than gRPC.
+    ///
+    /// # Errors
+    /// As [`serve_at`](Self::serve_at).
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the id back.
+    pub async fn listen_at(&self, id: ServiceId) -> Result<Incoming, ServeError> {
+        serve::listen(self.shared(), Some(id)).await
+    }
+
+    /// Opens a channel to what the peer serves under `id`, and waits for the peer to serve it for as long as the
+    /// [patience](BrokerSettings::patience) lasts.
+    ///
+    /// The same id can be dialled again, and a channel whose connection broke makes another with its next call:
+    /// multiplexed by knocking again, else by dialling the same address.
+    ///
+    /// Multiplexed, dialers of one side take turns: one that waits for the peer makes others wait.
+    ///
+    /// # Errors
+    /// [`DialError`] tells who is at fault.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up; the id can be dialled again.
+    ///
+    /// # Protocol
+    /// go-plugin `grpc_broker.go` `Dial`. Differs: without multiplexing a Go peer can dial an id once.
+    pub async fn dial(&self, id: ServiceId) -> Result<Channel, DialError> {
+        dial::channel(self.shared(), id).await
+    }
+
+    /// Opens a bare stream to what the peer serves under `id`, for another protocol than gRPC.
+    ///
+    /// # Errors
+    /// As [`dial`](Self::dial).
+    ///
+    /// # Cancel safety
+    /// As [`dial`](Self::dial).
+    pub async fn dial_stream(&self, id: ServiceId) -> Result<SecureStream, DialError> {
+        dial::open(self.shared(), id).await.map(|(stream, _)| stream)
+    }
+
+    /// The channel to the services that the host offers to every plugin under [`HOST_SERVICES`]. It is opened with its first
+    /// call, reopened when it breaks, and the same for all callers.
+    ///
+    /// A host that offers nothing makes its calls fail with UNAVAILABLE after the [patience](BrokerSettings::patience).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn host_channel(&self) -> Channel {
+        let shared = self.shared();
+        shared.host_channel.get_or_init(|| lazy_channel(shared, HOST_SERVICES)).clone()
+    }
+
+    /// Which side this is.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.shared().side
+    }
+
+    /// Closes the broker: everything served stops, with the [grace](BrokerSettings::grace) that it has, whoever serves or
+    /// dials fails, and the streams to the peer end. Channels that were dialled go on as long as the peer serves them.
+    pub fn close(&self) {
+        self.shared().closed.cancel();
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.0.0
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker")
+            .field("side", &self.side())
+            .field("closed", &self.shared().closed.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.closed.cancel();
+    }
+}

@@ -1,0 +1,176 @@
+//! Why a brokered connection cannot be served or dialled.
+
+use std::time::Duration;
+
+use rpcplugin_core::{EndpointError, ServiceId};
+use rpcplugin_transport::{BindError, http2::ConnectError, yamux};
+
+use crate::settings::BoxError;
+
+/// The peer's broker cannot be spoken to.
+#[derive(Debug, Clone, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum Unreachable {
+    /// This side's broker is closed.
+    #[error("the broker is closed")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_closed),
+        help("the plugin has been shut down or let go; serve and dial while it is in use")
+    )]
+    Closed,
+    /// The peer does not know the broker's service.
+    #[error("the peer has no broker")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_missing),
+        help(
+            "whoever builds the plugin has to register the plugin.GRPCBroker service; rpcplugin and go-plugin do"
+        )
+    )]
+    NoBroker,
+    /// The peer accepts the broker's stream and ends it at the first message.
+    #[error("the peer's broker is closed for good")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_dead),
+        help(
+            "the broker of a plugin built with Go does not outlive its first host: start the plugin anew instead of \
+             attaching to it again"
+        )
+    )]
+    PeerClosed,
+    /// There is no stream between the brokers.
+    #[error("there was no broker stream to the peer within {} s", .0.as_secs_f32())]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_no_stream),
+        help("the host opens this stream when it connects: use the broker only while a host is connected")
+    )]
+    NoStream(Duration),
+    /// The stream between the brokers ended while something was awaited from it.
+    #[error("the broker stream to the peer ended")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_stream_ended),
+        help("the peer has ended, or gone away from this connection: try again when it is back")
+    )]
+    StreamEnded,
+    /// The one connection that carries all others ended.
+    #[error("the multiplexed connection to the peer ended")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_session_ended),
+        help("the peer has ended or broke the protocol; start the plugin anew")
+    )]
+    Session(#[source] yamux::Error),
+}
+
+/// A service cannot be served.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Nobody could hear of it.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// This side serves something under the same id.
+    #[error("service {id} is served already")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_id_in_use),
+        help("stop serving it first, or let the broker choose the id")
+    )]
+    InUse {
+        /// The id.
+        id: ServiceId,
+    },
+    /// There is no place to listen.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Bind(#[from] BindError),
+    /// The address cannot be told to the peer.
+    #[error("the address of service {id} cannot be translated for the peer")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_translation),
+        help("whoever wrote the address translation has to make this side's sockets reachable for the peer")
+    )]
+    Translate {
+        /// The service.
+        id: ServiceId,
+        /// What the translation says.
+        source: BoxError,
+    },
+}
+
+/// A service cannot be dialled.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The peer cannot be asked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The peer never said where the service is.
+    #[error("the peer announced no address for service {id} within {} s", waited.as_secs_f32())]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_unannounced),
+        help(
+            "the peer has to serve an id before, or soon after, this side dials it; a Go peer serves one dial per \
+             Accept"
+        )
+    )]
+    Unannounced {
+        /// The service.
+        id: ServiceId,
+        /// For how long this side waited.
+        waited: Duration,
+    },
+    /// The peer did not answer the knock.
+    #[error("the peer did not answer the knock for service {id} within {} s", waited.as_secs_f32())]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_unanswered),
+        help("the peer has to serve an id before, or soon after, this side dials it")
+    )]
+    Unanswered {
+        /// The service.
+        id: ServiceId,
+        /// For how long this side waited.
+        waited: Duration,
+    },
+    /// The peer does not let this side in.
+    #[error("the peer turned the knock for service {id} away, saying {reason:?}")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_refused),
+        help(
+            "the peer has to serve an id before, or soon after, this side dials it, and as long as it is used"
+        )
+    )]
+    Refused {
+        /// The service.
+        id: ServiceId,
+        /// What the peer says, shortened.
+        reason: String,
+    },
+    /// The peer announced what is no address.
+    #[error("the peer announced an address for service {id} that cannot be dialled")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_address),
+        help("the peer has to announce a Unix socket or a TCP address")
+    )]
+    Address {
+        /// The service.
+        id: ServiceId,
+        /// What is wrong with it.
+        source: EndpointError,
+    },
+    /// The peer's address means nothing on this side.
+    #[error("the address of service {id} cannot be translated for this side")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_translation),
+        help("whoever wrote the address translation has to make the peer's sockets reachable for this side")
+    )]
+    Translate {
+        /// The service.
+        id: ServiceId,
+        /// What the translation says.
+        source: BoxError,
+    },
+    /// The connection could not be made.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Connect(#[from] ConnectError),
+}

@@ -1,0 +1,410 @@
+//! What the two brokers say to each other, and what follows from it: without I/O, tasks or a clock of its own.
+//!
+//! Messages come in with [`Router::receive`] and go out with [`Router::next_message`], each on a *link*: one stream of
+//! messages between the brokers. Links come and go, while what is served stays. The newest one carries what this side
+//! says of its own accord; answers go where the question came from.
+//!
+//! In direct mode messages carry [addresses]; multiplexed they are [knocks].
+
+mod addresses;
+mod knocks;
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use rpcplugin_core::{Endpoint, ServiceId};
+use rpcplugin_proto::{ConnInfo, Knock};
+
+pub(crate) use self::addresses::{Claimed, FIRST_WELL_KNOWN};
+pub(crate) use self::knocks::Admission;
+use self::{
+    addresses::Addresses,
+    knocks::{Acceptor, Answer, Dialer},
+};
+
+/// The state of one side.
+#[derive(Debug)]
+pub(crate) struct Router {
+    mode: Mode,
+    links: BTreeMap<LinkId, Link>,
+    last_link: u64,
+    /// How the last link ended, for as long as there is none.
+    absence: Absence,
+    served: HashMap<ServiceId, Served>,
+    last_serving: u64,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Direct(Addresses),
+    Multiplexed { acceptor: Acceptor, dialer: Dialer },
+}
+
+/// One stream of messages between the brokers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct LinkId(u64);
+
+#[derive(Debug, Default)]
+struct Link {
+    /// Somebody takes messages from it.
+    up: bool,
+    outbox: VecDeque<ConnInfo>,
+    sent_any: bool,
+    received_any: bool,
+    /// There is something new to send or to time: whoever writes must look.
+    touched: bool,
+}
+
+/// How a link ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkEnd {
+    /// It broke, or this side ended it.
+    Lost,
+    /// The peer ended it in order.
+    ByPeer,
+    /// The peer knows no broker.
+    Unimplemented,
+}
+
+/// Whether the peer can be spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// On this link.
+    Up(LinkId),
+    /// Not now.
+    Down,
+    /// Not before there is another link: the peer has no broker.
+    NoBroker,
+    /// Not before there is another link: the peer's broker is closed.
+    PeerClosed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absence {
+    Passing,
+    NoBroker,
+    PeerClosed,
+}
+
+/// One use of an id, so that its end cannot be taken for that of a later use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ServingId(u64);
+
+#[derive(Debug)]
+struct Served {
+    serving: ServingId,
+    /// Where, in direct mode.
+    endpoint: Option<Endpoint>,
+}
+
+impl Router {
+    /// One side of a broker whose services have sockets of their own. Addresses that nobody dials are kept for
+    /// `unclaimed`.
+    pub(crate) fn direct(unclaimed: Duration) -> Self {
+        Self::new(Mode::Direct(Addresses::new(unclaimed)))
+    }
+
+    /// One side of a broker whose connections are streams of one session.
+    pub(crate) fn multiplexed() -> Self {
+        Self::new(Mode::Multiplexed { acceptor: Acceptor::default(), dialer: Dialer::default() })
+    }
+
+    fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            links: BTreeMap::new(),
+            last_link: 0,
+            absence: Absence::Passing,
+            served: HashMap::new(),
+            last_serving: 0,
+        }
+    }
+
+    /// A new link, which begins with the addresses of all that is served: its peer may be another than the last.
+    pub(crate) fn open_link(&mut self) -> LinkId {
+        if self.links.is_empty() {
+            // What the last peer said is of no use to this one.
+            match &mut self.mode {
+                Mode::Direct(addresses) => addresses.clear(),
+                Mode::Multiplexed { dialer, .. } => dialer.link_lost(),
+            }
+        }
+        self.last_link += 1;
+        let id = LinkId(self.last_link);
+        let mut link = Link::default();
+        let mut served: Vec<_> = self.served.iter().collect();
+        served.sort_unstable_by_key(|(id, _)| **id);
+        link.outbox.extend(served.into_iter().filter_map(|(id, served)| announcement(*id, served)));
+        self.links.insert(id, link);
+        if self.links.len() > MAX_LINKS {
+            self.links.pop_first();
+        }
+        id
+    }
+
+    /// The link carries messages from now on.
+    pub(crate) fn link_up(&mut self, link: LinkId) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.up = true;
+            self.absence = Absence::Passing;
+        }
+    }
+
+    /// Whether messages can still come and go on this link.
+    pub(crate) fn has_link(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
+    }
+
+    /// The link has come to its end. Whoever asked on it will get no answer.
+    pub(crate) fn close_link(&mut self, link: LinkId, end: LinkEnd) {
+        let Some(link) = self.links.remove(&link) else { return };
+        self.absence = match end {
+            LinkEnd::Unimplemented => Absence::NoBroker,
+            // A Go plugin whose broker is closed accepts the stream all the same and ends it at the first message.
+            LinkEnd::ByPeer if link.sent_any && !link.received_any => Absence::PeerClosed,
+            LinkEnd::ByPeer | LinkEnd::Lost => Absence::Passing,
+        };
+    }
+
+    /// Whether the peer can be spoken to, and if so, on which link.
+    pub(crate) fn reach(&self) -> Reach {
+        match self.links.iter().rev().find(|(_, link)| link.up) {
+            Some((id, _)) => Reach::Up(*id),
+            None => match self.absence {
+                Absence::Passing => Reach::Down,
+                Absence::NoBroker => Reach::NoBroker,
+                Absence::PeerClosed => Reach::PeerClosed,
+            },
+        }
+    }
+
+    /// The next message to send on a link.
+    pub(crate) fn next_message(&mut self, link: LinkId, now: Instant) -> Option<ConnInfo> {
+        self.refuse_late_knocks(now);
+        let link = self.links.get_mut(&link)?;
+        link.touched = false;
+        let message = link.outbox.pop_front()?;
+        link.sent_any = true;
+        Some(message)
+    }
+
+    /// When there will be something to send at the latest, should nothing else happen.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        match &self.mode {
+            Mode::Direct(_) => None,
+            Mode::Multiplexed { acceptor, .. } => acceptor.next_deadline(),
+        }
+    }
+
+    /// The links at which something has changed since this was last asked.
+    pub(crate) fn touched(&mut self) -> impl Iterator<Item = LinkId> + '_ {
+        self.links.iter_mut().filter_map(|(id, link)| std::mem::take(&mut link.touched).then_some(*id))
+    }
+
+    /// A message has come in on a link. Whatever it says, it can only concern its own id.
+    pub(crate) fn receive(&mut self, link: LinkId, message: ConnInfo, now: Instant) {
+        let Some(on) = self.links.get_mut(&link) else { return };
+        on.received_any = true;
+        let id = ServiceId(message.service_id);
+        match (&mut self.mode, message.knock) {
+            (Mode::Direct(addresses), None) => {
+                addresses.announced(id, &message.network, &message.address, now);
+            }
+            (Mode::Direct(_), Some(knock)) if is_question(&knock) => {
+                on.reply(refusal(id, "this side does not multiplex"));
+            }
+            (Mode::Multiplexed { acceptor, .. }, Some(knock)) if is_question(&knock) => {
+                match acceptor.knocked(link, id, self.served.contains_key(&id), now) {
+                    Answer::LetIn => on.reply(admission(id)),
+                    Answer::TurnAway => on.reply(refusal(id, "too many knocks are waiting")),
+                    // Somebody has to look at the clock.
+                    Answer::Later => on.touched = true,
+                }
+            }
+            (Mode::Multiplexed { dialer, .. }, Some(knock)) => dialer.answered(id, &knock),
+            // A pyvider plugin answers an address with a knock's answer. Nobody has asked.
+            (Mode::Direct(_), Some(_)) => {}
+            // An address is of no use here.
+            (Mode::Multiplexed { .. }, None) => {}
+        }
+    }
+
+    /// This side serves `id` from now on, in direct mode at `endpoint`. `None` if it does already.
+    pub(crate) fn serve(
+        &mut self,
+        id: ServiceId,
+        endpoint: Option<Endpoint>,
+        now: Instant,
+    ) -> Option<ServingId> {
+        if self.served.contains_key(&id) {
+            return None;
+        }
+        self.last_serving += 1;
+        let serving = ServingId(self.last_serving);
+        let served = Served { serving, endpoint };
+        if let Some(message) = announcement(id, &served)
+            && let Reach::Up(link) = self.reach()
+        {
+            self.send(link, message);
+        }
+        self.served.insert(id, served);
+        if let Mode::Multiplexed { acceptor, .. } = &mut self.mode {
+            for link in acceptor.served(id, now) {
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.reply(admission(id));
+                }
+            }
+        }
+        Some(serving)
+    }
+
+    /// Whether this is what `id` is served by now.
+    pub(crate) fn is_serving(&self, id: ServiceId, serving: ServingId) -> bool {
+        self.served.get(&id).is_some_and(|served| served.serving == serving)
+    }
+
+    /// This use of `id` has ended.
+    pub(crate) fn stop(&mut self, id: ServiceId, serving: ServingId) {
+        if !self.is_serving(id, serving) {
+            return;
+        }
+        if let Some(message) = self.served.remove(&id).and_then(|served| announcement(id, &served)) {
+            // No use in telling the peer where nobody listens any more.
+            for link in self.links.values_mut() {
+                link.outbox.retain(|waiting| *waiting != message);
+            }
+        }
+    }
+
+    /// Direct mode: where to dial `id`, if the peer has said so.
+    pub(crate) fn claim(&mut self, id: ServiceId, now: Instant) -> Option<Claimed> {
+        match &mut self.mode {
+            Mode::Direct(addresses) => addresses.claim(id, now),
+            Mode::Multiplexed { .. } => None,
+        }
+    }
+
+    /// Direct mode: nobody listens there any more.
+    pub(crate) fn forget(&mut self, id: ServiceId, endpoint: &Endpoint) {
+        if let Mode::Direct(addresses) = &mut self.mode {
+            addresses.forget(id, endpoint);
+        }
+    }
+
+    /// Multiplexed mode: asks the peer to let this side in. There is one question at a time: an earlier one that was
+    /// not settled is given up. False if there is no link.
+    pub(crate) fn knock(&mut self, id: ServiceId) -> bool {
+        let Reach::Up(link) = self.reach() else { return false };
+        let Mode::Multiplexed { dialer, .. } = &mut self.mode else { return false };
+        dialer.ask(id);
+        let knock = Knock { knock: true, ..Knock::default() };
+        self.send(link, ConnInfo { service_id: id.0, knock: Some(knock), ..ConnInfo::default() });
+        true
+    }
+
+    /// Multiplexed mode: the answer to the question, once.
+    pub(crate) fn take_answer(&mut self) -> Option<Admission> {
+        match &mut self.mode {
+            Mode::Direct(_) => None,
+            Mode::Multiplexed { dialer, .. } => dialer.take_answer(),
+        }
+    }
+
+    /// Multiplexed mode: nobody waits for the answer any more.
+    pub(crate) fn give_up(&mut self) {
+        if let Mode::Multiplexed { dialer, .. } = &mut self.mode {
+            dialer.give_up();
+        }
+    }
+
+    /// Multiplexed mode: how many streams the peer expects for questions that were given up, and which have to be
+    /// opened before the next question is asked. They count as opened.
+    pub(crate) fn take_owed(&mut self) -> usize {
+        match &mut self.mode {
+            Mode::Direct(_) => 0,
+            Mode::Multiplexed { dialer, .. } => dialer.take_owed(),
+        }
+    }
+
+    /// Multiplexed mode: the peer has opened a stream. For whom? `None` if it had not knocked.
+    pub(crate) fn route(&mut self, now: Instant) -> Option<ServiceId> {
+        match &mut self.mode {
+            Mode::Direct(_) => None,
+            Mode::Multiplexed { acceptor, .. } => acceptor.route(now),
+        }
+    }
+
+    /// Multiplexed mode: another session has begun, whose streams nobody has asked for yet.
+    pub(crate) fn new_session(&mut self) {
+        if let Mode::Multiplexed { acceptor, dialer } = &mut self.mode {
+            acceptor.new_session();
+            dialer.new_session();
+        }
+    }
+
+    fn refuse_late_knocks(&mut self, now: Instant) {
+        let Mode::Multiplexed { acceptor, .. } = &mut self.mode else { return };
+        while let Some((link, id)) = acceptor.next_late(now) {
+            if let Some(link) = self.links.get_mut(&link) {
+                link.reply(refusal(id, &format!("no listener for id {id}")));
+            }
+        }
+    }
+
+    fn send(&mut self, link: LinkId, message: ConnInfo) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.outbox.push_back(message);
+            link.touched = true;
+        }
+    }
+}
+
+impl Link {
+    /// Answers the peer, unless it asks without ever reading the answers.
+    fn reply(&mut self, message: ConnInfo) {
+        if self.outbox.len() < MAX_OUTBOX {
+            self.outbox.push_back(message);
+        }
+        self.touched = true;
+    }
+}
+
+/// The message that tells the peer where a service is.
+fn announcement(id: ServiceId, served: &Served) -> Option<ConnInfo> {
+    let endpoint = served.endpoint.as_ref()?;
+    Some(ConnInfo {
+        service_id: id.0,
+        network: endpoint.network().to_owned(),
+        address: endpoint.address(),
+        knock: None,
+    })
+}
+
+fn is_question(knock: &Knock) -> bool {
+    knock.knock && !knock.ack
+}
+
+fn admission(id: ServiceId) -> ConnInfo {
+    refusal(id, "")
+}
+
+/// # Protocol
+/// go-plugin sets `ack` in a refusal too; what makes it one is the text.
+fn refusal(id: ServiceId, error: &str) -> ConnInfo {
+    let knock = Knock { knock: true, ack: true, error: error.to_owned() };
+    ConnInfo { service_id: id.0, knock: Some(knock), ..ConnInfo::default() }
+}
+
+/// The start of what a peer sent, at most `length` bytes of it.
+fn shorten(text: &str, length: usize) -> &str {
+    let end = (0..=length.min(text.len())).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    &text[..end]
+}
+
+/// A host has one link. A plugin may have several hosts for a while, during a reattach; more are a fault.
+const MAX_LINKS: usize = 8;
+
+/// Answers that may wait for the peer to read them.
+const MAX_OUTBOX: usize = 1024;

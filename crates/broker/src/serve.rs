@@ -1,0 +1,229 @@
+//! Serving under an id.
+
+use std::sync::Arc;
+
+use rpcplugin_core::ServiceId;
+use rpcplugin_transport::{
+    Listen, Listener, SecureError, SecureStream, Services, Stream,
+    http2::{self, Serving},
+};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::{
+    error::{ServeError, Unreachable},
+    router::{Reach, ServingId},
+    settings::Place,
+    shared::{Session, Shared, State, Way, deadline, now},
+    streams::BACKLOG,
+};
+
+/// A service that is being served. Dropping this ends it at once: its socket is removed, its calls are cut.
+#[derive(Debug)]
+#[must_use = "dropping it ends the service"]
+pub struct Brokered {
+    registration: Arc<Registration>,
+    task: JoinHandle<()>,
+    shutdown: CancellationToken,
+    detached: bool,
+}
+
+impl Brokered {
+    /// The number that the peer has to dial.
+    #[must_use]
+    pub fn id(&self) -> ServiceId {
+        self.registration.id
+    }
+
+    /// Stops serving: no further connection is accepted, and calls that are under way may go on for the
+    /// [grace](crate::BrokerSettings::grace) period. When this returns, no connection and no socket is left.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends everything at once.
+    pub async fn stop(mut self) {
+        self.registration.end();
+        self.shutdown.cancel();
+        // It is never aborted before `self` is dropped, and a panic is none of ours.
+        let _ = (&mut self.task).await;
+    }
+
+    /// Waits until serving has ended by itself: because the broker was closed, which is no error, or because the peer
+    /// can never call.
+    ///
+    /// # Errors
+    /// [`Unreachable::NoBroker`] or [`PeerClosed`](Unreachable::PeerClosed) when the peer turned out to have no broker
+    /// after this side had told it of the service; [`Session`](Unreachable::Session) when the multiplexed connection
+    /// ended.
+    ///
+    /// # Cancel safety
+    /// Safe to drop and to call again.
+    pub async fn finished(&mut self) -> Result<(), ServeError> {
+        let shared = &self.registration.shared;
+        let never = |state: &mut State| match (&state.session, state.router.reach()) {
+            (Session::Ended(reason), _) => Some(Unreachable::Session(reason.clone())),
+            (_, Reach::NoBroker) => Some(Unreachable::NoBroker),
+            (_, Reach::PeerClosed) => Some(Unreachable::PeerClosed),
+            (_, Reach::Up(_) | Reach::Down) => None,
+        };
+        match shared.until(never).await {
+            Ok(reason) => Err(reason.into()),
+            Err(_) => {
+                if !self.task.is_finished() {
+                    let _ = (&mut self.task).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Serves until the broker closes, without this handle.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+}
+
+impl Drop for Brokered {
+    fn drop(&mut self) {
+        if !self.detached {
+            self.registration.end();
+            self.task.abort();
+        }
+    }
+}
+
+/// Connections to an id, as bare streams. Dropping this gives the id back.
+#[derive(Debug)]
+pub struct Incoming {
+    source: Source,
+    registration: Registration,
+}
+
+impl Incoming {
+    /// The number that the peer has to dial.
+    #[must_use]
+    pub fn id(&self) -> ServiceId {
+        self.registration.id
+    }
+
+    /// The next connection, secured as the main one is. `None` when there will be no more. One that fails concerns
+    /// its peer only: there may be others.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may close a connection that has come in.
+    pub async fn accept(&mut self) -> Option<Result<SecureStream, SecureError>> {
+        let Shared { settings, closed, .. } = &*self.registration.shared;
+        let stream = tokio::select! {
+            biased;
+            () = closed.cancelled() => None,
+            stream = self.source.accept() => stream,
+        }?;
+        let secured = timeout(settings.http2.handshake_deadline, settings.security.server(stream)).await;
+        Some(secured.unwrap_or_else(|late| Err(SecureError(late.into()))))
+    }
+}
+
+/// Where connections come from.
+#[derive(Debug)]
+enum Source {
+    Socket(Listener),
+    Streams(mpsc::Receiver<Stream>),
+}
+
+impl Listen for Source {
+    async fn accept(&mut self) -> Option<Stream> {
+        match self {
+            Self::Socket(listener) => listener.accept().await,
+            Self::Streams(streams) => streams.recv().await,
+        }
+    }
+}
+
+/// An id that is in use, until this goes or is ended.
+#[derive(Debug)]
+struct Registration {
+    shared: Arc<Shared>,
+    id: ServiceId,
+    serving: ServingId,
+}
+
+impl Registration {
+    fn end(&self) {
+        self.shared.stop_serving(self.id, self.serving);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Takes in connections to `id`, or to the next free one.
+pub(crate) async fn listen(shared: &Arc<Shared>, id: Option<ServiceId>) -> Result<Incoming, ServeError> {
+    shared.link(deadline(shared.settings.patience)).await?;
+    let (source, streams, endpoint) = match &shared.way {
+        Way::Direct(place) => {
+            let listener = bind(place).await?;
+            let endpoint = listener.endpoint().clone();
+            (Source::Socket(listener), None, Some(endpoint))
+        }
+        Way::Multiplexed(_) => {
+            let (sender, streams) = mpsc::channel(BACKLOG);
+            (Source::Streams(streams), Some(sender), None)
+        }
+    };
+    loop {
+        let fresh = id.is_none();
+        let id = id.unwrap_or_else(|| shared.next_id());
+        let endpoint = match (&shared.settings.translate, &endpoint) {
+            (Some(translate), Some(endpoint)) => {
+                let told = translate.announce_as(endpoint);
+                Some(told.map_err(|source| ServeError::Translate { id, source })?)
+            }
+            _ => endpoint.clone(),
+        };
+        let serving = shared.change(|state| {
+            let serving = state.router.serve(id, endpoint, now())?;
+            // Before anybody can see that the peer was let in.
+            if let Some(sender) = &streams {
+                state.listeners.insert(id, sender.clone());
+            }
+            Some(serving)
+        });
+        match serving {
+            Some(serving) => {
+                let registration = Registration { shared: Arc::clone(shared), id, serving };
+                return Ok(Incoming { source, registration });
+            }
+            None if fresh => {}
+            None => return Err(ServeError::InUse { id }),
+        }
+    }
+}
+
+/// Serves on what [`listen`] gave.
+pub(crate) fn serve(incoming: Incoming, services: Services) -> Brokered {
+    let Incoming { source, registration } = incoming;
+    let registration = Arc::new(registration);
+    let Shared { settings, closed, .. } = &*registration.shared;
+    let shutdown = closed.child_token();
+    let mut serving = Serving::new(services, settings.security.clone(), shutdown.clone());
+    serving.settings = settings.http2.clone();
+    serving.grace = settings.grace;
+    let span = tracing::debug_span!("broker", service = %registration.id);
+    let kept = Arc::clone(&registration);
+    let serve = async move {
+        http2::serve(source, serving).await;
+        drop(kept);
+    };
+    let task = tokio::spawn(serve.instrument(span));
+    Brokered { registration, task, shutdown, detached: false }
+}
+
+async fn bind(place: &Place) -> Result<Listener, rpcplugin_transport::BindError> {
+    match place {
+        Place::Unix(dir) => Listener::unix_in(dir),
+        Place::Tcp { host, ports } => Listener::tcp(*host, ports.clone()).await,
+    }
+}

@@ -1,0 +1,212 @@
+//! What a broker, its servers and its streams have in common: the state, and a way to wait for it to change.
+
+use std::{
+    collections::HashMap,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use rpcplugin_core::ServiceId;
+use rpcplugin_transport::{Stream, yamux};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use crate::{
+    error::Unreachable,
+    router::{FIRST_WELL_KNOWN, LinkId, Reach, Router, ServingId},
+    settings::{BrokerSettings, Place, Side},
+};
+
+/// One broker.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) side: Side,
+    pub(crate) settings: BrokerSettings,
+    pub(crate) way: Way,
+    /// Fires when the broker closes.
+    pub(crate) closed: CancellationToken,
+    /// See [`Broker::host_channel`](crate::Broker::host_channel).
+    pub(crate) host_channel: OnceLock<Channel>,
+    state: Mutex<State>,
+    changed: Notify,
+    last_id: AtomicU32,
+}
+
+/// How connections are made.
+#[derive(Debug)]
+pub(crate) enum Way {
+    Direct(Place),
+    /// Whoever holds the lock may knock, and opens the next stream.
+    Multiplexed(Arc<tokio::sync::Mutex<()>>),
+}
+
+/// The state machine, and what its decisions are carried out with. The lock is held for single steps only.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) router: Router,
+    /// Who writes the messages of each link.
+    pub(crate) writers: HashMap<LinkId, Waker>,
+    /// Multiplexed mode: who takes the streams of each id that is served.
+    pub(crate) listeners: HashMap<ServiceId, mpsc::Sender<Stream>>,
+    /// Multiplexed mode: the session, once there is one.
+    pub(crate) session: Session,
+}
+
+/// The one connection of multiplexed mode.
+#[derive(Debug)]
+pub(crate) enum Session {
+    NotYet,
+    Open(yamux::Session),
+    Ended(yamux::Error),
+}
+
+/// What was waited for did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missed {
+    Closed,
+    Late,
+}
+
+impl Shared {
+    pub(crate) fn new(side: Side, settings: BrokerSettings, way: Way) -> Arc<Self> {
+        let router = match way {
+            Way::Direct(_) => Router::direct(settings.unclaimed),
+            Way::Multiplexed(_) => Router::multiplexed(),
+        };
+        let state =
+            State { router, writers: HashMap::new(), listeners: HashMap::new(), session: Session::NotYet };
+        Arc::new(Self {
+            side,
+            closed: settings.shutdown.child_token(),
+            settings,
+            way,
+            host_channel: OnceLock::new(),
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            last_id: AtomicU32::new(0),
+        })
+    }
+
+    /// The next id that is not well-known, counting from 1.
+    pub(crate) fn next_id(&self) -> ServiceId {
+        loop {
+            let id = self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            if (1..FIRST_WELL_KNOWN.0).contains(&id) {
+                return ServiceId(id);
+            }
+            // Two thousand million ids later they begin anew. Those of that time have long been served and forgotten.
+            self.last_id.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Looks at the state, or changes it in a way that concerns nobody else.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
+        look(&mut self.lock())
+    }
+
+    /// Changes the state, then wakes whoever is concerned.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        let State { router, writers, .. } = &mut *state;
+        let mut wakers: Vec<Waker> = router.touched().filter_map(|link| writers.remove(&link)).collect();
+        if writers.keys().any(|link| !router.has_link(*link)) {
+            wakers.extend(writers.extract_if(|link, _| !router.has_link(*link)).map(|(_, waker)| waker));
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        self.changed.notify_waiters();
+        result
+    }
+
+    /// Waits until `check` has an answer. It is asked at once, and whenever the state has changed.
+    pub(crate) async fn until<R>(&self, check: impl FnMut(&mut State) -> Option<R>) -> Result<R, Missed> {
+        tokio::select! {
+            biased;
+            () = self.closed.cancelled() => Err(Missed::Closed),
+            answer = self.answered(check) => Ok(answer),
+        }
+    }
+
+    /// The same, but not for ever.
+    pub(crate) async fn until_deadline<R>(
+        &self,
+        deadline: Instant,
+        check: impl FnMut(&mut State) -> Option<R>,
+    ) -> Result<R, Missed> {
+        timeout_at(deadline, self.until(check)).await.unwrap_or(Err(Missed::Late))
+    }
+
+    async fn answered<R>(&self, mut check: impl FnMut(&mut State) -> Option<R>) -> R {
+        loop {
+            if let Some(answer) = self.look(&mut check) {
+                return answer;
+            }
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            // Again, for what happened before the notification was asked for.
+            if let Some(answer) = self.look(&mut check) {
+                return answer;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits for a link to the peer.
+    pub(crate) async fn link(&self, deadline: Instant) -> Result<(), Unreachable> {
+        let up = |state: &mut State| match state.router.reach() {
+            Reach::Up(_) => Some(Ok(())),
+            Reach::Down => None,
+            Reach::NoBroker => Some(Err(Unreachable::NoBroker)),
+            Reach::PeerClosed => Some(Err(Unreachable::PeerClosed)),
+        };
+        let waited = self.settings.patience;
+        self.until_deadline(deadline, up).await.unwrap_or_else(|missed| Err(missed.unreachable(waited)))
+    }
+
+    /// Gives an id back.
+    pub(crate) fn stop_serving(&self, id: ServiceId, serving: ServingId) {
+        self.change(|state| {
+            if state.router.is_serving(id, serving) {
+                state.router.stop(id, serving);
+                state.listeners.remove(&id);
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every step leaves the state whole, so that a panic in between, should there be one, cannot have broken it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Missed {
+    /// What it means when a link was waited for.
+    pub(crate) fn unreachable(self, waited: Duration) -> Unreachable {
+        match self {
+            Self::Closed => Unreachable::Closed,
+            Self::Late => Unreachable::NoStream(waited),
+        }
+    }
+}
+
+/// The time at which patience ends.
+pub(crate) fn deadline(patience: Duration) -> Instant {
+    let now = Instant::now();
+    // No program runs for as long as it takes to reach the end of the clock.
+    now.checked_add(patience).unwrap_or(now + Duration::from_secs(86_400 * 365))
+}
+
+/// The time, as the state machine takes it.
+pub(crate) fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

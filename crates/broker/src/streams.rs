@@ -1,0 +1,67 @@
+//! Multiplexed mode: the streams that come in on the session.
+
+use std::sync::Arc;
+
+use rpcplugin_transport::{Listen, Stream, yamux};
+use tokio::sync::mpsc;
+
+use crate::{
+    settings::Side,
+    shared::{Session, Shared, now},
+};
+
+/// The incoming streams of a multiplexed session that are nobody's brokered connection.
+///
+/// On a plugin these are main connections, to be served with the plugin's own services. On a host there are none. Ends
+/// when the session does, or the broker closes.
+#[derive(Debug)]
+pub struct MainStreams(mpsc::Receiver<Stream>);
+
+impl Listen for MainStreams {
+    async fn accept(&mut self) -> Option<Stream> {
+        self.0.recv().await
+    }
+}
+
+/// Takes charge of a session: from now on every stream that comes in goes to whom it is for.
+pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> MainStreams {
+    shared.change(|state| {
+        state.router.new_session();
+        state.session = Session::Open(session.clone());
+    });
+    let (main, streams) = mpsc::channel(BACKLOG);
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let end = tokio::select! {
+            biased;
+            () = shared.closed.cancelled() => yamux::Error::Closed,
+            end = distribute(&shared, &session, &main) => end,
+        };
+        tracing::debug!(reason = %end, "no more streams come in");
+        shared.change(|state| {
+            state.session = Session::Ended(end);
+            state.listeners.clear();
+        });
+    });
+    MainStreams(streams)
+}
+
+/// Hands out streams until the session ends, and returns why it did. Never waits for whom a stream is for.
+async fn distribute(shared: &Shared, session: &yamux::Session, main: &mpsc::Sender<Stream>) -> yamux::Error {
+    while let Some(stream) = session.accept().await {
+        let listener = shared.look(|state| match state.router.route(now()) {
+            Some(id) => state.listeners.get(&id).cloned(),
+            None if shared.side == Side::Plugin => Some(main.clone()),
+            None => None,
+        });
+        // A stream that nobody takes is reset by being dropped: its listener has gone since it let it in, or takes none
+        // because too many wait.
+        if listener.is_none_or(|listener| listener.try_send(Stream::other(stream)).is_err()) {
+            tracing::debug!("a stream came for which nobody listens");
+        }
+    }
+    session.closed().await
+}
+
+/// Streams that may wait for one listener: as many as yamux lets a peer open without an answer.
+pub(crate) const BACKLOG: usize = 256;
