@@ -33,7 +33,7 @@ fn fetch_database() -> Result<(), String> {
     let (ended, stderr) = wait(child).map_err(|error| unreachable(error.to_string()))?;
     match ended {
         Some(true) => Ok(()),
-        Some(false) => Err(unreachable(first_error(&stderr))),
+        Some(false) => Err(unreachable(last_line(&stderr))),
         None => Err(unreachable(format!("nothing after {} s", PATIENCE.as_secs()))),
     }
 }
@@ -53,9 +53,7 @@ fn wait(mut child: Child) -> std::io::Result<(Option<bool>, String)> {
     Ok((ended, String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
-/// The line that says what went wrong.
-fn first_error(stderr: &str) -> String {
-    let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or("no reason given").to_owned();
-    lines.find(|line| line.contains("error") || line.contains("Caused")).map_or(first, str::to_owned)
+/// The innermost cause, which is what the last line tells.
+fn last_line(text: &str) -> String {
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason given").to_owned()
 }

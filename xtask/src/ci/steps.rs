@@ -16,7 +16,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         by_xtask("tidy", "tidy", Box::new(|| tidy::run().into())),
         by_cargo("clippy", "clippy --workspace --all-targets -- -D warnings", &[]),
         tests(),
-        by_cargo("doc tests", "test --workspace --doc", &[]),
+        by_cargo("doc tests", "test --workspace --no-fail-fast --doc", &[]),
         by_cargo("docs", "doc --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
         by_cargo("examples", "build --workspace --examples", &[]),
     ];
@@ -30,8 +30,8 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
 /// Runs the tests with nextest, which keeps each in a process of its own, or without where it is missing.
 fn tests() -> Step {
     match cargo_subcommand("nextest") {
-        Ok(()) => by_cargo("tests", "nextest run --workspace", &[]),
-        Err(_) => by_cargo("tests", "test --workspace --lib --bins --tests --examples", &[]),
+        Ok(()) => by_cargo("tests", "nextest run --workspace --no-fail-fast", &[]),
+        Err(_) => by_cargo("tests", "test --workspace --no-fail-fast --lib --bins --tests --examples", &[]),
     }
 }
 

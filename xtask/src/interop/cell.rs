@@ -138,12 +138,11 @@ fn execute(cell: &Cell, line: Vec<OsString>, directory: &Path) -> Outcome<CellRe
         .stdin(Stdio::null())
         .stdout(File::create(&stdout)?)
         .stderr(File::create(&stderr)?);
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    lead_a_group(&mut command);
 
     let begin = Instant::now();
     let ending = match command.spawn() {
-        Ok(child) => wait(child, &token)?,
+        Ok(child) => wait(child, &token, DEADLINE)?,
         Err(error) => Ending::NotStarted(error),
     };
     let elapsed = begin.elapsed();
@@ -167,9 +166,17 @@ fn execute(cell: &Cell, line: Vec<OsString>, directory: &Path) -> Outcome<CellRe
     })
 }
 
+/// Lets the host be ended together with its children.
+fn lead_a_group(command: &mut Command) {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    #[cfg(not(unix))]
+    let _ = command;
+}
+
 /// Waits for the host. One that passes the deadline is ended with everything it started.
-fn wait(mut child: Child, token: &str) -> Outcome<Ending> {
-    let deadline = Instant::now() + DEADLINE;
+fn wait(mut child: Child, token: &str, patience: Duration) -> Outcome<Ending> {
+    let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait()? {
             return Ok(Ending::Exited(status));
@@ -218,7 +225,8 @@ impl Checks {
         let mut checks = Self::default();
         for line in output.lines() {
             if let Some(name) = line.strip_prefix("PASS ") {
-                checks.passed.push(name.trim().to_owned());
+                // Some hosts add how long it took.
+                checks.passed.push(name.split_whitespace().next().unwrap_or_default().to_owned());
             } else if let Some(rest) = line.strip_prefix("FAIL ") {
                 let (name, why) = name_and_reason(rest);
                 match limits::of(cell, &name) {
@@ -269,7 +277,7 @@ mod tests {
     fn reports_are_read_line_by_line() {
         let checks = Checks::read(
             &CELL,
-            "PASS echo\nnoise\nSKIP broker: not asked: for\nFAIL get: NOT_FOUND\n1 passed, 1 failed\n",
+            "PASS echo (3 ms)\nnoise\nSKIP broker: not asked: for\nFAIL get: NOT_FOUND\n1 passed, 1 failed\n",
         );
         let pair = |name: &str, why: &str| (name.to_owned(), why.to_owned());
         assert_eq!(checks.passed, ["echo"]);
@@ -301,5 +309,21 @@ mod tests {
         assert_eq!(Checks::read(&CELL, output).limited[0].0, "stdio");
         let ours = Cell { plugin: Language::Rust, ..CELL };
         assert_eq!(Checks::read(&ours, output).failed.len(), 1);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_host_past_its_deadline_is_ended_with_all_it_started() {
+        let token = format!("deadline-{}", std::process::id());
+        // One child stays in the host's process group, one leaves it.
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 60 & setsid sleep 60 & wait"]).env(leftovers::MARKER, &token);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        lead_a_group(&mut command);
+        let child = command.spawn().unwrap();
+        leftovers::wait_for(&token, &["sleep", "sleep"]);
+        let ending = wait(child, &token, Duration::ZERO).unwrap();
+        assert!(matches!(ending, Ending::TimedOut));
+        assert_eq!(leftovers::survivors(&token), Vec::<String>::new());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Every process of a cell inherits this variable, with a value of the cell's own.
@@ -99,8 +99,21 @@ fn marked(token: &str) -> Vec<Survivor> {
 
 /// Sends SIGKILL. A target that is gone by now is what was wanted.
 fn kill(target: &str) {
-    let _ =
-        Command::new("kill").args(["-KILL", "--"]).arg(target).stderr(std::process::Stdio::null()).status();
+    let _ = Command::new("kill").args(["-KILL", "--"]).arg(target).stderr(Stdio::null()).status();
+}
+
+/// Waits until these programs show the marker: for a moment after it starts, a process has no environment yet.
+#[cfg(test)]
+pub(super) fn wait_for(token: &str, programs: &[&str]) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let count = |program: &str| {
+        marked(token).iter().filter(|process| process.command.split(' ').next() == Some(program)).count()
+    };
+    let wanted = |program: &str| programs.iter().filter(|other| **other == program).count();
+    while !programs.iter().all(|program| count(program) == wanted(program)) {
+        assert!(Instant::now() < deadline, "{programs:?} did not start");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[cfg(test)]
@@ -111,10 +124,13 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_process_that_stays_is_found_and_ended() {
         let token = format!("test-{}", std::process::id());
-        let mut child = Command::new("sleep").arg("600").env(MARKER, &token).spawn().unwrap();
+        let mut command = Command::new("sleep");
+        command.arg("60").env(MARKER, &token).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        wait_for(&token, &["sleep"]);
         let found = survivors(&token);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].contains("sleep 600"), "{found:?}");
+        assert!(found[0].contains("sleep 60"), "{found:?}");
         assert!(!child.wait().unwrap().success());
         assert!(survivors(&token).is_empty());
     }

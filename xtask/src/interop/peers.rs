@@ -39,7 +39,8 @@ pub(super) fn prepare(language: Language, directory: &Path) -> Outcome<Readiness
 }
 
 fn rust(directory: &Path) -> Outcome<Readiness> {
-    let mut build = cargo(["build", "-p", "rpcplugin-tests", "--bins"]);
+    // The whole workspace selects the features, as in every other step: nothing is compiled a second time.
+    let mut build = cargo(["build", "--workspace", "--bin", "kit-host", "--bin", "kit-plugin"]);
     if let Err(why) = succeed(&mut build) {
         return Ok(Readiness::Broken(why));
     }
