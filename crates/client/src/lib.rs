@@ -1,1 +1,32 @@
-//! The host side: command, spawn, answer, channel, stop
+//! The host side: command, spawn, answer, channel, stop.
+//!
+//! A [`Host`] knows what it offers: a magic cookie, the versions of its protocol, and its configuration.
+//! [`Host::launch`] takes a [`Command`] the whole way: it makes a one-time identity, starts the process, reads the
+//! handshake line, decides on the security of the connection, dials, and makes sure that the plugin is healthy, all
+//! within one deadline. What comes back is a [`Plugin`]: a tonic channel for the generated client, and the way to stop
+//! it.
+//!
+//! A plugin's log, its output and its life can be followed by an [`Observer`]; without one they are tracing events.
+//! Each failure is a [`LaunchError`] that says what happened, how the process ended, what it last wrote on stderr,
+//! and what to do.
+
+mod answer_line;
+mod command;
+mod error;
+mod exit;
+mod host;
+mod launch;
+mod logs;
+mod observer;
+mod plugin;
+mod process;
+mod stdio;
+mod tail;
+
+pub use command::{Command, Stdin};
+pub use error::{LaunchError, LaunchFacts, LaunchFault, PingError};
+pub use exit::{Exit, ExitReason};
+pub use host::Host;
+pub use logs::LogRecord;
+pub use observer::{Event, Observer};
+pub use plugin::Plugin;

@@ -1,1 +1,72 @@
-//! Plugins as separate processes over gRPC, on the wire protocol of HashiCorp go-plugin: host and plugin
+//! Plugins as separate processes over gRPC, on the wire protocol of HashiCorp go-plugin.
+//!
+//! A *host* starts *plugins*: programs of their own, in Rust, Go, Python or any language that speaks the protocol. The
+//! two find each other by an environment and one line of text, authenticate each other with one-time certificates, and
+//! from then on speak gRPC over a Unix socket or TCP. A plugin that crashes takes nothing with it, and one that is
+//! upgraded needs no rebuilt host.
+//!
+//! # A host
+//!
+//! ```no_run
+//! # mod kv { pub use tonic_health::pb::health_client::HealthClient as KvClient; }
+//! use rpcplugin::{Command, Host, MagicCookie};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let host = Host::new(MagicCookie::new("KV_PLUGIN", "hello")?, 1);
+//! let plugin = host.launch(Command::new("./kv-plugin")).await?;
+//! let kv = kv::KvClient::new(plugin.channel());
+//! // … call it …
+//! println!("{}", plugin.shut_down().await);
+//! # Ok(()) }
+//! ```
+//!
+//! # A plugin
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use rpcplugin::{MagicCookie, Serve};
+//! # fn kv_server() -> tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health> {
+//! #     tonic_health::server::health_reporter().1
+//! # }
+//!
+//! fn main() -> ExitCode {
+//!     let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("a key and a value");
+//!     Serve::new(cookie).version(1, kv_server()).main()
+//! }
+//! ```
+//!
+//! # The way through
+//!
+//! [`Host::launch`] makes a one-time identity, starts the process, reads its handshake line, decides on the security
+//! of the connection, dials, and asks the plugin for its health, within one deadline. [`Serve`] goes the same way from
+//! the other end. What crosses between them is described in [`handshake`].
+//!
+//! # Crates
+//!
+//! This crate has no logic of its own: it puts the others together. Each can be used alone: [`handshake`] for the
+//! values that cross, [`mtls`] for identities, [`transport`] for secured streams, [`broker`] for side connections,
+//! [`hclog`] for logs, [`config`] for settings.
+//!
+//! # Features
+//!
+//! `client` and `server` are the two sides, both on by default. `ring` (default) and `aws-lc-rs` choose the
+//! cryptography.
+
+pub use rpcplugin_broker as broker;
+#[cfg(feature = "client")]
+pub use rpcplugin_client::{
+    Command, Event, Exit, ExitReason, Host, LaunchError, LaunchFault, LogRecord, Observer, PingError, Plugin,
+    Stdin,
+};
+pub use rpcplugin_config as config;
+pub use rpcplugin_core::{AppVersion, Endpoint, Explained, MagicCookie, ServiceId, Versions};
+pub use rpcplugin_handshake as handshake;
+pub use rpcplugin_hclog as hclog;
+pub use rpcplugin_mtls as mtls;
+#[cfg(feature = "server")]
+pub use rpcplugin_server::{
+    Cause, Ending, Health, PluginContext, RealStderr, Serve, ServeError, Served, ServingStatus, hclog_layer,
+};
+pub use rpcplugin_transport as transport;
+pub use rpcplugin_transport::Services;

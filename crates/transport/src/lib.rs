@@ -9,17 +9,19 @@
 
 mod authority;
 mod dial;
+mod fd;
 pub mod http2;
 mod listener;
 mod security;
 mod services;
 mod socket;
 mod stream;
-// pub mod yamux;
+pub mod yamux;
 
 pub use dial::{DialError, dial};
+pub use fd::async_fd;
 pub use listener::{BindError, Listen, Listener};
 pub use security::{SecureError, Security};
 pub use services::{Route, Services};
-pub use socket::{SocketDir, SocketDirError, SocketGroup};
+pub use socket::{SocketDir, SocketDirError, SocketGroup, remove_stale_socket};
 pub use stream::{Io, SecureStream, Stream};

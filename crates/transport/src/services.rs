@@ -85,7 +85,7 @@ impl Services {
     }
 
     /// Hands a request to the service that its path names, or answers UNIMPLEMENTED.
-    pub(crate) fn call(&self, request: Request<Body>) -> ResponseFuture {
+    pub(crate) fn dispatch(&self, request: Request<Body>) -> ResponseFuture {
         let path = request.uri().path();
         let name = path.strip_prefix('/').and_then(|path| path.split_once('/')).map_or("", |(name, _)| name);
         if let Some((_, route)) = self.routes.iter().find(|(known, _)| *known == name) {
@@ -131,6 +131,21 @@ where
             poll_fn(|cx| service.poll_ready(cx)).await?;
             Ok(service.call(request).await?.map(Body::new))
         })
+    }
+}
+
+/// Hands each request to the service that its path names.
+impl Service<Request<Body>> for Services {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> task::Poll<Result<(), Infallible>> {
+        task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> ResponseFuture {
+        self.dispatch(request)
     }
 }
 

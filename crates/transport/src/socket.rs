@@ -218,6 +218,15 @@ impl Drop for SocketFile {
     }
 }
 
+/// Removes the file of a socket on which nobody listens any more: what a process that was killed leaves behind.
+///
+/// Anything else at the path is left alone. Returns whether a file was removed.
+pub fn remove_stale_socket(path: &SocketPath) -> bool {
+    path.abstract_name().is_none()
+        && occupant(path.as_path()).is_ok_and(|occupant| occupant == Occupant::Stale)
+        && fs::remove_file(path.as_path()).is_ok()
+}
+
 /// What stands at a path where a socket is to be bound.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Occupant {

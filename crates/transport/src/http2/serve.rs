@@ -121,7 +121,7 @@ impl Service<Request<Incoming>> for Calls {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let deadline = request.headers().get("grpc-timeout").and_then(|value| read_timeout(value.as_bytes()));
-        let response = self.0.call(request.map(Body::new));
+        let response = self.0.dispatch(request.map(Body::new));
         match deadline {
             None => response,
             Some(deadline) => Box::pin(async move {

@@ -16,7 +16,7 @@ pub struct Config {
     pub(super) keepalive: Option<Keepalive>,
 }
 
-/// How often to ask whether the peer is there, and how long to wait for its answer.
+/// How often to ask whether the peer is there, and how long it may stay silent then.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keepalive {
     pub(super) interval: Duration,
@@ -28,7 +28,9 @@ impl Config {
     /// also the least; values outside 256 KiB to 1 GiB are brought into that range.
     ///
     /// A larger window helps one stream over a slow or distant connection, and is the memory that one stream whose
-    /// reader is stuck can cost. Anything above 256 KiB is announced with the stream's first frame.
+    /// reader is stuck can cost. Anything above 256 KiB is announced with the stream's first frame. Large windows do not
+    /// suit Go peers with many busy streams: Go sends a whole window as one frame, its pings wait behind those frames,
+    /// and it ends the session when one has waited for 10 s.
     #[must_use]
     pub fn with_receive_window(mut self, bytes: u32) -> Self {
         self.receive_window = bytes.clamp(INITIAL_WINDOW, MAX_RECEIVE_WINDOW);
@@ -66,8 +68,11 @@ impl Config {
         self
     }
 
-    /// Sets how often the peer is asked for a sign of life, and how long it may take to answer before the session ends.
-    /// Default: every 30 s, 10 s.
+    /// Sets how often the peer is asked for a sign of life, and how long it may then stay silent before the session
+    /// ends. Default: every 30 s, 10 s.
+    ///
+    /// Differs: in Go only the answer itself counts; here anything the peer sends does, since an answer may have to wait
+    /// behind data.
     #[must_use]
     pub fn with_keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.keepalive = Some(Keepalive { interval, timeout });

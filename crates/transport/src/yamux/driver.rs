@@ -61,11 +61,13 @@ pub(super) struct Driver<T> {
     batch: Batch,
     /// Runs until the earliest deadline that was known when it was set.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Set when the session has ended: how long the last frames may take.
+    /// Set when nothing more can be written: what the peer has sent before is still read.
+    broken: Option<Error>,
+    /// Set when the session has ended or the connection is broken: how long the rest may take.
     ending: Option<Ending>,
 }
 
-/// The last steps of a session that ended in order.
+/// The last steps of a session: what is queued leaves, then this side's bytes end, then the peer's are awaited.
 #[derive(Clone, Copy)]
 struct Ending {
     deadline: Instant,
@@ -180,15 +182,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             read_buffer: BytesMut::new(),
             batch: Batch::default(),
             timer: None,
+            broken: None,
             ending: None,
         }
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<Step> {
         // Reading comes before the clock: an answer that has arrived counts even if this task was late.
-        let read = self.read(cx)?;
+        let mut read = Step::Again;
+        for _ in 0..READS_AT_ONCE {
+            if read == Step::Again {
+                read = self.read(cx)?;
+            }
+        }
         self.keep_time(cx);
-        let written = self.write(cx)?;
+        let written = self.write(cx).unwrap_or_else(|error| {
+            self.broken = Some(connection_error(error));
+            self.ending = Some(Ending { deadline: Instant::now() + ENDING, shut_down: true });
+            // The next turn reads, and sets the timer.
+            Step::Again
+        });
         let ended = self.end(cx)?;
         Ok(if [read, written, ended].contains(&Step::Again) { Step::Again } else { Step::Waits })
     }
@@ -204,7 +217,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             Poll::Pending => Ok(Step::Waits),
             Poll::Ready(Ok(0)) => {
                 self.stop(Error::PeerClosed);
-                Ok(Step::Again)
+                Ok(Step::Waits)
             }
             Poll::Ready(Ok(_)) => {
                 let bytes = self.read_buffer.split().freeze();
@@ -216,24 +229,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         }
     }
 
-    /// Writes what there is until nothing is left or the connection takes no more.
+    /// Writes one batch of frames, or as much of it as the connection takes.
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<Step> {
         let Some(connection) = self.connection.as_mut() else { return Ok(Step::Waits) };
-        for _ in 0..BATCHES_AT_ONCE {
-            if self.batch.is_empty() && !self.batch.fill(&self.shared, connection.is_write_vectored()) {
-                return Ok(Step::Waits);
-            }
-            while !self.batch.is_written() {
-                match self.batch.poll_write(Pin::new(&mut *connection), cx)? {
-                    Poll::Ready(()) => {}
-                    Poll::Pending => return Ok(Step::Waits),
-                }
-            }
-            if Pin::new(&mut *connection).poll_flush(cx)?.is_pending() {
-                return Ok(Step::Waits);
-            }
-            self.batch.finish(&self.shared);
+        if self.broken.is_some() {
+            return Ok(Step::Waits);
         }
+        if self.batch.is_empty() && !self.batch.fill(&self.shared, connection.is_write_vectored()) {
+            return Ok(Step::Waits);
+        }
+        while !self.batch.is_written() {
+            if self.batch.poll_write(Pin::new(&mut *connection), cx)?.is_pending() {
+                return Ok(Step::Waits);
+            }
+        }
+        if Pin::new(connection).poll_flush(cx)?.is_pending() {
+            return Ok(Step::Waits);
+        }
+        self.batch.finish(&self.shared);
         Ok(Step::Again)
     }
 
@@ -257,7 +270,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             if let Some(ending) = self.ending
                 && ending.deadline <= now
             {
-                self.stop(Error::Closed);
+                self.stop(Error::PeerClosed);
                 return;
             }
             self.shared.drive(|inner| inner.state.tick(now.into_std()));
@@ -301,6 +314,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Ends the session at once; the connection is closed.
     fn stop(&mut self, reason: Error) {
         self.connection = None;
+        let reason = self.broken.take().unwrap_or(reason);
         self.shared.drive(|inner| inner.state.abort(reason));
     }
 
@@ -324,7 +338,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Driver<T> {
         }
         for _ in 0..ROUNDS {
             let step = this.turn(cx).unwrap_or_else(|error| {
-                this.stop(Error::Io(Arc::new(error)));
+                this.stop(connection_error(error));
                 Step::Waits
             });
             if this.connection.is_none() {
@@ -458,6 +472,14 @@ impl Batch {
     }
 }
 
+/// A process that ends takes its sockets with it, and the next read or write here fails with one of two errors.
+fn connection_error(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::PeerClosed,
+        _ => Error::Io(Arc::new(error)),
+    }
+}
+
 /// How much is read at once.
 const READ_BUFFER: usize = 64 * 1024;
 
@@ -468,8 +490,8 @@ const READ_AT_LEAST: usize = 16 * 1024;
 const BATCH_BYTES: usize = 256 * 1024;
 const BATCH_FRAMES: usize = 64;
 
-/// How many batches may leave before reading has its turn.
-const BATCHES_AT_ONCE: usize = 4;
+/// How much may be read before writing has its turn: as much as a batch.
+const READS_AT_ONCE: usize = 4;
 
 /// How many turns of reading and writing before other tasks have theirs.
 const ROUNDS: usize = 8;

@@ -24,7 +24,7 @@ pub enum Error {
     #[error("the peer accepts no further streams")]
     PeerGoingAway,
     /// The peer gave no sign of life for this long after it was asked for one.
-    #[error("the peer did not answer a ping within {0:?}")]
+    #[error("the peer stayed silent for {0:?} after a ping")]
     KeepaliveTimeout(Duration),
     /// The peer ended the session and blames this side (code 1), itself (code 2), or something unknown.
     #[error("the peer ended the session with error code {0}")]

@@ -351,6 +351,7 @@ impl SessionState {
 
     /// Takes bytes from the connection, however they are cut.
     pub(super) fn receive(&mut self, mut bytes: Bytes, now: Instant) {
+        self.pings.heard(now);
         while !bytes.is_empty() && matches!(self.phase, Phase::Running) {
             match &mut self.input {
                 Input::Header { bytes: header, filled } => {
@@ -699,6 +700,14 @@ impl Pings {
         self.asked = Some((value, now));
         self.deadline = Some(now + settings.timeout);
         Ok(Some(value))
+    }
+
+    /// Whatever comes shows that the peer is there. Its answer may be behind much data, or this side may have been too
+    /// busy to read for a while.
+    fn heard(&mut self, now: Instant) {
+        if let (Some(settings), Some(_)) = (self.settings, self.asked) {
+            self.deadline = Some(now + settings.timeout);
+        }
     }
 
     fn answered(&mut self, value: u32) {

@@ -1,0 +1,129 @@
+//! Which program to start, and in what surroundings.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use rpcplugin_config::EnvPolicy;
+
+/// A plugin's program with its arguments and surroundings.
+///
+/// ```
+/// use rpcplugin_client::Command;
+/// use rpcplugin_config::EnvPolicy;
+///
+/// let command = Command::new("./kv-plugin").arg("--verbose").env("KV_DIR", "/var/lib/kv");
+/// let careful = command.environment(EnvPolicy::Only(vec!["PATH".to_owned()]));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Command {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) env: BTreeMap<OsString, Option<OsString>>,
+    pub(crate) environment: Option<EnvPolicy>,
+    pub(crate) stdin: Stdin,
+    pub(crate) own_group: bool,
+}
+
+/// What a plugin reads from its standard input.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stdin {
+    /// What the host reads. The default, as in go-plugin.
+    #[default]
+    Inherit,
+    /// Nothing.
+    Null,
+}
+
+impl Command {
+    /// Starts `program`, found as the operating system finds programs: by its path, or by its name in `PATH`.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            dir: None,
+            env: BTreeMap::new(),
+            environment: None,
+            stdin: Stdin::default(),
+            own_group: true,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable of the plugin's environment. It wins over an inherited one, and over the handshake's own.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.insert(name.into(), Some(value.into()));
+        self
+    }
+
+    /// Keeps a variable of the host's environment from the plugin.
+    #[must_use]
+    pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
+        self.env.insert(name.into(), None);
+        self
+    }
+
+    /// Chooses how much of the host's environment the plugin gets, whatever
+    /// [the configuration](rpcplugin_config::HostConfig::inherit_env) says.
+    #[must_use]
+    pub fn environment(mut self, environment: EnvPolicy) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    /// Starts the plugin in this directory instead of the host's.
+    #[must_use]
+    pub fn current_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// Chooses what the plugin reads from its standard input.
+    #[must_use]
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// Leaves the plugin in the host's process group, as go-plugin does.
+    ///
+    /// By default a plugin leads a group of its own: a Ctrl-C in the terminal reaches the host alone, which decides
+    /// what ends, and a plugin that has to be killed is killed together with the processes it started. The price is
+    /// that such a plugin cannot read from the terminal.
+    #[must_use]
+    pub fn share_process_group(mut self) -> Self {
+        self.own_group = false;
+        self
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The name by which logs call the plugin: the program's file name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.program.file_name().unwrap_or(self.program.as_os_str()).to_string_lossy().into_owned()
+    }
+}

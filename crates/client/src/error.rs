@@ -1,0 +1,400 @@
+//! Why a plugin is not there.
+
+use std::{fmt, io, path::PathBuf, time::Duration};
+
+use miette::Diagnostic;
+use rpcplugin_core::Explained;
+use rpcplugin_handshake::{AnswerError, VersionNotOffered};
+use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
+use rpcplugin_transport::{SocketDirError, http2::ConnectError};
+use tonic_health::ServingStatus;
+
+use crate::exit::ExitReason;
+
+/// A plugin did not start. Nothing of it is left: the process has been killed and reaped, its sockets are removed.
+///
+/// The help of the error ends with what the plugin last wrote on its stderr. [`Debug`] explains as
+/// [`Explained`] does, so that a `main` which returns this error ends with words for a person.
+pub struct LaunchError {
+    /// What went wrong.
+    pub fault: LaunchFault,
+    facts: Box<LaunchFacts>,
+}
+
+/// What is known of a plugin that did not start.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct LaunchFacts {
+    /// The program.
+    pub program: PathBuf,
+    /// How the process ended by itself, if it did.
+    pub ended: Option<ExitReason>,
+    /// The last lines it wrote on its stderr.
+    pub stderr: Vec<String>,
+    /// Lines that it printed on its stdout in place of a handshake line, or before it.
+    pub stdout: Vec<String>,
+    /// How long it was tried.
+    pub elapsed: Duration,
+}
+
+/// What went wrong when a plugin was to be started.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum LaunchFault {
+    /// There is no such program.
+    #[error("there is no program {}", program.display())]
+    #[diagnostic(
+        code(rpcplugin::transport::plugin_not_found),
+        help(
+            "check the path: it is taken relative to the working directory, and a bare name is looked for in PATH"
+        )
+    )]
+    NotFound {
+        /// What was looked for.
+        program: PathBuf,
+    },
+    /// The program is there, but what it needs to run is not.
+    #[error("{} is there, but the program that has to run it is not", program.display())]
+    #[diagnostic(
+        code(rpcplugin::transport::interpreter_not_found),
+        help(
+            "install what its first line (`#!`) or its dynamic loader names; or the working directory is missing"
+        )
+    )]
+    InterpreterNotFound {
+        /// The program.
+        program: PathBuf,
+    },
+    /// The program may not be executed.
+    #[error("{} may not be executed", program.display())]
+    #[diagnostic(
+        code(rpcplugin::transport::plugin_not_executable),
+        help("make it executable for this user (`chmod +x`), and check that its directory may be entered")
+    )]
+    NotExecutable {
+        /// The program.
+        program: PathBuf,
+    },
+    /// The operating system does not know what to do with the file.
+    #[error("{} is no program for this machine", program.display())]
+    #[diagnostic(
+        code(rpcplugin::transport::not_a_program),
+        help("build it for this system and architecture; a script needs a first line such as `#!/bin/sh`")
+    )]
+    NotAProgram {
+        /// The file.
+        program: PathBuf,
+    },
+    /// The operating system refuses for another reason.
+    #[error("the operating system cannot start {}", program.display())]
+    #[diagnostic(
+        code(rpcplugin::transport::spawn),
+        help("the cause says more; often the system is out of processes, memory or file descriptors")
+    )]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The process ended before it printed its handshake line.
+    #[error("it ended before it spoke: {0}")]
+    #[diagnostic(
+        code(rpcplugin::handshake::exited_early),
+        help(
+            "see what it wrote on stderr; if it calls itself a plugin there, host and plugin do not have the same \
+             magic cookie"
+        )
+    )]
+    ExitedEarly(ExitReason),
+    /// The process closed its stdout without a handshake line, and runs on.
+    #[error("it closed its stdout and said nothing")]
+    #[diagnostic(
+        code(rpcplugin::handshake::stdout_closed),
+        help("the plugin has to print its handshake line on stdout before it closes or redirects that")
+    )]
+    StdoutClosed,
+    /// No handshake line came within the deadline.
+    #[error("it said nothing for {} s", .0.as_secs_f32())]
+    #[diagnostic(
+        code(rpcplugin::handshake::silent),
+        help(
+            "check that the program is a plugin, and that nothing holds up its start; or allow it more time"
+        )
+    )]
+    Silent(Duration),
+    /// What it printed is no handshake line.
+    #[error("its handshake line cannot be understood")]
+    #[diagnostic(code(rpcplugin::handshake::unreadable))]
+    Answer(
+        #[from]
+        #[diagnostic_source]
+        AnswerError,
+    ),
+    /// It printed more than any handshake line has, without a line break.
+    #[error("it printed a line that has no end: {start:?}…")]
+    #[diagnostic(
+        code(rpcplugin::handshake::endless_line),
+        help(
+            "check that the program is a plugin; before the handshake line nothing may be printed on stdout"
+        )
+    )]
+    EndlessLine {
+        /// How the line begins.
+        start: String,
+    },
+    /// Its stdout could not be read.
+    #[error("its stdout cannot be read")]
+    #[diagnostic(code(rpcplugin::transport::stdout), help("the cause says more"))]
+    Stdout(#[source] io::Error),
+    /// It speaks a version of the protocol that this host does not.
+    #[error("it does not speak this host's protocol")]
+    #[diagnostic(code(rpcplugin::protocol::version))]
+    Version(
+        #[from]
+        #[diagnostic_source]
+        VersionNotOffered,
+    ),
+    /// It was asked for mutual TLS and sent no certificate.
+    #[error("it was asked for mutual TLS and does without")]
+    #[diagnostic(
+        code(rpcplugin::security::plugin_ignored_mtls),
+        help("build the plugin with a library that knows AutoMTLS, or knowingly switch it off in the host")
+    )]
+    IgnoredMtls,
+    /// It sent a certificate that nobody asked for.
+    #[error("it sent a certificate that this host did not ask for")]
+    #[diagnostic(
+        code(rpcplugin::security::unasked_certificate),
+        help("switch AutoMTLS on in the host, or the plugin's own certificate off")
+    )]
+    UnaskedCertificate,
+    /// What it sent as its certificate is none.
+    #[error("its certificate cannot be used")]
+    #[diagnostic(code(rpcplugin::security::plugin_certificate))]
+    Certificate(
+        #[from]
+        #[diagnostic_source]
+        PeerCertificateError,
+    ),
+    /// It was asked to carry all connections over one socket, and cannot.
+    #[error("it cannot carry all connections over one socket")]
+    #[diagnostic(
+        code(rpcplugin::protocol::no_multiplexing),
+        help(
+            "update the plugin's library (go-plugin 1.6 or later), or do not ask for multiplexing in the host"
+        )
+    )]
+    NoMultiplexing,
+    /// It cannot be connected to.
+    #[error("it announced itself and cannot be reached")]
+    #[diagnostic(code(rpcplugin::transport::unreachable))]
+    Connect(
+        #[from]
+        #[diagnostic_source]
+        ConnectError,
+    ),
+    /// It ended after its handshake line, before it was connected.
+    #[error("it ended while it was being connected: {0}")]
+    #[diagnostic(
+        code(rpcplugin::handshake::exited_connecting),
+        help("see what it wrote on stderr: it had announced itself and then failed")
+    )]
+    ExitedConnecting(ExitReason),
+    /// It was connected and then did not answer the first call.
+    #[error("it refused the first call, or cut the connection")]
+    #[diagnostic(
+        code(rpcplugin::transport::first_call),
+        help(
+            "with mutual TLS a plugin that does not accept this host's certificate shows it here; otherwise see what \
+             it wrote on stderr"
+        )
+    )]
+    FirstCall(#[source] tonic::Status),
+    /// It says that it is not healthy.
+    #[error("it says of itself that it is {0}")]
+    #[diagnostic(
+        code(rpcplugin::protocol::not_healthy),
+        help("the plugin set its own health status so: its log should say why")
+    )]
+    NotHealthy(ServingStatus),
+    /// It announced itself and was not ready within the deadline.
+    #[error("it announced itself and was not ready after {} s", .0.as_secs_f32())]
+    #[diagnostic(
+        code(rpcplugin::transport::not_ready),
+        help("the plugin accepts connections but does not answer: it may hang; or allow it more time")
+    )]
+    NotReady(Duration),
+    /// The host's own certificates cannot be used.
+    #[error("the certificates given to the host cannot be used")]
+    #[diagnostic(code(rpcplugin::security::host_identity))]
+    Identity(
+        #[from]
+        #[diagnostic_source]
+        IdentityError,
+    ),
+    /// The authorities given to the host cannot be read.
+    #[error("the authorities given to the host cannot be read")]
+    #[diagnostic(code(rpcplugin::security::host_authorities))]
+    Authorities(
+        #[from]
+        #[diagnostic_source]
+        PemError,
+    ),
+    /// The certificates make no TLS settings.
+    #[error("TLS cannot be set up")]
+    #[diagnostic(code(rpcplugin::security::tls_settings))]
+    Tls(
+        #[from]
+        #[diagnostic_source]
+        TlsError,
+    ),
+    /// There is no place for sockets.
+    #[error("the host has no place for sockets")]
+    #[diagnostic(code(rpcplugin::transport::no_socket_dir))]
+    SocketDir(
+        #[from]
+        #[diagnostic_source]
+        SocketDirError,
+    ),
+    /// The host is configured in a way that cannot work.
+    #[error("{what}")]
+    #[diagnostic(code(rpcplugin::config::host), help("{help}"))]
+    Config {
+        /// What is wrong.
+        what: &'static str,
+        /// What to do.
+        help: &'static str,
+    },
+}
+
+/// A plugin did not answer a ping.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum PingError {
+    /// Its process has ended.
+    #[error("the plugin has ended: {0}")]
+    #[diagnostic(code(rpcplugin::transport::plugin_ended), help("launch it again"))]
+    Ended(ExitReason),
+    /// It did not answer in time.
+    #[error("the plugin did not answer within {} s", .0.as_secs_f32())]
+    #[diagnostic(
+        code(rpcplugin::transport::plugin_hangs),
+        help("it may be stopped, overloaded or stuck: stop it, and launch it again")
+    )]
+    Late(Duration),
+    /// It answered with an error.
+    #[error("the plugin cannot be asked for its health")]
+    #[diagnostic(
+        code(rpcplugin::protocol::no_health),
+        help("the plugin has to serve grpc.health.v1.Health for the name `plugin`")
+    )]
+    Failed(#[from] tonic::Status),
+}
+
+impl LaunchError {
+    pub(crate) fn new(fault: LaunchFault, facts: LaunchFacts) -> Self {
+        Self { fault, facts: Box::new(facts) }
+    }
+
+    /// What is known of the plugin.
+    #[must_use]
+    pub fn facts(&self) -> &LaunchFacts {
+        &self.facts
+    }
+}
+
+impl LaunchFault {
+    /// The fault of a process that could not be started.
+    pub(crate) fn spawn(program: PathBuf, source: io::Error) -> Self {
+        /// The operating system does not know the file's format.
+        const ENOEXEC: i32 = rustix::io::Errno::NOEXEC.raw_os_error();
+        match source.kind() {
+            io::ErrorKind::NotFound if program.exists() => Self::InterpreterNotFound { program },
+            io::ErrorKind::NotFound => Self::NotFound { program },
+            io::ErrorKind::PermissionDenied => Self::NotExecutable { program },
+            _ if source.raw_os_error() == Some(ENOEXEC) => Self::NotAProgram { program },
+            _ => Self::Spawn { program, source },
+        }
+    }
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the plugin {} did not start", self.facts.program.display())
+    }
+}
+
+impl fmt::Debug for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Explained(self), f)
+    }
+}
+
+impl std::error::Error for LaunchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.fault)
+    }
+}
+
+impl Diagnostic for LaunchError {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        innermost(&self.fault, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
+    }
+
+    /// What to do, and what the plugin had to say.
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        let help = innermost(&self.fault, &|diagnostic| diagnostic.help().map(|help| help.to_string()));
+        let mut text = help.map(|help| help.to_string()).unwrap_or_default();
+        for (name, lines) in [("stdout", &self.facts.stdout), ("stderr", &self.facts.stderr)] {
+            if !lines.is_empty() {
+                text += &format!("\n{name} of the plugin:\n    {}", lines.join("\n    "));
+            }
+        }
+        if let (Some(ended), false) = (self.facts.ended, self.fault.tells_end()) {
+            text += &format!("\nthe plugin has ended: {ended}");
+        }
+        Some(Box::new(text))
+    }
+
+    fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
+        // The fault's own help is part of this one's; a source would show it again. What it underlines is shown.
+        None
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        match &self.fault {
+            LaunchFault::Answer(error) => error.source_code(),
+            _ => None,
+        }
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        match &self.fault {
+            LaunchFault::Answer(error) => error.labels(),
+            _ => None,
+        }
+    }
+}
+
+impl LaunchFault {
+    /// Whether the fault itself says how the process ended.
+    fn tells_end(&self) -> bool {
+        matches!(self, Self::ExitedEarly(_) | Self::ExitedConnecting(_))
+    }
+}
+
+/// The property of the innermost diagnostic that has one: the closer to the cause, the better the advice.
+fn innermost<'a>(
+    diagnostic: &dyn Diagnostic,
+    property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
+) -> Option<Box<dyn fmt::Display + 'a>> {
+    fn find(
+        diagnostic: &dyn Diagnostic,
+        property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
+    ) -> Option<String> {
+        let inner = diagnostic.diagnostic_source().and_then(|inner| find(inner, property));
+        inner.or_else(|| property(diagnostic))
+    }
+    find(diagnostic, property).map(|text| Box::new(text) as Box<dyn fmt::Display>)
+}

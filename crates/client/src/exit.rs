@@ -1,0 +1,128 @@
+//! How a plugin ended.
+
+use std::{fmt, process::ExitStatus, time::Duration};
+
+/// How a plugin ended after the host had asked it to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exit {
+    /// By itself, with status 0.
+    Clean,
+    /// By itself, in another way.
+    Failed(ExitReason),
+    /// It had to be killed.
+    Killed {
+        /// How long it had been asked to end.
+        after: Duration,
+    },
+}
+
+/// The status or signal with which a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExitReason {
+    /// It exited with this status.
+    Status(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// Nobody could tell: the process was not this one's child, or a runner does not know.
+    Unknown,
+}
+
+impl ExitReason {
+    /// Whether the process exited with status 0.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        self == Self::Status(0)
+    }
+
+    /// The signal's name, such as `SIGKILL`, if a signal ended the process.
+    #[must_use]
+    pub fn signal_name(self) -> Option<&'static str> {
+        let Self::Signal(number) = self else { return None };
+        SIGNALS.iter().find(|(known, _)| *known == number).map(|(_, name)| *name)
+    }
+}
+
+impl From<ExitStatus> for ExitReason {
+    fn from(status: ExitStatus) -> Self {
+        use std::os::unix::process::ExitStatusExt as _;
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Status(code),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::Unknown,
+        }
+    }
+}
+
+/// `exit status 3`, or `signal 9 (SIGKILL: killed, often by the system for want of memory)`.
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "exit status {status}"),
+            Self::Signal(signal) => {
+                write!(f, "signal {signal}")?;
+                let Some(name) = self.signal_name() else { return Ok(()) };
+                match name {
+                    "SIGKILL" => {
+                        write!(f, " ({name}: killed by someone, or by the system for want of memory)")
+                    }
+                    "SIGSEGV" | "SIGBUS" => write!(f, " ({name}: it touched memory that is not its own)"),
+                    "SIGABRT" => write!(f, " ({name}: it gave up on itself)"),
+                    "SIGSYS" => write!(f, " ({name}: a sandbox forbids what it did)"),
+                    name => write!(f, " ({name})"),
+                }
+            }
+            Self::Unknown => f.write_str("nobody knows how"),
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clean => f.write_str("ended cleanly"),
+            Self::Failed(reason) => write!(f, "ended with {reason}"),
+            Self::Killed { after } => write!(f, "had to be killed after {} ms", after.as_millis()),
+        }
+    }
+}
+
+/// The signals that end a process, by the numbers of this platform.
+const SIGNALS: &[(i32, &str)] = {
+    use rustix::process::Signal as S;
+    &[
+        (S::HUP.as_raw(), "SIGHUP"),
+        (S::INT.as_raw(), "SIGINT"),
+        (S::QUIT.as_raw(), "SIGQUIT"),
+        (S::ILL.as_raw(), "SIGILL"),
+        (S::TRAP.as_raw(), "SIGTRAP"),
+        (S::ABORT.as_raw(), "SIGABRT"),
+        (S::BUS.as_raw(), "SIGBUS"),
+        (S::FPE.as_raw(), "SIGFPE"),
+        (S::KILL.as_raw(), "SIGKILL"),
+        (S::USR1.as_raw(), "SIGUSR1"),
+        (S::SEGV.as_raw(), "SIGSEGV"),
+        (S::USR2.as_raw(), "SIGUSR2"),
+        (S::PIPE.as_raw(), "SIGPIPE"),
+        (S::ALARM.as_raw(), "SIGALRM"),
+        (S::TERM.as_raw(), "SIGTERM"),
+        (S::XCPU.as_raw(), "SIGXCPU"),
+        (S::XFSZ.as_raw(), "SIGXFSZ"),
+        (S::SYS.as_raw(), "SIGSYS"),
+    ]
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speaks_of_signals_by_name() {
+        assert_eq!(ExitReason::Status(3).to_string(), "exit status 3");
+        assert_eq!(ExitReason::Signal(15).to_string(), "signal 15 (SIGTERM)");
+        assert!(ExitReason::Signal(9).to_string().contains("want of memory"));
+        assert_eq!(ExitReason::Signal(63).to_string(), "signal 63");
+        assert!(ExitReason::Status(0).is_success() && !ExitReason::Signal(9).is_success());
+    }
+}

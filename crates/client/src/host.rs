@@ -1,0 +1,86 @@
+//! What a host offers its plugins.
+
+use std::{fmt, sync::Arc};
+
+use rpcplugin_config::HostConfig;
+use rpcplugin_core::{MagicCookie, Versions};
+
+use crate::{
+    command::Command,
+    error::LaunchError,
+    launch,
+    observer::{Nobody, Observer},
+    plugin::Plugin,
+};
+
+/// A host: what it offers to every plugin that it starts.
+///
+/// Cheap to clone. One host can launch any number of plugins, one after another or at once.
+///
+/// ```no_run
+/// # use rpcplugin_client::{Command, Host};
+/// # use rpcplugin_core::{MagicCookie, Versions};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let host = Host::new(MagicCookie::new("KV_PLUGIN", "hello")?, Versions::new([1, 2])?);
+/// let plugin = host.launch(Command::new("./kv-plugin")).await?;
+/// println!("speaking version {}", plugin.version());
+/// plugin.shut_down().await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Host {
+    pub(crate) cookie: MagicCookie,
+    pub(crate) versions: Versions,
+    pub(crate) config: HostConfig,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl Host {
+    /// A host that speaks these versions of its protocol, with the defaults: AutoMTLS, a Unix socket in a private
+    /// directory, and a plugin that ends with the host.
+    pub fn new(cookie: MagicCookie, versions: impl Into<Versions>) -> Self {
+        Self { cookie, versions: versions.into(), config: HostConfig::default(), observer: Arc::new(Nobody) }
+    }
+
+    /// Uses this configuration instead of the defaults.
+    #[must_use]
+    pub fn config(mut self, config: HostConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Changes the configuration in place.
+    #[must_use]
+    pub fn configure(mut self, change: impl FnOnce(&mut HostConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Follows every plugin that is launched from now on.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.observer = Arc::new(observer);
+        self
+    }
+
+    /// Starts a plugin, and returns when it is connected and has said that it is healthy.
+    ///
+    /// # Errors
+    /// [`LaunchError`]. Nothing is left of the plugin then, and the launch can be tried again.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills the plugin.
+    pub async fn launch(&self, command: Command) -> Result<Plugin, LaunchError> {
+        launch::launch(self, command).await
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("cookie", &self.cookie)
+            .field("versions", &self.versions)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! Why a plugin did not serve.
+
+use std::{fmt, io};
+
+use miette::Diagnostic;
+use rpcplugin_core::{Explained, VersionsError};
+use rpcplugin_handshake::{CookieRefused, OfferFault};
+use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
+use rpcplugin_transport::{BindError, SocketDirError};
+
+/// Why a plugin did not serve. Nothing has been printed on stdout then, but by a host that is gone.
+///
+/// [`Debug`] explains as [`Explained`] does, so that a `main` which returns this error ends with words for a person.
+#[derive(thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// No host that knows this plugin started it.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NotStartedByHost(#[from] CookieRefused),
+    /// The plugin serves no version at all.
+    #[error("the plugin serves nothing")]
+    #[diagnostic(
+        code(rpcplugin::config::nothing_served),
+        help("give `Serve` at least one version with its services before it runs")
+    )]
+    NothingServed(#[from] VersionsError),
+    /// The host's certificate cannot be read. Serving without it would mean trusting anybody, or nobody.
+    #[error("the host's certificate cannot be read")]
+    #[diagnostic(
+        code(rpcplugin::security::host_certificate),
+        help("the host has to put one certificate as PEM into PLUGIN_CLIENT_CERT, or not set it at all")
+    )]
+    HostCertificate(#[from] PeerCertificateError),
+    /// The host asks for mutual TLS and this plugin is configured to refuse that.
+    #[error("the host asks for mutual TLS, and this plugin is configured without it")]
+    #[diagnostic(
+        code(rpcplugin::security::mtls_refused),
+        help("set PLUGIN_AUTO_MTLS=true for the plugin, or have the host start it without AutoMTLS")
+    )]
+    MtlsRefused,
+    /// A certificate was given without the authorities that hosts have to be signed by.
+    #[error("a certificate is given, but no authorities to verify hosts by")]
+    #[diagnostic(
+        code(rpcplugin::security::one_sided),
+        help("set PLUGIN_CLIENT_ROOT_CERTS too: TLS that authenticates only the plugin is not offered")
+    )]
+    OneSidedTls,
+    /// A certificate or key that was given cannot be used.
+    #[error("the certificates given to the plugin cannot be used")]
+    #[diagnostic(code(rpcplugin::security::given_certificates))]
+    GivenIdentity(
+        #[source]
+        #[diagnostic_source]
+        IdentityError,
+    ),
+    /// The authorities that were given cannot be read.
+    #[error("the authorities given to the plugin cannot be read")]
+    #[diagnostic(code(rpcplugin::security::given_authorities))]
+    GivenAuthorities(
+        #[source]
+        #[diagnostic_source]
+        PemError,
+    ),
+    /// No one-time identity could be made.
+    #[error("the plugin cannot make its one-time identity")]
+    #[diagnostic(code(rpcplugin::security::identity))]
+    Identity(
+        #[source]
+        #[diagnostic_source]
+        IdentityError,
+    ),
+    /// The certificates make no TLS settings.
+    #[error("TLS cannot be set up")]
+    #[diagnostic(code(rpcplugin::security::tls_settings))]
+    Tls(
+        #[from]
+        #[diagnostic_source]
+        TlsError,
+    ),
+    /// The host's ports cannot be used.
+    #[error("the host named no usable TCP port")]
+    #[diagnostic(
+        code(rpcplugin::handshake::ports),
+        help("correct PLUGIN_MIN_PORT and PLUGIN_MAX_PORT, or give the plugin a port of its own")
+    )]
+    Ports(
+        #[source]
+        #[diagnostic_source]
+        OfferFault,
+    ),
+    /// No socket could be had.
+    #[error("the plugin cannot listen")]
+    #[diagnostic(code(rpcplugin::transport::cannot_listen))]
+    Bind(
+        #[from]
+        #[diagnostic_source]
+        BindError,
+    ),
+    /// There is no place for a socket.
+    #[error("the plugin has no place for its sockets")]
+    #[diagnostic(code(rpcplugin::transport::no_socket_dir))]
+    SocketDir(
+        #[from]
+        #[diagnostic_source]
+        SocketDirError,
+    ),
+    /// The plugin's configuration allows no transport that this platform has.
+    #[error("the plugin's configuration allows no transport")]
+    #[diagnostic(
+        code(rpcplugin::config::no_transport),
+        help("allow `unix` or `tcp` in PLUGIN_SERVER_TRANSPORTS")
+    )]
+    NoTransport,
+    /// The handshake line could not be printed.
+    #[error("the handshake line cannot be printed")]
+    #[diagnostic(
+        code(rpcplugin::handshake::cannot_announce),
+        help("the host has to keep the plugin's stdout open until it has read one line")
+    )]
+    Announce(#[source] io::Error),
+    /// Standard output and error could not be captured, or signals not be caught.
+    #[error("the plugin's process cannot be prepared")]
+    #[diagnostic(
+        code(rpcplugin::transport::process),
+        help("the system is out of file descriptors or threads: raise its limits")
+    )]
+    Process(#[source] io::Error),
+}
+
+impl fmt::Debug for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Explained(self), f)
+    }
+}

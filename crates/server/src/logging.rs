@@ -1,0 +1,98 @@
+//! The plugin's own log: hclog records on the real stderr, where every go-plugin host looks for them.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use rpcplugin_config::LogLevel;
+use rpcplugin_hclog::{HclogLayer, Level, MaxLevel, Record, Sink};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer as _, layer::SubscriberExt as _};
+
+/// The process's stderr as it was when it started, whatever becomes of file descriptor 2 later.
+///
+/// A line that cannot be written, because the host is gone, is lost without a word.
+#[derive(Clone, Debug)]
+pub struct RealStderr(Arc<Mutex<File>>);
+
+impl RealStderr {
+    /// The real stderr. To be called for the first time before a plugin serves.
+    ///
+    /// # Errors
+    /// When the process is out of file descriptors.
+    pub fn get() -> io::Result<Self> {
+        // A process has one stderr, so this is one of the few things that there may be one of.
+        static REAL: OnceLock<RealStderr> = OnceLock::new();
+        if let Some(real) = REAL.get() {
+            return Ok(real.clone());
+        }
+        let fd = io::stderr().as_fd().try_clone_to_owned()?;
+        Ok(REAL.get_or_init(|| Self(Arc::new(Mutex::new(File::from(fd))))).clone())
+    }
+
+    pub(crate) fn try_clone_fd(&self) -> io::Result<OwnedFd> {
+        let file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.as_fd().try_clone_to_owned()
+    }
+}
+
+impl Sink for RealStderr {
+    fn write_line(&self, line: &[u8]) {
+        self.0.write_line(line);
+    }
+}
+
+/// A layer for a subscriber of the plugin's own that writes hclog records to the real stderr.
+///
+/// A plugin that sets no subscriber gets one with this layer when it serves.
+///
+/// # Errors
+/// When the process is out of file descriptors.
+pub fn hclog_layer() -> io::Result<HclogLayer<RealStderr>> {
+    RealStderr::get().map(HclogLayer::new)
+}
+
+/// What a configured level lets through.
+pub(crate) fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    }
+}
+
+/// Sets up a subscriber and a panic hook, unless the plugin has a subscriber already.
+pub(crate) fn init(level: MaxLevel) -> io::Result<()> {
+    let layer = hclog_layer()?;
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(level));
+    // Fails when the plugin has set its own, which is as it should be.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    report_panics(RealStderr::get()?);
+    Ok(())
+}
+
+/// Makes a panic one record at error level, instead of lines that a host takes for debugging output.
+fn report_panics(stderr: RealStderr) {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(move |panic| {
+            let message = panic.payload_as_str().unwrap_or("no message");
+            let thread = std::thread::current();
+            let mut record = Record::new(Level::Error, format!("panic: {message}"))
+                .with_field("thread", thread.name().unwrap_or("unnamed"));
+            if let Some(location) = panic.location() {
+                record = record.with_field("location", location.to_string());
+            }
+            let backtrace = std::backtrace::Backtrace::capture();
+            if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+                record = record.with_field("backtrace", backtrace.to_string());
+            }
+            record.write_to(&stderr);
+        }));
+    });
+}

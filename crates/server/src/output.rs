@@ -1,0 +1,7 @@
+//! What the plugin prints: captured at the level of file descriptors, kept within bounds, handed to hosts.
+
+mod buffer;
+mod capture;
+
+pub(crate) use buffer::{Output, Source};
+pub(crate) use capture::Capture;

@@ -1,0 +1,245 @@
+//! A bounded buffer between a plugin that prints and hosts that may or may not read.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+/// Where something was printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Stdout,
+    Stderr,
+}
+
+/// What was printed and not yet read by every host.
+///
+/// Without a reader the oldest output makes room for the newest at once: nobody may ever come. With one, whoever
+/// prints is held up while the buffer is full, as a pipe would do, but only for so long: a host that has stopped
+/// reading must not stop its plugin.
+#[derive(Debug)]
+pub(crate) struct Output {
+    capacity: usize,
+    patience: Duration,
+    state: Mutex<State>,
+    /// Something came, or nothing will come any more.
+    readable: Notify,
+    /// A reader took something, came or left.
+    room: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    chunks: VecDeque<(Source, Bytes)>,
+    /// The number of the chunk in front.
+    first: u64,
+    bytes: usize,
+    /// The number of the next chunk for each reader, by the reader's own number.
+    readers: Vec<(u64, u64)>,
+    next_reader: u64,
+    dropped: u64,
+    closed: bool,
+}
+
+/// One host's place in the output. Dropping it leaves what it has not read for the next.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    output: Arc<Output>,
+    number: u64,
+}
+
+impl Output {
+    pub(crate) fn new(capacity: usize, patience: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            capacity,
+            patience,
+            state: Mutex::default(),
+            readable: Notify::new(),
+            room: Condvar::new(),
+        })
+    }
+
+    /// Adds what was printed. Blocks while a reader is behind, but for no longer than the patience without any
+    /// progress. Returns how many bytes of output have been dropped since the start.
+    pub(crate) fn push(&self, source: Source, data: Bytes) -> u64 {
+        let mut state = self.lock();
+        let mut deadline = Instant::now() + self.patience;
+        while state.bytes + data.len() > self.capacity && !state.chunks.is_empty() {
+            if state.closed {
+                return state.dropped;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.readers.is_empty() || left.is_zero() {
+                state.drop_oldest();
+                continue;
+            }
+            let before = state.first;
+            state = self.room.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            if state.first != before {
+                deadline = Instant::now() + self.patience;
+            }
+        }
+        if !state.closed {
+            state.bytes += data.len();
+            state.chunks.push_back((source, data));
+        }
+        let dropped = state.dropped;
+        drop(state);
+        self.readable.notify_waiters();
+        dropped
+    }
+
+    /// Nothing more will be printed. Readers get what there is, and then the end.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.readable.notify_waiters();
+        self.room.notify_all();
+    }
+
+    /// A new reader, from the oldest output that is kept.
+    pub(crate) fn attach(self: &Arc<Self>) -> Reader {
+        let mut state = self.lock();
+        let number = state.next_reader;
+        state.next_reader += 1;
+        let first = state.first;
+        state.readers.push((number, first));
+        Reader { output: Arc::clone(self), number }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics while it holds the lock half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn drop_oldest(&mut self) {
+        if let Some((_, data)) = self.chunks.pop_front() {
+            self.bytes -= data.len();
+            self.dropped += data.len() as u64;
+            self.first += 1;
+        }
+        for (_, next) in &mut self.readers {
+            *next = (*next).max(self.first);
+        }
+    }
+
+    /// The next chunk for a reader.
+    fn take(&mut self, number: u64) -> Option<(Source, Bytes)> {
+        let (_, next) = self.readers.iter_mut().find(|(reader, _)| *reader == number)?;
+        let chunk = self.chunks.get(usize::try_from(*next - self.first).ok()?)?.clone();
+        *next += 1;
+        // What every reader has is done with.
+        let slowest = self.readers.iter().map(|(_, next)| *next).min().unwrap_or(self.first);
+        while self.first < slowest {
+            if let Some((_, data)) = self.chunks.pop_front() {
+                self.bytes -= data.len();
+            }
+            self.first += 1;
+        }
+        Some(chunk)
+    }
+}
+
+impl Reader {
+    /// The next output, or `None` when there will be no more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<(Source, Bytes)> {
+        loop {
+            let readable = self.output.readable.notified();
+            {
+                let mut state = self.output.lock();
+                if let Some(chunk) = state.take(self.number) {
+                    self.output.room.notify_all();
+                    return Some(chunk);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            readable.await;
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.output.lock().readers.retain(|(number, _)| *number != self.number);
+        self.output.room.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(output: &Output, text: &'static str) -> u64 {
+        output.push(Source::Stdout, Bytes::from_static(text.as_bytes()))
+    }
+
+    async fn next(reader: &mut Reader) -> Option<Bytes> {
+        reader.next().await.map(|(_, data)| data)
+    }
+
+    #[tokio::test]
+    async fn keeps_the_newest_while_nobody_reads() {
+        let output = Output::new(6, Duration::from_secs(3600));
+        assert_eq!(text(&output, "abc"), 0);
+        assert_eq!(text(&output, "def"), 0);
+        assert_eq!(text(&output, "ghi"), 3, "the oldest made room, at once");
+        let mut reader = output.attach();
+        assert_eq!(next(&mut reader).await.as_deref(), Some(&b"def"[..]));
+        output.close();
+        assert_eq!(next(&mut reader).await.as_deref(), Some(&b"ghi"[..]));
+        assert_eq!(next(&mut reader).await, None);
+    }
+
+    #[tokio::test]
+    async fn every_reader_gets_everything_and_the_next_one_the_rest() {
+        let output = Output::new(100, Duration::from_secs(3600));
+        let (mut one, mut two) = (output.attach(), output.attach());
+        text(&output, "a");
+        text(&output, "b");
+        assert_eq!(next(&mut one).await.as_deref(), Some(&b"a"[..]));
+        assert_eq!(next(&mut two).await.as_deref(), Some(&b"a"[..]));
+        drop(one);
+        drop(two);
+        let mut three = output.attach();
+        assert_eq!(next(&mut three).await.as_deref(), Some(&b"b"[..]));
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_holds_up_the_writer_and_loses_nothing() {
+        let output = Output::new(2, Duration::from_secs(3600));
+        let mut reader = output.attach();
+        let writer = std::thread::spawn({
+            let output = Arc::clone(&output);
+            move || (0..100).map(|_| text(&output, "x")).last()
+        });
+        for _ in 0..100 {
+            assert!(next(&mut reader).await.is_some());
+        }
+        assert_eq!(writer.join().expect("no panic"), Some(0));
+    }
+
+    #[test]
+    fn a_reader_that_has_stopped_reading_is_waited_for_only_so_long() {
+        let output = Output::new(2, Duration::ZERO);
+        let _reader = output.attach();
+        let dropped = (0..100).map(|_| text(&output, "x")).last();
+        assert_eq!(dropped, Some(98));
+    }
+
+    #[test]
+    fn a_chunk_larger_than_the_buffer_still_passes() {
+        let output = Output::new(2, Duration::ZERO);
+        assert_eq!(text(&output, "much too long"), 0);
+        assert_eq!(output.lock().chunks.len(), 1);
+    }
+}

@@ -1,0 +1,201 @@
+//! What a plugin serves, and the whole way from its start to its end.
+
+use std::{collections::BTreeMap, ffi::OsString, fmt, io::Write as _, pin::Pin, process::ExitCode};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use rpcplugin_config::PluginConfig;
+use rpcplugin_core::{AppVersion, Explained, MagicCookie};
+use rpcplugin_handshake::{ReceivedOffer, check_cookie};
+use rpcplugin_hclog::MaxLevel;
+use rpcplugin_transport::Services;
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, server::NamedService};
+use tower_service::Service;
+
+use crate::{
+    context::PluginContext,
+    error::ServeError,
+    logging,
+    stages::{Bound, Served},
+};
+
+/// What a plugin serves.
+///
+/// ```no_run
+/// # use rpcplugin_server::Serve;
+/// # use rpcplugin_core::MagicCookie;
+/// # async fn main_() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (health, kv_v1) = tonic_health::server::health_reporter();
+/// Serve::new(MagicCookie::new("KV_PLUGIN", "hello")?).version(1, kv_v1).run().await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "a plugin serves when it is run"]
+pub struct Serve {
+    pub(crate) cookie: MagicCookie,
+    pub(crate) versions: BTreeMap<AppVersion, ServedSet>,
+    pub(crate) descriptors: Vec<&'static [u8]>,
+    pub(crate) config: PluginConfig,
+    pub(crate) hooks: Vec<Hook>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// Makes the services of one version, once it is known that this version is served.
+pub(crate) type ServedSet = Box<dyn FnOnce(&PluginContext) -> Services + Send>;
+
+/// Something to do before the plugin ends.
+pub(crate) type Hook = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Serve {
+    /// A plugin that serves nothing yet, for hosts that know this magic cookie.
+    pub fn new(cookie: MagicCookie) -> Self {
+        Self {
+            cookie,
+            versions: BTreeMap::new(),
+            descriptors: Vec::new(),
+            config: PluginConfig::default(),
+            hooks: Vec::new(),
+            shutdown: CancellationToken::new(),
+        }
+    }
+
+    /// Serves this generated tonic service, such as `KvServer::new(my_kv)`, as `version` of the application's
+    /// protocol. Of several versions the newest that the host speaks is served.
+    pub fn version<S, B>(self, version: impl Into<AppVersion>, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = std::convert::Infallible> + NamedService,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.version_with(version, |_| Services::new().add(service))
+    }
+
+    /// Serves, as `version` of the application's protocol, the services that `make` returns. It is called only if this
+    /// version is the one agreed upon, before the host can call.
+    pub fn version_with(
+        mut self,
+        version: impl Into<AppVersion>,
+        make: impl FnOnce(&PluginContext) -> Services + Send + 'static,
+    ) -> Self {
+        self.versions.insert(version.into(), Box::new(make));
+        self
+    }
+
+    /// Adds an encoded `FileDescriptorSet`, so that reflection can describe the plugin's services and not only name
+    /// them.
+    pub fn descriptors(mut self, encoded: &'static [u8]) -> Self {
+        self.descriptors.push(encoded);
+        self
+    }
+
+    /// Uses this configuration instead of the defaults.
+    pub fn config(mut self, config: PluginConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Changes the configuration in place.
+    pub fn configure(mut self, change: impl FnOnce(&mut PluginConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Does this when the plugin begins to end, beside the calls that are still under way. All of it together has as
+    /// long as they have: [`PluginConfig::grace`].
+    pub fn on_shutdown(mut self, hook: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.hooks.push(Box::pin(hook));
+        self
+    }
+
+    /// Ends when this token is cancelled. The token is cancelled when the plugin ends for another reason.
+    pub fn shutdown_token(mut self, token: CancellationToken) -> Self {
+        self.shutdown = token;
+        self
+    }
+
+    /// Goes the whole way: answers the host that started this process, serves it, and ends with it.
+    ///
+    /// Sets a tracing subscriber that logs to the host, unless the program has set one.
+    ///
+    /// # Errors
+    /// [`ServeError`] when the plugin cannot serve; nothing has been printed on stdout then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the plugin rudely: calls are cut, and the socket is removed.
+    pub async fn run(self) -> Result<Served, ServeError> {
+        check_cookie(&self.cookie, process_environment)?;
+        logging::init(MaxLevel::new(logging::filter(self.config.log_level))).map_err(ServeError::Process)?;
+        let bound = self.bind(&ReceivedOffer::from_env(process_environment)).await?;
+        let announced = bound.announce(&mut std::io::stdout()).map_err(ServeError::Announce)?;
+        announced.serve().await
+    }
+
+    /// As [`run`](Self::run), and says on stderr why, if the plugin could not serve: what a plugin's `main` returns.
+    ///
+    /// The status is 0 after an orderly end and 1 otherwise.
+    pub async fn run_to_exit(self) -> ExitCode {
+        match self.run().await {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => {
+                // Not `eprintln`, which panics when the host is gone.
+                let _ = writeln!(std::io::stderr(), "{}", Explained(&error));
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    /// As [`run_to_exit`](Self::run_to_exit), on a runtime of the plugin's own with
+    /// [`PluginConfig::workers`] threads: the whole `main` of an ordinary plugin.
+    ///
+    /// One thread starts fastest and serves well as long as no handler blocks it.
+    pub fn main(self) -> ExitCode {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.config.workers.max(1))
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "{}", Explained(&ServeError::Process(error)));
+                return ExitCode::FAILURE;
+            }
+        };
+        let plugin = runtime.spawn(self.run_to_exit());
+        let code = runtime.block_on(plugin).unwrap_or(ExitCode::FAILURE);
+        // A handler that blocks a thread must not keep the process from ending.
+        runtime.shutdown_background();
+        code
+    }
+
+    /// The first step: agrees with the offer, and listens. No host can know of it yet.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn bind(self, offer: &ReceivedOffer) -> Result<Bound, ServeError> {
+        Bound::new(self, offer).await
+    }
+}
+
+impl fmt::Debug for Serve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("cookie", &self.cookie)
+            .field("versions", &self.versions.keys())
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The one place where this crate reads the environment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a plugin is told through its environment what its host offers"
+)]
+fn process_environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
