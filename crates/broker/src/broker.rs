@@ -69,15 +69,16 @@ impl Broker {
         link::services(self.shared())
     }
 
-    /// Opens the stream to the plugin's broker on the host's main channel, and returns when it has ended or the broker
-    /// has closed. To be spawned: a Go plugin answers nothing at all until it has something to say.
+    /// Opens the stream to the plugin's broker on the host's main channel. The future ends when the stream has ended or
+    /// the broker has closed. It is to be spawned: a Go plugin answers nothing at all until it has something to say. It
+    /// does not count as a clone of the broker.
     ///
-    /// A plugin without a broker ends this at once, and makes everything that is served or dialled fail at once.
+    /// A plugin without a broker ends it at once, and makes everything that is served or dialled fail at once.
     ///
     /// # Cancel safety
     /// Dropping the future ends the stream. It can be attached again.
-    pub async fn attach(&self, channel: Channel) {
-        link::attach(self.shared(), channel).await;
+    pub fn attach(&self, channel: Channel) -> impl Future<Output = ()> + Send + use<> {
+        link::attach(Arc::clone(self.shared()), channel)
     }
 
     /// An id that this side has not used yet: 1, 2, 3 and so on. Each side counts its own.

@@ -20,8 +20,7 @@
 //!
 //! let sockets = Place::Unix(SocketDir::private(None)?);
 //! let broker = Broker::direct(Side::Host, BrokerSettings::new(security), sockets);
-//! let pump = broker.clone();
-//! tokio::spawn(async move { pump.attach(main_channel).await });
+//! tokio::spawn(broker.attach(main_channel));
 //!
 //! let callback = broker.serve(services).await?;
 //! println!("tell the plugin to dial {}", callback.id());

@@ -28,20 +28,20 @@ pub(crate) fn services(shared: &Arc<Shared>) -> Services {
 ///
 /// # Protocol
 /// go-plugin `grpc_broker.go` `StartStream`. A Go plugin answers not even with headers until it has something to say.
-pub(crate) async fn attach(shared: &Arc<Shared>, channel: Channel) {
-    let link = Link::open(shared);
-    let outgoing = Outgoing::new(shared, link.id);
+pub(crate) async fn attach(shared: Arc<Shared>, channel: Channel) {
+    let link = Link::open(&shared);
+    let outgoing = Outgoing::new(&shared, link.id);
     let end = tokio::select! {
         biased;
         () = shared.closed.cancelled() => LinkEnd::Lost,
-        end = receive(shared, link.id, channel, outgoing) => end,
+        end = receive(&shared, link.id, channel, outgoing) => end,
     };
     tracing::debug!(?end, "the broker's stream ended");
     link.close(end);
 }
 
 /// Opens the call and takes in what the plugin says.
-async fn receive(shared: &Arc<Shared>, link: LinkId, channel: Channel, outgoing: Outgoing) -> LinkEnd {
+async fn receive(shared: &Shared, link: LinkId, channel: Channel, outgoing: Outgoing) -> LinkEnd {
     let mut client = GrpcBrokerClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
     let mut incoming = match client.start_stream(Messages(outgoing)).await {
         Ok(response) => response.into_inner(),

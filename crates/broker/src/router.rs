@@ -408,3 +408,6 @@ const MAX_LINKS: usize = 8;
 
 /// Answers that may wait for the peer to read them.
 const MAX_OUTBOX: usize = 1024;
+
+#[cfg(test)]
+mod tests;

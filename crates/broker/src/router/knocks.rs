@@ -125,6 +125,11 @@ impl Acceptor {
         self.expected.clear();
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.held.len() + self.expected.len()
+    }
+
     fn expect(&mut self, id: ServiceId, now: Instant) {
         self.expected.push_back(Expected { id, until: now + EXPECTATION });
     }
@@ -182,6 +187,11 @@ impl Dialer {
         self.given_up.clear();
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.given_up.len()
+    }
+
     pub(super) fn new_session(&mut self) {
         *self = Self::default();
     }
@@ -207,7 +217,7 @@ const HOLD: Duration = Duration::from_millis(4500);
 const EXPECTATION: Duration = Duration::from_secs(10);
 
 /// Knocks that are held or let in and not yet followed by a stream; yamux allows as many streams to be opened at once.
-const MAX_KNOCKS: usize = 256;
+pub(super) const MAX_KNOCKS: usize = 256;
 
 /// Bytes of a refusal's text that are kept.
 const MAX_REASON: usize = 300;

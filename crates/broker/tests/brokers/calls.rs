@@ -1,0 +1,326 @@
+//! Serving, dialling and calling.
+
+use std::{sync::Arc, time::Duration};
+
+use rpcplugin_broker::{
+    BoxError, Broker, BrokerSettings, DialError, HOST_SERVICES, Place, ServeError, Side, Translate,
+    Unreachable,
+};
+use rpcplugin_core::{Endpoint, ServiceId};
+use rpcplugin_transport::{
+    Security,
+    http2::{self, Serving},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::mpsc,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::pair::{KINDS, Kind, Pair, Secured, ask, eventually, named, tasks};
+
+#[tokio::test]
+async fn each_side_calls_what_the_other_serves() {
+    for kind in KINDS {
+        let pair = Pair::new(kind).await;
+        for (acceptor, dialer) in pair.directions() {
+            let served = acceptor.serve(named("mine").await).await.expect("served");
+            assert_eq!(served.id(), ServiceId(1), "each side counts its own");
+            let channel = dialer.dial(served.id()).await.expect("dialled");
+            ask(channel.clone(), "mine").await.expect("answered");
+            ask(channel, "mine").await.expect("answered again");
+        }
+        pair.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_at_once_in_each_direction_reach_whom_they_mean() {
+    for kind in KINDS {
+        let pair = Pair::new(kind).await;
+        let mut calls = JoinSet::new();
+        for (acceptor, dialer) in pair.directions() {
+            for n in 0..64 {
+                let (acceptor, dialer) = (acceptor.clone(), dialer.clone());
+                calls.spawn(async move {
+                    let name = format!("{:?} {n}", acceptor.side());
+                    let served = acceptor.serve(named(&name).await).await.expect("served");
+                    let channel = dialer.dial(served.id()).await.expect("dialled");
+                    ask(channel, &name).await.expect("answered by the right one");
+                    served.stop().await;
+                });
+            }
+        }
+        while let Some(done) = calls.join_next().await {
+            done.expect("no panic");
+        }
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_dial_may_come_before_its_service() {
+    for kind in KINDS {
+        let pair = Pair::new(kind).await;
+        for (acceptor, dialer) in pair.directions() {
+            let id = acceptor.next_id();
+            let name = "late";
+            let dialing = async {
+                let channel = dialer.dial(id).await.expect("dialled");
+                ask(channel, name).await.expect("answered");
+            };
+            let serving = async {
+                // The dial is under way before anything is served.
+                tokio::task::yield_now().await;
+                acceptor.serve_at(id, named(name).await).await.expect("served")
+            };
+            let ((), served) = tokio::join!(dialing, serving);
+            served.stop().await;
+        }
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_id_can_be_dialled_again_also_when_it_is_served_anew() {
+    for kind in KINDS {
+        let pair = Pair::new(kind).await;
+        for (acceptor, dialer) in pair.directions() {
+            let id = ServiceId(77);
+            for name in ["first", "second"] {
+                let served = acceptor.serve_at(id, named(name).await).await.expect("served");
+                for _ in 0..3 {
+                    let channel = dialer.dial(id).await.expect("dialled");
+                    ask(channel, name).await.expect("answered");
+                }
+                let taken = acceptor.serve_at(id, named(name).await).await.expect_err("in use");
+                assert!(matches!(taken, ServeError::InUse { id: ServiceId(77) }), "{taken:?}");
+                served.stop().await;
+            }
+        }
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_channel_whose_connection_broke_makes_another() {
+    for kind in KINDS {
+        let pair = Pair::new(kind).await;
+        for (acceptor, dialer) in pair.directions() {
+            let mut incoming = acceptor.listen().await.expect("listening");
+            let (channel, first) = tokio::join!(dialer.dial(incoming.id()), incoming.accept());
+            let channel = channel.expect("dialled");
+            drop(first.expect("a connection").expect("secured"));
+            // From here on connections are served.
+            let (streams, served) = mpsc::channel(1);
+            let shutdown = CancellationToken::new();
+            let serving = Serving::new(named("again").await, Security::Plain, shutdown.clone());
+            let serving = tokio::spawn(http2::serve(Secured(served), serving));
+            let calls = async {
+                // The first calls may still meet the broken connection.
+                while ask(channel.clone(), "again").await.is_err() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let accepts = async {
+                let stream = incoming.accept().await.expect("another connection").expect("secured");
+                assert_eq!(stream.is_mutual(), kind.mutual);
+                streams.send(stream).await.expect("it is served");
+                // Whoever else comes is not wanted; the call is on the first.
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = calls => {}
+                () = accepts => {}
+            }
+            shutdown.cancel();
+            serving.await.expect("no panic");
+        }
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn bare_streams_carry_any_protocol() {
+    for kind in KINDS {
+        let pair = Pair::new(kind).await;
+        for (acceptor, dialer) in pair.directions() {
+            let mut incoming = acceptor.listen_at(ServiceId(9)).await.expect("listening");
+            let (dialled, accepted) = tokio::join!(dialer.dial_stream(ServiceId(9)), incoming.accept());
+            let (mut dialled, mut accepted) =
+                (dialled.expect("dialled"), accepted.expect("one").expect("secured"));
+            dialled.write_all(b"ping").await.expect("written");
+            dialled.flush().await.expect("flushed");
+            let mut read = [0; 4];
+            accepted.read_exact(&mut read).await.expect("read");
+            assert_eq!((&read, accepted.is_mutual()), (b"ping", kind.mutual));
+        }
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn plugins_call_the_hosts_services_without_being_told_a_number() {
+    for kind in KINDS {
+        let pair = Pair::new(kind).await;
+        let channel = pair.plugin.host_channel();
+        // A first call may come before the host is ready.
+        let early = tokio::spawn(ask(channel.clone(), "host"));
+        tokio::task::yield_now().await;
+        let served = pair.host.serve_at(HOST_SERVICES, named("host").await).await.expect("served");
+        early.await.expect("no panic").expect("answered");
+        ask(channel, "host").await.expect("answered");
+        ask(pair.plugin.host_channel(), "host").await.expect("answered on the same connection");
+        served.detach();
+        ask(pair.plugin.host_channel(), "host").await.expect("still served");
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_offers_nothing_is_unavailable() {
+    for kind in KINDS {
+        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_millis(100)).await;
+        let status = ask(pair.plugin.host_channel(), "host").await.expect_err("nobody serves");
+        assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_nobody_serves_fails_and_harms_nothing() {
+    for kind in KINDS {
+        let patience = Duration::from_millis(100);
+        let pair = Pair::with(kind, |settings| settings.patience = patience).await;
+        for (acceptor, dialer) in pair.directions() {
+            let error = dialer.dial(ServiceId(1000)).await.expect_err("nobody serves");
+            match (kind.multiplexed, error) {
+                (false, DialError::Unannounced { id: ServiceId(1000), waited }) => {
+                    assert_eq!(waited, patience)
+                }
+                (true, DialError::Unanswered { id: ServiceId(1000), waited }) => assert_eq!(waited, patience),
+                (_, other) => panic!("{other:?}"),
+            }
+            // Served too late: the peer lets in a dialer who has gone.
+            let late = acceptor.serve_at(ServiceId(1000), named("late").await).await.expect("served");
+            let served = acceptor.serve(named("mine").await).await.expect("served");
+            let channel = dialer.dial(served.id()).await.expect("dialled");
+            ask(channel, "mine").await.expect("answered by the right one");
+            let channel = dialer.dial(late.id()).await.expect("dialled");
+            ask(channel, "late").await.expect("answered by the right one");
+        }
+        pair.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_knock_that_nobody_answers_is_refused_before_the_dialer_gives_up() {
+    let pair = Pair::new(Kind { multiplexed: true, mutual: false }).await;
+    for (acceptor, dialer) in pair.directions() {
+        let error = dialer.dial(ServiceId(5)).await.expect_err("nobody serves");
+        let DialError::Refused { id: ServiceId(5), reason } = error else { panic!("{error:?}") };
+        assert_eq!(reason, "no listener for id 5");
+        let served = acceptor.serve(named("mine").await).await.expect("served");
+        ask(dialer.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
+    }
+}
+
+#[tokio::test]
+async fn a_dialer_that_goes_away_confuses_nobody() {
+    for kind in KINDS {
+        let pair = Pair::new(kind).await;
+        for (acceptor, dialer) in pair.directions() {
+            let unwanted = acceptor.serve(named("unwanted").await).await.expect("served");
+            let wanted = acceptor.serve(named("wanted").await).await.expect("served");
+            for polls in 0..12 {
+                // Dropped after some steps, wherever it is then.
+                let dial = tokio::spawn({
+                    let (dialer, id) = (dialer.clone(), unwanted.id());
+                    async move { dialer.dial(id).await.map(drop) }
+                });
+                for _ in 0..polls {
+                    tokio::task::yield_now().await;
+                }
+                dial.abort();
+                let channel = dialer.dial(wanted.id()).await.expect("dialled");
+                ask(channel, "wanted").await.expect("answered by the right one");
+            }
+        }
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn closing_ends_everything_and_leaves_no_task() {
+    for kind in KINDS {
+        let before = tasks();
+        let pair = Pair::new(kind).await;
+        let mut channels = Vec::new();
+        for (acceptor, dialer) in pair.directions() {
+            let served = acceptor.serve(named("mine").await).await.expect("served");
+            let channel = dialer.dial(served.id()).await.expect("dialled");
+            ask(channel.clone(), "mine").await.expect("answered");
+            channels.push(channel);
+            served.detach();
+        }
+        let waiting = tokio::spawn({
+            let host = pair.host.clone();
+            async move { host.dial(ServiceId(1000)).await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        pair.host.close();
+        let error = waiting.await.expect("no panic").expect_err("closed");
+        assert!(matches!(error, DialError::Unreachable(Unreachable::Closed)), "{error:?}");
+        let error = pair.host.serve(named("more").await).await.expect_err("closed");
+        assert!(matches!(error, ServeError::Unreachable(Unreachable::Closed)), "{error:?}");
+        if !kind.multiplexed {
+            pair.plugin.close();
+            eventually("the sockets are removed", || pair.sockets().is_empty()).await;
+        }
+        drop(channels);
+        pair.close().await;
+        eventually("all tasks have ended", || tasks() == before).await;
+    }
+}
+
+/// Adds and removes a prefix, as a runner of containers does with mounted paths.
+#[derive(Debug)]
+struct Mounted;
+
+impl Translate for Mounted {
+    fn announce_as(&self, endpoint: &Endpoint) -> Result<Endpoint, BoxError> {
+        Ok(Endpoint::parse("unix", &format!("/@{}", endpoint.address()))?)
+    }
+
+    fn dial_as(&self, endpoint: &Endpoint) -> Result<Endpoint, BoxError> {
+        let address = endpoint.address();
+        let inner = address.strip_prefix("/@").ok_or_else(|| format!("{address} is not mounted"))?;
+        Ok(Endpoint::parse("unix", inner)?)
+    }
+}
+
+#[tokio::test]
+async fn addresses_are_translated_both_ways() {
+    let kind = Kind { multiplexed: false, mutual: false };
+    let pair = Pair::with(kind, |settings| settings.translate = Some(Arc::new(Mounted))).await;
+    for (acceptor, dialer) in pair.directions() {
+        let served = acceptor.serve(named("mine").await).await.expect("served");
+        ask(dialer.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
+    }
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn services_may_listen_on_tcp() {
+    let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
+    let host = std::net::Ipv4Addr::LOCALHOST.into();
+    let place = Place::Tcp { host, ports: 0..=0 };
+    let broker = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), place);
+    let attached = tokio::spawn(broker.attach(pair.main.clone()));
+    let served = broker.serve(named("tcp").await).await.expect("served");
+    ask(pair.plugin.dial(served.id()).await.expect("dialled"), "tcp").await.expect("answered");
+    broker.close();
+    attached.await.expect("no panic");
+    pair.close().await;
+}

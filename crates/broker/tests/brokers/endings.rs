@@ -1,0 +1,121 @@
+//! How a service ends.
+
+use std::time::Duration;
+
+use rpcplugin_broker::{Broker, BrokerSettings, DialError, Place, ServeError, Side, Unreachable};
+use rpcplugin_core::ServiceId;
+use rpcplugin_transport::{Security, SocketDir, http2::ConnectError};
+
+use crate::pair::{KINDS, Kind, Pair, ask, eventually, named, securities};
+
+const DIRECT: Kind = Kind { multiplexed: false, mutual: false };
+
+#[tokio::test]
+async fn stopping_and_dropping_remove_the_socket_and_give_the_id_back() {
+    let pair = Pair::new(DIRECT).await;
+    let first = pair.host.serve_at(ServiceId(5), named("mine").await).await.expect("served");
+    let second = pair.plugin.serve_at(ServiceId(5), named("mine").await).await.expect("served");
+    assert_eq!(pair.sockets().len(), 2);
+    first.stop().await;
+    assert_eq!(pair.sockets().len(), 1, "removed when stop returns");
+    drop(second);
+    eventually("the socket is removed", || pair.sockets().is_empty()).await;
+    let third = pair.plugin.serve_at(ServiceId(5), named("mine").await).await.expect("free again");
+    drop(third);
+    pair.plugin.serve_at(ServiceId(5), named("mine").await).await.expect("free at once").detach();
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_service_that_stopped_is_not_there_any_more() {
+    for kind in KINDS {
+        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_millis(100)).await;
+        for (acceptor, dialer) in pair.directions() {
+            let served = acceptor.serve(named("mine").await).await.expect("served");
+            let id = served.id();
+            let channel = dialer.dial(id).await.expect("dialled");
+            ask(channel.clone(), "mine").await.expect("answered");
+            served.stop().await;
+            ask(channel, "mine").await.expect_err("its connection is closed");
+            let error = dialer.dial(id).await.expect_err("nobody listens");
+            match error {
+                DialError::Connect(ConnectError::Dial(_)) => assert!(!kind.multiplexed),
+                DialError::Unanswered { .. } => assert!(kind.multiplexed),
+                other => panic!("{other:?}"),
+            }
+        }
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_finishes_without_error_when_its_broker_closes() {
+    for kind in KINDS {
+        let pair = Pair::new(kind).await;
+        let mut served = pair.host.serve(named("mine").await).await.expect("served");
+        let host = pair.host.clone();
+        let (finished, ()) = tokio::join!(served.finished(), async {
+            tokio::task::yield_now().await;
+            host.close();
+        });
+        finished.expect("closed in order");
+        served.finished().await.expect("as often as one asks");
+        drop(served);
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_the_multiplexed_connection_is_told() {
+    let pair = Pair::new(Kind { multiplexed: true, mutual: false }).await;
+    let mut served = pair.host.serve(named("mine").await).await.expect("served");
+    pair.end_session().await;
+    let error = served.finished().await.expect_err("the connection is gone");
+    assert!(matches!(error, ServeError::Unreachable(Unreachable::Session(_))), "{error:?}");
+    let error = pair.host.dial(ServiceId(1)).await.expect_err("the connection is gone");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::Session(_))), "{error:?}");
+    drop(served);
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn the_last_handle_and_the_shutdown_token_close_too() {
+    let settings = BrokerSettings::new(Security::Plain);
+    let shutdown = settings.shutdown.clone();
+    let dir = SocketDir::private(None).expect("a directory");
+    let other = Broker::direct(Side::Host, settings, Place::Unix(dir));
+    shutdown.cancel();
+    let error = other.dial(ServiceId(1)).await.expect_err("closed");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::Closed)), "{error:?}");
+
+    let mut pair = Pair::new(DIRECT).await;
+    pair.host.serve(named("mine").await).await.expect("served").detach();
+    drop(pair.host.clone());
+    assert_eq!(pair.sockets().len(), 1, "another handle is left");
+    pair.host = other;
+    eventually("the socket is removed", || pair.sockets().is_empty()).await;
+    eventually("the stream has ended", || pair.attached.is_finished()).await;
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn strangers_are_turned_away() {
+    for kind in KINDS.into_iter().filter(|kind| kind.mutual) {
+        let pair = Pair::new(kind).await;
+        let served = pair.plugin.serve(named("mine").await).await.expect("served");
+        if !kind.multiplexed {
+            let [socket] = &pair.sockets()[..] else { panic!("one socket") };
+            let endpoint = rpcplugin_core::SocketPath::new(socket).expect("a path").into();
+            let stranger = crate::pair::Socket { endpoint, security: securities(true).0 };
+            let refused = rpcplugin_transport::http2::connect(stranger, &Default::default()).await;
+            match refused {
+                Err(ConnectError::Secure(_)) => {}
+                Err(other) => panic!("{other:?}"),
+                Ok(_) => panic!("let in"),
+            }
+        }
+        let friend = pair.host.dial(served.id()).await.expect("dialled");
+        ask(friend, "mine").await.expect("answered");
+        pair.close().await;
+    }
+}

@@ -1,0 +1,210 @@
+//! A host's and a plugin's broker in one process, connected as they are in earnest.
+
+use std::{path::PathBuf, time::Duration};
+
+use rpcplugin_broker::{Broker, BrokerSettings, Place, Side};
+use rpcplugin_core::Endpoint;
+use rpcplugin_mtls::{Identity, MutualTls, Trust};
+use rpcplugin_transport::{
+    Listen, Listener, SecureStream, Security, Services, SocketDir, Stream, dial,
+    http2::{self, Connect, ConnectError, Serving},
+    yamux,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, transport::Channel};
+use tonic_health::{
+    pb::{HealthCheckRequest, health_client::HealthClient},
+    server::health_reporter,
+};
+
+/// The four ways in which a host and a plugin can be connected.
+pub(crate) const KINDS: [Kind; 4] = [
+    Kind { multiplexed: false, mutual: false },
+    Kind { multiplexed: false, mutual: true },
+    Kind { multiplexed: true, mutual: false },
+    Kind { multiplexed: true, mutual: true },
+];
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) multiplexed: bool,
+    pub(crate) mutual: bool,
+}
+
+/// Both brokers, attached to each other.
+pub(crate) struct Pair {
+    pub(crate) host: Broker,
+    pub(crate) plugin: Broker,
+    /// The host's main channel.
+    pub(crate) main: Channel,
+    /// Where all sockets are, in direct mode.
+    pub(crate) dir: Option<SocketDir>,
+    pub(crate) attached: JoinHandle<()>,
+    shutdown: CancellationToken,
+    serving: JoinHandle<()>,
+    session: Option<yamux::Session>,
+}
+
+impl Pair {
+    pub(crate) async fn new(kind: Kind) -> Self {
+        Self::with(kind, |_| {}).await
+    }
+
+    /// A pair whose settings have been seen to by `change`.
+    pub(crate) async fn with(kind: Kind, change: impl Fn(&mut BrokerSettings)) -> Self {
+        let (host_security, plugin_security) = securities(kind.mutual);
+        let settings = |security: &Security| {
+            let mut settings = BrokerSettings::new(security.clone());
+            change(&mut settings);
+            settings
+        };
+        let (host_settings, plugin_settings) = (settings(&host_security), settings(&plugin_security));
+        let shutdown = CancellationToken::new();
+        let serve = |services| Serving::new(services, plugin_security.clone(), shutdown.clone());
+        if kind.multiplexed {
+            let host = Broker::multiplexed(Side::Host, host_settings);
+            let plugin = Broker::multiplexed(Side::Plugin, plugin_settings);
+            let (near, far) = tokio::io::duplex(1 << 20);
+            let session = yamux::Session::client(near, yamux::Config::default());
+            drop(host.session(session.clone()));
+            let main = plugin.session(yamux::Session::server(far, yamux::Config::default()));
+            let serving = tokio::spawn(http2::serve(main, serve(plugin.services())));
+            let connect = Streams { session: session.clone(), security: host_security };
+            let main = http2::connect(connect, &http2::Settings::default()).await.expect("connected");
+            let attached = attach(&host, &main);
+            Self { host, plugin, main, dir: None, attached, shutdown, serving, session: Some(session) }
+        } else {
+            let dir = SocketDir::private(None).expect("a directory");
+            let host = Broker::direct(Side::Host, host_settings, Place::Unix(dir.clone()));
+            let plugin = Broker::direct(Side::Plugin, plugin_settings, Place::Unix(dir.clone()));
+            let listener = Listener::unix_in(&dir).expect("bound");
+            let connect = Socket { endpoint: listener.endpoint().clone(), security: host_security };
+            let serving = tokio::spawn(http2::serve(listener, serve(plugin.services())));
+            let main = http2::connect(connect, &http2::Settings::default()).await.expect("connected");
+            let attached = attach(&host, &main);
+            Self { host, plugin, main, dir: Some(dir), attached, shutdown, serving, session: None }
+        }
+    }
+
+    /// Each side as the acceptor and the other as the dialer.
+    pub(crate) fn directions(&self) -> [(&Broker, &Broker); 2] {
+        [(&self.host, &self.plugin), (&self.plugin, &self.host)]
+    }
+
+    /// The sockets of brokered services.
+    pub(crate) fn sockets(&self) -> Vec<PathBuf> {
+        let dir = self.dir.as_ref().expect("direct mode");
+        let entries = std::fs::read_dir(dir.path()).expect("readable");
+        let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        // One is the main one.
+        paths.sort_by_key(|path| path.metadata().and_then(|file| file.created()).ok());
+        paths.split_off(1)
+    }
+
+    /// Ends the multiplexed connection under everything.
+    pub(crate) async fn end_session(&self) {
+        self.session.as_ref().expect("multiplexed").close().await;
+    }
+
+    /// Ends everything in order, and waits until it has ended.
+    pub(crate) async fn close(self) {
+        self.host.close();
+        self.plugin.close();
+        self.attached.await.expect("no panic");
+        self.shutdown.cancel();
+        drop(self.main);
+        if let Some(session) = self.session {
+            session.close().await;
+        }
+        self.serving.await.expect("no panic");
+    }
+}
+
+fn attach(host: &Broker, main: &Channel) -> JoinHandle<()> {
+    tokio::spawn(host.attach(main.clone()))
+}
+
+/// What a host and a plugin use that trust each other.
+pub(crate) fn securities(mutual: bool) -> (Security, Security) {
+    if !mutual {
+        return (Security::Plain, Security::Plain);
+    }
+    let identities = [Identity::generate().expect("made"), Identity::generate().expect("made")];
+    let trusting = |own: &Identity, peer: &Identity| {
+        let trust = Trust::Pinned(peer.peer_certificate());
+        Security::Mutual(MutualTls::new(own.clone(), trust).expect("settings"))
+    };
+    (trusting(&identities[0], &identities[1]), trusting(&identities[1], &identities[0]))
+}
+
+/// The host's way to a plugin that listens on a socket.
+pub(crate) struct Socket {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) security: Security,
+}
+
+impl Connect for Socket {
+    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+        Ok(self.security.client(dial(&self.endpoint).await?).await?)
+    }
+}
+
+/// The host's way to a plugin that multiplexes: a stream without a knock.
+struct Streams {
+    session: yamux::Session,
+    security: Security,
+}
+
+impl Connect for Streams {
+    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+        let stream = self
+            .session
+            .open()
+            .await
+            .map_err(|source| ConnectError::Other { what: "no stream", source: source.into() })?;
+        Ok(self.security.client(Stream::other(stream)).await?)
+    }
+}
+
+/// A service that knows its name, so that a connection to the wrong one is found out.
+pub(crate) async fn named(name: &str) -> Services {
+    let (reporter, server) = health_reporter();
+    reporter.set_service_status(name, tonic_health::ServingStatus::Serving).await;
+    Services::new().add(server)
+}
+
+/// Calls the service and checks that it is the one of this name.
+pub(crate) async fn ask(channel: Channel, name: &str) -> Result<(), Status> {
+    let request = HealthCheckRequest { service: name.to_owned() };
+    HealthClient::new(channel).check(request).await.map(drop)
+}
+
+/// Streams that are secured already, for serving.
+pub(crate) struct Secured(pub(crate) tokio::sync::mpsc::Receiver<SecureStream>);
+
+impl Listen for Secured {
+    async fn accept(&mut self) -> Option<Stream> {
+        self.0.recv().await.map(Stream::other)
+    }
+}
+
+/// Waits until a condition holds, and fails if it does not within ten seconds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) -> impl Future<Output = ()> {
+    let waiting = async move {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let what = what.to_owned();
+    async move {
+        let done = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        assert!(done.is_ok(), "waited in vain: {what}");
+    }
+}
+
+/// How many tasks the runtime has, besides the one that asks.
+pub(crate) fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}

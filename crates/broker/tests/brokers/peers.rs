@@ -1,0 +1,254 @@
+//! Peers of other kinds: Go's habits, pyvider's, and hostile ones.
+
+use std::{pin::Pin, time::Duration};
+
+use futures_core::Stream;
+use rpcplugin_broker::{Broker, BrokerSettings, DialError, Place, ServeError, Side, Unreachable};
+use rpcplugin_core::ServiceId;
+use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, Knock};
+use rpcplugin_transport::{
+    Listener, Security, Services, SocketDir,
+    http2::{self, Serving},
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming, transport::Channel};
+
+use crate::pair::{Kind, Pair, Socket, ask, named};
+
+type Messages = Pin<Box<dyn Stream<Item = Result<ConnInfo, Status>> + Send>>;
+
+/// What a plugin of another kind does with a stream.
+type Behaviour = fn(Streaming<ConnInfo>, mpsc::Sender<ConnInfo>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A plugin's broker that behaves in some way. Its stream ends when the behaviour does.
+struct Peer(Behaviour);
+
+#[tonic::async_trait]
+impl GrpcBroker for Peer {
+    type StartStreamStream = Messages;
+
+    async fn start_stream(
+        &self,
+        request: Request<Streaming<ConnInfo>>,
+    ) -> Result<Response<Messages>, Status> {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let mut behaviour = (self.0)(request.into_inner(), sender);
+        let mut done = false;
+        let messages = futures_poll(move |cx| {
+            if !done {
+                done = behaviour.as_mut().poll(cx).is_ready();
+            }
+            receiver.poll_recv(cx).map(|message| message.map(Ok))
+        });
+        Ok(Response::new(Box::pin(messages)))
+    }
+}
+
+/// A stream from a polling function.
+fn futures_poll<T>(
+    poll: impl FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin,
+) -> impl Stream<Item = T> {
+    struct FromFn<F>(F);
+    impl<T, F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin> Stream for FromFn<F> {
+        type Item = T;
+        fn poll_next(
+            mut self: Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<T>> {
+            (self.0)(cx)
+        }
+    }
+    FromFn(poll)
+}
+
+/// A Rust host that is attached to a plugin of another kind.
+struct Attached {
+    host: Broker,
+    attached: JoinHandle<()>,
+    dir: SocketDir,
+    _shutdown: tokio_util::sync::DropGuard,
+}
+
+const PATIENCE: Duration = Duration::from_millis(200);
+
+async fn serve_main(services: Services, dir: &SocketDir) -> (Channel, CancellationToken) {
+    let listener = Listener::unix_in(dir).expect("bound");
+    let connect = Socket { endpoint: listener.endpoint().clone(), security: Security::Plain };
+    let shutdown = CancellationToken::new();
+    tokio::spawn(http2::serve(listener, Serving::new(services, Security::Plain, shutdown.clone())));
+    (http2::connect(connect, &http2::Settings::default()).await.expect("connected"), shutdown)
+}
+
+async fn attached(services: Services, multiplexed: bool) -> Attached {
+    let dir = SocketDir::private(None).expect("a directory");
+    let (main, shutdown) = serve_main(services, &dir).await;
+    let mut settings = BrokerSettings::new(Security::Plain);
+    settings.patience = PATIENCE;
+    let host = if multiplexed {
+        Broker::multiplexed(Side::Host, settings)
+    } else {
+        Broker::direct(Side::Host, settings, Place::Unix(dir.clone()))
+    };
+    let attached = tokio::spawn(host.attach(main));
+    Attached { host, attached, dir, _shutdown: shutdown.drop_guard() }
+}
+
+fn peer(behaviour: Behaviour) -> Services {
+    Services::new().add(GrpcBrokerServer::new(Peer(behaviour)))
+}
+
+fn address(id: u32, network: &str, address: &str) -> ConnInfo {
+    ConnInfo { service_id: id, network: network.into(), address: address.into(), knock: None }
+}
+
+#[tokio::test]
+async fn a_plugin_without_a_broker_is_told_from_a_slow_one() {
+    let peer = attached(named("plugin").await, false).await;
+    peer.attached.await.expect("no panic");
+    let error = peer.host.dial(ServiceId(1)).await.expect_err("nobody to ask");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::NoBroker)), "{error:?}");
+    let error = peer.host.serve(named("mine").await).await.expect_err("nobody to tell");
+    assert!(matches!(error, ServeError::Unreachable(Unreachable::NoBroker)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_go_plugin_says_nothing_until_it_has_something_to_say() {
+    // Not even headers: what is served is announced all the same.
+    let silent = peer(|mut incoming, answers| {
+        Box::pin(async move {
+            let first = incoming.message().await.expect("a message").expect("one");
+            answers.send(ConnInfo { service_id: 7, ..first }).await.expect("sent");
+            std::future::pending().await
+        })
+    });
+    let peer = attached(silent, false).await;
+    let served = peer.host.serve(named("mine").await).await.expect("served");
+    // The peer gives our own address back under another number.
+    let channel = peer.host.dial(ServiceId(7)).await.expect("dialled");
+    ask(channel, "mine").await.expect("answered");
+    served.stop().await;
+    assert!(!peer.attached.is_finished());
+}
+
+#[tokio::test]
+async fn a_go_plugin_whose_broker_is_dead_is_found_out() {
+    let dead = || peer(|mut incoming, _| Box::pin(async move { drop(incoming.message().await) }));
+    let peer = attached(dead(), false).await;
+    let mut served = peer.host.serve(named("mine").await).await.expect("the peer has not said anything yet");
+    let error = served.finished().await.expect_err("nobody will ever call");
+    assert!(matches!(error, ServeError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
+    let error = peer.host.serve(named("mine").await).await.expect_err("known by now");
+    assert!(matches!(error, ServeError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
+    let error = peer.host.dial(ServiceId(1)).await.expect_err("known by now");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_that_the_stream_ended() {
+    let short = peer(|mut incoming, answers| {
+        Box::pin(async move {
+            answers.send(address(2, "unix", "/nowhere")).await.expect("sent");
+            // Ends in order, after the first message.
+            drop(incoming.message().await);
+        })
+    });
+    let peer = attached(short, false).await;
+    let error = peer.host.dial(ServiceId(2)).await.expect_err("nothing is there");
+    assert!(matches!(error, DialError::Connect(_)), "{error:?}");
+    let (dialled, served) = tokio::join!(peer.host.dial(ServiceId(1)), peer.host.serve(named("mine").await));
+    let _served = served.expect("the peer was still there");
+    let error = dialled.expect_err("the stream ended");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::StreamEnded)), "{error:?}");
+    peer.attached.await.expect("no panic");
+    let error = peer.host.dial(ServiceId(1)).await.expect_err("there is no other");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_broker_that_is_not_attached_says_so() {
+    let dir = SocketDir::private(None).expect("a directory");
+    let mut settings = BrokerSettings::new(Security::Plain);
+    settings.patience = PATIENCE;
+    let plugin = Broker::direct(Side::Plugin, settings.clone(), Place::Unix(dir));
+    let error = plugin.serve(named("mine").await).await.expect_err("no host");
+    assert!(matches!(error, ServeError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
+    let plugin = Broker::multiplexed(Side::Plugin, settings);
+    let error = plugin.dial(ServiceId(1)).await.expect_err("no host");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_dialled_fails_its_own_dial() {
+    let odd = peer(|mut incoming, answers| {
+        Box::pin(async move {
+            // Unasked answers, as pyvider sends them, and an address that is none.
+            let knock = Knock { knock: false, ack: true, error: "Channel not found".into() };
+            for unasked in [
+                ConnInfo { knock: Some(knock), ..address(1, "unix", "/p") },
+                address(2, "pipe", "/p"),
+                address(3, "unix", "/nowhere/at/all"),
+            ] {
+                answers.send(unasked).await.expect("sent");
+            }
+            while let Ok(Some(message)) = incoming.message().await {
+                answers.send(ConnInfo { service_id: 4, ..message }).await.expect("sent");
+            }
+        })
+    });
+    let peer = attached(odd, false).await;
+    let error = peer.host.dial(ServiceId(1)).await.expect_err("that was no address");
+    assert!(matches!(error, DialError::Unannounced { id: ServiceId(1), waited: PATIENCE }), "{error:?}");
+    let error = peer.host.dial(ServiceId(2)).await.expect_err("unknown network");
+    assert!(matches!(error, DialError::Address { id: ServiceId(2), .. }), "{error:?}");
+    let error = peer.host.dial(ServiceId(3)).await.expect_err("nobody listens");
+    assert!(matches!(error, DialError::Connect(_)), "{error:?}");
+    let _served = peer.host.serve(named("mine").await).await.expect("served");
+    ask(peer.host.dial(ServiceId(4)).await.expect("dialled"), "mine").await.expect("answered");
+    assert_eq!(std::fs::read_dir(peer.dir.path()).expect("readable").count(), 2);
+}
+
+#[tokio::test]
+async fn a_plugins_broker_serves_one_host_after_the_other() {
+    let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
+    let fixed = pair.plugin.serve_at(ServiceId(4_000_000_001), named("fixed").await).await.expect("served");
+    for _ in 0..3 {
+        // A host of another process: it never heard what was served before it came.
+        let dir = SocketDir::private(None).expect("a directory");
+        let next = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+        let attached = tokio::spawn(next.attach(pair.main.clone()));
+        ask(next.dial(fixed.id()).await.expect("dialled"), "fixed").await.expect("answered");
+        let mine = next.serve(named("mine").await).await.expect("served");
+        ask(pair.plugin.dial(mine.id()).await.expect("dialled"), "mine").await.expect("answered");
+        let yours = pair.plugin.serve(named("yours").await).await.expect("served");
+        ask(next.dial(yours.id()).await.expect("dialled"), "yours").await.expect("answered");
+        next.close();
+        attached.await.expect("no panic");
+    }
+    // The first host is still there.
+    let mine = pair.host.serve(named("mine").await).await.expect("served");
+    ask(pair.plugin.dial(mine.id()).await.expect("dialled"), "mine").await.expect("answered");
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_host_that_floods_is_bounded_and_still_served() {
+    let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
+    let (flood, messages) = mpsc::channel(64);
+    let mut messages = messages;
+    let outgoing = futures_poll(move |cx| messages.poll_recv(cx));
+    let mut client = GrpcBrokerClient::new(pair.main.clone());
+    let call = tokio::spawn(async move { client.start_stream(outgoing).await.map(drop) });
+    for id in 1..20_000 {
+        flood.send(address(id, "unix", &"x".repeat(80))).await.expect("taken");
+    }
+    let served = pair.host.serve(named("mine").await).await.expect("served");
+    ask(pair.plugin.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
+    // A message that no broker would send ends the stream, and nothing else.
+    flood.send(address(1, "unix", &"x".repeat(100_000))).await.expect("taken");
+    drop(flood);
+    drop(call.await);
+    let served = pair.host.serve(named("mine").await).await.expect("served");
+    ask(pair.plugin.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
+    pair.close().await;
+}
