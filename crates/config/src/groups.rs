@@ -5,8 +5,10 @@ use std::time::Duration;
 use rpcplugin_core::MagicCookie;
 
 use crate::{
-    setting::{Group, Row, Table, table},
-    value::{ByteSize, Rates},
+    error::FaultKind,
+    loader::Reader,
+    setting::{OptionalGroup, Row, Table, Written, table},
+    value::{ByteSize, Rates, Shape},
 };
 
 table! {
@@ -113,7 +115,7 @@ table! {
 }
 
 /// The magic cookie is a value of its own, checked where it is made; here it has a table like any other group.
-impl Group for MagicCookie {
+impl OptionalGroup for MagicCookie {
     const TABLE: &'static Table = &Table {
         rows: &[
             Row {
@@ -125,6 +127,7 @@ impl Group for MagicCookie {
                 effect: "The variable in which a host shows the cookie. It needs `magic_cookie.value`.",
                 pyvider: &["plugin_magic_cookie_key"],
                 secret: false,
+                shape: Shape::Scalar,
             },
             Row {
                 name: "value",
@@ -135,8 +138,32 @@ impl Group for MagicCookie {
                 effect: "What the variable must hold. It needs `magic_cookie.key`.",
                 pyvider: &["plugin_magic_cookie_value"],
                 secret: true,
+                shape: Shape::Scalar,
             },
         ],
         groups: &[],
     };
+
+    fn read(reader: &mut Reader<'_>, prefix: &str) -> Option<Self> {
+        let (key_name, value_name) = (format!("{prefix}key"), format!("{prefix}value"));
+        match (reader.text(&key_name), reader.text(&value_name)) {
+            (None, None) => None,
+            (Some(key), Some(value)) => {
+                Self::new(key, value).map_err(|error| reader.fault(&key_name, FaultKind::Cookie(error))).ok()
+            }
+            (key, _) => {
+                let (given, missing) =
+                    if key.is_some() { (key_name, value_name) } else { (value_name, key_name) };
+                reader.fault(&given, FaultKind::CookieIncomplete { missing });
+                None
+            }
+        }
+    }
+
+    fn write(&self, prefix: &str, written: &mut Vec<Written>) {
+        // The key is no secret, but useless without the value: both are shown, or neither.
+        for (name, text) in [("key", self.key()), ("value", self.value())] {
+            written.push(Written { name: format!("{prefix}{name}"), text: text.to_owned(), secret: true });
+        }
+    }
 }

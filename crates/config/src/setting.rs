@@ -1,8 +1,14 @@
 //! The description of a setting, and the table syntax from which descriptions, structs and defaults are made.
 
-use std::sync::LazyLock;
+use std::{fmt, sync::LazyLock};
 
-use crate::{host::HostConfig, plugin::PluginConfig, value::Text};
+use crate::{
+    checks::Check,
+    host::HostConfig,
+    loader::Reader,
+    plugin::PluginConfig,
+    value::{FILE_SCHEME, NONE, Shape, Text},
+};
 
 /// What there is to know about one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +31,10 @@ pub struct Setting {
     pub effect: &'static str,
     /// The fields of pyvider's configuration for which it stands.
     pub pyvider: &'static [&'static str],
-    /// Whether its value is never shown.
+    /// Whether its value is never shown. The name of a file that holds the value is no secret.
     pub secret: bool,
+    /// How a file may write it, apart from as text.
+    pub(crate) shape: Shape,
 }
 
 /// The side of the handshake that a setting is for.
@@ -37,6 +45,15 @@ pub enum Side {
     Plugin,
     /// The program that starts plugins, [`HostConfig`].
     Host,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plugin => "plugin",
+            Self::Host => "host",
+        })
+    }
 }
 
 /// Every setting, those of the plugin first, each side in the order of its struct. One that both sides have is
@@ -57,7 +74,7 @@ pub fn settings() -> &'static [Setting] {
 /// The rows of a struct's table, and the tables of the groups within it.
 pub(crate) struct Table {
     pub(crate) rows: &'static [Row],
-    pub(crate) groups: &'static [(&'static str, &'static Table)],
+    pub(crate) groups: &'static [(&'static str, &'static Self)],
 }
 
 /// One row of a table: a [`Setting`] that does not know yet in which group it stands.
@@ -70,6 +87,7 @@ pub(crate) struct Row {
     pub(crate) effect: &'static str,
     pub(crate) pyvider: &'static [&'static str],
     pub(crate) secret: bool,
+    pub(crate) shape: Shape,
 }
 
 impl Table {
@@ -85,6 +103,7 @@ impl Table {
                 effect: row.effect.trim_ascii(),
                 pyvider: row.pyvider,
                 secret: row.secret,
+                shape: row.shape,
             });
         }
         for (group, table) in self.groups {
@@ -99,8 +118,42 @@ pub(crate) fn default_value<T: Text>(text: &str) -> T {
 }
 
 /// A struct of settings.
-pub(crate) trait Group: Sized {
+pub(crate) trait Group: Sized + Check {
     const TABLE: &'static Table;
+
+    /// Takes the settings under the prefix from what was loaded. Faults gather in the reader.
+    fn read(reader: &mut Reader<'_>, prefix: &str) -> Self;
+
+    /// Writes down each setting as text, secrets included.
+    fn write(&self, prefix: &str, written: &mut Vec<Written>);
+}
+
+/// A group of settings that says itself whether it is there.
+pub(crate) trait OptionalGroup: Sized {
+    const TABLE: &'static Table;
+
+    /// Takes the settings under the prefix from what was loaded, if they are there.
+    fn read(reader: &mut Reader<'_>, prefix: &str) -> Option<Self>;
+
+    /// Writes down each setting as text, secrets included.
+    fn write(&self, prefix: &str, written: &mut Vec<Written>);
+}
+
+/// A setting and its value as text.
+pub(crate) struct Written {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// Whether the text is a secret.
+    pub(crate) secret: bool,
+}
+
+impl Written {
+    pub(crate) fn new<T: Text>(prefix: &str, name: &str, value: &T) -> Self {
+        let text = value.to_text();
+        // What holds a secret may also name the file that holds it, which is none; neither is the absence of one.
+        let secret = T::SECRET && text != NONE && !text.starts_with(FILE_SCHEME);
+        Self { name: format!("{prefix}{name}"), text, secret }
+    }
 }
 
 /// Makes a struct of settings from a table: the fields with their documentation, `Default`, and the rows that
@@ -198,6 +251,7 @@ macro_rules! table {
                         effect: concat!($($effect, "\n"),+),
                         pyvider: &[$($pyvider),*],
                         secret: <$type as $crate::value::Text>::SECRET,
+                        shape: <$type as $crate::value::Text>::SHAPE,
                     },)*
                     $($($crate::setting::Row {
                         name: concat!(stringify!($switched), ".enabled"),
@@ -208,19 +262,50 @@ macro_rules! table {
                         effect: concat!($($switched_effect, "\n"),+),
                         pyvider: &[$($switch_pyvider),*],
                         secret: false,
+                        shape: $crate::value::Shape::Scalar,
                     },)*)?
                 ],
                 groups: &[
                     $($((stringify!($group), <$group_type as $crate::setting::Group>::TABLE),)*)?
-                    $($((stringify!($optional), <$optional_type as $crate::setting::Group>::TABLE),)*)?
+                    $($((stringify!($optional), <$optional_type as $crate::setting::OptionalGroup>::TABLE),)*)?
                     $($((stringify!($switched), <$switched_type as $crate::setting::Group>::TABLE),)*)?
                 ],
             };
+
+            fn read(reader: &mut $crate::loader::Reader<'_>, prefix: &str) -> Self {
+                Self {
+                    $($field: reader.value(&format!("{prefix}{}", stringify!($field)), $default),)*
+                    $($($group: reader.group(&format!("{prefix}{}.", stringify!($group))),)*)?
+                    $($($optional: reader.optional(&format!("{prefix}{}.", stringify!($optional))),)*)?
+                    $($($switched: reader.switched(&format!("{prefix}{}.", stringify!($switched))),)*)?
+                }
+            }
+
+            fn write(&self, prefix: &str, written: &mut Vec<$crate::setting::Written>) {
+                $(written.push($crate::setting::Written::new(prefix, stringify!($field), &self.$field));)*
+                $($($crate::setting::Group::write(
+                    &self.$group,
+                    &format!("{prefix}{}.", stringify!($group)),
+                    written,
+                );)*)?
+                $($(if let Some(group) = &self.$optional {
+                    let prefix = format!("{prefix}{}.", stringify!($optional));
+                    $crate::setting::OptionalGroup::write(group, &prefix, written);
+                })*)?
+                $($(if let Some(group) = &self.$switched {
+                    let prefix = format!("{prefix}{}.", stringify!($switched));
+                    written.push($crate::setting::Written::new(&prefix, $crate::setting::SWITCH, &true));
+                    $crate::setting::Group::write(group, &prefix, written);
+                })*)?
+            }
         }
     };
 }
 
 pub(crate) use table;
+
+/// The name, within its group, of the setting that switches the group on or off.
+pub(crate) const SWITCH: &str = "enabled";
 
 #[cfg(test)]
 mod tests {

@@ -29,10 +29,8 @@ pub use rate::{Rate, Rates};
 pub(crate) trait Text: Sized {
     /// What may be written, as the end of the sentence "allowed is …".
     const ALLOWED: &'static str;
-    /// Whether an array in a file stands for a value of this kind.
-    const LIST: bool = false;
-    /// Whether a table in a file, of names with a value each, stands for a value of this kind.
-    const MAP: bool = false;
+    /// How a file may write it, apart from as text.
+    const SHAPE: Shape = Shape::Scalar;
     /// Whether the value must never be shown.
     const SECRET: bool = false;
     /// Whether `file://` is part of the value, and not to be replaced by what is in the file.
@@ -45,11 +43,21 @@ pub(crate) trait Text: Sized {
     fn to_text(&self) -> String;
 }
 
+/// How a file may write a value, apart from as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// As a number or a truth value.
+    Scalar,
+    /// As an array, which is read as its elements with commas between.
+    List,
+    /// As a table of names with a value each, which is read as `name=value` with commas between.
+    Map,
+}
+
 /// A missing value: `none`, in any case.
 impl<T: Text> Text for Option<T> {
     const ALLOWED: &'static str = T::ALLOWED;
-    const LIST: bool = T::LIST;
-    const MAP: bool = T::MAP;
+    const SHAPE: Shape = T::SHAPE;
     const SECRET: bool = T::SECRET;
     const NAMES_FILE: bool = T::NAMES_FILE;
 
@@ -65,7 +73,7 @@ impl<T: Text> Text for Option<T> {
 /// Elements with commas between.
 impl<T: Text> Text for Vec<T> {
     const ALLOWED: &'static str = T::ALLOWED;
-    const LIST: bool = true;
+    const SHAPE: Shape = Shape::List;
 
     fn from_text(text: &str) -> Option<Self> {
         text.split(',').map(|element| T::from_text(element.trim())).collect()
@@ -183,7 +191,7 @@ impl Text for String {
 
 impl Text for Versions {
     const ALLOWED: &'static str = "whole numbers with commas between, such as 1,2";
-    const LIST: bool = true;
+    const SHAPE: Shape = Shape::List;
 
     fn from_text(text: &str) -> Option<Self> {
         let numbers: Vec<u32> =
@@ -196,4 +204,8 @@ impl Text for Versions {
     }
 }
 
-const NONE: &str = "none";
+/// What stands for no value at all.
+pub(crate) const NONE: &str = "none";
+
+/// What a value begins with that is to be found in a file.
+pub(crate) const FILE_SCHEME: &str = "file://";

@@ -1,6 +1,6 @@
 //! Which of the host's variables a plugin gets.
 
-use super::Text;
+use super::{Shape, Text};
 
 /// Which variables of the host's own environment a plugin inherits. Those of the handshake and those that the
 /// command sets come on top.
@@ -18,7 +18,7 @@ pub enum EnvPolicy {
 impl Text for EnvPolicy {
     const ALLOWED: &'static str =
         "inherit, clear, or the names of variables with commas between, such as PATH,HOME";
-    const LIST: bool = true;
+    const SHAPE: Shape = Shape::List;
 
     fn from_text(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {

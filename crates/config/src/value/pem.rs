@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::Text;
+use super::{FILE_SCHEME, Text};
 
 /// Certificates: PEM text, or `file://` and the path of a file with such text.
 ///
@@ -107,7 +107,7 @@ fn debug(name: &str, file: Option<&Path>, f: &mut fmt::Formatter<'_>) -> fmt::Re
 }
 
 fn named_file(text: &str) -> Option<&Path> {
-    text.trim().strip_prefix("file://").map(Path::new)
+    text.trim().strip_prefix(FILE_SCHEME).map(Path::new)
 }
 
 /// Whether the text names a file or has at least the beginning of a PEM block. Files may have remarks before it.

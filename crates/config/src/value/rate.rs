@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::Text;
+use super::{Shape, Text};
 
 /// How many calls a second are let through, and how many at once: `100/200`. Without the second number it is the
 /// first, rounded up.
@@ -80,7 +80,7 @@ impl Text for Rate {
 
 impl Text for Rates {
     const ALLOWED: &'static str = "names with calls a second and at once, such as kv.KV=10/20, or none";
-    const MAP: bool = true;
+    const SHAPE: Shape = Shape::Map;
 
     fn from_text(text: &str) -> Option<Self> {
         if text.eq_ignore_ascii_case(super::NONE) {

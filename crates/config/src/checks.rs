@@ -1,0 +1,275 @@
+//! Which values are possible, and which go together.
+//!
+//! Whether a value can be read at all is known to its type; here is what depends on the setting.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use rpcplugin_core::SocketPath;
+
+use crate::{
+    error::{ConfigError, Fault, FaultKind, Origin},
+    groups::{Http2Config, KeepaliveConfig, RateLimitConfig, RetryConfig, SupervisionConfig},
+    host::HostConfig,
+    plugin::PluginConfig,
+    setting::Side,
+    value::{ByteSize, Text},
+};
+
+/// Says what is impossible about the values of a struct.
+pub(crate) trait Check {
+    fn check(&self, prefix: &str, checks: &mut Checks);
+}
+
+/// The faults found, each with the setting at which to point.
+#[derive(Default)]
+pub(crate) struct Checks {
+    pub(crate) found: Vec<(String, FaultKind)>,
+}
+
+impl PluginConfig {
+    /// Whether the values are possible and go together, as it is of every configuration that was loaded.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_made_in_code(self, Side::Plugin)
+    }
+}
+
+impl HostConfig {
+    /// Whether the values are possible and go together, as it is of every configuration that was loaded.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_made_in_code(self, Side::Host)
+    }
+}
+
+impl Check for PluginConfig {
+    fn check(&self, prefix: &str, checks: &mut Checks) {
+        checks.not_empty("transports", &self.transports);
+        if let Some(Err(error)) = self.unix_socket_path.as_ref().map(SocketPath::new) {
+            checks.add("unix_socket_path", FaultKind::SocketPath(error));
+        }
+        checks.identity(self.certificate.is_some(), self.private_key.is_some());
+        if self.client_authorities.is_some() && self.certificate.is_none() && !self.auto_mtls {
+            checks.add(
+                "client_authorities",
+                FaultKind::AuthoritiesWithoutTls { setting: "client_authorities" },
+            );
+        }
+        checks.within("output_buffer", self.output_buffer, ByteSize::kib(4)..=ByteSize::mib(1024));
+        checks.within("output_patience", self.output_patience, Duration::ZERO..=DAY);
+        checks.within("grace", self.grace, Duration::ZERO..=HOUR);
+        checks.within("ready_deadline", self.ready_deadline, INSTANT..=DAY);
+        checks.message_limits(self.max_receive_message, self.max_send_message);
+        checks.within("broker_patience", self.broker_patience, INSTANT..=HOUR);
+        checks.within("workers", self.workers, 1..=1024);
+        self.http2.check(&format!("{prefix}http2."), checks);
+        if let Some(rate_limit) = &self.rate_limit {
+            rate_limit.check(&format!("{prefix}rate_limit."), checks);
+        }
+    }
+}
+
+impl Check for HostConfig {
+    fn check(&self, prefix: &str, checks: &mut Checks) {
+        checks.within("start_deadline", self.start_deadline, INSTANT..=DAY);
+        for (name, deadline) in
+            [("connect_deadline", self.connect_deadline), ("ready_deadline", self.ready_deadline)]
+        {
+            if let Some(deadline) = deadline {
+                checks.within(name, deadline, INSTANT..=DAY);
+            }
+        }
+        checks.within("still_waiting_every", self.still_waiting_every, Duration::ZERO..=DAY);
+        checks.within("busy_patience", self.busy_patience, Duration::ZERO..=HOUR);
+        checks.within("grace", self.grace, Duration::ZERO..=HOUR);
+        checks.within("shutdown_deadline", self.shutdown_deadline, INSTANT..=HOUR);
+        if let Some(terminate_after) = self.terminate_after {
+            checks.order(("terminate_after", terminate_after), ("grace", self.grace));
+        }
+        checks.within("drain", self.drain, Duration::ZERO..=HOUR);
+        checks.within("admin_deadline", self.admin_deadline, INSTANT..=HOUR);
+        checks.not_empty("transports", &self.transports);
+        checks.identity(self.certificate.is_some(), self.private_key.is_some());
+        if self.server_authorities.is_some() && self.certificate.is_none() && !self.auto_mtls {
+            checks.add(
+                "server_authorities",
+                FaultKind::AuthoritiesWithoutTls { setting: "server_authorities" },
+            );
+        }
+        if self.min_port > self.max_port {
+            let fault = FaultKind::PortRangeReversed { min: self.min_port, max: self.max_port };
+            checks.add("min_port", fault);
+        } else if self.max_port > 0 {
+            checks.within("min_port", self.min_port, 1..=u16::MAX);
+        }
+        checks.message_limits(self.max_receive_message, self.max_send_message);
+        checks.within("broker_patience", self.broker_patience, INSTANT..=HOUR);
+        checks.within("stray_lines", self.stray_lines, 0..=10_000);
+        checks.within("answer_limit", self.answer_limit, ByteSize::kib(4)..=ByteSize::mib(16));
+        checks.within("log_line_limit", self.log_line_limit, ByteSize::kib(1)..=ByteSize::mib(64));
+        checks.within("stderr_tail_lines", self.stderr_tail_lines, 0..=100_000);
+        checks.within("stderr_tail_bytes", self.stderr_tail_bytes, ByteSize::bytes(0)..=ByteSize::mib(64));
+        self.http2.check(&format!("{prefix}http2."), checks);
+        self.supervision.check(&format!("{prefix}supervision."), checks);
+        if let Some(keepalive) = &self.keepalive {
+            keepalive.check(&format!("{prefix}keepalive."), checks);
+        }
+        if let Some(retry) = &self.retry {
+            retry.check(&format!("{prefix}retry."), checks);
+        }
+    }
+}
+
+impl Check for Http2Config {
+    fn check(&self, prefix: &str, checks: &mut Checks) {
+        let mut within = |name: &str, size: ByteSize, smallest: ByteSize, largest: u64| {
+            checks.within(&format!("{prefix}{name}"), size, smallest..=ByteSize::bytes(largest));
+        };
+        within("stream_window", self.stream_window, ByteSize::kib(16), LARGEST_WINDOW);
+        // A connection begins with a window of 65535 bytes, which can only be enlarged.
+        within("connection_window", self.connection_window, ByteSize::bytes(65_535), LARGEST_WINDOW);
+        within("max_frame", self.max_frame, ByteSize::kib(16), LARGEST_FRAME);
+        within("max_headers", self.max_headers, ByteSize::kib(4), 1 << 30);
+        checks.within(&format!("{prefix}handshake_deadline"), self.handshake_deadline, INSTANT..=HOUR);
+    }
+}
+
+impl Check for RateLimitConfig {
+    fn check(&self, prefix: &str, checks: &mut Checks) {
+        let name = format!("{prefix}requests_per_second");
+        checks.within(&name, self.requests_per_second, SLOWEST_RATE..=FASTEST_RATE);
+        checks.within(&format!("{prefix}burst_capacity"), self.burst_capacity, 1..=u32::MAX);
+        for (name, rates) in [("per_service", &self.per_service), ("per_method", &self.per_method)] {
+            for (_, rate) in rates.iter() {
+                checks.within(
+                    &format!("{prefix}{name}"),
+                    rate.requests_per_second,
+                    SLOWEST_RATE..=FASTEST_RATE,
+                );
+                checks.within(&format!("{prefix}{name}"), rate.burst_capacity, 1..=u32::MAX);
+            }
+        }
+    }
+}
+
+impl Check for KeepaliveConfig {
+    fn check(&self, prefix: &str, checks: &mut Checks) {
+        let interval = format!("{prefix}interval");
+        if self.interval < LEAST_INTERVAL && !self.permitted {
+            checks.add(&interval, FaultKind::KeepaliveTooFrequent { interval: self.interval });
+        } else {
+            checks.within(&interval, self.interval, Duration::from_secs(1)..=DAY);
+        }
+        checks.within(&format!("{prefix}timeout"), self.timeout, INSTANT..=HOUR);
+    }
+}
+
+impl Check for RetryConfig {
+    fn check(&self, prefix: &str, checks: &mut Checks) {
+        checks.within(&format!("{prefix}max_retries"), self.max_retries, 0..=1000);
+        checks.within(&format!("{prefix}multiplier"), self.multiplier, 1.0..=100.0);
+        checks.within(&format!("{prefix}max"), self.max, Duration::ZERO..=DAY);
+        checks.order((&format!("{prefix}initial"), self.initial), (&format!("{prefix}max"), self.max));
+        checks.within(&format!("{prefix}jitter"), self.jitter, Duration::ZERO..=HOUR);
+        checks.within(&format!("{prefix}total"), self.total, INSTANT..=DAY);
+    }
+}
+
+impl Check for SupervisionConfig {
+    fn check(&self, prefix: &str, checks: &mut Checks) {
+        checks.within(&format!("{prefix}max_restarts"), self.max_restarts, 0..=1_000_000);
+        checks.within(&format!("{prefix}window"), self.window, INSTANT..=DAY);
+        checks.within(&format!("{prefix}multiplier"), self.multiplier, 1.0..=100.0);
+        checks.within(&format!("{prefix}max"), self.max, Duration::ZERO..=DAY);
+        checks.order((&format!("{prefix}initial"), self.initial), (&format!("{prefix}max"), self.max));
+        if let Some(probe_every) = self.probe_every {
+            checks.within(&format!("{prefix}probe_every"), probe_every, Duration::from_millis(10)..=DAY);
+        }
+        checks.within(&format!("{prefix}probe_deadline"), self.probe_deadline, INSTANT..=HOUR);
+    }
+}
+
+impl Checks {
+    fn add(&mut self, setting: &str, fault: FaultKind) {
+        self.found.push((setting.to_owned(), fault));
+    }
+
+    fn within<T: Text + PartialOrd + Copy>(&mut self, setting: &str, value: T, range: RangeInclusive<T>) {
+        if !range.contains(&value) {
+            let allowed = format!("from {} to {}", range.start().to_text(), range.end().to_text());
+            let fault =
+                FaultKind::OutOfRange { setting: setting.to_owned(), given: value.to_text(), allowed };
+            self.add(setting, fault);
+        }
+    }
+
+    fn order(&mut self, (less, less_value): (&str, Duration), (more, more_value): (&str, Duration)) {
+        if less_value > more_value {
+            let fault = FaultKind::WrongOrder {
+                less: less.to_owned(),
+                less_value,
+                more: more.to_owned(),
+                more_value,
+            };
+            self.add(less, fault);
+        }
+    }
+
+    fn not_empty<T: Text>(&mut self, setting: &str, list: &[T]) {
+        if list.is_empty() {
+            let (setting, given) = (setting.to_owned(), "empty".to_owned());
+            self.add(
+                &setting.clone(),
+                FaultKind::NotAllowed { setting, given, allowed: T::ALLOWED.to_owned() },
+            );
+        }
+    }
+
+    fn identity(&mut self, certificate: bool, private_key: bool) {
+        let (given, missing) = match (certificate, private_key) {
+            (true, false) => ("certificate", "private_key"),
+            (false, true) => ("private_key", "certificate"),
+            (true, true) | (false, false) => return,
+        };
+        self.add(given, FaultKind::HalfAnIdentity { given, missing });
+    }
+
+    fn message_limits(&mut self, receive: Option<ByteSize>, send: Option<ByteSize>) {
+        for (name, limit) in [("max_receive_message", receive), ("max_send_message", send)] {
+            if let Some(limit) = limit {
+                self.within(name, limit, ByteSize::bytes(1)..=ByteSize::bytes(u64::MAX));
+            }
+        }
+    }
+}
+
+/// What is wrong with a configuration that no loader has seen.
+pub(crate) fn check_made_in_code(config: &impl Check, side: Side) -> Result<(), ConfigError> {
+    let mut checks = Checks::default();
+    config.check("", &mut checks);
+    let faults = checks.found.into_iter().map(|(_, kind)| Fault::new(kind, Origin::Code)).collect();
+    ConfigError::from_faults(side, faults)
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The shortest time in which anything can be expected to happen.
+const INSTANT: Duration = Duration::from_millis(1);
+
+/// gRPC servers hang up on a client that pings more often than this while nothing is going on.
+const LEAST_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// RFC 9113, 6.9.1: the largest window.
+const LARGEST_WINDOW: u64 = (1 << 31) - 1;
+
+/// RFC 9113, 4.2: the largest frame.
+const LARGEST_FRAME: u64 = (1 << 24) - 1;
+
+/// One call a day, and one a nanosecond: what the limiter can count.
+const SLOWEST_RATE: f64 = 1.0 / 86_400.0;
+const FASTEST_RATE: f64 = 1e9;
