@@ -5,6 +5,8 @@
 //! version of the application's protocol to speak, where, under which certificates, and whether brokered
 //! connections share one socket. Nothing else crosses before the channel.
 //!
+//! A host that attaches to a plugin which it did not start has a [`ReattachConfig`] instead, which is written as JSON.
+//!
 //! This crate turns these values into text and back. It reads no environment (a lookup function is passed in),
 //! prints nothing, opens nothing: it is the part that is property-tested and fuzzed.
 //!
@@ -28,8 +30,10 @@ mod cookie_check;
 mod go_text;
 mod negotiation;
 mod offer;
+mod reattach;
 
 pub use answer::{Answer, AnswerError, AnswerFault, Multiplexing};
 pub use cookie_check::{CookieRefused, check_cookie};
 pub use negotiation::{Negotiated, VersionNotOffered, accept_version, negotiate};
 pub use offer::{Offer, OfferFault, PortRange, PortRangeError, ReceivedOffer, variable};
+pub use reattach::{ReattachConfig, ReattachConfigs, ReattachError};
