@@ -67,7 +67,31 @@ const PACKAGES: &[Package] = &[
         directory: "crates/rpcplugin/examples/kv/generated",
         stem: "kv",
     },
+    Package {
+        name: "tfplugin",
+        sources: &["tfplugin/messages.proto"],
+        payload: &[],
+        directory: TERRAFORM,
+        stem: "tfplugin",
+    },
+    Package {
+        name: "tfplugin5",
+        sources: &["tfplugin/provider5.proto"],
+        payload: &[],
+        directory: TERRAFORM,
+        stem: "tfplugin5",
+    },
+    Package {
+        name: "tfplugin6",
+        sources: &["tfplugin/provider6.proto"],
+        payload: &[],
+        directory: TERRAFORM,
+        stem: "tfplugin6",
+    },
 ];
+
+/// The services of both protocols, and the messages that they have in common.
+const TERRAFORM: &str = "tests/src/terraform_demo/generated";
 
 /// Generates every package, and writes the result or compares it with what is committed.
 pub(crate) fn run(options: &Options) -> Outcome {

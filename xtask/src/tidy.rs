@@ -6,6 +6,7 @@
 mod arrows;
 mod machine_paths;
 mod manifests;
+mod readme;
 mod sources;
 mod whitespace;
 
@@ -34,6 +35,7 @@ const RULES: &[Rule] = &[
     ("arrows", arrows::check),
     ("manifests", manifests::check),
     ("sources", sources::check),
+    ("README", readme::check),
     ("whitespace", whitespace::check),
     ("machine paths", machine_paths::check),
 ];
