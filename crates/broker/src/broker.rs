@@ -3,12 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use rpcplugin_core::ServiceId;
-use rpcplugin_transport::{SecureStream, Services, yamux};
+use rpcplugin_transport::{SecureStream, Services, Stream, yamux};
 use tonic::transport::Channel;
 
 use crate::{
     dial::{self, lazy_channel},
-    error::{DialError, ServeError},
+    error::{DialError, ServeError, Unreachable},
     link,
     serve::{self, Brokered, Incoming},
     settings::{BrokerSettings, Place, Side},
@@ -55,6 +55,20 @@ impl Broker {
     /// Outside of a tokio runtime.
     pub fn session(&self, session: yamux::Session) -> MainStreams {
         take_charge(self.shared(), session)
+    }
+
+    /// Opens a stream that is nobody's brokered connection: a main connection, by the host of a plugin that multiplexes.
+    /// It is not secured yet.
+    ///
+    /// It keeps out of the way of dialers, so that neither is taken for the other.
+    ///
+    /// # Errors
+    /// [`Unreachable`] when there is no session, at the latest after the [patience](BrokerSettings::patience).
+    ///
+    /// # Cancel safety
+    /// Dropping the future opens nothing, or a stream that is closed at once.
+    pub async fn open_main_stream(&self) -> Result<Stream, Unreachable> {
+        dial::open_main(self.shared()).await
     }
 
     /// The services that a plugin adds to those of its main server, so that its host can [`attach`](Self::attach).

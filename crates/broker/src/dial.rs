@@ -12,7 +12,7 @@ use rpcplugin_transport::{
     yamux,
 };
 use tokio::{
-    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
+    sync::{Mutex as AsyncMutex, oneshot},
     time::{Instant, timeout},
 };
 use tonic::transport::Channel;
@@ -153,32 +153,40 @@ async fn open_multiplexed(
 ) -> Result<SecureStream, DialError> {
     // One dialer at a time, from its knock to its stream: streams are told apart by their order alone.
     let turn = Arc::clone(turn).lock_owned().await;
+    let (wanted, stream) = oneshot::channel();
+    let shared_with_task = Arc::clone(shared);
     // In a task of its own: the stream that the peer expects has to come even if nobody wants it any more.
-    let knocking = tokio::spawn(knock(Arc::clone(shared), id, turn));
-    let stream = knocking.await.map_err(|_| Unreachable::Closed)??;
+    tokio::spawn(async move {
+        let mut wanted = wanted;
+        let stream = knock(&shared_with_task, id, wanted.closed()).await;
+        drop(turn);
+        // Whoever has gone in the meantime leaves a stream that is closed at once.
+        let _ = wanted.send(stream);
+    });
+    // Only a runtime that stops drops the task.
+    let stream = stream.await.map_err(|_| Unreachable::Closed)??;
     let deadline = shared.settings.http2.handshake_deadline;
     let securing = shared.settings.security.client(Stream::other(stream));
     let secured = timeout(deadline, securing).await.map_err(|_| ConnectError::Silent(deadline))?;
     Ok(secured.map_err(ConnectError::from)?)
 }
 
-/// From the knock to the stream.
+/// From the knock to the stream, by whoever has the turn. Gives up when nobody wants it any more.
 ///
 /// # Protocol
 /// go-plugin `grpc_broker.go` `knock` and `muxDial`. Differs: an answer that comes too late is followed by a stream too,
 /// which is closed at once, so that the peer's next stream does not go to the wrong listener.
 async fn knock(
-    shared: Arc<Shared>,
+    shared: &Shared,
     id: ServiceId,
-    _turn: OwnedMutexGuard<()>,
+    unwanted: impl Future<Output = ()>,
 ) -> Result<yamux::Stream, DialError> {
     let waited = shared.settings.patience;
     let deadline = deadline(waited);
-    let session = session(&shared, deadline).await?;
+    let session = session(shared, deadline).await?;
     shared.link(deadline).await?;
 
-    let owed = shared.look(|state| state.router.take_owed());
-    open_for_nobody(&shared, &session, owed).await?;
+    open_owed(shared, &session).await?;
     if !shared.change(|state| state.router.knock(id)) {
         return Err(Unreachable::StreamEnded.into());
     }
@@ -187,31 +195,60 @@ async fn knock(
         Some(admission) => Some(Ok(admission)),
         None => out_of_reach(state, &mut was_up).map(Err),
     };
-    let answer = match shared.until_deadline(deadline, answer).await {
+    let answer = tokio::select! {
+        biased;
+        answer = shared.until_deadline(deadline, answer) => answer,
+        () = unwanted => Err(Missed::Late),
+    };
+    let answer = match answer {
         Ok(answer) => answer.map_err(DialError::from),
         Err(Missed::Late) => Err(DialError::Unanswered { id, waited }),
         Err(Missed::Closed) => Err(Unreachable::Closed.into()),
     };
     let Admission { verdict, owed_before } =
         answer.inspect_err(|_| shared.look(|state| state.router.give_up()))?;
-    open_for_nobody(&shared, &session, owed_before).await?;
+    open_for_nobody(shared, &session, owed_before).await?;
     verdict.map_err(|reason| DialError::Refused { id, reason })?;
-    open_stream(&shared, &session).await
+    Ok(open_stream(shared, &session).await?)
 }
 
-/// Opens the streams that the peer expects after answers that came too late.
-async fn open_for_nobody(shared: &Shared, session: &yamux::Session, owed: usize) -> Result<(), DialError> {
+/// Opens a stream for which nobody has knocked. It waits for its turn like the others, since it would be taken for theirs
+/// if it came between an answer and its stream.
+pub(crate) async fn open_main(shared: &Shared) -> Result<Stream, Unreachable> {
+    let Way::Multiplexed(turn) = &shared.way else { return Err(Unreachable::NotMultiplexed) };
+    let _turn = turn.lock().await;
+    let session = session(shared, deadline(shared.settings.patience)).await?;
+    open_owed(shared, &session).await?;
+    open_stream(shared, &session).await.map(Stream::other)
+}
+
+/// Opens the streams that the peer expects after answers that came too late, as soon as it is their turn.
+pub(crate) async fn settle(shared: Arc<Shared>) {
+    let Way::Multiplexed(turn) = &shared.way else { return };
+    let _turn = turn.lock().await;
+    let Ok(session) = session(&shared, Instant::now()).await else { return };
+    // If it fails, so does everything else on this session.
+    let _ = open_owed(&shared, &session).await;
+}
+
+async fn open_owed(shared: &Shared, session: &yamux::Session) -> Result<(), Unreachable> {
+    let owed = shared.look(|state| state.router.take_owed());
+    open_for_nobody(shared, session, owed).await
+}
+
+/// Opens streams that the peer expects and nobody wants: each is closed at once.
+async fn open_for_nobody(shared: &Shared, session: &yamux::Session, owed: usize) -> Result<(), Unreachable> {
     for _ in 0..owed {
         open_stream(shared, session).await?;
     }
     Ok(())
 }
 
-async fn open_stream(shared: &Shared, session: &yamux::Session) -> Result<yamux::Stream, DialError> {
+async fn open_stream(shared: &Shared, session: &yamux::Session) -> Result<yamux::Stream, Unreachable> {
     tokio::select! {
         biased;
-        () = shared.closed.cancelled() => Err(Unreachable::Closed.into()),
-        opened = session.open() => opened.map_err(|error| Unreachable::Session(error).into()),
+        () = shared.closed.cancelled() => Err(Unreachable::Closed),
+        opened = session.open() => opened.map_err(Unreachable::Session),
     }
 }
 

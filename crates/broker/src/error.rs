@@ -51,6 +51,13 @@ pub enum Unreachable {
         help("the peer has ended, or gone away from this connection: try again when it is back")
     )]
     StreamEnded,
+    /// This broker's connections have no session in common.
+    #[error("this broker does not multiplex")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_not_multiplexed),
+        help("open the main connection as the handshake says: multiplexed only if both sides agreed to it")
+    )]
+    NotMultiplexed,
     /// The one connection that carries all others ended.
     #[error("the multiplexed connection to the peer ended")]
     #[diagnostic(
@@ -173,4 +180,64 @@ pub enum DialError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Connect(#[from] ConnectError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use miette::Diagnostic;
+    use rpcplugin_core::Endpoint;
+
+    use super::*;
+
+    /// Every error names itself, says who must do what, and leaves its cause to its source.
+    #[track_caller]
+    fn check(error: &dyn Diagnostic, says: &str) {
+        let shown = error.to_string();
+        assert_eq!(shown, says);
+        assert!(error.code().is_some_and(|code| code.to_string().starts_with("rpcplugin::")), "{shown}");
+        assert!(error.help().is_some_and(|help| !help.to_string().is_empty()), "{shown}");
+        if let Some(source) = error.source() {
+            assert!(!shown.contains(&source.to_string()), "{shown}");
+        }
+    }
+
+    #[test]
+    fn every_error_says_what_failed() {
+        let (id, waited) = (ServiceId(7), Duration::from_millis(1500));
+        let endpoint = Endpoint::parse("unix", "/p").expect("a path");
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let invalid = EndpointError::UnknownNetwork { network: "pipe".to_owned() };
+
+        check(&Unreachable::Closed, "the broker is closed");
+        check(&Unreachable::NoBroker, "the peer has no broker");
+        check(&Unreachable::PeerClosed, "the peer's broker is closed for good");
+        check(&Unreachable::NoStream(waited), "there was no broker stream to the peer within 1.5 s");
+        check(&Unreachable::StreamEnded, "the broker stream to the peer ended");
+        check(&Unreachable::NotMultiplexed, "this broker does not multiplex");
+        let ended = Unreachable::Session(yamux::Error::PeerClosed);
+        check(&ended, "the multiplexed connection to the peer ended");
+
+        check(&ServeError::from(Unreachable::Closed), "the broker is closed");
+        check(&ServeError::InUse { id }, "service 7 is served already");
+        let bind = BindError::Refused { endpoint: endpoint.clone(), source: refused() };
+        check(&ServeError::from(bind), "cannot listen on unix:/p");
+        let translate = ServeError::Translate { id, source: "not mounted".into() };
+        check(&translate, "the address of service 7 cannot be translated for the peer");
+
+        check(&DialError::from(Unreachable::Closed), "the broker is closed");
+        let unannounced = DialError::Unannounced { id, waited };
+        check(&unannounced, "the peer announced no address for service 7 within 1.5 s");
+        let unanswered = DialError::Unanswered { id, waited };
+        check(&unanswered, "the peer did not answer the knock for service 7 within 1.5 s");
+        let turned_away = DialError::Refused { id, reason: "\u{1b}[1mno".to_owned() };
+        check(&turned_away, "the peer turned the knock for service 7 away, saying \"\\u{1b}[1mno\"");
+        let address = DialError::Address { id, source: invalid };
+        check(&address, "the peer announced an address for service 7 that cannot be dialled");
+        let translate = DialError::Translate { id, source: "not mounted".into() };
+        check(&translate, "the address of service 7 cannot be translated for this side");
+        let dial = rpcplugin_transport::DialError { endpoint, source: refused() };
+        check(&DialError::from(ConnectError::from(dial)), "cannot connect to unix:/p");
+    }
 }

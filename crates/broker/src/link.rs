@@ -41,7 +41,7 @@ pub(crate) async fn attach(shared: Arc<Shared>, channel: Channel) {
 }
 
 /// Opens the call and takes in what the plugin says.
-async fn receive(shared: &Shared, link: LinkId, channel: Channel, outgoing: Outgoing) -> LinkEnd {
+async fn receive(shared: &Arc<Shared>, link: LinkId, channel: Channel, outgoing: Outgoing) -> LinkEnd {
     let mut client = GrpcBrokerClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
     let mut incoming = match client.start_stream(Messages(outgoing)).await {
         Ok(response) => response.into_inner(),
@@ -53,9 +53,7 @@ async fn receive(shared: &Shared, link: LinkId, channel: Channel, outgoing: Outg
     };
     loop {
         match incoming.message().await {
-            Ok(Some(message)) => {
-                shared.change(|state| state.router.receive(link, message, now()));
-            }
+            Ok(Some(message)) => shared.receive(link, message),
             Ok(None) => return LinkEnd::ByPeer,
             Err(status) => {
                 tracing::debug!(%status, "the broker's stream broke");
@@ -192,8 +190,7 @@ impl Stream for Exchange {
             match Pin::new(&mut self.incoming).poll_next(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(message))) => {
-                    let link = self.link.id;
-                    self.link.shared.change(|state| state.router.receive(link, message, now()));
+                    self.link.shared.receive(self.link.id, message);
                 }
                 Poll::Ready(Some(Err(status))) => {
                     tracing::debug!(%status, "the broker's stream broke");

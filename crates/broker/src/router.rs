@@ -328,6 +328,14 @@ impl Router {
         }
     }
 
+    /// Multiplexed mode: whether the peer expects such streams.
+    pub(crate) fn owes(&self) -> bool {
+        match &self.mode {
+            Mode::Direct(_) => false,
+            Mode::Multiplexed { dialer, .. } => dialer.owes(),
+        }
+    }
+
     /// Multiplexed mode: the peer has opened a stream. For whom? `None` if it had not knocked.
     pub(crate) fn route(&mut self, now: Instant) -> Option<ServiceId> {
         match &mut self.mode {

@@ -12,6 +12,7 @@ use std::{
 };
 
 use rpcplugin_core::ServiceId;
+use rpcplugin_proto::ConnInfo;
 use rpcplugin_transport::{Stream, yamux};
 use tokio::{
     sync::{Notify, mpsc},
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use crate::{
+    dial::settle,
     error::Unreachable,
     router::{FIRST_WELL_KNOWN, LinkId, Reach, Router, ServingId},
     settings::{BrokerSettings, Place, Side},
@@ -126,6 +128,17 @@ impl Shared {
         wakers.into_iter().for_each(Waker::wake);
         self.changed.notify_waiters();
         result
+    }
+
+    /// Takes in what the peer says on a link.
+    pub(crate) fn receive(self: &Arc<Self>, link: LinkId, message: ConnInfo) {
+        let owes = self.change(|state| {
+            state.router.receive(link, message, now());
+            state.router.owes()
+        });
+        if owes {
+            tokio::spawn(settle(Arc::clone(self)));
+        }
     }
 
     /// Waits until `check` has an answer. It is asked at once, and whenever the state has changed.

@@ -178,6 +178,10 @@ impl Dialer {
         }
     }
 
+    pub(super) fn owes(&self) -> bool {
+        self.owed > 0
+    }
+
     pub(super) fn take_owed(&mut self) -> usize {
         std::mem::take(&mut self.owed)
     }

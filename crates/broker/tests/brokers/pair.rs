@@ -70,7 +70,7 @@ impl Pair {
             drop(host.session(session.clone()));
             let main = plugin.session(yamux::Session::server(far, yamux::Config::default()));
             let serving = tokio::spawn(http2::serve(main, serve(plugin.services())));
-            let connect = Streams { session: session.clone(), security: host_security };
+            let connect = Streams { host: host.clone(), security: host_security };
             let main = http2::connect(connect, &http2::Settings::default()).await.expect("connected");
             let attached = attach(&host, &main);
             Self { host, plugin, main, dir: None, attached, shutdown, serving, session: Some(session) }
@@ -152,18 +152,18 @@ impl Connect for Socket {
 
 /// The host's way to a plugin that multiplexes: a stream without a knock.
 struct Streams {
-    session: yamux::Session,
+    host: Broker,
     security: Security,
 }
 
 impl Connect for Streams {
     async fn connect(&self) -> Result<SecureStream, ConnectError> {
         let stream = self
-            .session
-            .open()
+            .host
+            .open_main_stream()
             .await
             .map_err(|source| ConnectError::Other { what: "no stream", source: source.into() })?;
-        Ok(self.security.client(Stream::other(stream)).await?)
+        Ok(self.security.client(stream).await?)
     }
 }
 
