@@ -275,8 +275,9 @@ impl Launch<'_> {
             let connection = dial(endpoint).await.map_err(ConnectError::from)?;
             let session = yamux::Session::client(connection, yamux::Config::default());
             // The host has no main listener: what nobody knocked for is reset by the broker.
-            drop(broker.session(session.clone()));
-            (http2::connect(Multiplexed { session, security }, &settings).await?, broker)
+            drop(broker.session(session));
+            let connector = Multiplexed { broker: broker.clone(), security };
+            (http2::connect(connector, &settings).await?, broker)
         } else {
             let place = match endpoint {
                 Endpoint::Tcp(_) => Place::Tcp { host: [127, 0, 0, 1].into(), ports: 0..=0 },
@@ -418,17 +419,17 @@ impl Connect for Direct {
 
 /// Opens streams on the one connection to the plugin.
 struct Multiplexed {
-    session: yamux::Session,
+    broker: Broker,
     security: Security,
 }
 
 impl Connect for Multiplexed {
     async fn connect(&self) -> Result<SecureStream, ConnectError> {
-        let stream = self.session.open().await.map_err(|source| ConnectError::Other {
+        let stream = self.broker.open_main_stream().await.map_err(|source| ConnectError::Other {
             what: "the multiplexed connection is closed",
             source: source.into(),
         })?;
-        Ok(self.security.client(rpcplugin_transport::Stream::other(stream)).await?)
+        Ok(self.security.client(stream).await?)
     }
 }
 
