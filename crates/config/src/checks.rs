@@ -17,13 +17,22 @@ use crate::{
 
 /// Says what is impossible about the values of a struct.
 pub(crate) trait Check {
-    fn check(&self, prefix: &str, checks: &mut Checks);
+    fn check(&self, checks: &mut Checks);
 }
 
-/// The faults found, each with the setting at which to point.
+/// What was found impossible.
 #[derive(Default)]
 pub(crate) struct Checks {
-    pub(crate) found: Vec<(String, FaultKind)>,
+    pub(crate) found: Vec<Contradiction>,
+    /// The group whose settings are looked at, with a dot.
+    prefix: String,
+}
+
+/// A fault that no value has by itself.
+pub(crate) struct Contradiction {
+    /// The settings that do not go together, beginning with the one at which to point. Never empty.
+    pub(crate) settings: Vec<String>,
+    pub(crate) kind: FaultKind,
 }
 
 impl PluginConfig {
@@ -47,15 +56,15 @@ impl HostConfig {
 }
 
 impl Check for PluginConfig {
-    fn check(&self, prefix: &str, checks: &mut Checks) {
+    fn check(&self, checks: &mut Checks) {
         checks.not_empty("transports", &self.transports);
         if let Some(Err(error)) = self.unix_socket_path.as_ref().map(SocketPath::new) {
-            checks.add("unix_socket_path", FaultKind::SocketPath(error));
+            checks.add(&["unix_socket_path"], FaultKind::SocketPath(error));
         }
         checks.identity(self.certificate.is_some(), self.private_key.is_some());
         if self.client_authorities.is_some() && self.certificate.is_none() && !self.auto_mtls {
             checks.add(
-                "client_authorities",
+                &["client_authorities", "certificate", "auto_mtls"],
                 FaultKind::AuthoritiesWithoutTls { setting: "client_authorities" },
             );
         }
@@ -66,15 +75,15 @@ impl Check for PluginConfig {
         checks.message_limits(self.max_receive_message, self.max_send_message);
         checks.within("broker_patience", self.broker_patience, INSTANT..=HOUR);
         checks.within("workers", self.workers, 1..=1024);
-        self.http2.check(&format!("{prefix}http2."), checks);
+        checks.group("http2", &self.http2);
         if let Some(rate_limit) = &self.rate_limit {
-            rate_limit.check(&format!("{prefix}rate_limit."), checks);
+            checks.group("rate_limit", rate_limit);
         }
     }
 }
 
 impl Check for HostConfig {
-    fn check(&self, prefix: &str, checks: &mut Checks) {
+    fn check(&self, checks: &mut Checks) {
         checks.within("start_deadline", self.start_deadline, INSTANT..=DAY);
         for (name, deadline) in
             [("connect_deadline", self.connect_deadline), ("ready_deadline", self.ready_deadline)]
@@ -96,13 +105,13 @@ impl Check for HostConfig {
         checks.identity(self.certificate.is_some(), self.private_key.is_some());
         if self.server_authorities.is_some() && self.certificate.is_none() && !self.auto_mtls {
             checks.add(
-                "server_authorities",
+                &["server_authorities", "certificate", "auto_mtls"],
                 FaultKind::AuthoritiesWithoutTls { setting: "server_authorities" },
             );
         }
         if self.min_port > self.max_port {
             let fault = FaultKind::PortRangeReversed { min: self.min_port, max: self.max_port };
-            checks.add("min_port", fault);
+            checks.add(&["min_port", "max_port"], fault);
         } else if self.max_port > 0 {
             checks.within("min_port", self.min_port, 1..=u16::MAX);
         }
@@ -113,119 +122,128 @@ impl Check for HostConfig {
         checks.within("log_line_limit", self.log_line_limit, ByteSize::kib(1)..=ByteSize::mib(64));
         checks.within("stderr_tail_lines", self.stderr_tail_lines, 0..=100_000);
         checks.within("stderr_tail_bytes", self.stderr_tail_bytes, ByteSize::bytes(0)..=ByteSize::mib(64));
-        self.http2.check(&format!("{prefix}http2."), checks);
-        self.supervision.check(&format!("{prefix}supervision."), checks);
+        checks.group("http2", &self.http2);
+        checks.group("supervision", &self.supervision);
         if let Some(keepalive) = &self.keepalive {
-            keepalive.check(&format!("{prefix}keepalive."), checks);
+            checks.group("keepalive", keepalive);
         }
         if let Some(retry) = &self.retry {
-            retry.check(&format!("{prefix}retry."), checks);
+            checks.group("retry", retry);
         }
     }
 }
 
 impl Check for Http2Config {
-    fn check(&self, prefix: &str, checks: &mut Checks) {
-        let mut within = |name: &str, size: ByteSize, smallest: ByteSize, largest: u64| {
-            checks.within(&format!("{prefix}{name}"), size, smallest..=ByteSize::bytes(largest));
+    fn check(&self, checks: &mut Checks) {
+        let mut within = |name, size, smallest, largest| {
+            checks.within(name, size, smallest..=ByteSize::bytes(largest));
         };
         within("stream_window", self.stream_window, ByteSize::kib(16), LARGEST_WINDOW);
         // A connection begins with a window of 65535 bytes, which can only be enlarged.
         within("connection_window", self.connection_window, ByteSize::bytes(65_535), LARGEST_WINDOW);
         within("max_frame", self.max_frame, ByteSize::kib(16), LARGEST_FRAME);
         within("max_headers", self.max_headers, ByteSize::kib(4), 1 << 30);
-        checks.within(&format!("{prefix}handshake_deadline"), self.handshake_deadline, INSTANT..=HOUR);
+        checks.within("handshake_deadline", self.handshake_deadline, INSTANT..=HOUR);
     }
 }
 
 impl Check for RateLimitConfig {
-    fn check(&self, prefix: &str, checks: &mut Checks) {
-        let name = format!("{prefix}requests_per_second");
-        checks.within(&name, self.requests_per_second, SLOWEST_RATE..=FASTEST_RATE);
-        checks.within(&format!("{prefix}burst_capacity"), self.burst_capacity, 1..=u32::MAX);
+    fn check(&self, checks: &mut Checks) {
+        checks.within("requests_per_second", self.requests_per_second, SLOWEST_RATE..=FASTEST_RATE);
+        checks.within("burst_capacity", self.burst_capacity, 1..=u32::MAX);
         for (name, rates) in [("per_service", &self.per_service), ("per_method", &self.per_method)] {
             for (_, rate) in rates.iter() {
-                checks.within(
-                    &format!("{prefix}{name}"),
-                    rate.requests_per_second,
-                    SLOWEST_RATE..=FASTEST_RATE,
-                );
-                checks.within(&format!("{prefix}{name}"), rate.burst_capacity, 1..=u32::MAX);
+                checks.within(name, rate.requests_per_second, SLOWEST_RATE..=FASTEST_RATE);
+                checks.within(name, rate.burst_capacity, 1..=u32::MAX);
             }
         }
     }
 }
 
 impl Check for KeepaliveConfig {
-    fn check(&self, prefix: &str, checks: &mut Checks) {
-        let interval = format!("{prefix}interval");
+    fn check(&self, checks: &mut Checks) {
         if self.interval < LEAST_INTERVAL && !self.permitted {
-            checks.add(&interval, FaultKind::KeepaliveTooFrequent { interval: self.interval });
+            checks
+                .add(&["interval", "permitted"], FaultKind::KeepaliveTooFrequent { interval: self.interval });
         } else {
-            checks.within(&interval, self.interval, Duration::from_secs(1)..=DAY);
+            checks.within("interval", self.interval, Duration::from_secs(1)..=DAY);
         }
-        checks.within(&format!("{prefix}timeout"), self.timeout, INSTANT..=HOUR);
+        checks.within("timeout", self.timeout, INSTANT..=HOUR);
     }
 }
 
 impl Check for RetryConfig {
-    fn check(&self, prefix: &str, checks: &mut Checks) {
-        checks.within(&format!("{prefix}max_retries"), self.max_retries, 0..=1000);
-        checks.within(&format!("{prefix}multiplier"), self.multiplier, 1.0..=100.0);
-        checks.within(&format!("{prefix}max"), self.max, Duration::ZERO..=DAY);
-        checks.order((&format!("{prefix}initial"), self.initial), (&format!("{prefix}max"), self.max));
-        checks.within(&format!("{prefix}jitter"), self.jitter, Duration::ZERO..=HOUR);
-        checks.within(&format!("{prefix}total"), self.total, INSTANT..=DAY);
+    fn check(&self, checks: &mut Checks) {
+        checks.within("max_retries", self.max_retries, 0..=1000);
+        checks.within("multiplier", self.multiplier, 1.0..=100.0);
+        checks.within("max", self.max, Duration::ZERO..=DAY);
+        checks.order(("initial", self.initial), ("max", self.max));
+        checks.within("jitter", self.jitter, Duration::ZERO..=HOUR);
+        checks.within("total", self.total, INSTANT..=DAY);
     }
 }
 
 impl Check for SupervisionConfig {
-    fn check(&self, prefix: &str, checks: &mut Checks) {
-        checks.within(&format!("{prefix}max_restarts"), self.max_restarts, 0..=1_000_000);
-        checks.within(&format!("{prefix}window"), self.window, INSTANT..=DAY);
-        checks.within(&format!("{prefix}multiplier"), self.multiplier, 1.0..=100.0);
-        checks.within(&format!("{prefix}max"), self.max, Duration::ZERO..=DAY);
-        checks.order((&format!("{prefix}initial"), self.initial), (&format!("{prefix}max"), self.max));
+    fn check(&self, checks: &mut Checks) {
+        checks.within("max_restarts", self.max_restarts, 0..=1_000_000);
+        checks.within("window", self.window, INSTANT..=DAY);
+        checks.within("multiplier", self.multiplier, 1.0..=100.0);
+        checks.within("max", self.max, Duration::ZERO..=DAY);
+        checks.order(("initial", self.initial), ("max", self.max));
         if let Some(probe_every) = self.probe_every {
-            checks.within(&format!("{prefix}probe_every"), probe_every, Duration::from_millis(10)..=DAY);
+            checks.within("probe_every", probe_every, Duration::from_millis(10)..=DAY);
         }
-        checks.within(&format!("{prefix}probe_deadline"), self.probe_deadline, INSTANT..=HOUR);
+        checks.within("probe_deadline", self.probe_deadline, INSTANT..=HOUR);
     }
 }
 
 impl Checks {
-    fn add(&mut self, setting: &str, fault: FaultKind) {
-        self.found.push((setting.to_owned(), fault));
+    /// Looks at a group of settings.
+    fn group(&mut self, name: &str, group: &impl Check) {
+        let outer = std::mem::replace(&mut self.prefix, format!("{name}."));
+        group.check(self);
+        self.prefix = outer;
+    }
+
+    fn add(&mut self, settings: &[&str], kind: FaultKind) {
+        let settings = settings.iter().map(|setting| self.name(setting)).collect();
+        self.found.push(Contradiction { settings, kind });
+    }
+
+    /// The full name of a setting.
+    fn name(&self, setting: &str) -> String {
+        format!("{}{setting}", self.prefix)
     }
 
     fn within<T: Text + PartialOrd + Copy>(&mut self, setting: &str, value: T, range: RangeInclusive<T>) {
         if !range.contains(&value) {
             let allowed = format!("from {} to {}", range.start().to_text(), range.end().to_text());
             let fault =
-                FaultKind::OutOfRange { setting: setting.to_owned(), given: value.to_text(), allowed };
-            self.add(setting, fault);
+                FaultKind::OutOfRange { setting: self.name(setting), given: value.to_text(), allowed };
+            self.add(&[setting], fault);
         }
     }
 
     fn order(&mut self, (less, less_value): (&str, Duration), (more, more_value): (&str, Duration)) {
         if less_value > more_value {
             let fault = FaultKind::WrongOrder {
-                less: less.to_owned(),
+                less: self.name(less),
                 less_value,
-                more: more.to_owned(),
+                more: self.name(more),
                 more_value,
             };
-            self.add(less, fault);
+            self.add(&[less, more], fault);
         }
     }
 
     fn not_empty<T: Text>(&mut self, setting: &str, list: &[T]) {
         if list.is_empty() {
-            let (setting, given) = (setting.to_owned(), "empty".to_owned());
-            self.add(
-                &setting.clone(),
-                FaultKind::NotAllowed { setting, given, allowed: T::ALLOWED.to_owned() },
-            );
+            let fault = FaultKind::NotAllowed {
+                setting: self.name(setting),
+                given: "empty".to_owned(),
+                allowed: T::ALLOWED.to_owned(),
+            };
+            self.add(&[setting], fault);
         }
     }
 
@@ -235,7 +253,7 @@ impl Checks {
             (false, true) => ("private_key", "certificate"),
             (true, true) | (false, false) => return,
         };
-        self.add(given, FaultKind::HalfAnIdentity { given, missing });
+        self.add(&[given, missing], FaultKind::HalfAnIdentity { given, missing });
     }
 
     fn message_limits(&mut self, receive: Option<ByteSize>, send: Option<ByteSize>) {
@@ -250,8 +268,8 @@ impl Checks {
 /// What is wrong with a configuration that no loader has seen.
 pub(crate) fn check_made_in_code(config: &impl Check, side: Side) -> Result<(), ConfigError> {
     let mut checks = Checks::default();
-    config.check("", &mut checks);
-    let faults = checks.found.into_iter().map(|(_, kind)| Fault::new(kind, Origin::Code)).collect();
+    config.check(&mut checks);
+    let faults = checks.found.into_iter().map(|found| Fault::new(found.kind, Origin::Code)).collect();
     ConfigError::from_faults(side, faults)
 }
 

@@ -17,7 +17,7 @@ table! {
     /// [`check`](Self::check) then says whether they fit together.
     pub struct HostConfig {
         /// The time from the start of the process to a verified channel. A plugin that takes longer is killed.
-        start_deadline: Duration = "60s",
+        start_deadline: Duration = "1m",
             env ["PLUGIN_HANDSHAKE_TIMEOUT"], pyvider ["plugin_handshake_timeout"];
         /// The time for making the connection, TLS and HTTP/2 included, once the plugin has said where it listens.
         /// None leaves it what is left of `start_deadline`.

@@ -15,7 +15,7 @@ use std::{
 
 use figment::{
     Figment, Metadata, Profile, Provider,
-    value::{Dict, Map},
+    value::{Dict, Map, Value},
 };
 
 pub(crate) use self::reader::Reader;
@@ -31,7 +31,6 @@ use crate::{
     names::{Names, retired},
     plugin::PluginConfig,
     setting::{Group, Setting, Side, Written},
-    value::Text,
 };
 
 /// Reads a configuration: defaults, under a file, under the environment, under what the program sets.
@@ -68,8 +67,8 @@ use crate::{
 #[must_use = "a loader does nothing until it is asked for a configuration"]
 pub struct Loader {
     file: Option<FileSource>,
-    variables: BTreeMap<OsString, OsString>,
-    code: Vec<(String, Secret)>,
+    variables: BTreeMap<OsString, Secret<OsString>>,
+    code: Vec<(String, Secret<String>)>,
 }
 
 /// A configuration, and where each part of it comes from.
@@ -91,7 +90,7 @@ pub struct Loaded<C> {
 pub struct InForce {
     /// The setting.
     pub setting: &'static Setting,
-    /// Its value, as one would write it, or `…` where it is a secret.
+    /// Its value, as one would write it, or `…` where it is a secret. In a group that is off, its default.
     pub value: String,
     /// Where the value comes from.
     pub origin: Origin,
@@ -143,7 +142,7 @@ impl Loader {
         mut self,
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        self.variables.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+        self.variables.extend(variables.into_iter().map(|(name, value)| (name.into(), Secret(value.into()))));
         self
     }
 
@@ -195,7 +194,7 @@ impl Loader {
             .merge(Layer { name: FILE, tree: file_layer })
             .merge(Layer { name: ENVIRONMENT, tree: environment.tree })
             .merge(Layer { name: CODE, tree: code });
-        let sources = Sources { figment, file, variables: environment.chosen };
+        let sources = Sources { merged: merged(&figment), figment, file, variables: environment.chosen };
 
         let mut reader = Reader::new(&sources, &names, faults);
         let config = C::read(&mut reader, "");
@@ -206,7 +205,8 @@ impl Loader {
 
     /// The file to read, if there is one and it can be read.
     fn file_text(&self, faults: &mut Vec<Fault>) -> Option<FileText> {
-        let named = self.variables.get(OsStr::new(CONFIG_FILE)).filter(|path| !path.is_empty());
+        let named =
+            self.variables.get(OsStr::new(CONFIG_FILE)).map(|path| &path.0).filter(|path| !path.is_empty());
         let text = match &self.file {
             Some(FileSource::Text(name, text, format)) => {
                 Ok(FileText::new(name.clone(), text.0.clone(), *format))
@@ -235,6 +235,8 @@ impl Loader {
 /// The layers, merged, and what is needed to say where a value comes from.
 pub(crate) struct Sources {
     figment: Figment,
+    /// All settings. Figment would merge the layers anew for each one that is looked up.
+    merged: Value,
     file: Option<FileText>,
     /// The variable from which a setting was taken.
     variables: BTreeMap<&'static str, &'static str>,
@@ -242,10 +244,10 @@ pub(crate) struct Sources {
 
 impl Sources {
     /// The text of a setting, and the layer that it comes from.
-    fn find(&self, setting: &str) -> Option<(String, &str)> {
-        let value = self.figment.find_value(setting).ok()?;
+    fn find(&self, setting: &str) -> Option<(&str, &str)> {
+        let value = self.merged.find_ref(setting)?;
         let layer = self.figment.get_metadata(value.tag()).map_or(DEFAULTS, |metadata| &metadata.name);
-        value.into_string().map(|text| (text, layer))
+        value.as_str().map(|text| (text, layer))
     }
 
     /// Where a setting, or anything in a group of settings, was set.
@@ -290,14 +292,14 @@ impl Provider for Layer {
 #[derive(Debug, Clone)]
 enum FileSource {
     Path(PathBuf),
-    Text(PathBuf, Secret, Format),
+    Text(PathBuf, Secret<String>, Format),
 }
 
 /// Text that may hold secrets, and so shows nothing of itself.
 #[derive(Clone)]
-struct Secret(String);
+struct Secret<T>(T);
 
-impl std::fmt::Debug for Secret {
+impl<T> std::fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("…")
     }
@@ -311,15 +313,20 @@ fn defaults(names: &Names) -> Tree {
     tree
 }
 
+/// The settings of all layers, each with the tag of the layer that it comes from.
+fn merged(figment: &Figment) -> Value {
+    let settings = figment.data().ok().and_then(|mut profiles| profiles.remove(&Profile::Default));
+    Value::from(settings.unwrap_or_default())
+}
+
 fn in_force<C: Configuration>(config: &C, names: &Names, sources: &Sources) -> Vec<InForce> {
     let mut written: Vec<Written> = Vec::new();
     config.write("", &mut written);
     let value = |setting: &Setting| match written.iter().find(|written| written.name == setting.name) {
-        Some(Written { secret: true, .. }) => REDACTED.to_owned(),
+        Some(Written { secret: true, .. }) if setting.secret => REDACTED.to_owned(),
         Some(written) => written.text.clone(),
         // Only groups that are off are not written.
-        None if setting.kind == "bool" => false.to_text(),
-        None => crate::value::NONE.to_owned(),
+        None => setting.default.to_owned(),
     };
     names
         .settings()

@@ -6,7 +6,7 @@ use std::{
     fmt,
 };
 
-use super::{CONFIG_FILE, tree::Tree};
+use super::{CONFIG_FILE, Secret, tree::Tree};
 use crate::{
     error::{Fault, FaultKind, Origin},
     names::{Names, nearest, retired},
@@ -55,12 +55,13 @@ pub(super) struct Environment {
 /// Takes the settings from the variables. `has_key` says whether a private key is set elsewhere.
 pub(super) fn read(
     names: &Names,
-    variables: &BTreeMap<OsString, OsString>,
+    variables: &BTreeMap<OsString, Secret<OsString>>,
     has_key: bool,
     faults: &mut Vec<Fault>,
 ) -> Environment {
     let mut environment = Environment { tree: Tree::default(), chosen: BTreeMap::new(), ignored: Vec::new() };
-    let value = |name: &str| variables.get(OsStr::new(name)).filter(|value| !value.is_empty());
+    let value =
+        |name: &str| variables.get(OsStr::new(name)).map(|value| &value.0).filter(|value| !value.is_empty());
     let has_key = has_key || PRIVATE_KEY.iter().any(|name| value(name).is_some());
     let is_offer = |name: &str| match names.side() {
         Side::Plugin => OFFER.contains(&name),

@@ -221,7 +221,7 @@ impl Walk<'_> {
         let text = match (&node.item, setting.shape) {
             (Item::Nothing, _) => return,
             (Item::Text(text), _) => Some(text.clone()),
-            (Item::List(elements), Shape::List) => {
+            (Item::List(elements), Shape::List) if !elements.is_empty() => {
                 let texts = elements.iter().map(|element| match &element.item {
                     Item::Text(text) => Some(&**text),
                     _ => None,
@@ -235,9 +235,7 @@ impl Walk<'_> {
                 });
                 texts.collect::<Option<Vec<_>>>().map(|texts| texts.join(","))
             }
-            (Item::List(_), Shape::Scalar | Shape::Map) | (Item::Table(_), Shape::Scalar | Shape::List) => {
-                None
-            }
+            (Item::List(_) | Item::Table(_), _) => None,
         };
         match text {
             Some(text) => self.put(setting, &text, span, sides),
@@ -258,6 +256,7 @@ impl Walk<'_> {
         let given = match &node.item {
             Item::Nothing => "nothing".to_owned(),
             Item::Text(text) => quoted(text),
+            Item::List(elements) if elements.is_empty() => "an empty array".to_owned(),
             Item::List(_) => "this array".to_owned(),
             Item::Table(_) => "this table".to_owned(),
         };

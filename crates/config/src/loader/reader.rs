@@ -1,6 +1,7 @@
 //! From the merged layers to values.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Read},
     path::Path,
@@ -8,7 +9,7 @@ use std::{
 
 use super::{DEFAULTS, Sources};
 use crate::{
-    checks::{Check, Checks},
+    checks::{Check, Checks, Contradiction},
     error::{Fault, FaultKind, quoted},
     names::Names,
     setting::{Group, OptionalGroup, SWITCH, default_value},
@@ -20,11 +21,13 @@ pub(crate) struct Reader<'a> {
     sources: &'a Sources,
     names: &'a Names,
     faults: Vec<Fault>,
+    /// The settings that have a fault.
+    faulty: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(sources: &'a Sources, names: &'a Names, faults: Vec<Fault>) -> Self {
-        Self { sources, names, faults }
+        Self { sources, names, faults, faulty: BTreeSet::new() }
     }
 
     /// The value of a setting; its default if there is a fault in it.
@@ -40,7 +43,7 @@ impl<'a> Reader<'a> {
         }
         match text.strip_prefix(FILE_SCHEME) {
             Some(path) => self.file(setting, Path::new(path.trim())),
-            None => Some(text),
+            None => Some(text.to_owned()),
         }
     }
 
@@ -71,14 +74,17 @@ impl<'a> Reader<'a> {
     /// Adds a fault at the place where the setting was set.
     pub(crate) fn fault(&mut self, setting: &str, kind: FaultKind) {
         self.faults.push(self.sources.fault(setting, kind));
+        self.faulty.insert(setting.to_owned());
     }
 
-    /// All faults. Whether values go together is only asked when each of them is right.
+    /// All faults. Whether values go together is not asked of one that could not be read.
     pub(super) fn finish(mut self, config: &impl Check) -> Vec<Fault> {
         let mut checks = Checks::default();
-        config.check("", &mut checks);
-        for (setting, kind) in checks.found {
-            self.fault(&setting, kind);
+        config.check(&mut checks);
+        for Contradiction { settings, kind } in checks.found {
+            if !settings.iter().any(|setting| self.faulty.contains(setting)) {
+                self.faults.push(self.sources.fault(&settings[0], kind));
+            }
         }
         self.faults
     }

@@ -1,0 +1,196 @@
+//! Every fault, at once, at its place, with a code and a remedy.
+
+use std::error::Error;
+
+use miette::Diagnostic;
+use rpcplugin_config::{ConfigError, Format, HostConfig, Loader, Origin, PluginConfig};
+
+#[test]
+fn all_faults_are_reported_at_once() {
+    let file = "\
+grase = '1s'
+output_buffer = 'huge'
+health = ['yes']
+
+[http2]
+max_frame = '64MiB'
+";
+    let error = Loader::new()
+        .text("plugin.toml", file, Format::Toml)
+        .env([("PLUGIN_AUTO_MTLS", "maybe"), ("PLUGIN_SERVER_PORT", "99999"), ("PLUGIN_INSECURE", "true")])
+        .set("workers", 0)
+        .set("colour", "red")
+        .plugin()
+        .expect_err("much is wrong");
+    let mut shown: Vec<String> = error.faults().iter().map(ToString::to_string).collect();
+    shown.sort();
+    assert_eq!(
+        shown,
+        [
+            "PLUGIN_AUTO_MTLS: auto_mtls cannot be \"maybe\"",
+            "PLUGIN_INSECURE: `PLUGIN_INSECURE` cannot be set to \"true\": it never switched anything off",
+            "PLUGIN_SERVER_PORT: tcp_port cannot be \"99999\"",
+            "plugin.toml:1:1: there is no setting `grase`",
+            "plugin.toml:2:17: output_buffer cannot be \"huge\"",
+            "plugin.toml:3:10: health cannot be this array",
+            "plugin.toml:6:13: http2.max_frame cannot be 64MiB",
+            "the program: there is no setting `colour`",
+            "the program: workers cannot be 0",
+        ]
+    );
+    for fault in error.faults() {
+        let code = fault.code().expect("a code").to_string();
+        assert!(code.starts_with("rpcplugin::config::"), "{code}");
+        assert!(!fault.help().expect("a remedy").to_string().is_empty());
+    }
+    assert_eq!(error.related().expect("related").count(), 9);
+    assert!(
+        error.to_string().starts_with("the configuration of the plugin cannot be used: 9 faults in "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_fault_underlines_its_place() {
+    for (name, text, format, underlined) in [
+        ("c.toml", "health = true\ngrace = 'soon' # how soon?\n", Format::Toml, "'soon'"),
+        ("c.toml", "health = true\ngrase = 'soon'\n", Format::Toml, "grase"),
+        ("c.toml", "[plugin]\nhttp2.max_frame = 1\n", Format::Toml, "1"),
+        ("c.toml", "[http2]\nmax_frames = 1\n", Format::Toml, "max_frames"),
+        ("c.json", "{\n  \"health\": true,\n  \"grace\": \"soon\"\n}", Format::Json, "\"soon\""),
+        ("c.json", "{ \"http2\": { \"max_frames\": 1 } }", Format::Json, "\"max_frames\""),
+        ("c.json", "{ \"http2\": 1 }", Format::Json, "1"),
+    ] {
+        let error = Loader::new().text(name, text, format).plugin().expect_err(text);
+        let [fault] = error.faults() else { panic!("{error:?}") };
+        let label = fault.labels().expect("a label").next().expect("one");
+        assert_eq!(&text[label.offset()..label.offset() + label.len()], underlined, "{text}");
+        let source = fault.source_code().expect("the text");
+        let span = source.read_span(label.inner(), 0, 0).expect("inside");
+        assert_eq!(span.name(), Some(name));
+        assert!(matches!(fault.origin(), Origin::File { position: Some(_), .. }));
+    }
+}
+
+#[test]
+fn a_slip_gets_the_right_name() {
+    for (text, right) in [
+        ("grase = 1", "`grace`"),
+        ("PLUGIN_IGNORE_SIGINT = true", "`ignore_interrupt`"),
+        ("plugin_auto_mtls = true", "`auto_mtls`"),
+        ("[rate_limit]\nrequests_per_secnd = 1", "`rate_limit.requests_per_second`"),
+        ("ports = 1", "docs/configuration.md"),
+    ] {
+        let error = Loader::new().text("c.toml", text, Format::Toml).plugin().expect_err(text);
+        let help = error.faults()[0].help().expect("a remedy").to_string();
+        assert!(help.contains(right), "{help}");
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_a_fault() {
+    let plugin =
+        |text: &str| Loader::new().text("c.toml", text, Format::Toml).plugin().map(|_: PluginConfig| ());
+    let host = |text: &str| Loader::new().text("c.toml", text, Format::Toml).host().map(|_: HostConfig| ());
+    let pem = "'-----BEGIN X'";
+    for (text, code) in [
+        (format!("certificate = {pem}"), "half_an_identity"),
+        (format!("private_key = {pem}"), "half_an_identity"),
+        (format!("client_authorities = {pem}\nauto_mtls = false"), "authorities_without_tls"),
+        ("magic_cookie.key = 'KV'".to_owned(), "cookie_incomplete"),
+        ("magic_cookie.value = 'hello'".to_owned(), "cookie_incomplete"),
+        ("magic_cookie = { key = 'A=B', value = 'c' }".to_owned(), "cookie_key_invalid"),
+        (format!("unix_socket_path = '/{}'", "x".repeat(200)), "path_too_long"),
+        ("rate_limit.requests_per_second = 0".to_owned(), "out_of_range"),
+        ("rate_limit.burst_capacity = 0".to_owned(), "out_of_range"),
+        ("rate_limit = { enabled = false, burst_capacity = 'x' }".to_owned(), "not_allowed"),
+        ("grace = '2h'".to_owned(), "out_of_range"),
+        ("max_receive_message = 0".to_owned(), "out_of_range"),
+        ("http2.stream_window = '2GiB'".to_owned(), "out_of_range"),
+        ("supported_versions = 'file:///nowhere/at/all'".to_owned(), "value_file"),
+    ] {
+        check(&text, plugin(&text), code);
+    }
+    for (text, code) in [
+        (format!("certificate = {pem}"), "half_an_identity"),
+        (format!("server_authorities = {pem}\nauto_mtls = false"), "authorities_without_tls"),
+        ("min_port = 9\nmax_port = 8".to_owned(), "port_range_reversed"),
+        ("min_port = 0".to_owned(), "out_of_range"),
+        ("terminate_after = '3s'".to_owned(), "wrong_order"),
+        ("keepalive.interval = '30s'".to_owned(), "keepalive_too_frequent"),
+        ("retry = { initial = '9s' }".to_owned(), "wrong_order"),
+        ("retry.multiplier = 0.5".to_owned(), "out_of_range"),
+        ("supervision.multiplier = 0.5".to_owned(), "out_of_range"),
+        ("transports = []".to_owned(), "not_allowed"),
+        ("start_deadline = 0".to_owned(), "out_of_range"),
+    ] {
+        check(&text, host(&text), code);
+    }
+    assert!(host("keepalive = { interval = '30s', permitted = true }").is_ok());
+    assert!(host("min_port = 0\nmax_port = 0").is_ok());
+}
+
+#[test]
+fn configurations_made_in_code_are_checked_alike() {
+    let mut config = PluginConfig::default();
+    assert!(config.check().is_ok());
+    config.transports.clear();
+    config.workers = 0;
+    let error = config.check().expect_err("twice wrong");
+    assert_eq!(error.faults().len(), 2);
+    assert!(error.faults().iter().all(|fault| *fault.origin() == Origin::Code));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_fault() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let broken = directory.path().join("broken.toml");
+    std::fs::write(&broken, "health = true\ngrace = \n").expect("written");
+    let yaml = directory.path().join("c.yaml");
+    std::fs::write(&yaml, "grace: 1").expect("written");
+    let bytes = directory.path().join("bytes.toml");
+    std::fs::write(&bytes, b"grace = '\xff'").expect("written");
+    for (path, code, line) in [
+        (&broken, "syntax", Some(2)),
+        (&yaml, "file_format", None),
+        (&bytes, "file_not_readable", None),
+        (&directory.path().to_owned(), "file_not_readable", None),
+        (&directory.path().join("nowhere.toml"), "file_not_readable", None),
+    ] {
+        let result = Loader::new().env([("PLUGIN_CONFIG_FILE", path)]).plugin();
+        let error = check(&path.display().to_string(), result.map(|_| ()), code);
+        let Origin::File { path: named, position } = error.faults()[0].origin() else { panic!("{error:?}") };
+        assert_eq!((named, position.map(|(line, _)| line)), (path, line));
+    }
+    let error =
+        Loader::new().text("c.json", "{ \"grace\": 1,\n }", Format::Json).plugin().expect_err("a comma");
+    assert!(matches!(error.faults()[0].origin(), Origin::File { position: Some((2, _)), .. }), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_a_fault() {
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = std::ffi::OsStr::from_bytes(b"\xff");
+    let result = Loader::new().env([("PLUGIN_LOG_LEVEL", bytes)]).plugin();
+    check("bytes", result.map(|_| ()), "not_unicode");
+    Loader::new().env([("HOME", bytes)]).plugin().expect("none of ours");
+}
+
+#[test]
+fn causes_are_not_told_twice() {
+    let error = Loader::new().set("shutdown_file", "file:///nowhere/at/all").plugin().expect_err("missing");
+    let fault = &error.faults()[0];
+    let cause = fault.source().expect("what the system said").to_string();
+    assert!(!fault.to_string().contains(&cause), "{fault}: {cause}");
+}
+
+#[track_caller]
+fn check(what: &str, result: Result<(), ConfigError>, code: &str) -> ConfigError {
+    let error = result.expect_err(what);
+    let codes: Vec<_> =
+        error.faults().iter().map(|fault| fault.code().expect("a code").to_string()).collect();
+    let [only] = &codes[..] else { panic!("{what}: {codes:?}") };
+    assert_eq!(only.rsplit("::").next(), Some(code), "{what}: {error}");
+    error
+}

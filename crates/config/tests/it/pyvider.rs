@@ -1,0 +1,84 @@
+//! Nothing that pyvider's users know is forgotten.
+
+use rpcplugin_config::{Loader, Side, retired, settings};
+
+/// Every field of pyvider.rpcplugin 0.5.5's configuration.
+const FIELDS: &str = "
+    plugin_core_version plugin_protocol_versions plugin_protocol_version supported_protocol_versions
+    plugin_magic_cookie_key plugin_magic_cookie_value plugin_log_level plugin_handshake_timeout
+    plugin_connection_timeout plugin_channel_ready_timeout plugin_server_ready_timeout plugin_server_transports
+    plugin_client_transports plugin_supported_transports plugin_transport_buffer_size plugin_buffer_size
+    plugin_chunk_size plugin_auto_mtls plugin_mtls_cert_dir plugin_client_cert_file plugin_client_key_file
+    plugin_client_root_certs plugin_insecure plugin_cert_validity_days plugin_server_cert plugin_server_key
+    plugin_server_root_certs plugin_client_cert plugin_client_key plugin_ca_cert plugin_grpc_keepalive_time_ms
+    plugin_grpc_keepalive_timeout_ms plugin_grpc_grace_period plugin_grpc_max_receive_message_size
+    plugin_grpc_max_send_message_size plugin_client_max_retries plugin_client_retry_delay
+    plugin_client_backoff_multiplier plugin_client_max_retry_delay plugin_client_retry_enabled
+    plugin_client_initial_backoff_ms plugin_client_max_backoff_ms plugin_client_retry_jitter_ms
+    plugin_client_retry_total_timeout_s plugin_server_host plugin_server_port plugin_server_unix_socket_path
+    plugin_shutdown_file_path plugin_ignore_sigint plugin_rate_limit_enabled plugin_rate_limit_burst_capacity
+    plugin_rate_limit_requests_per_second plugin_health_service_enabled plugin_ui_enabled plugin_show_emoji_matrix
+";
+
+#[test]
+fn every_field_is_a_setting_or_says_why_not() {
+    assert_eq!(FIELDS.split_whitespace().count(), 55);
+    for field in FIELDS.split_whitespace() {
+        let variable = field.to_uppercase();
+        let setting = settings().iter().find(|setting| setting.pyvider.contains(&field));
+        match (setting, retired().iter().find(|retired| retired.pyvider == field)) {
+            (Some(setting), None) => assert!(setting.env.contains(&&*variable), "{field}"),
+            (None, Some(retired)) => assert_eq!(retired.env, variable),
+            // The versions that a host offers are part of the handshake, not a setting.
+            (None, None) => assert_eq!(field, "plugin_protocol_versions"),
+            (Some(_), Some(_)) => panic!("{field} is a setting and is none"),
+        }
+    }
+}
+
+#[test]
+fn variables_mean_one_thing_on_each_side() {
+    for side in [Side::Plugin, Side::Host] {
+        let mut variables: Vec<_> = settings()
+            .iter()
+            .filter(|setting| setting.side == side)
+            .flat_map(|setting| setting.env)
+            .collect();
+        let all = variables.len();
+        variables.sort();
+        variables.dedup();
+        assert_eq!(variables.len(), all, "{side}");
+    }
+}
+
+#[test]
+fn plain_numbers_count_what_pyvider_counts() {
+    let config = Loader::new()
+        .env([
+            ("PLUGIN_HANDSHAKE_TIMEOUT", "12.5"),
+            ("PLUGIN_CLIENT_RETRY_ENABLED", "TRUE"),
+            ("PLUGIN_CLIENT_INITIAL_BACKOFF_MS", "250"),
+            ("PLUGIN_CLIENT_MAX_RETRY_DELAY", "3"),
+            ("PLUGIN_CLIENT_RETRY_TOTAL_TIMEOUT_S", "20.0"),
+            ("PLUGIN_GRPC_KEEPALIVE_TIME_MS", "600000"),
+            ("PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE", "4194304"),
+        ])
+        .host()
+        .expect("valid");
+    assert_eq!(config.start_deadline.as_millis(), 12_500);
+    let retry = config.retry.expect("on");
+    assert_eq!((retry.initial.as_millis(), retry.max.as_secs(), retry.total.as_secs()), (250, 3, 20));
+    assert_eq!(config.keepalive.expect("on").interval.as_secs(), 600);
+    assert_eq!(config.max_receive_message.expect("set").as_u64(), 4 << 20);
+}
+
+#[test]
+fn files_of_certificates_go_by_path() {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let config = Loader::new()
+        .env([("PLUGIN_CLIENT_CERT_FILE", here), ("PLUGIN_CLIENT_KEY_FILE", here)])
+        .host()
+        .expect("valid");
+    assert_eq!(config.certificate.expect("set").file(), Some(here.as_ref()));
+    assert_eq!(config.private_key.expect("set").file(), Some(here.as_ref()));
+}

@@ -1,0 +1,59 @@
+//! Named configurations.
+
+use miette::Diagnostic;
+use rpcplugin_config::{HostConfig, PluginConfig, Registry, RegistryError};
+
+#[test]
+fn a_name_is_taken_once() {
+    let mut registry = Registry::new();
+    registry.register("one", HostConfig::default()).expect("free");
+    let error = registry.register("one", HostConfig::default()).expect_err("taken");
+    assert!(matches!(error, RegistryError::NameTaken { .. }));
+    registry.import("one", "").expect_err("taken");
+    assert_eq!(registry.names().collect::<Vec<_>>(), ["one"]);
+    assert!(registry.unregister("one").is_some() && registry.unregister("one").is_none());
+    registry.register("one", HostConfig::default()).expect("free again");
+    registry.clear();
+    assert_eq!(registry.names().count(), 0);
+}
+
+#[test]
+fn what_cannot_be_used_does_not_get_in() {
+    let mut registry = Registry::new();
+    let mut config = HostConfig::default();
+    (config.min_port, config.max_port) = (2, 1);
+    assert!(matches!(registry.register("one", config), Err(RegistryError::Invalid { .. })));
+
+    registry.register("one", HostConfig::default()).expect("valid");
+    let error = registry.update("one", [("grace", "soon"), ("graze", "1s")]).expect_err("twice wrong");
+    let RegistryError::Invalid { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.faults().len(), 2);
+    assert_eq!(registry.get("one"), Some(&HostConfig::default()), "it is as it was before");
+    assert!(error.code().is_some());
+    assert!(matches!(registry.update("two", [("grace", "1s")]), Err(RegistryError::UnknownName { .. })));
+    assert!(matches!(registry.export("two"), Err(RegistryError::UnknownName { .. })));
+}
+
+#[test]
+fn an_update_changes_what_it_names() {
+    let mut registry = Registry::<PluginConfig>::new();
+    registry.register("one", PluginConfig::default()).expect("valid");
+    registry.update("one", [("rate_limit.burst_capacity", 7), ("workers", 2)]).expect("valid");
+    registry.update("one", [("PLUGIN_IGNORE_SIGINT", false)]).expect("valid");
+    let config = registry.get("one").expect("there");
+    assert_eq!((config.workers, config.ignore_interrupt), (2, false));
+    assert_eq!(config.rate_limit.as_ref().expect("on").burst_capacity, 7);
+    registry.update("one", [("rate_limit.enabled", false)]).expect("valid");
+    assert_eq!(registry.get("one").expect("there").rate_limit, None);
+}
+
+#[test]
+fn an_export_can_be_imported() {
+    let mut registry = Registry::<PluginConfig>::new();
+    let text = "rate_limit.per_service = 'a=1/2, b=3/4'\nmagic_cookie = { key = 'K', value = 'a \"b\" \\\\ é' }\n\
+                certificate = \"-----BEGIN X\\nY\"\nprivate_key = '-----BEGIN Z'\nmax_send_message = '4MB'";
+    registry.import("one", text).expect("valid");
+    let export = registry.export_with_secrets("one").expect("there");
+    registry.import("two", &export).expect("valid");
+    assert_eq!(registry.get("one"), registry.get("two"));
+}
