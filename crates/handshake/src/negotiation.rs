@@ -34,7 +34,7 @@ pub struct VersionNotOffered {
 #[must_use]
 pub fn negotiate(offered: Option<&Versions>, served: &Versions) -> Negotiated {
     let common = offered.and_then(|offered| served.iter().find(|version| offered.contains(*version)));
-    Negotiated { version: common.unwrap_or(served.oldest()), offered: common.is_some() }
+    Negotiated { version: common.unwrap_or_else(|| served.oldest()), offered: common.is_some() }
 }
 
 /// Accepts the version of an answer if it was offered.

@@ -38,14 +38,14 @@ pub enum ReattachError {
     /// The text is no JSON of the right shape.
     #[error("the reattach configuration cannot be read")]
     #[diagnostic(
-        code(rpcplugin::reattach::unreadable),
+        code(rpcplugin::handshake::reattach_unreadable),
         help("it has to be the JSON object that the plugin printed, copied whole")
     )]
     Unreadable(#[source] serde_json::Error),
     /// The plugin speaks net/rpc: it says so, or it says nothing, which means the same.
     #[error("the plugin to attach to speaks {protocol:?}, not gRPC")]
     #[diagnostic(
-        code(rpcplugin::reattach::not_grpc),
+        code(rpcplugin::handshake::reattach_not_grpc),
         help("`Protocol` has to be \"grpc\"; a plugin that speaks net/rpc cannot be attached to")
     )]
     NotGrpc {
@@ -55,7 +55,7 @@ pub enum ReattachError {
     /// There is no such address.
     #[error("the plugin to attach to has no address that can be dialled")]
     #[diagnostic(
-        code(rpcplugin::reattach::address),
+        code(rpcplugin::handshake::reattach_address),
         help("`Addr` needs a `Network`, \"unix\" or \"tcp\", and the address as `String`")
     )]
     Address(#[source] EndpointError),
