@@ -220,7 +220,7 @@ pub enum IdentityError {
     /// The key is of a kind that this build cannot sign with.
     #[error("the private key in {origin} is of an unsupported kind: {algorithm}")]
     #[diagnostic(
-        code(rpcplugin::mtls::identity::unsupported_key),
+        code(rpcplugin::security::identity_unsupported_key),
         help(
             "use an RSA (2048 bits or more), P-256, P-384 or Ed25519 key; P-521 needs the feature `aws-lc-rs` of \
              rpcplugin"
@@ -235,7 +235,7 @@ pub enum IdentityError {
     /// The key is damaged, or of a kind that is not even recognised.
     #[error("the private key in {origin} cannot be used")]
     #[diagnostic(
-        code(rpcplugin::mtls::identity::unusable_key),
+        code(rpcplugin::security::identity_unusable_key),
         help(
             "check it with `openssl pkey -noout -text`: it must be an undamaged RSA (2048 bits or more), P-256, P-384 \
              or Ed25519 key"
@@ -248,7 +248,7 @@ pub enum IdentityError {
     /// The key does not belong to the first certificate.
     #[error("the private key in {key} does not belong to the first certificate in {certificates}")]
     #[diagnostic(
-        code(rpcplugin::mtls::identity::key_mismatch),
+        code(rpcplugin::security::identity_key_mismatch),
         help(
             "give the key the certificate was made with, and put that certificate before those of its issuers"
         )
@@ -262,7 +262,7 @@ pub enum IdentityError {
     /// The certificate has run out.
     #[error("the certificate in {origin} expired on {}", utc(*.not_after))]
     #[diagnostic(
-        code(rpcplugin::mtls::identity::expired),
+        code(rpcplugin::security::identity_expired),
         help("renew the certificate, or set this machine's clock if it is wrong")
     )]
     Expired {
@@ -274,7 +274,7 @@ pub enum IdentityError {
     /// The certificate's time has not come.
     #[error("the certificate in {origin} is not valid before {}", utc(*.not_before))]
     #[diagnostic(
-        code(rpcplugin::mtls::identity::not_yet_valid),
+        code(rpcplugin::security::identity_not_yet_valid),
         help("set this machine's clock if it is wrong, or wait until the certificate is valid")
     )]
     NotYetValid {
@@ -286,7 +286,7 @@ pub enum IdentityError {
     /// No key of the asked kind can be made by this build.
     #[error("this program cannot make {algorithm:?} keys")]
     #[diagnostic(
-        code(rpcplugin::mtls::identity::algorithm_unavailable),
+        code(rpcplugin::security::identity_algorithm_unavailable),
         help("use P256, or build with the feature `aws-lc-rs` of rpcplugin")
     )]
     AlgorithmUnavailable {
@@ -296,7 +296,7 @@ pub enum IdentityError {
     /// The key or its certificate cannot be made.
     #[error("a one-time identity cannot be made")]
     #[diagnostic(
-        code(rpcplugin::mtls::identity::generate),
+        code(rpcplugin::security::identity_generate),
         help("check that this machine's source of randomness works")
     )]
     Generate {

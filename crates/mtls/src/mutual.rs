@@ -123,7 +123,7 @@ pub enum TlsError {
     /// The name is neither a DNS name nor an IP address.
     #[error("`{name}` is neither a DNS name nor an IP address")]
     #[diagnostic(
-        code(rpcplugin::mtls::tls::server_name),
+        code(rpcplugin::security::tls_server_name),
         help("give the name that stands in the server's certificate, without a port")
     )]
     ServerName {
@@ -132,7 +132,7 @@ pub enum TlsError {
     },
     /// rustls cannot verify by these authorities.
     #[error("the trusted authorities cannot be used")]
-    #[diagnostic(code(rpcplugin::mtls::tls::authorities), help("replace the bundle of trusted certificates"))]
+    #[diagnostic(code(rpcplugin::security::tls_authorities), help("replace the bundle of trusted certificates"))]
     Authorities {
         /// What rustls said.
         #[from]
@@ -141,7 +141,7 @@ pub enum TlsError {
     /// The crypto provider speaks neither TLS 1.2 nor TLS 1.3.
     #[error("the crypto provider supports no usable version of TLS")]
     #[diagnostic(
-        code(rpcplugin::mtls::tls::versions),
+        code(rpcplugin::security::tls_versions),
         help("build this program with the feature `ring` or `aws-lc-rs` of rpcplugin as it was published")
     )]
     Versions {

@@ -92,7 +92,7 @@ pub enum PeerCertificateError {
     /// The bytes are not an X.509 certificate.
     #[error("the peer's certificate is not an X.509 certificate")]
     #[diagnostic(
-        code(rpcplugin::mtls::peer::not_x509),
+        code(rpcplugin::security::peer_not_x509),
         help("the other side sent damaged data: check which program answered, and its version")
     )]
     NotX509 {
@@ -102,7 +102,7 @@ pub enum PeerCertificateError {
     /// The text is not PEM with a readable certificate first.
     #[error("the peer's certificate cannot be read from its PEM text")]
     #[diagnostic(
-        code(rpcplugin::mtls::peer::not_pem),
+        code(rpcplugin::security::peer_not_pem),
         help("the other side sent damaged data: check which program started this one, and its version")
     )]
     NotPem {

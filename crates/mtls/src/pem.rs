@@ -42,7 +42,7 @@ pub enum PemError {
     /// The file does not exist.
     #[error("the {wanted} file {origin} does not exist")]
     #[diagnostic(
-        code(rpcplugin::mtls::pem::not_found),
+        code(rpcplugin::security::pem_not_found),
         help("correct the path after `file://` (an absolute path has three slashes), or create the file")
     )]
     NotFound {
@@ -54,7 +54,7 @@ pub enum PemError {
     /// The file exists but cannot be read.
     #[error("the {wanted} file {origin} cannot be read")]
     #[diagnostic(
-        code(rpcplugin::mtls::pem::not_readable),
+        code(rpcplugin::security::pem_not_readable),
         help("make it a regular file that the user who runs this program may read")
     )]
     NotReadable {
@@ -68,7 +68,7 @@ pub enum PemError {
     /// The file is far larger than any bundle of certificates.
     #[error("the {wanted} file {origin} is larger than {limit} bytes")]
     #[diagnostic(
-        code(rpcplugin::mtls::pem::too_large),
+        code(rpcplugin::security::pem_too_large),
         help("name a file that holds PEM text and nothing else")
     )]
     TooLarge {
@@ -82,7 +82,7 @@ pub enum PemError {
     /// A block of the text is damaged.
     #[error("a PEM block in {origin} is damaged")]
     #[diagnostic(
-        code(rpcplugin::mtls::pem::damaged),
+        code(rpcplugin::security::pem_damaged),
         help(
             "copy the text again, whole, from `-----BEGIN` to `-----END ...-----`, with real line breaks between its \
              lines"
@@ -97,7 +97,7 @@ pub enum PemError {
     /// There is no certificate in the text.
     #[error("there is no certificate in {origin}")]
     #[diagnostic(
-        code(rpcplugin::mtls::pem::no_certificate),
+        code(rpcplugin::security::pem_no_certificate),
         help(
             "give PEM text with a `-----BEGIN CERTIFICATE-----` block on lines of its own, or write `file://` before \
              the path of a file with such text"
@@ -110,7 +110,7 @@ pub enum PemError {
     /// There is a private key where a certificate belongs.
     #[error("there is a private key in {origin} where a certificate belongs")]
     #[diagnostic(
-        code(rpcplugin::mtls::pem::key_for_certificate),
+        code(rpcplugin::security::pem_key_for_certificate),
         help(
             "give the certificate here and keep the private key to its own setting; the two may be swapped"
         )
@@ -122,7 +122,7 @@ pub enum PemError {
     /// A certificate is not valid X.509.
     #[error("certificate {number} in {origin} is not a valid X.509 certificate")]
     #[diagnostic(
-        code(rpcplugin::mtls::pem::bad_certificate),
+        code(rpcplugin::security::pem_bad_certificate),
         help("replace this certificate: `openssl x509 -noout -text` shows what is in it")
     )]
     BadCertificate {
@@ -136,7 +136,7 @@ pub enum PemError {
     /// There is no private key in the text.
     #[error("there is no private key in {origin}")]
     #[diagnostic(
-        code(rpcplugin::mtls::pem::no_key),
+        code(rpcplugin::security::pem_no_key),
         help(
             "give PEM text with a `PRIVATE KEY`, `EC PRIVATE KEY` or `RSA PRIVATE KEY` block on lines of its own, or \
              write `file://` before the path of a file with such text"
@@ -149,7 +149,7 @@ pub enum PemError {
     /// There is a certificate where a private key belongs.
     #[error("there is a certificate in {origin} where a private key belongs")]
     #[diagnostic(
-        code(rpcplugin::mtls::pem::certificate_for_key),
+        code(rpcplugin::security::pem_certificate_for_key),
         help("give the private key here; the settings for certificate and key may be swapped")
     )]
     CertificateForKey {
@@ -159,7 +159,7 @@ pub enum PemError {
     /// The private key is protected by a password.
     #[error("the private key in {origin} is encrypted")]
     #[diagnostic(
-        code(rpcplugin::mtls::pem::encrypted_key),
+        code(rpcplugin::security::pem_encrypted_key),
         help(
             "decrypt it, for instance with `openssl pkey -in encrypted.pem -out key.pem`, and protect the file by its \
              permissions"
