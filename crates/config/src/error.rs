@@ -12,7 +12,7 @@ use crate::{setting::Side, value::Text};
 /// Each [`Fault`] is a related diagnostic: it underlines its place where it was made in a file.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("the configuration of the {side} cannot be used: {}", summary(.faults))]
-#[diagnostic(code(rpcplugin::config::invalid), help("correct {}", places(.faults)))]
+#[diagnostic(code(rpcplugin::config::invalid), help("{}", remedy(.faults)))]
 pub struct ConfigError {
     side: Side,
     #[related]
@@ -279,7 +279,11 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.origin, self.kind)
+        match (&self.origin, &self.kind) {
+            // The fault is the variable itself, which need not be named twice.
+            (Origin::Variable(_), FaultKind::WithoutEffect { .. }) => self.kind.fmt(f),
+            _ => write!(f, "{}: {}", self.origin, self.kind),
+        }
     }
 }
 
@@ -344,6 +348,13 @@ fn summary(faults: &[Fault]) -> String {
     match faults {
         [fault] => fault.to_string(),
         faults => format!("{} faults in {}", faults.len(), places(faults)),
+    }
+}
+
+fn remedy(faults: &[Fault]) -> String {
+    match faults {
+        [fault] => fault.help().map(|help| help.to_string()).unwrap_or_default(),
+        _ => "correct each of them; until then no part of the configuration is in force".to_owned(),
     }
 }
 

@@ -25,10 +25,12 @@ pub struct Setting {
     pub kind: &'static str,
     /// What may be written.
     pub allowed: &'static str,
+    /// What a plain number counts, such as `seconds`; empty where it counts nothing in particular.
+    pub unit: &'static str,
     /// The default, as one would write it; `none` where there is none.
     pub default: &'static str,
     /// What it does, and what its extremes do.
-    pub effect: &'static str,
+    pub effect: String,
     /// The fields of pyvider's configuration for which it stands.
     pub pyvider: &'static [&'static str],
     /// Whether its value is never shown. The name of a file that holds the value is no secret.
@@ -83,6 +85,7 @@ pub(crate) struct Row {
     pub(crate) env: &'static [&'static str],
     pub(crate) kind: &'static str,
     pub(crate) allowed: &'static str,
+    pub(crate) unit: &'static str,
     pub(crate) default: &'static str,
     pub(crate) effect: &'static str,
     pub(crate) pyvider: &'static [&'static str],
@@ -99,8 +102,9 @@ impl Table {
                 env: row.env,
                 kind: row.kind,
                 allowed: row.allowed,
+                unit: row.unit,
                 default: row.default,
-                effect: row.effect.trim_ascii(),
+                effect: row.effect.lines().map(str::trim).collect::<Vec<_>>().join(" "),
                 pyvider: row.pyvider,
                 secret: row.secret,
                 shape: row.shape,
@@ -247,6 +251,7 @@ macro_rules! table {
                         env: &[$env $(, $fallback)*],
                         kind: stringify!($type),
                         allowed: <$type as $crate::value::Text>::ALLOWED,
+                        unit: <$type as $crate::value::Text>::UNIT,
                         default: $default,
                         effect: concat!($($effect, "\n"),+),
                         pyvider: &[$($pyvider),*],
@@ -258,6 +263,7 @@ macro_rules! table {
                         env: &[$switch_env],
                         kind: "bool",
                         allowed: <bool as $crate::value::Text>::ALLOWED,
+                        unit: "",
                         default: "false",
                         effect: concat!($($switched_effect, "\n"),+),
                         pyvider: &[$($switch_pyvider),*],
@@ -313,14 +319,26 @@ mod tests {
 
     #[test]
     fn every_default_can_be_read() {
-        // `Default` reads each default of the tables; a bad one panics here.
+        // Each `Default` reads the defaults of its table; a bad one panics here.
         let (plugin, host) = (PluginConfig::default(), HostConfig::default());
-        assert!(plugin.auto_mtls && host.auto_mtls);
-        let groups = (
-            crate::RateLimitConfig::default(),
-            crate::KeepaliveConfig::default(),
-            crate::RetryConfig::default(),
-        );
-        assert_eq!(groups.0.burst_capacity, 200);
+        let retry = crate::RetryConfig::default();
+        let (limit, keepalive) = (crate::RateLimitConfig::default(), crate::KeepaliveConfig::default());
+        assert!(plugin.auto_mtls && host.auto_mtls, "secure by default");
+        assert_eq!((retry.max_retries, limit.burst_capacity, keepalive.permitted), (3, 200, false));
+    }
+
+    #[test]
+    fn every_setting_is_described() {
+        for setting in settings() {
+            let name = &setting.name;
+            assert!(
+                setting.effect.ends_with('.') && !setting.effect.contains("  "),
+                "{name}: {}",
+                setting.effect
+            );
+            assert!(!setting.allowed.is_empty() && !setting.env.is_empty(), "{name}");
+            let counts = setting.kind.contains("Duration") || setting.kind.contains("ByteSize");
+            assert_eq!(counts, !setting.unit.is_empty(), "{name}");
+        }
     }
 }

@@ -29,6 +29,8 @@ pub use rate::{Rate, Rates};
 pub(crate) trait Text: Sized {
     /// What may be written, as the end of the sentence "allowed is …".
     const ALLOWED: &'static str;
+    /// What a plain number counts, where it counts something.
+    const UNIT: &'static str = "";
     /// How a file may write it, apart from as text.
     const SHAPE: Shape = Shape::Scalar;
     /// Whether the value must never be shown.
@@ -57,6 +59,7 @@ pub(crate) enum Shape {
 /// A missing value: `none`, in any case.
 impl<T: Text> Text for Option<T> {
     const ALLOWED: &'static str = T::ALLOWED;
+    const UNIT: &'static str = T::UNIT;
     const SHAPE: Shape = T::SHAPE;
     const SECRET: bool = T::SECRET;
     const NAMES_FILE: bool = T::NAMES_FILE;

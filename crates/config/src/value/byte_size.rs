@@ -62,6 +62,7 @@ impl fmt::Display for ByteSize {
 
 impl Text for ByteSize {
     const ALLOWED: &'static str = "an amount of bytes, such as 16MiB, 4MB or 1048576";
+    const UNIT: &'static str = "bytes";
 
     fn from_text(text: &str) -> Option<Self> {
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -7,6 +7,7 @@ use super::Text;
 /// Written with units, `500ms` or `1m30s`, or as a plain number of seconds, which may have a fraction.
 impl Text for Duration {
     const ALLOWED: &'static str = "a duration, such as 500ms, 2s, 1m30s or 1h, or a plain number of seconds";
+    const UNIT: &'static str = "seconds";
 
     fn from_text(text: &str) -> Option<Self> {
         if let Some(seconds) = decimal(text) {

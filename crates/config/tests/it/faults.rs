@@ -28,8 +28,8 @@ max_frame = '64MiB'
         shown,
         [
             "PLUGIN_AUTO_MTLS: auto_mtls cannot be \"maybe\"",
-            "PLUGIN_INSECURE: `PLUGIN_INSECURE` cannot be set to \"true\": it never switched anything off",
             "PLUGIN_SERVER_PORT: tcp_port cannot be \"99999\"",
+            "`PLUGIN_INSECURE` cannot be set to \"true\": it never switched anything off",
             "plugin.toml:1:1: there is no setting `grase`",
             "plugin.toml:2:17: output_buffer cannot be \"huge\"",
             "plugin.toml:3:10: health cannot be this array",
