@@ -12,7 +12,7 @@ use crate::parties::{data, data_path};
 fn check(certificates: &str, key: &str, code: &str, mentions: &[&str]) {
     let error = Identity::from_pem(certificates, key).expect_err("this must not load");
     let message = error.to_string();
-    assert_eq!(error.code().unwrap().to_string(), format!("rpcplugin::mtls::{code}"), "{message}");
+    assert_eq!(error.code().unwrap().to_string(), format!("rpcplugin::security::{code}"), "{message}");
     for mention in mentions {
         assert!(message.contains(mention), "`{mention}` is missing from `{message}`");
     }
@@ -39,13 +39,13 @@ fn a_missing_file() {
     check(
         "file:///nowhere/cert.pem",
         &key(),
-        "pem::not_found",
+        "pem_not_found",
         &["`/nowhere/cert.pem`", "certificate", "exist"],
     );
     check(
         &certificate(),
         "file:///nowhere/key.pem",
-        "pem::not_found",
+        "pem_not_found",
         &["`/nowhere/key.pem`", "private key"],
     );
 }
@@ -54,8 +54,8 @@ fn a_missing_file() {
 fn an_unreadable_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().display().to_string();
-    check(&format!("file://{path}"), &key(), "pem::not_readable", &[&path, "certificate"]);
-    check(&certificate(), &format!("file://{path}"), "pem::not_readable", &[&path, "private key"]);
+    check(&format!("file://{path}"), &key(), "pem_not_readable", &[&path, "certificate"]);
+    check(&certificate(), &format!("file://{path}"), "pem_not_readable", &[&path, "private key"]);
 }
 
 #[test]
@@ -64,27 +64,27 @@ fn a_file_that_is_far_too_large() {
     let path = directory.path().join("large.pem");
     std::fs::File::create(&path).unwrap().set_len(5 * 1024 * 1024).unwrap();
     let path = path.display().to_string();
-    check(&format!("file://{path}"), &key(), "pem::too_large", &[&path]);
+    check(&format!("file://{path}"), &key(), "pem_too_large", &[&path]);
 }
 
 #[test]
 fn text_without_certificate_or_key() {
-    check("", &key(), "pem::no_certificate", &["inline PEM"]);
-    check("/etc/ssl/cert.pem", &key(), "pem::no_certificate", &["inline PEM"]);
-    check(&certificate(), "", "pem::no_key", &["inline PEM"]);
+    check("", &key(), "pem_no_certificate", &["inline PEM"]);
+    check("/etc/ssl/cert.pem", &key(), "pem_no_certificate", &["inline PEM"]);
+    check(&certificate(), "", "pem_no_key", &["inline PEM"]);
     let name = data_path("README.md").display().to_string();
-    check(&file("README.md"), &key(), "pem::no_certificate", &[&name]);
-    check(&certificate(), &file("README.md"), "pem::no_key", &[&name]);
+    check(&file("README.md"), &key(), "pem_no_certificate", &[&name]);
+    check(&certificate(), &file("README.md"), "pem_no_key", &[&name]);
 }
 
 #[test]
 fn certificate_and_key_swapped() {
-    check(&key(), &certificate(), "pem::key_for_certificate", &["inline PEM"]);
-    check(&file("p256.sec1.pem"), &key(), "pem::key_for_certificate", &["p256.sec1.pem"]);
-    check(&file("rsa2048.pkcs1.pem"), &key(), "pem::key_for_certificate", &["rsa2048.pkcs1.pem"]);
-    check(&data("p256.encrypted-pkcs8.pem"), &key(), "pem::key_for_certificate", &["inline PEM"]);
-    check(&data("p256.encrypted-sec1.pem"), &key(), "pem::key_for_certificate", &["inline PEM"]);
-    check(&certificate(), &file("p256.cert.pem"), "pem::certificate_for_key", &["p256.cert.pem"]);
+    check(&key(), &certificate(), "pem_key_for_certificate", &["inline PEM"]);
+    check(&file("p256.sec1.pem"), &key(), "pem_key_for_certificate", &["p256.sec1.pem"]);
+    check(&file("rsa2048.pkcs1.pem"), &key(), "pem_key_for_certificate", &["rsa2048.pkcs1.pem"]);
+    check(&data("p256.encrypted-pkcs8.pem"), &key(), "pem_key_for_certificate", &["inline PEM"]);
+    check(&data("p256.encrypted-sec1.pem"), &key(), "pem_key_for_certificate", &["inline PEM"]);
+    check(&certificate(), &file("p256.cert.pem"), "pem_certificate_for_key", &["p256.cert.pem"]);
 }
 
 #[test]
@@ -92,39 +92,39 @@ fn encrypted_keys() {
     check(
         &certificate(),
         &file("p256.encrypted-pkcs8.pem"),
-        "pem::encrypted_key",
+        "pem_encrypted_key",
         &["p256.encrypted-pkcs8.pem"],
     );
-    check(&certificate(), &data("p256.encrypted-sec1.pem"), "pem::encrypted_key", &["inline PEM"]);
+    check(&certificate(), &data("p256.encrypted-sec1.pem"), "pem_encrypted_key", &["inline PEM"]);
 }
 
 #[test]
 fn damaged_text() {
-    check(&certificate().replace("MII", "!!!"), &key(), "pem::damaged", &["inline PEM"]);
+    check(&certificate().replace("MII", "!!!"), &key(), "pem_damaged", &["inline PEM"]);
     let cut = certificate();
-    check(&cut[..cut.len() - 30], &key(), "pem::damaged", &["inline PEM"]);
-    check(&certificate(), &key().replace('M', "*"), "pem::damaged", &["inline PEM"]);
+    check(&cut[..cut.len() - 30], &key(), "pem_damaged", &["inline PEM"]);
+    check(&certificate(), &key().replace('M', "*"), "pem_damaged", &["inline PEM"]);
 }
 
 #[test]
 fn text_whose_line_breaks_were_lost() {
-    check(&certificate().replace('\n', "\\n"), &key(), "pem::damaged", &["inline PEM"]);
+    check(&certificate().replace('\n', "\\n"), &key(), "pem_damaged", &["inline PEM"]);
 }
 
 #[test]
 fn a_certificate_that_is_none() {
     let nothing = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-    check(nothing, &key(), "pem::bad_certificate", &["inline PEM", "certificate 1"]);
-    check(&format!("{}{nothing}", certificate()), &key(), "pem::bad_certificate", &["certificate 2"]);
+    check(nothing, &key(), "pem_bad_certificate", &["inline PEM", "certificate 1"]);
+    check(&format!("{}{nothing}", certificate()), &key(), "pem_bad_certificate", &["certificate 2"]);
 }
 
 #[test]
 fn keys_that_cannot_be_used() {
     // An Ed448 key: the kind is named, and nothing else of it is looked at.
     let ed448 = "-----BEGIN PRIVATE KEY-----\nMAUGAytlcQ==\n-----END PRIVATE KEY-----\n";
-    check(&certificate(), ed448, "identity::unsupported_key", &["inline PEM", "Ed448"]);
+    check(&certificate(), ed448, "identity_unsupported_key", &["inline PEM", "Ed448"]);
     let nothing = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
-    check(&certificate(), nothing, "identity::unusable_key", &["inline PEM"]);
+    check(&certificate(), nothing, "identity_unusable_key", &["inline PEM"]);
 }
 
 #[test]
@@ -132,14 +132,14 @@ fn a_key_of_another_certificate() {
     check(
         &file("p256.cert.pem"),
         &file("p384.pkcs8.pem"),
-        "identity::key_mismatch",
+        "identity_key_mismatch",
         &["p256.cert.pem", "p384.pkcs8.pem"],
     );
     let another = Identity::generate().unwrap();
-    check(&certificate(), another.export().private_key_pem(), "identity::key_mismatch", &["inline PEM"]);
+    check(&certificate(), another.export().private_key_pem(), "identity_key_mismatch", &["inline PEM"]);
     // The issuer before the leaf.
     let backwards = format!("{}{}", data("p384.cert.pem"), certificate());
-    check(&backwards, &key(), "identity::key_mismatch", &["inline PEM"]);
+    check(&backwards, &key(), "identity_key_mismatch", &["inline PEM"]);
 }
 
 #[test]
@@ -147,13 +147,13 @@ fn certificates_outside_their_dates() {
     check(
         &file("expired.cert.pem"),
         &key(),
-        "identity::expired",
+        "identity_expired",
         &["expired.cert.pem", "2021-01-01 00:00 UTC"],
     );
     check(
         &file("not-yet-valid.cert.pem"),
         &key(),
-        "identity::not_yet_valid",
+        "identity_not_yet_valid",
         &["not-yet-valid.cert.pem", "2119-01-01 00:00 UTC"],
     );
 }
