@@ -3,16 +3,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::io::poll_read_buf;
 
 use super::error::Error;
 use super::frame::HEADER_LEN;
@@ -213,7 +212,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             // Takes the same memory again unless a stream still holds a piece of it.
             self.read_buffer.reserve(READ_BUFFER);
         }
-        match poll_read_buf(Pin::new(connection), cx, &mut self.read_buffer) {
+        match pin!(connection.read_buf(&mut self.read_buffer)).poll(cx) {
             Poll::Pending => Ok(Step::Waits),
             Poll::Ready(Ok(0)) => {
                 self.stop(Error::PeerClosed);

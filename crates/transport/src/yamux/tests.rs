@@ -144,13 +144,15 @@ async fn a_silent_peer_is_noticed_and_an_answering_one_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_stream_that_the_peer_never_finishes_is_reset_without_keepalive() {
-    let (client, mut peer) = RawPeer::against_client(Config::default().without_keepalive());
+async fn a_dropped_stream_that_the_peer_never_finishes_is_reset() {
+    // The driver's timer is set for the ping in an hour, and has to be brought forward.
+    let config = Config::default().with_keepalive(Duration::from_secs(3600), Duration::from_secs(10));
+    let (client, mut peer) = RawPeer::against_client(config);
     let mut stream = client.open().await.unwrap();
     peer.expect("000100010000000100000000").await;
     stream.shutdown().await.unwrap();
-    drop(stream);
     peer.expect("000100040000000100000000").await;
+    drop(stream);
     let start = Instant::now();
     let mut frame = [0; 12];
     peer.0.read_exact(&mut frame).await.unwrap();
@@ -363,6 +365,41 @@ async fn a_session_without_users_ends_and_refuses_streams_before() {
     assert_eq!(refused.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     drop(accepted);
     assert!(matches!(timeout(DEADLINE, client.closed()).await.unwrap(), Error::PeerClosed));
+}
+
+#[tokio::test]
+async fn an_opened_stream_is_on_the_wire() {
+    // Room for exactly one frame.
+    let (near, far) = duplex(12);
+    let (client, mut peer) = (Session::client(near, Config::default()), RawPeer(far));
+    let _first = client.open().await.unwrap();
+    let second = tokio::spawn({
+        let client = client.clone();
+        async move { client.open().await }
+    });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!second.is_finished());
+    peer.expect("000100010000000100000000").await;
+    timeout(DEADLINE, second).await.expect("there was room again").unwrap().unwrap();
+    peer.expect("000100010000000300000000").await;
+}
+
+#[tokio::test]
+async fn what_a_closing_peer_sent_last_is_read_although_writing_fails() {
+    let (near, mut far) = duplex(MIB);
+    let client = Session::client(near, Config::default().with_receive_window(MIB as u32));
+    let mut stream = client.open().await.unwrap();
+    far.write_all(&[&[0, 0, 0, 0, 0, 0, 0, 1, 0, 9, 0x27, 0xc0][..], &pattern(5, 600_000)].concat())
+        .await
+        .unwrap();
+    drop(far);
+    stream.write_all(b"too late").await.unwrap();
+    let mut received = vec![0; 600_000];
+    stream.read_exact(&mut received).await.unwrap();
+    assert!(received == pattern(5, 600_000));
+    assert!(matches!(client.closed().await, Error::PeerClosed));
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::yamux::frame::INITIAL_WINDOW;
 
+const INITIAL_CREDIT: u64 = INITIAL_WINDOW as u64;
+
 /// One side, with what its application did and saw.
 struct Side {
     state: SessionState,
@@ -233,7 +235,7 @@ impl Pair {
         let header = Header::decode(frame.header).expect("only valid frames are sent");
         let id = header.stream;
         if header.kind == Kind::Data {
-            let credit = side.credit.entry(id).or_insert(INITIAL_WINDOW.into());
+            let credit = side.credit.entry(id).or_insert(INITIAL_CREDIT);
             *credit =
                 credit.checked_sub(header.length.into()).expect("the peer has room for all that is sent");
             assert!(!side.fins_sent.contains(&id), "data after the end of stream {id}");
@@ -242,7 +244,7 @@ impl Pair {
             assert!(!frame.payload.is_empty());
         } else if header.kind == Kind::WindowUpdate {
             // The other direction; its sender may learn of it later, but never send more than this.
-            *peer.credit.entry(id).or_insert(INITIAL_WINDOW.into()) += u64::from(header.length);
+            *peer.credit.entry(id).or_insert(INITIAL_CREDIT) += u64::from(header.length);
         }
         if header.flags.has(Flags::FIN) {
             assert!(side.fins_sent.insert(id), "a second FIN on stream {id}");
@@ -265,8 +267,8 @@ impl Pair {
         count > 0
     }
 
-    fn run(&mut self, step: Step) {
-        match step {
+    fn run(&mut self, step: &Step) {
+        match *step {
             Step::Open(side) => self.open(side.into()),
             Step::Accept(side) => self.accept(side.into()),
             Step::Write { side, pick, len } => {
@@ -350,7 +352,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..120),
     ) {
         let mut pair = Pair::new(client, server);
-        for step in steps {
+        for step in &steps {
             pair.run(step);
         }
         pair.settle();
@@ -567,6 +569,51 @@ fn a_peer_that_goes_on_sending_to_a_dropped_stream_is_reset() {
     }
     assert_eq!(frame(&mut state), Some(Header::window_update(Flags::RST, 1, 0)));
     assert!(state.streams.is_empty());
+}
+
+#[test]
+fn an_end_on_a_data_frame_comes_after_the_data_and_once() {
+    let (mut state, now) = server();
+    state.receive(syn(1), now);
+    state.accept();
+    let last = Header { flags: Flags::FIN, ..Header::data(1, 4) };
+    state.receive(last.encode().to_vec().into(), now);
+    state.receive(Bytes::from_static(b"ab"), now);
+    assert!(matches!(state.read(1), Ok(Read::Data(data)) if data == "ab"));
+    assert!(matches!(state.read(1), Ok(Read::Nothing)));
+    state.receive(Bytes::from_static(b"cd"), now);
+    state.receive(Header::window_update(Flags::FIN, 1, 0).encode().to_vec().into(), now);
+    assert!(matches!(state.read(1), Ok(Read::Data(data)) if data == "cd"));
+    assert!(matches!(state.read(1), Ok(Read::End)));
+    let ends = std::iter::from_fn(|| state.next_event()).filter(|event| *event == Event::Finished(1)).count();
+    assert_eq!(ends, 1);
+    assert!(state.reason().is_none());
+}
+
+#[test]
+fn a_stream_that_ended_without_acknowledgement_makes_room_for_another() {
+    let now = Instant::now();
+    let mut state = SessionState::new(Role::Server, Config::default().with_backlog(1), now);
+    let id = state.open().unwrap().unwrap();
+    assert_eq!(state.open().unwrap(), None);
+    state.receive(Header::window_update(Flags::FIN, id, 0).encode().to_vec().into(), now);
+    state.detach(id, true, now);
+    assert_eq!(frame(&mut state), Some(Header::window_update(Flags::SYN, id, 0)));
+    assert_eq!(frame(&mut state), Some(Header::window_update(Flags::FIN, id, 0)));
+    assert_eq!(state.open().unwrap(), Some(id + 2));
+}
+
+#[test]
+fn anything_a_peer_sends_is_a_sign_of_life() {
+    let (mut state, now) = server();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    state.tick(at(30));
+    state.receive(Header::window_update(Flags::NONE, 9, 1).encode().to_vec().into(), at(39));
+    state.tick(at(40));
+    assert!(state.reason().is_none());
+    assert_eq!(state.next_deadline(), Some(at(49)));
+    state.tick(at(49));
+    assert!(matches!(state.reason(), Some(Error::KeepaliveTimeout(_))));
 }
 
 #[test]
