@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use prost::Message;
 use prost_types::FileDescriptorSet;
+use rpcplugin_build::Build;
 
 use crate::workspace::{self, Outcome};
 
@@ -143,15 +144,20 @@ fn generate(root: &Path, package: &Package) -> Outcome<[(String, Vec<u8>); 2]> {
 /// Runs the generator in a directory of its own and hands back the one file that it writes for the package.
 fn rust_code(descriptors: &FileDescriptorSet, package: &Package) -> Outcome<Vec<u8>> {
     let scratch = tempfile::tempdir()?;
-    let mut builder = tonic_prost_build::configure()
-        // No `connect` helper: the host dials, and the code then needs no transport.
-        .build_transport(false)
-        .emit_rerun_if_changed(false)
-        .out_dir(scratch.path());
-    for field in package.payload {
-        builder = builder.bytes(*field);
+    let payload = |builder: tonic_prost_build::Builder| {
+        package.payload.iter().fold(builder, |builder, field| builder.bytes(*field))
+    };
+    // Messages of the protocol itself are small. All other code is made as `rpcplugin-build` makes it for its users.
+    if package.name != "plugin" {
+        Build::new().configure(payload).generate(descriptors.clone(), scratch.path())?;
+    } else {
+        let builder = tonic_prost_build::configure()
+            // No `connect` helper: the host dials, and the code then needs no transport.
+            .build_transport(false)
+            .emit_rerun_if_changed(false)
+            .out_dir(scratch.path());
+        payload(builder).compile_fds(descriptors.clone())?;
     }
-    builder.compile_fds(descriptors.clone())?;
     Ok(fs::read(scratch.path().join(format!("{}.rs", package.name)))?)
 }
 

@@ -289,11 +289,11 @@ pub mod kit_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner).max_decoding_message_size(usize::MAX);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin).max_decoding_message_size(usize::MAX);
             Self { inner }
         }
         pub fn with_interceptor<F>(inner: T, interceptor: F) -> KitClient<InterceptedService<T, F>>
@@ -328,7 +328,7 @@ pub mod kit_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: no limit
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -769,7 +769,7 @@ pub mod kit_server {
                 inner,
                 accept_compression_encodings: Default::default(),
                 send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
+                max_decoding_message_size: Some(usize::MAX),
                 max_encoding_message_size: None,
             }
         }
@@ -793,7 +793,7 @@ pub mod kit_server {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: no limit
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.max_decoding_message_size = Some(limit);
@@ -1460,11 +1460,11 @@ pub mod host_calls_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner).max_decoding_message_size(usize::MAX);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin).max_decoding_message_size(usize::MAX);
             Self { inner }
         }
         pub fn with_interceptor<F>(inner: T, interceptor: F) -> HostCallsClient<InterceptedService<T, F>>
@@ -1499,7 +1499,7 @@ pub mod host_calls_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: no limit
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -1565,7 +1565,7 @@ pub mod host_calls_server {
                 inner,
                 accept_compression_encodings: Default::default(),
                 send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
+                max_decoding_message_size: Some(usize::MAX),
                 max_encoding_message_size: None,
             }
         }
@@ -1589,7 +1589,7 @@ pub mod host_calls_server {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: no limit
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.max_decoding_message_size = Some(limit);
@@ -1698,11 +1698,11 @@ pub mod sub_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner).max_decoding_message_size(usize::MAX);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin).max_decoding_message_size(usize::MAX);
             Self { inner }
         }
         pub fn with_interceptor<F>(inner: T, interceptor: F) -> SubClient<InterceptedService<T, F>>
@@ -1737,7 +1737,7 @@ pub mod sub_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: no limit
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -1845,7 +1845,7 @@ pub mod sub_server {
                 inner,
                 accept_compression_encodings: Default::default(),
                 send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
+                max_decoding_message_size: Some(usize::MAX),
                 max_encoding_message_size: None,
             }
         }
@@ -1869,7 +1869,7 @@ pub mod sub_server {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: no limit
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.max_decoding_message_size = Some(limit);

@@ -17,6 +17,7 @@ struct Room {
 const HOUSE: &[Room] = &[
     Room { name: "rpcplugin-core", floor: 1, may_use: &[] },
     Room { name: "rpcplugin-proto", floor: 1, may_use: &[] },
+    Room { name: "rpcplugin-build", floor: 1, may_use: &[] },
     Room { name: "rpcplugin-handshake", floor: 2, may_use: &["rpcplugin-core"] },
     Room { name: "rpcplugin-mtls", floor: 2, may_use: &["rpcplugin-core"] },
     Room { name: "rpcplugin-config", floor: 2, may_use: &["rpcplugin-core"] },

@@ -136,11 +136,11 @@ pub mod kv_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner).max_decoding_message_size(usize::MAX);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin).max_decoding_message_size(usize::MAX);
             Self { inner }
         }
         pub fn with_interceptor<F>(inner: T, interceptor: F) -> KvClient<InterceptedService<T, F>>
@@ -175,7 +175,7 @@ pub mod kv_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: no limit
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -355,7 +355,7 @@ pub mod kv_server {
                 inner,
                 accept_compression_encodings: Default::default(),
                 send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
+                max_decoding_message_size: Some(usize::MAX),
                 max_encoding_message_size: None,
             }
         }
@@ -379,7 +379,7 @@ pub mod kv_server {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: no limit
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.max_decoding_message_size = Some(limit);
