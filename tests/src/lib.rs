@@ -1,1 +1,11 @@
-//! Programs and helpers that the process and interoperability tests start.
+//! The conformance kit: two programs built on the public API of `rpcplugin` and on nothing private.
+//!
+//! `kit-plugin` serves `conformance.v1.Kit`; `kit-host` launches plugins, drives them by JSON lines, or goes through
+//! its own list of checks. Peers in other languages, well-behaved and hostile, are run against both.
+
+mod facts;
+mod generated;
+pub mod kit_host;
+pub mod kit_plugin;
+
+pub use generated::conformance as pb;

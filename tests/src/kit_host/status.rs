@@ -1,0 +1,21 @@
+//! What a status of gRPC carries, and calls with a deadline.
+
+use std::time::Duration;
+
+use prost::Message as _;
+use tonic::{Request, Status};
+
+use crate::facts::RpcStatus;
+
+/// A request that has so long to be answered.
+pub(crate) fn within<T>(deadline: Duration, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+/// The details of a status, each an `Any`.
+pub(crate) fn details(status: &Status) -> Vec<prost_types::Any> {
+    // What cannot be read is a peer's own affair: such a status has no details that anybody could name.
+    RpcStatus::decode(status.details()).map(|status| status.details).unwrap_or_default()
+}

@@ -1,0 +1,103 @@
+//! The flags, and the settings that they stand for.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use rpcplugin::{
+    config::{LogLevel, PluginConfig, TransportKind},
+    hclog::Level,
+};
+
+use crate::facts::Given;
+
+/// Serves the conformance kit to the host that starts it.
+#[derive(Debug, Parser)]
+#[command(name = "kit-plugin")]
+pub(crate) struct Args {
+    /// Versions to serve.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,3")]
+    pub(crate) versions: Vec<u32>,
+    /// Transport to listen on.
+    #[arg(long, value_enum, default_value = "unix")]
+    net: Net,
+    /// Given certificates in place of AutoMTLS: DIR/ca.pem, DIR/plugin.pem, DIR/plugin.key.
+    #[arg(long, value_name = "DIR")]
+    tls_dir: Option<PathBuf>,
+    /// Largest request [default: unlimited].
+    #[arg(long, value_name = "BYTES")]
+    max_recv: Option<usize>,
+    /// Level of the plugin's own log: trace, debug, info, warn or error.
+    #[arg(long, value_parser = level, default_value = "trace")]
+    log_level: Level,
+    /// Calls of Kit a second, on average.
+    #[arg(long, value_name = "PER_SECOND", requires = "burst")]
+    rate: Option<f64>,
+    /// Calls of Kit at once.
+    #[arg(long, value_name = "N", requires = "rate")]
+    burst: Option<u32>,
+    /// Stop when this file appears.
+    #[arg(long, value_name = "PATH")]
+    shutdown_file: Option<PathBuf>,
+    /// Serve without cookie and handshake line; print the reattach JSON on stdout.
+    #[arg(long)]
+    test_mode: bool,
+}
+
+/// What the services themselves have to heed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The largest request.
+    pub(crate) request: usize,
+    /// The least grave records that are logged.
+    pub(crate) level: Level,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Net {
+    Unix,
+    Tcp,
+}
+
+impl Args {
+    /// Refuses the flags for what the library does not have.
+    pub(crate) fn refuse_unsupported(&self) -> Result<(), String> {
+        for (wanted, flag) in [(self.rate.is_some(), "--rate"), (self.test_mode, "--test-mode")] {
+            if wanted {
+                return Err(format!("{flag} is not supported"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings of the plugin.
+    pub(crate) fn config(&self) -> PluginConfig {
+        let mut config = PluginConfig::default();
+        config.transports = vec![match self.net {
+            Net::Unix => TransportKind::Unix,
+            Net::Tcp => TransportKind::Tcp,
+        }];
+        if let Some(dir) = &self.tls_dir {
+            let given = Given::of("plugin", dir);
+            config.certificate = Some(given.certificate);
+            config.private_key = Some(given.private_key);
+            config.client_authorities = Some(given.authorities);
+        }
+        config.log_level = match self.log_level {
+            Level::Trace => LogLevel::Trace,
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
+        };
+        config.shutdown_file = self.shutdown_file.clone();
+        config
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { request: self.max_recv.unwrap_or(usize::MAX), level: self.log_level }
+    }
+}
+
+fn level(name: &str) -> Result<Level, String> {
+    Level::parse(name).ok_or_else(|| "one of trace, debug, info, warn and error is needed".to_owned())
+}
