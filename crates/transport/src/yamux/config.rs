@@ -14,6 +14,9 @@ pub struct Config {
     pub(super) max_frame: usize,
     pub(super) backlog: usize,
     pub(super) keepalive: Option<Keepalive>,
+    /// How long a stream that this side has finished and dropped waits for the peer to finish. Go has the same limit
+    /// (`StreamCloseTimeout`); shorter in tests only.
+    pub(super) linger: Duration,
 }
 
 /// How often to ask whether the peer is there, and how long it may stay silent then.
@@ -95,6 +98,7 @@ impl Default for Config {
             send_buffer: 256 * 1024,
             max_frame: MAX_FRAME,
             backlog: 256,
+            linger: Duration::from_secs(5 * 60),
             keepalive: Some(Keepalive {
                 interval: Duration::from_secs(30),
                 timeout: Duration::from_secs(10),

@@ -294,7 +294,7 @@ impl SessionState {
     /// finished. Any other is reset.
     pub(super) fn detach(&mut self, id: u32, read_all: bool, now: Instant) {
         let running = matches!(self.phase, Phase::Running);
-        let window = self.config.receive_window;
+        let Config { receive_window: window, linger, .. } = self.config;
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.detached = true;
         if stream.is_over() || (!running && !stream.has_unsent()) {
@@ -318,7 +318,7 @@ impl SessionState {
         } else if stream.overstays(window) {
             self.reset_stream(id);
         } else if !stream.remote_finished {
-            let deadline = now + LINGER;
+            let deadline = now + linger;
             stream.lingers_until = Some(deadline);
             self.lingering.insert((deadline, id));
             if self.lingering.len() > MAX_LINGERING
@@ -736,10 +736,7 @@ fn reset_error() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, "the stream was reset")
 }
 
-/// How long a stream that this side has finished and dropped waits for the peer to finish (Go: `StreamCloseTimeout`).
-const LINGER: Duration = Duration::from_secs(5 * 60);
-
-/// How many such streams may wait at a time; beyond that the oldest is reset.
+/// How many streams that this side has finished and dropped may wait for the peer; beyond that the oldest is reset.
 const MAX_LINGERING: usize = 1024;
 
 /// How long a stream may wait to be accepted. Less than the 75 s (`StreamOpenTimeout`) after which a Go peer gives up
