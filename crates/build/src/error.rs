@@ -15,14 +15,14 @@ pub enum BuildError {
     /// The sources are at fault.
     #[error("the .proto files cannot be compiled")]
     #[diagnostic(
-        code(rpcplugin::build::proto),
+        code(rpcplugin::base::build_proto),
         help("correct the file at the place named above; imports are looked for in the include directories")
     )]
     Proto(#[source] protox::Error),
     /// The code could not be written.
     #[error("the code cannot be written to {}", path.display())]
     #[diagnostic(
-        code(rpcplugin::build::cannot_write),
+        code(rpcplugin::base::build_cannot_write),
         help("the directory has to exist and be writable; Cargo sees to that for OUT_DIR")
     )]
     Write {
@@ -34,13 +34,13 @@ pub enum BuildError {
     /// There is no place for the code.
     #[error("there is no directory for the code")]
     #[diagnostic(
-        code(rpcplugin::build::no_out_dir),
+        code(rpcplugin::base::build_no_out_dir),
         help("call this from a build script, where Cargo sets OUT_DIR, or name a directory with `out_dir`")
     )]
     NoOutDir,
     /// The limits on messages could not be taken out of the code.
     #[error("the limits on messages cannot be taken out of {}", path.display())]
-    #[diagnostic(code(rpcplugin::build::limits_remain))]
+    #[diagnostic(code(rpcplugin::base::build_limits_remain))]
     LimitsRemain {
         /// The file.
         path: PathBuf,

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error("the code generator wrote {found} of {expected} times what was expected: `{text}`")]
 #[diagnostic(
-    code(rpcplugin::build::generator_changed),
+    code(rpcplugin::base::build_generator_changed),
     help("use the version of tonic-prost-build that this version of rpcplugin-build was made for")
 )]
 pub struct NotUnlimited {

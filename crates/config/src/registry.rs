@@ -36,7 +36,7 @@ pub enum RegistryError {
     /// There is a configuration of this name already.
     #[error("there is a configuration named {name:?} already")]
     #[diagnostic(
-        code(rpcplugin::config::registry::name_taken),
+        code(rpcplugin::config::registry_name_taken),
         help("update the one that is there, or unregister it first")
     )]
     NameTaken {
@@ -46,7 +46,7 @@ pub enum RegistryError {
     /// There is no configuration of this name.
     #[error("there is no configuration named {name:?}")]
     #[diagnostic(
-        code(rpcplugin::config::registry::unknown_name),
+        code(rpcplugin::config::registry_unknown_name),
         help("register it first; names are case-sensitive")
     )]
     UnknownName {
@@ -55,7 +55,7 @@ pub enum RegistryError {
     },
     /// The configuration cannot be used.
     #[error("the configuration named {name:?} cannot be used")]
-    #[diagnostic(code(rpcplugin::config::registry::invalid))]
+    #[diagnostic(code(rpcplugin::config::registry_invalid))]
     Invalid {
         /// The name.
         name: String,

@@ -4,7 +4,9 @@ use std::fmt;
 
 use miette::Diagnostic;
 
-/// Shows a diagnostic with its causes, its help and its code, in plain text.
+/// Shows a diagnostic with its causes, its related faults, its help and its code, in plain text.
+///
+/// A fault that the message quotes already is not told twice; of its only fault, a diagnostic takes help and code.
 ///
 /// Programs that link `miette` with its `fancy` feature have a better way; this is for the others, and for a plugin's
 /// last words, which a host shows as they come.
@@ -27,6 +29,12 @@ impl fmt::Display for Explained<'_> {
             write!(f, "\n  because {cause}")?;
             source = cause.source();
         }
+        let message = self.0.to_string();
+        for fault in
+            self.0.related().into_iter().flatten().filter(|fault| !message.contains(&fault.to_string()))
+        {
+            write!(f, "\n  - {}", Explained(fault).to_string().replace('\n', "\n  "))?;
+        }
         if let Some(help) = deepest(self.0, &|diagnostic| diagnostic.help().map(|help| help.to_string())) {
             write!(f, "\n  help: {help}")?;
         }
@@ -44,7 +52,53 @@ impl fmt::Debug for Explained<'_> {
 }
 
 /// The property of the innermost diagnostic that has one: the closer to the cause, the better the advice.
-fn deepest(diagnostic: &dyn Diagnostic, property: &dyn Fn(&dyn Diagnostic) -> Option<String>) -> Option<String> {
+pub(crate) fn deepest(
+    diagnostic: &dyn Diagnostic,
+    property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
+) -> Option<String> {
     let inner = diagnostic.diagnostic_source().and_then(|inner| deepest(inner, property));
-    inner.or_else(|| property(diagnostic))
+    inner
+        .or_else(|| only_fault(diagnostic).and_then(|fault| deepest(fault, property)))
+        .or_else(|| property(diagnostic))
+}
+
+fn only_fault(diagnostic: &dyn Diagnostic) -> Option<&dyn Diagnostic> {
+    let mut related = diagnostic.related()?;
+    related.next().filter(|_| related.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("the {0} is wrong")]
+    #[diagnostic(code(test::fault), help("correct the {0}"))]
+    struct Fault(&'static str);
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("the configuration cannot be used{0}")]
+    #[diagnostic(code(test::all), help("correct each of them"))]
+    struct Faults(&'static str, #[related] Vec<Fault>);
+
+    #[test]
+    fn related_faults_are_told_one_by_one() {
+        let error = Faults("", vec![Fault("port"), Fault("path")]);
+        assert_eq!(
+            Explained(&error).to_string(),
+            "the configuration cannot be used\
+             \n  - the port is wrong\n    help: correct the port\n    code: test::fault\
+             \n  - the path is wrong\n    help: correct the path\n    code: test::fault\
+             \n  help: correct each of them\n  code: test::all"
+        );
+    }
+
+    #[test]
+    fn a_single_fault_is_told_once() {
+        let error = Faults(": the port is wrong", vec![Fault("port")]);
+        assert_eq!(
+            Explained(&error).to_string(),
+            "the configuration cannot be used: the port is wrong\n  help: correct the port\n  code: test::fault"
+        );
+    }
 }

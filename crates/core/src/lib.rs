@@ -22,11 +22,13 @@
 mod cookie;
 mod endpoint;
 mod explained;
+mod family;
 mod service_id;
 mod version;
 
 pub use cookie::{CookieError, MagicCookie};
 pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
 pub use explained::Explained;
+pub use family::Family;
 pub use service_id::ServiceId;
 pub use version::{AppVersion, CORE_PROTOCOL_VERSION, Versions, VersionsError};

@@ -60,7 +60,7 @@ pub use rpcplugin_client::{
     Stdin,
 };
 pub use rpcplugin_config as config;
-pub use rpcplugin_core::{AppVersion, Endpoint, Explained, MagicCookie, ServiceId, Versions};
+pub use rpcplugin_core::{AppVersion, Endpoint, Explained, Family, MagicCookie, ServiceId, Versions};
 pub use rpcplugin_handshake as handshake;
 pub use rpcplugin_hclog as hclog;
 pub use rpcplugin_mtls as mtls;
