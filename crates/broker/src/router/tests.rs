@@ -341,9 +341,9 @@ enum Event {
 }
 
 fn message() -> impl Strategy<Value = ConnInfo> {
-    let knock = (any::<bool>(), any::<bool>(), prop_oneof![Just(String::new()), ".{0,400}"])
+    let knock = (any::<bool>(), any::<bool>(), prop_oneof![Just(String::new()), ".{0,20}"])
         .prop_map(|(knock, ack, error)| Knock { knock, ack, error });
-    (0..6_u32, "unix|tcp|.{0,3}", "/a|:80|.{0,400}", proptest::option::of(knock))
+    (0..6_u32, "unix|tcp|.{0,3}", "/a|:80|.{0,20}", proptest::option::of(knock))
         .prop_map(|(service_id, network, address, knock)| ConnInfo { service_id, network, address, knock })
 }
 

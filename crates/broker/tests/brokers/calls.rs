@@ -15,10 +15,11 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::mpsc,
     task::JoinSet,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::pair::{KINDS, Kind, Pair, Secured, ask, eventually, named, tasks};
+use crate::pair::{KINDS, Kind, Pair, Secured, ask, eventually, in_each, named, tasks};
 
 #[tokio::test]
 async fn each_side_calls_what_the_other_serves() {
@@ -190,8 +191,8 @@ async fn a_host_that_offers_nothing_is_unavailable() {
 
 #[tokio::test]
 async fn an_id_that_nobody_serves_fails_and_harms_nothing() {
-    for kind in KINDS {
-        let patience = Duration::from_millis(100);
+    in_each(|kind| async move {
+        let patience = Duration::from_secs(1);
         let pair = Pair::with(kind, |settings| settings.patience = patience).await;
         for (acceptor, dialer) in pair.directions() {
             let error = dialer.dial(ServiceId(1000)).await.expect_err("nobody serves");
@@ -211,7 +212,32 @@ async fn an_id_that_nobody_serves_fails_and_harms_nothing() {
             ask(channel, "late").await.expect("answered by the right one");
         }
         pair.close().await;
-    }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dialer_that_gives_up_makes_way_and_settles_what_it_owes() {
+    let pair = Pair::new(Kind { multiplexed: true, mutual: false }).await;
+    let dial = tokio::spawn({
+        let host = pair.host.clone();
+        async move { host.dial(ServiceId(5)).await.map(drop) }
+    });
+    let start = Instant::now();
+    // Time stands still for as long as anybody has something to do: when it moves, the knock has arrived.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    dial.abort();
+    let served = pair.plugin.serve(named("mine").await).await.expect("served");
+    ask(pair.host.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
+    assert!(start.elapsed() < Duration::from_millis(500), "nobody waits for one who has gone");
+
+    // The plugin lets in the one who has gone. The stream for that comes of itself, so that the next main stream is taken
+    // for what it is: health is served by the late one only.
+    let _late = pair.plugin.serve_at(ServiceId(5), named("late").await).await.expect("served");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let status = ask(pair.another_main().await, "late").await.expect_err("not on a main connection");
+    assert_eq!(status.code(), tonic::Code::Unimplemented, "{status:?}");
+    pair.close().await;
 }
 
 #[tokio::test(start_paused = true)]

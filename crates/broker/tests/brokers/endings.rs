@@ -6,7 +6,7 @@ use rpcplugin_broker::{Broker, BrokerSettings, DialError, Place, ServeError, Sid
 use rpcplugin_core::ServiceId;
 use rpcplugin_transport::{Security, SocketDir, http2::ConnectError};
 
-use crate::pair::{KINDS, Kind, Pair, ask, eventually, named, securities};
+use crate::pair::{KINDS, Kind, Pair, ask, eventually, in_each, named, securities};
 
 const DIRECT: Kind = Kind { multiplexed: false, mutual: false };
 
@@ -28,8 +28,8 @@ async fn stopping_and_dropping_remove_the_socket_and_give_the_id_back() {
 
 #[tokio::test]
 async fn a_service_that_stopped_is_not_there_any_more() {
-    for kind in KINDS {
-        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_millis(100)).await;
+    in_each(|kind| async move {
+        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_secs(1)).await;
         for (acceptor, dialer) in pair.directions() {
             let served = acceptor.serve(named("mine").await).await.expect("served");
             let id = served.id();
@@ -45,7 +45,8 @@ async fn a_service_that_stopped_is_not_there_any_more() {
             }
         }
         pair.close().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use rpcplugin_transport::{
     http2::{self, Connect, ConnectError, Serving},
     yamux,
 };
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, transport::Channel};
 use tonic_health::{
@@ -30,6 +30,14 @@ pub(crate) const KINDS: [Kind; 4] = [
 pub(crate) struct Kind {
     pub(crate) multiplexed: bool,
     pub(crate) mutual: bool,
+}
+
+/// Runs a test in all four ways at once.
+pub(crate) async fn in_each<F: Future<Output = ()> + Send + 'static>(test: impl Fn(Kind) -> F) {
+    let mut running: JoinSet<()> = KINDS.into_iter().map(test).collect();
+    while let Some(done) = running.join_next().await {
+        done.expect("no panic");
+    }
 }
 
 /// Both brokers, attached to each other.
@@ -85,6 +93,12 @@ impl Pair {
             let attached = attach(&host, &main);
             Self { host, plugin, main, dir: Some(dir), attached, shutdown, serving, session: None }
         }
+    }
+
+    /// Another main channel of a multiplexing host, behind its broker's back.
+    pub(crate) async fn another_main(&self) -> Channel {
+        let connect = Bare(self.session.clone().expect("multiplexed"));
+        http2::connect(connect, &http2::Settings::default()).await.expect("connected")
     }
 
     /// Each side as the acceptor and the other as the dialer.
@@ -164,6 +178,16 @@ impl Connect for Streams {
             .await
             .map_err(|source| ConnectError::Other { what: "no stream", source: source.into() })?;
         Ok(self.security.client(stream).await?)
+    }
+}
+
+/// A stream of the session, whatever the broker does.
+struct Bare(yamux::Session);
+
+impl Connect for Bare {
+    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+        let stream = self.0.open().await.expect("the session is open");
+        Ok(Security::Plain.client(Stream::other(stream)).await?)
     }
 }
 

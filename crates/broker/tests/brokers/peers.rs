@@ -70,7 +70,8 @@ struct Attached {
     _shutdown: tokio_util::sync::DropGuard,
 }
 
-const PATIENCE: Duration = Duration::from_millis(200);
+/// Long enough for a busy machine, short enough to be waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 async fn serve_main(services: Services, dir: &SocketDir) -> (Channel, CancellationToken) {
     let listener = Listener::unix_in(dir).expect("bound");
