@@ -38,6 +38,7 @@ impl Services {
 
     /// Adds a generated tonic service, such as `KvServer::new(my_kv)`, bare or wrapped by interceptors and layers.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "nobody takes a set of services for a number")]
     pub fn add<S, B>(self, service: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + NamedService,
