@@ -10,8 +10,10 @@ pub enum Exit {
     Clean,
     /// By itself, in another way.
     Failed(ExitReason),
-    /// It had to be killed.
+    /// It did not end when it was asked to, and a signal of the host ended it.
     Killed {
+        /// The signal: SIGKILL, or SIGTERM where that is configured and was enough.
+        signal: i32,
         /// How long it had been asked to end.
         after: Duration,
     },
@@ -27,6 +29,20 @@ pub enum ExitReason {
     Signal(i32),
     /// Nobody could tell: the process was not this one's child, or a runner does not know.
     Unknown,
+}
+
+impl Exit {
+    /// What the end of a process means after it had been asked for, with the host's signals where asking was not
+    /// enough. A plugin that ends by itself at the last moment has not been killed.
+    pub(crate) fn after_asking(reason: ExitReason, signalled: bool, after: Duration) -> Self {
+        match reason {
+            reason if reason.is_success() => Self::Clean,
+            ExitReason::Signal(signal) if signalled && (signal == KILL || signal == TERM) => {
+                Self::Killed { signal, after }
+            }
+            reason => Self::Failed(reason),
+        }
+    }
 }
 
 impl ExitReason {
@@ -83,10 +99,16 @@ impl fmt::Display for Exit {
         match self {
             Self::Clean => f.write_str("ended cleanly"),
             Self::Failed(reason) => write!(f, "ended with {reason}"),
-            Self::Killed { after } => write!(f, "had to be killed after {} ms", after.as_millis()),
+            Self::Killed { signal, after } => {
+                let name = ExitReason::Signal(*signal).signal_name().unwrap_or("a signal");
+                write!(f, "had to be killed with {name} after {} ms", after.as_millis())
+            }
         }
     }
 }
+
+const KILL: i32 = rustix::process::Signal::KILL.as_raw();
+const TERM: i32 = rustix::process::Signal::TERM.as_raw();
 
 /// The signals that end a process, by the numbers of this platform.
 const SIGNALS: &[(i32, &str)] = {
@@ -116,6 +138,24 @@ const SIGNALS: &[(i32, &str)] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_hosts_own_signals_count_as_killing() {
+        let after = Duration::from_millis(5);
+        for (reason, signalled, exit) in [
+            (ExitReason::Status(0), true, Exit::Clean),
+            (ExitReason::Status(3), true, Exit::Failed(ExitReason::Status(3))),
+            (ExitReason::Signal(KILL), true, Exit::Killed { signal: KILL, after }),
+            (ExitReason::Signal(KILL), false, Exit::Failed(ExitReason::Signal(KILL))),
+            (ExitReason::Signal(11), true, Exit::Failed(ExitReason::Signal(11))),
+        ] {
+            assert_eq!(Exit::after_asking(reason, signalled, after), exit);
+        }
+        assert_eq!(
+            Exit::Killed { signal: KILL, after }.to_string(),
+            "had to be killed with SIGKILL after 5 ms"
+        );
+    }
 
     #[test]
     fn speaks_of_signals_by_name() {

@@ -8,8 +8,11 @@ use rpcplugin_core::{MagicCookie, Versions};
 use crate::{
     command::Command,
     error::LaunchError,
+    events::Events,
+    feed::{Feed, OwnTopics, Topics},
     launch,
-    observer::{Nobody, Observer},
+    observer::Observer,
+    output::{Output, OutputOptions},
     plugin::Plugin,
 };
 
@@ -32,14 +35,21 @@ pub struct Host {
     pub(crate) cookie: MagicCookie,
     pub(crate) versions: Versions,
     pub(crate) config: HostConfig,
-    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) topics: Arc<Topics>,
 }
 
 impl Host {
     /// A host that speaks these versions of its protocol, with the defaults: AutoMTLS, a Unix socket in a private
     /// directory, and a plugin that ends with the host.
     pub fn new(cookie: MagicCookie, versions: impl Into<Versions>) -> Self {
-        Self { cookie, versions: versions.into(), config: HostConfig::default(), observer: Arc::new(Nobody) }
+        Self {
+            cookie,
+            versions: versions.into(),
+            config: HostConfig::default(),
+            observers: Vec::new(),
+            topics: Arc::new(Topics::new()),
+        }
     }
 
     /// Uses this configuration instead of the defaults.
@@ -56,11 +66,25 @@ impl Host {
         self
     }
 
-    /// Follows every plugin that is launched from now on.
+    /// Follows every plugin that is launched from now on, beside those who do already.
     #[must_use]
     pub fn observe(mut self, observer: impl Observer) -> Self {
-        self.observer = Arc::new(observer);
+        self.observers.push(Arc::new(observer));
         self
+    }
+
+    /// What happens from now on in the lives of all plugins of this host and its clones. It ends with the last of them
+    /// and their last plugin.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.topics.events()
+    }
+
+    /// What all plugins of this host and its clones print from now on. It ends with the last of them and their last
+    /// plugin.
+    #[must_use]
+    pub fn output(&self, options: OutputOptions) -> Output {
+        self.topics.output(options)
     }
 
     /// Starts a plugin, and returns when it is connected and has said that it is healthy.
@@ -71,7 +95,13 @@ impl Host {
     /// # Cancel safety
     /// Dropping the future kills the plugin.
     pub async fn launch(&self, command: Command) -> Result<Plugin, LaunchError> {
-        launch::launch(self, command).await
+        let feed = self.feed(&command.name(), 1, Arc::new(OwnTopics::new()));
+        launch::launch(self, command, feed).await
+    }
+
+    /// The followers of a plugin that is about to be launched.
+    pub(crate) fn feed(&self, name: &str, generation: u64, own: Arc<OwnTopics>) -> Arc<Feed> {
+        Arc::new(Feed::new(name, generation, self.observers.clone(), Arc::clone(&self.topics), own))
     }
 }
 

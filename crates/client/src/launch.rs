@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use rpcplugin_broker::{Broker, BrokerSettings, Place, Side};
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::{AppVersion, Endpoint};
@@ -34,9 +35,11 @@ use crate::{
     answer_line::{NoLine, first_line},
     command::Command,
     error::{LaunchError, LaunchFacts, LaunchFault},
+    events::Event,
+    feed::Feed,
     host::Host,
     logs,
-    observer::{Event, Observer},
+    output::OutputSource,
     plugin::{Parts, Plugin},
     process::{Process, Started},
     stdio,
@@ -51,6 +54,7 @@ struct Launch<'h> {
     started: Instant,
     deadline: Instant,
     tail: Arc<Tail>,
+    feed: Arc<Feed>,
     /// What the plugin printed on stdout and was no handshake line.
     stray: Mutex<Vec<String>>,
 }
@@ -84,7 +88,7 @@ struct Greeted {
     sockets: SocketDir,
 }
 
-pub(crate) async fn launch(host: &Host, command: Command) -> Result<Plugin, LaunchError> {
+pub(crate) async fn launch(host: &Host, command: Command, feed: Arc<Feed>) -> Result<Plugin, LaunchError> {
     let started = Instant::now();
     let launch = Launch {
         host,
@@ -92,7 +96,8 @@ pub(crate) async fn launch(host: &Host, command: Command) -> Result<Plugin, Laun
         command,
         started,
         deadline: started + host.config.start_deadline,
-        tail: Arc::new(Tail::new(host.config.stderr_tail_lines)),
+        tail: Arc::new(Tail::new(&host.config)),
+        feed,
         stray: Mutex::default(),
     };
     let spawned = launch.spawn().await.map_err(|fault| LaunchError::new(fault, launch.facts()))?;
@@ -123,15 +128,13 @@ impl Launch<'_> {
             socket_dir: Some(sockets.path().to_owned()),
             socket_group: config.unix_socket_group.clone(),
         };
-        let observer = &self.host.observer;
         let Started { process, stdout, stderr } =
-            Process::start(&self.command, &offer, &self.host.cookie, config, observer)
+            Process::start(&self.command, &offer, &self.host.cookie, config, &self.feed)
                 .await
                 .map_err(|error| LaunchFault::spawn(self.command.program.clone(), error))?;
         tracing::debug!(plugin.path = %self.command.program.display(), plugin.pid = process.pid(), "plugin started");
         let max_line = config.log_line_limit.as_usize();
-        let (name, tail, observer) = (self.name.clone(), Arc::clone(&self.tail), Arc::clone(observer));
-        let logs = spawn(logs::pump(stderr, name, max_line, tail, observer));
+        let logs = spawn(logs::pump(stderr, max_line, Arc::clone(&self.tail), Arc::clone(&self.feed)));
         Ok(Spawned { process, stdout, logs, secret, sockets })
     }
 
@@ -157,7 +160,7 @@ impl Launch<'_> {
             Err(fault) => return Err(self.fail(fault, process, vec![logs]).await),
         };
         tracing::debug!(endpoint = %answer.endpoint, %version, mutual = security.is_mutual(), "plugin answered");
-        let drain = spawn(drain(stdout, rest, self.name.clone(), Arc::clone(&self.host.observer)));
+        let drain = spawn(drain(stdout, rest, Arc::clone(&self.feed)));
         Ok(Greeted { process, answer, version, security, output: vec![logs, drain], sockets })
     }
 
@@ -223,16 +226,15 @@ impl Launch<'_> {
                 return Err(error);
             }
         };
-        let observer = &self.host.observer;
         let services = vec![
-            spawn(stdio::pump(channel.clone(), self.name.clone(), Arc::clone(observer))),
+            spawn(stdio::pump(channel.clone(), Arc::clone(&self.feed))),
             spawn({
                 let (broker, channel) = (broker.clone(), channel.clone());
                 async move { broker.attach(channel).await }
             }),
         ];
         let elapsed = self.started.elapsed();
-        observer.event(&Event::Ready { elapsed });
+        self.feed.event(Event::Ready { elapsed });
         tracing::info!(
             plugin = self.name,
             plugin.pid = process.pid(),
@@ -246,7 +248,8 @@ impl Launch<'_> {
             process,
             channel,
             broker,
-            name: self.name.clone(),
+            feed: Arc::clone(&self.feed),
+            tail: Arc::clone(&self.tail),
             version,
             endpoint: answer.endpoint,
             security,
@@ -341,7 +344,7 @@ impl Launch<'_> {
             ticks.tick().await;
             let elapsed = self.started.elapsed();
             tracing::info!(plugin = self.name, ?elapsed, "still waiting for the plugin to start");
-            self.host.observer.event(&Event::StillWaiting { elapsed });
+            self.feed.event(Event::StillWaiting { elapsed });
         }
     }
 }
@@ -452,24 +455,19 @@ async fn check_health(channel: &Channel) -> Result<(), LaunchFault> {
 }
 
 /// Reads what a plugin prints on its real stdout after the handshake line, so that it never blocks there.
-async fn drain(
-    mut stdout: impl AsyncRead + Unpin,
-    rest: Vec<u8>,
-    plugin: String,
-    observer: Arc<dyn Observer>,
-) -> io::Result<()> {
+async fn drain(mut stdout: impl AsyncRead + Unpin, rest: Vec<u8>, feed: Arc<Feed>) -> io::Result<()> {
     let mut buffer = rest;
     loop {
         if !buffer.is_empty() {
             let shown = String::from_utf8_lossy(&buffer[..buffer.len().min(SHOWN)]);
-            tracing::debug!(target: "plugin::stdout", plugin, real = true, "{}", shown.trim_end());
-            observer.raw_stdout(&buffer);
+            tracing::debug!(target: "plugin::stdout", plugin = %feed.id(), real = true, "{}", shown.trim_end());
+            feed.output(OutputSource::RawStdout, Bytes::copy_from_slice(&buffer)).await;
         }
         buffer.clear();
         if stdout.read_buf(&mut buffer).await? == 0 {
             return Ok(());
         }
-        tokio::task::consume_budget().await;
+        tokio::task::yield_now().await;
     }
 }
 

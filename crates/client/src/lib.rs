@@ -12,21 +12,34 @@
 
 mod answer_line;
 mod command;
+mod ended;
 mod error;
+mod events;
 mod exit;
+mod explaining;
+mod feed;
 mod host;
+mod identity;
 mod launch;
 mod logs;
 mod observer;
+mod output;
 mod plugin;
 mod process;
+mod queue;
 mod stdio;
 mod tail;
 
 pub use command::{Command, Stdin};
+pub use ended::PluginEnded;
 pub use error::{LaunchError, LaunchFacts, LaunchFault, PingError};
+pub use events::{Event, Events, PluginEvent};
 pub use exit::{Exit, ExitReason};
+pub use explaining::{CallFuture, ExplainingChannel};
 pub use host::Host;
+pub use identity::PluginId;
 pub use logs::LogRecord;
-pub use observer::{Event, Observer};
+pub use observer::Observer;
+pub use output::{Output, OutputChunk, OutputOptions, OutputSource, Writers};
 pub use plugin::Plugin;
+pub use queue::WhenFull;

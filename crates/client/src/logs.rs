@@ -1,30 +1,40 @@
 //! A plugin's log, as it becomes the host's.
 
-use std::{io, sync::Arc};
+mod panic_report;
 
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
 use rpcplugin_hclog::{Level, LogLine, Parser, Piece};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    task::yield_now,
+    time::timeout,
+};
 
-use crate::{observer::Observer, tail::Tail};
+use self::panic_report::PanicReport;
+use crate::{feed::Feed, identity::PluginId, output::OutputSource, tail::Tail};
 
-/// A line of a plugin's log.
-#[derive(Debug, Clone, PartialEq)]
+/// A record of a plugin's log: a line of its stderr, or all lines of one panic.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogRecord {
-    /// The plugin's name: the file name of its program.
-    pub plugin: String,
+    /// Whose it is.
+    pub plugin: PluginId,
     /// The level that the plugin claims, or that a line of text seems to have.
     pub level: Level,
-    /// The message, or the line as it came.
+    /// The message, or the line as it came. A panic's lines are joined by line breaks.
     pub message: String,
     /// The logger within the plugin, if it names one.
     pub module: Option<String>,
+    /// The place in the plugin's source, if it names one.
+    pub caller: Option<String>,
     /// When it was written, as the plugin says.
     pub timestamp: Option<String>,
     /// Further fields, in their order, with their values as JSON.
     pub fields: Vec<(String, String)>,
-    /// Whether the line belongs to the report of a panic.
-    pub part_of_panic: bool,
+    /// Whether this is the report of a panic, with its backtrace as far as there is one: up to 1000 lines and 256 KiB.
+    pub is_panic: bool,
     /// Whether this is all of a line, or which piece of one that was too long.
     pub piece: Piece,
 }
@@ -32,58 +42,109 @@ pub struct LogRecord {
 /// Reads a plugin's stderr to its end, whatever comes.
 pub(crate) async fn pump(
     mut stderr: impl AsyncRead + Unpin,
-    plugin: String,
     max_line: usize,
     tail: Arc<Tail>,
-    observer: Arc<dyn Observer>,
+    feed: Arc<Feed>,
 ) -> io::Result<()> {
-    let mut parser = Parser::new().with_max_line(max_line);
+    let mut reader = Reader { parser: Parser::new().with_max_line(max_line), panic: None, tail, feed };
     let mut buffer = vec![0; READ_SIZE];
     loop {
-        let read = stderr.read(&mut buffer).await?;
-        let chunk = &buffer[..read];
+        let read = match reader.panic {
+            None => stderr.read(&mut buffer).await?,
+            Some(_) => match timeout(QUIET, stderr.read(&mut buffer)).await {
+                Ok(read) => read?,
+                Err(_) => {
+                    reader.end_panic();
+                    continue;
+                }
+            },
+        };
         if read == 0 {
-            break;
+            reader.finish();
+            return Ok(());
         }
-        observer.raw_stderr(chunk);
-        for line in parser.push(chunk) {
-            take(line, &plugin, &tail, &*observer);
-        }
-        // A flood must not keep other tasks of this thread from running.
-        tokio::task::consume_budget().await;
+        reader.feed.output(OutputSource::RawStderr, Bytes::copy_from_slice(&buffer[..read])).await;
+        reader.take(&buffer[..read]);
+        // A flood must not keep the other tasks of this thread from running.
+        yield_now().await;
     }
-    if let Some(line) = parser.finish() {
-        take(line, &plugin, &tail, &*observer);
-    }
-    Ok(())
 }
 
-fn take(line: LogLine, plugin: &str, tail: &Tail, observer: &dyn Observer) {
+/// Makes records of the lines of one stderr.
+struct Reader {
+    parser: Parser,
+    /// The panic whose lines are coming.
+    panic: Option<PanicReport>,
+    tail: Arc<Tail>,
+    feed: Arc<Feed>,
+}
+
+impl Reader {
+    fn take(&mut self, chunk: &[u8]) {
+        // The parser's lines borrow it, and making records needs the rest.
+        let Self { parser, panic, tail, feed } = self;
+        for line in parser.push(chunk) {
+            take_line(line, panic, tail, feed);
+        }
+    }
+
+    /// Tells the panic that is open. What comes later is another story.
+    fn end_panic(&mut self) {
+        self.parser.flush_group();
+        if let Some(report) = self.panic.take() {
+            tell(report.into_record(self.feed.id()), &self.feed);
+        }
+    }
+
+    fn finish(mut self) {
+        let parser = std::mem::take(&mut self.parser);
+        if let Some(line) = parser.finish() {
+            take_line(line, &mut self.panic, &self.tail, &self.feed);
+        }
+        self.end_panic();
+    }
+}
+
+fn take_line(line: LogLine, panic: &mut Option<PanicReport>, tail: &Tail, feed: &Feed) {
     tail.push(&line.raw);
-    let record = LogRecord::new(plugin, line);
+    if !line.part_of_panic || line.opens_panic {
+        if let Some(report) = panic.take() {
+            tell(report.into_record(feed.id()), feed);
+        }
+    }
+    match panic {
+        _ if !line.part_of_panic => tell(LogRecord::new(feed.id(), line), feed),
+        Some(report) => report.add(&line),
+        None => *panic = Some(PanicReport::new(&line)),
+    }
+}
+
+fn tell(record: LogRecord, feed: &Feed) {
     emit(&record);
-    observer.log(&record);
+    feed.log(record);
 }
 
 impl LogRecord {
-    fn new(plugin: &str, line: LogLine) -> Self {
+    fn new(plugin: PluginId, line: LogLine) -> Self {
         let message = line.message().into_owned();
-        let (module, timestamp, fields) = match line.entry {
-            None => (None, None, Vec::new()),
+        let (module, caller, timestamp, fields) = match line.entry {
+            None => (None, None, None, Vec::new()),
             Some(entry) => (
                 entry.module,
+                entry.caller,
                 entry.timestamp.map(|timestamp| timestamp.as_str().to_owned()),
                 entry.fields.into_iter().map(|(name, value)| (name, value.to_string())).collect(),
             ),
         };
         Self {
-            plugin: plugin.to_owned(),
+            plugin,
             level: line.level,
             message,
             module,
+            caller,
             timestamp,
             fields,
-            part_of_panic: line.part_of_panic,
+            is_panic: false,
             piece: line.piece,
         }
     }
@@ -95,11 +156,15 @@ fn emit(record: &LogRecord) {
     macro_rules! event {
         ($level:ident) => {{
             if tracing::enabled!(target: TARGET, tracing::Level::$level) {
-                let fields = Fields(&record.fields);
-                let module = record.module.as_deref();
+                let plugin = &*record.plugin.name;
+                let (module, caller) = (record.module.as_deref(), record.caller.as_deref());
+                let fields = (!record.fields.is_empty()).then(|| tracing::field::display(Fields(&record.fields)));
+                let panic = record.is_panic.then_some(true);
+                let piece = piece_name(record.piece);
                 tracing::event!(
                     target: TARGET, tracing::Level::$level,
-                    plugin = record.plugin, module, fields = %fields, "{}", record.message
+                    plugin, plugin.pid = record.plugin.pid, module, caller, fields, panic, piece,
+                    "{}", record.message
                 );
             }
         }};
@@ -110,6 +175,16 @@ fn emit(record: &LogRecord) {
         Level::Info => event!(INFO),
         Level::Warn => event!(WARN),
         Level::Error => event!(ERROR),
+    }
+}
+
+/// Which piece of a long line this is; None for a whole line.
+fn piece_name(piece: Piece) -> Option<&'static str> {
+    match piece {
+        Piece::Whole => None,
+        Piece::First => Some("first"),
+        Piece::Continued => Some("continued"),
+        Piece::Last => Some("last"),
     }
 }
 
@@ -129,4 +204,8 @@ impl std::fmt::Display for Fields<'_> {
 /// The target of all events that stem from a plugin's stderr.
 const TARGET: &str = "plugin::stderr";
 
-const READ_SIZE: usize = 64 << 10;
+/// Small enough that other tasks get their turn within a millisecond.
+const READ_SIZE: usize = 16 << 10;
+
+/// A panic is written at once, by one thread. When nothing has come for this long, it is over.
+const QUIET: Duration = Duration::from_millis(100);

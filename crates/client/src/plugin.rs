@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,16 +13,23 @@ use rpcplugin_proto::{Empty, GrpcControllerClient};
 use rpcplugin_transport::{Security, SocketDir, remove_stale_socket};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::Channel;
+use tonic::{Status, transport::Channel};
 use tonic_health::{
     ServingStatus,
     pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire, health_client::HealthClient},
 };
 
 use crate::{
+    ended::{self, LAST_WORDS},
     error::PingError,
+    events::Events,
     exit::{Exit, ExitReason},
+    explaining::ExplainingChannel,
+    feed::Feed,
+    identity::PluginId,
+    output::{Output, OutputOptions},
     process::Process,
+    tail::Tail,
 };
 
 /// A plugin that runs and is connected.
@@ -32,7 +40,8 @@ pub struct Plugin {
     process: Process,
     channel: Channel,
     broker: Broker,
-    name: String,
+    feed: Arc<Feed>,
+    tail: Arc<Tail>,
     version: AppVersion,
     endpoint: Endpoint,
     security: Security,
@@ -51,7 +60,8 @@ pub(crate) struct Parts {
     pub(crate) process: Process,
     pub(crate) channel: Channel,
     pub(crate) broker: Broker,
-    pub(crate) name: String,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) tail: Arc<Tail>,
     pub(crate) version: AppVersion,
     pub(crate) endpoint: Endpoint,
     pub(crate) security: Security,
@@ -68,7 +78,8 @@ impl Plugin {
             process,
             channel,
             broker,
-            name,
+            feed,
+            tail,
             version,
             endpoint,
             security,
@@ -82,7 +93,8 @@ impl Plugin {
             process,
             channel,
             broker,
-            name,
+            feed,
+            tail,
             version,
             endpoint,
             security,
@@ -101,6 +113,15 @@ impl Plugin {
     #[must_use]
     pub fn channel(&self) -> Channel {
         self.channel.clone()
+    }
+
+    /// A channel whose calls say how the plugin's process ended, if that is why they fail.
+    ///
+    /// It is for generated clients as [`channel`](Self::channel) is. A call that breaks off waits up to a second for
+    /// the process to be seen dead, and then fails as [`explain`](Self::explain) says.
+    #[must_use]
+    pub fn explaining_channel(&self) -> ExplainingChannel {
+        ExplainingChannel::new(self.channel.clone(), self.id(), self.process.exits())
     }
 
     /// Side connections with the plugin.
@@ -124,7 +145,13 @@ impl Plugin {
     /// The name by which logs call the plugin.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.feed.name()
+    }
+
+    /// Which plugin this is, and which process.
+    #[must_use]
+    pub fn id(&self) -> PluginId {
+        self.feed.id()
     }
 
     /// Where the plugin listens.
@@ -145,6 +172,27 @@ impl Plugin {
         self.launch_time
     }
 
+    /// The events of this plugin. The first caller gets those since its start, others those from now on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.feed.topics().events()
+    }
+
+    /// What this plugin prints. The first caller also gets the last 64 KiB of what it printed through the connection
+    /// since its start, others what it prints from now on.
+    #[must_use]
+    pub fn output(&self, options: OutputOptions) -> Output {
+        self.feed.topics().output(options)
+    }
+
+    /// The last lines that the plugin wrote on its stderr, as many as
+    /// [`HostConfig::stderr_tail_lines`] and [`HostConfig::stderr_tail_bytes`] allow. Lines of more than 1 KiB are
+    /// shortened, and control characters replaced.
+    #[must_use]
+    pub fn stderr_tail(&self) -> Vec<String> {
+        self.tail.lines()
+    }
+
     /// How the plugin ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<ExitReason> {
@@ -159,38 +207,69 @@ impl Plugin {
         self.process.end().await
     }
 
+    /// Says of a failed call that the plugin's process has ended, and how, if that is why it failed.
+    ///
+    /// A status that tells of a broken connection becomes UNAVAILABLE with a message such as "the plugin kv-plugin
+    /// (process 4711) has ended: signal 11", with [`PluginEnded`](crate::PluginEnded) as its
+    /// [source](std::error::Error::source), and with an `ErrorInfo` as its details. Waits up to a second for the
+    /// process to be seen dead. Every other status stays as it is.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn explain(&self, status: Status) -> Status {
+        if !ended::may_be_broken_connection(&status) {
+            return status;
+        }
+        ended::explain(status, &self.id(), self.process.end()).await
+    }
+
     /// Asks the plugin for its health, within [`HostConfig::admin_deadline`].
     ///
     /// # Errors
-    /// [`PingError`] when no answer came.
+    /// As [`ping_within`](Self::ping_within).
     ///
     /// # Cancel safety
     /// Dropping the future cancels the call.
     pub async fn ping(&self) -> Result<ServingStatus, PingError> {
+        self.ping_within(self.config.admin_deadline).await
+    }
+
+    /// Asks the plugin for its health, within this deadline.
+    ///
+    /// # Errors
+    /// [`PingError::Ended`] when its process is over, [`PingError::Late`] when no answer came in time,
+    /// [`PingError::Failed`] when the answer is an error, such as that of a plugin without a health service.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call.
+    pub async fn ping_within(&self, deadline: Duration) -> Result<ServingStatus, PingError> {
         let request = HealthCheckRequest { service: "plugin".to_owned() };
         let mut client = HealthClient::new(self.channel.clone());
-        let deadline = self.config.admin_deadline;
-        let answer = match timeout(deadline, client.check(request)).await {
-            Ok(Ok(answer)) => answer.into_inner(),
-            failed => {
-                return Err(match (self.ended(), failed) {
-                    (Some(reason), _) => PingError::Ended(reason),
-                    (None, Ok(Err(status))) => PingError::Failed(status),
-                    _ => PingError::Late(deadline),
+        let status = match timeout(deadline, client.check(request)).await {
+            Ok(Ok(answer)) => {
+                return Ok(match answer.get_ref().status() {
+                    Wire::Serving => ServingStatus::Serving,
+                    Wire::NotServing => ServingStatus::NotServing,
+                    _ => ServingStatus::Unknown,
                 });
             }
+            Ok(Err(status)) => Some(status),
+            Err(_) => None,
         };
-        Ok(match answer.status() {
-            Wire::Serving => ServingStatus::Serving,
-            Wire::NotServing => ServingStatus::NotServing,
-            _ => ServingStatus::Unknown,
+        let broken = status.as_ref().is_some_and(ended::may_be_broken_connection);
+        let patience = if broken { LAST_WORDS } else { Duration::ZERO };
+        Err(match (timeout(patience, self.process.end()).await, status) {
+            (Ok(reason), _) => PingError::Ended(reason),
+            (Err(_), Some(status)) => PingError::Failed(status),
+            (Err(_), None) => PingError::Late(deadline),
         })
     }
 
-    /// Ends the plugin: asks it to shut down, waits for [`HostConfig::grace`], and kills it if it has not ended then.
+    /// Ends the plugin: asks it to shut down, waits for [`HostConfig::grace`], and kills it with its process group if
+    /// it has not ended then. [`HostConfig::terminate_after`] puts a SIGTERM between.
     ///
-    /// Returns how it ended. Never takes longer than the deadlines of the configuration together, whatever the plugin
-    /// does or leaves behind.
+    /// Returns how it ended. Takes no longer than the grace period and three times [`HostConfig::drain`], whatever the
+    /// plugin does or leaves behind.
     ///
     /// # Cancel safety
     /// Dropping the future kills the plugin.
@@ -203,7 +282,8 @@ impl Plugin {
     ///
     /// # Protocol
     /// go-plugin `client.go` `Kill`: the broker, then the call, whose outcome says nothing because a Go plugin cuts
-    /// the connection in place of an answer, then the wait. Differs: every step has a deadline.
+    /// the connection in place of an answer, then the wait. Differs: every step has a deadline, and the whole process
+    /// group is killed.
     pub async fn shut_down_within(mut self, grace: Duration) -> Exit {
         let begun = Instant::now();
         self.broker.close();
@@ -217,50 +297,60 @@ impl Plugin {
             self.process.end().await
         };
         let exit = match timeout(grace, self.end_in_stages(ended_by_itself)).await {
-            Ok(reason) if reason.is_success() => Exit::Clean,
-            Ok(reason) => Exit::Failed(reason),
+            Ok((reason, terminated)) => Exit::after_asking(reason, terminated, begun.elapsed()),
             Err(_) => {
-                tracing::warn!(
-                    plugin = self.name,
-                    plugin.pid = self.pid(),
-                    "the plugin ignored the shutdown; killing it"
-                );
+                tracing::warn!(plugin = %self.id(), "the plugin ignored the shutdown; killing it");
                 self.process.kill();
-                self.process.end().await;
-                Exit::Killed { after: begun.elapsed() }
+                // The system may keep a process that waits for a device beyond SIGKILL.
+                let reason = timeout(self.config.drain, self.process.end()).await;
+                Exit::after_asking(reason.unwrap_or(ExitReason::Signal(SIGKILL)), true, begun.elapsed())
             }
         };
-        // Logs that are still in the pipes are worth a moment; a process that the plugin left behind may hold them
-        // open for ever.
+        self.drain().await;
+        tracing::info!(plugin = %self.id(), %exit, "plugin stopped");
+        exit
+    }
+
+    /// Reads what is left in the plugin's pipes and streams. That is worth a moment; a process that the plugin left
+    /// behind may hold them open for ever.
+    async fn drain(&mut self) {
         let readers = std::mem::take(&mut self.output);
+        let services = std::mem::take(&mut self.services);
+        let _ = timeout(self.config.drain, async {
+            for service in services {
+                let _ = service.await;
+            }
+        })
+        .await;
         let _ = timeout(self.config.drain, async {
             for reader in readers {
                 let _ = reader.await;
             }
         })
         .await;
-        tracing::info!(plugin = self.name, plugin.pid = self.pid(), %exit, "plugin stopped");
-        exit
     }
 
-    /// Kills the plugin at once.
+    /// Kills the plugin at once, with its process group, and waits for its end.
     ///
     /// # Cancel safety
     /// The plugin is killed even if the future is dropped.
-    pub async fn kill(self) -> ExitReason {
+    pub async fn kill(mut self) -> ExitReason {
+        self.broker.close();
         self.process.kill();
-        self.process.end().await
+        let reason = timeout(self.config.drain, self.process.end()).await;
+        self.drain().await;
+        reason.unwrap_or(ExitReason::Signal(SIGKILL))
     }
 
-    /// Waits for the end, with SIGTERM on the way if that is configured.
-    async fn end_in_stages(&self, ended: impl Future<Output = ExitReason>) -> ExitReason {
-        let Some(patience) = self.config.terminate_after else { return ended.await };
+    /// Waits for the end, with SIGTERM on the way if that is configured, and tells whether it was sent.
+    async fn end_in_stages(&self, ended: impl Future<Output = ExitReason>) -> (ExitReason, bool) {
+        let Some(patience) = self.config.terminate_after else { return (ended.await, false) };
         let mut ended = std::pin::pin!(ended);
         match timeout(patience, ended.as_mut()).await {
-            Ok(reason) => reason,
+            Ok(reason) => (reason, false),
             Err(_) => {
                 self.process.terminate();
-                ended.await
+                (ended.await, true)
             }
         }
     }
@@ -280,7 +370,7 @@ impl Drop for Plugin {
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plugin")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("pid", &self.pid())
             .field("version", &self.version)
             .field("endpoint", &self.endpoint)
@@ -288,3 +378,5 @@ impl fmt::Debug for Plugin {
             .finish_non_exhaustive()
     }
 }
+
+const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();

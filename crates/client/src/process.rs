@@ -6,7 +6,7 @@ use std::{
     io,
     process::Stdio,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rpcplugin_config::{EnvPolicy, HostConfig};
@@ -21,8 +21,9 @@ use tokio::{
 
 use crate::{
     command::{Command, Stdin},
+    events::Event,
     exit::ExitReason,
-    observer::{Event, Observer},
+    feed::Feed,
 };
 
 /// A running process and the reading ends of its pipes.
@@ -40,6 +41,10 @@ pub(crate) struct Process {
     ended: watch::Receiver<Option<ExitReason>>,
 }
 
+/// The end of a process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct ProcessEnd(watch::Receiver<Option<ExitReason>>);
+
 #[derive(Debug, Clone, Copy)]
 enum Order {
     Terminate,
@@ -56,7 +61,7 @@ impl Process {
         offer: &Offer,
         cookie: &MagicCookie,
         config: &HostConfig,
-        observer: &Arc<dyn Observer>,
+        feed: &Arc<Feed>,
     ) -> io::Result<Started> {
         let policy = command.environment.as_ref().unwrap_or(&config.inherit_env);
         let environment = environment(host_environment(), policy, offer, cookie, command);
@@ -94,9 +99,9 @@ impl Process {
         let pid = child.id().expect("the child has not been waited for");
         let (orders, received) = mpsc::unbounded_channel();
         let (tell, ended) = watch::channel(None);
-        observer.event(&Event::Started { pid });
+        feed.event(Event::Started { pid });
         let owned = OwnedChild { child, own_group: command.own_group };
-        tokio::spawn(watch_over(owned, received, tell, Arc::clone(observer)));
+        tokio::spawn(watch_over(owned, received, tell, Arc::clone(feed)));
         Ok(Started { process: Self { pid, orders, ended }, stdout, stderr })
     }
 
@@ -106,22 +111,20 @@ impl Process {
 
     /// How the process ended, if it has.
     pub(crate) fn ended(&self) -> Option<ExitReason> {
-        *self.ended.borrow()
+        self.exits().now()
     }
 
     /// Resolves when the process has ended and been reaped.
     ///
     /// # Cancel safety
     /// May be dropped and awaited again.
-    pub(crate) fn end(&self) -> impl Future<Output = ExitReason> + Send + 'static {
-        let mut ended = self.ended.clone();
-        async move {
-            match ended.wait_for(Option::is_some).await {
-                Ok(reason) => reason.unwrap_or(ExitReason::Unknown),
-                // The task that watches is gone, and with it the process: the runtime is shutting down.
-                Err(_) => ExitReason::Unknown,
-            }
-        }
+    pub(crate) fn end(&self) -> impl Future<Output = ExitReason> + Send + use<> {
+        self.exits().wait()
+    }
+
+    /// The end of the process for those who do not hold it.
+    pub(crate) fn exits(&self) -> ProcessEnd {
+        ProcessEnd(self.ended.clone())
     }
 
     /// Asks the process to end: SIGTERM.
@@ -135,13 +138,32 @@ impl Process {
     }
 }
 
+impl ProcessEnd {
+    /// How the process ended, if it has.
+    pub(crate) fn now(&self) -> Option<ExitReason> {
+        *self.0.borrow()
+    }
+
+    /// Resolves when the process has ended and been reaped.
+    ///
+    /// # Cancel safety
+    /// May be dropped and awaited again.
+    pub(crate) async fn wait(mut self) -> ExitReason {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(reason) => reason.unwrap_or(ExitReason::Unknown),
+            // The task that watches is gone, and with it the process: the runtime is shutting down.
+            Err(_) => ExitReason::Unknown,
+        }
+    }
+}
+
 /// Owns the child until it is reaped. Signals are only ever sent from here, so that none can reach a stranger who got
 /// the number of a process that had been reaped.
 async fn watch_over(
     mut owned: OwnedChild,
     mut orders: mpsc::UnboundedReceiver<Order>,
     ended: watch::Sender<Option<ExitReason>>,
-    observer: Arc<dyn Observer>,
+    feed: Arc<Feed>,
 ) {
     let status = loop {
         tokio::select! {
@@ -159,7 +181,7 @@ async fn watch_over(
     };
     let reason = status.map_or(ExitReason::Unknown, ExitReason::from);
     ended.send_replace(Some(reason));
-    observer.event(&Event::Exited { reason });
+    feed.event(Event::Exited { reason });
 }
 
 /// A child that does not outlive this value, nor does its group.
@@ -186,8 +208,16 @@ impl OwnedChild {
 
 impl Drop for OwnedChild {
     fn drop(&mut self) {
-        // The runtime itself is going away: there is no task any more that could wait.
+        // The runtime itself is going away: there is no task any more that could wait. A killed process is gone in
+        // a moment, and waiting for it here is what keeps it from staying behind as a zombie.
+        if self.child.id().is_none() {
+            return;
+        }
         self.signal(Signal::KILL);
+        let patience = Instant::now() + LAST_WAIT;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -230,7 +260,10 @@ fn host_environment() -> std::env::VarsOs {
 /// A host that is configured through its environment has its private key here, where no plugin should find it.
 const PRIVATE_KEY: &str = "PLUGIN_CLIENT_KEY";
 
-const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a runtime that goes away is held up by a process that was killed and is not gone.
+const LAST_WAIT: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {

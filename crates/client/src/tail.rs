@@ -5,41 +5,61 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// A ring of lines, bounded in number and size.
+use rpcplugin_config::HostConfig;
+
+/// A ring of lines, bounded in number and in size.
 #[derive(Debug)]
 pub(crate) struct Tail {
-    lines: Mutex<VecDeque<String>>,
+    ring: Mutex<Ring>,
     max_lines: usize,
+    max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    lines: VecDeque<String>,
+    bytes: usize,
 }
 
 impl Tail {
-    pub(crate) fn new(max_lines: usize) -> Self {
-        Self { lines: Mutex::default(), max_lines }
+    pub(crate) fn new(config: &HostConfig) -> Self {
+        Self::bounded(config.stderr_tail_lines, config.stderr_tail_bytes.as_usize())
+    }
+
+    fn bounded(max_lines: usize, max_bytes: usize) -> Self {
+        Self { ring: Mutex::default(), max_lines, max_bytes }
     }
 
     /// Adds a line, shortened where it is very long and without characters that would disturb a terminal.
     pub(crate) fn push(&self, line: &[u8]) {
-        if self.max_lines == 0 {
+        if self.max_lines == 0 || self.max_bytes == 0 {
             return;
         }
-        let cut = &line[..line.len().min(MAX_LINE)];
-        let mut text: String = String::from_utf8_lossy(cut)
-            .chars()
-            .map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
-            .collect();
-        if cut.len() < line.len() {
-            text.push('…');
+        let text = tamed(line, MAX_LINE.min(self.max_bytes));
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.bytes += text.len();
+        ring.lines.push_back(text);
+        while ring.lines.len() > self.max_lines || (ring.bytes > self.max_bytes && ring.lines.len() > 1) {
+            let dropped = ring.lines.pop_front().map_or(0, |line| line.len());
+            ring.bytes -= dropped;
         }
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == self.max_lines {
-            lines.pop_front();
-        }
-        lines.push_back(text);
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).lines.iter().cloned().collect()
     }
+}
+
+fn tamed(line: &[u8], max: usize) -> String {
+    let cut = &line[..line.len().min(max)];
+    let mut text: String = String::from_utf8_lossy(cut)
+        .chars()
+        .map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
+    if cut.len() < line.len() {
+        text.push('…');
+    }
+    text
 }
 
 /// Enough for any message; a minified stack trace is not worth more.
@@ -51,7 +71,7 @@ mod tests {
 
     #[test]
     fn keeps_the_last_lines_and_tames_them() {
-        let tail = Tail::new(2);
+        let tail = Tail::bounded(2, 1 << 20);
         for line in [&b"one"[..], b"two\x1b[31m", &[b'x'; 2000]] {
             tail.push(line);
         }
@@ -59,5 +79,17 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0], "two\u{fffd}[31m");
         assert_eq!(lines[1].chars().count(), MAX_LINE + 1);
+    }
+
+    #[test]
+    fn is_bounded_in_bytes_and_keeps_the_last_line_whatever_it_weighs() {
+        let tail = Tail::bounded(100, 10);
+        for line in [&b"one"[..], b"four", b"seven"] {
+            tail.push(line);
+        }
+        assert_eq!(tail.lines(), ["four", "seven"]);
+        tail.push(&[0xff; 50]);
+        assert_eq!(tail.lines().len(), 1);
+        assert!(Tail::bounded(0, 10).lines().is_empty());
     }
 }

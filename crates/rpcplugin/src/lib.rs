@@ -56,8 +56,9 @@
 pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
-    Command, Event, Exit, ExitReason, Host, LaunchError, LaunchFault, LogRecord, Observer, PingError, Plugin,
-    Stdin,
+    Command, Event, Events, Exit, ExitReason, ExplainingChannel, Host, LaunchError, LaunchFault, LogRecord,
+    Observer, Output, OutputChunk, OutputOptions, OutputSource, PingError, Plugin, PluginEnded, PluginEvent,
+    PluginId, Stdin, WhenFull, Writers,
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{AppVersion, Endpoint, Explained, Family, MagicCookie, ServiceId, Versions};

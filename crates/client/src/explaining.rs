@@ -1,0 +1,135 @@
+//! A channel whose calls say how the plugin ended, if that is why they fail.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use tonic::{Status, body::Body, transport::Channel};
+use tower_service::Service;
+
+use crate::{ended::explain, exit::ExitReason, identity::PluginId, process::ProcessEnd};
+
+/// A channel to one plugin process for generated clients: `KvClient::new(plugin.explaining_channel())`. Cheap to clone.
+///
+/// A call that fails because its connection broke fails with a status that says how the plugin's process ended, as
+/// [`Plugin::explain`](crate::Plugin::explain) describes it. What the plugin itself answers stays as it is.
+#[derive(Clone)]
+pub struct ExplainingChannel {
+    channel: Channel,
+    plugin: PluginId,
+    end: ProcessEnd,
+}
+
+/// The outcome of a call upon a channel of this crate.
+pub type CallFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
+
+impl ExplainingChannel {
+    pub(crate) fn new(channel: Channel, plugin: PluginId, end: ProcessEnd) -> Self {
+        Self { channel, plugin, end }
+    }
+
+    /// Which plugin this leads to, and which process.
+    #[must_use]
+    pub fn plugin(&self) -> &PluginId {
+        &self.plugin
+    }
+
+    /// How the process ended, if it has.
+    pub(crate) fn ended(&self) -> Option<ExitReason> {
+        self.end.now()
+    }
+
+    /// The channel itself, without explanations.
+    pub(crate) fn plain(&self) -> &Channel {
+        &self.channel
+    }
+
+    pub(crate) async fn send(mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        let sent = async {
+            std::future::poll_fn(|cx| self.channel.poll_ready(cx)).await?;
+            self.channel.call(request).await
+        };
+        match sent.await {
+            Ok(response) => {
+                Ok(response.map(|body| Body::new(ExplainingBody::new(body, self.plugin, self.end))))
+            }
+            Err(error) => {
+                let status = Status::from_error(Box::new(error));
+                // A deadline that has passed says nothing of the process.
+                if status.code() == tonic::Code::DeadlineExceeded {
+                    return Err(status);
+                }
+                Err(explain(status, &self.plugin, self.end.wait()).await)
+            }
+        }
+    }
+}
+
+impl Service<Request<Body>> for ExplainingChannel {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = CallFuture;
+
+    /// Always ready: the call itself waits until the connection has room.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> CallFuture {
+        Box::pin(self.clone().send(request))
+    }
+}
+
+impl fmt::Debug for ExplainingChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExplainingChannel").field("plugin", &self.plugin).finish_non_exhaustive()
+    }
+}
+
+/// The answer of a plugin that may die before it is complete.
+struct ExplainingBody {
+    body: Body,
+    /// Taken when the answer breaks off.
+    end: Option<(PluginId, ProcessEnd)>,
+    explaining: Option<Pin<Box<dyn Future<Output = Status> + Send>>>,
+}
+
+impl ExplainingBody {
+    fn new(body: Body, plugin: PluginId, end: ProcessEnd) -> Self {
+        Self { body, end: Some((plugin, end)), explaining: None }
+    }
+}
+
+impl http_body::Body for ExplainingBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        if this.explaining.is_none() {
+            let status = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Err(status)) => status,
+                frame => return Poll::Ready(frame),
+            };
+            let Some((plugin, end)) = this.end.take() else { return Poll::Ready(Some(Err(status))) };
+            this.explaining = Some(Box::pin(async move { explain(status, &plugin, end.wait()).await }));
+        }
+        let Some(explaining) = &mut this.explaining else { return Poll::Ready(None) };
+        let status = ready!(explaining.as_mut().poll(cx));
+        this.explaining = None;
+        Poll::Ready(Some(Err(status)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.explaining.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,182 @@
+//! From the readers of one plugin's streams to everybody who follows it.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    events::{Event, Events, PluginEvent},
+    identity::PluginId,
+    logs::LogRecord,
+    observer::Observer,
+    output::{Output, OutputChunk, OutputOptions, OutputSource},
+    queue::{Bounds, Item as _, Reader, Topic, WhenFull},
+};
+
+/// What is known by everybody who follows the same plugins.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    pub(crate) events: Topic<PluginEvent>,
+    pub(crate) output: Topic<OutputChunk>,
+}
+
+/// The followers of one plugin process: observers, who are called, and topics, which are read.
+pub(crate) struct Feed {
+    name: Arc<str>,
+    /// 0 as long as there is no process.
+    pid: AtomicU32,
+    generation: u64,
+    observers: Vec<Arc<dyn Observer>>,
+    host: Arc<Topics>,
+    own: Arc<OwnTopics>,
+}
+
+/// The topics of one plugin, or of all generations of a supervised one. What happens before anybody asks is kept for
+/// the first who does.
+#[derive(Debug)]
+pub(crate) struct OwnTopics {
+    topics: Topics,
+    early_events: Mutex<Option<Reader<PluginEvent>>>,
+    early_output: Mutex<Option<Reader<OutputChunk>>>,
+}
+
+impl Topics {
+    pub(crate) fn new() -> Self {
+        Self { events: Topic::new(), output: Topic::new() }
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        Events::new(self.events.subscribe(EVENTS))
+    }
+
+    pub(crate) fn output(&self, options: OutputOptions) -> Output {
+        Output::new(self.output.subscribe(options.bounds()))
+    }
+}
+
+impl OwnTopics {
+    pub(crate) fn new() -> Self {
+        let topics = Topics::new();
+        let early_events = Mutex::new(Some(topics.events.subscribe(EARLY_EVENTS)));
+        let early_output = Mutex::new(Some(topics.output.subscribe(EARLY_OUTPUT)));
+        Self { topics, early_events, early_output }
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        match self.early_events.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(early) => {
+                early.set_bounds(EVENTS);
+                Events::new(early)
+            }
+            None => self.topics.events(),
+        }
+    }
+
+    pub(crate) fn output(&self, options: OutputOptions) -> Output {
+        match self.early_output.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(early) => {
+                early.set_bounds(options.bounds());
+                Output::new(early)
+            }
+            None => self.topics.output(options),
+        }
+    }
+}
+
+impl Feed {
+    pub(crate) fn new(
+        name: &str,
+        generation: u64,
+        observers: Vec<Arc<dyn Observer>>,
+        host: Arc<Topics>,
+        own: Arc<OwnTopics>,
+    ) -> Self {
+        Self { name: name.into(), pid: AtomicU32::new(0), generation, observers, host, own }
+    }
+
+    /// Which plugin this is, as far as that is known by now.
+    pub(crate) fn id(&self) -> PluginId {
+        let pid = Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
+        PluginId { name: Arc::clone(&self.name), pid, generation: self.generation }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn topics(&self) -> &OwnTopics {
+        &self.own
+    }
+
+    /// Tells what happened in the plugin's life.
+    pub(crate) fn event(&self, event: Event) {
+        if let Event::Started { pid } = event {
+            self.pid.store(pid, Ordering::Relaxed);
+        }
+        let plugin = self.id();
+        for observer in &self.observers {
+            observer.event(&plugin, &event);
+        }
+        self.give(plugin, event);
+    }
+
+    /// Tells a record of the plugin's log.
+    pub(crate) fn log(&self, record: LogRecord) {
+        for observer in &self.observers {
+            observer.log(&record);
+        }
+        if self.logs_are_followed() {
+            self.give(record.plugin.clone(), Event::Log(Arc::new(record)));
+        }
+    }
+
+    /// Tells what the plugin printed. Takes no longer than the readers of output were promised.
+    ///
+    /// # Cancel safety
+    /// Some followers may have got the output, and others not.
+    pub(crate) async fn output(&self, source: OutputSource, bytes: Bytes) {
+        let plugin = self.id();
+        for observer in &self.observers {
+            match source {
+                OutputSource::Stdout => observer.stdout(&plugin, &bytes),
+                OutputSource::Stderr => observer.stderr(&plugin, &bytes),
+                OutputSource::RawStdout => observer.raw_stdout(&plugin, &bytes),
+                OutputSource::RawStderr => observer.raw_stderr(&plugin, &bytes),
+            }
+        }
+        let chunk = OutputChunk { plugin, source, bytes };
+        self.own.topics.output.give_patiently(&chunk).await;
+        self.host.output.give_patiently(&chunk).await;
+    }
+
+    fn give(&self, plugin: PluginId, event: Event) {
+        let event = PluginEvent { plugin, event };
+        self.own.topics.events.give(&event);
+        self.host.events.give(&event);
+    }
+
+    /// Records are not kept for those who may never ask: they are many, and the tail has the last of them.
+    fn logs_are_followed(&self) -> bool {
+        let unasked = self.own.early_events.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        (!unasked && self.own.topics.events.is_followed()) || self.host.events.is_followed()
+    }
+}
+
+/// The bounds that [`Events`] documents.
+const EVENTS: Bounds<PluginEvent> =
+    Bounds { items: 1024, weight: 1 << 20, when_full: WhenFull::DropOldest, wanted: |_| true };
+
+/// There is a handful of events in the life of a process, beside its log.
+const EARLY_EVENTS: Bounds<PluginEvent> =
+    Bounds { items: 64, wanted: |event| !event.is_expendable(), ..EVENTS };
+
+/// As much as a pipe holds.
+const EARLY_OUTPUT: Bounds<OutputChunk> = Bounds {
+    items: 1024,
+    weight: 64 << 10,
+    when_full: WhenFull::DropOldest,
+    wanted: |chunk| !chunk.source.is_raw(),
+};
