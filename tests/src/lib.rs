@@ -7,5 +7,6 @@ mod facts;
 mod generated;
 pub mod kit_host;
 pub mod kit_plugin;
+pub mod terraform_demo;
 
 pub use generated::conformance as pb;

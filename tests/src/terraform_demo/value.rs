@@ -10,6 +10,7 @@ mod types;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::json::RawObject;
 pub(crate) use self::number::Number;
 pub(crate) use self::types::{Type, TypeError};
 
