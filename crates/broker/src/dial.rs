@@ -40,13 +40,14 @@ pub(crate) async fn open(
     shared: &Arc<Shared>,
     id: ServiceId,
 ) -> Result<(SecureStream, Option<Endpoint>), DialError> {
-    match &shared.way {
-        Way::Direct(_) => {
-            let (stream, endpoint) = open_direct(shared, id).await?;
-            Ok((stream, Some(endpoint)))
-        }
-        Way::Multiplexed(turn) => Ok((open_multiplexed(shared, id, turn).await?, None)),
+    let opened = match &shared.way {
+        Way::Direct(_) => open_direct(shared, id).await.map(|(stream, endpoint)| (stream, Some(endpoint))),
+        Way::Multiplexed(turn) => open_multiplexed(shared, id, turn).await.map(|stream| (stream, None)),
+    };
+    if opened.is_ok() {
+        tracing::debug!(service.id = %id, "brokered connection opened");
     }
+    opened
 }
 
 /// A connection that was made, and the way to make it again.

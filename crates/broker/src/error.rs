@@ -90,7 +90,7 @@ pub enum ServeError {
     #[diagnostic(transparent)]
     Bind(#[from] BindError),
     /// The address cannot be told to the peer.
-    #[error("the address of service {id} cannot be translated for the peer")]
+    #[error("the address of service {id} cannot be translated")]
     #[diagnostic(
         code(rpcplugin::protocol::broker_translation),
         help("whoever wrote the address translation has to make this side's sockets reachable for the peer")
@@ -165,7 +165,7 @@ pub enum DialError {
         source: EndpointError,
     },
     /// The peer's address means nothing on this side.
-    #[error("the address of service {id} cannot be translated for this side")]
+    #[error("the address of service {id} cannot be translated")]
     #[diagnostic(
         code(rpcplugin::protocol::broker_translation),
         help("whoever wrote the address translation has to make the peer's sockets reachable for this side")
@@ -193,10 +193,11 @@ mod tests {
 
     /// Every error names itself, says who must do what, and leaves its cause to its source.
     #[track_caller]
-    fn check(error: &dyn Diagnostic, says: &str) {
+    fn check(error: &dyn Diagnostic, code: &str, says: &str) {
         let shown = error.to_string();
         assert_eq!(shown, says);
-        assert!(error.code().is_some_and(|code| code.to_string().starts_with("rpcplugin::")), "{shown}");
+        let full = if code.contains("::") { code.to_owned() } else { format!("rpcplugin::protocol::{code}") };
+        assert_eq!(error.code().map(|code| code.to_string()), Some(full));
         assert!(error.help().is_some_and(|help| !help.to_string().is_empty()), "{shown}");
         if let Some(source) = error.source() {
             assert!(!shown.contains(&source.to_string()), "{shown}");
@@ -210,34 +211,54 @@ mod tests {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let invalid = EndpointError::UnknownNetwork { network: "pipe".to_owned() };
 
-        check(&Unreachable::Closed, "the broker is closed");
-        check(&Unreachable::NoBroker, "the peer has no broker");
-        check(&Unreachable::PeerClosed, "the peer's broker is closed for good");
-        check(&Unreachable::NoStream(waited), "there was no broker stream to the peer within 1.5 s");
-        check(&Unreachable::StreamEnded, "the broker stream to the peer ended");
-        check(&Unreachable::NotMultiplexed, "this broker does not multiplex");
+        check(&Unreachable::Closed, "broker_closed", "the broker is closed");
+        check(&Unreachable::NoBroker, "broker_missing", "the peer has no broker");
+        check(&Unreachable::PeerClosed, "broker_dead", "the peer's broker is closed for good");
+        check(
+            &Unreachable::NoStream(waited),
+            "broker_no_stream",
+            "there was no broker stream to the peer within 1.5 s",
+        );
+        check(&Unreachable::StreamEnded, "broker_stream_ended", "the broker stream to the peer ended");
+        check(&Unreachable::NotMultiplexed, "broker_not_multiplexed", "this broker does not multiplex");
         let ended = Unreachable::Session(yamux::Error::PeerClosed);
-        check(&ended, "the multiplexed connection to the peer ended");
+        check(&ended, "broker_session_ended", "the multiplexed connection to the peer ended");
 
-        check(&ServeError::from(Unreachable::Closed), "the broker is closed");
-        check(&ServeError::InUse { id }, "service 7 is served already");
+        check(&ServeError::from(Unreachable::Closed), "broker_closed", "the broker is closed");
+        check(&ServeError::InUse { id }, "broker_id_in_use", "service 7 is served already");
         let bind = BindError::Refused { endpoint: endpoint.clone(), source: refused() };
-        check(&ServeError::from(bind), "cannot listen on unix:/p");
+        check(&ServeError::from(bind), "rpcplugin::transport::cannot_bind", "cannot listen on unix:/p");
         let translate = ServeError::Translate { id, source: "not mounted".into() };
-        check(&translate, "the address of service 7 cannot be translated for the peer");
+        check(&translate, "broker_translation", "the address of service 7 cannot be translated");
 
-        check(&DialError::from(Unreachable::Closed), "the broker is closed");
+        check(&DialError::from(Unreachable::Closed), "broker_closed", "the broker is closed");
         let unannounced = DialError::Unannounced { id, waited };
-        check(&unannounced, "the peer announced no address for service 7 within 1.5 s");
+        check(&unannounced, "broker_unannounced", "the peer announced no address for service 7 within 1.5 s");
         let unanswered = DialError::Unanswered { id, waited };
-        check(&unanswered, "the peer did not answer the knock for service 7 within 1.5 s");
+        check(
+            &unanswered,
+            "broker_unanswered",
+            "the peer did not answer the knock for service 7 within 1.5 s",
+        );
         let turned_away = DialError::Refused { id, reason: "\u{1b}[1mno".to_owned() };
-        check(&turned_away, "the peer turned the knock for service 7 away, saying \"\\u{1b}[1mno\"");
+        check(
+            &turned_away,
+            "broker_refused",
+            "the peer turned the knock for service 7 away, saying \"\\u{1b}[1mno\"",
+        );
         let address = DialError::Address { id, source: invalid };
-        check(&address, "the peer announced an address for service 7 that cannot be dialled");
+        check(
+            &address,
+            "broker_address",
+            "the peer announced an address for service 7 that cannot be dialled",
+        );
         let translate = DialError::Translate { id, source: "not mounted".into() };
-        check(&translate, "the address of service 7 cannot be translated for this side");
+        check(&translate, "broker_translation", "the address of service 7 cannot be translated");
         let dial = rpcplugin_transport::DialError { endpoint, source: refused() };
-        check(&DialError::from(ConnectError::from(dial)), "cannot connect to unix:/p");
+        check(
+            &DialError::from(ConnectError::from(dial)),
+            "rpcplugin::transport::cannot_dial",
+            "cannot connect to unix:/p",
+        );
     }
 }

@@ -113,19 +113,22 @@ impl Outgoing {
             self.shared.change(|state| state.router.link_up(self.link));
         }
         loop {
-            let next = self.shared.look(|state| {
-                if let Some(message) = state.router.next_message(self.link, now()) {
-                    return Err(Some(message));
+            let next = self.shared.look(|state| match state.router.next_message(self.link, now()) {
+                Some(message) => Next::Message(message),
+                None if state.router.has_link(self.link) => {
+                    state.writers.insert(self.link, cx.waker().clone());
+                    Next::Nothing(state.router.next_deadline())
                 }
-                if !state.router.has_link(self.link) {
-                    return Err(None);
-                }
-                state.writers.insert(self.link, cx.waker().clone());
-                Ok(state.router.next_deadline())
+                None => Next::End,
             });
             let deadline = match next {
-                Ok(deadline) => deadline,
-                Err(message_or_end) => return Poll::Ready(message_or_end),
+                Next::Message(message) => {
+                    let knock = message.knock.is_some();
+                    tracing::trace!(service.id = message.service_id, knock, "message sent");
+                    return Poll::Ready(Some(message));
+                }
+                Next::Nothing(deadline) => deadline,
+                Next::End => return Poll::Ready(None),
             };
             self.timer = deadline.map(|deadline| Box::pin(sleep_until(Instant::from_std(deadline))));
             // Once the time has come there is a message, or a later time.
@@ -134,6 +137,14 @@ impl Outgoing {
             }
         }
     }
+}
+
+/// What a link has to send.
+enum Next {
+    Message(ConnInfo),
+    /// Nothing until something happens, or until this time.
+    Nothing(Option<std::time::Instant>),
+    End,
 }
 
 /// The host's half of a link.

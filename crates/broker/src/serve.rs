@@ -193,6 +193,7 @@ pub(crate) async fn listen(shared: &Arc<Shared>, id: Option<ServiceId>) -> Resul
         });
         match serving {
             Some(serving) => {
+                tracing::debug!(service.id = %id, "listening for brokered connections");
                 let registration = Registration { shared: Arc::clone(shared), id, serving };
                 return Ok(Incoming { source, registration });
             }

@@ -132,6 +132,7 @@ impl Shared {
 
     /// Takes in what the peer says on a link.
     pub(crate) fn receive(self: &Arc<Self>, link: LinkId, message: ConnInfo) {
+        tracing::trace!(service.id = message.service_id, knock = message.knock.is_some(), "message received");
         let owes = self.change(|state| {
             state.router.receive(link, message, now());
             state.router.owes()
