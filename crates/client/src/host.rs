@@ -14,6 +14,7 @@ use crate::{
     observer::Observer,
     output::{Output, OutputOptions},
     plugin::Plugin,
+    supervise::Supervise,
 };
 
 /// A host: what it offers to every plugin that it starts.
@@ -97,6 +98,27 @@ impl Host {
     pub async fn launch(&self, command: Command) -> Result<Plugin, LaunchError> {
         let feed = self.feed(&command.name(), 1, Arc::new(OwnTopics::new()));
         launch::launch(self, command, feed).await
+    }
+
+    /// Starts a plugin, and starts it again whenever it dies, as
+    /// [`HostConfig::supervision`](HostConfig::supervision) says. Awaiting what is returned launches it.
+    ///
+    /// ```no_run
+    /// # use rpcplugin_client::{Command, Generation, Host};
+    /// # async fn example(host: Host) -> Result<(), Box<dyn std::error::Error>> {
+    /// let supervised = host
+    ///     .supervise(Command::new("./kv-plugin"))
+    ///     .on_start(|generation: Generation| async move {
+    ///         // A fresh process has to be told its settings anew: call it over `generation.channel()`.
+    ///         Ok::<_, tonic::Status>(())
+    ///     })
+    ///     .await?;
+    /// let channel = supervised.channel(); // kept by clients, and good for every process
+    /// supervised.stop().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn supervise(&self, command: Command) -> Supervise {
+        Supervise::new(self.clone(), command)
     }
 
     /// The followers of a plugin that is about to be launched.

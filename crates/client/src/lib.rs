@@ -27,7 +27,9 @@ mod output;
 mod plugin;
 mod process;
 mod queue;
+mod set;
 mod stdio;
+mod supervise;
 mod tail;
 
 pub use command::{Command, Stdin};
@@ -43,3 +45,7 @@ pub use observer::Observer;
 pub use output::{Output, OutputChunk, OutputOptions, OutputSource, Writers};
 pub use plugin::Plugin;
 pub use queue::WhenFull;
+pub use set::{Managed, PluginSet};
+pub use supervise::{
+    Generation, Supervise, SuperviseError, Supervised, SupervisedChannel, SupervisionState, WhileDown,
+};

@@ -107,10 +107,9 @@ impl Reader {
 
 fn take_line(line: LogLine, panic: &mut Option<PanicReport>, tail: &Tail, feed: &Feed) {
     tail.push(&line.raw);
-    if !line.part_of_panic || line.opens_panic {
-        if let Some(report) = panic.take() {
-            tell(report.into_record(feed.id()), feed);
-        }
+    let is_another_story = !line.part_of_panic || line.opens_panic;
+    if let Some(report) = panic.take_if(|_| is_another_story) {
+        tell(report.into_record(feed.id()), feed);
     }
     match panic {
         _ if !line.part_of_panic => tell(LogRecord::new(feed.id(), line), feed),

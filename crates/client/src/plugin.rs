@@ -22,7 +22,7 @@ use tonic_health::{
 use crate::{
     ended::{self, LAST_WORDS},
     error::PingError,
-    events::Events,
+    events::{Event, Events},
     exit::{Exit, ExitReason},
     explaining::ExplainingChannel,
     feed::Feed,
@@ -309,6 +309,11 @@ impl Plugin {
         self.drain().await;
         tracing::info!(plugin = %self.id(), %exit, "plugin stopped");
         exit
+    }
+
+    /// Tells those who follow the plugin.
+    pub(crate) fn tell(&self, event: Event) {
+        self.feed.event(event);
     }
 
     /// Reads what is left in the plugin's pipes and streams. That is worth a moment; a process that the plugin left

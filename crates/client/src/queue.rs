@@ -260,7 +260,7 @@ mod tests {
 
         /// Odd numbers matter.
         fn is_expendable(&self) -> bool {
-            self.0 % 2 == 0
+            self.0.is_multiple_of(2)
         }
     }
 
@@ -342,7 +342,7 @@ mod tests {
     #[tokio::test]
     async fn takes_only_what_is_wanted() {
         let topic = Topic::new();
-        let even = Bounds { wanted: |number: &Number| number.0 % 2 == 0, ..bounds(1, WhenFull::DropOldest) };
+        let even = Bounds { wanted: |number: &Number| number.0.is_multiple_of(2), ..bounds(1, WhenFull::DropOldest) };
         let reader = topic.subscribe(even);
         for number in [1, 2, 3] {
             topic.give(&Number(number));

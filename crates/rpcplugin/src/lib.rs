@@ -56,9 +56,10 @@
 pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
-    Command, Event, Events, Exit, ExitReason, ExplainingChannel, Host, LaunchError, LaunchFault, LogRecord,
-    Observer, Output, OutputChunk, OutputOptions, OutputSource, PingError, Plugin, PluginEnded, PluginEvent,
-    PluginId, Stdin, WhenFull, Writers,
+    Command, Event, Events, Exit, ExitReason, ExplainingChannel, Generation, Host, LaunchError, LaunchFault,
+    LogRecord, Managed, Observer, Output, OutputChunk, OutputOptions, OutputSource, PingError, Plugin,
+    PluginEnded, PluginEvent, PluginId, PluginSet, Stdin, Supervise, SuperviseError, Supervised,
+    SupervisedChannel, SupervisionState, WhenFull, WhileDown, Writers,
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{AppVersion, Endpoint, Explained, Family, MagicCookie, ServiceId, Versions};

@@ -1,0 +1,75 @@
+//! One start of a supervised plugin.
+
+use std::{fmt, sync::Arc};
+
+use rpcplugin_broker::Broker;
+use rpcplugin_core::AppVersion;
+use tonic::transport::Channel;
+
+use crate::{explaining::ExplainingChannel, identity::PluginId, plugin::Plugin};
+
+/// One start of a supervised plugin: a process, and the connection with it. Cheap to clone; holding it does not keep
+/// the process.
+#[derive(Clone)]
+pub struct Generation(Arc<Facts>);
+
+struct Facts {
+    plugin: PluginId,
+    version: AppVersion,
+    channel: ExplainingChannel,
+    broker: Broker,
+}
+
+impl Generation {
+    pub(super) fn new(plugin: &Plugin) -> Self {
+        Self(Arc::new(Facts {
+            plugin: plugin.id(),
+            version: plugin.version(),
+            channel: plugin.explaining_channel(),
+            broker: plugin.broker().clone(),
+        }))
+    }
+
+    /// Which start this is, counted from 1.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.0.plugin.generation
+    }
+
+    /// Which plugin this is, and which process.
+    #[must_use]
+    pub fn plugin(&self) -> &PluginId {
+        &self.0.plugin
+    }
+
+    /// The version of the application's protocol that was agreed upon with this process.
+    #[must_use]
+    pub fn version(&self) -> AppVersion {
+        self.0.version
+    }
+
+    /// The channel to this process and no other. Its calls fail when the process is gone.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.0.channel.plain().clone()
+    }
+
+    /// Side connections with this process.
+    #[must_use]
+    pub fn broker(&self) -> &Broker {
+        &self.0.broker
+    }
+
+    pub(super) fn explaining(&self) -> &ExplainingChannel {
+        &self.0.channel
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("plugin", &self.0.plugin)
+            .field("version", &self.0.version)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,272 @@
+//! The task that keeps a plugin running.
+
+use std::{sync::Arc, time::Duration};
+
+use rpcplugin_config::HostConfig;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+};
+use tonic::Code;
+
+use super::{
+    Setup, SuperviseError,
+    budget::{Budget, Restart},
+    generation::Generation,
+    state::State,
+};
+use crate::{
+    command::Command,
+    error::PingError,
+    events::Event,
+    exit::{Exit, ExitReason},
+    feed::OwnTopics,
+    host::Host,
+    launch,
+    plugin::Plugin,
+};
+
+/// What the owner of a supervised plugin wants of the task.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Ends the supervision.
+    Stop { grace: Option<Duration>, done: oneshot::Sender<Option<Exit>> },
+    /// Replaces the generation of this number, unless that has happened.
+    Restart { after: u64, done: oneshot::Sender<()> },
+}
+
+/// Starts the generations of a plugin, one after another.
+pub(super) struct Supervisor {
+    host: Host,
+    command: Command,
+    setups: Vec<Setup>,
+    topics: Arc<OwnTopics>,
+    budget: Budget,
+    state: watch::Sender<State>,
+    /// The number of the last generation that was launched.
+    last: u64,
+}
+
+/// Why a generation does not take calls any more.
+enum Over {
+    Exited(ExitReason),
+    Hung(Duration),
+    Stop { grace: Option<Duration>, done: oneshot::Sender<Option<Exit>> },
+    Restart(oneshot::Sender<()>),
+}
+
+impl Supervisor {
+    /// Launches the first generation.
+    pub(super) async fn start(
+        host: Host,
+        command: Command,
+        setups: Vec<Setup>,
+        topics: Arc<OwnTopics>,
+    ) -> Result<(Self, Plugin), SuperviseError> {
+        let budget = Budget::new(host.config.supervision.clone());
+        let (state, _) = watch::channel(State::Down { last: 0, because: "it has not been started".into() });
+        let mut supervisor = Self { host, command, setups, topics, budget, state, last: 0 };
+        let plugin = supervisor.launch().await?;
+        Ok((supervisor, plugin))
+    }
+
+    pub(super) fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Keeps the plugin running until it is stopped or given up.
+    pub(super) async fn run(mut self, first: Plugin, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let mut plugin = first;
+        loop {
+            let over = self.watch(&plugin, &mut orders).await;
+            let next = match over {
+                Over::Exited(reason) => {
+                    let because = format!("{} has ended: {reason}", plugin.id());
+                    self.set_down(&because);
+                    plugin.kill().await;
+                    self.revive(because, &mut orders).await
+                }
+                Over::Hung(after) => {
+                    let because = format!("{} did not answer within {} s", plugin.id(), after.as_secs_f32());
+                    self.set_down(&because);
+                    plugin.tell(Event::Hung { after });
+                    plugin.kill().await;
+                    self.revive(because, &mut orders).await
+                }
+                Over::Restart(done) => {
+                    self.set_down("its host restarts it");
+                    plugin.shut_down().await;
+                    let _ = done.send(());
+                    self.replace(&mut orders).await
+                }
+                Over::Stop { grace, done } => {
+                    self.state.send_replace(State::Stopped { last: self.last });
+                    let grace = grace.unwrap_or(self.host.config.grace);
+                    let _ = done.send(Some(plugin.shut_down_within(grace).await));
+                    None
+                }
+            };
+            let Some(next) = next else { return };
+            plugin = next;
+        }
+    }
+
+    /// Follows one generation to its end.
+    async fn watch(&self, plugin: &Plugin, orders: &mut mpsc::UnboundedReceiver<Order>) -> Over {
+        let mut hung = std::pin::pin!(probe(plugin, &self.host.config));
+        loop {
+            let order = tokio::select! {
+                biased;
+                order = orders.recv() => order,
+                reason = plugin.wait() => return Over::Exited(reason),
+                after = hung.as_mut() => return Over::Hung(after),
+            };
+            match order {
+                None => return Over::Stop { grace: Some(Duration::ZERO), done: oneshot::channel().0 },
+                Some(Order::Stop { grace, done }) => return Over::Stop { grace, done },
+                Some(Order::Restart { after, done }) if after == self.last => return Over::Restart(done),
+                Some(Order::Restart { done, .. }) => {
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+
+    /// Starts the next generation, as often as the budget allows. None when there will be none.
+    async fn revive(
+        &mut self,
+        mut because: String,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+    ) -> Option<Plugin> {
+        loop {
+            let Some(Restart { attempt, delay }) = self.budget.draw(Instant::now()) else {
+                self.give_up(&because, orders).await;
+                return None;
+            };
+            let plugin = self.command.name();
+            tracing::warn!(plugin, attempt, ?delay, because, "restarting the plugin");
+            self.tell(Event::Restarting { attempt, delay });
+            match self.launch_after(delay, orders).await? {
+                Ok(plugin) => return Some(plugin),
+                Err(failure) => because = failure,
+            }
+        }
+    }
+
+    /// Starts the next generation at once; as often as the budget allows if that fails.
+    async fn replace(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Option<Plugin> {
+        match self.launch_after(Duration::ZERO, orders).await? {
+            Ok(plugin) => Some(plugin),
+            Err(because) => self.revive(because, orders).await,
+        }
+    }
+
+    /// Launches the next generation after a pause, or tells why it did not start. None when the plugin is stopped
+    /// meanwhile.
+    async fn launch_after(
+        &mut self,
+        delay: Duration,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+    ) -> Option<Result<Plugin, String>> {
+        let launched = tokio::select! {
+            // Dropping a launch kills what it has started.
+            launched = async { sleep(delay).await; self.launch().await } => launched,
+            done = stop_ordered(orders) => {
+                self.state.send_replace(State::Stopped { last: self.last });
+                let _ = done.send(None);
+                return None;
+            }
+        };
+        Some(launched.map_err(|error| {
+            let because = format!("it could not be started again: {}", one_line(&error));
+            self.set_down(&because);
+            because
+        }))
+    }
+
+    /// Leaves the plugin down, and answers who still orders something.
+    async fn give_up(&self, because: &str, orders: &mut mpsc::UnboundedReceiver<Order>) {
+        let restarts = self.budget.made_within_window();
+        tracing::error!(plugin = self.command.name(), restarts, because, "gave the plugin up");
+        self.state.send_replace(State::GaveUp { last: self.last, because: because.into() });
+        self.tell(Event::GaveUp { restarts });
+        let _ = stop_ordered(orders).await.send(None);
+    }
+
+    fn set_down(&self, because: &str) {
+        self.state.send_replace(State::Down { last: self.last, because: because.into() });
+    }
+
+    /// Tells what happened to the plugin as such; it has no process just now.
+    fn tell(&self, event: Event) {
+        self.host.feed(&self.command.name(), self.last, Arc::clone(&self.topics)).event(event);
+    }
+
+    async fn launch(&mut self) -> Result<Plugin, SuperviseError> {
+        self.last += 1;
+        let feed = self.host.feed(&self.command.name(), self.last, Arc::clone(&self.topics));
+        let plugin = launch::launch(&self.host, self.command.clone(), feed).await?;
+        let generation = Generation::new(&plugin);
+        let deadline = self.host.config.start_deadline;
+        let set_up = async {
+            for setup in &self.setups {
+                setup(generation.clone()).await?;
+            }
+            Ok(())
+        };
+        let set_up = timeout(deadline, set_up).await.unwrap_or_else(|late| Err(late.into()));
+        match set_up {
+            Ok(()) => {
+                self.state.send_replace(State::Ready(generation));
+                Ok(plugin)
+            }
+            Err(source) => {
+                let id = plugin.id();
+                plugin.kill().await;
+                Err(SuperviseError::Setup { plugin: id, source })
+            }
+        }
+    }
+}
+
+/// Resolves with how long the plugin was given when it does not answer a health call; never, without such calls.
+///
+/// A plugin without a health service, or with one that reports bad news, has answered.
+async fn probe(plugin: &Plugin, config: &HostConfig) -> Duration {
+    let Some(every) = config.supervision.probe_every else { return std::future::pending().await };
+    let deadline = config.supervision.probe_deadline;
+    let mut ticks = interval(every.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        match plugin.ping_within(deadline).await {
+            Err(PingError::Late(after)) => return after,
+            // A connection that broke though the process lives on is no use to anybody.
+            Err(PingError::Failed(status)) if status.code() == Code::Unavailable => return deadline,
+            _ => {}
+        }
+    }
+}
+
+/// Resolves when the plugin is to be stopped, or nobody holds it any more. A restart is what is going on anyway.
+async fn stop_ordered(orders: &mut mpsc::UnboundedReceiver<Order>) -> oneshot::Sender<Option<Exit>> {
+    loop {
+        match orders.recv().await {
+            Some(Order::Stop { done, .. }) => return done,
+            Some(Order::Restart { done, .. }) => drop(done),
+            None => return oneshot::channel().0,
+        }
+    }
+}
+
+/// An error with its causes on one line.
+fn one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
