@@ -59,11 +59,12 @@ impl ExplainingChannel {
                 Ok(response.map(|body| Body::new(ExplainingBody::new(body, self.plugin, self.end))))
             }
             Err(error) => {
-                let status = Status::from_error(Box::new(error));
-                // A deadline that has passed says nothing of the process.
-                if status.code() == tonic::Code::DeadlineExceeded {
-                    return Err(status);
+                // A deadline that has passed says nothing of the process. tonic calls such a call cancelled; gRPC has a
+                // code for it.
+                if is_late(&error) {
+                    return Err(Status::deadline_exceeded("the call's deadline has passed"));
                 }
+                let status = Status::from_error(Box::new(error));
                 Err(explain(status, &self.plugin, self.end.wait()).await)
             }
         }
@@ -83,6 +84,18 @@ impl Service<Request<Body>> for ExplainingChannel {
     fn call(&mut self, request: Request<Body>) -> CallFuture {
         Box::pin(self.clone().send(request))
     }
+}
+
+/// Whether a call failed because the deadline passed that was set with its request.
+fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut error = Some(error);
+    while let Some(this) = error {
+        if this.is::<tonic::TimeoutExpired>() {
+            return true;
+        }
+        error = this.source();
+    }
+    false
 }
 
 impl fmt::Debug for ExplainingChannel {

@@ -22,7 +22,7 @@ use rpcplugin_transport::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::ChildStdout,
-    time::{Instant, interval_at, timeout, timeout_at},
+    time::{Instant, interval_at, sleep, timeout, timeout_at},
 };
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, transport::Channel};
@@ -36,6 +36,7 @@ use crate::{
     command::Command,
     error::{LaunchError, LaunchFacts, LaunchFault},
     events::Event,
+    exit::ExitReason,
     feed::Feed,
     host::Host,
     logs,
@@ -145,6 +146,7 @@ impl Launch<'_> {
             answered = timeout_at(self.deadline, self.answer(&mut stdout, &process)) => {
                 answered.unwrap_or(Err(LaunchFault::Silent(self.host.config.start_deadline)))
             }
+            reason = self.ended_for_good(&process) => Err(LaunchFault::ExitedEarly(reason)),
             never = self.tell_still_waiting() => match never {},
         };
         let decided = answered.and_then(|(answer, rest)| {
@@ -162,6 +164,14 @@ impl Launch<'_> {
         tracing::debug!(endpoint = %answer.endpoint, %version, mutual = security.is_mutual(), "plugin answered");
         let drain = spawn(drain(stdout, rest, Arc::clone(&self.feed)));
         Ok(Greeted { process, answer, version, security, output: vec![logs, drain], sockets })
+    }
+
+    /// Resolves when the process has ended and what it may have said has had the time to be read. A process that it
+    /// left behind may hold its stdout open for ever.
+    async fn ended_for_good(&self, process: &Process) -> ExitReason {
+        let reason = process.end().await;
+        sleep(self.host.config.drain).await;
+        reason
     }
 
     /// The handshake line, and what had been read beyond it.
