@@ -9,8 +9,8 @@ use std::{
 
 use rpcplugin_config::LogLevel;
 use rpcplugin_hclog::{HclogLayer, Level, MaxLevel, Record, Sink};
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Layer as _, layer::SubscriberExt as _};
+use tracing::{Metadata, level_filters::LevelFilter};
+use tracing_subscriber::{Layer as _, filter::filter_fn, layer::SubscriberExt as _};
 
 /// The process's stderr as it was when it started, whatever becomes of file descriptor 2 later.
 ///
@@ -69,19 +69,35 @@ pub(crate) fn filter(level: LogLevel) -> LevelFilter {
 /// Sets up a subscriber and a panic hook, unless the plugin has a subscriber already.
 pub(crate) fn init(level: MaxLevel) -> io::Result<()> {
     let layer = hclog_layer()?;
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(level));
+    let layer = layer.with_filter(filter_fn(is_worth_a_record)).with_filter(level);
+    let subscriber = tracing_subscriber::registry().with(layer);
     // Fails when the plugin has set its own, which is as it should be.
     let _ = tracing::subscriber::set_global_default(subscriber);
     report_panics(RealStderr::get()?);
     Ok(())
 }
 
+/// Whether a host may want to see this: not every frame of HTTP/2, which is what the libraries below tell at trace and
+/// debug, a hundred records for each call. Somebody who looks for a fault in them sets a subscriber of their own.
+fn is_worth_a_record(event: &Metadata<'_>) -> bool {
+    let library = event.target().split("::").next().unwrap_or_default();
+    *event.level() <= tracing::Level::INFO || !BELOW.contains(&library)
+}
+
+/// The libraries on which this one stands.
+const BELOW: [&str; 8] = ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_rustls", "tonic", "tower"];
+
 /// Makes a panic one record at error level, instead of lines that a host takes for debugging output.
 fn report_panics(stderr: RealStderr) {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(move |panic| {
-            let message = panic.payload_as_str().unwrap_or("no message");
+            let payload = panic.payload();
+            let message = payload
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+                .unwrap_or("no message");
             let thread = std::thread::current();
             let mut record = Record::new(Level::Error, format!("panic: {message}"))
                 .with_field("thread", thread.name().unwrap_or("unnamed"));
