@@ -68,7 +68,8 @@ pub use rpcplugin_hclog as hclog;
 pub use rpcplugin_mtls as mtls;
 #[cfg(feature = "server")]
 pub use rpcplugin_server::{
-    Cause, Ending, Health, PluginContext, RealStderr, Serve, ServeError, Served, ServingStatus, hclog_layer,
+    Attachable, BasicProtocol, Cause, Ending, Health, HostFacts, NotReady, PluginContext, Protocol, RateLimit,
+    Readiness, RealStderr, Serve, ServeError, Served, ServingStatus, Transport, hclog_layer,
 };
 pub use rpcplugin_transport as transport;
 pub use rpcplugin_transport::Services;

@@ -3,10 +3,13 @@
 use std::{fmt, io};
 
 use miette::Diagnostic;
-use rpcplugin_core::{Explained, VersionsError};
+use rpcplugin_config::ConfigError;
+use rpcplugin_core::{Explained, Versions, VersionsError};
 use rpcplugin_handshake::{CookieRefused, OfferFault};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
 use rpcplugin_transport::{BindError, SocketDirError};
+
+use crate::own_transport::BoxError;
 
 /// Why a plugin did not serve. Nothing has been printed on stdout then, but by a host that is gone.
 ///
@@ -25,6 +28,22 @@ pub enum ServeError {
         help("give `Serve` at least one version with its services before it runs")
     )]
     NothingServed(#[from] VersionsError),
+    /// The configuration does not allow any version that the plugin has.
+    #[error("the configuration allows the versions {allowed}, and the plugin has {has}")]
+    #[diagnostic(
+        code(rpcplugin::config::nothing_supported),
+        help("set SUPPORTED_PROTOCOL_VERSIONS to versions that the plugin has, or not at all")
+    )]
+    NothingSupported {
+        /// What the plugin has.
+        has: Versions,
+        /// What the configuration allows.
+        allowed: Versions,
+    },
+    /// The plugin's configuration has faults.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Config(#[from] ConfigError),
     /// The host's certificate cannot be read. Serving without it would mean trusting anybody, or nobody.
     #[error("the host's certificate cannot be read")]
     #[diagnostic(
@@ -47,21 +66,25 @@ pub enum ServeError {
     )]
     OneSidedTls,
     /// A certificate or key that was given cannot be used.
-    #[error("the certificates given to the plugin cannot be used")]
+    #[error("{given} cannot be used")]
     #[diagnostic(code(rpcplugin::security::given_certificates))]
-    GivenIdentity(
-        #[source]
+    GivenIdentity {
+        /// The certificate and its key, by their files or the settings that hold them.
+        given: String,
+        /// Why.
         #[diagnostic_source]
-        IdentityError,
-    ),
+        source: IdentityError,
+    },
     /// The authorities that were given cannot be read.
-    #[error("the authorities given to the plugin cannot be read")]
+    #[error("the authorities in {authorities} cannot be read")]
     #[diagnostic(code(rpcplugin::security::given_authorities))]
-    GivenAuthorities(
-        #[source]
+    GivenAuthorities {
+        /// Their file, or the setting that holds them.
+        authorities: String,
+        /// Why.
         #[diagnostic_source]
-        PemError,
-    ),
+        source: PemError,
+    },
     /// No one-time identity could be made.
     #[error("the plugin cannot make its one-time identity")]
     #[diagnostic(code(rpcplugin::security::identity))]
@@ -98,13 +121,20 @@ pub enum ServeError {
         BindError,
     ),
     /// There is no place for a socket.
-    #[error("the plugin has no place for its sockets")]
+    #[error("there is no place for sockets")]
     #[diagnostic(code(rpcplugin::transport::no_socket_dir))]
     SocketDir(
         #[from]
         #[diagnostic_source]
         SocketDirError,
     ),
+    /// The transport that the plugin brought along does not listen.
+    #[error("the plugin's own transport does not listen")]
+    #[diagnostic(
+        code(rpcplugin::transport::own),
+        help("the cause says more; it is the plugin author's to mend")
+    )]
+    OwnTransport(#[source] BoxError),
     /// The plugin's configuration allows no transport that this platform has.
     #[error("the plugin's configuration allows no transport")]
     #[diagnostic(

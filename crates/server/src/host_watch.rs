@@ -1,78 +1,100 @@
 //! Noticing that the host has died.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
+    io,
+    os::fd::{AsFd as _, OwnedFd},
     time::Duration,
 };
 
 use rpcplugin_transport::async_fd;
-use tokio::io::Interest;
+use rustix::process::Pid;
+use tokio::io::{Interest, unix::AsyncFd};
 
-use crate::ending::{Cause, Ending};
+use crate::{
+    ending::{Cause, Ending},
+    logging::RealStderr,
+};
 
-/// Ends the plugin when the process that started it dies, or when nobody holds the other ends of its stdout and stderr
-/// any more, which says the same of a host with a shell in between.
+/// The process that is this one's parent at a certain time.
 ///
-/// Looks at the parent as it is *now*: to be called before the handshake line is printed. A host that died before that
-/// is noticed all the same, because its ends of the pipes are gone.
-pub(crate) fn watch(
-    ending: &Ending,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-) -> impl Future<Output = ()> + Send + 'static {
-    let parent = parent_gone();
-    let ending = ending.clone();
-    async move {
-        let pipes = async {
-            reader_gone(stdout).await;
-            reader_gone(stderr).await;
-        };
-        tokio::select! {
-            () = parent => {}
-            () = pipes => {}
-            () = ending.begun() => return,
-        }
-        ending.begin(Cause::HostGone);
-    }
+/// To be taken before the handshake line is printed: a host that died before is noticed by that, for nobody is left to
+/// read the line; one that dies later is this parent.
+pub(crate) struct Parent {
+    pid: Option<Pid>,
+    #[cfg(target_os = "linux")]
+    pidfd: Option<AsyncFd<OwnedFd>>,
 }
 
-/// Resolves when the process that is this one's parent now has died.
-fn parent_gone() -> impl Future<Output = ()> + Send + 'static {
-    let parent = rustix::process::getppid();
-    #[cfg(target_os = "linux")]
-    let pidfd = parent
-        .and_then(|parent| rustix::process::pidfd_open(parent, rustix::process::PidfdFlags::NONBLOCK).ok())
-        // The number could have passed to another process before it was opened; then this one has a new parent.
-        .filter(|_| rustix::process::getppid() == parent)
-        .and_then(|pidfd| async_fd(pidfd, Interest::READABLE).ok());
-    async move {
+impl Parent {
+    /// The parent as it is now.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(crate) fn of_this_process() -> Self {
+        let pid = rustix::process::getppid();
         #[cfg(target_os = "linux")]
-        if let Some(pidfd) = pidfd {
+        let pidfd = pid
+            .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK).ok())
+            // The number could have passed to another process before it was opened; then this one has a new parent.
+            .filter(|_| rustix::process::getppid() == pid)
+            .and_then(|pidfd| async_fd(pidfd, Interest::READABLE).ok());
+        Self {
+            pid,
+            #[cfg(target_os = "linux")]
+            pidfd,
+        }
+    }
+
+    /// Resolves when it has died.
+    async fn gone(self) {
+        #[cfg(target_os = "linux")]
+        if let Some(pidfd) = self.pidfd {
             // Only a closed reactor could fail here, and then nothing is served any more.
             let _ = pidfd.readable().await;
             return;
         }
         // Without pidfds: a process whose parent has died is handed to another.
-        while rustix::process::getppid() == parent {
+        while rustix::process::getppid() == self.pid {
             tokio::time::sleep(PARENT_POLL).await;
         }
     }
+}
+
+/// Ends the plugin when the parent dies, or when nobody holds the other ends of its stdout and stderr any more, which
+/// says the same of a host with a shell in between.
+///
+/// # Errors
+/// When the process is out of file descriptors.
+pub(crate) fn watch(
+    ending: &Ending,
+    parent: Parent,
+) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+    let stderr = RealStderr::get()?.try_clone_fd()?;
+    let ending = ending.clone();
+    Ok(async move {
+        let pipes = async {
+            reader_gone(stdout).await;
+            reader_gone(stderr).await;
+        };
+        tokio::select! {
+            () = parent.gone() => {}
+            () = pipes => {}
+            () = ending.begun() => return,
+        }
+        ending.begin(Cause::HostGone);
+    })
 }
 
 /// Resolves when `output` is a pipe or socket and its other end is closed; never for files and terminals.
 async fn reader_gone(output: OwnedFd) {
     // Epoll takes no regular files. A terminal that hangs up sends SIGHUP.
     if let Ok(watched) = async_fd(output, Interest::ERROR) {
-        loop {
-            match watched.ready(Interest::ERROR).await {
-                Ok(mut ready) => {
-                    if is_broken(watched.get_ref().as_fd()) {
-                        return;
-                    }
-                    ready.clear_ready();
-                }
-                Err(_) => break,
+        while let Ok(mut ready) = watched.ready(Interest::ERROR).await {
+            if is_broken(watched.get_ref().as_fd()) {
+                return;
             }
+            ready.clear_ready();
         }
     }
     std::future::pending().await

@@ -8,27 +8,43 @@
 //! output and error), the broker for side connections, and the controller that ends the plugin.
 //!
 //! The steps are values too, for those who need to stand between them: [`Serve::bind`] gives a [`Bound`] plugin,
-//! [`Bound::announce`] an [`Announced`] one, which alone can [serve](Announced::serve).
+//! [`Bound::announce`] an [`Announced`] one, which alone can [serve](Announced::serve). A plugin for hosts that did not
+//! start it, as in tests and under a debugger, is [`Attachable`].
 
+mod attachable;
 mod context;
 mod controller;
 mod ending;
 mod error;
 mod health;
 mod host_watch;
+mod listening;
 mod logging;
+mod message_limit;
+mod mux_listener;
 mod output;
+mod own_transport;
+mod protocol;
+mod rate_limit;
+mod readiness;
 mod reflection;
 mod security;
 mod serve;
+mod served;
+mod shutdown_file;
 mod signals;
 mod stages;
 mod stdio;
 
+pub use attachable::Attachable;
 pub use context::{HostFacts, PluginContext};
 pub use ending::{Cause, Ending};
 pub use error::ServeError;
 pub use health::{Health, ServingStatus};
 pub use logging::{RealStderr, hclog_layer};
+pub use own_transport::{BoxError, Transport};
+pub use protocol::{BasicProtocol, Protocol};
+pub use rate_limit::{RateLimit, RateLimited};
+pub use readiness::{NotReady, Readiness};
 pub use serve::Serve;
 pub use stages::{Announced, Bound, Served};

@@ -2,6 +2,8 @@
 
 mod buffer;
 mod capture;
+mod held;
 
 pub(crate) use buffer::{Output, Source};
-pub(crate) use capture::Capture;
+pub(crate) use capture::{Capture, Tee};
+pub(crate) use held::HeldStdout;

@@ -1,5 +1,7 @@
 //! Whether, and by what, the plugin authenticates its host.
 
+use std::path::Path;
+
 use rpcplugin_config::PluginConfig;
 use rpcplugin_handshake::ReceivedOffer;
 use rpcplugin_mtls::{Authorities, Identity, MutualTls, PeerCertificate, Trust};
@@ -25,7 +27,15 @@ pub(crate) fn decide(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Dec
     let host = offer.client_certificate.as_deref();
     let given = match (&config.certificate, &config.private_key) {
         (Some(certificate), Some(key)) => {
-            Some(Identity::from_pem(certificate.as_str(), key.as_str()).map_err(ServeError::GivenIdentity)?)
+            let identity = Identity::from_pem(certificate.as_str(), key.as_str());
+            Some(identity.map_err(|source| ServeError::GivenIdentity {
+                given: format!(
+                    "the certificate in {} with the key in {}",
+                    place(certificate.file(), "PLUGIN_SERVER_CERT"),
+                    place(key.file(), "PLUGIN_SERVER_KEY")
+                ),
+                source,
+            })?)
         }
         _ => None,
     };
@@ -41,8 +51,10 @@ pub(crate) fn decide(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Dec
         }
         (Some(identity), host) => {
             let authorities = config.client_authorities.as_ref().ok_or(ServeError::OneSidedTls)?;
-            let authorities =
-                Authorities::from_pem(authorities.as_str()).map_err(ServeError::GivenAuthorities)?;
+            let authorities = Authorities::from_pem(authorities.as_str()).map_err(|source| {
+                let authorities = place(authorities.file(), "PLUGIN_CLIENT_ROOT_CERTS");
+                ServeError::GivenAuthorities { authorities, source }
+            })?;
             // Without a certificate in the environment the field stays empty: a Go host that did not ask for one
             // would crash.
             let announced = host.map(|_| identity.certificate_der().to_vec());
@@ -50,4 +62,9 @@ pub(crate) fn decide(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Dec
             Ok(Decision { security: Security::Mutual(tls), announced })
         }
     }
+}
+
+/// Where PEM text was found: its file, or the setting that holds it.
+fn place(file: Option<&Path>, setting: &str) -> String {
+    file.map_or_else(|| setting.to_owned(), |file| file.display().to_string())
 }

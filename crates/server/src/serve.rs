@@ -1,10 +1,13 @@
 //! What a plugin serves, and the whole way from its start to its end.
 
-use std::{collections::BTreeMap, ffi::OsString, fmt, io::Write as _, pin::Pin, process::ExitCode};
+use std::{
+    collections::BTreeMap, ffi::OsString, fmt, io::Write as _, pin::Pin, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use rpcplugin_config::PluginConfig;
+use rpcplugin_config::{ConfigError, Loader, PluginConfig};
 use rpcplugin_core::{AppVersion, Explained, MagicCookie};
 use rpcplugin_handshake::{ReceivedOffer, check_cookie};
 use rpcplugin_hclog::MaxLevel;
@@ -17,6 +20,10 @@ use crate::{
     context::PluginContext,
     error::ServeError,
     logging,
+    output::HeldStdout,
+    own_transport::{self, AnyTransport, Transport},
+    protocol::Protocol,
+    readiness::{Progress, Readiness},
     stages::{Bound, Served},
 };
 
@@ -36,8 +43,12 @@ pub struct Serve {
     pub(crate) versions: BTreeMap<AppVersion, ServedSet>,
     pub(crate) descriptors: Vec<&'static [u8]>,
     pub(crate) config: PluginConfig,
+    /// Why the configuration could not be loaded.
+    pub(crate) config_error: Option<ConfigError>,
     pub(crate) hooks: Vec<Hook>,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) transport: Option<AnyTransport>,
+    pub(crate) progress: Progress,
 }
 
 /// Makes the services of one version, once it is known that this version is served.
@@ -54,8 +65,11 @@ impl Serve {
             versions: BTreeMap::new(),
             descriptors: Vec::new(),
             config: PluginConfig::default(),
+            config_error: None,
             hooks: Vec::new(),
             shutdown: CancellationToken::new(),
+            transport: None,
+            progress: Progress::new(),
         }
     }
 
@@ -83,6 +97,17 @@ impl Serve {
         self
     }
 
+    /// Serves a protocol that was written once for many plugins, in all its versions.
+    pub fn protocol(mut self, protocol: impl Protocol) -> Self {
+        let protocol = Arc::new(protocol);
+        self.descriptors.extend(protocol.descriptors());
+        for version in protocol.versions().iter() {
+            let protocol = Arc::clone(&protocol);
+            self.versions.insert(version, Box::new(move |context| protocol.services(context)));
+        }
+        self
+    }
+
     /// Adds an encoded `FileDescriptorSet`, so that reflection can describe the plugin's services and not only name
     /// them.
     pub fn descriptors(mut self, encoded: &'static [u8]) -> Self {
@@ -93,6 +118,24 @@ impl Serve {
     /// Uses this configuration instead of the defaults.
     pub fn config(mut self, config: PluginConfig) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Uses the configuration that this loader finds. One with faults is reported, all faults at once, when the plugin
+    /// is to serve.
+    ///
+    /// ```no_run
+    /// # use rpcplugin_config::Loader;
+    /// # fn example(serve: rpcplugin_server::Serve) -> std::process::ExitCode {
+    /// // What the operator of the plugin set by environment variables, and the file that PLUGIN_CONFIG_FILE names.
+    /// serve.load_config(&Loader::new().process_env()).main()
+    /// # }
+    /// ```
+    pub fn load_config(mut self, loader: &Loader) -> Self {
+        match loader.plugin() {
+            Ok(config) => self.config = config,
+            Err(error) => self.config_error = Some(error),
+        }
         self
     }
 
@@ -115,9 +158,26 @@ impl Serve {
         self
     }
 
+    /// Listens on a transport that the plugin brings along, whatever the configuration says. Brokered services listen on
+    /// the first of [`PluginConfig::transports`].
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(own_transport::any(transport));
+        self
+    }
+
+    /// Tells, elsewhere in this process, when the plugin serves. To be asked for after the configuration is set.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.progress.readiness(self.config.ready_deadline)
+    }
+
     /// Goes the whole way: answers the host that started this process, serves it, and ends with it.
     ///
-    /// Sets a tracing subscriber that logs to the host, unless the program has set one.
+    /// Sets a tracing subscriber that logs to the host, unless the program has set one, and a panic hook that does the
+    /// same. Until the handshake line is printed, what others print on stdout goes to stderr: only what the program
+    /// printed before it called this can be in the way of the line.
+    ///
+    /// The magic cookie of the [configuration](PluginConfig::magic_cookie), if it has one, replaces the plugin's own.
     ///
     /// # Errors
     /// [`ServeError`] when the plugin cannot serve; nothing has been printed on stdout then.
@@ -125,10 +185,13 @@ impl Serve {
     /// # Cancel safety
     /// Dropping the future ends the plugin rudely: calls are cut, and the socket is removed.
     pub async fn run(self) -> Result<Served, ServeError> {
-        check_cookie(&self.cookie, process_environment)?;
+        let cookie = self.config.magic_cookie.as_ref().unwrap_or(&self.cookie);
+        check_cookie(cookie, process_environment)?;
         logging::init(MaxLevel::new(logging::filter(self.config.log_level))).map_err(ServeError::Process)?;
+        let stdout = HeldStdout::hold().map_err(ServeError::Process)?;
         let bound = self.bind(&ReceivedOffer::from_env(process_environment)).await?;
-        let announced = bound.announce(&mut std::io::stdout()).map_err(ServeError::Announce)?;
+        let announced = bound.announce(&mut stdout.real().map_err(ServeError::Process)?)?;
+        drop(stdout);
         announced.serve().await
     }
 
@@ -164,8 +227,9 @@ impl Serve {
         };
         let plugin = runtime.spawn(self.run_to_exit());
         let code = runtime.block_on(plugin).unwrap_or(ExitCode::FAILURE);
-        // A handler that blocks a thread must not keep the process from ending.
-        runtime.shutdown_background();
+        // Sockets of brokered services go with their tasks. A handler that blocks a thread must not keep the process from
+        // ending.
+        runtime.shutdown_timeout(LAST_TASKS);
         code
     }
 
@@ -196,6 +260,9 @@ impl fmt::Debug for Serve {
     clippy::disallowed_methods,
     reason = "a plugin is told through its environment what its host offers"
 )]
-fn process_environment(name: &str) -> Option<OsString> {
+pub(crate) fn process_environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
+
+/// Tasks that are not blocked end in far less.
+const LAST_TASKS: Duration = Duration::from_millis(100);

@@ -42,6 +42,10 @@ struct State {
     readers: Vec<(u64, u64)>,
     next_reader: u64,
     dropped: u64,
+    /// Readers have used up the patience, and not read since: they are not waited for again.
+    stalled: bool,
+    /// Nobody is waited for any more, because the plugin is ending.
+    hurried: bool,
     closed: bool,
 }
 
@@ -64,7 +68,8 @@ impl Output {
     }
 
     /// Adds what was printed. Blocks while a reader is behind, but for no longer than the patience without any
-    /// progress. Returns how many bytes of output have been dropped since the start.
+    /// progress; after that, not at all until one reads again. Returns how many bytes of output have been dropped since
+    /// the start.
     pub(crate) fn push(&self, source: Source, data: Bytes) -> u64 {
         let mut state = self.lock();
         let mut deadline = Instant::now() + self.patience;
@@ -73,7 +78,10 @@ impl Output {
                 return state.dropped;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if state.readers.is_empty() || left.is_zero() {
+            if left.is_zero() {
+                state.stalled = true;
+            }
+            if state.readers.is_empty() || state.stalled || state.hurried {
                 state.drop_oldest();
                 continue;
             }
@@ -93,6 +101,12 @@ impl Output {
         dropped
     }
 
+    /// From now on nobody who prints is held up.
+    pub(crate) fn hurry(&self) {
+        self.lock().hurried = true;
+        self.room.notify_all();
+    }
+
     /// Nothing more will be printed. Readers get what there is, and then the end.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -107,6 +121,7 @@ impl Output {
         state.next_reader += 1;
         let first = state.first;
         state.readers.push((number, first));
+        state.stalled = false;
         Reader { output: Arc::clone(self), number }
     }
 
@@ -133,6 +148,7 @@ impl State {
         let (_, next) = self.readers.iter_mut().find(|(reader, _)| *reader == number)?;
         let chunk = self.chunks.get(usize::try_from(*next - self.first).ok()?)?.clone();
         *next += 1;
+        self.stalled = false;
         // What every reader has is done with.
         let slowest = self.readers.iter().map(|(_, next)| *next).min().unwrap_or(self.first);
         while self.first < slowest {
@@ -220,7 +236,7 @@ mod tests {
         let mut reader = output.attach();
         let writer = std::thread::spawn({
             let output = Arc::clone(&output);
-            move || (0..100).map(|_| text(&output, "x")).last()
+            move || (0..100).map(|_| text(&output, "x")).max()
         });
         for _ in 0..100 {
             assert!(next(&mut reader).await.is_some());
@@ -232,8 +248,31 @@ mod tests {
     fn a_reader_that_has_stopped_reading_is_waited_for_only_so_long() {
         let output = Output::new(2, Duration::ZERO);
         let _reader = output.attach();
-        let dropped = (0..100).map(|_| text(&output, "x")).last();
+        let dropped = (0..100).map(|_| text(&output, "x")).max();
         assert_eq!(dropped, Some(98));
+    }
+
+    #[test]
+    fn a_stalled_reader_is_waited_for_once() {
+        let patience = Duration::from_millis(50);
+        let output = Output::new(2, patience);
+        let _reader = output.attach();
+        let begin = Instant::now();
+        let dropped = (0..100).map(|_| text(&output, "x")).max();
+        assert_eq!(dropped, Some(98));
+        assert!(begin.elapsed() < 10 * patience, "{:?}", begin.elapsed());
+    }
+
+    #[test]
+    fn an_ending_plugin_waits_for_nobody() {
+        let output = Output::new(2, Duration::from_secs(3600));
+        let _reader = output.attach();
+        let writer = std::thread::spawn({
+            let output = Arc::clone(&output);
+            move || (0..100).map(|_| text(&output, "x")).max()
+        });
+        output.hurry();
+        assert_eq!(writer.join().expect("no panic"), Some(98));
     }
 
     #[test]

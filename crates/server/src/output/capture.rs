@@ -29,9 +29,17 @@ use crate::{
 pub(crate) struct Capture {
     stdout: OwnedFd,
     stderr: OwnedFd,
+    output: Arc<Output>,
     /// Closed to tell the thread to read what is left and to end.
     stop: Option<OwnedFd>,
     thread: Option<thread::JoinHandle<()>>,
+}
+
+/// Whether what is captured goes to the real descriptors too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tee {
+    Yes,
+    No,
 }
 
 impl Capture {
@@ -39,7 +47,7 @@ impl Capture {
     ///
     /// # Errors
     /// When the process is out of file descriptors or threads. Nothing is captured then.
-    pub(crate) fn start(output: Arc<Output>) -> io::Result<Self> {
+    pub(crate) fn start(output: Arc<Output>, tee: Tee) -> io::Result<Self> {
         // The logger must hold the real stderr before another takes its number.
         RealStderr::get()?;
         io::stdout().flush()?;
@@ -48,22 +56,47 @@ impl Capture {
         let (from_stdout, to_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
         let (from_stderr, to_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)?;
-        let pipes =
-            Pipes { stdout: File::from(from_stdout), stderr: File::from(from_stderr), stopped, output };
+        let real = match tee {
+            Tee::Yes => Some((File::from(stdout.try_clone()?), File::from(stderr.try_clone()?))),
+            Tee::No => None,
+        };
+        let pipes = Pipes {
+            stdout: File::from(from_stdout),
+            stderr: File::from(from_stderr),
+            stopped,
+            output: Arc::clone(&output),
+            real,
+        };
         let thread = thread::Builder::new()
             .name("rpcplugin-stdio".to_owned())
             .stack_size(128 << 10)
             .spawn(move || pipes.forward())?;
-        let this = Self { stdout, stderr, stop: Some(stop), thread: Some(thread) };
+        let this = Self { stdout, stderr, output, stop: Some(stop), thread: Some(thread) };
         // From here on dropping `this` undoes everything.
         stdio::dup2_stdout(&to_stdout)?;
         stdio::dup2_stderr(&to_stderr)?;
         Ok(this)
     }
 
+    /// Lets go of the real stdout for good, unless what is captured is written there too.
+    ///
+    /// # Protocol
+    /// go-plugin 1.6.0 (Terraform 1.11) logs an error when it closes its end of stdout before it has seen the end, which
+    /// happens to one process in five whose stdout and stderr end together. A plugin whose stdout ends first is safe.
+    pub(crate) fn release_stdout(&mut self) {
+        if self.tee == Tee::Yes {
+            return;
+        }
+        if let Ok(null) = File::options().write(true).open("/dev/null") {
+            // Failing leaves the real one, which is no worse than it was.
+            let _ = rustix::io::dup2(&null, &mut self.stdout);
+        }
+    }
+
     /// Puts the real descriptors back, and returns when everything printed before has been handed to the output.
     pub(crate) fn finish(&mut self) {
         let Some(stop) = self.stop.take() else { return };
+        self.output.hurry();
         let _ = io::stdout().flush();
         // These cannot fail for descriptors that are open; if they did, prints would go on into the pipes.
         let _ = stdio::dup2_stdout(&self.stdout);
@@ -87,6 +120,8 @@ struct Pipes {
     stderr: File,
     stopped: OwnedFd,
     output: Arc<Output>,
+    /// The real descriptors, if they get everything too.
+    real: Option<(File, File)>,
 }
 
 impl Pipes {
@@ -131,6 +166,11 @@ impl Pipes {
             Ok(read) => read,
             Err(error) => return error.kind() == io::ErrorKind::Interrupted,
         };
+        if let Some((stdout, stderr)) = &self.real {
+            let mut real = if source == Source::Stdout { stdout } else { stderr };
+            // Somebody who has stopped looking is no reason to stop.
+            let _ = real.write_all(&buffer[..read]);
+        }
         let data = Bytes::copy_from_slice(&buffer[..read]);
         for start in (0..read).step_by(CHUNK_SIZE) {
             let chunk = data.slice(start..read.min(start + CHUNK_SIZE));

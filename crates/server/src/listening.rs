@@ -1,0 +1,142 @@
+//! Where a plugin listens: by its configuration, and by what the host says.
+
+use std::{net::IpAddr, path::Path};
+
+use rpcplugin_broker::Place;
+use rpcplugin_config::{PluginConfig, TransportKind};
+use rpcplugin_core::{Endpoint, SocketPath};
+use rpcplugin_handshake::{PortRange, ReceivedOffer, variable};
+use rpcplugin_transport::{Listener, SocketDir, SocketDirError, SocketGroup};
+
+use crate::{
+    error::ServeError,
+    own_transport::{AnyListener, AnyTransport},
+};
+
+/// A socket that listens, and where brokered services shall listen.
+pub(crate) struct Listening {
+    pub(crate) listener: AnyListener,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) place: Place,
+}
+
+/// Listens on the plugin's own transport, or on the first of those configured that works.
+///
+/// Only a place that nobody named is given up for another transport. A path, a directory or a group that somebody
+/// asked for and cannot be had is an error: the host would look for the plugin elsewhere, or others would reach it.
+pub(crate) async fn listen(
+    config: &PluginConfig,
+    offer: &ReceivedOffer,
+    own: Option<AnyTransport>,
+) -> Result<Listening, ServeError> {
+    if let Some(bind) = own {
+        let (listener, endpoint) = bind().await.map_err(ServeError::OwnTransport)?;
+        let place = match config.transports.first() {
+            Some(TransportKind::Tcp) => tcp_place(config),
+            _ => Place::Unix(socket_dir(offer)?),
+        };
+        return Ok(Listening { listener, endpoint, place });
+    }
+    let mut kinds = config.transports.iter().peekable();
+    while let Some(kind) = kinds.next() {
+        let listened = match kind {
+            TransportKind::Unix => unix(config, offer),
+            TransportKind::Tcp => tcp(config, offer).await,
+            _ => continue,
+        };
+        let named =
+            config.unix_socket_path.is_some() || offer.socket_dir.is_some() || offer.socket_group.is_some();
+        match listened {
+            Err(error) if kinds.peek().is_some() && !(named && *kind == TransportKind::Unix) => {
+                tracing::warn!(transport = ?kind, error = %error, "a transport does not work here; trying the next");
+            }
+            done => return done,
+        }
+    }
+    Err(ServeError::NoTransport)
+}
+
+fn unix(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Listening, ServeError> {
+    let dir = socket_dir(offer)?;
+    let listener = match &config.unix_socket_path {
+        Some(path) => Listener::unix_at(&absolute(path)?, group(offer)?)?,
+        None => Listener::unix_in(&dir)?,
+    };
+    Ok(listening(listener, Place::Unix(dir)))
+}
+
+async fn tcp(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Listening, ServeError> {
+    let ports = ports(config, offer)?;
+    let listener = Listener::tcp(config.tcp_host, ports.ports()).await?;
+    Ok(listening(listener, tcp_place(config)))
+}
+
+fn listening(listener: Listener, place: Place) -> Listening {
+    let endpoint = listener.endpoint().clone();
+    Listening { listener: AnyListener::new(listener), endpoint, place }
+}
+
+fn tcp_place(config: &PluginConfig) -> Place {
+    let host: IpAddr = config.tcp_host;
+    Place::Tcp { host, ports: 0..=0 }
+}
+
+fn socket_dir(offer: &ReceivedOffer) -> Result<SocketDir, SocketDirError> {
+    let group = group(offer)?;
+    match &offer.socket_dir {
+        Some(dir) => SocketDir::given(dir, group),
+        None => SocketDir::private(group),
+    }
+}
+
+fn group(offer: &ReceivedOffer) -> Result<Option<SocketGroup>, SocketDirError> {
+    offer.socket_group.as_deref().map(SocketGroup::find).transpose()
+}
+
+/// An absolute path means the same to a host with another working directory.
+fn absolute(path: &Path) -> Result<SocketPath, SocketDirError> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    SocketPath::new(&path).map_err(|source| SocketDirError::Unfit { dir: path, source })
+}
+
+/// The plugin's own port if it has one, else the host's, else any.
+fn ports(config: &PluginConfig, offer: &ReceivedOffer) -> Result<PortRange, ServeError> {
+    if let Some(port) = config.tcp_port {
+        return Ok(PortRange::new(port, port).expect("a port is not above itself"));
+    }
+    let fault =
+        offer.faults.iter().find(|fault| matches!(fault.variable, variable::MIN_PORT | variable::MAX_PORT));
+    match fault {
+        Some(fault) => Err(ServeError::Ports(fault.clone())),
+        None => Ok(offer.ports.unwrap_or(PortRange::ANY)),
+    }
+}
+
+/// Removes a directory that the host made for this plugin's sockets and, having died, cannot remove itself.
+///
+/// Only one that is empty, and only if its name is of the kind that hosts give: anybody else's directory may be meant
+/// to stay.
+///
+/// # Protocol
+/// go-plugin `runner.go` and `client.go` make `plugin-dir*` in the temporary directory for one plugin each.
+pub(crate) async fn remove_orphaned_dir(dir: &Path) {
+    let made_for_one_plugin = dir
+        .file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| HOSTS_DIRS.iter().any(|prefix| name.starts_with(prefix)));
+    if !made_for_one_plugin {
+        return;
+    }
+    // The sockets of brokered services go a moment after the broker has closed.
+    for _ in 0..20 {
+        match std::fs::remove_dir(dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// How the directories begin that Go's hosts, and ours, make for a plugin.
+const HOSTS_DIRS: [&str; 2] = ["plugin-dir", "rpcplugin-"];

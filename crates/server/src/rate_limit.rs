@@ -1,0 +1,271 @@
+//! How many calls are let through.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fmt,
+    future::{Ready, ready},
+    num::NonZeroU32,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::future::Either;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _};
+use http::{Request, Response};
+use prost::Message as _;
+use rpcplugin_config::{Rate, RateLimitConfig};
+use tonic::{
+    Code, Status,
+    body::Body,
+    metadata::{MetadataMap, MetadataValue},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// A tower layer that lets through only so many calls, and answers the others at once with RESOURCE_EXHAUSTED.
+///
+/// There is a rate for all calls together, and there may be others for single services and methods; a call has to
+/// satisfy all that concern it. The narrowest is asked first, so that a flood of one method leaves the rate of all to
+/// the others. A stream counts as one call. All clones of a layer share their rates.
+///
+/// [`Serve`](crate::Serve) puts it around the plugin's own services when
+/// [`PluginConfig::rate_limit`](rpcplugin_config::PluginConfig::rate_limit) is set. It never limits health, controller,
+/// stdio, broker or reflection: a host can always watch and end its plugin. For brokered services use
+/// [`Services::layer`](rpcplugin_transport::Services::layer).
+///
+/// # What a caller is told
+/// When to come back, in three forms: the trailer `grpc-retry-pushback-ms`, which gRPC's own retries heed; a
+/// `google.rpc.RetryInfo` among the status details; and words.
+///
+/// A call that passes costs some tens of nanoseconds, and no allocation.
+#[derive(Clone)]
+pub struct RateLimit(Arc<Limits>);
+
+/// A service behind a [`RateLimit`].
+#[derive(Clone, Debug)]
+pub struct RateLimited<S> {
+    limit: RateLimit,
+    service: S,
+}
+
+struct Limits {
+    all: DefaultDirectRateLimiter,
+    services: BTreeMap<String, DefaultDirectRateLimiter>,
+    methods: BTreeMap<String, DefaultDirectRateLimiter>,
+}
+
+impl RateLimit {
+    /// These rates, with every bucket full.
+    #[must_use]
+    pub fn new(config: &RateLimitConfig) -> Self {
+        let each = |rates: &rpcplugin_config::Rates| {
+            rates
+                .iter()
+                .map(|(name, Rate { requests_per_second, burst_capacity, .. })| {
+                    (name.trim_start_matches('/').to_owned(), limiter(requests_per_second, burst_capacity))
+                })
+                .collect()
+        };
+        Self(Arc::new(Limits {
+            all: limiter(config.requests_per_second, config.burst_capacity),
+            services: each(&config.per_service),
+            methods: each(&config.per_method),
+        }))
+    }
+
+    /// Lets one call of `path` through, or tells how long to wait.
+    fn check(&self, path: &str) -> Result<(), Duration> {
+        if UNLIMITED.iter().any(|service| path.starts_with(service)) {
+            return Ok(());
+        }
+        let Limits { all, services, methods } = &*self.0;
+        let method = path.strip_prefix('/').unwrap_or(path);
+        if let Some(limiter) = methods.get(method) {
+            take(limiter)?;
+        }
+        if !services.is_empty()
+            && let Some((service, _)) = method.split_once('/')
+            && let Some(limiter) = services.get(service)
+        {
+            take(limiter)?;
+        }
+        take(all)
+    }
+}
+
+impl<S> Layer<S> for RateLimit {
+    type Service = RateLimited<S>;
+
+    fn layer(&self, service: S) -> RateLimited<S> {
+        RateLimited { limit: self.clone(), service }
+    }
+}
+
+impl<S> Service<Request<Body>> for RateLimited<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Response<Body>, Infallible>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match self.limit.check(request.uri().path()) {
+            Ok(()) => Either::Left(self.service.call(request)),
+            Err(wait) => Either::Right(ready(Ok(exhausted(wait).into_http()))),
+        }
+    }
+}
+
+fn limiter(requests_per_second: f64, burst: u32) -> DefaultDirectRateLimiter {
+    let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+    // The limiter multiplies the two in 64 bits of nanoseconds, and adds the time.
+    let longest = Duration::from_nanos(u64::MAX / 8 / u64::from(burst.get()));
+    let period = Duration::try_from_secs_f64(requests_per_second.recip()).unwrap_or(longest);
+    let period = period.clamp(Duration::from_nanos(1), longest);
+    let quota = Quota::with_period(period).expect("the period is not zero").allow_burst(burst);
+    RateLimiter::direct(quota)
+}
+
+fn take(limiter: &DefaultDirectRateLimiter) -> Result<(), Duration> {
+    limiter.check().map_err(|not_until| {
+        let now = limiter.clock().now();
+        not_until.wait_time_from(now)
+    })
+}
+
+/// What a caller is told who has to wait.
+fn exhausted(wait: Duration) -> Status {
+    // Rounded up: who comes back a moment too early is refused again.
+    let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+    let message = format!("rate limit exceeded: retry in {millis} ms");
+    let retry =
+        RetryInfo { retry_delay: prost_types::Duration::try_from(Duration::from_millis(millis)).ok() };
+    let details = RpcStatus {
+        code: Code::ResourceExhausted.into(),
+        message: message.clone(),
+        details: vec![prost_types::Any {
+            type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
+            value: retry.encode_to_vec(),
+        }],
+    };
+    let mut metadata = MetadataMap::new();
+    metadata.insert("grpc-retry-pushback-ms", MetadataValue::from(millis));
+    Status::with_details_and_metadata(
+        Code::ResourceExhausted,
+        message,
+        details.encode_to_vec().into(),
+        metadata,
+    )
+}
+
+/// `google.rpc.Status`, which carries the details of an error.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<prost_types::Any>,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<prost_types::Duration>,
+}
+
+impl fmt::Debug for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimit")
+            .field("services", &self.0.services.keys())
+            .field("methods", &self.0.methods.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a host needs to watch, to end and to talk to its plugin.
+const UNLIMITED: [&str; 3] = ["/plugin.GRPC", "/grpc.health.", "/grpc.reflection."];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(requests_per_second: f64, burst: u32) -> RateLimitConfig {
+        let mut config = RateLimitConfig::default();
+        config.requests_per_second = requests_per_second;
+        config.burst_capacity = burst;
+        config
+    }
+
+    fn passed(limit: &RateLimit, path: &str, calls: usize) -> usize {
+        (0..calls).filter(|_| limit.check(path).is_ok()).count()
+    }
+
+    #[test]
+    fn a_burst_passes_and_then_the_caller_is_told_how_long_to_wait() {
+        let limit = RateLimit::new(&config(0.001, 3));
+        assert_eq!(passed(&limit, "/kv.Kv/Get", 10), 3);
+        let wait = limit.check("/kv.Kv/Get").expect_err("the bucket is empty");
+        assert!((990.0..=1000.0).contains(&wait.as_secs_f64()), "{wait:?}");
+    }
+
+    #[test]
+    fn a_service_and_a_method_can_have_less() {
+        let mut config = config(0.001, 10);
+        config.per_service.set("kv.Kv", Rate::new(0.001, 5).expect("a rate"));
+        config.per_method.set("/kv.Kv/Get", Rate::new(0.001, 2).expect("a rate"));
+        let limit = RateLimit::new(&config);
+        assert_eq!(passed(&limit, "/kv.Kv/Get", 10), 2);
+        assert_eq!(passed(&limit, "/kv.Kv/Put", 10), 3, "what the service has left");
+        assert_eq!(
+            passed(&limit, "/other.Other/Do", 10),
+            5,
+            "what all have left: refused calls took nothing"
+        );
+    }
+
+    #[test]
+    fn a_host_can_always_watch_and_end_its_plugin() {
+        let limit = RateLimit::new(&config(0.001, 1));
+        assert_eq!(passed(&limit, "/kv.Kv/Get", 10), 1);
+        for path in [
+            "/grpc.health.v1.Health/Check",
+            "/plugin.GRPCController/Shutdown",
+            "/plugin.GRPCStdio/StreamStdio",
+            "/plugin.GRPCBroker/StartStream",
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        ] {
+            assert_eq!(passed(&limit, path, 10), 10, "{path}");
+        }
+    }
+
+    #[test]
+    fn extreme_rates_do_no_harm() {
+        for rate in [f64::MIN_POSITIVE, 1e-9, 1.0, 1e12, f64::MAX] {
+            for burst in [1, u32::MAX] {
+                assert_eq!(RateLimit::new(&config(rate, burst)).check("/a/b"), Ok(()), "{rate}/{burst}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back() {
+        let status = exhausted(Duration::from_micros(12_400));
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert_eq!(status.message(), "rate limit exceeded: retry in 13 ms");
+        assert_eq!(status.metadata().get("grpc-retry-pushback-ms").expect("a trailer"), "13");
+        let details = RpcStatus::decode(status.details()).expect("details");
+        assert_eq!(details.code, 8);
+        let retry = RetryInfo::decode(&*details.details[0].value).expect("a RetryInfo");
+        assert_eq!(retry.retry_delay.expect("a delay").nanos, 13_000_000);
+    }
+}

@@ -1,0 +1,67 @@
+//! Everything that a host can call.
+
+use std::sync::Arc;
+
+use rpcplugin_config::PluginConfig;
+use rpcplugin_proto::{GrpcControllerServer, GrpcStdioServer};
+use rpcplugin_transport::Services;
+
+use crate::{
+    context::PluginContext,
+    controller::Controller,
+    health::{HealthService, ServingStatus},
+    message_limit::MessageLimit,
+    output::Output,
+    rate_limit::RateLimit,
+    reflection,
+    stdio::Stdio,
+};
+
+/// The plugin's own services, with the limits that are configured, and those of the protocol beside them.
+///
+/// A service of the plugin's own replaces one of the protocol with the same name.
+pub(crate) fn services(
+    own: Services,
+    context: &PluginContext,
+    config: &PluginConfig,
+    descriptors: Vec<&'static [u8]>,
+    output: &Arc<Output>,
+) -> Services {
+    let mut services = Services::new();
+    if config.health {
+        for name in own.names() {
+            context.health.set(name, ServingStatus::Serving);
+        }
+        services = services.add(HealthService::new(context.health.clone()));
+    }
+    services = services
+        .merge(&context.broker.services())
+        .add(GrpcControllerServer::new(Controller(context.ending.clone())))
+        .add(GrpcStdioServer::new(Stdio(Arc::clone(output))))
+        .merge(&limited(own, config));
+    if config.reflection {
+        let mut names: Vec<_> = services.names().collect();
+        names.extend(["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]);
+        // In the order in which Go's plugins list them.
+        names.sort_unstable();
+        services = services.merge(&reflection::services(descriptors, names));
+    }
+    services
+}
+
+/// What is not limited costs nothing.
+fn limited(mut own: Services, config: &PluginConfig) -> Services {
+    let bytes = |size: rpcplugin_config::ByteSize| size.as_usize() as u64;
+    let limit = MessageLimit {
+        receive: config.max_receive_message.map(bytes),
+        send: config.max_send_message.map(bytes),
+    };
+    if limit.receive.is_some() || limit.send.is_some() {
+        own = own.layer(&limit);
+    }
+    if let Some(config) = &config.rate_limit {
+        // Outermost: who is refused has cost nothing else.
+        own = own.layer(&RateLimit::new(config));
+    }
+    own
+}
