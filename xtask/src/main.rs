@@ -6,6 +6,7 @@
 
 mod ci;
 mod codegen;
+mod docs;
 mod interop;
 mod tidy;
 mod toolchain;
@@ -27,6 +28,8 @@ struct Arguments {
 enum Command {
     /// Generate the Rust code for everything in proto/ (no protoc needed)
     Codegen(codegen::Options),
+    /// Write docs/errors.md and docs/configuration.md from the code
+    Docs(docs::Options),
     /// Check the house rules: arrows between crates, manifests, sources
     Tidy,
     /// Run everything that must hold before a change is accepted
@@ -38,6 +41,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Codegen(options) => codegen::run(&options),
+        Command::Docs(options) => docs::run(&options),
         Command::Tidy => tidy::run(),
         Command::Ci(options) => ci::run(&options),
         Command::Interop(options) => interop::run(&options),

@@ -179,6 +179,8 @@ fn rerun_if_changed(set: &FileDescriptorSet, includes: &[impl AsRef<Path>]) {
 
 #[cfg(test)]
 mod tests {
+    use miette::Diagnostic;
+
     use super::*;
 
     const PROTO: &str = r#"
@@ -232,5 +234,24 @@ mod tests {
         let error = Build::new().out_dir(dir.path()).compile(&[&proto], &[dir.path()]).expect_err("a fault");
         let shown = format!("{error:?}");
         assert!(shown.contains("bad.proto") && shown.contains("strin") && shown.contains("help:"), "{shown}");
+        check(&error, "rpcplugin::base::build_proto");
+    }
+
+    #[track_caller]
+    fn check(error: &dyn Diagnostic, code: &str) {
+        assert_eq!(error.code().expect("a code").to_string(), code);
+    }
+
+    #[test]
+    fn code_that_cannot_be_written_is_an_error() {
+        let (dir, code) = built(Build::new());
+        let file = dir.path().join("kv.v1.rs");
+        let error = Build::new().out_dir(&file).compile(&[dir.path().join("kv.proto")], &[dir.path()]);
+        check(&error.expect_err("a file is no directory"), "rpcplugin::base::build_cannot_write");
+        let fault = unlimited(&code, 9, 9).expect_err("not that many");
+        check(&fault, "rpcplugin::base::build_generator_changed");
+        let around = BuildError::LimitsRemain { path: file, source: fault };
+        check(&around, "rpcplugin::base::build_limits_remain");
+        check(&BuildError::NoOutDir, "rpcplugin::base::build_no_out_dir");
     }
 }

@@ -250,7 +250,7 @@ pub enum LaunchFault {
         TlsError,
     ),
     /// There is no place for sockets.
-    #[error("the host has no place for sockets")]
+    #[error("there is no place for sockets")]
     #[diagnostic(code(rpcplugin::transport::no_socket_dir))]
     SocketDir(
         #[from]

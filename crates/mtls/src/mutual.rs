@@ -132,7 +132,10 @@ pub enum TlsError {
     },
     /// rustls cannot verify by these authorities.
     #[error("the trusted authorities cannot be used")]
-    #[diagnostic(code(rpcplugin::security::tls_authorities), help("replace the bundle of trusted certificates"))]
+    #[diagnostic(
+        code(rpcplugin::security::tls_authorities),
+        help("replace the bundle of trusted certificates")
+    )]
     Authorities {
         /// What rustls said.
         #[from]
@@ -189,3 +192,19 @@ fn localhost() -> ServerName<'static> {
 
 /// The application protocol without which grpc-go, from 1.67 on, refuses a connection.
 const HTTP2: &[u8] = b"h2";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_broken_build_meets_has_a_code_too() {
+        let check = |error: TlsError, code: &str| {
+            assert_eq!(error.code().expect("a code").to_string(), code);
+            assert!(error.help().is_some());
+        };
+        check(VerifierBuilderError::NoRootAnchors.into(), "rpcplugin::security::tls_authorities");
+        let source = rustls::Error::General("no version".to_owned());
+        check(TlsError::Versions { source }, "rpcplugin::security::tls_versions");
+    }
+}

@@ -255,3 +255,17 @@ pub(crate) fn occupant(path: &Path) -> io::Result<Occupant> {
         _ => Ok(Occupant::Live),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use miette::Diagnostic as _;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_given_to_a_group_is_an_error() {
+        let group = SocketGroup::find("0").expect("a number");
+        let error = group.share(Path::new("/nowhere/at/all"), 0o770).expect_err("it is not there");
+        assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::socket_group");
+    }
+}

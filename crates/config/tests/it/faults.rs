@@ -93,6 +93,7 @@ fn what_does_not_go_together_is_a_fault() {
         |text: &str| Loader::new().text("c.toml", text, Format::Toml).plugin().map(|_: PluginConfig| ());
     let host = |text: &str| Loader::new().text("c.toml", text, Format::Toml).host().map(|_: HostConfig| ());
     let pem = "'-----BEGIN X'";
+    let empty = tempfile::NamedTempFile::new().expect("a file");
     for (text, code) in [
         (format!("certificate = {pem}"), "half_an_identity"),
         (format!("private_key = {pem}"), "half_an_identity"),
@@ -100,7 +101,7 @@ fn what_does_not_go_together_is_a_fault() {
         ("magic_cookie.key = 'KV'".to_owned(), "cookie_incomplete"),
         ("magic_cookie.value = 'hello'".to_owned(), "cookie_incomplete"),
         ("magic_cookie = { key = 'A=B', value = 'c' }".to_owned(), "cookie_key_invalid"),
-        (format!("unix_socket_path = '/{}'", "x".repeat(200)), "path_too_long"),
+        (format!("unix_socket_path = '/{}'", "x".repeat(200)), "rpcplugin::transport::path_too_long"),
         ("rate_limit.requests_per_second = 0".to_owned(), "out_of_range"),
         ("rate_limit.burst_capacity = 0".to_owned(), "out_of_range"),
         ("rate_limit = { enabled = false, burst_capacity = 'x' }".to_owned(), "not_allowed"),
@@ -108,9 +109,13 @@ fn what_does_not_go_together_is_a_fault() {
         ("max_receive_message = 0".to_owned(), "out_of_range"),
         ("http2.stream_window = '2GiB'".to_owned(), "out_of_range"),
         ("supported_versions = 'file:///nowhere/at/all'".to_owned(), "value_file"),
+        (format!("supported_versions = 'file://{}'", empty.path().display()), "value_file_empty"),
+        ("insecure = true".to_owned(), "unknown_setting"),
     ] {
         check(&text, plugin(&text), code);
     }
+    let retired = Loader::new().env([("PLUGIN_INSECURE", "true")]).plugin().map(|_| ());
+    check("PLUGIN_INSECURE", retired, "without_effect");
     for (text, code) in [
         (format!("certificate = {pem}"), "half_an_identity"),
         (format!("server_authorities = {pem}\nauto_mtls = false"), "authorities_without_tls"),
@@ -191,6 +196,8 @@ fn check(what: &str, result: Result<(), ConfigError>, code: &str) -> ConfigError
     let codes: Vec<_> =
         error.faults().iter().map(|fault| fault.code().expect("a code").to_string()).collect();
     let [only] = &codes[..] else { panic!("{what}: {codes:?}") };
-    assert_eq!(only.rsplit("::").next(), Some(code), "{what}: {error}");
+    let full = if code.contains("::") { code.to_owned() } else { format!("rpcplugin::config::{code}") };
+    assert_eq!(*only, full, "{what}: {error}");
+    assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::config::invalid");
     error
 }

@@ -3,12 +3,17 @@
 use miette::Diagnostic;
 use rpcplugin_config::{HostConfig, PluginConfig, Registry, RegistryError};
 
+fn code(error: &RegistryError) -> String {
+    error.code().expect("a code").to_string()
+}
+
 #[test]
 fn a_name_is_taken_once() {
     let mut registry = Registry::new();
     registry.register("one", HostConfig::default()).expect("free");
     let error = registry.register("one", HostConfig::default()).expect_err("taken");
     assert!(matches!(error, RegistryError::NameTaken { .. }));
+    assert_eq!(code(&error), "rpcplugin::config::registry_name_taken");
     registry.import("one", "").expect_err("taken");
     assert_eq!(registry.names().collect::<Vec<_>>(), ["one"]);
     assert!(registry.unregister("one").is_some() && registry.unregister("one").is_none());
@@ -29,8 +34,9 @@ fn what_cannot_be_used_does_not_get_in() {
     let RegistryError::Invalid { source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.faults().len(), 2);
     assert_eq!(registry.get("one"), Some(&HostConfig::default()), "it is as it was before");
-    assert!(error.code().is_some());
-    assert!(matches!(registry.update("two", [("grace", "1s")]), Err(RegistryError::UnknownName { .. })));
+    assert_eq!(code(&error), "rpcplugin::config::registry_invalid");
+    let error = registry.update("two", [("grace", "1s")]).expect_err("not there");
+    assert_eq!(code(&error), "rpcplugin::config::registry_unknown_name");
     assert!(matches!(registry.export("two"), Err(RegistryError::UnknownName { .. })));
 }
 

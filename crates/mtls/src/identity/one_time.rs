@@ -64,3 +64,16 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// go-plugin's 262 980 hours, about thirty years: a one-time identity ends with its process, not by date.
 const LIFE: Duration = Duration::from_secs(262_980 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use miette::Diagnostic as _;
+
+    use super::*;
+
+    #[test]
+    fn what_only_a_broken_machine_meets_has_a_code_too() {
+        let error = generate(rcgen::Error::RingUnspecified);
+        assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::security::identity_generate");
+    }
+}

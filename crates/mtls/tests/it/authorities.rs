@@ -1,5 +1,6 @@
 //! Peers that somebody vouches for.
 
+use miette::Diagnostic as _;
 use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa};
 use rpcplugin_mtls::{Authorities, Identity, MutualTls, PemError, TlsError, Trust};
 use rustls::pki_types::ServerName;
@@ -294,6 +295,8 @@ fn a_name_that_is_none_is_refused() {
     let authorities = Authorities::from_pem(&data("p256.cert.pem")).unwrap();
     let tls = MutualTls::new(us(), Trust::Authorities(authorities)).unwrap();
     for name in ["", "two words", "localhost:1234"] {
-        assert!(matches!(tls.clone().with_server_name(name), Err(TlsError::ServerName { .. })), "{name:?}");
+        let error = tls.clone().with_server_name(name).unwrap_err();
+        assert!(matches!(error, TlsError::ServerName { .. }), "{name:?}");
+        assert_eq!(error.code().unwrap().to_string(), "rpcplugin::security::tls_server_name");
     }
 }

@@ -1,5 +1,8 @@
 //! Identities that are made, loaded and handed over.
 
+use std::fmt::Debug;
+
+use miette::Diagnostic;
 use rpcplugin_mtls::{Identity, IdentityError, KeyAlgorithm, PeerCertificate, PeerCertificateError};
 
 use crate::parties::{data, data_path, handshake, localhost, pinning};
@@ -35,6 +38,7 @@ fn p521_identities_need_the_provider_that_can_make_them() {
         loaded.unwrap();
     } else {
         assert!(matches!(made, Err(IdentityError::AlgorithmUnavailable { algorithm: KeyAlgorithm::P521 })));
+        assert_eq!(code(made), "rpcplugin::security::identity_algorithm_unavailable");
         assert!(
             matches!(loaded, Err(IdentityError::UnsupportedKey { algorithm: "ECDSA on P-521", .. })),
             "{loaded:?}"
@@ -110,7 +114,9 @@ fn a_fingerprint_is_the_digest_of_the_certificate() {
 #[test]
 fn a_peer_certificate_is_never_read_from_a_file() {
     let text = format!("file://{}", data_path("p256.cert.pem").display());
-    assert!(matches!(PeerCertificate::from_pem(&text), Err(PeerCertificateError::NotPem { .. })));
+    let read = PeerCertificate::from_pem(&text);
+    assert!(matches!(read, Err(PeerCertificateError::NotPem { .. })));
+    assert_eq!(code(read), "rpcplugin::security::peer_not_pem");
 }
 
 #[test]
@@ -126,6 +132,12 @@ fn bytes_that_are_no_certificate_are_refused() {
     let mut trailing = Identity::generate().unwrap().certificate_der().to_vec();
     trailing.push(0);
     for der in [Vec::new(), b"rubbish".to_vec(), trailing] {
-        assert!(matches!(PeerCertificate::from_der(der), Err(PeerCertificateError::NotX509 { .. })));
+        let read = PeerCertificate::from_der(der);
+        assert!(matches!(read, Err(PeerCertificateError::NotX509 { .. })));
+        assert_eq!(code(read), "rpcplugin::security::peer_not_x509");
     }
+}
+
+fn code<T: Debug, E: Diagnostic>(result: Result<T, E>) -> String {
+    result.unwrap_err().code().unwrap().to_string()
 }

@@ -42,12 +42,7 @@ fn a_missing_file() {
         "pem_not_found",
         &["`/nowhere/cert.pem`", "certificate", "exist"],
     );
-    check(
-        &certificate(),
-        "file:///nowhere/key.pem",
-        "pem_not_found",
-        &["`/nowhere/key.pem`", "private key"],
-    );
+    check(&certificate(), "file:///nowhere/key.pem", "pem_not_found", &["`/nowhere/key.pem`", "private key"]);
 }
 
 #[test]

@@ -1,0 +1,32 @@
+//! Each fault has the code under which it is documented.
+
+use std::fmt::Debug;
+
+use miette::Diagnostic;
+use rpcplugin_core::{Endpoint, Family, MagicCookie, SocketPath, Versions};
+
+#[track_caller]
+fn check<T: Debug, E: Diagnostic>(result: Result<T, E>, code: &str) {
+    let error = result.expect_err(code);
+    assert_eq!(error.code().expect("a code").to_string(), code);
+    assert!(error.help().is_some_and(|help| !help.to_string().is_empty()), "{error}");
+    assert_ne!(Family::of(&error), Family::Base);
+}
+
+#[test]
+fn of_what_a_program_sets() {
+    check(MagicCookie::new("", "v"), "rpcplugin::config::cookie_key_empty");
+    check(MagicCookie::new("A=B", "v"), "rpcplugin::config::cookie_key_invalid");
+    check(MagicCookie::new("K", ""), "rpcplugin::config::cookie_value_empty");
+    check(MagicCookie::new("K", "a\0b"), "rpcplugin::config::cookie_value_invalid");
+    check(Versions::new(Vec::<u32>::new()), "rpcplugin::config::no_versions");
+}
+
+#[test]
+fn of_what_a_plugin_announces() {
+    check(Endpoint::parse("pipe", "x"), "rpcplugin::transport::unknown_network");
+    check(Endpoint::parse("unix", ""), "rpcplugin::transport::empty_path");
+    check(Endpoint::parse("tcp", "nowhere"), "rpcplugin::transport::invalid_address");
+    check(SocketPath::new("/a|b"), "rpcplugin::transport::path_not_announceable");
+    check(SocketPath::new("x".repeat(SocketPath::MAX_LEN + 1)), "rpcplugin::transport::path_too_long");
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask docs`: the references that are made from the code, `docs/errors.md` and `docs/configuration.md`.
+//!
+//! What they say of an error or a setting is what the code says of it, and each entry names a test. A code that means
+//! two things, or one that no test names, is a fault, as is a page that differs from the code.
+
+mod actors;
+mod configuration;
+mod errors;
+mod sources;
+mod tests;
+
+use std::fs;
+
+use crate::workspace::{self, Outcome};
+
+/// Options of `cargo xtask docs`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Change nothing; fail if a page is not what the code gives
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// A page, and what is wrong with what it describes.
+struct Page {
+    /// Relative to the workspace.
+    path: &'static str,
+    text: String,
+    faults: Vec<String>,
+}
+
+/// Writes the pages, or checks them.
+pub(crate) fn run(options: &Options) -> Outcome {
+    let sources = sources::load()?;
+    let mut faults = Vec::new();
+    for page in [errors::page(&sources)?, configuration::page(&sources)] {
+        let path = workspace::root().join(page.path);
+        faults.extend(page.faults.into_iter().map(|fault| format!("{}: {fault}", page.path)));
+        if fs::read_to_string(&path).is_ok_and(|text| text == page.text) {
+            println!("ok    {}", page.path);
+        } else if options.check {
+            faults.push(format!("{}: is not what the code gives; run `cargo xtask docs`", page.path));
+        } else {
+            fs::write(&path, page.text)?;
+            println!("wrote {}", page.path);
+        }
+    }
+    for fault in &faults {
+        println!("BAD   {fault}");
+    }
+    if faults.is_empty() { Ok(()) } else { Err(format!("{} faults in the references", faults.len()).into()) }
+}

@@ -1,0 +1,50 @@
+//! Who can do something about an error.
+
+/// What a code begins with, and who has to act: the longest beginning counts.
+const ACTORS: &[(&str, &str)] = &[
+    ("rpcplugin::base::", "the programmer who calls it"),
+    ("rpcplugin::base::build_", "the programmer who builds"),
+    ("rpcplugin::config::", "whoever configures the program that reports it"),
+    ("rpcplugin::config::cookie_", "the programmer of the program that reports it"),
+    ("rpcplugin::config::no_versions", "the programmer of the program that reports it"),
+    ("rpcplugin::config::nothing_served", "the programmer of the plugin"),
+    ("rpcplugin::config::registry_", "the programmer of the program that reports it"),
+    ("rpcplugin::handshake::", "the programmer of the plugin"),
+    ("rpcplugin::handshake::cannot_announce", "the programmer of the host"),
+    ("rpcplugin::handshake::cookie_missing", "the user: start the host, not the plugin"),
+    ("rpcplugin::handshake::cookie_mismatch", "the programmers of host and plugin, together"),
+    ("rpcplugin::handshake::offer_unreadable", "the programmer of the host"),
+    ("rpcplugin::handshake::ports", "whoever configures the host"),
+    ("rpcplugin::handshake::reattach_", "whoever started the plugin that is attached to"),
+    ("rpcplugin::protocol::", "the programmer of the plugin"),
+    ("rpcplugin::protocol::broker_", "the programmers of host and plugin, together"),
+    ("rpcplugin::protocol::version", "whoever chose these versions of host and plugin"),
+    ("rpcplugin::protocol::no_multiplexing", "whoever configures the host, or the programmer of the plugin"),
+    ("rpcplugin::transport::", "the programmer of the plugin"),
+    ("rpcplugin::transport::cannot_", "whoever runs the machine"),
+    ("rpcplugin::transport::in_use", "whoever configures the plugin"),
+    ("rpcplugin::transport::interpreter_not_found", "whoever installs the plugin"),
+    ("rpcplugin::transport::no_", "whoever runs the machine"),
+    ("rpcplugin::transport::not_a_program", "whoever installs the plugin"),
+    ("rpcplugin::transport::not_a_socket", "whoever configures the plugin"),
+    ("rpcplugin::transport::path_", "whoever configures the program that reports it"),
+    ("rpcplugin::transport::plugin_not_", "whoever installs the plugin"),
+    ("rpcplugin::transport::plugin_hangs", "the host: restart it; the programmer of the plugin"),
+    ("rpcplugin::transport::plugin_ended", "the host: restart it; the programmer of the plugin"),
+    ("rpcplugin::transport::process", "whoever runs the machine"),
+    ("rpcplugin::transport::socket_", "whoever configures the program that reports it"),
+    ("rpcplugin::transport::spawn", "whoever runs the machine"),
+    ("rpcplugin::security::", "whoever configures certificates"),
+    ("rpcplugin::security::certificate_unreadable", "the programmer of the plugin"),
+    ("rpcplugin::security::host_certificate", "the programmer of the host"),
+    ("rpcplugin::security::plugin_certificate", "the programmer of the plugin"),
+    ("rpcplugin::security::plugin_ignored_mtls", "the programmer of the plugin"),
+    ("rpcplugin::security::tls_handshake", "whoever configures certificates, on both sides"),
+    ("rpcplugin::security::unasked_certificate", "whoever configures the host"),
+];
+
+/// Who has to act on this code.
+pub(super) fn of(code: &str) -> &'static str {
+    let known = ACTORS.iter().filter(|(beginning, _)| code.starts_with(beginning));
+    known.max_by_key(|(beginning, _)| beginning.len()).map_or("whoever calls it", |(_, actor)| actor)
+}

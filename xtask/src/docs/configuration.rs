@@ -1,0 +1,99 @@
+//! `docs/configuration.md`: every setting, with the test that shows what it does.
+
+use std::fmt::Write as _;
+
+use rpcplugin_config::{Retired, Setting, Side, Treatment, retired, settings};
+
+use super::{Page, sources::Source, tests};
+
+/// Writes the page from the descriptions of the settings.
+pub(super) fn page(sources: &[Source]) -> Page {
+    let mut text = INTRODUCTION.to_owned();
+    let mut faults = Vec::new();
+    for (side, title, file) in SIDES {
+        let proofs: Vec<String> =
+            sources.iter().filter(|source| source.path == *file).flat_map(tests::functions).collect();
+        _ = write!(text, "\n## {title}\n\nEach is tested in `{file}`, under the name given.\n");
+        let own: Vec<&Setting> = settings().iter().filter(|setting| setting.side == *side).collect();
+        for setting in &own {
+            let proof = setting.name.replace('.', "_");
+            if !proofs.contains(&proof) {
+                faults.push(format!("no test `{proof}` in {file} shows what `{}` does", setting.name));
+            }
+            entry(&mut text, setting, &proof);
+        }
+        let strays =
+            proofs.iter().filter(|proof| !own.iter().any(|one| one.name.replace('.', "_") == **proof));
+        faults.extend(strays.map(|proof| format!("{file}: `{proof}` is named after no setting")));
+    }
+    text.push_str(RETIRED);
+    for one in retired() {
+        retired_row(&mut text, one);
+    }
+    Page { path: "docs/configuration.md", text, faults }
+}
+
+fn entry(text: &mut String, setting: &Setting, proof: &str) {
+    let variables: Vec<String> = setting.env.iter().map(|name| format!("`{name}`")).collect();
+    let unit = if setting.unit.is_empty() {
+        String::new()
+    } else {
+        format!("; a plain number counts {}", setting.unit)
+    };
+    _ = write!(
+        text,
+        "\n### `{}`\n\n{}\n\n- Variables: {}\n- Type: `{}`: {}{unit}\n- Default: `{}`\n",
+        setting.name,
+        setting.effect,
+        if variables.is_empty() { "none".to_owned() } else { variables.join(", ") },
+        setting.kind,
+        setting.allowed,
+        setting.default,
+    );
+    if setting.secret {
+        text.push_str("- A secret: never shown in logs, errors or exports\n");
+    }
+    if !setting.pyvider.is_empty() {
+        let names: Vec<String> = setting.pyvider.iter().map(|name| format!("`{name}`")).collect();
+        _ = writeln!(text, "- In pyvider: {}", names.join(", "));
+    }
+    _ = writeln!(text, "- Test: `{proof}`");
+}
+
+fn retired_row(text: &mut String, one: &Retired) {
+    let treatment = match one.treatment {
+        Treatment::Refused => "refused".to_owned(),
+        Treatment::OnlyNumber(number) => format!("only `{number}`, as it is anyway"),
+        Treatment::OnlyFalse => "only `false`, as it is anyway".to_owned(),
+        Treatment::Ignored => "ignored: it is for another program".to_owned(),
+        _ => "see the source".to_owned(),
+    };
+    _ = writeln!(text, "| `{}` | {treatment} | {} | {} |", one.env, one.reason, one.remedy);
+}
+
+const SIDES: &[(Side, &str, &str)] = &[
+    (Side::Plugin, "Settings of a plugin", "tests/tests/settings_plugin.rs"),
+    (Side::Host, "Settings of a host", "tests/tests/settings_host.rs"),
+];
+
+const INTRODUCTION: &str = "# Configuration
+
+<!-- Made by `cargo xtask docs` from rpcplugin-config; change that. -->
+
+What a program sets in code counts more than the environment, which counts more than a file (TOML, or JSON in a file
+whose name ends in `.json`; the path is given by the program or in `PLUGIN_CONFIG_FILE`), which counts more than the
+defaults. `rpcplugin::config::Loader` reads them. Whatever is wrong is told at once, each fault with its place.
+
+Durations and sizes are written as people write them, `500ms` or `16MiB`; a variable whose name ends in `_MS` takes a
+plain number as milliseconds. A value that begins with `file://` is read from that file. Names with a dot are in a table
+of a TOML file: `http2.max_frame`.
+";
+
+const RETIRED: &str = "
+## Settings of pyvider that are none here
+
+They could not do what their names say. They are not silently accepted.
+
+| variable | what becomes of it | why | instead |
+|---|---|---|---|
+";
