@@ -30,6 +30,7 @@ pub(crate) struct Capture {
     stdout: OwnedFd,
     stderr: OwnedFd,
     output: Arc<Output>,
+    tee: Tee,
     /// Closed to tell the thread to read what is left and to end.
     stop: Option<OwnedFd>,
     thread: Option<thread::JoinHandle<()>>,
@@ -71,7 +72,7 @@ impl Capture {
             .name("rpcplugin-stdio".to_owned())
             .stack_size(128 << 10)
             .spawn(move || pipes.forward())?;
-        let this = Self { stdout, stderr, output, stop: Some(stop), thread: Some(thread) };
+        let this = Self { stdout, stderr, output, tee, stop: Some(stop), thread: Some(thread) };
         // From here on dropping `this` undoes everything.
         stdio::dup2_stdout(&to_stdout)?;
         stdio::dup2_stderr(&to_stderr)?;
