@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,8 +33,12 @@ type benchResult struct {
 	Stop              int64   `json:"stop_us"`
 }
 
-// runBench times a launch, Echo calls, brokered connections and the stop.
+// runBench takes the measurement that is named first. Without a name it times
+// a launch, Echo calls, brokered connections and the stop.
 func runBench(args []string) error {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		return runMeasurement(args[0], args[1:])
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	options := &pluginOptions{}
 	options.register(flags)

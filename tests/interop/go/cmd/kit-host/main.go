@@ -19,6 +19,7 @@ const usage = `usage:
   kit-host check    [FLAGS] [--broker] [--only NAME,NAME] [--skip NAME,NAME] -- PLUGIN [ARG...]
   kit-host hold     [FLAGS] -- PLUGIN [ARG...]
   kit-host bench    [FLAGS] [--calls N] [--in-flight N] [--payload BYTES] -- PLUGIN [ARG...]
+  kit-host bench FIGURE [FLAGS] [--seconds N] [--in-flight N] [--payload BYTES] [--rounds N] [--plugins N] [--at-once N] -- PLUGIN [ARG...]
   kit-host reattach [FLAGS] [--calls] [--broker] [--kill] JSON
   kit-host certs DIR
 
@@ -72,6 +73,7 @@ type pluginOptions struct {
 	verbose  bool
 	command  []string
 	reattach *plugin.ReattachConfig
+	counts   *counts // set for measurements
 }
 
 func (o *pluginOptions) register(flags *flag.FlagSet) {

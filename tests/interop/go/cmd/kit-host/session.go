@@ -63,6 +63,10 @@ func openSession(options *pluginOptions) (*session, error) {
 		SyncStdout:          s.stdout,
 		SyncStderr:          s.stderr,
 	}
+	if options.counts != nil {
+		config.Logger = options.counts.logger()
+		config.Stderr, config.SyncStderr, config.SyncStdout = nil, nil, options.counts.stdout
+	}
 	if options.tlsDir != "" {
 		tlsConfig, err := kit.LoadTLS(options.tlsDir, "host")
 		if err != nil {

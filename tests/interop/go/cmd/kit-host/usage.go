@@ -1,0 +1,155 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// spent is CPU time: of host and plugin, and of the host alone.
+type spent struct{ both, host time.Duration }
+
+// spent is what host and plugin have used so far.
+func (s *session) spent() spent {
+	host := cpuTime()
+	return spent{both: host + cpuOf(s.pid()), host: host}
+}
+
+func (s *session) spentSince(before spent) spent {
+	now := s.spent()
+	return spent{both: now.both - before.both, host: now.host - before.host}
+}
+
+// cpuOf is the CPU time of another process: what its threads that live have
+// used, to the nanosecond.
+func cpuOf(pid int) time.Duration {
+	total := int64(0)
+	for _, task := range tasksOf(pid) {
+		text, _ := os.ReadFile(filepath.Join(task, "schedstat"))
+		first, _, _ := strings.Cut(string(text), " ")
+		nanoseconds, _ := strconv.ParseInt(first, 10, 64)
+		total += nanoseconds
+	}
+	return time.Duration(total)
+}
+
+// childrenCPU is the CPU time of this process's children that have ended.
+func childrenCPU() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// sleepsOf is how often the threads of a process that live have gone to sleep.
+func sleepsOf(pid int) uint64 {
+	total := uint64(0)
+	for _, task := range tasksOf(pid) {
+		total += statusField(filepath.Join(task, "status"), "voluntary_ctxt_switches:")
+	}
+	return total
+}
+
+// memoryOf is the memory that a process holds in KiB: all of it, and its share
+// where it is shared with others.
+func memoryOf(pid int) (rss, pss uint64) {
+	path := fmt.Sprintf("/proc/%d/smaps_rollup", pid)
+	return statusField(path, "Rss:"), statusField(path, "Pss:")
+}
+
+// peakOf is the most memory that a process has held, in KiB.
+func peakOf(pid int) uint64 { return statusField(fmt.Sprintf("/proc/%d/status", pid), "VmHWM:") }
+
+func threadsOf(pid int) uint64 { return statusField(fmt.Sprintf("/proc/%d/status", pid), "Threads:") }
+
+func tasksOf(pid int) []string {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	return tasks
+}
+
+// statusField is the number after a name in a file of the kernel's.
+func statusField(path, name string) uint64 {
+	text, _ := os.ReadFile(path)
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			if fields := strings.Fields(rest); len(fields) > 0 {
+				number, _ := strconv.ParseUint(fields[0], 10, 64)
+				return number
+			}
+		}
+	}
+	return 0
+}
+
+// counts take the place of everything that a session collects, so that a
+// measurement does not measure the collecting.
+type counts struct{ stdout, records *counter }
+
+func newCounts() *counts { return &counts{stdout: newCounter(), records: newCounter()} }
+
+// logger counts records and writes nothing.
+func (c *counts) logger() hclog.Logger {
+	return countingLogger{Logger: hclog.NewNullLogger(), records: c.records}
+}
+
+// countingLogger takes every level: the library does not even read records
+// that its logger would drop.
+type countingLogger struct {
+	hclog.Logger
+	records *counter
+}
+
+func (l countingLogger) GetLevel() hclog.Level     { return hclog.Trace }
+func (l countingLogger) Named(string) hclog.Logger { return l }
+func (l countingLogger) Trace(string, ...any)      { l.records.add(1) }
+func (l countingLogger) Debug(string, ...any)      { l.records.add(1) }
+func (l countingLogger) Info(string, ...any)       { l.records.add(1) }
+func (l countingLogger) Warn(string, ...any)       { l.records.add(1) }
+func (l countingLogger) Error(string, ...any)      { l.records.add(1) }
+
+// counter counts and can be waited for. As a writer it counts bytes.
+type counter struct {
+	mutex   sync.Mutex
+	changed *sync.Cond
+	count   int
+}
+
+func newCounter() *counter {
+	c := &counter{}
+	c.changed = sync.NewCond(&c.mutex)
+	return c
+}
+
+func (c *counter) Write(data []byte) (int, error) {
+	c.add(len(data))
+	return len(data), nil
+}
+
+func (c *counter) add(n int) {
+	c.mutex.Lock()
+	c.count += n
+	c.mutex.Unlock()
+	c.changed.Broadcast()
+}
+
+func (c *counter) now() int {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.count
+}
+
+func (c *counter) wait(wanted int) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	for c.count < wanted {
+		c.changed.Wait()
+	}
+}
