@@ -1,9 +1,10 @@
 //! One start of a supervised plugin.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use rpcplugin_broker::Broker;
-use rpcplugin_core::AppVersion;
+use rpcplugin_core::{AppVersion, Endpoint};
+use rpcplugin_transport::Security;
 use tonic::transport::Channel;
 
 use crate::{explaining::ExplainingChannel, identity::PluginId, plugin::Plugin};
@@ -16,6 +17,9 @@ pub struct Generation(Arc<Facts>);
 struct Facts {
     plugin: PluginId,
     version: AppVersion,
+    endpoint: Endpoint,
+    security: Security,
+    launch_time: Duration,
     channel: ExplainingChannel,
     broker: Broker,
 }
@@ -25,6 +29,9 @@ impl Generation {
         Self(Arc::new(Facts {
             plugin: plugin.id(),
             version: plugin.version(),
+            endpoint: plugin.endpoint().clone(),
+            security: plugin.security().clone(),
+            launch_time: plugin.launch_time(),
             channel: plugin.explaining_channel(),
             broker: plugin.broker().clone(),
         }))
@@ -46,6 +53,24 @@ impl Generation {
     #[must_use]
     pub fn version(&self) -> AppVersion {
         self.0.version
+    }
+
+    /// Where this process listens.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// How the connection with this process is secured.
+    #[must_use]
+    pub fn security(&self) -> &Security {
+        &self.0.security
+    }
+
+    /// How long it took from the start of its launch until this process was ready.
+    #[must_use]
+    pub fn launch_time(&self) -> Duration {
+        self.0.launch_time
     }
 
     /// The channel to this process and no other. Its calls fail when the process is gone.
