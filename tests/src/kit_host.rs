@@ -3,7 +3,7 @@
 mod check;
 mod drive;
 mod eventually;
-mod host_calls;
+pub(crate) mod host_calls;
 mod launching;
 mod recorder;
 mod status;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use rpcplugin::{
-    Command, Host, LaunchError, Plugin, Versions,
+    Command, Host, LaunchError, MagicCookie, Plugin, Stdin, SuperviseError, Supervised, Versions,
     config::{EnvPolicy, HostConfig},
 };
 
@@ -51,21 +51,40 @@ impl Launching {
 
     /// Launches from a host of the caller's making.
     pub(crate) async fn launch_by(&self, host: Host) -> Result<Plugin, LaunchError> {
+        host.launch(self.command()).await
+    }
+
+    /// Launches, and launches again so many times when the plugin dies.
+    pub(crate) async fn supervise(
+        &self,
+        max_restarts: u32,
+        recorder: &Recorder,
+    ) -> Result<Supervised, SuperviseError> {
+        let host = self.host(recorder).configure(|config| config.supervision.max_restarts = max_restarts);
+        host.supervise(self.command()).await
+    }
+
+    fn command(&self) -> Command {
         let mut words = self.command.iter();
         let mut command =
-            Command::new(words.next().map_or("", String::as_str)).args(words).stdin(rpcplugin::Stdin::Null);
+            Command::new(words.next().map_or("", String::as_str)).args(words).stdin(Stdin::Null);
         for (name, value) in &self.env {
             command = command.env(name, value);
         }
         if self.env_clear {
             command = command.environment(EnvPolicy::Clear);
         }
-        host.launch(command).await
+        command
     }
 
     /// The host that launches.
     pub(crate) fn host(&self, recorder: &Recorder) -> Host {
-        Host::new(facts::cookie(), self.versions.clone()).observe(recorder.clone()).configure(|config| {
+        self.host_with(facts::cookie(), recorder)
+    }
+
+    /// The host that launches, with a cookie of the caller's.
+    pub(crate) fn host_with(&self, cookie: MagicCookie, recorder: &Recorder) -> Host {
+        Host::new(cookie, self.versions.clone()).observe(recorder.clone()).configure(|config| {
             config.auto_mtls = self.auto_mtls;
             config.multiplex = self.mux;
             config.start_deadline = self.start_deadline;

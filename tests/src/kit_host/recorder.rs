@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rpcplugin::{Event, LogRecord, Observer};
+use rpcplugin::{Event, LogRecord, Observer, PluginId};
 
 /// Records what happens to one plugin. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -39,22 +39,22 @@ impl Observer for Recorder {
         logs.push_back(record.clone());
     }
 
-    fn stdout(&self, bytes: &[u8]) {
+    fn stdout(&self, _: &PluginId, bytes: &[u8]) {
         self.so_far().stdout.extend_from_slice(bytes);
     }
 
-    fn stderr(&self, bytes: &[u8]) {
+    fn stderr(&self, _: &PluginId, bytes: &[u8]) {
         self.so_far().stderr.extend_from_slice(bytes);
     }
 
-    fn raw_stderr(&self, bytes: &[u8]) {
+    fn raw_stderr(&self, _: &PluginId, bytes: &[u8]) {
         let raw = &mut self.so_far().raw_stderr;
         raw.extend(bytes);
         let excess = raw.len().saturating_sub(KEPT_STDERR);
         raw.drain(..excess);
     }
 
-    fn event(&self, event: &Event) {
+    fn event(&self, _: &PluginId, event: &Event) {
         self.so_far().events.push(event.clone());
     }
 }

@@ -1,0 +1,260 @@
+//! From launch to stop.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use miette::Diagnostic as _;
+use rpcplugin::{Endpoint, Event, Exit, ExitReason, PingError};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::{
+    kit_host::{
+        check::{
+            run::{Check, Run, own},
+            subject::{NOTICED, Subject, unique},
+            verdict::{Verdict, expect, fail, same, skip},
+        },
+        eventually::eventually,
+        launching::Launching,
+        recorder::Recorder,
+    },
+    pb::{CountRequest, GetRequest, PutRequest, SleepRequest},
+};
+
+pub(crate) const CHECKS: &[Check] = &[
+    own!("stop", stop),
+    own!("stop-socket-gone", stop_socket_gone),
+    own!("stop-with-call-open", stop_with_call_open),
+    own!("stop-with-stream-open", stop_with_stream_open),
+    own!("stop-frozen", stop_frozen),
+    own!("stop-without-grace", stop_without_grace),
+    own!("second-launch", second_launch),
+    own!("launch-8-at-once", launch_8_at_once),
+    own!("drop-kills", drop_kills),
+    own!("abandoned-launch-kills", abandoned_launch_kills),
+    own!("sigterm", sigterm),
+    own!("sigint-ignored", sigint_ignored),
+    own!("ping-frozen", ping_frozen),
+    own!("events-in-order", events_in_order),
+];
+
+async fn stop(run: &Run) -> Verdict {
+    let subject = run.launch().await?;
+    let pid = subject.plugin.pid();
+    subject.stop_cleanly().await?;
+    expect(!runs(pid), "the process is still there")
+}
+
+async fn stop_socket_gone(run: &Run) -> Verdict {
+    let subject = run.launch().await?;
+    let Endpoint::Unix(path) = subject.plugin.endpoint().clone() else {
+        subject.plugin.shut_down().await;
+        return skip("the plugin listens on TCP");
+    };
+    subject.plugin.shut_down().await;
+    expect(!path.as_path().exists(), format!("{} is still there", path.as_path().display()))?;
+    // The directory is the host's own, if the plugin went along with it.
+    let left = path.as_path().parent().filter(|dir| *dir != std::env::temp_dir() && *dir != Path::new("/tmp"));
+    expect(left.is_none_or(|dir| !dir.exists()), "the directory of the socket is still there")
+}
+
+async fn stop_with_call_open(run: &Run) -> Verdict {
+    let subject = run.launch().await?;
+    let mut kit = subject.kit();
+    let sleeping = tokio::spawn(async move { kit.sleep(SleepRequest { ms: 20_000 }).await });
+    calls_reach(&subject, 2).await?;
+    expect_quick_end(subject).await?;
+    let slept = tokio::time::timeout(NOTICED, sleeping).await??;
+    expect(slept.is_err(), "the call was answered")
+}
+
+async fn stop_with_stream_open(run: &Run) -> Verdict {
+    let subject = run.launch().await?;
+    let request = CountRequest { from: 0, n: -1, pad_bytes: 1000, interval_us: 100 };
+    let mut stream = subject.kit().count(request).await?.into_inner();
+    stream.message().await?;
+    let reading = tokio::spawn(async move { while let Ok(Some(_)) = stream.message().await {} });
+    expect_quick_end(subject).await?;
+    tokio::time::timeout(NOTICED, reading).await??;
+    Ok(())
+}
+
+/// Waits until the plugin has counted so many calls besides those of Info.
+async fn calls_reach(subject: &Subject, others: i64) -> Verdict {
+    let deadline = Instant::now() + NOTICED;
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        if subject.info().await?.calls >= others + looks {
+            return Ok(());
+        }
+        expect(Instant::now() < deadline, "the call never started")?;
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Stops the plugin, which may cut what is under way but not wait for it.
+async fn expect_quick_end(subject: Subject) -> Verdict {
+    let begun = Instant::now();
+    let exit = subject.plugin.shut_down().await;
+    same("exit", exit, Exit::Clean)?;
+    expect(begun.elapsed() < Duration::from_secs(2), "the stop took 2 s")
+}
+
+/// A plugin that does nothing any more is killed when its time is over.
+async fn stop_frozen(run: &Run) -> Verdict {
+    let subject = run.launch().await?;
+    let pid = subject.plugin.pid();
+    signal(pid, Signal::STOP)?;
+    let begun = Instant::now();
+    let exit = subject.plugin.shut_down_within(Duration::from_millis(300)).await;
+    let took = begun.elapsed();
+    expect(matches!(exit, Exit::Killed { .. }), format!("the frozen plugin {exit}"))?;
+    let in_time = took >= Duration::from_millis(300) && took < Duration::from_secs(3);
+    expect(in_time, format!("it took {} ms", took.as_millis()))?;
+    expect(!runs(pid), "the process is still there")
+}
+
+async fn stop_without_grace(run: &Run) -> Verdict {
+    let subject = run.launch().await?;
+    let pid = subject.plugin.pid();
+    subject.plugin.shut_down_within(Duration::ZERO).await;
+    expect(!runs(pid), "the process is still there")
+}
+
+async fn second_launch(run: &Run) -> Verdict {
+    let (first, second) = (run.launch().await?, run.launch().await?);
+    expect(first.plugin.pid() != second.plugin.pid(), "both have the same process")?;
+    let key = unique("second-launch");
+    first.kit().put(PutRequest { key: key.clone(), value: "first".into() }).await?;
+    let known = second.kit().get(GetRequest { key: key.clone() }).await;
+    expect(known.is_err(), "the second plugin knows what was put into the first")?;
+    second.stop_cleanly().await?;
+    same("value", &*first.kit().get(GetRequest { key }).await?.into_inner().value, b"first")?;
+    let third = run.launch().await?;
+    third.info().await?;
+    third.stop_cleanly().await?;
+    first.stop_cleanly().await
+}
+
+async fn launch_8_at_once(run: &Run) -> Verdict {
+    let launches = (0..8).map(|_| async {
+        let subject = run.launch().await?;
+        subject.info().await?;
+        same("exit", subject.plugin.shut_down().await, Exit::Clean)
+    });
+    futures_util::future::try_join_all(launches).await.map(|_| ())
+}
+
+async fn drop_kills(run: &Run) -> Verdict {
+    let subject = run.launch().await?;
+    let pid = subject.plugin.pid();
+    drop(subject);
+    expect(eventually(NOTICED, || !runs(pid)).await, "the process is still there")
+}
+
+/// A launch that is given up leaves nothing behind.
+async fn abandoned_launch_kills(run: &Run) -> Verdict {
+    let (launching, recorder) = (run.launching(), Recorder::default());
+    let started = || recorder.so_far().events.iter().find_map(|event| match event {
+        Event::Started { pid } => Some(*pid),
+        _ => None,
+    });
+    let launch = tokio::spawn({
+        let recorder = recorder.clone();
+        async move { launching.launch(&recorder).await }
+    });
+    eventually(NOTICED, || started().is_some()).await;
+    launch.abort();
+    let _ = launch.await;
+    let Some(pid) = started() else { return fail("nothing was started") };
+    expect(eventually(NOTICED, || !runs(pid)).await, "the process is still there")
+}
+
+async fn sigterm(run: &Run) -> Verdict {
+    let subject = run.launch().await?;
+    signal(subject.plugin.pid(), Signal::TERM)?;
+    let reason = subject.expect_end().await?;
+    match reason {
+        ExitReason::Status(0) => Ok(()),
+        ExitReason::Signal(15) if subject.peer.is_go() => skip("go-plugin leaves SIGTERM to its default"),
+        _ => fail(format!("the plugin ended with {reason}")),
+    }
+}
+
+/// A Ctrl-C at the terminal is the host's affair.
+async fn sigint_ignored(run: &Run) -> Verdict {
+    run.peer().beyond_pyvider("its own way with SIGINT")?;
+    let subject = run.launch().await?;
+    for _ in 0..3 {
+        signal(subject.plugin.pid(), Signal::INT)?;
+        subject.info().await?;
+    }
+    subject.stop_cleanly().await
+}
+
+async fn ping_frozen(run: &Run) -> Verdict {
+    let (launching, recorder) = (run.launching(), Recorder::default());
+    let host = launching.host(&recorder);
+    let host = host.configure(|config| config.admin_deadline = Duration::from_millis(300));
+    let plugin = launching.launch_by(host).await?;
+    signal(plugin.pid(), Signal::STOP)?;
+    let ping = plugin.ping().await;
+    expect(matches!(ping, Err(PingError::Late(_))), format!("the frozen plugin answers: {ping:?}"))?;
+    signal(plugin.pid(), Signal::CONT)?;
+    plugin.ping().await?;
+    plugin.kill().await;
+    Ok(())
+}
+
+async fn events_in_order(run: &Run) -> Verdict {
+    let subject = run.launch().await?;
+    let recorder = subject.recorder.clone();
+    same("exit", subject.plugin.shut_down().await, Exit::Clean)?;
+    let recorded = recorder.so_far();
+    let events: Vec<_> =
+        recorded.events.iter().filter(|event| !matches!(event, Event::StillWaiting { .. })).collect();
+    match *events {
+        [Event::Started { .. }, Event::Ready { .. }, Event::Exited { reason }] => {
+            same("reason", *reason, ExitReason::Status(0))
+        }
+        _ => fail(format!("{events:?}")),
+    }
+}
+
+/// Launches what has to be refused with one of these codes, and soon.
+pub(crate) async fn expect_launch_error(launching: &Launching, codes: &[&str]) -> Verdict {
+    let begun = Instant::now();
+    let recorder = Recorder::default();
+    let launched = launching.launch(&recorder).await;
+    let took = begun.elapsed();
+    let Err(error) = launched else { return fail("the plugin was launched") };
+    let code = error.code().map(|code| code.to_string()).unwrap_or_default();
+    expect(codes.contains(&&*code), format!("the code is {code}, not {codes:?}: {error:?}"))?;
+    let limit = launching.start_deadline + Duration::from_secs(4);
+    expect(took < limit, format!("it took {} ms", took.as_millis()))?;
+    for event in &recorder.so_far().events {
+        if let Event::Started { pid } = event {
+            expect(!runs(*pid), "the process is still there")?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is such a process; one that has ended and been waited for is none.
+pub(crate) fn runs(pid: u32) -> bool {
+    process(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+pub(crate) fn signal(pid: u32, signal: Signal) -> Verdict {
+    match process(pid) {
+        Some(pid) => Ok(kill_process(pid, signal)?),
+        None => fail("there is no process"),
+    }
+}
+
+fn process(pid: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(pid).ok()?)
+}

@@ -1,0 +1,79 @@
+//! How fast calls are.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::json;
+use tokio::task::JoinSet;
+use tonic::Status;
+
+use crate::{
+    facts::pattern,
+    kit_host::drive::{
+        answer::{Answer, Failure},
+        request::Fields,
+        slots::Slot,
+    },
+    pb::EchoRequest,
+};
+
+pub(crate) async fn bench(slot: &Slot, mut fields: Fields) -> Result<Answer, Failure> {
+    let calls: usize = fields.take("calls", 1000)?;
+    let in_flight: usize = fields.take("in_flight", 1)?;
+    let payload: usize = fields.take("payload", 0)?;
+    fields.end()?;
+    if calls == 0 || in_flight == 0 {
+        return Err(Failure::request("calls and in_flight have to be at least 1"));
+    }
+    let kit = slot.running()?.kit();
+    let data = pattern(payload, 0);
+    let left = Arc::new(AtomicUsize::new(calls));
+    let (begun, cpu) = (Instant::now(), cpu_time());
+    let mut callers = JoinSet::new();
+    for _ in 0..in_flight {
+        let (mut kit, data, left) = (kit.clone(), data.clone(), Arc::clone(&left));
+        callers.spawn(async move {
+            let mut took = Vec::new();
+            while left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+                let begun = Instant::now();
+                kit.echo(EchoRequest { data: data.clone() }).await?;
+                took.push(begun.elapsed());
+            }
+            Ok::<_, Status>(took)
+        });
+    }
+    let mut took = Vec::with_capacity(calls);
+    while let Some(caller) = callers.join_next().await {
+        took.extend(caller.map_err(Failure::state)??);
+    }
+    let (elapsed, cpu) = (begun.elapsed(), cpu_time().saturating_sub(cpu));
+    took.sort_unstable();
+    Ok(json!({
+        "p50_us": micros(percentile(&took, 0.50)),
+        "p99_us": micros(percentile(&took, 0.99)),
+        "calls_per_s": calls as f64 / elapsed.as_secs_f64(),
+        "host_cpu_us_per_call": micros(cpu) / calls as f64,
+    }))
+}
+
+/// The value below which this share of all lies.
+fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    let rank = (sorted.len() as f64 * share).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+/// What this process has used.
+fn cpu_time() -> Duration {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(used).unwrap_or_default()
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}

@@ -1,0 +1,212 @@
+//! From launch to exit, and what is known of a plugin on the way.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use rpcplugin::{Event, Exit, ExitReason, LogRecord, ServingStatus, Versions};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire};
+
+use crate::{
+    facts::VERSIONS,
+    kit_host::{
+        drive::{
+            answer::{Answer, Failure, base64},
+            request::Fields,
+            running::Running,
+            slots::{Slot, Slots},
+        },
+        eventually::eventually,
+        launching::Launching,
+        status::within,
+    },
+};
+
+pub(crate) async fn launch(slots: &mut Slots, handle: String, mut fields: Fields) -> Result<Answer, Failure> {
+    let mut launching = Launching::new(fields.required("command")?);
+    launching.env = fields.take("env", launching.env)?;
+    launching.env_clear = fields.take("env_clear", false)?;
+    launching.auto_mtls = fields.take("auto_mtls", true)?;
+    launching.mux = fields.take("mux", false)?;
+    launching.versions = Versions::new(fields.take("versions", VERSIONS.to_vec())?).map_err(Failure::request)?;
+    launching.tls_dir = fields.take::<Option<PathBuf>>("tls_dir", None)?;
+    launching.start_deadline = Duration::from_millis(fields.take("start_timeout_ms", 60_000)?);
+    launching.socket_group = fields.take("socket_group", None)?;
+    if fields.has("sha256") {
+        return Err(Failure::unsupported("sha256"));
+    }
+    let supervise: Option<Supervision> = fields.take("supervise", None)?;
+    fields.take("sha256", Value::Null)?;
+    fields.end()?;
+
+    let slot = slots.fresh(handle)?;
+    let running = match supervise {
+        None => Running::Once(Box::new(launching.launch(&slot.recorder).await?)),
+        Some(Supervision { max_restarts }) => {
+            Running::Supervised(launching.supervise(max_restarts, &slot.recorder).await?)
+        }
+    };
+    slot.running.insert(running).describe()
+}
+
+/// How often a plugin is started again.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Supervision {
+    max_restarts: u32,
+}
+
+pub(crate) async fn attach(_: &mut Slots, _: String, mut fields: Fields) -> Result<Answer, Failure> {
+    let _: Value = fields.required("reattach")?;
+    fields.end()?;
+    Err(Failure::unsupported("attach"))
+}
+
+pub(crate) fn reattach_config(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
+    fields.end()?;
+    slot.running()?;
+    Err(Failure::unsupported("reattach_config"))
+}
+
+pub(crate) async fn ping(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
+    fields.end()?;
+    let begun = Instant::now();
+    let status = match slot.running()? {
+        Running::Once(plugin) => plugin.ping().await?,
+        supervised @ Running::Supervised(_) => {
+            let request = HealthCheckRequest { service: "plugin".to_owned() };
+            match supervised.health().check(within(PING_DEADLINE, request)).await?.get_ref().status() {
+                Wire::Serving => ServingStatus::Serving,
+                Wire::NotServing => ServingStatus::NotServing,
+                _ => ServingStatus::Unknown,
+            }
+        }
+    };
+    let status = match status {
+        ServingStatus::Serving => "SERVING",
+        ServingStatus::NotServing => "NOT_SERVING",
+        ServingStatus::Unknown => "UNKNOWN",
+    };
+    Ok(json!({ "status": status, "elapsed_us": micros(begun.elapsed()) }))
+}
+
+pub(crate) fn output(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
+    fields.end()?;
+    let recorded = slot.recorder.so_far();
+    Ok(json!({
+        "stdout": base64(&recorded.stdout),
+        "stderr": base64(&recorded.stderr),
+        "raw_stderr_tail": recorded.raw_stderr_tail(),
+        "logs": recorded.logs.iter().map(log).collect::<Vec<_>>(),
+    }))
+}
+
+pub(crate) fn events(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
+    fields.end()?;
+    let events: Vec<_> = slot.recorder.so_far().events.iter().filter_map(event).collect();
+    Ok(json!({ "events": events }))
+}
+
+pub(crate) async fn stop(slot: &mut Slot, mut fields: Fields) -> Result<Answer, Failure> {
+    let grace = Duration::from_millis(fields.take("grace_ms", 2000)?);
+    fields.end()?;
+    slot.running()?;
+    let Some(running) = slot.running.take() else { return Err(Failure::state("the plugin has been stopped")) };
+    slot.subs.clear();
+    let begun = Instant::now();
+    let exit = running.stop_within(grace).await;
+    let elapsed = begun.elapsed();
+    let (exit, reason) = match exit {
+        Some(Exit::Clean) => (json!("clean"), Some(ExitReason::Status(0))),
+        Some(Exit::Failed(reason)) => (json!({ "failed": exit_reason(reason) }), Some(reason)),
+        Some(Exit::Killed { signal, after }) => {
+            let after_ms = millis(after);
+            (json!({ "killed": { "signal": signal, "after_ms": after_ms } }), Some(ExitReason::Signal(signal)))
+        }
+        _ => (Value::Null, last_exit(slot)),
+    };
+    slot.ended = reason;
+    Ok(json!({ "exit": exit, "elapsed_ms": millis(elapsed) }))
+}
+
+pub(crate) fn kill_pid(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
+    fields.end()?;
+    let pid = i32::try_from(slot.running()?.pid()?).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| Failure::state("the plugin has no process"))?;
+    kill_process(pid, Signal::KILL).map_err(Failure::state)?;
+    Ok(json!({}))
+}
+
+/// Of a supervised plugin this is how its last process ended.
+pub(crate) async fn wait_exit(slot: &Slot, mut fields: Fields) -> Result<Answer, Failure> {
+    let patience = Duration::from_millis(fields.take("timeout_ms", 10_000)?);
+    fields.end()?;
+    if slot.ended.is_none() {
+        slot.running()?;
+        eventually(patience, || last_exit(slot).is_some()).await;
+    }
+    let reason = slot.ended.or_else(|| last_exit(slot));
+    reason.map(exit_reason).ok_or_else(|| Failure::late("the plugin has not ended"))
+}
+
+fn last_exit(slot: &Slot) -> Option<ExitReason> {
+    slot.recorder.so_far().events.iter().rev().find_map(|event| match event {
+        Event::Exited { reason } => Some(*reason),
+        _ => None,
+    })
+}
+
+fn log(record: &LogRecord) -> Value {
+    let value = |json: &String| serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.clone()));
+    let fields: Map<_, _> = record.fields.iter().map(|(name, json)| (name.clone(), value(json))).collect();
+    json!({
+        "level": record.level.as_str(),
+        "message": record.message,
+        "module": record.module,
+        "fields": fields,
+        "timestamp": record.timestamp,
+    })
+}
+
+/// The events of the contract; others are nobody's concern here.
+fn event(event: &Event) -> Option<Value> {
+    match event {
+        Event::Started { .. } => Some(json!("started")),
+        Event::Ready { .. } => Some(json!("ready")),
+        Event::Exited { reason } => {
+            let (status, signal) = match *reason {
+                ExitReason::Status(status) => (Some(status), None),
+                ExitReason::Signal(signal) => (None, Some(signal)),
+                _ => (None, None),
+            };
+            Some(json!({ "exited": { "status": status, "signal": signal } }))
+        }
+        Event::Restarting { attempt, delay } => {
+            Some(json!({ "restarting": { "attempt": attempt, "delay_ms": millis(*delay) } }))
+        }
+        Event::GaveUp { .. } => Some(json!("gave_up")),
+        _ => None,
+    }
+}
+
+fn exit_reason(reason: ExitReason) -> Value {
+    match reason {
+        ExitReason::Status(status) => json!({ "status": status }),
+        ExitReason::Signal(signal) => json!({ "signal": signal, "name": reason.signal_name() }),
+        _ => json!({}),
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+const PING_DEADLINE: Duration = Duration::from_secs(5);

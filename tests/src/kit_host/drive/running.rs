@@ -1,0 +1,118 @@
+//! A plugin that runs, once or again and again.
+
+use std::time::Duration;
+
+use http::{Request, Response};
+use rpcplugin::{Exit, Generation, Plugin, Supervised, SupervisionState, broker::Broker};
+use serde_json::{Value, json};
+use tonic::{Status, body::Body};
+use tonic_health::pb::health_client::HealthClient;
+use tower::util::BoxCloneService;
+
+use crate::{kit_host::drive::answer::Failure, pb::kit_client::KitClient};
+
+/// A plugin as it was launched.
+#[derive(Debug)]
+pub(crate) enum Running {
+    /// One process.
+    Once(Box<Plugin>),
+    /// A process, and another whenever it dies.
+    Supervised(Supervised),
+}
+
+/// The channel of either.
+pub(crate) type Channel = BoxCloneService<Request<Body>, Response<Body>, Status>;
+
+impl Running {
+    /// What is known of it: the fields of the answer to a launch.
+    pub(crate) fn describe(&self) -> Result<Value, Failure> {
+        let (pid, version, endpoint, security, launch_time) = match self {
+            Self::Once(plugin) => (
+                Some(plugin.pid()),
+                plugin.version(),
+                plugin.endpoint().clone(),
+                plugin.security().clone(),
+                plugin.launch_time(),
+            ),
+            Self::Supervised(supervised) => {
+                let plugin = generation(supervised)?;
+                (
+                    plugin.plugin().pid,
+                    plugin.version(),
+                    plugin.endpoint().clone(),
+                    plugin.security().clone(),
+                    plugin.launch_time(),
+                )
+            }
+        };
+        Ok(json!({
+            "pid": pid,
+            "version": version.0,
+            "network": endpoint.network(),
+            "address": endpoint.address(),
+            "security": if security.is_mutual() { "mutual" } else { "plain" },
+            "elapsed_us": u64::try_from(launch_time.as_micros()).unwrap_or(u64::MAX),
+        }))
+    }
+
+    /// A client that accepts messages of any size.
+    pub(crate) fn kit(&self) -> KitClient<Channel> {
+        KitClient::new(self.channel()).max_decoding_message_size(usize::MAX)
+    }
+
+    pub(crate) fn health(&self) -> HealthClient<Channel> {
+        HealthClient::new(self.channel())
+    }
+
+    fn channel(&self) -> Channel {
+        match self {
+            Self::Once(plugin) => BoxCloneService::new(plugin.explaining_channel()),
+            Self::Supervised(supervised) => BoxCloneService::new(supervised.channel()),
+        }
+    }
+
+    /// Side connections with the process that runs now.
+    pub(crate) fn broker(&self) -> Result<Broker, Failure> {
+        match self {
+            Self::Once(plugin) => Ok(plugin.broker().clone()),
+            Self::Supervised(supervised) => Ok(generation(supervised)?.broker().clone()),
+        }
+    }
+
+    /// The process that runs now.
+    pub(crate) fn pid(&self) -> Result<u32, Failure> {
+        let pid = match self {
+            Self::Once(plugin) => plugin.ended().is_none().then(|| plugin.pid()),
+            Self::Supervised(supervised) => generation(supervised)?.plugin().pid,
+        };
+        pid.ok_or_else(|| Failure::state("the plugin has no process, or it has ended"))
+    }
+
+    /// Whether there is a process, or will be one again.
+    pub(crate) fn is_alive(&self) -> bool {
+        match self {
+            Self::Once(plugin) => plugin.ended().is_none(),
+            Self::Supervised(supervised) => !matches!(supervised.state(), SupervisionState::GaveUp { .. }),
+        }
+    }
+
+    /// Ends it. None when there is no process that could end.
+    pub(crate) async fn stop(self) -> Option<Exit> {
+        match self {
+            Self::Once(plugin) => Some(plugin.shut_down().await),
+            Self::Supervised(supervised) => supervised.stop().await,
+        }
+    }
+
+    /// Ends it within this grace period.
+    pub(crate) async fn stop_within(self, grace: Duration) -> Option<Exit> {
+        match self {
+            Self::Once(plugin) => Some(plugin.shut_down_within(grace).await),
+            Self::Supervised(supervised) => supervised.stop_within(grace).await,
+        }
+    }
+}
+
+fn generation(supervised: &Supervised) -> Result<Generation, Failure> {
+    supervised.generation().ok_or_else(|| Failure::state("the plugin is down"))
+}
