@@ -8,6 +8,8 @@ use std::{
 
 use rpcplugin_config::EnvPolicy;
 
+use crate::checksum::Checksum;
+
 /// A plugin's program with its arguments and surroundings.
 ///
 /// ```
@@ -17,6 +19,8 @@ use rpcplugin_config::EnvPolicy;
 /// let command = Command::new("./kv-plugin").arg("--verbose").env("KV_DIR", "/var/lib/kv");
 /// let careful = command.environment(EnvPolicy::Only(vec!["PATH".to_owned()]));
 /// ```
+///
+/// It is the [`Runner`](crate::Runner) of ordinary plugins.
 #[derive(Debug, Clone)]
 pub struct Command {
     pub(crate) program: PathBuf,
@@ -26,6 +30,7 @@ pub struct Command {
     pub(crate) environment: Option<EnvPolicy>,
     pub(crate) stdin: Stdin,
     pub(crate) own_group: bool,
+    pub(crate) checksum: Option<Checksum>,
 }
 
 /// What a plugin reads from its standard input.
@@ -37,10 +42,12 @@ pub enum Stdin {
     Inherit,
     /// Nothing.
     Null,
+    /// What the host writes into [`Plugin::take_stdin`](crate::Plugin::take_stdin).
+    Piped,
 }
 
 impl Command {
-    /// Starts `program`, found as the operating system finds programs: by its path, or by its name in `PATH`.
+    /// Starts `program`, by its path, relative to the working directory of the host, or by its name in the host's `PATH`.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
@@ -51,6 +58,7 @@ impl Command {
             environment: None,
             stdin: Stdin::default(),
             own_group: true,
+            checksum: None,
         }
     }
 
@@ -90,6 +98,19 @@ impl Command {
         self
     }
 
+    /// Starts the program only if its file has this digest.
+    ///
+    /// On Linux the file that was read is the one that is executed, whatever is put at its path meanwhile; elsewhere the
+    /// path is executed a moment after its file was read. In either case nobody who is not trusted may be able to write
+    /// into the file itself. What the file needs to run is not verified: libraries, and for a script its interpreter and
+    /// what it imports. A script that is verified inherits its open file, and on Linux sees itself as
+    /// `/proc/self/fd/N`; the few other processes that this host starts in the same moment may inherit the file too.
+    #[must_use]
+    pub fn checksum(mut self, checksum: Checksum) -> Self {
+        self.checksum = Some(checksum);
+        self
+    }
+
     /// Starts the plugin in this directory instead of the host's.
     #[must_use]
     pub fn current_dir(mut self, dir: impl Into<PathBuf>) -> Self {
@@ -109,6 +130,9 @@ impl Command {
     /// By default a plugin leads a group of its own: a Ctrl-C in the terminal reaches the host alone, which decides
     /// what ends, and a plugin that has to be killed is killed together with the processes it started. The price is
     /// that such a plugin cannot read from the terminal.
+    ///
+    /// A plugin in the host's group does not [die with the host](rpcplugin_config::HostConfig::die_with_host), unless it
+    /// watches the host by itself as plugins made with rpcplugin do.
     #[must_use]
     pub fn share_process_group(mut self) -> Self {
         self.own_group = false;
@@ -124,6 +148,11 @@ impl Command {
     /// The name by which logs call the plugin: the program's file name.
     #[must_use]
     pub fn name(&self) -> String {
-        self.program.file_name().unwrap_or(self.program.as_os_str()).to_string_lossy().into_owned()
+        name(&self.program)
     }
+}
+
+/// The name by which logs call the plugin of a program.
+pub(crate) fn name(program: &Path) -> String {
+    program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
 }

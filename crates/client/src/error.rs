@@ -3,22 +3,24 @@
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use miette::Diagnostic;
-use rpcplugin_core::Explained;
-use rpcplugin_handshake::{AnswerError, VersionNotOffered};
+use rpcplugin_core::{Endpoint, Explained};
+use rpcplugin_handshake::{AnswerError, AnswerFault, VersionNotOffered};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
 use rpcplugin_transport::{SocketDirError, http2::ConnectError};
 use tonic_health::ServingStatus;
 
-use crate::exit::ExitReason;
+use crate::{command::Command, exit::ExitReason};
 
 /// A plugin did not start. Nothing of it is left: the process has been killed and reaped, its sockets are removed.
 ///
-/// The help of the error ends with what the plugin last wrote on its stderr. [`Debug`] explains as
-/// [`Explained`] does, so that a `main` which returns this error ends with words for a person.
+/// The help of the error ends with what the plugin last wrote on its stderr, with notes about its file where those may
+/// explain the fault, and with the tries that failed before. [`Debug`] explains as [`Explained`] does, so that a `main`
+/// which returns this error ends with words for a person.
 pub struct LaunchError {
     /// What went wrong.
     pub fault: LaunchFault,
     facts: Box<LaunchFacts>,
+    earlier: Vec<Self>,
 }
 
 /// What is known of a plugin that did not start.
@@ -33,6 +35,8 @@ pub struct LaunchFacts {
     pub stderr: Vec<String>,
     /// Lines that it printed on its stdout in place of a handshake line, or before it.
     pub stdout: Vec<String>,
+    /// Notes about the program's file, where they may explain the fault.
+    pub notes: Option<String>,
     /// How long it was tried.
     pub elapsed: Duration,
 }
@@ -85,6 +89,58 @@ pub enum LaunchFault {
         /// The file.
         program: PathBuf,
     },
+    /// The directory in which the program was to be started is not there.
+    #[error("there is no directory {} to start it in", dir.display())]
+    #[diagnostic(
+        code(rpcplugin::transport::no_directory),
+        help("make the directory, or start the plugin in another one")
+    )]
+    NoDirectory {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Somebody is still writing the program's file.
+    #[error("{} is still being written", program.display())]
+    #[diagnostic(
+        code(rpcplugin::transport::program_busy),
+        help("wait until it is installed; a process that has the file open for writing has to close it")
+    )]
+    Busy {
+        /// The program.
+        program: PathBuf,
+    },
+    /// The program's file is not the one that was meant.
+    #[error("{} is not the file that was meant: its digest is {found}, not {expected}", program.display())]
+    #[diagnostic(
+        code(rpcplugin::security::checksum),
+        help(
+            "install the plugin anew from a source you trust; after a wanted update give the host the new checksum"
+        )
+    )]
+    Checksum {
+        /// The program.
+        program: PathBuf,
+        /// The digest that it had to have.
+        expected: String,
+        /// The digest that it has.
+        found: String,
+    },
+    /// The program's file cannot be read to verify its checksum.
+    #[error("{} cannot be read to verify its checksum", program.display())]
+    #[diagnostic(
+        code(rpcplugin::security::checksum_unread),
+        help("the host has to be allowed to read the file, not only to execute it")
+    )]
+    ChecksumUnread {
+        /// The program.
+        program: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The [runner](crate::Runner) could not start it.
+    #[error("its runner could not start it")]
+    #[diagnostic(code(rpcplugin::transport::runner), help("the cause says more"))]
+    Runner(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The operating system refuses for another reason.
     #[error("the operating system cannot start {}", program.display())]
     #[diagnostic(
@@ -107,6 +163,15 @@ pub enum LaunchFault {
         )
     )]
     ExitedEarly(ExitReason),
+    /// The process ended because it takes itself for the plugin of another host.
+    #[error("it takes itself for the plugin of another host: {0}")]
+    #[diagnostic(
+        code(rpcplugin::handshake::cookie_refused),
+        help(
+            "give host and plugin the same magic cookie: the same variable, and the same value in it; if it is the              plugin of another program, that one has to start it"
+        )
+    )]
+    CookieRefused(ExitReason),
     /// The process closed its stdout without a handshake line, and runs on.
     #[error("it closed its stdout and said nothing")]
     #[diagnostic(
@@ -155,6 +220,30 @@ pub enum LaunchFault {
         #[diagnostic_source]
         VersionNotOffered,
     ),
+    /// It listens on a transport that this host does not use.
+    #[error("it listens on {endpoint}, and this host does not use {}", endpoint.network())]
+    #[diagnostic(
+        code(rpcplugin::transport::not_allowed),
+        help(
+            "allow the transport in the host (PLUGIN_CLIENT_TRANSPORTS), or have the plugin listen on another"
+        )
+    )]
+    Transport {
+        /// Where it listens.
+        endpoint: Endpoint,
+    },
+    /// Its address means nothing to this host.
+    #[error("its address {endpoint} cannot be translated for this host")]
+    #[diagnostic(
+        code(rpcplugin::transport::translation),
+        help("the runner has to know how this host reaches what its plugins listen on")
+    )]
+    Translate {
+        /// What it announced.
+        endpoint: Endpoint,
+        /// What the translation says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// It was asked for mutual TLS and sent no certificate.
     #[error("it was asked for mutual TLS and does without")]
     #[diagnostic(
@@ -294,7 +383,13 @@ pub enum PingError {
 
 impl LaunchError {
     pub(crate) fn new(fault: LaunchFault, facts: LaunchFacts) -> Self {
-        Self { fault, facts: Box::new(facts) }
+        Self { fault, facts: Box::new(facts), earlier: Vec::new() }
+    }
+
+    /// The error of the last try, with the errors of those before it.
+    pub(crate) fn after(mut self, earlier: Vec<Self>) -> Self {
+        self.earlier = earlier;
+        self
     }
 
     /// What is known of the plugin.
@@ -302,26 +397,107 @@ impl LaunchError {
     pub fn facts(&self) -> &LaunchFacts {
         &self.facts
     }
+
+    /// The tries that failed before this one, the first one first. Empty without
+    /// [retries](rpcplugin_config::HostConfig::retry).
+    #[must_use]
+    pub fn earlier(&self) -> &[Self] {
+        &self.earlier
+    }
 }
 
 impl LaunchFault {
+    /// The fault of a runner that could not start its plugin.
+    pub fn runner(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Runner(error.into())
+    }
+
+    /// Whether the same launch may succeed when it is tried again.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Spawn { .. }
+            | Self::Busy { .. }
+            | Self::Runner(_)
+            | Self::ExitedEarly(_)
+            | Self::StdoutClosed
+            | Self::Silent(_)
+            | Self::Stdout(_)
+            | Self::ExitedConnecting(_)
+            | Self::FirstCall(_)
+            | Self::NotHealthy(_)
+            | Self::NotReady(_) => true,
+            Self::Connect(error) => !matches!(error, ConnectError::Secure(_) | ConnectError::NotHttp2(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether the plugin, which runs no more or will not for long, may say more about it by the way it ends.
+    pub(crate) fn may_be_told_by_the_end(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::FirstCall(_) | Self::Answer(_) | Self::EndlessLine { .. })
+    }
+
+    /// Whether the program's file may explain it.
+    pub(crate) fn is_about_the_file(&self) -> bool {
+        match self {
+            Self::InterpreterNotFound { .. }
+            | Self::NotExecutable { .. }
+            | Self::NotAProgram { .. }
+            | Self::Spawn { .. }
+            | Self::Runner(_)
+            | Self::ExitedEarly(_)
+            | Self::StdoutClosed
+            | Self::EndlessLine { .. } => true,
+            Self::Answer(error) => error.fault == AnswerFault::NotAnAnswer,
+            _ => false,
+        }
+    }
+
     /// The fault of a process that could not be started.
-    pub(crate) fn spawn(program: PathBuf, source: io::Error) -> Self {
+    pub(crate) fn spawn(command: &Command, source: io::Error) -> Self {
         /// The operating system does not know the file's format.
         const ENOEXEC: i32 = rustix::io::Errno::NOEXEC.raw_os_error();
+        let program = command.program.clone();
+        if let Some(dir) = command.dir.as_ref().filter(|dir| !dir.is_dir()) {
+            return Self::NoDirectory { dir: dir.clone() };
+        }
         match source.kind() {
-            io::ErrorKind::NotFound if program.exists() => Self::InterpreterNotFound { program },
-            io::ErrorKind::NotFound => Self::NotFound { program },
+            io::ErrorKind::NotFound if crate::child::find(&program).exists() => {
+                Self::InterpreterNotFound { program }
+            }
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound { program },
             io::ErrorKind::PermissionDenied => Self::NotExecutable { program },
+            io::ErrorKind::ExecutableFileBusy => Self::Busy { program },
             _ if source.raw_os_error() == Some(ENOEXEC) => Self::NotAProgram { program },
             _ => Self::Spawn { program, source },
+        }
+    }
+
+    /// The fault as the plugin's own last words explain it.
+    pub(crate) fn in_the_light_of(self, stderr: &[String]) -> Self {
+        let Self::ExitedEarly(reason) = self else { return self };
+        // What plugins made with rpcplugin, go-plugin, and pyvider say to a host whose cookie they do not know.
+        let refuses = |line: &String| {
+            let line = line.to_lowercase();
+            ["this program is a plugin", "this binary is a plugin", "magic cookie"]
+                .iter()
+                .any(|words| line.contains(words))
+        };
+        if !reason.is_success() && stderr.iter().any(refuses) {
+            Self::CookieRefused(reason)
+        } else {
+            Self::ExitedEarly(reason)
         }
     }
 }
 
 impl fmt::Display for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the plugin {} did not start", self.facts.program.display())
+        write!(f, "the plugin {} did not start", self.facts.program.display())?;
+        match self.earlier.len() {
+            0 => Ok(()),
+            earlier => write!(f, " in {} tries", earlier + 1),
+        }
     }
 }
 
@@ -346,13 +522,25 @@ impl Diagnostic for LaunchError {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let help = innermost(&self.fault, &|diagnostic| diagnostic.help().map(|help| help.to_string()));
         let mut text = help.map(|help| help.to_string()).unwrap_or_default();
+        if let (Some(ended), false) = (self.facts.ended, self.fault.tells_end()) {
+            text += &format!("\nit has ended: {ended}");
+        }
         for (name, lines) in [("stdout", &self.facts.stdout), ("stderr", &self.facts.stderr)] {
             if !lines.is_empty() {
                 text += &format!("\n{name} of the plugin:\n    {}", lines.join("\n    "));
             }
         }
-        if let (Some(ended), false) = (self.facts.ended, self.fault.tells_end()) {
-            text += &format!("\nthe plugin has ended: {ended}");
+        if let Some(notes) = &self.facts.notes {
+            text += &format!("\nnotes about the program:\n    {}", notes.replace('\n', "\n    "));
+        }
+        for (n, error) in self.earlier.iter().enumerate() {
+            text +=
+                &format!("\ntry {}, after {} ms: {}", n + 1, error.facts.elapsed.as_millis(), error.fault);
+            let mut source = std::error::Error::source(&error.fault);
+            while let Some(cause) = source {
+                text += &format!(": {cause}");
+                source = cause.source();
+            }
         }
         Some(Box::new(text))
     }
@@ -380,7 +568,7 @@ impl Diagnostic for LaunchError {
 impl LaunchFault {
     /// Whether the fault itself says how the process ended.
     fn tells_end(&self) -> bool {
-        matches!(self, Self::ExitedEarly(_) | Self::ExitedConnecting(_))
+        matches!(self, Self::ExitedEarly(_) | Self::ExitedConnecting(_) | Self::CookieRefused(_))
     }
 }
 

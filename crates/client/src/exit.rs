@@ -10,6 +10,10 @@ pub enum Exit {
     Clean,
     /// By itself, in another way.
     Failed(ExitReason),
+    /// By itself, and nobody knows with which status: it was not a process of this host.
+    Ended,
+    /// It has not: it is somebody else's, and goes on without this host.
+    Detached,
     /// It did not end when it was asked to, and a signal of the host ended it.
     Killed {
         /// The signal: SIGKILL, or SIGTERM where that is configured and was enough.
@@ -40,6 +44,8 @@ impl Exit {
             ExitReason::Signal(signal) if signalled && (signal == KILL || signal == TERM) => {
                 Self::Killed { signal, after }
             }
+            ExitReason::Unknown if signalled => Self::Killed { signal: KILL, after },
+            ExitReason::Unknown => Self::Ended,
             reason => Self::Failed(reason),
         }
     }
@@ -89,7 +95,7 @@ impl fmt::Display for ExitReason {
                     name => write!(f, " ({name})"),
                 }
             }
-            Self::Unknown => f.write_str("nobody knows how"),
+            Self::Unknown => f.write_str("in an unknown way"),
         }
     }
 }
@@ -99,6 +105,8 @@ impl fmt::Display for Exit {
         match self {
             Self::Clean => f.write_str("ended cleanly"),
             Self::Failed(reason) => write!(f, "ended with {reason}"),
+            Self::Ended => f.write_str("ended"),
+            Self::Detached => f.write_str("goes on without this host"),
             Self::Killed { signal, after } => {
                 let name = ExitReason::Signal(*signal).signal_name().unwrap_or("a signal");
                 write!(f, "had to be killed with {name} after {} ms", after.as_millis())

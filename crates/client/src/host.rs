@@ -6,14 +6,15 @@ use rpcplugin_config::HostConfig;
 use rpcplugin_core::{MagicCookie, Versions};
 
 use crate::{
-    command::Command,
+    command::{Command, name},
     error::LaunchError,
     events::Events,
     feed::{Feed, OwnTopics, Topics},
-    launch,
     observer::Observer,
     output::{Output, OutputOptions},
     plugin::Plugin,
+    retry,
+    runner::Runner,
     supervise::Supervise,
 };
 
@@ -90,14 +91,27 @@ impl Host {
 
     /// Starts a plugin, and returns when it is connected and has said that it is healthy.
     ///
+    /// A start that failed and may succeed the next time is tried again as [the configuration](HostConfig::retry) says.
+    ///
     /// # Errors
     /// [`LaunchError`]. Nothing is left of the plugin then, and the launch can be tried again.
     ///
     /// # Cancel safety
     /// Dropping the future kills the plugin.
     pub async fn launch(&self, command: Command) -> Result<Plugin, LaunchError> {
-        let feed = self.feed(&command.name(), 1, Arc::new(OwnTopics::new()));
-        launch::launch(self, command, feed).await
+        self.launch_with(&command).await
+    }
+
+    /// Starts a plugin in another way than as a process of this host.
+    ///
+    /// # Errors
+    /// As [`launch`](Self::launch).
+    ///
+    /// # Cancel safety
+    /// As [`launch`](Self::launch).
+    pub async fn launch_with(&self, runner: &impl Runner) -> Result<Plugin, LaunchError> {
+        let feed = self.feed(&name(&runner.program()), 1, Arc::new(OwnTopics::new()));
+        retry::launch(self, runner, &feed).await
     }
 
     /// Starts a plugin, and starts it again whenever it dies, as

@@ -11,15 +11,21 @@
 //! and what to do.
 
 mod answer_line;
+mod checksum;
+mod child;
 mod command;
+mod connection;
+mod diagnosis;
 mod ended;
 mod error;
 mod events;
 mod exit;
 mod explaining;
 mod feed;
+mod guard;
 mod host;
 mod identity;
+mod image;
 mod launch;
 mod logs;
 mod observer;
@@ -27,11 +33,16 @@ mod output;
 mod plugin;
 mod process;
 mod queue;
+mod retry;
+mod runner;
+mod secret;
 mod set;
 mod stdio;
 mod supervise;
 mod tail;
 
+pub use checksum::{Checksum, ChecksumError};
+pub use child::ChildProcess;
 pub use command::{Command, Stdin};
 pub use ended::PluginEnded;
 pub use error::{LaunchError, LaunchFacts, LaunchFault, PingError};
@@ -45,6 +56,7 @@ pub use observer::Observer;
 pub use output::{Output, OutputChunk, OutputOptions, OutputSource, Writers};
 pub use plugin::Plugin;
 pub use queue::WhenFull;
+pub use runner::{Runner, Running, Started, Surroundings};
 pub use set::{Managed, PluginSet};
 pub use supervise::{
     Generation, Supervise, SuperviseError, Supervised, SupervisedChannel, SupervisionState, WhileDown,

@@ -11,7 +11,7 @@ use rpcplugin_config::HostConfig;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_proto::{Empty, GrpcControllerClient};
 use rpcplugin_transport::{Security, SocketDir, remove_stale_socket};
-use tokio::time::timeout;
+use tokio::{io::AsyncWrite, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, transport::Channel};
 use tonic_health::{
@@ -38,6 +38,7 @@ use crate::{
 /// fail from then on.
 pub struct Plugin {
     process: Process,
+    stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
     channel: Channel,
     broker: Broker,
     feed: Arc<Feed>,
@@ -58,6 +59,7 @@ pub struct Plugin {
 /// What a plugin is made of.
 pub(crate) struct Parts {
     pub(crate) process: Process,
+    pub(crate) stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
     pub(crate) channel: Channel,
     pub(crate) broker: Broker,
     pub(crate) feed: Arc<Feed>,
@@ -76,6 +78,7 @@ impl Plugin {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
             process,
+            stdin,
             channel,
             broker,
             feed,
@@ -91,6 +94,7 @@ impl Plugin {
         } = parts;
         Self {
             process,
+            stdin,
             channel,
             broker,
             feed,
@@ -136,10 +140,17 @@ impl Plugin {
         self.version
     }
 
-    /// The plugin's process.
+    /// The plugin's process. 0 for a plugin whose runner started it where this host sees no processes, and for one that
+    /// was attached to without knowing its process; [`id`](Self::id) says so in its type.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.pid()
+        self.process.pid().unwrap_or_default()
+    }
+
+    /// The writing end of the plugin's standard input, once, if it was [asked for](crate::Stdin::Piped). The plugin reads
+    /// its end when this is dropped, at the latest together with the plugin.
+    pub fn take_stdin(&mut self) -> Option<impl AsyncWrite + Send + Sync + Unpin + use<>> {
+        self.stdin.take()
     }
 
     /// The name by which logs call the plugin.

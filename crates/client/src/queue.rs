@@ -342,7 +342,10 @@ mod tests {
     #[tokio::test]
     async fn takes_only_what_is_wanted() {
         let topic = Topic::new();
-        let even = Bounds { wanted: |number: &Number| number.0.is_multiple_of(2), ..bounds(1, WhenFull::DropOldest) };
+        let even = Bounds {
+            wanted: |number: &Number| number.0.is_multiple_of(2),
+            ..bounds(1, WhenFull::DropOldest)
+        };
         let reader = topic.subscribe(even);
         for number in [1, 2, 3] {
             topic.give(&Number(number));

@@ -205,9 +205,9 @@ impl Supervisor {
     async fn launch(&mut self) -> Result<Plugin, SuperviseError> {
         self.last += 1;
         let feed = self.host.feed(&self.command.name(), self.last, Arc::clone(&self.topics));
-        let plugin = launch::launch(&self.host, self.command.clone(), feed).await?;
-        let generation = Generation::new(&plugin);
         let deadline = self.host.config.start_deadline;
+        let plugin = launch::launch(&self.host, &self.command, feed, deadline).await?;
+        let generation = Generation::new(&plugin);
         let set_up = async {
             for setup in &self.setups {
                 setup(generation.clone()).await?;

@@ -1,0 +1,293 @@
+//! The runner of ordinary plugins: processes of this host.
+
+use std::{
+    collections::HashMap,
+    ffi::{OsStr, OsString},
+    io,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use rpcplugin_config::EnvPolicy;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::{process::Child, time::sleep};
+
+use crate::{
+    command::{Command, Stdin},
+    diagnosis,
+    error::LaunchFault,
+    exit::ExitReason,
+    guard::Guard,
+    image::Image,
+    runner::{Runner, Running, Started, Surroundings},
+};
+
+/// A process of this host, and its group if it leads one. Dropping it kills both.
+#[derive(Debug)]
+pub struct ChildProcess {
+    child: Child,
+    leads_group: bool,
+    guard: Option<Guard>,
+}
+
+/// Starts a process of this host.
+impl Runner for Command {
+    type Running = ChildProcess;
+
+    fn program(&self) -> PathBuf {
+        self.program.clone()
+    }
+
+    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+        let fault = |source| LaunchFault::spawn(self, source);
+        let image = Image::load(self).await?;
+        let policy = self.environment.as_ref().unwrap_or(&surroundings.inherit);
+        let environment = environment(std::env::vars_os(), policy, &surroundings.offer, &self.env);
+        let mut command = std::process::Command::new(image.path());
+        command
+            .arg0(&self.program)
+            .args(&self.args)
+            .env_clear()
+            .envs(environment)
+            .stdin(match self.stdin {
+                Stdin::Inherit => Stdio::inherit(),
+                Stdin::Null => Stdio::null(),
+                Stdin::Piped => Stdio::piped(),
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        if self.own_group {
+            command.process_group(0);
+        }
+        let mut command = tokio::process::Command::from(command);
+        command.kill_on_drop(true);
+        let patience = Instant::now() + surroundings.busy_patience;
+        let mut child = loop {
+            match command.spawn() {
+                // A plugin that was installed just now is often held open for writing by a process that was started
+                // meanwhile and has not got rid of the descriptor yet.
+                Err(error)
+                    if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < patience =>
+                {
+                    sleep(BUSY_PAUSE).await;
+                }
+                done => break done.map_err(fault)?,
+            }
+        };
+        drop(image);
+        let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
+        let stderr = child.stderr.take().expect("stderr was asked to be a pipe");
+        let stdin = child.stdin.take();
+        let mut process = ChildProcess { child, leads_group: self.own_group, guard: None };
+        if surroundings.die_with_host && self.own_group {
+            process.be_guarded();
+        }
+        let started = Started::new(process, stdout, stderr);
+        Ok(match stdin {
+            Some(stdin) => started.stdin(stdin),
+            None => started,
+        })
+    }
+
+    async fn diagnose(&self) -> Option<String> {
+        diagnosis::notes(&find(&self.program))
+    }
+}
+
+impl ChildProcess {
+    /// From now on the process and its group die with the host.
+    fn be_guarded(&mut self) {
+        let Some(leader) = self.child.id() else { return };
+        match Guard::over(leader) {
+            Ok(guard) => self.guard = Some(guard),
+            Err(error) => {
+                tracing::warn!(plugin.pid = leader, %error, "the plugin will not die with this host");
+            }
+        }
+    }
+
+    /// Sends a signal to the process, or to its whole group if it leads one. Without effect once it has been reaped.
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        let Some(pid) = pid else { return };
+        let sent = if self.leads_group { kill_process_group(pid, signal) } else { kill_process(pid, signal) };
+        if let Err(error) = sent {
+            tracing::debug!(%error, ?signal, "a signal could not be sent");
+        }
+    }
+}
+
+impl Running for ChildProcess {
+    fn id(&self) -> String {
+        self.pid().map_or_else(String::new, |pid| pid.to_string())
+    }
+
+    fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    async fn wait(&mut self) -> ExitReason {
+        let status = self.child.wait().await;
+        if let Some(guard) = self.guard.take() {
+            guard.dismiss().await;
+        }
+        status.map_or(ExitReason::Unknown, ExitReason::from)
+    }
+
+    async fn terminate(&mut self) {
+        self.signal(Signal::TERM);
+    }
+
+    async fn kill(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+impl Drop for ChildProcess {
+    fn drop(&mut self) {
+        // The runtime itself is going away: there is no task any more that could wait. A killed process is gone in
+        // a moment, and waiting for it here is what keeps it from staying behind as a zombie.
+        if self.child.id().is_none() {
+            return;
+        }
+        self.signal(Signal::KILL);
+        let patience = Instant::now() + LAST_WAIT;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Where the file of a program is: at its path, taken relative to the host's working directory, or for a bare name where
+/// `PATH` has it. What is nowhere comes back as it is.
+pub(crate) fn find(program: &Path) -> PathBuf {
+    let bare = program.components().count() == 1 && !program.as_os_str().as_encoded_bytes().contains(&b'/');
+    if !bare {
+        return std::path::absolute(program).unwrap_or_else(|_| program.to_owned());
+    }
+    let path = std::env::vars_os().find_map(|(name, value)| (name == OsStr::new("PATH")).then_some(value));
+    std::env::split_paths(&path.unwrap_or_default())
+        .map(|dir| dir.join(program))
+        .find(|file| {
+            file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+        })
+        .unwrap_or_else(|| program.to_owned())
+}
+
+/// The plugin's environment: what is inherited, then the offer, then what the command says.
+fn environment(
+    inherited: impl Iterator<Item = (OsString, OsString)>,
+    policy: &EnvPolicy,
+    offer: &[(String, Option<OsString>)],
+    own: &std::collections::BTreeMap<OsString, Option<OsString>>,
+) -> HashMap<OsString, OsString> {
+    let mut environment: HashMap<_, _> = inherited.filter(|(name, _)| passes(policy, name)).collect();
+    let offered = offer.iter().map(|(name, value)| (OsString::from(name), value.clone()));
+    let own = own.iter().map(|(name, value)| (name.clone(), value.clone()));
+    for (name, value) in offered.chain(own) {
+        match value {
+            Some(value) => environment.insert(name, value),
+            None => environment.remove(&name),
+        };
+    }
+    environment
+}
+
+/// Whether a plugin inherits this variable of the host.
+fn passes(policy: &EnvPolicy, name: &OsStr) -> bool {
+    match policy {
+        EnvPolicy::Clear => false,
+        EnvPolicy::Only(names) => names.iter().any(|passed| OsStr::new(passed) == name),
+        // What the offer does not set is removed by it, so only secrets need care here.
+        _ => name != OsStr::new(PRIVATE_KEY),
+    }
+}
+
+/// A host that is configured through its environment has its private key here, where no plugin should find it.
+const PRIVATE_KEY: &str = "PLUGIN_CLIENT_KEY";
+
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a runtime that goes away is held up by a process that was killed and is not gone.
+const LAST_WAIT: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use rpcplugin_core::{MagicCookie, Versions};
+    use rpcplugin_handshake::{Offer, PortRange};
+
+    use super::*;
+
+    fn given(policy: &EnvPolicy, command: &Command) -> HashMap<OsString, OsString> {
+        let offer = Offer {
+            versions: Versions::from(3),
+            ports: PortRange::GO_DEFAULT,
+            client_certificate: None,
+            multiplex: false,
+            socket_dir: None,
+            socket_group: None,
+        };
+        let cookie = MagicCookie::new("COOKIE", "value").expect("valid");
+        let inherited = [
+            ("PATH", "/bin"),
+            ("HOME", "/home"),
+            ("PLUGIN_CLIENT_CERT", "made for another"),
+            ("PLUGIN_MULTIPLEX_GRPC", "true"),
+            ("PLUGIN_CLIENT_KEY", "secret"),
+            ("PLUGIN_LOG_LEVEL", "debug"),
+        ];
+        let inherited = inherited.into_iter().map(|(name, value)| (name.into(), value.into()));
+        environment(inherited, policy, &offer.to_env(&cookie), &command.env)
+    }
+
+    fn value<'e>(environment: &'e HashMap<OsString, OsString>, name: &str) -> Option<&'e str> {
+        environment.get(OsStr::new(name)).and_then(|value| value.to_str())
+    }
+
+    #[test]
+    fn an_offer_made_to_the_host_never_reaches_its_plugin() {
+        let environment = given(&EnvPolicy::Inherit, &Command::new("p"));
+        assert_eq!(value(&environment, "PATH"), Some("/bin"));
+        assert_eq!(value(&environment, "COOKIE"), Some("value"));
+        assert_eq!(value(&environment, "PLUGIN_PROTOCOL_VERSIONS"), Some("3"));
+        assert_eq!(
+            value(&environment, "PLUGIN_LOG_LEVEL"),
+            Some("debug"),
+            "settings are not the handshake's"
+        );
+        for name in ["PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC", "PLUGIN_CLIENT_KEY"] {
+            assert_eq!(value(&environment, name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_commands_own_variables_win() {
+        let command = Command::new("p").env("PATH", "/opt").env("PLUGIN_MIN_PORT", "1").env_remove("HOME");
+        let environment = given(&EnvPolicy::Inherit, &command);
+        assert_eq!(value(&environment, "PATH"), Some("/opt"));
+        assert_eq!(value(&environment, "PLUGIN_MIN_PORT"), Some("1"));
+        assert_eq!(value(&environment, "HOME"), None);
+    }
+
+    #[test]
+    fn a_policy_keeps_the_rest_out() {
+        let environment = given(&EnvPolicy::Only(vec!["HOME".into()]), &Command::new("p"));
+        assert_eq!((value(&environment, "HOME"), value(&environment, "PATH")), (Some("/home"), None));
+        let environment = given(&EnvPolicy::Clear, &Command::new("p").env("A", "b"));
+        assert_eq!((value(&environment, "HOME"), value(&environment, "A")), (None, Some("b")));
+        assert_eq!(value(&environment, "COOKIE"), Some("value"));
+    }
+
+    #[test]
+    fn finds_programs_as_a_shell_does() {
+        assert!(find(Path::new("sh")).is_absolute());
+        assert_eq!(find(Path::new("/bin/sh")), Path::new("/bin/sh"));
+        assert!(find(Path::new("./sh")).is_absolute(), "a path is never looked up");
+        assert_eq!(find(Path::new("no-such-program-at-all")), Path::new("no-such-program-at-all"));
+    }
+}

@@ -1,0 +1,134 @@
+//! The connection with a plugin that has said where it listens: channel, broker, and a first call.
+
+use std::{sync::Arc, time::Duration};
+
+use rpcplugin_broker::{Broker, BrokerSettings, Place, Side, Translate};
+use rpcplugin_config::HostConfig;
+use rpcplugin_core::Endpoint;
+use rpcplugin_transport::{
+    SecureStream, Security, SocketDir, dial,
+    http2::{self, Connect, ConnectError},
+    yamux,
+};
+use tokio::time::timeout;
+use tonic::{Code, transport::Channel};
+use tonic_health::{
+    ServingStatus,
+    pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire, health_client::HealthClient},
+};
+
+use crate::error::LaunchFault;
+
+/// What is needed to reach a plugin.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    /// Where this host dials.
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) security: &'a Security,
+    /// Whether brokered connections share the main one's socket.
+    pub(crate) multiplex: bool,
+    /// Where the host makes sockets of its own.
+    pub(crate) sockets: &'a SocketDir,
+    pub(crate) translate: Option<Arc<dyn Translate>>,
+}
+
+/// Opens the channel and makes sure that somebody answers.
+pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<(Channel, Broker), LaunchFault> {
+    let Target { endpoint, security, multiplex, sockets, translate } = target;
+    let settings = http2_settings(config);
+    let mut brokered = BrokerSettings::new(security.clone());
+    brokered.http2 = settings.clone();
+    brokered.patience = config.broker_patience;
+    brokered.translate = translate;
+    let security = security.clone();
+    let connected = async {
+        if multiplex {
+            let broker = Broker::multiplexed(Side::Host, brokered);
+            let connection = dial(endpoint).await.map_err(ConnectError::from)?;
+            let session = yamux::Session::client(connection, yamux::Config::default());
+            // The host has no main listener: what nobody knocked for is reset by the broker.
+            drop(broker.session(session));
+            let connector = Multiplexed { broker: broker.clone(), security };
+            Ok((http2::connect(connector, &settings).await?, broker))
+        } else {
+            let place = match endpoint {
+                Endpoint::Tcp(_) => Place::Tcp { host: [127, 0, 0, 1].into(), ports: 0..=0 },
+                _ => Place::Unix(sockets.clone()),
+            };
+            let broker = Broker::direct(Side::Host, brokered, place);
+            Ok((http2::connect(Direct { endpoint: endpoint.clone(), security }, &settings).await?, broker))
+        }
+    };
+    let (channel, broker) = match config.connect_deadline {
+        None => connected.await,
+        Some(deadline) => within(deadline, connected).await,
+    }
+    .map_err(LaunchFault::Connect)?;
+    if config.health_check {
+        check_health(&channel).await?;
+    }
+    Ok((channel, broker))
+}
+
+async fn within<T>(
+    deadline: Duration,
+    connected: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    timeout(deadline, connected).await.unwrap_or(Err(ConnectError::Silent(deadline)))
+}
+
+/// Opens connections to the plugin's own endpoint.
+struct Direct {
+    endpoint: Endpoint,
+    security: Security,
+}
+
+impl Connect for Direct {
+    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+        Ok(self.security.client(dial(&self.endpoint).await?).await?)
+    }
+}
+
+/// Opens streams on the one connection to the plugin.
+struct Multiplexed {
+    broker: Broker,
+    security: Security,
+}
+
+impl Connect for Multiplexed {
+    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+        let stream = self.broker.open_main_stream().await.map_err(|source| ConnectError::Other {
+            what: "the multiplexed connection is closed",
+            source: source.into(),
+        })?;
+        Ok(self.security.client(stream).await?)
+    }
+}
+
+/// Makes sure that the plugin answers, and says that it is well.
+///
+/// # Protocol
+/// go-plugin's `Ping` asks for the service `plugin`. Differs: it looks at the answer. A plugin that does not serve
+/// health, or not under that name, has answered all the same.
+async fn check_health(channel: &Channel) -> Result<(), LaunchFault> {
+    let request = HealthCheckRequest { service: "plugin".to_owned() };
+    match HealthClient::new(channel.clone()).check(request).await {
+        Ok(answer) => match answer.get_ref().status() {
+            Wire::Serving => Ok(()),
+            Wire::NotServing => Err(LaunchFault::NotHealthy(ServingStatus::NotServing)),
+            _ => Err(LaunchFault::NotHealthy(ServingStatus::Unknown)),
+        },
+        Err(status) if matches!(status.code(), Code::Unimplemented | Code::NotFound) => Ok(()),
+        Err(status) => Err(LaunchFault::FirstCall(status)),
+    }
+}
+
+pub(crate) fn http2_settings(config: &HostConfig) -> http2::Settings {
+    let mut settings = http2::Settings::default();
+    settings.stream_window = config.http2.stream_window.as_u32();
+    settings.connection_window = config.http2.connection_window.as_u32();
+    settings.max_frame = config.http2.max_frame.as_u32();
+    settings.max_headers = config.http2.max_headers.as_u32();
+    settings.handshake_deadline = config.http2.handshake_deadline;
+    settings
+}

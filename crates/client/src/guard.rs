@@ -1,0 +1,49 @@
+//! Plugins die with their host, however it dies and whatever they are written in.
+
+use std::{io, process::Stdio};
+
+use tokio::process::{Child, Command};
+
+/// A process in a plugin's group that kills the group when this host dies.
+///
+/// It waits for the end of a pipe whose other end only this host has, so that nothing has to be done for it to notice:
+/// a host that is killed closes its files all the same. Because it belongs to the group that it kills, the group's
+/// number cannot pass to strangers while it lives, and it ends together with the others. How this came about is told in
+/// `docs/decisions`.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    shell: Child,
+    _held: io::PipeWriter,
+}
+
+impl Guard {
+    /// Guards the process group that `leader` leads. The leader must not have been waited for.
+    pub(crate) fn over(leader: u32) -> io::Result<Self> {
+        let group = i32::try_from(leader).map_err(io::Error::other)?;
+        let (awaited, held) = io::pipe()?;
+        let shell = Command::new("/bin/sh")
+            .args(["-c", SCRIPT, "rpcplugin-guard"])
+            .env_clear()
+            .current_dir("/")
+            .stdin(awaited)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(group)
+            .kill_on_drop(true)
+            .spawn()?;
+        Ok(Self { shell, _held: held })
+    }
+
+    /// Ends the guard, and waits until it is gone.
+    ///
+    /// # Cancel safety
+    /// The guard ends even if the future is dropped.
+    pub(crate) async fn dismiss(mut self) {
+        // It can have been killed with its group already.
+        let _ = self.shell.kill().await;
+    }
+}
+
+/// A polite end of the group is not the guard's: it stays until it is killed. The host writes nothing, so that reading
+/// returns when the host is gone.
+const SCRIPT: &str = "trap '' HUP INT QUIT TERM; read -r _; kill -KILL 0";

@@ -1,0 +1,134 @@
+//! Ways to start a plugin.
+
+use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use rpcplugin_broker::Translate;
+use rpcplugin_config::EnvPolicy;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{error::LaunchFault, exit::ExitReason};
+
+/// A way to start a plugin: as a process of this host, which is what a [`Command`](crate::Command) does, or in a
+/// container, on another machine, or as a double in a test.
+///
+/// A runner is asked for a plugin once for each try, and again by whoever supervises it.
+///
+/// # Protocol
+/// go-plugin `runner/runner.go`. Differs: the environment that is offered is a list of changes, so that a runner cannot
+/// hand on by accident what was meant for the host itself.
+pub trait Runner: Send + Sync {
+    /// What this runner starts.
+    type Running: Running;
+
+    /// What is started, as errors and logs call it. The last part of the path is the plugin's name.
+    fn program(&self) -> PathBuf;
+
+    /// Starts the plugin with these surroundings and does not wait for it to say anything.
+    ///
+    /// # Errors
+    /// A [`LaunchFault`]; [`LaunchFault::runner`] makes one of any error. Nothing may be left running then.
+    ///
+    /// # Cancel safety
+    /// Nothing may be left running either when the future is dropped.
+    fn start(
+        &self,
+        surroundings: &Surroundings,
+    ) -> impl Future<Output = Result<Started<Self::Running>, LaunchFault>> + Send;
+
+    /// What can be said about a plugin that did not start and did not say why: shown at the end of the error.
+    fn diagnose(&self) -> impl Future<Output = Option<String>> + Send {
+        async { None }
+    }
+}
+
+/// A plugin that runs. Dropping it ends it by the shortest way; no future may be needed for that.
+pub trait Running: Send + 'static {
+    /// By what the plugin is known: the number of its process, or the name of its container.
+    fn id(&self) -> String;
+
+    /// Its process, if that is one of this machine which this host may see. By default there is none.
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+
+    /// Waits until it has ended and nothing is left of it.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again.
+    fn wait(&mut self) -> impl Future<Output = ExitReason> + Send;
+
+    /// Asks it to end, as SIGTERM does. By default nobody is asked.
+    fn terminate(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Ends it whether it wants to or not, with what it started. [`wait`](Self::wait) has to return soon after.
+    fn kill(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// A plugin that was started a moment ago.
+#[non_exhaustive]
+pub struct Started<R> {
+    /// The plugin.
+    pub running: R,
+    /// What it prints: first its handshake line.
+    pub stdout: Box<dyn AsyncRead + Send + Unpin>,
+    /// What it writes to its log.
+    pub stderr: Box<dyn AsyncRead + Send + Unpin>,
+    /// The writing end of its standard input, if the host is to have it.
+    pub stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
+    /// Translates addresses, if the plugin does not see the files and networks that the host sees. It is asked for the
+    /// plugin's own address and for those of brokered connections, in both directions.
+    pub translate: Option<Arc<dyn Translate>>,
+}
+
+/// What a plugin has to find around it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Surroundings {
+    /// The handshake's offer: environment variables to set, and those to remove (`None`) should they be there.
+    pub offer: Vec<(String, Option<OsString>)>,
+    /// How much of the host's own environment the plugin inherits besides.
+    pub inherit: EnvPolicy,
+    /// The directory for sockets, which the plugin has to be able to write to. It is named in the offer too: a runner
+    /// whose plugins know it by another name changes that there.
+    pub socket_dir: PathBuf,
+    /// Whether the plugin has to die with the host, however the host dies.
+    pub die_with_host: bool,
+    /// How long a program that is still being written is tried again.
+    pub busy_patience: Duration,
+}
+
+impl<R> Started<R> {
+    /// A plugin with its two outputs, no standard input and addresses that need no translation.
+    pub fn new(
+        running: R,
+        stdout: impl AsyncRead + Send + Unpin + 'static,
+        stderr: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Self {
+        Self { running, stdout: Box::new(stdout), stderr: Box::new(stderr), stdin: None, translate: None }
+    }
+
+    /// Gives the host the writing end of the plugin's standard input.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl AsyncWrite + Send + Sync + Unpin + 'static) -> Self {
+        self.stdin = Some(Box::new(stdin));
+        self
+    }
+
+    /// Translates addresses between the host and this plugin.
+    #[must_use]
+    pub fn translate(mut self, translate: Arc<dyn Translate>) -> Self {
+        self.translate = Some(translate);
+        self
+    }
+}
+
+impl<R: fmt::Debug> fmt::Debug for Started<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started")
+            .field("running", &self.running)
+            .field("translate", &self.translate)
+            .finish_non_exhaustive()
+    }
+}

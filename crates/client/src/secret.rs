@@ -1,0 +1,76 @@
+//! How the connection with a plugin is secured: the one place where that is decided.
+
+use rpcplugin_config::HostConfig;
+use rpcplugin_mtls::{Authorities, Identity, MutualTls, PeerCertificate, Trust};
+use rpcplugin_transport::Security;
+
+use crate::error::LaunchFault;
+
+/// How the connection is to be secured, as far as the host can know before the plugin has answered.
+pub(crate) struct Secret {
+    /// What this side presents.
+    identity: Option<Identity>,
+    /// By what plugins are verified, if not by the certificate in their answer.
+    authorities: Option<Authorities>,
+    /// Whether the certificate is offered, so that a plugin has to answer with its own.
+    offered: bool,
+}
+
+impl Secret {
+    pub(crate) fn prepare(config: &HostConfig) -> Result<Self, LaunchFault> {
+        let authorities = config
+            .server_authorities
+            .as_ref()
+            .map(|bundle| Authorities::from_pem(bundle.as_str()))
+            .transpose()?;
+        match (&config.certificate, &config.private_key) {
+            (Some(certificate), Some(key)) => {
+                let identity = Identity::from_pem(certificate.as_str(), key.as_str())?;
+                // With authorities both sides have what they need. Without, the plugin's certificate has to come in
+                // its answer, and plugins send it only to hosts that offer theirs.
+                let offered = authorities.is_none();
+                Ok(Self { identity: Some(identity), authorities, offered })
+            }
+            (None, None) if authorities.is_some() => Err(LaunchFault::Config {
+                what: "authorities are given to verify plugins by, but no certificate for the host itself",
+                help: "give the host a certificate and its key too: both sides are authenticated, or none",
+            }),
+            (None, None) if config.auto_mtls => {
+                Ok(Self { identity: Some(Identity::generate()?), authorities: None, offered: true })
+            }
+            (None, None) => Ok(Self { identity: None, authorities: None, offered: false }),
+            _ => Err(LaunchFault::Config {
+                what: "the host has a certificate without its key, or a key without its certificate",
+                help: "give both, or none",
+            }),
+        }
+    }
+
+    /// The certificate for the plugin's environment.
+    pub(crate) fn to_offer(&self) -> Option<String> {
+        self.identity.as_ref().filter(|_| self.offered).map(Identity::certificate_pem)
+    }
+
+    /// The security of every connection with this plugin: the one place where that is decided.
+    ///
+    /// | offered | certificate in the answer | result |
+    /// |---|---|---|
+    /// | no | no | plain |
+    /// | yes | yes | mutual, that certificate and no other |
+    /// | yes | no | refused: the plugin ignored the offer |
+    /// | no | yes | refused: nobody asked |
+    ///
+    /// Given authorities take the place of the certificate in the answer.
+    pub(crate) fn decide(self, certificate: Option<&[u8]>) -> Result<Security, LaunchFault> {
+        let mutual = |identity, trust| Ok(Security::Mutual(MutualTls::new(identity, trust)?));
+        match (self.identity, self.authorities, certificate) {
+            (Some(identity), Some(authorities), _) => mutual(identity, Trust::Authorities(authorities)),
+            (Some(identity), None, Some(certificate)) => {
+                mutual(identity, Trust::Pinned(PeerCertificate::from_der(certificate)?))
+            }
+            (Some(_), None, None) => Err(LaunchFault::IgnoredMtls),
+            (None, _, Some(_)) => Err(LaunchFault::UnaskedCertificate),
+            (None, _, None) => Ok(Security::Plain),
+        }
+    }
+}
