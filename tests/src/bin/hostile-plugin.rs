@@ -1,0 +1,79 @@
+//! The conformance plugin with a vice, which the variable `HOSTILE` names.
+//!
+//! | `HOSTILE` | vice |
+//! |---|---|
+//! | `flood:N` | writes N MiB of log lines to its real stderr, as fast as the host reads them |
+//! | `grandchild` | leaves a process of another process group behind that holds its pipes, and logs `grandchild PID` |
+//! | `stays` | does not end when its host asks it to, but on SIGTERM |
+//! | `stays-for-ever` | does not end when its host asks it to, nor on SIGTERM |
+//! | `silent` | never answers, and leaves a process in its group |
+
+use std::{
+    io::{self, Write as _},
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitCode, Stdio},
+    thread,
+};
+
+fn main() -> ExitCode {
+    #[expect(clippy::disallowed_methods, reason = "a program's own switch")]
+    let vice = std::env::var("HOSTILE").unwrap_or_default();
+    match vice.as_str() {
+        "silent" => {
+            let _child = sleeper().spawn();
+            let error = sleeper().exec();
+            return failure(&error);
+        }
+        "grandchild" => match sleeper().process_group(0).spawn() {
+            Ok(child) => log(&format!("grandchild {}", child.id())),
+            Err(error) => return failure(&error),
+        },
+        _ => {}
+    }
+    if let Some(mebibytes) = vice.strip_prefix("flood:").and_then(|n| n.parse().ok()) {
+        match real_stderr() {
+            Ok(stderr) => drop(thread::spawn(move || flood(stderr, mebibytes))),
+            Err(error) => return failure(&error),
+        }
+    }
+    let code = rpcplugin_tests::kit_plugin::main();
+    // What is executed in place of this program has none of its signal handlers.
+    match vice.as_str() {
+        "stays" => failure(&sleeper().exec()),
+        "stays-for-ever" => {
+            failure(&Command::new("sh").args(["-c", "trap '' TERM; while :; do sleep 1; done"]).exec())
+        }
+        _ => code,
+    }
+}
+
+fn sleeper() -> Command {
+    let mut command = Command::new("sleep");
+    command.arg("1000").stdin(Stdio::null());
+    command
+}
+
+/// What stderr is before the plugin forwards it.
+fn real_stderr() -> io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().write(true).open("/proc/self/fd/2")
+}
+
+fn flood(mut stderr: std::fs::File, mebibytes: usize) {
+    let line = "[INFO] a line of the flood, as long as the lines of a plugin that talks too much are\n";
+    let block = line.repeat(1 + (64 << 10) / line.len());
+    for _ in 0..mebibytes * 16 {
+        if stderr.write_all(block.as_bytes()).is_err() {
+            return;
+        }
+    }
+    let _ = stderr.write_all(b"[INFO] the flood is over\n");
+}
+
+fn log(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn failure(error: &io::Error) -> ExitCode {
+    log(&format!("hostile-plugin: {error}"));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,14 @@
+//! What a host sees of a plugin's output and life, and how that life ends and begins again: with real processes.
+
+#[path = "host_life/drops.rs"]
+mod drops;
+#[path = "host_life/endings.rs"]
+mod endings;
+#[path = "host_life/output.rs"]
+mod output;
+#[path = "host_life/peers.rs"]
+mod peers;
+#[path = "host_life/supervision.rs"]
+mod supervision;
+#[path = "host_life/support.rs"]
+mod support;

@@ -1,0 +1,251 @@
+//! What plugins print and log.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rpcplugin::{
+    Event, Events, LogRecord, OutputOptions, OutputSource, Plugin, WhenFull, Writers,
+    config::ByteSize,
+    hclog::{Level, Piece},
+};
+use rpcplugin_tests::pb::{
+    EchoRequest, LogField, LogLineRequest, PanicRequest, WriteStdioRequest, log_field::Value,
+};
+use tokio::time::timeout;
+
+use crate::support::{PATIENCE, Place, client, hostile, kit};
+
+/// A writer that many can look at.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+async fn print(plugin: &Plugin, stdout: &[u8], stderr: &[u8], raw_stderr: &[u8]) {
+    let request = WriteStdioRequest {
+        stdout: stdout.to_vec().into(),
+        stderr: stderr.to_vec().into(),
+        raw_stderr: raw_stderr.to_vec().into(),
+    };
+    timeout(PATIENCE, client(plugin).write_stdio(request)).await.unwrap().unwrap();
+}
+
+/// The next record whose message contains this.
+async fn record(events: &mut Events, text: &str) -> Arc<LogRecord> {
+    let found = async {
+        loop {
+            match events.next().await.unwrap().event {
+                Event::Log(record) if record.message.contains(text) => return record,
+                _ => {}
+            }
+        }
+    };
+    timeout(PATIENCE, found).await.unwrap()
+}
+
+#[tokio::test]
+async fn printed_bytes_arrive_exactly_in_writers_streams_and_raw_taps() {
+    let (stdout, stderr, raw) = (Shared::default(), Shared::default(), Shared::default());
+    let writers =
+        Writers::new().with_stdout(stdout.clone()).with_stderr(stderr.clone()).with_raw_stderr(raw.clone());
+    let place = Place::configured(|host| host.observe(writers));
+    let mut options = OutputOptions::default();
+    options.raw = true;
+    options.capacity = 4 << 20;
+    let mut output = place.host.output(options);
+    let plugin = place.launch(kit()).await;
+
+    let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n ^ (n >> 8)) as u8).collect();
+    print(&plugin, &bytes, b"one\ntwo", b"straight to the log\n").await;
+    plugin.shut_down().await;
+    drop(place);
+
+    let mut seen = [Vec::new(), Vec::new(), Vec::new()];
+    while let Some(chunk) = output.next().await {
+        match chunk.source {
+            OutputSource::Stdout => seen[0].extend_from_slice(&chunk.bytes),
+            OutputSource::Stderr => seen[1].extend_from_slice(&chunk.bytes),
+            OutputSource::RawStderr => seen[2].extend_from_slice(&chunk.bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(output.missed(), 0);
+    assert!(stdout.bytes() == bytes && seen[0] == bytes);
+    assert_eq!((&*stderr.bytes(), &*seen[1]), (&b"one\ntwo"[..], &b"one\ntwo"[..]));
+    assert_eq!(raw.bytes(), seen[2]);
+    assert!(String::from_utf8_lossy(&seen[2]).contains("straight to the log\n"));
+}
+
+#[tokio::test]
+async fn who_asks_late_still_gets_what_was_printed_before() {
+    let place = Place::new();
+    let plugin = place.launch(kit()).await;
+    print(&plugin, b"early", b"", b"").await;
+    let mut first = plugin.output(OutputOptions::default());
+    let chunk = timeout(PATIENCE, first.next()).await.unwrap().unwrap();
+    assert_eq!((chunk.source, &*chunk.bytes), (OutputSource::Stdout, &b"early"[..]));
+    assert_eq!(chunk.plugin, plugin.id());
+    let mut copied = Vec::new();
+    print(&plugin, b"later", b"not this", b"").await;
+    plugin.shut_down().await;
+    first.copy_to(OutputSource::Stdout, &mut copied).await.unwrap();
+    assert_eq!(copied, b"later");
+}
+
+#[tokio::test]
+async fn a_reader_that_sleeps_loses_output_and_holds_up_nobody() {
+    let place = Place::new();
+    for when_full in [WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Wait(Duration::from_millis(1))] {
+        let plugin = place.launch(kit()).await;
+        let mut options = OutputOptions::default();
+        options.capacity = 10_000;
+        options.when_full = when_full;
+        let mut sleeping = plugin.output(options);
+        print(&plugin, b"the beginning", b"", b"").await;
+        print(&plugin, &vec![b'x'; 1 << 20], b"", b"").await;
+        print(&plugin, b"the end", b"", b"").await;
+        plugin.shut_down().await;
+        let mut kept = Vec::new();
+        while let Some(chunk) = sleeping.next().await {
+            kept.extend_from_slice(&chunk.bytes);
+        }
+        assert!(sleeping.missed() > 0);
+        if when_full == WhenFull::DropOldest {
+            assert!(kept.ends_with(b"the end") && !kept.starts_with(b"the beginning"));
+        } else {
+            assert!(kept.starts_with(b"the beginning"), "{when_full:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn records_keep_level_module_and_fields() {
+    let place = Place::new();
+    let plugin = place.launch(kit()).await;
+    let mut events = plugin.events();
+    let field = |key: &str, value| LogField { key: key.to_owned(), value: Some(value) };
+    let line = LogLineRequest {
+        level: "warn".to_owned(),
+        message: "disk is nearly full".to_owned(),
+        fields: vec![
+            field("path", Value::Text("/var".to_owned())),
+            field("left", Value::Number(12)),
+            field("mounted", Value::Flag(true)),
+        ],
+        module: "disk.watch".to_owned(),
+    };
+    client(&plugin).log_line(line).await.unwrap();
+    let told = record(&mut events, "nearly full").await;
+    assert_eq!((told.level, told.module.as_deref()), (Level::Warn, Some("disk.watch")));
+    let fields: Vec<_> = told.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(fields, [("path", "\"/var\""), ("left", "12"), ("mounted", "true")]);
+    assert_eq!(told.plugin, plugin.id());
+    assert!(told.timestamp.is_some() && !told.is_panic);
+    plugin.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_panic_is_one_record() {
+    let place = Place::new();
+    let plugin = place.launch(kit()).await;
+    let mut events = plugin.events();
+    let text = b"panic: it broke\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:12 +0x1d\n";
+    print(&plugin, b"", b"", text).await;
+    // Nothing follows: silence ends it.
+    let told = record(&mut events, "it broke").await;
+    assert!(told.is_panic && told.level == Level::Error);
+    assert_eq!(told.message.lines().count(), 5, "{}", told.message);
+
+    let dying = client(&plugin).panic(PanicRequest { message: "out of ideas".to_owned() }).await;
+    dying.unwrap_err();
+    let told = record(&mut events, "out of ideas").await;
+    assert!(told.message.starts_with("panic: ") && told.level == Level::Error, "{told:?}");
+    assert!(plugin.stderr_tail().iter().any(|line| line.contains("out of ideas")));
+}
+
+#[tokio::test]
+async fn long_lines_come_in_marked_pieces_and_the_tail_is_bounded() {
+    let place = Place::configured(|host| {
+        host.configure(|config| {
+            config.log_line_limit = ByteSize::kib(1);
+            config.stderr_tail_lines = 3;
+            config.stderr_tail_bytes = ByteSize::bytes(100);
+        })
+    });
+    let plugin = place.launch(kit()).await;
+    let mut events = plugin.events();
+    let line = format!("[WARN] {}\nafter it\n", "y".repeat(2500));
+    print(&plugin, b"", b"", line.as_bytes()).await;
+    let mut pieces = Vec::new();
+    while pieces.len() < 3 {
+        let told = record(&mut events, "yyy").await;
+        assert_eq!(told.level, Level::Warn);
+        pieces.push(told.piece);
+    }
+    assert_eq!(pieces, [Piece::First, Piece::Continued, Piece::Last]);
+    record(&mut events, "after it").await;
+    let tail = plugin.stderr_tail();
+    assert_eq!(tail.last().map(String::as_str), Some("after it"));
+    assert!(tail.iter().map(String::len).sum::<usize>() <= 110, "{tail:?}");
+    plugin.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_go_on_through_a_flood_and_memory_stays() {
+    let place = Place::new();
+    let plugin = place.launch(hostile("flood:48")).await;
+    let mut events = plugin.events();
+    let before = resident();
+    let mut calls = client(&plugin);
+    let mut answered = 0;
+    let calling = async {
+        loop {
+            timeout(PATIENCE, calls.echo(EchoRequest { data: b"x".to_vec().into() })).await.unwrap().unwrap();
+            answered += 1;
+        }
+    };
+    let flooded = async {
+        loop {
+            // Slower than the flood, so that records are dropped.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            match events.next().await.unwrap().event {
+                Event::Log(record) if record.message.contains("the flood is over") => return,
+                _ => {}
+            }
+        }
+    };
+    tokio::select! {
+        never = calling => never,
+        () = async { timeout(4 * PATIENCE, flooded).await.unwrap() } => {}
+    }
+    assert!(answered > 0 && events.missed() > 0, "{answered} calls, {} missed", events.missed());
+    let grown = resident().saturating_sub(before);
+    // The records of the flood together would take more than this.
+    assert!(grown < 100 << 20, "{} MiB more than before", grown >> 20);
+    assert!(plugin.stderr_tail().len() <= 50);
+    plugin.shut_down().await;
+}
+
+/// The memory of this process in bytes, with what other tests of the program take at the same time.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+}

@@ -1,0 +1,143 @@
+//! The same with plugins in other languages.
+
+use rpcplugin::{Command, Event, Exit, ExitReason, OutputOptions, OutputSource, ServingStatus};
+use rpcplugin_tests::pb::{
+    EchoRequest, ExitRequest, LogLineRequest, PanicRequest, SleepRequest, WriteStdioRequest,
+    kit_client::KitClient,
+};
+use rustix::process::Signal;
+use tokio::time::timeout;
+
+use crate::support::{PATIENCE, Place, client, peer, process_state, send};
+
+async fn stops_cleanly(command: Command) {
+    let place = Place::new();
+    let plugin = place.launch(command).await;
+    let pid = plugin.pid();
+    assert_eq!(plugin.ping().await.unwrap(), ServingStatus::Serving);
+    client(&plugin).echo(EchoRequest::default()).await.unwrap();
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
+    assert_eq!(process_state(pid), None);
+    assert!(place.is_tidy());
+}
+
+async fn says_how_it_ended(command: Command) {
+    let place = Place::new();
+    let plugin = place.launch(command).await;
+    let mut kit = KitClient::new(plugin.explaining_channel());
+    let mut other = kit.clone();
+    let (under_way, _) =
+        tokio::join!(kit.sleep(SleepRequest { ms: 600_000 }), other.exit(ExitRequest { code: 3 }));
+    let under_way = under_way.unwrap_err();
+    assert!(under_way.message().ends_with("has ended: exit status 3"), "{under_way:?}");
+    assert_eq!(plugin.wait().await, ExitReason::Status(3));
+}
+
+async fn comes_back(command: Command) {
+    let place = Place::configured(|host| {
+        host.configure(|config| config.supervision.initial = std::time::Duration::from_millis(1))
+    });
+    let supervised = place.host.supervise(command).await.unwrap();
+    let mut kit = KitClient::new(supervised.channel());
+    for number in 0..3 {
+        let generation = timeout(PATIENCE, supervised.later_generation(number)).await.unwrap().unwrap();
+        kit.echo(EchoRequest::default()).await.unwrap();
+        send(generation.plugin().pid.unwrap(), Signal::KILL);
+    }
+    timeout(PATIENCE, supervised.later_generation(3)).await.unwrap().unwrap();
+    kit.echo(EchoRequest::default()).await.unwrap();
+    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert!(place.is_tidy());
+}
+
+#[tokio::test]
+async fn go_stops_cleanly() {
+    if let Some(command) = peer("go") {
+        stops_cleanly(command).await;
+    }
+}
+
+#[tokio::test]
+async fn go_says_how_it_ended() {
+    if let Some(command) = peer("go") {
+        says_how_it_ended(command).await;
+    }
+}
+
+#[tokio::test]
+async fn go_comes_back() {
+    if let Some(command) = peer("go") {
+        comes_back(command).await;
+    }
+}
+
+#[tokio::test]
+async fn go_prints_logs_and_panics() {
+    let Some(command) = peer("go") else { return };
+    let place = Place::new();
+    let plugin = place.launch(command).await;
+    let (mut output, mut events) = (plugin.output(OutputOptions::default()), plugin.events());
+    let mut kit = client(&plugin);
+    let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n ^ (n >> 8)) as u8).collect();
+    let request = WriteStdioRequest {
+        stdout: bytes.clone().into(),
+        stderr: b"err".to_vec().into(),
+        ..Default::default()
+    };
+    timeout(PATIENCE, kit.write_stdio(request)).await.unwrap().unwrap();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    while stdout.len() < bytes.len() || stderr.len() < 3 {
+        let chunk = timeout(PATIENCE, output.next()).await.unwrap().unwrap();
+        match chunk.source {
+            OutputSource::Stdout => stdout.extend_from_slice(&chunk.bytes),
+            _ => stderr.extend_from_slice(&chunk.bytes),
+        }
+    }
+    assert!(stdout == bytes && stderr == b"err");
+
+    let line = LogLineRequest {
+        level: "error".to_owned(),
+        message: "from Go".to_owned(),
+        module: "m".to_owned(),
+        ..Default::default()
+    };
+    kit.log_line(line).await.unwrap();
+    kit.panic(PanicRequest { message: "go gave up".to_owned() }).await.unwrap_err();
+    let (mut logged, mut panicked) = (None, None);
+    while let Some(event) = timeout(PATIENCE, events.next()).await.unwrap() {
+        match event.event {
+            Event::Log(record) if record.message == "from Go" => logged = Some(record),
+            Event::Log(record) if record.is_panic => panicked = Some(record),
+            Event::Exited { reason } => assert_eq!(reason, ExitReason::Status(2)),
+            _ => {}
+        }
+        if logged.is_some() && panicked.is_some() {
+            break;
+        }
+    }
+    assert_eq!(logged.unwrap().module.as_deref(), Some("m"));
+    let panicked = panicked.unwrap();
+    assert!(panicked.message.starts_with("panic: "), "{panicked:?}");
+    assert!(panicked.message.contains("go gave up") && panicked.message.lines().count() > 5, "{panicked:?}");
+}
+
+#[tokio::test]
+async fn python_stops_cleanly() {
+    if let Some(command) = peer("python") {
+        stops_cleanly(command).await;
+    }
+}
+
+#[tokio::test]
+async fn python_says_how_it_ended() {
+    if let Some(command) = peer("python") {
+        says_how_it_ended(command).await;
+    }
+}
+
+#[tokio::test]
+async fn python_comes_back() {
+    if let Some(command) = peer("python") {
+        comes_back(command).await;
+    }
+}

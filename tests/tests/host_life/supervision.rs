@@ -1,0 +1,317 @@
+//! Plugins that are started again.
+
+use std::{
+    error::Error as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rpcplugin::{
+    Command, Event, Events, Exit, ExitReason, Generation, Host, PluginEnded, SuperviseError,
+    SupervisionState, WhileDown,
+};
+use rpcplugin_tests::pb::{
+    EchoRequest, ExitRequest, GetRequest, InfoRequest, PutRequest, SleepRequest, kit_client::KitClient,
+};
+use rustix::process::Signal;
+use tokio::time::{sleep, timeout};
+use tonic::{Code, Request};
+
+use crate::support::{PATIENCE, Place, eventually_gone, kit, process_state, send};
+
+/// A place whose plugins are started again at once, and as often as this.
+fn place(restarts: u32) -> Place {
+    Place::configured(|host| supervising(host, restarts))
+}
+
+fn supervising(host: Host, restarts: u32) -> Host {
+    host.configure(|config| {
+        config.supervision.max_restarts = restarts;
+        config.supervision.initial = Duration::from_millis(1);
+        config.supervision.max = Duration::from_millis(5);
+    })
+}
+
+/// The next event that is not of the log.
+async fn next(events: &mut Events) -> Event {
+    let found = async {
+        loop {
+            match events.next().await.unwrap().event {
+                Event::Log(_) | Event::StillWaiting { .. } => {}
+                event => return event,
+            }
+        }
+    };
+    timeout(PATIENCE, found).await.unwrap()
+}
+
+async fn later(supervised: &rpcplugin::Supervised, than: u64) -> Generation {
+    timeout(PATIENCE, supervised.later_generation(than)).await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_fifty_times_under_load() {
+    const KILLS: u64 = 50;
+    let place = place(u32::MAX);
+    let supervised = place.host.supervise(kit()).await.unwrap();
+    let (answered, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let mut kit = KitClient::new(supervised.channel());
+            let (answered, failed) = (Arc::clone(&answered), Arc::clone(&failed));
+            tokio::spawn(async move {
+                loop {
+                    match kit.echo(EchoRequest { data: b"data".to_vec().into() }).await {
+                        Ok(answer) => {
+                            assert_eq!(answer.get_ref().data, b"data"[..]);
+                            answered.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Err(status) => {
+                            let ended = status.source().and_then(|cause| cause.downcast_ref::<PluginEnded>());
+                            let ended = ended.unwrap_or_else(|| panic!("unexplained: {status:?}"));
+                            assert_eq!(ended.reason, ExitReason::Signal(9));
+                            assert_eq!(status.code(), Code::Unavailable);
+                            failed.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+
+    let mut pids = Vec::new();
+    for number in 0..KILLS {
+        let generation = later(&supervised, number).await;
+        assert_eq!(generation.number(), number + 1);
+        // The channel serves this generation before it is killed.
+        let before = answered.load(Ordering::Relaxed);
+        timeout(PATIENCE, async {
+            while answered.load(Ordering::Relaxed) < before + 10 {
+                assert!(callers.iter().all(|caller| !caller.is_finished()), "a caller has failed");
+                sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .unwrap();
+        let pid = generation.plugin().pid.unwrap();
+        pids.push(pid);
+        send(pid, Signal::KILL);
+    }
+    later(&supervised, KILLS).await;
+    for caller in callers {
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled(), "a caller has failed");
+    }
+    let mut kit = KitClient::new(supervised.channel());
+    kit.echo(EchoRequest::default()).await.unwrap();
+    assert!(failed.load(Ordering::Relaxed) > 0, "nothing was under way at any of the kills");
+
+    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    pids.into_iter().for_each(eventually_gone);
+    assert!(place.is_tidy());
+}
+
+#[tokio::test]
+async fn events_tell_every_generation_and_the_end() {
+    let place = place(1);
+    let supervised = place.host.supervise(kit()).await.unwrap();
+    let mut events = supervised.events();
+    let mut kit = KitClient::new(supervised.channel());
+    for status in [3, 4] {
+        let failed = kit.exit(ExitRequest { code: status }).await.unwrap_err();
+        assert!(failed.message().ends_with(&format!("exit status {status}")), "{failed:?}");
+        assert!(matches!(next(&mut events).await, Event::Started { .. }));
+        assert!(matches!(next(&mut events).await, Event::Ready { .. }));
+        let reason = ExitReason::Status(status);
+        assert_eq!(next(&mut events).await, Event::Exited { reason });
+        if status == 3 {
+            assert!(matches!(next(&mut events).await, Event::Restarting { attempt: 1, .. }));
+        }
+    }
+    assert_eq!(next(&mut events).await, Event::GaveUp { restarts: 1 });
+    let refused = kit.echo(EchoRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("was given up"), "{refused:?}");
+    assert!(refused.message().contains("exit status 4"), "{refused:?}");
+    assert!(matches!(supervised.state(), SupervisionState::GaveUp { .. }));
+    assert!(supervised.generation().is_none() && supervised.later_generation(0).await.is_none());
+    assert_eq!(supervised.stop().await, None);
+    assert!(place.is_tidy());
+}
+
+#[tokio::test]
+async fn calls_wait_for_the_next_generation_or_fail_as_they_choose() {
+    let place = Place::configured(|host| {
+        host.configure(|config| {
+            config.supervision.initial = Duration::from_secs(2);
+            config.supervision.multiplier = 1.0;
+        })
+    });
+    let supervised = place.host.supervise(kit()).await.unwrap();
+    let mut kit = KitClient::new(supervised.channel());
+    kit.put(PutRequest { key: "k".to_owned(), value: b"v".to_vec().into() }).await.unwrap();
+    kit.exit(ExitRequest { code: 5 }).await.unwrap_err();
+
+    let mut hasty = KitClient::new(supervised.channel().while_down(WhileDown::Fail));
+    let refused = hasty.echo(EchoRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("being started again"), "{refused:?}");
+
+    let brief = WhileDown::Wait(Duration::from_millis(20));
+    let mut brief = KitClient::new(supervised.channel().while_down(brief));
+    let refused = brief.echo(EchoRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("exit status 5"), "{refused:?}");
+
+    let mut limited = Request::new(EchoRequest::default());
+    limited.set_timeout(Duration::from_millis(20));
+    let late = kit.echo(limited).await.unwrap_err();
+    assert_eq!(late.code(), Code::DeadlineExceeded);
+    assert!(late.message().contains("exit status 5"), "{late:?}");
+
+    // A call that waits long enough is answered, by a process that knows nothing of the last one.
+    let missing = timeout(PATIENCE, kit.get(GetRequest { key: "k".to_owned() })).await.unwrap().unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+    assert_eq!(later(&supervised, 1).await.number(), 2);
+    supervised.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_call_waits_is_taken_from_its_deadline() {
+    let place = Place::configured(|host| {
+        host.configure(|config| config.supervision.initial = Duration::from_millis(500))
+    });
+    let supervised = place.host.supervise(kit()).await.unwrap();
+    let mut kit = KitClient::new(supervised.channel());
+    kit.exit(ExitRequest { code: 1 }).await.unwrap_err();
+    let begun = Instant::now();
+    let mut sleeping = Request::new(SleepRequest { ms: 600_000 });
+    sleeping.set_timeout(Duration::from_secs(5));
+    timeout(PATIENCE, kit.sleep(sleeping)).await.unwrap().unwrap_err();
+    assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
+    supervised.stop().await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_hangs_is_replaced() {
+    let place = Place::configured(|host| {
+        supervising(host, 5).configure(|config| {
+            config.supervision.probe_every = Some(Duration::from_millis(20));
+            config.supervision.probe_deadline = Duration::from_secs(2);
+        })
+    });
+    let supervised = place.host.supervise(kit()).await.unwrap();
+    let mut events = supervised.events();
+    let first = supervised.generation().unwrap();
+    let pid = first.plugin().pid.unwrap();
+    let mut kit = KitClient::new(supervised.channel());
+    kit.info(InfoRequest {}).await.unwrap();
+    send(pid, Signal::STOP);
+    // This call hangs with the process, and fails with it.
+    let hung = timeout(PATIENCE, kit.echo(EchoRequest::default())).await.unwrap().unwrap_err();
+    assert!(hung.message().contains("signal 9"), "{hung:?}");
+    loop {
+        if let Event::Hung { after } = next(&mut events).await {
+            assert_eq!(after, Duration::from_secs(2));
+            break;
+        }
+    }
+    let second = later(&supervised, 1).await;
+    let answer = kit.info(InfoRequest {}).await.unwrap();
+    assert_eq!(u32::try_from(answer.get_ref().pid).ok(), second.plugin().pid);
+    assert_eq!(process_state(pid), None);
+    supervised.stop().await;
+}
+
+#[tokio::test]
+async fn every_generation_is_set_up_before_calls_reach_it() {
+    let place = place(5);
+    let told = Arc::new(AtomicU32::new(0));
+    let supervised = place.host.supervise(kit()).on_start({
+        let told = Arc::clone(&told);
+        move |generation: Generation| {
+            let told = Arc::clone(&told);
+            async move {
+                if told.fetch_add(1, Ordering::Relaxed) == 1 {
+                    return Err(tonic::Status::internal("no luck with the second"));
+                }
+                let value = generation.number().to_string().into_bytes().into();
+                let put = PutRequest { key: "generation".to_owned(), value };
+                KitClient::new(generation.channel()).put(put).await.map(drop)
+            }
+        }
+    });
+    let supervised = supervised.await.unwrap();
+    let mut client = KitClient::new(supervised.channel());
+    for number in ["1", "3"] {
+        let get = GetRequest { key: "generation".to_owned() };
+        let value = client.get(get).await.unwrap().into_inner().value;
+        assert_eq!(String::from_utf8_lossy(&value), number);
+        client.exit(ExitRequest { code: 1 }).await.unwrap_err();
+    }
+    supervised.stop().await;
+    assert!(place.is_tidy());
+
+    let refused = place.host.supervise(kit()).on_start(|_| async { Err("not today") }).await.unwrap_err();
+    assert!(matches!(refused, SuperviseError::Setup { .. }), "{refused:?}");
+    assert!(place.is_tidy());
+}
+
+#[tokio::test]
+async fn a_first_start_that_fails_is_told_at_once() {
+    let place = place(5);
+    let refused = place.host.supervise(Command::new("/bin/true")).await.unwrap_err();
+    assert!(matches!(refused, SuperviseError::Launch(_)), "{refused:?}");
+    assert!(place.is_tidy());
+}
+
+#[tokio::test]
+async fn a_restart_that_is_asked_for_is_polite_and_free() {
+    let place = place(0);
+    let supervised = place.host.supervise(kit()).await.unwrap();
+    let mut events = supervised.events();
+    assert!(timeout(PATIENCE, supervised.restart()).await.unwrap());
+    let mut kit = KitClient::new(supervised.channel());
+    kit.echo(EchoRequest::default()).await.unwrap();
+    assert_eq!(supervised.generation().map(|generation| generation.number()), Some(2));
+    loop {
+        if let Event::Exited { reason } = next(&mut events).await {
+            assert!(reason.is_success(), "{reason}");
+            break;
+        }
+    }
+    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert!(place.is_tidy());
+}
+
+#[tokio::test]
+async fn a_stop_between_generations_is_at_once() {
+    let place = Place::configured(|host| {
+        host.configure(|config| {
+            config.supervision.initial = Duration::from_secs(600);
+            config.supervision.max = Duration::from_secs(600);
+        })
+    });
+    let supervised = place.host.supervise(kit()).await.unwrap();
+    let channel = supervised.channel();
+    KitClient::new(channel.clone()).exit(ExitRequest { code: 1 }).await.unwrap_err();
+    let waiting = tokio::spawn({
+        let mut kit = KitClient::new(channel);
+        async move { kit.echo(EchoRequest::default()).await }
+    });
+    timeout(PATIENCE, async {
+        while !matches!(supervised.state(), SupervisionState::Restarting { .. }) {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(timeout(PATIENCE, supervised.stop()).await.unwrap(), None);
+    let refused = timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap_err();
+    assert!(refused.message().contains("stopped by its host"), "{refused:?}");
+    assert!(place.is_tidy());
+}
