@@ -86,7 +86,7 @@ pub enum SuperviseError {
     /// It started, and what had to be done with each generation failed. It has been killed.
     #[error("the plugin {plugin} started, and could not be set up")]
     #[diagnostic(
-        code(rpcplugin::supervision::setup),
+        code(rpcplugin::base::supervised_setup),
         help("the cause comes from the function that the host gave to `on_start`")
     )]
     Setup {

@@ -18,7 +18,7 @@ pub enum NotReady {
     /// It did not within the time.
     #[error("the plugin did not serve within {} s", .0.as_secs_f32())]
     #[diagnostic(
-        code(rpcplugin::server::not_ready),
+        code(rpcplugin::transport::plugin_not_ready),
         help(
             "the plugin may still be starting: look at its log, or set PLUGIN_SERVER_READY_TIMEOUT to a longer time"
         )
@@ -26,7 +26,7 @@ pub enum NotReady {
     Late(Duration),
     /// It has ended, or failed to start.
     #[error("the plugin has ended")]
-    #[diagnostic(code(rpcplugin::server::ended), help("what ran the plugin knows why it ended"))]
+    #[diagnostic(code(rpcplugin::transport::plugin_not_serving), help("what ran the plugin knows why it ended"))]
     Ended,
 }
 

@@ -1,0 +1,188 @@
+//! Each fault of a launch has the code under which it is documented. The plugins are scripts that go wrong in one way.
+#![cfg(unix)]
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+
+use miette::Diagnostic as _;
+use rpcplugin_client::{Command, Host, LaunchError, LaunchFault, PingError, Plugin};
+use rpcplugin_config::{HostConfig, Pem, SecretPem};
+use rpcplugin_core::MagicCookie;
+use rpcplugin_mtls::Identity;
+use rpcplugin_transport::{Listener, Security, Services, SocketDir, http2};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic_health::{
+    ServingStatus,
+    server::{HealthReporter, health_reporter},
+};
+
+fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
+    let cookie = MagicCookie::new("CODES", "of launches").expect("a cookie");
+    Host::new(cookie, 1).configure(|config| config.auto_mtls = false).configure(change)
+}
+
+async fn run(host: Host, script: &str) -> Result<Plugin, LaunchError> {
+    host.launch(Command::new("/bin/sh").arg("-c").arg(script)).await
+}
+
+/// A plugin that prints this line and stays.
+async fn says(host: Host, line: &str) -> Result<Plugin, LaunchError> {
+    run(host, &format!("echo '{line}'; exec sleep 60")).await
+}
+
+#[track_caller]
+fn check(launched: Result<Plugin, LaunchError>, code: &str) {
+    let error = launched.expect_err(code);
+    assert_eq!(error.fault.code().expect("a code").to_string(), code, "{error:?}");
+    assert!(error.help().is_some_and(|help| !help.to_string().is_empty()), "{error:?}");
+}
+
+#[tokio::test]
+async fn of_programs_that_cannot_be_started() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, content: &[u8], mode: u32| {
+        let path = dir.path().join(name);
+        fs::write(&path, content).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+        path
+    };
+    let launch = |path: &Path| {
+        let (host, command) = (host(|_| {}), Command::new(path));
+        async move { host.launch(command).await }
+    };
+    check(launch(&dir.path().join("none")).await, "rpcplugin::transport::plugin_not_found");
+    let orphan = file("orphan", b"#!/nowhere/at/all\n", 0o755);
+    check(launch(&orphan).await, "rpcplugin::transport::interpreter_not_found");
+    check(launch(&file("data", b"x", 0o644)).await, "rpcplugin::transport::plugin_not_executable");
+    check(launch(&file("rubbish", b"\x7fnot", 0o755)).await, "rpcplugin::transport::not_a_program");
+    // An argument list beyond what the system takes.
+    let command = Command::new("/bin/true").arg("x".repeat(1 << 22));
+    check(host(|_| {}).launch(command).await, "rpcplugin::transport::spawn");
+}
+
+#[tokio::test]
+async fn of_plugins_that_do_not_speak() {
+    check(run(host(|_| {}), "exit 3").await, "rpcplugin::handshake::exited_early");
+    let closed = run(host(|config| config.drain = Duration::from_millis(50)), "exec >&-; sleep 60").await;
+    check(closed, "rpcplugin::handshake::stdout_closed");
+    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(200);
+    check(run(host(short), "exec sleep 60").await, "rpcplugin::handshake::silent");
+    check(says(host(|_| {}), "welcome").await, "rpcplugin::handshake::unreadable");
+    let endless = "head -c 200000 /dev/zero | tr '\\\\0' x; exec sleep 60";
+    check(run(host(|_| {}), endless).await, "rpcplugin::handshake::endless_line");
+}
+
+#[tokio::test]
+async fn of_answers_that_do_not_fit() {
+    check(says(host(|_| {}), "1|9|unix|/p|grpc|").await, "rpcplugin::protocol::version");
+    let secure = || host(|config| config.auto_mtls = true);
+    check(says(secure(), "1|1|unix|/p|grpc|").await, "rpcplugin::security::plugin_ignored_mtls");
+    // Sixty bytes in base64 that are no certificate.
+    let rubbish = format!("1|1|unix|/p|grpc|{}", "QUFB".repeat(20));
+    check(says(host(|_| {}), &rubbish).await, "rpcplugin::security::unasked_certificate");
+    check(says(secure(), &rubbish).await, "rpcplugin::security::plugin_certificate");
+    let multiplexing = host(|config| config.multiplex = true);
+    check(says(multiplexing, "1|1|unix|/p|grpc||").await, "rpcplugin::protocol::no_multiplexing");
+    check(says(host(|_| {}), "1|1|unix|/nowhere|grpc|").await, "rpcplugin::transport::unreachable");
+}
+
+/// A server in this process that scripts announce as theirs.
+struct Server {
+    _task: AbortOnDropHandle<()>,
+    _dir: SocketDir,
+    health: HealthReporter,
+    line: String,
+}
+
+fn server(with_health: bool) -> Server {
+    let dir = SocketDir::private(None).expect("a directory");
+    let listener = Listener::unix_in(&dir).expect("bound");
+    let line = format!("1|1|unix|{}|grpc|", listener.endpoint().address());
+    let (health, service) = health_reporter();
+    let services = if with_health { Services::new().add(service) } else { Services::new() };
+    let serving = http2::Serving::new(services, Security::Plain, CancellationToken::new());
+    let task = AbortOnDropHandle::new(tokio::spawn(http2::serve(listener, serving)));
+    Server { _task: task, _dir: dir, health, line }
+}
+
+#[tokio::test]
+async fn of_connections_that_come_to_nothing() {
+    let server = server(true);
+    server.health.set_service_status("plugin", ServingStatus::NotServing).await;
+    check(says(host(|_| {}), &server.line).await, "rpcplugin::protocol::not_healthy");
+
+    // Somebody listens, and never says a word.
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("mute");
+    let _mute = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+    let line = format!("1|1|unix|{}|grpc|", path.display());
+    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(400);
+    check(says(host(short), &line).await, "rpcplugin::transport::not_ready");
+    let dying = format!("echo '{line}'; sleep 0.1; exit 4");
+    check(run(host(|_| {}), &dying).await, "rpcplugin::handshake::exited_connecting");
+}
+
+#[tokio::test]
+async fn of_first_calls_that_are_refused() {
+    let dir = SocketDir::private(None).expect("a directory");
+    let listener = Listener::unix_in(&dir).expect("bound");
+    let line = format!("1|1|unix|{}|grpc|", listener.endpoint().address());
+    let (_, health) = health_reporter();
+    let refusing = tonic::service::interceptor::InterceptedService::new(health, |_| {
+        Err(tonic::Status::unauthenticated("not you"))
+    });
+    let services = Services::new().add(refusing);
+    let serving = http2::Serving::new(services, Security::Plain, CancellationToken::new());
+    let _task = AbortOnDropHandle::new(tokio::spawn(http2::serve(listener, serving)));
+    check(says(host(|_| {}), &line).await, "rpcplugin::transport::first_call");
+}
+
+#[tokio::test]
+async fn of_hosts_that_are_set_up_wrongly() {
+    let pem = |text: &str| Some(Pem::new(text));
+    let rubbish = |config: &mut HostConfig| {
+        config.certificate = pem("-----BEGIN CERTIFICATE-----");
+        config.private_key = Some(SecretPem::new("-----BEGIN PRIVATE KEY-----"));
+    };
+    check(run(host(rubbish), "true").await, "rpcplugin::security::host_identity");
+    let rubbish = |config: &mut HostConfig| config.server_authorities = pem("-----BEGIN CERTIFICATE");
+    check(run(host(rubbish), "true").await, "rpcplugin::security::host_authorities");
+    let identity = Identity::generate().expect("made").export();
+    let half = |config: &mut HostConfig| config.certificate = pem(identity.certificates_pem());
+    check(run(host(half), "true").await, "rpcplugin::config::host");
+    let nowhere = |config: &mut HostConfig| config.unix_socket_dir = Some("/nowhere/at/all".into());
+    check(run(host(nowhere), "true").await, "rpcplugin::transport::no_socket_dir");
+}
+
+#[tokio::test]
+async fn of_pings() {
+    let code = |error: PingError| error.code().expect("a code").to_string();
+    let server = server(false);
+    let plugin = says(host(|_| {}), &server.line).await.expect("it has no health, and lives");
+    assert_eq!(code(plugin.ping().await.expect_err("no health")), "rpcplugin::protocol::no_health");
+    let late = plugin.ping_within(Duration::ZERO).await.expect_err("no time");
+    assert_eq!(code(late), "rpcplugin::transport::plugin_hangs");
+    let pid = plugin.pid().to_string();
+    std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
+    plugin.wait().await;
+    drop(server);
+    assert_eq!(code(plugin.ping().await.expect_err("dead")), "rpcplugin::transport::plugin_ended");
+}
+
+#[tokio::test]
+async fn of_generations_that_cannot_be_set_up() {
+    let server = server(true);
+    server.health.set_service_status("plugin", ServingStatus::Serving).await;
+    let command = Command::new("/bin/sh").arg("-c").arg(format!("echo '{}'; exec sleep 60", server.line));
+    let supervised = host(|_| {}).supervise(command).on_start(|_| async { Err("it will not be told") }).await;
+    let error = supervised.expect_err("the function says so");
+    assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::base::supervised_setup");
+}
+
+#[test]
+fn of_what_hardly_ever_happens() {
+    let code = |fault: LaunchFault| fault.code().expect("a code").to_string();
+    let broken = std::io::Error::other("the pipe is broken");
+    assert_eq!(code(LaunchFault::Stdout(broken)), "rpcplugin::transport::stdout");
+    let name = rpcplugin_mtls::TlsError::ServerName { name: String::new() };
+    assert_eq!(code(name.into()), "rpcplugin::security::tls_settings");
+}
