@@ -1,0 +1,233 @@
+//! How a plugin ends.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+use tokio::time::timeout;
+
+use crate::subject::{
+    PATIENCE, entries, eventually, greet, is_alive, pid, read_until, shut_down, stdio, subject,
+};
+use rpcplugin_proto::Channel::Stdout;
+use rpcplugin_tests::pb::{TicksRequest, sub_client::SubClient};
+
+#[tokio::test]
+async fn shutdown_is_answered_before_the_connection_closes() {
+    let plugin = subject().start();
+    shut_down(plugin.channel().await).await.expect("an answer, not a broken connection");
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn sigterm_is_an_orderly_end() {
+    let plugin = subject().start();
+    assert_eq!(plugin.order("x").await, "hello x");
+    plugin.signal(Signal::TERM);
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn a_signal_right_after_the_line_is_an_orderly_end_too() {
+    let plugin = subject().start();
+    plugin.signal(Signal::INT);
+    plugin.signal(Signal::TERM);
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn the_shutdown_file_ends_it_and_is_removed() {
+    let start = subject();
+    let file = start.path("stop");
+    let plugin = start.env("PLUGIN_SHUTDOWN_FILE_PATH", &file).start();
+    std::fs::write(&file, "").unwrap();
+    eventually("the file is removed", || !file.exists()).await;
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn its_own_token_ends_it() {
+    let plugin = subject().start();
+    plugin.order("end").await;
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn sigint_is_swallowed_unless_told_otherwise() {
+    let plugin = subject().env("PLUGIN_LOG_LEVEL", "trace").start();
+    let channel = plugin.channel().await;
+    assert_eq!(greet(channel.clone(), "x").await.unwrap(), "hello x");
+    plugin.signal(Signal::INT);
+    eventually("SIGINT is noticed", || plugin.stderr().contains("received interrupt signal, ignoring")).await;
+    assert_eq!(greet(channel, "y").await.unwrap(), "hello y");
+
+    let plugin = subject().env("PLUGIN_IGNORE_SIGINT", "false").start();
+    plugin.signal(Signal::INT);
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn streams_end_and_calls_drain_within_the_grace() {
+    let plugin = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "10s").start();
+    let channel = plugin.channel().await;
+    let mut ticks =
+        SubClient::new(channel.clone()).ticks(TicksRequest { n: -1 }).await.unwrap().into_inner();
+    assert!(ticks.message().await.unwrap().is_some());
+    let mut output = stdio(channel.clone()).await;
+    let call = tokio::spawn(greet(channel.clone(), "sleep 500"));
+    greet(channel.clone(), "print before the end").await.unwrap();
+    read_until(&mut output, Stdout, "before the end").await;
+    let begin = Instant::now();
+    shut_down(channel).await.unwrap();
+    assert_eq!(call.await.unwrap().unwrap(), "slept", "a call under way is answered");
+    while timeout(PATIENCE, ticks.message()).await.unwrap().unwrap().is_some() {}
+    assert!(timeout(PATIENCE, output.message()).await.unwrap().unwrap().is_none(), "an orderly end");
+    plugin.ends_in_good_order().await;
+    assert!(begin.elapsed() < Duration::from_secs(8), "the grace is a bound, not a pause: {:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_call_that_outlives_the_grace_is_cut() {
+    let plugin = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "100ms").start();
+    let channel = plugin.channel().await;
+    let call = tokio::spawn(greet(channel.clone(), "sleep 60000"));
+    // The connection is in order: the call has gone out before.
+    shut_down(channel).await.unwrap();
+    assert!(timeout(PATIENCE, call).await.unwrap().unwrap().is_err());
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_blocks_its_thread_cannot_hold_the_process() {
+    let plugin = subject().env("PLUGIN_WORKERS", "2").start();
+    let channel = plugin.channel().await;
+    let _call = tokio::spawn(greet(channel.clone(), "block 60000"));
+    shut_down(channel).await.unwrap();
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn hooks_run_within_the_grace() {
+    let start = subject();
+    let file = start.path("hook");
+    let plugin = start.arg("--hook").arg(&file).arg("--hook-after").arg("100").start();
+    shut_down(plugin.channel().await).await.unwrap();
+    eventually("the hook has run", || file.exists()).await;
+    plugin.ends_in_good_order().await;
+
+    let start = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "50ms");
+    let file = start.path("hook");
+    let plugin = start.arg("--hook").arg(&file).arg("--hook-after").arg("60000").start();
+    shut_down(plugin.channel().await).await.unwrap();
+    plugin.ends_in_good_order().await;
+}
+
+/// A host that is a shell: it starts the plugin, shows its process and its line, and waits.
+struct Host {
+    shell: std::process::Child,
+    plugin: u32,
+    line: String,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Host {
+    fn start(start: &crate::subject::Start) -> Self {
+        let command = start.command();
+        // The plugin's pipes are the shell's own, so that only the shell's death tells.
+        let script = format!("'{}' & echo $!; wait", command.get_program().display());
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).env_clear();
+        for (name, value) in command.get_envs() {
+            shell.env(name, value.unwrap());
+        }
+        let mut shell = shell.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(shell.stdout.take().unwrap());
+        let mut line = || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            line
+        };
+        let (first, second) = (line(), line());
+        let (plugin, line) = if first.contains('|') { (second, first) } else { (first, second) };
+        Self { shell, plugin: plugin.trim().parse().unwrap(), line, stdout }
+    }
+
+    fn socket(&self) -> PathBuf {
+        PathBuf::from(self.line.split('|').nth(3).unwrap())
+    }
+
+    fn kill(&mut self) -> Instant {
+        rustix::process::kill_process(pid(&self.shell), Signal::KILL).unwrap();
+        self.shell.wait().unwrap();
+        Instant::now()
+    }
+}
+
+#[tokio::test]
+async fn the_death_of_the_host_is_its_own_within_two_seconds() {
+    for multiplex in ["false", "true"] {
+        let start = subject().env("PLUGIN_MULTIPLEX_GRPC", multiplex);
+        let mut host = Host::start(&start);
+        let socket = host.socket();
+        assert!(is_alive(host.plugin) && socket.exists());
+        let died = host.kill();
+        eventually("the plugin is gone", || !is_alive(host.plugin)).await;
+        assert!(died.elapsed() < Duration::from_secs(2), "{:?}", died.elapsed());
+        let left: Vec<_> = entries(&start.path(""));
+        assert!(!socket.exists() && left.is_empty(), "{left:?} is left");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_a_dead_host_made_for_it_goes_too() {
+    let start = subject();
+    let (hosts, operators) = (start.path("plugin-dir123"), start.path("sockets"));
+    let start = start.env("PLUGIN_UNIX_SOCKET_DIR", &hosts);
+    for (dir, stays) in [(hosts, false), (operators, true)] {
+        std::fs::create_dir(&dir).unwrap();
+        let start = subject().env("PLUGIN_UNIX_SOCKET_DIR", &dir);
+        let mut host = Host::start(&start);
+        assert_eq!(host.socket().parent(), Some(&*dir));
+        host.kill();
+        eventually("the plugin is gone", || !is_alive(host.plugin)).await;
+        assert!(entries(&dir).is_empty());
+        assert_eq!(dir.exists(), stays, "{}", dir.display());
+    }
+    drop(start);
+}
+
+#[tokio::test]
+async fn it_outlives_its_host_when_told_to() {
+    let start = subject().env("PLUGIN_EXIT_WITH_HOST", "false");
+    let mut host = Host::start(&start);
+    host.kill();
+    drop(host.stdout);
+    let endpoint = rpcplugin::Endpoint::parse("unix", &host.line.split('|').nth(3).unwrap()).unwrap();
+    let channel = crate::subject::channel(&endpoint, rpcplugin::transport::Security::Plain).await.unwrap();
+    assert_eq!(greet(channel.clone(), "x").await.unwrap(), "hello x");
+    shut_down(channel).await.unwrap();
+    eventually("the plugin is gone", || !is_alive(host.plugin)).await;
+}
+
+#[tokio::test]
+async fn what_cannot_serve_ends_with_status_1_and_words_on_stderr_alone() {
+    subject().without("PLUGIN_SUBJECT").refused().await.says(&["no host started it", "PLUGIN_SUBJECT", "help:"]);
+    subject().env("PLUGIN_SUBJECT", "no").refused().await.says(&["expects another one"]);
+    subject().arg("--versions").arg("0").refused().await.says(&["serves nothing", "help:"]);
+    subject().env("PLUGIN_WORKERS", "none at all").refused().await.says(&["PLUGIN_WORKERS"]);
+    subject().env("SUPPORTED_PROTOCOL_VERSIONS", "7").refused().await.says(&["allows the versions 7", "has 1"]);
+    subject().env("PLUGIN_CLIENT_CERT", "rubbish").refused().await.says(&["certificate", "PLUGIN_CLIENT_CERT"]);
+}
+
+#[tokio::test]
+async fn the_operator_may_set_another_cookie() {
+    let start = subject()
+        .without("PLUGIN_SUBJECT")
+        .env("PLUGIN_MAGIC_COOKIE_KEY", "OTHER")
+        .env("PLUGIN_MAGIC_COOKIE_VALUE", "cookie");
+    start.env("OTHER", "cookie").start();
+}

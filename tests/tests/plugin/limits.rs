@@ -1,0 +1,128 @@
+//! How many calls, and how large.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, stream};
+use prost::Message as _;
+use tonic::{Code, Status, transport::Endpoint};
+
+use crate::subject::{greet, shut_down, subject, transform};
+
+#[tokio::test]
+async fn of_ten_thousand_calls_the_budget_is_let_through() {
+    let plugin = subject()
+        .env("PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND", "100")
+        .env("PLUGIN_RATE_LIMIT_BURST_CAPACITY", "200")
+        .start();
+    let channel = plugin.channel().await;
+    let begin = Instant::now();
+    let outcomes: Vec<_> = stream::iter(0..10_000)
+        .map(|_| greet(channel.clone(), "x"))
+        .buffer_unordered(64)
+        .collect()
+        .await;
+    let elapsed = begin.elapsed().as_secs_f64();
+    let passed = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as f64;
+    let budget = 200.0 + 100.0 * elapsed;
+    assert!((passed - budget).abs() <= 0.02 * budget, "{passed} of a budget of {budget:.1} in {elapsed:.2} s");
+    for refused in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    }
+
+    // With the bucket empty, a host can still ask for health, and end the plugin.
+    let _ = stream::iter(0..50).map(|_| greet(channel.clone(), "x")).buffer_unordered(50).count().await;
+    let ping = tonic_health::pb::HealthCheckRequest { service: "plugin".to_owned() };
+    let mut health = tonic_health::pb::health_client::HealthClient::new(channel.clone());
+    for _ in 0..50 {
+        health.check(ping.clone()).await.unwrap();
+    }
+    shut_down(channel).await.unwrap();
+    plugin.ends_in_good_order().await;
+}
+
+/// `google.rpc.Status` as far as it matters here.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Details {
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<prost_types::Any>,
+}
+
+#[tokio::test]
+async fn a_refusal_says_when_to_come_back() {
+    let plugin = subject()
+        .env("PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND", "5")
+        .env("PLUGIN_RATE_LIMIT_BURST_CAPACITY", "1")
+        .start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "x").await.unwrap();
+    let refused = greet(channel.clone(), "x").await.expect_err("the bucket is empty");
+    let wait: u64 = refused.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap().parse().unwrap();
+    assert!((1..=201).contains(&wait), "{wait} ms");
+    let details = Details::decode(refused.details()).unwrap();
+    assert_eq!(details.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
+    tokio::time::sleep(Duration::from_millis(wait)).await;
+    greet(channel, "x").await.expect("what was promised");
+}
+
+#[tokio::test]
+async fn a_service_and_a_method_can_have_rates_of_their_own() {
+    let plugin = subject()
+        .env("PLUGIN_RATE_LIMIT_PER_SERVICE", "conformance.v1.Sub=0.001/5")
+        .env("PLUGIN_RATE_LIMIT_PER_METHOD", "conformance.v1.Sub/Greet=0.001/2")
+        .start();
+    let channel = plugin.channel().await;
+    let calls = stream::iter(0..10).map(|_| greet(channel.clone(), "x")).buffered(1);
+    assert_eq!(calls.filter(|answer| std::future::ready(answer.is_ok())).count().await, 2);
+    for _ in 0..10 {
+        transform(channel.clone(), 1).await.expect("another service");
+    }
+}
+
+#[tokio::test]
+async fn messages_have_no_limit_of_their_own() {
+    let plugin = subject().start();
+    let bytes = 20 << 20;
+    assert_eq!(transform(plugin.channel().await, bytes).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn messages_above_a_limit_are_refused_in_grpcs_words() {
+    #[track_caller]
+    fn is_refused(answer: Result<usize, Status>, words: &str) {
+        let refused = answer.expect_err("too large");
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+        assert!(refused.message().contains(words), "{refused}");
+    }
+    let plugin = subject().env("PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE", "1MiB").start();
+    let channel = plugin.channel().await;
+    assert_eq!(transform(channel.clone(), 1_000_000).await.unwrap(), 1_000_000);
+    is_refused(transform(channel.clone(), 2_000_000).await, "grpc: received message larger than max (2000");
+    assert_eq!(transform(channel, 1_000_000).await.unwrap(), 1_000_000, "the connection is in order");
+
+    let plugin = subject().env("PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE", "1MiB").start();
+    let channel = plugin.channel().await;
+    is_refused(transform(channel.clone(), 2_000_000).await, "grpc: trying to send message larger than max (2000");
+    assert_eq!(transform(channel, 1_000_000).await.unwrap(), 1_000_000, "the connection is in order");
+}
+
+#[tokio::test]
+async fn pings_of_an_idle_host_are_tolerated() {
+    let plugin = subject().start();
+    let path = plugin.socket();
+    // A thousand times as often as a pyvider host pings.
+    let channel = Endpoint::from_static("http://localhost")
+        .http2_keep_alive_interval(Duration::from_millis(30))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_while_idle(true)
+        .connect_with_connector(tower::service_fn(move |_| {
+            let path = path.clone();
+            async move {
+                tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new)
+            }
+        }))
+        .await
+        .unwrap();
+    for _ in 0..10 {
+        assert_eq!(greet(channel.clone(), "sleep 100").await.unwrap(), "slept");
+    }
+}

@@ -1,0 +1,171 @@
+//! What a plugin prints, and what it logs.
+
+use std::{
+    io::Read as _,
+    time::{Duration, Instant},
+};
+
+use rpcplugin_proto::Channel::{Stderr, Stdout};
+
+use crate::subject::{PATIENCE, eventually, greet, read_until, shut_down, stdio, subject};
+
+#[tokio::test]
+async fn prints_and_children_reach_the_host() {
+    let plugin = subject().start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "print before any host listens").await.unwrap();
+    let mut output = stdio(channel.clone()).await;
+    read_until(&mut output, Stdout, "before any host listens\n").await;
+    greet(channel.clone(), "print äöü").await.unwrap();
+    read_until(&mut output, Stderr, "äöü\n").await;
+    greet(channel.clone(), "child echo from a child").await.unwrap();
+    read_until(&mut output, Stdout, "from a child\n").await;
+    greet(channel, "child echo to stderr >&2").await.unwrap();
+    read_until(&mut output, Stderr, "to stderr\n").await;
+    assert_eq!(plugin.stderr(), "", "the real stderr is for logs");
+}
+
+#[tokio::test]
+async fn several_listeners_each_get_everything() {
+    let plugin = subject().start();
+    let channel = plugin.channel().await;
+    // Headers come with the first output, so both have to be asked for at once.
+    let order = async { greet(channel.clone(), "print first").await.unwrap() };
+    let (mut one, mut two, _) = tokio::join!(stdio(channel.clone()), stdio(channel.clone()), order);
+    greet(channel.clone(), "print for all").await.unwrap();
+    tokio::join!(read_until(&mut one, Stdout, "for all"), read_until(&mut two, Stdout, "for all"));
+}
+
+#[tokio::test]
+async fn a_hundred_mebibytes_without_a_listener_leave_it_responsive() {
+    let plugin = subject().start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), &format!("fill {}", 100 << 20)).await.unwrap();
+    let mut longest = Duration::ZERO;
+    loop {
+        let begin = Instant::now();
+        let filled: u64 = greet(channel.clone(), "filled").await.unwrap().parse().unwrap();
+        longest = longest.max(begin.elapsed());
+        if filled >= 100 << 20 {
+            break;
+        }
+    }
+    assert!(longest < Duration::from_secs(2), "one call took {longest:?}");
+    // What is kept is the newest, within bounds.
+    greet(channel.clone(), "print the very last").await.unwrap();
+    let mut output = stdio(channel.clone()).await;
+    let kept = read_until(&mut output, Stdout, "the very last").await;
+    assert!(kept.len() <= 1 << 20, "{} bytes were kept", kept.len());
+    shut_down(channel).await.unwrap();
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn a_listener_that_stops_reading_holds_it_up_once_only() {
+    let plugin = subject().env("PLUGIN_OUTPUT_PATIENCE", "200ms").start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "print first").await.unwrap();
+    let _never_read = stdio(plugin.channel().await).await;
+    greet(channel.clone(), &format!("fill {}", 64 << 20)).await.unwrap();
+    let begin = Instant::now();
+    while greet(channel.clone(), "filled").await.unwrap().parse::<u64>().unwrap() < 64 << 20 {
+        assert!(begin.elapsed() < PATIENCE, "the plugin's prints hang");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    shut_down(channel).await.unwrap();
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn a_full_buffer_does_not_delay_the_end() {
+    let plugin = subject().env("PLUGIN_OUTPUT_PATIENCE", "1h").start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "print first").await.unwrap();
+    let _never_read = stdio(plugin.channel().await).await;
+    greet(channel.clone(), &format!("fill {}", 64 << 20)).await.unwrap();
+    shut_down(channel).await.unwrap();
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn capturing_can_be_switched_off() {
+    let mut plugin = subject().env("PLUGIN_CAPTURE_OUTPUT", "false").start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "print plainly").await.unwrap();
+    shut_down(channel).await.unwrap();
+    plugin.ended().await;
+    let mut rest = String::new();
+    plugin.stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!((rest.as_str(), plugin.all_stderr().as_str()), ("plainly\n", "plainly\n"));
+}
+
+#[tokio::test]
+async fn what_is_printed_before_the_line_is_not_in_its_way() {
+    let plugin = subject().arg("--noisy").start();
+    eventually("it goes to stderr", || {
+        let stderr = plugin.stderr();
+        stderr.contains("an unfinished line before the plugin serves") && stderr.contains("a line of debugging\n")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn logs_are_hclog_records_on_the_real_stderr() {
+    let plugin = subject().start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "log it works").await.unwrap();
+    eventually("the record is there", || plugin.stderr().contains("it works")).await;
+    let stderr = plugin.stderr();
+    let line = stderr.lines().find(|line| line.contains("it works")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&record["@level"], &record["@message"]), (&"info".into(), &"it works".into()), "{line}");
+    assert_eq!(record["count"], 7, "{line}");
+    let timestamp = record["@timestamp"].as_str().unwrap();
+    let (_, fraction) = timestamp.split_once('.').unwrap();
+    assert_eq!(fraction.chars().take_while(char::is_ascii_digit).count(), 6, "{timestamp}");
+}
+
+#[tokio::test]
+async fn the_level_of_the_log_is_a_setting() {
+    let plugin = subject().env("PLUGIN_LOG_LEVEL", "error").start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "log not to be seen").await.unwrap();
+    let _ = greet(channel, "panic to be seen").await;
+    eventually("the panic is there", || plugin.stderr().contains("to be seen")).await;
+    assert!(!plugin.stderr().contains("not to be seen"));
+}
+
+#[tokio::test]
+async fn a_panic_is_one_record_and_one_failed_call() {
+    let plugin = subject().start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "panic on order").await.expect_err("the handler panicked");
+    eventually("the record is there", || plugin.stderr().ends_with('\n')).await;
+    let stderr = plugin.stderr();
+    let record: serde_json::Value = serde_json::from_str(stderr.trim_end()).unwrap();
+    assert_eq!((&record["@level"], &record["@message"]), (&"error".into(), &"panic: on order".into()));
+    assert!(record["location"].as_str().unwrap().contains("plugin-subject.rs"));
+    assert_eq!(greet(channel, "x").await.unwrap(), "hello x");
+}
+
+#[tokio::test]
+async fn a_host_that_closed_its_ends_makes_no_print_and_no_log_fail() {
+    let start = subject().env("PLUGIN_EXIT_WITH_HOST", "false");
+    let mut child = start
+        .command()
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    drop(child.stderr.take());
+    let answer = rpcplugin::handshake::Answer::parse(&line).unwrap();
+    let channel = crate::subject::channel(&answer.endpoint, rpcplugin::transport::Security::Plain).await.unwrap();
+    for order in ["print into the void", "log into the void", "print again"] {
+        greet(channel.clone(), order).await.unwrap();
+    }
+    shut_down(channel).await.unwrap();
+    assert_eq!(crate::subject::ended(&mut child).await.code(), Some(0));
+}

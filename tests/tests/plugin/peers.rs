@@ -1,0 +1,154 @@
+//! The plugin side under hosts of other implementations: go-plugin, and pyvider on gRPC's C core.
+//!
+//! The hosts are those that `cargo xtask interop` builds. Where one is missing, its tests say so and pass, unless
+//! `RPCPLUGIN_REQUIRE` names its language.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use rustix::process::{Signal, kill_process};
+
+use crate::subject::{ended, pid};
+
+const KIT_PLUGIN: &str = env!("CARGO_BIN_EXE_kit-plugin");
+
+/// A host in another language, or `None` where it is not built.
+fn peer(language: &str, program: &str) -> Option<PathBuf> {
+    let target = Path::new(KIT_PLUGIN).ancestors().nth(2).unwrap();
+    let path = target.join("interop").join(language).join(program);
+    if path.exists() {
+        return Some(path);
+    }
+    let required = std::env::var_os("RPCPLUGIN_REQUIRE").unwrap_or_default();
+    assert!(!required.to_string_lossy().contains(language), "{} is not there", path.display());
+    eprintln!("skipped: {} is not there; `cargo xtask interop` builds it", path.display());
+    None
+}
+
+/// Runs a host to its end with a temporary directory of its own, and expects it to be content and to leave nothing.
+#[track_caller]
+fn content(command: &mut Command) -> String {
+    let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
+    let output = command.env("TMPDIR", tmp.path()).stdin(Stdio::null()).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
+    let left: Vec<_> = crate::subject::entries(tmp.path());
+    assert!(left.is_empty(), "{left:?} is left");
+    stdout.into_owned()
+}
+
+fn go(args: &[&str]) -> Option<Command> {
+    let mut command = Command::new(peer("go", "kit-host")?);
+    command.args(args);
+    Some(command)
+}
+
+fn python(args: &[&str]) -> Option<Command> {
+    let mut command = Command::new(peer("python", "bin/python")?);
+    let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/python/kit_host.py");
+    command.arg(host).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
+    Some(command)
+}
+
+#[test]
+fn go_hosts_find_everything_in_plain_text_and_under_mtls() {
+    for flags in [&["check", "--broker"][..], &["check", "--broker", "--auto-mtls"]] {
+        let Some(mut host) = go(flags) else { return };
+        content(host.arg("--").arg(KIT_PLUGIN));
+    }
+}
+
+#[test]
+fn go_hosts_find_everything_over_tcp() {
+    let Some(mut host) = go(&["check", "--broker", "--auto-mtls", "--"]) else { return };
+    content(host.arg(KIT_PLUGIN).args(["--net", "tcp"]));
+}
+
+#[test]
+fn go_hosts_find_everything_on_one_multiplexed_connection() {
+    for flags in [&["check", "--broker", "--mux"][..], &["check", "--broker", "--mux", "--auto-mtls"]] {
+        let Some(mut host) = go(flags) else { return };
+        content(host.arg("--").arg(KIT_PLUGIN));
+    }
+}
+
+#[test]
+fn go_hosts_with_given_certificates_are_known_by_their_authority() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mut certs) = go(&["certs"]) else { return };
+    content(certs.arg(dir.path()));
+    let Some(mut host) = go(&["check", "--broker", "--tls-dir"]) else { return };
+    content(host.arg(dir.path()).arg("--").arg(KIT_PLUGIN).arg("--tls-dir").arg(dir.path()));
+}
+
+#[test]
+fn python_hosts_find_everything_in_plain_text_and_under_mtls() {
+    // Over a Unix socket these hosts send the percent-encoded path as authority, which Rust's HTTP/2 refuses as such.
+    for flags in [&["check", "--net", "unix"][..], &["check", "--net", "unix", "--auto-mtls"]] {
+        let Some(mut host) = python(flags) else { return };
+        content(host.arg("--").arg(KIT_PLUGIN));
+    }
+}
+
+#[test]
+fn python_hosts_find_everything_over_tcp() {
+    for flags in [&["check", "--net", "tcp"][..], &["check", "--net", "tcp", "--auto-mtls"]] {
+        let Some(mut host) = python(flags) else { return };
+        content(host.arg("--").arg(KIT_PLUGIN).args(["--net", "tcp"]));
+    }
+}
+
+#[tokio::test]
+async fn a_go_host_that_is_killed_takes_its_plugin_along() {
+    use std::io::BufRead as _;
+    let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
+    for flags in [&["hold"][..], &["hold", "--auto-mtls"], &["hold", "--mux"]] {
+        let Some(mut host) = go(flags) else { return };
+        let mut host = host
+            .arg("--")
+            .arg(KIT_PLUGIN)
+            .env("TMPDIR", tmp.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let held: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let plugin = u32::try_from(held["pid"].as_u64().unwrap()).unwrap();
+        let socket = PathBuf::from(held["addr"].as_str().unwrap());
+        kill_process(pid(&host), Signal::KILL).unwrap();
+        ended(&mut host).await;
+        let died = std::time::Instant::now();
+        crate::subject::eventually("the plugin is gone", || !crate::subject::is_alive(plugin)).await;
+        assert!(died.elapsed() < std::time::Duration::from_secs(2), "{:?}", died.elapsed());
+        assert!(!socket.exists() && crate::subject::entries(tmp.path()).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn go_hosts_attach_one_after_the_other_with_broker_and_stdio() {
+    use std::io::BufRead as _;
+    let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
+    if peer("go", "kit-host").is_none() {
+        return;
+    }
+    let mut plugin = Command::new(KIT_PLUGIN)
+        .arg("--test-mode")
+        .env("TMPDIR", tmp.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = std::io::BufReader::new(plugin.stdout.take().unwrap());
+    let mut json = String::new();
+    stdout.read_line(&mut json).unwrap();
+    for _ in 0..3 {
+        let Some(mut host) = go(&["reattach", "--calls", "--broker", json.trim()]) else { return };
+        content(&mut host);
+    }
+    plugin.kill().unwrap();
+    plugin.wait().unwrap();
+}

@@ -1,0 +1,103 @@
+//! Who may speak to a plugin.
+
+use rpcplugin::{
+    mtls::{Authorities, Identity, MutualTls, PeerCertificate, Trust},
+    transport::Security,
+};
+use tonic::Code;
+
+use crate::subject::{Running, channel, greet, shut_down, subject};
+
+/// One side under automatic mTLS, trusting the certificate that the plugin announced.
+fn host(identity: &Identity, plugin: &Running) -> Security {
+    let announced = plugin.answer.certificate.clone().expect("a certificate in the line");
+    let trust = Trust::Pinned(PeerCertificate::from_der(announced).unwrap());
+    Security::Mutual(MutualTls::new(identity.clone(), trust).unwrap())
+}
+
+/// The first call over a connection, which is the first that a host under TLS 1.3 hears of a refusal.
+async fn call(plugin: &Running, security: Security) -> Result<String, String> {
+    let channel = channel(&plugin.endpoint(), security).await.map_err(|error| error.to_string())?;
+    greet(channel, "x").await.map_err(|status| {
+        assert!(matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal), "{status}");
+        status.to_string()
+    })
+}
+
+#[tokio::test]
+async fn automatic_mtls_lets_in_the_one_host_and_nobody_else() {
+    let identity = Identity::generate().unwrap();
+    let plugin = subject().env("PLUGIN_CLIENT_CERT", identity.certificate_pem()).start();
+    assert_eq!(call(&plugin, host(&identity, &plugin)).await.as_deref(), Ok("hello x"));
+    let stranger = Identity::generate().unwrap();
+    call(&plugin, host(&stranger, &plugin)).await.expect_err("another identity");
+    call(&plugin, Security::Plain).await.expect_err("no TLS");
+    let channel = channel(&plugin.endpoint(), host(&identity, &plugin)).await.unwrap();
+    assert!(greet(channel.clone(), "facts").await.unwrap().contains("mutual_tls: true"));
+    shut_down(channel).await.unwrap();
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn a_plugin_without_tls_refuses_a_host_that_asks_for_it() {
+    let identity = Identity::generate().unwrap();
+    let start = subject()
+        .env("PLUGIN_CLIENT_CERT", identity.certificate_pem())
+        .env("PLUGIN_AUTO_MTLS", "false");
+    start.refused().await.says(&["the host asks for mutual TLS", "help:"]);
+}
+
+#[tokio::test]
+async fn given_certificates_require_a_host_that_the_authorities_signed() {
+    // Each side's own certificate serves as the other's authority.
+    let (plugin_identity, host_identity) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+    let start = subject();
+    let file = |name: &str, text: &str| {
+        std::fs::write(start.path(name), text).unwrap();
+        format!("file://{}", start.path(name).display())
+    };
+    let exported = plugin_identity.export();
+    let certificate = file("plugin.pem", exported.certificates_pem());
+    let key = file("plugin.key", exported.private_key_pem());
+    let plugin = start
+        .env("PLUGIN_SERVER_CERT", certificate)
+        .env("PLUGIN_SERVER_KEY", key)
+        .env("PLUGIN_CLIENT_ROOT_CERTS", host_identity.certificate_pem())
+        .start();
+    assert_eq!(plugin.answer.certificate, None, "nobody asked for it in the line");
+    let as_host = |identity: &Identity| {
+        let authorities = Authorities::from_pem(&plugin_identity.certificate_pem()).unwrap();
+        let trust = Trust::Authorities(authorities);
+        Security::Mutual(MutualTls::new(identity.clone(), trust).unwrap())
+    };
+    assert_eq!(call(&plugin, as_host(&host_identity)).await.as_deref(), Ok("hello x"));
+    call(&plugin, as_host(&Identity::generate().unwrap())).await.expect_err("nobody signed it");
+    call(&plugin, Security::Plain).await.expect_err("no TLS");
+}
+
+#[tokio::test]
+async fn faults_of_certificates_are_told_before_anything_listens() {
+    let exported = Identity::generate().unwrap().export();
+    let other = Identity::generate().unwrap().export();
+    let start = subject();
+    let missing = format!("file://{}", start.path("missing.pem").display());
+    std::fs::write(start.path("other.key"), other.private_key_pem()).unwrap();
+    let other_key = format!("file://{}", start.path("other.key").display());
+    let (certificate, key) = (exported.certificates_pem(), exported.private_key_pem());
+    let given = |certificate: &str, key: &str| {
+        subject()
+            .env("PLUGIN_SERVER_CERT", certificate)
+            .env("PLUGIN_SERVER_KEY", key)
+            .env("PLUGIN_CLIENT_ROOT_CERTS", exported.certificates_pem())
+    };
+    given(&missing, key).refused().await.says(&["missing.pem", "help:"]);
+    given(certificate, "rubbish").refused().await.says(&["PLUGIN_SERVER_KEY", "help:"]);
+    given(certificate, &other_key).refused().await.says(&["other.key", "help:"]);
+    subject().env("PLUGIN_SERVER_CERT", certificate).refused().await.says(&["PLUGIN_SERVER_KEY", "help:"]);
+    subject()
+        .env("PLUGIN_SERVER_CERT", certificate)
+        .env("PLUGIN_SERVER_KEY", key)
+        .refused()
+        .await
+        .says(&["PLUGIN_CLIENT_ROOT_CERTS", "help:"]);
+}

@@ -1,0 +1,316 @@
+//! A plugin's process, spoken to without a host library: the environment, the line, a channel.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use rpcplugin::{
+    Endpoint,
+    handshake::Answer,
+    transport::{
+        SecureStream, Security, dial,
+        http2::{self, Connect, ConnectError},
+    },
+};
+use rpcplugin_proto::{Empty, GrpcControllerClient, GrpcStdioClient, StdioData};
+use rpcplugin_tests::pb::{
+    GreetRequest, TransformRequest, host_calls_client::HostCallsClient, sub_client::SubClient,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+use tonic::{Status, Streaming, transport::Channel};
+
+/// Longer than anything takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A plugin to start.
+pub(crate) struct Start {
+    args: Vec<OsString>,
+    env: BTreeMap<String, OsString>,
+    tmp: TempDir,
+}
+
+/// A plugin that runs. Dropping it kills it.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) answer: Answer,
+    pub(crate) stdout: BufReader<ChildStdout>,
+    stderr: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+    pub(crate) tmp: TempDir,
+}
+
+/// How a plugin that did not serve ended.
+pub(crate) struct Refused {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The plugin of these tests, with its cookie and a temporary directory of its own.
+pub(crate) fn subject() -> Start {
+    let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
+    let env = BTreeMap::from([
+        ("PLUGIN_SUBJECT".to_owned(), "yes".into()),
+        ("TMPDIR".to_owned(), tmp.path().into()),
+        ("PLUGIN_PROTOCOL_VERSIONS".to_owned(), "1".into()),
+    ]);
+    Start { args: Vec::new(), env, tmp }
+}
+
+impl Start {
+    pub(crate) fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.env.remove(name);
+        self
+    }
+
+    /// A path in the plugin's temporary directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.tmp.path().join(name)
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-subject"));
+        command.args(&self.args).env_clear().envs(&self.env).env("PATH", "/usr/bin:/bin");
+        command
+    }
+
+    fn spawn(self) -> (Child, BufReader<ChildStdout>, Arc<Mutex<String>>, JoinHandle<()>, TempDir) {
+        let mut child = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (stderr, reader) = collect(child.stderr.take().unwrap());
+        (child, stdout, stderr, reader, self.tmp)
+    }
+
+    /// Starts it, and reads its line.
+    pub(crate) fn start(self) -> Running {
+        let (child, mut stdout, stderr, reader, tmp) = self.spawn();
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let Ok(answer) = Answer::parse(&line) else {
+            panic!("{line:?} is no answer; stderr: {}", stderr.lock().unwrap())
+        };
+        Running { child, answer, stdout, stderr, reader: Some(reader), tmp }
+    }
+
+    /// Starts it, and waits for it to end by itself.
+    pub(crate) async fn refused(self) -> Refused {
+        let (mut child, mut stdout, stderr, reader, _tmp) = self.spawn();
+        let status = ended(&mut child).await;
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).unwrap();
+        reader.join().unwrap();
+        let stderr = stderr.lock().unwrap().clone();
+        Refused { status, stdout: text, stderr }
+    }
+}
+
+impl Refused {
+    /// Status 1, nothing on stdout, and these words on stderr.
+    #[track_caller]
+    pub(crate) fn says(&self, words: &[&str]) {
+        assert_eq!((self.status.code(), self.stdout.as_str()), (Some(1), ""), "stderr: {}", self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is missing in {}", self.stderr);
+        }
+    }
+}
+
+impl Running {
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        self.answer.endpoint.clone()
+    }
+
+    /// The path of its socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        match self.endpoint() {
+            Endpoint::Unix(path) => path.as_path().to_owned(),
+            other => panic!("{other} is no Unix socket"),
+        }
+    }
+
+    /// A channel in plain text.
+    pub(crate) async fn channel(&self) -> Channel {
+        channel(&self.endpoint(), Security::Plain).await.unwrap()
+    }
+
+    /// A channel in plain text, and the first order.
+    pub(crate) async fn order(&self, order: &str) -> String {
+        greet(self.channel().await, order).await.unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(pid(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the process to end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        ended(&mut self.child).await
+    }
+
+    /// Waits for it to end with status 0, having removed all of its sockets and directories.
+    pub(crate) async fn ends_in_good_order(mut self) {
+        let status = self.ended().await;
+        let stderr = self.all_stderr();
+        assert_eq!(status.code(), Some(0), "stderr: {stderr}");
+        if let Endpoint::Unix(path) = &self.answer.endpoint {
+            assert!(!path.as_path().exists(), "{} is left", path.as_path().display());
+        }
+        let left: Vec<_> = std::fs::read_dir(self.tmp.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+        let left: Vec<_> = left.iter().filter(|path| path.is_dir()).collect();
+        assert!(left.is_empty(), "{left:?} is left");
+    }
+
+    /// What has come on its real stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// Everything on its real stderr, once it has ended.
+    pub(crate) fn all_stderr(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.stderr()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One endpoint, again and again.
+struct To(Endpoint, Security);
+
+impl Connect for To {
+    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+        Ok(self.1.client(dial(&self.0).await?).await?)
+    }
+}
+
+pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<Channel, ConnectError> {
+    http2::connect(To(endpoint.clone(), security), &http2::Settings::default()).await
+}
+
+pub(crate) async fn greet(channel: Channel, order: &str) -> Result<String, Status> {
+    let request = GreetRequest { name: order.to_owned() };
+    timeout(PATIENCE, SubClient::new(channel).greet(request))
+        .await
+        .expect("an answer in time")
+        .map(|answer| answer.into_inner().text)
+}
+
+/// Sends so many bytes and gets them back.
+pub(crate) async fn transform(channel: Channel, bytes: usize) -> Result<usize, Status> {
+    let request = TransformRequest { data: vec![7; bytes].into(), ..TransformRequest::default() };
+    let answer = timeout(PATIENCE, HostCallsClient::new(channel).transform(request)).await;
+    answer.expect("an answer in time").map(|answer| answer.into_inner().data.len())
+}
+
+pub(crate) async fn shut_down(channel: Channel) -> Result<(), Status> {
+    let call = GrpcControllerClient::new(channel);
+    timeout(PATIENCE, { let mut call = call; async move { call.shutdown(Empty {}).await } })
+        .await
+        .expect("an answer in time")
+        .map(|_| ())
+}
+
+pub(crate) async fn stdio(channel: Channel) -> Streaming<StdioData> {
+    let mut client = GrpcStdioClient::new(channel);
+    timeout(PATIENCE, client.stream_stdio(())).await.expect("headers in time").unwrap().into_inner()
+}
+
+/// Reads synced output until `text` has come on `source`, and returns all that came on it.
+pub(crate) async fn read_until(
+    stream: &mut Streaming<StdioData>,
+    source: rpcplugin_proto::Channel,
+    text: &str,
+) -> String {
+    let mut all = String::new();
+    while !all.contains(text) {
+        let chunk = timeout(PATIENCE, stream.message()).await.expect("output in time").unwrap();
+        let chunk = chunk.unwrap_or_else(|| panic!("the stream ended after {all:?}"));
+        if chunk.channel() == source {
+            all.push_str(&String::from_utf8_lossy(&chunk.data));
+        }
+    }
+    all
+}
+
+/// Waits for something to become true.
+pub(crate) async fn eventually(what: &str, mut check: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !check() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub(crate) async fn ended(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "the process did not end within {PATIENCE:?}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub(crate) fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap()
+}
+
+/// Whether a process is alive: neither gone nor a zombie.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| stat.rsplit_once(") ").map(|(_, rest)| !rest.starts_with('Z')))
+        .unwrap_or(false)
+}
+
+/// The directories and sockets below `dir`.
+pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(dir).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+}
+
+fn collect(mut from: impl std::io::Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+    let text = Arc::new(Mutex::new(String::new()));
+    let reader = std::thread::spawn({
+        let text = Arc::clone(&text);
+        move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = from.read(&mut buffer) {
+                text.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..read]));
+            }
+        }
+    });
+    (text, reader)
+}
