@@ -19,8 +19,8 @@ use crate::{
 /// The well-known id of the services that a host offers to every plugin, for which no number has to be sent:
 /// 4 000 000 000.
 ///
-/// The host [serves](Broker::serve_at) them at launch, the plugin calls them on its [`Broker::host_channel`]. A Go plugin
-/// can dial the number too; without multiplexing, within 5 s after the host has served it.
+/// The host [offers](Broker::offer) them at launch, the plugin calls them on its [`Broker::host_channel`]. A Go plugin
+/// can dial the number too; without multiplexing, once, and within 5 s after the host has connected.
 pub const HOST_SERVICES: ServiceId = ServiceId(4_000_000_000);
 
 /// One side of the side connections between a host and a plugin. Cheap to clone.
@@ -123,6 +123,18 @@ impl Broker {
     /// Dropping the future serves nothing.
     pub async fn serve_at(&self, id: ServiceId, services: Services) -> Result<Brokered, ServeError> {
         Ok(serve::serve(serve::listen(self.shared(), Some(id)).await?, services))
+    }
+
+    /// Serves under [`HOST_SERVICES`] what a host lets its plugin call. Unlike [`serve_at`](Self::serve_at) it waits
+    /// for nobody: a plugin is told as soon as there is a stream to it.
+    ///
+    /// # Errors
+    /// [`ServeError::InUse`] if something is offered already; no error says that the peer cannot be told.
+    ///
+    /// # Cancel safety
+    /// Dropping the future serves nothing.
+    pub async fn offer(&self, services: Services) -> Result<Brokered, ServeError> {
+        Ok(serve::serve(serve::listen_unheard(self.shared(), Some(HOST_SERVICES)).await?, services))
     }
 
     /// Takes in connections under a fresh id as bare streams, for another protocol than gRPC.

@@ -159,9 +159,20 @@ impl Drop for Registration {
     }
 }
 
-/// Takes in connections to `id`, or to the next free one.
+/// Takes in connections to `id`, or to the next free one, once the peer can be told.
 pub(crate) async fn listen(shared: &Arc<Shared>, id: Option<ServiceId>) -> Result<Incoming, ServeError> {
     shared.link(deadline(shared.settings.patience)).await?;
+    listen_unheard(shared, id).await
+}
+
+/// Takes in connections to `id`, or to the next free one. The peer is told when it can be.
+pub(crate) async fn listen_unheard(
+    shared: &Arc<Shared>,
+    id: Option<ServiceId>,
+) -> Result<Incoming, ServeError> {
+    if shared.closed.is_cancelled() {
+        return Err(Unreachable::Closed.into());
+    }
     let (source, streams, endpoint) = match &shared.way {
         Way::Direct(place) => {
             let listener = bind(place).await?;

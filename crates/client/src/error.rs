@@ -3,6 +3,7 @@
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use miette::Diagnostic;
+use rpcplugin_broker::ServeError;
 use rpcplugin_core::{Endpoint, Explained};
 use rpcplugin_handshake::{AnswerError, AnswerFault, VersionNotOffered};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
@@ -282,6 +283,14 @@ pub enum LaunchFault {
         #[from]
         #[diagnostic_source]
         ConnectError,
+    ),
+    /// The services that the host lets it call cannot be offered to it.
+    #[error("the host's own services cannot be offered to it")]
+    #[diagnostic(code(rpcplugin::transport::callbacks))]
+    Callbacks(
+        #[from]
+        #[diagnostic_source]
+        ServeError,
     ),
     /// It ended after its handshake line, before it was connected.
     #[error("it ended while it was being connected: {0}")]

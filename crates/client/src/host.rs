@@ -4,8 +4,10 @@ use std::{fmt, sync::Arc};
 
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::{MagicCookie, Versions};
+use rpcplugin_transport::Services;
 
 use crate::{
+    callbacks::{Callbacks, Caller},
     command::{Command, name},
     error::LaunchError,
     events::Events,
@@ -37,6 +39,7 @@ pub struct Host {
     pub(crate) cookie: MagicCookie,
     pub(crate) versions: Versions,
     pub(crate) config: HostConfig,
+    pub(crate) callbacks: Option<Callbacks>,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) topics: Arc<Topics>,
 }
@@ -49,6 +52,7 @@ impl Host {
             cookie,
             versions: versions.into(),
             config: HostConfig::default(),
+            callbacks: None,
             observers: Vec::new(),
             topics: Arc::new(Topics::new()),
         }
@@ -65,6 +69,34 @@ impl Host {
     #[must_use]
     pub fn configure(mut self, change: impl FnOnce(&mut HostConfig)) -> Self {
         change(&mut self.config);
+        self
+    }
+
+    /// Lets every plugin that is launched from now on call these services: a plugin built with this library on
+    /// `PluginContext::host_channel`, any other by dialling [`HOST_SERVICES`](rpcplugin_broker::HOST_SERVICES).
+    ///
+    /// They cost a plugin that never calls them a listening socket, or nothing when multiplexed. Each plugin has a
+    /// connection of its own, secured as its main one is. Given twice, the later services replace the earlier.
+    ///
+    /// ```no_run
+    /// # use rpcplugin_client::{Command, Host};
+    /// # use rpcplugin_transport::Services;
+    /// # async fn example(host: Host) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_, ask_the_user) = tonic_health::server::health_reporter();
+    /// let host = host.callbacks(Services::new().add(ask_the_user));
+    /// let plugin = host.launch(Command::new("./kv-plugin")).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn callbacks(self, services: Services) -> Self {
+        self.callbacks_with(move |_| services.clone())
+    }
+
+    /// As [`callbacks`](Self::callbacks), with services that know who calls: `make` is called for each plugin that is
+    /// launched, before the plugin can call.
+    #[must_use]
+    pub fn callbacks_with(mut self, make: impl Fn(&Caller) -> Services + Send + Sync + 'static) -> Self {
+        self.callbacks = Some(Callbacks::new(make));
         self
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use rpcplugin_broker::Translate;
+use rpcplugin_broker::{Broker, Translate};
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{Answer, AnswerFault, Multiplexing, Offer, PortRange, accept_version};
@@ -20,9 +20,11 @@ use tokio::{
     time::{Instant, interval_at, sleep, timeout, timeout_at},
 };
 use tokio_util::task::AbortOnDropHandle;
+use tonic::transport::Channel;
 
 use crate::{
     answer_line::{NoLine, first_line},
+    callbacks::Caller,
     command::name,
     connection::{self, Target},
     error::{LaunchError, LaunchFacts, LaunchFault},
@@ -266,7 +268,7 @@ impl<R: Runner> Launch<'_, R> {
             translate,
         };
         let opened = tokio::select! {
-            opened = timeout_at(deadline, connection::open(target, config)) => {
+            opened = timeout_at(deadline, self.open(target, version)) => {
                 opened.unwrap_or(Err(LaunchFault::NotReady(allowed)))
             }
             reason = process.end() => Err(LaunchFault::ExitedConnecting(reason)),
@@ -284,10 +286,7 @@ impl<R: Runner> Launch<'_, R> {
         };
         let services = vec![
             spawn(stdio::pump(channel.clone(), Arc::clone(&self.feed))),
-            spawn({
-                let (broker, channel) = (broker.clone(), channel.clone());
-                async move { broker.attach(channel).await }
-            }),
+            spawn(broker.attach(channel.clone())),
         ];
         let elapsed = self.started.elapsed();
         self.feed.event(Event::Ready { elapsed });
@@ -316,6 +315,16 @@ impl<R: Runner> Launch<'_, R> {
             services,
             sockets,
         }))
+    }
+
+    async fn open(&self, target: Target<'_>, version: AppVersion) -> Result<(Channel, Broker), LaunchFault> {
+        let (channel, broker) = connection::open(target, &self.host.config).await?;
+        // Last, when nothing else can fail: what is offered lasts until the broker is closed.
+        if let Some(callbacks) = &self.host.callbacks {
+            let caller = Caller { plugin: self.feed.id(), version, broker: broker.clone() };
+            callbacks.offer(&caller).await?;
+        }
+        Ok((channel, broker))
     }
 
     /// Ends what is left of a plugin that did not start, and says why it did not.

@@ -11,6 +11,7 @@
 //! and what to do.
 
 mod answer_line;
+mod callbacks;
 mod checksum;
 mod child;
 mod command;
@@ -41,6 +42,7 @@ mod stdio;
 mod supervise;
 mod tail;
 
+pub use callbacks::Caller;
 pub use checksum::{Checksum, ChecksumError};
 pub use child::ChildProcess;
 pub use command::{Command, Stdin};

@@ -3,6 +3,7 @@
 use rpcplugin_broker::Broker;
 use rpcplugin_core::AppVersion;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 
 use crate::{ending::Ending, health::Health};
 
@@ -37,6 +38,20 @@ pub struct HostFacts {
 }
 
 impl PluginContext {
+    /// A channel to the services that the host lets every plugin call (`Host::callbacks`), for a generated client.
+    ///
+    /// The connection is opened with the first call, and opened again should it break; all who ask share it. A host that
+    /// offers no services makes calls fail with UNAVAILABLE after [`PluginConfig::broker_patience`].
+    ///
+    /// [`PluginConfig::broker_patience`]: rpcplugin_config::PluginConfig::broker_patience
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn host_channel(&self) -> Channel {
+        self.broker.host_channel()
+    }
+
     /// A token that fires when the plugin begins to end: long calls and background work should end then.
     #[must_use]
     pub fn shutdown(&self) -> CancellationToken {
