@@ -56,10 +56,10 @@
 pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
-    Command, Event, Events, Exit, ExitReason, ExplainingChannel, Generation, Host, LaunchError, LaunchFault,
-    LogRecord, Managed, Observer, Output, OutputChunk, OutputOptions, OutputSource, PingError, Plugin,
-    PluginEnded, PluginEvent, PluginId, PluginSet, Stdin, Supervise, SuperviseError, Supervised,
-    SupervisedChannel, SupervisionState, WhenFull, WhileDown, Writers,
+    Caller, Checksum, ChecksumError, Command, Event, Events, Exit, ExitReason, ExplainingChannel, Generation,
+    Host, LaunchError, LaunchFault, LogRecord, Managed, Observer, Output, OutputChunk, OutputOptions,
+    OutputSource, PingError, Plugin, PluginEnded, PluginEvent, PluginId, PluginSet, Stdin, Supervise,
+    SuperviseError, Supervised, SupervisedChannel, SupervisionState, WhenFull, WhileDown, Writers,
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{AppVersion, Endpoint, Explained, Family, MagicCookie, ServiceId, Versions};
@@ -68,8 +68,8 @@ pub use rpcplugin_hclog as hclog;
 pub use rpcplugin_mtls as mtls;
 #[cfg(feature = "server")]
 pub use rpcplugin_server::{
-    Attachable, BasicProtocol, Cause, Ending, Health, HostFacts, NotReady, PluginContext, Protocol, RateLimit,
-    Readiness, RealStderr, Serve, ServeError, Served, ServingStatus, Transport, hclog_layer,
+    Attachable, BasicProtocol, Cause, Ending, Health, HostFacts, NotReady, PluginContext, Protocol,
+    RateLimit, Readiness, RealStderr, Serve, ServeError, Served, ServingStatus, Transport, hclog_layer,
 };
 pub use rpcplugin_transport as transport;
 pub use rpcplugin_transport::Services;
