@@ -15,7 +15,8 @@ use crate::{
     facts::in_one_line,
     pb::{
         CallbackRequest, CallbackResponse, CloseRequest, CloseResponse, GreetRequest, GreetResponse,
-        TicksRequest, TicksResponse, TransformRequest, host_calls_client::HostCallsClient,
+        TicksRequest, TicksResponse, TransformRequest,
+        host_calls_client::HostCallsClient,
         sub_server::{Sub, SubServer},
     },
 };

@@ -41,9 +41,9 @@ pub(crate) fn services(context: PluginContext, stderr: RealStderr, limits: Limit
         counters.call_started();
         Ok(request)
     });
-    Services::new().add(counted).layer(&layer_fn(|route: Route| {
-        service_fn(move |request| echo_metadata(route.clone(), request))
-    }))
+    Services::new()
+        .add(counted)
+        .layer(&layer_fn(|route: Route| service_fn(move |request| echo_metadata(route.clone(), request))))
 }
 
 struct Kit {

@@ -37,8 +37,9 @@ pub(crate) async fn echo_metadata(
 
 /// The entries under `x-kit-`, by the rest of their keys.
 fn kit_metadata(headers: &HeaderMap) -> Vec<(String, HeaderValue)> {
-    let entry =
-        |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().strip_prefix(HEADER)?.to_owned(), value.clone()));
+    let entry = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().strip_prefix(HEADER)?.to_owned(), value.clone()))
+    };
     headers.iter().filter_map(entry).collect()
 }
 

@@ -244,7 +244,10 @@ fn expect_services(api: &str, names: Vec<String>) -> Verdict {
         "plugin.GRPCStdio",
         "grpc.health.v1.Health",
     ] {
-        expect(names.iter().any(|name| name == wanted), format!("{api}: {wanted} is missing from {names:?}"))?;
+        expect(
+            names.iter().any(|name| name == wanted),
+            format!("{api}: {wanted} is missing from {names:?}"),
+        )?;
     }
     Ok(())
 }

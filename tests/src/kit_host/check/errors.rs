@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use http::uri::PathAndQuery;
 use prost::Message as _;
 use tokio::{task::yield_now, time::timeout};
-use http::uri::PathAndQuery;
 use tonic::{Code, Request};
 
 use crate::{

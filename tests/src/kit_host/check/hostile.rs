@@ -80,7 +80,8 @@ async fn other_handshake(_: &Run) -> Verdict {
 }
 
 async fn other_version(_: &Run) -> Verdict {
-    expect_launch_error(&says("1|4|tcp|127.0.0.1:1|grpc"), &["rpcplugin::protocol::version_not_offered"]).await
+    expect_launch_error(&says("1|4|tcp|127.0.0.1:1|grpc"), &["rpcplugin::protocol::version_not_offered"])
+        .await
 }
 
 async fn net_rpc(_: &Run) -> Verdict {

@@ -56,7 +56,8 @@ async fn stop_socket_gone(run: &Run) -> Verdict {
     subject.plugin.shut_down().await;
     expect(!path.as_path().exists(), format!("{} is still there", path.as_path().display()))?;
     // The directory is the host's own, if the plugin went along with it.
-    let left = path.as_path().parent().filter(|dir| *dir != std::env::temp_dir() && *dir != Path::new("/tmp"));
+    let left =
+        path.as_path().parent().filter(|dir| *dir != std::env::temp_dir() && *dir != Path::new("/tmp"));
     expect(left.is_none_or(|dir| !dir.exists()), "the directory of the socket is still there")
 }
 
@@ -158,10 +159,12 @@ async fn drop_kills(run: &Run) -> Verdict {
 /// A launch that is given up leaves nothing behind.
 async fn abandoned_launch_kills(run: &Run) -> Verdict {
     let (launching, recorder) = (run.launching(), Recorder::default());
-    let started = || recorder.so_far().events.iter().find_map(|event| match event {
-        Event::Started { pid } => Some(*pid),
-        _ => None,
-    });
+    let started = || {
+        recorder.so_far().events.iter().find_map(|event| match event {
+            Event::Started { pid } => Some(*pid),
+            _ => None,
+        })
+    };
     let launch = tokio::spawn({
         let recorder = recorder.clone();
         async move { launching.launch(&recorder).await }

@@ -123,7 +123,8 @@ async fn raw_stderr_levels(subject: &Subject) -> Verdict {
     ] {
         let name = unique("text with a level");
         write_raw(subject, format!("{prefix} {name}\n")).await?;
-        let found = || subject.recorder.so_far().logs.iter().rev().find(|log| log.message.contains(&name)).cloned();
+        let found =
+            || subject.recorder.so_far().logs.iter().rev().find(|log| log.message.contains(&name)).cloned();
         eventually(NOTICED, || found().is_some()).await;
         same(prefix, found().map(|record| record.level), Some(level))?;
     }
@@ -177,8 +178,11 @@ async fn log_line_own_module(subject: &Subject) -> Verdict {
 async fn log_line_in_order(subject: &Subject) -> Verdict {
     let prefix = unique("in order");
     for i in 0..100 {
-        let request =
-            LogLineRequest { level: "info".to_owned(), message: format!("{prefix} {i}"), ..Default::default() };
+        let request = LogLineRequest {
+            level: "info".to_owned(),
+            message: format!("{prefix} {i}"),
+            ..Default::default()
+        };
         subject.kit().log_line(request).await?;
     }
     expect_record(subject, &format!("{prefix} 99")).await?;

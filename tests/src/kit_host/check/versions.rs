@@ -47,5 +47,9 @@ async fn none_in_common(run: &Run) -> Verdict {
     let mut launching = run.launching();
     launching.versions = Versions::from(99);
     // A plugin answers with a version of its own, which this host refuses, or gives up by itself.
-    expect_launch_error(&launching, &["rpcplugin::protocol::version_not_offered", "rpcplugin::handshake::exited_early"]).await
+    expect_launch_error(
+        &launching,
+        &["rpcplugin::protocol::version_not_offered", "rpcplugin::handshake::exited_early"],
+    )
+    .await
 }

@@ -49,7 +49,8 @@ impl Failure {
 
     /// An error of the library.
     fn of_the_library<E: Diagnostic + Error>(error: &E) -> Self {
-        let text = |part: Option<Box<dyn Display + '_>>| part.map(|text| text.to_string()).unwrap_or_default();
+        let text =
+            |part: Option<Box<dyn Display + '_>>| part.map(|text| text.to_string()).unwrap_or_default();
         Self(json!({
             "code": text(error.code()),
             "message": error.to_string(),

@@ -44,7 +44,8 @@ pub(crate) async fn open_sub(slot: &mut Slot, mut fields: Fields) -> Result<Answ
     let label = fields.take("label", String::new())?;
     let n = fields.take("ticks", 0)?;
     fields.end()?;
-    let opened = slot.running()?.kit().open_sub(within(deadline, OpenSubRequest { label })).await?.into_inner();
+    let opened =
+        slot.running()?.kit().open_sub(within(deadline, OpenSubRequest { label })).await?.into_inner();
     let mut sub = OpenSub::dial(&slot.running()?.broker()?, opened.broker_id).await?;
     let (greeting, ticks) = (sub.greet("host").await?, sub.ticks(n).await?);
     slot.subs.push(sub);

@@ -19,8 +19,8 @@ use crate::{
     },
     pb::{
         BigPayloadRequest, ChatMessage, CountRequest, EchoRequest, EnvRequest, ExitRequest, FailRequest,
-        GetRequest, InfoRequest, LogField, LogLineRequest, PanicRequest, PutRequest, SleepRequest, SumRequest,
-        WriteStdioRequest, log_field,
+        GetRequest, InfoRequest, LogField, LogLineRequest, PanicRequest, PutRequest, SleepRequest,
+        SumRequest, WriteStdioRequest, log_field,
     },
 };
 
@@ -98,7 +98,8 @@ async fn unbounded(
         "env" => {
             let request = EnvRequest { name: fields.take("name", String::new())? };
             fields.end()?;
-            let answer = slots.get(plugin)?.running()?.kit().env(within(deadline, request)).await?.into_inner();
+            let answer =
+                slots.get(plugin)?.running()?.kit().env(within(deadline, request)).await?.into_inner();
             Ok(json!({ "present": answer.present, "value": answer.value }))
         }
         "big" => {

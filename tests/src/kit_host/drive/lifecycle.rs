@@ -32,7 +32,8 @@ pub(crate) async fn launch(slots: &mut Slots, handle: String, mut fields: Fields
     launching.env_clear = fields.take("env_clear", false)?;
     launching.auto_mtls = fields.take("auto_mtls", true)?;
     launching.mux = fields.take("mux", false)?;
-    launching.versions = Versions::new(fields.take("versions", VERSIONS.to_vec())?).map_err(Failure::request)?;
+    launching.versions =
+        Versions::new(fields.take("versions", VERSIONS.to_vec())?).map_err(Failure::request)?;
     launching.tls_dir = fields.take::<Option<PathBuf>>("tls_dir", None)?;
     launching.start_deadline = Duration::from_millis(fields.take("start_timeout_ms", 60_000)?);
     launching.socket_group = fields.take("socket_group", None)?;
@@ -115,7 +116,9 @@ pub(crate) async fn stop(slot: &mut Slot, mut fields: Fields) -> Result<Answer, 
     let grace = Duration::from_millis(fields.take("grace_ms", 2000)?);
     fields.end()?;
     slot.running()?;
-    let Some(running) = slot.running.take() else { return Err(Failure::state("the plugin has been stopped")) };
+    let Some(running) = slot.running.take() else {
+        return Err(Failure::state("the plugin has been stopped"));
+    };
     slot.subs.clear();
     let begun = Instant::now();
     let exit = running.stop_within(grace).await;
@@ -125,7 +128,10 @@ pub(crate) async fn stop(slot: &mut Slot, mut fields: Fields) -> Result<Answer, 
         Some(Exit::Failed(reason)) => (json!({ "failed": exit_reason(reason) }), Some(reason)),
         Some(Exit::Killed { signal, after }) => {
             let after_ms = millis(after);
-            (json!({ "killed": { "signal": signal, "after_ms": after_ms } }), Some(ExitReason::Signal(signal)))
+            (
+                json!({ "killed": { "signal": signal, "after_ms": after_ms } }),
+                Some(ExitReason::Signal(signal)),
+            )
         }
         _ => (Value::Null, last_exit(slot)),
     };

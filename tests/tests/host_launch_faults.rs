@@ -1,0 +1,388 @@
+//! Everything that can go wrong when a plugin starts, with real processes. Each fault has a type of its own, says what to
+//! do, comes within its deadline, and leaves nothing running.
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, net::UnixListener},
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use rpcplugin::{
+    AppVersion, Command, ExitReason, LaunchFault, ServingStatus,
+    config::{ByteSize, HostConfig, TransportKind},
+    handshake::AnswerFault,
+    mtls::Identity,
+};
+
+#[path = "support/hosts.rs"]
+mod hosts;
+
+use hosts::{faulty, host, refused, says, script};
+
+/// What never takes long.
+const SOON: Duration = Duration::from_secs(10);
+
+fn plain(config: &mut HostConfig) {
+    config.auto_mtls = false;
+}
+
+/// The fault of a script, and what the error says.
+async fn fault(change: impl FnOnce(&mut HostConfig), text: &str, parts: &[&str]) -> LaunchFault {
+    let error = refused(&host(change), script(text), SOON).await;
+    says(&error, parts);
+    error.fault
+}
+
+macro_rules! assert_fault {
+    ($fault:expr, $pattern:pat $(if $guard:expr)?) => {
+        let fault = $fault;
+        assert!(matches!(&fault, $pattern $(if $guard)?), "another fault: {fault:?}");
+    };
+}
+
+#[tokio::test]
+async fn a_plugin_started_by_hand_says_what_to_start_instead() {
+    let mut plugin = std::process::Command::new(env!("CARGO_BIN_EXE_faulty-plugin"));
+    let output = plugin.env_remove("FAULTY_PLUGIN").stdin(Stdio::null()).output().expect("it can be started");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("this program is a plugin"), "{stderr}");
+    assert!(stderr.contains("FAULTY_PLUGIN is not set"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_wrong_cookie() {
+    let command = faulty("healthy").env("FAULTY_PLUGIN", "another");
+    let error = refused(&host(|_| {}), command, SOON).await;
+    says(
+        &error,
+        &["takes itself for the plugin of another host: exit status 1", "same magic cookie", "FAULTY_PLUGIN"],
+    );
+    assert_fault!(error.fault, LaunchFault::CookieRefused(ExitReason::Status(1)));
+}
+
+#[tokio::test]
+async fn a_version_that_nobody_serves() {
+    let cookie = rpcplugin::MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a cookie");
+    let host = rpcplugin::Host::new(cookie, rpcplugin::Versions::new([7, 8]).expect("versions"));
+    let error = refused(&host, faulty("healthy"), SOON).await;
+    says(&error, &["the plugin speaks version 1", "this host speaks 8,7", "help: update the plugin"]);
+    assert_fault!(error.fault, LaunchFault::Version(versions) if versions.plugin == AppVersion(1));
+}
+
+#[tokio::test]
+async fn rubbish() {
+    let parts = [
+        "something else before its handshake line",
+        "logs and banners belong on stderr",
+        "it has ended: exit status 3",
+    ];
+    let fault = fault(plain, "echo 'Welcome to my program'; echo why >&2; exit 3", &parts).await;
+    assert_fault!(fault, LaunchFault::Answer(error) if error.fault == AnswerFault::NotAnAnswer);
+}
+
+#[tokio::test]
+async fn binary_rubbish() {
+    let fault = fault(plain, r"printf '\000\377\033[31m\210|\200|||||\n'; sleep 60", &["is a plugin"]).await;
+    assert_fault!(fault, LaunchFault::Answer(error) if error.fault == AnswerFault::NotAnAnswer);
+}
+
+#[tokio::test]
+async fn stray_lines_are_passed_over_if_that_is_allowed() {
+    let allow = |config: &mut HostConfig| {
+        plain(config);
+        config.stray_lines = 2;
+    };
+    let fault_of = |lines: &str| {
+        let text = format!("printf '{lines}1|1|unix|/tmp/nobody|netrpc\\n'; sleep 60");
+        async move { fault(allow, &text, &[]).await }
+    };
+    assert_fault!(fault_of(r"one\ntwo\n").await, LaunchFault::Answer(e) if e.fault == AnswerFault::NetRpc);
+    assert_fault!(fault_of(r"one\ntwo\nthree\n").await, LaunchFault::Answer(e) if e.fault == AnswerFault::NotAnAnswer);
+}
+
+#[tokio::test]
+async fn silence() {
+    let begun = Instant::now();
+    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(300);
+    let parts =
+        ["it said nothing for 0.3 s", "allow it more time", "stderr of the plugin:\n    I am thinking"];
+    let fault = fault(short, "echo 'I am thinking' >&2; sleep 60", &parts).await;
+    assert_fault!(fault, LaunchFault::Silent(deadline) if *deadline == Duration::from_millis(300));
+    assert!(begun.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn exits_at_once() {
+    let parts = [
+        "it ended before it spoke: exit status 3",
+        "stderr of the plugin:\n    no database",
+        "path: /bin/sh",
+    ];
+    let fault = fault(|_| {}, "echo 'no database' >&2; exit 3", &parts).await;
+    assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Status(3)));
+}
+
+#[tokio::test]
+async fn killed_by_a_signal() {
+    let fault = fault(|_| {}, "kill -SEGV $$; sleep 60", &["signal 11 (SIGSEGV"]).await;
+    assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Signal(11)));
+}
+
+#[tokio::test]
+async fn closes_its_stdout() {
+    let quick = |config: &mut HostConfig| config.drain = Duration::from_millis(100);
+    let fault = fault(quick, "exec >&-; sleep 60", &["closed its stdout and said nothing"]).await;
+    assert_fault!(fault, LaunchFault::StdoutClosed);
+}
+
+/// A file with these contents and permissions.
+fn file(contents: &[u8], mode: u32) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("a-plugin");
+    fs::write(&path, contents).expect("writable");
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
+    (dir, path)
+}
+
+#[tokio::test]
+async fn not_executable() {
+    let (_dir, path) = file(b"#!/bin/sh\nexit 0\n", 0o644);
+    let error = refused(&host(|_| {}), Command::new(path), SOON).await;
+    says(&error, &["may not be executed", "chmod +x", "mode: -rw-r--r--", "owner: "]);
+    assert_fault!(error.fault, LaunchFault::NotExecutable { .. });
+}
+
+#[tokio::test]
+async fn does_not_exist() {
+    for program in ["/no/such/plugin", "no-such-plugin-anywhere"] {
+        let error = refused(&host(|_| {}), Command::new(program), SOON).await;
+        says(&error, &["there is no program", program, "check the path"]);
+        assert_fault!(error.fault, LaunchFault::NotFound { .. });
+    }
+    let error = refused(&host(|_| {}), script("exit").current_dir("/no/such/directory"), SOON).await;
+    says(&error, &["there is no directory /no/such/directory"]);
+    assert_fault!(error.fault, LaunchFault::NoDirectory { .. });
+}
+
+#[tokio::test]
+async fn missing_interpreter() {
+    let (_dir, path) = file(b"#!/no/such/interpreter\n", 0o755);
+    let error = refused(&host(|_| {}), Command::new(path), SOON).await;
+    says(&error, &["its interpreter /no/such/interpreter is missing: install it"]);
+    assert_fault!(error.fault, LaunchFault::InterpreterNotFound { .. });
+}
+
+#[tokio::test]
+async fn no_program_or_one_for_another_machine() {
+    let mut header = vec![0_u8; 64];
+    header[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);
+    header[16] = 2;
+    let other: u16 = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
+    header[18..20].copy_from_slice(&other.to_le_bytes());
+    header[20] = 1;
+    let (_dir, path) = file(&header, 0o755);
+    let error = refused(&host(|_| {}), Command::new(path), SOON).await;
+    says(&error, &["is no program for this machine", "ELF architecture: EM_", "(current architecture: "]);
+    assert_fault!(error.fault, LaunchFault::NotAProgram { .. });
+
+    let (_dir, path) = file(b"just text", 0o755);
+    let error = refused(&host(|_| {}), Command::new(path), SOON).await;
+    says(&error, &["is no program for this machine", "neither a program nor a script", "#!/bin/sh"]);
+    assert_fault!(error.fault, LaunchFault::NotAProgram { .. });
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_missing_or_unasked() {
+    let ignored =
+        fault(|_| {}, "echo '1|1|unix|/tmp/nobody|grpc|'; sleep 60", &["does without", "AutoMTLS"]).await;
+    assert_fault!(ignored, LaunchFault::IgnoredMtls);
+
+    let certificate = base64(Identity::generate().expect("an identity").certificate_der());
+    let text = format!("echo '1|1|unix|/tmp/nobody|grpc|{certificate}'; sleep 60");
+    let unasked = fault(plain, &text, &["sent a certificate that this host did not ask for"]).await;
+    assert_fault!(unasked, LaunchFault::UnaskedCertificate);
+
+    let text = format!("echo '1|1|unix|/tmp/nobody|grpc|{}'; sleep 60", "A".repeat(80));
+    let no_certificate = fault(|_| {}, &text, &["its certificate cannot be used"]).await;
+    assert_fault!(no_certificate, LaunchFault::Certificate(_));
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(bytes)
+}
+
+#[tokio::test]
+async fn a_listener_that_is_dead() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("socket");
+    drop(UnixListener::bind(&path).expect("bindable"));
+    let text = format!("echo '1|1|unix|{}|grpc|'; echo bye >&2; sleep 60", path.display());
+    let dead =
+        fault(plain, &text, &["announced itself and cannot be reached", "nothing listens there", "bye"])
+            .await;
+    assert_fault!(dead, LaunchFault::Connect(_));
+    assert!(!path.exists(), "the socket file of a dead plugin is removed");
+
+    let gone =
+        fault(plain, "echo '1|1|unix|/tmp/no-such-socket|grpc|'; sleep 60", &["the socket file is gone"])
+            .await;
+    assert_fault!(gone, LaunchFault::Connect(_));
+}
+
+#[tokio::test]
+async fn a_listener_that_never_answers() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("socket");
+    let _listener = UnixListener::bind(&path).expect("bindable");
+    let text = format!("echo '1|1|unix|{}|grpc|'; sleep 60", path.display());
+    let ready = |config: &mut HostConfig| {
+        plain(config);
+        config.ready_deadline = Some(Duration::from_millis(300));
+    };
+    let begun = Instant::now();
+    let hangs = fault(ready, &text, &["was not ready after 0.3 s", "it may hang"]).await;
+    assert_fault!(hangs, LaunchFault::NotReady(_));
+    assert!(begun.elapsed() < Duration::from_secs(3));
+
+    let certificate = base64(Identity::generate().expect("an identity").certificate_der());
+    let text = format!("echo '1|1|unix|{}|grpc|{certificate}'; sleep 60", path.display());
+    let connect = |config: &mut HostConfig| config.connect_deadline = Some(Duration::from_millis(300));
+    let hangs = fault(connect, &text, &["the peer did not answer within 0.3 s"]).await;
+    assert_fault!(hangs, LaunchFault::Connect(_));
+}
+
+#[tokio::test]
+async fn tls_refused() {
+    // The plugin trusts another certificate than this host's.
+    let other = Identity::generate().expect("an identity").certificate_pem();
+    let error = refused(&host(|_| {}), faulty("healthy").env("PLUGIN_CLIENT_CERT", other), SOON).await;
+    says(&error, &["does not accept this host's certificate"]);
+    assert_fault!(error.fault, LaunchFault::FirstCall(_));
+
+    // Somebody in between has put another certificate into the answer.
+    let other = base64(Identity::generate().expect("an identity").certificate_der());
+    let swap = r#""$0" healthy | while IFS='|' read -r a b c d e f; do echo "$a|$b|$c|$d|$e|$1"; done"#;
+    let command = script(swap).arg(env!("CARGO_BIN_EXE_faulty-plugin")).arg(other);
+    let error = refused(&host(|_| {}), command, SOON).await;
+    says(&error, &["the TLS handshake failed"]);
+    assert_fault!(error.fault, LaunchFault::Connect(_));
+}
+
+#[tokio::test]
+async fn not_healthy() {
+    let error = refused(&host(|_| {}), faulty("unhealthy"), SOON).await;
+    says(&error, &["it says of itself that it is NotServing", "set its own health status"]);
+    assert_fault!(error.fault, LaunchFault::NotHealthy(ServingStatus::NotServing));
+}
+
+#[tokio::test]
+async fn lines_that_are_none() {
+    for (line, expected, part) in [
+        ("1|1|unix|/tmp/p|netrpc", AnswerFault::NetRpc, "rebuild the plugin with a gRPC server"),
+        ("1|1|unix|/tmp/p", AnswerFault::NetRpc, "the plugin speaks net/rpc"),
+        ("2|1|unix|/tmp/p|grpc|", AnswerFault::CoreVersion, "core protocol version is 1"),
+        ("1|one|unix|/tmp/p|grpc|", AnswerFault::Version, "version is not a number"),
+        ("1|1|unix|/tmp/p|carrier-pigeon|", AnswerFault::UnknownProtocol, "an unknown protocol"),
+    ] {
+        let fault = fault(plain, &format!("echo '{line}'; sleep 60"), &[part]).await;
+        assert_fault!(fault, LaunchFault::Answer(error) if error.fault == expected);
+    }
+    let address = fault(plain, "echo '1|1|pipe|/tmp/p|grpc|'; sleep 60", &["cannot be dialled"]).await;
+    assert_fault!(address, LaunchFault::Answer(error) if matches!(error.fault, AnswerFault::Address(_)));
+}
+
+#[tokio::test]
+async fn a_transport_that_the_host_does_not_use() {
+    let unix = |config: &mut HostConfig| {
+        plain(config);
+        config.transports = vec![TransportKind::Unix];
+    };
+    let fault =
+        fault(unix, "echo '1|1|tcp|127.0.0.1:9|grpc|'; sleep 60", &["this host does not use tcp"]).await;
+    assert_fault!(fault, LaunchFault::Transport { .. });
+}
+
+#[tokio::test]
+async fn a_first_line_of_ten_mebibytes() {
+    let text = "head -c 10485760 /dev/zero | tr '\\0' x; echo; sleep 60";
+    let fault = fault(plain, text, &["a line that has no end: \"xxx"]).await;
+    assert_fault!(fault, LaunchFault::EndlessLine { .. });
+}
+
+#[tokio::test]
+async fn a_line_longer_than_allowed() {
+    let short = |config: &mut HostConfig| {
+        plain(config);
+        config.answer_limit = ByteSize::kib(1);
+    };
+    let text = "head -c 1024 /dev/zero | tr '\\0' x; echo; sleep 60";
+    assert_fault!(fault(short, text, &[]).await, LaunchFault::EndlessLine { .. });
+}
+
+#[tokio::test]
+async fn a_line_without_end() {
+    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(500);
+    let fault =
+        fault(short, "printf '1|1|unix|/tmp/p'; sleep 60", &["stdout of the plugin:\n    1|1|unix|/tmp/p"])
+            .await;
+    assert_fault!(fault, LaunchFault::Silent(_));
+}
+
+#[tokio::test]
+async fn a_last_line_without_its_break_is_read() {
+    let fault = fault(plain, "printf '1|1|unix|/tmp/no-such-socket|grpc|'", &[]).await;
+    assert_fault!(fault, LaunchFault::ExitedConnecting(ExitReason::Status(0)));
+}
+
+#[tokio::test]
+async fn a_line_in_single_bytes_over_a_second() {
+    let text = r#"
+        line='1|1|unix|/tmp/no-such-socket|netrpc'
+        while [ -n "$line" ]; do printf %.1s "$line"; line="${line#?}"; sleep 0.03; done
+        echo; sleep 60"#;
+    let fault = fault(plain, text, &["the plugin speaks net/rpc"]).await;
+    assert_fault!(fault, LaunchFault::Answer(error) if error.fault == AnswerFault::NetRpc);
+}
+
+#[tokio::test]
+async fn exits_between_line_and_connection() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("socket");
+    let _listener = UnixListener::bind(&path).expect("bindable");
+    for path in [path, dir.path().join("nobody")] {
+        let text = format!("echo '1|1|unix|{}|grpc|'; echo oops >&2; exit 4", path.display());
+        let parts = ["it ended while it was being connected: exit status 4", "oops"];
+        assert_fault!(
+            fault(plain, &text, &parts).await,
+            LaunchFault::ExitedConnecting(ExitReason::Status(4))
+        );
+    }
+}
+
+#[tokio::test]
+async fn multiplexing_unsupported() {
+    let multiplex = |config: &mut HostConfig| {
+        plain(config);
+        config.multiplex = true;
+    };
+    for end in ["", "|false", "|maybe"] {
+        let text = format!("echo '1|1|unix|/tmp/p|grpc|{end}'; sleep 60");
+        let fault = fault(multiplex, &text, &["cannot carry all connections over one socket"]).await;
+        assert_fault!(fault, LaunchFault::NoMultiplexing);
+    }
+}
+
+#[tokio::test]
+async fn a_grandchild_that_holds_the_pipes() {
+    let quick = |config: &mut HostConfig| config.drain = Duration::from_millis(100);
+    // In a session of its own it is not killed with the group; it ends by itself.
+    let text = "setsid sh -c 'sleep 2' & echo tail >&2; exit 5";
+    let begun = Instant::now();
+    let error = host(quick).launch(script(text)).await.expect_err("it exits");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{error:?}");
+    says(&error, &["exit status 5", "tail"]);
+}

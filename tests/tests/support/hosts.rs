@@ -1,0 +1,138 @@
+//! What tests of hosts need: shell scripts as plugins, and the certainty that nothing stays behind.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rpcplugin::{Command, Explained, Host, LaunchError, MagicCookie, config::HostConfig};
+
+/// A variable in the environment of everything that one test starts.
+pub const MARK: &str = "RPCPLUGIN_TEST_MARK";
+
+/// A host of the faulty plugin and of scripts, which end within seconds whatever happens.
+pub fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
+    let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a key and a value");
+    Host::new(cookie, 1)
+        .configure(|config| {
+            config.start_deadline = Duration::from_secs(20);
+            config.http2.handshake_deadline = Duration::from_secs(5);
+        })
+        .configure(change)
+}
+
+/// A plugin whose program is a shell script.
+pub fn script(text: &str) -> Command {
+    Command::new("/bin/sh").arg("-c").arg(text)
+}
+
+/// A plugin made with this library, which does what `fault` says.
+pub fn faulty(fault: &str) -> Command {
+    Command::new(env!("CARGO_BIN_EXE_faulty-plugin")).arg(fault)
+}
+
+/// Everything that one test starts, known by a variable in its environment.
+pub struct Brood(String);
+
+impl Brood {
+    pub fn new() -> Self {
+        use std::hash::{BuildHasher as _, RandomState};
+        Self(format!("{:x}-{:x}", std::process::id(), RandomState::new().hash_one(0)))
+    }
+
+    pub fn mark(&self, command: Command) -> Command {
+        command.env(MARK, &self.0)
+    }
+
+    /// The processes that are alive. Zombies count: they have to be reaped.
+    pub fn alive(&self) -> Vec<u32> {
+        let mark = format!("{MARK}={}", self.0);
+        processes()
+            .filter(|pid| {
+                let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+            })
+            .collect()
+    }
+
+    /// Waits until nothing is left.
+    pub async fn dies_out(&self) {
+        eventually(Duration::from_secs(5), "everything that was started has ended", || {
+            self.alive().is_empty()
+        })
+        .await;
+    }
+}
+
+/// All processes of this machine.
+pub fn processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The children of this process, zombies among them.
+pub fn children() -> Vec<u32> {
+    let me = std::process::id();
+    processes().filter(|pid| parent(*pid) == Some(me)).collect()
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Waits until `holds`, and fails the test if that takes longer than `patience`.
+#[track_caller]
+pub fn eventually(
+    patience: Duration,
+    what: &'static str,
+    mut holds: impl FnMut() -> bool,
+) -> impl Future<Output = ()> {
+    let deadline = Instant::now() + patience;
+    let caller = std::panic::Location::caller();
+    async move {
+        while !holds() {
+            assert!(Instant::now() < deadline, "{caller}: not within {patience:?}: {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Launches what cannot be launched, within the time it may take, and makes sure that nothing is left.
+pub async fn refused(host: &Host, command: Command, within: Duration) -> LaunchError {
+    let brood = Brood::new();
+    let begun = Instant::now();
+    let error = match host.launch(brood.mark(command)).await {
+        Err(error) => error,
+        Ok(plugin) => panic!("it started: {plugin:?}"),
+    };
+    let took = begun.elapsed();
+    assert!(took < within, "it took {took:?}: {error:?}");
+    brood.dies_out().await;
+    error
+}
+
+/// An error as the end of a program shows it. The test fails unless all `parts` are in it.
+#[track_caller]
+pub fn says(error: &LaunchError, parts: &[&str]) -> String {
+    let text = Explained(error).to_string();
+    for part in parts {
+        assert!(text.contains(part), "it does not say {part:?}:\n{text}");
+    }
+    text
+}
+
+/// Where a peer in another language is, if it has been built. A peer that is required must be there.
+pub fn peer(language: &str, path: &str) -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.join("target/interop").join(path);
+    if target.exists() {
+        return Some(target);
+    }
+    let required =
+        std::env::vars().any(|(name, value)| name == "RPCPLUGIN_REQUIRE" && value.contains(language));
+    assert!(!required, "{} is required and missing", target.display());
+    println!("skipped: there is no {}", target.display());
+    None
+}
