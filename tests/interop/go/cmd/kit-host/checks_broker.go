@@ -24,6 +24,7 @@ var brokerChecks = []check{
 	{"subs-30-in-turn", onSession(checkSubsInTurn)},
 	{"subs-16-at-once", onSession(checkSubsAtOnce)},
 	{"callbacks-16-at-once", onSession(checkCallbacksAtOnce)},
+	{"redial", onSession(checkRedial)},
 	{"dial-unserved-id", onSession(checkDialUnserved)},
 	{"stop-with-brokered-open", checkStopWithBrokeredOpen},
 }
@@ -102,6 +103,39 @@ func checkCallbacksAtOnce(ctx context.Context, s *session) error {
 		_, err := callback(ctx, s, &kitpb.CallbackRequest{Calls: 5, Data: fmt.Appendf(nil, "callback %d", i)})
 		return err
 	})
+}
+
+// checkRedial makes several connections to the same id, in each direction.
+func checkRedial(ctx context.Context, s *session) error {
+	if !s.options.mux {
+		return skipped("without multiplexing go-plugin dials an id once")
+	}
+	opened, err := s.kit.OpenSub(ctx, &kitpb.OpenSubRequest{Label: "redial"})
+	if err != nil {
+		return err
+	}
+	for i := range 3 {
+		conn, err := s.broker.Dial(opened.BrokerId)
+		if err != nil {
+			return fmt.Errorf("dial %d: %w", i, err)
+		}
+		defer func() { _ = conn.Close() }()
+		sub := &brokeredSub{conn: conn, client: kitpb.NewSubClient(conn)}
+		if err := sub.verify(ctx, "redial"); err != nil {
+			return fmt.Errorf("connection %d: %w", i, err)
+		}
+	}
+	id, server, err := serveHostCalls(s.broker)
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	for i := range 3 {
+		if _, err := s.kit.Callback(ctx, &kitpb.CallbackRequest{BrokerId: id, Calls: 2, Data: []byte("redial")}); err != nil {
+			return fmt.Errorf("callback %d: %w", i, err)
+		}
+	}
+	return nil
 }
 
 func checkDialUnserved(ctx context.Context, s *session) error {

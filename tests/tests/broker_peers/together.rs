@@ -1,0 +1,165 @@
+//! This host with a plugin of either kind.
+
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use rpcplugin::{ServiceId, broker::DialError};
+use rpcplugin_tests::pb::{CallbackRequest, CloseRequest};
+use tokio::time::timeout;
+
+use crate::subject::{OFFERED, PATIENCE, Peer, Subject, in_every_mode, ticks};
+
+/// Makes a test of each check for each kind of plugin.
+macro_rules! tests {
+    ($($check:ident),+ $(,)?) => {
+        mod rust_plugin {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $check() {
+                timeout(2 * PATIENCE, in_every_mode(Peer::Rust, super::$check)).await.unwrap();
+            })+
+        }
+
+        mod go_plugin {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $check() {
+                timeout(2 * PATIENCE, in_every_mode(Peer::Go, super::$check)).await.unwrap();
+            })+
+        }
+    };
+}
+
+tests!(
+    a_plugin_calls_what_its_host_serves,
+    a_plugin_calls_what_its_host_offers_to_all,
+    a_host_dials_back_inside_a_callback,
+    a_callback_may_be_large,
+    a_stream_goes_over_a_side_connection,
+    thirty_in_turn_in_each_direction,
+    many_at_once_in_each_direction,
+    an_id_can_be_dialled_again,
+    an_id_that_nobody_serves_fails_its_dialer_only,
+    what_was_closed_cannot_be_called_any_more,
+    a_plugin_stops_with_side_connections_open,
+);
+
+async fn a_plugin_calls_what_its_host_serves(subject: &Subject) {
+    let served = subject.serve_host_calls().await;
+    let answer = subject.call_back(served.id(), 30).await.unwrap();
+    assert_eq!(answer.greeting, "");
+    served.stop().await;
+}
+
+async fn a_plugin_calls_what_its_host_offers_to_all(subject: &Subject) {
+    subject.call_back(OFFERED, 3).await.unwrap();
+    if subject.peer == Peer::Rust || subject.mode.multiplexed {
+        // Without multiplexing a Go plugin dials an id once.
+        subject.call_back(OFFERED, 3).await.unwrap();
+    }
+}
+
+async fn a_host_dials_back_inside_a_callback(subject: &Subject) {
+    for _ in 0..3 {
+        let served = subject.serve_host_calls().await;
+        let request =
+            CallbackRequest { broker_id: served.id().0, calls: 2, data: b"nested".to_vec(), nested: true };
+        let answer = subject.kit().callback(request).await.unwrap().into_inner();
+        assert_eq!(answer.greeting, "hello host from nested");
+        served.stop().await;
+    }
+}
+
+async fn a_callback_may_be_large(subject: &Subject) {
+    let served = subject.serve_host_calls().await;
+    let data: Vec<u8> = (0..3_u32 << 20).map(|i| (i % 251) as u8).collect();
+    let wanted: Vec<u8> = data.iter().rev().copied().collect();
+    let request = CallbackRequest { broker_id: served.id().0, calls: 2, data, nested: false };
+    let answer = subject.kit().callback(request).await.unwrap().into_inner();
+    assert!(answer.results.len() == 2 && answer.results.iter().all(|result| *result == wanted));
+    served.stop().await;
+}
+
+async fn a_stream_goes_over_a_side_connection(subject: &Subject) {
+    let mut sub = subject.dial_sub(subject.open_sub("streaming").await, "streaming").await;
+    assert!(ticks(&mut sub, 20_000).await.into_iter().eq(0..20_000));
+    sub.close(CloseRequest {}).await.unwrap();
+}
+
+async fn thirty_in_turn_in_each_direction(subject: &Subject) {
+    for n in 0..30 {
+        subject.callback().await;
+        subject.sub(&format!("in turn {n}")).await;
+    }
+}
+
+async fn many_at_once_in_each_direction(subject: &Subject) {
+    if subject.at_once() == 1 {
+        // It has to be asked for one after the other: see the test above.
+        return;
+    }
+    let callbacks = join_all((0..subject.at_once()).map(|_| subject.callback()));
+    let subs = join_all((0..subject.at_once()).map(async |n| subject.sub(&format!("at once {n}")).await));
+    tokio::join!(callbacks, subs);
+}
+
+async fn an_id_can_be_dialled_again(subject: &Subject) {
+    let id = subject.open_sub("again").await;
+    // While the first connection is open, and after it has been closed.
+    let first = subject.dial_sub(id, "again").await;
+    let second = subject.dial_sub(id, "again").await;
+    drop((first, second));
+    let mut third = subject.dial_sub(id, "again").await;
+    third.close(CloseRequest {}).await.unwrap();
+
+    // Without multiplexing a Go plugin dials an id once.
+    let times = if subject.peer == Peer::Go && !subject.mode.multiplexed { 1 } else { 3 };
+    let served = subject.serve_host_calls().await;
+    for _ in 0..times {
+        subject.call_back(served.id(), 2).await.unwrap();
+    }
+    served.stop().await;
+}
+
+async fn an_id_that_nobody_serves_fails_its_dialer_only(subject: &Subject) {
+    let begun = Instant::now();
+    let unserved = subject.plugin.broker().next_id();
+    let status = subject.call_back(unserved, 1).await.expect_err("nobody serves it");
+    // Five seconds by the protocol; a busy machine adds to that.
+    assert!(begun.elapsed().as_secs() < 10, "{:?}: {status}", begun.elapsed());
+    subject.is_usable().await;
+
+    if subject.peer == Peer::Go && subject.mode.multiplexed {
+        // A Go plugin that multiplexes answers such a knock never, or ends.
+        return;
+    }
+    let begun = Instant::now();
+    let error = subject.plugin.broker().dial(ServiceId(77_777)).await.expect_err("nobody serves it");
+    assert!(begun.elapsed().as_secs() < 10, "{:?}: {error}", begun.elapsed());
+    let told = match error {
+        DialError::Unannounced { id, .. } | DialError::Refused { id, .. } => id,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told, ServiceId(77_777));
+    subject.is_usable().await;
+}
+
+async fn what_was_closed_cannot_be_called_any_more(subject: &Subject) {
+    let mut sub = subject.dial_sub(subject.open_sub("to be closed").await, "to be closed").await;
+    sub.close(CloseRequest {}).await.unwrap();
+    let served = subject.serve_host_calls().await;
+    let id = served.id();
+    subject.call_back(id, 1).await.unwrap();
+    served.stop().await;
+    subject.is_usable().await;
+}
+
+async fn a_plugin_stops_with_side_connections_open(subject: &Subject) {
+    let _dialled = subject.dial_sub(subject.open_sub("left open").await, "left open").await;
+    subject.open_sub("never dialled").await;
+    subject.serve_host_calls().await.detach();
+    let called = subject.serve_host_calls().await;
+    subject.call_back(called.id(), 1).await.unwrap();
+    // The stop follows: see `Subject::stop`.
+    called.detach();
+}
