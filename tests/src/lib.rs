@@ -3,6 +3,7 @@
 //! `kit-plugin` serves `conformance.v1.Kit`; `kit-host` launches plugins, drives them by JSON lines, or goes through
 //! its own list of checks. Peers in other languages, well-behaved and hostile, are run against both.
 
+pub mod bench;
 mod facts;
 mod generated;
 pub mod kit_host;

@@ -1,0 +1,73 @@
+//! Calls with one request and one answer.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+use tonic::{Status, transport::Channel};
+
+use crate::{
+    bench::{
+        Measured,
+        args::Options,
+        connected::Connected,
+        result::{Results, micros, percentile},
+    },
+    facts::pattern,
+    pb::{EchoRequest, kit_client::KitClient},
+};
+
+/// As many calls as go, `in_flight` at a time.
+pub(crate) async fn measure(options: &Options, connected: &Connected) -> Measured<Results> {
+    let data = pattern(options.payload, 0);
+    // The first calls pay for buffers that grow.
+    echo_for(options.seconds / 8, options.in_flight, connected, &data).await?;
+    let before = connected.spent();
+    let begun = Instant::now();
+    let mut took = echo_for(options.seconds, options.in_flight, connected, &data).await?;
+    let elapsed = begun.elapsed();
+    let spent = connected.spent_since(before);
+    took.sort_unstable();
+    let calls = took.len() as f64;
+    Ok(Results::default()
+        .with("calls_per_s", calls / elapsed.as_secs_f64())
+        .with("p50_us", micros(percentile(&took, 0.50)))
+        .with("p99_us", micros(percentile(&took, 0.99)))
+        .with("cpu_us_per_call", spent.both / calls)
+        .with("host_cpu_us_per_call", spent.host / calls))
+}
+
+/// Calls for this long. Returns how long each call took.
+async fn echo_for(
+    time: Duration,
+    in_flight: usize,
+    connected: &Connected,
+    data: &Bytes,
+) -> Measured<Vec<Duration>> {
+    let end = Instant::now() + time;
+    let mut callers = JoinSet::new();
+    for _ in 0..in_flight {
+        callers.spawn(echo_until(end, connected.kit(), data.clone()));
+    }
+    let mut took = Vec::new();
+    while let Some(caller) = callers.join_next().await {
+        took.append(&mut caller??);
+    }
+    Ok(took)
+}
+
+/// One call after the other.
+async fn echo_until(end: Instant, mut kit: KitClient<Channel>, data: Bytes) -> Result<Vec<Duration>, Status> {
+    let mut took = Vec::with_capacity(1024);
+    let mut begun = Instant::now();
+    while begun < end {
+        let answer = kit.echo(EchoRequest { data: data.clone() }).await?;
+        if answer.get_ref().data.len() != data.len() {
+            return Err(Status::data_loss("the answer is not as long as the request"));
+        }
+        let done = Instant::now();
+        took.push(done - begun);
+        begun = done;
+    }
+    Ok(took)
+}

@@ -1,0 +1,79 @@
+//! Streams of large messages.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use tonic::{Request, codegen::http::uri::PathAndQuery};
+use tonic_prost::ProstCodec;
+
+use crate::{
+    bench::{
+        Measured,
+        args::Options,
+        connected::{Connected, Spent},
+        result::Results,
+    },
+    facts::pattern,
+    pb::{CountRequest, SumResponse},
+};
+
+/// From the plugin, by `Count`.
+pub(crate) async fn down(options: &Options, connected: &Connected) -> Measured<Results> {
+    let request = CountRequest { from: 0, n: -1, pad_bytes: u32::try_from(options.payload)?, interval_us: 0 };
+    let mut messages = connected.kit().count(request).await?.into_inner();
+    let warm = Instant::now() + options.seconds / 8;
+    while Instant::now() < warm {
+        messages.message().await?.ok_or("the stream has ended")?;
+    }
+    let before = connected.spent();
+    let begun = Instant::now();
+    let end = begun + options.seconds;
+    let mut bytes = 0;
+    while Instant::now() < end {
+        bytes += messages.message().await?.ok_or("the stream has ended")?.pad.len();
+    }
+    Ok(results(bytes as f64, begun, connected.spent_since(before)))
+}
+
+/// To the plugin, by `Sum`.
+pub(crate) async fn up(options: &Options, connected: &Connected) -> Measured<Results> {
+    send(options.seconds / 8, options, connected).await?;
+    let before = connected.spent();
+    let begun = Instant::now();
+    let messages = send(options.seconds, options, connected).await?;
+    Ok(results(messages * options.payload as f64, begun, connected.spent_since(before)))
+}
+
+/// Sends for this long. Returns how many messages arrived.
+async fn send(time: std::time::Duration, options: &Options, connected: &Connected) -> Measured<f64> {
+    let message = PaddedSumRequest { value: 1, pad: pattern(options.payload, 0) };
+    let end = Instant::now() + time;
+    let messages = std::iter::from_fn(move || (Instant::now() < end).then(|| message.clone()));
+    let mut grpc = tonic::client::Grpc::new(connected.channel.clone());
+    grpc.ready().await?;
+    let answer = grpc
+        .client_streaming(
+            Request::new(tokio_stream::iter(messages)),
+            PathAndQuery::from_static("/conformance.v1.Kit/Sum"),
+            ProstCodec::<PaddedSumRequest, SumResponse>::default(),
+        )
+        .await?;
+    Ok(answer.into_inner().count as f64)
+}
+
+fn results(bytes: f64, begun: Instant, spent: Spent) -> Results {
+    let elapsed = begun.elapsed();
+    Results::default()
+        .with("mb_per_s", bytes / 1e6 / elapsed.as_secs_f64())
+        .with("cpu_ns_per_kib", spent.both * 1e3 / (bytes / 1024.0))
+}
+
+/// A `SumRequest` with a field that its reader does not know and passes over: the kit has no stream to the plugin
+/// with messages of any size.
+#[derive(Clone, PartialEq, prost::Message)]
+struct PaddedSumRequest {
+    #[prost(int64, tag = "1")]
+    value: i64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pad: Bytes,
+}

@@ -1,0 +1,77 @@
+//! What processes use: CPU time, memory, threads.
+
+use std::{fs, time::Duration};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    time::{ClockId, clock_gettime},
+};
+
+/// The CPU time of this process, all threads.
+pub(crate) fn own_cpu() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
+/// The CPU time of this process's children that have ended.
+pub(crate) fn children_cpu() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return Duration::ZERO };
+    let micros = |time: nix::sys::time::TimeVal| {
+        u64::try_from(time.tv_sec() * 1_000_000 + i64::from(time.tv_usec())).unwrap_or(0)
+    };
+    Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time()))
+}
+
+/// The CPU time of another process: what its threads that live have used, to the nanosecond.
+pub(crate) fn cpu_of(pid: u32) -> Duration {
+    let spent = |task: &str| -> Option<u64> {
+        let text = fs::read_to_string(format!("{task}/schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok()
+    };
+    Duration::from_nanos(tasks(pid).iter().filter_map(|task| spent(task)).sum())
+}
+
+/// How often the threads of a process that live have gone to sleep: each time, something woke them again.
+pub(crate) fn sleeps_of(pid: u32) -> u64 {
+    tasks(pid).iter().filter_map(|task| field(&format!("{task}/status"), "voluntary_ctxt_switches:")).sum()
+}
+
+/// Memory that a process holds, in KiB: all of it, and its share where it is shared with others.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) rss: u64,
+    pub(crate) pss: u64,
+}
+
+pub(crate) fn memory_of(pid: u32) -> Memory {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let kib = |name| field(&path, name).unwrap_or(0);
+    Memory { rss: kib("Rss:"), pss: kib("Pss:") }
+}
+
+/// The most memory that a process has held, in KiB.
+pub(crate) fn peak_of(pid: u32) -> u64 {
+    field(&format!("/proc/{pid}/status"), "VmHWM:").unwrap_or(0)
+}
+
+pub(crate) fn threads_of(pid: u32) -> u64 {
+    field(&format!("/proc/{pid}/status"), "Threads:").unwrap_or(0)
+}
+
+/// Hundreds of plugins need more than the 1024 open files that are common. Go raises the limit by itself.
+pub(crate) fn allow_many_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+fn tasks(pid: u32) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path().display().to_string()).collect()
+}
+
+/// The number after a name in a file of the kernel's.
+fn field(path: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
