@@ -155,9 +155,14 @@ impl Drop for ChildProcess {
         if self.child.id().is_none() {
             return;
         }
+        // The guard belongs to the group.
         self.signal(Signal::KILL);
         let patience = Instant::now() + LAST_WAIT;
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < patience {
+        let mut remain = || {
+            let guard_remains = self.guard.as_mut().is_some_and(Guard::remains);
+            matches!(self.child.try_wait(), Ok(None)) || guard_remains
+        };
+        while remain() && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -34,6 +34,11 @@ impl Guard {
         Ok(Self { shell, _held: held })
     }
 
+    /// Whether the guard is still there; reaps it if it has ended.
+    pub(crate) fn remains(&mut self) -> bool {
+        matches!(self.shell.try_wait(), Ok(None))
+    }
+
     /// Ends the guard, and waits until it is gone.
     ///
     /// # Cancel safety

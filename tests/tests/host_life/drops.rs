@@ -5,7 +5,7 @@ use std::{sync::mpsc, time::Duration};
 use rpcplugin::{Event, Observer, PluginId, Supervised};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{Place, eventually_gone, hostile, kit, process_state};
+use crate::support::{Place, eventually_gone, group, hostile, kit};
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -36,12 +36,9 @@ fn the_runtime_first() {
     let (place, runtime) = (Place::new(), runtime());
     let plugin = runtime.block_on(place.launch(kit()));
     let pid = plugin.pid();
+    assert!(group(pid).len() > 1, "the plugin has its guard");
     drop(runtime);
-    assert_eq!(
-        process_state(pid),
-        None,
-        "not even a zombie is left, though nobody is there to reap it later"
-    );
+    assert_eq!(group(pid), [0; 0], "not even a zombie is left, though nobody is there to reap it later");
     drop(plugin);
     assert!(place.is_tidy());
 }

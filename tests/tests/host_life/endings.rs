@@ -10,7 +10,9 @@ use rpcplugin_tests::pb::{CountRequest, EchoRequest, ExitRequest, SleepRequest, 
 use rustix::process::Signal;
 use tonic::Code;
 
-use crate::support::{PATIENCE, Place, client, eventually_gone, group, hostile, kit, process_state, send};
+use crate::support::{
+    PATIENCE, Place, client, eventually_gone, group, hostile, kit, process_state, send, stop,
+};
 
 #[tokio::test]
 async fn a_polite_stop_is_clean_and_leaves_nothing() {
@@ -80,7 +82,7 @@ async fn sigterm_is_tried_where_it_is_configured() {
 async fn a_stopped_process_is_late_and_killed() {
     let place = Place::new();
     let plugin = place.launch(kit()).await;
-    send(plugin.pid(), Signal::STOP);
+    stop(plugin.pid());
     let late = plugin.ping_within(Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(late, PingError::Late(_)), "{late:?}");
     let exit = plugin.shut_down_within(Duration::from_millis(300)).await;
@@ -168,7 +170,7 @@ async fn a_set_stops_all_at_once_and_waits_for_none() {
     for name in ["a", "b", "c"] {
         let plugin = place.launch(kit()).await;
         pids.push(plugin.pid());
-        send(plugin.pid(), Signal::STOP);
+        stop(plugin.pid());
         assert!(plugins.insert(name, plugin).is_none());
     }
     let supervised = place.host.supervise(kit()).await.unwrap();
