@@ -6,8 +6,12 @@ mod counters;
 mod kit;
 mod metadata;
 mod output;
+mod test_mode;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser as _;
 use rpcplugin::{RealStderr, Serve};
@@ -23,19 +27,20 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
+    let test_mode = args.test_mode;
     match serve(args) {
+        Ok(serve) if test_mode => test_mode::main(serve),
         Ok(serve) => serve.main(),
-        Err(why) => {
-            let _ = writeln!(std::io::stderr(), "kit-plugin: {why}");
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "kit-plugin: no stderr: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
 /// The plugin that the flags describe.
-fn serve(args: Args) -> Result<Serve, String> {
-    args.refuse_unsupported()?;
-    let stderr = RealStderr::get().map_err(|error| format!("no stderr: {error}"))?;
+fn serve(args: Args) -> io::Result<Serve> {
+    let stderr = RealStderr::get()?;
     let mut serve = Serve::new(facts::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .config(args.config());

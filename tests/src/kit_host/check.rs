@@ -11,6 +11,7 @@ mod run;
 mod security;
 mod streams;
 mod subject;
+mod supervision;
 mod verdict;
 mod versions;
 
@@ -71,6 +72,7 @@ fn checks() -> Vec<Check> {
         security::CHECKS,
         lifecycle::CHECKS,
         crash::CHECKS,
+        supervision::CHECKS,
         hostile::CHECKS,
     ]
     .concat()

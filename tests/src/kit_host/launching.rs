@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use rpcplugin::{
-    Command, Host, LaunchError, MagicCookie, Plugin, Stdin, SuperviseError, Supervised, Versions,
+    Checksum, Command, Host, LaunchError, MagicCookie, Plugin, Stdin, SuperviseError, Supervised, Versions,
     config::{EnvPolicy, HostConfig},
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Launching {
     pub(crate) tls_dir: Option<PathBuf>,
     pub(crate) start_deadline: Duration,
     pub(crate) socket_group: Option<String>,
+    /// What the program's file must be.
+    pub(crate) checksum: Option<Checksum>,
 }
 
 impl Launching {
@@ -41,6 +43,7 @@ impl Launching {
             tls_dir: None,
             start_deadline: HostConfig::default().start_deadline,
             socket_group: None,
+            checksum: None,
         }
     }
 
@@ -70,6 +73,9 @@ impl Launching {
             Command::new(words.next().map_or("", String::as_str)).args(words).stdin(Stdin::Null);
         for (name, value) in &self.env {
             command = command.env(name, value);
+        }
+        if let Some(checksum) = &self.checksum {
+            command = command.checksum(checksum.clone());
         }
         if self.env_clear {
             command = command.environment(EnvPolicy::Clear);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use rpcplugin::{
-    config::{LogLevel, PluginConfig, TransportKind},
+    config::{LogLevel, PluginConfig, RateLimitConfig, TransportKind},
     hclog::Level,
 };
 
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     shutdown_file: Option<PathBuf>,
     /// Serve without cookie and handshake line; print the reattach JSON on stdout.
     #[arg(long)]
-    test_mode: bool,
+    pub(crate) test_mode: bool,
 }
 
 /// What the services themselves have to heed.
@@ -59,16 +59,6 @@ enum Net {
 }
 
 impl Args {
-    /// Refuses the flags for what the library does not have.
-    pub(crate) fn refuse_unsupported(&self) -> Result<(), String> {
-        for (wanted, flag) in [(self.rate.is_some(), "--rate"), (self.test_mode, "--test-mode")] {
-            if wanted {
-                return Err(format!("{flag} is not supported"));
-            }
-        }
-        Ok(())
-    }
-
     /// The settings of the plugin.
     pub(crate) fn config(&self) -> PluginConfig {
         let mut config = PluginConfig::default();
@@ -89,6 +79,12 @@ impl Args {
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
+        if let (Some(requests_per_second), Some(burst_capacity)) = (self.rate, self.burst) {
+            let mut limit = RateLimitConfig::default();
+            limit.requests_per_second = requests_per_second;
+            limit.burst_capacity = burst_capacity;
+            config.rate_limit = Some(limit);
+        }
         config.shutdown_file = self.shutdown_file.clone();
         config
     }

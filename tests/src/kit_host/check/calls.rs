@@ -18,7 +18,7 @@ use crate::{
     kit_host::check::{
         run::{Check, shared},
         subject::{NOTICED, Subject, unique},
-        verdict::{Verdict, expect, fail, same},
+        verdict::{Verdict, expect, fail, same, skip},
     },
     pb::{BigPayloadRequest, EchoRequest, EnvRequest, GetRequest, InfoRequest, PutRequest},
 };
@@ -273,7 +273,11 @@ async fn health_unknown(subject: &Subject) -> Verdict {
 async fn health_watch(subject: &Subject) -> Verdict {
     let mut health = HealthClient::new(subject.plugin.channel());
     let request = HealthCheckRequest { service: "plugin".to_owned() };
-    let mut watch = health.watch(request).await?.into_inner();
+    let mut watch = match health.watch(request).await {
+        Ok(watch) => watch.into_inner(),
+        Err(status) if status.code() == Code::Unimplemented => return skip("the plugin has no Watch"),
+        Err(status) => return Err(status.into()),
+    };
     let first = timeout(NOTICED, watch.message()).await??;
     same("first status", first.map(|answer| answer.status()), Some(Wire::Serving))?;
     // Nothing changes, so nothing more comes.

@@ -5,15 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use miette::Diagnostic as _;
 use rpcplugin::{Endpoint, Event, Exit, ExitReason, PingError};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tokio::time::timeout;
 
 use crate::{
     kit_host::{
         check::{
             run::{Check, Run, own},
-            subject::{NOTICED, Subject, unique},
+            subject::{NOTICED, Subject, code, unique},
             verdict::{Verdict, expect, fail, same, skip},
         },
         eventually::eventually,
@@ -67,7 +67,7 @@ async fn stop_with_call_open(run: &Run) -> Verdict {
     let sleeping = tokio::spawn(async move { kit.sleep(SleepRequest { ms: 20_000 }).await });
     calls_reach(&subject, 2).await?;
     expect_quick_end(subject).await?;
-    let slept = tokio::time::timeout(NOTICED, sleeping).await??;
+    let slept = timeout(NOTICED, sleeping).await??;
     expect(slept.is_err(), "the call was answered")
 }
 
@@ -78,7 +78,7 @@ async fn stop_with_stream_open(run: &Run) -> Verdict {
     stream.message().await?;
     let reading = tokio::spawn(async move { while let Ok(Some(_)) = stream.message().await {} });
     expect_quick_end(subject).await?;
-    tokio::time::timeout(NOTICED, reading).await??;
+    timeout(NOTICED, reading).await??;
     Ok(())
 }
 
@@ -204,7 +204,16 @@ async fn ping_frozen(run: &Run) -> Verdict {
     let host = host.configure(|config| config.admin_deadline = Duration::from_millis(300));
     let plugin = launching.launch_by(host).await?;
     signal(plugin.pid(), Signal::STOP)?;
-    let ping = plugin.ping().await;
+    // The system takes a moment to freeze all threads, in which an answer may still come.
+    let frozen = async {
+        loop {
+            match plugin.ping().await {
+                Ok(_) => {}
+                late => return late,
+            }
+        }
+    };
+    let ping = timeout(NOTICED, frozen).await?;
     expect(matches!(ping, Err(PingError::Late(_))), format!("the frozen plugin answers: {ping:?}"))?;
     signal(plugin.pid(), Signal::CONT)?;
     plugin.ping().await?;
@@ -234,7 +243,7 @@ pub(crate) async fn expect_launch_error(launching: &Launching, codes: &[&str]) -
     let launched = launching.launch(&recorder).await;
     let took = begun.elapsed();
     let Err(error) = launched else { return fail("the plugin was launched") };
-    let code = error.code().map(|code| code.to_string()).unwrap_or_default();
+    let code = code(&error);
     expect(codes.contains(&&*code), format!("the code is {code}, not {codes:?}: {error:?}"))?;
     let limit = launching.start_deadline + Duration::from_secs(4);
     expect(took < limit, format!("it took {} ms", took.as_millis()))?;

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::kit_host::{
     check::{
         subject::{Peer, Subject},
-        verdict::{Miss, Verdict, fail},
+        verdict::{Miss, Verdict, expect, fail, skip},
     },
     launching::Launching,
 };
@@ -24,8 +24,10 @@ pub(crate) struct Check {
 pub(crate) enum Work {
     /// A plugin that other checks use too.
     Shared(for<'a> fn(&'a Subject) -> Working<'a>),
-    /// Whatever it launches itself.
+    /// Plugins that it launches itself.
     Own(for<'a> fn(&'a Run) -> Working<'a>),
+    /// No plugin at all.
+    Alone(fn() -> Working<'static>),
 }
 
 pub(crate) type Working<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
@@ -50,28 +52,44 @@ macro_rules! own {
     };
 }
 
-pub(crate) use {own, shared};
+/// A check by its name and its function, which is asynchronous and needs nothing.
+macro_rules! alone {
+    ($name:literal, $check:path) => {
+        crate::kit_host::check::run::Check {
+            name: $name,
+            work: crate::kit_host::check::run::Work::Alone(|| Box::pin($check())),
+        }
+    };
+}
+
+pub(crate) use {alone, own, shared};
 
 /// What the checks of one run share.
 pub(crate) struct Run {
     launching: Launching,
     shared: Option<Subject>,
-    /// Why the plugin does not start at all: every check would wait for the same.
-    dead: Option<String>,
+    /// The plugin does not start at all: every check would wait for the same.
+    dead: bool,
+    /// Why it does not start, where that is no fault of it.
+    unfit: Option<String>,
 }
 
 impl Run {
     pub(crate) fn new(launching: Launching) -> Self {
-        Self { launching, shared: None, dead: None }
+        Self { launching, shared: None, dead: false, unfit: None }
     }
 
     /// Runs one check.
     pub(crate) async fn perform(&mut self, check: Check) -> Verdict {
         let working = async {
-            let subject = self.shared().await?;
             match check.work {
-                Work::Shared(work) => work(subject).await,
-                Work::Own(work) => work(self).await,
+                Work::Shared(work) => work(self.shared().await?).await,
+                Work::Own(work) => {
+                    // For what the plugin says of itself.
+                    self.shared().await?;
+                    work(self).await
+                }
+                Work::Alone(work) => work().await,
             }
         };
         match timeout(DEADLINE, working).await {
@@ -109,15 +127,17 @@ impl Run {
 
     /// The plugin that checks share; launched for the first, and again after one that ended it.
     async fn shared(&mut self) -> Verdict<&Subject> {
-        if let Some(why) = &self.dead {
-            return fail(why);
+        if let Some(why) = &self.unfit {
+            return skip(why);
         }
+        expect(!self.dead, "the plugin does not start, as told above")?;
         if self.shared.as_ref().is_none_or(|subject| subject.plugin.ended().is_some()) {
             match Subject::launch(&self.launching).await {
                 Ok(subject) => self.shared = Some(subject),
                 Err(miss) => {
-                    if let Miss::Failed(why) = &miss {
-                        self.dead = Some(why.clone());
+                    match &miss {
+                        Miss::Failed(_) => self.dead = true,
+                        Miss::Skipped(why) => self.unfit = Some(why.clone()),
                     }
                     return Err(miss);
                 }

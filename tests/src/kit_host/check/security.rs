@@ -17,7 +17,7 @@ use crate::{
     kit_host::{
         check::{
             run::{Check, Run, own, shared},
-            subject::Subject,
+            subject::{Subject, code},
             verdict::{Verdict, expect, fail, same, skip},
         },
         recorder::Recorder,
@@ -115,8 +115,7 @@ async fn expect_cookie_refused(run: &Run, cookie: MagicCookie) -> Verdict {
     match launching.launch_by(launching.host_with(cookie, &Recorder::default())).await {
         Ok(_) => fail("the plugin serves a host that does not know its cookie"),
         Err(error) => {
-            let code = miette::Diagnostic::code(&error).map(|code| code.to_string());
-            same("code", code.as_deref(), Some("rpcplugin::handshake::exited_early"))?;
+            same("code", &*code(&error), "rpcplugin::handshake::cookie_refused")?;
             expect(!error.facts().stderr.is_empty(), "the plugin does not say why it ends")
         }
     }

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use miette::Diagnostic;
 use rpcplugin::{Exit, ExplainingChannel, Plugin};
 
 use crate::{
@@ -34,6 +35,7 @@ impl Subject {
         let recorder = Recorder::default();
         let plugin = match launching.launch(&recorder).await {
             Ok(plugin) => plugin,
+            Err(error) if code(&error) == NO_MUX => return skip("the plugin cannot multiplex"),
             Err(error) => return fail(format!("the plugin does not start: {error:?}")),
         };
         let mut kit = client(&plugin);
@@ -104,6 +106,13 @@ impl Peer {
         if self.is_pyvider() { skip(format!("a pyvider plugin has {what}")) } else { Ok(()) }
     }
 }
+
+/// The diagnostic code of an error.
+pub(crate) fn code(error: &dyn Diagnostic) -> String {
+    error.code().map(|code| code.to_string()).unwrap_or_default()
+}
+
+const NO_MUX: &str = "rpcplugin::protocol::no_multiplexing";
 
 /// A name that no other call makes.
 pub(crate) fn unique(prefix: &str) -> String {

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use miette::Diagnostic;
 use prost::Message as _;
 use rpcplugin::{
-    LaunchError, PingError, SuperviseError,
+    ChecksumError, LaunchError, PingError, SuperviseError,
     broker::{DialError, ServeError},
 };
 use serde_json::{Map, Value, json};
@@ -78,6 +78,12 @@ impl From<Status> for Failure {
 
 impl From<LaunchError> for Failure {
     fn from(error: LaunchError) -> Self {
+        Self::of_the_library(&error)
+    }
+}
+
+impl From<ChecksumError> for Failure {
+    fn from(error: ChecksumError) -> Self {
         Self::of_the_library(&error)
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Event, Exit, ExitReason, LogRecord, ServingStatus, Versions};
+use rpcplugin::{Checksum, Event, Exit, ExitReason, LogRecord, ServingStatus, Versions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -37,11 +37,11 @@ pub(crate) async fn launch(slots: &mut Slots, handle: String, mut fields: Fields
     launching.tls_dir = fields.take::<Option<PathBuf>>("tls_dir", None)?;
     launching.start_deadline = Duration::from_millis(fields.take("start_timeout_ms", 60_000)?);
     launching.socket_group = fields.take("socket_group", None)?;
-    if fields.has("sha256") {
-        return Err(Failure::unsupported("sha256"));
-    }
+    launching.checksum = fields
+        .take::<Option<String>>("sha256", None)?
+        .map(|digest| Checksum::sha256(&digest))
+        .transpose()?;
     let supervise: Option<Supervision> = fields.take("supervise", None)?;
-    fields.take("sha256", Value::Null)?;
     fields.end()?;
 
     let slot = slots.fresh(handle)?;

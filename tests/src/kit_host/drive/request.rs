@@ -57,11 +57,6 @@ impl Fields {
         Ok(self.take(name, Base64::default())?.0.into())
     }
 
-    /// Whether there is such a field with a value.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|value| !value.is_null())
-    }
-
     /// To be called when all has been taken: whatever is left is unknown.
     pub(crate) fn end(self) -> Result<(), Failure> {
         match self.0.keys().next() {
