@@ -164,7 +164,12 @@ impl Host {
     /// # Ok(()) }
     /// ```
     pub fn supervise(&self, command: Command) -> Supervise {
-        Supervise::new(self.clone(), command)
+        self.supervise_with(command)
+    }
+
+    /// As [`supervise`](Self::supervise), for a plugin that is started in another way than as a process of this host.
+    pub fn supervise_with<R: Runner + 'static>(&self, runner: R) -> Supervise<R> {
+        Supervise::new(self.clone(), runner)
     }
 
     /// The followers of a plugin that is about to be launched.

@@ -18,7 +18,7 @@ use self::{
     task::{Order, Supervisor},
 };
 use crate::{
-    command::Command,
+    command::{Command, name},
     error::LaunchError,
     events::Events,
     exit::Exit,
@@ -26,6 +26,7 @@ use crate::{
     host::Host,
     identity::PluginId,
     output::{Output, OutputOptions},
+    runner::Runner,
 };
 
 /// What happens to calls while a supervised plugin is down.
@@ -49,9 +50,9 @@ impl Default for WhileDown {
 ///
 /// Made by [`Host::supervise`].
 #[must_use = "nothing is launched before it is awaited"]
-pub struct Supervise {
+pub struct Supervise<R = Command> {
     host: Host,
-    command: Command,
+    runner: R,
     while_down: WhileDown,
     setups: Vec<Setup>,
 }
@@ -97,9 +98,9 @@ pub enum SuperviseError {
     },
 }
 
-impl Supervise {
-    pub(crate) fn new(host: Host, command: Command) -> Self {
-        Self { host, command, while_down: WhileDown::default(), setups: Vec::new() }
+impl<R: Runner + 'static> Supervise<R> {
+    pub(crate) fn new(host: Host, runner: R) -> Self {
+        Self { host, runner, while_down: WhileDown::default(), setups: Vec::new() }
     }
 
     /// Chooses what happens to calls while the plugin is down.
@@ -126,16 +127,16 @@ impl Supervise {
     }
 }
 
-impl IntoFuture for Supervise {
+impl<R: Runner + 'static> IntoFuture for Supervise<R> {
     type Output = Result<Supervised, SuperviseError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { host, command, while_down, setups } = self;
-            let name = command.name();
+            let Self { host, runner, while_down, setups } = self;
+            let name = name(&runner.program());
             let topics = Arc::new(OwnTopics::new());
-            let (supervisor, plugin) = Supervisor::start(host, command, setups, Arc::clone(&topics)).await?;
+            let (supervisor, plugin) = Supervisor::start(host, runner, setups, Arc::clone(&topics)).await?;
             let state = supervisor.state();
             let (orders, received) = mpsc::unbounded_channel();
             let _task = AbortOnDropHandle::new(tokio::spawn(supervisor.run(plugin, received)));
@@ -245,10 +246,10 @@ impl fmt::Debug for Supervised {
     }
 }
 
-impl fmt::Debug for Supervise {
+impl<R: Runner> fmt::Debug for Supervise<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Supervise")
-            .field("command", &self.command)
+            .field("program", &self.runner.program())
             .field("while_down", &self.while_down)
             .finish_non_exhaustive()
     }

@@ -16,7 +16,7 @@ use super::{
     state::State,
 };
 use crate::{
-    command::Command,
+    command::name,
     error::PingError,
     events::Event,
     exit::{Exit, ExitReason},
@@ -24,6 +24,7 @@ use crate::{
     host::Host,
     launch,
     plugin::Plugin,
+    runner::Runner,
 };
 
 /// What the owner of a supervised plugin wants of the task.
@@ -36,9 +37,10 @@ pub(super) enum Order {
 }
 
 /// Starts the generations of a plugin, one after another.
-pub(super) struct Supervisor {
+pub(super) struct Supervisor<R> {
     host: Host,
-    command: Command,
+    runner: R,
+    name: String,
     setups: Vec<Setup>,
     topics: Arc<OwnTopics>,
     budget: Budget,
@@ -55,17 +57,18 @@ enum Over {
     Restart(oneshot::Sender<()>),
 }
 
-impl Supervisor {
+impl<R: Runner> Supervisor<R> {
     /// Launches the first generation.
     pub(super) async fn start(
         host: Host,
-        command: Command,
+        runner: R,
         setups: Vec<Setup>,
         topics: Arc<OwnTopics>,
     ) -> Result<(Self, Plugin), SuperviseError> {
         let budget = Budget::new(host.config.supervision.clone());
         let (state, _) = watch::channel(State::Down { last: 0, because: "it has not been started".into() });
-        let mut supervisor = Self { host, command, setups, topics, budget, state, last: 0 };
+        let name = name(&runner.program());
+        let mut supervisor = Self { host, runner, name, setups, topics, budget, state, last: 0 };
         let plugin = supervisor.launch().await?;
         Ok((supervisor, plugin))
     }
@@ -143,7 +146,7 @@ impl Supervisor {
                 self.give_up(&because, orders).await;
                 return None;
             };
-            let plugin = self.command.name();
+            let plugin = &self.name;
             tracing::warn!(plugin, attempt, ?delay, because, "restarting the plugin");
             self.tell(Event::Restarting { attempt, delay });
             match self.launch_after(delay, orders).await? {
@@ -187,7 +190,7 @@ impl Supervisor {
     /// Leaves the plugin down, and answers who still orders something.
     async fn give_up(&self, because: &str, orders: &mut mpsc::UnboundedReceiver<Order>) {
         let restarts = self.budget.made_within_window();
-        tracing::error!(plugin = self.command.name(), restarts, because, "gave the plugin up");
+        tracing::error!(plugin = self.name, restarts, because, "gave the plugin up");
         self.state.send_replace(State::GaveUp { last: self.last, because: because.into() });
         self.tell(Event::GaveUp { restarts });
         let _ = stop_ordered(orders).await.send(None);
@@ -199,14 +202,14 @@ impl Supervisor {
 
     /// Tells what happened to the plugin as such; it has no process just now.
     fn tell(&self, event: Event) {
-        self.host.feed(&self.command.name(), self.last, Arc::clone(&self.topics)).event(event);
+        self.host.feed(&self.name, self.last, Arc::clone(&self.topics)).event(event);
     }
 
     async fn launch(&mut self) -> Result<Plugin, SuperviseError> {
         self.last += 1;
-        let feed = self.host.feed(&self.command.name(), self.last, Arc::clone(&self.topics));
+        let feed = self.host.feed(&self.name, self.last, Arc::clone(&self.topics));
         let deadline = self.host.config.start_deadline;
-        let plugin = launch::launch(&self.host, &self.command, feed, deadline).await?;
+        let plugin = launch::launch(&self.host, &self.runner, feed, deadline).await?;
         let generation = Generation::new(&plugin);
         let set_up = async {
             for setup in &self.setups {
