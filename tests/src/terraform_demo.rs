@@ -32,14 +32,18 @@ mod store;
 
 mod proto;
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rpcplugin::{AppVersion, MagicCookie, Serve};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
@@ -49,6 +53,9 @@ use self::proto::{tfplugin5, tfplugin6};
 use self::provider::Demo;
 use self::store::Store;
 use self::wire::Wire;
+
+/// The provider's address: where it would be published.
+const ADDRESS: &str = "example.com/accept/demo";
 
 /// By this Terraform and its providers know each other.
 const COOKIE: (&str, &str) =
@@ -80,8 +87,10 @@ fn run() -> io::Result<ExitCode> {
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let code = runtime.block_on(async {
+        let serving: Pin<Box<dyn Future<Output = ExitCode>>> =
+            if debugged() { Box::pin(serve_attachable(serve)) } else { Box::pin(serve.run_to_exit()) };
         tokio::select! {
-            code = serve.run_to_exit() => code,
+            code = serving => code,
             // Dropped in the middle, the plugin answers nobody any more but takes its socket along.
             () = crash.notified() => ExitCode::from(CRASHED),
         }
@@ -110,6 +119,39 @@ fn plugin(wire: Wire<Demo>) -> Serve {
         };
     }
     serve
+}
+
+/// Serves whichever Terraform attaches, as providers do that are started with `-debug`: prints the variable by which it
+/// finds this process, and ends with SIGINT or SIGTERM.
+async fn serve_attachable(serve: Serve) -> ExitCode {
+    let served = async {
+        let end = CancellationToken::new();
+        let plugin = serve.shutdown_token(end.clone()).attachable().await?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        let mut terminated = signal(SignalKind::terminate())?;
+        writeln!(io::stdout(), "{}", plugin.assignment("TF_REATTACH_PROVIDERS", ADDRESS))?;
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = terminated.recv() => {}
+            }
+            end.cancel();
+        });
+        plugin.tee_output().serve().await?;
+        Ok::<_, Box<dyn Error>>(())
+    };
+    match served.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether somebody started the provider to attach to it.
+fn debugged() -> bool {
+    std::env::args_os().skip(1).any(|argument| argument == "-debug" || argument == "--debug")
 }
 
 /// A version of Terraform's plugin protocol.

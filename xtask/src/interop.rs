@@ -5,14 +5,14 @@
 //! whose toolchain is missing is skipped with the reason, unless it is required.
 
 mod cell;
-mod leftovers;
 mod limits;
 mod matrix;
 mod peers;
 mod report;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use self::cell::{CellResult, Verdict};
 use self::matrix::{Extent, Language};
@@ -86,6 +86,14 @@ pub(crate) fn run(options: &Options) -> Outcome {
     report::print_table(&results);
     report::write(&directory, &results, &peers)?;
     judge(&results)
+}
+
+/// How to start Python's host and plugin, for measurements, and what their toolchain calls itself.
+pub(crate) fn python_programs(directory: &Path) -> Outcome<(Vec<OsString>, Vec<OsString>, String)> {
+    match peers::prepare(Language::Python, directory)? {
+        Readiness::Ready { programs, toolchain } => Ok((programs.host, programs.plugin, toolchain)),
+        Readiness::Missing(why) | Readiness::Broken(why) => Err(why.into()),
+    }
 }
 
 /// A required toolchain that is there may still be of no use, for example without a network.

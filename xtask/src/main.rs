@@ -4,10 +4,13 @@
 //! end with a non-zero status if anything failed.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program that talks to a terminal")]
 
+mod bench;
 mod ci;
 mod codegen;
 mod docs;
 mod interop;
+mod leftovers;
+mod terraform;
 mod tidy;
 mod toolchain;
 mod workspace;
@@ -36,6 +39,10 @@ enum Command {
     Ci(ci::Options),
     /// Run hosts and plugins of Rust, Go and Python against each other
     Interop(interop::Options),
+    /// Measure this library beside others, and write what came of it into docs/performance
+    Bench(bench::Options),
+    /// Run the real Terraform against the demo provider
+    Terraform(terraform::Options),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +52,8 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Ci(options) => ci::run(&options),
         Command::Interop(options) => interop::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Terraform(options) => terraform::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

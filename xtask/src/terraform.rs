@@ -42,8 +42,9 @@ impl Options {
 
 /// Builds the provider, runs the scenarios, and says what came of them.
 pub(crate) fn run(options: &Options) -> Outcome {
-    let wanted =
-        |scenario: &Scenario| options.filter.as_ref().is_none_or(|text| scenario.name.contains(text.as_str()));
+    let wanted = |scenario: &Scenario| {
+        options.filter.as_ref().is_none_or(|text| scenario.name.contains(text.as_str()))
+    };
     let scenarios: Vec<_> = scenarios::all().into_iter().filter(wanted).collect();
     if scenarios.is_empty() {
         return Err("no scenario has such a name; `--list` shows them".into());

@@ -1,8 +1,8 @@
 //! The steps of `cargo xtask ci`, in order: what is quick and breaks often comes first.
 
 use super::{Action, Options, Step, Verdict, deny, run_cargo};
-use crate::toolchain::cargo_subcommand;
-use crate::{codegen, interop, tidy};
+use crate::toolchain::{Tool, cargo_subcommand};
+use crate::{codegen, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -24,6 +24,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     steps.push(deny::rules());
     steps.push(deny::advisories());
     steps.push(peers(options));
+    steps.push(terraform(options));
     steps
 }
 
@@ -60,6 +61,15 @@ fn peers(options: &Options) -> Step {
     };
     let action = Box::new(move || interop::run(&interop::Options::requiring(require)).into());
     by_xtask("interop", &line, action)
+}
+
+/// The real Terraform, where there is one or it is required.
+fn terraform(options: &Options) -> Step {
+    let required = options.require.contains(&Tool::Terraform);
+    let line = if required { "terraform --require" } else { "terraform" };
+    let run = move || terraform::run(&terraform::Options::requiring(required)).into();
+    let step = by_xtask("terraform", line, Box::new(run));
+    if required { step } else { given(|| Tool::Terraform.version().map(drop), step) }
 }
 
 /// A step that is one cargo line.

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::matrix::{Cell, Extent, Language, Network, Security};
 use super::peers::{Programs, Readiness};
-use super::{leftovers, limits};
+use super::limits;
+use crate::leftovers;
 use crate::workspace::Outcome;
 
 /// A host that takes longer is stuck: a list of checks takes seconds.

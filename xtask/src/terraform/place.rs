@@ -1,6 +1,6 @@
 //! A directory in which Terraform runs, and what is around it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,7 @@ use crate::workspace::Outcome;
 pub(super) struct Place {
     directory: TempDir,
     provider: PathBuf,
-    environment: Vec<(&'static str, String)>,
+    environment: RefCell<Vec<(&'static str, String)>>,
     /// By this the processes that were started here are known.
     marker: String,
     runs: Cell<usize>,
@@ -46,7 +46,8 @@ pub(super) struct Running {
 impl Place {
     pub(super) fn new(provider: &Path, environment: &[(&'static str, &'static str)]) -> Outcome<Self> {
         let directory = tempfile::Builder::new().prefix("terraform-").tempdir()?;
-        let environment = environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let environment =
+            RefCell::new(environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect());
         let marker = directory.path().display().to_string();
         let place =
             Self { directory, provider: provider.to_owned(), environment, marker, runs: Cell::default() };
@@ -64,12 +65,11 @@ impl Place {
     }
 
     /// Sets a variable for everything that is started from now on.
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.environment.push((name, value.into()));
-        self
+    pub(super) fn set(&self, name: &'static str, value: impl Into<String>) {
+        self.environment.borrow_mut().push((name, value.into()));
     }
 
-    /// The same place for another scenario to continue in, with a variable more.
+    /// A path in the directory.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -80,7 +80,9 @@ impl Place {
 
     /// Replaces the configuration. The provider and its requirement are added.
     pub(super) fn configure(&self, configuration: &str) -> Outcome {
-        let required = format!("terraform {{\n  required_providers {{\n    demo = {{ source = \"{ADDRESS}\" }}\n  }}\n}}\n");
+        let required = format!(
+            "terraform {{\n  required_providers {{\n    demo = {{ source = \"{ADDRESS}\" }}\n  }}\n}}\n"
+        );
         Ok(fs::write(self.path("work/main.tf"), required + configuration)?)
     }
 
@@ -128,8 +130,7 @@ impl Place {
             .env("TF_LOG_PATH", &log)
             .env("TF_CLI_CONFIG_FILE", self.path("terraform.rc"))
             .env("TF_IN_AUTOMATION", "1")
-            .env("CHECKPOINT_DISABLE", "1")
-            .env("NO_COLOR", "1");
+            .env("CHECKPOINT_DISABLE", "1");
         self.surround(&mut command);
         let child = command
             .stdin(Stdio::null())
@@ -146,7 +147,7 @@ impl Place {
             .env("TMPDIR", self.path("tmp"))
             .env("DEMO_STORE", self.path("store"))
             .env(leftovers::MARKER, &self.marker)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+            .envs(self.environment.borrow().iter().map(|(name, value)| (name, value)));
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(command, 0);
     }
@@ -241,8 +242,8 @@ impl Running {
         };
         Ok(Ended {
             status: status.code(),
-            stdout: fs::read_to_string(&self.stdout)?,
-            stderr: fs::read_to_string(&self.stderr)?,
+            stdout: without_colours(&fs::read_to_string(&self.stdout)?),
+            stderr: without_colours(&fs::read_to_string(&self.stderr)?),
             log: Log::read(&fs::read_to_string(&self.log).unwrap_or_default()),
         })
     }
@@ -265,6 +266,13 @@ impl Ended {
         }
         Err(format!("{message:?} was expected\n{}{}", self.stdout, self.stderr).into())
     }
+}
+
+/// Terraform prints colours wherever it prints to, and not every command has the option against it.
+fn without_colours(text: &str) -> String {
+    let mut pieces = text.split("\u{1b}[");
+    let plain = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(plain, |plain, piece| plain + piece.split_once('m').map_or(piece, |(_, rest)| rest))
 }
 
 /// The provider's address. Nobody asks the host in it, for the provider is overridden.

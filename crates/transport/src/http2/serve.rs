@@ -61,7 +61,12 @@ pub async fn serve(mut listener: impl Listen, serving: Serving) {
         let serving = serving.clone();
         connections.spawn(async move {
             if let Err(error) = connection(stream, &serving).await {
-                tracing::debug!(error = &*error, "a connection failed");
+                // A peer that has asked for the end hangs up without waiting for our goodbye.
+                if serving.shutdown.is_cancelled() {
+                    tracing::trace!(error = &*error, "a connection was cut at the end");
+                } else {
+                    tracing::debug!(error = &*error, "a connection failed");
+                }
             }
         });
     }

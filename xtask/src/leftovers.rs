@@ -1,26 +1,26 @@
-//! What a cell leaves behind: processes and files.
+//! What programs leave behind: processes and files.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Every process of a cell inherits this variable, with a value of the cell's own.
-pub(super) const MARKER: &str = "RPCPLUGIN_INTEROP_CELL";
+/// Every process that is watched inherits this variable, with a value that it shares with those it belongs to.
+pub(crate) const MARKER: &str = "RPCPLUGIN_XTASK_MARKER";
 
 /// A plugin that was told to end may take this long to disappear once its host is gone.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A process that carries the marker of a cell.
-pub(super) struct Survivor {
+/// A process that carries a marker.
+struct Survivor {
     pid: u32,
     command: String,
 }
 
-/// The processes of a cell that are still there when their time is over. They are ended.
+/// The marked processes that are still there when their time is over. They are ended.
 ///
 /// Empty where there is no `/proc`.
-pub(super) fn survivors(token: &str) -> Vec<String> {
+pub(crate) fn survivors(token: &str) -> Vec<String> {
     let deadline = Instant::now() + GRACE;
     let mut found = marked(token);
     while !found.is_empty() && Instant::now() < deadline {
@@ -33,22 +33,22 @@ pub(super) fn survivors(token: &str) -> Vec<String> {
     found.into_iter().map(|survivor| format!("process {} ({})", survivor.pid, survivor.command)).collect()
 }
 
-/// Ends every process of a cell without waiting for it.
-pub(super) fn end(token: &str) {
+/// Ends every marked process without waiting for it.
+pub(crate) fn end(token: &str) {
     for process in marked(token) {
         kill(&process.pid.to_string());
     }
 }
 
 /// Ends a whole process group, or on other systems than Unix nothing.
-pub(super) fn kill_group(leader: u32) {
+pub(crate) fn kill_group(leader: u32) {
     if cfg!(unix) {
         kill(&format!("-{leader}"));
     }
 }
 
-/// Files and directories below the cell's own temporary directory, each with its kind.
-pub(super) fn files(directory: &Path) -> Vec<String> {
+/// Files and directories below this one, each with its kind.
+pub(crate) fn files(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     collect(directory, directory, &mut found);
     found.sort();
@@ -104,7 +104,7 @@ fn kill(target: &str) {
 
 /// Waits until these programs show the marker: for a moment after it starts, a process has no environment yet.
 #[cfg(test)]
-pub(super) fn wait_for(token: &str, programs: &[&str]) {
+pub(crate) fn wait_for(token: &str, programs: &[&str]) {
     let deadline = Instant::now() + Duration::from_secs(10);
     let count = |program: &str| {
         marked(token).iter().filter(|process| process.command.split(' ').next() == Some(program)).count()
