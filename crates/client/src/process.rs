@@ -124,6 +124,7 @@ async fn watch_over(
             },
         }
     };
-    ended.send_replace(Some(reason));
+    // Followers first: whoever has waited for the end finds the event told.
     feed.event(Event::Exited { reason });
+    ended.send_replace(Some(reason));
 }
