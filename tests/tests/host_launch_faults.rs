@@ -317,9 +317,9 @@ async fn a_first_line_of_ten_mebibytes() {
 async fn a_line_longer_than_allowed() {
     let short = |config: &mut HostConfig| {
         plain(config);
-        config.answer_limit = ByteSize::kib(1);
+        config.answer_limit = ByteSize::kib(4);
     };
-    let text = "head -c 1024 /dev/zero | tr '\\0' x; echo; sleep 60";
+    let text = "head -c 4096 /dev/zero | tr '\\0' x; echo; sleep 60";
     assert_fault!(fault(short, text, &[]).await, LaunchFault::EndlessLine { .. });
 }
 

@@ -30,6 +30,8 @@ pub struct ChildProcess {
     child: Child,
     leads_group: bool,
     guard: Option<Guard>,
+    /// Whether it ends with this value.
+    held: bool,
 }
 
 /// Starts a process of this host.
@@ -65,7 +67,6 @@ impl Runner for Command {
             command.process_group(0);
         }
         let mut command = tokio::process::Command::from(command);
-        command.kill_on_drop(true);
         let patience = Instant::now() + surroundings.busy_patience;
         let mut child = loop {
             match command.spawn() {
@@ -83,7 +84,7 @@ impl Runner for Command {
         let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
         let stderr = child.stderr.take().expect("stderr was asked to be a pipe");
         let stdin = child.stdin.take();
-        let mut process = ChildProcess { child, leads_group: self.own_group, guard: None };
+        let mut process = ChildProcess { child, leads_group: self.own_group, guard: None, held: true };
         if surroundings.die_with_host && self.own_group {
             process.be_guarded();
         }
@@ -146,13 +147,20 @@ impl Running for ChildProcess {
     async fn kill(&mut self) {
         self.signal(Signal::KILL);
     }
+
+    async fn leave(mut self) {
+        self.held = false;
+        if let Some(guard) = self.guard.take() {
+            guard.dismiss().await;
+        }
+    }
 }
 
 impl Drop for ChildProcess {
     fn drop(&mut self) {
         // The runtime itself is going away: there is no task any more that could wait. A killed process is gone in
         // a moment, and waiting for it here is what keeps it from staying behind as a zombie.
-        if self.child.id().is_none() {
+        if !self.held || self.child.id().is_none() {
             return;
         }
         // The guard belongs to the group.

@@ -130,5 +130,9 @@ pub(crate) fn http2_settings(config: &HostConfig) -> http2::Settings {
     settings.max_frame = config.http2.max_frame.as_u32();
     settings.max_headers = config.http2.max_headers.as_u32();
     settings.handshake_deadline = config.http2.handshake_deadline;
+    settings.keepalive = config
+        .keepalive
+        .as_ref()
+        .map(|pings| http2::Keepalive { interval: pings.interval, timeout: pings.timeout });
     settings
 }

@@ -4,6 +4,7 @@ use std::{fmt, io, path::PathBuf, time::Duration};
 
 use miette::Diagnostic;
 use rpcplugin_broker::ServeError;
+use rpcplugin_config::ConfigError;
 use rpcplugin_core::{Endpoint, Explained};
 use rpcplugin_handshake::{AnswerError, AnswerFault, VersionNotOffered};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
@@ -354,6 +355,14 @@ pub enum LaunchFault {
         #[from]
         #[diagnostic_source]
         SocketDirError,
+    ),
+    /// The host's configuration has values that are impossible, or do not go together.
+    #[error("the host is configured in a way that cannot work")]
+    #[diagnostic(code(rpcplugin::config::host_settings))]
+    Settings(
+        #[from]
+        #[diagnostic_source]
+        ConfigError,
     ),
     /// The host is configured in a way that cannot work.
     #[error("{what}")]

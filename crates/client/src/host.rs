@@ -7,6 +7,7 @@ use rpcplugin_core::{MagicCookie, Versions};
 use rpcplugin_transport::Services;
 
 use crate::{
+    attach::{self, AttachError, Attachment},
     callbacks::{Callbacks, Caller},
     command::{Command, name},
     error::LaunchError,
@@ -144,6 +145,32 @@ impl Host {
     pub async fn launch_with(&self, runner: &impl Runner) -> Result<Plugin, LaunchError> {
         let feed = self.feed(&name(&runner.program()), 1, Arc::new(OwnTopics::new()));
         retry::launch(self, runner, &feed).await
+    }
+
+    /// Attaches to a plugin that runs already: that of an earlier host, one in test mode, or one that somebody else runs.
+    ///
+    /// Dropping the [`Plugin`] then leaves it running; [`Plugin::shut_down`] ends it, unless it is in test mode. There is
+    /// no log of it and none of its real output, because those go to whoever started it.
+    ///
+    /// ```no_run
+    /// # use rpcplugin_client::Host;
+    /// # use rpcplugin_handshake::ReattachConfigs;
+    /// # async fn example(host: Host) -> Result<(), Box<dyn std::error::Error>> {
+    /// let printed = std::env::args().nth(1).unwrap_or_default(); // what TF_REATTACH_PROVIDERS would hold
+    /// for (name, config) in ReattachConfigs::parse(&printed)?.0 {
+    ///     let plugin = host.attach(config).await?;
+    ///     println!("{name} is process {}", plugin.pid());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`AttachError`]. The plugin is left as it is.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the plugin as it is.
+    pub async fn attach(&self, attachment: impl Into<Attachment>) -> Result<Plugin, AttachError> {
+        attach::attach(self, attachment.into()).await
     }
 
     /// Starts a plugin, and starts it again whenever it dies, as

@@ -119,6 +119,7 @@ impl<R: Runner> Launch<'_, R> {
     /// Starts the process with the offer in its environment, and reads its stderr from now on.
     async fn spawn(&self) -> Result<Spawned, LaunchFault> {
         let config = &self.host.config;
+        config.check()?;
         let group = config.unix_socket_group.as_deref().map(SocketGroup::find).transpose()?;
         // A directory of the host's own: whatever becomes of the plugin, its sockets are removed with it.
         let sockets = match &config.unix_socket_dir {
@@ -138,8 +139,13 @@ impl<R: Runner> Launch<'_, R> {
             socket_dir: Some(sockets.path().to_owned()),
             socket_group: config.unix_socket_group.clone(),
         };
+        let mut variables = offer.to_env(&self.host.cookie);
+        if !config.die_with_host {
+            // Plugins made with this library watch their host by themselves.
+            variables.insert(0, (EXIT_WITH_HOST.to_owned(), Some("false".into())));
+        }
         let surroundings = Surroundings {
-            offer: offer.to_env(&self.host.cookie),
+            offer: variables,
             inherit: config.inherit_env.clone(),
             socket_dir: sockets.path().to_owned(),
             die_with_host: config.die_with_host,
@@ -314,6 +320,7 @@ impl<R: Runner> Launch<'_, R> {
             output,
             services,
             sockets,
+            test: false,
         }))
     }
 
@@ -438,6 +445,9 @@ fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> A
 
 /// How long a plugin that seems to be ending is given to do so, and a runner to say what it knows.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// The plugin's setting `follow_host`.
+const EXIT_WITH_HOST: &str = "PLUGIN_EXIT_WITH_HOST";
 
 /// As much of the real stdout as an event shows at once.
 const SHOWN: usize = 1024;

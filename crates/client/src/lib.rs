@@ -11,12 +11,14 @@
 //! and what to do.
 
 mod answer_line;
+mod attach;
 mod callbacks;
 mod checksum;
 mod child;
 mod command;
 mod connection;
 mod diagnosis;
+mod discover;
 mod ended;
 mod error;
 mod events;
@@ -42,10 +44,12 @@ mod stdio;
 mod supervise;
 mod tail;
 
+pub use attach::{AttachError, Attachment, Handover, HandoverError};
 pub use callbacks::Caller;
 pub use checksum::{Checksum, ChecksumError};
 pub use child::ChildProcess;
 pub use command::{Command, Stdin};
+pub use discover::discover;
 pub use ended::PluginEnded;
 pub use error::{LaunchError, LaunchFacts, LaunchFault, PingError};
 pub use events::{Event, Events, PluginEvent};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{events::Event, exit::ExitReason, feed::Feed, runner::Running};
 
@@ -11,6 +11,7 @@ use crate::{events::Event, exit::ExitReason, feed::Feed, runner::Running};
 pub(crate) struct Process {
     id: Arc<str>,
     pid: Option<u32>,
+    when_dropped: WhenDropped,
     orders: mpsc::UnboundedSender<Order>,
     ended: watch::Receiver<Option<ExitReason>>,
 }
@@ -28,10 +29,11 @@ pub(crate) enum WhenDropped {
     Leave,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Order {
     Terminate,
     Kill,
+    Leave(oneshot::Sender<()>),
 }
 
 impl Process {
@@ -41,7 +43,7 @@ impl Process {
         let (orders, received) = mpsc::unbounded_channel();
         let (tell, ended) = watch::channel(None);
         tokio::spawn(watch_over(running, when_dropped, received, tell, Arc::clone(feed)));
-        Self { id, pid, orders, ended }
+        Self { id, pid, when_dropped, orders, ended }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -50,6 +52,10 @@ impl Process {
 
     pub(crate) fn pid(&self) -> Option<u32> {
         self.pid
+    }
+
+    pub(crate) fn ends_with_its_handle(&self) -> bool {
+        self.when_dropped == WhenDropped::Kill
     }
 
     /// How the process ended, if it has.
@@ -78,6 +84,14 @@ impl Process {
     /// Kills the process, and its group if it leads one.
     pub(crate) fn kill(&self) {
         let _ = self.orders.send(Order::Kill);
+    }
+
+    /// Lets go of the process, which lives on without this host.
+    pub(crate) async fn leave(&self) {
+        let (left, done) = oneshot::channel();
+        if self.orders.send(Order::Leave(left)).is_ok() {
+            let _ = done.await;
+        }
     }
 }
 
@@ -115,6 +129,11 @@ async fn watch_over(
             order = orders.recv() => match order {
                 Some(Order::Terminate) => running.terminate().await,
                 Some(Order::Kill) => running.kill().await,
+                Some(Order::Leave(left)) => {
+                    running.leave().await;
+                    let _ = left.send(());
+                    return;
+                }
                 // Nobody holds the handle any more.
                 None if when_dropped == WhenDropped::Leave => return,
                 None => {

@@ -64,6 +64,15 @@ pub trait Running: Send + 'static {
 
     /// Ends it whether it wants to or not, with what it started. [`wait`](Self::wait) has to return soon after.
     fn kill(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Lets it go on without this host, for [`Plugin::hand_over`](crate::Plugin::hand_over). By default it cannot, and
+    /// ends.
+    fn leave(self) -> impl Future<Output = ()> + Send
+    where
+        Self: Sized,
+    {
+        async move { drop(self) }
+    }
 }
 
 /// A plugin that was started a moment ago.

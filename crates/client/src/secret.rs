@@ -16,6 +16,15 @@ pub(crate) struct Secret {
     offered: bool,
 }
 
+/// The security that the configuration gives without a handshake: mutual with all of certificate, key and authorities.
+pub(crate) fn given(config: &HostConfig) -> Result<Security, LaunchFault> {
+    if config.server_authorities.is_some() {
+        Secret::prepare(config)?.decide(None)
+    } else {
+        Ok(Security::Plain)
+    }
+}
+
 impl Secret {
     pub(crate) fn prepare(config: &HostConfig) -> Result<Self, LaunchFault> {
         let authorities = config

@@ -56,11 +56,12 @@
 pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
-    Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit, ExitReason,
-    ExplainingChannel, Generation, Host, LaunchError, LaunchFacts, LaunchFault, LogRecord, Managed, Observer,
-    Output, OutputChunk, OutputOptions, OutputSource, PingError, Plugin, PluginEnded, PluginEvent, PluginId,
-    PluginSet, Runner, Running, Started, Stdin, Supervise, SuperviseError, Supervised, SupervisedChannel,
-    SupervisionState, Surroundings, WhenFull, WhileDown, Writers,
+    AttachError, Attachment, Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit,
+    ExitReason, ExplainingChannel, Generation, Handover, HandoverError, Host, LaunchError, LaunchFacts,
+    LaunchFault, LogRecord, Managed, Observer, Output, OutputChunk, OutputOptions, OutputSource, PingError,
+    Plugin, PluginEnded, PluginEvent, PluginId, PluginSet, Runner, Running, Started, Stdin, Supervise,
+    SuperviseError, Supervised, SupervisedChannel, SupervisionState, Surroundings, WhenFull, WhileDown,
+    Writers, discover,
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{AppVersion, Endpoint, Explained, Family, MagicCookie, ServiceId, Versions};

@@ -7,4 +7,4 @@ mod settings;
 
 pub use connect::{Connect, ConnectError, connect, connect_lazy};
 pub use serve::{Serving, serve};
-pub use settings::Settings;
+pub use settings::{Keepalive, Settings};

@@ -2,22 +2,24 @@
 
 use std::process::ExitCode;
 
-use rpcplugin::{MagicCookie, Serve, Services, ServingStatus};
+use rpcplugin::{MagicCookie, RealStderr, Serve, Services, ServingStatus, config::Loader, hclog::Sink as _};
 
 fn main() -> ExitCode {
     let fault = std::env::args().nth(1).unwrap_or_default();
     let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a key and a value");
+    let stderr = RealStderr::get().expect("there is one");
     Serve::new(cookie)
+        .load_config(&Loader::new().process_env())
         .version_with(1, move |context| {
             match &*fault {
                 "unhealthy" => context.health.set("plugin", ServingStatus::NotServing),
                 "healthy" => {}
                 "stdin" => {
                     // Says on its log what it read from its standard input.
-                    std::thread::spawn(|| {
+                    std::thread::spawn(move || {
                         let mut line = String::new();
                         let _ = std::io::stdin().read_line(&mut line);
-                        eprintln!("read {line:?}");
+                        stderr.write_line(format!("read {line:?}\n").as_bytes());
                     });
                 }
                 other => eprintln!("there is no fault called {other:?}"),

@@ -10,10 +10,10 @@ use std::{
 use rpcplugin::{Command, Explained, Host, LaunchError, MagicCookie, config::HostConfig};
 
 /// A variable in the environment of everything that one test starts.
-pub const MARK: &str = "RPCPLUGIN_TEST_MARK";
+pub(crate) const MARK: &str = "RPCPLUGIN_TEST_MARK";
 
 /// A host of the faulty plugin and of scripts, which end within seconds whatever happens.
-pub fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
+pub(crate) fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
     let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a key and a value");
     Host::new(cookie, 1)
         .configure(|config| {
@@ -24,30 +24,43 @@ pub fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
 }
 
 /// A plugin whose program is a shell script.
-pub fn script(text: &str) -> Command {
+pub(crate) fn script(text: &str) -> Command {
     Command::new("/bin/sh").arg("-c").arg(text)
 }
 
 /// A plugin made with this library, which does what `fault` says.
-pub fn faulty(fault: &str) -> Command {
+pub(crate) fn faulty(fault: &str) -> Command {
     Command::new(env!("CARGO_BIN_EXE_faulty-plugin")).arg(fault)
 }
 
 /// Everything that one test starts, known by a variable in its environment.
-pub struct Brood(String);
+pub(crate) struct Brood(String);
 
 impl Brood {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         use std::hash::{BuildHasher as _, RandomState};
         Self(format!("{:x}-{:x}", std::process::id(), RandomState::new().hash_one(0)))
     }
 
-    pub fn mark(&self, command: Command) -> Command {
+    pub(crate) fn mark(&self, command: Command) -> Command {
         command.env(MARK, &self.0)
     }
 
+    /// What the variable holds.
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Kills what is left.
+    pub(crate) fn kill(&self) {
+        for pid in self.alive() {
+            let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+            let _ = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+        }
+    }
+
     /// The processes that are alive. Zombies count: they have to be reaped.
-    pub fn alive(&self) -> Vec<u32> {
+    pub(crate) fn alive(&self) -> Vec<u32> {
         let mark = format!("{MARK}={}", self.0);
         processes()
             .filter(|pid| {
@@ -58,7 +71,7 @@ impl Brood {
     }
 
     /// Waits until nothing is left.
-    pub async fn dies_out(&self) {
+    pub(crate) async fn dies_out(&self) {
         eventually(Duration::from_secs(5), "everything that was started has ended", || {
             self.alive().is_empty()
         })
@@ -67,13 +80,13 @@ impl Brood {
 }
 
 /// All processes of this machine.
-pub fn processes() -> impl Iterator<Item = u32> {
+pub(crate) fn processes() -> impl Iterator<Item = u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// The children of this process, zombies among them.
-pub fn children() -> Vec<u32> {
+pub(crate) fn children() -> Vec<u32> {
     let me = std::process::id();
     processes().filter(|pid| parent(*pid) == Some(me)).collect()
 }
@@ -85,7 +98,7 @@ fn parent(pid: u32) -> Option<u32> {
 
 /// Waits until `holds`, and fails the test if that takes longer than `patience`.
 #[track_caller]
-pub fn eventually(
+pub(crate) fn eventually(
     patience: Duration,
     what: &'static str,
     mut holds: impl FnMut() -> bool,
@@ -101,7 +114,7 @@ pub fn eventually(
 }
 
 /// Launches what cannot be launched, within the time it may take, and makes sure that nothing is left.
-pub async fn refused(host: &Host, command: Command, within: Duration) -> LaunchError {
+pub(crate) async fn refused(host: &Host, command: Command, within: Duration) -> LaunchError {
     let brood = Brood::new();
     let begun = Instant::now();
     let error = match host.launch(brood.mark(command)).await {
@@ -116,7 +129,7 @@ pub async fn refused(host: &Host, command: Command, within: Duration) -> LaunchE
 
 /// An error as the end of a program shows it. The test fails unless all `parts` are in it.
 #[track_caller]
-pub fn says(error: &LaunchError, parts: &[&str]) -> String {
+pub(crate) fn says(error: &LaunchError, parts: &[&str]) -> String {
     let text = Explained(error).to_string();
     for part in parts {
         assert!(text.contains(part), "it does not say {part:?}:\n{text}");
@@ -125,7 +138,7 @@ pub fn says(error: &LaunchError, parts: &[&str]) -> String {
 }
 
 /// Where a peer in another language is, if it has been built. A peer that is required must be there.
-pub fn peer(language: &str, path: &str) -> Option<PathBuf> {
+pub(crate) fn peer(language: &str, path: &str) -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.join("target/interop").join(path);
     if target.exists() {
         return Some(target);

@@ -7,7 +7,12 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint as TonicEndpoint};
 
-use crate::{dial::DialError, http2::Settings, security::SecureError, stream::SecureStream};
+use crate::{
+    dial::DialError,
+    http2::{Keepalive, Settings},
+    security::SecureError,
+    stream::SecureStream,
+};
 
 /// A way to open secured streams to one peer: called for the first, and again whenever the last one broke.
 pub trait Connect: Send + Sync + 'static {
@@ -89,7 +94,7 @@ pub fn connect_lazy(connector: impl Connect, settings: &Settings) -> Channel {
 
 fn endpoint(settings: &Settings) -> TonicEndpoint {
     // The authority that Go hosts send under TLS. No server looks at it.
-    TonicEndpoint::from_static("http://localhost")
+    let endpoint = TonicEndpoint::from_static("http://localhost")
         .initial_stream_window_size(settings.stream_window)
         .initial_connection_window_size(settings.connection_window)
         .http2_max_header_list_size(settings.max_headers)
@@ -97,7 +102,14 @@ fn endpoint(settings: &Settings) -> TonicEndpoint {
         .connect_timeout(settings.handshake_deadline)
         // The name in front of tonic's own.
         .user_agent(concat!("rpcplugin/", env!("CARGO_PKG_VERSION")))
-        .expect("a name and a version make a header value")
+        .expect("a name and a version make a header value");
+    match settings.keepalive {
+        None => endpoint,
+        Some(Keepalive { interval, timeout }) => endpoint
+            .http2_keep_alive_interval(interval)
+            .keep_alive_timeout(timeout)
+            .keep_alive_while_idle(true),
+    }
 }
 
 /// What tonic calls for a stream.

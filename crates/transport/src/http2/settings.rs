@@ -20,6 +20,19 @@ pub struct Settings {
     pub max_headers: u32,
     /// How long a peer may take for TLS and the first bytes of HTTP/2. Default 20 s.
     pub handshake_deadline: Duration,
+    /// Pings on connections that this side dials, idle ones too. Default: none. Peers built on Go or on gRPC's C core
+    /// hang up on whoever pings more often than every five minutes.
+    pub keepalive: Option<Keepalive>,
+}
+
+/// Pings by which a connection that died without a word is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "HTTP/2 has no more to say of pings")]
+pub struct Keepalive {
+    /// The time between pings.
+    pub interval: Duration,
+    /// How long a ping may stay unanswered before the connection counts as dead.
+    pub timeout: Duration,
 }
 
 impl Default for Settings {
@@ -30,6 +43,7 @@ impl Default for Settings {
             max_frame: 256 << 10,
             max_headers: 1 << 20,
             handshake_deadline: Duration::from_secs(20),
+            keepalive: None,
         }
     }
 }

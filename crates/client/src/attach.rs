@@ -1,0 +1,214 @@
+//! Attaching to a plugin that runs already.
+
+mod foreign;
+mod handover;
+
+use std::{path::PathBuf, sync::Arc};
+
+use miette::Diagnostic;
+use rpcplugin_core::{AppVersion, Endpoint};
+use rpcplugin_handshake::{ReattachConfig, VersionNotOffered, accept_version};
+use rpcplugin_mtls::{Identity, MutualTls, TlsError, Trust};
+use rpcplugin_transport::{Security, SocketDir, http2::ConnectError};
+use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+pub use self::handover::{Handover, HandoverError};
+use crate::{
+    callbacks::Caller,
+    connection::{self, Target},
+    error::LaunchFault,
+    events::Event,
+    feed::OwnTopics,
+    host::Host,
+    plugin::{Parts, Plugin},
+    process::{Process, WhenDropped},
+    secret, stdio,
+    tail::Tail,
+};
+use foreign::Foreign;
+
+/// A plugin that runs already, and how to reach it.
+///
+/// It is made of what a plugin in test mode or an earlier host wrote down ([`ReattachConfig`], [`Handover`]), or simply
+/// of an address.
+///
+/// ```
+/// use rpcplugin_client::Attachment;
+/// use rpcplugin_core::Endpoint;
+///
+/// let kv = Attachment::new(Endpoint::parse("tcp", "127.0.0.1:4711")?, 1).name("kv");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    config: ReattachConfig,
+    security: Option<Security>,
+    name: String,
+    /// A directory that an earlier host made for the plugin's socket.
+    leftover: Option<PathBuf>,
+}
+
+/// A host could not attach to a plugin.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// Nobody is there.
+    #[error("there is no plugin at {endpoint}")]
+    #[diagnostic(
+        code(rpcplugin::transport::attach_no_plugin),
+        help(
+            "the plugin has ended, or listens elsewhere by now: start it anew, and attach with what it says then"
+        )
+    )]
+    NoPlugin {
+        /// Where it was looked for.
+        endpoint: Endpoint,
+        /// What became of the connection.
+        source: ConnectError,
+    },
+    /// Somebody is there, and not a plugin that this host can use.
+    #[error("the plugin at {endpoint} cannot be attached to")]
+    #[diagnostic(
+        code(rpcplugin::transport::attach_refused),
+        help("check that it is the plugin that was meant, and that both sides are secured in the same way")
+    )]
+    Refused {
+        /// Where it is.
+        endpoint: Endpoint,
+        /// What went wrong.
+        #[diagnostic_source]
+        source: LaunchFault,
+    },
+    /// It speaks a version of the protocol that this host does not.
+    #[error("it does not speak this host's protocol")]
+    #[diagnostic(code(rpcplugin::protocol::attach_version))]
+    Version(
+        #[from]
+        #[diagnostic_source]
+        VersionNotOffered,
+    ),
+    /// The host asks for one socket for everything.
+    #[error("a plugin that is attached to cannot carry all connections over one socket")]
+    #[diagnostic(
+        code(rpcplugin::config::attach_multiplexed),
+        help("do not ask for multiplexing in the host (PLUGIN_MULTIPLEX_GRPC) when it attaches")
+    )]
+    Multiplexed,
+}
+
+impl Attachment {
+    /// A plugin that listens at this address and speaks this version of the application's protocol. It is not known which
+    /// process it is, unless the address tells; it is ended as a plugin of this host would be.
+    #[must_use]
+    pub fn new(endpoint: impl Into<Endpoint>, version: impl Into<AppVersion>) -> Self {
+        let (endpoint, version) = (endpoint.into(), version.into());
+        ReattachConfig { version, endpoint, pid: None, test: false }.into()
+    }
+
+    /// Secures the connection: this side presents `identity` and accepts whom `trust` names.
+    ///
+    /// Without it the connection is secured by the certificate, key and authorities of the host's configuration if it has
+    /// all three, and otherwise not at all: whoever can reach the plugin may speak to it, as with go-plugin.
+    ///
+    /// # Errors
+    /// [`TlsError`] when these make no TLS settings.
+    pub fn secured(mut self, identity: Identity, trust: Trust) -> Result<Self, TlsError> {
+        self.security = Some(Security::Mutual(MutualTls::new(identity, trust)?));
+        Ok(self)
+    }
+
+    /// The name by which logs call the plugin. By default `attached`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+}
+
+impl From<ReattachConfig> for Attachment {
+    fn from(config: ReattachConfig) -> Self {
+        Self { config, security: None, name: "attached".to_owned(), leftover: None }
+    }
+}
+
+/// Attaches to a plugin.
+///
+/// # Protocol
+/// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call, and the process is the one that
+/// listens at the address, whatever number is written down, so that a stranger who got the number is never signalled.
+pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachError> {
+    let Attachment { config: ReattachConfig { version, endpoint, pid, test }, security, name, leftover } =
+        attachment;
+    let config = &host.config;
+    let started = Instant::now();
+    if config.multiplex {
+        return Err(AttachError::Multiplexed);
+    }
+    let version = match version {
+        // A Go host writes no version down.
+        AppVersion(0) if !host.versions.contains(version) => host.versions.newest(),
+        version => accept_version(version, &host.versions)?,
+    };
+    let refused = |source| AttachError::Refused { endpoint: endpoint.clone(), source };
+    let security = match security {
+        Some(security) => security,
+        None => secret::given(config).map_err(refused)?,
+    };
+    let sockets = SocketDir::private(None).map_err(|error| refused(error.into()))?;
+    let target = Target {
+        endpoint: &endpoint,
+        security: &security,
+        multiplex: false,
+        sockets: &sockets,
+        translate: None,
+    };
+    let opened = timeout(config.start_deadline, connection::open(target, config)).await;
+    let opened = opened.unwrap_or(Err(LaunchFault::NotReady(config.start_deadline)));
+    let (channel, broker) = opened.map_err(|fault| match fault {
+        LaunchFault::Connect(source @ (ConnectError::Dial(_) | ConnectError::Silent(_))) => {
+            AttachError::NoPlugin { endpoint: endpoint.clone(), source }
+        }
+        fault => refused(fault),
+    })?;
+    let feed = host.feed(&name, 1, Arc::new(OwnTopics::new()));
+    if let Some(callbacks) = &host.callbacks {
+        let caller = Caller { plugin: feed.id(), version, broker: broker.clone() };
+        callbacks.offer(&caller).await.map_err(|error| refused(error.into()))?;
+    }
+    let foreign = Foreign::find(&endpoint, pid, leftover).await;
+    let process = Process::watch(foreign, WhenDropped::Leave, &feed);
+    feed.event(Event::Started { pid: process.pid().unwrap_or_default() });
+    let services = vec![
+        AbortOnDropHandle::new(tokio::spawn(stdio::pump(channel.clone(), Arc::clone(&feed)))),
+        AbortOnDropHandle::new(tokio::spawn(broker.attach(channel.clone()))),
+    ];
+    let elapsed = started.elapsed();
+    feed.event(Event::Ready { elapsed });
+    tracing::info!(
+        plugin = name,
+        plugin.id = process.id(),
+        plugin.version = %version,
+        %endpoint,
+        mutual = security.is_mutual(),
+        ?elapsed,
+        "plugin attached"
+    );
+    Ok(Plugin::new(Parts {
+        process,
+        stdin: None,
+        channel,
+        broker,
+        feed,
+        tail: Arc::new(Tail::new(config)),
+        version,
+        endpoint,
+        security,
+        launch_time: elapsed,
+        config: config.clone(),
+        output: Vec::new(),
+        services,
+        sockets,
+        test,
+    }))
+}

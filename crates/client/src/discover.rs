@@ -1,0 +1,151 @@
+//! Finding plugins in a directory.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// The files in `dir` whose names match `pattern`, by name: absolute paths if `dir` is absolute.
+///
+/// In the pattern `*` stands for any characters, `?` for one, and `[a-z]` or `[^a-z]` for one of, or outside of, some.
+/// Whether what is found can be executed is not looked at: a plugin that cannot is best refused with a reason when it is
+/// launched. Names that are not UTF-8 never match.
+///
+/// ```no_run
+/// # use rpcplugin_client::{Command, discover};
+/// # use std::path::Path;
+/// for program in discover(Path::new("/usr/lib/my-app/plugins"), "my-app-*")? {
+///     let command = Command::new(program);
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// When the directory cannot be read. One that is not there has no plugins: that is no error.
+///
+/// # Protocol
+/// go-plugin `discover.go`. Differs: directories are left out.
+pub fn discover(dir: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let pattern: Vec<char> = pattern.chars().collect();
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let name: Vec<char> = name.chars().collect();
+        if matches(&pattern, &name) && entry.path().is_file() {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Goes back to the last `*` only, which is enough and never takes more than length times length steps.
+fn matches(pattern: &[char], name: &[char]) -> bool {
+    let (mut at, mut star) = ((0, 0), None);
+    loop {
+        let (p, n) = at;
+        if n == name.len() {
+            return pattern[p..].iter().all(|c| *c == '*');
+        }
+        at = match pattern.get(p) {
+            Some('*') => {
+                star = Some((p + 1, n));
+                (p + 1, n)
+            }
+            Some('[') => match class(&pattern[p..], name[n]) {
+                Some((true, length)) => (p + length, n + 1),
+                Some((false, _)) => match back(&mut star) {
+                    Some(at) => at,
+                    None => return false,
+                },
+                None => return false,
+            },
+            Some(c) if *c == '?' || *c == name[n] => (p + 1, n + 1),
+            _ => match back(&mut star) {
+                Some(at) => at,
+                None => return false,
+            },
+        };
+    }
+}
+
+/// Lets the last `*` take one character more.
+fn back(star: &mut Option<(usize, usize)>) -> Option<(usize, usize)> {
+    let (pattern, name) = (*star)?;
+    *star = Some((pattern, name + 1));
+    *star
+}
+
+/// Whether `c` is in the class with which `pattern` begins, and how long that is. None for a class without end.
+fn class(pattern: &[char], c: char) -> Option<(bool, usize)> {
+    let negated = matches!(pattern.get(1), Some('^' | '!'));
+    let first = if negated { 2 } else { 1 };
+    let end = first + 1 + pattern.get(first + 1..)?.iter().position(|c| *c == ']')?;
+    let mut rest = &pattern[first..end];
+    let mut inside = false;
+    while let Some((from, more)) = rest.split_first() {
+        match more {
+            ['-', to, more @ ..] => {
+                inside |= (*from..=*to).contains(&c);
+                rest = more;
+            }
+            more => {
+                inside |= *from == c;
+                rest = more;
+            }
+        }
+    }
+    Some((inside != negated, end + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, name: &str, expected: bool) {
+        let chars = |text: &str| text.chars().collect::<Vec<_>>();
+        assert_eq!(matches(&chars(pattern), &chars(name)), expected, "{pattern} {name}");
+    }
+
+    #[test]
+    fn patterns_match_as_a_shell_has_it() {
+        check("kv-*", "kv-plugin", true);
+        check("kv-*", "kv", false);
+        check("*", "anything", true);
+        check("*-plugin", "a-plugin-plugin", true);
+        check("k?-[a-c]*", "kv-basic", true);
+        check("k?-[^a-c]*", "kv-basic", false);
+        check("[]a]x", "]x", true);
+        check("[a", "[a", false);
+        check("", "", true);
+        check("*a*b*c", "xxaxxbxx", false);
+    }
+
+    #[test]
+    fn finds_files_by_name_in_order() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["kv-b", "kv-a", "other"] {
+            fs::write(dir.path().join(name), "").expect("writable");
+        }
+        fs::create_dir(dir.path().join("kv-dir")).expect("writable");
+        let found = discover(dir.path(), "kv-*").expect("readable");
+        assert_eq!(found, [dir.path().join("kv-a"), dir.path().join("kv-b")]);
+        assert!(discover(&dir.path().join("nowhere"), "*").expect("no error").is_empty());
+        assert!(discover(&dir.path().join("other"), "*").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn matching_is_total(pattern in "[ab*?\\[\\]^-]{0,12}", name in "[ab\\[-]{0,12}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            matches(&chars(&pattern), &chars(&name));
+        }
+    }
+}

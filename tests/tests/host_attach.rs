@@ -1,0 +1,240 @@
+//! Attaching to plugins that run already, with real processes.
+
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use rpcplugin::{
+    AttachError, Attachment, Command, Endpoint, Exit, Explained, Handover, Host, MagicCookie, Plugin,
+    ServiceId, ServingStatus, Versions,
+    handshake::{ReattachConfig, ReattachConfigs},
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+#[path = "support/hosts.rs"]
+mod hosts;
+
+use hosts::{Brood, eventually, faulty, host, peer};
+
+const SOON: Duration = Duration::from_secs(10);
+const PLUGIN: &str = env!("CARGO_BIN_EXE_faulty-plugin");
+
+fn plain() -> Host {
+    host(|config| config.auto_mtls = false)
+}
+
+/// A plugin without TLS, and what is written down about it.
+async fn launched(brood: &Brood) -> (Plugin, ReattachConfig) {
+    let plugin = plain().launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    let json = plugin.reattach_config().to_string();
+    (plugin, ReattachConfig::parse(&json).expect("it reads what it wrote"))
+}
+
+#[tokio::test]
+async fn a_second_host_can_use_and_end_a_plugin() {
+    let brood = Brood::new();
+    let (first, config) = launched(&brood).await;
+    assert_eq!(config.pid, Some(first.pid()));
+
+    let second = plain().attach(config.clone()).await.expect("it runs");
+    assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));
+    assert_eq!(second.ping().await.expect("it is well"), ServingStatus::Serving);
+    assert_eq!(second.reattach_config(), config);
+    drop(second);
+    first.ping().await.expect("a host that lets go leaves the plugin as it is");
+
+    let third = plain().attach(Attachment::from(config).name("kv")).await.expect("it runs");
+    assert_eq!(third.name(), "kv");
+    assert_eq!(third.shut_down().await, Exit::Ended);
+    assert!(first.wait().await.is_success());
+    brood.dies_out().await;
+}
+
+#[tokio::test]
+async fn several_are_named_as_terraform_does() {
+    let brood = Brood::new();
+    let (first, config) = launched(&brood).await;
+    let json = format!(r#"{{"registry.example/acme/kv":{config}}}"#);
+    let configs = ReattachConfigs::parse(&json).expect("readable");
+    let config = configs.0["registry.example/acme/kv"].clone();
+    plain().attach(config).await.expect("it runs").ping().await.expect("it is well");
+    drop(first);
+    brood.dies_out().await;
+}
+
+#[tokio::test]
+async fn a_number_that_passed_to_a_stranger_is_never_signalled() {
+    let brood = Brood::new();
+    let (first, mut config) = launched(&brood).await;
+    let mut stranger = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
+    config.pid = Some(stranger.id());
+    let second = plain().attach(config).await.expect("it runs");
+    assert_eq!(second.pid(), first.pid(), "who listens is who is meant");
+    stop(&first);
+    assert!(matches!(second.shut_down_within(Duration::from_millis(200)).await, Exit::Killed { .. }));
+    assert!(stranger.try_wait().expect("ours").is_none(), "the stranger was signalled");
+    stranger.kill().expect("ours");
+    stranger.wait().expect("ours");
+    brood.dies_out().await;
+}
+
+/// Makes a plugin deaf to everything but SIGKILL.
+fn stop(plugin: &Plugin) {
+    let pid = Pid::from_raw(i32::try_from(plugin.pid()).expect("a process")).expect("a process");
+    kill_process(pid, Signal::STOP).expect("it runs");
+}
+
+#[tokio::test]
+async fn the_end_of_somebody_elses_process_is_noticed() {
+    let brood = Brood::new();
+    let (first, config) = launched(&brood).await;
+    let second = plain().attach(config).await.expect("it runs");
+    assert_eq!(second.ended(), None);
+    first.kill().await;
+    tokio::time::timeout(SOON, second.wait()).await.expect("its end is seen");
+    assert!(second.ping().await.is_err());
+    brood.dies_out().await;
+}
+
+#[tokio::test]
+async fn a_dead_address_is_refused_at_once() {
+    let brood = Brood::new();
+    let (first, config) = launched(&brood).await;
+    first.shut_down().await;
+    let begun = Instant::now();
+    let error = plain().attach(config.clone()).await.expect_err("it has ended");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(matches!(error, AttachError::NoPlugin { .. }), "{error:?}");
+    let text = Explained(&error).to_string();
+    assert!(text.contains("there is no plugin at unix:") && text.contains("start it anew"), "{text}");
+}
+
+#[tokio::test]
+async fn a_plugin_in_test_mode_is_left_alone() {
+    let brood = Brood::new();
+    let (first, mut config) = launched(&brood).await;
+    config.test = true;
+    let second = plain().attach(config).await.expect("it runs");
+    assert_eq!(second.shut_down().await, Exit::Detached);
+    first.ping().await.expect("it goes on");
+    assert_eq!(first.shut_down().await, Exit::Clean);
+}
+
+#[tokio::test]
+async fn versions_and_settings_have_to_fit() {
+    let brood = Brood::new();
+    let (first, mut config) = launched(&brood).await;
+    let other = || {
+        let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a cookie");
+        Host::new(cookie, Versions::new([7, 8]).expect("versions"))
+    };
+    let error = other().attach(config.clone()).await.expect_err("it speaks another version");
+    assert!(matches!(error, AttachError::Version(_)), "{error:?}");
+    // Go hosts do not write the version down.
+    config.version = 0.into();
+    assert_eq!(other().attach(config.clone()).await.expect("any will do").version(), 8.into());
+    let multiplexed = plain().configure(|config| config.multiplex = true);
+    let error = multiplexed.attach(config).await.expect_err("that cannot be");
+    assert!(matches!(error, AttachError::Multiplexed), "{error:?}");
+    drop(first);
+    brood.dies_out().await;
+}
+
+#[tokio::test]
+async fn without_the_identity_a_secured_plugin_cannot_be_attached_to() {
+    let brood = Brood::new();
+    let plugin = host(|_| {}).launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    let begun = Instant::now();
+    let error = plain().attach(plugin.reattach_config()).await.expect_err("it wants a certificate");
+    assert!(begun.elapsed() < SOON, "{error:?}");
+    plugin.ping().await.expect("it took no harm");
+    drop(plugin);
+    brood.dies_out().await;
+}
+
+#[tokio::test]
+async fn a_secured_plugin_survives_the_upgrade_of_its_host() {
+    let brood = Brood::new();
+    let old = std::process::Command::new(env!("CARGO_BIN_EXE_doomed-host"))
+        .args(["goes-on", PLUGIN])
+        .env(hosts::MARK, brood.name())
+        .stdin(Stdio::null())
+        .output()
+        .expect("it was built");
+    assert!(old.status.success(), "{}", String::from_utf8_lossy(&old.stderr));
+    let json = String::from_utf8(old.stdout).expect("UTF-8");
+    assert_eq!(brood.alive().len(), 1, "the plugin alone goes on");
+
+    let plugin = host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("it runs");
+    assert!(plugin.security().is_mutual());
+    assert_eq!(brood.alive(), [plugin.pid()]);
+    assert_eq!(plugin.ping().await.expect("it is well"), ServingStatus::Serving);
+    let Endpoint::Unix(path) = plugin.endpoint().clone() else { panic!("{plugin:?}") };
+    let dir = path.as_path().parent().expect("a directory").to_owned();
+    assert!(dir.exists());
+    assert_eq!(plugin.shut_down().await, Exit::Ended);
+    brood.dies_out().await;
+    eventually(SOON, "the first host's directory is removed", || !dir.exists()).await;
+}
+
+#[tokio::test]
+async fn a_handover_does_not_show_its_key() {
+    let brood = Brood::new();
+    let host = host(|config| config.die_with_host = false);
+    let plugin = host.launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    let handover = plugin.hand_over().await;
+    assert!(handover.to_json().contains("PRIVATE KEY"));
+    assert!(!format!("{handover:?}").contains("PRIVATE KEY"));
+    let plugin = host.attach(Handover::parse(&handover.to_json()).expect("readable")).await.expect("it runs");
+    assert_eq!(plugin.shut_down().await, Exit::Ended);
+    brood.dies_out().await;
+    assert!(Handover::parse("{}").is_err() && Handover::parse("nonsense").is_err());
+}
+
+fn kit_host() -> Host {
+    let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").expect("a cookie");
+    Host::new(cookie, Versions::new([1, 2, 3]).expect("versions"))
+        .configure(|config| config.auto_mtls = false)
+}
+
+#[tokio::test]
+async fn over_tcp_the_process_is_the_one_that_has_the_port() {
+    let brood = Brood::new();
+    let command = Command::new(env!("CARGO_BIN_EXE_kit-plugin")).args(["--net", "tcp"]);
+    let first = kit_host().launch(brood.mark(command)).await.expect("it starts");
+    let mut config = first.reattach_config();
+    assert!(matches!(config.endpoint, Endpoint::Tcp(_)));
+    let second = kit_host().attach(config.clone()).await.expect("it runs");
+    assert_eq!(second.pid(), first.pid());
+    config.pid = Some(std::process::id());
+    let third = kit_host().attach(config.clone()).await.expect("it runs");
+    assert_eq!(third.pid(), 0, "this process does not listen there");
+    let address = Attachment::new(config.endpoint, 3);
+    let fourth = kit_host().attach(address).await.expect("an address is enough");
+    assert_eq!(fourth.shut_down().await, Exit::Ended, "its end is seen at its door");
+    first.wait().await;
+    brood.dies_out().await;
+}
+
+#[tokio::test]
+async fn the_broker_of_a_go_plugin_is_dead_and_says_so() {
+    let Some(program) = peer("go", "go/kit-plugin") else { return };
+    let brood = Brood::new();
+    let first = kit_host().launch(brood.mark(Command::new(program))).await.expect("it starts");
+    let config = first.reattach_config();
+    // The broker dies with the first host's stream to it.
+    first.broker().close();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+
+    let second = kit_host().attach(config).await.expect("it runs");
+    second.ping().await.expect("it is well");
+    let begun = Instant::now();
+    let error = second.broker().dial(ServiceId(7)).await.expect_err("its broker is dead");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{error:?}");
+    let text = Explained(&error).to_string();
+    assert!(text.contains("closed for good") || text.contains("announced no address"), "{text}");
+    assert_eq!(second.shut_down().await, Exit::Ended);
+    first.wait().await;
+    brood.dies_out().await;
+}

@@ -1,0 +1,95 @@
+//! Many plugins: one after another without a trace, and a hundred at once.
+
+use std::{fs, time::Duration};
+
+use futures_util::{StreamExt as _, stream};
+use rpcplugin::{Exit, Plugin};
+
+#[path = "support/hosts.rs"]
+mod hosts;
+
+use hosts::{children, eventually, faulty, host};
+
+/// What this process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    descriptors: usize,
+    threads: usize,
+    children: usize,
+    memory_kib: usize,
+}
+
+impl Held {
+    fn now() -> Self {
+        let entries = |dir: &str| fs::read_dir(dir).expect("Linux").count();
+        let status = fs::read_to_string("/proc/self/status").expect("Linux");
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        Self {
+            descriptors: entries("/proc/self/fd"),
+            threads: entries("/proc/self/task"),
+            children: children().len(),
+            memory_kib: memory.and_then(|kib| kib.parse().ok()).expect("Linux"),
+        }
+    }
+
+    fn is_no_more_than(self, before: Self) -> bool {
+        self.descriptors <= before.descriptors
+            && self.threads <= before.threads
+            && self.children <= before.children
+    }
+}
+
+async fn launch_and_stop(count: usize) {
+    let host = host(|config| config.start_deadline = Duration::from_secs(60));
+    stream::iter(0..count)
+        .for_each_concurrent(4, |n| {
+            let host = &host;
+            async move {
+                let plugin =
+                    host.launch(faulty("healthy")).await.unwrap_or_else(|error| panic!("{n}: {error:?}"));
+                plugin.ping().await.unwrap_or_else(|error| panic!("{n}: {error}"));
+                assert_eq!(plugin.shut_down().await, Exit::Clean, "{n}");
+            }
+        })
+        .await;
+}
+
+/// One test, because what a process holds is the business of all its tests. Two threads, so that the runtime has all that
+/// it will have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg(target_os = "linux")]
+async fn a_thousand_in_a_row_leave_nothing_and_a_hundred_live_together() {
+    // Caches and pools are filled by the first.
+    launch_and_stop(50).await;
+    eventually(Duration::from_secs(10), "the first have gone", || children().is_empty()).await;
+    let before = Held::now();
+    launch_and_stop(1000).await;
+    eventually(Duration::from_secs(10), "all that was held is given back", || {
+        Held::now().is_no_more_than(before)
+    })
+    .await;
+    let grown = Held::now().memory_kib.saturating_sub(before.memory_kib);
+    assert!(grown < 16 << 10, "memory grew by {grown} KiB");
+
+    let host = host(|config| config.start_deadline = Duration::from_secs(60));
+    let plugins: Vec<Plugin> =
+        stream::iter(0..100)
+            .map(|n| {
+                let host = &host;
+                async move {
+                    host.launch(faulty("healthy")).await.unwrap_or_else(|error| panic!("{n}: {error:?}"))
+                }
+            })
+            .buffer_unordered(4)
+            .collect()
+            .await;
+    for plugin in &plugins {
+        plugin.ping().await.expect("all are well");
+    }
+    let ends = futures_util::future::join_all(plugins.into_iter().map(Plugin::shut_down)).await;
+    assert!(ends.iter().all(|exit| *exit == Exit::Clean), "{ends:?}");
+    eventually(Duration::from_secs(10), "all that was held is given back", || {
+        Held::now().is_no_more_than(before)
+    })
+    .await;
+}
