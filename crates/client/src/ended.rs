@@ -31,9 +31,11 @@ pub struct PluginEnded {
     pub status: Arc<Status>,
 }
 
-/// Whether a call with this status may have failed because the other process is gone.
+/// Whether a call with this status may have failed because the other process is gone. What a plugin has answered has no
+/// source on this side.
 pub(crate) fn may_be_broken_connection(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled)
+    let code = matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled);
+    code && std::error::Error::source(status).is_some()
 }
 
 /// The status of a call whose connection broke: how the process ended if it is gone, or is seen to be gone soon.

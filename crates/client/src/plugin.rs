@@ -12,9 +12,12 @@ use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::ReattachConfig;
 use rpcplugin_proto::{Empty, GrpcControllerClient};
 use rpcplugin_transport::{Security, SocketDir, remove_stale_socket};
-use tokio::{io::AsyncWrite, time::timeout};
+use tokio::{
+    io::AsyncWrite,
+    time::{sleep, timeout},
+};
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{Status, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
 use tonic_health::{
     ServingStatus,
     pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire, health_client::HealthClient},
@@ -354,7 +357,8 @@ impl Plugin {
     }
 
     /// Ends the plugin: asks it to shut down, waits for [`HostConfig::grace`], and kills it with its process group if
-    /// it has not ended then. [`HostConfig::terminate_after`] puts a SIGTERM between.
+    /// it has not ended then. [`HostConfig::terminate_after`] puts a SIGTERM between; a plugin that does not know the
+    /// call is sent one at once.
     ///
     /// A plugin in test mode is left alone: [`Exit::Detached`].
     ///
@@ -380,16 +384,7 @@ impl Plugin {
         if self.test {
             return Exit::Detached;
         }
-        let mut controller = GrpcControllerClient::new(self.channel.clone());
-        let asking = timeout(self.config.shutdown_deadline.min(grace), controller.shutdown(Empty {}));
-        let ended_by_itself = async {
-            tokio::select! {
-                _ = asking => {}
-                reason = self.process.end() => return reason,
-            }
-            self.process.end().await
-        };
-        let exit = match timeout(grace, self.end_in_stages(ended_by_itself)).await {
+        let exit = match timeout(grace, self.end_in_stages(grace)).await {
             Ok((reason, terminated)) => Exit::after_asking(reason, terminated, begun.elapsed()),
             Err(_) => {
                 tracing::warn!(plugin = %self.id(), "the plugin ignored the shutdown; killing it");
@@ -443,17 +438,30 @@ impl Plugin {
         reason.unwrap_or(ExitReason::Signal(SIGKILL))
     }
 
-    /// Waits for the end, with SIGTERM on the way if that is configured, and tells whether it was sent.
-    async fn end_in_stages(&self, ended: impl Future<Output = ExitReason>) -> (ExitReason, bool) {
-        let Some(patience) = self.config.terminate_after else { return (ended.await, false) };
-        let mut ended = std::pin::pin!(ended);
-        match timeout(patience, ended.as_mut()).await {
-            Ok(reason) => (reason, false),
-            Err(_) => {
-                self.process.terminate();
-                (ended.await, true)
+    /// Asks the plugin to end and waits until it has, with SIGTERM on the way where that is configured, or is the only
+    /// way to ask. Tells whether it was sent.
+    async fn end_in_stages(&self, grace: Duration) -> (ExitReason, bool) {
+        let mut controller = GrpcControllerClient::new(self.channel.clone());
+        let asking = timeout(self.config.shutdown_deadline.min(grace), controller.shutdown(Empty {}));
+        let not_understood = async {
+            match asking.await {
+                Ok(Err(status)) if status.code() == Code::Unimplemented => {}
+                _ => std::future::pending().await,
             }
+        };
+        let patience = async {
+            match self.config.terminate_after {
+                Some(patience) => sleep(patience).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            reason = self.process.end() => return (reason, false),
+            () = not_understood => tracing::debug!(plugin = %self.id(), "the plugin has no controller"),
+            () = patience => {}
         }
+        self.process.terminate();
+        (self.process.end().await, true)
     }
 }
 

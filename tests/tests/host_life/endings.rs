@@ -6,9 +6,11 @@ use std::{
 };
 
 use rpcplugin::{Event, Exit, ExitReason, OutputOptions, PingError, PluginEnded, PluginSet, ServingStatus};
-use rpcplugin_tests::pb::{CountRequest, EchoRequest, ExitRequest, SleepRequest, kit_client::KitClient};
+use rpcplugin_tests::pb::{
+    CountRequest, CountResponse, EchoRequest, ExitRequest, SleepRequest, kit_client::KitClient,
+};
 use rustix::process::Signal;
-use tonic::Code;
+use tonic::{Code, Status, Streaming};
 
 use crate::support::{
     PATIENCE, Place, client, eventually_gone, group, hostile, kit, process_state, send, stop,
@@ -130,22 +132,20 @@ async fn calls_that_fail_by_the_end_of_the_process_say_so() {
     let endless = CountRequest { from: 0, n: -1, pad_bytes: 0, interval_us: 1000 };
     let mut stream = explaining.count(endless).await.unwrap().into_inner();
     stream.message().await.unwrap();
+    let mut plain_stream = plain.count(endless).await.unwrap().into_inner();
+    plain_stream.message().await.unwrap();
     let mut exiting = explaining.clone();
     let (answer, _) =
         tokio::join!(explaining.sleep(SleepRequest { ms: 600_000 }), exiting.exit(ExitRequest { code: 3 }));
     let answer = answer.unwrap_err();
-    let broken = loop {
-        match stream.message().await {
-            Ok(message) => assert!(message.is_some(), "the stream ended as if nothing had happened"),
-            Err(status) => break status,
-        }
-    };
+    let broken = failure_of(stream).await;
+    let plainly_broken = plugin.explain(failure_of(plain_stream).await).await;
     // And one that comes too late.
     let late = explaining.echo(EchoRequest::default()).await.unwrap_err();
     let afterwards = plain.echo(EchoRequest::default()).await.unwrap_err();
     let afterwards = plugin.explain(afterwards).await;
 
-    for status in [answer, broken, late, afterwards] {
+    for status in [answer, broken, plainly_broken, late, afterwards] {
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
         assert!(status.message().contains("kit-plugin (process"), "{status:?}");
         assert!(status.message().ends_with("has ended: exit status 3"), "{status:?}");
@@ -159,6 +159,15 @@ async fn calls_that_fail_by_the_end_of_the_process_say_so() {
     assert_eq!(plugin.wait().await, ExitReason::Status(3));
     assert_eq!(plugin.shut_down().await, Exit::Failed(ExitReason::Status(3)));
     assert!(place.is_tidy());
+}
+
+async fn failure_of(mut stream: Streaming<CountResponse>) -> Status {
+    loop {
+        match stream.message().await {
+            Ok(message) => assert!(message.is_some(), "the stream ended as if nothing had happened"),
+            Err(status) => return status,
+        }
+    }
 }
 
 #[tokio::test]
