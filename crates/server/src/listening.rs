@@ -1,6 +1,9 @@
 //! Where a plugin listens: by its configuration, and by what the host says.
 
-use std::{net::IpAddr, path::Path};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use rpcplugin_broker::Place;
 use rpcplugin_config::{PluginConfig, TransportKind};
@@ -18,6 +21,16 @@ pub(crate) struct Listening {
     pub(crate) listener: AnyListener,
     pub(crate) endpoint: Endpoint,
     pub(crate) place: Place,
+}
+
+impl Listening {
+    /// The directory that this plugin made for its sockets, if it made one.
+    pub(crate) fn private_dir(&self, offer: &ReceivedOffer) -> Option<PathBuf> {
+        match &self.place {
+            Place::Unix(dir) if offer.socket_dir.is_none() => Some(dir.path().to_owned()),
+            _ => None,
+        }
+    }
 }
 
 /// Listens on the plugin's own transport, or on the first of those configured that works.

@@ -40,6 +40,8 @@ pub struct Bound {
     progress: Progress,
     /// The directory that the host named for sockets.
     hosts_dir: Option<PathBuf>,
+    /// The directory that this plugin made for them.
+    private_dir: Option<PathBuf>,
 }
 
 /// A plugin whose handshake line has been printed.
@@ -83,7 +85,9 @@ impl Bound {
         let served = supported(&served, &config)?;
         let negotiated = negotiate(offer.versions.as_ref(), &served);
         let Decision { security, announced } = security::decide(&config, offer)?;
-        let Listening { listener, endpoint, place } = listening::listen(&config, offer, transport).await?;
+        let listening = listening::listen(&config, offer, transport).await?;
+        let private_dir = listening.private_dir(offer);
+        let Listening { listener, endpoint, place } = listening;
 
         let ending = Ending::new(shutdown);
         let mut settings = BrokerSettings::new(security.clone());
@@ -122,7 +126,19 @@ impl Bound {
         };
         let hosts_dir = offer.socket_dir.clone();
         let multiplex = offer.multiplex;
-        Ok(Self { listener, answer, serving, multiplex, context, output, hooks, config, progress, hosts_dir })
+        Ok(Self {
+            listener,
+            answer,
+            serving,
+            multiplex,
+            context,
+            output,
+            hooks,
+            config,
+            progress,
+            hosts_dir,
+            private_dir,
+        })
     }
 
     /// What the host will be answered.
@@ -173,6 +189,7 @@ impl Bound {
             config,
             progress,
             hosts_dir,
+            private_dir,
             answer: _,
         } = self;
         let ending = context.ending.clone();
@@ -204,6 +221,10 @@ impl Bound {
             context.broker.close();
         };
         tokio::join!(serving, winding_down);
+        if let Some(dir) = private_dir {
+            // It goes with the last socket in it, unless a call that was cut still holds it.
+            let _ = std::fs::remove_dir_all(dir);
+        }
         let cause = ending.cause();
         if let Some(dir) = hosts_dir.filter(|_| cause == Cause::HostGone) {
             listening::remove_orphaned_dir(&dir).await;

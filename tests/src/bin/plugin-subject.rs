@@ -207,7 +207,8 @@ impl Orders {
                 String::new()
             }
             "serve" => {
-                let served = self.context.broker.serve(Services::new().add(SubServer::new(self.clone()))).await;
+                let served =
+                    self.context.broker.serve(Services::new().add(SubServer::new(self.clone()))).await;
                 let served = served.map_err(|error| Status::unavailable(error.to_string()))?;
                 let id = served.id().to_string();
                 served.detach();

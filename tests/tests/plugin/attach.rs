@@ -8,14 +8,13 @@ use std::{
 
 use rpcplugin::{
     ServiceId,
-    broker::{Broker, BrokerSettings, Place, Side},
     handshake::{ReattachConfig, ReattachConfigs},
-    transport::{Security, SocketDir},
+    transport::Security,
 };
 use rpcplugin_proto::Channel::Stdout;
 use rustix::process::{Signal, kill_process};
 
-use crate::subject::{Start, channel, ended, greet, pid, read_until, shut_down, stdio, subject};
+use crate::subject::{Start, channel, ended, greet, host_broker, pid, read_until, shut_down, stdio, subject};
 
 struct Attachable {
     child: Child,
@@ -52,22 +51,20 @@ async fn one_host_after_the_other_has_a_working_broker_and_stdio() {
         drop(tokio::net::UnixStream::connect(path.as_path()).await.unwrap());
 
         let channel = channel(&plugin.config.endpoint, Security::Plain).await.unwrap();
-        let broker = Broker::direct(
-            Side::Host,
-            BrokerSettings::new(Security::Plain),
-            Place::Unix(SocketDir::private(None).unwrap()),
-        );
-        let attached = tokio::spawn(broker.attach(channel.clone()));
+        let broker = host_broker(&channel);
         let id = greet(channel.clone(), "serve").await.unwrap().parse().unwrap();
         let brokered = broker.dial(ServiceId(id)).await.unwrap();
         assert_eq!(greet(brokered, "over the broker").await.unwrap(), "hello over the broker");
 
         greet(channel.clone(), &format!("print for the {host} host")).await.unwrap();
         read_until(&mut stdio(channel.clone()).await, Stdout, &format!("for the {host} host\n")).await;
-        assert_eq!(plugin.stdout.next().unwrap().unwrap(), format!("for the {host} host"), "and to the terminal");
+        assert_eq!(
+            plugin.stdout.next().unwrap().unwrap(),
+            format!("for the {host} host"),
+            "and to the terminal"
+        );
         // The host goes without a word.
         drop((channel, broker));
-        attached.await.unwrap();
     }
     shut_down(channel(&plugin.config.endpoint, Security::Plain).await.unwrap()).await.unwrap();
     assert_eq!(ended(&mut plugin.child).await.code(), Some(0));

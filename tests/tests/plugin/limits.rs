@@ -16,15 +16,15 @@ async fn of_ten_thousand_calls_the_budget_is_let_through() {
         .start();
     let channel = plugin.channel().await;
     let begin = Instant::now();
-    let outcomes: Vec<_> = stream::iter(0..10_000)
-        .map(|_| greet(channel.clone(), "x"))
-        .buffer_unordered(64)
-        .collect()
-        .await;
+    let outcomes: Vec<_> =
+        stream::iter(0..10_000).map(|_| greet(channel.clone(), "x")).buffer_unordered(64).collect().await;
     let elapsed = begin.elapsed().as_secs_f64();
     let passed = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as f64;
     let budget = 200.0 + 100.0 * elapsed;
-    assert!((passed - budget).abs() <= 0.02 * budget, "{passed} of a budget of {budget:.1} in {elapsed:.2} s");
+    assert!(
+        (passed - budget).abs() <= 0.02 * budget,
+        "{passed} of a budget of {budget:.1} in {elapsed:.2} s"
+    );
     for refused in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
     }
@@ -56,7 +56,8 @@ async fn a_refusal_says_when_to_come_back() {
     let channel = plugin.channel().await;
     greet(channel.clone(), "x").await.unwrap();
     let refused = greet(channel.clone(), "x").await.expect_err("the bucket is empty");
-    let wait: u64 = refused.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap().parse().unwrap();
+    let wait: u64 =
+        refused.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap().parse().unwrap();
     assert!((1..=201).contains(&wait), "{wait} ms");
     let details = Details::decode(refused.details()).unwrap();
     assert_eq!(details.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
@@ -101,7 +102,10 @@ async fn messages_above_a_limit_are_refused_in_grpcs_words() {
 
     let plugin = subject().env("PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE", "1MiB").start();
     let channel = plugin.channel().await;
-    is_refused(transform(channel.clone(), 2_000_000).await, "grpc: trying to send message larger than max (2000");
+    is_refused(
+        transform(channel.clone(), 2_000_000).await,
+        "grpc: trying to send message larger than max (2000",
+    );
     assert_eq!(transform(channel, 1_000_000).await.unwrap(), 1_000_000, "the connection is in order");
 }
 
@@ -116,9 +120,7 @@ async fn pings_of_an_idle_host_are_tolerated() {
         .keep_alive_while_idle(true)
         .connect_with_connector(tower::service_fn(move |_| {
             let path = path.clone();
-            async move {
-                tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new)
-            }
+            async move { tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new) }
         }))
         .await
         .unwrap();

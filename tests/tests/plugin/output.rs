@@ -104,7 +104,8 @@ async fn what_is_printed_before_the_line_is_not_in_its_way() {
     let plugin = subject().arg("--noisy").start();
     eventually("it goes to stderr", || {
         let stderr = plugin.stderr();
-        stderr.contains("an unfinished line before the plugin serves") && stderr.contains("a line of debugging\n")
+        stderr.contains("an unfinished line before the plugin serves")
+            && stderr.contains("a line of debugging\n")
     })
     .await;
 }
@@ -159,10 +160,12 @@ async fn a_host_that_closed_its_ends_makes_no_print_and_no_log_fail() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+        .unwrap();
     drop(child.stderr.take());
     let answer = rpcplugin::handshake::Answer::parse(&line).unwrap();
-    let channel = crate::subject::channel(&answer.endpoint, rpcplugin::transport::Security::Plain).await.unwrap();
+    let channel =
+        crate::subject::channel(&answer.endpoint, rpcplugin::transport::Security::Plain).await.unwrap();
     for order in ["print into the void", "log into the void", "print again"] {
         greet(channel.clone(), order).await.unwrap();
     }

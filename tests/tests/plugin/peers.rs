@@ -14,6 +14,9 @@ use crate::subject::{ended, pid};
 
 const KIT_PLUGIN: &str = env!("CARGO_BIN_EXE_kit-plugin");
 
+/// Checks in which the plugin's process is cut off, and its socket left.
+const SKIP_ABRUPT: [&str; 2] = ["--skip", "exit,panic"];
+
 /// A host in another language, or `None` where it is not built.
 fn peer(language: &str, program: &str) -> Option<PathBuf> {
     let target = Path::new(KIT_PLUGIN).ancestors().nth(2).unwrap();
@@ -27,16 +30,21 @@ fn peer(language: &str, program: &str) -> Option<PathBuf> {
     None
 }
 
-/// Runs a host to its end with a temporary directory of its own, and expects it to be content and to leave nothing.
+/// Runs a host to its end with a temporary directory of its own, and expects it to be content and nothing to be left.
 #[track_caller]
-fn content(command: &mut Command) -> String {
+fn content(command: &mut Command) {
+    let left = content_with_leftovers(command);
+    assert!(left.is_empty(), "{left:?} is left");
+}
+
+/// The same, and returns what is left.
+#[track_caller]
+fn content_with_leftovers(command: &mut Command) -> Vec<PathBuf> {
     let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
     let output = command.env("TMPDIR", tmp.path()).stdin(Stdio::null()).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
-    let left: Vec<_> = crate::subject::entries(tmp.path());
-    assert!(left.is_empty(), "{left:?} is left");
-    stdout.into_owned()
+    crate::subject::entries(tmp.path())
 }
 
 fn go(args: &[&str]) -> Option<Command> {
@@ -56,8 +64,15 @@ fn python(args: &[&str]) -> Option<Command> {
 fn go_hosts_find_everything_in_plain_text_and_under_mtls() {
     for flags in [&["check", "--broker"][..], &["check", "--broker", "--auto-mtls"]] {
         let Some(mut host) = go(flags) else { return };
-        content(host.arg("--").arg(KIT_PLUGIN));
+        content(host.args(SKIP_ABRUPT).arg("--").arg(KIT_PLUGIN));
     }
+}
+
+#[test]
+fn go_hosts_see_how_a_plugin_exits_and_panics() {
+    let Some(mut host) = go(&["check", "--only", "exit,panic", "--"]) else { return };
+    // Nobody removes the socket of a process that is cut off.
+    content_with_leftovers(host.arg(KIT_PLUGIN));
 }
 
 #[test]
@@ -80,7 +95,9 @@ fn go_hosts_with_given_certificates_are_known_by_their_authority() {
     let Some(mut certs) = go(&["certs"]) else { return };
     content(certs.arg(dir.path()));
     let Some(mut host) = go(&["check", "--broker", "--tls-dir"]) else { return };
-    content(host.arg(dir.path()).arg("--").arg(KIT_PLUGIN).arg("--tls-dir").arg(dir.path()));
+    content(
+        host.arg(dir.path()).args(SKIP_ABRUPT).arg("--").arg(KIT_PLUGIN).arg("--tls-dir").arg(dir.path()),
+    );
 }
 
 #[test]
@@ -88,7 +105,7 @@ fn python_hosts_find_everything_in_plain_text_and_under_mtls() {
     // Over a Unix socket these hosts send the percent-encoded path as authority, which Rust's HTTP/2 refuses as such.
     for flags in [&["check", "--net", "unix"][..], &["check", "--net", "unix", "--auto-mtls"]] {
         let Some(mut host) = python(flags) else { return };
-        content(host.arg("--").arg(KIT_PLUGIN));
+        content(host.args(["--skip", "exit-status,panic"]).arg("--").arg(KIT_PLUGIN));
     }
 }
 
@@ -135,20 +152,23 @@ async fn go_hosts_attach_one_after_the_other_with_broker_and_stdio() {
     if peer("go", "kit-host").is_none() {
         return;
     }
-    let mut plugin = Command::new(KIT_PLUGIN)
-        .arg("--test-mode")
-        .env("TMPDIR", tmp.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdout = std::io::BufReader::new(plugin.stdout.take().unwrap());
+    let mut plugin = Command::new(KIT_PLUGIN);
+    plugin.arg("--test-mode").env("TMPDIR", tmp.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut plugin = KillOnDrop(plugin.spawn().unwrap());
+    let mut stdout = std::io::BufReader::new(plugin.0.stdout.take().unwrap());
     let mut json = String::new();
     stdout.read_line(&mut json).unwrap();
     for _ in 0..3 {
         let Some(mut host) = go(&["reattach", "--calls", "--broker", json.trim()]) else { return };
         content(&mut host);
     }
-    plugin.kill().unwrap();
-    plugin.wait().unwrap();
+}
+
+struct KillOnDrop(std::process::Child);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

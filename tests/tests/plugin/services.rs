@@ -1,6 +1,5 @@
 //! What a host finds on a plugin beside its own services.
 
-use rpcplugin_proto::{GrpcStdioClient};
 use tokio::time::timeout;
 use tonic::{Code, transport::Channel};
 use tonic_health::pb::{
@@ -45,7 +44,10 @@ async fn health_is_not_serving_as_the_end_begins() {
     shut_down(channel).await.unwrap();
     let last = timeout(PATIENCE, watch.message()).await.unwrap().unwrap().unwrap();
     assert_eq!(last.status(), ServingStatus::NotServing);
-    assert!(timeout(PATIENCE, watch.message()).await.unwrap().unwrap().is_none(), "the stream ends in good order");
+    assert!(
+        timeout(PATIENCE, watch.message()).await.unwrap().unwrap().is_none(),
+        "the stream ends in good order"
+    );
     plugin.ends_in_good_order().await;
 }
 
@@ -102,7 +104,9 @@ async fn the_newest_version_that_both_speak_is_served() {
     let versions = |has: &str, offered: &str| {
         subject().arg("--versions").arg(has).env("PLUGIN_PROTOCOL_VERSIONS", offered)
     };
-    for (has, offered, spoken) in [("1,2,3", "2,1", "2"), ("2,3", "9,3", "3"), ("4,5", "1", "4"), ("4,5", "", "4")] {
+    for (has, offered, spoken) in
+        [("1,2,3", "2,1", "2"), ("2,3", "9,3", "3"), ("4,5", "1", "4"), ("4,5", "", "4")]
+    {
         let plugin = versions(has, offered).start();
         assert_eq!(plugin.answer.version.to_string(), spoken);
         assert_eq!(plugin.order("version").await, spoken, "its services know");
@@ -117,7 +121,6 @@ async fn a_protocol_may_have_no_service_of_its_own() {
     let channel = plugin.channel().await;
     assert_eq!(health(channel.clone(), "plugin").await, Ok(ServingStatus::Serving));
     assert_eq!(greet(channel.clone(), "x").await.expect_err("no such service").code(), Code::Unimplemented);
-    drop(GrpcStdioClient::new(channel.clone()));
     shut_down(channel).await.unwrap();
     plugin.ends_in_good_order().await;
 }

@@ -13,9 +13,10 @@ use std::{
 
 use rpcplugin::{
     Endpoint,
+    broker::{Broker, BrokerSettings, Place, Side},
     handshake::Answer,
     transport::{
-        SecureStream, Security, dial,
+        SecureStream, Security, SocketDir, dial,
         http2::{self, Connect, ConnectError},
     },
 };
@@ -180,7 +181,8 @@ impl Running {
         if let Endpoint::Unix(path) = &self.answer.endpoint {
             assert!(!path.as_path().exists(), "{} is left", path.as_path().display());
         }
-        let left: Vec<_> = std::fs::read_dir(self.tmp.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+        let left: Vec<_> =
+            std::fs::read_dir(self.tmp.path()).unwrap().flatten().map(|entry| entry.path()).collect();
         let left: Vec<_> = left.iter().filter(|path| path.is_dir()).collect();
         assert!(left.is_empty(), "{left:?} is left");
     }
@@ -235,11 +237,8 @@ pub(crate) async fn transform(channel: Channel, bytes: usize) -> Result<usize, S
 }
 
 pub(crate) async fn shut_down(channel: Channel) -> Result<(), Status> {
-    let call = GrpcControllerClient::new(channel);
-    timeout(PATIENCE, { let mut call = call; async move { call.shutdown(Empty {}).await } })
-        .await
-        .expect("an answer in time")
-        .map(|_| ())
+    let mut controller = GrpcControllerClient::new(channel);
+    timeout(PATIENCE, controller.shutdown(Empty {})).await.expect("an answer in time").map(|_| ())
 }
 
 pub(crate) async fn stdio(channel: Channel) -> Streaming<StdioData> {
@@ -262,6 +261,14 @@ pub(crate) async fn read_until(
         }
     }
     all
+}
+
+/// A host's broker in direct mode, upon the main channel.
+pub(crate) fn host_broker(channel: &Channel) -> Broker {
+    let sockets = Place::Unix(SocketDir::private(None).unwrap());
+    let broker = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), sockets);
+    tokio::spawn(broker.attach(channel.clone()));
+    broker
 }
 
 /// Waits for something to become true.
@@ -298,7 +305,9 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 
 /// The directories and sockets below `dir`.
 pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(dir).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+    std::fs::read_dir(dir)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default()
 }
 
 fn collect(mut from: impl std::io::Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {

@@ -9,11 +9,11 @@ use std::{
     path::Path,
 };
 
-use rpcplugin::Endpoint;
+use rpcplugin::{Endpoint, ServiceId};
 use rpcplugin_proto::Channel::Stdout;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::subject::{entries, greet, read_until, shut_down, stdio, subject};
+use crate::subject::{entries, greet, host_broker, read_until, shut_down, stdio, subject};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -55,17 +55,19 @@ async fn the_hosts_directory_and_group_are_heeded() {
     let dir = start.path("plugin-dir");
     fs::create_dir(&dir).unwrap();
     let group = fs::metadata(&dir).unwrap().gid();
-    let plugin = start
-        .env("PLUGIN_UNIX_SOCKET_DIR", &dir)
-        .env("PLUGIN_UNIX_SOCKET_GROUP", group.to_string())
-        .start();
+    let plugin =
+        start.env("PLUGIN_UNIX_SOCKET_DIR", &dir).env("PLUGIN_UNIX_SOCKET_GROUP", group.to_string()).start();
     let socket = plugin.socket();
     assert_eq!(socket.parent(), Some(&*dir));
     assert_eq!((mode(&socket), fs::metadata(&socket).unwrap().gid()), (0o660, group));
     // Brokered services listen in the same directory.
-    plugin.order("serve").await;
+    let channel = plugin.channel().await;
+    let broker = host_broker(&channel);
+    let id = greet(channel.clone(), "serve").await.unwrap().parse().unwrap();
+    let brokered = broker.dial(ServiceId(id)).await.unwrap();
+    assert_eq!(greet(brokered, "broker").await.unwrap(), "hello broker");
     assert_eq!(entries(&dir).len(), 2);
-    shut_down(plugin.channel().await).await.unwrap();
+    shut_down(channel).await.unwrap();
     let mut plugin = plugin;
     assert_eq!(plugin.ended().await.code(), Some(0));
     assert!(entries(&dir).is_empty() && dir.exists(), "the host's directory is the host's");
@@ -84,7 +86,9 @@ async fn a_temporary_directory_too_long_for_sockets_is_passed_over() {
     assert!(socket.starts_with("/tmp") && !socket.starts_with(&long));
     assert_eq!(plugin.order("x").await, "hello x");
     shut_down(plugin.channel().await).await.unwrap();
-    plugin.ends_in_good_order().await;
+    let mut plugin = plugin;
+    assert_eq!(plugin.ended().await.code(), Some(0));
+    assert!(!socket.parent().unwrap().exists());
 
     let start = subject();
     let long = start.path(&"x".repeat(120));

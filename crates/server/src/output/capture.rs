@@ -1,16 +1,18 @@
 //! Standard output and error, captured at the level of file descriptors.
 
 use std::{
+    cell::Cell,
     fs::File,
     io::{self, Read as _, Write as _},
     os::fd::{AsFd as _, OwnedFd},
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     pipe::{PipeFlags, pipe_with},
     stdio,
 };
@@ -58,7 +60,7 @@ impl Capture {
         let (from_stderr, to_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)?;
         let real = match tee {
-            Tee::Yes => Some((File::from(stdout.try_clone()?), File::from(stderr.try_clone()?))),
+            Tee::Yes => Some((Copy::to(stdout.try_clone()?), Copy::to(stderr.try_clone()?))),
             Tee::No => None,
         };
         let pipes = Pipes {
@@ -122,7 +124,7 @@ struct Pipes {
     stopped: OwnedFd,
     output: Arc<Output>,
     /// The real descriptors, if they get everything too.
-    real: Option<(File, File)>,
+    real: Option<(Copy, Copy)>,
 }
 
 impl Pipes {
@@ -138,7 +140,7 @@ impl Pipes {
                 PollFd::from_borrowed_fd(self.stderr.as_fd(), wanted(err_open)),
                 PollFd::from_borrowed_fd(self.stopped.as_fd(), wanted(!stopping)),
             ];
-            let at_once = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
             match poll(&mut fds, stopping.then_some(&at_once)) {
                 Ok(0) => break,
                 Ok(_) => {}
@@ -168,9 +170,8 @@ impl Pipes {
             Err(error) => return error.kind() == io::ErrorKind::Interrupted,
         };
         if let Some((stdout, stderr)) = &self.real {
-            let mut real = if source == Source::Stdout { stdout } else { stderr };
-            // Somebody who has stopped looking is no reason to stop.
-            let _ = real.write_all(&buffer[..read]);
+            let real = if source == Source::Stdout { stdout } else { stderr };
+            real.write(&buffer[..read]);
         }
         let data = Bytes::copy_from_slice(&buffer[..read]);
         for start in (0..read).step_by(CHUNK_SIZE) {
@@ -181,10 +182,42 @@ impl Pipes {
     }
 }
 
+/// One of the real descriptors, for what goes there too. Whoever reads it may be slow, but not stop: then what comes is
+/// left out until there is room again, because hosts wait for the same output.
+struct Copy {
+    real: File,
+    stalled: Cell<bool>,
+}
+
+impl Copy {
+    fn to(real: OwnedFd) -> Self {
+        Self { real: File::from(real), stalled: Cell::new(false) }
+    }
+
+    fn write(&self, data: &[u8]) {
+        for piece in data.chunks(ATOMIC) {
+            let patience = if self.stalled.get() { Duration::ZERO } else { COPY_PATIENCE };
+            let patience = Timespec::try_from(patience).ok();
+            let mut fds = [PollFd::from_borrowed_fd(self.real.as_fd(), PollFlags::OUT)];
+            self.stalled.set(poll(&mut fds, patience.as_ref()) == Ok(0));
+            if !self.stalled.get() {
+                // Somebody who has gone is no reason to stop.
+                let _ = (&self.real).write_all(piece);
+            }
+        }
+    }
+}
+
 /// What to poll for: nothing at all on a descriptor that is done with.
 fn wanted(open: bool) -> PollFlags {
     if open { PollFlags::IN } else { PollFlags::empty() }
 }
+
+/// What fits at once into a pipe that has room: `PIPE_BUF`.
+const ATOMIC: usize = 4096;
+
+/// Long enough for a pager to be noticed by the person before it.
+const COPY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The default capacity of a pipe on Linux.
 const READ_SIZE: usize = 64 << 10;
