@@ -44,8 +44,11 @@ impl Brokered {
     pub async fn stop(mut self) {
         self.registration.end();
         self.shutdown.cancel();
-        // It is never aborted before `self` is dropped, and a panic is none of ours.
-        let _ = (&mut self.task).await;
+        // It is never aborted before `self` is dropped, and a panic is none of ours. Who has waited for it already must
+        // not wait again.
+        if !self.task.is_finished() {
+            let _ = (&mut self.task).await;
+        }
     }
 
     /// Waits until serving has ended by itself: because the broker was closed, which is no error, or because the peer
