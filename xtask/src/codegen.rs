@@ -69,6 +69,13 @@ const PACKAGES: &[Package] = &[
         stem: "kv",
     },
     Package {
+        name: "rpcplugin.examples.callback.v1",
+        sources: &["callback/v1/callback.proto"],
+        payload: &[],
+        directory: "crates/rpcplugin/examples/callback/generated",
+        stem: "callback",
+    },
+    Package {
         name: "tfplugin",
         sources: &["tfplugin/messages.proto"],
         payload: &[],
@@ -92,7 +99,7 @@ const PACKAGES: &[Package] = &[
 ];
 
 /// The services of both protocols, and the messages that they have in common.
-const TERRAFORM: &str = "tests/src/terraform_demo/generated";
+const TERRAFORM: &str = "crates/rpcplugin/examples/terraform/generated";
 
 /// Generates every package, and writes the result or compares it with what is committed.
 pub(crate) fn run(options: &Options) -> Outcome {

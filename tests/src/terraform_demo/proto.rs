@@ -1,5 +1,5 @@
-//! The generator's output, as it comes. Its style is the generator's own; the lints that it does not keep are named
-//! here.
+//! The generator's output, as it comes, from where the example of a host has it too. Its style is the generator's own;
+//! the lints that it does not keep are named here.
 #![allow(
     clippy::all,
     clippy::allow_attributes,
@@ -12,15 +12,15 @@
     reason = "generated code, of which providers use one side"
 )]
 
-#[path = "generated/tfplugin.rs"]
+#[path = "../../../crates/rpcplugin/examples/terraform/generated/tfplugin.rs"]
 pub(crate) mod tfplugin;
-#[path = "generated/tfplugin5.rs"]
+#[path = "../../../crates/rpcplugin/examples/terraform/generated/tfplugin5.rs"]
 pub(crate) mod tfplugin5;
-#[path = "generated/tfplugin6.rs"]
+#[path = "../../../crates/rpcplugin/examples/terraform/generated/tfplugin6.rs"]
 pub(crate) mod tfplugin6;
 
 /// What reflection tells about protocol 5.
-pub(crate) const DESCRIPTORS_5: &[u8] = include_bytes!("generated/tfplugin5_descriptor.bin");
+pub(crate) const DESCRIPTORS_5: &[u8] = include_bytes!("../../../crates/rpcplugin/examples/terraform/generated/tfplugin5_descriptor.bin");
 
 /// What reflection tells about protocol 6.
-pub(crate) const DESCRIPTORS_6: &[u8] = include_bytes!("generated/tfplugin6_descriptor.bin");
+pub(crate) const DESCRIPTORS_6: &[u8] = include_bytes!("../../../crates/rpcplugin/examples/terraform/generated/tfplugin6_descriptor.bin");
