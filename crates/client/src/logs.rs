@@ -208,3 +208,6 @@ const READ_SIZE: usize = 16 << 10;
 
 /// A panic is written at once, by one thread. When nothing has come for this long, it is over.
 const QUIET: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests;
