@@ -217,12 +217,12 @@ fn passes(policy: &EnvPolicy, name: &OsStr) -> bool {
         EnvPolicy::Clear => false,
         EnvPolicy::Only(names) => names.iter().any(|passed| OsStr::new(passed) == name),
         // What the offer does not set is removed by it, so only secrets need care here.
-        _ => name != OsStr::new(PRIVATE_KEY),
+        _ => PRIVATE_KEY.iter().all(|secret| OsStr::new(secret) != name),
     }
 }
 
-/// A host that is configured through its environment has its private key here, where no plugin should find it.
-const PRIVATE_KEY: &str = "PLUGIN_CLIENT_KEY";
+/// A host that is configured through its environment has its private key, or the path to it, here, where no plugin should find it.
+const PRIVATE_KEY: [&str; 2] = ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
 
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
@@ -252,6 +252,7 @@ mod tests {
             ("PLUGIN_CLIENT_CERT", "made for another"),
             ("PLUGIN_MULTIPLEX_GRPC", "true"),
             ("PLUGIN_CLIENT_KEY", "secret"),
+            ("PLUGIN_CLIENT_KEY_FILE", "/secret"),
             ("PLUGIN_LOG_LEVEL", "debug"),
         ];
         let inherited = inherited.into_iter().map(|(name, value)| (name.into(), value.into()));
@@ -273,7 +274,9 @@ mod tests {
             Some("debug"),
             "settings are not the handshake's"
         );
-        for name in ["PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC", "PLUGIN_CLIENT_KEY"] {
+        let removed =
+            ["PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC", "PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
+        for name in removed {
             assert_eq!(value(&environment, name), None, "{name}");
         }
     }

@@ -1,0 +1,100 @@
+//! Hosts and plugins made by the names that pyvider gives them.
+
+#[path = "settings/support.rs"]
+#[expect(dead_code, reason = "the tests of settings need more of it")]
+mod support;
+
+use std::net::Ipv4Addr;
+
+use rpcplugin::{
+    Endpoint, Exit, MagicCookie, Serve, ServerTransport, Services, basic_protocol,
+    config::{HostConfig, PluginConfig},
+    handshake::ReceivedOffer,
+    plugin_client, plugin_protocol, plugin_server, with_plugin,
+};
+use rpcplugin_tests::pb::InfoRequest;
+
+use crate::support::{PATIENCE, client, code, eventually, host, is_alive, plugin};
+
+fn cookie() -> MagicCookie {
+    MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap()
+}
+
+#[tokio::test]
+async fn a_scope_always_closes() {
+    let (pid, exit) = with_plugin(&host(), plugin(&[]), async |plugin| plugin.pid()).await.unwrap();
+    assert!(!is_alive(pid), "{exit}");
+
+    // Also when the work within fails, or is given up.
+    let failing = with_plugin(&host(), plugin(&[]), async |plugin| Err::<(), u32>(plugin.pid())).await;
+    assert!(!is_alive(failing.unwrap().0.unwrap_err()));
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let given_up = tokio::spawn(async move {
+        let work = async |plugin: &rpcplugin::Plugin| {
+            tell.send(plugin.pid()).unwrap();
+            std::future::pending::<()>().await;
+        };
+        let _ = with_plugin(&host(), plugin(&[]), work).await;
+    });
+    let pid = tokio::time::timeout(PATIENCE, told).await.unwrap().unwrap();
+    given_up.abort();
+    eventually("the plugin is gone", || !is_alive(pid)).await;
+    assert!(with_plugin(&host(), rpcplugin::Command::new("/nowhere"), async |_| ()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_starts_its_plugin_again() {
+    let client_of = plugin_client(cookie(), 2, plugin(&[]), HostConfig::default());
+    let (first, second) = (client_of.start().await.unwrap(), client_of.start().await.unwrap());
+    assert_ne!(first.pid(), second.pid());
+    assert_eq!(code(client(&first).info(InfoRequest {}).await), tonic::Code::Ok);
+    let exit = first.shut_down().await;
+    assert_eq!(exit, Exit::Clean);
+    assert_eq!(second.ended(), None);
+    let (version, _) = client_of.with(async |plugin| plugin.version()).await.unwrap();
+    assert_eq!(version.0, 2);
+}
+
+#[tokio::test]
+async fn a_client_takes_the_operators_cookie() {
+    let mut config = HostConfig::default();
+    config.magic_cookie = Some(MagicCookie::new("OTHER", "cookie").unwrap());
+    let refused = plugin_client(cookie(), 1, plugin(&[]), config).start().await;
+    assert!(refused.is_err(), "the plugin knows another cookie");
+}
+
+async fn announced(serve: Serve) -> Endpoint {
+    serve.bind(&ReceivedOffer::default()).await.unwrap().answer().endpoint.clone()
+}
+
+#[tokio::test]
+async fn a_server_listens_where_it_is_told() {
+    let server = |transport, change: fn(&mut PluginConfig)| {
+        let mut config = PluginConfig::default();
+        change(&mut config);
+        plugin_server(cookie(), basic_protocol(1), transport, config)
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let unix = server(ServerTransport::Unix(Some(path.clone())), |_| {});
+    assert_eq!(announced(unix).await.address(), path.display().to_string());
+    assert_eq!(announced(server(ServerTransport::Unix(None), |_| {})).await.network(), "unix");
+    let tcp = server(ServerTransport::Tcp(Ipv4Addr::LOCALHOST.into(), 0), |_| {});
+    assert_eq!(announced(tcp).await.network(), "tcp");
+    let configured = server(ServerTransport::Configured, |config| {
+        config.transports = vec![rpcplugin::config::TransportKind::Tcp];
+    });
+    assert_eq!(announced(configured).await.network(), "tcp");
+}
+
+#[tokio::test]
+async fn a_protocol_makes_its_services_once() {
+    let (_, health) = tonic_health::server::health_reporter();
+    let protocol = plugin_protocol(4, move |context| {
+        assert_eq!(context.version.0, 4);
+        Services::new().add(health.clone())
+    });
+    let serve = plugin_server(cookie(), protocol, ServerTransport::Unix(None), PluginConfig::default());
+    let bound = serve.bind(&ReceivedOffer::default()).await.unwrap();
+    assert_eq!(bound.answer().version.0, 4);
+}
