@@ -14,7 +14,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use rpcplugin::{RealStderr, Serve};
+use rpcplugin::{RealStderr, Serve, config::Loader, hclog::Level};
 
 use crate::{facts, kit_plugin::args::Args};
 
@@ -36,6 +36,20 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the plugin without flags: as the settings in its environment say.
+pub fn main_by_environment() -> ExitCode {
+    let Ok(stderr) = RealStderr::get() else { return ExitCode::FAILURE };
+    let limits = args::Limits { request: usize::MAX, level: Level::Trace };
+    let mut serve = Serve::new(facts::cookie())
+        .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
+        .load_config(&Loader::new().process_env());
+    for version in facts::VERSIONS {
+        let stderr = stderr.clone();
+        serve = serve.version_with(version, move |context| kit::services(context.clone(), stderr, limits));
+    }
+    serve.main()
 }
 
 /// The plugin that the flags describe.

@@ -221,7 +221,8 @@ fn passes(policy: &EnvPolicy, name: &OsStr) -> bool {
     }
 }
 
-/// A host that is configured through its environment has its private key, or the path to it, here, where no plugin should find it.
+/// A host that is configured through its environment has its private key, or the path to it, here, where no plugin
+/// should find it.
 const PRIVATE_KEY: [&str; 2] = ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
 
 const BUSY_PAUSE: Duration = Duration::from_millis(20);

@@ -53,6 +53,12 @@
 //! `client` and `server` are the two sides, both on by default. `ring` (default) and `aws-lc-rs` choose the
 //! cryptography.
 
+mod factories;
+
+#[cfg(feature = "client")]
+pub use factories::{PluginClient, plugin_client, with_plugin};
+#[cfg(feature = "server")]
+pub use factories::{FnProtocol, ServerTransport, basic_protocol, plugin_protocol, plugin_server};
 pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
