@@ -55,7 +55,7 @@ async fn later(supervised: &rpcplugin::Supervised, than: u64) -> Generation {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_fifty_times_under_load() {
     const KILLS: u64 = 50;
-    let place = place(u32::MAX);
+    let place = place(1000);
     let supervised = place.host.supervise(kit()).await.unwrap();
     let (answered, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
 
