@@ -52,6 +52,7 @@ struct Args {
     attachable: bool,
 }
 
+#[expect(clippy::print_stdout, reason = "a plugin whose author forgot a line of debugging")]
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.noisy {
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
     let cookie = MagicCookie::new("PLUGIN_SUBJECT", "yes").expect("a key and a value");
     let mut serve = Serve::new(cookie).load_config(&Loader::new().process_env());
     let subject = Subject {
-        versions: Versions::new(args.versions.clone()).unwrap_or(Versions::from(1)),
+        versions: Versions::new(args.versions.clone()).unwrap_or_else(|_| Versions::from(1)),
         noisy: args.noisy,
         readiness: serve.readiness(),
     };

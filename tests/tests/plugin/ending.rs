@@ -209,7 +209,7 @@ async fn it_outlives_its_host_when_told_to() {
     let mut host = Host::start(&start);
     host.kill();
     drop(host.stdout);
-    let endpoint = rpcplugin::Endpoint::parse("unix", &host.line.split('|').nth(3).unwrap()).unwrap();
+    let endpoint = rpcplugin::Endpoint::parse("unix", host.line.split('|').nth(3).unwrap()).unwrap();
     let channel = crate::subject::channel(&endpoint, rpcplugin::transport::Security::Plain).await.unwrap();
     assert_eq!(greet(channel.clone(), "x").await.unwrap(), "hello x");
     shut_down(channel).await.unwrap();

@@ -18,6 +18,11 @@ const KIT_PLUGIN: &str = env!("CARGO_BIN_EXE_kit-plugin");
 const SKIP_ABRUPT: [&str; 2] = ["--skip", "exit,panic"];
 
 /// A host in another language, or `None` where it is not built.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "how a test is told what must not be skipped"
+)]
 fn peer(language: &str, program: &str) -> Option<PathBuf> {
     let target = Path::new(KIT_PLUGIN).ancestors().nth(2).unwrap();
     let path = target.join("interop").join(language).join(program);
@@ -153,7 +158,8 @@ async fn go_hosts_attach_one_after_the_other_with_broker_and_stdio() {
         return;
     }
     let mut plugin = Command::new(KIT_PLUGIN);
-    plugin.arg("--test-mode").env("TMPDIR", tmp.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    plugin.arg("--test-mode").env("TMPDIR", tmp.path());
+    plugin.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut plugin = KillOnDrop(plugin.spawn().unwrap());
     let mut stdout = std::io::BufReader::new(plugin.0.stdout.take().unwrap());
     let mut json = String::new();
