@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod docs;
+mod fuzz;
 mod interop;
 mod leftovers;
 mod terraform;
@@ -39,6 +40,8 @@ enum Command {
     Ci(ci::Options),
     /// Run hosts and plugins of Rust, Go and Python against each other
     Interop(interop::Options),
+    /// Run the fuzz targets of tests/fuzz (nightly compiler, cargo-fuzz)
+    Fuzz(fuzz::Options),
     /// Measure this library beside others, and write what came of it into docs/performance
     Bench(bench::Options),
     /// Run the real Terraform against the demo provider
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Ci(options) => ci::run(&options),
         Command::Interop(options) => interop::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Terraform(options) => terraform::run(&options),
     };

@@ -51,3 +51,9 @@ pub use error::{DialError, ServeError, Unreachable};
 pub use serve::{Brokered, Incoming};
 pub use settings::{BoxError, BrokerSettings, Place, Side, Translate};
 pub use streams::MainStreams;
+
+/// The way in for the fuzzer.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::router::events::{Event, run};
+}

@@ -7,6 +7,9 @@
 //! In direct mode messages carry [addresses]; multiplexed they are [knocks].
 
 mod addresses;
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "only the fuzzer reaches it from outside"))]
+pub(crate) mod events;
 mod knocks;
 
 use std::{

@@ -83,7 +83,7 @@ impl Addresses {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

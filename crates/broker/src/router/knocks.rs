@@ -125,7 +125,7 @@ impl Acceptor {
         self.expected.clear();
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn len(&self) -> usize {
         self.held.len() + self.expected.len()
     }
@@ -191,7 +191,7 @@ impl Dialer {
         self.given_up.clear();
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn len(&self) -> usize {
         self.given_up.len()
     }

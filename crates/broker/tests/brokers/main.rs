@@ -2,5 +2,6 @@
 
 mod calls;
 mod endings;
+mod layers;
 mod pair;
 mod peers;

@@ -1,0 +1,31 @@
+//! A plugin's stderr.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rpcplugin_hclog::{LogLine, Parser};
+
+fuzz_target!(|input: (Vec<u8>, u8)| {
+    let (bytes, step) = input;
+    let whole = lines(&bytes, bytes.len());
+    assert_eq!(lines(&bytes, usize::from(step)), whole, "how the bytes are divided makes no difference");
+
+    let mut again = Vec::new();
+    for line in &whole {
+        drop(line.to_string());
+        again.extend_from_slice(&line.raw);
+        again.extend_from_slice(line.end.as_bytes());
+    }
+    assert_eq!(again, bytes, "no byte is lost");
+});
+
+/// What comes of the bytes, `step` at a time.
+fn lines(bytes: &[u8], step: usize) -> Vec<LogLine> {
+    // Short lines and panics, so that their limits are met.
+    let mut parser = Parser::new().with_max_line(40).with_panic_limit(5, 200);
+    let mut lines = Vec::new();
+    for chunk in bytes.chunks(step.max(1)) {
+        lines.extend(parser.push(chunk));
+    }
+    lines.extend(parser.finish());
+    lines
+}
