@@ -6,6 +6,7 @@
 mod arrows;
 mod machine_paths;
 mod manifests;
+mod performance;
 mod readme;
 mod sources;
 mod whitespace;
@@ -36,6 +37,7 @@ const RULES: &[Rule] = &[
     ("manifests", manifests::check),
     ("sources", sources::check),
     ("README", readme::check),
+    ("performance", performance::check),
     ("whitespace", whitespace::check),
     ("machine paths", machine_paths::check),
 ];
@@ -45,7 +47,7 @@ const SKIPPED: &[&str] = &["target", ".git", "__pycache__", "node_modules"];
 
 /// Files are read as text if they end like this, or are scripts in `.ci`.
 const READ: &[&str] =
-    &["rs", "md", "toml", "proto", "go", "py", "mod", "txt", "json", "yml", "yaml", "sh", "tf"];
+    &["rs", "md", "toml", "proto", "go", "py", "mod", "txt", "json", "yml", "yaml", "sh", "tf", "svg"];
 
 /// Checks every rule and prints what it found.
 pub(crate) fn run() -> Outcome {

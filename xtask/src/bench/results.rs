@@ -103,14 +103,10 @@ impl Spread {
     pub(super) fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let at = |index: usize| sorted.get(index).copied().map_or(f64::NAN, rounded);
-        let (middle, last) = (sorted.len() / 2, sorted.len().saturating_sub(1));
-        let median = if sorted.len() % 2 == 0 && !sorted.is_empty() {
-            rounded((sorted[middle - 1] + sorted[middle]) / 2.0)
-        } else {
-            at(middle)
-        };
-        Self { median, min: at(0), max: at(last) }
+        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+        let last = sorted.len().saturating_sub(1);
+        let median = (at(last / 2) + at(sorted.len() / 2)) / 2.0;
+        Self { median: rounded(median), min: rounded(at(0)), max: rounded(at(last)) }
     }
 }
 
