@@ -27,9 +27,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
-    let test_mode = args.test_mode;
-    match serve(args) {
-        Ok(serve) if test_mode => test_mode::main(serve),
+    match serve(&args) {
+        Ok(serve) if args.test_mode => test_mode::main(serve),
         Ok(serve) => serve.main(),
         Err(error) => {
             let _ = writeln!(io::stderr(), "kit-plugin: no stderr: {error}");
@@ -53,7 +52,7 @@ pub fn main_by_environment() -> ExitCode {
 }
 
 /// The plugin that the flags describe.
-fn serve(args: Args) -> io::Result<Serve> {
+fn serve(args: &Args) -> io::Result<Serve> {
     let stderr = RealStderr::get()?;
     let mut serve = Serve::new(facts::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))

@@ -7,6 +7,7 @@ mod errors;
 mod hostile;
 mod lifecycle;
 mod output;
+mod reattach;
 mod run;
 mod security;
 mod streams;
@@ -45,9 +46,9 @@ pub(crate) struct CheckArgs {
     /// Given certificates in place of AutoMTLS: DIR/ca.pem, DIR/host.pem, DIR/host.key.
     #[arg(long, value_name = "DIR")]
     tls_dir: Option<PathBuf>,
-    /// Check brokered connections too, which is done in any case unless the plugin has none.
+    /// Check brokered connections too. Other hosts of the kit need to be told; this one does it in any case, unless the
+    /// plugin has none.
     #[arg(long)]
-    #[expect(dead_code, reason = "other hosts of the kit need it, so that this one has to take it")]
     broker: bool,
     /// Run only these checks.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
@@ -73,6 +74,7 @@ fn checks() -> Vec<Check> {
         lifecycle::CHECKS,
         crash::CHECKS,
         supervision::CHECKS,
+        reattach::CHECKS,
         hostile::CHECKS,
     ]
     .concat()

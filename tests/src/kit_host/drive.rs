@@ -45,8 +45,8 @@ pub(crate) async fn run() -> io::Result<()> {
 async fn perform(slots: &mut Slots, request: Request) -> Result<Answer, Failure> {
     let Request { op, plugin, fields } = request;
     match op.as_str() {
-        "launch" => lifecycle::launch(slots, plugin, fields).await,
-        "attach" => lifecycle::attach(slots, plugin, fields).await,
+        "launch" => lifecycle::launch(slots, &plugin, fields).await,
+        "attach" => lifecycle::attach(slots, &plugin, fields).await,
         "reattach_config" => lifecycle::reattach_config(slots.get(&plugin)?, fields),
         "ping" => lifecycle::ping(slots.get(&plugin)?, fields).await,
         "output" => lifecycle::output(slots.get(&plugin)?, fields),

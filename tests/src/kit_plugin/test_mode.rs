@@ -6,25 +6,28 @@ use std::{
 };
 
 use rpcplugin::{Explained, Serve, ServeError};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Prints on stdout what a host needs to attach, and serves until a host, a signal or the shutdown file ends it.
 pub(crate) fn main(serve: Serve) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let served = runtime.map_err(ServeError::Process).and_then(|runtime| runtime.block_on(run(serve)));
+    let served = match runtime {
+        Ok(runtime) => runtime.block_on(run(serve)),
+        Err(error) => Err(Box::new(ServeError::Process(error))),
+    };
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "{}", Explained(&error));
+            let _ = writeln!(io::stderr(), "{}", Explained(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(serve: Serve) -> Result<(), ServeError> {
-    let mut terminate = caught(SignalKind::terminate())?;
-    let mut interrupt = caught(SignalKind::interrupt())?;
+async fn run(serve: Serve) -> Result<(), Box<ServeError>> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Process)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Process)?;
     let end = CancellationToken::new();
     let plugin = serve.shutdown_token(end.clone()).attachable().await?.tee_output();
     writeln!(io::stdout(), "{}", plugin.config()).map_err(ServeError::Announce)?;
@@ -37,8 +40,4 @@ async fn run(serve: Serve) -> Result<(), ServeError> {
     });
     plugin.serve().await?;
     Ok(())
-}
-
-fn caught(kind: SignalKind) -> Result<Signal, ServeError> {
-    signal(kind).map_err(ServeError::Process)
 }

@@ -218,7 +218,8 @@ async fn reflection(subject: &Subject) -> Verdict {
         else {
             return fail("v1: no list came");
         };
-        expect_services("v1", list.service.into_iter().map(|service| service.name).collect())?;
+        let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+        expect_services("v1", &names)?;
     }
     use v1alpha::{
         ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -233,10 +234,11 @@ async fn reflection(subject: &Subject) -> Verdict {
     else {
         return fail("v1alpha: no list came");
     };
-    expect_services("v1alpha", list.service.into_iter().map(|service| service.name).collect())
+    let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    expect_services("v1alpha", &names)
 }
 
-fn expect_services(api: &str, names: Vec<String>) -> Verdict {
+fn expect_services(api: &str, names: &[String]) -> Verdict {
     for wanted in [
         "conformance.v1.Kit",
         "plugin.GRPCBroker",

@@ -38,6 +38,7 @@ pub(crate) fn expect(holds: bool, otherwise: impl Into<String>) -> Verdict {
 }
 
 /// Fails unless both are the same.
+#[expect(clippy::needless_pass_by_value, reason = "reads as a comparison where it is used")]
 pub(crate) fn same<A: Debug + PartialEq<B>, B: Debug>(what: &str, got: A, wanted: B) -> Verdict {
     expect(got == wanted, format!("{what}: {}, not {}", short(&got), short(&wanted)))
 }

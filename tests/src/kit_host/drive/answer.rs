@@ -6,8 +6,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use miette::Diagnostic;
 use prost::Message as _;
 use rpcplugin::{
-    ChecksumError, LaunchError, PingError, SuperviseError,
+    AttachError, ChecksumError, LaunchError, PingError, SuperviseError,
     broker::{DialError, ServeError},
+    handshake::ReattachError,
 };
 use serde_json::{Map, Value, json};
 use tonic::{Code, Status};
@@ -78,6 +79,18 @@ impl From<Status> for Failure {
 
 impl From<LaunchError> for Failure {
     fn from(error: LaunchError) -> Self {
+        Self::of_the_library(&error)
+    }
+}
+
+impl From<AttachError> for Failure {
+    fn from(error: AttachError) -> Self {
+        Self::of_the_library(&error)
+    }
+}
+
+impl From<ReattachError> for Failure {
+    fn from(error: ReattachError) -> Self {
         Self::of_the_library(&error)
     }
 }

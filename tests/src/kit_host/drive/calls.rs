@@ -197,8 +197,12 @@ struct Field {
 impl From<Field> for LogField {
     fn from(field: Field) -> Self {
         use log_field::Value;
-        let value = field.text.map(Value::Text);
-        let value = value.or(field.number.map(Value::Number)).or(field.flag.map(Value::Flag));
-        Self { key: field.key, value: value.or(field.real.map(Value::Real)) }
+        let Field { key, text, number, flag, real } = field;
+        let value = text
+            .map(Value::Text)
+            .or_else(|| number.map(Value::Number))
+            .or_else(|| flag.map(Value::Flag))
+            .or_else(|| real.map(Value::Real));
+        Self { key, value }
     }
 }

@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Checksum, Event, Exit, ExitReason, LogRecord, ServingStatus, Versions};
+use rpcplugin::{
+    Checksum, Event, Exit, ExitReason, LogRecord, ServingStatus, Versions, handshake::ReattachConfig,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -26,7 +28,7 @@ use crate::{
     },
 };
 
-pub(crate) async fn launch(slots: &mut Slots, handle: String, mut fields: Fields) -> Result<Answer, Failure> {
+pub(crate) async fn launch(slots: &mut Slots, handle: &str, mut fields: Fields) -> Result<Answer, Failure> {
     let mut launching = Launching::new(fields.required("command")?);
     launching.env = fields.take("env", launching.env)?;
     launching.env_clear = fields.take("env_clear", false)?;
@@ -37,10 +39,8 @@ pub(crate) async fn launch(slots: &mut Slots, handle: String, mut fields: Fields
     launching.tls_dir = fields.take::<Option<PathBuf>>("tls_dir", None)?;
     launching.start_deadline = Duration::from_millis(fields.take("start_timeout_ms", 60_000)?);
     launching.socket_group = fields.take("socket_group", None)?;
-    launching.checksum = fields
-        .take::<Option<String>>("sha256", None)?
-        .map(|digest| Checksum::sha256(&digest))
-        .transpose()?;
+    launching.checksum =
+        fields.take::<Option<String>>("sha256", None)?.map(|digest| Checksum::sha256(&digest)).transpose()?;
     let supervise: Option<Supervision> = fields.take("supervise", None)?;
     fields.end()?;
 
@@ -61,16 +61,21 @@ struct Supervision {
     max_restarts: u32,
 }
 
-pub(crate) async fn attach(_: &mut Slots, _: String, mut fields: Fields) -> Result<Answer, Failure> {
-    let _: Value = fields.required("reattach")?;
+pub(crate) async fn attach(slots: &mut Slots, handle: &str, mut fields: Fields) -> Result<Answer, Failure> {
+    let reattach: Value = fields.required("reattach")?;
     fields.end()?;
-    Err(Failure::unsupported("attach"))
+    let config = ReattachConfig::parse(&reattach.to_string())?;
+    let slot = slots.fresh(handle)?;
+    let plugin = Launching::new(Vec::new()).host(&slot.recorder).attach(config).await?;
+    slot.running.insert(Running::Once(Box::new(plugin))).describe()
 }
 
 pub(crate) fn reattach_config(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
     fields.end()?;
-    slot.running()?;
-    Err(Failure::unsupported("reattach_config"))
+    match slot.running()? {
+        Running::Once(plugin) => Ok(json!({ "reattach": written(&plugin.reattach_config()) })),
+        Running::Supervised(_) => Err(Failure::unsupported("reattach_config of a supervised plugin")),
+    }
 }
 
 pub(crate) async fn ping(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
@@ -164,6 +169,12 @@ fn last_exit(slot: &Slot) -> Option<ExitReason> {
         Event::Exited { reason } => Some(*reason),
         _ => None,
     })
+}
+
+/// The JSON object that the text of a configuration is.
+fn written(config: &ReattachConfig) -> Value {
+    let text = config.to_string();
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 fn log(record: &LogRecord) -> Value {

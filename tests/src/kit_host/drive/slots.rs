@@ -32,13 +32,13 @@ impl Slots {
     }
 
     /// A fresh slot for this handle, unless a plugin runs under it.
-    pub(crate) fn fresh(&mut self, handle: String) -> Result<&mut Slot, Failure> {
+    pub(crate) fn fresh(&mut self, handle: &str) -> Result<&mut Slot, Failure> {
         let alive = |slot: &Slot| slot.running.as_ref().is_some_and(Running::is_alive);
-        if self.0.get(&handle).is_some_and(alive) {
+        if self.0.get(handle).is_some_and(alive) {
             return Err(Failure::state(format!("the plugin {handle:?} is running")));
         }
-        self.0.insert(handle.clone(), Slot::default());
-        self.get(&handle)
+        self.0.insert(handle.to_owned(), Slot::default());
+        self.get(handle)
     }
 
     /// Stops every plugin, all at once.

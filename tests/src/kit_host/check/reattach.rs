@@ -1,0 +1,127 @@
+//! Attaching to plugins that run already.
+
+use std::process::Stdio;
+
+use rpcplugin::{Plugin, handshake::ReattachConfig};
+use rustix::process::Signal;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::{
+    kit_host::{
+        check::{
+            lifecycle::signal,
+            run::{Check, Run, own},
+            subject::NOTICED,
+            verdict::{Verdict, expect, fail, same, skip},
+        },
+        recorder::Recorder,
+        subs::OpenSub,
+    },
+    pb::{InfoRequest, OpenSubRequest, kit_client::KitClient},
+};
+
+pub(crate) const CHECKS: &[Check] = &[
+    own!("reattach", reattach),
+    own!("reattach-gone", reattach_gone),
+    own!("test-mode", test_mode),
+    own!("test-mode-second-host", test_mode_second_host),
+];
+
+/// A second host attaches, goes away again, and leaves the plugin to the first.
+async fn reattach(run: &Run) -> Verdict {
+    if run.launching().mux {
+        return skip("a multiplexing plugin serves one host only");
+    }
+    if run.launching().auto_mtls && run.launching().tls_dir.is_none() {
+        return skip("under AutoMTLS a plugin knows one host only");
+    }
+    let subject = run.launch().await?;
+    let attached = attach(run, subject.plugin.reattach_config()).await?;
+    same("process", pid(&attached).await?, subject.info().await?.pid)?;
+    drop(attached);
+    subject.info().await?;
+    subject.stop_cleanly().await
+}
+
+/// Nobody is there any more.
+async fn reattach_gone(run: &Run) -> Verdict {
+    if run.launching().mux {
+        return skip("a host that multiplexes cannot attach");
+    }
+    let subject = run.launch().await?;
+    let config = subject.plugin.reattach_config();
+    subject.plugin.shut_down().await;
+    let attached = run.launching().host(&Recorder::default()).attach(config).await;
+    expect(attached.is_err(), "a plugin that has ended was attached to")
+}
+
+async fn test_mode(run: &Run) -> Verdict {
+    let (mut child, config) = start_by_hand(run).await?;
+    expect(config.test, "the plugin does not say that it is in test mode")?;
+    let attached = attach(run, config).await?;
+    let process = child.id().unwrap_or_default();
+    same("process", pid(&attached).await?, i64::from(process))?;
+    attached.ping().await?;
+    expect_sub(&attached).await?;
+    // A host that stops a plugin in test mode only lets go of it.
+    attached.shut_down().await;
+    expect(child.try_wait()?.is_none(), "the plugin ended with its host")?;
+    signal(process, Signal::TERM)?;
+    let status = timeout(NOTICED, child.wait()).await??;
+    expect(status.success(), format!("the plugin ended with {status}"))
+}
+
+async fn test_mode_second_host(run: &Run) -> Verdict {
+    let (_child, config) = start_by_hand(run).await?;
+    for _ in 0..2 {
+        let attached = attach(run, config.clone()).await?;
+        pid(&attached).await?;
+        if !run.peer().is_go() {
+            // The broker of go-plugin itself serves its first host only.
+            expect_sub(&attached).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Starts the plugin in test mode, and reads what it prints.
+async fn start_by_hand(run: &Run) -> Verdict<(Child, ReattachConfig)> {
+    run.peer().beyond_pyvider("no test mode")?;
+    if run.launching().mux {
+        return skip("a host that multiplexes cannot attach");
+    }
+    let command = run.launching().command;
+    let mut words = command.iter();
+    let mut child = Command::new(words.next().map_or("", String::as_str))
+        .args(words)
+        .arg("--test-mode")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let Some(stdout) = child.stdout.take() else { return fail("there is no stdout") };
+    let line = timeout(NOTICED, BufReader::new(stdout).lines().next_line()).await??;
+    Ok((child, ReattachConfig::parse(&line.unwrap_or_default())?))
+}
+
+async fn attach(run: &Run, config: ReattachConfig) -> Verdict<Plugin> {
+    Ok(run.launching().host(&Recorder::default()).attach(config).await?)
+}
+
+async fn pid(attached: &Plugin) -> Verdict<i64> {
+    Ok(KitClient::new(attached.channel()).info(InfoRequest {}).await?.into_inner().pid)
+}
+
+async fn expect_sub(attached: &Plugin) -> Verdict {
+    let request = OpenSubRequest { label: "attached".to_owned() };
+    let opened = KitClient::new(attached.channel()).open_sub(request).await?.into_inner();
+    let mut sub = OpenSub::dial(attached.broker(), opened.broker_id).await?;
+    same("greeting", &*sub.greet("you").await?, "hello you from attached")?;
+    sub.close().await?;
+    Ok(())
+}
