@@ -357,13 +357,9 @@ pub enum LaunchFault {
         SocketDirError,
     ),
     /// The host's configuration has values that are impossible, or do not go together.
-    #[error("the host is configured in a way that cannot work")]
-    #[diagnostic(code(rpcplugin::config::host_settings))]
-    Settings(
-        #[from]
-        #[diagnostic_source]
-        ConfigError,
-    ),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Settings(#[from] ConfigError),
     /// The host is configured in a way that cannot work.
     #[error("{what}")]
     #[diagnostic(code(rpcplugin::config::host), help("{help}"))]

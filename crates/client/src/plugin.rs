@@ -188,8 +188,9 @@ impl Plugin {
     /// this program, for one.
     ///
     /// The plugin has to be launched without [`HostConfig::die_with_host`], and has to bear that nobody reads its output
-    /// any more once this host is gone: many programs end when they write then. If the other host does not come, nobody
-    /// ends the plugin.
+    /// any more once this host is gone: many programs end when they write then. One made with rpcplugin ends with this host
+    /// unless it loads its configuration from the environment, or sets `follow_host` by itself. One that multiplexes ends
+    /// with its only connection. If the other host does not come, nobody ends the plugin.
     pub async fn hand_over(mut self) -> Handover {
         self.broker.close();
         self.process.leave().await;

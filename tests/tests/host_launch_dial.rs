@@ -1,0 +1,90 @@
+//! What can be put around the channels to a plugin: tower layers, interceptors, limits; and the pings upon them.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rpcplugin::{
+    Command, Exit, Host, MagicCookie, ServiceId, Versions,
+    config::{ByteSize, HostConfig, KeepaliveConfig},
+};
+use rpcplugin_tests::pb::{
+    EchoRequest, GreetRequest, OpenSubRequest, kit_client::KitClient, sub_client::SubClient,
+};
+use tonic::{Request, body::Body};
+use tower::util::MapRequestLayer;
+
+fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
+    let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").expect("a cookie");
+    Host::new(cookie, Versions::new([1, 2, 3]).expect("versions")).configure(change)
+}
+
+fn kit() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_kit-plugin"))
+}
+
+#[tokio::test]
+async fn layers_see_calls_on_main_and_brokered_channels() {
+    let plugin = host(|_| {}).launch(kit()).await.expect("it starts");
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let counting = MapRequestLayer::new(move |request: http::Request<Body>| {
+        count.fetch_add(1, Ordering::Relaxed);
+        request
+    });
+    let mut kit = KitClient::new(plugin.channel_with(&counting));
+    kit.echo(EchoRequest::default()).await.expect("an answer");
+    let sub = kit.open_sub(OpenSubRequest { label: "a".to_owned() }).await.expect("an answer").into_inner();
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+
+    let brokered = plugin.broker().dial(ServiceId(sub.broker_id)).await.expect("it is served");
+    let mut sub = SubClient::new(tower::Layer::layer(&counting, brokered));
+    let greeting = sub.greet(GreetRequest { name: "host".to_owned() }).await.expect("an answer").into_inner();
+    assert_eq!(calls.load(Ordering::Relaxed), 3, "{greeting:?}");
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
+}
+
+#[tokio::test]
+async fn interceptors_add_metadata() {
+    let plugin = host(|_| {}).launch(kit()).await.expect("it starts");
+    let mut kit = KitClient::with_interceptor(plugin.channel(), |mut request: Request<()>| {
+        request.metadata_mut().insert("x-kit-token", "secret".parse().expect("ASCII"));
+        Ok(request)
+    });
+    let answer = kit.echo(EchoRequest::default()).await.expect("an answer");
+    assert_eq!(answer.metadata().get("x-kit-token").expect("it is sent back"), "secret");
+}
+
+#[tokio::test]
+async fn limits_hold_for_clients_that_are_told() {
+    let limited = host(|config| config.max_receive_message = Some(ByteSize::kib(64)));
+    let plugin = limited.launch(kit()).await.expect("it starts");
+    let (received, sent) = plugin.message_limits();
+    assert_eq!((received, sent), (64 << 10, usize::MAX));
+    let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(received);
+    let big = EchoRequest { data: vec![0; 65 << 10].into() };
+    let status = kit.echo(big.clone()).await.expect_err("it is too large");
+    assert_eq!(status.code(), tonic::Code::OutOfRange, "{status:?}");
+    let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX);
+    assert_eq!(kit.echo(big).await.expect("no limit").get_ref().data.len(), 65 << 10);
+}
+
+#[tokio::test]
+async fn a_plugin_that_dies_without_a_word_is_noticed_by_pings() {
+    let pinging = host(|config| {
+        let mut keepalive = KeepaliveConfig::default();
+        keepalive.permitted = true;
+        (keepalive.interval, keepalive.timeout) = (Duration::from_secs(1), Duration::from_secs(1));
+        config.keepalive = Some(keepalive);
+    });
+    let plugin = pinging.launch(kit()).await.expect("it starts");
+    let pid = i32::try_from(plugin.pid()).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it runs");
+    let mut kit = KitClient::new(plugin.channel());
+    let call = tokio::time::timeout(Duration::from_secs(20), kit.echo(EchoRequest::default()));
+    call.await.expect("without pings it would hang for ever").expect_err("nobody answers");
+}
