@@ -1,0 +1,180 @@
+//! Side connections leave nothing behind: memory, file descriptors and sockets of both processes stay as they are,
+//! however many connections are made and dropped.
+//!
+//! A test that is alone in its process, since it measures it. `RPCPLUGIN_BROKERED` says how many connections are made
+//! in each mode; 100 000 of them take some minutes in a release build, where a leak of 100 bytes each would show.
+#![cfg(target_os = "linux")]
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use rpcplugin::{
+    Command, Host, MagicCookie, Plugin, ServiceId, Services, Stdin, Versions,
+    broker::{Broker, Brokered},
+};
+use rpcplugin_tests::pb::{
+    CallbackRequest, CloseRequest, GreetRequest, OpenSubRequest, TransformRequest, TransformResponse,
+    host_calls_server::{HostCalls, HostCallsServer},
+    kit_client::KitClient,
+    sub_client::SubClient,
+};
+use tempfile::TempDir;
+use tonic::{Request, Response, Status, transport::Channel};
+
+#[tokio::test]
+async fn however_many_connections_leave_nothing() {
+    let connections = connections();
+    for multiplexed in [false, true] {
+        let subject = Subject::launch(multiplexed).await;
+        // What is made once and kept: buffers, caches, what the allocators hold on to.
+        subject.make_and_drop(connections / 5).await;
+        let before = subject.settled().await;
+        let begun = Instant::now();
+        subject.make_and_drop(connections).await;
+        let took = begun.elapsed();
+        let after = subject.settled().await;
+        println!("multiplexed: {multiplexed}; {connections} connections in {took:.1?}");
+        println!("before: {before:?}\nafter:  {after:?}");
+
+        assert_eq!(after.sockets, before.sockets);
+        for (side, after, before) in
+            [("host", after.host, before.host), ("plugin", after.plugin, before.plugin)]
+        {
+            assert!(after.descriptors <= before.descriptors, "{side}: {after:?}, before {before:?}");
+            let grown = after.memory.saturating_sub(before.memory);
+            assert!(grown < ALLOWED_KIB, "{side}: {grown} KiB more after {connections} connections");
+        }
+        subject.plugin.shut_down().await;
+    }
+}
+
+/// What allocators may come to hold without a leak. More than 1 KiB for each connection is found out.
+const ALLOWED_KIB: u64 = 800;
+
+/// How many connections are made, half of them in each direction.
+#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+fn connections() -> usize {
+    std::env::var("RPCPLUGIN_BROKERED").map_or(800, |number| number.parse().expect("a number"))
+}
+
+/// A plugin, and all there is to measure.
+struct Subject {
+    plugin: Plugin,
+    sockets: TempDir,
+}
+
+/// What there is at a time.
+#[derive(Debug)]
+struct Use {
+    host: Process,
+    plugin: Process,
+    /// Everything in the directory of sockets, also that itself.
+    sockets: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    descriptors: usize,
+    /// In KiB.
+    memory: u64,
+}
+
+impl Subject {
+    async fn launch(multiplexed: bool) -> Self {
+        let sockets = TempDir::new_in("/tmp").unwrap();
+        let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
+        let host = Host::new(cookie, Versions::new([1]).unwrap()).configure(|config| {
+            config.auto_mtls = false;
+            config.multiplex = multiplexed;
+            config.unix_socket_dir = Some(sockets.path().to_owned());
+        });
+        let command = Command::new(env!("CARGO_BIN_EXE_kit-plugin")).arg("--log-level").arg("warn");
+        let plugin = host.launch(command.stdin(Stdin::Null)).await.unwrap();
+        Self { plugin, sockets }
+    }
+
+    /// Half of them are dialled by the plugin, half by the host.
+    async fn make_and_drop(&self, connections: usize) {
+        let broker = self.plugin.broker();
+        for n in 0..connections / 2 {
+            let served = serve_host_calls(broker).await;
+            let request =
+                CallbackRequest { broker_id: served.id().0, calls: 1, ..CallbackRequest::default() };
+            self.kit().callback(request).await.unwrap();
+            // Both ways of ending.
+            if n % 2 == 0 {
+                served.stop().await;
+            }
+
+            let opened = self.kit().open_sub(OpenSubRequest { label: "flat".to_owned() }).await.unwrap();
+            let channel = broker.dial(ServiceId(opened.get_ref().broker_id)).await.unwrap();
+            let mut sub = SubClient::new(channel);
+            sub.greet(GreetRequest { name: "you".to_owned() }).await.unwrap();
+            sub.close(CloseRequest {}).await.unwrap();
+        }
+    }
+
+    /// What there is once the last connections have come to their end: they are closed in the background.
+    async fn settled(&self) -> Use {
+        let mut last = self.measure();
+        let mut unchanged_since = Instant::now();
+        while unchanged_since.elapsed() < Duration::from_millis(300) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let now = self.measure();
+            let counts = |it: &Use| (it.host.descriptors, it.plugin.descriptors, it.sockets);
+            if counts(&now) != counts(&last) {
+                unchanged_since = Instant::now();
+            }
+            last = now;
+        }
+        last
+    }
+
+    fn measure(&self) -> Use {
+        Use {
+            host: Process::of(std::process::id()),
+            plugin: Process::of(self.plugin.pid()),
+            sockets: files(self.sockets.path()),
+        }
+    }
+
+    fn kit(&self) -> KitClient<Channel> {
+        KitClient::new(self.plugin.channel())
+    }
+}
+
+impl Process {
+    fn of(pid: u32) -> Self {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        Self { descriptors, memory: memory.trim().trim_end_matches(" kB").parse().unwrap() }
+    }
+}
+
+/// Counts the files below a directory.
+fn files(dir: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    entries.flatten().map(|entry| 1 + files(&entry.path())).sum()
+}
+
+async fn serve_host_calls(broker: &Broker) -> Brokered {
+    broker.serve(Services::new().add(HostCallsServer::new(Nothing))).await.unwrap()
+}
+
+/// `HostCalls` that adds one to the number of the call.
+struct Nothing;
+
+#[tonic::async_trait]
+impl HostCalls for Nothing {
+    async fn transform(
+        &self,
+        request: Request<TransformRequest>,
+    ) -> Result<Response<TransformResponse>, Status> {
+        let seq = request.get_ref().seq + 1;
+        Ok(Response::new(TransformResponse { seq, ..TransformResponse::default() }))
+    }
+}
