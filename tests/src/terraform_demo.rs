@@ -3,10 +3,10 @@
 //! The real Terraform is a host that nobody here wrote, so what it thinks of this plugin is worth more than our own
 //! tests. The provider part knows nothing of processes, sockets and handshakes; the plugin part is this file.
 //!
-//! From the bottom up: [`value`] and [`schema`] are Terraform's type system, [`diagnostics`] what is told to a person,
-//! [`framework`] the traits of which a provider is made, [`wire`] both versions of the protocol mapped onto them.
-//! Above are the demo provider and its parts: [`provider`], [`resource`], [`data_sources`], [`ephemeral`],
-//! [`functions`], and the [`store`] in which its things exist.
+//! From the bottom up: `value` and `schema` are Terraform's type system, `diagnostics` what is told to a person,
+//! `framework` the traits of which a provider is made, `wire` both versions of the protocol mapped onto them.
+//! Above are the demo provider and its parts: `provider`, `resource`, `data_sources`, `ephemeral`,
+//! `functions`, and the `store` in which its things exist.
 
 mod value;
 
@@ -83,7 +83,7 @@ fn run() -> io::Result<ExitCode> {
     log()?;
     let crash = Arc::new(Notify::new());
     let demo = Demo::new(Store::new(variable("DEMO_STORE").map(Into::into)), Arc::clone(&crash));
-    let serve = plugin(Wire::new(demo));
+    let serve = plugin(&Wire::new(demo));
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let code = runtime.block_on(async {
@@ -101,7 +101,7 @@ fn run() -> io::Result<ExitCode> {
 }
 
 /// The plugin: the same provider under both versions of the protocol.
-fn plugin(wire: Wire<Demo>) -> Serve {
+fn plugin(wire: &Wire<Demo>) -> Serve {
     let cookie = MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value");
     let mut serve = Serve::new(cookie).descriptors(proto::DESCRIPTORS_5).descriptors(proto::DESCRIPTORS_6);
     for version in versions(variable("DEMO_PROTOCOLS")) {

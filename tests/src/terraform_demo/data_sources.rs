@@ -81,7 +81,7 @@ impl DataSource for Stdio {
         let (stdout, stderr) = (given("stdout"), given("stderr"));
         // On a thread of its own: printing more than anybody reads may wait.
         let printed = tokio::task::spawn_blocking(move || print(&stdout, &stderr)).await;
-        printed.map_err(io::Error::other).flatten().map_err(|error| {
+        printed.map_err(io::Error::other).and_then(|printed| printed).map_err(|error| {
             Diagnostics::from(Diagnostic::error("Cannot print").detail(error.to_string()))
         })?;
         sleep(Duration::from_millis(300)).await;

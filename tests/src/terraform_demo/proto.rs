@@ -20,7 +20,9 @@ pub(crate) mod tfplugin5;
 pub(crate) mod tfplugin6;
 
 /// What reflection tells about protocol 5.
-pub(crate) const DESCRIPTORS_5: &[u8] = include_bytes!("../../../crates/rpcplugin/examples/terraform/generated/tfplugin5_descriptor.bin");
+pub(crate) const DESCRIPTORS_5: &[u8] =
+    include_bytes!("../../../crates/rpcplugin/examples/terraform/generated/tfplugin5_descriptor.bin");
 
 /// What reflection tells about protocol 6.
-pub(crate) const DESCRIPTORS_6: &[u8] = include_bytes!("../../../crates/rpcplugin/examples/terraform/generated/tfplugin6_descriptor.bin");
+pub(crate) const DESCRIPTORS_6: &[u8] =
+    include_bytes!("../../../crates/rpcplugin/examples/terraform/generated/tfplugin6_descriptor.bin");

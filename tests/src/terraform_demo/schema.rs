@@ -17,7 +17,7 @@ pub(crate) struct Schema {
 pub(crate) struct Block {
     attributes: Vec<Attribute>,
     /// Any number of each, in the order of the configuration.
-    lists: Vec<(&'static str, Block)>,
+    lists: Vec<(&'static str, Self)>,
 }
 
 /// One attribute. Somebody has to set it: the configuration, the provider, or either.

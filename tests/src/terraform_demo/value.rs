@@ -28,7 +28,7 @@ pub(crate) enum Value {
     Number(Number),
     String(String),
     /// A list, set or tuple.
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// A map or object.
     Object(Object),
     /// A value of type `dynamic`, which brings a type of its own.

@@ -42,7 +42,7 @@ impl Log {
     }
 
     /// The record of a plugin with this message.
-    pub(super) fn from_plugin(&self, message: &str) -> Outcome<&Json> {
+    pub(super) fn plugin_record(&self, message: &str) -> Outcome<&Json> {
         // Terraform hands a record on as it is, with the time at which it was written under another name.
         let wanted = |record: &&Json| record["@message"] == message && record["timestamp"].is_string();
         self.records.iter().find(wanted).ok_or_else(|| format!("no plugin logged {message:?}").into())
@@ -97,8 +97,8 @@ mod tests {
     fn calls_and_records_are_found() {
         let log = Log::read(GOOD);
         assert_eq!(log.calls(), ["PlanResourceChange", "CallFunction=add"]);
-        assert_eq!(log.from_plugin("hot").unwrap()["answer"], 42);
-        assert!(log.from_plugin("cold").is_err());
+        assert_eq!(log.plugin_record("hot").unwrap()["answer"], 42);
+        assert!(log.plugin_record("cold").is_err());
         log.check_good_endings().unwrap();
     }
 

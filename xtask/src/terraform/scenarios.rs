@@ -81,6 +81,7 @@ fn scenario(
 }
 
 /// Checks one thing.
+#[expect(clippy::needless_pass_by_value, reason = "values that are made for it need no ampersand")]
 fn same<A: Debug + PartialEq<B>, B: Debug>(what: &str, found: A, wanted: B) -> Outcome {
     if found == wanted {
         return Ok(());

@@ -13,11 +13,11 @@ pub(crate) enum Type {
     Bool,
     /// Any type: the value says which.
     Dynamic,
-    List(Box<Type>),
-    Set(Box<Type>),
-    Map(Box<Type>),
-    Object(BTreeMap<String, Type>),
-    Tuple(Vec<Type>),
+    List(Box<Self>),
+    Set(Box<Self>),
+    Map(Box<Self>),
+    Object(BTreeMap<String, Self>),
+    Tuple(Vec<Self>),
 }
 
 /// A text that is no type.

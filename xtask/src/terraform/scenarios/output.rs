@@ -52,12 +52,12 @@ pub(super) fn fields(place: &Place) -> Outcome {
         "data \"demo_log\" \"l\" {\n  level   = \"warn\"\n  message = \"line\\nbreak, \\\"quotes\\\" and 🦀\"\n}\n",
     )?;
     let log = place.succeeds("plan")?.log;
-    let record = log.from_plugin("line\nbreak, \"quotes\" and 🦀")?;
+    let record = log.plugin_record("line\nbreak, \"quotes\" and 🦀")?;
     same("level", &record["@level"], "warn")?;
     same("answer", &record["answer"], 42)?;
     same("nested", &record["nested"], &json!({ "a": [1, true, null] }))?;
     same("the call", &record["tf_rpc"], "read_data_source")?;
-    let configured = log.from_plugin("provider configured")?;
+    let configured = log.plugin_record("provider configured")?;
     same("level", &configured["@level"], "info")?;
     same("a version is told", configured["terraform_version"].is_string(), true)
 }
