@@ -115,6 +115,10 @@ fn report_panics(stderr: RealStderr) {
                 record = record.with_field("backtrace", backtrace.to_string());
             }
             record.write_to(&stderr);
+            // Where panics abort, nothing else will run any more.
+            if cfg!(panic = "abort") {
+                rpcplugin_transport::remove_sockets();
+            }
         }));
     });
 }

@@ -7,6 +7,7 @@
 //! This crate owns socket files: it makes them in private directories, never takes over somebody else's, and removes
 //! its own. It knows nothing of plugins, handshakes or processes.
 
+mod at_exit;
 mod authority;
 mod dial;
 mod fd;
@@ -18,6 +19,7 @@ mod socket;
 mod stream;
 pub mod yamux;
 
+pub use at_exit::remove_sockets;
 pub use dial::{DialError, dial};
 pub use fd::async_fd;
 pub use listener::{BindError, Listen, Listener};

@@ -11,6 +11,8 @@ use nix::unistd::{Gid, Group, chown};
 use rpcplugin_core::{EndpointError, SocketPath};
 use tempfile::TempDir;
 
+use crate::at_exit::{self, Leftover, Registered};
+
 /// A directory in which sockets are made under names that nobody else has.
 ///
 /// Cheap to clone. A private one is removed with everything in it when the last clone and the last listener that was
@@ -23,7 +25,7 @@ struct Inner {
     path: PathBuf,
     group: Option<SocketGroup>,
     /// Present if the directory is ours to remove.
-    _private: Option<TempDir>,
+    _private: Option<(TempDir, Registered)>,
 }
 
 /// The group that may connect to a socket, besides its owner.
@@ -141,7 +143,9 @@ impl SocketDir {
                 tempfile::Builder::new().prefix("rpcplugin-").permissions(closed).tempdir_in(parent)
             })
             .map_err(|source| SocketDirError::Create { parent: parent.to_owned(), source })?;
-        let this = Self(Arc::new(Inner { path: dir.path().to_owned(), group, _private: Some(dir) }));
+        let path = dir.path().to_owned();
+        let at_exit = at_exit::register(Leftover::Dir(path.clone()));
+        let this = Self(Arc::new(Inner { path, group, _private: Some((dir, at_exit)) }));
         this.name("plugin0123456789")?;
         if let Some(group) = group {
             group.share(this.path(), 0o770)?;
@@ -182,9 +186,8 @@ impl SocketDir {
 /// The file of a socket that is bound: removed on drop, unless somebody put another in its place.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
-    path: PathBuf,
-    /// Device and inode, to know the file again.
-    identity: (u64, u64),
+    file: Leftover,
+    _at_exit: Registered,
     /// Keeps the directory as long as there is a socket in it.
     _dir: Option<SocketDir>,
 }
@@ -199,7 +202,8 @@ impl SocketFile {
         let path = path.as_path().to_owned();
         let share = |source| SocketDirError::Share { path: path.clone(), source };
         let metadata = fs::symlink_metadata(&path).map_err(share)?;
-        let this = Self { identity: (metadata.dev(), metadata.ino()), _dir: dir, path: path.clone() };
+        let leftover = || Leftover::Socket(path.clone(), (metadata.dev(), metadata.ino()));
+        let this = Self { file: leftover(), _at_exit: at_exit::register(leftover()), _dir: dir };
         match group {
             Some(group) => group.share(&path, 0o660)?,
             None => fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(share)?,
@@ -210,11 +214,7 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours =
-            fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.identity);
-        if ours {
-            let _ = fs::remove_file(&self.path);
-        }
+        self.file.remove();
     }
 }
 
