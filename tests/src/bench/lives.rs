@@ -54,6 +54,7 @@ pub(crate) async fn idle(options: &Options) -> Measured<Results> {
     let results = Results::default()
         .with("plugin_rss_kib", memory.rss as f64)
         .with("plugin_pss_kib", memory.pss as f64)
+        .with("plugin_anonymous_kib", memory.anonymous as f64)
         .with("plugin_threads", threads_of(pid) as f64)
         .with("plugin_cpu_us_per_s", per_second(cpu.as_secs_f64() * 1e6))
         .with("plugin_wakeups_per_s", per_second(sleeps as f64))

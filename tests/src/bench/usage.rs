@@ -36,17 +36,21 @@ pub(crate) fn sleeps_of(pid: u32) -> u64 {
     tasks(pid).iter().filter_map(|task| field(&format!("{task}/status"), "voluntary_ctxt_switches:")).sum()
 }
 
-/// Memory that a process holds, in KiB: all of it, and its share where it is shared with others.
+/// Memory that a process holds, in KiB.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Memory {
+    /// All of it.
     pub(crate) rss: u64,
+    /// Only its share of what others hold too.
     pub(crate) pss: u64,
+    /// What no file stands behind: what each further process like it costs.
+    pub(crate) anonymous: u64,
 }
 
 pub(crate) fn memory_of(pid: u32) -> Memory {
     let path = format!("/proc/{pid}/smaps_rollup");
     let kib = |name| field(&path, name).unwrap_or(0);
-    Memory { rss: kib("Rss:"), pss: kib("Pss:") }
+    Memory { rss: kib("Rss:"), pss: kib("Pss:"), anonymous: kib("Anonymous:") }
 }
 
 /// The most memory that a process has held, in KiB.

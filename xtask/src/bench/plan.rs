@@ -277,6 +277,7 @@ fn idle(figures: &mut Vec<Figure>, effort: Effort) {
             .lasting(effort.pick(30.0, 2.0))
             .number(lower("plugin_rss_kib", "idle plugin, memory (RSS)", "KiB").at(0.40).shown())
             .number(lower("plugin_pss_kib", "idle plugin, memory (PSS)", "KiB"))
+            .number(lower("plugin_anonymous_kib", "idle plugin, memory of its own (no file behind it)", "KiB").shown())
             .number(lower("plugin_threads", "idle plugin, threads", ""))
             .number(lower("plugin_cpu_us_per_s", "idle plugin, CPU a second", "µs"))
             .number(lower("plugin_wakeups_per_s", "idle plugin, wake-ups a second", ""))

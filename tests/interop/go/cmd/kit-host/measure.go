@@ -357,15 +357,15 @@ func measureIdle(options *measureOptions, s *session) (results, error) {
 	time.Sleep(options.duration())
 	spent := s.spentSince(before)
 	sleeps = sleepsOf(s.pid()) - sleeps
-	rss, pss := memoryOf(s.pid())
-	hostRSS, _ := memoryOf(os.Getpid())
+	held := memoryOf(s.pid())
 	return results{
-		"plugin_rss_kib":       float64(rss),
-		"plugin_pss_kib":       float64(pss),
+		"plugin_rss_kib":       float64(held.rss),
+		"plugin_pss_kib":       float64(held.pss),
+		"plugin_anonymous_kib": float64(held.anonymous),
 		"plugin_threads":       float64(threadsOf(s.pid())),
 		"plugin_cpu_us_per_s":  micros(spent.both-spent.host) / options.seconds,
 		"plugin_wakeups_per_s": float64(sleeps) / options.seconds,
-		"host_rss_kib":         float64(hostRSS),
+		"host_rss_kib":         float64(memoryOf(os.Getpid()).rss),
 		"host_cpu_us_per_s":    micros(spent.host) / options.seconds,
 	}, nil
 }
@@ -378,7 +378,7 @@ func measureCrowd(options *measureOptions) (results, error) {
 		return nil, err
 	}
 	own := os.Getpid()
-	rss, _ := memoryOf(own)
+	rss := memoryOf(own).rss
 	threads, tasks := threadsOf(own), runtime.NumGoroutine()
 	sessions := make([]*session, options.plugins)
 	start := time.Now()
@@ -392,14 +392,12 @@ func measureCrowd(options *measureOptions) (results, error) {
 		each := func(sum float64) float64 { return sum / float64(options.plugins) }
 		total := uint64(0)
 		for _, s := range sessions {
-			_, pss := memoryOf(s.pid())
-			total += pss
+			total += memoryOf(s.pid()).pss
 		}
-		rssNow, _ := memoryOf(own)
 		measured = results{
 			"ready_ms":                millis(ready),
 			"ready_ms_per_plugin":     each(millis(ready)),
-			"host_rss_kib_per_plugin": each(float64(rssNow) - float64(rss)),
+			"host_rss_kib_per_plugin": each(float64(memoryOf(own).rss) - float64(rss)),
 			"host_peak_kib":           float64(peakOf(own)),
 			"host_threads_per_plugin": each(float64(threadsOf(own)) - float64(threads)),
 			"host_tasks_per_plugin":   each(float64(runtime.NumGoroutine() - tasks)),

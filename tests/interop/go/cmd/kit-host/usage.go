@@ -58,11 +58,13 @@ func sleepsOf(pid int) uint64 {
 	return total
 }
 
-// memoryOf is the memory that a process holds in KiB: all of it, and its share
-// where it is shared with others.
-func memoryOf(pid int) (rss, pss uint64) {
+// memory is what a process holds in KiB: all of it, its share where others hold
+// it too, and what no file stands behind.
+type memory struct{ rss, pss, anonymous uint64 }
+
+func memoryOf(pid int) memory {
 	path := fmt.Sprintf("/proc/%d/smaps_rollup", pid)
-	return statusField(path, "Rss:"), statusField(path, "Pss:")
+	return memory{statusField(path, "Rss:"), statusField(path, "Pss:"), statusField(path, "Anonymous:")}
 }
 
 // peakOf is the most memory that a process has held, in KiB.
