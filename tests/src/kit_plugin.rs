@@ -40,13 +40,13 @@ pub fn main() -> ExitCode {
 /// Runs the plugin without flags: as the settings in its environment say.
 pub fn main_by_environment() -> ExitCode {
     let Ok(stderr) = RealStderr::get() else { return ExitCode::FAILURE };
-    let limits = args::Limits { request: usize::MAX, level: Level::Trace };
     let mut serve = Serve::new(facts::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .load_config(&Loader::new().process_env());
     for version in facts::VERSIONS {
         let stderr = stderr.clone();
-        serve = serve.version_with(version, move |context| kit::services(context.clone(), stderr, limits));
+        serve =
+            serve.version_with(version, move |context| kit::services(context.clone(), stderr, Level::Trace));
     }
     serve.main()
 }
@@ -58,8 +58,8 @@ fn serve(args: &Args) -> io::Result<Serve> {
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .config(args.config());
     for &version in &args.versions {
-        let (stderr, limits) = (stderr.clone(), args.limits());
-        serve = serve.version_with(version, move |context| kit::services(context.clone(), stderr, limits));
+        let (stderr, least) = (stderr.clone(), args.log_level);
+        serve = serve.version_with(version, move |context| kit::services(context.clone(), stderr, least));
     }
     Ok(serve)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use rpcplugin::{
-    config::{LogLevel, PluginConfig, RateLimitConfig, TransportKind},
+    config::{ByteSize, LogLevel, PluginConfig, RateLimitConfig, TransportKind},
     hclog::Level,
 };
 
@@ -25,10 +25,10 @@ pub(crate) struct Args {
     tls_dir: Option<PathBuf>,
     /// Largest request [default: unlimited].
     #[arg(long, value_name = "BYTES")]
-    max_recv: Option<usize>,
+    max_recv: Option<u64>,
     /// Level of the plugin's own log: trace, debug, info, warn or error.
     #[arg(long, value_parser = level, default_value = "trace")]
-    log_level: Level,
+    pub(crate) log_level: Level,
     /// Calls of Kit a second, on average.
     #[arg(long, value_name = "PER_SECOND", requires = "burst")]
     rate: Option<f64>,
@@ -41,15 +41,6 @@ pub(crate) struct Args {
     /// Serve without cookie and handshake line; print the reattach JSON on stdout.
     #[arg(long)]
     pub(crate) test_mode: bool,
-}
-
-/// What the services themselves have to heed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// The largest request.
-    pub(crate) request: usize,
-    /// The least grave records that are logged.
-    pub(crate) level: Level,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -85,12 +76,9 @@ impl Args {
             limit.burst_capacity = burst_capacity;
             config.rate_limit = Some(limit);
         }
+        config.max_receive_message = self.max_recv.map(ByteSize::bytes);
         config.shutdown_file = self.shutdown_file.clone();
         config
-    }
-
-    pub(crate) fn limits(&self) -> Limits {
-        Limits { request: self.max_recv.unwrap_or(usize::MAX), level: self.log_level }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream;
 use prost::Message as _;
-use rpcplugin::{PluginContext, RealStderr, Services, transport::Route};
+use rpcplugin::{PluginContext, RealStderr, Services, hclog::Level, transport::Route};
 use tokio::time::sleep;
 use tokio_stream::StreamExt as _;
 use tonic::{
@@ -20,7 +20,7 @@ use tower::{layer::layer_fn, service_fn};
 
 use crate::{
     facts::{FAIL_DETAIL, RpcStatus, pattern},
-    kit_plugin::{args::Limits, broker, counters::Counters, metadata::echo_metadata, output},
+    kit_plugin::{broker, counters::Counters, metadata::echo_metadata, output},
     pb::{
         BigPayloadRequest, BigPayloadResponse, CallbackRequest, CallbackResponse, ChatMessage, CountRequest,
         CountResponse, EchoRequest, EchoResponse, EnvRequest, EnvResponse, ExitRequest, ExitResponse,
@@ -33,10 +33,10 @@ use crate::{
 };
 
 /// The services of the plugin: `Kit`, whose calls are counted and whose `Echo` sends metadata back.
-pub(crate) fn services(context: PluginContext, stderr: RealStderr, limits: Limits) -> Services {
+pub(crate) fn services(context: PluginContext, stderr: RealStderr, least: Level) -> Services {
     let counters = Counters::default();
-    let kit = Kit { context, stderr, limits, counters: counters.clone(), values: Mutex::default() };
-    let kit = KitServer::new(kit).max_decoding_message_size(limits.request);
+    let kit = Kit { context, stderr, least, counters: counters.clone(), values: Mutex::default() };
+    let kit = KitServer::new(kit).max_decoding_message_size(usize::MAX);
     let counted = InterceptedService::new(kit, move |request| {
         counters.call_started();
         Ok(request)
@@ -49,7 +49,8 @@ pub(crate) fn services(context: PluginContext, stderr: RealStderr, limits: Limit
 struct Kit {
     context: PluginContext,
     stderr: RealStderr,
-    limits: Limits,
+    /// The least grave records that are logged.
+    least: Level,
     counters: Counters,
     values: Mutex<HashMap<String, Bytes>>,
 }
@@ -176,7 +177,7 @@ impl kit_server::Kit for Kit {
     }
 
     async fn log_line(&self, request: Request<LogLineRequest>) -> Result<Response<LogLineResponse>, Status> {
-        output::log_line(&self.stderr, self.limits.level, request.into_inner())?;
+        output::log_line(&self.stderr, self.least, request.into_inner())?;
         Ok(Response::new(LogLineResponse {}))
     }
 
