@@ -22,7 +22,15 @@ use tonic::{
 };
 
 #[rustfmt::skip]
-#[allow(clippy::all, missing_docs, unreachable_pub, unused_qualifications, dead_code, reason = "generated code")]
+#[allow(
+    clippy::all,
+    clippy::allow_attributes,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "generated code"
+)]
 #[path = "callback/generated/callback.rs"]
 mod proto;
 

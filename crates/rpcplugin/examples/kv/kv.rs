@@ -1,6 +1,7 @@
 //! The key/value service of the examples: its generated code, and a store in memory that implements it.
 //!
-//! In a project of your own the generated code comes from your `build.rs`, see the guide.
+//! In a project of your own the generated code comes from your `build.rs`, see `rpcplugin-build`.
+#![allow(clippy::allow_attributes, dead_code, reason = "hosts have no store, and plugins no client")]
 
 use std::{
     collections::BTreeMap,
@@ -14,19 +15,17 @@ use tokio_stream::wrappers::BroadcastStream;
 use tonic::{Request, Response, Status, Streaming};
 
 #[rustfmt::skip]
-#[allow(clippy::all, missing_docs, unreachable_pub, unused_qualifications, dead_code, reason = "generated code")]
+#[allow(clippy::all, missing_docs, unreachable_pub, unused_qualifications, reason = "generated code")]
 #[path = "generated/kv.rs"]
 pub(crate) mod proto;
 
 use proto::{kv_server::Kv, sync_request, watch_event, *};
 
 /// What reflection tells about the service.
-#[allow(dead_code, reason = "not every example needs it")]
 pub(crate) const DESCRIPTORS: &[u8] = include_bytes!("generated/kv_descriptor.bin");
 
 /// A store in memory. Clones share what is stored.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "hosts have no store")]
 pub(crate) struct Store {
     entries: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     changes: broadcast::Sender<WatchEvent>,
@@ -35,7 +34,6 @@ pub(crate) struct Store {
 /// A stream of answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-#[allow(dead_code, reason = "hosts have no store")]
 impl Store {
     /// An empty store.
     pub(crate) fn new() -> Self {
