@@ -10,6 +10,12 @@
 //!
 //! Interceptors and layers go around either end as around any tonic service: here the host sees which plugin asks, and
 //! refuses whoever does not say the word.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program for people to look at"
+)]
 
 use std::{collections::HashMap, env, process::ExitCode};
 

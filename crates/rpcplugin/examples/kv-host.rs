@@ -5,6 +5,7 @@
 //! ```
 //!
 //! The plugin is any program that serves `rpcplugin.examples.kv.v1.Kv` to hosts that set `KV_PLUGIN=hello`.
+#![expect(clippy::print_stdout, reason = "a program for people to look at")]
 
 use std::{env, path::PathBuf};
 

@@ -7,6 +7,12 @@
 //! Started by you it is a host: it starts itself a second time, as a plugin, and calls it. Started by a host, which it
 //! knows by the magic cookie in its environment, it is the plugin. Two programs of your own would each have one half;
 //! the examples `kv-host` and `kv-plugin` are just that.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program for people to look at"
+)]
 
 use std::{env, process::ExitCode, time::Instant};
 
