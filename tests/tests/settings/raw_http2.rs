@@ -3,6 +3,7 @@
 use std::{collections::HashMap, io};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
 /// The settings that a peer announced, by their numbers, and by how much it widened the window of the connection.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ pub(crate) struct Announced {
 const INITIAL_WINDOW: u32 = 65_535;
 
 impl Announced {
-    /// Reads frames until both the settings and the window are known. `preface` is what this side has to say first.
+    /// Reads frames until both the settings and the window are known. A client speaks first.
     pub(crate) async fn read(
         mut io: impl AsyncRead + AsyncWrite + Unpin,
         as_client: bool,
@@ -53,9 +54,41 @@ impl Announced {
         INITIAL_WINDOW + self.widened
     }
 
+    /// SETTINGS_MAX_HEADER_LIST_SIZE.
+    pub(crate) fn max_headers(&self) -> u32 {
+        self.settings[&6]
+    }
+
     /// SETTINGS_MAX_FRAME_SIZE.
     pub(crate) fn max_frame(&self) -> u32 {
         self.settings[&5]
+    }
+}
+
+/// The frames that a client sends to a server that never answers.
+#[derive(Debug)]
+pub(crate) struct Frames(UnixStream);
+
+impl Frames {
+    /// Takes the client's preface, and says nothing but what HTTP/2 demands.
+    pub(crate) async fn accept(mut io: UnixStream) -> io::Result<Self> {
+        io.read_exact(&mut [0; 24]).await?;
+        io.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await?;
+        Ok(Self(io))
+    }
+
+    /// Counts PING frames, answering none, until the client hangs up.
+    pub(crate) async fn count_pings(&mut self) -> usize {
+        let mut pings = 0;
+        let mut header = [0; 9];
+        while self.0.read_exact(&mut header).await.is_ok() {
+            let length = usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
+            if self.0.read_exact(&mut vec![0; length]).await.is_err() {
+                break;
+            }
+            pings += usize::from(header[3] == 6 && header[4] & 1 == 0);
+        }
+        pings
     }
 }
 
