@@ -9,6 +9,7 @@
 //!
 //! Everything that makes it Terraform is in this file: a cookie, two versions, and what is generated from a description
 //! of the services.
+#![expect(clippy::print_stdout, reason = "a program for people to look at")]
 
 use std::{collections::BTreeMap, env, path::PathBuf};
 

@@ -1,6 +1,7 @@
 //! A host that is going to be killed, for tests of what becomes of its plugin: starts the program named by its second
 //! argument, says so, and waits for its end. Its first argument is what becomes of the plugin: `dies`, `lives`, or
 //! `goes-on`, which hands it over and ends.
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "its output is what the tests look at")]
 
 use std::{env::args, process::ExitCode};
 

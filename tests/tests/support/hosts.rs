@@ -138,6 +138,7 @@ pub(crate) fn says(error: &LaunchError, parts: &[&str]) -> String {
 }
 
 /// Where a peer in another language is, if it has been built. A peer that is required must be there.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub(crate) fn peer(language: &str, path: &str) -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.join("target/interop").join(path);
     if target.exists() {
