@@ -101,8 +101,8 @@ impl From<Outcome> for Verdict {
 }
 
 /// Runs cargo with what it prints shown as it comes.
-fn run_cargo(line: &str, environment: &[(&str, &str)]) -> Verdict {
-    match cargo(line.split(' ')).envs(environment.iter().copied()).status() {
+fn run_cargo(line: &str, environment: &[(&str, String)]) -> Verdict {
+    match cargo(line.split(' ')).envs(environment.iter().map(|(name, value)| (name, value))).status() {
         Ok(status) if status.success() => Verdict::Pass,
         Ok(status) => Verdict::Fail(status.to_string()),
         Err(error) => Verdict::Fail(format!("cargo cannot be started: {error}")),

@@ -41,12 +41,20 @@ pub(crate) struct Options {
     /// List the cells and run none
     #[arg(long)]
     list: bool,
+    /// Build the peers in other languages and run no cell
+    #[arg(long)]
+    build: bool,
 }
 
 impl Options {
-    /// What `cargo xtask ci` asks for.
-    pub(crate) fn requiring(require: Vec<Tool>) -> Self {
-        Self { require, ..Self::default() }
+    /// What `cargo xtask ci` asks for in the end: brokered connections too, of both kinds.
+    pub(crate) fn everything(require: Vec<Tool>) -> Self {
+        Self { require, broker: true, mux: true, ..Self::default() }
+    }
+
+    /// What `cargo xtask ci` asks for before the tests.
+    pub(crate) fn building(require: Vec<Tool>) -> Self {
+        Self { require, build: true, ..Self::default() }
     }
 }
 
@@ -69,6 +77,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
 
     let directory = Workspace::load()?.target.join("interop");
+    if options.build {
+        return build(&options.require, &directory);
+    }
     let mut peers = BTreeMap::new();
     for language in Language::ALL {
         if cells.iter().any(|cell| cell.host == language || cell.plugin == language) {
@@ -86,6 +97,23 @@ pub(crate) fn run(options: &Options) -> Outcome {
     report::print_table(&results);
     report::write(&directory, &results, &peers)?;
     judge(&results)
+}
+
+/// Builds the peers in other languages. What is missing is no fault unless it is required.
+fn build(required: &[Tool], directory: &Path) -> Outcome {
+    let mut peers = BTreeMap::new();
+    for language in [Language::Go, Language::Python] {
+        let readiness = peers::prepare(language, directory)?;
+        match &readiness {
+            Readiness::Ready { toolchain, .. } => {
+                println!("the {language} programs are built with {toolchain}")
+            }
+            Readiness::Missing(why) => println!("the {language} programs are SKIPPED: {why}"),
+            Readiness::Broken(why) => return Err(format!("the {language} programs: {why}").into()),
+        }
+        peers.insert(language, readiness);
+    }
+    refuse_missing(required, &peers)
 }
 
 /// How to start Python's host and plugin, for measurements, and what their toolchain calls itself.

@@ -15,9 +15,10 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         ),
         by_xtask("tidy", "tidy", Box::new(|| tidy::run().into())),
         by_cargo("clippy", "clippy --workspace --all-targets -- -D warnings", &[]),
-        tests(),
+        built_peers(options),
+        tests(options),
         by_cargo("doc tests", "test --workspace --no-fail-fast --doc", &[]),
-        by_cargo("docs", "doc --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings")]),
+        by_cargo("docs", "doc --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings".to_owned())]),
         by_cargo("examples", "build --workspace --examples", &[]),
     ];
     steps.extend(features(options.full));
@@ -28,11 +29,22 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     steps
 }
 
-/// Runs the tests with nextest, which keeps each in a process of its own, or without where it is missing.
-fn tests() -> Step {
+/// Builds the peers in other languages, which the tests look for.
+fn built_peers(options: &Options) -> Step {
+    let require = options.require.clone();
+    let line = with_required("interop --build", &require);
+    by_xtask("peers", &line, Box::new(move || interop::run(&interop::Options::building(require)).into()))
+}
+
+/// Runs the tests with nextest, which keeps each in a process of its own, or without where it is missing. Tests with
+/// peers that are required fail without them.
+fn tests(options: &Options) -> Step {
+    let required = [("RPCPLUGIN_REQUIRE", names(&options.require).join(","))];
     match cargo_subcommand("nextest") {
-        Ok(()) => by_cargo("tests", "nextest run --workspace --no-fail-fast", &[]),
-        Err(_) => by_cargo("tests", "test --workspace --no-fail-fast --lib --bins --tests --examples", &[]),
+        Ok(()) => by_cargo("tests", "nextest run --workspace --no-fail-fast", &required),
+        Err(_) => {
+            by_cargo("tests", "test --workspace --no-fail-fast --lib --bins --tests --examples", &required)
+        }
     }
 }
 
@@ -54,13 +66,21 @@ fn features(full: bool) -> Vec<Step> {
 
 fn peers(options: &Options) -> Step {
     let require = options.require.clone();
-    let named: Vec<String> = require.iter().map(|tool| tool.to_string().to_lowercase()).collect();
-    let line = match named.as_slice() {
-        [] => "interop".to_owned(),
-        _ => format!("interop --require {}", named.join(",")),
-    };
-    let action = Box::new(move || interop::run(&interop::Options::requiring(require)).into());
-    by_xtask("interop", &line, action)
+    let line = with_required("interop --broker --mux", &require);
+    by_xtask("interop", &line, Box::new(move || interop::run(&interop::Options::everything(require)).into()))
+}
+
+/// An xtask line with the toolchains that are required.
+fn with_required(line: &str, require: &[Tool]) -> String {
+    if require.is_empty() {
+        line.to_owned()
+    } else {
+        format!("{line} --require {}", names(require).join(","))
+    }
+}
+
+fn names(tools: &[Tool]) -> Vec<String> {
+    tools.iter().map(|tool| tool.to_string().to_lowercase()).collect()
 }
 
 /// The real Terraform, where there is one or it is required.
@@ -76,15 +96,16 @@ fn terraform(options: &Options) -> Step {
 pub(super) fn by_cargo(
     name: &'static str,
     line: &'static str,
-    environment: &'static [(&'static str, &'static str)],
+    environment: &[(&'static str, String)],
 ) -> Step {
+    let environment = environment.to_vec();
     let mut reproduce = String::new();
-    for (variable, value) in environment {
+    for (variable, value) in &environment {
         reproduce.push_str(&format!("{variable}='{value}' "));
     }
     reproduce.push_str("cargo ");
     reproduce.push_str(line);
-    Step { name, reproduce, action: Box::new(move || run_cargo(line, environment)) }
+    Step { name, reproduce, action: Box::new(move || run_cargo(line, &environment)) }
 }
 
 /// A step that is another command of this program.
