@@ -36,7 +36,7 @@ pub struct DialError {
 /// Dropping the future abandons the attempt.
 pub async fn dial(endpoint: &Endpoint) -> Result<Stream, DialError> {
     let stream = match endpoint {
-        Endpoint::Unix(path) => dial_unix(path).await.map(Stream::Unix),
+        Endpoint::Unix(path) => dial_unix(path).await.map(Stream::unix),
         Endpoint::Tcp(address) => TcpStream::connect((address.host(), address.port())).await.map(|stream| {
             // Calls are small; without this Nagle's algorithm delays some by 40 ms. Failing to set it is no fault.
             let _ = stream.set_nodelay(true);

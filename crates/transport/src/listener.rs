@@ -180,7 +180,7 @@ impl Listen for Listener {
     async fn accept(&mut self) -> Option<Stream> {
         loop {
             let accepted = match &self.socket {
-                Socket::Unix { socket, .. } => socket.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+                Socket::Unix { socket, .. } => socket.accept().await.map(|(stream, _)| Stream::unix(stream)),
                 Socket::Tcp(socket) => socket.accept().await.map(|(stream, _)| {
                     // See `dial`.
                     let _ = stream.set_nodelay(true);
