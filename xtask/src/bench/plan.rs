@@ -277,7 +277,10 @@ fn idle(figures: &mut Vec<Figure>, effort: Effort) {
             .lasting(effort.pick(30.0, 2.0))
             .number(lower("plugin_rss_kib", "idle plugin, memory (RSS)", "KiB").at(0.40).shown())
             .number(lower("plugin_pss_kib", "idle plugin, memory (PSS)", "KiB"))
-            .number(lower("plugin_anonymous_kib", "idle plugin, memory of its own (no file behind it)", "KiB").shown())
+            .number(
+                lower("plugin_anonymous_kib", "idle plugin, memory of its own (no file behind it)", "KiB")
+                    .shown(),
+            )
             .number(lower("plugin_threads", "idle plugin, threads", ""))
             .number(lower("plugin_cpu_us_per_s", "idle plugin, CPU a second", "µs"))
             .number(lower("plugin_wakeups_per_s", "idle plugin, wake-ups a second", ""))
@@ -288,7 +291,7 @@ fn idle(figures: &mut Vec<Figure>, effort: Effort) {
 
 /// What this library costs beyond tonic: a plugin and a host with the same three calls on both.
 fn beside_tonic(figures: &mut Vec<Figure>, effort: Effort) {
-    let seconds = effort.pick(3.0, 1.0);
+    let seconds = effort.pick(2.0, 1.0);
     let beside = |name: &str, figure: &str, payload: u32, cores| {
         Figure::new(format!("tonic/{name}"), figure, Security::Plain)
             .flag("--payload", payload)
@@ -374,7 +377,7 @@ impl Figure {
     pub(super) fn rounds(&self, effort: Effort) -> usize {
         match self.contest {
             // Three per cent have to be told apart.
-            Contest::Tonic => effort.pick(15, 5),
+            Contest::Tonic => effort.pick(11, 5),
             Contest::Peers if self.seconds > 10.0 => 3,
             Contest::Peers => effort.pick(7, 3),
         }
