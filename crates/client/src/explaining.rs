@@ -9,10 +9,11 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
-use tonic::{Status, body::Body, transport::Channel};
+use tokio::time::Instant;
+use tonic::{Code, Status, body::Body, transport::Channel};
 use tower_service::Service;
 
-use crate::{ended::explain, exit::ExitReason, identity::PluginId, process::ProcessEnd};
+use crate::{deadline::deadline, ended::explain, exit::ExitReason, identity::PluginId, process::ProcessEnd};
 
 /// A channel to one plugin process for generated clients: `KvClient::new(plugin.explaining_channel())`. Cheap to clone.
 ///
@@ -50,21 +51,22 @@ impl ExplainingChannel {
     }
 
     pub(crate) async fn send(mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        let due = deadline(request.headers()).and_then(|left| Instant::now().checked_add(left));
         let sent = async {
             std::future::poll_fn(|cx| self.channel.poll_ready(cx)).await?;
             self.channel.call(request).await
         };
         match sent.await {
             Ok(response) => {
-                Ok(response.map(|body| Body::new(ExplainingBody::new(body, self.plugin, self.end))))
+                let explaining = |body| ExplainingBody::new(body, self.plugin, self.end, due);
+                Ok(response.map(|body| Body::new(explaining(body))))
             }
             Err(error) => {
-                // A deadline that has passed says nothing of the process. tonic calls such a call cancelled; gRPC has a
-                // code for it.
-                if is_late(&error) {
-                    return Err(Status::deadline_exceeded("the call's deadline has passed"));
-                }
                 let status = Status::from_error(Box::new(error));
+                // A deadline that has passed says nothing of the process.
+                if is_late(&status, due) {
+                    return Err(late());
+                }
                 Err(explain(status, &self.plugin, self.end.wait()).await)
             }
         }
@@ -86,16 +88,15 @@ impl Service<Request<Body>> for ExplainingChannel {
     }
 }
 
-/// Whether a call failed because the deadline passed that was set with its request.
-fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut error = Some(error);
-    while let Some(this) = error {
-        if this.is::<tonic::TimeoutExpired>() {
-            return true;
-        }
-        error = this.source();
-    }
-    false
+/// Whether a call failed because the deadline that was set with its request has passed: tonic, and a peer that gives the
+/// call up, both say that it was cancelled.
+fn is_late(status: &Status, due: Option<Instant>) -> bool {
+    status.code() == Code::Cancelled && due.is_some_and(|due| due <= Instant::now())
+}
+
+/// What gRPC calls that.
+fn late() -> Status {
+    Status::deadline_exceeded("the call's deadline has passed")
 }
 
 impl fmt::Debug for ExplainingChannel {
@@ -109,12 +110,14 @@ struct ExplainingBody {
     body: Body,
     /// Taken when the answer breaks off.
     end: Option<(PluginId, ProcessEnd)>,
+    /// The call's deadline.
+    due: Option<Instant>,
     explaining: Option<Pin<Box<dyn Future<Output = Status> + Send>>>,
 }
 
 impl ExplainingBody {
-    fn new(body: Body, plugin: PluginId, end: ProcessEnd) -> Self {
-        Self { body, end: Some((plugin, end)), explaining: None }
+    fn new(body: Body, plugin: PluginId, end: ProcessEnd, due: Option<Instant>) -> Self {
+        Self { body, end: Some((plugin, end)), due, explaining: None }
     }
 }
 
@@ -126,6 +129,7 @@ impl http_body::Body for ExplainingBody {
         let this = self.get_mut();
         if this.explaining.is_none() {
             let status = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Err(status)) if is_late(&status, this.due) => return Poll::Ready(Some(Err(late()))),
                 Some(Err(status)) => status,
                 frame => return Poll::Ready(frame),
             };

@@ -19,6 +19,7 @@ mod command;
 mod connection;
 mod diagnosis;
 mod discover;
+mod deadline;
 mod ended;
 mod error;
 mod events;
