@@ -4,7 +4,9 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use miette::Diagnostic as _;
-use rpcplugin_client::{Command, Host, LaunchError, LaunchFault, PingError, Plugin};
+use rpcplugin_client::{
+    Attachment, Checksum, Command, Handover, HandoverError, Host, LaunchError, LaunchFault, PingError, Plugin,
+};
 use rpcplugin_config::{HostConfig, Pem, SecretPem};
 use rpcplugin_core::MagicCookie;
 use rpcplugin_mtls::Identity;
@@ -144,11 +146,15 @@ async fn of_hosts_that_are_set_up_wrongly() {
         config.private_key = Some(SecretPem::new("-----BEGIN PRIVATE KEY-----"));
     };
     check(run(host(rubbish), "true").await, "rpcplugin::security::host_identity");
-    let rubbish = |config: &mut HostConfig| config.server_authorities = pem("-----BEGIN CERTIFICATE");
-    check(run(host(rubbish), "true").await, "rpcplugin::security::host_authorities");
     let identity = Identity::generate().expect("made").export();
+    let rubbish = |config: &mut HostConfig| {
+        config.certificate = pem(identity.certificates_pem());
+        config.private_key = Some(SecretPem::new(identity.private_key_pem()));
+        config.server_authorities = pem("-----BEGIN CERTIFICATE");
+    };
+    check(run(host(rubbish), "true").await, "rpcplugin::security::host_authorities");
     let half = |config: &mut HostConfig| config.certificate = pem(identity.certificates_pem());
-    check(run(host(half), "true").await, "rpcplugin::config::host");
+    check(run(host(half), "true").await, "rpcplugin::config::invalid");
     let nowhere = |config: &mut HostConfig| config.unix_socket_dir = Some("/nowhere/at/all".into());
     check(run(host(nowhere), "true").await, "rpcplugin::transport::no_socket_dir");
 }
@@ -178,11 +184,73 @@ async fn of_generations_that_cannot_be_set_up() {
     assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::base::supervised_setup");
 }
 
+#[tokio::test]
+async fn of_attaching() {
+    // Somebody is there who refuses the first call.
+    let dir = SocketDir::private(None).expect("a directory");
+    let listener = Listener::unix_in(&dir).expect("bound");
+    let endpoint = listener.endpoint().clone();
+    let (reporter, health) = health_reporter();
+    reporter.set_service_status("plugin", ServingStatus::NotServing).await;
+    let serving = http2::Serving::new(Services::new().add(health), Security::Plain, CancellationToken::new());
+    let _task = AbortOnDropHandle::new(tokio::spawn(http2::serve(listener, serving)));
+    let error = host(|_| {}).attach(Attachment::new(endpoint, 1)).await.expect_err("it is not well");
+    assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::attach_refused");
+}
+
+#[test]
+fn of_handovers() {
+    let (host, plugin) = (Identity::generate().expect("made"), Identity::generate().expect("made"));
+    let json = |certificate: &str, key: &str, plugin: &str| {
+        let escaped = |text: &str| text.replace('\n', "\\n");
+        format!(
+            r#"{{"Protocol":"grpc","ProtocolVersion":1,"Pid":1,"Test":true,
+                "Addr":{{"Network":"unix","String":"/p"}},
+                "Tls":{{"HostCertificate":"{}","HostKey":"{}","PluginCertificate":"{}"}}}}"#,
+            escaped(certificate),
+            escaped(key),
+            escaped(plugin)
+        )
+    };
+    let exported = host.export();
+    let (certificate, key) = (exported.certificates_pem(), exported.private_key_pem());
+    Handover::parse(&json(certificate, key, &plugin.certificate_pem())).expect("all is well");
+    let code = |json: &str| Handover::parse(json).expect_err("damaged").code().expect("a code").to_string();
+    assert_eq!(code(&json("x", key, "x")), "rpcplugin::security::handover_identity");
+    assert_eq!(code(&json(certificate, key, "x")), "rpcplugin::security::handover_certificate");
+    let without_key = json(certificate, key, "x").replace("HostKey", "Hostage");
+    assert_eq!(code(&without_key), "rpcplugin::handshake::handover_unreadable");
+}
+
+#[test]
+fn of_checksums() {
+    let error = Checksum::sha256("not hexadecimal").expect_err("it is none");
+    assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::config::checksum");
+}
+
+#[tokio::test]
+async fn of_programs_that_cannot_be_read() {
+    let checksum = Checksum::sha256(&"0".repeat(64)).expect("it could be one");
+    let dir = tempfile::tempdir().expect("a directory");
+    let launched = host(|_| {}).launch(Command::new(dir.path()).checksum(checksum)).await;
+    check(launched, "rpcplugin::security::checksum_unread");
+}
+
 #[test]
 fn of_what_hardly_ever_happens() {
     let code = |fault: LaunchFault| fault.code().expect("a code").to_string();
+    let config = LaunchFault::Config { what: "nothing fits", help: "start anew" };
+    assert_eq!(code(config), "rpcplugin::config::host");
     let broken = std::io::Error::other("the pipe is broken");
     assert_eq!(code(LaunchFault::Stdout(broken)), "rpcplugin::transport::stdout");
-    let name = rpcplugin_mtls::TlsError::ServerName { name: String::new() };
-    assert_eq!(code(name.into()), "rpcplugin::security::tls_settings");
+    let name = || rpcplugin_mtls::TlsError::ServerName { name: String::new() };
+    assert_eq!(code(name().into()), "rpcplugin::security::tls_settings");
+    let handover = HandoverError::from(name());
+    assert_eq!(handover.code().expect("a code").to_string(), "rpcplugin::security::handover_tls");
+    assert_eq!(code(LaunchFault::Runner("no image".into())), "rpcplugin::transport::runner");
+    let closed = rpcplugin_broker::ServeError::from(rpcplugin_broker::Unreachable::Closed);
+    assert_eq!(code(closed.into()), "rpcplugin::transport::callbacks");
+    let endpoint = rpcplugin_core::Endpoint::parse("unix", "/p").expect("a path");
+    let untranslated = LaunchFault::Translate { endpoint, source: "not mounted".into() };
+    assert_eq!(code(untranslated), "rpcplugin::transport::translation");
 }

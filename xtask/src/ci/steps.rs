@@ -2,7 +2,7 @@
 
 use super::{Action, Options, Step, Verdict, deny, run_cargo};
 use crate::toolchain::{Tool, cargo_subcommand};
-use crate::{codegen, interop, terraform, tidy};
+use crate::{codegen, docs, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -13,6 +13,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
             "codegen --check",
             Box::new(|| codegen::run(&codegen::Options { check: true }).into()),
         ),
+        by_xtask("references", "docs --check", Box::new(|| docs::run(&docs::Options { check: true }).into())),
         by_xtask("tidy", "tidy", Box::new(|| tidy::run().into())),
         by_cargo("clippy", "clippy --workspace --all-targets -- -D warnings", &[]),
         built_peers(options),

@@ -42,7 +42,10 @@ pub(super) fn page(sources: &[Source]) -> Outcome<Page> {
         _ = write!(text, "\n## {family}\n\n{}\n", about(*family));
         for (code, failures) in codes {
             faults.extend(misfits(code, failures));
-            let witness = test_files.iter().find(|file| file.names(code)).map(|file| file.path);
+            let witness = test_files
+                .iter()
+                .find(|file| file.names(code) || failures.iter().any(|one| file.names_variant(&one.name)))
+                .map(|file| file.path);
             if witness.is_none() {
                 faults.push(format!("no test or example names {code} ({})", failures[0].name));
             }

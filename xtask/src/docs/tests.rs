@@ -18,11 +18,19 @@ pub(super) fn files(sources: &[Source]) -> Vec<TestFile<'_>> {
 impl TestFile<'_> {
     /// Whether the file names this code: whole, or its last part where the rest is put before it.
     pub(super) fn names(&self, code: &str) -> bool {
-        let longer = |next: char| next.is_alphanumeric() || next == '_';
-        let whole = |(at, _): (usize, _)| !self.text[at + code.len()..].starts_with(longer);
         let (family, case) = code.rsplit_once("::").unwrap_or_default();
-        self.text.match_indices(code).any(whole)
+        self.has_word(code)
             || (self.text.contains(&format!("{family}::{{")) && self.text.contains(&format!("\"{case}\"")))
+    }
+
+    /// Whether the file names this variant of an enum: who expects `Fault::Late` expects its code.
+    pub(super) fn names_variant(&self, name: &str) -> bool {
+        name.contains("::") && self.has_word(name)
+    }
+
+    fn has_word(&self, word: &str) -> bool {
+        let longer = |next: char| next.is_alphanumeric() || next == '_';
+        self.text.match_indices(word).any(|(at, _)| !self.text[at + word.len()..].starts_with(longer))
     }
 }
 
