@@ -165,8 +165,16 @@ async fn of_pings() {
     let server = server(false);
     let plugin = says(host(|_| {}), &server.line).await.expect("it has no health, and lives");
     assert_eq!(code(plugin.ping().await.expect_err("no health")), "rpcplugin::protocol::no_health");
-    let late = plugin.ping_within(Duration::ZERO).await.expect_err("no time");
+
+    // Somebody accepts the connection, and never says a word.
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("mute");
+    let _mute = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+    let line = format!("1|1|unix|{}|grpc|", path.display());
+    let mute = says(host(|config| config.health_check = false), &line).await.expect("nobody asked it");
+    let late = mute.ping_within(Duration::from_millis(20)).await.expect_err("it says nothing");
     assert_eq!(code(late), "rpcplugin::transport::plugin_hangs");
+
     let pid = plugin.pid().to_string();
     std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
     plugin.wait().await;
