@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// Put brokered connections on the main one.
     #[arg(long)]
     pub(crate) mux: bool,
+    /// Let plugins outlive a host that is killed: no guard is started beside each.
+    #[arg(long)]
+    pub(crate) unguarded: bool,
     /// Worker threads of the host.
     #[arg(long, default_value_t = 1)]
     pub(crate) workers: usize,

@@ -56,6 +56,7 @@ pub(crate) fn host(options: &Options) -> Host {
     Host::new(facts::cookie(), 3).configure(|config| {
         config.auto_mtls = options.auto_mtls;
         config.multiplex = options.mux;
+        config.die_with_host = !options.unguarded;
     })
 }
 
