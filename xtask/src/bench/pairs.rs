@@ -79,6 +79,7 @@ pub(super) fn prepare(against: &[Pair], directory: &Path, no_build: bool) -> Out
         [bench.clone().into()].into_iter().chain(words.iter().map(OsString::from)).collect()
     };
     let rustc = first_line(Command::new("rustc").arg("--version"))?;
+    let rustc = format!("tonic {}, {rustc}", locked("tonic")?);
     let mut pairs = BTreeMap::new();
     let rust = Built {
         host: words(&["host"]),
@@ -112,6 +113,10 @@ fn go(programs: &Path, no_build: bool) -> Outcome<Built> {
         succeed(build.current_dir(workspace::root().join("tests/interop/go")))?;
     }
     let program = |name: &str| OsString::from(programs.join(name));
+    let mut library = Command::new("go");
+    library.args(["list", "-m", "-f", "{{.Version}}", "github.com/hashicorp/go-plugin"]);
+    let library = first_line(library.current_dir(workspace::root().join("tests/interop/go")))?;
+    let toolchain = format!("go-plugin {library}, {toolchain}");
     Ok(Built {
         host: vec![program("kit-host"), "bench".into()],
         plugin: vec![program("kit-plugin")],
@@ -167,6 +172,14 @@ fn succeed(command: &mut Command) -> Outcome {
     println!("{shown}");
     let status = command.status()?;
     if status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {status}").into()) }
+}
+
+/// The version of a crate that the workspace is built with.
+fn locked(name: &str) -> Outcome<String> {
+    let lock = fs::read_to_string(workspace::root().join("Cargo.lock"))?;
+    let start = format!("name = \"{name}\"\nversion = \"");
+    let (_, rest) = lock.split_once(&start).ok_or_else(|| format!("Cargo.lock does not name {name}"))?;
+    Ok(rest.split('"').next().unwrap_or_default().to_owned())
 }
 
 fn first_line(command: &mut Command) -> Outcome<String> {
