@@ -135,7 +135,7 @@ impl Running for ChildProcess {
     async fn wait(&mut self) -> ExitReason {
         let status = self.child.wait().await;
         if let Some(guard) = self.guard.take() {
-            guard.dismiss().await;
+            guard.end_group().await;
         }
         status.map_or(ExitReason::Unknown, ExitReason::from)
     }

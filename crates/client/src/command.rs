@@ -128,8 +128,8 @@ impl Command {
     /// Leaves the plugin in the host's process group, as go-plugin does.
     ///
     /// By default a plugin leads a group of its own: a Ctrl-C in the terminal reaches the host alone, which decides
-    /// what ends, and a plugin that has to be killed is killed together with the processes it started. The price is
-    /// that such a plugin cannot read from the terminal.
+    /// what ends, and what a plugin has started and left in its group when it ends is killed. The price is that such a
+    /// plugin cannot read from the terminal.
     ///
     /// A plugin in the host's group does not [die with the host](rpcplugin_config::HostConfig::die_with_host), unless it
     /// watches the host by itself as plugins made with rpcplugin do.

@@ -2,6 +2,7 @@
 
 use std::{io, process::Stdio};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
 /// A process in a plugin's group that kills the group when this host dies.
@@ -12,6 +13,7 @@ use tokio::process::{Child, Command};
 /// `docs/decisions`.
 #[derive(Debug)]
 pub(crate) struct Guard {
+    group: Pid,
     shell: Child,
     _held: io::PipeWriter,
 }
@@ -19,7 +21,8 @@ pub(crate) struct Guard {
 impl Guard {
     /// Guards the process group that `leader` leads. The leader must not have been waited for.
     pub(crate) fn over(leader: u32) -> io::Result<Self> {
-        let group = i32::try_from(leader).map_err(io::Error::other)?;
+        let number = i32::try_from(leader).map_err(io::Error::other)?;
+        let group = Pid::from_raw(number).ok_or(io::ErrorKind::InvalidInput)?;
         let (awaited, held) = io::pipe()?;
         let shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "rpcplugin-guard"])
@@ -28,15 +31,28 @@ impl Guard {
             .stdin(awaited)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .process_group(group)
+            .process_group(number)
             .kill_on_drop(true)
             .spawn()?;
-        Ok(Self { shell, _held: held })
+        Ok(Self { group, shell, _held: held })
     }
 
     /// Whether the guard is still there; reaps it if it has ended.
     pub(crate) fn remains(&mut self) -> bool {
         matches!(self.shell.try_wait(), Ok(None))
+    }
+
+    /// Kills what is left of the group, the guard with it, and waits until the guard is gone. To be called when the leader
+    /// has ended: what it started and left behind does not outlive it.
+    ///
+    /// # Cancel safety
+    /// The guard ends even if the future is dropped.
+    pub(crate) async fn end_group(mut self) {
+        // As long as the guard has not been reaped, the group's number is its own.
+        if self.remains() {
+            let _ = kill_process_group(self.group, Signal::KILL);
+        }
+        self.dismiss().await;
     }
 
     /// Ends the guard, and waits until it is gone.

@@ -70,13 +70,11 @@ async fn test_mode(run: &Run) -> Verdict {
     // A host that stops a plugin in test mode only lets go of it.
     attached.shut_down().await;
     expect(child.try_wait()?.is_none(), "the plugin ended with its host")?;
-    signal(process, Signal::TERM)?;
-    let status = timeout(NOTICED, child.wait()).await??;
-    expect(status.success(), format!("the plugin ended with {status}"))
+    end_by_hand(child).await
 }
 
 async fn test_mode_second_host(run: &Run) -> Verdict {
-    let (_child, config) = start_by_hand(run).await?;
+    let (child, config) = start_by_hand(run).await?;
     for _ in 0..2 {
         let attached = attach(run, config.clone()).await?;
         pid(&attached).await?;
@@ -85,7 +83,7 @@ async fn test_mode_second_host(run: &Run) -> Verdict {
             expect_sub(&attached).await?;
         }
     }
-    Ok(())
+    end_by_hand(child).await
 }
 
 /// Starts the plugin in test mode, and reads what it prints.
@@ -107,6 +105,13 @@ async fn start_by_hand(run: &Run) -> Verdict<(Child, ReattachConfig)> {
     let Some(stdout) = child.stdout.take() else { return fail("there is no stdout") };
     let line = timeout(NOTICED, BufReader::new(stdout).lines().next_line()).await??;
     Ok((child, ReattachConfig::parse(&line.unwrap_or_default())?))
+}
+
+/// Ends a plugin that was started by hand, which leaves nothing behind then.
+async fn end_by_hand(mut child: Child) -> Verdict {
+    signal(child.id().unwrap_or_default(), Signal::TERM)?;
+    let status = timeout(NOTICED, child.wait()).await??;
+    expect(status.success(), format!("the plugin ended with {status}"))
 }
 
 async fn attach(run: &Run, config: ReattachConfig) -> Verdict<Plugin> {
