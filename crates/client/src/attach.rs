@@ -9,7 +9,7 @@ use miette::Diagnostic;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{ReattachConfig, VersionNotOffered, accept_version};
 use rpcplugin_mtls::{Identity, MutualTls, TlsError, Trust};
-use rpcplugin_transport::{Security, SocketDir, http2::ConnectError};
+use rpcplugin_transport::{Meter, Security, SocketDir, http2::ConnectError};
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -156,12 +156,14 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         None => secret::given(config).map_err(refused)?,
     };
     let sockets = SocketDir::private(None).map_err(|error| refused(error.into()))?;
+    let meter = Meter::new();
     let target = Target {
         endpoint: &endpoint,
         security: &security,
         multiplex: false,
         sockets: &sockets,
         translate: None,
+        meter: &meter,
     };
     let opened = timeout(config.start_deadline, connection::open(target, config)).await;
     let opened = opened.unwrap_or(Err(LaunchFault::NotReady(config.start_deadline)));
@@ -209,6 +211,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         output: Vec::new(),
         services,
         sockets,
+        meter,
         test,
     }))
 }

@@ -6,7 +6,7 @@ use rpcplugin_broker::{Broker, BrokerSettings, Place, Side, Translate};
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::Endpoint;
 use rpcplugin_transport::{
-    SecureStream, Security, SocketDir, dial,
+    Meter, SecureStream, Security, SocketDir, dial,
     http2::{self, Connect, ConnectError},
     yamux,
 };
@@ -30,14 +30,18 @@ pub(crate) struct Target<'a> {
     /// Where the host makes sockets of its own.
     pub(crate) sockets: &'a SocketDir,
     pub(crate) translate: Option<Arc<dyn Translate>>,
+    /// What counts the traffic of all connections.
+    pub(crate) meter: &'a Meter,
 }
 
 /// Opens the channel and makes sure that somebody answers.
 pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<(Channel, Broker), LaunchFault> {
-    let Target { endpoint, security, multiplex, sockets, translate } = target;
-    let settings = http2_settings(config);
+    let Target { endpoint, security, multiplex, sockets, translate, meter } = target;
+    let mut settings = http2_settings(config);
+    settings.meter = Some(meter.clone());
     let mut brokered = BrokerSettings::new(security.clone());
     brokered.http2 = settings.clone();
+    brokered.http2.meter = Some(meter.brokered());
     brokered.patience = config.broker_patience;
     brokered.translate = translate;
     let security = security.clone();

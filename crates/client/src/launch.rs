@@ -14,7 +14,7 @@ use rpcplugin_broker::{Broker, Translate};
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{Answer, AnswerFault, Multiplexing, Offer, PortRange, accept_version};
-use rpcplugin_transport::{Security, SocketDir, SocketGroup};
+use rpcplugin_transport::{Meter, Security, SocketDir, SocketGroup};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     time::{Instant, interval_at, sleep, timeout, timeout_at},
@@ -266,12 +266,14 @@ impl<R: Runner> Launch<'_, R> {
             Some((ready, allowed)) if ready < self.deadline => (ready, allowed),
             _ => (self.deadline, self.start_deadline),
         };
+        let meter = Meter::new();
         let target = Target {
             endpoint: &endpoint,
             security: &security,
             multiplex: config.multiplex,
             sockets: &sockets,
             translate,
+            meter: &meter,
         };
         let opened = tokio::select! {
             opened = timeout_at(deadline, self.open(target, version)) => {
@@ -320,6 +322,7 @@ impl<R: Runner> Launch<'_, R> {
             output,
             services,
             sockets,
+            meter,
             test: false,
         }))
     }

@@ -11,7 +11,7 @@ use rpcplugin_config::{ByteSize, HostConfig};
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::ReattachConfig;
 use rpcplugin_proto::{Empty, GrpcControllerClient};
-use rpcplugin_transport::{Security, SocketDir, remove_stale_socket};
+use rpcplugin_transport::{ConnectionTraffic, Meter, Security, SocketDir, Traffic, remove_stale_socket};
 use tokio::{
     io::AsyncWrite,
     time::{sleep, timeout},
@@ -65,6 +65,7 @@ pub struct Plugin {
     test: bool,
     /// Whether it goes on without this host.
     left: bool,
+    meter: Meter,
 }
 
 /// What a plugin is made of.
@@ -83,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) output: Vec<AbortOnDropHandle<io::Result<()>>>,
     pub(crate) services: Vec<AbortOnDropHandle<()>>,
     pub(crate) sockets: SocketDir,
+    pub(crate) meter: Meter,
     pub(crate) test: bool,
 }
 
@@ -103,6 +105,7 @@ impl Plugin {
             output,
             services,
             sockets,
+            meter,
             test,
         } = parts;
         Self {
@@ -120,6 +123,7 @@ impl Plugin {
             output,
             services,
             sockets,
+            meter,
             test,
             left: false,
         }
@@ -283,6 +287,18 @@ impl Plugin {
     #[must_use]
     pub fn stderr_tail(&self) -> Vec<String> {
         self.tail.lines()
+    }
+
+    /// What has gone over all connections with the plugin since it was launched, at this moment.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.meter.traffic()
+    }
+
+    /// What has gone over each connection with the plugin that is open, the main one and those of the broker.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionTraffic> {
+        self.meter.connections()
     }
 
     /// How the plugin ended, if it has.

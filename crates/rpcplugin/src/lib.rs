@@ -36,6 +36,29 @@
 //! }
 //! ```
 //!
+//! # Calls in the other direction
+//!
+//! A host that offers services to its plugins, and a plugin that calls them:
+//!
+//! ```
+//! use rpcplugin::{Host, PluginContext, Services};
+//! use tonic_health::pb::health_client::HealthClient as DictionaryClient;
+//! # fn dictionary() -> tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health> {
+//! #     tonic_health::server::health_reporter().1
+//! # }
+//!
+//! fn offer(host: Host) -> Host {
+//!     host.callbacks(Services::new().add(dictionary()))
+//! }
+//!
+//! fn client(context: &PluginContext) -> DictionaryClient<tonic::transport::Channel> {
+//!     DictionaryClient::new(context.host_channel())
+//! }
+//! ```
+//!
+//! The connection is made with the first call and shared by all, and secured as the main one is. [`broker`] has more:
+//! either side can serve further services under a number and hand that to the other.
+//!
 //! # The way through
 //!
 //! [`Host::launch`] makes a one-time identity, starts the process, reads its handshake line, decides on the security
@@ -55,10 +78,10 @@
 
 mod factories;
 
-#[cfg(feature = "client")]
-pub use factories::{PluginClient, plugin_client, with_plugin};
 #[cfg(feature = "server")]
 pub use factories::{FnProtocol, ServerTransport, basic_protocol, plugin_protocol, plugin_server};
+#[cfg(feature = "client")]
+pub use factories::{PluginClient, plugin_client, with_plugin};
 pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
@@ -80,4 +103,4 @@ pub use rpcplugin_server::{
     RateLimit, Readiness, RealStderr, Serve, ServeError, Served, ServingStatus, Transport, hclog_layer,
 };
 pub use rpcplugin_transport as transport;
-pub use rpcplugin_transport::Services;
+pub use rpcplugin_transport::{ConnectionKind, ConnectionTraffic, Meter, Services, Traffic};

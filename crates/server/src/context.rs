@@ -2,6 +2,7 @@
 
 use rpcplugin_broker::Broker;
 use rpcplugin_core::AppVersion;
+use rpcplugin_transport::Meter;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
@@ -23,6 +24,8 @@ pub struct PluginContext {
     pub ending: Ending,
     /// What the host said of itself.
     pub host: HostFacts,
+    /// What has gone over all connections with the host, and over each.
+    pub meter: Meter,
 }
 
 /// What a host told a plugin through its environment.

@@ -6,7 +6,7 @@ use rpcplugin_broker::{Broker, BrokerSettings, Side};
 use rpcplugin_config::PluginConfig;
 use rpcplugin_core::{Endpoint, Versions};
 use rpcplugin_handshake::{Answer, Multiplexing, Negotiated, ReceivedOffer, negotiate};
-use rpcplugin_transport::http2;
+use rpcplugin_transport::{Meter, http2};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -91,7 +91,9 @@ impl Bound {
 
         let ending = Ending::new(shutdown);
         let mut settings = BrokerSettings::new(security.clone());
+        let meter = Meter::new();
         settings.http2 = http2_settings(&config);
+        settings.http2.meter = Some(meter.brokered());
         settings.patience = config.broker_patience;
         settings.grace = config.grace;
         let broker = if offer.multiplex {
@@ -109,6 +111,7 @@ impl Bound {
                 mutual_tls: security.is_mutual(),
                 multiplexed: offer.multiplex,
             },
+            meter: meter.clone(),
         };
         let make = versions.remove(&negotiated.version).expect("a version is chosen among those served");
         let output = Output::new(config.output_buffer.as_usize(), config.output_patience);
@@ -117,6 +120,7 @@ impl Bound {
 
         let mut serving = http2::Serving::new(services, security, ending.token());
         serving.settings = http2_settings(&config);
+        serving.settings.meter = Some(meter);
         serving.grace = config.grace;
         let answer = Answer {
             version: negotiated.version,

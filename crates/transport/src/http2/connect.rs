@@ -10,6 +10,7 @@ use tonic::transport::{Channel, Endpoint as TonicEndpoint};
 use crate::{
     dial::DialError,
     http2::{Keepalive, Settings},
+    meter::{Meter, Metered},
     security::SecureError,
     stream::SecureStream,
 };
@@ -81,7 +82,8 @@ pub async fn connect(connector: impl Connect, settings: &Settings) -> Result<Cha
     let deadline = settings.handshake_deadline;
     let opening = async {
         let first = connector.connect().await?;
-        let connector = Connector { connect: Arc::new(connector), first: Some(first) };
+        let connector =
+            Connector { connect: Arc::new(connector), first: Some(first), meter: settings.meter.clone() };
         endpoint(settings).connect_with_connector(connector).await.map_err(ConnectError::NotHttp2)
     };
     timeout(deadline, opening).await.unwrap_or(Err(ConnectError::Silent(deadline)))
@@ -89,7 +91,11 @@ pub async fn connect(connector: impl Connect, settings: &Settings) -> Result<Cha
 
 /// A channel that opens its stream with the first call.
 pub fn connect_lazy(connector: impl Connect, settings: &Settings) -> Channel {
-    endpoint(settings).connect_with_connector_lazy(Connector { connect: Arc::new(connector), first: None })
+    endpoint(settings).connect_with_connector_lazy(Connector {
+        connect: Arc::new(connector),
+        first: None,
+        meter: settings.meter.clone(),
+    })
 }
 
 fn endpoint(settings: &Settings) -> TonicEndpoint {
@@ -117,10 +123,11 @@ struct Connector<C> {
     connect: Arc<C>,
     /// Opened before tonic was asked, so that a failure keeps its type.
     first: Option<SecureStream>,
+    meter: Option<Meter>,
 }
 
 impl<C: Connect> tower_service::Service<Uri> for Connector<C> {
-    type Response = TokioIo<SecureStream>;
+    type Response = TokioIo<Metered<SecureStream>>;
     type Error = ConnectError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
@@ -131,11 +138,13 @@ impl<C: Connect> tower_service::Service<Uri> for Connector<C> {
     fn call(&mut self, _: Uri) -> Self::Future {
         let first = self.first.take();
         let connect = Arc::clone(&self.connect);
+        let meter = self.meter.clone();
         Box::pin(async move {
-            match first {
-                Some(stream) => Ok(TokioIo::new(stream)),
-                None => connect.connect().await.map(TokioIo::new),
-            }
+            let stream = match first {
+                Some(stream) => stream,
+                None => connect.connect().await?,
+            };
+            Ok(TokioIo::new(Metered::client(stream, meter.as_ref())))
         })
     }
 }

@@ -12,6 +12,7 @@ use tonic::{Status, body::Body};
 use crate::{
     http2::Settings,
     listener::Listen,
+    meter::Metered,
     security::Security,
     services::Services,
     stream::{SecureStream, Stream},
@@ -102,8 +103,9 @@ async fn connection(
 fn http_connection(
     stream: SecureStream,
     serving: &Serving,
-) -> http2::Connection<TokioIo<SecureStream>, Calls, TokioExecutor> {
+) -> http2::Connection<TokioIo<Metered<SecureStream>>, Calls, TokioExecutor> {
     let settings = &serving.settings;
+    let stream = Metered::server(stream, settings.meter.as_ref());
     http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(settings.stream_window)

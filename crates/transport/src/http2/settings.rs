@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::meter::Meter;
+
 /// HTTP/2 settings of one side of a connection.
 ///
 /// The defaults are measured for two processes on one machine: large windows and frames, because memory is near and
@@ -23,6 +25,8 @@ pub struct Settings {
     /// Pings on connections that this side dials, idle ones too. Default: none. Peers built on Go or on gRPC's C core
     /// hang up on whoever pings more often than every five minutes.
     pub keepalive: Option<Keepalive>,
+    /// What counts the traffic of each connection. Default: nothing does.
+    pub meter: Option<Meter>,
 }
 
 /// Pings by which a connection that died without a word is noticed.
@@ -44,6 +48,7 @@ impl Default for Settings {
             max_headers: 1 << 20,
             handshake_deadline: Duration::from_secs(20),
             keepalive: None,
+            meter: None,
         }
     }
 }
