@@ -20,6 +20,11 @@ use hosts::{Brood, eventually, faulty, host, peer};
 const SOON: Duration = Duration::from_secs(10);
 const PLUGIN: &str = env!("CARGO_BIN_EXE_faulty-plugin");
 
+/// The code that an error itself has.
+fn code(error: &dyn miette::Diagnostic) -> String {
+    error.code().map(|code| code.to_string()).unwrap_or_default()
+}
+
 fn plain() -> Host {
     host(|config| config.auto_mtls = false)
 }
@@ -106,6 +111,7 @@ async fn a_dead_address_is_refused_at_once() {
     let error = plain().attach(config.clone()).await.expect_err("it has ended");
     assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(matches!(error, AttachError::NoPlugin { .. }), "{error:?}");
+    assert_eq!(code(&error), "rpcplugin::transport::attach_no_plugin");
     let text = Explained(&error).to_string();
     assert!(text.contains("there is no plugin at unix:") && text.contains("start it anew"), "{text}");
 }
@@ -131,12 +137,14 @@ async fn versions_and_settings_have_to_fit() {
     };
     let error = other().attach(config.clone()).await.expect_err("it speaks another version");
     assert!(matches!(error, AttachError::Version(_)), "{error:?}");
+    assert_eq!(code(&error), "rpcplugin::protocol::attach_version");
     // Go hosts do not write the version down.
     config.version = 0.into();
     assert_eq!(other().attach(config.clone()).await.expect("any will do").version(), 8.into());
     let multiplexed = plain().configure(|config| config.multiplex = true);
     let error = multiplexed.attach(config).await.expect_err("that cannot be");
     assert!(matches!(error, AttachError::Multiplexed), "{error:?}");
+    assert_eq!(code(&error), "rpcplugin::config::attach_multiplexed");
     drop(first);
     brood.dies_out().await;
 }
@@ -148,6 +156,8 @@ async fn without_the_identity_a_secured_plugin_cannot_be_attached_to() {
     let begun = Instant::now();
     let error = plain().attach(plugin.reattach_config()).await.expect_err("it wants a certificate");
     assert!(begun.elapsed() < SOON, "{error:?}");
+    assert!(matches!(error, AttachError::Refused { .. }), "{error:?}");
+    assert_eq!(code(&error), "rpcplugin::transport::attach_refused");
     plugin.ping().await.expect("it took no harm");
     drop(plugin);
     brood.dies_out().await;
@@ -189,6 +199,18 @@ async fn a_handover_does_not_show_its_key() {
     let plugin = host.attach(Handover::parse(&handover.to_json()).expect("readable")).await.expect("it runs");
     assert_eq!(plugin.shut_down().await, Exit::Ended);
     brood.dies_out().await;
+
+    let part = |from: &str, to: &str| {
+        let json = handover.to_json().replace(from, to);
+        code(&Handover::parse(&json).expect_err("a part of it is broken"))
+    };
+    assert_eq!(part("HostKey", "NoKey"), "rpcplugin::handshake::handover_unreadable");
+    assert_eq!(part("BEGIN PRIVATE KEY", "BEGIN ANYTHING"), "rpcplugin::security::handover_identity");
+    let certificate = r#""PluginCertificate":"-----BEGIN CERTIFICATE"#;
+    assert_eq!(
+        part(certificate, r#""PluginCertificate":"none"#),
+        "rpcplugin::security::handover_certificate"
+    );
     assert!(Handover::parse("{}").is_err() && Handover::parse("nonsense").is_err());
 }
 

@@ -58,7 +58,12 @@ async fn a_wrong_cookie() {
     let error = refused(&host(|_| {}), command, SOON).await;
     says(
         &error,
-        &["takes itself for the plugin of another host: exit status 1", "same magic cookie", "FAULTY_PLUGIN"],
+        &[
+            "takes itself for the plugin of another host: exit status 1",
+            "same magic cookie",
+            "code: rpcplugin::handshake::cookie_refused",
+            "FAULTY_PLUGIN",
+        ],
     );
     assert_fault!(error.fault, LaunchFault::CookieRefused(ExitReason::Status(1)));
 }
@@ -163,7 +168,7 @@ async fn does_not_exist() {
         assert_fault!(error.fault, LaunchFault::NotFound { .. });
     }
     let error = refused(&host(|_| {}), script("exit").current_dir("/no/such/directory"), SOON).await;
-    says(&error, &["there is no directory /no/such/directory"]);
+    says(&error, &["there is no directory /no/such/directory", "rpcplugin::transport::no_directory"]);
     assert_fault!(error.fault, LaunchFault::NoDirectory { .. });
 }
 
@@ -260,8 +265,8 @@ async fn tls_refused() {
     // The plugin trusts another certificate than this host's.
     let other = Identity::generate().expect("an identity").certificate_pem();
     let error = refused(&host(|_| {}), faulty("healthy").env("PLUGIN_CLIENT_CERT", other), SOON).await;
-    says(&error, &["does not accept this host's certificate"]);
-    assert_fault!(error.fault, LaunchFault::FirstCall(_));
+    says(&error, &["it does not accept this host's certificate", "rpcplugin::security::host_refused"]);
+    assert_fault!(error.fault, LaunchFault::HostRefused(_));
 
     // Somebody in between has put another certificate into the answer.
     let other = base64(Identity::generate().expect("an identity").certificate_der());
@@ -301,8 +306,12 @@ async fn a_transport_that_the_host_does_not_use() {
         plain(config);
         config.transports = vec![TransportKind::Unix];
     };
-    let fault =
-        fault(unix, "echo '1|1|tcp|127.0.0.1:9|grpc|'; sleep 60", &["this host does not use tcp"]).await;
+    let fault = fault(
+        unix,
+        "echo '1|1|tcp|127.0.0.1:9|grpc|'; sleep 60",
+        &["this host does not use tcp", "rpcplugin::transport::not_allowed"],
+    )
+    .await;
     assert_fault!(fault, LaunchFault::Transport { .. });
 }
 

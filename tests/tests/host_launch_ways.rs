@@ -12,8 +12,8 @@ use std::{
 };
 
 use rpcplugin::{
-    Checksum, ChildProcess, Command, Endpoint, Event, Exit, ExitReason, LaunchFault, Runner, Running,
-    Started, Stdin, Surroundings,
+    Checksum, ChildProcess, Command, Endpoint, Event, Exit, ExitReason, Explained, LaunchFault, Runner,
+    Running, Started, Stdin, Surroundings,
     broker::{BoxError, Translate},
     config::{ByteSize, EnvPolicy, HostConfig, RetryConfig},
     transport::{
@@ -101,9 +101,25 @@ async fn a_checksum_lets_only_the_right_file_run() {
     let wrong = Checksum::sha256(&hexadecimal).expect("a digest");
     let error =
         host(|_| {}).launch(Command::new(&path).checksum(wrong)).await.expect_err("it is another one");
-    says(&error, &["is not the file that was meant", &hexadecimal, "install the plugin anew"]);
+    says(
+        &error,
+        &[
+            "is not the file that was meant",
+            &hexadecimal,
+            "install the plugin anew",
+            "rpcplugin::security::checksum",
+        ],
+    );
     assert!(matches!(error.fault, LaunchFault::Checksum { .. }), "{error:?}");
     assert_eq!(fs::read_to_string(marker.path()).expect("readable"), "", "nothing ran");
+
+    let unreadable = Checksum::sha256(&hexadecimal).expect("a digest");
+    let error =
+        host(|_| {}).launch(Command::new(dir.path()).checksum(unreadable)).await.expect_err("a directory");
+    says(&error, &["cannot be read to verify its checksum", "rpcplugin::security::checksum_unread"]);
+
+    let error = Checksum::sha256("2c26").expect_err("a digest has 32 bytes");
+    assert!(Explained(&error).to_string().contains("code: rpcplugin::config::checksum"));
 
     let absent = Checksum::sha256(&hexadecimal).expect("a digest");
     let error = host(|_| {}).launch(Command::new("/no/such").checksum(absent)).await.expect_err("none");
@@ -135,7 +151,10 @@ async fn a_program_that_is_still_being_written_is_waited_for() {
     let writing = fs::OpenOptions::new().append(true).open(&path).expect("ours");
     let impatient = host(|config| config.busy_patience = Duration::from_millis(100));
     let error = impatient.launch(Command::new(&path).arg("healthy")).await.expect_err("it is busy");
-    says(&error, &["is still being written", "wait until it is installed"]);
+    says(
+        &error,
+        &["is still being written", "wait until it is installed", "rpcplugin::transport::program_busy"],
+    );
     assert!(matches!(error.fault, LaunchFault::Busy { .. }), "{error:?}");
 
     let patient = host(|config| config.busy_patience = SOON);
@@ -300,6 +319,9 @@ impl Runner for Double {
 
     async fn start(&self, surroundings: &Surroundings) -> Result<Started<DoubleRunning>, LaunchFault> {
         assert!(surroundings.socket_dir.is_dir());
+        if self.line.is_empty() {
+            return Err(LaunchFault::runner("there is no engine"));
+        }
         let listener = Listener::tcp([127, 0, 0, 1].into(), 0..=0).await.map_err(LaunchFault::runner)?;
         let Endpoint::Tcp(address) = listener.endpoint() else { unreachable!("it was asked for") };
         let line = self.line.replace("PORT", &address.port().to_string());
@@ -353,7 +375,16 @@ async fn a_runner_may_be_a_double() {
 
     let elsewhere = Double { line: "1|1|tcp|elsewhere.example:PORT|grpc|\n" };
     let error = plain.launch_with(&elsewhere).await.expect_err("its address means nothing");
-    says(&error, &["cannot be translated for this host", "is not on the loopback"]);
+    says(
+        &error,
+        &[
+            "cannot be translated for this host",
+            "is not on the loopback",
+            "rpcplugin::transport::translation",
+        ],
+    );
+    let error = plain.launch_with(&Double { line: "" }).await.expect_err("its runner fails");
+    says(&error, &["its runner could not start it", "there is no engine", "rpcplugin::transport::runner"]);
     let banner = Double { line: "Welcome!\n" };
     let error = plain.launch_with(&banner).await.expect_err("that is no answer");
     says(&error, &["notes about the program:\n    it is only a double"]);

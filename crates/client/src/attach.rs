@@ -6,6 +6,7 @@ mod handover;
 use std::{path::PathBuf, sync::Arc};
 
 use miette::Diagnostic;
+use rpcplugin_config::ConfigError;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{ReattachConfig, VersionNotOffered, accept_version};
 use rpcplugin_mtls::{Identity, MutualTls, TlsError, Trust};
@@ -88,6 +89,10 @@ pub enum AttachError {
         #[diagnostic_source]
         VersionNotOffered,
     ),
+    /// The host's configuration has values that are impossible, or do not go together.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Settings(#[from] ConfigError),
     /// The host asks for one socket for everything.
     #[error("a plugin that is attached to cannot carry all connections over one socket")]
     #[diagnostic(
@@ -142,6 +147,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         attachment;
     let config = &host.config;
     let started = Instant::now();
+    config.check()?;
     if config.multiplex {
         return Err(AttachError::Multiplexed);
     }

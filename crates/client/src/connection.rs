@@ -1,6 +1,6 @@
 //! The connection with a plugin that has said where it listens: channel, broker, and a first call.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use rpcplugin_broker::{Broker, BrokerSettings, Place, Side, Translate};
 use rpcplugin_config::HostConfig;
@@ -36,6 +36,21 @@ pub(crate) struct Target<'a> {
 
 /// Opens the channel and makes sure that somebody answers.
 pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<(Channel, Broker), LaunchFault> {
+    let mutual = target.security.is_mutual();
+    open_any(target, config).await.map_err(|fault| match fault {
+        // In TLS 1.3 a server looks at the client's certificate when the client's handshake is over.
+        LaunchFault::Connect(ConnectError::NotHttp2(error)) if mutual => {
+            LaunchFault::HostRefused(error.into())
+        }
+        // What a plugin answers has no source; a connection that broke is one.
+        LaunchFault::FirstCall(status) if mutual && status.source().is_some() => {
+            LaunchFault::HostRefused(status.into())
+        }
+        fault => fault,
+    })
+}
+
+async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<(Channel, Broker), LaunchFault> {
     let Target { endpoint, security, multiplex, sockets, translate, meter } = target;
     let mut settings = http2_settings(config);
     settings.meter = Some(meter.clone());

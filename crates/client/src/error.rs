@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use rpcplugin_broker::ServeError;
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::{Endpoint, Explained};
-use rpcplugin_handshake::{AnswerError, AnswerFault, VersionNotOffered};
+use rpcplugin_handshake::{AnswerError, AnswerFault, PortRangeError, VersionNotOffered};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
 use rpcplugin_transport::{SocketDirError, http2::ConnectError};
 use tonic_health::ServingStatus;
@@ -300,14 +300,22 @@ pub enum LaunchFault {
         help("see what it wrote on stderr: it had announced itself and then failed")
     )]
     ExitedConnecting(ExitReason),
+    /// It was connected over TLS and cut the connection before it answered: a plugin that does not accept this host's
+    /// certificate says so only after the host has accepted its own.
+    #[error("it does not accept this host's certificate, or cut the connection")]
+    #[diagnostic(
+        code(rpcplugin::security::host_refused),
+        help(
+            "see what it wrote on stderr; with AutoMTLS something may have changed PLUGIN_CLIENT_CERT on its way to the \
+             plugin, and with given certificates the plugin has to trust the one that issued the host's"
+        )
+    )]
+    HostRefused(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It was connected and then did not answer the first call.
     #[error("it refused the first call, or cut the connection")]
     #[diagnostic(
         code(rpcplugin::transport::first_call),
-        help(
-            "with mutual TLS a plugin that does not accept this host's certificate shows it here; otherwise see what \
-             it wrote on stderr"
-        )
+        help("see what it wrote on stderr; it may have ended, or serve something else than a plugin does")
     )]
     FirstCall(#[source] tonic::Status),
     /// It says that it is not healthy.
@@ -360,15 +368,10 @@ pub enum LaunchFault {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Settings(#[from] ConfigError),
-    /// The host is configured in a way that cannot work.
-    #[error("{what}")]
-    #[diagnostic(code(rpcplugin::config::host), help("{help}"))]
-    Config {
-        /// What is wrong.
-        what: &'static str,
-        /// What to do.
-        help: &'static str,
-    },
+    /// The range of ports is reversed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Ports(#[from] PortRangeError),
 }
 
 /// A plugin did not answer a ping.
@@ -448,7 +451,14 @@ impl LaunchFault {
 
     /// Whether the plugin, which runs no more or will not for long, may say more about it by the way it ends.
     pub(crate) fn may_be_told_by_the_end(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::FirstCall(_) | Self::Answer(_) | Self::EndlessLine { .. })
+        matches!(
+            self,
+            Self::Connect(_)
+                | Self::HostRefused(_)
+                | Self::FirstCall(_)
+                | Self::Answer(_)
+                | Self::EndlessLine { .. }
+        )
     }
 
     /// Whether the program's file may explain it.

@@ -127,10 +127,7 @@ impl<R: Runner> Launch<'_, R> {
             None => SocketDir::private(group)?,
         };
         let secret = Secret::prepare(config)?;
-        let ports = PortRange::new(config.min_port, config.max_port).map_err(|_| LaunchFault::Config {
-            what: "the range of ports is reversed",
-            help: "set PLUGIN_MIN_PORT no higher than PLUGIN_MAX_PORT",
-        })?;
+        let ports = PortRange::new(config.min_port, config.max_port)?;
         let offer = Offer {
             versions: self.host.versions.clone(),
             ports,
@@ -348,9 +345,10 @@ impl<R: Runner> Launch<'_, R> {
         let fault = match fault {
             fault if fault.may_be_told_by_the_end() => {
                 match (timeout(LAST_WORDS, process.end()).await, fault) {
-                    (Ok(reason), LaunchFault::Connect(_) | LaunchFault::FirstCall(_)) => {
-                        LaunchFault::ExitedConnecting(reason)
-                    }
+                    (
+                        Ok(reason),
+                        LaunchFault::Connect(_) | LaunchFault::HostRefused(_) | LaunchFault::FirstCall(_),
+                    ) => LaunchFault::ExitedConnecting(reason),
                     (_, fault) => fault,
                 }
             }

@@ -207,7 +207,7 @@ impl Plugin {
         let used = matches!(&self.endpoint, Endpoint::Unix(path) if path.as_path().starts_with(&dir));
         let handover = Handover::new(self.reattach_config(), &self.security, used.then_some(dir));
         if used {
-            std::mem::forget(self.sockets.clone());
+            self.sockets.keep();
         }
         self.left = true;
         handover

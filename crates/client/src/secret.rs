@@ -18,7 +18,7 @@ pub(crate) struct Secret {
 
 /// The security that the configuration gives without a handshake: mutual with all of certificate, key and authorities.
 pub(crate) fn given(config: &HostConfig) -> Result<Security, LaunchFault> {
-    if config.server_authorities.is_some() {
+    if config.certificate.is_some() && config.server_authorities.is_some() {
         Secret::prepare(config)?.decide(None)
     } else {
         Ok(Security::Plain)
@@ -32,27 +32,16 @@ impl Secret {
             .as_ref()
             .map(|bundle| Authorities::from_pem(bundle.as_str()))
             .transpose()?;
-        match (&config.certificate, &config.private_key) {
-            (Some(certificate), Some(key)) => {
-                let identity = Identity::from_pem(certificate.as_str(), key.as_str())?;
-                // With authorities both sides have what they need. Without, the plugin's certificate has to come in
-                // its answer, and plugins send it only to hosts that offer theirs.
-                let offered = authorities.is_none();
-                Ok(Self { identity: Some(identity), authorities, offered })
-            }
-            (None, None) if authorities.is_some() => Err(LaunchFault::Config {
-                what: "authorities are given to verify plugins by, but no certificate for the host itself",
-                help: "give the host a certificate and its key too: both sides are authenticated, or none",
-            }),
-            (None, None) if config.auto_mtls => {
-                Ok(Self { identity: Some(Identity::generate()?), authorities: None, offered: true })
-            }
-            (None, None) => Ok(Self { identity: None, authorities: None, offered: false }),
-            _ => Err(LaunchFault::Config {
-                what: "the host has a certificate without its key, or a key without its certificate",
-                help: "give both, or none",
-            }),
+        // The configuration has been checked: a certificate has its key.
+        if let (Some(certificate), Some(key)) = (&config.certificate, &config.private_key) {
+            let identity = Identity::from_pem(certificate.as_str(), key.as_str())?;
+            // With authorities both sides have what they need. Without, the plugin's certificate has to come in its
+            // answer, and plugins send it only to hosts that offer theirs.
+            let offered = authorities.is_none();
+            return Ok(Self { identity: Some(identity), authorities, offered });
         }
+        let identity = if config.auto_mtls { Some(Identity::generate()?) } else { None };
+        Ok(Self { identity, authorities, offered: config.auto_mtls })
     }
 
     /// The certificate for the plugin's environment.

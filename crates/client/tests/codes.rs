@@ -247,8 +247,6 @@ async fn of_programs_that_cannot_be_read() {
 #[test]
 fn of_what_hardly_ever_happens() {
     let code = |fault: LaunchFault| fault.code().expect("a code").to_string();
-    let config = LaunchFault::Config { what: "nothing fits", help: "start anew" };
-    assert_eq!(code(config), "rpcplugin::config::host");
     let broken = std::io::Error::other("the pipe is broken");
     assert_eq!(code(LaunchFault::Stdout(broken)), "rpcplugin::transport::stdout");
     let name = || rpcplugin_mtls::TlsError::ServerName { name: String::new() };

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use nix::unistd::{Gid, Group, chown};
@@ -25,7 +25,7 @@ struct Inner {
     path: PathBuf,
     group: Option<SocketGroup>,
     /// Present if the directory is ours to remove.
-    _private: Option<(TempDir, Registered)>,
+    private: Mutex<Option<(TempDir, Registered)>>,
 }
 
 /// The group that may connect to a socket, besides its owner.
@@ -145,7 +145,7 @@ impl SocketDir {
             .map_err(|source| SocketDirError::Create { parent: parent.to_owned(), source })?;
         let path = dir.path().to_owned();
         let at_exit = at_exit::register(Leftover::Dir(path.clone()));
-        let this = Self(Arc::new(Inner { path, group, _private: Some((dir, at_exit)) }));
+        let this = Self(Arc::new(Inner { path, group, private: Mutex::new(Some((dir, at_exit))) }));
         this.name("plugin0123456789")?;
         if let Some(group) = group {
             group.share(this.path(), 0o770)?;
@@ -161,9 +161,17 @@ impl SocketDir {
     pub fn given(dir: &Path, group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
         let path = std::path::absolute(dir)
             .map_err(|source| SocketDirError::Create { parent: dir.to_owned(), source })?;
-        let this = Self(Arc::new(Inner { path, group, _private: None }));
+        let this = Self(Arc::new(Inner { path, group, private: Mutex::default() }));
         this.name("plugin0123456789")?;
         Ok(this)
+    }
+
+    /// Leaves a private directory where it is, for another process that goes on with what is in it.
+    pub fn keep(&self) {
+        if let Some((dir, at_exit)) = self.0.private.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = dir.keep();
+            drop(at_exit);
+        }
     }
 
     /// The directory.

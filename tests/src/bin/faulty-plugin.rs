@@ -22,7 +22,7 @@ fn main() -> ExitCode {
                         stderr.write_line(format!("read {line:?}\n").as_bytes());
                     });
                 }
-                other => eprintln!("there is no fault called {other:?}"),
+                other => stderr.write_line(format!("there is no fault called {other:?}\n").as_bytes()),
             }
             Services::new()
         })
