@@ -8,6 +8,7 @@
 //! Measures the latency of small calls without and with a flood, 1024 MiB of log lines if nothing else is said, and the
 //! memory of the host before and after. It states numbers and no verdict: they are only worth something on a machine
 //! that does nothing else.
+#![expect(clippy::print_stdout, reason = "a measurement for people to look at")]
 
 use std::{
     error::Error,

@@ -1,4 +1,5 @@
 //! The example `callback`, as a user would start it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     path::{Path, PathBuf},

@@ -3,6 +3,7 @@
 //!
 //! Go's programs are those that `cargo xtask interop` builds. Where they are absent, what needs them says that it is
 //! skipped, unless the environment variable `RPCPLUGIN_REQUIRE` contains `go`.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "broker_peers/attached.rs"]
 mod attached;

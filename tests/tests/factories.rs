@@ -1,4 +1,5 @@
 //! Hosts and plugins made by the names that pyvider gives them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "settings/support.rs"]
 #[expect(dead_code, reason = "the tests of settings need more of it")]

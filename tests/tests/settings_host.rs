@@ -1,5 +1,6 @@
 //! Each setting of a host changes what a host does with real processes. The tests bear the settings' names, and set
 //! them as an operator does, in the environment.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "settings/peers.rs"]
 mod peers;

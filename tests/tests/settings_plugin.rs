@@ -1,6 +1,8 @@
 //! Each setting of a plugin changes what a real plugin does. The tests bear the settings' names.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "settings/raw_http2.rs"]
+#[expect(dead_code, reason = "the tests of hosts need more of it")]
 mod raw_http2;
 #[path = "settings/support.rs"]
 mod support;
@@ -207,7 +209,7 @@ async fn unread(variables: &[(&str, &str)]) -> (Plugin, mpsc::Sender<()>, Arc<At
 const MUCH: usize = 3 << 20;
 
 fn much() -> WriteStdioRequest {
-    WriteStdioRequest { stdout: vec![b'x'; MUCH].into(), ..WriteStdioRequest::default() }
+    WriteStdioRequest { stdout: vec![b'x'; MUCH], ..WriteStdioRequest::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
 //! What goes over a plugin's connections is counted, on both sides, and can be read at any time.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "settings/support.rs"]
 #[expect(dead_code, reason = "the tests of settings need more of it")]

@@ -26,7 +26,10 @@ pub enum NotReady {
     Late(Duration),
     /// It has ended, or failed to start.
     #[error("the plugin has ended")]
-    #[diagnostic(code(rpcplugin::transport::plugin_not_serving), help("what ran the plugin knows why it ended"))]
+    #[diagnostic(
+        code(rpcplugin::transport::plugin_not_serving),
+        help("what ran the plugin knows why it ended")
+    )]
     Ended,
 }
 

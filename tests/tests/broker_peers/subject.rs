@@ -74,7 +74,11 @@ impl Peer {
 ///
 /// # Panics
 /// When it is not there and has to be.
-#[expect(clippy::disallowed_methods, reason = "the switches of a test")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "the switches of a test, and what they do"
+)]
 pub(crate) fn go_program(name: &str) -> Option<PathBuf> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/go");
     let program = std::env::var_os("RPCPLUGIN_GO_KIT").map_or(built, PathBuf::from).join(name);
@@ -171,7 +175,7 @@ impl Subject {
     /// Stops the plugin: it ends by itself, soon, and neither side leaves a socket.
     pub(crate) async fn stop(self) {
         let exit = self.plugin.shut_down().await;
-        assert!(matches!(exit, Exit::Clean { .. }), "{:?}: {exit:?}", self.mode);
+        assert!(matches!(exit, Exit::Clean), "{:?}: {exit:?}", self.mode);
         let left: Vec<_> = self.sockets.path().read_dir().unwrap().collect();
         assert!(left.is_empty(), "{:?}: {left:?} is left", self.mode);
     }

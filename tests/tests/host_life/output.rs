@@ -40,9 +40,9 @@ impl Shared {
 
 async fn print(plugin: &Plugin, stdout: &[u8], stderr: &[u8], raw_stderr: &[u8]) {
     let request = WriteStdioRequest {
-        stdout: stdout.to_vec().into(),
-        stderr: stderr.to_vec().into(),
-        raw_stderr: raw_stderr.to_vec().into(),
+        stdout: stdout.to_vec(),
+        stderr: stderr.to_vec(),
+        raw_stderr: raw_stderr.to_vec(),
     };
     timeout(PATIENCE, client(plugin).write_stdio(request)).await.unwrap().unwrap();
 }

@@ -79,11 +79,7 @@ async fn go_prints_logs_and_panics() {
     let (mut output, mut events) = (plugin.output(OutputOptions::default()), plugin.events());
     let mut kit = client(&plugin);
     let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n ^ (n >> 8)) as u8).collect();
-    let request = WriteStdioRequest {
-        stdout: bytes.clone().into(),
-        stderr: b"err".to_vec().into(),
-        ..Default::default()
-    };
+    let request = WriteStdioRequest { stdout: bytes.clone(), stderr: b"err".to_vec(), ..Default::default() };
     timeout(PATIENCE, kit.write_stdio(request)).await.unwrap().unwrap();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     while stdout.len() < bytes.len() || stderr.len() < 3 {

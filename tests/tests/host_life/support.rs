@@ -66,7 +66,7 @@ pub(crate) fn client(plugin: &Plugin) -> KitClient<Channel> {
 ///
 /// # Panics
 /// When it is not there and `RPCPLUGIN_REQUIRE` names the language.
-#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a test's own switch, and what it does")]
 pub(crate) fn peer(language: &str) -> Option<Command> {
     let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop").join(language);
     let (program, script) = match language {

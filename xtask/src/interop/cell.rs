@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::limits;
 use super::matrix::{Cell, Extent, Language, Network, Security};
 use super::peers::{Programs, Readiness};
-use super::limits;
 use crate::leftovers;
 use crate::workspace::Outcome;
 

@@ -3,7 +3,9 @@
 use std::{pin::Pin, time::Duration};
 
 use futures_core::Stream;
-use rpcplugin_broker::{Broker, BrokerSettings, DialError, Place, ServeError, Side, Unreachable};
+use rpcplugin_broker::{
+    Broker, BrokerSettings, DialError, HOST_SERVICES, Place, ServeError, Side, Unreachable,
+};
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, Knock};
 use rpcplugin_transport::{
@@ -230,6 +232,32 @@ async fn a_plugins_broker_serves_one_host_after_the_other() {
     let mine = pair.host.serve(named("mine").await).await.expect("served");
     ask(pair.plugin.dial(mine.id()).await.expect("dialled"), "mine").await.expect("answered");
     pair.close().await;
+}
+
+#[tokio::test]
+async fn what_a_host_offers_waits_for_its_plugin() {
+    let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
+    let dir = SocketDir::private(None).expect("a directory");
+    let next = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+    // There is no stream to a plugin, and nobody waits for one.
+    let offered = next.offer(named("host").await).await.expect("offered");
+    let twice = next.offer(named("host").await).await.expect_err("in use");
+    assert!(matches!(twice, ServeError::InUse { id: HOST_SERVICES }), "{twice:?}");
+    let attached = tokio::spawn(next.attach(pair.main.clone()));
+    ask(pair.plugin.host_channel(), "host").await.expect("answered");
+    offered.stop().await;
+    next.close();
+    let closed = next.offer(named("host").await).await.expect_err("closed");
+    assert!(matches!(closed, ServeError::Unreachable(Unreachable::Closed)), "{closed:?}");
+    attached.await.expect("no panic");
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_plugin_without_a_broker_makes_no_offer_fail() {
+    let peer = attached(named("plugin").await, false).await;
+    peer.attached.await.expect("no panic");
+    peer.host.offer(named("host").await).await.expect("the plugin will not call").detach();
 }
 
 #[tokio::test]
