@@ -24,6 +24,7 @@ mod endpoint;
 mod explained;
 mod family;
 mod service_id;
+mod trace_context;
 mod version;
 
 pub use cookie::{CookieError, MagicCookie};
@@ -31,4 +32,5 @@ pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
 pub use explained::Explained;
 pub use family::Family;
 pub use service_id::ServiceId;
+pub use trace_context::TraceContext;
 pub use version::{AppVersion, CORE_PROTOCOL_VERSION, Versions, VersionsError};

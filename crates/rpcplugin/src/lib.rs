@@ -93,7 +93,9 @@ pub use rpcplugin_client::{
     Writers, discover,
 };
 pub use rpcplugin_config as config;
-pub use rpcplugin_core::{AppVersion, Endpoint, Explained, Family, MagicCookie, ServiceId, Versions};
+pub use rpcplugin_core::{
+    AppVersion, Endpoint, Explained, Family, MagicCookie, ServiceId, TraceContext, Versions,
+};
 pub use rpcplugin_handshake as handshake;
 pub use rpcplugin_hclog as hclog;
 pub use rpcplugin_mtls as mtls;
@@ -103,4 +105,7 @@ pub use rpcplugin_server::{
     RateLimit, Readiness, RealStderr, Serve, ServeError, Served, ServingStatus, Transport, hclog_layer,
 };
 pub use rpcplugin_transport as transport;
-pub use rpcplugin_transport::{ConnectionKind, ConnectionTraffic, Meter, Services, Traffic};
+pub use rpcplugin_transport::{
+    ConnectionKind, ConnectionTraffic, Meter, Services, TraceCalls, TraceServices, Traffic, current_trace,
+    in_trace,
+};

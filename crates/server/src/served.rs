@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rpcplugin_config::PluginConfig;
 use rpcplugin_proto::{GrpcControllerServer, GrpcStdioServer};
-use rpcplugin_transport::Services;
+use rpcplugin_transport::{Services, TraceServices};
 
 use crate::{
     context::PluginContext,
@@ -49,7 +49,7 @@ pub(crate) fn services(
     services
 }
 
-/// What is not limited costs nothing.
+/// What is not limited costs nothing; a call without a trace hardly anything.
 fn limited(mut own: Services, config: &PluginConfig) -> Services {
     let bytes = |size: rpcplugin_config::ByteSize| size.as_usize() as u64;
     let limit = MessageLimit {
@@ -63,5 +63,6 @@ fn limited(mut own: Services, config: &PluginConfig) -> Services {
         // Outermost: who is refused has cost nothing else.
         own = own.layer(&RateLimit::new(config));
     }
-    own
+    // So that what is refused is seen in its trace too.
+    own.layer(&TraceServices)
 }

@@ -18,6 +18,7 @@ mod security;
 mod services;
 mod socket;
 mod stream;
+mod trace;
 pub mod yamux;
 
 pub use at_exit::remove_sockets;
@@ -29,3 +30,4 @@ pub use security::{SecureError, Security};
 pub use services::{Route, Services};
 pub use socket::{SocketDir, SocketDirError, SocketGroup, remove_stale_socket};
 pub use stream::{Io, SecureStream, Stream};
+pub use trace::{TraceCalls, TraceServices, TracedCalls, TracedService, current_trace, in_trace};
