@@ -79,6 +79,13 @@ impl Brood {
     }
 }
 
+/// A test that fails leaves nothing behind either.
+impl Drop for Brood {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 /// All processes of this machine.
 pub(crate) fn processes() -> impl Iterator<Item = u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
