@@ -6,6 +6,7 @@
 mod actors;
 mod configuration;
 mod errors;
+mod parity;
 mod sources;
 mod tests;
 
@@ -45,6 +46,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
             println!("wrote {}", page.path);
         }
     }
+    faults.extend(parity::faults(&sources)?);
     for fault in &faults {
         println!("BAD   {fault}");
     }
