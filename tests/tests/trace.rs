@@ -1,4 +1,5 @@
 //! A trace goes on in a plugin's process.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
 
