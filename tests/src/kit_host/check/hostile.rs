@@ -218,5 +218,8 @@ const NO_LINE: &[&str] = &["rpcplugin::handshake::not_an_answer"];
 const NO_CERTIFICATE: &str = "VGhpcyBpcyBub3QgYSBjZXJ0aWZpY2F0ZSwgYnV0IGl0IGlzIGxvbmcgZW5vdWdoIGZvciBvbmU";
 
 /// A connection that was made and came to nothing.
-const CUT: &[&str] =
-    &["rpcplugin::transport::not_http2", "rpcplugin::transport::first_call", "rpcplugin::security::host_refused"];
+const CUT: &[&str] = &[
+    "rpcplugin::transport::not_http2",
+    "rpcplugin::transport::first_call",
+    "rpcplugin::security::host_refused",
+];
