@@ -3,6 +3,7 @@
 //!
 //! Needs the Python of `cargo xtask interop`; without it the tests are skipped with a word, and fail where
 //! `RPCPLUGIN_REQUIRE` names python.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "settings/support.rs"]
 #[expect(dead_code, reason = "the tests of settings need more of it")]
@@ -29,7 +30,7 @@ const COOKIE: [(&str, &str); 2] = [
 ];
 
 /// The plugin of pyvider, if its Python is there.
-#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a test's own switch, and what it does")]
 fn pyvider() -> Option<Command> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = tests.join("../target/interop/python/bin/python");
@@ -56,7 +57,7 @@ async fn both(
         let command =
             variables.fold(command.stdin(Stdin::Null), |command, (name, value)| command.env(name, value));
         let host = host().configure(&change);
-        async move { host.launch(command).await }
+        Box::pin(async move { host.launch(command).await })
     };
     let (theirs, own) = tokio::join!(launch(pyvider()?), launch(ours()));
     Some([theirs, own])
