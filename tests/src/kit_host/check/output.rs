@@ -21,7 +21,7 @@ pub(crate) const CHECKS: &[Check] = &[
     shared!("stdio", stdio),
     shared!("stdio-1mib", stdio_1mib),
     shared!("stdio-in-pieces", stdio_in_pieces),
-    own!("stdio-before-stop", stdio_before_stop),
+    own!("stdio-until-stop", stdio_until_stop),
     shared!("raw-stderr", raw_stderr),
     shared!("raw-stderr-flood", raw_stderr_flood),
     shared!("raw-stderr-levels", raw_stderr_levels),
@@ -59,7 +59,7 @@ async fn stdio_in_pieces(subject: &Subject) -> Verdict {
 }
 
 /// What was written before the plugin was asked to end arrives all the same.
-async fn stdio_before_stop(run: &Run) -> Verdict {
+async fn stdio_until_stop(run: &Run) -> Verdict {
     run.peer().beyond_pyvider("no synced output")?;
     if run.peer().is_go() {
         return skip("go-plugin cuts its connections when it ends");
