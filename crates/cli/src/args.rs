@@ -1,0 +1,57 @@
+//! The command line.
+
+use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
+
+use crate::inspect::InspectArgs;
+
+/// Looks into plugins that speak go-plugin's protocol, in whatever language they are written: what they are, what they
+/// serve, and what is wrong with them.
+#[derive(Debug, Parser)]
+#[command(name = "rpcplugin", version, arg_required_else_help = true, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Prints JSON, for programs to read.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Colours: by default on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) action: Action,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Shows what a plugin is, how it is reached and secured, and what it serves.
+    Inspect(InspectArgs),
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<Color> for ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,68 @@
+//! How the program ends.
+
+use std::process::ExitCode;
+
+use rpcplugin::{AttachError, LaunchError, SuperviseError};
+
+/// The exit codes. They are documented in `docs/cli.md`, and do not change their meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: what was asked for was done.
+    Ok,
+    /// 1: it was done, and the answer is no: a call failed, a check failed.
+    Failed,
+    /// 2: the arguments make no sense. clap uses the same code.
+    Usage,
+    /// 3: the plugin could not be started, or not be attached to.
+    NotStarted,
+    /// 4: the plugin ended by itself while it was needed.
+    PluginEnded,
+    /// 130: somebody pressed Ctrl-C before it was done.
+    Interrupted,
+}
+
+/// The arguments fit the grammar, and still make no sense.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{message}")]
+#[diagnostic(code(rpcplugin::config::arguments))]
+pub(crate) struct UsageError {
+    message: String,
+    #[help]
+    help: String,
+}
+
+impl Exit {
+    /// The code for an error that nobody has dealt with.
+    pub(crate) fn of(report: &miette::Report) -> Self {
+        let not_started =
+            report.is::<LaunchError>() || report.is::<AttachError>() || report.is::<SuperviseError>();
+        match () {
+            () if not_started => Self::NotStarted,
+            () if report.is::<UsageError>() => Self::Usage,
+            () => Self::Failed,
+        }
+    }
+
+    fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotStarted => 3,
+            Self::PluginEnded => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+impl UsageError {
+    pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}

@@ -1,0 +1,164 @@
+//! Which plugin to launch, and as which host: the arguments that most commands share.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, builder::TypedValueParser as _};
+use rpcplugin::{Command, Host, MagicCookie, Stdin, Versions};
+
+use crate::{
+    duration,
+    presets::{self, Preset},
+};
+
+/// A plugin, and the host that launches it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LaunchArgs {
+    /// The magic cookie that the plugin expects from its host.
+    #[arg(long, value_name = "KEY=VALUE", env = "RPCPLUGIN_COOKIE", value_parser = cookie)]
+    pub(crate) cookie: Option<MagicCookie>,
+    /// Uses the cookie and the versions of a known ecosystem. Without it, it is told by the program's name where that
+    /// is possible.
+    #[arg(long, value_name = "NAME", conflicts_with = "cookie",
+        value_parser = clap::builder::PossibleValuesParser::new(presets::names()).map(|name| presets::find(&name)))]
+    pub(crate) preset: Option<&'static Preset>,
+    /// The versions of the application's protocol to offer, such as 1,5,6 or 1-6. By default those of the preset, or 1
+    /// to 32.
+    #[arg(long, value_name = "LIST", value_parser = versions)]
+    pub(crate) versions: Option<Versions>,
+    /// Offers no one-time certificate. Whatever runs as the same user can then talk to the plugin.
+    #[arg(long)]
+    pub(crate) no_mtls: bool,
+    /// Asks the plugin to carry all connections over one socket.
+    #[arg(long)]
+    pub(crate) mux: bool,
+    /// Sets a variable in the plugin's environment.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Starts the plugin in this directory.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) dir: Option<PathBuf>,
+    /// How long the plugin may take to start, such as 30s or 500ms.
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::parse)]
+    pub(crate) timeout: Duration,
+    /// The plugin's program.
+    #[arg(value_name = "PLUGIN")]
+    pub(crate) program: PathBuf,
+    /// The plugin's own arguments. Behind `--` they may look like those of this program.
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<OsString>,
+}
+
+impl LaunchArgs {
+    /// The host that launches the plugin.
+    pub(crate) fn host(&self) -> Host {
+        Host::new(self.magic_cookie(), self.offered_versions()).configure(|config| {
+            config.auto_mtls = !self.no_mtls;
+            config.multiplex = self.mux;
+            config.start_deadline = self.timeout;
+        })
+    }
+
+    /// The plugin's command. It reads nothing from this program's standard input.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program).args(&self.args).stdin(Stdin::Null);
+        for (name, value) in &self.env {
+            command = command.env(name, value);
+        }
+        match &self.dir {
+            Some(dir) => command.current_dir(dir),
+            None => command,
+        }
+    }
+
+    /// The preset that was asked for, or that the program's name tells.
+    pub(crate) fn preset(&self) -> Option<&'static Preset> {
+        match &self.cookie {
+            Some(_) => None,
+            None => self.preset.or_else(|| presets::of_program(&self.program)),
+        }
+    }
+
+    /// The cookie that was given, or that of the preset. Without either it is one that no plugin expects: what is no
+    /// plugin is told all the same, and a plugin says that it wants another.
+    pub(crate) fn magic_cookie(&self) -> MagicCookie {
+        match (&self.cookie, self.preset()) {
+            (Some(cookie), _) => cookie.clone(),
+            (None, Some(preset)) => preset.cookie(),
+            (None, None) => MagicCookie::new("RPCPLUGIN_WITHOUT_COOKIE", "1").expect("a key and a value"),
+        }
+    }
+
+    /// Whether it is known which cookie the plugin wants.
+    pub(crate) fn has_cookie(&self) -> bool {
+        self.cookie.is_some() || self.preset().is_some()
+    }
+
+    /// The versions that are offered to the plugin.
+    pub(crate) fn offered_versions(&self) -> Versions {
+        let of_preset = || self.preset().map(Preset::versions);
+        let any = || Versions::new(1_u32..=32).expect("there are some");
+        self.versions.clone().or_else(of_preset).unwrap_or_else(any)
+    }
+
+    /// The name of the program's file.
+    pub(crate) fn name(&self) -> String {
+        let name = self.program.file_name().unwrap_or(self.program.as_os_str());
+        Path::new(name).display().to_string()
+    }
+}
+
+fn cookie(text: &str) -> Result<MagicCookie, String> {
+    let (key, value) = variable(text)?;
+    MagicCookie::new(key, value).map_err(|error| error.to_string())
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("KEY=VALUE is needed")?;
+    match name {
+        "" => Err("there is nothing before the `=`".to_owned()),
+        name => Ok((name.to_owned(), value.to_owned())),
+    }
+}
+
+/// Reads `1,5,6`, `1-6`, and mixtures.
+fn versions(text: &str) -> Result<Versions, String> {
+    let number = |text: &str| text.trim().parse::<u32>().map_err(|_| format!("{text:?} is not a version"));
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        match part.split_once('-') {
+            None => all.push(number(part)?),
+            Some((from, to)) => {
+                let (from, to) = (number(from)?, number(to)?);
+                if from > to || to - from > 1000 {
+                    return Err(format!("{part:?} is not a range of versions"));
+                }
+                all.extend(from..=to);
+            }
+        }
+    }
+    Versions::new(all).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lists_and_ranges_of_versions() {
+        assert_eq!(versions("1, 5,6").unwrap().to_string(), "6,5,1");
+        assert_eq!(versions("4-6,1").unwrap().to_string(), "6,5,4,1");
+        for wrong in ["", "a", "3-1", "1-", "0-4000000000"] {
+            assert!(versions(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn reads_cookies() {
+        assert_eq!(cookie("KEY=a=b").unwrap().value(), "a=b");
+        assert!(cookie("KEY").is_err() && cookie("=x").is_err() && cookie("KEY=").is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! The `rpcplugin` program: looks into plugins of any language, calls them, keeps them up, and says what is wrong.
+//!
+//! One module is one command, with its arguments and a `run` that prints through [`out::Out`] and returns how the
+//! program ends. All that it knows of plugins it has from the crate `rpcplugin`; it has no protocol of its own.
+
+#![expect(dead_code, reason = "the commands that are being added use the rest")]
+
+mod args;
+mod duration;
+mod exit;
+mod inspect;
+mod launch_args;
+mod out;
+mod presets;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use miette::IntoDiagnostic as _;
+
+use crate::{
+    args::{Action, Cli},
+    exit::Exit,
+    out::Out,
+};
+
+fn main() -> ExitCode {
+    // clap ends the program by itself, with status 2, when the arguments make no sense.
+    let cli = Cli::parse();
+    let mut out = Out::new(cli.json, cli.color.into());
+    let exit = run(&cli, &mut out).unwrap_or_else(|report| {
+        out.report(&report);
+        Exit::of(&report)
+    });
+    exit.into()
+}
+
+fn run(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .into_diagnostic()?;
+    let exit = runtime.block_on(dispatch(&cli.action, out));
+    // A thread that still reads from a terminal would hold the program up.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn dispatch(action: &Action, out: &mut Out) -> miette::Result<Exit> {
+    match action {
+        Action::Inspect(args) => Box::pin(inspect::run(args, out)).await,
+    }
+}

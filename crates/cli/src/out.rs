@@ -1,0 +1,143 @@
+//! Everything that the program prints.
+//!
+//! What was asked for goes to stdout, as text or as JSON; what tells of the work goes to stderr. Text is written with
+//! colours, which are taken out again where they are not wanted.
+
+pub(crate) mod style;
+mod tree;
+
+use std::{
+    fmt,
+    io::{self, IsTerminal as _, Write},
+    time::Duration,
+};
+
+use anstream::AutoStream;
+use clap::ColorChoice;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, Report};
+use serde::Serialize;
+use serde_json::json;
+
+pub(crate) use self::tree::Tree;
+
+/// Where the program prints.
+pub(crate) struct Out {
+    json: bool,
+    stdout: Box<dyn Write + Send>,
+    stderr: Box<dyn Write + Send>,
+    colours_on_stderr: bool,
+}
+
+impl Out {
+    /// Prints to this process's stdout and stderr.
+    pub(crate) fn new(json: bool, colour: ColorChoice) -> Self {
+        let choice = |auto: anstream::ColorChoice| match colour {
+            ColorChoice::Auto => auto,
+            ColorChoice::Always => anstream::ColorChoice::Always,
+            ColorChoice::Never => anstream::ColorChoice::Never,
+        };
+        let on_stdout = choice(AutoStream::choice(&io::stdout()));
+        let on_stderr = choice(AutoStream::choice(&io::stderr()));
+        Self {
+            json,
+            stdout: Box::new(AutoStream::new(io::stdout(), on_stdout)),
+            stderr: Box::new(AutoStream::new(io::stderr(), on_stderr)),
+            colours_on_stderr: on_stderr != anstream::ColorChoice::Never,
+        }
+    }
+
+    /// Whether JSON was asked for.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints a line on stdout.
+    pub(crate) fn line(&mut self, text: impl fmt::Display) {
+        // Whoever closed our stdout does not want to know more.
+        let _ = writeln!(self.stdout, "{text}").and_then(|()| self.stdout.flush());
+    }
+
+    /// Prints a line on stderr.
+    pub(crate) fn note(&mut self, text: impl fmt::Display) {
+        let _ = writeln!(self.stderr, "{text}").and_then(|()| self.stderr.flush());
+    }
+
+    /// Prints a value on stdout, over several lines.
+    pub(crate) fn json(&mut self, value: &impl Serialize) {
+        match serde_json::to_string_pretty(value) {
+            Ok(text) => self.line(text),
+            Err(error) => self.note(error),
+        }
+    }
+
+    /// Prints a value on one line of stdout.
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.line(text),
+            Err(error) => self.note(error),
+        }
+    }
+
+    /// Prints an error: for people on stderr, for programs on stdout.
+    pub(crate) fn report(&mut self, report: &Report) {
+        if self.json {
+            self.json(&json!({ "error": error_as_json(report.as_ref()) }));
+            return;
+        }
+        let theme = if self.colours_on_stderr {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
+        let mut text = String::new();
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
+        if handler.render_report(&mut text, report.as_ref()).is_err() {
+            text = format!("{report:?}");
+        }
+        self.note(text.trim_end());
+    }
+
+    /// Shows that something goes on, until it is dropped: on a terminal, and for people only.
+    pub(crate) fn working(&self, text: impl Into<String>) -> Working {
+        if self.json || !io::stderr().is_terminal() {
+            return Working(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
+            bar.set_style(style);
+        }
+        bar.set_message(text.into());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Working(bar)
+    }
+}
+
+/// A sign on the terminal that something goes on. It goes when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Working(ProgressBar);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// An error with everything that it says, for programs.
+pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
+    let mut causes = Vec::new();
+    let mut help = error.help().map(|help| help.to_string());
+    let mut code = error.code().map(|code| code.to_string());
+    let mut inner = error.diagnostic_source();
+    while let Some(diagnostic) = inner {
+        help = help.or_else(|| diagnostic.help().map(|help| help.to_string()));
+        code = diagnostic.code().map(|code| code.to_string()).or(code);
+        inner = diagnostic.diagnostic_source();
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    json!({ "code": code, "message": error.to_string(), "causes": causes, "help": help })
+}
