@@ -16,18 +16,30 @@ async fn of_ten_thousand_calls_the_budget_is_let_through() {
         .start();
     let channel = plugin.channel().await;
     let begin = Instant::now();
-    let outcomes: Vec<_> =
-        stream::iter(0..10_000).map(|_| greet(channel.clone(), "x")).buffer_unordered(64).collect().await;
-    let elapsed = begin.elapsed().as_secs_f64();
-    let passed = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as f64;
-    let budget = 200.0 + 100.0 * elapsed;
-    assert!(
-        (passed - budget).abs() <= 0.02 * budget,
-        "{passed} of a budget of {budget:.1} in {elapsed:.2} s"
-    );
-    for refused in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
-        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    let call = async || {
+        let sent = begin.elapsed();
+        let outcome = greet(channel.clone(), "x").await;
+        (sent, outcome, begin.elapsed())
+    };
+    let calls: Vec<_> = stream::iter(0..10_000).map(|_| call()).buffer_unordered(64).collect().await;
+    let (mut passed, mut answered, mut refused) = (0.0, Duration::MAX, Duration::ZERO);
+    for (sent, outcome, received) in calls {
+        answered = answered.min(received);
+        match outcome {
+            Ok(_) => passed += 1.0,
+            Err(status) => {
+                assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+                refused = refused.max(sent);
+            }
+        }
     }
+    // The plugin decides on a call at a time between its sending and its answer. The bucket, full at first, was empty
+    // when the last refused call was decided, and nothing that came after the last answer was spent. Between these two
+    // the budget is known however slow the machine is, and beyond them it may be missed by 2%.
+    let budget = |elapsed: Duration| 200.0 + 100.0 * elapsed.as_secs_f64();
+    let least = 0.98 * budget(refused.saturating_sub(answered));
+    let most = 1.02 * budget(begin.elapsed());
+    assert!((least..=most).contains(&passed), "{passed} of a budget of {least:.1} to {most:.1}");
 
     // With the bucket empty, a host can still ask for health, and end the plugin.
     let _ = stream::iter(0..50).map(|_| greet(channel.clone(), "x")).buffer_unordered(50).count().await;

@@ -51,11 +51,12 @@ async fn a_hundred_mebibytes_without_a_listener_leave_it_responsive() {
         }
     }
     assert!(longest < Duration::from_secs(2), "one call took {longest:?}");
-    // What is kept is the newest, within bounds.
+    // What is kept is the newest, within bounds: the buffer, and what is on its way there, which a busy machine may not
+    // have moved when the reader comes (a full pipe, and as much in the hands of the thread that empties it).
     greet(channel.clone(), "print the very last").await.unwrap();
     let mut output = stdio(channel.clone()).await;
     let kept = read_until(&mut output, Stdout, "the very last").await;
-    assert!(kept.len() <= 1 << 20, "{} bytes were kept", kept.len());
+    assert!(kept.len() <= (1 << 20) + 2 * (64 << 10), "{} bytes were kept", kept.len());
     shut_down(channel).await.unwrap();
     plugin.ends_in_good_order().await;
 }
