@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     ffi::{OsStr, OsString},
     io,
-    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    },
     path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
@@ -12,7 +15,7 @@ use std::{
 
 use rpcplugin_config::EnvPolicy;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::{process::Child, time::sleep};
+use tokio::{io::unix::AsyncFd, process::Child, time::sleep};
 
 use crate::{
     command::{Command, Stdin},
@@ -29,6 +32,10 @@ use crate::{
 pub struct ChildProcess {
     child: Child,
     leads_group: bool,
+    /// Readable when the process has ended, whether or not it has been reaped. Only for those that die with the host.
+    ended: Option<AsyncFd<OwnedFd>>,
+    /// When the guard is started if the plugin is not ready by then.
+    guard_at: Option<tokio::time::Instant>,
     guard: Option<Guard>,
     /// Whether it ends with this value.
     held: bool,
@@ -84,9 +91,16 @@ impl Runner for Command {
         let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
         let stderr = child.stderr.take().expect("stderr was asked to be a pipe");
         let stdin = child.stdin.take();
-        let mut process = ChildProcess { child, leads_group: self.own_group, guard: None, held: true };
+        let mut process = ChildProcess {
+            child,
+            leads_group: self.own_group,
+            ended: None,
+            guard_at: None,
+            guard: None,
+            held: true,
+        };
         if surroundings.die_with_host && self.own_group {
-            process.be_guarded();
+            process.die_with_host();
         }
         let started = Started::new(process, stdout, stderr);
         Ok(match stdin {
@@ -101,8 +115,23 @@ impl Runner for Command {
 }
 
 impl ChildProcess {
-    /// From now on the process and its group die with the host.
+    /// The process and its group die with the host, and what is left of the group dies with the process.
+    ///
+    /// The guard is a process of its own, and starting one beside a plugin that is starting makes the plugin slower.
+    /// Most plugins are ready before it is time. Until then the plugin is on its own only for as long as it has not
+    /// printed its handshake line: doing so without a host is the end of it, since nobody has the other end of the pipe.
+    fn die_with_host(&mut self) {
+        self.ended = self.child.id().and_then(end_of);
+        if self.ended.is_some() {
+            self.guard_at = Some(tokio::time::Instant::now() + UNGUARDED);
+        } else {
+            // Only the guard keeps the number of the group from strangers when the process has been reaped.
+            self.be_guarded();
+        }
+    }
+
     fn be_guarded(&mut self) {
+        self.guard_at = None;
         let Some(leader) = self.child.id() else { return };
         match Guard::over(leader) {
             Ok(guard) => self.guard = Some(guard),
@@ -132,10 +161,30 @@ impl Running for ChildProcess {
         self.child.id()
     }
 
+    async fn ready(&mut self) {
+        if self.guard_at.is_some() {
+            self.be_guarded();
+        }
+    }
+
     async fn wait(&mut self) -> ExitReason {
+        if let Some(ended) = &self.ended
+            && let Some(moment) = self.guard_at
+        {
+            tokio::select! {
+                biased;
+                _ = ended.readable() => {}
+                () = tokio::time::sleep_until(moment) => self.be_guarded(),
+            }
+        }
+        if let Some(ended) = &self.ended {
+            let _ = ended.readable().await;
+            // It has not been reaped, so that the number of its group is still its own.
+            self.signal(Signal::KILL);
+        }
         let status = self.child.wait().await;
         if let Some(guard) = self.guard.take() {
-            guard.end_group().await;
+            guard.end_group();
         }
         status.map_or(ExitReason::Unknown, ExitReason::from)
     }
@@ -174,6 +223,22 @@ impl Drop for ChildProcess {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Something that is readable when a child has ended.
+#[cfg(target_os = "linux")]
+fn end_of(child: u32) -> Option<AsyncFd<OwnedFd>> {
+    use rustix::process::{PidfdFlags, pidfd_open};
+
+    let pid = Pid::from_raw(i32::try_from(child).ok()?)?;
+    let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
+    rpcplugin_transport::async_fd(pidfd, tokio::io::Interest::READABLE).ok()
+}
+
+/// Without pidfds a child is reaped by whoever notices its end.
+#[cfg(not(target_os = "linux"))]
+fn end_of(_child: u32) -> Option<AsyncFd<OwnedFd>> {
+    None
 }
 
 /// Where the file of a program is: at its path, taken relative to the host's working directory, or for a bare name where
@@ -226,6 +291,9 @@ fn passes(policy: &EnvPolicy, name: &OsStr) -> bool {
 const PRIVATE_KEY: [&str; 2] = ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
 
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a plugin starts without a guard.
+const UNGUARDED: Duration = Duration::from_millis(20);
 
 /// How long a runtime that goes away is held up by a process that was killed and is not gone.
 const LAST_WAIT: Duration = Duration::from_millis(200);

@@ -42,17 +42,14 @@ impl Guard {
         matches!(self.shell.try_wait(), Ok(None))
     }
 
-    /// Kills what is left of the group, the guard with it, and waits until the guard is gone. To be called when the leader
-    /// has ended: what it started and left behind does not outlive it.
-    ///
-    /// # Cancel safety
-    /// The guard ends even if the future is dropped.
-    pub(crate) async fn end_group(mut self) {
+    /// Kills what is left of the group, the guard with it. To be called when the leader has ended: what it started and
+    /// left behind does not outlive it. The guard is reaped by a task of its own, since nobody has to wait for that.
+    pub(crate) fn end_group(mut self) {
         // As long as the guard has not been reaped, the group's number is its own.
         if self.remains() {
             let _ = kill_process_group(self.group, Signal::KILL);
+            tokio::spawn(self.dismiss());
         }
-        self.dismiss().await;
     }
 
     /// Ends the guard, and waits until it is gone.

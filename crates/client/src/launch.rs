@@ -289,6 +289,7 @@ impl<R: Runner> Launch<'_, R> {
                 return Err(error);
             }
         };
+        process.ready().await;
         let services = vec![
             spawn(stdio::pump(channel.clone(), Arc::clone(&self.feed))),
             spawn(broker.attach(channel.clone())),

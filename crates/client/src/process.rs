@@ -31,6 +31,7 @@ pub(crate) enum WhenDropped {
 
 #[derive(Debug)]
 enum Order {
+    Ready(oneshot::Sender<()>),
     Terminate,
     Kill,
     Leave(oneshot::Sender<()>),
@@ -74,6 +75,14 @@ impl Process {
     /// The end of the process for those who do not hold it.
     pub(crate) fn exits(&self) -> ProcessEnd {
         ProcessEnd(self.ended.clone())
+    }
+
+    /// Tells that the plugin has answered, and waits until what has to be done then is done.
+    pub(crate) async fn ready(&self) {
+        let (heard, done) = oneshot::channel();
+        if self.orders.send(Order::Ready(heard)).is_ok() {
+            let _ = done.await;
+        }
     }
 
     /// Asks the process to end: SIGTERM.
@@ -127,6 +136,10 @@ async fn watch_over(
         tokio::select! {
             reason = running.wait() => break reason,
             order = orders.recv() => match order {
+                Some(Order::Ready(heard)) => {
+                    running.ready().await;
+                    let _ = heard.send(());
+                }
                 Some(Order::Terminate) => running.terminate().await,
                 Some(Order::Kill) => running.kill().await,
                 Some(Order::Leave(left)) => {

@@ -51,6 +51,12 @@ pub trait Running: Send + 'static {
         None
     }
 
+    /// Told once, when the plugin has answered and before anybody gets to use it: the time for whatever would have made
+    /// its start slower. By default nothing is done.
+    fn ready(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// Waits until it has ended and nothing is left of it.
     ///
     /// # Cancel safety

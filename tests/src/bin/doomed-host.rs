@@ -1,17 +1,21 @@
 //! A host that is going to be killed, for tests of what becomes of its plugin: starts the program named by its second
-//! argument, says so, and waits for its end. Its first argument is what becomes of the plugin: `dies`, `lives`, or
-//! `goes-on`, which hands it over and ends.
+//! argument, says so, and waits for its end. Its first argument is what becomes of the plugin: `dies`, `lives`,
+//! `goes-on`, which hands it over and ends, or `starts`, which never comes to an answer.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "its output is what the tests look at")]
 
-use std::{env::args, process::ExitCode};
+use std::{env::args, process::ExitCode, time::Duration};
 
-use rpcplugin::{Command, Host, MagicCookie};
+use rpcplugin::{Command, Event, Host, MagicCookie};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let (fate, program) = (args().nth(1).unwrap_or_default(), args().nth(2).unwrap_or_default());
     let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a key and a value");
-    let host = Host::new(cookie, 1).configure(|config| config.die_with_host = fate == "dies");
+    let host =
+        Host::new(cookie, 1).configure(|config| config.die_with_host = fate != "lives" && fate != "goes-on");
+    if fate == "starts" {
+        return starts(host).await;
+    }
     // The shell has a child of its own in the group, and is no plugin that watches its host.
     let shell = Command::new("/bin/sh").args(["-c", "sleep 1000 & \"$0\" healthy & wait", &program]);
     let command = if fate == "goes-on" { Command::new(program).arg("healthy") } else { shell };
@@ -28,4 +32,24 @@ async fn main() -> ExitCode {
     }
     println!("ready");
     std::future::pending().await
+}
+
+/// Launches what never answers, and says so when that has begun to take long.
+async fn starts(host: Host) -> ExitCode {
+    let host = host.configure(|config| config.still_waiting_every = Duration::from_millis(50));
+    let mut events = host.events();
+    tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            if matches!(event.event, Event::StillWaiting { .. }) {
+                println!("ready");
+                break;
+            }
+        }
+    });
+    let silent = Command::new("/bin/sh").args(["-c", "sleep 1000 & sleep 1000"]);
+    match host.launch(silent).await {
+        Ok(_) => eprintln!("nobody can have answered"),
+        Err(error) => eprintln!("{error:?}"),
+    }
+    ExitCode::FAILURE
 }
