@@ -76,6 +76,20 @@ const PACKAGES: &[Package] = &[
         stem: "callback",
     },
     Package {
+        name: "rpcplugin.examples.greeter.v1",
+        sources: &["greeter/v1/greeter.proto"],
+        payload: &[],
+        directory: "crates/rpcplugin/examples/greeter/generated",
+        stem: "greeter_v1",
+    },
+    Package {
+        name: "rpcplugin.examples.greeter.v2",
+        sources: &["greeter/v2/greeter.proto"],
+        payload: &[],
+        directory: "crates/rpcplugin/examples/greeter/generated",
+        stem: "greeter_v2",
+    },
+    Package {
         name: "tfplugin",
         sources: &["tfplugin/messages.proto"],
         payload: &[],

@@ -23,7 +23,8 @@ use tower_service::Service;
 /// The status that health checks see. Cheap to clone.
 ///
 /// When services start, everything serves: the whole server (the empty name), `plugin`, which is the name that
-/// go-plugin's hosts ask for, and each service of the plugin. When the plugin begins to end, nothing does.
+/// go-plugin's hosts ask for, and each service of the plugin for which nothing else was set while the services were made.
+/// When the plugin begins to end, nothing does.
 #[derive(Clone, Debug)]
 pub struct Health(Arc<watch::Sender<Statuses>>);
 
@@ -46,6 +47,17 @@ impl Health {
         self.0.send_if_modified(|statuses| {
             !statuses.ended
                 && statuses.by_service.insert(service.to_owned(), status.into()) != Some(status.into())
+        });
+    }
+
+    /// Sets the status of a service that has none yet: what a plugin set while its services were made stays.
+    pub(crate) fn set_unless_known(&self, service: &str, status: ServingStatus) {
+        self.0.send_if_modified(|statuses| {
+            let unknown = !statuses.by_service.contains_key(service);
+            if unknown {
+                statuses.by_service.insert(service.to_owned(), status.into());
+            }
+            unknown
         });
     }
 
@@ -205,6 +217,15 @@ mod tests {
         assert_eq!(check(&health, "kv.v1.Kv").await, Ok(2));
         assert_eq!(check(&health, "other").await, Err(tonic::Code::NotFound));
         assert_eq!(health.list().statuses.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_was_set_first_stays_when_services_start() {
+        let health = Health::new();
+        health.set("slow", ServingStatus::NotServing);
+        health.set_unless_known("slow", ServingStatus::Serving);
+        health.set_unless_known("quick", ServingStatus::Serving);
+        assert_eq!((check(&health, "slow").await, check(&health, "quick").await), (Ok(2), Ok(1)));
     }
 
     #[tokio::test]

@@ -30,7 +30,7 @@ pub(crate) fn services(
     let mut services = Services::new();
     if config.health {
         for name in own.names() {
-            context.health.set(name, ServingStatus::Serving);
+            context.health.set_unless_known(name, ServingStatus::Serving);
         }
         services = services.add(HealthService::new(context.health.clone()));
     }

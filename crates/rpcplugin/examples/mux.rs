@@ -1,0 +1,75 @@
+//! Everything over one socket: a plugin that calls its host, with and without multiplexing.
+//!
+//! ```text
+//! cargo run --example mux
+//! ```
+//!
+//! Without it each side connection of the broker has a socket of its own. A host that asks for multiplexing gets all of
+//! them as streams of the one connection that stands already, which is what a firewall or a forwarded port needs. The
+//! code of both sides is the same: only the host's configuration differs.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+
+use std::{env, process::ExitCode};
+
+use miette::{IntoDiagnostic as _, Result};
+use rpcplugin::{Command, Host, MagicCookie, Serve, Services};
+use tonic::{Request, Response, Status, transport::Channel};
+
+#[path = "greeter/greeter.rs"]
+mod greeter;
+
+use greeter::{English, GreetRequest, GreetResponse, Greeter, GreeterClient, GreeterServer, named};
+
+const COOKIE: (&str, &str) = ("MUX_PLUGIN", "c1aa-mux");
+
+fn main() -> Result<ExitCode> {
+    if env::var_os(COOKIE.0).is_some() { Ok(plugin()) } else { host() }
+}
+
+/// The plugin: does nothing without asking its host, over a side connection.
+fn plugin() -> ExitCode {
+    Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value"))
+        .version_with(1, |context| {
+            let how = if context.host.multiplexed { "one connection" } else { "a connection of its own" };
+            Services::new()
+                .add(GreeterServer::new(Asking { host: GreeterClient::new(context.host_channel()), how }))
+        })
+        .main()
+}
+
+struct Asking {
+    host: GreeterClient<Channel>,
+    how: &'static str,
+}
+
+#[tonic::async_trait]
+impl Greeter for Asking {
+    async fn greet(&self, request: Request<GreetRequest>) -> Result<Response<GreetResponse>, Status> {
+        let GreetResponse { greeting } = self.host.clone().greet(request.into_inner()).await?.into_inner();
+        Ok(Response::new(GreetResponse { greeting: format!("{greeting} (asked over {})", self.how) }))
+    }
+}
+
+/// The host: starts the plugin in both ways, and counts the sockets that there are.
+#[tokio::main]
+async fn host() -> Result<ExitCode> {
+    for multiplex in [false, true] {
+        let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1)
+            .callbacks(Services::new().add(GreeterServer::new(English)))
+            .configure(|config| config.multiplex = multiplex);
+        let plugin = host.launch(Command::new(env::current_exe().into_diagnostic()?)).await?;
+        let mut greeter = GreeterClient::new(plugin.channel());
+        println!("{}", greeter.greet(named("Ada")).await.into_diagnostic()?.into_inner().greeting);
+        // All sockets of a plugin, its own and those of the broker, are in one private directory. A plugin that has its
+        // one connection closes the door behind it.
+        let place = plugin.endpoint().address();
+        let sockets = place.rsplit_once('/').map_or(Ok(0), |(directory, _)| count(directory))?;
+        println!("sockets to connect to: {sockets}");
+        plugin.shut_down().await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn count(directory: &str) -> Result<usize> {
+    Ok(std::fs::read_dir(directory).into_diagnostic()?.count())
+}

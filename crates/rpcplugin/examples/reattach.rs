@@ -1,0 +1,67 @@
+//! A plugin that outlives its host: one host lets go of it, and another goes on with the same process.
+//!
+//! ```text
+//! cargo run --example reattach
+//! ```
+//!
+//! This is how a long-running host is upgraded without its plugins noticing. What the second host needs is one line of
+//! JSON, which contains the key under which the plugin knows its host: keep it where only that host can read it.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+
+use std::{env, process::ExitCode};
+
+use miette::{IntoDiagnostic as _, Result};
+use rpcplugin::{Command, Handover, Host, MagicCookie, Serve};
+
+#[path = "kv/kv.rs"]
+mod kv;
+
+use kv::{
+    Store,
+    proto::{Entry, GetRequest, PutRequest, kv_client::KvClient, kv_server::KvServer},
+};
+
+const COOKIE: (&str, &str) = ("REATTACH_PLUGIN", "19cc-reattach");
+
+fn main() -> Result<ExitCode> {
+    if env::var_os(COOKIE.0).is_some() { Ok(plugin()) } else { host() }
+}
+
+/// The plugin: a store in memory, which would be empty if the process were another.
+fn plugin() -> ExitCode {
+    Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value"))
+        .configure(|config| config.follow_host = false)
+        .version(1, KvServer::new(Store::new()))
+        .main()
+}
+
+#[tokio::main]
+async fn host() -> Result<ExitCode> {
+    let line = old_host().await?;
+    new_host(&line).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the plugin, stores something in it, and lets go.
+async fn old_host() -> Result<String> {
+    let host =
+        Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1).configure(|config| config.die_with_host = false);
+    let plugin = host.launch(Command::new(env::current_exe().into_diagnostic()?)).await?;
+    let mut kv = KvClient::new(plugin.channel());
+    let entry = Entry { key: "written by".to_owned(), value: "the old host".into() };
+    kv.put(PutRequest { entry: Some(entry) }).await.into_diagnostic()?;
+    println!("the old host lets go of process {}", plugin.pid());
+    Ok(plugin.hand_over().await.to_json())
+}
+
+/// Goes on with the same process, and ends it as if it had started it.
+async fn new_host(line: &str) -> Result<()> {
+    let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1);
+    let plugin = host.attach(Handover::parse(line)?).await?;
+    println!("the new host attaches to process {}", plugin.pid());
+    let mut kv = KvClient::new(plugin.channel());
+    let answer = kv.get(GetRequest { key: "written by".to_owned() }).await.into_diagnostic()?;
+    println!("written by {}", String::from_utf8_lossy(&answer.get_ref().value));
+    println!("the plugin {}", plugin.shut_down().await);
+    Ok(())
+}

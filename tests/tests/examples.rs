@@ -1,0 +1,206 @@
+//! The examples of the facade, as a user would start them: each launches itself as a plugin and tells what happens.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+#[test]
+fn versions() {
+    let [old, new, refused] = &starts::<3>("versions");
+    assert_eq!(old, "a host of [1] uses version 1: Hello, Ada!");
+    assert_eq!(new, "a host of [1, 2] uses version 2: Bonjour, Ada !");
+    assert!(
+        refused.starts_with("a host of [3]: the plugin") && refused.ends_with("did not start"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn callback() {
+    says(
+        "callback",
+        &[
+            "callback may use the dictionary",
+            "bonjour le monde = hello the world",
+            "bonjour les amis = hello the [amis]",
+            "the plugin ended cleanly",
+        ],
+    );
+}
+
+#[test]
+fn mux() {
+    says(
+        "mux",
+        &[
+            "Hello, Ada! (asked over a connection of its own)",
+            "sockets to connect to: 2",
+            "Hello, Ada! (asked over one connection)",
+            "sockets to connect to: 0",
+        ],
+    );
+}
+
+#[test]
+fn static_tls() {
+    let lines = lines("static-tls");
+    assert!(lines[0].starts_with("the plugin listens on tcp:127.0.0.1:"), "{lines:#?}");
+    assert!(lines[0].ends_with(", mutual TLS: true"), "{lines:#?}");
+    assert_eq!(lines[1], "Hello, Ada!");
+    assert!(lines[2].starts_with("a stranger is refused: "), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("  code: ") && line.ends_with("::host_refused")),
+        "{lines:#?}"
+    );
+    assert_eq!(lines.last().unwrap(), "the plugin ended cleanly");
+}
+
+#[test]
+fn rate_limit() {
+    says(
+        "rate-limit",
+        &[
+            "Hello, Ada!",
+            "Hello, Grace!",
+            "Hello, Edsger!",
+            "Barbara waits: ResourceExhausted, told for how long: true",
+            "and yet the plugin is Serving",
+            "the plugin ended cleanly",
+        ],
+    );
+}
+
+#[test]
+fn health() {
+    says(
+        "health",
+        &[
+            "plugin: Serving",
+            "greeter: NOT_SERVING",
+            "greeter: SERVING",
+            "Hello, Ada!",
+            "greeter: NOT_SERVING",
+            "the plugin ended cleanly",
+        ],
+    );
+}
+
+#[test]
+fn supervise() {
+    let lines = exactly::<9>("supervise");
+    let (medusa, others): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.starts_with("Medusa: "));
+    assert_eq!(
+        others,
+        [
+            "generation 1 is ready",
+            "Hello, Ada!",
+            "generation 2 is ready",
+            "Hello, Grace!",
+            "generation 3 is ready",
+            "restarted: true",
+            "Hello, Barbara!",
+            "the plugin ended cleanly",
+        ]
+    );
+    assert!(medusa[0].contains("has ended: signal 6 (SIGABRT"), "{medusa:?}");
+}
+
+#[test]
+fn reattach() {
+    let [old, new, written, ended] = &exactly::<4>("reattach");
+    let process = old.strip_prefix("the old host lets go of process ").unwrap();
+    assert_eq!(new, &format!("the new host attaches to process {process}"));
+    assert_eq!(written, "written by the old host");
+    assert_eq!(ended, "the plugin ended");
+}
+
+#[test]
+fn custom_runner() {
+    says("custom-runner", &["Hello, Ada! I may open 123 files.", "the plugin ended cleanly"]);
+}
+
+#[test]
+fn log_forwarding() {
+    // What comes by different ways comes in any order.
+    let mut lines = lines("log-forwarding");
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "Hello, Ada!",
+            r#"log of log-forwarding: warn somebody is at the door [("guest", "\"Ada\"")]"#,
+            "stdout of log-forwarding: printed by its child",
+            "stdout of log-forwarding: printed by the plugin",
+            "the plugin ended cleanly",
+        ]
+    );
+}
+
+#[test]
+fn self_launching() {
+    let [before, failed, after] = &exactly::<3>("self-launching");
+    assert_eq!((before.as_str(), after.as_str()), ("Hello, Ada!", "Hello, Grace!"));
+    assert!(failed.starts_with("the work failed, the program goes on: "), "{failed}");
+    assert!(failed.contains("has ended: signal "), "{failed}");
+}
+
+#[test]
+fn quickstart() {
+    let lines = lines("quickstart");
+    for line in [
+        "  security      mutual TLS, one-time certificates",
+        "  get apple     red",
+        "  list          cherry = dark red",
+    ] {
+        assert!(lines.iter().any(|said| said == line), "{line:?} is not in {lines:#?}");
+    }
+}
+
+#[test]
+fn kv_host_and_plugin() {
+    example("kv-plugin");
+    says("kv-host", &["hello, plugin", "the plugin ended cleanly"]);
+}
+
+/// Fails unless the example prints these lines.
+#[track_caller]
+fn says(name: &str, expected: &[&str]) {
+    assert_eq!(lines(name), expected);
+}
+
+/// What the example prints, if that is so many lines.
+#[track_caller]
+fn exactly<const N: usize>(name: &str) -> [String; N] {
+    lines(name).try_into().unwrap_or_else(|lines: Vec<_>| panic!("{} lines: {lines:#?}", lines.len()))
+}
+
+/// The first lines that the example prints.
+#[track_caller]
+fn starts<const N: usize>(name: &str) -> [String; N] {
+    let lines = lines(name);
+    assert!(lines.len() >= N, "{lines:#?}");
+    lines.into_iter().take(N).collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// All lines that the example prints. It has to succeed.
+#[track_caller]
+fn lines(name: &str) -> Vec<String> {
+    let output = Command::new(example(name)).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said.lines().map(str::to_owned).collect()
+}
+
+/// An example of the facade, which is built with all tests of the workspace, and here if it was not.
+fn example(name: &str) -> PathBuf {
+    let built = Path::new(env!("CARGO_BIN_EXE_kit-plugin")).with_file_name("examples").join(name);
+    if !built.exists() {
+        let target = built.ancestors().nth(3).unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--package", "rpcplugin", "--example", name, "--target-dir"]).arg(target);
+        assert!(build.status().unwrap().success(), "the example {name} does not build");
+    }
+    built
+}
