@@ -1,10 +1,12 @@
 //! The examples of the facade, as a user would start them: each launches itself as a plugin and tells what happens.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+#[path = "support/examples.rs"]
+mod support;
+
+use std::process::{Command, Stdio};
+
+use support::example;
 
 #[test]
 fn versions() {
@@ -191,16 +193,4 @@ fn lines(name: &str) -> Vec<String> {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     said.lines().map(str::to_owned).collect()
-}
-
-/// An example of the facade, which is built with all tests of the workspace, and here if it was not.
-fn example(name: &str) -> PathBuf {
-    let built = Path::new(env!("CARGO_BIN_EXE_kit-plugin")).with_file_name("examples").join(name);
-    if !built.exists() {
-        let target = built.ancestors().nth(3).unwrap();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--package", "rpcplugin", "--example", name, "--target-dir"]).arg(target);
-        assert!(build.status().unwrap().success(), "the example {name} does not build");
-    }
-    built
 }

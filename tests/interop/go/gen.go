@@ -1,10 +1,11 @@
 // Package gokit is the root of the Go conformance peers.
 //
-// kitpb is generated from the repository's proto/conformance/v1/kit.proto and
-// committed. To make it again, with protoc, protoc-gen-go v1.36.11 and
+// kitpb is generated from the repository's proto/conformance/v1/kit.proto, and
+// greeterpb from proto/greeter/v1/greeter.proto. To make them again, with protoc, protoc-gen-go v1.36.11 and
 // protoc-gen-go-grpc v1.6.2 on the PATH, run `go generate` here. The protoc
 // that comes with the Python package grpcio-tools (`python -m
 // grpc_tools.protoc`) takes the same arguments.
 package gokit
 
 //go:generate protoc -I ../../../proto/conformance/v1 --go_out=. --go_opt=module=conformance.test/gokit --go-grpc_out=. --go-grpc_opt=module=conformance.test/gokit kit.proto
+//go:generate protoc -I ../../../proto/greeter/v1 --go_out=. --go_opt=module=conformance.test/gokit --go-grpc_out=. --go-grpc_opt=module=conformance.test/gokit greeter.proto

@@ -1,0 +1,1 @@
+"""Code generated from proto/greeter/v1/greeter.proto; README.md tells how."""
