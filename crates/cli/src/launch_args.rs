@@ -10,6 +10,7 @@ use clap::{Args, builder::TypedValueParser as _};
 use rpcplugin::{Command, Host, MagicCookie, Stdin, Versions};
 
 use crate::{
+    bare::Subject,
     duration,
     presets::{self, Preset},
 };
@@ -71,6 +72,22 @@ impl LaunchArgs {
         match &self.dir {
             Some(dir) => command.current_dir(dir),
             None => command,
+        }
+    }
+
+    /// The plugin, to be started without a host library.
+    pub(crate) fn subject(&self) -> Subject {
+        let bare = self.program.components().count() == 1
+            && !self.program.as_os_str().as_encoded_bytes().contains(&b'/');
+        // In another directory a relative path would mean another file.
+        let program = if bare { None } else { std::path::absolute(&self.program).ok() };
+        Subject {
+            program: program.unwrap_or_else(|| self.program.clone()),
+            args: self.args.clone(),
+            cookie: self.magic_cookie(),
+            versions: self.offered_versions(),
+            env: self.env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            dir: self.dir.clone(),
         }
     }
 

@@ -6,6 +6,8 @@
 #![expect(dead_code, reason = "the commands that are being added use the rest")]
 
 mod args;
+mod bare;
+mod conformance;
 mod duration;
 mod exit;
 mod inspect;
@@ -50,5 +52,6 @@ fn run(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
 async fn dispatch(action: &Action, out: &mut Out) -> miette::Result<Exit> {
     match action {
         Action::Inspect(args) => Box::pin(inspect::run(args, out)).await,
+        Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,
     }
 }

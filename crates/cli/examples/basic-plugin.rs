@@ -1,0 +1,15 @@
+//! The least of plugins: it serves nothing but what every plugin serves. To try the program on, and for its tests.
+//!
+//! ```text
+//! cargo build -p rpcplugin-cli --example basic-plugin
+//! rpcplugin conformance --cookie BASIC_PLUGIN=hello -- target/debug/examples/basic-plugin
+//! ```
+
+use std::process::ExitCode;
+
+use rpcplugin::{MagicCookie, Serve, Services};
+
+fn main() -> ExitCode {
+    let cookie = MagicCookie::new("BASIC_PLUGIN", "hello").expect("a key and a value");
+    Serve::new(cookie).version_with(1, |_| Services::new()).version_with(2, |_| Services::new()).main()
+}

@@ -1,0 +1,137 @@
+//! A plugin's process as the protocol sees it: an environment, a line, bytes. There is no host library in between that
+//! would be kinder than the protocol, or stricter.
+
+mod connection;
+mod process;
+mod wire;
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    io,
+    path::PathBuf,
+};
+
+use rpcplugin::{
+    MagicCookie, Versions,
+    handshake::{Offer, PortRange, variable},
+};
+use tempfile::TempDir;
+
+pub(crate) use connection::{
+    Multiplexed, PATIENCE, Stranger, alpn, answered, channel, health, multiplexed_channel, names_localhost,
+    stranger_channel,
+};
+pub(crate) use process::{NoLine, Process, is_alive, quoted};
+pub(crate) use wire::{broker_stream, padded_health, shut_down, stdio_stream, unknown_method};
+
+/// A program that is taken for a plugin, and what it needs to be told to start.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) cookie: MagicCookie,
+    pub(crate) versions: Versions,
+    /// Variables of its environment besides, which win over all others.
+    pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// A start of the subject. What is not said is said as a Go host says it that has neither AutoMTLS nor multiplexing.
+#[derive(Debug)]
+pub(crate) struct Start<'a> {
+    subject: &'a Subject,
+    environment: BTreeMap<OsString, Option<OsString>>,
+}
+
+impl Subject {
+    /// A start in plain text, with the cookie and all versions.
+    pub(crate) fn start(&self) -> Start<'_> {
+        let offer = Offer {
+            versions: self.versions.clone(),
+            ports: PortRange::GO_DEFAULT,
+            client_certificate: None,
+            multiplex: false,
+            socket_dir: None,
+            socket_group: None,
+        };
+        let offered = offer.to_env(&self.cookie).into_iter().map(|(name, value)| (name.into(), value));
+        let own = self.env.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
+        Start { subject: self, environment: offered.chain(own).collect() }
+    }
+}
+
+impl Start<'_> {
+    pub(crate) fn set(mut self, name: impl AsRef<OsStr>, value: impl Into<OsString>) -> Self {
+        self.environment.insert(name.as_ref().to_owned(), Some(value.into()));
+        self
+    }
+
+    pub(crate) fn unset(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.environment.insert(name.as_ref().to_owned(), None);
+        self
+    }
+
+    /// Without any cookie, or with another value of it.
+    pub(crate) fn cookie(self, value: Option<&str>) -> Self {
+        let key = self.subject.cookie.key();
+        match value {
+            None => self.unset(key),
+            Some(value) => self.set(key, value),
+        }
+    }
+
+    /// With this list of versions, as it stands.
+    pub(crate) fn versions(self, list: &str) -> Self {
+        self.set(variable::PROTOCOL_VERSIONS, list)
+    }
+
+    /// With a host's certificate, which asks for mutual TLS.
+    pub(crate) fn certificate(self, pem: String) -> Self {
+        self.set(variable::CLIENT_CERT, pem)
+    }
+
+    /// Asked to carry everything on one connection.
+    pub(crate) fn multiplexed(self) -> Self {
+        self.set(variable::MULTIPLEX_GRPC, "true")
+    }
+
+    /// Starts the process, with a temporary directory of its own.
+    pub(crate) fn spawn(self) -> io::Result<Process> {
+        let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir()?;
+        self.spawn_in(tmp)
+    }
+
+    /// Starts the process with this temporary directory, which goes with it.
+    pub(crate) fn spawn_in(self, tmp: TempDir) -> io::Result<Process> {
+        let Subject { program, args, .. } = self.subject;
+        let mut command = std::process::Command::new(program);
+        command.args(args);
+        self.spawn_as(command, tmp)
+    }
+
+    /// Starts the process by way of a shell that is its parent, and that writes the process's number into `pid_file`.
+    pub(crate) fn spawn_below_a_shell(self, pid_file: &std::path::Path, tmp: TempDir) -> io::Result<Process> {
+        let Subject { program, args, .. } = self.subject;
+        let mut command = std::process::Command::new("/bin/sh");
+        command.arg("-c").arg(SHELL).arg("sh").arg(pid_file).arg(program).args(args);
+        self.spawn_as(command, tmp)
+    }
+
+    fn spawn_as(self, mut command: std::process::Command, tmp: TempDir) -> io::Result<Process> {
+        command.env("TMPDIR", tmp.path());
+        for (name, value) in &self.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(dir) = &self.subject.dir {
+            command.current_dir(dir);
+        }
+        Process::spawn(command, tmp)
+    }
+}
+
+/// Starts a program in the background, and waits for it.
+const SHELL: &str = r#"file=$1; shift; "$@" & echo $! > "$file"; wait"#;

@@ -1,0 +1,267 @@
+//! Connections to a plugin: those of its host, and those of strangers.
+
+use std::{sync::Arc, time::Duration};
+
+use rpcplugin::{
+    Endpoint,
+    mtls::{Identity, PeerCertificate, provider},
+    transport::{
+        SecureStream, Security, Stream, dial,
+        http2::{self, Connect, ConnectError},
+        yamux,
+    },
+};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, SignatureScheme,
+    client::{
+        ResolvesClientCert,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
+    },
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
+    server::ParsedCertificate,
+    sign::CertifiedKey,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::{Request, Status, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+/// A channel as the plugin's host opens it.
+pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<Channel, ConnectError> {
+    http2::connect(Direct { endpoint: endpoint.clone(), security }, &settings()).await
+}
+
+struct Direct {
+    endpoint: Endpoint,
+    security: Security,
+}
+
+impl Connect for Direct {
+    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+        Ok(self.security.client(dial(&self.endpoint).await?).await?)
+    }
+}
+
+/// One connection that carries many streams. Dropping it ends them.
+pub(crate) struct Multiplexed {
+    session: yamux::Session,
+}
+
+impl Multiplexed {
+    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, ConnectError> {
+        let connection = dial(endpoint).await?;
+        Ok(Self { session: yamux::Session::client(connection, yamux::Config::default()) })
+    }
+}
+
+/// A channel upon a stream of a multiplexed connection.
+pub(crate) async fn multiplexed_channel(
+    connection: &Multiplexed,
+    security: Security,
+) -> Result<Channel, ConnectError> {
+    http2::connect(OneOfMany { session: connection.session.clone(), security }, &settings()).await
+}
+
+struct OneOfMany {
+    session: yamux::Session,
+    security: Security,
+}
+
+impl Connect for OneOfMany {
+    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+        let opened = self.session.open().await;
+        let stream = opened
+            .map_err(|error| ConnectError::Other { what: "no stream can be opened", source: error.into() })?;
+        Ok(self.security.client(Stream::other(stream)).await?)
+    }
+}
+
+/// Somebody who is not the plugin's host and can reach its address. They take the plugin for whoever it says it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stranger {
+    /// Speaks no TLS.
+    Plain,
+    /// Presents no certificate.
+    Nobody,
+    /// Presents a certificate that nobody knows, with its key.
+    Unknown,
+    /// Presents the host's certificate, which stands in the plugin's environment, without its key.
+    WithHostsCertificate,
+    /// Presents the plugin's own certificate, which stands in its handshake line, without its key.
+    WithPluginsCertificate,
+}
+
+/// A channel as a stranger opens it. A plugin that speaks TLS 1.3 turns most of them away with their first call only.
+pub(crate) async fn stranger_channel(
+    stranger: Stranger,
+    endpoint: &Endpoint,
+    host: &Identity,
+    plugin: &PeerCertificate,
+) -> Result<Channel, ConnectError> {
+    let made = |error: Box<dyn std::error::Error + Send + Sync>| ConnectError::Other {
+        what: "the stranger cannot be made up",
+        source: error,
+    };
+    let own = || -> Result<CertifiedKey, Box<dyn std::error::Error + Send + Sync>> {
+        let identity = Identity::generate()?;
+        let exported = identity.export();
+        let key = PrivateKeyDer::from_pem_slice(exported.private_key_pem().as_bytes())?;
+        let key = provider().key_provider.load_private_key(key)?;
+        Ok(CertifiedKey::new(vec![identity.certificate_der().to_vec().into()], key))
+    };
+    let presented = match stranger {
+        Stranger::Plain => return channel(endpoint, Security::Plain).await,
+        Stranger::Nobody => None,
+        Stranger::Unknown => Some(own().map_err(made)?),
+        Stranger::WithHostsCertificate => {
+            let stolen = host.certificate_der().to_vec().into();
+            Some(CertifiedKey { cert: vec![stolen], ..own().map_err(made)? })
+        }
+        Stranger::WithPluginsCertificate => {
+            let stolen = plugin.der().to_vec().into();
+            Some(CertifiedKey { cert: vec![stolen], ..own().map_err(made)? })
+        }
+    };
+    let config = credulous(presented).map_err(|error| made(error.into()))?;
+    http2::connect(Credulous { endpoint: endpoint.clone(), config }, &settings()).await
+}
+
+/// What the plugin chooses when it is offered `h2` and `http/1.1`.
+pub(crate) async fn alpn(endpoint: &Endpoint, host: &Identity) -> Result<Option<String>, ConnectError> {
+    let exported = host.export();
+    let made = |source: Box<dyn std::error::Error + Send + Sync>| ConnectError::Other {
+        what: "the host's own key cannot be used",
+        source,
+    };
+    let key = PrivateKeyDer::from_pem_slice(exported.private_key_pem().as_bytes())
+        .map_err(|error| made(error.into()))?;
+    let key = provider().key_provider.load_private_key(key).map_err(|error| made(error.into()))?;
+    let presented = CertifiedKey::new(vec![host.certificate_der().to_vec().into()], key);
+    let mut config = credulous(Some(presented)).map_err(|error| made(error.into()))?;
+    Arc::make_mut(&mut config).alpn_protocols.push(b"http/1.1".to_vec());
+    let stream = Credulous { endpoint: endpoint.clone(), config }.tls().await?;
+    let chosen = stream.get_ref().1.alpn_protocol();
+    Ok(chosen.map(|chosen| String::from_utf8_lossy(chosen).into_owned()))
+}
+
+/// Whether a host that dials `localhost`, as Go hosts do, finds that name in the certificate.
+pub(crate) fn names_localhost(certificate: &PeerCertificate) -> Result<(), rustls::Error> {
+    let der = CertificateDer::from(certificate.der());
+    verify_server_name(&ParsedCertificate::try_from(&der)?, &localhost())
+}
+
+/// Whether a call was answered by a gRPC server, in whatever way: what breaks on the way has a source.
+pub(crate) fn answered<T>(result: &Result<T, Status>) -> bool {
+    result.as_ref().err().is_none_or(|status| std::error::Error::source(status).is_none())
+}
+
+/// What the plugin says of the health of a service: the number of `ServingStatus`.
+pub(crate) async fn health(channel: Channel, service: impl Into<String>) -> Result<i32, Status> {
+    let mut request = Request::new(HealthCheckRequest { service: service.into() });
+    request.set_timeout(PATIENCE);
+    HealthClient::new(channel).check(request).await.map(|answer| answer.into_inner().status)
+}
+
+struct Credulous {
+    endpoint: Endpoint,
+    config: Arc<ClientConfig>,
+}
+
+impl Credulous {
+    async fn tls(&self) -> Result<TlsStream<Stream>, ConnectError> {
+        let stream = dial(&self.endpoint).await?;
+        let connecting = TlsConnector::from(Arc::clone(&self.config)).connect(localhost(), stream);
+        connecting
+            .await
+            .map_err(|error| ConnectError::Other { what: "the TLS handshake failed", source: error.into() })
+    }
+}
+
+impl Connect for Credulous {
+    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+        Ok(Security::Plain.client(Stream::other(self.tls().await?)).await?)
+    }
+}
+
+/// Settings that believe any server, and present this certificate whether or not its key is the right one.
+fn credulous(presented: Option<CertifiedKey>) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let provider = provider();
+    let believes = Arc::new(BelievesAnyone(provider.signature_verification_algorithms));
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(believes);
+    let mut config = match presented {
+        None => builder.with_no_client_auth(),
+        Some(presented) => builder.with_client_cert_resolver(Arc::new(Presents(Arc::new(presented)))),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config))
+}
+
+#[derive(Debug)]
+struct Presents(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Presents {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// A stranger does not care with whom it speaks.
+#[derive(Debug)]
+struct BelievesAnyone(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for BelievesAnyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
+/// The name by which go-plugin dials under TLS.
+fn localhost() -> ServerName<'static> {
+    ServerName::try_from("localhost").expect("`localhost` is a DNS name")
+}
+
+fn settings() -> http2::Settings {
+    let mut settings = http2::Settings::default();
+    settings.handshake_deadline = PATIENCE;
+    settings
+}
+
+/// How long a peer may take to answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,208 @@
+//! A process in a group of its own, with all that it prints.
+
+use std::{
+    io,
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use rpcplugin::ExitReason;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process, waitid,
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::Child,
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+/// A process that was started. Dropping it kills it with all that it started in its group, and removes its temporary
+/// directory.
+///
+/// The process is not reaped before that, so that its number stays its own for as long as signals may be sent to it.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// Held to be reaped when all is over.
+    _child: Child,
+    pid: Pid,
+    stdout: Printed,
+    stderr: Printed,
+    tmp: TempDir,
+    pub(crate) started: Instant,
+}
+
+/// There is no handshake line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoLine {
+    #[error("it ended with {reason} before it printed a whole line{}", quoted(stdout, "stdout"))]
+    Ended { reason: ExitReason, stdout: String },
+    #[error("it closed its stdout before it printed a whole line{}", quoted(stdout, "stdout"))]
+    Closed { stdout: String },
+    #[error("it printed no whole line within {} s{}", waited.as_secs_f32(), quoted(stdout, "stdout"))]
+    Late { waited: Duration, stdout: String },
+}
+
+impl Process {
+    pub(super) fn spawn(mut command: std::process::Command, tmp: TempDir) -> io::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let started = Instant::now();
+        let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
+        let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        let pid = pid.ok_or_else(|| io::Error::other("the process has no number"))?;
+        let stdout = Printed::read(child.stdout.take().expect("stdout was asked to be a pipe"));
+        let stderr = Printed::read(child.stderr.take().expect("stderr was asked to be a pipe"));
+        Ok(Self { _child: child, pid, stdout, stderr, tmp, started })
+    }
+
+    /// The first line on stdout, with its line break.
+    pub(crate) async fn first_line(&mut self, patience: Duration) -> Result<Vec<u8>, NoLine> {
+        let line = timeout(patience, self.stdout.first_line()).await;
+        let stdout = || self.stdout();
+        match line {
+            Ok(Some(line)) => Ok(line),
+            Ok(None) => match self.ended(LAST_WORDS).await {
+                Some(reason) => Err(NoLine::Ended { reason, stdout: stdout() }),
+                None => Err(NoLine::Closed { stdout: stdout() }),
+            },
+            Err(_) => Err(NoLine::Late { waited: patience, stdout: stdout() }),
+        }
+    }
+
+    /// How the process has ended, if it does so in time. What it started may go on.
+    pub(crate) async fn ended(&self, patience: Duration) -> Option<ExitReason> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+            match waitid(WaitId::Pid(self.pid), options) {
+                Ok(Some(status)) => {
+                    let signal = status.terminating_signal().map(ExitReason::Signal);
+                    let status = status.exit_status().map(ExitReason::Status);
+                    return signal.or(status).or(Some(ExitReason::Unknown));
+                }
+                Ok(None) if Instant::now() < deadline => sleep(PAUSE).await,
+                Ok(None) => return None,
+                Err(_) => return Some(ExitReason::Unknown),
+            }
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill_process(self.pid, signal)?)
+    }
+
+    /// What it has printed on stdout so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// What it has printed on stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// Waits until nobody can print on stdout and stderr any more, for a while.
+    pub(crate) async fn all_printed(&mut self) {
+        let both = async {
+            self.stdout.ended().await;
+            self.stderr.ended().await;
+        };
+        let _ = timeout(LAST_WORDS, both).await;
+    }
+
+    /// From now on nobody reads what it prints: its next words meet a broken pipe.
+    pub(crate) fn close_pipes(&self) {
+        self.stdout.reader.abort();
+        self.stderr.reader.abort();
+    }
+
+    /// Its temporary directory.
+    pub(crate) fn tmp(&self) -> &Path {
+        self.tmp.path()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An empty group is no fault: it has ended, and left nothing.
+        let _ = kill_process_group(self.pid, Signal::KILL);
+    }
+}
+
+/// Whether a process that is nobody's child here is alive. A zombie that waits to be reaped is not.
+pub(crate) fn is_alive(pid: Pid) -> bool {
+    match std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) {
+        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')),
+        // Without a /proc there is only the signal to tell by.
+        Err(_) => !Path::new("/proc/self").exists() && test_kill_process(pid).is_ok(),
+    }
+}
+
+/// All that came through a pipe, up to a limit.
+#[derive(Debug)]
+struct Printed {
+    bytes: watch::Receiver<Vec<u8>>,
+    reader: JoinHandle<()>,
+}
+
+impl Printed {
+    fn read(mut pipe: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        let (sender, bytes) = watch::channel(Vec::new());
+        let reader = tokio::spawn(async move {
+            let mut buffer = vec![0; 16 << 10];
+            while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
+                sender.send_modify(|bytes| {
+                    let room = KEPT.saturating_sub(bytes.len());
+                    bytes.extend_from_slice(&buffer[..read.min(room)]);
+                });
+            }
+        });
+        Self { bytes, reader }
+    }
+
+    async fn first_line(&mut self) -> Option<Vec<u8>> {
+        let found = self.bytes.wait_for(|bytes| bytes.contains(&b'\n')).await.ok()?;
+        let end = found.iter().position(|byte| *byte == b'\n')?;
+        Some(found[..=end].to_vec())
+    }
+
+    async fn ended(&mut self) {
+        while self.bytes.changed().await.is_ok() {}
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.borrow()).into_owned()
+    }
+}
+
+impl Drop for Printed {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// `; its stdout: "…"`, or nothing where there is nothing to quote.
+pub(crate) fn quoted(text: &str, what: &str) -> String {
+    let text = text.trim_end();
+    let tail: String = text.chars().rev().take(QUOTED).collect::<Vec<_>>().into_iter().rev().collect();
+    if text.is_empty() { String::new() } else { format!("; its {what}: {tail:?}") }
+}
+
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a process whose stdout has ended is waited for.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// As much as is kept of what a process prints.
+const KEPT: usize = 1 << 20;
+
+/// As much as is shown of it.
+const QUOTED: usize = 300;

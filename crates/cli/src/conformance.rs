@@ -1,0 +1,188 @@
+//! `rpcplugin conformance`: whether a plugin keeps to the protocol, whatever language it is written in.
+//!
+//! Each check starts the plugin anew and speaks to it without a host library in between. A check has a deadline, and
+//! leaves nothing behind.
+
+mod check;
+mod connections;
+mod cookie;
+mod ending;
+mod line;
+mod mux;
+mod report;
+mod security;
+mod services;
+mod sockets;
+mod versions;
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use futures_util::{StreamExt as _, stream};
+use miette::IntoDiagnostic as _;
+
+use self::{
+    check::{Check, Level, fail},
+    report::{Finding, Report},
+};
+use crate::{
+    bare::Subject,
+    duration::{self, show},
+    exit::{Exit, UsageError},
+    launch_args::LaunchArgs,
+    out::{Out, style},
+};
+
+/// Checks whether a plugin keeps to go-plugin's protocol, by starting it again and again.
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceArgs {
+    /// Lists the checks with their rules, and starts nothing.
+    #[arg(long, exclusive = true)]
+    list: bool,
+    /// Runs only the checks whose names begin so.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Writes the findings as JUnit XML too.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// How many checks run at once.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
+    /// How long one check may take.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse)]
+    deadline: Duration,
+    #[command(flatten)]
+    launch: Option<LaunchArgs>,
+}
+
+/// Runs the checks. The answer is yes when every MUST is kept.
+pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> miette::Result<Exit> {
+    if args.list {
+        list(out);
+        return Ok(Exit::Ok);
+    }
+    let Some(launch) = &args.launch else {
+        return Err(UsageError::new(
+            "there is no plugin to check",
+            "name its program: `conformance -- PLUGIN`",
+        )
+        .into());
+    };
+    if !launch.has_cookie() {
+        let help = "give the cookie that its hosts use with --cookie KEY=VALUE, or a --preset";
+        return Err(UsageError::new("it is not known which magic cookie the plugin wants", help).into());
+    }
+    let subject = launch.subject();
+    let chosen = choose(&args.only)?;
+    tokio::select! {
+        report = findings(args, launch.name(), &subject, &chosen, out) => {
+            let report = report?;
+            Ok(if report.conforms() { Exit::Ok } else { Exit::Failed })
+        }
+        // What runs is dropped with the checks, and killed by that.
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    }
+}
+
+async fn findings(
+    args: &ConformanceArgs,
+    name: String,
+    subject: &Subject,
+    chosen: &[&'static Check],
+    out: &mut Out,
+) -> miette::Result<Report> {
+    let working = out.working(format!("checking {name}"));
+    let running = chosen.iter().map(|check| async {
+        let begun = Instant::now();
+        let verdict = tokio::time::timeout(args.deadline, (check.run)(subject)).await;
+        let verdict =
+            verdict.unwrap_or_else(|_| fail(format!("it was not done after {}", show(args.deadline))));
+        Finding::new(check, verdict, begun.elapsed())
+    });
+    let mut running = stream::iter(running).buffered(args.jobs.into());
+    let mut found = Vec::new();
+    while let Some(finding) = running.next().await {
+        if !out.is_json() {
+            finding.print(out);
+        }
+        found.push(finding);
+    }
+    drop(working);
+    let report = Report::new(name, found);
+    if out.is_json() {
+        out.json(&report);
+    } else {
+        report.print_summary(out);
+    }
+    if let Some(path) = &args.junit {
+        std::fs::write(path, report.junit()).into_diagnostic()?;
+    }
+    Ok(report)
+}
+
+/// All checks, in the order in which a plugin's author would go through them.
+fn checks() -> impl Iterator<Item = &'static Check> {
+    [
+        cookie::CHECKS,
+        line::CHECKS,
+        versions::CHECKS,
+        security::CHECKS,
+        services::CHECKS,
+        connections::CHECKS,
+        ending::CHECKS,
+        sockets::CHECKS,
+        mux::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn choose(only: &[String]) -> miette::Result<Vec<&'static Check>> {
+    for wanted in only {
+        if !checks().any(|check| check.name.starts_with(wanted.as_str())) {
+            let help = "`rpcplugin conformance --list` shows all names";
+            return Err(UsageError::new(format!("there is no check {wanted:?}"), help).into());
+        }
+    }
+    let wanted =
+        |check: &&Check| only.is_empty() || only.iter().any(|name| check.name.starts_with(name.as_str()));
+    Ok(checks().filter(wanted).collect())
+}
+
+fn list(out: &mut Out) {
+    if out.is_json() {
+        let all: Vec<_> = checks()
+            .map(|Check { name, level, rule, advice, .. }| {
+                serde_json::json!({ "name": name, "level": level, "rule": rule, "advice": advice })
+            })
+            .collect();
+        out.json(&all);
+        return;
+    }
+    for check in checks() {
+        let level = match check.level {
+            Level::Must => style::strong(format_args!("{:<6}", check.level)),
+            _ => style::dim(format_args!("{:<6}", check.level)),
+        };
+        out.line(format_args!("{level} {}\n       {}", check.name, check.rule));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_chosen_by_their_beginning() {
+        let names: BTreeSet<_> = checks().map(|check| check.name).collect();
+        assert_eq!(names.len(), checks().count());
+        assert_eq!(choose(&["shutdown".to_owned()]).unwrap().len(), 2);
+        assert_eq!(choose(&[]).unwrap().len(), names.len());
+        assert!(choose(&["no-such".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,218 @@
+//! What the checks found, as text, JSON and JUnit XML.
+
+use std::{fmt::Write as _, time::Duration};
+
+use serde::Serialize;
+
+use super::check::{Check, Level, Setback, Verdict};
+use crate::{
+    duration::show,
+    out::{Out, style},
+};
+
+/// What became of a check.
+#[derive(Debug, Serialize)]
+pub(super) struct Finding {
+    name: &'static str,
+    level: Level,
+    result: Result,
+    /// What was seen, or why the rule does not apply.
+    seen: String,
+    rule: &'static str,
+    advice: &'static str,
+    milliseconds: u64,
+    #[serde(skip)]
+    took: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Result {
+    Pass,
+    Fail,
+    Skip,
+    /// Only worth knowing.
+    Info,
+}
+
+/// All findings about one plugin.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    plugin: String,
+    conforms: bool,
+    passed: usize,
+    failed: usize,
+    /// Rules that hosts get along without, and that are broken.
+    warnings: usize,
+    skipped: usize,
+    findings: Vec<Finding>,
+}
+
+impl Finding {
+    pub(super) fn new(check: &Check, verdict: Verdict, took: Duration) -> Self {
+        let (result, seen) = match (verdict, check.level) {
+            (Ok(seen), Level::Info) | (Err(Setback::Fail(seen)), Level::Info) => (Result::Info, seen),
+            (Ok(seen), _) => (Result::Pass, seen),
+            (Err(Setback::Fail(seen)), _) => (Result::Fail, seen),
+            (Err(Setback::Skip(why)), _) => (Result::Skip, why),
+        };
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let Check { name, level, rule, advice, .. } = *check;
+        Self { name, level, result, seen, rule, advice, milliseconds, took }
+    }
+
+    /// Prints what was found, and for what is wrong the rule and what to do.
+    pub(super) fn print(&self, out: &mut Out) {
+        let word = match (self.result, self.level) {
+            (Result::Pass, _) => style::good("PASS"),
+            (Result::Fail, Level::Must) => style::bad("FAIL"),
+            (Result::Fail, _) => style::warn("WARN"),
+            (Result::Skip, _) => style::dim("SKIP"),
+            (Result::Info, _) => style::strong("INFO"),
+        };
+        out.line(format_args!("{word}  {:<28} {}", self.name, self.seen));
+        if self.result == Result::Fail {
+            out.line(format_args!("      {} {}", style::dim(format_args!("{}:", self.level)), self.rule));
+            out.line(format_args!("      {} {}", style::dim("do:"), self.advice));
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn new(plugin: String, findings: Vec<Finding>) -> Self {
+        let count = |result, must: bool| {
+            let of_level = |finding: &&Finding| (finding.level == Level::Must) == must;
+            findings.iter().filter(|finding| finding.result == result).filter(of_level).count()
+        };
+        let (failed, warnings) = (count(Result::Fail, true), count(Result::Fail, false));
+        let passed = count(Result::Pass, true) + count(Result::Pass, false);
+        let skipped = count(Result::Skip, true) + count(Result::Skip, false);
+        Self { plugin, conforms: failed == 0, passed, failed, warnings, skipped, findings }
+    }
+
+    pub(super) fn conforms(&self) -> bool {
+        self.conforms
+    }
+
+    pub(super) fn print_summary(&self, out: &mut Out) {
+        let verdict = if self.conforms { style::good("conforms") } else { style::bad("does not conform") };
+        let took: Duration = self.findings.iter().map(|finding| finding.took).sum();
+        out.line(format_args!(
+            "\n{} {verdict}: {} passed, {} failed, {} warnings, {} skipped; {} of checking",
+            style::strong(&self.plugin),
+            self.passed,
+            self.failed,
+            self.warnings,
+            self.skipped,
+            show(took),
+        ));
+    }
+
+    /// The findings as continuous-integration services read them. A broken SHOULD is no failure there: its text is the
+    /// output of a test that passed.
+    pub(super) fn junit(&self) -> String {
+        let seconds = |took: Duration| format!("{:.3}", took.as_secs_f64());
+        let total = self.findings.iter().map(|finding| finding.took).sum();
+        let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        let _ = writeln!(
+            xml,
+            "<testsuite name=\"conformance of {}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{}\">",
+            escaped(&self.plugin),
+            self.findings.len(),
+            self.failed,
+            self.skipped,
+            seconds(total),
+        );
+        for finding in &self.findings {
+            let Finding { name, level, seen, rule, advice, took, .. } = finding;
+            let _ = write!(
+                xml,
+                "  <testcase classname=\"conformance.{level}\" name=\"{name}\" time=\"{}\">",
+                seconds(*took)
+            );
+            let seen = escaped(seen);
+            let _ = match (finding.result, level) {
+                (Result::Fail, Level::Must) => write!(
+                    xml,
+                    "<failure message=\"{seen}\">{}\n{}</failure>",
+                    escaped(rule),
+                    escaped(advice)
+                ),
+                (Result::Fail, _) => {
+                    write!(
+                        xml,
+                        "<system-out>warning: {seen}\n{}\n{}</system-out>",
+                        escaped(rule),
+                        escaped(advice)
+                    )
+                }
+                (Result::Skip, _) => write!(xml, "<skipped message=\"{seen}\"/>"),
+                _ => write!(xml, "<system-out>{seen}</system-out>"),
+            };
+            xml.push_str("</testcase>\n");
+        }
+        xml.push_str("</testsuite>\n");
+        xml
+    }
+}
+
+/// Text for an attribute or an element. What no XML document may hold is shown as the replacement character.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\n' | '\t' => escaped.push(c),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {
+                escaped.push(char::REPLACEMENT_CHARACTER)
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bare::Subject;
+    use crate::conformance::check::{check, fail};
+
+    async fn nothing(_: &Subject) -> Verdict {
+        Ok(String::new())
+    }
+
+    fn finding(level: Level, verdict: Verdict) -> Finding {
+        let check = Check { level, ..check!("a-check", Must, nothing, "a rule", "do it") };
+        Finding::new(&check, verdict, Duration::from_millis(1500))
+    }
+
+    #[test]
+    fn only_a_must_makes_a_plugin_fail() {
+        let conforms = |findings| Report::new("plugin".to_owned(), findings).conforms();
+        let should = || finding(Level::Should, fail("x"));
+        let info = || finding(Level::Info, fail("x"));
+        assert!(conforms(vec![finding(Level::Must, Ok(String::new())), should(), info()]));
+        assert!(!conforms(vec![finding(Level::Must, fail("x"))]));
+    }
+
+    #[test]
+    fn junit_holds_whatever_a_plugin_printed() {
+        let findings = vec![
+            finding(Level::Must, fail("\"<a> & \u{1b}[31m\u{0}\u{ffff}")),
+            finding(Level::Must, Err(Setback::Skip("why".to_owned()))),
+        ];
+        let xml = Report::new("a<b".to_owned(), findings).junit();
+        assert!(
+            xml.contains(
+                "conformance of a&lt;b\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"1\" time=\"3.000\""
+            ),
+            "{xml}"
+        );
+        assert!(xml.contains("message=\"&quot;&lt;a&gt; &amp; \u{fffd}[31m\u{fffd}\u{fffd}\""), "{xml}");
+        assert!(xml.contains("<skipped message=\"why\"/>"), "{xml}");
+    }
+}

@@ -1,0 +1,8 @@
+//! `conformance`, `doctor` and `bench` against real plugins.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+#[path = "checks/conformance.rs"]
+mod conformance;
+#[path = "checks/program.rs"]
+mod program;

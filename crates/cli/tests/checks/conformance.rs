@@ -1,0 +1,131 @@
+//! Plugins that are right pass, and those that are wrong fail by name.
+
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path};
+
+use crate::program::{Run, basic_plugin, peer, rpcplugin};
+
+const COOKIE: [&str; 2] = ["--cookie", "BASIC_PLUGIN=hello"];
+
+#[test]
+fn a_plugin_of_ours_passes_everything() {
+    let junit = tempfile::NamedTempFile::new().unwrap();
+    let run = check(&["--json", "--jobs", "4", "--junit", junit.path().to_str().unwrap()], &basic_plugin());
+    let results = results(&run.ended_with(0));
+    let not_passed: Vec<_> = results.iter().filter(|(_, result)| *result != "pass").collect();
+    // What is only worth knowing, and what does not apply to Unix sockets.
+    let expected = [
+        "disconnected",
+        "host-death",
+        "mux-host-gone",
+        "reflection",
+        "sigterm-orderly",
+        "socket-long-path",
+        "start-time",
+        "tcp-loopback",
+        "tcp-ports",
+    ];
+    assert!(not_passed.iter().map(|(name, _)| name.as_str()).eq(expected), "{not_passed:?}");
+    let xml = std::fs::read_to_string(junit.path()).unwrap();
+    let cases = xml.matches("<testcase ").count();
+    assert_eq!(
+        (cases, xml.matches("<failure").count(), xml.matches("<skipped").count()),
+        (results.len(), 0, 2)
+    );
+}
+
+#[test]
+fn a_go_plugin_passes_everything() {
+    let Some(plugin) = peer("go", "kit-plugin") else { return };
+    let run = rpcplugin(
+        ["conformance", "--json", "--jobs", "4", "--"].map(Path::new).iter().chain([&plugin.as_path()]),
+    );
+    let results = results(&run.ended_with(0));
+    assert!(results.values().all(|result| *result != "fail"), "{results:?}");
+    assert_eq!((results["mux-mtls"].as_str(), results["shutdown"].as_str()), ("pass", "pass"));
+}
+
+/// pyvider lets in whoever speaks TLS, and makes its socket where it likes.
+#[test]
+fn a_python_plugin_is_found_out() {
+    let Some(python) = peer("python", "bin/python") else { return };
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
+    let only = "cookie-missing,line-form,mtls-serves,mtls-refuses-unknown,mtls-refuses-plain,socket-directory,shutdown-mtls,mux";
+    let args = ["conformance", "--json", "--preset", "kit", "--jobs", "3", "--only", only, "--"];
+    let run = rpcplugin(args.map(Path::new).into_iter().chain([python.as_path(), plugin.as_path()]));
+    let results = results(&run.ended_with(1));
+    let expected = [
+        ("cookie-missing", "pass"),
+        ("line-form", "pass"),
+        ("mtls-refuses-plain", "pass"),
+        ("mtls-refuses-unknown", "fail"),
+        ("mtls-serves", "pass"),
+        ("mux", "skip"),
+        ("mux-host-gone", "skip"),
+        ("mux-mtls", "skip"),
+        ("mux-shutdown", "skip"),
+        ("shutdown-mtls", "pass"),
+        ("socket-directory", "fail"),
+    ];
+    assert_eq!(results, expected.map(|(name, result)| (name.to_owned(), result.to_owned())).into());
+}
+
+#[test]
+fn each_fault_is_called_by_its_name() {
+    // A script that leads to the real plugin by a detour, and the one check that has to notice.
+    let faults = [
+        ("cookie-missing", "export BASIC_PLUGIN=hello; exec \"$PLUGIN\""),
+        ("line-form", "echo Welcome; exec \"$PLUGIN\""),
+        ("line-no-unasked-mux", "PLUGIN_MULTIPLEX_GRPC=true exec \"$PLUGIN\""),
+        ("version-list", "PLUGIN_PROTOCOL_VERSIONS=${PLUGIN_PROTOCOL_VERSIONS%%,*} exec \"$PLUGIN\""),
+        ("mtls-certificate", "unset PLUGIN_CLIENT_CERT; exec \"$PLUGIN\""),
+        ("socket-directory", "unset PLUGIN_UNIX_SOCKET_DIR; exec \"$PLUGIN\""),
+        ("shutdown", "\"$PLUGIN\"; exit 3"),
+        ("sigterm", "trap '' TERM; \"$PLUGIN\" & wait; sleep 30"),
+        ("sigint-ignored", "\"$PLUGIN\" & trap 'exit 2' INT; wait"),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (name, script) in faults {
+        let path = dir.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\nPLUGIN='{}'\n{script}\n", basic_plugin().display()))
+            .unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let run = check(&["--json", "--only", name], &path).ended_with(1);
+        assert_eq!(results(&run)[name], "fail", "{name}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_fails_is_explained() {
+    let run = check(&["--only", "line-form"], Path::new("/bin/ls")).ended_with(1);
+    run.says(&[
+        "FAIL  line-form",
+        "MUST:",
+        "do: Print nothing on stdout before the line",
+        "ls does not conform",
+    ]);
+}
+
+#[test]
+fn all_checks_are_listed() {
+    rpcplugin(["conformance", "--list"]).ended_with(0).says(&["MUST", "cookie-missing", "mux-shutdown"]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    check(&["--only", "no-such-check"], &basic_plugin()).ended_with(2).says(&["no-such-check", "--list"]);
+    rpcplugin(["conformance", "--", "/bin/ls"]).ended_with(2).says(&["--cookie KEY=VALUE"]);
+}
+
+fn check(args: &[&str], plugin: &Path) -> Run {
+    let args = ["conformance"].iter().chain(&COOKIE).chain(args).chain(&["--"]);
+    rpcplugin(args.map(Path::new).chain([plugin]))
+}
+
+/// The result of each check by its name.
+#[track_caller]
+fn results(run: &Run) -> BTreeMap<String, String> {
+    let json = run.json();
+    let findings = json["findings"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    findings.iter().map(|finding| (text(&finding["name"]), text(&finding["result"]))).collect()
+}

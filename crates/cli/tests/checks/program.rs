@@ -1,0 +1,85 @@
+//! The program and the plugins that it is run on.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_rpcplugin");
+
+/// How a run of the program ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs the program with a temporary directory of its own, and expects nothing to be left there.
+#[track_caller]
+pub(crate) fn rpcplugin<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Run {
+    let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
+    let output = Command::new(PROGRAM)
+        .args(args)
+        .env("TMPDIR", tmp.path())
+        .env_remove("RPCPLUGIN_COOKIE")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let Output { status, stdout, stderr } = output;
+    let left: Vec<_> = std::fs::read_dir(tmp.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+    assert!(left.is_empty(), "{left:?} is left");
+    Run {
+        code: status.code(),
+        stdout: String::from_utf8_lossy(&stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+    }
+}
+
+impl Run {
+    #[track_caller]
+    pub(crate) fn ended_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, words: &[&str]) -> Self {
+        let said = format!("{}\n{}", self.stdout, self.stderr);
+        for word in words {
+            assert!(said.contains(word), "{word:?} is missing in {said}");
+        }
+        self
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+/// The example of this crate.
+pub(crate) fn basic_plugin() -> PathBuf {
+    Path::new(PROGRAM).parent().unwrap().join("examples/basic-plugin")
+}
+
+/// The directory of everything that was built.
+pub(crate) fn target() -> PathBuf {
+    Path::new(PROGRAM).ancestors().nth(2).unwrap().to_owned()
+}
+
+/// A plugin in another language, or `None` where it is not built, unless it is required.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "how a test is told what must not be skipped"
+)]
+pub(crate) fn peer(language: &str, program: &str) -> Option<PathBuf> {
+    let path = target().join("interop").join(language).join(program);
+    if path.exists() {
+        return Some(path);
+    }
+    let required = std::env::var_os("RPCPLUGIN_REQUIRE").unwrap_or_default();
+    assert!(!required.to_string_lossy().contains(language), "{} is not there", path.display());
+    eprintln!("skipped: {} is not there; `cargo xtask interop` builds it", path.display());
+    None
+}
