@@ -113,7 +113,9 @@ fn all_checks_are_listed() {
 #[test]
 fn what_makes_no_sense_is_refused() {
     check(&["--only", "no-such-check"], &basic_plugin()).ended_with(2).says(&["no-such-check", "--list"]);
-    rpcplugin(["conformance", "--", "/bin/ls"]).ended_with(2).says(&["--cookie KEY=VALUE"]);
+    let run =
+        rpcplugin(["--json", "conformance", "--", "/bin/ls"]).ended_with(2).says(&["--cookie KEY=VALUE"]);
+    assert_eq!(run.json()["error"]["code"], "rpcplugin::config::arguments");
 }
 
 fn check(args: &[&str], plugin: &Path) -> Run {
