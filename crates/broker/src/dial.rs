@@ -16,6 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tonic::transport::Channel;
+use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
     error::{DialError, Unreachable},
@@ -40,14 +41,24 @@ pub(crate) async fn open(
     shared: &Arc<Shared>,
     id: ServiceId,
 ) -> Result<(SecureStream, Option<Endpoint>), DialError> {
-    let opened = match &shared.way {
-        Way::Direct(_) => open_direct(shared, id).await.map(|(stream, endpoint)| (stream, Some(endpoint))),
-        Way::Multiplexed(turn) => open_multiplexed(shared, id, turn).await.map(|stream| (stream, None)),
+    let opening = async {
+        let opened = match &shared.way {
+            Way::Direct(_) => {
+                open_direct(shared, id).await.map(|(stream, endpoint)| (stream, Some(endpoint)))
+            }
+            Way::Multiplexed(turn) => open_multiplexed(shared, id, turn).await.map(|stream| (stream, None)),
+        };
+        match &opened {
+            Ok(_) => tracing::debug!("brokered connection opened"),
+            Err(error) => {
+                Span::current().record("error", tracing::field::display(error));
+            }
+        }
+        opened
     };
-    if opened.is_ok() {
-        tracing::debug!(service.id = %id, "brokered connection opened");
-    }
-    opened
+    let span = &shared.settings.span;
+    let dialling = tracing::debug_span!(parent: span, "broker", service.id = %id, error = Empty);
+    opening.instrument(dialling).instrument(span.clone()).await
 }
 
 /// A connection that was made, and the way to make it again.
@@ -157,13 +168,14 @@ async fn open_multiplexed(
     let (wanted, stream) = oneshot::channel();
     let shared_with_task = Arc::clone(shared);
     // In a task of its own: the stream that the peer expects has to come even if nobody wants it any more.
-    tokio::spawn(async move {
+    let knocking = async move {
         let mut wanted = wanted;
         let stream = knock(&shared_with_task, id, wanted.closed()).await;
         drop(turn);
         // Whoever has gone in the meantime leaves a stream that is closed at once.
         let _ = wanted.send(stream);
-    });
+    };
+    tokio::spawn(knocking.in_current_span());
     // Only a runtime that stops drops the task.
     let stream = stream.await.map_err(|_| Unreachable::Closed)??;
     let deadline = shared.settings.http2.handshake_deadline;

@@ -226,13 +226,13 @@ pub(crate) fn serve(incoming: Incoming, services: Services) -> Brokered {
     let mut serving = Serving::new(services, settings.security.clone(), shutdown.clone());
     serving.settings = settings.http2.clone();
     serving.grace = settings.grace;
-    let span = tracing::debug_span!("broker", service = %registration.id);
+    let span = tracing::debug_span!(parent: &settings.span, "broker", service.id = %registration.id);
     let kept = Arc::clone(&registration);
     let serve = async move {
         http2::serve(source, serving).await;
         drop(kept);
     };
-    let task = tokio::spawn(serve.instrument(span));
+    let task = tokio::spawn(serve.instrument(span).instrument(settings.span.clone()));
     Brokered { registration, task, shutdown, detached: false }
 }
 

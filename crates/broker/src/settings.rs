@@ -37,6 +37,9 @@ pub struct BrokerSettings {
     /// Translates addresses between this side and a peer that sees other paths or networks, such as a plugin in a
     /// container. Of no use when multiplexed. Default: none, addresses mean the same on both sides.
     pub translate: Option<Arc<dyn Translate>>,
+    /// The span of the plugin whose broker this is. What the broker does of itself belongs there, and not to the call that
+    /// happened to begin it. Default: none.
+    pub span: tracing::Span,
     /// Fired to close the broker: the same as [`Broker::close`](crate::Broker::close). Default: a token of its own.
     pub shutdown: CancellationToken,
 }
@@ -52,6 +55,7 @@ impl BrokerSettings {
             unclaimed: Duration::from_secs(60),
             grace: Duration::from_secs(1),
             translate: None,
+            span: tracing::Span::none(),
             shutdown: CancellationToken::new(),
         }
     }

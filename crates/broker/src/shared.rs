@@ -20,6 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
+use tracing::Instrument as _;
 
 use crate::{
     dial::settle,
@@ -138,7 +139,7 @@ impl Shared {
             state.router.owes()
         });
         if owes {
-            tokio::spawn(settle(Arc::clone(self)));
+            tokio::spawn(settle(Arc::clone(self)).instrument(self.settings.span.clone()));
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rpcplugin_transport::{Listen, Stream, yamux};
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use crate::{
     settings::Side,
@@ -31,7 +32,8 @@ pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> Main
     });
     let (main, streams) = mpsc::channel(BACKLOG);
     let shared = Arc::clone(shared);
-    tokio::spawn(async move {
+    let span = shared.settings.span.clone();
+    let taking = async move {
         let end = tokio::select! {
             biased;
             () = shared.closed.cancelled() => yamux::Error::Closed,
@@ -42,7 +44,8 @@ pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> Main
             state.session = Session::Ended(end);
             state.listeners.clear();
         });
-    });
+    };
+    tokio::spawn(taking.instrument(span));
     MainStreams(streams)
 }
 

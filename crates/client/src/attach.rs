@@ -3,7 +3,7 @@
 mod foreign;
 mod handover;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, pin::Pin, sync::Arc};
 
 use miette::Diagnostic;
 use rpcplugin_config::ConfigError;
@@ -13,6 +13,7 @@ use rpcplugin_mtls::{Identity, MutualTls, TlsError, Trust};
 use rpcplugin_transport::{Meter, Security, SocketDir, http2::ConnectError};
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 pub use self::handover::{Handover, HandoverError};
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     events::Event,
     feed::OwnTopics,
     host::Host,
+    life,
     plugin::{Parts, Plugin},
     process::{Process, WhenDropped},
     secret, stdio,
@@ -163,6 +165,8 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
     };
     let sockets = SocketDir::private(None).map_err(|error| refused(error.into()))?;
     let meter = Meter::new();
+    let life = life::span(name.as_ref());
+    life.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
     let target = Target {
         endpoint: &endpoint,
         security: &security,
@@ -170,8 +174,12 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         sockets: &sockets,
         translate: None,
         meter: &meter,
+        life: &life,
     };
-    let opened = timeout(config.start_deadline, connection::open(target, config)).await;
+    let connecting = connection::open(target, config)
+        .instrument(tracing::debug_span!(parent: &life, "connect", %endpoint))
+        .instrument(life.clone());
+    let opened = timeout(config.start_deadline, connecting).await;
     let opened = opened.unwrap_or(Err(LaunchFault::NotReady(config.start_deadline)));
     let (channel, broker) = opened.map_err(|fault| match fault {
         LaunchFault::Connect(source @ (ConnectError::Dial(_) | ConnectError::Silent(_))) => {
@@ -185,11 +193,15 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         callbacks.offer(&caller).await.map_err(|error| refused(error.into()))?;
     }
     let foreign = Foreign::find(&endpoint, pid, leftover).await;
-    let process = Process::watch(foreign, WhenDropped::Leave, &feed);
+    let process = Process::watch(foreign, WhenDropped::Leave, &feed, &life);
+    life.record("plugin.pid", process.pid());
     feed.event(Event::Started { pid: process.pid().unwrap_or_default() });
+    let task = |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
+        AbortOnDropHandle::new(tokio::spawn(task.instrument(life.clone())))
+    };
     let services = vec![
-        AbortOnDropHandle::new(tokio::spawn(stdio::pump(channel.clone(), Arc::clone(&feed)))),
-        AbortOnDropHandle::new(tokio::spawn(broker.attach(channel.clone()))),
+        task(Box::pin(stdio::pump(channel.clone(), Arc::clone(&feed)))),
+        task(Box::pin(broker.attach(channel.clone()))),
     ];
     let elapsed = started.elapsed();
     feed.event(Event::Ready { elapsed });
@@ -218,6 +230,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         services,
         sockets,
         meter,
+        life,
         test,
     }))
 }

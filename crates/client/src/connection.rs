@@ -16,6 +16,7 @@ use tonic_health::{
     ServingStatus,
     pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire, health_client::HealthClient},
 };
+use tracing::Span;
 
 use crate::error::LaunchFault;
 
@@ -32,6 +33,8 @@ pub(crate) struct Target<'a> {
     pub(crate) translate: Option<Arc<dyn Translate>>,
     /// What counts the traffic of all connections.
     pub(crate) meter: &'a Meter,
+    /// What the broker and the session do of themselves belongs to the plugin's life, and not to who connects.
+    pub(crate) life: &'a Span,
 }
 
 /// Opens the channel and makes sure that somebody answers.
@@ -51,7 +54,7 @@ pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<(Cha
 }
 
 async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<(Channel, Broker), LaunchFault> {
-    let Target { endpoint, security, multiplex, sockets, translate, meter } = target;
+    let Target { endpoint, security, multiplex, sockets, translate, meter, life } = target;
     let mut settings = http2_settings(config);
     settings.meter = Some(meter.clone());
     let mut brokered = BrokerSettings::new(security.clone());
@@ -59,12 +62,13 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<(Channel, B
     brokered.http2.meter = Some(meter.brokered());
     brokered.patience = config.broker_patience;
     brokered.translate = translate;
+    brokered.span = life.clone();
     let security = security.clone();
     let connected = async {
         if multiplex {
             let broker = Broker::multiplexed(Side::Host, brokered);
             let connection = dial(endpoint).await.map_err(ConnectError::from)?;
-            let session = yamux::Session::client(connection, yamux::Config::default());
+            let session = life.in_scope(|| yamux::Session::client(connection, yamux::Config::default()));
             // The host has no main listener: what nobody knocked for is reset by the broker.
             drop(broker.session(session));
             let connector = Multiplexed { broker: broker.clone(), security };

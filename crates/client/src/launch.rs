@@ -21,6 +21,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Channel;
+use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
     answer_line::{NoLine, first_line},
@@ -32,7 +33,7 @@ use crate::{
     exit::ExitReason,
     feed::Feed,
     host::Host,
-    logs,
+    life, logs,
     output::OutputSource,
     plugin::{Parts, Plugin},
     process::{Process, WhenDropped},
@@ -54,6 +55,8 @@ struct Launch<'h, R> {
     deadline: Instant,
     tail: Arc<Tail>,
     feed: Arc<Feed>,
+    /// The span of the plugin's life.
+    life: Span,
     /// What the plugin printed on stdout and was no handshake line.
     stray: Mutex<Vec<String>>,
 }
@@ -95,10 +98,12 @@ pub(crate) async fn launch(
 ) -> Result<Plugin, LaunchError> {
     let started = Instant::now();
     let program = runner.program();
+    let life = life::span(&program);
     let launch = Launch {
         host,
         runner,
         name: name(&program),
+        life: life.clone(),
         program,
         started,
         start_deadline,
@@ -107,15 +112,27 @@ pub(crate) async fn launch(
         feed,
         stray: Mutex::default(),
     };
-    let spawned = match launch.spawn().await {
-        Ok(spawned) => spawned,
-        Err(fault) => return Err(launch.explain(fault, None).await),
-    };
-    let greeted = launch.greet(spawned).await?;
-    launch.connect(greeted).await
+    let span = tracing::debug_span!(parent: &life, "launch", elapsed = Empty, error = Empty);
+    let launched = launch.go().instrument(span.clone()).instrument(life).await;
+    span.record("elapsed", tracing::field::debug(started.elapsed()));
+    if let Err(error) = &launched {
+        span.record("error", tracing::field::display(&error.fault));
+    }
+    launched
 }
 
 impl<R: Runner> Launch<'_, R> {
+    /// From nothing to a plugin.
+    async fn go(&self) -> Result<Plugin, LaunchError> {
+        let spawned = match self.spawn().await {
+            Ok(spawned) => spawned,
+            Err(fault) => return Err(self.explain(fault, None).await),
+        };
+        let greeted = self.greet(spawned).instrument(tracing::debug_span!("greet")).await?;
+        let endpoint = &greeted.endpoint.clone();
+        self.connect(greeted).instrument(tracing::debug_span!("connect", %endpoint)).await
+    }
+
     /// Starts the process with the offer in its environment, and reads its stderr from now on.
     async fn spawn(&self) -> Result<Spawned, LaunchFault> {
         let config = &self.host.config;
@@ -152,10 +169,11 @@ impl<R: Runner> Launch<'_, R> {
         let Started { running, stdout, stderr, stdin, translate } =
             starting.await.unwrap_or(Err(LaunchFault::Silent(self.start_deadline)))?;
         self.feed.event(Event::Started { pid: running.pid().unwrap_or_default() });
-        let process = Process::watch(running, WhenDropped::Kill, &self.feed);
+        let process = Process::watch(running, WhenDropped::Kill, &self.feed, &self.life);
+        self.life.record("plugin.pid", process.pid());
         tracing::debug!(plugin.path = %self.program.display(), plugin.id = process.id(), "plugin started");
         let max_line = config.log_line_limit.as_usize();
-        let logs = spawn(logs::pump(stderr, max_line, Arc::clone(&self.tail), Arc::clone(&self.feed)));
+        let logs = self.task(logs::pump(stderr, max_line, Arc::clone(&self.tail), Arc::clone(&self.feed)));
         Ok(Spawned { process, stdout, stdin, logs, secret, sockets, translate })
     }
 
@@ -197,8 +215,9 @@ impl<R: Runner> Launch<'_, R> {
                 return Err(self.fail(fault, process, vec![logs]).await);
             }
         };
-        tracing::debug!(%endpoint, %version, mutual = security.is_mutual(), "plugin answered");
-        let drain = spawn(drain(stdout, read, Arc::clone(&self.feed)));
+        self.life.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
+        tracing::debug!(%endpoint, plugin.version = %version, mutual = security.is_mutual(), "plugin answered");
+        let drain = self.task(drain(stdout, read, Arc::clone(&self.feed)));
         let output = vec![logs, drain];
         Ok(Greeted { process, stdin, endpoint, version, security, output, sockets, translate })
     }
@@ -271,6 +290,7 @@ impl<R: Runner> Launch<'_, R> {
             sockets: &sockets,
             translate,
             meter: &meter,
+            life: &self.life,
         };
         let opened = tokio::select! {
             opened = timeout_at(deadline, self.open(target, version)) => {
@@ -291,8 +311,8 @@ impl<R: Runner> Launch<'_, R> {
         };
         process.ready().await;
         let services = vec![
-            spawn(stdio::pump(channel.clone(), Arc::clone(&self.feed))),
-            spawn(broker.attach(channel.clone())),
+            self.task(stdio::pump(channel.clone(), Arc::clone(&self.feed))),
+            self.task(broker.attach(channel.clone())),
         ];
         let elapsed = self.started.elapsed();
         self.feed.event(Event::Ready { elapsed });
@@ -321,6 +341,7 @@ impl<R: Runner> Launch<'_, R> {
             services,
             sockets,
             meter,
+            life: self.life.clone(),
             test: false,
         }))
     }
@@ -389,6 +410,14 @@ impl<R: Runner> Launch<'_, R> {
         LaunchError::new(fault, facts)
     }
 
+    /// A task for as long as the plugin lives.
+    fn task<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> AbortOnDropHandle<T> {
+        AbortOnDropHandle::new(tokio::spawn(task.instrument(self.life.clone())))
+    }
+
     fn may_pass_over(&self) -> bool {
         self.stray.lock().unwrap_or_else(PoisonError::into_inner).len() < self.host.config.stray_lines
     }
@@ -439,10 +468,6 @@ async fn drain(mut stdout: impl AsyncRead + Unpin, rest: Vec<u8>, feed: Arc<Feed
         }
         tokio::task::yield_now().await;
     }
-}
-
-fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> AbortOnDropHandle<T> {
-    AbortOnDropHandle::new(tokio::spawn(task))
 }
 
 /// How long a plugin that seems to be ending is given to do so, and a runner to say what it knows.

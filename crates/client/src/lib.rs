@@ -31,6 +31,7 @@ mod host;
 mod identity;
 mod image;
 mod launch;
+mod life;
 mod logs;
 mod observer;
 mod output;

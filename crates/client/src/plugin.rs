@@ -23,6 +23,7 @@ use tonic_health::{
     pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire, health_client::HealthClient},
 };
 use tower_layer::Layer;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     attach::Handover,
@@ -66,6 +67,8 @@ pub struct Plugin {
     /// Whether it goes on without this host.
     left: bool,
     meter: Meter,
+    /// The span of its life.
+    life: Span,
 }
 
 /// What a plugin is made of.
@@ -85,6 +88,7 @@ pub(crate) struct Parts {
     pub(crate) services: Vec<AbortOnDropHandle<()>>,
     pub(crate) sockets: SocketDir,
     pub(crate) meter: Meter,
+    pub(crate) life: Span,
     pub(crate) test: bool,
 }
 
@@ -106,6 +110,7 @@ impl Plugin {
             services,
             sockets,
             meter,
+            life,
             test,
         } = parts;
         Self {
@@ -124,6 +129,7 @@ impl Plugin {
             services,
             sockets,
             meter,
+            life,
             test,
             left: false,
         }
@@ -395,7 +401,16 @@ impl Plugin {
     /// go-plugin `client.go` `Kill`: the broker, then the call, whose outcome says nothing because a Go plugin cuts
     /// the connection in place of an answer, then the wait. Differs: every step has a deadline, and the whole process
     /// group is killed.
-    pub async fn shut_down_within(mut self, grace: Duration) -> Exit {
+    pub async fn shut_down_within(self, grace: Duration) -> Exit {
+        let life = self.life.clone();
+        let span = tracing::debug_span!(parent: &life, "shutdown", elapsed = tracing::field::Empty);
+        let begun = Instant::now();
+        let exit = self.end_within(grace).instrument(span.clone()).instrument(life).await;
+        span.record("elapsed", tracing::field::debug(begun.elapsed()));
+        exit
+    }
+
+    async fn end_within(mut self, grace: Duration) -> Exit {
         let begun = Instant::now();
         self.broker.close();
         if self.test {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{Instrument as _, Span};
 
 use crate::{events::Event, exit::ExitReason, feed::Feed, runner::Running};
 
@@ -38,12 +39,18 @@ enum Order {
 }
 
 impl Process {
-    /// Watches over a process from now on.
-    pub(crate) fn watch(running: impl Running, when_dropped: WhenDropped, feed: &Arc<Feed>) -> Self {
+    /// Watches over a process from now on, within the span of its life.
+    pub(crate) fn watch(
+        running: impl Running,
+        when_dropped: WhenDropped,
+        feed: &Arc<Feed>,
+        life: &Span,
+    ) -> Self {
         let (id, pid) = (running.id().into(), running.pid());
         let (orders, received) = mpsc::unbounded_channel();
         let (tell, ended) = watch::channel(None);
-        tokio::spawn(watch_over(running, when_dropped, received, tell, Arc::clone(feed)));
+        let watching = watch_over(running, when_dropped, received, tell, Arc::clone(feed));
+        tokio::spawn(watching.instrument(life.clone()));
         Self { id, pid, when_dropped, orders, ended }
     }
 

@@ -18,6 +18,7 @@ mod ending;
 mod error;
 mod health;
 mod host_watch;
+mod life;
 mod listening;
 mod logging;
 mod message_limit;

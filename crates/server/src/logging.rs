@@ -16,6 +16,8 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
 };
 
+use crate::life;
+
 /// The process's stderr as it was when it started, whatever becomes of file descriptor 2 later.
 ///
 /// A line that cannot be written, because the host is gone, is lost without a word.
@@ -84,10 +86,10 @@ pub(crate) fn init(level: MaxLevel) -> io::Result<()> {
 }
 
 /// Whether a host may want to see this: not every frame of HTTP/2, which is what the libraries below tell at trace and
-/// debug, a hundred records for each call. Somebody who looks for a fault in them sets a subscriber of their own.
+/// debug, a hundred records for each call, and not which plugin it is at each of them. Somebody who looks for a fault in them sets a subscriber of their own.
 fn is_worth_a_record(event: &Metadata<'_>) -> bool {
     let library = event.target().split("::").next().unwrap_or_default();
-    *event.level() <= tracing::Level::INFO || !BELOW.contains(&library)
+    !life::is(event) && (*event.level() <= tracing::Level::INFO || !BELOW.contains(&library))
 }
 
 /// The libraries on which this one stands.

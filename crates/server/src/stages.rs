@@ -9,6 +9,7 @@ use rpcplugin_handshake::{Answer, Multiplexing, Negotiated, ReceivedOffer, negot
 use rpcplugin_transport::{Meter, http2};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     context::{HostFacts, PluginContext},
@@ -16,6 +17,7 @@ use crate::{
     error::ServeError,
     health::Health,
     host_watch::{self, Parent},
+    life,
     listening::{self, Listening},
     mux_listener::MuxListener,
     output::{Capture, Output, Tee},
@@ -38,6 +40,8 @@ pub struct Bound {
     hooks: Vec<Hook>,
     config: PluginConfig,
     progress: Progress,
+    /// The span of the plugin's life.
+    life: Span,
     /// The directory that the host named for sockets.
     hosts_dir: Option<PathBuf>,
     /// The directory that this plugin made for them.
@@ -63,6 +67,12 @@ pub struct Served {
 
 impl Bound {
     pub(crate) async fn new(serve: Serve, offer: &ReceivedOffer) -> Result<Self, ServeError> {
+        let life = life::span();
+        let span = tracing::debug_span!(parent: &life, "launch");
+        Self::bind(serve, offer, life.clone()).instrument(span).instrument(life).await
+    }
+
+    async fn bind(serve: Serve, offer: &ReceivedOffer, life: Span) -> Result<Self, ServeError> {
         let Serve {
             mut versions,
             descriptors,
@@ -96,6 +106,7 @@ impl Bound {
         settings.http2.meter = Some(meter.brokered());
         settings.patience = config.broker_patience;
         settings.grace = config.grace;
+        settings.span = life.clone();
         let broker = if offer.multiplex {
             Broker::multiplexed(Side::Plugin, settings)
         } else {
@@ -116,6 +127,8 @@ impl Bound {
         let make = versions.remove(&negotiated.version).expect("a version is chosen among those served");
         let output = Output::new(config.output_buffer.as_usize(), config.output_patience);
         let services = served::services(make(&context), &context, &config, descriptors, &output);
+        life.record("plugin.version", negotiated.version.0)
+            .record("endpoint", tracing::field::display(&endpoint));
         log_agreement(&negotiated, &endpoint, offer.versions.as_ref(), &served);
 
         let mut serving = http2::Serving::new(services, security, ending.token());
@@ -140,6 +153,7 @@ impl Bound {
             hooks,
             config,
             progress,
+            life,
             hosts_dir,
             private_dir,
         })
@@ -160,9 +174,12 @@ impl Bound {
     /// [`ServeError::Announce`] when the line cannot be written, and [`ServeError::Process`] when signals cannot be
     /// caught.
     pub fn announce(self, to: &mut impl Write) -> Result<Announced, ServeError> {
+        let life = self.life.clone();
+        let _life = life.enter();
+        let _greet = tracing::debug_span!("greet", endpoint = %self.answer.endpoint).entered();
         let ending = &self.context.ending;
         let signals = signals::watch(ending, self.config.ignore_interrupt).map_err(ServeError::Process)?;
-        let mut watchers = vec![spawn(signals)];
+        let mut watchers = vec![spawn(signals, &self.life)];
         watchers.extend(self.watch_shutdown_file());
         let parent = self.config.follow_host.then(Parent::of_this_process);
         // One write: a host that reads byte by byte must not see half a line and then the end of a dead process.
@@ -178,11 +195,16 @@ impl Bound {
 
     pub(crate) fn watch_shutdown_file(&self) -> Option<AbortOnDropHandle<()>> {
         let file = self.config.shutdown_file.clone()?;
-        Some(spawn(shutdown_file::watch(file, self.context.ending.clone())))
+        Some(spawn(shutdown_file::watch(file, self.context.ending.clone()), &self.life))
     }
 
     /// Serves and drains.
-    pub(crate) async fn serve(self, mut capture: Option<Capture>) -> Served {
+    pub(crate) async fn serve(self, capture: Option<Capture>) -> Served {
+        let life = self.life.clone();
+        self.serve_and_drain(capture).instrument(life).await
+    }
+
+    async fn serve_and_drain(self, mut capture: Option<Capture>) -> Served {
         let Self {
             listener,
             serving,
@@ -195,6 +217,7 @@ impl Bound {
             hosts_dir,
             private_dir,
             answer: _,
+            life,
         } = self;
         let ending = context.ending.clone();
         progress.serving();
@@ -208,7 +231,6 @@ impl Bound {
             ending.begin(Cause::Disconnected);
         };
         let winding_down = async {
-            ending.begun().await;
             if let Some(capture) = &mut capture {
                 capture.release_stdout();
             }
@@ -223,6 +245,10 @@ impl Bound {
             }
             output.close();
             context.broker.close();
+        };
+        let winding_down = async {
+            ending.begun().await;
+            winding_down.instrument(tracing::debug_span!(parent: &life, "shutdown")).await;
         };
         tokio::join!(serving, winding_down);
         if let Some(dir) = private_dir {
@@ -250,7 +276,7 @@ impl Announced {
         let Self { bound, mut watchers, parent } = self;
         if let Some(parent) = parent {
             let watch = host_watch::watch(&bound.context.ending, parent).map_err(ServeError::Process)?;
-            watchers.push(spawn(watch));
+            watchers.push(spawn(watch, &bound.life));
         }
         let capture = if bound.config.capture_output {
             Some(Capture::start(Arc::clone(&bound.output), Tee::No).map_err(ServeError::Process)?)
@@ -293,8 +319,8 @@ fn log_agreement(
     }
 }
 
-fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(task))
+fn spawn(task: impl Future<Output = ()> + Send + 'static, life: &Span) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(task.instrument(life.clone())))
 }
 
 impl fmt::Debug for Bound {

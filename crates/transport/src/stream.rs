@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -54,6 +55,14 @@ impl Stream {
     /// A stream of another kind.
     pub fn other(io: impl Io) -> Self {
         Self::Other(Box::new(io))
+    }
+
+    /// From where it comes, if that has an address: a peer's Unix socket has none.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Unix(_) | Self::Other(_) => None,
+        }
     }
 
     /// Whether this is a Unix domain socket.

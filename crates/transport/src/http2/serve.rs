@@ -3,11 +3,12 @@
 use std::{convert::Infallible, pin::pin, time::Duration};
 
 use http::{Request, Response};
-use hyper::{body::Incoming, server::conn::http2, service::Service};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::{body::Incoming, rt::Executor, server::conn::http2, service::Service};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
+use tracing::{Instrument as _, Span};
 
 use crate::{
     http2::Settings,
@@ -60,7 +61,7 @@ pub async fn serve(mut listener: impl Listen, serving: Serving) {
         };
         let Some(stream) = stream else { break };
         let serving = serving.clone();
-        connections.spawn(async move {
+        let serving_connection = async move {
             if let Err(error) = connection(stream, &serving).await {
                 // A peer that has asked for the end hangs up without waiting for our goodbye.
                 if serving.shutdown.is_cancelled() {
@@ -69,7 +70,8 @@ pub async fn serve(mut listener: impl Listen, serving: Serving) {
                     tracing::debug!(error = &*error, "a connection failed");
                 }
             }
-        });
+        };
+        connections.spawn(serving_connection.in_current_span());
     }
     // Closes the socket and removes its file before the drain: nobody else may come in.
     drop(listener);
@@ -82,7 +84,9 @@ async fn connection(
     stream: Stream,
     serving: &Serving,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let connect = tracing::debug_span!("connect", peer.addr = stream.peer().map(tracing::field::display));
     let secured = timeout(serving.settings.handshake_deadline, serving.security.server(stream));
+    let secured = secured.instrument(connect);
     let stream = tokio::select! {
         secured = secured => secured??,
         () = serving.shutdown.cancelled() => return Ok(()),
@@ -103,10 +107,10 @@ async fn connection(
 fn http_connection(
     stream: SecureStream,
     serving: &Serving,
-) -> http2::Connection<TokioIo<Metered<SecureStream>>, Calls, TokioExecutor> {
+) -> http2::Connection<TokioIo<Metered<SecureStream>>, Calls, WithinSpan> {
     let settings = &serving.settings;
     let stream = Metered::server(stream, settings.meter.as_ref());
-    http2::Builder::new(TokioExecutor::new())
+    http2::Builder::new(WithinSpan(Span::current()))
         .timer(TokioTimer::new())
         .initial_stream_window_size(settings.stream_window)
         .initial_connection_window_size(settings.connection_window)
@@ -116,6 +120,16 @@ fn http_connection(
         .max_concurrent_streams(None)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), Calls(serving.services.clone()))
+}
+
+/// Runs each call of a connection within the span of whoever serves it.
+#[derive(Clone)]
+struct WithinSpan(Span);
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for WithinSpan {
+    fn execute(&self, call: F) {
+        tokio::spawn(call.instrument(self.0.clone()));
+    }
 }
 
 /// The calls of one connection.
