@@ -9,5 +9,6 @@ mod generated;
 pub mod kit_host;
 pub mod kit_plugin;
 pub mod terraform_demo;
+pub mod trace_kit;
 
 pub use generated::conformance as pb;

@@ -1,14 +1,14 @@
-//! A trace goes on in a plugin's process.
+//! A trace goes on in a plugin's process, and comes back.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
 
-use http::Request;
 use rpcplugin::{
-    Command, Host, LogRecord, MagicCookie, Observer, Plugin, Stdin, TraceCalls, TraceContext, in_trace,
+    Command, Host, LogRecord, MagicCookie, Observer, Plugin, ServiceId, Services, Stdin, TraceCalls,
+    TraceContext, in_trace,
 };
-use tonic::{Status, body::Body};
-use tower::{Layer as _, Service as _, ServiceExt as _};
+use rpcplugin_tests::trace_kit::{WhichTrace, ask, ask_trace};
+use tower::Layer as _;
 
 /// What the plugin logs while it is asked.
 #[derive(Clone, Default)]
@@ -20,36 +20,57 @@ impl Observer for Logged {
     }
 }
 
+fn host() -> Host {
+    Host::new(MagicCookie::new("TRACE_KIT_COOKIE", "trace").unwrap(), 1)
+        .callbacks(Services::new().add(WhichTrace::here()))
+}
+
+fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_trace-plugin")).stdin(Stdin::Null)
+}
+
 /// The trace that the plugin sees, as it says.
 async fn seen(plugin: &Plugin) -> Option<TraceContext> {
-    let mut channel = TraceCalls.layer(plugin.channel());
-    let request = Request::post("http://localhost/trace.WhichTrace/Say")
-        .header("content-type", "application/grpc")
-        .body(Body::empty())
-        .unwrap();
-    let answer = channel.ready().await.unwrap().call(request).await.unwrap();
-    let said = Status::from_header_map(answer.headers()).unwrap();
-    TraceContext::parse(said.message(), None)
+    ask_trace(TraceCalls.layer(plugin.channel()), "Say").await.unwrap()
+}
+
+fn ours() -> TraceContext {
+    TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None).unwrap()
 }
 
 #[tokio::test]
 async fn a_trace_goes_on_in_the_plugin() {
     let logged = Logged::default();
-    let host = Host::new(MagicCookie::new("TRACE_KIT_COOKIE", "trace").unwrap(), 1).observe(logged.clone());
-    let command = Command::new(env!("CARGO_BIN_EXE_trace-plugin")).stdin(Stdin::Null);
-    let plugin = host.launch(command).await.unwrap();
+    let plugin = host().observe(logged.clone()).launch(command()).await.unwrap();
 
-    let ours = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None).unwrap();
-    let theirs = in_trace(ours.clone(), seen(&plugin)).await.unwrap();
-    assert_eq!((theirs.trace_id(), theirs.is_sampled()), (ours.trace_id(), true));
-    assert_ne!(theirs.span_id(), ours.span_id(), "the call has an id of its own");
-    assert_ne!(seen(&plugin).await.unwrap().trace_id(), ours.trace_id(), "another trace");
+    let theirs = in_trace(ours(), seen(&plugin)).await.unwrap();
+    assert_eq!((theirs.trace_id(), theirs.is_sampled()), (ours().trace_id(), true));
+    assert_ne!(theirs.span_id(), ours().span_id(), "the call has an id of its own");
+    assert_ne!(seen(&plugin).await.unwrap().trace_id(), ours().trace_id(), "another trace");
     plugin.shut_down().await;
 
-    // What the plugin logs while it serves a call names the trace.
+    // What the plugin logs while it serves a call names the trace, and not the plugin, which its host knows.
     let logged = logged.0.lock().unwrap();
     let asked = logged.iter().find(|record| record.message == "asked").unwrap();
-    let id =
-        asked.fields.iter().find(|(name, _)| name == "trace.id").map(|(_, value)| value.trim_matches('"'));
-    assert_eq!(id, Some("4bf92f3577b34da6a3ce929d0e0e4736"), "{asked:?}");
+    let field = |wanted: &str| {
+        asked.fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.trim_matches('"'))
+    };
+    assert_eq!(field("trace.id"), Some("4bf92f3577b34da6a3ce929d0e0e4736"), "{asked:?}");
+    assert_eq!(field("plugin.pid"), None, "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_in_callbacks_and_in_brokered_services() {
+    let plugin = host().launch(command()).await.unwrap();
+    let traced = in_trace(ours(), async {
+        let channel = TraceCalls.layer(plugin.channel());
+        let by_the_host = ask_trace(channel.clone(), "Host").await.unwrap().unwrap();
+        let id = ServiceId(ask(channel, "Broker").await.unwrap().parse().unwrap());
+        let brokered = TraceCalls.layer(plugin.broker().dial(id).await.unwrap());
+        (by_the_host, ask_trace(brokered, "Say").await.unwrap().unwrap())
+    });
+    let (by_the_host, brokered) = traced.await;
+    assert_eq!((by_the_host.trace_id(), by_the_host.is_sampled()), (ours().trace_id(), true));
+    assert_eq!((brokered.trace_id(), brokered.is_sampled()), (ours().trace_id(), true));
+    plugin.shut_down().await;
 }

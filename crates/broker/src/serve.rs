@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rpcplugin_core::ServiceId;
 use rpcplugin_transport::{
-    Listen, Listener, SecureError, SecureStream, Services, Stream,
+    Listen, Listener, SecureError, SecureStream, Services, Stream, TraceServices,
     http2::{self, Serving},
 };
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
@@ -223,6 +223,8 @@ pub(crate) fn serve(incoming: Incoming, services: Services) -> Brokered {
     let registration = Arc::new(registration);
     let Shared { settings, closed, .. } = &*registration.shared;
     let shutdown = closed.child_token();
+    // As on the main connection: a call that belongs to a trace is served within it.
+    let services = settings.layers.wrap(services).layer(&TraceServices);
     let mut serving = Serving::new(services, settings.security.clone(), shutdown.clone());
     serving.settings = settings.http2.clone();
     serving.grace = settings.grace;

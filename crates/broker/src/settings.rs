@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use rpcplugin_core::Endpoint;
-use rpcplugin_transport::{Security, SocketDir, http2};
+use rpcplugin_transport::{Security, ServiceLayers, SocketDir, http2};
 use tokio_util::sync::CancellationToken;
 
 /// Which side of the main connection a broker is on.
@@ -34,6 +34,8 @@ pub struct BrokerSettings {
     pub unclaimed: Duration,
     /// How long calls on a brokered server may go on after it was told to stop; then they are cut. Default 1 s.
     pub grace: Duration,
+    /// What is put around the services of this side, each time that some are served. Default: nothing.
+    pub layers: ServiceLayers,
     /// Translates addresses between this side and a peer that sees other paths or networks, such as a plugin in a
     /// container. Of no use when multiplexed. Default: none, addresses mean the same on both sides.
     pub translate: Option<Arc<dyn Translate>>,
@@ -54,6 +56,7 @@ impl BrokerSettings {
             patience: Duration::from_secs(5),
             unclaimed: Duration::from_secs(60),
             grace: Duration::from_secs(1),
+            layers: ServiceLayers::new(),
             translate: None,
             span: tracing::Span::none(),
             shutdown: CancellationToken::new(),

@@ -174,6 +174,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         sockets: &sockets,
         translate: None,
         meter: &meter,
+        layers: &host.layers,
         life: &life,
     };
     let connecting = connection::open(target, config)
@@ -203,6 +204,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         task(Box::pin(stdio::pump(channel.clone(), Arc::clone(&feed)))),
         task(Box::pin(broker.attach(channel.clone()))),
     ];
+    feed.connected(&meter);
     let elapsed = started.elapsed();
     feed.event(Event::Ready { elapsed });
     tracing::info!(

@@ -6,7 +6,7 @@ use rpcplugin_broker::{Broker, BrokerSettings, Place, Side, Translate};
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::Endpoint;
 use rpcplugin_transport::{
-    Meter, SecureStream, Security, SocketDir, dial,
+    Meter, SecureStream, Security, ServiceLayers, SocketDir, dial,
     http2::{self, Connect, ConnectError},
     yamux,
 };
@@ -33,6 +33,8 @@ pub(crate) struct Target<'a> {
     pub(crate) translate: Option<Arc<dyn Translate>>,
     /// What counts the traffic of all connections.
     pub(crate) meter: &'a Meter,
+    /// What is put around the host's services.
+    pub(crate) layers: &'a ServiceLayers,
     /// What the broker and the session do of themselves belongs to the plugin's life, and not to who connects.
     pub(crate) life: &'a Span,
 }
@@ -54,7 +56,7 @@ pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<(Cha
 }
 
 async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<(Channel, Broker), LaunchFault> {
-    let Target { endpoint, security, multiplex, sockets, translate, meter, life } = target;
+    let Target { endpoint, security, multiplex, sockets, translate, meter, layers, life } = target;
     let mut settings = http2_settings(config);
     settings.meter = Some(meter.clone());
     let mut brokered = BrokerSettings::new(security.clone());
@@ -62,6 +64,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<(Channel, B
     brokered.http2.meter = Some(meter.brokered());
     brokered.patience = config.broker_patience;
     brokered.translate = translate;
+    brokered.layers = layers.clone();
     brokered.span = life.clone();
     let security = security.clone();
     let connected = async {

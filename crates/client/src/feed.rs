@@ -6,8 +6,10 @@ use std::sync::{
 };
 
 use bytes::Bytes;
+use rpcplugin_transport::Meter;
 
 use crate::{
+    error::LaunchError,
     events::{Event, Events, PluginEvent},
     identity::PluginId,
     logs::LogRecord,
@@ -121,6 +123,18 @@ impl Feed {
             observer.event(&plugin, &event);
         }
         self.give(plugin, event);
+    }
+
+    /// Tells what counts the plugin's traffic.
+    pub(crate) fn connected(&self, meter: &Meter) {
+        let plugin = self.id();
+        self.observers.iter().for_each(|observer| observer.connected(&plugin, meter));
+    }
+
+    /// Tells that the plugin did not start.
+    pub(crate) fn not_launched(&self, error: &LaunchError) {
+        let plugin = self.id();
+        self.observers.iter().for_each(|observer| observer.not_launched(&plugin, error));
     }
 
     /// Tells a record of the plugin's log.

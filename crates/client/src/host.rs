@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::{MagicCookie, Versions};
-use rpcplugin_transport::Services;
+use rpcplugin_transport::{ServiceLayer, ServiceLayers, Services};
 
 use crate::{
     attach::{self, AttachError, Attachment},
@@ -41,6 +41,7 @@ pub struct Host {
     pub(crate) versions: Versions,
     pub(crate) config: HostConfig,
     pub(crate) callbacks: Option<Callbacks>,
+    pub(crate) layers: ServiceLayers,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) topics: Arc<Topics>,
 }
@@ -54,6 +55,7 @@ impl Host {
             versions: versions.into(),
             config: HostConfig::default(),
             callbacks: None,
+            layers: ServiceLayers::new(),
             observers: Vec::new(),
             topics: Arc::new(Topics::new()),
         }
@@ -98,6 +100,14 @@ impl Host {
     #[must_use]
     pub fn callbacks_with(mut self, make: impl Fn(&Caller) -> Services + Send + Sync + 'static) -> Self {
         self.callbacks = Some(Callbacks::new(make));
+        self
+    }
+
+    /// Puts a tower layer around every service that plugins can call: the [callbacks](Self::callbacks), and what is served
+    /// through [`Plugin::broker`]. For plugins that are launched from now on; further layers go around the earlier ones.
+    #[must_use]
+    pub fn layer(mut self, layer: impl ServiceLayer) -> Self {
+        self.layers = self.layers.layer(layer);
         self
     }
 

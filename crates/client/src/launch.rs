@@ -116,6 +116,7 @@ pub(crate) async fn launch(
     let launched = launch.go().instrument(span.clone()).instrument(life).await;
     span.record("elapsed", tracing::field::debug(started.elapsed()));
     if let Err(error) = &launched {
+        launch.feed.not_launched(error);
         span.record("error", tracing::field::display(&error.fault));
     }
     launched
@@ -290,6 +291,7 @@ impl<R: Runner> Launch<'_, R> {
             sockets: &sockets,
             translate,
             meter: &meter,
+            layers: &self.host.layers,
             life: &self.life,
         };
         let opened = tokio::select! {
@@ -314,6 +316,7 @@ impl<R: Runner> Launch<'_, R> {
             self.task(stdio::pump(channel.clone(), Arc::clone(&self.feed))),
             self.task(broker.attach(channel.clone())),
         ];
+        self.feed.connected(&meter);
         let elapsed = self.started.elapsed();
         self.feed.event(Event::Ready { elapsed });
         tracing::info!(

@@ -1,6 +1,8 @@
 //! Following a plugin by callbacks: its log, its output, its life.
 
-use crate::{events::Event, identity::PluginId, logs::LogRecord};
+use rpcplugin_transport::Meter;
+
+use crate::{error::LaunchError, events::Event, identity::PluginId, logs::LogRecord};
 
 /// Follows plugins. Every method does nothing unless it is written.
 ///
@@ -32,6 +34,18 @@ pub trait Observer: Send + Sync + 'static {
     /// These bytes came from the plugin's real stdout after the handshake line.
     fn raw_stdout(&self, plugin: &PluginId, bytes: &[u8]) {
         let _ = (plugin, bytes);
+    }
+
+    /// The plugin is connected; `meter` counts what goes over its connections from the first byte, the main one and those
+    /// of the broker. [`Event::Ready`] follows.
+    fn connected(&self, plugin: &PluginId, meter: &Meter) {
+        let _ = (plugin, meter);
+    }
+
+    /// A launch failed, for this reason. Where the host [tries again](rpcplugin_config::HostConfig::retry), each try is
+    /// told.
+    fn not_launched(&self, plugin: &PluginId, error: &LaunchError) {
+        let _ = (plugin, error);
     }
 
     /// Something happened in the plugin's life. [`Event::Log`] is never told here: see [`log`](Self::log).

@@ -6,7 +6,7 @@ use rpcplugin_transport::Meter;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use crate::{ending::Ending, health::Health};
+use crate::{ending::Ending, health::Health, rate_limit::RateLimit};
 
 /// What is known when a plugin's services are made: after the versions are agreed upon, before the host can call.
 ///
@@ -24,6 +24,8 @@ pub struct PluginContext {
     pub ending: Ending,
     /// What the host said of itself.
     pub host: HostFacts,
+    /// The limit of the plugin's own services, if its configuration has one.
+    pub rate_limit: Option<RateLimit>,
     /// What has gone over all connections with the host, and over each.
     pub meter: Meter,
 }

@@ -11,7 +11,7 @@ use rpcplugin_config::LogLevel;
 use rpcplugin_hclog::{HclogLayer, Level, MaxLevel, Record, Sink};
 use tracing::{Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer as _,
+    Layer, Registry,
     filter::{FilterExt as _, filter_fn},
     layer::SubscriberExt as _,
 };
@@ -72,13 +72,16 @@ pub(crate) fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
+/// A layer that the plugin brings along.
+pub(crate) type SubscriberLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Sets up a subscriber and a panic hook, unless the plugin has a subscriber already.
-pub(crate) fn init(level: MaxLevel) -> io::Result<()> {
+pub(crate) fn init(level: MaxLevel, others: Vec<SubscriberLayer>) -> io::Result<()> {
     let layer = hclog_layer()?;
     // One filter. Of two, one around the other, tracing would take each for another layer's, and ask both again at
     // every frame of HTTP/2, which doubles what a call costs at trace.
     let layer = layer.with_filter(level.and(filter_fn(is_worth_a_record)));
-    let subscriber = tracing_subscriber::registry().with(layer);
+    let subscriber = tracing_subscriber::registry().with((!others.is_empty()).then_some(others)).with(layer);
     // Fails when the plugin has set its own, which is as it should be.
     let _ = tracing::subscriber::set_global_default(subscriber);
     report_panics(RealStderr::get()?);

@@ -6,7 +6,10 @@ use std::{
     fmt,
     future::{Ready, ready},
     num::NonZeroU32,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -54,6 +57,7 @@ struct Limits {
     all: DefaultDirectRateLimiter,
     services: BTreeMap<String, DefaultDirectRateLimiter>,
     methods: BTreeMap<String, DefaultDirectRateLimiter>,
+    refused: AtomicU64,
 }
 
 impl RateLimit {
@@ -72,7 +76,14 @@ impl RateLimit {
             all: limiter(config.requests_per_second, config.burst_capacity),
             services: each(&config.per_service),
             methods: each(&config.per_method),
+            refused: AtomicU64::new(0),
         }))
+    }
+
+    /// How many calls were refused so far, by all clones together.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.0.refused.load(Relaxed)
     }
 
     /// Lets one call of `path` through, or tells how long to wait.
@@ -80,7 +91,7 @@ impl RateLimit {
         if UNLIMITED.iter().any(|service| path.starts_with(service)) {
             return Ok(());
         }
-        let Limits { all, services, methods } = &*self.0;
+        let Limits { all, services, methods, .. } = &*self.0;
         let method = path.strip_prefix('/').unwrap_or(path);
         if let Some(limiter) = methods.get(method) {
             take(limiter)?;
@@ -118,7 +129,10 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match self.limit.check(request.uri().path()) {
             Ok(()) => Either::Left(self.service.call(request)),
-            Err(wait) => Either::Right(ready(Ok(exhausted(wait).into_http()))),
+            Err(wait) => {
+                self.limit.0.refused.fetch_add(1, Relaxed);
+                Either::Right(ready(Ok(exhausted(wait).into_http())))
+            }
         }
     }
 }

@@ -11,15 +11,16 @@ use rpcplugin_config::{ConfigError, Loader, PluginConfig};
 use rpcplugin_core::{AppVersion, Explained, MagicCookie};
 use rpcplugin_handshake::{ReceivedOffer, check_cookie};
 use rpcplugin_hclog::MaxLevel;
-use rpcplugin_transport::Services;
+use rpcplugin_transport::{ServiceLayer, ServiceLayers, Services};
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService};
 use tower_service::Service;
+use tracing_subscriber::Registry;
 
 use crate::{
     context::PluginContext,
     error::ServeError,
-    logging,
+    logging::{self, SubscriberLayer},
     output::HeldStdout,
     own_transport::{self, AnyTransport, Transport},
     protocol::Protocol,
@@ -49,10 +50,17 @@ pub struct Serve {
     pub(crate) shutdown: CancellationToken,
     pub(crate) transport: Option<AnyTransport>,
     pub(crate) progress: Progress,
+    pub(crate) layers: ServiceLayers,
+    pub(crate) on_start: Vec<Start>,
+    /// What follows the spans and events of the process beside its log.
+    pub(crate) subscribers: Vec<SubscriberLayer>,
 }
 
 /// Makes the services of one version, once it is known that this version is served.
 pub(crate) type ServedSet = Box<dyn FnOnce(&PluginContext) -> Services + Send>;
+
+/// Something to do once the plugin has agreed with its host.
+pub(crate) type Start = Box<dyn FnOnce(&PluginContext) + Send>;
 
 /// Something to do before the plugin ends.
 pub(crate) type Hook = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -70,6 +78,9 @@ impl Serve {
             shutdown: CancellationToken::new(),
             transport: None,
             progress: Progress::new(),
+            layers: ServiceLayers::new(),
+            on_start: Vec::new(),
+            subscribers: Vec::new(),
         }
     }
 
@@ -145,6 +156,30 @@ impl Serve {
         self
     }
 
+    /// Puts a tower layer around every service of the plugin's own, in whatever version, and around what it serves through
+    /// the broker. Further layers go around the earlier ones, and all of them around the configured limits: they see the
+    /// calls that are refused too. The services of the protocol, such as health and shutdown, stay bare.
+    pub fn layer(mut self, layer: impl ServiceLayer) -> Self {
+        self.layers = self.layers.layer(layer);
+        self
+    }
+
+    /// Does this once the plugin has agreed with its host and listens, before its services are made.
+    pub fn on_start(mut self, start: impl FnOnce(&PluginContext) + Send + 'static) -> Self {
+        self.on_start.push(Box::new(start));
+        self
+    }
+
+    /// Adds a layer to the tracing subscriber that [`run`](Self::run) sets, beside the log to the host. Without effect in
+    /// a program that has set a subscriber of its own.
+    pub fn subscriber_layer(
+        mut self,
+        layer: impl tracing_subscriber::Layer<Registry> + Send + Sync + 'static,
+    ) -> Self {
+        self.subscribers.push(Box::new(layer));
+        self
+    }
+
     /// Does this when the plugin begins to end, beside the calls that are still under way. All of it together has as
     /// long as they have: [`PluginConfig::grace`].
     pub fn on_shutdown(mut self, hook: impl Future<Output = ()> + Send + 'static) -> Self {
@@ -184,10 +219,11 @@ impl Serve {
     ///
     /// # Cancel safety
     /// Dropping the future ends the plugin rudely: calls are cut, and the socket is removed.
-    pub async fn run(self) -> Result<Served, ServeError> {
+    pub async fn run(mut self) -> Result<Served, ServeError> {
         let cookie = self.config.magic_cookie.as_ref().unwrap_or(&self.cookie);
         check_cookie(cookie, process_environment)?;
-        logging::init(MaxLevel::new(logging::filter(self.config.log_level))).map_err(ServeError::Process)?;
+        let level = MaxLevel::new(logging::filter(self.config.log_level));
+        logging::init(level, std::mem::take(&mut self.subscribers)).map_err(ServeError::Process)?;
         let stdout = HeldStdout::hold().map_err(ServeError::Process)?;
         let bound = self.bind(&ReceivedOffer::from_env(process_environment)).await?;
         let announced = bound.announce(&mut stdout.real().map_err(ServeError::Process)?)?;

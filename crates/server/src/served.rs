@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rpcplugin_config::PluginConfig;
 use rpcplugin_proto::{GrpcControllerServer, GrpcStdioServer};
-use rpcplugin_transport::{Services, TraceServices};
+use rpcplugin_transport::{ServiceLayers, Services, TraceServices};
 
 use crate::{
     context::PluginContext,
@@ -12,7 +12,6 @@ use crate::{
     health::{HealthService, ServingStatus},
     message_limit::MessageLimit,
     output::Output,
-    rate_limit::RateLimit,
     reflection,
     stdio::Stdio,
 };
@@ -26,6 +25,7 @@ pub(crate) fn services(
     config: &PluginConfig,
     descriptors: Vec<&'static [u8]>,
     output: &Arc<Output>,
+    layers: &ServiceLayers,
 ) -> Services {
     let mut services = Services::new();
     if config.health {
@@ -38,7 +38,7 @@ pub(crate) fn services(
         .merge(&context.broker.services())
         .add(GrpcControllerServer::new(Controller(context.ending.clone())))
         .add(GrpcStdioServer::new(Stdio(Arc::clone(output))))
-        .merge(&limited(own, config));
+        .merge(&limited(own, context, config, layers));
     if config.reflection {
         let mut names: Vec<_> = services.names().collect();
         names.extend(["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]);
@@ -50,7 +50,12 @@ pub(crate) fn services(
 }
 
 /// What is not limited costs nothing; a call without a trace hardly anything.
-fn limited(mut own: Services, config: &PluginConfig) -> Services {
+fn limited(
+    mut own: Services,
+    context: &PluginContext,
+    config: &PluginConfig,
+    layers: &ServiceLayers,
+) -> Services {
     let bytes = |size: rpcplugin_config::ByteSize| size.as_usize() as u64;
     let limit = MessageLimit {
         receive: config.max_receive_message.map(bytes),
@@ -59,10 +64,10 @@ fn limited(mut own: Services, config: &PluginConfig) -> Services {
     if limit.receive.is_some() || limit.send.is_some() {
         own = own.layer(&limit);
     }
-    if let Some(config) = &config.rate_limit {
-        // Outermost: who is refused has cost nothing else.
-        own = own.layer(&RateLimit::new(config));
+    if let Some(limit) = &context.rate_limit {
+        // Outside of the others: who is refused has cost nothing else.
+        own = own.layer(limit);
     }
-    // So that what is refused is seen in its trace too.
-    own.layer(&TraceServices)
+    // Outermost, so that what is refused is seen too.
+    layers.wrap(own).layer(&TraceServices)
 }

@@ -22,6 +22,7 @@ use crate::{
     mux_listener::MuxListener,
     output::{Capture, Output, Tee},
     own_transport::AnyListener,
+    rate_limit::RateLimit,
     readiness::Progress,
     security::{self, Decision},
     serve::{Hook, Serve},
@@ -82,6 +83,8 @@ impl Bound {
             shutdown,
             transport,
             progress,
+            layers,
+            on_start,
             ..
         } = serve;
         if let Some(error) = config_error {
@@ -107,6 +110,7 @@ impl Bound {
         settings.patience = config.broker_patience;
         settings.grace = config.grace;
         settings.span = life.clone();
+        settings.layers = layers.clone();
         let broker = if offer.multiplex {
             Broker::multiplexed(Side::Plugin, settings)
         } else {
@@ -122,11 +126,13 @@ impl Bound {
                 mutual_tls: security.is_mutual(),
                 multiplexed: offer.multiplex,
             },
+            rate_limit: config.rate_limit.as_ref().map(RateLimit::new),
             meter: meter.clone(),
         };
+        on_start.into_iter().for_each(|start| start(&context));
         let make = versions.remove(&negotiated.version).expect("a version is chosen among those served");
         let output = Output::new(config.output_buffer.as_usize(), config.output_patience);
-        let services = served::services(make(&context), &context, &config, descriptors, &output);
+        let services = served::services(make(&context), &context, &config, descriptors, &output, &layers);
         life.record("plugin.version", negotiated.version.0)
             .record("endpoint", tracing::field::display(&endpoint));
         log_agreement(&negotiated, &endpoint, offer.versions.as_ref(), &served);

@@ -27,7 +27,7 @@ pub use fd::async_fd;
 pub use listener::{BindError, Listen, Listener};
 pub use meter::{ConnectionKind, ConnectionTraffic, Meter, Traffic};
 pub use security::{SecureError, Security};
-pub use services::{Route, Services};
+pub use services::{Route, ServiceLayer, ServiceLayers, Services};
 pub use socket::{SocketDir, SocketDirError, SocketGroup, remove_stale_socket};
 pub use stream::{Io, SecureStream, Stream};
 pub use trace::{TraceCalls, TraceServices, TracedCalls, TracedService, current_trace, in_trace};

@@ -66,7 +66,14 @@ pub enum ConnectionKind {
 #[derive(Debug, Default)]
 struct Shared {
     open: Mutex<Vec<Weak<Counts>>>,
-    closed: Mutex<Traffic>,
+    closed: Mutex<Closed>,
+}
+
+/// What went over connections that are closed.
+#[derive(Debug, Default)]
+struct Closed {
+    main: Traffic,
+    brokered: Traffic,
 }
 
 /// The counts of one connection. Only that connection writes them.
@@ -98,7 +105,22 @@ impl Meter {
     pub fn traffic(&self) -> Traffic {
         // Connections close under this lock, so that none is counted twice or not at all.
         let closed = self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.connections().iter().fold(*closed, |sum, open| sum.plus(open.traffic))
+        self.connections().iter().fold(closed.main.plus(closed.brokered), |sum, open| sum.plus(open.traffic))
+    }
+
+    /// Everything that was ever counted on connections of this kind.
+    #[must_use]
+    pub fn traffic_of(&self, kind: ConnectionKind) -> Traffic {
+        let closed = self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self.connections();
+        let open = open.iter().filter(|open| open.kind == kind);
+        open.fold(closed.of(kind), |sum, open| sum.plus(open.traffic))
+    }
+
+    /// Whether nothing will be counted any more: no connection is open, and nobody is left who could open one.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        Arc::strong_count(&self.shared) == 1
     }
 
     /// The connections that are open, oldest first.
@@ -137,6 +159,23 @@ impl Traffic {
     }
 }
 
+impl Closed {
+    fn of(&self, kind: ConnectionKind) -> Traffic {
+        match kind {
+            ConnectionKind::Main => self.main,
+            ConnectionKind::Brokered => self.brokered,
+        }
+    }
+
+    fn add(&mut self, counts: &Counts) {
+        let sum = match counts.kind {
+            ConnectionKind::Main => &mut self.main,
+            ConnectionKind::Brokered => &mut self.brokered,
+        };
+        *sum = sum.plus(counts.traffic());
+    }
+}
+
 impl Counts {
     fn traffic(&self) -> Traffic {
         Traffic {
@@ -167,7 +206,7 @@ impl Drop for Metering {
         let mut open = shared.open.lock().unwrap_or_else(PoisonError::into_inner);
         let own = Arc::downgrade(&self.counts);
         open.retain(|one| !one.ptr_eq(&own));
-        *closed = closed.plus(self.counts.traffic());
+        closed.add(&self.counts);
     }
 }
 
@@ -274,6 +313,9 @@ mod tests {
         assert_eq!(theirs.connections()[0].kind, ConnectionKind::Brokered);
         assert_eq!(theirs.connections()[0].traffic.bytes_received, 10);
         drop((near, far));
+        assert_eq!(theirs.traffic_of(ConnectionKind::Brokered).bytes_received, 10);
+        assert_eq!(theirs.traffic_of(ConnectionKind::Main), Traffic::default());
+        assert!(ours.is_final() && !ours.clone().is_final());
         assert!(ours.connections().is_empty());
         assert_eq!(
             (ours.traffic().bytes_sent, theirs.traffic().bytes_received),

@@ -21,6 +21,31 @@ pub struct Services {
 #[derive(Clone)]
 pub struct Route(Arc<dyn Call>);
 
+/// Tower layers for sets of services that are made later. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct ServiceLayers(Vec<Arc<dyn ServiceLayer>>);
+
+/// A tower layer that can be put around services: every [`Layer`] upon a [`Route`] whose calls are answered as gRPC's
+/// are, such as [`TraceServices`](crate::TraceServices). There is nothing to implement.
+pub trait ServiceLayer: Send + Sync + 'static {
+    /// The services with this layer around each.
+    fn wrap(&self, services: Services) -> Services;
+}
+
+impl<L, B> ServiceLayer for L
+where
+    L: Layer<Route> + Send + Sync + 'static,
+    L::Service: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    L::Service: Clone + Send + Sync + 'static,
+    <L::Service as Service<Request<Body>>>::Future: Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn wrap(&self, services: Services) -> Services {
+        services.layer(self)
+    }
+}
+
 type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 trait Call: Send + Sync {
@@ -107,6 +132,27 @@ impl Services {
     }
 }
 
+impl ServiceLayers {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a layer around those that are there.
+    #[must_use]
+    pub fn layer(mut self, layer: impl ServiceLayer) -> Self {
+        self.0.push(Arc::new(layer));
+        self
+    }
+
+    /// The services with every layer around each.
+    #[must_use]
+    pub fn wrap(&self, services: Services) -> Services {
+        self.0.iter().fold(services, |services, layer| layer.wrap(services))
+    }
+}
+
 impl Route {
     fn new<S, B>(service: S) -> Self
     where
@@ -167,6 +213,12 @@ impl Service<Request<Body>> for Route {
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.names()).finish()
+    }
+}
+
+impl fmt::Debug for ServiceLayers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ServiceLayers").field(&self.0.len()).finish()
     }
 }
 

@@ -1,44 +1,59 @@
-//! A plugin that tells whoever calls it in which trace it was called.
+//! A plugin that tells whoever calls it in which trace it was called, and in which trace its host is when it calls
+//! back. It writes its own spans down, if it is told where.
 
-use std::{convert::Infallible, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
-use http::{Request, Response};
-use rpcplugin::{MagicCookie, Serve, current_trace};
-use tonic::{Status, body::Body, server::NamedService};
-use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
+use rpcplugin::{MagicCookie, PluginContext, Serve, Services, TraceCalls, hclog_layer};
+use rpcplugin_tests::trace_kit::{SpanLog, WhichTrace, ask, here};
+use tonic::Status;
+use tower::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
 
-#[derive(Clone)]
-struct WhichTrace(BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>);
-
-impl NamedService for WhichTrace {
-    const NAME: &'static str = "trace.WhichTrace";
+fn services(context: &PluginContext) -> Services {
+    let context = context.clone();
+    let answer = move |method: String| {
+        let context = context.clone();
+        async move {
+            tracing::info!("asked");
+            match method.as_str() {
+                // What the host sees that is called while this call is served.
+                "Host" => {
+                    let said = ask(TraceCalls.layer(context.host_channel()), "Say").await;
+                    said.map_or_else(|status| status, Status::aborted)
+                }
+                // The number of a brokered service that says the same.
+                "Broker" => match context.broker.serve(Services::new().add(WhichTrace::here())).await {
+                    Ok(served) => {
+                        let id = served.id();
+                        served.detach();
+                        Status::aborted(id.to_string())
+                    }
+                    Err(error) => Status::internal(error.to_string()),
+                },
+                _ => here(),
+            }
+        }
+    };
+    Services::new().add(WhichTrace::new(answer))
 }
 
-impl tower::Service<Request<Body>> for WhichTrace {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future =
-        tower::util::Oneshot<BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>, Request<Body>>;
-
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.0.clone().oneshot(request)
-    }
+#[expect(clippy::disallowed_methods, reason = "a test tells its plugin by a variable where to write")]
+fn span_file() -> Option<PathBuf> {
+    std::env::var_os("TRACE_KIT_SPANS").map(PathBuf::from)
 }
 
 fn main() -> ExitCode {
     let Ok(cookie) = MagicCookie::new("TRACE_KIT_COOKIE", "trace") else { return ExitCode::FAILURE };
-    let answer = service_fn(async |_: Request<Body>| {
-        tracing::info!("asked");
-        // The answer is in the words of the status: there is no message to define.
-        let seen = current_trace().map(|context| context.traceparent()).unwrap_or_default();
-        Ok(Status::aborted(seen).into_http())
-    });
-    Serve::new(cookie)
+    let serve = Serve::new(cookie)
         .configure(|config| config.log_level = rpcplugin::config::LogLevel::Debug)
-        .version(1, WhichTrace(BoxCloneSyncService::new(answer)))
-        .main()
+        .version_with(1, services);
+    let Some(file) = span_file() else { return serve.main() };
+    let spans = SpanLog::default();
+    let Ok(log) = hclog_layer() else { return ExitCode::FAILURE };
+    let subscriber = tracing_subscriber::registry().with(log).with(spans.clone());
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let code = serve.main();
+    if spans.save(&file).is_err() { ExitCode::FAILURE } else { code }
 }
