@@ -106,6 +106,6 @@ pub use rpcplugin_server::{
 };
 pub use rpcplugin_transport as transport;
 pub use rpcplugin_transport::{
-    ConnectionKind, ConnectionTraffic, Meter, Services, TraceCalls, TraceServices, Traffic, current_trace,
-    in_trace,
+    ConnectionKind, ConnectionTraffic, Meter, ServiceLayer, Services, TraceCalls, TraceServices, Traffic,
+    current_trace, in_trace,
 };
