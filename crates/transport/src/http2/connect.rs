@@ -106,6 +106,8 @@ fn endpoint(settings: &Settings) -> TonicEndpoint {
         .http2_max_header_list_size(settings.max_headers)
         .max_frame_size(Some(settings.max_frame))
         .connect_timeout(settings.handshake_deadline)
+        // What the peer still sends on calls that were cancelled is no reason to hang up; see `serve`.
+        .http2_max_local_error_reset_streams(None)
         // The name in front of tonic's own.
         .user_agent(concat!("rpcplugin/", env!("CARGO_PKG_VERSION")))
         .expect("a name and a version make a header value");

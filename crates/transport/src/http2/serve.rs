@@ -118,6 +118,11 @@ fn http_connection(
         .max_header_list_size(settings.max_headers)
         // gRPC has its own ways to bound calls; hyper's 200 would make the 201st wait without a word.
         .max_concurrent_streams(None)
+        // What is on its way to a call that has been refused, and calls that are cancelled before they were looked at,
+        // are everyday on a busy machine. By default a thousand of the former or twenty of the latter end the whole
+        // connection, and with it the plugin; that is for servers whose clients are strangers.
+        .max_local_error_reset_streams(None)
+        .max_pending_accept_reset_streams(MAX_CANCELLED)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), Calls(serving.services.clone()))
 }
@@ -131,6 +136,9 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for WithinSpan {
         tokio::spawn(call.instrument(self.0.clone()));
     }
 }
+
+/// How many calls that were cancelled before anybody looked at them may be kept until somebody does.
+const MAX_CANCELLED: usize = 1 << 16;
 
 /// The calls of one connection.
 struct Calls(Services);
