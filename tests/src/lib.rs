@@ -5,10 +5,12 @@
 
 pub mod bench;
 mod facts;
+mod frozen;
 mod generated;
 pub mod kit_host;
 pub mod kit_plugin;
 pub mod terraform_demo;
 pub mod trace_kit;
 
+pub use frozen::freeze;
 pub use generated::conformance as pb;

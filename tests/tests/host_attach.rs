@@ -10,7 +10,6 @@ use rpcplugin::{
     ServiceId, ServingStatus, Versions,
     handshake::{ReattachConfig, ReattachConfigs},
 };
-use rustix::process::{Pid, Signal, kill_process};
 
 #[path = "support/hosts.rs"]
 mod hosts;
@@ -86,8 +85,7 @@ async fn a_number_that_passed_to_a_stranger_is_never_signalled() {
 
 /// Makes a plugin deaf to everything but SIGKILL.
 fn stop(plugin: &Plugin) {
-    let pid = Pid::from_raw(i32::try_from(plugin.pid()).expect("a process")).expect("a process");
-    kill_process(pid, Signal::STOP).expect("it runs");
+    rpcplugin_tests::freeze(plugin.pid()).expect("it runs");
 }
 
 #[tokio::test]

@@ -82,8 +82,7 @@ async fn a_plugin_that_dies_without_a_word_is_noticed_by_pings() {
         config.keepalive = Some(keepalive);
     });
     let plugin = pinging.launch(kit()).await.expect("it starts");
-    let pid = i32::try_from(plugin.pid()).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it runs");
+    rpcplugin_tests::freeze(plugin.pid()).expect("it runs");
     let mut kit = KitClient::new(plugin.channel());
     let call = tokio::time::timeout(Duration::from_secs(20), kit.echo(EchoRequest::default()));
     call.await.expect("without pings it would hang for ever").expect_err("nobody answers");

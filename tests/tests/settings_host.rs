@@ -27,8 +27,9 @@ use rpcplugin::{
     mtls::Identity,
     plugin_client,
 };
-use rpcplugin_tests::pb::{
-    BigPayloadRequest, EchoRequest, EnvRequest, WriteStdioRequest, kit_client::KitClient,
+use rpcplugin_tests::{
+    freeze,
+    pb::{BigPayloadRequest, EchoRequest, EnvRequest, WriteStdioRequest, kit_client::KitClient},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::timeout;
@@ -199,7 +200,7 @@ async fn drain() {
 #[tokio::test]
 async fn admin_deadline() {
     let plugin = launch(&[("PLUGIN_ADMIN_TIMEOUT", "60ms")]).await;
-    send(plugin.pid(), Signal::STOP);
+    freeze(plugin.pid()).unwrap();
     let late = plugin.ping().await.unwrap_err();
     assert_eq!(late.to_string(), "the plugin did not answer within 0.06 s");
 }
@@ -586,7 +587,7 @@ async fn supervision_max() {
 async fn supervision_probe_every() {
     let (one, mut events) =
         supervised(&[("PLUGIN_PROBE_INTERVAL", "20ms"), ("PLUGIN_PROBE_TIMEOUT", "100ms")]).await;
-    send(pid_of(&one).unwrap(), Signal::STOP);
+    freeze(pid_of(&one).unwrap()).unwrap();
     next(&mut events, |event| matches!(event, Event::Hung { .. })).await;
 }
 
@@ -594,7 +595,7 @@ async fn supervision_probe_every() {
 async fn supervision_probe_deadline() {
     let (one, mut events) =
         supervised(&[("PLUGIN_PROBE_INTERVAL", "20ms"), ("PLUGIN_PROBE_TIMEOUT", "123ms")]).await;
-    send(pid_of(&one).unwrap(), Signal::STOP);
+    freeze(pid_of(&one).unwrap()).unwrap();
     let hung = next(&mut events, |event| matches!(event, Event::Hung { .. })).await;
     assert_eq!(hung, Event::Hung { after: Duration::from_millis(123) });
 }

@@ -6,15 +6,14 @@ use std::{
 };
 
 use rpcplugin::{Event, Exit, ExitReason, OutputOptions, PingError, PluginEnded, PluginSet, ServingStatus};
-use rpcplugin_tests::pb::{
-    CountRequest, CountResponse, EchoRequest, ExitRequest, SleepRequest, kit_client::KitClient,
+use rpcplugin_tests::{
+    freeze,
+    pb::{CountRequest, CountResponse, EchoRequest, ExitRequest, SleepRequest, kit_client::KitClient},
 };
 use rustix::process::Signal;
 use tonic::{Code, Status, Streaming};
 
-use crate::support::{
-    PATIENCE, Place, client, eventually_gone, group, hostile, kit, process_state, send, stop,
-};
+use crate::support::{PATIENCE, Place, client, eventually_gone, group, hostile, kit, process_state, send};
 
 #[tokio::test]
 async fn a_polite_stop_is_clean_and_leaves_nothing() {
@@ -84,7 +83,7 @@ async fn sigterm_is_tried_where_it_is_configured() {
 async fn a_stopped_process_is_late_and_killed() {
     let place = Place::new();
     let plugin = place.launch(kit()).await;
-    stop(plugin.pid());
+    freeze(plugin.pid()).unwrap();
     let late = plugin.ping_within(Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(late, PingError::Late(_)), "{late:?}");
     let exit = plugin.shut_down_within(Duration::from_millis(300)).await;
@@ -179,7 +178,7 @@ async fn a_set_stops_all_at_once_and_waits_for_none() {
     for name in ["a", "b", "c"] {
         let plugin = place.launch(kit()).await;
         pids.push(plugin.pid());
-        stop(plugin.pid());
+        freeze(plugin.pid()).unwrap();
         assert!(plugins.insert(name, plugin).is_none());
     }
     let supervised = place.host.supervise(kit()).await.unwrap();

@@ -13,14 +13,17 @@ use rpcplugin::{
     Command, Event, Events, Exit, ExitReason, Generation, Host, PluginEnded, SuperviseError,
     SupervisionState, WhileDown,
 };
-use rpcplugin_tests::pb::{
-    EchoRequest, ExitRequest, GetRequest, InfoRequest, PutRequest, SleepRequest, kit_client::KitClient,
+use rpcplugin_tests::{
+    freeze,
+    pb::{
+        EchoRequest, ExitRequest, GetRequest, InfoRequest, PutRequest, SleepRequest, kit_client::KitClient,
+    },
 };
 use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 use tonic::{Code, Request};
 
-use crate::support::{PATIENCE, Place, eventually_gone, kit, process_state, send, stop};
+use crate::support::{PATIENCE, Place, eventually_gone, kit, process_state, send};
 
 /// A place whose plugins are started again at once, and as often as this.
 fn place(restarts: u32) -> Place {
@@ -210,7 +213,7 @@ async fn a_plugin_that_hangs_is_replaced() {
     let pid = first.plugin().pid.unwrap();
     let mut kit = KitClient::new(supervised.channel());
     kit.info(InfoRequest {}).await.unwrap();
-    stop(pid);
+    freeze(pid).unwrap();
     // This call hangs with the process, and fails with it.
     let hung = timeout(PATIENCE, kit.echo(EchoRequest::default())).await.unwrap().unwrap_err();
     assert!(hung.message().contains("signal 9"), "{hung:?}");

@@ -94,22 +94,9 @@ pub(crate) fn send(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
 }
 
-/// Stops a process until it is continued or killed, and waits until none of its threads runs any more.
-pub(crate) fn stop(pid: u32) {
-    send(pid, Signal::STOP);
-    eventually("every thread has stopped", || {
-        let mut threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-        threads.all(|thread| state_in(&thread.unwrap().path().join("stat")) == Some('T'))
-    });
-}
-
 /// The state of a process as a letter: `Z` is a zombie. None when it is gone.
 pub(crate) fn process_state(pid: u32) -> Option<char> {
-    state_in(Path::new(&format!("/proc/{pid}/stat")))
-}
-
-fn state_in(stat: &Path) -> Option<char> {
-    let stat = fs::read_to_string(stat).ok()?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name before it may hold anything, also brackets.
     stat.rsplit_once(") ")?.1.chars().next()
 }

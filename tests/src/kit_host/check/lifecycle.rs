@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::time::timeout;
 
 use crate::{
+    freeze,
     kit_host::{
         check::{
             run::{Check, Run, own},
@@ -108,7 +109,7 @@ async fn expect_quick_end(subject: Subject) -> Verdict {
 async fn stop_frozen(run: &Run) -> Verdict {
     let subject = run.launch().await?;
     let pid = subject.plugin.pid();
-    signal(pid, Signal::STOP)?;
+    freeze(pid)?;
     let begun = Instant::now();
     let exit = subject.plugin.shut_down_within(Duration::from_millis(300)).await;
     let took = begun.elapsed();
@@ -203,17 +204,8 @@ async fn ping_frozen(run: &Run) -> Verdict {
     let host = launching.host(&recorder);
     let host = host.configure(|config| config.admin_deadline = Duration::from_millis(300));
     let plugin = launching.launch_by(host).await?;
-    signal(plugin.pid(), Signal::STOP)?;
-    // The system takes a moment to freeze all threads, in which an answer may still come.
-    let frozen = async {
-        loop {
-            match plugin.ping().await {
-                Ok(_) => {}
-                late => return late,
-            }
-        }
-    };
-    let ping = timeout(NOTICED, frozen).await?;
+    freeze(plugin.pid())?;
+    let ping = timeout(NOTICED, plugin.ping()).await?;
     expect(matches!(ping, Err(PingError::Late(_))), format!("the frozen plugin answers: {ping:?}"))?;
     signal(plugin.pid(), Signal::CONT)?;
     plugin.ping().await?;
