@@ -90,8 +90,7 @@ impl Identity {
     /// Loads an identity: its certificates, the leaf first and then those that vouch for it, and its private key.
     ///
     /// Each argument is PEM text, or `file://` and the path of a file with such text. Keys may be PKCS#8, PKCS#1 or
-    /// SEC1; RSA from 2048 bits, P-256, P-384, Ed25519, and P-521 with the feature `aws-lc-rs`. Of several keys the
-    /// first is taken. Whether others may read a key file is not judged.
+    /// SEC1; RSA from 2048 bits, P-256, P-384, P-521 and Ed25519. Of several keys the first is taken. Whether others may read a key file is not judged.
     ///
     /// # Errors
     ///
@@ -221,10 +220,7 @@ pub enum IdentityError {
     #[error("the private key in {origin} is of an unsupported kind: {algorithm}")]
     #[diagnostic(
         code(rpcplugin::security::identity_unsupported_key),
-        help(
-            "use an RSA (2048 bits or more), P-256, P-384 or Ed25519 key; P-521 needs the feature `aws-lc-rs` of \
-             rpcplugin"
-        )
+        help("use an RSA (2048 bits or more), P-256, P-384, P-521 or Ed25519 key")
     )]
     UnsupportedKey {
         /// Where the key was read.
@@ -237,8 +233,8 @@ pub enum IdentityError {
     #[diagnostic(
         code(rpcplugin::security::identity_unusable_key),
         help(
-            "check it with `openssl pkey -noout -text`: it must be an undamaged RSA (2048 bits or more), P-256, P-384 \
-             or Ed25519 key"
+            "check it with `openssl pkey -noout -text`: it must be an undamaged RSA (2048 bits or more), P-256, P-384, \
+             P-521 or Ed25519 key"
         )
     )]
     UnusableKey {
@@ -345,7 +341,6 @@ fn utc(time: SystemTime) -> String {
 /// Kinds of keys that exist in the field but cannot be signed with, by the encoded object identifier that their
 /// files carry.
 const UNSUPPORTED_KEYS: &[(&str, &[u8])] = &[
-    ("ECDSA on P-521", &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23]),
     ("ECDSA on P-224", &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21]),
     ("ECDSA on secp256k1", &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a]),
     ("Ed448", &[0x06, 0x03, 0x2b, 0x65, 0x71]),

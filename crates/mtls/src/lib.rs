@@ -32,9 +32,9 @@
 //!
 //! # Features
 //!
-//! `ring` (default) starts in a fraction of a millisecond and builds in seconds; the P-521 keys of go-plugin peers
-//! are verified by the pure-Rust `p521` crate. `aws-lc-rs` brings FIPS, post-quantum key exchange and P-521
-//! identities for a slower build; it wins where both are on. Set `AWS_LC_SYS_NO_JITTER_ENTROPY=1` when building
+//! `ring` (default) starts in a fraction of a millisecond and builds in seconds; P-521, which go-plugin peers use,
+//! is done by the pure-Rust `p521` crate. `aws-lc-rs` brings FIPS, post-quantum key exchange and one-time identities
+//! on P-521 for a slower build; it wins where both are on. Set `AWS_LC_SYS_NO_JITTER_ENTROPY=1` when building
 //! the final program with it, or the first key costs about 31 ms.
 
 mod identity;

@@ -13,8 +13,8 @@ compile_error!(
      or `aws-lc-rs` (FIPS and post-quantum key exchange)"
 );
 
-/// The crypto provider this crate was built with: aws-lc-rs if its feature is on, else ring with a verifier for
-/// P-521 added.
+/// The crypto provider this crate was built with: aws-lc-rs if its feature is on, else ring with P-521
+/// added.
 ///
 /// It is made once per process and is never installed as rustls' process-wide default.
 #[must_use]
@@ -33,6 +33,7 @@ fn build() -> CryptoProvider {
     let ring = rustls::crypto::ring::default_provider();
     CryptoProvider {
         signature_verification_algorithms: p521::added_to(ring.signature_verification_algorithms),
+        key_provider: &p521::Keys,
         ..ring
     }
 }

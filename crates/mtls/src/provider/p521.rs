@@ -1,7 +1,9 @@
-//! Verification of ECDSA signatures on P-521, which ring lacks and every go-plugin peer uses.
+//! ECDSA on P-521, which ring lacks and every go-plugin peer uses: verification here, signing in its own file.
 //!
 //! Only public data passes through here (a peer's certificate, its signature, the transcript), so the timing of
 //! the arithmetic reveals nothing.
+
+mod signing;
 
 use p521::ecdsa::signature::hazmat::PrehashVerifier;
 use p521::ecdsa::{Signature, VerifyingKey};
@@ -9,6 +11,8 @@ use rustls::SignatureScheme;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::{Digest, Sha256, Sha384, Sha512};
+
+pub(super) use signing::Keys;
 
 /// `supported`, and P-521 besides.
 ///

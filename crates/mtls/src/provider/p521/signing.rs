@@ -1,0 +1,115 @@
+//! Signing with P-521 keys, for those who are given such certificates.
+//!
+//! A secret passes through here: the p521 crate computes with it in constant time, and each signature takes fresh
+//! randomness from the system. Identities that this library makes are never of this kind.
+
+use std::fmt;
+use std::sync::Arc;
+
+use p521::SecretKey;
+use p521::ecdsa::signature::hazmat::PrehashSigner;
+use p521::ecdsa::{Signature, SigningKey, VerifyingKey};
+use p521::pkcs8::DecodePrivateKey as _;
+use rustls::crypto::KeyProvider;
+use rustls::pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer, alg_id};
+use rustls::sign::{self, Signer, public_key_to_spki};
+use rustls::{Error, SignatureAlgorithm, SignatureScheme};
+use sha2::{Digest, Sha512};
+
+/// ring's keys, and P-521 besides.
+#[derive(Debug)]
+pub(in crate::provider) struct Keys;
+
+impl KeyProvider for Keys {
+    fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn sign::SigningKey>, Error> {
+        match Key::read(&key) {
+            Some(key) => Ok(Arc::new(key)),
+            None => rustls::crypto::ring::sign::any_supported_type(&key),
+        }
+    }
+}
+
+/// A P-521 key. TLS ties such keys to SHA-512.
+#[derive(Clone)]
+struct Key(Arc<SigningKey>);
+
+impl Key {
+    /// The key, if it is one of these.
+    fn read(der: &PrivateKeyDer<'_>) -> Option<Self> {
+        let secret = match der {
+            PrivateKeyDer::Pkcs8(der) => SecretKey::from_pkcs8_der(der.secret_pkcs8_der()).ok()?,
+            PrivateKeyDer::Sec1(der) => SecretKey::from_sec1_der(der.secret_sec1_der()).ok()?,
+            _ => return None,
+        };
+        let key = SigningKey::from_bytes(&secret.to_bytes()).ok()?;
+        Some(Self(Arc::new(key)))
+    }
+}
+
+impl sign::SigningKey for Key {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        offered.contains(&SCHEME).then(|| Box::new(self.clone()) as Box<dyn Signer>)
+    }
+
+    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
+        let point = VerifyingKey::from(&*self.0).to_encoded_point(false);
+        Some(public_key_to_spki(&alg_id::ECDSA_P521, point.as_bytes()))
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::ECDSA
+    }
+}
+
+impl Signer for Key {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let signed: Result<Signature, _> = self.0.sign_prehash(&Sha512::digest(message));
+        let signature = signed.map_err(|error| Error::General(format!("P-521 cannot sign: {error}")))?;
+        Ok(signature.to_der().as_bytes().to_vec())
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        SCHEME
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a P-521 key")
+    }
+}
+
+const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP521_SHA512;
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::SignatureVerificationAlgorithm as _;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::sign::SigningKey as _;
+
+    use super::*;
+    use crate::provider::p521::P521_SHA512;
+
+    const POINT: &[u8] = include_bytes!("../../../tests/data/go-plugin-p521.point");
+    const FORMS: [&[u8]; 2] = [
+        include_bytes!("../../../tests/data/go-plugin-p521.pkcs8.pem"),
+        include_bytes!("../../../tests/data/go-plugin-p521.sec1.pem"),
+    ];
+
+    #[test]
+    fn both_forms_of_a_key_sign_what_its_public_key_verifies() {
+        for form in FORMS {
+            let key = Key::read(&PrivateKeyDer::from_pem_slice(form).unwrap()).unwrap();
+            let signature = key.choose_scheme(&[SCHEME]).unwrap().sign(b"message").unwrap();
+            P521_SHA512.verify_signature(POINT, b"message", &signature).unwrap();
+            assert!(P521_SHA512.verify_signature(POINT, b"another", &signature).is_err());
+        }
+    }
+
+    #[test]
+    fn no_other_scheme_is_signed() {
+        let key = Key::read(&PrivateKeyDer::from_pem_slice(FORMS[0]).unwrap()).unwrap();
+        assert!(key.choose_scheme(&[SignatureScheme::ECDSA_NISTP384_SHA384]).is_none());
+        assert_eq!(format!("{key:?}"), "a P-521 key");
+    }
+}
