@@ -1,24 +1,30 @@
 //! `cargo xtask interop`: our hosts and plugins against those of the other implementations.
 //!
 //! Builds the conformance programs of each language, then runs every host's own list of checks against every
-//! plugin, one pair and one way of talking at a time, and looks each time for what was left behind. A language
-//! whose toolchain is missing is skipped with the reason, unless it is required.
+//! plugin, for each pair and each way of talking, and looks each time for what was left behind. A language whose
+//! toolchain is missing is skipped with the reason, unless it is required. What came of it is the README's table.
 
 mod cell;
+mod certificates;
 mod limits;
 mod matrix;
 mod peers;
 mod report;
+mod table;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
 
-use self::cell::{CellResult, Verdict};
-use self::matrix::{Extent, Language};
+use self::cell::{CellResult, Setting, Verdict};
+use self::matrix::{Ability, Cell, Language};
 use self::peers::Readiness;
+pub(crate) use self::table::check as check_table;
 use crate::toolchain::{self, Tool};
-use crate::workspace::{Outcome, Workspace};
+use crate::workspace::{self, Outcome, Workspace};
 
 /// Options of `cargo xtask interop`.
 #[derive(Debug, Default, clap::Args)]
@@ -29,15 +35,9 @@ pub(crate) struct Options {
     /// Run only the cells whose name contains this, for example `go/rust` or `tcp`
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Check brokered connections too, where host and plugin have them
+    /// Fail if the README's table is another, and do not write it
     #[arg(long)]
-    broker: bool,
-    /// Add cells with the multiplexed broker
-    #[arg(long)]
-    mux: bool,
-    /// Add cells with the given certificates of this directory in place of AutoMTLS
-    #[arg(long, value_name = "DIR")]
-    tls_dir: Option<PathBuf>,
+    check: bool,
     /// List the cells and run none
     #[arg(long)]
     list: bool,
@@ -47,9 +47,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What `cargo xtask ci` asks for in the end: brokered connections too, of both kinds.
-    pub(crate) fn everything(require: Vec<Tool>) -> Self {
-        Self { require, broker: true, mux: true, ..Self::default() }
+    /// What `cargo xtask ci` asks for in the end.
+    pub(crate) fn checking(require: Vec<Tool>) -> Self {
+        Self { require, check: true, ..Self::default() }
     }
 
     /// What `cargo xtask ci` asks for before the tests.
@@ -58,17 +58,18 @@ impl Options {
     }
 }
 
+/// So many cells run at once. Hosts wait for most of their time: for plugins that are frozen, silent or slow.
+const LANES: usize = 2;
+
 /// Builds the peers, runs the cells, prints the table and writes the report.
 pub(crate) fn run(options: &Options) -> Outcome {
-    let extent = Extent { broker: options.broker, mux: options.mux, tls_dir: options.tls_dir.clone() };
-    let wanted =
-        |cell: &matrix::Cell| options.filter.as_ref().is_none_or(|text| cell.to_string().contains(text));
-    let cells: Vec<_> = matrix::cells(&extent).into_iter().filter(wanted).collect();
+    let wanted = |cell: &Cell| options.filter.as_ref().is_none_or(|text| cell.to_string().contains(text));
+    let cells: Vec<_> = matrix::cells().into_iter().filter(wanted).collect();
     if cells.is_empty() {
         return Err("no cell has such a name; `--list` shows them".into());
     }
     if options.list {
-        cells.iter().for_each(|cell| println!("{cell}"));
+        list(&cells);
         return Ok(());
     }
     let missing = toolchain::missing(&options.require);
@@ -80,23 +81,82 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.build {
         return build(&options.require, &directory);
     }
+    let cells: Vec<_> =
+        cells.into_iter().filter(|cell| !matches!(cell.ability(), Ability::Absent { .. })).collect();
     let mut peers = BTreeMap::new();
     for language in Language::ALL {
-        if cells.iter().any(|cell| cell.host == language || cell.plugin == language) {
+        let makes_certificates = |cell: &Cell| language == Language::Go && cell.security.given().is_some();
+        if cells.iter().any(|cell| [cell.host, cell.plugin].contains(&language) || makes_certificates(cell)) {
             peers.insert(language, peers::prepare(language, &directory)?);
         }
     }
     refuse_missing(&options.require, &peers)?;
+    let kinds = cells.iter().filter_map(|cell| cell.security.given());
+    let certificates = certificates::make(kinds, &peers, &directory);
 
-    let mut results = Vec::new();
-    for cell in cells {
-        let result = cell::run(&cell, &peers, &extent, &directory)?;
-        report::print_cell(&result);
-        results.push(result);
-    }
+    let setting = Setting { peers: &peers, certificates: &certificates, directory: &directory };
+    let results = run_all(&cells, &setting)?;
     report::print_table(&results);
     report::write(&directory, &results, &peers)?;
-    judge(&results)
+    judge(&results)?;
+    let complete = options.filter.is_none()
+        && !results.iter().any(|result| matches!(result.verdict, Verdict::Skipped(_)));
+    if complete { settle_table(options.check) } else { Ok(()) }
+}
+
+fn list(cells: &[Cell]) {
+    for cell in cells {
+        match cell.ability() {
+            Ability::Works => println!("{cell}"),
+            Ability::Refused { why, .. } | Ability::Absent { why } => println!("{cell:<32} n/a: {why}"),
+        }
+    }
+}
+
+/// Runs the cells in some lanes, prints each as it is done, and returns what became of them in their order.
+fn run_all(cells: &[Cell], setting: &Setting<'_>) -> Outcome<Vec<CellResult>> {
+    let waiting = Mutex::new(cells.iter().enumerate());
+    let mut done = thread::scope(|scope| {
+        let (report, reports) = mpsc::channel();
+        for _ in 0..LANES {
+            let (report, waiting) = (report.clone(), &waiting);
+            scope.spawn(move || {
+                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some((index, cell)) = next() {
+                    let result = cell::run(cell, setting).map_err(|error| error.to_string());
+                    if report.send((index, result)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(report);
+        let mut done = Vec::new();
+        for (index, result) in reports {
+            let result = result?;
+            report::print_cell(&result);
+            done.push((index, result));
+        }
+        Ok::<_, String>(done)
+    })?;
+    done.sort_by_key(|(index, _)| *index);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Writes the README's table, or says that it is another.
+fn settle_table(check: bool) -> Outcome {
+    let paper = workspace::root().join(table::PAPER);
+    let text = fs::read_to_string(&paper)?;
+    let wanted = table::put(&text).ok_or("the README has no place for the table of the matrix")?;
+    if wanted == text {
+        return Ok(());
+    }
+    if check {
+        return Err("the README's table is not that of the matrix; run `cargo xtask interop`".into());
+    }
+    fs::write(&paper, wanted)?;
+    println!("wrote {}", table::PAPER);
+    Ok(())
 }
 
 /// Builds the peers in other languages. What is missing is no fault unless it is required.

@@ -4,6 +4,7 @@
 //! end with a non-zero status if anything failed.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program that talks to a terminal")]
 
+mod api;
 mod bench;
 mod ci;
 mod codegen;
@@ -32,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Generate the Rust code for everything in proto/ (no protoc needed)
     Codegen(codegen::Options),
+    /// Write the listings of the public API in docs/api
+    Api(api::Options),
     /// Write docs/errors.md and docs/configuration.md from the code
     Docs(docs::Options),
     /// Check the house rules: arrows between crates, manifests, sources
@@ -51,6 +54,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Codegen(options) => codegen::run(&options),
+        Command::Api(options) => api::run(&options),
         Command::Docs(options) => docs::run(&options),
         Command::Tidy => tidy::run(),
         Command::Ci(options) => ci::run(&options),

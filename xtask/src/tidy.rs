@@ -4,6 +4,7 @@
 //! test, so that nobody has to remember this command.
 
 mod arrows;
+mod interop;
 mod machine_paths;
 mod manifests;
 mod performance;
@@ -38,6 +39,7 @@ const RULES: &[Rule] = &[
     ("sources", sources::check),
     ("README", readme::check),
     ("performance", performance::check),
+    ("interop", interop::check),
     ("whitespace", whitespace::check),
     ("machine paths", machine_paths::check),
 ];

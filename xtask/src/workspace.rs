@@ -82,6 +82,13 @@ impl Crate {
     }
 }
 
+impl Crate {
+    /// Whether others can depend on it.
+    pub(crate) fn is_library(&self) -> bool {
+        self.front_page.ends_with("src/lib.rs")
+    }
+}
+
 impl Dependency {
     fn read(dependency: &Value) -> Self {
         Self { name: text(&dependency["name"]), dev: dependency["kind"] == "dev" }

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 import json
+from pathlib import Path
 import time
 
 import grpc
@@ -42,7 +43,12 @@ class Run:
     plugin: Plugin
     command: list[str]
     auto_mtls: bool
+    tls_dir: Path | None
     network: str | None
+
+    @property
+    def secured(self) -> bool:
+        return self.auto_mtls or self.tls_dir is not None
 
     @property
     def kit(self) -> kit_pb2_grpc.KitStub:
@@ -116,14 +122,14 @@ async def network(run: Run) -> None:
 async def security(run: Run) -> None:
     # This library goes on in plaintext, silently, when the line has no
     # certificate, so that has to be looked at.
-    expect_equal("certificate in the handshake line", run.plugin.serves_tls, run.auto_mtls)
+    expect_equal("certificate in the handshake line", run.plugin.serves_tls, run.secured)
 
 
 @check("strangers-refused")
 async def strangers_refused(run: Run) -> None:
-    if not run.auto_mtls:
-        raise Skip("needs --auto-mtls")
-    if await run.plugin_is_pyvider():
+    if not run.secured:
+        raise Skip("needs --auto-mtls or --tls-dir")
+    if run.auto_mtls and await run.plugin_is_pyvider():
         raise Skip(f"a {LIBRARY} plugin verifies nobody in automatic mode")
     root = run.plugin.server_certificate()
     foreign = Certificate.create_self_signed_client_cert(

@@ -1,6 +1,6 @@
 """A host that drives conformance.v1.Kit plugins through pyvider-rpcplugin.
 
-    kit_host.py check [--auto-mtls] [--net unix|tcp] [--only A,B] [--skip A,B] -- PLUGIN [ARG...]
+    kit_host.py check [--auto-mtls | --tls-dir DIR] [--net unix|tcp] [--only A,B] [--skip A,B] -- PLUGIN [ARG...]
     kit_host.py hold  [--auto-mtls] -- PLUGIN [ARG...]
     kit_host.py bench [--auto-mtls] --calls N --in-flight M --payload BYTES -- PLUGIN [ARG...]
 
@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import Iterator
 import json
 import os
+from pathlib import Path
 import signal
 import sys
 import threading
@@ -29,7 +30,7 @@ from kit_facts import COOKIE_KEY, COOKIE_VALUE
 CHECK_SECONDS = 30
 
 
-def configure(auto_mtls: bool) -> None:
+def configure(auto_mtls: bool, tls_dir: Path | None) -> None:
     """Set up the library, which reads the environment once, at its import."""
     # Left over from a host above this one, these would change what is offered.
     for name in [
@@ -48,6 +49,13 @@ def configure(auto_mtls: bool) -> None:
         "PLUGIN_HANDSHAKE_TIMEOUT": "30",
         "PLUGIN_CHANNEL_READY_TIMEOUT": "4",
     }
+    if tls_dir:
+        # This library trusts the certificate in the handshake line, whatever authority signed it: there is no ca.pem
+        # to be told of.
+        os.environ |= {
+            "PLUGIN_CLIENT_CERT": (tls_dir / "host.pem").read_text(),
+            "PLUGIN_CLIENT_KEY": (tls_dir / "host.key").read_text(),
+        }
     # Errors are reported by the checks, and at shutdown the library logs some
     # of its own making.
     os.environ.setdefault("PROVIDE_LOG_LEVEL", "CRITICAL")
@@ -79,7 +87,7 @@ async def check(arguments: argparse.Namespace) -> int:
         print(f"FAIL launch: {one_line(error)}")
         print("0 passed, 1 failed")
         return 1
-    run = checks.Run(plugin, arguments.plugin, arguments.auto_mtls, arguments.net)
+    run = checks.Run(plugin, arguments.plugin, arguments.auto_mtls, arguments.tls_dir, arguments.net)
     for name, function in selected.items():
         try:
             if name in arguments.skip:
@@ -171,6 +179,7 @@ def parse_arguments() -> argparse.Namespace:
         command = commands.add_parser(name)
         command.set_defaults(function=function)
         command.add_argument("--auto-mtls", action="store_true")
+        command.add_argument("--tls-dir", type=Path, metavar="DIR", help="host.pem and host.key of this directory")
         command.add_argument(
             "--timeout", type=float, default=300, metavar="SECONDS", help="kill everything after this"
         )
@@ -214,7 +223,7 @@ def leave(status: int) -> None:
 def main() -> None:
     arguments = parse_arguments()
     take_stdout()
-    configure(arguments.auto_mtls)
+    configure(arguments.auto_mtls, arguments.tls_dir)
 
     def give_up() -> None:
         print(f"{arguments.command} gave up after {arguments.timeout:g} s", file=sys.stderr)

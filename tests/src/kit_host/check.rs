@@ -28,7 +28,7 @@ use clap::Args;
 
 use crate::kit_host::{
     check::{
-        run::{Check, Run},
+        run::{Check, Run, Work},
         verdict::Miss,
     },
     launching::Launching,
@@ -50,6 +50,9 @@ pub(crate) struct CheckArgs {
     /// plugin has none.
     #[arg(long)]
     broker: bool,
+    /// Leave out the checks of this host that use other programs than the plugin, and so come out alike for each.
+    #[arg(long)]
+    no_others: bool,
     /// Run only these checks.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
@@ -99,7 +102,8 @@ pub(crate) async fn run(args: CheckArgs) -> io::Result<ExitCode> {
     let (mut passed, mut failed) = (0, 0);
     for check in checks {
         let name = check.name;
-        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
+        let left_out = args.no_others && matches!(check.work, Work::Alone(_));
+        if left_out || !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
             continue;
         }
         if args.skip.iter().any(|skip| skip == name) {

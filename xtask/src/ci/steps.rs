@@ -2,7 +2,7 @@
 
 use super::{Action, Options, Step, Verdict, deny, run_cargo};
 use crate::toolchain::{Tool, cargo_subcommand};
-use crate::{codegen, docs, interop, terraform, tidy};
+use crate::{api, codegen, docs, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -15,6 +15,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         ),
         by_xtask("references", "docs --check", Box::new(|| docs::run(&docs::Options { check: true }).into())),
         by_xtask("tidy", "tidy", Box::new(|| tidy::run().into())),
+        by_xtask("public API", "api --check", Box::new(|| api::run(&api::Options { check: true }).into())),
         by_cargo("clippy", "clippy --workspace --all-targets -- -D warnings", &[]),
         built_peers(options),
         tests(options),
@@ -67,8 +68,8 @@ fn features(full: bool) -> Vec<Step> {
 
 fn peers(options: &Options) -> Step {
     let require = options.require.clone();
-    let line = with_required("interop --broker --mux", &require);
-    by_xtask("interop", &line, Box::new(move || interop::run(&interop::Options::everything(require)).into()))
+    let line = with_required("interop --check", &require);
+    by_xtask("interop", &line, Box::new(move || interop::run(&interop::Options::checking(require)).into()))
 }
 
 /// An xtask line with the toolchains that are required.

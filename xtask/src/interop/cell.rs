@@ -8,19 +8,37 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::certificates::Certificates;
 use super::limits;
-use super::matrix::{Cell, Extent, Language, Network, Security};
+use super::matrix::{Ability, Cell, Language, Network, Security};
 use super::peers::{Programs, Readiness};
 use crate::leftovers;
 use crate::workspace::Outcome;
 
 /// A host that takes longer is stuck: a list of checks takes seconds.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// What cells run that try out one more kind of certificates. The others run everything that their host knows.
+const CORE_OF_RUST: &str = "ping,put-get,server-stream,bidi,callback,open-sub,security,\
+     strangers-in-plain-text-refused,strangers-with-certificate-refused,stop,stop-socket-gone";
+const CORE_OF_GO: &str =
+    "ping,put-get,server-stream,bidi,callback,open-sub,strangers-refused,stop,stop-socket-gone";
+const CORE_OF_PYTHON: &str = "network,security,put-get,server-stream,bidi,strangers-refused,stop";
+
+/// What all cells have to do with.
+pub(super) struct Setting<'a> {
+    pub(super) peers: &'a BTreeMap<Language, Readiness>,
+    pub(super) certificates: &'a Certificates,
+    /// Where logs go.
+    pub(super) directory: &'a Path,
+}
 
 /// How a cell ended.
 pub(super) enum Verdict {
     Passed,
     Failed(String),
+    /// The peer took no part, as was expected of it, and why.
+    Refused(String),
     /// Not run, and why.
     Skipped(String),
 }
@@ -61,15 +79,10 @@ enum Ending {
 }
 
 /// Runs the cell, unless one of its ends cannot run.
-pub(super) fn run(
-    cell: &Cell,
-    peers: &BTreeMap<Language, Readiness>,
-    extent: &Extent,
-    directory: &Path,
-) -> Outcome<CellResult> {
-    match (programs(peers, cell.host), programs(peers, cell.plugin)) {
-        (Ok(host), Ok(plugin)) => execute(cell, command_line(cell, host, plugin, extent), directory),
-        (Err(verdict), _) | (_, Err(verdict)) => Ok(CellResult {
+pub(super) fn run(cell: &Cell, setting: &Setting<'_>) -> Outcome<CellResult> {
+    match line(cell, setting) {
+        Ok(line) => execute(cell, line, setting.directory),
+        Err(verdict) => Ok(CellResult {
             cell: *cell,
             verdict,
             checks: Checks::default(),
@@ -79,6 +92,18 @@ pub(super) fn run(
             logs: None,
         }),
     }
+}
+
+/// The command that runs the cell, if both ends and what they need are there.
+fn line(cell: &Cell, setting: &Setting<'_>) -> Result<Vec<OsString>, Verdict> {
+    let (host, plugin) = (programs(setting.peers, cell.host)?, programs(setting.peers, cell.plugin)?);
+    let given = match cell.security.given().map(|keys| setting.certificates.get(&keys)) {
+        Some(Some(Ok(directory))) => Some(directory.as_path()),
+        Some(Some(Err(why))) => return Err(Verdict::Skipped(why.clone())),
+        Some(None) => return Err(Verdict::Skipped("the certificates were not made".to_owned())),
+        None => None,
+    };
+    Ok(command_line(cell, host, plugin, given))
 }
 
 fn programs(peers: &BTreeMap<Language, Readiness>, language: Language) -> Result<&Programs, Verdict> {
@@ -91,8 +116,7 @@ fn programs(peers: &BTreeMap<Language, Readiness>, language: Language) -> Result
 }
 
 /// `HOST check [FLAGS] -- PLUGIN [FLAGS]`
-fn command_line(cell: &Cell, host: &Programs, plugin: &Programs, extent: &Extent) -> Vec<OsString> {
-    let given = extent.tls_dir.as_ref().filter(|_| cell.security == Security::Given);
+fn command_line(cell: &Cell, host: &Programs, plugin: &Programs, given: Option<&Path>) -> Vec<OsString> {
     let mut line = host.host.clone();
     line.push("check".into());
     if cell.security == Security::AutoMtls {
@@ -105,8 +129,19 @@ fn command_line(cell: &Cell, host: &Programs, plugin: &Programs, extent: &Extent
     if cell.mux {
         line.push("--mux".into());
     }
-    if extent.broker && cell.host.brokers() && cell.plugin.brokers() {
+    if cell.both(Language::brokers) {
         line.push("--broker".into());
+    }
+    if cell.host == Language::Rust && *cell != Cell::FIRST {
+        line.push("--no-others".into());
+    }
+    if given.is_some() || cell.ability() != Ability::Works {
+        let core = match cell.host {
+            Language::Rust => CORE_OF_RUST,
+            Language::Go => CORE_OF_GO,
+            Language::Python => CORE_OF_PYTHON,
+        };
+        line.extend(["--only".into(), core.into()]);
     }
     line.extend(given.into_iter().flat_map(|directory| ["--tls-dir".into(), directory.into()]));
     line.push("--".into());
@@ -150,21 +185,21 @@ fn execute(cell: &Cell, line: Vec<OsString>, directory: &Path) -> Outcome<CellRe
 
     let survivors = leftovers::survivors(&token);
     let files = leftovers::files(temporary.path());
-    let checks = Checks::read(cell, &String::from_utf8_lossy(&fs::read(&stdout)?));
+    let printed = String::from_utf8_lossy(&fs::read(&stdout)?).into_owned();
+    let checks = Checks::read(cell, &printed);
     // A plugin on pyvider.rpcplugin leaves its socket where it is, which is nothing that a host could change.
     let (left, notes) = match cell.plugin {
         Language::Python => (survivors, files),
         Language::Rust | Language::Go => ([survivors, files].concat(), Vec::new()),
     };
-    Ok(CellResult {
-        cell: *cell,
-        verdict: verdict(&ending, &checks, &left),
-        checks,
-        notes,
-        elapsed,
-        reproduce,
-        logs: Some((stdout, stderr)),
-    })
+    let verdict = match cell.ability() {
+        Ability::Refused { sign, why } => {
+            let printed = printed + &String::from_utf8_lossy(&fs::read(&stderr)?);
+            refusal(sign, why, &ending, &checks, &printed, &left)
+        }
+        Ability::Works | Ability::Absent { .. } => verdict(&ending, &checks, &left),
+    };
+    Ok(CellResult { cell: *cell, verdict, checks, notes, elapsed, reproduce, logs: Some((stdout, stderr)) })
 }
 
 /// Lets the host be ended together with its children.
@@ -218,6 +253,30 @@ fn verdict(ending: &Ending, checks: &Checks, left: &[String]) -> Verdict {
         return Verdict::Failed(format!("left behind: {}", left.join(", ")));
     }
     Verdict::Passed
+}
+
+/// A cell that a peer refuses shows the sign of that, and nothing else: no check passes, and nothing is left.
+fn refusal(
+    sign: &str,
+    why: &str,
+    ending: &Ending,
+    checks: &Checks,
+    printed: &str,
+    left: &[String],
+) -> Verdict {
+    if !matches!(ending, Ending::Exited(_)) {
+        return verdict(ending, checks, left);
+    }
+    if let Some(passed) = checks.passed.first() {
+        return Verdict::Failed(format!("{passed} passed, though it was thought that {why}"));
+    }
+    if !printed.contains(sign) {
+        return Verdict::Failed(format!("it does not work, but not because {why}: {sign:?} was not printed"));
+    }
+    if !left.is_empty() {
+        return Verdict::Failed(format!("left behind: {}", left.join(", ")));
+    }
+    Verdict::Refused(why.to_owned())
 }
 
 impl Checks {
@@ -310,6 +369,21 @@ mod tests {
         assert_eq!(Checks::read(&CELL, output).limited[0].0, "stdio");
         let ours = Cell { plugin: Language::Rust, ..CELL };
         assert_eq!(Checks::read(&ours, output).failed.len(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_refusal_shows_its_sign_and_nothing_else() {
+        let is_refused = |output: &str, left: &[String]| {
+            let verdict =
+                refusal("no mux", "why", &exit("exit 1"), &Checks::read(&CELL, output), output, left);
+            matches!(verdict, Verdict::Refused(_))
+        };
+        let good = "SKIP ping: no mux\n0 passed, 0 failed\n";
+        assert!(is_refused(good, &[]));
+        assert!(!is_refused("SKIP ping: something else\n", &[]), "another reason");
+        assert!(!is_refused("SKIP ping: no mux\nPASS echo\n1 passed, 0 failed\n", &[]), "it works");
+        assert!(!is_refused(good, &["socket s".to_owned()]), "something left");
     }
 
     #[test]

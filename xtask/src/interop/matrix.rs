@@ -1,7 +1,6 @@
-//! Which host meets which plugin, and how they talk.
+//! Which host meets which plugin, and how they talk: every combination, and what peers cannot do of it.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use crate::toolchain::Tool;
 
@@ -19,7 +18,16 @@ pub(super) enum Security {
     Plain,
     AutoMtls,
     /// Certificates from files, which both sides are told of.
-    Given,
+    Given(Keys),
+}
+
+/// The keys of given certificates, those of the authority included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Keys {
+    P256,
+    P384,
+    P521,
+    Rsa,
 }
 
 /// What the plugin listens on.
@@ -39,50 +47,79 @@ pub(super) struct Cell {
     pub(super) mux: bool,
 }
 
-/// What the matrix covers beyond the main job.
-#[derive(Debug, Default)]
-pub(super) struct Extent {
-    pub(super) broker: bool,
-    pub(super) mux: bool,
-    pub(super) tls_dir: Option<PathBuf>,
+/// Whether two programs can talk in a cell's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ability {
+    Works,
+    /// The peer does not take part, which shows when it is tried: the host's output has this sign.
+    Refused {
+        sign: &'static str,
+        why: &'static str,
+    },
+    /// The peer has nothing by which it could be asked to.
+    Absent {
+        why: &'static str,
+    },
 }
 
-/// All cells that both ends can do, in the order they run.
-pub(super) fn cells(extent: &Extent) -> Vec<Cell> {
-    let securities: &[Security] = match extent.tls_dir {
-        Some(_) => &[Security::Plain, Security::AutoMtls, Security::Given],
-        None => &[Security::Plain, Security::AutoMtls],
-    };
-    let muxes: &[bool] = if extent.mux { &[false, true] } else { &[false] };
-
+/// Every combination, in the order of the table.
+pub(super) fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
     for (host, plugin) in pairs() {
-        for &security in securities {
-            for network in [Network::Unix, Network::Tcp] {
-                for &mux in muxes {
+        for network in Network::ALL {
+            for security in Security::ALL {
+                for mux in [false, true] {
                     cells.push(Cell { host, plugin, security, network, mux });
                 }
             }
         }
     }
-    cells.retain(|cell| cell.is_possible());
     cells
 }
 
 /// Every pair with Rust on one side.
-fn pairs() -> impl Iterator<Item = (Language, Language)> {
+pub(super) fn pairs() -> impl Iterator<Item = (Language, Language)> {
     let all = Language::ALL.into_iter();
     all.flat_map(|host| Language::ALL.map(|plugin| (host, plugin)))
         .filter(|(host, plugin)| *host == Language::Rust || *plugin == Language::Rust)
 }
 
 impl Cell {
-    /// Whether both ends have what the cell is about.
-    fn is_possible(self) -> bool {
-        let both = |has: fn(Language) -> bool| has(self.host) && has(self.plugin);
-        (self.network == Network::Unix || self.plugin.listens_on_tcp())
-            && (!self.mux || both(Language::multiplexes))
-            && (self.security != Security::Given || both(Language::takes_certificates))
+    /// The one in which our host checks itself too.
+    pub(super) const FIRST: Self = Self {
+        host: Language::Rust,
+        plugin: Language::Rust,
+        security: Security::Plain,
+        network: Network::Unix,
+        mux: false,
+    };
+
+    /// Whether the two can, as the peers behave.
+    pub(super) fn ability(self) -> Ability {
+        if self.plugin == Language::Go && self.network == Network::Tcp {
+            return Ability::Absent { why: "go-plugin plugins listen on TCP on Windows only" };
+        }
+        if self.mux && self.host == Language::Python {
+            return Ability::Absent { why: "pyvider-rpcplugin hosts cannot ask for multiplexing" };
+        }
+        if self.mux && self.plugin == Language::Python {
+            return Ability::Refused {
+                sign: "the plugin cannot multiplex",
+                why: "pyvider-rpcplugin plugins do not multiplex: the launch is refused",
+            };
+        }
+        if self.security == Security::Given(Keys::P521) && !self.both(|side| side != Language::Python) {
+            return Ability::Refused {
+                sign: "SSL_ERROR_SSL",
+                why: "BoringSSL, the TLS library of Python's gRPC, has no P-521 signatures: the connection fails",
+            };
+        }
+        Ability::Works
+    }
+
+    /// Whether this holds for host and plugin.
+    pub(super) fn both(self, has: fn(Language) -> bool) -> bool {
+        has(self.host) && has(self.plugin)
     }
 }
 
@@ -98,28 +135,58 @@ impl Language {
         }
     }
 
-    /// go-plugin listens on TCP on Windows only.
-    fn listens_on_tcp(self) -> bool {
-        self != Self::Go
-    }
-
-    /// pyvider.rpcplugin has no multiplexing.
-    fn multiplexes(self) -> bool {
-        self != Self::Python
-    }
-
-    /// The Python programs know AutoMTLS only.
-    fn takes_certificates(self) -> bool {
-        self != Self::Python
-    }
-
     /// pyvider.rpcplugin's broker does not serve connections.
     pub(super) fn brokers(self) -> bool {
         self != Self::Python
     }
 }
 
+impl Security {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Plain,
+        Self::AutoMtls,
+        Self::Given(Keys::P256),
+        Self::Given(Keys::P384),
+        Self::Given(Keys::P521),
+        Self::Given(Keys::Rsa),
+    ];
+
+    /// The kind of the certificates' keys, if certificates are given.
+    pub(super) fn given(self) -> Option<Keys> {
+        match self {
+            Self::Given(keys) => Some(keys),
+            Self::Plain | Self::AutoMtls => None,
+        }
+    }
+
+    /// As a heading.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::AutoMtls => "AutoMTLS",
+            Self::Given(Keys::P256) => "P-256",
+            Self::Given(Keys::P384) => "P-384",
+            Self::Given(Keys::P521) => "P-521",
+            Self::Given(Keys::Rsa) => "RSA",
+        }
+    }
+}
+
+impl Keys {
+    /// As the Go host's `certs --keys` takes it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+            Self::P521 => "p521",
+            Self::Rsa => "rsa",
+        }
+    }
+}
+
 impl Network {
+    pub(super) const ALL: [Self; 2] = [Self::Unix, Self::Tcp];
+
     /// As the programs' `--net` takes it.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -145,7 +212,7 @@ impl Cell {
         let security = match self.security {
             Security::Plain => "plain",
             Security::AutoMtls => "auto-mtls",
-            Security::Given => "given-certificates",
+            Security::Given(keys) => keys.name(),
         };
         let mux = if self.mux { " mux" } else { "" };
         format!("{security} {}{mux}", self.network.name())
@@ -164,23 +231,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_main_matrix_has_every_pair_and_mode() {
-        let cells = cells(&Extent::default());
-        let count =
-            |host, plugin| cells.iter().filter(|cell| (cell.host, cell.plugin) == (host, plugin)).count();
-        assert_eq!(count(Language::Rust, Language::Rust), 4);
-        assert_eq!(count(Language::Rust, Language::Go), 2);
-        assert_eq!(count(Language::Go, Language::Rust), 4);
-        assert_eq!(count(Language::Rust, Language::Python), 4);
-        assert_eq!(count(Language::Python, Language::Rust), 4);
-        assert_eq!(cells.len(), 18);
+    fn every_pair_has_every_way_of_talking() {
+        let cells = cells();
+        assert_eq!(cells.len(), 5 * 6 * 2 * 2);
+        let working = |host, plugin| {
+            let of_pair = cells.iter().filter(|cell| (cell.host, cell.plugin) == (host, plugin));
+            of_pair.filter(|cell| cell.ability() == Ability::Works).count()
+        };
+        assert_eq!(working(Language::Rust, Language::Rust), 24);
+        assert_eq!(working(Language::Go, Language::Rust), 24);
+        assert_eq!(working(Language::Rust, Language::Go), 12);
+        assert_eq!(working(Language::Rust, Language::Python), 10);
+        assert_eq!(working(Language::Python, Language::Rust), 10);
     }
 
     #[test]
-    fn further_axes_add_cells_where_both_ends_can() {
-        let extent = Extent { mux: true, tls_dir: Some("certificates".into()), ..Extent::default() };
-        let cells = cells(&extent);
-        assert!(cells.iter().any(|cell| cell.to_string() == "rust/go/given-certificates/unix/mux"));
-        assert!(cells.iter().all(|cell| !cell.mux || (cell.host.multiplexes() && cell.plugin.multiplexes())));
+    fn names_are_what_the_filter_looks_in() {
+        let cells = cells();
+        assert!(cells.iter().any(|cell| cell.to_string() == "rust/go/p521/unix/mux"));
+        assert!(cells.iter().any(|cell| cell.to_string() == "go/rust/auto-mtls/tcp"));
     }
 }

@@ -108,8 +108,14 @@ fn gaps(results: &[CellResult]) -> Vec<String> {
     for result in results {
         let checks = &result.checks;
         let mut reasons = Vec::new();
+        if let Verdict::Refused(why) = &result.verdict {
+            // Its checks all tell the same.
+            let pair = format!("{} host, {} plugin", result.cell.host, result.cell.plugin);
+            pairs_of.entry(format!("N/A {why}")).or_default().insert(pair);
+            continue;
+        }
         match &result.verdict {
-            Verdict::Passed => {}
+            Verdict::Passed | Verdict::Refused(_) => {}
             Verdict::Failed(why) => reasons.push(format!("FAIL {}: {why}", result.cell.mode())),
             Verdict::Skipped(why) => reasons.push(format!("SKIP everything: {why}")),
         }
@@ -140,7 +146,7 @@ fn shortened(text: &str, characters: usize) -> String {
 fn cell_json(result: &CellResult) -> Value {
     let reason = match &result.verdict {
         Verdict::Passed => None,
-        Verdict::Failed(why) | Verdict::Skipped(why) => Some(why),
+        Verdict::Failed(why) | Verdict::Refused(why) | Verdict::Skipped(why) => Some(why),
     };
     let pairs = |list: &[(String, String)]| -> Vec<Value> {
         list.iter().map(|(name, why)| json!({ "name": name, "reason": why })).collect()
@@ -165,12 +171,13 @@ fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "PASS",
         Verdict::Failed(_) => "FAIL",
+        Verdict::Refused(_) => "N/A",
         Verdict::Skipped(_) => "SKIPPED",
     }
 }
 
 fn counts(result: &CellResult) -> String {
-    if let Verdict::Skipped(why) = &result.verdict {
+    if let Verdict::Skipped(why) | Verdict::Refused(why) = &result.verdict {
         return why.clone();
     }
     let checks = &result.checks;

@@ -46,7 +46,9 @@ async fn strangers_in_plain_text(subject: &Subject) -> Verdict {
 
 async fn strangers_with_certificate(subject: &Subject) -> Verdict {
     let tls = mutual(subject)?;
-    subject.peer.beyond_pyvider("no verification of hosts")?;
+    if subject.launching.tls_dir.is_none() {
+        subject.peer.beyond_pyvider("no verification of hosts under AutoMTLS")?;
+    }
     // They know whom to trust, but nobody knows them.
     let stranger = MutualTls::new(Identity::generate()?, tls.trust().clone())?;
     expect_refused(&subject.plugin, Security::Mutual(stranger)).await

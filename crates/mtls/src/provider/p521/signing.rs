@@ -83,7 +83,6 @@ const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP521_SHA512;
 
 #[cfg(test)]
 mod tests {
-    use rustls::pki_types::SignatureVerificationAlgorithm as _;
     use rustls::pki_types::pem::PemObject as _;
     use rustls::sign::SigningKey as _;
 

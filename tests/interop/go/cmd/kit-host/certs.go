@@ -1,13 +1,17 @@
 package main
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"flag"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -17,16 +21,21 @@ import (
 
 // runCerts writes what --tls-dir of both programs reads: ca.pem, and a
 // certificate and key each for plugin and host, signed by that CA. The CA's
-// own key is thrown away.
+// own key is thrown away. All keys are of one kind.
 func runCerts(args []string) error {
-	if len(args) != 1 {
+	flags := flag.NewFlagSet("certs", flag.ContinueOnError)
+	kind := flags.String("keys", "p256", "kind of the keys: p256, p384, p521 or rsa")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
 		return errors.New("give the directory to write to")
 	}
-	dir := args[0]
+	dir := flags.Arg(0)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	caKey, err := generateKey(*kind)
 	if err != nil {
 		return err
 	}
@@ -34,7 +43,7 @@ func runCerts(args []string) error {
 	ca.IsCA = true
 	ca.BasicConstraintsValid = true
 	ca.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
 	if err != nil {
 		return err
 	}
@@ -42,7 +51,7 @@ func runCerts(args []string) error {
 		return err
 	}
 	for i, name := range []string{"plugin", "host"} {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		key, err := generateKey(*kind)
 		if err != nil {
 			return err
 		}
@@ -52,7 +61,7 @@ func runCerts(args []string) error {
 		leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 		leaf.DNSNames = []string{"localhost"}
 		leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
-		der, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
+		der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
 		if err != nil {
 			return err
 		}
@@ -68,6 +77,21 @@ func runCerts(args []string) error {
 		}
 	}
 	return nil
+}
+
+func generateKey(kind string) (crypto.Signer, error) {
+	switch kind {
+	case "p256":
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "p384":
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "p521":
+		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	case "rsa":
+		return rsa.GenerateKey(rand.Reader, 2048)
+	default:
+		return nil, fmt.Errorf("no kind of keys is called %q", kind)
+	}
 }
 
 func certificateTemplate(serial int64, name string) *x509.Certificate {

@@ -21,7 +21,7 @@ const usage = `usage:
   kit-host bench    [FLAGS] [--calls N] [--in-flight N] [--payload BYTES] -- PLUGIN [ARG...]
   kit-host bench FIGURE [FLAGS] [--seconds N] [--in-flight N] [--payload BYTES] [--rounds N] [--plugins N] [--at-once N] -- PLUGIN [ARG...]
   kit-host reattach [FLAGS] [--calls] [--broker] [--kill] JSON
-  kit-host certs DIR
+  kit-host certs    [--keys p256|p384|p521|rsa] DIR
 
 flags: --auto-mtls, --mux, --tls-dir DIR, --verbose
 `
