@@ -2,7 +2,7 @@
 
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
-use crate::{conformance::ConformanceArgs, inspect::InspectArgs};
+use crate::{conformance::ConformanceArgs, doctor::DoctorArgs, inspect::InspectArgs};
 
 /// Looks into plugins that speak go-plugin's protocol, in whatever language they are written: what they are, what they
 /// serve, and what is wrong with them.
@@ -24,6 +24,8 @@ pub(crate) struct Cli {
 pub(crate) enum Action {
     /// Shows what a plugin is, how it is reached and secured, and what it serves.
     Inspect(InspectArgs),
+    /// Finds out why a plugin does not start, and says what to do.
+    Doctor(DoctorArgs),
     /// Checks whether a plugin keeps to the protocol.
     Conformance(ConformanceArgs),
 }

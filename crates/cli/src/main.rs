@@ -8,6 +8,7 @@
 mod args;
 mod bare;
 mod conformance;
+mod doctor;
 mod duration;
 mod exit;
 mod inspect;
@@ -52,6 +53,7 @@ fn run(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
 async fn dispatch(action: &Action, out: &mut Out) -> miette::Result<Exit> {
     match action {
         Action::Inspect(args) => Box::pin(inspect::run(args, out)).await,
+        Action::Doctor(args) => Box::pin(doctor::run(args, out)).await,
         Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,
     }
 }

@@ -4,5 +4,7 @@
 
 #[path = "checks/conformance.rs"]
 mod conformance;
+#[path = "checks/doctor.rs"]
+mod doctor;
 #[path = "checks/program.rs"]
 mod program;

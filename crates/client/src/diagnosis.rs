@@ -33,7 +33,7 @@ pub(crate) fn notes(path: &Path) -> Option<String> {
 
 /// What kind of file it is, as far as running it goes.
 #[derive(Debug, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
     /// A Linux or BSD program, with the path of its dynamic loader if it has one.
     Elf { machine: u16, wrong_class: bool, loader: Option<String> },
     /// A macOS program, or several in one file.
@@ -87,23 +87,55 @@ impl Format {
     }
 }
 
+/// Whether what has to run a script is there.
+pub(crate) enum Interpreter<'a> {
+    There,
+    WindowsLineEnds,
+    /// There is no such file.
+    Missing(&'a str),
+    /// `env` will not find it.
+    NotInPath(&'a str),
+}
+
+pub(crate) fn interpreter<'a>(interpreter: &'a str, argument: Option<&'a str>) -> Interpreter<'a> {
+    if interpreter.ends_with('\r') || argument.is_some_and(|argument| argument.ends_with('\r')) {
+        return Interpreter::WindowsLineEnds;
+    }
+    if !Path::new(interpreter).exists() {
+        return Interpreter::Missing(interpreter);
+    }
+    match argument {
+        Some(name)
+            if interpreter.ends_with("/env")
+                && !name.starts_with('-')
+                && !crate::child::find(Path::new(name)).is_absolute() =>
+        {
+            Interpreter::NotInPath(name)
+        }
+        _ => Interpreter::There,
+    }
+}
+
 fn script_notes(interpreter: &str, argument: Option<&str>) -> Vec<String> {
     let mut notes = vec![format!("it is a script for {interpreter}")];
-    if interpreter.ends_with('\r') || argument.is_some_and(|argument| argument.ends_with('\r')) {
-        notes.push("its lines end as on Windows (CR LF): save it with plain line ends".to_owned());
-    } else if !Path::new(interpreter).exists() {
-        notes
-            .push(format!("its interpreter {interpreter} is missing: install it, or correct the first line"));
-    } else if let (true, Some(name)) = (interpreter.ends_with("/env"), argument)
-        && !name.starts_with('-')
-        && !crate::child::find(Path::new(name)).is_absolute()
-    {
-        notes.push(format!("its interpreter {name} is not in PATH: install it, or correct the first line"));
+    match self::interpreter(interpreter, argument) {
+        Interpreter::There => {}
+        Interpreter::WindowsLineEnds => {
+            notes.push("its lines end as on Windows (CR LF): save it with plain line ends".to_owned());
+        }
+        Interpreter::Missing(name) => {
+            notes.push(format!("its interpreter {name} is missing: install it, or correct the first line"));
+        }
+        Interpreter::NotInPath(name) => {
+            notes.push(format!(
+                "its interpreter {name} is not in PATH: install it, or correct the first line"
+            ));
+        }
     }
     notes
 }
 
-fn format_of(path: &Path) -> io::Result<Format> {
+pub(crate) fn format_of(path: &Path) -> io::Result<Format> {
     let mut file = File::open(path)?;
     let mut head = Vec::new();
     Read::by_ref(&mut file).take(HEAD).read_to_end(&mut head)?;
@@ -252,7 +284,7 @@ fn go_architecture() -> &'static str {
     }
 }
 
-fn elf_machine(machine: u16) -> String {
+pub(crate) fn elf_machine(machine: u16) -> String {
     let name = match machine {
         3 => "EM_386",
         8 => "EM_MIPS",
@@ -269,7 +301,20 @@ fn elf_machine(machine: u16) -> String {
     name.to_owned()
 }
 
-fn macho_cpu(cpu: u32) -> String {
+/// The architecture of an ELF file as Rust calls it, where it is one of those that this library is used on.
+pub(crate) fn architecture_of_elf(machine: u16) -> Option<&'static str> {
+    Some(match machine {
+        3 => "x86",
+        40 => "arm",
+        62 => "x86_64",
+        183 => "aarch64",
+        243 => "riscv64",
+        258 => "loongarch64",
+        _ => return None,
+    })
+}
+
+pub(crate) fn macho_cpu(cpu: u32) -> String {
     let name = match cpu {
         7 => "Cpu386",
         12 => "CpuArm",
@@ -282,7 +327,7 @@ fn macho_cpu(cpu: u32) -> String {
     name.to_owned()
 }
 
-fn pe_machine(machine: u16) -> &'static str {
+pub(crate) fn pe_machine(machine: u16) -> &'static str {
     match machine {
         0x014c => "386",
         0x01c0 => "arm",

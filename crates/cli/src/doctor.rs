@@ -1,0 +1,38 @@
+//! `rpcplugin doctor`: why a plugin does not start.
+//!
+//! It goes through all that has to be right, in the order in which a start needs it, and stops at the first that is
+//! wrong: what comes after could only be wrong because of it.
+
+mod file;
+mod record;
+mod start;
+mod talk;
+
+use clap::Args;
+
+use self::record::{Cause, Record};
+use crate::{exit::Exit, launch_args::LaunchArgs, out::Out};
+
+/// Finds out why a plugin does not start, and says what to do.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    launch: LaunchArgs,
+}
+
+/// Examines the plugin. The answer is yes when nothing is wrong.
+pub(crate) async fn run(args: &DoctorArgs, out: &mut Out) -> miette::Result<Exit> {
+    let mut record = Record::new(args.launch.name(), out);
+    let examined = tokio::select! {
+        examined = examine(&args.launch, &mut record) => examined,
+        // What runs is dropped with the examination, and killed by that.
+        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+    };
+    Ok(if record.conclude(examined) { Exit::Ok } else { Exit::Failed })
+}
+
+async fn examine(launch: &LaunchArgs, record: &mut Record<'_>) -> Result<(), Cause> {
+    let suspicion = file::examine(launch, record)?;
+    let started = start::examine(launch, suspicion, record).await?;
+    talk::examine(launch, started, record).await
+}

@@ -1,0 +1,117 @@
+//! For everything that can be wrong there is a name and an advice.
+
+use std::{
+    ffi::OsString,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::program::{Run, basic_plugin, peer, rpcplugin};
+
+const COOKIE: &str = "BASIC_PLUGIN=hello";
+
+#[test]
+fn a_plugin_that_starts_is_told_so() {
+    for flags in [&[][..], &["--no-mtls"], &["--mux"]] {
+        let run = doctor(&[&["--cookie", COOKIE], flags].concat(), &basic_plugin()).ended_with(0);
+        let words = [
+            "ok     cookie",
+            "ok     health      SERVING",
+            "ok     end         exit status 0",
+            "nothing is wrong",
+        ];
+        run.says(&words);
+    }
+    let Some(plugin) = peer("go", "kit-plugin") else { return };
+    doctor(&[], &plugin).ended_with(0).says(&["ok     connection  TLS and HTTP/2"]);
+}
+
+#[test]
+fn what_is_no_program_is_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let foreign = if cfg!(target_arch = "x86_64") { 183 } else { 62 };
+    let mut elf = vec![0; 64];
+    elf[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1]);
+    elf[18] = foreign;
+    let file = |name: &str, mode: u32, content: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    let cases: [(PathBuf, &str, &str); 8] = [
+        (dir.path().join("missing"), "file", "there is no file"),
+        (dir.path().to_owned(), "file", "is a directory"),
+        (file("text", 0o644, b"hello\n"), "format", "neither a program nor a script"),
+        (file("text-x", 0o755, b"hello\n"), "format", "neither a program nor a script"),
+        (file("closed", 0o644, b"#!/bin/sh\n"), "permission", "nobody may execute it"),
+        (file("no-interpreter", 0o755, b"#!/no/such/thing\n"), "format", "/no/such/thing is missing"),
+        (file("foreign", 0o755, &elf), "format", "this machine is"),
+        (file("empty", 0o755, b""), "format", "the file is empty"),
+    ];
+    for (path, step, words) in cases {
+        wrong(&doctor(&["--json"], &path), step, words);
+    }
+    let listed = doctor(&[], dir.path());
+    listed.says(&["name the plugin's program in it: ", "foreign"]);
+}
+
+#[test]
+fn what_starts_and_is_no_plugin_is_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = |name: &str, content: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    wrong(&doctor(&["--json"], Path::new("/bin/ls")), "line", "in place of a handshake line it printed");
+    let cases = [
+        ("hello", "echo hello", "line", "in place of a handshake line it printed \"hello\""),
+        ("done", "exit 0", "line", "exit status 0 before it spoke"),
+        ("failed", "echo no luck today >&2; exit 3", "line", "on stderr it wrote:\n    no luck today"),
+        ("crashed", "kill -SEGV $$", "line", "SIGSEGV"),
+        ("silent", "sleep 30", "line", "it said nothing for 1.00 s"),
+        ("unflushed", "printf '1|1|tcp'; sleep 30", "line", "has no line break"),
+        (
+            "library",
+            "echo error while loading shared libraries: libx.so >&2; exit 127",
+            "libraries",
+            "libx.so",
+        ),
+        ("netrpc", "echo '1|1|tcp|127.0.0.1:1|netrpc'; sleep 30", "line", "net/rpc"),
+        ("version", "echo '1|77|tcp|127.0.0.1:1|grpc'; sleep 30", "version", "speaks version 77"),
+        ("plain", "echo '1|1|tcp|127.0.0.1:1|grpc'; sleep 30", "security", "does without"),
+    ];
+    for (name, content, step, words) in cases {
+        wrong(&doctor(&["--json", "--timeout", "1s"], &script(name, content)), step, words);
+    }
+    let nobody = script("nobody", "echo '1|1|unix|/nowhere/socket|grpc'; sleep 30");
+    wrong(&doctor(&["--json", "--no-mtls"], &nobody), "address", "cannot connect");
+}
+
+#[test]
+fn a_wrong_cookie_is_found() {
+    let run = doctor(&["--json"], &basic_plugin());
+    assert!(wrong(&run, "cookie", "this program is a plugin").contains("--preset"), "{}", run.stdout);
+    let run = doctor(&["--json", "--cookie", "BASIC_PLUGIN=other"], &basic_plugin());
+    assert!(wrong(&run, "cookie", "this program is a plugin").contains("not the one"), "{}", run.stdout);
+}
+
+fn doctor(args: &[&str], plugin: &Path) -> Run {
+    let args = ["doctor"].iter().chain(args).chain(&["--"]);
+    rpcplugin(args.map(OsString::from).chain([plugin.into()]))
+}
+
+/// Expects this step to be the one at fault, and returns the advice.
+#[track_caller]
+fn wrong(run: &Run, step: &str, words: &str) -> String {
+    assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+    let json = run.json();
+    let last = json["steps"].as_array().unwrap().last().unwrap();
+    let text = |name: &str| last[name].as_str().unwrap();
+    assert_eq!((text("step"), text("result")), (step, "wrong"), "{last}");
+    assert!(text("seen").contains(words), "{words:?} is missing in {last}");
+    assert!(!text("advice").is_empty(), "{last}");
+    text("advice").to_owned()
+}
