@@ -170,7 +170,7 @@ pub enum LaunchFault {
     #[diagnostic(
         code(rpcplugin::handshake::cookie_refused),
         help(
-            "give host and plugin the same magic cookie: the same variable, and the same value in it; if it is the              plugin of another program, that one has to start it"
+            "give host and plugin the same magic cookie: the same variable, and the same value in it; if it is the plugin of another program, that one has to start it"
         )
     )]
     CookieRefused(ExitReason),

@@ -6,14 +6,25 @@
 //! | `grandchild` | leaves a process of another process group behind that holds its pipes, and logs `grandchild PID` |
 //! | `stays` | does not end when its host asks it to, but on SIGTERM |
 //! | `stays-for-ever` | does not end when its host asks it to, nor on SIGTERM |
+//! | `uncontrolled` | has health and no controller: SIGTERM is the only way to ask it to end |
 //! | `silent` | never answers, and leaves a process in its group |
 
 use std::{
     io::{self, Write as _},
+    net::Ipv4Addr,
     os::unix::process::CommandExt as _,
     process::{Command, ExitCode, Stdio},
     thread,
 };
+
+use rpcplugin::{
+    Endpoint, Services,
+    transport::{
+        Listener, Security,
+        http2::{Serving, serve},
+    },
+};
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "a program's own switch")]
@@ -24,6 +35,7 @@ fn main() -> ExitCode {
             let error = sleeper().exec();
             return failure(&error);
         }
+        "uncontrolled" => return serve_without_a_controller(),
         "grandchild" => match sleeper().process_group(0).spawn() {
             Ok(child) => log(&format!("grandchild {}", child.id())),
             Err(error) => return failure(&error),
@@ -45,6 +57,22 @@ fn main() -> ExitCode {
         }
         _ => code,
     }
+}
+
+/// What a server does that is a plugin only by its handshake line.
+#[tokio::main(flavor = "current_thread")]
+async fn serve_without_a_controller() -> ExitCode {
+    let listener = match Listener::tcp(Ipv4Addr::LOCALHOST.into(), 0..=0).await {
+        Ok(listener) => listener,
+        Err(error) => return failure(&io::Error::other(error)),
+    };
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_service_status("plugin", tonic_health::ServingStatus::Serving).await;
+    let Endpoint::Tcp(address) = listener.endpoint() else { return ExitCode::FAILURE };
+    let _ = writeln!(io::stdout(), "1|1|tcp|{address}|grpc");
+    let serving = Serving::new(Services::new().add(health), Security::Plain, CancellationToken::new());
+    serve(listener, serving).await;
+    ExitCode::SUCCESS
 }
 
 fn sleeper() -> Command {

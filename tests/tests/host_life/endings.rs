@@ -80,6 +80,25 @@ async fn sigterm_is_tried_where_it_is_configured() {
 }
 
 #[tokio::test]
+async fn sigterm_is_the_way_to_ask_a_plugin_without_a_controller() {
+    let place = Place::configured(|host| {
+        host.configure(|config| {
+            config.auto_mtls = false;
+            // Whatever is waited for, it is not this.
+            config.terminate_after = None;
+        })
+    });
+    let plugin = place.launch(hostile("uncontrolled")).await;
+    let pid = plugin.pid();
+    let begun = Instant::now();
+    let exit = plugin.shut_down().await;
+    assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
+    assert!(begun.elapsed() < PATIENCE / 2, "it was asked, and not waited for in vain");
+    assert_eq!(process_state(pid), None);
+    assert!(place.is_tidy());
+}
+
+#[tokio::test]
 async fn a_stopped_process_is_late_and_killed() {
     let place = Place::new();
     let plugin = place.launch(kit()).await;

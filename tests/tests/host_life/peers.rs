@@ -1,6 +1,9 @@
 //! The same with plugins in other languages.
 
-use rpcplugin::{Command, Event, Exit, ExitReason, OutputOptions, OutputSource, ServingStatus};
+use miette::Diagnostic as _;
+use rpcplugin::{
+    AttachError, Command, Event, Exit, ExitReason, Explained, OutputOptions, OutputSource, ServingStatus,
+};
 use rpcplugin_tests::pb::{
     EchoRequest, ExitRequest, LogLineRequest, PanicRequest, SleepRequest, WriteStdioRequest,
     kit_client::KitClient,
@@ -136,4 +139,63 @@ async fn python_comes_back() {
     if let Some(command) = peer("python") {
         comes_back(command).await;
     }
+}
+
+/// A second host uses and ends a plugin that the first has started.
+async fn is_attached_to(command: Command) {
+    let place = Place::configured(|host| host.configure(|config| config.auto_mtls = false));
+    let first = place.launch(command).await;
+    let second = place.host.attach(first.reattach_config()).await.unwrap();
+    assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));
+    assert_eq!(second.ping().await.unwrap(), ServingStatus::Serving);
+    client(&second).echo(EchoRequest::default()).await.unwrap();
+    assert_eq!(second.shut_down().await, Exit::Ended);
+    assert!(timeout(PATIENCE, first.wait()).await.unwrap().is_success());
+    let error = place.host.attach(first.reattach_config()).await.unwrap_err();
+    assert!(matches!(error, AttachError::NoPlugin { .. }), "{error:?}");
+    drop(first);
+    assert!(place.is_tidy());
+}
+
+#[tokio::test]
+async fn go_is_attached_to() {
+    if let Some(command) = peer("go") {
+        is_attached_to(command).await;
+    }
+}
+
+#[tokio::test]
+async fn python_is_attached_to() {
+    if let Some(command) = peer("python") {
+        is_attached_to(command).await;
+    }
+}
+
+/// Launched by hosts that are wrong for it.
+async fn is_refused(command: Command) {
+    let refused = async |place: Place, command: Command| {
+        let error = place.host.launch(command).await.unwrap_err();
+        assert!(place.is_tidy());
+        let code = error.code().map(|code| code.to_string()).unwrap_or_default();
+        (code, error)
+    };
+    let (code, error) = refused(Place::new(), command.clone().env("CONFORMANCE_KIT_COOKIE", "another")).await;
+    assert_eq!(code, "rpcplugin::handshake::cookie_refused", "{error:?}");
+    let (code, error) = refused(Place::with_versions([6, 7]), command.clone()).await;
+    assert_eq!(code, "rpcplugin::protocol::version_not_offered", "{error:?}");
+    let (code, error) = refused(Place::new(), command.arg("--no-such-flag")).await;
+    assert_eq!(code, "rpcplugin::handshake::exited_early", "{error:?}");
+    assert!(Explained(&error).to_string().contains("no-such-flag"), "its own words are told: {error:?}");
+}
+
+#[tokio::test]
+async fn go_is_refused_for_a_reason() {
+    let Some(command) = peer("go") else { return };
+    is_refused(command).await;
+}
+
+#[tokio::test]
+async fn python_is_refused_for_a_reason() {
+    let Some(command) = peer("python") else { return };
+    is_refused(command).await;
 }

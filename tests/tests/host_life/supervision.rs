@@ -2,6 +2,7 @@
 
 use std::{
     error::Error as _,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -10,8 +11,8 @@ use std::{
 };
 
 use rpcplugin::{
-    Command, Event, Events, Exit, ExitReason, Generation, Host, PluginEnded, SuperviseError,
-    SupervisionState, WhileDown,
+    ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchFault, PluginEnded,
+    Runner, Started, SuperviseError, SupervisionState, Surroundings, WhileDown,
 };
 use rpcplugin_tests::{
     freeze,
@@ -316,5 +317,40 @@ async fn a_stop_between_generations_is_at_once() {
     assert_eq!(timeout(PATIENCE, supervised.stop()).await.unwrap(), None);
     let refused = timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap_err();
     assert!(refused.message().contains("stopped by its host"), "{refused:?}");
+    assert!(place.is_tidy());
+}
+
+/// Starts the conformance plugin as a process, and counts how often it was asked to.
+struct Counting(Arc<AtomicU64>);
+
+impl Runner for Counting {
+    type Running = ChildProcess;
+
+    fn program(&self) -> PathBuf {
+        "counting".into()
+    }
+
+    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        kit().start(surroundings).await
+    }
+}
+
+#[tokio::test]
+async fn what_another_runner_starts_is_supervised_too() {
+    let place = Place::configured(|host| {
+        host.configure(|config| config.supervision.initial = Duration::from_millis(1))
+    });
+    let started = Arc::new(AtomicU64::new(0));
+    let supervised = place.host.supervise_with(Counting(Arc::clone(&started))).await.unwrap();
+    for number in 0..3 {
+        let generation = timeout(PATIENCE, supervised.later_generation(number)).await.unwrap().unwrap();
+        assert_eq!(started.load(Ordering::SeqCst), number + 1);
+        KitClient::new(supervised.channel()).echo(EchoRequest::default()).await.unwrap();
+        send(generation.plugin().pid.unwrap(), Signal::KILL);
+    }
+    timeout(PATIENCE, supervised.later_generation(3)).await.unwrap().unwrap();
+    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert_eq!(started.load(Ordering::SeqCst), 4);
     assert!(place.is_tidy());
 }

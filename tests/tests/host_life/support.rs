@@ -26,6 +26,15 @@ impl Place {
         Self::configured(|host| host)
     }
 
+    /// A host of other protocol versions than the conformance plugins have.
+    pub(crate) fn with_versions(versions: [u32; 2]) -> Self {
+        let place = Self::new();
+        let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
+        let host = Host::new(cookie, Versions::new(versions).unwrap());
+        let dir = place.sockets.path().to_owned();
+        Self { host: host.configure(|config| config.unix_socket_dir = Some(dir)), ..place }
+    }
+
     pub(crate) fn configured(change: impl FnOnce(Host) -> Host) -> Self {
         // Short, since the path of a socket has to be.
         let sockets = TempDir::new_in("/tmp").unwrap();
