@@ -4,6 +4,7 @@
 //! profile and the feature set wherever they can, so that nothing is compiled twice without need.
 
 mod deny;
+mod msrv;
 mod steps;
 
 use std::fmt;
@@ -18,7 +19,7 @@ pub(crate) struct Options {
     /// Toolchains that must be there; the peers of missing ones are otherwise skipped
     #[arg(long, value_delimiter = ',')]
     pub(crate) require: Vec<Tool>,
-    /// Also check what takes long and is rarely broken: the aws-lc-rs feature
+    /// Also check what takes long and is rarely broken: the aws-lc-rs feature, and that packages build
     #[arg(long)]
     pub(crate) full: bool,
     /// Run only the steps whose name contains this

@@ -8,6 +8,7 @@ mod interop;
 mod machine_paths;
 mod manifests;
 mod performance;
+mod publishing;
 mod readme;
 mod sources;
 mod whitespace;
@@ -36,6 +37,7 @@ type Rule = (&'static str, fn(&Subject) -> Vec<String>);
 const RULES: &[Rule] = &[
     ("arrows", arrows::check),
     ("manifests", manifests::check),
+    ("publishing", publishing::check),
     ("sources", sources::check),
     ("README", readme::check),
     ("performance", performance::check),

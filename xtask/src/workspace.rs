@@ -33,6 +33,8 @@ pub(crate) struct Crate {
     /// Whether it can be published; the others are tools and tests.
     pub(crate) published: bool,
     pub(crate) dependencies: Vec<Dependency>,
+    /// All that cargo says of it.
+    package: Value,
 }
 
 /// One line of a crate's dependency tables.
@@ -78,11 +80,27 @@ impl Crate {
                 .flatten()
                 .map(Dependency::read)
                 .collect(),
+            package: package.clone(),
         }
     }
 }
 
 impl Crate {
+    /// What cargo says under this name.
+    pub(crate) fn metadata(&self, name: &str) -> &Value {
+        &self.package[name]
+    }
+
+    /// The same, if it is a text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.metadata(name).as_str().map(str::to_owned)
+    }
+
+    /// The same, if it is a list of texts.
+    pub(crate) fn words(&self, name: &str) -> Vec<String> {
+        self.metadata(name).as_array().into_iter().flatten().map(text).collect()
+    }
+
     /// Whether others can depend on it.
     pub(crate) fn is_library(&self) -> bool {
         self.front_page.ends_with("src/lib.rs")

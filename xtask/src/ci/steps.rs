@@ -1,6 +1,6 @@
 //! The steps of `cargo xtask ci`, in order: what is quick and breaks often comes first.
 
-use super::{Action, Options, Step, Verdict, deny, run_cargo};
+use super::{Action, Options, Step, Verdict, deny, msrv, run_cargo};
 use crate::toolchain::{Tool, cargo_subcommand};
 use crate::{api, codegen, docs, interop, terraform, tidy};
 
@@ -24,6 +24,8 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         by_cargo("examples", "build --workspace --examples", &[]),
     ];
     steps.extend(features(options.full));
+    steps.push(msrv::step());
+    steps.push(packages(options.full));
     steps.push(deny::rules());
     steps.push(deny::advisories());
     steps.push(peers(options));
@@ -50,9 +52,11 @@ fn tests(options: &Options) -> Step {
     }
 }
 
-/// Builds the facade as its users do: with one side only, and with each crypto provider.
+/// Builds the facade as its users do: with one side only, with none, and with each crypto provider. Both sides with
+/// ring are the default, which every other step has.
 fn features(full: bool) -> Vec<Step> {
     let mut steps = vec![
+        by_cargo("features: ring", "check -p rpcplugin --no-default-features --features ring", &[]),
         by_cargo("features: client", "check -p rpcplugin --no-default-features --features client,ring", &[]),
         by_cargo("features: server", "check -p rpcplugin --no-default-features --features server,ring", &[]),
     ];
@@ -64,6 +68,23 @@ fn features(full: bool) -> Vec<Step> {
         ));
     }
     steps
+}
+
+/// Makes the packages that would be published. Building what is in them takes minutes, and fails only where a source
+/// needs a file that no package has.
+fn packages(full: bool) -> Step {
+    let line = if full {
+        "package --workspace --exclude rpcplugin-tests --exclude xtask --allow-dirty --quiet"
+    } else {
+        "package --workspace --exclude rpcplugin-tests --exclude xtask --allow-dirty --quiet --offline --no-verify"
+    };
+    // For each package cargo would ask the registry anew, were it not for `--offline`; so all is fetched first, also
+    // what only other systems need.
+    let fetch_and_make = move || match run_cargo("fetch --locked", &[]) {
+        Verdict::Pass => run_cargo(line, &[]),
+        unfetched => unfetched,
+    };
+    Step { action: Box::new(fetch_and_make), ..by_cargo("packages", line, &[]) }
 }
 
 fn peers(options: &Options) -> Step {
