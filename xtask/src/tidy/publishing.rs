@@ -1,5 +1,6 @@
 //! What a crate has to say of itself before it is published, and what has to be in its package.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::Subject;
@@ -13,7 +14,15 @@ const LICENCES: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Looks at every crate that can be published.
 pub(super) fn check(subject: &Subject) -> Vec<String> {
-    subject.workspace.crates.iter().filter(|one| one.published).flat_map(check_crate).collect()
+    let published = || subject.workspace.crates.iter().filter(|one| one.published);
+    let mut found: Vec<String> = published().flat_map(check_crate).collect();
+    let readme = subject.texts.iter().find(|text| text.path == "README.md");
+    for version in published().filter_map(|one| one.text("rust_version")).collect::<BTreeSet<_>>() {
+        if !readme.is_some_and(|readme| readme.content.contains(&format!("Rust {version} is the oldest"))) {
+            found.push(format!("README.md: does not say that Rust {version} is the oldest compiler"));
+        }
+    }
+    found
 }
 
 fn check_crate(one: &Crate) -> Vec<String> {
