@@ -2,10 +2,11 @@
 //!
 //! The listing is read from the sources, because it then depends on no compiler: neither on a nightly one nor on the
 //! release that happens to be installed. It has what `lib.rs` leads to: items, the public part of types, methods, and
-//! the traits that types have by derive or by hand. What a macro writes, it does not have.
+//! the traits that types have by derive or by hand. Of what macros write it has the settings, and nothing else.
 
 mod listing;
 mod sources;
+mod tables;
 
 use std::fs;
 

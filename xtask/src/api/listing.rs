@@ -41,28 +41,38 @@ impl Public {
             if !matches!(visibility, Visibility::Public(_)) {
                 continue;
             }
-            if let Some(child) = module.children.get(&name) {
-                path.push(name.clone());
-                self.collect(root, child, &[from, &[name]].concat(), path);
-                path.pop();
-            } else {
-                self.add(path, Place { module: from.to_vec(), name: name.clone() }, name, Vec::new());
-            }
+            self.add(root, path, Place { module: from.to_vec(), name: name.clone() }, name, Vec::new());
         }
         for import in module.imports.iter().filter(|import| import.public) {
             match root.resolve(from, &import.path) {
-                Some(place) => self.add(path, place, import.name.clone(), import.attributes.clone()),
-                None => {
+                Ok(place) => self.add(root, path, place, import.name.clone(), import.attributes.clone()),
+                Err(outside) => {
                     let names = self.names.entry(path.clone()).or_default();
-                    names.insert(import.path.join("::"), Named::Other(import.clone()));
+                    names
+                        .insert(outside.join("::"), Named::Other(Import { path: outside, ..import.clone() }));
                 }
             }
         }
     }
 
-    fn add(&mut self, path: &[String], place: Place, name: String, attributes: Vec<Attribute>) {
+    /// Adds what is declared at a place, by the name that users know it by in the module at `path`.
+    fn add(
+        &mut self,
+        root: &Module,
+        path: &mut Vec<String>,
+        place: Place,
+        name: String,
+        attributes: Vec<Attribute>,
+    ) {
+        let inside = [place.module.as_slice(), std::slice::from_ref(&place.name)].concat();
+        if let Some(child) = root.at(&inside) {
+            path.push(name);
+            self.collect(root, child, &inside, path);
+            path.pop();
+            return;
+        }
         self.places.insert(place.clone());
-        self.names.entry(path.to_vec()).or_default().insert(name, Named::Own(place, attributes));
+        self.names.entry(path.clone()).or_default().insert(name, Named::Own(place, attributes));
     }
 
     /// The items that users find under this path.
@@ -121,7 +131,7 @@ fn impls(root: &Module, public: &BTreeSet<Place>) -> BTreeMap<Place, Vec<Item>> 
             if let Some((_, of_trait, _)) = &block.trait_ {
                 // A trait that users cannot name is no concern of theirs.
                 let declared = root.resolve(from, &words(of_trait));
-                if declared.is_none_or(|declared| public.contains(&declared)) {
+                if declared.map_or(true, |declared| public.contains(&declared)) {
                     let mut shown = head.clone();
                     shown.items = block.items.iter().filter_map(associated_type).collect();
                     of_traits.entry(place).or_default().insert(text(&head), shown);
@@ -150,7 +160,7 @@ fn impls(root: &Module, public: &BTreeSet<Place>) -> BTreeMap<Place, Vec<Item>> 
 
 fn place_of(root: &Module, from: &[String], self_type: &Type) -> Option<Place> {
     match self_type {
-        Type::Path(path) => root.resolve(from, &words(&path.path)),
+        Type::Path(path) => root.resolve(from, &words(&path.path)).ok(),
         Type::Reference(reference) => place_of(root, from, &reference.elem),
         _ => None,
     }
@@ -352,21 +362,22 @@ mod tests {
 
     #[test]
     fn what_lib_rs_leads_to_is_listed_without_its_insides() {
-        let lib =
-            "mod inner; pub mod open; pub use inner::deep::{Thing as Named, make}; pub use other::Else;";
+        let lib = "mod inner; pub mod open; pub use inner::{Else, deep::{Thing, make, names}};";
         let inner =
-            "pub mod deep; use self::deep::Thing; impl Thing { pub fn b(mut self) -> u8 { 1 } fn c() {} }
+            "pub mod deep; pub use other::Else; use self::deep::Thing; impl Thing { pub fn b(mut self) -> u8 { 1 } fn c() {} }
             impl Drop for Thing { fn drop(&mut self) {} } trait Own {} impl Own for Thing {}
             #[cfg(test)] mod tests { use super::*; impl Thing { pub fn only_tested() {} } }";
         let deep = "/// Told.\n#[derive(Clone)] pub struct Thing { pub a: u8, secret: u8 }
             impl Thing { pub const A: u8 = 7; pub(crate) fn d() {} } struct Hidden;
-            #[must_use] pub fn make() -> Thing { Thing { a: 1, secret: 2 } } pub fn left_out() {}";
+            #[must_use] pub fn make() -> Thing { Thing { a: 1, secret: 2 } } pub fn left_out() {}
+            pub mod names { pub const ONE: u8 = 1; }";
         let open = "pub enum Kind { One, Two(u8) } pub(crate) fn no() {}";
         let listing =
             listed(&[("lib.rs", lib), ("inner.rs", inner), ("inner/deep.rs", deep), ("open.rs", open)]);
         let wanted = "#[derive(Clone)]\npub struct Thing {\n    pub a: u8,\n    private: _,\n}\n\
             impl Thing {\n    pub const A: u8 = _;\n    pub fn b(self) -> u8 {}\n}\nimpl Drop for Thing {}\n\
             #[must_use]\npub fn make() -> Thing {}\npub use other::Else;\n\
+            pub mod names {\n    pub const ONE: u8 = _;\n}\n\
             pub mod open {\n    pub enum Kind {\n        One,\n        Two(u8),\n    }\n}\n";
         assert_eq!(listing, wanted);
     }

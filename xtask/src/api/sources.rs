@@ -6,6 +6,7 @@ use std::path::Path;
 
 use syn::{Attribute, Item, Meta, UseTree, Visibility};
 
+use super::tables;
 use crate::workspace::Outcome;
 
 /// One module with what it declares, without what only tests or fuzzers see.
@@ -66,6 +67,10 @@ fn module(items: Vec<Item>, directory: &Path) -> Outcome<Module> {
                     let attributes = import.attrs.clone();
                     module.imports.push(Import { path, name, public, attributes });
                 });
+                continue;
+            }
+            Item::Macro(invocation) => {
+                module.items.extend(tables::expanded(&invocation.mac)?);
                 continue;
             }
             _ => {}
@@ -155,38 +160,48 @@ impl Module {
         self.items.iter().filter(|item| name(item).is_some_and(|(name, _)| name == wanted)).collect()
     }
 
-    /// Where a path leads that is written in the module at `from`, if that is in this library; called on its root.
-    pub(super) fn resolve(&self, from: &[String], path: &[String]) -> Option<Place> {
+    /// Where a path leads that is written in the module at `from`; called on the root. One that leads out of this
+    /// library is handed back as it is where it leaves.
+    pub(super) fn resolve(&self, from: &[String], path: &[String]) -> Result<Place, Vec<String>> {
         self.follow(from, path, 0)
     }
 
-    fn follow(&self, from: &[String], path: &[String], steps: usize) -> Option<Place> {
+    fn follow(&self, from: &[String], path: &[String], steps: usize) -> Result<Place, Vec<String>> {
+        let outside = || path.to_vec();
+        let (first, rest) = path.split_first().ok_or_else(outside)?;
+        let here = self.at(from).ok_or_else(outside)?;
         // Names may lead in a circle.
         if steps > 32 {
-            return None;
+            return Err(outside());
         }
-        let (first, rest) = path.split_first()?;
-        let here = self.at(from)?;
         match first.as_str() {
             "crate" => return self.follow(&[], rest, steps + 1),
             "self" => return self.follow(from, rest, steps + 1),
-            "super" => return self.follow(&from[..from.len().checked_sub(1)?], rest, steps + 1),
+            "super" => {
+                let above = from.len().checked_sub(1).ok_or_else(outside)?;
+                return self.follow(&from[..above], rest, steps + 1);
+            }
             _ => {}
         }
         if !rest.is_empty() && here.children.contains_key(first) {
             return self.follow(&[from, std::slice::from_ref(first)].concat(), rest, steps + 1);
         }
         if rest.is_empty() && !here.named(first).is_empty() {
-            return Some(Place { module: from.to_vec(), name: first.clone() });
+            return Ok(Place { module: from.to_vec(), name: first.clone() });
         }
         let import = here.imports.iter().find(|import| import.name == *first);
         if let Some(import) = import {
             // A crate may be imported under its own name.
             let same = import.path == path;
-            return if same { None } else { self.follow(from, &[&import.path, rest].concat(), steps + 1) };
+            return if same {
+                Err(outside())
+            } else {
+                self.follow(from, &[&import.path, rest].concat(), steps + 1)
+            };
         }
-        let globs = here.imports.iter().filter(|import| import.name == "*");
-        globs.into_iter().find_map(|glob| self.follow(from, &[&glob.path, path].concat(), steps + 1))
+        let mut globs = here.imports.iter().filter(|import| import.name == "*");
+        let found = globs.find_map(|glob| self.follow(from, &[&glob.path, path].concat(), steps + 1).ok());
+        found.ok_or_else(outside)
     }
 
     /// Calls with each module and its path.
