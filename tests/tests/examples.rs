@@ -149,6 +149,35 @@ fn self_launching() {
 }
 
 #[test]
+fn remote() {
+    says("remote", &["Hello, Ada!", "without a certificate nobody is let in"]);
+}
+
+#[test]
+fn settings() {
+    let program = example("settings");
+    let output = Command::new(program).env("PLUGIN_STOP_GRACE_PERIOD", "3s").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    for line in [
+        "start_deadline = 20s (host.toml:2:18)",
+        "grace = 3s (PLUGIN_STOP_GRACE_PERIOD)",
+        "multiplex = true (the program)",
+        "supervision.max_restarts = 10 (host.toml:6:16)",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line:?} is not in\n{said}");
+    }
+    for fault in ["grace cannot be \"soon\"", "there is no setting `colour`"] {
+        assert!(said.contains(fault), "{fault:?} is not in\n{said}");
+    }
+}
+
+#[test]
+fn pyvider_names() {
+    says("pyvider-names", &["Hello, Ada!", "the plugin ended cleanly"]);
+}
+
+#[test]
 fn quickstart() {
     let lines = lines("quickstart");
     for line in [

@@ -10,8 +10,10 @@ mod ci;
 mod codegen;
 mod docs;
 mod fuzz;
+mod guide;
 mod interop;
 mod leftovers;
+mod markdown;
 mod terraform;
 mod tidy;
 mod toolchain;
@@ -45,6 +47,8 @@ enum Command {
     Interop(interop::Options),
     /// Run the fuzz targets of tests/fuzz (nightly compiler, cargo-fuzz)
     Fuzz(fuzz::Options),
+    /// Follow the guide word by word in a fresh directory
+    Guide,
     /// Measure this library beside others, and write what came of it into docs/performance
     Bench(bench::Options),
     /// Run the real Terraform against the demo provider
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Ci(options) => ci::run(&options),
         Command::Interop(options) => interop::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Guide => guide::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Terraform(options) => terraform::run(&options),
     };

@@ -4,12 +4,13 @@
 //! test, so that nobody has to remember this command.
 
 mod arrows;
+mod excerpts;
 mod interop;
+mod links;
 mod machine_paths;
 mod manifests;
 mod performance;
 mod publishing;
-mod readme;
 mod sources;
 mod whitespace;
 
@@ -39,7 +40,8 @@ const RULES: &[Rule] = &[
     ("manifests", manifests::check),
     ("publishing", publishing::check),
     ("sources", sources::check),
-    ("README", readme::check),
+    ("excerpts", excerpts::check),
+    ("links", links::check),
     ("performance", performance::check),
     ("interop", interop::check),
     ("whitespace", whitespace::check),

@@ -139,7 +139,7 @@ pub enum LaunchFault {
         /// What the operating system says.
         source: io::Error,
     },
-    /// The [runner](crate::Runner) could not start it.
+    /// The [`Runner`](crate::Runner) could not start it.
     #[error("its runner could not start it")]
     #[diagnostic(code(rpcplugin::transport::runner), help("the cause says more"))]
     Runner(#[source] Box<dyn std::error::Error + Send + Sync>),

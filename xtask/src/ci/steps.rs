@@ -2,7 +2,7 @@
 
 use super::{Action, Options, Step, Verdict, deny, msrv, run_cargo};
 use crate::toolchain::{Tool, cargo_subcommand};
-use crate::{api, codegen, docs, interop, terraform, tidy};
+use crate::{api, codegen, docs, guide, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -23,6 +23,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         by_cargo("docs", "doc --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings".to_owned())]),
         by_cargo("examples", "build --workspace --examples", &[]),
     ];
+    steps.push(by_xtask("guide", "guide", Box::new(|| guide::run().into())));
     steps.extend(features(options.full));
     steps.push(msrv::step());
     steps.push(packages(options.full));

@@ -1,0 +1,161 @@
+//! `cargo xtask guide`: follows the guide word by word, as a newcomer would.
+//!
+//! On the pages of [`PAGES`] a block under `<!-- file PATH -->` is saved as that file, and a `console` block is typed:
+//! each line that begins with `$` is run, and has to print the lines below it, where `…` stands for anything. All of it
+//! happens in a fresh directory outside of the workspace, with the versions of the workspace's lock file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::markdown::{Block, blocks};
+use crate::workspace::{self, Outcome, Workspace};
+
+/// The pages that are followed.
+pub(crate) const PAGES: &[&str] = &["docs/guide/getting-started.md"];
+
+/// Follows every page.
+pub(crate) fn run() -> Outcome {
+    let target = Workspace::load()?.target;
+    for page in PAGES {
+        println!("━━ {page} ━━");
+        let text = fs::read_to_string(workspace::root().join(page))?;
+        let directory = tempfile::tempdir()?;
+        let mut walk = Walk { directory: directory.path().to_owned(), target: target.clone() };
+        for block in blocks(&text) {
+            walk.step(&block).map_err(|why| format!("{page}:{}: {why}", block.line))?;
+        }
+    }
+    Ok(())
+}
+
+/// Somebody at a terminal.
+struct Walk {
+    /// Where the next command is typed.
+    directory: PathBuf,
+    /// Where cargo builds: with the workspace, so that most dependencies are there already.
+    target: PathBuf,
+}
+
+impl Walk {
+    fn step(&mut self, block: &Block<'_>) -> Outcome {
+        if let Some(file) = block.comment.strip_prefix("file ") {
+            return self.save(file, block.code);
+        }
+        if block.language != "console" {
+            return Ok(());
+        }
+        let mut lines = block.code.lines().peekable();
+        while let Some(line) = lines.next() {
+            let command = line.strip_prefix("$ ").ok_or("a session begins with a command")?;
+            let mut expected = Vec::new();
+            while let Some(line) = lines.next_if(|line| !line.starts_with("$ ")) {
+                expected.push(line);
+            }
+            println!("$ {command}");
+            let printed = self.run(command)?;
+            print!("{printed}");
+            if !matches(&expected, &printed.lines().collect::<Vec<_>>()) {
+                return Err(format!("`{command}` printed something else than the page shows").into());
+            }
+        }
+        Ok(())
+    }
+
+    fn save(&self, file: &str, content: &str) -> Outcome {
+        let path = self.directory.join(file);
+        fs::create_dir_all(path.parent().ok_or("a file has a directory")?)?;
+        if file == "Cargo.toml" {
+            fs::copy(workspace::root().join("Cargo.lock"), self.directory.join("Cargo.lock"))?;
+        }
+        println!("  {file}");
+        Ok(fs::write(path, content)?)
+    }
+
+    /// Runs a command and returns what it printed.
+    fn run(&mut self, command: &str) -> Outcome<String> {
+        if command.starts_with("git clone ") {
+            // What is to be tested is this tree, and not what was published of it.
+            std::os::unix::fs::symlink(workspace::root(), self.directory.join("rpcplugin"))?;
+            return Ok(String::new());
+        }
+        if let Some(directory) = command.strip_prefix("cd ") {
+            self.directory.push(directory);
+            return Ok(String::new());
+        }
+        let output = shell(command, &self.directory)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            Ok(printed)
+        } else {
+            Err(format!("{printed}`{command}` ended with {}", output.status).into())
+        }
+    }
+}
+
+/// A shell in that directory which knows nothing of the cargo that started this program.
+fn shell(command: &str, directory: &Path) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).current_dir(directory);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "RUSTUP_TOOLCHAIN"
+        {
+            shell.env_remove(&name);
+        }
+    }
+    shell
+}
+
+/// Whether the lines are as the page shows them. `…` alone stands for any lines, and within a line for any text.
+fn matches(shown: &[&str], printed: &[&str]) -> bool {
+    match (shown, printed) {
+        ([], []) => true,
+        (["…", rest @ ..], _) => {
+            matches(rest, printed) || printed.split_first().is_some_and(|(_, later)| matches(shown, later))
+        }
+        ([line, shown @ ..], [first, printed @ ..]) => is_line(line, first) && matches(shown, printed),
+        _ => false,
+    }
+}
+
+fn is_line(shown: &str, printed: &str) -> bool {
+    let mut pieces = shown.split('…');
+    let Some(mut rest) = pieces.next().and_then(|first| printed.strip_prefix(first)) else { return false };
+    let mut ends = rest.is_empty();
+    for piece in pieces {
+        let Some(at) = rest.rfind(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+        ends = piece.is_empty() || rest.is_empty();
+    }
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[track_caller]
+    fn check(shown: &str, printed: &str, expected: bool) {
+        let [shown, printed] = [shown, printed].map(|text| text.lines().collect::<Vec<_>>());
+        assert_eq!(matches(&shown, &printed), expected, "{shown:?} {printed:?}");
+    }
+
+    #[test]
+    fn what_is_printed_is_what_is_shown() {
+        check("a\nb", "a\nb", true);
+        check("a", "a\nb", false);
+        check("…\nb", "a\na\nb", true);
+        check("a\n…", "a\nb\nc", true);
+        check("in 3… ms", "in 317 ms", true);
+        check("…did not start", "/bin/ls did not start", true);
+        check("…did not start", "it did not start well", false);
+        check("in 3…", "in 2 ms", false);
+        check("", "a", false);
+    }
+}

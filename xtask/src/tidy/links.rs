@@ -1,0 +1,114 @@
+//! Links from page to page lead somewhere: to a file that is there, and to a heading that is in it.
+
+use super::{Subject, Text};
+use crate::workspace;
+
+/// Looks at every link of the README and of `docs/` that is no address on the web.
+pub(super) fn check(subject: &Subject) -> Vec<String> {
+    let mut found = Vec::new();
+    for page in subject.texts.iter().filter(|text| text.path == "README.md" || is_in_docs(&text.path)) {
+        for (line, target) in targets(&page.content) {
+            if let Err(why) = resolve(subject, page, target) {
+                found.push(format!("{}:{line}: {target}: {why}", page.path));
+            }
+        }
+    }
+    found
+}
+
+fn is_in_docs(path: &str) -> bool {
+    path.starts_with("docs/") && path.ends_with(".md")
+}
+
+/// The targets of links, with their lines. Code has none, and pictures are drawn by `cargo xtask bench --papers`.
+fn targets(markdown: &str) -> Vec<(usize, &str)> {
+    let mut targets = Vec::new();
+    let mut in_code = false;
+    for (line, text) in (1..).zip(markdown.lines()) {
+        in_code ^= text.starts_with("```");
+        if in_code || text.starts_with("![") {
+            continue;
+        }
+        let after = text.split("](").skip(1);
+        targets.extend(after.filter_map(|rest| Some((line, rest.split_once(')')?.0))));
+    }
+    targets
+}
+
+fn resolve(subject: &Subject, page: &Text, target: &str) -> Result<(), &'static str> {
+    if target.contains("://") {
+        return Ok(());
+    }
+    let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+    let path = if file.is_empty() { page.path.clone() } else { beside(&page.path, file) };
+    if !workspace::root().join(&path).exists() {
+        return Err("there is no such file");
+    }
+    if heading.is_empty() || !path.ends_with(".md") {
+        return Ok(());
+    }
+    let there = subject.texts.iter().find(|text| text.path == path).ok_or("there is no such page")?;
+    if anchors(&there.content).iter().any(|anchor| anchor == heading) {
+        Ok(())
+    } else {
+        Err("there is no such heading")
+    }
+}
+
+/// A path as it is seen from the page's directory.
+fn beside(page: &str, file: &str) -> String {
+    let mut parts: Vec<_> = page.split('/').collect();
+    parts.pop();
+    for part in file.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// The names under which headings can be linked to, as forges make them: letters, digits, `-` and `_`, and a number for
+/// those that come again.
+fn anchors(markdown: &str) -> Vec<String> {
+    let mut anchors: Vec<String> = Vec::new();
+    let mut seen: Vec<String> = Vec::new();
+    let mut in_code = false;
+    for line in markdown.lines() {
+        in_code ^= line.starts_with("```");
+        if in_code || !line.starts_with('#') {
+            continue;
+        }
+        let heading = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        let anchor: String =
+            heading.chars().filter(|each| each.is_alphanumeric() || matches!(each, '-' | '_')).collect();
+        let times = seen.iter().filter(|earlier| **earlier == anchor).count();
+        seen.push(anchor.clone());
+        anchors.push(if times == 0 { anchor } else { format!("{anchor}-{times}") });
+    }
+    anchors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_found_outside_of_code() {
+        let page = "see [a](b.md) and [`c`](d.md#e)\n```text\n[x](y)\n```\n[f](https://g)\n";
+        assert_eq!(targets(page), [(1, "b.md"), (1, "d.md#e"), (5, "https://g")]);
+    }
+
+    #[test]
+    fn headings_have_names() {
+        let page = "# A page\n## `grace`\n```sh\n# none\n```\n## grace\n### `a::b_c`\n";
+        assert_eq!(anchors(page), ["a-page", "grace", "grace-1", "ab_c"]);
+    }
+
+    #[test]
+    fn paths_are_seen_from_the_page() {
+        assert_eq!(beside("docs/guide/a.md", "../errors.md"), "docs/errors.md");
+        assert_eq!(beside("README.md", "docs/guide/README.md"), "docs/guide/README.md");
+    }
+}
