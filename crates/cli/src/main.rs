@@ -13,6 +13,7 @@ mod duration;
 mod exit;
 mod inspect;
 mod launch_args;
+mod new;
 mod out;
 mod presets;
 
@@ -54,6 +55,7 @@ async fn dispatch(action: &Action, out: &mut Out) -> miette::Result<Exit> {
     match action {
         Action::Inspect(args) => Box::pin(inspect::run(args, out)).await,
         Action::Doctor(args) => Box::pin(doctor::run(args, out)).await,
+        Action::New(args) => new::run(args, out).await,
         Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,
     }
 }

@@ -1,0 +1,15 @@
+//! Has a plugin greet somebody: `__name__-host PLUGIN [NAME]`.
+
+use miette::{Result, miette};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    let Some(plugin) = args.next() else {
+        let help = "__name__-host PLUGIN [NAME]";
+        return Err(miette!(help = help, "there is no plugin"));
+    };
+    let name = args.next().unwrap_or_else(|| "World".to_owned());
+    println!("{}", __snake___host::greet(plugin, &name).await?);
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! A project that `new` makes builds, passes its tests, and its parts find each other.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "checks/program.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod program;
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::program::{rpcplugin, target};
+
+#[test]
+fn a_new_project_builds_and_passes_its_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    // Always the same place: the next run compiles only what has changed, and the target directory does not grow.
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new");
+    let _ = std::fs::remove_dir_all(&dir);
+    let project = dir.join("my-weather");
+    let run =
+        rpcplugin(["new".as_ref(), "--path-to-rpcplugin".as_ref(), root.as_os_str(), project.as_os_str()]);
+    run.ended_with(0).says(&["plugin/src/main.rs", "cargo test"]);
+
+    // The same versions and the same profile as here: what was compiled for this workspace need not be compiled again.
+    std::fs::copy(root.join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let profile =
+        &manifest[manifest.find("[profile.dev]").unwrap()..manifest.find("[profile.release]").unwrap()];
+    let config = dir.join("profile.toml");
+    std::fs::write(&config, profile).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    // What Cargo says of this test to this test is not meant for another Cargo: some build scripts would run again.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_") && name != "CARGO_HOME" {
+            cargo.env_remove(name);
+        }
+    }
+    let output = cargo
+        .args(["test", "--offline", "--config"])
+        .arg(&config)
+        .current_dir(&project)
+        .env("CARGO_TARGET_DIR", target())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert!(!stderr.contains("warning"), "{stderr}");
+    for test in ["greets_by_name", "the_host_is_greeted", "nobody_starts_the_plugin_by_hand"] {
+        assert!(stdout.contains(&format!("{test} ... ok")), "{stdout}");
+    }
+}
+
+#[test]
+fn nothing_that_is_there_is_overwritten() {
+    let dir = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
+    let project = dir.path().join("taken");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("mine"), "").unwrap();
+    rpcplugin(["new".as_ref(), project.as_os_str()]).ended_with(2).says(&["is there already"]);
+    assert!(!project.join("Cargo.toml").exists());
+}
+
+#[test]
+fn bad_names_and_places_are_refused() {
+    rpcplugin(["new", "Not A Name"]).ended_with(2).says(&["lower-case letters"]);
+    rpcplugin(["new", "--path-to-rpcplugin", "/nowhere", "x"]).ended_with(2).says(&["crates/rpcplugin"]);
+    assert!(!Path::new("x").exists());
+}
