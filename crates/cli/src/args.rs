@@ -2,7 +2,9 @@
 
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
-use crate::{conformance::ConformanceArgs, doctor::DoctorArgs, inspect::InspectArgs, new::NewArgs};
+use crate::{
+    bench::BenchArgs, conformance::ConformanceArgs, doctor::DoctorArgs, inspect::InspectArgs, new::NewArgs,
+};
 
 /// Looks into plugins that speak go-plugin's protocol, in whatever language they are written: what they are, what they
 /// serve, and what is wrong with them.
@@ -28,6 +30,8 @@ pub(crate) enum Action {
     Doctor(DoctorArgs),
     /// Checks whether a plugin keeps to the protocol.
     Conformance(ConformanceArgs),
+    /// Measures how fast a plugin starts and answers.
+    Bench(BenchArgs),
     /// Makes a project with a plugin and its host.
     New(NewArgs),
 }

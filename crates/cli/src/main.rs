@@ -7,6 +7,7 @@
 
 mod args;
 mod bare;
+mod bench;
 mod conformance;
 mod doctor;
 mod duration;
@@ -55,6 +56,7 @@ async fn dispatch(action: &Action, out: &mut Out) -> miette::Result<Exit> {
     match action {
         Action::Inspect(args) => Box::pin(inspect::run(args, out)).await,
         Action::Doctor(args) => Box::pin(doctor::run(args, out)).await,
+        Action::Bench(args) => Box::pin(bench::run(args, out)).await,
         Action::New(args) => new::run(args, out).await,
         Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,
     }

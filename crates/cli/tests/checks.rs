@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+#[path = "checks/bench.rs"]
+mod bench;
 #[path = "checks/conformance.rs"]
 mod conformance;
 #[path = "checks/doctor.rs"]
