@@ -6,8 +6,8 @@ use std::fs;
 use super::Subject;
 use crate::workspace::{self, Crate};
 
-/// Fields that users see on crates.io and docs.rs, as `cargo metadata` names them.
-const FIELDS: &[&str] = &["description", "license", "repository", "readme", "rust_version"];
+/// Fields that users see on crates.io and docs.rs, as `cargo metadata` names them. The workspace has a value for them.
+const FIELDS: &[&str] = &["license", "repository", "readme", "rust_version"];
 
 /// Both licences are in each package, as links to those of the workspace.
 const LICENCES: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT"];
@@ -29,16 +29,17 @@ fn check_crate(one: &Crate) -> Vec<String> {
     let mut found: Vec<String> = FIELDS
         .iter()
         .filter(|field| one.text(field).is_none_or(|text| text.is_empty()))
-        .map(|field| format!("has no {}", field.replace('_', "-")))
+        .map(|field| field.replace('_', "-"))
+        .map(|field| format!("has no {field}: {field}.workspace = true"))
         .collect();
     found.extend(check_words("keyword", &one.words("keywords")));
     found.extend(check_words("category", &one.words("categories")));
     if one.metadata("metadata")["docs"]["rs"].is_null() {
-        found.push("has no [package.metadata.docs.rs]".to_owned());
+        found.push("has no [package.metadata.docs.rs], which names the targets to build".to_owned());
     }
     let manifest = fs::read_to_string(&one.manifest).unwrap_or_default();
     if !manifest.lines().any(|line| line.starts_with("include")) {
-        found.push("has no include list".to_owned());
+        found.push("has no include list: include.workspace = true".to_owned());
     }
     let directory = one.manifest.parent().unwrap_or(&one.manifest);
     for licence in LICENCES {
