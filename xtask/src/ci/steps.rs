@@ -1,6 +1,6 @@
 //! The steps of `cargo xtask ci`, in order: what is quick and breaks often comes first.
 
-use super::{Action, Options, Step, Verdict, deny, msrv, run_cargo};
+use super::{Action, Options, Step, Verdict, deny, msrv, packages, run_cargo};
 use crate::toolchain::{Tool, cargo_subcommand};
 use crate::{api, codegen, docs, guide, interop, terraform, tidy};
 
@@ -26,7 +26,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     steps.push(by_xtask("guide", "guide", Box::new(|| guide::run().into())));
     steps.extend(features(options.full));
     steps.push(msrv::step());
-    steps.push(packages(options.full));
+    steps.push(packages::step());
     steps.push(deny::rules());
     steps.push(deny::advisories());
     steps.push(peers(options));
@@ -69,23 +69,6 @@ fn features(full: bool) -> Vec<Step> {
         ));
     }
     steps
-}
-
-/// Makes the packages that would be published. Building what is in them takes minutes, and fails only where a source
-/// needs a file that no package has.
-fn packages(full: bool) -> Step {
-    let line = if full {
-        "package --workspace --exclude rpcplugin-tests --exclude xtask --allow-dirty --quiet"
-    } else {
-        "package --workspace --exclude rpcplugin-tests --exclude xtask --allow-dirty --quiet --offline --no-verify"
-    };
-    // For each package cargo would ask the registry anew, were it not for `--offline`; so all is fetched first, also
-    // what only other systems need.
-    let fetch_and_make = move || match run_cargo("fetch --locked", &[]) {
-        Verdict::Pass => run_cargo(line, &[]),
-        unfetched => unfetched,
-    };
-    Step { action: Box::new(fetch_and_make), ..by_cargo("packages", line, &[]) }
 }
 
 fn peers(options: &Options) -> Step {
