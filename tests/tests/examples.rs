@@ -6,7 +6,7 @@ mod support;
 
 use std::process::{Command, Stdio};
 
-use support::example;
+use support::{example, shown};
 
 #[test]
 fn versions() {
@@ -138,6 +138,10 @@ fn log_forwarding() {
             "the plugin ended cleanly",
         ]
     );
+    lines
+        .iter()
+        .filter(|line| line.contains(" of log-forwarding: "))
+        .for_each(|line| shown("logging.md", line));
 }
 
 #[test]
@@ -150,7 +154,10 @@ fn self_launching() {
 
 #[test]
 fn remote() {
-    says("remote", &["Hello, Ada!", "without a certificate nobody is let in"]);
+    says(
+        "remote",
+        &["Hello, Ada!", "without a certificate nobody is let in", "the service ended: exit status: 0"],
+    );
 }
 
 #[test]
@@ -167,6 +174,7 @@ fn settings() {
     ] {
         assert!(said.lines().any(|said| said == line), "{line:?} is not in\n{said}");
     }
+    shown("configuration.md", &said.lines().take(3).collect::<Vec<_>>().join("\n"));
     for fault in ["grace cannot be \"soon\"", "there is no setting `colour`"] {
         assert!(said.contains(fault), "{fault:?} is not in\n{said}");
     }

@@ -1,6 +1,6 @@
 //! The programs of the guide: hosts and plugins of three languages that greet through each other.
 //!
-//! Their blocks in `docs/guide` are excerpts of these programs.
+//! Their blocks in `docs/guide` are excerpts of these programs, and the sessions there are what these tests do.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/examples.rs"]
@@ -13,7 +13,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use examples::example;
+use examples::{example, shown};
 use support::peer;
 
 #[test]
@@ -26,6 +26,10 @@ fn a_rust_host_and_a_rust_plugin() {
 fn a_go_host_and_a_rust_plugin() {
     let Some(host) = peer("go", "go/greeter-host") else { return };
     says(Command::new(host).arg(example("greeter-plugin")), "Hello, Ada!\n");
+    shown(
+        "go-host.md",
+        "$ target/interop/go/greeter-host target/debug/examples/greeter-plugin\nHello, Ada!\n",
+    );
 }
 
 #[test]
@@ -33,6 +37,8 @@ fn a_rust_host_and_a_go_plugin() {
     let Some(plugin) = peer("go", "go/greeter-plugin") else { return };
     let greeted = "Hello from Go, Ada!\nthe plugin ended cleanly\n";
     says(Command::new(example("greeter-host")).arg(plugin), greeted);
+    let line = "$ cargo run --example greeter-host target/interop/go/greeter-plugin\n";
+    shown("go-plugin.md", &format!("{line}{greeted}"));
 }
 
 #[test]
@@ -40,6 +46,8 @@ fn a_python_host_and_a_rust_plugin() {
     let Some(python) = peer("python", "python/bin/python") else { return };
     let host = python_program("greeter_host.py");
     says(Command::new(python).arg(host).arg(example("greeter-plugin")), "Hello, Ada!\n");
+    let line = "$ target/interop/python/bin/python tests/interop/python/greeter_host.py target/debug/examples/greeter-plugin\n";
+    shown("python-host.md", &format!("{line}Hello, Ada!\n"));
 }
 
 #[test]
@@ -48,6 +56,8 @@ fn a_rust_host_and_a_python_plugin() {
     let plugin = python_program("greeter_plugin.py");
     let greeted = "Hello from Python, Ada!\nthe plugin ended cleanly\n";
     says(Command::new(example("greeter-host")).arg(python).arg(plugin), greeted);
+    let line = "$ cargo run --example greeter-host target/interop/python/bin/python tests/interop/python/greeter_plugin.py\n";
+    shown("go-plugin.md", &format!("{line}{greeted}"));
 }
 
 fn python_program(name: &str) -> std::path::PathBuf {

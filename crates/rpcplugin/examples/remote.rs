@@ -17,10 +17,11 @@ use std::{
 
 use miette::{IntoDiagnostic as _, Result, miette};
 use rpcplugin::{
-    Attachment, Endpoint, Explained, Host, MagicCookie, Serve,
+    Attachment, Cause, Endpoint, Explained, Host, MagicCookie, Serve, Services,
     config::Loader,
     mtls::{Authorities, Identity, Trust},
 };
+use tokio::signal::unix::{SignalKind, signal};
 
 #[path = "greeter/greeter.rs"]
 mod greeter;
@@ -36,9 +37,18 @@ async fn main() -> Result<()> {
 
 /// The plugin: its address and its certificates are in its environment.
 async fn plugin() -> Result<()> {
+    // Nobody but the service manager ends this plugin, so it is for the program to hear of that.
+    let mut terminated = signal(SignalKind::terminate()).into_diagnostic()?;
     let plugin = Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1)?)
         .load_config(&Loader::new().process_env())
-        .version(1, GreeterServer::new(English))
+        .version_with(1, |context| {
+            let ending = context.ending.clone();
+            tokio::spawn(async move {
+                terminated.recv().await;
+                ending.begin(Cause::Signal);
+            });
+            Services::new().add(GreeterServer::new(English))
+        })
         .attachable()
         .await?;
     println!("{}", plugin.config().endpoint.address());
@@ -65,8 +75,9 @@ async fn host() -> Result<()> {
     let address = told.ok_or_else(|| miette!("the plugin did not start"))?.into_diagnostic()?;
 
     let outcome = greet(&address, ours, &plugins.certificate_pem()).await;
-    elsewhere.kill().into_diagnostic()?;
-    elsewhere.wait().into_diagnostic()?;
+    // What a service manager does to stop it.
+    Command::new("kill").arg(elsewhere.id().to_string()).status().into_diagnostic()?;
+    println!("the service ended: {}", elsewhere.wait().into_diagnostic()?);
     outcome
 }
 
