@@ -10,6 +10,7 @@ use std::{
     ffi::{OsStr, OsString},
     io,
     path::PathBuf,
+    time::Duration,
 };
 
 use rpcplugin::{
@@ -35,6 +36,8 @@ pub(crate) struct Subject {
     /// Variables of its environment besides, which win over all others.
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) dir: Option<PathBuf>,
+    /// How long it may take to start.
+    pub(crate) patience: Duration,
 }
 
 /// A start of the subject. What is not said is said as a Go host says it that has neither AutoMTLS nor multiplexing.
@@ -62,6 +65,11 @@ impl Subject {
 }
 
 impl Start<'_> {
+    /// How long the line may be waited for.
+    pub(crate) fn patience(&self) -> Duration {
+        self.subject.patience
+    }
+
     pub(crate) fn set(mut self, name: impl AsRef<OsStr>, value: impl Into<OsString>) -> Self {
         self.environment.insert(name.as_ref().to_owned(), Some(value.into()));
         self

@@ -12,6 +12,7 @@ use self::{measure::Call, samples::Samples};
 use crate::{
     duration::{self, show},
     exit::Exit,
+    interrupt::interrupted,
     launch_args::LaunchArgs,
     out::{Out, style},
 };
@@ -37,7 +38,7 @@ pub(crate) async fn run(args: &BenchArgs, out: &mut Out) -> miette::Result<Exit>
     tokio::select! {
         measured = measured(args, out) => measured.map(|()| Exit::Ok),
         // The plugin is dropped with what measures it, and killed by that.
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        () = interrupted() => Ok(Exit::Interrupted),
     }
 }
 

@@ -20,18 +20,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use futures_util::{StreamExt as _, stream};
-use miette::IntoDiagnostic as _;
+use miette::{IntoDiagnostic as _, miette};
 
 use self::{
-    check::{Check, Level, fail},
+    check::{Check, Level, announced, fail, skip},
     report::{Finding, Report},
 };
 use crate::{
     bare::Subject,
     duration::{self, show},
     exit::{Exit, UsageError},
+    interrupt::interrupted,
     launch_args::LaunchArgs,
     out::{Out, style},
 };
@@ -40,7 +41,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct ConformanceArgs {
     /// Lists the checks with their rules, and starts nothing.
-    #[arg(long, exclusive = true)]
+    #[arg(long)]
     list: bool,
     /// Runs only the checks whose names begin so.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -52,10 +53,37 @@ pub(crate) struct ConformanceArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
     /// How long one check may take.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration::parse)]
     deadline: Duration,
     #[command(flatten)]
-    launch: Option<LaunchArgs>,
+    launch: MaybeLaunch,
+}
+
+/// The plugin to check, which is not needed for the list.
+#[derive(Debug)]
+struct MaybeLaunch(Option<LaunchArgs>);
+
+impl Args for MaybeLaunch {
+    fn augment_args(command: Command) -> Command {
+        Self::augment_args_for_update(command)
+    }
+
+    // Nothing is required here.
+    fn augment_args_for_update(command: Command) -> Command {
+        LaunchArgs::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for MaybeLaunch {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let is_given = matches.contains_id("program");
+        is_given.then(|| LaunchArgs::from_arg_matches(matches)).transpose().map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// Runs the checks. The answer is yes when every MUST is kept.
@@ -64,7 +92,7 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> miette::Result
         list(out);
         return Ok(Exit::Ok);
     }
-    let Some(launch) = &args.launch else {
+    let Some(launch) = &args.launch.0 else {
         return Err(UsageError::new(
             "there is no plugin to check",
             "name its program: `conformance -- PLUGIN`",
@@ -77,13 +105,19 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> miette::Result
     }
     let subject = launch.subject();
     let chosen = choose(&args.only)?;
+    // A file that is not there would fail in every check.
+    if let Err(error) = subject.start().spawn() {
+        let help = "`rpcplugin doctor` says why";
+        out.report(&miette!(help = help, "{} cannot be started: {error}", launch.name()));
+        return Ok(Exit::NotStarted);
+    }
     tokio::select! {
         report = findings(args, launch.name(), &subject, &chosen, out) => {
             let report = report?;
             Ok(if report.conforms() { Exit::Ok } else { Exit::Failed })
         }
         // What runs is dropped with the checks, and killed by that.
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        () = interrupted() => Ok(Exit::Interrupted),
     }
 }
 
@@ -95,11 +129,19 @@ async fn findings(
     out: &mut Out,
 ) -> miette::Result<Report> {
     let working = out.working(format!("checking {name}"));
-    let running = chosen.iter().map(|check| async {
+    let speaks = announced(subject.start()).await.is_ok();
+    let without_tls = args.launch.0.as_ref().is_some_and(|launch| launch.no_mtls);
+    let running = chosen.iter().map(|check| async move {
         let begun = Instant::now();
-        let verdict = tokio::time::timeout(args.deadline, (check.run)(subject)).await;
-        let verdict =
-            verdict.unwrap_or_else(|_| fail(format!("it was not done after {}", show(args.deadline))));
+        let verdict = match check.name {
+            name if without_tls && name.contains("tls") => skip("--no-mtls was given"),
+            name if !speaks && !name.starts_with("cookie-") && name != "line-form" => {
+                skip("there is no handshake line: see line-form, and what `rpcplugin doctor` says")
+            }
+            _ => tokio::time::timeout(args.deadline, (check.run)(subject))
+                .await
+                .unwrap_or_else(|_| fail(format!("it was not done after {}", show(args.deadline)))),
+        };
         Finding::new(check, verdict, begun.elapsed())
     });
     let mut running = stream::iter(running).buffered(args.jobs.into());

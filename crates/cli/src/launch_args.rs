@@ -88,6 +88,7 @@ impl LaunchArgs {
             versions: self.offered_versions(),
             env: self.env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             dir: self.dir.clone(),
+            patience: self.timeout,
         }
     }
 

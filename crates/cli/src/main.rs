@@ -13,6 +13,7 @@ mod doctor;
 mod duration;
 mod exit;
 mod inspect;
+mod interrupt;
 mod launch_args;
 mod new;
 mod out;

@@ -106,12 +106,13 @@ pub(super) struct Mutual {
 
 /// Starts a plugin, and reads its line.
 pub(super) async fn announced(start: Start<'_>) -> Verdict<Announced> {
-    greet(start.spawn()?).await
+    let patience = start.patience();
+    greet(start.spawn()?, patience).await
 }
 
 /// Reads the line of a process.
-pub(super) async fn greet(mut process: Process) -> Verdict<Announced> {
-    let line = match process.first_line(START).await {
+pub(super) async fn greet(mut process: Process, patience: Duration) -> Verdict<Announced> {
+    let line = match process.first_line(patience).await {
         Ok(line) => String::from_utf8_lossy(&line).into_owned(),
         Err(error) => {
             let said = if matches!(error, NoLine::Ended { .. }) { process.stderr() } else { String::new() };
@@ -208,9 +209,6 @@ impl fmt::Display for Level {
         })
     }
 }
-
-/// How long a plugin may take to start. Go hosts wait a minute; what takes as long as this is reported either way.
-pub(super) const START: Duration = Duration::from_secs(20);
 
 /// How long a Go host waits for a plugin that it has asked to end, before it kills it.
 pub(super) const GRACE: Duration = Duration::from_secs(2);

@@ -157,7 +157,7 @@ async fn host_death(subject: &Subject) -> Verdict {
     let pid_file = dir.path().join("pid");
     let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir()?;
     let shell = subject.start().spawn_below_a_shell(&pid_file, tmp)?;
-    let Announced { process: shell, answer, .. } = greet(shell).await?;
+    let Announced { process: shell, answer, .. } = greet(shell, subject.patience).await?;
     let number = std::fs::read_to_string(&pid_file)?;
     let Some(plugin) = number.trim().parse().ok().and_then(Pid::from_raw) else {
         return skip("the plugin's process is not known");

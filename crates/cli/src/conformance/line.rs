@@ -61,7 +61,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 async fn form(subject: &Subject) -> Verdict {
     let mut process = subject.start().spawn()?;
-    let line = process.first_line(super::check::START).await;
+    let line = process.first_line(subject.patience).await;
     drop(process);
     let announced = announced(subject.start()).await?;
     let first = String::from_utf8_lossy(&line?).into_owned();

@@ -71,7 +71,7 @@ async fn private(subject: &Subject) -> Verdict {
     let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir()?;
     // A directory that anybody may enter, as the system's own is: what protects the socket has to be the plugin's doing.
     fs::set_permissions(tmp.path(), fs::Permissions::from_mode(0o755))?;
-    let served = served(greet(subject.start().spawn_in(tmp)?).await?);
+    let served = served(greet(subject.start().spawn_in(tmp)?, subject.patience).await?);
     let socket = served.socket()?;
     let mode = mode(socket)?;
     let directory = socket.parent().map(self::mode).transpose()?.unwrap_or_default();
@@ -138,7 +138,7 @@ async fn long_path(subject: &Subject) -> Verdict {
     short.socket()?;
     let tmp = tempfile::Builder::new().prefix(&format!("rpcplugin-{}", "x".repeat(120))).tempdir()?;
     let mut process = subject.start().spawn_in(tmp)?;
-    Ok(match process.first_line(super::check::START).await {
+    Ok(match process.first_line(subject.patience).await {
         Ok(line) => {
             format!("it listens all the same: {}", super::line::shown(&String::from_utf8_lossy(&line)))
         }

@@ -110,7 +110,7 @@ async fn no_overlap(subject: &Subject) -> Verdict {
         Ok(Announced { answer, .. }) => Ok(format!("it answers with {}", answer.version)),
         Err(_) => {
             let process = subject.start().versions(NEVER).spawn()?;
-            match process.ended(super::check::START).await {
+            match process.ended(subject.patience).await {
                 Some(reason) if !reason.is_success() => {
                     Ok(format!("it ends with {reason}{}", quoted(&process.stderr(), "stderr")))
                 }

@@ -1,8 +1,15 @@
 //! Plugins that are right pass, and those that are wrong fail by name.
 
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use crate::program::{Run, basic_plugin, peer, rpcplugin};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::program::{Run, basic_plugin, peer, rpcplugin, start};
 
 const COOKIE: [&str; 2] = ["--cookie", "BASIC_PLUGIN=hello"];
 
@@ -106,8 +113,66 @@ fn what_fails_is_explained() {
 }
 
 #[test]
+fn checks_of_tls_are_left_out_on_demand() {
+    let run =
+        check(&["--json", "--no-mtls", "--only", "mtls-serves,shutdown"], &basic_plugin()).ended_with(0);
+    let results = results(&run);
+    let result = |name: &str| results[name].as_str();
+    assert_eq!(
+        (result("mtls-serves"), result("shutdown"), result("shutdown-mtls")),
+        ("skip", "pass", "skip")
+    );
+}
+
+/// Whoever ends the program ends what it has started.
+#[test]
+fn an_interrupted_program_leaves_nothing_behind() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let dir = tempfile::tempdir().unwrap();
+        let (plugin, pid) = (dir.path().join("plugin"), dir.path().join("pid"));
+        // Written elsewhere first, so that the number is whole when the file is there.
+        let script =
+            format!("#!/bin/sh\necho $$ > {0}.part; mv {0}.part {0}; exec sleep 60\n", pid.display());
+        std::fs::write(&plugin, script).unwrap();
+        std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut program =
+            start(["conformance", "--cookie", "A=b", "--"].map(Path::new).into_iter().chain([&*plugin]));
+        let pid = eventually(|| std::fs::read_to_string(&pid).ok());
+        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        let own = Pid::from_raw(program.id().try_into().unwrap()).unwrap();
+        kill_process(own, signal).unwrap();
+        let status = eventually(|| program.try_wait().unwrap());
+        assert_eq!(status.code(), Some(130));
+        eventually(|| is_gone(pid).then_some(()));
+    }
+}
+
+/// Whether a process has ended, be it that nobody has asked how.
+fn is_gone(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    match stat {
+        Ok(stat) => stat.contains(") Z "),
+        Err(_) => test_kill_process(pid).is_err(),
+    }
+}
+
+fn eventually<T>(mut what: impl FnMut() -> Option<T>) -> T {
+    let patience = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(is) = what() {
+            return is;
+        }
+        assert!(Instant::now() < patience, "not within 20 s");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn all_checks_are_listed() {
     rpcplugin(["conformance", "--list"]).ended_with(0).says(&["MUST", "cookie-missing", "mux-shutdown"]);
+    let list = rpcplugin(["conformance", "--list", "--json", "--cookie", "A=b"]).ended_with(0).json();
+    assert_eq!(list[0]["name"], "cookie-missing");
+    rpcplugin(["conformance"]).ended_with(2).says(&["there is no plugin to check"]);
 }
 
 #[test]

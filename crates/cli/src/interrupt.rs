@@ -1,0 +1,22 @@
+//! Ctrl-C, and what else asks this program to end.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Waits until somebody asks this program to end. What it has started is then dropped in good order, which a signal's
+/// default would not do.
+pub(crate) async fn interrupted() {
+    let one = |kind| async move {
+        match signal(kind) {
+            Ok(mut signals) => {
+                signals.recv().await;
+            }
+            // What cannot be waited for keeps its default.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = one(SignalKind::interrupt()) => {}
+        () = one(SignalKind::terminate()) => {}
+        () = one(SignalKind::hangup()) => {}
+    }
+}
