@@ -342,6 +342,13 @@ async fn a_line_without_end() {
 }
 
 #[tokio::test]
+async fn half_a_line_is_the_end_of_a_plugin() {
+    let said = &["stdout of the plugin:\n    1|3|tcp|127.0"];
+    let fault = fault(plain, "printf '1|3|tcp|127.0'; exit 4", said).await;
+    assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Status(4)));
+}
+
+#[tokio::test]
 async fn a_last_line_without_its_break_is_read() {
     let fault = fault(plain, "printf '1|1|unix|/tmp/no-such-socket|grpc|'", &[]).await;
     assert_fault!(fault, LaunchFault::ExitedConnecting(ExitReason::Status(0)));

@@ -263,6 +263,11 @@ impl<R: Runner> Launch<'_, R> {
                         return Err(error.into());
                     }
                 }
+                // A plugin that was cut off in the middle of its line is one that has ended.
+                Err(_) if is_last => {
+                    self.stray(&line);
+                    return Err(self.said_nothing(process).await);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
