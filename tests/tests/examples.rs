@@ -11,6 +11,7 @@ use support::{example, shown};
 #[test]
 fn versions() {
     let [old, new, refused] = &starts::<3>("versions");
+    shown("versions.md", &format!("{old}\n{new}\n"));
     assert_eq!(old, "a host of [1] uses version 1: Hello, Ada!");
     assert_eq!(new, "a host of [1, 2] uses version 2: Bonjour, Ada !");
     assert!(
@@ -194,6 +195,19 @@ fn quickstart() {
         "  list          cherry = dark red",
     ] {
         assert!(lines.iter().any(|said| said == line), "{line:?} is not in {lines:#?}");
+    }
+}
+
+#[test]
+fn terraform_host() {
+    let provider = env!("CARGO_BIN_EXE_terraform-provider-demo");
+    let output =
+        Command::new(example("terraform-host")).args([provider, "add", "0.1", "0.2"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    for line in
+        ["  function add(a number, b number) number", "add(0.1, 0.2) = \"0.3\"", "the provider ended cleanly"]
+    {
+        assert!(said.lines().any(|said| said == line), "{line:?} is not in\n{said}");
     }
 }
 
