@@ -57,6 +57,13 @@ fn told(args: &NewArgs, name: &Name, written: &[String], out: &mut Out) {
     for file in written {
         out.line(format_args!("  {file}"));
     }
+    if args.path_to_rpcplugin.is_none() {
+        out.line(style::dim(concat!(
+            "\nit depends on rpcplugin ",
+            env!("CARGO_PKG_VERSION"),
+            " as published; --path-to-rpcplugin names a checkout in its place"
+        )));
+    }
     out.line(format_args!(
         "\nnext:\n  cd {}\n  cargo test\n  cargo run -p {name}-host -- target/debug/{name}-plugin World",
         args.path.display(),

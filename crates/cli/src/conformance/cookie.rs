@@ -70,4 +70,5 @@ async fn refused(subject: &Subject, cookie: Option<&str>) -> Verdict<(ExitReason
     Ok((reason, process))
 }
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a plugin may take to see that it is not wanted.
+const PATIENCE: Duration = Duration::from_secs(30);
