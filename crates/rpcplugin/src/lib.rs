@@ -65,6 +65,11 @@
 //! of the connection, dials, and asks the plugin for its health, within one deadline. [`Serve`] goes the same way from
 //! the other end. What crosses between them is described in [`handshake`].
 //!
+//! # More
+//!
+//! The guide, from an empty folder to deployment, is in `docs/guide` of the repository, and this crate's `examples` have a
+//! program for each capability: `cargo run --example quickstart` is the first.
+//!
 //! # Crates
 //!
 //! This crate has no logic of its own: it puts the others together. Each can be used alone: [`handshake`] for the
