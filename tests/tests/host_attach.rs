@@ -9,6 +9,7 @@ use rpcplugin::{
     AttachError, Attachment, Command, Endpoint, Exit, Explained, Handover, Host, MagicCookie, Plugin,
     ServiceId, ServingStatus, Versions,
     handshake::{ReattachConfig, ReattachConfigs},
+    mtls::PeerCertificate,
 };
 
 #[path = "support/hosts.rs"]
@@ -53,6 +54,29 @@ async fn a_second_host_can_use_and_end_a_plugin() {
     assert_eq!(third.shut_down().await, Exit::Ended);
     assert!(first.wait().await.is_success());
     brood.dies_out().await;
+}
+
+#[tokio::test]
+async fn what_a_plugin_answered_and_how_long_each_step_took() {
+    let brood = Brood::new();
+    let plugin = host(|_| {}).launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    let answer = plugin.answer().expect("it was launched");
+    assert_eq!((answer.version, &answer.endpoint), (plugin.version(), plugin.endpoint()));
+    assert!(answer.certificate.is_some());
+    assert_eq!(answer.certificate.as_deref(), plugin.certificate().map(PeerCertificate::der));
+    let steps = plugin.launch_steps();
+    let (process, answered) = (steps.process.expect("launched"), steps.answer.expect("launched"));
+    let health = steps.health.expect("it was asked");
+    assert!(process + answered + steps.connection + health <= plugin.launch_time(), "{steps:?}");
+    assert!([process, answered, steps.connection, health].iter().all(|step| !step.is_zero()), "{steps:?}");
+    plugin.shut_down().await;
+
+    let (first, config) = launched(&brood).await;
+    let second = plain().attach(config).await.expect("it runs");
+    assert!(second.answer().is_none() && second.certificate().is_none());
+    let steps = second.launch_steps();
+    assert!(steps.process.is_none() && steps.answer.is_none() && steps.health.is_some(), "{steps:?}");
+    first.shut_down().await;
 }
 
 #[tokio::test]

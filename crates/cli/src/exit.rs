@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use rpcplugin::{AttachError, LaunchError, SuperviseError};
 
+use crate::launch_args::CookieMissing;
+
 /// The exit codes. They are documented in `docs/cli.md`, and do not change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -34,8 +36,10 @@ pub(crate) struct UsageError {
 impl Exit {
     /// The code for an error that nobody has dealt with.
     pub(crate) fn of(report: &miette::Report) -> Self {
-        let not_started =
-            report.is::<LaunchError>() || report.is::<AttachError>() || report.is::<SuperviseError>();
+        let not_started = report.is::<LaunchError>()
+            || report.is::<CookieMissing>()
+            || report.is::<AttachError>()
+            || report.is::<SuperviseError>();
         match () {
             () if not_started => Self::NotStarted,
             () if report.is::<UsageError>() => Self::Usage,

@@ -1,34 +1,49 @@
 //! `rpcplugin inspect`: what a plugin is.
 
-use clap::Args;
-use serde_json::json;
+mod facts;
+mod show;
 
+use std::time::Instant;
+
+use clap::Args;
+
+pub(crate) use self::{facts::Facts, show::show};
 use crate::{
-    duration,
     exit::Exit,
     launch_args::LaunchArgs,
-    out::{Out, Tree},
+    out::Out,
+    schema::{Schema, SchemaArgs},
 };
 
-/// Shows what a plugin is, how it is reached and secured, and what it serves.
+/// Launches a plugin, shows what it is, how it is reached and secured, and what it serves, and ends it.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) schema: SchemaArgs,
     #[command(flatten)]
     pub(crate) launch: LaunchArgs,
 }
 
 /// Launches the plugin, looks, and ends it.
 pub(crate) async fn run(args: &InspectArgs, out: &mut Out) -> miette::Result<Exit> {
-    let working = out.working(format!("starting {}", args.launch.name()));
-    let plugin = args.launch.host().launch(args.launch.command()).await?;
+    let plugin = args.launch.launch(out).await?;
+    let working = out.working("asking what it serves");
+    let schema = Schema::load(&args.schema, &plugin.channel()).await?;
+    let mut facts = Facts::gather(&plugin, &schema).await;
+    facts.launched(&args.launch);
+    let begun = Instant::now();
+    let end = plugin.shut_down().await;
+    facts.ended(end, begun.elapsed());
     drop(working);
-    if out.is_json() {
-        out.json(&json!({ "pid": plugin.pid(), "version": plugin.version().0 }));
-    } else {
-        let mut tree = Tree::new(args.launch.name());
-        tree.fact("process", plugin.pid()).fact("launch", duration::show(plugin.launch_time()));
-        out.line(tree);
-    }
-    plugin.shut_down().await;
+    print(&facts, out);
     Ok(Exit::Ok)
+}
+
+/// Prints what is known.
+pub(crate) fn print(facts: &Facts, out: &mut Out) {
+    if out.is_json() {
+        out.json(facts);
+    } else {
+        out.line(show(facts));
+    }
 }

@@ -7,11 +7,12 @@ use std::{
 };
 
 use clap::{Args, builder::TypedValueParser as _};
-use rpcplugin::{Command, Host, MagicCookie, Stdin, Versions};
+use rpcplugin::{Command, Host, LaunchError, LaunchFault, MagicCookie, Plugin, Stdin, Versions};
 
 use crate::{
     bare::Subject,
     duration,
+    out::Out,
     presets::{self, Preset},
 };
 
@@ -53,6 +54,21 @@ pub(crate) struct LaunchArgs {
     pub(crate) args: Vec<OsString>,
 }
 
+/// The plugin wants a magic cookie, and none was given.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{program} is a plugin, and its magic cookie was not given")]
+#[diagnostic(
+    code(rpcplugin::config::cookie_missing),
+    help(
+        "give it with --cookie KEY=VALUE: they are `MagicCookieKey` and `MagicCookieValue` in the source of the plugin or \
+         of its host; --preset has those of well-known hosts"
+    )
+)]
+pub(crate) struct CookieMissing {
+    program: String,
+    source: LaunchError,
+}
+
 impl LaunchArgs {
     /// The host that launches the plugin.
     pub(crate) fn host(&self) -> Host {
@@ -60,6 +76,25 @@ impl LaunchArgs {
             config.auto_mtls = !self.no_mtls;
             config.multiplex = self.mux;
             config.start_deadline = self.timeout;
+        })
+    }
+
+    /// Launches the plugin. A sign on the terminal tells of it while that takes its time.
+    ///
+    /// # Errors
+    /// [`LaunchError`](rpcplugin::LaunchError), or [`CookieMissing`] around it.
+    pub(crate) async fn launch(&self, out: &Out) -> miette::Result<Plugin> {
+        let _working = out.working(format!("starting {}", self.name()));
+        self.launch_by(&self.host()).await
+    }
+
+    /// The same, by a host that was made of [`host`](Self::host).
+    pub(crate) async fn launch_by(&self, host: &Host) -> miette::Result<Plugin> {
+        host.launch(self.command()).await.map_err(|error| match error.fault {
+            LaunchFault::CookieRefused(_) if !self.has_cookie() => {
+                CookieMissing { program: self.name(), source: error }.into()
+            }
+            _ => error.into(),
         })
     }
 
@@ -111,7 +146,7 @@ impl LaunchArgs {
     }
 
     /// Whether it is known which cookie the plugin wants.
-    pub(crate) fn has_cookie(&self) -> bool {
+    fn has_cookie(&self) -> bool {
         self.cookie.is_some() || self.preset().is_some()
     }
 

@@ -8,6 +8,7 @@
 mod args;
 mod bare;
 mod bench;
+mod certificate;
 mod conformance;
 mod doctor;
 mod duration;
@@ -18,6 +19,8 @@ mod launch_args;
 mod new;
 mod out;
 mod presets;
+mod process;
+mod schema;
 
 use std::process::ExitCode;
 

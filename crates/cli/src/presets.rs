@@ -17,14 +17,55 @@ pub(crate) struct Preset {
 }
 
 const PRESETS: &[Preset] = &[
-    // https://github.com/hashicorp/terraform-plugin-go, tfprotov6/tf6server/server.go: the handshake; 5 and 6 are the
-    // versions of tfplugin5.proto and tfplugin6.proto. OpenTofu has the same.
+    // hashicorp/terraform-plugin-go: tfprotov5/tf5server/server.go and tfprotov6/tf6server/server.go. OpenTofu has the
+    // same.
     Preset {
         name: "terraform",
         key: "TF_PLUGIN_MAGIC_COOKIE",
         value: "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
         versions: &[5, 6],
         program: Some("terraform-provider-"),
+    },
+    // hashicorp/nomad: plugins/base/plugin.go.
+    Preset {
+        name: "nomad",
+        key: "NOMAD_PLUGIN_MAGIC_COOKIE",
+        value: "e4327c2e01eabfd75a8a67adb114fb34a757d57eee7728d857a8cec6e91a7255",
+        versions: &[1, 2],
+        program: None,
+    },
+    // hashicorp/vault: sdk/plugin/serve.go. These are the secret and auth plugins; OpenBao has the same.
+    Preset {
+        name: "vault",
+        key: "VAULT_BACKEND_PLUGIN",
+        value: "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
+        versions: &[3, 4, 5],
+        program: None,
+    },
+    // hashicorp/vault: sdk/database/dbplugin/v5/plugin_server.go and grpc_database_plugin.go.
+    Preset {
+        name: "vault-database",
+        key: "VAULT_DATABASE_PLUGIN",
+        value: "926a0820-aea2-be28-51d6-83cdf00e8edb",
+        versions: &[5, 6],
+        program: None,
+    },
+    // terraform-linters/tflint-plugin-sdk: plugin/internal/host2plugin/plugin.go, as of 0.21; 10 was its first on gRPC.
+    Preset {
+        name: "tflint",
+        key: "TFLINT_RULESET_PLUGIN",
+        value: "5adSn1bX8nrDfgBqiAqqEkC6OE1h3iD8SqbMc5UUONx8x3xCF0KlPDsBRNDjoYDP",
+        versions: &[10, 11],
+        program: Some("tflint-ruleset-"),
+    },
+    // grafana/grafana-plugin-sdk-go: backend/grpcplugin, as grafana/grafana-image-renderer writes it out in
+    // src/plugin/v2.
+    Preset {
+        name: "grafana",
+        key: "grafana_plugin_type",
+        value: "datasource",
+        versions: &[2],
+        program: Some("gpx_"),
     },
     // This repository's conformance programs: tests/src/facts.rs.
     Preset {

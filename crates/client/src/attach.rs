@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 pub use self::handover::{Handover, HandoverError};
 use crate::{
     callbacks::Caller,
-    connection::{self, Target},
+    connection::{self, Opened, Target},
     error::LaunchFault,
     events::Event,
     feed::OwnTopics,
@@ -27,6 +27,7 @@ use crate::{
     plugin::{Parts, Plugin},
     process::{Process, WhenDropped},
     secret, stdio,
+    steps::LaunchSteps,
     tail::Tail,
 };
 use foreign::Foreign;
@@ -182,12 +183,13 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         .instrument(life.clone());
     let opened = timeout(config.start_deadline, connecting).await;
     let opened = opened.unwrap_or(Err(LaunchFault::NotReady(config.start_deadline)));
-    let (channel, broker) = opened.map_err(|fault| match fault {
-        LaunchFault::Connect(source @ (ConnectError::Dial(_) | ConnectError::Silent(_))) => {
-            AttachError::NoPlugin { endpoint: endpoint.clone(), source }
-        }
-        fault => refused(fault),
-    })?;
+    let Opened { channel, broker, certificate, connection, health } =
+        opened.map_err(|fault| match fault {
+            LaunchFault::Connect(source @ (ConnectError::Dial(_) | ConnectError::Silent(_))) => {
+                AttachError::NoPlugin { endpoint: endpoint.clone(), source }
+            }
+            fault => refused(fault),
+        })?;
     let feed = host.feed(&name, 1, Arc::new(OwnTopics::new()));
     if let Some(callbacks) = &host.callbacks {
         let caller = Caller { plugin: feed.id(), version, broker: broker.clone() };
@@ -227,6 +229,9 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         endpoint,
         security,
         launch_time: elapsed,
+        steps: LaunchSteps { connection, health, ..LaunchSteps::default() },
+        answer: None,
+        certificate,
         config: config.clone(),
         output: Vec::new(),
         services,

@@ -1,16 +1,21 @@
 //! The connection with a plugin that has said where it listens: channel, broker, and a first call.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{
+    error::Error as _,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use rpcplugin_broker::{Broker, BrokerSettings, Place, Side, Translate};
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::Endpoint;
+use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_transport::{
     Meter, SecureStream, Security, ServiceLayers, SocketDir, dial,
     http2::{self, Connect, ConnectError},
     yamux,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::{Code, transport::Channel};
 use tonic_health::{
     ServingStatus,
@@ -39,8 +44,20 @@ pub(crate) struct Target<'a> {
     pub(crate) life: &'a Span,
 }
 
+/// A connection on which somebody answers.
+pub(crate) struct Opened {
+    pub(crate) channel: Channel,
+    pub(crate) broker: Broker,
+    /// The certificate that the plugin presented.
+    pub(crate) certificate: Option<PeerCertificate>,
+    /// How long it took to open.
+    pub(crate) connection: Duration,
+    /// How long the health call took.
+    pub(crate) health: Option<Duration>,
+}
+
 /// Opens the channel and makes sure that somebody answers.
-pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<(Channel, Broker), LaunchFault> {
+pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Opened, LaunchFault> {
     let mutual = target.security.is_mutual();
     open_any(target, config).await.map_err(|fault| match fault {
         // In TLS 1.3 a server looks at the client's certificate when the client's handshake is over.
@@ -55,7 +72,8 @@ pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<(Cha
     })
 }
 
-async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<(Channel, Broker), LaunchFault> {
+async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, LaunchFault> {
+    let begun = Instant::now();
     let Target { endpoint, security, multiplex, sockets, translate, meter, layers, life } = target;
     let mut settings = http2_settings(config);
     settings.meter = Some(meter.clone());
@@ -67,6 +85,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<(Channel, B
     brokered.layers = layers.clone();
     brokered.span = life.clone();
     let security = security.clone();
+    let presented = Arc::new(OnceLock::new());
     let connected = async {
         if multiplex {
             let broker = Broker::multiplexed(Side::Host, brokered);
@@ -74,7 +93,8 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<(Channel, B
             let session = life.in_scope(|| yamux::Session::client(connection, yamux::Config::default()));
             // The host has no main listener: what nobody knocked for is reset by the broker.
             drop(broker.session(session));
-            let connector = Multiplexed { broker: broker.clone(), security };
+            let connector =
+                Multiplexed { broker: broker.clone(), security, presented: Arc::clone(&presented) };
             Ok((http2::connect(connector, &settings).await?, broker))
         } else {
             let place = match endpoint {
@@ -82,7 +102,9 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<(Channel, B
                 _ => Place::Unix(sockets.clone()),
             };
             let broker = Broker::direct(Side::Host, brokered, place);
-            Ok((http2::connect(Direct { endpoint: endpoint.clone(), security }, &settings).await?, broker))
+            let connector =
+                Direct { endpoint: endpoint.clone(), security, presented: Arc::clone(&presented) };
+            Ok((http2::connect(connector, &settings).await?, broker))
         }
     };
     let (channel, broker) = match config.connect_deadline {
@@ -90,10 +112,15 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<(Channel, B
         Some(deadline) => within(deadline, connected).await,
     }
     .map_err(LaunchFault::Connect)?;
-    if config.health_check {
+    let connection = begun.elapsed();
+    let health = if config.health_check {
+        let asked = Instant::now();
         check_health(&channel).await?;
-    }
-    Ok((channel, broker))
+        Some(asked.elapsed())
+    } else {
+        None
+    };
+    Ok(Opened { channel, broker, certificate: presented.get().cloned(), connection, health })
 }
 
 async fn within<T>(
@@ -107,11 +134,23 @@ async fn within<T>(
 struct Direct {
     endpoint: Endpoint,
     security: Security,
+    presented: Presented,
+}
+
+/// The certificate that the other side presented first. It cannot change: a host trusts no second one.
+type Presented = Arc<OnceLock<PeerCertificate>>;
+
+/// Notes the certificate of a stream that has just been secured.
+fn note(stream: SecureStream, presented: &Presented) -> SecureStream {
+    if let Some(certificate) = stream.peer_certificate() {
+        presented.get_or_init(|| certificate);
+    }
+    stream
 }
 
 impl Connect for Direct {
     async fn connect(&self) -> Result<SecureStream, ConnectError> {
-        Ok(self.security.client(dial(&self.endpoint).await?).await?)
+        Ok(note(self.security.client(dial(&self.endpoint).await?).await?, &self.presented))
     }
 }
 
@@ -119,6 +158,7 @@ impl Connect for Direct {
 struct Multiplexed {
     broker: Broker,
     security: Security,
+    presented: Presented,
 }
 
 impl Connect for Multiplexed {
@@ -127,7 +167,7 @@ impl Connect for Multiplexed {
             what: "the multiplexed connection is closed",
             source: source.into(),
         })?;
-        Ok(self.security.client(stream).await?)
+        Ok(note(self.security.client(stream).await?, &self.presented))
     }
 }
 

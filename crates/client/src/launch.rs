@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use rpcplugin_broker::{Broker, Translate};
+use rpcplugin_broker::Translate;
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{Answer, AnswerFault, Multiplexing, Offer, PortRange, accept_version};
@@ -20,14 +20,13 @@ use tokio::{
     time::{Instant, interval_at, sleep, timeout, timeout_at},
 };
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::Channel;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
     answer_line::{NoLine, first_line},
     callbacks::Caller,
     command::name,
-    connection::{self, Target},
+    connection::{self, Opened, Target},
     error::{LaunchError, LaunchFacts, LaunchFault},
     events::Event,
     exit::ExitReason,
@@ -40,6 +39,7 @@ use crate::{
     runner::{Runner, Running as _, Started, Surroundings},
     secret::Secret,
     stdio,
+    steps::LaunchSteps,
     tail::Tail,
 };
 
@@ -70,15 +70,18 @@ struct Spawned {
     secret: Secret,
     sockets: SocketDir,
     translate: Option<Arc<dyn Translate>>,
+    /// How long it took to start.
+    took: Duration,
 }
 
 /// A plugin that has spoken, and what it said.
 struct Greeted {
     process: Process,
     stdin: Option<Input>,
+    answer: Answer,
     /// Where this host dials.
     endpoint: Endpoint,
-    version: AppVersion,
+    steps: LaunchSteps,
     security: Security,
     output: Vec<AbortOnDropHandle<io::Result<()>>>,
     sockets: SocketDir,
@@ -175,12 +178,14 @@ impl<R: Runner> Launch<'_, R> {
         tracing::debug!(plugin.path = %self.program.display(), plugin.id = process.id(), "plugin started");
         let max_line = config.log_line_limit.as_usize();
         let logs = self.task(logs::pump(stderr, max_line, Arc::clone(&self.tail), Arc::clone(&self.feed)));
-        Ok(Spawned { process, stdout, stdin, logs, secret, sockets, translate })
+        let took = self.started.elapsed();
+        Ok(Spawned { process, stdout, stdin, logs, secret, sockets, translate, took })
     }
 
     /// Waits for the handshake line and decides what it means.
     async fn greet(&self, spawned: Spawned) -> Result<Greeted, LaunchError> {
-        let Spawned { process, mut stdout, stdin, logs, secret, sockets, translate } = spawned;
+        let Spawned { process, mut stdout, stdin, logs, secret, sockets, translate, took } = spawned;
+        let waiting = Instant::now();
         let mut read = Vec::new();
         let answered = tokio::select! {
             answered = timeout_at(self.deadline, self.answer(&mut stdout, &mut read, &process)) => {
@@ -190,7 +195,7 @@ impl<R: Runner> Launch<'_, R> {
             never = self.tell_still_waiting() => match never {},
         };
         let decided = answered.and_then(|answer| {
-            let version = accept_version(answer.version, &self.host.versions)?;
+            accept_version(answer.version, &self.host.versions)?;
             if !allows(&self.host.config.transports, &answer.endpoint) {
                 return Err(LaunchFault::Transport { endpoint: answer.endpoint });
             }
@@ -198,16 +203,16 @@ impl<R: Runner> Launch<'_, R> {
                 return Err(LaunchFault::NoMultiplexing);
             }
             let security = secret.decide(answer.certificate.as_deref())?;
-            let announced = answer.endpoint;
+            let announced = answer.endpoint.clone();
             let endpoint = match &translate {
                 None => announced,
                 Some(translate) => translate
                     .dial_as(&announced)
                     .map_err(|source| LaunchFault::Translate { endpoint: announced, source })?,
             };
-            Ok((endpoint, version, security))
+            Ok((answer, endpoint, security))
         });
-        let (endpoint, version, security) = match decided {
+        let (answer, endpoint, security) = match decided {
             Ok(decided) => decided,
             Err(fault) => {
                 if !read.is_empty() {
@@ -216,11 +221,14 @@ impl<R: Runner> Launch<'_, R> {
                 return Err(self.fail(fault, process, vec![logs]).await);
             }
         };
+        let steps =
+            LaunchSteps { process: Some(took), answer: Some(waiting.elapsed()), ..LaunchSteps::default() };
+        let version = answer.version;
         self.life.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
         tracing::debug!(%endpoint, plugin.version = %version, mutual = security.is_mutual(), "plugin answered");
         let drain = self.task(drain(stdout, read, Arc::clone(&self.feed)));
         let output = vec![logs, drain];
-        Ok(Greeted { process, stdin, endpoint, version, security, output, sockets, translate })
+        Ok(Greeted { process, stdin, answer, endpoint, steps, security, output, sockets, translate })
     }
 
     /// Resolves when the process has ended and what it may have said has had the time to be read. A process that it
@@ -281,7 +289,9 @@ impl<R: Runner> Launch<'_, R> {
 
     /// Opens the channel and makes sure that somebody answers.
     async fn connect(&self, greeted: Greeted) -> Result<Plugin, LaunchError> {
-        let Greeted { process, stdin, endpoint, version, security, output, sockets, translate } = greeted;
+        let Greeted { process, stdin, answer, endpoint, steps, security, output, sockets, translate } =
+            greeted;
+        let version = answer.version;
         let config = &self.host.config;
         let ready = config.ready_deadline.map(|deadline| (Instant::now() + deadline, deadline));
         let (deadline, allowed) = match ready {
@@ -306,7 +316,7 @@ impl<R: Runner> Launch<'_, R> {
             reason = process.end() => Err(LaunchFault::ExitedConnecting(reason)),
             never = self.tell_still_waiting() => match never {},
         };
-        let (channel, broker) = match opened {
+        let Opened { channel, broker, certificate, connection, health } = match opened {
             Ok(opened) => opened,
             Err(fault) => {
                 let error = self.fail(fault, process, output).await;
@@ -344,6 +354,9 @@ impl<R: Runner> Launch<'_, R> {
             endpoint,
             security,
             launch_time: elapsed,
+            steps: LaunchSteps { connection, health, ..steps },
+            answer: Some(answer),
+            certificate,
             config: config.clone(),
             output,
             services,
@@ -354,14 +367,14 @@ impl<R: Runner> Launch<'_, R> {
         }))
     }
 
-    async fn open(&self, target: Target<'_>, version: AppVersion) -> Result<(Channel, Broker), LaunchFault> {
-        let (channel, broker) = connection::open(target, &self.host.config).await?;
+    async fn open(&self, target: Target<'_>, version: AppVersion) -> Result<Opened, LaunchFault> {
+        let opened = connection::open(target, &self.host.config).await?;
         // Last, when nothing else can fail: what is offered lasts until the broker is closed.
         if let Some(callbacks) = &self.host.callbacks {
-            let caller = Caller { plugin: self.feed.id(), version, broker: broker.clone() };
+            let caller = Caller { plugin: self.feed.id(), version, broker: opened.broker.clone() };
             callbacks.offer(&caller).await?;
         }
-        Ok((channel, broker))
+        Ok(opened)
     }
 
     /// Ends what is left of a plugin that did not start, and says why it did not.

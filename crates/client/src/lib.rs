@@ -44,6 +44,7 @@ mod runner;
 mod secret;
 mod set;
 mod stdio;
+mod steps;
 mod supervise;
 mod tail;
 
@@ -68,6 +69,7 @@ pub use program_file::{Obstacle, ProgramFile};
 pub use queue::WhenFull;
 pub use runner::{Runner, Running, Started, Surroundings};
 pub use set::{Managed, PluginSet};
+pub use steps::LaunchSteps;
 pub use supervise::{
     Generation, Supervise, SuperviseError, Supervised, SupervisedChannel, SupervisionState, WhileDown,
 };

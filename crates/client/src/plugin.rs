@@ -9,7 +9,8 @@ use std::{
 use rpcplugin_broker::Broker;
 use rpcplugin_config::{ByteSize, HostConfig};
 use rpcplugin_core::{AppVersion, Endpoint};
-use rpcplugin_handshake::ReattachConfig;
+use rpcplugin_handshake::{Answer, ReattachConfig};
+use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_proto::{Empty, GrpcControllerClient};
 use rpcplugin_transport::{ConnectionTraffic, Meter, Security, SocketDir, Traffic, remove_stale_socket};
 use tokio::{
@@ -36,6 +37,7 @@ use crate::{
     identity::PluginId,
     output::{Output, OutputOptions},
     process::Process,
+    steps::LaunchSteps,
     tail::Tail,
 };
 
@@ -55,6 +57,9 @@ pub struct Plugin {
     endpoint: Endpoint,
     security: Security,
     launch_time: Duration,
+    steps: LaunchSteps,
+    answer: Option<Answer>,
+    certificate: Option<PeerCertificate>,
     config: HostConfig,
     /// The readers of stdout and stderr. They end with the pipes.
     output: Vec<AbortOnDropHandle<io::Result<()>>>,
@@ -83,6 +88,9 @@ pub(crate) struct Parts {
     pub(crate) endpoint: Endpoint,
     pub(crate) security: Security,
     pub(crate) launch_time: Duration,
+    pub(crate) steps: LaunchSteps,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) certificate: Option<PeerCertificate>,
     pub(crate) config: HostConfig,
     pub(crate) output: Vec<AbortOnDropHandle<io::Result<()>>>,
     pub(crate) services: Vec<AbortOnDropHandle<()>>,
@@ -105,6 +113,9 @@ impl Plugin {
             endpoint,
             security,
             launch_time,
+            steps,
+            answer,
+            certificate,
             config,
             output,
             services,
@@ -124,6 +135,9 @@ impl Plugin {
             endpoint,
             security,
             launch_time,
+            steps,
+            answer,
+            certificate,
             config,
             output,
             services,
@@ -272,6 +286,24 @@ impl Plugin {
     #[must_use]
     pub fn launch_time(&self) -> Duration {
         self.launch_time
+    }
+
+    /// How long each step of that took.
+    #[must_use]
+    pub fn launch_steps(&self) -> LaunchSteps {
+        self.steps
+    }
+
+    /// What the plugin said in its handshake line. None for one that was attached to.
+    #[must_use]
+    pub fn answer(&self) -> Option<&Answer> {
+        self.answer.as_ref()
+    }
+
+    /// The certificate that the plugin presented when it was connected to. None over a connection that is not secured.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
+        self.certificate.as_ref()
     }
 
     /// The events of this plugin. The first caller gets those since its start, others those from now on.

@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use rpcplugin_mtls::PeerCertificate;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -88,6 +89,14 @@ impl SecureStream {
     #[must_use]
     pub fn is_mutual(&self) -> bool {
         matches!(self.0, Inner::Tls(_))
+    }
+
+    /// The certificate with which the other side has proved who it is.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<PeerCertificate> {
+        let Inner::Tls(stream) = &self.0 else { return None };
+        let leaf = stream.get_ref().1.peer_certificates()?.first()?;
+        PeerCertificate::from_der(leaf.as_ref()).ok()
     }
 }
 

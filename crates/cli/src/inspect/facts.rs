@@ -1,0 +1,272 @@
+//! What is known of a plugin that runs.
+
+use std::{ffi::OsStr, path::Path, time::Duration};
+
+use prost_reflect::MethodDescriptor;
+use rpcplugin::{
+    Endpoint, Exit, PingError, Plugin, handshake::Multiplexing, mtls::Trust, transport::Security,
+};
+use serde::Serialize;
+
+use crate::{
+    certificate::CertificateFacts,
+    launch_args::LaunchArgs,
+    process::{FileFacts, ProcessFacts},
+    schema::{self, Origin, Schema},
+};
+
+/// Everything that `inspect` shows.
+#[derive(Debug, Serialize)]
+pub(crate) struct Facts {
+    pub(crate) name: String,
+    /// How it was started. None for a plugin that was attached to.
+    pub(crate) command: Option<CommandFacts>,
+    pub(crate) process: Option<ProcessFacts>,
+    pub(crate) protocol: ProtocolFacts,
+    pub(crate) transport: TransportFacts,
+    pub(crate) security: SecurityFacts,
+    pub(crate) health: HealthFacts,
+    pub(crate) features: FeatureFacts,
+    /// The services of the application.
+    pub(crate) services: Vec<ServiceFacts>,
+    /// The services of gRPC and of the plugin protocol.
+    pub(crate) protocol_services: Vec<String>,
+    pub(crate) timings: TimingFacts,
+    /// How it ended. None for a plugin that was left running.
+    pub(crate) end: Option<EndFacts>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct CommandFacts {
+    pub(crate) program: String,
+    pub(crate) args: Vec<String>,
+    pub(crate) preset: Option<&'static str>,
+    pub(crate) cookie_key: String,
+    pub(crate) offered_versions: Vec<u32>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ProtocolFacts {
+    /// The version of the handshake line and of the protocol's own services.
+    pub(crate) core: u32,
+    /// The version of the application's protocol.
+    pub(crate) app: u32,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct TransportFacts {
+    /// `unix` or `tcp`.
+    pub(crate) network: &'static str,
+    pub(crate) address: String,
+    pub(crate) socket: Option<FileFacts>,
+    pub(crate) directory: Option<FileFacts>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct SecurityFacts {
+    /// `mutual` or `none`.
+    pub(crate) kind: &'static str,
+    /// Whom this side accepts: `pinned` or `authorities`.
+    pub(crate) trust: Option<&'static str>,
+    pub(crate) host_certificate: Option<CertificateFacts>,
+    pub(crate) plugin_certificate: Option<CertificateFacts>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct HealthFacts {
+    /// `SERVING`, `NOT_SERVING`, `UNKNOWN`, `NONE` without a health service, or `ERROR`.
+    pub(crate) status: String,
+    pub(crate) detail: Option<String>,
+}
+
+/// What the plugin can do besides its services. None where that is not known.
+#[derive(Debug, Serialize)]
+pub(crate) struct FeatureFacts {
+    /// The version of its reflection service.
+    pub(crate) reflection: Option<&'static str>,
+    /// Whether what is shown of its services stems from files, and not from the plugin.
+    pub(crate) described_by_files: bool,
+    /// Services in both directions, by number.
+    pub(crate) broker: Option<bool>,
+    /// Forwards what it prints.
+    pub(crate) stdio: Option<bool>,
+    /// Can be asked to shut down.
+    pub(crate) controller: Option<bool>,
+    /// All connections over one socket: `yes`, `no`, `not asked` or `unreadable`.
+    pub(crate) multiplexing: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ServiceFacts {
+    pub(crate) name: String,
+    /// None for a service that is not described.
+    pub(crate) methods: Option<Vec<MethodFacts>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct MethodFacts {
+    pub(crate) name: String,
+    pub(crate) input: String,
+    pub(crate) output: String,
+    pub(crate) client_streaming: bool,
+    pub(crate) server_streaming: bool,
+}
+
+/// How long each step took, in milliseconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct TimingFacts {
+    pub(crate) process_ms: Option<f64>,
+    pub(crate) handshake_line_ms: Option<f64>,
+    pub(crate) connection_ms: f64,
+    pub(crate) health_ms: Option<f64>,
+    pub(crate) total_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct EndFacts {
+    /// In words.
+    pub(crate) how: String,
+    pub(crate) clean: bool,
+    pub(crate) took_ms: f64,
+}
+
+impl Facts {
+    /// Looks at a plugin.
+    pub(crate) async fn gather(plugin: &Plugin, schema: &Schema) -> Self {
+        let (own, of_the_protocol): (Vec<_>, Vec<_>) =
+            schema.services.iter().cloned().partition(|name| !schema::is_of_the_protocol(name));
+        let steps = plugin.launch_steps();
+        Self {
+            name: plugin.name().to_owned(),
+            command: None,
+            process: Some(plugin.pid()).filter(|pid| *pid != 0).map(|pid| ProcessFacts::of(pid, None)),
+            protocol: ProtocolFacts { core: CORE, app: plugin.version().0 },
+            transport: TransportFacts::of(plugin.endpoint()),
+            security: SecurityFacts::of(plugin),
+            health: HealthFacts::ask(plugin).await,
+            features: FeatureFacts::of(plugin, schema),
+            services: own.into_iter().map(|name| ServiceFacts::of(name, schema)).collect(),
+            protocol_services: of_the_protocol,
+            timings: TimingFacts {
+                process_ms: steps.process.map(ms),
+                handshake_line_ms: steps.answer.map(ms),
+                connection_ms: ms(steps.connection),
+                health_ms: steps.health.map(ms),
+                total_ms: ms(plugin.launch_time()),
+            },
+            end: None,
+        }
+    }
+
+    /// Adds how it was launched.
+    pub(crate) fn launched(&mut self, args: &LaunchArgs) {
+        let text = |text: &OsStr| text.to_string_lossy().into_owned();
+        self.name = args.name();
+        self.command = Some(CommandFacts {
+            program: text(args.program.as_os_str()),
+            args: args.args.iter().map(|arg| text(arg)).collect(),
+            preset: args.preset().map(|preset| preset.name),
+            cookie_key: args.magic_cookie().key().to_owned(),
+            offered_versions: args.offered_versions().iter().map(|version| version.0).collect(),
+        });
+    }
+
+    /// Adds how it ended.
+    pub(crate) fn ended(&mut self, exit: Exit, after: Duration) {
+        self.end = Some(EndFacts { how: exit.to_string(), clean: exit == Exit::Clean, took_ms: ms(after) });
+    }
+}
+
+impl TransportFacts {
+    fn of(endpoint: &Endpoint) -> Self {
+        let path = match endpoint {
+            Endpoint::Unix(path) if path.abstract_name().is_none() => Some(path.as_path()),
+            _ => None,
+        };
+        Self {
+            network: endpoint.network(),
+            address: endpoint.address(),
+            socket: path.and_then(FileFacts::of),
+            directory: path.and_then(Path::parent).and_then(FileFacts::of),
+        }
+    }
+}
+
+impl SecurityFacts {
+    fn of(plugin: &Plugin) -> Self {
+        let Security::Mutual(tls) = plugin.security() else {
+            return Self { kind: "none", trust: None, host_certificate: None, plugin_certificate: None };
+        };
+        let trust = match tls.trust() {
+            Trust::Pinned(_) => "pinned",
+            _ => "authorities",
+        };
+        Self {
+            kind: "mutual",
+            trust: Some(trust),
+            host_certificate: Some(CertificateFacts::of(&tls.identity().peer_certificate())),
+            plugin_certificate: plugin.certificate().map(CertificateFacts::of),
+        }
+    }
+}
+
+impl HealthFacts {
+    async fn ask(plugin: &Plugin) -> Self {
+        match plugin.ping().await {
+            Ok(status) => Self { status: status.to_string(), detail: None },
+            Err(PingError::Failed(status)) if status.code() == tonic::Code::Unimplemented => {
+                Self { status: "NONE".to_owned(), detail: None }
+            }
+            Err(error) => Self { status: "ERROR".to_owned(), detail: Some(error.to_string()) },
+        }
+    }
+}
+
+impl FeatureFacts {
+    fn of(plugin: &Plugin, schema: &Schema) -> Self {
+        Self {
+            reflection: match schema.origin {
+                Origin::Reflection(version) => Some(version),
+                Origin::Files | Origin::Nowhere => None,
+            },
+            described_by_files: schema.origin == Origin::Files,
+            broker: schema.serves("plugin.GRPCBroker"),
+            stdio: schema.serves("plugin.GRPCStdio"),
+            controller: schema.serves("plugin.GRPCController"),
+            multiplexing: match plugin.answer().map(|answer| answer.multiplexing) {
+                Some(Multiplexing::Yes) => "yes",
+                Some(Multiplexing::No) => "no",
+                Some(Multiplexing::Unreadable) => "unreadable",
+                _ => "not asked",
+            },
+        }
+    }
+}
+
+impl ServiceFacts {
+    fn of(name: String, schema: &Schema) -> Self {
+        let methods = schema.service(&name).map(|service| service.methods().map(MethodFacts::of).collect());
+        Self { name, methods }
+    }
+}
+
+impl MethodFacts {
+    #[expect(clippy::needless_pass_by_value, reason = "it is what an iterator yields")]
+    fn of(method: MethodDescriptor) -> Self {
+        Self {
+            name: method.name().to_owned(),
+            input: method.input().full_name().to_owned(),
+            output: method.output().full_name().to_owned(),
+            client_streaming: method.is_client_streaming(),
+            server_streaming: method.is_server_streaming(),
+        }
+    }
+}
+
+/// Milliseconds with three digits behind the point.
+fn ms(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// There is one version of the handshake itself, and whoever speaks another is not connected to.
+const CORE: u32 = 1;

@@ -1,0 +1,263 @@
+//! What is known of a plugin, for people.
+
+use std::time::Duration;
+
+use super::facts::{Facts, FeatureFacts, MethodFacts, SecurityFacts, ServiceFacts, TransportFacts};
+use crate::{
+    certificate::CertificateFacts,
+    duration,
+    out::{
+        Tree,
+        style::{bad, dim, good, strong, warn},
+    },
+    process::FileFacts,
+};
+
+/// All of it, as a tree.
+pub(crate) fn show(facts: &Facts) -> Tree {
+    let mut root = Tree::new(&facts.name);
+    root.fact("process", process(facts));
+    root.fact("protocol", protocol(facts));
+    root.fact("transport", transport(&facts.transport));
+    root.fact("health", health(facts));
+    root.tree(security(&facts.security));
+    root.tree(services(facts));
+    root.tree(features(&facts.features, facts));
+    root.tree(timings(facts));
+    if let Some(end) = &facts.end {
+        let how = if end.clean { good(&end.how) } else { warn(&end.how) };
+        root.fact("end", format!("{how} {}", dim(format_args!("after {}", took(end.took_ms)))));
+    }
+    root
+}
+
+fn process(facts: &Facts) -> String {
+    let Some(process) = &facts.process else { return warn("unknown: nobody can tell who listens there") };
+    let mut text = format!("{} ", process.pid);
+    if let Some(executable) = &process.executable {
+        text += &executable.display().to_string();
+    }
+    if let Some(architecture) = process.architecture {
+        text += &dim(format_args!(" ({architecture})"));
+    }
+    if let Some(command) = facts.command.as_ref().filter(|command| !command.args.is_empty()) {
+        text += "\n";
+        text += &dim(format_args!("started as {} {}", command.program, command.args.join(" ")));
+    }
+    text
+}
+
+fn protocol(facts: &Facts) -> String {
+    let mut text = format!("version {}", facts.protocol.app);
+    if let Some(command) = &facts.command {
+        text += &dim(format_args!(" of {} offered", ranges(&command.offered_versions)));
+    }
+    text += &format!(", core protocol {}", facts.protocol.core);
+    if let Some(command) = &facts.command {
+        text += &format!(", cookie {}", command.cookie_key);
+        if let Some(preset) = command.preset {
+            text += &dim(format_args!(" (preset {preset})"));
+        }
+    }
+    text
+}
+
+fn transport(facts: &TransportFacts) -> String {
+    let mut text = match facts.network {
+        "unix" => format!("Unix socket {}", facts.address),
+        _ => format!("TCP {}", facts.address),
+    };
+    if let Some(socket) = &facts.socket {
+        text += &format!("\n{}", file("socket", socket));
+    }
+    if let Some(directory) = &facts.directory {
+        text += &format!(", {}", file("directory", directory));
+    }
+    text
+}
+
+/// A file's mode and owner: in yellow where others than the owner may come in.
+fn file(what: &str, facts: &FileFacts) -> String {
+    let open = !facts.mode.ends_with("00");
+    let mode = if open { warn(&facts.mode) } else { good(&facts.mode) };
+    let owner = if facts.yours { "yours".to_owned() } else { format!("of user {}", facts.uid) };
+    format!("{what} {mode} {owner}")
+}
+
+fn health(facts: &Facts) -> String {
+    let health = &facts.health;
+    let detail = health.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    match health.status.as_str() {
+        "SERVING" => good("serving"),
+        "NONE" => warn("it has no health service"),
+        "ERROR" => bad(format_args!("no answer{detail}")),
+        other => bad(format_args!("{}{detail}", other.to_lowercase())),
+    }
+}
+
+fn security(facts: &SecurityFacts) -> Tree {
+    let mut tree = Tree::new("security");
+    match facts.trust {
+        None => {
+            tree.fact(
+                "none",
+                warn("whoever can reach the address may call the plugin, and read what is said"),
+            );
+        }
+        Some("pinned") => {
+            tree.fact(
+                "mutual TLS",
+                good("encrypted; each side accepts the other's certificate and no other"),
+            );
+        }
+        Some(_) => {
+            tree.fact("mutual TLS", good("encrypted; each side is known by an authority that was given"));
+        }
+    }
+    if let Some(own) = &facts.host_certificate {
+        tree.fact("host", certificate(own));
+    }
+    if let Some(other) = &facts.plugin_certificate {
+        tree.fact("plugin", certificate(other));
+    }
+    tree
+}
+
+fn certificate(facts: &CertificateFacts) -> String {
+    let issuer =
+        if facts.self_signed { "self-signed".to_owned() } else { format!("issued by {}", facts.issuer) };
+    let validity = format!("{} to {}", day(&facts.not_before), day(&facts.not_after));
+    let validity = if facts.in_force { validity } else { bad(format_args!("{validity}: not valid now")) };
+    format!(
+        "{}, {}, {issuer}, {validity}\n{}",
+        facts.subject,
+        facts.key,
+        dim(format_args!("SHA-256 {}", facts.sha256))
+    )
+}
+
+fn day(date: &str) -> &str {
+    date.split(' ').next().unwrap_or(date)
+}
+
+fn services(facts: &Facts) -> Tree {
+    let mut tree = Tree::new("services");
+    if facts.services.is_empty() {
+        let unknown = !facts.features.described_by_files && facts.features.reflection.is_none();
+        tree.line(if unknown {
+            warn("unknown: it has no reflection; --proto FILE tells what it serves")
+        } else {
+            warn("none of its own")
+        });
+    }
+    for service in &facts.services {
+        tree.tree(methods(service));
+    }
+    tree
+}
+
+fn methods(service: &ServiceFacts) -> Tree {
+    let mut tree = Tree::new(&service.name);
+    match &service.methods {
+        None => {
+            tree.line(warn("not described: --proto FILE tells its methods"));
+        }
+        Some(methods) => {
+            for method in methods {
+                tree.fact(&method.name, signature(method, &service.name));
+            }
+        }
+    }
+    tree
+}
+
+fn signature(method: &MethodFacts, service: &str) -> String {
+    let package = service.rsplit_once('.').map_or("", |(package, _)| package);
+    let short = |name: &str, stream: bool| {
+        let name = name.strip_prefix(package).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
+        if stream { format!("stream {name}") } else { name.to_owned() }
+    };
+    let input = short(&method.input, method.client_streaming);
+    let output = short(&method.output, method.server_streaming);
+    format!("{input} {} {output}", dim("→"))
+}
+
+fn features(features: &FeatureFacts, facts: &Facts) -> Tree {
+    let mut tree = Tree::new("abilities");
+    let known = |known: Option<bool>| match known {
+        Some(true) => good("yes"),
+        Some(false) => "no".to_owned(),
+        None => dim("not known without reflection"),
+    };
+    tree.fact(
+        "reflection",
+        match features.reflection {
+            Some(version) => good(version),
+            None if features.described_by_files => dim("not asked: files were given"),
+            None => "no".to_owned(),
+        },
+    );
+    tree.fact("broker", known(features.broker));
+    tree.fact("output", known(features.stdio));
+    tree.fact("shutdown", known(features.controller));
+    tree.fact(
+        "one socket",
+        match features.multiplexing {
+            "yes" => good("yes"),
+            "not asked" if facts.command.is_some() => dim("not asked: --mux asks"),
+            other => other.to_owned(),
+        },
+    );
+    tree
+}
+
+fn timings(facts: &Facts) -> Tree {
+    let timings = &facts.timings;
+    let mut tree = Tree::new("timings");
+    let steps = [
+        ("process", timings.process_ms),
+        ("handshake line", timings.handshake_line_ms),
+        ("connection", Some(timings.connection_ms)),
+        ("health call", timings.health_ms),
+    ];
+    for (name, step) in steps.into_iter().filter_map(|(name, step)| Some((name, step?))) {
+        tree.fact(name, format!("{:>9}  {}", took(step), bar(step / timings.total_ms)));
+    }
+    tree.fact("together", strong(format_args!("{:>9}", took(timings.total_ms))));
+    tree
+}
+
+fn took(ms: f64) -> String {
+    duration::show(Duration::from_secs_f64((ms / 1e3).max(0.0)))
+}
+
+/// A share of the whole, as long as it is large.
+fn bar(share: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 30")]
+    let length = (share.clamp(0.0, 1.0) * 30.0).round() as usize;
+    dim("▄".repeat(length.max(1)))
+}
+
+/// Numbers, newest first, with what follows each other as a range: `32 to 1`, `6, 5`.
+fn ranges(numbers: &[u32]) -> String {
+    match numbers {
+        [first, .., last]
+            if first - last == u32::try_from(numbers.len() - 1).unwrap_or(0) && numbers.len() > 3 =>
+        {
+            format!("{last} to {first}")
+        }
+        _ => numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_shown_shortly() {
+        assert_eq!(ranges(&[6, 5]), "6, 5");
+        assert_eq!(ranges(&[5, 4, 3, 2, 1]), "1 to 5");
+        assert_eq!(ranges(&[9, 4, 3, 2, 1]), "9, 4, 3, 2, 1");
+    }
+}

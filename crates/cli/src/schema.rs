@@ -1,0 +1,81 @@
+//! Which services and messages a plugin has: from itself by reflection, or from files.
+
+mod files;
+mod reflection;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use prost_reflect::{DescriptorPool, ServiceDescriptor};
+use tonic::transport::Channel;
+
+/// Where the descriptions of the messages come from.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SchemaArgs {
+    /// Takes services and messages from a .proto file instead of asking the plugin.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proto: Vec<PathBuf>,
+    /// Where imports of .proto files are looked for, beside the files' own directories.
+    #[arg(long, short = 'I', value_name = "DIR")]
+    pub(crate) proto_path: Vec<PathBuf>,
+    /// Takes services and messages from a compiled set of descriptors, as `protoc --include_imports` writes it.
+    #[arg(long, value_name = "FILE", conflicts_with = "proto")]
+    pub(crate) descriptor_set: Option<PathBuf>,
+}
+
+/// What a plugin serves, as far as it is known.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    pub(crate) origin: Origin,
+    /// The names of the services: of those that are served, if the plugin was asked.
+    pub(crate) services: Vec<String>,
+    /// Their descriptions, and those of all their messages.
+    pub(crate) pool: DescriptorPool,
+}
+
+/// Where a [`Schema`] comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The plugin has told, by this version of the reflection service.
+    Reflection(&'static str),
+    /// Files that were given.
+    Files,
+    /// Nobody has told: the plugin does not serve reflection.
+    Nowhere,
+}
+
+impl Schema {
+    /// Reads the files that were given, or asks the plugin.
+    pub(crate) async fn load(args: &SchemaArgs, channel: &Channel) -> miette::Result<Self> {
+        if let Some(file) = &args.descriptor_set {
+            return files::descriptor_set(file);
+        }
+        if !args.proto.is_empty() {
+            return files::compile(&args.proto, &args.proto_path);
+        }
+        reflection::ask(channel).await
+    }
+
+    /// A service's description.
+    pub(crate) fn service(&self, name: &str) -> Option<ServiceDescriptor> {
+        self.pool.get_service_by_name(name)
+    }
+
+    /// Whether the plugin serves this. None if it is not known what it serves.
+    pub(crate) fn serves(&self, name: &str) -> Option<bool> {
+        match self.origin {
+            Origin::Reflection(_) => Some(self.services.iter().any(|served| served == name)),
+            Origin::Files | Origin::Nowhere => None,
+        }
+    }
+
+    /// The services of the application: all but those of the protocol itself.
+    pub(crate) fn own_services(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().map(String::as_str).filter(|name| !is_of_the_protocol(name))
+    }
+}
+
+/// Whether a service belongs to go-plugin or gRPC, and not to the application.
+pub(crate) fn is_of_the_protocol(service: &str) -> bool {
+    ["plugin.GRPC", "grpc.health.", "grpc.reflection."].iter().any(|start| service.starts_with(start))
+}
