@@ -3,7 +3,15 @@
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    bench::BenchArgs, conformance::ConformanceArgs, doctor::DoctorArgs, inspect::InspectArgs, new::NewArgs,
+    attach::AttachArgs,
+    bench::BenchArgs,
+    call::CallArgs,
+    conformance::ConformanceArgs,
+    doctor::DoctorArgs,
+    inspect::InspectArgs,
+    manual::{CompletionsArgs, ManArgs},
+    new::NewArgs,
+    run::RunArgs,
 };
 
 /// Looks into plugins that speak go-plugin's protocol, in whatever language they are written: what they are, what they
@@ -26,6 +34,12 @@ pub(crate) struct Cli {
 pub(crate) enum Action {
     /// Shows what a plugin is, how it is reached and secured, and what it serves.
     Inspect(InspectArgs),
+    /// Calls a method of a plugin with JSON, whatever kind of method it is.
+    Call(CallArgs),
+    /// Keeps a plugin up, and shows its log and its output.
+    Run(RunArgs),
+    /// Attaches to a plugin that runs already: shows it, calls it, or ends it.
+    Attach(AttachArgs),
     /// Finds out why a plugin does not start, and says what to do.
     Doctor(DoctorArgs),
     /// Checks whether a plugin keeps to the protocol.
@@ -34,6 +48,10 @@ pub(crate) enum Action {
     Bench(BenchArgs),
     /// Makes a project with a plugin and its host.
     New(NewArgs),
+    /// Prints what a shell needs to complete arguments.
+    Completions(CompletionsArgs),
+    /// Prints the manual page.
+    Man(ManArgs),
 }
 
 /// When to use colours.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use rpcplugin::{AttachError, LaunchError, SuperviseError};
 
-use crate::launch_args::CookieMissing;
+use crate::{attach::WithoutIdentity, call::MethodError, launch_args::CookieMissing};
 
 /// The exit codes. They are documented in `docs/cli.md`, and do not change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +39,11 @@ impl Exit {
         let not_started = report.is::<LaunchError>()
             || report.is::<CookieMissing>()
             || report.is::<AttachError>()
+            || report.is::<WithoutIdentity>()
             || report.is::<SuperviseError>();
         match () {
             () if not_started => Self::NotStarted,
-            () if report.is::<UsageError>() => Self::Usage,
+            () if report.is::<UsageError>() || report.is::<MethodError>() => Self::Usage,
             () => Self::Failed,
         }
     }

@@ -81,6 +81,16 @@ pub enum LaunchFault {
         /// The program.
         program: PathBuf,
     },
+    /// It is a directory.
+    #[error("{} is a directory, not a program", program.display())]
+    #[diagnostic(
+        code(rpcplugin::transport::plugin_is_directory),
+        help("give the path of the program itself, not that of the directory it is in")
+    )]
+    IsDirectory {
+        /// The directory.
+        program: PathBuf,
+    },
     /// The operating system does not know what to do with the file.
     #[error("{} is no program for this machine", program.display())]
     #[diagnostic(
@@ -170,7 +180,8 @@ pub enum LaunchFault {
     #[diagnostic(
         code(rpcplugin::handshake::cookie_refused),
         help(
-            "give host and plugin the same magic cookie: the same variable, and the same value in it; if it is the plugin of another program, that one has to start it"
+            "give host and plugin the same magic cookie: the same variable, and the same value in it; if it is the \
+             plugin of another program, that one has to start it"
         )
     )]
     CookieRefused(ExitReason),
@@ -490,6 +501,7 @@ impl LaunchFault {
                 Self::InterpreterNotFound { program }
             }
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound { program },
+            io::ErrorKind::PermissionDenied if program.is_dir() => Self::IsDirectory { program },
             io::ErrorKind::PermissionDenied => Self::NotExecutable { program },
             io::ErrorKind::ExecutableFileBusy => Self::Busy { program },
             _ if source.raw_os_error() == Some(ENOEXEC) => Self::NotAProgram { program },
@@ -545,7 +557,14 @@ impl Diagnostic for LaunchError {
     /// What to do, and what the plugin had to say.
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let help = innermost(&self.fault, &|diagnostic| diagnostic.help().map(|help| help.to_string()));
-        let mut text = help.map(|help| help.to_string()).unwrap_or_default();
+        let mut text = match &self.fault {
+            LaunchFault::Answer(error)
+                if error.fault == AnswerFault::NotAnAnswer && self.facts.ended.is_some() =>
+            {
+                ORDINARY_PROGRAM.to_owned()
+            }
+            _ => help.map(|help| help.to_string()).unwrap_or_default(),
+        };
         if let (Some(ended), false) = (self.facts.ended, self.fault.tells_end()) {
             text += &format!("\nit has ended: {ended}");
         }
@@ -610,3 +629,7 @@ fn innermost<'a>(
     }
     find(diagnostic, property).map(|text| Box::new(text) as Box<dyn fmt::Display>)
 }
+/// The help for what printed something and ended.
+const ORDINARY_PROGRAM: &str = "it seems to be an ordinary program and no plugin: it printed something and ended; if it \
+                                is a plugin, it may print nothing on stdout before it serves: logs and banners belong \
+                                on stderr";

@@ -208,6 +208,13 @@ impl Plugin {
         }
     }
 
+    /// What another host needs to attach to the plugin beside this one, which keeps it and ends it. It holds this host's
+    /// private key where the connection is secured by AutoMTLS.
+    #[must_use]
+    pub fn handover(&self) -> Handover {
+        Handover::new(self.reattach_config(), &self.security, None)
+    }
+
     /// Lets go of the plugin, which runs on, and returns what another host needs to go on with it: the next version of
     /// this program, for one.
     ///

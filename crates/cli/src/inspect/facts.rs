@@ -4,7 +4,8 @@ use std::{ffi::OsStr, path::Path, time::Duration};
 
 use prost_reflect::MethodDescriptor;
 use rpcplugin::{
-    Endpoint, Exit, PingError, Plugin, handshake::Multiplexing, mtls::Trust, transport::Security,
+    Endpoint, Exit, PingError, Plugin, ServingStatus, handshake::Multiplexing, mtls::Trust,
+    transport::Security,
 };
 use serde::Serialize;
 
@@ -213,7 +214,9 @@ impl SecurityFacts {
 impl HealthFacts {
     async fn ask(plugin: &Plugin) -> Self {
         match plugin.ping().await {
-            Ok(status) => Self { status: status.to_string(), detail: None },
+            Ok(ServingStatus::Serving) => Self { status: "SERVING".to_owned(), detail: None },
+            Ok(ServingStatus::NotServing) => Self { status: "NOT_SERVING".to_owned(), detail: None },
+            Ok(ServingStatus::Unknown) => Self { status: "UNKNOWN".to_owned(), detail: None },
             Err(PingError::Failed(status)) if status.code() == tonic::Code::Unimplemented => {
                 Self { status: "NONE".to_owned(), detail: None }
             }

@@ -91,7 +91,7 @@ fn health(facts: &Facts) -> String {
         "SERVING" => good("serving"),
         "NONE" => warn("it has no health service"),
         "ERROR" => bad(format_args!("no answer{detail}")),
-        other => bad(format_args!("{}{detail}", other.to_lowercase())),
+        other => bad(format_args!("it says {other}{detail}")),
     }
 }
 

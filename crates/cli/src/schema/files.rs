@@ -10,6 +10,10 @@ use crate::exit::UsageError;
 
 /// Compiles .proto files. Their own directories are where imports are looked for last.
 pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> miette::Result<Schema> {
+    if let Some(missing) = files.iter().find(|file| !file.is_file()) {
+        let help = "check the path: it is relative to the working directory";
+        return Err(UsageError::new(format!("there is no file {}", missing.display()), help).into());
+    }
     let own = files.iter().map(|file| match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),

@@ -1,0 +1,231 @@
+//! `rpcplugin attach`: to a plugin that runs already.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use miette::IntoDiagnostic as _;
+use rpcplugin::{
+    AppVersion, AttachError, Attachment, Endpoint, Handover, Host, MagicCookie, Plugin, Versions,
+    handshake::ReattachConfig,
+    mtls::{Authorities, Identity, Trust},
+};
+use serde_json::Value;
+
+use crate::{
+    call::{self, MethodArgs},
+    duration,
+    exit::{Exit, UsageError},
+    inspect::{self, Facts},
+    out::{Out, style::good},
+    schema::{Schema, SchemaArgs},
+};
+
+/// Attaches to a plugin that runs already, shows what it is, and leaves it running.
+///
+/// A plugin that was launched with AutoMTLS accepts nobody but its host: reattach JSON alone does not let this program in.
+/// `rpcplugin run --handover FILE` writes a file that does.
+#[derive(Debug, Args)]
+#[command(subcommand_value_name = "ACTION", subcommand_help_heading = "Actions")]
+pub(crate) struct AttachArgs {
+    /// Reattach JSON, a file with it, unix:/PATH, or HOST:PORT. By default what TF_REATTACH_PROVIDERS holds.
+    #[arg(value_name = "PLUGIN", env = "RPCPLUGIN_REATTACH")]
+    plugin: Option<String>,
+    #[arg(long, env = "TF_REATTACH_PROVIDERS", hide = true)]
+    tf_reattach: Option<String>,
+    /// Which plugin, where the JSON names several.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The version of the application's protocol, where only an address is given.
+    #[arg(long, value_name = "N", default_value = "1")]
+    app_version: u32,
+    /// The certificate chain to present, as PEM.
+    #[arg(long, value_name = "FILE", requires_all = ["key", "ca"])]
+    cert: Option<PathBuf>,
+    /// The private key of that certificate.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// The authorities that issued the plugin's certificate, or that certificate itself.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    ca: Option<PathBuf>,
+    /// How long it may take to connect.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    timeout: Duration,
+    #[command(flatten)]
+    schema: SchemaArgs,
+    #[command(subcommand)]
+    action: Option<AttachAction>,
+}
+
+/// What to do with the plugin. By default it is shown.
+#[derive(Debug, Subcommand)]
+enum AttachAction {
+    /// Calls a method with JSON.
+    Call(MethodArgs),
+    /// Ends the plugin.
+    Stop,
+}
+
+/// The plugin accepts nobody whom it does not know.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("the plugin at {endpoint} wants TLS with a certificate that it knows, and none was given")]
+#[diagnostic(
+    code(rpcplugin::security::attach_without_identity),
+    help(
+        "a plugin under AutoMTLS accepts its own host alone, and reattach JSON holds no key. Launch it with \
+         `rpcplugin run --handover FILE` and attach to FILE, or with `rpcplugin run --no-mtls`; one with certificates of \
+         its own takes --cert, --key and --ca"
+    )
+)]
+pub(crate) struct WithoutIdentity {
+    endpoint: Endpoint,
+    source: AttachError,
+}
+
+/// Attaches, does what is asked for, and lets go.
+pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> miette::Result<Exit> {
+    let Some(target) = args.plugin.as_deref().or(args.tf_reattach.as_deref()) else {
+        return Err(UsageError::new(
+            "it is not said what to attach to",
+            "give the reattach JSON that the plugin or `rpcplugin run` printed, a file with it, or an address",
+        )
+        .into());
+    };
+    let (attachment, version) = attachment(target, args)?;
+    let plugin = attach(attachment, version, args, out).await?;
+    match &args.action {
+        None => {
+            let schema = Schema::load(&args.schema, &plugin.channel()).await?;
+            let facts = Facts::gather(&plugin, &schema).await;
+            inspect::print(&facts, out);
+            Ok(Exit::Ok)
+        }
+        Some(AttachAction::Call(method)) => {
+            let schema = Schema::load(&args.schema, &plugin.channel()).await?;
+            call::call(&plugin, &schema, method, out).await
+        }
+        Some(AttachAction::Stop) => {
+            let exit = plugin.shut_down().await;
+            match out.is_json() {
+                true => out.json(&serde_json::json!({ "end": exit.to_string() })),
+                false => out.line(good(format_args!("the plugin {exit}"))),
+            }
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+async fn attach(
+    attachment: Attachment,
+    version: AppVersion,
+    args: &AttachArgs,
+    out: &Out,
+) -> miette::Result<Plugin> {
+    let _working = out.working("attaching");
+    // Whoever runs already has long seen its cookie.
+    let cookie = MagicCookie::new("RPCPLUGIN_ATTACH", "1").into_diagnostic()?;
+    let host = Host::new(cookie, Versions::from(version)).configure(|config| {
+        config.start_deadline = args.timeout;
+    });
+    let has_identity = args.cert.is_some();
+    host.attach(attachment).await.map_err(|error| match error {
+        AttachError::Refused { ref endpoint, source: rpcplugin::LaunchFault::Connect(_) }
+            if !has_identity =>
+        {
+            WithoutIdentity { endpoint: endpoint.clone(), source: error }.into()
+        }
+        error => error.into(),
+    })
+}
+
+/// Reads what was given: JSON, a file with it, or an address.
+fn attachment(target: &str, args: &AttachArgs) -> miette::Result<(Attachment, AppVersion)> {
+    let target = target.trim();
+    let address = target.strip_prefix("unix:").map(|path| ("unix", path)).or_else(|| {
+        let rest = target.strip_prefix("tcp:").unwrap_or(target);
+        let is_address = Endpoint::parse("tcp", rest).is_ok() && !std::path::Path::new(target).exists();
+        is_address.then_some(("tcp", rest))
+    });
+    let (attachment, version) = match address {
+        Some((network, address)) => {
+            let version = AppVersion(args.app_version);
+            (Attachment::new(Endpoint::parse(network, address)?, version), version)
+        }
+        None => from_json(&json(target)?, args.name.as_deref())?,
+    };
+    let (Some(cert), Some(key), Some(ca)) = (&args.cert, &args.key, &args.ca) else {
+        return Ok((attachment, version));
+    };
+    let file = |path: &PathBuf| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        format!("file://{}", path.display())
+    };
+    let identity = Identity::from_pem(&file(cert), &file(key))?;
+    let trust = Trust::Authorities(Authorities::from_pem(&file(ca))?);
+    Ok((attachment.secured(identity, trust)?, version))
+}
+
+/// The JSON itself: the argument, with what a shell's assignment puts around it, or what is in a file.
+fn json(target: &str) -> Result<String, UsageError> {
+    let help = "give reattach JSON, a file with it, unix:/PATH, or HOST:PORT";
+    let text = match target.find('{') {
+        Some(_) => target.to_owned(),
+        None => std::fs::read_to_string(target)
+            .map_err(|error| UsageError::new(format!("{target} cannot be read: {error}"), help))?,
+    };
+    match (text.find('{'), text.rfind('}')) {
+        (Some(start), Some(end)) if start < end => Ok(text[start..=end].to_owned()),
+        _ => Err(UsageError::new(format!("there is no JSON in {target}"), help)),
+    }
+}
+
+/// Reads JSON of one plugin, with or without its host's identity, or of several by their names.
+fn from_json(text: &str, name: Option<&str>) -> miette::Result<(Attachment, AppVersion)> {
+    let is_one = match serde_json::from_str::<Value>(text) {
+        Ok(value) => value.get("Protocol").is_some() || value.get("Addr").is_some(),
+        // The error below says what is wrong.
+        Err(_) => true,
+    };
+    if is_one {
+        let version = ReattachConfig::parse(text)?.version;
+        return Ok((Handover::parse(text)?, version));
+    }
+    let mut plugins = rpcplugin::handshake::ReattachConfigs::parse(text)?.0;
+    let names = plugins.keys().cloned().collect::<Vec<_>>().join(", ");
+    let chosen = match name {
+        Some(name) => plugins.remove_entry(name),
+        None if plugins.len() == 1 => plugins.pop_first(),
+        None => None,
+    };
+    let Some((name, config)) = chosen else {
+        return Err(UsageError::new(
+            "it is not said which plugin",
+            format!("--name chooses one of: {names}"),
+        )
+        .into());
+    };
+    let version = config.version;
+    Ok((Attachment::from(config).name(name), version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = r#"{"Protocol":"grpc","ProtocolVersion":6,"Pid":1,"Test":true,"Addr":{"Network":"unix","String":"/tmp/p"}}"#;
+
+    #[test]
+    fn reads_one_and_several() {
+        assert_eq!(from_json(ONE, None).unwrap().1, AppVersion(6));
+        let several = format!(r#"{{"a":{ONE},"b":{ONE}}}"#);
+        assert!(from_json(&several, None).is_err());
+        assert!(from_json(&several, Some("b")).is_ok());
+        assert!(from_json(&format!(r#"{{"a":{ONE}}}"#), None).is_ok());
+        assert!(from_json("{", None).is_err());
+    }
+
+    #[test]
+    fn takes_the_json_out_of_an_assignment() {
+        assert_eq!(json(&format!("TF_REATTACH_PROVIDERS='{ONE}'")).unwrap(), ONE);
+        assert!(json("/nowhere/at/all").is_err());
+    }
+}

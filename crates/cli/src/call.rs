@@ -1,0 +1,231 @@
+//! `rpcplugin call`: a call with JSON, of any kind of method, without generated code.
+
+mod codec;
+mod headers;
+mod method;
+mod requests;
+mod status;
+
+use std::{pin::pin, time::Duration};
+
+use clap::Args;
+use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
+use rpcplugin::{Event, Plugin, PluginEnded};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Status, metadata::MetadataMap};
+
+pub(crate) use self::method::MethodError;
+use self::{codec::DynamicCodec, headers::Header, requests::Requests};
+use crate::{
+    duration,
+    exit::Exit,
+    launch_args::LaunchArgs,
+    out::{
+        Out,
+        style::{bad, dim},
+    },
+    run::show_record,
+    schema::{Schema, SchemaArgs},
+};
+
+/// Launches a plugin, calls one of its methods, and ends it.
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    #[command(flatten)]
+    pub(crate) call: MethodArgs,
+    #[command(flatten)]
+    pub(crate) schema: SchemaArgs,
+    #[command(flatten)]
+    pub(crate) launch: LaunchArgs,
+}
+
+/// A method, and what it is called with.
+#[derive(Debug, Args)]
+pub(crate) struct MethodArgs {
+    /// The method, as package.Service/Method. What is unambiguous without its package or service may be given so.
+    #[arg(value_name = "SERVICE/METHOD")]
+    pub(crate) method: String,
+    /// The request as JSON, or @FILE; several one after the other for a stream. By default it is read from the standard
+    /// input.
+    #[arg(long, short = 'd', value_name = "JSON")]
+    pub(crate) data: Option<String>,
+    /// Sends metadata. The value of a name that ends in -bin is base64.
+    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = headers::parse)]
+    pub(crate) header: Vec<Header>,
+    /// How long the call may take, such as 5s.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) deadline: Option<Duration>,
+    /// Shows fields that have their default value too.
+    #[arg(long)]
+    pub(crate) emit_defaults: bool,
+    /// Shows the metadata of the answer, on stderr.
+    #[arg(long)]
+    pub(crate) show_metadata: bool,
+}
+
+/// Launches the plugin, calls, and ends it.
+pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> miette::Result<Exit> {
+    let host = args.launch.host();
+    let mut events = host.events();
+    let plugin = {
+        let _working = out.working(format!("starting {}", args.launch.name()));
+        args.launch.launch_by(&host).await?
+    };
+    // Its events end with its host.
+    drop(host);
+    let schema = Schema::load(&args.schema, &plugin.channel()).await?;
+    let exit = call(&plugin, &schema, &args.call, out).await;
+    plugin.shut_down().await;
+    if matches!(exit, Ok(Exit::PluginEnded)) && !out.is_json() {
+        out.note(dim("its log:"));
+        while let Some(event) = events.next().await {
+            if let Event::Log(record) = event.event {
+                out.note(show_record(&record));
+            }
+        }
+    }
+    exit
+}
+
+/// Calls a method of a plugin that runs, and prints what it answers.
+pub(crate) async fn call(
+    plugin: &Plugin,
+    schema: &Schema,
+    args: &MethodArgs,
+    out: &mut Out,
+) -> miette::Result<Exit> {
+    let method = method::find(schema, &args.method)?;
+    let requests = Requests::open(args.data.as_deref(), &method)?;
+    let called = exchange(plugin, &method, requests, args, out);
+    let ended = match args.deadline {
+        None => called.await?,
+        Some(deadline) => match timeout(deadline, called).await {
+            Ok(ended) => ended?,
+            Err(_) => Err(Status::deadline_exceeded(format!(
+                "the call took longer than the {} it was given",
+                duration::show(deadline)
+            ))),
+        },
+    };
+    let Err(status) = ended else { return Ok(Exit::Ok) };
+    tell(&status, schema, out);
+    Ok(if plugin.ended().is_some() { Exit::PluginEnded } else { Exit::Failed })
+}
+
+/// Sends all requests and prints all answers, as they come. The inner error is what the plugin, or the connection, says.
+async fn exchange(
+    plugin: &Plugin,
+    method: &MethodDescriptor,
+    requests: Requests,
+    args: &MethodArgs,
+    out: &mut Out,
+) -> miette::Result<Result<(), Status>> {
+    let Requests { messages, failure } = requests;
+    let answered = async {
+        let mut client = tonic::client::Grpc::new(plugin.explaining_channel())
+            .max_decoding_message_size(usize::MAX)
+            .max_encoding_message_size(usize::MAX);
+        client.ready().await?;
+        let mut request = Request::new(ReceiverStream::new(messages));
+        headers::add(&args.header, request.metadata_mut());
+        if let Some(deadline) = args.deadline {
+            request.set_timeout(deadline);
+        }
+        // One way for all four kinds: a method without streams is one whose streams have one message each.
+        let codec = DynamicCodec::new(method.output());
+        let response = client.streaming(request, method::path(method), codec).await?;
+        if args.show_metadata {
+            show_metadata("header", response.metadata(), out);
+        }
+        let mut answers = response.into_inner();
+        let mut count = 0;
+        while let Some(answer) = answers.message().await? {
+            show_answer(&answer, method.is_server_streaming(), args.emit_defaults, out);
+            count += 1;
+        }
+        if args.show_metadata
+            && let Some(trailers) = answers.trailers().await?
+        {
+            show_metadata("trailer", &trailers, out);
+        }
+        match count {
+            0 if !method.is_server_streaming() => {
+                Err(Status::internal("the plugin ended the call without an answer"))
+            }
+            _ => Ok(()),
+        }
+    };
+    let mut answered = pin!(answered);
+    tokio::select! {
+        biased;
+        Ok(error) = failure => Err(error.into()),
+        answered = &mut answered => Ok(answered),
+    }
+}
+
+/// A single answer is laid out for people; those of a stream, and all for programs, are lines.
+fn show_answer(answer: &DynamicMessage, one_of_many: bool, emit_defaults: bool, out: &mut Out) {
+    let json = InFieldOrder { message: answer, emit_defaults };
+    if one_of_many || out.is_json() {
+        out.json_line(&json);
+    } else {
+        out.json(&json);
+    }
+}
+
+/// A message as JSON, in the order in which its fields are described.
+struct InFieldOrder<'a> {
+    message: &'a DynamicMessage,
+    emit_defaults: bool,
+}
+
+impl Serialize for InFieldOrder<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let options = SerializeOptions::new().skip_default_fields(!self.emit_defaults);
+        self.message.serialize_with_options(serializer, &options)
+    }
+}
+
+/// A message as a value.
+fn as_json(message: &DynamicMessage) -> Value {
+    serde_json::to_value(message)
+        .unwrap_or_else(|error| Value::String(format!("this message has no JSON form: {error}")))
+}
+
+fn show_metadata(kind: &str, metadata: &MetadataMap, out: &mut Out) {
+    for (name, value) in headers::readable(metadata) {
+        out.note(dim(format_args!("{kind} {name}: {value}")));
+    }
+}
+
+/// Prints how a call failed: for people on stderr, for programs on stdout.
+fn tell(status: &Status, schema: &Schema, out: &mut Out) {
+    let details = status::details(status, &schema.pool);
+    if out.is_json() {
+        let error = serde_json::json!({
+            "code": status::name(status.code()),
+            "number": status.code() as i32,
+            "message": status.message(),
+            "details": details,
+        });
+        out.json_line(&serde_json::json!({ "error": error }));
+        return;
+    }
+    let number = status.code() as i32;
+    let code = bad(format_args!("{} ({number})", status::name(status.code())));
+    out.note(format_args!("{code}: {}", status.message()));
+    let source = std::error::Error::source(status);
+    if source.is_some_and(|source| source.is::<PluginEnded>()) {
+        // The details are this library's own, and say the same.
+        return;
+    }
+    for detail in details {
+        match serde_json::to_string_pretty(&detail) {
+            Ok(text) => out.note(format_args!("{} {text}", dim("detail"))),
+            Err(error) => out.note(error),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Metadata on the command line: `name: value`, and base64 where the name ends in `-bin`.
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use tonic::metadata::{
+    AsciiMetadataKey, AsciiMetadataValue, BinaryMetadataKey, BinaryMetadataValue, KeyAndValueRef, MetadataMap,
+};
+
+/// One entry.
+#[derive(Debug, Clone)]
+pub(crate) enum Header {
+    Text(AsciiMetadataKey, AsciiMetadataValue),
+    Binary(BinaryMetadataKey, BinaryMetadataValue),
+}
+
+/// Reads an entry.
+pub(super) fn parse(text: &str) -> Result<Header, String> {
+    let (name, value) = text.split_once(':').ok_or("NAME: VALUE is needed")?;
+    let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+    let unusable = || format!("{name:?} cannot be the name of metadata");
+    if name.starts_with("grpc-") {
+        return Err("names that begin with grpc- belong to gRPC itself".to_owned());
+    }
+    if name.ends_with("-bin") {
+        let bytes = BASE64.decode(value).map_err(|error| format!("the value is no base64: {error}"))?;
+        let name = name.parse().map_err(|_| unusable())?;
+        return Ok(Header::Binary(name, BinaryMetadataValue::from_bytes(&bytes)));
+    }
+    let value = value.parse().map_err(|_| "the value has characters that metadata cannot have".to_owned())?;
+    Ok(Header::Text(name.parse().map_err(|_| unusable())?, value))
+}
+
+/// Adds entries to those of a request.
+pub(super) fn add(headers: &[Header], metadata: &mut MetadataMap) {
+    for header in headers {
+        match header {
+            Header::Text(name, value) => _ = metadata.append(name.clone(), value.clone()),
+            Header::Binary(name, value) => _ = metadata.append_bin(name.clone(), value.clone()),
+        }
+    }
+}
+
+/// The entries of an answer as text.
+pub(super) fn readable(metadata: &MetadataMap) -> Vec<(String, String)> {
+    metadata
+        .iter()
+        .map(|entry| match entry {
+            KeyAndValueRef::Ascii(name, value) => {
+                (name.to_string(), String::from_utf8_lossy(value.as_encoded_bytes()).into_owned())
+            }
+            KeyAndValueRef::Binary(name, value) => {
+                let bytes = value.to_bytes().map(|bytes| BASE64.encode(bytes));
+                (name.to_string(), bytes.unwrap_or_else(|_| "(no base64)".to_owned()))
+            }
+        })
+        .collect()
+}
+
+/// With padding or without, as gRPC peers do it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_come_back_as_they_were_given() {
+        let mut metadata = MetadataMap::new();
+        add(&[parse("X-Kit-Name: a: b").unwrap(), parse("x-kit-bin:aGk").unwrap()], &mut metadata);
+        let readable = readable(&metadata);
+        assert_eq!(
+            readable,
+            [("x-kit-name".to_owned(), "a: b".to_owned()), ("x-kit-bin".to_owned(), "aGk=".to_owned())]
+        );
+        for wrong in ["name", "na me: x", "x-bin: ?", "grpc-timeout: 1S", ": x"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

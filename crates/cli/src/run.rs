@@ -1,0 +1,339 @@
+//! `rpcplugin run`: keeps a plugin up, and shows what it says.
+
+mod log;
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    pin::pin,
+};
+
+use clap::{Args, ValueEnum};
+use miette::{IntoDiagnostic as _, WrapErr as _};
+use rpcplugin::{
+    Event, Events, Exit as PluginExit, Output, OutputOptions, OutputSource, Plugin,
+    handshake::{ReattachConfig, ReattachConfigs},
+    hclog::Level,
+};
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::log::Lines;
+pub(crate) use self::log::show_record;
+use crate::{
+    exit::Exit,
+    launch_args::LaunchArgs,
+    out::{
+        Out,
+        style::{bad, dim, good, strong, warn},
+    },
+};
+
+/// Launches a plugin, keeps it up and shows its log and output, until it is interrupted.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Shows records of the plugin's log from this level on.
+    #[arg(long, value_name = "LEVEL", value_enum, default_value = "debug")]
+    level: LevelArg,
+    /// The name of the plugin for hosts that attach to it: for Terraform the address of the provider.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Writes into this file what `rpcplugin attach` needs, the key of this host included. It is removed at the end.
+    #[arg(long, value_name = "FILE")]
+    handover: Option<PathBuf>,
+    #[command(flatten)]
+    launch: LaunchArgs,
+}
+
+/// The levels, as they are written on a command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LevelArg {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// What somebody who wants the program to end does.
+struct Interruptions {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+/// What the plugin says, as it comes.
+struct Following {
+    events: Events,
+    output: Output,
+    stdout: Lines,
+    stderr: Lines,
+    level: Level,
+}
+
+/// The file with the handover. It holds a key, and goes with the plugin.
+struct HandoverFile<'a>(&'a Path);
+
+/// Runs the plugin until it ends, or somebody wants it to.
+pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> miette::Result<Exit> {
+    let mut interruptions = Interruptions::new().into_diagnostic()?;
+    let host = args.launch.host();
+    let mut following = Following {
+        events: host.events(),
+        output: host.output(OutputOptions::default()),
+        stdout: Lines::default(),
+        stderr: Lines::default(),
+        level: args.level.into(),
+    };
+    let launched = {
+        let mut launching = pin!(args.launch.launch_by(&host));
+        loop {
+            tokio::select! {
+                launched = &mut launching => break launched?,
+                () = following.next(out) => {}
+                () = interruptions.any() => return Ok(Exit::Interrupted),
+            }
+        }
+    };
+    // What is told ends with the last of the host's plugins, and with the host.
+    drop(host);
+    announce(&launched, args, out);
+    let _file = match &args.handover {
+        Some(path) => Some(HandoverFile::write(path, &launched)?),
+        None => None,
+    };
+    let crashed = {
+        let mut end = pin!(launched.wait());
+        loop {
+            tokio::select! {
+                reason = &mut end => break Some(reason),
+                () = following.next(out) => {}
+                () = interruptions.any() => break None,
+            }
+        }
+    };
+    match crashed {
+        Some(reason) => {
+            drop(launched);
+            following.rest(out).await;
+            tell_end(&format!("the plugin ended by itself: {reason}"), false, out);
+            Ok(Exit::PluginEnded)
+        }
+        None => Ok(end(launched, &mut interruptions, &mut following, out).await),
+    }
+}
+
+/// Ends the plugin, and says how it did. Whoever is impatient kills it.
+async fn end(
+    plugin: Plugin,
+    interruptions: &mut Interruptions,
+    following: &mut Following,
+    out: &mut Out,
+) -> Exit {
+    if !out.is_json() {
+        out.note(dim("ending the plugin; interrupt again to kill it"));
+    }
+    let exit = {
+        let mut ending = pin!(plugin.shut_down());
+        loop {
+            tokio::select! {
+                exit = &mut ending => break Some(exit),
+                () = following.next(out) => {}
+                () = interruptions.any() => break None,
+            }
+        }
+    };
+    following.rest(out).await;
+    match exit {
+        None => {
+            tell_end("the plugin was killed", false, out);
+            Exit::Interrupted
+        }
+        Some(exit) => {
+            let well = matches!(exit, PluginExit::Clean | PluginExit::Ended | PluginExit::Detached);
+            tell_end(&format!("the plugin {exit}"), well, out);
+            if well { Exit::Ok } else { Exit::Failed }
+        }
+    }
+}
+
+/// Says that the plugin is up, and how others reach it.
+fn announce(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
+    let config = ReattachConfig { test: true, ..plugin.reattach_config() };
+    let name = args.name.clone().unwrap_or_else(|| provider_address(&args.launch));
+    let by_name = ReattachConfigs([(name, config.clone())].into());
+    let secured = plugin.security().is_mutual();
+    if out.is_json() {
+        let parsed = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+        out.json_line(&json!({
+            "kind": "ready",
+            "pid": plugin.pid(),
+            "version": plugin.version().0,
+            "mutual_tls": secured,
+            "reattach": parsed(config.to_string()),
+            "tf_reattach_providers": parsed(by_name.to_string()),
+        }));
+        return;
+    }
+    let security = if secured { good("mutual TLS") } else { warn("no TLS") };
+    out.note(format_args!(
+        "{} is up: process {}, version {}, {security}, ready after {}",
+        strong(plugin.name()),
+        plugin.pid(),
+        plugin.version(),
+        crate::duration::show(plugin.launch_time())
+    ));
+    out.line(&config);
+    out.line(format_args!("TF_REATTACH_PROVIDERS='{by_name}'"));
+    if secured {
+        let handover = match &args.handover {
+            Some(path) => format!("`rpcplugin attach {}` has what it needs", path.display()),
+            None => "--handover FILE lets `rpcplugin attach FILE` in, --no-mtls lets everybody in".to_owned(),
+        };
+        out.note(dim(format_args!(
+            "it accepts only its host's certificate, so these lines alone let nobody in: {handover}"
+        )));
+    }
+    out.note(dim("Ctrl-C ends it"));
+}
+
+/// The address under which Terraform would know a provider with this file name; otherwise the name itself.
+fn provider_address(launch: &LaunchArgs) -> String {
+    let name = launch.name();
+    match name.strip_prefix("terraform-provider-") {
+        Some(rest) => {
+            let short = rest.split('_').next().unwrap_or(rest);
+            format!("registry.terraform.io/hashicorp/{short}")
+        }
+        None => name,
+    }
+}
+
+fn tell_end(what: &str, well: bool, out: &mut Out) {
+    if out.is_json() {
+        out.json_line(&json!({ "kind": "end", "clean": well, "how": what }));
+    } else {
+        out.note(if well { good(what) } else { bad(what) });
+    }
+}
+
+impl Interruptions {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Resolves with the next of them.
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+impl Following {
+    /// Shows the next thing that the plugin says. When there can be no more, it never resolves.
+    async fn next(&mut self, out: &mut Out) {
+        tokio::select! {
+            biased;
+            Some(event) = self.events.next() => self.show_event(&event.event, out),
+            Some(chunk) = self.output.next() => self.show_output(chunk.source, &chunk.bytes, out),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Shows everything that is left.
+    async fn rest(&mut self, out: &mut Out) {
+        while let Some(event) = self.events.next().await {
+            self.show_event(&event.event, out);
+        }
+        while let Some(chunk) = self.output.next().await {
+            self.show_output(chunk.source, &chunk.bytes, out);
+        }
+        for (lines, is_stderr) in [(&mut self.stdout, false), (&mut self.stderr, true)] {
+            if let Some(line) = lines.rest() {
+                print(&line, is_stderr, out);
+            }
+        }
+        let missed = self.events.missed() + self.output.missed();
+        if missed > 0 {
+            out.note(warn(format_args!("{missed} pieces of log and output came too fast to be shown")));
+        }
+    }
+
+    fn show_event(&self, event: &Event, out: &mut Out) {
+        match event {
+            Event::Log(record) if record.level >= self.level => {
+                if out.is_json() {
+                    out.json_line(&log::record_as_json(record));
+                } else {
+                    out.note(show_record(record));
+                }
+            }
+            Event::StillWaiting { elapsed } if !out.is_json() => {
+                out.note(dim(format_args!("nothing heard of it for {}", crate::duration::show(*elapsed))));
+            }
+            _ => {}
+        }
+    }
+
+    fn show_output(&mut self, source: OutputSource, bytes: &[u8], out: &mut Out) {
+        let (lines, is_stderr) = match source {
+            OutputSource::Stdout => (&mut self.stdout, false),
+            OutputSource::Stderr => (&mut self.stderr, true),
+            _ => return,
+        };
+        for line in lines.push(bytes) {
+            print(&line, is_stderr, out);
+        }
+    }
+}
+
+/// Prints a line of what the plugin's code has printed, where it belongs, marked.
+fn print(line: &str, is_stderr: bool, out: &mut Out) {
+    if out.is_json() {
+        out.json_line(&json!({ "kind": if is_stderr { "stderr" } else { "stdout" }, "text": line }));
+    } else if is_stderr {
+        out.note(format_args!("{} {line}", warn("stderr│")));
+    } else {
+        out.line(format_args!("{} {line}", dim("stdout│")));
+    }
+}
+
+impl<'a> HandoverFile<'a> {
+    fn write(path: &'a Path, plugin: &Plugin) -> miette::Result<Self> {
+        // A file that is there may be readable for others; a new one is not.
+        let _ = fs::remove_file(path);
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(path);
+        let mut file = file.into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display()))?;
+        let this = Self(path);
+        writeln!(file, "{}", plugin.handover().to_json()).into_diagnostic()?;
+        Ok(this)
+    }
+}
+
+impl Drop for HandoverFile<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.0);
+    }
+}
+
+impl From<LevelArg> for Level {
+    fn from(level: LevelArg) -> Self {
+        match level {
+            LevelArg::Trace => Self::Trace,
+            LevelArg::Debug => Self::Debug,
+            LevelArg::Info => Self::Info,
+            LevelArg::Warn => Self::Warn,
+            LevelArg::Error => Self::Error,
+        }
+    }
+}
