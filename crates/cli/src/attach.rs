@@ -5,7 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
-    AppVersion, AttachError, Attachment, Endpoint, Handover, Host, MagicCookie, Plugin, Versions,
+    AppVersion, AttachError, Attachment, Endpoint, Handover, Host, LaunchFault, MagicCookie, Plugin,
+    Versions,
     handshake::ReattachConfig,
     mtls::{Authorities, Identity, Trust},
 };
@@ -90,8 +91,7 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> miette::Result<Exit
         )
         .into());
     };
-    let (attachment, version) = attachment(target, args)?;
-    let plugin = attach(attachment, version, args, out).await?;
+    let plugin = attach(target_of(target, args)?, args, out).await?;
     match &args.action {
         None => {
             let schema = Schema::load(&args.schema, &plugin.channel()).await?;
@@ -114,46 +114,51 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> miette::Result<Exit
     }
 }
 
-async fn attach(
+/// What to attach to.
+#[derive(Debug)]
+struct Target {
     attachment: Attachment,
     version: AppVersion,
-    args: &AttachArgs,
-    out: &Out,
-) -> miette::Result<Plugin> {
+    /// Whether this side has a certificate to present.
+    secured: bool,
+}
+
+async fn attach(target: Target, args: &AttachArgs, out: &Out) -> miette::Result<Plugin> {
+    let Target { attachment, version, secured } = target;
     let _working = out.working("attaching");
     // Whoever runs already has long seen its cookie.
     let cookie = MagicCookie::new("RPCPLUGIN_ATTACH", "1").into_diagnostic()?;
     let host = Host::new(cookie, Versions::from(version)).configure(|config| {
         config.start_deadline = args.timeout;
     });
-    let has_identity = args.cert.is_some();
     host.attach(attachment).await.map_err(|error| match error {
-        AttachError::Refused { ref endpoint, source: rpcplugin::LaunchFault::Connect(_) }
-            if !has_identity =>
-        {
-            WithoutIdentity { endpoint: endpoint.clone(), source: error }.into()
-        }
+        // A server that wants TLS cuts a connection on which it hears none.
+        AttachError::Refused {
+            ref endpoint,
+            source: LaunchFault::Connect(_) | LaunchFault::FirstCall(_),
+        } if !secured => WithoutIdentity { endpoint: endpoint.clone(), source: error }.into(),
         error => error.into(),
     })
 }
 
 /// Reads what was given: JSON, a file with it, or an address.
-fn attachment(target: &str, args: &AttachArgs) -> miette::Result<(Attachment, AppVersion)> {
+fn target_of(target: &str, args: &AttachArgs) -> miette::Result<Target> {
     let target = target.trim();
     let address = target.strip_prefix("unix:").map(|path| ("unix", path)).or_else(|| {
         let rest = target.strip_prefix("tcp:").unwrap_or(target);
         let is_address = Endpoint::parse("tcp", rest).is_ok() && !std::path::Path::new(target).exists();
         is_address.then_some(("tcp", rest))
     });
-    let (attachment, version) = match address {
+    let known = match address {
         Some((network, address)) => {
             let version = AppVersion(args.app_version);
-            (Attachment::new(Endpoint::parse(network, address)?, version), version)
+            let attachment = Attachment::new(Endpoint::parse(network, address)?, version);
+            Target { attachment, version, secured: false }
         }
         None => from_json(&json(target)?, args.name.as_deref())?,
     };
     let (Some(cert), Some(key), Some(ca)) = (&args.cert, &args.key, &args.ca) else {
-        return Ok((attachment, version));
+        return Ok(known);
     };
     let file = |path: &PathBuf| {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -161,7 +166,7 @@ fn attachment(target: &str, args: &AttachArgs) -> miette::Result<(Attachment, Ap
     };
     let identity = Identity::from_pem(&file(cert), &file(key))?;
     let trust = Trust::Authorities(Authorities::from_pem(&file(ca))?);
-    Ok((attachment.secured(identity, trust)?, version))
+    Ok(Target { attachment: known.attachment.secured(identity, trust)?, secured: true, ..known })
 }
 
 /// The JSON itself: the argument, with what a shell's assignment puts around it, or what is in a file.
@@ -179,15 +184,13 @@ fn json(target: &str) -> Result<String, UsageError> {
 }
 
 /// Reads JSON of one plugin, with or without its host's identity, or of several by their names.
-fn from_json(text: &str, name: Option<&str>) -> miette::Result<(Attachment, AppVersion)> {
-    let is_one = match serde_json::from_str::<Value>(text) {
-        Ok(value) => value.get("Protocol").is_some() || value.get("Addr").is_some(),
-        // The error below says what is wrong.
-        Err(_) => true,
-    };
-    if is_one {
+fn from_json(text: &str, name: Option<&str>) -> miette::Result<Target> {
+    // JSON that cannot be read at all is told by the parser below.
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    if !value.is_object() || value.get("Protocol").is_some() || value.get("Addr").is_some() {
         let version = ReattachConfig::parse(text)?.version;
-        return Ok((Handover::parse(text)?, version));
+        let attachment = Handover::parse(text)?;
+        return Ok(Target { attachment, version, secured: value.get("Tls").is_some() });
     }
     let mut plugins = rpcplugin::handshake::ReattachConfigs::parse(text)?.0;
     let names = plugins.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -204,7 +207,7 @@ fn from_json(text: &str, name: Option<&str>) -> miette::Result<(Attachment, AppV
         .into());
     };
     let version = config.version;
-    Ok((Attachment::from(config).name(name), version))
+    Ok(Target { attachment: Attachment::from(config).name(name), version, secured: false })
 }
 
 #[cfg(test)]
@@ -215,7 +218,7 @@ mod tests {
 
     #[test]
     fn reads_one_and_several() {
-        assert_eq!(from_json(ONE, None).unwrap().1, AppVersion(6));
+        assert_eq!(from_json(ONE, None).unwrap().version, AppVersion(6));
         let several = format!(r#"{{"a":{ONE},"b":{ONE}}}"#);
         assert!(from_json(&several, None).is_err());
         assert!(from_json(&several, Some("b")).is_ok());

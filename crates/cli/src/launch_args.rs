@@ -146,7 +146,7 @@ impl LaunchArgs {
     }
 
     /// Whether it is known which cookie the plugin wants.
-    fn has_cookie(&self) -> bool {
+    pub(crate) fn has_cookie(&self) -> bool {
         self.cookie.is_some() || self.preset().is_some()
     }
 

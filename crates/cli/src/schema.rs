@@ -68,11 +68,6 @@ impl Schema {
             Origin::Files | Origin::Nowhere => None,
         }
     }
-
-    /// The services of the application: all but those of the protocol itself.
-    pub(crate) fn own_services(&self) -> impl Iterator<Item = &str> {
-        self.services.iter().map(String::as_str).filter(|name| !is_of_the_protocol(name))
-    }
 }
 
 /// Whether a service belongs to go-plugin or gRPC, and not to the application.

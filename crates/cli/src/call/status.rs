@@ -53,7 +53,7 @@ fn detail(any: &Any, pool: &DescriptorPool) -> Value {
     let described = pool.get_message_by_name(name).or_else(|| googles_own()?.get_message_by_name(name));
     let decoded = described.and_then(|message| DynamicMessage::decode(message, any.value.as_slice()).ok());
     let mut members = serde_json::Map::from_iter([("@type".to_owned(), any.type_url.clone().into())]);
-    match decoded.as_ref().map(|message| super::as_json(message)) {
+    match decoded.as_ref().map(super::as_json) {
         Some(Value::Object(fields)) => members.extend(fields),
         Some(other) => _ = members.insert("value".to_owned(), other),
         None => _ = members.insert("value".to_owned(), STANDARD.encode(&any.value).into()),
