@@ -14,6 +14,7 @@ mod guide;
 mod interop;
 mod leftovers;
 mod markdown;
+mod picture;
 mod terraform;
 mod tidy;
 mod toolchain;
@@ -51,6 +52,8 @@ enum Command {
     Guide,
     /// Measure this library beside others, and write what came of it into docs/performance
     Bench(bench::Options),
+    /// Record what `rpcplugin inspect` shows, as a picture and as text in docs/cli.md
+    Picture,
     /// Run the real Terraform against the demo provider
     Terraform(terraform::Options),
 }
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Guide => guide::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Picture => picture::run(),
         Command::Terraform(options) => terraform::run(&options),
     };
     match done {

@@ -91,16 +91,17 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> miette::Result<Exit
         )
         .into());
     };
+    let files = args.schema.read()?;
     let plugin = attach(target_of(target, args)?, args, out).await?;
     match &args.action {
         None => {
-            let schema = Schema::load(&args.schema, &plugin.channel()).await?;
+            let schema = Schema::of(files, &plugin.channel()).await;
             let facts = Facts::gather(&plugin, &schema).await;
             inspect::print(&facts, out);
             Ok(Exit::Ok)
         }
         Some(AttachAction::Call(method)) => {
-            let schema = Schema::load(&args.schema, &plugin.channel()).await?;
+            let schema = Schema::of(files, &plugin.channel()).await;
             call::call(&plugin, &schema, method, out).await
         }
         Some(AttachAction::Stop) => {

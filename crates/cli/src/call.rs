@@ -68,6 +68,7 @@ pub(crate) struct MethodArgs {
 
 /// Launches the plugin, calls, and ends it.
 pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> miette::Result<Exit> {
+    let files = args.schema.read()?;
     let host = args.launch.host();
     let mut events = host.events();
     let plugin = {
@@ -76,7 +77,7 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> miette::Result<Exit> 
     };
     // Its events end with its host.
     drop(host);
-    let schema = Schema::load(&args.schema, &plugin.channel()).await?;
+    let schema = Schema::of(files, &plugin.channel()).await;
     let exit = call(&plugin, &schema, &args.call, out).await;
     plugin.shut_down().await;
     if matches!(exit, Ok(Exit::PluginEnded)) && !out.is_json() {

@@ -26,9 +26,10 @@ pub(crate) struct InspectArgs {
 
 /// Launches the plugin, looks, and ends it.
 pub(crate) async fn run(args: &InspectArgs, out: &mut Out) -> miette::Result<Exit> {
+    let files = args.schema.read()?;
     let plugin = args.launch.launch(out).await?;
     let working = out.working("asking what it serves");
-    let schema = Schema::load(&args.schema, &plugin.channel()).await?;
+    let schema = Schema::of(files, &plugin.channel()).await;
     let mut facts = Facts::gather(&plugin, &schema).await;
     facts.launched(&args.launch);
     let begun = Instant::now();

@@ -23,6 +23,19 @@ pub(crate) struct SchemaArgs {
     pub(crate) descriptor_set: Option<PathBuf>,
 }
 
+impl SchemaArgs {
+    /// Reads the files, if any are given.
+    pub(crate) fn read(&self) -> miette::Result<Option<Schema>> {
+        if let Some(file) = &self.descriptor_set {
+            return files::descriptor_set(file).map(Some);
+        }
+        match self.proto.as_slice() {
+            [] => Ok(None),
+            files => files::compile(files, &self.proto_path).map(Some),
+        }
+    }
+}
+
 /// What a plugin serves, as far as it is known.
 #[derive(Debug)]
 pub(crate) struct Schema {
@@ -45,15 +58,12 @@ pub(crate) enum Origin {
 }
 
 impl Schema {
-    /// Reads the files that were given, or asks the plugin.
-    pub(crate) async fn load(args: &SchemaArgs, channel: &Channel) -> miette::Result<Self> {
-        if let Some(file) = &args.descriptor_set {
-            return files::descriptor_set(file);
+    /// What is known from files, or what the plugin says of itself.
+    pub(crate) async fn of(files: Option<Self>, channel: &Channel) -> Self {
+        match files {
+            Some(known) => known,
+            None => reflection::ask(channel).await,
         }
-        if !args.proto.is_empty() {
-            return files::compile(&args.proto, &args.proto_path);
-        }
-        reflection::ask(channel).await
     }
 
     /// A service's description.

@@ -105,6 +105,9 @@ fn suggestions(wanted: &str, methods: &[MethodDescriptor]) -> String {
         })
         .collect();
     near.sort_by_key(|(distance, _)| *distance);
+    // What comes nearest, and what comes nearly as near.
+    let nearest = near.first().map_or(0, |(distance, _)| *distance);
+    near.retain(|(distance, _)| *distance <= nearest + 1);
     if !near.is_empty() {
         let names: Vec<String> = near.iter().take(3).map(|(_, method)| name(method)).collect();
         return format!("did you mean {}?", names.join(", or "));

@@ -24,18 +24,18 @@ use super::{Origin, Schema};
 
 /// Asks the plugin for its services, and for everything that they are made of. A plugin that does not know the question
 /// has told nothing, and that is no error.
-pub(super) async fn ask(channel: &Channel) -> miette::Result<Schema> {
+pub(super) async fn ask(channel: &Channel) -> Schema {
     for version in ["v1", "v1alpha"] {
         match timeout(PATIENCE, Asking::new(channel, version).all()).await {
             Ok(Ok((services, pool))) => {
-                return Ok(Schema { origin: Origin::Reflection(version), services, pool });
+                return Schema { origin: Origin::Reflection(version), services, pool };
             }
             Ok(Err(status)) if status.code() == Code::Unimplemented => {}
             // Whatever else is wrong with its reflection, the plugin may be called all the same.
             Ok(Err(_)) | Err(_) => break,
         }
     }
-    Ok(Schema { origin: Origin::Nowhere, services: Vec::new(), pool: DescriptorPool::global() })
+    Schema { origin: Origin::Nowhere, services: Vec::new(), pool: DescriptorPool::global() }
 }
 
 /// One conversation with the reflection service.

@@ -1,0 +1,16 @@
+//! `inspect`, `call`, `run` and `attach` against real plugins, and against what is none.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+#[path = "looking/attach.rs"]
+mod attach;
+#[path = "looking/call.rs"]
+mod call;
+#[path = "looking/inspect.rs"]
+mod inspect;
+#[path = "looking/manual.rs"]
+mod manual;
+#[path = "checks/program.rs"]
+mod program;
+#[path = "looking/running.rs"]
+mod running;

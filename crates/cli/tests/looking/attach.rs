@@ -1,0 +1,138 @@
+//! Plugins that are kept up, and hosts that attach to them.
+
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::{
+    program::rpcplugin,
+    running::{Running, kit, of_the_tests},
+};
+
+#[test]
+fn a_plugin_is_kept_up_and_ended() {
+    let Some(kit) = kit() else { return };
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut running = Running::start(&["--no-mtls"], &kit);
+        let json = running.reattach();
+        let call = ["attach", &json, "call", "WriteStdio", "-d", r#"{"stdout":"aGkK","stderr":"aG8K"}"#];
+        rpcplugin(call).ended_with(0);
+        // They come in any order.
+        let kinds = ["stdout", "stderr"];
+        let printed = running.until_any(&kinds);
+        let other = running.until_any(&kinds);
+        let mut both = [
+            (printed["kind"].clone(), printed["text"].clone()),
+            (other["kind"].clone(), other["text"].clone()),
+        ];
+        both.sort_by_key(|(kind, _)| kind.to_string());
+        assert_eq!(both, [("stderr".into(), "ho".into()), ("stdout".into(), "hi".into())]);
+        let plugin = Pid::from_raw(running.plugin()).unwrap();
+        let (code, rest) = running.end_with(signal);
+        assert_eq!(code, Some(0), "{rest}");
+        assert!(rest.contains(r#""clean":true"#), "{rest}");
+        assert!(test_kill_process(plugin).is_err(), "it is gone");
+    }
+}
+
+#[test]
+fn a_crash_is_told() {
+    let Some(kit) = kit() else { return };
+    let running = Running::start(&[], &kit);
+    kill_process(Pid::from_raw(running.plugin()).unwrap(), Signal::ABORT).unwrap();
+    let (code, rest) = running.end();
+    assert_eq!(code, Some(4), "{rest}");
+    assert!(rest.contains("signal 6 (SIGABRT"), "{rest}");
+}
+
+#[test]
+fn a_secured_plugin_lets_in_who_has_the_handover() {
+    let Some(kit) = kit() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("handover.json");
+    let path = file.to_str().unwrap();
+    let running = Running::start(&["--handover", path], &kit);
+    let begun = Instant::now();
+    while !std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is written");
+        std::thread::yield_now();
+    }
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let facts = rpcplugin(["--json", "attach", path]).ended_with(0).json();
+    assert_eq!(facts["process"]["pid"], running.ready["pid"]);
+    assert_eq!(facts["security"]["trust"], "pinned");
+    assert!(facts["end"].is_null() && facts["timings"]["process_ms"].is_null());
+    assert_eq!(rpcplugin(["attach", path, "call", "Info"]).ended_with(0).json()["protocolVersion"], 3);
+
+    // Without the key nobody gets in, and is told why.
+    rpcplugin(["attach", &running.reattach()])
+        .ended_with(3)
+        .says(&["rpcplugin::security::attach_without_identity", "--handover FILE"]);
+    let (code, _) = running.end_with(Signal::INT);
+    assert_eq!(code, Some(0));
+    assert!(!file.exists(), "the key goes with the plugin");
+    rpcplugin(["attach", "unix:/nowhere/plugin"]).ended_with(3).says(&["there is no plugin at"]);
+}
+
+#[test]
+fn one_of_several_and_by_address() {
+    let Some(provider) = of_the_tests("terraform-provider-demo") else { return };
+    let running = Running::start(&["--no-mtls", "--name", "example.com/a/demo"], &provider);
+    let all = running.ready["tf_reattach_providers"].to_string();
+    assert!(all.contains("example.com/a/demo"), "{all}");
+    let facts =
+        rpcplugin(["--json", "attach", &format!("TF_REATTACH_PROVIDERS='{all}'")]).ended_with(0).json();
+    assert_eq!((&facts["name"], &facts["protocol"]["app"]), (&"example.com/a/demo".into(), &6.into()));
+    let address = format!("unix:{}", running.ready["reattach"]["Addr"]["String"].as_str().unwrap());
+    let facts = rpcplugin(["--json", "attach", &address, "--app-version", "6"]).ended_with(0).json();
+    assert_eq!(facts["security"]["kind"], "none");
+    let one = all.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap();
+    let two = format!("{{{one},{}}}", one.replace("/demo", "/other"));
+    rpcplugin(["attach", &two]).ended_with(2).says(&["it is not said which plugin", "example.com/a/other"]);
+    rpcplugin(["attach", &two, "--name", "example.com/a/other"]).ended_with(0);
+    rpcplugin(["attach", &address, "stop"]).ended_with(0).says(&["the plugin"]);
+    let (code, rest) = running.end();
+    assert_eq!(code, Some(4), "somebody else ended it: {rest}");
+}
+
+#[test]
+fn with_given_certificates() {
+    use crate::program::peer;
+    let (Some(kit), Some(go)) = (kit(), peer("go", "kit-host")) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new(go).arg("certs").arg(dir.path()).output().unwrap();
+    assert!(made.status.success());
+    let mut plugin = std::process::Command::new(kit)
+        .arg("--test-mode")
+        .arg("--tls-dir")
+        .arg(dir.path())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut json = String::new();
+    let stdout = plugin.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut json).unwrap();
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (cert, key, ca) = (file("host.pem"), file("host.key"), file("ca.pem"));
+    let run = rpcplugin(["--json", "attach", json.trim(), "--cert", &cert, "--key", &key, "--ca", &ca]);
+    plugin.kill().unwrap();
+    plugin.wait().unwrap();
+    let facts = run.ended_with(0).json();
+    assert_eq!(
+        (&facts["security"]["trust"], &facts["security"]["kind"]),
+        (&"authorities".into(), &"mutual".into())
+    );
+    assert_eq!(facts["security"]["plugin_certificate"]["self_signed"], false);
+}
+
+#[test]
+fn nothing_to_attach_to() {
+    rpcplugin(["attach"]).ended_with(2).says(&["it is not said what to attach to"]);
+    rpcplugin(["attach", "/nowhere/at/all"]).ended_with(2).says(&["cannot be read"]);
+    rpcplugin(["attach", "unix:/tmp/x", "--cert", "x"]).ended_with(2);
+}

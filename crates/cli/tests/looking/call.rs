@@ -1,0 +1,151 @@
+//! Calls with JSON.
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    program::{Run, peer, rpcplugin},
+    running::{kit, kit_proto},
+};
+
+fn call(args: &[&str], plugin: &Path) -> Run {
+    rpcplugin(["call"].iter().chain(args).map(OsStr::new).chain([plugin.as_os_str()]))
+}
+
+/// The lines of JSON that were printed.
+fn lines(run: &Run) -> Vec<Value> {
+    run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn all_four_kinds_of_method() {
+    let Some(kit) = kit() else { return };
+    let one = call(&["Kit/Echo", "-d", r#"{"data":"aGk="}"#], &kit).ended_with(0).json();
+    assert_eq!(one, json!({ "data": "aGk=" }));
+    let down = call(&["conformance.v1.Kit/Count", "-d", r#"{"from":7,"n":3}"#], &kit).ended_with(0);
+    let values: Vec<Value> = lines(&down).into_iter().map(|line| line["value"].clone()).collect();
+    assert_eq!(values, ["7", "8", "9"]);
+    let up = call(&["Sum", "-d", r#"{"value":1} {"value":"41"}"#], &kit).ended_with(0).json();
+    assert_eq!(up, json!({ "sum": "42", "count": "2" }));
+    let both = call(&["Chat", "-d", r#"{"seq":1,"text":"a"}"#], &kit).ended_with(0);
+    assert_eq!(lines(&both), [json!({ "seq": "1", "text": "re: a" }), json!({ "seq": "1", "text": "bye" })]);
+}
+
+/// Each request goes when it has been written, and its answer comes before the next.
+#[test]
+fn a_conversation_over_the_standard_input() {
+    let Some(kit) = kit() else { return };
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
+        .args(["call", "Kit/Chat"])
+        .arg(kit)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    for text in ["one", "two"] {
+        writeln!(stdin, r#"{{"text":"{text}"}}"#).unwrap();
+        let answer: Value = serde_json::from_str(&answers.next().unwrap()).unwrap();
+        assert_eq!(answer["text"], format!("re: {text}"));
+    }
+    drop(stdin);
+    assert!(answers.next().unwrap().contains("bye"));
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn metadata_defaults_and_files() {
+    let Some(kit) = kit() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("request.json");
+    std::fs::write(&file, r#"{"key":"k"}"#).unwrap();
+    let data = format!("@{}", file.display());
+    let put = call(&["Put", "-d", &data, "--emit-defaults"], &kit).ended_with(0).json();
+    assert_eq!(put, json!({ "replaced": false }));
+    let args = ["Echo", "-d", "{}", "-H", "x-kit-a: b", "-H", "x-kit-c-bin: AAE", "--show-metadata"];
+    let run = call(&args, &kit).ended_with(0);
+    run.says(&["header x-kit-a: b", "header x-kit-c-bin: AAE=", "trailer x-kit-trailer-a: b"]);
+}
+
+#[test]
+fn a_status_with_its_details() {
+    let Some(kit) = kit() else { return };
+    let fail = ["Fail", "-d", r#"{"code":9,"message":"not now","note":"why"}"#];
+    call(&fail, &kit).ended_with(1).says(&["FAILED_PRECONDITION (9)", "not now", "\"note\": \"why\""]);
+    let error = call(&[&["--json"], &fail[..]].concat(), &kit).ended_with(1).json();
+    assert_eq!(
+        (&error["error"]["code"], &error["error"]["number"]),
+        (&"FAILED_PRECONDITION".into(), &9.into())
+    );
+    let detail = &error["error"]["details"][0];
+    assert_eq!(detail["@type"], "type.googleapis.com/conformance.v1.FailDetail");
+    assert_eq!(detail["note"], "why");
+    let late = call(&["Sleep", "-d", r#"{"ms":60000}"#, "--deadline", "300ms"], &kit).ended_with(1);
+    late.says(&["DEADLINE_EXCEEDED"]);
+}
+
+#[test]
+fn a_plugin_that_dies_of_the_call() {
+    let Some(kit) = kit() else { return };
+    let run = call(&["Panic", "-d", r#"{"message":"boom"}"#], &kit).ended_with(4);
+    run.says(&["UNAVAILABLE", "has ended: exit status 101", "its log:", "boom"]);
+}
+
+#[test]
+fn what_cannot_be_called() {
+    let Some(kit) = kit() else { return };
+    call(&["Kit/Ecko"], &kit)
+        .ended_with(2)
+        .says(&["rpcplugin::protocol::no_such_method", "did you mean conformance.v1.Kit/Echo?"]);
+    call(&["Get", "-d", r#"{"kex":"k"}"#], &kit)
+        .ended_with(2)
+        .says(&["unrecognized field name 'kex'", "its fields are key (string)"]);
+    call(&["Get", "-d", "{} {}"], &kit).ended_with(2).says(&["the method takes one message"]);
+    call(&["Chat", "-d", "{} {"], &kit).ended_with(2).says(&["the request is no JSON"]);
+    call(&["Get", "-H", "no colon"], &kit).ended_with(2);
+}
+
+#[test]
+fn a_name_that_can_mean_several_methods() {
+    let Some(provider) = crate::running::of_the_tests("terraform-provider-demo") else { return };
+    let proto = kit_proto();
+    let proto = proto.to_str().unwrap();
+    let own = provider.parent().unwrap().join("kit-plugin");
+    // Two services of the kit's description have the same method name under different packages only in this file.
+    let dir = tempfile::tempdir().unwrap();
+    let two = dir.path().join("two.proto");
+    let text = "syntax = \"proto3\"; package t; message M {} service A { rpc Do(M) returns (M); } service B { rpc Do(M) returns (M); }";
+    std::fs::write(&two, text).unwrap();
+    let run = call(&["Do", "--proto", two.to_str().unwrap()], &own).ended_with(2);
+    run.says(&["rpcplugin::protocol::ambiguous_method", "t.A/Do, t.B/Do"]);
+    call(&["A/Do", "--proto", two.to_str().unwrap()], &own).ended_with(1).says(&["UNIMPLEMENTED"]);
+    assert!(call(&["Info", "--proto", proto], &own).ended_with(0).json()["pid"].is_string());
+}
+
+#[test]
+fn go_and_python_plugins() {
+    if let Some(plugin) = peer("go", "kit-plugin") {
+        let both = call(&["Chat", "-d", r#"{"seq":1}{"seq":2}"#], &plugin).ended_with(0);
+        assert_eq!(lines(&both).len(), 3);
+        call(&["Get", "-d", r#"{"key":"none"}"#], &plugin)
+            .ended_with(1)
+            .says(&["NOT_FOUND (5)", "no such key"]);
+    }
+    let Some(python) = peer("python", "bin/python") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
+    let script = script.to_str().unwrap();
+    let python = python.to_str().unwrap();
+    let proto = kit_proto();
+    let described = ["call", "Info", "--preset", "kit", "--proto", proto.to_str().unwrap(), python, script];
+    assert_eq!(rpcplugin(described).ended_with(0).json()["protocolVersion"], 3);
+    rpcplugin(["call", "Info", "--preset", "kit", python, script])
+        .ended_with(2)
+        .says(&["rpcplugin::protocol::methods_unknown", "--proto FILE"]);
+}

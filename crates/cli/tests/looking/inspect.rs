@@ -1,0 +1,154 @@
+//! What a plugin is; and what is no plugin.
+
+use std::{ffi::OsStr, fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use serde_json::Value;
+
+use crate::{
+    program::{Run, basic_plugin, peer, rpcplugin},
+    running::{kit, kit_proto, of_the_tests},
+};
+
+fn inspect(args: &[&str], plugin: impl AsRef<OsStr>) -> Run {
+    rpcplugin(["inspect"].iter().chain(args).map(OsStr::new).chain([plugin.as_ref()]))
+}
+
+/// What is told of a plugin as JSON.
+fn facts(args: &[&str], plugin: &Path) -> Value {
+    inspect(&[&["--json"], args].concat(), plugin).ended_with(0).json()
+}
+
+fn service<'a>(facts: &'a Value, name: &str) -> &'a Value {
+    let services = facts["services"].as_array().unwrap();
+    services.iter().find(|service| service["name"] == name).unwrap()
+}
+
+#[test]
+fn everything_about_a_plugin_of_ours() {
+    let Some(kit) = kit() else { return };
+    let facts = facts(&[], &kit);
+    assert_eq!(facts["protocol"], serde_json::json!({ "core": 1, "app": 3 }));
+    assert_eq!((&facts["command"]["preset"], &facts["health"]["status"]), (&"kit".into(), &"SERVING".into()));
+    assert_eq!(facts["transport"]["network"], "unix");
+    assert_eq!(facts["transport"]["socket"]["mode"], "0600");
+    assert_eq!(facts["transport"]["directory"]["mode"], "0700");
+    let security = &facts["security"];
+    assert_eq!((&security["kind"], &security["trust"]), (&"mutual".into(), &"pinned".into()));
+    let fingerprints = ["host_certificate", "plugin_certificate"].map(|whose| &security[whose]["sha256"]);
+    assert!(fingerprints[0].as_str().unwrap().len() == 64 && fingerprints[0] != fingerprints[1]);
+    assert_eq!(security["plugin_certificate"]["key"], "ECDSA P-256");
+    assert_eq!(facts["features"]["reflection"], "v1");
+    assert_eq!(facts["features"]["broker"], true);
+    assert_eq!(facts["features"]["multiplexing"], "not asked");
+    let methods = service(&facts, "conformance.v1.Kit")["methods"].as_array().unwrap();
+    let chat = methods.iter().find(|method| method["name"] == "Chat").unwrap();
+    assert!(chat["client_streaming"] == true && chat["server_streaming"] == true, "{chat}");
+    let timings = &facts["timings"];
+    let steps = ["process_ms", "handshake_line_ms", "connection_ms", "health_ms"];
+    let sum: f64 = steps.iter().map(|step| timings[step].as_f64().unwrap()).sum();
+    assert!(sum > 0.0 && sum <= timings["total_ms"].as_f64().unwrap() + 0.01, "{timings}");
+    assert_eq!(facts["end"]["clean"], true);
+}
+
+#[test]
+fn plain_multiplexed_and_by_tcp() {
+    let Some(kit) = kit() else { return };
+    let plain = facts(&["--no-mtls"], &kit);
+    assert_eq!(plain["security"]["kind"], "none");
+    assert!(plain["security"]["plugin_certificate"].is_null());
+    assert_eq!(facts(&["--mux"], &kit)["features"]["multiplexing"], "yes");
+    let tcp = rpcplugin(["--json", "inspect", kit.to_str().unwrap(), "--net", "tcp"]).ended_with(0).json();
+    assert_eq!((&tcp["transport"]["network"], &tcp["transport"]["socket"]), (&"tcp".into(), &Value::Null));
+    assert_eq!(facts(&["--versions", "1-2"], &kit)["protocol"]["app"], 2);
+}
+
+#[test]
+fn a_tree_for_people_without_colours_in_a_pipe() {
+    let run = inspect(&["--cookie", "BASIC_PLUGIN=hello"], basic_plugin()).ended_with(0);
+    assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);
+    let run = run.says(&["process", "mutual TLS", "SHA-256", "services", "handshake line", "ended cleanly"]);
+    assert_eq!(run.stderr, "");
+    let coloured = inspect(&["--color", "always", "--cookie", "BASIC_PLUGIN=hello"], basic_plugin());
+    assert!(coloured.ended_with(0).stdout.contains("\u{1b}[32m"));
+}
+
+#[test]
+fn a_go_plugin() {
+    let Some(plugin) = peer("go", "kit-plugin") else { return };
+    let facts = facts(&[], &plugin);
+    assert_eq!(facts["security"]["plugin_certificate"]["key"], "ECDSA P-521");
+    assert!(service(&facts, "conformance.v1.Kit")["methods"].as_array().unwrap().len() > 10);
+    assert_eq!((&facts["features"]["stdio"], &facts["features"]["controller"]), (&true.into(), &true.into()));
+}
+
+/// It has no reflection, so that files have to tell what it serves.
+#[test]
+fn a_python_plugin() {
+    let Some(python) = peer("python", "bin/python") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
+    let proto = kit_proto();
+    let args = ["--json", "inspect", "--preset", "kit", "--proto"].map(OsStr::new);
+    let all = args.into_iter().chain([proto.as_os_str(), python.as_os_str(), script.as_os_str()]);
+    let facts = rpcplugin(all).ended_with(0).json();
+    assert!(facts["features"]["reflection"].is_null() && facts["features"]["broker"].is_null());
+    assert_eq!(facts["features"]["described_by_files"], true);
+    assert!(!service(&facts, "conformance.v1.Kit")["methods"].as_array().unwrap().is_empty());
+    let untold = rpcplugin(
+        [OsStr::new("inspect"), OsStr::new("--preset"), OsStr::new("kit")]
+            .into_iter()
+            .chain([python.as_os_str(), script.as_os_str()]),
+    );
+    untold.ended_with(0).says(&["it has no reflection", "--proto FILE"]);
+}
+
+#[test]
+fn a_terraform_provider_by_its_name() {
+    let Some(provider) = of_the_tests("terraform-provider-demo") else { return };
+    let facts = facts(&[], &provider);
+    assert_eq!((&facts["command"]["preset"], &facts["protocol"]["app"]), (&"terraform".into(), &6.into()));
+    let methods = service(&facts, "tfplugin6.Provider")["methods"].as_array().unwrap();
+    assert!(methods.iter().any(|method| method["name"] == "PlanResourceChange"));
+    assert_eq!(self::facts(&["--preset", "terraform", "--versions", "5"], &provider)["protocol"]["app"], 5);
+}
+
+#[test]
+fn what_is_no_plugin_is_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    let none = |path: &Path, words: &[&str]| _ = inspect(&[], path).ended_with(3).says(words);
+    none(Path::new("/bin/ls"), &["did not start", "ordinary program and no plugin", "exit status 0"]);
+    none(&file("hello.sh", "#!/bin/sh\necho hello\n", 0o755), &["hello", "it is a script for /bin/sh"]);
+    none(&file("text", "text\n", 0o644), &["may not be executed", "neither a program nor a script"]);
+    none(&file("run", "text\n", 0o755), &["is no program for this machine", "#!/bin/sh"]);
+    none(Path::new("/nowhere/at/all"), &["there is no program", "check the path"]);
+    none(dir.path(), &["is a directory, not a program"]);
+}
+
+#[test]
+fn a_cookie_that_is_missing_or_wrong() {
+    inspect(&[], basic_plugin()).ended_with(3).says(&[
+        "rpcplugin::config::cookie_missing",
+        "--cookie KEY=VALUE",
+        "--preset",
+    ]);
+    inspect(&["--cookie", "BASIC_PLUGIN=other"], basic_plugin())
+        .ended_with(3)
+        .says(&["it takes itself for the plugin of another host", "the same value"]);
+    let json = inspect(&["--json"], basic_plugin()).ended_with(3).json();
+    assert!(json["error"]["help"].as_str().unwrap().contains("--cookie"), "{json}");
+}
+
+#[test]
+fn arguments_that_make_no_sense() {
+    for args in [&["inspect"][..], &["inspect", "--cookie", "x", "y"], &["inspect", "--versions", "x", "y"]] {
+        rpcplugin(args).ended_with(2);
+    }
+    rpcplugin(["inspect", "--cookie", "A=b", "--preset", "kit", "x"]).ended_with(2);
+    let missing = inspect(&["--cookie", "BASIC_PLUGIN=hello", "--proto", "/nowhere.proto"], basic_plugin());
+    missing.ended_with(2).says(&["rpcplugin::config::arguments", "there is no file /nowhere.proto"]);
+}
