@@ -60,7 +60,7 @@ fn start(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
         tokio::select! {
             exit = dispatch(&cli.action, out) => exit,
             // Whatever plugin is up goes with the future that has it.
-            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+            () = interrupt::interrupted() => Ok(Exit::Interrupted),
         }
     });
     // A thread that still reads from a terminal would hold the program up.

@@ -10,6 +10,7 @@ mod call;
 mod inspect;
 #[path = "looking/manual.rs"]
 mod manual;
+#[expect(dead_code, reason = "the tests of the checks use the rest")]
 #[path = "checks/program.rs"]
 mod program;
 #[path = "looking/running.rs"]
