@@ -143,8 +143,9 @@ fn run_all(cells: &[Cell], setting: &Setting<'_>) -> Outcome<Vec<CellResult>> {
     Ok(done.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Writes the README's table, or says that it is another.
+/// Prints the table that came true, and writes it to the README or says that another is there.
 fn settle_table(check: bool) -> Outcome {
+    println!("\n{}", table::markdown());
     let paper = workspace::root().join(table::PAPER);
     let text = fs::read_to_string(&paper)?;
     let wanted = table::put(&text).ok_or("the README has no place for the table of the matrix")?;
