@@ -58,7 +58,7 @@ fn run(command: Command) -> io::Result<ExitCode> {
         let work = async {
             match command {
                 Command::Drive => drive::run().await.map(|()| ExitCode::SUCCESS),
-                Command::Check(args) => check::run(args).await,
+                Command::Check(args) => Box::pin(check::run(args)).await,
             }
         };
         tokio::select! {

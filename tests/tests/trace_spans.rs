@@ -1,5 +1,4 @@
 //! A plugin's life has its spans on both sides. The one test of its process, which has one subscriber.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rpcplugin::{Command, Host, MagicCookie, ServiceId, Services, Stdin, TraceCalls};
 use rpcplugin_tests::trace_kit::{SeenSpan, SpanLog, WhichTrace, ask};
