@@ -12,7 +12,6 @@ use self::{measure::Call, samples::Samples};
 use crate::{
     duration::{self, show},
     exit::Exit,
-    interrupt::interrupted,
     launch_args::LaunchArgs,
     out::{Out, style},
 };
@@ -35,14 +34,6 @@ pub(crate) struct BenchArgs {
 
 /// Measures, and prints what came out.
 pub(crate) async fn run(args: &BenchArgs, out: &mut Out) -> miette::Result<Exit> {
-    tokio::select! {
-        measured = measured(args, out) => measured.map(|()| Exit::Ok),
-        // The plugin is dropped with what measures it, and killed by that.
-        () = interrupted() => Ok(Exit::Interrupted),
-    }
-}
-
-async fn measured(args: &BenchArgs, out: &mut Out) -> miette::Result<()> {
     let working = out.working(format!("starting {} {} times", args.launch.name(), args.launches));
     let (starts, stops) = measure::launches(&args.launch, args.launches).await?;
     drop(working);
@@ -66,7 +57,7 @@ async fn measured(args: &BenchArgs, out: &mut Out) -> miette::Result<()> {
                 "latency": at_once.latencies.json(),
             },
         }));
-        return Ok(());
+        return Ok(Exit::Ok);
     }
     section(
         out,
@@ -83,7 +74,7 @@ async fn measured(args: &BenchArgs, out: &mut Out) -> miette::Result<()> {
         args.in_flight
     );
     section(out, "throughput", &calls, &at_once.latencies);
-    Ok(())
+    Ok(Exit::Ok)
 }
 
 fn section(out: &mut Out, name: &str, what: &str, samples: &Samples) {

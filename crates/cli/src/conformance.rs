@@ -32,7 +32,6 @@ use crate::{
     bare::Subject,
     duration::{self, show},
     exit::{Exit, UsageError},
-    interrupt::interrupted,
     launch_args::LaunchArgs,
     out::{Out, style},
 };
@@ -111,14 +110,8 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> miette::Result
         out.report(&miette!(help = help, "{} cannot be started: {error}", launch.name()));
         return Ok(Exit::NotStarted);
     }
-    tokio::select! {
-        report = findings(args, launch.name(), &subject, &chosen, out) => {
-            let report = report?;
-            Ok(if report.conforms() { Exit::Ok } else { Exit::Failed })
-        }
-        // What runs is dropped with the checks, and killed by that.
-        () = interrupted() => Ok(Exit::Interrupted),
-    }
+    let report = findings(args, launch.name(), &subject, &chosen, out).await?;
+    Ok(if report.conforms() { Exit::Ok } else { Exit::Failed })
 }
 
 async fn findings(
