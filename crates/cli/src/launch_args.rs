@@ -28,7 +28,7 @@ pub(crate) struct LaunchArgs {
         value_parser = clap::builder::PossibleValuesParser::new(presets::names()).map(|name| presets::find(&name)))]
     pub(crate) preset: Option<&'static Preset>,
     /// The versions of the application's protocol to offer, such as 1,5,6 or 1-6. By default those of the preset, or 1
-    /// to 32.
+    /// to 7.
     #[arg(long, value_name = "LIST", value_parser = versions)]
     pub(crate) versions: Option<Versions>,
     /// Offers no one-time certificate. Whatever runs as the same user can then talk to the plugin.
@@ -153,7 +153,8 @@ impl LaunchArgs {
     /// The versions that are offered to the plugin.
     pub(crate) fn offered_versions(&self) -> Versions {
         let of_preset = || self.preset().map(Preset::versions);
-        let any = || Versions::new(1_u32..=32).expect("there are some");
+        // Plugins made with pyvider refuse a list that goes further.
+        let any = || Versions::new(1_u32..=7).expect("there are some");
         self.versions.clone().or_else(of_preset).unwrap_or_else(any)
     }
 

@@ -26,6 +26,16 @@ fn a_plugin_that_starts_is_told_so() {
     doctor(&[], &plugin).ended_with(0).says(&["ok     connection  TLS and HTTP/2"]);
 }
 
+/// pyvider refuses versions above 7, so they are offered only on demand.
+#[test]
+fn a_python_plugin_needs_no_more_than_its_cookie() {
+    let Some(python) = peer("python", "bin/python") else { return };
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
+    let args = ["doctor", "--cookie", "CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance", "--"];
+    let run = rpcplugin(args.map(Path::new).into_iter().chain([python.as_path(), plugin.as_path()]));
+    run.ended_with(0).says(&["ok     version     3", "ok     health      SERVING"]);
+}
+
 #[test]
 fn what_is_no_program_is_explained() {
     let dir = tempfile::tempdir().unwrap();
