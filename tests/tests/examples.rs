@@ -190,11 +190,15 @@ fn pyvider_names() {
 fn quickstart() {
     let lines = lines("quickstart");
     for line in [
+        "plugin quickstart",
+        "  version       1",
         "  security      mutual TLS, one-time certificates",
         "  get apple     red",
-        "  list          cherry = dark red",
+        "  get durian    NotFound: no such key: durian",
+        "  list          apple = red",
     ] {
         assert!(lines.iter().any(|said| said == line), "{line:?} is not in {lines:#?}");
+        shown("../../README.md", line);
     }
 }
 
