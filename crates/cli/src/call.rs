@@ -124,7 +124,7 @@ async fn exchange(
     args: &MethodArgs,
     out: &mut Out,
 ) -> miette::Result<Result<(), Status>> {
-    let Requests { messages, failure } = requests;
+    let Requests { messages, mut failure } = requests;
     let answered = async {
         let mut client = tonic::client::Grpc::new(plugin.explaining_channel())
             .max_decoding_message_size(usize::MAX)
@@ -162,8 +162,12 @@ async fn exchange(
     let mut answered = pin!(answered);
     tokio::select! {
         biased;
-        Ok(error) = failure => Err(error.into()),
-        answered = &mut answered => Ok(answered),
+        Ok(error) = &mut failure => Err(error.into()),
+        answered = &mut answered => match failure.try_recv() {
+            // The request that was wrong ended the stream, and what the plugin says of that is of no interest.
+            Ok(error) => Err(error.into()),
+            Err(_) => Ok(answered),
+        },
     }
 }
 

@@ -4,7 +4,11 @@ use std::process::ExitCode;
 
 use rpcplugin::{AttachError, LaunchError, SuperviseError};
 
-use crate::{attach::WithoutIdentity, call::MethodError, launch_args::CookieMissing};
+use crate::{
+    attach::WithoutIdentity,
+    call::MethodError,
+    launch_args::{CookieMissing, NotInPath},
+};
 
 /// The exit codes. They are documented in `docs/cli.md`, and do not change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,7 @@ impl Exit {
     pub(crate) fn of(report: &miette::Report) -> Self {
         let not_started = report.is::<LaunchError>()
             || report.is::<CookieMissing>()
+            || report.is::<NotInPath>()
             || report.is::<AttachError>()
             || report.is::<WithoutIdentity>()
             || report.is::<SuperviseError>();

@@ -69,6 +69,17 @@ pub(crate) struct CookieMissing {
     source: LaunchError,
 }
 
+/// The program was looked for in PATH alone, and is in this directory.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("there is no {program} in PATH, but there is one in this directory")]
+#[diagnostic(
+    code(rpcplugin::transport::plugin_not_in_path),
+    help("a name without a slash is looked for in PATH; write it as ./{program}")
+)]
+pub(crate) struct NotInPath {
+    program: String,
+}
+
 impl LaunchArgs {
     /// The host that launches the plugin.
     pub(crate) fn host(&self) -> Host {
@@ -93,6 +104,11 @@ impl LaunchArgs {
         host.launch(self.command()).await.map_err(|error| match error.fault {
             LaunchFault::CookieRefused(_) if !self.has_cookie() => {
                 CookieMissing { program: self.name(), source: error }.into()
+            }
+            LaunchFault::NotFound { ref program }
+                if program.components().count() == 1 && Path::new(".").join(program).is_file() =>
+            {
+                NotInPath { program: self.name() }.into()
             }
             _ => error.into(),
         })

@@ -497,7 +497,11 @@ impl LaunchFault {
             return Self::NoDirectory { dir: dir.clone() };
         }
         match source.kind() {
-            io::ErrorKind::NotFound if crate::child::find(&program).exists() => {
+            // A name that is not found in PATH comes back as it is, and means nothing in the working directory.
+            io::ErrorKind::NotFound
+                if Some(crate::child::find(&program))
+                    .is_some_and(|file| file.is_absolute() && file.exists()) =>
+            {
                 Self::InterpreterNotFound { program }
             }
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound { program },

@@ -149,3 +149,69 @@ fn pool(files: BTreeMap<String, FileDescriptorProto>) -> DescriptorPool {
 
 /// How long a plugin may take to describe itself.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use rpcplugin::{
+        Attachment, Host, MagicCookie, Services,
+        transport::{Listener, Security, SocketDir, http2},
+    };
+    use tonic_reflection::server::Builder;
+
+    use super::*;
+
+    /// What is told of a plugin that serves these, and nothing else.
+    async fn told_by(services: Services) -> Schema {
+        let dir = SocketDir::private(None).unwrap();
+        let listener = Listener::unix_in(&dir).unwrap();
+        let endpoint = listener.endpoint().clone();
+        let serving = http2::Serving::new(services, Security::Plain, Default::default());
+        let server = tokio::spawn(http2::serve(listener, serving));
+        let host = Host::new(MagicCookie::new("REFLECTION", "test").unwrap(), 1);
+        let plugin = host.attach(Attachment::new(endpoint, 1)).await.unwrap();
+        let schema = ask(&plugin.channel()).await;
+        server.abort();
+        schema
+    }
+
+    fn describing() -> Builder<'static> {
+        Builder::configure()
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+    }
+
+    #[tokio::test]
+    async fn both_versions_of_the_service_are_asked() {
+        let new = told_by(Services::new().add(describing().build_v1().unwrap())).await;
+        assert_eq!(new.origin, Origin::Reflection("v1"));
+        let old = told_by(Services::new().add(describing().build_v1alpha().unwrap())).await;
+        assert_eq!(old.origin, Origin::Reflection("v1alpha"));
+        for schema in [new, old] {
+            let service = schema.service("grpc.reflection.v1.ServerReflection").unwrap();
+            assert_eq!(service.methods().count(), 1, "{:?}", schema.services);
+        }
+        let none = told_by(Services::new()).await;
+        assert_eq!((none.origin, none.services.len()), (Origin::Nowhere, 0));
+    }
+
+    #[test]
+    fn files_come_in_any_order_and_what_is_missing_is_left_out() {
+        let file = |name: &str, imports: &[&str], message: &str| FileDescriptorProto {
+            name: Some(name.to_owned()),
+            package: Some("p".to_owned()),
+            dependency: imports.iter().map(|import| (*import).to_owned()).collect(),
+            message_type: vec![prost_types::DescriptorProto {
+                name: Some(message.to_owned()),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let files = [
+            file("a.proto", &["b.proto", "google/protobuf/empty.proto"], "A"),
+            file("b.proto", &[], "B"),
+            file("c.proto", &["nowhere.proto"], "C"),
+        ];
+        let pool = pool(files.into_iter().map(|file| (file.name().to_owned(), file)).collect());
+        let known = |name: &str| pool.get_message_by_name(name).is_some();
+        assert!(known("p.A") && known("p.B") && !known("p.C") && known("google.protobuf.Empty"));
+    }
+}

@@ -143,6 +143,23 @@ fn a_cookie_that_is_missing_or_wrong() {
     assert!(json["error"]["help"].as_str().unwrap().contains("--cookie"), "{json}");
 }
 
+/// A name alone is a program in PATH, also where a file of that name is at hand.
+#[test]
+fn a_program_in_this_directory() {
+    let dir = basic_plugin();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
+        .args(["inspect", "basic-plugin"])
+        .current_dir(dir.parent().unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("rpcplugin::transport::plugin_not_in_path") && said.contains("./basic-plugin"),
+        "{said}"
+    );
+}
+
 #[test]
 fn arguments_that_make_no_sense() {
     for args in [&["inspect"][..], &["inspect", "--cookie", "x", "y"], &["inspect", "--versions", "x", "y"]] {
