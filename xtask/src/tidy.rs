@@ -4,6 +4,7 @@
 //! test, so that nobody has to remember this command.
 
 mod arrows;
+mod examples;
 mod excerpts;
 mod interop;
 mod links;
@@ -40,6 +41,7 @@ const RULES: &[Rule] = &[
     ("manifests", manifests::check),
     ("publishing", publishing::check),
     ("sources", sources::check),
+    ("examples", examples::check),
     ("excerpts", excerpts::check),
     ("links", links::check),
     ("performance", performance::check),
