@@ -265,3 +265,109 @@ fn settings() -> http2::Settings {
 
 /// How long a peer may take to answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use rpcplugin::mtls::{MutualTls, Trust};
+    use rustls::{
+        DistinguishedName, ServerConfig,
+        server::danger::{ClientCertVerified, ClientCertVerifier},
+    };
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// Looks at the certificate, and not at the proof that its key is there.
+    #[derive(Debug)]
+    struct Careless(CertificateDer<'static>, WebPkiSupportedAlgorithms);
+
+    impl ClientCertVerifier for Careless {
+        fn root_hint_subjects(&self) -> &[DistinguishedName] {
+            &[]
+        }
+
+        fn verify_client_cert(
+            &self,
+            presented: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: UnixTime,
+        ) -> Result<ClientCertVerified, rustls::Error> {
+            if *presented == self.0 {
+                Ok(ClientCertVerified::assertion())
+            } else {
+                Err(rustls::Error::General("a stranger".to_owned()))
+            }
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.1.supported_schemes()
+        }
+    }
+
+    /// Whether a server with these settings lets the stranger in.
+    async fn lets_in(
+        stranger: Stranger,
+        host: &Identity,
+        plugin: &Identity,
+        server: Arc<ServerConfig>,
+    ) -> bool {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint::parse("tcp", &listener.local_addr().unwrap().to_string()).unwrap();
+        let accepted = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            TlsAcceptor::from(server).accept(stream).await.is_ok()
+        };
+        let certificate = plugin.peer_certificate();
+        let (accepted, _) = tokio::join!(accepted, stranger_channel(stranger, &endpoint, host, &certificate));
+        accepted
+    }
+
+    #[tokio::test]
+    async fn stolen_certificates_deceive_the_careless_only() {
+        let (host, plugin) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let careful = MutualTls::new(plugin.clone(), Trust::Pinned(host.peer_certificate())).unwrap();
+        let exported = plugin.export();
+        let key = PrivateKeyDer::from_pem_slice(exported.private_key_pem().as_bytes()).unwrap();
+        let careless = |trusted: &Identity| {
+            let trusted = CertificateDer::from(trusted.certificate_der().to_vec());
+            let verifier = Arc::new(Careless(trusted, provider().signature_verification_algorithms));
+            let config = ServerConfig::builder_with_provider(provider())
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_client_cert_verifier(verifier)
+                .with_single_cert(vec![plugin.certificate_der().to_vec().into()], key.clone_key());
+            Arc::new(config.unwrap())
+        };
+        for (stranger, deceived) in [
+            (Stranger::WithHostsCertificate, Some(&host)),
+            (Stranger::WithPluginsCertificate, Some(&plugin)),
+            (Stranger::Unknown, None),
+            (Stranger::Nobody, None),
+            (Stranger::Plain, None),
+        ] {
+            assert!(!lets_in(stranger, &host, &plugin, careful.server_config()).await, "{stranger:?}");
+            let trusted = deceived.unwrap_or(&host);
+            let is_let_in = lets_in(stranger, &host, &plugin, careless(trusted)).await;
+            assert_eq!(is_let_in, deceived.is_some(), "{stranger:?}");
+        }
+    }
+}

@@ -7,7 +7,8 @@ use rpcplugin::{
 };
 
 use super::check::{
-    Announced, Check, Mutual, Verdict, announced, check, fail, in_one_line, served_mutual, served_plain,
+    Announced, Check, Mutual, Setback, Verdict, announced, check, fail, in_one_line, served_mutual,
+    served_plain,
 };
 use crate::bare::{
     PATIENCE, Stranger, Subject, alpn, answered, channel, health, names_localhost, stranger_channel,
@@ -87,6 +88,14 @@ pub(super) const CHECKS: &[Check] = &[
         "Trust the host's certificate only, and verify the handshake's signature.",
     ),
     check!(
+        "mtls-unreadable",
+        Must,
+        unreadable,
+        "A PLUGIN_CLIENT_CERT that cannot be read does not open the door: nobody is served (go-plugin trusts nobody then), or \
+         the plugin ends.",
+        "Take an unreadable certificate for a reason to end, never for one to go on without TLS.",
+    ),
+    check!(
         "plain-serves",
         Must,
         serves_plain,
@@ -163,6 +172,30 @@ async fn refuses_stolen(subject: &Subject) -> Verdict {
 
 async fn refuses_own(subject: &Subject) -> Verdict {
     refuses(subject, Stranger::WithPluginsCertificate).await
+}
+
+async fn unreadable(subject: &Subject) -> Verdict {
+    let announced = match announced(subject.start().certificate("no certificate".to_owned())).await {
+        Ok(announced) => announced,
+        Err(Setback::Fail(seen)) => return Ok(seen),
+        Err(skipped) => return Err(skipped),
+    };
+    let nobodys = Identity::generate()?;
+    for stranger in [Stranger::Plain, Stranger::Nobody, Stranger::Unknown] {
+        let endpoint = &announced.answer.endpoint;
+        let call = async {
+            let channel =
+                stranger_channel(stranger, endpoint, &nobodys, &nobodys.peer_certificate()).await.ok()?;
+            answered(&health(channel, "plugin").await).then_some(())
+        };
+        if let Ok(Some(())) = tokio::time::timeout(PATIENCE, call).await {
+            return fail(match stranger {
+                Stranger::Plain => "it goes on in plain text, and serves anybody",
+                _ => "it serves anybody who speaks TLS",
+            });
+        }
+    }
+    Ok("it announces itself, and serves nobody".to_owned())
 }
 
 async fn serves_plain(subject: &Subject) -> Verdict {
