@@ -79,7 +79,7 @@
 //! # Features
 //!
 //! `client` and `server` are the two sides, both on by default. `ring` (default) and `aws-lc-rs` choose the
-//! cryptography.
+//! cryptography. `otel` exports spans and metrics to an OpenTelemetry collector.
 
 mod factories;
 
@@ -104,6 +104,8 @@ pub use rpcplugin_core::{
 pub use rpcplugin_handshake as handshake;
 pub use rpcplugin_hclog as hclog;
 pub use rpcplugin_mtls as mtls;
+#[cfg(feature = "otel")]
+pub use rpcplugin_otel as otel;
 #[cfg(feature = "server")]
 pub use rpcplugin_server::{
     Attachable, BasicProtocol, Cause, Ending, Health, HostFacts, NotReady, PluginContext, Protocol,

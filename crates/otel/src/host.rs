@@ -1,0 +1,43 @@
+//! The telemetry of a host.
+
+use std::sync::Arc;
+
+use miette::Diagnostic as _;
+use rpcplugin_client::{Event, Host, LaunchError, Observer, PluginId};
+use rpcplugin_transport::Meter;
+
+use crate::{metrics::Metrics, telemetry::Telemetry};
+
+impl Telemetry {
+    /// A host whose plugins are measured from now on: launches, restarts, what runs, bytes and messages. The services that
+    /// it offers to them are [instrumented](Self::services); calls that it makes need [`calls`](Self::calls).
+    #[must_use]
+    pub fn host(&self, host: Host) -> Host {
+        let host = host.layer(self.services());
+        match &self.metrics {
+            Some(metrics) => host.observe(Watcher(Arc::clone(metrics))),
+            None => host,
+        }
+    }
+}
+
+struct Watcher(Arc<Metrics>);
+
+impl Observer for Watcher {
+    fn connected(&self, plugin: &PluginId, meter: &Meter) {
+        self.0.connections.add(Some(Arc::clone(&plugin.name)), meter.clone());
+    }
+
+    fn not_launched(&self, plugin: &PluginId, error: &LaunchError) {
+        let code = error.code().map(|code| code.to_string());
+        self.0.launched(&plugin.name, error.facts().elapsed, Some(code.unwrap_or_else(|| "_OTHER".into())));
+    }
+
+    fn event(&self, plugin: &PluginId, event: &Event) {
+        match event {
+            Event::Ready { elapsed } => self.0.launched(&plugin.name, *elapsed, None),
+            Event::Restarting { .. } => self.0.restarted(&plugin.name),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What is measured.
+
+#[cfg(feature = "server")]
+use std::sync::PoisonError;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{AsyncInstrument, Counter, Histogram, Meter},
+};
+use rpcplugin_transport::Traffic;
+use tonic::Code;
+
+use crate::{
+    calls::{Side, code_name},
+    traffic::{Connections, Peer},
+};
+
+/// The instruments of this process.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    client_calls: Histogram<f64>,
+    server_calls: Histogram<f64>,
+    errors: Counter<u64>,
+    #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only hosts launch"))]
+    launches: Histogram<f64>,
+    #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only hosts supervise"))]
+    restarts: Counter<u64>,
+    pub(crate) connections: Arc<Connections>,
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only plugins limit"))]
+    refusals: Refusals,
+}
+
+/// Where refused calls are counted.
+type Refusals = Arc<Mutex<Vec<Refused>>>;
+
+/// How many calls were refused so far.
+#[cfg(feature = "server")]
+type Refused = rpcplugin_server::RateLimit;
+#[cfg(not(feature = "server"))]
+type Refused = std::convert::Infallible;
+
+impl Metrics {
+    pub(crate) fn new(meter: &Meter) -> Self {
+        let connections = Arc::<Connections>::default();
+        let refusals = Refusals::default();
+        observe_connections(meter, &connections);
+        #[cfg(feature = "server")]
+        observe_refusals(meter, &refusals);
+        let durations = |name, description| {
+            let durations = meter.f64_histogram(name).with_unit("s").with_description(description);
+            durations.with_boundaries(BOUNDARIES.to_vec()).build()
+        };
+        Self {
+            client_calls: durations("rpc.client.call.duration", "How long calls took that were made."),
+            server_calls: durations("rpc.server.call.duration", "How long calls took that were served."),
+            errors: meter
+                .u64_counter("rpcplugin.errors")
+                .with_unit("{error}")
+                .with_description("Calls and launches that failed.")
+                .build(),
+            launches: durations(
+                "rpcplugin.launch.duration",
+                "From the start of a launch until the plugin was ready, or had failed.",
+            ),
+            restarts: meter
+                .u64_counter("rpcplugin.plugin.restarts")
+                .with_unit("{restart}")
+                .with_description("How often a supervisor has started a plugin again.")
+                .build(),
+            connections,
+            refusals,
+        }
+    }
+
+    /// A call is over.
+    pub(crate) fn call(&self, side: Side, method: &str, code: Code, duration: Duration) {
+        let (durations, operation) = match side {
+            Side::Client => (&self.client_calls, "client_call"),
+            Side::Server => (&self.server_calls, "server_call"),
+        };
+        // A caller may ask for methods without end.
+        let method = if side == Side::Server && code == Code::Unimplemented { "_OTHER" } else { method };
+        let name = code_name(code);
+        let mut attributes = vec![
+            KeyValue::new("rpc.system.name", "grpc"),
+            KeyValue::new("rpc.method", method.to_owned()),
+            KeyValue::new("rpc.response.status_code", name),
+        ];
+        if side.is_error(code) {
+            attributes.push(KeyValue::new("error.type", name));
+            self.error(operation, name.into(), ("rpc.method", method.to_owned()));
+        }
+        durations.record(duration.as_secs_f64(), &attributes);
+    }
+
+    /// A launch is over, with this error.
+    #[cfg(feature = "client")]
+    pub(crate) fn launched(&self, plugin: &str, elapsed: Duration, error: Option<String>) {
+        let mut attributes = vec![KeyValue::new(PLUGIN_NAME, plugin.to_owned())];
+        if let Some(error) = error {
+            attributes.push(KeyValue::new("error.type", error.clone()));
+            self.error("launch", error, (PLUGIN_NAME, plugin.to_owned()));
+        }
+        self.launches.record(elapsed.as_secs_f64(), &attributes);
+    }
+
+    /// A supervisor starts a plugin again.
+    #[cfg(feature = "client")]
+    pub(crate) fn restarted(&self, plugin: &str) {
+        self.restarts.add(1, &[KeyValue::new(PLUGIN_NAME, plugin.to_owned())]);
+    }
+
+    /// Counts what this limit refuses.
+    #[cfg(feature = "server")]
+    pub(crate) fn limited_by(&self, limit: Refused) {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(limit);
+    }
+
+    fn error(&self, operation: &'static str, kind: String, (key, of): (&'static str, String)) {
+        let operation = KeyValue::new("rpcplugin.operation", operation);
+        self.errors.add(1, &[operation, KeyValue::new("error.type", kind), KeyValue::new(key, of)]);
+    }
+}
+
+fn observe_connections(meter: &Meter, connections: &Arc<Connections>) {
+    let seen = Arc::clone(connections);
+    meter
+        .u64_observable_counter("rpcplugin.connection.io")
+        .with_unit("By")
+        .with_description("Bytes of HTTP/2 over the connections with a peer.")
+        .with_callback(move |sum| observe(&seen, sum, |traffic| (traffic.bytes_sent, traffic.bytes_received)))
+        .build();
+    let seen = Arc::clone(connections);
+    meter
+        .u64_observable_counter("rpcplugin.connection.messages")
+        .with_unit("{message}")
+        .with_description("gRPC messages over the connections with a peer.")
+        .with_callback(move |sum| {
+            observe(&seen, sum, |traffic| (traffic.messages_sent, traffic.messages_received));
+        })
+        .build();
+    let seen = Arc::clone(connections);
+    meter
+        .u64_observable_gauge("rpcplugin.plugin.running")
+        .with_unit("{plugin}")
+        .with_description("Plugins that are connected.")
+        .with_callback(move |running| {
+            for plugin in seen.look().into_iter().filter(|seen| seen.peer.is_some()) {
+                running.observe(plugin.connected, &named(&plugin.peer));
+            }
+        })
+        .build();
+}
+
+fn observe(connections: &Connections, sum: &dyn AsyncInstrument<u64>, of: impl Fn(Traffic) -> (u64, u64)) {
+    for seen in connections.look() {
+        for (kind, traffic) in [("main", seen.main), ("brokered", seen.brokered)] {
+            let (sent, received) = of(traffic);
+            for (direction, amount) in [("transmit", sent), ("receive", received)] {
+                let mut attributes = named(&seen.peer);
+                attributes.push(KeyValue::new("rpcplugin.connection.kind", kind));
+                attributes.push(KeyValue::new("network.io.direction", direction));
+                sum.observe(amount, &attributes);
+            }
+        }
+    }
+}
+
+#[cfg(feature = "server")]
+fn observe_refusals(meter: &Meter, refusals: &Refusals) {
+    let refusals = Arc::clone(refusals);
+    meter
+        .u64_observable_counter("rpcplugin.rate_limit.refusals")
+        .with_unit("{call}")
+        .with_description("Calls that the rate limit has refused.")
+        .with_callback(move |sum| {
+            let limits = refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            // A plugin without a limit has nothing to say of it.
+            if !limits.is_empty() {
+                sum.observe(limits.iter().map(Refused::refused).sum(), &[]);
+            }
+        })
+        .build();
+}
+
+/// The name of a plugin; nothing for a host.
+fn named(peer: &Peer) -> Vec<KeyValue> {
+    peer.iter().map(|name| KeyValue::new(PLUGIN_NAME, Arc::clone(name))).collect()
+}
+
+const PLUGIN_NAME: &str = "rpcplugin.plugin.name";
+
+/// In seconds. The conventions begin at 5 ms, where most calls between two processes have long been answered.
+const BOUNDARIES: [f64; 17] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];

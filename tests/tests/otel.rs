@@ -1,0 +1,251 @@
+//! Telemetry of a host and of a plugin's process, as a collector gets it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "otel/collector.rs"]
+mod collector;
+#[path = "support/examples.rs"]
+mod support;
+
+use std::{process::Stdio, time::Duration};
+
+use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
+use rpcplugin::{
+    Command, Host, LaunchError, MagicCookie, ServiceId, Services, Stdin,
+    otel::{Telemetry, TelemetryBuilder},
+};
+use rpcplugin_tests::trace_kit::{WhichTrace, ask};
+use rustix::process::{Pid, Signal, kill_process};
+use tonic::Code;
+use tower::Layer as _;
+use tracing::Instrument as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use self::collector::{Collector, attributes};
+
+/// A plugin that sends what is left to a collector has to be given the time on a busy machine.
+fn host() -> Host {
+    Host::new(MagicCookie::new("OTEL_KIT_COOKIE", "otel").unwrap(), 1)
+        .configure(|config| config.grace = Duration::from_secs(30))
+}
+
+fn command(endpoint: &str) -> Command {
+    Command::new(env!("CARGO_BIN_EXE_otel-plugin"))
+        .stdin(Stdin::Null)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+}
+
+fn telemetry(service: &str, endpoint: &str) -> TelemetryBuilder {
+    Telemetry::builder().service_name(service).endpoint(endpoint).flush_within(Duration::from_secs(30))
+}
+
+/// The one span of this name and kind.
+#[track_caller]
+fn one<'a>(spans: &'a [Span], name: &str, kind: SpanKind) -> &'a Span {
+    let found: Vec<_> =
+        spans.iter().filter(|span| span.name == name && span.kind == i32::from(kind)).collect();
+    let [one] = found[..] else { panic!("{} spans {name} {kind:?} in {spans:#?}", found.len()) };
+    one
+}
+
+#[track_caller]
+fn is_child(child: &Span, parent: &Span) {
+    assert_eq!(child.trace_id, parent.trace_id, "{child:#?} is in another trace than {parent:#?}");
+    assert_eq!(child.parent_span_id, parent.span_id, "{child:#?} is no child of {parent:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_and_metrics_of_both_sides_reach_the_collector() {
+    let collector = Collector::start().await;
+    let telemetry = telemetry("otel-host", &collector.endpoint).build().unwrap();
+    // The only test of this process that sets a subscriber.
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(telemetry.layer())).unwrap();
+    let host = telemetry.host(host().callbacks(Services::new().add(WhichTrace::here())));
+    let command = command(&collector.endpoint)
+        .env("PLUGIN_RATE_LIMIT_ENABLED", "true")
+        .env("PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND", "0.001")
+        .env("PLUGIN_RATE_LIMIT_BURST_CAPACITY", "4");
+    let plugin = host.launch(command).await.unwrap();
+    let channel = plugin.channel_with(&telemetry.calls());
+    let story = async {
+        ask(channel.clone(), "Host").await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(ask(channel.clone(), "Ok").await.unwrap_err().code(), Code::Ok);
+        }
+        let id = ServiceId(ask(channel.clone(), "Broker").await.unwrap().parse().unwrap());
+        for _ in 0..3 {
+            assert_eq!(ask(channel.clone(), "Ok").await.unwrap_err().code(), Code::ResourceExhausted);
+        }
+        let brokered = plugin.broker().dial(id).await.unwrap();
+        ask(telemetry.calls().layer(brokered), "Brokered").await.unwrap();
+    };
+    story.instrument(tracing::info_span!("request")).await;
+    plugin.shut_down().await;
+    assert!(telemetry.shut_down().await, "all was sent");
+
+    spans_join_across_the_border(&collector);
+    metrics_of_the_host(&collector);
+    metrics_of_the_plugin(&collector);
+    let everything = collector.everything();
+    for secret in ["OTEL_KIT_COOKIE", "BEGIN ", "MII"] {
+        assert!(!everything.contains(secret), "{secret} went to the collector");
+    }
+}
+
+fn spans_join_across_the_border(collector: &Collector) {
+    let (ours, theirs) = (collector.spans("otel-host"), collector.spans("otel-plugin"));
+    let request = one(&ours, "request", SpanKind::Internal);
+    let asked = one(&ours, "trace.WhichTrace/Host", SpanKind::Client);
+    is_child(asked, request);
+    let answered = one(&theirs, "trace.WhichTrace/Host", SpanKind::Server);
+    is_child(answered, asked);
+    let asked_back = one(&theirs, "trace.WhichTrace/Say", SpanKind::Client);
+    is_child(asked_back, answered);
+    is_child(one(&ours, "trace.WhichTrace/Say", SpanKind::Server), asked_back);
+    let brokered = one(&ours, "trace.WhichTrace/Brokered", SpanKind::Client);
+    is_child(brokered, request);
+    is_child(one(&theirs, "trace.WhichTrace/Brokered", SpanKind::Server), brokered);
+
+    let said = attributes(&asked.attributes);
+    assert_eq!(said["rpc.system.name"], "grpc");
+    assert_eq!(said["rpc.method"], "trace.WhichTrace/Host");
+    assert_eq!(
+        (said["rpc.response.status_code"].as_str(), said["error.type"].as_str()),
+        ("ABORTED", "ABORTED")
+    );
+    let status = |span: &Span| span.status.as_ref().map_or(0, |status| status.code);
+    assert_eq!(status(asked), i32::from(StatusCode::Error));
+    assert_eq!(
+        status(answered),
+        i32::from(StatusCode::Unset),
+        "what a caller asks for is no fault of a server"
+    );
+
+    for (spans, steps) in [
+        (&ours, &["launch", "shutdown"][..]),
+        (&theirs, &["launch", "greet", "connect", "shutdown", "broker"][..]),
+    ] {
+        let life = one(spans, "plugin", SpanKind::Internal);
+        assert!(attributes(&life.attributes).contains_key("plugin.pid"));
+        for step in steps {
+            let found = |span: &&Span| span.name == *step && span.parent_span_id == life.span_id;
+            assert!(spans.iter().any(|span| found(&span)), "{step} in {spans:#?}");
+        }
+    }
+    let launch = one(&ours, "launch", SpanKind::Internal);
+    is_child(one(&ours, "greet", SpanKind::Internal), launch);
+}
+
+fn metrics_of_the_host(collector: &Collector) {
+    let total = |name: &str, attributes: &[(&str, &str)]| collector.total("otel-host", name, attributes);
+    let method = ("rpc.method", "trace.WhichTrace/Ok");
+    let calls = "rpc.client.call.duration";
+    let code = |code| ("rpc.response.status_code", code);
+    assert_eq!(total(calls, &[("rpc.system.name", "grpc"), method, code("OK")]), 2.0);
+    assert_eq!(total(calls, &[method, code("RESOURCE_EXHAUSTED")]), 3.0);
+    assert!(collector.points("otel-host", calls).iter().all(|point| point.sum.is_some_and(|sum| sum > 0.0)));
+    assert_eq!(total("rpc.server.call.duration", &[("rpc.method", "trace.WhichTrace/Say")]), 1.0);
+    let failed = [("rpcplugin.operation", "client_call"), ("error.type", "RESOURCE_EXHAUSTED"), method];
+    assert_eq!(total("rpcplugin.errors", &failed), 3.0);
+
+    let name = ("rpcplugin.plugin.name", "otel-plugin");
+    assert_eq!(total("rpcplugin.launch.duration", &[name]), 1.0);
+    for direction in ["transmit", "receive"] {
+        for kind in ["main", "brokered"] {
+            let which = [name, ("rpcplugin.connection.kind", kind), ("network.io.direction", direction)];
+            assert!(total("rpcplugin.connection.io", &which) > 0.0, "{which:?}");
+            assert!(total("rpcplugin.connection.messages", &which[..1]) > 0.0, "{which:?}");
+        }
+    }
+    let running = collector.points("otel-host", "rpcplugin.plugin.running");
+    assert_eq!(running.iter().map(|point| point.value).collect::<Vec<_>>(), [0.0], "it is over");
+    assert_eq!(total("rpcplugin.plugin.restarts", &[]), 0.0);
+}
+
+fn metrics_of_the_plugin(collector: &Collector) {
+    let total = |name: &str, attributes: &[(&str, &str)]| collector.total("otel-plugin", name, attributes);
+    let calls = "rpc.server.call.duration";
+    let ok = [("rpc.method", "trace.WhichTrace/Ok"), ("rpc.response.status_code", "OK")];
+    assert_eq!(total(calls, &ok), 2.0);
+    assert_eq!(total(calls, &[("rpc.method", "trace.WhichTrace/Brokered")]), 1.0);
+    assert_eq!(total("rpc.client.call.duration", &[("rpc.method", "trace.WhichTrace/Say")]), 1.0);
+    assert_eq!(total("rpcplugin.rate_limit.refusals", &[]), 3.0);
+    for kind in ["main", "brokered"] {
+        assert!(total("rpcplugin.connection.io", &[("rpcplugin.connection.kind", kind)]) > 0.0);
+    }
+}
+
+#[tokio::test]
+async fn launches_that_fail_and_restarts_are_counted() {
+    let collector = Collector::start().await;
+    let telemetry = telemetry("otel-supervisor", &collector.endpoint).build().unwrap();
+    let host = telemetry.host(host().configure(|config| config.supervision.initial = Duration::ZERO));
+    let error: LaunchError = host.launch(Command::new("/bin/false")).await.unwrap_err();
+
+    let supervised = host.supervise(command(&collector.endpoint)).await.unwrap();
+    let first = supervised.generation().unwrap();
+    let pid = first.plugin().pid.and_then(|pid| Pid::from_raw(pid.try_into().unwrap())).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    let second = supervised.later_generation(first.number()).await.unwrap();
+    assert_eq!(second.number(), 2);
+    supervised.stop().await;
+    assert!(telemetry.shut_down().await, "all was sent");
+
+    let total =
+        |name: &str, attributes: &[(&str, &str)]| collector.total("otel-supervisor", name, attributes);
+    let name = ("rpcplugin.plugin.name", "otel-plugin");
+    assert_eq!(total("rpcplugin.plugin.restarts", &[name]), 1.0);
+    assert_eq!(total("rpcplugin.launch.duration", &[name]), 2.0, "the first, and the restart");
+    let code = miette::Diagnostic::code(&error).unwrap().to_string();
+    let failed = [("rpcplugin.plugin.name", "false"), ("error.type", code.as_str())];
+    assert_eq!(total("rpcplugin.launch.duration", &failed), 1.0, "{}", collector.everything());
+    assert_eq!(total("rpcplugin.errors", &failed), 1.0);
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_or_silent_holds_nobody_up() {
+    // Nobody listens at the one; the other lets everybody in and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for address in [away, silent.local_addr().unwrap()] {
+        let endpoint = format!("http://{address}");
+        let telemetry = Telemetry::builder().endpoint(&endpoint).flush_within(Duration::from_millis(300));
+        let telemetry = telemetry.build().unwrap();
+        let host = telemetry.host(host());
+        // Such a plugin would send for 10 s, and its host waits for no more than 2.
+        let host = host.configure(|config| config.grace = Duration::from_secs(2));
+        let plugin = host.launch(command(&endpoint)).await.unwrap();
+        let channel = plugin.channel_with(&telemetry.calls());
+        assert_eq!(ask(channel, "Ok").await.unwrap_err().code(), Code::Ok);
+        let begun = std::time::Instant::now();
+        plugin.shut_down().await;
+        assert!(!telemetry.shut_down().await, "nothing was sent");
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+}
+
+#[tokio::test]
+async fn telemetry_can_be_switched_off() {
+    let endpoint = Collector::start().await.endpoint;
+    let plugin = host().launch(command(&endpoint).env("OTEL_SDK_DISABLED", "true")).await.unwrap();
+    assert_eq!(ask(plugin.channel(), "Ok").await.unwrap_err().code(), Code::Ok);
+    plugin.shut_down().await;
+}
+
+#[tokio::test]
+async fn the_example_tells_its_story() {
+    let collector = Collector::start().await;
+    let mut example = tokio::process::Command::new(support::example_with("otel", "otel"));
+    example.stdin(Stdio::null()).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint);
+    let output = example.output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let all = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{all}");
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines[0], "hello, collector", "{all}");
+    assert!(lines[1].starts_with("farewell: "), "{all}");
+    assert_eq!(lines[2], "the plugin ended cleanly", "{all}");
+    let (ours, theirs) = (collector.spans("otel-example-host"), collector.spans("otel-example-plugin"));
+    let put = one(&ours, "rpcplugin.examples.kv.v1.Kv/Put", SpanKind::Client);
+    is_child(put, one(&ours, "story", SpanKind::Internal));
+    is_child(one(&theirs, "rpcplugin.examples.kv.v1.Kv/Put", SpanKind::Server), put);
+}
