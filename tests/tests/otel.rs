@@ -231,10 +231,29 @@ async fn telemetry_can_be_switched_off() {
     plugin.shut_down().await;
 }
 
+/// Whatever keeps it from being set up is said, and nothing is left to guess.
+#[tokio::test]
+async fn what_cannot_be_set_up_says_why() {
+    let plugin = env!("CARGO_BIN_EXE_otel-plugin");
+    for (shell, code) in [
+        // The runtime of the exporter needs more files than are left.
+        (r#"ulimit -n 4; exec "$0""#, "rpcplugin::base::telemetry_thread"),
+        (
+            r#"OTEL_EXPORTER_OTLP_ENDPOINT="not an address" exec "$0""#,
+            "rpcplugin::config::telemetry_exporter",
+        ),
+        (r#"OTEL_TRACES_EXPORTER=zipkin exec "$0""#, "rpcplugin::config::telemetry_setting"),
+    ] {
+        let output = tokio::process::Command::new("sh").args(["-c", shell, plugin]).output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(code), "{shell}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn the_example_tells_its_story() {
     let collector = Collector::start().await;
-    let mut example = tokio::process::Command::new(support::example_with("otel", "otel"));
+    let mut example = tokio::process::Command::new(support::example("otel"));
     example.stdin(Stdio::null()).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint);
     let output = example.output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -246,6 +265,9 @@ async fn the_example_tells_its_story() {
     assert_eq!(lines[2], "the plugin ended cleanly", "{all}");
     let (ours, theirs) = (collector.spans("otel-example-host"), collector.spans("otel-example-plugin"));
     let put = one(&ours, "rpcplugin.examples.kv.v1.Kv/Put", SpanKind::Client);
-    is_child(put, one(&ours, "story", SpanKind::Internal));
+    let story = one(&ours, "story", SpanKind::Internal);
+    is_child(put, story);
+    let life = one(&ours, "plugin", SpanKind::Internal);
+    assert!(life.links.iter().any(|link| link.span_id == story.span_id), "what launched it: {life:#?}");
     is_child(one(&theirs, "rpcplugin.examples.kv.v1.Kv/Put", SpanKind::Server), put);
 }

@@ -47,7 +47,7 @@ async fn receive(shared: &Arc<Shared>, link: LinkId, channel: Channel, outgoing:
         Ok(response) => response.into_inner(),
         Err(status) if status.code() == Code::Unimplemented => return LinkEnd::Unimplemented,
         Err(status) => {
-            tracing::debug!(%status, "the broker's stream could not be opened");
+            tracing::debug!(error = %status, "the broker's stream could not be opened");
             return LinkEnd::Lost;
         }
     };
@@ -56,7 +56,7 @@ async fn receive(shared: &Arc<Shared>, link: LinkId, channel: Channel, outgoing:
             Ok(Some(message)) => shared.receive(link, message),
             Ok(None) => return LinkEnd::ByPeer,
             Err(status) => {
-                tracing::debug!(%status, "the broker's stream broke");
+                tracing::debug!(error = %status, "the broker's stream broke");
                 return LinkEnd::Lost;
             }
         }
@@ -204,7 +204,7 @@ impl Stream for Exchange {
                     self.link.shared.receive(self.link.id, message);
                 }
                 Poll::Ready(Some(Err(status))) => {
-                    tracing::debug!(%status, "the broker's stream broke");
+                    tracing::debug!(error = %status, "the broker's stream broke");
                     return Poll::Ready(None);
                 }
                 Poll::Ready(None) => {

@@ -40,7 +40,7 @@ pub(crate) async fn pump(channel: Channel, feed: Arc<Feed>) {
             tracing::debug!(%plugin, "the plugin does not forward its output");
         }
         // The ordinary end of a Go plugin, which cuts its connections.
-        Err(status) => tracing::debug!(%plugin, %status, "the plugin's output is cut off"),
+        Err(status) => tracing::debug!(%plugin, error = %status, "the plugin's output is cut off"),
     }
 }
 

@@ -1,10 +1,12 @@
 //! A plugin that exports its telemetry: it answers, calls its host back, serves through the broker, and limits its
 //! calls if it is told to.
 
+#![expect(clippy::print_stderr, reason = "a plugin says why it does not start")]
+
 use std::{process::ExitCode, time::Duration};
 
 use rpcplugin::{
-    MagicCookie, PluginContext, Serve, Services,
+    Explained, MagicCookie, PluginContext, Serve, Services,
     config::Loader,
     otel::{InstrumentCalls, Telemetry},
 };
@@ -41,7 +43,13 @@ fn services(context: &PluginContext, calls: InstrumentCalls) -> Services {
 fn main() -> ExitCode {
     let Ok(cookie) = MagicCookie::new("OTEL_KIT_COOKIE", "otel") else { return ExitCode::FAILURE };
     let telemetry = Telemetry::builder().service_name("otel-plugin").flush_within(Duration::from_secs(10));
-    let Ok(telemetry) = telemetry.build() else { return ExitCode::FAILURE };
+    let telemetry = match telemetry.build() {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("{}", Explained(&error));
+            return ExitCode::FAILURE;
+        }
+    };
     let calls = telemetry.calls();
     let serve = Serve::new(cookie)
         .load_config(&Loader::new().process_env())

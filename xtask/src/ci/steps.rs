@@ -60,6 +60,11 @@ fn features(full: bool) -> Vec<Step> {
         by_cargo("features: ring", "check -p rpcplugin --no-default-features --features ring", &[]),
         by_cargo("features: client", "check -p rpcplugin --no-default-features --features client,ring", &[]),
         by_cargo("features: server", "check -p rpcplugin --no-default-features --features server,ring", &[]),
+        by_cargo(
+            "features: otel",
+            "check -p rpcplugin --no-default-features --features client,otel,ring",
+            &[],
+        ),
     ];
     if full {
         steps.push(by_cargo(
