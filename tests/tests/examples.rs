@@ -1,12 +1,15 @@
 //! The examples of the facade, as a user would start them: each launches itself as a plugin and tells what happens.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/examples.rs"]
 mod support;
 
 use std::process::{Command, Stdio};
 
-use support::{example, shown};
+use pages::shown;
+use support::example;
 
 #[test]
 fn versions() {

@@ -19,12 +19,3 @@ pub(crate) fn example(name: &str) -> PathBuf {
     }
     built
 }
-
-/// Fails unless a page of the documentation shows these lines.
-#[track_caller]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-pub(crate) fn shown(page: &str, lines: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/guide").join(page);
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains(lines), "{page} does not show:\n{lines}");
-}
