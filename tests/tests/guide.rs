@@ -5,6 +5,8 @@
 
 #[path = "support/examples.rs"]
 mod examples;
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/hosts.rs"]
 mod support;
 
@@ -13,7 +15,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use examples::{example, shown};
+use examples::example;
+use pages::shown;
 use support::peer;
 
 #[test]

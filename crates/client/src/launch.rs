@@ -116,7 +116,8 @@ pub(crate) async fn launch(
         stray: Mutex::default(),
     };
     let span = tracing::debug_span!(parent: &life, "launch", elapsed = Empty, error = Empty);
-    let launched = launch.go().instrument(span.clone()).instrument(life).await;
+    // Boxed, because hosts launch from within large futures of their own.
+    let launched = Box::pin(launch.go()).instrument(span.clone()).instrument(life).await;
     span.record("elapsed", tracing::field::debug(started.elapsed()));
     if let Err(error) = &launched {
         launch.feed.not_launched(error);
