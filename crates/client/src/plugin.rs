@@ -444,7 +444,8 @@ impl Plugin {
         let life = self.life.clone();
         let span = tracing::debug_span!(parent: &life, "shutdown", elapsed = tracing::field::Empty);
         let begun = Instant::now();
-        let exit = self.end_within(grace).instrument(span.clone()).instrument(life).await;
+        // Boxed, because hosts do this from within large futures of their own.
+        let exit = Box::pin(self.end_within(grace)).instrument(span.clone()).instrument(life).await;
         span.record("elapsed", tracing::field::debug(begun.elapsed()));
         exit
     }
