@@ -22,9 +22,9 @@ pub(crate) struct LaunchArgs {
     /// The magic cookie that the plugin expects from its host.
     #[arg(long, value_name = "KEY=VALUE", env = "RPCPLUGIN_COOKIE", value_parser = cookie)]
     pub(crate) cookie: Option<MagicCookie>,
-    /// Uses the cookie and the versions of a known ecosystem. Without it, it is told by the program's name where that
-    /// is possible.
-    #[arg(long, value_name = "NAME", conflicts_with = "cookie",
+    /// Uses the cookie and the versions of a known ecosystem, whatever cookie is given. Without it, it is told by the
+    /// program's name where that is possible.
+    #[arg(long, value_name = "NAME",
         value_parser = clap::builder::PossibleValuesParser::new(presets::names()).map(|name| presets::find(&name)))]
     pub(crate) preset: Option<&'static Preset>,
     /// The versions of the application's protocol to offer, such as 1,5,6 or 1-6. By default those of the preset, or 1
@@ -145,18 +145,19 @@ impl LaunchArgs {
 
     /// The preset that was asked for, or that the program's name tells.
     pub(crate) fn preset(&self) -> Option<&'static Preset> {
-        match &self.cookie {
+        // The cookie may be one of the environment, and then means less than what was asked for here.
+        self.preset.or_else(|| match &self.cookie {
             Some(_) => None,
-            None => self.preset.or_else(|| presets::of_program(&self.program)),
-        }
+            None => presets::of_program(&self.program),
+        })
     }
 
     /// The cookie that was given, or that of the preset. Without either it is one that no plugin expects: what is no
     /// plugin is told all the same, and a plugin says that it wants another.
     pub(crate) fn magic_cookie(&self) -> MagicCookie {
-        match (&self.cookie, self.preset()) {
-            (Some(cookie), _) => cookie.clone(),
-            (None, Some(preset)) => preset.cookie(),
+        match (self.preset(), &self.cookie) {
+            (Some(preset), _) => preset.cookie(),
+            (None, Some(cookie)) => cookie.clone(),
             (None, None) => MagicCookie::new("RPCPLUGIN_WITHOUT_COOKIE", "1").expect("a key and a value"),
         }
     }
@@ -224,6 +225,19 @@ mod tests {
         for wrong in ["", "a", "3-1", "1-", "0-4000000000"] {
             assert!(versions(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_preset_counts_more_than_a_cookie_and_both_more_than_a_name() {
+        use clap::{Command, FromArgMatches as _};
+        let key = |args: &[&str]| {
+            let all = ["test"].iter().chain(args).chain(&["terraform-provider-x"]);
+            let matches = LaunchArgs::augment_args(Command::new("test")).get_matches_from(all);
+            LaunchArgs::from_arg_matches(&matches).unwrap().magic_cookie().key().to_owned()
+        };
+        assert_eq!(key(&[]), "TF_PLUGIN_MAGIC_COOKIE");
+        assert_eq!(key(&["--cookie", "A=b"]), "A");
+        assert_eq!(key(&["--cookie", "A=b", "--preset", "nomad"]), "NOMAD_PLUGIN_MAGIC_COOKIE");
     }
 
     #[test]

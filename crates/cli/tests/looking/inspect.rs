@@ -165,7 +165,7 @@ fn arguments_that_make_no_sense() {
     for args in [&["inspect"][..], &["inspect", "--cookie", "x", "y"], &["inspect", "--versions", "x", "y"]] {
         rpcplugin(args).ended_with(2);
     }
-    rpcplugin(["inspect", "--cookie", "A=b", "--preset", "kit", "x"]).ended_with(2);
+    rpcplugin(["inspect", "--preset", "none", "x"]).ended_with(2).says(&["terraform"]);
     let missing = inspect(&["--cookie", "BASIC_PLUGIN=hello", "--proto", "/nowhere.proto"], basic_plugin());
     missing.ended_with(2).says(&["rpcplugin::config::arguments", "there is no file /nowhere.proto"]);
 }
