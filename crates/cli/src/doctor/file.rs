@@ -109,7 +109,7 @@ fn permission(path: &Path, record: &mut Record<'_>) -> Result<(), Cause> {
     if let Ok(file) = ProgramFile::of(path)
         && let Some(obstacle @ (Obstacle::Empty | Obstacle::NoProgram)) = file.obstacle()
     {
-        return Err(Cause::new("format", obstacle.to_string(), obstacle.advice()));
+        return Err(no_program(path, &obstacle));
     }
     let path = path.display();
     Err(match mode & 0o111 {
@@ -142,6 +142,23 @@ fn format(path: &Path, record: &mut Record<'_>) -> Result<Option<Obstacle>, Caus
         Some(obstacle @ (Obstacle::OtherArchitecture { .. } | Obstacle::OtherSystem { .. })) => {
             Ok(Some(obstacle))
         }
-        Some(obstacle) => Err(Cause::new("format", obstacle.to_string(), obstacle.advice())),
+        Some(obstacle) => Err(no_program(path, &obstacle)),
     }
+}
+
+/// A file that cannot be run by itself. Its name may tell what can run it.
+fn no_program(path: &Path, obstacle: &Obstacle) -> Cause {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let name = path.display();
+    let advice = match (obstacle, extension) {
+        (Obstacle::NoProgram, "py") => format!("name its interpreter before it: `-- python3 {name}`"),
+        (Obstacle::NoProgram, "js" | "mjs") => format!("name its interpreter before it: `-- node {name}`"),
+        (Obstacle::NoProgram, "rb") => format!("name its interpreter before it: `-- ruby {name}`"),
+        (Obstacle::NoProgram, "jar") => format!("name its interpreter before it: `-- java -jar {name}`"),
+        (Obstacle::NoProgram, "go" | "rs" | "c" | "cc" | "cpp" | "java" | "ts" | "cs") => {
+            "it is source code: build it, and name the program that comes of it".to_owned()
+        }
+        _ => obstacle.advice().to_owned(),
+    };
+    Cause::new("format", obstacle.to_string(), advice)
 }

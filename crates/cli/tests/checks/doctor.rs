@@ -62,6 +62,8 @@ fn what_is_no_program_is_explained() {
     for (path, step, words) in cases {
         wrong(&doctor(&["--json"], &path), step, words);
     }
+    doctor(&[], &file("plugin.py", 0o644, b"import x\n")).says(&["-- python3", "plugin.py"]);
+    doctor(&[], &file("main.go", 0o755, b"package main\n")).says(&["source code", "build it"]);
     let listed = doctor(&[], dir.path());
     listed.says(&["name the plugin's program in it: ", "foreign"]);
 }
@@ -81,8 +83,6 @@ fn what_starts_and_is_no_plugin_is_explained() {
         ("done", "exit 0", "line", "exit status 0 before it spoke"),
         ("failed", "echo no luck today >&2; exit 3", "line", "on stderr it wrote:\n    no luck today"),
         ("crashed", "kill -SEGV $$", "line", "SIGSEGV"),
-        ("silent", "sleep 30", "line", "it said nothing for 1.00 s"),
-        ("unflushed", "printf '1|1|tcp'; sleep 30", "line", "has no line break"),
         (
             "library",
             "echo error while loading shared libraries: libx.so >&2; exit 127",
@@ -94,8 +94,12 @@ fn what_starts_and_is_no_plugin_is_explained() {
         ("plain", "echo '1|1|tcp|127.0.0.1:1|grpc'; sleep 30", "security", "does without"),
     ];
     for (name, content, step, words) in cases {
-        wrong(&doctor(&["--json", "--timeout", "1s"], &script(name, content)), step, words);
+        wrong(&doctor(&["--json", "--timeout", "20s"], &script(name, content)), step, words);
     }
+    let silent = script("silent", "sleep 30");
+    wrong(&doctor(&["--json", "--timeout", "1s"], &silent), "line", "it said nothing for 1.00 s");
+    let unflushed = script("unflushed", "printf '1|1|tcp'; sleep 30");
+    wrong(&doctor(&["--json", "--timeout", "4s"], &unflushed), "line", "has no line break");
     let nobody = script("nobody", "echo '1|1|unix|/nowhere/socket|grpc'; sleep 30");
     wrong(&doctor(&["--json", "--no-mtls"], &nobody), "address", "cannot connect");
 }
