@@ -60,7 +60,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     check!(
         "tcp-ports",
-        Must,
+        Should,
         tcp_ports,
         "A plugin that listens on TCP takes a port from PLUGIN_MIN_PORT to PLUGIN_MAX_PORT.",
         "Try the ports of that range in order, and take the first that is free.",

@@ -101,6 +101,18 @@ fn each_fault_is_called_by_its_name() {
     }
 }
 
+/// Go hosts trim the line, so that one with Windows' line end is no failure.
+#[test]
+fn a_line_break_of_windows_is_only_worth_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("windows");
+    let script = "#!/bin/sh\nprintf '1|2|tcp|127.0.0.1:1|grpc|\\r\\n'; exec sleep 30\n";
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let run = check(&["--only", "line-form,line-fields"], &path).ended_with(0);
+    run.says(&["PASS  line-form", "WARN  line-fields", "CR LF", "1 warnings"]);
+}
+
 #[test]
 fn what_fails_is_explained() {
     let run = check(&["--only", "line-form"], Path::new("/bin/ls")).ended_with(1);
