@@ -6,11 +6,15 @@ mod collector;
 #[path = "support/examples.rs"]
 mod support;
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use rpcplugin::{
-    Command, Host, LaunchError, MagicCookie, ServiceId, Services, Stdin,
+    Command, Host, LaunchError, LogRecord, MagicCookie, Observer, ServiceId, Services, Stdin,
     otel::{Telemetry, TelemetryBuilder},
 };
 use rpcplugin_tests::trace_kit::{WhichTrace, ask};
@@ -38,6 +42,16 @@ fn telemetry(service: &str, endpoint: &str) -> TelemetryBuilder {
     Telemetry::builder().service_name(service).endpoint(endpoint).flush_within(Duration::from_secs(30))
 }
 
+/// What plugins log.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<LogRecord>>>);
+
+impl Observer for Logged {
+    fn log(&self, record: &LogRecord) {
+        self.0.lock().unwrap().push(record.clone());
+    }
+}
+
 /// The one span of this name and kind.
 #[track_caller]
 fn one<'a>(spans: &'a [Span], name: &str, kind: SpanKind) -> &'a Span {
@@ -59,7 +73,9 @@ async fn spans_and_metrics_of_both_sides_reach_the_collector() {
     let telemetry = telemetry("otel-host", &collector.endpoint).build().unwrap();
     // The only test of this process that sets a subscriber.
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(telemetry.layer())).unwrap();
-    let host = telemetry.host(host().callbacks(Services::new().add(WhichTrace::here())));
+    let logged = Logged::default();
+    let host =
+        telemetry.host(host().callbacks(Services::new().add(WhichTrace::here()))).observe(logged.clone());
     let command = command(&collector.endpoint)
         .env("PLUGIN_RATE_LIMIT_ENABLED", "true")
         .env("PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND", "0.001")
@@ -82,6 +98,10 @@ async fn spans_and_metrics_of_both_sides_reach_the_collector() {
     plugin.shut_down().await;
     assert!(telemetry.shut_down().await, "all was sent");
 
+    // The plugin's log names the trace, and has nothing that is for a collector.
+    let asked = logged.0.lock().unwrap().iter().find(|record| record.message == "asked").cloned().unwrap();
+    let names: Vec<_> = asked.fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"trace.id") && !names.contains(&"otel.kind"), "{asked:?}");
     spans_join_across_the_border(&collector);
     metrics_of_the_host(&collector);
     metrics_of_the_plugin(&collector);

@@ -92,8 +92,13 @@ pub(crate) fn init(level: MaxLevel, others: Vec<SubscriberLayer>) -> io::Result<
 /// debug, a hundred records for each call, and not which plugin it is at each of them. Somebody who looks for a fault in them sets a subscriber of their own.
 fn is_worth_a_record(event: &Metadata<'_>) -> bool {
     let library = event.target().split("::").next().unwrap_or_default();
-    !life::is(event) && (*event.level() <= tracing::Level::INFO || !BELOW.contains(&library))
+    !life::is(event)
+        && library != FOR_COLLECTORS
+        && (*event.level() <= tracing::Level::INFO || !BELOW.contains(&library))
 }
+
+/// The spans of calls that a collector gets. The log has spans of its own for them, which name the trace.
+const FOR_COLLECTORS: &str = "rpcplugin_otel";
 
 /// The libraries on which this one stands.
 const BELOW: [&str; 8] = ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_rustls", "tonic", "tower"];

@@ -19,6 +19,7 @@ fn services(context: &PluginContext, calls: InstrumentCalls) -> Services {
     let answer = move |method: String| {
         let (context, calls) = (context.clone(), calls.clone());
         async move {
+            tracing::info!("asked");
             match method.as_str() {
                 "Ok" => Status::ok(""),
                 "Host" => {
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
     let calls = telemetry.calls();
     let serve = Serve::new(cookie)
         .load_config(&Loader::new().process_env())
+        .configure(|config| config.log_level = rpcplugin::config::LogLevel::Debug)
         .version_with(1, |context| services(context, calls));
     telemetry.serve(serve).main()
 }
