@@ -64,6 +64,7 @@ async fn what_a_plugin_answered_and_how_long_each_step_took() {
     assert_eq!((answer.version, &answer.endpoint), (plugin.version(), plugin.endpoint()));
     assert!(answer.certificate.is_some());
     assert_eq!(answer.certificate.as_deref(), plugin.certificate().map(PeerCertificate::der));
+    assert!(plugin.forwards_output() && plugin.serves_broker());
     let steps = plugin.launch_steps();
     let (process, answered) = (steps.process.expect("launched"), steps.answer.expect("launched"));
     let health = steps.health.expect("it was asked");

@@ -63,7 +63,7 @@ pub struct Plugin {
     config: HostConfig,
     /// The readers of stdout and stderr. They end with the pipes.
     output: Vec<AbortOnDropHandle<io::Result<()>>>,
-    /// The long calls of the connection.
+    /// The long calls of the connection: that which forwards output, and that of the broker.
     services: Vec<AbortOnDropHandle<()>>,
     /// Removed with everything in it when the plugin is gone.
     sockets: SocketDir,
@@ -311,6 +311,19 @@ impl Plugin {
     #[must_use]
     pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.certificate.as_ref()
+    }
+
+    /// Whether the plugin forwards what its code prints. True until it has said that it does not, which it does about
+    /// when it answers the first call; false when the connection is over.
+    #[must_use]
+    pub fn forwards_output(&self) -> bool {
+        self.services.first().is_some_and(|call| !call.is_finished())
+    }
+
+    /// Whether the plugin serves a broker, in the same sense.
+    #[must_use]
+    pub fn serves_broker(&self) -> bool {
+        self.services.get(1).is_some_and(|call| !call.is_finished())
     }
 
     /// The events of this plugin. The first caller gets those since its start, others those from now on.

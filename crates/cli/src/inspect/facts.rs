@@ -80,7 +80,7 @@ pub(crate) struct HealthFacts {
     pub(crate) detail: Option<String>,
 }
 
-/// What the plugin can do besides its services. None where that is not known.
+/// What the plugin can do besides its services.
 #[derive(Debug, Serialize)]
 pub(crate) struct FeatureFacts {
     /// The version of its reflection service.
@@ -88,10 +88,10 @@ pub(crate) struct FeatureFacts {
     /// Whether what is shown of its services stems from files, and not from the plugin.
     pub(crate) described_by_files: bool,
     /// Services in both directions, by number.
-    pub(crate) broker: Option<bool>,
+    pub(crate) broker: bool,
     /// Forwards what it prints.
-    pub(crate) stdio: Option<bool>,
-    /// Can be asked to shut down.
+    pub(crate) stdio: bool,
+    /// Can be asked to shut down. None where that is not known: asking would end it.
     pub(crate) controller: Option<bool>,
     /// All connections over one socket: `yes`, `no`, `not asked` or `unreadable`.
     pub(crate) multiplexing: &'static str,
@@ -233,8 +233,8 @@ impl FeatureFacts {
                 Origin::Files | Origin::Nowhere => None,
             },
             described_by_files: schema.origin == Origin::Files,
-            broker: schema.serves("plugin.GRPCBroker"),
-            stdio: schema.serves("plugin.GRPCStdio"),
+            broker: schema.serves("plugin.GRPCBroker").unwrap_or_else(|| plugin.serves_broker()),
+            stdio: schema.serves("plugin.GRPCStdio").unwrap_or_else(|| plugin.forwards_output()),
             controller: schema.serves("plugin.GRPCController"),
             multiplexing: match plugin.answer().map(|answer| answer.multiplexing) {
                 Some(Multiplexing::Yes) => "yes",

@@ -197,8 +197,8 @@ fn features(features: &FeatureFacts, facts: &Facts) -> Tree {
             None => "no".to_owned(),
         },
     );
-    tree.fact("broker", known(features.broker));
-    tree.fact("output", known(features.stdio));
+    tree.fact("broker", known(Some(features.broker)));
+    tree.fact("output", known(Some(features.stdio)));
     tree.fact("shutdown", known(features.controller));
     tree.fact(
         "one socket",

@@ -170,6 +170,14 @@ mod tests {
         let host = Host::new(MagicCookie::new("REFLECTION", "test").unwrap(), 1);
         let plugin = host.attach(Attachment::new(endpoint, 1)).await.unwrap();
         let schema = ask(&plugin.channel()).await;
+        // It serves neither, and says so in its own time.
+        timeout(PATIENCE, async {
+            while plugin.forwards_output() || plugin.serves_broker() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
         server.abort();
         schema
     }

@@ -90,7 +90,7 @@ fn a_python_plugin() {
     let args = ["--json", "inspect", "--preset", "kit", "--proto"].map(OsStr::new);
     let all = args.into_iter().chain([proto.as_os_str(), python.as_os_str(), script.as_os_str()]);
     let facts = rpcplugin(all).ended_with(0).json();
-    assert!(facts["features"]["reflection"].is_null() && facts["features"]["broker"].is_null());
+    assert!(facts["features"]["reflection"].is_null() && facts["features"]["controller"].is_null());
     assert_eq!(facts["features"]["described_by_files"], true);
     assert!(!service(&facts, "conformance.v1.Kit")["methods"].as_array().unwrap().is_empty());
     let untold = rpcplugin(
