@@ -69,10 +69,19 @@ impl Contest {
 
 /// Builds this library's programs and those of the pairs to compare with.
 pub(super) fn prepare(against: &[Pair], directory: &Path, no_build: bool) -> Outcome<Programs> {
-    let release = directory.parent().ok_or("the target directory has no parent")?.join("release");
+    let target = directory.parent().ok_or("the target directory has no parent")?;
+    let mut build = cargo(["build", "--release", "-p", "rpcplugin-tests", "--features", "raw-tonic"]);
+    build.args(["--bin", "kit-bench", "--bin", "kit-plugin"]);
+    let release = match static_triple() {
+        Some(triple) => {
+            // With `--target`, the flags are for the programs and not for what runs at compile time.
+            build.args(["--target", &triple]).env("RUSTFLAGS", "-C target-feature=+crt-static");
+            target.join(triple).join("release")
+        }
+        None => target.join("release"),
+    };
     if !no_build {
-        let mut build = cargo(["build", "--release", "-p", "rpcplugin-tests", "--features", "raw-tonic"]);
-        succeed(build.args(["--bin", "kit-bench", "--bin", "kit-plugin"]))?;
+        succeed(&mut build)?;
     }
     let bench = release.join("kit-bench");
     let words = |words: &[&str]| -> Vec<OsString> {
@@ -103,6 +112,12 @@ pub(super) fn prepare(against: &[Pair], directory: &Path, no_build: bool) -> Out
         pairs.insert(pair, built);
     }
     Ok(Programs { bench, pairs })
+}
+
+/// The target whose C library can be linked statically, as Go's programs are linked: see `docs/performance.md`.
+fn static_triple() -> Option<String> {
+    cfg!(all(target_os = "linux", target_env = "gnu"))
+        .then(|| format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
 }
 
 fn go(programs: &Path, no_build: bool) -> Outcome<Built> {
