@@ -11,6 +11,7 @@ mod codegen;
 mod docs;
 mod fuzz;
 mod guide;
+mod instructions;
 mod interop;
 mod leftovers;
 mod markdown;
@@ -52,6 +53,8 @@ enum Command {
     Guide,
     /// Measure this library beside others, and write what came of it into docs/performance
     Bench(bench::Options),
+    /// Count the instructions of small pieces of work under valgrind, beside the baseline
+    Instructions(instructions::Options),
     /// Record what `rpcplugin inspect` shows, as a picture and as text in docs/cli.md
     Picture,
     /// Run the real Terraform against the demo provider
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Guide => guide::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Instructions(options) => instructions::run(&options),
         Command::Picture => picture::run(),
         Command::Terraform(options) => terraform::run(&options),
     };

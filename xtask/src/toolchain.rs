@@ -49,7 +49,7 @@ pub(crate) fn cargo_subcommand(name: &str) -> Result<(), String> {
 }
 
 /// The first line that the command prints, if it ends well.
-fn first_line(command: &mut Command) -> Result<String, String> {
+pub(crate) fn first_line(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(output.status.to_string());

@@ -17,7 +17,7 @@ pub(super) fn step() -> Step {
 }
 
 /// Without `--offline` cargo would ask the registry anew for each package.
-const MAKE: &str = "package --workspace --exclude rpcplugin-tests --exclude xtask --allow-dirty --quiet --offline --no-verify";
+const MAKE: &str = "package --workspace --exclude rpcplugin-tests --exclude rpcplugin-instructions --exclude xtask --allow-dirty --quiet --offline --no-verify";
 
 fn run() -> Verdict {
     // What only other systems need is needed for a package too.

@@ -2,7 +2,7 @@
 
 use super::{Action, Options, Step, Verdict, deny, msrv, packages, run_cargo};
 use crate::toolchain::{Tool, cargo_subcommand};
-use crate::{api, codegen, docs, guide, interop, terraform, tidy};
+use crate::{api, codegen, docs, guide, instructions, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -29,9 +29,17 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     steps.push(packages::step());
     steps.push(deny::rules());
     steps.push(deny::advisories());
+    steps.push(counted());
     steps.push(peers(options));
     steps.push(terraform(options));
     steps
+}
+
+/// The gate for what gets slower by our own doing, where numbers can be compared with those of before.
+fn counted() -> Step {
+    let run = || instructions::run(&instructions::Options::default()).into();
+    let comparable = || instructions::obstacle().map_or(Ok(()), Err);
+    given(comparable, by_xtask("instructions", "instructions", Box::new(run)))
 }
 
 /// Builds the peers in other languages, which the tests look for.
