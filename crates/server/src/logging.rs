@@ -9,7 +9,7 @@ use std::{
 
 use rpcplugin_config::LogLevel;
 use rpcplugin_hclog::{HclogLayer, Level, MaxLevel, Record, Sink};
-use tracing::{Metadata, level_filters::LevelFilter};
+use tracing::{Dispatch, Metadata, dispatcher, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry,
     filter::{FilterExt as _, filter_fn},
@@ -77,19 +77,30 @@ pub(crate) type SubscriberLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Sets up a subscriber and a panic hook, unless the plugin has a subscriber already.
 pub(crate) fn init(level: MaxLevel, others: Vec<SubscriberLayer>) -> io::Result<()> {
-    let layer = hclog_layer()?;
-    // One filter. Of two, one around the other, tracing would take each for another layer's, and ask both again at
-    // every frame of HTTP/2, which doubles what a call costs at trace.
-    let layer = layer.with_filter(level.and(filter_fn(is_worth_a_record)));
-    let subscriber = tracing_subscriber::registry().with((!others.is_empty()).then_some(others)).with(layer);
     // Fails when the plugin has set its own, which is as it should be.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = dispatcher::set_global_default(subscriber(hclog_layer()?, level, others));
     report_panics(RealStderr::get()?);
     Ok(())
 }
 
+fn subscriber(log: HclogLayer<RealStderr>, level: MaxLevel, others: Vec<SubscriberLayer>) -> Dispatch {
+    // One filter. Of two, one around the other, tracing would take each for another layer's, and ask both again at
+    // every frame of HTTP/2, which doubles what a call costs at trace.
+    let worth = filter_fn(is_worth_a_record).with_max_level_hint(LevelFilter::TRACE);
+    let log = log.with_filter(level.and(worth));
+    // Nothing else, not even a layer that does nothing, may stand beside a filtered layer: the filter would no longer keep
+    // the libraries below from making a span for every frame, which is as much work as the whole call.
+    if others.is_empty() {
+        return tracing_subscriber::registry().with(log).into();
+    }
+    let mut layers = others;
+    layers.push(log.boxed());
+    tracing_subscriber::registry().with(layers).into()
+}
+
 /// Whether a host may want to see this: not every frame of HTTP/2, which is what the libraries below tell at trace and
-/// debug, a hundred records for each call, and not which plugin it is at each of them. Somebody who looks for a fault in them sets a subscriber of their own.
+/// debug, a hundred records for each call, and not which plugin it is at each of them. Somebody who looks for a fault in
+/// them sets a subscriber of their own.
 fn is_worth_a_record(event: &Metadata<'_>) -> bool {
     let library = event.target().split("::").next().unwrap_or_default();
     !life::is(event)
@@ -131,4 +142,36 @@ fn report_panics(stderr: RealStderr) {
             }
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{Level, enabled, span_enabled};
+
+    use super::*;
+
+    fn at_info(others: Vec<SubscriberLayer>) -> Dispatch {
+        let level = MaxLevel::new(LevelFilter::INFO);
+        subscriber(hclog_layer().expect("there are descriptors"), level, others)
+    }
+
+    /// One test: the greatest level of all subscribers of a process is what call sites look at first.
+    #[test]
+    fn frames_of_the_libraries_below_cost_nothing() {
+        dispatcher::with_default(&at_info(Vec::new()), || {
+            assert!(enabled!(Level::INFO));
+            assert!(!span_enabled!(target: "h2::codec", Level::TRACE));
+            assert_eq!(LevelFilter::current(), LevelFilter::INFO, "every frame is a question to the filters");
+        });
+        let other = tracing_subscriber::layer::Identity::new().with_filter(LevelFilter::DEBUG).boxed();
+        dispatcher::with_default(&at_info(vec![other]), || {
+            assert!(enabled!(Level::DEBUG), "the other layer is asked too");
+            assert!(!span_enabled!(target: "h2::codec", Level::TRACE));
+            assert_eq!(
+                LevelFilter::current(),
+                LevelFilter::DEBUG,
+                "every frame is a question to the filters"
+            );
+        });
+    }
 }
