@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
 };
@@ -85,6 +85,19 @@ struct Counts {
     bytes_received: AtomicU64,
     messages_sent: AtomicU64,
     messages_received: AtomicU64,
+    /// Whether the peer has said anything of a call.
+    answered: AtomicBool,
+}
+
+/// Whether a connection that this side opened has come to anything, also when it is closed.
+#[derive(Debug)]
+pub(crate) struct Outcome(Arc<Counts>);
+
+impl Outcome {
+    /// Whether the peer has answered a call, if only by refusing it.
+    pub(crate) fn was_answered(&self) -> bool {
+        self.0.answered.load(Relaxed)
+    }
 }
 
 impl Meter {
@@ -141,6 +154,7 @@ impl Meter {
             bytes_received: AtomicU64::new(0),
             messages_sent: AtomicU64::new(0),
             messages_received: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
         });
         let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.push(Arc::downgrade(&counts));
@@ -198,6 +212,9 @@ impl Metering {
     fn received(&mut self, bytes: &[u8]) {
         self.counts.bytes_received.fetch_add(bytes.len() as u64, Relaxed);
         self.counts.messages_received.fetch_add(self.received.count(bytes), Relaxed);
+        if self.received.has_headers() {
+            self.counts.answered.store(true, Relaxed);
+        }
     }
 }
 
@@ -229,18 +246,24 @@ pub(crate) struct Metered<S> {
 
 impl<S> Metered<S> {
     /// The side that opened the connection.
-    pub(crate) fn client(io: S, meter: Option<&Meter>) -> Self {
-        Self::new(io, meter, MessageCounter::after_preface(), MessageCounter::new())
+    pub(crate) fn client(io: S, meter: &Meter) -> (Self, Outcome) {
+        let counts = meter.connection();
+        let outcome = Outcome(Arc::clone(&counts));
+        (Self::new(io, counts, MessageCounter::after_preface(), MessageCounter::new()), outcome)
     }
 
     /// The side that accepted it.
     pub(crate) fn server(io: S, meter: Option<&Meter>) -> Self {
-        Self::new(io, meter, MessageCounter::new(), MessageCounter::after_preface())
+        match meter {
+            None => Self { io, metering: None },
+            Some(meter) => {
+                Self::new(io, meter.connection(), MessageCounter::new(), MessageCounter::after_preface())
+            }
+        }
     }
 
-    fn new(io: S, meter: Option<&Meter>, sent: MessageCounter, received: MessageCounter) -> Self {
-        let metering = meter.map(|meter| Box::new(Metering { counts: meter.connection(), sent, received }));
-        Self { io, metering }
+    fn new(io: S, counts: Arc<Counts>, sent: MessageCounter, received: MessageCounter) -> Self {
+        Self { io, metering: Some(Box::new(Metering { counts, sent, received })) }
     }
 }
 
@@ -307,7 +330,7 @@ mod tests {
     async fn both_sides_count_the_same_bytes() {
         let (ours, theirs) = (Meter::new(), Meter::new());
         let (near, far) = tokio::io::duplex(64);
-        let mut near = Metered::client(near, Some(&ours));
+        let (mut near, _) = Metered::client(near, &ours);
         let mut far = Metered::server(far, Some(&theirs.brokered()));
         near.write_all(b"some words").await.expect("written");
         far.read_exact(&mut [0; 10]).await.expect("read");

@@ -1,16 +1,22 @@
 //! A gRPC channel upon outgoing streams.
 
-use std::{fmt, pin::Pin, sync::Arc, task};
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task,
+    time::Duration,
+};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::transport::{Channel, Endpoint as TonicEndpoint};
 
 use crate::{
     dial::DialError,
     http2::{Keepalive, Settings},
-    meter::{Meter, Metered},
+    meter::{Meter, Metered, Outcome},
     security::SecureError,
     stream::SecureStream,
 };
@@ -47,7 +53,7 @@ pub enum ConnectError {
             "the peer accepts connections but does not serve them: it may be stopped, or serve something else"
         )
     )]
-    Silent(std::time::Duration),
+    Silent(Duration),
     /// The stream carries no HTTP/2.
     #[error("the peer does not speak HTTP/2")]
     #[diagnostic(
@@ -58,6 +64,16 @@ pub enum ConnectError {
         )
     )]
     NotHttp2(#[source] tonic::transport::Error),
+    /// The peer hangs up as soon as it is connected to.
+    #[error("the peer accepts connections and hangs up before it answers a call")]
+    #[diagnostic(
+        code(rpcplugin::transport::hangs_up),
+        help(
+            "something else than a plugin may listen there, or one that expects TLS or multiplexing and gets neither: \
+             see what it writes on stderr"
+        )
+    )]
+    HangsUp,
     /// Another way of connecting failed.
     #[error("{what}")]
     #[diagnostic(code(rpcplugin::transport::other), help("the cause says more"))]
@@ -82,8 +98,7 @@ pub async fn connect(connector: impl Connect, settings: &Settings) -> Result<Cha
     let deadline = settings.handshake_deadline;
     let opening = async {
         let first = connector.connect().await?;
-        let connector =
-            Connector { connect: Arc::new(connector), first: Some(first), meter: settings.meter.clone() };
+        let connector = Connector::new(connector, Some(first), settings);
         endpoint(settings).connect_with_connector(connector).await.map_err(ConnectError::NotHttp2)
     };
     timeout(deadline, opening).await.unwrap_or(Err(ConnectError::Silent(deadline)))
@@ -91,11 +106,7 @@ pub async fn connect(connector: impl Connect, settings: &Settings) -> Result<Cha
 
 /// A channel that opens its stream with the first call.
 pub fn connect_lazy(connector: impl Connect, settings: &Settings) -> Channel {
-    endpoint(settings).connect_with_connector_lazy(Connector {
-        connect: Arc::new(connector),
-        first: None,
-        meter: settings.meter.clone(),
-    })
+    endpoint(settings).connect_with_connector_lazy(Connector::new(connector, None, settings))
 }
 
 fn endpoint(settings: &Settings) -> TonicEndpoint {
@@ -125,7 +136,31 @@ struct Connector<C> {
     connect: Arc<C>,
     /// Opened before tonic was asked, so that a failure keeps its type.
     first: Option<SecureStream>,
-    meter: Option<Meter>,
+    meter: Meter,
+    last: Arc<Last>,
+}
+
+/// When the last stream was handed out, and what has become of it.
+#[derive(Default)]
+struct Last(Mutex<Option<(Instant, Outcome)>>);
+
+impl<C> Connector<C> {
+    fn new(connect: C, first: Option<SecureStream>, settings: &Settings) -> Self {
+        let meter = settings.meter.clone().unwrap_or_default();
+        Self { connect: Arc::new(connect), first, meter, last: Arc::default() }
+    }
+}
+
+impl Last {
+    fn set(&self, outcome: Outcome) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), outcome));
+    }
+
+    /// Whether the last stream came to nothing just now. It is forgotten, so that the next call may try again.
+    fn came_to_nothing(&self) -> bool {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        last.is_some_and(|(since, outcome)| since.elapsed() < SHORT_LIVED && !outcome.was_answered())
+    }
 }
 
 impl<C: Connect> tower_service::Service<Uri> for Connector<C> {
@@ -141,15 +176,26 @@ impl<C: Connect> tower_service::Service<Uri> for Connector<C> {
         let first = self.first.take();
         let connect = Arc::clone(&self.connect);
         let meter = self.meter.clone();
+        let last = Arc::clone(&self.last);
         Box::pin(async move {
+            // tonic opens another stream as soon as one breaks with no call on its way, and would go on doing so for as
+            // long as a peer hangs up at once, while the call that waits for it never ends.
+            if last.came_to_nothing() {
+                return Err(ConnectError::HangsUp);
+            }
             let stream = match first {
                 Some(stream) => stream,
                 None => connect.connect().await?,
             };
-            Ok(TokioIo::new(Metered::client(stream, meter.as_ref())))
+            let (stream, outcome) = Metered::client(stream, &meter);
+            last.set(outcome);
+            Ok(TokioIo::new(stream))
         })
     }
 }
+
+/// A stream that broke earlier than this, and on which no call was answered, is not worth another.
+const SHORT_LIVED: Duration = Duration::from_secs(1);
 
 impl<C> fmt::Debug for Connector<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

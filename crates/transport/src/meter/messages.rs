@@ -15,6 +15,8 @@ pub(super) struct MessageCounter {
     frame: Frame,
     /// The messages of which a part has come, by their streams.
     begun: BTreeMap<u32, Message>,
+    /// Whether a call's headers have come.
+    headers: bool,
 }
 
 /// The frame whose payload is passing.
@@ -45,6 +47,11 @@ impl MessageCounter {
         Self { preface: PREFACE, ..Self::default() }
     }
 
+    /// Whether anything has been said of a call: on the side that opened the connection, whether one was answered.
+    pub(super) fn has_headers(&self) -> bool {
+        self.headers
+    }
+
     /// Takes the next bytes, and returns how many messages end in them.
     pub(super) fn count(&mut self, mut bytes: &[u8]) -> u64 {
         let mut messages = 0;
@@ -70,6 +77,7 @@ impl MessageCounter {
         if self.header_length == FRAME_HEADER {
             self.header_length = 0;
             let [a, b, c, kind, flags, stream @ ..] = self.header;
+            self.headers |= kind == HEADERS;
             self.frame = Frame {
                 left: u32::from_be_bytes([0, a, b, c]) as usize,
                 is_data: kind == DATA,
@@ -143,6 +151,7 @@ fn fill(buffer: &mut [u8], length: &mut usize, bytes: &[u8]) -> usize {
 const PREFACE: usize = 24;
 const FRAME_HEADER: usize = 9;
 const DATA: u8 = 0;
+const HEADERS: u8 = 1;
 const PADDED: u8 = 0x8;
 const MESSAGE_PREFIX: usize = 5;
 
@@ -212,7 +221,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(messages, 7);
-            prop_assert!(counter.begun.is_empty());
+            prop_assert!(counter.begun.is_empty() && counter.has_headers());
         }
 
         #[test]
