@@ -8,7 +8,7 @@ use std::{
 
 use futures_core::Stream;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer};
-use rpcplugin_transport::Services;
+use rpcplugin_transport::{Services, http2::CheckedChannel};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Code, Request, Response, Status, Streaming, transport::Channel};
@@ -42,7 +42,8 @@ pub(crate) async fn attach(shared: Arc<Shared>, channel: Channel) {
 
 /// Opens the call and takes in what the plugin says.
 async fn receive(shared: &Arc<Shared>, link: LinkId, channel: Channel, outgoing: Outgoing) -> LinkEnd {
-    let mut client = GrpcBrokerClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+    let mut client =
+        GrpcBrokerClient::new(CheckedChannel::new(channel)).max_decoding_message_size(MAX_MESSAGE);
     let mut incoming = match client.start_stream(Messages(outgoing)).await {
         Ok(response) => response.into_inner(),
         Err(status) if status.code() == Code::Unimplemented => return LinkEnd::Unimplemented,

@@ -12,7 +12,7 @@ use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_transport::{
     Meter, SecureStream, Security, ServiceLayers, SocketDir, dial,
-    http2::{self, Connect, ConnectError},
+    http2::{self, CheckedChannel, Connect, ConnectError},
     yamux,
 };
 use tokio::time::{Instant, timeout};
@@ -178,7 +178,7 @@ impl Connect for Multiplexed {
 /// health, or not under that name, has answered all the same.
 async fn check_health(channel: &Channel) -> Result<(), LaunchFault> {
     let request = HealthCheckRequest { service: "plugin".to_owned() };
-    match HealthClient::new(channel.clone()).check(request).await {
+    match HealthClient::new(CheckedChannel::new(channel.clone())).check(request).await {
         Ok(answer) => match answer.get_ref().status() {
             Wire::Serving => Ok(()),
             Wire::NotServing => Err(LaunchFault::NotHealthy(ServingStatus::NotServing)),

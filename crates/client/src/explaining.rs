@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
+use rpcplugin_transport::http2::drop_malformed_details;
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body, transport::Channel};
 use tower_service::Service;
@@ -57,7 +58,8 @@ impl ExplainingChannel {
             self.channel.call(request).await
         };
         match sent.await {
-            Ok(response) => {
+            Ok(mut response) => {
+                drop_malformed_details(response.headers_mut());
                 let explaining = |body| ExplainingBody::new(body, self.plugin, self.end, due);
                 Ok(response.map(|body| Body::new(explaining(body))))
             }
@@ -131,7 +133,11 @@ impl http_body::Body for ExplainingBody {
             let status = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Err(status)) if is_late(&status, this.due) => return Poll::Ready(Some(Err(late()))),
                 Some(Err(status)) => status,
-                frame => return Poll::Ready(frame),
+                Some(Ok(mut frame)) => {
+                    frame.trailers_mut().map(drop_malformed_details);
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                None => return Poll::Ready(None),
             };
             let Some((plugin, end)) = this.end.take() else { return Poll::Ready(Some(Err(status))) };
             this.explaining = Some(Box::pin(async move { explain(status, &plugin, end.wait()).await }));

@@ -12,7 +12,9 @@ use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{Answer, ReattachConfig};
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_proto::{Empty, GrpcControllerClient};
-use rpcplugin_transport::{ConnectionTraffic, Meter, Security, SocketDir, Traffic, remove_stale_socket};
+use rpcplugin_transport::{
+    ConnectionTraffic, Meter, Security, SocketDir, Traffic, http2::CheckedChannel, remove_stale_socket,
+};
 use tokio::{
     io::AsyncWrite,
     time::{sleep, timeout},
@@ -152,7 +154,8 @@ impl Plugin {
     /// The channel for generated clients: `KvClient::new(plugin.channel())`. Cheap to clone.
     ///
     /// A generated client refuses answers above 4 MiB unless it is told otherwise
-    /// (`max_decoding_message_size`).
+    /// (`max_decoding_message_size`), and panics at a status with details that are no base64; for plugins that are not
+    /// trusted to write theirs, [`explaining_channel`](Self::explaining_channel) leaves such details out.
     #[must_use]
     pub fn channel(&self) -> Channel {
         self.channel.clone()
@@ -410,7 +413,7 @@ impl Plugin {
     /// Dropping the future cancels the call.
     pub async fn ping_within(&self, deadline: Duration) -> Result<ServingStatus, PingError> {
         let request = HealthCheckRequest { service: "plugin".to_owned() };
-        let mut client = HealthClient::new(self.channel.clone());
+        let mut client = HealthClient::new(CheckedChannel::new(self.channel.clone()));
         let status = match timeout(deadline, client.check(request)).await {
             Ok(Ok(answer)) => {
                 return Ok(match answer.get_ref().status() {
@@ -526,7 +529,7 @@ impl Plugin {
     /// Asks the plugin to end and waits until it has, with SIGTERM on the way where that is configured, or is the only
     /// way to ask. Tells whether it was sent.
     async fn end_in_stages(&self, grace: Duration) -> (ExitReason, bool) {
-        let mut controller = GrpcControllerClient::new(self.channel.clone());
+        let mut controller = GrpcControllerClient::new(CheckedChannel::new(self.channel.clone()));
         let asking = timeout(self.config.shutdown_deadline.min(grace), controller.shutdown(Empty {}));
         let not_understood = async {
             match asking.await {

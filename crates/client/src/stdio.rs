@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use rpcplugin_proto::{Channel as Source, GrpcStdioClient};
+use rpcplugin_transport::http2::CheckedChannel;
 use tonic::{Code, transport::Channel};
 
 use crate::{feed::Feed, output::OutputSource};
@@ -13,7 +14,7 @@ use crate::{feed::Feed, output::OutputSource};
 /// # Protocol
 /// go-plugin `grpc_stdio.go`: the stream has to be read as long as the connection lives, or the plugin blocks.
 pub(crate) async fn pump(channel: Channel, feed: Arc<Feed>) {
-    let mut client = GrpcStdioClient::new(channel).max_decoding_message_size(MAX_PIECE);
+    let mut client = GrpcStdioClient::new(CheckedChannel::new(channel)).max_decoding_message_size(MAX_PIECE);
     let ended = async {
         let mut stream = client.stream_stdio(()).await?.into_inner();
         while let Some(message) = stream.message().await? {

@@ -1,10 +1,12 @@
 //! HTTP/2 upon streams: serving gRPC on those that come in, and a [`Channel`](tonic::transport::Channel) upon those
 //! that go out.
 
+mod checked;
 mod connect;
 mod serve;
 mod settings;
 
+pub use checked::{CheckedChannel, drop_malformed_details};
 pub use connect::{Connect, ConnectError, connect, connect_lazy};
 pub use serve::{Serving, serve};
 pub use settings::{Keepalive, Settings};

@@ -7,7 +7,7 @@ use rpcplugin::{
     mtls::{Identity, PeerCertificate, provider},
     transport::{
         SecureStream, Security, Stream, dial,
-        http2::{self, Connect, ConnectError},
+        http2::{self, CheckedChannel, Connect, ConnectError},
         yamux,
     },
 };
@@ -160,7 +160,10 @@ pub(crate) fn answered<T>(result: &Result<T, Status>) -> bool {
 pub(crate) async fn health(channel: Channel, service: impl Into<String>) -> Result<i32, Status> {
     let mut request = Request::new(HealthCheckRequest { service: service.into() });
     request.set_timeout(PATIENCE);
-    HealthClient::new(channel).check(request).await.map(|answer| answer.into_inner().status)
+    HealthClient::new(CheckedChannel::new(channel))
+        .check(request)
+        .await
+        .map(|answer| answer.into_inner().status)
 }
 
 struct Credulous {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
+use rpcplugin::transport::http2::CheckedChannel;
 use tonic::{Request, Status, Streaming, client::Grpc, transport::Channel};
 use tonic_prost::ProstCodec;
 
@@ -77,8 +78,8 @@ pub(crate) async fn unknown_method(channel: Channel) -> Result<(), Status> {
     grpc.unary(Request::new(Empty {}), path, ProstCodec::<Empty, Empty>::default()).await.map(|_| ())
 }
 
-async fn ready(channel: Channel) -> Result<Grpc<Channel>, Status> {
-    let mut grpc = Grpc::new(channel);
+async fn ready(channel: Channel) -> Result<Grpc<CheckedChannel>, Status> {
+    let mut grpc = Grpc::new(CheckedChannel::new(channel));
     grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
     Ok(grpc)
 }

@@ -11,6 +11,7 @@ use std::{
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
 use prost_types::FileDescriptorProto;
+use rpcplugin::transport::http2::CheckedChannel;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, codegen::http::uri::PathAndQuery, transport::Channel};
@@ -116,8 +117,8 @@ impl Asking {
                 // Some servers answer the call itself only after the first request.
                 let (requests, receiver) = mpsc::channel(1);
                 requests.send(request).await.map_err(|_| gone())?;
-                let mut client =
-                    tonic::client::Grpc::new(self.channel.clone()).max_decoding_message_size(usize::MAX);
+                let channel = CheckedChannel::new(self.channel.clone());
+                let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(usize::MAX);
                 client.ready().await.map_err(|error| Status::from_error(error.into()))?;
                 let stream = tonic::Request::new(ReceiverStream::new(receiver));
                 let codec = ProstCodec::<ServerReflectionRequest, ServerReflectionResponse>::default();
