@@ -331,7 +331,7 @@ impl Field {
     }
 }
 
-const PREFACE: usize = 24;
+pub(crate) const PREFACE: usize = 24;
 const FRAME_HEADER: usize = 9;
 const PRIORITY: usize = 5;
 const TYPE_HEADERS: u8 = 1;

@@ -15,6 +15,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::messages::MessageCounter;
+use crate::authority::PREFACE;
 
 /// Counts the traffic of connections. Cheap to clone: clones count together, and are read at any time.
 ///
@@ -237,11 +238,41 @@ struct Metering {
     received: MessageCounter,
 }
 
+/// Whether a peer has said the first words of HTTP/2.
+#[derive(Debug, Default)]
+pub(crate) struct Greeted(AtomicBool);
+
+/// What is still to come of the first words.
+#[derive(Debug)]
+struct Greeting {
+    left: usize,
+    greeted: Arc<Greeted>,
+}
+
 /// A stream that carries HTTP/2, and is counted if there is a meter.
 #[derive(Debug)]
 pub(crate) struct Metered<S> {
     io: S,
     metering: Option<Box<Metering>>,
+    /// `None` once the peer has greeted.
+    greeting: Option<Greeting>,
+}
+
+impl Greeted {
+    pub(crate) fn is_true(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Greeting {
+    /// Takes note of bytes that came. Returns whether the greeting is complete.
+    fn received(&mut self, bytes: usize) -> bool {
+        self.left = self.left.saturating_sub(bytes);
+        if self.left == 0 {
+            self.greeted.0.store(true, Relaxed);
+        }
+        self.left == 0
+    }
 }
 
 impl<S> Metered<S> {
@@ -252,18 +283,21 @@ impl<S> Metered<S> {
         (Self::new(io, counts, MessageCounter::after_preface(), MessageCounter::new()), outcome)
     }
 
-    /// The side that accepted it.
-    pub(crate) fn server(io: S, meter: Option<&Meter>) -> Self {
-        match meter {
-            None => Self { io, metering: None },
+    /// The side that accepted it, and whether the peer has greeted.
+    pub(crate) fn server(io: S, meter: Option<&Meter>) -> (Self, Arc<Greeted>) {
+        let stream = match meter {
+            None => Self { io, metering: None, greeting: None },
             Some(meter) => {
                 Self::new(io, meter.connection(), MessageCounter::new(), MessageCounter::after_preface())
             }
-        }
+        };
+        let greeted = Arc::<Greeted>::default();
+        let greeting = Greeting { left: PREFACE, greeted: Arc::clone(&greeted) };
+        (Self { greeting: Some(greeting), ..stream }, greeted)
     }
 
     fn new(io: S, counts: Arc<Counts>, sent: MessageCounter, received: MessageCounter) -> Self {
-        Self { io, metering: Some(Box::new(Metering { counts, sent, received })) }
+        Self { io, metering: Some(Box::new(Metering { counts, sent, received })), greeting: None }
     }
 }
 
@@ -274,6 +308,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
         if let Some(metering) = &mut this.metering {
             metering.received(&buf.filled()[before..]);
+        }
+        if let Some(greeting) = &mut this.greeting
+            && greeting.received(buf.filled().len() - before)
+        {
+            this.greeting = None;
         }
         Poll::Ready(Ok(()))
     }
@@ -331,7 +370,7 @@ mod tests {
         let (ours, theirs) = (Meter::new(), Meter::new());
         let (near, far) = tokio::io::duplex(64);
         let (mut near, _) = Metered::client(near, &ours);
-        let mut far = Metered::server(far, Some(&theirs.brokered()));
+        let (mut far, _) = Metered::server(far, Some(&theirs.brokered()));
         near.write_all(b"some words").await.expect("written");
         far.read_exact(&mut [0; 10]).await.expect("read");
         assert_eq!(ours.traffic().bytes_sent, 10);

@@ -1,6 +1,6 @@
 //! Serving gRPC on incoming streams.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{convert::Infallible, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, rt::Executor, server::conn::http2, service::Service};
@@ -13,7 +13,7 @@ use tracing::{Instrument as _, Span};
 use crate::{
     http2::Settings,
     listener::Listen,
-    meter::Metered,
+    meter::{Greeted, Metered},
     security::Security,
     services::Services,
     stream::{SecureStream, Stream},
@@ -45,7 +45,9 @@ impl Serving {
 
 /// Serves what comes in on `listener` until it ends or the token fires, then drains.
 ///
-/// When this returns, no connection is left. A connection that fails is its peer's trouble: it is logged at debug.
+/// When this returns, no connection is left. A connection that fails is its peer's trouble: it is logged at debug. One whose
+/// peer has not said the first words of HTTP/2 within [`Settings::handshake_deadline`] is closed, and so is one whose peer has
+/// not said them by the end.
 ///
 /// # Cancel safety
 /// Dropping the future cuts every connection at once.
@@ -85,13 +87,27 @@ async fn connection(
     serving: &Serving,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let connect = tracing::debug_span!("connect", peer.addr = stream.peer().map(tracing::field::display));
-    let secured = timeout(serving.settings.handshake_deadline, serving.security.server(stream));
-    let secured = secured.instrument(connect);
-    let stream = tokio::select! {
-        secured = secured => secured??,
+    let greeting = async {
+        let stream = serving.security.server(stream).instrument(connect).await?;
+        let (connection, greeted) = http_connection(stream, serving);
+        let mut connection = Box::pin(connection);
+        // HTTP/2 has no deadline for a peer that says nothing, and would keep it for ever.
+        let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if greeted.is_true() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match ended.await {
+            Some(done) => done.map(|()| None).map_err(Box::from),
+            None => Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Some(connection)),
+        }
+    };
+    let greeted = tokio::select! {
+        greeted = timeout(serving.settings.handshake_deadline, greeting) => greeted??,
         () = serving.shutdown.cancelled() => return Ok(()),
     };
-    let mut connection = pin!(http_connection(stream, serving));
+    // Probes connect and hang up.
+    let Some(mut connection) = greeted else { return Ok(()) };
     tokio::select! {
         done = connection.as_mut() => return Ok(done?),
         () = serving.shutdown.cancelled() => {}
@@ -104,13 +120,10 @@ async fn connection(
     }
 }
 
-fn http_connection(
-    stream: SecureStream,
-    serving: &Serving,
-) -> http2::Connection<TokioIo<Metered<SecureStream>>, Calls, WithinSpan> {
+fn http_connection(stream: SecureStream, serving: &Serving) -> (Connection, Arc<Greeted>) {
     let settings = &serving.settings;
-    let stream = Metered::server(stream, settings.meter.as_ref());
-    http2::Builder::new(WithinSpan(Span::current()))
+    let (stream, greeted) = Metered::server(stream, settings.meter.as_ref());
+    let connection = http2::Builder::new(WithinSpan(Span::current()))
         .timer(TokioTimer::new())
         .initial_stream_window_size(settings.stream_window)
         .initial_connection_window_size(settings.connection_window)
@@ -124,8 +137,11 @@ fn http_connection(
         .max_local_error_reset_streams(None)
         .max_pending_accept_reset_streams(MAX_CANCELLED)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), Calls(serving.services.clone()))
+        .serve_connection(TokioIo::new(stream), Calls(serving.services.clone()));
+    (connection, greeted)
 }
+
+type Connection = http2::Connection<TokioIo<Metered<SecureStream>>, Calls, WithinSpan>;
 
 /// Runs each call of a connection within the span of whoever serves it.
 #[derive(Clone)]

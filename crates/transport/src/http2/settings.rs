@@ -20,7 +20,7 @@ pub struct Settings {
     pub max_frame: u32,
     /// The largest set of headers of one call this side accepts, in bytes. Default 1 MiB.
     pub max_headers: u32,
-    /// How long a peer may take for TLS and the first bytes of HTTP/2. Default 20 s.
+    /// How long a peer that connects may take for TLS and the first words of HTTP/2, together. Default 20 s.
     pub handshake_deadline: Duration,
     /// Pings on connections that this side dials, idle ones too. Default: none. Peers built on Go or on gRPC's C core
     /// hang up on whoever pings more often than every five minutes.
