@@ -5,7 +5,10 @@ use std::io;
 use rpcplugin_core::{Endpoint, SocketPath};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::stream::Stream;
+use crate::{
+    socket::{address, connect_at_once},
+    stream::Stream,
+};
 
 /// An endpoint did not answer.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -48,14 +51,9 @@ pub async fn dial(endpoint: &Endpoint) -> Result<Stream, DialError> {
 }
 
 async fn dial_unix(path: &SocketPath) -> io::Result<UnixStream> {
-    #[cfg(target_os = "linux")]
-    if let Some(name) = path.abstract_name() {
-        use std::os::linux::net::SocketAddrExt as _;
-        let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
-        // An abstract socket accepts or refuses at once, so a blocking connect does not block.
-        let stream = std::os::unix::net::UnixStream::connect_addr(&address)?;
-        stream.set_nonblocking(true)?;
-        return UnixStream::from_std(stream);
+    // tokio knows no abstract names.
+    if path.abstract_name().is_some() {
+        return UnixStream::from_std(connect_at_once(&address(path)?)?);
     }
     UnixStream::connect(path.as_path()).await
 }

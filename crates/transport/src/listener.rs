@@ -1,12 +1,15 @@
 //! Listening on an endpoint.
 
-use std::{fmt, io, net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{io, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use rpcplugin_core::{Endpoint, SocketPath};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::{
-    socket::{Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, occupant},
+    socket::{
+        Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, address, clear, listen_closed,
+        occupant, random_digits,
+    },
     stream::Stream,
 };
 
@@ -120,7 +123,8 @@ impl Listener {
         Err(last.expect("the loop ran at least once without returning"))
     }
 
-    /// A Unix socket at `path`, open to this user and `group`. A stale socket there is replaced.
+    /// A Unix socket at `path`, open to this user and `group`. A stale socket there is replaced; of several processes that
+    /// find the same one, none takes the place of another. On Linux there is no moment in which others can connect.
     ///
     /// # Errors
     /// [`BindError::InUse`] or [`BindError::NotASocket`] when something else is there, which is left alone.
@@ -132,8 +136,8 @@ impl Listener {
             let refused = |source| BindError::Refused { endpoint: path.clone().into(), source };
             match occupant(path.as_path()).map_err(refused)? {
                 Occupant::Nothing => {}
-                Occupant::Stale => std::fs::remove_file(path.as_path()).map_err(refused)?,
-                Occupant::Live => return Err(BindError::InUse { path: path.clone() }),
+                Occupant::Stale if clear(path.as_path()).map_err(refused)? => {}
+                Occupant::Stale | Occupant::Live => return Err(BindError::InUse { path: path.clone() }),
                 Occupant::Other => return Err(BindError::NotASocket { path: path.clone() }),
             }
         }
@@ -204,20 +208,15 @@ fn bind_unix(
     group: Option<SocketGroup>,
     dir: Option<SocketDir>,
 ) -> Result<Listener, BindError> {
-    let refused = |source| BindError::Refused { endpoint: path.clone().into(), source };
-    #[cfg(target_os = "linux")]
-    if let Some(name) = path.abstract_name() {
-        use std::os::linux::net::SocketAddrExt as _;
-        let socket = std::os::unix::net::SocketAddr::from_abstract_name(name)
-            .and_then(|address| std::os::unix::net::UnixListener::bind_addr(&address))
-            .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-            .and_then(UnixListener::from_std)
-            .map_err(refused)?;
-        return Ok(Listener { socket: Socket::Unix { socket, _file: None }, endpoint: path.clone().into() });
-    }
-    let socket = UnixListener::bind(path.as_path()).map_err(refused)?;
-    let file = SocketFile::new(path, group, dir)?;
-    Ok(Listener { socket: Socket::Unix { socket, _file: Some(file) }, endpoint: path.clone().into() })
+    let socket = address(path)
+        .and_then(|address| listen_closed(&address))
+        .and_then(UnixListener::from_std)
+        .map_err(|source| BindError::Refused { endpoint: path.clone().into(), source })?;
+    let file = match path.abstract_name() {
+        Some(_) => None,
+        None => Some(SocketFile::new(path, group, dir)?),
+    };
+    Ok(Listener { socket: Socket::Unix { socket, _file: file }, endpoint: path.clone().into() })
 }
 
 /// The peer went away between connecting and being accepted.
@@ -226,12 +225,6 @@ fn is_the_peers(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     )
-}
-
-fn random_digits() -> impl fmt::Display {
-    use std::hash::{BuildHasher as _, RandomState};
-    // Each `RandomState` has other keys; the directory keeps strangers out, so a guessable name would do no harm.
-    RandomState::new().hash_one(std::process::id()) % 10_000_000_000
 }
 
 /// Long enough for a file descriptor to become free, short enough to go unnoticed.

@@ -1,14 +1,21 @@
 //! Socket files: where they are made, who may connect, and that they are gone in the end.
 
 use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    fmt, fs, io,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+            net::{UnixListener, UnixStream},
+        },
+    },
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use nix::unistd::{Gid, Group, chown};
 use rpcplugin_core::{EndpointError, SocketPath};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use tempfile::TempDir;
 
 use crate::at_exit::{self, Leftover, Registered};
@@ -228,11 +235,27 @@ impl Drop for SocketFile {
 
 /// Removes the file of a socket on which nobody listens any more: what a process that was killed leaves behind.
 ///
-/// Anything else at the path is left alone. Returns whether a file was removed.
+/// Anything else at the path is left alone. Returns whether a file was removed. Never waits for whoever listens there.
 pub fn remove_stale_socket(path: &SocketPath) -> bool {
     path.abstract_name().is_none()
         && occupant(path.as_path()).is_ok_and(|occupant| occupant == Occupant::Stale)
-        && fs::remove_file(path.as_path()).is_ok()
+        && clear(path.as_path()).is_ok_and(|cleared| cleared)
+}
+
+/// Removes the file of a socket that was found stale. Returns false if another has come to its place since.
+pub(crate) fn clear(path: &Path) -> io::Result<bool> {
+    // Another process that found it stale may listen here by now. What was moved aside nobody else can replace, so that
+    // what is looked at is what is removed.
+    let aside = path.with_file_name(format!(".{}", random_digits()));
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        moved => moved?,
+    }
+    match occupant(&aside) {
+        Ok(Occupant::Live | Occupant::Other) => fs::rename(&aside, path).map(|()| false),
+        // Where the other name is too long for a socket's, the first look has to do.
+        Ok(Occupant::Stale | Occupant::Nothing) | Err(_) => fs::remove_file(&aside).map(|()| true),
+    }
 }
 
 /// What stands at a path where a socket is to be bound.
@@ -258,11 +281,66 @@ pub(crate) fn occupant(path: &Path) -> io::Result<Occupant> {
         return Ok(Occupant::Other);
     }
     // Only a refusal proves that nobody listens; a full backlog or a missing permission proves the contrary.
-    match std::os::unix::net::UnixStream::connect(path) {
+    match connect_at_once(&SocketAddrUnix::new(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Occupant::Stale),
         _ => Ok(Occupant::Live),
     }
 }
+
+/// The address by which the system knows a path.
+pub(crate) fn address(path: &SocketPath) -> io::Result<SocketAddrUnix> {
+    #[cfg(target_os = "linux")]
+    if let Some(name) = path.abstract_name() {
+        return Ok(SocketAddrUnix::new_abstract_name(name.as_bytes())?);
+    }
+    Ok(SocketAddrUnix::new(path.as_path())?)
+}
+
+/// A connection that is made at once or not at all: to a socket whose backlog is full an ordinary one would wait for as
+/// long as it is. It does not block.
+pub(crate) fn connect_at_once(address: &SocketAddrUnix) -> io::Result<UnixStream> {
+    let socket = unblocking_socket()?;
+    rustix::net::connect(&socket, address)?;
+    Ok(socket.into())
+}
+
+/// Listens at a path or abstract name, open to this user alone.
+pub(crate) fn listen_closed(address: &SocketAddrUnix) -> io::Result<UnixListener> {
+    let socket = unblocking_socket()?;
+    // On Linux the file is made with the mode of the socket, less the umask, so that there is no moment in which others can
+    // connect. Elsewhere this fails, and there is one.
+    let _ = rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+    rustix::net::bind(&socket, address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn unblocking_socket() -> io::Result<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    let socket = {
+        use rustix::net::{SocketFlags, socket_with};
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?
+    };
+    #[cfg(not(target_os = "linux"))]
+    let socket = {
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        socket
+    };
+    Ok(socket)
+}
+
+/// Ten digits that nobody else has chosen.
+pub(crate) fn random_digits() -> impl fmt::Display {
+    use std::hash::{BuildHasher as _, RandomState};
+    // Each `RandomState` has other keys; the directory keeps strangers out, so a guessable name would do no harm.
+    RandomState::new().hash_one(std::process::id()) % 10_000_000_000
+}
+
+/// More than any system grants, which then gives what it has.
+const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -275,5 +353,65 @@ mod tests {
         let group = SocketGroup::find("0").expect("a number");
         let error = group.share(Path::new("/nowhere/at/all"), 0o770).expect_err("it is not there");
         assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::socket_group");
+    }
+
+    /// A socket that was bound and whose process died.
+    fn stale(path: &Path) {
+        drop(UnixListener::bind(path).expect("bound"));
+    }
+
+    #[test]
+    fn a_socket_with_a_full_backlog_is_live_and_nobody_waits_for_it() {
+        let dir = SocketDir::private(None).expect("a directory");
+        let path = dir.name("busy").expect("it fits");
+        let address = SocketAddrUnix::new(path.as_path()).expect("it fits");
+        let socket = unblocking_socket().expect("a socket");
+        rustix::net::bind(&socket, &address).expect("bound");
+        rustix::net::listen(&socket, 0).expect("listening");
+        let waiting: Vec<_> = std::iter::from_fn(|| connect_at_once(&address).ok()).take(1000).collect();
+        assert!(waiting.len() < 1000, "there is an end to the backlog");
+        assert_eq!(occupant(path.as_path()).expect("readable"), Occupant::Live);
+        assert!(!remove_stale_socket(&path) && path.as_path().exists());
+    }
+
+    #[test]
+    fn a_socket_that_came_to_the_place_of_a_stale_one_is_left_there() {
+        let dir = SocketDir::private(None).expect("a directory");
+        let path = dir.name("given").expect("it fits").as_path().to_owned();
+        let entries = || fs::read_dir(dir.path()).expect("readable").count();
+        stale(&path);
+        assert_eq!((clear(&path).expect("ours"), entries()), (true, 0));
+        // Two have found a stale one; one of them has replaced it.
+        let listener = UnixListener::bind(&path).expect("bound");
+        assert_eq!((clear(&path).expect("ours"), entries()), (false, 1));
+        UnixStream::connect(&path).expect("it is where it was");
+        drop(listener);
+        assert!(clear(&path).expect("ours"));
+        assert!(clear(&path).expect("somebody else has done it"));
+    }
+
+    #[test]
+    fn the_longest_path_can_be_cleared_too() {
+        let dir = SocketDir::private(None).expect("a directory");
+        let longest = (1..200).rev().find_map(|length| {
+            let parent = dir.path().join("x".repeat(length));
+            SocketPath::new(parent.join("s")).ok()
+        });
+        let path = longest.expect("some fit").as_path().to_owned();
+        fs::create_dir(path.parent().expect("a directory")).expect("made");
+        stale(&path);
+        assert_eq!(occupant(&path).expect("readable"), Occupant::Stale);
+        assert!(clear(&path).expect("ours") && !path.exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_is_closed_to_others_from_its_first_moment() {
+        let dir = SocketDir::private(None).expect("a directory");
+        let path = dir.name("given").expect("it fits");
+        let address = SocketAddrUnix::new(path.as_path()).expect("it fits");
+        let _listener = listen_closed(&address).expect("bound");
+        let mode = fs::metadata(path.as_path()).expect("it exists").permissions().mode();
+        assert_eq!(mode & 0o777 & !0o600, 0, "{mode:o}");
     }
 }
