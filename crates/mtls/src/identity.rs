@@ -4,21 +4,19 @@ mod one_time;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use miette::Diagnostic;
-use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use thiserror::Error;
-use time::OffsetDateTime;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::peer::PeerCertificate;
 use crate::pem::{self, PemError, PemOrigin, PemText};
 use crate::provider::provider;
-use crate::standing;
+use crate::standing::{self, OutOfDate, utc};
 
 /// A certificate chain and its private key, made or loaded together.
 ///
@@ -304,16 +302,12 @@ pub enum IdentityError {
 /// Refuses a certificate that every peer which looks at dates would refuse.
 fn check_dates(leaf: &CertificateDer<'_>, now: UnixTime, origin: PemOrigin) -> Result<(), IdentityError> {
     let checked = ParsedCertificate::try_from(leaf).and_then(|leaf| standing::of(&leaf, now));
-    match checked {
-        Ok(_) => Ok(()),
-        Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
-            Err(IdentityError::Expired { origin, not_after: system_time(not_after) })
-        }
-        Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
-            not_before, ..
-        })) => Err(IdentityError::NotYetValid { origin, not_before: system_time(not_before) }),
-        Err(source) => Err(PemError::BadCertificate { origin, number: 1, source }.into()),
-    }
+    let Err(source) = checked else { return Ok(()) };
+    Err(match OutOfDate::from_error(&source) {
+        Some(OutOfDate::Expired { not_after }) => IdentityError::Expired { origin, not_after },
+        Some(OutOfDate::NotYetValid { not_before }) => IdentityError::NotYetValid { origin, not_before },
+        None => PemError::BadCertificate { origin, number: 1, source }.into(),
+    })
 }
 
 /// The error for a key that the provider refused, with the name of its kind where that explains the refusal.
@@ -323,18 +317,6 @@ fn unusable_key(key: &PrivateKeyDer<'_>, origin: PemOrigin) -> IdentityError {
     match named {
         Some(&(algorithm, _)) => IdentityError::UnsupportedKey { origin, algorithm },
         None => IdentityError::UnusableKey { origin },
-    }
-}
-
-fn system_time(time: UnixTime) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs())
-}
-
-fn utc(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    match i64::try_from(seconds).map(OffsetDateTime::from_unix_timestamp) {
-        Ok(Ok(utc)) => format!("{} {:02}:{:02} UTC", utc.date(), utc.hour(), utc.minute()),
-        _ => "a date beyond the year 9999".to_owned(),
     }
 }
 

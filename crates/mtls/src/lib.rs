@@ -51,4 +51,5 @@ pub use mutual::{MutualTls, TlsError};
 pub use peer::{PeerCertificate, PeerCertificateError};
 pub use pem::{PemError, PemOrigin};
 pub use provider::provider;
+pub use standing::OutOfDate;
 pub use trust::{Authorities, Trust};

@@ -89,11 +89,14 @@ impl fmt::Debug for PeerCertificate {
 #[derive(Debug, Error, Diagnostic)]
 #[non_exhaustive]
 pub enum PeerCertificateError {
-    /// The bytes are not an X.509 certificate.
-    #[error("the peer's certificate is not an X.509 certificate")]
+    /// The bytes are not an X.509 certificate, or one of a version before 3.
+    #[error("the peer's certificate is not an X.509 certificate of version 3")]
     #[diagnostic(
         code(rpcplugin::security::peer_not_x509),
-        help("the other side sent damaged data: check which program answered, and its version")
+        help(
+            "the other side sent damaged data, or a certificate of an older version: check which program answered, and its \
+             version"
+        )
     )]
     NotX509 {
         /// What the parser found wrong.
@@ -103,7 +106,7 @@ pub enum PeerCertificateError {
     #[error("the peer's certificate cannot be read from its PEM text")]
     #[diagnostic(
         code(rpcplugin::security::peer_not_pem),
-        help("the other side sent damaged data: check which program started this one, and its version")
+        help("the cause says more: check which program started this one, and its version")
     )]
     NotPem {
         /// What is wrong with the text.

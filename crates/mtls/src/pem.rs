@@ -16,6 +16,8 @@ use rustls_pemfile::Item;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::standing::OutOfDate;
+
 /// Where PEM text came from, as error messages name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -119,11 +121,14 @@ pub enum PemError {
         /// The text.
         origin: PemOrigin,
     },
-    /// A certificate is not valid X.509.
-    #[error("certificate {number} in {origin} is not a valid X.509 certificate")]
+    /// A certificate is not valid X.509, or is of a version before 3, which TLS 1.3 does not allow.
+    #[error("certificate {number} in {origin} is not a valid X.509 certificate of version 3")]
     #[diagnostic(
         code(rpcplugin::security::pem_bad_certificate),
-        help("replace this certificate: `openssl x509 -noout -text` shows what is in it")
+        help(
+            "replace this certificate: `openssl x509 -noout -text` shows what is in it; `openssl x509 -req` makes one of \
+             version 1 unless it is given extensions"
+        )
     )]
     BadCertificate {
         /// The text.
@@ -132,6 +137,18 @@ pub enum PemError {
         number: usize,
         /// What the parser found wrong.
         source: rustls::Error,
+    },
+    /// No certificate of a bundle is within its dates.
+    #[error("no certificate in {origin} is within its dates: the first {why}")]
+    #[diagnostic(
+        code(rpcplugin::security::pem_out_of_date),
+        help("put the authorities' present certificates there, or set this machine's clock if it is wrong")
+    )]
+    OutOfDate {
+        /// The text.
+        origin: PemOrigin,
+        /// What is wrong with the first of them.
+        why: OutOfDate,
     },
     /// There is no private key in the text.
     #[error("there is no private key in {origin}")]

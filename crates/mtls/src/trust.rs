@@ -9,7 +9,7 @@ use rustls::server::ParsedCertificate;
 
 use crate::peer::PeerCertificate;
 use crate::pem::{PemError, PemText};
-use crate::standing::{self, Standing};
+use crate::standing::{self, OutOfDate, Standing};
 
 /// Whom to accept on the other side of a connection, whichever side dials.
 #[derive(Debug, Clone)]
@@ -26,7 +26,8 @@ pub enum Trust {
 /// A bundle of at least one certificate to trust.
 ///
 /// Each of them may be presented by its holder. Those that are marked as authorities, and are within their dates when
-/// the bundle is read, also vouch for the certificates that they signed.
+/// the bundle is read, also vouch for the certificates that they signed. Those that are not within their dates are good for
+/// nothing: [`out_of_date`](Self::out_of_date) tells of them.
 ///
 /// Cloning is cheap.
 #[derive(Clone)]
@@ -37,6 +38,7 @@ pub struct Authorities {
 struct Inner {
     certificates: Vec<CertificateDer<'static>>,
     roots: Arc<RootCertStore>,
+    out_of_date: Vec<(usize, OutOfDate)>,
 }
 
 impl Authorities {
@@ -44,18 +46,35 @@ impl Authorities {
     ///
     /// # Errors
     ///
-    /// [`PemError`] if the file cannot be read, if there is no certificate in the text, or if any one of them is
-    /// damaged.
+    /// [`PemError`] if the file cannot be read, if there is no certificate in the text, if any one of them is damaged, or if
+    /// none of them is within its dates.
     pub fn from_pem(bundle: &str) -> Result<Self, PemError> {
         let text = PemText::resolve(bundle, "certificate")?;
         let certificates = text.certificates()?;
+        let now = UnixTime::now();
         let mut roots = RootCertStore::empty();
+        let mut out_of_date = Vec::new();
         for (index, certificate) in certificates.iter().enumerate() {
-            if is_authority(certificate) {
-                roots.add(certificate.clone()).map_err(|source| text.bad_certificate(index, source))?;
+            match standing(certificate, now) {
+                // Without this a web verifier would let any certificate of the bundle vouch for others.
+                Ok(Standing::Leaf) => {}
+                Ok(Standing::Authority) => {
+                    roots.add(certificate.clone()).map_err(|source| text.bad_certificate(index, source))?;
+                }
+                Err(error) => out_of_date.extend(OutOfDate::from_error(&error).map(|why| (index + 1, why))),
             }
         }
-        Ok(Self { inner: Arc::new(Inner { certificates, roots: Arc::new(roots) }) })
+        match out_of_date.first() {
+            Some((_, why)) if out_of_date.len() == certificates.len() => {
+                Err(PemError::OutOfDate { origin: text.origin(), why: *why })
+            }
+            _ => Ok(Self { inner: Arc::new(Inner { certificates, roots: Arc::new(roots), out_of_date }) }),
+        }
+    }
+
+    /// The certificates of the bundle that were not within their dates when it was read, each by its number counted from 1.
+    pub fn out_of_date(&self) -> impl Iterator<Item = (usize, OutOfDate)> + '_ {
+        self.inner.out_of_date.iter().copied()
     }
 
     /// Whether exactly this certificate is in the bundle.
@@ -75,9 +94,6 @@ impl fmt::Debug for Authorities {
     }
 }
 
-/// Without this a web verifier would let any certificate of the bundle vouch for others.
-fn is_authority(certificate: &CertificateDer<'_>) -> bool {
-    ParsedCertificate::try_from(certificate)
-        .and_then(|certificate| standing::of(&certificate, UnixTime::now()))
-        .is_ok_and(|standing| standing == Standing::Authority)
+fn standing(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<Standing, rustls::Error> {
+    standing::of(&ParsedCertificate::try_from(certificate)?, now)
 }

@@ -185,7 +185,12 @@ fn an_expired_authority_vouches_for_nobody() {
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
     });
-    let ours = trusting(&us(), &expired.own.certificates);
+    // A bundle of which some are in force is used: one changes authorities by having the old and the new side by side.
+    let bundle = format!("{}{}", Authority::new("present").own.certificates, expired.own.certificates);
+    let told: Vec<_> = Authorities::from_pem(&bundle).unwrap().out_of_date().collect();
+    let [(2, why)] = told[..] else { panic!("{told:?}") };
+    assert_eq!(why.to_string(), "expired on 2021-01-01 00:00 UTC");
+    let ours = trusting(&us(), &bundle);
     for version in VERSIONS {
         let peer = leaf(&expired).foreign(version);
         let outcome = handshake(ours.client_config(), peer.server(), localhost());
@@ -212,7 +217,8 @@ fn an_issued_certificate_without_its_key_is_refused() {
 #[test]
 fn certificates_outside_their_dates_are_refused_even_from_the_bundle() {
     for name in ["expired.cert.pem", "not-yet-valid.cert.pem"] {
-        let ours = trusting(&us(), &data(name));
+        let bundle = format!("{}{}", data(name), Authority::new("present").own.certificates);
+        let ours = trusting(&us(), &bundle);
         let peer = Foreign::new(&data(name), &data("p256.pkcs8.pem"), VERSIONS[1]);
         for refusal in [
             handshake(ours.client_config(), peer.server(), localhost()).client,
@@ -226,6 +232,21 @@ fn certificates_outside_their_dates_are_refused_even_from_the_bundle() {
             );
             assert!(!in_time, "{name}: {refusal:?}");
         }
+    }
+}
+
+#[test]
+fn a_bundle_in_which_nobody_is_within_their_dates_is_refused_with_its_file_and_the_date() {
+    for (name, date) in [
+        ("expired.cert.pem", "the first expired on"),
+        ("not-yet-valid.cert.pem", "the first is not valid before"),
+    ] {
+        let file = data_path(name).display().to_string();
+        let error = Authorities::from_pem(&format!("file://{file}")).unwrap_err();
+        assert_eq!(error.code().unwrap().to_string(), "rpcplugin::security::pem_out_of_date");
+        let text = error.to_string();
+        assert!(text.contains(&file) && text.contains(date), "{text}");
+        assert!(error.help().unwrap().to_string().contains("clock"));
     }
 }
 

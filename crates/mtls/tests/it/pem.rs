@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use miette::Diagnostic;
-use rpcplugin_mtls::{Identity, IdentityError};
+use rpcplugin_mtls::{Identity, IdentityError, PeerCertificate, PeerCertificateError};
 
 use crate::parties::{data, data_path};
 
@@ -160,4 +160,14 @@ fn no_error_quotes_the_key() {
     let line = secret.lines().nth(1).unwrap();
     assert!(!format!("{error:?} {error}").contains(line));
     assert!(matches!(error, IdentityError::KeyMismatch { .. }));
+}
+
+#[test]
+fn a_certificate_of_version_1() {
+    let old = data("version-1.cert.pem");
+    check(&old, &key(), "pem_bad_certificate", &["certificate 1", "version 3"]);
+    let Err(PeerCertificateError::NotPem { source }) = PeerCertificate::from_pem(&old) else {
+        panic!("it is no PEM certificate that can be pinned");
+    };
+    assert!(source.to_string().contains("version 3"), "{source}");
 }
