@@ -139,7 +139,8 @@ impl Offer {
 impl ReceivedOffer {
     /// Reads the offer that `lookup` finds. An empty variable counts as absent, as it does in Go.
     ///
-    /// Never fails: what cannot be read is left out and listed in [`faults`](Self::faults).
+    /// Never fails: what cannot be read is left out and listed in [`faults`](Self::faults). A certificate that is there is
+    /// never left out, because without it the plugin would do without TLS.
     pub fn from_env(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
         let mut faults = Vec::new();
         let mut text = |name: &'static str| {
@@ -155,7 +156,11 @@ impl ReceivedOffer {
         let versions = text(variable::PROTOCOL_VERSIONS);
         let (min, max) = (text(variable::MIN_PORT), text(variable::MAX_PORT));
         let multiplex = text(variable::MULTIPLEX_GRPC);
-        let client_certificate = text(variable::CLIENT_CERT);
+        // Never left out when it is there: that would pass for a host that asks for no TLS. Bytes that are not UTF-8 do no
+        // harm in a comment beside the certificate, and spoil it anywhere else, which whoever reads it will say.
+        let client_certificate = lookup(variable::CLIENT_CERT)
+            .filter(|value| !value.is_empty())
+            .map(|value| value.to_string_lossy().into_owned());
         let socket_group = text(variable::UNIX_SOCKET_GROUP);
         let versions = versions.and_then(|list| read_versions(&list, &mut faults));
         let ports = read_ports(min.as_deref(), max.as_deref(), &mut faults);
@@ -279,6 +284,16 @@ mod tests {
             let offer = received(&[(variable::MULTIPLEX_GRPC, text)]);
             assert_eq!((offer.multiplex, offer.faults.len()), (on, faults), "{text}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_certificate_is_never_left_out() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let latin = OsString::from_vec(b"# Z\xfcrich\n-----BEGIN".to_vec());
+        let offer = ReceivedOffer::from_env(|name| (name == variable::CLIENT_CERT).then(|| latin.clone()));
+        assert_eq!(offer.client_certificate.as_deref(), Some("# Z\u{fffd}rich\n-----BEGIN"));
+        assert_eq!(offer.faults, []);
     }
 
     #[test]
