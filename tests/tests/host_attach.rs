@@ -8,8 +8,9 @@ use std::{
 use rpcplugin::{
     AttachError, Attachment, Command, Endpoint, Exit, Explained, Handover, Host, MagicCookie, Plugin,
     ServiceId, ServingStatus, Versions,
+    config::{HostConfig, Pem, SecretPem},
     handshake::{ReattachConfig, ReattachConfigs},
-    mtls::PeerCertificate,
+    mtls::{Identity, PeerCertificate},
 };
 
 #[path = "support/hosts.rs"]
@@ -182,6 +183,26 @@ async fn without_the_identity_a_secured_plugin_cannot_be_attached_to() {
     assert!(matches!(error, AttachError::Refused { .. }), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::transport::attach_refused");
     plugin.ping().await.expect("it took no harm");
+    drop(plugin);
+    brood.dies_out().await;
+}
+
+#[tokio::test]
+async fn half_of_what_mutual_tls_needs_is_refused_and_not_plain_text() {
+    let brood = Brood::new();
+    let (plugin, config) = launched(&brood).await;
+    let identity = Identity::generate().expect("made").export();
+    let certificate = |config: &mut HostConfig| {
+        config.certificate = Some(Pem::new(identity.certificates_pem()));
+        config.private_key = Some(SecretPem::new(identity.private_key_pem()));
+    };
+    let authorities =
+        |config: &mut HostConfig| config.server_authorities = Some(Pem::new(identity.certificates_pem()));
+    for half in [host(certificate), host(authorities)] {
+        let error = half.attach(config.clone()).await.expect_err("half is not enough");
+        let AttachError::Refused { source, .. } = error else { panic!("{error:?}") };
+        assert_eq!(code(&source), "rpcplugin::security::half_given");
+    }
     drop(plugin);
     brood.dies_out().await;
 }

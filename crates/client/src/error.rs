@@ -271,6 +271,16 @@ pub enum LaunchFault {
         help("switch AutoMTLS on in the host, or the plugin's own certificate off")
     )]
     UnaskedCertificate,
+    /// Only one of certificate and authorities was given, and there is no handshake by which to learn the rest.
+    #[error("only one of certificate and authorities is given to the host, which is not enough for TLS")]
+    #[diagnostic(
+        code(rpcplugin::security::half_given),
+        help(
+            "set certificate, private_key and server_authorities together, or none of them to speak plain text with a \
+             plugin in test mode; a handover brings the security of its launch along"
+        )
+    )]
+    HalfGiven,
     /// What it sent as its certificate is none.
     #[error("its certificate cannot be used")]
     #[diagnostic(code(rpcplugin::security::plugin_certificate))]
@@ -351,8 +361,8 @@ pub enum LaunchFault {
         #[diagnostic_source]
         IdentityError,
     ),
-    /// The authorities given to the host cannot be read.
-    #[error("the authorities given to the host cannot be read")]
+    /// The authorities given to the host cannot be read, or none of them is within its dates.
+    #[error("the authorities given to the host cannot be used")]
     #[diagnostic(code(rpcplugin::security::host_authorities))]
     Authorities(
         #[from]

@@ -16,12 +16,13 @@ pub(crate) struct Secret {
     offered: bool,
 }
 
-/// The security that the configuration gives without a handshake: mutual with all of certificate, key and authorities.
+/// The security that the configuration gives without a handshake: mutual with all of certificate, key and authorities,
+/// plain with none of them.
 pub(crate) fn given(config: &HostConfig) -> Result<Security, LaunchFault> {
-    if config.certificate.is_some() && config.server_authorities.is_some() {
-        Secret::prepare(config)?.decide(None)
-    } else {
-        Ok(Security::Plain)
+    match (&config.certificate, &config.server_authorities) {
+        (Some(_), Some(_)) => Secret::prepare(config)?.decide(None),
+        (None, None) => Ok(Security::Plain),
+        (Some(_), None) | (None, Some(_)) => Err(LaunchFault::HalfGiven),
     }
 }
 
@@ -32,6 +33,9 @@ impl Secret {
             .as_ref()
             .map(|bundle| Authorities::from_pem(bundle.as_str()))
             .transpose()?;
+        for (number, why) in authorities.iter().flat_map(Authorities::out_of_date) {
+            tracing::warn!(number, "a certificate of server_authorities {why} and vouches for nobody");
+        }
         // The configuration has been checked: a certificate has its key.
         if let (Some(certificate), Some(key)) = (&config.certificate, &config.private_key) {
             let identity = Identity::from_pem(certificate.as_str(), key.as_str())?;
@@ -68,7 +72,9 @@ impl Secret {
             }
             (Some(_), None, None) => Err(LaunchFault::IgnoredMtls),
             (None, _, Some(_)) => Err(LaunchFault::UnaskedCertificate),
-            (None, _, None) => Ok(Security::Plain),
+            // The configuration has been checked: authorities have an identity beside them.
+            (None, Some(_), None) => Err(LaunchFault::HalfGiven),
+            (None, None, None) => Ok(Security::Plain),
         }
     }
 }

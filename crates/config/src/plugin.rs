@@ -42,7 +42,8 @@ table! {
         /// The private key of `certificate`.
         private_key: Option<SecretPem> = "none", env ["PLUGIN_SERVER_KEY"], pyvider ["plugin_server_key"];
         /// The authorities of which one must have issued a host's certificate. A host without such a certificate is
-        /// refused. It needs TLS: `certificate`, or `auto_mtls`.
+        /// refused, and nobody is served in plain text. It needs `certificate`, or `auto_mtls` and hosts that offer such
+        /// a certificate when they start the plugin; one-time certificates are of no authority.
         client_authorities: Option<Pem> = "none",
             env ["PLUGIN_CLIENT_ROOT_CERTS"], pyvider ["plugin_client_root_certs"];
         /// Whether the health service is served. Without it a go-plugin host's ping fails.

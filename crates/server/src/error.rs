@@ -48,7 +48,9 @@ pub enum ServeError {
     #[error("the host's certificate cannot be read")]
     #[diagnostic(
         code(rpcplugin::security::host_certificate),
-        help("the host has to put one certificate as PEM into PLUGIN_CLIENT_CERT, or not set it at all")
+        help(
+            "the host has to put one X.509 certificate of version 3 as PEM into PLUGIN_CLIENT_CERT, or not set it at all"
+        )
     )]
     HostCertificate(#[from] PeerCertificateError),
     /// The host asks for mutual TLS and this plugin is configured to refuse that.
@@ -65,6 +67,16 @@ pub enum ServeError {
         help("set PLUGIN_CLIENT_ROOT_CERTS too: TLS that authenticates only the plugin is not offered")
     )]
     OneSidedTls,
+    /// Authorities were given, and the host has not offered any certificate that they could have signed.
+    #[error("authorities are given to verify hosts by, and this host offers no certificate")]
+    #[diagnostic(
+        code(rpcplugin::security::unproven_host),
+        help(
+            "set PLUGIN_SERVER_CERT and PLUGIN_SERVER_KEY too, for hosts with a certificate of these authorities; or unset \
+             PLUGIN_CLIENT_ROOT_CERTS and have the host start the plugin with AutoMTLS"
+        )
+    )]
+    UnprovenHost,
     /// A certificate or key that was given cannot be used.
     #[error("{given} cannot be used")]
     #[diagnostic(code(rpcplugin::security::given_certificates))]
@@ -75,8 +87,8 @@ pub enum ServeError {
         #[diagnostic_source]
         source: IdentityError,
     },
-    /// The authorities that were given cannot be read.
-    #[error("the authorities in {authorities} cannot be read")]
+    /// The authorities that were given cannot be read, or none of them is within its dates.
+    #[error("the authorities in {authorities} cannot be used")]
     #[diagnostic(code(rpcplugin::security::given_authorities))]
     GivenAuthorities {
         /// Their file, or the setting that holds them.

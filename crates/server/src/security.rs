@@ -17,51 +17,68 @@ pub(crate) struct Decision {
 
 /// Decides by what was configured and what the host asks for.
 ///
-/// | given certificates | host's certificate | result |
-/// |---|---|---|
-/// | no | no | plain |
-/// | no | yes | a one-time identity, and that one host |
-/// | yes | no | the given identity, and hosts that the given authorities signed |
-/// | yes | yes | the same; the certificate is announced, for hosts that learn it only so |
+/// | given certificate | given authorities | host's certificate | result |
+/// |---|---|---|---|
+/// | no | no | no | plain |
+/// | no | no | yes | a one-time identity, and that one host |
+/// | no | yes | no | refused: the host could prove nothing |
+/// | no | yes | yes | a one-time identity, and hosts that the authorities signed |
+/// | yes | no | either | refused: the plugin could verify nobody |
+/// | yes | yes | no | the given identity, and hosts that the authorities signed |
+/// | yes | yes | yes | the same; the certificate is announced, for hosts that learn it only so |
 pub(crate) fn decide(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Decision, ServeError> {
     let host = offer.client_certificate.as_deref();
-    let given = match (&config.certificate, &config.private_key) {
-        (Some(certificate), Some(key)) => {
-            let identity = Identity::from_pem(certificate.as_str(), key.as_str());
-            Some(identity.map_err(|source| ServeError::GivenIdentity {
-                given: format!(
-                    "the certificate in {} with the key in {}",
-                    place(certificate.file(), "PLUGIN_SERVER_CERT"),
-                    place(key.file(), "PLUGIN_SERVER_KEY")
-                ),
-                source,
-            })?)
+    let (identity, trust) = match (given_identity(config)?, given_authorities(config)?, host) {
+        (None, None, None) => return Ok(Decision { security: Security::Plain, announced: None }),
+        (None, _, Some(_)) if !config.auto_mtls => return Err(ServeError::MtlsRefused),
+        (None, None, Some(host)) => (one_time()?, Trust::Pinned(PeerCertificate::from_pem(host)?)),
+        (None, Some(_), None) => return Err(ServeError::UnprovenHost),
+        (None, Some(authorities), Some(host)) => {
+            // Whether they signed it is seen in each handshake, which brings the certificates in between along.
+            PeerCertificate::from_pem(host)?;
+            (one_time()?, Trust::Authorities(authorities))
         }
-        _ => None,
+        (Some(_), None, _) => return Err(ServeError::OneSidedTls),
+        (Some(identity), Some(authorities), _) => (identity, Trust::Authorities(authorities)),
     };
-    match (given, host) {
-        (None, None) => Ok(Decision { security: Security::Plain, announced: None }),
-        (None, Some(_)) if !config.auto_mtls => Err(ServeError::MtlsRefused),
-        (None, Some(host)) => {
-            let host = PeerCertificate::from_pem(host)?;
-            let identity = Identity::generate().map_err(ServeError::Identity)?;
-            let announced = Some(identity.certificate_der().to_vec());
-            let tls = MutualTls::new(identity, Trust::Pinned(host))?;
-            Ok(Decision { security: Security::Mutual(tls), announced })
-        }
-        (Some(identity), host) => {
-            let authorities = config.client_authorities.as_ref().ok_or(ServeError::OneSidedTls)?;
-            let authorities = Authorities::from_pem(authorities.as_str()).map_err(|source| {
-                let authorities = place(authorities.file(), "PLUGIN_CLIENT_ROOT_CERTS");
-                ServeError::GivenAuthorities { authorities, source }
-            })?;
-            // Without a certificate in the environment the field stays empty: a Go host that did not ask for one
-            // would crash.
-            let announced = host.map(|_| identity.certificate_der().to_vec());
-            let tls = MutualTls::new(identity, Trust::Authorities(authorities))?;
-            Ok(Decision { security: Security::Mutual(tls), announced })
-        }
+    // Without a certificate in the environment the field stays empty: a Go host that did not ask for one would crash.
+    let announced = host.map(|_| identity.certificate_der().to_vec());
+    Ok(Decision { security: Security::Mutual(MutualTls::new(identity, trust)?), announced })
+}
+
+fn one_time() -> Result<Identity, ServeError> {
+    Identity::generate().map_err(ServeError::Identity)
+}
+
+fn given_identity(config: &PluginConfig) -> Result<Option<Identity>, ServeError> {
+    // The configuration has been checked: a certificate has its key.
+    let (Some(certificate), Some(key)) = (&config.certificate, &config.private_key) else { return Ok(None) };
+    let identity = Identity::from_pem(certificate.as_str(), key.as_str());
+    identity.map(Some).map_err(|source| ServeError::GivenIdentity {
+        given: format!(
+            "the certificate in {} with the key in {}",
+            place(certificate.file(), "PLUGIN_SERVER_CERT"),
+            place(key.file(), "PLUGIN_SERVER_KEY")
+        ),
+        source,
+    })
+}
+
+fn given_authorities(config: &PluginConfig) -> Result<Option<Authorities>, ServeError> {
+    let Some(bundle) = &config.client_authorities else { return Ok(None) };
+    let place = place(bundle.file(), "PLUGIN_CLIENT_ROOT_CERTS");
+    let authorities = match Authorities::from_pem(bundle.as_str()) {
+        Ok(authorities) => authorities,
+        Err(source) => return Err(ServeError::GivenAuthorities { authorities: place, source }),
+    };
+    for (number, why) in authorities.out_of_date() {
+        tracing::warn!(
+            number,
+            authorities = place,
+            "a certificate of the authorities {why} and vouches for nobody"
+        );
     }
+    Ok(Some(authorities))
 }
 
 /// Where PEM text was found: its file, or the setting that holds it.

@@ -55,6 +55,10 @@ async fn of_security() {
         config.private_key = Some(SecretPem::new(identity.private_key_pem()));
     };
     check(plugin(given).bind(&none).await, "rpcplugin::security::one_sided");
+    let authorities = Pem::new(Identity::generate().expect("made").certificate_pem());
+    let alone = || plugin(|config| config.client_authorities = Some(authorities.clone()));
+    check(alone().bind(&none).await, "rpcplugin::security::unproven_host");
+    check(alone().bind(&rubbish).await, "rpcplugin::security::host_certificate");
     let unknown =
         plugin(given).configure(|config| config.client_authorities = Some(Pem::new("-----BEGIN X")));
     check(unknown.bind(&none).await, "rpcplugin::security::given_authorities");

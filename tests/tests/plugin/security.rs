@@ -1,5 +1,7 @@
 //! Who may speak to a plugin.
 
+use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+
 use rpcplugin::{
     mtls::{Authorities, Identity, MutualTls, PeerCertificate, Trust},
     transport::Security,
@@ -76,6 +78,44 @@ async fn given_certificates_require_a_host_that_the_authorities_signed() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_no_text_is_never_passed_over() {
+    let identity = Identity::generate().unwrap();
+    let offered = |before: &[u8], pem: &str| {
+        let bytes = [before, pem.as_bytes()].concat();
+        subject().env("PLUGIN_CLIENT_CERT", OsString::from_vec(bytes))
+    };
+    let pem = identity.certificate_pem();
+    // A comment in another encoding is no part of the certificate.
+    let plugin = offered(b"# Z\xfcrich\n", &pem).start();
+    assert_eq!(call(&plugin, host(&identity, &plugin)).await.as_deref(), Ok("hello x"));
+    call(&plugin, Security::Plain).await.expect_err("no TLS");
+    let refused = offered(b"-----BEGIN CERTIFICATE-----\n\xfc\n", &pem).refused().await;
+    refused.says(&["the host's certificate cannot be read", "help:"]);
+    offered(b"\xff", "").refused().await.says(&["the host's certificate cannot be read", "help:"]);
+}
+
+#[tokio::test]
+async fn authorities_alone_let_in_whom_they_signed_and_never_plain_text() {
+    let known = Identity::generate().unwrap();
+    let start = |offered: Option<&Identity>| {
+        let start = subject().env("PLUGIN_CLIENT_ROOT_CERTS", known.certificate_pem());
+        match offered {
+            Some(identity) => start.env("PLUGIN_CLIENT_CERT", identity.certificate_pem()),
+            None => start,
+        }
+    };
+    start(None).refused().await.says(&["this host offers no certificate", "PLUGIN_SERVER_CERT", "help:"]);
+    let plugin = start(Some(&known)).start();
+    assert_eq!(call(&plugin, host(&known, &plugin)).await.as_deref(), Ok("hello x"));
+    let stranger = Identity::generate().unwrap();
+    call(&plugin, host(&stranger, &plugin)).await.expect_err("nobody signed it");
+    call(&plugin, Security::Plain).await.expect_err("no TLS");
+    // That a host has offered a certificate does not make it one of the authorities'.
+    let plugin = start(Some(&stranger)).start();
+    call(&plugin, host(&stranger, &plugin)).await.expect_err("nobody signed it");
+}
+
+#[tokio::test]
 async fn faults_of_certificates_are_told_before_anything_listens() {
     let exported = Identity::generate().unwrap().export();
     let other = Identity::generate().unwrap().export();
@@ -93,6 +133,9 @@ async fn faults_of_certificates_are_told_before_anything_listens() {
     given(&missing, key).refused().await.says(&["missing.pem", "help:"]);
     given(certificate, "rubbish").refused().await.says(&["PLUGIN_SERVER_KEY", "help:"]);
     given(certificate, &other_key).refused().await.says(&["other.key", "help:"]);
+    let past = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/mtls/tests/data/expired.cert.pem");
+    let expired = given(certificate, key).env("PLUGIN_CLIENT_ROOT_CERTS", format!("file://{past}"));
+    expired.refused().await.says(&["expired.cert.pem", "expired on", "help:"]);
     let alone = subject().env("PLUGIN_SERVER_CERT", certificate);
     alone.refused().await.says(&["PLUGIN_SERVER_CERT: certificate is set without private_key", "help:"]);
     subject()
