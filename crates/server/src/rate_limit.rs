@@ -15,7 +15,12 @@ use std::{
 };
 
 use futures_util::future::Either;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _};
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock as _, DefaultClock},
+    nanos::Nanos,
+    state::{NotKeyed, StateStore},
+};
 use http::{Request, Response};
 use prost::Message as _;
 use rpcplugin_config::{Rate, RateLimitConfig};
@@ -30,8 +35,8 @@ use tower_service::Service;
 /// A tower layer that lets through only so many calls, and answers the others at once with RESOURCE_EXHAUSTED.
 ///
 /// There is a rate for all calls together, and there may be others for single services and methods; a call has to
-/// satisfy all that concern it. The narrowest is asked first, so that a flood of one method leaves the rate of all to
-/// the others. A stream counts as one call. All clones of a layer share their rates.
+/// satisfy all that concern it, and one that is refused takes from none: a flood of one method leaves the rate of all to
+/// the others, and other calls that fill the rate of all leave the method its own. A stream counts as one call. All clones of a layer share their rates.
 ///
 /// [`Serve`](crate::Serve) puts it around the plugin's own services when
 /// [`PluginConfig::rate_limit`](rpcplugin_config::PluginConfig::rate_limit) is set. It never limits health, controller,
@@ -53,10 +58,18 @@ pub struct RateLimited<S> {
     service: S,
 }
 
+/// One rate.
+struct Bucket {
+    limiter: RateLimiter<NotKeyed, State, DefaultClock>,
+    state: State,
+    /// Nanoseconds in which one call more is let through.
+    period: u64,
+}
+
 struct Limits {
-    all: DefaultDirectRateLimiter,
-    services: BTreeMap<String, DefaultDirectRateLimiter>,
-    methods: BTreeMap<String, DefaultDirectRateLimiter>,
+    all: Bucket,
+    services: BTreeMap<String, Bucket>,
+    methods: BTreeMap<String, Bucket>,
     refused: AtomicU64,
 }
 
@@ -68,12 +81,15 @@ impl RateLimit {
             rates
                 .iter()
                 .map(|(name, Rate { requests_per_second, burst_capacity, .. })| {
-                    (name.trim_start_matches('/').to_owned(), limiter(requests_per_second, burst_capacity))
+                    (
+                        name.trim_start_matches('/').to_owned(),
+                        Bucket::new(requests_per_second, burst_capacity),
+                    )
                 })
                 .collect()
         };
         Self(Arc::new(Limits {
-            all: limiter(config.requests_per_second, config.burst_capacity),
+            all: Bucket::new(config.requests_per_second, config.burst_capacity),
             services: each(&config.per_service),
             methods: each(&config.per_method),
             refused: AtomicU64::new(0),
@@ -88,21 +104,21 @@ impl RateLimit {
 
     /// Lets one call of `path` through, or tells how long to wait.
     fn check(&self, path: &str) -> Result<(), Duration> {
-        if UNLIMITED.iter().any(|service| path.starts_with(service)) {
+        let method = path.strip_prefix('/').unwrap_or(path);
+        let service = method.split_once('/').map_or(method, |(service, _)| service);
+        if UNLIMITED.contains(&service) {
             return Ok(());
         }
         let Limits { all, services, methods, .. } = &*self.0;
-        let method = path.strip_prefix('/').unwrap_or(path);
-        if let Some(limiter) = methods.get(method) {
-            take(limiter)?;
+        let asked = [methods.get(method), services.get(service), Some(all)];
+        for (number, bucket) in asked.into_iter().enumerate() {
+            if let Some(Err(wait)) = bucket.map(Bucket::take) {
+                // What a call that is refused has taken is there for others.
+                asked.into_iter().take(number).flatten().for_each(Bucket::give_back);
+                return Err(wait);
+            }
         }
-        if !services.is_empty()
-            && let Some((service, _)) = method.split_once('/')
-            && let Some(limiter) = services.get(service)
-        {
-            take(limiter)?;
-        }
-        take(all)
+        Ok(())
     }
 }
 
@@ -137,21 +153,54 @@ where
     }
 }
 
-fn limiter(requests_per_second: f64, burst: u32) -> DefaultDirectRateLimiter {
-    let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-    // The limiter multiplies the two in 64 bits of nanoseconds, and adds the time.
-    let longest = Duration::from_nanos(u64::MAX / 8 / u64::from(burst.get()));
-    let period = Duration::try_from_secs_f64(requests_per_second.recip()).unwrap_or(longest);
-    let period = period.clamp(Duration::from_nanos(1), longest);
-    let quota = Quota::with_period(period).expect("the period is not zero").allow_burst(burst);
-    RateLimiter::direct(quota)
+impl Bucket {
+    fn new(requests_per_second: f64, burst: u32) -> Self {
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        // The limiter multiplies the two in 64 bits of nanoseconds, and adds the time.
+        let longest = Duration::from_nanos(u64::MAX / 8 / u64::from(burst.get()));
+        let period = Duration::try_from_secs_f64(requests_per_second.recip()).unwrap_or(longest);
+        let period = period.clamp(Duration::from_nanos(1), longest);
+        let quota = Quota::with_period(period).expect("the period is not zero").allow_burst(burst);
+        let state = State::default();
+        let limiter = RateLimiter::new(quota, state.clone(), DefaultClock::default());
+        Self { limiter, state, period: Nanos::from(period).as_u64() }
+    }
+
+    /// Lets one call through, or tells how long to wait.
+    fn take(&self) -> Result<(), Duration> {
+        self.limiter.check().map_err(|not_until| {
+            let now = self.limiter.clock().now();
+            not_until.wait_time_from(now)
+        })
+    }
+
+    /// Undoes what [`take`](Self::take) did.
+    fn give_back(&self) {
+        let _ = self.state.0.fetch_update(Relaxed, Relaxed, |full| Some(full.saturating_sub(self.period)));
+    }
 }
 
-fn take(limiter: &DefaultDirectRateLimiter) -> Result<(), Duration> {
-    limiter.check().map_err(|not_until| {
-        let now = limiter.clock().now();
-        not_until.wait_time_from(now)
-    })
+/// When a bucket will be full again, in nanoseconds of the limiter's time; 0 before the first call. The limiter's own kind
+/// of state would do if a call could be given back there.
+#[derive(Debug, Clone, Default)]
+struct State(Arc<AtomicU64>);
+
+impl StateStore for State {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, _: &NotKeyed, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut before = self.0.load(Relaxed);
+        loop {
+            let (decision, after) = decide((before != 0).then(|| before.into()))?;
+            match self.0.compare_exchange_weak(before, after.into(), Relaxed, Relaxed) {
+                Ok(_) => return Ok(decision),
+                Err(changed) => before = changed,
+            }
+        }
+    }
 }
 
 /// What a caller is told who has to wait.
@@ -207,7 +256,14 @@ impl fmt::Debug for RateLimit {
 }
 
 /// What a host needs to watch, to end and to talk to its plugin.
-const UNLIMITED: [&str; 3] = ["/plugin.GRPC", "/grpc.health.", "/grpc.reflection."];
+const UNLIMITED: [&str; 6] = [
+    "grpc.health.v1.Health",
+    "plugin.GRPCBroker",
+    "plugin.GRPCController",
+    "plugin.GRPCStdio",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
 
 #[cfg(test)]
 mod tests {
@@ -245,6 +301,28 @@ mod tests {
             5,
             "what all have left: refused calls took nothing"
         );
+    }
+
+    #[test]
+    fn a_call_that_all_refuse_leaves_its_method_what_it_has() {
+        let mut config = config(0.001, 1);
+        config.per_service.set("kv.Kv", Rate::new(0.001, 3).expect("a rate"));
+        config.per_method.set("/kv.Kv/Get", Rate::new(0.001, 2).expect("a rate"));
+        let limit = RateLimit::new(&config);
+        assert_eq!(passed(&limit, "/kv.Kv/Get", 10), 1);
+        // One has passed; the nine that all refused together took nothing.
+        let Limits { services, methods, .. } = &*limit.0;
+        let left = |bucket: &Bucket| (0..10).filter(|_| bucket.take().is_ok()).count();
+        assert_eq!((left(&methods["kv.Kv/Get"]), left(&services["kv.Kv"])), (1, 2));
+    }
+
+    #[test]
+    fn only_the_services_of_the_protocol_are_unlimited() {
+        let limit = RateLimit::new(&config(0.001, 1));
+        assert_eq!(passed(&limit, "/plugin.GRPCKv/Get", 10), 1);
+        for path in ["/plugin.GRPCStdio2/Get", "/grpc.health.Mine/Get", "/plugin.GRPC", "plugin"] {
+            assert_eq!(passed(&limit, path, 10), 0, "{path}");
+        }
     }
 
     #[test]
