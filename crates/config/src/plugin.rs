@@ -20,7 +20,8 @@ table! {
     /// `PLUGIN_CLIENT_CERT`, are no settings of a plugin and not looked at here.
     pub struct PluginConfig {
         /// The transports to listen on, the preferred one first: the first that works on this platform is used.
-        /// With one only, a plugin that cannot have it fails to start.
+        /// With one only, a plugin that cannot have it fails to start. A Unix socket is given up for TCP only under
+        /// mutual TLS: in plain text a port would be open to every user of the machine.
         transports: Vec<TransportKind> = "unix, tcp",
             env ["PLUGIN_SERVER_TRANSPORTS", "PLUGIN_SUPPORTED_TRANSPORTS"],
             pyvider ["plugin_server_transports", "plugin_supported_transports"];
@@ -32,7 +33,8 @@ table! {
         /// network, where only mutual TLS protects it.
         tcp_host: IpAddr = "127.0.0.1", env ["PLUGIN_SERVER_HOST"], pyvider ["plugin_server_host"];
         /// The TCP port to listen on. None takes a free one from the range that the host offers, and any free one if
-        /// it offers none; 0 takes any free one, whatever the host offers.
+        /// it offers none; 0 takes any free one, whatever the host offers. Brokered services listen on the host's range
+        /// too, if it offers one: it needs room for them.
         tcp_port: Option<u16> = "none", env ["PLUGIN_SERVER_PORT"], pyvider ["plugin_server_port"];
         /// Whether to answer a host that asks for mutual TLS with a one-time certificate. Without it such a host is
         /// refused loudly, never served in plain text.

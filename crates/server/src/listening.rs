@@ -1,9 +1,6 @@
 //! Where a plugin listens: by its configuration, and by what the host says.
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use rpcplugin_broker::Place;
 use rpcplugin_config::{PluginConfig, TransportKind};
@@ -36,16 +33,18 @@ impl Listening {
 /// Listens on the plugin's own transport, or on the first of those configured that works.
 ///
 /// Only a place that nobody named is given up for another transport. A path, a directory or a group that somebody
-/// asked for and cannot be had is an error: the host would look for the plugin elsewhere, or others would reach it.
+/// asked for and cannot be had is an error: the host would look for the plugin elsewhere, or others would reach it. For the
+/// latter reason a Unix socket, closed to other users, is given up for a port only if the connection is `mutual`.
 pub(crate) async fn listen(
     config: &PluginConfig,
     offer: &ReceivedOffer,
     own: Option<AnyTransport>,
+    mutual: bool,
 ) -> Result<Listening, ServeError> {
     if let Some(bind) = own {
         let (listener, endpoint) = bind().await.map_err(ServeError::OwnTransport)?;
         let place = match config.transports.first() {
-            Some(TransportKind::Tcp) => tcp_place(config),
+            Some(TransportKind::Tcp) => tcp_place(config, offer)?,
             _ => Place::Unix(socket_dir(offer)?),
         };
         return Ok(Listening { listener, endpoint, place });
@@ -57,16 +56,20 @@ pub(crate) async fn listen(
             TransportKind::Tcp => tcp(config, offer).await,
             _ => continue,
         };
-        let named =
-            config.unix_socket_path.is_some() || offer.socket_dir.is_some() || offer.socket_group.is_some();
         match listened {
-            Err(error) if kinds.peek().is_some() && !(named && *kind == TransportKind::Unix) => {
+            Err(error) if kinds.peek().is_some() && may_be_given_up(*kind, config, offer, mutual) => {
                 tracing::warn!(transport = ?kind, error = %error, "a transport does not work here; trying the next");
             }
             done => return done,
         }
     }
     Err(ServeError::NoTransport)
+}
+
+fn may_be_given_up(kind: TransportKind, config: &PluginConfig, offer: &ReceivedOffer, mutual: bool) -> bool {
+    let named =
+        config.unix_socket_path.is_some() || offer.socket_dir.is_some() || offer.socket_group.is_some();
+    kind != TransportKind::Unix || (mutual && !named)
 }
 
 fn unix(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Listening, ServeError> {
@@ -81,7 +84,7 @@ fn unix(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Listening, Serve
 async fn tcp(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Listening, ServeError> {
     let ports = ports(config, offer)?;
     let listener = Listener::tcp(config.tcp_host, ports.ports()).await?;
-    Ok(listening(listener, tcp_place(config)))
+    Ok(listening(listener, tcp_place(config, offer)?))
 }
 
 fn listening(listener: Listener, place: Place) -> Listening {
@@ -89,9 +92,18 @@ fn listening(listener: Listener, place: Place) -> Listening {
     Listening { listener: AnyListener::new(listener), endpoint, place }
 }
 
-fn tcp_place(config: &PluginConfig) -> Place {
-    let host: IpAddr = config.tcp_host;
-    Place::Tcp { host, ports: 0..=0 }
+/// Brokered services listen on the host's ports too, also where the plugin has a port of its own, which is taken.
+///
+/// # Protocol
+/// go-plugin `grpc_broker.go` `AcceptAndServe` listens by the same function as the plugin itself.
+fn tcp_place(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Place, ServeError> {
+    let ports = match (config.tcp_port, offer.ports) {
+        // Any port was asked for in spite of the host.
+        (Some(0), _) => PortRange::ANY,
+        (Some(_), offered) => offered.unwrap_or(PortRange::ANY),
+        (None, _) => ports(config, offer)?,
+    };
+    Ok(Place::Tcp { host: config.tcp_host, ports: ports.ports() })
 }
 
 fn socket_dir(offer: &ReceivedOffer) -> Result<SocketDir, SocketDirError> {
@@ -153,3 +165,40 @@ pub(crate) async fn remove_orphaned_dir(dir: &Path) {
 
 /// How the directories begin that Go's hosts, and ours, make for a plugin.
 const HOSTS_DIRS: [&str; 2] = ["plugin-dir", "rpcplugin-"];
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeInclusive;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_nobody_named_is_given_up_for_a_port_under_mutual_tls_only() {
+        let (config, offer) = (PluginConfig::default(), ReceivedOffer::default());
+        assert!(may_be_given_up(TransportKind::Unix, &config, &offer, true));
+        assert!(!may_be_given_up(TransportKind::Unix, &config, &offer, false));
+        assert!(may_be_given_up(TransportKind::Tcp, &config, &offer, false));
+        let mut named = offer.clone();
+        named.socket_dir = Some("/run/host".into());
+        assert!(!may_be_given_up(TransportKind::Unix, &config, &named, true));
+    }
+
+    #[test]
+    fn brokered_services_listen_on_the_hosts_ports() {
+        let ports = |own: Option<u16>, offered: Option<(u16, u16)>| -> RangeInclusive<u16> {
+            let mut config = PluginConfig::default();
+            config.tcp_port = own;
+            let ports = offered.map(|(min, max)| PortRange::new(min, max).expect("in order"));
+            let offer = ReceivedOffer { ports, ..ReceivedOffer::default() };
+            let place = tcp_place(&config, &offer).expect("no faults");
+            let Place::Tcp { ports, .. } = place else { panic!("{place:?}") };
+            ports
+        };
+        assert_eq!(ports(None, Some((5000, 5999))), 5000..=5999);
+        assert_eq!(ports(Some(80), Some((5000, 5999))), 5000..=5999, "its own is taken");
+        for own in [None, Some(0), Some(80)] {
+            assert_eq!(ports(own, None), 0..=0);
+        }
+        assert_eq!(ports(Some(0), Some((5000, 5999))), 0..=0);
+    }
+}

@@ -98,7 +98,7 @@ impl Bound {
         let served = supported(&served, &config)?;
         let negotiated = negotiate(offer.versions.as_ref(), &served);
         let Decision { security, announced } = security::decide(&config, offer)?;
-        let listening = listening::listen(&config, offer, transport).await?;
+        let listening = listening::listen(&config, offer, transport, security.is_mutual()).await?;
         let private_dir = listening.private_dir(offer);
         let Listening { listener, endpoint, place } = listening;
 
