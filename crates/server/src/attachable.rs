@@ -8,7 +8,7 @@ use crate::{
     error::ServeError,
     output::{Capture, Tee},
     serve::{Serve, process_environment},
-    stages::{Bound, Served},
+    stages::{Bound, Served, Starter},
 };
 
 /// A plugin in test mode: started by hand, in a debugger or in a test, for hosts that attach to it.
@@ -54,7 +54,7 @@ impl Serve {
     pub async fn attachable(self) -> Result<Attachable, ServeError> {
         let mut offer = ReceivedOffer::from_env(process_environment);
         offer.multiplex = false;
-        Ok(Attachable { bound: self.bind(&offer).await?, tee: false })
+        Ok(Attachable { bound: Bound::new(self, &offer, Starter::Hand).await?, tee: false })
     }
 }
 

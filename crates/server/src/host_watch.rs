@@ -17,8 +17,9 @@ use crate::{
 
 /// The process that is this one's parent at a certain time.
 ///
-/// To be taken before the handshake line is printed: a host that died before is noticed by that, for nobody is left to
-/// read the line; one that dies later is this parent.
+/// To be taken as the first of all, since from its death on another process is this one's parent. One that had died before is
+/// noticed by the line that nobody reads; where others hold the pipe, it cannot be told from a process that starts plugins
+/// and ends, while those for whom it did so go on.
 pub(crate) struct Parent {
     pid: Option<Pid>,
     #[cfg(target_os = "linux")]

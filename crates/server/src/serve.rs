@@ -25,7 +25,7 @@ use crate::{
     own_transport::{self, AnyTransport, Transport},
     protocol::Protocol,
     readiness::{Progress, Readiness},
-    stages::{Bound, Served},
+    stages::{Bound, Served, Starter},
 };
 
 /// What a plugin serves.
@@ -269,7 +269,10 @@ impl Serve {
         code
     }
 
-    /// The first step: agrees with the offer, and listens. No host can know of it yet.
+    /// The first step: begins to catch signals, agrees with the offer, and listens. No host can know of it yet. The parent
+    /// of this process is from now on the host whose death ends the plugin.
+    ///
+    /// A signal that asks for the end is heeded once the plugin serves: it leaves nothing behind then.
     ///
     /// # Errors
     /// [`ServeError`].
@@ -277,7 +280,7 @@ impl Serve {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn bind(self, offer: &ReceivedOffer) -> Result<Bound, ServeError> {
-        Bound::new(self, offer).await
+        Bound::new(self, offer, Starter::Host).await
     }
 }
 

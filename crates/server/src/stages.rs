@@ -47,13 +47,25 @@ pub struct Bound {
     hosts_dir: Option<PathBuf>,
     /// The directory that this plugin made for them.
     private_dir: Option<PathBuf>,
+    /// What ends the plugin from outside.
+    watchers: Vec<AbortOnDropHandle<()>>,
+    /// The host that started the plugin, if it follows that.
+    parent: Option<Parent>,
+}
+
+/// How a plugin was started.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Starter {
+    /// By a host, as its child.
+    Host,
+    /// By hand, for hosts that attach.
+    Hand,
 }
 
 /// A plugin whose handshake line has been printed.
 #[must_use = "an announced plugin has to serve"]
 pub struct Announced {
     bound: Bound,
-    /// What ends the plugin from outside.
     watchers: Vec<AbortOnDropHandle<()>>,
     parent: Option<Parent>,
 }
@@ -67,13 +79,24 @@ pub struct Served {
 }
 
 impl Bound {
-    pub(crate) async fn new(serve: Serve, offer: &ReceivedOffer) -> Result<Self, ServeError> {
+    pub(crate) async fn new(
+        serve: Serve,
+        offer: &ReceivedOffer,
+        starter: Starter,
+    ) -> Result<Self, ServeError> {
         let life = life::span();
         let span = tracing::debug_span!(parent: &life, "launch");
-        Self::bind(serve, offer, life.clone()).instrument(span).instrument(life).await
+        Self::bind(serve, offer, starter, life.clone()).instrument(span).instrument(life).await
     }
 
-    async fn bind(serve: Serve, offer: &ReceivedOffer, life: Span) -> Result<Self, ServeError> {
+    async fn bind(
+        serve: Serve,
+        offer: &ReceivedOffer,
+        starter: Starter,
+        life: Span,
+    ) -> Result<Self, ServeError> {
+        // Before anything that takes time: the parent of later may be whoever took in an orphan.
+        let parent = (starter == Starter::Host && serve.config.follow_host).then(Parent::of_this_process);
         let Serve {
             mut versions,
             descriptors,
@@ -97,12 +120,18 @@ impl Bound {
         let served = Versions::new(versions.keys().copied())?;
         let served = supported(&served, &config)?;
         let negotiated = negotiate(offer.versions.as_ref(), &served);
+        let ending = Ending::new(shutdown);
+        let mut watchers = Vec::new();
+        if starter == Starter::Host {
+            // Before there is a socket to leave behind, and before anything of the application's, which may take its time.
+            let signals = signals::watch(&ending, config.ignore_interrupt).map_err(ServeError::Process)?;
+            watchers.push(spawn(signals, &life));
+        }
         let Decision { security, announced } = security::decide(&config, offer)?;
         let listening = listening::listen(&config, offer, transport, security.is_mutual()).await?;
         let private_dir = listening.private_dir(offer);
         let Listening { listener, endpoint, place } = listening;
 
-        let ending = Ending::new(shutdown);
         let mut settings = BrokerSettings::new(security.clone());
         let meter = Meter::new();
         settings.http2 = http2_settings(&config);
@@ -162,6 +191,8 @@ impl Bound {
             life,
             hosts_dir,
             private_dir,
+            watchers,
+            parent,
         })
     }
 
@@ -171,23 +202,19 @@ impl Bound {
         &self.answer
     }
 
-    /// Begins to watch the host and to catch signals, then prints the handshake line and flushes it.
+    /// Prints the handshake line and flushes it.
     ///
-    /// The order leaves no gap: a host that dies at any time after it has started the plugin is noticed, before the line
-    /// by the write that fails.
+    /// A host that has died since [`Serve::bind`] began is noticed by the write that fails, or, where others hold the pipe
+    /// too, once the plugin serves.
     ///
     /// # Errors
-    /// [`ServeError::Announce`] when the line cannot be written, and [`ServeError::Process`] when signals cannot be
-    /// caught.
-    pub fn announce(self, to: &mut impl Write) -> Result<Announced, ServeError> {
+    /// [`ServeError::Announce`] when the line cannot be written.
+    pub fn announce(mut self, to: &mut impl Write) -> Result<Announced, ServeError> {
         let life = self.life.clone();
         let _life = life.enter();
         let _greet = tracing::debug_span!("greet", endpoint = %self.answer.endpoint).entered();
-        let ending = &self.context.ending;
-        let signals = signals::watch(ending, self.config.ignore_interrupt).map_err(ServeError::Process)?;
-        let mut watchers = vec![spawn(signals, &self.life)];
+        let (mut watchers, parent) = (std::mem::take(&mut self.watchers), self.parent.take());
         watchers.extend(self.watch_shutdown_file());
-        let parent = self.config.follow_host.then(Parent::of_this_process);
         // One write: a host that reads byte by byte must not see half a line and then the end of a dead process.
         to.write_all(format!("{}\n", self.answer).as_bytes())
             .and_then(|()| to.flush())
@@ -224,6 +251,8 @@ impl Bound {
             private_dir,
             answer: _,
             life,
+            watchers: _,
+            parent: _,
         } = self;
         let ending = context.ending.clone();
         progress.serving();

@@ -44,6 +44,9 @@ struct Args {
     /// ... after so many milliseconds.
     #[arg(long, default_value = "0")]
     hook_after: u64,
+    /// Make this file when the plugin starts, and go on when it is gone.
+    #[arg(long)]
+    start_after: Option<std::path::PathBuf>,
     /// Listen on a transport of its own, at this path.
     #[arg(long)]
     own_socket: Option<std::path::PathBuf>,
@@ -74,6 +77,17 @@ fn main() -> ExitCode {
         serve = serve.on_shutdown(async move {
             tokio::time::sleep(Duration::from_millis(args.hook_after)).await;
             let _ = std::fs::write(hook, "done");
+        });
+    }
+    if let Some(file) = args.start_after {
+        serve = serve.on_start(move |_| {
+            std::fs::write(&file, "waiting").expect("a place for a file");
+            for _ in 0..3000 {
+                if !file.exists() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
         });
     }
     if let Some(path) = args.own_socket {

@@ -137,17 +137,23 @@ struct Host {
     stdout: BufReader<std::process::ChildStdout>,
 }
 
+/// Shows the number of the plugin's process. The plugin's pipes are the shell's own, so that only its death tells.
+fn shell(start: &crate::subject::Start) -> Command {
+    let command = start.command();
+    let arguments: Vec<_> = command.get_args().map(|argument| format!("'{}'", argument.display())).collect();
+    let script = format!("'{}' {} & echo $!; wait", command.get_program().display(), arguments.join(" "));
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script).env_clear();
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    shell.stdin(Stdio::null()).stdout(Stdio::piped());
+    shell
+}
+
 impl Host {
     fn start(start: &crate::subject::Start) -> Self {
-        let command = start.command();
-        // The plugin's pipes are the shell's own, so that only the shell's death tells.
-        let script = format!("'{}' & echo $!; wait", command.get_program().display());
-        let mut shell = Command::new("sh");
-        shell.arg("-c").arg(script).env_clear();
-        for (name, value) in command.get_envs() {
-            shell.env(name, value.unwrap());
-        }
-        let mut shell = shell.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut shell = shell(start).spawn().unwrap();
         let mut stdout = BufReader::new(shell.stdout.take().unwrap());
         let mut line = || {
             let mut line = String::new();
@@ -183,6 +189,35 @@ async fn the_death_of_the_host_is_its_own_within_two_seconds() {
         let left: Vec<_> = entries(&start.path(""));
         assert!(!socket.exists() && left.is_empty(), "{left:?} is left");
     }
+}
+
+#[tokio::test]
+async fn what_ends_it_during_a_slow_start_leaves_nothing_either() {
+    let start = subject();
+    let waiting = start.path("waiting");
+    let start = start.arg("--start-after").arg(&waiting);
+    let mut plugin = start.command().stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    eventually("it starts", || waiting.exists()).await;
+    assert_eq!(entries(&start.path("")).len(), 2, "the file, and the directory of its socket");
+    rustix::process::kill_process(pid(&plugin), Signal::TERM).unwrap();
+    std::fs::remove_file(&waiting).unwrap();
+    eventually("the plugin is gone", || plugin.try_wait().unwrap().is_some()).await;
+    assert!(plugin.wait().unwrap().success());
+    assert!(entries(&start.path("")).is_empty());
+
+    // Its host dies, and the test goes on holding the pipes.
+    let mut shell = shell(&start).spawn().unwrap();
+    let mut stdout = BufReader::new(shell.stdout.take().unwrap());
+    let mut plugin = String::new();
+    stdout.read_line(&mut plugin).unwrap();
+    let plugin = plugin.trim().parse().unwrap();
+    eventually("it starts", || waiting.exists()).await;
+    rustix::process::kill_process(pid(&shell), Signal::KILL).unwrap();
+    shell.wait().unwrap();
+    std::fs::remove_file(&waiting).unwrap();
+    eventually("the plugin is gone", || !is_alive(plugin)).await;
+    assert!(entries(&start.path("")).is_empty());
+    drop(stdout);
 }
 
 #[tokio::test]
