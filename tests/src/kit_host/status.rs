@@ -10,9 +10,13 @@ use crate::facts::RpcStatus;
 /// A request that has so long to be answered.
 pub(crate) fn within<T>(deadline: Duration, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.set_timeout(deadline);
+    // tonic panics at what is too long to be sent.
+    request.set_timeout(deadline.min(LONG));
     request
 }
+
+/// Longer than any run of the kit.
+const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The details of a status, each an `Any`.
 pub(crate) fn details(status: &Status) -> Vec<prost_types::Any> {

@@ -146,14 +146,17 @@ impl kit_server::Kit for Kit {
         if code == 0 {
             return Ok(Response::new(FailResponse {}));
         }
+        // What gRPC has no name for is sent as UNKNOWN.
+        let sent = Code::from_i32(code);
         let mut details = Bytes::new();
         if !note.is_empty() {
             let value = FailDetail { note, code }.encode_to_vec();
             let detail = prost_types::Any { type_url: FAIL_DETAIL.to_owned(), value };
-            let status = RpcStatus { code, message: message.clone(), details: vec![detail] };
+            // Both codes have to be the same, or a Go host makes an error of its own of them.
+            let status = RpcStatus { code: sent.into(), message: message.clone(), details: vec![detail] };
             details = status.encode_to_vec().into();
         }
-        Err(Status::with_details(Code::from_i32(code), message, details))
+        Err(Status::with_details(sent, message, details))
     }
 
     async fn callback(

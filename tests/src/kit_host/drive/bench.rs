@@ -10,7 +10,7 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 use tonic::Status;
 
 use crate::{
@@ -31,6 +31,9 @@ pub(crate) async fn bench(slot: &Slot, mut fields: Fields) -> Result<Answer, Fai
     if calls == 0 || in_flight == 0 {
         return Err(Failure::request("calls and in_flight have to be at least 1"));
     }
+    if payload > MOST_BYTES {
+        return Err(Failure::request(format!("payload has to be at most {MOST_BYTES} bytes")));
+    }
     let kit = slot.running()?.kit();
     let data = pattern(payload, 0);
     let left = Arc::new(AtomicUsize::new(calls));
@@ -48,9 +51,16 @@ pub(crate) async fn bench(slot: &Slot, mut fields: Fields) -> Result<Answer, Fai
             Ok::<_, Status>(took)
         });
     }
-    let mut took = Vec::with_capacity(calls);
-    while let Some(caller) = callers.join_next().await {
-        took.extend(caller.map_err(Failure::state)??);
+    let mut took = Vec::new();
+    loop {
+        let before = left.load(Relaxed);
+        match timeout(PATIENCE, callers.join_next()).await {
+            Ok(Some(caller)) => took.extend(caller.map_err(Failure::state)??),
+            Ok(None) => break,
+            // A call has begun since then.
+            Err(_) if left.load(Relaxed) < before => {}
+            Err(_) => return Err(Status::deadline_exceeded("a call was not answered").into()),
+        }
     }
     let (elapsed, cpu) = (begun.elapsed(), cpu_time().saturating_sub(cpu));
     took.sort_unstable();
@@ -61,6 +71,12 @@ pub(crate) async fn bench(slot: &Slot, mut fields: Fields) -> Result<Answer, Fai
         "host_cpu_us_per_call": micros(cpu) / calls as f64,
     }))
 }
+
+/// How long a call may take. It is looked at from outside, so that it costs the calls nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// As much as a gRPC message of go-plugin holds.
+const MOST_BYTES: usize = i32::MAX as usize;
 
 /// The value below which this share of all lies.
 fn percentile(sorted: &[Duration], share: f64) -> Duration {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::timeout;
+use tonic::Status;
 
 use crate::{
     kit_host::{
@@ -27,10 +29,16 @@ pub(crate) async fn callback(slot: &Slot, mut fields: Fields) -> Result<Answer, 
         broker_id: 0,
     };
     fields.end()?;
-    let host_calls = host_calls::serve(&slot.running()?.broker()?).await?;
-    request.broker_id = host_calls.id().0;
-    let answer = slot.running()?.kit().callback(within(deadline, request)).await?.into_inner();
-    host_calls.stop().await;
+    let running = slot.running()?;
+    let broker = running.broker()?;
+    let calling = async {
+        let host_calls = host_calls::serve(&broker).await?;
+        request.broker_id = host_calls.id().0;
+        let answer = running.kit().callback(within(deadline, request)).await?.into_inner();
+        host_calls.stop().await;
+        Ok(answer)
+    };
+    let answer = in_time(deadline, calling).await?;
     let results: Vec<_> = answer.results.iter().map(base64).collect();
     Ok(json!({
         "results": results,
@@ -44,12 +52,19 @@ pub(crate) async fn open_sub(slot: &mut Slot, mut fields: Fields) -> Result<Answ
     let label = fields.take("label", String::new())?;
     let n = fields.take("ticks", 0)?;
     fields.end()?;
-    let opened =
-        slot.running()?.kit().open_sub(within(deadline, OpenSubRequest { label })).await?.into_inner();
-    let mut sub = OpenSub::dial(&slot.running()?.broker()?, opened.broker_id).await?;
-    let (greeting, ticks) = (sub.greet("host").await?, sub.ticks(n).await?);
+    let running = slot.running()?;
+    let broker = running.broker()?;
+    let opening = async {
+        let request = within(deadline, OpenSubRequest { label });
+        let id = running.kit().open_sub(request).await?.into_inner().broker_id;
+        let mut sub = OpenSub::dial(&broker, id).await?;
+        let answer =
+            json!({ "greeting": sub.greet("host").await?, "ticks": sub.ticks(n).await?, "broker_id": id });
+        Ok((sub, answer))
+    };
+    let (sub, answer) = in_time(deadline, opening).await?;
     slot.subs.push(sub);
-    Ok(json!({ "greeting": greeting, "ticks": ticks, "broker_id": opened.broker_id }))
+    Ok(answer)
 }
 
 pub(crate) async fn close_subs(slot: &mut Slot, fields: Fields) -> Result<Answer, Failure> {
@@ -57,11 +72,23 @@ pub(crate) async fn close_subs(slot: &mut Slot, fields: Fields) -> Result<Answer
     let subs = std::mem::take(&mut slot.subs);
     let closed = subs.len();
     for sub in subs {
-        sub.close().await?;
+        in_time(DEADLINE, async { Ok(sub.close().await?) }).await?;
     }
     Ok(json!({ "closed": closed }))
 }
 
-fn deadline(fields: &mut Fields) -> Result<Duration, Failure> {
-    Ok(Duration::from_millis(fields.take("timeout_ms", 10_000)?))
+/// What is done with a side connection, all of it within the deadline.
+async fn in_time<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let late = || Status::deadline_exceeded("it was not done in time").into();
+    timeout(deadline, work).await.unwrap_or_else(|_| Err(late()))
 }
+
+fn deadline(fields: &mut Fields) -> Result<Duration, Failure> {
+    Ok(fields.take("timeout_ms", None)?.map_or(DEADLINE, Duration::from_millis))
+}
+
+/// The deadline where none is said.
+const DEADLINE: Duration = Duration::from_secs(10);

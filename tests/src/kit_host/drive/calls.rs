@@ -127,7 +127,7 @@ async fn unbounded(
                 level: fields.take("level", "info".to_owned())?,
                 message: fields.take("message", String::new())?,
                 module: fields.take("module", String::new())?,
-                fields: log_fields.into_iter().map(LogField::from).collect(),
+                fields: log_fields.into_iter().map(LogField::try_from).collect::<Result<_, _>>()?,
             };
             fields.end()?;
             slots.get(plugin)?.running()?.kit().log_line(within(deadline, request)).await?;
@@ -194,15 +194,19 @@ struct Field {
     real: Option<f64>,
 }
 
-impl From<Field> for LogField {
-    fn from(field: Field) -> Self {
+impl TryFrom<Field> for LogField {
+    type Error = Failure;
+
+    fn try_from(field: Field) -> Result<Self, Failure> {
         use log_field::Value;
         let Field { key, text, number, flag, real } = field;
-        let value = text
-            .map(Value::Text)
-            .or_else(|| number.map(Value::Number))
-            .or_else(|| flag.map(Value::Flag))
-            .or_else(|| real.map(Value::Real));
-        Self { key, value }
+        let values =
+            [text.map(Value::Text), number.map(Value::Number), flag.map(Value::Flag), real.map(Value::Real)];
+        let mut values = values.into_iter().flatten();
+        let value = values.next();
+        if values.next().is_some() {
+            return Err(Failure::request(format!("the field {key:?} has more than one value")));
+        }
+        Ok(Self { key, value })
     }
 }
