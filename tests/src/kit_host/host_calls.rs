@@ -1,5 +1,7 @@
 //! `HostCalls`, which a plugin calls back.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rpcplugin::{
     ServiceId, Services,
     broker::{Broker, Brokered, ServeError},
@@ -17,21 +19,49 @@ use crate::{
 
 /// Serves `HostCalls` under a fresh id, as long as what comes back is held.
 pub(crate) async fn serve(broker: &Broker) -> Result<Brokered, ServeError> {
-    let calls = HostCallsServer::new(Calls { broker: broker.clone() }).max_decoding_message_size(usize::MAX);
-    broker.serve(Services::new().add(calls)).await
+    serve_and_note(broker, Calls::default()).await
 }
 
-struct Calls {
+/// The same, and takes note of the calls.
+pub(crate) async fn serve_and_note(broker: &Broker, calls: Calls) -> Result<Brokered, ServeError> {
+    let service = HostCallsServer::new(Service { broker: broker.clone(), calls });
+    broker.serve(Services::new().add(service.max_decoding_message_size(usize::MAX))).await
+}
+
+/// The calls that came.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>);
+
+/// What is looked at in a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) seq: u32,
+    pub(crate) asks_to_dial_back: bool,
+}
+
+impl Calls {
+    pub(crate) fn so_far(&self) -> Vec<Call> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, call: Call) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+    }
+}
+
+struct Service {
     broker: Broker,
+    calls: Calls,
 }
 
 #[tonic::async_trait]
-impl HostCalls for Calls {
+impl HostCalls for Service {
     async fn transform(
         &self,
         request: Request<TransformRequest>,
     ) -> Result<Response<TransformResponse>, Status> {
         let TransformRequest { seq, data, dial_back_id } = request.into_inner();
+        self.calls.note(Call { seq, asks_to_dial_back: dial_back_id != 0 });
         let mut greeting = String::new();
         if dial_back_id != 0 {
             let channel = self.broker.dial(ServiceId(dial_back_id)).await;

@@ -11,10 +11,11 @@ use crate::{
     kit_host::{
         check::{
             run::{Check, Run, own, shared},
-            subject::Subject,
+            subject::{NOTICED, Subject},
             verdict::{Miss, Verdict, expect, fail, same, skip},
         },
-        host_calls,
+        eventually::LOOK_AGAIN,
+        host_calls::{self, Call, Calls},
         subs::OpenSub,
     },
     pb::{CallbackRequest, CallbackResponse, InfoRequest, OpenSubRequest},
@@ -120,6 +121,14 @@ async fn sub_closed(subject: &Subject) -> Verdict {
     sub.greet("you").await?;
     sub.close().await?;
     subject.kit().info(InfoRequest {}).await?;
+    let begun = Instant::now();
+    // It answers first and stops then.
+    while let Ok(mut again) = OpenSub::dial(subject.plugin.broker(), id).await
+        && again.greet("anybody").await.is_ok()
+    {
+        expect(begun.elapsed() < NOTICED, "it still is served")?;
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
     one_callback(subject).await
 }
 
@@ -170,11 +179,15 @@ async fn expect_callback(
     nested: bool,
 ) -> Verdict<CallbackResponse> {
     expect_broker(subject)?;
-    let served = host_calls::serve(subject.plugin.broker()).await?;
+    let came = Calls::default();
+    let served = host_calls::serve_and_note(subject.plugin.broker(), came.clone()).await?;
     let request = CallbackRequest { broker_id: served.id().0, calls, data: data.to_vec(), nested };
     let answer = subject.kit().callback(request).await.map_err(unless_missing)?.into_inner();
     served.stop().await;
     same("results", answer.results.len(), calls as usize)?;
+    let wanted = (0..calls).map(|seq| Call { seq, asks_to_dial_back: nested && seq == 0 });
+    same("calls", came.so_far(), wanted.collect::<Vec<_>>())?;
+    expect(answer.first_answer_us > 0, "the first answer took no time at all")?;
     let wanted = reversed(&data);
     expect(answer.results.iter().all(|result| *result == wanted), "a result is not the reversed data")?;
     expect(nested || answer.greeting.is_empty(), "a greeting came that nobody asked for")?;

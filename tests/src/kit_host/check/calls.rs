@@ -16,11 +16,11 @@ use tonic_reflection::pb::{v1, v1alpha};
 use crate::{
     facts::{VERSIONS, cookie, pattern},
     kit_host::check::{
-        run::{Check, shared},
+        run::{Check, EMPTY_VARIABLE, shared},
         subject::{NOTICED, Subject, unique},
         verdict::{Verdict, expect, fail, same, skip},
     },
-    pb::{BigPayloadRequest, EchoRequest, EnvRequest, GetRequest, InfoRequest, PutRequest},
+    pb::{BigPayloadRequest, CountRequest, EchoRequest, EnvRequest, GetRequest, InfoRequest, PutRequest},
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -51,9 +51,12 @@ async fn ping(subject: &Subject) -> Verdict {
 }
 
 async fn info(subject: &Subject) -> Verdict {
-    let (first, second) = (subject.info().await?, subject.info().await?);
+    let first = subject.info().await?;
+    subject.kit().echo(EchoRequest { data: "counted".into() }).await?;
+    subject.kit().count(CountRequest::default()).await?.into_inner().message().await?;
+    let second = subject.info().await?;
     expect(!first.implementation.is_empty(), "the plugin does not say what it is")?;
-    same("calls between", second.calls - first.calls, 1)?;
+    same("calls from one info to the other", second.calls - first.calls, 3)?;
     // A launcher may have started the plugin as a child of its own.
     if !subject.peer.is_pyvider() {
         same("process", first.pid, i64::from(subject.plugin.pid()))?;
@@ -80,9 +83,11 @@ async fn put_get(subject: &Subject) -> Verdict {
 
 async fn put_replaced(subject: &Subject) -> Verdict {
     let key = unique("replaced");
-    for replaced in [false, true, true] {
-        let request = PutRequest { key: key.clone(), value: "v".into() };
+    for (value, replaced) in [("first", false), ("second", true), ("third", true)] {
+        let request = PutRequest { key: key.clone(), value: value.into() };
         same("replaced", subject.kit().put(request).await?.into_inner().replaced, replaced)?;
+        let answer = subject.kit().get(GetRequest { key: key.clone() }).await?.into_inner();
+        same("value", &*answer.value, value.as_bytes())?;
     }
     Ok(())
 }
@@ -175,7 +180,9 @@ async fn clones_share_the_channel(subject: &Subject) -> Verdict {
 
 async fn env(subject: &Subject) -> Verdict {
     let cookie = cookie();
-    for (name, value) in [(cookie.key(), Some(cookie.value())), ("KIT_HOST_NEVER_SETS_THIS", None)] {
+    for (name, value) in
+        [(cookie.key(), Some(cookie.value())), (EMPTY_VARIABLE, Some("")), ("KIT_HOST_NEVER_SETS_THIS", None)]
+    {
         same(name, variable(subject, name).await?.as_deref(), value)?;
     }
     Ok(())

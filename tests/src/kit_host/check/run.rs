@@ -19,6 +19,9 @@ pub(crate) struct Check {
     pub(crate) work: Work,
 }
 
+/// A variable that each plugin is given, with nothing in it.
+pub(crate) const EMPTY_VARIABLE: &str = "KIT_HOST_SETS_THIS_TO_NOTHING";
+
 /// What a check works on.
 #[derive(Clone, Copy)]
 pub(crate) enum Work {

@@ -1,6 +1,6 @@
 //! Streams, in each direction and in both.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::{iter, wrappers::ReceiverStream};
@@ -23,6 +23,7 @@ pub(crate) const CHECKS: &[Check] = &[
     shared!("server-stream-empty", server_stream_empty),
     shared!("server-stream-cancel", server_stream_cancel),
     shared!("server-stream-slow-reader", server_stream_slow_reader),
+    shared!("server-stream-interval", server_stream_interval),
     shared!("server-streams-50", server_streams_50),
     shared!("client-stream", client_stream),
     shared!("client-stream-empty", client_stream_empty),
@@ -69,6 +70,19 @@ async fn server_stream_slow_reader(subject: &Subject) -> Verdict {
         expect_count(&mut slow, value, 10_000).await?;
     }
     expect_end(&mut slow).await
+}
+
+/// The plugin rests after each message.
+async fn server_stream_interval(subject: &Subject) -> Verdict {
+    let begun = Instant::now();
+    let request = CountRequest { from: 0, n: 5, pad_bytes: 0, interval_us: 20_000 };
+    let mut stream = subject.kit().count(request).await?.into_inner();
+    for value in 0..5 {
+        expect_count(&mut stream, value, 0).await?;
+    }
+    let took = begun.elapsed();
+    expect(took >= Duration::from_millis(80), format!("5 messages took {} ms", took.as_millis()))?;
+    expect_end(&mut stream).await
 }
 
 async fn server_streams_50(subject: &Subject) -> Verdict {
