@@ -92,10 +92,12 @@ fn listening(listener: Listener, place: Place) -> Listening {
     Listening { listener: AnyListener::new(listener), endpoint, place }
 }
 
-/// Brokered services listen on the host's ports too, also where the plugin has a port of its own, which is taken.
+/// Brokered services listen on the host's ports too, also where the plugin has a port of its own, which is taken. A range of
+/// one port says where the plugin listens, and is no room for anything else: then it is any port.
 ///
 /// # Protocol
-/// go-plugin `grpc_broker.go` `AcceptAndServe` listens by the same function as the plugin itself.
+/// go-plugin `grpc_broker.go` `AcceptAndServe` listens by the same function as the plugin itself. Differs: there a range of
+/// one port leaves the broker none.
 fn tcp_place(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Place, ServeError> {
     let ports = match (config.tcp_port, offer.ports) {
         // Any port was asked for in spite of the host.
@@ -103,7 +105,11 @@ fn tcp_place(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Place, Serv
         (Some(_), offered) => offered.unwrap_or(PortRange::ANY),
         (None, _) => ports(config, offer)?,
     };
-    Ok(Place::Tcp { host: config.tcp_host, ports: ports.ports() })
+    let ports = match ports.ports() {
+        one if one.start() == one.end() => PortRange::ANY.ports(),
+        several => several,
+    };
+    Ok(Place::Tcp { host: config.tcp_host, ports })
 }
 
 fn socket_dir(offer: &ReceivedOffer) -> Result<SocketDir, SocketDirError> {
@@ -200,5 +206,6 @@ mod tests {
             assert_eq!(ports(own, None), 0..=0);
         }
         assert_eq!(ports(Some(0), Some((5000, 5999))), 0..=0);
+        assert_eq!(ports(None, Some((5000, 5000))), 0..=0, "the plugin itself is there");
     }
 }
