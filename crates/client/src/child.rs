@@ -14,7 +14,7 @@ use std::{
 };
 
 use rpcplugin_config::EnvPolicy;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 use tokio::{io::unix::AsyncFd, process::Child, time::sleep};
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     runner::{Runner, Running, Started, Surroundings},
 };
 
-/// A process of this host, and its group if it leads one. Dropping it kills both.
+/// A process of this host, and the group that it was made the leader of. Dropping it kills both.
 #[derive(Debug)]
 pub struct ChildProcess {
     child: Child,
@@ -141,11 +141,15 @@ impl ChildProcess {
         }
     }
 
-    /// Sends a signal to the process, or to its whole group if it leads one. Without effect once it has been reaped.
+    /// Sends a signal to the process, and to the whole group that it was made the leader of. Without effect once it has
+    /// been reaped: until then both numbers are its own.
     fn signal(&self, signal: Signal) {
         let pid = self.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         let Some(pid) = pid else { return };
-        let sent = if self.leads_group { kill_process_group(pid, signal) } else { kill_process(pid, signal) };
+        let group = self.leads_group.then(|| kill_process_group(pid, signal));
+        // It may have gone over to another group. If it has not, a second SIGTERM could mean to it that it is urgent.
+        let is_reached = group == Some(Ok(())) && getpgid(Some(pid)) == Ok(pid);
+        let sent = if is_reached && signal != Signal::KILL { Ok(()) } else { kill_process(pid, signal) };
         if let Err(error) = sent {
             tracing::debug!(%error, ?signal, "a signal could not be sent");
         }
@@ -212,8 +216,10 @@ impl Drop for ChildProcess {
         if !self.held || self.child.id().is_none() {
             return;
         }
-        // The guard belongs to the group.
         self.signal(Signal::KILL);
+        if let Some(guard) = &mut self.guard {
+            guard.kill();
+        }
         let patience = Instant::now() + LAST_WAIT;
         let mut remain = || {
             let guard_remains = self.guard.as_mut().is_some_and(Guard::remains);

@@ -129,7 +129,7 @@ impl Command {
     ///
     /// By default a plugin leads a group of its own: a Ctrl-C in the terminal reaches the host alone, which decides
     /// what ends, and what a plugin has started and left in its group when it ends is killed. The price is that such a
-    /// plugin cannot read from the terminal.
+    /// plugin cannot read from the terminal, and that `setsid()` in it fails with EPERM, as for every leader of a group.
     ///
     /// A plugin in the host's group does not [die with the host](rpcplugin_config::HostConfig::die_with_host), unless it
     /// watches the host by itself as plugins made with rpcplugin do.

@@ -2,39 +2,66 @@
 
 use std::{io, process::Stdio};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process_group},
+};
 use tokio::process::{Child, Command};
 
-/// A process in a plugin's group that kills the group when this host dies.
+/// A process that kills a plugin and its group when this host dies.
 ///
 /// It waits for the end of a pipe whose other end only this host has, so that nothing has to be done for it to notice:
-/// a host that is killed closes its files all the same. Because it belongs to the group that it kills, the group's
-/// number cannot pass to strangers while it lives, and it ends together with the others. How this came about is told in
-/// `docs/decisions`.
+/// a host that is killed closes its files all the same. It belongs to the plugin's group. While it lives, that keeps the
+/// number, which is the plugin's and the group's, from passing to strangers, and it ends together with the others. How
+/// this came about is told in `docs/decisions`.
+///
+/// A plugin that has gone over to another group may have left none to belong to. Its guard stands alone and goes by the
+/// moment at which the plugin started, so that it does not take a stranger with the same number for it.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    group: Pid,
+    /// The group that it belongs to, if it does.
+    group: Option<Pid>,
     shell: Child,
     _held: io::PipeWriter,
 }
 
 impl Guard {
-    /// Guards the process group that `leader` leads. The leader must not have been waited for.
+    /// Guards a process that was made the leader of a group. It must not have been waited for.
     pub(crate) fn over(leader: u32) -> io::Result<Self> {
         let number = i32::try_from(leader).map_err(io::Error::other)?;
         let group = Pid::from_raw(number).ok_or(io::ErrorKind::InvalidInput)?;
+        match Self::start(leader, WITHIN, None, number) {
+            Ok((shell, held)) => Ok(Self { group: Some(group), shell, _held: held }),
+            // There is no such group any more, or it is another session's.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {
+                let started = started(leader).ok_or(error)?;
+                let (shell, held) = Self::start(leader, ALONE, Some(started), 0)?;
+                Ok(Self { group: None, shell, _held: held })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn start(
+        leader: u32,
+        script: &str,
+        started: Option<String>,
+        group: i32,
+    ) -> io::Result<(Child, io::PipeWriter)> {
         let (awaited, held) = io::pipe()?;
         let shell = Command::new("/bin/sh")
-            .args(["-c", SCRIPT, "rpcplugin-guard"])
+            .args(["-c", script, "rpcplugin-guard"])
+            .arg(leader.to_string())
+            .args(started)
             .env_clear()
             .current_dir("/")
             .stdin(awaited)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .process_group(number)
+            .process_group(group)
             .kill_on_drop(true)
             .spawn()?;
-        Ok(Self { group, shell, _held: held })
+        Ok((shell, held))
     }
 
     /// Whether the guard is still there; reaps it if it has ended.
@@ -42,12 +69,20 @@ impl Guard {
         matches!(self.shell.try_wait(), Ok(None))
     }
 
+    /// Kills the guard, and does not wait for its end.
+    pub(crate) fn kill(&mut self) {
+        // It can have been killed with its group already.
+        let _ = self.shell.start_kill();
+    }
+
     /// Kills what is left of the group, the guard with it. To be called when the leader has ended: what it started and
     /// left behind does not outlive it. The guard is reaped by a task of its own, since nobody has to wait for that.
     pub(crate) fn end_group(mut self) {
-        // As long as the guard has not been reaped, the group's number is its own.
+        // As long as the guard has not been reaped, the number of the group that it is in is its own.
         if self.remains() {
-            let _ = kill_process_group(self.group, Signal::KILL);
+            if let Some(group) = self.group {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
             tokio::spawn(self.dismiss());
         }
     }
@@ -57,11 +92,25 @@ impl Guard {
     /// # Cancel safety
     /// The guard ends even if the future is dropped.
     pub(crate) async fn dismiss(mut self) {
-        // It can have been killed with its group already.
         let _ = self.shell.kill().await;
     }
 }
 
+/// When a process started, in ticks of the clock since the machine did.
+fn started(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in it may hold anything, also brackets.
+    stat.rsplit_once(") ")?.1.split(' ').nth(START_TIME - 3).map(str::to_owned)
+}
+
 /// A polite end of the group is not the guard's: it stays until it is killed. The host writes nothing, so that reading
-/// returns when the host is gone.
-const SCRIPT: &str = "trap '' HUP INT QUIT TERM; read -r _; kill -KILL 0";
+/// returns when the host is gone. The plugin by its number, should it have left the group in the meantime.
+const WITHIN: &str = r#"trap '' HUP INT QUIT TERM; read -r _; kill -KILL "$1"; kill -KILL 0"#;
+
+/// The same from outside: the plugin, and the group with its number, unless the number has passed to another process.
+const ALONE: &str = r#"trap '' HUP INT QUIT TERM; read -r _; read -r stat <"/proc/$1/stat"
+plugin=$1 started=$2; set -f; set -- ${stat##*) }
+[ "${20}" = "$started" ] && { kill -KILL "$plugin"; kill -KILL "-$plugin"; }"#;
+
+/// Where a process's line in `/proc` says when it started, counted from 1. Behind the name it begins with the third.
+const START_TIME: usize = 22;

@@ -1,6 +1,7 @@
 //! A host that is going to be killed, for tests of what becomes of its plugin: starts the program named by its second
 //! argument, says so, and waits for its end. Its first argument is what becomes of the plugin: `dies`, `lives`,
-//! `goes-on`, which hands it over and ends, or `starts`, which never comes to an answer.
+//! `goes-on`, which hands it over and ends, `leaves`, whose plugin leaves its group, or `starts`, which never comes to an
+//! answer.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "its output is what the tests look at")]
 
 use std::{env::args, process::ExitCode, time::Duration};
@@ -18,7 +19,11 @@ async fn main() -> ExitCode {
     }
     // The shell has a child of its own in the group, and is no plugin that watches its host.
     let shell = Command::new("/bin/sh").args(["-c", "sleep 1000 & \"$0\" healthy & wait", &program]);
-    let command = if fate == "goes-on" { Command::new(program).arg("healthy") } else { shell };
+    let command = match &*fate {
+        "goes-on" => Command::new(program).arg("healthy"),
+        "leaves" => Command::new(program).arg("leaves"),
+        _ => shell,
+    };
     let plugin = match host.launch(command.env("PLUGIN_EXIT_WITH_HOST", "false")).await {
         Ok(plugin) => plugin,
         Err(error) => {

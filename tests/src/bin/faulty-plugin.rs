@@ -3,17 +3,23 @@
 use std::process::ExitCode;
 
 use rpcplugin::{MagicCookie, RealStderr, Serve, Services, ServingStatus, config::Loader, hclog::Sink as _};
+use rustix::process::{getpgid, getppid, setpgid};
 
 fn main() -> ExitCode {
     let fault = std::env::args().nth(1).unwrap_or_default();
     let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a key and a value");
+    if fault == "leaves" {
+        // Where no group of its own can be guarded.
+        let group = getpgid(getppid()).expect("there is a parent");
+        setpgid(None, Some(group)).expect("it is of the same session");
+    }
     let stderr = RealStderr::get().expect("there is one");
     Serve::new(cookie)
         .load_config(&Loader::new().process_env())
         .version_with(1, move |context| {
             match &*fault {
                 "unhealthy" => context.health.set("plugin", ServingStatus::NotServing),
-                "healthy" => {}
+                "healthy" | "leaves" => {}
                 "stdin" => {
                     // Says on its log what it read from its standard input.
                     std::thread::spawn(move || {

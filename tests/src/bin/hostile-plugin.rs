@@ -8,6 +8,7 @@
 //! | `stays-for-ever` | does not end when its host asks it to, nor on SIGTERM |
 //! | `uncontrolled` | has health and no controller: SIGTERM is the only way to ask it to end |
 //! | `silent` | never answers, and leaves a process in its group |
+//! | `leaves:VICE` | goes over to the process group of its host, and has the other vice besides |
 
 use std::{
     io::{self, Write as _},
@@ -24,11 +25,19 @@ use rpcplugin::{
         http2::{Serving, serve},
     },
 };
+use rustix::process::{getpgid, getppid, setpgid};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "a program's own switch")]
     let vice = std::env::var("HOSTILE").unwrap_or_default();
+    let vice = match vice.strip_prefix("leaves:") {
+        Some(rest) => match leave_group() {
+            Ok(()) => rest.to_owned(),
+            Err(error) => return failure(&error.into()),
+        },
+        None => vice,
+    };
     match vice.as_str() {
         "silent" => {
             let _child = sleeper().spawn();
@@ -73,6 +82,11 @@ async fn serve_without_a_controller() -> ExitCode {
     let serving = Serving::new(Services::new().add(health), Security::Plain, CancellationToken::new());
     serve(listener, serving).await;
     ExitCode::SUCCESS
+}
+
+fn leave_group() -> rustix::io::Result<()> {
+    let group = getpgid(getppid())?;
+    setpgid(None, Some(group))
 }
 
 fn sleeper() -> Command {

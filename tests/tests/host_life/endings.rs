@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Event, Exit, ExitReason, OutputOptions, PingError, PluginEnded, PluginSet, ServingStatus};
+use rpcplugin::{
+    Event, Exit, ExitReason, LaunchFault, OutputOptions, PingError, PluginEnded, PluginSet, ServingStatus,
+};
 use rpcplugin_tests::{
     freeze,
     pb::{CountRequest, CountResponse, EchoRequest, ExitRequest, SleepRequest, kit_client::KitClient},
@@ -68,6 +70,26 @@ async fn a_stop_that_is_ignored_ends_with_the_whole_group() {
         group(pid).into_iter().all(|member| matches!(process_state(member), None | Some('Z')))
     });
     assert!(place.is_tidy());
+}
+
+#[tokio::test]
+async fn a_plugin_that_left_its_group_ends_all_the_same() {
+    let place = Place::configured(|host| host.configure(|config| config.start_deadline = DEADLINE));
+    let error = place.host.launch(hostile("leaves:silent")).await.unwrap_err();
+    assert!(matches!(error.fault, LaunchFault::Silent(_)), "{error:?}");
+    let place = Place::new();
+    let plugin = place.launch(hostile("leaves:stays-for-ever")).await;
+    let pid = plugin.pid();
+    let exit = plugin.shut_down_within(Duration::from_millis(500)).await;
+    assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");
+    assert_eq!(process_state(pid), None, "it was killed and reaped");
+    let plugin = place.launch(hostile("leaves:")).await;
+    let pid = plugin.pid();
+    drop(plugin);
+    tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
+    let place = Place::configured(|host| host.configure(|config| config.auto_mtls = false));
+    let exit = place.launch(hostile("leaves:uncontrolled")).await.shut_down().await;
+    assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
 }
 
 #[tokio::test]
@@ -226,3 +248,6 @@ async fn a_kill_is_at_once() {
     assert!(place.is_tidy());
     while output.next().await.is_some() {}
 }
+
+/// For a plugin that never answers.
+const DEADLINE: Duration = Duration::from_millis(500);
