@@ -2,6 +2,8 @@
 
 mod foreign;
 mod handover;
+#[cfg(target_os = "linux")]
+mod listening;
 
 use std::{path::PathBuf, pin::Pin, sync::Arc};
 
@@ -143,8 +145,8 @@ impl From<ReattachConfig> for Attachment {
 /// Attaches to a plugin.
 ///
 /// # Protocol
-/// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call, and the process is the one that
-/// listens at the address, whatever number is written down, so that a stranger who got the number is never signalled.
+/// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call, and the process that is written
+/// down counts only if it has the listening socket open, so that a stranger who got its number is never signalled.
 pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachError> {
     let Attachment { config: ReattachConfig { version, endpoint, pid, test }, security, name, leftover } =
         attachment;

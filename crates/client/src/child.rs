@@ -247,6 +247,17 @@ fn end_of(_child: u32) -> Option<AsyncFd<OwnedFd>> {
     None
 }
 
+/// When a process started, in ticks of the clock since the machine did. A number that has passed to another process has
+/// another. None where there is no `/proc`.
+pub(crate) fn start_time(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in it may hold anything, also brackets. What comes behind it begins with the third column.
+    stat.rsplit_once(") ")?.1.split(' ').nth(START_TIME - 3).map(str::to_owned)
+}
+
+/// Where a process's line in `/proc` says when it started, counted from 1.
+const START_TIME: usize = 22;
+
 /// Where the file of a program is: at its path, taken relative to the host's working directory, or for a bare name where
 /// `PATH` has it. What is nowhere comes back as it is.
 pub(crate) fn find(program: &Path) -> PathBuf {

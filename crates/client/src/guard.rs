@@ -8,6 +8,8 @@ use rustix::{
 };
 use tokio::process::{Child, Command};
 
+use crate::child::start_time;
+
 /// A process that kills a plugin and its group when this host dies.
 ///
 /// It waits for the end of a pipe whose other end only this host has, so that nothing has to be done for it to notice:
@@ -34,7 +36,7 @@ impl Guard {
             Ok((shell, held)) => Ok(Self { group: Some(group), shell, _held: held }),
             // There is no such group any more, or it is another session's.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {
-                let started = started(leader).ok_or(error)?;
+                let started = start_time(leader).ok_or(error)?;
                 let (shell, held) = Self::start(leader, ALONE, Some(started), 0)?;
                 Ok(Self { group: None, shell, _held: held })
             }
@@ -96,13 +98,6 @@ impl Guard {
     }
 }
 
-/// When a process started, in ticks of the clock since the machine did.
-fn started(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in it may hold anything, also brackets.
-    stat.rsplit_once(") ")?.1.split(' ').nth(START_TIME - 3).map(str::to_owned)
-}
-
 /// A polite end of the group is not the guard's: it stays until it is killed. The host writes nothing, so that reading
 /// returns when the host is gone. The plugin by its number, should it have left the group in the meantime.
 const WITHIN: &str = r#"trap '' HUP INT QUIT TERM; read -r _; kill -KILL "$1"; kill -KILL 0"#;
@@ -111,6 +106,3 @@ const WITHIN: &str = r#"trap '' HUP INT QUIT TERM; read -r _; kill -KILL "$1"; k
 const ALONE: &str = r#"trap '' HUP INT QUIT TERM; read -r _; read -r stat <"/proc/$1/stat"
 plugin=$1 started=$2; set -f; set -- ${stat##*) }
 [ "${20}" = "$started" ] && { kill -KILL "$plugin"; kill -KILL "-$plugin"; }"#;
-
-/// Where a process's line in `/proc` says when it started, counted from 1. Behind the name it begins with the third.
-const START_TIME: usize = 22;

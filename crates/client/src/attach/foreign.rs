@@ -3,9 +3,15 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use rpcplugin_core::Endpoint;
-use rpcplugin_transport::{Stream, dial};
+#[cfg(target_os = "linux")]
+use rpcplugin_transport::Stream;
+use rpcplugin_transport::dial;
 use tokio::time::{sleep, timeout};
 
+#[cfg(target_os = "linux")]
+use super::listening::listens;
+#[cfg(target_os = "linux")]
+use crate::child::start_time;
 use crate::{exit::ExitReason, runner::Running};
 
 /// A plugin's process that somebody else started. Dropping it leaves it running.
@@ -111,16 +117,30 @@ impl Foreign {
 
 #[cfg(target_os = "linux")]
 impl Known {
-    /// Finds the process by who listens, and holds on to it before it is made sure that it still is the one.
+    /// The process that is written down if it has the listening socket open, and otherwise the one that the kernel names
+    /// to whoever connects, if that has it open. Nobody if in doubt.
+    ///
+    /// The kernel names who called `listen`. That process may have left the socket to others, as systemd does; it may
+    /// have ended long ago, and its number have passed to a stranger.
     async fn find(endpoint: &Endpoint, written: Option<u32>) -> Option<Self> {
+        let named = listener(endpoint).await;
+        [written, named].into_iter().flatten().find_map(|pid| Self::hold(pid, endpoint))
+    }
+
+    /// Holds on to the process with this number, if it listens at the endpoint.
+    fn hold(pid: u32, endpoint: &Endpoint) -> Option<Self> {
         use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-        let pid = listener(endpoint, written).await?;
+        if [INIT, std::process::id()].contains(&pid) {
+            return None;
+        }
+        let before = start_time(pid)?;
         let raw = Pid::from_raw(i32::try_from(pid).ok()?)?;
         let pidfd = pidfd_open(raw, PidfdFlags::NONBLOCK).ok()?;
         let pidfd = rpcplugin_transport::async_fd(pidfd, tokio::io::Interest::READABLE).ok()?;
-        let still = listener(endpoint, written).await? == pid;
-        still.then_some(Self { pid, pidfd })
+        // The same number with the same start, before and after: what was held and what was looked at are one process.
+        let is_the_one = listens(pid, endpoint) && start_time(pid) == Some(before);
+        is_the_one.then_some(Self { pid, pidfd })
     }
 
     async fn end(&self) {
@@ -149,59 +169,57 @@ impl Known {
     }
 }
 
-/// The process that listens at `endpoint`: as the kernel tells whoever connects to a Unix socket, and for TCP the one
-/// written down if it has the listening socket open.
+/// The process that the kernel says listens at `endpoint`.
 #[cfg(target_os = "linux")]
-async fn listener(endpoint: &Endpoint, written: Option<u32>) -> Option<u32> {
-    match endpoint {
-        Endpoint::Unix(_) => match timeout(DOOR_POLL, dial(endpoint)).await.ok()?.ok()? {
-            Stream::Unix(stream) => {
-                u32::try_from(stream.peer_cred().ok()?.pid()?).ok().filter(|pid| *pid != 0)
-            }
-            _ => None,
-        },
-        Endpoint::Tcp(address) => written.filter(|pid| listens(*pid, address.port())),
-        _ => None,
+async fn listener(endpoint: &Endpoint) -> Option<u32> {
+    if !matches!(endpoint, Endpoint::Unix(_)) {
+        return None;
     }
+    let Stream::Unix(stream) = timeout(DOOR_POLL, dial(endpoint)).await.ok()?.ok()? else { return None };
+    u32::try_from(stream.peer_cred().ok()?.pid()?).ok().filter(|pid| *pid != 0)
 }
 
-/// Whether a process of this user has a listening TCP socket with this port open.
+/// Which plugins have for a parent, and for a socket's first owner, but not for a plugin.
 #[cfg(target_os = "linux")]
-fn listens(pid: u32, port: u16) -> bool {
-    let tables = ["tcp", "tcp6"].map(|table| std::fs::read_to_string(format!("/proc/{pid}/net/{table}")));
-    let lines = tables.iter().flatten().flat_map(|table| table.lines());
-    let sockets: Vec<String> =
-        lines.filter_map(|line| listening(line, port)).map(|inode| format!("socket:[{inode}]")).collect();
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let mut targets = open.filter_map(|fd| std::fs::read_link(fd.path()).ok());
-    targets.any(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
-}
-
-/// The inode in a line of `/proc/net/tcp`, if that is a socket that listens on this port.
-#[cfg(target_os = "linux")]
-fn listening(line: &str, port: u16) -> Option<&str> {
-    let mut columns = line.split_whitespace().skip(1);
-    let (_, local_port) = columns.next()?.rsplit_once(':')?;
-    let state = columns.nth(1)?;
-    let inode = columns.nth(5)?;
-    (state == "0A" && u16::from_str_radix(local_port, 16).is_ok_and(|local| local == port)).then_some(inode)
-}
+const INIT: u32 = 1;
 
 /// How often it is tried whether anybody listens, and how long that may take.
 const DOOR_POLL: Duration = Duration::from_secs(1);
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::{
+        os::{fd::OwnedFd, unix::net::UnixListener},
+        process::{Command, Stdio},
+    };
+
     use super::*;
 
-    #[test]
-    fn knows_who_listens() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("bound").port();
-        let me = std::process::id();
-        assert!(listens(me, port));
-        drop(listener);
-        assert!(!listens(me, port));
-        assert!(!listens(1, port) && !listens(u32::MAX, port));
+    fn sleeper(stdin: Stdio) -> std::process::Child {
+        Command::new("sleep").arg("1000").stdin(stdin).spawn().expect("a process")
+    }
+
+    #[tokio::test]
+    async fn only_who_has_the_socket_open_is_meant() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("socket");
+        let socket = UnixListener::bind(&path).expect("bound");
+        let endpoint = Endpoint::parse("unix", path.to_str().expect("UTF-8")).expect("an address");
+        let mut stranger = sleeper(Stdio::null());
+        let mut heir = sleeper(OwnedFd::from(socket.try_clone().expect("a second one")).into());
+        let found = async |written: Option<u32>| Known::find(&endpoint, written).await.map(|known| known.pid);
+
+        // The kernel names this process, which listens and is no plugin of another.
+        assert_eq!(found(None).await, None);
+        assert_eq!(found(Some(stranger.id())).await, None, "its number may have been a plugin's once");
+        assert_eq!(found(Some(heir.id())).await, Some(heir.id()), "it was given the socket");
+        drop(socket);
+        assert_eq!(found(Some(heir.id())).await, Some(heir.id()));
+        // Now the kernel names a process that does not have it any more, as if it had died and left its number.
+        assert!(Known::hold(std::process::id(), &endpoint).is_none());
+        for child in [&mut stranger, &mut heir] {
+            child.kill().expect("it runs");
+            child.wait().expect("ours");
+        }
     }
 }
