@@ -6,8 +6,8 @@ use std::{
 };
 
 use rpcplugin::{
-    AttachError, Attachment, Command, Endpoint, Exit, Explained, Handover, Host, MagicCookie, Plugin,
-    ServiceId, ServingStatus, Versions,
+    AttachError, Attachment, Command, Endpoint, Exit, Explained, Handover, Host, LaunchFault, MagicCookie,
+    Plugin, ServiceId, ServingStatus, Versions,
     config::{HostConfig, Pem, SecretPem},
     handshake::{ReattachConfig, ReattachConfigs},
     mtls::{Identity, PeerCertificate},
@@ -149,6 +149,22 @@ async fn a_plugin_in_test_mode_is_left_alone() {
     assert_eq!(second.shut_down().await, Exit::Detached);
     first.ping().await.expect("it goes on");
     assert_eq!(first.shut_down().await, Exit::Clean);
+}
+
+#[tokio::test]
+async fn sockets_are_made_where_the_settings_say() {
+    let brood = Brood::new();
+    let (first, config) = launched(&brood).await;
+    let dir = tempfile::tempdir_in("/tmp").expect("a directory");
+    let here = plain().configure(|config| config.unix_socket_dir = Some(dir.path().to_owned()));
+    let second = here.attach(config.clone()).await.expect("it runs");
+    assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 1);
+    drop(second);
+    let other = plain().configure(|config| config.unix_socket_group = Some("no-such-group".into()));
+    let error = other.attach(config).await.expect_err("there is no such group");
+    assert!(matches!(error, AttachError::Refused { source: LaunchFault::SocketDir(_), .. }), "{error:?}");
+    drop(first);
+    brood.dies_out().await;
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use std::{
 };
 
 use rpcplugin::{
-    Checksum, ChildProcess, Command, Endpoint, Event, Exit, ExitReason, Explained, LaunchFault, Runner,
-    Running, Started, Stdin, Surroundings,
+    AttachError, Attachment, Checksum, ChildProcess, Command, Endpoint, Event, Exit, ExitReason, Explained,
+    LaunchFault, Runner, Running, Started, Stdin, Surroundings,
     broker::{BoxError, Translate},
     config::{ByteSize, EnvPolicy, HostConfig, RetryConfig},
     transport::{
@@ -402,6 +402,24 @@ async fn a_runner_may_be_a_double() {
     let banner = Double { line: "Welcome!\n" };
     let error = plain.launch_with(&banner).await.expect_err("that is no answer");
     says(&error, &["notes about the program:\n    it is only a double"]);
+}
+
+#[tokio::test]
+async fn an_address_that_is_attached_to_may_be_translated() {
+    let plain = host(|config| config.auto_mtls = false);
+    let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
+    let plugin = plain.launch_with(&double).await.expect("it starts");
+    let Endpoint::Tcp(address) = plugin.endpoint() else { panic!("{plugin:?}") };
+    let there = Endpoint::parse("tcp", &format!("plugin.example:{}", address.port())).expect("an address");
+    let attachment = Attachment::new(there, 1).translate(Arc::new(Loopback));
+    let second = plain.attach(attachment).await.expect("it runs");
+    second.ping().await.expect("it is well");
+    let elsewhere = Endpoint::parse("tcp", "elsewhere.example:1").expect("an address");
+    let attachment = Attachment::new(elsewhere, 1).translate(Arc::new(Loopback));
+    let error = plain.attach(attachment).await.expect_err("its address means nothing");
+    let AttachError::Refused { source: LaunchFault::Translate { .. }, .. } = error else {
+        panic!("{error:?}")
+    };
 }
 
 /// Starts plugins through a shell, as on another machine: with an environment of their own, and with the directory for

@@ -8,11 +8,12 @@ mod listening;
 use std::{path::PathBuf, pin::Pin, sync::Arc};
 
 use miette::Diagnostic;
+use rpcplugin_broker::Translate;
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{ReattachConfig, VersionNotOffered, accept_version};
 use rpcplugin_mtls::{Identity, MutualTls, TlsError, Trust};
-use rpcplugin_transport::{Meter, Security, SocketDir, http2::ConnectError};
+use rpcplugin_transport::{Meter, Security, http2::ConnectError};
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
@@ -28,7 +29,7 @@ use crate::{
     life,
     plugin::{Parts, Plugin},
     process::{Process, WhenDropped},
-    secret, stdio,
+    secret, sockets, stdio,
     steps::LaunchSteps,
     tail::Tail,
 };
@@ -51,6 +52,7 @@ pub struct Attachment {
     config: ReattachConfig,
     security: Option<Security>,
     name: String,
+    translate: Option<Arc<dyn Translate>>,
     /// A directory that an earlier host made for the plugin's socket.
     leftover: Option<PathBuf>,
 }
@@ -128,6 +130,14 @@ impl Attachment {
         Ok(self)
     }
 
+    /// Translates addresses, if the plugin does not see the files and networks that this host sees: its own address, as
+    /// it is written down, and those of brokered connections in both directions. By default none is.
+    #[must_use]
+    pub fn translate(mut self, translate: Arc<dyn Translate>) -> Self {
+        self.translate = Some(translate);
+        self
+    }
+
     /// The name by which logs call the plugin. By default `attached`.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -138,7 +148,7 @@ impl Attachment {
 
 impl From<ReattachConfig> for Attachment {
     fn from(config: ReattachConfig) -> Self {
-        Self { config, security: None, name: "attached".to_owned(), leftover: None }
+        Self { config, security: None, name: "attached".to_owned(), translate: None, leftover: None }
     }
 }
 
@@ -148,8 +158,8 @@ impl From<ReattachConfig> for Attachment {
 /// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call, and the process that is written
 /// down counts only if it has the listening socket open, so that a stranger who got its number is never signalled.
 pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachError> {
-    let Attachment { config: ReattachConfig { version, endpoint, pid, test }, security, name, leftover } =
-        attachment;
+    let Attachment { config: written, security, name, translate, leftover } = attachment;
+    let ReattachConfig { version, endpoint, pid, test } = written;
     let config = &host.config;
     let started = Instant::now();
     config.check()?;
@@ -161,12 +171,19 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         AppVersion(0) if !host.versions.contains(version) => host.versions.newest(),
         version => accept_version(version, &host.versions)?,
     };
-    let refused = |source| AttachError::Refused { endpoint: endpoint.clone(), source };
+    let announced = endpoint;
+    let refused = |source| AttachError::Refused { endpoint: announced.clone(), source };
+    let endpoint = match &translate {
+        None => announced.clone(),
+        Some(translate) => translate
+            .dial_as(&announced)
+            .map_err(|source| refused(LaunchFault::Translate { endpoint: announced.clone(), source }))?,
+    };
     let security = match security {
         Some(security) => security,
         None => secret::given(config).map_err(refused)?,
     };
-    let sockets = SocketDir::private(None).map_err(|error| refused(error.into()))?;
+    let sockets = sockets::private(config).map_err(|error| refused(error.into()))?;
     let meter = Meter::new();
     let life = life::span(name.as_ref());
     life.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
@@ -175,7 +192,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         security: &security,
         multiplex: false,
         sockets: &sockets,
-        translate: None,
+        translate,
         meter: &meter,
         layers: &host.layers,
         life: &life,

@@ -14,7 +14,7 @@ use rpcplugin_broker::Translate;
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{Answer, AnswerFault, Multiplexing, Offer, PortRange, accept_version};
-use rpcplugin_transport::{Meter, Security, SocketDir, SocketGroup};
+use rpcplugin_transport::{Meter, Security, SocketDir};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     time::{Instant, interval_at, sleep, timeout, timeout_at},
@@ -38,7 +38,7 @@ use crate::{
     process::{Process, WhenDropped},
     runner::{Runner, Running as _, Started, Surroundings},
     secret::Secret,
-    stdio,
+    sockets, stdio,
     steps::LaunchSteps,
     tail::Tail,
 };
@@ -142,12 +142,7 @@ impl<R: Runner> Launch<'_, R> {
     async fn spawn(&self) -> Result<Spawned, LaunchFault> {
         let config = &self.host.config;
         config.check()?;
-        let group = config.unix_socket_group.as_deref().map(SocketGroup::find).transpose()?;
-        // A directory of the host's own: whatever becomes of the plugin, its sockets are removed with it.
-        let sockets = match &config.unix_socket_dir {
-            Some(parent) => SocketDir::private_in(parent, group)?,
-            None => SocketDir::private(group)?,
-        };
+        let sockets = sockets::private(config)?;
         let secret = Secret::prepare(config)?;
         let ports = PortRange::new(config.min_port, config.max_port)?;
         let offer = Offer {

@@ -43,6 +43,7 @@ mod retry;
 mod runner;
 mod secret;
 mod set;
+mod sockets;
 mod stdio;
 mod steps;
 mod supervise;
