@@ -3,14 +3,17 @@
 
 use std::{
     fs,
-    os::unix::{fs::PermissionsExt as _, net::UnixListener},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        net::UnixListener,
+    },
     path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
 };
 
 use rpcplugin::{
-    AppVersion, Command, ExitReason, LaunchFault, ServingStatus,
+    AppVersion, ChildProcess, Command, ExitReason, LaunchFault, Runner, ServingStatus, Started, Surroundings,
     config::{ByteSize, HostConfig, TransportKind},
     handshake::AnswerFault,
     mtls::Identity,
@@ -75,6 +78,68 @@ async fn a_version_that_nobody_serves() {
     let error = refused(&host, faulty("healthy"), SOON).await;
     says(&error, &["the plugin speaks version 1", "this host speaks 8,7", "help: update the plugin"]);
     assert_fault!(error.fault, LaunchFault::Version(versions) if versions.plugin == AppVersion(1));
+}
+
+/// A plugin that listens where it likes and says so in `line`, in which `PATH` is the place.
+struct Headstrong {
+    path: PathBuf,
+    line: &'static str,
+}
+
+impl Runner for Headstrong {
+    type Running = ChildProcess;
+
+    fn program(&self) -> PathBuf {
+        "/bin/sh".into()
+    }
+
+    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+        let line = self.line.replace("PATH", &self.path.display().to_string());
+        // The socket is the plugin's own as far as anybody can see: made since the launch, and dead with the process.
+        drop(UnixListener::bind(&self.path).map_err(LaunchFault::runner)?);
+        script("echo \"$0\"; sleep 1000").arg(line).start(surroundings).await
+    }
+}
+
+#[tokio::test]
+async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let multiplexed = |config: &mut HostConfig| (config.auto_mtls, config.multiplex) = (false, true);
+    let tcp_only = |config: &mut HostConfig| {
+        (config.auto_mtls, config.transports) = (false, vec![TransportKind::Tcp]);
+    };
+    for (host, line, code) in [
+        (host(plain), "1|9|unix|PATH|grpc", "rpcplugin::protocol::version"),
+        (host(plain), "1|1|unix|PATH|netrpc", "rpcplugin::protocol::net_rpc"),
+        (host(|_| {}), "1|1|unix|PATH|grpc", "rpcplugin::security::plugin_ignored_mtls"),
+        (host(tcp_only), "1|1|unix|PATH|grpc", "rpcplugin::transport::not_allowed"),
+        (host(multiplexed), "1|1|unix|PATH|grpc", "rpcplugin::protocol::no_multiplexing"),
+        (host(plain), "1|1|unix|PATH|grpc", "rpcplugin::transport::cannot_dial"),
+    ] {
+        let path = dir.path().join("headstrong.sock");
+        let error = host.launch_with(&Headstrong { path: path.clone(), line }).await.expect_err("a fault");
+        says(&error, &[code]);
+        assert!(!path.exists(), "{line} left its socket behind");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_was_there_before_stays() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("strangers.sock");
+    drop(UnixListener::bind(&path).expect("bound"));
+    // The clock of the files may tick slowly.
+    let later = dir.path().join("later");
+    let changed = |path: &std::path::Path| {
+        let file = fs::symlink_metadata(path).expect("there");
+        (file.ctime(), file.ctime_nsec())
+    };
+    while !later.exists() || changed(&later) <= changed(&path) {
+        fs::write(&later, "").expect("writable");
+    }
+    let text = format!("echo '1|1|unix|{}|grpc'; sleep 1000", path.display());
+    fault(plain, &text, &[]).await;
+    assert!(path.exists(), "it is not the plugin's, whatever that says");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use rpcplugin_broker::Translate;
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{Answer, AnswerFault, Multiplexing, Offer, PortRange, accept_version};
-use rpcplugin_transport::{Meter, Security, SocketDir};
+use rpcplugin_transport::{Meter, Security, SocketDir, SocketDirError};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     time::{Instant, interval_at, sleep, timeout, timeout_at},
@@ -36,6 +36,7 @@ use crate::{
     output::OutputSource,
     plugin::{Parts, Plugin},
     process::{Process, WhenDropped},
+    remains::{Moment, NamedSocket},
     runner::{Runner, Running as _, Started, Surroundings},
     secret::Secret,
     sockets, stdio,
@@ -70,6 +71,8 @@ struct Spawned {
     secret: Secret,
     sockets: SocketDir,
     translate: Option<Arc<dyn Translate>>,
+    /// When it was not there yet.
+    since: Moment,
     /// How long it took to start.
     took: Duration,
 }
@@ -143,6 +146,8 @@ impl<R: Runner> Launch<'_, R> {
         let config = &self.host.config;
         config.check()?;
         let sockets = sockets::private(config)?;
+        let since = Moment::of(sockets.path())
+            .map_err(|source| SocketDirError::Create { parent: sockets.path().to_owned(), source })?;
         let secret = Secret::prepare(config)?;
         let ports = PortRange::new(config.min_port, config.max_port)?;
         let offer = Offer {
@@ -175,12 +180,12 @@ impl<R: Runner> Launch<'_, R> {
         let max_line = config.log_line_limit.as_usize();
         let logs = self.task(logs::pump(stderr, max_line, Arc::clone(&self.tail), Arc::clone(&self.feed)));
         let took = self.started.elapsed();
-        Ok(Spawned { process, stdout, stdin, logs, secret, sockets, translate, took })
+        Ok(Spawned { process, stdout, stdin, logs, secret, sockets, translate, since, took })
     }
 
     /// Waits for the handshake line and decides what it means.
     async fn greet(&self, spawned: Spawned) -> Result<Greeted, LaunchError> {
-        let Spawned { process, mut stdout, stdin, logs, secret, sockets, translate, took } = spawned;
+        let Spawned { process, mut stdout, stdin, logs, secret, sockets, translate, since, took } = spawned;
         let waiting = Instant::now();
         let mut read = Vec::new();
         let answered = tokio::select! {
@@ -190,7 +195,23 @@ impl<R: Runner> Launch<'_, R> {
             reason = self.ended_for_good(&process) => Err(LaunchFault::ExitedEarly(reason)),
             never = self.tell_still_waiting() => match never {},
         };
+        let dialled = |announced: &Endpoint| -> Result<_, LaunchFault> {
+            let endpoint = match &translate {
+                None => announced.clone(),
+                Some(translate) => translate
+                    .dial_as(announced)
+                    .map_err(|source| LaunchFault::Translate { endpoint: announced.clone(), source })?,
+            };
+            if let Endpoint::Unix(path) = &endpoint {
+                process.may_leave(NamedSocket::new(path.clone(), since));
+            }
+            Ok(endpoint)
+        };
+        if let Err(LaunchFault::Answer(error)) = &answered {
+            let _ = error.endpoint().map(dialled);
+        }
         let decided = answered.and_then(|answer| {
+            let endpoint = dialled(&answer.endpoint);
             accept_version(answer.version, &self.host.versions)?;
             if !allows(&self.host.config.transports, &answer.endpoint) {
                 return Err(LaunchFault::Transport { endpoint: answer.endpoint });
@@ -199,14 +220,7 @@ impl<R: Runner> Launch<'_, R> {
                 return Err(LaunchFault::NoMultiplexing);
             }
             let security = secret.decide(answer.certificate.as_deref())?;
-            let announced = answer.endpoint.clone();
-            let endpoint = match &translate {
-                None => announced,
-                Some(translate) => translate
-                    .dial_as(&announced)
-                    .map_err(|source| LaunchFault::Translate { endpoint: announced, source })?,
-            };
-            Ok((answer, endpoint, security))
+            Ok((answer, endpoint?, security))
         });
         let (answer, endpoint, security) = match decided {
             Ok(decided) => decided,
@@ -315,11 +329,7 @@ impl<R: Runner> Launch<'_, R> {
         let Opened { channel, broker, certificate, connection, health } = match opened {
             Ok(opened) => opened,
             Err(fault) => {
-                let error = self.fail(fault, process, output).await;
-                if let Endpoint::Unix(path) = &endpoint {
-                    rpcplugin_transport::remove_stale_socket(path);
-                }
-                return Err(error);
+                return Err(self.fail(fault, process, output).await);
             }
         };
         process.ready().await;

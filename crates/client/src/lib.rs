@@ -39,6 +39,7 @@ mod plugin;
 mod process;
 mod program_file;
 mod queue;
+mod remains;
 mod retry;
 mod runner;
 mod secret;

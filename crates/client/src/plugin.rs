@@ -12,9 +12,7 @@ use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{Answer, ReattachConfig};
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_proto::{Empty, GrpcControllerClient};
-use rpcplugin_transport::{
-    ConnectionTraffic, Meter, Security, SocketDir, Traffic, http2::CheckedChannel, remove_stale_socket,
-};
+use rpcplugin_transport::{ConnectionTraffic, Meter, Security, SocketDir, Traffic, http2::CheckedChannel};
 use tokio::{
     io::AsyncWrite,
     time::{sleep, timeout},
@@ -559,11 +557,8 @@ impl Drop for Plugin {
         if self.left || !self.process.ends_with_its_handle() {
             return;
         }
+        // Its socket goes when the process has ended.
         self.process.kill();
-        // A plugin that was killed leaves its socket behind, unless it is in our own directory.
-        if let Endpoint::Unix(path) = &self.endpoint {
-            remove_stale_socket(path);
-        }
     }
 }
 

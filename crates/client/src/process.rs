@@ -5,7 +5,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument as _, Span};
 
-use crate::{events::Event, exit::ExitReason, feed::Feed, runner::Running};
+use crate::{
+    events::Event,
+    exit::ExitReason,
+    feed::Feed,
+    remains::{NamedSocket, Remains, RemovedInTheEnd},
+    runner::Running,
+};
 
 /// The handle of something that runs. Its task owns it, and is the only one to end it.
 #[derive(Debug)]
@@ -15,6 +21,7 @@ pub(crate) struct Process {
     when_dropped: WhenDropped,
     orders: mpsc::UnboundedSender<Order>,
     ended: watch::Receiver<Option<ExitReason>>,
+    remains: Remains,
 }
 
 /// The end of a process. Cheap to clone.
@@ -49,9 +56,11 @@ impl Process {
         let (id, pid) = (running.id().into(), running.pid());
         let (orders, received) = mpsc::unbounded_channel();
         let (tell, ended) = watch::channel(None);
-        let watching = watch_over(running, when_dropped, received, tell, Arc::clone(feed));
+        let remains = Remains::default();
+        let watching =
+            watch_over(remains.removed_in_the_end(), running, when_dropped, received, tell, Arc::clone(feed));
         tokio::spawn(watching.instrument(life.clone()));
-        Self { id, pid, when_dropped, orders, ended }
+        Self { id, pid, when_dropped, orders, ended, remains }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -82,6 +91,11 @@ impl Process {
     /// The end of the process for those who do not hold it.
     pub(crate) fn exits(&self) -> ProcessEnd {
         ProcessEnd(self.ended.clone())
+    }
+
+    /// Has the socket that the process may leave behind removed when it is gone.
+    pub(crate) fn may_leave(&self, socket: NamedSocket) {
+        self.remains.add(socket);
     }
 
     /// Tells that the plugin has answered, and waits until what has to be done then is done.
@@ -132,7 +146,10 @@ impl ProcessEnd {
 
 /// Owns what runs until it has ended. It is signalled only from here, so that no signal can reach a stranger who got the
 /// number of a process that had been reaped.
+///
+/// What remains comes first, to be removed last, also where the runtime drops this.
 async fn watch_over(
+    remains: RemovedInTheEnd,
     mut running: impl Running,
     when_dropped: WhenDropped,
     mut orders: mpsc::UnboundedReceiver<Order>,
@@ -150,6 +167,7 @@ async fn watch_over(
                 Some(Order::Terminate) => running.terminate().await,
                 Some(Order::Kill) => running.kill().await,
                 Some(Order::Leave(left)) => {
+                    remains.keep();
                     running.leave().await;
                     let _ = left.send(());
                     return;
@@ -163,6 +181,7 @@ async fn watch_over(
             },
         }
     };
+    drop(remains);
     // Followers first: whoever has waited for the end finds the event told.
     feed.event(Event::Exited { reason });
     ended.send_replace(Some(reason));

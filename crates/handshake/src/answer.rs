@@ -55,6 +55,7 @@ pub struct AnswerError {
     /// The line: shortened, and without characters that would disturb a terminal.
     line: String,
     span: SourceSpan,
+    endpoint: Option<Endpoint>,
 }
 
 /// What is wrong with an answer.
@@ -193,7 +194,18 @@ impl AnswerError {
         let start = nth_field_start(&shown, first);
         let end = nth_field_start(&shown, last + 1).saturating_sub(1).max(start);
         let end = if last + 1 >= shown.split('|').count() { shown.len() } else { end };
-        Self { fault, span: (start, end - start).into(), line: shown }
+        let mut address = line.split('|').skip(2);
+        let endpoint = match (address.next(), address.next()) {
+            (Some(network), Some(address)) => Endpoint::parse(network, address).ok(),
+            _ => None,
+        };
+        Self { fault, span: (start, end - start).into(), line: shown, endpoint }
+    }
+
+    /// Where the line says that the plugin listens, if that much of it can be read: what such a plugin may leave there.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
     }
 
     /// The line as the plugin printed it: shortened, and without characters that would disturb a terminal.
