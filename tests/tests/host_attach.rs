@@ -294,8 +294,10 @@ async fn over_tcp_the_process_is_the_one_that_has_the_port() {
     assert_eq!(third.pid(), 0, "this process does not listen there");
     let address = Attachment::new(config.endpoint, 3);
     let fourth = kit_host().attach(address).await.expect("an address is enough");
-    assert_eq!(fourth.shut_down().await, Exit::Ended, "its end is seen at its door");
-    first.wait().await;
+    stop(&first);
+    let exit = fourth.shut_down_within(Duration::from_millis(200)).await;
+    assert_eq!(exit, Exit::StillRunning, "nobody can kill what is not known");
+    first.kill().await;
     brood.dies_out().await;
 }
 

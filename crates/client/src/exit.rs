@@ -2,6 +2,8 @@
 
 use std::{fmt, process::ExitStatus, time::Duration};
 
+use rustix::process::Signal;
+
 /// How a plugin ended after the host had asked it to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,6 +16,10 @@ pub enum Exit {
     Ended,
     /// It has not: it is somebody else's, and goes on without this host.
     Detached,
+    /// It has not, although the host did what it can: it is not known which process it is, so that it could not be
+    /// killed, or the system does not let go of it, as of one that waits for a device. What is left is to end it by hand. A
+    /// process that this host started is waited for in the background, and reaped.
+    StillRunning,
     /// It did not end when it was asked to, and a signal of the host ended it.
     Killed {
         /// The signal: SIGKILL, or SIGTERM where that is configured and was enough.
@@ -36,17 +42,17 @@ pub enum ExitReason {
 }
 
 impl Exit {
-    /// What the end of a process means after it had been asked for, with the host's signals where asking was not
-    /// enough. A plugin that ends by itself at the last moment has not been killed.
-    pub(crate) fn after_asking(reason: ExitReason, signalled: bool, after: Duration) -> Self {
-        match reason {
-            reason if reason.is_success() => Self::Clean,
-            ExitReason::Signal(signal) if signalled && (signal == KILL || signal == TERM) => {
+    /// What the end of a process means after it had been asked for, with the last of the host's signals where asking was
+    /// not enough. A plugin that ends by itself at the last moment has not been killed.
+    pub(crate) fn after_asking(reason: ExitReason, sent: Option<Signal>, after: Duration) -> Self {
+        match (reason, sent) {
+            (reason, _) if reason.is_success() => Self::Clean,
+            (ExitReason::Signal(signal), Some(_)) if signal == KILL || signal == TERM => {
                 Self::Killed { signal, after }
             }
-            ExitReason::Unknown if signalled => Self::Killed { signal: KILL, after },
-            ExitReason::Unknown => Self::Ended,
-            reason => Self::Failed(reason),
+            (ExitReason::Unknown, Some(sent)) => Self::Killed { signal: sent.as_raw(), after },
+            (ExitReason::Unknown, None) => Self::Ended,
+            (reason, _) => Self::Failed(reason),
         }
     }
 }
@@ -107,6 +113,7 @@ impl fmt::Display for Exit {
             Self::Failed(reason) => write!(f, "ended with {reason}"),
             Self::Ended => f.write_str("ended"),
             Self::Detached => f.write_str("goes on without this host"),
+            Self::StillRunning => f.write_str("still runs, and could not be killed: end it by hand"),
             Self::Killed { signal, after } => {
                 let name = ExitReason::Signal(*signal).signal_name().unwrap_or("a signal");
                 write!(f, "had to be killed with {name} after {} ms", after.as_millis())
@@ -115,12 +122,12 @@ impl fmt::Display for Exit {
     }
 }
 
-const KILL: i32 = rustix::process::Signal::KILL.as_raw();
-const TERM: i32 = rustix::process::Signal::TERM.as_raw();
+const KILL: i32 = Signal::KILL.as_raw();
+const TERM: i32 = Signal::TERM.as_raw();
 
 /// The signals that end a process, by the numbers of this platform.
 const SIGNALS: &[(i32, &str)] = {
-    use rustix::process::Signal as S;
+    use Signal as S;
     &[
         (S::HUP.as_raw(), "SIGHUP"),
         (S::INT.as_raw(), "SIGINT"),
@@ -150,14 +157,17 @@ mod tests {
     #[test]
     fn only_the_hosts_own_signals_count_as_killing() {
         let after = Duration::from_millis(5);
-        for (reason, signalled, exit) in [
-            (ExitReason::Status(0), true, Exit::Clean),
-            (ExitReason::Status(3), true, Exit::Failed(ExitReason::Status(3))),
-            (ExitReason::Signal(KILL), true, Exit::Killed { signal: KILL, after }),
-            (ExitReason::Signal(KILL), false, Exit::Failed(ExitReason::Signal(KILL))),
-            (ExitReason::Signal(11), true, Exit::Failed(ExitReason::Signal(11))),
+        let (kill, term) = (Some(Signal::KILL), Some(Signal::TERM));
+        for (reason, sent, exit) in [
+            (ExitReason::Status(0), kill, Exit::Clean),
+            (ExitReason::Status(3), kill, Exit::Failed(ExitReason::Status(3))),
+            (ExitReason::Signal(KILL), kill, Exit::Killed { signal: KILL, after }),
+            (ExitReason::Signal(KILL), None, Exit::Failed(ExitReason::Signal(KILL))),
+            (ExitReason::Signal(11), kill, Exit::Failed(ExitReason::Signal(11))),
+            (ExitReason::Unknown, term, Exit::Killed { signal: TERM, after }),
+            (ExitReason::Unknown, None, Exit::Ended),
         ] {
-            assert_eq!(Exit::after_asking(reason, signalled, after), exit);
+            assert_eq!(Exit::after_asking(reason, sent, after), exit);
         }
         assert_eq!(
             Exit::Killed { signal: KILL, after }.to_string(),

@@ -13,6 +13,7 @@ use rpcplugin_handshake::{Answer, ReattachConfig};
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_proto::{Empty, GrpcControllerClient};
 use rpcplugin_transport::{ConnectionTraffic, Meter, Security, SocketDir, Traffic, http2::CheckedChannel};
+use rustix::process::Signal;
 use tokio::{
     io::AsyncWrite,
     time::{sleep, timeout},
@@ -438,8 +439,9 @@ impl Plugin {
     ///
     /// A plugin in test mode is left alone: [`Exit::Detached`].
     ///
-    /// Returns how it ended. Takes no longer than the grace period and three times [`HostConfig::drain`], whatever the
-    /// plugin does or leaves behind.
+    /// Returns how it ended, and [`Exit::StillRunning`] if it could not be killed. Takes no longer than the grace period
+    /// and three times [`HostConfig::drain`], whatever the plugin does or leaves behind, and five seconds more should the
+    /// system not let go of it.
     ///
     /// # Cancel safety
     /// Dropping the future kills the plugin.
@@ -471,18 +473,28 @@ impl Plugin {
             return Exit::Detached;
         }
         let exit = match timeout(grace, self.end_in_stages(grace)).await {
-            Ok((reason, terminated)) => Exit::after_asking(reason, terminated, begun.elapsed()),
+            Ok((reason, sent)) => Exit::after_asking(reason, sent, begun.elapsed()),
             Err(_) => {
                 tracing::warn!(plugin = %self.id(), "the plugin ignored the shutdown; killing it");
-                self.process.kill();
-                // The system may keep a process that waits for a device beyond SIGKILL.
-                let reason = timeout(self.config.drain, self.process.end()).await;
-                Exit::after_asking(reason.unwrap_or(ExitReason::Signal(SIGKILL)), true, begun.elapsed())
+                self.kill_after(begun).await
             }
         };
         self.drain().await;
         tracing::info!(plugin = %self.id(), %exit, "plugin stopped");
         exit
+    }
+
+    /// Kills the plugin that was to end since `begun`, and waits for its end.
+    async fn kill_after(&self, begun: Instant) -> Exit {
+        self.process.kill();
+        let sent = self.process.reached_by(Signal::KILL);
+        // However little the pipes are worth, a process takes a moment to be seen dead.
+        let patience = self.config.drain.max(sent.map_or(Duration::ZERO, |_| DYING));
+        match timeout(patience, self.process.end()).await {
+            Ok(reason) => Exit::after_asking(reason, sent, begun.elapsed()),
+            // The system may keep a process that waits for a device beyond SIGKILL.
+            Err(_) => Exit::StillRunning,
+        }
     }
 
     /// Tells those who follow the plugin.
@@ -509,24 +521,26 @@ impl Plugin {
         .await;
     }
 
-    /// Kills the plugin at once, with its process group, and waits for its end. A plugin in test mode is left alone.
+    /// Kills the plugin at once, with its process group, and waits for its end, but no longer than
+    /// [`HostConfig::drain`] or five seconds, whichever is more. A plugin in test mode is left alone: [`Exit::Detached`].
+    ///
+    /// Returns how it ended; [`Exit::StillRunning`] if it could not be killed, or has not ended yet.
     ///
     /// # Cancel safety
     /// The plugin is killed even if the future is dropped.
-    pub async fn kill(mut self) -> ExitReason {
+    pub async fn kill(mut self) -> Exit {
         self.broker.close();
         if self.test {
-            return ExitReason::Unknown;
+            return Exit::Detached;
         }
-        self.process.kill();
-        let reason = timeout(self.config.drain, self.process.end()).await;
+        let exit = self.kill_after(Instant::now()).await;
         self.drain().await;
-        reason.unwrap_or(ExitReason::Signal(SIGKILL))
+        exit
     }
 
     /// Asks the plugin to end and waits until it has, with SIGTERM on the way where that is configured, or is the only
-    /// way to ask. Tells whether it was sent.
-    async fn end_in_stages(&self, grace: Duration) -> (ExitReason, bool) {
+    /// way to ask. Tells of the signal if it was sent.
+    async fn end_in_stages(&self, grace: Duration) -> (ExitReason, Option<Signal>) {
         let mut controller = GrpcControllerClient::new(CheckedChannel::new(self.channel.clone()));
         let asking = timeout(self.config.shutdown_deadline.min(grace), controller.shutdown(Empty {}));
         let not_understood = async {
@@ -542,12 +556,12 @@ impl Plugin {
             }
         };
         tokio::select! {
-            reason = self.process.end() => return (reason, false),
+            reason = self.process.end() => return (reason, None),
             () = not_understood => tracing::debug!(plugin = %self.id(), "the plugin has no controller"),
             () = patience => {}
         }
         self.process.terminate();
-        (self.process.end().await, true)
+        (self.process.end().await, self.process.reached_by(Signal::TERM))
     }
 }
 
@@ -574,4 +588,6 @@ impl fmt::Debug for Plugin {
     }
 }
 
-const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
+/// How long a process that was killed is given to be seen dead, at the least. Most are at once; a busy machine takes its
+/// time, and one that waits for a device may stay.
+const DYING: Duration = Duration::from_secs(5);

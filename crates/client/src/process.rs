@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument as _, Span};
 
@@ -73,6 +74,12 @@ impl Process {
 
     pub(crate) fn ends_with_its_handle(&self) -> bool {
         self.when_dropped == WhenDropped::Kill
+    }
+
+    /// The signal that is sent by this host's means, if it reaches the process: one that somebody else started is not
+    /// signalled unless it is known.
+    pub(crate) fn reached_by(&self, signal: Signal) -> Option<Signal> {
+        (self.ends_with_its_handle() || self.pid.is_some()).then_some(signal)
     }
 
     /// How the process ended, if it has.

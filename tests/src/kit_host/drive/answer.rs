@@ -38,6 +38,11 @@ impl Failure {
         Self::of_the_kit("kit::late", message, "allow it more time")
     }
 
+    /// What was to end goes on.
+    pub(crate) fn still_running(message: impl Display) -> Self {
+        Self::of_the_kit("kit::still_running", message, "end it by hand")
+    }
+
     /// The library has no such thing.
     pub(crate) fn unsupported(what: &str) -> Self {
         let message = format!("{what} is not supported");

@@ -138,6 +138,7 @@ pub(crate) async fn stop(slot: &mut Slot, mut fields: Fields) -> Result<Answer, 
                 Some(ExitReason::Signal(signal)),
             )
         }
+        Some(exit @ Exit::StillRunning) => return Err(Failure::still_running(format!("the plugin {exit}"))),
         _ => (Value::Null, last_exit(slot)),
     };
     slot.ended = reason;
