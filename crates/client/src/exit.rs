@@ -68,7 +68,11 @@ impl ExitReason {
     #[must_use]
     pub fn signal_name(self) -> Option<&'static str> {
         let Self::Signal(number) = self else { return None };
-        SIGNALS.iter().find(|(known, _)| *known == number).map(|(_, name)| *name)
+        let known = SIGNALS.iter().find(|(known, _)| *known == number).map(|(_, name)| *name);
+        known.or_else(|| {
+            let nth = usize::try_from(number.checked_sub(FIRST_REAL_TIME)?).ok()?;
+            REAL_TIME.get(nth).copied().filter(|_| cfg!(target_os = "linux"))
+        })
     }
 }
 
@@ -146,9 +150,54 @@ const SIGNALS: &[(i32, &str)] = {
         (S::TERM.as_raw(), "SIGTERM"),
         (S::XCPU.as_raw(), "SIGXCPU"),
         (S::XFSZ.as_raw(), "SIGXFSZ"),
+        (S::VTALARM.as_raw(), "SIGVTALRM"),
+        (S::PROF.as_raw(), "SIGPROF"),
+        (S::IO.as_raw(), "SIGIO"),
+        #[cfg(target_os = "linux")]
+        (S::POWER.as_raw(), "SIGPWR"),
+        #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+        (S::STKFLT.as_raw(), "SIGSTKFLT"),
         (S::SYS.as_raw(), "SIGSYS"),
     ]
 };
+
+/// The first of the real-time signals as the C library counts them. The two before it are its own.
+const FIRST_REAL_TIME: i32 = 34;
+
+/// The real-time signals of Linux, from the first one.
+const REAL_TIME: [&str; 31] = [
+    "SIGRTMIN",
+    "SIGRTMIN+1",
+    "SIGRTMIN+2",
+    "SIGRTMIN+3",
+    "SIGRTMIN+4",
+    "SIGRTMIN+5",
+    "SIGRTMIN+6",
+    "SIGRTMIN+7",
+    "SIGRTMIN+8",
+    "SIGRTMIN+9",
+    "SIGRTMIN+10",
+    "SIGRTMIN+11",
+    "SIGRTMIN+12",
+    "SIGRTMIN+13",
+    "SIGRTMIN+14",
+    "SIGRTMIN+15",
+    "SIGRTMIN+16",
+    "SIGRTMIN+17",
+    "SIGRTMIN+18",
+    "SIGRTMIN+19",
+    "SIGRTMIN+20",
+    "SIGRTMIN+21",
+    "SIGRTMIN+22",
+    "SIGRTMIN+23",
+    "SIGRTMIN+24",
+    "SIGRTMIN+25",
+    "SIGRTMIN+26",
+    "SIGRTMIN+27",
+    "SIGRTMIN+28",
+    "SIGRTMIN+29",
+    "SIGRTMIN+30",
+];
 
 #[cfg(test)]
 mod tests {
@@ -180,7 +229,13 @@ mod tests {
         assert_eq!(ExitReason::Status(3).to_string(), "exit status 3");
         assert_eq!(ExitReason::Signal(15).to_string(), "signal 15 (SIGTERM)");
         assert!(ExitReason::Signal(9).to_string().contains("want of memory"));
-        assert_eq!(ExitReason::Signal(63).to_string(), "signal 63");
+        assert_eq!(ExitReason::Signal(Signal::PROF.as_raw()).signal_name(), Some("SIGPROF"));
+        assert_eq!(ExitReason::Signal(99).to_string(), "signal 99");
+        if cfg!(target_os = "linux") {
+            let names = [33, 34, 40, 64, 65].map(|number| ExitReason::Signal(number).signal_name());
+            let last = Some("SIGRTMIN+30");
+            assert_eq!(names, [None, Some("SIGRTMIN"), Some("SIGRTMIN+6"), last, None]);
+        }
         assert!(ExitReason::Status(0).is_success() && !ExitReason::Signal(9).is_success());
     }
 }
