@@ -115,7 +115,7 @@ async fn a_checksum_lets_only_the_right_file_run() {
 
     let unreadable = Checksum::sha256(&hexadecimal).expect("a digest");
     let error =
-        host(|_| {}).launch(Command::new(dir.path()).checksum(unreadable)).await.expect_err("a directory");
+        host(|_| {}).launch(Command::new("/proc/self/mem").checksum(unreadable)).await.expect_err("no bytes");
     says(&error, &["cannot be read to verify its checksum", "rpcplugin::security::checksum_unread"]);
 
     let error = Checksum::sha256("2c26").expect_err("a digest has 32 bytes");
@@ -124,6 +124,22 @@ async fn a_checksum_lets_only_the_right_file_run() {
     let absent = Checksum::sha256(&hexadecimal).expect("a digest");
     let error = host(|_| {}).launch(Command::new("/no/such").checksum(absent)).await.expect_err("none");
     assert!(matches!(error.fault, LaunchFault::NotFound { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn only_files_are_verified() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+    let checksum = || Checksum::new::<Sha256>([0; 32]).expect("a digest");
+    // Whoever opens a pipe waits for its other end, and whoever reads a device may do so for ever.
+    for program in [pipe, "/dev/zero".into()] {
+        let error =
+            host(|_| {}).launch(Command::new(program).checksum(checksum())).await.expect_err("no file");
+        says(&error, &["is no file, but a pipe or a device", "rpcplugin::transport::plugin_not_a_file"]);
+    }
+    let error = host(|_| {}).launch(Command::new(dir.path()).checksum(checksum())).await;
+    assert!(matches!(error.expect_err("a directory").fault, LaunchFault::IsDirectory { .. }));
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    fs::File,
     io::{self, Read},
 };
 
@@ -66,7 +65,7 @@ impl Checksum {
     }
 
     /// Reads the file and compares. What comes back is the digest that the file has instead, if it has another.
-    pub(crate) fn check(&self, file: &mut File) -> io::Result<Result<(), String>> {
+    pub(crate) fn check(&self, file: &mut impl Read) -> io::Result<Result<(), String>> {
         let found = (self.digest)(file)?;
         let same = bool::from(found.ct_eq(&self.expected));
         Ok(if same { Ok(()) } else { Err(hexadecimal(&found)) })

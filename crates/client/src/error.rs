@@ -91,6 +91,13 @@ pub enum LaunchFault {
         /// The directory.
         program: PathBuf,
     },
+    /// It is no regular file, but a pipe or a device.
+    #[error("{} is no file, but a pipe or a device", program.display())]
+    #[diagnostic(code(rpcplugin::transport::plugin_not_a_file), help("give the path of the program itself"))]
+    NotAFile {
+        /// What is there.
+        program: PathBuf,
+    },
     /// The operating system does not know what to do with the file.
     #[error("{} is no program for this machine", program.display())]
     #[diagnostic(
