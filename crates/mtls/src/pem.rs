@@ -211,7 +211,7 @@ impl PemText {
     fn read(path: &Path, wanted: &'static str) -> Result<Self, PemError> {
         let origin = PemOrigin::File(path.to_owned());
         let mut text = Zeroizing::new(Vec::new());
-        match File::open(path).and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut text)) {
+        match open(path).and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut text)) {
             Ok(read) if read as u64 > FILE_LIMIT => {
                 Err(PemError::TooLarge { wanted, origin, limit: FILE_LIMIT })
             }
@@ -307,6 +307,14 @@ impl PemText {
             .iter()
             .any(|mark| self.text.windows(mark.len()).any(|window| window == *mark))
     }
+}
+
+/// Opens a regular file: whoever opens a pipe waits for its other end.
+fn open(path: &Path) -> io::Result<File> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    File::open(path)
 }
 
 /// The label of a block with a certificate.

@@ -54,6 +54,15 @@ fn an_unreadable_file() {
 }
 
 #[test]
+fn a_pipe_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let path = path.display().to_string();
+    check(&format!("file://{path}"), &key(), "pem_not_readable", &[&path, "certificate"]);
+}
+
+#[test]
 fn a_file_that_is_far_too_large() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("large.pem");
