@@ -420,6 +420,54 @@ async fn a_runner_may_be_a_double() {
     says(&error, &["notes about the program:\n    it is only a double"]);
 }
 
+/// A double that is never done with what it does when it is ready.
+struct NeverReady(Double);
+
+struct NeverReadyRunning(DoubleRunning);
+
+impl Runner for NeverReady {
+    type Running = NeverReadyRunning;
+
+    fn program(&self) -> PathBuf {
+        self.0.program()
+    }
+
+    async fn start(&self, surroundings: &Surroundings) -> Result<Started<NeverReadyRunning>, LaunchFault> {
+        let Started { running, stdout, stderr, translate, .. } = self.0.start(surroundings).await?;
+        let started = Started::new(NeverReadyRunning(running), stdout, stderr);
+        Ok(translate.into_iter().fold(started, Started::translate))
+    }
+}
+
+impl Running for NeverReadyRunning {
+    fn id(&self) -> String {
+        self.0.id()
+    }
+
+    async fn ready(&mut self) {
+        std::future::pending().await
+    }
+
+    async fn wait(&mut self) -> ExitReason {
+        self.0.wait().await
+    }
+
+    async fn kill(&mut self) {
+        self.0.kill().await;
+    }
+}
+
+#[tokio::test]
+async fn a_runner_that_is_never_done_holds_up_a_launch_until_its_deadline() {
+    let hasty = host(|config| {
+        config.auto_mtls = false;
+        config.start_deadline = Duration::from_millis(500);
+    });
+    let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
+    let error = hasty.launch_with(&runner).await.expect_err("it is never ready");
+    assert!(matches!(error.fault, LaunchFault::NotReady(_)), "{error:?}");
+}
+
 #[tokio::test]
 async fn an_address_that_is_attached_to_may_be_translated() {
     let plain = host(|config| config.auto_mtls = false);

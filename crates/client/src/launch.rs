@@ -332,7 +332,9 @@ impl<R: Runner> Launch<'_, R> {
                 return Err(self.fail(fault, process, output).await);
             }
         };
-        process.ready().await;
+        if timeout_at(deadline, process.ready()).await.is_err() {
+            return Err(self.fail(LaunchFault::NotReady(allowed), process, output).await);
+        }
         let services = vec![
             self.task(stdio::pump(channel.clone(), Arc::clone(&self.feed))),
             self.task(broker.attach(channel.clone())),

@@ -106,6 +106,9 @@ impl Process {
     }
 
     /// Tells that the plugin has answered, and waits until what has to be done then is done.
+    ///
+    /// # Cancel safety
+    /// What is not done when the future is dropped is left undone.
     pub(crate) async fn ready(&self) {
         let (heard, done) = oneshot::channel();
         if self.orders.send(Order::Ready(heard)).is_ok() {
@@ -167,10 +170,10 @@ async fn watch_over(
         tokio::select! {
             reason = running.wait() => break reason,
             order = orders.recv() => match order {
-                Some(Order::Ready(heard)) => {
-                    running.ready().await;
-                    let _ = heard.send(());
-                }
+                Some(Order::Ready(mut heard)) => tokio::select! {
+                    () = running.ready() => drop(heard.send(())),
+                    () = heard.closed() => {}
+                },
                 Some(Order::Terminate) => running.terminate().await,
                 Some(Order::Kill) => running.kill().await,
                 Some(Order::Leave(left)) => {

@@ -53,6 +53,11 @@ pub trait Running: Send + 'static {
 
     /// Told once, when the plugin has answered and before anybody gets to use it: the time for whatever would have made
     /// its start slower. By default nothing is done.
+    ///
+    /// The launch waits for it, and the plugin is not watched meanwhile.
+    ///
+    /// # Cancel safety
+    /// Dropped when the launch is given up, or its deadline has passed.
     fn ready(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }
