@@ -24,6 +24,7 @@ use rpcplugin::{
 use sha2::{Digest as _, Sha256, Sha512};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
+use tonic::{Request, service::interceptor::InterceptedService};
 
 #[path = "support/hosts.rs"]
 mod hosts;
@@ -466,6 +467,29 @@ async fn a_runner_that_is_never_done_holds_up_a_launch_until_its_deadline() {
     let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
     let error = hasty.launch_with(&runner).await.expect_err("it is never ready");
     assert!(matches!(error.fault, LaunchFault::NotReady(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn callbacks_end_with_a_launch_that_failed_after_they_were_offered() {
+    let held = Arc::new(());
+    let kept = Arc::clone(&held);
+    let hasty = host(|config| {
+        config.auto_mtls = false;
+        config.start_deadline = Duration::from_millis(500);
+    })
+    .callbacks_with(move |caller| {
+        let own = (caller.broker.clone(), Arc::clone(&kept));
+        let (_, health) = tonic_health::server::health_reporter();
+        let holding = InterceptedService::new(health, move |request: Request<()>| {
+            let _ = &own;
+            Ok(request)
+        });
+        Services::new().add(holding)
+    });
+    let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
+    hasty.launch_with(&runner).await.expect_err("it is never ready");
+    // This function and the one that makes the services.
+    eventually(SOON, "nobody serves them any more", || Arc::strong_count(&held) == 2).await;
 }
 
 #[tokio::test]

@@ -211,7 +211,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         })?;
     let feed = host.feed(&name, 1, Arc::new(OwnTopics::new()));
     if let Some(callbacks) = &host.callbacks {
-        let caller = Caller { plugin: feed.id(), version, broker: broker.clone() };
+        let caller = Caller { plugin: feed.id(), version, broker: broker.get().clone() };
         callbacks.offer(&caller).await.map_err(|error| refused(error.into()))?;
     }
     let foreign = Foreign::find(&endpoint, pid, leftover).await;
@@ -223,7 +223,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
     };
     let services = vec![
         task(Box::pin(stdio::pump(channel.clone(), Arc::clone(&feed)))),
-        task(Box::pin(broker.attach(channel.clone()))),
+        task(Box::pin(broker.get().attach(channel.clone()))),
     ];
     feed.connected(&meter);
     let elapsed = started.elapsed();
@@ -241,7 +241,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         process,
         stdin: None,
         channel,
-        broker,
+        broker: broker.keep(),
         feed,
         tail: Arc::new(Tail::new(config)),
         version,

@@ -47,13 +47,37 @@ pub(crate) struct Target<'a> {
 /// A connection on which somebody answers.
 pub(crate) struct Opened {
     pub(crate) channel: Channel,
-    pub(crate) broker: Broker,
+    pub(crate) broker: Closing,
     /// The certificate that the plugin presented.
     pub(crate) certificate: Option<PeerCertificate>,
     /// How long it took to open.
     pub(crate) connection: Duration,
     /// How long the health call took.
     pub(crate) health: Option<Duration>,
+}
+
+/// A broker that is closed on drop, unless it is kept: what it serves for the host may hold a clone of it, and would go on
+/// though the plugin never was there.
+pub(crate) struct Closing(Option<Broker>);
+
+impl Closing {
+    /// The broker, which stays this one's to close.
+    pub(crate) fn get(&self) -> &Broker {
+        self.0.as_ref().expect("it is taken out with the last of this value")
+    }
+
+    /// The broker, to be closed by somebody else.
+    pub(crate) fn keep(mut self) -> Broker {
+        self.0.take().expect("only this takes it, and only once")
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Some(broker) = &self.0 {
+            broker.close();
+        }
+    }
 }
 
 /// Opens the channel and makes sure that somebody answers.
@@ -120,6 +144,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Lau
     } else {
         None
     };
+    let broker = Closing(Some(broker));
     Ok(Opened { channel, broker, certificate: presented.get().cloned(), connection, health })
 }
 

@@ -337,7 +337,7 @@ impl<R: Runner> Launch<'_, R> {
         }
         let services = vec![
             self.task(stdio::pump(channel.clone(), Arc::clone(&self.feed))),
-            self.task(broker.attach(channel.clone())),
+            self.task(broker.get().attach(channel.clone())),
         ];
         self.feed.connected(&meter);
         let elapsed = self.started.elapsed();
@@ -355,7 +355,7 @@ impl<R: Runner> Launch<'_, R> {
             process,
             stdin,
             channel,
-            broker,
+            broker: broker.keep(),
             feed: Arc::clone(&self.feed),
             tail: Arc::clone(&self.tail),
             version,
@@ -379,7 +379,7 @@ impl<R: Runner> Launch<'_, R> {
         let opened = connection::open(target, &self.host.config).await?;
         // Last, when nothing else can fail: what is offered lasts until the broker is closed.
         if let Some(callbacks) = &self.host.callbacks {
-            let caller = Caller { plugin: self.feed.id(), version, broker: opened.broker.clone() };
+            let caller = Caller { plugin: self.feed.id(), version, broker: opened.broker.get().clone() };
             callbacks.offer(&caller).await?;
         }
         Ok(opened)
