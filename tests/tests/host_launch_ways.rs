@@ -510,6 +510,13 @@ async fn an_address_that_is_attached_to_may_be_translated() {
     };
 }
 
+#[tokio::test]
+async fn a_deadline_beyond_all_time_is_a_fault_of_the_settings() {
+    let endless = host(|config| config.start_deadline = Duration::MAX);
+    let error = endless.launch(faulty("healthy")).await.expect_err("no clock goes so far");
+    assert!(matches!(error.fault, LaunchFault::Settings(_)), "{error:?}");
+}
+
 /// Starts plugins through a shell, as on another machine: with an environment of their own, and with the directory for
 /// sockets under another name.
 #[derive(Debug)]
