@@ -517,6 +517,19 @@ async fn a_deadline_beyond_all_time_is_a_fault_of_the_settings() {
     assert!(matches!(error.fault, LaunchFault::Settings(_)), "{error:?}");
 }
 
+/// What becomes of a host that is told nothing of its children's ends.
+#[tokio::test]
+async fn the_end_is_known_where_the_ends_of_children_are_ignored() {
+    let host = env!("CARGO_BIN_EXE_doomed-host");
+    let output = std::process::Command::new("/bin/sh")
+        .args(["-c", "trap '' CHLD; exec \"$0\" ends \"$1\"", host, PLUGIN])
+        .stdin(Stdio::null())
+        .output()
+        .expect("it was built");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(stdout, "Clean\n", "{stderr}");
+}
+
 /// Starts plugins through a shell, as on another machine: with an environment of their own, and with the directory for
 /// sockets under another name.
 #[derive(Debug)]

@@ -10,12 +10,18 @@ use std::{
     },
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Once,
     time::{Duration, Instant},
 };
 
 use rpcplugin_config::EnvPolicy;
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
-use tokio::{io::unix::AsyncFd, process::Child, time::sleep};
+use tokio::{
+    io::unix::AsyncFd,
+    process::Child,
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
 
 use crate::{
     command::{Command, Stdin},
@@ -74,13 +80,15 @@ impl Runner for Command {
             command.process_group(0);
         }
         let mut command = tokio::process::Command::from(command);
-        let patience = Instant::now() + surroundings.busy_patience;
+        keep_ends_of_children();
+        let begun = Instant::now();
         let mut child = loop {
             match command.spawn() {
                 // A plugin that was installed just now is often held open for writing by a process that was started
                 // meanwhile and has not got rid of the descriptor yet.
                 Err(error)
-                    if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < patience =>
+                    if error.kind() == io::ErrorKind::ExecutableFileBusy
+                        && begun.elapsed() < surroundings.busy_patience =>
                 {
                     sleep(BUSY_PAUSE).await;
                 }
@@ -229,6 +237,36 @@ impl Drop for ChildProcess {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Keeps the ends of children for those who wait for them, where the system has been told to forget them.
+///
+/// A program inherits from its parent that SIGCHLD is ignored. Nobody would learn how a plugin has ended then, and its
+/// number could pass to a stranger while it is still taken for the plugin's.
+fn keep_ends_of_children() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if !ignores_ends_of_children() {
+            return;
+        }
+        // A handler of any kind ends that, and stays for good.
+        match signal(SignalKind::child()) {
+            Ok(_) => {
+                tracing::debug!("SIGCHLD was ignored, and is not any more: plugins have to be waited for")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "SIGCHLD is ignored: nobody will know how plugins have ended")
+            }
+        }
+    });
+}
+
+/// Whether this process ignores SIGCHLD. Where there is no `/proc`, tokio itself handles the signal.
+fn ignores_ends_of_children() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (Signal::CHILD.as_raw() - 1) & 1 == 1)
 }
 
 /// Something that is readable when a child has ended.

@@ -1,6 +1,7 @@
 //! A host that is going to be killed, for tests of what becomes of its plugin: starts the program named by its second
 //! argument, says so, and waits for its end. Its first argument is what becomes of the plugin: `dies`, `lives`,
-//! `goes-on`, which hands it over and ends, `leaves`, whose plugin leaves its group, or `starts`, which never comes to an
+//! `goes-on`, which hands it over and ends, `ends`, which stops
+//! it and says how it ended, `leaves`, whose plugin leaves its group, or `starts`, which never comes to an
 //! answer.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "its output is what the tests look at")]
 
@@ -21,6 +22,7 @@ async fn main() -> ExitCode {
     let shell = Command::new("/bin/sh").args(["-c", "sleep 1000 & \"$0\" healthy & wait", &program]);
     let command = match &*fate {
         "goes-on" => Command::new(program).arg("healthy"),
+        "ends" => Command::new(program).arg("healthy"),
         "leaves" => Command::new(program).arg("leaves"),
         _ => shell,
     };
@@ -33,6 +35,10 @@ async fn main() -> ExitCode {
     };
     if fate == "goes-on" {
         println!("{}", plugin.hand_over().await.to_json());
+        return ExitCode::SUCCESS;
+    }
+    if fate == "ends" {
+        println!("{:?}", plugin.shut_down().await);
         return ExitCode::SUCCESS;
     }
     println!("ready");
