@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    fmt,
     path::{Path, PathBuf},
 };
 
 use rpcplugin_config::EnvPolicy;
 
-use crate::checksum::Checksum;
+use crate::{checksum::Checksum, runner::names};
 
 /// A plugin's program with its arguments and surroundings.
 ///
@@ -20,8 +21,8 @@ use crate::checksum::Checksum;
 /// let careful = command.environment(EnvPolicy::Only(vec!["PATH".to_owned()]));
 /// ```
 ///
-/// It is the [`Runner`](crate::Runner) of ordinary plugins.
-#[derive(Debug, Clone)]
+/// It is the [`Runner`](crate::Runner) of ordinary plugins. `Debug` does not show the values of variables.
+#[derive(Clone)]
 pub struct Command {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
@@ -152,7 +153,34 @@ impl Command {
     }
 }
 
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .field("dir", &self.dir)
+            .field("env", &names(self.env.iter().map(|(name, value)| (name.as_ref(), value))))
+            .field("environment", &self.environment)
+            .field("stdin", &self.stdin)
+            .field("own_group", &self.own_group)
+            .field("checksum", &self.checksum)
+            .finish()
+    }
+}
+
 /// The name by which logs call the plugin of a program.
 pub(crate) fn name(program: &Path) -> String {
     program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_of_a_variable_is_shown() {
+        let command = Command::new("kv").env("TOKEN", "hunter2").env_remove("HOME");
+        let text = format!("{command:?}");
+        assert!(text.contains(r#"["-HOME", "+TOKEN"]"#) && !text.contains("hunter2"), "{text}");
+    }
 }

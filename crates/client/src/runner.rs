@@ -1,6 +1,12 @@
 //! Ways to start a plugin.
 
-use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use rpcplugin_broker::Translate;
 use rpcplugin_config::EnvPolicy;
@@ -103,7 +109,9 @@ pub struct Started<R> {
 }
 
 /// What a plugin has to find around it.
-#[derive(Debug, Clone)]
+///
+/// `Debug` does not show the values of the environment, the magic cookie among them.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Surroundings {
     /// The handshake's offer: environment variables to set, and those to remove (`None`) should they be there.
@@ -144,11 +152,50 @@ impl<R> Started<R> {
     }
 }
 
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let offer = self.offer.iter().map(|(name, value)| (name.as_ref(), value));
+        f.debug_struct("Surroundings")
+            .field("offer", &names(offer))
+            .field("inherit", &self.inherit)
+            .field("socket_dir", &self.socket_dir)
+            .field("die_with_host", &self.die_with_host)
+            .field("busy_patience", &self.busy_patience)
+            .finish()
+    }
+}
+
+/// Changes of an environment without the values, which may be secret: `+` and the names that are set, `-` and those that
+/// are removed.
+pub(crate) fn names<'v>(changes: impl IntoIterator<Item = (&'v OsStr, &'v Option<OsString>)>) -> Vec<String> {
+    let sign = |value: &Option<OsString>| if value.is_some() { '+' } else { '-' };
+    changes.into_iter().map(|(name, value)| format!("{}{}", sign(value), name.to_string_lossy())).collect()
+}
+
 impl<R: fmt::Debug> fmt::Debug for Started<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Started")
             .field("running", &self.running)
             .field("translate", &self.translate)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cookie_is_not_shown() {
+        let surroundings = Surroundings {
+            offer: vec![("KV_COOKIE".into(), Some("hunter2".into())), ("PLUGIN_CLIENT_CERT".into(), None)],
+            inherit: EnvPolicy::Inherit,
+            socket_dir: "/tmp".into(),
+            die_with_host: true,
+            busy_patience: Duration::ZERO,
+        };
+        let text = format!("{surroundings:?}");
+        assert!(text.contains(r#"["+KV_COOKIE", "-PLUGIN_CLIENT_CERT"]"#), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
     }
 }
