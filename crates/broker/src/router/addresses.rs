@@ -12,7 +12,7 @@ use super::shorten;
 /// The latest address of each service.
 ///
 /// An address that nobody dials is kept for a while. One that was dialled is kept for further dials, until it proves
-/// dead or is replaced. So is that of a well-known id, since nothing tells when it will be needed.
+/// dead, is replaced, or has to make room. So is that of a well-known id, since nothing tells when it will be needed.
 ///
 /// # Protocol
 /// go-plugin `grpc_broker.go`, `Run` and `Dial`. Differs: there an address serves one dial, is dropped if the last one
@@ -21,14 +21,14 @@ use super::shorten;
 pub(super) struct Addresses {
     entries: HashMap<ServiceId, Entry>,
     unclaimed: Duration,
-    arrivals: u64,
+    uses: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     endpoint: Result<Endpoint, EndpointError>,
-    /// Counts up: the oldest is the first to go when there are too many.
-    arrival: u64,
+    /// When it was announced or last dialled, as a number that counts up.
+    last_use: u64,
     expires: Option<Instant>,
     was_claimed: bool,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Claimed {
 
 impl Addresses {
     pub(super) fn new(unclaimed: Duration) -> Self {
-        Self { entries: HashMap::new(), unclaimed, arrivals: 0 }
+        Self { entries: HashMap::new(), unclaimed, uses: 0 }
     }
 
     /// The peer says where a service is: the latest word counts.
@@ -52,13 +52,12 @@ impl Addresses {
         if self.entries.len() >= MAX_ADDRESSES && !self.entries.contains_key(&id) {
             self.make_room(now);
         }
-        self.arrivals += 1;
-        let well_known = id >= FIRST_WELL_KNOWN;
+        self.uses += 1;
         let entry = Entry {
             endpoint: Endpoint::parse(shorten(network, MAX_TEXT), shorten(address, MAX_TEXT)),
-            arrival: self.arrivals,
+            last_use: self.uses,
             // A sum that no clock can show never comes.
-            expires: if well_known { None } else { now.checked_add(self.unclaimed) },
+            expires: if is_well_known(id) { None } else { now.checked_add(self.unclaimed) },
             was_claimed: false,
         };
         self.entries.insert(id, entry);
@@ -69,6 +68,8 @@ impl Addresses {
         let expired = entry.is_expired(now);
         let claimed = Claimed { endpoint: entry.endpoint.clone(), again: entry.was_claimed };
         entry.was_claimed = true;
+        self.uses += 1;
+        entry.last_use = self.uses;
         entry.expires = None;
         if expired || claimed.endpoint.is_err() {
             self.entries.remove(&id);
@@ -92,23 +93,47 @@ impl Addresses {
         self.entries.clear();
     }
 
-    /// Drops what has expired, and if that is nothing, the oldest: first of those that nobody has dialled.
+    /// Drops what has expired, and if that is nothing, the entry that will be missed least.
     fn make_room(&mut self, now: Instant) {
         self.entries.retain(|_, entry| !entry.is_expired(now));
         if self.entries.len() >= MAX_ADDRESSES {
-            let oldest =
-                self.entries.iter().min_by_key(|(_, entry)| (entry.expires.is_none(), entry.arrival));
-            if let Some(id) = oldest.map(|(id, _)| *id) {
+            let least = self.entries.iter().min_by_key(|(id, entry)| (entry.worth(**id), entry.last_use));
+            if let Some(id) = least.map(|(id, _)| *id) {
                 self.entries.remove(&id);
             }
         }
     }
 }
 
+/// What is lost with an address, the least first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    /// A further dial of an id that was dialled: rare, since the channel that was made keeps the address.
+    FurtherDial,
+    /// The dial for which it was announced.
+    FirstDial,
+    /// Any dial, at any time.
+    EveryDial,
+}
+
 impl Entry {
     fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
+
+    fn worth(&self, id: ServiceId) -> Worth {
+        if is_well_known(id) {
+            Worth::EveryDial
+        } else if self.was_claimed {
+            Worth::FurtherDial
+        } else {
+            Worth::FirstDial
+        }
+    }
+}
+
+fn is_well_known(id: ServiceId) -> bool {
+    id >= FIRST_WELL_KNOWN
 }
 
 /// Ids from here on are agreed upon beforehand, never counted: half of all there are.

@@ -92,15 +92,34 @@ fn what_is_no_address_fails_its_own_dial_only() {
 }
 
 #[test]
-fn a_flood_of_addresses_drops_the_oldest_that_nobody_has_dialled() {
+fn room_is_made_by_what_was_dialled_and_never_by_a_well_known_id() {
     let ((mut router, link), now) = (direct(), Instant::now());
-    router.receive(link, address(ID, "/used"), now);
-    assert!(router.claim(ID, now).is_some());
+    router.receive(link, address(FIRST_WELL_KNOWN, "/known"), now);
+    // In turn: each is dialled before the next is announced.
+    for id in (1..=2000).map(ServiceId) {
+        router.receive(link, address(id, "/a"), now);
+        assert_eq!(router.claim(id, now), claimed("/a", false));
+        assert_eq!(router.claim(ID, now), claimed("/a", true), "what is used now and then stays");
+    }
+    // At once: all are announced before any is dialled.
+    let at_once = || (3001..=3064).map(ServiceId);
+    at_once().for_each(|id| router.receive(link, address(id, "/b"), now));
+    assert_eq!(size(&router), MAX_ADDRESSES);
+    for id in at_once() {
+        assert_eq!(router.claim(id, now), claimed("/b", false));
+    }
+    assert_eq!(router.claim(FIRST_WELL_KNOWN, now), claimed("/known", false));
+}
+
+#[test]
+fn a_flood_of_addresses_drops_the_oldest() {
+    let ((mut router, link), now) = (direct(), Instant::now());
+    router.receive(link, address(FIRST_WELL_KNOWN, "/known"), now);
     for id in 2..20_000 {
         router.receive(link, address(ServiceId(id), "/flood"), now);
         assert!(size(&router) <= MAX_ADDRESSES);
     }
-    assert_eq!(router.claim(ID, now), claimed("/used", true));
+    assert_eq!(router.claim(FIRST_WELL_KNOWN, now), claimed("/known", false));
     assert_eq!(router.claim(OTHER, now), None);
     assert_eq!(router.claim(ServiceId(19_999), now), claimed("/flood", false));
 }
