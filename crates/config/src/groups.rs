@@ -19,8 +19,9 @@ table! {
         /// How many bytes a peer may send on one stream before they are read. Less costs round trips on large
         /// messages; more lets an unread stream hold more memory.
         stream_window: ByteSize = "8MiB", env ["PLUGIN_HTTP2_STREAM_WINDOW"], pyvider [];
-        /// How many bytes a peer may send on all streams of a connection together before they are read.
-        connection_window: ByteSize = "16MiB", env ["PLUGIN_HTTP2_CONNECTION_WINDOW"], pyvider [];
+        /// How many bytes a peer may send on all streams of a connection together before they are read. The default is
+        /// the most there is: streams that nobody reads use up less, and then no call of the connection goes on.
+        connection_window: ByteSize = "2147483647", env ["PLUGIN_HTTP2_CONNECTION_WINDOW"], pyvider [];
         /// The largest frame accepted, from 16 KiB to just below 16 MiB.
         max_frame: ByteSize = "256KiB", env ["PLUGIN_HTTP2_MAX_FRAME"], pyvider [];
         /// The largest set of headers of one call accepted.

@@ -1,11 +1,11 @@
 //! This host with a plugin of either kind.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rpcplugin::{ServiceId, broker::DialError};
-use rpcplugin_tests::pb::{CallbackRequest, CloseRequest};
-use tokio::time::timeout;
+use rpcplugin_tests::pb::{CallbackRequest, ChatMessage, CloseRequest};
+use tokio::time::{sleep, timeout};
 
 use crate::subject::{OFFERED, PATIENCE, Peer, Subject, in_every_mode, ticks};
 
@@ -41,6 +41,7 @@ tests!(
     an_id_can_be_dialled_again,
     an_id_that_nobody_serves_fails_its_dialer_only,
     what_was_closed_cannot_be_called_any_more,
+    calls_go_on_beside_streams_that_nobody_reads,
     a_plugin_stops_with_side_connections_open,
 );
 
@@ -160,4 +161,25 @@ async fn a_plugin_stops_with_side_connections_open(subject: &Subject) {
     subject.call_back(called.id(), 1).await.unwrap();
     // The stop follows: see `Subject::stop`.
     called.detach();
+}
+
+async fn calls_go_on_beside_streams_that_nobody_reads(subject: &Subject) {
+    // Until its answers are taken, a plugin takes no more messages of a chat.
+    let chats = join_all((0..4).map(async |_| {
+        let messages = (0..20).map(|seq| ChatMessage { seq, text: "x".repeat(1 << 20) });
+        subject.kit().chat(tokio_stream::iter(messages)).await.unwrap()
+    }))
+    .await;
+    // More than two streams may hold.
+    let received = 24 << 20;
+    let sent = if subject.peer == Peer::Rust { received + (24 << 20) } else { received };
+    loop {
+        let traffic = subject.plugin.traffic();
+        if traffic.bytes_received >= received && traffic.bytes_sent >= sent {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    subject.is_usable().await;
+    drop(chats);
 }

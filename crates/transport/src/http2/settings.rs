@@ -7,14 +7,17 @@ use crate::meter::Meter;
 /// HTTP/2 settings of one side of a connection.
 ///
 /// The defaults are measured for two processes on one machine: large windows and frames, because memory is near and
-/// there is no slow network to protect. The windows bound what a peer can make this side hold: a stream whose
-/// messages are not read holds at most `stream_window` bytes.
+/// there is no slow network to protect. What a peer can make this side hold is bounded by the stream: one whose messages
+/// are not read holds at most `stream_window` bytes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
     /// Bytes a peer may send on one stream before they are read. Default 8 MiB.
     pub stream_window: u32,
-    /// Bytes a peer may send on all streams of a connection together before they are read. Default 16 MiB.
+    /// Bytes a peer may send on all streams of a connection together before they are read. Default: the most that
+    /// HTTP/2 can say, 2 GiB less one byte. Streams that nobody reads use it up, and when nothing is left, no call of the
+    /// connection goes on, be it the broker's or the shutdown: less is for hosts that would rather have that than the
+    /// memory of so many unread streams.
     pub connection_window: u32,
     /// The largest frame this side accepts, in bytes: 16 KiB to 16 MiB. Default 256 KiB.
     pub max_frame: u32,
@@ -43,7 +46,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             stream_window: 8 << 20,
-            connection_window: 16 << 20,
+            connection_window: LARGEST_WINDOW,
             max_frame: 256 << 10,
             max_headers: 1 << 20,
             handshake_deadline: Duration::from_secs(20),
@@ -52,3 +55,6 @@ impl Default for Settings {
         }
     }
 }
+
+/// The largest window of HTTP/2 (RFC 9113, 6.9.1). Memory is taken only for what has come.
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
