@@ -44,7 +44,7 @@ impl Broker {
     /// as there is one.
     #[must_use]
     pub fn multiplexed(side: Side, settings: BrokerSettings) -> Self {
-        Self(Arc::new(Handle(Shared::new(side, settings, Way::Multiplexed(Arc::default())))))
+        Self(Arc::new(Handle(Shared::new(side, settings, Way::Multiplexed))))
     }
 
     /// Takes charge of the streams that come in on the session, for a multiplexed broker. What comes back are the streams
@@ -165,7 +165,8 @@ impl Broker {
     /// The same id can be dialled again, and a channel whose connection broke makes another with its next call:
     /// multiplexed by knocking again, else by dialling the same address.
     ///
-    /// Multiplexed, dialers of one side take turns: one that waits for the peer makes others wait.
+    /// Multiplexed, dialers knock at the same time if the peer is rpcplugin too. With any other, such as one built with
+    /// Go, they take turns: one that waits for the peer makes others wait, but none longer than its patience.
     ///
     /// # Errors
     /// [`DialError`] tells who is at fault.

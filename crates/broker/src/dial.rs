@@ -11,16 +11,13 @@ use rpcplugin_transport::{
     http2::{self, Connect, ConnectError},
     yamux,
 };
-use tokio::{
-    sync::{Mutex as AsyncMutex, oneshot},
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
     error::{DialError, Unreachable},
-    router::{Admission, Claimed, Reach},
+    router::{Claimed, Progress, Reach, Router, Ticket},
     shared::{Missed, Session, Shared, State, Way, deadline, now},
 };
 
@@ -46,7 +43,7 @@ pub(crate) async fn open(
             Way::Direct(_) => {
                 open_direct(shared, id).await.map(|(stream, endpoint)| (stream, Some(endpoint)))
             }
-            Way::Multiplexed(turn) => open_multiplexed(shared, id, turn).await.map(|stream| (stream, None)),
+            Way::Multiplexed => open_multiplexed(shared, id).await.map(|stream| (stream, None)),
         };
         match &opened {
             Ok(_) => tracing::debug!("brokered connection opened"),
@@ -157,111 +154,95 @@ async fn dial(shared: &Shared, endpoint: &Endpoint) -> Result<SecureStream, Conn
     timeout(deadline, opening).await.unwrap_or(Err(ConnectError::Silent(deadline)))
 }
 
-/// Knocks, opens a stream once let in, and secures it.
-async fn open_multiplexed(
-    shared: &Arc<Shared>,
-    id: ServiceId,
-    turn: &Arc<AsyncMutex<()>>,
-) -> Result<SecureStream, DialError> {
-    // One dialer at a time, from its knock to its stream: streams are told apart by their order alone.
-    let turn = Arc::clone(turn).lock_owned().await;
-    let (wanted, stream) = oneshot::channel();
-    let shared_with_task = Arc::clone(shared);
-    // In a task of its own: the stream that the peer expects has to come even if nobody wants it any more.
-    let knocking = async move {
-        let mut wanted = wanted;
-        let stream = knock(&shared_with_task, id, wanted.closed()).await;
-        drop(turn);
-        // Whoever has gone in the meantime leaves a stream that is closed at once.
-        let _ = wanted.send(stream);
-    };
-    tokio::spawn(knocking.in_current_span());
-    // Only a runtime that stops drops the task.
-    let stream = stream.await.map_err(|_| Unreachable::Closed)??;
+/// Gets a stream once the peer lets this side in, and secures it.
+///
+/// # Protocol
+/// go-plugin `grpc_broker.go` `muxDial`. Differs: there one dialer waits for the other, however long that takes.
+async fn open_multiplexed(shared: &Arc<Shared>, id: ServiceId) -> Result<SecureStream, DialError> {
+    let waited = shared.settings.patience;
+    let deadline = deadline(waited);
+    session(shared, deadline).await?;
+    shared.link(deadline).await?;
+    let asking = Asking::new(shared, |router| router.want(id))?;
+    let mut was_up = true;
+    let stream = shared.until_deadline(deadline, |state| asking.outcome(state, id, &mut was_up)).await;
+    let stream = stream.unwrap_or_else(|missed| match missed {
+        Missed::Late => Err(DialError::Unanswered { id, waited }),
+        Missed::Closed => Err(Unreachable::Closed.into()),
+    })?;
+    drop(asking);
     let deadline = shared.settings.http2.handshake_deadline;
     let securing = shared.settings.security.client(Stream::other(stream));
     let secured = timeout(deadline, securing).await.map_err(|_| ConnectError::Silent(deadline))?;
     Ok(secured.map_err(ConnectError::from)?)
 }
 
-/// From the knock to the stream, by whoever has the turn. Gives up when nobody wants it any more.
-///
-/// # Protocol
-/// go-plugin `grpc_broker.go` `knock` and `muxDial`. Differs: an answer that comes too late is followed by a stream too,
-/// which is closed at once, so that the peer's next stream does not go to the wrong listener.
-async fn knock(
-    shared: &Shared,
-    id: ServiceId,
-    unwanted: impl Future<Output = ()>,
-) -> Result<yamux::Stream, DialError> {
+/// Gets a stream for which nobody has knocked.
+pub(crate) async fn open_main(shared: &Arc<Shared>) -> Result<Stream, Unreachable> {
     let waited = shared.settings.patience;
     let deadline = deadline(waited);
-    let session = session(shared, deadline).await?;
-    shared.link(deadline).await?;
-
-    open_owed(shared, &session).await?;
-    if !shared.change(|state| state.router.knock(id)) {
-        return Err(Unreachable::StreamEnded.into());
+    if matches!(shared.way, Way::Direct(_)) {
+        return Err(Unreachable::NotMultiplexed);
     }
-    let mut was_up = true;
-    let answer = |state: &mut State| match state.router.take_answer() {
-        Some(admission) => Some(Ok(admission)),
-        None => out_of_reach(state, &mut was_up).map(Err),
+    session(shared, deadline).await?;
+    let asking = Asking::new(shared, Router::want_main)?;
+    let opened = |state: &mut State| match (asking.stream(state), &state.session) {
+        (Some(stream), _) => Some(Ok(stream)),
+        (None, Session::Ended(reason)) => Some(Err(Unreachable::Session(reason.clone()))),
+        (None, Session::NotYet | Session::Open(_)) => None,
     };
-    let answer = tokio::select! {
-        biased;
-        answer = shared.until_deadline(deadline, answer) => answer,
-        () = unwanted => Err(Missed::Late),
-    };
-    let answer = match answer {
-        Ok(answer) => answer.map_err(DialError::from),
-        Err(Missed::Late) => Err(DialError::Unanswered { id, waited }),
-        Err(Missed::Closed) => Err(Unreachable::Closed.into()),
-    };
-    let Admission { verdict, owed_before } =
-        answer.inspect_err(|_| shared.look(|state| state.router.give_up()))?;
-    open_for_nobody(shared, &session, owed_before).await?;
-    verdict.map_err(|reason| DialError::Refused { id, reason })?;
-    Ok(open_stream(shared, &session).await?)
+    let opened = shared.until_deadline(deadline, opened).await;
+    opened.unwrap_or_else(|missed| Err(missed.unreachable(waited))).map(Stream::other)
 }
 
-/// Opens a stream for which nobody has knocked. It waits for its turn like the others, since it would be taken for theirs
-/// if it came between an answer and its stream.
-pub(crate) async fn open_main(shared: &Shared) -> Result<Stream, Unreachable> {
-    let Way::Multiplexed(turn) = &shared.way else { return Err(Unreachable::NotMultiplexed) };
-    let _turn = turn.lock().await;
-    let session = session(shared, deadline(shared.settings.patience)).await?;
-    open_owed(shared, &session).await?;
-    open_stream(shared, &session).await.map(Stream::other)
+/// Somebody who waits for a stream, until this goes.
+struct Asking<'a> {
+    shared: &'a Shared,
+    ticket: Ticket,
 }
 
-/// Opens the streams that the peer expects after answers that came too late, as soon as it is their turn.
-pub(crate) async fn settle(shared: Arc<Shared>) {
-    let Way::Multiplexed(turn) = &shared.way else { return };
-    let _turn = turn.lock().await;
-    let Ok(session) = session(&shared, Instant::now()).await else { return };
-    // If it fails, so does everything else on this session.
-    let _ = open_owed(&shared, &session).await;
-}
-
-async fn open_owed(shared: &Shared, session: &yamux::Session) -> Result<(), Unreachable> {
-    let owed = shared.look(|state| state.router.take_owed());
-    open_for_nobody(shared, session, owed).await
-}
-
-/// Opens streams that the peer expects and nobody wants: each is closed at once.
-async fn open_for_nobody(shared: &Shared, session: &yamux::Session, owed: usize) -> Result<(), Unreachable> {
-    for _ in 0..owed {
-        open_stream(shared, session).await?;
+impl<'a> Asking<'a> {
+    fn new(
+        shared: &'a Shared,
+        want: impl FnOnce(&mut Router) -> Option<Ticket>,
+    ) -> Result<Self, Unreachable> {
+        let ticket = shared.change(|state| want(&mut state.router)).ok_or(Unreachable::NotMultiplexed)?;
+        Ok(Self { shared, ticket })
     }
-    Ok(())
+
+    fn stream(&self, state: &mut State) -> Option<yamux::Stream> {
+        state.opened.remove(&self.ticket)
+    }
+
+    /// What has come of a knock, once that is known.
+    fn outcome(
+        &self,
+        state: &mut State,
+        id: ServiceId,
+        was_up: &mut bool,
+    ) -> Option<Result<yamux::Stream, DialError>> {
+        if let Some(stream) = self.stream(state) {
+            return Some(Ok(stream));
+        }
+        if let Session::Ended(reason) = &state.session {
+            return Some(Err(Unreachable::Session(reason.clone()).into()));
+        }
+        match state.router.progress(self.ticket) {
+            Some(Progress::Refused(reason)) => Some(Err(DialError::Refused { id, reason: reason.clone() })),
+            Some(Progress::Admitted) => None,
+            Some(Progress::Waiting) => out_of_reach(state, was_up).map(|why| Err(why.into())),
+            Some(Progress::Lost) | None => Some(Err(Unreachable::StreamEnded.into())),
+        }
+    }
 }
 
-async fn open_stream(shared: &Shared, session: &yamux::Session) -> Result<yamux::Stream, Unreachable> {
-    tokio::select! {
-        biased;
-        () = shared.closed.cancelled() => Err(Unreachable::Closed),
-        opened = session.open() => opened.map_err(Unreachable::Session),
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let unwanted = self.shared.change(|state| {
+            state.router.give_back(self.ticket);
+            self.stream(state)
+        });
+        drop(unwanted);
     }
 }
 

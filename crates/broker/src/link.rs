@@ -11,10 +11,14 @@ use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer};
 use rpcplugin_transport::{Services, http2::CheckedChannel};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
-use tonic::{Code, Request, Response, Status, Streaming, transport::Channel};
+use tonic::{
+    Code, Request, Response, Status, Streaming,
+    metadata::{MetadataMap, MetadataValue},
+    transport::Channel,
+};
 
 use crate::{
-    router::{LinkEnd, LinkId},
+    router::{LinkEnd, LinkId, Manner},
     shared::{Shared, now},
 };
 
@@ -45,7 +49,11 @@ async fn receive(shared: &Arc<Shared>, link: LinkId, channel: Channel, outgoing:
     let mut client =
         GrpcBrokerClient::new(CheckedChannel::new(channel)).max_decoding_message_size(MAX_MESSAGE);
     let mut incoming = match client.start_stream(Messages(outgoing)).await {
-        Ok(response) => response.into_inner(),
+        Ok(response) => {
+            let manner = manner(response.metadata(), "server");
+            shared.change(|state| state.router.meet(link, manner));
+            response.into_inner()
+        }
         Err(status) if status.code() == Code::Unimplemented => return LinkEnd::Unimplemented,
         Err(status) => {
             tracing::debug!(error = %status, "the broker's stream could not be opened");
@@ -64,6 +72,14 @@ async fn receive(shared: &Arc<Shared>, link: LinkId, channel: Channel, outgoing:
     }
 }
 
+/// How the peer knocks, by the header in which it says who it is.
+fn manner(headers: &MetadataMap, header: &str) -> Manner {
+    match headers.get(header).and_then(|name| name.to_str().ok()) {
+        Some(name) if name.starts_with("rpcplugin/") => Manner::AtOnce,
+        _ => Manner::InTurn,
+    }
+}
+
 /// A link that is closed when this goes.
 #[derive(Debug)]
 struct Link {
@@ -73,12 +89,12 @@ struct Link {
 
 impl Link {
     fn open(shared: &Arc<Shared>) -> Self {
-        let id = shared.change(|state| state.router.open_link());
+        let id = shared.change(|state| state.router.open_link(now()));
         Self { shared: Arc::clone(shared), id }
     }
 
     fn close(&self, end: LinkEnd) {
-        self.shared.change(|state| state.router.close_link(self.id, end));
+        self.shared.change(|state| state.router.close_link(self.id, end, now()));
     }
 }
 
@@ -178,8 +194,12 @@ impl GrpcBroker for Service {
             return Err(Status::unavailable("the plugin is shutting down"));
         }
         let link = Link::open(&self.0);
+        let manner = manner(request.metadata(), "user-agent");
+        self.0.change(|state| state.router.meet(link.id, manner));
         let outgoing = Outgoing::new(&self.0, link.id);
-        Ok(Response::new(Exchange { link, outgoing, incoming: request.into_inner() }))
+        let mut response = Response::new(Exchange { link, outgoing, incoming: request.into_inner() });
+        response.metadata_mut().insert("server", MetadataValue::from_static(THIS_SERVER));
+        Ok(response)
     }
 }
 
@@ -216,6 +236,9 @@ impl Stream for Exchange {
         }
     }
 }
+
+/// What a plugin says of itself to its host; a host says it as its user agent.
+const THIS_SERVER: &str = concat!("rpcplugin/", env!("CARGO_PKG_VERSION"));
 
 /// The largest message of a broker. Real ones have some hundred bytes.
 const MAX_MESSAGE: usize = 64 << 10;

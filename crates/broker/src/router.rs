@@ -4,13 +4,14 @@
 //! messages between the brokers. Links come and go, while what is served stays. The newest one carries what this side
 //! says of its own accord; answers go where the question came from.
 //!
-//! In direct mode messages carry [addresses]; multiplexed they are [knocks].
+//! In direct mode messages carry [addresses]; multiplexed they are knocks, of which the [acceptor] and the [dialer] know.
 
+mod acceptor;
 mod addresses;
+mod dialer;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "only the fuzzer reaches it from outside"))]
 pub(crate) mod events;
-mod knocks;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -21,10 +22,11 @@ use rpcplugin_core::{Endpoint, ServiceId};
 use rpcplugin_proto::{ConnInfo, Knock};
 
 pub(crate) use self::addresses::{Claimed, FIRST_WELL_KNOWN};
-pub(crate) use self::knocks::Admission;
+pub(crate) use self::dialer::{Progress, Ticket};
 use self::{
+    acceptor::{Acceptor, Answer},
     addresses::Addresses,
-    knocks::{Acceptor, Answer, Dialer},
+    dialer::{Dialer, Wish},
 };
 
 /// The state of one side.
@@ -53,11 +55,22 @@ pub(crate) struct LinkId(u64);
 struct Link {
     /// Somebody takes messages from it.
     up: bool,
+    manner: Manner,
     outbox: VecDeque<ConnInfo>,
     sent_any: bool,
     received_any: bool,
     /// There is something new to send or to time: whoever writes must look.
     touched: bool,
+}
+
+/// How the peer knocks, and how it can be knocked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Manner {
+    /// Once, and again when the stream for it is on its way or will never come: go-plugin, and whoever is not known.
+    #[default]
+    InTurn,
+    /// As often as it likes. It answers every knock, and opens a stream each time that it is let in: rpcplugin.
+    AtOnce,
 }
 
 /// How a link ended.
@@ -109,9 +122,10 @@ impl Router {
         Self::new(Mode::Direct(Addresses::new(unclaimed)))
     }
 
-    /// One side of a broker whose connections are streams of one session.
-    pub(crate) fn multiplexed() -> Self {
-        Self::new(Mode::Multiplexed { acceptor: Acceptor::default(), dialer: Dialer::default() })
+    /// One side of a broker whose connections are streams of one session. Knocks for ids that are not served yet are
+    /// held for about `patience`, if their dialers wait for as long.
+    pub(crate) fn multiplexed(patience: Duration) -> Self {
+        Self::new(Mode::Multiplexed { acceptor: Acceptor::new(patience), dialer: Dialer::default() })
     }
 
     fn new(mode: Mode) -> Self {
@@ -126,12 +140,11 @@ impl Router {
     }
 
     /// A new link, which begins with the addresses of all that is served: its peer may be another than the last.
-    pub(crate) fn open_link(&mut self) -> LinkId {
+    pub(crate) fn open_link(&mut self, now: Instant) -> LinkId {
         if self.links.is_empty() {
             // What the last peer said is of no use to this one.
-            match &mut self.mode {
-                Mode::Direct(addresses) => addresses.clear(),
-                Mode::Multiplexed { dialer, .. } => dialer.link_lost(),
+            if let Mode::Direct(addresses) = &mut self.mode {
+                addresses.clear();
             }
         }
         self.last_link += 1;
@@ -141,10 +154,20 @@ impl Router {
         served.sort_unstable_by_key(|(id, _)| **id);
         link.outbox.extend(served.into_iter().filter_map(|(id, served)| announcement(*id, served)));
         self.links.insert(id, link);
-        if self.links.len() > MAX_LINKS {
-            self.links.pop_first();
+        if self.links.len() > MAX_LINKS
+            && let Some(oldest) = self.links.keys().next().copied()
+        {
+            self.close_link(oldest, LinkEnd::Lost, now);
         }
         id
+    }
+
+    /// What is known of the peer on this link. Until then it counts as one of another kind.
+    pub(crate) fn meet(&mut self, link: LinkId, manner: Manner) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.manner = manner;
+        }
+        self.send_knocks();
     }
 
     /// The link carries messages from now on.
@@ -153,6 +176,7 @@ impl Router {
             link.up = true;
             self.absence = Absence::Passing;
         }
+        self.send_knocks();
     }
 
     /// Whether messages can still come and go on this link.
@@ -161,8 +185,13 @@ impl Router {
     }
 
     /// The link has come to its end. Whoever asked on it will get no answer.
-    pub(crate) fn close_link(&mut self, link: LinkId, end: LinkEnd) {
-        let Some(link) = self.links.remove(&link) else { return };
+    pub(crate) fn close_link(&mut self, id: LinkId, end: LinkEnd, now: Instant) {
+        let Some(link) = self.links.remove(&id) else { return };
+        if let Mode::Multiplexed { acceptor, dialer } = &mut self.mode {
+            acceptor.link_lost(id, link.outbox.iter().filter(|message| is_admission(message)).count(), now);
+            dialer.link_lost(id);
+        }
+        self.send_knocks();
         self.absence = match end {
             LinkEnd::Unimplemented => Absence::NoBroker,
             // A Go plugin whose broker is closed accepts the stream all the same and ends it at the first message.
@@ -206,10 +235,12 @@ impl Router {
         self.links.iter_mut().filter_map(|(id, link)| std::mem::take(&mut link.touched).then_some(*id))
     }
 
-    /// A message has come in on a link. Whatever it says, it can only concern its own id.
-    pub(crate) fn receive(&mut self, link: LinkId, message: ConnInfo, now: Instant) {
+    /// A message has come in on a link, when `arrived` streams have come that were not [routed](Self::route) yet. Whatever
+    /// it says, it can only concern its own id.
+    pub(crate) fn receive(&mut self, link: LinkId, message: ConnInfo, arrived: usize, now: Instant) {
         let Some(on) = self.links.get_mut(&link) else { return };
         on.received_any = true;
+        let from = (link, on.manner);
         let id = ServiceId(message.service_id);
         match (&mut self.mode, message.knock) {
             (Mode::Direct(addresses), None) => {
@@ -219,14 +250,17 @@ impl Router {
                 on.reply(refusal(id, "this side does not multiplex"));
             }
             (Mode::Multiplexed { acceptor, .. }, Some(knock)) if is_question(&knock) => {
-                match acceptor.knocked(link, id, self.served.contains_key(&id), now) {
+                match acceptor.knocked(from, (id, self.served.contains_key(&id)), arrived, now) {
                     Answer::LetIn => on.reply(admission(id)),
                     Answer::TurnAway => on.reply(refusal(id, "too many knocks are waiting")),
                     // Somebody has to look at the clock.
                     Answer::Later => on.touched = true,
                 }
             }
-            (Mode::Multiplexed { dialer, .. }, Some(knock)) => dialer.answered(id, &knock),
+            (Mode::Multiplexed { dialer, .. }, Some(knock)) => {
+                dialer.answered(from, id, &knock);
+                self.send_knocks();
+            }
             // A pyvider plugin answers an address with a knock's answer. Nobody has asked.
             (Mode::Direct(_), Some(_)) => {}
             // An address is of no use here.
@@ -296,47 +330,54 @@ impl Router {
         }
     }
 
-    /// Multiplexed mode: asks the peer to let this side in. There is one question at a time: an earlier one that was
-    /// not settled is given up. False if there is no link.
-    pub(crate) fn knock(&mut self, id: ServiceId) -> bool {
-        let Reach::Up(link) = self.reach() else { return false };
-        let Mode::Multiplexed { dialer, .. } = &mut self.mode else { return false };
-        dialer.ask(id);
-        let knock = Knock { knock: true, ..Knock::default() };
-        self.send(link, ConnInfo { service_id: id.0, knock: Some(knock), ..ConnInfo::default() });
-        true
+    /// Multiplexed mode: somebody wants a stream to this id. The ticket is to be [given back](Self::give_back).
+    pub(crate) fn want(&mut self, id: ServiceId) -> Option<Ticket> {
+        self.wish(Wish::Service(id))
     }
 
-    /// Multiplexed mode: the answer to the question, once.
-    pub(crate) fn take_answer(&mut self) -> Option<Admission> {
-        match &mut self.mode {
-            Mode::Direct(_) => None,
-            Mode::Multiplexed { dialer, .. } => dialer.take_answer(),
-        }
+    /// Multiplexed mode: somebody wants a stream without knocking. It comes when the peer expects none.
+    pub(crate) fn want_main(&mut self) -> Option<Ticket> {
+        self.wish(Wish::Main)
     }
 
-    /// Multiplexed mode: nobody waits for the answer any more.
-    pub(crate) fn give_up(&mut self) {
-        if let Mode::Multiplexed { dialer, .. } = &mut self.mode {
-            dialer.give_up();
-        }
+    fn wish(&mut self, wish: Wish) -> Option<Ticket> {
+        let Mode::Multiplexed { dialer, .. } = &mut self.mode else { return None };
+        let ticket = dialer.want(wish);
+        self.send_knocks();
+        Some(ticket)
     }
 
-    /// Multiplexed mode: how many streams the peer expects for questions that were given up, and which have to be
-    /// opened before the next question is asked. They count as opened.
-    pub(crate) fn take_owed(&mut self) -> usize {
-        match &mut self.mode {
-            Mode::Direct(_) => 0,
-            Mode::Multiplexed { dialer, .. } => dialer.take_owed(),
-        }
-    }
-
-    /// Multiplexed mode: whether the peer expects such streams.
-    pub(crate) fn owes(&self) -> bool {
+    /// Multiplexed mode: how far the wish has got. `None` once the ticket was given back.
+    pub(crate) fn progress(&self, ticket: Ticket) -> Option<&Progress> {
         match &self.mode {
-            Mode::Direct(_) => false,
-            Mode::Multiplexed { dialer, .. } => dialer.owes(),
+            Mode::Direct(_) => None,
+            Mode::Multiplexed { dialer, .. } => dialer.progress(ticket),
         }
+    }
+
+    /// Multiplexed mode: nobody waits with this ticket any more.
+    pub(crate) fn give_back(&mut self, ticket: Ticket) {
+        if let Mode::Multiplexed { dialer, .. } = &mut self.mode {
+            dialer.give_back(ticket);
+            self.send_knocks();
+        }
+    }
+
+    /// Multiplexed mode: whose stream is the next to be opened, also if nobody waits for it any more. It stays the next
+    /// until it is [`opened`](Self::opened).
+    pub(crate) fn next_opening(&self) -> Option<Ticket> {
+        match &self.mode {
+            Mode::Direct(_) => None,
+            Mode::Multiplexed { dialer, .. } => dialer.next_opening(),
+        }
+    }
+
+    /// Multiplexed mode: the stream that was the next to be opened is. Returns whether somebody waits for it.
+    pub(crate) fn opened(&mut self) -> bool {
+        let Mode::Multiplexed { dialer, .. } = &mut self.mode else { return false };
+        let wanted = dialer.opened();
+        self.send_knocks();
+        wanted
     }
 
     /// Multiplexed mode: the peer has opened a stream. For whom? `None` if it had not knocked.
@@ -353,6 +394,7 @@ impl Router {
             acceptor.new_session();
             dialer.new_session();
         }
+        self.send_knocks();
     }
 
     fn refuse_late_knocks(&mut self, now: Instant) {
@@ -361,6 +403,20 @@ impl Router {
             if let Some(link) = self.links.get_mut(&link) {
                 link.reply(refusal(id, &format!("no listener for id {id}")));
             }
+        }
+    }
+
+    /// Knocks for all whose turn has come.
+    fn send_knocks(&mut self) {
+        let peer = match self.reach() {
+            Reach::Up(link) => self.links.get(&link).map(|on| (link, on.manner)),
+            _ => None,
+        };
+        let Mode::Multiplexed { dialer, .. } = &mut self.mode else { return };
+        let knocks: Vec<_> = std::iter::from_fn(|| dialer.next_knock(peer)).collect();
+        for (link, id) in knocks {
+            let knock = Knock { knock: true, ..Knock::default() };
+            self.send(link, ConnInfo { service_id: id.0, knock: Some(knock), ..ConnInfo::default() });
         }
     }
 
@@ -399,6 +455,10 @@ fn is_question(knock: &Knock) -> bool {
 
 fn admission(id: ServiceId) -> ConnInfo {
     refusal(id, "")
+}
+
+fn is_admission(message: &ConnInfo) -> bool {
+    message.knock.as_ref().is_some_and(|knock| knock.ack && knock.error.is_empty())
 }
 
 /// # Protocol

@@ -182,7 +182,7 @@ pub(crate) async fn listen_unheard(
             let endpoint = listener.endpoint().clone();
             (Source::Socket(listener), None, Some(endpoint))
         }
-        Way::Multiplexed(_) => {
+        Way::Multiplexed => {
             let (sender, streams) = mpsc::channel(BACKLOG);
             (Source::Streams(streams), Some(sender), None)
         }

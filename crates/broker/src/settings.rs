@@ -30,7 +30,8 @@ pub struct BrokerSettings {
     /// How long an address that the peer announced is kept while nobody dials it. Default 60 s; Go peers keep them for
     /// 5 s. An address that was dialled is kept for further dials, and so is that of a well-known id, such as
     /// [`HOST_SERVICES`](crate::HOST_SERVICES). Multiplexed there are no addresses; a knock for an id that is not served
-    /// yet waits for 4.5 s, since its dialer waits no longer than 5 s.
+    /// yet waits for 4.5 s, since a dialer in Go waits no longer than 5 s, or for a little less than
+    /// [`patience`](Self::patience) if that is more and the peer is rpcplugin.
     pub unclaimed: Duration,
     /// How long calls on a brokered server may go on after it was told to stop; then they are cut. Default 1 s.
     pub grace: Duration,

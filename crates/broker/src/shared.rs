@@ -20,12 +20,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
-use tracing::Instrument as _;
 
 use crate::{
-    dial::settle,
     error::Unreachable,
-    router::{FIRST_WELL_KNOWN, LinkId, Reach, Router, ServingId},
+    router::{FIRST_WELL_KNOWN, LinkId, Reach, Router, ServingId, Ticket},
     settings::{BrokerSettings, Place, Side},
 };
 
@@ -48,8 +46,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) enum Way {
     Direct(Place),
-    /// Whoever holds the lock may knock, and opens the next stream.
-    Multiplexed(Arc<tokio::sync::Mutex<()>>),
+    Multiplexed,
 }
 
 /// The state machine, and what its decisions are carried out with. The lock is held for single steps only.
@@ -60,6 +57,8 @@ pub(crate) struct State {
     pub(crate) writers: HashMap<LinkId, Waker>,
     /// Multiplexed mode: who takes the streams of each id that is served.
     pub(crate) listeners: HashMap<ServiceId, mpsc::Sender<Stream>>,
+    /// Multiplexed mode: streams that were opened, for those who wait for them.
+    pub(crate) opened: HashMap<Ticket, yamux::Stream>,
     /// Multiplexed mode: the session, once there is one.
     pub(crate) session: Session,
 }
@@ -83,10 +82,15 @@ impl Shared {
     pub(crate) fn new(side: Side, settings: BrokerSettings, way: Way) -> Arc<Self> {
         let router = match way {
             Way::Direct(_) => Router::direct(settings.unclaimed),
-            Way::Multiplexed(_) => Router::multiplexed(),
+            Way::Multiplexed => Router::multiplexed(settings.patience),
         };
-        let state =
-            State { router, writers: HashMap::new(), listeners: HashMap::new(), session: Session::NotYet };
+        let state = State {
+            router,
+            writers: HashMap::new(),
+            listeners: HashMap::new(),
+            opened: HashMap::new(),
+            session: Session::NotYet,
+        };
         Arc::new(Self {
             side,
             closed: settings.shutdown.child_token(),
@@ -132,15 +136,16 @@ impl Shared {
     }
 
     /// Takes in what the peer says on a link.
-    pub(crate) fn receive(self: &Arc<Self>, link: LinkId, message: ConnInfo) {
+    pub(crate) fn receive(&self, link: LinkId, message: ConnInfo) {
         tracing::trace!(service.id = message.service_id, knock = message.knock.is_some(), "message received");
-        let owes = self.change(|state| {
-            state.router.receive(link, message, now());
-            state.router.owes()
+        self.change(|state| {
+            // What the peer opened before it said this has come by now.
+            let arrived = match &state.session {
+                Session::Open(session) => session.waiting(),
+                Session::NotYet | Session::Ended(_) => 0,
+            };
+            state.router.receive(link, message, arrived, now());
         });
-        if owes {
-            tokio::spawn(settle(Arc::clone(self)).instrument(self.settings.span.clone()));
-        }
     }
 
     /// Waits until `check` has an answer. It is asked at once, and whenever the state has changed.

@@ -38,11 +38,13 @@ pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> Main
             biased;
             () = shared.closed.cancelled() => yamux::Error::Closed,
             end = distribute(&shared, &session, &main) => end,
+            end = open(&shared, &session) => end,
         };
         tracing::debug!(reason = %end, "no more streams come in");
         shared.change(|state| {
             state.session = Session::Ended(end);
             state.listeners.clear();
+            std::mem::take(&mut state.opened)
         });
     };
     tokio::spawn(taking.instrument(span));
@@ -51,12 +53,18 @@ pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> Main
 
 /// Hands out streams until the session ends, and returns why it did. Never waits for whom a stream is for.
 async fn distribute(shared: &Shared, session: &yamux::Session, main: &mpsc::Sender<Stream>) -> yamux::Error {
-    while let Some(stream) = session.accept().await {
-        let listener = shared.look(|state| match state.router.route(now()) {
-            Some(id) => state.listeners.get(&id).cloned(),
-            None if shared.side == Side::Plugin => Some(main.clone()),
-            None => None,
+    while session.acceptable().await {
+        // In one step: a stream that was accepted and is not routed yet would count as one that has not come.
+        let accepted = shared.look(|state| {
+            let stream = session.try_accept()?;
+            let listener = match state.router.route(now()) {
+                Some(id) => state.listeners.get(&id).cloned(),
+                None if shared.side == Side::Plugin => Some(main.clone()),
+                None => None,
+            };
+            Some((stream, listener))
         });
+        let Some((stream, listener)) = accepted else { continue };
         // A stream that nobody takes is reset by being dropped: its listener has gone since it let it in, or takes none
         // because too many wait.
         if listener.is_none_or(|listener| listener.try_send(Stream::other(stream)).is_err()) {
@@ -64,6 +72,27 @@ async fn distribute(shared: &Shared, session: &yamux::Session, main: &mpsc::Send
         }
     }
     session.closed().await
+}
+
+/// Opens the streams of this side, one after the other in the order in which the peer expects them, until the session
+/// ends, and returns why it did. The peer expects also those that nobody wants any more; they are closed at once.
+async fn open(shared: &Shared, session: &yamux::Session) -> yamux::Error {
+    loop {
+        let Ok(ticket) = shared.until(|state| state.router.next_opening()).await else {
+            return yamux::Error::Closed;
+        };
+        let stream = match session.open().await {
+            Ok(stream) => stream,
+            Err(error) => return error,
+        };
+        let unwanted = shared.change(|state| {
+            if !state.router.opened() {
+                return Some(stream);
+            }
+            state.opened.insert(ticket, stream)
+        });
+        drop(unwanted);
+    }
 }
 
 /// Streams that may wait for one listener: as many as yamux lets a peer open without an answer.

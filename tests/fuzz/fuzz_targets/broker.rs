@@ -23,7 +23,7 @@ fn event(bytes: &mut Unstructured<'_>) -> Result<Event> {
     if bytes.is_empty() {
         return Err(libfuzzer_sys::arbitrary::Error::NotEnoughData);
     }
-    Ok(match bytes.int_in_range(0..=19)? {
+    Ok(match bytes.int_in_range(0..=21)? {
         0 => Event::OpenLink,
         1 => Event::LinkUp(link(bytes)?),
         2 => Event::CloseLink(link(bytes)?, bytes.int_in_range(0..=2)?),
@@ -31,14 +31,16 @@ fn event(bytes: &mut Unstructured<'_>) -> Result<Event> {
         4 => Event::Serve(id(bytes)?),
         5 => Event::Stop,
         6 => Event::Claim(id(bytes)?),
-        7 => Event::Knock(id(bytes)?),
-        8 => Event::TakeAnswer,
-        9 => Event::GiveUp,
-        10 => Event::TakeOwed,
+        7 => Event::Want(id(bytes)?),
+        8 => Event::Look,
+        9 => Event::GiveBack,
+        10 => Event::Opened,
         11 => Event::Stream,
         12 => Event::NewSession,
         13 => Event::TimePasses(bytes.int_in_range(0..=120_000)?),
-        14 | 15 => {
+        14 => Event::WantMain,
+        15 => Event::Meet(link(bytes)?, bytes.arbitrary()?),
+        16 | 17 => {
             let message: &[u8] = bytes.arbitrary()?;
             Event::Receive(link(bytes)?, ConnInfo::decode(message).unwrap_or_default())
         }

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use rpcplugin_core::{Endpoint, ServiceId, SocketPath};
 use rpcplugin_proto::ConnInfo;
 
-use super::{LinkEnd, MAX_LINKS, MAX_OUTBOX, Mode, Router, addresses::MAX_ADDRESSES, knocks::MAX_KNOCKS};
+use super::{
+    LinkEnd, MAX_LINKS, MAX_OUTBOX, Manner, Mode, Router, acceptor::MAX_KNOCKS, addresses::MAX_ADDRESSES,
+    dialer::MAX_ASKED,
+};
 
 /// Something that happens to a router. Links are counted from the newest, which is 0.
 #[derive(Debug, Clone)]
@@ -14,6 +17,8 @@ pub enum Event {
     OpenLink,
     /// Messages can be sent on it.
     LinkUp(usize),
+    /// Its peer is one that knocks many times at once, or not.
+    Meet(usize, bool),
     /// It ends: 0 because it broke, 1 because the peer ended it, else because the peer has no broker.
     CloseLink(usize, u8),
     /// The peer says something on it.
@@ -27,13 +32,15 @@ pub enum Event {
     /// Someone dials, directly.
     Claim(u32),
     /// Someone dials, multiplexed.
-    Knock(u32),
-    /// The dialer looks for the answer.
-    TakeAnswer,
-    /// The dialer goes away.
-    GiveUp,
-    /// The streams that are owed are opened.
-    TakeOwed,
+    Want(u32),
+    /// Someone wants a main connection.
+    WantMain,
+    /// Whoever dialled last looks how far that has got.
+    Look,
+    /// Whoever dialled last waits no more.
+    GiveBack,
+    /// The next stream is opened.
+    Opened,
     /// The peer opens a stream.
     Stream,
     /// Another multiplexed session begins.
@@ -47,24 +54,28 @@ pub enum Event {
 /// # Panics
 /// When what the router keeps is not bounded, or it says something that it should not.
 pub fn run(multiplexed: bool, events: impl IntoIterator<Item = Event>) {
-    let mut router = if multiplexed { Router::multiplexed() } else { Router::direct(UNCLAIMED) };
+    let mut router = if multiplexed { Router::multiplexed(UNCLAIMED) } else { Router::direct(UNCLAIMED) };
     let mut now = Instant::now();
-    let (mut links, mut servings) = (Vec::new(), Vec::new());
+    let (mut links, mut servings, mut tickets) = (Vec::new(), Vec::new(), Vec::new());
     for event in events {
         let nth = |n: usize| links.iter().rev().nth(n).copied();
         match event {
-            Event::OpenLink => links.push(router.open_link()),
+            Event::OpenLink => links.push(router.open_link(now)),
             Event::LinkUp(link) => nth(link).into_iter().for_each(|link| router.link_up(link)),
+            Event::Meet(link, ours) => {
+                let manner = if ours { Manner::AtOnce } else { Manner::InTurn };
+                nth(link).into_iter().for_each(|link| router.meet(link, manner));
+            }
             Event::CloseLink(link, end) => {
                 let end = match end {
                     0 => LinkEnd::Lost,
                     1 => LinkEnd::ByPeer,
                     _ => LinkEnd::Unimplemented,
                 };
-                nth(link).into_iter().for_each(|link| router.close_link(link, end));
+                nth(link).into_iter().for_each(|link| router.close_link(link, end, now));
             }
             Event::Receive(link, message) => {
-                nth(link).into_iter().for_each(|link| router.receive(link, message.clone(), now));
+                nth(link).into_iter().for_each(|link| router.receive(link, message.clone(), 0, now));
             }
             Event::Send(link) => {
                 let message = nth(link).and_then(|link| router.next_message(link, now));
@@ -82,15 +93,17 @@ pub fn run(multiplexed: bool, events: impl IntoIterator<Item = Event>) {
                 let claimed = router.claim(ServiceId(id), now);
                 assert!(!multiplexed || claimed.is_none(), "multiplexed there are no addresses");
             }
-            Event::Knock(id) => {
-                router.knock(ServiceId(id));
+            Event::Want(id) => tickets.extend(router.want(ServiceId(id))),
+            Event::WantMain => tickets.extend(router.want_main()),
+            Event::Look => {
+                let progress = tickets.last().map(|ticket| router.progress(*ticket));
+                assert!(progress != Some(None), "a ticket is good until it is given back");
             }
-            Event::TakeAnswer => {
-                router.take_answer();
-            }
-            Event::GiveUp => router.give_up(),
-            Event::TakeOwed => {
-                router.take_owed();
+            Event::GiveBack => tickets.pop().into_iter().for_each(|ticket| router.give_back(ticket)),
+            Event::Opened => {
+                let next = router.next_opening();
+                let wanted = router.opened();
+                assert_eq!(wanted, next.is_some_and(|next| tickets.contains(&next)));
             }
             Event::Stream => {
                 router.route(now);
@@ -99,7 +112,8 @@ pub fn run(multiplexed: bool, events: impl IntoIterator<Item = Event>) {
             Event::TimePasses(millis) => now += Duration::from_millis(millis),
         }
         router.touched().count();
-        let bound = 2 * MAX_KNOCKS + MAX_ADDRESSES + MAX_LINKS * (MAX_OUTBOX + servings.len());
+        let kept = MAX_KNOCKS + 2 * MAX_ASKED + MAX_ADDRESSES;
+        let bound = kept + MAX_LINKS * (MAX_OUTBOX + servings.len() + MAX_ASKED);
         assert!(size(&router) <= bound, "{} things are kept", size(&router));
     }
 }

@@ -61,6 +61,29 @@ async fn sixty_four_at_once_in_each_direction_reach_whom_they_mean() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_an_id_that_nobody_serves_holds_up_nobody_else() {
+    in_each(|kind| async move {
+        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_secs(3)).await;
+        for (acceptor, dialer) in pair.directions() {
+            let mut unserved = JoinSet::new();
+            let begun = Instant::now();
+            for _ in 0..8 {
+                let (id, dialer) = (acceptor.next_id(), dialer.clone());
+                unserved.spawn(async move { dialer.dial(id).await.expect_err("nobody serves it") });
+            }
+            tokio::task::yield_now().await;
+            let served = acceptor.serve(named("mine").await).await.expect("served");
+            ask(dialer.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
+            // Not one after the other.
+            unserved.join_all().await;
+            assert!(begun.elapsed() < Duration::from_secs(15), "{kind:?}: {:?}", begun.elapsed());
+        }
+        pair.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_dial_may_come_before_its_service() {
     for kind in KINDS {
         let pair = Pair::new(kind).await;

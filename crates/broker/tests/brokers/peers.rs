@@ -11,8 +11,13 @@ use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, 
 use rpcplugin_transport::{
     Listener, Security, Services, SocketDir,
     http2::{self, Serving},
+    yamux,
 };
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, transport::Channel};
 
@@ -166,6 +171,30 @@ async fn whoever_waits_hears_that_the_stream_ended() {
     peer.attached.await.expect("no panic");
     let error = peer.host.dial(ServiceId(1)).await.expect_err("there is no other");
     assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
+}
+
+#[tokio::test]
+async fn dialers_that_take_turns_wait_no_longer_than_their_patience() {
+    // A Go plugin answers no knock for what it does not serve.
+    let silent = peer(|mut incoming, answers| {
+        Box::pin(async move {
+            while let Ok(Some(_)) = incoming.message().await {}
+            drop(answers);
+        })
+    });
+    let peer = attached(silent, true).await;
+    let (near, _far) = tokio::io::duplex(1 << 10);
+    drop(peer.host.session(yamux::Session::client(near, yamux::Config::default())));
+    let begun = Instant::now();
+    let mut dials = JoinSet::new();
+    for id in 1..=12 {
+        let host = peer.host.clone();
+        dials.spawn(async move { host.dial(ServiceId(id)).await.expect_err("no answer") });
+    }
+    for error in dials.join_all().await {
+        assert!(matches!(error, DialError::Unanswered { waited: PATIENCE, .. }), "{error:?}");
+    }
+    assert!(begun.elapsed() < 6 * PATIENCE, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -117,17 +117,43 @@ impl Session {
     /// # Cancel safety
     /// No stream is lost if the call is dropped.
     pub async fn accept(&self) -> Option<Stream> {
+        while self.acceptable().await {
+            if let Some(stream) = self.try_accept() {
+                return Some(stream);
+            }
+        }
+        None
+    }
+
+    /// Waits until a stream of the peer can be [accepted](Self::try_accept). False when the session has ended.
+    ///
+    /// # Cancel safety
+    /// Safe to drop and to call again.
+    pub async fn acceptable(&self) -> bool {
         let shared = &self.handle.shared;
         until(&shared.acceptable, || {
-            shared.change(|inner| {
-                if let Some(id) = inner.state.accept() {
-                    inner.streams.insert(id, Default::default());
-                    return Some(Some(Stream::new(id, shared.clone())));
-                }
-                inner.state.reason().map(|_| None)
-            })
+            let inner = shared.lock();
+            if inner.state.waiting() > 0 { Some(true) } else { inner.state.reason().map(|_| false) }
         })
         .await
+    }
+
+    /// Accepts a stream as [`accept`](Self::accept) does, if one waits.
+    #[must_use]
+    pub fn try_accept(&self) -> Option<Stream> {
+        let shared = &self.handle.shared;
+        shared.change(|inner| {
+            let id = inner.state.accept()?;
+            inner.streams.insert(id, Default::default());
+            Some(Stream::new(id, shared.clone()))
+        })
+    }
+
+    /// How many streams of the peer wait to be accepted. Whatever the peer opened before it wrote what has been read from
+    /// another stream is among them, or has been accepted.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.handle.shared.lock().state.waiting()
     }
 
     /// Ends the session: streams that are still open fail, what was written before still leaves, the peer is told, and

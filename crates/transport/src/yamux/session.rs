@@ -209,6 +209,11 @@ impl SessionState {
         Some(id)
     }
 
+    /// How many streams of the peer wait to be accepted.
+    pub(super) fn waiting(&self) -> usize {
+        self.backlog.len()
+    }
+
     /// Nobody will ever accept a stream again: resets those that wait, and all that come.
     pub(super) fn refuse_streams(&mut self) {
         self.refuses = true;
