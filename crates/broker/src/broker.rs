@@ -95,7 +95,8 @@ impl Broker {
         link::attach(Arc::clone(self.shared()), channel)
     }
 
-    /// An id that this side has not used yet: 1, 2, 3 and so on. Each side counts its own.
+    /// An id that this side has not used yet: 1, 2, 3 and so on, or from a number at random if it has
+    /// [attached](crate::Arrival::Attached). Each side counts its own.
     #[must_use]
     pub fn next_id(&self) -> ServiceId {
         self.shared().next_id()

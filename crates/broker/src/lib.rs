@@ -49,7 +49,7 @@ mod streams;
 pub use broker::{Broker, HOST_SERVICES};
 pub use error::{DialError, ServeError, Unreachable};
 pub use serve::{Brokered, Incoming};
-pub use settings::{BoxError, BrokerSettings, Place, Side, Translate};
+pub use settings::{Arrival, BoxError, BrokerSettings, Place, Side, Translate};
 pub use streams::MainStreams;
 
 /// The way in for the fuzzer.

@@ -1,8 +1,8 @@
 //! What the two brokers say to each other, and what follows from it: without I/O, tasks or a clock of its own.
 //!
 //! Messages come in with [`Router::receive`] and go out with [`Router::next_message`], each on a *link*: one stream of
-//! messages between the brokers. Links come and go, while what is served stays. The newest one carries what this side
-//! says of its own accord; answers go where the question came from.
+//! messages between the brokers. Links come and go, while what is served stays. What this side serves is said on each;
+//! who is asked, is asked on the newest, and answers go where the question came from.
 //!
 //! In direct mode messages carry [addresses]; multiplexed they are knocks, of which the [acceptor] and the [dialer] know.
 
@@ -21,6 +21,8 @@ use std::{
 use rpcplugin_core::{Endpoint, ServiceId};
 use rpcplugin_proto::{ConnInfo, Knock};
 
+use crate::settings::Side;
+
 pub(crate) use self::addresses::{Claimed, FIRST_WELL_KNOWN};
 pub(crate) use self::dialer::{Progress, Ticket};
 use self::{
@@ -32,9 +34,12 @@ use self::{
 /// The state of one side.
 #[derive(Debug)]
 pub(crate) struct Router {
+    side: Side,
     mode: Mode,
     links: BTreeMap<LinkId, Link>,
     last_link: u64,
+    /// The plugin has had another host than this, or this one before.
+    has_had_a_host: bool,
     /// How the last link ended, for as long as there is none.
     absence: Absence,
     served: HashMap<ServiceId, Served>,
@@ -118,28 +123,37 @@ struct Served {
 impl Router {
     /// One side of a broker whose services have sockets of their own. Addresses that nobody dials are kept for
     /// `unclaimed`.
-    pub(crate) fn direct(unclaimed: Duration) -> Self {
-        Self::new(Mode::Direct(Addresses::new(unclaimed)))
+    pub(crate) fn direct(side: Side, unclaimed: Duration) -> Self {
+        Self::new(side, Mode::Direct(Addresses::new(unclaimed)))
     }
 
     /// One side of a broker whose connections are streams of one session. Knocks for ids that are not served yet are
     /// held for about `patience`, if their dialers wait for as long.
-    pub(crate) fn multiplexed(patience: Duration) -> Self {
-        Self::new(Mode::Multiplexed { acceptor: Acceptor::new(patience), dialer: Dialer::default() })
+    pub(crate) fn multiplexed(side: Side, patience: Duration) -> Self {
+        Self::new(side, Mode::Multiplexed { acceptor: Acceptor::new(patience), dialer: Dialer::default() })
     }
 
-    fn new(mode: Mode) -> Self {
+    /// The host's side, of a plugin that has had another host.
+    pub(crate) fn attached(mut self) -> Self {
+        self.has_had_a_host = true;
+        self
+    }
+
+    fn new(side: Side, mode: Mode) -> Self {
         Self {
+            side,
             mode,
             links: BTreeMap::new(),
             last_link: 0,
+            has_had_a_host: false,
             absence: Absence::Passing,
             served: HashMap::new(),
             last_serving: 0,
         }
     }
 
-    /// A new link, which begins with the addresses of all that is served: its peer may be another than the last.
+    /// A new link, which begins with the addresses of all that is served: its peer may be another than the last. If the
+    /// peer has had another host, it is asked for a sign of life.
     pub(crate) fn open_link(&mut self, now: Instant) -> LinkId {
         if self.links.is_empty() {
             // What the last peer said is of no use to this one.
@@ -150,6 +164,10 @@ impl Router {
         self.last_link += 1;
         let id = LinkId(self.last_link);
         let mut link = Link::default();
+        if self.has_had_a_host {
+            link.outbox.push_back(probe());
+        }
+        self.has_had_a_host = self.side == Side::Host;
         let mut served: Vec<_> = self.served.iter().collect();
         served.sort_unstable_by_key(|(id, _)| **id);
         link.outbox.extend(served.into_iter().filter_map(|(id, served)| announcement(*id, served)));
@@ -187,15 +205,24 @@ impl Router {
     /// The link has come to its end. Whoever asked on it will get no answer.
     pub(crate) fn close_link(&mut self, id: LinkId, end: LinkEnd, now: Instant) {
         let Some(link) = self.links.remove(&id) else { return };
-        if let Mode::Multiplexed { acceptor, dialer } = &mut self.mode {
-            acceptor.link_lost(id, link.outbox.iter().filter(|message| is_admission(message)).count(), now);
-            dialer.link_lost(id);
+        match &mut self.mode {
+            // Of the last peer everything stays, until another comes.
+            Mode::Direct(addresses) if !self.links.is_empty() => addresses.link_lost(id),
+            Mode::Direct(_) => {}
+            Mode::Multiplexed { acceptor, dialer } => {
+                acceptor.link_lost(
+                    id,
+                    link.outbox.iter().filter(|message| is_admission(message)).count(),
+                    now,
+                );
+                dialer.link_lost(id);
+            }
         }
         self.send_knocks();
         self.absence = match end {
             LinkEnd::Unimplemented => Absence::NoBroker,
             // A Go plugin whose broker is closed accepts the stream all the same and ends it at the first message.
-            LinkEnd::ByPeer if link.sent_any && !link.received_any => Absence::PeerClosed,
+            LinkEnd::ByPeer if self.side == Side::Host && link.is_dead() => Absence::PeerClosed,
             LinkEnd::ByPeer | LinkEnd::Lost => Absence::Passing,
         };
     }
@@ -244,7 +271,7 @@ impl Router {
         let id = ServiceId(message.service_id);
         match (&mut self.mode, message.knock) {
             (Mode::Direct(addresses), None) => {
-                addresses.announced(id, &message.network, &message.address, now);
+                addresses.announced(link, id, &message.network, &message.address, now);
             }
             (Mode::Direct(_), Some(knock)) if is_question(&knock) => {
                 on.reply(refusal(id, "this side does not multiplex"));
@@ -281,10 +308,12 @@ impl Router {
         self.last_serving += 1;
         let serving = ServingId(self.last_serving);
         let served = Served { serving, endpoint };
-        if let Some(message) = announcement(id, &served)
-            && let Reach::Up(link) = self.reach()
-        {
-            self.send(link, message);
+        if let Some(message) = announcement(id, &served) {
+            // Also where nobody takes messages yet: it was opened without knowing of this.
+            for link in self.links.values_mut() {
+                link.outbox.push_back(message.clone());
+                link.touched = true;
+            }
         }
         self.served.insert(id, served);
         if let Mode::Multiplexed { acceptor, .. } = &mut self.mode {
@@ -429,6 +458,11 @@ impl Router {
 }
 
 impl Link {
+    /// Whether the peer, which has ended this in order, has no broker any more. One of ours never has none.
+    fn is_dead(&self) -> bool {
+        self.manner == Manner::InTurn && self.sent_any && !self.received_any
+    }
+
     /// Answers the peer, unless it asks without ever reading the answers.
     fn reply(&mut self, message: ConnInfo) {
         if self.outbox.len() < MAX_OUTBOX {
@@ -449,6 +483,16 @@ fn announcement(id: ServiceId, served: &Served) -> Option<ConnInfo> {
     })
 }
 
+/// What every broker that lives passes over: an answer that nobody asked for. One that is dead ends the stream at once,
+/// where it would never say anything to a host that only dials.
+///
+/// # Protocol
+/// go-plugin `grpc_broker.go`, `StartStream`: it ends at the first message after the broker was closed. A live one keeps
+/// this as an answer for the id 0, which nobody dials; pyvider's knows no such channel, and says so.
+fn probe() -> ConnInfo {
+    ConnInfo { knock: Some(Knock { ack: true, ..Knock::default() }), ..ConnInfo::default() }
+}
+
 fn is_question(knock: &Knock) -> bool {
     knock.knock && !knock.ack
 }
@@ -458,7 +502,7 @@ fn admission(id: ServiceId) -> ConnInfo {
 }
 
 fn is_admission(message: &ConnInfo) -> bool {
-    message.knock.as_ref().is_some_and(|knock| knock.ack && knock.error.is_empty())
+    message.knock.as_ref().is_some_and(|knock| knock.knock && knock.ack && knock.error.is_empty())
 }
 
 /// # Protocol

@@ -16,6 +16,19 @@ pub enum Side {
     Plugin,
 }
 
+/// How a side has come to its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// The one has launched the other, and nobody else knows it.
+    #[default]
+    AtLaunch,
+    /// A host attaches to a plugin that runs. The plugin may have had other hosts, or still have them: ids are counted
+    /// from somewhere instead of 1, so that they are not taken for another host's, and a plugin whose broker did not
+    /// outlive its first host is found out at once.
+    Attached,
+}
+
 /// How a broker behaves.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -35,6 +48,8 @@ pub struct BrokerSettings {
     pub unclaimed: Duration,
     /// How long calls on a brokered server may go on after it was told to stop; then they are cut. Default 1 s.
     pub grace: Duration,
+    /// How this side has come to its peer. Default: by a launch.
+    pub arrival: Arrival,
     /// What is put around the services of this side, each time that some are served. Default: nothing.
     pub layers: ServiceLayers,
     /// Translates addresses between this side and a peer that sees other paths or networks, such as a plugin in a
@@ -57,6 +72,7 @@ impl BrokerSettings {
             patience: Duration::from_secs(5),
             unclaimed: Duration::from_secs(60),
             grace: Duration::from_secs(1),
+            arrival: Arrival::AtLaunch,
             layers: ServiceLayers::new(),
             translate: None,
             span: tracing::Span::none(),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -24,7 +25,7 @@ use tonic::transport::Channel;
 use crate::{
     error::Unreachable,
     router::{FIRST_WELL_KNOWN, LinkId, Reach, Router, ServingId, Ticket},
-    settings::{BrokerSettings, Place, Side},
+    settings::{Arrival, BrokerSettings, Place, Side},
 };
 
 /// One broker.
@@ -81,8 +82,12 @@ pub(crate) enum Missed {
 impl Shared {
     pub(crate) fn new(side: Side, settings: BrokerSettings, way: Way) -> Arc<Self> {
         let router = match way {
-            Way::Direct(_) => Router::direct(settings.unclaimed),
-            Way::Multiplexed => Router::multiplexed(settings.patience),
+            Way::Direct(_) => Router::direct(side, settings.unclaimed),
+            Way::Multiplexed => Router::multiplexed(side, settings.patience),
+        };
+        let (router, first_id) = match settings.arrival {
+            Arrival::AtLaunch => (router, 0),
+            Arrival::Attached => (router.attached(), somewhere()),
         };
         let state = State {
             router,
@@ -99,11 +104,11 @@ impl Shared {
             host_channel: OnceLock::new(),
             state: Mutex::new(state),
             changed: Notify::new(),
-            last_id: AtomicU32::new(0),
+            last_id: AtomicU32::new(first_id),
         })
     }
 
-    /// The next id that is not well-known, counting from 1.
+    /// The next id that is not well-known.
     pub(crate) fn next_id(&self) -> ServiceId {
         loop {
             let id = self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
@@ -217,6 +222,12 @@ impl Missed {
             Self::Late => Unreachable::NoStream(waited),
         }
     }
+}
+
+/// Where to begin to count: somewhere in the lower half of what is counted, so that two that begin somewhere do not meet.
+fn somewhere() -> u32 {
+    let random = RandomState::new().hash_one(());
+    u32::try_from(random % u64::from(FIRST_WELL_KNOWN.0 / 2)).unwrap_or_default()
 }
 
 /// The time at which patience ends.

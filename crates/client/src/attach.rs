@@ -8,7 +8,7 @@ mod listening;
 use std::{path::PathBuf, pin::Pin, sync::Arc};
 
 use miette::Diagnostic;
-use rpcplugin_broker::Translate;
+use rpcplugin_broker::{Arrival, Translate};
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{ReattachConfig, VersionNotOffered, accept_version};
@@ -196,6 +196,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         meter: &meter,
         layers: &host.layers,
         life: &life,
+        arrival: Arrival::Attached,
     };
     let connecting = connection::open(target, config)
         .instrument(tracing::debug_span!(parent: &life, "connect", %endpoint))

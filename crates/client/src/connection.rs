@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rpcplugin_broker::{Broker, BrokerSettings, Place, Side, Translate};
+use rpcplugin_broker::{Arrival, Broker, BrokerSettings, Place, Side, Translate};
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::PeerCertificate;
@@ -42,6 +42,8 @@ pub(crate) struct Target<'a> {
     pub(crate) layers: &'a ServiceLayers,
     /// What the broker and the session do of themselves belongs to the plugin's life, and not to who connects.
     pub(crate) life: &'a Span,
+    /// Whether the plugin may know other hosts.
+    pub(crate) arrival: Arrival,
 }
 
 /// A connection on which somebody answers.
@@ -98,7 +100,7 @@ pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Open
 
 async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, LaunchFault> {
     let begun = Instant::now();
-    let Target { endpoint, security, multiplex, sockets, translate, meter, layers, life } = target;
+    let Target { endpoint, security, multiplex, sockets, translate, meter, layers, life, arrival } = target;
     let mut settings = http2_settings(config);
     settings.meter = Some(meter.clone());
     let mut brokered = BrokerSettings::new(security.clone());
@@ -108,6 +110,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Lau
     brokered.translate = translate;
     brokered.layers = layers.clone();
     brokered.span = life.clone();
+    brokered.arrival = arrival;
     let security = security.clone();
     let presented = Arc::new(OnceLock::new());
     let connected = async {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use rpcplugin_broker::Translate;
+use rpcplugin_broker::{Arrival, Translate};
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{Answer, AnswerFault, Multiplexing, Offer, PortRange, accept_version};
@@ -319,6 +319,7 @@ impl<R: Runner> Launch<'_, R> {
             meter: &meter,
             layers: &self.host.layers,
             life: &self.life,
+            arrival: Arrival::AtLaunch,
         };
         let opened = tokio::select! {
             opened = timeout_at(deadline, self.open(target, version)) => {

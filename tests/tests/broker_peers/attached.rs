@@ -39,9 +39,12 @@ async fn the_dead_broker_of_a_go_plugin_is_told_at_once() {
     let told = async {
         loop {
             let plugin = process.attach(&host()).await;
-            // It accepts the stream, and ends it at the first message: until then nobody can know.
-            let mut served = plugin.broker().serve(host_calls(plugin.broker())).await.unwrap();
-            match timeout(Duration::from_secs(1), served.finished()).await {
+            // It accepts the stream, and ends it at the first message, for which a host that attaches sees by itself.
+            let ended = match plugin.broker().serve(host_calls(plugin.broker())).await {
+                Ok(mut served) => timeout(Duration::from_secs(1), served.finished()).await,
+                Err(error) => Ok(Err(error)),
+            };
+            match ended {
                 Ok(Err(ServeError::Unreachable(Unreachable::PeerClosed))) => return plugin,
                 // The plugin may still be taking leave of its first host.
                 Err(_) => {}

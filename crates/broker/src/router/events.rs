@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use rpcplugin_core::{Endpoint, ServiceId, SocketPath};
 use rpcplugin_proto::ConnInfo;
 
+use crate::settings::Side;
+
 use super::{
     LinkEnd, MAX_LINKS, MAX_OUTBOX, Manner, Mode, Router, acceptor::MAX_KNOCKS, addresses::MAX_ADDRESSES,
     dialer::MAX_ASKED,
@@ -54,7 +56,11 @@ pub enum Event {
 /// # Panics
 /// When what the router keeps is not bounded, or it says something that it should not.
 pub fn run(multiplexed: bool, events: impl IntoIterator<Item = Event>) {
-    let mut router = if multiplexed { Router::multiplexed(UNCLAIMED) } else { Router::direct(UNCLAIMED) };
+    let mut router = if multiplexed {
+        Router::multiplexed(Side::Host, UNCLAIMED)
+    } else {
+        Router::direct(Side::Host, UNCLAIMED)
+    };
     let mut now = Instant::now();
     let (mut links, mut servings, mut tickets) = (Vec::new(), Vec::new(), Vec::new());
     for event in events {

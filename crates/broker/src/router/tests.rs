@@ -23,7 +23,7 @@ fn linked(mut router: Router) -> (Router, LinkId) {
 }
 
 fn direct() -> (Router, LinkId) {
-    linked(Router::direct(MINUTE))
+    linked(Router::direct(Side::Plugin, MINUTE))
 }
 
 /// Multiplexed, with a peer that knocks as often as it likes.
@@ -34,7 +34,7 @@ fn at_once() -> (Router, LinkId) {
 }
 
 fn multiplexed() -> (Router, LinkId) {
-    linked(Router::multiplexed(Duration::from_secs(5)))
+    linked(Router::multiplexed(Side::Plugin, Duration::from_secs(5)))
 }
 
 fn unix(path: &str) -> Endpoint {
@@ -176,17 +176,17 @@ fn a_service_that_stops_before_it_was_announced_never_is() {
 #[test]
 fn tells_a_dead_broker_from_none_and_from_one_that_went() {
     let now = Instant::now();
-    let mut router = Router::direct(MINUTE);
-    assert_eq!(router.reach(), Reach::Down);
-    let reach_after = |router: &mut Router, sends: bool, receives: bool, end: LinkEnd| {
-        let link = router.open_link(Instant::now());
-        assert!(!matches!(router.reach(), Reach::Up(_)), "nobody reads it yet");
+    let reach_after = |side: Side, manner: Manner, sends: bool, receives: bool, end: LinkEnd| {
+        let mut router = Router::direct(side, MINUTE);
+        assert_eq!(router.reach(), Reach::Down);
+        let link = router.open_link(now);
+        assert_eq!(router.reach(), Reach::Down, "nobody reads it yet");
         router.link_up(link);
+        router.meet(link, manner);
         assert_eq!(router.reach(), Reach::Up(link));
         if sends {
-            let serving = router.serve(ID, Some(unix("/a")), now).expect("free");
-            assert_eq!(sent(router, link, now).len(), 1);
-            router.stop(ID, serving);
+            router.serve(ID, Some(unix("/a")), now).expect("free");
+            assert_eq!(sent(&mut router, link, now).len(), 1);
         }
         if receives {
             router.receive(link, address(OTHER, "/b"), 0, now);
@@ -194,11 +194,15 @@ fn tells_a_dead_broker_from_none_and_from_one_that_went() {
         router.close_link(link, end, now);
         router.reach()
     };
-    assert_eq!(reach_after(&mut router, false, false, LinkEnd::Unimplemented), Reach::NoBroker);
-    assert_eq!(reach_after(&mut router, true, false, LinkEnd::ByPeer), Reach::PeerClosed);
-    assert_eq!(reach_after(&mut router, true, true, LinkEnd::ByPeer), Reach::Down);
-    assert_eq!(reach_after(&mut router, false, false, LinkEnd::ByPeer), Reach::Down);
-    assert_eq!(reach_after(&mut router, true, false, LinkEnd::Lost), Reach::Down);
+    let (host, plugin, in_turn) = (Side::Host, Side::Plugin, Manner::InTurn);
+    assert_eq!(reach_after(host, in_turn, false, false, LinkEnd::Unimplemented), Reach::NoBroker);
+    assert_eq!(reach_after(host, in_turn, true, false, LinkEnd::ByPeer), Reach::PeerClosed);
+    assert_eq!(reach_after(host, in_turn, true, true, LinkEnd::ByPeer), Reach::Down);
+    assert_eq!(reach_after(host, in_turn, false, false, LinkEnd::ByPeer), Reach::Down);
+    assert_eq!(reach_after(host, in_turn, true, false, LinkEnd::Lost), Reach::Down);
+    // A plugin of ours that ends, and a host that goes away from a plugin: another may come.
+    assert_eq!(reach_after(host, Manner::AtOnce, true, false, LinkEnd::ByPeer), Reach::Down);
+    assert_eq!(reach_after(plugin, in_turn, true, false, LinkEnd::ByPeer), Reach::Down);
 }
 
 #[test]
@@ -207,15 +211,61 @@ fn a_new_peer_does_not_inherit_the_addresses_of_the_last() {
     router.receive(link, address(ID, "/a"), 0, now);
     let second = router.open_link(now);
     assert_eq!(router.claim(ID, now), claimed("/a", false), "the first peer is still there");
-    router.close_link(link, LinkEnd::Lost, now);
     router.close_link(second, LinkEnd::Lost, now);
+    router.close_link(link, LinkEnd::Lost, now);
     assert_eq!(router.claim(ID, now), claimed("/a", true), "a lost link closes nothing");
     router.open_link(now);
     assert_eq!(router.claim(ID, now), None);
 }
 
 #[test]
-fn links_are_bounded_and_the_newest_speaks() {
+fn two_hosts_at_once_hear_the_same_and_do_not_mix() {
+    let ((mut router, first), now) = (direct(), Instant::now());
+    let second = router.open_link(now);
+    // The second is not up yet.
+    router.serve(ID, Some(unix("/mine")), now).expect("free");
+    for link in [first, second] {
+        assert_eq!(sent(&mut router, link, now), [address(ID, "/mine")]);
+    }
+    router.link_up(second);
+
+    router.receive(first, address(ID, "/first"), 0, now);
+    router.receive(second, address(ID, "/second"), 0, now);
+    router.receive(second, address(OTHER, "/second"), 0, now);
+    router.receive(first, address(OTHER, "/first"), 0, now);
+    assert_eq!(router.claim(ID, now), claimed("/second", false), "the latest word");
+    router.forget(ID, &unix("/second"));
+    assert_eq!(router.claim(ID, now), claimed("/first", false), "the other is still there");
+    router.close_link(first, LinkEnd::ByPeer, now);
+    assert_eq!(router.claim(ID, now), None);
+    assert_eq!(router.claim(OTHER, now), claimed("/second", false));
+    assert_eq!(size(&router), 1);
+}
+
+#[test]
+fn a_host_asks_for_a_sign_of_life_where_it_is_not_the_first() {
+    let (now, probe) = (Instant::now(), probe());
+    for (mut router, expected) in [
+        (Router::direct(Side::Host, MINUTE), vec![]),
+        (Router::direct(Side::Host, MINUTE).attached(), vec![probe.clone()]),
+        (Router::multiplexed(Side::Host, MINUTE).attached(), vec![probe.clone()]),
+    ] {
+        let link = router.open_link(now);
+        assert_eq!(sent(&mut router, link, now), expected);
+        let again = router.open_link(now);
+        assert_eq!(sent(&mut router, again, now), [probe.clone()], "the plugin has had a host by now");
+    }
+    let mut plugin = Router::direct(Side::Plugin, MINUTE);
+    for _ in 0..2 {
+        let link = plugin.open_link(now);
+        assert_eq!(sent(&mut plugin, link, now), []);
+        plugin.receive(link, probe.clone(), 0, now);
+        assert_eq!((sent(&mut plugin, link, now), size(&plugin)), (vec![], 0), "it is passed over");
+    }
+}
+
+#[test]
+fn links_are_bounded() {
     let ((mut router, first), now) = (direct(), Instant::now());
     let newest = (0..100).map(|_| router.open_link(now)).last().expect("some");
     assert!(!router.has_link(first) && router.links.len() == MAX_LINKS);
@@ -320,7 +370,7 @@ fn a_knock_whose_link_is_lost_is_forgotten() {
 
 #[test]
 fn a_knock_of_a_peer_that_waits_longer_is_held_for_longer() {
-    let (mut router, link) = linked(Router::multiplexed(Duration::from_secs(20)));
+    let (mut router, link) = linked(Router::multiplexed(Side::Plugin, Duration::from_secs(20)));
     let now = Instant::now();
     router.meet(link, Manner::AtOnce);
     router.receive(link, knock(ID), 0, now);

@@ -4,7 +4,7 @@ use std::{pin::Pin, time::Duration};
 
 use futures_core::Stream;
 use rpcplugin_broker::{
-    Broker, BrokerSettings, DialError, HOST_SERVICES, Place, ServeError, Side, Unreachable,
+    Arrival, Broker, BrokerSettings, DialError, HOST_SERVICES, Place, ServeError, Side, Unreachable,
 };
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, Knock};
@@ -153,6 +153,23 @@ async fn a_go_plugin_whose_broker_is_dead_is_found_out() {
 }
 
 #[tokio::test]
+async fn a_host_that_attaches_and_only_dials_finds_a_dead_broker_out() {
+    let dead = peer(|mut incoming, _| Box::pin(async move { drop(incoming.message().await) }));
+    let dir = SocketDir::private(None).expect("a directory");
+    let (main, _shutdown) = serve_main(dead, &dir).await;
+    let mut settings = BrokerSettings::new(Security::Plain);
+    settings.arrival = Arrival::Attached;
+    // It would be waited for, were it not found out.
+    settings.patience = Duration::from_secs(3600);
+    let host = Broker::direct(Side::Host, settings, Place::Unix(dir.clone()));
+    let attached = tokio::spawn(host.attach(main));
+    let dialled = tokio::time::timeout(Duration::from_secs(60), host.dial(ServiceId(1))).await;
+    let error = dialled.expect("at once").expect_err("nobody will ever answer");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
+    attached.await.expect("no panic");
+}
+
+#[tokio::test]
 async fn whoever_waits_hears_that_the_stream_ended() {
     let short = peer(|mut incoming, answers| {
         Box::pin(async move {
@@ -260,6 +277,61 @@ async fn a_plugins_broker_serves_one_host_after_the_other() {
     // The first host is still there.
     let mine = pair.host.serve(named("mine").await).await.expect("served");
     ask(pair.plugin.dial(mine.id()).await.expect("dialled"), "mine").await.expect("answered");
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_second_host_breaks_nothing_of_the_first() {
+    let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
+    let dir = SocketDir::private(None).expect("a directory");
+    let mut settings = BrokerSettings::new(Security::Plain);
+    settings.arrival = Arrival::Attached;
+    let second = Broker::direct(Side::Host, settings, Place::Unix(dir));
+    let attached = tokio::spawn(second.attach(pair.main.clone()));
+    let theirs = second.serve(named("second").await).await.expect("served");
+    // Both are there: each is heard by the plugin, and hears it.
+    for _ in 0..3 {
+        let mine = pair.host.serve(named("first").await).await.expect("served");
+        ask(pair.plugin.dial(mine.id()).await.expect("dialled"), "first").await.expect("answered");
+        ask(pair.plugin.dial(theirs.id()).await.expect("dialled"), "second").await.expect("answered");
+        let sub = pair.plugin.serve(named("sub").await).await.expect("served");
+        for host in [&pair.host, &second] {
+            ask(host.dial(sub.id()).await.expect("dialled"), "sub").await.expect("answered");
+        }
+    }
+    // And goes away in order, which ends nothing that the plugin serves.
+    let mut sub = pair.plugin.serve(named("sub").await).await.expect("served");
+    second.close();
+    attached.await.expect("no panic");
+    let id = sub.id();
+    tokio::select! {
+        ended = sub.finished() => panic!("{ended:?}"),
+        answer = async { ask(pair.host.dial(id).await.expect("dialled"), "sub").await } => {
+            answer.expect("answered");
+        }
+    }
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_host_that_goes_away_in_order_ends_nothing_that_its_plugin_serves() {
+    let mut pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
+    let mut sub = pair.plugin.serve(named("sub").await).await.expect("served");
+    pair.host.close();
+    (&mut pair.attached).await.expect("no panic");
+    let dir = SocketDir::private(None).expect("a directory");
+    let next = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+    let attached = tokio::spawn(next.attach(pair.main.clone()));
+    let id = sub.id();
+    tokio::select! {
+        ended = sub.finished() => panic!("{ended:?}"),
+        answer = async { ask(next.dial(id).await.expect("dialled"), "sub").await } => {
+            answer.expect("answered");
+        }
+    }
+    next.close();
+    attached.await.expect("no panic");
+    pair.attached = tokio::spawn(async {});
     pair.close().await;
 }
 
