@@ -11,7 +11,7 @@
 //! Invariants:
 //! - A stream's opening frame is on the wire when [`Session::open`] returns, and streams reach the wire in the order
 //!   in which they were opened.
-//! - A slow reader holds up its own stream only; a blocked write never stops reading.
+//! - A slow reader holds up its own stream only; a blocked write stops reading only when a thousand answers wait for it.
 //! - A peer can make this side hold no more than each stream's receive window, plus a bounded number of small frames.
 //! - No stream sends its end twice: the Go implementation gives up the whole session when that happens.
 //!
@@ -34,5 +34,5 @@ mod tests;
 
 pub use self::config::Config;
 pub use self::error::{Error, ProtocolError};
-pub use self::handle::Session;
+pub use self::handle::{Closer, Session};
 pub use self::stream::Stream;

@@ -39,7 +39,18 @@ pub(super) struct Inner {
     pub(super) abandoned: bool,
     /// How many frames without data have been written and flushed.
     pub(super) control_written: u64,
+    /// Who waits for the end of a stream to be among them.
+    closers: Vec<Waker>,
     driver: Option<Waker>,
+}
+
+impl Inner {
+    /// Wakes this task when more has been written, a stream is reset, or the session ends.
+    pub(super) fn wake_closer(&mut self, waker: &Waker) {
+        if !self.closers.iter().any(|closer| closer.will_wake(waker)) {
+            self.closers.push(waker.clone());
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +99,7 @@ impl Shared {
                 streams: HashMap::new(),
                 abandoned: false,
                 control_written: 0,
+                closers: Vec::new(),
                 driver: None,
             }),
             acceptable: Notify::new(),
@@ -125,6 +137,9 @@ impl Shared {
         let mut inner = self.lock();
         let result = change(&mut inner);
         self.deliver_events(&mut inner, &mut wakers);
+        if inner.state.is_aborted() {
+            wakers.append(&mut inner.closers);
+        }
         let driver = driver(&mut inner);
         drop(inner);
         wakers.into_iter().chain(driver).for_each(Waker::wake);
@@ -153,12 +168,14 @@ impl Shared {
                     wakers.extend(inner.streams.get_mut(&id).and_then(|stream| stream.writer.take()));
                 }
                 Event::Reset(id) => {
+                    wakers.append(&mut inner.closers);
                     if let Some(stream) = inner.streams.get_mut(&id) {
                         wakers.extend(stream.reader.take());
                         wakers.extend(stream.writer.take());
                     }
                 }
                 Event::Ended => {
+                    wakers.append(&mut inner.closers);
                     for stream in inner.streams.values_mut() {
                         wakers.extend(stream.reader.take());
                         wakers.extend(stream.writer.take());
@@ -188,10 +205,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<Step> {
         // Reading comes before the clock: an answer that has arrived counts even if this task was late.
-        let mut read = Step::Again;
+        let mut read = Step::Waits;
         for _ in 0..READS_AT_ONCE {
-            if read == Step::Again {
-                read = self.read(cx)?;
+            // Whoever asks for so much reads the answers, before it may ask for more.
+            if self.broken.is_none() && self.shared.lock().state.owes_answers() {
+                break;
+            }
+            read = self.read(cx)?;
+            if read == Step::Waits {
+                break;
             }
         }
         self.keep_time(cx);
@@ -465,7 +487,10 @@ impl Batch {
             let mut inner = shared.lock();
             if inner.control_written != control {
                 inner.control_written = control;
+                let closers = std::mem::take(&mut inner.closers);
+                drop(inner);
                 shared.written.notify_waiters();
+                closers.into_iter().for_each(Waker::wake);
             }
         }
     }

@@ -162,8 +162,13 @@ impl Session {
     /// # Cancel safety
     /// The session ends all the same.
     pub async fn close(&self) {
-        self.handle.shared.change(|inner| inner.state.close());
-        self.closed().await;
+        self.closer().close().await;
+    }
+
+    /// A way to [close](Closer::close) the session later that does not count as a clone of it.
+    #[must_use]
+    pub fn closer(&self) -> Closer {
+        Closer { shared: self.handle.shared.clone(), closed: self.handle.closed.clone() }
     }
 
     /// Waits until the session has ended and its connection is closed, and tells why.
@@ -171,18 +176,45 @@ impl Session {
     /// # Cancel safety
     /// Safe to drop and to call again.
     pub async fn closed(&self) -> Error {
-        let mut closed = self.handle.closed.clone();
-        // The driver never goes without leaving a reason.
-        match closed.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or(Error::Closed),
-            Err(_) => Error::Closed,
-        }
+        end(self.handle.closed.clone()).await
     }
 
     /// Whether the session has ended or is about to: no stream can be opened or accepted any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.handle.shared.lock().state.reason().is_some()
+    }
+}
+
+/// Closes a [`Session`] whose handles may have gone.
+pub struct Closer {
+    shared: Arc<Shared>,
+    closed: watch::Receiver<Option<Error>>,
+}
+
+impl Closer {
+    /// The same as [`Session::close`].
+    ///
+    /// # Cancel safety
+    /// The session ends all the same.
+    pub async fn close(&self) {
+        self.shared.change(|inner| inner.state.close());
+        end(self.closed.clone()).await;
+    }
+}
+
+impl fmt::Debug for Closer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closer").finish_non_exhaustive()
+    }
+}
+
+/// Waits until the driver has gone.
+async fn end(mut closed: watch::Receiver<Option<Error>>) -> Error {
+    // It never goes without leaving a reason.
+    match closed.wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or(Error::Closed),
+        Err(_) => Error::Closed,
     }
 }
 

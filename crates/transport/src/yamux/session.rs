@@ -88,6 +88,8 @@ pub(super) struct SessionState {
     control: VecDeque<Control>,
     /// How many of them the peer has called for.
     answers: usize,
+    /// When the peer has to have taken enough of them, if there are too many.
+    answers_due: Option<Instant>,
     control_queued: u64,
     control_taken: u64,
     /// The round of streams with data to send.
@@ -168,6 +170,7 @@ impl SessionState {
             pings,
             control: VecDeque::new(),
             answers: 0,
+            answers_due: None,
             control_queued: 0,
             control_taken: 0,
             round: VecDeque::new(),
@@ -293,6 +296,11 @@ impl SessionState {
         Ok(())
     }
 
+    /// The number of the frame that ends this side's half after all that was written, once it is queued.
+    pub(super) fn fin(&self, id: u32) -> Option<u64> {
+        self.streams.get(&id)?.fin
+    }
+
     /// The application drops the stream. `read_all` tells whether it has used all data that it took.
     ///
     /// A stream whose end both sides know ends in order: the peer has finished and all was read, or this side has
@@ -371,6 +379,9 @@ impl SessionState {
                         if let Err(error) = outcome {
                             self.fail(error);
                         }
+                        if self.owes_answers() {
+                            self.answers_due.get_or_insert(now + ANSWER_LIMIT);
+                        }
                     }
                 }
                 Input::Payload { stream, left, fin, wanted } => {
@@ -405,6 +416,10 @@ impl SessionState {
                 return;
             }
         }
+        if self.answers_due.is_some_and(|due| due <= now) {
+            self.fail(ProtocolError::Flooded);
+            return;
+        }
         while self.lingering.first().is_some_and(|&(deadline, _)| deadline <= now) {
             if let Some((_, id)) = self.lingering.pop_first() {
                 self.reset_stream(id);
@@ -425,7 +440,7 @@ impl SessionState {
         }
         let lingering = self.lingering.first().map(|&(deadline, _)| deadline);
         let unaccepted = self.backlog.iter().find_map(|waiting| waiting.deadline);
-        [self.pings.deadline, lingering, unaccepted].into_iter().flatten().min()
+        [self.pings.deadline, self.answers_due, lingering, unaccepted].into_iter().flatten().min()
     }
 
     // What comes out.
@@ -435,6 +450,9 @@ impl SessionState {
         if let Some(Control { header, answer }) = self.control.pop_front() {
             self.control_taken += 1;
             self.answers -= usize::from(answer);
+            if !self.owes_answers() {
+                self.answers_due = None;
+            }
             return Some(Frame::bare(header));
         }
         while let Some(id) = self.round.pop_front() {
@@ -461,6 +479,12 @@ impl SessionState {
             Phase::Ended { go_away, .. } => go_away.take().map(|code| Frame::bare(Header::go_away(code))),
             Phase::Running => None,
         }
+    }
+
+    /// Whether so many answers wait that they have to be written before more is read. A peer that does not take them
+    /// in time ends the session.
+    pub(super) fn owes_answers(&self) -> bool {
+        self.answers >= MANY_ANSWERS
     }
 
     /// Whether [`next_frame`](Self::next_frame) may have something.
@@ -636,6 +660,7 @@ impl SessionState {
             && stream.local == LocalEnd::Finishing
         {
             stream.local = LocalEnd::Finished;
+            stream.fin = Some(self.control_queued + 1);
             self.queue(Header::window_update(Flags::FIN, id, 0));
             self.retire(id);
         }
@@ -678,6 +703,7 @@ impl SessionState {
     fn discard_output(&mut self) {
         self.control.clear();
         self.answers = 0;
+        self.answers_due = None;
         self.round.clear();
     }
 
@@ -748,7 +774,13 @@ const MAX_LINGERING: usize = 1024;
 /// the whole session for want of an acknowledgement.
 const ACCEPT_LIMIT: Duration = Duration::from_secs(60);
 
-/// How many frames that the peer called for may wait for the connection: answers to pings, acknowledgements, refusals.
-/// A peer that reads what it is sent comes nowhere near: it has at most a ping or two under way, and as many streams as
-/// the backlog allows.
-const MAX_ANSWERS: usize = 4096;
+/// How many frames that the peer called for may wait for the connection before nothing more is read: answers to pings,
+/// acknowledgements, refusals. A peer that reads what it is sent hardly comes near: it has at most a ping or two under
+/// way, and as many streams as the backlog allows.
+const MANY_ANSWERS: usize = 1024;
+
+/// How long a peer may take none of them.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How many may wait at all: more than what is read at once can call for.
+const MAX_ANSWERS: usize = 16 * 1024;

@@ -15,8 +15,9 @@ use super::session::Read;
 
 /// One stream of a [`Session`](super::Session): an ordered byte stream in both directions.
 ///
-/// Shutting it down (`AsyncWriteExt::shutdown`) ends this side's half; the peer's half can still be read. Flushing does
-/// nothing: what was written leaves as soon as the connection takes it.
+/// Shutting it down (`AsyncWriteExt::shutdown`) ends this side's half; the peer's half can still be read. When that is
+/// done, everything written has been handed to the operating system. Flushing does not wait for that: what was written
+/// leaves as soon as the connection takes it.
 ///
 /// Dropping it:
 /// - after a shutdown, or after the peer's half was read to its end, ends the stream in order. Everything written still
@@ -122,8 +123,20 @@ impl AsyncWrite for Stream {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shared.change(|inner| inner.state.finish(self.id)))
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shared.change(|inner| {
+            inner.state.finish(self.id)?;
+            if inner.state.fin(self.id).is_some_and(|fin| fin <= inner.control_written) {
+                return Poll::Ready(Ok(()));
+            }
+            if inner.state.is_aborted()
+                && let Some(reason) = inner.state.reason()
+            {
+                return Poll::Ready(Err(reason.to_io()));
+            }
+            inner.wake_closer(cx.waker());
+            Poll::Pending
+        })
     }
 }
 

@@ -428,3 +428,68 @@ async fn a_stopped_runtime_ends_the_session() {
     assert!(session.is_closed());
     assert!(matches!(session.closed().await, Error::Closed));
 }
+
+#[tokio::test]
+async fn a_burst_of_pings_is_answered() {
+    let (session, peer) = RawPeer::against_server(Config::default());
+    let (mut reader, mut writer) = tokio::io::split(peer.0);
+    let pings: u32 = 100_000;
+    let asking = async {
+        let burst: Vec<u8> =
+            (0..pings).flat_map(|value| super::frame::Header::ping(value).encode()).collect();
+        writer.write_all(&burst).await.unwrap();
+    };
+    let reading = async {
+        let mut answers = vec![0; pings as usize * super::frame::HEADER_LEN];
+        reader.read_exact(&mut answers).await.unwrap();
+        assert!(answers.ends_with(&(pings - 1).to_be_bytes()));
+    };
+    timeout(DEADLINE, async { tokio::join!(asking, reading) }).await.expect("every ping has its answer");
+    assert!(!session.is_closed());
+}
+
+#[tokio::test]
+async fn a_shutdown_is_done_when_everything_has_been_written() {
+    // Hardly anything fits into the connection.
+    let (client, server) = pair_with(Config::default(), 64);
+    let (mut to, mut from) = stream_pair(&client, &server).await;
+    let data = pattern(1, 100 * 1024);
+    to.write_all(&data).await.unwrap();
+    timeout(DEADLINE, to.shutdown()).await.unwrap().unwrap();
+    // All but what the connection itself holds has arrived: nothing more is needed of this side.
+    let mut received = Vec::new();
+    let reading = from.read_to_end(&mut received);
+    timeout(DEADLINE, reading).await.unwrap().unwrap();
+    assert_eq!(received, data);
+
+    // A session that ends wakes whoever waits.
+    let (near, far) = duplex(64);
+    let stuck = Session::client(near, Config::default());
+    let mut stream = stuck.open().await.unwrap();
+    stream.write_all(&data).await.unwrap();
+    let closing = async {
+        tokio::task::yield_now().await;
+        drop(far);
+    };
+    let (shut_down, ()) =
+        timeout(DEADLINE, async { tokio::join!(stream.shutdown(), closing) }).await.unwrap();
+    shut_down.expect_err("nobody is there to take it");
+}
+
+#[tokio::test]
+async fn a_closer_keeps_nothing_open() {
+    let (client, server) = pair();
+    let (stream, _accepted) = stream_pair(&client, &server).await;
+    let closer = client.closer();
+    drop(client);
+    drop(stream);
+    // The last of its streams has gone, and so has the session.
+    timeout(DEADLINE, server.closed()).await.unwrap();
+    timeout(DEADLINE, closer.close()).await.unwrap();
+
+    let (client, server) = pair();
+    let (_stream, _accepted) = stream_pair(&client, &server).await;
+    timeout(DEADLINE, client.closer().close()).await.unwrap();
+    assert!(client.is_closed());
+    timeout(DEADLINE, server.closed()).await.unwrap();
+}

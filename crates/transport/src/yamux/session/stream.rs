@@ -20,6 +20,8 @@ pub(super) struct StreamState {
     /// The stream has its place in the session's round of streams with something to send.
     pub(super) scheduled: bool,
     pub(super) local: LocalEnd,
+    /// The number of the frame that carries FIN, once it is queued.
+    pub(super) fin: Option<u64>,
 
     received: ReceiveQueue,
     /// How much more the peer may send. Together with what is queued and `consumed` it is the whole window.
@@ -56,6 +58,7 @@ impl StreamState {
             writer_waits: false,
             scheduled: false,
             local: LocalEnd::Open,
+            fin: None,
             received: ReceiveQueue::default(),
             receive_window: INITIAL_WINDOW,
             consumed: 0,

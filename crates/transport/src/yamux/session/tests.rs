@@ -489,6 +489,24 @@ fn violations_end_the_session_with_a_go_away() {
 }
 
 #[test]
+fn a_peer_that_takes_no_answers_has_a_while_to_do_so() {
+    let (mut state, now) = server();
+    let pings = |state: &mut SessionState, count| {
+        (0..count).for_each(|value| state.receive(Header::ping(value).encode().to_vec().into(), now));
+    };
+    pings(&mut state, MANY_ANSWERS as u32 - 1);
+    assert!(!state.owes_answers() && state.answers_due.is_none());
+    pings(&mut state, 1);
+    assert!(state.owes_answers());
+    assert_eq!(state.next_deadline(), Some(now + ANSWER_LIMIT));
+    assert!(frame(&mut state).is_some());
+    assert!(!state.owes_answers() && state.answers_due.is_none());
+    pings(&mut state, 2);
+    state.tick(now + ANSWER_LIMIT);
+    assert!(matches!(state.reason(), Some(Error::Protocol(ProtocolError::Flooded))));
+}
+
+#[test]
 fn the_window_is_given_back_when_half_of_it_was_read() {
     let (mut state, now) = server();
     state.receive(syn(1), now);
