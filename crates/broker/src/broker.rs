@@ -217,6 +217,18 @@ impl Broker {
         self.shared().closed.cancel();
     }
 
+    /// Waits until the broker has [closed](Self::close) and nothing of it is left: the calls to everything it served have
+    /// ended or, after the [grace](BrokerSettings::grace), been cut. Multiplexed, it then ends the session, main connections
+    /// included, and returns when all that was written to it has left, after a second at the latest.
+    ///
+    /// A plugin awaits this before its runtime ends, which would cut them at once.
+    ///
+    /// # Cancel safety
+    /// Safe to drop and to call again.
+    pub async fn drained(&self) {
+        self.shared().drained().await;
+    }
+
     fn shared(&self) -> &Arc<Shared> {
         &self.0.0
     }

@@ -7,7 +7,11 @@ use rpcplugin_transport::{
     Listen, Listener, SecureError, SecureStream, Services, Stream, TraceServices,
     http2::{self, Serving},
 };
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -99,6 +103,10 @@ impl Drop for Brokered {
 #[derive(Debug)]
 pub struct Incoming {
     source: Source,
+    /// Connections that have come in.
+    securing: JoinSet<Result<SecureStream, SecureError>>,
+    /// There will be no more.
+    over: bool,
     registration: Registration,
 }
 
@@ -113,17 +121,35 @@ impl Incoming {
     /// its peer only: there may be others.
     ///
     /// # Cancel safety
-    /// Dropping the future may close a connection that has come in.
+    /// Safe to drop and to call again.
     pub async fn accept(&mut self) -> Option<Result<SecureStream, SecureError>> {
-        let Shared { settings, closed, .. } = &*self.registration.shared;
-        let stream = tokio::select! {
-            biased;
-            () = closed.cancelled() => None,
-            stream = self.source.accept() => stream,
-        }?;
-        let secured = timeout(settings.http2.handshake_deadline, settings.security.server(stream)).await;
-        Some(secured.unwrap_or_else(|late| Err(SecureError(late.into()))))
+        let shared = Arc::clone(&self.registration.shared);
+        loop {
+            let takes_more = !self.over && self.securing.len() < BACKLOG;
+            tokio::select! {
+                biased;
+                () = shared.closed.cancelled() => return None,
+                Some(secured) = self.securing.join_next() => {
+                    return Some(secured.unwrap_or_else(|panicked| Err(SecureError(panicked.into()))));
+                }
+                stream = self.source.accept(), if takes_more => match stream {
+                    // In a task of its own: one that says nothing makes no other wait.
+                    Some(stream) => self.securing.spawn(secure(Arc::clone(&shared), stream)),
+                    None => {
+                        self.over = true;
+                        continue;
+                    }
+                },
+                else => return None,
+            };
+        }
     }
+}
+
+async fn secure(shared: Arc<Shared>, stream: Stream) -> Result<SecureStream, SecureError> {
+    let deadline = shared.settings.http2.handshake_deadline;
+    let secured = timeout(deadline, shared.settings.security.server(stream)).await;
+    secured.unwrap_or_else(|late| Err(SecureError(late.into())))
 }
 
 /// Where connections come from.
@@ -209,7 +235,7 @@ pub(crate) async fn listen_unheard(
             Some(serving) => {
                 tracing::debug!(service.id = %id, "listening for brokered connections");
                 let registration = Registration { shared: Arc::clone(shared), id, serving };
-                return Ok(Incoming { source, registration });
+                return Ok(Incoming { source, securing: JoinSet::new(), over: false, registration });
             }
             None if fresh => {}
             None => return Err(ServeError::InUse { id }),
@@ -219,7 +245,7 @@ pub(crate) async fn listen_unheard(
 
 /// Serves on what [`listen`] gave.
 pub(crate) fn serve(incoming: Incoming, services: Services) -> Brokered {
-    let Incoming { source, registration } = incoming;
+    let Incoming { source, registration, .. } = incoming;
     let registration = Arc::new(registration);
     let Shared { settings, closed, .. } = &*registration.shared;
     let shutdown = closed.child_token();
@@ -234,7 +260,7 @@ pub(crate) fn serve(incoming: Incoming, services: Services) -> Brokered {
         http2::serve(source, serving).await;
         drop(kept);
     };
-    let task = tokio::spawn(serve.instrument(span).instrument(settings.span.clone()));
+    let task = registration.shared.serving.spawn(serve.instrument(span).instrument(settings.span.clone()));
     Brokered { registration, task, shutdown, detached: false }
 }
 

@@ -19,7 +19,7 @@ use tokio::{
     sync::{Notify, mpsc},
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Channel;
 
 use crate::{
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) way: Way,
     /// Fires when the broker closes.
     pub(crate) closed: CancellationToken,
+    /// The servers of brokered services.
+    pub(crate) serving: TaskTracker,
     /// See [`Broker::host_channel`](crate::Broker::host_channel).
     pub(crate) host_channel: OnceLock<Channel>,
     state: Mutex<State>,
@@ -62,6 +64,8 @@ pub(crate) struct State {
     pub(crate) opened: HashMap<Ticket, yamux::Stream>,
     /// Multiplexed mode: the session, once there is one.
     pub(crate) session: Session,
+    /// Multiplexed mode: what ends it.
+    pub(crate) closer: Option<yamux::Closer>,
 }
 
 /// The one connection of multiplexed mode.
@@ -95,10 +99,12 @@ impl Shared {
             listeners: HashMap::new(),
             opened: HashMap::new(),
             session: Session::NotYet,
+            closer: None,
         };
         Arc::new(Self {
             side,
             closed: settings.shutdown.child_token(),
+            serving: TaskTracker::new(),
             settings,
             way,
             host_channel: OnceLock::new(),
@@ -196,6 +202,17 @@ impl Shared {
         };
         let waited = self.settings.patience;
         self.until_deadline(deadline, up).await.unwrap_or_else(|missed| Err(missed.unreachable(waited)))
+    }
+
+    /// Waits until the broker has closed and nothing of it is left.
+    pub(crate) async fn drained(&self) {
+        self.closed.cancelled().await;
+        self.serving.close();
+        self.serving.wait().await;
+        let closer = self.look(|state| state.closer.clone());
+        if let Some(closer) = closer {
+            closer.close().await;
+        }
     }
 
     /// Gives an id back.

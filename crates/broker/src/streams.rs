@@ -28,6 +28,7 @@ impl Listen for MainStreams {
 pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> MainStreams {
     shared.change(|state| {
         state.router.new_session();
+        state.closer = Some(session.closer());
         state.session = Session::Open(session.clone());
     });
     let (main, streams) = mpsc::channel(BACKLOG);

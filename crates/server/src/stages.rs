@@ -286,6 +286,7 @@ impl Bound {
             winding_down.instrument(tracing::debug_span!(parent: &life, "shutdown")).await;
         };
         tokio::join!(serving, winding_down);
+        context.broker.drained().await;
         if let Some(dir) = private_dir {
             // It goes with the last socket in it, unless a call that was cut still holds it.
             let _ = std::fs::remove_dir_all(dir);

@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, transport::Channel};
 
-use crate::pair::{Kind, Pair, Socket, ask, named};
+use crate::pair::{KINDS, Kind, Pair, Socket, ask, named};
 
 type Messages = Pin<Box<dyn Stream<Item = Result<ConnInfo, Status>> + Send>>;
 
@@ -380,5 +380,56 @@ async fn a_host_that_floods_is_bounded_and_still_served() {
     drop(call.await);
     let served = pair.host.serve(named("mine").await).await.expect("served");
     ask(pair.plugin.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
+    pair.close().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_closes_answers_the_calls_that_are_under_way() {
+    for kind in KINDS {
+        let pair = Pair::with(kind, |settings| settings.grace = Duration::from_secs(600)).await;
+        let echo = peer(|mut incoming, answers| {
+            Box::pin(async move {
+                let message = incoming.message().await.expect("a message").expect("one");
+                answers.send(message).await.expect("sent");
+            })
+        });
+        let served = pair.plugin.serve(echo).await.expect("served");
+        let mut client = GrpcBrokerClient::new(pair.host.dial(served.id()).await.expect("dialled"));
+        served.detach();
+        let (say, mut messages) = mpsc::channel(1);
+        let outgoing = futures_poll(move |cx| messages.poll_recv(cx));
+        let mut answers = client.start_stream(outgoing).await.expect("begun").into_inner();
+
+        pair.plugin.close();
+        let plugin = pair.plugin.clone();
+        let mut drained = Box::pin(plugin.drained());
+        let waiting = tokio::time::timeout(Duration::from_millis(50), drained.as_mut()).await;
+        waiting.expect_err("a call is under way");
+        say.send(address(7, "unix", "/p")).await.expect("taken");
+        assert_eq!(answers.message().await.expect("answered").map(|answer| answer.service_id), Some(7));
+        assert_eq!(answers.message().await.expect("ended in order"), None);
+        tokio::time::timeout(Duration::from_secs(60), &mut drained).await.expect("nothing is under way");
+        if kind.multiplexed {
+            let error = pair.host.dial(ServiceId(1)).await.expect_err("nothing is left");
+            assert!(matches!(error, DialError::Unreachable(Unreachable::Session(_))), "{error:?}");
+        }
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
+async fn one_that_connects_and_says_nothing_makes_no_other_wait() {
+    let kind = Kind { multiplexed: false, mutual: true };
+    let pair =
+        Pair::with(kind, |settings| settings.http2.handshake_deadline = Duration::from_secs(3600)).await;
+    let mut incoming = pair.plugin.listen().await.expect("listening");
+    let id = incoming.id();
+    let [socket] = &pair.sockets()[..] else { panic!("one socket") };
+    let silent = tokio::net::UnixStream::connect(socket).await.expect("connected");
+    let both = async { tokio::join!(incoming.accept(), pair.host.dial_stream(id)) };
+    let (accepted, dialled) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("at once");
+    accepted.expect("a connection").expect("secured");
+    dialled.expect("let in");
+    drop(silent);
     pair.close().await;
 }

@@ -187,6 +187,7 @@ impl Session {
 }
 
 /// Closes a [`Session`] whose handles may have gone.
+#[derive(Clone)]
 pub struct Closer {
     shared: Arc<Shared>,
     closed: watch::Receiver<Option<Error>>,
