@@ -9,6 +9,8 @@ mod endings;
 mod output;
 #[path = "host_life/peers.rs"]
 mod peers;
+#[path = "host_life/reconnects.rs"]
+mod reconnects;
 #[path = "host_life/supervision.rs"]
 mod supervision;
 #[path = "host_life/support.rs"]

@@ -9,7 +9,7 @@ use tonic::transport::Channel;
 use crate::{
     dial::{self, lazy_channel},
     error::{DialError, ServeError, Unreachable},
-    link,
+    link::{self, Detached},
     serve::{self, Brokered, Incoming},
     settings::{BrokerSettings, Place, Side},
     shared::{Shared, Way},
@@ -89,9 +89,13 @@ impl Broker {
     ///
     /// A plugin without a broker ends it at once, and makes everything that is served or dialled fail at once.
     ///
+    /// Returns how it ended. After [`Detached::Lost`] it can be attached again: what is served is announced anew, and what
+    /// waits for the stream goes on. A broker of rpcplugin takes any number of streams; that of a Go plugin is closed for
+    /// good when its first one ends, and says so, as [`Detached::PeerClosed`], when it is sent something.
+    ///
     /// # Cancel safety
     /// Dropping the future ends the stream. It can be attached again.
-    pub fn attach(&self, channel: Channel) -> impl Future<Output = ()> + Send + use<> {
+    pub fn attach(&self, channel: Channel) -> impl Future<Output = Detached> + Send + use<> {
         link::attach(Arc::clone(self.shared()), channel)
     }
 

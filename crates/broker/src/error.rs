@@ -117,7 +117,7 @@ pub enum DialError {
         code(rpcplugin::protocol::broker_unannounced),
         help(
             "the peer has to serve an id before, or soon after, this side dials it; a Go peer serves one dial per \
-             Accept"
+             Accept, and none once the connection to it broke: then start it anew"
         )
     )]
     Unannounced {

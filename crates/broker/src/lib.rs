@@ -48,6 +48,7 @@ mod streams;
 
 pub use broker::{Broker, HOST_SERVICES};
 pub use error::{DialError, ServeError, Unreachable};
+pub use link::Detached;
 pub use serve::{Brokered, Incoming};
 pub use settings::{Arrival, BoxError, BrokerSettings, Place, Side, Translate};
 pub use streams::MainStreams;

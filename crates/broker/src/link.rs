@@ -18,7 +18,7 @@ use tonic::{
 };
 
 use crate::{
-    router::{LinkEnd, LinkId, Manner},
+    router::{LinkEnd, LinkId, Manner, Reach},
     shared::{Shared, now},
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn services(shared: &Arc<Shared>) -> Services {
 ///
 /// # Protocol
 /// go-plugin `grpc_broker.go` `StartStream`. A Go plugin answers not even with headers until it has something to say.
-pub(crate) async fn attach(shared: Arc<Shared>, channel: Channel) {
+pub(crate) async fn attach(shared: Arc<Shared>, channel: Channel) -> Detached {
     let link = Link::open(&shared);
     let outgoing = Outgoing::new(&shared, link.id);
     let end = tokio::select! {
@@ -42,6 +42,28 @@ pub(crate) async fn attach(shared: Arc<Shared>, channel: Channel) {
     };
     tracing::debug!(?end, "the broker's stream ended");
     link.close(end);
+    if shared.closed.is_cancelled() {
+        return Detached::Closed;
+    }
+    match shared.look(|state| state.router.reach()) {
+        Reach::NoBroker => Detached::NoBroker,
+        Reach::PeerClosed => Detached::PeerClosed,
+        Reach::Up(_) | Reach::Down => Detached::Lost,
+    }
+}
+
+/// How a stream to a plugin's broker ended, and so whether there is any use in [attaching](crate::Broker::attach) again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Detached {
+    /// It broke, or the plugin ended it in order. The next one may last.
+    Lost,
+    /// The plugin has no broker.
+    NoBroker,
+    /// The plugin's broker is closed for good.
+    PeerClosed,
+    /// This side's broker is closed.
+    Closed,
 }
 
 /// Opens the call and takes in what the plugin says.

@@ -5,7 +5,7 @@ mod handover;
 #[cfg(target_os = "linux")]
 mod listening;
 
-use std::{path::PathBuf, pin::Pin, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use miette::Diagnostic;
 use rpcplugin_broker::{Arrival, Translate};
@@ -15,7 +15,6 @@ use rpcplugin_handshake::{ReattachConfig, VersionNotOffered, accept_version};
 use rpcplugin_mtls::{Identity, MutualTls, TlsError, Trust};
 use rpcplugin_transport::{Meter, Security, http2::ConnectError};
 use tokio::time::{Instant, timeout};
-use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 pub use self::handover::{Handover, HandoverError};
@@ -29,7 +28,9 @@ use crate::{
     life,
     plugin::{Parts, Plugin},
     process::{Process, WhenDropped},
-    secret, sockets, stdio,
+    secret,
+    services::Services,
+    sockets,
     steps::LaunchSteps,
     tail::Tail,
 };
@@ -216,16 +217,10 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         callbacks.offer(&caller).await.map_err(|error| refused(error.into()))?;
     }
     let foreign = Foreign::find(&endpoint, pid, leftover).await;
-    let process = Process::watch(foreign, WhenDropped::Leave, &feed, &life);
+    let process = Process::watch(foreign, WhenDropped::Leave, config.drain, &feed, &life);
     life.record("plugin.pid", process.pid());
     feed.event(Event::Started { pid: process.pid().unwrap_or_default() });
-    let task = |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
-        AbortOnDropHandle::new(tokio::spawn(task.instrument(life.clone())))
-    };
-    let services = vec![
-        task(Box::pin(stdio::pump(channel.clone(), Arc::clone(&feed)))),
-        task(Box::pin(broker.get().attach(channel.clone()))),
-    ];
+    let services = Services::open(&channel, broker.get(), &feed, &process, &life);
     feed.connected(&meter);
     let elapsed = started.elapsed();
     feed.event(Event::Ready { elapsed });
@@ -253,7 +248,6 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         answer: None,
         certificate,
         config: config.clone(),
-        output: Vec::new(),
         services,
         sockets,
         meter,

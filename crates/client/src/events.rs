@@ -42,7 +42,8 @@ pub enum Event {
         /// How long it was given.
         after: Duration,
     },
-    /// Its process is over.
+    /// Its process is over, and what it printed has been read, as far as
+    /// [`HostConfig::drain`](rpcplugin_config::HostConfig::drain) allows.
     Exited {
         /// How it ended.
         reason: ExitReason,

@@ -39,7 +39,8 @@ use crate::{
     remains::{Moment, NamedSocket},
     runner::{Runner, Running as _, Started, Surroundings},
     secret::Secret,
-    sockets, stdio,
+    services::Services,
+    sockets,
     steps::LaunchSteps,
     tail::Tail,
 };
@@ -67,7 +68,6 @@ struct Spawned {
     process: Process,
     stdout: Output,
     stdin: Option<Input>,
-    logs: AbortOnDropHandle<io::Result<()>>,
     secret: Secret,
     sockets: SocketDir,
     translate: Option<Arc<dyn Translate>>,
@@ -86,7 +86,6 @@ struct Greeted {
     endpoint: Endpoint,
     steps: LaunchSteps,
     security: Security,
-    output: Vec<AbortOnDropHandle<io::Result<()>>>,
     sockets: SocketDir,
     translate: Option<Arc<dyn Translate>>,
 }
@@ -175,18 +174,18 @@ impl<R: Runner> Launch<'_, R> {
         let Started { running, stdout, stderr, stdin, translate } =
             starting.await.unwrap_or(Err(LaunchFault::Silent(self.start_deadline)))?;
         self.feed.event(Event::Started { pid: running.pid().unwrap_or_default() });
-        let process = Process::watch(running, WhenDropped::Kill, &self.feed, &self.life);
+        let process = Process::watch(running, WhenDropped::Kill, config.drain, &self.feed, &self.life);
         self.life.record("plugin.pid", process.pid());
         tracing::debug!(plugin.path = %self.program.display(), plugin.id = process.id(), "plugin started");
         let max_line = config.log_line_limit.as_usize();
-        let logs = self.task(logs::pump(stderr, max_line, Arc::clone(&self.tail), Arc::clone(&self.feed)));
+        process.read(self.task(logs::pump(stderr, max_line, Arc::clone(&self.tail), Arc::clone(&self.feed))));
         let took = self.started.elapsed();
-        Ok(Spawned { process, stdout, stdin, logs, secret, sockets, translate, since, took })
+        Ok(Spawned { process, stdout, stdin, secret, sockets, translate, since, took })
     }
 
     /// Waits for the handshake line and decides what it means.
     async fn greet(&self, spawned: Spawned) -> Result<Greeted, LaunchError> {
-        let Spawned { process, mut stdout, stdin, logs, secret, sockets, translate, since, took } = spawned;
+        let Spawned { process, mut stdout, stdin, secret, sockets, translate, since, took } = spawned;
         let waiting = Instant::now();
         let mut read = Vec::new();
         let answered = tokio::select! {
@@ -229,7 +228,7 @@ impl<R: Runner> Launch<'_, R> {
                 if !read.is_empty() {
                     self.stray(&read);
                 }
-                return Err(self.fail(fault, process, vec![logs]).await);
+                return Err(self.fail(fault, process).await);
             }
         };
         let steps =
@@ -237,9 +236,8 @@ impl<R: Runner> Launch<'_, R> {
         let version = answer.version;
         self.life.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
         tracing::debug!(%endpoint, plugin.version = %version, mutual = security.is_mutual(), "plugin answered");
-        let drain = self.task(drain(stdout, read, Arc::clone(&self.feed)));
-        let output = vec![logs, drain];
-        Ok(Greeted { process, stdin, answer, endpoint, steps, security, output, sockets, translate })
+        process.read(self.task(drain(stdout, read, Arc::clone(&self.feed))));
+        Ok(Greeted { process, stdin, answer, endpoint, steps, security, sockets, translate })
     }
 
     /// Resolves when the process has ended and what it may have said has had the time to be read. A process that it
@@ -300,8 +298,7 @@ impl<R: Runner> Launch<'_, R> {
 
     /// Opens the channel and makes sure that somebody answers.
     async fn connect(&self, greeted: Greeted) -> Result<Plugin, LaunchError> {
-        let Greeted { process, stdin, answer, endpoint, steps, security, output, sockets, translate } =
-            greeted;
+        let Greeted { process, stdin, answer, endpoint, steps, security, sockets, translate } = greeted;
         let version = answer.version;
         let config = &self.host.config;
         let ready = config.ready_deadline.map(|deadline| (Instant::now() + deadline, deadline));
@@ -331,16 +328,13 @@ impl<R: Runner> Launch<'_, R> {
         let Opened { channel, broker, certificate, connection, health } = match opened {
             Ok(opened) => opened,
             Err(fault) => {
-                return Err(self.fail(fault, process, output).await);
+                return Err(self.fail(fault, process).await);
             }
         };
         if timeout_at(deadline, process.ready()).await.is_err() {
-            return Err(self.fail(LaunchFault::NotReady(allowed), process, output).await);
+            return Err(self.fail(LaunchFault::NotReady(allowed), process).await);
         }
-        let services = vec![
-            self.task(stdio::pump(channel.clone(), Arc::clone(&self.feed))),
-            self.task(broker.get().attach(channel.clone())),
-        ];
+        let services = Services::open(&channel, broker.get(), &self.feed, &process, &self.life);
         self.feed.connected(&meter);
         let elapsed = self.started.elapsed();
         self.feed.event(Event::Ready { elapsed });
@@ -368,7 +362,6 @@ impl<R: Runner> Launch<'_, R> {
             answer: Some(answer),
             certificate,
             config: config.clone(),
-            output,
             services,
             sockets,
             meter,
@@ -388,12 +381,7 @@ impl<R: Runner> Launch<'_, R> {
     }
 
     /// Ends what is left of a plugin that did not start, and says why it did not.
-    async fn fail(
-        &self,
-        fault: LaunchFault,
-        process: Process,
-        output: Vec<AbortOnDropHandle<io::Result<()>>>,
-    ) -> LaunchError {
+    async fn fail(&self, fault: LaunchFault, process: Process) -> LaunchError {
         // A plugin that prints rubbish or cuts its connections is often about to end; how it does says more.
         let fault = match fault {
             fault if fault.may_be_told_by_the_end() => {
@@ -409,15 +397,8 @@ impl<R: Runner> Launch<'_, R> {
         };
         let ended = process.ended();
         process.kill();
-        let patience = self.host.config.drain;
-        let _ = timeout(patience, process.end()).await;
-        // Its last words may still be in the pipe; a process that it left behind may hold the pipe open for ever.
-        let _ = timeout(patience, async {
-            for task in output {
-                let _ = task.await;
-            }
-        })
-        .await;
+        // Its last words may still be in the pipe. The system may keep a killed process that waits for a device.
+        let _ = timeout(2 * self.host.config.drain, process.finished()).await;
         self.explain(fault, ended).await
     }
 

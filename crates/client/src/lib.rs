@@ -43,6 +43,7 @@ mod remains;
 mod retry;
 mod runner;
 mod secret;
+mod services;
 mod set;
 mod sockets;
 mod stdio;

@@ -1,7 +1,7 @@
 //! A plugin that runs and is connected.
 
 use std::{
-    fmt, io,
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,7 +18,6 @@ use tokio::{
     io::AsyncWrite,
     time::{sleep, timeout},
 };
-use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status, transport::Channel};
 use tonic_health::{
     ServingStatus,
@@ -38,6 +37,7 @@ use crate::{
     identity::PluginId,
     output::{Output, OutputOptions},
     process::Process,
+    services::Services,
     steps::LaunchSteps,
     tail::Tail,
 };
@@ -46,7 +46,7 @@ use crate::{
 ///
 /// Dropping it kills the plugin, unless it was [attached to](crate::Host::attach);
 /// [`shut_down`](Self::shut_down) ends it politely. Channels that were taken from it
-/// fail from then on.
+/// fail from then on. What it had printed before is still read, for as long as [`HostConfig::drain`] allows.
 pub struct Plugin {
     process: Process,
     stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
@@ -62,10 +62,7 @@ pub struct Plugin {
     answer: Option<Answer>,
     certificate: Option<PeerCertificate>,
     config: HostConfig,
-    /// The readers of stdout and stderr. They end with the pipes.
-    output: Vec<AbortOnDropHandle<io::Result<()>>>,
-    /// The long calls of the connection: that which forwards output, and that of the broker.
-    services: Vec<AbortOnDropHandle<()>>,
+    services: Services,
     /// Removed with everything in it when the plugin is gone.
     sockets: SocketDir,
     /// Whether it is somebody else's, who will end it.
@@ -93,8 +90,7 @@ pub(crate) struct Parts {
     pub(crate) answer: Option<Answer>,
     pub(crate) certificate: Option<PeerCertificate>,
     pub(crate) config: HostConfig,
-    pub(crate) output: Vec<AbortOnDropHandle<io::Result<()>>>,
-    pub(crate) services: Vec<AbortOnDropHandle<()>>,
+    pub(crate) services: Services,
     pub(crate) sockets: SocketDir,
     pub(crate) meter: Meter,
     pub(crate) life: Span,
@@ -118,7 +114,6 @@ impl Plugin {
             answer,
             certificate,
             config,
-            output,
             services,
             sockets,
             meter,
@@ -140,7 +135,6 @@ impl Plugin {
             answer,
             certificate,
             config,
-            output,
             services,
             sockets,
             meter,
@@ -226,11 +220,9 @@ impl Plugin {
     /// with its only connection. If the other host does not come, nobody ends the plugin.
     pub async fn hand_over(mut self) -> Handover {
         self.broker.close();
-        self.process.leave().await;
+        self.services.cut();
         // The readers hold the pipes of a child that goes on: they stay open for as long as this host lives.
-        for reader in std::mem::take(&mut self.output) {
-            drop(reader.detach());
-        }
+        self.process.leave().await;
         // The same holds for the directory of its socket.
         let dir = self.sockets.path().to_owned();
         let used = matches!(&self.endpoint, Endpoint::Unix(path) if path.as_path().starts_with(&dir));
@@ -316,16 +308,18 @@ impl Plugin {
     }
 
     /// Whether the plugin forwards what its code prints. True until it has said that it does not, which it does about
-    /// when it answers the first call; false when the connection is over.
+    /// when it answers the first call, and through connections that break as long as its process runs; false when it
+    /// has ended.
     #[must_use]
     pub fn forwards_output(&self) -> bool {
-        self.services.first().is_some_and(|call| !call.is_finished())
+        self.services.forwards_output()
     }
 
-    /// Whether the plugin serves a broker, in the same sense.
+    /// Whether the plugin serves a broker, in the same sense. That of a Go plugin is closed for good once the connection
+    /// broke, which shows when something is to be sent to it.
     #[must_use]
     pub fn serves_broker(&self) -> bool {
-        self.services.get(1).is_some_and(|call| !call.is_finished())
+        self.services.serves_broker()
     }
 
     /// The events of this plugin. The first caller gets those since its start, others those from now on.
@@ -361,17 +355,23 @@ impl Plugin {
         self.meter.connections()
     }
 
-    /// How the plugin ended, if it has.
+    /// How the plugin ended, if it has. The last that it printed may still be on its way.
     #[must_use]
     pub fn ended(&self) -> Option<ExitReason> {
         self.process.ended()
     }
 
-    /// Resolves when the plugin's process has ended.
+    /// Resolves when the plugin's process has ended and what it printed has been read and told. Something that it left
+    /// behind may hold its pipes open: it is waited for no longer than [`HostConfig::drain`] after the end.
     ///
     /// # Cancel safety
     /// May be dropped and awaited again.
     pub async fn wait(&self) -> ExitReason {
+        self.process.finished().await
+    }
+
+    /// Resolves when the plugin's process has ended, whether or not its last words have been read.
+    pub(crate) async fn process_end(&self) -> ExitReason {
         self.process.end().await
     }
 
@@ -468,6 +468,7 @@ impl Plugin {
 
     async fn end_within(mut self, grace: Duration) -> Exit {
         let begun = Instant::now();
+        self.services.let_end();
         self.broker.close();
         if self.test {
             return Exit::Detached;
@@ -502,23 +503,15 @@ impl Plugin {
         self.feed.event(event);
     }
 
-    /// Reads what is left in the plugin's pipes and streams. That is worth a moment; a process that the plugin left
-    /// behind may hold them open for ever.
+    /// Waits until what is left in the plugin's pipes and streams has been read. That is worth a moment; a process that
+    /// the plugin left behind may hold them open for ever.
     async fn drain(&mut self) {
-        let readers = std::mem::take(&mut self.output);
-        let services = std::mem::take(&mut self.services);
-        let _ = timeout(self.config.drain, async {
-            for service in services {
-                let _ = service.await;
-            }
-        })
-        .await;
-        let _ = timeout(self.config.drain, async {
-            for reader in readers {
-                let _ = reader.await;
-            }
-        })
-        .await;
+        let drain = self.config.drain;
+        let _ = tokio::join!(
+            timeout(drain, self.services.broker_ended()),
+            // They are given up by then; longer, so that the end is told before this returns.
+            timeout(2 * drain, self.process.finished()),
+        );
     }
 
     /// Kills the plugin at once, with its process group, and waits for its end, but no longer than
@@ -529,6 +522,7 @@ impl Plugin {
     /// # Cancel safety
     /// The plugin is killed even if the future is dropped.
     pub async fn kill(mut self) -> Exit {
+        self.services.let_end();
         self.broker.close();
         if self.test {
             return Exit::Detached;
@@ -583,7 +577,6 @@ impl fmt::Debug for Plugin {
             .field("pid", &self.pid())
             .field("version", &self.version)
             .field("endpoint", &self.endpoint)
-            .field("services", &self.services.len())
             .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,17 @@
 //! The handle of a plugin's process: watched, signalled from one place only, and never left behind.
 
-use std::sync::Arc;
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use rustix::process::Signal;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span};
 
 use crate::{
@@ -21,7 +29,10 @@ pub(crate) struct Process {
     pid: Option<u32>,
     when_dropped: WhenDropped,
     orders: mpsc::UnboundedSender<Order>,
+    readers: Readers,
     ended: watch::Receiver<Option<ExitReason>>,
+    /// The same, but only when what it printed has been read.
+    finished: watch::Receiver<Option<ExitReason>>,
     remains: Remains,
 }
 
@@ -38,6 +49,13 @@ pub(crate) enum WhenDropped {
     Leave,
 }
 
+/// Those who read what a process prints. They belong to whoever watches over it, so that its last words are read whatever
+/// becomes of the handle.
+#[derive(Debug, Clone, Default)]
+struct Readers(Arc<Mutex<Vec<Reader>>>);
+
+type Reader = AbortOnDropHandle<io::Result<()>>;
+
 #[derive(Debug)]
 enum Order {
     Ready(oneshot::Sender<()>),
@@ -47,21 +65,38 @@ enum Order {
 }
 
 impl Process {
-    /// Watches over a process from now on, within the span of its life.
+    /// Watches over a process from now on, within the span of its life. When it has ended its [readers](Self::read) have
+    /// for `drain` what it left to read to themselves, and then for as long as the handle is held.
     pub(crate) fn watch(
         running: impl Running,
         when_dropped: WhenDropped,
+        drain: Duration,
         feed: &Arc<Feed>,
         life: &Span,
     ) -> Self {
         let (id, pid) = (running.id().into(), running.pid());
         let (orders, received) = mpsc::unbounded_channel();
-        let (tell, ended) = watch::channel(None);
+        let (tell_ended, ended) = watch::channel(None);
+        let (tell_finished, finished) = watch::channel(None);
+        let readers = Readers::default();
         let remains = Remains::default();
-        let watching =
-            watch_over(remains.removed_in_the_end(), running, when_dropped, received, tell, Arc::clone(feed));
+        let told = Told { ended: tell_ended, finished: tell_finished, feed: Arc::clone(feed) };
+        let watching = watch_over(
+            remains.removed_in_the_end(),
+            running,
+            when_dropped,
+            drain,
+            received,
+            readers.clone(),
+            told,
+        );
         tokio::spawn(watching.instrument(life.clone()));
-        Self { id, pid, when_dropped, orders, ended, remains }
+        Self { id, pid, when_dropped, orders, readers, ended, finished, remains }
+    }
+
+    /// Hands over a task that reads what the process prints and ends when there is no more.
+    pub(crate) fn read(&self, reader: Reader) {
+        self.readers.lock().push(reader);
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -87,12 +122,20 @@ impl Process {
         self.exits().now()
     }
 
-    /// Resolves when the process has ended and been reaped.
+    /// Resolves when the process has ended and been reaped. Its last words may not have been read.
     ///
     /// # Cancel safety
     /// May be dropped and awaited again.
     pub(crate) fn end(&self) -> impl Future<Output = ExitReason> + Send + use<> {
         self.exits().wait()
+    }
+
+    /// Resolves when the process has ended, and what it printed has been read as far as the time for that allows.
+    ///
+    /// # Cancel safety
+    /// May be dropped and awaited again.
+    pub(crate) fn finished(&self) -> impl Future<Output = ExitReason> + Send + use<> {
+        ProcessEnd(self.finished.clone()).wait()
     }
 
     /// The end of the process for those who do not hold it.
@@ -136,6 +179,13 @@ impl Process {
 }
 
 impl ProcessEnd {
+    /// The end of no process, and how to tell it.
+    #[cfg(test)]
+    pub(crate) fn told() -> (watch::Sender<Option<ExitReason>>, Self) {
+        let (tell, told) = watch::channel(None);
+        (tell, Self(told))
+    }
+
     /// How the process ended, if it has.
     pub(crate) fn now(&self) -> Option<ExitReason> {
         *self.0.borrow()
@@ -154,6 +204,34 @@ impl ProcessEnd {
     }
 }
 
+impl Readers {
+    /// Resolves when all have read what there is.
+    async fn finish(&self) {
+        loop {
+            let Some(reader) = self.lock().pop() else { return };
+            let _ = reader.await;
+        }
+    }
+
+    /// They read on for as long as this host lives.
+    fn leave(&self) {
+        for reader in self.lock().drain(..) {
+            drop(reader.detach());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Reader>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those who are told of the end.
+struct Told {
+    ended: watch::Sender<Option<ExitReason>>,
+    finished: watch::Sender<Option<ExitReason>>,
+    feed: Arc<Feed>,
+}
+
 /// Owns what runs until it has ended. It is signalled only from here, so that no signal can reach a stranger who got the
 /// number of a process that had been reaped.
 ///
@@ -162,9 +240,10 @@ async fn watch_over(
     remains: RemovedInTheEnd,
     mut running: impl Running,
     when_dropped: WhenDropped,
+    drain: Duration,
     mut orders: mpsc::UnboundedReceiver<Order>,
-    ended: watch::Sender<Option<ExitReason>>,
-    feed: Arc<Feed>,
+    readers: Readers,
+    told: Told,
 ) {
     let reason = loop {
         tokio::select! {
@@ -178,6 +257,7 @@ async fn watch_over(
                 Some(Order::Kill) => running.kill().await,
                 Some(Order::Leave(left)) => {
                     remains.keep();
+                    readers.leave();
                     running.leave().await;
                     let _ = left.send(());
                     return;
@@ -192,7 +272,17 @@ async fn watch_over(
         }
     };
     drop(remains);
+    told.ended.send_replace(Some(reason));
+    let mut reading = std::pin::pin!(readers.finish());
+    let all_is_read = timeout(drain, &mut reading).await.is_ok();
     // Followers first: whoever has waited for the end finds the event told.
-    feed.event(Event::Exited { reason });
-    ended.send_replace(Some(reason));
+    told.feed.event(Event::Exited { reason });
+    told.finished.send_replace(Some(reason));
+    if !all_is_read {
+        // Something that the process left behind holds its pipes, or somebody takes their time to hear what it said.
+        tokio::select! {
+            () = reading => {}
+            () = async { while orders.recv().await.is_some() {} } => {}
+        }
+    }
 }

@@ -1,19 +1,19 @@
 //! What a plugin prints, as it comes over the stdio service.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use rpcplugin_proto::{Channel as Source, GrpcStdioClient};
 use rpcplugin_transport::http2::CheckedChannel;
 use tonic::{Code, transport::Channel};
 
-use crate::{feed::Feed, output::OutputSource};
+use crate::{feed::Feed, output::OutputSource, services::CallEnd};
 
-/// Reads the plugin's output to its end. To be spawned: against a Go plugin the call itself returns only with the
-/// first output.
+/// Reads the plugin's output to its end, or to that of the connection. To be spawned: against a Go plugin the call itself
+/// returns only with the first output.
 ///
 /// # Protocol
 /// go-plugin `grpc_stdio.go`: the stream has to be read as long as the connection lives, or the plugin blocks.
-pub(crate) async fn pump(channel: Channel, feed: Arc<Feed>) {
+pub(crate) async fn pump(channel: Channel, feed: &Feed) -> CallEnd {
     let mut client = GrpcStdioClient::new(CheckedChannel::new(channel)).max_decoding_message_size(MAX_PIECE);
     let ended = async {
         let mut stream = client.stream_stdio(()).await?.into_inner();
@@ -36,12 +36,19 @@ pub(crate) async fn pump(channel: Channel, feed: Arc<Feed>) {
     let ended = ended.await;
     let plugin = feed.id();
     match ended {
-        Ok(()) => tracing::trace!(%plugin, "the plugin's output has ended"),
+        Ok(()) => {
+            tracing::trace!(%plugin, "the plugin's output has ended");
+            CallEnd::ForGood
+        }
         Err(status) if status.code() == Code::Unimplemented => {
             tracing::debug!(%plugin, "the plugin does not forward its output");
+            CallEnd::ForGood
         }
         // The ordinary end of a Go plugin, which cuts its connections.
-        Err(status) => tracing::debug!(%plugin, error = %status, "the plugin's output is cut off"),
+        Err(status) => {
+            tracing::debug!(%plugin, error = %status, "the plugin's output is cut off");
+            CallEnd::Broken
+        }
     }
 }
 

@@ -7,16 +7,17 @@ use std::{
 };
 
 use rpcplugin::{
-    Event, Events, LogRecord, OutputOptions, OutputSource, Plugin, WhenFull, Writers,
+    Event, Events, ExitReason, LogRecord, Output, OutputOptions, OutputSource, Plugin, WhenFull, Writers,
     config::ByteSize,
     hclog::{Level, Piece},
 };
 use rpcplugin_tests::pb::{
-    EchoRequest, LogField, LogLineRequest, PanicRequest, WriteStdioRequest, log_field::Value,
+    EchoRequest, ExitRequest, LogField, LogLineRequest, PanicRequest, WriteStdioRequest, log_field::Value,
 };
+use rustix::process::Signal;
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, Place, client, hostile, kit};
+use crate::support::{PATIENCE, Place, client, hostile, kit, send};
 
 /// A writer that many can look at.
 #[derive(Clone, Default)]
@@ -241,6 +242,90 @@ async fn calls_go_on_through_a_flood_and_memory_stays() {
     assert!(grown < 100 << 20, "{} MiB more than before", grown >> 20);
     assert!(plugin.stderr_tail().len() <= 50);
     plugin.shut_down().await;
+}
+
+/// A plugin that ended by itself after it had written `last words` on its stderr, and somebody who takes their time to
+/// read that: as much comes before it as a pipe holds.
+async fn last_words_unread(place: &Place) -> (Plugin, Output) {
+    let mut options = OutputOptions::default();
+    options.raw = true;
+    options.capacity = 1;
+    options.when_full = WhenFull::Wait(2 * PATIENCE);
+    let plugin = place.launch(kit()).await;
+    let output = plugin.output(options);
+    // The reader is held up by the first piece, and what follows stays in the pipe.
+    print(&plugin, b"", b"", &b"a line of many\n".repeat(1000)).await;
+    print(&plugin, b"", b"", b"last words\n").await;
+    client(&plugin).exit(ExitRequest { code: 3 }).await.unwrap_err();
+    while plugin.ended().is_none() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    (plugin, output)
+}
+
+/// Reads until the last words.
+async fn hear(output: &mut Output) {
+    let mut heard = Vec::new();
+    while !String::from_utf8_lossy(&heard).contains("last words") {
+        let chunk = timeout(PATIENCE, output.next()).await.unwrap().expect("they were written");
+        if chunk.source == OutputSource::RawStderr {
+            heard.extend_from_slice(&chunk.bytes);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_end_is_told_after_the_last_words() {
+    let place = Place::configured(|host| host.configure(|config| config.drain = 4 * PATIENCE));
+    let (plugin, mut output) = last_words_unread(&place).await;
+    let mut events = plugin.events();
+    let mut waiting = std::pin::pin!(plugin.wait());
+    let early = timeout(Duration::ZERO, &mut waiting).await;
+    assert!(early.is_err(), "nobody has heard the last words");
+    let mut exited = std::pin::pin!(async {
+        loop {
+            if let Event::Exited { reason } = events.next().await.unwrap().event {
+                return reason;
+            }
+        }
+    });
+    assert!(timeout(Duration::ZERO, &mut exited).await.is_err(), "nor is the end told");
+    hear(&mut output).await;
+    let read_on = async { while output.next().await.is_some() {} };
+    tokio::select! {
+        // It ends only with the plugin's handle.
+        () = read_on => panic!("more may come"),
+        told = async { timeout(PATIENCE, async { (waiting.await, exited.await) }).await.unwrap() } => {
+            assert_eq!(told, (ExitReason::Status(3), ExitReason::Status(3)));
+        }
+    }
+    assert!(plugin.stderr_tail().iter().any(|line| line == "last words"));
+}
+
+#[tokio::test]
+async fn the_last_words_are_heard_though_the_handle_is_gone() {
+    let place = Place::configured(|host| host.configure(|config| config.drain = 4 * PATIENCE));
+    let (plugin, mut output) = last_words_unread(&place).await;
+    drop(plugin);
+    hear(&mut output).await;
+}
+
+#[tokio::test]
+async fn who_holds_the_pipes_open_is_not_waited_for() {
+    let place = Place::configured(|host| host.configure(|config| config.drain = Duration::from_millis(1)));
+    let plugin = place.launch(hostile("grandchild")).await;
+    let mut events = plugin.events();
+    client(&plugin).exit(ExitRequest { code: 3 }).await.unwrap_err();
+    assert_eq!(timeout(PATIENCE, plugin.wait()).await.unwrap(), ExitReason::Status(3));
+    let told = record_of_grandchild(&plugin);
+    while !matches!(events.next().await.unwrap().event, Event::Exited { .. }) {}
+    send(told, Signal::KILL);
+}
+
+/// The process that the plugin says it left behind.
+fn record_of_grandchild(plugin: &Plugin) -> u32 {
+    let tail = plugin.stderr_tail();
+    tail.iter().find_map(|line| line.split_once("grandchild ")?.1.trim().parse().ok()).unwrap()
 }
 
 /// The memory of this process in bytes, with what other tests of the program take at the same time.

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use rpcplugin_broker::{Broker, BrokerSettings, Place, Side};
+use rpcplugin_broker::{Broker, BrokerSettings, Detached, Place, Side};
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{
@@ -48,7 +48,7 @@ pub(crate) struct Pair {
     pub(crate) main: Channel,
     /// Where all sockets are, in direct mode.
     pub(crate) dir: Option<SocketDir>,
-    pub(crate) attached: JoinHandle<()>,
+    pub(crate) attached: JoinHandle<Detached>,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
     session: Option<yamux::Session>,
@@ -135,7 +135,7 @@ impl Pair {
     }
 }
 
-fn attach(host: &Broker, main: &Channel) -> JoinHandle<()> {
+fn attach(host: &Broker, main: &Channel) -> JoinHandle<Detached> {
     tokio::spawn(host.attach(main.clone()))
 }
 

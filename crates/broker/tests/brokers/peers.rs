@@ -4,7 +4,7 @@ use std::{pin::Pin, time::Duration};
 
 use futures_core::Stream;
 use rpcplugin_broker::{
-    Arrival, Broker, BrokerSettings, DialError, HOST_SERVICES, Place, ServeError, Side, Unreachable,
+    Arrival, Broker, BrokerSettings, Detached, DialError, HOST_SERVICES, Place, ServeError, Side, Unreachable,
 };
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, Knock};
@@ -72,7 +72,7 @@ fn futures_poll<T>(
 /// A Rust host that is attached to a plugin of another kind.
 struct Attached {
     host: Broker,
-    attached: JoinHandle<()>,
+    attached: JoinHandle<Detached>,
     dir: SocketDir,
     _shutdown: tokio_util::sync::DropGuard,
 }
@@ -113,7 +113,7 @@ fn address(id: u32, network: &str, address: &str) -> ConnInfo {
 #[tokio::test]
 async fn a_plugin_without_a_broker_is_told_from_a_slow_one() {
     let peer = attached(named("plugin").await, false).await;
-    peer.attached.await.expect("no panic");
+    assert_eq!(peer.attached.await.expect("no panic"), Detached::NoBroker);
     let error = peer.host.dial(ServiceId(1)).await.expect_err("nobody to ask");
     assert!(matches!(error, DialError::Unreachable(Unreachable::NoBroker)), "{error:?}");
     let error = peer.host.serve(named("mine").await).await.expect_err("nobody to tell");
@@ -150,6 +150,32 @@ async fn a_go_plugin_whose_broker_is_dead_is_found_out() {
     assert!(matches!(error, ServeError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
     let error = peer.host.dial(ServiceId(1)).await.expect_err("known by now");
     assert!(matches!(error, DialError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
+    assert_eq!(peer.attached.await.expect("no panic"), Detached::PeerClosed);
+}
+
+#[tokio::test]
+async fn a_stream_that_ended_is_followed_by_another() {
+    let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
+    let dir = SocketDir::private(None).expect("a directory");
+    let host = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+    let mine = host.serve_at(ServiceId(4_000_000_002), named("mine").await);
+    let (mine, ended) = tokio::join!(mine, async {
+        let first = tokio::spawn(host.attach(pair.main.clone()));
+        let yours = pair.plugin.serve(named("yours").await).await.expect("served");
+        ask(host.dial(yours.id()).await.expect("dialled"), "yours").await.expect("answered");
+        first.abort();
+        first.await
+    });
+    assert!(ended.is_err_and(|error| error.is_cancelled()));
+    let attached = tokio::spawn(host.attach(pair.main.clone()));
+    // Both sides' services are announced anew.
+    let mine = mine.expect("served");
+    ask(pair.plugin.dial(mine.id()).await.expect("dialled"), "mine").await.expect("answered");
+    let yours = pair.plugin.serve(named("yours").await).await.expect("served");
+    ask(host.dial(yours.id()).await.expect("dialled"), "yours").await.expect("answered");
+    host.close();
+    assert_eq!(attached.await.expect("no panic"), Detached::Closed);
+    pair.close().await;
 }
 
 #[tokio::test]
@@ -185,7 +211,7 @@ async fn whoever_waits_hears_that_the_stream_ended() {
     let _served = served.expect("the peer was still there");
     let error = dialled.expect_err("the stream ended");
     assert!(matches!(error, DialError::Unreachable(Unreachable::StreamEnded)), "{error:?}");
-    peer.attached.await.expect("no panic");
+    assert_eq!(peer.attached.await.expect("no panic"), Detached::Lost);
     let error = peer.host.dial(ServiceId(1)).await.expect_err("there is no other");
     assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
 }
@@ -331,7 +357,7 @@ async fn a_host_that_goes_away_in_order_ends_nothing_that_its_plugin_serves() {
     }
     next.close();
     attached.await.expect("no panic");
-    pair.attached = tokio::spawn(async {});
+    pair.attached = tokio::spawn(async { Detached::Closed });
     pair.close().await;
 }
 

@@ -121,7 +121,7 @@ impl<R: Runner> Supervisor<R> {
             let order = tokio::select! {
                 biased;
                 order = orders.recv() => order,
-                reason = plugin.wait() => return Over::Exited(reason),
+                reason = plugin.process_end() => return Over::Exited(reason),
                 after = hung.as_mut() => return Over::Hung(after),
             };
             match order {
