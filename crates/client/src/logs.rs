@@ -33,7 +33,8 @@ pub struct LogRecord {
     pub timestamp: Option<String>,
     /// Further fields, in their order, with their values as JSON.
     pub fields: Vec<(String, String)>,
-    /// Whether this is the report of a panic, with its backtrace as far as there is one: up to 1000 lines and 256 KiB.
+    /// Whether this is the report of a panic, with its backtrace as far as there is one, or a traceback of Python: up to
+    /// 1000 lines and 256 KiB.
     pub is_panic: bool,
     /// Whether this is all of a line, or which piece of one that was too long.
     pub piece: Piece,

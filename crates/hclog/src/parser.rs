@@ -4,6 +4,7 @@ mod classifier;
 mod entry;
 mod foreign;
 mod splitter;
+mod traceback;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -37,7 +38,8 @@ pub use self::splitter::{LineEnd, Piece};
 /// # Levels
 /// The first rule that applies gives the level of a line:
 /// 1. an hclog record (see [`Entry`]) has its own;
-/// 2. `panic: `, `fatal error: ` and Rust's `thread '…' panicked at` are errors and open a panic;
+/// 2. `panic: `, `fatal error: `, Rust's `thread '…' panicked at` and Python's `Traceback (most recent call last):` are
+///    errors and open a panic;
 /// 3. `[TRACE]`, `[DEBUG]`, `[INFO]`, `[WARN]` or `[ERROR]` at the start of the text;
 /// 4. the customs of other loggers: tracing, env_logger, log, slog, zap, logrus, hclog as text, glog, Python's logging,
 ///    and JSON with a `level` and a message;
@@ -51,10 +53,11 @@ pub use self::splitter::{LineEnd, Piece};
 /// # Panics of the plugin
 /// The lines of a panic are marked [`part_of_panic`](LogLine::part_of_panic) so that a host can join them into one event.
 /// A panic ends before the next line that is JSON or names a level, or opens another panic; after a limit of lines or
-/// bytes; and when the host calls [`flush_group`](Self::flush_group).
+/// bytes; and when the host calls [`flush_group`](Self::flush_group). A traceback of Python, caught or not, is one too; it
+/// ends after the line that names the exception, with the tracebacks that Python itself links to it.
 ///
 /// # Protocol
-/// go-plugin v1.8.0, `logStderr` in `client.go`. Differs: rules 2 for Rust, 4 and 6 within a panic of Rust; a record
+/// go-plugin v1.8.0, `logStderr` in `client.go`. Differs: rules 2 for Rust and Python, 4 and 6 within a panic of Rust; a record
 /// with a strange timestamp stays a record; nothing can crash it; the pieces of a long line share the level of the first.
 #[derive(Debug)]
 pub struct Parser {

@@ -201,6 +201,43 @@ fn a_record_a_quiet_time_or_another_panic_ends_a_panic() {
 }
 
 #[test]
+fn a_traceback_of_python() {
+    let traceback = |name: &str| {
+        format!(
+            "Traceback (most recent call last):\n  File \"p.py\", line 1, in <module>\n    f()\n    ~^^\n{name}"
+        )
+    };
+    for (story, of_it) in [
+        (traceback("RuntimeError: boom"), 5),
+        (traceback("KeyboardInterrupt"), 5),
+        (traceback("grpc._channel._Dead: <call>\n\tstatus = 14\n\tdetails = none"), 7),
+        (
+            traceback("ValueError: a") + "\n\nDuring handling of the above exception, another exception occurred:\n\n"
+                + &traceback("m.OtherError: b"),
+            13,
+        ),
+        (
+            "  + Exception Group Traceback (most recent call last):\n  |   File \"p.py\"\n  | ExceptionGroup: two\n  +-+--- 1"
+                .to_owned(),
+            4,
+        ),
+    ] {
+        for next in ["ready", "[INFO] ready", "Traceback (most recent call last):", "{\"level\":\"info\",\"msg\":\"x\"}"] {
+            let read = lines(&format!("before\n{story}\n{next}\n"));
+            let parts: Vec<_> = read.iter().map(|line| line.part_of_panic).collect();
+            assert!(!parts[0] && parts[1..=of_it].iter().all(|part| *part), "{story}: {parts:?}");
+            assert_eq!(read.iter().filter(|line| line.opens_panic).count(), 1 + usize::from(next.starts_with('T')));
+            assert_eq!(parts[of_it + 1], next.starts_with('T'), "{story}: {next}");
+            assert!(read[1..=of_it].iter().all(|line| line.level == Level::Error));
+        }
+    }
+    // What is cut off within is no exception.
+    let cut = lines("Traceback (most recent call last):\n  File \"p.py\"\nnot a name\nmore\n");
+    let parts: Vec<_> = cut.iter().map(|line| (line.part_of_panic, line.level)).collect();
+    assert_eq!(parts[1..], [(true, Level::Error), (false, Level::Debug), (false, Level::Debug)]);
+}
+
+#[test]
 fn a_panic_is_bounded() {
     let input = "panic: boom\n".to_owned() + &"stack\n".repeat(50);
     let count = |parser| {

@@ -3,6 +3,7 @@
 use super::entry::{self, Json};
 use super::foreign;
 use super::splitter::{Cut, Piece};
+use super::traceback::Traceback;
 use super::{Entry, LogLine};
 use crate::Level;
 
@@ -13,6 +14,8 @@ pub(super) struct Classifier {
     max_bytes: usize,
     /// The open panic.
     panic: Option<Size>,
+    /// Where in a traceback that is, if it is one.
+    traceback: Option<Traceback>,
     /// Whether a Go program announced its death: all further text without a level is an error.
     dying: bool,
     /// The level of the line whose pieces are coming.
@@ -29,19 +32,28 @@ struct Size {
 /// What a line is, as far as it says so itself.
 enum Kind {
     Record(Entry),
-    OpensPanic { of_go: bool },
+    OpensPanic(Language),
     Levelled(Level),
     Object,
     Text,
 }
 
+/// Whose panic it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Go,
+    Rust,
+    Python(Traceback),
+}
+
 impl Classifier {
     pub(super) fn new(max_lines: usize, max_bytes: usize) -> Self {
-        Self { max_lines, max_bytes, panic: None, dying: false, long_line: Level::Debug }
+        Self { max_lines, max_bytes, panic: None, traceback: None, dying: false, long_line: Level::Debug }
     }
 
     pub(super) fn end_panic(&mut self) {
         self.panic = None;
+        self.traceback = None;
     }
 
     pub(super) fn classify(&mut self, cut: Cut) -> LogLine {
@@ -59,14 +71,24 @@ impl Classifier {
             line.part_of_panic = self.panic_takes(&line.raw);
             return line;
         }
+        if self.traceback_takes(&line) {
+            line.level = Level::Error;
+            line.part_of_panic = true;
+            self.long_line = line.level;
+            return line;
+        }
         match kind_of(&line.text(), cut.piece) {
             Kind::Record(entry) => {
                 self.panic = None;
                 line.level = entry.level;
                 line.entry = Some(entry);
             }
-            Kind::OpensPanic { of_go } => {
-                self.dying |= of_go;
+            Kind::OpensPanic(language) => {
+                self.dying |= language == Language::Go;
+                self.traceback = match language {
+                    Language::Python(traceback) => Some(traceback),
+                    Language::Go | Language::Rust => None,
+                };
                 self.panic = Some(Size { lines: 0, bytes: 0 });
                 line.level = Level::Error;
                 line.part_of_panic = self.panic_takes(&line.raw);
@@ -86,6 +108,17 @@ impl Classifier {
         }
         self.long_line = line.level;
         line
+    }
+
+    /// Whether the open traceback goes on with this line. One that does not has ended.
+    fn traceback_takes(&mut self, line: &LogLine) -> bool {
+        let Some(traceback) = self.traceback.take() else { return false };
+        self.traceback = traceback.after(&line.text());
+        let goes_on = self.traceback.is_some() && self.panic_takes(&line.raw);
+        if !goes_on {
+            self.end_panic();
+        }
+        goes_on
     }
 
     /// Whether the open panic has place for a line; without place it ends.
@@ -111,10 +144,13 @@ fn kind_of(text: &str, piece: Piece) -> Kind {
         return Kind::Levelled(level);
     }
     if text.starts_with("panic: ") || text.starts_with("fatal error: ") {
-        return Kind::OpensPanic { of_go: true };
+        return Kind::OpensPanic(Language::Go);
     }
     if is_rust_panic(text) {
-        return Kind::OpensPanic { of_go: false };
+        return Kind::OpensPanic(Language::Rust);
+    }
+    if let Some(traceback) = Traceback::opened_by(text) {
+        return Kind::OpensPanic(Language::Python(traceback));
     }
     prefix_level(text).or_else(|| foreign::level_of(text)).map_or(Kind::Text, Kind::Levelled)
 }
