@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -44,13 +44,17 @@ pub enum WhenFull {
 /// All queues to which the same items are given.
 #[derive(Debug)]
 pub(crate) struct Topic<T: Item> {
-    queues: Mutex<Vec<Arc<Queue<T>>>>,
+    queues: Arc<Queues<T>>,
 }
+
+type Queues<T> = Mutex<Vec<Arc<Queue<T>>>>;
 
 /// The reading end of a queue.
 #[derive(Debug)]
 pub(crate) struct Reader<T: Item> {
     queue: Arc<Queue<T>>,
+    /// Where it is known, for as long as more can come.
+    known: Weak<Queues<T>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +80,7 @@ struct State<T> {
 
 impl<T: Item> Topic<T> {
     pub(crate) fn new() -> Self {
-        Self { queues: Mutex::default() }
+        Self { queues: Arc::default() }
     }
 
     /// A reader of everything that is given from now on.
@@ -92,7 +96,7 @@ impl<T: Item> Topic<T> {
         };
         let queue = Arc::new(Queue { state: Mutex::new(state), room: Notify::new() });
         lock(&self.queues).push(Arc::clone(&queue));
-        Reader { queue }
+        Reader { queue, known: Arc::downgrade(&self.queues) }
     }
 
     /// Whether anybody reads.
@@ -239,6 +243,9 @@ impl<T: Item> Drop for Reader<T> {
         state.items = VecDeque::new();
         drop(state);
         self.queue.room.notify_waiters();
+        if let Some(known) = self.known.upgrade() {
+            lock(&known).retain(|queue| !Arc::ptr_eq(queue, &self.queue));
+        }
     }
 }
 
@@ -354,10 +361,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn forgets_readers_that_are_gone() {
-        let topic = Topic::new();
-        drop(topic.subscribe(bounds(1, WhenFull::DropOldest)));
-        topic.give(&Number(1));
+    async fn forgets_readers_that_are_gone_whether_or_not_anything_is_given() {
+        let topic = Topic::<Number>::new();
+        let stays = topic.subscribe(bounds(1, WhenFull::DropOldest));
+        for _ in 0..3 {
+            drop(topic.subscribe(bounds(1, WhenFull::DropOldest)));
+        }
+        assert_eq!(lock(&topic.queues).len(), 1);
+        drop(stays);
         assert!(!topic.is_followed());
     }
 }
