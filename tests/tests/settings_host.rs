@@ -19,12 +19,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::Engine as _;
 use miette::Diagnostic as _;
 use rpcplugin::{
-    Command, Event, Events, Exit, Host, LaunchError, LogRecord, MagicCookie, Observer, Plugin, ServiceId,
-    Services, Supervised,
+    Attachment, Command, Event, Events, Exit, Host, LaunchError, LogRecord, MagicCookie, Observer, Plugin,
+    ServiceId, Services, Supervised,
     config::{HostConfig, Loader},
-    mtls::Identity,
+    mtls::{Authorities, Identity, Trust},
     plugin_client,
 };
 use rpcplugin_tests::{
@@ -268,6 +269,59 @@ async fn server_authorities() {
     let known = one.export();
     let refused = acquainted(&one, known.certificates_pem(), known.private_key_pem(), Some(&other)).await;
     refused.expect_err("the host knows another plugin");
+}
+
+/// A certificate that carries this name and no other, and its key.
+fn certificate_for(name: &str) -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut wanted = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+    wanted.extended_key_usages =
+        vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth, rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let certificate = wanted.self_signed(&key).unwrap();
+    let pem = |label: &str, der: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+    };
+    (pem("CERTIFICATE", certificate.der()), pem("PRIVATE KEY", &key.serialize_der()))
+}
+
+#[tokio::test]
+async fn server_name() {
+    let own = Identity::generate().unwrap();
+    let exported = own.export();
+    for name in ["kv.internal", "192.0.2.7"] {
+        let (certificate, key) = certificate_for(name);
+        let secured = plugin(&[
+            ("PLUGIN_SERVER_CERT", &certificate),
+            ("PLUGIN_SERVER_KEY", &key),
+            ("PLUGIN_CLIENT_ROOT_CERTS", &own.certificate_pem()),
+        ]);
+        let host = |name: Option<&str>| {
+            with(&[
+                ("PLUGIN_CLIENT_CERT", exported.certificates_pem()),
+                ("PLUGIN_CLIENT_KEY", exported.private_key_pem()),
+                ("PLUGIN_SERVER_ROOT_CERTS", &certificate),
+            ])
+            .configure(|config| config.server_name = name.map(str::to_owned))
+        };
+        assert_eq!(config(&[("PLUGIN_SERVER_NAME", name)]).server_name.as_deref(), Some(name));
+        let launched = host(Some(name)).launch(secured.clone()).await.unwrap();
+        assert!(launched.security().is_mutual());
+        host(None).launch(secured.clone()).await.expect_err("it is not localhost");
+        host(Some("elsewhere")).launch(secured.clone()).await.expect_err("it is not that");
+        assert_eq!(fault(host(Some("no name")).launch(secured).await), "rpcplugin::security::tls_settings");
+
+        // The same for one that runs already.
+        let there = || {
+            let authorities = Authorities::from_pem(&certificate).unwrap();
+            let attachment = Attachment::from(launched.reattach_config());
+            attachment.secured(own.clone(), Trust::Authorities(authorities)).unwrap()
+        };
+        let host = with(&[]);
+        host.attach(there().server_name(name)).await.unwrap().ping().await.unwrap();
+        host.attach(there()).await.expect_err("it is not localhost");
+        host.attach(there().server_name("no name")).await.expect_err("it is none");
+    }
 }
 
 #[tokio::test]

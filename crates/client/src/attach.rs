@@ -52,6 +52,7 @@ use foreign::Foreign;
 pub struct Attachment {
     config: ReattachConfig,
     security: Option<Security>,
+    server_name: Option<String>,
     name: String,
     translate: Option<Arc<dyn Translate>>,
     /// A directory that an earlier host made for the plugin's socket.
@@ -139,6 +140,15 @@ impl Attachment {
         self
     }
 
+    /// The name that the plugin's certificate must carry where authorities verify it: a DNS name or an IP address. By
+    /// default that of the host's configuration, which is `localhost` if nothing else is said. One that is neither makes
+    /// attaching fail.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
     /// The name by which logs call the plugin. By default `attached`.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -149,7 +159,14 @@ impl Attachment {
 
 impl From<ReattachConfig> for Attachment {
     fn from(config: ReattachConfig) -> Self {
-        Self { config, security: None, name: "attached".to_owned(), translate: None, leftover: None }
+        Self {
+            config,
+            security: None,
+            server_name: None,
+            name: "attached".to_owned(),
+            translate: None,
+            leftover: None,
+        }
     }
 }
 
@@ -159,7 +176,7 @@ impl From<ReattachConfig> for Attachment {
 /// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call, and the process that is written
 /// down counts only if it has the listening socket open, so that a stranger who got its number is never signalled.
 pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachError> {
-    let Attachment { config: written, security, name, translate, leftover } = attachment;
+    let Attachment { config: written, security, server_name, name, translate, leftover } = attachment;
     let ReattachConfig { version, endpoint, pid, test } = written;
     let config = &host.config;
     let started = Instant::now();
@@ -184,6 +201,8 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         Some(security) => security,
         None => secret::given(config).map_err(refused)?,
     };
+    let server_name = server_name.or_else(|| config.server_name.clone());
+    let security = secret::named(security, server_name.as_deref()).map_err(|error| refused(error.into()))?;
     let sockets = sockets::private(config).map_err(|error| refused(error.into()))?;
     let meter = Meter::new();
     let life = life::span(name.as_ref());

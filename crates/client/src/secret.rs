@@ -1,7 +1,7 @@
 //! How the connection with a plugin is secured: the one place where that is decided.
 
 use rpcplugin_config::HostConfig;
-use rpcplugin_mtls::{Authorities, Identity, MutualTls, PeerCertificate, Trust};
+use rpcplugin_mtls::{Authorities, Identity, MutualTls, PeerCertificate, TlsError, Trust};
 use rpcplugin_transport::Security;
 
 use crate::error::LaunchFault;
@@ -12,6 +12,8 @@ pub(crate) struct Secret {
     identity: Option<Identity>,
     /// By what plugins are verified, if not by the certificate in their answer.
     authorities: Option<Authorities>,
+    /// The name that is dialled, if not `localhost`.
+    server_name: Option<String>,
     /// Whether the certificate is offered, so that a plugin has to answer with its own.
     offered: bool,
 }
@@ -26,6 +28,14 @@ pub(crate) fn given(config: &HostConfig) -> Result<Security, LaunchFault> {
     }
 }
 
+/// The same security, for dialling another name than `localhost`.
+pub(crate) fn named(security: Security, server_name: Option<&str>) -> Result<Security, TlsError> {
+    Ok(match (security, server_name) {
+        (Security::Mutual(tls), Some(name)) => Security::Mutual(tls.with_server_name(name)?),
+        (security, _) => security,
+    })
+}
+
 impl Secret {
     pub(crate) fn prepare(config: &HostConfig) -> Result<Self, LaunchFault> {
         let authorities = config
@@ -36,16 +46,17 @@ impl Secret {
         for (number, why) in authorities.iter().flat_map(Authorities::out_of_date) {
             tracing::warn!(number, "a certificate of server_authorities {why} and vouches for nobody");
         }
+        let server_name = config.server_name.clone();
         // The configuration has been checked: a certificate has its key.
         if let (Some(certificate), Some(key)) = (&config.certificate, &config.private_key) {
             let identity = Identity::from_pem(certificate.as_str(), key.as_str())?;
             // With authorities both sides have what they need. Without, the plugin's certificate has to come in its
             // answer, and plugins send it only to hosts that offer theirs.
             let offered = authorities.is_none();
-            return Ok(Self { identity: Some(identity), authorities, offered });
+            return Ok(Self { identity: Some(identity), authorities, server_name, offered });
         }
         let identity = if config.auto_mtls { Some(Identity::generate()?) } else { None };
-        Ok(Self { identity, authorities, offered: config.auto_mtls })
+        Ok(Self { identity, authorities, server_name, offered: config.auto_mtls })
     }
 
     /// The certificate for the plugin's environment.
@@ -64,7 +75,10 @@ impl Secret {
     ///
     /// Given authorities take the place of the certificate in the answer.
     pub(crate) fn decide(self, certificate: Option<&[u8]>) -> Result<Security, LaunchFault> {
-        let mutual = |identity, trust| Ok(Security::Mutual(MutualTls::new(identity, trust)?));
+        let mutual = |identity, trust| {
+            let tls = Security::Mutual(MutualTls::new(identity, trust)?);
+            Ok(named(tls, self.server_name.as_deref())?)
+        };
         match (self.identity, self.authorities, certificate) {
             (Some(identity), Some(authorities), _) => mutual(identity, Trust::Authorities(authorities)),
             (Some(identity), None, Some(certificate)) => {

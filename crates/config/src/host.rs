@@ -62,6 +62,9 @@ table! {
         server_authorities: Option<Pem> = "none",
             env ["PLUGIN_SERVER_ROOT_CERTS", "PLUGIN_CA_CERT"],
             pyvider ["plugin_server_root_certs", "plugin_ca_cert"];
+        /// The name that a plugin's certificate must carry when `server_authorities` verify it: a DNS name or an IP
+        /// address. Otherwise it is only told to the plugin. None takes `localhost`, as go-plugin does.
+        server_name: Option<String> = "none", env ["PLUGIN_SERVER_NAME"], pyvider [];
         /// Whether to ask that brokered connections share the main connection's socket. Plugins on old versions of
         /// go-plugin, and those of pyvider, cannot.
         multiplex: bool = "false", env ["PLUGIN_MULTIPLEX_GRPC"], pyvider [];
