@@ -79,10 +79,12 @@ table! {
         /// Whether a plugin must answer a health call before it counts as started. Without it the connection alone
         /// has to stand.
         health_check: bool = "true", env ["PLUGIN_HEALTH_CHECK"], pyvider [];
-        /// The largest message that is accepted. None accepts any that memory can hold.
+        /// The largest message that a client of the host accepts, if the host's code tells it so with what
+        /// `Plugin::message_limits` returns. None is no limit of the host's.
         max_receive_message: Option<ByteSize> = "none",
             env ["PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_receive_message_size"];
-        /// The largest message that is sent. None sends any; a plugin may accept less.
+        /// The largest message that a client of the host sends, if it is told in the same way. None is no limit of
+        /// the host's; a plugin may accept less.
         max_send_message: Option<ByteSize> = "none",
             env ["PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_send_message_size"];
         /// How long each side of a brokered connection waits for the other.
