@@ -370,7 +370,7 @@ impl Runner for Double {
         Ok(Started::new(DoubleRunning(end), stdout, stderr).translate(Arc::new(Loopback)))
     }
 
-    async fn diagnose(&self) -> Option<String> {
+    async fn diagnose(&self, _: &LaunchFault) -> Option<String> {
         Some("it is only a double".to_owned())
     }
 }
@@ -528,6 +528,54 @@ async fn the_end_is_known_where_the_ends_of_children_are_ignored() {
         .expect("it was built");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(stdout, "Clean\n", "{stderr}");
+}
+
+/// An engine that says nothing, or does not even start what it is asked for.
+struct Engine {
+    starts: bool,
+}
+
+impl Runner for Engine {
+    type Running = DoubleRunning;
+
+    fn program(&self) -> PathBuf {
+        "engine".into()
+    }
+
+    async fn start(&self, _: &Surroundings) -> Result<Started<DoubleRunning>, LaunchFault> {
+        if !self.starts {
+            return std::future::pending().await;
+        }
+        let end = CancellationToken::new();
+        let (printing, stdout) = tokio::io::duplex(16);
+        let ended = end.clone();
+        tokio::spawn(async move {
+            ended.cancelled().await;
+            drop(printing);
+        });
+        Ok(Started::new(DoubleRunning(end), stdout, tokio::io::empty()))
+    }
+
+    async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {
+        Some(format!("the engine has heard that {fault}"))
+    }
+}
+
+#[tokio::test]
+async fn a_runner_is_asked_about_every_fault() {
+    let short = host(|config| config.start_deadline = Duration::from_millis(200));
+    let error = short.launch_with(&Engine { starts: false }).await.expect_err("it never starts");
+    says(
+        &error,
+        &[
+            "it was not started within 0.2 s",
+            "the engine has heard that it was not started",
+            "rpcplugin::transport::not_started",
+        ],
+    );
+    assert!(error.fault.may_pass());
+    let error = short.launch_with(&Engine { starts: true }).await.expect_err("it says nothing");
+    says(&error, &["the engine has heard that it said nothing", "rpcplugin::handshake::silent"]);
 }
 
 /// Starts plugins through a shell, as on another machine: with an environment of their own, and with the directory for

@@ -117,8 +117,8 @@ impl Runner for Command {
         })
     }
 
-    async fn diagnose(&self) -> Option<String> {
-        diagnosis::notes(&find(&self.program))
+    async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {
+        if fault.is_about_the_file() { diagnosis::notes(&find(&self.program)) } else { None }
     }
 }
 

@@ -160,6 +160,15 @@ pub enum LaunchFault {
     #[error("its runner could not start it")]
     #[diagnostic(code(rpcplugin::transport::runner), help("the cause says more"))]
     Runner(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The [`Runner`](crate::Runner) did not start it within the deadline.
+    #[error("it was not started within {} s", .0.as_secs_f32())]
+    #[diagnostic(
+        code(rpcplugin::transport::not_started),
+        help(
+            "what has to start it takes longer, an image that is fetched for one: allow it more time, or prepare it"
+        )
+    )]
+    NotStarted(Duration),
     /// The operating system refuses for another reason.
     #[error("the operating system cannot start {}", program.display())]
     #[diagnostic(
@@ -474,6 +483,7 @@ impl LaunchFault {
             | Self::NotReady(_) => true,
             Self::Connect(error) => !matches!(error, ConnectError::Secure(_) | ConnectError::NotHttp2(_)),
             _ => false,
+            | Self::NotStarted(_)
         }
     }
 

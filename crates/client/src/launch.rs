@@ -172,7 +172,7 @@ impl<R: Runner> Launch<'_, R> {
         };
         let starting = timeout_at(self.deadline, self.runner.start(&surroundings));
         let Started { running, stdout, stderr, stdin, translate } =
-            starting.await.unwrap_or(Err(LaunchFault::Silent(self.start_deadline)))?;
+            starting.await.unwrap_or(Err(LaunchFault::NotStarted(self.start_deadline)))?;
         self.feed.event(Event::Started { pid: running.pid().unwrap_or_default() });
         let process = Process::watch(running, WhenDropped::Kill, config.drain, &self.feed, &self.life);
         self.life.record("plugin.pid", process.pid());
@@ -406,11 +406,7 @@ impl<R: Runner> Launch<'_, R> {
     async fn explain(&self, fault: LaunchFault, ended: Option<ExitReason>) -> LaunchError {
         let stderr = self.tail.lines();
         let fault = fault.in_the_light_of(&stderr);
-        let notes = if fault.is_about_the_file() {
-            timeout(LAST_WORDS, self.runner.diagnose()).await.ok().flatten()
-        } else {
-            None
-        };
+        let notes = timeout(DIAGNOSIS, self.runner.diagnose(&fault)).await.ok().flatten();
         let facts = LaunchFacts {
             program: self.program.clone(),
             ended,
@@ -482,8 +478,11 @@ async fn drain(mut stdout: impl AsyncRead + Unpin, rest: Vec<u8>, feed: Arc<Feed
     }
 }
 
-/// How long a plugin that seems to be ending is given to do so, and a runner to say what it knows.
+/// How long a plugin that seems to be ending is given to do so.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How long a runner is given to say what it knows. It may have to ask somebody.
+const DIAGNOSIS: Duration = Duration::from_secs(1);
 
 /// The plugin's setting `follow_host`.
 const EXIT_WITH_HOST: &str = "PLUGIN_EXIT_WITH_HOST";

@@ -41,8 +41,10 @@ pub trait Runner: Send + Sync {
         surroundings: &Surroundings,
     ) -> impl Future<Output = Result<Started<Self::Running>, LaunchFault>> + Send;
 
-    /// What can be said about a plugin that did not start and did not say why: shown at the end of the error.
-    fn diagnose(&self) -> impl Future<Output = Option<String>> + Send {
+    /// What can be said about a plugin that did not start for this reason: shown at the end of the error. It is asked
+    /// about every fault, when nothing of the plugin runs any more, and has a second.
+    fn diagnose(&self, fault: &LaunchFault) -> impl Future<Output = Option<String>> + Send {
+        let _ = fault;
         async { None }
     }
 }

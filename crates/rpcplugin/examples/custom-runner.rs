@@ -49,7 +49,7 @@ impl Runner for Limited {
         shell.arg(&self.program).start(surroundings).await
     }
 
-    async fn diagnose(&self) -> Option<String> {
+    async fn diagnose(&self, _: &LaunchFault) -> Option<String> {
         Some(format!("it was allowed to have {} files open", self.open_files))
     }
 }
