@@ -22,6 +22,13 @@ use crate::{checksum::Checksum, runner::names};
 /// ```
 ///
 /// It is the [`Runner`](crate::Runner) of ordinary plugins. `Debug` does not show the values of variables.
+///
+/// The process that is started has to be the plugin, or to live as long as it: a script ends with `exec ./kv-plugin`, or
+/// waits for it. One that ends takes what it left in the background along, as part of its process group, whether or not
+/// that has printed a handshake line: what is nobody's child could not be stopped, nor its end be seen.
+///
+/// # Protocol
+/// Differs: a Go host goes on with a plugin that a script has left in the background, for as long as that holds its pipes.
 #[derive(Clone)]
 pub struct Command {
     pub(crate) program: PathBuf,

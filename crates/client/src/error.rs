@@ -201,6 +201,16 @@ pub enum LaunchFault {
         )
     )]
     CookieRefused(ExitReason),
+    /// The process ended because a library that it is linked with is not there, or has not what the program needs of it.
+    #[error("it needs a library that this machine does not have: {0}")]
+    #[diagnostic(
+        code(rpcplugin::transport::library_missing),
+        help(
+            "install the library that its stderr names, in the version that the program was built for, and where the \
+             dynamic loader looks; or link the program statically"
+        )
+    )]
+    LibraryMissing(ExitReason),
     /// The process closed its stdout without a handshake line, and runs on.
     #[error("it closed its stdout and said nothing")]
     #[diagnostic(
@@ -473,6 +483,7 @@ impl LaunchFault {
             Self::Spawn { .. }
             | Self::Busy { .. }
             | Self::Runner(_)
+            | Self::NotStarted(_)
             | Self::ExitedEarly(_)
             | Self::StdoutClosed
             | Self::Silent(_)
@@ -483,7 +494,6 @@ impl LaunchFault {
             | Self::NotReady(_) => true,
             Self::Connect(error) => !matches!(error, ConnectError::Secure(_) | ConnectError::NotHttp2(_)),
             _ => false,
-            | Self::NotStarted(_)
         }
     }
 
@@ -550,8 +560,17 @@ impl LaunchFault {
                 .iter()
                 .any(|words| line.contains(words))
         };
+        // What the dynamic loaders of glibc, musl and macOS say, before the program itself has run.
+        let lacks = |line: &String| {
+            let line = line.to_lowercase();
+            ["error while loading shared libraries:", "error loading shared library", "library not loaded:"]
+                .iter()
+                .any(|words| line.contains(words))
+        };
         if !reason.is_success() && stderr.iter().any(refuses) {
             Self::CookieRefused(reason)
+        } else if !reason.is_success() && stderr.iter().any(lacks) {
+            Self::LibraryMissing(reason)
         } else {
             Self::ExitedEarly(reason)
         }
@@ -594,6 +613,10 @@ impl Diagnostic for LaunchError {
             {
                 ORDINARY_PROGRAM.to_owned()
             }
+            LaunchFault::ExitedEarly(ExitReason::Status(NOT_EXECUTABLE | NOT_FOUND)) => {
+                NOTHING_TO_RUN.to_owned()
+            }
+            LaunchFault::ExitedEarly(reason) if reason.is_success() => NO_COMPLAINT.to_owned(),
             _ => help.map(|help| help.to_string()).unwrap_or_default(),
         };
         if let (Some(ended), false) = (self.facts.ended, self.fault.tells_end()) {
@@ -642,7 +665,13 @@ impl Diagnostic for LaunchError {
 impl LaunchFault {
     /// Whether the fault itself says how the process ended.
     fn tells_end(&self) -> bool {
-        matches!(self, Self::ExitedEarly(_) | Self::ExitedConnecting(_) | Self::CookieRefused(_))
+        matches!(
+            self,
+            Self::ExitedEarly(_)
+                | Self::ExitedConnecting(_)
+                | Self::CookieRefused(_)
+                | Self::LibraryMissing(_)
+        )
     }
 }
 
@@ -660,6 +689,20 @@ fn innermost<'a>(
     }
     find(diagnostic, property).map(|text| Box::new(text) as Box<dyn fmt::Display>)
 }
+
+/// The statuses with which a shell, `env` and dynamic loaders say that what they were to run cannot be run, or is not there.
+const NOT_EXECUTABLE: i32 = 126;
+const NOT_FOUND: i32 = 127;
+
+/// The help for those statuses.
+const NOTHING_TO_RUN: &str = "a shell or a loader ends with this status when what it has to run is not there or may not be \
+                              executed: see what it wrote on stderr, and check the commands and paths in the script";
+
+/// The help for what ended as if all were well.
+const NO_COMPLAINT: &str = "it ended as if all were well: a script that starts the plugin has to become it (`exec`) or wait \
+                            for it, since what it leaves in the background ends with it; if it prints that it is a plugin, \
+                            host and plugin do not have the same magic cookie";
+
 /// The help for what printed something and ended.
 const ORDINARY_PROGRAM: &str = "it seems to be an ordinary program and no plugin: it printed something and ended; if it \
                                 is a plugin, it may print nothing on stdout before it serves: logs and banners belong \

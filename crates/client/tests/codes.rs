@@ -65,6 +65,25 @@ async fn of_programs_that_cannot_be_started() {
 #[tokio::test]
 async fn of_plugins_that_do_not_speak() {
     check(run(host(|_| {}), "exit 3").await, "rpcplugin::handshake::exited_early");
+    let loads = |loader: &str| format!("echo '{loader}' >&2; exit 127");
+    for loader in [
+        "./p: error while loading shared libraries: libx.so.1: cannot open shared object file: No such file",
+        "Error loading shared library libx.so.1: No such file or directory (needed by ./p)",
+        "dyld[1]: Library not loaded: libx.1.dylib",
+    ] {
+        check(run(host(|_| {}), &loads(loader)).await, "rpcplugin::transport::library_missing");
+    }
+    for (script, advice) in [
+        ("no-such-command", "not there or may not be executed"),
+        ("/dev/null", "not there or may not be executed"),
+        ("sleep 60 & exit 0", "has to become it (`exec`) or wait for it"),
+        ("exit 3", "magic cookie"),
+    ] {
+        let error =
+            run(host(|config| config.drain = Duration::from_millis(50)), script).await.expect_err(script);
+        assert!(matches!(error.fault, LaunchFault::ExitedEarly(_)), "{error:?}");
+        assert!(error.help().expect("advice").to_string().contains(advice), "{script}: {error:?}");
+    }
     let closed = run(host(|config| config.drain = Duration::from_millis(50)), "exec >&-; sleep 60").await;
     check(closed, "rpcplugin::handshake::stdout_closed");
     let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(200);
