@@ -55,7 +55,7 @@ pub enum Event {
         /// The pause before it.
         delay: Duration,
     },
-    /// Its supervisor has used up its restarts and leaves it down.
+    /// Its supervisor has used up its restarts, or sees that they are of no use, and leaves it down.
     GaveUp {
         /// How many restarts were made within the window.
         restarts: u32,

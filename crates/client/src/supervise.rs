@@ -65,8 +65,10 @@ type SetupFailure = Box<dyn std::error::Error + Send + Sync>;
 /// A plugin that is started again when it dies. Dropping it ends the supervision and kills the plugin.
 ///
 /// The restarts, their pauses and their budget are
-/// [`HostConfig::supervision`](rpcplugin_config::HostConfig::supervision). When the budget is used up the plugin is
-/// given up: [`channel`](Self::channel)s fail from then on, and say why.
+/// [`HostConfig::supervision`](rpcplugin_config::HostConfig::supervision). When the budget is used up, or a start fails by
+/// a fault that [will not pass](crate::LaunchFault::may_pass), the plugin is given up: [`channel`](Self::channel)s fail
+/// from then on, and say why. The first start is tried as often as
+/// [`HostConfig::retry`](rpcplugin_config::HostConfig::retry) says.
 pub struct Supervised {
     name: String,
     while_down: WhileDown,
@@ -197,7 +199,8 @@ impl Supervised {
     }
 
     /// Ends the running generation politely and starts the next, without drawing on the budget. Returns when the new
-    /// one takes calls; false when the plugin was given up or stopped before.
+    /// one takes calls; false when the plugin was given up or stopped before. While the plugin is being started again
+    /// anyway, that start is the restart.
     ///
     /// Calls under way on the old generation have the plugin's own grace period. Calls that are made meanwhile wait or
     /// fail as [`WhileDown`] says.

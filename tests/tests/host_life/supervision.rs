@@ -12,7 +12,7 @@ use std::{
 
 use rpcplugin::{
     ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchFault, PluginEnded,
-    Runner, Started, SuperviseError, SupervisionState, Surroundings, WhileDown,
+    Runner, Started, SuperviseError, SupervisionState, Surroundings, WhileDown, config::RetryConfig,
 };
 use rpcplugin_tests::{
     freeze,
@@ -21,7 +21,10 @@ use rpcplugin_tests::{
     },
 };
 use rustix::process::Signal;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 use tonic::{Code, Request};
 
 use crate::support::{PATIENCE, Place, eventually_gone, kit, process_state, send};
@@ -318,6 +321,104 @@ async fn a_stop_between_generations_is_at_once() {
     let refused = timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap_err();
     assert!(refused.message().contains("stopped by its host"), "{refused:?}");
     assert!(place.is_tidy());
+}
+
+/// Starts the conformance plugin, or does not, as the fault for the number of the start says; from the second start on only
+/// when it is let.
+struct Moody {
+    starts: Arc<AtomicU64>,
+    faults: fn(u64) -> Option<LaunchFault>,
+    let_in: Arc<Semaphore>,
+}
+
+impl Moody {
+    fn new(faults: fn(u64) -> Option<LaunchFault>) -> Self {
+        Self { starts: Arc::default(), faults, let_in: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Runner for Moody {
+    type Running = ChildProcess;
+
+    fn program(&self) -> PathBuf {
+        "moody".into()
+    }
+
+    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+        let start = self.starts.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(fault) = (self.faults)(start) {
+            return Err(fault);
+        }
+        if start > 1 {
+            let _let_in = self.let_in.acquire().await;
+        }
+        kit().start(surroundings).await
+    }
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+#[tokio::test]
+async fn a_restart_while_the_plugin_is_started_anyway_is_that_start() {
+    let place = place(5);
+    let moody = Moody::new(|_| None);
+    let (starts, let_in) = (Arc::clone(&moody.starts), Arc::clone(&moody.let_in));
+    let supervised = place.host.supervise_with(moody).await.unwrap();
+    send(supervised.generation().unwrap().plugin().pid.unwrap(), Signal::KILL);
+    eventually("it is started again", || starts.load(Ordering::SeqCst) == 2).await;
+    let mut restart = Box::pin(supervised.restart());
+    let early = timeout(Duration::from_millis(50), &mut restart).await;
+    assert!(early.is_err(), "it is neither given up nor stopped: {early:?}");
+    let_in.add_permits(1);
+    assert!(timeout(PATIENCE, restart).await.unwrap());
+    assert_eq!((starts.load(Ordering::SeqCst), later(&supervised, 1).await.number()), (2, 2));
+    supervised.stop().await;
+}
+
+#[tokio::test]
+async fn what_will_not_pass_uses_up_no_budget() {
+    let place = place(5);
+    let gone = |start| (start > 1).then(|| LaunchFault::NotFound { program: "moody".into() });
+    let moody = Moody::new(gone);
+    let starts = Arc::clone(&moody.starts);
+    let supervised = place.host.supervise_with(moody).await.unwrap();
+    let mut events = supervised.events();
+    send(supervised.generation().unwrap().plugin().pid.unwrap(), Signal::KILL);
+    loop {
+        match next(&mut events).await {
+            Event::GaveUp { restarts } => break assert_eq!(restarts, 1),
+            Event::Restarting { attempt, .. } => assert_eq!(attempt, 1),
+            _ => {}
+        }
+    }
+    assert_eq!(starts.load(Ordering::SeqCst), 2);
+    assert!(!timeout(PATIENCE, supervised.restart()).await.unwrap());
+    let refused = KitClient::new(supervised.channel()).echo(EchoRequest::default()).await.unwrap_err();
+    assert!(refused.message().contains("there is no program moody"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_first_start_is_tried_as_the_configuration_says() {
+    let place = Place::configured(|host| {
+        host.configure(|config| {
+            let mut retry = RetryConfig::default();
+            (retry.max_retries, retry.initial) = (2, Duration::from_millis(1));
+            config.retry = Some(retry);
+        })
+    });
+    let moody = Moody::new(|start| (start == 1).then(|| LaunchFault::runner("not yet")));
+    let (starts, let_in) = (Arc::clone(&moody.starts), Arc::clone(&moody.let_in));
+    let_in.add_permits(1);
+    let supervised = place.host.supervise_with(moody).await.unwrap();
+    assert_eq!((starts.load(Ordering::SeqCst), supervised.generation().unwrap().number()), (2, 1));
+    supervised.stop().await;
 }
 
 /// Starts the conformance plugin as a process, and counts how often it was asked to.

@@ -24,6 +24,7 @@ use crate::{
     host::Host,
     launch,
     plugin::Plugin,
+    retry,
     runner::Runner,
 };
 
@@ -57,6 +58,21 @@ enum Over {
     Restart(oneshot::Sender<()>),
 }
 
+/// Why a generation did not start.
+struct Failure {
+    because: String,
+    /// Whether the next one may.
+    may_pass: bool,
+}
+
+/// How often a generation is tried before its start has failed.
+enum Tries {
+    /// As [`HostConfig::retry`] says: there is nobody yet to try again.
+    AsConfigured,
+    /// Once: the budget and its pauses are for the rest.
+    One,
+}
+
 impl<R: Runner> Supervisor<R> {
     /// Launches the first generation.
     pub(super) async fn start(
@@ -69,7 +85,7 @@ impl<R: Runner> Supervisor<R> {
         let (state, _) = watch::channel(State::Down { last: 0, because: "it has not been started".into() });
         let name = name(&runner.program());
         let mut supervisor = Self { host, runner, name, setups, topics, budget, state, last: 0 };
-        let plugin = supervisor.launch().await?;
+        let plugin = supervisor.launch(Tries::AsConfigured).await?;
         Ok((supervisor, plugin))
     }
 
@@ -151,7 +167,11 @@ impl<R: Runner> Supervisor<R> {
             self.tell(Event::Restarting { attempt, delay });
             match self.launch_after(delay, orders).await? {
                 Ok(plugin) => return Some(plugin),
-                Err(failure) => because = failure,
+                Err(failure) if failure.may_pass => because = failure.because,
+                Err(failure) => {
+                    self.give_up(&failure.because, orders).await;
+                    return None;
+                }
             }
         }
     }
@@ -160,7 +180,11 @@ impl<R: Runner> Supervisor<R> {
     async fn replace(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Option<Plugin> {
         match self.launch_after(Duration::ZERO, orders).await? {
             Ok(plugin) => Some(plugin),
-            Err(because) => self.revive(because, orders).await,
+            Err(failure) if failure.may_pass => self.revive(failure.because, orders).await,
+            Err(failure) => {
+                self.give_up(&failure.because, orders).await;
+                None
+            }
         }
     }
 
@@ -170,10 +194,10 @@ impl<R: Runner> Supervisor<R> {
         &mut self,
         delay: Duration,
         orders: &mut mpsc::UnboundedReceiver<Order>,
-    ) -> Option<Result<Plugin, String>> {
+    ) -> Option<Result<Plugin, Failure>> {
         let launched = tokio::select! {
             // Dropping a launch kills what it has started.
-            launched = async { sleep(delay).await; self.launch().await } => launched,
+            launched = async { sleep(delay).await; self.launch(Tries::One).await } => launched,
             done = stop_ordered(orders) => {
                 self.state.send_replace(State::Stopped { last: self.last });
                 let _ = done.send(None);
@@ -183,7 +207,11 @@ impl<R: Runner> Supervisor<R> {
         Some(launched.map_err(|error| {
             let because = format!("it could not be started again: {}", one_line(&error));
             self.set_down(&because);
-            because
+            let may_pass = match &error {
+                SuperviseError::Launch(error) => error.fault.may_pass(),
+                SuperviseError::Setup { .. } => true,
+            };
+            Failure { because, may_pass }
         }))
     }
 
@@ -205,11 +233,14 @@ impl<R: Runner> Supervisor<R> {
         self.host.feed(&self.name, self.last, Arc::clone(&self.topics)).event(event);
     }
 
-    async fn launch(&mut self) -> Result<Plugin, SuperviseError> {
+    async fn launch(&mut self, tries: Tries) -> Result<Plugin, SuperviseError> {
         self.last += 1;
         let feed = self.host.feed(&self.name, self.last, Arc::clone(&self.topics));
         let deadline = self.host.config.start_deadline;
-        let plugin = launch::launch(&self.host, &self.runner, feed, deadline).await?;
+        let plugin = match tries {
+            Tries::AsConfigured => retry::launch(&self.host, &self.runner, &feed).await?,
+            Tries::One => launch::launch(&self.host, &self.runner, feed, deadline).await?,
+        };
         let generation = Generation::new(&plugin);
         let set_up = async {
             for setup in &self.setups {
@@ -257,7 +288,7 @@ async fn stop_ordered(orders: &mut mpsc::UnboundedReceiver<Order>) -> oneshot::S
     loop {
         match orders.recv().await {
             Some(Order::Stop { done, .. }) => return done,
-            Some(Order::Restart { done, .. }) => drop(done),
+            Some(Order::Restart { done, .. }) => drop(done.send(())),
             None => return oneshot::channel().0,
         }
     }
