@@ -12,6 +12,7 @@ mod subs;
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand};
@@ -54,7 +55,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let work = async {
             match command {
                 Command::Drive => drive::run().await.map(|()| ExitCode::SUCCESS),
@@ -66,7 +67,10 @@ fn run(command: Command) -> io::Result<ExitCode> {
             // What is dropped here takes its plugins with it.
             () = asked_to_end()? => Ok(ExitCode::from(INTERRUPTED)),
         }
-    })
+    });
+    // A thread that reads stdin reads on for as long as that is open. Plugins have ended when the time is over.
+    runtime.shutdown_timeout(LAST_WAIT);
+    done
 }
 
 /// Resolves when the process is asked to end.
@@ -83,3 +87,6 @@ fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
 }
 
 const INTERRUPTED: u8 = 130;
+
+/// Enough for every plugin to be killed and reaped.
+const LAST_WAIT: Duration = Duration::from_secs(1);

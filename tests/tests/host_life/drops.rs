@@ -3,9 +3,10 @@
 use std::{sync::mpsc, time::Duration};
 
 use rpcplugin::{Event, Observer, PluginId, Supervised};
+use rustix::process::Signal;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{Place, eventually_gone, group, hostile, kit};
+use crate::support::{Place, eventually, eventually_gone, group, hostile, kit, send};
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -52,6 +53,36 @@ fn the_runtime_in_the_background() {
     eventually_gone(pid);
     drop(plugin);
     assert!(place.is_tidy());
+}
+
+/// The program `kit-host`, whose standard input stays open.
+#[test]
+fn a_host_that_is_asked_to_end() {
+    use std::{
+        io::{BufRead as _, BufReader, Write as _},
+        process::{Command, Stdio},
+    };
+
+    let mut host = Command::new(env!("CARGO_BIN_EXE_kit-host"))
+        .arg("drive")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut orders = host.stdin.take().unwrap();
+    let launch = format!(r#"{{"op":"launch","command":["{}"]}}"#, env!("CARGO_BIN_EXE_kit-plugin"));
+    writeln!(orders, "{launch}").unwrap();
+    let mut answer = String::new();
+    BufReader::new(host.stdout.take().unwrap()).read_line(&mut answer).unwrap();
+    let plugin = answer
+        .split_once(r#""pid":"#)
+        .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+    let plugin = plugin.unwrap_or_else(|| panic!("{answer}"));
+    send(host.id(), Signal::TERM);
+    eventually("the host ends", || host.try_wait().unwrap().is_some());
+    assert_eq!(host.wait().unwrap().code(), Some(130));
+    eventually_gone(plugin);
+    drop(orders);
 }
 
 /// Tells the process of each plugin as it starts.
