@@ -21,7 +21,9 @@ impl<F: Fn(&[u8]) + Send + Sync + 'static> Sink for F {
 }
 
 impl<W: Write + Send + ?Sized + 'static> Sink for Mutex<W> {
-    /// One `write_all` under the lock; errors (a broken pipe, a full disk) lose the line and nothing else.
+    /// One `write_all` under the lock; errors (a broken pipe, a full disk) lose the line and nothing else. A writer that
+    /// waits for its reader makes whoever logs wait, and one that fails half-way leaves half a line: for a pipe that may
+    /// be full, have a sink that does neither.
     fn write_line(&self, line: &[u8]) {
         let mut writer = self.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = writer.write_all(line);

@@ -12,7 +12,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     ending::{Cause, Ending},
-    logging::RealStderr,
+    real_stderr::RealStderr,
 };
 
 /// The process that is this one's parent at a certain time.

@@ -1,14 +1,9 @@
 //! The plugin's own log: hclog records on the real stderr, where every go-plugin host looks for them.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::{AsFd as _, OwnedFd},
-    sync::{Arc, Mutex, OnceLock},
-};
+use std::io;
 
 use rpcplugin_config::LogLevel;
-use rpcplugin_hclog::{HclogLayer, Level, MaxLevel, Record, Sink};
+use rpcplugin_hclog::{HclogLayer, Level, MaxLevel, Record};
 use tracing::{Dispatch, Metadata, dispatcher, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry,
@@ -16,40 +11,7 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
 };
 
-use crate::life;
-
-/// The process's stderr as it was when it started, whatever becomes of file descriptor 2 later.
-///
-/// A line that cannot be written, because the host is gone, is lost without a word.
-#[derive(Clone, Debug)]
-pub struct RealStderr(Arc<Mutex<File>>);
-
-impl RealStderr {
-    /// The real stderr. To be called for the first time before a plugin serves.
-    ///
-    /// # Errors
-    /// When the process is out of file descriptors.
-    pub fn get() -> io::Result<Self> {
-        // A process has one stderr, so this is one of the few things that there may be one of.
-        static REAL: OnceLock<RealStderr> = OnceLock::new();
-        if let Some(real) = REAL.get() {
-            return Ok(real.clone());
-        }
-        let fd = io::stderr().as_fd().try_clone_to_owned()?;
-        Ok(REAL.get_or_init(|| Self(Arc::new(Mutex::new(File::from(fd))))).clone())
-    }
-
-    pub(crate) fn try_clone_fd(&self) -> io::Result<OwnedFd> {
-        let file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.as_fd().try_clone_to_owned()
-    }
-}
-
-impl Sink for RealStderr {
-    fn write_line(&self, line: &[u8]) {
-        self.0.write_line(line);
-    }
-}
+use crate::{life, real_stderr::RealStderr};
 
 /// A layer for a subscriber of the plugin's own that writes hclog records to the real stderr.
 ///

@@ -1,13 +1,17 @@
 //! What a plugin prints, and what it logs.
 
 use std::{
-    io::Read as _,
+    io::{BufRead as _, BufReader, Read as _},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use rpcplugin_proto::Channel::{Stderr, Stdout};
+use tonic::transport::Channel;
 
-use crate::subject::{PATIENCE, eventually, greet, read_until, shut_down, stdio, subject};
+use crate::subject::{
+    PATIENCE, Start, channel, eventually, greet, read_until, shut_down, stdio, subject,
+};
 
 #[tokio::test]
 async fn prints_and_children_reach_the_host() {
@@ -75,6 +79,35 @@ async fn a_listener_that_stops_reading_holds_it_up_once_only() {
     }
     shut_down(channel).await.unwrap();
     plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_is_dropped_and_counted() {
+    let start = subject();
+    let (mut child, channel) = unread(&start).await;
+    let text = "x".repeat(1000);
+    let mut logged = 200;
+    for _ in 0..logged {
+        greet(channel.clone(), &format!("log {text}")).await.expect("the plugin goes on");
+    }
+    let read = std::thread::spawn({
+        let stderr = child.stderr.take().unwrap();
+        move || std::io::read_to_string(stderr).unwrap()
+    });
+    // The first that finds room again tells what is missing. The reader may need a moment to make it.
+    for _ in 0..100 {
+        greet(channel.clone(), "log again").await.unwrap();
+        logged += 1;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    shut_down(channel).await.unwrap();
+    assert_eq!(crate::subject::ended(&mut child).await.code(), Some(0));
+    let records: Vec<serde_json::Value> =
+        read.join().unwrap().lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let came = records.iter().filter(|record| record["count"] == 7).count();
+    let dropped: u64 = records.iter().filter_map(|record| record["dropped"].as_u64()).sum();
+    assert!(dropped > 0);
+    assert_eq!(came + usize::try_from(dropped).unwrap(), logged);
 }
 
 #[tokio::test]
@@ -153,23 +186,25 @@ async fn a_panic_is_one_record_and_one_failed_call() {
 #[tokio::test]
 async fn a_host_that_closed_its_ends_makes_no_print_and_no_log_fail() {
     let start = subject().env("PLUGIN_EXIT_WITH_HOST", "false");
-    let mut child = start
-        .command()
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
-        .unwrap();
-    drop(child.stderr.take());
-    let answer = rpcplugin::handshake::Answer::parse(&line).unwrap();
-    let channel =
-        crate::subject::channel(&answer.endpoint, rpcplugin::transport::Security::Plain).await.unwrap();
+    let (mut child, channel) = unread(&start).await;
+    drop((child.stdout.take(), child.stderr.take()));
     for order in ["print into the void", "log into the void", "print again"] {
         greet(channel.clone(), order).await.unwrap();
     }
     shut_down(channel).await.unwrap();
     assert_eq!(crate::subject::ended(&mut child).await.code(), Some(0));
+}
+
+/// A plugin of whose pipes nothing is read but the line.
+async fn unread(start: &Start) -> (std::process::Child, Channel) {
+    let mut command = start.command();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    child.stdout = Some(stdout.into_inner());
+    let answer = rpcplugin::handshake::Answer::parse(&line).unwrap();
+    let channel = channel(&answer.endpoint, rpcplugin::transport::Security::Plain).await.unwrap();
+    (child, channel)
 }

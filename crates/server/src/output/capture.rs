@@ -18,8 +18,8 @@ use rustix::{
 };
 
 use crate::{
-    logging::RealStderr,
     output::buffer::{Output, Source},
+    real_stderr::RealStderr,
 };
 
 /// File descriptors 1 and 2 lead into an [`Output`] as long as this lives: `println!`, C code and programs that the
