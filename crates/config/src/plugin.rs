@@ -62,8 +62,8 @@ table! {
         /// How long a write to captured output may be held up by a host that is attached but does not read, before
         /// the oldest output is dropped. 0 drops at once, and never holds the plugin up.
         output_patience: Duration = "5s", env ["PLUGIN_OUTPUT_PATIENCE"], pyvider [];
-        /// How long calls under way and end hooks may take once the plugin is asked to end. 0 cuts them off. A
-        /// go-plugin host kills a plugin two seconds after it asked.
+        /// How long calls under way and end hooks may take once the plugin is asked to end. 0 cuts them off. What was
+        /// printed has another half second to reach the host. A go-plugin host kills a plugin two seconds after it asked.
         grace: Duration = "1s",
             env ["PLUGIN_GRPC_GRACE_PERIOD", "PLUGIN_TIMEOUT_GRACEFUL_SHUTDOWN"],
             pyvider ["plugin_grpc_grace_period"];

@@ -37,6 +37,7 @@ mod shutdown_file;
 mod signals;
 mod stages;
 mod stdio;
+mod under_way;
 
 pub use attachable::Attachable;
 pub use context::{HostFacts, PluginContext};

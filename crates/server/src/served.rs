@@ -14,6 +14,7 @@ use crate::{
     output::Output,
     reflection,
     stdio::Stdio,
+    under_way::UnderWay,
 };
 
 /// The plugin's own services, with the limits that are configured, and those of the protocol beside them.
@@ -26,6 +27,7 @@ pub(crate) fn services(
     descriptors: Vec<&'static [u8]>,
     output: &Arc<Output>,
     layers: &ServiceLayers,
+    calls: &UnderWay,
 ) -> Services {
     let mut services = Services::new();
     if config.health {
@@ -38,7 +40,7 @@ pub(crate) fn services(
         .merge(&context.broker.services())
         .add(GrpcControllerServer::new(Controller(context.ending.clone())))
         .add(GrpcStdioServer::new(Stdio(Arc::clone(output))))
-        .merge(&limited(own, context, config, layers));
+        .merge(&limited(own, context, config, layers).layer(calls));
     if config.reflection {
         let mut names: Vec<_> = services.names().collect();
         names.extend(["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]);

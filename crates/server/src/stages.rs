@@ -1,13 +1,19 @@
 //! The stages of a plugin's life: bound, announced, served.
 
-use std::{fmt, io::Write, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    io::Write,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rpcplugin_broker::{Broker, BrokerSettings, Side};
 use rpcplugin_config::PluginConfig;
 use rpcplugin_core::{Endpoint, Versions};
 use rpcplugin_handshake::{Answer, Multiplexing, Negotiated, ReceivedOffer, negotiate};
 use rpcplugin_transport::{Meter, http2};
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span};
 
@@ -27,6 +33,7 @@ use crate::{
     security::{self, Decision},
     serve::{Hook, Serve},
     served, shutdown_file, signals,
+    under_way::UnderWay,
 };
 
 /// A plugin that has agreed with its host and listens. No host can know of it yet.
@@ -38,6 +45,7 @@ pub struct Bound {
     multiplex: bool,
     context: PluginContext,
     output: Arc<Output>,
+    calls: UnderWay,
     hooks: Vec<Hook>,
     config: PluginConfig,
     progress: Progress,
@@ -161,7 +169,9 @@ impl Bound {
         on_start.into_iter().for_each(|start| start(&context));
         let make = versions.remove(&negotiated.version).expect("a version is chosen among those served");
         let output = Output::new(config.output_buffer.as_usize(), config.output_patience);
-        let services = served::services(make(&context), &context, &config, descriptors, &output, &layers);
+        let calls = UnderWay::default();
+        let own = make(&context);
+        let services = served::services(own, &context, &config, descriptors, &output, &layers, &calls);
         life.record("plugin.version", negotiated.version.0)
             .record("endpoint", tracing::field::display(&endpoint));
         log_agreement(&negotiated, &endpoint, offer.versions.as_ref(), &served);
@@ -169,7 +179,7 @@ impl Bound {
         let mut serving = http2::Serving::new(services, security, ending.token());
         serving.settings = http2_settings(&config);
         serving.settings.meter = Some(meter);
-        serving.grace = config.grace;
+        serving.grace = config.grace.saturating_add(ENDING);
         let answer = Answer {
             version: negotiated.version,
             endpoint,
@@ -185,6 +195,7 @@ impl Bound {
             multiplex,
             context,
             output,
+            calls,
             hooks,
             config,
             progress,
@@ -244,6 +255,7 @@ impl Bound {
             multiplex,
             context,
             output,
+            calls,
             hooks,
             config,
             progress,
@@ -266,20 +278,29 @@ impl Bound {
             ending.begin(Cause::Disconnected);
         };
         let winding_down = async {
+            let over = Instant::now() + config.grace;
             if let Some(capture) = &mut capture {
                 capture.release_stdout();
             }
             context.health.end();
-            let hooks = futures_util::future::join_all(hooks);
-            if timeout(config.grace, hooks).await.is_err() {
+            // Calls that came before the one that asked for the end may not have begun yet.
+            yield_now().await;
+            let hooks = timeout_at(over.into(), futures_util::future::join_all(hooks));
+            let calls = async {
+                if timeout_at(over.into(), calls.none()).await.is_err() {
+                    calls.cut();
+                }
+            };
+            let (hooks, ()) = tokio::join!(hooks, calls);
+            if hooks.is_err() {
                 tracing::warn!("a shutdown hook was still running after the grace period");
             }
-            // Reading what is left of the output takes a moment, but never waits for anybody.
+            context.broker.close();
+            // Only now has everybody printed what there is to print.
             if let Some(capture) = &mut capture {
-                capture.finish();
+                capture.finish(over.max(Instant::now() + LAST_OUTPUT)).await;
             }
             output.close();
-            context.broker.close();
         };
         let winding_down = async {
             ending.begun().await;
@@ -378,3 +399,10 @@ impl Served {
         !matches!(self.cause, Cause::HostGone)
     }
 }
+
+/// How long the last of what the plugin printed may take to go out, where nothing of the grace is left for it.
+const LAST_OUTPUT: Duration = Duration::from_millis(200);
+
+/// How much longer than calls the connections last, on which hosts read what was printed last. Handlers that cannot be cut,
+/// because they block, are left alone then.
+const ENDING: Duration = Duration::from_millis(500);

@@ -114,6 +114,22 @@ async fn a_handler_that_blocks_its_thread_cannot_hold_the_process() {
 }
 
 #[tokio::test]
+async fn programs_that_it_started_do_not_hold_it() {
+    for child in ["sleep 30 &", "yes &", "yes >&2 &"] {
+        for asked in ["a signal", "a call"] {
+            let plugin = subject().start();
+            let channel = plugin.channel().await;
+            greet(channel.clone(), &format!("child {child}")).await.unwrap();
+            match asked {
+                "a signal" => plugin.signal(Signal::TERM),
+                _ => shut_down(channel).await.unwrap(),
+            }
+            plugin.ends_in_good_order().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn hooks_run_within_the_grace() {
     let start = subject();
     let file = start.path("hook");
@@ -167,6 +183,10 @@ impl Host {
 
     fn socket(&self) -> PathBuf {
         PathBuf::from(self.line.split('|').nth(3).unwrap())
+    }
+
+    fn endpoint(&self) -> rpcplugin::Endpoint {
+        rpcplugin::Endpoint::parse("unix", self.line.split('|').nth(3).unwrap()).unwrap()
     }
 
     fn kill(&mut self) -> Instant {
@@ -242,9 +262,9 @@ async fn a_directory_that_a_dead_host_made_for_it_goes_too() {
 async fn it_outlives_its_host_when_told_to() {
     let start = subject().env("PLUGIN_EXIT_WITH_HOST", "false");
     let mut host = Host::start(&start);
+    let endpoint = host.endpoint();
     host.kill();
     drop(host.stdout);
-    let endpoint = rpcplugin::Endpoint::parse("unix", host.line.split('|').nth(3).unwrap()).unwrap();
     let channel = crate::subject::channel(&endpoint, rpcplugin::transport::Security::Plain).await.unwrap();
     assert_eq!(greet(channel.clone(), "x").await.unwrap(), "hello x");
     shut_down(channel).await.unwrap();

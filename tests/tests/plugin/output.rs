@@ -7,10 +7,11 @@ use std::{
 };
 
 use rpcplugin_proto::Channel::{Stderr, Stdout};
+use tokio::time::timeout;
 use tonic::transport::Channel;
 
 use crate::subject::{
-    PATIENCE, Start, channel, eventually, greet, read_until, shut_down, stdio, subject,
+    PATIENCE, Start, channel, entries, eventually, greet, read_until, shut_down, stdio, subject,
 };
 
 #[tokio::test]
@@ -79,6 +80,78 @@ async fn a_listener_that_stops_reading_holds_it_up_once_only() {
     }
     shut_down(channel).await.unwrap();
     plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn what_a_call_prints_while_it_drains_reaches_the_host() {
+    let plugin = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "20s").start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "print first").await.unwrap();
+    let mut output = stdio(channel.clone()).await;
+    let call = tokio::spawn(greet(channel.clone(), "print_at_the_end its last words"));
+    // The connection is in order: the call has gone out before.
+    shut_down(channel).await.unwrap();
+    call.await.unwrap().expect("a call under way is answered");
+    read_until(&mut output, Stdout, "its last words\n").await;
+    while timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end").is_some() {}
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn a_hook_that_uses_up_the_grace_leaves_time_for_the_output() {
+    let start = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "100ms");
+    let file = start.path("hook");
+    let plugin = start.arg("--hook").arg(file).arg("--hook-after").arg("60000").start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "print to be read to the end").await.unwrap();
+    let mut output = stdio(channel.clone()).await;
+    shut_down(channel).await.unwrap();
+    read_until(&mut output, Stdout, "to be read to the end\n").await;
+    while timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end").is_some() {}
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
+async fn more_than_the_buffer_holds_reaches_a_host_that_reads_to_the_end() {
+    let start = subject().env("PLUGIN_OUTPUT_BUFFER", "64KiB").env("PLUGIN_GRPC_GRACE_PERIOD", "20s");
+    let plugin = start.start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "print first").await.unwrap();
+    let mut output = stdio(channel.clone()).await;
+    let mut read = read_until(&mut output, Stdout, "first\n").await.len();
+    let reading = tokio::spawn(async move {
+        while let Some(chunk) = timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end") {
+            read += if chunk.channel() == Stdout { chunk.data.len() } else { 0 };
+        }
+        read
+    });
+    greet(channel.clone(), &format!("fill {FILL}")).await.unwrap();
+    while greet(channel.clone(), "filled").await.unwrap().parse::<usize>().unwrap() < FILL {}
+    shut_down(channel).await.unwrap();
+    assert_eq!(reading.await.unwrap(), "first\n".len() + FILL);
+    plugin.ends_in_good_order().await;
+}
+
+/// What a plugin prints in pieces that divide it.
+const FILL: usize = 3 << 20;
+
+#[tokio::test]
+async fn replacing_descriptor_1_does_not_keep_a_thread_busy() {
+    let plugin = subject().start();
+    let channel = plugin.channel().await;
+    greet(channel.clone(), "silence").await.unwrap();
+    greet(channel.clone(), "print on the other").await.unwrap();
+    let mut output = stdio(channel).await;
+    read_until(&mut output, Stderr, "on the other\n").await;
+    let tasks = std::path::PathBuf::from(format!("/proc/{}/task", plugin.child.id()));
+    let mut sleeps = entries(&tasks).into_iter().filter(|task| {
+        std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with("rpcplugin-stdio"))
+    });
+    let thread = sleeps.next().expect("a thread reads the output").join("stat");
+    eventually("the thread sleeps", || {
+        std::fs::read_to_string(&thread).unwrap().rsplit_once(") ").unwrap().1.starts_with('S')
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -38,15 +38,22 @@ struct State {
     /// The number of the chunk in front.
     first: u64,
     bytes: usize,
-    /// The number of the next chunk for each reader, by the reader's own number.
-    readers: Vec<(u64, u64)>,
+    readers: Vec<Place>,
     next_reader: u64,
     dropped: u64,
-    /// Readers have used up the patience, and not read since: they are not waited for again.
-    stalled: bool,
-    /// Nobody is waited for any more, because the plugin is ending.
-    hurried: bool,
+    /// Until when readers are waited for at all, because the plugin is ending.
+    last: Option<Instant>,
     closed: bool,
+}
+
+/// How far one reader has come.
+#[derive(Debug)]
+struct Place {
+    reader: u64,
+    /// The number of its next chunk.
+    next: u64,
+    /// It has used up the patience, and not read since: it is not waited for again.
+    stalled: bool,
 }
 
 /// One host's place in the output. Dropping it leaves what it has not read for the next.
@@ -68,8 +75,8 @@ impl Output {
     }
 
     /// Adds what was printed. Blocks while a reader is behind, but for no longer than the patience without any
-    /// progress; after that, not at all until one reads again. Returns how many bytes of output have been dropped since
-    /// the start.
+    /// progress; after that, not for this reader until it reads again. Returns how many bytes of output have been
+    /// dropped since the start.
     pub(crate) fn push(&self, source: Source, data: Bytes) -> u64 {
         let mut state = self.lock();
         let mut deadline = Instant::now() + self.patience;
@@ -77,11 +84,12 @@ impl Output {
             if state.closed {
                 return state.dropped;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let until = state.last.map_or(deadline, |last| last.min(deadline));
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                state.stalled = true;
+                state.give_up();
             }
-            if state.readers.is_empty() || state.stalled || state.hurried {
+            if !state.is_awaited() {
                 state.drop_oldest();
                 continue;
             }
@@ -101,9 +109,9 @@ impl Output {
         dropped
     }
 
-    /// From now on nobody who prints is held up.
-    pub(crate) fn hurry(&self) {
-        self.lock().hurried = true;
+    /// Nobody who prints is held up beyond this moment.
+    pub(crate) fn hurry(&self, last: Instant) {
+        self.lock().last = Some(last);
         self.room.notify_all();
     }
 
@@ -119,9 +127,8 @@ impl Output {
         let mut state = self.lock();
         let number = state.next_reader;
         state.next_reader += 1;
-        let first = state.first;
-        state.readers.push((number, first));
-        state.stalled = false;
+        let next = state.first;
+        state.readers.push(Place { reader: number, next, stalled: false });
         Reader { output: Arc::clone(self), number }
     }
 
@@ -138,26 +145,45 @@ impl State {
             self.dropped += data.len() as u64;
             self.first += 1;
         }
-        for (_, next) in &mut self.readers {
-            *next = (*next).max(self.first);
+        for place in &mut self.readers {
+            place.next = place.next.max(self.first);
         }
     }
 
+    /// The readers that have not read the oldest chunk.
+    fn behind(&mut self) -> impl Iterator<Item = &mut Place> {
+        let first = self.first;
+        self.readers.iter_mut().filter(move |place| place.next == first)
+    }
+
+    /// Whether there is room only once a reader has read, and that is to be expected.
+    fn is_awaited(&mut self) -> bool {
+        self.behind().any(|place| !place.stalled)
+    }
+
+    fn give_up(&mut self) {
+        self.behind().for_each(|place| place.stalled = true);
+    }
+
     /// The next chunk for a reader.
-    fn take(&mut self, number: u64) -> Option<(Source, Bytes)> {
-        let (_, next) = self.readers.iter_mut().find(|(reader, _)| *reader == number)?;
-        let chunk = self.chunks.get(usize::try_from(*next - self.first).ok()?)?.clone();
-        *next += 1;
-        self.stalled = false;
-        // What every reader has is done with.
-        let slowest = self.readers.iter().map(|(_, next)| *next).min().unwrap_or(self.first);
+    fn take(&mut self, reader: u64) -> Option<(Source, Bytes)> {
+        let place = self.readers.iter_mut().find(|place| place.reader == reader)?;
+        let chunk = self.chunks.get(usize::try_from(place.next - self.first).ok()?)?.clone();
+        place.next += 1;
+        place.stalled = false;
+        self.forget_read();
+        Some(chunk)
+    }
+
+    /// What every reader has is done with; without a reader everything is kept for the next.
+    fn forget_read(&mut self) {
+        let slowest = self.readers.iter().map(|place| place.next).min().unwrap_or(self.first);
         while self.first < slowest {
             if let Some((_, data)) = self.chunks.pop_front() {
                 self.bytes -= data.len();
             }
             self.first += 1;
         }
-        Some(chunk)
     }
 }
 
@@ -186,7 +212,10 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.output.lock().readers.retain(|(number, _)| *number != self.number);
+        let mut state = self.output.lock();
+        state.readers.retain(|place| place.reader != self.number);
+        state.forget_read();
+        drop(state);
         self.output.room.notify_all();
     }
 }
@@ -263,6 +292,31 @@ mod tests {
         assert!(begin.elapsed() < 10 * patience, "{:?}", begin.elapsed());
     }
 
+    #[tokio::test]
+    async fn one_that_reads_does_not_bring_back_the_wait_for_one_that_has_stalled() {
+        let patience = Duration::from_millis(100);
+        let output = Output::new(2, patience);
+        let (_stalled, mut reader) = (output.attach(), output.attach());
+        let begin = Instant::now();
+        for _ in 0..100 {
+            text(&output, "x");
+            assert!(next(&mut reader).await.is_some());
+        }
+        assert!(begin.elapsed() < 20 * patience, "{:?}", begin.elapsed());
+    }
+
+    #[tokio::test]
+    async fn one_that_leaves_takes_along_what_only_it_had_not_read() {
+        let output = Output::new(2, Duration::from_secs(3600));
+        let (gone, mut reader) = (output.attach(), output.attach());
+        text(&output, "x");
+        text(&output, "x");
+        assert!(next(&mut reader).await.is_some());
+        assert!(next(&mut reader).await.is_some());
+        drop(gone);
+        assert_eq!(text(&output, "x"), 0, "nothing was dropped, for nobody lacks it");
+    }
+
     #[test]
     fn an_ending_plugin_waits_for_nobody() {
         let output = Output::new(2, Duration::from_secs(3600));
@@ -271,7 +325,7 @@ mod tests {
             let output = Arc::clone(&output);
             move || (0..100).map(|_| text(&output, "x")).max()
         });
-        output.hurry();
+        output.hurry(Instant::now());
         assert_eq!(writer.join().expect("no panic"), Some(98));
     }
 

@@ -7,7 +7,7 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -15,6 +15,11 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     pipe::{PipeFlags, pipe_with},
     stdio,
+};
+use tokio::{
+    sync::oneshot,
+    task::spawn_blocking,
+    time::{timeout, timeout_at},
 };
 
 use crate::{
@@ -33,9 +38,16 @@ pub(crate) struct Capture {
     stderr: OwnedFd,
     output: Arc<Output>,
     tee: Tee,
-    /// Closed to tell the thread to read what is left and to end.
-    stop: Option<OwnedFd>,
-    thread: Option<thread::JoinHandle<()>>,
+    thread: Option<Thread>,
+}
+
+/// What reads the pipes.
+#[derive(Debug)]
+struct Thread {
+    /// Closed to tell it to read what is left and to end.
+    stop: OwnedFd,
+    /// Closed by its end.
+    ended: oneshot::Receiver<()>,
 }
 
 /// Whether what is captured goes to the real descriptors too.
@@ -59,22 +71,24 @@ impl Capture {
         let (from_stdout, to_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
         let (from_stderr, to_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)?;
-        let real = match tee {
-            Tee::Yes => Some((Copy::to(stdout.try_clone()?), Copy::to(stderr.try_clone()?))),
-            Tee::No => None,
+        let copy = |real: &OwnedFd| match tee {
+            Tee::Yes => real.try_clone().map(Copy::to).map(Some),
+            Tee::No => Ok(None),
         };
         let pipes = Pipes {
-            stdout: File::from(from_stdout),
-            stderr: File::from(from_stderr),
+            open: vec![
+                Pipe::new(Source::Stdout, from_stdout, copy(&stdout)?),
+                Pipe::new(Source::Stderr, from_stderr, copy(&stderr)?),
+            ],
             stopped,
             output: Arc::clone(&output),
-            real,
         };
-        let thread = thread::Builder::new()
-            .name("rpcplugin-stdio".to_owned())
-            .stack_size(128 << 10)
-            .spawn(move || pipes.forward())?;
-        let this = Self { stdout, stderr, output, tee, stop: Some(stop), thread: Some(thread) };
+        let (ends, ended) = oneshot::channel::<()>();
+        thread::Builder::new().name("rpcplugin-stdio".to_owned()).stack_size(128 << 10).spawn(move || {
+            pipes.forward();
+            drop(ends);
+        })?;
+        let this = Self { stdout, stderr, output, tee, thread: Some(Thread { stop, ended }) };
         // From here on dropping `this` undoes everything.
         stdio::dup2_stdout(&to_stdout)?;
         stdio::dup2_stderr(&to_stderr)?;
@@ -96,89 +110,122 @@ impl Capture {
         }
     }
 
-    /// Puts the real descriptors back, and returns when everything printed before has been handed to the output.
-    pub(crate) fn finish(&mut self) {
-        let Some(stop) = self.stop.take() else { return };
-        self.output.hurry();
-        let _ = io::stdout().flush();
+    /// Puts the real descriptors back, and returns when everything printed before has been handed to the output. Hosts
+    /// that are behind are waited for until `last`.
+    ///
+    /// Programs that the plugin has started may hold the pipes for as long as they like: nothing waits for them.
+    pub(crate) async fn finish(&mut self, last: Instant) {
+        self.output.hurry(last);
+        // Somebody who is held up in a print has the lock that this waits for.
+        let flush = spawn_blocking(|| io::stdout().flush());
+        let _ = timeout_at(last.into(), flush).await;
+        if let Some(Thread { stop, ended }) = self.let_go() {
+            drop(stop);
+            let left = last.saturating_duration_since(Instant::now()) + LAST_READS;
+            let _ = timeout(left, ended).await;
+        }
+    }
+
+    /// Puts the real descriptors back.
+    fn let_go(&mut self) -> Option<Thread> {
+        let thread = self.thread.take()?;
         // These cannot fail for descriptors that are open; if they did, prints would go on into the pipes.
         let _ = stdio::dup2_stdout(&self.stdout);
         let _ = stdio::dup2_stderr(&self.stderr);
-        drop(stop);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        Some(thread)
     }
 }
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        self.finish();
+        if self.let_go().is_some() {
+            self.output.hurry(Instant::now());
+        }
     }
 }
 
-/// The reading ends, owned by the thread.
+/// What the thread owns.
 struct Pipes {
-    stdout: File,
-    stderr: File,
+    /// Those that somebody can still write to. A pipe that has ended would be reported by every poll.
+    open: Vec<Pipe>,
     stopped: OwnedFd,
     output: Arc<Output>,
-    /// The real descriptors, if they get everything too.
-    real: Option<(Copy, Copy)>,
+}
+
+/// The reading end of one.
+struct Pipe {
+    source: Source,
+    end: File,
+    /// The real descriptor, if it gets everything too.
+    copy: Option<Copy>,
+    /// How much of it is still read once everybody has been told to stop.
+    left: usize,
 }
 
 impl Pipes {
-    fn forward(self) {
+    fn forward(mut self) {
         let mut buffer = vec![0; READ_SIZE];
-        let mut warned = false;
-        // A pipe ends when nobody has its writing end: not before the real descriptors are back.
-        let (mut out_open, mut err_open, mut stopping) = (true, true, false);
-        while out_open || err_open {
-            // While stopping, only what is there already counts: a program that the plugin started may keep its end.
-            let mut fds = [
-                PollFd::from_borrowed_fd(self.stdout.as_fd(), wanted(out_open)),
-                PollFd::from_borrowed_fd(self.stderr.as_fd(), wanted(err_open)),
-                PollFd::from_borrowed_fd(self.stopped.as_fd(), wanted(!stopping)),
-            ];
-            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-            match poll(&mut fds, stopping.then_some(&at_once)) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(_) => break,
-            }
-            let [stdout, stderr, stopped] = fds.map(|fd| !fd.revents().is_empty());
-            let before = warned;
-            if stdout && out_open {
-                out_open = self.pass_on(Source::Stdout, &self.stdout, &mut buffer, &mut warned);
-            }
-            if stderr && err_open {
-                err_open = self.pass_on(Source::Stderr, &self.stderr, &mut buffer, &mut warned);
-            }
-            if warned && !before {
+        let (mut stopping, mut warned) = (false, false);
+        // A pipe ends when nobody has its writing end: not before the real descriptors are back, unless the plugin has
+        // put something else in its place.
+        while !self.open.is_empty() {
+            let Some(ready) = self.wait(stopping) else { break };
+            let mut dropping = warned;
+            let mut ready = ready.into_iter();
+            self.open.retain_mut(|pipe| {
+                !ready.next().unwrap_or(false)
+                    || pipe.pass_on(&self.output, &mut buffer, stopping, &mut dropping)
+            });
+            if dropping && !warned {
                 tracing::warn!("the host does not read the plugin's output: the oldest is being dropped");
             }
-            stopping |= stopped;
+            warned = dropping;
+            stopping |= ready.next().unwrap_or(false);
         }
     }
 
-    /// Hands on what one pipe has. Returns whether it is still open.
-    fn pass_on(&self, source: Source, mut pipe: &File, buffer: &mut [u8], dropping: &mut bool) -> bool {
-        let read = match pipe.read(buffer) {
+    /// Waits for something to read, and tells which of the open pipes have it, and at last whether to stop. Once stopping,
+    /// only what is there already counts, since a program that the plugin started may keep its end.
+    fn wait(&self, stopping: bool) -> Option<Vec<bool>> {
+        let pipes = self.open.iter().map(|pipe| pipe.end.as_fd());
+        let stopped = (!stopping).then_some(self.stopped.as_fd());
+        let mut fds: Vec<_> =
+            pipes.chain(stopped).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        loop {
+            match poll(&mut fds, stopping.then_some(&at_once)) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(0) | Err(_) => return None,
+                Ok(_) => return Some(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
+            }
+        }
+    }
+}
+
+impl Pipe {
+    fn new(source: Source, end: OwnedFd, copy: Option<Copy>) -> Self {
+        Self { source, end: File::from(end), copy, left: LAST_BYTES }
+    }
+
+    /// Hands on what the pipe has. Returns whether there may be more.
+    fn pass_on(&mut self, output: &Output, buffer: &mut [u8], stopping: bool, dropping: &mut bool) -> bool {
+        let read = match self.end.read(buffer) {
             Ok(0) => return false,
             Ok(read) => read,
             Err(error) => return error.kind() == io::ErrorKind::Interrupted,
         };
-        if let Some((stdout, stderr)) = &self.real {
-            let real = if source == Source::Stdout { stdout } else { stderr };
-            real.write(&buffer[..read]);
+        if let Some(copy) = &self.copy {
+            copy.write(&buffer[..read]);
         }
         let data = Bytes::copy_from_slice(&buffer[..read]);
         for start in (0..read).step_by(CHUNK_SIZE) {
             let chunk = data.slice(start..read.min(start + CHUNK_SIZE));
-            *dropping |= self.output.push(source, chunk) > 0;
+            *dropping |= output.push(self.source, chunk) > 0;
         }
-        true
+        if stopping {
+            self.left = self.left.saturating_sub(read);
+        }
+        self.left > 0
     }
 }
 
@@ -208,16 +255,18 @@ impl Copy {
     }
 }
 
-/// What to poll for: nothing at all on a descriptor that is done with.
-fn wanted(open: bool) -> PollFlags {
-    if open { PollFlags::IN } else { PollFlags::empty() }
-}
-
 /// What fits at once into a pipe that has room: `PIPE_BUF`.
 const ATOMIC: usize = 4096;
 
 /// Long enough for a pager to be noticed by the person before it.
 const COPY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What may have been printed before the end: as much as the largest pipe that an ordinary user may have. A program that
+/// goes on printing is cut off.
+const LAST_BYTES: usize = 1 << 20;
+
+/// For reading what the pipes hold, when no host has to be waited for.
+const LAST_READS: Duration = Duration::from_millis(100);
 
 /// The default capacity of a pipe on Linux.
 const READ_SIZE: usize = 64 << 10;

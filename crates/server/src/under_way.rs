@@ -1,0 +1,220 @@
+//! The calls of the plugin's own services that are under way.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::{Frame, SizeHint};
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
+use tonic::{Status, body::Body};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// A tower layer that knows how many calls of the services behind it have not ended, which none has before its last
+/// message or status was handed on, and that can end them.
+///
+/// Cheap to clone; clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UnderWay(Arc<Calls>);
+
+#[derive(Debug, Default)]
+struct Calls {
+    count: TaskTracker,
+    cut: CancellationToken,
+}
+
+/// A service behind [`UnderWay`].
+#[derive(Clone, Debug)]
+pub(crate) struct Counted<S> {
+    calls: Arc<Calls>,
+    service: S,
+}
+
+impl UnderWay {
+    /// Resolves when there is none.
+    ///
+    /// # Cancel safety
+    /// May be dropped and awaited again.
+    pub(crate) async fn none(&self) {
+        self.0.count.close();
+        self.0.count.wait().await;
+    }
+
+    /// Ends all of them, and all that come, with UNAVAILABLE.
+    pub(crate) fn cut(&self) {
+        self.0.cut.cancel();
+    }
+}
+
+impl<S> Layer<S> for UnderWay {
+    type Service = Counted<S>;
+
+    fn layer(&self, service: S) -> Counted<S> {
+        Counted { calls: Arc::clone(&self.0), service }
+    }
+}
+
+impl<S> Service<Request<Body>> for Counted<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<CountedBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<CountedBody>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let calls = Arc::clone(&self.calls);
+        let call = calls.count.token();
+        let answering = self.service.call(request);
+        Box::pin(async move {
+            let answer = tokio::select! {
+                biased;
+                answer = answering => answer?,
+                () = calls.cut.cancelled() => ended().into_http(),
+            };
+            Ok(answer.map(|body| CountedBody { body, calls, end: End::Open(None), _call: call }))
+        })
+    }
+}
+
+/// What goes out; its end is the call's.
+#[derive(Debug)]
+pub(crate) struct CountedBody {
+    body: Body,
+    calls: Arc<Calls>,
+    end: End,
+    _call: TaskTrackerToken,
+}
+
+#[derive(Debug)]
+enum End {
+    /// The service ends it. Waits for a cut only once there was something to wait for.
+    Open(Option<Pin<Box<WaitForCancellationFutureOwned>>>),
+    Cut,
+}
+
+impl http_body::Body for CountedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Self { body, calls, end, .. } = &mut *self;
+        let End::Open(cut) = end else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        let cut = cut.get_or_insert_with(|| Box::pin(calls.cut.clone().cancelled_owned()));
+        ready!(cut.as_mut().poll(cx));
+        *end = End::Cut;
+        let mut trailers = HeaderMap::new();
+        ended().add_header(&mut trailers)?;
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn ended() -> Status {
+    Status::unavailable("the plugin ended before the call did")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{self, Pending, pending};
+
+    use futures_util::{poll, stream};
+    use http_body_util::BodyExt as _;
+    use tonic::Code;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Answers;
+
+    impl Service<Request<Body>> for Answers {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = future::Ready<Result<Response<Body>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            future::ready(Ok(Response::new(Body::empty())))
+        }
+    }
+
+    #[derive(Clone)]
+    struct Never;
+
+    impl Service<Request<Body>> for Never {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Pending<Result<Response<Body>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            pending()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_lasts_from_its_request_to_the_end_of_its_answer() {
+        let calls = UnderWay::default();
+        calls.none().await;
+        let mut service = calls.layer(Answers);
+        let dropped = service.call(Request::new(Body::empty()));
+        let answered = service.call(Request::new(Body::empty()));
+        drop(dropped);
+        assert!(poll!(Box::pin(calls.none())).is_pending(), "a request counts");
+        let answer = answered.await;
+        assert!(poll!(Box::pin(calls.none())).is_pending(), "an answer counts");
+        drop(answer);
+        calls.none().await;
+    }
+
+    #[tokio::test]
+    async fn calls_can_be_cut_before_and_during_their_answers() {
+        let calls = UnderWay::default();
+        let mut slow = calls.layer(Never);
+        let waiting = tokio::spawn(slow.call(Request::new(Body::empty())));
+        let never = http_body_util::StreamBody::new(stream::pending::<Result<Frame<Bytes>, Status>>());
+        let mut streaming = calls.layer(Answers).call(Request::new(Body::empty())).await.unwrap();
+        streaming.body_mut().body = Body::new(never);
+        assert!(poll!(streaming.body_mut().frame()).is_pending());
+        calls.cut();
+        let answer = waiting.await.unwrap().unwrap();
+        assert_eq!(Status::from_header_map(answer.headers()).unwrap().code(), Code::Unavailable);
+        let trailers = streaming.body_mut().frame().await.unwrap().unwrap().into_trailers().unwrap();
+        assert_eq!(Status::from_header_map(&trailers).unwrap().code(), Code::Unavailable);
+        assert!(streaming.body_mut().frame().await.is_none());
+        drop((answer, streaming));
+        calls.none().await;
+    }
+}
