@@ -181,7 +181,7 @@ impl Serve {
     }
 
     /// Does this when the plugin begins to end, beside the calls that are still under way. All of it together has as
-    /// long as they have: [`PluginConfig::grace`].
+    /// long as they have: [`PluginConfig::grace`]. A hook that panics is logged; the end goes on, and stays an orderly one.
     pub fn on_shutdown(mut self, hook: impl Future<Output = ()> + Send + 'static) -> Self {
         self.hooks.push(Box::pin(hook));
         self
@@ -233,7 +233,8 @@ impl Serve {
 
     /// As [`run`](Self::run), and says on stderr why, if the plugin could not serve: what a plugin's `main` returns.
     ///
-    /// The status is 0 after an orderly end and 1 otherwise.
+    /// The status is 0 after an orderly end, also one in which calls were cut, or a handler or hook panicked, and 1
+    /// otherwise.
     pub async fn run_to_exit(self) -> ExitCode {
         match self.run().await {
             Ok(_) => ExitCode::SUCCESS,

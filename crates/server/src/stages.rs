@@ -3,11 +3,13 @@
 use std::{
     fmt,
     io::Write,
+    panic::AssertUnwindSafe,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures_util::{FutureExt as _, future::join_all};
 use rpcplugin_broker::{Broker, BrokerSettings, Side};
 use rpcplugin_config::PluginConfig;
 use rpcplugin_core::{Endpoint, Versions};
@@ -285,7 +287,7 @@ impl Bound {
             context.health.end();
             // Calls that came before the one that asked for the end may not have begun yet.
             yield_now().await;
-            let hooks = timeout_at(over.into(), futures_util::future::join_all(hooks));
+            let hooks = timeout_at(over.into(), run_hooks(hooks));
             let calls = async {
                 if timeout_at(over.into(), calls.none()).await.is_err() {
                     calls.cut();
@@ -317,6 +319,16 @@ impl Bound {
             listening::remove_orphaned_dir(&dir).await;
         }
         Served { cause }
+    }
+}
+
+/// Runs all of them side by side. One that panics is logged by the panic hook, as everything that panics is, and is over:
+/// it keeps neither the others nor the plugin from an orderly end.
+async fn run_hooks(hooks: Vec<Hook>) {
+    let hooks = join_all(hooks.into_iter().map(|hook| AssertUnwindSafe(hook).catch_unwind())).await;
+    let panicked = hooks.iter().filter(|hook| hook.is_err()).count();
+    if panicked > 0 {
+        tracing::error!(panicked, "shutdown hooks panicked; the plugin goes on to end in order");
     }
 }
 

@@ -47,6 +47,9 @@ struct Args {
     /// Make this file when the plugin starts, and go on when it is gone.
     #[arg(long)]
     start_after: Option<std::path::PathBuf>,
+    /// Panic in another shutdown hook.
+    #[arg(long)]
+    hook_panics: bool,
     /// Listen on a transport of its own, at this path.
     #[arg(long)]
     own_socket: Option<std::path::PathBuf>,
@@ -89,6 +92,9 @@ fn main() -> ExitCode {
                 std::thread::sleep(Duration::from_millis(10));
             }
         });
+    }
+    if args.hook_panics {
+        serve = serve.on_shutdown(async { panic!("in a hook") });
     }
     if let Some(path) = args.own_socket {
         serve = serve.transport(OwnSocket(path));

@@ -130,6 +130,21 @@ async fn programs_that_it_started_do_not_hold_it() {
 }
 
 #[tokio::test]
+async fn a_hook_that_panics_leaves_the_end_in_order() {
+    let start = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "20s");
+    let file = start.path("hook");
+    let mut plugin =
+        start.arg("--hook-panics").arg("--hook").arg(&file).arg("--hook-after").arg("100").start();
+    let channel = plugin.channel().await;
+    let call = tokio::spawn(greet(channel.clone(), "sleep 500"));
+    shut_down(channel).await.unwrap();
+    assert_eq!(call.await.unwrap().expect("a call under way is answered"), "slept");
+    plugin.ended().await;
+    assert!(plugin.all_stderr().contains("panic: in a hook") && file.exists(), "the other hook has run");
+    plugin.ends_in_good_order().await;
+}
+
+#[tokio::test]
 async fn hooks_run_within_the_grace() {
     let start = subject();
     let file = start.path("hook");
