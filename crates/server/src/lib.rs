@@ -24,6 +24,7 @@ mod logging;
 mod message_limit;
 mod mux_listener;
 mod output;
+mod own_runtime;
 mod own_transport;
 mod protocol;
 mod rate_limit;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap, ffi::OsString, fmt, io::Write as _, pin::Pin, process::ExitCode, sync::Arc,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use rpcplugin_core::{AppVersion, Explained, MagicCookie};
 use rpcplugin_handshake::{ReceivedOffer, check_cookie};
 use rpcplugin_hclog::MaxLevel;
 use rpcplugin_transport::{ServiceLayer, ServiceLayers, Services};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService};
 use tower_service::Service;
@@ -22,6 +22,7 @@ use crate::{
     error::ServeError,
     logging::{self, SubscriberLayer},
     output::HeldStdout,
+    own_runtime,
     own_transport::{self, AnyTransport, Transport},
     protocol::Protocol,
     readiness::{Progress, Readiness},
@@ -54,6 +55,8 @@ pub struct Serve {
     pub(crate) on_start: Vec<Start>,
     /// What follows the spans and events of the process beside its log.
     pub(crate) subscribers: Vec<SubscriberLayer>,
+    /// Where signals and the host are watched, if not where the plugin is served.
+    pub(crate) watch: Option<Handle>,
 }
 
 /// Makes the services of one version, once it is known that this version is served.
@@ -81,6 +84,7 @@ impl Serve {
             layers: ServiceLayers::new(),
             on_start: Vec::new(),
             subscribers: Vec::new(),
+            watch: None,
         }
     }
 
@@ -234,7 +238,8 @@ impl Serve {
     /// As [`run`](Self::run), and says on stderr why, if the plugin could not serve: what a plugin's `main` returns.
     ///
     /// The status is 0 after an orderly end, also one in which calls were cut, or a handler or hook panicked, and 1
-    /// otherwise.
+    /// otherwise. Handlers that block every thread of the runtime keep the plugin from ending; [`main`](Self::main) has a
+    /// thread for that.
     pub async fn run_to_exit(self) -> ExitCode {
         match self.run().await {
             Ok(_) => ExitCode::SUCCESS,
@@ -249,25 +254,21 @@ impl Serve {
     /// As [`run_to_exit`](Self::run_to_exit), on a runtime of the plugin's own with
     /// [`PluginConfig::workers`] threads: the whole `main` of an ordinary plugin.
     ///
-    /// One thread starts fastest and serves well as long as no handler blocks it.
+    /// One thread starts fastest and serves well as long as no handler blocks it. Handlers that do, on all threads, delay
+    /// other calls but not the end: SIGTERM, the shutdown file and the host's death are noticed on the calling thread, and a
+    /// plugin that cannot end in order within [`PluginConfig::grace`], or a second if that is less, ends all the same, with
+    /// status 1 and without its sockets. Its shutdown hooks may not have run then.
     pub fn main(self) -> ExitCode {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(self.config.workers.max(1))
-            .enable_all()
-            .build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                let _ = writeln!(std::io::stderr(), "{}", Explained(&ServeError::Process(error)));
-                return ExitCode::FAILURE;
-            }
-        };
-        let plugin = runtime.spawn(self.run_to_exit());
-        let code = runtime.block_on(plugin).unwrap_or(ExitCode::FAILURE);
-        // Sockets of brokered services go with their tasks. A handler that blocks a thread must not keep the process from
-        // ending.
-        runtime.shutdown_timeout(LAST_TASKS);
-        code
+        own_runtime::run(self).unwrap_or_else(|error| {
+            let _ = writeln!(std::io::stderr(), "{}", Explained(&ServeError::Process(error)));
+            ExitCode::FAILURE
+        })
+    }
+
+    /// Has what ends the plugin from outside noticed on another runtime than the one on which it serves.
+    pub(crate) fn watched_by(mut self, watch: Handle) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// The first step: begins to catch signals, agrees with the offer, and listens. No host can know of it yet. The parent
@@ -303,6 +304,3 @@ impl fmt::Debug for Serve {
 pub(crate) fn process_environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
-
-/// Tasks that are not blocked end in far less.
-const LAST_TASKS: Duration = Duration::from_millis(100);

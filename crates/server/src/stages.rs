@@ -15,7 +15,7 @@ use rpcplugin_config::PluginConfig;
 use rpcplugin_core::{Endpoint, Versions};
 use rpcplugin_handshake::{Answer, Multiplexing, Negotiated, ReceivedOffer, negotiate};
 use rpcplugin_transport::{Meter, http2};
-use tokio::{task::yield_now, time::timeout_at};
+use tokio::{runtime::Handle, task::yield_now, time::timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span};
 
@@ -53,6 +53,8 @@ pub struct Bound {
     progress: Progress,
     /// The span of the plugin's life.
     life: Span,
+    /// Where signals, the host and the shutdown file are watched.
+    watch: Handle,
     /// The directory that the host named for sockets.
     hosts_dir: Option<PathBuf>,
     /// The directory that this plugin made for them.
@@ -105,8 +107,12 @@ impl Bound {
         starter: Starter,
         life: Span,
     ) -> Result<Self, ServeError> {
+        let watch = serve.watch.unwrap_or_else(Handle::current);
         // Before anything that takes time: the parent of later may be whoever took in an orphan.
-        let parent = (starter == Starter::Host && serve.config.follow_host).then(Parent::of_this_process);
+        let parent = {
+            let _watch = watch.enter();
+            (starter == Starter::Host && serve.config.follow_host).then(Parent::of_this_process)
+        };
         let Serve {
             mut versions,
             descriptors,
@@ -134,8 +140,9 @@ impl Bound {
         let mut watchers = Vec::new();
         if starter == Starter::Host {
             // Before there is a socket to leave behind, and before anything of the application's, which may take its time.
+            let _watch = watch.enter();
             let signals = signals::watch(&ending, config.ignore_interrupt).map_err(ServeError::Process)?;
-            watchers.push(spawn(signals, &life));
+            watchers.push(spawn(&watch, signals, &life));
         }
         let Decision { security, announced } = security::decide(&config, offer)?;
         let listening = listening::listen(&config, offer, transport, security.is_mutual()).await?;
@@ -202,6 +209,7 @@ impl Bound {
             config,
             progress,
             life,
+            watch,
             hosts_dir,
             private_dir,
             watchers,
@@ -241,7 +249,11 @@ impl Bound {
 
     pub(crate) fn watch_shutdown_file(&self) -> Option<AbortOnDropHandle<()>> {
         let file = self.config.shutdown_file.clone()?;
-        Some(spawn(shutdown_file::watch(file, self.context.ending.clone()), &self.life))
+        Some(self.spawn(shutdown_file::watch(file, self.context.ending.clone())))
+    }
+
+    fn spawn(&self, watcher: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+        spawn(&self.watch, watcher, &self.life)
     }
 
     /// Serves and drains.
@@ -265,6 +277,7 @@ impl Bound {
             private_dir,
             answer: _,
             life,
+            watch: _,
             watchers: _,
             parent: _,
         } = self;
@@ -322,6 +335,15 @@ impl Bound {
     }
 }
 
+/// A task on the runtime where watching is done, within the span of the plugin's life.
+fn spawn(
+    watch: &Handle,
+    watcher: impl Future<Output = ()> + Send + 'static,
+    life: &Span,
+) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(watch.spawn(watcher.instrument(life.clone())))
+}
+
 /// Runs all of them side by side. One that panics is logged by the panic hook, as everything that panics is, and is over:
 /// it keeps neither the others nor the plugin from an orderly end.
 async fn run_hooks(hooks: Vec<Hook>) {
@@ -345,7 +367,7 @@ impl Announced {
         let Self { bound, mut watchers, parent } = self;
         if let Some(parent) = parent {
             let watch = host_watch::watch(&bound.context.ending, parent).map_err(ServeError::Process)?;
-            watchers.push(spawn(watch, &bound.life));
+            watchers.push(bound.spawn(watch));
         }
         let capture = if bound.config.capture_output {
             Some(Capture::start(Arc::clone(&bound.output), Tee::No).map_err(ServeError::Process)?)
@@ -386,10 +408,6 @@ fn log_agreement(
     if let Some(offered) = offered.filter(|_| !negotiated.offered) {
         tracing::warn!(%offered, %served, "no version in common; answering with the oldest, which the host will refuse");
     }
-}
-
-fn spawn(task: impl Future<Output = ()> + Send + 'static, life: &Span) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(task.instrument(life.clone())))
 }
 
 impl fmt::Debug for Bound {

@@ -232,6 +232,8 @@ impl Orders {
                 "slept".to_owned()
             }
             "block" => {
+                // Nothing else tells that it blocks: nothing is answered.
+                std::fs::write(std::env::temp_dir().join(BLOCKED), "")?;
                 std::thread::sleep(Duration::from_millis(number()?));
                 "blocked".to_owned()
             }
@@ -255,6 +257,9 @@ impl Orders {
         })
     }
 }
+
+/// The file in the temporary directory that says that a handler is about to block its thread.
+const BLOCKED: &str = "blocked";
 
 #[tonic::async_trait]
 impl Sub for Orders {

@@ -113,6 +113,20 @@ async fn a_handler_that_blocks_its_thread_cannot_hold_the_process() {
     plugin.ends_in_good_order().await;
 }
 
+/// With one thread, as by default, nothing of the runtime moves any more.
+#[tokio::test]
+async fn handlers_that_block_every_thread_cannot_hold_the_process_either() {
+    let mut plugin = subject().start();
+    let socket = plugin.socket();
+    let _call = tokio::spawn(greet(plugin.channel().await, "block 60000"));
+    let blocked = plugin.tmp.path().join("blocked");
+    eventually("the handler blocks", || blocked.exists()).await;
+    plugin.signal(Signal::TERM);
+    assert_eq!(plugin.ended().await.code(), Some(1), "this is no orderly end");
+    assert!(plugin.all_stderr().contains("could not end in order"));
+    assert!(!socket.exists());
+}
+
 #[tokio::test]
 async fn programs_that_it_started_do_not_hold_it() {
     for child in ["sleep 30 &", "yes &", "yes >&2 &"] {
@@ -253,6 +267,26 @@ async fn what_ends_it_during_a_slow_start_leaves_nothing_either() {
     eventually("the plugin is gone", || !is_alive(plugin)).await;
     assert!(entries(&start.path("")).is_empty());
     drop(stdout);
+}
+
+#[tokio::test]
+async fn a_handler_that_blocks_does_not_outlive_the_host_either() {
+    let start = subject();
+    let hosts = start.path("plugin-dir123");
+    std::fs::create_dir(&hosts).unwrap();
+    let start = start.env("PLUGIN_UNIX_SOCKET_DIR", &hosts);
+    let mut host = Host::start(&start);
+    let (socket, blocked) = (host.socket(), start.path("blocked"));
+    let channel =
+        crate::subject::channel(&host.endpoint(), rpcplugin::transport::Security::Plain).await.unwrap();
+    let _call = tokio::spawn(greet(channel, "block 60000"));
+    eventually("the handler blocks", || blocked.exists()).await;
+    std::fs::remove_file(blocked).unwrap();
+    let died = host.kill();
+    eventually("the plugin is gone", || !is_alive(host.plugin)).await;
+    assert!(died.elapsed() < Duration::from_secs(2), "{:?}", died.elapsed());
+    let left: Vec<_> = entries(&start.path(""));
+    assert!(!socket.exists() && left.is_empty(), "{left:?} is left");
 }
 
 #[tokio::test]
