@@ -171,7 +171,8 @@ impl Broker {
     /// multiplexed by knocking again, else by dialling the same address.
     ///
     /// Multiplexed, dialers knock at the same time if the peer is rpcplugin too. With any other, such as one built with
-    /// Go, they take turns: one that waits for the peer makes others wait, but none longer than its patience.
+    /// Go, they take turns: one that waits for the peer makes others wait, but none longer than its patience; its own answer it
+    /// awaits with fresh patience.
     ///
     /// # Errors
     /// [`DialError`] tells who is at fault.

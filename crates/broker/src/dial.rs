@@ -11,7 +11,10 @@ use rpcplugin_transport::{
     http2::{self, Connect, ConnectError},
     yamux,
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
+};
 use tonic::transport::Channel;
 use tracing::{Instrument as _, Span, field::Empty};
 
@@ -164,12 +167,23 @@ async fn open_multiplexed(shared: &Arc<Shared>, id: ServiceId) -> Result<SecureS
     session(shared, deadline).await?;
     shared.link(deadline).await?;
     let asking = Asking::new(shared, |router| router.want(id))?;
-    let mut was_up = true;
-    let stream = shared.until_deadline(deadline, |state| asking.outcome(state, id, &mut was_up)).await;
-    let stream = stream.unwrap_or_else(|missed| match missed {
-        Missed::Late => Err(DialError::Unanswered { id, waited }),
-        Missed::Closed => Err(Unreachable::Closed.into()),
-    })?;
+    let (mut was_up, mut reached) = (true, Progress::Waiting);
+    // For its turn, for the peer's answer and for the stream it waits with fresh patience: each is another's business.
+    let stream = loop {
+        let next = |state: &mut State| match asking.outcome(state, id, &mut was_up) {
+            Some(outcome) => Some(Some(outcome)),
+            None => state.router.progress(asking.ticket).filter(|now| **now != reached).map(|now| {
+                reached = now.clone();
+                None
+            }),
+        };
+        match asking.until(self::deadline(waited), next).await {
+            Ok(None) => {}
+            Ok(Some(outcome)) => break outcome,
+            Err(Missed::Late) => break Err(DialError::Unanswered { id, waited }),
+            Err(Missed::Closed) => break Err(Unreachable::Closed.into()),
+        }
+    }?;
     drop(asking);
     let deadline = shared.settings.http2.handshake_deadline;
     let securing = shared.settings.security.client(Stream::other(stream));
@@ -191,7 +205,7 @@ pub(crate) async fn open_main(shared: &Arc<Shared>) -> Result<Stream, Unreachabl
         (None, Session::Ended(reason)) => Some(Err(Unreachable::Session(reason.clone()))),
         (None, Session::NotYet | Session::Open(_)) => None,
     };
-    let opened = shared.until_deadline(deadline, opened).await;
+    let opened = asking.until(deadline, opened).await;
     opened.unwrap_or_else(|missed| Err(missed.unreachable(waited))).map(Stream::other)
 }
 
@@ -199,6 +213,7 @@ pub(crate) async fn open_main(shared: &Arc<Shared>) -> Result<Stream, Unreachabl
 struct Asking<'a> {
     shared: &'a Shared,
     ticket: Ticket,
+    news: Arc<Notify>,
 }
 
 impl<'a> Asking<'a> {
@@ -206,8 +221,34 @@ impl<'a> Asking<'a> {
         shared: &'a Shared,
         want: impl FnOnce(&mut Router) -> Option<Ticket>,
     ) -> Result<Self, Unreachable> {
-        let ticket = shared.change(|state| want(&mut state.router)).ok_or(Unreachable::NotMultiplexed)?;
-        Ok(Self { shared, ticket })
+        let news = Arc::new(Notify::new());
+        let ticket = shared.change(|state| {
+            let ticket = want(&mut state.router)?;
+            state.askers.insert(ticket, Arc::clone(&news));
+            Some(ticket)
+        });
+        Ok(Self { shared, ticket: ticket.ok_or(Unreachable::NotMultiplexed)?, news })
+    }
+
+    /// Waits until `check` has an answer. It is asked at once, and whenever there is news.
+    async fn until<R>(
+        &self,
+        deadline: Instant,
+        mut check: impl FnMut(&mut State) -> Option<R>,
+    ) -> Result<R, Missed> {
+        let answered = async {
+            loop {
+                if let Some(answer) = self.shared.look(&mut check) {
+                    return answer;
+                }
+                self.news.notified().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shared.closed.cancelled() => Err(Missed::Closed),
+            answered = timeout_at(deadline, answered) => answered.map_err(|_| Missed::Late),
+        }
     }
 
     fn stream(&self, state: &mut State) -> Option<yamux::Stream> {
@@ -230,7 +271,9 @@ impl<'a> Asking<'a> {
         match state.router.progress(self.ticket) {
             Some(Progress::Refused(reason)) => Some(Err(DialError::Refused { id, reason: reason.clone() })),
             Some(Progress::Admitted) => None,
-            Some(Progress::Waiting) => out_of_reach(state, was_up).map(|why| Err(why.into())),
+            Some(Progress::Waiting | Progress::Asked) => {
+                out_of_reach(state, was_up).map(|why| Err(why.into()))
+            }
             Some(Progress::Lost) | None => Some(Err(Unreachable::StreamEnded.into())),
         }
     }
@@ -240,6 +283,7 @@ impl Drop for Asking<'_> {
     fn drop(&mut self) {
         let unwanted = self.shared.change(|state| {
             state.router.give_back(self.ticket);
+            state.askers.remove(&self.ticket);
             self.stream(state)
         });
         drop(unwanted);

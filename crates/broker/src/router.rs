@@ -384,6 +384,14 @@ impl Router {
         }
     }
 
+    /// Multiplexed mode: whose wishes have got further, or may have become vain, since this was last asked.
+    pub(crate) fn news(&mut self) -> Vec<Ticket> {
+        match &mut self.mode {
+            Mode::Direct(_) => Vec::new(),
+            Mode::Multiplexed { dialer, .. } => dialer.news(),
+        }
+    }
+
     /// Multiplexed mode: nobody waits with this ticket any more.
     pub(crate) fn give_back(&mut self, ticket: Ticket) {
         if let Mode::Multiplexed { dialer, .. } = &mut self.mode {
@@ -392,12 +400,13 @@ impl Router {
         }
     }
 
-    /// Multiplexed mode: whose stream is the next to be opened, also if nobody waits for it any more. It stays the next
-    /// until it is [`opened`](Self::opened).
-    pub(crate) fn next_opening(&self) -> Option<Ticket> {
+    /// Multiplexed mode: whose stream is the next to be opened, also if nobody waits for it any more, and whether it has to
+    /// be on its way before it is [`opened`](Self::opened). Until then it stays the next.
+    pub(crate) fn next_opening(&self) -> Option<(Ticket, bool)> {
+        let manner = self.peer().map(|(_, manner)| manner).unwrap_or_default();
         match &self.mode {
             Mode::Direct(_) => None,
-            Mode::Multiplexed { dialer, .. } => dialer.next_opening(),
+            Mode::Multiplexed { dialer, .. } => dialer.next_opening(manner),
         }
     }
 
@@ -435,12 +444,15 @@ impl Router {
         }
     }
 
+    /// Whom this side asks.
+    fn peer(&self) -> Option<(LinkId, Manner)> {
+        let Reach::Up(link) = self.reach() else { return None };
+        self.links.get(&link).map(|on| (link, on.manner))
+    }
+
     /// Knocks for all whose turn has come.
     fn send_knocks(&mut self) {
-        let peer = match self.reach() {
-            Reach::Up(link) => self.links.get(&link).map(|on| (link, on.manner)),
-            _ => None,
-        };
+        let peer = self.peer();
         let Mode::Multiplexed { dialer, .. } = &mut self.mode else { return };
         let knocks: Vec<_> = std::iter::from_fn(|| dialer.next_knock(peer)).collect();
         for (link, id) in knocks {

@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) writers: HashMap<LinkId, Waker>,
     /// Multiplexed mode: who takes the streams of each id that is served.
     pub(crate) listeners: HashMap<ServiceId, mpsc::Sender<Stream>>,
+    /// Multiplexed mode: who waits for a stream, each told only what concerns it.
+    pub(crate) askers: HashMap<Ticket, Arc<Notify>>,
     /// Multiplexed mode: streams that were opened, for those who wait for them.
     pub(crate) opened: HashMap<Ticket, yamux::Stream>,
     /// Multiplexed mode: the session, once there is one.
@@ -97,6 +99,7 @@ impl Shared {
             router,
             writers: HashMap::new(),
             listeners: HashMap::new(),
+            askers: HashMap::new(),
             opened: HashMap::new(),
             session: Session::NotYet,
             closer: None,
@@ -135,7 +138,8 @@ impl Shared {
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
-        let State { router, writers, .. } = &mut *state;
+        let State { router, writers, askers, .. } = &mut *state;
+        router.news().iter().filter_map(|ticket| askers.get(ticket)).for_each(|asker| asker.notify_one());
         let mut wakers: Vec<Waker> = router.touched().filter_map(|link| writers.remove(&link)).collect();
         if writers.keys().any(|link| !router.has_link(*link)) {
             wakers.extend(writers.extract_if(|link, _| !router.has_link(*link)).map(|(_, waker)| waker));

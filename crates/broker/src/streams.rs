@@ -45,6 +45,7 @@ pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> Main
         shared.change(|state| {
             state.session = Session::Ended(end);
             state.listeners.clear();
+            state.askers.values().for_each(|asker| asker.notify_one());
             std::mem::take(&mut state.opened)
         });
     };
@@ -79,16 +80,20 @@ async fn distribute(shared: &Shared, session: &yamux::Session, main: &mpsc::Send
 /// ends, and returns why it did. The peer expects also those that nobody wants any more; they are closed at once.
 async fn open(shared: &Shared, session: &yamux::Session) -> yamux::Error {
     loop {
-        let Ok(ticket) = shared.until(|state| state.router.next_opening()).await else {
+        let Ok((ticket, on_its_way)) = shared.until(|state| state.router.next_opening()).await else {
             return yamux::Error::Closed;
         };
-        let stream = match session.open().await {
+        let opened = if on_its_way { session.open().await } else { session.open_soon().await };
+        let stream = match opened {
             Ok(stream) => stream,
             Err(error) => return error,
         };
         let unwanted = shared.change(|state| {
             if !state.router.opened() {
                 return Some(stream);
+            }
+            if let Some(asker) = state.askers.get(&ticket) {
+                asker.notify_one();
             }
             state.opened.insert(ticket, stream)
         });

@@ -26,6 +26,8 @@ pub(super) struct Dialer {
     asked: VecDeque<Asked>,
     /// For whom streams are to be opened, in turn. The first may be on its way.
     admitted: VecDeque<(Ticket, Wish)>,
+    /// Those of whom there is something new.
+    news: Vec<Ticket>,
 }
 
 /// Somebody who wants a stream.
@@ -44,8 +46,10 @@ pub(super) enum Wish {
 /// How far somebody has got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// The peer has not answered.
+    /// Its turn to knock has not come.
     Waiting,
+    /// The peer has not answered.
+    Asked,
     /// The stream is being opened.
     Admitted,
     /// The peer says no, and this.
@@ -92,6 +96,7 @@ impl Dialer {
                         self.asked.pop_front();
                     }
                     self.asked.push_back(Asked { ticket, id, link });
+                    self.note(ticket, Progress::Asked);
                     return Some((link, id));
                 }
             }
@@ -128,9 +133,15 @@ impl Dialer {
         self.waiting.retain(|(waiting, _)| *waiting != ticket);
     }
 
-    /// For whom the next stream is to be opened.
-    pub(super) fn next_opening(&self) -> Option<Ticket> {
-        self.admitted.front().map(|(ticket, _)| *ticket)
+    /// Of whom there has been something new since this was last asked.
+    pub(super) fn news(&mut self) -> Vec<Ticket> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// For whom the next stream is to be opened, and whether nothing may be said to the peer before it is on its way.
+    pub(super) fn next_opening(&self, manner: Manner) -> Option<(Ticket, bool)> {
+        let (ticket, wish) = *self.admitted.front()?;
+        Some((ticket, manner == Manner::InTurn || wish == Wish::Main))
     }
 
     /// It is open. Returns whether somebody still wants it.
@@ -144,6 +155,8 @@ impl Dialer {
             self.asked.iter().filter(|asked| asked.link == link).map(|asked| asked.ticket).collect();
         self.asked.retain(|asked| asked.link != link);
         lost.into_iter().for_each(|ticket| self.note(ticket, Progress::Lost));
+        // Those who have not asked may not want to wait for another.
+        self.news.extend(self.waiting.iter().map(|(ticket, _)| *ticket));
     }
 
     pub(super) fn new_session(&mut self) {
@@ -189,6 +202,7 @@ impl Dialer {
     fn note(&mut self, ticket: Ticket, progress: Progress) {
         if let Some(noted) = self.wanted.get_mut(&ticket) {
             *noted = progress;
+            self.news.push(ticket);
         }
     }
 }

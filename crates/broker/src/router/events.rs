@@ -109,7 +109,7 @@ pub fn run(multiplexed: bool, events: impl IntoIterator<Item = Event>) {
             Event::Opened => {
                 let next = router.next_opening();
                 let wanted = router.opened();
-                assert_eq!(wanted, next.is_some_and(|next| tickets.contains(&next)));
+                assert_eq!(wanted, next.is_some_and(|(next, _)| tickets.contains(&next)));
             }
             Event::Stream => {
                 router.route(now);

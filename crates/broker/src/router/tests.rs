@@ -384,11 +384,11 @@ fn a_dialer_learns_what_the_peer_says() {
         let ticket = router.want(ID).expect("multiplexed");
         assert_eq!(sent(&mut router, link, now), [knock(ID)]);
         router.receive(link, admission(OTHER), 0, now);
-        assert_eq!(router.progress(ticket), Some(&Progress::Waiting), "not for this id");
+        assert_eq!(router.progress(ticket), Some(&Progress::Asked), "not for this id");
         router.receive(link, ConnInfo { knock: Some(answer), ..knock(ID) }, 0, now);
         let progress = router.progress(ticket).cloned();
         if progress == Some(Progress::Admitted) {
-            assert_eq!(router.next_opening(), Some(ticket));
+            assert_eq!(router.next_opening(), Some((ticket, true)));
             assert!(router.opened());
         }
         router.give_back(ticket);
@@ -415,8 +415,8 @@ fn a_stream_is_opened_also_for_an_answer_that_came_too_late() {
     assert_eq!(sent(&mut router, link, now), [knock(ID), knock(OTHER)]);
     router.receive(link, admission(ID), 0, now);
     router.receive(link, admission(OTHER), 0, now);
-    assert_eq!((router.next_opening(), router.opened()), (Some(given_up), false));
-    assert_eq!((router.next_opening(), router.opened()), (Some(wanted), true));
+    assert_eq!((router.next_opening(), router.opened()), (Some((given_up, true)), false));
+    assert_eq!((router.next_opening(), router.opened()), (Some((wanted, true)), true));
 
     // Answered, but given up before the stream was open.
     let given_up = router.want(ID).expect("multiplexed");
@@ -439,7 +439,7 @@ fn one_that_asks_again_gets_the_one_answer_of_a_go_peer() {
     router.give_back(given_up);
     let wanted = router.want(ID).expect("multiplexed");
     router.receive(link, admission(ID), 0, now);
-    assert_eq!(router.next_opening(), Some(wanted));
+    assert_eq!(router.next_opening(), Some((wanted, true)));
 }
 
 #[test]
@@ -457,7 +457,7 @@ fn how_many_knock_at_once_depends_on_the_peer() {
         router.receive(link, refusal(ServiceId(id), "no"), 0, now);
         assert_eq!(sent(&mut router, link, now), []);
     }
-    assert_eq!(router.next_opening(), Some(main));
+    assert_eq!(router.next_opening(), Some((main, true)));
     assert!(router.opened());
     assert_eq!(sent(&mut router, link, now).len(), MAX_ASKED);
     assert_eq!(router.progress(tickets[0]), Some(&Progress::Refused("no".to_owned())));
@@ -597,7 +597,7 @@ impl Pair {
                 }
             }
             Step::Open => {
-                if let Some(next) = self.dialer.next_opening() {
+                if let Some((next, _)) = self.dialer.next_opening() {
                     let wanted =
                         self.asking.iter().find(|(ticket, _)| *ticket == next).map(|(_, want)| *want);
                     self.to_acceptor.push_back(Sent::Stream(wanted));

@@ -87,17 +87,7 @@ impl Session {
     /// A stream that was announced before the call was dropped is reset. The peer sees it come and go.
     pub async fn open(&self) -> Result<Stream, Error> {
         let shared = &self.handle.shared;
-        let (stream, announcement) = until(&shared.openable, || {
-            shared.change(|inner| match inner.state.open() {
-                Ok(Some(id)) => {
-                    inner.streams.insert(id, Default::default());
-                    Some(Ok((Stream::new(id, shared.clone()), inner.state.control_queued())))
-                }
-                Ok(None) => None,
-                Err(error) => Some(Err(error)),
-            })
-        })
-        .await?;
+        let (stream, announcement) = self.announce().await?;
         until(&shared.written, || {
             let inner = shared.lock();
             if inner.control_written >= announcement {
@@ -107,6 +97,33 @@ impl Session {
         })
         .await?;
         Ok(stream)
+    }
+
+    /// Opens a stream as [`open`](Self::open) does, and in the same order, without waiting for its frame to be written.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    ///
+    /// # Cancel safety
+    /// Dropping the future opens nothing.
+    pub async fn open_soon(&self) -> Result<Stream, Error> {
+        self.announce().await.map(|(stream, _)| stream)
+    }
+
+    /// Opens a stream, and tells the number of the frame that opens it.
+    async fn announce(&self) -> Result<(Stream, u64), Error> {
+        let shared = &self.handle.shared;
+        until(&shared.openable, || {
+            shared.change(|inner| match inner.state.open() {
+                Ok(Some(id)) => {
+                    inner.streams.insert(id, Default::default());
+                    Some(Ok((Stream::new(id, shared.clone()), inner.state.control_queued())))
+                }
+                Ok(None) => None,
+                Err(error) => Some(Err(error)),
+            })
+        })
+        .await
     }
 
     /// Waits for the peer to open a stream, and acknowledges it. `None` when the session has ended.
