@@ -143,15 +143,15 @@ impl Addresses {
     }
 }
 
-/// What is lost with an address, the least first.
+/// Which dials are lost with an address, the least first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Worth {
     /// A further dial of an id that was dialled: rare, since the channel that was made keeps the address.
-    FurtherDial,
+    Further,
     /// The dial for which it was announced.
-    FirstDial,
+    First,
     /// Any dial, at any time.
-    EveryDial,
+    Every,
 }
 
 impl Entry {
@@ -161,11 +161,11 @@ impl Entry {
 
     fn worth(&self, id: ServiceId) -> Worth {
         if is_well_known(id) {
-            Worth::EveryDial
+            Worth::Every
         } else if self.was_claimed {
-            Worth::FurtherDial
+            Worth::Further
         } else {
-            Worth::FirstDial
+            Worth::First
         }
     }
 }

@@ -253,7 +253,7 @@ fn a_host_asks_for_a_sign_of_life_where_it_is_not_the_first() {
         let link = router.open_link(now);
         assert_eq!(sent(&mut router, link, now), expected);
         let again = router.open_link(now);
-        assert_eq!(sent(&mut router, again, now), [probe.clone()], "the plugin has had a host by now");
+        assert_eq!(sent(&mut router, again, now), vec![probe.clone()], "the plugin has had a host by now");
     }
     let mut plugin = Router::direct(Side::Plugin, MINUTE);
     for _ in 0..2 {
