@@ -20,8 +20,8 @@ use rpcplugin::{
 use tempfile::TempDir;
 
 pub(crate) use connection::{
-    Multiplexed, PATIENCE, Stranger, alpn, answered, channel, health, multiplexed_channel, names_localhost,
-    stranger_channel,
+    Multiplexed, PATIENCE, Stranger, alpn, answered, channel, health, is_served, multiplexed_channel,
+    names_localhost, stranger_channel,
 };
 pub(crate) use process::{NoLine, Process, is_alive, quoted};
 pub(crate) use wire::{broker_stream, padded_health, shut_down, stdio_stream, unknown_method};

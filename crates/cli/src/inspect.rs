@@ -2,11 +2,13 @@
 
 mod facts;
 mod show;
+mod strangers;
 
 use std::time::Instant;
 
 use clap::Args;
 
+use self::strangers::Strangers;
 pub(crate) use self::{facts::Facts, show::show};
 use crate::{
     exit::Exit,
@@ -32,6 +34,10 @@ pub(crate) async fn run(args: &InspectArgs, out: &mut Out) -> miette::Result<Exi
     let schema = Schema::of(files, &plugin.channel()).await;
     let mut facts = Facts::gather(&plugin, &schema).await;
     facts.launched(&args.launch);
+    // A plugin that carries all connections over one socket has that one.
+    if !args.launch.mux {
+        facts.security.strangers = Strangers::call(&plugin).await;
+    }
     let begun = Instant::now();
     let end = plugin.shut_down().await;
     facts.ended(end, begun.elapsed());

@@ -23,6 +23,7 @@ use rustls::{
     server::ParsedCertificate,
     sign::CertifiedKey,
 };
+use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::{Request, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -125,6 +126,22 @@ pub(crate) async fn stranger_channel(
     };
     let config = credulous(presented).map_err(|error| made(error.into()))?;
     http2::connect(Credulous { endpoint: endpoint.clone(), config }, &settings()).await
+}
+
+/// Whether a stranger's call is answered. Where nothing is heard in time, it is not.
+pub(crate) async fn is_served(
+    stranger: Stranger,
+    endpoint: &Endpoint,
+    host: &Identity,
+    plugin: &PeerCertificate,
+) -> bool {
+    let call = async {
+        match stranger_channel(stranger, endpoint, host, plugin).await {
+            Ok(channel) => answered(&health(channel, "plugin").await),
+            Err(_) => false,
+        }
+    };
+    timeout(PATIENCE, call).await.unwrap_or(false)
 }
 
 /// What the plugin chooses when it is offered `h2` and `http/1.1`.

@@ -11,7 +11,8 @@ use super::check::{
     served_plain,
 };
 use crate::bare::{
-    PATIENCE, Stranger, Subject, alpn, answered, channel, health, names_localhost, stranger_channel,
+    PATIENCE, Stranger, Subject, alpn, answered, channel, health, is_served, names_localhost,
+    stranger_channel,
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -183,12 +184,7 @@ async fn unreadable(subject: &Subject) -> Verdict {
     let nobodys = Identity::generate()?;
     for stranger in [Stranger::Plain, Stranger::Nobody, Stranger::Unknown] {
         let endpoint = &announced.answer.endpoint;
-        let call = async {
-            let channel =
-                stranger_channel(stranger, endpoint, &nobodys, &nobodys.peer_certificate()).await.ok()?;
-            answered(&health(channel, "plugin").await).then_some(())
-        };
-        if let Ok(Some(())) = tokio::time::timeout(PATIENCE, call).await {
+        if is_served(stranger, endpoint, &nobodys, &nobodys.peer_certificate()).await {
             return fail(match stranger {
                 Stranger::Plain => "it goes on in plain text, and serves anybody",
                 _ => "it serves anybody who speaks TLS",

@@ -9,6 +9,7 @@ use rpcplugin::{
 };
 use serde::Serialize;
 
+use super::strangers::Strangers;
 use crate::{
     certificate::CertificateFacts,
     launch_args::LaunchArgs,
@@ -71,6 +72,8 @@ pub(crate) struct SecurityFacts {
     pub(crate) trust: Option<&'static str>,
     pub(crate) host_certificate: Option<CertificateFacts>,
     pub(crate) plugin_certificate: Option<CertificateFacts>,
+    /// Whom the plugin accepts. None where that was not tried.
+    pub(crate) strangers: Option<Strangers>,
 }
 
 #[derive(Debug, Serialize)]
@@ -196,7 +199,13 @@ impl TransportFacts {
 impl SecurityFacts {
     fn of(plugin: &Plugin) -> Self {
         let Security::Mutual(tls) = plugin.security() else {
-            return Self { kind: "none", trust: None, host_certificate: None, plugin_certificate: None };
+            return Self {
+                kind: "none",
+                trust: None,
+                host_certificate: None,
+                plugin_certificate: None,
+                strangers: None,
+            };
         };
         let trust = match tls.trust() {
             Trust::Pinned(_) => "pinned",
@@ -207,6 +216,7 @@ impl SecurityFacts {
             trust: Some(trust),
             host_certificate: Some(CertificateFacts::of(&tls.identity().peer_certificate())),
             plugin_certificate: plugin.certificate().map(CertificateFacts::of),
+            strangers: None,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::facts::{Facts, FeatureFacts, MethodFacts, SecurityFacts, ServiceFacts, TransportFacts};
+use super::{
+    facts::{Facts, FeatureFacts, MethodFacts, SecurityFacts, ServiceFacts, TransportFacts},
+    strangers::Strangers,
+};
 use crate::{
     certificate::CertificateFacts,
     duration,
@@ -104,14 +107,18 @@ fn security(facts: &SecurityFacts) -> Tree {
                 warn("whoever can reach the address may call the plugin, and read what is said"),
             );
         }
-        Some("pinned") => {
-            tree.fact(
-                "mutual TLS",
-                good("encrypted; each side accepts the other's certificate and no other"),
-            );
-        }
-        Some(_) => {
-            tree.fact("mutual TLS", good("encrypted; each side is known by an authority that was given"));
+        Some(trust) => {
+            let accepted = match trust {
+                "pinned" => "the plugin's certificate and no other",
+                _ => "whom an authority knows that was given",
+            };
+            // What one side asks of the other is not mutual.
+            let name = match facts.strangers {
+                Some(Strangers::ServedWithoutCertificate) => "TLS",
+                _ => "mutual TLS",
+            };
+            tree.fact(name, good(format_args!("encrypted; this side accepts {accepted}")));
+            tree.fact("strangers", strangers(facts.strangers));
         }
     }
     if let Some(own) = &facts.host_certificate {
@@ -121,6 +128,22 @@ fn security(facts: &SecurityFacts) -> Tree {
         tree.fact("plugin", certificate(other));
     }
     tree
+}
+
+/// Of the plugin's side nothing is known but what strangers saw.
+fn strangers(seen: Option<Strangers>) -> String {
+    match seen {
+        Some(Strangers::Refused) => {
+            good("turned away by the plugin, without a certificate and with an unknown one")
+        }
+        Some(Strangers::ServedWithAnyCertificate) => {
+            bad("served by the plugin with any certificate: whoever can reach the address may call it")
+        }
+        Some(Strangers::ServedWithoutCertificate) => {
+            bad("served by the plugin without a certificate: whoever can reach the address may call it")
+        }
+        None => dim("not tried whether the plugin turns them away"),
+    }
 }
 
 fn certificate(facts: &CertificateFacts) -> String {

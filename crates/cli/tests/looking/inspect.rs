@@ -37,6 +37,7 @@ fn everything_about_a_plugin_of_ours() {
     let fingerprints = ["host_certificate", "plugin_certificate"].map(|whose| &security[whose]["sha256"]);
     assert!(fingerprints[0].as_str().unwrap().len() == 64 && fingerprints[0] != fingerprints[1]);
     assert_eq!(security["plugin_certificate"]["key"], "ECDSA P-256");
+    assert_eq!(security["strangers"], "refused");
     assert_eq!(facts["features"]["reflection"], "v1");
     assert_eq!(facts["features"]["broker"], true);
     assert_eq!(facts["features"]["multiplexing"], "not asked");
@@ -56,7 +57,9 @@ fn plain_multiplexed_and_by_tcp() {
     let plain = facts(&["--no-mtls"], &kit);
     assert_eq!(plain["security"]["kind"], "none");
     assert!(plain["security"]["plugin_certificate"].is_null());
-    assert_eq!(facts(&["--mux"], &kit)["features"]["multiplexing"], "yes");
+    let over_one_socket = facts(&["--mux"], &kit);
+    assert_eq!(over_one_socket["features"]["multiplexing"], "yes");
+    assert!(over_one_socket["security"]["strangers"].is_null(), "nobody tried");
     let tcp = rpcplugin(["--json", "inspect", kit.to_str().unwrap(), "--net", "tcp"]).ended_with(0).json();
     assert_eq!((&tcp["transport"]["network"], &tcp["transport"]["socket"]), (&"tcp".into(), &Value::Null));
     assert_eq!(facts(&["--versions", "1-2"], &kit)["protocol"]["app"], 2);
@@ -92,6 +95,8 @@ fn a_python_plugin() {
     let facts = rpcplugin(all).ended_with(0).json();
     assert!(facts["features"]["reflection"].is_null() && facts["features"]["controller"].is_null());
     assert_eq!(facts["features"]["described_by_files"], true);
+    // pyvider asks nobody for a certificate.
+    assert_eq!(facts["security"]["strangers"], "served_without_certificate");
     assert!(!service(&facts, "conformance.v1.Kit")["methods"].as_array().unwrap().is_empty());
     let untold = rpcplugin(
         [OsStr::new("inspect"), OsStr::new("--preset"), OsStr::new("kit")]
