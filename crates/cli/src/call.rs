@@ -13,7 +13,7 @@ use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
 use rpcplugin::{Event, Plugin, PluginEnded};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{task::coop::consume_budget, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, metadata::MetadataMap};
 
@@ -146,6 +146,11 @@ async fn exchange(
         while let Some(answer) = answers.message().await? {
             show_answer(&answer, method.is_server_streaming(), args.emit_defaults, out);
             count += 1;
+            if out.is_lost() {
+                return Ok(());
+            }
+            // Answers that come faster than they are printed would leave no turn to the deadline, nor to Ctrl-C.
+            consume_budget().await;
         }
         if args.show_metadata
             && let Some(trailers) = answers.trailers().await?

@@ -16,13 +16,16 @@ mod sockets;
 mod versions;
 
 use std::{
-    path::PathBuf,
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+    pin::pin,
     time::{Duration, Instant},
 };
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use futures_util::{StreamExt as _, stream};
-use miette::{IntoDiagnostic as _, miette};
+use miette::miette;
 
 use self::{
     check::{Check, Level, announced, fail, skip},
@@ -32,6 +35,7 @@ use crate::{
     bare::Subject,
     duration::{self, show},
     exit::{Exit, UsageError},
+    interrupt::interrupted,
     launch_args::LaunchArgs,
     out::{Out, style},
 };
@@ -52,7 +56,7 @@ pub(crate) struct ConformanceArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
     /// How long one check may take.
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration::limit)]
     deadline: Duration,
     #[command(flatten)]
     launch: MaybeLaunch,
@@ -85,7 +89,7 @@ impl FromArgMatches for MaybeLaunch {
     }
 }
 
-/// Runs the checks. The answer is yes when every MUST is kept.
+/// Runs the checks, until somebody interrupts them. The answer is yes when every MUST is kept.
 pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> miette::Result<Exit> {
     if args.list {
         list(out);
@@ -110,19 +114,57 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> miette::Result
         out.report(&miette!(help = help, "{} cannot be started: {error}", launch.name()));
         return Ok(Exit::NotStarted);
     }
-    let report = findings(args, launch.name(), &subject, &chosen, out).await?;
-    Ok(if report.conforms() { Exit::Ok } else { Exit::Failed })
+    let junit = args.junit.as_deref().map(Junit::create).transpose()?;
+    let report = findings(args, launch.name(), &subject, &chosen, out).await;
+    if out.is_json() {
+        out.json(&report);
+    } else {
+        report.print_summary(out);
+    }
+    if let Some(junit) = junit {
+        junit.write(&report)?;
+    }
+    Ok(match report.conforms() {
+        _ if report.is_interrupted() => Exit::Interrupted,
+        true => Exit::Ok,
+        false => Exit::Failed,
+    })
 }
 
+/// The file for the findings, which is there before they are: hours of checking are not lost to a mistyped path.
+struct Junit<'a>(File, &'a Path);
+
+impl<'a> Junit<'a> {
+    fn create(path: &'a Path) -> Result<Self, UsageError> {
+        let file = File::create(path).map_err(|error| Self::unwritable(path, &error))?;
+        Ok(Self(file, path))
+    }
+
+    fn write(mut self, report: &Report) -> Result<(), UsageError> {
+        let written = self.0.write_all(report.junit().as_bytes());
+        written.map_err(|error| Self::unwritable(self.1, &error))
+    }
+
+    fn unwritable(path: &Path, error: &std::io::Error) -> UsageError {
+        let help = "name with --junit a file in a directory that is there and may be written to";
+        UsageError::new(format!("{} cannot be written: {error}", path.display()), help)
+    }
+}
+
+/// What the checks find, as far as they get before somebody interrupts them, or nobody reads their findings any more.
 async fn findings(
     args: &ConformanceArgs,
     name: String,
     subject: &Subject,
     chosen: &[&'static Check],
     out: &mut Out,
-) -> miette::Result<Report> {
-    let working = out.working(format!("checking {name}"));
-    let speaks = announced(subject.start()).await.is_ok();
+) -> Report {
+    let _working = out.working(format!("checking {name}"));
+    let mut interrupted = pin!(interrupted());
+    let speaks = tokio::select! {
+        announced = announced(subject.start()) => announced.is_ok(),
+        () = &mut interrupted => return Report::new(name, Vec::new()).interrupted(),
+    };
     let without_tls = args.launch.0.as_ref().is_some_and(|launch| launch.no_mtls);
     let running = chosen.iter().map(|check| async move {
         let begun = Instant::now();
@@ -139,23 +181,19 @@ async fn findings(
     });
     let mut running = stream::iter(running).buffered(args.jobs.into());
     let mut found = Vec::new();
-    while let Some(finding) = running.next().await {
+    while !out.is_lost() {
+        let finding = tokio::select! {
+            finding = running.next() => finding,
+            () = &mut interrupted => return Report::new(name, found).interrupted(),
+        };
+        let Some(finding) = finding else { break };
         if !out.is_json() {
             finding.print(out);
         }
         found.push(finding);
     }
-    drop(working);
     let report = Report::new(name, found);
-    if out.is_json() {
-        out.json(&report);
-    } else {
-        report.print_summary(out);
-    }
-    if let Some(path) = &args.junit {
-        std::fs::write(path, report.junit()).into_diagnostic()?;
-    }
-    Ok(report)
+    if out.is_lost() { report.interrupted() } else { report }
 }
 
 /// All checks, in the order in which a plugin's author would go through them.

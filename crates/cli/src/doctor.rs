@@ -11,7 +11,7 @@ mod talk;
 use clap::Args;
 
 use self::record::{Cause, Record};
-use crate::{exit::Exit, launch_args::LaunchArgs, out::Out};
+use crate::{exit::Exit, interrupt::interrupted, launch_args::LaunchArgs, out::Out};
 
 /// Finds out why a plugin does not start, and says what to do.
 #[derive(Debug, Args)]
@@ -23,7 +23,13 @@ pub(crate) struct DoctorArgs {
 /// Examines the plugin. The answer is yes when nothing is wrong.
 pub(crate) async fn run(args: &DoctorArgs, out: &mut Out) -> miette::Result<Exit> {
     let mut record = Record::new(args.launch.name(), out);
-    let examined = examine(&args.launch, &mut record).await;
+    let examined = tokio::select! {
+        examined = examine(&args.launch, &mut record) => examined,
+        () = interrupted() => {
+            record.interrupted();
+            return Ok(Exit::Interrupted);
+        }
+    };
     Ok(if record.conclude(examined) { Exit::Ok } else { Exit::Failed })
 }
 

@@ -19,6 +19,15 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
 }
 
+/// Reads how long something may take that is given from a millisecond to a day.
+pub(crate) fn limit(text: &str) -> Result<Duration, String> {
+    let limit = parse(text)?;
+    match (Duration::from_millis(1)..=Duration::from_hours(24)).contains(&limit) {
+        true => Ok(limit),
+        false => Err("it has to be between 1ms and 24h".to_owned()),
+    }
+}
+
 /// A length of time with three digits, in the unit that suits it.
 pub(crate) fn show(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
@@ -43,6 +52,8 @@ mod tests {
         for wrong in ["", "s", "5x", "-1s", "nans", "1e99h"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(limit("24h"), Ok(Duration::from_hours(24)));
+        assert!(limit("0s").is_err() && limit("25h").is_err());
         assert_eq!(show(Duration::from_micros(1234)), "1.23 ms");
         assert_eq!(show(Duration::from_micros(12)), "12.0 µs");
         assert_eq!(show(Duration::from_secs(125)), "125 s");

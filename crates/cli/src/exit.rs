@@ -7,6 +7,7 @@ use rpcplugin::{AttachError, LaunchError, SuperviseError};
 use crate::{
     attach::WithoutIdentity,
     call::MethodError,
+    interrupt::Interrupted,
     launch_args::{CookieMissing, NotInPath},
 };
 
@@ -25,6 +26,8 @@ pub(crate) enum Exit {
     PluginEnded,
     /// 130: somebody pressed Ctrl-C before it was done.
     Interrupted,
+    /// 141: whoever read stdout went away before it was done. Shells say so of a program that SIGPIPE ended.
+    ReaderGone,
 }
 
 /// The arguments fit the grammar, and still make no sense.
@@ -46,9 +49,11 @@ impl Exit {
             || report.is::<AttachError>()
             || report.is::<WithoutIdentity>()
             || report.is::<SuperviseError>();
+        let usage = report.is::<UsageError>() || report.is::<MethodError>();
         match () {
             () if not_started => Self::NotStarted,
-            () if report.is::<UsageError>() || report.is::<MethodError>() => Self::Usage,
+            () if usage => Self::Usage,
+            () if report.is::<Interrupted>() => Self::Interrupted,
             () => Self::Failed,
         }
     }
@@ -61,6 +66,7 @@ impl Exit {
             Self::NotStarted => 3,
             Self::PluginEnded => 4,
             Self::Interrupted => 130,
+            Self::ReaderGone => 141,
         }
     }
 }

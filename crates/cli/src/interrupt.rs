@@ -2,6 +2,12 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Somebody has asked this program to end.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("interrupted before it was done")]
+#[diagnostic(code(rpcplugin::base::interrupted))]
+pub(crate) struct Interrupted;
+
 /// Waits until somebody asks this program to end. What it has started is then dropped in good order, which a signal's
 /// default would not do.
 pub(crate) async fn interrupted() {

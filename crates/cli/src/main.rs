@@ -26,24 +26,52 @@ mod schema;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{ColorChoice, Parser as _};
 use miette::IntoDiagnostic as _;
+use serde_json::json;
 
 use crate::{
     args::{Action, Cli},
-    exit::Exit,
-    out::Out,
+    exit::{Exit, UsageError},
+    interrupt::{Interrupted, interrupted},
+    out::{Out, error_as_json},
 };
 
 fn main() -> ExitCode {
-    // clap ends the program by itself, with status 2, when the arguments make no sense.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return without_arguments(&error).into(),
+    };
     let mut out = Out::new(cli.json, cli.color.into());
     let exit = start(&cli, &mut out).unwrap_or_else(|report| {
-        out.report(&report);
+        // Whoever pressed Ctrl-C knows; a program that reads what is printed does not.
+        if out.is_json() || !report.is::<Interrupted>() {
+            out.report(&report);
+        }
         Exit::of(&report)
     });
-    exit.into()
+    out.conclude(exit).into()
+}
+
+/// Prints the help or the version that was asked for, or how the arguments make no sense.
+fn without_arguments(error: &clap::Error) -> Exit {
+    // What stands behind `--` is the plugin's.
+    let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    let mut out = Out::new(json, ColorChoice::Auto);
+    let text = error.render();
+    if !error.use_stderr() {
+        out.line(text.ansi().to_string().trim_end());
+        return out.conclude(Exit::Ok);
+    }
+    if json {
+        let text = text.to_string();
+        let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        out.json(&json!({ "error": error_as_json(&UsageError::new(message, rest.trim())) }));
+    } else {
+        out.note(text.ansi().to_string().trim_end());
+    }
+    out.conclude(Exit::Usage)
 }
 
 fn start(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
@@ -53,14 +81,14 @@ fn start(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
         .build()
         .into_diagnostic()?;
     let exit = runtime.block_on(async {
-        // `run` deals with interruptions by itself, and waits for them in another way.
-        if let Action::Run(args) = &cli.action {
-            return Box::pin(run::run(args, out)).await;
+        // These deal with interruptions by themselves: they have something to say then.
+        if let Action::Run(_) | Action::Conformance(_) | Action::Doctor(_) = &cli.action {
+            return dispatch(&cli.action, out).await;
         }
         tokio::select! {
             exit = dispatch(&cli.action, out) => exit,
             // Whatever plugin is up goes with the future that has it.
-            () = interrupt::interrupted() => Ok(Exit::Interrupted),
+            () = interrupted() => Err(Interrupted.into()),
         }
     });
     // A thread that still reads from a terminal would hold the program up.

@@ -8,7 +8,7 @@ mod tree;
 
 use std::{
     fmt,
-    io::{self, IsTerminal as _, Write},
+    io::{self, ErrorKind, IsTerminal as _, Write},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde_json::json;
 
 pub(crate) use self::tree::Tree;
+use crate::exit::Exit;
 
 /// Where the program prints.
 pub(crate) struct Out {
@@ -27,7 +28,18 @@ pub(crate) struct Out {
     stdout: Box<dyn Write + Send>,
     stderr: Box<dyn Write + Send>,
     colours_on_stderr: bool,
+    /// What kept the first line that could not be printed on stdout from being so.
+    lost: Option<io::Error>,
 }
+
+/// What was asked for cannot be handed over.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("what was asked for cannot be written to stdout")]
+#[diagnostic(
+    code(rpcplugin::base::stdout_unwritable),
+    help("see to it that there is room where stdout leads to, and that it may be written to")
+)]
+struct StdoutUnwritable(#[source] io::Error);
 
 impl Out {
     /// Prints to this process's stdout and stderr.
@@ -44,6 +56,7 @@ impl Out {
             stdout: Box::new(AutoStream::new(io::stdout(), on_stdout)),
             stderr: Box::new(AutoStream::new(io::stderr(), on_stderr)),
             colours_on_stderr: on_stderr != anstream::ColorChoice::Never,
+            lost: None,
         }
     }
 
@@ -52,10 +65,29 @@ impl Out {
         self.json
     }
 
-    /// Prints a line on stdout.
+    /// Prints a line on stdout, unless an earlier one could not be.
     pub(crate) fn line(&mut self, text: impl fmt::Display) {
-        // Whoever closed our stdout does not want to know more.
-        let _ = writeln!(self.stdout, "{text}").and_then(|()| self.stdout.flush());
+        if self.lost.is_none() {
+            self.lost = writeln!(self.stdout, "{text}").and_then(|()| self.stdout.flush()).err();
+        }
+    }
+
+    /// Whether nothing can be printed on stdout any more. What has no end of its own ends then.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// How the program ends that would have ended with `exit`. A reader of stdout that has gone, as `head` does, has what
+    /// it wanted; anything else that kept stdout from being written is told.
+    pub(crate) fn conclude(mut self, exit: Exit) -> Exit {
+        match self.lost.take() {
+            None => exit,
+            Some(error) if error.kind() == ErrorKind::BrokenPipe => Exit::ReaderGone,
+            Some(error) => {
+                self.report_to_people(&StdoutUnwritable(error));
+                Exit::Failed
+            }
+        }
     }
 
     /// Prints a line on stderr.
@@ -83,8 +115,12 @@ impl Out {
     pub(crate) fn report(&mut self, report: &Report) {
         if self.json {
             self.json(&json!({ "error": error_as_json(report.as_ref()) }));
-            return;
+        } else {
+            self.report_to_people(report.as_ref());
         }
+    }
+
+    fn report_to_people(&mut self, error: &dyn Diagnostic) {
         let theme = if self.colours_on_stderr {
             GraphicalTheme::unicode()
         } else {
@@ -92,8 +128,8 @@ impl Out {
         };
         let mut text = String::new();
         let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
-        if handler.render_report(&mut text, report.as_ref()).is_err() {
-            text = format!("{report:?}");
+        if handler.render_report(&mut text, error).is_err() {
+            text = format!("{error:?}");
         }
         self.note(text.trim_end());
     }

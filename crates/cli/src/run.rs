@@ -107,6 +107,9 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> miette::Result<Exit> {
     let crashed = {
         let mut end = pin!(launched.wait());
         loop {
+            if out.is_lost() {
+                break None;
+            }
             tokio::select! {
                 reason = &mut end => break Some(reason),
                 () = following.next(out) => {}

@@ -40,6 +40,8 @@ enum Result {
 pub(super) struct Report {
     plugin: String,
     conforms: bool,
+    /// Whether the checks were ended before all were done. What is left of them may fail.
+    interrupted: bool,
     passed: usize,
     failed: usize,
     /// Rules that hosts get along without, and that are broken.
@@ -87,7 +89,17 @@ impl Report {
         let (failed, warnings) = (count(Result::Fail, true), count(Result::Fail, false));
         let passed = count(Result::Pass, true) + count(Result::Pass, false);
         let skipped = count(Result::Skip, true) + count(Result::Skip, false);
-        Self { plugin, conforms: failed == 0, passed, failed, warnings, skipped, findings }
+        let conforms = failed == 0;
+        Self { plugin, conforms, interrupted: false, passed, failed, warnings, skipped, findings }
+    }
+
+    /// Of checks that were ended before all were done. Nobody knows then whether the plugin conforms.
+    pub(super) fn interrupted(self) -> Self {
+        Self { conforms: false, interrupted: true, ..self }
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     pub(super) fn conforms(&self) -> bool {
@@ -95,7 +107,11 @@ impl Report {
     }
 
     pub(super) fn print_summary(&self, out: &mut Out) {
-        let verdict = if self.conforms { style::good("conforms") } else { style::bad("does not conform") };
+        let verdict = match self.conforms {
+            _ if self.interrupted => style::warn("was not checked to the end"),
+            true => style::good("conforms"),
+            false => style::bad("does not conform"),
+        };
         let took: Duration = self.findings.iter().map(|finding| finding.took).sum();
         out.line(format_args!(
             "\n{} {verdict}: {} passed, {} failed, {} warnings, {} skipped; {} of checking",
@@ -116,10 +132,11 @@ impl Report {
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         let _ = writeln!(
             xml,
-            "<testsuite name=\"conformance of {}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{}\">",
+            "<testsuite name=\"conformance of {}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">",
             escaped(&self.plugin),
-            self.findings.len(),
+            self.findings.len() + usize::from(self.interrupted),
             self.failed,
+            u8::from(self.interrupted),
             self.skipped,
             seconds(total),
         );
@@ -150,6 +167,12 @@ impl Report {
                 _ => write!(xml, "<system-out>{seen}</system-out>"),
             };
             xml.push_str("</testcase>\n");
+        }
+        if self.interrupted {
+            xml.push_str("  <testcase classname=\"conformance\" name=\"all-checks\" time=\"0.000\">");
+            xml.push_str(
+                "<error message=\"the checks were interrupted before all were done\"/></testcase>\n",
+            );
         }
         xml.push_str("</testsuite>\n");
         xml
@@ -214,5 +237,16 @@ mod tests {
         );
         assert!(xml.contains("message=\"&quot;&lt;a&gt; &amp; \u{fffd}[31m\u{fffd}\u{fffd}\""), "{xml}");
         assert!(xml.contains("<skipped message=\"why\"/>"), "{xml}");
+        assert!(!xml.contains("<error"), "{xml}");
+    }
+
+    #[test]
+    fn what_was_interrupted_does_not_pass() {
+        let report =
+            Report::new("plugin".to_owned(), vec![finding(Level::Must, Ok(String::new()))]).interrupted();
+        assert!(!report.conforms());
+        let xml = report.junit();
+        assert!(xml.contains("tests=\"2\" failures=\"0\" errors=\"1\""), "{xml}");
+        assert!(xml.contains("<error message=\"the checks were interrupted"), "{xml}");
     }
 }

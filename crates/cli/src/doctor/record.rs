@@ -74,6 +74,15 @@ impl<'a> Record<'a> {
         self.out
     }
 
+    /// Somebody has ended the examination: it is not known whether all is well.
+    pub(super) fn interrupted(self) {
+        if self.out.is_json() {
+            let record =
+                json!({ "plugin": self.plugin, "healthy": null, "interrupted": true, "steps": self.steps });
+            self.out.json(&record);
+        }
+    }
+
     /// Says how it ends, and returns whether all is well.
     pub(super) fn conclude(mut self, examined: Result<(), Cause>) -> bool {
         let healthy = examined.is_ok();

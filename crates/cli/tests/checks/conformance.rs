@@ -2,8 +2,10 @@
 
 use std::{
     collections::BTreeMap,
+    io::{BufRead as _, BufReader, Read as _},
     os::unix::fs::PermissionsExt as _,
     path::Path,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -157,6 +159,37 @@ fn an_interrupted_program_leaves_nothing_behind() {
         assert_eq!(status.code(), Some(130));
         eventually(|| is_gone(pid).then_some(()));
     }
+}
+
+#[test]
+fn what_is_known_is_told_when_somebody_interrupts() {
+    let dir = tempfile::tempdir().unwrap();
+    let junit = dir.path().join("findings.xml");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
+        .args(["conformance", "--junit"])
+        .arg(&junit)
+        .args(COOKIE)
+        .arg(basic_plugin())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(program.stdout.take().unwrap());
+    let mut printed = String::new();
+    stdout.read_line(&mut printed).unwrap();
+    kill_process(Pid::from_child(&program), Signal::INT).unwrap();
+    stdout.read_to_string(&mut printed).unwrap();
+    assert_eq!(program.wait().unwrap().code(), Some(130));
+    assert!(printed.starts_with("PASS") && printed.contains("was not checked to the end"), "{printed}");
+    let junit = std::fs::read_to_string(junit).unwrap();
+    assert!(junit.contains("cookie-missing") && junit.contains("<error message="), "{junit}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_is_checked() {
+    let run = check(&["--junit", "/nowhere/at/all.xml"], &basic_plugin()).ended_with(2);
+    assert_eq!(run.stdout, "");
+    run.says(&["/nowhere/at/all.xml cannot be written"]);
 }
 
 /// Whether a process has ended, be it that nobody has asked how.

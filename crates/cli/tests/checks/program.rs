@@ -18,13 +18,25 @@ pub(crate) struct Run {
 /// Runs the program with a temporary directory of its own, and expects nothing to be left there.
 #[track_caller]
 pub(crate) fn rpcplugin<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Run {
+    rpcplugin_into(Stdio::piped(), args)
+}
+
+/// The same, with another stdout.
+#[track_caller]
+pub(crate) fn rpcplugin_into<A: AsRef<std::ffi::OsStr>>(
+    stdout: impl Into<Stdio>,
+    args: impl IntoIterator<Item = A>,
+) -> Run {
     let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
     let output = Command::new(PROGRAM)
         .args(args)
         .env("TMPDIR", tmp.path())
         .env_remove("RPCPLUGIN_COOKIE")
         .stdin(Stdio::null())
-        .output()
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .spawn()
+        .and_then(Child::wait_with_output)
         .unwrap();
     let Output { status, stdout, stderr } = output;
     let left: Vec<_> = std::fs::read_dir(tmp.path()).unwrap().flatten().map(|entry| entry.path()).collect();

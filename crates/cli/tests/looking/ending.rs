@@ -1,0 +1,112 @@
+//! What ends a command before it is done, and what is said then.
+
+use std::{
+    fs::OpenOptions,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    program::{rpcplugin, rpcplugin_into},
+    running::kit,
+};
+
+/// A call whose answers come for ever, and faster than anybody prints them.
+fn endless(args: &[&str], kit: &Path) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rpcplugin"));
+    command.args(["call", "Kit/Count", "-d", r#"{"n":-1}"#]).args(args).arg(kit);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Somebody who reads all that is printed, as fast as it comes.
+fn read_all(child: &mut Child) -> std::thread::JoinHandle<u64> {
+    let mut stdout = child.stdout.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap())
+}
+
+#[test]
+fn a_fast_stream_ends_at_its_deadline() {
+    let Some(kit) = kit() else { return };
+    let mut child = endless(&["--deadline", "500ms"], &kit);
+    let reader = read_all(&mut child);
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && told.contains("DEADLINE_EXCEEDED"), "{output:?}");
+    assert!(reader.join().unwrap() > 0, "there were answers");
+}
+
+#[test]
+fn a_fast_stream_ends_when_it_is_interrupted() {
+    let Some(kit) = kit() else { return };
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut child = endless(&[], &kit);
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut String::new()).unwrap();
+        let reader = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap());
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        reader.join().unwrap();
+    }
+}
+
+#[test]
+fn a_stream_that_nobody_reads_any_more_ends_quietly() {
+    let Some(kit) = kit() else { return };
+    let mut child = endless(&[], &kit);
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with('{'), "{line}");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(141), ""));
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    let Some(kit) = kit() else { return };
+    let kit = kit.to_str().unwrap();
+    for args in [
+        &["inspect", kit][..],
+        &["--json", "inspect", kit],
+        &["call", "Kit/Count", "-d", r#"{"n":-1}"#, kit],
+        &["completions", "bash"],
+        &["--help"],
+    ] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        rpcplugin_into(full, args)
+            .ended_with(1)
+            .says(&["rpcplugin::base::stdout_unwritable", "No space left on device"]);
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_told_as_json_too() {
+    let told = rpcplugin(["inspect", "--json", "--nonsense"]).ended_with(2).json();
+    assert_eq!(told["error"]["code"], "rpcplugin::config::arguments");
+    assert_eq!(told["error"]["message"], "unexpected argument '--nonsense' found");
+    assert!(told["error"]["help"].as_str().unwrap().contains("Usage: rpcplugin inspect"), "{told}");
+    let without = rpcplugin(["inspect", "--nonsense"]).ended_with(2);
+    assert!(without.stdout.is_empty() && without.stderr.starts_with("error: "), "{without:?}");
+    assert!(rpcplugin(["--version"]).ended_with(0).stdout.starts_with("rpcplugin "));
+}
+
+#[test]
+fn an_interrupted_command_leaves_json() {
+    let Some(kit) = kit() else { return };
+    let args = ["--json", "--show-metadata", "-H", "x-kit-a: b"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rpcplugin"));
+    command.args(["call", "Kit/Chat"]).args(args).arg(kit);
+    // Its standard input stays open: the call lasts until somebody ends it.
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    // The call is under way.
+    stderr.read_line(&mut String::new()).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["error"]["code"], "rpcplugin::base::interrupted");
+}
