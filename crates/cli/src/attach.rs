@@ -5,10 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
-    AppVersion, AttachError, Attachment, Endpoint, Handover, Host, LaunchFault, MagicCookie, Plugin,
-    Versions,
-    handshake::ReattachConfig,
-    mtls::{Authorities, Identity, Trust},
+    AppVersion, AttachError, Attachment, Endpoint, Handover, HandoverError, Host, LaunchFault, MagicCookie,
+    Plugin, Versions,
+    handshake::{ReattachConfig, ReattachConfigs, ReattachError},
+    mtls::{Authorities, Identity, IdentityError, PemError, TlsError, Trust},
 };
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ pub(crate) struct AttachArgs {
     #[arg(long, value_name = "FILE", requires = "cert")]
     ca: Option<PathBuf>,
     /// How long it may take to connect.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::limit)]
     timeout: Duration,
     #[command(flatten)]
     schema: SchemaArgs,
@@ -61,7 +61,12 @@ pub(crate) struct AttachArgs {
 #[derive(Debug, Subcommand)]
 enum AttachAction {
     /// Calls a method with JSON.
-    Call(MethodArgs),
+    Call {
+        #[command(flatten)]
+        method: MethodArgs,
+        #[command(flatten)]
+        schema: SchemaArgs,
+    },
     /// Ends the plugin.
     Stop,
 }
@@ -82,6 +87,29 @@ pub(crate) struct WithoutIdentity {
     source: AttachError,
 }
 
+/// What was given does not tell how to attach to a plugin.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub(crate) enum TargetError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Usage(#[from] UsageError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Reattach(#[from] ReattachError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Handover(#[from] HandoverError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Authorities(#[from] PemError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Tls(#[from] TlsError),
+}
+
 /// Attaches, does what is asked for, and lets go.
 pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> miette::Result<Exit> {
     let Some(target) = args.plugin.as_deref().or(args.tf_reattach.as_deref()) else {
@@ -91,7 +119,11 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> miette::Result<Exit
         )
         .into());
     };
-    let files = args.schema.read()?;
+    let schema = match &args.action {
+        Some(AttachAction::Call { schema, .. }) if schema.is_given() => schema,
+        _ => &args.schema,
+    };
+    let files = schema.read()?;
     let plugin = attach(target_of(target, args)?, args, out).await?;
     match &args.action {
         None => {
@@ -100,7 +132,7 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> miette::Result<Exit
             inspect::print(&facts, out);
             Ok(Exit::Ok)
         }
-        Some(AttachAction::Call(method)) => {
+        Some(AttachAction::Call { method, .. }) => {
             let schema = Schema::of(files, &plugin.channel()).await;
             call::call(&plugin, &schema, method, out).await
         }
@@ -143,7 +175,7 @@ async fn attach(target: Target, args: &AttachArgs, out: &Out) -> miette::Result<
 }
 
 /// Reads what was given: JSON, a file with it, or an address.
-fn target_of(target: &str, args: &AttachArgs) -> miette::Result<Target> {
+fn target_of(target: &str, args: &AttachArgs) -> Result<Target, TargetError> {
     let target = target.trim();
     let address = target.strip_prefix("unix:").map(|path| ("unix", path)).or_else(|| {
         let rest = target.strip_prefix("tcp:").unwrap_or(target);
@@ -153,7 +185,8 @@ fn target_of(target: &str, args: &AttachArgs) -> miette::Result<Target> {
     let known = match address {
         Some((network, address)) => {
             let version = AppVersion(args.app_version);
-            let attachment = Attachment::new(Endpoint::parse(network, address)?, version);
+            let endpoint = Endpoint::parse(network, address).map_err(|error| UsageError::of(&error))?;
+            let attachment = Attachment::new(endpoint, version);
             Target { attachment, version, secured: false }
         }
         None => from_json(&json(target)?, args.name.as_deref())?,
@@ -185,7 +218,7 @@ fn json(target: &str) -> Result<String, UsageError> {
 }
 
 /// Reads JSON of one plugin, with or without its host's identity, or of several by their names.
-fn from_json(text: &str, name: Option<&str>) -> miette::Result<Target> {
+fn from_json(text: &str, name: Option<&str>) -> Result<Target, TargetError> {
     // JSON that cannot be read at all is told by the parser below.
     let value: Value = serde_json::from_str(text).unwrap_or_default();
     if !value.is_object() || value.get("Protocol").is_some() || value.get("Addr").is_some() {
@@ -193,7 +226,7 @@ fn from_json(text: &str, name: Option<&str>) -> miette::Result<Target> {
         let attachment = Handover::parse(text)?;
         return Ok(Target { attachment, version, secured: value.get("Tls").is_some() });
     }
-    let mut plugins = rpcplugin::handshake::ReattachConfigs::parse(text)?.0;
+    let mut plugins = ReattachConfigs::parse(text)?.0;
     let names = plugins.keys().cloned().collect::<Vec<_>>().join(", ");
     let chosen = match name {
         Some(name) => plugins.remove_entry(name),
@@ -201,11 +234,15 @@ fn from_json(text: &str, name: Option<&str>) -> miette::Result<Target> {
         None => None,
     };
     let Some((name, config)) = chosen else {
-        return Err(UsageError::new(
-            "it is not said which plugin",
-            format!("--name chooses one of: {names}"),
-        )
-        .into());
+        let (message, help) = match name {
+            _ if names.is_empty() => {
+                let help = "give the JSON that the plugin or `rpcplugin run` printed, whole";
+                ("there is no plugin in the JSON".to_owned(), help.to_owned())
+            }
+            Some(name) => (format!("there is no plugin {name:?} in the JSON"), format!("there are: {names}")),
+            None => ("it is not said which plugin".to_owned(), format!("--name chooses one of: {names}")),
+        };
+        return Err(UsageError::new(message, help).into());
     };
     let version = config.version;
     Ok(Target { attachment: Attachment::from(config).name(name), version, secured: false })
@@ -225,6 +262,9 @@ mod tests {
         assert!(from_json(&several, Some("b")).is_ok());
         assert!(from_json(&format!(r#"{{"a":{ONE}}}"#), None).is_ok());
         assert!(from_json("{", None).is_err());
+        let told = |text, name| from_json(text, name).unwrap_err().to_string();
+        assert_eq!(told(&several, Some("c")), "there is no plugin \"c\" in the JSON");
+        assert_eq!(told("{}", None), "there is no plugin in the JSON");
     }
 
     #[test]

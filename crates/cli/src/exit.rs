@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use rpcplugin::{AttachError, LaunchError, SuperviseError};
 
 use crate::{
-    attach::WithoutIdentity,
+    attach::{TargetError, WithoutIdentity},
     call::MethodError,
     interrupt::Interrupted,
     launch_args::{CookieMissing, NotInPath},
@@ -49,7 +49,7 @@ impl Exit {
             || report.is::<AttachError>()
             || report.is::<WithoutIdentity>()
             || report.is::<SuperviseError>();
-        let usage = report.is::<UsageError>() || report.is::<MethodError>();
+        let usage = report.is::<UsageError>() || report.is::<MethodError>() || report.is::<TargetError>();
         match () {
             () if not_started => Self::NotStarted,
             () if usage => Self::Usage,
@@ -80,5 +80,10 @@ impl From<Exit> for ExitCode {
 impl UsageError {
     pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: help.into() }
+    }
+
+    /// With the words and the advice of an error.
+    pub(crate) fn of(error: &impl miette::Diagnostic) -> Self {
+        Self::new(error.to_string(), error.help().map_or_else(String::new, |help| help.to_string()))
     }
 }

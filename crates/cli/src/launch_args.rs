@@ -44,7 +44,7 @@ pub(crate) struct LaunchArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) dir: Option<PathBuf>,
     /// How long the plugin may take to start, such as 30s or 500ms.
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::limit)]
     pub(crate) timeout: Duration,
     /// The plugin's program.
     #[arg(value_name = "PLUGIN")]

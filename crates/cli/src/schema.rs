@@ -24,6 +24,11 @@ pub(crate) struct SchemaArgs {
 }
 
 impl SchemaArgs {
+    /// Whether there is a file that describes the services.
+    pub(crate) fn is_given(&self) -> bool {
+        self.descriptor_set.is_some() || !self.proto.is_empty()
+    }
+
     /// Reads the files, if any are given.
     pub(crate) fn read(&self) -> miette::Result<Option<Schema>> {
         if let Some(file) = &self.descriptor_set {

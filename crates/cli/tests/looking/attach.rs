@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::{
     program::rpcplugin,
-    running::{Running, kit, of_the_tests},
+    running::{Running, kit, kit_proto, of_the_tests},
 };
 
 #[test]
@@ -66,6 +66,13 @@ fn a_secured_plugin_lets_in_who_has_the_handover() {
     assert_eq!(facts["security"]["trust"], "pinned");
     assert!(facts["end"].is_null() && facts["timings"]["process_ms"].is_null());
     assert_eq!(rpcplugin(["attach", path, "call", "Info"]).ended_with(0).json()["protocolVersion"], 3);
+    let proto = kit_proto();
+    for files in [["--proto", proto.to_str().unwrap()], ["--proto", "/nowhere.proto"]] {
+        let there = rpcplugin(["attach", path, "call", "Info"].into_iter().chain(files));
+        let before = rpcplugin(["attach", path].into_iter().chain(files).chain(["call", "Info"]));
+        assert_eq!((there.code, &there.stderr), (before.code, &before.stderr));
+        there.ended_with(if files[1] == "/nowhere.proto" { 2 } else { 0 });
+    }
 
     // Without the key nobody gets in, and is told why.
     rpcplugin(["attach", &running.reattach()])
@@ -93,6 +100,10 @@ fn one_of_several_and_by_address() {
     let two = format!("{{{one},{}}}", one.replace("/demo", "/other"));
     rpcplugin(["attach", &two]).ended_with(2).says(&["it is not said which plugin", "example.com/a/other"]);
     rpcplugin(["attach", &two, "--name", "example.com/a/other"]).ended_with(0);
+    rpcplugin(["attach", &two, "--name", "example.com/a/nobody"]).ended_with(2).says(&[
+        "there is no plugin \"example.com/a/nobody\" in the JSON",
+        "there are: example.com/a/demo, ",
+    ]);
     rpcplugin(["attach", &address, "stop"]).ended_with(0).says(&["the plugin"]);
     let (code, rest) = running.end();
     assert_eq!(code, Some(4), "somebody else ended it: {rest}");
@@ -135,4 +146,27 @@ fn nothing_to_attach_to() {
     rpcplugin(["attach"]).ended_with(2).says(&["it is not said what to attach to"]);
     rpcplugin(["attach", "/nowhere/at/all"]).ended_with(2).says(&["cannot be read"]);
     rpcplugin(["attach", "unix:/tmp/x", "--cert", "x"]).ended_with(2);
+    let given = ["attach", "unix:/tmp/x", "--cert", "/no/cert", "--key", "/no/key", "--ca", "/no/ca"];
+    rpcplugin(given).ended_with(2).says(&["/no/cert"]);
+    for (json, told) in [
+        (r#"{"a":null}"#, "rpcplugin::handshake::reattach_unreadable"),
+        (r#"{"Protocol":"netrpc"}"#, "rpcplugin::handshake::reattach_not_grpc"),
+        ("{}", "there is no plugin in the JSON"),
+    ] {
+        rpcplugin(["attach", json]).ended_with(2).says(&[told]);
+    }
+}
+
+#[test]
+fn a_key_that_does_not_match_is_a_wrong_argument() {
+    use crate::program::peer;
+    let Some(go) = peer("go", "kit-host") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new(go).arg("certs").arg(dir.path()).output().unwrap();
+    assert!(made.status.success());
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (cert, key, ca) = (file("host.pem"), file("plugin.key"), file("ca.pem"));
+    rpcplugin(["attach", "unix:/tmp/x", "--cert", &cert, "--key", &key, "--ca", &ca])
+        .ended_with(2)
+        .says(&["rpcplugin::security::identity_key_mismatch"]);
 }

@@ -110,6 +110,9 @@ fn what_cannot_be_called() {
     call(&["Get", "-d", "{} {}"], &kit).ended_with(2).says(&["the method takes one message"]);
     call(&["Chat", "-d", "{} {"], &kit).ended_with(2).says(&["the request is no JSON"]);
     call(&["Get", "-H", "no colon"], &kit).ended_with(2);
+    call(&["Info", "--timeout", "0s"], &kit)
+        .ended_with(2)
+        .says(&["'--timeout <TIME>'", "between 1ms and 24h"]);
 }
 
 #[test]
