@@ -19,13 +19,12 @@ use std::{
     fs::File,
     io::Write as _,
     path::{Path, PathBuf},
-    pin::pin,
     time::{Duration, Instant},
 };
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use futures_util::{StreamExt as _, stream};
-use miette::miette;
+use miette::{IntoDiagnostic as _, miette};
 
 use self::{
     check::{Check, Level, announced, fail, skip},
@@ -35,7 +34,7 @@ use crate::{
     bare::Subject,
     duration::{self, show},
     exit::{Exit, UsageError},
-    interrupt::interrupted,
+    interrupt::Interruptions,
     launch_args::LaunchArgs,
     out::{Out, style},
 };
@@ -108,6 +107,7 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> miette::Result
     }
     let subject = launch.subject();
     let chosen = choose(&args.only)?;
+    let mut interruptions = Interruptions::new().into_diagnostic()?;
     // A file that is not there would fail in every check.
     if let Err(error) = subject.start().spawn() {
         let help = "`rpcplugin doctor` says why";
@@ -115,7 +115,7 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> miette::Result
         return Ok(Exit::NotStarted);
     }
     let junit = args.junit.as_deref().map(Junit::create).transpose()?;
-    let report = findings(args, launch.name(), &subject, &chosen, out).await;
+    let report = findings(args, &subject, &chosen, &mut interruptions, out).await;
     if out.is_json() {
         out.json(&report);
     } else {
@@ -154,16 +154,16 @@ impl<'a> Junit<'a> {
 /// What the checks find, as far as they get before somebody interrupts them, or nobody reads their findings any more.
 async fn findings(
     args: &ConformanceArgs,
-    name: String,
     subject: &Subject,
     chosen: &[&'static Check],
+    interruptions: &mut Interruptions,
     out: &mut Out,
 ) -> Report {
+    let name = args.launch.0.as_ref().map(LaunchArgs::name).unwrap_or_default();
     let _working = out.working(format!("checking {name}"));
-    let mut interrupted = pin!(interrupted());
     let speaks = tokio::select! {
         announced = announced(subject.start()) => announced.is_ok(),
-        () = &mut interrupted => return Report::new(name, Vec::new()).interrupted(),
+        () = interruptions.any() => return Report::new(name, Vec::new()).interrupted(),
     };
     let without_tls = args.launch.0.as_ref().is_some_and(|launch| launch.no_mtls);
     let running = chosen.iter().map(|check| async move {
@@ -184,7 +184,7 @@ async fn findings(
     while !out.is_lost() {
         let finding = tokio::select! {
             finding = running.next() => finding,
-            () = &mut interrupted => return Report::new(name, found).interrupted(),
+            () = interruptions.any() => return Report::new(name, found).interrupted(),
         };
         let Some(finding) = finding else { break };
         if !out.is_json() {

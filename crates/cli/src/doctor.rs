@@ -9,9 +9,10 @@ mod start;
 mod talk;
 
 use clap::Args;
+use miette::IntoDiagnostic as _;
 
 use self::record::{Cause, Record};
-use crate::{exit::Exit, interrupt::interrupted, launch_args::LaunchArgs, out::Out};
+use crate::{exit::Exit, interrupt::Interruptions, launch_args::LaunchArgs, out::Out};
 
 /// Finds out why a plugin does not start, and says what to do.
 #[derive(Debug, Args)]
@@ -22,10 +23,11 @@ pub(crate) struct DoctorArgs {
 
 /// Examines the plugin. The answer is yes when nothing is wrong.
 pub(crate) async fn run(args: &DoctorArgs, out: &mut Out) -> miette::Result<Exit> {
+    let mut interruptions = Interruptions::new().into_diagnostic()?;
     let mut record = Record::new(args.launch.name(), out);
     let examined = tokio::select! {
         examined = examine(&args.launch, &mut record) => examined,
-        () = interrupted() => {
+        () = interruptions.any() => {
             record.interrupted();
             return Ok(Exit::Interrupted);
         }

@@ -1,6 +1,8 @@
 //! Ctrl-C, and what else asks this program to end.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Somebody has asked this program to end.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -8,21 +10,31 @@ use tokio::signal::unix::{SignalKind, signal};
 #[diagnostic(code(rpcplugin::base::interrupted))]
 pub(crate) struct Interrupted;
 
-/// Waits until somebody asks this program to end. What it has started is then dropped in good order, which a signal's
-/// default would not do.
-pub(crate) async fn interrupted() {
-    let one = |kind| async move {
-        match signal(kind) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            // What cannot be waited for keeps its default.
-            Err(_) => std::future::pending().await,
+/// What somebody who wants the program to end does. From when this is made on, it ends nothing by itself: what has been
+/// started can be dropped in good order.
+#[derive(Debug)]
+pub(crate) struct Interruptions {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Interruptions {
+    /// Begins to listen.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Resolves with the next of them, which may have come before this was asked for. Cancelling it loses none.
+    pub(crate) async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
-    };
-    tokio::select! {
-        () = one(SignalKind::interrupt()) => {}
-        () = one(SignalKind::terminate()) => {}
-        () = one(SignalKind::hangup()) => {}
     }
 }

@@ -33,7 +33,7 @@ use serde_json::json;
 use crate::{
     args::{Action, Cli},
     exit::{Exit, UsageError},
-    interrupt::{Interrupted, interrupted},
+    interrupt::{Interrupted, Interruptions},
     out::{Out, error_as_json},
 };
 
@@ -85,10 +85,11 @@ fn start(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
         if let Action::Run(_) | Action::Conformance(_) | Action::Doctor(_) = &cli.action {
             return dispatch(&cli.action, out).await;
         }
+        let mut interruptions = Interruptions::new().into_diagnostic()?;
         tokio::select! {
             exit = dispatch(&cli.action, out) => exit,
             // Whatever plugin is up goes with the future that has it.
-            () = interrupted() => Err(Interrupted.into()),
+            () = interruptions.any() => Err(Interrupted.into()),
         }
     });
     // A thread that still reads from a terminal would hold the program up.

@@ -18,12 +18,12 @@ use rpcplugin::{
     hclog::Level,
 };
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::log::Lines;
 pub(crate) use self::log::show_record;
 use crate::{
     exit::Exit,
+    interrupt::Interruptions,
     launch_args::LaunchArgs,
     out::{
         Out,
@@ -55,13 +55,6 @@ enum LevelArg {
     Info,
     Warn,
     Error,
-}
-
-/// What somebody who wants the program to end does.
-struct Interruptions {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
 }
 
 /// What the plugin says, as it comes.
@@ -219,25 +212,6 @@ fn tell_end(what: &str, well: bool, out: &mut Out) {
         out.json_line(&json!({ "kind": "end", "clean": well, "how": what }));
     } else {
         out.note(if well { good(what) } else { bad(what) });
-    }
-}
-
-impl Interruptions {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Resolves with the next of them.
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
     }
 }
 
