@@ -2,9 +2,12 @@
 //!
 //! On the pages of [`PAGES`] a block under `<!-- file PATH -->` is saved as that file, and a `console` block is typed:
 //! each line that begins with `$` is run, and has to print the lines below it, where `…` stands for anything. All of it
-//! happens in a fresh directory outside of the workspace, with the versions of the workspace's lock file.
+//! happens in a fresh directory outside of the workspace, with the versions of the workspace's lock file. What would be
+//! fetched or installed is this workspace, and the programs that it has built.
 
+use std::env;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -66,30 +69,49 @@ impl Walk {
         let path = self.directory.join(file);
         fs::create_dir_all(path.parent().ok_or("a file has a directory")?)?;
         if file == "Cargo.toml" {
-            fs::copy(workspace::root().join("Cargo.lock"), self.directory.join("Cargo.lock"))?;
+            self.is_project(&self.directory)?;
         }
         println!("  {file}");
         Ok(fs::write(path, content)?)
+    }
+
+    /// Has a new project build with the workspace's versions, and its programs found where they would be.
+    fn is_project(&self, directory: &Path) -> Outcome {
+        fs::copy(workspace::root().join("Cargo.lock"), directory.join("Cargo.lock"))?;
+        Ok(symlink(&self.target, directory.join("target"))?)
     }
 
     /// Runs a command and returns what it printed.
     fn run(&mut self, command: &str) -> Outcome<String> {
         if command.starts_with("git clone ") {
             // What is to be tested is this tree, and not what was published of it.
-            std::os::unix::fs::symlink(workspace::root(), self.directory.join("rpcplugin"))?;
+            symlink(workspace::root(), self.directory.join("rpcplugin"))?;
             return Ok(String::new());
+        }
+        if command.starts_with("cargo install --path ") {
+            // The tests need it too, and not optimised.
+            let build = workspace::cargo(["build", "--quiet", "-p", "rpcplugin-cli", "--bins"]).status()?;
+            return if build.success() { Ok(String::new()) } else { Err("rpcplugin is not built".into()) };
         }
         if let Some(directory) = command.strip_prefix("cd ") {
             self.directory.push(directory);
             return Ok(String::new());
         }
+        let found = env::var_os("PATH").unwrap_or_default();
+        let path = env::join_paths([self.target.join("debug")].into_iter().chain(env::split_paths(&found)))?;
         let output = shell(command, &self.directory)
+            .env("PATH", path)
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        if let Some(project) =
+            command.strip_prefix("rpcplugin new ").and_then(|args| args.split(' ').next_back())
+        {
+            self.is_project(&self.directory.join(project))?;
+        }
         if output.status.success() {
             Ok(printed)
         } else {
@@ -102,7 +124,7 @@ impl Walk {
 fn shell(command: &str, directory: &Path) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", command]).current_dir(directory);
-    for (name, _) in std::env::vars_os() {
+    for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "RUSTUP_TOOLCHAIN"
         {
