@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &BenchArgs, out: &mut Out) -> miette::Result<Exit>
     let (starts, stops) = measure::launches(&args.launch, args.launches).await?;
     drop(working);
     let working = out.working(format!("calling {}", args.launch.name()));
-    let plugin = args.launch.host().launch(args.launch.command()).await?;
+    let plugin = args.launch.launch_by(&args.launch.host()).await?;
     let call = Call::new(plugin.channel());
     let one_by_one = call.for_a_while(1, args.time).await?;
     let at_once = call.for_a_while(args.in_flight, args.time).await?;

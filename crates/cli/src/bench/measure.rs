@@ -16,7 +16,7 @@ pub(super) async fn launches(launch: &LaunchArgs, times: u32) -> miette::Result<
     let (mut starts, mut stops) = (Vec::new(), Vec::new());
     for _ in 0..times {
         let begun = Instant::now();
-        let plugin = host.launch(launch.command()).await?;
+        let plugin = launch.launch_by(&host).await?;
         starts.push(begun.elapsed());
         let asked = Instant::now();
         plugin.shut_down().await;
