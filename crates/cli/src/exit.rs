@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use rpcplugin::{AttachError, LaunchError, SuperviseError};
+use rpcplugin::{AttachError, SuperviseError};
 
 use crate::{
     attach::{TargetError, WithoutIdentity},
     call::MethodError,
     interrupt::Interrupted,
-    launch_args::{CookieMissing, NotInPath},
+    launch_args::{CookieMissing, NotInPath, NotStarted},
 };
 
 /// The exit codes. They are documented in `docs/cli.md`, and do not change their meaning.
@@ -43,7 +43,7 @@ pub(crate) struct UsageError {
 impl Exit {
     /// The code for an error that nobody has dealt with.
     pub(crate) fn of(report: &miette::Report) -> Self {
-        let not_started = report.is::<LaunchError>()
+        let not_started = report.is::<NotStarted>()
             || report.is::<CookieMissing>()
             || report.is::<NotInPath>()
             || report.is::<AttachError>()

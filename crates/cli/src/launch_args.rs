@@ -1,5 +1,7 @@
 //! Which plugin to launch, and as which host: the arguments that most commands share.
 
+mod not_started;
+
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -9,6 +11,7 @@ use std::{
 use clap::{Args, builder::TypedValueParser as _};
 use rpcplugin::{Command, Host, LaunchError, LaunchFault, MagicCookie, Plugin, Stdin, Versions};
 
+pub(crate) use self::not_started::NotStarted;
 use crate::{
     bare::Subject,
     duration,
@@ -93,7 +96,7 @@ impl LaunchArgs {
     /// Launches the plugin. A sign on the terminal tells of it while that takes its time.
     ///
     /// # Errors
-    /// [`LaunchError`](rpcplugin::LaunchError), or [`CookieMissing`] around it.
+    /// [`NotStarted`], [`CookieMissing`] or [`NotInPath`].
     pub(crate) async fn launch(&self, out: &Out) -> miette::Result<Plugin> {
         let _working = out.working(format!("starting {}", self.name()));
         self.launch_by(&self.host()).await
@@ -110,7 +113,7 @@ impl LaunchArgs {
             {
                 NotInPath { program: self.name() }.into()
             }
-            _ => error.into(),
+            _ => NotStarted::new(error).into(),
         })
     }
 

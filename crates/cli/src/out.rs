@@ -127,7 +127,12 @@ impl Out {
             GraphicalTheme::unicode_nocolor()
         };
         let mut text = String::new();
-        let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
+        // Whoever searches what is written into a file or a pipe finds it in one piece.
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_width(100)
+            .with_wrap_lines(io::stderr().is_terminal())
+            .with_break_words(false)
+            .with_links(false);
         if handler.render_report(&mut text, error).is_err() {
             text = format!("{error:?}");
         }

@@ -20,7 +20,7 @@ use rpcplugin::{
 use serde_json::json;
 
 use self::log::Lines;
-pub(crate) use self::log::show_record;
+pub(crate) use self::log::{show_line, show_record};
 use crate::{
     exit::Exit,
     interrupt::Interruptions,
@@ -114,7 +114,10 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> miette::Result<Exit> {
         Some(reason) => {
             drop(launched);
             following.rest(out).await;
-            tell_end(&format!("the plugin ended by itself: {reason}"), false, out);
+            // It has no way of telling who asked it to end.
+            let how =
+                if reason.is_success() { "in good order, and not for this program" } else { "by itself" };
+            tell_end(&format!("the plugin ended {how}: {reason}"), false, out);
             Ok(Exit::PluginEnded)
         }
         None => Ok(end(launched, &mut interruptions, &mut following, out).await),

@@ -108,7 +108,7 @@ fn message(
     let value = value.map_err(|error| {
         UsageError::new(
             format!("the request is no JSON: {error}"),
-            "quote names and texts with \"; see `man jq`",
+            r#"quote names and texts with ", as in {"name": "Ada", "age": 36}"#,
         )
     })?;
     DynamicMessage::deserialize(input.clone(), value).map_err(|error| {

@@ -2,13 +2,16 @@
 
 use std::{
     fs,
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use rpcplugin::{Obstacle, ProgramFile};
-use rustix::fs::{Access, access};
+use rustix::{
+    fs::{Access, access},
+    io::Errno,
+};
 
 use super::record::{Cause, Record};
 use crate::launch_args::LaunchArgs;
@@ -38,7 +41,7 @@ fn found(program: &Path) -> Result<PathBuf, Cause> {
             let seen = format!("this user may not enter {closed}");
             return Err(Cause::new("file", seen, format!("allow it: chmod +x {closed}")));
         }
-        Err(_) => return Err(missing(program, &path)),
+        Err(error) => return Err(astray(&path, &error).unwrap_or_else(|| missing(program, &path))),
     };
     let kind = metadata.file_type();
     let what = match () {
@@ -56,6 +59,18 @@ fn found(program: &Path) -> Result<PathBuf, Cause> {
     };
     let seen = format!("{} is {what}, not a program", path.display());
     Err(Cause::new("file", seen, "name the plugin's program"))
+}
+
+/// A link that leads nowhere.
+fn astray(path: &Path, error: &io::Error) -> Option<Cause> {
+    let target = fs::read_link(path).ok()?.display().to_string();
+    let path = path.display();
+    let seen = if Errno::from_io_error(error) == Some(Errno::LOOP) {
+        format!("{path} is a link to {target}, and that leads back to it")
+    } else {
+        format!("{path} is a link to {target}, and that is not there")
+    };
+    Some(Cause::new("file", seen, "make the link anew (ln -sfn), or name the program itself"))
 }
 
 fn missing(program: &Path, path: &Path) -> Cause {

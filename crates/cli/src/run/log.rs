@@ -1,13 +1,37 @@
 //! A plugin's log and output, line by line.
 
-use rpcplugin::{LogRecord, hclog::Level};
+use rpcplugin::{
+    LogRecord,
+    hclog::{Level, Parser},
+};
 use serde_json::{Value, json};
 
 use crate::out::style::{bad, dim, good, strong, warn};
 
-/// A record in one line: time, level, module, message, fields.
+/// A record in one line: time, level, module, message, fields. What has several lines, as a backtrace does, keeps them.
 pub(crate) fn show_record(record: &LogRecord) -> String {
-    let level = match record.level {
+    let fields = record.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    show(record.level, record.timestamp.as_deref(), record.module.as_deref(), &record.message, fields)
+}
+
+/// A line of a plugin's stderr in the same form, if it is a record.
+pub(crate) fn show_line(line: &str) -> Option<String> {
+    let line = Parser::new().push(format!("{line}\n").as_bytes()).next()?;
+    let entry = line.entry?;
+    let time = entry.timestamp.as_ref().map(|time| time.as_str());
+    let fields: Vec<_> = entry.fields.iter().map(|(name, value)| (name, value.to_string())).collect();
+    let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Some(show(line.level, time, entry.module.as_deref(), &entry.message, fields))
+}
+
+fn show<'a>(
+    level: Level,
+    timestamp: Option<&str>,
+    module: Option<&str>,
+    message: &str,
+    fields: impl Iterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let level = match level {
         Level::Trace => dim("TRACE"),
         Level::Debug => dim("DEBUG"),
         Level::Info => good("INFO "),
@@ -15,18 +39,34 @@ pub(crate) fn show_record(record: &LogRecord) -> String {
         Level::Error => bad("ERROR"),
     };
     let mut line = String::new();
-    if let Some(time) = record.timestamp.as_deref().map(time_of_day) {
+    if let Some(time) = timestamp.map(time_of_day) {
         line += &format!("{} ", dim(time));
     }
     line += &level;
-    if let Some(module) = &record.module {
+    if let Some(module) = module {
         line += &format!(" {}", strong(format_args!("{module}:")));
     }
-    line += &format!(" {}", record.message);
-    for (name, value) in &record.fields {
-        line += &format!(" {}{value}", dim(format_args!("{name}=")));
+    line += &format!(" {message}");
+    let mut below = String::new();
+    for (name, value) in fields {
+        let name = dim(format_args!("{name}="));
+        match several_lines(value) {
+            None => line += &format!(" {name}{value}"),
+            Some(value) => {
+                below += &format!("\n    {name}");
+                for part in value.lines() {
+                    below += &format!("\n        {}", text(part.as_bytes()));
+                }
+            }
+        }
     }
-    line
+    line + &below
+}
+
+/// The text that the JSON is, if it has several lines.
+fn several_lines(json: &str) -> Option<String> {
+    let text = serde_json::from_str::<String>(json).ok()?;
+    text.trim_end().contains('\n').then_some(text)
 }
 
 /// A record as the members that people know from hclog, without their `@`.
@@ -107,6 +147,16 @@ mod tests {
         assert_eq!(lines.rest().as_deref(), Some("thr"));
         assert_eq!(lines.rest(), None);
         assert_eq!(lines.push(&vec![b'x'; LONGEST + 1]).len(), 1);
+    }
+
+    #[test]
+    fn a_backtrace_keeps_its_lines() {
+        let line = r#"{"@level":"error","@message":"panicked","backtrace":"0: a\n   1: b\u0007\n","thread":"main\n"}"#;
+        let shown = anstream::adapter::strip_str(&show_line(line).unwrap()).to_string();
+        assert_eq!(
+            shown,
+            "ERROR panicked thread=\"main\\n\"\n    backtrace=\n        0: a\n           1: b\u{fffd}"
+        );
     }
 
     #[test]

@@ -49,7 +49,14 @@ fn what_is_no_program_is_explained() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         path
     };
-    let cases: [(PathBuf, &str, &str); 8] = [
+    let link = |name: &str, target: &str| {
+        let path = dir.path().join(name);
+        std::os::unix::fs::symlink(target, &path).unwrap();
+        path
+    };
+    let cases: [(PathBuf, &str, &str); 10] = [
+        (link("round", "round"), "file", "leads back to it"),
+        (link("dangling", "nothing"), "file", "is a link to nothing, and that is not there"),
         (dir.path().join("missing"), "file", "there is no file"),
         (dir.path().to_owned(), "file", "is a directory"),
         (file("text", 0o644, b"hello\n"), "format", "neither a program nor a script"),

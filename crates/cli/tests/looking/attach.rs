@@ -107,6 +107,7 @@ fn one_of_several_and_by_address() {
     rpcplugin(["attach", &address, "stop"]).ended_with(0).says(&["the plugin"]);
     let (code, rest) = running.end();
     assert_eq!(code, Some(4), "somebody else ended it: {rest}");
+    assert!(rest.contains("in good order, and not for this program"), "{rest}");
 }
 
 #[test]

@@ -132,6 +132,18 @@ fn what_is_no_plugin_is_told_apart() {
     none(&file("run", "text\n", 0o755), &["is no program for this machine", "#!/bin/sh"]);
     none(Path::new("/nowhere/at/all"), &["there is no program", "check the path"]);
     none(dir.path(), &["is a directory, not a program"]);
+    let without_tls = "#!/bin/sh\necho '1|1|unix|/nowhere|grpc'\nsleep 60\n";
+    none(&file("plain", without_tls, 0o755), &["plugin_ignored_mtls", "--no-mtls"]);
+    let silent = file("silent", "#!/bin/sh\nexec sleep 60\n", 0o755);
+    inspect(&["--timeout", "100ms"], &silent).ended_with(3).says(&["it said nothing", "--timeout"]);
+    let log = r#"{"@level":"error","@message":"there is no database under this address","@module":"kv","@timestamp":"2026-11-20T18:35:19.725250Z","address":"a-long-name.example.com"}"#;
+    let logs = format!("#!/bin/sh\necho '{log}' >&2\nexit 7\n");
+    none(
+        &file("logs", &logs, 0o755),
+        &[
+            "18:35:19.725 ERROR kv: there is no database under this address address=\"a-long-name.example.com\"",
+        ],
+    );
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! A plugin that did not start, as somebody at a terminal is told of it.
+
+use std::fmt;
+
+use miette::{Diagnostic, LabeledSpan, SourceCode};
+use rpcplugin::{LaunchError, LaunchFault};
+
+use crate::run::show_line;
+
+/// The launch's error, whose help names the flag that helps, and in which the plugin's log can be read.
+#[derive(Debug)]
+pub(crate) struct NotStarted {
+    error: LaunchError,
+    help: String,
+}
+
+impl NotStarted {
+    pub(super) fn new(error: LaunchError) -> Self {
+        let mut help: Vec<String> =
+            error.help().map(|help| help.to_string()).unwrap_or_default().lines().map(readable).collect();
+        if let Some(flag) = flag(&error.fault) {
+            help.insert(help.len().min(1), flag.to_owned());
+        }
+        Self { error, help: help.join("\n") }
+    }
+}
+
+/// What of this program changes what the fault tells of.
+fn flag(fault: &LaunchFault) -> Option<&'static str> {
+    match fault {
+        LaunchFault::Silent(_) | LaunchFault::NotReady(_) => {
+            Some("--timeout TIME allows it more or less time")
+        }
+        LaunchFault::IgnoredMtls => Some("--no-mtls does without, knowingly"),
+        _ => None,
+    }
+}
+
+/// The line, or what it says if it is JSON of hclog.
+fn readable(line: &str) -> String {
+    let record = line.trim_start();
+    match show_line(record) {
+        Some(shown) => {
+            let indent = &line[..line.len() - record.len()];
+            let plain = anstream::adapter::strip_str(&shown).to_string();
+            format!("{indent}{}", plain.replace('\n', &format!("\n{indent}")))
+        }
+        None => line.to_owned(),
+    }
+}
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl std::error::Error for NotStarted {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.error)
+    }
+}
+
+impl Diagnostic for NotStarted {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.error.code()
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(&self.help))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.error.source_code()
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.error.labels()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn a_line_of_hclog_can_be_read_and_any_other_stays() {
+        let line = r#"    {"@level":"error","@message":"no database","@module":"kv","@timestamp":"2026-11-20T18:35:19.725250Z","try":3}"#;
+        assert_eq!(readable(line), "    18:35:19.725 ERROR kv: no database try=3");
+        for other in ["", "    panic: {", "    {\"a\":1}", "plain"] {
+            assert_eq!(readable(other), other);
+        }
+    }
+}
