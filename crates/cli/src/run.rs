@@ -23,7 +23,7 @@ use self::log::Lines;
 pub(crate) use self::log::{show_line, show_record};
 use crate::{
     exit::Exit,
-    interrupt::Interruptions,
+    interrupt::{Interrupted, Interruptions},
     launch_args::LaunchArgs,
     out::{
         Out,
@@ -86,7 +86,7 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> miette::Result<Exit> {
             tokio::select! {
                 launched = &mut launching => break launched?,
                 () = following.next(out) => {}
-                () = interruptions.any() => return Ok(Exit::Interrupted),
+                () = interruptions.any() => return Err(Interrupted.into()),
             }
         }
     };

@@ -192,6 +192,42 @@ fn a_file_that_cannot_be_written_is_told_before_anything_is_checked() {
     run.says(&["/nowhere/at/all.xml cannot be written"]);
 }
 
+/// What doctor has seen by then is told as well, and that it is not all.
+#[test]
+fn programs_that_read_json_are_told_of_an_interruption() {
+    let dir = tempfile::tempdir().unwrap();
+    let is_up = dir.path().join("up");
+    let silent = dir.path().join("silent");
+    std::fs::write(&silent, format!("#!/bin/sh\ntouch {}\nexec sleep 600\n", is_up.display())).unwrap();
+    std::fs::set_permissions(&silent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for command in ["doctor", "run"] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
+            .args(["--json", command])
+            .arg(&silent)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        eventually(|| is_up.exists().then_some(()));
+        std::fs::remove_file(&is_up).unwrap();
+        kill_process(Pid::from_child(&program), Signal::INT).unwrap();
+        let mut stdout = String::new();
+        program.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        assert_eq!(program.wait().unwrap().code(), Some(130), "{stdout}");
+        let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        match command {
+            "doctor" => {
+                assert_eq!(
+                    (&told["interrupted"], &told["healthy"]),
+                    (&true.into(), &serde_json::Value::Null)
+                );
+                assert_eq!(told["steps"][0]["step"], "file");
+            }
+            _ => assert_eq!(told["error"]["code"], "rpcplugin::base::interrupted"),
+        }
+    }
+}
+
 /// Whether a process has ended, be it that nobody has asked how.
 fn is_gone(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
