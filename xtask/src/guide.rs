@@ -97,26 +97,24 @@ impl Walk {
             self.directory.push(directory);
             return Ok(String::new());
         }
-        let found = env::var_os("PATH").unwrap_or_default();
-        let path = env::join_paths([self.target.join("debug")].into_iter().chain(env::split_paths(&found)))?;
-        let output = shell(command, &self.directory)
-            .env("PATH", path)
+        // The programs that the workspace has built are found as installed ones would be.
+        let typed = format!("PATH=\"$BUILT:$PATH\"; {command}");
+        let output = shell(&typed, &self.directory)
+            .env("BUILT", self.target.join("debug"))
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        if let Some(project) =
-            command.strip_prefix("rpcplugin new ").and_then(|args| args.split(' ').next_back())
-        {
+        if !output.status.success() {
+            return Err(format!("{printed}`{command}` ended with {}", output.status).into());
+        }
+        let new = command.strip_prefix("rpcplugin new ").and_then(|args| args.split(' ').next_back());
+        if let Some(project) = new {
             self.is_project(&self.directory.join(project))?;
         }
-        if output.status.success() {
-            Ok(printed)
-        } else {
-            Err(format!("{printed}`{command}` ended with {}", output.status).into())
-        }
+        Ok(printed)
     }
 }
 
