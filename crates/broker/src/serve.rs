@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rpcplugin_core::ServiceId;
 use rpcplugin_transport::{
-    Listen, Listener, SecureError, SecureStream, Services, Stream, TraceServices,
+    Listen, Listener, SecureError, SecureStream, Services, Stream,
     http2::{self, Serving},
 };
 use tokio::{
@@ -250,7 +250,7 @@ pub(crate) fn serve(incoming: Incoming, services: Services) -> Brokered {
     let Shared { settings, closed, .. } = &*registration.shared;
     let shutdown = closed.child_token();
     // As on the main connection: a call that belongs to a trace is served within it.
-    let services = settings.layers.wrap(services).layer(&TraceServices);
+    let services = settings.layers.wrap(services).traced();
     let mut serving = Serving::new(services, settings.security.clone(), shutdown.clone());
     serving.settings = settings.http2.clone();
     serving.grace = settings.grace;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rpcplugin_config::PluginConfig;
 use rpcplugin_proto::{GrpcControllerServer, GrpcStdioServer};
-use rpcplugin_transport::{ServiceLayers, Services, TraceServices};
+use rpcplugin_transport::{ServiceLayers, Services};
 
 use crate::{
     context::PluginContext,
@@ -71,5 +71,5 @@ fn limited(
         own = own.layer(limit);
     }
     // Outermost, so that what is refused is seen too.
-    layers.wrap(own).layer(&TraceServices)
+    layers.wrap(own).traced()
 }

@@ -65,28 +65,73 @@ impl<S> Layer<S> for UnderWay {
 impl<S> Service<Request<Body>> for Counted<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
+    S::Future: Unpin,
 {
     type Response = Response<CountedBody>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<CountedBody>, Infallible>> + Send>>;
+    type Future = Answering<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let calls = Arc::clone(&self.calls);
-        let call = calls.count.token();
-        let answering = self.service.call(request);
-        Box::pin(async move {
-            let answer = tokio::select! {
-                biased;
-                answer = answering => answer?,
-                () = calls.cut.cancelled() => ended().into_http(),
-            };
-            Ok(answer.map(|body| CountedBody { body, calls, end: End::Open(None), _call: call }))
-        })
+        let call = Call { cut: Cut::new(&self.calls), _counted: self.calls.count.token() };
+        Answering { answer: self.service.call(request), call: Some(call) }
+    }
+}
+
+/// A call from its request to the end of its answer.
+#[derive(Debug)]
+struct Call {
+    cut: Cut,
+    _counted: TaskTrackerToken,
+}
+
+/// Waits for the cut, but only once there was something to wait for: most calls have ended before.
+#[derive(Debug)]
+struct Cut {
+    calls: Arc<Calls>,
+    waiting: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Cut {
+    fn new(calls: &Arc<Calls>) -> Self {
+        Self { calls: Arc::clone(calls), waiting: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let wait = || Box::pin(self.calls.cut.clone().cancelled_owned());
+        self.waiting.get_or_insert_with(wait).as_mut().poll(cx)
+    }
+}
+
+/// What resolves with a call's answer.
+#[derive(Debug)]
+pub(crate) struct Answering<F> {
+    answer: F,
+    /// Handed over to the answer.
+    call: Option<Call>,
+}
+
+impl<F> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>> + Unpin,
+{
+    type Output = Result<Response<CountedBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { answer, call } = &mut *self;
+        let answer = match (Pin::new(answer).poll(cx), call.as_mut()) {
+            (Poll::Ready(Ok(answer)), _) => answer,
+            (Poll::Pending, Some(call)) => {
+                ready!(call.cut.poll(cx));
+                ended().into_http()
+            }
+            (Poll::Pending, None) => return Poll::Pending,
+        };
+        let call = call.take();
+        Poll::Ready(Ok(answer.map(|body| CountedBody { body, call })))
     }
 }
 
@@ -94,16 +139,8 @@ where
 #[derive(Debug)]
 pub(crate) struct CountedBody {
     body: Body,
-    calls: Arc<Calls>,
-    end: End,
-    _call: TaskTrackerToken,
-}
-
-#[derive(Debug)]
-enum End {
-    /// The service ends it. Waits for a cut only once there was something to wait for.
-    Open(Option<Pin<Box<WaitForCancellationFutureOwned>>>),
-    Cut,
+    /// `None` once it was cut.
+    call: Option<Call>,
 }
 
 impl http_body::Body for CountedBody {
@@ -114,14 +151,13 @@ impl http_body::Body for CountedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Self { body, calls, end, .. } = &mut *self;
-        let End::Open(cut) = end else { return Poll::Ready(None) };
+        let Self { body, call } = &mut *self;
+        let Some(open) = call else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
             return Poll::Ready(frame);
         }
-        let cut = cut.get_or_insert_with(|| Box::pin(calls.cut.clone().cancelled_owned()));
-        ready!(cut.as_mut().poll(cx));
-        *end = End::Cut;
+        ready!(open.cut.poll(cx));
+        *call = None;
         let mut trailers = HeaderMap::new();
         ended().add_header(&mut trailers)?;
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))

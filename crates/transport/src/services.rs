@@ -4,9 +4,12 @@ use std::{convert::Infallible, fmt, future::poll_fn, pin::Pin, sync::Arc, task};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use rpcplugin_core::TraceContext;
 use tonic::{Status, body::Body, server::NamedService};
 use tower_layer::Layer;
 use tower_service::Service;
+
+use crate::trace::TraceServices;
 
 /// A set of gRPC services, each found by the name in a call's path.
 ///
@@ -99,6 +102,14 @@ impl Services {
         Self { routes: Arc::new(self.routes.iter().map(wrap).collect()) }
     }
 
+    /// Wraps every service in [`TraceServices`]. A call without a trace, as most are, costs nothing more. Services added
+    /// later are not wrapped.
+    #[must_use]
+    pub fn traced(self) -> Self {
+        let wrap = |(name, route): &(_, Route)| (*name, Route(Arc::new(Traced(route.clone()))));
+        Self { routes: Arc::new(self.routes.iter().map(wrap).collect()) }
+    }
+
     /// The full names of all services, such as `kv.v1.Kv`, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.routes.iter().map(|(name, _)| *name)
@@ -178,6 +189,19 @@ where
             poll_fn(|cx| service.poll_ready(cx)).await?;
             Ok(service.call(request).await?.map(Body::new))
         })
+    }
+}
+
+/// A service that may be called as part of a trace.
+struct Traced(Route);
+
+impl Call for Traced {
+    fn call(&self, request: Request<Body>) -> ResponseFuture {
+        if request.headers().contains_key(TraceContext::TRACEPARENT) {
+            TraceServices.layer(self.0.clone()).call(request)
+        } else {
+            self.0.0.call(request)
+        }
     }
 }
 
