@@ -3,6 +3,7 @@
 
 mod checked;
 mod connect;
+mod linger;
 mod serve;
 mod settings;
 

@@ -11,7 +11,7 @@ use tonic::{Status, body::Body};
 use tracing::{Instrument as _, Span};
 
 use crate::{
-    http2::Settings,
+    http2::{Settings, linger::Lingering},
     listener::Listen,
     meter::{Greeted, Metered},
     security::Security,
@@ -137,11 +137,11 @@ fn http_connection(stream: SecureStream, serving: &Serving) -> (Connection, Arc<
         .max_local_error_reset_streams(None)
         .max_pending_accept_reset_streams(MAX_CANCELLED)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), Calls(serving.services.clone()));
+        .serve_connection(TokioIo::new(Lingering::new(stream)), Calls(serving.services.clone()));
     (connection, greeted)
 }
 
-type Connection = http2::Connection<TokioIo<Metered<SecureStream>>, Calls, WithinSpan>;
+type Connection = http2::Connection<TokioIo<Lingering<Metered<SecureStream>>>, Calls, WithinSpan>;
 
 /// Runs each call of a connection within the span of whoever serves it.
 #[derive(Clone)]
