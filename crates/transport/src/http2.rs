@@ -3,11 +3,14 @@
 
 mod checked;
 mod connect;
+mod gather;
 mod linger;
+mod scan;
 mod serve;
 mod settings;
 
 pub use checked::{CheckedChannel, drop_malformed_details};
 pub use connect::{Connect, ConnectError, connect, connect_lazy};
+pub use gather::Gathered;
 pub use serve::{Serving, serve};
 pub use settings::{Keepalive, Settings};

@@ -23,6 +23,13 @@ pub struct Settings {
     pub max_frame: u32,
     /// The largest set of headers of one call this side accepts, in bytes. Default 1 MiB.
     pub max_headers: u32,
+    /// The largest gRPC message this side accepts, in bytes on the wire: of every call that is served, and of every answer on
+    /// a channel. A larger one ends its call with RESOURCE_EXHAUSTED before anything of it is kept. Default: none, which
+    /// leaves the 2 GiB of protocol buffers.
+    pub max_receive_message: Option<u64>,
+    /// The largest gRPC message that services of this side may answer with, in bytes on the wire. A larger one is replaced by
+    /// RESOURCE_EXHAUSTED. Default: none.
+    pub max_send_message: Option<u64>,
     /// How long a peer that connects may take for TLS and the first words of HTTP/2, together. Default 20 s.
     pub handshake_deadline: Duration,
     /// Pings on connections that this side dials, idle ones too. Default: none. Peers built on Go or on gRPC's C core
@@ -49,6 +56,8 @@ impl Default for Settings {
             connection_window: LARGEST_WINDOW,
             max_frame: 256 << 10,
             max_headers: 1 << 20,
+            max_receive_message: None,
+            max_send_message: None,
             handshake_deadline: Duration::from_secs(20),
             keepalive: None,
             meter: None,
