@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rpcplugin_core::ServiceId;
 use rpcplugin_transport::{
-    Listen, Listener, SecureError, SecureStream, Services, Stream,
+    Listen, Listener, MessageLimits, Newcomer, SecureError, SecureStream, Services, Stream,
     http2::{self, Serving},
 };
 use tokio::{
@@ -130,11 +130,16 @@ impl Incoming {
                 biased;
                 () = shared.closed.cancelled() => return None,
                 Some(secured) = self.securing.join_next() => {
-                    return Some(secured.unwrap_or_else(|panicked| Err(SecureError(panicked.into()))));
+                    // One that was closed to make room for another is an error of its peer's.
+                    return Some(secured.unwrap_or_else(|ended| Err(SecureError(ended.into()))));
                 }
                 stream = self.source.accept(), if takes_more => match stream {
                     // In a task of its own: one that says nothing makes no other wait.
-                    Some(stream) => self.securing.spawn(secure(Arc::clone(&shared), stream)),
+                    Some(stream) => {
+                        let newcomer = Newcomer::new(&stream);
+                        let secured = secure(Arc::clone(&shared), stream, newcomer.clone());
+                        newcomer.closes_with(self.securing.spawn(secured));
+                    }
                     None => {
                         self.over = true;
                         continue;
@@ -146,9 +151,15 @@ impl Incoming {
     }
 }
 
-async fn secure(shared: Arc<Shared>, stream: Stream) -> Result<SecureStream, SecureError> {
+async fn secure(
+    shared: Arc<Shared>,
+    stream: Stream,
+    newcomer: Newcomer,
+) -> Result<SecureStream, SecureError> {
     let deadline = shared.settings.http2.handshake_deadline;
     let secured = timeout(deadline, shared.settings.security.server(stream)).await;
+    // From now on it is whose who takes it in.
+    newcomer.proven();
     secured.unwrap_or_else(|late| Err(SecureError(late.into())))
 }
 
@@ -250,7 +261,8 @@ pub(crate) fn serve(incoming: Incoming, services: Services) -> Brokered {
     let Shared { settings, closed, .. } = &*registration.shared;
     let shutdown = closed.child_token();
     // As on the main connection: a call that belongs to a trace is served within it.
-    let services = settings.layers.wrap(services).traced();
+    let limits = MessageLimits::new(settings.http2.max_receive_message, settings.http2.max_send_message);
+    let services = settings.layers.wrap(services.limited(limits)).traced();
     let mut serving = Serving::new(services, settings.security.clone(), shutdown.clone());
     serving.settings = settings.http2.clone();
     serving.grace = settings.grace;

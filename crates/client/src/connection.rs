@@ -7,7 +7,7 @@ use std::{
 };
 
 use rpcplugin_broker::{Arrival, Broker, BrokerSettings, Place, Side, Translate};
-use rpcplugin_config::HostConfig;
+use rpcplugin_config::{ByteSize, HostConfig};
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_transport::{
@@ -224,6 +224,8 @@ pub(crate) fn http2_settings(config: &HostConfig) -> http2::Settings {
     settings.max_frame = config.http2.max_frame.as_u32();
     settings.max_headers = config.http2.max_headers.as_u32();
     settings.handshake_deadline = config.http2.handshake_deadline;
+    settings.max_receive_message = config.max_receive_message.map(ByteSize::as_u64);
+    settings.max_send_message = config.max_send_message.map(ByteSize::as_u64);
     settings.keepalive = config
         .keepalive
         .as_ref()

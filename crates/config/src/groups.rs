@@ -24,7 +24,8 @@ table! {
         connection_window: ByteSize = "2147483647", env ["PLUGIN_HTTP2_CONNECTION_WINDOW"], pyvider [];
         /// The largest frame accepted, from 16 KiB to just below 16 MiB.
         max_frame: ByteSize = "256KiB", env ["PLUGIN_HTTP2_MAX_FRAME"], pyvider [];
-        /// The largest set of headers of one call accepted.
+        /// The largest set of headers of one call accepted, in whatever frames they come: names, values and 32 bytes for each.
+        /// A call with longer ones fails with `RESOURCE_EXHAUSTED`; those above four times as long end the connection.
         max_headers: ByteSize = "1MiB", env ["PLUGIN_HTTP2_MAX_HEADERS"], pyvider [];
         /// How long a peer may take for TLS and the first bytes of HTTP/2.
         handshake_deadline: Duration = "20s", env ["PLUGIN_HTTP2_HANDSHAKE_DEADLINE"], pyvider [];

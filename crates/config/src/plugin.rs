@@ -78,7 +78,9 @@ table! {
             env ["PLUGIN_SHUTDOWN_FILE_PATH"], pyvider ["plugin_shutdown_file_path"];
         /// Whether the plugin ends when the host's process dies. Without it, it stays until somebody ends it.
         follow_host: bool = "true", env ["PLUGIN_EXIT_WITH_HOST"], pyvider [];
-        /// The largest message that is accepted. None accepts any that memory can hold.
+        /// The largest message that is accepted, as it is on the wire, by the plugin's services and by those that it serves
+        /// through the broker. A larger one ends its call with `RESOURCE_EXHAUSTED`. None leaves the 2 GiB that a message can
+        /// have.
         max_receive_message: Option<ByteSize> = "none",
             env ["PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_receive_message_size"];
         /// The largest message that is sent. None sends any; a host may accept less, one of pyvider 4 MiB.

@@ -21,7 +21,6 @@ mod host_watch;
 mod life;
 mod listening;
 mod logging;
-mod message_limit;
 mod mux_listener;
 mod output;
 mod own_runtime;

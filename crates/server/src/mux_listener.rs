@@ -1,8 +1,10 @@
 //! The one connection of a multiplexing host.
 
+use std::collections::VecDeque;
+
 use rpcplugin_broker::{Broker, MainStreams};
-use rpcplugin_transport::{Listen, Stream, yamux};
-use tokio::task::JoinSet;
+use rpcplugin_transport::{Listen, Newcomer, Stream, yamux};
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::Instrument as _;
 
 use crate::own_transport::AnyListener;
@@ -18,19 +20,38 @@ pub(crate) struct MuxListener {
     listener: Option<AnyListener>,
     /// Connections on which no stream has been opened. They end by themselves when nobody answers on them.
     silent: JoinSet<Option<yamux::Session>>,
+    /// Their tasks, the oldest first.
+    oldest: VecDeque<AbortHandle>,
     main: Option<MainStreams>,
     broker: Broker,
 }
 
 impl MuxListener {
     pub(crate) fn new(listener: AnyListener, broker: Broker) -> Self {
-        Self { listener: Some(listener), silent: JoinSet::new(), main: None, broker }
+        Self { listener: Some(listener), silent: JoinSet::new(), oldest: VecDeque::new(), main: None, broker }
     }
 
     fn connected(&mut self, stream: Stream) {
+        self.oldest.retain(|task| !task.is_finished());
+        if self.oldest.len() >= MAX_SILENT
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            // It has said nothing for longest, and must not keep the host out.
+            oldest.abort();
+        }
+        let newcomer = Newcomer::new(&stream);
+        let kept = newcomer.clone();
         let session = yamux::Session::server(stream, yamux::Config::default());
-        let opened = async move { session.acceptable().await.then_some(session) };
-        self.silent.spawn(opened.in_current_span());
+        let opened = async move {
+            let opened = session.acceptable().await.then_some(session);
+            if opened.is_some() {
+                kept.proven();
+            }
+            opened
+        };
+        let task = self.silent.spawn(opened.in_current_span());
+        newcomer.closes_with(task.clone());
+        self.oldest.push_back(task);
     }
 }
 
@@ -40,7 +61,7 @@ impl Listen for MuxListener {
             if let Some(main) = &mut self.main {
                 return main.accept().await;
             }
-            let takes_more = self.listener.is_some() && self.silent.len() < MAX_SILENT;
+            let takes_more = self.listener.is_some();
             let more = async {
                 match &mut self.listener {
                     Some(listener) => listener.accept().await,
@@ -65,7 +86,8 @@ impl Listen for MuxListener {
     }
 }
 
-/// Connections on which no stream has been opened, at most. yamux gives up on one in less than a minute.
+/// Connections on which no stream has been opened, at most: the oldest makes room. yamux gives up on one in less than a
+/// minute.
 const MAX_SILENT: usize = 64;
 
 #[cfg(test)]

@@ -238,7 +238,8 @@ impl Serve {
     /// As [`run`](Self::run), and says on stderr why, if the plugin could not serve: what a plugin's `main` returns.
     ///
     /// The status is 0 after an orderly end, also one in which calls were cut, or a handler or hook panicked, and 1
-    /// otherwise. Handlers that block every thread of the runtime keep the plugin from ending; [`main`](Self::main) has a
+    /// otherwise. In a program that is built with `panic = "abort"` a handler that panics ends the plugin instead of its call.
+    /// Handlers that block every thread of the runtime keep the plugin from ending; [`main`](Self::main) has a
     /// thread for that.
     pub async fn run_to_exit(self) -> ExitCode {
         match self.run().await {

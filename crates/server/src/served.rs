@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use rpcplugin_config::PluginConfig;
 use rpcplugin_proto::{GrpcControllerServer, GrpcStdioServer};
-use rpcplugin_transport::{ServiceLayers, Services};
+use rpcplugin_transport::{MessageLimits, ServiceLayers, Services};
 
 use crate::{
     context::PluginContext,
     controller::Controller,
     health::{HealthService, ServingStatus},
-    message_limit::MessageLimit,
     output::Output,
     reflection,
     stdio::Stdio,
@@ -53,19 +52,15 @@ pub(crate) fn services(
 
 /// What is not limited costs nothing; a call without a trace hardly anything.
 fn limited(
-    mut own: Services,
+    own: Services,
     context: &PluginContext,
     config: &PluginConfig,
     layers: &ServiceLayers,
 ) -> Services {
-    let bytes = |size: rpcplugin_config::ByteSize| size.as_usize() as u64;
-    let limit = MessageLimit {
-        receive: config.max_receive_message.map(bytes),
-        send: config.max_send_message.map(bytes),
-    };
-    if limit.receive.is_some() || limit.send.is_some() {
-        own = own.layer(&limit);
-    }
+    let bytes = |size: rpcplugin_config::ByteSize| size.as_u64();
+    let limits =
+        MessageLimits::new(config.max_receive_message.map(bytes), config.max_send_message.map(bytes));
+    let mut own = own.limited(limits);
     if let Some(limit) = &context.rate_limit {
         // Outside of the others: who is refused has cost nothing else.
         own = own.layer(limit);

@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::join_all};
 use rpcplugin_broker::{Broker, BrokerSettings, Side};
-use rpcplugin_config::PluginConfig;
+use rpcplugin_config::{ByteSize, PluginConfig};
 use rpcplugin_core::{Endpoint, Versions};
 use rpcplugin_handshake::{Answer, Multiplexing, Negotiated, ReceivedOffer, negotiate};
 use rpcplugin_transport::{Meter, http2};
@@ -394,6 +394,8 @@ fn http2_settings(config: &PluginConfig) -> http2::Settings {
     settings.max_frame = config.http2.max_frame.as_u32();
     settings.max_headers = config.http2.max_headers.as_u32();
     settings.handshake_deadline = config.http2.handshake_deadline;
+    settings.max_receive_message = config.max_receive_message.map(ByteSize::as_u64);
+    settings.max_send_message = config.max_send_message.map(ByteSize::as_u64);
     settings
 }
 

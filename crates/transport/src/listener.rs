@@ -3,9 +3,14 @@
 use std::{io, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use rpcplugin_core::{Endpoint, SocketPath};
-use tokio::net::{TcpListener, UnixListener};
+use rustix::io::Errno;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    time::Instant,
+};
 
 use crate::{
+    newcomers::make_room,
     socket::{
         Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, address, clear, listen_closed,
         occupant, random_digits,
@@ -17,7 +22,8 @@ use crate::{
 pub trait Listen: Send + 'static {
     /// The next stream, or `None` when there will be no more.
     ///
-    /// Failures that pass, such as too many open files, are the listener's own business: it waits and tries again.
+    /// Failures that pass, such as too many open files, are the listener's own business: it makes room, if connections are
+    /// there on which nothing was called, or waits, and tries again.
     ///
     /// # Cancel safety
     /// Dropping the future loses no stream.
@@ -29,6 +35,28 @@ pub trait Listen: Send + 'static {
 pub struct Listener {
     socket: Socket,
     endpoint: Endpoint,
+    failures: Failures,
+}
+
+/// Accepts that failed. They come in masses; their log must not.
+#[derive(Debug, Default)]
+struct Failures {
+    logged: Option<Instant>,
+    /// Since then.
+    count: u64,
+}
+
+impl Failures {
+    fn note(&mut self, endpoint: &Endpoint, error: &io::Error) {
+        self.count += 1;
+        if self.logged.is_none_or(|last| last.elapsed() >= LOG_PAUSE) {
+            tracing::warn!(
+                %endpoint, %error, failures = self.count,
+                "cannot accept connections; will go on trying, and say so once a minute"
+            );
+            *self = Self { logged: Some(Instant::now()), count: 0 };
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -160,7 +188,7 @@ impl Listener {
                 TcpListener::bind(address).await.and_then(|socket| Ok((socket.local_addr()?, socket)));
             match bound {
                 Ok((address, socket)) => {
-                    return Ok(Self { endpoint: address.into(), socket: Socket::Tcp(socket) });
+                    return Ok(Self::new(Socket::Tcp(socket), address.into()));
                 }
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) =>
@@ -171,6 +199,10 @@ impl Listener {
             }
         }
         Err(BindError::NoFreePort { host, ports, source: last })
+    }
+
+    fn new(socket: Socket, endpoint: Endpoint) -> Self {
+        Self { socket, endpoint, failures: Failures::default() }
     }
 
     /// Where this listens, as a peer has to dial it.
@@ -195,8 +227,10 @@ impl Listen for Listener {
                 Ok(stream) => return Some(stream),
                 Err(error) if is_the_peers(&error) => {}
                 Err(error) => {
-                    tracing::warn!(endpoint = %self.endpoint, %error, "cannot accept a connection; will try again");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    self.failures.note(&self.endpoint, &error);
+                    if !(is_shortage(&error) && make_room().await) {
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
                 }
             }
         }
@@ -216,7 +250,7 @@ fn bind_unix(
         Some(_) => None,
         None => Some(SocketFile::new(path, group, dir)?),
     };
-    Ok(Listener { socket: Socket::Unix { socket, _file: file }, endpoint: path.clone().into() })
+    Ok(Listener::new(Socket::Unix { socket, _file: file }, path.clone().into()))
 }
 
 /// The peer went away between connecting and being accepted.
@@ -226,6 +260,15 @@ fn is_the_peers(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     )
 }
+
+/// Whether a descriptor, or memory for one, is missing.
+fn is_shortage(error: &io::Error) -> bool {
+    let short = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| short.contains(&error))
+}
+
+/// How often failures are logged.
+const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Long enough for a file descriptor to become free, short enough to go unnoticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

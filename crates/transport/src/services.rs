@@ -1,15 +1,16 @@
 //! The gRPC services of one server, found by name.
 
-use std::{convert::Infallible, fmt, future::poll_fn, pin::Pin, sync::Arc, task};
+use std::{convert::Infallible, fmt, future::poll_fn, panic::AssertUnwindSafe, pin::Pin, sync::Arc, task};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use rpcplugin_core::TraceContext;
-use tonic::{Status, body::Body, server::NamedService};
+use tonic::{Code, Status, body::Body, server::NamedService};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::trace::TraceServices;
+use crate::{http2::panicked, trace::TraceServices};
 
 /// A set of gRPC services, each found by the name in a call's path.
 ///
@@ -17,7 +18,36 @@ use crate::trace::TraceServices;
 #[derive(Clone, Default)]
 pub struct Services {
     /// A plugin has a handful of services: comparing their names in turn beats hashing the path.
-    routes: Arc<Vec<(&'static str, Route)>>,
+    routes: Arc<Vec<Named>>,
+    /// What calls of any other service are answered with, instead of UNIMPLEMENTED.
+    otherwise: Option<(Code, &'static str)>,
+}
+
+#[derive(Clone)]
+struct Named {
+    name: &'static str,
+    route: Route,
+    limits: MessageLimits,
+}
+
+/// How large the messages of a service may be, in bytes on the wire: before decompression, after compression. A service whose
+/// generated code has a limit of its own, such as tonic's 4 MiB, keeps that too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageLimits {
+    /// The largest message that is received. A larger one ends its call with RESOURCE_EXHAUSTED, by the length that stands
+    /// before it. None leaves the 2 GiB of protocol buffers.
+    pub receive: Option<u64>,
+    /// The largest message that is sent. A larger one is replaced by RESOURCE_EXHAUSTED. None is no limit.
+    pub send: Option<u64>,
+}
+
+impl MessageLimits {
+    /// These two.
+    #[must_use]
+    pub fn new(receive: Option<u64>, send: Option<u64>) -> Self {
+        Self { receive, send }
+    }
 }
 
 /// One service behind a common type: what a [tower layer](Layer) wraps.
@@ -75,15 +105,29 @@ impl Services {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.with(S::NAME, Route::new(service))
+        self.with(Named { name: S::NAME, route: Route::new(service), limits: MessageLimits::default() })
     }
 
     /// Adds the services of another set.
     #[must_use]
     pub fn merge(mut self, other: &Self) -> Self {
-        for (name, route) in other.routes.iter() {
-            self = self.with(name, route.clone());
+        for named in other.routes.iter() {
+            self = self.with(named.clone());
         }
+        self
+    }
+
+    /// Bounds the messages of every service, where [`http2::serve`](crate::http2::serve) serves it. Services added later are
+    /// not bounded.
+    #[must_use]
+    pub fn limited(self, limits: MessageLimits) -> Self {
+        self.map(|named| Named { limits, ..named.clone() })
+    }
+
+    /// Answers the calls of services that are not among these with this status, instead of UNIMPLEMENTED.
+    #[must_use]
+    pub fn otherwise(mut self, code: Code, message: &'static str) -> Self {
+        self.otherwise = Some((code, message));
         self
     }
 
@@ -98,21 +142,19 @@ impl Services {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let wrap = |(name, route): &(_, Route)| (*name, Route::new(layer.layer(route.clone())));
-        Self { routes: Arc::new(self.routes.iter().map(wrap).collect()) }
+        self.map(|named| Named { route: Route::new(layer.layer(named.route.clone())), ..*named })
     }
 
     /// Wraps every service in [`TraceServices`]. A call without a trace, as most are, costs nothing more. Services added
     /// later are not wrapped.
     #[must_use]
     pub fn traced(self) -> Self {
-        let wrap = |(name, route): &(_, Route)| (*name, Route(Arc::new(Traced(route.clone()))));
-        Self { routes: Arc::new(self.routes.iter().map(wrap).collect()) }
+        self.map(|named| Named { route: Route(Arc::new(Traced(named.route.clone()))), ..*named })
     }
 
     /// The full names of all services, such as `kv.v1.Kv`, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.routes.iter().map(|(name, _)| *name)
+        self.routes.iter().map(|named| named.name)
     }
 
     /// Whether there is no service at all.
@@ -121,23 +163,42 @@ impl Services {
         self.routes.is_empty()
     }
 
-    /// Hands a request to the service that its path names, or answers UNIMPLEMENTED.
-    pub(crate) fn dispatch(&self, request: Request<Body>) -> ResponseFuture {
-        let path = request.uri().path();
-        let name = path.strip_prefix('/').and_then(|path| path.split_once('/')).map_or("", |(name, _)| name);
-        if let Some((_, route)) = self.routes.iter().find(|(known, _)| *known == name) {
-            return route.0.call(request);
-        }
-        // What grpc-go says, so that hosts which look for the words find them.
-        let response = Status::unimplemented(format!("unknown service {name}")).into_http();
-        Box::pin(std::future::ready(Ok(response)))
+    /// Hands a request to the service that its path names, or answers UNIMPLEMENTED. `body` makes what the service reads, whose
+    /// messages may have so many bytes. Returns too how many those of the answer may have.
+    pub(crate) fn dispatch<B>(
+        &self,
+        request: Request<B>,
+        body: impl FnOnce(B, Option<u64>) -> Body,
+    ) -> (ResponseFuture, Option<u64>) {
+        let name = match self.find(request.uri().path()) {
+            Ok(Named { route, limits, .. }) => {
+                return (route.0.call(request.map(|inner| body(inner, limits.receive))), limits.send);
+            }
+            Err(name) => name,
+        };
+        let status = match self.otherwise {
+            Some((code, message)) => Status::new(code, message),
+            // What grpc-go says, so that hosts which look for the words find them.
+            None => Status::unimplemented(format!("unknown service {name}")),
+        };
+        (Box::pin(std::future::ready(Ok(status.into_http()))), None)
     }
 
-    fn with(mut self, name: &'static str, route: Route) -> Self {
+    /// The service that a path names, or its name if there is none.
+    fn find<'a>(&self, path: &'a str) -> Result<&Named, &'a str> {
+        let name = path.strip_prefix('/').and_then(|path| path.split_once('/')).map_or("", |(name, _)| name);
+        self.routes.iter().find(|named| named.name == name).ok_or(name)
+    }
+
+    fn map(self, change: impl Fn(&Named) -> Named) -> Self {
+        Self { routes: Arc::new(self.routes.iter().map(change).collect()), ..self }
+    }
+
+    fn with(mut self, new: Named) -> Self {
         let routes = Arc::make_mut(&mut self.routes);
-        match routes.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = route,
-            None => routes.push((name, route)),
+        match routes.iter_mut().find(|known| known.name == new.name) {
+            Some(old) => *old = new,
+            None => routes.push(new),
         }
         self
     }
@@ -185,10 +246,13 @@ where
 {
     fn call(&self, request: Request<Body>) -> ResponseFuture {
         let mut service = self.0.clone();
-        Box::pin(async move {
+        let answer = async move {
             poll_fn(|cx| service.poll_ready(cx)).await?;
             Ok(service.call(request).await?.map(Body::new))
-        })
+        };
+        // Here, so that what is around this service sees an answer. Of what the handler leaves behind nothing is used again.
+        let answer = AssertUnwindSafe(answer).catch_unwind();
+        Box::pin(async move { answer.await.unwrap_or_else(|panic| Ok(panicked(&*panic).into_http())) })
     }
 }
 
@@ -216,7 +280,7 @@ impl Service<Request<Body>> for Services {
     }
 
     fn call(&mut self, request: Request<Body>) -> ResponseFuture {
-        self.dispatch(request)
+        self.dispatch(request, |body, _| body).0
     }
 }
 

@@ -247,7 +247,9 @@ async fn the_level_of_the_log_is_a_setting() {
 async fn a_panic_is_one_record_and_one_failed_call() {
     let plugin = subject().start();
     let channel = plugin.channel().await;
-    greet(channel.clone(), "panic on order").await.expect_err("the handler panicked");
+    let status = greet(channel.clone(), "panic on order").await.expect_err("the handler panicked");
+    assert_eq!(status.code(), tonic::Code::Internal);
+    assert_eq!(status.message(), "the handler panicked: on order");
     eventually("the record is there", || plugin.stderr().ends_with('\n')).await;
     let stderr = plugin.stderr();
     let record: serde_json::Value = serde_json::from_str(stderr.trim_end()).unwrap();

@@ -15,7 +15,10 @@ use tonic::transport::{Channel, Endpoint as TonicEndpoint};
 
 use crate::{
     dial::DialError,
-    http2::{Keepalive, Settings},
+    http2::{
+        Keepalive, Settings,
+        blocks::{Blocks, HeaderLimit},
+    },
     meter::{Meter, Metered, Outcome},
     security::SecureError,
     stream::SecureStream,
@@ -114,7 +117,7 @@ fn endpoint(settings: &Settings) -> TonicEndpoint {
     let endpoint = TonicEndpoint::from_static("http://localhost")
         .initial_stream_window_size(settings.stream_window)
         .initial_connection_window_size(settings.connection_window)
-        .http2_max_header_list_size(settings.max_headers)
+        .http2_max_header_list_size(HeaderLimit::new(settings.max_headers).for_stack())
         .max_frame_size(Some(settings.max_frame))
         .connect_timeout(settings.handshake_deadline)
         // What the peer still sends on calls that were cancelled is no reason to hang up; see `serve`.
@@ -137,6 +140,8 @@ struct Connector<C> {
     /// Opened before tonic was asked, so that a failure keeps its type.
     first: Option<SecureStream>,
     meter: Meter,
+    max_frame: u32,
+    headers: HeaderLimit,
     last: Arc<Last>,
 }
 
@@ -147,7 +152,9 @@ struct Last(Mutex<Option<(Instant, Outcome)>>);
 impl<C> Connector<C> {
     fn new(connect: C, first: Option<SecureStream>, settings: &Settings) -> Self {
         let meter = settings.meter.clone().unwrap_or_default();
-        Self { connect: Arc::new(connect), first, meter, last: Arc::default() }
+        let headers = HeaderLimit::new(settings.max_headers);
+        let max_frame = settings.max_frame;
+        Self { connect: Arc::new(connect), first, meter, max_frame, headers, last: Arc::default() }
     }
 }
 
@@ -164,7 +171,7 @@ impl Last {
 }
 
 impl<C: Connect> tower_service::Service<Uri> for Connector<C> {
-    type Response = TokioIo<Metered<SecureStream>>;
+    type Response = TokioIo<Blocks<Metered<SecureStream>>>;
     type Error = ConnectError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
@@ -177,6 +184,7 @@ impl<C: Connect> tower_service::Service<Uri> for Connector<C> {
         let connect = Arc::clone(&self.connect);
         let meter = self.meter.clone();
         let last = Arc::clone(&self.last);
+        let (max_frame, headers) = (self.max_frame, self.headers);
         Box::pin(async move {
             // tonic opens another stream as soon as one breaks with no call on its way, and would go on doing so for as
             // long as a peer hangs up at once, while the call that waits for it never ends.
@@ -189,7 +197,7 @@ impl<C: Connect> tower_service::Service<Uri> for Connector<C> {
             };
             let (stream, outcome) = Metered::client(stream, &meter);
             last.set(outcome);
-            Ok(TokioIo::new(stream))
+            Ok(TokioIo::new(Blocks::client(stream, max_frame, headers)))
         })
     }
 }

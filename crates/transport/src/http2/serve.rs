@@ -1,19 +1,35 @@
 //! Serving gRPC on incoming streams.
 
-use std::{convert::Infallible, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{poll_fn, ready as ready_now},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, rt::Executor, server::conn::http2, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Sleep, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 use tracing::{Instrument as _, Span};
 
 use crate::{
-    http2::{Settings, linger::Lingering},
+    http2::{
+        Gathered, Settings,
+        answer::Answer,
+        blocks::{Blocks, HeaderLimit},
+        linger::Lingering,
+    },
     listener::Listen,
     meter::{Greeted, Metered},
+    newcomers::Newcomer,
     security::Security,
     services::Services,
     stream::{SecureStream, Stream},
@@ -47,7 +63,8 @@ impl Serving {
 ///
 /// When this returns, no connection is left. A connection that fails is its peer's trouble: it is logged at debug. One whose
 /// peer has not said the first words of HTTP/2 within [`Settings::handshake_deadline`] is closed, and so is one whose peer has
-/// not said them by the end.
+/// not said them by the end. The oldest connection on which nothing was called makes room where file descriptors run out, and
+/// where those whose peers say nothing hold half of them: see [`Newcomer`].
 ///
 /// # Cancel safety
 /// Dropping the future cuts every connection at once.
@@ -63,8 +80,10 @@ pub async fn serve(mut listener: impl Listen, serving: Serving) {
         };
         let Some(stream) = stream else { break };
         let serving = serving.clone();
+        let newcomer = Newcomer::new(&stream);
+        let kept = newcomer.clone();
         let serving_connection = async move {
-            if let Err(error) = connection(stream, &serving).await {
+            if let Err(error) = connection(stream, &serving, &kept).await {
                 // A peer that has asked for the end hangs up without waiting for our goodbye.
                 if serving.shutdown.is_cancelled() {
                     tracing::trace!(error = &*error, "a connection was cut at the end");
@@ -73,7 +92,7 @@ pub async fn serve(mut listener: impl Listen, serving: Serving) {
                 }
             }
         };
-        connections.spawn(serving_connection.in_current_span());
+        newcomer.closes_with(connections.spawn(serving_connection.in_current_span()));
     }
     // Closes the socket and removes its file before the drain: nobody else may come in.
     drop(listener);
@@ -85,11 +104,12 @@ pub async fn serve(mut listener: impl Listen, serving: Serving) {
 async fn connection(
     stream: Stream,
     serving: &Serving,
+    newcomer: &Newcomer,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let connect = tracing::debug_span!("connect", peer.addr = stream.peer().map(tracing::field::display));
     let greeting = async {
         let stream = serving.security.server(stream).instrument(connect).await?;
-        let (connection, greeted) = http_connection(stream, serving);
+        let (connection, greeted) = http_connection(stream, serving, newcomer);
         let mut connection = Box::pin(connection);
         // HTTP/2 has no deadline for a peer that says nothing, and would keep it for ever.
         let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
@@ -108,6 +128,7 @@ async fn connection(
     };
     // Probes connect and hang up.
     let Some(mut connection) = greeted else { return Ok(()) };
+    newcomer.greeted();
     tokio::select! {
         done = connection.as_mut() => return Ok(done?),
         () = serving.shutdown.cancelled() => {}
@@ -120,15 +141,21 @@ async fn connection(
     }
 }
 
-fn http_connection(stream: SecureStream, serving: &Serving) -> (Connection, Arc<Greeted>) {
+fn http_connection(
+    stream: SecureStream,
+    serving: &Serving,
+    newcomer: &Newcomer,
+) -> (Connection, Arc<Greeted>) {
     let settings = &serving.settings;
     let (stream, greeted) = Metered::server(stream, settings.meter.as_ref());
+    let headers = HeaderLimit::new(settings.max_headers);
+    let stream = Blocks::server(stream, settings.max_frame, headers);
     let connection = http2::Builder::new(WithinSpan(Span::current()))
         .timer(TokioTimer::new())
         .initial_stream_window_size(settings.stream_window)
         .initial_connection_window_size(settings.connection_window)
         .max_frame_size(settings.max_frame)
-        .max_header_list_size(settings.max_headers)
+        .max_header_list_size(headers.for_stack())
         // gRPC has its own ways to bound calls; hyper's 200 would make the 201st wait without a word.
         .max_concurrent_streams(None)
         // What is on its way to a call that has been refused, and calls that are cancelled before they were looked at,
@@ -137,11 +164,14 @@ fn http_connection(stream: SecureStream, serving: &Serving) -> (Connection, Arc<
         .max_local_error_reset_streams(None)
         .max_pending_accept_reset_streams(MAX_CANCELLED)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(Lingering::new(stream)), Calls(serving.services.clone()));
+        .serve_connection(
+            TokioIo::new(Lingering::new(stream)),
+            Calls { services: serving.services.clone(), headers, newcomer: newcomer.clone() },
+        );
     (connection, greeted)
 }
 
-type Connection = http2::Connection<TokioIo<Lingering<Metered<SecureStream>>>, Calls, WithinSpan>;
+type Connection = http2::Connection<TokioIo<Lingering<Blocks<Metered<SecureStream>>>>, Calls, WithinSpan>;
 
 /// Runs each call of a connection within the span of whoever serves it.
 #[derive(Clone)]
@@ -157,25 +187,50 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for WithinSpan {
 const MAX_CANCELLED: usize = 1 << 16;
 
 /// The calls of one connection.
-struct Calls(Services);
+struct Calls {
+    services: Services,
+    headers: HeaderLimit,
+    newcomer: Newcomer,
+}
 
 impl Service<Request<Incoming>> for Calls {
-    type Response = Response<Body>;
+    type Response = Response<Answer>;
     type Error = Infallible;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        self.newcomer.proven();
         let deadline = request.headers().get("grpc-timeout").and_then(|value| read_timeout(value.as_bytes()));
-        let response = self.0.dispatch(request.map(Body::new));
-        match deadline {
-            None => response,
-            Some(deadline) => Box::pin(async move {
-                match timeout(deadline, response).await {
-                    Ok(response) => response,
-                    Err(_) => Ok(Status::deadline_exceeded("the call's deadline has passed").into_http()),
-                }
-            }),
-        }
+        let (answer, limit) = match self.headers.refuse(request.uri(), request.headers()) {
+            None => self.services.dispatch(request, |body, limit| Body::new(Gathered::new(body, limit))),
+            Some(status) => (Box::pin(ready_now(Ok(status.into_http()))) as _, None),
+        };
+        Answering { answer, limit, deadline: deadline.map(|deadline| Box::pin(sleep(deadline))) }
+    }
+}
+
+/// A call whose answer has not begun.
+struct Answering {
+    answer: Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>,
+    /// Of what its messages may be.
+    limit: Option<u64>,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Answer>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { answer, limit, deadline } = &mut *self;
+        let answer = match (answer.as_mut().poll(cx), deadline) {
+            (Poll::Ready(Ok(answer)), _) => answer,
+            (Poll::Pending, Some(deadline)) => {
+                ready!(deadline.as_mut().poll(cx));
+                Status::deadline_exceeded("the call's deadline has passed").into_http()
+            }
+            (Poll::Pending, None) => return Poll::Pending,
+        };
+        Poll::Ready(Ok(answer.map(|body| Answer::new(body, *limit))))
     }
 }
 

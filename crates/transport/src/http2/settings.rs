@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::meter::Meter;
+use http::HeaderMap;
+use tonic::Status;
+
+use crate::{http2::blocks::HeaderLimit, meter::Meter};
 
 /// HTTP/2 settings of one side of a connection.
 ///
@@ -21,13 +24,16 @@ pub struct Settings {
     pub connection_window: u32,
     /// The largest frame this side accepts, in bytes: 16 KiB to 16 MiB. Default 256 KiB.
     pub max_frame: u32,
-    /// The largest set of headers of one call this side accepts, in bytes. Default 1 MiB.
+    /// The largest set of headers of one call this side accepts, in bytes as HTTP/2 counts them: names, values and 32 for each.
+    /// A call with longer ones ends with RESOURCE_EXHAUSTED; only those more than four times as long end the connection. Default
+    /// 1 MiB.
     pub max_headers: u32,
-    /// The largest gRPC message this side accepts, in bytes on the wire: of every call that is served, and of every answer on
-    /// a channel. A larger one ends its call with RESOURCE_EXHAUSTED before anything of it is kept. Default: none, which
-    /// leaves the 2 GiB of protocol buffers.
+    /// The largest gRPC message this side accepts, in bytes on the wire: of answers on a channel to the peer's own services,
+    /// and of calls that a broker serves. [`serve`](crate::http2::serve) itself has the limits of its
+    /// [`Services`](crate::Services::limited). A larger message ends its call with RESOURCE_EXHAUSTED before anything of it is
+    /// kept. Default: none, which leaves the 2 GiB of protocol buffers.
     pub max_receive_message: Option<u64>,
-    /// The largest gRPC message that services of this side may answer with, in bytes on the wire. A larger one is replaced by
+    /// The largest gRPC message that services of a broker may answer with, in bytes on the wire. A larger one is replaced by
     /// RESOURCE_EXHAUSTED. Default: none.
     pub max_send_message: Option<u64>,
     /// How long a peer that connects may take for TLS and the first words of HTTP/2, together. Default 20 s.
@@ -47,6 +53,16 @@ pub struct Keepalive {
     pub interval: Duration,
     /// How long a ping may stay unanswered before the connection counts as dead.
     pub timeout: Duration,
+}
+
+impl Settings {
+    /// Why the headers or trailers of an answer are refused, if they are: they are longer than
+    /// [`max_headers`](Self::max_headers). HTTP/2 lets them arrive up to four times as long, so that one call fails and not all
+    /// that share its connection.
+    #[must_use]
+    pub fn refuse_headers(&self, headers: &HeaderMap) -> Option<Status> {
+        HeaderLimit::new(self.max_headers).refuse_answer(headers)
+    }
 }
 
 impl Default for Settings {
