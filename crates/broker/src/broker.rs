@@ -142,6 +142,16 @@ impl Broker {
         Ok(serve::serve(serve::listen_unheard(self.shared(), Some(HOST_SERVICES)).await?, services))
     }
 
+    /// Says that this host lets its plugin call nothing under [`HOST_SERVICES`], so that a plugin which calls them is told at
+    /// once instead of waiting. What is [offered](Self::offer) later is offered all the same.
+    ///
+    /// # Protocol
+    /// A plugin that is not rpcplugin hears of it only when it knocks for the number, as a refusal. A host that is not
+    /// rpcplugin says no such thing: there the plugin waits.
+    pub fn offer_nothing(&self) {
+        self.shared().change(|state| state.router.offer_nothing());
+    }
+
     /// Takes in connections under a fresh id as bare streams, for another protocol than gRPC.
     ///
     /// # Errors
@@ -200,7 +210,10 @@ impl Broker {
     /// The channel to the services that the host offers to every plugin under [`HOST_SERVICES`]. It is opened with its first
     /// call, reopened when it breaks, and the same for all callers.
     ///
-    /// A host that offers nothing makes its calls fail with UNAVAILABLE after the [patience](BrokerSettings::patience).
+    /// A host of rpcplugin that [offers nothing](Self::offer_nothing), which is one without `Host::callbacks`, makes its calls
+    /// fail at once with FAILED_PRECONDITION. Any other that offers nothing makes them fail with UNAVAILABLE after the
+    /// [patience](BrokerSettings::patience), since it may yet serve the number. Multiplexed, what was refused once stays
+    /// refused on this channel.
     ///
     /// # Panics
     /// Outside of a tokio runtime.

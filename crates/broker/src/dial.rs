@@ -3,11 +3,12 @@
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use rpcplugin_core::{Endpoint, ServiceId};
 use rpcplugin_transport::{
-    self as transport, SecureStream, Stream,
+    self as transport, Listen, SecureStream, Security, Services, Stream,
     http2::{self, Connect, ConnectError},
     yamux,
 };
@@ -15,12 +16,13 @@ use tokio::{
     sync::Notify,
     time::{Instant, timeout, timeout_at},
 };
-use tonic::transport::Channel;
+use tonic::{Code, transport::Channel};
 use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
+    broker::HOST_SERVICES,
     error::{DialError, Unreachable},
-    router::{Claimed, Progress, Reach, Router, Ticket},
+    router::{Claimed, NOTHING_OFFERED, Progress, Reach, Router, Ticket},
     shared::{Missed, Session, Shared, State, Way, deadline, now},
 };
 
@@ -93,10 +95,52 @@ struct Lazy {
 impl Connect for Lazy {
     async fn connect(&self) -> Result<SecureStream, ConnectError> {
         let opened = match self.shared.upgrade() {
-            Some(shared) => open(&shared, self.id).await,
+            Some(shared) => match open(&shared, self.id).await {
+                Err(DialError::NothingOffered) => return Ok(refusing(shared).await?),
+                opened => opened,
+            },
             None => Err(Unreachable::Closed.into()),
         };
         opened.map(|(stream, _)| stream).map_err(as_connect_error)
+    }
+}
+
+/// A stream to what answers every call with FAILED_PRECONDITION, since a channel has but one word for connections that cannot be
+/// made. It ends when the host has offered something after all and this side can know it.
+async fn refusing(shared: Arc<Shared>) -> Result<SecureStream, transport::SecureError> {
+    let (near, far) = tokio::io::duplex(64 << 10);
+    let services = Services::new().otherwise(
+        Code::FailedPrecondition,
+        "the host offers its plugins no services: Host::callbacks is what offers them",
+    );
+    let over = shared.closed.child_token();
+    let mut serving = http2::Serving::new(services, Security::Plain, over.clone());
+    serving.grace = Duration::ZERO;
+    let served = http2::serve(One(Some(Stream::other(far))), serving);
+    let watched = Arc::clone(&shared);
+    let direct = matches!(shared.way, Way::Direct(_));
+    shared.serving.spawn(async move {
+        let offered = async {
+            let offered = |state: &mut State| (!state.router.is_refused(HOST_SERVICES)).then_some(());
+            if direct && watched.until(offered).await.is_ok() {
+                over.cancel();
+            }
+        };
+        tokio::pin!(served);
+        tokio::select! {
+            () = &mut served => {}
+            () = offered => served.await,
+        }
+    });
+    Security::Plain.client(Stream::other(near)).await
+}
+
+/// A listener for one stream that is there.
+struct One(Option<Stream>);
+
+impl Listen for One {
+    async fn accept(&mut self) -> Option<Stream> {
+        self.0.take()
     }
 }
 
@@ -138,6 +182,7 @@ async fn address(shared: &Shared, id: ServiceId, deadline: Instant) -> Result<Cl
     let mut was_up = false;
     let announced = |state: &mut State| match state.router.claim(id, now()) {
         Some(claimed) => Some(Ok(claimed)),
+        None if state.router.is_refused(id) => Some(Err(DialError::NothingOffered)),
         None => out_of_reach(state, &mut was_up).map(|why| Err(why.into())),
     };
     match shared.until_deadline(deadline, announced).await {
@@ -269,6 +314,9 @@ impl<'a> Asking<'a> {
             return Some(Err(Unreachable::Session(reason.clone()).into()));
         }
         match state.router.progress(self.ticket) {
+            Some(Progress::Refused(reason)) if id == HOST_SERVICES && reason == NOTHING_OFFERED => {
+                Some(Err(DialError::NothingOffered))
+            }
             Some(Progress::Refused(reason)) => Some(Err(DialError::Refused { id, reason: reason.clone() })),
             Some(Progress::Admitted) => None,
             Some(Progress::Waiting | Progress::Asked) => {

@@ -152,6 +152,13 @@ pub enum DialError {
         /// What the peer says, shortened.
         reason: String,
     },
+    /// The host lets its plugins call nothing.
+    #[error("the host offers its plugins no services")]
+    #[diagnostic(
+        code(rpcplugin::protocol::broker_nothing_offered),
+        help("give the host's services to Host::callbacks, or do not call them")
+    )]
+    NothingOffered,
     /// The peer announced what is no address.
     #[error("the peer announced an address for service {id} that cannot be dialled")]
     #[diagnostic(
@@ -245,6 +252,11 @@ mod tests {
             &turned_away,
             "broker_refused",
             "the peer turned the knock for service 7 away, saying \"\\u{1b}[1mno\"",
+        );
+        check(
+            &DialError::NothingOffered,
+            "broker_nothing_offered",
+            "the host offers its plugins no services",
         );
         let address = DialError::Address { id, source: invalid };
         check(

@@ -21,7 +21,7 @@ use std::{
 use rpcplugin_core::{Endpoint, ServiceId};
 use rpcplugin_proto::{ConnInfo, Knock};
 
-use crate::settings::Side;
+use crate::{broker::HOST_SERVICES, settings::Side};
 
 pub(crate) use self::addresses::{Claimed, FIRST_WELL_KNOWN};
 pub(crate) use self::dialer::{Progress, Ticket};
@@ -40,6 +40,8 @@ pub(crate) struct Router {
     last_link: u64,
     /// The plugin has had another host than this, or this one before.
     has_had_a_host: bool,
+    /// This side has said that it lets the peer call nothing of its own accord.
+    offers_nothing: bool,
     /// How the last link ended, for as long as there is none.
     absence: Absence,
     served: HashMap<ServiceId, Served>,
@@ -64,6 +66,8 @@ struct Link {
     outbox: VecDeque<ConnInfo>,
     sent_any: bool,
     received_any: bool,
+    /// The peer has said that it lets this side call nothing of its own accord.
+    offers_nothing: bool,
     /// There is something new to send or to time: whoever writes must look.
     touched: bool,
 }
@@ -146,6 +150,7 @@ impl Router {
             links: BTreeMap::new(),
             last_link: 0,
             has_had_a_host: false,
+            offers_nothing: false,
             absence: Absence::Passing,
             served: HashMap::new(),
             last_serving: 0,
@@ -185,7 +190,37 @@ impl Router {
         if let Some(link) = self.links.get_mut(&link) {
             link.manner = manner;
         }
+        if manner == Manner::AtOnce {
+            self.say_that_nothing_is_offered(link);
+        }
         self.send_knocks();
+    }
+
+    /// This side lets the peer call nothing under [`HOST_SERVICES`], unless it serves that after all.
+    pub(crate) fn offer_nothing(&mut self) {
+        self.offers_nothing = true;
+        let known = self.links.iter().filter(|(_, link)| link.manner == Manner::AtOnce);
+        for link in known.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.say_that_nothing_is_offered(link);
+        }
+    }
+
+    /// Where addresses are announced, that none will be has to be said. Peers of another kind do not ask.
+    fn say_that_nothing_is_offered(&mut self, link: LinkId) {
+        if self.refuses(HOST_SERVICES) && matches!(self.mode, Mode::Direct(_)) {
+            self.send(link, refusal(HOST_SERVICES, NOTHING_OFFERED));
+        }
+    }
+
+    /// Whether this side will not serve this id.
+    fn refuses(&self, id: ServiceId) -> bool {
+        self.offers_nothing && id == HOST_SERVICES && !self.served.contains_key(&id)
+    }
+
+    /// Direct mode: whether every peer that can be asked has said that it will not serve this id.
+    pub(crate) fn is_refused(&self, id: ServiceId) -> bool {
+        let mut up = self.links.values().filter(|link| link.up).peekable();
+        id == HOST_SERVICES && up.peek().is_some() && up.all(|link| link.offers_nothing)
     }
 
     /// The link carries messages from now on.
@@ -267,14 +302,21 @@ impl Router {
     pub(crate) fn receive(&mut self, link: LinkId, message: ConnInfo, arrived: usize, now: Instant) {
         let Some(on) = self.links.get_mut(&link) else { return };
         on.received_any = true;
+        let refuses = self.offers_nothing && !self.served.contains_key(&HOST_SERVICES);
         let from = (link, on.manner);
         let id = ServiceId(message.service_id);
         match (&mut self.mode, message.knock) {
             (Mode::Direct(addresses), None) => {
+                on.offers_nothing &= id != HOST_SERVICES;
                 addresses.announced(link, id, &message.network, &message.address, now);
             }
             (Mode::Direct(_), Some(knock)) if is_question(&knock) => {
                 on.reply(refusal(id, "this side does not multiplex"));
+            }
+            (Mode::Multiplexed { .. }, Some(knock))
+                if is_question(&knock) && refuses && id == HOST_SERVICES =>
+            {
+                on.reply(refusal(id, NOTHING_OFFERED));
             }
             (Mode::Multiplexed { acceptor, .. }, Some(knock)) if is_question(&knock) => {
                 match acceptor.knocked(from, (id, self.served.contains_key(&id)), arrived, now) {
@@ -287,6 +329,9 @@ impl Router {
             (Mode::Multiplexed { dialer, .. }, Some(knock)) => {
                 dialer.answered(from, id, &knock);
                 self.send_knocks();
+            }
+            (Mode::Direct(_), Some(knock)) if id == HOST_SERVICES && knock.error == NOTHING_OFFERED => {
+                on.offers_nothing = true;
             }
             // A pyvider plugin answers an address with a knock's answer. Nobody has asked.
             (Mode::Direct(_), Some(_)) => {}
@@ -529,6 +574,13 @@ fn shorten(text: &str, length: usize) -> &str {
     let end = (0..=length.min(text.len())).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0);
     &text[..end]
 }
+
+/// How a host says that it offers nothing, in answer to a knock, or, where there are no knocks, to a peer that is rpcplugin
+/// too.
+///
+/// # Protocol
+/// A refusal as go-plugin writes it; it has no such words. A Go plugin is sent none that it has not asked for.
+pub(crate) const NOTHING_OFFERED: &str = "the host lets its plugins call no services";
 
 /// A host has one link. A plugin may have several hosts for a while, during a reattach; more are a fault.
 const MAX_LINKS: usize = 8;

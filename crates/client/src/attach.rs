@@ -234,6 +234,8 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
     if let Some(callbacks) = &host.callbacks {
         let caller = Caller { plugin: feed.id(), version, broker: broker.get().clone() };
         callbacks.offer(&caller).await.map_err(|error| refused(error.into()))?;
+    } else {
+        broker.get().offer_nothing();
     }
     let foreign = Foreign::find(&endpoint, pid, leftover).await;
     let process = Process::watch(foreign, WhenDropped::Leave, config.drain, &feed, &life);

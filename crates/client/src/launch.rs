@@ -376,6 +376,8 @@ impl<R: Runner> Launch<'_, R> {
         if let Some(callbacks) = &self.host.callbacks {
             let caller = Caller { plugin: self.feed.id(), version, broker: opened.broker.get().clone() };
             callbacks.offer(&caller).await?;
+        } else {
+            opened.broker.get().offer_nothing();
         }
         Ok(opened)
     }

@@ -45,8 +45,9 @@ pub struct HostFacts {
 impl PluginContext {
     /// A channel to the services that the host lets every plugin call (`Host::callbacks`), for a generated client.
     ///
-    /// The connection is opened with the first call, and opened again should it break; all who ask share it. A host that
-    /// offers no services makes calls fail with UNAVAILABLE after [`PluginConfig::broker_patience`].
+    /// The connection is opened with the first call, and opened again should it break; all who ask share it. A host of
+    /// rpcplugin without callbacks makes calls fail at once with FAILED_PRECONDITION; any other that offers no services, with
+    /// UNAVAILABLE after [`PluginConfig::broker_patience`].
     ///
     /// [`PluginConfig::broker_patience`]: rpcplugin_config::PluginConfig::broker_patience
     ///

@@ -213,6 +213,40 @@ async fn a_host_that_offers_nothing_is_unavailable() {
 }
 
 #[tokio::test]
+async fn a_host_that_says_so_offers_nothing_at_once() {
+    for kind in KINDS {
+        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_secs(300)).await;
+        pair.host.offer_nothing();
+        let asked = async {
+            for _ in 0..3 {
+                let status = ask(pair.plugin.host_channel(), "host").await.expect_err("nothing is offered");
+                assert_eq!(status.code(), tonic::Code::FailedPrecondition, "{status:?}");
+                assert!(status.message().contains("Host::callbacks"), "{status:?}");
+            }
+            let dialled = pair.plugin.dial(HOST_SERVICES).await.expect_err("nothing is offered");
+            assert!(matches!(dialled, DialError::NothingOffered), "{dialled:?}");
+        };
+        tokio::time::timeout(Duration::from_secs(30), asked).await.expect("at once");
+        // It may be served after all.
+        let offered = pair.host.offer(named("host").await).await.expect("offered");
+        let dialled = async {
+            loop {
+                // Until the plugin has heard of it.
+                match pair.plugin.dial(HOST_SERVICES).await {
+                    Err(DialError::NothingOffered) => tokio::time::sleep(Duration::from_millis(5)).await,
+                    dialled => break dialled,
+                }
+            }
+        };
+        let channel =
+            tokio::time::timeout(Duration::from_secs(30), dialled).await.expect("soon").expect("served");
+        ask(channel, "host").await.expect("answered");
+        offered.detach();
+        pair.close().await;
+    }
+}
+
+#[tokio::test]
 async fn an_id_that_nobody_serves_fails_and_harms_nothing() {
     in_each(|kind| async move {
         let patience = Duration::from_secs(1);
