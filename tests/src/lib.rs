@@ -9,6 +9,7 @@ mod frozen;
 mod generated;
 pub mod kit_host;
 pub mod kit_plugin;
+pub mod raw_http2;
 pub mod terraform_demo;
 pub mod trace_kit;
 

@@ -1,0 +1,26 @@
+//! A plugin that calls a host which lets it call nothing.
+
+use std::time::Duration;
+
+use rpcplugin::{Command, Host, MagicCookie};
+use rpcplugin_tests::trace_kit::ask;
+use tokio::time::timeout;
+use tonic::Code;
+
+#[tokio::test]
+async fn a_host_without_callbacks_says_so_at_once() {
+    for (multiplex, mutual) in [(false, false), (false, true), (true, true)] {
+        let host = Host::new(MagicCookie::new("TRACE_KIT_COOKIE", "trace").unwrap(), 1)
+            .configure(|config| (config.multiplex, config.auto_mtls) = (multiplex, mutual));
+        // Whoever waits, waits for longer than this test.
+        let command = Command::new(env!("CARGO_BIN_EXE_trace-plugin")).env("PLUGIN_BROKER_PATIENCE", "300s");
+        let plugin = host.launch(command).await.unwrap();
+        for _ in 0..2 {
+            let asked =
+                timeout(Duration::from_secs(60), ask(plugin.channel(), "Host")).await.expect("at once");
+            let status = asked.expect_err("there are no callbacks");
+            assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+            assert!(status.message().contains("Host::callbacks"), "{status:?}");
+        }
+    }
+}
