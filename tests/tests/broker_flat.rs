@@ -13,7 +13,7 @@ use std::{
 };
 
 use rpcplugin::{
-    Command, Host, MagicCookie, Plugin, ServiceId, Services, Stdin, Versions,
+    Command, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
     broker::{Broker, Brokered},
 };
 use rpcplugin_tests::pb::{
@@ -23,7 +23,7 @@ use rpcplugin_tests::pb::{
     sub_client::SubClient,
 };
 use tempfile::TempDir;
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Request, Response, Status};
 
 #[tokio::test]
 async fn however_many_connections_leave_nothing() {
@@ -142,7 +142,7 @@ impl Subject {
         }
     }
 
-    fn kit(&self) -> KitClient<Channel> {
+    fn kit(&self) -> KitClient<PluginChannel> {
         KitClient::new(self.plugin.channel())
     }
 }

@@ -23,7 +23,7 @@ use base64::Engine as _;
 use miette::Diagnostic as _;
 use rpcplugin::{
     Attachment, Command, Event, Events, Exit, Host, LaunchError, LogRecord, MagicCookie, Observer, Plugin,
-    ServiceId, Services, Supervised,
+    PluginChannel, ServiceId, Services, Supervised,
     config::{HostConfig, Loader},
     mtls::{Authorities, Identity, Trust},
     plugin_client,
@@ -377,7 +377,7 @@ async fn health_check() {
 }
 
 /// A client that heeds what its host is allowed.
-fn limited(plugin: &Plugin) -> KitClient<tonic::transport::Channel> {
+fn limited(plugin: &Plugin) -> KitClient<PluginChannel> {
     let (received, sent) = plugin.message_limits();
     client(plugin).max_decoding_message_size(received).max_encoding_message_size(sent)
 }

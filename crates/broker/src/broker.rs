@@ -3,8 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use rpcplugin_core::ServiceId;
-use rpcplugin_transport::{SecureStream, Services, Stream, yamux};
-use tonic::transport::Channel;
+use rpcplugin_transport::{SecureStream, Services, Stream, http2::PluginChannel, yamux};
 
 use crate::{
     dial::{self, lazy_channel},
@@ -95,7 +94,7 @@ impl Broker {
     ///
     /// # Cancel safety
     /// Dropping the future ends the stream. It can be attached again.
-    pub fn attach(&self, channel: Channel) -> impl Future<Output = Detached> + Send + use<> {
+    pub fn attach(&self, channel: PluginChannel) -> impl Future<Output = Detached> + Send + use<> {
         link::attach(Arc::clone(self.shared()), channel)
     }
 
@@ -192,7 +191,7 @@ impl Broker {
     ///
     /// # Protocol
     /// go-plugin `grpc_broker.go` `Dial`. Differs: without multiplexing a Go peer can dial an id once.
-    pub async fn dial(&self, id: ServiceId) -> Result<Channel, DialError> {
+    pub async fn dial(&self, id: ServiceId) -> Result<PluginChannel, DialError> {
         dial::channel(self.shared(), id).await
     }
 
@@ -214,11 +213,8 @@ impl Broker {
     /// fail at once with FAILED_PRECONDITION. Any other that offers nothing makes them fail with UNAVAILABLE after the
     /// [patience](BrokerSettings::patience), since it may yet serve the number. Multiplexed, what was refused once stays
     /// refused on this channel.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
     #[must_use]
-    pub fn host_channel(&self) -> Channel {
+    pub fn host_channel(&self) -> PluginChannel {
         let shared = self.shared();
         shared.host_channel.get_or_init(|| lazy_channel(shared, HOST_SERVICES)).clone()
     }

@@ -9,14 +9,14 @@ use std::{
 use rpcplugin_core::{Endpoint, ServiceId};
 use rpcplugin_transport::{
     self as transport, Listen, SecureStream, Security, Services, Stream,
-    http2::{self, Connect, ConnectError},
+    http2::{self, Connect, ConnectError, PluginChannel},
     yamux,
 };
 use tokio::{
     sync::Notify,
     time::{Instant, timeout, timeout_at},
 };
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
@@ -27,14 +27,14 @@ use crate::{
 };
 
 /// Opens a channel to `id`.
-pub(crate) async fn channel(shared: &Arc<Shared>, id: ServiceId) -> Result<Channel, DialError> {
+pub(crate) async fn channel(shared: &Arc<Shared>, id: ServiceId) -> Result<PluginChannel, DialError> {
     let (first, endpoint) = open(shared, id).await?;
     let connect = Redial { shared: Arc::clone(shared), id, endpoint, first: Mutex::new(Some(first)) };
     Ok(http2::connect(connect, &shared.settings.http2).await?)
 }
 
 /// A channel that dials `id` with its first call, and whenever its connection broke.
-pub(crate) fn lazy_channel(shared: &Arc<Shared>, id: ServiceId) -> Channel {
+pub(crate) fn lazy_channel(shared: &Arc<Shared>, id: ServiceId) -> PluginChannel {
     http2::connect_lazy(Lazy { shared: Arc::downgrade(shared), id }, &shared.settings.http2)
 }
 

@@ -13,7 +13,7 @@
 //! registers [`Broker::services`] on its main server, the host runs [`Broker::attach`] on its main channel.
 //!
 //! ```
-//! # async fn example(security: rpcplugin_transport::Security, main_channel: tonic::transport::Channel,
+//! # async fn example(security: rpcplugin_transport::Security, main_channel: rpcplugin_transport::http2::PluginChannel,
 //! #     services: rpcplugin_transport::Services) -> Result<(), Box<dyn std::error::Error>> {
 //! use rpcplugin_broker::{Broker, BrokerSettings, Place, Side};
 //! use rpcplugin_transport::SocketDir;

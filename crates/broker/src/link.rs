@@ -8,13 +8,12 @@ use std::{
 
 use futures_core::Stream;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer};
-use rpcplugin_transport::{Services, http2::CheckedChannel};
+use rpcplugin_transport::{Services, http2::PluginChannel};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{
     Code, Request, Response, Status, Streaming,
     metadata::{MetadataMap, MetadataValue},
-    transport::Channel,
 };
 
 use crate::{
@@ -32,7 +31,7 @@ pub(crate) fn services(shared: &Arc<Shared>) -> Services {
 ///
 /// # Protocol
 /// go-plugin `grpc_broker.go` `StartStream`. A Go plugin answers not even with headers until it has something to say.
-pub(crate) async fn attach(shared: Arc<Shared>, channel: Channel) -> Detached {
+pub(crate) async fn attach(shared: Arc<Shared>, channel: PluginChannel) -> Detached {
     let link = Link::open(&shared);
     let outgoing = Outgoing::new(&shared, link.id);
     let end = tokio::select! {
@@ -67,9 +66,8 @@ pub enum Detached {
 }
 
 /// Opens the call and takes in what the plugin says.
-async fn receive(shared: &Arc<Shared>, link: LinkId, channel: Channel, outgoing: Outgoing) -> LinkEnd {
-    let mut client =
-        GrpcBrokerClient::new(CheckedChannel::new(channel)).max_decoding_message_size(MAX_MESSAGE);
+async fn receive(shared: &Arc<Shared>, link: LinkId, channel: PluginChannel, outgoing: Outgoing) -> LinkEnd {
+    let mut client = GrpcBrokerClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
     let mut incoming = match client.start_stream(Messages(outgoing)).await {
         Ok(response) => {
             let manner = manner(response.metadata(), "server");

@@ -14,13 +14,12 @@ use std::{
 
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::ConnInfo;
-use rpcplugin_transport::{Stream, yamux};
+use rpcplugin_transport::{Stream, http2::PluginChannel, yamux};
 use tokio::{
     sync::{Notify, mpsc},
     time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::transport::Channel;
 
 use crate::{
     error::Unreachable,
@@ -39,7 +38,7 @@ pub(crate) struct Shared {
     /// The servers of brokered services.
     pub(crate) serving: TaskTracker,
     /// See [`Broker::host_channel`](crate::Broker::host_channel).
-    pub(crate) host_channel: OnceLock<Channel>,
+    pub(crate) host_channel: OnceLock<PluginChannel>,
     state: Mutex<State>,
     changed: Notify,
     last_id: AtomicU32,

@@ -126,7 +126,7 @@ async fn exchange(
 ) -> miette::Result<Result<(), Status>> {
     let Requests { messages, mut failure } = requests;
     let answered = async {
-        let mut client = tonic::client::Grpc::new(plugin.explaining_channel())
+        let mut client = tonic::client::Grpc::new(plugin.channel())
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX);
         client.ready().await?;

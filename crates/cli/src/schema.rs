@@ -3,11 +3,11 @@
 mod files;
 mod reflection;
 
+use rpcplugin::PluginChannel;
 use std::path::PathBuf;
 
 use clap::Args;
 use prost_reflect::{DescriptorPool, ServiceDescriptor};
-use tonic::transport::Channel;
 
 /// Where the descriptions of the messages come from.
 #[derive(Debug, Clone, Default, Args)]
@@ -64,7 +64,7 @@ pub(crate) enum Origin {
 
 impl Schema {
     /// What is known from files, or what the plugin says of itself.
-    pub(crate) async fn of(files: Option<Self>, channel: &Channel) -> Self {
+    pub(crate) async fn of(files: Option<Self>, channel: &PluginChannel) -> Self {
         match files {
             Some(known) => known,
             None => reflection::ask(channel).await,

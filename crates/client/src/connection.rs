@@ -1,7 +1,6 @@
 //! The connection with a plugin that has said where it listens: channel, broker, and a first call.
 
 use std::{
-    error::Error as _,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -12,11 +11,11 @@ use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_transport::{
     Meter, SecureStream, Security, ServiceLayers, SocketDir, dial,
-    http2::{self, CheckedChannel, Connect, ConnectError},
+    http2::{self, Connect, ConnectError, PluginChannel},
     yamux,
 };
 use tokio::time::{Instant, timeout};
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 use tonic_health::{
     ServingStatus,
     pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire, health_client::HealthClient},
@@ -48,7 +47,7 @@ pub(crate) struct Target<'a> {
 
 /// A connection on which somebody answers.
 pub(crate) struct Opened {
-    pub(crate) channel: Channel,
+    pub(crate) channel: PluginChannel,
     pub(crate) broker: Closing,
     /// The certificate that the plugin presented.
     pub(crate) certificate: Option<PeerCertificate>,
@@ -87,11 +86,8 @@ pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Open
     let mutual = target.security.is_mutual();
     open_any(target, config).await.map_err(|fault| match fault {
         // In TLS 1.3 a server looks at the client's certificate when the client's handshake is over.
-        LaunchFault::Connect(ConnectError::NotHttp2(error)) if mutual => {
-            LaunchFault::HostRefused(error.into())
-        }
-        // What a plugin answers has no source; a connection that broke is one.
-        LaunchFault::FirstCall(status) if mutual && status.source().is_some() => {
+        LaunchFault::Connect(ConnectError::NotHttp2(error)) if mutual => LaunchFault::HostRefused(error),
+        LaunchFault::FirstCall(status) if mutual && http2::is_broken_connection(&status) => {
             LaunchFault::HostRefused(status.into())
         }
         fault => fault,
@@ -204,9 +200,9 @@ impl Connect for Multiplexed {
 /// # Protocol
 /// go-plugin's `Ping` asks for the service `plugin`. Differs: it looks at the answer. A plugin that does not serve
 /// health, or not under that name, has answered all the same.
-async fn check_health(channel: &Channel) -> Result<(), LaunchFault> {
+async fn check_health(channel: &PluginChannel) -> Result<(), LaunchFault> {
     let request = HealthCheckRequest { service: "plugin".to_owned() };
-    match HealthClient::new(CheckedChannel::new(channel.clone())).check(request).await {
+    match HealthClient::new(channel.clone()).check(request).await {
         Ok(answer) => match answer.get_ref().status() {
             Wire::Serving => Ok(()),
             Wire::NotServing => Err(LaunchFault::NotHealthy(ServingStatus::NotServing)),

@@ -1,12 +1,13 @@
 //! Saying of a failed call that the plugin's process is over, and how it ended.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use prost::Message as _;
+use rpcplugin_transport::http2::Explain;
 use tokio::time::timeout;
 use tonic::{Code, Status, codegen::Bytes, metadata::MetadataMap};
 
-use crate::{exit::ExitReason, identity::PluginId};
+use crate::{exit::ExitReason, identity::PluginId, process::ProcessEnd};
 
 /// A plugin's process has ended: the source of the status of calls that failed by it.
 ///
@@ -31,11 +32,17 @@ pub struct PluginEnded {
     pub status: Arc<Status>,
 }
 
-/// Whether a call with this status may have failed because the other process is gone. What a plugin has answered has no
-/// source on this side.
-pub(crate) fn may_be_broken_connection(status: &Status) -> bool {
-    let code = matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled);
-    code && std::error::Error::source(status).is_some()
+/// The end of a plugin's process, as calls upon its channel ask for it.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) plugin: PluginId,
+    pub(crate) end: ProcessEnd,
+}
+
+impl Explain for Ending {
+    fn explain(self: Arc<Self>, status: Status) -> Pin<Box<dyn Future<Output = Status> + Send>> {
+        Box::pin(async move { explain(status, &self.plugin, self.end.clone().wait()).await })
+    }
 }
 
 /// The status of a call whose connection broke: how the process ended if it is gone, or is seen to be gone soon.

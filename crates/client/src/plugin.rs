@@ -12,7 +12,10 @@ use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{Answer, ReattachConfig};
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_proto::{Empty, GrpcControllerClient};
-use rpcplugin_transport::{ConnectionTraffic, Meter, Security, SocketDir, Traffic, http2::CheckedChannel};
+use rpcplugin_transport::{
+    ConnectionTraffic, Meter, Security, SocketDir, Traffic,
+    http2::{PluginChannel, is_broken_connection},
+};
 use rustix::process::Signal;
 use tokio::{
     io::AsyncWrite,
@@ -28,15 +31,14 @@ use tracing::{Instrument as _, Span};
 
 use crate::{
     attach::Handover,
-    ended::{self, LAST_WORDS},
+    ended::{self, Ending, LAST_WORDS},
     error::PingError,
     events::{Event, Events},
     exit::{Exit, ExitReason},
-    explaining::ExplainingChannel,
     feed::Feed,
     identity::PluginId,
     output::{Output, OutputOptions},
-    process::Process,
+    process::{Process, ProcessEnd},
     services::Services,
     steps::LaunchSteps,
     tail::Tail,
@@ -50,7 +52,8 @@ use crate::{
 pub struct Plugin {
     process: Process,
     stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
-    channel: Channel,
+    /// Its calls say how the process ended, if that is why they fail.
+    channel: PluginChannel,
     broker: Broker,
     feed: Arc<Feed>,
     tail: Arc<Tail>,
@@ -78,7 +81,7 @@ pub struct Plugin {
 pub(crate) struct Parts {
     pub(crate) process: Process,
     pub(crate) stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
-    pub(crate) channel: Channel,
+    pub(crate) channel: PluginChannel,
     pub(crate) broker: Broker,
     pub(crate) feed: Arc<Feed>,
     pub(crate) tail: Arc<Tail>,
@@ -120,6 +123,8 @@ impl Plugin {
             life,
             test,
         } = parts;
+        let ending = Ending { plugin: feed.id(), end: process.exits() };
+        let channel = channel.explained(Arc::new(ending));
         Self {
             process,
             stdin,
@@ -146,21 +151,27 @@ impl Plugin {
 
     /// The channel for generated clients: `KvClient::new(plugin.channel())`. Cheap to clone.
     ///
-    /// A generated client refuses answers above 4 MiB unless it is told otherwise
-    /// (`max_decoding_message_size`), and panics at a status with details that are no base64; for plugins that are not
-    /// trusted to write theirs, [`explaining_channel`](Self::explaining_channel) leaves such details out.
+    /// A call that breaks off because the plugin's process has ended says how it ended, as [`explain`](Self::explain)
+    /// describes it; for that it waits up to a second for the process to be seen dead. What else a failed call says is
+    /// [`PluginChannel`]'s.
+    ///
+    /// A generated client refuses answers above 4 MiB unless it is told otherwise (`max_decoding_message_size`).
     #[must_use]
-    pub fn channel(&self) -> Channel {
+    pub fn channel(&self) -> PluginChannel {
         self.channel.clone()
     }
 
-    /// A channel whose calls say how the plugin's process ended, if that is why they fail.
+    /// tonic's own channel to the plugin, for what takes no other. It opens a connection of its own with its first call, and
+    /// its calls do not say how the process ended; [`explain`](Self::explain) does for each.
     ///
-    /// It is for generated clients as [`channel`](Self::channel) is. A call that breaks off waits up to a second for
-    /// the process to be seen dead, and then fails as [`explain`](Self::explain) says.
+    /// A client upon it panics at a status whose details are no base64, and has HTTP/2 errors as UNKNOWN unless tonic is built
+    /// with its feature `server`: see [`PluginChannel::tonic_channel`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     #[must_use]
-    pub fn explaining_channel(&self) -> ExplainingChannel {
-        ExplainingChannel::new(self.channel.clone(), self.id(), self.process.exits())
+    pub fn tonic_channel(&self) -> Channel {
+        self.channel.tonic_channel()
     }
 
     /// The channel with a [tower layer](tower_layer::Layer) around it, for generated clients as
@@ -172,12 +183,12 @@ impl Plugin {
     /// ```no_run
     /// # use rpcplugin_client::Plugin;
     /// # use tower_layer::Layer;
-    /// # fn example(plugin: &Plugin, time_limit: impl Layer<tonic::transport::Channel>) {
+    /// # fn example(plugin: &Plugin, time_limit: impl Layer<rpcplugin_transport::http2::PluginChannel>) {
     /// let limited = plugin.channel_with(&time_limit);
     /// # }
     /// ```
     #[must_use]
-    pub fn channel_with<L: Layer<Channel>>(&self, layer: &L) -> L::Service {
+    pub fn channel_with<L: Layer<PluginChannel>>(&self, layer: &L) -> L::Service {
         layer.layer(self.channel())
     }
 
@@ -370,6 +381,11 @@ impl Plugin {
         self.process.finished().await
     }
 
+    /// The end of the process for those who do not hold the plugin.
+    pub(crate) fn exits(&self) -> ProcessEnd {
+        self.process.exits()
+    }
+
     /// Resolves when the plugin's process has ended, whether or not its last words have been read.
     pub(crate) async fn process_end(&self) -> ExitReason {
         self.process.end().await
@@ -385,7 +401,7 @@ impl Plugin {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn explain(&self, status: Status) -> Status {
-        if !ended::may_be_broken_connection(&status) {
+        if !is_broken_connection(&status) {
             return status;
         }
         ended::explain(status, &self.id(), self.process.end()).await
@@ -412,7 +428,7 @@ impl Plugin {
     /// Dropping the future cancels the call.
     pub async fn ping_within(&self, deadline: Duration) -> Result<ServingStatus, PingError> {
         let request = HealthCheckRequest { service: "plugin".to_owned() };
-        let mut client = HealthClient::new(CheckedChannel::new(self.channel.clone()));
+        let mut client = HealthClient::new(self.channel.clone());
         let status = match timeout(deadline, client.check(request)).await {
             Ok(Ok(answer)) => {
                 return Ok(match answer.get_ref().status() {
@@ -424,7 +440,7 @@ impl Plugin {
             Ok(Err(status)) => Some(status),
             Err(_) => None,
         };
-        let broken = status.as_ref().is_some_and(ended::may_be_broken_connection);
+        let broken = status.as_ref().is_some_and(is_broken_connection);
         let patience = if broken { LAST_WORDS } else { Duration::ZERO };
         Err(match (timeout(patience, self.process.end()).await, status) {
             (Ok(reason), _) => PingError::Ended(reason),
@@ -469,11 +485,19 @@ impl Plugin {
     async fn end_within(mut self, grace: Duration) -> Exit {
         let begun = Instant::now();
         self.services.let_end();
-        self.broker.close();
         if self.test {
+            self.broker.close();
             return Exit::Detached;
         }
-        let exit = match timeout(grace, self.end_in_stages(grace)).await {
+        // The plugin may have ended the connection. Multiplexed, a broker that is closed opens no other.
+        let connecting = timeout(self.config.shutdown_deadline.min(grace), self.channel.connect());
+        tokio::select! {
+            _ = connecting => {}
+            _ = self.process.end() => {}
+        }
+        self.broker.close();
+        let left = grace.saturating_sub(begun.elapsed());
+        let exit = match timeout(left, self.end_in_stages(left)).await {
             Ok((reason, sent)) => Exit::after_asking(reason, sent, begun.elapsed()),
             Err(_) => {
                 tracing::warn!(plugin = %self.id(), "the plugin ignored the shutdown; killing it");
@@ -535,7 +559,7 @@ impl Plugin {
     /// Asks the plugin to end and waits until it has, with SIGTERM on the way where that is configured, or is the only
     /// way to ask. Tells of the signal if it was sent.
     async fn end_in_stages(&self, grace: Duration) -> (ExitReason, Option<Signal>) {
-        let mut controller = GrpcControllerClient::new(CheckedChannel::new(self.channel.clone()));
+        let mut controller = GrpcControllerClient::new(self.channel.clone());
         let asking = timeout(self.config.shutdown_deadline.min(grace), controller.shutdown(Empty {}));
         let not_understood = async {
             match asking.await {

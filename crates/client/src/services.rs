@@ -4,12 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use rpcplugin_broker::{Broker, Detached};
+use rpcplugin_transport::http2::PluginChannel;
 use tokio::{
     task::AbortHandle,
     time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::transport::Channel;
 use tracing::{Instrument as _, Span};
 
 use crate::{
@@ -39,7 +39,7 @@ pub(crate) enum CallEnd {
 impl Services {
     /// Opens the calls, in tasks within the span of the plugin's life.
     pub(crate) fn open(
-        channel: &Channel,
+        channel: &PluginChannel,
         broker: &Broker,
         feed: &Arc<Feed>,
         process: &Process,
@@ -131,7 +131,7 @@ impl Reopening {
 }
 
 /// Attaches to the plugin's broker once.
-async fn attach(broker: &Broker, channel: Channel, feed: &Feed) -> CallEnd {
+async fn attach(broker: &Broker, channel: PluginChannel, feed: &Feed) -> CallEnd {
     match broker.attach(channel).await {
         Detached::Lost => CallEnd::Broken,
         Detached::PeerClosed => {

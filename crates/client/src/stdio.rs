@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use rpcplugin_proto::{Channel as Source, GrpcStdioClient};
-use rpcplugin_transport::http2::CheckedChannel;
-use tonic::{Code, transport::Channel};
+use rpcplugin_transport::http2::PluginChannel;
+use tonic::Code;
 
 use crate::{feed::Feed, output::OutputSource, services::CallEnd};
 
@@ -13,8 +13,8 @@ use crate::{feed::Feed, output::OutputSource, services::CallEnd};
 ///
 /// # Protocol
 /// go-plugin `grpc_stdio.go`: the stream has to be read as long as the connection lives, or the plugin blocks.
-pub(crate) async fn pump(channel: Channel, feed: &Feed) -> CallEnd {
-    let mut client = GrpcStdioClient::new(CheckedChannel::new(channel)).max_decoding_message_size(MAX_PIECE);
+pub(crate) async fn pump(channel: PluginChannel, feed: &Feed) -> CallEnd {
+    let mut client = GrpcStdioClient::new(channel).max_decoding_message_size(MAX_PIECE);
     let ended = async {
         let mut stream = client.stream_stdio(()).await?.into_inner();
         while let Some(message) = stream.message().await? {

@@ -9,14 +9,16 @@ mod task;
 use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc, time::Duration};
 
 use miette::Diagnostic;
+use rpcplugin_transport::http2::PluginChannel;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-pub use self::{channel::SupervisedChannel, generation::Generation, state::SupervisionState};
 use self::{
+    channel::Generations,
     state::State,
     task::{Order, Supervisor},
 };
+pub use self::{generation::Generation, state::SupervisionState};
 use crate::{
     command::{Command, name},
     error::LaunchError,
@@ -150,9 +152,21 @@ impl<R: Runner + 'static> IntoFuture for Supervise<R> {
 impl Supervised {
     /// The channel for generated clients, whichever process the plugin is: `KvClient::new(supervised.channel())`.
     /// Cheap to clone, and to be kept.
+    ///
+    /// A call goes to the generation that is ready when it is made. A call that is under way when the process dies fails
+    /// with a status that says how it died, as [`Plugin::explain`](crate::Plugin::explain) describes it; it is never made
+    /// a second time, since it is not known how far it had got. A call that is made while there is no process waits for the
+    /// next one, or fails at once: see [`WhileDown`]. What has waited has that much less of its own deadline left.
     #[must_use]
-    pub fn channel(&self) -> SupervisedChannel {
-        SupervisedChannel::new(self.name.as_str().into(), self.while_down, self.state.clone())
+    pub fn channel(&self) -> PluginChannel {
+        self.channel_while_down(self.while_down)
+    }
+
+    /// As [`channel`](Self::channel), with another choice for calls that are made while the plugin is down.
+    #[must_use]
+    pub fn channel_while_down(&self, while_down: WhileDown) -> PluginChannel {
+        let (name, state) = (self.name.as_str().into(), self.state.clone());
+        PluginChannel::chosen(Arc::new(Generations { name, while_down, state }))
     }
 
     /// The name by which logs call the plugin.

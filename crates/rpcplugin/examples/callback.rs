@@ -20,11 +20,10 @@
 use std::{collections::HashMap, env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
-use rpcplugin::{Command, Host, MagicCookie, PluginContext, Serve, Services};
+use rpcplugin::{Command, Host, MagicCookie, PluginChannel, PluginContext, Serve, Services};
 use tonic::{
     Request, Response, Status,
     service::{Interceptor, interceptor::InterceptedService},
-    transport::Channel,
 };
 
 #[rustfmt::skip]
@@ -66,7 +65,7 @@ fn plugin() -> ExitCode {
 
 /// Translates with the dictionary of the host.
 struct ByTheWord {
-    dictionary: DictionaryClient<InterceptedService<Channel, SayPlease>>,
+    dictionary: DictionaryClient<InterceptedService<PluginChannel, SayPlease>>,
 }
 
 impl ByTheWord {

@@ -12,8 +12,8 @@
 use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
-use rpcplugin::{Command, Host, MagicCookie, Serve, Services};
-use tonic::{Request, Response, Status, transport::Channel};
+use rpcplugin::{Command, Host, MagicCookie, PluginChannel, Serve, Services};
+use tonic::{Request, Response, Status};
 
 #[path = "greeter/greeter.rs"]
 mod greeter;
@@ -38,7 +38,7 @@ fn plugin() -> ExitCode {
 }
 
 struct Asking {
-    host: GreeterClient<Channel>,
+    host: GreeterClient<PluginChannel>,
     how: &'static str,
 }
 

@@ -60,7 +60,7 @@ async fn program() -> Result<ExitCode> {
     for name in ["Ada".to_owned(), "x".repeat(2000), "Grace".to_owned()] {
         let worker = host.launch(Command::new(env::current_exe().into_diagnostic()?)).await?;
         // Calls on this channel say how the process ended, if that is why they fail.
-        let mut greeter = GreeterClient::new(worker.explaining_channel());
+        let mut greeter = GreeterClient::new(worker.channel());
         match greeter.greet(named(&name)).await {
             Ok(answer) => println!("{}", answer.into_inner().greeting),
             Err(status) => println!("the work failed, the program goes on: {}", status.message()),

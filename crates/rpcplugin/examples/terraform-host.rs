@@ -14,8 +14,7 @@
 use std::{collections::BTreeMap, env, path::PathBuf};
 
 use miette::{IntoDiagnostic as _, Result, bail, miette};
-use rpcplugin::{AppVersion, Command, Host, MagicCookie, Plugin, Versions};
-use tonic::transport::Channel;
+use rpcplugin::{AppVersion, Command, Host, MagicCookie, Plugin, PluginChannel, Versions};
 
 #[path = "terraform/proto.rs"]
 mod proto;
@@ -56,8 +55,8 @@ async fn main() -> Result<()> {
 
 /// The two protocols differ in the names of some calls only, which is enough to make two services of them.
 enum Provider {
-    Five(proto::tfplugin5::provider_client::ProviderClient<Channel>),
-    Six(proto::tfplugin6::provider_client::ProviderClient<Channel>),
+    Five(proto::tfplugin5::provider_client::ProviderClient<PluginChannel>),
+    Six(proto::tfplugin6::provider_client::ProviderClient<PluginChannel>),
 }
 
 impl Provider {

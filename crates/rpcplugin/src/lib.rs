@@ -51,7 +51,7 @@
 //!     host.callbacks(Services::new().add(dictionary()))
 //! }
 //!
-//! fn client(context: &PluginContext) -> DictionaryClient<tonic::transport::Channel> {
+//! fn client(context: &PluginContext) -> DictionaryClient<rpcplugin::PluginChannel> {
 //!     DictionaryClient::new(context.host_channel())
 //! }
 //! ```
@@ -91,11 +91,11 @@ pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
     AttachError, Attachment, Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit,
-    ExitReason, ExplainingChannel, Generation, Handover, HandoverError, Host, LaunchError, LaunchFacts,
-    LaunchFault, LaunchSteps, LogRecord, Managed, Observer, Obstacle, Output, OutputChunk, OutputOptions,
-    OutputSource, PingError, Plugin, PluginEnded, PluginEvent, PluginId, PluginSet, ProgramFile, Runner,
-    Running, Started, Stdin, Supervise, SuperviseError, Supervised, SupervisedChannel, SupervisionState,
-    Surroundings, WhenFull, WhileDown, Writers, discover,
+    ExitReason, Generation, Handover, HandoverError, Host, LaunchError, LaunchFacts, LaunchFault,
+    LaunchSteps, LogRecord, Managed, Observer, Obstacle, Output, OutputChunk, OutputOptions, OutputSource,
+    PingError, Plugin, PluginEnded, PluginEvent, PluginId, PluginSet, ProgramFile, Runner, Running, Started,
+    Stdin, Supervise, SuperviseError, Supervised, SupervisionState, Surroundings, WhenFull, WhileDown,
+    Writers, discover,
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{
@@ -114,5 +114,7 @@ pub use rpcplugin_server::{
 pub use rpcplugin_transport as transport;
 pub use rpcplugin_transport::{
     ConnectionKind, ConnectionTraffic, Meter, ServiceLayer, Services, TraceCalls, TraceServices, Traffic,
-    current_trace, in_trace,
+    current_trace,
+    http2::{PluginChannel, ResponseBody},
+    in_trace,
 };

@@ -2,9 +2,8 @@
 
 use rpcplugin_broker::Broker;
 use rpcplugin_core::AppVersion;
-use rpcplugin_transport::Meter;
+use rpcplugin_transport::{Meter, http2::PluginChannel};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 
 use crate::{ending::Ending, health::Health, rate_limit::RateLimit};
 
@@ -50,11 +49,8 @@ impl PluginContext {
     /// UNAVAILABLE after [`PluginConfig::broker_patience`].
     ///
     /// [`PluginConfig::broker_patience`]: rpcplugin_config::PluginConfig::broker_patience
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
     #[must_use]
-    pub fn host_channel(&self) -> Channel {
+    pub fn host_channel(&self) -> PluginChannel {
         self.broker.host_channel()
     }
 

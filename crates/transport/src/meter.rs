@@ -88,6 +88,8 @@ struct Counts {
     messages_received: AtomicU64,
     /// Whether the peer has said anything of a call.
     answered: AtomicBool,
+    /// Whether the peer has closed the connection, or it broke.
+    hung_up: AtomicBool,
 }
 
 /// Whether a connection that this side opened has come to anything, also when it is closed.
@@ -98,6 +100,11 @@ impl Outcome {
     /// Whether the peer has answered a call, if only by refusing it.
     pub(crate) fn was_answered(&self) -> bool {
         self.0.answered.load(Relaxed)
+    }
+
+    /// Whether the peer has closed the connection, or it broke.
+    pub(crate) fn was_hung_up(&self) -> bool {
+        self.0.hung_up.load(Relaxed)
     }
 }
 
@@ -156,6 +163,7 @@ impl Meter {
             messages_sent: AtomicU64::new(0),
             messages_received: AtomicU64::new(0),
             answered: AtomicBool::new(false),
+            hung_up: AtomicBool::new(false),
         });
         let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.push(Arc::downgrade(&counts));
@@ -305,10 +313,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+        let read = ready!(Pin::new(&mut this.io).poll_read(cx, buf));
         if let Some(metering) = &mut this.metering {
+            if read.is_err() || (buf.filled().len() == before && buf.remaining() > 0) {
+                metering.counts.hung_up.store(true, Relaxed);
+            }
             metering.received(&buf.filled()[before..]);
         }
+        read?;
         if let Some(greeting) = &mut this.greeting
             && greeting.received(buf.filled().len() - before)
         {

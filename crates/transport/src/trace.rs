@@ -36,7 +36,7 @@ pub async fn in_trace<F: Future>(context: TraceContext, work: F) -> F::Output {
 /// ```
 /// # use rpcplugin_transport::TraceCalls;
 /// # use tower_layer::Layer as _;
-/// # fn example(channel: tonic::transport::Channel) {
+/// # fn example(channel: rpcplugin_transport::http2::PluginChannel) {
 /// // Hand it to a generated client in place of the channel.
 /// let channel = TraceCalls.layer(channel);
 /// # }

@@ -14,7 +14,7 @@ use http::Request;
 use rpcplugin_core::{Endpoint, SocketPath};
 use rpcplugin_transport::{
     Listener, SecureStream, Security, Services, SocketDir, Stream, dial,
-    http2::{self, Connect, ConnectError, Serving},
+    http2::{self, Connect, ConnectError, PluginChannel, Serving},
 };
 use tokio::{
     io::{AsyncWriteExt as _, copy, sink},
@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{body::Body, transport::Channel};
+use tonic::body::Body;
 use tower_service::Service as _;
 
 /// A way to a peer that says something as soon as it is connected to, and hangs up.
@@ -59,7 +59,7 @@ impl Connect for To {
 }
 
 /// A call to a method that nobody serves: whoever speaks HTTP/2 answers it.
-async fn call(channel: &mut Channel) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn call(channel: &mut PluginChannel) -> Result<(), Box<dyn Error + Send + Sync>> {
     let calling = async {
         poll_fn(|cx| channel.poll_ready(cx)).await?;
         channel.call(Request::post("http://localhost/none/None").body(Body::empty())?).await?;
@@ -96,7 +96,7 @@ async fn are_not_dialled_for_ever_by_lazy_channels() {
 }
 
 /// Whoever calls has the peer tried again, but once.
-async fn calls_end(peer: &HangsUp, mut channel: Channel) {
+async fn calls_end(peer: &HangsUp, mut channel: PluginChannel) {
     let mut told = 0;
     for calls in 1..=10 {
         let error = call(&mut channel).await.expect_err("it hung up");

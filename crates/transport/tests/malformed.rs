@@ -13,7 +13,7 @@ use http_body::Frame;
 use rpcplugin_core::Endpoint;
 use rpcplugin_transport::{
     Listener, SecureStream, Security, Services, SocketDir, dial,
-    http2::{self, CheckedChannel, Connect, ConnectError, Serving},
+    http2::{self, Connect, ConnectError, Serving},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Code, Status, body::Body, server::NamedService};
@@ -86,7 +86,7 @@ async fn details_of_a_status_are_left_out() {
         let _server = AbortOnDropHandle::new(tokio::spawn(http2::serve(listener, serving)));
 
         let channel = http2::connect(to, &http2::Settings::default()).await.expect("connected");
-        let mut client = tonic::client::Grpc::new(CheckedChannel::new(channel));
+        let mut client = tonic::client::Grpc::new(channel);
         client.ready().await.expect("ready");
         let path = PathAndQuery::from_static("/Malformed/Any");
         let answer: Result<tonic::Response<()>, Status> =

@@ -1,10 +1,11 @@
 //! Calls with one request and one answer.
 
+use rpcplugin::PluginChannel;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::{
     bench::{
@@ -57,7 +58,11 @@ async fn echo_for(
 }
 
 /// One call after the other.
-async fn echo_until(end: Instant, mut kit: KitClient<Channel>, data: Bytes) -> Result<Vec<Duration>, Status> {
+async fn echo_until(
+    end: Instant,
+    mut kit: KitClient<PluginChannel>,
+    data: Bytes,
+) -> Result<Vec<Duration>, Status> {
     let mut took = Vec::with_capacity(1024);
     let mut begun = Instant::now();
     while begun < end {

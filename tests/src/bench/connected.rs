@@ -1,7 +1,6 @@
 //! The other side of a measurement.
 
-use rpcplugin::{Command, Host, Observer, Plugin};
-use tonic::transport::Channel;
+use rpcplugin::{Command, Host, Observer, Plugin, PluginChannel};
 
 use crate::{
     bench::{
@@ -16,7 +15,7 @@ use crate::{
 /// A process that serves the kit, and the way to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Connected {
-    pub(crate) channel: Channel,
+    pub(crate) channel: PluginChannel,
     pub(crate) pid: u32,
 }
 
@@ -34,7 +33,7 @@ impl Connected {
         Self { channel: plugin.channel(), pid: plugin.pid() }
     }
 
-    pub(crate) fn kit(&self) -> KitClient<Channel> {
+    pub(crate) fn kit(&self) -> KitClient<PluginChannel> {
         KitClient::new(self.channel.clone())
     }
 

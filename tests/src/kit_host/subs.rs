@@ -1,16 +1,16 @@
 //! A `Sub` that a plugin serves and the host has dialled.
 
 use rpcplugin::{
-    ServiceId,
+    PluginChannel, ServiceId,
     broker::{Broker, DialError},
 };
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::pb::{CloseRequest, GreetRequest, TicksRequest, sub_client::SubClient};
 
 /// An open connection to a `Sub`.
 #[derive(Debug)]
-pub(crate) struct OpenSub(SubClient<Channel>);
+pub(crate) struct OpenSub(SubClient<PluginChannel>);
 
 impl OpenSub {
     /// Dials the id that the plugin gave.

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::future::join_all;
 use rpcplugin::{
-    Command, Exit, Host, MagicCookie, Plugin, ServiceId, Services, Stdin, Versions,
+    Command, Exit, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
     broker::{Broker, Brokered, HOST_SERVICES},
 };
 use rpcplugin_tests::pb::{
@@ -18,7 +18,7 @@ use rpcplugin_tests::pb::{
     sub_client::SubClient,
 };
 use tempfile::TempDir;
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Request, Response, Status};
 
 /// How a host and its plugin are connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Subject {
         Self { peer, mode, plugin, sockets }
     }
 
-    pub(crate) fn kit(&self) -> KitClient<Channel> {
+    pub(crate) fn kit(&self) -> KitClient<PluginChannel> {
         KitClient::new(self.plugin.channel()).max_decoding_message_size(usize::MAX)
     }
 
@@ -152,7 +152,7 @@ impl Subject {
     }
 
     /// Dials a `Sub` and checks that it is the one with this label.
-    pub(crate) async fn dial_sub(&self, id: ServiceId, label: &str) -> SubClient<Channel> {
+    pub(crate) async fn dial_sub(&self, id: ServiceId, label: &str) -> SubClient<PluginChannel> {
         let mut sub = SubClient::new(self.plugin.broker().dial(id).await.unwrap());
         let greeting = sub.greet(GreetRequest { name: "you".to_owned() }).await.unwrap();
         assert_eq!(greeting.get_ref().text, format!("hello you from {label}"));
@@ -182,7 +182,7 @@ impl Subject {
 }
 
 /// Reads a stream of this many messages over a side connection.
-pub(crate) async fn ticks(sub: &mut SubClient<Channel>, n: i64) -> Vec<i64> {
+pub(crate) async fn ticks(sub: &mut SubClient<PluginChannel>, n: i64) -> Vec<i64> {
     let mut stream = sub.ticks(TicksRequest { n }).await.unwrap().into_inner();
     let mut values = Vec::new();
     while let Some(tick) = stream.message().await.unwrap() {

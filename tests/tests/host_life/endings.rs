@@ -168,7 +168,7 @@ async fn calls_that_fail_by_the_end_of_the_process_say_so() {
     assert_eq!(kept.message(), "busy", "what the plugin itself answers stays");
 
     // Calls under way: one that waits for its answer, one in the middle of its stream.
-    let mut explaining = KitClient::new(plugin.explaining_channel());
+    let mut explaining = KitClient::new(plugin.channel());
     let endless = CountRequest { from: 0, n: -1, pad_bytes: 0, interval_us: 1000 };
     let mut stream = explaining.count(endless).await.unwrap().into_inner();
     stream.message().await.unwrap();

@@ -27,7 +27,7 @@ async fn stops_cleanly(command: Command) {
 async fn says_how_it_ended(command: Command) {
     let place = Place::new();
     let plugin = place.launch(command).await;
-    let mut kit = KitClient::new(plugin.explaining_channel());
+    let mut kit = KitClient::new(plugin.channel());
     let mut other = kit.clone();
     let (under_way, _) =
         tokio::join!(kit.sleep(SleepRequest { ms: 600_000 }), other.exit(ExitRequest { code: 3 }));

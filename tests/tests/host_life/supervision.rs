@@ -163,13 +163,13 @@ async fn calls_wait_for_the_next_generation_or_fail_as_they_choose() {
     kit.put(PutRequest { key: "k".to_owned(), value: b"v".to_vec().into() }).await.unwrap();
     kit.exit(ExitRequest { code: 5 }).await.unwrap_err();
 
-    let mut hasty = KitClient::new(supervised.channel().while_down(WhileDown::Fail));
+    let mut hasty = KitClient::new(supervised.channel_while_down(WhileDown::Fail));
     let refused = hasty.echo(EchoRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
     assert!(refused.message().contains("being started again"), "{refused:?}");
 
     let brief = WhileDown::Wait(Duration::from_millis(20));
-    let mut brief = KitClient::new(supervised.channel().while_down(brief));
+    let mut brief = KitClient::new(supervised.channel_while_down(brief));
     let refused = brief.echo(EchoRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
     assert!(refused.message().contains("exit status 5"), "{refused:?}");

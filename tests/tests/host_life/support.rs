@@ -6,11 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Command, Host, MagicCookie, Plugin, Stdin, Versions};
+use rpcplugin::{Command, Host, MagicCookie, Plugin, PluginChannel, Stdin, Versions};
 use rpcplugin_tests::pb::kit_client::KitClient;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tonic::transport::Channel;
 
 /// As long as anything here may take on a machine that is busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,7 +66,7 @@ pub(crate) fn hostile(vice: &str) -> Command {
     Command::new(env!("CARGO_BIN_EXE_hostile-plugin")).stdin(Stdin::Null).env("HOSTILE", vice)
 }
 
-pub(crate) fn client(plugin: &Plugin) -> KitClient<Channel> {
+pub(crate) fn client(plugin: &Plugin) -> KitClient<PluginChannel> {
     KitClient::new(plugin.channel())
 }
 

@@ -1,5 +1,6 @@
 //! What a plugin prints, and what it logs.
 
+use rpcplugin::PluginChannel;
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     process::Stdio,
@@ -8,7 +9,6 @@ use std::{
 
 use rpcplugin_proto::Channel::{Stderr, Stdout};
 use tokio::time::timeout;
-use tonic::transport::Channel;
 
 use crate::subject::{
     PATIENCE, Start, channel, entries, eventually, greet, read_until, shut_down, stdio, subject,
@@ -271,7 +271,7 @@ async fn a_host_that_closed_its_ends_makes_no_print_and_no_log_fail() {
 }
 
 /// A plugin of whose pipes nothing is read but the line.
-async fn unread(start: &Start) -> (std::process::Child, Channel) {
+async fn unread(start: &Start) -> (std::process::Child, PluginChannel) {
     let mut command = start.command();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -1,7 +1,8 @@
 //! What a host finds on a plugin beside its own services.
 
+use rpcplugin::PluginChannel;
 use tokio::time::timeout;
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -12,7 +13,7 @@ use tonic_reflection::pb::v1::{
 
 use crate::subject::{PATIENCE, greet, shut_down, subject};
 
-async fn health(channel: Channel, service: &str) -> Result<ServingStatus, Code> {
+async fn health(channel: PluginChannel, service: &str) -> Result<ServingStatus, Code> {
     let request = HealthCheckRequest { service: service.to_owned() };
     let answer = HealthClient::new(channel).check(request).await.map_err(|status| status.code())?;
     Ok(answer.into_inner().status())
@@ -51,7 +52,7 @@ async fn health_is_not_serving_as_the_end_begins() {
     plugin.ends_in_good_order().await;
 }
 
-async fn reflected(channel: Channel) -> Result<Vec<String>, Code> {
+async fn reflected(channel: PluginChannel) -> Result<Vec<String>, Code> {
     let request = ServerReflectionRequest {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use rpcplugin::{
-    Endpoint,
+    Endpoint, PluginChannel,
     broker::{Broker, BrokerSettings, Place, Side},
     handshake::Answer,
     transport::{
@@ -27,7 +27,7 @@ use rpcplugin_tests::pb::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Status, Streaming};
 
 /// Longer than anything takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -155,7 +155,7 @@ impl Running {
     }
 
     /// A channel in plain text.
-    pub(crate) async fn channel(&self) -> Channel {
+    pub(crate) async fn channel(&self) -> PluginChannel {
         channel(&self.endpoint(), Security::Plain).await.unwrap()
     }
 
@@ -217,11 +217,11 @@ impl Connect for To {
     }
 }
 
-pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<Channel, ConnectError> {
+pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<PluginChannel, ConnectError> {
     http2::connect(To(endpoint.clone(), security), &http2::Settings::default()).await
 }
 
-pub(crate) async fn greet(channel: Channel, order: &str) -> Result<String, Status> {
+pub(crate) async fn greet(channel: PluginChannel, order: &str) -> Result<String, Status> {
     let request = GreetRequest { name: order.to_owned() };
     timeout(PATIENCE, SubClient::new(channel).greet(request))
         .await
@@ -230,18 +230,18 @@ pub(crate) async fn greet(channel: Channel, order: &str) -> Result<String, Statu
 }
 
 /// Sends so many bytes and gets them back.
-pub(crate) async fn transform(channel: Channel, bytes: usize) -> Result<usize, Status> {
+pub(crate) async fn transform(channel: PluginChannel, bytes: usize) -> Result<usize, Status> {
     let request = TransformRequest { data: vec![7; bytes].into(), ..TransformRequest::default() };
     let answer = timeout(PATIENCE, HostCallsClient::new(channel).transform(request)).await;
     answer.expect("an answer in time").map(|answer| answer.into_inner().data.len())
 }
 
-pub(crate) async fn shut_down(channel: Channel) -> Result<(), Status> {
+pub(crate) async fn shut_down(channel: PluginChannel) -> Result<(), Status> {
     let mut controller = GrpcControllerClient::new(channel);
     timeout(PATIENCE, controller.shutdown(Empty {})).await.expect("an answer in time").map(|_| ())
 }
 
-pub(crate) async fn stdio(channel: Channel) -> Streaming<StdioData> {
+pub(crate) async fn stdio(channel: PluginChannel) -> Streaming<StdioData> {
     let mut client = GrpcStdioClient::new(channel);
     timeout(PATIENCE, client.stream_stdio(())).await.expect("headers in time").unwrap().into_inner()
 }
@@ -264,7 +264,7 @@ pub(crate) async fn read_until(
 }
 
 /// A host's broker in direct mode, upon the main channel.
-pub(crate) fn host_broker(channel: &Channel) -> Broker {
+pub(crate) fn host_broker(channel: &PluginChannel) -> Broker {
     let sockets = Place::Unix(SocketDir::private(None).unwrap());
     let broker = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), sockets);
     tokio::spawn(broker.attach(channel.clone()));

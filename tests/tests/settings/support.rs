@@ -5,9 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Command, Host, LaunchError, MagicCookie, Plugin, Stdin, Versions, config::HostConfig};
+use rpcplugin::{
+    Command, Host, LaunchError, MagicCookie, Plugin, PluginChannel, Stdin, Versions, config::HostConfig,
+};
 use rpcplugin_tests::pb::kit_client::KitClient;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 /// As long as anything here may take on a machine that is busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,7 +39,7 @@ pub(crate) async fn launch(variables: &[(&str, &str)], change: impl FnOnce(&mut 
     try_launch(variables, change).await.unwrap()
 }
 
-pub(crate) fn client(plugin: &Plugin) -> KitClient<Channel> {
+pub(crate) fn client(plugin: &Plugin) -> KitClient<PluginChannel> {
     KitClient::new(plugin.channel())
 }
 

@@ -1,5 +1,6 @@
 //! Interceptors and layers, around what is served and around what was dialled.
 
+use rpcplugin_transport::http2::PluginChannel;
 use std::{
     sync::{
         Arc,
@@ -9,9 +10,7 @@ use std::{
 };
 
 use rpcplugin_transport::Services;
-use tonic::{
-    Code, Request, Status, body::Body, service::interceptor::InterceptedService, transport::Channel,
-};
+use tonic::{Code, Request, Status, body::Body, service::interceptor::InterceptedService};
 use tonic_health::{
     pb::{HealthCheckRequest, health_client::HealthClient, health_server::HealthServer},
     server::{HealthReporter, HealthService},
@@ -66,7 +65,7 @@ async fn a_lazily_made_channel_takes_them_too() {
     in_each(|kind| async move {
         let pair = Pair::new(kind).await;
         let _offered = pair.host.offer(guarded()).await.expect("offered");
-        let channel: Channel = pair.plugin.host_channel();
+        let channel: PluginChannel = pair.plugin.host_channel();
         let mut client = HealthClient::with_interceptor(channel, add_the_token);
         for _ in 0..3 {
             client.check(HealthCheckRequest::default()).await.expect("answered");

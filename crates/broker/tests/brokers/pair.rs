@@ -1,5 +1,6 @@
 //! A host's and a plugin's broker in one process, connected as they are in earnest.
 
+use rpcplugin_transport::http2::PluginChannel;
 use std::{path::PathBuf, time::Duration};
 
 use rpcplugin_broker::{Broker, BrokerSettings, Detached, Place, Side};
@@ -12,7 +13,7 @@ use rpcplugin_transport::{
 };
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 use tonic_health::{
     pb::{HealthCheckRequest, health_client::HealthClient},
     server::health_reporter,
@@ -45,7 +46,7 @@ pub(crate) struct Pair {
     pub(crate) host: Broker,
     pub(crate) plugin: Broker,
     /// The host's main channel.
-    pub(crate) main: Channel,
+    pub(crate) main: PluginChannel,
     /// Where all sockets are, in direct mode.
     pub(crate) dir: Option<SocketDir>,
     pub(crate) attached: JoinHandle<Detached>,
@@ -96,7 +97,7 @@ impl Pair {
     }
 
     /// Another main channel of a multiplexing host, behind its broker's back.
-    pub(crate) async fn another_main(&self) -> Channel {
+    pub(crate) async fn another_main(&self) -> PluginChannel {
         let connect = Bare(self.session.clone().expect("multiplexed"));
         http2::connect(connect, &http2::Settings::default()).await.expect("connected")
     }
@@ -135,7 +136,7 @@ impl Pair {
     }
 }
 
-fn attach(host: &Broker, main: &Channel) -> JoinHandle<Detached> {
+fn attach(host: &Broker, main: &PluginChannel) -> JoinHandle<Detached> {
     tokio::spawn(host.attach(main.clone()))
 }
 
@@ -199,7 +200,7 @@ pub(crate) async fn named(name: &str) -> Services {
 }
 
 /// Calls the service and checks that it is the one of this name.
-pub(crate) async fn ask(channel: Channel, name: &str) -> Result<(), Status> {
+pub(crate) async fn ask(channel: PluginChannel, name: &str) -> Result<(), Status> {
     let request = HealthCheckRequest { service: name.to_owned() };
     HealthClient::new(channel).check(request).await.map(drop)
 }

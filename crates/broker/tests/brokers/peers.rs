@@ -1,5 +1,6 @@
 //! Peers of other kinds: Go's habits, pyvider's, and hostile ones.
 
+use rpcplugin_transport::http2::PluginChannel;
 use std::{pin::Pin, time::Duration};
 
 use futures_core::Stream;
@@ -19,7 +20,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming, transport::Channel};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::pair::{KINDS, Kind, Pair, Socket, ask, named};
 
@@ -80,7 +81,7 @@ struct Attached {
 /// Long enough for a busy machine, short enough to be waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-async fn serve_main(services: Services, dir: &SocketDir) -> (Channel, CancellationToken) {
+async fn serve_main(services: Services, dir: &SocketDir) -> (PluginChannel, CancellationToken) {
     let listener = Listener::unix_in(dir).expect("bound");
     let connect = Socket { endpoint: listener.endpoint().clone(), security: Security::Plain };
     let shutdown = CancellationToken::new();

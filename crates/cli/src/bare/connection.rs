@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use rpcplugin::{
-    Endpoint,
+    Endpoint, PluginChannel,
     mtls::{Identity, PeerCertificate, provider},
     transport::{
         SecureStream, Security, Stream, dial,
-        http2::{self, CheckedChannel, Connect, ConnectError},
+        http2::{self, Connect, ConnectError},
         yamux,
     },
 };
@@ -25,11 +25,11 @@ use rustls::{
 };
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Request, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 /// A channel as the plugin's host opens it.
-pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<Channel, ConnectError> {
+pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<PluginChannel, ConnectError> {
     http2::connect(Direct { endpoint: endpoint.clone(), security }, &settings()).await
 }
 
@@ -60,7 +60,7 @@ impl Multiplexed {
 pub(crate) async fn multiplexed_channel(
     connection: &Multiplexed,
     security: Security,
-) -> Result<Channel, ConnectError> {
+) -> Result<PluginChannel, ConnectError> {
     http2::connect(OneOfMany { session: connection.session.clone(), security }, &settings()).await
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn stranger_channel(
     endpoint: &Endpoint,
     host: &Identity,
     plugin: &PeerCertificate,
-) -> Result<Channel, ConnectError> {
+) -> Result<PluginChannel, ConnectError> {
     let made = |error: Box<dyn std::error::Error + Send + Sync>| ConnectError::Other {
         what: "the stranger cannot be made up",
         source: error,
@@ -174,13 +174,10 @@ pub(crate) fn answered<T>(result: &Result<T, Status>) -> bool {
 }
 
 /// What the plugin says of the health of a service: the number of `ServingStatus`.
-pub(crate) async fn health(channel: Channel, service: impl Into<String>) -> Result<i32, Status> {
+pub(crate) async fn health(channel: PluginChannel, service: impl Into<String>) -> Result<i32, Status> {
     let mut request = Request::new(HealthCheckRequest { service: service.into() });
     request.set_timeout(PATIENCE);
-    HealthClient::new(CheckedChannel::new(channel))
-        .check(request)
-        .await
-        .map(|answer| answer.into_inner().status)
+    HealthClient::new(channel).check(request).await.map(|answer| answer.into_inner().status)
 }
 
 struct Credulous {

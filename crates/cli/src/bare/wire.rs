@@ -1,10 +1,10 @@
 //! The few calls of go-plugin's own services that a host makes, with their messages.
 
+use rpcplugin::PluginChannel;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use rpcplugin::transport::http2::CheckedChannel;
-use tonic::{Request, Status, Streaming, client::Grpc, transport::Channel};
+use tonic::{Request, Status, Streaming, client::Grpc};
 use tonic_prost::ProstCodec;
 
 /// `plugin.Empty`, and `google.protobuf.Empty`, which is the same on the wire.
@@ -37,7 +37,7 @@ struct PaddedHealthCheck {
 }
 
 /// Asks for the plugin's health with a message of at least so many bytes.
-pub(crate) async fn padded_health(channel: Channel, bytes: usize) -> Result<(), Status> {
+pub(crate) async fn padded_health(channel: PluginChannel, bytes: usize) -> Result<(), Status> {
     let mut grpc = ready(channel).await?;
     let path = PathAndQuery::from_static("/grpc.health.v1.Health/Check");
     let padded = PaddedHealthCheck { service: "plugin".to_owned(), padding: vec![0; bytes] };
@@ -45,7 +45,7 @@ pub(crate) async fn padded_health(channel: Channel, bytes: usize) -> Result<(), 
 }
 
 /// Asks the plugin to end. Many end before they have answered.
-pub(crate) async fn shut_down(channel: Channel) -> Result<(), Status> {
+pub(crate) async fn shut_down(channel: PluginChannel) -> Result<(), Status> {
     let mut grpc = ready(channel).await?;
     let path = PathAndQuery::from_static("/plugin.GRPCController/Shutdown");
     let mut request = Request::new(Empty {});
@@ -54,7 +54,7 @@ pub(crate) async fn shut_down(channel: Channel) -> Result<(), Status> {
 }
 
 /// What the plugin prints. A plugin made with go-plugin answers with the first output, not before.
-pub(crate) async fn stdio_stream(channel: Channel) -> Result<Streaming<StdioData>, Status> {
+pub(crate) async fn stdio_stream(channel: PluginChannel) -> Result<Streaming<StdioData>, Status> {
     let mut grpc = ready(channel).await?;
     let path = PathAndQuery::from_static("/plugin.GRPCStdio/StreamStdio");
     let answer = grpc.server_streaming(Request::new(Empty {}), path, ProstCodec::default()).await;
@@ -63,7 +63,7 @@ pub(crate) async fn stdio_stream(channel: Channel) -> Result<Streaming<StdioData
 
 /// The stream of the broker, on which nothing is said. A plugin made with go-plugin answers with its first word, not
 /// before.
-pub(crate) async fn broker_stream(channel: Channel) -> Result<Streaming<ConnInfo>, Status> {
+pub(crate) async fn broker_stream(channel: PluginChannel) -> Result<Streaming<ConnInfo>, Status> {
     let mut grpc = ready(channel).await?;
     let path = PathAndQuery::from_static("/plugin.GRPCBroker/StartStream");
     let silent = futures_util::stream::pending::<ConnInfo>();
@@ -72,14 +72,14 @@ pub(crate) async fn broker_stream(channel: Channel) -> Result<Streaming<ConnInfo
 }
 
 /// A call that no plugin knows.
-pub(crate) async fn unknown_method(channel: Channel) -> Result<(), Status> {
+pub(crate) async fn unknown_method(channel: PluginChannel) -> Result<(), Status> {
     let mut grpc = ready(channel).await?;
     let path = PathAndQuery::from_static("/rpcplugin.conformance.NoSuchService/NoSuchMethod");
     grpc.unary(Request::new(Empty {}), path, ProstCodec::<Empty, Empty>::default()).await.map(|_| ())
 }
 
-async fn ready(channel: Channel) -> Result<Grpc<CheckedChannel>, Status> {
-    let mut grpc = Grpc::new(CheckedChannel::new(channel));
+async fn ready(channel: PluginChannel) -> Result<Grpc<PluginChannel>, Status> {
+    let mut grpc = Grpc::new(channel);
     grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
     Ok(grpc)
 }

@@ -1,10 +1,10 @@
 //! Starting and calling.
 
+use rpcplugin::PluginChannel;
 use std::time::{Duration, Instant};
 
 use miette::{IntoDiagnostic as _, miette};
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::samples::Samples;
@@ -27,7 +27,7 @@ pub(super) async fn launches(launch: &LaunchArgs, times: u32) -> miette::Result<
 
 /// A plugin that is called.
 pub(super) struct Call {
-    client: HealthClient<Channel>,
+    client: HealthClient<PluginChannel>,
 }
 
 /// What came of calling for a while.
@@ -37,7 +37,7 @@ pub(super) struct Called {
 }
 
 impl Call {
-    pub(super) fn new(channel: Channel) -> Self {
+    pub(super) fn new(channel: PluginChannel) -> Self {
         Self { client: HealthClient::new(channel) }
     }
 
@@ -72,7 +72,7 @@ impl Call {
 
 /// Calls for as long as `more` of the number of calls made says so.
 async fn one_by_one(
-    mut client: HealthClient<Channel>,
+    mut client: HealthClient<PluginChannel>,
     more: impl Fn(usize) -> bool + Send,
 ) -> miette::Result<Vec<Duration>> {
     let mut latencies = Vec::new();

@@ -3,13 +3,13 @@
 use std::{fmt, pin::Pin, time::Duration};
 
 use rpcplugin::{
-    Endpoint,
+    Endpoint, PluginChannel,
     handshake::Answer,
     mtls::{Identity, MutualTls, PeerCertificate, Trust},
     transport::Security,
 };
 use serde::Serialize;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::bare::{NoLine, Process, Start, Subject, answered, channel, health, quoted};
 
@@ -150,7 +150,7 @@ pub(super) fn mutual(announced: Announced, host: Identity) -> Verdict<Mutual> {
 
 impl Served {
     /// A new connection of the plugin's host.
-    pub(super) async fn channel(&self) -> Verdict<Channel> {
+    pub(super) async fn channel(&self) -> Verdict<PluginChannel> {
         Ok(channel(&self.answer.endpoint, self.security.clone()).await?)
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rpcplugin::transport::http2::CheckedChannel;
 use tokio::time::timeout;
 use tonic::{Code, Status};
 use tonic_reflection::pb::v1::{
@@ -190,7 +189,7 @@ async fn reflection(subject: &Subject) -> Verdict {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
     };
-    let mut client = ServerReflectionClient::new(CheckedChannel::new(served.channel().await?));
+    let mut client = ServerReflectionClient::new(served.channel().await?);
     let asking = async {
         let requests = futures_util::stream::iter([request]);
         client.server_reflection_info(requests).await?.into_inner().message().await

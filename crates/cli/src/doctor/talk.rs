@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use miette::Diagnostic;
 use rpcplugin::{
+    PluginChannel,
     handshake::{Multiplexing, accept_version},
     mtls::{MutualTls, PeerCertificate, Trust},
     transport::{Security, dial},
 };
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
 use super::{
     record::{Cause, Record},
@@ -86,7 +87,7 @@ fn security(announced: &Announced, record: &mut Record<'_>) -> Result<Security, 
 }
 
 async fn healthy(
-    channel: &Channel,
+    channel: &PluginChannel,
     secured: bool,
     process: &Process,
     record: &mut Record<'_>,
@@ -122,7 +123,7 @@ async fn healthy(
 }
 
 /// A plugin that does not end is no fault of its start.
-async fn ends(channel: Channel, process: &Process, record: &mut Record<'_>) {
+async fn ends(channel: PluginChannel, process: &Process, record: &mut Record<'_>) {
     let _ = shut_down(channel).await;
     match process.ended(GRACE).await {
         Some(reason) if reason.is_success() => record.ok("end", reason.to_string()),

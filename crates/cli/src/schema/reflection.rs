@@ -11,10 +11,9 @@ use std::{
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
 use prost_types::FileDescriptorProto;
-use rpcplugin::transport::http2::CheckedChannel;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming, codegen::http::uri::PathAndQuery, transport::Channel};
+use tonic::{Code, Status, Streaming, codegen::http::uri::PathAndQuery};
 use tonic_prost::ProstCodec;
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, ServerReflectionResponse, server_reflection_request::MessageRequest,
@@ -25,7 +24,7 @@ use super::{Origin, Schema};
 
 /// Asks the plugin for its services, and for everything that they are made of. A plugin that does not know the question
 /// has told nothing, and that is no error.
-pub(super) async fn ask(channel: &Channel) -> Schema {
+pub(super) async fn ask(channel: &PluginChannel) -> Schema {
     for version in ["v1", "v1alpha"] {
         match timeout(PATIENCE, Asking::new(channel, version).all()).await {
             Ok(Ok((services, pool))) => {
@@ -41,13 +40,13 @@ pub(super) async fn ask(channel: &Channel) -> Schema {
 
 /// One conversation with the reflection service.
 struct Asking {
-    channel: Channel,
+    channel: PluginChannel,
     path: PathAndQuery,
     open: Option<(mpsc::Sender<ServerReflectionRequest>, Streaming<ServerReflectionResponse>)>,
 }
 
 impl Asking {
-    fn new(channel: &Channel, version: &str) -> Self {
+    fn new(channel: &PluginChannel, version: &str) -> Self {
         let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
         let path = path.parse().expect("letters, dots and slashes make a path");
         Self { channel: channel.clone(), path, open: None }
@@ -117,7 +116,7 @@ impl Asking {
                 // Some servers answer the call itself only after the first request.
                 let (requests, receiver) = mpsc::channel(1);
                 requests.send(request).await.map_err(|_| gone())?;
-                let channel = CheckedChannel::new(self.channel.clone());
+                let channel = self.channel.clone();
                 let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(usize::MAX);
                 client.ready().await.map_err(|error| Status::from_error(error.into()))?;
                 let stream = tonic::Request::new(ReceiverStream::new(receiver));
@@ -154,7 +153,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use rpcplugin::{
-        Attachment, Host, MagicCookie, Services,
+        Attachment, Host, MagicCookie, PluginChannel, Services,
         transport::{Listener, Security, SocketDir, http2},
     };
     use tonic_reflection::server::Builder;

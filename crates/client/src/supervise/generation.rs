@@ -4,10 +4,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use rpcplugin_broker::Broker;
 use rpcplugin_core::{AppVersion, Endpoint};
-use rpcplugin_transport::Security;
+use rpcplugin_transport::{Security, http2::PluginChannel};
 use tonic::transport::Channel;
 
-use crate::{explaining::ExplainingChannel, identity::PluginId, plugin::Plugin};
+use crate::{identity::PluginId, plugin::Plugin, process::ProcessEnd};
 
 /// One start of a supervised plugin: a process, and the connection with it. Cheap to clone; holding it does not keep
 /// the process.
@@ -20,7 +20,8 @@ struct Facts {
     endpoint: Endpoint,
     security: Security,
     launch_time: Duration,
-    channel: ExplainingChannel,
+    channel: PluginChannel,
+    end: ProcessEnd,
     broker: Broker,
 }
 
@@ -32,7 +33,8 @@ impl Generation {
             endpoint: plugin.endpoint().clone(),
             security: plugin.security().clone(),
             launch_time: plugin.launch_time(),
-            channel: plugin.explaining_channel(),
+            channel: plugin.channel(),
+            end: plugin.exits(),
             broker: plugin.broker().clone(),
         }))
     }
@@ -73,10 +75,19 @@ impl Generation {
         self.0.launch_time
     }
 
-    /// The channel to this process and no other. Its calls fail when the process is gone.
+    /// The channel to this process and no other. Its calls fail when the process is gone, and say how it ended.
     #[must_use]
-    pub fn channel(&self) -> Channel {
-        self.0.channel.plain().clone()
+    pub fn channel(&self) -> PluginChannel {
+        self.0.channel.clone()
+    }
+
+    /// tonic's own channel to this process: see [`Plugin::tonic_channel`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn tonic_channel(&self) -> Channel {
+        self.0.channel.tonic_channel()
     }
 
     /// Side connections with this process.
@@ -85,8 +96,9 @@ impl Generation {
         &self.0.broker
     }
 
-    pub(super) fn explaining(&self) -> &ExplainingChannel {
-        &self.0.channel
+    /// Whether the process is known to be gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.end.now().is_some()
     }
 }
 

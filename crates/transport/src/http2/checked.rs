@@ -1,88 +1,45 @@
-//! Answers of a peer that may not know how to write them.
+//! Statuses of a peer that may not know how to write them.
 
-use std::{
-    mem,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::mem;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body::{Frame, SizeHint};
-use tonic::{
-    Status,
-    body::Body,
-    metadata::MetadataMap,
-    transport::{Channel, Error},
-};
-use tower_service::Service;
+use http::{HeaderMap, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
+use tonic::metadata::MetadataMap;
 
-/// A channel to a peer that need not be trusted to write its statuses well: `KvClient::new(CheckedChannel::new(channel))`.
-/// Cheap to clone.
+/// Mends what tonic cannot read in the headers or trailers of an answer: details of a status that are no base64, at which it
+/// panics, are removed; in a message that is not UTF-8, for which it gives up the code, what cannot be read is replaced.
+pub(super) fn mend_status(headers: &mut HeaderMap) {
+    if headers.contains_key(STATUS_DETAILS) {
+        drop_malformed_details(headers);
+    }
+    if let Some(message) = headers.get(STATUS_MESSAGE)
+        && let Some(readable) = readable(message)
+    {
+        headers.insert(STATUS_MESSAGE, readable);
+    }
+}
+
+/// gRPC's message of a status with replacement characters, if it is not UTF-8.
 ///
-/// A generated client upon a bare channel panics where a status comes with details that are no base64; upon this one the
-/// status comes without them.
-#[derive(Debug, Clone)]
-pub struct CheckedChannel(Channel);
-
-impl CheckedChannel {
-    /// The same channel, with a look at what comes back.
-    #[must_use]
-    pub fn new(channel: Channel) -> Self {
-        Self(channel)
+/// # Protocol
+/// gRPC `PROTOCOL-HTTP2.md`, "Status-Message": a value that cannot be decoded must not be an error.
+fn readable(message: &HeaderValue) -> Option<HeaderValue> {
+    let decoded = percent_decode(message.as_bytes());
+    if decoded.clone().decode_utf8().is_ok() {
+        return None;
     }
+    let text = decoded.decode_utf8_lossy();
+    HeaderValue::try_from(percent_encode(text.as_bytes(), MESSAGE).to_string()).ok()
 }
 
-impl Service<Request<Body>> for CheckedChannel {
-    type Response = Response<Body>;
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Error>> + Send>>;
+/// What is encoded in a message besides what is not ASCII.
+const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.0.poll_ready(cx)
-    }
+/// Where gRPC puts the message of a status.
+const STATUS_MESSAGE: &str = "grpc-message";
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = self.0.call(request);
-        Box::pin(async move {
-            let mut response = answer.await?;
-            drop_malformed_details(response.headers_mut());
-            Ok(response.map(|body| Body::new(CheckedBody(body))))
-        })
-    }
-}
-
-/// The rest of an answer.
-struct CheckedBody(Body);
-
-impl http_body::Body for CheckedBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let mut frame = ready!(Pin::new(&mut self.get_mut().0).poll_frame(cx));
-        if let Some(Ok(frame)) = &mut frame
-            && let Some(trailers) = frame.trailers_mut()
-        {
-            drop_malformed_details(trailers);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
-}
-
-/// Removes the details of a status that are no base64 from the headers or trailers of an answer. tonic panics at them.
-pub fn drop_malformed_details(headers: &mut HeaderMap) {
-    if !headers.contains_key(STATUS_DETAILS) {
-        return;
-    }
+/// Removes details that are no base64.
+fn drop_malformed_details(headers: &mut HeaderMap) {
     // Decoded as tonic will decode them.
     let metadata = MetadataMap::from_headers(mem::take(headers));
     let readable = metadata.get_bin(STATUS_DETAILS).is_some_and(|details| details.to_bytes().is_ok());
@@ -98,6 +55,8 @@ const STATUS_DETAILS: &str = "grpc-status-details-bin";
 
 #[cfg(test)]
 mod tests {
+    use tonic::Status;
+
     use super::*;
 
     #[test]
@@ -114,10 +73,30 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("grpc-status", "3".parse().expect("a value"));
             headers.insert(STATUS_DETAILS, details.parse().expect("a value"));
-            drop_malformed_details(&mut headers);
+            mend_status(&mut headers);
             assert_eq!(headers.contains_key(STATUS_DETAILS), stays, "{details}");
             let status = Status::from_header_map(&headers).expect("a status");
             assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        }
+    }
+    #[test]
+    fn a_message_that_is_not_utf_8_keeps_the_code() {
+        for (message, read) in [
+            (&b"all well"[..], "all well"),
+            (b"50%25 of it", "50% of it"),
+            (b"%zz", "%zz"),
+            (b"%", "%"),
+            (b"%c3%a9", "é"),
+            (b"bad %ff%fe end", "bad \u{fffd}\u{fffd} end"),
+            (b"raw \xff end", "raw \u{fffd} end"),
+            (b"raw \xc3\xa9", "raw é"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-status", "5".parse().expect("a value"));
+            headers.insert(STATUS_MESSAGE, HeaderValue::from_bytes(message).expect("a value"));
+            mend_status(&mut headers);
+            let status = Status::from_header_map(&headers).expect("a status");
+            assert_eq!((status.code(), status.message()), (tonic::Code::NotFound, read), "{message:?}");
         }
     }
 }

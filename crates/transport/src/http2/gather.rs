@@ -57,6 +57,11 @@ impl<B> Gathered<B> {
         Self { body, scan: Scan::new(limit.unwrap_or(LARGEST)), held: Held::default(), over: None }
     }
 
+    /// What the bytes come from.
+    pub(crate) fn body_mut(&mut self) -> &mut B {
+        &mut self.body
+    }
+
     /// Takes a frame, and returns what may be read of it now.
     fn take(&mut self, mut data: Bytes) -> Option<Bytes> {
         match self.scan.take(&data) {

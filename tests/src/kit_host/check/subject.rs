@@ -6,7 +6,7 @@ use std::{
 };
 
 use miette::Diagnostic;
-use rpcplugin::{Exit, ExplainingChannel, Plugin};
+use rpcplugin::{Exit, Plugin, PluginChannel};
 
 use crate::{
     kit_host::{
@@ -44,7 +44,7 @@ impl Subject {
     }
 
     /// A client that accepts messages of any size.
-    pub(crate) fn kit(&self) -> KitClient<ExplainingChannel> {
+    pub(crate) fn kit(&self) -> KitClient<PluginChannel> {
         client(&self.plugin)
     }
 
@@ -120,8 +120,8 @@ pub(crate) fn unique(prefix: &str) -> String {
     format!("{prefix}-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
 }
 
-fn client(plugin: &Plugin) -> KitClient<ExplainingChannel> {
-    KitClient::new(plugin.explaining_channel()).max_decoding_message_size(usize::MAX)
+fn client(plugin: &Plugin) -> KitClient<PluginChannel> {
+    KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX)
 }
 
 /// Within this time each side notices what the other does.

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use http::{Request, Response};
-use rpcplugin::{Exit, Generation, Plugin, Supervised, SupervisionState, broker::Broker};
+use rpcplugin::{Exit, Generation, Plugin, PluginChannel, Supervised, SupervisionState, broker::Broker};
 use serde_json::{Value, json};
-use tonic::{Status, body::Body};
 use tonic_health::pb::health_client::HealthClient;
-use tower::util::BoxCloneService;
 
 use crate::{kit_host::drive::answer::Failure, pb::kit_client::KitClient};
 
@@ -19,9 +16,6 @@ pub(crate) enum Running {
     /// A process, and another whenever it dies.
     Supervised(Supervised),
 }
-
-/// The channel of either.
-pub(crate) type Channel = BoxCloneService<Request<Body>, Response<Body>, Status>;
 
 impl Running {
     /// What is known of it: the fields of the answer to a launch.
@@ -56,18 +50,18 @@ impl Running {
     }
 
     /// A client that accepts messages of any size.
-    pub(crate) fn kit(&self) -> KitClient<Channel> {
+    pub(crate) fn kit(&self) -> KitClient<PluginChannel> {
         KitClient::new(self.channel()).max_decoding_message_size(usize::MAX)
     }
 
-    pub(crate) fn health(&self) -> HealthClient<Channel> {
+    pub(crate) fn health(&self) -> HealthClient<PluginChannel> {
         HealthClient::new(self.channel())
     }
 
-    fn channel(&self) -> Channel {
+    fn channel(&self) -> PluginChannel {
         match self {
-            Self::Once(plugin) => BoxCloneService::new(plugin.explaining_channel()),
-            Self::Supervised(supervised) => BoxCloneService::new(supervised.channel()),
+            Self::Once(plugin) => plugin.channel(),
+            Self::Supervised(supervised) => supervised.channel(),
         }
     }
 

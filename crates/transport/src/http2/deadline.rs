@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 ///
 /// # Protocol
 /// gRPC over HTTP/2, `grpc-timeout`: at most eight digits and a unit.
-pub(crate) fn deadline(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn deadline(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let value: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
@@ -24,7 +24,7 @@ pub(crate) fn deadline(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Makes a call carry this deadline.
-pub(crate) fn set_deadline(headers: &mut HeaderMap, left: Duration) {
+pub(super) fn set_deadline(headers: &mut HeaderMap, left: Duration) {
     let (value, unit) = match left.as_micros() {
         micros @ ..=MOST => (micros, 'u'),
         _ if left.as_millis() <= MOST => (left.as_millis(), 'm'),

@@ -1,0 +1,173 @@
+//! The messages of an answer.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use http_body::{Body, Frame, SizeHint};
+use tonic::Status;
+
+use crate::http2::{
+    broken,
+    call::{Deadline, is_late, late},
+    channel::Line,
+    checked::mend_status,
+    connection::Fate,
+    gather::Gathered,
+    upload::Rest,
+};
+
+/// The answer to a call upon a [`PluginChannel`](crate::http2::PluginChannel). Dropping it before its end cancels the call.
+pub struct ResponseBody(Gathered<Answer>);
+
+/// What comes in, as it comes.
+struct Answer {
+    stage: Stage,
+    line: Line,
+    fate: Arc<Fate>,
+    /// What the call still sends.
+    rest: Option<Rest>,
+    deadline: Option<Deadline>,
+}
+
+enum Stage {
+    Data(RecvStream),
+    Trailers(RecvStream),
+    /// The answer broke off, and it is being found out why.
+    Breaking(Pin<Box<dyn Future<Output = Status> + Send>>),
+    Over,
+}
+
+impl ResponseBody {
+    pub(super) fn new(stream: RecvStream, rest: Option<Rest>, line: Line, fate: Arc<Fate>) -> Self {
+        let limit = line.link.max_message();
+        Self(Gathered::new(Answer { stage: Stage::Data(stream), line, fate, rest, deadline: None }, limit))
+    }
+
+    /// The same answer, which has to be at its end by then.
+    pub(super) fn until(mut self, deadline: Deadline) -> Self {
+        self.0.body_mut().deadline = Some(deadline);
+        self
+    }
+}
+
+impl Answer {
+    fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        loop {
+            let error = match &mut self.stage {
+                Stage::Data(stream) => match ready!(stream.poll_data(cx)) {
+                    Some(Ok(data)) => {
+                        let _ = stream.flow_control().release_capacity(data.len());
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    Some(Err(error)) => error,
+                    None => {
+                        if let Stage::Data(stream) = std::mem::replace(&mut self.stage, Stage::Over) {
+                            self.stage = Stage::Trailers(stream);
+                        }
+                        continue;
+                    }
+                },
+                Stage::Trailers(stream) => match ready!(stream.poll_trailers(cx)) {
+                    Ok(Some(mut trailers)) => {
+                        let refused = self.line.link.header_limit().refuse_answer(&trailers);
+                        mend_status(&mut trailers);
+                        self.end();
+                        if let Some(status) = refused {
+                            return Poll::Ready(Some(Err(status)));
+                        }
+                        return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                    }
+                    Ok(None) => {
+                        self.end();
+                        return Poll::Ready(None);
+                    }
+                    Err(error) => error,
+                },
+                Stage::Breaking(breaking) => {
+                    let status = ready!(breaking.as_mut().poll(cx));
+                    self.end();
+                    return Poll::Ready(Some(Err(status)));
+                }
+                Stage::Over => return Poll::Ready(None),
+            };
+            if let Some(status) = self.rest.as_ref().and_then(Rest::failed).cloned() {
+                self.end();
+                return Poll::Ready(Some(Err(status)));
+            }
+            let (line, fate) = (self.line.clone(), Arc::clone(&self.fate));
+            let due = self.deadline.as_ref().map(|deadline| deadline.due);
+            self.stage = Stage::Breaking(Box::pin(async move {
+                let status = broken::status(error, &line, &fate).await;
+                if is_late(&status, due) { late() } else { status }
+            }));
+        }
+    }
+
+    /// Lets go of everything: nothing more comes, and nothing more is sent.
+    fn end(&mut self) {
+        self.stage = Stage::Over;
+        self.rest = None;
+        self.deadline = None;
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.get_mut().0).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map_err(Status::from_error)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = this.poll_stage(cx) {
+            return Poll::Ready(frame);
+        }
+        if let Some(deadline) = &mut this.deadline
+            && deadline.sleep.as_mut().poll(cx).is_ready()
+        {
+            this.end();
+            return Poll::Ready(Some(Err(late())));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.stage {
+            Stage::Data(stream) | Stage::Trailers(stream) => stream.is_end_stream(),
+            Stage::Breaking(_) => false,
+            Stage::Over => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,202 @@
+//! The messages of a call on their way out.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::{Reason, SendStream};
+use http_body::Body as _;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Status, body::Body};
+
+/// What a call sends.
+pub(super) struct Upload {
+    body: Body,
+    /// Nothing more comes out of the body.
+    ended: bool,
+    /// What has to be sent again.
+    again: VecDeque<Bytes>,
+    kept: Kept,
+    /// What waits for room.
+    waiting: Option<Bytes>,
+    /// What came out of the body behind that.
+    next: Option<Bytes>,
+}
+
+/// What has been taken out of the body, should it have to be sent again.
+enum Kept {
+    All {
+        first: Option<Bytes>,
+        rest: Vec<Bytes>,
+        size: usize,
+    },
+    /// It was too much to be kept, or it must not be sent a third time.
+    Nothing,
+}
+
+/// Why a call does not send any more.
+pub(super) enum Stopped {
+    /// The caller has nothing more to send, or the peer does not want it.
+    Done,
+    /// The caller's messages failed.
+    ByCaller(Status),
+}
+
+/// The rest of what a call sends, in a task of its own since its answer has begun. Dropping it ends the sending.
+pub(super) struct Rest {
+    failed: Arc<OnceLock<Status>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Upload {
+    pub(super) fn new(body: Body) -> Self {
+        Self {
+            ended: body.is_end_stream(),
+            body,
+            again: VecDeque::new(),
+            kept: Kept::All { first: None, rest: Vec::new(), size: 0 },
+            waiting: None,
+            next: None,
+        }
+    }
+
+    /// Whether the headers are all there is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ended && self.again.is_empty()
+    }
+
+    /// Begins again from the start, if that can be done. It can be done once.
+    pub(super) fn rewind(&mut self) -> bool {
+        match std::mem::replace(&mut self.kept, Kept::Nothing) {
+            Kept::All { first, rest, .. } => {
+                self.again = first.into_iter().chain(rest).collect();
+                (self.waiting, self.next) = (None, None);
+                true
+            }
+            Kept::Nothing => false,
+        }
+    }
+
+    /// Sends as much as there is and has room.
+    pub(super) fn poll_send(
+        &mut self,
+        stream: &mut SendStream<Bytes>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Stopped> {
+        loop {
+            if self.waiting.is_none() {
+                self.waiting = match self.next.take() {
+                    Some(next) => Some(next),
+                    None => match ready!(self.poll_next(cx)) {
+                        Some(Ok(next)) => Some(next),
+                        Some(Err(status)) => return Poll::Ready(Stopped::ByCaller(status)),
+                        None => {
+                            // The end comes after everything has been sent.
+                            let _ = stream.send_data(Bytes::new(), true);
+                            return Poll::Ready(Stopped::Done);
+                        }
+                    },
+                };
+            }
+            // The last message is sent together with the end, so one is looked ahead.
+            let mut last = false;
+            if self.next.is_none() {
+                match self.poll_next(cx) {
+                    Poll::Ready(Some(Ok(next))) => self.next = Some(next),
+                    Poll::Ready(Some(Err(status))) => return Poll::Ready(Stopped::ByCaller(status)),
+                    Poll::Ready(None) => last = true,
+                    Poll::Pending => {}
+                }
+            }
+            let Some(waiting) = &self.waiting else { continue };
+            if !waiting.is_empty() && stream.capacity() == 0 {
+                // A little room suffices: what is beyond it waits in the connection.
+                stream.reserve_capacity(1);
+                while stream.capacity() == 0 {
+                    match ready!(stream.poll_capacity(cx)) {
+                        Some(Ok(_)) => {}
+                        // The peer has reset the stream, and says why on the way back.
+                        Some(Err(_)) | None => return Poll::Ready(Stopped::Done),
+                    }
+                }
+            }
+            let Some(waiting) = self.waiting.take() else { continue };
+            if stream.send_data(waiting, last).is_err() || last {
+                return Poll::Ready(Stopped::Done);
+            }
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
+        if let Some(again) = self.again.pop_front() {
+            return Poll::Ready(Some(Ok(again)));
+        }
+        while !self.ended {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    // A call has no trailers.
+                    let Ok(data) = frame.into_data() else { continue };
+                    if data.is_empty() {
+                        continue;
+                    }
+                    self.kept.keep(&data);
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Some(Err(status)) => return Poll::Ready(Some(Err(status))),
+                None => self.ended = true,
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Sends the rest in a task of its own.
+    pub(super) fn send_on(mut self, mut stream: SendStream<Bytes>) -> Rest {
+        self.kept = Kept::Nothing;
+        let failed = Arc::<OnceLock<Status>>::default();
+        let tell = Arc::clone(&failed);
+        let task = tokio::spawn(async move {
+            let sending = std::future::poll_fn(|cx| {
+                if stream.poll_reset(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
+                match ready!(self.poll_send(&mut stream, cx)) {
+                    Stopped::Done => Poll::Ready(None),
+                    Stopped::ByCaller(status) => Poll::Ready(Some(status)),
+                }
+            });
+            if let Some(status) = sending.await {
+                let _ = tell.set(status);
+                stream.send_reset(Reason::CANCEL);
+            }
+        });
+        Rest { failed, _task: AbortOnDropHandle::new(task) }
+    }
+}
+
+impl Rest {
+    /// The status with which the caller's messages failed, if that is why the call ends.
+    pub(super) fn failed(&self) -> Option<&Status> {
+        self.failed.get()
+    }
+}
+
+impl Kept {
+    fn keep(&mut self, data: &Bytes) {
+        let Self::All { first, rest, size } = self else { return };
+        *size += data.len();
+        if *size > MOST_KEPT {
+            *self = Self::Nothing;
+        } else if first.is_none() {
+            *first = Some(data.clone());
+        } else {
+            rest.push(data.clone());
+        }
+    }
+}
+
+/// How much of what a call has sent is kept until its answer begins. It is memory that would be free sooner.
+const MOST_KEPT: usize = 256 << 10;
