@@ -5,6 +5,8 @@
 mod drops;
 #[path = "host_life/endings.rs"]
 mod endings;
+#[path = "host_life/goaways.rs"]
+mod goaways;
 #[path = "host_life/output.rs"]
 mod output;
 #[path = "host_life/peers.rs"]

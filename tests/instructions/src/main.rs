@@ -7,6 +7,7 @@
 
 mod broker;
 mod calls;
+mod channel;
 mod handshake;
 mod log;
 
@@ -23,7 +24,9 @@ type Piece = (&'static str, fn() -> Work);
 const TIMES: usize = 64;
 
 fn main() -> ExitCode {
-    let pieces = || [handshake::PIECES, log::PIECES, broker::PIECES, calls::PIECES].into_iter().flatten();
+    let pieces = || {
+        [handshake::PIECES, log::PIECES, broker::PIECES, calls::PIECES, channel::PIECES].into_iter().flatten()
+    };
     let Some(wanted) = std::env::args().nth(1) else {
         println!("times {TIMES}");
         pieces().for_each(|(name, _)| println!("{name}"));

@@ -17,12 +17,14 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 )
 
 func main() {
 	versionList := flag.String("versions", "1,2,3", "application protocol versions to serve")
 	tlsDir := flag.String("tls-dir", "", "serve with DIR/ca.pem, DIR/plugin.pem and DIR/plugin.key and require client certificates")
 	maxRecv := flag.Int("max-recv", math.MaxInt32, "largest request in `BYTES`")
+	maxAge := flag.Duration("max-connection-age", 0, "end each connection with a GOAWAY after this `DURATION`; 0 for never")
 	testMode := flag.Bool("test-mode", false, "serve without cookie and handshake line; print the reattach JSON on stdout")
 	flag.Parse()
 
@@ -50,6 +52,7 @@ func main() {
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
 			options = append(options,
 				grpc.MaxRecvMsgSize(*maxRecv),
+				grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: *maxAge}),
 				grpc.UnaryInterceptor(counters.unary),
 				grpc.StreamInterceptor(counters.stream),
 			)
