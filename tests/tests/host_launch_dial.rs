@@ -60,15 +60,19 @@ async fn interceptors_add_metadata() {
 }
 
 #[tokio::test]
-async fn limits_hold_for_clients_that_are_told() {
+async fn a_limit_on_messages_holds_on_every_channel() {
     let limited = host(|config| config.max_receive_message = Some(ByteSize::kib(64)));
     let plugin = limited.launch(kit()).await.expect("it starts");
     let (received, sent) = plugin.message_limits();
     assert_eq!((received, sent), (64 << 10, usize::MAX));
-    let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(received);
+    // Whatever its client is told.
+    let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX);
     let big = EchoRequest { data: vec![0; 65 << 10].into() };
     let status = kit.echo(big.clone()).await.expect_err("it is too large");
-    assert_eq!(status.code(), tonic::Code::OutOfRange, "{status:?}");
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
+    assert!(kit.echo(EchoRequest { data: vec![0; 60 << 10].into() }).await.is_ok());
+
+    let plugin = host(|_| {}).launch(self::kit()).await.expect("it starts");
     let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX);
     assert_eq!(kit.echo(big).await.expect("no limit").get_ref().data.len(), 65 << 10);
 }

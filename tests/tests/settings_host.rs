@@ -387,7 +387,7 @@ async fn max_receive_message() {
     let big = BigPayloadRequest { n: 2000, seed: 0 };
     assert_eq!(code(limited(&launch(&[]).await).big_payload(big).await), Code::Ok);
     let plugin = launch(&[("PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE", "1KiB")]).await;
-    assert_eq!(code(limited(&plugin).big_payload(big).await), Code::OutOfRange);
+    assert_eq!(code(limited(&plugin).big_payload(big).await), Code::ResourceExhausted);
 }
 
 #[tokio::test]

@@ -79,9 +79,9 @@ table! {
         /// Whether a plugin must answer a health call before it counts as started. Without it the connection alone
         /// has to stand.
         health_check: bool = "true", env ["PLUGIN_HEALTH_CHECK"], pyvider [];
-        /// The largest message that the host accepts, as it is on the wire: in calls of its callbacks and of what it serves
-        /// through the broker, and by clients that are told so with what `Plugin::message_limits` returns. A larger one ends
-        /// its call with `RESOURCE_EXHAUSTED`. None leaves the 2 GiB that a message can have.
+        /// The largest message that the host accepts, as it is on the wire: in answers on every channel, and in calls of its
+        /// callbacks and of what it serves through the broker. A larger one ends its call with `RESOURCE_EXHAUSTED`. None
+        /// leaves the 2 GiB that a message can have.
         max_receive_message: Option<ByteSize> = "none",
             env ["PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_receive_message_size"];
         /// The largest message that the host sends: in answers of its callbacks and of what it serves through the broker, and

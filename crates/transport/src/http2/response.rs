@@ -23,7 +23,10 @@ use crate::http2::{
 };
 
 /// The answer to a call upon a [`PluginChannel`](crate::http2::PluginChannel). Dropping it before its end cancels the call.
-pub struct ResponseBody(Gathered<Answer>);
+///
+/// By default it is empty, for interceptors that answer in place of the peer.
+#[derive(Default)]
+pub struct ResponseBody(Option<Gathered<Answer>>);
 
 /// What comes in, as it comes.
 struct Answer {
@@ -46,12 +49,15 @@ enum Stage {
 impl ResponseBody {
     pub(super) fn new(stream: RecvStream, rest: Option<Rest>, line: Line, fate: Arc<Fate>) -> Self {
         let limit = line.link.max_message();
-        Self(Gathered::new(Answer { stage: Stage::Data(stream), line, fate, rest, deadline: None }, limit))
+        let answer = Answer { stage: Stage::Data(stream), line, fate, rest, deadline: None };
+        Self(Some(Gathered::new(answer, limit)))
     }
 
     /// The same answer, which has to be at its end by then.
     pub(super) fn until(mut self, deadline: Deadline) -> Self {
-        self.0.body_mut().deadline = Some(deadline);
+        if let Some(body) = &mut self.0 {
+            body.body_mut().deadline = Some(deadline);
+        }
         self
     }
 }
@@ -122,16 +128,17 @@ impl Body for ResponseBody {
     type Error = Status;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(Pin::new(&mut self.get_mut().0).poll_frame(cx));
+        let Some(body) = &mut self.get_mut().0 else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
         Poll::Ready(frame.map(|frame| frame.map_err(Status::from_error)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.0.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.0.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
