@@ -52,8 +52,9 @@ use crate::{
 pub struct Plugin {
     process: Process,
     stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
-    /// Its calls say how the process ended, if that is why they fail.
     channel: PluginChannel,
+    /// The same; its calls say how the process ended, if that is why they fail.
+    explained: PluginChannel,
     broker: Broker,
     feed: Arc<Feed>,
     tail: Arc<Tail>,
@@ -124,11 +125,12 @@ impl Plugin {
             test,
         } = parts;
         let ending = Ending { plugin: feed.id(), end: process.exits() };
-        let channel = channel.explained(Arc::new(ending));
+        let explained = channel.clone().explained(Arc::new(ending));
         Self {
             process,
             stdin,
             channel,
+            explained,
             broker,
             feed,
             tail,
@@ -158,7 +160,7 @@ impl Plugin {
     /// A generated client refuses answers above 4 MiB unless it is told otherwise (`max_decoding_message_size`).
     #[must_use]
     pub fn channel(&self) -> PluginChannel {
-        self.channel.clone()
+        self.explained.clone()
     }
 
     /// tonic's own channel to the plugin, for what takes no other. It opens a connection of its own with its first call, and

@@ -20,7 +20,7 @@ pub(super) async fn status(error: h2::Error, line: &Line, fate: &Arc<Fate>) -> S
         return of_reset(error);
     }
     let came_to_nothing = line.link.retire(fate, &error, true);
-    if came_to_nothing && (error.is_library() || error.is_io() && fate.was_hung_up()) {
+    if came_to_nothing && (error.is_library() || error.is_io() && why.is_none() && fate.was_hung_up()) {
         return line.unreachable(Arc::new(ConnectError::HangsUp)).await;
     }
     let what = match (why, error.get_io()) {
@@ -46,7 +46,7 @@ fn of_reset(error: h2::Error) -> Status {
 }
 
 /// An error with the name that its code has in HTTP/2.
-fn named(error: &h2::Error) -> String {
+pub(super) fn named(error: &h2::Error) -> String {
     match error.reason() {
         // What HTTP/2 does not know has no name.
         Some(reason) if reason.description() == UNKNOWN => format!("0x{:x}, {error}", u32::from(reason)),

@@ -18,6 +18,7 @@ use crate::{
     http2::{
         Keepalive, Settings,
         blocks::{Blocks, HeaderLimit},
+        broken::named,
     },
     meter::{Metered, Outcome},
     stream::SecureStream,
@@ -125,7 +126,7 @@ async fn run(
     let pings = keepalive.and_then(|keepalive| Some((keepalive, connection.ping_pong()?)));
     let why = tokio::select! {
         biased;
-        ended = &mut connection => ended.err().map(|error| error.to_string()),
+        ended = &mut connection => ended.err().map(|error| named(&error)),
         late = unanswered_ping(pings) => Some(format!("the peer did not answer a ping within {} s", late.as_secs_f32())),
     };
     if let Some(why) = why {

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 pub(crate) const DATA: u8 = 0;
-pub(crate) const HEADERS: u8 = 1;
+const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
@@ -205,7 +205,7 @@ pub(crate) fn trailers(stream: u32, before: &[u8], fields: &[(&str, &[u8])]) -> 
     headers(stream, block, END_STREAM)
 }
 
-pub(crate) fn ok_trailers(stream: u32) -> Frame {
+fn ok_trailers(stream: u32) -> Frame {
     trailers(stream, &[], &[("grpc-status", b"0")])
 }
 
