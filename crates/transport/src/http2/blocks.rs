@@ -420,9 +420,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Blocks<S> {
 /// The limit for headers in the settings that this side sends first, which the stack writes as what it was given.
 #[derive(Debug)]
 struct Announcement {
-    /// Where the value stands among all that is written; looked for with the first bytes.
-    at: Option<usize>,
+    /// What is still to be written before the settings.
     preface: usize,
+    /// Where the value stands in what is written then; looked for with the first bytes.
+    at: Option<usize>,
     value: [u8; 4],
     written: usize,
 }
@@ -435,7 +436,7 @@ impl Announcement {
     /// The first bytes of these, with the value corrected. `None` when there is nothing to correct, from now on.
     fn correct(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         if self.written == 0 {
-            self.at = self.find(bytes);
+            self.at = Self::find(bytes);
         }
         let at = self.at?;
         let end = (at + self.value.len()).checked_sub(self.written).filter(|end| *end > 0)?;
@@ -448,12 +449,11 @@ impl Announcement {
         Some(bytes)
     }
 
-    fn find(&self, bytes: &[u8]) -> Option<usize> {
-        let frame = bytes.get(self.preface..)?;
-        let (header, payload) = frame.split_first_chunk::<FRAME_HEADER>()?;
+    fn find(bytes: &[u8]) -> Option<usize> {
+        let (header, payload) = bytes.split_first_chunk::<FRAME_HEADER>()?;
         let settings = payload.get(..length(*header)).filter(|_| header[3] == SETTINGS)?;
         let nth = settings.chunks_exact(SETTING).position(|setting| setting[..2] == MAX_HEADER_LIST_SIZE)?;
-        Some(self.preface + FRAME_HEADER + nth * SETTING + 2)
+        Some(FRAME_HEADER + nth * SETTING + 2)
     }
 }
 
@@ -461,6 +461,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Blocks<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let Some(announcement) = &mut this.announcement {
+            if announcement.preface > 0 {
+                // The settings may come with it or after it.
+                let preface = &buf[..buf.len().min(announcement.preface)];
+                let written = ready!(Pin::new(&mut this.io).poll_write(cx, preface))?;
+                announcement.preface -= written;
+                return Poll::Ready(Ok(written));
+            }
             if let Some(corrected) = announcement.correct(buf) {
                 let written = ready!(Pin::new(&mut this.io).poll_write(cx, &corrected))?;
                 announcement.written += written;
