@@ -160,7 +160,7 @@ pub(crate) async fn remove_orphaned_dir(dir: &Path) {
     }
     // The sockets of brokered services go a moment after the broker has closed.
     for _ in 0..20 {
-        match std::fs::remove_dir(dir) {
+        match rpcplugin_transport::remove_empty_dir(dir) {
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }

@@ -5,7 +5,7 @@
 //! [`serve`](http2::serve) and [`connect`](http2::connect) speak HTTP/2 on it. [`yamux`] puts many streams on one.
 //!
 //! This crate owns socket files: it makes them in private directories, never takes over somebody else's, and removes
-//! its own. It knows nothing of plugins, handshakes or processes.
+//! its own, and those that processes which are gone have left. It knows nothing of handshakes.
 
 mod at_exit;
 mod authority;
@@ -15,10 +15,12 @@ pub mod http2;
 mod listener;
 mod meter;
 mod newcomers;
+mod owner;
 mod security;
 mod services;
 mod socket;
 mod stream;
+mod sweep;
 mod trace;
 pub mod yamux;
 
@@ -28,8 +30,9 @@ pub use fd::async_fd;
 pub use listener::{BindError, Listen, Listener};
 pub use meter::{ConnectionKind, ConnectionTraffic, Meter, Traffic};
 pub use newcomers::Newcomer;
+pub use owner::start_time;
 pub use security::{SecureError, Security};
 pub use services::{MessageLimits, Route, ServiceLayer, ServiceLayers, Services};
-pub use socket::{SocketDir, SocketDirError, SocketGroup, remove_stale_socket};
+pub use socket::{SocketDir, SocketDirError, SocketGroup, remove_empty_dir, remove_stale_socket};
 pub use stream::{Io, SecureStream, Stream};
 pub use trace::{TraceCalls, TraceServices, TracedCalls, TracedService, current_trace, in_trace};

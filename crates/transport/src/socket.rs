@@ -18,7 +18,11 @@ use rpcplugin_core::{EndpointError, SocketPath};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use tempfile::TempDir;
 
-use crate::at_exit::{self, Leftover, Registered};
+use crate::{
+    at_exit::{self, Leftover, Registered},
+    owner::{HOST, Owner, PLUGIN},
+    sweep,
+};
 
 /// A directory in which sockets are made under names that nobody else has.
 ///
@@ -139,19 +143,29 @@ impl SocketDir {
 
     /// A fresh directory inside `parent` that only this user, and `group` if given, may enter.
     ///
+    /// It says which process made it. The first of each process also removes the directories in `parent` that processes
+    /// of this user which are gone have left, in the background.
+    ///
     /// # Errors
     /// [`SocketDirError`] when no directory can be made or shared, or no socket would fit.
     pub fn private_in(parent: &Path, group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
+        let create = |source| SocketDirError::Create { parent: parent.to_owned(), source };
         // An absolute path means the same to a peer with another working directory.
-        let dir = std::path::absolute(parent)
-            .and_then(|parent| {
-                // Closed from its first moment, whatever the umask.
-                let closed = fs::Permissions::from_mode(0o700);
-                tempfile::Builder::new().prefix("rpcplugin-").permissions(closed).tempdir_in(parent)
-            })
-            .map_err(|source| SocketDirError::Create { parent: parent.to_owned(), source })?;
+        let parent = std::path::absolute(parent).map_err(create)?;
+        // Closed from its first moment, whatever the umask.
+        let closed = fs::Permissions::from_mode(0o700);
+        let dir = tempfile::Builder::new()
+            .prefix(sweep::PREFIX)
+            .permissions(closed)
+            .tempdir_in(&parent)
+            .map_err(create)?;
         let path = dir.path().to_owned();
         let at_exit = at_exit::register(Leftover::Dir(path.clone()));
+        // A directory without an owner only stays where it is if nobody removes it.
+        if let Some(Err(error)) = Owner::of(std::process::id()).map(|owner| owner.write(&path, HOST)) {
+            tracing::debug!(%error, dir = %path.display(), "the directory's owner cannot be written down");
+        }
+        sweep::once(&parent);
         let this = Self(Arc::new(Inner { path, group, private: Mutex::new(Some((dir, at_exit))) }));
         this.name("plugin0123456789")?;
         if let Some(group) = group {
@@ -173,8 +187,22 @@ impl SocketDir {
         Ok(this)
     }
 
+    /// Writes down that the directory is there for this process too, so that it stays while that runs, whatever becomes of
+    /// the one that made it. A process that is gone already is not written down.
+    pub fn belongs_to(&self, pid: u32) {
+        let Some(owner) = Owner::of(pid) else { return };
+        if let Err(error) = owner.write(&self.0.path, PLUGIN) {
+            tracing::debug!(%error, pid, "the directory's second owner cannot be written down");
+        }
+    }
+
     /// Leaves a private directory where it is, for another process that goes on with what is in it.
+    ///
+    /// One for which no process [is written down](Self::belongs_to) stays until it is removed by whoever uses it.
     pub fn keep(&self) {
+        if fs::symlink_metadata(self.0.path.join(PLUGIN)).is_err() {
+            let _ = fs::remove_file(self.0.path.join(HOST));
+        }
         if let Some((dir, at_exit)) = self.0.private.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = dir.keep();
             drop(at_exit);
@@ -231,6 +259,30 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         self.file.remove();
     }
+}
+
+/// Removes a directory that [`SocketDir::private`] has made in another process, if there is nothing in it but the note of
+/// whose it is. Any other directory is removed if it is empty.
+///
+/// # Errors
+/// What the operating system says; [`io::ErrorKind::DirectoryNotEmpty`] if there is something in it.
+pub fn remove_empty_dir(dir: &Path) -> io::Result<()> {
+    let is_note = |entry: &fs::DirEntry| {
+        [HOST, PLUGIN].iter().any(|role| entry.file_name() == *role)
+            && entry.file_type().is_ok_and(|kind| kind.is_symlink())
+    };
+    for entry in fs::read_dir(dir)? {
+        if !is_note(&entry?) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+    }
+    for role in [PLUGIN, HOST] {
+        match fs::remove_file(dir.join(role)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    fs::remove_dir(dir)
 }
 
 /// Removes the file of a socket on which nobody listens any more: what a process that was killed leaves behind.
@@ -378,7 +430,10 @@ mod tests {
     fn a_socket_that_came_to_the_place_of_a_stale_one_is_left_there() {
         let dir = SocketDir::private(None).expect("a directory");
         let path = dir.name("given").expect("it fits").as_path().to_owned();
-        let entries = || fs::read_dir(dir.path()).expect("readable").count();
+        let entries = || {
+            let entries = fs::read_dir(dir.path()).expect("readable").flatten();
+            entries.filter(|entry| entry.file_name() != HOST).count()
+        };
         stale(&path);
         assert_eq!((clear(&path).expect("ours"), entries()), (true, 0));
         // Two have found a stale one; one of them has replaced it.

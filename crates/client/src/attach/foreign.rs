@@ -3,15 +3,13 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use rpcplugin_core::Endpoint;
-#[cfg(target_os = "linux")]
-use rpcplugin_transport::Stream;
 use rpcplugin_transport::dial;
+#[cfg(target_os = "linux")]
+use rpcplugin_transport::{Stream, start_time};
 use tokio::time::{sleep, timeout};
 
 #[cfg(target_os = "linux")]
 use super::listening::listens;
-#[cfg(target_os = "linux")]
-use crate::child::start_time;
 use crate::{exit::ExitReason, runner::Running};
 
 /// A plugin's process that somebody else started. Dropping it leaves it running.
@@ -83,7 +81,7 @@ impl Running for Foreign {
         }
         if let Some(dir) = self.leftover.take() {
             // Only if it is empty, and what else could be in there is not ours.
-            let _ = std::fs::remove_dir(dir);
+            let _ = rpcplugin_transport::remove_empty_dir(&dir);
         }
         ExitReason::Unknown
     }
