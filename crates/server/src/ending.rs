@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub enum Cause {
     /// The host called `GRPCController.Shutdown`.
     Shutdown,
-    /// The process received SIGTERM, or SIGINT where it is not ignored.
+    /// The process received SIGTERM or SIGHUP, or SIGINT where it is not ignored.
     Signal,
     /// The host's process has died.
     HostGone,

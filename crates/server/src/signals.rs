@@ -2,17 +2,18 @@
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::ending::{Cause, Ending};
 
-/// Ends the plugin on SIGTERM, and swallows SIGINT unless told otherwise.
+/// Ends the plugin on SIGTERM and SIGHUP, and swallows SIGINT unless told otherwise.
 ///
-/// A Ctrl-C in a terminal reaches the host and all its plugins at once; it is for the host to decide what ends. SIGINT
-/// is caught rather than ignored, so that programs which the plugin starts get their default back.
+/// A Ctrl-C in a terminal reaches the host and all its plugins at once, unless these have groups of their own; it is for the
+/// host to decide what ends. SIGINT is caught rather than ignored, so that programs which the plugin starts get their
+/// default back. SIGHUP that is ignored from the start, as by `nohup`, stays ignored.
 ///
 /// # Protocol
-/// go-plugin `server.go` `Serve` swallows SIGINT. Differs: SIGTERM ends a Go plugin at once, with its socket left.
+/// go-plugin `server.go` `Serve` swallows SIGINT. Differs: SIGTERM and SIGHUP end a Go plugin at once, with its socket left.
 ///
 /// # Errors
 /// When the signals cannot be caught.
@@ -22,12 +23,14 @@ pub(crate) fn watch(
 ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = if ignores(SignalKind::hangup()) { None } else { Some(signal(SignalKind::hangup())?) };
     let ending = ending.clone();
     Ok(async move {
         let mut interrupts = 0_u32;
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
+                () = next(&mut hang_up) => break,
                 _ = interrupt.recv() => {
                     if !ignore_interrupt {
                         break;
@@ -40,4 +43,20 @@ pub(crate) fn watch(
         }
         ending.begin(Cause::Signal);
     })
+}
+
+/// Resolves with the next signal, and never for one that stays ignored.
+async fn next(caught: &mut Option<Signal>) {
+    match caught {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether this process ignores a signal. Where there is no `/proc` none is taken to be ignored.
+fn ignores(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 1)
 }

@@ -32,6 +32,62 @@ async fn sigterm_is_an_orderly_end() {
 }
 
 #[tokio::test]
+async fn sighup_is_an_orderly_end() {
+    let start = subject();
+    let hook = start.path("hook");
+    let plugin = start.arg("--hook").arg(&hook).arg("--hook-after").arg("100").start();
+    plugin.signal(Signal::HUP);
+    let left = plugin.tmp.path().to_owned();
+    let mut plugin = plugin;
+    assert_eq!(plugin.ended().await.code(), Some(0));
+    assert_eq!(entries(&left), [hook], "the hook ran, and nothing else is left");
+}
+
+#[tokio::test]
+async fn sighup_that_is_ignored_from_the_start_stays_ignored() {
+    let start = subject();
+    let mut plugin = Command::new("/bin/sh")
+        .args(["-c", "trap '' HUP; exec \"$0\"", env!("CARGO_BIN_EXE_plugin-subject")])
+        .env("PLUGIN_SUBJECT", "yes")
+        .env("TMPDIR", start.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(plugin.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let ignored = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", plugin.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim().to_owned();
+        u64::from_str_radix(&mask, 16).unwrap() & 1 == 1
+    };
+    if cfg!(target_os = "linux") {
+        assert!(ignored());
+    }
+    rustix::process::kill_process(pid(&plugin), Signal::HUP).unwrap();
+    let socket = rpcplugin::Endpoint::parse("unix", line.split('|').nth(3).unwrap()).unwrap();
+    let channel = crate::subject::channel(&socket, rpcplugin::transport::Security::Plain).await.unwrap();
+    assert_eq!(greet(channel.clone(), "x").await.unwrap(), "hello x");
+    shut_down(channel).await.unwrap();
+    eventually("the plugin is gone", || plugin.try_wait().unwrap().is_some()).await;
+}
+
+/// A guard of its host may ask a plugin that has noticed the death of its host by itself.
+#[tokio::test]
+async fn what_asks_again_cuts_nothing_short() {
+    let start = subject();
+    let hook = start.path("hook");
+    let mut plugin = start.arg("--hook").arg(&hook).arg("--hook-after").arg("600").start();
+    for signal in [Signal::TERM, Signal::TERM, Signal::HUP] {
+        plugin.signal(signal);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(plugin.ended().await.code(), Some(0));
+    assert!(hook.exists(), "the hook ran to its end");
+}
+
+#[tokio::test]
 async fn a_signal_right_after_the_line_is_an_orderly_end_too() {
     let plugin = subject().start();
     plugin.signal(Signal::INT);
