@@ -249,11 +249,55 @@ async fn a_secured_plugin_survives_the_upgrade_of_its_host() {
 }
 
 #[tokio::test]
+async fn what_dies_with_its_host_is_not_handed_over() {
+    let brood = Brood::new();
+    let host = host(|_| {});
+    let plugin = host.launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    let config = plugin.reattach_config();
+    let error = plugin.hand_over().await.expect_err("it would end with this host");
+    assert_eq!(code(&error), "rpcplugin::config::hand_over_dies");
+    let text = Explained(&error).to_string();
+    assert!(text.contains("die_with_host = false") && text.contains("PLUGIN_DIE_WITH_HOST"), "{text}");
+    let plugin = error.into_plugin();
+    assert_eq!(plugin.ping().await.expect("it is as it was"), ServingStatus::Serving);
+    assert_eq!(plugin.reattach_config(), config);
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
+    // Dropping the error is dropping the plugin.
+    let plugin = host.launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    drop(plugin.hand_over().await.expect_err("the same"));
+    brood.dies_out().await;
+}
+
+/// The directory of a plugin that was handed over is there for the plugin: no later host sweeps it.
+#[tokio::test]
+async fn the_directory_of_a_plugin_that_was_handed_over_stays_while_it_runs() {
+    let brood = Brood::new();
+    let place = tempfile::TempDir::new_in("/tmp").expect("a directory");
+    let old = std::process::Command::new(env!("CARGO_BIN_EXE_doomed-host"))
+        .args(["goes-on", PLUGIN])
+        .env(hosts::MARK, brood.name())
+        .env("TMPDIR", place.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("it was built");
+    let json = String::from_utf8(old.stdout).expect("UTF-8");
+    let left = || std::fs::read_dir(place.path()).expect("readable").count();
+    assert_eq!(left(), 1, "{}", String::from_utf8_lossy(&old.stderr));
+    let next = host(|config| config.unix_socket_dir = Some(place.path().to_owned()));
+    let other = next.launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    assert_eq!(other.shut_down().await, Exit::Clean);
+    let plugin = host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("it runs");
+    assert_eq!(plugin.shut_down().await, Exit::Ended);
+    brood.dies_out().await;
+    eventually(SOON, "the directory is removed", || left() == 0).await;
+}
+
+#[tokio::test]
 async fn a_handover_does_not_show_its_key() {
     let brood = Brood::new();
     let host = host(|config| config.die_with_host = false);
     let plugin = host.launch(brood.mark(faulty("healthy"))).await.expect("it starts");
-    let handover = plugin.hand_over().await;
+    let handover = plugin.hand_over().await.expect("it may go on");
     assert!(handover.to_json().contains("PRIVATE KEY"));
     assert!(!format!("{handover:?}").contains("PRIVATE KEY"));
     let plugin = host.attach(Handover::parse(&handover.to_json()).expect("readable")).await.expect("it runs");

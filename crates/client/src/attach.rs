@@ -17,7 +17,7 @@ use rpcplugin_transport::{Meter, Security, http2::ConnectError};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
-pub use self::handover::{Handover, HandoverError};
+pub use self::handover::{Handover, HandoverError, NotHandedOver};
 use crate::{
     callbacks::Caller,
     connection::{self, Opened, Target},

@@ -49,7 +49,7 @@ mod steps;
 mod supervise;
 mod tail;
 
-pub use attach::{AttachError, Attachment, Handover, HandoverError};
+pub use attach::{AttachError, Attachment, Handover, HandoverError, NotHandedOver};
 pub use callbacks::Caller;
 pub use checksum::{Checksum, ChecksumError};
 pub use child::ChildProcess;

@@ -30,7 +30,7 @@ use tower_layer::Layer;
 use tracing::{Instrument as _, Span};
 
 use crate::{
-    attach::Handover,
+    attach::{Handover, NotHandedOver},
     ended::{self, Ending, LAST_WORDS},
     error::PingError,
     events::{Event, Events},
@@ -230,8 +230,19 @@ impl Plugin {
     /// The plugin has to be launched without [`HostConfig::die_with_host`], and has to bear that nobody reads its output
     /// any more once this host is gone: many programs end when they write then. One made with rpcplugin ends with this host
     /// unless it loads its configuration from the environment, or sets `follow_host` by itself. One that multiplexes ends
-    /// with its only connection. If the other host does not come, nobody ends the plugin.
-    pub async fn hand_over(mut self) -> Handover {
+    /// with its only connection. If the other host does not come, nobody ends the plugin. The directory of its socket stays
+    /// as long as it runs; the host that attaches removes it, or the next that finds the plugin gone.
+    ///
+    /// # Errors
+    /// [`NotHandedOver`], which holds the plugin, if this host launched it with `die_with_host`: it would end together with
+    /// this host. Nothing has changed then.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped after it was polled may have let go of the plugin.
+    pub async fn hand_over(mut self) -> Result<Handover, NotHandedOver> {
+        if self.process.ends_with_its_handle() && self.config.die_with_host {
+            return Err(NotHandedOver::new(self));
+        }
         self.broker.close();
         self.services.cut();
         // The readers hold the pipes of a child that goes on: they stay open for as long as this host lives.
@@ -244,7 +255,7 @@ impl Plugin {
             self.sockets.keep();
         }
         self.left = true;
-        handover
+        Ok(handover)
     }
 
     /// Side connections with the plugin.

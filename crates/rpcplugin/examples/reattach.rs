@@ -51,7 +51,7 @@ async fn old_host() -> Result<String> {
     let entry = Entry { key: "written by".to_owned(), value: "the old host".into() };
     kv.put(PutRequest { entry: Some(entry) }).await.into_diagnostic()?;
     println!("the old host lets go of process {}", plugin.pid());
-    Ok(plugin.hand_over().await.to_json())
+    Ok(plugin.hand_over().await?.to_json())
 }
 
 /// Goes on with the same process, and ends it as if it had started it.

@@ -92,10 +92,10 @@ pub use rpcplugin_broker as broker;
 pub use rpcplugin_client::{
     AttachError, Attachment, Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit,
     ExitReason, Generation, Handover, HandoverError, Host, LaunchError, LaunchFacts, LaunchFault,
-    LaunchSteps, LogRecord, Managed, Observer, Obstacle, Output, OutputChunk, OutputOptions, OutputSource,
-    PingError, Plugin, PluginEnded, PluginEvent, PluginId, PluginSet, ProgramFile, Runner, Running, Started,
-    Stdin, Supervise, SuperviseError, Supervised, SupervisionState, Surroundings, WhenFull, WhileDown,
-    Writers, discover,
+    LaunchSteps, LogRecord, Managed, NotHandedOver, Observer, Obstacle, Output, OutputChunk, OutputOptions,
+    OutputSource, PingError, Plugin, PluginEnded, PluginEvent, PluginId, PluginSet, ProgramFile, Runner,
+    Running, Started, Stdin, Supervise, SuperviseError, Supervised, SupervisionState, Surroundings, WhenFull,
+    WhileDown, Writers, discover,
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{

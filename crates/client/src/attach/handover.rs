@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Attachment;
+use crate::plugin::Plugin;
 
 /// What another host needs to go on with a plugin, such as the next version of this one: where it is, and for AutoMTLS the
 /// identity of the host that started it.
@@ -65,6 +66,32 @@ pub enum HandoverError {
         #[diagnostic_source]
         TlsError,
     ),
+}
+
+/// A plugin was not handed over, and is as it was.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{} ends with this host, and cannot be handed over to another", plugin.name())]
+#[diagnostic(
+    code(rpcplugin::config::hand_over_dies),
+    help(
+        "launch it with HostConfig::die_with_host = false (PLUGIN_DIE_WITH_HOST=false), and with follow_host = false in a \
+         plugin made with rpcplugin that does not load its configuration from the environment"
+    )
+)]
+pub struct NotHandedOver {
+    plugin: Box<Plugin>,
+}
+
+impl NotHandedOver {
+    pub(crate) fn new(plugin: Plugin) -> Self {
+        Self { plugin: Box::new(plugin) }
+    }
+
+    /// The plugin, which goes on. Dropping the error kills it, as dropping the plugin does.
+    #[must_use]
+    pub fn into_plugin(self) -> Plugin {
+        *self.plugin
+    }
 }
 
 /// What stands beside go-plugin's members.
