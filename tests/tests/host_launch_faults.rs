@@ -185,6 +185,25 @@ async fn silence() {
 }
 
 #[tokio::test]
+async fn stopped_while_it_starts() {
+    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(500);
+    for (signal, parts) in [
+        (
+            "TTIN",
+            &["stopped by SIGTTIN: it reads from the terminal", "Stdin::Null", "share_process_group"][..],
+        ),
+        ("TTOU", &["stopped by SIGTTOU: it changes the terminal", "Stdin::Null"]),
+        ("STOP", &["stopped by SIGSTOP", "kill -CONT"]),
+    ] {
+        let fault = fault(short, &format!("kill -{signal} $$; sleep 60"), parts).await;
+        assert_fault!(fault, LaunchFault::Stopped { .. });
+    }
+    // One that goes on is silent like any other.
+    let fault = fault(short, "(sleep 0.1; kill -CONT $$) & kill -STOP $$; sleep 60", &["said nothing"]).await;
+    assert_fault!(fault, LaunchFault::Silent(_));
+}
+
+#[tokio::test]
 async fn exits_at_once() {
     let parts = [
         "it ended before it spoke: exit status 3",
@@ -289,8 +308,13 @@ fn base64(bytes: &[u8]) -> String {
 async fn a_listener_that_is_dead() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("socket");
-    drop(UnixListener::bind(&path).expect("bindable"));
-    let text = format!("echo '1|1|unix|{}|grpc|'; echo bye >&2; sleep 60", path.display());
+    drop(UnixListener::bind(dir.path().join("made")).expect("bindable"));
+    // It comes to its place after the launch has begun.
+    let text = format!(
+        "mv {made} {path}; echo '1|1|unix|{path}|grpc|'; echo bye >&2; sleep 60",
+        made = dir.path().join("made").display(),
+        path = path.display(),
+    );
     let dead =
         fault(plain, &text, &["announced itself and cannot be reached", "nothing listens there", "bye"])
             .await;

@@ -504,6 +504,35 @@ async fn die_with_host() {
     }
 }
 
+#[tokio::test]
+async fn orphan_grace() {
+    let dir = tempfile::tempdir().unwrap();
+    // Two hooks: one is over in a moment, the other takes longer than any test.
+    for (value, hook_after, runs) in [("20s", "300", true), ("300ms", "600000", false), ("0", "300", false)] {
+        let hook = dir.path().join("hook");
+        let mut host = std::process::Command::new(env!("CARGO_BIN_EXE_mortal-host"))
+            .arg(env!("CARGO_BIN_EXE_plugin-subject"))
+            .args(["--hook-after", hook_after, "--hook"])
+            .arg(&hook)
+            .env("MORTAL_HOST_COOKIE", "PLUGIN_SUBJECT=yes")
+            .env("PLUGIN_GRPC_GRACE_PERIOD", "600")
+            .env("PLUGIN_ORPHAN_GRACE", value)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(host.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let pid: u32 = line.trim().parse().unwrap();
+        host.kill().unwrap();
+        host.wait().unwrap();
+        eventually("the plugin ends with its host", || !is_alive(pid)).await;
+        assert_eq!(hook.exists(), runs, "{value}");
+        let _ = fs::remove_file(hook);
+    }
+}
+
 /// What a host announces of itself on the wire.
 async fn announced(variables: &[(&str, &str)]) -> Announced {
     let mute = Mute::new();

@@ -1,13 +1,12 @@
 //! The runner of ordinary plugins: processes of this host.
 
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
 use std::{
     collections::HashMap,
     ffi::{OsStr, OsString},
     io,
-    os::{
-        fd::OwnedFd,
-        unix::{fs::PermissionsExt as _, process::CommandExt as _},
-    },
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::Stdio,
     sync::Once,
@@ -15,9 +14,12 @@ use std::{
 };
 
 use rpcplugin_config::EnvPolicy;
-use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpgid, kill_process, kill_process_group, waitid,
+};
+#[cfg(target_os = "linux")]
+use tokio::io::unix::AsyncFd;
 use tokio::{
-    io::unix::AsyncFd,
     process::Child,
     signal::unix::{SignalKind, signal},
     time::sleep,
@@ -28,7 +30,7 @@ use crate::{
     diagnosis,
     error::LaunchFault,
     exit::ExitReason,
-    guard::Guard,
+    guard::{Guard, LastWill},
     image::Image,
     runner::{Runner, Running, Started, Surroundings},
 };
@@ -38,10 +40,8 @@ use crate::{
 pub struct ChildProcess {
     child: Child,
     leads_group: bool,
-    /// Readable when the process has ended, whether or not it has been reaped. Only for those that die with the host.
-    ended: Option<AsyncFd<OwnedFd>>,
-    /// When the guard is started if the plugin is not ready by then.
-    guard_at: Option<tokio::time::Instant>,
+    /// Tells of the end of the process before it is reaped. Only for those that lead a group.
+    end: Option<End>,
     guard: Option<Guard>,
     /// Whether it ends with this value.
     held: bool,
@@ -99,16 +99,15 @@ impl Runner for Command {
         let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
         let stderr = child.stderr.take().expect("stderr was asked to be a pipe");
         let stdin = child.stdin.take();
-        let mut process = ChildProcess {
-            child,
-            leads_group: self.own_group,
-            ended: None,
-            guard_at: None,
-            guard: None,
-            held: true,
-        };
-        if surroundings.die_with_host && self.own_group {
-            process.die_with_host();
+        let mut process =
+            ChildProcess { child, leads_group: self.own_group, end: None, guard: None, held: true };
+        if self.own_group {
+            process.end = process.child.id().and_then(End::of);
+            if surroundings.die_with_host {
+                let will =
+                    LastWill { grace: surroundings.orphan_grace, socket_dir: &surroundings.socket_dir };
+                process.die_with_host(will);
+            }
         }
         let started = Started::new(process, stdout, stderr);
         Ok(match stdin {
@@ -123,25 +122,11 @@ impl Runner for Command {
 }
 
 impl ChildProcess {
-    /// The process and its group die with the host, and what is left of the group dies with the process.
-    ///
-    /// The guard is a process of its own, and starting one beside a plugin that is starting makes the plugin slower.
-    /// Most plugins are ready before it is time. Until then the plugin is on its own only for as long as it has not
-    /// printed its handshake line: doing so without a host is the end of it, since nobody has the other end of the pipe.
-    fn die_with_host(&mut self) {
-        self.ended = self.child.id().and_then(end_of);
-        if self.ended.is_some() {
-            self.guard_at = Some(tokio::time::Instant::now() + UNGUARDED);
-        } else {
-            // Only the guard keeps the number of the group from strangers when the process has been reaped.
-            self.be_guarded();
-        }
-    }
-
-    fn be_guarded(&mut self) {
-        self.guard_at = None;
+    /// The process and its group end with the host. From the first moment, since a host can be killed while its plugin
+    /// starts, and one that never comes to its handshake line would stay for good.
+    fn die_with_host(&mut self, will: LastWill<'_>) {
         let Some(leader) = self.child.id() else { return };
-        match Guard::over(leader) {
+        match Guard::over(leader, will) {
             Ok(guard) => self.guard = Some(guard),
             Err(error) => {
                 tracing::warn!(plugin.pid = leader, %error, "the plugin will not die with this host");
@@ -173,24 +158,9 @@ impl Running for ChildProcess {
         self.child.id()
     }
 
-    async fn ready(&mut self) {
-        if self.guard_at.is_some() {
-            self.be_guarded();
-        }
-    }
-
     async fn wait(&mut self) -> ExitReason {
-        if let Some(ended) = &self.ended
-            && let Some(moment) = self.guard_at
-        {
-            tokio::select! {
-                biased;
-                _ = ended.readable() => {}
-                () = tokio::time::sleep_until(moment) => self.be_guarded(),
-            }
-        }
-        if let Some(ended) = &self.ended {
-            let _ = ended.readable().await;
+        if let Some(end) = &mut self.end {
+            end.come().await;
             // It has not been reaped, so that the number of its group is still its own.
             self.signal(Signal::KILL);
         }
@@ -269,32 +239,69 @@ fn ignores_ends_of_children() -> bool {
     ignored.is_some_and(|mask| mask >> (Signal::CHILD.as_raw() - 1) & 1 == 1)
 }
 
-/// Something that is readable when a child has ended.
-#[cfg(target_os = "linux")]
-fn end_of(child: u32) -> Option<AsyncFd<OwnedFd>> {
-    use rustix::process::{PidfdFlags, pidfd_open};
+/// Notices that a child has ended, and leaves it to be reaped: as long as it is not, its number and that of its group are
+/// its own, and what it left in the group can be killed.
+#[derive(Debug)]
+enum End {
+    /// Readable when the process has ended.
+    #[cfg(target_os = "linux")]
+    Pidfd(AsyncFd<OwnedFd>),
+    /// Where there are no pidfds: the signal that tells that one of the children has.
+    Child(Pid, tokio::signal::unix::Signal),
+}
 
+impl End {
+    fn of(child: u32) -> Option<Self> {
+        let pid = Pid::from_raw(i32::try_from(child).ok()?)?;
+        #[cfg(target_os = "linux")]
+        if let Some(pidfd) = Self::pidfd(pid) {
+            return Some(Self::Pidfd(pidfd));
+        }
+        Self::by_signal(pid)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn pidfd(pid: Pid) -> Option<AsyncFd<OwnedFd>> {
+        use rustix::process::{PidfdFlags, pidfd_open};
+
+        let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
+        rpcplugin_transport::async_fd(pidfd, tokio::io::Interest::READABLE).ok()
+    }
+
+    fn by_signal(pid: Pid) -> Option<Self> {
+        signal(SignalKind::child()).ok().map(|ends| Self::Child(pid, ends))
+    }
+
+    /// Resolves when the process has ended.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again.
+    async fn come(&mut self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Pidfd(pidfd) => {
+                // Only a closed reactor could fail here, and then nothing is waited for any more.
+                let _ = pidfd.readable().await;
+            }
+            Self::Child(pid, ends) => {
+                let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+                // An error says that it has been reaped.
+                while let Ok(None) = waitid(WaitId::Pid(*pid), look) {
+                    if ends.recv().await.is_none() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The signal that has stopped a child of this process, if it is stopped.
+pub(crate) fn stopped_by(child: u32) -> Option<i32> {
     let pid = Pid::from_raw(i32::try_from(child).ok()?)?;
-    let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
-    rpcplugin_transport::async_fd(pidfd, tokio::io::Interest::READABLE).ok()
+    let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::Pid(pid), look).ok().flatten()?.stopping_signal()
 }
-
-/// Without pidfds a child is reaped by whoever notices its end.
-#[cfg(not(target_os = "linux"))]
-fn end_of(_child: u32) -> Option<AsyncFd<OwnedFd>> {
-    None
-}
-
-/// When a process started, in ticks of the clock since the machine did. A number that has passed to another process has
-/// another. None where there is no `/proc`.
-pub(crate) fn start_time(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in it may hold anything, also brackets. What comes behind it begins with the third column.
-    stat.rsplit_once(") ")?.1.split(' ').nth(START_TIME - 3).map(str::to_owned)
-}
-
-/// Where a process's line in `/proc` says when it started, counted from 1.
-const START_TIME: usize = 22;
 
 /// Where the file of a program is: at its path, taken relative to the host's working directory, or for a bare name where
 /// `PATH` has it. What is nowhere comes back as it is.
@@ -346,9 +353,6 @@ fn passes(policy: &EnvPolicy, name: &OsStr) -> bool {
 const PRIVATE_KEY: [&str; 2] = ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
 
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
-
-/// How long a plugin starts without a guard.
-const UNGUARDED: Duration = Duration::from_millis(20);
 
 /// How long a runtime that goes away is held up by a process that was killed and is not gone.
 const LAST_WAIT: Duration = Duration::from_millis(200);
@@ -421,6 +425,35 @@ mod tests {
         let environment = given(&EnvPolicy::Clear, &Command::new("p").env("A", "b"));
         assert_eq!((value(&environment, "HOME"), value(&environment, "A")), (None, Some("b")));
         assert_eq!(value(&environment, "COOKIE"), Some("value"));
+    }
+
+    #[tokio::test]
+    async fn an_end_is_noticed_and_left_to_be_reaped() {
+        for by_signal in [false, true] {
+            let mut child = tokio::process::Command::new("/bin/cat")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("it is there");
+            let pid = child.id().expect("it runs");
+            let number = Pid::from_raw(i32::try_from(pid).expect("a number")).expect("a number");
+            let end = if by_signal { End::by_signal(number) } else { End::of(pid) };
+            let mut end = end.expect("it can be told");
+            let early = tokio::time::timeout(Duration::from_millis(20), end.come()).await;
+            assert!(early.is_err(), "it runs");
+            kill_process(number, Signal::STOP).expect("it is ours");
+            while stopped_by(pid).is_none() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(stopped_by(pid), Some(Signal::STOP.as_raw()), "asking changes nothing");
+            kill_process(number, Signal::CONT).expect("it is ours");
+            drop(child.stdin.take());
+            end.come().await;
+            end.come().await;
+            assert_eq!(stopped_by(pid), None);
+            assert!(child.id().is_some() && kill_process(number, Signal::CONT).is_ok(), "it is not reaped");
+            assert!(child.wait().await.expect("it is ours").success());
+        }
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub struct Command {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stdin {
-    /// What the host reads. The default, as in go-plugin.
+    /// What the host reads. The default, as in go-plugin. At a terminal a plugin that reads it, or asks on `/dev/tty`, is
+    /// stopped by the system, since it is in the background there; see [`Command::share_process_group`].
     #[default]
     Inherit,
     /// Nothing.

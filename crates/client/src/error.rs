@@ -9,9 +9,10 @@ use rpcplugin_core::{Endpoint, Explained};
 use rpcplugin_handshake::{AnswerError, AnswerFault, PortRangeError, VersionNotOffered};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
 use rpcplugin_transport::{SocketDirError, http2::ConnectError};
+use rustix::process::Signal;
 use tonic_health::ServingStatus;
 
-use crate::{command::Command, exit::ExitReason};
+use crate::{child::stopped_by, command::Command, exit::ExitReason, process::Process};
 
 /// A plugin did not start. Nothing of it is left: the process has been killed and reaped, its sockets are removed.
 ///
@@ -227,6 +228,17 @@ pub enum LaunchFault {
         )
     )]
     Silent(Duration),
+    /// It is stopped, and so answers nothing. Most often it asks or reads something on the terminal: a plugin is in the
+    /// background there, and the system stops it by SIGTTIN or SIGTTOU.
+    #[error("its process is stopped by {}", stopping(*.signal))]
+    #[diagnostic(
+        code(rpcplugin::handshake::stopped),
+        help("{}", help_for_stopped(*signal))
+    )]
+    Stopped {
+        /// The number of the signal that has stopped it.
+        signal: i32,
+    },
     /// What it printed is no handshake line.
     #[error("its handshake line cannot be understood")]
     #[diagnostic(code(rpcplugin::handshake::unreadable))]
@@ -476,6 +488,13 @@ impl LaunchFault {
         Self::Runner(error.into())
     }
 
+    /// That the process is stopped, if it is.
+    pub(crate) fn stopped(process: &Process) -> Option<Self> {
+        // Of a process that has ended nothing is asked: its number can be another's.
+        let runs = process.ended().is_none().then(|| process.pid()).flatten();
+        runs.and_then(stopped_by).map(|signal| Self::Stopped { signal })
+    }
+
     /// Whether the same launch may succeed when it is tried again.
     #[must_use]
     pub fn may_pass(&self) -> bool {
@@ -487,6 +506,7 @@ impl LaunchFault {
             | Self::ExitedEarly(_)
             | Self::StdoutClosed
             | Self::Silent(_)
+            | Self::Stopped { .. }
             | Self::Stdout(_)
             | Self::ExitedConnecting(_)
             | Self::FirstCall(_)
@@ -688,6 +708,30 @@ fn innermost<'a>(
         inner.or_else(|| property(diagnostic))
     }
     find(diagnostic, property).map(|text| Box::new(text) as Box<dyn fmt::Display>)
+}
+
+/// The name of a signal that stops a process, in a sentence.
+fn stopping(signal: i32) -> String {
+    let name = match Signal::from_named_raw(signal) {
+        Some(Signal::TTIN) => "SIGTTIN: it reads from the terminal, to which a plugin is in the background",
+        Some(Signal::TTOU) => "SIGTTOU: it changes the terminal, to which a plugin is in the background",
+        Some(Signal::TSTP) => "SIGTSTP",
+        Some(Signal::STOP) => "SIGSTOP",
+        _ => return format!("signal {signal}"),
+    };
+    name.to_owned()
+}
+
+/// What helps against that.
+fn help_for_stopped(signal: i32) -> &'static str {
+    match Signal::from_named_raw(signal) {
+        Some(Signal::TTIN | Signal::TTOU) => {
+            "do not read or ask on the terminal (stdin, /dev/tty) in a plugin: let the host ask, and pass it on by a call or \
+             by the environment. In the host give the plugin another stdin, with Command::stdin(Stdin::Null) or \
+             Stdin::Piped; only with Command::share_process_group may it use the terminal"
+        }
+        _ => "let the process go on with kill -CONT, or find what stops it, such as a debugger",
+    }
 }
 
 /// The statuses with which a shell, `env` and dynamic loaders say that what they were to run cannot be run, or is not there.

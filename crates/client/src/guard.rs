@@ -1,16 +1,16 @@
-//! Plugins die with their host, however it dies and whatever they are written in.
+//! Plugins end with their host, however it dies and whatever they are written in.
 
-use std::{io, process::Stdio};
+use std::{io, path::Path, process::Stdio, time::Duration};
 
+use rpcplugin_transport::start_time;
 use rustix::{
     io::Errno,
     process::{Pid, Signal, kill_process_group},
 };
 use tokio::process::{Child, Command};
 
-use crate::child::start_time;
-
-/// A process that kills a plugin and its group when this host dies.
+/// A process that ends a plugin and its group when this host dies: it asks the plugin, gives it time, kills what is left,
+/// and removes the directory of its sockets.
 ///
 /// It waits for the end of a pipe whose other end only this host has, so that nothing has to be done for it to notice:
 /// a host that is killed closes its files all the same. It belongs to the plugin's group. While it lives, that keeps the
@@ -27,17 +27,26 @@ pub(crate) struct Guard {
     _held: io::PipeWriter,
 }
 
+/// What a guard does when the host is dead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastWill<'w> {
+    /// How long the plugin may take to end before it is killed.
+    pub(crate) grace: Duration,
+    /// The directory that goes with the plugin.
+    pub(crate) socket_dir: &'w Path,
+}
+
 impl Guard {
     /// Guards a process that was made the leader of a group. It must not have been waited for.
-    pub(crate) fn over(leader: u32) -> io::Result<Self> {
+    pub(crate) fn over(leader: u32, will: LastWill<'_>) -> io::Result<Self> {
         let number = i32::try_from(leader).map_err(io::Error::other)?;
         let group = Pid::from_raw(number).ok_or(io::ErrorKind::InvalidInput)?;
-        match Self::start(leader, WITHIN, None, number) {
+        match Self::start(leader, will, None, number) {
             Ok((shell, held)) => Ok(Self { group: Some(group), shell, _held: held }),
             // There is no such group any more, or it is another session's.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {
                 let started = start_time(leader).ok_or(error)?;
-                let (shell, held) = Self::start(leader, ALONE, Some(started), 0)?;
+                let (shell, held) = Self::start(leader, will, Some(started), 0)?;
                 Ok(Self { group: None, shell, _held: held })
             }
             Err(error) => Err(error),
@@ -46,16 +55,21 @@ impl Guard {
 
     fn start(
         leader: u32,
-        script: &str,
+        LastWill { grace, socket_dir }: LastWill<'_>,
         started: Option<String>,
         group: i32,
     ) -> io::Result<(Child, io::PipeWriter)> {
         let (awaited, held) = io::pipe()?;
         let shell = Command::new("/bin/sh")
-            .args(["-c", script, "rpcplugin-guard"])
+            .args(["-c", SCRIPT, "rpcplugin-guard"])
             .arg(leader.to_string())
-            .args(started)
+            .arg(started.unwrap_or_default())
+            .arg(socket_dir)
+            .arg(format!("{:.3}", grace.as_secs_f64()))
+            // For a `sleep` that knows no fractions.
+            .arg((grace.as_secs() + u64::from(grace.subsec_nanos() > 0)).to_string())
             .env_clear()
+            .env("PATH", path())
             .current_dir("/")
             .stdin(awaited)
             .stdout(Stdio::null())
@@ -98,11 +112,66 @@ impl Guard {
     }
 }
 
-/// A polite end of the group is not the guard's: it stays until it is killed. The host writes nothing, so that reading
-/// returns when the host is gone. The plugin by its number, should it have left the group in the meantime.
-const WITHIN: &str = r#"trap '' HUP INT QUIT TERM; read -r _; kill -KILL "$1"; kill -KILL 0"#;
+/// Where the shell looks for `sleep` and `rm`: where this host looks, and where most systems have them.
+fn path() -> std::ffi::OsString {
+    let own = std::env::vars_os().find_map(|(name, value)| (name == "PATH").then_some(value));
+    let mut path = own.unwrap_or_default();
+    path.push(":/usr/bin:/bin");
+    path
+}
 
-/// The same from outside: the plugin, and the group with its number, unless the number has passed to another process.
-const ALONE: &str = r#"trap '' HUP INT QUIT TERM; read -r _; read -r stat <"/proc/$1/stat"
-plugin=$1 started=$2; set -f; set -- ${stat##*) }
-[ "${20}" = "$started" ] && { kill -KILL "$plugin"; kill -KILL "-$plugin"; }"#;
+/// What the shell does. Its arguments are the plugin's number, the moment at which it started if the shell is not in its
+/// group, the directory, and the grace in seconds with and without fractions.
+///
+/// - A signal to the group is for the others, also one of the terminal's: the guard stays until it is killed.
+/// - The host writes nothing, so that `read` returns when the host is gone.
+/// - `/proc` tells a zombie from a process that runs; where there is none, or it is not the one of this namespace, `kill`
+///   has to do. A shell that is in the group needs no start time: the number cannot pass to another.
+/// - The plugin alone is asked first, since what it started may have to help it to its end. When it has ended, so is what it
+///   left in the group.
+/// - The clock is a process beside the one that looks after the plugin, so that the grace is one on a busy machine too.
+///   Whichever comes to the end first kills the other, as part of the group.
+/// - The directory goes before the group, of which this shell is a part. A plugin that is being killed may still make a
+///   socket in it.
+/// - Without `sleep` there is no grace.
+const SCRIPT: &str = r#"trap '' HUP INT QUIT TERM TSTP TTIN TTOU USR1 USR2 ALRM PIPE
+plugin=$1 started=$2 dir=$3 grace=$4 seconds=$5
+runs() {
+  if read -r stat <"/proc/$plugin/stat"; then
+    set -f; set -- ${stat##*) }; set +f
+    case $1 in Z|X) return 1;; esac
+    [ -z "$started" ] || [ "${20}" = "$started" ]
+  else
+    [ -z "$started" ] && kill -0 "$plugin"
+  fi
+}
+others() {
+  for entry in /proc/[0-9]*/stat; do
+    read -r stat <"$entry" || continue
+    set -f; set -- "$entry" ${stat##*) }; set +f
+    [ "$4" = "$plugin" ] || continue
+    case $2 in Z|X) continue;; esac
+    case $3 in $$|$clock) continue;; esac
+    case $1 in /proc/$$/stat|/proc/$clock/stat) continue;; esac
+    return 0
+  done
+  return 1
+}
+finish() {
+  if runs; then
+    kill -KILL "$plugin"
+    [ -n "$started" ] && kill -KILL "-$plugin"
+  fi
+  rm -rf -- "$dir" || rm -rf -- "$dir"
+  kill -KILL 0
+}
+read -r _
+case $grace in 0.000) finish;; esac
+(sleep "$grace" || sleep "$seconds"; finish) & clock=$!
+if runs; then kill -TERM "$plugin"; kill -CONT "$plugin"; fi
+while runs; do sleep 0.05 || sleep 1 || finish; done
+if [ -z "$started" ] && others; then
+  kill -TERM 0; kill -CONT 0
+  while others; do sleep 0.1 || sleep 1 || finish; done
+fi
+finish"#;

@@ -145,11 +145,12 @@ impl<R: Runner> Launch<'_, R> {
     async fn spawn(&self) -> Result<Spawned, LaunchFault> {
         let config = &self.host.config;
         config.check()?;
+        let secret = Secret::prepare(config)?;
+        let ports = PortRange::new(config.min_port, config.max_port)?;
+        // Late, since until there is a process beside it a host that is killed leaves it for the next to remove.
         let sockets = sockets::private(config)?;
         let since = Moment::of(sockets.path())
             .map_err(|source| SocketDirError::Create { parent: sockets.path().to_owned(), source })?;
-        let secret = Secret::prepare(config)?;
-        let ports = PortRange::new(config.min_port, config.max_port)?;
         let offer = Offer {
             versions: self.host.versions.clone(),
             ports,
@@ -168,11 +169,15 @@ impl<R: Runner> Launch<'_, R> {
             inherit: config.inherit_env.clone(),
             socket_dir: sockets.path().to_owned(),
             die_with_host: config.die_with_host,
+            orphan_grace: config.orphan_grace,
             busy_patience: config.busy_patience,
         };
         let starting = timeout_at(self.deadline, self.runner.start(&surroundings));
         let Started { running, stdout, stderr, stdin, translate } =
             starting.await.unwrap_or(Err(LaunchFault::NotStarted(self.start_deadline)))?;
+        if let Some(pid) = running.pid() {
+            sockets.belongs_to(pid);
+        }
         self.feed.event(Event::Started { pid: running.pid().unwrap_or_default() });
         let process = Process::watch(running, WhenDropped::Kill, config.drain, &self.feed, &self.life);
         self.life.record("plugin.pid", process.pid());
@@ -190,10 +195,12 @@ impl<R: Runner> Launch<'_, R> {
         let mut read = Vec::new();
         let answered = tokio::select! {
             answered = timeout_at(self.deadline, self.answer(&mut stdout, &mut read, &process)) => {
-                answered.unwrap_or(Err(LaunchFault::Silent(self.start_deadline)))
+                answered.unwrap_or_else(|_| {
+                    Err(LaunchFault::stopped(&process).unwrap_or(LaunchFault::Silent(self.start_deadline)))
+                })
             }
             reason = self.ended_for_good(&process) => Err(LaunchFault::ExitedEarly(reason)),
-            never = self.tell_still_waiting() => match never {},
+            never = self.tell_still_waiting(&process) => match never {},
         };
         let dialled = |announced: &Endpoint| -> Result<_, LaunchFault> {
             let endpoint = match &translate {
@@ -320,10 +327,12 @@ impl<R: Runner> Launch<'_, R> {
         };
         let opened = tokio::select! {
             opened = timeout_at(deadline, self.open(target, version)) => {
-                opened.unwrap_or(Err(LaunchFault::NotReady(allowed)))
+                opened.unwrap_or_else(|_| {
+                    Err(LaunchFault::stopped(&process).unwrap_or(LaunchFault::NotReady(allowed)))
+                })
             }
             reason = process.end() => Err(LaunchFault::ExitedConnecting(reason)),
-            never = self.tell_still_waiting() => match never {},
+            never = self.tell_still_waiting(&process) => match never {},
         };
         let Opened { channel, broker, certificate, connection, health } = match opened {
             Ok(opened) => opened,
@@ -439,7 +448,7 @@ impl<R: Runner> Launch<'_, R> {
     }
 
     /// Tells whoever follows the plugin that nothing has come yet, every so often.
-    async fn tell_still_waiting(&self) -> std::convert::Infallible {
+    async fn tell_still_waiting(&self, process: &Process) -> std::convert::Infallible {
         let every = self.host.config.still_waiting_every;
         if every.is_zero() {
             return std::future::pending().await;
@@ -448,7 +457,12 @@ impl<R: Runner> Launch<'_, R> {
         loop {
             ticks.tick().await;
             let elapsed = self.started.elapsed();
-            tracing::info!(plugin = self.name, ?elapsed, "still waiting for the plugin to start");
+            match LaunchFault::stopped(process) {
+                Some(fault) => {
+                    tracing::warn!(plugin = self.name, ?elapsed, "the plugin does not start: {fault}")
+                }
+                None => tracing::info!(plugin = self.name, ?elapsed, "still waiting for the plugin to start"),
+            }
             self.feed.event(Event::StillWaiting { elapsed });
         }
     }

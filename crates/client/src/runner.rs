@@ -125,6 +125,8 @@ pub struct Surroundings {
     pub socket_dir: PathBuf,
     /// Whether the plugin has to die with the host, however the host dies.
     pub die_with_host: bool,
+    /// How long a plugin whose host has died may take to end by itself, before it is killed.
+    pub orphan_grace: Duration,
     /// How long a program that is still being written is tried again.
     pub busy_patience: Duration,
 }
@@ -162,6 +164,7 @@ impl fmt::Debug for Surroundings {
             .field("inherit", &self.inherit)
             .field("socket_dir", &self.socket_dir)
             .field("die_with_host", &self.die_with_host)
+            .field("orphan_grace", &self.orphan_grace)
             .field("busy_patience", &self.busy_patience)
             .finish()
     }
@@ -194,6 +197,7 @@ mod tests {
             inherit: EnvPolicy::Inherit,
             socket_dir: "/tmp".into(),
             die_with_host: true,
+            orphan_grace: Duration::ZERO,
             busy_patience: Duration::ZERO,
         };
         let text = format!("{surroundings:?}");

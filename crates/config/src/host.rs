@@ -105,6 +105,9 @@ table! {
         inherit_env: EnvPolicy = "inherit", env ["PLUGIN_INHERIT_ENV"], pyvider [];
         /// Whether plugins die with the host, however it dies. Without it a killed host leaves them running.
         die_with_host: bool = "true", env ["PLUGIN_DIE_WITH_HOST"], pyvider [];
+        /// The time between the death of the host and the killing of its plugins, which are asked to end first. 0 kills
+        /// them at once. Without `die_with_host` it has no effect.
+        orphan_grace: Duration = "2s", env ["PLUGIN_ORPHAN_GRACE"], pyvider [];
     }
     groups {
         /// HTTP/2 windows and limits.
