@@ -245,9 +245,11 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
     feed.connected(&meter);
     let elapsed = started.elapsed();
     feed.event(Event::Ready { elapsed });
+    // Outside of the span of its life, whose fields are these.
     tracing::info!(
+        parent: None,
         plugin = name,
-        plugin.id = process.id(),
+        plugin.pid = process.pid(),
         plugin.version = %version,
         %endpoint,
         mutual = security.is_mutual(),

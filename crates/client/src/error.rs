@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use miette::Diagnostic;
+use miette::{Diagnostic, Severity};
 use rpcplugin_broker::ServeError;
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::{Endpoint, Explained};
@@ -12,18 +12,29 @@ use rpcplugin_transport::{SocketDirError, http2::ConnectError};
 use rustix::process::Signal;
 use tonic_health::ServingStatus;
 
-use crate::{child::stopped_by, command::Command, exit::ExitReason, process::Process};
+use crate::{
+    child::stopped_by,
+    command::Command,
+    exit::ExitReason,
+    process::Process,
+    quoted::Shown,
+    reason::{PluginReason, ReasonKind, hints_at_cookie},
+};
 
 /// A plugin did not start. Nothing of it is left: the process has been killed and reaped, its sockets are removed.
 ///
-/// The help of the error ends with what the plugin last wrote on its stderr, with notes about its file where those may
-/// explain the fault, and with the tries that failed before. [`Debug`] explains as [`Explained`] does, so that a `main`
-/// which returns this error ends with words for a person.
+/// [`Display`](fmt::Display) is one line with the reason and its causes. Where the plugin itself says on stderr why it ended,
+/// that is the reason, quoted and shortened, and its advice is the help; the fault is the source then. What the plugin last
+/// wrote, how it ended, notes about its file where the fault is one of the file, and the tries that failed before are
+/// [related](Diagnostic::related) diagnostics of the severity [`Advice`](miette::Severity::Advice).
+///
+/// [`Debug`] explains as [`Explained`] does, so that a `main` which returns this error ends with words for a person.
 pub struct LaunchError {
     /// What went wrong.
     pub fault: LaunchFault,
     facts: Box<LaunchFacts>,
     earlier: Vec<Self>,
+    evidence: Vec<Evidence>,
 }
 
 /// What is known of a plugin that did not start.
@@ -38,6 +49,8 @@ pub struct LaunchFacts {
     pub stderr: Vec<String>,
     /// Lines that it printed on its stdout in place of a handshake line, or before it.
     pub stdout: Vec<String>,
+    /// Why it ended, as it said on its stderr itself.
+    pub reason: Option<PluginReason>,
     /// Notes about the program's file, where they may explain the fault.
     pub notes: Option<String>,
     /// How long it was tried.
@@ -187,8 +200,8 @@ pub enum LaunchFault {
     #[diagnostic(
         code(rpcplugin::handshake::exited_early),
         help(
-            "see what it wrote on stderr; if it calls itself a plugin there, host and plugin do not have the same \
-             magic cookie"
+            "correct what it names on stderr as its reason; if it wrote nothing there, start it by hand with the same \
+             arguments and environment to see how far it comes"
         )
     )]
     ExitedEarly(ExitReason),
@@ -459,12 +472,15 @@ pub enum PingError {
 
 impl LaunchError {
     pub(crate) fn new(fault: LaunchFault, facts: LaunchFacts) -> Self {
-        Self { fault, facts: Box::new(facts), earlier: Vec::new() }
+        let mut error = Self { fault, facts: Box::new(facts), earlier: Vec::new(), evidence: Vec::new() };
+        error.evidence = error.gather();
+        error
     }
 
     /// The error of the last try, with the errors of those before it.
     pub(crate) fn after(mut self, earlier: Vec<Self>) -> Self {
         self.earlier = earlier;
+        self.evidence = self.gather();
         self
     }
 
@@ -479,6 +495,66 @@ impl LaunchError {
     #[must_use]
     pub fn earlier(&self) -> &[Self] {
         &self.earlier
+    }
+
+    /// The plugin's own reason, where it is why there is no plugin.
+    fn own_reason(&self) -> Option<&PluginReason> {
+        let ended = matches!(self.fault, LaunchFault::ExitedEarly(_) | LaunchFault::ExitedConnecting(_));
+        self.facts.reason.as_ref().filter(|reason| ended && reason.is_certain())
+    }
+
+    /// Whether the plugin's words point to the magic cookie.
+    fn points_to_the_cookie(&self) -> bool {
+        match &self.facts.reason {
+            Some(reason) if reason.is_certain() => reason.is_about_the_cookie(),
+            _ => self.facts.stderr.iter().chain(&self.facts.stdout).any(|line| hints_at_cookie(line)),
+        }
+    }
+
+    /// Why there is no plugin, on one line.
+    fn reason(&self) -> String {
+        if let Some(reason) = self.own_reason() {
+            return reason.to_string();
+        }
+        let text = Shown(&with_causes(&self.fault), LONGEST_REASON).to_string();
+        match &self.facts.reason {
+            Some(reason) if self.fault.is_told_by_stderr() => format!("{text}; {reason}"),
+            _ => text,
+        }
+    }
+
+    /// What is known beside the reason.
+    fn gather(&self) -> Vec<Evidence> {
+        let facts = &self.facts;
+        let indented = |lines: &[String]| lines.iter().map(|line| format!("\n  {line}")).collect::<String>();
+        let mut evidence = Vec::new();
+        if let (Some(ended), false) = (facts.ended, self.fault.tells_end()) {
+            evidence.push(format!("it has ended: {ended}"));
+        }
+        for (name, lines) in [("stdout", &facts.stdout), ("stderr", &facts.stderr)] {
+            if !lines.is_empty() {
+                evidence.push(format!("{name} of the plugin:{}", indented(lines)));
+            }
+        }
+        if let Some(notes) = &facts.notes {
+            evidence.push(format!("notes about the program:\n  {}", notes.replace('\n', "\n  ")));
+        }
+        for (n, error) in self.earlier.iter().enumerate() {
+            let took = error.facts.elapsed.as_millis();
+            evidence.push(format!("try {}, after {took} ms: {}", n + 1, error.reason()));
+        }
+        evidence.into_iter().map(Evidence).collect()
+    }
+}
+
+/// Something that is known of a plugin that did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Evidence(String);
+
+impl Diagnostic for Evidence {
+    fn severity(&self) -> Option<Severity> {
+        Some(Severity::Advice)
     }
 }
 
@@ -536,9 +612,25 @@ impl LaunchFault {
             | Self::NotExecutable { .. }
             | Self::NotAProgram { .. }
             | Self::Spawn { .. }
-            | Self::Runner(_)
-            | Self::ExitedEarly(_)
+            | Self::Runner(_) => true,
+            Self::ExitedEarly(reason) => matches!(reason, ExitReason::Status(NOT_EXECUTABLE | NOT_FOUND)),
+            _ => false,
+        }
+    }
+
+    /// Whether what the plugin last wrote on stderr belongs to the reason.
+    fn is_told_by_stderr(&self) -> bool {
+        match self {
+            Self::ExitedEarly(_)
+            | Self::ExitedConnecting(_)
+            | Self::LibraryMissing(_)
             | Self::StdoutClosed
+            | Self::Silent(_)
+            | Self::HostRefused(_)
+            | Self::FirstCall(_)
+            | Self::NotHealthy(_)
+            | Self::NotReady(_)
+            | Self::Connect(_)
             | Self::EndlessLine { .. } => true,
             Self::Answer(error) => error.fault == AnswerFault::NotAnAnswer,
             _ => false,
@@ -571,14 +663,11 @@ impl LaunchFault {
     }
 
     /// The fault as the plugin's own last words explain it.
-    pub(crate) fn in_the_light_of(self, stderr: &[String]) -> Self {
-        let Self::ExitedEarly(reason) = self else { return self };
-        // What plugins made with rpcplugin, go-plugin, and pyvider say to a host whose cookie they do not know.
-        let refuses = |line: &String| {
-            let line = line.to_lowercase();
-            ["this program is a plugin", "this binary is a plugin", "magic cookie"]
-                .iter()
-                .any(|words| line.contains(words))
+    pub(crate) fn in_the_light_of(self, stderr: &[String], reason: Option<&PluginReason>) -> Self {
+        let Self::ExitedEarly(ended) = self else { return self };
+        let refuses = || match reason {
+            Some(reason) if reason.is_certain() => reason.is_about_the_cookie(),
+            _ => stderr.iter().any(|line| hints_at_cookie(line)),
         };
         // What the dynamic loaders of glibc, musl and macOS say, before the program itself has run.
         let lacks = |line: &String| {
@@ -587,12 +676,12 @@ impl LaunchFault {
                 .iter()
                 .any(|words| line.contains(words))
         };
-        if !reason.is_success() && stderr.iter().any(refuses) {
-            Self::CookieRefused(reason)
-        } else if !reason.is_success() && stderr.iter().any(lacks) {
-            Self::LibraryMissing(reason)
+        if !ended.is_success() && refuses() {
+            Self::CookieRefused(ended)
+        } else if !ended.is_success() && stderr.iter().any(lacks) {
+            Self::LibraryMissing(ended)
         } else {
-            Self::ExitedEarly(reason)
+            Self::ExitedEarly(ended)
         }
     }
 }
@@ -600,10 +689,10 @@ impl LaunchFault {
 impl fmt::Display for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the plugin {} did not start", self.facts.program.display())?;
-        match self.earlier.len() {
-            0 => Ok(()),
-            earlier => write!(f, " in {} tries", earlier + 1),
+        if !self.earlier.is_empty() {
+            write!(f, " in {} tries", self.earlier.len() + 1)?;
         }
+        write!(f, ": {}", self.reason())
     }
 }
 
@@ -614,52 +703,58 @@ impl fmt::Debug for LaunchError {
 }
 
 impl std::error::Error for LaunchError {
+    /// How the plugin ended, where its own words are the reason. Otherwise the fault and its causes are the reason.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.fault)
+        self.own_reason().map(|_| &self.fault as &(dyn std::error::Error + 'static))
     }
 }
 
 impl Diagnostic for LaunchError {
+    /// The code of the fault, or the one that a plugin made with this library ended with.
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        let own = self.own_reason().and_then(|reason| reason.code.as_ref());
+        if let Some(code) = own.filter(|code| code.starts_with("rpcplugin::")) {
+            return Some(Box::new(code));
+        }
         innermost(&self.fault, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
     }
 
-    /// What to do, and what the plugin had to say.
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        let help = innermost(&self.fault, &|diagnostic| diagnostic.help().map(|help| help.to_string()));
-        let mut text = match &self.fault {
+        if let Some(reason) = self.own_reason() {
+            let advice = reason.help.as_deref().unwrap_or(match reason.kind {
+                ReasonKind::Panic => PANICKED,
+                _ => SAID_WHY,
+            });
+            return Some(Box::new(advice));
+        }
+        let advice = match &self.fault {
+            LaunchFault::Answer(error)
+                if error.fault == AnswerFault::NotAnAnswer && self.points_to_the_cookie() =>
+            {
+                COOKIE
+            }
             LaunchFault::Answer(error)
                 if error.fault == AnswerFault::NotAnAnswer && self.facts.ended.is_some() =>
             {
-                ORDINARY_PROGRAM.to_owned()
+                ORDINARY_PROGRAM
             }
-            LaunchFault::ExitedEarly(ExitReason::Status(NOT_EXECUTABLE | NOT_FOUND)) => {
-                NOTHING_TO_RUN.to_owned()
+            LaunchFault::ExitedEarly(ExitReason::Status(NOT_EXECUTABLE | NOT_FOUND)) => NOTHING_TO_RUN,
+            LaunchFault::ExitedEarly(reason) if reason.is_success() => {
+                if self.points_to_the_cookie() {
+                    COOKIE
+                } else {
+                    NO_COMPLAINT
+                }
             }
-            LaunchFault::ExitedEarly(reason) if reason.is_success() => NO_COMPLAINT.to_owned(),
-            _ => help.map(|help| help.to_string()).unwrap_or_default(),
+            LaunchFault::ExitedEarly(_) if self.facts.reason.is_some() => SAID_WHY,
+            LaunchFault::ExitedEarly(_) => SAID_NOTHING,
+            fault => return innermost(fault, &|diagnostic| diagnostic.help().map(|help| help.to_string())),
         };
-        if let (Some(ended), false) = (self.facts.ended, self.fault.tells_end()) {
-            text += &format!("\nit has ended: {ended}");
-        }
-        for (name, lines) in [("stdout", &self.facts.stdout), ("stderr", &self.facts.stderr)] {
-            if !lines.is_empty() {
-                text += &format!("\n{name} of the plugin:\n    {}", lines.join("\n    "));
-            }
-        }
-        if let Some(notes) = &self.facts.notes {
-            text += &format!("\nnotes about the program:\n    {}", notes.replace('\n', "\n    "));
-        }
-        for (n, error) in self.earlier.iter().enumerate() {
-            text +=
-                &format!("\ntry {}, after {} ms: {}", n + 1, error.facts.elapsed.as_millis(), error.fault);
-            let mut source = std::error::Error::source(&error.fault);
-            while let Some(cause) = source {
-                text += &format!(": {cause}");
-                source = cause.source();
-            }
-        }
-        Some(Box::new(text))
+        Some(Box::new(advice))
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(self.evidence.iter().map(|evidence| evidence as &dyn Diagnostic)))
     }
 
     fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
@@ -693,6 +788,20 @@ impl LaunchFault {
                 | Self::LibraryMissing(_)
         )
     }
+}
+
+/// A fault with its causes on one line. Some libraries repeat their cause's text in their own.
+fn with_causes(fault: &LaunchFault) -> String {
+    let mut text = fault.to_string();
+    let mut source = std::error::Error::source(fault);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text += &format!(": {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// The property of the innermost diagnostic that has one: the closer to the cause, the better the advice.
@@ -744,10 +853,27 @@ const NOTHING_TO_RUN: &str = "a shell or a loader ends with this status when wha
 
 /// The help for what ended as if all were well.
 const NO_COMPLAINT: &str = "it ended as if all were well: a script that starts the plugin has to become it (`exec`) or wait \
-                            for it, since what it leaves in the background ends with it; if it prints that it is a plugin, \
-                            host and plugin do not have the same magic cookie";
+                            for it, since what it leaves in the background ends with it";
+
+/// The help for what ended and said why, in words that have no help of their own.
+const SAID_WHY: &str = "correct what it names on stderr as its reason";
+
+/// The help for what panicked.
+const PANICKED: &str = "the fault is in the plugin, or in what it was given: correct what it names as its reason, or pass \
+                        the last lines of its stderr on to its author";
+
+/// The help for what ended without a word.
+const SAID_NOTHING: &str = "it wrote nothing on stderr: start it by hand with the same arguments and environment to see how \
+                            far it comes";
+
+/// The help for what takes itself for the plugin of another host.
+const COOKIE: &str = "give host and plugin the same magic cookie: the same variable, and the same value in it; if it is the \
+                      plugin of another program, that one has to start it";
 
 /// The help for what printed something and ended.
 const ORDINARY_PROGRAM: &str = "it seems to be an ordinary program and no plugin: it printed something and ended; if it \
                                 is a plugin, it may print nothing on stdout before it serves: logs and banners belong \
                                 on stderr";
+
+/// As many characters of a fault with its causes as stand on one line.
+const LONGEST_REASON: usize = 600;

@@ -137,6 +137,11 @@ impl Feed {
         self.observers.iter().for_each(|observer| observer.not_launched(&plugin, error));
     }
 
+    /// Whether an observer does something with the plugin's log.
+    pub(crate) fn logs_are_taken(&self) -> bool {
+        self.observers.iter().any(|observer| observer.takes_logs())
+    }
+
     /// Tells a record of the plugin's log.
     pub(crate) fn log(&self, record: LogRecord) {
         for observer in &self.observers {

@@ -36,6 +36,7 @@ use crate::{
     output::OutputSource,
     plugin::{Parts, Plugin},
     process::{Process, WhenDropped},
+    reason::PluginReason,
     remains::{Moment, NamedSocket},
     runner::{Runner, Running as _, Started, Surroundings},
     secret::Secret,
@@ -181,9 +182,10 @@ impl<R: Runner> Launch<'_, R> {
         self.feed.event(Event::Started { pid: running.pid().unwrap_or_default() });
         let process = Process::watch(running, WhenDropped::Kill, config.drain, &self.feed, &self.life);
         self.life.record("plugin.pid", process.pid());
-        tracing::debug!(plugin.path = %self.program.display(), plugin.id = process.id(), "plugin started");
+        tracing::debug!(plugin.id = process.id(), "plugin started");
         let max_line = config.log_line_limit.as_usize();
-        process.read(self.task(logs::pump(stderr, max_line, Arc::clone(&self.tail), Arc::clone(&self.feed))));
+        let (tail, feed) = (Arc::clone(&self.tail), Arc::clone(&self.feed));
+        process.read(self.task(logs::pump(stderr, max_line, config.print_logs, tail, feed)));
         let took = self.started.elapsed();
         Ok(Spawned { process, stdout, stdin, secret, sockets, translate, since, took })
     }
@@ -242,7 +244,7 @@ impl<R: Runner> Launch<'_, R> {
             LaunchSteps { process: Some(took), answer: Some(waiting.elapsed()), ..LaunchSteps::default() };
         let version = answer.version;
         self.life.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
-        tracing::debug!(%endpoint, plugin.version = %version, mutual = security.is_mutual(), "plugin answered");
+        tracing::debug!(mutual = security.is_mutual(), "plugin answered");
         process.read(self.task(drain(stdout, read, Arc::clone(&self.feed))));
         Ok(Greeted { process, stdin, answer, endpoint, steps, security, sockets, translate })
     }
@@ -347,9 +349,12 @@ impl<R: Runner> Launch<'_, R> {
         self.feed.connected(&meter);
         let elapsed = self.started.elapsed();
         self.feed.event(Event::Ready { elapsed });
+        // Outside of the span of its life, whose fields are these.
         tracing::info!(
+            parent: None,
             plugin = self.name,
-            plugin.id = process.id(),
+            plugin.path = %self.program.display(),
+            plugin.pid = process.pid(),
             plugin.version = %version,
             %endpoint,
             mutual = security.is_mutual(),
@@ -416,13 +421,15 @@ impl<R: Runner> Launch<'_, R> {
     /// The error, with all that is known.
     async fn explain(&self, fault: LaunchFault, ended: Option<ExitReason>) -> LaunchError {
         let stderr = self.tail.lines();
-        let fault = fault.in_the_light_of(&stderr);
+        let reason = PluginReason::find(&stderr);
+        let fault = fault.in_the_light_of(&stderr, reason.as_ref());
         let notes = timeout(DIAGNOSIS, self.runner.diagnose(&fault)).await.ok().flatten();
         let facts = LaunchFacts {
             program: self.program.clone(),
             ended,
             stderr,
             stdout: self.stray.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            reason,
             notes,
             elapsed: self.started.elapsed(),
         };
@@ -443,7 +450,7 @@ impl<R: Runner> Launch<'_, R> {
 
     fn stray(&self, line: &[u8]) {
         let line = String::from_utf8_lossy(&line[..line.len().min(200)]).escape_debug().to_string();
-        tracing::warn!(plugin = self.name, line, "the plugin printed something before its handshake line");
+        tracing::warn!(parent: None, plugin = self.name, line, "the plugin printed something before its handshake line");
         self.stray.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
@@ -459,9 +466,11 @@ impl<R: Runner> Launch<'_, R> {
             let elapsed = self.started.elapsed();
             match LaunchFault::stopped(process) {
                 Some(fault) => {
-                    tracing::warn!(plugin = self.name, ?elapsed, "the plugin does not start: {fault}")
+                    tracing::warn!(parent: None, plugin = self.name, ?elapsed, "the plugin does not start: {fault}");
                 }
-                None => tracing::info!(plugin = self.name, ?elapsed, "still waiting for the plugin to start"),
+                None => {
+                    tracing::info!(parent: None, plugin = self.name, ?elapsed, "still waiting for the plugin to start");
+                }
             }
             self.feed.event(Event::StillWaiting { elapsed });
         }

@@ -1,6 +1,8 @@
 //! A plugin's log, as it becomes the host's.
 
+mod event;
 mod panic_report;
+mod print;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -44,10 +46,14 @@ pub struct LogRecord {
 pub(crate) async fn pump(
     mut stderr: impl AsyncRead + Unpin,
     max_line: usize,
+    prints: bool,
     tail: Arc<Tail>,
     feed: Arc<Feed>,
 ) -> io::Result<()> {
-    let mut reader = Reader { parser: Parser::new().with_max_line(max_line), panic: None, tail, feed };
+    // Observers do not change, and nor does what they do with a log.
+    let prints = prints && !feed.logs_are_taken();
+    let parser = Parser::new().with_max_line(max_line);
+    let mut reader = Reader { parser, panic: None, tail, told: Told { prints, feed } };
     let mut buffer = vec![0; READ_SIZE];
     loop {
         let read = match reader.panic {
@@ -64,7 +70,7 @@ pub(crate) async fn pump(
             reader.finish();
             return Ok(());
         }
-        reader.feed.output(OutputSource::RawStderr, Bytes::copy_from_slice(&buffer[..read])).await;
+        reader.told.feed.output(OutputSource::RawStderr, Bytes::copy_from_slice(&buffer[..read])).await;
         reader.take(&buffer[..read]);
         // A flood must not keep the other tasks of this thread from running.
         yield_now().await;
@@ -77,15 +83,22 @@ struct Reader {
     /// The panic whose lines are coming.
     panic: Option<PanicReport>,
     tail: Arc<Tail>,
+    told: Told,
+}
+
+/// Where records go.
+struct Told {
+    /// Whether those that a person has to see are printed where tracing has no subscriber.
+    prints: bool,
     feed: Arc<Feed>,
 }
 
 impl Reader {
     fn take(&mut self, chunk: &[u8]) {
         // The parser's lines borrow it, and making records needs the rest.
-        let Self { parser, panic, tail, feed } = self;
+        let Self { parser, panic, tail, told } = self;
         for line in parser.push(chunk) {
-            take_line(line, panic, tail, feed);
+            take_line(line, panic, tail, told);
         }
     }
 
@@ -93,35 +106,40 @@ impl Reader {
     fn end_panic(&mut self) {
         self.parser.flush_group();
         if let Some(report) = self.panic.take() {
-            tell(report.into_record(self.feed.id()), &self.feed);
+            self.told.tell(report.into_record(self.told.feed.id()));
         }
     }
 
     fn finish(mut self) {
         let parser = std::mem::take(&mut self.parser);
         if let Some(line) = parser.finish() {
-            take_line(line, &mut self.panic, &self.tail, &self.feed);
+            take_line(line, &mut self.panic, &self.tail, &self.told);
         }
         self.end_panic();
     }
 }
 
-fn take_line(line: LogLine, panic: &mut Option<PanicReport>, tail: &Tail, feed: &Feed) {
+fn take_line(line: LogLine, panic: &mut Option<PanicReport>, tail: &Tail, told: &Told) {
     tail.push(&line.raw);
     let is_another_story = !line.part_of_panic || line.opens_panic;
     if let Some(report) = panic.take_if(|_| is_another_story) {
-        tell(report.into_record(feed.id()), feed);
+        told.tell(report.into_record(told.feed.id()));
     }
     match panic {
-        _ if !line.part_of_panic => tell(LogRecord::new(feed.id(), line), feed),
+        _ if !line.part_of_panic => told.tell(LogRecord::new(told.feed.id(), line)),
         Some(report) => report.add(&line),
         None => *panic = Some(PanicReport::new(&line)),
     }
 }
 
-fn tell(record: LogRecord, feed: &Feed) {
-    emit(&record);
-    feed.log(record);
+impl Told {
+    fn tell(&self, record: LogRecord) {
+        event::emit(&record);
+        if self.prints {
+            print::print(&record);
+        }
+        self.feed.log(record);
+    }
 }
 
 impl LogRecord {
@@ -149,60 +167,6 @@ impl LogRecord {
         }
     }
 }
-
-/// Makes a record a tracing event at its level. Targets and levels of tracing are fixed where an event is written, so
-/// there is one place for each level; the plugin and its module are fields.
-fn emit(record: &LogRecord) {
-    macro_rules! event {
-        ($level:ident) => {{
-            if tracing::enabled!(target: TARGET, tracing::Level::$level) {
-                let plugin = &*record.plugin.name;
-                let (module, caller) = (record.module.as_deref(), record.caller.as_deref());
-                let fields = (!record.fields.is_empty()).then(|| tracing::field::display(Fields(&record.fields)));
-                let panic = record.is_panic.then_some(true);
-                let piece = piece_name(record.piece);
-                tracing::event!(
-                    target: TARGET, tracing::Level::$level,
-                    plugin, plugin.pid = record.plugin.pid, module, caller, fields, panic, piece,
-                    "{}", record.message
-                );
-            }
-        }};
-    }
-    match record.level {
-        Level::Trace => event!(TRACE),
-        Level::Debug => event!(DEBUG),
-        Level::Info => event!(INFO),
-        Level::Warn => event!(WARN),
-        Level::Error => event!(ERROR),
-    }
-}
-
-/// Which piece of a long line this is; None for a whole line.
-fn piece_name(piece: Piece) -> Option<&'static str> {
-    match piece {
-        Piece::Whole => None,
-        Piece::First => Some("first"),
-        Piece::Continued => Some("continued"),
-        Piece::Last => Some("last"),
-    }
-}
-
-/// Shows fields as `name=value`, with values as JSON.
-struct Fields<'a>(&'a [(String, String)]);
-
-impl std::fmt::Display for Fields<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (n, (name, value)) in self.0.iter().enumerate() {
-            let blank = if n == 0 { "" } else { " " };
-            write!(f, "{blank}{name}={value}")?;
-        }
-        Ok(())
-    }
-}
-
-/// The target of all events that stem from a plugin's stderr.
-const TARGET: &str = "plugin::stderr";
 
 /// Small enough that other tasks get their turn within a millisecond.
 const READ_SIZE: usize = 16 << 10;

@@ -16,6 +16,13 @@ pub trait Observer: Send + Sync + 'static {
         let _ = record;
     }
 
+    /// Whether this observer does something with the log, so that a host without a tracing subscriber need not print warnings
+    /// and errors of its plugins on stderr ([`HostConfig::print_logs`](rpcplugin_config::HostConfig::print_logs)). It is asked
+    /// once for each plugin. True unless it is written: an observer that only counts, for one, returns false.
+    fn takes_logs(&self) -> bool {
+        true
+    }
+
     /// The plugin printed this on its stdout. The bytes may be cut anywhere.
     fn stdout(&self, plugin: &PluginId, bytes: &[u8]) {
         let _ = (plugin, bytes);

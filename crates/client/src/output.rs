@@ -205,6 +205,11 @@ impl Writers {
 }
 
 impl Observer for Writers {
+    /// Whether it writes what comes from the process's own stderr.
+    fn takes_logs(&self) -> bool {
+        self.raw_stderr.is_some()
+    }
+
     fn stdout(&self, plugin: &PluginId, bytes: &[u8]) {
         write(&self.stdout, plugin, bytes);
     }

@@ -28,7 +28,9 @@ pub(crate) async fn pump(channel: PluginChannel, feed: &Feed) -> CallEnd {
                     tracing::debug!(target: TARGET, %plugin, stderr = true, "{}", shown(&message.data));
                     feed.output(OutputSource::Stderr, message.data).await;
                 }
-                Source::Invalid => tracing::warn!(%plugin, "output of an unknown kind was dropped"),
+                Source::Invalid => {
+                    tracing::warn!(parent: None, %plugin, "output of an unknown kind was dropped")
+                }
             }
         }
         Ok::<_, tonic::Status>(())

@@ -7,6 +7,8 @@ use std::{
 
 use rpcplugin_config::HostConfig;
 
+use crate::quoted::disturbs;
+
 /// A ring of lines, bounded in number and in size.
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -54,7 +56,7 @@ fn tamed(line: &[u8], max: usize) -> String {
     let cut = &line[..line.len().min(max)];
     let mut text: String = String::from_utf8_lossy(cut)
         .chars()
-        .map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
+        .map(|c| if disturbs(c) { char::REPLACEMENT_CHARACTER } else { c })
         .collect();
     if cut.len() < line.len() {
         text.push('…');

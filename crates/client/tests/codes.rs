@@ -77,7 +77,8 @@ async fn of_plugins_that_do_not_speak() {
         ("no-such-command", "not there or may not be executed"),
         ("/dev/null", "not there or may not be executed"),
         ("sleep 60 & exit 0", "has to become it (`exec`) or wait for it"),
-        ("exit 3", "magic cookie"),
+        ("exit 3", "wrote nothing on stderr"),
+        ("echo 'no database' >&2; exit 3", "correct what it names on stderr"),
     ] {
         let error =
             run(host(|config| config.drain = Duration::from_millis(50)), script).await.expect_err(script);

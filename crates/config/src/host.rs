@@ -97,6 +97,9 @@ table! {
         answer_limit: ByteSize = "64KiB", env ["PLUGIN_ANSWER_LIMIT"], pyvider [];
         /// The longest line of a plugin's output kept in one piece; the rest follows as continuations.
         log_line_limit: ByteSize = "64KiB", env ["PLUGIN_LOG_LINE_LIMIT"], pyvider [];
+        /// Whether warnings, errors and panics in a plugin's log are printed on the host's standard error where nothing else
+        /// takes them: neither a tracing subscriber nor an observer.
+        print_logs: bool = "true", env ["PLUGIN_PRINT_LOGS"], pyvider [];
         /// How many of the last lines on a plugin's standard error are kept for errors.
         stderr_tail_lines: usize = "50", env ["PLUGIN_STDERR_TAIL_LINES"], pyvider [];
         /// How many of the last bytes on a plugin's standard error are kept for errors.

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use miette::Diagnostic;
+use miette::{Diagnostic, Severity};
 
 /// Shows a diagnostic with its causes, its related faults, its help and its code, in plain text.
 ///
-/// A fault that the message quotes already is not told twice; of its only fault, a diagnostic takes help and code.
+/// A fault that the message quotes already is not told twice; of its only fault, a diagnostic takes help and code. Related
+/// diagnostics of the severity `Advice` are no faults: they stand at the end, after help and code.
 ///
 /// Programs that link `miette` with its `fancy` feature have a better way; this is for the others, and for a plugin's
 /// last words, which a host shows as they come.
@@ -30,9 +31,9 @@ impl fmt::Display for Explained<'_> {
             source = cause.source();
         }
         let message = self.0.to_string();
-        for fault in
-            self.0.related().into_iter().flatten().filter(|fault| !message.contains(&fault.to_string()))
-        {
+        let (advice, faults): (Vec<_>, Vec<_>) =
+            self.0.related().into_iter().flatten().partition(|related| is_advice(*related));
+        for fault in faults.into_iter().filter(|fault| !message.contains(&fault.to_string())) {
             write!(f, "\n  - {}", Explained(fault).to_string().replace('\n', "\n  "))?;
         }
         if let Some(help) = deepest(self.0, &|diagnostic| diagnostic.help().map(|help| help.to_string())) {
@@ -40,6 +41,9 @@ impl fmt::Display for Explained<'_> {
         }
         if let Some(code) = deepest(self.0, &|diagnostic| diagnostic.code().map(|code| code.to_string())) {
             write!(f, "\n  code: {code}")?;
+        }
+        for text in advice {
+            write!(f, "\n  {}", text.to_string().replace('\n', "\n  "))?;
         }
         Ok(())
     }
@@ -63,8 +67,12 @@ pub(crate) fn deepest(
 }
 
 fn only_fault(diagnostic: &dyn Diagnostic) -> Option<&dyn Diagnostic> {
-    let mut related = diagnostic.related()?;
+    let mut related = diagnostic.related()?.filter(|related| !is_advice(*related));
     related.next().filter(|_| related.next().is_none())
+}
+
+fn is_advice(diagnostic: &dyn Diagnostic) -> bool {
+    diagnostic.severity() == Some(Severity::Advice)
 }
 
 #[cfg(test)]
@@ -99,6 +107,24 @@ mod tests {
         assert_eq!(
             Explained(&error).to_string(),
             "the configuration cannot be used: the port is wrong\n  help: correct the port\n  code: test::fault"
+        );
+    }
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("stderr of it:\n  one\n  two")]
+    #[diagnostic(severity(Advice))]
+    struct Evidence;
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("it failed")]
+    #[diagnostic(code(test::failed), help("mend it"))]
+    struct Failed(#[related] Vec<Evidence>);
+
+    #[test]
+    fn evidence_stands_at_the_end_and_gives_no_advice() {
+        assert_eq!(
+            Explained(&Failed(vec![Evidence])).to_string(),
+            "it failed\n  help: mend it\n  code: test::failed\n  stderr of it:\n    one\n    two"
         );
     }
 }

@@ -54,6 +54,8 @@ pub struct AnswerError {
     pub fault: AnswerFault,
     /// The line: shortened, and without characters that would disturb a terminal.
     line: String,
+    /// The beginning of the line, as messages quote it.
+    quoted: String,
     span: SourceSpan,
     endpoint: Option<Endpoint>,
 }
@@ -199,7 +201,7 @@ impl AnswerError {
             (Some(network), Some(address)) => Endpoint::parse(network, address).ok(),
             _ => None,
         };
-        Self { fault, span: (start, end - start).into(), line: shown, endpoint }
+        Self { fault, span: (start, end - start).into(), line: shown, quoted: quoted(line), endpoint }
     }
 
     /// Where the line says that the plugin listens, if that much of it can be read: what such a plugin may leave there.
@@ -215,9 +217,10 @@ impl AnswerError {
     }
 }
 
+/// What is wrong, and the beginning of the line in quotation marks, with characters that would disturb a terminal escaped.
 impl fmt::Display for AnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fault.fmt(f)
+        write!(f, "{}: {}", self.fault, self.quoted)
     }
 }
 
@@ -255,6 +258,19 @@ impl Diagnostic for AnswerError {
     }
 }
 
+/// The beginning of a line in quotation marks. Those within it stay as they are.
+fn quoted(line: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in line.chars().take(LONGEST_IN_MESSAGE) {
+        match c {
+            '"' | '\'' | '\\' => quoted.push(c),
+            c => quoted.extend(c.escape_debug()),
+        }
+    }
+    quoted.push_str(if line.chars().nth(LONGEST_IN_MESSAGE).is_some() { "…\"" } else { "\"" });
+    quoted
+}
+
 /// Where the `n`th field starts in `line`, or its end where there are fewer.
 fn nth_field_start(line: &str, n: usize) -> usize {
     line.split('|').take(n).map(|field| field.len() + 1).sum::<usize>().min(line.len())
@@ -265,6 +281,9 @@ const SHORTEST_CERTIFICATE: usize = 50;
 
 /// As much of a foreign line as an error shows.
 const LONGEST_QUOTE: usize = 200;
+
+/// As much of it as a message of one line shows.
+const LONGEST_IN_MESSAGE: usize = 100;
 
 /// Written without padding, which Go's decoder refuses; read with or without, because other implementations pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -24,6 +24,10 @@ impl Telemetry {
 struct Watcher(Arc<Metrics>);
 
 impl Observer for Watcher {
+    fn takes_logs(&self) -> bool {
+        false
+    }
+
     fn connected(&self, plugin: &PluginId, meter: &Meter) {
         self.0.connections.add(Some(Arc::clone(&plugin.name)), meter.clone());
     }

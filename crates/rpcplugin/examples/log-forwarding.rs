@@ -4,9 +4,9 @@
 //! cargo run --example log-forwarding
 //! ```
 //!
-//! The plugin uses `tracing` and `println!` as any program does. Its events become events of the host under the target
-//! `plugin::stderr`, with their level, so that the host's own subscriber shows them; who wants them otherwise gives the
-//! host an `Observer`, as here, or reads `Plugin::events` and `Plugin::output`.
+//! The plugin uses `tracing` and `println!` as any program does. Its events become events of the host, with their level
+//! and their fields and with the plugin's name as their target, so that the host's own subscriber shows them; who wants them
+//! otherwise gives the host an `Observer`, as here, or reads `Plugin::events` and `Plugin::output`.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
 
 use std::{env, process::ExitCode};

@@ -45,9 +45,9 @@ fn plugin() -> ExitCode {
 /// The host: starts the plugin, calls it, stops it, and tells the story.
 #[tokio::main]
 async fn host() -> ExitCode {
-    // What a plugin logs arrives as events under the target `plugin::stderr`.
+    // What a plugin logs arrives as events whose target is the name of the plugin's program.
     let colours = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    tracing_subscriber::fmt().with_env_filter("plugin::stderr=info").with_ansi(colours).without_time().init();
+    tracing_subscriber::fmt().with_env_filter("quickstart=info").with_ansi(colours).without_time().init();
     match story().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {

@@ -93,9 +93,9 @@ pub use rpcplugin_client::{
     AttachError, Attachment, Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit,
     ExitReason, Generation, Handover, HandoverError, Host, LaunchError, LaunchFacts, LaunchFault,
     LaunchSteps, LogRecord, Managed, NotHandedOver, Observer, Obstacle, Output, OutputChunk, OutputOptions,
-    OutputSource, PingError, Plugin, PluginEnded, PluginEvent, PluginId, PluginSet, ProgramFile, Runner,
-    Running, Started, Stdin, Supervise, SuperviseError, Supervised, SupervisionState, Surroundings, WhenFull,
-    WhileDown, Writers, discover,
+    OutputSource, PingError, Plugin, PluginEnded, PluginEvent, PluginId, PluginReason, PluginSet,
+    ProgramFile, ReasonKind, Runner, Running, Started, Stdin, Supervise, SuperviseError, Supervised,
+    SupervisionState, Surroundings, WhenFull, WhileDown, Writers, discover,
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{

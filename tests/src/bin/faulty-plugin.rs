@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         let group = getpgid(getppid()).expect("there is a parent");
         setpgid(None, Some(group)).expect("it is of the same session");
     }
+    assert!(fault != "panics", "there is no\nconfiguration \u{1b}[31m");
     let stderr = RealStderr::get().expect("there is one");
     Serve::new(cookie)
         .load_config(&Loader::new().process_env())
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
             match &*fault {
                 "unhealthy" => context.health.set("plugin", ServingStatus::NotServing),
                 "healthy" | "leaves" => {}
+                "panics-serving" => panic!("there is no database"),
                 "stdin" => {
                     // Says on its log what it read from its standard input.
                     std::thread::spawn(move || {

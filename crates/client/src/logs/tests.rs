@@ -43,7 +43,7 @@ fn plugin(max_line: usize) -> (DuplexStream, Records, impl Future<Output = io::R
     let topics = (Arc::new(Topics::new()), Arc::new(OwnTopics::new()));
     let feed = Arc::new(Feed::new("kv", 1, observers, topics.0, topics.1));
     let tail = Arc::new(Tail::new(&rpcplugin_config::HostConfig::default()));
-    (theirs, records, pump(ours, max_line, tail, feed))
+    (theirs, records, pump(ours, max_line, false, tail, feed))
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,6 +98,7 @@ impl<S: Subscriber> Layer<S> for Told {
             }
         }
         let (target, level) = (event.metadata().target(), event.metadata().level());
+        assert!(event.is_root(), "the fields of the span of its life would be told at each record");
         let mut fields = Fields(format!("{target} {level}"));
         event.record(&mut fields);
         self.0.lock().unwrap().push(fields.0);
@@ -108,10 +109,10 @@ impl<S: Subscriber> Layer<S> for Told {
 async fn records_become_tracing_events() {
     let told = Told::default();
     let _subscribed = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
-    let (mut stderr, _, pump) = plugin(100);
+    let (mut stderr, _, pump) = plugin(200);
     let record =
-        br#"{"@level":"warn","@message":"nearly full","@module":"disk","@caller":"d.go:3","left":12}"#;
-    stderr.write_all(&[record, &b"\nplain\n"[..], &[b'y'; 150], b"\npanic: x\ny\n"].concat()).await.unwrap();
+        br#"{"@level":"warn","@message":"nearly full","@module":"disk","@caller":"d.go:3","left":12,"who":"a \"b\"","ok":true,"rest":[1,null]}"#;
+    stderr.write_all(&[record, &b"\nplain\n"[..], &[b'y'; 250], b"\npanic: x\ny\n"].concat()).await.unwrap();
     drop(stderr);
     pump.await.unwrap();
     let told = told.0.lock().unwrap();
@@ -119,11 +120,11 @@ async fn records_become_tracing_events() {
     assert_eq!(
         told[..],
         [
-            r#"plugin::stderr WARN message=nearly full plugin="kv" module="disk" caller="d.go:3" fields=left=12"#.to_owned(),
-            r#"plugin::stderr DEBUG message=plain plugin="kv""#.to_owned(),
-            format!(r#"plugin::stderr DEBUG message={} plugin="kv" piece="first""#, long(100)),
-            format!(r#"plugin::stderr DEBUG message={} plugin="kv" piece="last""#, long(50)),
-            "plugin::stderr ERROR message=panic: x\ny plugin=\"kv\" panic=true".to_owned(),
+            r#"kv WARN message=nearly full left=12 who="a \"b\"" ok=true rest=[1,null] module="disk" caller="d.go:3""#.to_owned(),
+            "kv DEBUG message=plain".to_owned(),
+            format!(r#"kv DEBUG message={} piece="first""#, long(200)),
+            format!(r#"kv DEBUG message={} piece="last""#, long(50)),
+            "kv ERROR message=panic: x\ny panic=true".to_owned(),
         ]
     );
 }

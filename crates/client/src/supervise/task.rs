@@ -299,7 +299,10 @@ fn one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text += &format!(": {error}");
+        let cause_text = error.to_string();
+        if !text.contains(&cause_text) {
+            text += &format!(": {cause_text}");
+        }
         cause = error.source();
     }
     text

@@ -1,0 +1,198 @@
+//! Warnings, errors and panics of plugins on the host's stderr, where nothing else takes them.
+
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{self, Write as _},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{Mutex, PoisonError},
+};
+
+use rpcplugin_hclog::Level;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{FileType, fstat},
+};
+
+use super::{LogRecord, event::as_text};
+use crate::quoted::{disturbs, shortened};
+
+/// Prints a record, unless it is none that a person has to see or tracing has a subscriber.
+pub(super) fn print(record: &LogRecord) {
+    if record.level >= Level::Warn && !tracing::dispatcher::has_been_set() {
+        let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+        state.write(io::stderr().as_fd(), &line(record));
+    }
+}
+
+/// What could not be written so far.
+#[derive(Debug)]
+struct State {
+    dropped: u64,
+    /// A line was written in part.
+    broken: bool,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { dropped: 0, broken: false });
+
+impl State {
+    /// Writes all of it at once, or nothing where there is no room or nobody reads.
+    fn write(&mut self, stderr: BorrowedFd<'_>, line: &str) {
+        let mut text = String::new();
+        if self.broken {
+            text.push('\n');
+        }
+        if self.dropped > 0 {
+            let _ = writeln!(
+                text,
+                "WARN rpcplugin: {} records of plugins were left out: stderr was full",
+                self.dropped
+            );
+        }
+        text.push_str(line);
+        match write_without_waiting(stderr, text.as_bytes()) {
+            Ok(0) => self.dropped += 1,
+            Ok(written) => (self.dropped, self.broken) = (0, written < text.len()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.dropped += 1,
+            // Closed, or on a disk that is full.
+            Err(_) => {}
+        }
+    }
+}
+
+fn write_without_waiting(stderr: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let kind = FileType::from_raw_mode(fstat(stderr)?.st_mode);
+    if kind == FileType::RegularFile {
+        return write_to(stderr.try_clone_to_owned()?, bytes);
+    }
+    if let Some(again) = reopened(stderr, kind) {
+        return write_to(again, bytes);
+    }
+    let mut fds = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
+    match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        _ => write_to(stderr.try_clone_to_owned()?, bytes),
+    }
+}
+
+fn write_to(fd: OwnedFd, bytes: &[u8]) -> io::Result<usize> {
+    File::from(fd).write(bytes)
+}
+
+/// The same pipe or terminal once more, so that a write fails when it is full. The other description is shared with whoever
+/// else has this stderr, who would not expect that of it.
+fn reopened(stderr: BorrowedFd<'_>, kind: FileType) -> Option<OwnedFd> {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{Mode, OFlags, open};
+
+    if !cfg!(target_os = "linux") || !matches!(kind, FileType::Fifo | FileType::CharacterDevice) {
+        return None;
+    }
+    let path = format!("/proc/self/fd/{}", stderr.as_raw_fd());
+    open(path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()).ok()
+}
+
+/// `WARN kv-plugin: nearly full left=12`. Further lines of a message are indented.
+fn line(record: &LogRecord) -> String {
+    let level = if record.level == Level::Error { "ERROR" } else { "WARN" };
+    let message = shortened(record.message.trim_end(), LONGEST_MESSAGE);
+    let mut lines = message.lines();
+    let mut text =
+        format!("{level} {}: {}", shown(&record.plugin.name), shown(lines.next().unwrap_or_default()));
+    for line in lines.by_ref().take(MOST_LINES - 1) {
+        let _ = write!(text, "\n    {}", shown(line));
+    }
+    let more = lines.count();
+    if more > 0 {
+        let _ = write!(text, "\n    … and {more} more lines");
+    }
+    if !record.fields.is_empty() {
+        let _ = write!(text, " {}", shown(&shortened(&as_text(&record.fields), LONGEST_FIELDS)));
+    }
+    text.push('\n');
+    text
+}
+
+/// Text with what would disturb a terminal escaped.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if disturbs(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// Together less than a pipe takes at once, 4096 bytes, as a rule. A longer line is written in one piece where there is
+/// room for it.
+const LONGEST_MESSAGE: usize = 2500;
+const LONGEST_FIELDS: usize = 1000;
+
+/// A panic with its message and the beginning of its backtrace.
+const MOST_LINES: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use rpcplugin_hclog::Piece;
+
+    use super::*;
+    use crate::identity::PluginId;
+
+    fn record(level: Level, message: &str) -> LogRecord {
+        LogRecord {
+            plugin: PluginId { name: "kv-plugin".into(), pid: Some(1), generation: 1 },
+            level,
+            message: message.to_owned(),
+            module: Some("disk".to_owned()),
+            caller: None,
+            timestamp: None,
+            fields: vec![("left".to_owned(), "12".to_owned()), ("disk".to_owned(), "\"a\"".to_owned())],
+            is_panic: false,
+            piece: Piece::Whole,
+        }
+    }
+
+    #[test]
+    fn a_record_is_a_line() {
+        assert_eq!(
+            line(&record(Level::Warn, "nearly full")),
+            "WARN kv-plugin: nearly full left=12 disk=\"a\"\n"
+        );
+        let panic = line(&record(Level::Error, &format!("panic: a\u{1b}[31m\n{}", "b\n".repeat(20))));
+        assert!(panic.starts_with("ERROR kv-plugin: panic: a\\u{1b}[31m\n    b\n"), "{panic}");
+        assert!(panic.contains("\n    … and 9 more lines"), "{panic}");
+    }
+
+    #[test]
+    fn a_full_pipe_holds_nobody_up_and_what_was_left_out_is_counted() {
+        let (mut read, write) = io::pipe().unwrap();
+        let mut state = State { dropped: 0, broken: false };
+        let line = "x".repeat(4000) + "\n";
+        for _ in 0..100 {
+            state.write(write.as_fd(), &line);
+        }
+        assert!(state.dropped > 50, "{state:?}");
+        let mut room = vec![0; 32 << 10];
+        read.read_exact(&mut room).unwrap();
+        let dropped = state.dropped;
+        state.write(write.as_fd(), "WARN kv: at last\n");
+        assert_eq!(state.dropped, 0);
+        drop(write);
+        let mut all = String::new();
+        read.read_to_string(&mut all).unwrap();
+        assert!(all.ends_with(&format!(
+            "WARN rpcplugin: {dropped} records of plugins were left out: stderr was full\nWARN kv: at last\n"
+        )));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_fault() {
+        let (read, write) = io::pipe().unwrap();
+        drop(read);
+        let mut state = State { dropped: 0, broken: false };
+        state.write(write.as_fd(), "x\n");
+        assert_eq!(state.dropped, 0);
+    }
+}
