@@ -33,7 +33,7 @@
 //! # Features
 //!
 //! `ring` (default) starts in a fraction of a millisecond and builds in seconds; P-521, which go-plugin peers use,
-//! is done by the pure-Rust `p521` crate. `aws-lc-rs` brings FIPS, post-quantum key exchange and one-time identities
+//! and signatures with SHA-512 on P-256 and P-384 are done by the pure-Rust crates `p521`, `p256` and `p384`. `aws-lc-rs` brings FIPS, post-quantum key exchange and one-time identities
 //! on P-521 for a slower build; it wins where both are on. Set `AWS_LC_SYS_NO_JITTER_ENTROPY=1` when building
 //! the final program with it, or the first key costs about 31 ms.
 
@@ -44,6 +44,7 @@ mod pem;
 mod provider;
 mod standing;
 mod trust;
+mod usage;
 mod verifier;
 
 pub use identity::{ExportedIdentity, Identity, IdentityError, KeyAlgorithm};

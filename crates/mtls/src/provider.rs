@@ -2,6 +2,8 @@
 
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 mod p521;
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+mod sha512;
 
 use std::sync::{Arc, LazyLock};
 
@@ -14,7 +16,7 @@ compile_error!(
 );
 
 /// The crypto provider this crate was built with: aws-lc-rs if its feature is on, else ring with P-521
-/// added.
+/// and with SHA-512 on the shorter curves added.
 ///
 /// It is made once per process and is never installed as rustls' process-wide default.
 #[must_use]

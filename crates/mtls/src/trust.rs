@@ -10,6 +10,7 @@ use rustls::server::ParsedCertificate;
 use crate::peer::PeerCertificate;
 use crate::pem::{PemError, PemText};
 use crate::standing::{self, OutOfDate, Standing};
+use crate::usage::{self, Role};
 
 /// Whom to accept on the other side of a connection, whichever side dials.
 #[derive(Debug, Clone)]
@@ -19,7 +20,8 @@ pub enum Trust {
     /// itself was agreed upon.
     Pinned(PeerCertificate),
     /// Whoever presents a certificate that one of these authorities vouches for, or that is one of these itself.
-    /// A server's certificate must also carry the name that was dialed.
+    /// A server's certificate must also carry the name that was dialed, one of the bundle too. An extended key usage, where
+    /// a certificate has one, must allow the role, of those in the bundle too.
     Authorities(Authorities),
 }
 
@@ -37,8 +39,17 @@ pub struct Authorities {
 
 struct Inner {
     certificates: Vec<CertificateDer<'static>>,
-    roots: Arc<RootCertStore>,
+    servers: Vouchers,
+    clients: Vouchers,
     out_of_date: Vec<(usize, OutOfDate)>,
+}
+
+/// Those that vouch for others in one role.
+struct Vouchers {
+    role: Role,
+    roots: Arc<RootCertStore>,
+    /// Why an authority of the bundle does not, if its extended key usage leaves out the role.
+    refusal: Option<rustls::Error>,
 }
 
 impl Authorities {
@@ -52,14 +63,16 @@ impl Authorities {
         let text = PemText::resolve(bundle, "certificate")?;
         let certificates = text.certificates()?;
         let now = UnixTime::now();
-        let mut roots = RootCertStore::empty();
+        let (mut servers, mut clients) = (Vouchers::none(Role::Server), Vouchers::none(Role::Client));
         let mut out_of_date = Vec::new();
         for (index, certificate) in certificates.iter().enumerate() {
             match standing(certificate, now) {
                 // Without this a web verifier would let any certificate of the bundle vouch for others.
                 Ok(Standing::Leaf) => {}
                 Ok(Standing::Authority) => {
-                    roots.add(certificate.clone()).map_err(|source| text.bad_certificate(index, source))?;
+                    for vouchers in [&mut servers, &mut clients] {
+                        vouchers.add(certificate).map_err(|source| text.bad_certificate(index, source))?;
+                    }
                 }
                 Err(error) => out_of_date.extend(OutOfDate::from_error(&error).map(|why| (index + 1, why))),
             }
@@ -68,7 +81,7 @@ impl Authorities {
             Some((_, why)) if out_of_date.len() == certificates.len() => {
                 Err(PemError::OutOfDate { origin: text.origin(), why: *why })
             }
-            _ => Ok(Self { inner: Arc::new(Inner { certificates, roots: Arc::new(roots), out_of_date }) }),
+            _ => Ok(Self { inner: Arc::new(Inner { certificates, servers, clients, out_of_date }) }),
         }
     }
 
@@ -82,9 +95,39 @@ impl Authorities {
         self.inner.certificates.iter().any(|known| known.as_ref() == certificate.as_ref())
     }
 
-    /// Those that vouch for others; there may be none.
-    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
-        Arc::clone(&self.inner.roots)
+    /// Those that vouch for others in this role; there may be none.
+    pub(crate) fn roots(&self, role: Role) -> Arc<RootCertStore> {
+        Arc::clone(&self.vouchers(role).roots)
+    }
+
+    /// Why nothing of the bundle vouches for others in this role, if that is for want of the extended key usage.
+    pub(crate) fn refusal_of_usage(&self, role: Role) -> Option<rustls::Error> {
+        let vouchers = self.vouchers(role);
+        vouchers.refusal.clone().filter(|_| vouchers.roots.is_empty())
+    }
+
+    fn vouchers(&self, role: Role) -> &Vouchers {
+        match role {
+            Role::Server => &self.inner.servers,
+            Role::Client => &self.inner.clients,
+        }
+    }
+}
+
+impl Vouchers {
+    fn none(role: Role) -> Self {
+        Self { role, roots: Arc::new(RootCertStore::empty()), refusal: None }
+    }
+
+    /// Adds an authority, if its extended key usage allows the role: rustls forgets the extensions of what it trusts.
+    fn add(&mut self, certificate: &CertificateDer<'static>) -> Result<(), rustls::Error> {
+        match usage::check(certificate, self.role) {
+            Ok(()) => Arc::make_mut(&mut self.roots).add(certificate.clone()),
+            Err(refusal) => {
+                self.refusal.get_or_insert(refusal);
+                Ok(())
+            }
+        }
     }
 }
 

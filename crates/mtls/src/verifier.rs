@@ -4,6 +4,7 @@
 
 mod authorities;
 mod pinned;
+mod words;
 
 pub(crate) use authorities::AuthoritiesVerifier;
 pub(crate) use pinned::PinnedVerifier;

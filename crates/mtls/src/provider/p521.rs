@@ -12,16 +12,18 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use super::sha512::{P256_SHA512, P384_SHA512};
+
 pub(super) use signing::Keys;
 
-/// `supported`, and P-521 besides.
+/// `supported`, and P-521 and SHA-512 on the shorter curves besides.
 ///
 /// TLS 1.3 ties a signature scheme to one curve and takes the first algorithm of its mapping. TLS 1.2 does not:
 /// there a Go peer signs with its P-521 key and whichever hash stands first in our list, so P-521 is also
 /// added behind the curves that ring knows for the shorter hashes.
 pub(super) fn added_to(supported: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
     let mut all = supported.all.to_vec();
-    all.extend([P521_SHA512, P521_SHA384, P521_SHA256]);
+    all.extend([P521_SHA512, P521_SHA384, P521_SHA256, P384_SHA512, P256_SHA512]);
 
     let mut mapping: Vec<_> = supported
         .mapping
@@ -32,7 +34,7 @@ pub(super) fn added_to(supported: WebPkiSupportedAlgorithms) -> WebPkiSupportedA
             _ => (scheme, algorithms),
         })
         .collect();
-    mapping.push((SignatureScheme::ECDSA_NISTP521_SHA512, &[P521_SHA512]));
+    mapping.push((SignatureScheme::ECDSA_NISTP521_SHA512, &[P521_SHA512, P384_SHA512, P256_SHA512]));
 
     // rustls wants these lists for the life of the program; the caller builds its provider once per process.
     WebPkiSupportedAlgorithms { all: all.leak(), mapping: mapping.leak() }

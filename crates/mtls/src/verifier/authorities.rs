@@ -14,10 +14,14 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
 };
 
+use super::words::in_words;
 use crate::standing;
 use crate::trust::Authorities;
+use crate::usage::{self, Role};
 
 /// Accepts a certificate that is in the bundle itself, or that an authority in the bundle vouches for.
+///
+/// Both need the extended key usage of their role, if they have that extension, and a server's must carry the dialed name.
 ///
 /// The first half is what Go and OpenSSL do too, and what web verification alone would refuse: a self-signed
 /// authority certificate presented as one's own, or a bundle that holds the peer's certificate without its issuer.
@@ -35,12 +39,11 @@ impl AuthoritiesVerifier {
         authorities: Authorities,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, VerifierBuilderError> {
-        let roots = authorities.roots();
-        let clients = if roots.is_empty() {
+        let (roots, client_roots) = (authorities.roots(Role::Server), authorities.roots(Role::Client));
+        let clients = if client_roots.is_empty() {
             None
         } else {
-            let builder =
-                WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider));
+            let builder = WebPkiClientVerifier::builder_with_provider(client_roots, Arc::clone(provider));
             Some(builder.build()?)
         };
         Ok(Self { authorities, roots, clients, algorithms: provider.signature_verification_algorithms })
@@ -59,6 +62,9 @@ impl ServerCertVerifier for AuthoritiesVerifier {
         let certificate = ParsedCertificate::try_from(end_entity)?;
         if self.authorities.contains(end_entity) {
             standing::of(&certificate, now)?;
+            usage::check(end_entity, Role::Server)?;
+        } else if let Some(refusal) = self.authorities.refusal_of_usage(Role::Server) {
+            return Err(refusal);
         } else {
             verify_server_cert_signed_by_trust_anchor(
                 &certificate,
@@ -66,7 +72,8 @@ impl ServerCertVerifier for AuthoritiesVerifier {
                 intermediates,
                 now,
                 self.algorithms.all,
-            )?;
+            )
+            .map_err(in_words)?;
         }
         verify_server_name(&certificate, server_name)?;
         Ok(ServerCertVerified::assertion())
@@ -109,11 +116,15 @@ impl ClientCertVerifier for AuthoritiesVerifier {
     ) -> Result<ClientCertVerified, Error> {
         if self.authorities.contains(end_entity) {
             standing::of(&ParsedCertificate::try_from(end_entity)?, now)?;
+            usage::check(end_entity, Role::Client)?;
             return Ok(ClientCertVerified::assertion());
         }
         match &self.clients {
-            Some(clients) => clients.verify_client_cert(end_entity, intermediates, now),
-            None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
+            Some(clients) => clients.verify_client_cert(end_entity, intermediates, now).map_err(in_words),
+            None => Err(self
+                .authorities
+                .refusal_of_usage(Role::Client)
+                .unwrap_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))),
         }
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the functions that tests share may fail a test too")]
 
 mod authorities;
+mod crosswise;
 mod identity;
 mod parties;
 mod pem;

@@ -1,0 +1,54 @@
+//! Certificates that Go made, judged as Go judges them: every hash with every curve, and every extended key usage.
+
+use crate::parties::{Foreign, VERSIONS, data, handshake, localhost, trusting};
+
+/// What `make.go` wrote down: who is presented, by which bundle, in which role, and what Go says.
+#[test]
+fn go_and_this_crate_accept_the_same_certificates() {
+    let verdicts = data("crosswise/verdicts.txt");
+    let key = data("crosswise/key.pem");
+    let us = rpcplugin_mtls::Identity::generate().unwrap();
+    let mut judged = 0;
+    for line in verdicts.lines() {
+        let [presented, bundle, role, verdict] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let file = |name: &str| data(&format!("crosswise/{name}"));
+        let ours = trusting(&us, &file(bundle));
+        for version in VERSIONS {
+            let peer = Foreign::new(&file(presented), &key, version);
+            let refusal = match role {
+                "server" => handshake(ours.client_config(), peer.server(), localhost()).client,
+                _ => handshake(peer.client(), ours.server_config(), localhost()).server,
+            };
+            assert_eq!(refusal.is_ok(), verdict == "yes", "{line}: {refusal:?}");
+            if let Err(error) = refusal {
+                let text = error.to_string();
+                assert!(text.contains("extended key usage for"), "{line}: {text}");
+            }
+            judged += 1;
+        }
+    }
+    assert_eq!(judged, 108);
+}
+
+/// No Go program accepts these either.
+#[test]
+fn an_algorithm_that_is_not_accepted_is_named() {
+    let key = data("crosswise/key.pem");
+    let ours = trusting(&rpcplugin_mtls::Identity::generate().unwrap(), &data("crosswise/odd.ca.pem"));
+    for (file, name) in [
+        ("odd-sha1.pem", "ecdsa-with-SHA1,"),
+        ("odd-sha224.pem", "ecdsa-with-SHA224,"),
+        ("odd-sha3-256.pem", "ecdsa_with_SHA3-256,"),
+    ] {
+        let peer = Foreign::new(&data(&format!("crosswise/{file}")), &key, VERSIONS[1]);
+        for refusal in [
+            handshake(ours.client_config(), peer.server(), localhost()).client,
+            handshake(peer.client(), ours.server_config(), localhost()).server,
+        ] {
+            let text = refusal.unwrap_err().to_string();
+            assert!(text.contains(name) && text.contains("have it issued anew with SHA-256"), "{text}");
+        }
+    }
+}
