@@ -4,6 +4,7 @@ mod environment;
 mod file;
 mod json;
 mod reader;
+mod slips;
 mod toml;
 mod tree;
 
@@ -55,7 +56,8 @@ use crate::{
 ///
 /// A file is TOML, or JSON if its name ends in `.json`. Its keys are the names of [`settings`](crate::settings), with
 /// groups as tables. One file can serve both sides: a key at the top is for each side that has such a setting, and
-/// one in the table `plugin` or `host` for that side only.
+/// one in the table `plugin` or `host` for that side only. [`table`](Loader::table) shares a file with settings of the
+/// application's own.
 ///
 /// # Values
 ///
@@ -67,6 +69,8 @@ use crate::{
 #[must_use = "a loader does nothing until it is asked for a configuration"]
 pub struct Loader {
     file: Option<FileSource>,
+    /// The names on the way to the table of the file that is read. Without any it is the whole file.
+    table: Vec<String>,
     variables: BTreeMap<OsString, Secret<OsString>>,
     code: Vec<(String, Secret<String>)>,
 }
@@ -137,6 +141,23 @@ impl Loader {
         Self { file: Some(FileSource::Text(name.into(), Secret(text.into()), format)), ..self }
     }
 
+    /// Reads one table of the file, and passes over the rest: that is the application's own. The name of a table within
+    /// others is written with dots, `tool.my-host`. Within the table everything is as in a file of its own, tables `plugin`
+    /// and `host` included. A file without the table sets nothing.
+    ///
+    /// ```
+    /// use rpcplugin_config::{Format, Loader};
+    ///
+    /// let file = "colour = 'blue'\n[plugins]\nmin_port = 20000\n[plugins.supervision]\nmax_restarts = 3";
+    /// let config = Loader::new().text("my-host.toml", file, Format::Toml).table("plugins").host()?;
+    /// assert_eq!((config.min_port, config.supervision.max_restarts), (20000, 3));
+    /// # Ok::<(), rpcplugin_config::ConfigError>(())
+    /// ```
+    pub fn table(self, name: impl AsRef<str>) -> Self {
+        let names = name.as_ref().split('.').map(str::trim).filter(|name| !name.is_empty());
+        Self { table: names.map(str::to_owned).collect(), ..self }
+    }
+
     /// Reads these environment variables. Those given earlier stay, unless they have the same names.
     pub fn env<K: Into<OsString>, V: Into<OsString>>(
         mut self,
@@ -159,23 +180,25 @@ impl Loader {
         self
     }
 
-    /// The configuration of a plugin.
+    /// The configuration of a plugin. A variable that looks like a [slip](IgnoredVariable::is_slip) is warned of, once in a
+    /// process: as an event of tracing, or on stderr where that has no subscriber.
     ///
     /// # Errors
     /// [`ConfigError`] with every fault that was found.
     pub fn plugin(&self) -> Result<PluginConfig, ConfigError> {
-        self.load().map(|loaded| loaded.config)
+        self.load().map(warned)
     }
 
-    /// The configuration of a host.
+    /// The configuration of a host. A variable that looks like a [slip](IgnoredVariable::is_slip) is warned of, once in a
+    /// process: as an event of tracing, or on stderr where that has no subscriber.
     ///
     /// # Errors
     /// [`ConfigError`] with every fault that was found.
     pub fn host(&self) -> Result<HostConfig, ConfigError> {
-        self.load().map(|loaded| loaded.config)
+        self.load().map(warned)
     }
 
-    /// The configuration, where each part of it comes from, and what was ignored.
+    /// The configuration, where each part of it comes from, and what was ignored. Nothing is warned of.
     ///
     /// # Errors
     /// [`ConfigError`] with every fault that was found.
@@ -183,7 +206,7 @@ impl Loader {
         let names = Names::of(C::SIDE);
         let mut faults = Vec::new();
         let code = self.code_layer(&names, &mut faults);
-        let file = self.file_text(&mut faults).and_then(|file| file.layer(&names, &mut faults));
+        let file = self.file_text(&mut faults).and_then(|file| file.layer(&self.table, &names, &mut faults));
         let (file, file_layer) = file.unzip();
         let file_layer = file_layer.unwrap_or_default();
         let has_key = code.contains("private_key") || file_layer.contains("private_key");
@@ -332,6 +355,12 @@ fn in_force<C: Configuration>(config: &C, names: &Names, sources: &Sources) -> V
         .settings()
         .map(|setting| InForce { setting, value: value(setting), origin: sources.origin(&setting.name) })
         .collect()
+}
+
+/// A configuration, once what looks like a slip in it has been warned of.
+fn warned<C>(loaded: Loaded<C>) -> C {
+    slips::warn(&loaded.ignored);
+    loaded.config
 }
 
 /// The variable that names a configuration file.

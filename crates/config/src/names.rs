@@ -150,7 +150,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 }
 
 /// How many letters have to be added, left out or exchanged to make one word of the other.
-fn distance(from: &str, to: &str) -> usize {
+pub(crate) fn distance(from: &str, to: &str) -> usize {
     // The row of the usual table for the letters of `from` seen so far.
     let mut row: Vec<usize> = (0..=to.chars().count()).collect();
     for (seen, letter) in from.chars().enumerate() {

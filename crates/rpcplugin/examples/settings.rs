@@ -17,6 +17,9 @@ use rpcplugin::{
 /// An application reads a file of its own: `Loader::file`.
 const FILE: &str = include_str!("settings/host.toml");
 
+/// A file with settings of the application's own.
+const SHARED: &str = include_str!("settings/app.toml");
+
 fn main() -> Result<()> {
     let loader = Loader::new().text("host.toml", FILE, Format::Toml).process_env().set("multiplex", true);
     let loaded = loader.load::<HostConfig>()?;
@@ -24,6 +27,9 @@ fn main() -> Result<()> {
         println!("{} = {} ({})", setting.setting.name, setting.value, setting.origin);
     }
     // `Host::config(loaded.config)` uses it.
+
+    let shared = Loader::new().text("app.toml", SHARED, Format::Toml).table("plugins").host()?;
+    println!("app.toml gives plugins {} s to end", shared.grace.as_secs());
 
     let faulty = Loader::new().text("host.toml", "grace = 'soon'\ncolour = 'red'\n", Format::Toml);
     if let Err(error) = faulty.host() {

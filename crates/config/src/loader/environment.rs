@@ -9,7 +9,7 @@ use std::{
 use super::{CONFIG_FILE, Secret, tree::Tree};
 use crate::{
     error::{Fault, FaultKind, Origin},
-    names::{Names, nearest, retired},
+    names::{Names, distance, nearest, retired},
     setting::{Setting, Side, settings},
     value::FILE_SCHEME,
 };
@@ -42,6 +42,26 @@ pub enum IgnoredBecause {
     Offer,
     /// Nothing here does what it says.
     WithoutEffect(&'static str),
+}
+
+impl IgnoredVariable {
+    /// Whether this is most likely a setting's variable with a slip in its name: it differs in very few letters. The variables
+    /// of other programs that are known are never taken for slips.
+    #[must_use]
+    pub fn is_slip(&self) -> bool {
+        matches!(self.reason, IgnoredBecause::NotASetting { nearest: Some(nearest) } if is_slip(&self.name, nearest))
+    }
+}
+
+/// Whether one name is the other with a letter or two left out, added, exchanged or swapped.
+fn is_slip(name: &str, meant: &str) -> bool {
+    const MOST: usize = 2;
+    let own = |name: &str| name.strip_prefix("PLUGIN_").map_or(0, str::len);
+    // In a short name two letters make another word.
+    let most = if own(name) >= 8 { MOST } else { 1 };
+    // With a number at its end it is one of several that another program has.
+    let numbered = name.trim_end_matches(|c: char| c.is_ascii_digit()) != name;
+    own(name) >= 4 && !numbered && distance(name, meant) <= most && !KNOWN_ELSEWHERE.contains(&name)
 }
 
 /// What the environment says.
@@ -161,6 +181,15 @@ const OFFER: [&str; 7] = [
     CERTIFICATE,
     "PLUGIN_UNIX_SOCKET_GROUP",
     "PLUGIN_UNIX_SOCKET_DIR",
+];
+/// Variables that hosts and tools around go-plugin and pyvider use, cookies among them.
+const KNOWN_ELSEWHERE: [&str; 6] = [
+    "PLUGIN_MAGIC_COOKIE",
+    "PLUGIN_COOKIE",
+    "PLUGIN_PROTOCOL_VERSIONS",
+    "PLUGIN_PATH",
+    "PLUGIN_LOG",
+    "PLUGIN_CLIENT_CERTS",
 ];
 const VERSIONS: &str = "PLUGIN_PROTOCOL_VERSIONS";
 const CERTIFICATE: &str = "PLUGIN_CLIENT_CERT";

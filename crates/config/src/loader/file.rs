@@ -89,7 +89,14 @@ impl FileText {
     }
 
     /// The settings of one side. Names are checked for both sides: a file may serve both.
-    pub(super) fn layer(mut self, names: &Names, faults: &mut Vec<Fault>) -> Option<(Self, Tree)> {
+    ///
+    /// `table` are the names on the way to the table to read; all else is not looked at.
+    pub(super) fn layer(
+        mut self,
+        table: &[String],
+        names: &Names,
+        faults: &mut Vec<Fault>,
+    ) -> Option<(Self, Tree)> {
         let parsed = match self.format {
             Format::Toml => toml::parse(&self.text),
             Format::Json => json::parse(&self.text),
@@ -118,7 +125,9 @@ impl FileText {
             secrets: Vec::new(),
             found: Vec::new(),
         };
-        walk.root(root);
+        if let Some(root) = walk.table_called(table, root) {
+            walk.root(root);
+        }
         let Walk { tree, places, secrets, found, .. } = walk;
         (self.places, self.secrets) = (places, secrets);
         for (span, kind) in found {
@@ -164,6 +173,43 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// The table at the end of the way. What is beside the way may be secret: it is the application's own.
+    fn table_called(&mut self, way: &[String], mut node: Node) -> Option<Node> {
+        let mut so_far = String::new();
+        for name in way {
+            let Item::Table(entries) = node.item else {
+                let what = if so_far.is_empty() { "the file" } else { &*so_far };
+                self.wrong_kind(&node, what, "a table of settings");
+                return None;
+            };
+            let mut found = None;
+            for entry in entries {
+                if entry.key == *name {
+                    found = Some(entry.node);
+                } else {
+                    self.hide(&entry.node);
+                }
+            }
+            node = found?;
+            so_far = if so_far.is_empty() { name.clone() } else { format!("{so_far}.{name}") };
+        }
+        if !way.is_empty() && !matches!(node.item, Item::Table(_)) {
+            self.wrong_kind(&node, &so_far, "a table of settings");
+            return None;
+        }
+        Some(node)
+    }
+
+    /// Shows no text of a part of the file.
+    fn hide(&mut self, node: &Node) {
+        match &node.item {
+            Item::Nothing => {}
+            Item::Text(_) => self.secrets.push(node.span.clone()),
+            Item::List(nodes) => nodes.iter().for_each(|node| self.hide(node)),
+            Item::Table(entries) => entries.iter().for_each(|entry| self.hide(&entry.node)),
+        }
+    }
+
     fn root(&mut self, root: Node) {
         let Item::Table(entries) = root.item else {
             self.wrong_kind(&root, "the file", "a table of settings");

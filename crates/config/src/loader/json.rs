@@ -53,5 +53,6 @@ fn key_span(text: &str, key: &str, value: &Range<usize>) -> Range<usize> {
     start.map_or_else(|| value.clone(), |start| start..start + quoted.len())
 }
 
-/// No setting lies deeper than `plugin.rate_limit.per_service.name`; a bound keeps the stack safe from a hostile file.
-const DEEPEST: usize = 8;
+/// No setting lies deeper than `plugin.rate_limit.per_service.name` in a table of the application's choice; a bound keeps the
+/// stack safe from a hostile file.
+const DEEPEST: usize = 24;

@@ -77,3 +77,71 @@ fn foreign_variables_are_listed_and_left_alone() {
     assert_eq!(ignored[2], ("PLUGIN_LOG_LEVLE".into(), nearest));
     assert!(matches!(ignored[3].1, IgnoredBecause::WithoutEffect(_)));
 }
+
+#[test]
+fn a_table_shares_a_file_with_the_applications_own_settings() {
+    let toml = "name = 'app'\ngrace = 'not ours'\n[database]\npassword = 'hunter2'\n[tool.kv]\ngrace = '3s'\n[tool.kv.host]\n\
+                min_port = 20000\n[tool.kv.supervision]\nmax_restarts = 7\n[tool.other]\nx = 1\n";
+    let json = r#"{"name":"app","grace":"not ours","tool":{"other":1,"kv":{"grace":"3s","host":{"min_port":20000},"supervision":{"max_restarts":7}}}}"#;
+    for (text, format) in [(toml, Format::Toml), (json, Format::Json)] {
+        let loader = Loader::new().text("app", text, format);
+        let host = loader.clone().table("tool.kv").host().expect("valid");
+        assert_eq!((host.grace.as_secs(), host.min_port, host.supervision.max_restarts), (3, 20000, 7));
+        assert_eq!(loader.clone().table("tool.kv").plugin().expect("valid").grace.as_secs(), 3);
+        assert_eq!(loader.clone().table("tool.none").host().expect("nothing is set"), HostConfig::default());
+        assert!(loader.host().is_err(), "without the table it is all this library's");
+    }
+}
+
+#[test]
+fn faults_in_a_table_have_their_place_and_show_nothing_of_the_rest() {
+    use miette::{Diagnostic as _, NarratableReportHandler};
+
+    let text = "name = 'app'\n[database]\npassword = 'hunter2'\n[plugin]\ngrase = '3s'\nworkers = 'many'\n";
+    let loader = Loader::new().text("app.toml", text, Format::Toml).table("plugin");
+    let error = loader.plugin().expect_err("two faults");
+    let places: Vec<_> = error.faults().iter().map(|fault| fault.origin().to_string()).collect();
+    assert_eq!(places, ["app.toml:5:1", "app.toml:6:11"]);
+    let mut shown = String::new();
+    for fault in error.related().expect("faults") {
+        NarratableReportHandler::new()
+            .with_context_lines(9)
+            .render_report(&mut shown, fault)
+            .expect("rendered");
+    }
+    assert!(shown.contains("grase") && !shown.contains("hunter2"), "{shown}");
+
+    let error = loader.table("name").plugin().expect_err("it is text");
+    assert!(error.to_string().contains("app.toml:1:8"), "{error}");
+}
+
+#[test]
+fn a_slip_in_a_variables_name_is_seen_and_other_programs_variables_are_not() {
+    let is_slip = |name: &str| {
+        let loaded = Loader::new().env([(name, "2s")]).load::<HostConfig>().expect("valid");
+        loaded.ignored.iter().any(|ignored| ignored.name == name && ignored.is_slip())
+    };
+    for slip in [
+        "PLUGIN_HANDSHAKE_TIMOUT",
+        "PLUGIN_HANDSHAKE_TIMEOUTS",
+        "PLUGIN_HANDHSAKE_TIMEOUT",
+        "PLUGIN_AUTOMTLS",
+        "PLUGIN_AUTO_MLTS",
+        "PLUGIN_STOP_GRACE_PERIODE",
+    ] {
+        assert!(is_slip(slip), "{slip}");
+    }
+    for other in [
+        "PLUGIN_HANDSHAKE_TIMEOUT",
+        "PLUGIN_PROTOCOL_VERSIONS",
+        "PLUGIN_MAGIC_COOKIE",
+        "PLUGIN_WORKERS",
+        "PLUGIN_DIR",
+        "PLUGIN_MIN_PORT2",
+        "PLUGIN_MODE",
+        "MY_PLUGIN_HANDSHAKE_TIMOUT",
+        "TF_PLUGIN_CACHE_DIR",
+    ] {
+        assert!(!is_slip(other), "{other}");
+    }
+}
