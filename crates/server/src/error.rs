@@ -21,6 +21,15 @@ pub enum ServeError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     NotStartedByHost(#[from] CookieRefused),
+    /// The plugin was to make a runtime of its own on a thread that serves one already.
+    #[error("`Serve::main` makes a runtime of its own, and was called within one")]
+    #[diagnostic(
+        code(rpcplugin::config::runtime_within),
+        help(
+            "call `run().await` or `run_to_exit().await` there, or let an ordinary `fn main` call `Serve::main`"
+        )
+    )]
+    RuntimeWithin,
     /// The plugin serves no version at all.
     #[error("the plugin serves nothing")]
     #[diagnostic(

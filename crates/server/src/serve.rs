@@ -6,7 +6,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response};
-use rpcplugin_config::{ConfigError, Loader, PluginConfig};
+use rpcplugin_config::{ConfigError, IgnoredVariable, Loaded, Loader, PluginConfig};
 use rpcplugin_core::{AppVersion, Explained, MagicCookie};
 use rpcplugin_handshake::{ReceivedOffer, check_cookie};
 use rpcplugin_hclog::MaxLevel;
@@ -47,6 +47,8 @@ pub struct Serve {
     pub(crate) config: PluginConfig,
     /// Why the configuration could not be loaded.
     pub(crate) config_error: Option<ConfigError>,
+    /// Variables that are most likely meant for a setting, to be warned of when there is a log.
+    slips: Vec<IgnoredVariable>,
     pub(crate) hooks: Vec<Hook>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) transport: Option<AnyTransport>,
@@ -77,6 +79,7 @@ impl Serve {
             descriptors: Vec::new(),
             config: PluginConfig::default(),
             config_error: None,
+            slips: Vec::new(),
             hooks: Vec::new(),
             shutdown: CancellationToken::new(),
             transport: None,
@@ -137,7 +140,7 @@ impl Serve {
     }
 
     /// Uses the configuration that this loader finds. One with faults is reported, all faults at once, when the plugin
-    /// is to serve.
+    /// is to serve. A variable whose name is most likely [a slip](IgnoredVariable::is_slip) is warned of in the plugin's log.
     ///
     /// ```no_run
     /// # use rpcplugin_config::Loader;
@@ -147,8 +150,11 @@ impl Serve {
     /// # }
     /// ```
     pub fn load_config(mut self, loader: &Loader) -> Self {
-        match loader.plugin() {
-            Ok(config) => self.config = config,
+        match loader.load() {
+            Ok(Loaded { config, ignored, .. }) => {
+                self.config = config;
+                self.slips = ignored.into_iter().filter(IgnoredVariable::is_slip).collect();
+            }
             Err(error) => self.config_error = Some(error),
         }
         self
@@ -226,8 +232,12 @@ impl Serve {
     pub async fn run(mut self) -> Result<Served, ServeError> {
         let cookie = self.config.magic_cookie.as_ref().unwrap_or(&self.cookie);
         check_cookie(cookie, process_environment)?;
+        let cookie_key = cookie.key().to_owned();
         let level = MaxLevel::new(logging::filter(self.config.log_level));
         logging::init(level, std::mem::take(&mut self.subscribers)).map_err(ServeError::Process)?;
+        for slip in self.slips.drain(..).filter(|slip| slip.name != cookie_key) {
+            tracing::warn!(variable = slip.name, "{slip}");
+        }
         let stdout = HeldStdout::hold().map_err(ServeError::Process)?;
         let bound = self.bind(&ReceivedOffer::from_env(process_environment)).await?;
         let announced = bound.announce(&mut stdout.real().map_err(ServeError::Process)?)?;
@@ -259,9 +269,16 @@ impl Serve {
     /// other calls but not the end: SIGTERM, the shutdown file and the host's death are noticed on the calling thread, and a
     /// plugin that cannot end in order within [`PluginConfig::grace`], or a second if that is less, ends all the same, with
     /// status 1 and without its sockets. Its shutdown hooks may not have run then.
+    ///
+    /// Within a runtime, its blocking threads included, it says so on stderr and returns status 1: [`run`](Self::run) is what
+    /// to await there.
     pub fn main(self) -> ExitCode {
-        own_runtime::run(self).unwrap_or_else(|error| {
-            let _ = writeln!(std::io::stderr(), "{}", Explained(&ServeError::Process(error)));
+        let served = match Handle::try_current() {
+            Ok(_) => Err(ServeError::RuntimeWithin),
+            Err(_) => own_runtime::run(self).map_err(ServeError::Process),
+        };
+        served.unwrap_or_else(|error| {
+            let _ = writeln!(std::io::stderr(), "{}", Explained(&error));
             ExitCode::FAILURE
         })
     }
