@@ -99,6 +99,14 @@ async fn a_panic_is_the_reason() {
 }
 
 #[tokio::test]
+async fn main_within_a_runtime_says_what_to_call() {
+    let error = refused(&host(|_| {}), faulty("main-within"), SOON).await;
+    is_plain(&error, "`Serve::main` makes a runtime of its own");
+    assert_eq!(code(&error), "rpcplugin::config::runtime_within");
+    assert!(rpcplugin_help(&error).contains("run().await"), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_script_that_names_its_reason() {
     let error = refused(&host(plain), script("echo 'cannot find \u{1b}[31mkv.db' >&2; exit 4"), SOON).await;
     is_plain(&error, "it ended before it spoke: exit status 4; it last wrote: \"cannot find kv.db\"");

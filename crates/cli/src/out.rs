@@ -15,7 +15,7 @@ use std::{
 use anstream::AutoStream;
 use clap::ColorChoice;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, Report};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, Report, Severity};
 use serde::Serialize;
 use serde_json::json;
 
@@ -180,5 +180,14 @@ pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
         causes.push(cause.to_string());
         source = cause.source();
     }
-    json!({ "code": code, "message": error.to_string(), "causes": causes, "help": help })
+    let related = error.related().into_iter().flatten();
+    let evidence: Vec<_> = related
+        .filter(|related| related.severity() == Some(Severity::Advice))
+        .map(|evidence| evidence.to_string())
+        .collect();
+    let mut object = json!({ "code": code, "message": error.to_string(), "causes": causes, "help": help });
+    if !evidence.is_empty() {
+        object["evidence"] = json!(evidence);
+    }
+    object
 }

@@ -507,7 +507,14 @@ impl LaunchError {
     fn points_to_the_cookie(&self) -> bool {
         match &self.facts.reason {
             Some(reason) if reason.is_certain() => reason.is_about_the_cookie(),
-            _ => self.facts.stderr.iter().chain(&self.facts.stdout).any(|line| hints_at_cookie(line)),
+            _ => {
+                let instead = match &self.fault {
+                    LaunchFault::Answer(error) => Some(error.line()),
+                    _ => None,
+                };
+                let facts = self.facts.stderr.iter().chain(&self.facts.stdout).map(|line| &**line);
+                facts.chain(instead).any(hints_at_cookie)
+            }
         }
     }
 
@@ -518,9 +525,17 @@ impl LaunchError {
         }
         let text = Shown(&with_causes(&self.fault), LONGEST_REASON).to_string();
         match &self.facts.reason {
-            Some(reason) if self.fault.is_told_by_stderr() => format!("{text}; {reason}"),
+            Some(reason) if self.belongs_to_the_reason(reason) => format!("{text}; {reason}"),
             _ => text,
         }
+    }
+
+    /// Whether what the plugin last wrote on stderr says more of the fault: any line of one that said no more, and otherwise
+    /// one that is about a fault.
+    fn belongs_to_the_reason(&self, reason: &PluginReason) -> bool {
+        let said_no_more = matches!(self.fault, LaunchFault::Silent(_) | LaunchFault::StdoutClosed);
+        let ended = self.facts.ended.is_some() || self.fault.tells_end();
+        self.fault.may_be_clear_from_stderr() && (said_no_more || ended || reason.is_about_a_fault())
     }
 
     /// What is known beside the reason.
@@ -618,8 +633,8 @@ impl LaunchFault {
         }
     }
 
-    /// Whether what the plugin last wrote on stderr belongs to the reason.
-    fn is_told_by_stderr(&self) -> bool {
+    /// Whether the plugin's stderr may say more of it.
+    fn may_be_clear_from_stderr(&self) -> bool {
         match self {
             Self::ExitedEarly(_)
             | Self::ExitedConnecting(_)

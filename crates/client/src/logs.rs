@@ -53,7 +53,7 @@ pub(crate) async fn pump(
     // Observers do not change, and nor does what they do with a log.
     let prints = prints && !feed.logs_are_taken();
     let parser = Parser::new().with_max_line(max_line);
-    let mut reader = Reader { parser, panic: None, tail, told: Told { prints, feed } };
+    let mut reader = Reader { parser, panic: None, tail, ways: Ways { prints, feed } };
     let mut buffer = vec![0; READ_SIZE];
     loop {
         let read = match reader.panic {
@@ -70,7 +70,7 @@ pub(crate) async fn pump(
             reader.finish();
             return Ok(());
         }
-        reader.told.feed.output(OutputSource::RawStderr, Bytes::copy_from_slice(&buffer[..read])).await;
+        reader.ways.feed.output(OutputSource::RawStderr, Bytes::copy_from_slice(&buffer[..read])).await;
         reader.take(&buffer[..read]);
         // A flood must not keep the other tasks of this thread from running.
         yield_now().await;
@@ -83,11 +83,11 @@ struct Reader {
     /// The panic whose lines are coming.
     panic: Option<PanicReport>,
     tail: Arc<Tail>,
-    told: Told,
+    ways: Ways,
 }
 
 /// Where records go.
-struct Told {
+struct Ways {
     /// Whether those that a person has to see are printed where tracing has no subscriber.
     prints: bool,
     feed: Arc<Feed>,
@@ -96,9 +96,9 @@ struct Told {
 impl Reader {
     fn take(&mut self, chunk: &[u8]) {
         // The parser's lines borrow it, and making records needs the rest.
-        let Self { parser, panic, tail, told } = self;
+        let Self { parser, panic, tail, ways } = self;
         for line in parser.push(chunk) {
-            take_line(line, panic, tail, told);
+            take_line(line, panic, tail, ways);
         }
     }
 
@@ -106,34 +106,34 @@ impl Reader {
     fn end_panic(&mut self) {
         self.parser.flush_group();
         if let Some(report) = self.panic.take() {
-            self.told.tell(report.into_record(self.told.feed.id()));
+            self.ways.give(report.into_record(self.ways.feed.id()));
         }
     }
 
     fn finish(mut self) {
         let parser = std::mem::take(&mut self.parser);
         if let Some(line) = parser.finish() {
-            take_line(line, &mut self.panic, &self.tail, &self.told);
+            take_line(line, &mut self.panic, &self.tail, &self.ways);
         }
         self.end_panic();
     }
 }
 
-fn take_line(line: LogLine, panic: &mut Option<PanicReport>, tail: &Tail, told: &Told) {
+fn take_line(line: LogLine, panic: &mut Option<PanicReport>, tail: &Tail, ways: &Ways) {
     tail.push(&line.raw);
     let is_another_story = !line.part_of_panic || line.opens_panic;
     if let Some(report) = panic.take_if(|_| is_another_story) {
-        told.tell(report.into_record(told.feed.id()));
+        ways.give(report.into_record(ways.feed.id()));
     }
     match panic {
-        _ if !line.part_of_panic => told.tell(LogRecord::new(told.feed.id(), line)),
+        _ if !line.part_of_panic => ways.give(LogRecord::new(ways.feed.id(), line)),
         Some(report) => report.add(&line),
         None => *panic = Some(PanicReport::new(&line)),
     }
 }
 
-impl Told {
-    fn tell(&self, record: LogRecord) {
+impl Ways {
+    fn give(&self, record: LogRecord) {
         event::emit(&record);
         if self.prints {
             print::print(&record);

@@ -23,6 +23,8 @@ pub struct PluginReason {
     pub code: Option<String>,
     /// What the plugin advises.
     pub help: Option<String>,
+    /// The line has the level of an error.
+    grave: bool,
 }
 
 /// How a plugin gave its reason.
@@ -63,8 +65,13 @@ impl PluginReason {
             || hints_at_cookie(&self.message)
     }
 
+    /// Whether the words are about a fault, and not simply the last ones.
+    pub(crate) fn is_about_a_fault(&self) -> bool {
+        self.is_certain() || self.grave
+    }
+
     fn new(kind: ReasonKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), code: None, help: None }
+        Self { kind, message: message.into(), code: None, help: None, grave: false }
     }
 
     fn bounded(self) -> Self {
@@ -73,6 +80,7 @@ impl PluginReason {
             kind: self.kind,
             message: shortened(in_one_line(&self.message).trim(), MESSAGE),
             code: self.code,
+            grave: self.grave,
             help: help.map(|help| shortened(help.trim(), HELP)),
         }
     }
@@ -364,13 +372,13 @@ fn exception(lines: &[&str]) -> Option<Found> {
     Some(Found { start, end, reason: PluginReason::new(ReasonKind::Panic, message) })
 }
 
-/// The last line that is a fault to whoever wrote it, or simply the last one.
+/// The last line that its writer marks as an error, or simply the last one.
 fn last_words(lines: &[&str]) -> Option<PluginReason> {
     let said: Vec<&&str> = lines.iter().filter(|line| is_said(line)).collect();
     let recent = &said[said.len().saturating_sub(RECENT)..];
     let grave = recent.iter().rev().find(|line| is_grave(line));
     let line = grave.or(recent.last())?;
-    Some(PluginReason::new(ReasonKind::LastWords, words_of(line)))
+    Some(PluginReason { grave: grave.is_some(), ..PluginReason::new(ReasonKind::LastWords, words_of(line)) })
 }
 
 /// What a line says to a person: the message and the error of a record, or the line itself.
@@ -390,11 +398,11 @@ fn is_grave(line: &str) -> bool {
     let first = parser.push(line.as_bytes()).next();
     // Without a line break it is the last line of its stream.
     let level = first.or_else(|| parser.finish()).map(|line| line.level);
-    // A record that was cut off is none to the parser.
+    // The parser takes a record that was cut off for text.
     level == Some(Level::Error) || line.starts_with(r#"{"@level":"error","#)
 }
 
-/// The member of a JSON object, as text. A line of the tail may be cut off, and what stands before is still told.
+/// The member of a JSON object, as text. A line of the tail may be cut off; what stands before counts.
 fn member(line: &str, names: &[&str]) -> Option<String> {
     if !line.starts_with('{') {
         return None;

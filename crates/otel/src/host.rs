@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use miette::Diagnostic as _;
-use rpcplugin_client::{Event, Host, LaunchError, Observer, PluginId};
+use rpcplugin_client::{Event, Host, LaunchError, LaunchFault, Observer, PluginId};
 use rpcplugin_transport::Meter;
 
 use crate::{metrics::Metrics, telemetry::Telemetry};
@@ -33,7 +33,12 @@ impl Observer for Watcher {
     }
 
     fn not_launched(&self, plugin: &PluginId, error: &LaunchError) {
-        let code = error.code().map(|code| code.to_string());
+        // A plugin's own code is text of its choice, and each label is kept for good.
+        let code = match &error.fault {
+            fault @ (LaunchFault::ExitedEarly(_) | LaunchFault::ExitedConnecting(_)) => fault.code(),
+            _ => error.code(),
+        };
+        let code = code.map(|code| code.to_string());
         self.0.launched(&plugin.name, error.facts().elapsed, Some(code.unwrap_or_else(|| "_OTHER".into())));
     }
 

@@ -15,12 +15,13 @@ fn main() -> ExitCode {
     }
     assert!(fault != "panics", "there is no\nconfiguration \u{1b}[31m");
     let stderr = RealStderr::get().expect("there is one");
-    Serve::new(cookie)
-        .load_config(&Loader::new().process_env())
-        .version_with(1, move |context| {
+    let within = fault == "main-within";
+    let serve =
+        Serve::new(cookie).load_config(&Loader::new().process_env()).version_with(1, move |context| {
             match &*fault {
                 "unhealthy" => context.health.set("plugin", ServingStatus::NotServing),
-                "healthy" | "leaves" => {}
+                "healthy" | "leaves" | "main-within" => {}
+                "logs" => tracing::info!(word = "a", count = 1, ok = true, "added"),
                 "panics-serving" => panic!("there is no database"),
                 "stdin" => {
                     // Says on its log what it read from its standard input.
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
                 other => stderr.write_line(format!("there is no fault called {other:?}\n").as_bytes()),
             }
             Services::new()
-        })
-        .main()
+        });
+    if within {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("there are descriptors");
+        return runtime.block_on(async { serve.main() });
+    }
+    serve.main()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use miette::{Diagnostic, LabeledSpan, SourceCode};
+use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 use rpcplugin::{LaunchError, LaunchFault};
 
 use crate::run::show_line;
@@ -12,16 +12,31 @@ use crate::run::show_line;
 pub(crate) struct NotStarted {
     error: LaunchError,
     help: String,
+    evidence: Vec<Evidence>,
+}
+
+/// Something that is known of the plugin, such as its last lines.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Evidence(String);
+
+impl Diagnostic for Evidence {
+    fn severity(&self) -> Option<Severity> {
+        Some(Severity::Advice)
+    }
 }
 
 impl NotStarted {
     pub(super) fn new(error: LaunchError) -> Self {
-        let mut help: Vec<String> =
-            error.help().map(|help| help.to_string()).unwrap_or_default().lines().map(readable).collect();
+        let mut help = error.help().map(|help| help.to_string()).unwrap_or_default();
         if let Some(flag) = flag(&error.fault) {
-            help.insert(help.len().min(1), flag.to_owned());
+            help += &format!("\n{flag}");
         }
-        Self { error, help: help.join("\n") }
+        let evidence = error.related().into_iter().flatten().map(|evidence| {
+            let lines: Vec<String> = evidence.to_string().lines().map(readable).collect();
+            Evidence(lines.join("\n"))
+        });
+        Self { evidence: evidence.collect(), help, error }
     }
 }
 
@@ -68,6 +83,10 @@ impl Diagnostic for NotStarted {
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(&self.help))
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(self.evidence.iter().map(|evidence| evidence as &dyn Diagnostic)))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -17,7 +17,7 @@ use rustix::{
 use super::{LogRecord, event::as_text};
 use crate::quoted::{disturbs, shortened};
 
-/// Prints a record, unless it is none that a person has to see or tracing has a subscriber.
+/// Prints a record at warning level or above, unless tracing has a subscriber.
 pub(super) fn print(record: &LogRecord) {
     if record.level >= Level::Warn && !tracing::dispatcher::has_been_set() {
         let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,7 +36,7 @@ struct State {
 static STATE: Mutex<State> = Mutex::new(State { dropped: 0, broken: false });
 
 impl State {
-    /// Writes all of it at once, or nothing where there is no room or nobody reads.
+    /// Writes all of it at once, or nothing where there is no room or no reader.
     fn write(&mut self, stderr: BorrowedFd<'_>, line: &str) {
         let mut text = String::new();
         if self.broken {
@@ -79,8 +79,8 @@ fn write_to(fd: OwnedFd, bytes: &[u8]) -> io::Result<usize> {
     File::from(fd).write(bytes)
 }
 
-/// The same pipe or terminal once more, so that a write fails when it is full. The other description is shared with whoever
-/// else has this stderr, who would not expect that of it.
+/// The same pipe or terminal once more, so that a write fails when it is full. The other description is shared with
+/// all processes that have this stderr, which do not expect that of it.
 fn reopened(stderr: BorrowedFd<'_>, kind: FileType) -> Option<OwnedFd> {
     use std::os::fd::AsRawFd as _;
 
@@ -107,8 +107,10 @@ fn line(record: &LogRecord) -> String {
     if more > 0 {
         let _ = write!(text, "\n    … and {more} more lines");
     }
-    if !record.fields.is_empty() {
-        let _ = write!(text, " {}", shown(&shortened(&as_text(&record.fields), LONGEST_FIELDS)));
+    // A backtrace is a page of its own. The error of the plugin, and tracing, have it.
+    let fields: Vec<_> = record.fields.iter().filter(|(name, _)| name != "backtrace").cloned().collect();
+    if !fields.is_empty() {
+        let _ = write!(text, " {}", shown(&shortened(&as_text(&fields), LONGEST_FIELDS)));
     }
     text.push('\n');
     text
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_pipe_holds_nobody_up_and_what_was_left_out_is_counted() {
+    fn a_full_pipe_holds_nothing_up_and_what_was_left_out_is_counted() {
         let (mut read, write) = io::pipe().unwrap();
         let mut state = State { dropped: 0, broken: false };
         let line = "x".repeat(4000) + "\n";

@@ -98,7 +98,7 @@ impl<S: Subscriber> Layer<S> for Told {
             }
         }
         let (target, level) = (event.metadata().target(), event.metadata().level());
-        assert!(event.is_root(), "the fields of the span of its life would be told at each record");
+        assert!(event.is_root(), "each record would repeat the fields of the span of its life");
         let mut fields = Fields(format!("{target} {level}"));
         event.record(&mut fields);
         self.0.lock().unwrap().push(fields.0);

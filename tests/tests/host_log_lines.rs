@@ -1,0 +1,125 @@
+//! A plugin's log as a person sees it at the host: in the lines of a subscriber, and on stderr without one.
+
+use std::{
+    io,
+    process::{Command as Process, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rpcplugin::{Host, LogRecord, Observer, config::HostConfig};
+
+#[path = "support/hosts.rs"]
+mod hosts;
+
+use hosts::{eventually, faulty, host, script};
+
+/// What a subscriber wrote.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    fn lines(&self) -> Vec<String> {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic")).lines().map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_record_is_a_line_with_the_plugins_name_and_fields_of_its_own() {
+    let written = Written::default();
+    let sink = written.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_writer(move || sink.clone())
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    let _subscribed = tracing::subscriber::set_default(subscriber);
+    let plugin = host(|_| {}).launch(faulty("logs")).await.expect("it starts");
+    let added = r#" INFO faulty-plugin: added word="a" count=1 ok=true"#.to_owned();
+    eventually(Duration::from_secs(10), "the record is there", || written.lines().contains(&added)).await;
+    let pid = plugin.pid();
+    plugin.shut_down().await;
+    let lines = written.lines();
+    let ready: Vec<_> = lines.iter().filter(|line| line.contains("plugin ready")).collect();
+    let [ready] = ready[..] else { panic!("{lines:#?}") };
+    for field in ["plugin.path=", &format!("plugin.pid={pid}"), "plugin.version=1", "endpoint=unix:"] {
+        assert_eq!(ready.matches(field).count(), 1, "{field}: {ready}");
+        let others = lines.iter().filter(|line| *line != ready && line.contains(field)).count();
+        assert_eq!(others, 0, "{field}: {lines:#?}");
+    }
+}
+
+/// The host of the tests below, in a process of its own.
+#[tokio::test]
+#[ignore = "a process of other tests"]
+async fn child() {
+    struct Taker;
+    impl Observer for Taker {
+        fn log(&self, _: &LogRecord) {}
+    }
+    struct Counter;
+    impl Observer for Counter {
+        fn takes_logs(&self) -> bool {
+            false
+        }
+    }
+    let case = std::env::var("HOST_LOG_LINES").unwrap_or_default();
+    if case == "subscriber" {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry()).expect("the first");
+    }
+    let host: Host = host(|config: &mut HostConfig| {
+        config.auto_mtls = false;
+        config.print_logs = case != "off";
+    });
+    let host = match &*case {
+        "observer" => host.observe(Taker),
+        "counter" => host.observe(Counter),
+        _ => host,
+    };
+    let error = r#"{"@level":"error","@message":"no \\u001b[31mspace","@module":"disk","left":0}"#;
+    let text = format!(
+        "printf '%b\\n' '[INFO] all is well' '[WARN] nearly full' '{error}' 'panic: boom\\n\\ngoroutine 1 [running]:' >&2; exit 3"
+    );
+    host.launch(script(&text)).await.expect_err("it ends");
+}
+
+fn stderr_of(case: &str) -> String {
+    let output = Process::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .env("HOST_LOG_LINES", case)
+        .stdout(Stdio::null())
+        .output()
+        .expect("it can be started");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn without_a_subscriber_warnings_errors_and_panics_are_on_stderr() {
+    for case in ["", "counter"] {
+        assert_eq!(
+            stderr_of(case),
+            "WARN sh: [WARN] nearly full\nERROR sh: no \\u{1b}[31mspace left=0\nERROR sh: panic: boom\n    \n    \
+             goroutine 1 [running]:\n",
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn what_takes_the_log_or_switches_it_off_keeps_stderr_quiet() {
+    for case in ["subscriber", "observer", "off"] {
+        assert_eq!(stderr_of(case), "", "{case}");
+    }
+}
