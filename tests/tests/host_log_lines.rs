@@ -123,3 +123,25 @@ fn what_takes_the_log_or_switches_it_off_keeps_stderr_quiet() {
         assert_eq!(stderr_of(case), "", "{case}");
     }
 }
+
+#[test]
+fn a_host_is_warned_of_a_slip_in_a_variables_name() {
+    let host = Process::new(env!("CARGO_BIN_EXE_settings-host"))
+        .arg("/no/such/plugin")
+        .env("PLUGIN_HANDSHAKE_TIMOUT", "2s")
+        .output()
+        .expect("it can be started");
+    let stderr = String::from_utf8_lossy(&host.stderr);
+    let warning = "[WARN] PLUGIN_HANDSHAKE_TIMOUT is no setting; PLUGIN_HANDSHAKE_TIMEOUT is\n";
+    assert_eq!(stderr.matches(warning).count(), 1, "{stderr}");
+}
+
+#[tokio::test]
+async fn a_plugin_warns_of_a_slip_in_its_log() {
+    let command = faulty("healthy").env("PLUGIN_SERVER_TRANSPORT", "tcp").env("PLUGIN_DIR", "/");
+    let plugin = host(|_| {}).launch(command).await.expect("it starts");
+    let warning = "PLUGIN_SERVER_TRANSPORT is no setting; PLUGIN_SERVER_TRANSPORTS is";
+    let log = || plugin.stderr_tail().join("\n");
+    eventually(Duration::from_secs(10), "the warning is there", || log().contains(warning)).await;
+    assert!(!log().contains("PLUGIN_DIR"), "{}", log());
+}

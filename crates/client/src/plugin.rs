@@ -513,12 +513,12 @@ impl Plugin {
         let exit = match timeout(left, self.end_in_stages(left)).await {
             Ok((reason, sent)) => Exit::after_asking(reason, sent, begun.elapsed()),
             Err(_) => {
-                tracing::warn!(plugin = %self.id(), "the plugin ignored the shutdown; killing it");
+                tracing::warn!(parent: None, plugin = &*self.id().name, "the plugin ignored the shutdown; killing it");
                 self.kill_after(begun).await
             }
         };
         self.drain().await;
-        tracing::info!(plugin = %self.id(), %exit, "plugin stopped");
+        tracing::info!(parent: None, plugin = &*self.id().name, %exit, "plugin stopped");
         exit
     }
 

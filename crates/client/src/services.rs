@@ -137,7 +137,7 @@ async fn attach(broker: &Broker, channel: PluginChannel, feed: &Feed) -> CallEnd
         Detached::PeerClosed => {
             tracing::warn!(
                 parent: None,
-                plugin = %feed.id(),
+                plugin = feed.name(),
                 "the plugin's broker is closed for good, as that of a Go plugin is once its first stream has ended; \
                  side connections with it fail until it is started anew"
             );

@@ -29,7 +29,7 @@ pub(crate) async fn pump(channel: PluginChannel, feed: &Feed) -> CallEnd {
                     feed.output(OutputSource::Stderr, message.data).await;
                 }
                 Source::Invalid => {
-                    tracing::warn!(parent: None, %plugin, "output of an unknown kind was dropped")
+                    tracing::warn!(parent: None, plugin = &*plugin.name, "output of an unknown kind was dropped")
                 }
             }
         }

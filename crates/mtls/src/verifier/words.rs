@@ -23,14 +23,15 @@ pub(super) fn in_words(error: Error) -> Error {
         ) => name(signature_algorithm_id),
         _ => return error,
     };
-    CertificateError::Other(OtherError(Arc::new(UnsupportedSignature { algorithm }))).into()
+    // Within a certificate's error rustls would show it as a value in Rust.
+    Error::Other(OtherError(Arc::new(UnsupportedSignature { algorithm })))
 }
 
 impl fmt::Display for UnsupportedSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "it, or a certificate between it and an authority, is signed with {}, which is not accepted: have it issued anew \
+            "the peer's certificate, or one between it and an authority, is signed with {}, which is not accepted: have it issued anew \
              with SHA-256, SHA-384 or SHA-512 and an RSA, P-256, P-384, P-521 or Ed25519 key",
             self.algorithm
         )
