@@ -181,14 +181,14 @@ package main
 import ("errors"; "fmt"; "log"; "os")
 
 func main() {
-	switch os.Args[1] {
-	case "fatal":
-		log.Fatal("cannot open the database")
-	case "cookie":
-		fmt.Fprintf(os.Stderr, "This binary is a plugin. These are not meant to be executed directly.\nPlease execute the program that consumes these plugins, which will\nload any plugins automatically\n")
-		os.Exit(1)
-	}
-	panic(errors.New("listen tcp :80: bind: permission denied"))
+    switch os.Args[1] {
+    case "fatal":
+        log.Fatal("cannot open the database")
+    case "cookie":
+        fmt.Fprintf(os.Stderr, "This binary is a plugin. These are not meant to be executed directly.\nPlease execute the program that consumes these plugins, which will\nload any plugins automatically\n")
+        os.Exit(1)
+    }
+    panic(errors.New("listen tcp :80: bind: permission denied"))
 }
 "#;
 
