@@ -18,8 +18,7 @@ pub struct PluginReason {
     pub kind: ReasonKind,
     /// The reason on one line, with its causes.
     pub message: String,
-    /// The code of the error, if the plugin wrote one in a layout that is known, such as
-    /// `rpcplugin::transport::in_use`.
+    /// The code of the error, if the plugin wrote one in a layout that is known: words joined by `::`.
     pub code: Option<String>,
     /// What the plugin advises.
     pub help: Option<String>,

@@ -17,17 +17,17 @@ fn says(text: &str, kind: ReasonKind, message: &str) {
 fn of_rust() {
     let reason = found(
         "starting\nthe plugin cannot listen\n  because cannot listen on tcp:127.0.0.1:80\n  because Address in use (os error 98)\n  \
-         help: end the other process,\n  or take another port\n  code: rpcplugin::transport::in_use",
+         help: end the other process,\n  or take another port\n  code: kv::transport::in_use",
     );
     assert_eq!(
         reason.message,
         "the plugin cannot listen: cannot listen on tcp:127.0.0.1:80: Address in use (os error 98)"
     );
-    assert_eq!(reason.code.as_deref(), Some("rpcplugin::transport::in_use"));
+    assert_eq!(reason.code.as_deref(), Some("kv::transport::in_use"));
     assert_eq!(reason.help.as_deref(), Some("end the other process,\nor take another port"));
 
     let faults = "Error: the configuration of the plugin cannot be used: 2 faults in A, B\n  - A: it is no number\n    help: a\n    \
-                  code: a::b\n  - B: it is empty\n    help: b\n    code: a::c\n  help: correct each of them\n  code: rpcplugin::config::invalid";
+                  code: a::b\n  - B: it is empty\n    help: b\n    code: a::c\n  help: correct each of them\n  code: kv::config::invalid";
     let reason = found(faults);
     assert_eq!(
         reason.message,
@@ -75,15 +75,15 @@ fn of_rust() {
 
 #[test]
 fn of_miette() {
-    let drawn = "Error: rpcplugin::transport::in_use (https://example.org)\n\n  × the plugin cannot listen\n  ├─▶ port 80\n  ╰─▶ in use\n  \
+    let drawn = "Error: kv::transport::in_use (https://example.org)\n\n  × the plugin cannot listen\n  ├─▶ port 80\n  ╰─▶ in use\n  \
                  help: end the other process, or\n        take another port\n";
     let narrated = "Error: the plugin cannot listen\n    Diagnostic severity: error\n    Caused by: port 80\n    Caused by: in use\n\
-                    diagnostic help: end the other process, or take another port\ndiagnostic code: rpcplugin::transport::in_use\n";
+                    diagnostic help: end the other process, or take another port\ndiagnostic code: kv::transport::in_use\n";
     let coloured = drawn.replace('×', "\u{fffd}[31m×\u{fffd}[0m");
     for text in [drawn, narrated, &coloured] {
         let reason = found(text);
         assert_eq!(reason.message, "the plugin cannot listen: port 80: in use", "{text}");
-        assert_eq!(reason.code.as_deref(), Some("rpcplugin::transport::in_use"), "{text}");
+        assert_eq!(reason.code.as_deref(), Some("kv::transport::in_use"), "{text}");
         assert_eq!(reason.help.as_deref(), Some("end the other process, or take another port"), "{text}");
     }
 }
