@@ -90,6 +90,8 @@ impl LaunchArgs {
             config.auto_mtls = !self.no_mtls;
             config.multiplex = self.mux;
             config.start_deadline = self.timeout;
+            // Each command shows of the log what belongs to its own output.
+            config.print_logs = false;
         })
     }
 
