@@ -416,8 +416,8 @@ async fn stray_lines() {
 #[tokio::test]
 async fn print_logs() {
     let program = tempfile::NamedTempFile::new().unwrap().into_temp_path();
-    std::fs::write(&program, "#!/bin/sh\necho '[WARN] nearly full' >&2; exit 3\n").unwrap();
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::write(&program, "#!/bin/sh\necho '[WARN] nearly full' >&2; exit 3\n").unwrap();
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let line = format!("WARN {}: [WARN] nearly full\n", program.file_name().unwrap().to_str().unwrap());
     for (value, prints) in [("true", true), ("false", false)] {
         let host = std::process::Command::new(env!("CARGO_BIN_EXE_settings-host"))
