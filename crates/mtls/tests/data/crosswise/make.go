@@ -1,7 +1,7 @@
 // Makes the certificates in this directory, and asks Go about each of them: `go run make.go` here. They are for tests only.
 //
 // `CURVE.ca.pem` are authorities, `CURVE-HASH.pem` is what they issued with that hash, with `key.pem` as its key. `eku-*.pem`
-// are self-signed, or in a chain, with the usages that the name tells. `verdicts.txt` is what x509.Verify says of each: name,
+// are self-signed, or in a chain, with the usages in the name. `verdicts.txt` is what x509.Verify says of each: name,
 // bundle, chain, role, and `yes` or `no`.
 package main
 
