@@ -25,8 +25,10 @@ use tracing::{Instrument as _, Span, field::Empty};
 use crate::{
     answer_line::{NoLine, first_line},
     callbacks::Caller,
+    child,
     command::name,
     connection::{self, Opened, Target},
+    diagnosis,
     error::{LaunchError, LaunchFacts, LaunchFault},
     events::Event,
     exit::ExitReason,
@@ -423,7 +425,13 @@ impl<R: Runner> Launch<'_, R> {
         let stderr = self.tail.lines();
         let reason = PluginReason::find(&stderr);
         let fault = fault.in_the_light_of(&stderr, reason.as_ref());
-        let notes = timeout(DIAGNOSIS, self.runner.diagnose(&fault)).await.ok().flatten();
+        let notes = timeout(DIAGNOSIS, self.runner.diagnose(&fault)).await.ok().flatten().or_else(|| {
+            // What printed a line and ended without a complaint is an ordinary program: most likely the wrong file.
+            let no_answer =
+                matches!(&fault, LaunchFault::Answer(error) if error.fault == AnswerFault::NotAnAnswer);
+            let is_wrong_file = no_answer && ended.is_some() && stderr.is_empty();
+            is_wrong_file.then(|| diagnosis::notes(&child::find(&self.program))).flatten()
+        });
         let facts = LaunchFacts {
             program: self.program.clone(),
             ended,
