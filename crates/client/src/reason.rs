@@ -274,7 +274,7 @@ fn returned(lines: &[&str]) -> Option<Found> {
 fn rust_panic(lines: &[&str]) -> Option<Found> {
     let opens = |line: &&str| line.trim_start().starts_with("thread '") && line.contains(" panicked at ");
     let main = lines.iter().rposition(|line| opens(line) && line.contains("thread 'main'"));
-    let start = main.or_else(|| lines.iter().rposition(|line| opens(line)))?;
+    let start = main.or_else(|| lines.iter().rposition(&opens))?;
     let (_, place) = lines[start].split_once(" panicked at ")?;
     let mut end = start + 1;
     let message = if let Some(place) = place.strip_suffix(':') {
@@ -376,7 +376,7 @@ fn last_words(lines: &[&str]) -> Option<PluginReason> {
     let said: Vec<&&str> = lines.iter().filter(|line| is_said(line)).collect();
     let recent = &said[said.len().saturating_sub(RECENT)..];
     let grave = recent.iter().rev().find(|line| is_grave(line));
-    let line = grave.or(recent.last())?;
+    let line = grave.or_else(|| recent.last())?;
     Some(PluginReason { grave: grave.is_some(), ..PluginReason::new(ReasonKind::LastWords, words_of(line)) })
 }
 

@@ -55,7 +55,7 @@ pub struct AnswerError {
     /// The line: shortened, and without characters that would disturb a terminal.
     line: String,
     /// The beginning of the line, as messages quote it.
-    quoted: String,
+    quoted: Box<str>,
     span: SourceSpan,
     endpoint: Option<Endpoint>,
 }
@@ -201,7 +201,7 @@ impl AnswerError {
             (Some(network), Some(address)) => Endpoint::parse(network, address).ok(),
             _ => None,
         };
-        Self { fault, span: (start, end - start).into(), line: shown, quoted: quoted(line), endpoint }
+        Self { fault, span: (start, end - start).into(), line: shown, quoted: quoted(line).into(), endpoint }
     }
 
     /// Where the line says that the plugin listens, if that much of it can be read: what such a plugin may leave there.
