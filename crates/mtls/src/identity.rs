@@ -63,7 +63,7 @@ impl Identity {
     ///
     /// # Protocol
     ///
-    /// Go accepts this shape in both roles. Differs: go-plugin (`mtls.go`, tag v1.7.0) uses P-521 and marks the
+    /// Go accepts this shape in both roles. Differs: go-plugin (`mtls.go`, tag v1.8.0) uses P-521 and marks the
     /// certificate as an authority, which peers built on BoringSSL and on stock rustls refuse.
     pub fn generate() -> Result<Self, IdentityError> {
         Self::generate_with(KeyAlgorithm::default())

@@ -28,7 +28,7 @@ use crate::verifier::{AuthoritiesVerifier, PinnedVerifier};
 /// # Protocol
 ///
 /// The two identities authenticate every connection of a session, brokered ones too, with the roles swapped as
-/// needed (go-plugin `client.go` and `server.go`, tag v1.7.0). Differs: the certificate is pinned instead of being
+/// needed (go-plugin `client.go` and `server.go`, tag v1.8.0). Differs: the certificate is pinned instead of being
 /// made an authority.
 #[derive(Clone)]
 pub struct MutualTls {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,11 +58,23 @@ type kitServer struct {
 	values map[string][]byte
 }
 
+// library is the go-plugin that this program was built with.
+func library() string {
+	const path = "github.com/hashicorp/go-plugin"
+	info, _ := debug.ReadBuildInfo()
+	for i := 0; info != nil && i < len(info.Deps); i++ {
+		if info.Deps[i].Path == path {
+			return path + " " + info.Deps[i].Version
+		}
+	}
+	return path
+}
+
 func (k *kitServer) Info(context.Context, *kitpb.InfoRequest) (*kitpb.InfoResponse, error) {
 	return &kitpb.InfoResponse{
 		Pid:             int64(os.Getpid()),
 		ProtocolVersion: int32(k.version),
-		Implementation:  fmt.Sprintf("%s, github.com/hashicorp/go-plugin v1.7.0, grpc-go %s", runtime.Version(), grpc.Version),
+		Implementation:  fmt.Sprintf("%s, %s, grpc-go %s", runtime.Version(), library(), grpc.Version),
 		CancelledCalls:  k.counters.cancelled.Load(),
 		Calls:           k.counters.started.Load(),
 	}, nil
