@@ -5,7 +5,7 @@
 //! [`serve`](http2::serve) and [`connect`](http2::connect) speak HTTP/2 on it. [`yamux`] puts many streams on one.
 //!
 //! This crate owns socket files: it makes them in private directories, never takes over somebody else's, and removes
-//! its own, and those that processes which are gone have left. It knows nothing of handshakes.
+//! its own, and those that processes which are gone have left. It launches no process and reads no handshake line.
 
 mod at_exit;
 mod authority;

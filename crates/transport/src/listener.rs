@@ -13,7 +13,7 @@ use crate::{
     newcomers::make_room,
     socket::{
         Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, address, clear, listen_closed,
-        occupant, random_digits,
+        occupant, random_digits, refuse_open,
     },
     stream::Stream,
 };
@@ -155,13 +155,17 @@ impl Listener {
     /// find the same one, none takes the place of another. On Linux there is no moment in which others can connect.
     ///
     /// # Errors
-    /// [`BindError::InUse`] or [`BindError::NotASocket`] when something else is there, which is left alone.
+    /// [`BindError::InUse`] or [`BindError::NotASocket`] when something else is there, which is left alone, and
+    /// [`SocketDirError::OpenToOthers`] when other users can replace the socket.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn unix_at(path: &SocketPath, group: Option<SocketGroup>) -> Result<Self, BindError> {
         if path.abstract_name().is_none() {
             let refused = |source| BindError::Refused { endpoint: path.clone().into(), source };
+            if let Some(dir) = path.as_path().parent() {
+                refuse_open(dir, group)?;
+            }
             match occupant(path.as_path()).map_err(refused)? {
                 Occupant::Nothing => {}
                 Occupant::Stale if clear(path.as_path()).map_err(refused)? => {}

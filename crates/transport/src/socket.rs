@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use nix::unistd::{Gid, Group, chown};
+use nix::unistd::{Gid, Group, User};
 use rpcplugin_core::{EndpointError, SocketPath};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use tempfile::TempDir;
@@ -83,6 +83,29 @@ pub enum SocketDirError {
         /// What the operating system says, if it could not even be asked.
         source: Option<io::Error>,
     },
+    /// Other users can replace what is in the directory.
+    #[error(
+        "other users can replace a socket in {}: its mode is {mode:04o}, its owner {owner}, its group {group}",
+        dir.display()
+    )]
+    #[diagnostic(
+        code(rpcplugin::transport::open_socket_dir),
+        help(
+            "take the write permission from others (`chmod go-w {0}`), set the sticky bit of a directory of root's or your \
+             own (`chmod +t {0}`), or choose another directory for the socket, for example with PLUGIN_UNIX_SOCKET_DIR",
+            dir.display()
+        )
+    )]
+    OpenToOthers {
+        /// The directory.
+        dir: PathBuf,
+        /// Its permissions, with the sticky bit.
+        mode: u32,
+        /// The number of the user who owns it.
+        owner: u32,
+        /// The number of its group.
+        group: u32,
+    },
     /// The directory or socket could not be given to the group.
     #[error("cannot give {} to its group", path.display())]
     #[diagnostic(
@@ -114,15 +137,6 @@ impl SocketGroup {
             }
         }
     }
-
-    /// Gives a socket or directory to this group, with these permissions.
-    fn share(self, path: &Path, mode: u32) -> Result<(), SocketDirError> {
-        // The group first: the other way round another group could connect for a moment.
-        chown(path, None, Some(self.0))
-            .map_err(io::Error::from)
-            .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
-            .map_err(|source| SocketDirError::Share { path: path.to_owned(), source })
-    }
 }
 
 impl SocketDir {
@@ -135,9 +149,9 @@ impl SocketDir {
     /// [`SocketDirError`] when no directory can be made or shared.
     pub fn private(group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
         let parent = std::env::temp_dir();
-        Self::private_in(&parent, group).or_else(|error| {
+        Self::make_in(&parent, group).or_else(|error| {
             let short = Path::new("/tmp");
-            if parent == short { Err(error) } else { Self::private_in(short, group).map_err(|_| error) }
+            if parent == short { Err(error) } else { Self::make_in(short, group).map_err(|_| error) }
         })
     }
 
@@ -147,8 +161,14 @@ impl SocketDir {
     /// of this user which are gone have left, in the background.
     ///
     /// # Errors
-    /// [`SocketDirError`] when no directory can be made or shared, or no socket would fit.
+    /// [`SocketDirError`] when other users can replace what is in `parent`, no directory can be made or shared, or no
+    /// socket would fit.
     pub fn private_in(parent: &Path, group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
+        refuse_open(parent, group)?;
+        Self::make_in(parent, group)
+    }
+
+    fn make_in(parent: &Path, group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
         let create = |source| SocketDirError::Create { parent: parent.to_owned(), source };
         // An absolute path means the same to a peer with another working directory.
         let parent = std::path::absolute(parent).map_err(create)?;
@@ -169,21 +189,23 @@ impl SocketDir {
         let this = Self(Arc::new(Inner { path, group, private: Mutex::new(Some((dir, at_exit))) }));
         this.name("plugin0123456789")?;
         if let Some(group) = group {
-            group.share(this.path(), 0o770)?;
+            share_dir(this.path(), group)?;
         }
         Ok(this)
     }
 
-    /// A directory that somebody else made and will remove.
+    /// A directory that another process made and will remove.
     ///
     /// # Errors
-    /// [`SocketDirError::Unfit`] when no socket would fit, and [`Create`](SocketDirError::Create) when it is relative
-    /// to a working directory that cannot be told.
+    /// [`SocketDirError::OpenToOthers`] when other users can replace sockets in it,
+    /// [`Unfit`](SocketDirError::Unfit) when no socket would fit, and [`Create`](SocketDirError::Create) when it is
+    /// relative to a working directory that is gone.
     pub fn given(dir: &Path, group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
         let path = std::path::absolute(dir)
             .map_err(|source| SocketDirError::Create { parent: dir.to_owned(), source })?;
         let this = Self(Arc::new(Inner { path, group, private: Mutex::default() }));
         this.name("plugin0123456789")?;
+        refuse_open(this.path(), group)?;
         Ok(this)
     }
 
@@ -244,12 +266,12 @@ impl SocketFile {
     ) -> Result<Self, SocketDirError> {
         let path = path.as_path().to_owned();
         let share = |source| SocketDirError::Share { path: path.clone(), source };
-        let metadata = fs::symlink_metadata(&path).map_err(share)?;
-        let leftover = || Leftover::Socket(path.clone(), (metadata.dev(), metadata.ino()));
+        let bound = BoundFile::find(&path).map_err(share)?;
+        let leftover = || Leftover::Socket(path.clone(), bound.identity);
         let this = Self { file: leftover(), _at_exit: at_exit::register(leftover()), _dir: dir };
         match group {
-            Some(group) => group.share(&path, 0o660)?,
-            None => fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(share)?,
+            Some(group) => bound.give_to(group, 0o660).map_err(share)?,
+            None => bound.allow(0o600).map_err(share)?,
         }
         Ok(this)
     }
@@ -283,6 +305,131 @@ pub fn remove_empty_dir(dir: &Path) -> io::Result<()> {
         }
     }
     fs::remove_dir(dir)
+}
+
+/// The file of a socket that this process has bound. On Linux it stays the same file whatever comes to its path; no
+/// system call on it follows a symbolic link.
+struct BoundFile {
+    #[cfg(target_os = "linux")]
+    file: OwnedFd,
+    #[cfg(not(target_os = "linux"))]
+    path: PathBuf,
+    mode: u32,
+    identity: (u64, u64),
+}
+
+impl BoundFile {
+    /// Finds the socket at the path. What this process cannot just have bound there is an error.
+    fn find(path: &Path) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        let (file, metadata) = {
+            use rustix::fs::{CWD, Mode, OFlags};
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+            let metadata = fs::File::from(file.try_clone()?).metadata()?;
+            (file, metadata)
+        };
+        #[cfg(not(target_os = "linux"))]
+        let metadata = fs::symlink_metadata(path)?;
+        let is_ours = metadata.uid() == rustix::process::geteuid().as_raw() && metadata.nlink() == 1;
+        if !metadata.file_type().is_socket() || !is_ours {
+            return Err(io::Error::other("another file has come to the place of the socket"));
+        }
+        Ok(Self {
+            #[cfg(target_os = "linux")]
+            file,
+            #[cfg(not(target_os = "linux"))]
+            path: path.to_owned(),
+            mode: metadata.mode() & 0o7777,
+            identity: (metadata.dev(), metadata.ino()),
+        })
+    }
+
+    /// Gives the socket to the group, with these permissions.
+    fn give_to(&self, group: SocketGroup, mode: u32) -> io::Result<()> {
+        use rustix::fs::{AtFlags, chownat};
+        let gid = Some(rustix::fs::Gid::from_raw(group.0.as_raw()));
+        // The group first: the other way round another group could connect for a moment.
+        #[cfg(target_os = "linux")]
+        chownat(&self.file, "", None, gid, AtFlags::EMPTY_PATH)?;
+        #[cfg(not(target_os = "linux"))]
+        chownat(rustix::fs::CWD, &self.path, None, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+        self.allow(mode)
+    }
+
+    /// Sets the permissions of the socket, unless it has them.
+    fn allow(&self, mode: u32) -> io::Result<()> {
+        if self.mode == mode {
+            return Ok(());
+        }
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::fd::AsRawFd as _;
+            // The kernel resolves this name to the open file itself. No older call changes the mode of a file that is
+            // open as a path only.
+            let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            fs::set_permissions(file, fs::Permissions::from_mode(mode)).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => {
+                    io::Error::other("its permissions cannot be set: /proc is not mounted")
+                }
+                _ => error,
+            })
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
+            let mode = Mode::from_bits_truncate(mode as nix::libc::mode_t);
+            fchmodat(rustix::fs::CWD, &self.path, mode, FchmodatFlags::NoFollowSymlink)?;
+            Ok(())
+        }
+    }
+}
+
+/// Lets a group into a directory that this process has just made, and into nothing that has come to its place.
+fn share_dir(path: &Path, group: SocketGroup) -> Result<(), SocketDirError> {
+    use rustix::fs::{Mode, OFlags};
+    let share = || {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(path, flags, Mode::empty())?;
+        if rustix::fs::fstat(&dir)?.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other("another directory has come to its place"));
+        }
+        // The group first: the other way round another group could enter for a moment.
+        rustix::fs::fchown(&dir, None, Some(rustix::fs::Gid::from_raw(group.0.as_raw())))?;
+        Ok(rustix::fs::fchmod(&dir, Mode::RWXU | Mode::RWXG)?)
+    };
+    share().map_err(|source| SocketDirError::Share { path: path.to_owned(), source })
+}
+
+/// Refuses a directory in which other users can replace a socket, and so meet its clients in its place.
+///
+/// A directory that only `group` may write to passes, as hosts make it: its members may connect anyway. So does one of
+/// the group that is this user's alone. One that does not exist is left to those who bind in it.
+pub(crate) fn refuse_open(dir: &Path, group: Option<SocketGroup>) -> Result<(), SocketDirError> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let Ok(metadata) = fs::metadata(dir) else { return Ok(()) };
+    let (mode, owner, of) = (metadata.mode() & 0o7777, metadata.uid(), metadata.gid());
+    let ours = rustix::process::geteuid().as_raw();
+    // In a sticky directory only the owner of the directory and of the file may replace it.
+    let sticky = mode & 0o1000 != 0 && (owner == ours || owner == 0);
+    let by_all = mode & 0o002 != 0;
+    let by_group =
+        mode & 0o020 != 0 && group.is_none_or(|group| group.0.as_raw() != of) && !is_private_group(of, ours);
+    if sticky || !(by_all || by_group) {
+        return Ok(());
+    }
+    Err(SocketDirError::OpenToOthers { dir: dir.to_owned(), mode, owner, group: of })
+}
+
+/// Whether a group is that of one user alone, by name and members: many systems give each user such a group, and make
+/// directories that it may write to.
+fn is_private_group(group: u32, user: u32) -> bool {
+    let (Ok(Some(group)), Ok(Some(user))) =
+        (Group::from_gid(Gid::from_raw(group)), User::from_uid(nix::unistd::Uid::from_raw(user)))
+    else {
+        return false;
+    };
+    user.gid == group.gid && group.name == user.name && group.mem.iter().all(|member| *member == user.name)
 }
 
 /// Removes the file of a socket on which nobody listens any more: what a process that was killed leaves behind.
@@ -403,7 +550,7 @@ mod tests {
     #[test]
     fn what_cannot_be_given_to_a_group_is_an_error() {
         let group = SocketGroup::find("0").expect("a number");
-        let error = group.share(Path::new("/nowhere/at/all"), 0o770).expect_err("it is not there");
+        let error = share_dir(Path::new("/nowhere/at/all"), group).expect_err("it is not there");
         assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::socket_group");
     }
 
@@ -457,6 +604,77 @@ mod tests {
         stale(&path);
         assert_eq!(occupant(&path).expect("readable"), Occupant::Stale);
         assert!(clear(&path).expect("ours") && !path.exists());
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_socket_is_not_followed() {
+        let own = SocketGroup(nix::unistd::getegid());
+        let dir = SocketDir::private(None).expect("a directory");
+        let path = dir.name("given").expect("it fits");
+        let precious = dir.path().join("precious");
+        fs::write(&precious, "x").expect("written");
+        fs::set_permissions(&precious, fs::Permissions::from_mode(0o640)).expect("ours");
+        let other = dir.path().join("other");
+        let _other = UnixListener::bind(&other).expect("bound");
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o640)).expect("ours");
+        for group in [None, Some(own)] {
+            for (target, hard) in [(&precious, false), (&precious, true), (&other, false), (&other, true)] {
+                match hard {
+                    true => fs::hard_link(target, path.as_path()).expect("linked"),
+                    false => std::os::unix::fs::symlink(target, path.as_path()).expect("linked"),
+                }
+                let error = SocketFile::new(&path, group, None).expect_err("it is another's");
+                assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::socket_group");
+                let mode = fs::metadata(target).expect("there").permissions().mode() & 0o777;
+                assert_eq!(mode, 0o640, "{target:?} {hard}");
+                fs::remove_file(path.as_path()).expect("the link is still there");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_directory_is_not_followed() {
+        let own = SocketGroup(nix::unistd::getegid());
+        let dir = SocketDir::private(None).expect("a directory");
+        let (precious, link) = (dir.path().join("precious"), dir.path().join("link"));
+        fs::create_dir(&precious).expect("made");
+        fs::set_permissions(&precious, fs::Permissions::from_mode(0o700)).expect("ours");
+        std::os::unix::fs::symlink(&precious, &link).expect("linked");
+        share_dir(&link, own).expect_err("a link");
+        assert_eq!(fs::metadata(&precious).expect("there").permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_directory_in_which_others_can_replace_a_socket_is_refused() {
+        let parent = SocketDir::private(None).expect("a directory");
+        let dir = parent.path().join("open");
+        fs::create_dir(&dir).expect("made");
+        let of = fs::metadata(&dir).expect("there").gid();
+        let (same, another) = (SocketGroup(Gid::from_raw(of)), SocketGroup(Gid::from_raw(of + 1)));
+        let private = is_private_group(of, rustix::process::geteuid().as_raw());
+        for (mode, group, passes) in [
+            (0o700, None, true),
+            (0o755, None, true),
+            (0o1777, None, true),
+            (0o1770, None, true),
+            (0o770, Some(same), true),
+            (0o770, Some(another), private),
+            (0o770, None, private),
+            (0o777, None, false),
+            (0o777, Some(same), false),
+            (0o702, None, false),
+        ] {
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).expect("ours");
+            let result = SocketDir::given(&dir, group);
+            assert_eq!(result.is_ok(), passes, "{mode:o} {group:?}: {result:?}");
+            if let Err(error) = result {
+                assert_eq!(
+                    error.code().expect("a code").to_string(),
+                    "rpcplugin::transport::open_socket_dir"
+                );
+                assert!(error.to_string().contains(&format!("{mode:04o}")), "{error}");
+            }
+        }
     }
 
     #[cfg(target_os = "linux")]

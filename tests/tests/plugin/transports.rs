@@ -77,6 +77,19 @@ async fn the_hosts_directory_and_group_are_heeded() {
 }
 
 #[tokio::test]
+async fn a_directory_in_which_others_can_replace_a_socket_is_refused() {
+    for variable in ["PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_SERVER_UNIX_SOCKET_PATH"] {
+        let start = subject();
+        let dir = start.path("open");
+        fs::create_dir(&dir).unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
+        let place = if variable.ends_with("PATH") { dir.join("socket") } else { dir };
+        let refused = start.env(variable, place).refused().await;
+        refused.says(&["other users can replace a socket", "rpcplugin::transport::open_socket_dir"]);
+    }
+}
+
+#[tokio::test]
 async fn a_temporary_directory_too_long_for_sockets_is_passed_over() {
     let start = subject();
     let long = start.path(&"x".repeat(120));
