@@ -7,6 +7,7 @@ mod collector;
 mod support;
 
 use std::{
+    collections::BTreeSet,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
@@ -192,6 +193,41 @@ fn metrics_of_the_plugin(collector: &Collector) {
     for kind in ["main", "brokered"] {
         assert!(total("rpcplugin.connection.io", &[("rpcplugin.connection.kind", kind)]) > 0.0);
     }
+}
+
+/// A caller can invent method names without end, and each label of a metric costs memory here and at the collector.
+#[tokio::test]
+async fn invented_methods_become_no_labels() {
+    let collector = Collector::start().await;
+    let command = command(&collector.endpoint)
+        .env("PLUGIN_RATE_LIMIT_ENABLED", "true")
+        .env("PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND", "0.001")
+        .env("PLUGIN_RATE_LIMIT_BURST_CAPACITY", "2");
+    let plugin = host().launch(command).await.unwrap();
+    let channel = plugin.channel();
+    for _ in 0..2 {
+        assert_eq!(ask(channel.clone(), "Ok").await.unwrap_err().code(), Code::Ok);
+    }
+    for number in 0..1000 {
+        let status = ask(channel.clone(), &format!("Invented{number}")).await.unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+    }
+    assert_eq!(ask(channel.clone(), "Ok").await.unwrap_err().code(), Code::ResourceExhausted);
+    plugin.shut_down().await;
+
+    let calls = "rpc.server.call.duration";
+    let labels: BTreeSet<_> = [calls, "rpcplugin.errors"]
+        .into_iter()
+        .flat_map(|name| collector.points("otel-plugin", name))
+        .filter_map(|mut point| point.attributes.remove("rpc.method"))
+        .collect();
+    assert_eq!(labels, BTreeSet::from(["_OTHER".to_owned(), "trace.WhichTrace/Ok".to_owned()]));
+    let total = |method| {
+        let refused = ("rpc.response.status_code", "RESOURCE_EXHAUSTED");
+        collector.total("otel-plugin", calls, &[("rpc.method", method), refused])
+    };
+    assert_eq!(total("_OTHER"), 1000.0, "refused calls are counted");
+    assert_eq!(total("trace.WhichTrace/Ok"), 1.0, "a method that has answered keeps its name");
 }
 
 #[tokio::test]

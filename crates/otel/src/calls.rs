@@ -102,7 +102,10 @@ where
                             call.finish(code);
                             None
                         }
-                        None => Some(call),
+                        None => {
+                            call.answered();
+                            Some(call)
+                        }
                     };
                     Ok(answer.map(|body| CallBody::new(body, call)))
                 }

@@ -1,9 +1,8 @@
 //! What is measured.
 
-#[cfg(feature = "server")]
-use std::sync::PoisonError;
 use std::{
-    sync::{Arc, Mutex},
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -25,6 +24,7 @@ pub(crate) struct Metrics {
     client_calls: Histogram<f64>,
     server_calls: Histogram<f64>,
     errors: Counter<u64>,
+    served: ServedMethods,
     #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only hosts launch"))]
     launches: Histogram<f64>,
     #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only hosts supervise"))]
@@ -62,6 +62,7 @@ impl Metrics {
                 .with_unit("{error}")
                 .with_description("Calls and launches that failed.")
                 .build(),
+            served: ServedMethods::default(),
             launches: durations(
                 "rpcplugin.launch.duration",
                 "From the start of a launch until the plugin was ready, or had failed.",
@@ -82,8 +83,10 @@ impl Metrics {
             Side::Client => (&self.client_calls, "client_call"),
             Side::Server => (&self.server_calls, "server_call"),
         };
-        // A caller may ask for methods without end.
-        let method = if side == Side::Server && code == Code::Unimplemented { "_OTHER" } else { method };
+        let method = match side {
+            Side::Client => method,
+            Side::Server => self.served.label(method, code),
+        };
         let name = code_name(code);
         let mut attributes = vec![
             KeyValue::new("rpc.system.name", "grpc"),
@@ -95,6 +98,13 @@ impl Metrics {
             self.error(operation, name.into(), ("rpc.method", method.to_owned()));
         }
         durations.record(duration.as_secs_f64(), &attributes);
+    }
+
+    /// A service has begun to answer a call of this method with messages.
+    pub(crate) fn answers(&self, side: Side, method: &str) {
+        if side == Side::Server {
+            self.served.learn(method);
+        }
     }
 
     /// A launch is over, with this error.
@@ -123,6 +133,55 @@ impl Metrics {
     fn error(&self, operation: &'static str, kind: String, (key, of): (&'static str, String)) {
         let operation = KeyValue::new("rpcplugin.operation", operation);
         self.errors.add(1, &[operation, KeyValue::new("error.type", kind), KeyValue::new(key, of)]);
+    }
+}
+
+/// The methods that the services of this process have, as their answers show: a generated service does not list its
+/// methods, and a caller can invent names without end. Only these become labels.
+#[derive(Debug, Default)]
+struct ServedMethods(RwLock<HashSet<String>>);
+
+impl ServedMethods {
+    /// The name under which a call with this status is counted: its own if a service has the method.
+    fn label<'a>(&self, method: &'a str, code: Code) -> &'a str {
+        if is_of_a_handler(code) {
+            self.learn(method);
+        }
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).contains(method) { method } else { OTHER }
+    }
+
+    fn learn(&self, method: &str) {
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).contains(method) {
+            return;
+        }
+        let mut methods = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if methods.len() < MOST_METHODS {
+            methods.insert(method.to_owned());
+        }
+    }
+}
+
+/// Whether only the handler of a method gives this code. What a limit, an interceptor, a deadline or a caller that hangs
+/// up gives, and what a service gives for a method that it does not have, says nothing of the method.
+fn is_of_a_handler(code: Code) -> bool {
+    match code {
+        Code::Ok
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Internal
+        | Code::DataLoss => true,
+        Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::Unimplemented
+        | Code::Unavailable
+        | Code::Unauthenticated => false,
     }
 }
 
@@ -192,6 +251,12 @@ fn named(peer: &Peer) -> Vec<KeyValue> {
     peer.iter().map(|name| KeyValue::new(PLUGIN_NAME, Arc::clone(name))).collect()
 }
 
+/// The label of calls whose method is not known to exist.
+const OTHER: &str = "_OTHER";
+
+/// More methods than this become no labels, whatever their answers.
+const MOST_METHODS: usize = 1000;
+
 const PLUGIN_NAME: &str = "rpcplugin.plugin.name";
 
 /// In seconds. The conventions begin at 5 ms, where most calls between two processes have long been answered.
@@ -199,3 +264,37 @@ const BOUNDARIES: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_becomes_a_label_when_a_handler_has_answered() {
+        let served = ServedMethods::default();
+        for code in [
+            Code::Cancelled,
+            Code::DeadlineExceeded,
+            Code::PermissionDenied,
+            Code::ResourceExhausted,
+            Code::Unimplemented,
+            Code::Unavailable,
+            Code::Unauthenticated,
+        ] {
+            assert_eq!(served.label("kv.Kv/Invented", code), OTHER, "{code:?}");
+        }
+        assert_eq!(served.label("kv.Kv/Get", Code::NotFound), "kv.Kv/Get");
+        assert_eq!(served.label("kv.Kv/Get", Code::ResourceExhausted), "kv.Kv/Get", "it is known by now");
+        served.learn("kv.Kv/Watch");
+        assert_eq!(served.label("kv.Kv/Watch", Code::Cancelled), "kv.Kv/Watch");
+    }
+
+    #[test]
+    fn there_is_a_bound_to_the_labels() {
+        let served = ServedMethods::default();
+        let labels: HashSet<_> = (0..2 * MOST_METHODS)
+            .map(|number| served.label(&format!("kv.Kv/M{number}"), Code::Ok).to_owned())
+            .collect();
+        assert_eq!(labels.len(), MOST_METHODS + 1);
+    }
+}

@@ -49,6 +49,13 @@ impl Call {
         Self(Some(Open { span, side, method, begun: Instant::now(), metrics }))
     }
 
+    /// The answer has begun, and its status is to come.
+    pub(super) fn answered(&self) {
+        if let Some(Open { side, method, metrics: Some(metrics), .. }) = &self.0 {
+            metrics.answers(*side, method);
+        }
+    }
+
     /// The call has its status.
     pub(super) fn finish(mut self, code: Code) {
         self.close(code);
