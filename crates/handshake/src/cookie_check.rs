@@ -1,8 +1,9 @@
 //! Whether a host started this process.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use rpcplugin_core::MagicCookie;
+use subtle::ConstantTimeEq as _;
 
 /// The process was not started by a host that knows this plugin's magic cookie.
 ///
@@ -36,7 +37,8 @@ pub enum CookieRefused {
     },
 }
 
-/// Compares the cookie with what `lookup` finds in the environment.
+/// Compares the cookie with what `lookup` finds in the environment. The comparison of two values of one length takes the
+/// same time wherever they differ.
 ///
 /// # Errors
 /// [`CookieRefused`] when the variable is missing or holds another value.
@@ -47,7 +49,7 @@ pub fn check_cookie(
     let key = || cookie.key().to_owned();
     match lookup(cookie.key()) {
         None => Err(CookieRefused::Missing { key: key() }),
-        Some(value) if value == OsStr::new(cookie.value()) => Ok(()),
+        Some(value) if value.as_encoded_bytes().ct_eq(cookie.value().as_bytes()).into() => Ok(()),
         Some(_) => Err(CookieRefused::Different { key: key() }),
     }
 }
@@ -64,6 +66,13 @@ mod tests {
         assert_eq!(check(Some("right")), Ok(()));
         assert_eq!(check(None), Err(CookieRefused::Missing { key: "KEY".into() }));
         assert_eq!(check(Some("wrong")), Err(CookieRefused::Different { key: "KEY".into() }));
+        for similar in ["righ", "rightt", "Right", "right\u{0}"] {
+            assert_eq!(
+                check(Some(similar)),
+                Err(CookieRefused::Different { key: "KEY".into() }),
+                "{similar:?}"
+            );
+        }
         assert_eq!(check(Some("")), Err(CookieRefused::Different { key: "KEY".into() }));
     }
 }
