@@ -143,15 +143,74 @@ async fn only_files_are_verified() {
     assert!(matches!(error.expect_err("a directory").fault, LaunchFault::IsDirectory { .. }));
 }
 
+/// SHA-256 of the file that is verified; when the last byte of it has been read, another file comes to its path.
+#[derive(Default)]
+#[cfg(target_os = "linux")]
+struct ThenSwapped(Sha256);
+
+/// The file that comes to a path when the one that was there has been read.
+#[cfg(target_os = "linux")]
+static SWAP: std::sync::Mutex<Option<(PathBuf, PathBuf)>> = std::sync::Mutex::new(None);
+
+#[cfg(target_os = "linux")]
+mod then_swapped {
+    use sha2::{
+        Sha256,
+        digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update},
+    };
+
+    use super::{SWAP, ThenSwapped};
+
+    impl OutputSizeUser for ThenSwapped {
+        type OutputSize = <Sha256 as OutputSizeUser>::OutputSize;
+    }
+
+    impl HashMarker for ThenSwapped {}
+
+    impl Update for ThenSwapped {
+        fn update(&mut self, data: &[u8]) {
+            Update::update(&mut self.0, data);
+        }
+    }
+
+    impl FixedOutput for ThenSwapped {
+        fn finalize_into(self, out: &mut Output<Self>) {
+            let (other, path) = SWAP.lock().expect("unpoisoned").take().expect("one swap for each check");
+            std::fs::rename(other, path).expect("both are there");
+            FixedOutput::finalize_into(self.0, out);
+        }
+    }
+}
+
+/// Between the verification and the start another file comes to the path: the one that was verified runs, be it a script
+/// or a program.
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn what_was_verified_is_what_runs() {
     let dir = tempfile::tempdir().expect("a directory");
-    let path = executable(dir.path(), b"#!/bin/sh\necho \"I am $0\" >&2\nexit 1\n");
-    let digest = Sha256::digest(fs::read(&path).expect("readable")).to_vec();
-    let checksum = Checksum::new::<Sha256>(digest).expect("a digest");
-    let stderr = stderr_of(|_| {}, Command::new(path).checksum(checksum)).await;
-    assert!(stderr[0].starts_with("I am /proc/self/fd/"), "it was run by its path: {stderr:?}");
+    let checked = |contents: &[u8]| {
+        let other = executable(dir.path(), b"#!/bin/sh\necho 'I am another' >&2\nexit 7\n");
+        let aside = dir.path().join("another");
+        fs::rename(other, &aside).expect("ours");
+        let path = executable(dir.path(), contents);
+        *SWAP.lock().expect("unpoisoned") = Some((aside, path.clone()));
+        let checksum = Checksum::new::<ThenSwapped>(Sha256::digest(contents).to_vec()).expect("a digest");
+        (Command::new(&path).checksum(checksum), path)
+    };
+    let was_swapped = |path: &Path| {
+        SWAP.lock().expect("unpoisoned").is_none()
+            && fs::read_to_string(path).is_ok_and(|text| text.contains("another"))
+    };
+
+    let (script, path) = checked(b"#!/bin/sh\necho 'I was verified' >&2\nexit 1\n");
+    let stderr = stderr_of(|_| {}, script).await;
+    assert_eq!(stderr, ["I was verified"]);
+    assert!(was_swapped(&path), "the test swaps");
+
+    let (program, path) = checked(&fs::read(PLUGIN).expect("it was built"));
+    let plugin = host(|_| {}).launch(program.arg("healthy")).await.expect("the program that was verified");
+    assert!(was_swapped(&path), "the test swaps");
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
 }
 
 fn executable(dir: &Path, contents: &[u8]) -> PathBuf {
