@@ -2,13 +2,15 @@
 //!
 //! Builds the conformance programs of each language, then runs every host's own list of checks against every
 //! plugin, for each pair and each way of talking, and looks each time for what was left behind. A language whose
-//! toolchain is missing is skipped with the reason, unless it is required. What came of it is the README's table.
+//! toolchain is missing is skipped with the reason, unless it is required. A cell passes if the same checks pass and are
+//! skipped as when its result was recorded; the README's table is made from what is recorded.
 
 mod cell;
 mod certificates;
 mod limits;
 mod matrix;
 mod peers;
+mod recorded;
 mod report;
 mod table;
 
@@ -22,6 +24,7 @@ use std::thread;
 use self::cell::{CellResult, Setting, Verdict};
 use self::matrix::{Ability, Cell, Language};
 use self::peers::Readiness;
+use self::recorded::Recorded;
 pub(crate) use self::table::check as check_table;
 use crate::toolchain::{self, Tool};
 use crate::workspace::{self, Outcome, Workspace};
@@ -38,6 +41,9 @@ pub(crate) struct Options {
     /// Fail if the README's table is another, and do not write it
     #[arg(long)]
     check: bool,
+    /// Record what comes of the cells, in place of what is recorded, and write the README's table
+    #[arg(long, conflicts_with = "check")]
+    write: bool,
     /// List the cells and run none
     #[arg(long)]
     list: bool,
@@ -94,14 +100,20 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let kinds = cells.iter().filter_map(|cell| cell.security.given());
     let certificates = certificates::make(kinds, &peers, &directory);
 
+    let mut recorded = if options.write { Recorded::load().unwrap_or_default() } else { Recorded::load()? };
+    let compared = (!options.write).then_some(&recorded);
     let setting = Setting { peers: &peers, certificates: &certificates, directory: &directory };
-    let results = run_all(&cells, &setting)?;
+    let results = run_all(&cells, &setting, compared)?;
     report::print_table(&results);
     report::write(&directory, &results, &peers)?;
+    if options.write {
+        recorded.record(&results);
+        recorded.keep_only(&matrix::cells());
+        recorded.write()?;
+        println!("wrote {}", recorded::FILE);
+    }
     judge(&results)?;
-    let complete = options.filter.is_none()
-        && !results.iter().any(|result| matches!(result.verdict, Verdict::Skipped(_)));
-    if complete { settle_table(options.check) } else { Ok(()) }
+    settle_table(&recorded, options.check)
 }
 
 fn list(cells: &[Cell]) {
@@ -114,7 +126,7 @@ fn list(cells: &[Cell]) {
 }
 
 /// Runs the cells in some lanes, prints each as it is done, and returns what became of them in their order.
-fn run_all(cells: &[Cell], setting: &Setting<'_>) -> Outcome<Vec<CellResult>> {
+fn run_all(cells: &[Cell], setting: &Setting<'_>, recorded: Option<&Recorded>) -> Outcome<Vec<CellResult>> {
     let waiting = Mutex::new(cells.iter().enumerate());
     let mut done = thread::scope(|scope| {
         let (report, reports) = mpsc::channel();
@@ -124,6 +136,10 @@ fn run_all(cells: &[Cell], setting: &Setting<'_>) -> Outcome<Vec<CellResult>> {
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
                 while let Some((index, cell)) = next() {
                     let result = cell::run(cell, setting).map_err(|error| error.to_string());
+                    let result = match recorded {
+                        Some(recorded) => result.map(|result| recorded.judge(result)),
+                        None => result,
+                    };
                     if report.send((index, result)).is_err() {
                         break;
                     }
@@ -143,17 +159,17 @@ fn run_all(cells: &[Cell], setting: &Setting<'_>) -> Outcome<Vec<CellResult>> {
     Ok(done.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Prints the table that came true, and writes it to the README or says that another is there.
-fn settle_table(check: bool) -> Outcome {
-    println!("\n{}", table::markdown());
+/// Prints the table of what is recorded, and writes it to the README or says that another is there.
+fn settle_table(recorded: &Recorded, check: bool) -> Outcome {
+    println!("\n{}", table::markdown(recorded));
     let paper = workspace::root().join(table::PAPER);
     let text = fs::read_to_string(&paper)?;
-    let wanted = table::put(&text).ok_or("the README has no place for the table of the matrix")?;
+    let wanted = table::put(&text, recorded).ok_or("the README has no place for the table of the matrix")?;
     if wanted == text {
         return Ok(());
     }
     if check {
-        return Err("the README's table is not that of the matrix; run `cargo xtask interop`".into());
+        return Err("the README's table is not that of the results; run `cargo xtask interop`".into());
     }
     fs::write(&paper, wanted)?;
     println!("wrote {}", table::PAPER);

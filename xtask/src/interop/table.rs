@@ -1,8 +1,9 @@
-//! The table of the README: every pair and every way of talking, and what peers cannot do.
+//! The table of the README: every pair and every way of talking as its result is recorded, and what peers cannot do.
 
 use std::fmt::Write;
 
 use super::matrix::{self, Ability, Cell, Language, Network, Security};
+use super::recorded::{self, Entry, Recorded};
 
 /// The file that has the table.
 pub(super) const PAPER: &str = "README.md";
@@ -13,25 +14,36 @@ const END: &str = "<!-- /interop -->";
 
 const TICK: &str = "✓";
 
-/// Whether the README has the table of the matrix as it is. `read` gives a file of the repository.
+/// Of a cell that no run has passed.
+const NO_RESULT: &str = "?";
+
+/// Whether the README has the table of the recorded results, and each cell that can run has one. `read` gives a file of the
+/// repository.
 pub(crate) fn check(read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let Some(recorded) = read(recorded::FILE).as_deref().and_then(Recorded::parse) else {
+        return vec![format!("{}: not readable; run `cargo xtask interop --write`", recorded::FILE)];
+    };
+    let without = matrix::cells().into_iter().filter(|cell| status(*cell, &recorded) == Status::Unknown);
+    let mut faults: Vec<_> = without
+        .map(|cell| format!("{}: no result of {cell}; run `cargo xtask interop --write`", recorded::FILE))
+        .collect();
     let found = read(PAPER).unwrap_or_default();
-    if put(&found).as_ref() == Some(&found) {
-        return Vec::new();
+    if put(&found, &recorded).as_ref() != Some(&found) {
+        faults.push(format!("{PAPER}: not the table of the results; run `cargo xtask interop`"));
     }
-    vec![format!("{PAPER}: not the table of the matrix; run `cargo xtask interop`")]
+    faults
 }
 
 /// The text with the table in its place, if it has one.
-pub(super) fn put(text: &str) -> Option<String> {
+pub(super) fn put(text: &str, recorded: &Recorded) -> Option<String> {
     let (before, rest) = text.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{}\n{END}{after}", markdown()))
+    Some(format!("{before}{BEGIN}\n\n{}\n{END}{after}", markdown(recorded)))
 }
 
 /// A row for each pair and network, a column for each kind of security; in each cell the direct broker first and
 /// the multiplexed one second, or once what keeps both from working. A cell whose checks would fail is no part of a table: the run fails instead.
-pub(super) fn markdown() -> String {
+pub(super) fn markdown(recorded: &Recorded) -> String {
     let mut reasons = Vec::new();
     let mut table = String::from("| host → plugin |");
     Security::ALL.iter().for_each(|security| table += &format!(" {} |", security.title()));
@@ -42,7 +54,7 @@ pub(super) fn markdown() -> String {
         for network in Network::ALL {
             table += &format!("| {} → {}, {} |", title(host), title(plugin), network.name());
             for security in Security::ALL {
-                let cell = |mux| mark(Cell { host, plugin, security, network, mux }, &mut reasons);
+                let cell = |mux| mark(Cell { host, plugin, security, network, mux }, recorded, &mut reasons);
                 let marks = [false, true].map(cell);
                 let once = marks[0] == marks[1] && marks[0] != TICK;
                 table += &format!(" {} |", marks[usize::from(once)..].join(" "));
@@ -57,11 +69,31 @@ pub(super) fn markdown() -> String {
     table + "\n"
 }
 
-/// A tick, or the number of the reason why not.
-fn mark(cell: Cell, reasons: &mut Vec<&'static str>) -> String {
-    let why = match cell.ability() {
-        Ability::Works => return TICK.to_owned(),
-        Ability::Refused { why, .. } | Ability::Absent { why } => why,
+/// What is known of a cell.
+#[derive(Debug, PartialEq, Eq)]
+enum Status {
+    Passed,
+    /// The two cannot, and why: a run has seen it, or there is nothing to run.
+    Impossible(&'static str),
+    Unknown,
+}
+
+fn status(cell: Cell, recorded: &Recorded) -> Status {
+    match (cell.ability(), recorded.of(&cell)) {
+        (Ability::Absent { why }, _) | (Ability::Refused { why, .. }, Some(Entry::Refused)) => {
+            Status::Impossible(why)
+        }
+        (Ability::Works, Some(Entry::Passed { passed, .. })) if *passed > 0 => Status::Passed,
+        _ => Status::Unknown,
+    }
+}
+
+/// A tick, the number of the reason why not, or a question mark.
+fn mark(cell: Cell, recorded: &Recorded, reasons: &mut Vec<&'static str>) -> String {
+    let why = match status(cell, recorded) {
+        Status::Passed => return TICK.to_owned(),
+        Status::Unknown => return NO_RESULT.to_owned(),
+        Status::Impossible(why) => why,
     };
     let known = reasons.iter().position(|reason| *reason == why);
     let index = known.unwrap_or_else(|| {
@@ -83,25 +115,52 @@ fn title(language: Language) -> &'static str {
 mod tests {
     use super::*;
 
+    /// Results as every cell should have them.
+    fn recorded() -> String {
+        let line = |cell: &Cell| match cell.ability() {
+            Ability::Works => {
+                Some(format!("\"{cell}\": {{\"passed\": 1, \"skipped\": [], \"limited\": []}}"))
+            }
+            Ability::Refused { .. } => Some(format!("\"{cell}\": \"refused\"")),
+            Ability::Absent { .. } => None,
+        };
+        let lines: Vec<_> = matrix::cells().iter().filter_map(line).collect();
+        format!("{{{}}}", lines.join(","))
+    }
+
     #[test]
     fn the_table_is_complete() {
-        let table = markdown();
+        let table = markdown(&Recorded::parse(&recorded()).unwrap());
         let rows: Vec<_> = table.lines().filter(|line| line.contains(" → ")).collect();
         assert_eq!(rows.len(), 1 + 5 * 2);
         assert!(rows.iter().all(|row| row.matches('|').count() == 8), "{table}");
         let works = |cell: &Cell| cell.ability() == Ability::Works;
         assert_eq!(table.matches(TICK).count(), matrix::cells().into_iter().filter(works).count());
-        assert!(!table.contains("|  |"), "{table}");
+        assert!(!table.contains("|  |") && !table.contains(NO_RESULT), "{table}");
         assert!(table.contains("\n1. n/a: "), "{table}");
     }
 
     #[test]
+    fn a_tick_needs_a_result() {
+        let nothing = markdown(&Recorded::default());
+        assert!(!nothing.contains(TICK) && nothing.contains(NO_RESULT), "{nothing}");
+        let none_passed = recorded().replacen("\"passed\": 1", "\"passed\": 0", 1);
+        assert_eq!(markdown(&Recorded::parse(&none_passed).unwrap()).matches(NO_RESULT).count(), 1);
+    }
+
+    #[test]
     fn it_goes_to_its_place_and_stays_there() {
-        let once = put(&format!("a\n{BEGIN}\nold\n{END}\nb\n")).unwrap();
-        assert_eq!(put(&once), Some(once.clone()));
+        let results = Recorded::parse(&recorded()).unwrap();
+        let once = put(&format!("a\n{BEGIN}\nold\n{END}\nb\n"), &results).unwrap();
+        assert_eq!(put(&once, &results), Some(once.clone()));
         assert!(once.starts_with("a\n") && once.ends_with("\nb\n") && !once.contains("old"));
-        assert_eq!(put("no place"), None);
-        assert!(check(|_| Some(once.clone())).is_empty());
-        assert_eq!(check(|_| None).len(), 1);
+        assert_eq!(put("no place", &results), None);
+        let read = |path: &str| if path == PAPER { Some(once.clone()) } else { Some(recorded()) };
+        assert_eq!(check(read), Vec::<String>::new());
+        assert_eq!(check(|path| (path != PAPER).then(recorded)).len(), 1, "no README");
+        assert_eq!(check(|path| (path == PAPER).then(|| once.clone())).len(), 1, "no results");
+        let gap = recorded().replacen("\"passed\": 1", "\"passed\": 0", 1);
+        let with_gap = |path: &str| if path == PAPER { Some(once.clone()) } else { Some(gap.clone()) };
+        assert_eq!(check(with_gap).len(), 2, "a cell without a result, and a table that says otherwise");
     }
 }

@@ -11,9 +11,10 @@ use rpcplugin::{
     },
 };
 use tokio::time::timeout;
+use tonic::{Code, Status};
 
 use crate::{
-    facts::cookie,
+    facts::{cookie, in_one_line},
     kit_host::{
         check::{
             run::{Check, Run, own, shared},
@@ -63,25 +64,46 @@ fn mutual(subject: &Subject) -> Verdict<&MutualTls> {
     }
 }
 
+/// The plugin has to say no: by a TLS alert, by closing the connection, or by a status that means refusal. Silence is no
+/// refusal, since a plugin that hangs is silent too, and neither is the end of the plugin.
 async fn expect_refused(plugin: &Plugin, security: Security) -> Verdict {
-    let stranger = Stranger { endpoint: plugin.endpoint().clone(), security };
-    let settings = http2::Settings::default();
-    let calling = async {
-        let channel = http2::connect(stranger, &settings).await.map_err(|_| ())?;
-        KitClient::new(channel).info(InfoRequest {}).await.map_err(|_| ())
-    };
-    match timeout(Duration::from_secs(5), calling).await {
-        Ok(Ok(_)) => fail("a stranger was served"),
-        Ok(Err(())) | Err(_) => Ok(()),
-    }
+    let other = OtherClient { endpoint: plugin.endpoint().clone(), security };
+    refused(other, SILENCE).await?;
+    plugin.ping().await?;
+    Ok(())
 }
 
-struct Stranger {
+async fn refused(other: OtherClient, within: Duration) -> Verdict {
+    let settings = http2::Settings::default();
+    let calling = async {
+        match http2::connect(other, &settings).await {
+            Ok(channel) => refused_by_status(KitClient::new(channel).info(InfoRequest {}).await),
+            Err(ConnectError::Secure(_) | ConnectError::NotHttp2(_) | ConnectError::HangsUp) => Ok(()),
+            Err(error) => fail(format!("not refused, but out of reach: {}", in_one_line(&error))),
+        }
+    };
+    let silent = || fail(format!("neither served nor refused within {} s", within.as_secs_f32()));
+    timeout(within, calling).await.unwrap_or_else(|_| silent())
+}
+
+fn refused_by_status<T>(answer: Result<T, Status>) -> Verdict {
+    let Err(status) = answer else { return fail("a client that is not the host was served") };
+    // What breaks on the way to the plugin has a source.
+    let broken = std::error::Error::source(&status).is_some() && status.code() != Code::DeadlineExceeded;
+    let refusals = [Code::Unavailable, Code::PermissionDenied, Code::Unauthenticated];
+    expect(broken || refusals.contains(&status.code()), format!("not refused, but answered: {status}"))
+}
+
+/// How long a plugin may take to refuse a client.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// A client that is not the plugin's host.
+struct OtherClient {
     endpoint: Endpoint,
     security: Security,
 }
 
-impl Connect for Stranger {
+impl Connect for OtherClient {
     async fn connect(&self) -> Result<SecureStream, ConnectError> {
         Ok(self.security.client(dial(&self.endpoint).await?).await?)
     }
@@ -120,5 +142,66 @@ async fn expect_cookie_refused(run: &Run, cookie: MagicCookie) -> Verdict {
             same("code", &*code(&error), "rpcplugin::handshake::cookie_refused")?;
             expect(!error.facts().stderr.is_empty(), "the plugin does not say why it ends")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::kit_host::check::verdict::Miss;
+
+    /// The listener stays open while the client waits, and accepts nothing.
+    async fn verdict_on(listener: &TcpListener, security: Security) -> Verdict {
+        let endpoint = Endpoint::parse("tcp", &listener.local_addr()?.to_string())?;
+        refused(OtherClient { endpoint, security }, Duration::from_millis(300)).await
+    }
+
+    fn mutual_tls() -> Security {
+        let (own, peers) = (Identity::generate().expect("made"), Identity::generate().expect("made"));
+        let trust = rpcplugin::mtls::Trust::Pinned(peers.peer_certificate());
+        Security::Mutual(MutualTls::new(own, trust).expect("made"))
+    }
+
+    #[tokio::test]
+    async fn silence_is_no_refusal() {
+        for security in [Security::Plain, mutual_tls()] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+            let Err(Miss::Failed(why)) = verdict_on(&listener, security).await else {
+                panic!("a plugin that says nothing has refused no client")
+            };
+            assert!(why.contains("neither served nor refused"), "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_is_a_refusal() {
+        for security in [Security::Plain, mutual_tls()] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+            let endpoint = Endpoint::parse("tcp", &listener.local_addr().expect("bound").to_string());
+            let closing = async move {
+                loop {
+                    drop(listener.accept().await);
+                }
+            };
+            let other = OtherClient { endpoint: endpoint.expect("an address"), security };
+            tokio::select! {
+                verdict = refused(other, Duration::from_secs(30)) => assert!(verdict.is_ok(), "{verdict:?}"),
+                () = closing => {}
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_is_a_refusal_only_if_it_says_so() {
+        assert!(refused_by_status(Err::<(), _>(Status::permission_denied("no"))).is_ok());
+        assert!(refused_by_status(Err::<(), _>(Status::unavailable("no"))).is_ok());
+        for status in
+            [Status::deadline_exceeded("late"), Status::unimplemented("what"), Status::cancelled("")]
+        {
+            assert!(refused_by_status(Err::<(), _>(status)).is_err());
+        }
+        assert!(refused_by_status(Ok(())).is_err());
     }
 }

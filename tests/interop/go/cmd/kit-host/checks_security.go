@@ -13,8 +13,10 @@ import (
 
 	"conformance.test/gokit/kitpb"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 )
 
 // checkStrangersRefused knocks at the plugin's address as someone whom nobody
@@ -55,6 +57,10 @@ func checkStrangersRefused(ctx context.Context, s *session) error {
 		_ = conn.Close()
 		if err == nil {
 			return fmt.Errorf("a stranger %s was served", who)
+		}
+		// A plugin that hangs is silent too.
+		if code := status.Code(err); code != codes.Unavailable && code != codes.PermissionDenied && code != codes.Unauthenticated {
+			return fmt.Errorf("a stranger %s was not refused: %w", who, err)
 		}
 	}
 	return s.ping()
