@@ -4,9 +4,9 @@
 //! two things, or one that no test names, is a fault, as is a page that differs from the code.
 
 mod actors;
+mod citations;
 mod configuration;
 mod errors;
-mod parity;
 mod sources;
 mod tests;
 
@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
             println!("wrote {}", page.path);
         }
     }
-    faults.extend(parity::faults(&sources)?);
+    faults.extend(citations::faults(&sources)?);
     for fault in &faults {
         println!("BAD   {fault}");
     }

@@ -43,7 +43,7 @@ impl Source {
     }
 
     /// Whether all of it is tests or examples.
-    fn is_test(&self) -> bool {
+    pub(super) fn is_test(&self) -> bool {
         let of_crate = ["/tests/", "/examples/"].iter().any(|part| self.path.contains(part));
         self.path.starts_with("tests/tests/") || of_crate || self.path.ends_with("/tests.rs")
     }

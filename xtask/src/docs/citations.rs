@@ -1,0 +1,244 @@
+//! The tests that pages name, row by row: each has to be there, and a row without one has to say so.
+
+use std::fs;
+use std::path::Path;
+
+use super::sources::Source;
+use crate::workspace::{self, Outcome};
+
+/// Pages that give a test for each row of their tables.
+const PAGES: [&str; 4] =
+    ["docs/parity-pyvider.md", "docs/features-host.md", "docs/features-plugin.md", "docs/features-broker.md"];
+
+/// What stands in place of a test where there is none, before the reason.
+const NO_TEST: &str = "no test";
+
+/// Where checks of conformance programs have their names, as string literals.
+const CHECKS: [&str; 2] = ["tests/src/kit_host", "tests/interop/go/cmd/kit-host"];
+
+/// Which of the tests that the pages name are not there, and which rows have none.
+pub(super) fn faults(sources: &[Source]) -> Outcome<Vec<String>> {
+    let mut checks = String::new();
+    for directory in CHECKS {
+        collect(&workspace::root().join(directory), &mut checks)?;
+    }
+    let known = Known { sources, checks };
+    let mut faults = Vec::new();
+    for path in PAGES {
+        let page = fs::read_to_string(workspace::root().join(path))?;
+        faults.extend(faults_of(&page, &known).into_iter().map(|fault| format!("{path}: {fault}")));
+    }
+    Ok(faults)
+}
+
+fn collect(directory: &Path, text: &mut String) -> Outcome {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, text)?;
+        } else {
+            *text += &fs::read_to_string(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// What can be cited.
+struct Known<'s> {
+    sources: &'s [Source],
+    /// The sources of the conformance programs.
+    checks: String,
+}
+
+fn faults_of(page: &str, known: &Known<'_>) -> Vec<String> {
+    let mut faults = Vec::new();
+    // Names stand in prose too: those that have the form of a file and a test.
+    for name in quoted(page).filter(|name| is_file_and_test(name)) {
+        if !known.has(name, None) {
+            faults.push(format!("there is no test `{name}`"));
+        }
+    }
+    for row in rows(page) {
+        if row.cells.iter().any(|cell| cell.is_empty()) {
+            faults.push(format!("a row is empty: {}", row.cells.join(" | ")));
+            continue;
+        }
+        let Some(cited) = row.cells.last().filter(|_| row.names_tests) else { continue };
+        if cited.starts_with(NO_TEST) {
+            continue;
+        }
+        let mut names = quoted(cited).filter(|name| can_be_test(name)).peekable();
+        if names.peek().is_none() {
+            faults.push(format!("no test is named, nor `{NO_TEST}` said: {}", row.cells.join(" | ")));
+        }
+        for name in names.filter(|name| !is_file_and_test(name)) {
+            if !known.has(name, row.file) {
+                faults.push(format!("there is no test `{name}`"));
+            }
+        }
+    }
+    faults
+}
+
+/// A line of a table under its header.
+struct Row<'p> {
+    cells: Vec<&'p str>,
+    /// Whether the last column is for tests.
+    names_tests: bool,
+    /// The file that the header of that column names.
+    file: Option<&'p str>,
+}
+
+fn rows(page: &str) -> Vec<Row<'_>> {
+    let mut rows = Vec::new();
+    let mut header: Option<(bool, Option<&str>)> = None;
+    for line in page.lines() {
+        let Some(inner) = line.strip_prefix('|') else {
+            header = None;
+            continue;
+        };
+        let cells: Vec<_> = inner.strip_suffix('|').unwrap_or(inner).split('|').map(str::trim).collect();
+        match header {
+            None => {
+                let last = cells.last().copied().unwrap_or_default();
+                let names_tests = last.to_lowercase().starts_with("test");
+                header = Some((names_tests, quoted(last).next()));
+            }
+            Some(_) if cells.iter().all(|cell| cell.bytes().all(|byte| b"-: ".contains(&byte))) => {}
+            Some((names_tests, file)) => rows.push(Row { cells, names_tests, file }),
+        }
+    }
+    rows
+}
+
+/// What stands in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// Whether this has the form of a file and a test, and not of a type and its method.
+fn is_file_and_test(name: &str) -> bool {
+    let Some((file, test)) = name.rsplit_once("::") else { return false };
+    let is_test = test.contains('_') || test == "tests" || file.starts_with("settings_");
+    let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    is_test && test.bytes().all(is_plain) && !file.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// Whether this can be the name of a test, and not a variable, a type or a crate.
+fn can_be_test(name: &str) -> bool {
+    !name.contains('=')
+        && !name.starts_with("rpcplugin-")
+        && !name.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+impl Known<'_> {
+    /// Whether there is such a test: in the file and modules named before it, else in the file of the column, else anywhere.
+    /// One word may be a file of tests, an example, or a check that a conformance program runs.
+    fn has(&self, name: &str, column: Option<&str>) -> bool {
+        let mut parts: Vec<&str> =
+            name.split([':', ' ']).filter(|part| !part.is_empty() && *part != "*").collect();
+        let Some(test) = parts.pop() else { return false };
+        let bare = !name.contains("::");
+        let within = |source: &&Source| {
+            parts.iter().all(|part| has_part(&source.path, part) || has_module(&source.text, part))
+                && column.filter(|_| bare).is_none_or(|file| has_part(&source.path, file))
+        };
+        if self.sources.iter().filter(within).any(|source| has_test(source, test)) {
+            return true;
+        }
+        // A row may name a file first and its tests after it, so that a bare name is looked for everywhere.
+        bare && (self.checks.contains(&format!("\"{test}\""))
+            || self
+                .sources
+                .iter()
+                .any(|source| has_test(source, test) || has_part(&source.path, test) || source.path == test))
+    }
+}
+
+/// Whether the file has a test, or a module of tests, of this name.
+fn has_test(source: &Source, test: &str) -> bool {
+    if test == "tests" && source.path.ends_with("/tests.rs") || has_module(&source.text, test) {
+        return true;
+    }
+    let head = format!("fn {test}(");
+    source.text.match_indices(&head).any(|(at, _)| {
+        let line = source.text[..at].rfind('\n').unwrap_or_default();
+        let before = source.text[..line].lines().rev().map(str::trim);
+        let is_above = |line: &&str| line.starts_with("#[") || line.starts_with("//");
+        source.is_test() || before.take_while(is_above).any(|line| line.contains("test"))
+    })
+}
+
+/// Whether the text has a module of this name, with its body.
+fn has_module(text: &str, name: &str) -> bool {
+    text.contains(&format!("mod {name} {{"))
+}
+
+/// Whether a file, or a directory above it, has this name.
+fn has_part(path: &str, name: &str) -> bool {
+    path.split('/').any(|part| part.trim_end_matches(".rs") == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources() -> Vec<Source> {
+        let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
+        vec![
+            source("tests/tests/life/endings.rs", "#[test]\nfn it_ends() {}\n"),
+            source("tests/tests/launch.rs", "#[test]\nfn it_starts() {}\n"),
+            source(
+                "crates/a/src/budget.rs",
+                "fn used_up() {}\n#[cfg(test)]\nmod tests {\n#[test]\nfn spent_it() {}\n}\n",
+            ),
+            source("crates/a/src/router/tests.rs", "mod go { #[test]\nfn it_turns() {} }"),
+        ]
+    }
+
+    fn found_in(page: &str) -> Vec<String> {
+        faults_of(page, &Known { sources: &sources(), checks: "own!(\"redial\")".to_owned() })
+    }
+
+    fn found(rows: &str) -> Vec<String> {
+        found_in(&format!("| what | Test in `launch` |\n|---|---|\n{rows}\n"))
+    }
+
+    #[test]
+    fn tests_that_are_there_are_found() {
+        for cited in [
+            "`endings::it_ends`",
+            "`life::*::it_ends`",
+            "`it_starts`",
+            "`::it_starts`",
+            "all of `endings`, `redial`",
+            "`budget::tests`, `crates/a/src/budget.rs`",
+            "`budget::tests::spent_it`, `router::tests`, `a router::go::it_turns`, `router::go`",
+            "`redial` (`MANY=1` makes more) in `rpcplugin-a`",
+            "in `endings`: `it_ends`",
+            "no test: typing only",
+        ] {
+            assert_eq!(found(&format!("| a | {cited} |")), Vec::<String>::new(), "{cited}");
+        }
+    }
+
+    #[test]
+    fn what_is_gone_or_not_said_is_a_fault() {
+        for cited in [
+            "`endings::it_starts`",
+            "`it_vanished`",
+            "`endings::it_vanished`",
+            "all of `vanished`",
+            "`launch::tests`",
+            "`used_up`",
+            "trust me",
+            "",
+        ] {
+            assert_eq!(found(&format!("| a | {cited} |")).len(), 1, "{cited}");
+        }
+        assert_eq!(found("| | `it_starts` |").len(), 1, "an empty cell");
+        assert_eq!(found_in("prose: `endings::it_vanished`").len(), 1);
+        let other = "| what | cost |\n|---|---|\n| `anything` | 1 µs |\n";
+        assert_eq!(found_in(other), Vec::<String>::new(), "a table of something else");
+    }
+}
