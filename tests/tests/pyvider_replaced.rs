@@ -5,6 +5,8 @@
 //! `RPCPLUGIN_REQUIRE` names python.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/signals.rs"]
+mod signals;
 #[path = "settings/support.rs"]
 #[expect(dead_code, reason = "the tests of settings need more of it")]
 mod support;
@@ -135,6 +137,7 @@ async fn the_shutdown_file_ends_both() {
 
 #[tokio::test]
 async fn an_interrupt_is_ignored_or_not() {
+    signals::not_ignored();
     for (ignore, stays) in [("true", true), ("false", false)] {
         let Some(pair) = pair(&[("PLUGIN_IGNORE_SIGINT", ignore)]).await else { return };
         for plugin in pair {

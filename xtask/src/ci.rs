@@ -6,9 +6,11 @@
 mod deny;
 mod msrv;
 mod packages;
+mod plain;
 mod steps;
 
 use std::fmt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::toolchain::Tool;
@@ -20,7 +22,7 @@ pub(crate) struct Options {
     /// Toolchains that must be there; the peers of missing ones are otherwise skipped
     #[arg(long, value_delimiter = ',')]
     pub(crate) require: Vec<Tool>,
-    /// Also check what takes long and is rarely broken: the aws-lc-rs feature
+    /// Also check what takes long and is rarely broken: the facade with the aws-lc-rs feature alone
     #[arg(long)]
     pub(crate) full: bool,
     /// Run only the steps whose name contains this
@@ -103,8 +105,12 @@ impl From<Outcome> for Verdict {
 }
 
 /// Runs cargo with what it prints shown as it comes.
-fn run_cargo(line: &str, environment: &[(&str, String)]) -> Verdict {
-    match cargo(line.split(' ')).envs(environment.iter().map(|(name, value)| (name, value))).status() {
+fn run_cargo(line: &str, environment: &[(&'static str, String)]) -> Verdict {
+    run_command(cargo(line.split(' ')), environment)
+}
+
+fn run_command(mut command: Command, environment: &[(&'static str, String)]) -> Verdict {
+    match command.envs(environment.iter().map(|(name, value)| (name, value))).status() {
         Ok(status) if status.success() => Verdict::Pass,
         Ok(status) => Verdict::Fail(status.to_string()),
         Err(error) => Verdict::Fail(format!("cargo cannot be started: {error}")),

@@ -11,5 +11,7 @@ mod output;
 mod peers;
 mod security;
 mod services;
+#[path = "../support/signals.rs"]
+mod signals;
 mod subject;
 mod transports;

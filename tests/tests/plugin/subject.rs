@@ -89,6 +89,7 @@ impl Start {
     }
 
     pub(crate) fn command(&self) -> Command {
+        crate::signals::not_ignored();
         let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-subject"));
         command.args(&self.args).env_clear().envs(&self.env).env("PATH", "/usr/bin:/bin");
         command

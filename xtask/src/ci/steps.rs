@@ -1,6 +1,6 @@
 //! The steps of `cargo xtask ci`, in order: what is quick and breaks often comes first.
 
-use super::{Action, Options, Step, Verdict, deny, msrv, packages, run_cargo};
+use super::{Action, Options, Step, Verdict, deny, msrv, packages, plain, run_cargo};
 use crate::toolchain::{Tool, cargo_subcommand};
 use crate::{api, codegen, docs, guide, instructions, interop, terraform, tidy};
 
@@ -18,11 +18,13 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         by_xtask("public API", "api --check", Box::new(|| api::run(&api::Options { check: true }).into())),
         by_cargo("clippy", "clippy --workspace --all-targets -- -D warnings", &[]),
         built_peers(options),
-        tests(options),
+    ];
+    steps.extend(tests(options));
+    steps.extend([
         by_cargo("doc tests", "test --workspace --no-fail-fast --doc", &[]),
         by_cargo("docs", "doc --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings".to_owned())]),
         by_cargo("examples", "build --workspace --examples", &[]),
-    ];
+    ]);
     steps.push(by_xtask("guide", "guide", Box::new(|| guide::run().into())));
     steps.extend(features(options.full));
     steps.push(msrv::step());
@@ -51,18 +53,20 @@ fn built_peers(options: &Options) -> Step {
 
 /// Runs the tests with nextest, which keeps each in a process of its own, or without where it is missing. Tests with
 /// peers that are required fail without them.
-fn tests(options: &Options) -> Step {
+fn tests(options: &Options) -> Vec<Step> {
     let required = [("RPCPLUGIN_REQUIRE", names(&options.require).join(","))];
     match cargo_subcommand("nextest") {
-        Ok(()) => by_cargo("tests", "nextest run --workspace --no-fail-fast", &required),
-        Err(_) => {
-            by_cargo("tests", "test --workspace --no-fail-fast --lib --bins --tests --examples", &required)
-        }
+        Ok(()) => vec![
+            by_cargo("tests", "nextest run --workspace --no-fail-fast", &required),
+            plain::sample(&required),
+        ],
+        Err(_) => vec![plain::all(&required)],
     }
 }
 
 /// Builds the facade as its users do: with one side only, with none, and with each crypto provider. Both sides with
-/// ring are the default, which every other step has.
+/// ring are the default, which every other step has. What the other provider does is tested where all of it is, in
+/// `rpcplugin-mtls`.
 fn features(full: bool) -> Vec<Step> {
     let mut steps = vec![
         by_cargo("features: ring", "check -p rpcplugin --no-default-features --features ring", &[]),
@@ -71,6 +75,11 @@ fn features(full: bool) -> Vec<Step> {
         by_cargo(
             "features: otel",
             "check -p rpcplugin --no-default-features --features client,otel,ring",
+            &[],
+        ),
+        by_cargo(
+            "tests: aws-lc-rs",
+            "test -p rpcplugin-mtls --no-default-features --features aws-lc-rs --no-fail-fast",
             &[],
         ),
     ];
