@@ -87,7 +87,7 @@ impl From<ExitStatus> for ExitReason {
     }
 }
 
-/// `exit status 3`, or `signal 9 (SIGKILL: killed, often by the system for want of memory)`.
+/// `exit status 3`, or `signal 9 (SIGKILL: killed by someone, or by the system for want of memory)`.
 impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -67,11 +67,11 @@ table! {
         grace: Duration = "1s",
             env ["PLUGIN_GRPC_GRACE_PERIOD", "PLUGIN_TIMEOUT_GRACEFUL_SHUTDOWN"],
             pyvider ["plugin_grpc_grace_period"];
-        /// How long `wait_ready` waits for the plugin to serve, unless it is told otherwise.
+        /// How long `Readiness::wait` waits for the plugin to serve; `Readiness::wait_for` names a time of its own.
         ready_deadline: Duration = "5s",
             env ["PLUGIN_SERVER_READY_TIMEOUT"], pyvider ["plugin_server_ready_timeout"];
-        /// Whether SIGINT is ignored. A Ctrl-C at a terminal reaches host and plugin alike; the host then ends the
-        /// plugin in good order.
+        /// Whether SIGINT is ignored. A Ctrl-C at a terminal reaches the plugins of a go-plugin host too; the host then
+        /// ends them in good order.
         ignore_interrupt: bool = "true", env ["PLUGIN_IGNORE_SIGINT"], pyvider ["plugin_ignore_sigint"];
         /// A file whose appearance ends the plugin in good order. The file is removed then.
         shutdown_file: Option<PathBuf> = "none",

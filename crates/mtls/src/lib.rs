@@ -33,8 +33,10 @@
 //! # Features
 //!
 //! `ring` (default) starts in a fraction of a millisecond and builds in seconds; P-521, which go-plugin peers use,
-//! and signatures with SHA-512 on P-256 and P-384 are done by the pure-Rust crates `p521`, `p256` and `p384`. `aws-lc-rs` brings FIPS, post-quantum key exchange and one-time identities
-//! on P-521 for a slower build; it wins where both are on. Set `AWS_LC_SYS_NO_JITTER_ENTROPY=1` when building
+//! and signatures with SHA-512 on P-256 and P-384 are done by the pure-Rust crates `p521`, `p256` and `p384`.
+//! `aws-lc-rs` links AWS-LC in ring's place, which makes one-time identities on P-521 too, for a slower build; it wins where
+//! both are on. It turns on neither the FIPS module of AWS-LC nor a preference for post-quantum key exchange:
+//! X25519MLKEM768 is offered after the classic groups. Set `AWS_LC_SYS_NO_JITTER_ENTROPY=1` when building
 //! the final program with it, or the first key costs about 31 ms.
 
 mod identity;

@@ -12,7 +12,7 @@ use rustls::crypto::CryptoProvider;
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
 compile_error!(
     "rpcplugin-mtls needs a crypto provider: enable the feature `ring` (the default, quick to build and to start) \
-     or `aws-lc-rs` (FIPS and post-quantum key exchange)"
+     or `aws-lc-rs` (AWS-LC, which makes P-521 identities too)"
 );
 
 /// The crypto provider this crate was built with: aws-lc-rs if its feature is on, else ring with P-521

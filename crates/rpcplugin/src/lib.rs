@@ -72,9 +72,9 @@
 //!
 //! # Crates
 //!
-//! This crate has no logic of its own: it puts the others together. Each can be used alone: [`handshake`] for the
-//! values that cross, [`mtls`] for identities, [`transport`] for secured streams, [`broker`] for side connections,
-//! [`hclog`] for logs, [`config`] for settings.
+//! This crate puts the others together, and adds the factories under the names of pyvider.rpcplugin. Each can be used
+//! alone: [`handshake`] for the values that cross, [`mtls`] for identities, [`transport`] for secured streams, [`broker`]
+//! for side connections, [`hclog`] for logs, [`config`] for settings.
 //!
 //! # Features
 //!

@@ -8,9 +8,9 @@ use crate::ending::{Cause, Ending};
 
 /// Ends the plugin on SIGTERM and SIGHUP, and swallows SIGINT unless told otherwise.
 ///
-/// A Ctrl-C in a terminal reaches the host and all its plugins at once, unless these have groups of their own; it is for the
-/// host to decide what ends. SIGINT is caught rather than ignored, so that programs which the plugin starts get their
-/// default back. SIGHUP that is ignored from the start, as by `nohup`, stays ignored.
+/// A Ctrl-C in a terminal reaches a go-plugin host and all its plugins at once; it is for the host to decide what ends. SIGINT
+/// is caught rather than ignored, so that programs which the plugin starts get their default back. SIGHUP that is ignored from
+/// the start, as by `nohup`, stays ignored.
 ///
 /// # Protocol
 /// go-plugin `server.go` `Serve` swallows SIGINT. Differs: SIGTERM and SIGHUP end a Go plugin at once, with its socket left.

@@ -33,7 +33,7 @@ pub(super) const CHECKS: &[Check] = &[
         "sigint-ignored",
         Must,
         sigint,
-        "SIGINT does not end a plugin: a Ctrl-C at the terminal reaches host and plugin alike, and the host decides.",
+        "SIGINT does not end a plugin: a Ctrl-C at the terminal reaches a go-plugin host and its plugins alike, and the host decides.",
         "Install a handler for SIGINT that does nothing.",
     ),
     check!(
