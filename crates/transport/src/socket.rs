@@ -619,9 +619,10 @@ mod tests {
         fs::set_permissions(&other, fs::Permissions::from_mode(0o640)).expect("ours");
         for group in [None, Some(own)] {
             for (target, hard) in [(&precious, false), (&precious, true), (&other, false), (&other, true)] {
-                match hard {
-                    true => fs::hard_link(target, path.as_path()).expect("linked"),
-                    false => std::os::unix::fs::symlink(target, path.as_path()).expect("linked"),
+                if hard {
+                    fs::hard_link(target, path.as_path()).expect("linked");
+                } else {
+                    std::os::unix::fs::symlink(target, path.as_path()).expect("linked");
                 }
                 let error = SocketFile::new(&path, group, None).expect_err("it is another's");
                 assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::socket_group");
