@@ -105,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawPeer<S> {
     pub fn headers(&mut self, stream: u32, block: &[u8], pieces: &[usize], ends_stream: bool) {
         let (mut rest, mut nth) = (block, 0);
         loop {
-            let piece = pieces.get(nth).or(pieces.last()).copied().unwrap_or(16 << 10);
+            let piece = pieces.get(nth).or_else(|| pieces.last()).copied().unwrap_or(16 << 10);
             let (now, later) = rest.split_at(piece.min(rest.len()));
             let kind = if nth == 0 { HEADERS } else { CONTINUATION };
             let ends_stream = if nth == 0 && ends_stream { END_STREAM } else { 0 };

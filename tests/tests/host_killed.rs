@@ -426,7 +426,6 @@ fn what_a_plugin_leaves_in_its_group_dies_with_it_whatever_dies_with_the_host() 
 
 /// At a real terminal, which `script` makes.
 #[test]
-#[expect(clippy::print_stdout, reason = "says what it does")]
 fn a_plugin_that_asks_on_the_terminal_is_told_to_be_stopped() {
     if !Path::new("/usr/bin/script").exists() {
         println!("skipped: there is no script(1)");

@@ -78,6 +78,7 @@ impl Observer for Counter {
 
 /// The host of the tests below, which start this test in a process of its own. Without them it does nothing.
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
 async fn child() {
     let Ok(case) = std::env::var("HOST_LOG_LINES") else { return };
     if case == "subscriber" {

@@ -142,7 +142,7 @@ fn a_supervised_plugin_in_each_of_these_ways() {
         drop_it(runtime, supervised);
         eventually_gone(pids.recv().unwrap());
         // The directory goes when the end has been seen, which can be a moment after the process is gone.
-        crate::support::eventually("nothing is left", || place.is_tidy());
+        eventually("nothing is left", || place.is_tidy());
         assert!(pids.try_recv().is_err(), "it was started again");
     }
 }

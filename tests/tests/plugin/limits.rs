@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use prost::Message as _;
+use rpcplugin_tests::pb::{GreetRequest, sub_client::SubClient};
 use tonic::{Code, Status, transport::Endpoint};
 
 use crate::subject::{greet, shut_down, subject, transform};
@@ -136,7 +137,9 @@ async fn pings_of_an_idle_host_are_tolerated() {
         }))
         .await
         .unwrap();
+    let mut client = SubClient::new(channel);
     for _ in 0..10 {
-        assert_eq!(greet(channel.clone(), "sleep 100").await.unwrap(), "slept");
+        let answer = client.greet(GreetRequest { name: "sleep 100".to_owned() }).await.unwrap();
+        assert_eq!(answer.get_ref().text, "slept");
     }
 }

@@ -120,7 +120,7 @@ async fn a_limit_holds_for_what_the_host_lets_its_plugin_call() {
     let mut client = KitClient::new(plugin.channel());
     let mut call = async |length| {
         let broker_id = served.id().into();
-        let data = vec![0; length].into();
+        let data = vec![0; length];
         client.callback(CallbackRequest { broker_id, calls: 1, data, ..CallbackRequest::default() }).await
     };
     call(500).await.unwrap();

@@ -11,6 +11,7 @@ use std::{
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
 use prost_types::FileDescriptorProto;
+use rpcplugin::PluginChannel;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, codegen::http::uri::PathAndQuery};
@@ -153,7 +154,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use rpcplugin::{
-        Attachment, Host, MagicCookie, PluginChannel, Services,
+        Attachment, Host, MagicCookie, Services,
         transport::{Listener, Security, SocketDir, http2},
     };
     use tonic_reflection::server::Builder;

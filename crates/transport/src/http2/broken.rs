@@ -93,7 +93,7 @@ pub fn is_broken_connection(status: &Status) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(cause);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return !error.is_reset() && !(error.is_library() && status.code() != Code::Unavailable);
+            return !(error.is_reset() || error.is_library() && status.code() != Code::Unavailable);
         }
         cause = error.source();
     }

@@ -112,7 +112,6 @@ impl Link {
     }
 
     /// The connection, or what will tell of it.
-    #[expect(clippy::type_complexity, reason = "used once")]
     fn opening(&self) -> Result<Result<Connection, watch::Receiver<Option<Opened>>>, Arc<ConnectError>> {
         let mut state = self.lock();
         match &mut *state {
