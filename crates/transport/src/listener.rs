@@ -13,7 +13,7 @@ use crate::{
     newcomers::make_room,
     socket::{
         Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, address, clear, listen_closed,
-        occupant, random_digits, refuse_open,
+        occupant, random_digits, warn_if_open,
     },
     stream::Stream,
 };
@@ -155,8 +155,7 @@ impl Listener {
     /// find the same one, none takes the place of another. On Linux there is no moment in which others can connect.
     ///
     /// # Errors
-    /// [`BindError::InUse`] or [`BindError::NotASocket`] when something else is there, which is left alone, and
-    /// [`SocketDirError::OpenToOthers`] when other users can replace the socket.
+    /// [`BindError::InUse`] or [`BindError::NotASocket`] when something else is there, which is left alone.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -164,7 +163,7 @@ impl Listener {
         if path.abstract_name().is_none() {
             let refused = |source| BindError::Refused { endpoint: path.clone().into(), source };
             if let Some(dir) = path.as_path().parent() {
-                refuse_open(dir, group)?;
+                warn_if_open(dir);
             }
             match occupant(path.as_path()).map_err(refused)? {
                 Occupant::Nothing => {}

@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use nix::unistd::{Gid, Group, User};
+use nix::unistd::{Gid, Group};
 use rpcplugin_core::{EndpointError, SocketPath};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use tempfile::TempDir;
@@ -83,29 +83,6 @@ pub enum SocketDirError {
         /// What the operating system says, if it could not even be asked.
         source: Option<io::Error>,
     },
-    /// Other users can replace what is in the directory.
-    #[error(
-        "other users can replace a socket in {}: its mode is {mode:04o}, its owner {owner}, its group {group}",
-        dir.display()
-    )]
-    #[diagnostic(
-        code(rpcplugin::transport::open_socket_dir),
-        help(
-            "take the write permission from others (`chmod go-w {0}`), set the sticky bit of a directory of root's or your \
-             own (`chmod +t {0}`), or choose another directory for the socket, for example with PLUGIN_UNIX_SOCKET_DIR",
-            dir.display()
-        )
-    )]
-    OpenToOthers {
-        /// The directory.
-        dir: PathBuf,
-        /// Its permissions, with the sticky bit.
-        mode: u32,
-        /// The number of the user who owns it.
-        owner: u32,
-        /// The number of its group.
-        group: u32,
-    },
     /// The directory or socket could not be given to the group.
     #[error("cannot give {} to its group", path.display())]
     #[diagnostic(
@@ -149,9 +126,9 @@ impl SocketDir {
     /// [`SocketDirError`] when no directory can be made or shared.
     pub fn private(group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
         let parent = std::env::temp_dir();
-        Self::make_in(&parent, group).or_else(|error| {
+        Self::private_in(&parent, group).or_else(|error| {
             let short = Path::new("/tmp");
-            if parent == short { Err(error) } else { Self::make_in(short, group).map_err(|_| error) }
+            if parent == short { Err(error) } else { Self::private_in(short, group).map_err(|_| error) }
         })
     }
 
@@ -161,14 +138,9 @@ impl SocketDir {
     /// of this user which are gone have left, in the background.
     ///
     /// # Errors
-    /// [`SocketDirError`] when other users can replace what is in `parent`, no directory can be made or shared, or no
-    /// socket would fit.
+    /// [`SocketDirError`] when no directory can be made or shared, or no socket would fit.
     pub fn private_in(parent: &Path, group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
-        refuse_open(parent, group)?;
-        Self::make_in(parent, group)
-    }
-
-    fn make_in(parent: &Path, group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
+        warn_if_open(parent);
         let create = |source| SocketDirError::Create { parent: parent.to_owned(), source };
         // An absolute path means the same to a peer with another working directory.
         let parent = std::path::absolute(parent).map_err(create)?;
@@ -197,15 +169,14 @@ impl SocketDir {
     /// A directory that another process made and will remove.
     ///
     /// # Errors
-    /// [`SocketDirError::OpenToOthers`] when other users can replace sockets in it,
-    /// [`Unfit`](SocketDirError::Unfit) when no socket would fit, and [`Create`](SocketDirError::Create) when it is
-    /// relative to a working directory that is gone.
+    /// [`SocketDirError::Unfit`] when no socket would fit, and [`Create`](SocketDirError::Create) when it is relative to a
+    /// working directory that is gone.
     pub fn given(dir: &Path, group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
         let path = std::path::absolute(dir)
             .map_err(|source| SocketDirError::Create { parent: dir.to_owned(), source })?;
         let this = Self(Arc::new(Inner { path, group, private: Mutex::default() }));
         this.name("plugin0123456789")?;
-        refuse_open(this.path(), group)?;
+        warn_if_open(this.path());
         Ok(this)
     }
 
@@ -401,35 +372,24 @@ fn share_dir(path: &Path, group: SocketGroup) -> Result<(), SocketDirError> {
     share().map_err(|source| SocketDirError::Share { path: path.to_owned(), source })
 }
 
-/// Refuses a directory in which other users can replace a socket, and so meet its clients in its place.
-///
-/// A directory that only `group` may write to passes, as hosts make it: its members may connect anyway. So does one of
-/// the group that is this user's alone. One that does not exist is left to those who bind in it.
-pub(crate) fn refuse_open(dir: &Path, group: Option<SocketGroup>) -> Result<(), SocketDirError> {
+/// Warns of a directory in which every user can replace a socket, and so meet its clients in its place. A peer that requires
+/// mutual TLS is not deceived by that, so the directory is not refused: volumes that containers share are such directories.
+pub(crate) fn warn_if_open(dir: &Path) {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    let Ok(metadata) = fs::metadata(dir) else { return Ok(()) };
-    let (mode, owner, of) = (metadata.mode() & 0o7777, metadata.uid(), metadata.gid());
-    let ours = rustix::process::geteuid().as_raw();
-    // In a sticky directory only the owner of the directory and of the file may replace it.
-    let sticky = mode & 0o1000 != 0 && (owner == ours || owner == 0);
-    let by_all = mode & 0o002 != 0;
-    let by_group =
-        mode & 0o020 != 0 && group.is_none_or(|group| group.0.as_raw() != of) && !is_private_group(of, ours);
-    if sticky || !(by_all || by_group) {
-        return Ok(());
+    if let Ok(metadata) = fs::metadata(dir)
+        && is_open(metadata.mode())
+    {
+        tracing::warn!(
+            dir = %dir.display(),
+            "every user can replace a socket in this directory: take the write permission from others (chmod o-w), set the \
+             sticky bit (chmod +t), or choose another directory"
+        );
     }
-    Err(SocketDirError::OpenToOthers { dir: dir.to_owned(), mode, owner, group: of })
 }
 
-/// Whether a group is that of one user alone, by name and members: many systems give each user such a group, and make
-/// directories that it may write to.
-fn is_private_group(group: u32, user: u32) -> bool {
-    let (Ok(Some(group)), Ok(Some(user))) =
-        (Group::from_gid(Gid::from_raw(group)), User::from_uid(nix::unistd::Uid::from_raw(user)))
-    else {
-        return false;
-    };
-    user.gid == group.gid && group.name == user.name && group.mem.iter().all(|member| *member == user.name)
+/// Whether a directory with this mode lets every user replace what is in it.
+fn is_open(mode: u32) -> bool {
+    mode & 0o002 != 0 && mode & 0o1000 == 0
 }
 
 /// Removes the file of a socket on which nobody listens any more: what a process that was killed leaves behind.
@@ -646,35 +606,11 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_in_which_others_can_replace_a_socket_is_refused() {
-        let parent = SocketDir::private(None).expect("a directory");
-        let dir = parent.path().join("open");
-        fs::create_dir(&dir).expect("made");
-        let of = fs::metadata(&dir).expect("there").gid();
-        let (same, another) = (SocketGroup(Gid::from_raw(of)), SocketGroup(Gid::from_raw(of + 1)));
-        let private = is_private_group(of, rustix::process::geteuid().as_raw());
-        for (mode, group, passes) in [
-            (0o700, None, true),
-            (0o755, None, true),
-            (0o1777, None, true),
-            (0o1770, None, true),
-            (0o770, Some(same), true),
-            (0o770, Some(another), private),
-            (0o770, None, private),
-            (0o777, None, false),
-            (0o777, Some(same), false),
-            (0o702, None, false),
-        ] {
-            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).expect("ours");
-            let result = SocketDir::given(&dir, group);
-            assert_eq!(result.is_ok(), passes, "{mode:o} {group:?}: {result:?}");
-            if let Err(error) = result {
-                assert_eq!(
-                    error.code().expect("a code").to_string(),
-                    "rpcplugin::transport::open_socket_dir"
-                );
-                assert!(error.to_string().contains(&format!("{mode:04o}")), "{error}");
-            }
+    fn a_directory_is_open_where_every_user_may_write_and_no_sticky_bit_protects_the_files() {
+        for (mode, open) in
+            [(0o700, false), (0o755, false), (0o770, false), (0o1777, false), (0o777, true), (0o40702, true)]
+        {
+            assert_eq!(is_open(mode), open, "{mode:o}");
         }
     }
 

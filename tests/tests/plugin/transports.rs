@@ -13,7 +13,7 @@ use rpcplugin::{Endpoint, ServiceId};
 use rpcplugin_proto::Channel::Stdout;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::subject::{entries, greet, host_broker, read_until, shut_down, stdio, subject};
+use crate::subject::{entries, eventually, greet, host_broker, read_until, shut_down, stdio, subject};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -77,15 +77,19 @@ async fn the_hosts_directory_and_group_are_heeded() {
 }
 
 #[tokio::test]
-async fn a_directory_in_which_others_can_replace_a_socket_is_refused() {
+async fn a_directory_in_which_others_can_replace_a_socket_is_warned_of() {
     for variable in ["PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_SERVER_UNIX_SOCKET_PATH"] {
         let start = subject();
         let dir = start.path("open");
         fs::create_dir(&dir).unwrap();
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
         let place = if variable.ends_with("PATH") { dir.join("socket") } else { dir };
-        let refused = start.env(variable, place).refused().await;
-        refused.says(&["other users can replace a socket", "rpcplugin::transport::open_socket_dir"]);
+        let plugin = start.env(variable, place).start();
+        assert_eq!(plugin.order("x").await, "hello x");
+        eventually("the warning", || {
+            plugin.stderr().contains("every user can replace a socket in this directory")
+        })
+        .await;
     }
 }
 
