@@ -22,7 +22,8 @@ use crate::http2::{
     upload::Rest,
 };
 
-/// The answer to a call upon a [`PluginChannel`](crate::http2::PluginChannel). Dropping it before its end cancels the call.
+/// The answer to a call upon a [`PluginChannel`](crate::http2::PluginChannel). Dropping it before its end cancels the call,
+/// after the last message of the caller.
 ///
 /// By default it is empty, for interceptors that answer in place of the peer.
 #[derive(Default)]
@@ -120,6 +121,16 @@ impl Answer {
         self.stage = Stage::Over;
         self.rest = None;
         self.deadline = None;
+    }
+}
+
+impl Drop for Answer {
+    /// A caller that does not read the answer may still have something to say: a stream of messages goes on, as upon tonic's
+    /// own channel.
+    fn drop(&mut self) {
+        if let Some(rest) = self.rest.take() {
+            rest.go_on();
+        }
     }
 }
 

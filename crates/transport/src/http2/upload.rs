@@ -49,7 +49,7 @@ pub(super) enum Stopped {
 /// The rest of what a call sends, in a task of its own since its answer has begun. Dropping it ends the sending.
 pub(super) struct Rest {
     failed: Arc<OnceLock<Status>>,
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
 }
 
 impl Upload {
@@ -173,7 +173,7 @@ impl Upload {
                 stream.send_reset(Reason::CANCEL);
             }
         });
-        Rest { failed, _task: AbortOnDropHandle::new(task) }
+        Rest { failed, task: AbortOnDropHandle::new(task) }
     }
 }
 
@@ -181,6 +181,11 @@ impl Rest {
     /// The status with which the caller's messages failed, if that is why the call ends.
     pub(super) fn failed(&self) -> Option<&Status> {
         self.failed.get()
+    }
+
+    /// Lets the sending go on to its own end, or to that of the stream.
+    pub(super) fn go_on(self) {
+        drop(self.task.detach());
     }
 }
 
