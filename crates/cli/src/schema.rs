@@ -3,11 +3,11 @@
 mod files;
 mod reflection;
 
-use rpcplugin::PluginChannel;
 use std::path::PathBuf;
 
 use clap::Args;
 use prost_reflect::{DescriptorPool, ServiceDescriptor};
+use rpcplugin::PluginChannel;
 
 /// Where the descriptions of the messages come from.
 #[derive(Debug, Clone, Default, Args)]

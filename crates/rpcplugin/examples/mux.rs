@@ -9,7 +9,7 @@
 //! code of both sides is the same: only the host's configuration differs.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
 
-use std::{env, process::ExitCode};
+use std::{env, os::unix::fs::FileTypeExt as _, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{Command, Host, MagicCookie, PluginChannel, Serve, Services};
@@ -71,5 +71,6 @@ async fn host() -> Result<ExitCode> {
 }
 
 fn count(directory: &str) -> Result<usize> {
-    Ok(std::fs::read_dir(directory).into_diagnostic()?.count())
+    let entries = std::fs::read_dir(directory).into_diagnostic()?.flatten();
+    Ok(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket())).count())
 }

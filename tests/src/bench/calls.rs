@@ -1,9 +1,9 @@
 //! Calls with one request and one answer.
 
-use rpcplugin::PluginChannel;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rpcplugin::PluginChannel;
 use tokio::task::JoinSet;
 use tonic::Status;
 

@@ -1,12 +1,12 @@
 //! What a plugin prints, and what it logs.
 
-use rpcplugin::PluginChannel;
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     process::Stdio,
     time::{Duration, Instant},
 };
 
+use rpcplugin::PluginChannel;
 use rpcplugin_proto::Channel::{Stderr, Stdout};
 use tokio::time::timeout;
 

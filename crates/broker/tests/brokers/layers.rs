@@ -1,6 +1,5 @@
 //! Interceptors and layers, around what is served and around what was dialled.
 
-use rpcplugin_transport::http2::PluginChannel;
 use std::{
     sync::{
         Arc,
@@ -10,6 +9,7 @@ use std::{
 };
 
 use rpcplugin_transport::Services;
+use rpcplugin_transport::http2::PluginChannel;
 use tonic::{Code, Request, Status, body::Body, service::interceptor::InterceptedService};
 use tonic_health::{
     pb::{HealthCheckRequest, health_client::HealthClient, health_server::HealthServer},

@@ -1,14 +1,13 @@
 //! A host's and a plugin's broker in one process, connected as they are in earnest.
 
-use rpcplugin_transport::http2::PluginChannel;
-use std::{path::PathBuf, time::Duration};
+use std::{os::unix::fs::FileTypeExt as _, path::PathBuf, time::Duration};
 
 use rpcplugin_broker::{Broker, BrokerSettings, Detached, Place, Side};
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{
     Listen, Listener, SecureStream, Security, Services, SocketDir, Stream, dial,
-    http2::{self, Connect, ConnectError, Serving},
+    http2::{self, Connect, ConnectError, PluginChannel, Serving},
     yamux,
 };
 use tokio::task::{JoinHandle, JoinSet};
@@ -111,7 +110,9 @@ impl Pair {
     pub(crate) fn sockets(&self) -> Vec<PathBuf> {
         let dir = self.dir.as_ref().expect("direct mode");
         let entries = std::fs::read_dir(dir.path()).expect("readable");
-        let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        let entries = entries.map(|entry| entry.expect("an entry"));
+        let sockets = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket()));
+        let mut paths: Vec<_> = sockets.map(|entry| entry.path()).collect();
         // One is the main one.
         paths.sort_by_key(|path| path.metadata().and_then(|file| file.created()).ok());
         paths.split_off(1)

@@ -1,6 +1,5 @@
 //! Peers of other kinds: Go's habits, pyvider's, and hostile ones.
 
-use rpcplugin_transport::http2::PluginChannel;
 use std::{pin::Pin, time::Duration};
 
 use futures_core::Stream;
@@ -11,7 +10,7 @@ use rpcplugin_core::ServiceId;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, Knock};
 use rpcplugin_transport::{
     Listener, Security, Services, SocketDir,
-    http2::{self, Serving},
+    http2::{self, PluginChannel, Serving},
     yamux,
 };
 use tokio::{

@@ -1,9 +1,9 @@
 //! The few calls of go-plugin's own services that a host makes, with their messages.
 
-use rpcplugin::PluginChannel;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
+use rpcplugin::PluginChannel;
 use tonic::{Request, Status, Streaming, client::Grpc};
 use tonic_prost::ProstCodec;
 

@@ -1,9 +1,9 @@
 //! Starting and calling.
 
-use rpcplugin::PluginChannel;
 use std::time::{Duration, Instant};
 
 use miette::{IntoDiagnostic as _, miette};
+use rpcplugin::PluginChannel;
 use tokio::task::JoinSet;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
