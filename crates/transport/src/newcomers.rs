@@ -68,6 +68,8 @@ impl Newcomer {
         let mut all = all();
         if all.silent.len() >= FEW && all.silent.len() >= bound() {
             all.close(|_| true);
+        } else if all.silent.len() + all.greeted.len() >= FEW.max(bound()) {
+            all.close(|entry| entry.since.elapsed() >= GREETING).or_else(|| all.close_any());
         }
         all.last += 1;
         let (number, gone) = (all.last, CancellationToken::new());

@@ -160,7 +160,7 @@ impl<S> Blocks<S> {
             *left -= passed;
             at += passed;
             let Some(header) = bytes[at..].first_chunk::<FRAME_HEADER>() else { return at };
-            if begins_block(*header) {
+            if begins_block(*header, self.max_frame) {
                 return at;
             }
             *left = length(*header);
@@ -180,7 +180,7 @@ impl<S> Blocks<S> {
                 }
                 Place::Passing { left } => {
                     let Some(header) = self.split.fill(&mut bytes) else { return };
-                    if begins_block(header) {
+                    if begins_block(header, self.max_frame) {
                         self.place = Place::Block(Box::new(Block::new(header)));
                     } else {
                         *left = length(header);
@@ -216,9 +216,8 @@ impl Block {
         let [.., flags, a, b, c, d] = header;
         let padded = flags & PADDED != 0;
         let prioritised = flags & PRIORITY != 0;
-        let more = usize::from(padded) + if prioritised { PRIORITY_LENGTH } else { 0 };
-        let frame =
-            Frame { fragment: length(header).saturating_sub(more), padding: 0, prioritised, ends: false };
+        let fragment = length(header).saturating_sub(prefix(flags));
+        let frame = Frame { fragment, padding: 0, prioritised, ends: false };
         let at = if padded { At::PadLength(frame) } else { At::after_padding(frame) };
         Self {
             stream: [a, b, c, d],
@@ -357,9 +356,17 @@ fn length([a, b, c, ..]: [u8; FRAME_HEADER]) -> usize {
     u32::from_be_bytes([0, a, b, c]) as usize
 }
 
-/// Whether headers begin that do not end in the same frame.
-fn begins_block([_, _, _, kind, flags, ..]: [u8; FRAME_HEADER]) -> bool {
-    kind == HEADERS && flags & END_HEADERS == 0
+/// Whether headers begin that do not end in the same frame. A frame that is too short for what it says, or too long, is for the
+/// stack to refuse.
+fn begins_block(header: [u8; FRAME_HEADER], max_frame: usize) -> bool {
+    let [_, _, _, kind, flags, ..] = header;
+    kind == HEADERS && flags & END_HEADERS == 0 && (prefix(flags)..=max_frame).contains(&length(header))
+}
+
+/// How much of a HEADERS frame stands before the headers themselves.
+fn prefix(flags: u8) -> usize {
+    let priority = if flags & PRIORITY == 0 { 0 } else { PRIORITY_LENGTH };
+    usize::from(flags & PADDED != 0) + priority
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Blocks<S> {

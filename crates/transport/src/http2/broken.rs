@@ -14,6 +14,13 @@ pub(super) async fn status(error: h2::Error, line: &Line, fate: &Arc<Fate>) -> S
     if error.is_reset() {
         return of_reset(error);
     }
+    // A peer that goes away may go on with earlier calls for long. This one it did not look at.
+    if error.is_go_away() && error.is_remote() && !fate.was_hung_up() {
+        line.link.retire(fate, &error, true);
+        let mut status = Status::unavailable(format!("the peer ends the connection: {}", named(&error)));
+        status.set_source(Arc::new(error));
+        return line.explained(status).await;
+    }
     let (over, why) = fate.end().await;
     // What this side found wrong with one stream looks as if it were wrong with the connection.
     if error.is_library() && !over {

@@ -82,12 +82,14 @@ async fn answer(
         // It fails if the connection is over, and this call has not been sent then. There is always room for the headers.
         if let Err(error) = poll_fn(|cx| send.poll_ready(cx)).await {
             line.link.retire(&fate, &error, false);
+            waited = true;
             continue;
         }
         let (response, stream) = match send.send_request(head.request(), upload.is_empty()) {
             Ok(sent) => sent,
             Err(error) if error.is_io() || error.is_go_away() => {
                 line.link.retire(&fate, &error, false);
+                waited = true;
                 continue;
             }
             Err(error) => return Err(Status::internal(format!("the call cannot be sent: {error}"))),
@@ -107,6 +109,7 @@ async fn answer(
         // A peer that goes away names the last call that it looks at: this is one of those after it.
         if error.is_go_away() && error.is_remote() && !fate.came_to_nothing() && upload.rewind() {
             line.link.retire(&fate, &error, true);
+            waited = true;
             continue;
         }
         let status = broken::status(error, &line, &fate).await;

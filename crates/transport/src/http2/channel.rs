@@ -32,8 +32,8 @@ use crate::http2::{call, connect::ConnectError, link::Link, response::ResponseBo
 ///
 /// The channels that a host has to a plugin also [say how its process ended](Explain), if that is why a call fails.
 ///
-/// Dropping the future of a call cancels the call. So does dropping the stream of its answers, once the caller's own messages
-/// have been sent.
+/// Dropping the future of a call, or the stream of its answers, cancels the call. A stream of the caller's messages that is
+/// being sent when its answer has begun goes on, unless the call has a deadline, and its last messages may be lost.
 ///
 /// # Protocol
 /// gRPC `PROTOCOL-HTTP2.md`, "Errors", and `http-grpc-status-mapping.md`. For STREAM_CLOSED and HTTP_1_1_REQUIRED, which the

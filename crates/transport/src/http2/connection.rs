@@ -38,8 +38,10 @@ pub(super) struct Fate {
     outcome: Outcome,
     over: CancellationToken,
     why: OnceLock<String>,
-    /// Whether it broke, or was no HTTP/2: not whether the peer said a polite good-bye.
+    /// Whether it broke, or was no HTTP/2.
     broke: AtomicBool,
+    /// Whether the peer said, after a while, that it takes no more calls. That is no reason not to open another connection.
+    ended_by_peer: AtomicBool,
 }
 
 impl Connection {
@@ -58,6 +60,7 @@ impl Connection {
             over: CancellationToken::new(),
             why: OnceLock::new(),
             broke: AtomicBool::new(false),
+            ended_by_peer: AtomicBool::new(false),
         });
         tokio::spawn(run(connection, settings.keepalive, Arc::clone(&fate)));
         Ok(Self { send, fate })
@@ -67,7 +70,12 @@ impl Connection {
 impl Fate {
     /// Takes note of an error with which the connection takes no more calls.
     pub(super) fn failed(&self, error: &h2::Error) {
-        if !(error.is_go_away() && error.is_remote()) {
+        if error.is_go_away() && error.is_remote() {
+            // One that says so as soon as it is connected to would say so again.
+            if error.reason() == Some(h2::Reason::NO_ERROR) && self.opened.elapsed() > AT_ONCE {
+                self.ended_by_peer.store(true, Relaxed);
+            }
+        } else {
             self.broke.store(true, Relaxed);
         }
     }
@@ -75,7 +83,10 @@ impl Fate {
     /// Whether the connection broke early and without the peer having answered a call.
     pub(super) fn came_to_nothing(&self) -> bool {
         let broke = self.outcome.was_hung_up() || self.broke.load(Relaxed);
-        broke && !self.outcome.was_answered() && self.opened.elapsed() < SHORT_LIVED
+        broke
+            && !self.ended_by_peer.load(Relaxed)
+            && !self.outcome.was_answered()
+            && self.opened.elapsed() < SHORT_LIVED
     }
 
     /// Whether the peer has closed it, or it broke.
@@ -92,6 +103,9 @@ impl Fate {
 
 /// A connection that broke earlier than this, and on which no call was answered, is not worth another at once.
 const SHORT_LIVED: Duration = Duration::from_secs(1);
+
+/// A connection whose peer ends it earlier than this has not been in order for any time.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// Within which time of its first failing call a connection is seen to be over: both are of one turn of its task.
 const NOTICED: Duration = Duration::from_millis(100);

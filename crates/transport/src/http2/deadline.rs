@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderValue};
 pub(super) fn deadline(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let value: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    let is_number = digits.len() <= 8 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let value: u64 = digits.parse().ok().filter(|_| is_number)?;
     Some(match unit {
         "H" => Duration::from_secs(value * 3600),
         "M" => Duration::from_secs(value * 60),
@@ -61,7 +62,11 @@ mod tests {
             headers.insert(GRPC_TIMEOUT, HeaderValue::from_static(text));
             assert_eq!(deadline(&headers), expected.map(Duration::from_secs), "{text}");
         }
-        headers.insert(GRPC_TIMEOUT, HeaderValue::from_static("123456789S"));
-        assert_eq!(deadline(&headers), None);
+        for bad in ["123456789S", "-1S", "+1S", "1 S"] {
+            headers.insert(GRPC_TIMEOUT, HeaderValue::from_static(bad));
+            assert_eq!(deadline(&headers), None, "{bad}");
+        }
+        headers.insert(GRPC_TIMEOUT, HeaderValue::from_static("99999999H"));
+        assert_eq!(deadline(&headers), Some(Duration::from_secs(99_999_999 * 3600)));
     }
 }

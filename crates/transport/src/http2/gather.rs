@@ -36,6 +36,8 @@ pub struct Gathered<B> {
     held: Held,
     /// The length of a message above the limit, once everything before it is read.
     over: Option<u32>,
+    /// An error has been given, and nothing comes after that.
+    failed: bool,
 }
 
 /// Frames in their order.
@@ -54,7 +56,13 @@ impl<B> Gathered<B> {
     /// is gRPC's own in practice, 2 GiB: no implementation of protocol buffers takes more.
     #[must_use]
     pub fn new(body: B, limit: Option<u64>) -> Self {
-        Self { body, scan: Scan::new(limit.unwrap_or(LARGEST)), held: Held::default(), over: None }
+        Self {
+            body,
+            scan: Scan::new(limit.unwrap_or(LARGEST)),
+            held: Held::default(),
+            over: None,
+            failed: false,
+        }
     }
 
     /// What the bytes come from.
@@ -186,7 +194,11 @@ where
             if let Some(data) = this.held.next() {
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
+            if this.failed {
+                return Poll::Ready(None);
+            }
             if let Some(length) = this.over {
+                this.failed = true;
                 let limit = this.scan.limit();
                 return Poll::Ready(Some(Err(Status::resource_exhausted(format!(
                     // The words are grpc-go's.
@@ -198,7 +210,11 @@ where
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 // What is held can never be a message, and its reader would reserve what never comes.
-                None => return Poll::Ready(this.cut_short(None).map(|status| Err(status.into()))),
+                None => {
+                    let cut_short = this.cut_short(None);
+                    this.failed = cut_short.is_some();
+                    return Poll::Ready(cut_short.map(|status| Err(status.into())));
+                }
             };
             match frame.into_data() {
                 Ok(data) => {
@@ -208,6 +224,7 @@ where
                 }
                 Err(frame) => {
                     let cut_short = this.cut_short(frame.trailers_ref());
+                    this.failed = cut_short.is_some();
                     return Poll::Ready(Some(cut_short.map_or(Ok(frame), |status| Err(status.into()))));
                 }
             }

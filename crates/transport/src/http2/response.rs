@@ -22,8 +22,8 @@ use crate::http2::{
     upload::Rest,
 };
 
-/// The answer to a call upon a [`PluginChannel`](crate::http2::PluginChannel). Dropping it before its end cancels the call,
-/// after the last message of the caller.
+/// The answer to a call upon a [`PluginChannel`](crate::http2::PluginChannel). Dropping it before its end cancels the call. A
+/// caller that is still sending messages goes on with that first, and the last of them may be lost.
 ///
 /// By default it is empty, for interceptors that answer in place of the peer.
 #[derive(Default)]
@@ -125,10 +125,14 @@ impl Answer {
 }
 
 impl Drop for Answer {
-    /// A caller that does not read the answer may still have something to say: a stream of messages goes on, as upon tonic's
-    /// own channel.
+    /// A caller that does not read the answer may still have something to send: a stream of messages goes on, as upon tonic's
+    /// own channel. But not beyond the deadline or the end of the answer.
     fn drop(&mut self) {
-        if let Some(rest) = self.rest.take() {
+        let goes_on = match &self.stage {
+            Stage::Data(stream) | Stage::Trailers(stream) => !stream.is_end_stream(),
+            Stage::Breaking(_) | Stage::Over => false,
+        };
+        if let Some(rest) = self.rest.take().filter(|_| goes_on && self.deadline.is_none()) {
             rest.go_on();
         }
     }
@@ -159,16 +163,14 @@ impl Body for Answer {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
-        if let Poll::Ready(frame) = this.poll_stage(cx) {
-            return Poll::Ready(frame);
-        }
+        // First, since an answer that never ends may never be out of messages.
         if let Some(deadline) = &mut this.deadline
             && deadline.sleep.as_mut().poll(cx).is_ready()
         {
             this.end();
             return Poll::Ready(Some(Err(late())));
         }
-        Poll::Pending
+        this.poll_stage(cx)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -25,6 +25,7 @@ use crate::{
         Gathered, Settings,
         answer::Answer,
         blocks::{Blocks, HeaderLimit},
+        deadline::deadline,
         linger::Lingering,
     },
     listener::Listen,
@@ -200,7 +201,7 @@ impl Service<Request<Incoming>> for Calls {
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         self.newcomer.proven();
-        let deadline = request.headers().get("grpc-timeout").and_then(|value| read_timeout(value.as_bytes()));
+        let deadline = deadline(request.headers());
         let (answer, limit) = match self.headers.refuse(request.uri(), request.headers()) {
             None => self.services.dispatch(request, |body, limit| Body::new(Gathered::new(body, limit))),
             Some(status) => (Box::pin(ready_now(Ok(status.into_http()))) as _, None),
@@ -231,40 +232,5 @@ impl Future for Answering {
             (Poll::Pending, None) => return Poll::Pending,
         };
         Poll::Ready(Ok(answer.map(|body| Answer::new(body, *limit))))
-    }
-}
-
-/// Reads gRPC's `grpc-timeout`: at most eight digits and a unit.
-fn read_timeout(value: &[u8]) -> Option<Duration> {
-    let (unit, digits) = value.split_last()?;
-    if digits.is_empty() || digits.len() > 8 {
-        return None;
-    }
-    let amount: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some(match unit {
-        b'H' => Duration::from_secs(amount * 3600),
-        b'M' => Duration::from_secs(amount * 60),
-        b'S' => Duration::from_secs(amount),
-        b'm' => Duration::from_millis(amount),
-        b'u' => Duration::from_micros(amount),
-        b'n' => Duration::from_nanos(amount),
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_every_unit_of_a_timeout() {
-        assert_eq!(read_timeout(b"5S"), Some(Duration::from_secs(5)));
-        assert_eq!(read_timeout(b"99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
-        assert_eq!(read_timeout(b"250m"), Some(Duration::from_millis(250)));
-        assert_eq!(read_timeout(b"7u"), Some(Duration::from_micros(7)));
-        assert_eq!(read_timeout(b"7n"), Some(Duration::from_nanos(7)));
-        for bad in [&b""[..], b"S", b"5", b"123456789S", b"-1S", b"5x", b"\xffS"] {
-            assert_eq!(read_timeout(bad), None);
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
@@ -87,7 +88,7 @@ impl Upload {
         stream: &mut SendStream<Bytes>,
         cx: &mut Context<'_>,
     ) -> Poll<Stopped> {
-        loop {
+        for _ in 0..MOST_AT_ONCE {
             if self.waiting.is_none() {
                 self.waiting = match self.next.take() {
                     Some(next) => Some(next),
@@ -129,6 +130,9 @@ impl Upload {
                 return Poll::Ready(Stopped::Done);
             }
         }
+        // A caller that always has more must not keep the answer from being read.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
@@ -163,9 +167,15 @@ impl Upload {
                 if stream.poll_reset(cx).is_ready() {
                     return Poll::Ready(None);
                 }
-                match ready!(self.poll_send(&mut stream, cx)) {
-                    Stopped::Done => Poll::Ready(None),
-                    Stopped::ByCaller(status) => Poll::Ready(Some(status)),
+                // Both sides would wait for each other if the task ended here.
+                match catch_unwind(AssertUnwindSafe(|| self.poll_send(&mut stream, cx))) {
+                    Ok(sent) => match ready!(sent) {
+                        Stopped::Done => Poll::Ready(None),
+                        Stopped::ByCaller(status) => Poll::Ready(Some(status)),
+                    },
+                    Err(_) => {
+                        Poll::Ready(Some(Status::internal("the stream of the call's messages panicked")))
+                    }
                 }
             });
             if let Some(status) = sending.await {
@@ -202,6 +212,9 @@ impl Kept {
         }
     }
 }
+
+/// How many messages are sent in one turn.
+const MOST_AT_ONCE: usize = 64;
 
 /// How much of what a call has sent is kept until its answer begins. It is memory that would be free sooner.
 const MOST_KEPT: usize = 256 << 10;
