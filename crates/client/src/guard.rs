@@ -112,11 +112,13 @@ impl Guard {
     }
 }
 
-/// Where the shell looks for `sleep` and `rm`: where this host looks, and where most systems have them.
+/// Where the shell looks for `sleep` and `rm`: where most systems have them, and then where this host looks.
 fn path() -> std::ffi::OsString {
-    let own = std::env::vars_os().find_map(|(name, value)| (name == "PATH").then_some(value));
-    let mut path = own.unwrap_or_default();
-    path.push(":/usr/bin:/bin");
+    let mut path = std::ffi::OsString::from("/usr/bin:/bin");
+    if let Some((_, own)) = std::env::vars_os().find(|(name, own)| name == "PATH" && !own.is_empty()) {
+        path.push(":");
+        path.push(own);
+    }
     path
 }
 
@@ -125,7 +127,7 @@ fn path() -> std::ffi::OsString {
 ///
 /// - A signal to the group is for the others, also one of the terminal's: the guard stays until it is killed.
 /// - The host writes nothing, so that `read` returns when the host is gone.
-/// - `/proc` tells a zombie from a process that runs; where there is none, or it is not the one of this namespace, `kill`
+/// - `/proc` tells a zombie, which has no further thread, from a process that runs; where there is none, or it is not the one of this namespace, `kill`
 ///   has to do. A shell that is in the group needs no start time: the number cannot pass to another.
 /// - The plugin alone is asked first, since what it started may have to help it to its end. When it has ended, so is what it
 ///   left in the group.
@@ -139,7 +141,7 @@ plugin=$1 started=$2 dir=$3 grace=$4 seconds=$5
 runs() {
   if read -r stat <"/proc/$plugin/stat"; then
     set -f; set -- ${stat##*) }; set +f
-    case $1 in Z|X) return 1;; esac
+    case $1${18} in Z0|Z1|X*) return 1;; esac
     [ -z "$started" ] || [ "${20}" = "$started" ]
   else
     [ -z "$started" ] && kill -0 "$plugin"
@@ -150,7 +152,7 @@ others() {
     read -r stat <"$entry" || continue
     set -f; set -- "$entry" ${stat##*) }; set +f
     [ "$4" = "$plugin" ] || continue
-    case $2 in Z|X) continue;; esac
+    case $2${19} in Z0|Z1|X*) continue;; esac
     case $3 in $$|$clock) continue;; esac
     case $1 in /proc/$$/stat|/proc/$clock/stat) continue;; esac
     return 0

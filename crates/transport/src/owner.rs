@@ -55,8 +55,8 @@ impl Owner {
     pub(crate) fn is_gone(&self) -> bool {
         let Some(here) = View::own() else { return false };
         if self.view.boot != here.boot {
-            // Another run of this machine. Two machines can share a directory, too.
-            return self.view.machine == here.machine;
+            // Another run of this machine. Two machines can share a directory, too, and those without an id look alike.
+            return self.view.machine == here.machine && !here.machine.starts_with('@');
         }
         self.view.namespaces == here.namespaces && !is_running(self.pid, &self.started)
     }
@@ -84,6 +84,11 @@ impl View {
     }
 
     fn look() -> Option<Self> {
+        // A `/proc` of another namespace has other processes under these numbers.
+        let is_ours = fs::read_link("/proc/self").ok()?.to_str() == Some(&*std::process::id().to_string());
+        if !is_ours {
+            return None;
+        }
         let read =
             |path: &str| fs::read_to_string(path).map(|text| text.split_whitespace().collect::<String>());
         let namespace = |name: &str| {
@@ -105,24 +110,40 @@ impl View {
 /// another. None where there is no `/proc`.
 #[must_use]
 pub fn start_time(pid: u32) -> Option<String> {
-    state_and_start(pid).map(|(_, started)| started)
+    look_up(pid).map(|seen| seen.started)
 }
 
 /// Whether the process that started then runs. One that nobody has reaped does not.
 fn is_running(pid: u32, started: &str) -> bool {
-    match state_and_start(pid) {
-        Some((state, now)) => now == started && !matches!(state, 'Z' | 'X'),
-        // Where `/proc` has gone away nothing is known.
-        None => state_and_start(std::process::id()).is_none(),
+    match look_up(pid) {
+        Some(Seen { ended, started: now }) => now == started && !ended,
+        // What cannot be read may run: `/proc` hides processes, and descriptors run out.
+        None => {
+            let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+            pid.is_none_or(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+        }
     }
 }
 
-fn state_and_start(pid: u32) -> Option<(char, String)> {
+/// What `/proc` says of a process.
+struct Seen {
+    /// Whether it has ended and waits to be reaped.
+    ended: bool,
+    started: String,
+}
+
+fn look_up(pid: u32) -> Option<Seen> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     // The name in it may hold anything, also brackets. What comes behind it begins with the third column.
     let columns = stat.rsplit_once(") ")?.1;
-    Some((columns.chars().next()?, columns.split(' ').nth(START_TIME - 3)?.to_owned()))
+    let mut columns = columns.split(' ');
+    let state = columns.next()?;
+    let threads = columns.nth(THREADS - STATE - 1)?;
+    let started = columns.nth(START_TIME - THREADS - 1)?.to_owned();
+    // A process whose first thread has ended looks like a zombie while its others go on.
+    let ended = state == "X" || state == "Z" && matches!(threads, "0" | "1");
+    Some(Seen { ended, started })
 }
 
 /// The process that made the directory.
@@ -134,7 +155,9 @@ pub(crate) const PLUGIN: &str = ".plugin";
 /// What each text begins with.
 const FORM: &str = "rpcplugin-owner-1";
 
-/// Where a process's line in `/proc` says when it started, counted from 1.
+/// The columns of a process's line in `/proc`, counted from 1.
+const STATE: usize = 3;
+const THREADS: usize = 20;
 const START_TIME: usize = 22;
 
 #[cfg(all(test, target_os = "linux"))]
