@@ -518,8 +518,16 @@ impl Plugin {
             }
         };
         self.drain().await;
+        self.remove_sockets(exit);
         tracing::info!(parent: None, plugin = &*self.id().name, %exit, "plugin stopped");
         exit
+    }
+
+    /// Removes the directory of a plugin that has ended. Tasks of the broker that end a moment later hold it too.
+    fn remove_sockets(&self, exit: Exit) {
+        if exit != Exit::StillRunning {
+            self.sockets.remove();
+        }
     }
 
     /// Kills the plugin that was to end since `begun`, and waits for its end.
@@ -566,6 +574,7 @@ impl Plugin {
         }
         let exit = self.kill_after(Instant::now()).await;
         self.drain().await;
+        self.remove_sockets(exit);
         exit
     }
 

@@ -189,6 +189,12 @@ impl SocketDir {
         }
     }
 
+    /// Removes a private directory now, with everything in it, whatever clones are left. Another directory stays.
+    pub fn remove(&self) {
+        let removed = self.0.private.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(removed);
+    }
+
     /// Leaves a private directory where it is, for another process that goes on with what is in it.
     ///
     /// One for which no process [is written down](Self::belongs_to) stays until it is removed by whoever uses it.
