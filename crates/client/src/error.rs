@@ -499,8 +499,13 @@ impl LaunchError {
 
     /// The plugin's own reason, where it is why there is no plugin.
     fn own_reason(&self) -> Option<&PluginReason> {
-        let ended = matches!(self.fault, LaunchFault::ExitedEarly(_) | LaunchFault::ExitedConnecting(_));
-        self.facts.reason.as_ref().filter(|reason| ended && reason.is_certain())
+        let (LaunchFault::ExitedEarly(ended) | LaunchFault::ExitedConnecting(ended)) = self.fault else {
+            return None;
+        };
+        let reason = self.facts.reason.as_ref().filter(|reason| reason.is_certain())?;
+        // A program that reports an error ends by itself. One that a signal ended had only complained before.
+        let by_signal = matches!(ended, ExitReason::Signal(_));
+        (reason.kind == ReasonKind::Panic || !by_signal).then_some(reason)
     }
 
     /// Whether the plugin's words point to the magic cookie.

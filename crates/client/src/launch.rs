@@ -236,9 +236,8 @@ impl<R: Runner> Launch<'_, R> {
         let (answer, endpoint, security) = match decided {
             Ok(decided) => decided,
             Err(fault) => {
-                if !read.is_empty() {
-                    self.stray(&read);
-                }
+                let lines = read.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+                lines.take(MOST_STRAY).for_each(|line| self.stray(line));
                 return Err(self.fail(fault, process).await);
             }
         };
@@ -519,6 +518,9 @@ const DIAGNOSIS: Duration = Duration::from_secs(1);
 
 /// The plugin's setting `follow_host`.
 const EXIT_WITH_HOST: &str = "PLUGIN_EXIT_WITH_HOST";
+
+/// As many lines of what stands in place of a handshake line are kept.
+const MOST_STRAY: usize = 10;
 
 /// As much of the real stdout as an event shows at once.
 const SHOWN: usize = 1024;

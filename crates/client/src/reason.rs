@@ -48,7 +48,11 @@ impl PluginReason {
             // Of two that begin at the same line the one that stands first knows more.
             .rev()
             .filter_map(|read| read(&lines))
-            .filter(|found| left_over(&lines[found.end.min(lines.len())..]) <= AFTERWORDS)
+            // A complaint that ordinary work or another error followed is not why it ended.
+            .filter(|found| {
+                let after = &lines[found.end.min(lines.len())..];
+                left_over(after) <= AFTERWORDS && !after.iter().any(|line| is_grave(line))
+            })
             .max_by_key(|found| found.start);
         strong.map(|found| found.reason).or_else(|| last_words(&lines)).map(Self::bounded)
     }
@@ -170,9 +174,11 @@ fn explained(lines: &[&str]) -> Option<Found> {
         message += &format!(": {}", faults.join("; "));
     }
     let code = lines[at].strip_prefix("  code: ").map(str::to_owned);
+    // The evidence of a plugin that is a host itself stands behind its code.
+    let end = at + 1 + lines[at + 1..].iter().take_while(|line| line.starts_with("  ")).count();
     Some(Found {
         start,
-        end: at + 1,
+        end,
         reason: PluginReason { help, code, ..PluginReason::new(ReasonKind::Error, message) },
     })
 }
@@ -314,7 +320,7 @@ fn record_of_panic(lines: &[&str]) -> Option<Found> {
     Some(Found { start, end: start + 1, reason: PluginReason::new(ReasonKind::Panic, message) })
 }
 
-/// What Go's runtime writes. Nothing else of the program's follows it.
+/// What Go's runtime writes: the panic, and the goroutines with their frames.
 fn go_panic(lines: &[&str]) -> Option<Found> {
     let opened = |line: &&str| {
         let line: &str = line;
@@ -327,7 +333,11 @@ fn go_panic(lines: &[&str]) -> Option<Found> {
     }) {
         message += &format!(" {}", line.trim());
     }
-    Some(Found { start, end: lines.len(), reason: PluginReason::new(ReasonKind::Panic, message) })
+    let is_trace = |line: &&str| {
+        ["goroutine ", "\t", "created by ", "exit status "].iter().any(|word| line.starts_with(word))
+    };
+    let end = lines.iter().rposition(is_trace).map_or(start + 1, |at| at + 1).max(start + 1);
+    Some(Found { start, end, reason: PluginReason::new(ReasonKind::Panic, message) })
 }
 
 /// What Python writes: the line after the frames, which alone is not indented, names the exception.

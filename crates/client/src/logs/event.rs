@@ -5,7 +5,7 @@
 //! sure that a plugin which invents names cannot use up the memory of its host: beyond it fields are one text.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{LazyLock, Mutex, OnceLock, PoisonError},
 };
 
@@ -57,16 +57,18 @@ pub(super) fn emit(record: &LogRecord) {
 /// The fields of a record with their values, and then what is known of the record itself.
 fn fields_of(record: &LogRecord) -> Vec<(String, Box<dyn Value>)> {
     let mut fields: Vec<(String, Box<dyn Value>)> = Vec::new();
-    let last_of_its_name =
-        |at: usize, name: &str| record.fields[at + 1..].iter().all(|(other, _)| other != name);
-    let mut counted = record.fields.iter().enumerate().filter(|(at, (name, _))| last_of_its_name(*at, name));
-    for (_, (name, value)) in counted.by_ref().take(MOST_OWN_FIELDS) {
+    // Of fields with one name the last counts.
+    let mut names = HashSet::new();
+    let mut counted: Vec<_> = record.fields.iter().rev().filter(|(name, _)| names.insert(name)).collect();
+    counted.reverse();
+    let own = counted.len().min(MOST_OWN_FIELDS);
+    for (name, value) in &counted[..own] {
         let name = field_name(name);
         if fields.iter().all(|(other, _)| *other != name) {
             fields.push((name, value_of(value)));
         }
     }
-    let rest: Vec<_> = counted.map(|(_, field)| field.clone()).collect();
+    let rest: Vec<_> = counted[own..].iter().map(|field| (*field).clone()).collect();
     let about = [
         (TOGETHER, (!rest.is_empty()).then(|| Box::new(display(as_text(&rest))) as Box<dyn Value>)),
         ("module", says_more(record).map(|module| Box::new(module.to_owned()) as Box<dyn Value>)),
@@ -109,7 +111,8 @@ fn value_of(json: &str) -> Box<dyn Value> {
 
 /// Fields as `name=value`, with values as JSON.
 pub(super) fn as_text(fields: &[(String, String)]) -> String {
-    fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    let text = fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
+    text.chars().map(|c| if disturbs(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// A name as it can stand before a `=`, apart from that of the message.

@@ -71,6 +71,10 @@ fn write_without_waiting(stderr: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usi
     let mut fds = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
     match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? {
         0 => Err(io::ErrorKind::WouldBlock.into()),
+        // Its reader is gone. To write would be the end of a host that leaves SIGPIPE as it is.
+        _ if fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) => {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
         _ => write_to(stderr.try_clone_to_owned()?, bytes),
     }
 }

@@ -150,6 +150,27 @@ fn of_other_languages() {
 }
 
 #[test]
+fn a_complaint_that_an_error_followed_is_not_the_reason() {
+    let record = r#"{"@level":"error","@message":"cannot bind :80"}"#;
+    let panic = "thread 'worker' panicked at src/w.rs:1:1:\nodd\nnote: run with `RUST_BACKTRACE=1`";
+    says(&format!("{panic}\n{record}"), ReasonKind::LastWords, "cannot bind :80");
+    says(&format!("Error: no cache\n{record}"), ReasonKind::LastWords, "cannot bind :80");
+    let go = "panic: first try\n\ngoroutine 1 [running]:\nmain.main()\n\t/kv/main.go:7 +0x1d\nexit status 2";
+    says(go, ReasonKind::Panic, "first try");
+    let ordinary = "a line of the second try\n".repeat(6);
+    says(&format!("{go}\n{ordinary}cannot bind :80"), ReasonKind::LastWords, "cannot bind :80");
+}
+
+#[test]
+fn a_plugin_that_is_a_host_itself_gives_its_own_code_and_help() {
+    let lines = "\n    a line of the inner plugin".repeat(20);
+    let reason = found(&format!(
+        "Error: the plugin inner did not start: it says: \"no\"\n  help: correct it\n  code: inner::no\n  stderr of the plugin:{lines}"
+    ));
+    assert_eq!((reason.code.as_deref(), reason.help.as_deref()), (Some("inner::no"), Some("correct it")));
+}
+
+#[test]
 fn is_bounded_and_quoted() {
     let reason = found(&format!("{}\u{1b}", "ä".repeat(5000)));
     assert_eq!(reason.message.chars().count(), MESSAGE + 1);
