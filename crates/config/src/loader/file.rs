@@ -108,7 +108,10 @@ impl FileText {
                     Format::Toml => "TOML",
                     Format::Json => "JSON",
                 };
-                self.secrets = all_but_the_line(&self.text, span.start);
+                // In a file that is shared the line can be the application's, whose secrets have any name.
+                let shared = !table.is_empty();
+                let whole = 0..self.text.len();
+                self.secrets = if shared { vec![whole] } else { all_but_the_line(&self.text, span.start) };
                 let kind = FaultKind::Syntax { format, why };
                 faults.push(Fault::in_file(kind, self.origin_at(span.start), self.excerpt_at(span)));
                 return None;

@@ -116,6 +116,24 @@ fn faults_in_a_table_have_their_place_and_show_nothing_of_the_rest() {
 }
 
 #[test]
+fn a_syntax_error_in_a_shared_file_shows_no_line_of_the_application() {
+    use miette::{Diagnostic as _, NarratableReportHandler};
+
+    for (text, format) in [
+        ("[database]\npassword = \"hunter2\n[plugin]\ngrace = '3s'\n", Format::Toml),
+        (r#"{"password":"hunter2","plugin":{"grace":}}"#, Format::Json),
+    ] {
+        let error =
+            Loader::new().text("app", text, format).table("plugin").plugin().expect_err("a syntax error");
+        let mut shown = error.to_string();
+        for fault in error.related().expect("a fault") {
+            NarratableReportHandler::new().render_report(&mut shown, fault).expect("rendered");
+        }
+        assert!(shown.contains("app") && !shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
 fn a_slip_in_a_variables_name_is_seen_and_other_programs_variables_are_not() {
     let is_slip = |name: &str| {
         let loaded = Loader::new().env([(name, "2s")]).load::<HostConfig>().expect("valid");
