@@ -148,10 +148,9 @@ impl Known<'_> {
         }
         // A row may name a file first and its tests after it, so that a bare name is looked for everywhere.
         bare && (self.checks.contains(&format!("\"{test}\""))
-            || self
-                .sources
-                .iter()
-                .any(|source| has_test(source, test) || has_part(&source.path, test) || source.path == test))
+            || self.sources.iter().any(|source| {
+                has_test(source, test) || is_file_called(&source.path, test) || source.path == test
+            }))
     }
 }
 
@@ -172,6 +171,13 @@ fn has_test(source: &Source, test: &str) -> bool {
 /// Whether the text has a module of this name, with its body.
 fn has_module(text: &str, name: &str) -> bool {
     text.contains(&format!("mod {name} {{"))
+}
+
+/// Whether this is the file, or the directory of test files, of this name.
+fn is_file_called(path: &str, name: &str) -> bool {
+    let (directory, file) = path.rsplit_once('/').unwrap_or_default();
+    file.trim_end_matches(".rs") == name
+        || directory.rsplit_once("tests/").is_some_and(|(_, below)| has_part(below, name))
 }
 
 /// Whether a file, or a directory above it, has this name.
