@@ -183,6 +183,7 @@ impl<R: Runner> Launch<'_, R> {
         }
         self.feed.event(Event::Started { pid: running.pid().unwrap_or_default() });
         let process = Process::watch(running, WhenDropped::Kill, config.drain, &self.feed, &self.life);
+        process.uses(&sockets);
         self.life.record("plugin.pid", process.pid());
         tracing::debug!(plugin.id = process.id(), "plugin started");
         let max_line = config.log_line_limit.as_usize();

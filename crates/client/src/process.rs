@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use rpcplugin_transport::SocketDir;
 use rustix::process::Signal;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -146,6 +147,11 @@ impl Process {
     /// Has the socket that the process may leave behind removed when it is gone.
     pub(crate) fn may_leave(&self, socket: NamedSocket) {
         self.remains.add(socket);
+    }
+
+    /// Has the directory of its sockets removed when the process is gone.
+    pub(crate) fn uses(&self, dir: &SocketDir) {
+        self.remains.add_dir(dir.clone());
     }
 
     /// Tells that the plugin has answered, and waits until what has to be done then is done.

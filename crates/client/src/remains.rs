@@ -8,7 +8,7 @@ use std::{
 };
 
 use rpcplugin_core::SocketPath;
-use rpcplugin_transport::remove_stale_socket;
+use rpcplugin_transport::{SocketDir, remove_stale_socket};
 
 /// A moment by the clock of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +26,7 @@ pub(crate) struct NamedSocket {
 
 /// What is to be removed when a process is gone: shared by those who come to know of it, and by who sees the end.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Remains(Arc<Mutex<State>>);
+pub(crate) struct Remains(Arc<Mutex<State>>, Arc<Mutex<Option<SocketDir>>>);
 
 #[derive(Debug, Default)]
 enum State {
@@ -72,6 +72,16 @@ impl Remains {
         }
     }
 
+    /// Adds the directory of its sockets. A process that runs may make a file in it at any time, so that removing it earlier
+    /// can fail.
+    pub(crate) fn add_dir(&self, dir: SocketDir) {
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir);
+    }
+
+    fn take_dir(&self) -> Option<SocketDir> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     pub(crate) fn removed_in_the_end(&self) -> RemovedInTheEnd {
         RemovedInTheEnd(self.clone())
     }
@@ -85,6 +95,7 @@ impl RemovedInTheEnd {
     /// Leaves it where it is: the process goes on.
     pub(crate) fn keep(self) {
         self.0.turn(State::Nothing);
+        drop(self.0.take_dir());
     }
 }
 
@@ -92,6 +103,9 @@ impl Drop for RemovedInTheEnd {
     fn drop(&mut self) {
         if let State::Socket(socket) = self.0.turn(State::Over) {
             socket.remove();
+        }
+        if let Some(dir) = self.0.take_dir() {
+            dir.remove();
         }
     }
 }
