@@ -29,7 +29,7 @@ fn outside_a_runtime() {
     let pid = plugin.pid();
     drop(plugin);
     eventually_gone(pid);
-    assert!(place.is_tidy());
+    eventually("nothing is left", || place.is_tidy());
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn the_runtime_in_the_background() {
     runtime.shutdown_background();
     eventually_gone(pid);
     drop(plugin);
-    assert!(place.is_tidy());
+    eventually("nothing is left", || place.is_tidy());
 }
 
 /// The program `kit-host`, whose standard input stays open.
