@@ -488,7 +488,7 @@ fn is_said(line: &str) -> bool {
     !line.is_empty() && !line.starts_with("exit status ")
 }
 
-/// How many lines came after a reason that are none of its own.
+/// Counts the lines behind a reason that do not belong to it.
 fn left_over(lines: &[&str]) -> usize {
     lines.iter().filter(|line| is_said(line)).count()
 }

@@ -1,4 +1,4 @@
-//! Warnings of variables that are most likely meant for a setting, and are none.
+//! Warnings of variables whose names are almost those of settings.
 
 use std::{
     collections::BTreeSet,

@@ -44,7 +44,7 @@ impl HeaderLimit {
         self.judge(path + uri.authority().map_or(0, |authority| authority.as_str().len()), headers)
     }
 
-    /// Why an answer with these headers, or trailers, is no answer, if it is none.
+    /// Returns the status for an answer whose headers or trailers are too long.
     pub(crate) fn refuse_answer(self, headers: &HeaderMap) -> Option<Status> {
         self.judge(0, headers)
     }
