@@ -141,7 +141,7 @@ impl Broker {
         Ok(serve::serve(serve::listen_unheard(self.shared(), Some(HOST_SERVICES)).await?, services))
     }
 
-    /// Says that this host lets its plugin call nothing under [`HOST_SERVICES`], so that a plugin which calls them is told at
+    /// Says that this host lets its plugin call nothing under [`HOST_SERVICES`], so that a plugin which calls them fails at
     /// once instead of waiting. What is [offered](Self::offer) later is offered all the same.
     ///
     /// # Protocol

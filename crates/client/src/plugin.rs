@@ -157,7 +157,7 @@ impl Plugin {
     /// describes it; for that it waits up to a second for the process to be seen dead. What else a failed call says is
     /// [`PluginChannel`]'s.
     ///
-    /// A generated client refuses answers above 4 MiB unless it is told otherwise (`max_decoding_message_size`).
+    /// A generated client refuses answers above 4 MiB unless `max_decoding_message_size` raises that limit.
     #[must_use]
     pub fn channel(&self) -> PluginChannel {
         self.explained.clone()

@@ -1,4 +1,4 @@
-//! What a call is told when HTTP/2 fails under it.
+//! The status of a call when HTTP/2 fails under the call.
 
 use std::{error::Error, io::ErrorKind, sync::Arc};
 

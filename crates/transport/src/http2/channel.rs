@@ -98,7 +98,7 @@ impl PluginChannel {
         }
     }
 
-    /// Makes sure that there is a connection: opens one if there is none, or the last one is over. Calls do this by themselves.
+    /// Opens a connection unless one is open. Calls do this by themselves.
     ///
     /// # Errors
     /// As those of a call: UNAVAILABLE when no connection can be opened.

@@ -154,16 +154,16 @@ async fn run(
 
 /// Resolves with how long the peer had when it does not answer a ping; never, without pings.
 async fn unanswered_ping(pings: Option<(Keepalive, h2::PingPong)>) -> Duration {
-    let Some((Keepalive { interval, timeout: patience }, mut pings)) = pings else {
+    let Some((Keepalive { interval, timeout: limit }, mut pings)) = pings else {
         return std::future::pending().await;
     };
     loop {
         sleep(interval).await;
-        match timeout(patience, pings.ping(h2::Ping::opaque())).await {
+        match timeout(limit, pings.ping(h2::Ping::opaque())).await {
             Ok(Ok(_)) => {}
             // The connection itself says more.
             Ok(Err(_)) => return std::future::pending().await,
-            Err(_) => return patience,
+            Err(_) => return limit,
         }
     }
 }
