@@ -39,7 +39,7 @@ use rpcplugin::Serve;
 
 use self::{
     args::{Args, Figure, Mode, Options},
-    connected::Connected,
+    connected::{Channel, Connected},
     few_calls::FewCalls,
     result::Results,
 };
@@ -107,7 +107,7 @@ async fn measure(options: Options) -> Measured<Results> {
 }
 
 /// The measurements that need a channel and nothing else.
-async fn measure_calls(options: &Options, connected: &Connected) -> Measured<Results> {
+async fn measure_calls(options: &Options, connected: &Connected<impl Channel>) -> Measured<Results> {
     match options.figure {
         Figure::Unary => calls::measure(options, connected).await,
         Figure::Down => streams::down(options, connected).await,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rpcplugin::{Plugin, ServiceId};
+use rpcplugin::{Plugin, PluginChannel, ServiceId};
 
 use crate::{
     bench::{
@@ -30,14 +30,14 @@ pub(crate) async fn measure(options: &Options) -> Measured<Results> {
         .with("host_dials_us", micros(median(by_host))))
 }
 
-async fn dialled_by_plugin(plugin: &Plugin, connected: &Connected) -> Measured<Duration> {
+async fn dialled_by_plugin(plugin: &Plugin, connected: &Connected<PluginChannel>) -> Measured<Duration> {
     let served = host_calls::serve(plugin.broker()).await?;
     let request = CallbackRequest { broker_id: served.id().0, calls: 1, ..CallbackRequest::default() };
     let answer = connected.kit().callback(request).await?.into_inner();
     Ok(Duration::from_micros(u64::try_from(answer.first_answer_us)?))
 }
 
-async fn dialled_by_host(plugin: &Plugin, connected: &Connected) -> Measured<Duration> {
+async fn dialled_by_host(plugin: &Plugin, connected: &Connected<PluginChannel>) -> Measured<Duration> {
     let opened = connected.kit().open_sub(OpenSubRequest { label: "bench".to_owned() }).await?.into_inner();
     let begun = Instant::now();
     let mut sub = SubClient::new(plugin.broker().dial(ServiceId(opened.broker_id)).await?);

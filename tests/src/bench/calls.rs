@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rpcplugin::PluginChannel;
 use tokio::task::JoinSet;
 use tonic::Status;
 
@@ -11,7 +10,7 @@ use crate::{
     bench::{
         Measured,
         args::Options,
-        connected::Connected,
+        connected::{Channel, Connected},
         result::{Results, micros, percentile},
     },
     facts::pattern,
@@ -19,7 +18,7 @@ use crate::{
 };
 
 /// As many calls as go, `in_flight` at a time.
-pub(crate) async fn measure(options: &Options, connected: &Connected) -> Measured<Results> {
+pub(crate) async fn measure(options: &Options, connected: &Connected<impl Channel>) -> Measured<Results> {
     let data = pattern(options.payload, 0);
     // The first calls pay for buffers that grow.
     echo_for(options.seconds / 8, options.in_flight, connected, &data).await?;
@@ -42,7 +41,7 @@ pub(crate) async fn measure(options: &Options, connected: &Connected) -> Measure
 async fn echo_for(
     time: Duration,
     in_flight: usize,
-    connected: &Connected,
+    connected: &Connected<impl Channel>,
     data: &Bytes,
 ) -> Measured<Vec<Duration>> {
     let end = Instant::now() + time;
@@ -60,7 +59,7 @@ async fn echo_for(
 /// One call after the other.
 async fn echo_until(
     end: Instant,
-    mut kit: KitClient<PluginChannel>,
+    mut kit: KitClient<impl Channel>,
     data: Bytes,
 ) -> Result<Vec<Duration>, Status> {
     let mut took = Vec::with_capacity(1024);

@@ -1,6 +1,11 @@
 //! The other side of a measurement.
 
 use rpcplugin::{Command, Host, Observer, Plugin, PluginChannel};
+use tonic::{
+    body::Body,
+    client::GrpcService,
+    codegen::{Body as HttpBody, Bytes, StdError},
+};
 
 use crate::{
     bench::{
@@ -12,10 +17,29 @@ use crate::{
     pb::kit_client::KitClient,
 };
 
-/// A process that serves the kit, and the way to it.
+/// A channel for generated clients: this library's, or that of tonic alone.
+pub(crate) trait Channel:
+    GrpcService<
+        Body,
+        Error: Into<StdError>,
+        ResponseBody: HttpBody<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+        Future: Send,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl Channel for PluginChannel {}
+
+#[cfg(feature = "raw-tonic")]
+impl Channel for tonic::transport::Channel {}
+
+/// A process that serves the kit, and a channel to it.
 #[derive(Debug, Clone)]
-pub(crate) struct Connected {
-    pub(crate) channel: PluginChannel,
+pub(crate) struct Connected<C> {
+    pub(crate) channel: C,
     pub(crate) pid: u32,
 }
 
@@ -28,12 +52,14 @@ pub(crate) struct Spent {
     pub(crate) host: f64,
 }
 
-impl Connected {
+impl Connected<PluginChannel> {
     pub(crate) fn to(plugin: &Plugin) -> Self {
         Self { channel: plugin.channel(), pid: plugin.pid() }
     }
+}
 
-    pub(crate) fn kit(&self) -> KitClient<PluginChannel> {
+impl<C: Channel> Connected<C> {
+    pub(crate) fn kit(&self) -> KitClient<C> {
         KitClient::new(self.channel.clone())
     }
 

@@ -10,7 +10,7 @@ use crate::{
     bench::{
         Measured,
         args::Options,
-        connected::{Connected, Spent},
+        connected::{Channel, Connected, Spent},
         result::Results,
     },
     facts::pattern,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// From the plugin, by `Count`.
-pub(crate) async fn down(options: &Options, connected: &Connected) -> Measured<Results> {
+pub(crate) async fn down(options: &Options, connected: &Connected<impl Channel>) -> Measured<Results> {
     let request = CountRequest { from: 0, n: -1, pad_bytes: u32::try_from(options.payload)?, interval_us: 0 };
     let mut messages = connected.kit().count(request).await?.into_inner();
     let warm = Instant::now() + options.seconds / 8;
@@ -36,7 +36,7 @@ pub(crate) async fn down(options: &Options, connected: &Connected) -> Measured<R
 }
 
 /// To the plugin, by `Sum`.
-pub(crate) async fn up(options: &Options, connected: &Connected) -> Measured<Results> {
+pub(crate) async fn up(options: &Options, connected: &Connected<impl Channel>) -> Measured<Results> {
     send(options.seconds / 8, options, connected).await?;
     let before = connected.spent();
     let begun = Instant::now();
@@ -45,12 +45,16 @@ pub(crate) async fn up(options: &Options, connected: &Connected) -> Measured<Res
 }
 
 /// Sends for this long. Returns how many messages arrived.
-async fn send(time: std::time::Duration, options: &Options, connected: &Connected) -> Measured<f64> {
+async fn send(
+    time: std::time::Duration,
+    options: &Options,
+    connected: &Connected<impl Channel>,
+) -> Measured<f64> {
     let message = PaddedSumRequest { value: 1, pad: pattern(options.payload, 0) };
     let end = Instant::now() + time;
     let messages = std::iter::from_fn(move || (Instant::now() < end).then(|| message.clone()));
     let mut grpc = tonic::client::Grpc::new(connected.channel.clone());
-    grpc.ready().await?;
+    grpc.ready().await.map_err(Into::into)?;
     let answer = grpc
         .client_streaming(
             Request::new(tokio_stream::iter(messages)),

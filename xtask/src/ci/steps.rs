@@ -77,6 +77,8 @@ fn features(full: bool) -> Vec<Step> {
             "check -p rpcplugin --no-default-features --features client,otel,ring",
             &[],
         ),
+        // What `cargo xtask bench` builds beside the tests.
+        by_cargo("features: raw-tonic", "check -p rpcplugin-tests --features raw-tonic --bin kit-bench", &[]),
         by_cargo(
             "tests: aws-lc-rs",
             "test -p rpcplugin-mtls --no-default-features --features aws-lc-rs --no-fail-fast",
