@@ -58,9 +58,9 @@ pub(crate) async fn open(
         }
         opened
     };
-    let span = &shared.settings.span;
-    let dialling = tracing::debug_span!(parent: span, "broker", service.id = %id, error = Empty);
-    opening.instrument(dialling).instrument(span.clone()).await
+    let life = shared.span();
+    let dialling = tracing::debug_span!(parent: &life, "broker", service.id = %id, error = Empty);
+    opening.instrument(dialling).instrument(life).await
 }
 
 /// A connection that was made, and the way to make it again.

@@ -266,13 +266,14 @@ pub(crate) fn serve(incoming: Incoming, services: Services) -> Brokered {
     let mut serving = Serving::new(services, settings.security.clone(), shutdown.clone());
     serving.settings = settings.http2.clone();
     serving.grace = settings.grace;
-    let span = tracing::debug_span!(parent: &settings.span, "broker", service.id = %registration.id);
+    let life = registration.shared.span();
+    let span = tracing::debug_span!(parent: &life, "broker", service.id = %registration.id);
     let kept = Arc::clone(&registration);
     let serve = async move {
         http2::serve(source, serving).await;
         drop(kept);
     };
-    let task = registration.shared.serving.spawn(serve.instrument(span).instrument(settings.span.clone()));
+    let task = registration.shared.serving.spawn(serve.instrument(span).instrument(life));
     Brokered { registration, task, shutdown, detached: false }
 }
 

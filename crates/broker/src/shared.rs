@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
+    mem,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -20,6 +21,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Span;
 
 use crate::{
     error::Unreachable,
@@ -35,8 +37,11 @@ pub(crate) struct Shared {
     pub(crate) way: Way,
     /// Fires when the broker closes.
     pub(crate) closed: CancellationToken,
-    /// The servers of brokered services.
+    /// The servers of brokered services, and what hands out the streams of a session.
     pub(crate) serving: TaskTracker,
+    /// See [`BrokerSettings::span`]. None once the broker is drained: handles to the broker can outlive the plugin, and a span
+    /// ends when nothing holds it.
+    span: Mutex<Span>,
     /// See [`Broker::host_channel`](crate::Broker::host_channel).
     pub(crate) host_channel: OnceLock<PluginChannel>,
     state: Mutex<State>,
@@ -85,7 +90,7 @@ pub(crate) enum Missed {
 }
 
 impl Shared {
-    pub(crate) fn new(side: Side, settings: BrokerSettings, way: Way) -> Arc<Self> {
+    pub(crate) fn new(side: Side, mut settings: BrokerSettings, way: Way) -> Arc<Self> {
         let router = match way {
             Way::Direct(_) => Router::direct(side, settings.unclaimed),
             Way::Multiplexed => Router::multiplexed(side, settings.patience),
@@ -107,6 +112,7 @@ impl Shared {
             side,
             closed: settings.shutdown.child_token(),
             serving: TaskTracker::new(),
+            span: Mutex::new(mem::replace(&mut settings.span, Span::none())),
             settings,
             way,
             host_channel: OnceLock::new(),
@@ -216,6 +222,12 @@ impl Shared {
         if let Some(closer) = closer {
             closer.close().await;
         }
+        *self.span.lock().unwrap_or_else(PoisonError::into_inner) = Span::none();
+    }
+
+    /// The span of the plugin whose broker this is.
+    pub(crate) fn span(&self) -> Span {
+        self.span.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Gives an id back.

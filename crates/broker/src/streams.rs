@@ -32,8 +32,9 @@ pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> Main
         state.session = Session::Open(session.clone());
     });
     let (main, streams) = mpsc::channel(BACKLOG);
+    let span = shared.span();
+    let tasks = shared.serving.clone();
     let shared = Arc::clone(shared);
-    let span = shared.settings.span.clone();
     let taking = async move {
         let end = tokio::select! {
             biased;
@@ -49,7 +50,7 @@ pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> Main
             std::mem::take(&mut state.opened)
         });
     };
-    tokio::spawn(taking.instrument(span));
+    tasks.spawn(taking.instrument(span));
     MainStreams(streams)
 }
 

@@ -28,6 +28,7 @@ use crate::{
     life,
     plugin::{Parts, Plugin},
     process::{Process, WhenDropped},
+    runner::Running as _,
     secret,
     services::Services,
     sockets,
@@ -238,9 +239,10 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         broker.get().offer_nothing();
     }
     let foreign = Foreign::find(&endpoint, pid, leftover).await;
+    life.record("plugin.pid", foreign.pid());
+    // First: the plugin may end at any moment, and its end is told after its start.
+    feed.event(Event::Started { pid: foreign.pid().unwrap_or_default() });
     let process = Process::watch(foreign, WhenDropped::Leave, config.drain, &feed, &life);
-    life.record("plugin.pid", process.pid());
-    feed.event(Event::Started { pid: process.pid().unwrap_or_default() });
     let services = Services::open(&channel, broker.get(), &feed, &process, &life);
     feed.connected(&meter);
     let elapsed = started.elapsed();

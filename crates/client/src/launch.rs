@@ -414,6 +414,7 @@ impl<R: Runner> Launch<'_, R> {
             fault => fault,
         };
         let ended = process.ended();
+        process.no_more_readers();
         process.kill();
         // Its last words may still be in the pipe. The system may keep a killed process that waits for a device.
         let _ = timeout(2 * self.host.config.drain, process.finished()).await;

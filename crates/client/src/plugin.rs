@@ -124,6 +124,7 @@ impl Plugin {
             life,
             test,
         } = parts;
+        process.no_more_readers();
         let ending = Ending { plugin: feed.id(), end: process.exits() };
         let explained = channel.clone().explained(Arc::new(ending));
         Self {
@@ -548,12 +549,13 @@ impl Plugin {
         self.feed.event(event);
     }
 
-    /// Waits until what is left in the plugin's pipes and streams has been read. That is worth a moment; a process that
-    /// the plugin left behind may hold them open for ever.
+    /// Waits until what is left in the plugin's pipes and streams has been read, and until the tasks of the plugin have ended,
+    /// so that its span ends with it. Bounded: a process that the plugin left behind may hold the pipes open.
     async fn drain(&mut self) {
         let drain = self.config.drain;
         let _ = tokio::join!(
             timeout(drain, self.services.broker_ended()),
+            timeout(drain, self.broker.drained()),
             // They are given up by then; longer, so that the end is told before this returns.
             timeout(2 * drain, self.process.finished()),
         );

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument as _, Span};
 
 use crate::{
@@ -50,10 +51,14 @@ pub(crate) enum WhenDropped {
     Leave,
 }
 
-/// Those who read what a process prints. They belong to whoever watches over it, so that its last words are read whatever
-/// becomes of the handle.
+/// The tasks that read what a process prints. The task that watches the process owns them, so that its last lines are read
+/// even when the handle is dropped.
 #[derive(Debug, Clone, Default)]
-struct Readers(Arc<Mutex<Vec<Reader>>>);
+struct Readers {
+    tasks: Arc<Mutex<Vec<Reader>>>,
+    /// Cancelled when no further reader comes. A process can end before its first reader is there.
+    complete: CancellationToken,
+}
 
 type Reader = AbortOnDropHandle<io::Result<()>>;
 
@@ -66,8 +71,8 @@ enum Order {
 }
 
 impl Process {
-    /// Watches over a process from now on, within the span of its life. When it has ended its [readers](Self::read) have
-    /// for `drain` what it left to read to themselves, and then for as long as the handle is held.
+    /// Watches a process from now on, within the span of its life. When the process has ended, its [readers](Self::read)
+    /// have the time `drain` to read what it printed, and then as long as the handle is held.
     pub(crate) fn watch(
         running: impl Running,
         when_dropped: WhenDropped,
@@ -81,7 +86,7 @@ impl Process {
         let (tell_finished, finished) = watch::channel(None);
         let readers = Readers::default();
         let remains = Remains::default();
-        let told = Told { ended: tell_ended, finished: tell_finished, feed: Arc::clone(feed) };
+        let told = Told { ended: tell_ended, feed: Arc::clone(feed) };
         let watching = watch_over(
             remains.removed_in_the_end(),
             running,
@@ -91,13 +96,30 @@ impl Process {
             readers.clone(),
             told,
         );
-        tokio::spawn(watching.instrument(life.clone()));
+        let watching = watching.instrument(life.clone());
+        tokio::spawn(async move {
+            // The span is let go of before `finished` resolves: the host may flush its telemetry right after.
+            let Some(End { reason, mut orders, reading }) = watching.await else { return };
+            tell_finished.send_replace(Some(reason));
+            // A process that this one left behind holds the pipes, or a follower is slow to take what was printed.
+            if let Some(reading) = reading {
+                tokio::select! {
+                    () = reading => {}
+                    () = async { while orders.recv().await.is_some() {} } => {}
+                }
+            }
+        });
         Self { id, pid, when_dropped, orders, readers, ended, finished, remains }
     }
 
     /// Hands over a task that reads what the process prints and ends when there is no more.
     pub(crate) fn read(&self, reader: Reader) {
         self.readers.lock().push(reader);
+    }
+
+    /// No further reader comes: [`finished`](Self::finished) waits for those that are there, and not for others.
+    pub(crate) fn no_more_readers(&self) {
+        self.readers.complete.cancel();
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -211,8 +233,9 @@ impl ProcessEnd {
 }
 
 impl Readers {
-    /// Resolves when all have read what there is.
-    async fn finish(&self) {
+    /// Resolves when no further reader comes and all have read what there is.
+    async fn finish(self) {
+        self.complete.cancelled().await;
         loop {
             let Some(reader) = self.lock().pop() else { return };
             let _ = reader.await;
@@ -227,15 +250,28 @@ impl Readers {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Reader>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Those who are told of the end.
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.no_more_readers();
+    }
+}
+
+/// Where the end of a process is reported.
 struct Told {
     ended: watch::Sender<Option<ExitReason>>,
-    finished: watch::Sender<Option<ExitReason>>,
     feed: Arc<Feed>,
+}
+
+/// The end of a process that was not left to itself.
+struct End {
+    reason: ExitReason,
+    orders: mpsc::UnboundedReceiver<Order>,
+    /// The rest of the reading, if there was no time for it.
+    reading: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 /// Owns what runs until it has ended. It is signalled only from here, so that no signal can reach a stranger who got the
@@ -250,7 +286,7 @@ async fn watch_over(
     mut orders: mpsc::UnboundedReceiver<Order>,
     readers: Readers,
     told: Told,
-) {
+) -> Option<End> {
     let reason = loop {
         tokio::select! {
             reason = running.wait() => break reason,
@@ -266,10 +302,10 @@ async fn watch_over(
                     readers.leave();
                     running.leave().await;
                     let _ = left.send(());
-                    return;
+                    return None;
                 }
                 // Nobody holds the handle any more.
-                None if when_dropped == WhenDropped::Leave => return,
+                None if when_dropped == WhenDropped::Leave => return None,
                 None => {
                     running.kill().await;
                     break running.wait().await;
@@ -279,16 +315,65 @@ async fn watch_over(
     };
     drop(remains);
     told.ended.send_replace(Some(reason));
-    let mut reading = std::pin::pin!(readers.finish());
-    let all_is_read = timeout(drain, &mut reading).await.is_ok();
-    // Followers first: whoever has waited for the end finds the event told.
+    let mut reading: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(readers.finish());
+    let is_all_read = timeout(drain, &mut reading).await.is_ok();
+    // Before `finished` resolves: a caller that has waited for the end finds the event told.
     told.feed.event(Event::Exited { reason });
-    told.finished.send_replace(Some(reason));
-    if !all_is_read {
-        // Something that the process left behind holds its pipes, or somebody takes their time to hear what it said.
-        tokio::select! {
-            () = reading => {}
-            () = async { while orders.recv().await.is_some() {} } => {}
+    Some(End { reason, orders, reading: (!is_all_read).then_some(reading) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::feed::{OwnTopics, Topics};
+
+    /// A process that has ended before it is watched.
+    struct Over;
+
+    impl Running for Over {
+        fn id(&self) -> String {
+            String::new()
         }
+
+        async fn wait(&mut self) -> ExitReason {
+            ExitReason::Status(1)
+        }
+
+        async fn terminate(&mut self) {}
+
+        async fn kill(&mut self) {}
+    }
+
+    fn watch_over_nothing() -> Process {
+        let feed = Feed::new("p", 1, Vec::new(), Arc::new(Topics::new()), Arc::new(OwnTopics::new()));
+        Process::watch(Over, WhenDropped::Kill, Duration::from_secs(1), &Arc::new(feed), &Span::none())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_comes_after_the_end_is_waited_for() {
+        let process = watch_over_nothing();
+        assert_eq!(process.end().await, ExitReason::Status(1));
+        // The watching task has had every chance to go on.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let read = Arc::new(AtomicBool::new(false));
+        let reading = Arc::clone(&read);
+        process.read(AbortOnDropHandle::new(tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            reading.store(true, Ordering::Relaxed);
+            Ok(())
+        })));
+        process.no_more_readers();
+        process.finished().await;
+        assert!(read.load(Ordering::Relaxed), "the end was told before all was read");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readers_that_do_not_come_are_not_waited_for_beyond_the_drain() {
+        let process = watch_over_nothing();
+        let begun = tokio::time::Instant::now();
+        process.finished().await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(1));
     }
 }
