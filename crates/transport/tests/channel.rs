@@ -193,6 +193,26 @@ async fn a_call_that_a_goaway_leaves_out_is_made_once_more() {
 }
 
 #[tokio::test]
+async fn a_call_that_the_peer_refuses_is_made_once_more() {
+    let refused = |stream| vec![(RST_STREAM, 0, stream, 7_u32.to_be_bytes().to_vec())];
+    let peer = Peer::new(Script::each(move |stream| {
+        // Streams of a client are 1, 3, 5: the first of each two is refused.
+        if stream % 4 == 1 { refused(stream) } else { answer(stream, b"hi") }
+    }));
+    let channel = connected(&peer).await;
+    for _ in 0..10 {
+        assert_eq!(unary(&channel).await.expect("made again"), b"hi");
+    }
+    assert_eq!(peer.requests().len(), 20);
+    assert_eq!(peer.dialled(), 1, "the connection goes on");
+
+    let peer = Peer::new(Script::each(refused));
+    let status = unary(&connected(&peer).await).await.expect_err("refused twice");
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert_eq!(peer.requests().len(), 2, "once more, and no third time");
+}
+
+#[tokio::test]
 async fn a_call_that_every_goaway_leaves_out_is_unavailable() {
     for (reason, name) in [(0_u32, "NO_ERROR"), (11, "ENHANCE_YOUR_CALM"), (2, "INTERNAL_ERROR")] {
         let peer = Peer::new(Script::each(move |_| vec![goaway(0, reason, b"too_many_pings")]));

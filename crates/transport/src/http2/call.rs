@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::Pin, task::Poll};
 
 use bytes::Bytes;
-use h2::{SendStream, client::ResponseFuture};
+use h2::{Reason, SendStream, client::ResponseFuture};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{CONTENT_TYPE, USER_AGENT},
@@ -106,6 +106,15 @@ async fn answer(
             Outcome::Failed(error, upload) => (error, upload),
         };
         upload = sent;
+        // A peer that refuses a call has not looked at it. This one may take it now.
+        if error.is_remote()
+            && error.reason() == Some(Reason::REFUSED_STREAM)
+            && error.is_reset()
+            && upload.rewind()
+        {
+            waited = true;
+            continue;
+        }
         // A peer that goes away names the last call that it looks at: this is one of those after it.
         if error.is_go_away() && error.is_remote() && !fate.came_to_nothing() && upload.rewind() {
             line.link.retire(&fate, &error, true);

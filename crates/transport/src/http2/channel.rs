@@ -19,8 +19,8 @@ use crate::http2::{call, connect::ConnectError, link::Link, response::ResponseBo
 /// It opens its connection again when a call needs one and the last one broke or was ended by the peer. What differs from
 /// [`tonic::transport::Channel`]:
 ///
-/// - A call that was not sent when its connection came to its end goes out on the next one. So does, once, a call that the
-///   peer says it did not look at, by a GOAWAY with a lower number. No other call is made a second time.
+/// - A call that was not sent when its connection came to its end goes out on the next one. A call that the peer says
+///   it did not look at, by a GOAWAY with a lower number or by REFUSED_STREAM, is made once more. No other call is.
 /// - HTTP/2 errors become the codes that gRPC has for them, with the cause in the message: a reset stream by its error code, a
 ///   connection that broke or cannot be opened UNAVAILABLE. CANCELLED is only what the peer or the caller cancelled. This
 ///   does not depend on the features with which tonic is built.
