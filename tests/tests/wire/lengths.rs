@@ -58,7 +58,7 @@ async fn five_bytes_reserve_nothing() {
     ] {
         announces(&plugin, prefix, 2000).await;
     }
-    announces(&plugin, [0, 0, 0xff, 0xff, 0xff], 10_000).await;
+    announces(&plugin, [0, 0, 0xff, 0xff, 0xff], 33_000).await;
 }
 
 #[tokio::test]
