@@ -14,6 +14,7 @@ mod performance;
 mod publishing;
 mod sources;
 mod whitespace;
+mod words;
 
 use std::fs;
 use std::path::Path;
@@ -48,6 +49,7 @@ const RULES: &[Rule] = &[
     ("interop", interop::check),
     ("whitespace", whitespace::check),
     ("machine paths", machine_paths::check),
+    ("words", words::check),
 ];
 
 /// Directories that hold nothing of ours.
