@@ -315,6 +315,16 @@ pub enum LaunchFault {
         help("build the plugin with a library that knows AutoMTLS, or knowingly switch it off in the host")
     )]
     IgnoredMtls,
+    /// Its socket speaks TLS with certificates of its own, and this host has none that go with them.
+    #[error("it secures its socket with certificates of its own, and this host has none for it")]
+    #[diagnostic(
+        code(rpcplugin::security::own_certificates),
+        help(
+            "give the host what goes with the plugin's certificates: certificate, private_key and server_authorities; \
+             AutoMTLS does not reach a plugin that brings its own (go-plugin: TLSProvider)"
+        )
+    )]
+    OwnCertificates,
     /// It sent a certificate that nobody asked for.
     #[error("it sent a certificate that this host did not ask for")]
     #[diagnostic(

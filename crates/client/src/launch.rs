@@ -14,7 +14,7 @@ use rpcplugin_broker::{Arrival, Translate};
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{Answer, AnswerFault, Multiplexing, Offer, PortRange, accept_version};
-use rpcplugin_transport::{Meter, Security, SocketDir, SocketDirError};
+use rpcplugin_transport::{Meter, Security, SocketDir, SocketDirError, speaks_tls};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     time::{Instant, interval_at, sleep, timeout, timeout_at},
@@ -222,8 +222,10 @@ impl<R: Runner> Launch<'_, R> {
         if let Err(LaunchFault::Answer(error)) = &answered {
             let _ = error.endpoint().map(dialled);
         }
+        let mut reached = None;
         let decided = answered.and_then(|answer| {
             let endpoint = dialled(&answer.endpoint);
+            reached = endpoint.as_ref().ok().cloned();
             accept_version(answer.version, &self.host.versions)?;
             if !allows(&self.host.config.transports, &answer.endpoint) {
                 return Err(LaunchFault::Transport { endpoint: answer.endpoint });
@@ -239,6 +241,13 @@ impl<R: Runner> Launch<'_, R> {
             Err(fault) => {
                 let lines = read.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
                 lines.take(MOST_STRAY).for_each(|line| self.stray(line));
+                let fault = match (fault, &reached) {
+                    // It sends no certificate, and would not do without either.
+                    (LaunchFault::IgnoredMtls, Some(endpoint)) if speaks_tls(endpoint).await => {
+                        LaunchFault::OwnCertificates
+                    }
+                    (fault, _) => fault,
+                };
                 return Err(self.fail(fault, process).await);
             }
         };
@@ -341,6 +350,14 @@ impl<R: Runner> Launch<'_, R> {
         let Opened { channel, broker, certificate, connection, health } = match opened {
             Ok(opened) => opened,
             Err(fault) => {
+                let fault = match fault {
+                    LaunchFault::Connect(_) | LaunchFault::FirstCall(_)
+                        if !security.is_mutual() && speaks_tls(&endpoint).await =>
+                    {
+                        LaunchFault::OwnCertificates
+                    }
+                    fault => fault,
+                };
                 return Err(self.fail(fault, process).await);
             }
         };

@@ -9,7 +9,7 @@ use rpcplugin_client::{
 };
 use rpcplugin_config::{HostConfig, Pem, SecretPem};
 use rpcplugin_core::MagicCookie;
-use rpcplugin_mtls::Identity;
+use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{Listener, Security, Services, SocketDir, http2};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic_health::{
@@ -157,6 +157,23 @@ async fn of_first_calls_that_are_refused() {
     let serving = http2::Serving::new(services, Security::Plain, CancellationToken::new());
     let _task = AbortOnDropHandle::new(tokio::spawn(http2::serve(listener, serving)));
     check(says(host(|_| {}), &line).await, "rpcplugin::transport::first_call");
+}
+
+/// TLS that host and plugin have from elsewhere leaves no trace in the line.
+#[tokio::test]
+async fn of_a_plugin_with_certificates_of_its_own() {
+    let identity = Identity::generate().expect("made");
+    let trust = Trust::Pinned(identity.peer_certificate());
+    let security = Security::Mutual(MutualTls::new(identity, trust).expect("settings"));
+    let dir = SocketDir::private(None).expect("a directory");
+    let listener = Listener::unix_in(&dir).expect("bound");
+    let line = format!("1|1|unix|{}|grpc|", listener.endpoint().address());
+    let serving = http2::Serving::new(Services::new(), security, CancellationToken::new());
+    let _task = AbortOnDropHandle::new(tokio::spawn(http2::serve(listener, serving)));
+    for auto_mtls in [true, false] {
+        let host = host(|config| config.auto_mtls = auto_mtls);
+        check(says(host, &line).await, "rpcplugin::security::own_certificates");
+    }
 }
 
 #[tokio::test]

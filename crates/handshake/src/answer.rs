@@ -81,6 +81,14 @@ pub enum AnswerFault {
         help("rebuild the plugin with a go-plugin library whose core protocol version is 1")
     )]
     CoreVersion,
+    /// The line has the form of Packer's own plugins, `MAJOR|MINOR|NETWORK|ADDRESS`, which speak net/rpc in a way of
+    /// their own.
+    #[error("the plugin is one of Packer's, which speaks another protocol than go-plugin's")]
+    #[diagnostic(
+        code(rpcplugin::protocol::packer),
+        help("let `packer` start it: its plugins speak net/rpc in a form of their own, and not gRPC")
+    )]
+    Packer,
     /// The second field is no version.
     #[error("the plugin's protocol version is not a number")]
     #[diagnostic(
@@ -135,8 +143,12 @@ fn read_fields(fields: &[&str]) -> Result<Answer, (AnswerFault, usize, usize)> {
         return Err((AnswerFault::NotAnAnswer, 0, fields.len()));
     };
     if go_text::integer(core) != Some(CORE_PROTOCOL_VERSION.into()) {
-        // Text with enough bars in it is still no answer; only a number in front says that somebody meant one.
-        let fault = go_text::integer(core).map_or(AnswerFault::NotAnAnswer, |_| AnswerFault::CoreVersion);
+        // Text with enough bars in it is still no answer; only a number in front says that one was meant.
+        let fault = match go_text::integer(core) {
+            None => AnswerFault::NotAnAnswer,
+            Some(_) if rest.is_empty() && matches!(*network, "unix" | "tcp") => AnswerFault::Packer,
+            Some(_) => AnswerFault::CoreVersion,
+        };
         return Err((fault, 0, 0));
     }
     let version = go_text::integer(version).and_then(|number| u32::try_from(number).ok()).ok_or((
@@ -247,6 +259,7 @@ impl Diagnostic for AnswerError {
         let label = match self.fault {
             AnswerFault::NotAnAnswer => "not a handshake line",
             AnswerFault::CoreVersion => "only 1 is understood",
+            AnswerFault::Packer => "Packer's version of its protocol",
             AnswerFault::Version => "not a version",
             AnswerFault::Address(_) => "not an address",
             AnswerFault::NetRpc => "not a gRPC plugin",
@@ -344,6 +357,8 @@ mod tests {
         assert_eq!(fault(""), (AnswerFault::NotAnAnswer, String::new()));
         assert_eq!(fault("a|b|c|d|e|f"), (AnswerFault::NotAnAnswer, "a".into()));
         assert_eq!(fault("2|1|unix|/p|grpc|"), (AnswerFault::CoreVersion, "2".into()));
+        assert_eq!(fault("5|0|unix|/tmp/packer-plugin"), (AnswerFault::Packer, "5".into()));
+        assert_eq!(fault("5|0|text|more"), (AnswerFault::CoreVersion, "5".into()));
         assert_eq!(fault("1|x|unix|/p|grpc|"), (AnswerFault::Version, "x".into()));
         assert_eq!(fault("1|-1|unix|/p|grpc|"), (AnswerFault::Version, "-1".into()));
         assert_eq!(fault("1|1|unix|/p|netrpc"), (AnswerFault::NetRpc, "netrpc".into()));

@@ -25,6 +25,7 @@ fn of_an_answer() {
     let check = |line: &str, code: &str| check_one(&Answer::parse(line).expect_err(line).fault, code);
     check("hello", "rpcplugin::handshake::not_an_answer");
     check("2|1|unix|/p|grpc|", "rpcplugin::handshake::core_version");
+    check("5|0|unix|/tmp/packer-plugin", "rpcplugin::protocol::packer");
     check("1|x|unix|/p|grpc|", "rpcplugin::handshake::version_unreadable");
     check("1|1|tcp|nowhere|grpc|", "rpcplugin::handshake::address");
     check("1|1|unix|/p|netrpc", "rpcplugin::protocol::net_rpc");

@@ -31,7 +31,7 @@ pub use listener::{BindError, Listen, Listener};
 pub use meter::{ConnectionKind, ConnectionTraffic, Meter, Traffic};
 pub use newcomers::Newcomer;
 pub use owner::start_time;
-pub use security::{SecureError, Security};
+pub use security::{SecureError, Security, speaks_tls};
 pub use services::{MessageLimits, Route, ServiceLayer, ServiceLayers, Services};
 pub use socket::{SocketDir, SocketDirError, SocketGroup, remove_empty_dir, remove_stale_socket};
 pub use stream::{Io, SecureStream, Stream};
