@@ -1,6 +1,6 @@
 //! `rpcplugin attach`: to a plugin that runs already.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use miette::IntoDiagnostic as _;
@@ -8,7 +8,7 @@ use rpcplugin::{
     AppVersion, AttachError, Attachment, Endpoint, Handover, HandoverError, Host, LaunchFault, MagicCookie,
     Plugin, Versions,
     handshake::{ReattachConfig, ReattachConfigs, ReattachError},
-    mtls::{Authorities, Identity, IdentityError, PemError, TlsError, Trust},
+    mtls::TlsError,
 };
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ use crate::{
     call::{self, MethodArgs},
     duration,
     exit::{Exit, UsageError},
+    given_tls::{GivenTls, GivenTlsError},
     inspect::{self, Facts},
     out::{Out, style::good},
     schema::{Schema, SchemaArgs},
@@ -39,15 +40,8 @@ pub(crate) struct AttachArgs {
     /// The version of the application's protocol, where only an address is given.
     #[arg(long, value_name = "N", default_value = "1")]
     app_version: u32,
-    /// The certificate chain to present, as PEM.
-    #[arg(long, value_name = "FILE", requires_all = ["key", "ca"])]
-    cert: Option<PathBuf>,
-    /// The private key of that certificate.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
-    /// The authorities that issued the plugin's certificate, or that certificate itself.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    tls: GivenTls,
     /// How long it may take to connect.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::limit)]
     timeout: Duration,
@@ -101,10 +95,7 @@ pub(crate) enum TargetError {
     Handover(#[from] HandoverError),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Identity(#[from] IdentityError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Authorities(#[from] PemError),
+    Files(#[from] GivenTlsError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Tls(#[from] TlsError),
@@ -191,15 +182,7 @@ fn target_of(target: &str, args: &AttachArgs) -> Result<Target, TargetError> {
         }
         None => from_json(&json(target)?, args.name.as_deref())?,
     };
-    let (Some(cert), Some(key), Some(ca)) = (&args.cert, &args.key, &args.ca) else {
-        return Ok(known);
-    };
-    let file = |path: &PathBuf| {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        format!("file://{}", path.display())
-    };
-    let identity = Identity::from_pem(&file(cert), &file(key))?;
-    let trust = Trust::Authorities(Authorities::from_pem(&file(ca))?);
+    let Some((identity, trust)) = args.tls.read()? else { return Ok(known) };
     Ok(Target { attachment: known.attachment.secured(identity, trust)?, secured: true, ..known })
 }
 

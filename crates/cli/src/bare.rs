@@ -16,6 +16,7 @@ use std::{
 use rpcplugin::{
     MagicCookie, Versions,
     handshake::{Offer, PortRange, variable},
+    transport::Security,
 };
 use tempfile::TempDir;
 
@@ -23,7 +24,7 @@ pub(crate) use connection::{
     Multiplexed, PATIENCE, Stranger, alpn, answered, channel, health, is_served, multiplexed_channel,
     names_localhost, stranger_channel,
 };
-pub(crate) use process::{NoLine, Process, is_alive, quoted};
+pub(crate) use process::{NoLine, Process, is_alive, quoted, shown_line};
 pub(crate) use wire::{broker_stream, padded_health, shut_down, stdio_stream, unknown_method};
 
 /// A program that is taken for a plugin, and what it needs to be told to start.
@@ -32,12 +33,28 @@ pub(crate) struct Subject {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
     pub(crate) cookie: MagicCookie,
+    /// Cookies of other kinds of plugin, which are among `env`.
+    pub(crate) further_cookies: &'static [(&'static str, &'static str)],
+    /// Plugins of its ecosystem accept any value of the cookie.
+    pub(crate) any_cookie_value: bool,
     pub(crate) versions: Versions,
     /// Variables of its environment besides, which win over all others.
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) dir: Option<PathBuf>,
     /// How long it may take to start.
     pub(crate) patience: Duration,
+    pub(crate) tls: OwnTls,
+}
+
+/// TLS that a plugin has from elsewhere than the handshake (go-plugin: `TLSProvider`).
+#[derive(Debug, Clone)]
+pub(crate) enum OwnTls {
+    /// It has none: without an offer it serves in plain text.
+    None,
+    /// It has, and what goes with its certificates was not given.
+    Missing,
+    /// It has, and is reached so.
+    Given(Security),
 }
 
 /// A start of the subject. What is not said is said as a Go host says it that has neither AutoMTLS nor multiplexing.
@@ -81,12 +98,16 @@ impl Start<'_> {
     }
 
     /// Without any cookie, or with another value of it.
-    pub(crate) fn cookie(self, value: Option<&str>) -> Self {
-        let key = self.subject.cookie.key();
-        match value {
-            None => self.unset(key),
-            Some(value) => self.set(key, value),
+    pub(crate) fn cookie(mut self, value: Option<&str>) -> Self {
+        let Subject { cookie, further_cookies, .. } = self.subject;
+        let further = further_cookies.iter().map(|(key, _)| *key);
+        for key in std::iter::once(cookie.key()).chain(further) {
+            self = match value {
+                None => self.unset(key),
+                Some(value) => self.set(key, value),
+            };
         }
+        self
     }
 
     /// With this list of versions, as it stands.

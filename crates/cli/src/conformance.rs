@@ -3,12 +3,14 @@
 //! Each check starts the plugin anew and speaks to it without a host library in between. A check has a deadline, and
 //! leaves nothing behind.
 
+mod baseline;
 mod check;
 mod connections;
 mod cookie;
 mod ending;
 mod line;
 mod mux;
+mod opening;
 mod report;
 mod security;
 mod services;
@@ -27,11 +29,13 @@ use futures_util::{StreamExt as _, stream};
 use miette::{IntoDiagnostic as _, miette};
 
 use self::{
-    check::{Check, Level, announced, fail, skip},
+    baseline::Baseline,
+    check::{Check, Level, fail, skip},
+    opening::{Opening, open},
     report::{Finding, Report},
 };
 use crate::{
-    bare::Subject,
+    bare::{OwnTls, Subject, shown_line},
     duration::{self, show},
     exit::{Exit, UsageError},
     interrupt::Interruptions,
@@ -48,6 +52,12 @@ pub(crate) struct ConformanceArgs {
     /// Runs only the checks whose names begin so.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     only: Vec<String>,
+    /// Leaves out the checks whose names begin so.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// Does not count the failures that this file names, one check on each line. Comments begin with `#`.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// Writes the findings as JUnit XML too.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -105,17 +115,43 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> miette::Result
         let help = "give the cookie that its hosts use with --cookie KEY=VALUE, or a --preset";
         return Err(UsageError::new("it is not known which magic cookie the plugin wants", help).into());
     }
-    let subject = launch.subject();
-    let chosen = choose(&args.only)?;
+    launch.is_supported()?;
+    let mut subject = launch.subject()?;
+    let chosen = Chosen::of(args)?;
     let mut interruptions = Interruptions::new().into_diagnostic()?;
-    // A file that is not there would fail in every check.
-    if let Err(error) = subject.start().spawn() {
-        let help = "`rpcplugin doctor` says why";
-        out.report(&miette!(help = help, "{} cannot be started: {error}", launch.name()));
-        return Ok(Exit::NotStarted);
-    }
     let junit = args.junit.as_deref().map(Junit::create).transpose()?;
-    let report = findings(args, &subject, &chosen, &mut interruptions, out).await;
+    let opened = {
+        let _working = out.working(format!("starting {}", launch.name()));
+        tokio::select! {
+            opened = open(&mut subject, launch.guesses_versions()) => Some(opened),
+            () = interruptions.any() => None,
+        }
+    };
+    let report = match opened {
+        None => Report::new(launch.name(), Vec::new()).interrupted(),
+        // A file that is not there would fail in every check.
+        Some(Err(error)) => {
+            let help = "`rpcplugin doctor` says why";
+            let why = miette!(help = help, "{} cannot be started: {error}", launch.name());
+            return cannot_be_checked(launch, &why, junit, out);
+        }
+        Some(Ok(Opening::Foreign(error, line))) => {
+            let code = miette::Diagnostic::code(&error).map(|code| code.to_string()).unwrap_or_default();
+            let (help, line) = (launch.help_for_answer(&error), shown_line(&line));
+            let why = miette!(
+                code = code,
+                help = help,
+                "{} is not checked: {}: {line:?}",
+                launch.name(),
+                error.fault
+            );
+            return cannot_be_checked(launch, &why, junit, out);
+        }
+        Some(Ok(opening)) => {
+            let speaks = matches!(opening, Opening::Speaks);
+            findings(args, &subject, speaks, &chosen, &mut interruptions, out).await
+        }
+    };
     if out.is_json() {
         out.json(&report);
     } else {
@@ -151,24 +187,46 @@ impl<'a> Junit<'a> {
     }
 }
 
-/// What the checks find, as far as they get before somebody interrupts them, or nobody reads their findings any more.
+/// Says why a plugin cannot be checked.
+fn cannot_be_checked(
+    launch: &LaunchArgs,
+    why: &miette::Report,
+    junit: Option<Junit<'_>>,
+    out: &mut Out,
+) -> miette::Result<Exit> {
+    out.report(why);
+    if let Some(junit) = junit {
+        junit.write(&Report::impossible(launch.name(), why.to_string()))?;
+    }
+    Ok(Exit::NotStarted)
+}
+
+/// What the checks find, as far as they get before they are interrupted, or their findings are not read any more.
 async fn findings(
     args: &ConformanceArgs,
     subject: &Subject,
-    chosen: &[&'static Check],
+    speaks: bool,
+    chosen: &Chosen,
     interruptions: &mut Interruptions,
     out: &mut Out,
 ) -> Report {
     let name = args.launch.0.as_ref().map(LaunchArgs::name).unwrap_or_default();
+    let mut notes = Vec::new();
+    if matches!(subject.tls, OwnTls::Missing) {
+        notes.push(format!(
+            "{name} secures its socket with certificates of its own, so what needs a connection is skipped: give what goes \
+             with them by --cert, --key and --ca"
+        ));
+    }
+    if !out.is_json() {
+        notes.iter().for_each(|note| out.line(format_args!("{}  {note}", style::strong("NOTE"))));
+    }
     let _working = out.working(format!("checking {name}"));
-    let speaks = tokio::select! {
-        announced = announced(subject.start()) => announced.is_ok(),
-        () = interruptions.any() => return Report::new(name, Vec::new()).interrupted(),
-    };
     let without_tls = args.launch.0.as_ref().is_some_and(|launch| launch.no_mtls);
-    let running = chosen.iter().map(|check| async move {
+    let running = chosen.checks.iter().map(|check| async move {
         let begun = Instant::now();
         let verdict = match check.name {
+            name if chosen.leaves_out(name) => skip("left out by --skip"),
             name if without_tls && name.contains("tls") => skip("--no-mtls was given"),
             name if !speaks && !name.starts_with("cookie-") && name != "line-form" => {
                 skip("there is no handshake line: see line-form, and what `rpcplugin doctor` says")
@@ -177,14 +235,15 @@ async fn findings(
                 .await
                 .unwrap_or_else(|_| fail(format!("it was not done after {}", show(args.deadline)))),
         };
-        Finding::new(check, verdict, begun.elapsed())
+        let finding = Finding::new(check, verdict, begun.elapsed());
+        if chosen.baseline.has(check.name) { finding.in_baseline() } else { finding }
     });
     let mut running = stream::iter(running).buffered(args.jobs.into());
     let mut found = Vec::new();
     while !out.is_lost() {
         let finding = tokio::select! {
             finding = running.next() => finding,
-            () = interruptions.any() => return Report::new(name, found).interrupted(),
+            () = interruptions.any() => return Report::new(name, found).noting(notes).interrupted(),
         };
         let Some(finding) = finding else { break };
         if !out.is_json() {
@@ -192,7 +251,7 @@ async fn findings(
         }
         found.push(finding);
     }
-    let report = Report::new(name, found);
+    let report = Report::new(name, found).noting(notes);
     if out.is_lost() { report.interrupted() } else { report }
 }
 
@@ -213,11 +272,35 @@ fn checks() -> impl Iterator<Item = &'static Check> {
     .flatten()
 }
 
-fn choose(only: &[String]) -> miette::Result<Vec<&'static Check>> {
+/// Which checks there are, and what becomes of their failures.
+struct Chosen {
+    checks: Vec<&'static Check>,
+    left_out: Vec<String>,
+    baseline: Baseline,
+}
+
+impl Chosen {
+    fn of(args: &ConformanceArgs) -> Result<Self, UsageError> {
+        let checks = choose(&args.only)?;
+        choose(&args.skip)?;
+        let baseline = match &args.baseline {
+            Some(path) => Baseline::read(path, self::checks())?,
+            None => Baseline::default(),
+        };
+        Ok(Self { checks, left_out: args.skip.clone(), baseline })
+    }
+
+    fn leaves_out(&self, name: &str) -> bool {
+        self.left_out.iter().any(|start| name.starts_with(start.as_str()))
+    }
+}
+
+/// The checks whose names begin so, or all.
+fn choose(only: &[String]) -> Result<Vec<&'static Check>, UsageError> {
     for wanted in only {
         if !checks().any(|check| check.name.starts_with(wanted.as_str())) {
             let help = "`rpcplugin conformance --list` shows all names";
-            return Err(UsageError::new(format!("there is no check {wanted:?}"), help).into());
+            return Err(UsageError::new(format!("there is no check {wanted:?}"), help));
         }
     }
     let wanted =

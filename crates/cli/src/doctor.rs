@@ -23,6 +23,8 @@ pub(crate) struct DoctorArgs {
 
 /// Examines the plugin. The answer is yes when nothing is wrong.
 pub(crate) async fn run(args: &DoctorArgs, out: &mut Out) -> miette::Result<Exit> {
+    // A file that cannot be used is a wrong argument, and no fault of the plugin.
+    args.launch.subject()?;
     let mut interruptions = Interruptions::new().into_diagnostic()?;
     let mut record = Record::new(args.launch.name(), out);
     let examined = tokio::select! {
@@ -37,6 +39,7 @@ pub(crate) async fn run(args: &DoctorArgs, out: &mut Out) -> miette::Result<Exit
 
 async fn examine(launch: &LaunchArgs, record: &mut Record<'_>) -> Result<(), Cause> {
     let suspicion = file::examine(launch, record)?;
+    launch.is_supported().map_err(|fault| Cause::of("protocol", &fault))?;
     let started = start::examine(launch, suspicion, record).await?;
     talk::examine(launch, started, record).await
 }

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use rpcplugin::{AttachError, SuperviseError};
+use rpcplugin::{AttachError, SuperviseError, handshake::AnswerFault};
 
 use crate::{
     attach::{TargetError, WithoutIdentity},
     call::MethodError,
+    given_tls::GivenTlsError,
     interrupt::Interrupted,
-    launch_args::{CookieMissing, NotInPath, NotStarted},
+    launch_args::{CookieMissing, NotInPath, NotStarted, OtherVersion},
 };
 
 /// The exit codes. They are documented in `docs/cli.md`, and do not change their meaning.
@@ -46,10 +47,15 @@ impl Exit {
         let not_started = report.is::<NotStarted>()
             || report.is::<CookieMissing>()
             || report.is::<NotInPath>()
+            || report.is::<OtherVersion>()
+            || report.is::<AnswerFault>()
             || report.is::<AttachError>()
             || report.is::<WithoutIdentity>()
             || report.is::<SuperviseError>();
-        let usage = report.is::<UsageError>() || report.is::<MethodError>() || report.is::<TargetError>();
+        let usage = report.is::<UsageError>()
+            || report.is::<MethodError>()
+            || report.is::<TargetError>()
+            || report.is::<GivenTlsError>();
         match () {
             () if not_started => Self::NotStarted,
             () if usage => Self::Usage,

@@ -5,16 +5,24 @@ mod not_started;
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use clap::{Args, builder::TypedValueParser as _};
-use rpcplugin::{Command, Host, LaunchError, LaunchFault, MagicCookie, Plugin, Stdin, Versions};
+use rpcplugin::{
+    AppVersion, Command, Host, LaunchError, LaunchFault, MagicCookie, Plugin, Stdin, Versions,
+    handshake::{AnswerError, AnswerFault, VersionNotOffered, variable},
+};
 
 pub(crate) use self::not_started::NotStarted;
 use crate::{
-    bare::Subject,
+    bare::{OwnTls, Subject},
     duration,
+    given_tls::{GivenTls, GivenTlsError},
     out::Out,
     presets::{self, Preset},
 };
@@ -25,18 +33,20 @@ pub(crate) struct LaunchArgs {
     /// The magic cookie that the plugin expects from its host.
     #[arg(long, value_name = "KEY=VALUE", env = "RPCPLUGIN_COOKIE", value_parser = cookie)]
     pub(crate) cookie: Option<MagicCookie>,
-    /// Uses the cookie and the versions of a known ecosystem, whatever cookie is given. Without it, it is told by the
-    /// program's name where that is possible.
+    /// Sets what the hosts of a known ecosystem set: cookie, versions and variables, whatever cookie is given. Without it
+    /// the program's name decides where it can.
     #[arg(long, value_name = "NAME",
         value_parser = clap::builder::PossibleValuesParser::new(presets::names()).map(|name| presets::find(&name)))]
     pub(crate) preset: Option<&'static Preset>,
-    /// The versions of the application's protocol to offer, such as 1,5,6 or 1-6. By default those of the preset, or 1
+    /// The versions of the application's protocol to offer, such as 1,5,6 or 1-6. By default those of the preset, or 0
     /// to 7.
     #[arg(long, value_name = "LIST", value_parser = versions)]
     pub(crate) versions: Option<Versions>,
     /// Offers no one-time certificate. Whatever runs as the same user can then talk to the plugin.
     #[arg(long)]
     pub(crate) no_mtls: bool,
+    #[command(flatten)]
+    pub(crate) tls: GivenTls,
     /// Asks the plugin to carry all connections over one socket.
     #[arg(long)]
     pub(crate) mux: bool,
@@ -55,6 +65,9 @@ pub(crate) struct LaunchArgs {
     /// The plugin's own arguments. Behind `--` they may look like those of this program.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<OsString>,
+    /// Whether the plugin has refused version 0, where that is a guess of this program.
+    #[arg(skip)]
+    refused_zero: Arc<AtomicBool>,
 }
 
 /// The plugin wants a magic cookie, and none was given.
@@ -70,6 +83,16 @@ pub(crate) struct LaunchArgs {
 pub(crate) struct CookieMissing {
     program: String,
     source: LaunchError,
+}
+
+/// The plugin speaks a version that was not offered to it.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("the plugin speaks version {} of the protocol, and this host speaks {}", refused.plugin, refused.host)]
+#[diagnostic(code(rpcplugin::protocol::version_not_offered))]
+pub(crate) struct OtherVersion {
+    refused: VersionNotOffered,
+    #[help]
+    help: String,
 }
 
 /// The program was looked for in PATH alone, and is in this directory.
@@ -88,6 +111,7 @@ impl LaunchArgs {
     pub(crate) fn host(&self) -> Host {
         Host::new(self.magic_cookie(), self.offered_versions()).configure(|config| {
             config.auto_mtls = !self.no_mtls;
+            self.tls.apply(config);
             config.multiplex = self.mux;
             config.start_deadline = self.timeout;
             // Each command shows of the log what belongs to its own output.
@@ -98,7 +122,8 @@ impl LaunchArgs {
     /// Launches the plugin. A sign on the terminal tells of it while that takes its time.
     ///
     /// # Errors
-    /// [`NotStarted`], [`CookieMissing`] or [`NotInPath`].
+    /// [`NotStarted`], [`CookieMissing`], [`OtherVersion`] or [`NotInPath`]; [`GivenTlsError`] and [`AnswerFault::Packer`]
+    /// before anything is started.
     pub(crate) async fn launch(&self, out: &Out) -> miette::Result<Plugin> {
         let _working = out.working(format!("starting {}", self.name()));
         self.launch_by(&self.host()).await
@@ -106,9 +131,23 @@ impl LaunchArgs {
 
     /// The same, by a host that was made of [`host`](Self::host).
     pub(crate) async fn launch_by(&self, host: &Host) -> miette::Result<Plugin> {
-        host.launch(self.command()).await.map_err(|error| match error.fault {
+        self.is_supported()?;
+        // A file that cannot be used is a wrong argument, and no fault of the plugin.
+        self.tls.read()?;
+        let mut launched = host.launch(self.command()).await;
+        if let Err(error) = &launched
+            && self.guesses_versions()
+            && error.facts().stderr.iter().any(|line| refuses_a_version(line))
+        {
+            self.refused_zero.store(true, Ordering::Relaxed);
+            launched = host.launch(self.command()).await;
+        }
+        launched.map_err(|error| match error.fault {
             LaunchFault::CookieRefused(_) if !self.has_cookie() => {
                 CookieMissing { program: self.name(), source: error }.into()
+            }
+            LaunchFault::Version(refused) => {
+                OtherVersion { help: self.help_for_version(refused.plugin), refused }.into()
             }
             LaunchFault::NotFound { ref program }
                 if program.components().count() == 1 && Path::new(".").join(program).is_file() =>
@@ -122,7 +161,10 @@ impl LaunchArgs {
     /// The plugin's command. It reads nothing from this program's standard input.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program).args(&self.args).stdin(Stdin::Null);
-        for (name, value) in &self.env {
+        if self.refused_zero.load(Ordering::Relaxed) {
+            command = command.env(variable::PROTOCOL_VERSIONS, without_zero().to_string());
+        }
+        for (name, value) in self.variables() {
             command = command.env(name, value);
         }
         match &self.dir {
@@ -132,20 +174,39 @@ impl LaunchArgs {
     }
 
     /// The plugin, to be started without a host library.
-    pub(crate) fn subject(&self) -> Subject {
+    ///
+    /// # Errors
+    /// [`GivenTlsError`].
+    pub(crate) fn subject(&self) -> Result<Subject, GivenTlsError> {
         let bare = self.program.components().count() == 1
             && !self.program.as_os_str().as_encoded_bytes().contains(&b'/');
         // In another directory a relative path would mean another file.
         let program = if bare { None } else { std::path::absolute(&self.program).ok() };
-        Subject {
+        Ok(Subject {
             program: program.unwrap_or_else(|| self.program.clone()),
             args: self.args.clone(),
             cookie: self.magic_cookie(),
+            further_cookies: self.preset().map_or(&[], Preset::further_cookies),
+            any_cookie_value: self.preset().is_some_and(|preset| preset.any_value),
             versions: self.offered_versions(),
-            env: self.env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            env: self.variables().map(|(name, value)| (name.into(), value.into())).collect(),
             dir: self.dir.clone(),
             patience: self.timeout,
-        }
+            tls: self.tls.security()?.map_or(OwnTls::None, OwnTls::Given),
+        })
+    }
+
+    /// Variables of the plugin's environment besides the offer: those of the preset, then those that were given.
+    fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let of_preset = self.preset().into_iter();
+        let of_preset =
+            of_preset.flat_map(|preset| preset.further_cookies().iter().chain(preset.env).copied());
+        of_preset.chain(self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// Makes sure that the plugin is not one of an ecosystem that speaks another protocol.
+    pub(crate) fn is_supported(&self) -> Result<(), AnswerFault> {
+        if self.preset().is_some_and(|preset| preset.refused) { Err(AnswerFault::Packer) } else { Ok(()) }
     }
 
     /// The preset that was asked for, or that the program's name tells.
@@ -176,8 +237,34 @@ impl LaunchArgs {
     pub(crate) fn offered_versions(&self) -> Versions {
         let of_preset = || self.preset().map(Preset::versions);
         // Plugins made with pyvider refuse a list that goes further.
-        let any = || Versions::new(1_u32..=7).expect("there are some");
+        let any = || Versions::new(0_u32..=7).expect("there are some");
         self.versions.clone().or_else(of_preset).unwrap_or_else(any)
+    }
+
+    /// Whether the versions offered are a guess of this program.
+    pub(crate) fn guesses_versions(&self) -> bool {
+        self.versions.is_none() && self.preset().is_none()
+    }
+
+    /// What helps where the plugin answers with a version that was not offered.
+    pub(crate) fn help_for_version(&self, spoken: AppVersion) -> String {
+        let why = match (&self.versions, self.preset()) {
+            (Some(given), _) => format!("--versions {given} does not offer it"),
+            (None, Some(preset)) => format!("the hosts of {} offer {}", preset.name, preset.versions()),
+            (None, None) => "0 to 7 are offered by default".to_owned(),
+        };
+        format!("{why}: --versions {spoken} does")
+    }
+
+    /// What helps where the plugin's line is no answer of gRPC.
+    pub(crate) fn help_for_answer(&self, error: &AnswerError) -> String {
+        let help = miette::Diagnostic::help(error).map(|help| help.to_string()).unwrap_or_default();
+        match (&error.fault, &self.versions) {
+            (AnswerFault::NetRpc, Some(given)) => {
+                format!("{help}; it may serve other versions than --versions {given} by gRPC: offer those")
+            }
+            _ => help,
+        }
     }
 
     /// The name of the program's file.
@@ -185,6 +272,16 @@ impl LaunchArgs {
         let name = self.program.file_name().unwrap_or(self.program.as_os_str());
         Path::new(name).display().to_string()
     }
+}
+
+/// Whether a plugin that ended says of a version that it may not be offered, as those made with pyvider do of 0.
+pub(crate) fn refuses_a_version(stderr: &str) -> bool {
+    stderr.to_lowercase().contains("protocol version must be")
+}
+
+/// What is offered to such a plugin instead.
+pub(crate) fn without_zero() -> Versions {
+    Versions::new(1_u32..=7).expect("there are some")
 }
 
 fn cookie(text: &str) -> Result<MagicCookie, String> {

@@ -13,6 +13,7 @@ mod conformance;
 mod doctor;
 mod duration;
 mod exit;
+mod given_tls;
 mod inspect;
 mod interrupt;
 mod launch_args;

@@ -8,5 +8,7 @@ mod bench;
 mod conformance;
 #[path = "checks/doctor.rs"]
 mod doctor;
+#[path = "checks/ecosystems.rs"]
+mod ecosystems;
 #[path = "checks/program.rs"]
 mod program;

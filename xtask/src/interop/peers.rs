@@ -61,12 +61,18 @@ fn go(directory: &Path) -> Readiness {
     if let Err(why) = succeed(Command::new("go").args(["mod", "download"]).current_dir(&module)) {
         return Readiness::Missing(format!("the Go modules cannot be fetched: {why}"));
     }
+    let old = workspace::root().join("tests/interop/go-old");
+    if let Err(why) = succeed(Command::new("go").args(["mod", "download"]).current_dir(&old)) {
+        return Readiness::Missing(format!("the Go modules cannot be fetched: {why}"));
+    }
     let programs = directory.join("go");
-    let mut build = Command::new("go");
-    // With a separator at its end, the output is a directory.
-    build.arg("build").arg("-o").arg(programs.join("")).arg("./cmd/...").current_dir(&module);
-    if let Err(why) = succeed(&mut build) {
-        return Readiness::Broken(why);
+    for (module, packages) in [(&module, "./cmd/..."), (&old, "./...")] {
+        let mut build = Command::new("go");
+        // With a separator at its end, the output is a directory.
+        build.arg("build").arg("-o").arg(programs.join("")).arg(packages).current_dir(module);
+        if let Err(why) = succeed(&mut build) {
+            return Readiness::Broken(why);
+        }
     }
     let program =
         |name: &str| vec![programs.join(name).with_extension(std::env::consts::EXE_EXTENSION).into()];

@@ -196,6 +196,15 @@ pub(crate) fn quoted(text: &str, what: &str) -> String {
     if text.is_empty() { String::new() } else { format!("; its {what}: {tail:?}") }
 }
 
+/// A handshake line without the bulk of its certificate.
+pub(crate) fn shown_line(line: &str) -> String {
+    let short = |field: &str| match field.len() {
+        0..=200 => field.to_owned(),
+        length => format!("({length} characters of certificate)"),
+    };
+    line.trim().split('|').map(short).collect::<Vec<_>>().join("|")
+}
+
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// How long a process whose stdout has ended is waited for.

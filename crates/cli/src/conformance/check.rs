@@ -11,7 +11,7 @@ use rpcplugin::{
 use serde::Serialize;
 use tonic::Status;
 
-use crate::bare::{NoLine, Process, Start, Subject, answered, channel, health, quoted};
+use crate::bare::{NoLine, OwnTls, Process, Start, Subject, answered, channel, health, quoted, shown_line};
 
 /// One thing that a host may rely on.
 #[derive(Debug)]
@@ -111,28 +111,52 @@ pub(super) async fn announced(start: Start<'_>) -> Verdict<Announced> {
 }
 
 /// Reads the line of a process.
-pub(super) async fn greet(mut process: Process, patience: Duration) -> Verdict<Announced> {
-    let line = match process.first_line(patience).await {
-        Ok(line) => String::from_utf8_lossy(&line).into_owned(),
-        Err(error) => {
-            let said = if matches!(error, NoLine::Ended { .. }) { process.stderr() } else { String::new() };
-            return fail(format!("{error}{}", quoted(&said, "stderr")));
-        }
-    };
+pub(super) async fn greet(process: Process, limit: Duration) -> Verdict<Announced> {
+    let (process, line) = line_of(process, limit).await?;
     match Answer::parse(&line) {
         Ok(answer) => Ok(Announced { process, line, answer }),
-        Err(error) => fail(format!("{error}: {line:?}")),
+        Err(error) => fail(format!("{}: {:?}", error.fault, shown_line(&line))),
     }
 }
 
-/// Starts a plugin in plain text.
+/// The first line of a process, whatever it says.
+pub(super) async fn line_of(mut process: Process, limit: Duration) -> Verdict<(Process, String)> {
+    match process.first_line(limit).await {
+        Ok(line) => Ok((process, String::from_utf8_lossy(&line).into_owned())),
+        Err(error) => {
+            let said = if matches!(error, NoLine::Ended { .. }) { process.stderr() } else { String::new() };
+            fail(format!("{error}{}", quoted(&said, "stderr")))
+        }
+    }
+}
+
+/// How a host that offers nothing reaches the plugin: in plain text, or by certificates that both have from elsewhere.
+pub(super) fn unoffered(subject: &Subject) -> Verdict<Security> {
+    match &subject.tls {
+        OwnTls::None => Ok(Security::Plain),
+        OwnTls::Given(security) => Ok(security.clone()),
+        OwnTls::Missing => skip("it has certificates of its own, and --cert, --key and --ca were not given"),
+    }
+}
+
+/// Makes sure that AutoMTLS can be asked of the plugin.
+pub(super) fn takes_offers(subject: &Subject) -> Verdict<()> {
+    match subject.tls {
+        OwnTls::None => Ok(()),
+        OwnTls::Missing | OwnTls::Given(_) => skip("it has certificates of its own, and no use for AutoMTLS"),
+    }
+}
+
+/// Starts a plugin without an offer of AutoMTLS.
 pub(super) async fn served_plain(subject: &Subject) -> Verdict<Served> {
+    let security = unoffered(subject)?;
     let Announced { process, answer, .. } = announced(subject.start()).await?;
-    Ok(Served { process, answer, security: Security::Plain })
+    Ok(Served { process, answer, security })
 }
 
 /// Starts a plugin under mutual TLS.
 pub(super) async fn served_mutual(subject: &Subject) -> Verdict<Mutual> {
+    takes_offers(subject)?;
     let host = Identity::generate()?;
     mutual(announced(subject.start().certificate(host.certificate_pem())).await?, host)
 }

@@ -7,6 +7,7 @@ use rustix::process::{Pid, Signal};
 
 use super::check::{
     Announced, Check, GRACE, Mutual, Served, Verdict, check, fail, greet, served_mutual, served_plain, skip,
+    unoffered,
 };
 use crate::{
     bare::{Subject, broker_stream, is_alive, quoted, shut_down, stdio_stream},
@@ -153,6 +154,7 @@ async fn terminated(subject: &Subject) -> Verdict<(ExitReason, Duration, Served)
 
 /// The plugin's parent is killed, and all that the parent held goes with it.
 async fn host_death(subject: &Subject) -> Verdict {
+    let security = unoffered(subject)?;
     let dir = tempfile::tempdir()?;
     let pid_file = dir.path().join("pid");
     let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir()?;
@@ -162,7 +164,7 @@ async fn host_death(subject: &Subject) -> Verdict {
     let Some(plugin) = number.trim().parse().ok().and_then(Pid::from_raw) else {
         return skip("the plugin's process is not known");
     };
-    let channel = crate::bare::channel(&answer.endpoint, rpcplugin::transport::Security::Plain).await?;
+    let channel = crate::bare::channel(&answer.endpoint, security).await?;
     shell.signal(Signal::KILL)?;
     shell.close_pipes();
     drop(channel);

@@ -3,7 +3,10 @@
 use rpcplugin::{Endpoint, transport::dial};
 
 use super::check::{Check, Verdict, announced, check, fail, skip};
-use crate::{bare::Subject, duration::show};
+use crate::{
+    bare::{Subject, shown_line},
+    duration::show,
+};
 
 pub(super) const CHECKS: &[Check] = &[
     check!(
@@ -61,7 +64,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 async fn form(subject: &Subject) -> Verdict {
-    Ok(shown(&announced(subject.start()).await?.line))
+    Ok(shown_line(&announced(subject.start()).await?.line))
 }
 
 async fn fields(subject: &Subject) -> Verdict {
@@ -71,7 +74,7 @@ async fn fields(subject: &Subject) -> Verdict {
     }
     match line.trim().split('|').count() {
         6 => Ok("six fields".to_owned()),
-        count => fail(format!("{count} fields: {}", shown(&line))),
+        count => fail(format!("{count} fields: {}", shown_line(&line))),
     }
 }
 
@@ -114,16 +117,4 @@ async fn address(subject: &Subject) -> Verdict {
 async fn start_time(subject: &Subject) -> Verdict {
     let announced = announced(subject.start()).await?;
     Ok(format!("the line came after {}", show(announced.process.started.elapsed())))
-}
-
-/// The line without the bulk of its certificate.
-pub(super) fn shown(line: &str) -> String {
-    let short = |field: &str| {
-        if field.len() > 200 {
-            format!("({} characters of certificate)", field.len())
-        } else {
-            field.to_owned()
-        }
-    };
-    line.trim().split('|').map(short).collect::<Vec<_>>().join("|")
 }

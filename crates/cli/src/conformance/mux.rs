@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use rpcplugin::{handshake::Multiplexing, mtls::Identity, transport::Security};
+use rpcplugin::{handshake::Multiplexing, mtls::Identity};
 
 use super::check::{
     Announced, Check, Mutual, Served, Verdict, announced, check, fail, in_one_line, mutual, skip,
+    takes_offers, unoffered,
 };
 use crate::bare::{Multiplexed, Subject, answered, health, multiplexed_channel, shut_down};
 
@@ -42,13 +43,14 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 async fn plain(subject: &Subject) -> Verdict {
-    let served = offered(announced(subject.start().multiplexed()).await?)?;
+    let served = multiplexing(subject).await?;
     let connection = Multiplexed::open(&served.answer.endpoint).await?;
     calls(&connection, &served).await?;
     Ok("`true`, and it does".to_owned())
 }
 
 async fn secured(subject: &Subject) -> Verdict {
+    takes_offers(subject)?;
     let host = Identity::generate()?;
     let start = subject.start().multiplexed().certificate(host.certificate_pem());
     let announced = announced(start).await?;
@@ -61,7 +63,7 @@ async fn secured(subject: &Subject) -> Verdict {
 }
 
 async fn shutdown(subject: &Subject) -> Verdict {
-    let served = offered(announced(subject.start().multiplexed()).await?)?;
+    let served = multiplexing(subject).await?;
     let connection = Multiplexed::open(&served.answer.endpoint).await?;
     let channel = multiplexed_channel(&connection, served.security.clone()).await?;
     let _ = health(channel.clone(), "plugin").await;
@@ -74,7 +76,7 @@ async fn shutdown(subject: &Subject) -> Verdict {
 }
 
 async fn host_gone(subject: &Subject) -> Verdict {
-    let served = offered(announced(subject.start().multiplexed()).await?)?;
+    let served = multiplexing(subject).await?;
     let connection = Multiplexed::open(&served.answer.endpoint).await?;
     calls(&connection, &served).await?;
     drop(connection);
@@ -104,10 +106,11 @@ async fn calls(connection: &Multiplexed, served: &Served) -> Verdict<()> {
     Ok(())
 }
 
-fn offered(announced: Announced) -> Verdict<Served> {
-    says_yes(announced.answer.multiplexing)?;
-    let Announced { process, answer, .. } = announced;
-    Ok(Served { process, answer, security: Security::Plain })
+/// Starts a plugin that is asked to multiplex, without an offer of AutoMTLS.
+async fn multiplexing(subject: &Subject) -> Verdict<Served> {
+    let Announced { process, answer, .. } = announced(subject.start().multiplexed()).await?;
+    says_yes(answer.multiplexing)?;
+    Ok(Served { process, answer, security: unoffered(subject)? })
 }
 
 fn says_yes(multiplexing: Multiplexing) -> Verdict<()> {

@@ -23,6 +23,9 @@ pub(super) struct Finding {
     milliseconds: u64,
     #[serde(skip)]
     took: Duration,
+    /// The baseline has it, and it passes.
+    #[serde(skip)]
+    is_mended: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,6 +36,8 @@ enum Result {
     Skip,
     /// Only worth knowing.
     Info,
+    /// The rule is broken, and the baseline has it.
+    Known,
 }
 
 /// All findings about one plugin.
@@ -47,7 +52,16 @@ pub(super) struct Report {
     /// Rules that hosts get along without, and that are broken.
     warnings: usize,
     skipped: usize,
+    /// Broken rules that the baseline has.
+    known: usize,
+    /// What the baseline has and is not broken any more.
+    mended: Vec<&'static str>,
+    /// What was noticed before the checks.
+    notes: Vec<String>,
     findings: Vec<Finding>,
+    /// Why the checks were not done.
+    #[serde(skip)]
+    error: Option<String>,
 }
 
 impl Finding {
@@ -60,7 +74,17 @@ impl Finding {
         };
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let Check { name, level, rule, advice, .. } = *check;
-        Self { name, level, result, seen, rule, advice, milliseconds, took }
+        Self { name, level, result, seen, rule, advice, milliseconds, took, is_mended: false }
+    }
+
+    /// The finding of a check whose failure is known.
+    pub(super) fn in_baseline(mut self) -> Self {
+        match self.result {
+            Result::Fail => self.result = Result::Known,
+            Result::Pass => self.is_mended = true,
+            _ => {}
+        }
+        self
     }
 
     /// Prints what was found, and for what is wrong the rule and what to do.
@@ -70,9 +94,11 @@ impl Finding {
             (Result::Fail, Level::Must) => style::bad("FAIL"),
             (Result::Fail, _) => style::warn("WARN"),
             (Result::Skip, _) => style::dim("SKIP"),
+            (Result::Known, _) => style::dim("KNOWN"),
             (Result::Info, _) => style::strong("INFO"),
         };
-        out.line(format_args!("{word}  {:<28} {}", self.name, self.seen));
+        let gap = if self.result == Result::Known { " " } else { "  " };
+        out.line(format_args!("{word}{gap}{:<28} {}", self.name, self.seen));
         if self.result == Result::Fail {
             out.line(format_args!("      {} {}", style::dim(format_args!("{}:", self.level)), self.rule));
             out.line(format_args!("      {} {}", style::dim("do:"), self.advice));
@@ -89,13 +115,39 @@ impl Report {
         let (failed, warnings) = (count(Result::Fail, true), count(Result::Fail, false));
         let passed = count(Result::Pass, true) + count(Result::Pass, false);
         let skipped = count(Result::Skip, true) + count(Result::Skip, false);
-        let conforms = failed == 0;
-        Self { plugin, conforms, interrupted: false, passed, failed, warnings, skipped, findings }
+        let known = count(Result::Known, true) + count(Result::Known, false);
+        let mended =
+            findings.iter().filter(|finding| finding.is_mended).map(|finding| finding.name).collect();
+        Self {
+            plugin,
+            conforms: failed == 0,
+            interrupted: false,
+            passed,
+            failed,
+            warnings,
+            skipped,
+            known,
+            mended,
+            notes: Vec::new(),
+            findings,
+            error: None,
+        }
     }
 
-    /// Of checks that were ended before all were done. Nobody knows then whether the plugin conforms.
+    /// With what was noticed before the checks.
+    pub(super) fn noting(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
+    }
+
+    /// Of checks that were ended before all were done. It is not known then whether the plugin conforms.
     pub(super) fn interrupted(self) -> Self {
-        Self { conforms: false, interrupted: true, ..self }
+        let error = Some("the checks were interrupted before all were done".to_owned());
+        Self { conforms: false, interrupted: true, error, ..self }
+    }
+
+    /// Of a plugin that cannot be checked, and why.
+    pub(super) fn impossible(plugin: String, why: String) -> Self {
+        Self { conforms: false, error: Some(why), ..Self::new(plugin, Vec::new()) }
     }
 
     pub(super) fn is_interrupted(&self) -> bool {
@@ -113,8 +165,9 @@ impl Report {
             false => style::bad("does not conform"),
         };
         let took: Duration = self.findings.iter().map(|finding| finding.took).sum();
+        let known = if self.known > 0 { format!(", {} known", self.known) } else { String::new() };
         out.line(format_args!(
-            "\n{} {verdict}: {} passed, {} failed, {} warnings, {} skipped; {} of checking",
+            "\n{} {verdict}: {} passed, {} failed, {} warnings, {} skipped{known}; {} of checking",
             style::strong(&self.plugin),
             self.passed,
             self.failed,
@@ -122,6 +175,9 @@ impl Report {
             self.skipped,
             show(took),
         ));
+        if !self.mended.is_empty() {
+            out.line(format_args!("take out of the baseline what passes now: {}", self.mended.join(", ")));
+        }
     }
 
     /// The findings as continuous-integration services read them. A broken SHOULD is no failure there: its text is the
@@ -134,9 +190,9 @@ impl Report {
             xml,
             "<testsuite name=\"conformance of {}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\">",
             escaped(&self.plugin),
-            self.findings.len() + usize::from(self.interrupted),
+            self.findings.len() + usize::from(self.error.is_some()),
             self.failed,
-            u8::from(self.interrupted),
+            u8::from(self.error.is_some()),
             self.skipped,
             seconds(total),
         );
@@ -164,15 +220,14 @@ impl Report {
                     )
                 }
                 (Result::Skip, _) => write!(xml, "<skipped message=\"{seen}\"/>"),
+                (Result::Known, _) => write!(xml, "<system-out>known: {seen}</system-out>"),
                 _ => write!(xml, "<system-out>{seen}</system-out>"),
             };
             xml.push_str("</testcase>\n");
         }
-        if self.interrupted {
+        if let Some(error) = &self.error {
             xml.push_str("  <testcase classname=\"conformance\" name=\"all-checks\" time=\"0.000\">");
-            xml.push_str(
-                "<error message=\"the checks were interrupted before all were done\"/></testcase>\n",
-            );
+            let _ = writeln!(xml, "<error message=\"{}\"/></testcase>", escaped(error));
         }
         xml.push_str("</testsuite>\n");
         xml

@@ -8,7 +8,7 @@ use rpcplugin::{
 
 use super::check::{
     Announced, Check, Mutual, Setback, Verdict, announced, check, fail, in_one_line, served_mutual,
-    served_plain,
+    served_plain, takes_offers,
 };
 use crate::bare::{
     PATIENCE, Stranger, Subject, alpn, answered, channel, health, is_served, names_localhost,
@@ -107,6 +107,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 async fn certificate(subject: &Subject) -> Verdict {
+    takes_offers(subject)?;
     let host = Identity::generate()?;
     let Announced { line, answer, .. } =
         announced(subject.start().certificate(host.certificate_pem())).await?;
@@ -176,6 +177,7 @@ async fn refuses_own(subject: &Subject) -> Verdict {
 }
 
 async fn unreadable(subject: &Subject) -> Verdict {
+    takes_offers(subject)?;
     let announced = match announced(subject.start().certificate("no certificate".to_owned())).await {
         Ok(announced) => announced,
         Err(Setback::Fail(seen)) => return Ok(seen),
@@ -195,6 +197,7 @@ async fn unreadable(subject: &Subject) -> Verdict {
 }
 
 async fn serves_plain(subject: &Subject) -> Verdict {
+    takes_offers(subject)?;
     let served = served_plain(subject).await?;
     let result = health(channel(&served.answer.endpoint, Security::Plain).await?, "plugin").await;
     if answered(&result) { Ok("it answers in plain text".to_owned()) } else { fail(broken(result)) }

@@ -11,7 +11,7 @@ use rpcplugin::{Endpoint, handshake::variable};
 use super::check::{
     Announced, Check, GRACE, Served, Verdict, announced, check, fail, greet, served_plain, skip,
 };
-use crate::bare::{Subject, shut_down};
+use crate::bare::{Subject, shown_line, shut_down};
 
 pub(super) const CHECKS: &[Check] = &[
     check!(
@@ -23,17 +23,18 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     check!(
         "socket-directory",
-        Must,
+        Should,
         directory,
-        "PLUGIN_UNIX_SOCKET_DIR names the directory for all of the plugin's sockets: containers share it with their host.",
-        "Create the socket below that directory when the variable is set.",
+        "PLUGIN_UNIX_SOCKET_DIR names the directory for all of the plugin's sockets (go-plugin 1.5 and later): containers \
+         share it with their host.",
+        "Create the socket below that directory when the variable is set, or build with a library that does.",
     ),
     check!(
         "socket-group",
         Should,
         group,
-        "PLUGIN_UNIX_SOCKET_GROUP names the group, by name or number, that may connect: the socket belongs to it and has mode \
-         0660.",
+        "PLUGIN_UNIX_SOCKET_GROUP names the group, by name or number, that may connect (go-plugin 1.5 and later): the socket \
+         belongs to it and has mode 0660.",
         "Change the socket's group and mode when the variable is set.",
     ),
     check!(
@@ -134,20 +135,19 @@ async fn gone(subject: &Subject) -> Verdict {
 }
 
 async fn long_path(subject: &Subject) -> Verdict {
-    let short = served_plain(subject).await?;
-    short.socket()?;
+    served(announced(subject.start()).await?).socket()?;
     let tmp = tempfile::Builder::new().prefix(&format!("rpcplugin-{}", "x".repeat(120))).tempdir()?;
     let mut process = subject.start().spawn_in(tmp)?;
     Ok(match process.first_line(subject.patience).await {
         Ok(line) => {
-            format!("it listens all the same: {}", super::line::shown(&String::from_utf8_lossy(&line)))
+            format!("it listens all the same: {}", shown_line(&String::from_utf8_lossy(&line)))
         }
         Err(error) => error.to_string(),
     })
 }
 
 async fn tcp_loopback(subject: &Subject) -> Verdict {
-    let served = served_plain(subject).await?;
+    let served = served(announced(subject.start()).await?);
     let Endpoint::Tcp(address) = &served.answer.endpoint else {
         return skip("the plugin listens on a Unix socket");
     };
@@ -169,6 +169,7 @@ async fn tcp_ports(subject: &Subject) -> Verdict {
     if (min..=max).contains(&address.port()) { Ok(seen) } else { fail(seen) }
 }
 
+/// A plugin that is not connected to: only where it listens is looked at.
 fn served(announced: Announced) -> Served {
     let Announced { process, answer, .. } = announced;
     Served { process, answer, security: rpcplugin::transport::Security::Plain }

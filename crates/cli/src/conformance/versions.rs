@@ -1,9 +1,14 @@
 //! Which version of the application's protocol is spoken.
 
-use rpcplugin::{AppVersion, handshake::variable};
+use std::{fmt, time::Duration};
 
-use super::check::{Announced, Check, Verdict, announced, check, fail, skip};
-use crate::bare::{Subject, quoted};
+use rpcplugin::{
+    AppVersion,
+    handshake::{Answer, AnswerFault, variable},
+};
+
+use super::check::{Check, Verdict, check, fail, line_of, skip};
+use crate::bare::{NoLine, Start, Subject, quoted, shown_line};
 
 pub(super) const CHECKS: &[Check] = &[
     check!(
@@ -57,19 +62,16 @@ async fn list(subject: &Subject) -> Verdict {
     let mut ascending: Vec<AppVersion> = subject.versions.iter().collect();
     ascending.reverse();
     let down = answer_to(subject, &subject.versions.to_string()).await?;
-    let up = answer_to(subject, &listed(&ascending)).await?;
-    if !subject.versions.contains(up) {
-        return fail(format!(
-            "none of {} is served: it answers with {up}; name its versions with --versions",
-            subject.versions
-        ));
+    let up = answer_to(subject, &joined(&ascending, ",")).await?;
+    if !subject.versions.contains(up.version) && !subject.versions.contains(down.version) {
+        return none_served(subject, up);
     }
     if up != down {
         return fail(format!("{up} when the list goes up, {down} when it goes down"));
     }
     // Whatever lies above the answer is not served, or the answer was not the highest.
-    for higher in ascending.into_iter().filter(|version| *version > up).take(ALONE) {
-        if answer_to(subject, &higher.to_string()).await.is_ok_and(|answer| answer == higher) {
+    for higher in ascending.into_iter().filter(|version| *version > up.version).take(ALONE) {
+        if answer_to(subject, &higher.to_string()).await.is_ok_and(|answer| answer.version == higher) {
             return fail(format!("{up} was chosen although {higher} is served and offered"));
         }
     }
@@ -78,17 +80,20 @@ async fn list(subject: &Subject) -> Verdict {
 
 async fn alone(subject: &Subject) -> Verdict {
     let newest = answer_to(subject, &subject.versions.to_string()).await?;
+    if !subject.versions.contains(newest.version) {
+        return none_served(subject, newest);
+    }
     let oldest = answer_to(subject, NEVER).await.ok();
     let mut candidates: Vec<AppVersion> = subject.versions.iter().collect();
     if candidates.len() > ALONE {
-        // Nobody said which there are.
-        candidates = [Some(newest), oldest].into_iter().flatten().collect();
+        // It was not said which there are.
+        candidates = [Some(newest), oldest].into_iter().flatten().map(|answer| answer.version).collect();
         candidates.dedup();
     }
     let (mut served, mut not_served) = (Vec::new(), Vec::new());
     for version in candidates {
         match answer_to(subject, &version.to_string()).await {
-            Ok(answer) if answer == version => served.push(version),
+            Ok(answer) if answer.version == version => served.push(answer),
             // With what it answers when there is nothing in common.
             Ok(answer) if Some(answer) == oldest => not_served.push(version),
             Ok(answer) => return fail(format!("{version} was offered alone, and it answers with {answer}")),
@@ -96,28 +101,39 @@ async fn alone(subject: &Subject) -> Verdict {
         }
     }
     match (served.is_empty(), not_served.is_empty()) {
-        (true, _) => fail(format!("none of {} is served", listed(&not_served))),
-        (false, true) => Ok(format!("{} served", listed(&served))),
-        (false, false) => Ok(format!("{} served, {} not", listed(&served), listed(&not_served))),
+        (true, _) => {
+            fail(format!("{newest} is the answer to {}, and not to {newest} alone", subject.versions))
+        }
+        (false, true) => Ok(format!("{} served", joined(&served, ", "))),
+        (false, false) => Ok(format!("{} served; {} not", joined(&served, ", "), joined(&not_served, ", "))),
     }
 }
 
 async fn no_overlap(subject: &Subject) -> Verdict {
-    match announced(subject.start().versions(NEVER)).await {
-        Ok(Announced { answer, .. }) if answer.version.to_string() == NEVER => fail(format!(
-            "it claims to serve version {NEVER}, which nobody serves: it repeats what is offered"
-        )),
-        Ok(Announced { answer, .. }) => Ok(format!("it answers with {}", answer.version)),
-        Err(_) => {
-            let process = subject.start().versions(NEVER).spawn()?;
-            match process.ended(subject.patience).await {
-                Some(reason) if !reason.is_success() => {
-                    Ok(format!("it ends with {reason}{}", quoted(&process.stderr(), "stderr")))
+    let mut process = subject.start().versions(NEVER).spawn()?;
+    let (seen, limit) = match process.first_line(subject.patience).await {
+        Ok(line) => {
+            let line = String::from_utf8_lossy(&line);
+            match Spoken::read(&line) {
+                Ok(Spoken { version, .. }) if version.to_string() == NEVER => {
+                    return fail(format!(
+                        "it claims to serve version {NEVER}, which no plugin serves: it repeats what is offered"
+                    ));
                 }
-                Some(reason) => fail(format!("it ends with {reason} and no line")),
-                None => fail("it neither answers nor ends"),
+                Ok(answer) => return Ok(format!("it answers with {answer}")),
+                Err(fault) => (format!("{fault}: {:?}", shown_line(&line)), ENDING),
             }
         }
+        Err(late @ NoLine::Late { .. }) => (late.to_string(), Duration::ZERO),
+        Err(error) => (error.to_string(), ENDING),
+    };
+    match process.ended(limit).await {
+        Some(reason) if !reason.is_success() => {
+            process.all_printed().await;
+            Ok(format!("it ends with {reason}{}", quoted(&process.stderr(), "stderr")))
+        }
+        Some(reason) => fail(format!("it ends with {reason} and without an answer")),
+        None => fail(format!("it neither answers nor ends: {seen}")),
     }
 }
 
@@ -127,33 +143,92 @@ async fn answered_anyway(subject: &Subject) -> Verdict {
 }
 
 async fn not_sent(subject: &Subject) -> Verdict {
-    let announced = announced(subject.start().unset(variable::PROTOCOL_VERSIONS)).await?;
-    Ok(format!("it answers with {}", announced.answer.version))
+    let answer = spoken(subject.start().unset(variable::PROTOCOL_VERSIONS)).await?;
+    Ok(format!("it answers with {answer}"))
 }
 
 async fn unreadable(subject: &Subject) -> Verdict {
     let wanted = answer_to(subject, &subject.versions.to_string()).await?;
-    if !subject.versions.contains(wanted) {
-        return skip("the plugin serves none of the versions: see version-list");
+    if !subject.versions.contains(wanted.version) {
+        return none_served(subject, wanted);
     }
-    let answer = answer_to(subject, &format!("x,{wanted}")).await?;
-    if answer == wanted {
-        Ok(format!("`x,{wanted}` gives {answer}"))
-    } else {
-        fail(format!("`x,{wanted}` gives {answer}"))
+    let list = format!("x,{}", wanted.version);
+    let answer = answer_to(subject, &list).await?;
+    let seen = format!("`{list}` gives {answer}");
+    if answer == wanted { Ok(seen) } else { fail(seen) }
+}
+
+/// What a plugin answers with, by gRPC or not: go-plugin chooses the protocol by version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spoken {
+    version: AppVersion,
+    by_net_rpc: bool,
+}
+
+impl Spoken {
+    fn read(line: &str) -> Result<Self, AnswerFault> {
+        match Answer::parse(line).map_err(|error| error.fault) {
+            Ok(answer) => Ok(Self { version: answer.version, by_net_rpc: false }),
+            Err(AnswerFault::NetRpc) => {
+                let version = line.split('|').nth(1).and_then(|version| version.trim().parse().ok());
+                version
+                    .map(|version| Self { version: AppVersion(version), by_net_rpc: true })
+                    .ok_or(AnswerFault::Version)
+            }
+            Err(fault) => Err(fault),
+        }
     }
 }
 
-async fn answer_to(subject: &Subject, list: &str) -> Verdict<AppVersion> {
-    Ok(announced(subject.start().versions(list)).await?.answer.version)
+impl fmt::Display for Spoken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.by_net_rpc { " by net/rpc" } else { "" };
+        write!(f, "{}{how}", self.version)
+    }
 }
 
-fn listed(versions: &[AppVersion]) -> String {
-    versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+async fn spoken(start: Start<'_>) -> Verdict<Spoken> {
+    let patience = start.patience();
+    let (_process, line) = line_of(start.spawn()?, patience).await?;
+    Spoken::read(&line).or_else(|fault| fail(format!("{fault}: {:?}", shown_line(&line))))
 }
+
+async fn answer_to(subject: &Subject, list: &str) -> Verdict<Spoken> {
+    spoken(subject.start().versions(list)).await
+}
+
+fn none_served(subject: &Subject, answer: Spoken) -> Verdict {
+    skip(format!(
+        "none of {} is served, it answers with {answer}: offer its versions with --versions",
+        subject.versions
+    ))
+}
+
+fn joined(versions: &[impl ToString], separator: &str) -> String {
+    versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
+}
+
+/// How long a plugin that printed no answer is waited for.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// A version that no plugin serves.
 const NEVER: &str = "2147483000";
 
 /// As many versions as are offered alone: more than these are a guess of this program, not a list of the user's.
 const ALONE: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_net_rpc_is_a_line() {
+        let read = |line: &str| Spoken::read(line).map(|answer| answer.to_string());
+        assert_eq!(read("1|3|unix|/p|grpc|\n").unwrap(), "3");
+        // As go-plugin prints it now, and before it knew gRPC.
+        assert_eq!(read("1|2|unix|/p|netrpc|\n").unwrap(), "2 by net/rpc");
+        assert_eq!(read("1|4|tcp|127.0.0.1:1\n").unwrap(), "4 by net/rpc");
+        assert_eq!(read("hello\n"), Err(AnswerFault::NotAnAnswer));
+        assert_eq!(read("5|0|unix|/p\n"), Err(AnswerFault::Packer));
+    }
+}

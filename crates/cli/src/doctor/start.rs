@@ -2,18 +2,17 @@
 
 use std::{io, path::Path};
 
-use miette::Diagnostic as _;
 use rpcplugin::{
     ExitReason, Obstacle,
-    handshake::{Answer, AnswerFault},
+    handshake::{Answer, AnswerFault, variable},
     mtls::Identity,
 };
 
 use super::record::{Cause, Record};
 use crate::{
-    bare::{NoLine, Process, quoted},
+    bare::{NoLine, Process, quoted, shown_line},
     duration::show,
-    launch_args::LaunchArgs,
+    launch_args::{LaunchArgs, refuses_a_version, without_zero},
 };
 
 /// A plugin that has announced itself, and the certificate that it was offered.
@@ -36,24 +35,32 @@ pub(super) async fn examine(
     })?;
     room_for_a_socket(tmp.path())?;
     record.ok("temporary", std::env::temp_dir().display().to_string());
-    let subject = launch.subject();
-    let host = match launch.no_mtls {
+    let subject = launch.subject().map_err(|error| Cause::of("security", &error))?;
+    let host = match launch.no_mtls || launch.tls.is_given() {
         true => None,
         false => Some(Identity::generate().map_err(|error| Cause::of("security", &error))?),
     };
-    let mut start = subject.start();
-    if let Some(host) = &host {
-        start = start.certificate(host.certificate_pem());
-    }
-    if launch.mux {
-        start = start.multiplexed();
-    }
-    let process = start.spawn_in(tmp).map_err(|error| not_started(&error, suspicion.as_ref()))?;
-    if let Some(obstacle) = suspicion {
+    let start = || {
+        let mut start = subject.start();
+        if let Some(host) = &host {
+            start = start.certificate(host.certificate_pem());
+        }
+        if launch.mux { start.multiplexed() } else { start }
+    };
+    let mut process = start().spawn_in(tmp).map_err(|error| not_started(&error, suspicion.as_ref()))?;
+    if let Some(obstacle) = &suspicion {
         record.doubt("format", format!("{obstacle}, and yet it can be started"), "");
     }
     record.ok("start", format!("process {}", process.pid().as_raw_nonzero()));
-    let (process, answer) = line(launch, process, record).await?;
+    let mut line = first_line(launch, &mut process, record).await;
+    if line.is_err() && launch.guesses_versions() && refuses_a_version(&process.stderr()) {
+        let versions = without_zero().to_string();
+        let again = start().set(variable::PROTOCOL_VERSIONS, versions).spawn();
+        process = again.map_err(|error| not_started(&error, suspicion.as_ref()))?;
+        line = first_line(launch, &mut process, record).await;
+    }
+    let line = line.map_err(|error| no_line(launch, &process, error))?;
+    let answer = answer(launch, &process, &line, record)?;
     Ok(Announced { process, answer, host })
 }
 
@@ -87,30 +94,37 @@ fn not_started(error: &io::Error, suspicion: Option<&Obstacle>) -> Cause {
     Cause::new("start", format!("the operating system cannot start it: {error}"), advice)
 }
 
-async fn line(
+async fn first_line(
     launch: &LaunchArgs,
-    mut process: Process,
-    record: &mut Record<'_>,
-) -> Result<(Process, Answer), Cause> {
-    let working = record.out().working(format!("waiting for {} to speak", launch.name()));
+    process: &mut Process,
+    record: &Record<'_>,
+) -> Result<String, NoLine> {
+    let _working = record.out().working(format!("waiting for {} to speak", launch.name()));
     let line = process.first_line(launch.timeout).await;
     if line.is_err() {
         process.all_printed().await;
     }
-    drop(working);
-    let line = line.map_err(|error| no_line(launch, &process, error))?;
-    let line = String::from_utf8_lossy(&line).into_owned();
-    let answer = Answer::parse(&line).map_err(|error| match error.fault {
-        AnswerFault::NotAnAnswer => no_answer(launch, &line),
+    line.map(|line| String::from_utf8_lossy(&line).into_owned())
+}
+
+fn answer(
+    launch: &LaunchArgs,
+    process: &Process,
+    line: &str,
+    record: &mut Record<'_>,
+) -> Result<Answer, Cause> {
+    let took = show(process.started.elapsed());
+    let answer = Answer::parse(line).map_err(|error| match error.fault {
+        AnswerFault::NotAnAnswer => no_answer(launch, line),
         _ => {
-            let advice = error.help().map_or_else(String::new, |help| help.to_string());
-            Cause::new("line", format!("{error}: {line:?}"), advice)
+            let seen = format!("{}: {:?}", error.fault, shown_line(line));
+            Cause::new("line", seen, launch.help_for_answer(&error))
         }
     })?;
     let cookie = if launch.has_cookie() { "accepted" } else { "not asked for" };
     record.ok("cookie", cookie);
-    record.ok("line", format!("after {}", show(process.started.elapsed())));
-    Ok((process, answer))
+    record.ok("line", format!("after {took}"));
+    Ok(answer)
 }
 
 /// It printed something, and that is not what a plugin prints.

@@ -7,7 +7,7 @@ use rpcplugin::{
     PluginChannel,
     handshake::{Multiplexing, accept_version},
     mtls::{MutualTls, PeerCertificate, Trust},
-    transport::{Security, dial},
+    transport::{Security, dial, speaks_tls},
 };
 use tonic::Code;
 
@@ -27,14 +27,14 @@ pub(super) async fn examine(
     record: &mut Record<'_>,
 ) -> Result<(), Cause> {
     let offered = launch.offered_versions();
-    let version =
-        accept_version(announced.answer.version, &offered).map_err(|error| Cause::of("version", &error))?;
+    let version = accept_version(announced.answer.version, &offered)
+        .map_err(|error| Cause::new("version", error.to_string(), launch.help_for_version(error.plugin)))?;
     record.ok("version", version.to_string());
     if launch.mux && announced.answer.multiplexing != Multiplexing::Yes {
         let advice = "update the plugin's library (go-plugin 1.6 or later), or do without --mux";
         return Err(Cause::new("mux", "it cannot carry all connections over one socket", advice));
     }
-    let security = security(&announced, record)?;
+    let security = security(launch, &announced, record).await?;
     let endpoint = &announced.answer.endpoint;
     if !launch.mux {
         // A multiplexing plugin takes one connection only.
@@ -51,13 +51,29 @@ pub(super) async fn examine(
     } else {
         channel(endpoint, security).await
     };
-    let channel = connected.map_err(|error| explained("connection", &announced.process, &error))?;
-    healthy(&channel, secured, &announced.process, record).await?;
+    let talked = match connected {
+        Ok(channel) => healthy(&channel, secured, &announced.process, record).await.map(|()| channel),
+        Err(error) => Err(explained("connection", &announced.process, &error)),
+    };
+    let channel = match talked {
+        Ok(channel) => channel,
+        // Asked last: a plugin that multiplexes takes one connection only.
+        Err(_) if !secured && speaks_tls(endpoint).await => return Err(own_certificates()),
+        Err(cause) => return Err(cause),
+    };
     ends(channel, &announced.process, record).await;
     Ok(())
 }
 
-fn security(announced: &Announced, record: &mut Record<'_>) -> Result<Security, Cause> {
+async fn security(
+    launch: &LaunchArgs,
+    announced: &Announced,
+    record: &mut Record<'_>,
+) -> Result<Security, Cause> {
+    if let Some(given) = launch.tls.security().map_err(|error| Cause::of("security", &error))? {
+        record.ok("security", "mutual TLS with the certificates that were given");
+        return Ok(given);
+    }
     let security = match (&announced.host, &announced.answer.certificate) {
         (None, None) => {
             record.ok("security", "plain text, as asked for with --no-mtls");
@@ -68,6 +84,7 @@ fn security(announced: &Announced, record: &mut Record<'_>) -> Result<Security, 
             let advice = "leave out --no-mtls; the plugin's author has to send a certificate only when the host sends one";
             return Err(Cause::new("security", seen, advice));
         }
+        (Some(_), None) if speaks_tls(&announced.answer.endpoint).await => return Err(own_certificates()),
         (Some(_), None) => {
             let advice = "build the plugin with a library that knows AutoMTLS; or go on without, knowingly: --no-mtls here, and the \
                           same in the host";
@@ -84,6 +101,15 @@ fn security(announced: &Announced, record: &mut Record<'_>) -> Result<Security, 
         }
     };
     Ok(security)
+}
+
+/// Its socket speaks TLS, and not because of the handshake.
+fn own_certificates() -> Cause {
+    Cause::new(
+        "security",
+        "it secures its socket with certificates of its own, and not by AutoMTLS",
+        "give what goes with them: --cert FILE, --key FILE and --ca FILE",
+    )
 }
 
 async fn healthy(

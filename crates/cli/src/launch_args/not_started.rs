@@ -47,6 +47,7 @@ fn flag(fault: &LaunchFault) -> Option<&'static str> {
             Some("--timeout TIME allows it more or less time")
         }
         LaunchFault::IgnoredMtls => Some("--no-mtls does without, knowingly"),
+        LaunchFault::OwnCertificates => Some("--cert, --key and --ca name the files of what goes with them"),
         _ => None,
     }
 }

@@ -87,7 +87,6 @@ fn each_fault_is_called_by_its_name() {
         ("line-no-unasked-mux", "PLUGIN_MULTIPLEX_GRPC=true exec \"$PLUGIN\""),
         ("version-list", "PLUGIN_PROTOCOL_VERSIONS=${PLUGIN_PROTOCOL_VERSIONS%%,*} exec \"$PLUGIN\""),
         ("mtls-certificate", "unset PLUGIN_CLIENT_CERT; exec \"$PLUGIN\""),
-        ("socket-directory", "unset PLUGIN_UNIX_SOCKET_DIR; exec \"$PLUGIN\""),
         ("shutdown", "\"$PLUGIN\"; exit 3"),
         ("sigterm", "trap '' TERM; \"$PLUGIN\" & wait; sleep 30"),
         ("sigint-ignored", "\"$PLUGIN\" & trap 'exit 2' INT; wait"),
@@ -101,6 +100,18 @@ fn each_fault_is_called_by_its_name() {
         let run = check(&["--json", "--only", name], &path).ended_with(1);
         assert_eq!(results(&run)[name], "fail", "{name}: {}", run.stdout);
     }
+}
+
+/// Plugins made with a go-plugin before 1.5 do so, and hosts get along with them.
+#[test]
+fn a_socket_elsewhere_is_only_worth_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("elsewhere");
+    let script = format!("#!/bin/sh\nunset PLUGIN_UNIX_SOCKET_DIR; exec '{}'\n", basic_plugin().display());
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let run = check(&["--only", "socket-directory"], &path).ended_with(0);
+    run.says(&["WARN  socket-directory", "it listens on", "go-plugin 1.5", "1 warnings"]);
 }
 
 /// Go hosts trim the line, so that one with Windows' line end is no failure.

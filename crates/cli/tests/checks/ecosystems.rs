@@ -1,0 +1,391 @@
+//! Plugins of many ecosystems and ages: what their hosts set is set, and none is accused of what it does not do.
+
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::program::{Run, basic_plugin, peer, rpcplugin};
+
+const AGED: [&str; 2] = ["--cookie", "AGED_PLUGIN=hello"];
+
+/// A script that writes down its environment and ends.
+fn recorder(dir: &Path, name: &str) -> PathBuf {
+    let path = dir.join(name);
+    let script = format!("#!/bin/sh\nenv > '{}'\nexit 1\n", dir.join("environment").display());
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// What a plugin of this name finds in its environment.
+fn environment(command: &str, args: &[&str], name: &str) -> BTreeMap<String, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = recorder(dir.path(), name);
+    let all = [command].into_iter().chain(args.iter().copied()).map(Path::new);
+    rpcplugin(all.chain([plugin.as_path()]));
+    let recorded = std::fs::read_to_string(dir.path().join("environment")).unwrap();
+    let lines = recorded.lines().filter_map(|line| line.split_once('='));
+    lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn a_preset_sets_what_the_hosts_of_its_ecosystem_set() {
+    let vault = [("VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"), ("VAULT_PLUGIN_METADATA_MODE", "false")];
+    let dkron = "b29a76488b6f3ca7955c5f769b50641f0fcd88748d8cedecda313d516320ca19";
+    let cases: [(&str, &[(&str, &str)]); 8] = [
+        ("vault", &vault),
+        ("vault-database", &vault),
+        ("velero", &[("VELERO_PLUGIN", "hello"), ("PLUGIN_PROTOCOL_VERSIONS", "2")]),
+        ("dkron", &[("DKRON_PLUGIN_MAGIC_COOKIE", dkron), ("PLUGIN_PROTOCOL_VERSIONS", "1")]),
+        (
+            "steampipe",
+            &[
+                ("MANTIX_PLUGIN_MAGIC_COOKIE", "really-complex-permanent-string-value"),
+                ("PLUGIN_PROTOCOL_VERSIONS", "0"),
+            ],
+        ),
+        (
+            "spire",
+            &[("KeyManager", "KeyManager"), ("NodeAttestor", "NodeAttestor"), ("SVIDStore", "SVIDStore")],
+        ),
+        ("conduit", &[("PLUGIN_PROTOCOL_VERSIONS", "2,1")]),
+        ("nomad", &[("PLUGIN_PROTOCOL_VERSIONS", "2")]),
+    ];
+    for (preset, expected) in cases {
+        // One starts it with the library, the other without.
+        for command in ["inspect", "doctor"] {
+            let found = environment(command, &["--preset", preset], "plugin");
+            for (key, value) in expected {
+                assert_eq!(found.get(*key).map(String::as_str), Some(*value), "{command} {preset} {key}");
+            }
+        }
+    }
+    // A connector of Conduit ends where one of these is missing or empty.
+    let conduit = environment("inspect", &["--preset", "conduit"], "plugin");
+    for name in ["UTILITIES_GRPC_TARGET", "TOKEN", "ID"] {
+        let value = conduit.get(&format!("CONDUIT_CONNECTOR_{name}"));
+        assert!(value.is_some_and(|value| !value.is_empty()), "{name}: {conduit:?}");
+    }
+    assert!(environment("inspect", &["--preset", "crowdsec"], "plugin").contains_key("CROWDSEC_PLUGIN_KEY"));
+    // What is given by hand counts more.
+    let own = environment(
+        "inspect",
+        &["--preset", "vault", "--env", "VAULT_PLUGIN_METADATA_MODE=true", "--versions", "9"],
+        "plugin",
+    );
+    assert_eq!((&*own["VAULT_PLUGIN_METADATA_MODE"], &*own["PLUGIN_PROTOCOL_VERSIONS"]), ("true", "9"));
+    // Names are enough where an ecosystem has a convention.
+    let by_name = environment("inspect", &[], "conduit-connector-generator");
+    assert!(by_name.contains_key("CONDUIT_PLUGIN_MAGIC_COOKIE"), "{by_name:?}");
+}
+
+#[test]
+fn without_a_preset_0_to_7_are_offered() {
+    for command in ["inspect", "doctor"] {
+        let found = environment(command, &["--cookie", "A=b"], "plugin");
+        assert_eq!(found["PLUGIN_PROTOCOL_VERSIONS"], "7,6,5,4,3,2,1,0", "{command}");
+    }
+}
+
+#[test]
+fn plugins_of_packer_are_refused_in_its_own_terms() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = recorder(dir.path(), "packer-plugin-amazon_v1.3.0_x5.0_linux_amd64");
+    let named = plugin.to_str().unwrap();
+    let other = recorder(dir.path(), "other");
+    let by_preset = ["--preset", "packer", other.to_str().unwrap()];
+    for command in ["inspect", "run", "conformance", "bench"] {
+        for args in [&[named][..], &by_preset] {
+            let run = rpcplugin([command].iter().chain(args));
+            run.ended_with(3).says(&["rpcplugin::protocol::packer", "Packer's", "let `packer` start it"]);
+        }
+    }
+    rpcplugin(["doctor", named]).ended_with(1).says(&["wrong  protocol", "let `packer` start it"]);
+    assert!(!dir.path().join("environment").exists(), "none of them is started");
+
+    // Under another name its line tells.
+    let line = "#!/bin/sh\necho '5|0|unix|/tmp/packer-plugin123'; exec sleep 60\n";
+    std::fs::write(&other, line).unwrap();
+    for command in ["inspect", "conformance", "doctor"] {
+        let run = rpcplugin([command, "--cookie", "A=b", other.to_str().unwrap()]);
+        assert!(run.code == Some(3) || command == "doctor" && run.code == Some(1), "{run:?}");
+        let run = run.says(&["Packer's", "let `packer` start it"]);
+        assert!(
+            !run.stdout.contains("core protocol version") && !run.stderr.contains("core protocol version")
+        );
+    }
+}
+
+/// go-plugin answers with its oldest version where no version is in common, by whatever protocol that one is served.
+#[test]
+fn a_plugin_whose_oldest_version_is_net_rpc_is_not_accused() {
+    let Some(plugin) = peer("go", "aged-plugin") else { return };
+    let run = conformance(
+        &["--json", "--only", "version,line-form"],
+        &AGED,
+        &plugin,
+        &["--net-rpc", "1,2", "--grpc", "3"],
+    );
+    let run = run.ended_with(0);
+    let seen = |name: &str| finding(&run, name)["seen"].as_str().unwrap().to_owned();
+    assert_eq!(seen("version-no-overlap"), "it answers with 1 by net/rpc");
+    assert_eq!(seen("version-not-sent"), "it answers with 1 by net/rpc");
+    assert_eq!(seen("version-alone"), "3, 2 by net/rpc, 1 by net/rpc served; 7, 6, 5, 4, 0 not");
+    assert!(results(&run).values().all(|result| result == "pass"), "{}", run.stdout);
+}
+
+#[test]
+fn a_plugin_of_net_rpc_is_one_line() {
+    let Some(plugin) = peer("go", "aged-plugin") else { return };
+    let junit = tempfile::NamedTempFile::new().unwrap();
+    let junit_file = junit.path().to_str().unwrap();
+    let run = conformance(&["--junit", junit_file], &AGED, &plugin, &["--net-rpc", "1,2"]).ended_with(3);
+    let run = run.says(&[
+        "rpcplugin::protocol::net_rpc",
+        "net/rpc is not supported",
+        "rebuild the plugin with a gRPC server",
+    ]);
+    assert_eq!(run.stdout, "", "there is nothing to be found");
+    // It sends its certificate, and that is of no interest.
+    assert!(run.stderr.len() < 600, "{}", run.stderr);
+    let xml = std::fs::read_to_string(junit.path()).unwrap();
+    assert!(xml.contains("errors=\"1\"") && xml.contains("net/rpc"), "{xml}");
+    let json = conformance(&["--json"], &AGED, &plugin, &["--net-rpc", "1,2"]).ended_with(3).json();
+    assert_eq!(json["error"]["code"], "rpcplugin::protocol::net_rpc");
+    let doctor = with("doctor", &[], &AGED, &plugin, &["--net-rpc", "1,2"]).ended_with(1);
+    doctor.says(&["wrong  line", "characters of certificate", "rebuild the plugin with a gRPC server"]);
+
+    // It may serve others than those that were offered.
+    let both = ["--net-rpc", "1,2", "--grpc", "3"];
+    for command in ["conformance", "doctor"] {
+        with(command, &["--versions", "2"], &AGED, &plugin, &both)
+            .says(&["other versions than --versions 2"]);
+    }
+}
+
+#[test]
+fn a_plugin_of_an_older_go_plugin_conforms() {
+    let Some(plugin) = peer("go", "old-plugin") else { return };
+    let run = conformance(&["--json", "--jobs", "4"], &["--cookie", "OLD_PLUGIN=hello"], &plugin, &[]);
+    let run = run.ended_with(0);
+    let results = results(&run);
+    let wrong: Vec<_> =
+        results.iter().filter(|(_, result)| *result == "fail").map(|(name, _)| &**name).collect();
+    // What came with go-plugin 1.5, and is not there.
+    assert_eq!(wrong, ["socket-directory", "socket-group"], "{}", run.stdout);
+    assert_eq!(finding(&run, "socket-directory")["level"], "should");
+    assert_eq!(results["mux"], "skip");
+}
+
+#[test]
+fn a_plugin_of_version_0_is_reached() {
+    let Some(plugin) = peer("go", "aged-plugin") else { return };
+    let facts = with("inspect", &["--json"], &AGED, &plugin, &["--grpc", "0"]).ended_with(0).json();
+    assert_eq!(facts["protocol"]["app"], 0);
+    with("doctor", &[], &AGED, &plugin, &["--grpc", "0"]).ended_with(0).says(&["ok     version     0"]);
+    let run = conformance(&["--json", "--only", "version"], &AGED, &plugin, &["--grpc", "0"]).ended_with(0);
+    assert!(results(&run).values().all(|result| result == "pass"), "{}", run.stdout);
+}
+
+/// pyvider's plugins refuse a list with 0 in it.
+#[test]
+fn a_python_plugin_is_offered_what_it_bears() {
+    let Some(python) = peer("python", "bin/python") else { return };
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
+    let rest = ["--cookie", "CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance", "--"];
+    for args in [&["inspect"][..], &["conformance", "--only", "version-list,line-form"]] {
+        let args = args.iter().chain(&rest).map(Path::new);
+        let run = rpcplugin(args.chain([python.as_path(), plugin.as_path()])).ended_with(0);
+        assert!(!run.stdout.contains("SKIP"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn versions_that_are_not_served_are_no_fault_of_the_plugin() {
+    let Some(plugin) = peer("go", "aged-plugin") else { return };
+    let serves = ["--grpc", "3"];
+    let run = conformance(&["--json", "--versions", "5,6", "--only", "version"], &AGED, &plugin, &serves);
+    let run = run.ended_with(0);
+    for name in ["version-list", "version-alone", "version-unreadable"] {
+        let finding = finding(&run, name);
+        assert_eq!(finding["result"], "skip", "{finding}");
+        assert!(finding["seen"].as_str().unwrap().contains("--versions"), "{finding}");
+    }
+    assert_eq!(finding(&run, "version-no-overlap")["result"], "pass");
+    for (given, reason) in
+        [("6", "--versions 6 does not offer it: --versions 3 does"), ("1,2", "--versions 2,1 does not")]
+    {
+        let said = with("inspect", &["--versions", given], &AGED, &plugin, &serves).ended_with(3);
+        let said = said.says(&["rpcplugin::protocol::version_not_offered", reason]);
+        let doctor = with("doctor", &["--versions", given], &AGED, &plugin, &serves).ended_with(1);
+        let doctor = doctor.says(&["wrong  version", reason]);
+        for run in [said, doctor] {
+            assert!(!run.stdout.contains("update") && !run.stderr.contains("update"), "{run:?}");
+        }
+    }
+    // A preset and the default are named as well.
+    let preset = ["--preset", "terraform", "--env", "AGED_PLUGIN=hello"];
+    with("inspect", &preset, &[], &plugin, &serves)
+        .ended_with(3)
+        .says(&["the hosts of terraform offer 6,5: --versions 3 does"]);
+    with("inspect", &[], &AGED, &plugin, &["--grpc", "12"]).ended_with(3).says(&["--versions 12 does"]);
+}
+
+/// Of a TLS that is not the handshake's doing the line says nothing; the socket does.
+#[test]
+fn a_plugin_with_certificates_of_its_own_is_known_and_reached() {
+    let (Some(plugin), Some(host)) = (peer("go", "kit-plugin"), peer("go", "kit-host")) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    assert!(Command::new(host).arg("certs").arg(dir.path()).status().unwrap().success());
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (cert, key, ca) = (file("host.pem"), file("host.key"), file("ca.pem"));
+    let given = ["--cert", &cert, "--key", &key, "--ca", &ca];
+    let tls_dir = dir.path().to_str().unwrap();
+    let serves = ["--tls-dir", tls_dir];
+
+    // Without what goes with them.
+    for flags in [&[][..], &["--no-mtls"]] {
+        let said = with("inspect", flags, &[], &plugin, &serves).ended_with(3);
+        let said = said.says(&["rpcplugin::security::own_certificates", "--cert, --key and --ca"]);
+        assert!(!said.stderr.contains("does without"), "{}", said.stderr);
+        with("doctor", flags, &[], &plugin, &serves)
+            .ended_with(1)
+            .says(&["wrong  security    it secures its socket with certificates of its own", "--cert FILE"]);
+    }
+    let run = conformance(&["--json", "--jobs", "4"], &[], &plugin, &serves).ended_with(0);
+    let json = run.json();
+    assert_eq!(json["notes"].as_array().unwrap().len(), 1, "{json}");
+    let without = results(&run);
+    for (name, result) in &without {
+        assert_ne!(result, "fail", "{name}: {}", run.stdout);
+    }
+    for (name, result) in
+        [("line-form", "pass"), ("version-list", "pass"), ("socket-private", "pass"), ("shutdown", "skip")]
+    {
+        assert_eq!(without[name], result, "{name}");
+    }
+    let text = conformance(&["--only", "mtls,health"], &[], &plugin, &serves).ended_with(0);
+    assert_eq!(text.stdout.matches("NOTE").count(), 1, "{}", text.stdout);
+
+    // With it.
+    let facts =
+        with("inspect", &[&["--json"], &given[..]].concat(), &[], &plugin, &serves).ended_with(0).json();
+    assert_eq!(
+        (&facts["security"]["kind"], &facts["security"]["trust"]),
+        (&"mutual".into(), &"authorities".into())
+    );
+    with("doctor", &given, &[], &plugin, &serves)
+        .ended_with(0)
+        .says(&["ok     security", "nothing is wrong"]);
+    let args = ["call", "Kit/Info", "-d", "{}"].iter().chain(&given).chain(&["--"]).map(Path::new);
+    let call = rpcplugin(args.chain([plugin.as_path()]).chain(serves.map(Path::new)));
+    assert_eq!(call.ended_with(0).json()["protocolVersion"], 3);
+    let run =
+        conformance(&[&["--json", "--jobs", "4"], &given[..]].concat(), &[], &plugin, &serves).ended_with(0);
+    let with_them = results(&run);
+    for (name, result) in &with_them {
+        assert_ne!(result, "fail", "{name}: {}", run.stdout);
+    }
+    for name in ["shutdown", "health-serving", "probe-rubbish", "mux", "sigterm"] {
+        assert_eq!(with_them[name], "pass", "{name}");
+    }
+    assert_eq!(with_them["mtls-certificate"], "skip");
+
+    // A file that is not there is a wrong argument.
+    let missing = ["--cert", "/no/cert", "--key", &key, "--ca", &ca];
+    for command in ["inspect", "doctor", "conformance"] {
+        with(command, &missing, &[], &plugin, &serves).ended_with(2).says(&["/no/cert"]);
+    }
+    with("inspect", &["--cert", &cert], &[], &plugin, &[]).ended_with(2).says(&["--key"]);
+}
+
+#[test]
+fn known_deviations_do_not_make_a_run_red() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = dir.path().join("plugin");
+    let script = format!("#!/bin/sh\nunset PLUGIN_CLIENT_CERT; exec '{}'\n", basic_plugin().display());
+    std::fs::write(&plugin, script).unwrap();
+    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let cookie = ["--cookie", "BASIC_PLUGIN=hello"];
+    let only = ["--json", "--only", "mtls-certificate,line-form"];
+    let run = |flags: &[&str]| conformance(&[&only[..], flags].concat(), &cookie, &plugin, &[]);
+    assert_eq!(results(&run(&[]).ended_with(1))["mtls-certificate"], "fail");
+
+    let skipped = run(&["--skip", "mtls"]).ended_with(0);
+    assert_eq!(results(&skipped)["mtls-certificate"], "skip");
+    run(&["--skip", "no-such"]).ended_with(2).says(&["no-such", "--list"]);
+
+    let file = dir.path().join("baseline");
+    let baseline = file.to_str().unwrap();
+    std::fs::write(&file, "# what we know\nmtls-certificate # until the next release\n\nline-form\n")
+        .unwrap();
+    let known = run(&["--baseline", baseline]).ended_with(0);
+    let json = known.json();
+    assert_eq!((&json["conforms"], &json["known"], &json["failed"]), (&true.into(), &1.into(), &0.into()));
+    assert_eq!(finding(&known, "mtls-certificate")["result"], "known");
+    assert_eq!(json["mended"], serde_json::json!(["line-form"]), "it passes, and need not be there");
+    let junit = dir.path().join("junit.xml");
+    let text = conformance(
+        &["--only", "mtls-certificate", "--baseline", baseline, "--junit", junit.to_str().unwrap()],
+        &cookie,
+        &plugin,
+        &[],
+    );
+    text.ended_with(0).says(&["KNOWN mtls-certificate", "1 known", "conforms"]);
+    assert!(std::fs::read_to_string(&junit).unwrap().contains("failures=\"0\""));
+    // Another failure counts as before.
+    std::fs::write(&file, "line-form\n").unwrap();
+    run(&["--baseline", baseline]).ended_with(1);
+
+    std::fs::write(&file, "line-form\nmtls\n").unwrap();
+    run(&["--baseline", baseline]).ended_with(2).says(&["no check \\\"mtls\\\", named on line 2"]);
+    run(&["--baseline", "/no/such/file"]).ended_with(2).says(&["/no/such/file cannot be read"]);
+}
+
+/// Hosts of CrowdSec make up the value, and its plugins compare it with itself.
+#[test]
+fn any_value_of_a_cookie_is_right_where_hosts_make_it_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = dir.path().join("plugin");
+    let basic = basic_plugin();
+    let script = format!(
+        "#!/bin/sh\n[ -n \"$CROWDSEC_PLUGIN_KEY\" ] || {{ echo 'This binary is a plugin.' >&2; exit 1; }}\n\
+         BASIC_PLUGIN=hello exec '{}'\n",
+        basic.display()
+    );
+    std::fs::write(&plugin, script).unwrap();
+    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let run =
+        conformance(&["--json", "--preset", "crowdsec", "--only", "cookie"], &[], &plugin, &[]).ended_with(0);
+    let results = results(&run);
+    let of = |name: &str| results[name].as_str();
+    assert_eq!((of("cookie-missing"), of("cookie-wrong"), of("cookie-message")), ("pass", "skip", "pass"));
+}
+
+fn conformance(flags: &[&str], cookie: &[&str], plugin: &Path, args: &[&str]) -> Run {
+    with("conformance", flags, cookie, plugin, args)
+}
+
+fn with(command: &str, flags: &[&str], cookie: &[&str], plugin: &Path, args: &[&str]) -> Run {
+    let before =
+        [command].into_iter().chain(cookie.iter().copied()).chain(flags.iter().copied()).chain(["--"]);
+    rpcplugin(before.map(Path::new).chain([plugin]).chain(args.iter().map(Path::new)))
+}
+
+#[track_caller]
+fn finding(run: &Run, name: &str) -> serde_json::Value {
+    let json = run.json();
+    let findings = json["findings"].as_array().unwrap();
+    findings.iter().find(|finding| finding["name"] == name).unwrap().clone()
+}
+
+#[track_caller]
+fn results(run: &Run) -> BTreeMap<String, String> {
+    let json = run.json();
+    let findings = json["findings"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    findings.iter().map(|finding| (text(&finding["name"]), text(&finding["result"]))).collect()
+}
