@@ -1,5 +1,7 @@
 //! `rpcplugin attach`: to a plugin that runs already.
 
+mod stop;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -12,6 +14,7 @@ use rpcplugin::{
 };
 use serde_json::Value;
 
+use self::stop::stop;
 use crate::{
     call::{self, MethodArgs},
     duration,
@@ -61,7 +64,7 @@ enum AttachAction {
         #[command(flatten)]
         schema: SchemaArgs,
     },
-    /// Ends the plugin.
+    /// Asks the plugin to end, and kills it if it does not. One in test mode is not killed: its process may be a test.
     Stop,
 }
 
@@ -128,10 +131,10 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> miette::Result<Exit
             call::call(&plugin, &schema, method, out).await
         }
         Some(AttachAction::Stop) => {
-            let exit = plugin.shut_down().await;
+            let end = stop(plugin).await?;
             match out.is_json() {
-                true => out.json(&serde_json::json!({ "end": exit.to_string() })),
-                false => out.line(good(format_args!("the plugin {exit}"))),
+                true => out.json(&serde_json::json!({ "end": end })),
+                false => out.line(good(format_args!("the plugin {end}"))),
             }
             Ok(Exit::Ok)
         }

@@ -171,3 +171,88 @@ fn a_key_that_does_not_match_is_a_wrong_argument() {
         .ended_with(2)
         .says(&["rpcplugin::security::identity_key_mismatch"]);
 }
+
+/// A program that serves for hosts that attach, and the first line that it printed.
+struct Serving {
+    child: std::process::Child,
+    line: String,
+}
+
+impl Serving {
+    fn start(program: std::path::PathBuf, args: &[&str]) -> Self {
+        let mut child = std::process::Command::new(program)
+            .args(args)
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        Self { child, line: line.trim().to_owned() }
+    }
+
+    /// Waits for its end.
+    fn ends(&mut self) {
+        let begun = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it ends");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A plugin in test mode is asked to end, whichever library it is made with.
+#[test]
+fn a_plugin_in_test_mode_is_stopped() {
+    use crate::program::peer;
+    for plugin in [peer("go", "kit-plugin"), kit()].into_iter().flatten() {
+        let mut serving = Serving::start(plugin.clone(), &["--test-mode"]);
+        assert!(serving.line.contains("\"Test\":true"), "{}", serving.line);
+        let run = rpcplugin(["attach", &serving.line, "stop"]).ended_with(0);
+        assert!(run.stdout.starts_with("the plugin ") && !run.stdout.contains("goes on"), "{}", run.stdout);
+        serving.ends();
+        rpcplugin(["attach", &serving.line, "stop"]).ended_with(3).says(&["there is no plugin at"]);
+    }
+    let Some(kit) = kit() else { return };
+    // What `run` prints says that its plugin is in test mode.
+    let running = Running::start(&["--no-mtls"], &kit);
+    let json = rpcplugin(["--json", "attach", &running.reattach(), "stop"]).ended_with(0).json();
+    assert!(json["end"].is_string(), "{json}");
+    assert_eq!(running.end().0, Some(4), "it was ended, and not for its own host");
+}
+
+/// What cannot be asked to end and may not be killed is left, and that is said.
+#[test]
+fn a_plugin_that_goes_on_is_not_called_stopped() {
+    use crate::program::peer;
+    let Some(plugin) = peer("go", "bare-plugin") else { return };
+    let mut serving = Serving::start(plugin, &[]);
+    let address = serving.line.split('|').nth(3).unwrap().to_owned();
+    let words = ["rpcplugin::protocol::not_stopped", "no plugin.GRPCController", "by hand"];
+    let by_address = rpcplugin(["attach", &address, "stop"]).ended_with(1).says(&words);
+    assert_eq!(by_address.stdout, "");
+    let pid = serving.child.id();
+    let reattach = |test: bool| {
+        format!(
+            r#"{{"Protocol":"grpc","ProtocolVersion":1,"Pid":{pid},"Test":{test},"Addr":{{"Network":"tcp","String":"{address}"}}}}"#
+        )
+    };
+    let in_test_mode = rpcplugin(["--json", "attach", &reattach(true), "stop"]).ended_with(1).json();
+    assert_eq!(in_test_mode["error"]["code"], "rpcplugin::protocol::not_stopped");
+    let help = in_test_mode["error"]["help"].as_str().unwrap();
+    assert!(help.contains(&format!("kill {pid}")), "{in_test_mode}");
+    assert!(serving.child.try_wait().unwrap().is_none(), "it is left alone");
+    // A process that is known and not in test mode is killed.
+    let killed = rpcplugin(["attach", &reattach(false), "stop"]).ended_with(0);
+    killed.says(&["the plugin had to be killed"]);
+    serving.ends();
+}
