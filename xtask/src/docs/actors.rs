@@ -18,6 +18,8 @@ const ACTORS: &[(&str, &str)] = &[
     ("rpcplugin::handshake::reattach_", "whoever started the plugin that is attached to"),
     ("rpcplugin::protocol::", "the programmer of the plugin"),
     ("rpcplugin::protocol::broker_", "the programmers of host and plugin, together"),
+    ("rpcplugin::protocol::not_stopped", "the user: end its process by hand"),
+    ("rpcplugin::protocol::packer", "the user: let Packer start it"),
     ("rpcplugin::protocol::version", "whoever chose these versions of host and plugin"),
     ("rpcplugin::protocol::no_multiplexing", "whoever configures the host, or the programmer of the plugin"),
     ("rpcplugin::transport::", "the programmer of the plugin"),
