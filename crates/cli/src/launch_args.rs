@@ -263,6 +263,9 @@ impl LaunchArgs {
             (AnswerFault::NetRpc, Some(given)) => {
                 format!("{help}; it may serve other versions than --versions {given} by gRPC: offer those")
             }
+            (AnswerFault::NetRpc, None) => {
+                format!("{help}; if it serves an older version by gRPC, offer that one alone with --versions")
+            }
             _ => help,
         }
     }
