@@ -460,7 +460,7 @@ pub enum LaunchFault {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum PingError {
-    /// Its process has ended.
+    /// Its process has ended. The source of a call that failed by it, `PluginEnded`, has the same code.
     #[error("the plugin has ended: {0}")]
     #[diagnostic(code(rpcplugin::transport::plugin_ended), help("launch it again"))]
     Ended(ExitReason),
@@ -556,31 +556,35 @@ impl LaunchError {
     /// What is known beside the reason.
     fn gather(&self) -> Vec<Evidence> {
         let facts = &self.facts;
-        let indented = |lines: &[String]| lines.iter().map(|line| format!("\n  {line}")).collect::<String>();
         let mut evidence = Vec::new();
         if let (Some(ended), false) = (facts.ended, self.fault.tells_end()) {
-            evidence.push(format!("it has ended: {ended}"));
+            evidence.push(Evidence(format!("it has ended: {ended}")));
         }
-        for (name, lines) in [("stdout", &facts.stdout), ("stderr", &facts.stderr)] {
-            if !lines.is_empty() {
-                evidence.push(format!("{name} of the plugin:{}", indented(lines)));
-            }
-        }
+        evidence.extend(Evidence::lines("stdout", &facts.stdout));
+        evidence.extend(Evidence::lines("stderr", &facts.stderr));
         if let Some(notes) = &facts.notes {
-            evidence.push(format!("notes about the program:\n  {}", notes.replace('\n', "\n  ")));
+            evidence.push(Evidence(format!("notes about the program:\n  {}", notes.replace('\n', "\n  "))));
         }
         for (n, error) in self.earlier.iter().enumerate() {
             let took = error.facts.elapsed.as_millis();
-            evidence.push(format!("try {}, after {took} ms: {}", n + 1, error.reason()));
+            evidence.push(Evidence(format!("try {}, after {took} ms: {}", n + 1, error.reason())));
         }
-        evidence.into_iter().map(Evidence).collect()
+        evidence
     }
 }
 
-/// Something that is known of a plugin that did not start.
-#[derive(Debug, thiserror::Error)]
+/// Something that is known of a plugin that did not start, or has ended.
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
-struct Evidence(String);
+pub(crate) struct Evidence(String);
+
+impl Evidence {
+    /// What the plugin wrote on stdout or stderr, if it did.
+    pub(crate) fn lines(name: &str, lines: &[String]) -> Option<Self> {
+        let indented: String = lines.iter().map(|line| format!("\n  {line}")).collect();
+        (!lines.is_empty()).then(|| Self(format!("{name} of the plugin:{indented}")))
+    }
+}
 
 impl Diagnostic for Evidence {
     fn severity(&self) -> Option<Severity> {

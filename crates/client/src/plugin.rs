@@ -31,7 +31,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::{
     attach::{Handover, NotHandedOver},
-    ended::{self, Ending, LAST_WORDS},
+    ended::{Ending, LAST_WORDS},
     error::PingError,
     events::{Event, Events},
     exit::{Exit, ExitReason},
@@ -55,6 +55,8 @@ pub struct Plugin {
     channel: PluginChannel,
     /// The same; its calls say how the process ended, if that is why they fail.
     explained: PluginChannel,
+    /// What it is that they say.
+    ending: Arc<Ending>,
     broker: Broker,
     feed: Arc<Feed>,
     tail: Arc<Tail>,
@@ -125,13 +127,14 @@ impl Plugin {
             test,
         } = parts;
         process.no_more_readers();
-        let ending = Ending { plugin: feed.id(), end: process.exits() };
-        let explained = channel.clone().explained(Arc::new(ending));
+        let ending = Arc::new(Ending::new(feed.id(), process.exits(), process.finishes(), Arc::clone(&tail)));
+        let explained = channel.clone().explained(Arc::clone(&ending) as _);
         Self {
             process,
             stdin,
             channel,
             explained,
+            ending,
             broker,
             feed,
             tail,
@@ -154,9 +157,9 @@ impl Plugin {
 
     /// The channel for generated clients: `KvClient::new(plugin.channel())`. Cheap to clone.
     ///
-    /// A call that breaks off because the plugin's process has ended says how it ended, as [`explain`](Self::explain)
-    /// describes it; for that it waits up to a second for the process to be seen dead. What else a failed call says is
-    /// [`PluginChannel`]'s.
+    /// A call that breaks off because the plugin's process has ended says how it ended and what it last wrote, as
+    /// [`explain`](Self::explain) describes it; for that it waits up to a second for the process to be seen dead, and as long for
+    /// its last lines. What else a failed call says is [`PluginChannel`]'s.
     ///
     /// A generated client refuses answers above 4 MiB unless `max_decoding_message_size` raises that limit.
     #[must_use]
@@ -408,9 +411,9 @@ impl Plugin {
     /// Says of a failed call that the plugin's process has ended, and how, if that is why it failed.
     ///
     /// A status that tells of a broken connection becomes UNAVAILABLE with a message such as "the plugin kv-plugin
-    /// (process 4711) has ended: signal 11", with [`PluginEnded`](crate::PluginEnded) as its
-    /// [source](std::error::Error::source), and with an `ErrorInfo` as its details. Waits up to a second for the
-    /// process to be seen dead. Every other status stays as it is.
+    /// (process 4711) has ended: signal 11", with [`PluginEnded`](crate::PluginEnded), which has the plugin's last lines, as its
+    /// [source](std::error::Error::source), and with an `ErrorInfo` as its details. Waits up to a second for the process to be
+    /// seen dead, and up to another for its last lines to be read. Every other status stays as it is.
     ///
     /// # Cancel safety
     /// May be dropped at any time.
@@ -418,7 +421,7 @@ impl Plugin {
         if !is_broken_connection(&status) {
             return status;
         }
-        ended::explain(status, &self.id(), self.process.end()).await
+        self.ending.explained(status).await
     }
 
     /// Asks the plugin for its health, within [`HostConfig::admin_deadline`].

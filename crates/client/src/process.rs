@@ -158,7 +158,12 @@ impl Process {
     /// # Cancel safety
     /// May be dropped and awaited again.
     pub(crate) fn finished(&self) -> impl Future<Output = ExitReason> + Send + use<> {
-        ProcessEnd(self.finished.clone()).wait()
+        self.finishes().wait()
+    }
+
+    /// The end of the process with its last words, for those who do not hold it.
+    pub(crate) fn finishes(&self) -> ProcessEnd {
+        ProcessEnd(self.finished.clone())
     }
 
     /// The end of the process for those who do not hold it.

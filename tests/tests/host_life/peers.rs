@@ -1,8 +1,11 @@
 //! The same with plugins in other languages.
 
+use std::error::Error as _;
+
 use miette::Diagnostic as _;
 use rpcplugin::{
-    AttachError, Command, Event, Exit, ExitReason, Explained, OutputOptions, OutputSource, ServingStatus,
+    AttachError, Command, Event, Exit, ExitReason, Explained, OutputOptions, OutputSource, PluginEnded,
+    ReasonKind, ServingStatus,
 };
 use rpcplugin_tests::pb::{
     EchoRequest, ExitRequest, LogLineRequest, PanicRequest, SleepRequest, WriteStdioRequest,
@@ -36,6 +39,44 @@ async fn says_how_it_ended(command: Command) {
     assert_eq!(plugin.wait().await, ExitReason::Status(3));
 }
 
+/// It panics of a call, and the host learns of what it ended: how, in its own words, and by its last lines.
+async fn says_what_it_ended_of(command: Command, status: i32) {
+    const LINES: usize = 60;
+    let place = Place::configured(|host| host.configure(|config| config.stderr_tail_lines = LINES));
+    let plugin = place.launch(command).await;
+    let mut kit = KitClient::new(plugin.channel());
+    let mut other = kit.clone();
+    let panic = PanicRequest { message: "no \u{1b}[31mdatabase\u{7}".to_owned() };
+    let (under_way, panicked) = tokio::join!(kit.sleep(SleepRequest { ms: 600_000 }), other.panic(panic));
+    let later = plugin.explain(client(&plugin).echo(EchoRequest::default()).await.unwrap_err()).await;
+    for failed in [under_way.unwrap_err(), panicked.unwrap_err(), later] {
+        let ended: &PluginEnded = failed.source().and_then(|source| source.downcast_ref()).unwrap();
+        assert_eq!(ended.code().unwrap().to_string(), "rpcplugin::transport::plugin_ended");
+        assert_eq!(ended.reason, ExitReason::Status(status));
+        // All of it has been read by then.
+        assert_eq!(*ended.stderr, plugin.stderr_tail()[..]);
+        assert!(ended.stderr.iter().any(|line| line.contains("database")), "{:#?}", ended.stderr);
+        assert!(
+            ended.stderr.len() <= LINES
+                && ended.stderr.concat().chars().all(|c| c == '\t' || !c.is_control())
+        );
+        let said = ended.said.as_ref().unwrap();
+        assert_eq!(said.kind, ReasonKind::Panic);
+        assert!(
+            failed.message().contains(&format!("has ended: exit status {status}; it panicked: ")),
+            "{failed:?}"
+        );
+        assert!(
+            said.message.contains("database") && !failed.message().contains(char::is_control),
+            "{failed:?}"
+        );
+        let evidence = ended.related().unwrap().next().unwrap();
+        assert!(evidence.to_string().starts_with("stderr of the plugin:\n  "), "{evidence}");
+        let details = String::from_utf8_lossy(failed.details()).into_owned();
+        assert!(details.contains("PLUGIN_ENDED") && details.contains("stderr") && details.len() < 4096);
+    }
+}
+
 async fn comes_back(command: Command) {
     let place = Place::configured(|host| {
         host.configure(|config| config.supervision.initial = std::time::Duration::from_millis(1))
@@ -64,6 +105,13 @@ async fn go_stops_cleanly() {
 async fn go_says_how_it_ended() {
     if let Some(command) = peer("go") {
         says_how_it_ended(command).await;
+    }
+}
+
+#[tokio::test]
+async fn go_says_what_it_ended_of() {
+    if let Some(command) = peer("go") {
+        says_what_it_ended_of(command, 2).await;
     }
 }
 
