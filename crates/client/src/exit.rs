@@ -110,6 +110,7 @@ impl fmt::Display for ExitReason {
     }
 }
 
+/// `ended cleanly`, or `had to be killed with SIGKILL after 2003 ms`; the alternate form leaves the time out.
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -120,7 +121,8 @@ impl fmt::Display for Exit {
             Self::StillRunning => f.write_str("still runs, and could not be killed: end it by hand"),
             Self::Killed { signal, after } => {
                 let name = ExitReason::Signal(*signal).signal_name().unwrap_or("a signal");
-                write!(f, "had to be killed with {name} after {} ms", after.as_millis())
+                write!(f, "had to be killed with {name}")?;
+                if f.alternate() { Ok(()) } else { write!(f, " after {} ms", after.as_millis()) }
             }
         }
     }
@@ -218,10 +220,9 @@ mod tests {
         ] {
             assert_eq!(Exit::after_asking(reason, sent, after), exit);
         }
-        assert_eq!(
-            Exit::Killed { signal: KILL, after }.to_string(),
-            "had to be killed with SIGKILL after 5 ms"
-        );
+        let killed = Exit::Killed { signal: KILL, after };
+        assert_eq!(killed.to_string(), "had to be killed with SIGKILL after 5 ms");
+        assert_eq!(format!("{killed:#}"), "had to be killed with SIGKILL");
     }
 
     #[test]

@@ -175,9 +175,10 @@ impl Facts {
         });
     }
 
-    /// Adds how it ended.
+    /// Adds how it ended, and after how long.
     pub(crate) fn ended(&mut self, exit: Exit, after: Duration) {
-        self.end = Some(EndFacts { how: exit.to_string(), clean: exit == Exit::Clean, took_ms: ms(after) });
+        self.end =
+            Some(EndFacts { how: format!("{exit:#}"), clean: exit == Exit::Clean, took_ms: ms(after) });
     }
 }
 

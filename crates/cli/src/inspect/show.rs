@@ -53,7 +53,7 @@ fn process(facts: &Facts) -> String {
 fn protocol(facts: &Facts) -> String {
     let mut text = format!("version {}", facts.protocol.app);
     if let Some(command) = &facts.command {
-        text += &dim(format_args!(" of {} offered", ranges(&command.offered_versions)));
+        text += &dim(format_args!(" (offered: {})", ranges(&command.offered_versions)));
     }
     text += &format!(", core protocol {}", facts.protocol.core);
     if let Some(command) = &facts.command {
@@ -206,7 +206,7 @@ fn signature(method: &MethodFacts, service: &str) -> String {
 }
 
 fn features(features: &FeatureFacts, facts: &Facts) -> Tree {
-    let mut tree = Tree::new("abilities");
+    let mut tree = Tree::new("features");
     let known = |known: Option<bool>| match known {
         Some(true) => good("yes"),
         Some(false) => "no".to_owned(),
@@ -221,10 +221,10 @@ fn features(features: &FeatureFacts, facts: &Facts) -> Tree {
         },
     );
     tree.fact("broker", known(Some(features.broker)));
-    tree.fact("output", known(Some(features.stdio)));
-    tree.fact("shutdown", known(features.controller));
+    tree.fact("stdio", known(Some(features.stdio)));
+    tree.fact("controller", known(features.controller));
     tree.fact(
-        "one socket",
+        "multiplexing",
         match features.multiplexing {
             "yes" => good("yes"),
             "not asked" if facts.command.is_some() => dim("not asked: --mux asks"),

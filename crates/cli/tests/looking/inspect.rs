@@ -75,6 +75,32 @@ fn a_tree_for_people_without_colours_in_a_pipe() {
     assert!(coloured.ended_with(0).stdout.contains("\u{1b}[32m"));
 }
 
+/// What JSON calls a thing, the tree calls so too.
+#[test]
+fn a_thing_has_one_name() {
+    let args = ["--cookie", "BASIC_PLUGIN=hello", "--versions", "1,3"];
+    let json = facts(&args, &basic_plugin());
+    let tree = inspect(&args, basic_plugin()).ended_with(0);
+    let features = json["features"].as_object().unwrap().keys().filter(|name| *name != "described_by_files");
+    for name in features.map(String::as_str).chain(["features", "services", "timings"]) {
+        assert!(tree.stdout.contains(&format!("─ {name}")), "{name} is missing in {}", tree.stdout);
+    }
+    tree.says(&["version 1 (offered: 3, 1)"]);
+}
+
+/// The shell goes on when the plugin has ended, and is killed.
+#[test]
+fn the_time_of_an_end_is_said_once() {
+    let Some(kit) = peer("go", "kit-plugin") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("stays");
+    fs::write(&path, format!("#!/bin/sh\n'{}'\nexec sleep 60\n", kit.display())).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = inspect(&["--preset", "kit"], &path).ended_with(0);
+    let end = run.stdout.lines().find(|line| line.contains("had to be killed with SIGKILL")).unwrap();
+    assert_eq!(end.matches("after").count(), 1, "{end}");
+}
+
 #[test]
 fn a_go_plugin() {
     let Some(plugin) = peer("go", "kit-plugin") else { return };
