@@ -132,7 +132,7 @@ async fn stdio_again(subject: &Subject) -> Verdict {
         // Each on a connection of its own, cut in the middle.
         let opening = tokio::spawn(stdio_stream(served.channel().await?));
         if let Ok(Ok(Err(status))) = timeout(MOMENT, opening).await {
-            return missing_or(&status);
+            return absent_or(&status, "the plugin has no such service: see stdio");
         }
     }
     served.still_serves("three streams of output that were cut").await?;
@@ -150,11 +150,11 @@ async fn broker(subject: &Subject) -> Verdict {
     match timeout(MOMENT, opening).await {
         Err(_) => Ok("open".to_owned()),
         Ok(Err(error)) => Err(error.into()),
-        Ok(Ok(Err(status))) => missing_or(&status),
+        Ok(Ok(Err(status))) => absent_or(&status, NO_BROKER),
         Ok(Ok(Ok(mut stream))) => match timeout(MOMENT, stream.message()).await {
             Err(_) | Ok(Ok(Some(_))) => Ok("open".to_owned()),
             Ok(Ok(None)) => fail("the stream ends at once"),
-            Ok(Err(status)) => missing_or(&status),
+            Ok(Err(status)) => absent_or(&status, NO_BROKER),
         },
     }
 }
@@ -164,6 +164,11 @@ fn missing_or(status: &Status) -> Verdict {
         Code::Unimplemented => fail("the plugin has no such service (UNIMPLEMENTED); hosts go on without it"),
         _ => fail(format!("it says {:?}: {}", status.code(), status.message())),
     }
+}
+
+/// The rule is one for plugins that have the service.
+fn absent_or(status: &Status, why: &str) -> Verdict {
+    if status.code() == Code::Unimplemented { skip(why) } else { missing_or(status) }
 }
 
 async fn large_message(subject: &Subject) -> Verdict {
@@ -227,3 +232,5 @@ fn serving_status(number: i32) -> String {
 const MOMENT: Duration = Duration::from_millis(300);
 
 const LARGE: usize = 5 << 20;
+
+const NO_BROKER: &str = "the plugin has no broker, and says so (UNIMPLEMENTED): hosts go on without it";

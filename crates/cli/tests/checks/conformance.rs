@@ -114,6 +114,52 @@ fn a_socket_elsewhere_is_only_worth_a_warning() {
     run.says(&["WARN  socket-directory", "it listens on", "go-plugin 1.5", "1 warnings"]);
 }
 
+/// A plugin in plain Python that answers every call with UNIMPLEMENTED.
+const SERVES_NOTHING: &str = r#"
+import socket, threading
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+def field(name, value):
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+STATUS = b"\x88" + field(b"content-type", b"application/grpc") + field(b"grpc-status", b"12")
+
+def serve(connection):
+    stream = connection.makefile("rb")
+    stream.read(24)
+    connection.sendall(frame(4, 0, 0))
+    while head := stream.read(9):
+        payload = stream.read(int.from_bytes(head[:3], "big"))
+        kind, flags, number = head[3], head[4], int.from_bytes(head[5:], "big")
+        if kind == 1:
+            connection.sendall(frame(1, 5, number, STATUS))
+        if kind in (4, 6) and not flags & 1:
+            connection.sendall(frame(kind, 1, 0, payload if kind == 6 else b""))
+
+listener = socket.create_server(("127.0.0.1", 0))
+print(f"1|1|tcp|127.0.0.1:{listener.getsockname()[1]}|grpc", flush=True)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"#;
+
+/// The advice is to have the service, or to answer so: a plugin that does has nothing to do.
+#[test]
+fn a_plugin_without_a_broker_that_says_so_is_not_warned() {
+    let Some(python) = peer("python", "bin/python") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("nothing.py");
+    std::fs::write(&script, SERVES_NOTHING).unwrap();
+    let args = ["conformance", "--json", "--cookie", "A=b", "--only", "broker,stdio,unknown-method", "--"];
+    let run = rpcplugin(args.map(Path::new).into_iter().chain([python.as_path(), script.as_path()]));
+    let results = results(&run);
+    let result = |name: &str| results[name].as_str();
+    assert_eq!((result("broker"), result("unknown-method")), ("skip", "pass"), "{}", run.stdout);
+    // Without this one something is lost, and the check of streams that are opened again has nothing to open.
+    assert_eq!((result("stdio"), result("stdio-again")), ("fail", "skip"), "{}", run.stdout);
+}
+
 /// Go hosts trim the line, so that one with Windows' line end is no failure.
 #[test]
 fn a_line_break_of_windows_is_only_worth_a_warning() {
