@@ -12,7 +12,7 @@ use clap::Args;
 use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
 use rpcplugin::{Event, Plugin, PluginEnded};
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{task::coop::consume_budget, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, metadata::MetadataMap};
@@ -24,7 +24,7 @@ use crate::{
     exit::Exit,
     launch_args::LaunchArgs,
     out::{
-        Out,
+        Out, causes, error_as_json,
         style::{bad, dim},
     },
     run::show_record,
@@ -211,17 +211,30 @@ fn show_metadata(kind: &str, metadata: &MetadataMap, out: &mut Out) {
     }
 }
 
+/// How a call failed, in the shape of every error.
+fn call_error_as_json(status: &Status, details: Vec<Value>) -> Value {
+    let source = std::error::Error::source(status);
+    let mut error = match source.and_then(|source| source.downcast_ref::<PluginEnded>()) {
+        Some(ended) => error_as_json(ended),
+        None => json!({
+            "code": null,
+            "message": status.message(),
+            "causes": causes(status),
+            "help": null,
+            "evidence": [],
+        }),
+    };
+    error["kind"] = json!("call");
+    error["grpc"] = json!({ "code": status::name(status.code()), "number": status.code() as i32 });
+    error["details"] = json!(details);
+    error
+}
+
 /// Prints how a call failed: for people on stderr, for programs on stdout.
 fn tell(status: &Status, schema: &Schema, out: &mut Out) {
     let details = status::details(status, &schema.pool);
     if out.is_json() {
-        let error = serde_json::json!({
-            "code": status::name(status.code()),
-            "number": status.code() as i32,
-            "message": status.message(),
-            "details": details,
-        });
-        out.json_line(&serde_json::json!({ "error": error }));
+        out.json(&json!({ "error": call_error_as_json(status, details) }));
         return;
     }
     let number = status.code() as i32;

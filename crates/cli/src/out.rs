@@ -95,8 +95,11 @@ impl Out {
         let _ = writeln!(self.stderr, "{text}").and_then(|()| self.stderr.flush());
     }
 
-    /// Prints a value on stdout, over several lines.
+    /// Prints a value on stdout: for programs on one line, as everything is for them, and for people over several.
     pub(crate) fn json(&mut self, value: &impl Serialize) {
+        if self.json {
+            return self.json_line(value);
+        }
         match serde_json::to_string_pretty(value) {
             Ok(text) => self.line(text),
             Err(error) => self.note(error),
@@ -164,9 +167,8 @@ impl Drop for Working {
     }
 }
 
-/// An error with everything that it says, for programs.
+/// An error of this program with everything that it says, for programs. That of a call has the same members.
 pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
-    let mut causes = Vec::new();
     let mut help = error.help().map(|help| help.to_string());
     let mut code = error.code().map(|code| code.to_string());
     let mut inner = error.diagnostic_source();
@@ -175,19 +177,24 @@ pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
         code = diagnostic.code().map(|code| code.to_string()).or(code);
         inner = diagnostic.diagnostic_source();
     }
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
     let related = error.related().into_iter().flatten();
     let evidence: Vec<_> = related
         .filter(|related| related.severity() == Some(Severity::Advice))
         .map(|evidence| evidence.to_string())
         .collect();
-    let mut object = json!({ "code": code, "message": error.to_string(), "causes": causes, "help": help });
-    if !evidence.is_empty() {
-        object["evidence"] = json!(evidence);
-    }
-    object
+    json!({
+        "kind": "program",
+        "code": code,
+        "grpc": null,
+        "message": error.to_string(),
+        "causes": causes(error),
+        "help": help,
+        "evidence": evidence,
+        "details": [],
+    })
+}
+
+/// What an error says of its causes, the nearest first.
+pub(crate) fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect()
 }

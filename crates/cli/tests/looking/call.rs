@@ -80,10 +80,7 @@ fn a_status_with_its_details() {
     let fail = ["Fail", "-d", r#"{"code":9,"message":"not now","note":"why"}"#];
     call(&fail, &kit).ended_with(1).says(&["FAILED_PRECONDITION (9)", "not now", "\"note\": \"why\""]);
     let error = call(&[&["--json"], &fail[..]].concat(), &kit).ended_with(1).json();
-    assert_eq!(
-        (&error["error"]["code"], &error["error"]["number"]),
-        (&"FAILED_PRECONDITION".into(), &9.into())
-    );
+    assert_eq!(error["error"]["grpc"], json!({ "code": "FAILED_PRECONDITION", "number": 9 }));
     let detail = &error["error"]["details"][0];
     assert_eq!(detail["@type"], "type.googleapis.com/conformance.v1.FailDetail");
     assert_eq!(detail["note"], "why");
@@ -96,6 +93,50 @@ fn a_plugin_that_dies_of_the_call() {
     let Some(kit) = kit() else { return };
     let run = call(&["Panic", "-d", r#"{"message":"boom"}"#], &kit).ended_with(4);
     run.says(&["UNAVAILABLE", "has ended: exit status 101", "its log:", "boom"]);
+}
+
+/// The names of the members of an error, and the error.
+fn shape(run: &Run) -> (Vec<String>, Value) {
+    assert_eq!(run.stdout.lines().count(), 1, "a document is a line: {}", run.stdout);
+    let error = run.json()["error"].clone();
+    let names = error.as_object().unwrap().keys().cloned().collect();
+    (names, error)
+}
+
+/// Errors of a call and of the program have the same members: `kind` says which it is, `code` is one of `docs/errors.md`, and
+/// `grpc` has gRPC's.
+#[test]
+fn errors_have_one_shape() {
+    let Some(kit) = peer("go", "kit-plugin") else { return };
+    let of_the_call =
+        call(&["--json", "--preset", "kit", "Get", "-d", r#"{"key":"none"}"#], &kit).ended_with(1);
+    let (names, error) = shape(&of_the_call);
+    assert_eq!((&error["kind"], &error["code"]), (&json!("call"), &Value::Null));
+    assert_eq!(error["grpc"], json!({ "code": "NOT_FOUND", "number": 5 }));
+    assert_eq!(error["message"], "no such key: none");
+
+    let of_its_end =
+        call(&["--json", "--preset", "kit", "Panic", "-d", r#"{"message":"boom"}"#], &kit).ended_with(4);
+    let (same, error) = shape(&of_its_end);
+    assert_eq!(same, names);
+    assert_eq!((&error["kind"], &error["grpc"]["code"]), (&json!("call"), &json!("UNAVAILABLE")));
+    assert_eq!(error["code"], "rpcplugin::transport::plugin_ended");
+    assert!(error["evidence"][0].as_str().unwrap().contains("boom"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("it panicked"), "{error}");
+
+    for (args, code, exit) in [
+        (&["--json", "--preset", "kit", "Ecko"][..], "rpcplugin::protocol::no_such_method", 2),
+        (&["--json", "--no-such-flag"], "rpcplugin::config::arguments", 2),
+        (&["--json", "--cookie", "A=b", "Get"], "rpcplugin::handshake::cookie_refused", 3),
+    ] {
+        let run = call(args, &kit).ended_with(exit);
+        let (same, error) = shape(&run);
+        assert_eq!(same, names, "{args:?}");
+        assert_eq!((&error["kind"], &error["code"]), (&json!("program"), &json!(code)), "{args:?}");
+        assert_eq!((&error["grpc"], &error["details"]), (&Value::Null, &json!([])), "{args:?}");
+    }
+    let (same, _) = shape(&rpcplugin(["--json", "inspect", "/nowhere/at/all"]).ended_with(3));
+    assert_eq!(same, names);
 }
 
 #[test]
