@@ -64,7 +64,20 @@ impl Exit {
         }
     }
 
-    fn code(self) -> u8 {
+    /// What the code says, on a line of help.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "what was asked for was done",
+            Self::Failed => "it was done, and the answer is no: a call failed, a check failed",
+            Self::Usage => "the arguments make no sense",
+            Self::NotStarted => "the plugin could not be started, or not be attached to",
+            Self::PluginEnded => "the plugin ended by itself while it was needed",
+            Self::Interrupted => "interrupted before it was done",
+            Self::ReaderGone => "the reader of stdout went away before it was done",
+        }
+    }
+
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
             Self::Failed => 1,

@@ -29,6 +29,7 @@ use crate::{
 
 /// A plugin, and the host that launches it.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Launch options")]
 pub(crate) struct LaunchArgs {
     /// The magic cookie that the plugin expects from its host.
     #[arg(long, value_name = "KEY=VALUE", env = "RPCPLUGIN_COOKIE", value_parser = cookie)]

@@ -14,6 +14,7 @@ mod doctor;
 mod duration;
 mod exit;
 mod given_tls;
+mod help;
 mod inspect;
 mod interrupt;
 mod launch_args;
@@ -25,23 +26,28 @@ mod process;
 mod run;
 mod schema;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::{ColorChoice, Parser as _};
+use clap::{ColorChoice, FromArgMatches as _, ValueEnum as _};
 use miette::IntoDiagnostic as _;
 use serde_json::json;
 
 use crate::{
-    args::{Action, Cli},
+    args::{Action, Cli, Color},
     exit::{Exit, UsageError},
     interrupt::{Interrupted, Interruptions},
     out::{Out, error_as_json},
 };
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut command = help::command();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    });
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return without_arguments(&error).into(),
+        Err(error) => return without_arguments(&error, &typed).into(),
     };
     let mut out = Out::new(cli.json, cli.color.into());
     let exit = start(&cli, &mut out).unwrap_or_else(|report| {
@@ -55,10 +61,12 @@ fn main() -> ExitCode {
 }
 
 /// Prints the help or the version that was asked for, or how the arguments make no sense.
-fn without_arguments(error: &clap::Error) -> Exit {
+fn without_arguments(error: &clap::Error, typed: &[OsString]) -> Exit {
     // What stands behind `--` is the plugin's.
-    let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
-    let mut out = Out::new(json, ColorChoice::Auto);
+    let ours: Vec<&str> =
+        typed.iter().take_while(|arg| *arg != "--").map(|arg| arg.to_str().unwrap_or_default()).collect();
+    let json = ours.contains(&"--json");
+    let mut out = Out::new(json, color_among(&ours));
     let text = error.render();
     if !error.use_stderr() {
         out.line(text.ansi().to_string().trim_end());
@@ -73,6 +81,15 @@ fn without_arguments(error: &clap::Error) -> Exit {
         out.note(text.ansi().to_string().trim_end());
     }
     out.conclude(Exit::Usage)
+}
+
+/// When to use colours, as far as it can be read where the rest cannot.
+fn color_among(args: &[&str]) -> ColorChoice {
+    let given = args.iter().zip(args.iter().skip(1).chain([&""])).find_map(|(arg, next)| match *arg {
+        "--color" => Some(*next),
+        arg => arg.strip_prefix("--color="),
+    });
+    given.and_then(|given| Color::from_str(given, false).ok()).unwrap_or(Color::Auto).into()
 }
 
 fn start(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
@@ -108,7 +125,7 @@ async fn dispatch(action: &Action, out: &mut Out) -> miette::Result<Exit> {
         Action::Bench(args) => Box::pin(bench::run(args, out)).await,
         Action::New(args) => new::run(args, out).await,
         Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,
-        Action::Completions(args) => Ok(manual::completions(args, out)),
+        Action::Completions(args) => manual::completions(args, out),
         Action::Man(args) => manual::man(args, out),
     }
 }

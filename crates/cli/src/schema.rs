@@ -11,6 +11,7 @@ use rpcplugin::PluginChannel;
 
 /// Where the descriptions of the messages come from.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Schema options")]
 pub(crate) struct SchemaArgs {
     /// Takes services and messages from a .proto file instead of asking the plugin.
     #[arg(long, value_name = "FILE")]

@@ -1,6 +1,92 @@
-//! Completions, manual pages, and the page in `docs` that describes each command.
+//! Help, completions, manual pages, and the page in `docs` that describes each command.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use crate::program::{rpcplugin, target};
+
+const COMMANDS: [&[&str]; 13] = [
+    &[],
+    &["inspect"],
+    &["call"],
+    &["run"],
+    &["attach"],
+    &["attach", "call"],
+    &["attach", "stop"],
+    &["doctor"],
+    &["conformance"],
+    &["bench"],
+    &["new"],
+    &["completions"],
+    &["man"],
+];
+
+/// What a command prints as its help, in a terminal of so many columns.
+fn help(command: &[&str], columns: &str) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rpcplugin"));
+    let output = program
+        .args(command)
+        .arg("--help")
+        .env("COLUMNS", columns)
+        .env("RPCPLUGIN_REATTACH", "a-key-of-some-host")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn help_has_groups_examples_exit_codes_and_says_where_to_read_on() {
+    for command in COMMANDS {
+        for columns in ["80", "120"] {
+            let help = help(command, columns);
+            let mut at = 0;
+            for part in [
+                "Global options:",
+                "-h, --help",
+                "Examples:",
+                "  rpcplugin",
+                "Exit codes:",
+                "    0  ",
+                "https://",
+            ] {
+                let found = help[at..].find(part);
+                at += found
+                    .unwrap_or_else(|| panic!("{command:?}: {part} is missing, or comes too early:\n{help}"));
+            }
+            let widest = help.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= columns.parse().unwrap(), "{command:?} has a line of {widest}:\n{help}");
+            assert!(!help.contains("a-key-of-some-host"), "{help}");
+            let of_the_launch = ["inspect", "call", "run", "doctor", "conformance", "bench"];
+            let launches = command.len() == 1 && of_the_launch.contains(&command[0]);
+            assert_eq!(help.contains("\nLaunch options:\n"), launches, "{help}");
+        }
+    }
+}
+
+#[test]
+fn colours_of_help_are_those_that_were_asked_for() {
+    let coloured = rpcplugin(["--color=always", "inspect", "--help"]).ended_with(0);
+    assert!(coloured.stdout.contains("\u{1b}["), "{}", coloured.stdout);
+    let coloured = rpcplugin(["inspect", "--color", "always", "--no-such-flag"]).ended_with(2);
+    assert!(coloured.stderr.contains("\u{1b}["), "{}", coloured.stderr);
+    assert!(!rpcplugin(["inspect", "--help"]).ended_with(0).stdout.contains('\u{1b}'));
+}
+
+/// A shell and `man` read text: the flag is in no help of theirs, and is refused.
+#[test]
+fn json_is_refused_where_it_does_nothing() {
+    for args in [&["man", "--json"][..], &["--json", "man"], &["completions", "bash", "--json"]] {
+        let error = rpcplugin(args).ended_with(2).json();
+        assert_eq!(error["error"]["code"], "rpcplugin::config::arguments", "{args:?}");
+    }
+    for command in [&["man"][..], &["completions"]] {
+        assert!(!help(command, "80").contains("\n      --json"));
+    }
+}
 
 #[test]
 fn completions_for_every_shell() {
@@ -15,9 +101,25 @@ fn a_manual_page_for_every_command() {
     rpcplugin(["man"]).ended_with(0).says(&[".TH rpcplugin 1"]);
     let dir = tempfile::tempdir().unwrap();
     rpcplugin(["man", "--dir", dir.path().to_str().unwrap()]).ended_with(0);
-    for page in ["rpcplugin.1", "rpcplugin-inspect.1", "rpcplugin-attach-call.1"] {
-        assert!(dir.path().join(page).exists(), "{page}");
+    for command in COMMANDS {
+        let name = [&["rpcplugin"], command].concat().join("-");
+        let path = dir.path().join(format!("{name}.1"));
+        let page = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for part in [".SH NAME", ".SH SYNOPSIS", ".SH \"EXIT STATUS\"", ".SH EXAMPLES", ".SH \"SEE ALSO\""] {
+            assert!(page.contains(part), "{name}: {part} is missing in\n{page}");
+        }
+        assert!(page.contains("(1)") && page.contains("docs/cli.md"), "{name}");
+        readable(&path);
     }
+}
+
+/// `man` has nothing to complain of, where it is there.
+fn readable(page: &Path) {
+    let output = Command::new("man").arg("--warnings").arg("-l").arg(page).env("MANPAGER", "cat").output();
+    let Ok(output) = output else { return };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(text.contains("EXAMPLES") && text.contains("rpcplugin "), "{text}");
 }
 
 /// The commands and flags that clap knows are all in `docs/cli.md`.

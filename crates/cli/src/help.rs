@@ -1,0 +1,354 @@
+//! The command line with what its help says beside the arguments: groups, examples, exit codes, and where to read on.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, ArgAction, Command, CommandFactory as _, builder::Resettable};
+
+use crate::{args::Cli, exit::Exit};
+
+/// What help and manual page of a command say beside its arguments.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// The command's name as its manual page has it: `rpcplugin-attach-call`.
+    name: &'static str,
+    /// What an example does, and the line to type.
+    pub(crate) examples: &'static [(&'static str, &'static str)],
+    /// How the command can end.
+    pub(crate) exits: &'static [Exit],
+    /// Pages about what is near.
+    pub(crate) see_also: &'static [&'static str],
+}
+
+/// Where the program is described at length.
+pub(crate) const DOCUMENTATION: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/cli.md");
+
+/// The command line, complete.
+pub(crate) fn command() -> Command {
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
+    let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
+    let command = Cli::command()
+        .max_term_width(100)
+        .arg(help.global(true).help("Prints a summary (-h), or all there is to know (--help)"))
+        .arg(version.global(true).help("Prints the version"))
+        .mut_args(|arg| if arg.is_global_set() { arg.help_heading(EVERYWHERE) } else { arg });
+    completed(command, "rpcplugin")
+}
+
+/// What is said of the command that has this manual page.
+pub(crate) fn page(name: &str) -> Option<&'static Page> {
+    PAGES.iter().find(|page| page.name == name)
+}
+
+/// Adds to a command, and to those below it, what their pages say.
+fn completed(command: Command, name: &str) -> Command {
+    let command = command
+        // One of each stands among the options of every command.
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .mut_args(|arg| {
+            // The variables may hold keys, and help is often shown to others.
+            let arg = arg.hide_env_values(true);
+            // A group is one of options.
+            if arg.is_positional() { arg.help_heading(Resettable::Reset) } else { arg }
+        })
+        .mut_subcommands(|below| {
+            let name = format!("{name}-{}", below.get_name());
+            completed(below, &name)
+        });
+    // What prints a script or a page takes the flag to refuse it by name.
+    let command = match PRINT_TEXT.contains(&name) {
+        true => command.arg(Arg::new("json").long("json").action(ArgAction::SetTrue).global(true).hide(true)),
+        false => command,
+    };
+    let Some(page) = page(name) else { return command };
+    let text = page.text(command.get_styles());
+    let more = format!("`{} --help` has examples and exit codes.", name.replace('-', " "));
+    command.after_help(more).after_long_help(text)
+}
+
+impl Page {
+    fn text(&self, styles: &clap::builder::Styles) -> String {
+        let header = styles.get_header();
+        let mut text = format!("{header}Examples:{header:#}\n");
+        for (does, line) in self.examples {
+            _ = writeln!(text, "  {does}:\n    {line}");
+        }
+        _ = writeln!(text, "\n{header}Exit codes:{header:#}");
+        for exit in self.exits {
+            _ = writeln!(text, "  {:>3}  {}", exit.code(), exit.meaning());
+        }
+        text + &format!("\n{header}Documentation:{header:#}\n  {DOCUMENTATION}")
+    }
+}
+
+const EVERYWHERE: &str = "Global options";
+
+/// The commands that print what stays text under `--json`.
+const PRINT_TEXT: &[&str] = &["rpcplugin-completions", "rpcplugin-man"];
+
+const LOOKING: &[Exit] =
+    &[Exit::Ok, Exit::Failed, Exit::Usage, Exit::NotStarted, Exit::Interrupted, Exit::ReaderGone];
+
+const CALLING: &[Exit] = &[
+    Exit::Ok,
+    Exit::Failed,
+    Exit::Usage,
+    Exit::NotStarted,
+    Exit::PluginEnded,
+    Exit::Interrupted,
+    Exit::ReaderGone,
+];
+
+const EXAMINING: &[Exit] = &[Exit::Ok, Exit::Failed, Exit::Usage, Exit::Interrupted, Exit::ReaderGone];
+
+const WRITING: &[Exit] = &[Exit::Ok, Exit::Failed, Exit::Usage, Exit::ReaderGone];
+
+const PAGES: &[Page] = &[
+    Page {
+        name: "rpcplugin",
+        examples: &[
+            ("Find out why a plugin does not start", "rpcplugin doctor ./terraform-provider-demo"),
+            ("Show what a plugin is and serves", "rpcplugin inspect --cookie KV_PLUGIN=hello ./kv-plugin"),
+            (
+                "Call a method: first the method, then the plugin",
+                "rpcplugin call Kv/Get -d '{\"key\":\"a\"}' --cookie KV_PLUGIN=hello ./kv-plugin",
+            ),
+        ],
+        exits: CALLING,
+        see_also: &[],
+    },
+    Page {
+        name: "rpcplugin-inspect",
+        examples: &[
+            ("A Terraform provider, known by its name", "rpcplugin inspect ./terraform-provider-demo"),
+            (
+                "A plugin whose own argument looks like a flag of this program",
+                "rpcplugin inspect --cookie KV_PLUGIN=hello -- ./kv-plugin --json",
+            ),
+            (
+                "A plugin without reflection, in Python",
+                "rpcplugin inspect --cookie KV=hello --proto kv.proto python3 kv_plugin.py",
+            ),
+            (
+                "Only the names of its services",
+                "rpcplugin --json inspect ./terraform-provider-demo | jq '.services[].name'",
+            ),
+        ],
+        exits: LOOKING,
+        see_also: &["call", "attach", "doctor"],
+    },
+    Page {
+        name: "rpcplugin-call",
+        examples: &[
+            (
+                "First the method, then the plugin",
+                "rpcplugin call Kv/Get -d '{\"key\":\"a\"}' --cookie KV_PLUGIN=hello ./kv-plugin",
+            ),
+            (
+                "The request from a file, with metadata and a deadline",
+                "rpcplugin call Kv/Put -d @put.json -H 'trace: 7' --deadline 5s ./kv-plugin",
+            ),
+            (
+                "A stream of requests from the standard input",
+                "cat entries.json | rpcplugin call kv.v1.Kv/Sync ./kv-plugin",
+            ),
+        ],
+        exits: CALLING,
+        see_also: &["attach-call", "inspect"],
+    },
+    Page {
+        name: "rpcplugin-run",
+        examples: &[
+            ("A provider for terraform, until Ctrl-C", "rpcplugin run --no-mtls ./terraform-provider-demo"),
+            (
+                "A plugin to attach to, with its host's key in a file",
+                "rpcplugin run --handover kv.json --cookie KV_PLUGIN=hello ./kv-plugin",
+            ),
+            ("Only warnings and errors of its log", "rpcplugin run --level warn ./terraform-provider-demo"),
+        ],
+        exits: CALLING,
+        see_also: &["attach"],
+    },
+    Page {
+        name: "rpcplugin-attach",
+        examples: &[
+            ("Show a plugin that `rpcplugin run --handover kv.json` keeps up", "rpcplugin attach kv.json"),
+            (
+                "Call one that listens without TLS",
+                "rpcplugin attach unix:/tmp/kv.sock call Kv/Get -d '{\"key\":\"a\"}'",
+            ),
+            ("End it", "rpcplugin attach kv.json stop"),
+        ],
+        exits: LOOKING,
+        see_also: &["run", "inspect"],
+    },
+    Page {
+        name: "rpcplugin-attach-call",
+        examples: &[
+            (
+                "Of a plugin that `rpcplugin run --handover kv.json` keeps up",
+                "rpcplugin attach kv.json call Kv/Get -d '{\"key\":\"a\"}'",
+            ),
+            (
+                "Of one without reflection, by its address",
+                "rpcplugin attach 127.0.0.1:7000 call --proto kv.proto Kv/List",
+            ),
+        ],
+        exits: CALLING,
+        see_also: &["call"],
+    },
+    Page {
+        name: "rpcplugin-attach-stop",
+        examples: &[(
+            "A plugin that `rpcplugin run --handover kv.json` keeps up",
+            "rpcplugin attach kv.json stop",
+        )],
+        exits: LOOKING,
+        see_also: &["run"],
+    },
+    Page {
+        name: "rpcplugin-doctor",
+        examples: &[
+            ("A Terraform provider, known by its name", "rpcplugin doctor ./terraform-provider-demo"),
+            (
+                "A plugin in Python, with the cookie of its host",
+                "rpcplugin doctor --cookie KV_PLUGIN=hello python3 kv_plugin.py",
+            ),
+        ],
+        exits: EXAMINING,
+        see_also: &["conformance", "inspect"],
+    },
+    Page {
+        name: "rpcplugin-conformance",
+        examples: &[
+            ("All checks", "rpcplugin conformance --cookie KV_PLUGIN=hello ./kv-plugin"),
+            (
+                "Some of them, with a report for a CI server",
+                "rpcplugin conformance --only mtls,shutdown --junit out.xml --preset kit ./p",
+            ),
+            ("What is checked, and why", "rpcplugin conformance --list"),
+        ],
+        exits: LOOKING,
+        see_also: &["doctor"],
+    },
+    Page {
+        name: "rpcplugin-bench",
+        examples: &[
+            ("Ten launches, and calls for two seconds", "rpcplugin bench ./terraform-provider-demo"),
+            (
+                "More of each, as JSON",
+                "rpcplugin bench --json --launches 100 --time 10s ./terraform-provider-demo",
+            ),
+        ],
+        exits: LOOKING,
+        see_also: &["inspect"],
+    },
+    Page {
+        name: "rpcplugin-new",
+        examples: &[
+            ("A plugin and its host in ./my-weather", "rpcplugin new my-weather"),
+            (
+                "The same, upon a checkout of rpcplugin",
+                "rpcplugin new --path-to-rpcplugin ../rpcplugin my-weather",
+            ),
+        ],
+        exits: WRITING,
+        see_also: &[],
+    },
+    Page {
+        name: "rpcplugin-completions",
+        examples: &[
+            ("For zsh", "rpcplugin completions zsh > ~/.zfunc/_rpcplugin"),
+            ("For this session of fish", "rpcplugin completions fish | source"),
+        ],
+        exits: WRITING,
+        see_also: &["man"],
+    },
+    Page {
+        name: "rpcplugin-man",
+        examples: &[
+            ("Read the page of the program", "rpcplugin man | man -l -"),
+            ("Install the pages of all commands", "rpcplugin man --dir ~/.local/share/man/man1"),
+        ],
+        exits: WRITING,
+        see_also: &["completions"],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command, with the name of its page.
+    fn commands(command: &Command, name: String, found: &mut Vec<(String, Command)>) {
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            commands(below, format!("{name}-{}", below.get_name()), found);
+        }
+        found.push((name, command.clone()));
+    }
+
+    fn all() -> Vec<(String, Command)> {
+        let mut found = Vec::new();
+        let mut command = command();
+        command.build();
+        commands(&command, "rpcplugin".to_owned(), &mut found);
+        found
+    }
+
+    /// The words of a line as a shell would have them, up to what stands behind a pipe or goes to a file.
+    fn words(line: &str) -> Vec<String> {
+        let line =
+            line.rsplit_once("| rpcplugin").map_or(line.to_owned(), |(_, rest)| format!("rpcplugin{rest}"));
+        let parts = line.split('\'').enumerate();
+        let words = parts.flat_map(|(n, part)| match n % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        });
+        words.take_while(|word| word != "|" && word != ">").collect()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_page_and_every_page_a_command() {
+        let names: Vec<String> = all().into_iter().map(|(name, _)| name).collect();
+        for name in &names {
+            assert!(page(name).is_some(), "{name} has no page");
+        }
+        for page in PAGES {
+            assert!(names.iter().any(|name| name == page.name), "{} is the page of nothing", page.name);
+            for other in page.see_also {
+                assert!(names.contains(&format!("rpcplugin-{other}")), "{}: {other}", page.name);
+            }
+        }
+    }
+
+    #[test]
+    fn examples_make_sense_and_fit_into_eighty_columns() {
+        for (does, line) in PAGES.iter().flat_map(|page| page.examples) {
+            assert!(does.len() <= 77 && line.len() <= 76, "{line}");
+            let parsed = command().try_get_matches_from(words(line));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn options_for_every_command_come_last_and_json_where_it_does_something() {
+        for (name, mut command) in all() {
+            let help = command.render_long_help().to_string();
+            let at = |word: &str| help.find(word).unwrap_or_else(|| panic!("{name} has no {word}:\n{help}"));
+            let global = at("\nGlobal options:\n");
+            for other in ["\nArguments:\n", "\nOptions:\n", "\nLaunch options:\n", "\nSchema options:\n"] {
+                assert!(help.find(other).is_none_or(|at| at < global), "{name}: {other}");
+            }
+            assert!(global < at("\nExamples:\n") && at("\nExamples:\n") < at("\nExit codes:\n"), "{name}");
+            assert!(at("\nExit codes:\n") < at(DOCUMENTATION), "{name}");
+            assert!(at("  -h, --help") > global && at("  -V, --version") > global, "{name}");
+            assert_eq!(help.contains("\n      --json"), !PRINT_TEXT.contains(&name.as_str()), "{name}");
+            assert!(command.render_help().to_string().contains("--help` has examples"), "{name}");
+        }
+    }
+}
