@@ -25,6 +25,7 @@ mod presets;
 mod process;
 mod run;
 mod schema;
+mod stray_flags;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -36,20 +37,24 @@ use crate::{
     args::{Action, Cli, Color},
     exit::{Exit, UsageError},
     interrupt::{Interrupted, Interruptions},
-    out::{Out, error_as_json},
+    out::{Out, error_as_json, style::warn},
 };
 
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut command = help::command();
     let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
-        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+        let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        Ok((cli, stray_flags::note(&command, &matches, &typed)))
     });
-    let cli = match parsed {
-        Ok(cli) => cli,
+    let (cli, stray) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return without_arguments(&error, &typed).into(),
     };
     let mut out = Out::new(cli.json, cli.color.into());
+    if let Some(stray) = stray {
+        out.note(warn(stray));
+    }
     let exit = start(&cli, &mut out).unwrap_or_else(|report| {
         // Whoever pressed Ctrl-C knows; a program that reads what is printed does not.
         if out.is_json() || !report.is::<Interrupted>() {

@@ -102,6 +102,16 @@ fn the_time_of_an_end_is_said_once() {
 }
 
 #[test]
+fn flags_that_went_to_the_plugin_are_named() {
+    let plugin = basic_plugin();
+    let plugin = plugin.to_str().unwrap();
+    let run = rpcplugin(["inspect", plugin, "serve", "--cookie", "BASIC_PLUGIN=hello"]).ended_with(3);
+    run.says(&["--cookie went to the plugin", "put it before the plugin", "cookie_missing"]);
+    let run = rpcplugin(["inspect", "--", plugin, "serve", "--cookie", "BASIC_PLUGIN=hello"]).ended_with(3);
+    assert!(!run.stderr.contains("went to the plugin"), "{}", run.stderr);
+}
+
+#[test]
 fn a_go_plugin() {
     let Some(plugin) = peer("go", "kit-plugin") else { return };
     let facts = facts(&[], &plugin);
