@@ -3,6 +3,7 @@
 mod codec;
 mod headers;
 mod method;
+mod order;
 mod requests;
 mod status;
 
@@ -68,6 +69,7 @@ pub(crate) struct MethodArgs {
 
 /// Launches the plugin, calls, and ends it.
 pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> miette::Result<Exit> {
+    order::check(&args.call.method, &args.launch)?;
     let files = args.schema.read()?;
     let host = args.launch.host();
     let mut events = host.events();

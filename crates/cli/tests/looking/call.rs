@@ -140,6 +140,19 @@ fn errors_have_one_shape() {
 }
 
 #[test]
+fn the_plugin_before_the_method_is_noticed() {
+    let Some(kit) = peer("go", "kit-plugin") else { return };
+    let kit = kit.to_str().unwrap();
+    let line = format!("rpcplugin call Kit/Echo {kit}");
+    let run = rpcplugin(["call", "-d", "{}", kit, "Kit/Echo"]).ended_with(2);
+    run.says(&["stands in the place of the method", &line]);
+    let run = rpcplugin(["--json", "call", kit, "Kit/Echo", "serve"]).ended_with(2).json();
+    assert!(run["error"]["help"].as_str().unwrap().ends_with(&format!("{line} serve")), "{run}");
+    // What is no swap stays what it is.
+    rpcplugin(["call", "Kit/Echo", "/nowhere/at/all"]).ended_with(3).says(&["there is no program"]);
+}
+
+#[test]
 fn what_cannot_be_called() {
     let Some(kit) = kit() else { return };
     call(&["Kit/Ecko"], &kit)
