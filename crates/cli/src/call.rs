@@ -2,24 +2,31 @@
 
 mod codec;
 mod headers;
+mod json;
 mod method;
 mod order;
 mod requests;
 mod status;
+mod texts;
 
 use std::{pin::pin, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
+use prost_reflect::MethodDescriptor;
 use rpcplugin::{Event, Plugin, PluginEnded};
-use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use tokio::{task::coop::consume_budget, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, metadata::MetadataMap};
 
 pub(crate) use self::method::MethodError;
-use self::{codec::DynamicCodec, headers::Header, requests::Requests};
+use self::{
+    codec::BytesCodec,
+    headers::Header,
+    json::{Fault, Style, Types},
+    requests::Requests,
+};
 use crate::{
     duration,
     exit::Exit,
@@ -65,6 +72,18 @@ pub(crate) struct MethodArgs {
     /// Shows the metadata of the answer, on stderr.
     #[arg(long)]
     pub(crate) show_metadata: bool,
+}
+
+/// An answer cannot be said in JSON.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("the answer, a {message}, has no JSON form: {fault}")]
+#[diagnostic(
+    code(rpcplugin::protocol::answer_without_json),
+    help("its bytes are given in base64; `base64 -d | protoc --decode_raw` shows what is in them")
+)]
+struct WithoutJson {
+    message: String,
+    fault: Fault,
 }
 
 /// Launches the plugin, calls, and ends it.
@@ -113,9 +132,21 @@ pub(crate) async fn call(
             ))),
         },
     };
-    let Err(status) = ended else { return Ok(Exit::Ok) };
+    let status = match ended {
+        Ok(Shown::All) => return Ok(Exit::Ok),
+        Ok(Shown::Some) => return Ok(Exit::Failed),
+        Err(status) => status,
+    };
     tell(&status, schema, out);
     Ok(if plugin.ended().is_some() { Exit::PluginEnded } else { Exit::Failed })
+}
+
+/// What of the answers has been printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    All,
+    /// Some have no JSON form, and were said to have none.
+    Some,
 }
 
 /// Sends all requests and prints all answers, as they come. The inner error is what the plugin, or the connection, says.
@@ -125,7 +156,7 @@ async fn exchange(
     requests: Requests,
     args: &MethodArgs,
     out: &mut Out,
-) -> miette::Result<Result<(), Status>> {
+) -> miette::Result<Result<Shown, Status>> {
     let Requests { messages, mut failure } = requests;
     let answered = async {
         let mut client = tonic::client::Grpc::new(plugin.channel())
@@ -138,18 +169,19 @@ async fn exchange(
             request.set_timeout(deadline);
         }
         // One way for all four kinds: a method without streams is one whose streams have one message each.
-        let codec = DynamicCodec::new(method.output());
-        let response = client.streaming(request, method::path(method), codec).await?;
+        let response = client.streaming(request, method::path(method), BytesCodec).await?;
         if args.show_metadata {
             show_metadata("header", response.metadata(), out);
         }
         let mut answers = response.into_inner();
-        let mut count = 0;
+        let (types, mut count, mut shown) = (Types::new(method.parent_pool()), 0, Shown::All);
         while let Some(answer) = answers.message().await? {
-            show_answer(&answer, method.is_server_streaming(), args.emit_defaults, out);
+            if !show_answer(&answer, method, &types, args.emit_defaults, out) {
+                shown = Shown::Some;
+            }
             count += 1;
             if out.is_lost() {
-                return Ok(());
+                return Ok(shown);
             }
             // Answers that come faster than they are printed would leave no turn to the deadline, nor to Ctrl-C.
             consume_budget().await;
@@ -163,7 +195,7 @@ async fn exchange(
             0 if !method.is_server_streaming() => {
                 Err(Status::internal("the plugin ended the call without an answer"))
             }
-            _ => Ok(()),
+            _ => Ok(shown),
         }
     };
     let mut answered = pin!(answered);
@@ -178,33 +210,42 @@ async fn exchange(
     }
 }
 
-/// A single answer is laid out for people; those of a stream, and all for programs, are lines.
-fn show_answer(answer: &DynamicMessage, one_of_many: bool, emit_defaults: bool, out: &mut Out) {
-    let json = InFieldOrder { message: answer, emit_defaults };
-    if one_of_many || out.is_json() {
-        out.json_line(&json);
-    } else {
-        out.json(&json);
+/// A single answer is laid out for people; those of a stream, and all for programs, are lines. False for an answer that has no
+/// JSON form; in place of its line there is one that says so.
+fn show_answer(
+    answer: &[u8],
+    method: &MethodDescriptor,
+    types: &Types,
+    defaults: bool,
+    out: &mut Out,
+) -> bool {
+    let lines = method.is_server_streaming() || out.is_json();
+    let fault = match json::write(answer, &method.output(), types, Style { pretty: !lines, defaults }) {
+        Ok(json) if lines => {
+            out.json_line(&json);
+            return true;
+        }
+        Ok(json) => {
+            out.json(&json);
+            return true;
+        }
+        Err(fault) => fault,
+    };
+    let (field, bytes) = (fault.path(), STANDARD.encode(answer));
+    let error = WithoutJson { message: method.output().full_name().to_owned(), fault };
+    if lines {
+        let mut error = error_as_json(&error);
+        error["field"] = field.into();
+        error["bytes"] = bytes.as_str().into();
+        out.json_line(&serde_json::json!({ "error": error }));
     }
-}
-
-/// A message as JSON, in the order in which its fields are described.
-struct InFieldOrder<'a> {
-    message: &'a DynamicMessage,
-    emit_defaults: bool,
-}
-
-impl Serialize for InFieldOrder<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let options = SerializeOptions::new().skip_default_fields(!self.emit_defaults);
-        self.message.serialize_with_options(serializer, &options)
+    if !out.is_json() {
+        out.report(&error.into());
     }
-}
-
-/// A message as a value.
-fn as_json(message: &DynamicMessage) -> Value {
-    serde_json::to_value(message)
-        .unwrap_or_else(|error| Value::String(format!("this message has no JSON form: {error}")))
+    if !lines {
+        out.note(format_args!("{} {bytes}", dim("bytes")));
+    }
+    false
 }
 
 fn show_metadata(kind: &str, metadata: &MetadataMap, out: &mut Out) {

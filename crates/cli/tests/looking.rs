@@ -10,6 +10,8 @@ mod call;
 mod ending;
 #[path = "looking/inspect.rs"]
 mod inspect;
+#[path = "looking/json.rs"]
+mod json;
 #[path = "looking/manual.rs"]
 mod manual;
 #[expect(dead_code, reason = "the tests of the checks use the rest")]

@@ -1,63 +1,45 @@
-//! Messages whose types are known at run time, as tonic sends and receives them.
+//! Messages as tonic sends and receives them: their bytes, of which the program makes JSON itself.
 
-use prost::Message as _;
-use prost_reflect::{DynamicMessage, MessageDescriptor};
+use prost::bytes::{Buf as _, BufMut as _, Bytes};
 use tonic::{
     Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
-/// Sends any messages, and receives those of one type.
-#[derive(Debug)]
-pub(super) struct DynamicCodec {
-    receives: MessageDescriptor,
-}
+/// Sends and receives the bytes of messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BytesCodec;
 
-/// Writes messages.
-#[derive(Debug)]
-pub(super) struct DynamicEncoder;
+impl Codec for BytesCodec {
+    type Encode = Vec<u8>;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
 
-/// Reads messages of one type.
-#[derive(Debug)]
-pub(super) struct DynamicDecoder(MessageDescriptor);
+    fn encoder(&mut self) -> Self {
+        Self
+    }
 
-impl DynamicCodec {
-    pub(super) fn new(receives: MessageDescriptor) -> Self {
-        Self { receives }
+    fn decoder(&mut self) -> Self {
+        Self
     }
 }
 
-impl Codec for DynamicCodec {
-    type Encode = DynamicMessage;
-    type Decode = DynamicMessage;
-    type Encoder = DynamicEncoder;
-    type Decoder = DynamicDecoder;
-
-    fn encoder(&mut self) -> DynamicEncoder {
-        DynamicEncoder
-    }
-
-    fn decoder(&mut self) -> DynamicDecoder {
-        DynamicDecoder(self.receives.clone())
-    }
-}
-
-impl Encoder for DynamicEncoder {
-    type Item = DynamicMessage;
+impl Encoder for BytesCodec {
+    type Item = Vec<u8>;
     type Error = Status;
 
-    fn encode(&mut self, message: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        message.encode(buffer).map_err(|error| Status::internal(error.to_string()))
+    fn encode(&mut self, message: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&message);
+        Ok(())
     }
 }
 
-impl Decoder for DynamicDecoder {
-    type Item = DynamicMessage;
+impl Decoder for BytesCodec {
+    type Item = Bytes;
     type Error = Status;
 
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
-        DynamicMessage::decode(self.0.clone(), buffer)
-            .map(Some)
-            .map_err(|error| Status::internal(format!("the answer is no {}: {error}", self.0.full_name())))
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
     }
 }

@@ -2,19 +2,22 @@
 
 use std::{
     fs::File,
-    io::{self, Cursor, IsTerminal as _, Read},
+    io::{self, BufRead, Cursor, IsTerminal as _},
 };
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
-use serde_json::Value;
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 use tokio::sync::{mpsc, oneshot};
 
+use super::{
+    json::{self, Types},
+    texts::{Text, Texts},
+};
 use crate::exit::UsageError;
 
 /// The requests, as they come.
 #[derive(Debug)]
 pub(super) struct Requests {
-    pub(super) messages: mpsc::Receiver<DynamicMessage>,
+    pub(super) messages: mpsc::Receiver<Vec<u8>>,
     /// What is wrong with one of them. It says nothing where all are well.
     pub(super) failure: oneshot::Receiver<UsageError>,
 }
@@ -22,7 +25,7 @@ pub(super) struct Requests {
 /// Where they come from.
 enum Source {
     /// The argument, or a file: it ends, and all of it is meant.
-    Whole(Box<dyn Read + Send>),
+    Whole(Box<dyn BufRead + Send>),
     /// The standard input, of which as much is read as is needed.
     Stdin,
     /// A message without any field.
@@ -72,28 +75,38 @@ fn read(
     source: Source,
     input: &MessageDescriptor,
     many: bool,
-    sender: &mpsc::Sender<DynamicMessage>,
+    sender: &mpsc::Sender<Vec<u8>>,
 ) -> Result<(), UsageError> {
-    let (reader, whole): (Box<dyn Read>, bool) = match source {
+    let (reader, whole): (Box<dyn BufRead>, bool) = match source {
         Source::Whole(reader) => (reader, true),
         Source::Stdin => (Box::new(io::stdin().lock()), false),
         Source::Empty => (Box::new(io::empty()), true),
     };
-    let mut values = serde_json::Deserializer::from_reader(reader).into_iter::<Value>();
+    let types = Types::new(input.parent_pool());
+    let mut texts = Texts::new(reader);
+    let mut next = || {
+        let text = texts.next().map_err(|error| {
+            UsageError::new(
+                format!("the request cannot be read: {error}"),
+                "see to it that its source can be read",
+            )
+        });
+        text.transpose()
+    };
     if many {
-        for value in values {
-            let message = message(value, input)?;
+        while let Some(text) = next() {
+            let message = message(&text?, input, &types)?;
             if sender.blocking_send(message).is_err() {
                 break;
             }
         }
         return Ok(());
     }
-    let first = match values.next() {
-        Some(value) => message(value, input)?,
-        None => DynamicMessage::new(input.clone()),
+    let first = match next() {
+        Some(text) => message(&text?, input, &types)?,
+        None => Vec::new(),
     };
-    if whole && values.next().is_some() {
+    if whole && next().is_some() {
         let help = "give one JSON object; only methods with a stream of requests take several";
         return Err(UsageError::new("the method takes one message, and there are more", help));
     }
@@ -101,18 +114,17 @@ fn read(
     Ok(())
 }
 
-fn message(
-    value: serde_json::Result<Value>,
-    input: &MessageDescriptor,
-) -> Result<DynamicMessage, UsageError> {
-    let value = value.map_err(|error| {
-        UsageError::new(
-            format!("the request is no JSON: {error}"),
-            r#"quote names and texts with ", as in {"name": "Ada", "age": 36}"#,
-        )
-    })?;
-    DynamicMessage::deserialize(input.clone(), value).map_err(|error| {
-        UsageError::new(format!("the request is no {}: {error}", input.full_name()), fields(input))
+fn message(text: &Text, input: &MessageDescriptor, types: &Types) -> Result<Vec<u8>, UsageError> {
+    json::read(&text.bytes, input, types).map_err(|fault| {
+        let place = fault.offset().map(|offset| text.place(offset));
+        let place =
+            place.map_or_else(String::new, |(line, column)| format!(" (line {line}, column {column})"));
+        if fault.is_syntax() {
+            let help = r#"quote names and texts with ", as in {"name": "Ada", "age": 36}"#;
+            return UsageError::new(format!("the request is no JSON: {fault}{place}"), help);
+        }
+        let concerned = fault.message().unwrap_or(input);
+        UsageError::new(format!("the request is no {}: {fault}{place}", input.full_name()), fields(concerned))
     })
 }
 
