@@ -121,13 +121,13 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> miette::Result<Exit
     let plugin = attach(target_of(target, args)?, args, out).await?;
     match &args.action {
         None => {
-            let schema = Schema::of(files, &plugin.channel()).await;
+            let schema = Schema::of(files.as_ref(), &plugin.channel()).await;
             let facts = Facts::gather(&plugin, &schema).await;
             inspect::print(&facts, out);
             Ok(Exit::Ok)
         }
         Some(AttachAction::Call { method, .. }) => {
-            let schema = Schema::of(files, &plugin.channel()).await;
+            let schema = call::schema(files.as_ref(), &plugin, method).await;
             call::call(&plugin, &schema, method, out).await
         }
         Some(AttachAction::Stop) => {

@@ -13,7 +13,7 @@ use std::{pin::pin, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use prost_reflect::MethodDescriptor;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
 use rpcplugin::{Event, Plugin, PluginEnded};
 use serde_json::{Value, json};
 use tokio::{task::coop::consume_budget, time::timeout};
@@ -36,7 +36,7 @@ use crate::{
         style::{bad, dim},
     },
     run::show_record,
-    schema::{Schema, SchemaArgs},
+    schema::{Given, Schema, SchemaArgs, unknown_fields},
 };
 
 /// Launches a plugin, calls one of its methods, and ends it.
@@ -98,7 +98,7 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> miette::Result<Exit> 
     };
     // Its events end with its host.
     drop(host);
-    let schema = Schema::of(files, &plugin.channel()).await;
+    let schema = schema(files.as_ref(), &plugin, &args.call).await;
     let exit = call(&plugin, &schema, &args.call, out).await;
     plugin.shut_down().await;
     if matches!(exit, Ok(Exit::PluginEnded)) && !out.is_json() {
@@ -110,6 +110,16 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> miette::Result<Exit> 
         }
     }
     exit
+}
+
+/// What describes the method: the user's files, and where they do not, the plugin too.
+pub(crate) async fn schema(files: Option<&Given>, plugin: &Plugin, args: &MethodArgs) -> Schema {
+    if let Some(files) = files.map(Schema::of_files)
+        && method::find(&files, &args.method).is_ok()
+    {
+        return files;
+    }
+    Schema::of(files, &plugin.channel()).await
 }
 
 /// Calls a method of a plugin that runs, and prints what it answers.
@@ -175,10 +185,18 @@ async fn exchange(
         }
         let mut answers = response.into_inner();
         let (types, mut count, mut shown) = (Types::new(method.parent_pool()), 0, Shown::All);
+        let mut unknown = None;
         while let Some(answer) = answers.message().await? {
             if !show_answer(&answer, method, &types, args.emit_defaults, out) {
                 shown = Shown::Some;
             }
+            // Once for all answers that are alike.
+            let read = DynamicMessage::decode(method.output(), answer.clone()).ok();
+            let found = read.as_ref().and_then(unknown_fields);
+            if let Some(text) = found.as_ref().filter(|_| found != unknown) {
+                out.note(dim(text));
+            }
+            unknown = found.or(unknown);
             count += 1;
             if out.is_lost() {
                 return Ok(shown);
@@ -246,6 +264,15 @@ fn show_answer(
         out.note(format_args!("{} {bytes}", dim("bytes")));
     }
     false
+}
+
+/// Writes a message as JSON, and reads the JSON.
+#[cfg(test)]
+pub(crate) fn json_and_back(message: &prost_reflect::MessageDescriptor, bytes: &[u8]) {
+    let types = Types::new(message.parent_pool());
+    if let Ok(json) = json::write(bytes, message, &types, Style { pretty: false, defaults: true }) {
+        let _ = json::read(json.get().as_bytes(), message, &types);
+    }
 }
 
 fn show_metadata(kind: &str, metadata: &MetadataMap, out: &mut Out) {

@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &InspectArgs, out: &mut Out) -> miette::Result<Exi
     let files = args.schema.read()?;
     let plugin = args.launch.launch(out).await?;
     let working = out.working("asking what it serves");
-    let schema = Schema::of(files, &plugin.channel()).await;
+    let schema = Schema::of(files.as_ref(), &plugin.channel()).await;
     let mut facts = Facts::gather(&plugin, &schema).await;
     facts.launched(&args.launch);
     // A plugin that carries all connections over one socket has that one.

@@ -6,6 +6,8 @@
 mod attach;
 #[path = "looking/call.rs"]
 mod call;
+#[path = "looking/descriptors.rs"]
+mod descriptors;
 #[path = "looking/ending.rs"]
 mod ending;
 #[path = "looking/inspect.rs"]

@@ -3,7 +3,7 @@
 use prost_reflect::MethodDescriptor;
 use tonic::codegen::http::uri::PathAndQuery;
 
-use crate::schema::{self, Origin, Schema};
+use crate::schema::{self, Reflection, Schema};
 
 /// There is no method to call.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -15,6 +15,28 @@ pub(crate) enum MethodError {
         help("give its description: --proto FILE, or --descriptor-set FILE")
     )]
     NotDescribed,
+    /// The plugin serves reflection, and that does not say what it serves.
+    #[error("the plugin does not say what its methods are: {why}")]
+    #[diagnostic(
+        code(rpcplugin::protocol::reflection_failed),
+        help("give its description: --proto FILE, or --descriptor-set FILE")
+    )]
+    ReflectionFailed {
+        /// What keeps it from doing so.
+        why: String,
+    },
+    /// The method is there, but not everything that it takes or returns is known.
+    #[error("{service} is not fully described: {why}")]
+    #[diagnostic(code(rpcplugin::protocol::not_fully_described))]
+    NotFullyDescribed {
+        /// The service.
+        service: String,
+        /// What is not known.
+        why: String,
+        /// How it can be made known.
+        #[help]
+        help: String,
+    },
     /// Nothing has that name.
     #[error("there is no method {wanted}")]
     #[diagnostic(code(rpcplugin::protocol::no_such_method))]
@@ -39,39 +61,116 @@ pub(crate) enum MethodError {
 
 /// Finds a method by its whole name, or by the end of it.
 pub(super) fn find(schema: &Schema, wanted: &str) -> Result<MethodDescriptor, MethodError> {
-    let services = schema.services.iter().filter_map(|name| schema.service(name));
-    let methods: Vec<MethodDescriptor> =
-        services.flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
-    if methods.is_empty() && schema.origin == Origin::Nowhere {
-        return Err(MethodError::NotDescribed);
-    }
     let wanted_name = wanted.trim_start_matches('/').replace('/', ".");
-    let mut found: Vec<&MethodDescriptor> = methods
-        .iter()
-        .filter(|method| {
-            let rest = method.full_name().strip_suffix(wanted_name.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
-        .collect();
-    if let Some(whole) = found.iter().find(|method| method.full_name() == wanted_name) {
-        return Ok((*whole).clone());
+    let candidates = Candidate::all(schema);
+    let mut found: Vec<&Candidate> =
+        candidates.iter().filter(|one| is_end(&one.full_name(), &wanted_name)).collect();
+    if let Some(whole) = found.iter().find(|one| one.full_name() == wanted_name) {
+        return whole.chosen();
     }
     // A name alone rather means a method of the application than one of gRPC's own.
-    if found.iter().any(|method| !is_of_the_protocol(method)) {
-        found.retain(|method| !is_of_the_protocol(method));
+    if found.iter().any(|one| !one.is_of_the_protocol()) {
+        found.retain(|one| !one.is_of_the_protocol());
     }
     match found.as_slice() {
-        [one] => Ok((*one).clone()),
-        [] => {
-            let help = suggestions(&wanted_name, &methods);
-            Err(MethodError::NotFound { wanted: wanted.to_owned(), help })
-        }
+        [one] => one.chosen(),
+        [] => Err(not_found(schema, wanted, &wanted_name, &candidates)),
         several => {
-            let names: Vec<String> = several.iter().map(|method| name(method)).collect();
+            let names: Vec<String> = several.iter().map(|one| one.path()).collect();
             let help = format!("say which: {}", names.join(", "));
             Err(MethodError::Ambiguous { wanted: wanted.to_owned(), help })
         }
     }
+}
+
+/// A method that may be meant.
+struct Candidate {
+    service: String,
+    name: String,
+    /// Its description, or why that is not complete.
+    method: Result<MethodDescriptor, String>,
+}
+
+impl Candidate {
+    fn all(schema: &Schema) -> Vec<Self> {
+        let mut all = Vec::new();
+        for name in &schema.services {
+            let described =
+                schema.service(name).into_iter().flat_map(|service| service.methods().collect::<Vec<_>>());
+            all.extend(described.map(|method| Self {
+                service: name.clone(),
+                name: method.name().to_owned(),
+                method: Ok(method),
+            }));
+            all.extend(schema.undescribed(name).iter().map(|method| Self {
+                service: name.clone(),
+                name: method.name.clone(),
+                method: Err(method.why.clone()),
+            }));
+        }
+        all
+    }
+
+    /// As what is wanted is looked for: with dots only.
+    fn full_name(&self) -> String {
+        format!("{}.{}", self.service, self.name).replace('/', ".")
+    }
+
+    fn path(&self) -> String {
+        format!("{}/{}", self.service, self.name)
+    }
+
+    fn is_of_the_protocol(&self) -> bool {
+        schema::is_of_the_protocol(&self.service)
+    }
+
+    fn chosen(&self) -> Result<MethodDescriptor, MethodError> {
+        self.method.clone().map_err(|why| not_fully_described(&self.service, why))
+    }
+}
+
+fn not_fully_described(service: &str, why: String) -> MethodError {
+    let help = match why.contains("does not have") {
+        true => "give it with --proto FILE, or a file with all of it with --descriptor-set FILE",
+        false => "give its description: --proto FILE, or --descriptor-set FILE",
+    };
+    MethodError::NotFullyDescribed { service: service.to_owned(), why, help: help.to_owned() }
+}
+
+/// Whether a name is another one, or the end of it.
+fn is_end(whole: &str, end: &str) -> bool {
+    whole.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// There is no such method among those that are known. It may be one of a service of which none is known.
+fn not_found(schema: &Schema, wanted: &str, wanted_name: &str, candidates: &[Candidate]) -> MethodError {
+    let without_methods = |service: &&String| {
+        schema.service(service).is_none() && !candidates.iter().any(|one| one.service == **service)
+    };
+    if let Some((service, _)) = wanted_name.rsplit_once('.')
+        && let Some(meant) =
+            schema.services.iter().filter(without_methods).find(|known| is_end(known, service))
+        && let Some(why) = schema.fault(meant)
+    {
+        return not_fully_described(meant, why);
+    }
+    match &schema.reflection {
+        Some(Reflection::Absent) if candidates.is_empty() => return MethodError::NotDescribed,
+        Some(Reflection::Failed(why)) if candidates.is_empty() => {
+            return MethodError::ReflectionFailed { why: why.clone() };
+        }
+        _ => {}
+    }
+    let mut help = suggestions(wanted_name, candidates);
+    if !help.starts_with("did you mean") {
+        let own = schema.services.iter().filter(|service| !schema::is_of_the_protocol(service));
+        for service in own.filter(|service| schema.undescribed(service).is_empty()).take(MANY) {
+            if let Some(why) = schema.fault(service) {
+                help += &format!("; {service} is not described: {why}");
+            }
+        }
+    }
+    MethodError::NotFound { wanted: wanted.to_owned(), help }
 }
 
 /// The path under which gRPC knows the method.
@@ -85,14 +184,10 @@ pub(super) fn name(method: &MethodDescriptor) -> String {
     format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
-fn is_of_the_protocol(method: &MethodDescriptor) -> bool {
-    schema::is_of_the_protocol(method.parent_service().full_name())
-}
-
 /// What may have been meant; and where nothing comes near, what there is.
-fn suggestions(wanted: &str, methods: &[MethodDescriptor]) -> String {
+fn suggestions(wanted: &str, methods: &[Candidate]) -> String {
     let wanted = wanted.to_lowercase();
-    let mut near: Vec<(usize, &MethodDescriptor)> = methods
+    let mut near: Vec<(usize, &Candidate)> = methods
         .iter()
         .filter_map(|method| {
             let whole = method.full_name().to_lowercase();
@@ -109,13 +204,13 @@ fn suggestions(wanted: &str, methods: &[MethodDescriptor]) -> String {
     let nearest = near.first().map_or(0, |(distance, _)| *distance);
     near.retain(|(distance, _)| *distance <= nearest + 1);
     if !near.is_empty() {
-        let names: Vec<String> = near.iter().take(3).map(|(_, method)| name(method)).collect();
+        let names: Vec<String> = near.iter().take(3).map(|(_, method)| method.path()).collect();
         return format!("did you mean {}?", names.join(", or "));
     }
-    let own = methods.iter().filter(|method| !is_of_the_protocol(method));
-    let names: Vec<String> = own.take(MANY).map(name).collect();
+    let own = methods.iter().filter(|method| !method.is_of_the_protocol());
+    let names: Vec<String> = own.take(MANY).map(Candidate::path).collect();
     match names.as_slice() {
-        [] => "it serves nothing but the protocol's own services".to_owned(),
+        [] => "no method of an application's service is described".to_owned(),
         names => format!("there are: {}", names.join(", ")),
     }
 }
@@ -125,22 +220,17 @@ const MANY: usize = 30;
 
 #[cfg(test)]
 mod tests {
-    use prost_reflect::DescriptorPool;
-
     use super::*;
+    use crate::schema::SchemaArgs;
 
     fn schema() -> Schema {
         let source = "syntax = \"proto3\"; package a.v1; message M {} \
             service Kit { rpc Echo(M) returns (M); rpc Put(M) returns (M); } service Other { rpc Put(M) returns (M); }";
-        let dir = std::env::temp_dir().join(format!("rpcplugin-cli-method-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let file = dir.join("a.proto");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.proto");
         std::fs::write(&file, source).unwrap();
-        let pool: DescriptorPool =
-            DescriptorPool::from_file_descriptor_set(protox::compile([&file], [&dir]).unwrap()).unwrap();
-        std::fs::remove_dir_all(&dir).unwrap();
-        let services = pool.services().map(|service| service.full_name().to_owned()).collect();
-        Schema { origin: Origin::Files, services, pool }
+        let args = SchemaArgs { proto: vec![file], ..SchemaArgs::default() };
+        Schema::of_files(&args.read().unwrap().unwrap())
     }
 
     #[test]

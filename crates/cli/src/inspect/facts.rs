@@ -14,7 +14,7 @@ use crate::{
     certificate::CertificateFacts,
     launch_args::LaunchArgs,
     process::{FileFacts, ProcessFacts},
-    schema::{self, Origin, Schema},
+    schema::{self, LeftOut, Reflection, Schema, Undescribed},
 };
 
 /// Everything that `inspect` shows.
@@ -29,8 +29,10 @@ pub(crate) struct Facts {
     pub(crate) security: SecurityFacts,
     pub(crate) health: HealthFacts,
     pub(crate) features: FeatureFacts,
-    /// The services of the application.
+    /// The services of the application: those that the plugin serves, and those of files that were given.
     pub(crate) services: Vec<ServiceFacts>,
+    /// The files, of the plugin or given, that cannot be used.
+    pub(crate) left_out: Vec<LeftOut>,
     /// The services of gRPC and of the plugin protocol.
     pub(crate) protocol_services: Vec<String>,
     pub(crate) timings: TimingFacts,
@@ -88,8 +90,12 @@ pub(crate) struct HealthFacts {
 pub(crate) struct FeatureFacts {
     /// The version of its reflection service.
     pub(crate) reflection: Option<&'static str>,
-    /// Whether what is shown of its services stems from files, and not from the plugin.
+    /// Why reflection does not say what the plugin serves, or not all of it.
+    pub(crate) reflection_fault: Option<String>,
+    /// Whether what is shown of its services stems from files, as far as these go.
     pub(crate) described_by_files: bool,
+    /// These files.
+    pub(crate) files: Option<String>,
     /// Services in both directions, by number.
     pub(crate) broker: bool,
     /// Forwards what it prints.
@@ -103,8 +109,14 @@ pub(crate) struct FeatureFacts {
 #[derive(Debug, Serialize)]
 pub(crate) struct ServiceFacts {
     pub(crate) name: String,
+    /// Whether the plugin serves it. None where reflection does not say.
+    pub(crate) served: Option<bool>,
+    /// Why it is not described.
+    pub(crate) not_described: Option<String>,
     /// None for a service that is not described.
     pub(crate) methods: Option<Vec<MethodFacts>>,
+    /// The methods that the plugin has, and the files that were given have not.
+    pub(crate) not_in_files: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,6 +126,10 @@ pub(crate) struct MethodFacts {
     pub(crate) output: String,
     pub(crate) client_streaming: bool,
     pub(crate) server_streaming: bool,
+    /// Why it cannot be called by its description.
+    pub(crate) not_described: Option<String>,
+    /// What the plugin says of it instead of what a file says.
+    pub(crate) difference: Option<String>,
 }
 
 /// How long each step took, in milliseconds.
@@ -150,6 +166,7 @@ impl Facts {
             health: HealthFacts::ask(plugin).await,
             features: FeatureFacts::of(plugin, schema),
             services: own.into_iter().map(|name| ServiceFacts::of(name, schema)).collect(),
+            left_out: schema.left_out.clone(),
             protocol_services: of_the_protocol,
             timings: TimingFacts {
                 process_ms: steps.process.map(ms),
@@ -239,11 +256,17 @@ impl HealthFacts {
 impl FeatureFacts {
     fn of(plugin: &Plugin, schema: &Schema) -> Self {
         Self {
-            reflection: match schema.origin {
-                Origin::Reflection(version) => Some(version),
-                Origin::Files | Origin::Nowhere => None,
+            reflection: match schema.reflection {
+                Some(Reflection::Served { version, .. }) => Some(version),
+                _ => None,
             },
-            described_by_files: schema.origin == Origin::Files,
+            reflection_fault: match &schema.reflection {
+                Some(Reflection::Served { bound, .. }) => bound.clone(),
+                Some(Reflection::Failed(why)) => Some(why.clone()),
+                _ => None,
+            },
+            described_by_files: schema.files.is_some(),
+            files: schema.files.clone(),
             broker: schema.serves("plugin.GRPCBroker").unwrap_or_else(|| plugin.serves_broker()),
             stdio: schema.serves("plugin.GRPCStdio").unwrap_or_else(|| plugin.forwards_output()),
             controller: schema.serves("plugin.GRPCController"),
@@ -259,8 +282,20 @@ impl FeatureFacts {
 
 impl ServiceFacts {
     fn of(name: String, schema: &Schema) -> Self {
-        let methods = schema.service(&name).map(|service| service.methods().map(MethodFacts::of).collect());
-        Self { name, methods }
+        let described = schema.service(&name).map(|service| service.methods().collect::<Vec<_>>());
+        let undescribed = schema.undescribed(&name);
+        let methods = (described.is_some() || !undescribed.is_empty()).then(|| {
+            let known = described.into_iter().flatten().map(MethodFacts::of);
+            let known = known.map(|method| method.compared(&name, schema));
+            known.chain(undescribed.iter().map(MethodFacts::of_undescribed)).collect()
+        });
+        Self {
+            served: schema.serves(&name),
+            not_described: schema.fault(&name),
+            methods,
+            not_in_files: schema.beyond_files(&name),
+            name,
+        }
     }
 }
 
@@ -273,7 +308,27 @@ impl MethodFacts {
             output: method.output().full_name().to_owned(),
             client_streaming: method.is_client_streaming(),
             server_streaming: method.is_server_streaming(),
+            not_described: None,
+            difference: None,
         }
+    }
+
+    fn of_undescribed(method: &Undescribed) -> Self {
+        Self {
+            name: method.name.clone(),
+            input: method.input.clone(),
+            output: method.output.clone(),
+            client_streaming: method.client_streaming,
+            server_streaming: method.server_streaming,
+            not_described: Some(method.why.clone()),
+            difference: None,
+        }
+    }
+
+    fn compared(self, service: &str, schema: &Schema) -> Self {
+        // That the whole service is not served is said of the service.
+        let served = schema.serves(service) != Some(false);
+        Self { difference: served.then(|| schema.difference(service, &self.name)).flatten(), ..self }
     }
 }
 

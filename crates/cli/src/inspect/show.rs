@@ -164,32 +164,52 @@ fn day(date: &str) -> &str {
 }
 
 fn services(facts: &Facts) -> Tree {
-    let mut tree = Tree::new("services");
-    if facts.services.is_empty() {
-        let unknown = !facts.features.described_by_files && facts.features.reflection.is_none();
-        tree.line(if unknown {
-            warn("unknown: it has no reflection; --proto FILE tells what it serves")
-        } else {
-            warn("none of its own")
-        });
+    let features = &facts.features;
+    let mut tree = match (&features.files, features.reflection) {
+        // Nothing says which of them the plugin serves.
+        (Some(files), None) => Tree::new(format!("services, as {files} has them")),
+        _ => Tree::new("services"),
+    };
+    match &features.reflection_fault {
+        Some(why) if features.reflection.is_none() => {
+            tree.line(warn(format_args!(
+                "its reflection fails: {why}; --proto FILE describes what it serves"
+            )));
+        }
+        Some(why) => _ = tree.line(warn(format_args!("in part: {why}"))),
+        None if !facts.services.is_empty() => {}
+        None if features.files.is_none() && features.reflection.is_none() => {
+            tree.line(warn("unknown: it has no reflection; --proto FILE tells what it serves"));
+        }
+        None => _ = tree.line(warn("none of its own")),
     }
     for service in &facts.services {
-        tree.tree(methods(service));
+        tree.tree(methods(service, features));
+    }
+    for one in &facts.left_out {
+        tree.line(warn(format_args!("{} is left out: {}", one.file, one.why)));
     }
     tree
 }
 
-fn methods(service: &ServiceFacts) -> Tree {
+fn methods(service: &ServiceFacts, features: &FeatureFacts) -> Tree {
     let mut tree = Tree::new(&service.name);
-    match &service.methods {
-        None => {
-            tree.line(warn("not described: --proto FILE tells its methods"));
+    if let (Some(false), Some(files)) = (service.served, &features.files) {
+        tree.line(warn(format_args!("{files} has it, and the plugin does not serve it")));
+    }
+    if let Some(why) = &service.not_described {
+        tree.line(warn(format_args!("not described: {why}; --proto FILE describes its methods")));
+    }
+    for method in service.methods.iter().flatten() {
+        let mut text = signature(method, &service.name);
+        let own = method.not_described.as_ref().filter(|_| service.not_described.is_none());
+        if let Some(why) = own.or(method.difference.as_ref()) {
+            text += &format!("\n{}", warn(why));
         }
-        Some(methods) => {
-            for method in methods {
-                tree.fact(&method.name, signature(method, &service.name));
-            }
-        }
+        tree.fact(&method.name, text);
+    }
+    for method in &service.not_in_files {
+        tree.fact(method, warn("the plugin has it, and the file does not"));
     }
     tree
 }
@@ -216,7 +236,7 @@ fn features(features: &FeatureFacts, facts: &Facts) -> Tree {
         "reflection",
         match features.reflection {
             Some(version) => good(version),
-            None if features.described_by_files => dim("not asked: files were given"),
+            None if features.reflection_fault.is_some() => bad("it fails"),
             None => "no".to_owned(),
         },
     );

@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use miette::IntoDiagnostic as _;
-use prost_reflect::DescriptorPool;
+use prost::Message as _;
 
-use super::{Origin, Schema};
+use super::{
+    Given,
+    descriptor::{File, FileSet},
+    pool::LeftOut,
+};
 use crate::exit::UsageError;
 
 /// Compiles .proto files. Their own directories are where imports are looked for last.
-pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> miette::Result<Schema> {
+pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> miette::Result<Given> {
     if let Some(missing) = files.iter().find(|file| !file.is_file()) {
         let help = "check the path: it is relative to the working directory";
         return Err(UsageError::new(format!("there is no file {}", missing.display()), help).into());
@@ -27,24 +31,42 @@ pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> miette::Result
     let mut compiler = protox::Compiler::new(&all).into_diagnostic()?;
     compiler.include_imports(true);
     compiler.open_files(files).map_err(|error| {
-        let help = "fix the file; --proto-path names the directories in which its imports are";
+        let help = "fix the file; --proto-path names the directories in which its imports are. A file of an edition is \
+                    compiled by protoc: --descriptor-set";
         UsageError::new(format!("the .proto file cannot be compiled: {error}"), help)
     })?;
-    Ok(schema(compiler.descriptor_pool()))
+    let names: Vec<String> = files.iter().map(|file| name(file)).collect();
+    let set = FileSet::decode(compiler.encode_file_descriptor_set().as_slice()).into_diagnostic()?;
+    Ok(given(names.join(", "), &set))
 }
 
 /// Reads a compiled set of descriptors.
-pub(super) fn descriptor_set(file: &Path) -> miette::Result<Schema> {
+pub(super) fn descriptor_set(file: &Path) -> miette::Result<Given> {
     let unusable = |error: &dyn std::fmt::Display| {
         let help = "make it with `protoc --include_imports --descriptor_set_out=FILE`";
         UsageError::new(format!("{} is no set of descriptors: {error}", file.display()), help)
     };
     let bytes = std::fs::read(file).map_err(|error| unusable(&error))?;
-    let pool = DescriptorPool::decode(bytes.as_slice()).map_err(|error| unusable(&error))?;
-    Ok(schema(pool))
+    let set = FileSet::decode(bytes.as_slice()).map_err(|error| unusable(&error))?;
+    let given = given(name(file), &set);
+    match given.left_out.as_slice() {
+        _ if !given.files.is_empty() => Ok(given),
+        [] => Err(unusable(&"there is no file in it").into()),
+        [first, ..] => Err(unusable(&first.why).into()),
+    }
 }
 
-fn schema(pool: DescriptorPool) -> Schema {
-    let services = pool.services().map(|service| service.full_name().to_owned()).collect();
-    Schema { origin: Origin::Files, services, pool }
+fn given(name: String, set: &FileSet) -> Given {
+    let mut given = Given { name, files: Vec::new(), left_out: Vec::new() };
+    for bytes in &set.file {
+        match File::read(bytes) {
+            Ok(file) => given.files.push(file),
+            Err((file, why)) => given.left_out.push(LeftOut { file, why }),
+        }
+    }
+    given
+}
+
+fn name(file: &Path) -> String {
+    file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
 }

@@ -1,42 +1,118 @@
 //! Descriptions of services from the plugin itself.
 //!
 //! gRPC's reflection service exists as `v1` and, older, as `v1alpha`. Their messages are the same on the wire, so one
-//! set of types asks either.
+//! set of types asks either. What is read is bounded in number, size and time; what came before a bound is used.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
-use prost::Message as _;
 use prost_reflect::DescriptorPool;
-use prost_types::FileDescriptorProto;
 use rpcplugin::PluginChannel;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, codegen::http::uri::PathAndQuery};
 use tonic_prost::ProstCodec;
 use tonic_reflection::pb::v1::{
-    ServerReflectionRequest, ServerReflectionResponse, server_reflection_request::MessageRequest,
-    server_reflection_response::MessageResponse,
+    ExtensionRequest, ServerReflectionRequest, ServerReflectionResponse,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use super::{Origin, Schema};
+use super::{
+    Reflection,
+    check::join,
+    descriptor::{self, Field, File, Message},
+    pool::LeftOut,
+};
 
-/// Asks the plugin for its services, and for everything that they are made of. A plugin that does not know the question
-/// has told nothing, and that is no error.
-pub(super) async fn ask(channel: &PluginChannel) -> Schema {
+/// What the plugin says of itself.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) reflection: Reflection,
+    pub(super) files: Vec<File>,
+    pub(super) left_out: Vec<LeftOut>,
+    /// Why there is no file for a service.
+    pub(super) without_file: BTreeMap<String, String>,
+}
+
+/// How much is read.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    services: usize,
+    files: usize,
+    /// In bytes, of one answer.
+    answer: usize,
+    /// In bytes, of all files.
+    size: usize,
+    /// Messages, fields and the like, in all files.
+    parts: usize,
+    /// Extensions of one message.
+    extensions: usize,
+    failures: usize,
+    time: Duration,
+}
+
+/// More than any plugin has that means well, and no more than a machine can hold.
+const BOUNDS: Bounds = Bounds {
+    services: 10_000,
+    files: 4_000,
+    answer: 16 << 20,
+    size: 32 << 20,
+    parts: 200_000,
+    extensions: 1_000,
+    failures: 16,
+    time: Duration::from_secs(10),
+};
+
+/// Asks the plugin for its services, and for everything that they are made of. That a plugin does not know the question is
+/// no error.
+pub(super) async fn ask(channel: &PluginChannel) -> Answered {
+    ask_within(channel, BOUNDS).await
+}
+
+async fn ask_within(channel: &PluginChannel, bounds: Bounds) -> Answered {
+    let deadline = Instant::now() + bounds.time;
+    let mut reflection = Reflection::Absent;
     for version in ["v1", "v1alpha"] {
-        match timeout(PATIENCE, Asking::new(channel, version).all()).await {
-            Ok(Ok((services, pool))) => {
-                return Schema { origin: Origin::Reflection(version), services, pool };
+        let mut asking = Asking::new(channel, version, bounds, deadline);
+        match asking.ask(MessageRequest::ListServices(String::new())).await {
+            Ok(MessageResponse::ListServicesResponse(listed)) => {
+                let mut services: Vec<String> =
+                    listed.service.into_iter().map(|service| service.name).collect();
+                services.sort();
+                services.dedup();
+                if services.len() > bounds.services {
+                    asking.stop(&format!("has more than {} services", bounds.services));
+                    services.truncate(bounds.services);
+                }
+                asking.describe(&services).await;
+                return asking.answered(version, services);
             }
-            Ok(Err(status)) if status.code() == Code::Unimplemented => {}
-            // Whatever else is wrong with its reflection, the plugin may be called all the same.
-            Ok(Err(_)) | Err(_) => break,
+            Ok(MessageResponse::ErrorResponse(error)) => {
+                reflection = Reflection::Failed(error.error_message);
+                break;
+            }
+            Ok(_) => {
+                reflection = Reflection::Failed("it does not list its services".to_owned());
+                break;
+            }
+            Err(Failure::Status(status)) if status.code() == Code::Unimplemented => {}
+            Err(Failure::Status(status)) => {
+                reflection = Reflection::Failed(said(&status));
+                break;
+            }
+            Err(Failure::Bound) => {
+                let why = asking.bound.unwrap_or_default();
+                reflection = Reflection::Failed(why.replacen("its reflection", "it", 1));
+                break;
+            }
         }
     }
-    Schema { origin: Origin::Nowhere, services: Vec::new(), pool: DescriptorPool::global() }
+    Answered { reflection, files: Vec::new(), left_out: Vec::new(), without_file: BTreeMap::new() }
 }
 
 /// One conversation with the reflection service.
@@ -44,68 +120,207 @@ struct Asking {
     channel: PluginChannel,
     path: PathAndQuery,
     open: Option<(mpsc::Sender<ServerReflectionRequest>, Streaming<ServerReflectionResponse>)>,
+    bounds: Bounds,
+    deadline: Instant,
+    /// Google's own files, which need not be asked for.
+    own: DescriptorPool,
+    files: BTreeMap<String, File>,
+    left_out: BTreeMap<String, String>,
+    without_file: BTreeMap<String, String>,
+    /// The imports that are to be asked for, and all that were ever among these.
+    imports: VecDeque<String>,
+    asked: BTreeSet<String>,
+    size: usize,
+    parts: usize,
+    failures: usize,
+    /// The bound that was reached.
+    bound: Option<String>,
+}
+
+/// Why there is no answer.
+enum Failure {
+    Status(Status),
+    /// A bound was reached, and nothing more is asked.
+    Bound,
 }
 
 impl Asking {
-    fn new(channel: &PluginChannel, version: &str) -> Self {
+    fn new(channel: &PluginChannel, version: &str, bounds: Bounds, deadline: Instant) -> Self {
         let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
-        let path = path.parse().expect("letters, dots and slashes make a path");
-        Self { channel: channel.clone(), path, open: None }
+        Self {
+            channel: channel.clone(),
+            path: path.parse().expect("letters, dots and slashes make a path"),
+            open: None,
+            bounds,
+            deadline,
+            own: DescriptorPool::global(),
+            files: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            without_file: BTreeMap::new(),
+            imports: VecDeque::new(),
+            asked: BTreeSet::new(),
+            size: 0,
+            parts: 0,
+            failures: 0,
+            bound: None,
+        }
     }
 
-    /// The names of all services, and the descriptions of all that can be described.
-    async fn all(mut self) -> Result<(Vec<String>, DescriptorPool), Status> {
-        let listed = self.ask(MessageRequest::ListServices(String::new())).await?;
-        let MessageResponse::ListServicesResponse(listed) = listed else {
-            return Err(Status::unimplemented("no list of services came"));
-        };
-        let mut services: Vec<String> = listed.service.into_iter().map(|service| service.name).collect();
-        services.sort();
-        let mut files = BTreeMap::new();
-        for service in &services {
+    fn answered(self, version: &'static str, services: Vec<String>) -> Answered {
+        Answered {
+            reflection: Reflection::Served { version, services, bound: self.bound },
+            files: self.files.into_values().collect(),
+            left_out: self.left_out.into_iter().map(|(file, why)| LeftOut { file, why }).collect(),
+            without_file: self.without_file,
+        }
+    }
+
+    /// Notes the bound that was reached, in words that follow "its reflection".
+    fn stop(&mut self, what: &str) {
+        self.bound.get_or_insert_with(|| format!("its reflection {what}, and was read no further"));
+    }
+
+    /// Asks for the files of all services, for what these import, and for the extensions of their messages.
+    async fn describe(&mut self, services: &[String]) {
+        for service in services {
             // A service without a description, such as one made by hand, is shown by its name.
             let request = MessageRequest::FileContainingSymbol(service.clone());
-            self.collect(request, &mut files).await?;
-        }
-        self.collect_imports(&mut files).await?;
-        Ok((services, pool(files)))
-    }
-
-    /// Asks for what the files import, until nothing new comes.
-    async fn collect_imports(
-        &mut self,
-        files: &mut BTreeMap<String, FileDescriptorProto>,
-    ) -> Result<(), Status> {
-        let mut asked = BTreeSet::new();
-        loop {
-            let imports = files.values().flat_map(|file| &file.dependency);
-            let missing: Vec<String> = imports.filter(|name| !files.contains_key(*name)).cloned().collect();
-            let new: Vec<String> = missing.into_iter().filter(|name| asked.insert(name.clone())).collect();
-            if new.is_empty() {
-                return Ok(());
-            }
-            for name in new {
-                self.collect(MessageRequest::FileByFilename(name), files).await?;
-            }
-        }
-    }
-
-    async fn collect(
-        &mut self,
-        request: MessageRequest,
-        files: &mut BTreeMap<String, FileDescriptorProto>,
-    ) -> Result<(), Status> {
-        if let MessageResponse::FileDescriptorResponse(answer) = self.ask(request).await? {
-            for bytes in answer.file_descriptor_proto {
-                if let Ok(file) = FileDescriptorProto::decode(bytes.as_slice()) {
-                    files.insert(file.name().to_owned(), file);
+            match self.collect(request).await {
+                Ok(None) => {}
+                Ok(Some(why)) => _ = self.without_file.insert(service.clone(), why),
+                Err(Failure::Status(status)) => {
+                    self.without_file.insert(service.clone(), said(&status));
                 }
+                Err(Failure::Bound) => return,
+            }
+        }
+        // Each ends at a bound, and what it found until then is kept.
+        let _ = self.collect_imports().await;
+        let _ = self.collect_extensions().await;
+        let _ = self.collect_imports().await;
+    }
+
+    /// Asks for what the files import, until nothing new comes. Imports that are not there are missed where they are used.
+    async fn collect_imports(&mut self) -> Result<(), Failure> {
+        while let Some(name) = self.imports.pop_front() {
+            if self.files.contains_key(&name) || self.own.get_file_by_name(&name).is_some() {
+                continue;
+            }
+            match self.collect(MessageRequest::FileByFilename(name)).await {
+                Ok(_) | Err(Failure::Status(_)) => {}
+                Err(Failure::Bound) => return Err(Failure::Bound),
             }
         }
         Ok(())
     }
 
-    async fn ask(&mut self, request: MessageRequest) -> Result<MessageResponse, Status> {
+    /// Asks for the extensions of messages that can have some.
+    async fn collect_extensions(&mut self) -> Result<(), Failure> {
+        let (mut extendable, mut known) = (Vec::new(), BTreeSet::new());
+        for file in self.files.values() {
+            note_extensions(&file.extension, &mut known);
+            for message in &file.message {
+                note_extendable(message, &file.package, &mut extendable, &mut known);
+            }
+        }
+        for name in extendable {
+            let numbers = match self.ask(MessageRequest::AllExtensionNumbersOfType(name.clone())).await {
+                Ok(MessageResponse::AllExtensionNumbersResponse(numbers)) => numbers.extension_number,
+                Ok(_) => continue,
+                // It does not know the question.
+                Err(failure) => return Err(failure),
+            };
+            let is_new = |number: &i32| !known.contains(&(name.clone(), *number));
+            let new: BTreeSet<i32> = numbers.into_iter().filter(is_new).collect();
+            if new.len() > self.bounds.extensions {
+                self.stop(&format!("has more than {} extensions of {name}", self.bounds.extensions));
+                return Err(Failure::Bound);
+            }
+            for extension_number in new {
+                let request = ExtensionRequest { containing_type: name.clone(), extension_number };
+                self.collect(MessageRequest::FileContainingExtension(request)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for files, and keeps them. Some text says why there are none.
+    async fn collect(&mut self, request: MessageRequest) -> Result<Option<String>, Failure> {
+        match self.ask(request).await? {
+            MessageResponse::FileDescriptorResponse(answer) => {
+                for bytes in answer.file_descriptor_proto {
+                    self.take(&bytes)?;
+                }
+                Ok(None)
+            }
+            MessageResponse::ErrorResponse(error) => Ok(Some(error.error_message)),
+            _ => Ok(Some("it answers another question".to_owned())),
+        }
+    }
+
+    /// Keeps a file that is not known yet.
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let name = descriptor::name(bytes).unwrap_or_default();
+        if self.files.contains_key(&name) || self.left_out.contains_key(&name) {
+            return Ok(());
+        }
+        self.size = self.size.saturating_add(bytes.len());
+        self.parts = self.parts.saturating_add(descriptor::parts(bytes));
+        if self.files.len() + self.left_out.len() >= self.bounds.files {
+            self.stop(&format!("has more than {} files", self.bounds.files));
+        } else if self.size > self.bounds.size {
+            self.stop(&format!("has files of more than {} MiB", self.bounds.size >> 20));
+        } else if self.parts > self.bounds.parts {
+            self.stop(&format!(
+                "has files with more than {} messages, fields and the like",
+                self.bounds.parts
+            ));
+        }
+        if self.bound.is_some() {
+            return Err(Failure::Bound);
+        }
+        match File::read(bytes) {
+            Ok(file) => {
+                let new = file.dependency.iter().filter(|name| self.asked.insert((*name).clone())).cloned();
+                self.imports.extend(new);
+                self.files.insert(file.name.clone(), file);
+            }
+            Err((name, why)) => _ = self.left_out.insert(name, why),
+        }
+        Ok(())
+    }
+
+    /// Asks one question. A stream that ended with an error is opened again for the next.
+    async fn ask(&mut self, request: MessageRequest) -> Result<MessageResponse, Failure> {
+        if self.bound.is_some() {
+            return Err(Failure::Bound);
+        }
+        let answer = timeout_at(self.deadline, self.exchange(request)).await;
+        let status = match answer {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(status)) => status,
+            Err(_) => {
+                self.stop(&format!("took longer than {} s", self.bounds.time.as_secs()));
+                return Err(Failure::Bound);
+            }
+        };
+        self.open = None;
+        self.failures += 1;
+        if status.message().contains(TOO_LARGE) {
+            self.stop(&format!("has an answer of more than {} MiB", self.bounds.answer >> 20));
+            return Err(Failure::Bound);
+        }
+        if self.failures > self.bounds.failures {
+            self.stop(&format!(
+                "failed more than {} times, at last with {:?}",
+                self.bounds.failures,
+                said(&status)
+            ));
+        }
+        Err(Failure::Status(status))
+    }
+
+    async fn exchange(&mut self, request: MessageRequest) -> Result<MessageResponse, Status> {
         let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
         let gone = || Status::unavailable("the reflection service ended");
         let answers = match &mut self.open {
@@ -118,7 +333,8 @@ impl Asking {
                 let (requests, receiver) = mpsc::channel(1);
                 requests.send(request).await.map_err(|_| gone())?;
                 let channel = self.channel.clone();
-                let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(usize::MAX);
+                let mut client =
+                    tonic::client::Grpc::new(channel).max_decoding_message_size(self.bounds.answer);
                 client.ready().await.map_err(|error| Status::from_error(error.into()))?;
                 let stream = tonic::Request::new(ReceiverStream::new(receiver));
                 let codec = ProstCodec::<ServerReflectionRequest, ServerReflectionResponse>::default();
@@ -130,26 +346,38 @@ impl Asking {
     }
 }
 
-/// Puts files together, as far as they go together: what they import and nobody has sent is taken from Google's own
-/// where it is one of those.
-fn pool(files: BTreeMap<String, FileDescriptorProto>) -> DescriptorPool {
-    let mut pool = DescriptorPool::global();
-    let mut waiting: Vec<_> =
-        files.into_values().filter(|file| pool.get_file_by_name(file.name()).is_none()).collect();
-    loop {
-        let before = waiting.len();
-        waiting.retain(|file| {
-            let complete = file.dependency.iter().all(|name| pool.get_file_by_name(name).is_some());
-            !(complete && pool.add_file_descriptor_proto(file.clone()).is_ok())
-        });
-        if waiting.len() == before {
-            return pool;
-        }
+/// What a status says, and its code where it says nothing.
+fn said(status: &Status) -> String {
+    match status.message() {
+        "" => format!("{:?}", status.code()),
+        message => message.to_owned(),
     }
 }
 
-/// How long a plugin may take to describe itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Notes the names of messages that have numbers for extensions, but for Google's own; and the extensions in messages.
+fn note_extendable(
+    message: &Message,
+    scope: &str,
+    found: &mut Vec<String>,
+    known: &mut BTreeSet<(String, i32)>,
+) {
+    let name = join(scope, &message.name);
+    note_extensions(&message.extension, known);
+    for nested in &message.nested {
+        note_extendable(nested, &name, found, known);
+    }
+    if !message.extension_range.is_empty() && !name.starts_with("google.protobuf.") {
+        found.push(name);
+    }
+}
+
+/// Notes which number of which message extensions have.
+fn note_extensions(extensions: &[Field], known: &mut BTreeSet<(String, i32)>) {
+    known.extend(extensions.iter().map(|one| (one.extendee.trim_start_matches('.').to_owned(), one.number)));
+}
+
+/// How tonic says that an answer is larger than it may be.
+const TOO_LARGE: &str = "decoded message length too large";
 
 #[cfg(test)]
 mod tests {
@@ -157,12 +385,14 @@ mod tests {
         Attachment, Host, MagicCookie, Services,
         transport::{Listener, Security, SocketDir, http2},
     };
+    use tokio::time::timeout;
     use tonic_reflection::server::Builder;
 
     use super::*;
+    use crate::schema::Schema;
 
-    /// What is told of a plugin that serves these, and nothing else.
-    async fn told_by(services: Services) -> Schema {
+    /// What is known of a plugin that serves these, and nothing else.
+    async fn known_of(services: Services) -> Schema {
         let dir = SocketDir::private(None).unwrap();
         let listener = Listener::unix_in(&dir).unwrap();
         let endpoint = listener.endpoint().clone();
@@ -170,9 +400,9 @@ mod tests {
         let server = tokio::spawn(http2::serve(listener, serving));
         let host = Host::new(MagicCookie::new("REFLECTION", "test").unwrap(), 1);
         let plugin = host.attach(Attachment::new(endpoint, 1)).await.unwrap();
-        let schema = ask(&plugin.channel()).await;
+        let schema = Schema::of(None, &plugin.channel()).await;
         // It serves neither, and says so in its own time.
-        timeout(PATIENCE, async {
+        timeout(BOUNDS.time, async {
             while plugin.forwards_output() || plugin.serves_broker() {
                 tokio::task::yield_now().await;
             }
@@ -190,37 +420,26 @@ mod tests {
 
     #[tokio::test]
     async fn both_versions_of_the_service_are_asked() {
-        let new = told_by(Services::new().add(describing().build_v1().unwrap())).await;
-        assert_eq!(new.origin, Origin::Reflection("v1"));
-        let old = told_by(Services::new().add(describing().build_v1alpha().unwrap())).await;
-        assert_eq!(old.origin, Origin::Reflection("v1alpha"));
+        let new = known_of(Services::new().add(describing().build_v1().unwrap())).await;
+        assert!(matches!(new.reflection, Some(Reflection::Served { version: "v1", .. })));
+        let old = known_of(Services::new().add(describing().build_v1alpha().unwrap())).await;
+        assert!(matches!(old.reflection, Some(Reflection::Served { version: "v1alpha", .. })));
         for schema in [new, old] {
             let service = schema.service("grpc.reflection.v1.ServerReflection").unwrap();
             assert_eq!(service.methods().count(), 1, "{:?}", schema.services);
         }
-        let none = told_by(Services::new()).await;
-        assert_eq!((none.origin, none.services.len()), (Origin::Nowhere, 0));
+        let none = known_of(Services::new()).await;
+        assert!(matches!(none.reflection, Some(Reflection::Absent)) && none.services.is_empty());
     }
 
-    #[test]
-    fn files_come_in_any_order_and_what_is_missing_is_left_out() {
-        let file = |name: &str, imports: &[&str], message: &str| FileDescriptorProto {
-            name: Some(name.to_owned()),
-            package: Some("p".to_owned()),
-            dependency: imports.iter().map(|import| (*import).to_owned()).collect(),
-            message_type: vec![prost_types::DescriptorProto {
-                name: Some(message.to_owned()),
-                ..Default::default()
-            }],
-            ..Default::default()
-        };
-        let files = [
-            file("a.proto", &["b.proto", "google/protobuf/empty.proto"], "A"),
-            file("b.proto", &[], "B"),
-            file("c.proto", &["nowhere.proto"], "C"),
-        ];
-        let pool = pool(files.into_iter().map(|file| (file.name().to_owned(), file)).collect());
-        let known = |name: &str| pool.get_message_by_name(name).is_some();
-        assert!(known("p.A") && known("p.B") && !known("p.C") && known("google.protobuf.Empty"));
+    /// This server ends the whole stream where it does not know a service.
+    #[tokio::test]
+    async fn a_service_without_a_description_keeps_none_of_the_others_away() {
+        let builder = describing().with_service_name("a.made.ByHand").with_service_name("z.made.ByHand");
+        let builder = builder.with_service_name("grpc.reflection.v1.ServerReflection");
+        let schema = known_of(Services::new().add(builder.build_v1().unwrap())).await;
+        assert!(schema.service("grpc.reflection.v1.ServerReflection").is_some(), "{schema:?}");
+        assert!(schema.fault("a.made.ByHand").unwrap().contains("not found"), "{schema:?}");
+        assert_eq!(schema.services.len(), 3);
     }
 }

@@ -1,0 +1,453 @@
+//! Plugins whose descriptions are of an edition, incomplete, wrong, or without an end.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use prost::Message as _;
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, MessageOptions, MethodDescriptorProto,
+    ServiceDescriptorProto,
+    field_descriptor_proto::{Label, Type},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{Run, peer, rpcplugin};
+
+/// A plugin whose reflection answers with anything.
+struct Subject {
+    plugin: PathBuf,
+    dir: TempDir,
+    answers: Value,
+}
+
+impl Subject {
+    /// It lists the services of files, and has these files. None where the Go programs are not built.
+    fn with(files: &[FileDescriptorProto]) -> Option<Self> {
+        let bytes: Vec<Vec<u8>> = files.iter().map(prost::Message::encode_to_vec).collect();
+        Self::with_bytes(&files.iter().zip(bytes).collect::<Vec<_>>())
+    }
+
+    /// The same, with other bytes for each file.
+    fn with_bytes(files: &[(&FileDescriptorProto, Vec<u8>)]) -> Option<Self> {
+        let plugin = peer("go", "reflection-plugin")?;
+        let (mut services, mut symbols, mut by_name) = (Vec::new(), json!({}), json!({}));
+        for (file, bytes) in files {
+            by_name[file.name()] = json!([base64(bytes)]);
+            for service in &file.service {
+                let name = [file.package(), service.name()].join(".").trim_start_matches('.').to_owned();
+                symbols[&name] = json!([base64(bytes)]);
+                services.push(name);
+            }
+        }
+        let answers = json!({ "Services": services, "Symbols": symbols, "Files": by_name });
+        Some(Self { plugin, dir: tempfile::tempdir().unwrap(), answers })
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        let answers = self.dir.path().join("answers.json");
+        fs::write(&answers, self.answers.to_string()).unwrap();
+        let (first, rest) = args.split_first().unwrap();
+        let all = [*first, "--preset", "kit", "--versions", "1"]
+            .into_iter()
+            .chain(rest.iter().copied())
+            .map(OsStr::new);
+        let plugin = [self.plugin.as_os_str(), OsStr::new("--answers"), answers.as_os_str()];
+        rpcplugin(all.chain(plugin))
+    }
+
+    fn call(&self, method: &str, data: &str) -> Run {
+        self.run(&["call", method, "-d", data])
+    }
+
+    fn facts(&self) -> Value {
+        self.run(&["inspect", "--json"]).ended_with(0).json()
+    }
+}
+
+/// The same plugin with files that protobuf-go itself reads, and with what it makes of messages.
+fn typed(args: &[&str]) -> Option<Run> {
+    let plugin = peer("go", "reflection-plugin")?;
+    let (first, rest) = args.split_first().unwrap();
+    let all = [*first, "--preset", "kit", "--versions", "1"]
+        .into_iter()
+        .chain(rest.iter().copied())
+        .map(OsStr::new);
+    Some(rpcplugin(all.chain([plugin.as_os_str()])))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn file(
+    name: &str,
+    package: &str,
+    messages: &[DescriptorProto],
+    services: &[ServiceDescriptorProto],
+) -> FileDescriptorProto {
+    FileDescriptorProto {
+        name: Some(name.to_owned()),
+        package: Some(package.to_owned()),
+        message_type: messages.to_vec(),
+        service: services.to_vec(),
+        syntax: Some("proto3".to_owned()),
+        ..Default::default()
+    }
+}
+
+fn message(name: &str, fields: &[FieldDescriptorProto]) -> DescriptorProto {
+    DescriptorProto { name: Some(name.to_owned()), field: fields.to_vec(), ..Default::default() }
+}
+
+fn field(name: &str, number: i32, kind: Type, type_name: Option<&str>) -> FieldDescriptorProto {
+    FieldDescriptorProto {
+        name: Some(name.to_owned()),
+        number: Some(number),
+        label: Some(Label::Optional.into()),
+        r#type: Some(kind.into()),
+        type_name: type_name.map(str::to_owned),
+        ..Default::default()
+    }
+}
+
+/// A service with methods that take and return a type.
+fn service(name: &str, methods: &[(&str, &str)]) -> ServiceDescriptorProto {
+    let method = |(name, types): &(&str, &str)| MethodDescriptorProto {
+        name: Some((*name).to_owned()),
+        input_type: Some((*types).to_owned()),
+        output_type: Some((*types).to_owned()),
+        ..Default::default()
+    };
+    ServiceDescriptorProto {
+        name: Some(name.to_owned()),
+        method: methods.iter().map(method).collect(),
+        options: None,
+    }
+}
+
+/// A file with a message of text and a service that echoes it.
+fn plain(name: &str, package: &str) -> FileDescriptorProto {
+    let text = message("Text", &[field("text", 1, Type::String, None)]);
+    file(name, package, &[text], &[service("Plain", &[("Echo", &format!(".{package}.Text"))])])
+}
+
+fn service_of<'a>(facts: &'a Value, name: &str) -> &'a Value {
+    let services = facts["services"].as_array().unwrap();
+    services
+        .iter()
+        .find(|service| service["name"] == name)
+        .unwrap_or_else(|| panic!("{name} is missing in {facts}"))
+}
+
+/// The field `edition` is one that this library's messages do not have.
+fn of_edition(file: &FileDescriptorProto, edition: u64) -> Vec<u8> {
+    let mut bytes =
+        FileDescriptorProto { syntax: Some("editions".to_owned()), ..file.clone() }.encode_to_vec();
+    bytes.push(14 << 3);
+    prost::encoding::encode_varint(edition, &mut bytes);
+    bytes
+}
+
+#[test]
+fn files_of_an_edition_are_described_and_called() {
+    let ed = plain("ed.proto", "ed.v1");
+    let old = plain("old.proto", "old.v1");
+    let unknown = plain("new.proto", "new.v1");
+    let files =
+        [(&ed, of_edition(&ed, 1000)), (&old, old.encode_to_vec()), (&unknown, of_edition(&unknown, 9999))];
+    let Some(subject) = Subject::with_bytes(&files) else { return };
+    let facts = subject.facts();
+    assert_eq!(service_of(&facts, "ed.v1.Plain")["methods"][0]["input"], "ed.v1.Text");
+    assert_eq!(facts["left_out"][0]["file"], "new.proto");
+    assert!(facts["left_out"][0]["why"].as_str().unwrap().contains("9999"), "{facts}");
+    for method in ["ed.v1.Plain/Echo", "old.v1.Plain/Echo"] {
+        let answer = subject.call(method, r#"{"text":"a"}"#).ended_with(0).json();
+        assert_eq!(answer, json!({ "text": "a" }));
+    }
+    // A field of an edition that is empty is there all the same.
+    assert_eq!(
+        subject.call("ed.v1.Plain/Echo", r#"{"text":""}"#).ended_with(0).json(),
+        json!({ "text": "" })
+    );
+    subject.call("new.v1.Plain/Echo", "{}").ended_with(2).says(&[
+        "rpcplugin::protocol::not_fully_described",
+        "new.v1.Plain is not fully described: new.proto is left out: it has an edition",
+    ]);
+    subject.run(&["inspect"]).ended_with(0).says(&["new.proto is left out", "ed.v1.Plain"]);
+}
+
+/// protobuf-go reads what is sent, by its own understanding of the features.
+#[test]
+fn features_are_on_the_wire_what_protobuf_go_makes_of_them() {
+    let full = r#"{"name":"","plain":7,"packed":[1,2],"expanded":[3,4],"inner":{"name":"in","inner":{"packed":[5]}},
+        "color":"GREEN","byName":{"a":1,"b":2}}"#;
+    let Some(shown) = typed(&["call", "ed.v1.Ed/Show", "-d", full]) else { return };
+    let shown: String = serde_json::from_str(shown.ended_with(0).stdout.trim()).unwrap();
+    let wanted: Value = serde_json::from_str(full).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), wanted);
+    let echoed = typed(&["call", "ed.v1.Ed/Echo", "-d", full]).unwrap().ended_with(0).json();
+    assert_eq!(echoed, wanted);
+    // Without presence, 0 is not there.
+    let echoed = typed(&["call", "Ed/Echo", "-d", r#"{"plain":0}"#]).unwrap().ended_with(0).json();
+    assert_eq!(echoed, json!({}));
+    let strict = typed(&["call", "Ed/Strict", "-d", r#"{"must":0}"#]).unwrap().ended_with(0).json();
+    assert_eq!(strict, json!({ "must": 0 }));
+    let facts = typed(&["inspect", "--json"]).unwrap().ended_with(0).json();
+    assert_eq!(service_of(&facts, "ed.v1.Ed")["methods"].as_array().unwrap().len(), 3);
+    assert!(facts["left_out"].as_array().unwrap().is_empty(), "{facts}");
+}
+
+#[test]
+fn extensions_are_asked_for() {
+    let full = r#"{"a":"x","[more.v1.note]":"n","[more.v1.marks]":[1,2],"[more.v1.detail]":{"text":"t"}}"#;
+    let Some(echoed) = typed(&["call", "two.v1.Two/Echo", "-d", full]) else { return };
+    let echoed = echoed.ended_with(0);
+    assert_eq!(echoed.json(), serde_json::from_str::<Value>(full).unwrap());
+    assert!(!echoed.stderr.contains("not described"), "{}", echoed.stderr);
+}
+
+/// What stays unknown is named.
+#[test]
+fn fields_that_are_not_described_are_named() {
+    let Some(mut subject) = Subject::with(&[plain("a.proto", "a.v1")]) else { return };
+    // Text in field 1, and a number in field 100.
+    subject.answers["Calls"] = json!({ "/a.v1.Plain/Echo": base64(&[0x0a, 1, b'x', 0xa0, 0x06, 7]) });
+    let run = subject.call("Echo", "{}").ended_with(0);
+    assert_eq!(run.json(), json!({ "text": "x" }));
+    assert!(run.stderr.contains("not shown, since not described: field 100 of a.v1.Text"), "{}", run.stderr);
+}
+
+#[test]
+fn a_missing_import_is_named_and_the_rest_works() {
+    let own = message("Own", &[field("n", 1, Type::Int32, None)]);
+    let uses = message("Uses", &[field("other", 1, Type::Message, Some(".dep.v1.Other"))]);
+    let within =
+        DescriptorProto { nested_type: vec![message("Inner", &[field("n", 1, Type::Int32, None)])], ..uses };
+    let bad = FileDescriptorProto {
+        dependency: vec!["dep.proto".to_owned()],
+        ..file(
+            "bad.proto",
+            "bad.v1",
+            &[own, within],
+            &[
+                service("Bad", &[("Do", ".dep.v1.Other"), ("Use", ".bad.v1.Uses")]),
+                service(
+                    "Part",
+                    &[("Fine", ".bad.v1.Own"), ("Inner", ".bad.v1.Uses.Inner"), ("Not", ".bad.v1.Uses")],
+                ),
+            ],
+        )
+    };
+    let Some(subject) = Subject::with(&[bad]) else { return };
+    let why = "the plugin does not have dep.proto, which bad.proto imports";
+    for method in ["bad.v1.Bad/Do", "Bad/Use", "Use"] {
+        subject.call(method, "{}").ended_with(2).says(&[
+            "rpcplugin::protocol::not_fully_described",
+            &format!("bad.v1.Bad is not fully described: {why}"),
+            "give it with --proto",
+        ]);
+    }
+    for method in ["bad.v1.Part/Fine", "Part/Inner"] {
+        assert_eq!(subject.call(method, r#"{"n":1}"#).ended_with(0).json(), json!({ "n": 1 }), "{method}");
+    }
+    subject.call("Part/Not", "{}").ended_with(2).says(&[why]);
+    let facts = subject.facts();
+    let methods = service_of(&facts, "bad.v1.Bad")["methods"].as_array().unwrap();
+    assert_eq!((&methods[0]["name"], &methods[0]["not_described"]), (&"Do".into(), &why.into()));
+    subject.run(&["inspect"]).ended_with(0).says(&[why, "Do ", "dep.v1.Other"]);
+
+    // With the file that is missing, everything can be called.
+    let dep = subject.dir.path().join("dep.proto");
+    fs::write(&dep, "syntax = \"proto3\"; package dep.v1; message Other { string text = 1; }").unwrap();
+    let dep = dep.to_str().unwrap();
+    for (method, data) in [("Bad/Do", r#"{"text":"x"}"#), ("Bad/Use", r#"{"other":{"text":"x"}}"#)] {
+        let run = subject.run(&["call", method, "-d", data, "--proto", dep]).ended_with(0);
+        assert_eq!(run.json(), serde_json::from_str::<Value>(data).unwrap());
+    }
+}
+
+/// Each of these made the program abort, or is of the same kind.
+#[test]
+fn descriptors_that_make_no_sense_are_left_out_by_name() {
+    let text = || field("text", 1, Type::String, None);
+    let map_entry = |fields: &[FieldDescriptorProto]| DescriptorProto {
+        options: Some(MessageOptions { map_entry: Some(true), ..Default::default() }),
+        ..message("MEntry", fields)
+    };
+    let with_map = |fields: &[FieldDescriptorProto]| {
+        let mut map = field("m", 1, Type::Message, Some(".odd.v1.M.MEntry"));
+        map.set_label(Label::Repeated);
+        DescriptorProto { nested_type: vec![map_entry(fields)], ..message("M", &[map]) }
+    };
+    let oneof = FieldDescriptorProto { oneof_index: Some(7), ..text() };
+    let odd: Vec<(DescriptorProto, &str)> = vec![
+        (with_map(&[]), "is to be the entry of a map"),
+        (
+            with_map(&[field("key", 1, Type::Bytes, None), field("value", 2, Type::Bytes, None)]),
+            "entry of a map",
+        ),
+        (
+            with_map(&[field("key", 1, Type::String, None), field("value", 3, Type::Bytes, None)]),
+            "entry of a map",
+        ),
+        (message("M", &[text(), field("other", 1, Type::String, None)]), "two fields with the number 1"),
+        (message("M", &[text(), field("text", 2, Type::String, None)]), "two parts named \"text\""),
+        (message("M", &[field("a b", 1, Type::String, None)]), "whose name is no protobuf name"),
+        (message("M", &[field("text", 0, Type::String, None)]), "with the number 0"),
+        (message("M", &[field("text", 1, Type::Message, None)]), "whose type is none"),
+        (message("M", &[field("text", 1, Type::Message, Some(".odd.v1.Nothing"))]), "odd.v1.Nothing"),
+        (message("M", &[field("text", 1, Type::Enum, Some(".odd.v1.M"))]), "of another kind"),
+        (message("M", &[oneof]), "in a oneof that cannot have it"),
+        (message("M", &[FieldDescriptorProto { label: Some(9), ..text() }]), "whose type is none"),
+        (message("M", &[FieldDescriptorProto { r#type: Some(99), ..text() }]), "whose type is none"),
+    ];
+    for (message, why) in odd {
+        let good = plain("good.proto", "good.v1");
+        let bad = file("odd.proto", "odd.v1", &[message], &[service("Odd", &[("Do", ".odd.v1.M")])]);
+        let Some(mut subject) = Subject::with(&[good, bad]) else { return };
+        // An entry with a key and a value, as a plugin may answer.
+        subject.answers["Calls"] = json!({ "/odd.v1.Odd/Do": base64(&[0x0a, 4, 0x0a, 0, 0x12, 0]) });
+        subject
+            .call("odd.v1.Odd/Do", "{}")
+            .ended_with(2)
+            .says(&["odd.v1.Odd is not fully described: in odd.proto ", why]);
+        assert_eq!(subject.call("good.v1.Plain/Echo", "{}").ended_with(0).json(), json!({}), "{why}");
+        let facts = subject.facts();
+        assert!(service_of(&facts, "odd.v1.Odd")["methods"][0]["not_described"].is_string(), "{facts}");
+    }
+}
+
+#[test]
+fn a_service_whose_name_is_none_is_left_alone() {
+    for name in ["b c", "b/c", "é", "b\u{1b}[2J", ""] {
+        let good = plain("good.proto", "good.v1");
+        let bad = FileDescriptorProto {
+            service: vec![service(name, &[("Do", ".a.Text")])],
+            ..plain("bad.proto", "a")
+        };
+        let Some(subject) = Subject::with(&[good, bad]) else { return };
+        let full = format!("a.{name}");
+        subject.call("good.v1.Plain/Echo", "{}").ended_with(0);
+        subject.run(&["inspect"]).ended_with(0);
+        assert!(service_of(&subject.facts(), &full)["not_described"].is_string(), "{name:?}");
+        subject
+            .call(&format!("{full}/Do"), "{}")
+            .ended_with(2)
+            .says(&["is not fully described", "bad.proto"]);
+    }
+}
+
+/// Whatever keeps one service from being described keeps no other from it.
+#[test]
+fn reflection_that_fails_says_so() {
+    let Some(mut subject) = Subject::with(&[plain("a.proto", "a.v1"), plain("b.proto", "b.v1")]) else {
+        return;
+    };
+    subject.answers["Fail"] = "a.v1.Plain".into();
+    let facts = subject.facts();
+    let not_described = service_of(&facts, "a.v1.Plain")["not_described"].as_str().unwrap();
+    assert!(not_described.contains("the description is lost"), "{facts}");
+    subject.call("b.v1.Plain/Echo", "{}").ended_with(0);
+    subject
+        .call("a.v1.Plain/Echo", "{}")
+        .ended_with(2)
+        .says(&["a.v1.Plain is not fully described", "is lost"]);
+    subject.answers["Fail"] = "list".into();
+    subject.call("a.v1.Plain/Echo", "{}").ended_with(2).says(&[
+        "rpcplugin::protocol::reflection_failed",
+        "the list is lost",
+        "--proto FILE",
+    ]);
+    subject.run(&["inspect"]).ended_with(0).says(&["its reflection fails: the list is lost"]);
+    // A file that is none.
+    let Some(mut subject) = Subject::with(&[plain("a.proto", "a.v1")]) else { return };
+    subject.answers["Symbols"]["a.v1.Plain"] = json!([base64(b"\x0a\x07a.proto\x22\x7f")]);
+    let facts = subject.facts();
+    assert_eq!(facts["left_out"][0]["file"], "a.proto", "{facts}");
+    subject.call("a.v1.Plain/Echo", "{}").ended_with(2).says(&["a.v1.Plain is not fully described"]);
+}
+
+/// Imports without an end, files without an end, and an answer that does not come.
+#[test]
+fn reflection_is_read_within_bounds() {
+    let begun =
+        FileDescriptorProto { dependency: vec!["endless0.proto".to_owned()], ..plain("a.proto", "a.v1") };
+    let endless = |size: usize| {
+        let mut subject = Subject::with(std::slice::from_ref(&begun))?;
+        subject.answers["Endless"] = size.into();
+        Some(subject)
+    };
+    for (size, bound) in [(1, "has more than 4000 files"), (3 << 20, "has files of more than 32 MiB")] {
+        let Some(subject) = endless(size) else { return };
+        let facts = subject.facts();
+        assert_eq!(facts["features"]["reflection"], "v1");
+        let fault = facts["features"]["reflection_fault"].as_str().unwrap();
+        assert_eq!(fault, format!("its reflection {bound}, and was read no further"));
+        // What is described without the rest works.
+        subject.call("a.v1.Plain/Echo", "{}").ended_with(0);
+    }
+    let Some(subject) = endless(17 << 20) else { return };
+    subject
+        .run(&["inspect"])
+        .ended_with(0)
+        .says(&["in part: its reflection has an answer of more than 16 MiB"]);
+    // Two bytes are a message.
+    let Some(mut subject) = endless(0) else { return };
+    let bomb = [begun.encode_to_vec(), [0x22, 0].repeat(300_000)].concat();
+    subject.answers["Symbols"]["a.v1.Plain"] = json!([base64(&bomb)]);
+    let fault = &subject.facts()["features"]["reflection_fault"];
+    assert!(fault.as_str().unwrap().contains("more than 200000 messages"), "{fault}");
+
+    let Some(mut subject) = Subject::with(&[plain("a.proto", "a.v1"), plain("b.proto", "b.v1")]) else {
+        return;
+    };
+    subject.answers["Silent"] = "b.v1.Plain".into();
+    let begun = Instant::now();
+    subject.call("a.v1.Plain/Echo", "{}").ended_with(0);
+    subject.call("b.v1.Plain/Echo", "{}").ended_with(2).says(&["its reflection took longer than 10 s"]);
+    assert!(begun.elapsed() >= Duration::from_secs(20));
+    subject.answers["Silent"] = "list".into();
+    subject.run(&["inspect"]).ended_with(0).says(&["its reflection fails: it took longer than 10 s"]);
+}
+
+#[test]
+fn files_are_compared_with_what_the_plugin_says() {
+    let Some(subject) = Subject::with(&[plain("a.proto", "a.v1")]) else { return };
+    let given = subject.dir.path().join("given.proto");
+    let text = "syntax = \"proto3\"; package a.v1; message Text { string text = 1; } \
+        service Plain { rpc Echo(Text) returns (stream Text); rpc More(Text) returns (Text); } \
+        service Other { rpc Do(Text) returns (Text); }";
+    fs::write(&given, text).unwrap();
+    let given = given.to_str().unwrap();
+    let facts = subject.run(&["inspect", "--json", "--proto", given]).ended_with(0).json();
+    let (plain, other) = (service_of(&facts, "a.v1.Plain"), service_of(&facts, "a.v1.Other"));
+    assert_eq!((&plain["served"], &other["served"]), (&true.into(), &false.into()));
+    let differences: Vec<&Value> =
+        plain["methods"].as_array().unwrap().iter().map(|method| &method["difference"]).collect();
+    assert_eq!(differences, ["the plugin has it as a.v1.Text → a.v1.Text", "the plugin does not have it"]);
+    subject
+        .run(&["inspect", "--proto", given])
+        .ended_with(0)
+        .says(&["given.proto has it, and the plugin does not serve it", "the plugin does not have it"]);
+    let fewer = "syntax = \"proto3\"; package a.v1; message Text { string text = 1; } service Plain {}";
+    fs::write(given, fewer).unwrap();
+    let facts = subject.run(&["inspect", "--json", "--proto", given]).ended_with(0).json();
+    assert_eq!(service_of(&facts, "a.v1.Plain")["not_in_files"], json!(["Echo"]));
+}
+
+/// Where there is no reflection, nothing says what is served.
+#[test]
+fn without_reflection_services_are_as_files_have_them() {
+    let Some(python) = peer("python", "bin/python") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
+    let proto = crate::running::kit_proto();
+    let args = ["inspect", "--preset", "kit", "--proto"].map(OsStr::new);
+    let run = rpcplugin(args.into_iter().chain([proto.as_os_str(), python.as_os_str(), script.as_os_str()]));
+    run.ended_with(0).says(&["services, as kit.proto has them", "conformance.v1.Kit"]);
+}
