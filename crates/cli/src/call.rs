@@ -282,7 +282,7 @@ fn show_metadata(kind: &str, metadata: &MetadataMap, out: &mut Out) {
 }
 
 /// How a call failed, in the shape of every error.
-fn call_error_as_json(status: &Status, details: Vec<Value>) -> Value {
+fn call_error_as_json(status: &Status, details: &[Value]) -> Value {
     let source = std::error::Error::source(status);
     let mut error = match source.and_then(|source| source.downcast_ref::<PluginEnded>()) {
         Some(ended) => error_as_json(ended),
@@ -304,7 +304,7 @@ fn call_error_as_json(status: &Status, details: Vec<Value>) -> Value {
 fn tell(status: &Status, schema: &Schema, out: &mut Out) {
     let details = status::details(status, &schema.pool);
     if out.is_json() {
-        out.json(&json!({ "error": call_error_as_json(status, details) }));
+        out.json(&json!({ "error": call_error_as_json(status, &details) }));
         return;
     }
     let number = status.code() as i32;

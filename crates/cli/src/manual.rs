@@ -88,6 +88,7 @@ fn render(command: &Command, to: &mut dyn Write) -> io::Result<()> {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
     let man = Man::new(command.clone().override_usage(usage));
+    let man = man.source(concat!("rpcplugin ", env!("CARGO_PKG_VERSION")));
     man.render_title(to)?;
     man.render_name_section(to)?;
     man.render_synopsis_section(to)?;
@@ -128,12 +129,17 @@ fn sections(page: &Page, command: &Command, roff: &mut Roff) {
     let near = page.see_also.iter().map(|near| format!("rpcplugin-{near}"));
     let mut pages: Vec<String> = above.into_iter().chain(below).chain(near).collect();
     pages.dedup();
+    // Words that are cut or spread are found by no search.
+    roff.control("ad", ["l"]);
+    roff.control("nh", []);
     let mut line = Vec::new();
     for page in pages {
-        line.extend([bold(page), roman("(1), ")]);
+        let after = if line.is_empty() { "" } else { ", " };
+        line.extend([roman(after), bold(page), roman("(1)")]);
     }
-    line.push(roman(DOCUMENTATION));
     roff.text(line);
+    roff.control("PP", []);
+    roff.text([roman(DOCUMENTATION)]);
 }
 
 /// The name of a command's page. The command has been built.

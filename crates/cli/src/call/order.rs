@@ -25,11 +25,12 @@ pub(super) fn check(method: &str, launch: &LaunchArgs) -> Result<(), UsageError>
         .position(|word| is_meant(word, '/'))
         .or_else(|| words.first().filter(|word| is_meant(word, '.')).map(|_| 0));
     let is_program = is_program(Path::new(method));
-    if !is_path && !(is_program && meant.is_some()) {
+    let is_swapped = is_path || is_program && meant.is_some();
+    if !is_swapped {
         return Ok(());
     }
     let mut plugin: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-    let meant = meant.map_or("METHOD".into(), |at| plugin.remove(at));
+    let meant = meant.map_or_else(|| "METHOD".into(), |at| plugin.remove(at));
     let arguments = plugin.iter().map(|word| format!(" {word}")).collect::<String>();
     let what = if is_program { "program" } else { "path" };
     Err(UsageError::new(
