@@ -37,12 +37,6 @@ pub(crate) fn shortened(text: &str, longest: usize) -> String {
     }
 }
 
-/// Whether a character moves a terminal's cursor, colours it, or turns around the text after it.
-pub(crate) fn disturbs(c: char) -> bool {
-    c.is_control() && c != '\t'
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,10 +5,11 @@
 
 use std::fmt;
 
+use rpcplugin_core::disturbs;
 use rpcplugin_hclog::{Level, Parser};
 use serde_json::Value;
 
-use crate::quoted::{Quoted, disturbs, shortened};
+use crate::quoted::{Quoted, shortened};
 
 /// The reason that a plugin gave on stderr for its end, in its own words. Every text in it is bounded.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use std::{
 };
 
 use rpcplugin_config::HostConfig;
-
-use crate::quoted::disturbs;
+use rpcplugin_core::disturbs;
 
 /// A ring of lines, bounded in number and in size.
 #[derive(Debug)]

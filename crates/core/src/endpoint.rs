@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::disturbs;
+
 /// An address that can stand in a handshake line.
 ///
 /// # Protocol
@@ -20,7 +22,7 @@ pub enum Endpoint {
 }
 
 /// The path of a Unix domain socket: it fits the operating system's address structure and holds no character that
-/// would break the handshake line.
+/// would break the handshake line, or [do something](disturbs) to the terminal on which it is shown.
 ///
 /// On Linux a path that begins with `@` names an abstract socket, which has no file; Go's dialler reads it so too.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -70,7 +72,9 @@ pub enum EndpointError {
     #[error("the socket path {path:?} cannot stand in a handshake line")]
     #[diagnostic(
         code(rpcplugin::transport::path_not_announceable),
-        help("choose a directory whose name is UTF-8 and has no `|`, line break or NUL in it")
+        help(
+            "choose a path that is UTF-8, without `|`, control characters, and characters that cannot be seen"
+        )
     )]
     PathNotAnnounceable {
         /// The path, lossily where it is not UTF-8.
@@ -153,7 +157,9 @@ impl SocketPath {
     /// [`PathNotAnnounceable`](EndpointError::PathNotAnnounceable).
     pub fn new(path: impl AsRef<Path>) -> Result<Self, EndpointError> {
         let path = path.as_ref();
-        let Some(text) = path.to_str().filter(|text| !text.contains(['|', '\n', '\r', '\0'])) else {
+        let Some(text) =
+            path.to_str().filter(|text| !text.contains(|c| matches!(c, '|' | '\t') || disturbs(c)))
+        else {
             return Err(EndpointError::PathNotAnnounceable { path: path.to_string_lossy().into_owned() });
         };
         match text.len() {
@@ -274,6 +280,11 @@ mod tests {
         assert!(matches!(Endpoint::parse("pipe", "x"), Err(EndpointError::UnknownNetwork { .. })));
         assert_eq!(SocketPath::new(""), Err(EndpointError::EmptyPath));
         assert!(matches!(SocketPath::new("/a|b"), Err(EndpointError::PathNotAnnounceable { .. })));
+        for acts in ["/a\u{1b}]0;x\u{7}", "/a\u{9b}2J", "/a\u{7f}", "/a\u{202e}b", "/a\tb", "/a\nb"] {
+            let error = SocketPath::new(acts).expect_err(acts);
+            assert!(matches!(error, EndpointError::PathNotAnnounceable { .. }), "{error}");
+            assert!(!error.to_string().contains(disturbs), "{error}");
+        }
         let long = format!("/{}", "x".repeat(SocketPath::MAX_LEN));
         assert!(matches!(SocketPath::new(&long), Err(EndpointError::PathTooLong { .. })));
         assert!(SocketPath::new(&long[..SocketPath::MAX_LEN]).is_ok());

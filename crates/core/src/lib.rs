@@ -26,6 +26,7 @@ mod family;
 mod service_id;
 mod trace_context;
 mod version;
+mod visible;
 
 pub use cookie::{CookieError, MagicCookie};
 pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
@@ -34,3 +35,4 @@ pub use family::Family;
 pub use service_id::ServiceId;
 pub use trace_context::TraceContext;
 pub use version::{AppVersion, CORE_PROTOCOL_VERSION, Versions, VersionsError};
+pub use visible::{Visible, disturbs};

@@ -7,7 +7,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use miette::{Diagnostic, SourceSpan};
-use rpcplugin_core::{AppVersion, CORE_PROTOCOL_VERSION, Endpoint, EndpointError};
+use rpcplugin_core::{AppVersion, CORE_PROTOCOL_VERSION, Endpoint, EndpointError, disturbs};
 
 use crate::go_text;
 
@@ -203,7 +203,7 @@ impl AnswerError {
         let shown: String = line
             .chars()
             .take(LONGEST_QUOTE)
-            .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+            .map(|c| if c == '\t' || disturbs(c) { char::REPLACEMENT_CHARACTER } else { c })
             .collect();
         let start = nth_field_start(&shown, first);
         let end = nth_field_start(&shown, last + 1).saturating_sub(1).max(start);

@@ -99,7 +99,8 @@ pub use rpcplugin_client::{
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{
-    AppVersion, Endpoint, Explained, Family, MagicCookie, ServiceId, TraceContext, Versions,
+    AppVersion, Endpoint, Explained, Family, MagicCookie, ServiceId, TraceContext, Versions, Visible,
+    disturbs,
 };
 pub use rpcplugin_handshake as handshake;
 pub use rpcplugin_hclog as hclog;

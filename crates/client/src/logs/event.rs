@@ -9,6 +9,7 @@ use std::{
     sync::{LazyLock, Mutex, OnceLock, PoisonError},
 };
 
+use rpcplugin_core::disturbs;
 use rpcplugin_hclog::{Level, Piece};
 use tracing::{
     Callsite as _, Event, Metadata, Value,
@@ -20,7 +21,6 @@ use tracing::{
 };
 
 use super::LogRecord;
-use crate::quoted::disturbs;
 
 /// Makes a record an event at its level, outside of all spans: that of the plugin's life carries what every line would
 /// repeat.

@@ -8,6 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use rpcplugin_core::Visible;
 use rpcplugin_hclog::Level;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -15,7 +16,7 @@ use rustix::{
 };
 
 use super::{LogRecord, event::as_text};
-use crate::quoted::{disturbs, shortened};
+use crate::quoted::shortened;
 
 /// Prints a record at warning level or above, unless tracing has a subscriber.
 pub(super) fn print(record: &LogRecord) {
@@ -103,9 +104,9 @@ fn line(record: &LogRecord) -> String {
     let message = shortened(record.message.trim_end(), LONGEST_MESSAGE);
     let mut lines = message.lines();
     let mut text =
-        format!("{level} {}: {}", shown(&record.plugin.name), shown(lines.next().unwrap_or_default()));
+        format!("{level} {}: {}", Visible(&record.plugin.name), Visible(lines.next().unwrap_or_default()));
     for line in lines.by_ref().take(MOST_LINES - 1) {
-        let _ = write!(text, "\n    {}", shown(line));
+        let _ = write!(text, "\n    {}", Visible(line));
     }
     let more = lines.count();
     if more > 0 {
@@ -114,19 +115,10 @@ fn line(record: &LogRecord) -> String {
     // A backtrace is a page of its own. The error of the plugin, and tracing, have it.
     let fields: Vec<_> = record.fields.iter().filter(|(name, _)| name != "backtrace").cloned().collect();
     if !fields.is_empty() {
-        let _ = write!(text, " {}", shown(&shortened(&as_text(&fields), LONGEST_FIELDS)));
+        let _ = write!(text, " {}", Visible(&shortened(&as_text(&fields), LONGEST_FIELDS)));
     }
     text.push('\n');
     text
-}
-
-/// Text with what would disturb a terminal escaped.
-fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if disturbs(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
 }
 
 /// Together less than a pipe takes at once, 4096 bytes, as a rule. A longer line is written in one piece where there is
