@@ -689,6 +689,9 @@ impl LaunchFault {
             }
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound { program },
             io::ErrorKind::PermissionDenied if program.is_dir() => Self::IsDirectory { program },
+            io::ErrorKind::PermissionDenied if program.exists() && !program.is_file() => {
+                Self::NotAFile { program }
+            }
             io::ErrorKind::PermissionDenied => Self::NotExecutable { program },
             io::ErrorKind::ExecutableFileBusy => Self::Busy { program },
             _ if source.raw_os_error() == Some(ENOEXEC) => Self::NotAProgram { program },

@@ -53,6 +53,7 @@ async fn of_programs_that_cannot_be_started() {
     };
     check(launch(&dir.path().join("none")).await, "rpcplugin::transport::plugin_not_found");
     check(launch(dir.path()).await, "rpcplugin::transport::plugin_is_directory");
+    check(launch(Path::new("/dev/null")).await, "rpcplugin::transport::plugin_not_a_file");
     let orphan = file("orphan", b"#!/nowhere/at/all\n", 0o755);
     check(launch(&orphan).await, "rpcplugin::transport::interpreter_not_found");
     check(launch(&file("data", b"x", 0o644)).await, "rpcplugin::transport::plugin_not_executable");

@@ -108,7 +108,7 @@ pub enum BindError {
         source: io::Error,
     },
     /// Every port of the range is taken.
-    #[error("no port from {} to {} is free on {host}", ports.start(), ports.end())]
+    #[error("no port is free on {host}: tried {}", tried(ports))]
     #[diagnostic(
         code(rpcplugin::transport::no_free_port),
         help("widen the range of ports, or use 0 to let the operating system choose")
@@ -270,6 +270,14 @@ fn is_shortage(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|error| short.contains(&error))
 }
 
+/// A port, or a range of them.
+fn tried(ports: &RangeInclusive<u16>) -> String {
+    match (ports.start(), ports.end()) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first} to {last}"),
+    }
+}
+
 /// How often failures are logged.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 
@@ -355,6 +363,7 @@ mod tests {
         let Endpoint::Tcp(taken) = any.endpoint().clone() else { panic!("a tcp port") };
         let error = Listener::tcp(localhost, taken.port()..=taken.port()).await.expect_err("taken");
         assert!(matches!(error, BindError::NoFreePort { .. }));
+        assert_eq!(error.to_string(), format!("no port is free on 127.0.0.1: tried {}", taken.port()));
         let v6 = Listener::tcp(std::net::Ipv6Addr::LOCALHOST.into(), 0..=0).await.expect("IPv6");
         assert!(v6.endpoint().address().starts_with("[::1]:"));
     }

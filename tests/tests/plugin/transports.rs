@@ -124,7 +124,7 @@ async fn tcp_takes_the_first_free_port_of_the_hosts_range() {
     let range = |min: u16, max: u16| {
         tcp().env("PLUGIN_MIN_PORT", min.to_string()).env("PLUGIN_MAX_PORT", max.to_string())
     };
-    range(port, port).refused().await.says(&["no port from", "is free", "help:"]);
+    range(port, port).refused().await.says(&["no port is free on", &format!("tried {port}"), "help:"]);
     range(9, 8).refused().await.says(&["PLUGIN_MIN_PORT"]);
     let plugin = range(port, port.saturating_add(50)).start();
     let Endpoint::Tcp(next) = plugin.endpoint() else { panic!("no TCP") };
