@@ -23,7 +23,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     launches: u32,
     /// How long calls are made, one after the other and then several at once.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::limit)]
     time: Duration,
     /// How many calls are under way at once.
     #[arg(long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=4096))]

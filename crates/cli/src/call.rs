@@ -64,7 +64,7 @@ pub(crate) struct MethodArgs {
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = headers::parse)]
     pub(crate) header: Vec<Header>,
     /// How long the call may take, such as 5s.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::limit)]
     pub(crate) deadline: Option<Duration>,
     /// Shows fields that have their default value too.
     #[arg(long)]

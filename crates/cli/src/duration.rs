@@ -2,23 +2,6 @@
 
 use std::time::Duration;
 
-/// Reads a number with a unit. A number alone means seconds.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let scale = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("unknown unit {unit:?}: use us, ms, s, m or h")),
-    };
-    let number: f64 =
-        number.trim().parse().map_err(|_| "a number with a unit is needed, such as 30s".to_owned())?;
-    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
-}
-
 /// Reads how long something may take that is given from a millisecond to a day.
 pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     let limit = parse(text)?;
@@ -40,6 +23,23 @@ pub(crate) fn show(duration: Duration) -> String {
     format!("{number:.digits$} {unit}")
 }
 
+/// Reads a number with a unit. A number alone means seconds.
+fn parse(text: &str) -> Result<Duration, String> {
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let scale = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("unknown unit {unit:?}: use us, ms, s, m or h")),
+    };
+    let number: f64 =
+        number.trim().parse().map_err(|_| "a number with a unit is needed, such as 30s".to_owned())?;
+    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,7 +53,9 @@ mod tests {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
         assert_eq!(limit("24h"), Ok(Duration::from_hours(24)));
-        assert!(limit("0s").is_err() && limit("25h").is_err());
+        for beyond in ["0s", "25h", "100000000h", "1e300h", "0.1ms"] {
+            assert!(limit(beyond).is_err(), "{beyond}");
+        }
         assert_eq!(show(Duration::from_micros(1234)), "1.23 ms");
         assert_eq!(show(Duration::from_micros(12)), "12.0 µs");
         assert_eq!(show(Duration::from_secs(125)), "125 s");

@@ -12,6 +12,7 @@ mod certificate;
 mod conformance;
 mod doctor;
 mod duration;
+mod environment;
 mod exit;
 mod given_tls;
 mod help;
@@ -42,7 +43,7 @@ use crate::{
 
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let mut command = help::command();
+    let mut command = environment::without_empty_variables(help::command());
     let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
         Ok((cli, stray_flags::note(&command, &matches, &typed)))

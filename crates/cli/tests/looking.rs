@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+#[path = "looking/arguments.rs"]
+mod arguments;
 #[path = "looking/attach.rs"]
 mod attach;
 #[path = "looking/call.rs"]

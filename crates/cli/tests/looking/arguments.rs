@@ -1,0 +1,48 @@
+//! Arguments, and variables of the environment in their place.
+
+use std::process::Command;
+
+use crate::program::{basic_plugin, rpcplugin};
+
+const COOKIE: [&str; 2] = ["--cookie", "BASIC_PLUGIN=hello"];
+
+#[test]
+fn lengths_of_time_have_bounds() {
+    for args in [
+        &["call", "Info", "--deadline", "100000000h", "p"][..],
+        &["call", "Info", "--deadline", "0s", "p"],
+        &["conformance", "--deadline", "100000000h", "p"],
+        &["bench", "--time", "100000000h", "p"],
+        &["inspect", "--timeout", "100000000h", "p"],
+        &["attach", "unix:/nowhere", "--timeout", "100000000h"],
+        &["attach", "unix:/nowhere", "call", "Info", "--deadline", "100000000h"],
+    ] {
+        rpcplugin(args).ended_with(2).says(&["between 1ms and 24h"]);
+    }
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let run = |variable: &str, value: &str, args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
+            .args(args)
+            .env_remove("RPCPLUGIN_COOKIE")
+            .env(variable, value)
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let plugin = basic_plugin();
+    let inspect = ["inspect", plugin.to_str().unwrap()];
+    let (code, said) = run("RPCPLUGIN_COOKIE", "", &inspect);
+    assert!(code == Some(3) && said.contains("rpcplugin::config::cookie_missing"), "{said}");
+    let given = ["inspect", COOKIE[0], COOKIE[1], inspect[1]];
+    assert_eq!(run("RPCPLUGIN_COOKIE", "", &given).0, Some(0));
+    assert_eq!(run("RPCPLUGIN_COOKIE", "BASIC_PLUGIN=hello", &inspect).0, Some(0));
+    for variable in ["RPCPLUGIN_REATTACH", "TF_REATTACH_PROVIDERS"] {
+        let (code, said) = run(variable, "", &["attach"]);
+        assert!(code == Some(2) && said.contains("it is not said what to attach to"), "{variable}: {said}");
+        let (code, said) = run(variable, "/nowhere/at/all", &["attach"]);
+        assert!(code == Some(2) && said.contains("cannot be read"), "{variable}: {said}");
+    }
+}
