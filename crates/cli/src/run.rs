@@ -1,17 +1,12 @@
 //! `rpcplugin run`: keeps a plugin up, and shows what it says.
 
+mod handover;
 mod log;
 
-use std::{
-    fs::{self, OpenOptions},
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-    pin::pin,
-};
+use std::{path::PathBuf, pin::pin};
 
 use clap::{Args, ValueEnum};
-use miette::{IntoDiagnostic as _, WrapErr as _};
+use miette::IntoDiagnostic as _;
 use rpcplugin::{
     Event, Events, Exit as PluginExit, Output, OutputOptions, OutputSource, Plugin,
     handshake::{ReattachConfig, ReattachConfigs},
@@ -19,8 +14,8 @@ use rpcplugin::{
 };
 use serde_json::json;
 
-use self::log::Lines;
 pub(crate) use self::log::{show_line, show_record};
+use self::{handover::HandoverPlace, log::Lines};
 use crate::{
     exit::Exit,
     interrupt::{Interrupted, Interruptions},
@@ -40,7 +35,7 @@ pub(crate) struct RunArgs {
     /// The name of the plugin for hosts that attach to it: for Terraform the address of the provider.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Writes into this file what `rpcplugin attach` needs, the key of this host included. It is removed at the end.
+    /// Writes into this new file what `rpcplugin attach` needs, the key of this host included. It is removed at the end.
     #[arg(long, value_name = "FILE")]
     handover: Option<PathBuf>,
     #[command(flatten)]
@@ -66,12 +61,10 @@ struct Following {
     level: Level,
 }
 
-/// The file with the handover. It holds a key, and goes with the plugin.
-struct HandoverFile<'a>(&'a Path);
-
 /// Runs the plugin until it ends, or somebody wants it to.
 pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> miette::Result<Exit> {
     let mut interruptions = Interruptions::new().into_diagnostic()?;
+    let handover = args.handover.as_deref().map(HandoverPlace::at).transpose()?;
     let host = args.launch.host();
     let mut following = Following {
         events: host.events(),
@@ -92,11 +85,8 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> miette::Result<Exit> {
     };
     // What is told ends with the last of the host's plugins, and with the host.
     drop(host);
+    let _file = handover.map(|place| place.write(&launched)).transpose()?;
     announce(&launched, args, out);
-    let _file = match &args.handover {
-        Some(path) => Some(HandoverFile::write(path, &launched)?),
-        None => None,
-    };
     let crashed = {
         let mut end = pin!(launched.wait());
         loop {
@@ -284,25 +274,6 @@ fn print(line: &str, is_stderr: bool, out: &mut Out) {
         out.note(format_args!("{} {line}", warn("stderr│")));
     } else {
         out.line(format_args!("{} {line}", dim("stdout│")));
-    }
-}
-
-impl<'a> HandoverFile<'a> {
-    fn write(path: &'a Path, plugin: &Plugin) -> miette::Result<Self> {
-        // A file that is there may be readable for others; a new one is not.
-        let _ = fs::remove_file(path);
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(path);
-        let mut file = file.into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display()))?;
-        let this = Self(path);
-        writeln!(file, "{}", plugin.handover().to_json()).into_diagnostic()?;
-        Ok(this)
-    }
-}
-
-impl Drop for HandoverFile<'_> {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(self.0);
     }
 }
 

@@ -12,6 +12,8 @@ mod call;
 mod descriptors;
 #[path = "looking/ending.rs"]
 mod ending;
+#[path = "looking/handover.rs"]
+mod handover;
 #[path = "looking/inspect.rs"]
 mod inspect;
 #[path = "looking/json.rs"]

@@ -1,0 +1,91 @@
+//! The file that `run --handover` writes: it takes no other's place.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+
+use crate::{
+    program::rpcplugin,
+    running::{Running, kit},
+};
+
+fn written(file: &Path) -> String {
+    let begun = Instant::now();
+    loop {
+        match fs::read_to_string(file) {
+            Ok(text) if text.ends_with('\n') => return text,
+            _ => assert!(begun.elapsed() < Duration::from_secs(20), "it is written"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn what_is_there_already_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let started = dir.path().join("started");
+    let plugin = dir.path().join("plugin");
+    fs::write(&plugin, format!("#!/bin/sh\ntouch {}\n", started.display())).unwrap();
+    fs::set_permissions(&plugin, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let plugin = plugin.to_str().unwrap();
+    let refused = |path: &Path, words: &str| {
+        let run = rpcplugin(["run", "--handover", path.to_str().unwrap(), plugin]).ended_with(2);
+        run.says(&["rpcplugin::config::arguments", words, "--handover"]);
+        assert!(!started.exists(), "no plugin is started for it");
+    };
+    let reattach = r#"{"Protocol":"grpc","ProtocolVersion":1,"Pid":1,"Test":true,"Addr":{"Network":"unix","String":"/tmp/p"}}"#;
+    for content in ["", "notes\n", "{}", "[]", reattach, "{\"WrittenBy\":1}"] {
+        let file = dir.path().join("file");
+        fs::write(&file, content).unwrap();
+        refused(&file, "no run has written it");
+        assert_eq!(fs::read_to_string(&file).unwrap(), content);
+    }
+    let link = dir.path().join("link");
+    symlink("nowhere", &link).unwrap();
+    refused(&link, "is there, and is no file");
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("nowhere"));
+    refused(dir.path(), "is there, and is no file");
+    refused(Path::new("/dev/null"), "is there, and is no file");
+    refused(&dir.path().join("no/such/directory"), "cannot be written");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "the plugin, the file and the link");
+}
+
+#[test]
+fn what_a_run_has_left_is_replaced() {
+    let Some(kit) = kit() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("handover.json");
+    let killed = Running::start(&["--handover", file.to_str().unwrap()], &kit);
+    let left = written(&file);
+    killed.end_with(Signal::KILL);
+    assert_eq!(fs::read_to_string(&file).unwrap(), left);
+    let running = Running::start(&["--handover", file.to_str().unwrap()], &kit);
+    assert_ne!(written(&file), left);
+    let attached = rpcplugin(["--json", "attach", file.to_str().unwrap()]).ended_with(0).json();
+    assert_eq!(attached["process"]["pid"], running.ready["pid"]);
+    assert_eq!(running.end_with(Signal::INT).0, Some(0));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_has_taken_its_place_stays() {
+    let Some(kit) = kit() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("handover.json");
+    for in_place in [false, true] {
+        let running = Running::start(&["--handover", file.to_str().unwrap()], &kit);
+        written(&file);
+        if !in_place {
+            fs::remove_file(&file).unwrap();
+        }
+        fs::write(&file, "mine\n").unwrap();
+        assert_eq!(running.end_with(Signal::INT).0, Some(0));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine\n");
+        fs::remove_file(&file).unwrap();
+    }
+}
