@@ -48,6 +48,9 @@ pub(crate) struct AttachArgs {
     /// How long it may take to connect.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::limit)]
     timeout: Duration,
+    /// Shows fingerprints whole.
+    #[arg(long)]
+    full: bool,
     #[command(flatten)]
     schema: SchemaArgs,
     #[command(subcommand)]
@@ -123,7 +126,7 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> miette::Result<Exit
         None => {
             let schema = Schema::of(files.as_ref(), &plugin.channel()).await;
             let facts = Facts::gather(&plugin, &schema).await;
-            inspect::print(&facts, out);
+            inspect::print(&facts, args.full, out);
             Ok(Exit::Ok)
         }
         Some(AttachAction::Call { method, .. }) => {

@@ -33,7 +33,7 @@ use crate::{
     launch_args::LaunchArgs,
     out::{
         Out, causes, error_as_json,
-        style::{bad, dim},
+        style::{bad, dim, on_one_line},
     },
     run::show_record,
     schema::{Given, Schema, SchemaArgs, unknown_fields},
@@ -102,10 +102,11 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> miette::Result<Exit> 
     let exit = call(&plugin, &schema, &args.call, out).await;
     plugin.shut_down().await;
     if matches!(exit, Ok(Exit::PluginEnded)) && !out.is_json() {
-        out.note(dim("its log:"));
+        let mut heading = Some(dim("its log:"));
         while let Some(event) = events.next().await {
             if let Event::Log(record) = event.event {
-                out.note(show_record(&record));
+                heading.take().into_iter().for_each(|heading| out.note(heading));
+                out.note(show_record(&record, args.launch.full));
             }
         }
     }
@@ -277,7 +278,7 @@ pub(crate) fn json_and_back(message: &prost_reflect::MessageDescriptor, bytes: &
 
 fn show_metadata(kind: &str, metadata: &MetadataMap, out: &mut Out) {
     for (name, value) in headers::readable(metadata) {
-        out.note(dim(format_args!("{kind} {name}: {value}")));
+        out.note(dim(format_args!("{kind} {name}: {}", on_one_line(&value))));
     }
 }
 
@@ -309,7 +310,8 @@ fn tell(status: &Status, schema: &Schema, out: &mut Out) {
     }
     let number = status.code() as i32;
     let code = bad(format_args!("{} ({number})", status::name(status.code())));
-    out.note(format_args!("{code}: {}", status.message()));
+    // What is below belongs to it.
+    out.note(format_args!("{code}: {}", status.message().trim_end().replace('\n', "\n    ")));
     let source = std::error::Error::source(status);
     if source.is_some_and(|source| source.is::<PluginEnded>()) {
         // The details are this library's own, and say the same.

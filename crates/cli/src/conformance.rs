@@ -323,7 +323,8 @@ fn list(out: &mut Out) {
             Level::Must => style::strong(format_args!("{:<6}", check.level)),
             _ => style::dim(format_args!("{:<6}", check.level)),
         };
-        out.line(format_args!("{level} {}\n       {}", check.name, check.rule));
+        out.line(format_args!("{level} {}", check.name));
+        out.beside("       ", check.rule);
     }
 }
 

@@ -42,15 +42,15 @@ pub(crate) async fn run(args: &InspectArgs, out: &mut Out) -> miette::Result<Exi
     let end = plugin.shut_down().await;
     facts.ended(end, begun.elapsed());
     drop(working);
-    print(&facts, out);
+    print(&facts, args.launch.full, out);
     Ok(Exit::Ok)
 }
 
-/// Prints what is known.
-pub(crate) fn print(facts: &Facts, out: &mut Out) {
+/// Prints what is known, with fingerprints cut unless all is to be seen.
+pub(crate) fn print(facts: &Facts, full: bool, out: &mut Out) {
     if out.is_json() {
         out.json(facts);
     } else {
-        out.line(show(facts));
+        out.tree(&show(facts, full));
     }
 }

@@ -1,5 +1,6 @@
 //! Which plugin to launch, and as which host: the arguments that most commands share.
 
+mod expected_variable;
 mod not_started;
 
 use std::{
@@ -14,11 +15,14 @@ use std::{
 
 use clap::{Args, builder::TypedValueParser as _};
 use rpcplugin::{
-    AppVersion, Command, Host, LaunchError, LaunchFault, MagicCookie, Plugin, Stdin, Versions,
+    AppVersion, Command, Host, LaunchFault, MagicCookie, Plugin, Stdin, Versions,
     handshake::{AnswerError, AnswerFault, VersionNotOffered, variable},
 };
 
-pub(crate) use self::not_started::NotStarted;
+pub(crate) use self::{
+    expected_variable::expected_variable,
+    not_started::{CookieMissing, NotStarted},
+};
 use crate::{
     bare::{OwnTls, Subject},
     duration,
@@ -60,6 +64,9 @@ pub(crate) struct LaunchArgs {
     /// How long the plugin may take to start, such as 30s or 500ms.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::limit)]
     pub(crate) timeout: Duration,
+    /// Shows fingerprints and backtraces whole.
+    #[arg(long)]
+    pub(crate) full: bool,
     /// The plugin's program.
     #[arg(value_name = "PLUGIN")]
     pub(crate) program: PathBuf,
@@ -69,21 +76,6 @@ pub(crate) struct LaunchArgs {
     /// Whether the plugin has refused version 0, where that is a guess of this program.
     #[arg(skip)]
     refused_zero: Arc<AtomicBool>,
-}
-
-/// The plugin wants a magic cookie, and none was given.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{program} is a plugin, and its magic cookie was not given")]
-#[diagnostic(
-    code(rpcplugin::config::cookie_missing),
-    help(
-        "give it with --cookie KEY=VALUE: they are `MagicCookieKey` and `MagicCookieValue` in the source of the plugin or \
-         of its host; --preset has those of well-known hosts"
-    )
-)]
-pub(crate) struct CookieMissing {
-    program: String,
-    source: LaunchError,
 }
 
 /// The plugin speaks a version that was not offered to it.
@@ -144,9 +136,7 @@ impl LaunchArgs {
             launched = host.launch(self.command()).await;
         }
         launched.map_err(|error| match error.fault {
-            LaunchFault::CookieRefused(_) if !self.has_cookie() => {
-                CookieMissing { program: self.name(), source: error }.into()
-            }
+            LaunchFault::CookieRefused(_) if !self.has_cookie() => CookieMissing::new(error, self).into(),
             LaunchFault::Version(refused) => {
                 OtherVersion { help: self.help_for_version(refused.plugin), refused }.into()
             }
@@ -155,7 +145,7 @@ impl LaunchArgs {
             {
                 NotInPath { program: self.name() }.into()
             }
-            _ => NotStarted::new(error).into(),
+            _ => NotStarted::new(error, self).into(),
         })
     }
 

@@ -38,7 +38,10 @@ use crate::{
     args::{Action, Cli, Color},
     exit::{Exit, UsageError},
     interrupt::{Interrupted, Interruptions},
-    out::{Out, error_as_json, style::warn},
+    out::{
+        Out, error_as_json,
+        style::{self, warn},
+    },
 };
 
 fn main() -> ExitCode {
@@ -75,7 +78,7 @@ fn without_arguments(error: &clap::Error, typed: &[OsString]) -> Exit {
     let mut out = Out::new(json, color_among(&ours));
     let text = error.render();
     if !error.use_stderr() {
-        out.line(text.ansi().to_string().trim_end());
+        out.line(style::own(text.ansi().to_string().trim_end()));
         return out.conclude(Exit::Ok);
     }
     if json {
@@ -84,7 +87,7 @@ fn without_arguments(error: &clap::Error, typed: &[OsString]) -> Exit {
         let message = message.strip_prefix("error: ").unwrap_or(message);
         out.json(&json!({ "error": error_as_json(&UsageError::new(message, rest.trim())) }));
     } else {
-        out.note(text.ansi().to_string().trim_end());
+        out.note(style::own(text.ansi().to_string().trim_end()));
     }
     out.conclude(Exit::Usage)
 }

@@ -1,14 +1,19 @@
 //! Everything that the program prints.
 //!
 //! What was asked for goes to stdout, as text or as JSON; what tells of the work goes to stderr. Text is written with
-//! colours, which are taken out again where they are not wanted.
+//! colours, which are taken out again where they are not wanted. Of what is printed nothing but these colours acts on a
+//! terminal: control characters of a plugin are shown, in text as in JSON.
 
+mod shown;
 pub(crate) mod style;
 mod tree;
+mod wrap;
 
 use std::{
+    cell::RefCell,
     fmt,
     io::{self, ErrorKind, IsTerminal as _, Write},
+    os::fd::AsFd,
     time::Duration,
 };
 
@@ -16,10 +21,13 @@ use anstream::AutoStream;
 use clap::ColorChoice;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, Report, Severity};
+use rpcplugin::{Visible, disturbs};
 use serde::Serialize;
 use serde_json::json;
+use terminal_size::{Width, terminal_size_of};
 
 pub(crate) use self::tree::Tree;
+use self::{shown::Shown, style::printable, wrap::wrapped};
 use crate::exit::Exit;
 
 /// Where the program prints.
@@ -28,6 +36,8 @@ pub(crate) struct Out {
     stdout: Box<dyn Write + Send>,
     stderr: Box<dyn Write + Send>,
     colours_on_stderr: bool,
+    /// The sign on the terminal that something goes on. It makes way for what is printed.
+    working: RefCell<ProgressBar>,
     /// What kept the first line that could not be printed on stdout from being so.
     lost: Option<io::Error>,
 }
@@ -56,6 +66,7 @@ impl Out {
             stdout: Box::new(AutoStream::new(io::stdout(), on_stdout)),
             stderr: Box::new(AutoStream::new(io::stderr(), on_stderr)),
             colours_on_stderr: on_stderr != anstream::ColorChoice::Never,
+            working: RefCell::new(ProgressBar::hidden()),
             lost: None,
         }
     }
@@ -68,8 +79,25 @@ impl Out {
     /// Prints a line on stdout, unless an earlier one could not be.
     pub(crate) fn line(&mut self, text: impl fmt::Display) {
         if self.lost.is_none() {
-            self.lost = writeln!(self.stdout, "{text}").and_then(|()| self.stdout.flush()).err();
+            let text = printable(&text.to_string());
+            let stdout = &mut self.stdout;
+            let print = || writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+            self.lost = aside(&self.working.borrow(), print).err();
         }
+    }
+
+    /// Prints facts on stdout, in a terminal's width.
+    pub(crate) fn tree(&mut self, tree: &Tree) {
+        self.line(tree.within(columns(&io::stdout())));
+    }
+
+    /// Prints text on stdout behind a head. In a terminal's width it goes on under its own column.
+    pub(crate) fn beside(&mut self, head: impl fmt::Display, text: impl fmt::Display) {
+        let head = head.to_string();
+        let (taken, _) = style::measure(&head, 0);
+        let room = columns(&io::stdout()).map(|columns| columns.saturating_sub(taken));
+        let lines = wrapped(&text.to_string(), room);
+        self.line(head + &lines.join(&format!("\n{:taken$}", "")));
     }
 
     /// Whether nothing can be printed on stdout any more. What has no end of its own ends then.
@@ -92,7 +120,14 @@ impl Out {
 
     /// Prints a line on stderr.
     pub(crate) fn note(&mut self, text: impl fmt::Display) {
-        let _ = writeln!(self.stderr, "{text}").and_then(|()| self.stderr.flush());
+        let text = printable(&text.to_string());
+        let stderr = &mut self.stderr;
+        let _ = aside(&self.working.borrow(), || writeln!(stderr, "{text}").and_then(|()| stderr.flush()));
+    }
+
+    /// Prints what may be of use on stderr, broken at blanks where a terminal has no room.
+    pub(crate) fn hint(&mut self, text: &str) {
+        self.note(wrapped(text, columns(&io::stderr())).join("\n"));
     }
 
     /// Prints a value on stdout: for programs on one line, as everything is for them, and for people over several.
@@ -101,7 +136,7 @@ impl Out {
             return self.json_line(value);
         }
         match serde_json::to_string_pretty(value) {
-            Ok(text) => self.line(text),
+            Ok(text) => self.line(visible_json(&text)),
             Err(error) => self.note(error),
         }
     }
@@ -109,7 +144,7 @@ impl Out {
     /// Prints a value on one line of stdout.
     pub(crate) fn json_line(&mut self, value: &impl Serialize) {
         match serde_json::to_string(value) {
-            Ok(text) => self.line(text),
+            Ok(text) => self.line(visible_json(&text)),
             Err(error) => self.note(error),
         }
     }
@@ -132,14 +167,14 @@ impl Out {
         let mut text = String::new();
         // Whoever searches what is written into a file or a pipe finds it in one piece.
         let handler = GraphicalReportHandler::new_themed(theme)
-            .with_width(100)
+            .with_width(columns(&io::stderr()).map_or(100, |columns| columns.clamp(40, 120)))
             .with_wrap_lines(io::stderr().is_terminal())
             .with_break_words(false)
             .with_links(false);
-        if handler.render_report(&mut text, error).is_err() {
+        if handler.render_report(&mut text, &Shown::new(error)).is_err() {
             text = format!("{error:?}");
         }
-        self.note(text.trim_end());
+        self.note(style::own(text.trim_end()));
     }
 
     /// Shows that something goes on, until it is dropped: on a terminal, and for people only.
@@ -151,8 +186,9 @@ impl Out {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
             bar.set_style(style);
         }
-        bar.set_message(text.into());
+        bar.set_message(Visible(&text.into()).to_string());
         bar.enable_steady_tick(Duration::from_millis(100));
+        *self.working.borrow_mut() = bar.clone();
         Working(bar)
     }
 }
@@ -197,4 +233,43 @@ pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
 /// What an error says of its causes, the nearest first.
 pub(crate) fn causes(error: &dyn std::error::Error) -> Vec<String> {
     std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect()
+}
+
+/// Prints while the sign that something goes on is away.
+fn aside<T>(working: &ProgressBar, print: impl FnOnce() -> T) -> T {
+    if working.is_finished() || working.is_hidden() { print() } else { working.suspend(print) }
+}
+
+/// The columns of a terminal. A file and a pipe have no bound.
+fn columns(stream: &impl AsFd) -> Option<usize> {
+    terminal_size_of(stream).map(|(Width(columns), _)| usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+/// The same JSON, in which characters that would act on a terminal are escaped. They are within strings: outside there
+/// are none but line breaks.
+fn visible_json(json: &str) -> String {
+    let mut visible = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || !disturbs(c) {
+            visible.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            visible += &format!("\\u{unit:04x}");
+        }
+    }
+    visible
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_the_same_and_acts_on_no_terminal() {
+        let value = json!({ "a\u{9b}": "\u{1b}[31m\u{7f}\u{202e}\u{e0041}\n\"ü" });
+        let text = visible_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(text.chars().all(|c| c == '\n' || !disturbs(c)), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

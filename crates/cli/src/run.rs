@@ -1,5 +1,6 @@
 //! `rpcplugin run`: keeps a plugin up, and shows what it says.
 
+mod backtrace;
 mod handover;
 mod log;
 
@@ -14,7 +15,10 @@ use rpcplugin::{
 };
 use serde_json::json;
 
-pub(crate) use self::log::{show_line, show_record};
+pub(crate) use self::{
+    backtrace::own_frames,
+    log::{show_line, show_record},
+};
 use self::{handover::HandoverPlace, log::Lines};
 use crate::{
     exit::Exit,
@@ -22,7 +26,7 @@ use crate::{
     launch_args::LaunchArgs,
     out::{
         Out,
-        style::{bad, dim, good, strong, warn},
+        style::{bad, dim, good, strong, warn, without_colours},
     },
 };
 
@@ -59,6 +63,8 @@ struct Following {
     stdout: Lines,
     stderr: Lines,
     level: Level,
+    /// Whether backtraces are shown whole.
+    full: bool,
 }
 
 /// Runs the plugin until it ends, or somebody wants it to.
@@ -72,6 +78,7 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> miette::Result<Exit> {
         stdout: Lines::default(),
         stderr: Lines::default(),
         level: args.level.into(),
+        full: args.launch.full,
     };
     let launched = {
         let mut launching = pin!(args.launch.launch_by(&host));
@@ -148,11 +155,10 @@ async fn end(
     }
 }
 
-/// Says that the plugin is up, and how others reach it.
+/// Says that the plugin is up, and how others reach it: first what lets a person in.
 fn announce(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
     let config = ReattachConfig { test: true, ..plugin.reattach_config() };
-    let name = args.name.clone().unwrap_or_else(|| provider_address(&args.launch));
-    let by_name = ReattachConfigs([(name, config.clone())].into());
+    let by_name = for_terraform(args, &config);
     let secured = plugin.security().is_mutual();
     if out.is_json() {
         let parsed = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
@@ -162,7 +168,7 @@ fn announce(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
             "version": plugin.version().0,
             "mutual_tls": secured,
             "reattach": parsed(config.to_string()),
-            "tf_reattach_providers": parsed(by_name.to_string()),
+            "tf_reattach_providers": by_name.map(|by_name| parsed(by_name.to_string())),
         }));
         return;
     }
@@ -174,18 +180,39 @@ fn announce(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
         plugin.version(),
         crate::duration::show(plugin.launch_time())
     ));
+    match &args.handover {
+        Some(path) => {
+            out.note(format_args!("attach to it: rpcplugin attach {}", in_a_shell(&path.to_string_lossy())))
+        }
+        None if secured => out.hint(&warn(
+            "its host alone gets in: --handover FILE lets `rpcplugin attach FILE` in, --no-mtls everyone",
+        )),
+        None => out.note(format_args!("attach to it: rpcplugin attach {}", in_a_shell(&config.to_string()))),
+    }
     out.line(&config);
-    out.line(format_args!("TF_REATTACH_PROVIDERS='{by_name}'"));
-    if secured {
-        let handover = match &args.handover {
-            Some(path) => format!("`rpcplugin attach {}` has what it needs", path.display()),
-            None => "--handover FILE lets `rpcplugin attach FILE` in, --no-mtls lets everybody in".to_owned(),
-        };
-        out.note(dim(format_args!(
-            "it accepts only its host's certificate, so these lines alone let nobody in: {handover}"
-        )));
+    if let Some(by_name) = by_name {
+        out.line(format_args!("TF_REATTACH_PROVIDERS={}", in_a_shell(&by_name.to_string())));
+        if secured {
+            out.note(dim("Terraform has no key to it: run the provider with --no-mtls"));
+        }
     }
     out.note(dim("Ctrl-C ends it"));
+}
+
+/// What Terraform reads, if the plugin is one for it, or is given a name.
+fn for_terraform(args: &RunArgs, config: &ReattachConfig) -> Option<ReattachConfigs> {
+    let is_provider = args.launch.magic_cookie().key() == TERRAFORM;
+    let name = args.name.clone().or_else(|| is_provider.then(|| provider_address(&args.launch)))?;
+    Some(ReattachConfigs([(name, config.clone())].into()))
+}
+
+/// The text as one word of a shell.
+fn in_a_shell(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// The address under which Terraform would know a provider with this file name; otherwise the name itself.
@@ -244,7 +271,7 @@ impl Following {
                 if out.is_json() {
                     out.json_line(&log::record_as_json(record));
                 } else {
-                    out.note(show_record(record));
+                    out.note(show_record(record, self.full));
                 }
             }
             Event::StillWaiting { elapsed } if !out.is_json() => {
@@ -271,9 +298,9 @@ fn print(line: &str, is_stderr: bool, out: &mut Out) {
     if out.is_json() {
         out.json_line(&json!({ "kind": if is_stderr { "stderr" } else { "stdout" }, "text": line }));
     } else if is_stderr {
-        out.note(format_args!("{} {line}", warn("stderr│")));
+        out.note(format_args!("{} {}", warn("stderr│"), without_colours(line)));
     } else {
-        out.line(format_args!("{} {line}", dim("stdout│")));
+        out.line(format_args!("{} {}", dim("stdout│"), without_colours(line)));
     }
 }
 
@@ -285,6 +312,23 @@ impl From<LevelArg> for Level {
             LevelArg::Info => Self::Info,
             LevelArg::Warn => Self::Warn,
             LevelArg::Error => Self::Error,
+        }
+    }
+}
+
+/// The variable of Terraform's magic cookie.
+const TERRAFORM: &str = "TF_PLUGIN_MAGIC_COOKIE";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_for_a_shell() {
+        for (text, word) in
+            [("/tmp/a.json", "/tmp/a.json"), ("", "''"), ("{\"a\":1}", "'{\"a\":1}'"), ("it's", "'it'\\''s'")]
+        {
+            assert_eq!(in_a_shell(text), word);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+#[path = "looking/acting.rs"]
+mod acting;
 #[path = "looking/arguments.rs"]
 mod arguments;
 #[path = "looking/attach.rs"]
@@ -25,3 +27,7 @@ mod manual;
 mod program;
 #[path = "looking/running.rs"]
 mod running;
+#[path = "looking/screen.rs"]
+mod screen;
+#[path = "looking/terminal.rs"]
+mod terminal;

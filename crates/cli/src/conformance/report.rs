@@ -98,10 +98,10 @@ impl Finding {
             (Result::Info, _) => style::strong("INFO"),
         };
         let gap = if self.result == Result::Known { " " } else { "  " };
-        out.line(format_args!("{word}{gap}{:<28} {}", self.name, self.seen));
+        out.beside(format_args!("{word}{gap}{:<28} ", self.name), &self.seen);
         if self.result == Result::Fail {
-            out.line(format_args!("      {} {}", style::dim(format_args!("{}:", self.level)), self.rule));
-            out.line(format_args!("      {} {}", style::dim("do:"), self.advice));
+            out.beside(format_args!("      {} ", style::dim(format_args!("{}:", self.level))), self.rule);
+            out.beside(format_args!("      {} ", style::dim("do:")), self.advice);
         }
     }
 }
@@ -166,17 +166,24 @@ impl Report {
         };
         let took: Duration = self.findings.iter().map(|finding| finding.took).sum();
         let known = if self.known > 0 { format!(", {} known", self.known) } else { String::new() };
-        out.line(format_args!(
-            "\n{} {verdict}: {} passed, {} failed, {} warnings, {} skipped{known}; {} of checking",
-            style::strong(&self.plugin),
-            self.passed,
-            self.failed,
-            self.warnings,
-            self.skipped,
-            show(took),
-        ));
+        out.line("");
+        out.beside(
+            "",
+            format_args!(
+                "{} {verdict}: {} passed, {} failed, {} warnings, {} skipped{known}; {} of checking",
+                style::strong(&self.plugin),
+                self.passed,
+                self.failed,
+                self.warnings,
+                self.skipped,
+                show(took),
+            ),
+        );
         if !self.mended.is_empty() {
-            out.line(format_args!("take out of the baseline what passes now: {}", self.mended.join(", ")));
+            out.beside(
+                "",
+                format_args!("take out of the baseline what passes now: {}", self.mended.join(", ")),
+            );
         }
     }
 
@@ -234,7 +241,8 @@ impl Report {
     }
 }
 
-/// Text for an attribute or an element. What no XML document may hold is shown as the replacement character.
+/// Text for an attribute or an element. What no XML document may hold, and what would act on a terminal that shows it, is
+/// the replacement character.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -244,9 +252,7 @@ fn escaped(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\n' | '\t' => escaped.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {
-                escaped.push(char::REPLACEMENT_CHARACTER)
-            }
+            c if rpcplugin::disturbs(c) => escaped.push(char::REPLACEMENT_CHARACTER),
             c => escaped.push(c),
         }
     }
@@ -280,7 +286,7 @@ mod tests {
     #[test]
     fn junit_holds_whatever_a_plugin_printed() {
         let findings = vec![
-            finding(Level::Must, fail("\"<a> & \u{1b}[31m\u{0}\u{ffff}")),
+            finding(Level::Must, fail("\"<a> & \u{1b}[31m\u{0}\u{ffff}\u{9b}\u{202e}")),
             finding(Level::Must, Err(Setback::Skip("why".to_owned()))),
         ];
         let xml = Report::new("a<b".to_owned(), findings).junit();
@@ -290,7 +296,10 @@ mod tests {
             ),
             "{xml}"
         );
-        assert!(xml.contains("message=\"&quot;&lt;a&gt; &amp; \u{fffd}[31m\u{fffd}\u{fffd}\""), "{xml}");
+        assert!(
+            xml.contains("message=\"&quot;&lt;a&gt; &amp; \u{fffd}[31m\u{fffd}\u{fffd}\u{fffd}\u{fffd}\""),
+            "{xml}"
+        );
         assert!(xml.contains("<skipped message=\"why\"/>"), "{xml}");
         assert!(!xml.contains("<error"), "{xml}");
     }

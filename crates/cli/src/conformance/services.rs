@@ -183,8 +183,11 @@ async fn large_message(subject: &Subject) -> Verdict {
         return fail(format!("the connection is of no use afterwards: {}", in_one_line(&status)));
     }
     match result {
-        Err(status) => Ok(format!("5 MiB are answered with {:?}", status.code())),
-        Ok(()) => Ok("5 MiB are accepted".to_owned()),
+        Err(status) => Ok(format!(
+            "5 MiB are refused by {:?}, as they may be, and the connection goes on",
+            status.code()
+        )),
+        Ok(()) => Ok("5 MiB are accepted, and the connection goes on".to_owned()),
     }
 }
 

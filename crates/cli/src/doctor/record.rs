@@ -3,7 +3,13 @@
 use miette::Diagnostic;
 use serde_json::json;
 
-use crate::out::{Out, style};
+use crate::{
+    out::{
+        Out,
+        style::{self, without_colours},
+    },
+    run::show_line,
+};
 
 /// The first thing that is wrong.
 #[derive(Debug)]
@@ -41,8 +47,10 @@ impl Cause {
             self.seen += "\non stderr it wrote:";
         }
         for line in last {
-            let shown: String = line.chars().filter(|c| !c.is_control()).take(LONGEST_LINE).collect();
-            self.seen += &format!("\n    {shown}");
+            let shown =
+                show_line(line, false).map_or_else(|| without_colours(line), |shown| style::plain(&shown));
+            let shown: String = shown.chars().take(LONGEST_LINE).collect();
+            self.seen += &format!("\n    {}", shown.replace('\n', "\n    "));
         }
         self
     }
@@ -53,15 +61,18 @@ pub(super) struct Record<'a> {
     plugin: String,
     out: &'a mut Out,
     steps: Vec<serde_json::Value>,
+    /// Whether its process could be started.
+    started: bool,
 }
 
 impl<'a> Record<'a> {
     pub(super) fn new(plugin: String, out: &'a mut Out) -> Self {
-        Self { plugin, out, steps: Vec::new() }
+        Self { plugin, out, steps: Vec::new(), started: false }
     }
 
     /// Something is as it should be.
     pub(super) fn ok(&mut self, step: &'static str, seen: impl Into<String>) {
+        self.started |= step == "start";
         self.note(step, "ok", &seen.into(), "");
     }
 
@@ -95,7 +106,10 @@ impl<'a> Record<'a> {
             let end = style::good("starts, and nothing is wrong with it");
             self.out.line(format_args!("\n{} {end}", style::strong(&self.plugin)));
         } else {
-            let end = style::bad("does not start: see above");
+            let end = style::bad(match self.started {
+                true => "starts, and does not serve as a plugin: see above",
+                false => "does not start: see above",
+            });
             self.out.line(format_args!("\n{} {end}", style::strong(&self.plugin)));
         }
         healthy
@@ -108,10 +122,9 @@ impl<'a> Record<'a> {
                 "doubt" => style::warn("doubt"),
                 _ => style::bad("wrong"),
             };
-            self.out.line(format_args!("{word}  {step:<11} {}", seen.replace('\n', "\n                   ")));
+            self.out.beside(format_args!("{word}  {step:<11} "), seen);
             if !advice.is_empty() {
-                let advice = advice.replace('\n', "\n                       ");
-                self.out.line(format_args!("                   {} {advice}", style::strong("do:")));
+                self.out.beside(format_args!("                   {} ", style::strong("do:")), advice);
             }
         }
         self.steps.push(json!({ "step": step, "result": result, "seen": seen, "advice": advice }));

@@ -12,7 +12,7 @@ use super::record::{Cause, Record};
 use crate::{
     bare::{NoLine, Process, quoted, shown_line},
     duration::show,
-    launch_args::{LaunchArgs, refuses_a_version, without_zero},
+    launch_args::{LaunchArgs, expected_variable, refuses_a_version, without_zero},
 };
 
 /// A plugin that has announced itself, and the certificate that it was offered.
@@ -175,7 +175,12 @@ fn ended(launch: &LaunchArgs, reason: ExitReason, stderr: &str) -> Cause {
         return Cause::new("libraries", seen, advice);
     }
     if says(&["this program is a plugin", "this binary is a plugin", "magic cookie"]) {
+        let named = expected_variable(stderr.lines()).filter(|name| name != launch.magic_cookie().key());
         let advice = match (launch.has_cookie(), launch.preset()) {
+            _ if named.is_some() => {
+                let name = named.unwrap_or_default();
+                format!("it expects the variable {name}; give its value: --cookie {name}=…, or name its host with --preset")
+            }
             (false, _) => "it is a plugin, and wants the cookie of its host: give it with --cookie KEY=VALUE, or with --preset; \
                            its documentation or its source names both parts"
                 .to_owned(),

@@ -11,19 +11,19 @@ use crate::{
     duration,
     out::{
         Tree,
-        style::{bad, dim, good, strong, warn},
+        style::{bad, dim, good, on_one_line, strong, warn},
     },
     process::FileFacts,
 };
 
-/// All of it, as a tree.
-pub(crate) fn show(facts: &Facts) -> Tree {
+/// All of it, as a tree. Unless it is to be full, fingerprints are cut in the middle.
+pub(crate) fn show(facts: &Facts, full: bool) -> Tree {
     let mut root = Tree::new(&facts.name);
     root.fact("process", process(facts));
     root.fact("protocol", protocol(facts));
     root.fact("transport", transport(&facts.transport));
     root.fact("health", health(facts));
-    root.tree(security(&facts.security));
+    root.tree(security(&facts.security, full));
     root.tree(services(facts));
     root.tree(features(&facts.features, facts));
     root.tree(timings(facts));
@@ -98,7 +98,7 @@ fn health(facts: &Facts) -> String {
     }
 }
 
-fn security(facts: &SecurityFacts) -> Tree {
+fn security(facts: &SecurityFacts, full: bool) -> Tree {
     let mut tree = Tree::new("security");
     match facts.trust {
         None => {
@@ -122,10 +122,10 @@ fn security(facts: &SecurityFacts) -> Tree {
         }
     }
     if let Some(own) = &facts.host_certificate {
-        tree.fact("host", certificate(own));
+        tree.fact("host", certificate(own, full));
     }
     if let Some(other) = &facts.plugin_certificate {
-        tree.fact("plugin", certificate(other));
+        tree.fact("plugin", certificate(other, full));
     }
     tree
 }
@@ -146,17 +146,29 @@ fn strangers(seen: Option<Strangers>) -> String {
     }
 }
 
-fn certificate(facts: &CertificateFacts) -> String {
-    let issuer =
-        if facts.self_signed { "self-signed".to_owned() } else { format!("issued by {}", facts.issuer) };
+fn certificate(facts: &CertificateFacts, full: bool) -> String {
+    let issuer = if facts.self_signed {
+        "self-signed".to_owned()
+    } else {
+        format!("issued by {}", on_one_line(&facts.issuer))
+    };
     let validity = format!("{} to {}", day(&facts.not_before), day(&facts.not_after));
     let validity = if facts.in_force { validity } else { bad(format_args!("{validity}: not valid now")) };
+    let fingerprint = if full { facts.sha256.clone() } else { cut(&facts.sha256) };
     format!(
         "{}, {}, {issuer}, {validity}\n{}",
-        facts.subject,
+        on_one_line(&facts.subject),
         facts.key,
-        dim(format_args!("SHA-256 {}", facts.sha256))
+        dim(format_args!("SHA-256 {fingerprint}"))
     )
+}
+
+/// The two ends of a fingerprint.
+fn cut(fingerprint: &str) -> String {
+    match (fingerprint.get(..END), fingerprint.len().checked_sub(END).and_then(|at| fingerprint.get(at..))) {
+        (Some(start), Some(end)) if fingerprint.len() > 2 * END => format!("{start}…{end}"),
+        _ => fingerprint.to_owned(),
+    }
 }
 
 fn day(date: &str) -> &str {
@@ -293,9 +305,19 @@ fn ranges(numbers: &[u32]) -> String {
     }
 }
 
+/// As many digits of a fingerprint as are shown of either end: together as many as no two have in common by chance.
+const END: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fingerprint_is_cut_in_the_middle() {
+        let whole = format!("{}{}{}", "a".repeat(16), "b".repeat(32), "c".repeat(16));
+        assert_eq!(cut(&whole), format!("{}…{}", "a".repeat(16), "c".repeat(16)));
+        assert_eq!(cut("abc"), "abc");
+    }
 
     #[test]
     fn versions_are_shown_shortly() {

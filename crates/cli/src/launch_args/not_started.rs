@@ -1,17 +1,40 @@
-//! A plugin that did not start, as somebody at a terminal is told of it.
+//! A plugin that did not start, as a person at a terminal reads of it.
 
 use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 use rpcplugin::{LaunchError, LaunchFault};
 
-use crate::run::show_line;
+use super::{LaunchArgs, expected_variable::expected_variable};
+use crate::{
+    out::style::plain,
+    run::{own_frames, show_line},
+};
 
 /// The launch's error, whose help names the flag that helps, and in which the plugin's log can be read.
 #[derive(Debug)]
 pub(crate) struct NotStarted {
     error: LaunchError,
     help: String,
+    evidence: Vec<Evidence>,
+}
+
+/// The plugin wants a magic cookie, and none was given.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{program} is a plugin, and its magic cookie was not given")]
+#[diagnostic(
+    code(rpcplugin::config::cookie_missing),
+    help(
+        "{named}--cookie KEY=VALUE gives it: they are `MagicCookieKey` and `MagicCookieValue` in the source of the plugin or of its \
+         host; --preset has those of well-known hosts"
+    )
+)]
+pub(crate) struct CookieMissing {
+    program: String,
+    /// The variable, if the plugin names it, as a line.
+    named: String,
+    source: LaunchError,
+    #[related]
     evidence: Vec<Evidence>,
 }
 
@@ -27,39 +50,76 @@ impl Diagnostic for Evidence {
 }
 
 impl NotStarted {
-    pub(super) fn new(error: LaunchError) -> Self {
+    pub(super) fn new(error: LaunchError, args: &LaunchArgs) -> Self {
         let mut help = error.help().map(|help| help.to_string()).unwrap_or_default();
-        if let Some(flag) = flag(&error.fault) {
+        if let Some(flag) = flag(&error, args) {
             help += &format!("\n{flag}");
         }
-        let evidence = error.related().into_iter().flatten().map(|evidence| {
-            let lines: Vec<String> = evidence.to_string().lines().map(readable).collect();
-            Evidence(lines.join("\n"))
-        });
-        Self { evidence: evidence.collect(), help, error }
+        Self { evidence: evidence(&error, args.full), help, error }
+    }
+}
+
+impl CookieMissing {
+    pub(super) fn new(error: LaunchError, args: &LaunchArgs) -> Self {
+        let named = named_variable(&error).map(|name| expects(&name) + "\n").unwrap_or_default();
+        Self { program: args.name(), named, evidence: evidence(&error, args.full), source: error }
     }
 }
 
 /// What of this program changes what the fault tells of.
-fn flag(fault: &LaunchFault) -> Option<&'static str> {
-    match fault {
+fn flag(error: &LaunchError, args: &LaunchArgs) -> Option<String> {
+    match &error.fault {
         LaunchFault::Silent(_) | LaunchFault::NotReady(_) => {
-            Some("--timeout TIME allows it more or less time")
+            Some("--timeout TIME allows it more or less time".to_owned())
         }
-        LaunchFault::IgnoredMtls => Some("--no-mtls does without, knowingly"),
-        LaunchFault::OwnCertificates => Some("--cert, --key and --ca name the files of what goes with them"),
+        LaunchFault::IgnoredMtls => Some("--no-mtls does without, knowingly".to_owned()),
+        LaunchFault::CookieRefused(_) => {
+            let name = named_variable(error).filter(|name| name != args.magic_cookie().key())?;
+            Some(expects(&name))
+        }
+        // A variable of some kind: only the plugin's author knows of which.
+        LaunchFault::ExitedEarly(_) => {
+            let name = named_variable(error).filter(|name| name != args.magic_cookie().key())?;
+            let as_cookie = match args.has_cookie() {
+                true => String::new(),
+                false => format!(", or --cookie {name}=… if it is that of its magic cookie"),
+            };
+            Some(format!("the plugin names the variable {name}: --env {name}=… sets it{as_cookie}"))
+        }
+        LaunchFault::OwnCertificates => {
+            Some("--cert, --key and --ca name the files of what goes with them".to_owned())
+        }
         _ => None,
     }
 }
 
-/// The line, or what it says if it is JSON of hclog.
-fn readable(line: &str) -> String {
+fn expects(name: &str) -> String {
+    format!("the plugin expects the variable {name}; give its value: --cookie {name}=…")
+}
+
+/// The variable of the cookie, if the plugin names one.
+fn named_variable(error: &LaunchError) -> Option<String> {
+    let facts = error.facts();
+    expected_variable(facts.stderr.iter().chain(&facts.stdout).map(String::as_str))
+}
+
+/// What is known of the plugin, with its records as they are shown elsewhere.
+fn evidence(error: &LaunchError, full: bool) -> Vec<Evidence> {
+    let shown = |evidence: &dyn Diagnostic| {
+        let text = evidence.to_string();
+        let text = text.lines().map(|line| readable(line, full)).collect::<Vec<_>>().join("\n");
+        Evidence(if full { text } else { own_frames(&text) })
+    };
+    error.related().into_iter().flatten().map(shown).collect()
+}
+
+/// The line, or what it says if it is a record.
+fn readable(line: &str, full: bool) -> String {
     let record = line.trim_start();
-    match show_line(record) {
+    match show_line(record, full) {
         Some(shown) => {
             let indent = &line[..line.len() - record.len()];
-            let plain = anstream::adapter::strip_str(&shown).to_string();
-            format!("{indent}{}", plain.replace('\n', &format!("\n{indent}")))
+            format!("{indent}{}", plain(&shown).replace('\n', &format!("\n{indent}")))
         }
         None => line.to_owned(),
     }
@@ -106,9 +166,9 @@ mod tests {
     #[test]
     fn a_line_of_hclog_can_be_read_and_any_other_stays() {
         let line = r#"    {"@level":"error","@message":"no database","@module":"kv","@timestamp":"2026-11-20T18:35:19.725250Z","try":3}"#;
-        assert_eq!(readable(line), "    18:35:19.725 ERROR kv: no database try=3");
+        assert_eq!(readable(line, false), "    18:35:19.725 ERROR kv: no database try=3");
         for other in ["", "    panic: {", "    {\"a\":1}", "plain"] {
-            assert_eq!(readable(other), other);
+            assert_eq!(readable(other, false), other);
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::style::{dim, strong};
+use super::{
+    style::{dim, on_one_line, strong},
+    wrap::wrapped,
+};
 
 /// A heading with facts and further headings below it.
 #[derive(Debug, Clone, Default)]
@@ -19,14 +22,14 @@ enum Branch {
 }
 
 impl Tree {
-    /// A heading.
+    /// A heading. A name of a peer stays on its line: with a break in it it would draw a branch of its own.
     pub(crate) fn new(title: impl fmt::Display) -> Self {
-        Self { title: title.to_string(), branches: Vec::new() }
+        Self { title: on_one_line(&title.to_string()), branches: Vec::new() }
     }
 
     /// Adds a fact.
     pub(crate) fn fact(&mut self, name: impl Into<String>, value: impl fmt::Display) -> &mut Self {
-        self.branches.push(Branch::Fact { name: name.into(), value: value.to_string() });
+        self.branches.push(Branch::Fact { name: on_one_line(&name.into()), value: value.to_string() });
         self
     }
 
@@ -42,7 +45,14 @@ impl Tree {
         self
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
+    /// The tree, whose values go on under their column where they are longer than so many columns allow.
+    pub(super) fn within(&self, columns: Option<usize>) -> String {
+        let mut text = strong(&self.title);
+        self.write(&mut text, "", columns);
+        text
+    }
+
+    fn write(&self, text: &mut String, indent: &str, columns: Option<usize>) {
         let names = self.branches.iter().filter_map(|branch| match branch {
             Branch::Fact { name, .. } => Some(name.chars().count()),
             _ => None,
@@ -51,37 +61,31 @@ impl Tree {
         for (n, branch) in self.branches.iter().enumerate() {
             let last = n + 1 == self.branches.len();
             let (knee, rail) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-            write!(f, "\n{}", dim(format_args!("{indent}{knee}")))?;
+            *text += &format!("\n{}", dim(format_args!("{indent}{knee}")));
             let indent = format!("{indent}{rail}");
-            match branch {
+            let room = |taken: usize| columns.map(|columns| columns.saturating_sub(taken));
+            let (name, width, value) = match branch {
                 Branch::Fact { name, value } => {
-                    let mut lines = value.lines();
-                    write!(f, "{}  {}", dim(format_args!("{name:column$}")), lines.next().unwrap_or(""))?;
-                    for line in lines {
-                        write!(f, "\n{}{:column$}  {line}", dim(&indent), "")?;
-                    }
+                    (dim(format_args!("{name:column$}")) + "  ", column + 2, value.as_str())
                 }
-                Branch::Line(text) => f.write_str(text)?,
+                Branch::Line(value) => (String::new(), 0, value.as_str()),
                 Branch::Tree(tree) => {
-                    f.write_str(&strong(&tree.title))?;
-                    tree.write(f, &indent)?;
+                    let lines = wrapped(&strong(&tree.title), room(indent.chars().count()));
+                    *text += &lines.join(&format!("\n{}", dim(&indent)));
+                    tree.write(text, &indent, columns);
+                    continue;
                 }
-            }
+            };
+            let lines = wrapped(value, room(indent.chars().count() + width));
+            *text += &name;
+            *text += &lines.join(&format!("\n{}{:width$}", dim(&indent), ""));
         }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Tree {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&strong(&self.title))?;
-        self.write(f, "")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::style::plain, *};
 
     #[test]
     fn names_stand_in_a_column() {
@@ -89,7 +93,23 @@ mod tests {
         inner.fact("a", 1).fact("long", "two\nlines");
         let mut tree = Tree::new("outer");
         tree.tree(inner).line("last");
-        let plain = anstream::adapter::strip_str(&tree.to_string()).to_string();
-        assert_eq!(plain, "outer\n├─ inner\n│  ├─ a     1\n│  └─ long  two\n│           lines\n└─ last");
+        assert_eq!(
+            plain(&tree.within(None)),
+            "outer\n├─ inner\n│  ├─ a     1\n│  └─ long  two\n│           lines\n└─ last"
+        );
+    }
+
+    #[test]
+    fn values_go_on_under_their_column() {
+        let mut inner = Tree::new("in\nner");
+        inner.fact("name", "a value of many words that a line has no room for");
+        let mut tree = Tree::new("outer");
+        tree.tree(inner).line("a line of many words that goes on too");
+        let wrapped = plain(&tree.within(Some(32)));
+        assert_eq!(
+            wrapped,
+            "outer\n├─ in\\nner\n│  └─ name  a value of many\n│           words that a line\n│           has no room for\n└─ a line of \
+             many words that\n   goes on too"
+        );
     }
 }

@@ -40,7 +40,7 @@ fn what_does_not_start_is_not_measured() {
     let run = bench(&["--json"], Path::new("/no/such/plugin")).ended_with(3);
     assert_eq!(run.json()["error"]["code"], "rpcplugin::transport::plugin_not_found");
     let without = rpcplugin(["bench".as_ref(), basic_plugin().as_os_str()]);
-    without.ended_with(3).says(&["rpcplugin::config::cookie_missing", "--cookie KEY=VALUE"]);
+    without.ended_with(3).says(&["rpcplugin::config::cookie_missing", "--cookie BASIC_PLUGIN=…"]);
 }
 
 fn bench(args: &[&str], plugin: &Path) -> Run {

@@ -186,7 +186,8 @@ fn what_is_no_plugin_is_told_apart() {
 fn a_cookie_that_is_missing_or_wrong() {
     inspect(&[], basic_plugin()).ended_with(3).says(&[
         "rpcplugin::config::cookie_missing",
-        "--cookie KEY=VALUE",
+        "--cookie BASIC_PLUGIN=…",
+        "BASIC_PLUGIN is not set",
         "--preset",
     ]);
     inspect(&["--cookie", "BASIC_PLUGIN=other"], basic_plugin())
