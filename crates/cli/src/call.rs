@@ -106,7 +106,7 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> miette::Result<Exit> 
         while let Some(event) = events.next().await {
             if let Event::Log(record) = event.event {
                 heading.take().into_iter().for_each(|heading| out.note(heading));
-                out.note(show_record(&record, args.launch.full));
+                out.record(&show_record(&record, args.launch.full));
             }
         }
     }

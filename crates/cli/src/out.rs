@@ -130,6 +130,19 @@ impl Out {
         self.note(wrapped(text, columns(&io::stderr())).join("\n"));
     }
 
+    /// Prints a record of a log on stderr. Where a terminal has no room it goes on further in, as what is below it does.
+    pub(crate) fn record(&mut self, text: &str) {
+        let columns = columns(&io::stderr());
+        let (first, below) =
+            text.split_once('\n').map_or((text, None), |(first, below)| (first, Some(below)));
+        let room = columns.map(|columns| columns.saturating_sub(INDENT.len()));
+        let mut lines = wrapped(first, room).join(&format!("\n{INDENT}"));
+        if let Some(below) = below {
+            lines += &format!("\n{}", wrapped(below, columns).join("\n"));
+        }
+        self.note(lines);
+    }
+
     /// Prints a value on stdout: for programs on one line, as everything is for them, and for people over several.
     pub(crate) fn json(&mut self, value: &impl Serialize) {
         if self.json {
@@ -260,6 +273,8 @@ fn visible_json(json: &str) -> String {
     }
     visible
 }
+
+const INDENT: &str = "    ";
 
 #[cfg(test)]
 mod tests {

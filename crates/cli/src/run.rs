@@ -173,7 +173,7 @@ fn announce(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
         return;
     }
     let security = if secured { good("mutual TLS") } else { warn("no TLS") };
-    out.note(format_args!(
+    out.hint(&format!(
         "{} is up: process {}, version {}, {security}, ready after {}",
         strong(plugin.name()),
         plugin.pid(),
@@ -271,7 +271,7 @@ impl Following {
                 if out.is_json() {
                     out.json_line(&log::record_as_json(record));
                 } else {
-                    out.note(show_record(record, self.full));
+                    out.record(&show_record(record, self.full));
                 }
             }
             Event::StillWaiting { elapsed } if !out.is_json() => {

@@ -66,6 +66,23 @@ fn values_go_on_under_their_column() {
     }
 }
 
+/// A record goes on further in, at a blank.
+#[test]
+fn a_log_is_broken_at_blanks() {
+    let Some(kit) = kit() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let record = r#"{"@level":"error","@message":"a message of some words that goes on","@module":"m","name":"another text"}"#;
+    let logs =
+        script(dir.path(), "logs", &format!("echo '{record}' >&2\nexec {} 2>/dev/null", kit.display()));
+    let args = ["call", "Panic", "-d", "{}", "--preset", "kit"].map(OsString::from);
+    let (code, sent) = on_a_terminal(40, args.into_iter().chain([logs.into()]));
+    let lines = screen(&sent);
+    assert_eq!(code, Some(4), "{lines:#?}");
+    let at = lines.iter().position(|line| line.starts_with("ERROR m: ")).unwrap();
+    let expected = ["ERROR m: a message of some words", "    that goes on name=\"another text\""];
+    assert_eq!(lines[at..at + 2], expected, "{lines:#?}");
+}
+
 #[test]
 fn a_fingerprint_is_cut_unless_all_is_to_be_seen() {
     let inspect = |args: &[&str]| {
