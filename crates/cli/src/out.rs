@@ -258,8 +258,8 @@ fn columns(stream: &impl AsFd) -> Option<usize> {
     terminal_size_of(stream).map(|(Width(columns), _)| usize::from(columns)).filter(|columns| *columns > 0)
 }
 
-/// The same JSON, in which characters that would act on a terminal are escaped. They are within strings: outside there
-/// are none but line breaks.
+/// The same JSON, in which characters that would act on a terminal are escaped. Such characters stand within strings; outside of
+/// strings, JSON has line breaks only.
 fn visible_json(json: &str) -> String {
     let mut visible = String::with_capacity(json.len());
     for c in json.chars() {

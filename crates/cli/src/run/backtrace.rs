@@ -1,4 +1,4 @@
-//! Backtraces of Rust, Go and Python, without the frames that are none of the plugin's.
+//! Backtraces of Rust, Go and Python, without the frames of others' code.
 
 /// The text, in which each run of frames of runtimes and libraries is one line that counts them. Where no frame is known
 /// to be the plugin's own, nothing is left out.

@@ -296,7 +296,7 @@ impl<'a> Checked<'a> {
             // Values stand beside their enum, not within.
             if !is_name(&value.name) || !self.claim(join(scope, &value.name)) {
                 fault = Some(format!(
-                    "has the value {:?}, whose name is none or is given twice",
+                    "has the value {:?}, whose name is invalid or given twice",
                     cut(&value.name)
                 ));
             }
@@ -668,8 +668,7 @@ impl<'a> Checked<'a> {
         let own = join(service, &method.name);
         if !is_name(&method.name) || own.len() > LONGEST_NAME || !self.claim(own) {
             let name = cut(&method.name);
-            let fault =
-                format!("the method {name:?} of {service} has a name that is none, or is given twice");
+            let fault = format!("the method {name:?} of {service} has a name that is invalid or given twice");
             return Err(self.in_file(file, &fault));
         }
         let input = self.method_type(file, service, &method.input)?;
@@ -731,7 +730,7 @@ fn fault_of(message: &Message, features: Features) -> Result<(), String> {
         }
     }
     if let Some(oneof) = message.oneof.iter().find(|oneof| !is_name(&oneof.name)) {
-        return Err(format!("has the oneof {:?}, whose name is none", cut(&oneof.name)));
+        return Err(format!("has the oneof {:?}, whose name is invalid", cut(&oneof.name)));
     }
     match options.map_entry && !is_entry(message, features) {
         true => Err("is to be the entry of a map, and is not made as one".to_owned()),
@@ -758,7 +757,7 @@ fn fault_of_field(field: &Field) -> Result<(), String> {
         _ => false,
     };
     if !sound || !(0..=REPEATED).contains(&field.label) {
-        return Err(format!("has the field {name}, whose type is none"));
+        return Err(format!("has the field {name}, whose type is unknown"));
     }
     Ok(())
 }
@@ -792,7 +791,7 @@ fn has_similar_names(message: &Message) -> bool {
     message.field.iter().any(|field| !names.insert(field.name.replace('_', "").to_ascii_lowercase()))
 }
 
-/// Ranges in order, with those that touch put together, and without what are none.
+/// Ranges in order. Ranges that touch are put together, and empty ranges left out.
 pub(super) fn merged(ranges: &[Range]) -> Vec<Range> {
     let mut sorted: Vec<Range> = ranges.to_vec();
     sorted.retain(|range| range.start >= 1 && range.start < range.end);

@@ -156,8 +156,8 @@ impl<'a> Units<'a> {
         this
     }
 
-    /// Finds a place for each sound type: within the message around it, or in a file whose package is its scope where that
-    /// message is none that can be used. Returns the outermost ones.
+    /// Finds a place for each sound type: within the message around it, or, if that message cannot be used, in a file whose
+    /// package is its scope. Returns the outermost types.
     fn place_types(&mut self) -> Vec<(usize, usize)> {
         let mut outermost = Vec::new();
         for (index, one) in self.checked.types.iter().enumerate() {

@@ -244,7 +244,7 @@ impl Asking {
         Ok(())
     }
 
-    /// Asks for files, and keeps them. Some text says why there are none.
+    /// Asks for files, and keeps them. Text says why no file came.
     async fn collect(&mut self, request: MessageRequest) -> Result<Option<String>, Failure> {
         match self.ask(request).await? {
             MessageResponse::FileDescriptorResponse(answer) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 
-/// Which fields of a message are not described, and so are not shown; in words. None where there are none.
+/// Says which fields of a message are not shown because they are not described. `None` if all are described.
 pub(crate) fn unknown_fields(message: &DynamicMessage) -> Option<String> {
     let mut found = BTreeSet::new();
     collect(message, &mut found);

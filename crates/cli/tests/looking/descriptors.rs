@@ -300,12 +300,12 @@ fn descriptors_that_make_no_sense_are_left_out_by_name() {
         (message("M", &[text(), field("text", 2, Type::String, None)]), "two parts named \"text\""),
         (message("M", &[field("a b", 1, Type::String, None)]), "whose name is no protobuf name"),
         (message("M", &[field("text", 0, Type::String, None)]), "with the number 0"),
-        (message("M", &[field("text", 1, Type::Message, None)]), "whose type is none"),
+        (message("M", &[field("text", 1, Type::Message, None)]), "whose type is unknown"),
         (message("M", &[field("text", 1, Type::Message, Some(".odd.v1.Nothing"))]), "odd.v1.Nothing"),
         (message("M", &[field("text", 1, Type::Enum, Some(".odd.v1.M"))]), "of another kind"),
         (message("M", &[oneof]), "in a oneof that cannot have it"),
-        (message("M", &[FieldDescriptorProto { label: Some(9), ..text() }]), "whose type is none"),
-        (message("M", &[FieldDescriptorProto { r#type: Some(99), ..text() }]), "whose type is none"),
+        (message("M", &[FieldDescriptorProto { label: Some(9), ..text() }]), "whose type is unknown"),
+        (message("M", &[FieldDescriptorProto { r#type: Some(99), ..text() }]), "whose type is unknown"),
     ];
     for (message, why) in odd {
         let good = plain("good.proto", "good.v1");
@@ -365,7 +365,7 @@ fn reflection_that_fails_says_so() {
         "--proto FILE",
     ]);
     subject.run(&["inspect"]).ended_with(0).says(&["its reflection fails: the list is lost"]);
-    // A file that is none.
+    // A file that is no description.
     let Some(mut subject) = Subject::with(&[plain("a.proto", "a.v1")]) else { return };
     subject.answers["Symbols"]["a.v1.Plain"] = json!([base64(b"\x0a\x07a.proto\x22\x7f")]);
     let facts = subject.facts();
