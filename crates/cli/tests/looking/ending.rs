@@ -30,7 +30,7 @@ fn read_all(child: &mut Child) -> std::thread::JoinHandle<u64> {
 #[test]
 fn a_fast_stream_ends_at_its_deadline() {
     let Some(kit) = kit() else { return };
-    let mut child = endless(&["--deadline", "500ms"], &kit);
+    let mut child = endless(&["--deadline", "5s"], &kit);
     let reader = read_all(&mut child);
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
