@@ -64,7 +64,7 @@ fn run(seed: u64, count: usize) {
             }
         }
         for message in pool.all_messages().filter(|message| !message.full_name().starts_with("google.")) {
-            exchange(message, &mut random);
+            exchange(&message, &mut random);
         }
     }
     // Of some thousand there are some that are sound, and some that are not.
@@ -72,7 +72,7 @@ fn run(seed: u64, count: usize) {
 }
 
 /// Decodes an answer, shows it, and reads it again.
-fn exchange(message: MessageDescriptor, random: &mut Random) {
+fn exchange(message: &MessageDescriptor, random: &mut Random) {
     let mut bytes = Vec::new();
     for _ in 0..random.below(6) {
         let (number, wire_type) = (1 + random.below(9), random.below(6));
@@ -88,7 +88,7 @@ fn exchange(message: MessageDescriptor, random: &mut Random) {
     let Ok(answer) = DynamicMessage::decode(message.clone(), bytes.as_slice()) else { return };
     let _ = unknown_fields(&answer);
     let _ = DynamicMessage::decode(message.clone(), answer.encode_to_vec().as_slice());
-    call::json_and_back(&message, &bytes);
+    call::json_and_back(message, &bytes);
 }
 
 fn field(name: &str, number: i32, kind: i32, type_name: &str) -> Field {
