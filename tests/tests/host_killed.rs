@@ -2,6 +2,9 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/signals.rs"]
+mod signals;
+
 use std::{
     ffi::{OsStr, OsString},
     fs,
@@ -76,6 +79,7 @@ impl Place {
     }
 
     fn start(&self, program: &Program, settings: &[(&str, &str)]) -> (Child, BufReader<ChildStdout>) {
+        at_a_terminal();
         let mut host = Command::new(env!("CARGO_BIN_EXE_mortal-host"))
             .args(&program.words)
             .env("MORTAL_HOST_COOKIE", program.cookie)
@@ -338,6 +342,12 @@ fn a_signal_to_the_group_does_not_end_the_guard() {
     }
     mortal.die(Signal::KILL);
     mortal.leaves_nothing("after all those signals");
+}
+
+/// Hosts that are started from now on die of the signals of a terminal, also where this test runs under `nohup`.
+fn at_a_terminal() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { signals::not_ignored() });
 }
 
 /// The guard of a plugin: the shell in its group that the plugin did not start.
