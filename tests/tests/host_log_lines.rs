@@ -34,8 +34,18 @@ impl io::Write for Written {
     }
 }
 
+/// In a process of its own: tracing remembers for all threads of a process whether an event is wanted.
+#[test]
+fn a_record_is_a_line_with_the_plugins_name_and_fields_of_its_own() {
+    stderr_of("lines", "record");
+}
+
 #[tokio::test]
-async fn a_record_is_a_line_with_the_plugins_name_and_fields_of_its_own() {
+#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+async fn lines() {
+    if std::env::var("HOST_LOG_LINES").as_deref() != Ok("record") {
+        return;
+    }
     let written = Written::default();
     let sink = written.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -100,9 +110,10 @@ async fn child() {
     host.launch(script(&text)).await.expect_err("it ends");
 }
 
-fn stderr_of(case: &str) -> String {
+/// What the test prints on stderr in a process of its own.
+fn stderr_of(test: &str, case: &str) -> String {
     let output = Process::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env("HOST_LOG_LINES", case)
         .stdout(Stdio::null())
         .output()
@@ -115,7 +126,7 @@ fn stderr_of(case: &str) -> String {
 fn without_a_subscriber_warnings_errors_and_panics_are_on_stderr() {
     for case in ["", "counter"] {
         assert_eq!(
-            stderr_of(case),
+            stderr_of("child", case),
             "WARN sh: [WARN] nearly full\nERROR sh: no \\u{1b}[31mspace left=0\nERROR sh: panic: boom\n    \n    \
              goroutine 1 [running]:\n",
             "{case}"
@@ -126,7 +137,7 @@ fn without_a_subscriber_warnings_errors_and_panics_are_on_stderr() {
 #[test]
 fn what_takes_the_log_or_switches_it_off_keeps_stderr_quiet() {
     for case in ["subscriber", "observer", "off"] {
-        assert_eq!(stderr_of(case), "", "{case}");
+        assert_eq!(stderr_of("child", case), "", "{case}");
     }
 }
 
