@@ -240,7 +240,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
     }
     let foreign = Foreign::find(&endpoint, pid, leftover).await;
     life.record("plugin.pid", foreign.pid());
-    // First: the plugin may end at any moment, and its end is told after its start.
+    // First: the plugin may end at any moment, and its end comes after its start.
     feed.event(Event::Started { pid: foreign.pid().unwrap_or_default() });
     let process = Process::watch(foreign, WhenDropped::Leave, config.drain, &feed, &life);
     let services = Services::open(&channel, broker.get(), &feed, &process, &life);

@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn go() {
-        let text = "panic: boom\n\ngoroutine 7 [running]:\npanic({0x1, 0x2})\n\t/usr/local/go/src/runtime/panic.go:787 +0x1\nmain.(*kit).Panic(...)\n\t/src/kit.go:12\nexample.com/kit/kitpb._Handler({0x1})\n\tkitpb/kit.pb.go:99 +0x1\ngoogle.golang.org/grpc.(*Server).handle(0xc0)\n\t/root/go/pkg/mod/google.golang.org/grpc@v1.2.3/server.go:9 +0x2\ncreated by google.golang.org/grpc.(*Server).serve.func1 in goroutine 3\n\t/root/go/pkg/mod/google.golang.org/grpc@v1.2.3/server.go:8 +0x3\nexit status 2";
+        let text = "panic: boom\n\ngoroutine 7 [running]:\npanic({0x1, 0x2})\n\t/usr/local/go/src/runtime/panic.go:787 +0x1\nmain.(*kit).Panic(...)\n\t/src/kit.go:12\nexample.com/kit/kitpb._Handler({0x1})\n\tkitpb/kit.pb.go:99 +0x1\ngoogle.golang.org/grpc.(*Server).handle(0xc0)\n\t/home/kim/go/pkg/mod/google.golang.org/grpc@v1.2.3/server.go:9 +0x2\ncreated by google.golang.org/grpc.(*Server).serve.func1 in goroutine 3\n\t/home/kim/go/pkg/mod/google.golang.org/grpc@v1.2.3/server.go:8 +0x3\nexit status 2";
         let shown = "panic: boom\n\ngoroutine 7 [running]:\n… 1 frame of libraries: --full shows all\nmain.(*kit).Panic(...)\n\t/src/kit.go:12\nexample.com/kit/kitpb._Handler({0x1})\n\tkitpb/kit.pb.go:99 +0x1\n… 2 frames of libraries: --full shows all\nexit status 2";
         assert_eq!(own_frames(text), shown);
     }
