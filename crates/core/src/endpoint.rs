@@ -157,9 +157,7 @@ impl SocketPath {
     /// [`PathNotAnnounceable`](EndpointError::PathNotAnnounceable).
     pub fn new(path: impl AsRef<Path>) -> Result<Self, EndpointError> {
         let path = path.as_ref();
-        let Some(text) =
-            path.to_str().filter(|text| !text.contains(|c| matches!(c, '|' | '\t') || disturbs(c)))
-        else {
+        let Some(text) = path.to_str().filter(|text| fits_the_line(text)) else {
             return Err(EndpointError::PathNotAnnounceable { path: path.to_string_lossy().into_owned() });
         };
         match text.len() {
@@ -244,6 +242,12 @@ impl fmt::Display for HostPort {
 fn is_host_name(host: &str) -> bool {
     host.len() <= 253
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
+/// Whether a path breaks neither the handshake line nor a terminal. Nearly all are plain ASCII, which is quickly seen.
+fn fits_the_line(path: &str) -> bool {
+    path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'|')
+        || !path.contains(|c| matches!(c, '|' | '\t') || disturbs(c))
 }
 
 #[cfg(test)]
