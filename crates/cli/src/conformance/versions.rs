@@ -188,8 +188,8 @@ impl fmt::Display for Spoken {
 }
 
 async fn spoken(start: Start<'_>) -> Verdict<Spoken> {
-    let patience = start.patience();
-    let (_process, line) = line_of(start.spawn()?, patience).await?;
+    let timeout = start.patience();
+    let (_process, line) = line_of(start.spawn()?, timeout).await?;
     Spoken::read(&line).or_else(|fault| fail(format!("{fault}: {:?}", shown_line(&line))))
 }
 
