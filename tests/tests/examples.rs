@@ -172,7 +172,7 @@ fn settings() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     for line in [
-        "start_deadline = 20s (host.toml:2:18)",
+        "launch_timeout = 20s (host.toml:2:18)",
         "grace = 3s (PLUGIN_STOP_GRACE_PERIOD)",
         "multiplex = true (the program)",
         "supervision.max_restarts = 10 (host.toml:6:16)",

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use rpcplugin::{
     Endpoint, Exit, MagicCookie, Serve, ServerTransport, Services, basic_protocol,
     config::{HostConfig, PluginConfig},
-    handshake::ReceivedOffer,
+    handshake::ReceivedEnv,
     plugin_client, plugin_protocol, plugin_server, with_plugin,
 };
 use rpcplugin_tests::pb::InfoRequest;
@@ -65,7 +65,7 @@ async fn a_client_takes_the_operators_cookie() {
 }
 
 async fn announced(serve: Serve) -> Endpoint {
-    serve.bind(&ReceivedOffer::default()).await.unwrap().answer().endpoint.clone()
+    serve.bind(&ReceivedEnv::default()).await.unwrap().answer().endpoint.clone()
 }
 
 #[tokio::test]
@@ -96,6 +96,6 @@ async fn a_protocol_makes_its_services_once() {
         Services::new().add(health.clone())
     });
     let serve = plugin_server(cookie(), protocol, ServerTransport::Unix(None), PluginConfig::default());
-    let bound = serve.bind(&ReceivedOffer::default()).await.unwrap();
+    let bound = serve.bind(&ReceivedEnv::default()).await.unwrap();
     assert_eq!(bound.answer().version.0, 4);
 }

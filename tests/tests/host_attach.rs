@@ -6,7 +6,7 @@ use std::{
 };
 
 use rpcplugin::{
-    AttachError, Attachment, Command, Endpoint, Exit, Explained, Handover, Host, LaunchFault, MagicCookie,
+    AttachError, Attachment, Command, Endpoint, Exit, Handover, Host, LaunchFault, MagicCookie, PlainReport,
     Plugin, ServiceId, ServingStatus, Versions,
     config::{HostConfig, Pem, SecretPem},
     handshake::{ReattachConfig, ReattachConfigs},
@@ -136,7 +136,7 @@ async fn a_dead_address_is_refused_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(matches!(error, AttachError::NoPlugin { .. }), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::transport::attach_no_plugin");
-    let text = Explained(&error).to_string();
+    let text = PlainReport(&error).to_string();
     assert!(text.contains("there is no plugin at unix:") && text.contains("start it anew"), "{text}");
 }
 
@@ -213,7 +213,7 @@ async fn half_of_what_mutual_tls_needs_is_refused_and_not_plain_text() {
         config.private_key = Some(SecretPem::new(identity.private_key_pem()));
     };
     let authorities =
-        |config: &mut HostConfig| config.server_authorities = Some(Pem::new(identity.certificates_pem()));
+        |config: &mut HostConfig| config.server_roots = Some(Pem::new(identity.certificates_pem()));
     for half in [host(certificate), host(authorities)] {
         let error = half.attach(config.clone()).await.expect_err("half is not enough");
         let AttachError::Refused { source, .. } = error else { panic!("{error:?}") };
@@ -256,7 +256,7 @@ async fn what_dies_with_its_host_is_not_handed_over() {
     let config = plugin.reattach_config();
     let error = plugin.hand_over().await.expect_err("it would end with this host");
     assert_eq!(code(&error), "rpcplugin::config::hand_over_dies");
-    let text = Explained(&error).to_string();
+    let text = PlainReport(&error).to_string();
     assert!(text.contains("die_with_host = false") && text.contains("PLUGIN_DIE_WITH_HOST"), "{text}");
     let plugin = error.into_plugin();
     assert_eq!(plugin.ping().await.expect("it is as it was"), ServingStatus::Serving);
@@ -360,7 +360,7 @@ async fn the_broker_of_a_go_plugin_is_dead_and_says_so() {
     let begun = Instant::now();
     let error = second.broker().dial(ServiceId(7)).await.expect_err("its broker is dead");
     assert!(begun.elapsed() < Duration::from_secs(8), "{error:?}");
-    let text = Explained(&error).to_string();
+    let text = PlainReport(&error).to_string();
     assert!(text.contains("closed for good") || text.contains("announced no address"), "{text}");
     assert_eq!(second.shut_down().await, Exit::Ended);
     first.wait().await;

@@ -61,7 +61,7 @@ async fn interceptors_add_metadata() {
 
 #[tokio::test]
 async fn a_limit_on_messages_holds_on_every_channel() {
-    let limited = host(|config| config.max_receive_message = Some(ByteSize::kib(64)));
+    let limited = host(|config| config.max_receive_message_size = Some(ByteSize::kib(64)));
     let plugin = limited.launch(kit()).await.expect("it starts");
     let (received, sent) = plugin.message_limits();
     assert_eq!((received, sent), (64 << 10, usize::MAX));

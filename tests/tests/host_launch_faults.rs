@@ -13,9 +13,10 @@ use std::{
 };
 
 use rpcplugin::{
-    AppVersion, ChildProcess, Command, ExitReason, LaunchFault, Runner, ServingStatus, Started, Surroundings,
+    AppVersion, ChildProcess, Command, ExitReason, LaunchEnvironment, LaunchFault, Runner, ServingStatus,
+    Started,
     config::{ByteSize, HostConfig, TransportKind},
-    handshake::AnswerFault,
+    handshake::HandshakeLineFault,
     mtls::Identity,
 };
 
@@ -93,7 +94,7 @@ impl Runner for Headstrong {
         "/bin/sh".into()
     }
 
-    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
         let line = self.line.replace("PATH", &self.path.display().to_string());
         // The socket is the plugin's own as far as anybody can see: made since the launch, and dead with the process.
         drop(UnixListener::bind(&self.path).map_err(LaunchFault::runner)?);
@@ -150,13 +151,13 @@ async fn rubbish() {
         "it has ended: exit status 3",
     ];
     let fault = fault(plain, "echo 'Welcome to my program'; echo why >&2; exit 3", &parts).await;
-    assert_fault!(fault, LaunchFault::Answer(error) if error.fault == AnswerFault::NotAnAnswer);
+    assert_fault!(fault, LaunchFault::HandshakeLine(error) if error.fault == HandshakeLineFault::NotAnAnswer);
 }
 
 #[tokio::test]
 async fn binary_rubbish() {
     let fault = fault(plain, r"printf '\000\377\033[31m\210|\200|||||\n'; sleep 60", &["is a plugin"]).await;
-    assert_fault!(fault, LaunchFault::Answer(error) if error.fault == AnswerFault::NotAnAnswer);
+    assert_fault!(fault, LaunchFault::HandshakeLine(error) if error.fault == HandshakeLineFault::NotAnAnswer);
 }
 
 #[tokio::test]
@@ -169,14 +170,14 @@ async fn stray_lines_are_passed_over_if_that_is_allowed() {
         let text = format!("printf '{lines}1|1|unix|/tmp/nobody|netrpc\\n'; sleep 60");
         async move { fault(allow, &text, &[]).await }
     };
-    assert_fault!(fault_of(r"one\ntwo\n").await, LaunchFault::Answer(e) if e.fault == AnswerFault::NetRpc);
-    assert_fault!(fault_of(r"one\ntwo\nthree\n").await, LaunchFault::Answer(e) if e.fault == AnswerFault::NotAnAnswer);
+    assert_fault!(fault_of(r"one\ntwo\n").await, LaunchFault::HandshakeLine(e) if e.fault == HandshakeLineFault::NetRpc);
+    assert_fault!(fault_of(r"one\ntwo\nthree\n").await, LaunchFault::HandshakeLine(e) if e.fault == HandshakeLineFault::NotAnAnswer);
 }
 
 #[tokio::test]
 async fn silence() {
     let begun = Instant::now();
-    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(300);
+    let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(300);
     let parts =
         ["it said nothing for 0.3 s", "allow it more time", "stderr of the plugin:\n    I am thinking"];
     let fault = fault(short, "echo 'I am thinking' >&2; sleep 60", &parts).await;
@@ -186,7 +187,7 @@ async fn silence() {
 
 #[tokio::test]
 async fn stopped_while_it_starts() {
-    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(500);
+    let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(500);
     for (signal, parts) in [
         (
             "TTIN",
@@ -218,7 +219,7 @@ async fn killed_by_a_signal() {
 
 #[tokio::test]
 async fn closes_its_stdout() {
-    let quick = |config: &mut HostConfig| config.drain = Duration::from_millis(100);
+    let quick = |config: &mut HostConfig| config.drain_timeout = Duration::from_millis(100);
     let fault = fault(quick, "exec >&-; sleep 60", &["closed its stdout and said nothing"]).await;
     assert_fault!(fault, LaunchFault::StdoutClosed);
 }
@@ -331,7 +332,7 @@ async fn a_listener_that_never_answers() {
     let text = format!("echo '1|1|unix|{}|grpc|'; sleep 60", path.display());
     let ready = |config: &mut HostConfig| {
         plain(config);
-        config.ready_deadline = Some(Duration::from_millis(300));
+        config.ready_timeout = Some(Duration::from_millis(300));
     };
     let begun = Instant::now();
     let hangs = fault(ready, &text, &["was not ready after 0.3 s", "it may hang"]).await;
@@ -340,7 +341,7 @@ async fn a_listener_that_never_answers() {
 
     let certificate = base64(Identity::generate().expect("an identity").certificate_der());
     let text = format!("echo '1|1|unix|{}|grpc|{certificate}'; sleep 60", path.display());
-    let connect = |config: &mut HostConfig| config.connect_deadline = Some(Duration::from_millis(300));
+    let connect = |config: &mut HostConfig| config.connection_timeout = Some(Duration::from_millis(300));
     let hangs = fault(connect, &text, &["the peer did not answer within 0.3 s"]).await;
     assert_fault!(hangs, LaunchFault::Connect(_));
 }
@@ -372,17 +373,17 @@ async fn not_healthy() {
 #[tokio::test]
 async fn lines_that_are_none() {
     for (line, expected, part) in [
-        ("1|1|unix|/tmp/p|netrpc", AnswerFault::NetRpc, "rebuild the plugin with a gRPC server"),
-        ("1|1|unix|/tmp/p", AnswerFault::NetRpc, "the plugin speaks net/rpc"),
-        ("2|1|unix|/tmp/p|grpc|", AnswerFault::CoreVersion, "core protocol version is 1"),
-        ("1|one|unix|/tmp/p|grpc|", AnswerFault::Version, "version is not a number"),
-        ("1|1|unix|/tmp/p|carrier-pigeon|", AnswerFault::UnknownProtocol, "an unknown protocol"),
+        ("1|1|unix|/tmp/p|netrpc", HandshakeLineFault::NetRpc, "rebuild the plugin with a gRPC server"),
+        ("1|1|unix|/tmp/p", HandshakeLineFault::NetRpc, "the plugin speaks net/rpc"),
+        ("2|1|unix|/tmp/p|grpc|", HandshakeLineFault::CoreVersion, "core protocol version is 1"),
+        ("1|one|unix|/tmp/p|grpc|", HandshakeLineFault::Version, "version is not a number"),
+        ("1|1|unix|/tmp/p|carrier-pigeon|", HandshakeLineFault::UnknownProtocol, "an unknown protocol"),
     ] {
         let fault = fault(plain, &format!("echo '{line}'; sleep 60"), &[part]).await;
-        assert_fault!(fault, LaunchFault::Answer(error) if error.fault == expected);
+        assert_fault!(fault, LaunchFault::HandshakeLine(error) if error.fault == expected);
     }
     let address = fault(plain, "echo '1|1|pipe|/tmp/p|grpc|'; sleep 60", &["cannot be dialled"]).await;
-    assert_fault!(address, LaunchFault::Answer(error) if matches!(error.fault, AnswerFault::Address(_)));
+    assert_fault!(address, LaunchFault::HandshakeLine(error) if matches!(error.fault, HandshakeLineFault::Address(_)));
 }
 
 #[tokio::test]
@@ -411,7 +412,7 @@ async fn a_first_line_of_ten_mebibytes() {
 async fn a_line_longer_than_allowed() {
     let short = |config: &mut HostConfig| {
         plain(config);
-        config.answer_limit = ByteSize::kib(4);
+        config.handshake_line_limit = ByteSize::kib(4);
     };
     let text = "head -c 4096 /dev/zero | tr '\\0' x; echo; sleep 60";
     assert_fault!(fault(short, text, &[]).await, LaunchFault::EndlessLine { .. });
@@ -419,7 +420,7 @@ async fn a_line_longer_than_allowed() {
 
 #[tokio::test]
 async fn a_line_without_end() {
-    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(500);
+    let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(500);
     let fault =
         fault(short, "printf '1|1|unix|/tmp/p'; sleep 60", &["stdout of the plugin:\n    1|1|unix|/tmp/p"])
             .await;
@@ -446,7 +447,7 @@ async fn a_line_in_single_bytes_over_a_second() {
         while [ -n "$line" ]; do printf %.1s "$line"; line="${line#?}"; sleep 0.03; done
         echo; sleep 60"#;
     let fault = fault(plain, text, &["the plugin speaks net/rpc"]).await;
-    assert_fault!(fault, LaunchFault::Answer(error) if error.fault == AnswerFault::NetRpc);
+    assert_fault!(fault, LaunchFault::HandshakeLine(error) if error.fault == HandshakeLineFault::NetRpc);
 }
 
 #[tokio::test]
@@ -479,7 +480,7 @@ async fn multiplexing_unsupported() {
 
 #[tokio::test]
 async fn a_grandchild_that_holds_the_pipes() {
-    let quick = |config: &mut HostConfig| config.drain = Duration::from_millis(100);
+    let quick = |config: &mut HostConfig| config.drain_timeout = Duration::from_millis(100);
     // In a session of its own it is not killed with the group; it ends by itself.
     let text = "setsid sh -c 'sleep 2' & echo tail >&2; exit 5";
     let begun = Instant::now();

@@ -40,7 +40,7 @@ impl Held {
 }
 
 async fn launch_and_stop(count: usize) {
-    let host = host(|config| config.start_deadline = Duration::from_secs(60));
+    let host = host(|config| config.launch_timeout = Duration::from_secs(60));
     stream::iter(0..count)
         .for_each_concurrent(4, |n| {
             let host = &host;
@@ -71,7 +71,7 @@ async fn a_thousand_in_a_row_leave_nothing_and_a_hundred_live_together() {
     let grown = Held::now().memory_kib.saturating_sub(before.memory_kib);
     assert!(grown < 16 << 10, "memory grew by {grown} KiB");
 
-    let host = host(|config| config.start_deadline = Duration::from_secs(60));
+    let host = host(|config| config.launch_timeout = Duration::from_secs(60));
     let plugins: Vec<Plugin> =
         stream::iter(0..100)
             .map(|n| {

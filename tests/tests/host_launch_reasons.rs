@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
-use rpcplugin::{Command, Explained, LaunchError, LaunchFault, ReasonKind, config::HostConfig};
+use rpcplugin::{Command, LaunchError, LaunchFault, PlainReport, ReasonKind, config::HostConfig};
 
 #[path = "support/hosts.rs"]
 mod hosts;
@@ -21,7 +21,7 @@ fn is_plain(error: &LaunchError, headline: &str) {
     let line = error.to_string();
     assert!(line.contains(headline), "{headline:?} is not in {line}");
     assert!(!line.contains(char::is_control) && line.chars().count() < 1200, "{line:?}");
-    let all = Explained(error).to_string();
+    let all = PlainReport(error).to_string();
     let help = rpcplugin_help(error);
     for of_no_concern in ["ELF", "mode: ", "owner: ", "interpreter"] {
         assert!(!all.contains(of_no_concern), "{of_no_concern}: {all}");
@@ -79,7 +79,7 @@ async fn a_plugin_of_ours_gives_its_reason_its_code_and_its_help() {
         assert_eq!(Some(&code(&error)), reason.code.as_ref(), "{error:?}");
         assert!(rpcplugin_help(&error).contains(help), "{error:?}");
         assert_eq!(Some(rpcplugin_help(&error)), reason.help, "{error:?}");
-        assert!(!Explained(&error).to_string().contains("cookie"), "{error:?}");
+        assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
         says(&error, &["because it ended before it spoke: exit status 1", "stderr of the plugin:\n    "]);
         assert!(matches!(error.fault, LaunchFault::ExitedEarly(_)));
     }
@@ -111,7 +111,7 @@ async fn a_script_that_names_its_reason() {
     let error = refused(&host(plain), script("echo 'cannot find \u{1b}[31mkv.db' >&2; exit 4"), SOON).await;
     is_plain(&error, "it ended before it spoke: exit status 4; it last wrote: \"cannot find kv.db\"");
     says(&error, &["help: correct what it names on stderr"]);
-    assert!(!Explained(&error).to_string().contains("cookie"), "{error:?}");
+    assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
 
     // A hint in its own words is followed, on whichever stream it comes.
     for text in [
@@ -132,7 +132,7 @@ async fn a_line_that_is_none_stands_in_the_message() {
 
 #[tokio::test]
 async fn silence_tells_the_last_words() {
-    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(500);
+    let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(500);
     let error =
         refused(&host(short), script("echo 'waiting for the database' >&2; exec sleep 60"), SOON).await;
     is_plain(&error, "it said nothing for 0.5 s; it last wrote: \"waiting for the database\"");

@@ -12,8 +12,8 @@ use std::{
 };
 
 use rpcplugin::{
-    AttachError, Attachment, Checksum, ChildProcess, Command, Endpoint, Event, Exit, ExitReason, Explained,
-    LaunchFault, Runner, Running, Started, Stdin, Surroundings,
+    AttachError, Attachment, Checksum, ChildProcess, Command, Endpoint, Event, Exit, ExitReason,
+    LaunchEnvironment, LaunchFault, PlainReport, Runner, Running, Started, Stdin,
     broker::{BoxError, Translate},
     config::{ByteSize, EnvPolicy, HostConfig, RetryConfig},
     transport::{
@@ -120,7 +120,7 @@ async fn a_checksum_lets_only_the_right_file_run() {
     says(&error, &["cannot be read to verify its checksum", "rpcplugin::security::checksum_unread"]);
 
     let error = Checksum::sha256("2c26").expect_err("a digest has 32 bytes");
-    assert!(Explained(&error).to_string().contains("code: rpcplugin::config::checksum"));
+    assert!(PlainReport(&error).to_string().contains("code: rpcplugin::config::checksum"));
 
     let absent = Checksum::sha256(&hexadecimal).expect("a digest");
     let error = host(|_| {}).launch(Command::new("/no/such").checksum(absent)).await.expect_err("none");
@@ -225,7 +225,7 @@ async fn a_program_that_is_still_being_written_is_waited_for() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = executable(dir.path(), &fs::read(PLUGIN).expect("it was built"));
     let writing = fs::OpenOptions::new().append(true).open(&path).expect("ours");
-    let impatient = host(|config| config.busy_patience = Duration::from_millis(100));
+    let impatient = host(|config| config.busy_timeout = Duration::from_millis(100));
     let error = impatient.launch(Command::new(&path).arg("healthy")).await.expect_err("it is busy");
     says(
         &error,
@@ -233,7 +233,7 @@ async fn a_program_that_is_still_being_written_is_waited_for() {
     );
     assert!(matches!(error.fault, LaunchFault::Busy { .. }), "{error:?}");
 
-    let patient = host(|config| config.busy_patience = SOON);
+    let patient = host(|config| config.busy_timeout = SOON);
     let closing = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         drop(writing);
@@ -290,8 +290,8 @@ async fn what_cannot_pass_is_not_tried_again() {
 #[tokio::test]
 async fn a_host_that_waits_says_so() {
     let waiting = host(|config| {
-        config.start_deadline = Duration::from_millis(500);
-        config.still_waiting_every = Duration::from_millis(50);
+        config.launch_timeout = Duration::from_millis(500);
+        config.still_waiting_interval = Duration::from_millis(50);
     });
     let mut events = waiting.events();
     waiting.launch(script("sleep 60")).await.expect_err("it is silent");
@@ -308,7 +308,7 @@ async fn a_host_that_waits_says_so() {
 
 #[tokio::test]
 async fn impossible_settings_are_refused() {
-    let error = host(|config| config.start_deadline = Duration::ZERO).launch(faulty("healthy")).await;
+    let error = host(|config| config.launch_timeout = Duration::ZERO).launch(faulty("healthy")).await;
     let error = error.expect_err("nothing starts in no time");
     assert!(matches!(error.fault, LaunchFault::Settings(_)), "{error:?}");
 }
@@ -407,7 +407,7 @@ impl Runner for Double {
         "double".into()
     }
 
-    async fn start(&self, surroundings: &Surroundings) -> Result<Started<DoubleRunning>, LaunchFault> {
+    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<DoubleRunning>, LaunchFault> {
         assert!(surroundings.socket_dir.is_dir());
         if self.line.is_empty() {
             return Err(LaunchFault::runner("there is no engine"));
@@ -492,7 +492,10 @@ impl Runner for NeverReady {
         self.0.program()
     }
 
-    async fn start(&self, surroundings: &Surroundings) -> Result<Started<NeverReadyRunning>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<Started<NeverReadyRunning>, LaunchFault> {
         let Started { running, stdout, stderr, translate, .. } = self.0.start(surroundings).await?;
         let started = Started::new(NeverReadyRunning(running), stdout, stderr);
         Ok(translate.into_iter().fold(started, Started::translate))
@@ -521,7 +524,7 @@ impl Running for NeverReadyRunning {
 async fn a_runner_that_is_never_done_holds_up_a_launch_until_its_deadline() {
     let hasty = host(|config| {
         config.auto_mtls = false;
-        config.start_deadline = Duration::from_millis(500);
+        config.launch_timeout = Duration::from_millis(500);
     });
     let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
     let error = hasty.launch_with(&runner).await.expect_err("it is never ready");
@@ -534,7 +537,7 @@ async fn callbacks_end_with_a_launch_that_failed_after_they_were_offered() {
     let kept = Arc::clone(&held);
     let hasty = host(|config| {
         config.auto_mtls = false;
-        config.start_deadline = Duration::from_millis(500);
+        config.launch_timeout = Duration::from_millis(500);
     })
     .callbacks_with(move |caller| {
         let own = (caller.broker.clone(), Arc::clone(&kept));
@@ -571,7 +574,7 @@ async fn an_address_that_is_attached_to_may_be_translated() {
 
 #[tokio::test]
 async fn a_deadline_beyond_all_time_is_a_fault_of_the_settings() {
-    let endless = host(|config| config.start_deadline = Duration::MAX);
+    let endless = host(|config| config.launch_timeout = Duration::MAX);
     let error = endless.launch(faulty("healthy")).await.expect_err("no clock goes so far");
     assert!(matches!(error.fault, LaunchFault::Settings(_)), "{error:?}");
 }
@@ -601,7 +604,7 @@ impl Runner for Engine {
         "engine".into()
     }
 
-    async fn start(&self, _: &Surroundings) -> Result<Started<DoubleRunning>, LaunchFault> {
+    async fn start(&self, _: &LaunchEnvironment) -> Result<Started<DoubleRunning>, LaunchFault> {
         if !self.starts {
             return std::future::pending().await;
         }
@@ -622,7 +625,7 @@ impl Runner for Engine {
 
 #[tokio::test]
 async fn a_runner_is_asked_about_every_fault() {
-    let short = host(|config| config.start_deadline = Duration::from_millis(200));
+    let short = host(|config| config.launch_timeout = Duration::from_millis(200));
     let error = short.launch_with(&Engine { starts: false }).await.expect_err("it never starts");
     says(
         &error,
@@ -675,7 +678,7 @@ impl Runner for Shell {
         "remote/faulty-plugin".into()
     }
 
-    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
         std::os::unix::fs::symlink(&surroundings.socket_dir, &self.alias).map_err(LaunchFault::runner)?;
         let mut there = surroundings.clone();
         there.inherit = EnvPolicy::Clear;

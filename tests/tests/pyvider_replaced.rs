@@ -193,7 +193,7 @@ async fn given_certificates_are_mutual() {
             let own = identity.export();
             config.certificate = Some(Pem::new(own.certificates_pem()));
             config.private_key = Some(SecretPem::new(own.private_key_pem()));
-            config.server_authorities = Some(Pem::new(plugin.certificate_pem()));
+            config.server_roots = Some(Pem::new(plugin.certificate_pem()));
         });
         let Some(launched) = launched.await else { return };
         for launched in launched {

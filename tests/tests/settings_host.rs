@@ -25,7 +25,7 @@ use rpcplugin::{
     Attachment, Command, Event, Events, Exit, Host, LaunchError, LogRecord, MagicCookie, Observer, Plugin,
     PluginChannel, ServiceId, Services, Supervised,
     config::{HostConfig, Loader},
-    mtls::{Authorities, Identity, Trust},
+    mtls::{Identity, RootCertificates, Trust},
     plugin_client,
 };
 use rpcplugin_tests::{
@@ -85,14 +85,14 @@ async fn healthy() -> Server {
 }
 
 #[tokio::test]
-async fn start_deadline() {
+async fn launch_timeout() {
     let error =
         with(&[("PLUGIN_HANDSHAKE_TIMEOUT", "150ms")]).launch(script("exec sleep 60")).await.unwrap_err();
     assert_eq!(error.fault.to_string(), "it said nothing for 0.15 s");
 }
 
 #[tokio::test]
-async fn connect_deadline() {
+async fn connection_timeout() {
     let mute = Mute::new();
     let begun = Instant::now();
     let launched = with(&[("PLUGIN_CONNECTION_TIMEOUT", "100ms")]).launch(says(&mute.secure_line())).await;
@@ -101,7 +101,7 @@ async fn connect_deadline() {
 }
 
 #[tokio::test]
-async fn ready_deadline() {
+async fn ready_timeout() {
     let mute = Mute::new();
     let begun = Instant::now();
     let launched = plain(&[("PLUGIN_CHANNEL_READY_TIMEOUT", "100ms")]).launch(says(&mute.line())).await;
@@ -110,9 +110,9 @@ async fn ready_deadline() {
 }
 
 #[tokio::test]
-async fn still_waiting_every() {
+async fn still_waiting_interval() {
     for (every, told) in [("20ms", true), ("0", false)] {
-        let variables = [("PLUGIN_STILL_WAITING_EVERY", every), ("PLUGIN_HANDSHAKE_TIMEOUT", "300ms")];
+        let variables = [("PLUGIN_STILL_WAITING_INTERVAL", every), ("PLUGIN_HANDSHAKE_TIMEOUT", "300ms")];
         let host = plain(&variables);
         let mut events = host.events();
         host.launch(script("exec sleep 60")).await.unwrap_err();
@@ -126,14 +126,14 @@ async fn still_waiting_every() {
 }
 
 #[tokio::test]
-async fn busy_patience() {
+async fn busy_timeout() {
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("busy");
     fs::copy("/bin/true", &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let writing = fs::OpenOptions::new().append(true).open(&program).unwrap();
     let launch = async |patience| {
-        let launched = plain(&[("PLUGIN_BUSY_PATIENCE", patience)]).launch(Command::new(&program)).await;
+        let launched = plain(&[("PLUGIN_BUSY_TIMEOUT", patience)]).launch(Command::new(&program)).await;
         fault(launched)
     };
     assert_ne!(launch("0").await, "rpcplugin::handshake::exited_early");
@@ -156,7 +156,7 @@ async fn grace() {
 }
 
 #[tokio::test]
-async fn shutdown_deadline() {
+async fn shutdown_timeout() {
     let (reporter, health) = health_reporter();
     reporter.set_service_status("plugin", ServingStatus::Serving).await;
     let controller = StubbornController::default();
@@ -184,7 +184,7 @@ async fn terminate_after() {
 }
 
 #[tokio::test]
-async fn drain() {
+async fn drain_timeout() {
     let server = healthy().await;
     // Somebody who is not in the plugin's process group keeps its pipes open.
     let leaves = format!("setsid sleep 10 & echo '{}'; exec sleep 60", server.line);
@@ -199,7 +199,7 @@ async fn drain() {
 }
 
 #[tokio::test]
-async fn admin_deadline() {
+async fn admin_timeout() {
     let plugin = launch(&[("PLUGIN_ADMIN_TIMEOUT", "60ms")]).await;
     freeze(plugin.pid()).unwrap();
     let late = plugin.ping().await.unwrap_err();
@@ -264,7 +264,7 @@ async fn private_key() {
 }
 
 #[tokio::test]
-async fn server_authorities() {
+async fn server_roots() {
     let (one, other) = (Identity::generate().unwrap(), Identity::generate().unwrap());
     let known = one.export();
     let refused = acquainted(&one, known.certificates_pem(), known.private_key_pem(), Some(&other)).await;
@@ -313,9 +313,9 @@ async fn server_name() {
 
         // The same for one that runs already.
         let there = || {
-            let authorities = Authorities::from_pem(&certificate).unwrap();
+            let authorities = RootCertificates::from_pem(&certificate).unwrap();
             let attachment = Attachment::from(launched.reattach_config());
-            attachment.secured(own.clone(), Trust::Authorities(authorities)).unwrap()
+            attachment.secured(own.clone(), Trust::Roots(authorities)).unwrap()
         };
         let host = with(&[]);
         host.attach(there().server_name(name)).await.unwrap().ping().await.unwrap();
@@ -383,7 +383,7 @@ fn limited(plugin: &Plugin) -> KitClient<PluginChannel> {
 }
 
 #[tokio::test]
-async fn max_receive_message() {
+async fn max_receive_message_size() {
     let big = BigPayloadRequest { n: 2000, seed: 0 };
     assert_eq!(code(limited(&launch(&[]).await).big_payload(big).await), Code::Ok);
     let plugin = launch(&[("PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE", "1KiB")]).await;
@@ -391,7 +391,7 @@ async fn max_receive_message() {
 }
 
 #[tokio::test]
-async fn max_send_message() {
+async fn max_send_message_size() {
     let big = || EchoRequest { data: vec![0; 2000].into() };
     assert_eq!(code(limited(&launch(&[]).await).echo(big()).await), Code::Ok);
     let plugin = launch(&[("PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE", "1KiB")]).await;
@@ -399,8 +399,8 @@ async fn max_send_message() {
 }
 
 #[tokio::test]
-async fn broker_patience() {
-    let plugin = launch(&[("PLUGIN_BROKER_PATIENCE", "30ms")]).await;
+async fn broker_timeout() {
+    let plugin = launch(&[("PLUGIN_BROKER_TIMEOUT", "30ms")]).await;
     let error = timeout(PATIENCE, plugin.broker().dial(ServiceId(777))).await.unwrap().unwrap_err();
     assert!(error.to_string().ends_with("within 0.03 s"), "{error}");
 }
@@ -431,11 +431,11 @@ async fn print_logs() {
 }
 
 #[tokio::test]
-async fn answer_limit() {
+async fn handshake_line_limit() {
     let server = healthy().await;
     let long = format!("{}|false|{}", server.line, "x".repeat(6000));
     plain(&[]).launch(says(&long)).await.unwrap();
-    let launched = plain(&[("PLUGIN_ANSWER_LIMIT", "4KiB")]).launch(says(&long)).await;
+    let launched = plain(&[("PLUGIN_HANDSHAKE_LINE_LIMIT", "4KiB")]).launch(says(&long)).await;
     assert_eq!(fault(launched), "rpcplugin::handshake::endless_line");
 }
 
@@ -553,7 +553,7 @@ async fn orphan_grace() {
 /// What a host announces of itself on the wire.
 async fn announced(variables: &[(&str, &str)]) -> Announced {
     let mute = Mute::new();
-    let host = plain(variables).configure(|config| config.start_deadline = PATIENCE);
+    let host = plain(variables).configure(|config| config.launch_timeout = PATIENCE);
     tokio::select! {
         launched = host.launch(says(&mute.line())) => panic!("{launched:?}"),
         announced = async {
@@ -584,9 +584,9 @@ async fn http2_max_headers() {
 }
 
 #[tokio::test]
-async fn http2_handshake_deadline() {
+async fn http2_handshake_timeout() {
     let mute = Mute::new();
-    let host = with(&[("PLUGIN_HTTP2_HANDSHAKE_DEADLINE", "70ms")]);
+    let host = with(&[("PLUGIN_HTTP2_HANDSHAKE_TIMEOUT", "70ms")]);
     let error = host.launch(says(&mute.secure_line())).await.unwrap_err();
     assert!(format!("{error:?}").contains("within 0.07 s"), "{error:?}");
 }
@@ -684,7 +684,7 @@ async fn supervision_max() {
 }
 
 #[tokio::test]
-async fn supervision_probe_every() {
+async fn supervision_probe_interval() {
     let (one, mut events) =
         supervised(&[("PLUGIN_PROBE_INTERVAL", "20ms"), ("PLUGIN_PROBE_TIMEOUT", "100ms")]).await;
     freeze(pid_of(&one).unwrap()).unwrap();
@@ -692,7 +692,7 @@ async fn supervision_probe_every() {
 }
 
 #[tokio::test]
-async fn supervision_probe_deadline() {
+async fn supervision_probe_timeout() {
     let (one, mut events) =
         supervised(&[("PLUGIN_PROBE_INTERVAL", "20ms"), ("PLUGIN_PROBE_TIMEOUT", "123ms")]).await;
     freeze(pid_of(&one).unwrap()).unwrap();
@@ -724,7 +724,7 @@ async fn pinged(variables: &[(&str, &str)], patience: Duration) -> Option<usize>
     let mute = Mute::new();
     let host = plain(variables).configure(|config| {
         config.health_check = false;
-        config.start_deadline = PATIENCE;
+        config.launch_timeout = PATIENCE;
     });
     let (launched, connected) = tokio::join!(host.launch(says(&mute.line())), mute.socket.accept());
     let _plugin = launched.unwrap();

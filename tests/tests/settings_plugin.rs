@@ -105,7 +105,7 @@ impl Acquainted {
         try_launch(&variables, |config| {
             config.certificate = Some(Pem::new(own.certificates_pem()));
             config.private_key = Some(SecretPem::new(own.private_key_pem()));
-            config.server_authorities = Some(Pem::new(self.plugin.certificate_pem()));
+            config.server_roots = Some(Pem::new(self.plugin.certificate_pem()));
         })
         .await
     }
@@ -136,7 +136,7 @@ async fn private_key() {
 }
 
 #[tokio::test]
-async fn client_authorities() {
+async fn client_roots() {
     let sides = Acquainted::new();
     let own = sides.plugin.export();
     let other = Identity::generate().unwrap().certificate_pem();
@@ -215,7 +215,7 @@ fn much() -> WriteStdioRequest {
 #[tokio::test(flavor = "multi_thread")]
 async fn output_buffer() {
     for (buffer, all) in [("64KiB", false), ("16MiB", true)] {
-        let variables = [("PLUGIN_OUTPUT_BUFFER", buffer), ("PLUGIN_OUTPUT_PATIENCE", "0")];
+        let variables = [("PLUGIN_OUTPUT_BUFFER", buffer), ("PLUGIN_OUTPUT_TIMEOUT", "0")];
         let (plugin, go_on, taken) = unread(&variables).await;
         client(&plugin).write_stdio(much()).await.unwrap();
         drop(go_on);
@@ -226,12 +226,12 @@ async fn output_buffer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn output_patience() {
+async fn output_timeout() {
     let small = ("PLUGIN_OUTPUT_BUFFER", "64KiB");
-    let (hasty, _unread, _) = unread(&[small, ("PLUGIN_OUTPUT_PATIENCE", "0")]).await;
+    let (hasty, _unread, _) = unread(&[small, ("PLUGIN_OUTPUT_TIMEOUT", "0")]).await;
     timeout(PATIENCE, client(&hasty).write_stdio(much())).await.unwrap().unwrap();
 
-    let (patient, go_on, _) = unread(&[small, ("PLUGIN_OUTPUT_PATIENCE", "60s")]).await;
+    let (patient, go_on, _) = unread(&[small, ("PLUGIN_OUTPUT_TIMEOUT", "60s")]).await;
     let mut patient_client = client(&patient);
     let mut writing = std::pin::pin!(patient_client.write_stdio(much()));
     let held_up = timeout(Duration::from_millis(300), writing.as_mut()).await;
@@ -256,7 +256,7 @@ async fn grace() {
 }
 
 #[tokio::test]
-async fn ready_deadline() {
+async fn ready_timeout() {
     let cookie = MagicCookie::new("KEY", "value").unwrap();
     let loader = Loader::new().env([("PLUGIN_SERVER_READY_TIMEOUT", "20ms")]);
     let plugin = Serve::new(cookie).protocol(BasicProtocol::new(1)).load_config(&loader);
@@ -271,7 +271,7 @@ fn interrupt(plugin: &Plugin) {
 }
 
 #[tokio::test]
-async fn ignore_interrupt() {
+async fn ignore_sigint() {
     let stays = launch(&[], |_| {}).await;
     interrupt(&stays);
     assert!(stays.ping().await.is_ok());
@@ -307,7 +307,7 @@ fn without_library(variables: &[(&str, &str)]) -> (Child, String) {
 }
 
 #[tokio::test]
-async fn follow_host() {
+async fn exit_with_host() {
     let (mut follows, _) = without_library(&[]);
     let (mut stays, _) = without_library(&[("PLUGIN_EXIT_WITH_HOST", "false")]);
     for child in [&mut follows, &mut stays] {
@@ -320,7 +320,7 @@ async fn follow_host() {
 }
 
 #[tokio::test]
-async fn max_receive_message() {
+async fn max_receive_message_size() {
     let plugin = launch(&[("PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE", "1KiB")], |_| {}).await;
     assert_eq!(echo(&plugin, 500).await, Code::Ok);
     assert_ne!(echo(&plugin, 2000).await, Code::Ok);
@@ -328,7 +328,7 @@ async fn max_receive_message() {
 }
 
 #[tokio::test]
-async fn max_send_message() {
+async fn max_send_message_size() {
     let big = |n| BigPayloadRequest { n, seed: 0 };
     let plugin = launch(&[("PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE", "1KiB")], |_| {}).await;
     assert_eq!(code(client(&plugin).big_payload(big(500)).await), Code::Ok);
@@ -337,8 +337,8 @@ async fn max_send_message() {
 }
 
 #[tokio::test]
-async fn broker_patience() {
-    let plugin = launch(&[("PLUGIN_BROKER_PATIENCE", "30ms")], |_| {}).await;
+async fn broker_timeout() {
+    let plugin = launch(&[("PLUGIN_BROKER_TIMEOUT", "30ms")], |_| {}).await;
     // Nobody serves this number.
     let request = CallbackRequest { broker_id: 777, calls: 1, ..CallbackRequest::default() };
     let status = timeout(PATIENCE, client(&plugin).callback(request)).await.unwrap().unwrap_err();
@@ -466,8 +466,8 @@ async fn http2_max_headers() {
 }
 
 #[tokio::test]
-async fn http2_handshake_deadline() {
-    let plugin = launch(&[("PLUGIN_HTTP2_HANDSHAKE_DEADLINE", "100ms")], |_| {}).await;
+async fn http2_handshake_timeout() {
+    let plugin = launch(&[("PLUGIN_HTTP2_HANDSHAKE_TIMEOUT", "100ms")], |_| {}).await;
     let Endpoint::Unix(path) = plugin.endpoint() else { panic!("a socket") };
     let mut silent = UnixStream::connect(path.as_path()).await.unwrap();
     let hung_up = timeout(Duration::from_secs(15), silent.read(&mut [0; 16])).await;

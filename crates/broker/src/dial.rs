@@ -194,7 +194,7 @@ async fn address(shared: &Shared, id: ServiceId, deadline: Instant) -> Result<Cl
 
 /// Opens a secured stream to an address.
 async fn dial(shared: &Shared, endpoint: &Endpoint) -> Result<SecureStream, ConnectError> {
-    let deadline = shared.settings.http2.handshake_deadline;
+    let deadline = shared.settings.http2.handshake_timeout;
     let opening = async {
         let stream = transport::dial(endpoint).await?;
         Ok(shared.settings.security.client(stream).await?)
@@ -230,7 +230,7 @@ async fn open_multiplexed(shared: &Arc<Shared>, id: ServiceId) -> Result<SecureS
         }
     }?;
     drop(asking);
-    let deadline = shared.settings.http2.handshake_deadline;
+    let deadline = shared.settings.http2.handshake_timeout;
     let securing = shared.settings.security.client(Stream::other(stream));
     let secured = timeout(deadline, securing).await.map_err(|_| ConnectError::Silent(deadline))?;
     Ok(secured.map_err(ConnectError::from)?)

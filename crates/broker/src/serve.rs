@@ -156,7 +156,7 @@ async fn secure(
     stream: Stream,
     newcomer: Newcomer,
 ) -> Result<SecureStream, SecureError> {
-    let deadline = shared.settings.http2.handshake_deadline;
+    let deadline = shared.settings.http2.handshake_timeout;
     let secured = timeout(deadline, shared.settings.security.server(stream)).await;
     // From now on it is whose who takes it in.
     newcomer.proven();
@@ -261,7 +261,8 @@ pub(crate) fn serve(incoming: Incoming, services: Services) -> Brokered {
     let Shared { settings, closed, .. } = &*registration.shared;
     let shutdown = closed.child_token();
     // As on the main connection: a call that belongs to a trace is served within it.
-    let limits = MessageLimits::new(settings.http2.max_receive_message, settings.http2.max_send_message);
+    let limits =
+        MessageLimits::new(settings.http2.max_receive_message_size, settings.http2.max_send_message_size);
     let services = settings.layers.wrap(services.limited(limits)).traced();
     let mut serving = Serving::new(services, settings.security.clone(), shutdown.clone());
     serving.settings = settings.http2.clone();

@@ -16,7 +16,7 @@
 //! What comes out is what `tonic-prost-build` writes, but for one thing: generated servers and clients take messages
 //! of any size. tonic's own refuse those above 4 MiB, and have no switch for it but a method that must be called on
 //! each client that is ever made. Go hosts have no such limit, and neither have the plugins and hosts of rpcplugin
-//! unless one is configured: see `max_receive_message` in `rpcplugin-config`.
+//! unless one is configured: see `max_receive_message_size` in `rpcplugin-config`.
 //!
 //! The sources are compiled in memory by [protox](https://docs.rs/protox), so nobody needs protoc. The crate depends on
 //! no other of rpcplugin's, and generated code needs `tonic`, `tonic-prost` and `prost` only.

@@ -159,7 +159,7 @@ async fn attach(target: Target, args: &AttachArgs, out: &Out) -> miette::Result<
     // Whoever runs already has long seen its cookie.
     let cookie = MagicCookie::new("RPCPLUGIN_ATTACH", "1").into_diagnostic()?;
     let host = Host::new(cookie, Versions::from(version)).configure(|config| {
-        config.start_deadline = args.timeout;
+        config.launch_timeout = args.timeout;
     });
     host.attach(attachment).await.map_err(|error| match error {
         // A server that wants TLS cuts a connection on which it hears none.

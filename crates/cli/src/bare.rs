@@ -15,7 +15,7 @@ use std::{
 
 use rpcplugin::{
     MagicCookie, Versions,
-    handshake::{Offer, PortRange, variable},
+    handshake::{HostEnv, PortRange, variable},
     transport::Security,
 };
 use tempfile::TempDir;
@@ -67,7 +67,7 @@ pub(crate) struct Start<'a> {
 impl Subject {
     /// A start in plain text, with the cookie and all versions.
     pub(crate) fn start(&self) -> Start<'_> {
-        let offer = Offer {
+        let offer = HostEnv {
             versions: self.versions.clone(),
             ports: PortRange::GO_DEFAULT,
             client_certificate: None,

@@ -14,7 +14,7 @@ use std::{pin::pin, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
-use rpcplugin::{Event, Plugin, PluginEnded};
+use rpcplugin::{Event, Plugin, PluginExited};
 use serde_json::{Value, json};
 use tokio::{task::coop::consume_budget, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -101,7 +101,7 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> miette::Result<Exit> 
     let schema = schema(files.as_ref(), &plugin, &args.call).await;
     let exit = call(&plugin, &schema, &args.call, out).await;
     plugin.shut_down().await;
-    if matches!(exit, Ok(Exit::PluginEnded)) && !out.is_json() {
+    if matches!(exit, Ok(Exit::PluginExited)) && !out.is_json() {
         let mut heading = Some(dim("its log:"));
         while let Some(event) = events.next().await {
             if let Event::Log(record) = event.event {
@@ -149,7 +149,7 @@ pub(crate) async fn call(
         Err(status) => status,
     };
     tell(&status, schema, out);
-    Ok(if plugin.ended().is_some() { Exit::PluginEnded } else { Exit::Failed })
+    Ok(if plugin.ended().is_some() { Exit::PluginExited } else { Exit::Failed })
 }
 
 /// What of the answers has been printed.
@@ -285,7 +285,7 @@ fn show_metadata(kind: &str, metadata: &MetadataMap, out: &mut Out) {
 /// How a call failed, in the shape of every error.
 fn call_error_as_json(status: &Status, details: &[Value]) -> Value {
     let source = std::error::Error::source(status);
-    let mut error = match source.and_then(|source| source.downcast_ref::<PluginEnded>()) {
+    let mut error = match source.and_then(|source| source.downcast_ref::<PluginExited>()) {
         Some(ended) => error_as_json(ended),
         None => json!({
             "code": null,
@@ -313,7 +313,7 @@ fn tell(status: &Status, schema: &Schema, out: &mut Out) {
     // What is below belongs to it.
     out.note(format_args!("{code}: {}", status.message().trim_end().replace('\n', "\n    ")));
     let source = std::error::Error::source(status);
-    if source.is_some_and(|source| source.is::<PluginEnded>()) {
+    if source.is_some_and(|source| source.is::<PluginExited>()) {
         // The details are this library's own, and say the same.
         return;
     }

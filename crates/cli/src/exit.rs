@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rpcplugin::{AttachError, SuperviseError, handshake::AnswerFault};
+use rpcplugin::{AttachError, SuperviseError, handshake::HandshakeLineFault};
 
 use crate::{
     attach::{TargetError, WithoutIdentity},
@@ -24,7 +24,7 @@ pub(crate) enum Exit {
     /// 3: the plugin could not be started, or not be attached to.
     NotStarted,
     /// 4: the plugin ended by itself while it was needed.
-    PluginEnded,
+    PluginExited,
     /// 130: somebody pressed Ctrl-C before it was done.
     Interrupted,
     /// 141: whoever read stdout went away before it was done. Shells say so of a program that SIGPIPE ended.
@@ -48,7 +48,7 @@ impl Exit {
             || report.is::<CookieMissing>()
             || report.is::<NotInPath>()
             || report.is::<OtherVersion>()
-            || report.is::<AnswerFault>()
+            || report.is::<HandshakeLineFault>()
             || report.is::<AttachError>()
             || report.is::<WithoutIdentity>()
             || report.is::<SuperviseError>();
@@ -71,7 +71,7 @@ impl Exit {
             Self::Failed => "it was done, and the answer is no: a call failed, a check failed",
             Self::Usage => "the arguments make no sense",
             Self::NotStarted => "the plugin could not be started, or not be attached to",
-            Self::PluginEnded => "the plugin ended by itself while it was needed",
+            Self::PluginExited => "the plugin ended by itself while it was needed",
             Self::Interrupted => "interrupted before it was done",
             Self::ReaderGone => "the reader of stdout went away before it was done",
         }
@@ -83,7 +83,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::NotStarted => 3,
-            Self::PluginEnded => 4,
+            Self::PluginExited => 4,
             Self::Interrupted => 130,
             Self::ReaderGone => 141,
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rpcplugin::{
     config::{HostConfig, Pem, SecretPem},
-    mtls::{Authorities, Identity, IdentityError, MutualTls, PemError, TlsError, Trust},
+    mtls::{Identity, IdentityError, MutualTls, PemError, RootCertificates, TlsError, Trust},
     transport::Security,
 };
 
@@ -42,8 +42,8 @@ impl GivenTls {
     pub(crate) fn read(&self) -> Result<Option<(Identity, Trust)>, GivenTlsError> {
         let Some([cert, key, ca]) = self.files() else { return Ok(None) };
         let identity = Identity::from_pem(&cert, &key)?;
-        let authorities = Authorities::from_pem(&ca)?;
-        Ok(Some((identity, Trust::Authorities(authorities))))
+        let authorities = RootCertificates::from_pem(&ca)?;
+        Ok(Some((identity, Trust::Roots(authorities))))
     }
 
     /// The security of a connection by these files.
@@ -57,7 +57,7 @@ impl GivenTls {
         let Some([cert, key, ca]) = self.files() else { return };
         config.certificate = Some(Pem::new(cert));
         config.private_key = Some(SecretPem::new(key));
-        config.server_authorities = Some(Pem::new(ca));
+        config.server_roots = Some(Pem::new(ca));
     }
 
     /// Whether files were given.

@@ -94,7 +94,7 @@ const CALLING: &[Exit] = &[
     Exit::Failed,
     Exit::Usage,
     Exit::NotStarted,
-    Exit::PluginEnded,
+    Exit::PluginExited,
     Exit::Interrupted,
     Exit::ReaderGone,
 ];

@@ -16,7 +16,7 @@ use std::{
 use clap::{Args, builder::TypedValueParser as _};
 use rpcplugin::{
     AppVersion, Command, Host, LaunchFault, MagicCookie, Plugin, Stdin, Versions,
-    handshake::{AnswerError, AnswerFault, VersionNotOffered, variable},
+    handshake::{HandshakeLineError, HandshakeLineFault, VersionNotOffered, variable},
 };
 
 pub(crate) use self::{
@@ -106,7 +106,7 @@ impl LaunchArgs {
             config.auto_mtls = !self.no_mtls;
             self.tls.apply(config);
             config.multiplex = self.mux;
-            config.start_deadline = self.timeout;
+            config.launch_timeout = self.timeout;
             // Each command shows of the log what belongs to its own output.
             config.print_logs = false;
         })
@@ -115,7 +115,7 @@ impl LaunchArgs {
     /// Launches the plugin. A sign on the terminal tells of it while that takes its time.
     ///
     /// # Errors
-    /// [`NotStarted`], [`CookieMissing`], [`OtherVersion`] or [`NotInPath`]; [`GivenTlsError`] and [`AnswerFault::Packer`]
+    /// [`NotStarted`], [`CookieMissing`], [`OtherVersion`] or [`NotInPath`]; [`GivenTlsError`] and [`HandshakeLineFault::Packer`]
     /// before anything is started.
     pub(crate) async fn launch(&self, out: &Out) -> miette::Result<Plugin> {
         let _working = out.working(format!("starting {}", self.name()));
@@ -196,8 +196,12 @@ impl LaunchArgs {
     }
 
     /// Makes sure that the plugin is not one of an ecosystem that speaks another protocol.
-    pub(crate) fn is_supported(&self) -> Result<(), AnswerFault> {
-        if self.preset().is_some_and(|preset| preset.refused) { Err(AnswerFault::Packer) } else { Ok(()) }
+    pub(crate) fn is_supported(&self) -> Result<(), HandshakeLineFault> {
+        if self.preset().is_some_and(|preset| preset.refused) {
+            Err(HandshakeLineFault::Packer)
+        } else {
+            Ok(())
+        }
     }
 
     /// The preset that was asked for, or that the program's name tells.
@@ -248,13 +252,13 @@ impl LaunchArgs {
     }
 
     /// What helps where the plugin's line is no answer of gRPC.
-    pub(crate) fn help_for_answer(&self, error: &AnswerError) -> String {
+    pub(crate) fn help_for_answer(&self, error: &HandshakeLineError) -> String {
         let help = miette::Diagnostic::help(error).map(|help| help.to_string()).unwrap_or_default();
         match (&error.fault, &self.versions) {
-            (AnswerFault::NetRpc, Some(given)) => {
+            (HandshakeLineFault::NetRpc, Some(given)) => {
                 format!("{help}; it may serve other versions than --versions {given} by gRPC: offer those")
             }
-            (AnswerFault::NetRpc, None) => {
+            (HandshakeLineFault::NetRpc, None) => {
                 format!("{help}; if it serves an older version by gRPC, offer that one alone with --versions")
             }
             _ => help,

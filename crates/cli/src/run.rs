@@ -115,7 +115,7 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> miette::Result<Exit> {
             let how =
                 if reason.is_success() { "in good order, and not for this program" } else { "by itself" };
             tell_end(&format!("the plugin ended {how}: {reason}"), false, out);
-            Ok(Exit::PluginEnded)
+            Ok(Exit::PluginExited)
         }
         None => Ok(end(launched, &mut interruptions, &mut following, out).await),
     }

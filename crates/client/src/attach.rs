@@ -32,7 +32,7 @@ use crate::{
     secret,
     services::Services,
     sockets,
-    steps::LaunchSteps,
+    steps::LaunchTimings,
     tail::Tail,
 };
 use foreign::Foreign;
@@ -222,8 +222,8 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
     let connecting = connection::open(target, config)
         .instrument(tracing::debug_span!(parent: &life, "connect", %endpoint))
         .instrument(life.clone());
-    let opened = timeout(config.start_deadline, connecting).await;
-    let opened = opened.unwrap_or(Err(LaunchFault::NotReady(config.start_deadline)));
+    let opened = timeout(config.launch_timeout, connecting).await;
+    let opened = opened.unwrap_or(Err(LaunchFault::NotReady(config.launch_timeout)));
     let Opened { channel, broker, certificate, connection, health } =
         opened.map_err(|fault| match fault {
             LaunchFault::Connect(source @ (ConnectError::Dial(_) | ConnectError::Silent(_))) => {
@@ -242,7 +242,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
     life.record("plugin.pid", foreign.pid());
     // First: the plugin may end at any moment, and its end comes after its start.
     feed.event(Event::Started { pid: foreign.pid().unwrap_or_default() });
-    let process = Process::watch(foreign, WhenDropped::Leave, config.drain, &feed, &life);
+    let process = Process::watch(foreign, WhenDropped::Leave, config.drain_timeout, &feed, &life);
     let services = Services::open(&channel, broker.get(), &feed, &process, &life);
     feed.connected(&meter);
     let elapsed = started.elapsed();
@@ -269,7 +269,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         endpoint,
         security,
         launch_time: elapsed,
-        steps: LaunchSteps { connection, health, ..LaunchSteps::default() },
+        steps: LaunchTimings { connection, health, ..LaunchTimings::default() },
         answer: None,
         certificate,
         config: config.clone(),

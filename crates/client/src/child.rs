@@ -32,7 +32,7 @@ use crate::{
     exit::ExitReason,
     guard::{Guard, LastWill},
     image::Image,
-    runner::{Runner, Running, Started, Surroundings},
+    runner::{LaunchEnvironment, Runner, Running, Started},
 };
 
 /// A process of this host, and the group that it was made the leader of. Dropping it kills both.
@@ -55,7 +55,7 @@ impl Runner for Command {
         self.program.clone()
     }
 
-    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
         let fault = |source| LaunchFault::spawn(self, source);
         let image = Image::load(self).await?;
         let policy = self.environment.as_ref().unwrap_or(&surroundings.inherit);
@@ -88,7 +88,7 @@ impl Runner for Command {
                 // meanwhile and has not got rid of the descriptor yet.
                 Err(error)
                     if error.kind() == io::ErrorKind::ExecutableFileBusy
-                        && begun.elapsed() < surroundings.busy_patience =>
+                        && begun.elapsed() < surroundings.busy_timeout =>
                 {
                     sleep(BUSY_PAUSE).await;
                 }
@@ -360,12 +360,12 @@ const LAST_WAIT: Duration = Duration::from_millis(200);
 #[cfg(test)]
 mod tests {
     use rpcplugin_core::{MagicCookie, Versions};
-    use rpcplugin_handshake::{Offer, PortRange};
+    use rpcplugin_handshake::{HostEnv, PortRange};
 
     use super::*;
 
     fn given(policy: &EnvPolicy, command: &Command) -> HashMap<OsString, OsString> {
-        let offer = Offer {
+        let offer = HostEnv {
             versions: Versions::from(3),
             ports: PortRange::GO_DEFAULT,
             client_certificate: None,

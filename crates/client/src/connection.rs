@@ -102,7 +102,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Lau
     let mut brokered = BrokerSettings::new(security.clone());
     brokered.http2 = settings.clone();
     brokered.http2.meter = Some(meter.brokered());
-    brokered.patience = config.broker_patience;
+    brokered.patience = config.broker_timeout;
     brokered.translate = translate;
     brokered.layers = layers.clone();
     brokered.span = life.clone();
@@ -130,7 +130,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Lau
             Ok((http2::connect(connector, &settings).await?, broker))
         }
     };
-    let (channel, broker) = match config.connect_deadline {
+    let (channel, broker) = match config.connection_timeout {
         None => connected.await,
         Some(deadline) => within(deadline, connected).await,
     }
@@ -219,9 +219,9 @@ pub(crate) fn http2_settings(config: &HostConfig) -> http2::Settings {
     settings.connection_window = config.http2.connection_window.as_u32();
     settings.max_frame = config.http2.max_frame.as_u32();
     settings.max_headers = config.http2.max_headers.as_u32();
-    settings.handshake_deadline = config.http2.handshake_deadline;
-    settings.max_receive_message = config.max_receive_message.map(ByteSize::as_u64);
-    settings.max_send_message = config.max_send_message.map(ByteSize::as_u64);
+    settings.handshake_timeout = config.http2.handshake_timeout;
+    settings.max_receive_message_size = config.max_receive_message_size.map(ByteSize::as_u64);
+    settings.max_send_message_size = config.max_send_message_size.map(ByteSize::as_u64);
     settings.keepalive = config
         .keepalive
         .as_ref()

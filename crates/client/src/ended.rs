@@ -30,16 +30,16 @@ use crate::{
 ///
 /// ```
 /// use std::error::Error as _;
-/// use rpcplugin_client::PluginEnded;
+/// use rpcplugin_client::PluginExited;
 ///
-/// fn ended(status: &tonic::Status) -> Option<&PluginEnded> {
+/// fn ended(status: &tonic::Status) -> Option<&PluginExited> {
 ///     status.source()?.downcast_ref()
 /// }
 /// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the plugin {plugin} has ended: {reason}{}", quoted(said.as_ref()))]
 #[non_exhaustive]
-pub struct PluginEnded {
+pub struct PluginExited {
     /// Which plugin, and which process.
     pub plugin: PluginId,
     /// How it ended.
@@ -55,7 +55,7 @@ pub struct PluginEnded {
     evidence: Option<Arc<Evidence>>,
 }
 
-impl Diagnostic for PluginEnded {
+impl Diagnostic for PluginExited {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         PingError::Ended(self.reason).code().map(|code| Box::new(code.to_string()) as _)
     }
@@ -123,7 +123,7 @@ impl Ending {
         let LastWords { stderr, said, evidence } = last;
         let said = said.filter(|said| is_why(said, reason));
         let plugin = self.plugin.clone();
-        let ended = PluginEnded { plugin, reason, stderr, said, status: Arc::new(status), evidence };
+        let ended = PluginExited { plugin, reason, stderr, said, status: Arc::new(status), evidence };
         let message = ended.to_string();
         let mut status =
             Status::with_details_and_metadata(CODE, &message, details(&ended, &message), MetadataMap::new());
@@ -153,7 +153,7 @@ fn quoted(said: Option<&PluginReason>) -> String {
 }
 
 /// The details in the form in which gRPC's libraries send them: `google.rpc.Status` with a `google.rpc.ErrorInfo`.
-fn details(ended: &PluginEnded, message: &str) -> Bytes {
+fn details(ended: &PluginExited, message: &str) -> Bytes {
     let plugin = &ended.plugin;
     let mut facts = vec![("plugin", plugin.name.to_string()), ("generation", plugin.generation.to_string())];
     facts.extend(plugin.pid.map(|pid| ("pid", pid.to_string())));
@@ -267,7 +267,7 @@ mod tests {
         ending.explained(Status::unknown("broken pipe")).await
     }
 
-    fn source(status: &Status) -> &PluginEnded {
+    fn source(status: &Status) -> &PluginExited {
         status.source().and_then(|source| source.downcast_ref()).unwrap()
     }
 

@@ -5,8 +5,8 @@ use std::{fmt, io, path::PathBuf, time::Duration};
 use miette::{Diagnostic, Severity};
 use rpcplugin_broker::ServeError;
 use rpcplugin_config::ConfigError;
-use rpcplugin_core::{Endpoint, Explained};
-use rpcplugin_handshake::{AnswerError, AnswerFault, PortRangeError, VersionNotOffered};
+use rpcplugin_core::{Endpoint, PlainReport};
+use rpcplugin_handshake::{HandshakeLineError, HandshakeLineFault, PortRangeError, VersionNotOffered};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
 use rpcplugin_transport::{SocketDirError, http2::ConnectError};
 use rustix::process::Signal;
@@ -28,7 +28,7 @@ use crate::{
 /// wrote, how it ended, notes about its file where the fault is one of the file, and the tries that failed before are
 /// [related](Diagnostic::related) diagnostics of the severity [`Advice`](miette::Severity::Advice).
 ///
-/// [`Debug`] explains as [`Explained`] does, so that a `main` which returns this error ends with words for a person.
+/// [`Debug`] explains as [`PlainReport`] does, so that a `main` which returns this error ends with words for a person.
 pub struct LaunchError {
     /// What went wrong.
     pub fault: LaunchFault,
@@ -255,10 +255,10 @@ pub enum LaunchFault {
     /// What it printed is no handshake line.
     #[error("its handshake line cannot be understood")]
     #[diagnostic(code(rpcplugin::handshake::unreadable))]
-    Answer(
+    HandshakeLine(
         #[from]
         #[diagnostic_source]
-        AnswerError,
+        HandshakeLineError,
     ),
     /// It printed more than any handshake line has, without a line break.
     #[error("it printed a line that has no end: {start:?}…")]
@@ -320,7 +320,7 @@ pub enum LaunchFault {
     #[diagnostic(
         code(rpcplugin::security::own_certificates),
         help(
-            "give the host what goes with the plugin's certificates: certificate, private_key and server_authorities; \
+            "give the host what goes with the plugin's certificates: certificate, private_key and server_roots; \
              AutoMTLS does not reach a plugin that brings its own (go-plugin: TLSProvider)"
         )
     )]
@@ -337,7 +337,7 @@ pub enum LaunchFault {
     #[diagnostic(
         code(rpcplugin::security::half_given),
         help(
-            "set certificate, private_key and server_authorities together, or none of them to speak plain text with a \
+            "set certificate, private_key and server_roots together, or none of them to speak plain text with a \
              plugin in test mode; a handover brings the security of its launch along"
         )
     )]
@@ -460,7 +460,7 @@ pub enum LaunchFault {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum PingError {
-    /// Its process has ended. The source of a call that failed by it, `PluginEnded`, has the same code.
+    /// Its process has ended. The source of a call that failed by it, `PluginExited`, has the same code.
     #[error("the plugin has ended: {0}")]
     #[diagnostic(code(rpcplugin::transport::plugin_ended), help("launch it again"))]
     Ended(ExitReason),
@@ -524,7 +524,7 @@ impl LaunchError {
             Some(reason) if reason.is_certain() => reason.is_about_the_cookie(),
             _ => {
                 let instead = match &self.fault {
-                    LaunchFault::Answer(error) => Some(error.line()),
+                    LaunchFault::HandshakeLine(error) => Some(error.line()),
                     _ => None,
                 };
                 let facts = self.facts.stderr.iter().chain(&self.facts.stdout).map(|line| &**line);
@@ -634,7 +634,7 @@ impl LaunchFault {
             Self::Connect(_)
                 | Self::HostRefused(_)
                 | Self::FirstCall(_)
-                | Self::Answer(_)
+                | Self::HandshakeLine(_)
                 | Self::EndlessLine { .. }
         )
     }
@@ -666,7 +666,7 @@ impl LaunchFault {
             | Self::NotReady(_)
             | Self::Connect(_)
             | Self::EndlessLine { .. } => true,
-            Self::Answer(error) => error.fault == AnswerFault::NotAnAnswer,
+            Self::HandshakeLine(error) => error.fault == HandshakeLineFault::NotAnAnswer,
             _ => false,
         }
     }
@@ -735,7 +735,7 @@ impl fmt::Display for LaunchError {
 
 impl fmt::Debug for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Explained(self), f)
+        fmt::Display::fmt(&PlainReport(self), f)
     }
 }
 
@@ -765,13 +765,13 @@ impl Diagnostic for LaunchError {
             return Some(Box::new(advice));
         }
         let advice = match &self.fault {
-            LaunchFault::Answer(error)
-                if error.fault == AnswerFault::NotAnAnswer && self.points_to_the_cookie() =>
+            LaunchFault::HandshakeLine(error)
+                if error.fault == HandshakeLineFault::NotAnAnswer && self.points_to_the_cookie() =>
             {
                 COOKIE
             }
-            LaunchFault::Answer(error)
-                if error.fault == AnswerFault::NotAnAnswer && self.facts.ended.is_some() =>
+            LaunchFault::HandshakeLine(error)
+                if error.fault == HandshakeLineFault::NotAnAnswer && self.facts.ended.is_some() =>
             {
                 ORDINARY_PROGRAM
             }
@@ -801,14 +801,14 @@ impl Diagnostic for LaunchError {
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
         match &self.fault {
-            LaunchFault::Answer(error) => error.source_code(),
+            LaunchFault::HandshakeLine(error) => error.source_code(),
             _ => None,
         }
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         match &self.fault {
-            LaunchFault::Answer(error) => error.labels(),
+            LaunchFault::HandshakeLine(error) => error.labels(),
             _ => None,
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     logs::LogRecord,
     observer::Observer,
     output::{Output, OutputChunk, OutputOptions, OutputSource},
-    queue::{Bounds, Item as _, Reader, Topic, WhenFull},
+    queue::{Bounds, Item as _, OverflowPolicy, Reader, Topic},
 };
 
 /// What is known by everybody who follows the same plugins.
@@ -186,7 +186,7 @@ impl Feed {
 
 /// The bounds that [`Events`] documents.
 const EVENTS: Bounds<PluginEvent> =
-    Bounds { items: 1024, weight: 1 << 20, when_full: WhenFull::DropOldest, wanted: |_| true };
+    Bounds { items: 1024, weight: 1 << 20, when_full: OverflowPolicy::DropOldest, wanted: |_| true };
 
 /// There is a handful of events in the life of a process, beside its log.
 const EARLY_EVENTS: Bounds<PluginEvent> =
@@ -196,6 +196,6 @@ const EARLY_EVENTS: Bounds<PluginEvent> =
 const EARLY_OUTPUT: Bounds<OutputChunk> = Bounds {
     items: 1024,
     weight: 64 << 10,
-    when_full: WhenFull::DropOldest,
+    when_full: OverflowPolicy::DropOldest,
     wanted: |chunk| !chunk.source.is_raw(),
 };

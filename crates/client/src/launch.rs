@@ -13,7 +13,9 @@ use bytes::Bytes;
 use rpcplugin_broker::{Arrival, Translate};
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::{AppVersion, Endpoint};
-use rpcplugin_handshake::{Answer, AnswerFault, Multiplexing, Offer, PortRange, accept_version};
+use rpcplugin_handshake::{
+    HandshakeLine, HandshakeLineFault, HostEnv, Multiplexing, PortRange, accept_version,
+};
 use rpcplugin_transport::{Meter, Security, SocketDir, SocketDirError, speaks_tls};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
@@ -40,11 +42,11 @@ use crate::{
     process::{Process, WhenDropped},
     reason::PluginReason,
     remains::{Moment, NamedSocket},
-    runner::{Runner, Running as _, Started, Surroundings},
+    runner::{LaunchEnvironment, Runner, Running as _, Started},
     secret::Secret,
     services::Services,
     sockets,
-    steps::LaunchSteps,
+    steps::LaunchTimings,
     tail::Tail,
 };
 
@@ -56,7 +58,7 @@ struct Launch<'h, R> {
     name: String,
     started: Instant,
     /// How long the whole launch may take, and when that is over.
-    start_deadline: Duration,
+    launch_timeout: Duration,
     deadline: Instant,
     tail: Arc<Tail>,
     feed: Arc<Feed>,
@@ -84,10 +86,10 @@ struct Spawned {
 struct Greeted {
     process: Process,
     stdin: Option<Input>,
-    answer: Answer,
+    answer: HandshakeLine,
     /// Where this host dials.
     endpoint: Endpoint,
-    steps: LaunchSteps,
+    steps: LaunchTimings,
     security: Security,
     sockets: SocketDir,
     translate: Option<Arc<dyn Translate>>,
@@ -102,7 +104,7 @@ pub(crate) async fn launch(
     host: &Host,
     runner: &impl Runner,
     feed: Arc<Feed>,
-    start_deadline: Duration,
+    launch_timeout: Duration,
 ) -> Result<Plugin, LaunchError> {
     let started = Instant::now();
     let program = runner.program();
@@ -114,9 +116,9 @@ pub(crate) async fn launch(
         life: life.clone(),
         program,
         started,
-        start_deadline,
+        launch_timeout,
         // One that no clock reaches is none that anybody waits for: the settings say so first.
-        deadline: started.checked_add(start_deadline).unwrap_or(started),
+        deadline: started.checked_add(launch_timeout).unwrap_or(started),
         tail: Arc::new(Tail::new(&host.config)),
         feed,
         stray: Mutex::default(),
@@ -154,7 +156,7 @@ impl<R: Runner> Launch<'_, R> {
         let sockets = sockets::private(config)?;
         let since = Moment::of(sockets.path())
             .map_err(|source| SocketDirError::Create { parent: sockets.path().to_owned(), source })?;
-        let offer = Offer {
+        let offer = HostEnv {
             versions: self.host.versions.clone(),
             ports,
             client_certificate: secret.to_offer(),
@@ -167,22 +169,23 @@ impl<R: Runner> Launch<'_, R> {
             // Plugins made with this library watch their host by themselves.
             variables.insert(0, (EXIT_WITH_HOST.to_owned(), Some("false".into())));
         }
-        let surroundings = Surroundings {
+        let surroundings = LaunchEnvironment {
             offer: variables,
             inherit: config.inherit_env.clone(),
             socket_dir: sockets.path().to_owned(),
             die_with_host: config.die_with_host,
             orphan_grace: config.orphan_grace,
-            busy_patience: config.busy_patience,
+            busy_timeout: config.busy_timeout,
         };
         let starting = timeout_at(self.deadline, self.runner.start(&surroundings));
         let Started { running, stdout, stderr, stdin, translate } =
-            starting.await.unwrap_or(Err(LaunchFault::NotStarted(self.start_deadline)))?;
+            starting.await.unwrap_or(Err(LaunchFault::NotStarted(self.launch_timeout)))?;
         if let Some(pid) = running.pid() {
             sockets.belongs_to(pid);
         }
         self.feed.event(Event::Started { pid: running.pid().unwrap_or_default() });
-        let process = Process::watch(running, WhenDropped::Kill, config.drain, &self.feed, &self.life);
+        let process =
+            Process::watch(running, WhenDropped::Kill, config.drain_timeout, &self.feed, &self.life);
         process.uses(&sockets);
         self.life.record("plugin.pid", process.pid());
         tracing::debug!(plugin.id = process.id(), "plugin started");
@@ -201,7 +204,7 @@ impl<R: Runner> Launch<'_, R> {
         let answered = tokio::select! {
             answered = timeout_at(self.deadline, self.answer(&mut stdout, &mut read, &process)) => {
                 answered.unwrap_or_else(|_| {
-                    Err(LaunchFault::stopped(&process).unwrap_or(LaunchFault::Silent(self.start_deadline)))
+                    Err(LaunchFault::stopped(&process).unwrap_or(LaunchFault::Silent(self.launch_timeout)))
                 })
             }
             reason = self.ended_for_good(&process) => Err(LaunchFault::ExitedEarly(reason)),
@@ -219,7 +222,7 @@ impl<R: Runner> Launch<'_, R> {
             }
             Ok(endpoint)
         };
-        if let Err(LaunchFault::Answer(error)) = &answered {
+        if let Err(LaunchFault::HandshakeLine(error)) = &answered {
             let _ = error.endpoint().map(dialled);
         }
         let mut reached = None;
@@ -251,8 +254,11 @@ impl<R: Runner> Launch<'_, R> {
                 return Err(self.fail(fault, process).await);
             }
         };
-        let steps =
-            LaunchSteps { process: Some(took), answer: Some(waiting.elapsed()), ..LaunchSteps::default() };
+        let steps = LaunchTimings {
+            process: Some(took),
+            answer: Some(waiting.elapsed()),
+            ..LaunchTimings::default()
+        };
         let version = answer.version;
         self.life.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
         tracing::debug!(mutual = security.is_mutual(), "plugin answered");
@@ -264,7 +270,7 @@ impl<R: Runner> Launch<'_, R> {
     /// left behind may hold its stdout open for ever.
     async fn ended_for_good(&self, process: &Process) -> ExitReason {
         let reason = process.end().await;
-        sleep(self.host.config.drain).await;
+        sleep(self.host.config.drain_timeout).await;
         reason
     }
 
@@ -274,8 +280,8 @@ impl<R: Runner> Launch<'_, R> {
         stdout: &mut Output,
         read: &mut Vec<u8>,
         process: &Process,
-    ) -> Result<Answer, LaunchFault> {
-        let limit = self.host.config.answer_limit.as_usize();
+    ) -> Result<HandshakeLine, LaunchFault> {
+        let limit = self.host.config.handshake_line_limit.as_usize();
         loop {
             let (line, is_last) = match first_line(stdout, read, limit).await {
                 Ok(line) => (line, false),
@@ -289,11 +295,12 @@ impl<R: Runner> Launch<'_, R> {
                 }
                 Err(NoLine::Failed(error)) => return Err(LaunchFault::Stdout(error)),
             };
-            match Answer::parse(&String::from_utf8_lossy(&line)) {
+            match HandshakeLine::parse(&String::from_utf8_lossy(&line)) {
                 Ok(answer) => return Ok(answer),
                 // Only what is no answer at all can be somebody's banner; a bad answer is the plugin's last word.
                 Err(error)
-                    if error.fault == AnswerFault::NotAnAnswer && (is_last || self.may_pass_over()) =>
+                    if error.fault == HandshakeLineFault::NotAnAnswer
+                        && (is_last || self.may_pass_over()) =>
                 {
                     self.stray(&line);
                     if is_last && !self.may_pass_over() {
@@ -312,7 +319,7 @@ impl<R: Runner> Launch<'_, R> {
 
     /// The fault of a plugin whose stdout has ended: most often it has ended too.
     async fn said_nothing(&self, process: &Process) -> LaunchFault {
-        let end = timeout(self.host.config.drain, process.end()).await;
+        let end = timeout(self.host.config.drain_timeout, process.end()).await;
         end.map_or(LaunchFault::StdoutClosed, LaunchFault::ExitedEarly)
     }
 
@@ -321,10 +328,10 @@ impl<R: Runner> Launch<'_, R> {
         let Greeted { process, stdin, answer, endpoint, steps, security, sockets, translate } = greeted;
         let version = answer.version;
         let config = &self.host.config;
-        let ready = config.ready_deadline.map(|deadline| (Instant::now() + deadline, deadline));
+        let ready = config.ready_timeout.map(|deadline| (Instant::now() + deadline, deadline));
         let (deadline, allowed) = match ready {
             Some((ready, allowed)) if ready < self.deadline => (ready, allowed),
-            _ => (self.deadline, self.start_deadline),
+            _ => (self.deadline, self.launch_timeout),
         };
         let meter = Meter::new();
         let target = Target {
@@ -391,7 +398,7 @@ impl<R: Runner> Launch<'_, R> {
             endpoint,
             security,
             launch_time: elapsed,
-            steps: LaunchSteps { connection, health, ..steps },
+            steps: LaunchTimings { connection, health, ..steps },
             answer: Some(answer),
             certificate,
             config: config.clone(),
@@ -434,7 +441,7 @@ impl<R: Runner> Launch<'_, R> {
         process.no_more_readers();
         process.kill();
         // Its last words may still be in the pipe. The system may keep a killed process that waits for a device.
-        let _ = timeout(2 * self.host.config.drain, process.finished()).await;
+        let _ = timeout(2 * self.host.config.drain_timeout, process.finished()).await;
         self.explain(fault, ended).await
     }
 
@@ -446,7 +453,7 @@ impl<R: Runner> Launch<'_, R> {
         let notes = timeout(DIAGNOSIS, self.runner.diagnose(&fault)).await.ok().flatten().or_else(|| {
             // What printed a line and ended without a complaint is an ordinary program: most likely the wrong file.
             let no_answer =
-                matches!(&fault, LaunchFault::Answer(error) if error.fault == AnswerFault::NotAnAnswer);
+                matches!(&fault, LaunchFault::HandshakeLine(error) if error.fault == HandshakeLineFault::NotAnAnswer);
             let is_wrong_file = no_answer && ended.is_some() && stderr.is_empty();
             is_wrong_file.then(|| diagnosis::notes(&child::find(&self.program))).flatten()
         });
@@ -482,7 +489,7 @@ impl<R: Runner> Launch<'_, R> {
 
     /// Tells whoever follows the plugin that nothing has come yet, every so often.
     async fn tell_still_waiting(&self, process: &Process) -> std::convert::Infallible {
-        let every = self.host.config.still_waiting_every;
+        let every = self.host.config.still_waiting_interval;
         if every.is_zero() {
             return std::future::pending().await;
         }
@@ -535,7 +542,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How long a runner is given to say what it knows. It may have to ask somebody.
 const DIAGNOSIS: Duration = Duration::from_secs(1);
 
-/// The plugin's setting `follow_host`.
+/// The plugin's setting `exit_with_host`.
 const EXIT_WITH_HOST: &str = "PLUGIN_EXIT_WITH_HOST";
 
 /// As many lines of what stands in place of a handshake line are kept.

@@ -14,7 +14,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use crate::{
     identity::PluginId,
     observer::Observer,
-    queue::{Bounds, Item, Reader, WhenFull},
+    queue::{Bounds, Item, OverflowPolicy, Reader},
 };
 
 /// Where output came from.
@@ -50,14 +50,14 @@ pub struct OutputOptions {
     /// How many bytes wait for the reader. Default 1 MiB.
     pub capacity: usize,
     /// What becomes of output that does not fit. By default the oldest is dropped.
-    pub when_full: WhenFull,
+    pub when_full: OverflowPolicy,
     /// Whether the process's own stdout and stderr are wanted too, beside what is forwarded. Default false.
     pub raw: bool,
 }
 
 impl Default for OutputOptions {
     fn default() -> Self {
-        Self { capacity: 1 << 20, when_full: WhenFull::default(), raw: false }
+        Self { capacity: 1 << 20, when_full: OverflowPolicy::default(), raw: false }
     }
 }
 

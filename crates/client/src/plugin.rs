@@ -9,7 +9,7 @@ use std::{
 use rpcplugin_broker::Broker;
 use rpcplugin_config::{ByteSize, HostConfig};
 use rpcplugin_core::{AppVersion, Endpoint};
-use rpcplugin_handshake::{Answer, ReattachConfig};
+use rpcplugin_handshake::{HandshakeLine, ReattachConfig};
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_proto::{Empty, GrpcControllerClient};
 use rpcplugin_transport::{
@@ -40,7 +40,7 @@ use crate::{
     output::{Output, OutputOptions},
     process::{Process, ProcessEnd},
     services::Services,
-    steps::LaunchSteps,
+    steps::LaunchTimings,
     tail::Tail,
 };
 
@@ -64,8 +64,8 @@ pub struct Plugin {
     endpoint: Endpoint,
     security: Security,
     launch_time: Duration,
-    steps: LaunchSteps,
-    answer: Option<Answer>,
+    steps: LaunchTimings,
+    answer: Option<HandshakeLine>,
     certificate: Option<PeerCertificate>,
     config: HostConfig,
     services: Services,
@@ -92,8 +92,8 @@ pub(crate) struct Parts {
     pub(crate) endpoint: Endpoint,
     pub(crate) security: Security,
     pub(crate) launch_time: Duration,
-    pub(crate) steps: LaunchSteps,
-    pub(crate) answer: Option<Answer>,
+    pub(crate) steps: LaunchTimings,
+    pub(crate) answer: Option<HandshakeLine>,
     pub(crate) certificate: Option<PeerCertificate>,
     pub(crate) config: HostConfig,
     pub(crate) services: Services,
@@ -206,7 +206,7 @@ impl Plugin {
     #[must_use]
     pub fn message_limits(&self) -> (usize, usize) {
         let limit = |size: Option<ByteSize>| size.map_or(usize::MAX, ByteSize::as_usize);
-        (limit(self.config.max_receive_message), limit(self.config.max_send_message))
+        (limit(self.config.max_receive_message_size), limit(self.config.max_send_message_size))
     }
 
     /// Where the plugin is, for another host to [attach](crate::Host::attach) to: the part of a
@@ -233,7 +233,7 @@ impl Plugin {
     ///
     /// The plugin has to be launched without [`HostConfig::die_with_host`], and has to bear that nobody reads its output
     /// any more once this host is gone: many programs end when they write then. One made with rpcplugin ends with this host
-    /// unless it loads its configuration from the environment, or sets `follow_host` by itself. One that multiplexes ends
+    /// unless it loads its configuration from the environment, or sets `exit_with_host` by itself. One that multiplexes ends
     /// with its only connection. If the other host does not come, nobody ends the plugin. The directory of its socket stays
     /// as long as it runs; the host that attaches removes it, or the next that finds the plugin gone.
     ///
@@ -319,13 +319,13 @@ impl Plugin {
 
     /// How long each step of that took.
     #[must_use]
-    pub fn launch_steps(&self) -> LaunchSteps {
+    pub fn launch_steps(&self) -> LaunchTimings {
         self.steps
     }
 
     /// What the plugin said in its handshake line. None for one that was attached to.
     #[must_use]
-    pub fn answer(&self) -> Option<&Answer> {
+    pub fn answer(&self) -> Option<&HandshakeLine> {
         self.answer.as_ref()
     }
 
@@ -411,7 +411,7 @@ impl Plugin {
     /// Says of a failed call that the plugin's process has ended, and how, if that is why it failed.
     ///
     /// A status that tells of a broken connection becomes UNAVAILABLE with a message such as "the plugin kv-plugin
-    /// (process 4711) has ended: signal 11", with [`PluginEnded`](crate::PluginEnded), which has the plugin's last lines, as its
+    /// (process 4711) has ended: signal 11", with [`PluginExited`](crate::PluginExited), which has the plugin's last lines, as its
     /// [source](std::error::Error::source), and with an `ErrorInfo` as its details. Waits up to a second for the process to be
     /// seen dead, and up to another for its last lines to be read. Every other status stays as it is.
     ///
@@ -424,7 +424,7 @@ impl Plugin {
         self.ending.explained(status).await
     }
 
-    /// Asks the plugin for its health, within [`HostConfig::admin_deadline`].
+    /// Asks the plugin for its health, within [`HostConfig::admin_timeout`].
     ///
     /// # Errors
     /// As [`ping_within`](Self::ping_within).
@@ -432,7 +432,7 @@ impl Plugin {
     /// # Cancel safety
     /// Dropping the future cancels the call.
     pub async fn ping(&self) -> Result<ServingStatus, PingError> {
-        self.ping_within(self.config.admin_deadline).await
+        self.ping_within(self.config.admin_timeout).await
     }
 
     /// Asks the plugin for its health, within this deadline.
@@ -507,7 +507,7 @@ impl Plugin {
             return Exit::Detached;
         }
         // The plugin may have ended the connection. Multiplexed, a broker that is closed opens no other.
-        let connecting = timeout(self.config.shutdown_deadline.min(grace), self.channel.connect());
+        let connecting = timeout(self.config.shutdown_timeout.min(grace), self.channel.connect());
         tokio::select! {
             _ = connecting => {}
             _ = self.process.end() => {}
@@ -539,7 +539,7 @@ impl Plugin {
         self.process.kill();
         let sent = self.process.reached_by(Signal::KILL);
         // However little the pipes are worth, a process takes a moment to be seen dead.
-        let patience = self.config.drain.max(sent.map_or(Duration::ZERO, |_| DYING));
+        let patience = self.config.drain_timeout.max(sent.map_or(Duration::ZERO, |_| DYING));
         match timeout(patience, self.process.end()).await {
             Ok(reason) => Exit::after_asking(reason, sent, begun.elapsed()),
             // The system may keep a process that waits for a device beyond SIGKILL.
@@ -555,7 +555,7 @@ impl Plugin {
     /// Waits until what is left in the plugin's pipes and streams has been read, and until the tasks of the plugin have ended,
     /// so that its span ends with it. Bounded: a process that the plugin left behind may hold the pipes open.
     async fn drain(&mut self) {
-        let drain = self.config.drain;
+        let drain = self.config.drain_timeout;
         let _ = tokio::join!(
             timeout(drain, self.services.broker_ended()),
             timeout(drain, self.broker.drained()),
@@ -587,7 +587,7 @@ impl Plugin {
     /// way to ask. Tells of the signal if it was sent.
     async fn end_in_stages(&self, grace: Duration) -> (ExitReason, Option<Signal>) {
         let mut controller = GrpcControllerClient::new(self.channel.clone());
-        let asking = timeout(self.config.shutdown_deadline.min(grace), controller.shutdown(Empty {}));
+        let asking = timeout(self.config.shutdown_timeout.min(grace), controller.shutdown(Empty {}));
         let not_understood = async {
             match asking.await {
                 Ok(Err(status)) if status.code() == Code::Unimplemented => {}

@@ -23,7 +23,7 @@ pub(crate) trait Item: Clone + Send + 'static {
 pub(crate) struct Bounds<T> {
     pub(crate) items: usize,
     pub(crate) weight: usize,
-    pub(crate) when_full: WhenFull,
+    pub(crate) when_full: OverflowPolicy,
     /// Other items do not get in.
     pub(crate) wanted: fn(&T) -> bool,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Bounds<T> {
 /// What happens to output that its reader does not take in time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WhenFull {
+pub enum OverflowPolicy {
     /// The oldest is dropped: the reader gets what is newest. The default.
     #[default]
     DropOldest,
@@ -159,7 +159,7 @@ impl<T: Item> Queue<T> {
     fn patience_for(&self, item: &T) -> Option<Duration> {
         let bounds = &lock(&self.state).bounds;
         match bounds.when_full {
-            WhenFull::Wait(patience) if (bounds.wanted)(item) => Some(patience),
+            OverflowPolicy::Wait(patience) if (bounds.wanted)(item) => Some(patience),
             _ => None,
         }
     }
@@ -191,7 +191,7 @@ impl<T: Item> State<T> {
         while !self.fits(weight) {
             let first = self.items.iter().position(T::is_expendable);
             let evicted = match (first, self.bounds.when_full) {
-                (Some(at), WhenFull::DropOldest) => self.items.remove(at),
+                (Some(at), OverflowPolicy::DropOldest) => self.items.remove(at),
                 (None, _) if !item.is_expendable() => self.items.pop_front(),
                 _ => None,
             };
@@ -271,7 +271,7 @@ mod tests {
         }
     }
 
-    fn bounds<T>(items: usize, when_full: WhenFull) -> Bounds<T> {
+    fn bounds<T>(items: usize, when_full: OverflowPolicy) -> Bounds<T> {
         Bounds { items, weight: 100, when_full, wanted: |_| true }
     }
 
@@ -286,9 +286,10 @@ mod tests {
 
     #[tokio::test]
     async fn drops_what_can_be_spared_and_counts_it() {
-        for (when_full, expected) in
-            [(WhenFull::DropOldest, (vec![1, 6, 8], 2)), (WhenFull::DropNewest, (vec![1, 2, 4], 2))]
-        {
+        for (when_full, expected) in [
+            (OverflowPolicy::DropOldest, (vec![1, 6, 8], 2)),
+            (OverflowPolicy::DropNewest, (vec![1, 2, 4], 2)),
+        ] {
             let topic = Topic::new();
             let reader = topic.subscribe(bounds(3, when_full));
             for number in [1, 2, 4, 6, 8] {
@@ -301,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn drops_what_matters_only_for_what_matters_too() {
         let topic = Topic::new();
-        let reader = topic.subscribe(bounds(2, WhenFull::DropOldest));
+        let reader = topic.subscribe(bounds(2, OverflowPolicy::DropOldest));
         for number in [1, 3, 4, 5] {
             topic.give(&Number(number));
         }
@@ -321,7 +322,7 @@ mod tests {
             }
         }
         let topic = Topic::new();
-        let mut reader = topic.subscribe(bounds(10, WhenFull::DropOldest));
+        let mut reader = topic.subscribe(bounds(10, OverflowPolicy::DropOldest));
         for weight in [30, 30, 30, 90, 5] {
             topic.give(&Bytes(weight));
         }
@@ -334,7 +335,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waits_for_a_slow_reader_but_not_for_ever() {
         let topic = Topic::new();
-        let mut reader = topic.subscribe(bounds(1, WhenFull::Wait(Duration::from_secs(1))));
+        let mut reader = topic.subscribe(bounds(1, OverflowPolicy::Wait(Duration::from_secs(1))));
         topic.give_patiently(&Number(2)).await;
         tokio::join!(topic.give_patiently(&Number(4)), async {
             assert_eq!(reader.next().await, Some(Number(2)));
@@ -351,7 +352,7 @@ mod tests {
         let topic = Topic::new();
         let even = Bounds {
             wanted: |number: &Number| number.0.is_multiple_of(2),
-            ..bounds(1, WhenFull::DropOldest)
+            ..bounds(1, OverflowPolicy::DropOldest)
         };
         let reader = topic.subscribe(even);
         for number in [1, 2, 3] {
@@ -363,9 +364,9 @@ mod tests {
     #[tokio::test]
     async fn forgets_readers_that_are_gone_whether_or_not_anything_is_given() {
         let topic = Topic::<Number>::new();
-        let stays = topic.subscribe(bounds(1, WhenFull::DropOldest));
+        let stays = topic.subscribe(bounds(1, OverflowPolicy::DropOldest));
         for _ in 0..3 {
-            drop(topic.subscribe(bounds(1, WhenFull::DropOldest)));
+            drop(topic.subscribe(bounds(1, OverflowPolicy::DropOldest)));
         }
         assert_eq!(lock(&topic.queues).len(), 1);
         drop(stays);

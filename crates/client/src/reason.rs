@@ -1,6 +1,6 @@
 //! The reason that a plugin itself gives for its end, found in what it wrote on stderr.
 //!
-//! Plugins made with this library end with [`Explained`](rpcplugin_core::Explained), whose layout is read exactly, and so is
+//! Plugins made with this library end with [`PlainReport`](rpcplugin_core::PlainReport), whose layout is read exactly, and so is
 //! that of `miette`. Of all others the words are those of their language's runtime, and failing that their last line.
 
 use std::fmt;
@@ -152,7 +152,7 @@ const READERS: &[Read] = &[
     exception,
 ];
 
-/// What [`Explained`](rpcplugin_core::Explained) writes: a line, and indented under it causes, faults, help and code.
+/// What [`PlainReport`](rpcplugin_core::PlainReport) writes: a line, and indented under it causes, faults, help and code.
 fn explained(lines: &[&str]) -> Option<Found> {
     let at = lines.iter().rposition(|line| line.strip_prefix("  code: ").is_some_and(is_code))?;
     let start = lines[..at].iter().rposition(|line| !line.starts_with("  ") && !line.trim().is_empty())?;

@@ -13,16 +13,16 @@ pub(crate) async fn launch(
     runner: &impl Runner,
     feed: &Arc<Feed>,
 ) -> Result<Plugin, LaunchError> {
-    let start_deadline = host.config.start_deadline;
+    let launch_timeout = host.config.launch_timeout;
     let Some(retry) = &host.config.retry else {
-        return launch::launch(host, runner, Arc::clone(feed), start_deadline).await;
+        return launch::launch(host, runner, Arc::clone(feed), launch_timeout).await;
     };
     let begun = Instant::now();
     let left = || retry.total.saturating_sub(begun.elapsed());
     let mut pauses = pauses(retry, || rand_below(retry.jitter));
     let mut earlier = Vec::new();
     loop {
-        let deadline = start_deadline.min(left());
+        let deadline = launch_timeout.min(left());
         let error = match launch::launch(host, runner, Arc::clone(feed), deadline).await {
             Ok(plugin) => return Ok(plugin),
             Err(error) => error,

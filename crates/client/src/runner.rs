@@ -38,7 +38,7 @@ pub trait Runner: Send + Sync {
     /// Nothing may be left running either when the future is dropped.
     fn start(
         &self,
-        surroundings: &Surroundings,
+        surroundings: &LaunchEnvironment,
     ) -> impl Future<Output = Result<Started<Self::Running>, LaunchFault>> + Send;
 
     /// What can be said about a plugin that did not start for this reason: shown at the end of the error. It is asked
@@ -115,7 +115,7 @@ pub struct Started<R> {
 /// `Debug` does not show the values of the environment, the magic cookie among them.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Surroundings {
+pub struct LaunchEnvironment {
     /// The handshake's offer: environment variables to set, and those to remove (`None`) should they be there.
     pub offer: Vec<(String, Option<OsString>)>,
     /// How much of the host's own environment the plugin inherits besides.
@@ -128,7 +128,7 @@ pub struct Surroundings {
     /// How long a plugin whose host has died may take to end by itself, before it is killed.
     pub orphan_grace: Duration,
     /// How long a program that is still being written is tried again.
-    pub busy_patience: Duration,
+    pub busy_timeout: Duration,
 }
 
 impl<R> Started<R> {
@@ -156,16 +156,16 @@ impl<R> Started<R> {
     }
 }
 
-impl fmt::Debug for Surroundings {
+impl fmt::Debug for LaunchEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let offer = self.offer.iter().map(|(name, value)| (name.as_ref(), value));
-        f.debug_struct("Surroundings")
+        f.debug_struct("LaunchEnvironment")
             .field("offer", &names(offer))
             .field("inherit", &self.inherit)
             .field("socket_dir", &self.socket_dir)
             .field("die_with_host", &self.die_with_host)
             .field("orphan_grace", &self.orphan_grace)
-            .field("busy_patience", &self.busy_patience)
+            .field("busy_timeout", &self.busy_timeout)
             .finish()
     }
 }
@@ -192,13 +192,13 @@ mod tests {
 
     #[test]
     fn the_cookie_is_not_shown() {
-        let surroundings = Surroundings {
+        let surroundings = LaunchEnvironment {
             offer: vec![("KV_COOKIE".into(), Some("hunter2".into())), ("PLUGIN_CLIENT_CERT".into(), None)],
             inherit: EnvPolicy::Inherit,
             socket_dir: "/tmp".into(),
             die_with_host: true,
             orphan_grace: Duration::ZERO,
-            busy_patience: Duration::ZERO,
+            busy_timeout: Duration::ZERO,
         };
         let text = format!("{surroundings:?}");
         assert!(text.contains(r#"["+KV_COOKIE", "-PLUGIN_CLIENT_CERT"]"#), "{text}");

@@ -1,7 +1,7 @@
 //! How the connection with a plugin is secured: the one place where that is decided.
 
 use rpcplugin_config::HostConfig;
-use rpcplugin_mtls::{Authorities, Identity, MutualTls, PeerCertificate, TlsError, Trust};
+use rpcplugin_mtls::{Identity, MutualTls, PeerCertificate, RootCertificates, TlsError, Trust};
 use rpcplugin_transport::Security;
 
 use crate::error::LaunchFault;
@@ -11,7 +11,7 @@ pub(crate) struct Secret {
     /// What this side presents.
     identity: Option<Identity>,
     /// By what plugins are verified, if not by the certificate in their answer.
-    authorities: Option<Authorities>,
+    authorities: Option<RootCertificates>,
     /// The name that is dialled, if not `localhost`.
     server_name: Option<String>,
     /// Whether the certificate is offered, so that a plugin has to answer with its own.
@@ -21,7 +21,7 @@ pub(crate) struct Secret {
 /// The security that the configuration gives without a handshake: mutual with all of certificate, key and authorities,
 /// plain with none of them.
 pub(crate) fn given(config: &HostConfig) -> Result<Security, LaunchFault> {
-    match (&config.certificate, &config.server_authorities) {
+    match (&config.certificate, &config.server_roots) {
         (Some(_), Some(_)) => Secret::prepare(config)?.decide(None),
         (None, None) => Ok(Security::Plain),
         (Some(_), None) | (None, Some(_)) => Err(LaunchFault::HalfGiven),
@@ -39,12 +39,12 @@ pub(crate) fn named(security: Security, server_name: Option<&str>) -> Result<Sec
 impl Secret {
     pub(crate) fn prepare(config: &HostConfig) -> Result<Self, LaunchFault> {
         let authorities = config
-            .server_authorities
+            .server_roots
             .as_ref()
-            .map(|bundle| Authorities::from_pem(bundle.as_str()))
+            .map(|bundle| RootCertificates::from_pem(bundle.as_str()))
             .transpose()?;
-        for (number, why) in authorities.iter().flat_map(Authorities::out_of_date) {
-            tracing::warn!(number, "a certificate of server_authorities {why} and vouches for nobody");
+        for (number, why) in authorities.iter().flat_map(RootCertificates::out_of_date) {
+            tracing::warn!(number, "a certificate of server_roots {why} and vouches for nobody");
         }
         let server_name = config.server_name.clone();
         // The configuration has been checked: a certificate has its key.
@@ -80,7 +80,7 @@ impl Secret {
             Ok(named(tls, self.server_name.as_deref())?)
         };
         match (self.identity, self.authorities, certificate) {
-            (Some(identity), Some(authorities), _) => mutual(identity, Trust::Authorities(authorities)),
+            (Some(identity), Some(authorities), _) => mutual(identity, Trust::Roots(authorities)),
             (Some(identity), None, Some(certificate)) => {
                 mutual(identity, Trust::Pinned(PeerCertificate::from_der(certificate)?))
             }

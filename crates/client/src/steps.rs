@@ -8,7 +8,7 @@ use std::time::Duration;
 /// which holds the moments between them too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct LaunchSteps {
+pub struct LaunchTimings {
     /// Making the identity and the sockets' directory, and starting the process. None for a plugin that was attached
     /// to.
     pub process: Option<Duration>,

@@ -117,7 +117,7 @@ impl<R: Runner + 'static> Supervise<R> {
     /// what its predecessor was told. Several functions are called in order.
     ///
     /// When it fails, the generation is killed, and counts as a start that failed. It has as long as a start has:
-    /// [`HostConfig::start_deadline`](rpcplugin_config::HostConfig::start_deadline).
+    /// [`HostConfig::launch_timeout`](rpcplugin_config::HostConfig::launch_timeout).
     pub fn on_start<F, E>(mut self, setup: impl Fn(Generation) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,

@@ -81,14 +81,16 @@ async fn of_plugins_that_do_not_speak() {
         ("exit 3", "wrote nothing on stderr"),
         ("echo 'no database' >&2; exit 3", "correct what it names on stderr"),
     ] {
-        let error =
-            run(host(|config| config.drain = Duration::from_millis(50)), script).await.expect_err(script);
+        let error = run(host(|config| config.drain_timeout = Duration::from_millis(50)), script)
+            .await
+            .expect_err(script);
         assert!(matches!(error.fault, LaunchFault::ExitedEarly(_)), "{error:?}");
         assert!(error.help().expect("advice").to_string().contains(advice), "{script}: {error:?}");
     }
-    let closed = run(host(|config| config.drain = Duration::from_millis(50)), "exec >&-; sleep 60").await;
+    let closed =
+        run(host(|config| config.drain_timeout = Duration::from_millis(50)), "exec >&-; sleep 60").await;
     check(closed, "rpcplugin::handshake::stdout_closed");
-    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(200);
+    let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(200);
     check(run(host(short), "exec sleep 60").await, "rpcplugin::handshake::silent");
     check(says(host(|_| {}), "welcome").await, "rpcplugin::handshake::unreadable");
     let endless = "head -c 200000 /dev/zero | tr '\\\\0' x; exec sleep 60";
@@ -139,7 +141,7 @@ async fn of_connections_that_come_to_nothing() {
     let path = dir.path().join("mute");
     let _mute = std::os::unix::net::UnixListener::bind(&path).expect("bound");
     let line = format!("1|1|unix|{}|grpc|", path.display());
-    let short = |config: &mut HostConfig| config.start_deadline = Duration::from_millis(400);
+    let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(400);
     check(says(host(short), &line).await, "rpcplugin::transport::not_ready");
     let dying = format!("echo '{line}'; sleep 0.1; exit 4");
     check(run(host(|_| {}), &dying).await, "rpcplugin::handshake::exited_connecting");
@@ -189,7 +191,7 @@ async fn of_hosts_that_are_set_up_wrongly() {
     let rubbish = |config: &mut HostConfig| {
         config.certificate = pem(identity.certificates_pem());
         config.private_key = Some(SecretPem::new(identity.private_key_pem()));
-        config.server_authorities = pem("-----BEGIN CERTIFICATE");
+        config.server_roots = pem("-----BEGIN CERTIFICATE");
     };
     check(run(host(rubbish), "true").await, "rpcplugin::security::host_authorities");
     let half = |config: &mut HostConfig| config.certificate = pem(identity.certificates_pem());

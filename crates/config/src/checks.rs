@@ -62,18 +62,18 @@ impl Check for PluginConfig {
             checks.add(&["unix_socket_path"], FaultKind::SocketPath(error));
         }
         checks.identity(self.certificate.is_some(), self.private_key.is_some());
-        if self.client_authorities.is_some() && self.certificate.is_none() && !self.auto_mtls {
+        if self.client_roots.is_some() && self.certificate.is_none() && !self.auto_mtls {
             checks.add(
-                &["client_authorities", "certificate", "auto_mtls"],
-                FaultKind::AuthoritiesWithoutTls { setting: "client_authorities" },
+                &["client_roots", "certificate", "auto_mtls"],
+                FaultKind::AuthoritiesWithoutTls { setting: "client_roots" },
             );
         }
         checks.within("output_buffer", self.output_buffer, ByteSize::kib(4)..=ByteSize::mib(1024));
-        checks.within("output_patience", self.output_patience, Duration::ZERO..=DAY);
+        checks.within("output_timeout", self.output_timeout, Duration::ZERO..=DAY);
         checks.within("grace", self.grace, Duration::ZERO..=HOUR);
-        checks.within("ready_deadline", self.ready_deadline, INSTANT..=DAY);
-        checks.message_limits(self.max_receive_message, self.max_send_message);
-        checks.within("broker_patience", self.broker_patience, INSTANT..=HOUR);
+        checks.within("ready_timeout", self.ready_timeout, INSTANT..=DAY);
+        checks.message_limits(self.max_receive_message_size, self.max_send_message_size);
+        checks.within("broker_timeout", self.broker_timeout, INSTANT..=HOUR);
         checks.within("workers", self.workers, 1..=1024);
         checks.group("http2", &self.http2);
         if let Some(rate_limit) = &self.rate_limit {
@@ -84,29 +84,29 @@ impl Check for PluginConfig {
 
 impl Check for HostConfig {
     fn check(&self, checks: &mut Checks) {
-        checks.within("start_deadline", self.start_deadline, INSTANT..=DAY);
+        checks.within("launch_timeout", self.launch_timeout, INSTANT..=DAY);
         for (name, deadline) in
-            [("connect_deadline", self.connect_deadline), ("ready_deadline", self.ready_deadline)]
+            [("connection_timeout", self.connection_timeout), ("ready_timeout", self.ready_timeout)]
         {
             if let Some(deadline) = deadline {
                 checks.within(name, deadline, INSTANT..=DAY);
             }
         }
-        checks.within("still_waiting_every", self.still_waiting_every, Duration::ZERO..=DAY);
-        checks.within("busy_patience", self.busy_patience, Duration::ZERO..=HOUR);
+        checks.within("still_waiting_interval", self.still_waiting_interval, Duration::ZERO..=DAY);
+        checks.within("busy_timeout", self.busy_timeout, Duration::ZERO..=HOUR);
         checks.within("grace", self.grace, Duration::ZERO..=HOUR);
-        checks.within("shutdown_deadline", self.shutdown_deadline, INSTANT..=HOUR);
+        checks.within("shutdown_timeout", self.shutdown_timeout, INSTANT..=HOUR);
         if let Some(terminate_after) = self.terminate_after {
             checks.order(("terminate_after", terminate_after), ("grace", self.grace));
         }
-        checks.within("drain", self.drain, Duration::ZERO..=HOUR);
-        checks.within("admin_deadline", self.admin_deadline, INSTANT..=HOUR);
+        checks.within("drain_timeout", self.drain_timeout, Duration::ZERO..=HOUR);
+        checks.within("admin_timeout", self.admin_timeout, INSTANT..=HOUR);
         checks.not_empty("transports", &self.transports);
         checks.identity(self.certificate.is_some(), self.private_key.is_some());
-        if self.server_authorities.is_some() && self.certificate.is_none() && !self.auto_mtls {
+        if self.server_roots.is_some() && self.certificate.is_none() && !self.auto_mtls {
             checks.add(
-                &["server_authorities", "certificate", "auto_mtls"],
-                FaultKind::AuthoritiesWithoutTls { setting: "server_authorities" },
+                &["server_roots", "certificate", "auto_mtls"],
+                FaultKind::AuthoritiesWithoutTls { setting: "server_roots" },
             );
         }
         if self.min_port > self.max_port {
@@ -115,10 +115,14 @@ impl Check for HostConfig {
         } else if self.max_port > 0 {
             checks.within("min_port", self.min_port, 1..=u16::MAX);
         }
-        checks.message_limits(self.max_receive_message, self.max_send_message);
-        checks.within("broker_patience", self.broker_patience, INSTANT..=HOUR);
+        checks.message_limits(self.max_receive_message_size, self.max_send_message_size);
+        checks.within("broker_timeout", self.broker_timeout, INSTANT..=HOUR);
         checks.within("stray_lines", self.stray_lines, 0..=10_000);
-        checks.within("answer_limit", self.answer_limit, ByteSize::kib(4)..=ByteSize::mib(16));
+        checks.within(
+            "handshake_line_limit",
+            self.handshake_line_limit,
+            ByteSize::kib(4)..=ByteSize::mib(16),
+        );
         checks.within("log_line_limit", self.log_line_limit, ByteSize::kib(1)..=ByteSize::mib(64));
         checks.within("stderr_tail_lines", self.stderr_tail_lines, 0..=100_000);
         checks.within("stderr_tail_bytes", self.stderr_tail_bytes, ByteSize::bytes(0)..=ByteSize::mib(64));
@@ -143,7 +147,7 @@ impl Check for Http2Config {
         within("connection_window", self.connection_window, ByteSize::bytes(65_535), LARGEST_WINDOW);
         within("max_frame", self.max_frame, ByteSize::kib(16), LARGEST_FRAME);
         within("max_headers", self.max_headers, ByteSize::kib(4), 1 << 30);
-        checks.within("handshake_deadline", self.handshake_deadline, INSTANT..=HOUR);
+        checks.within("handshake_timeout", self.handshake_timeout, INSTANT..=HOUR);
     }
 }
 
@@ -190,10 +194,10 @@ impl Check for SupervisionConfig {
         checks.within("multiplier", self.multiplier, 1.0..=100.0);
         checks.within("max", self.max, Duration::ZERO..=DAY);
         checks.order(("initial", self.initial), ("max", self.max));
-        if let Some(probe_every) = self.probe_every {
-            checks.within("probe_every", probe_every, Duration::from_millis(10)..=DAY);
+        if let Some(probe_interval) = self.probe_interval {
+            checks.within("probe_interval", probe_interval, Duration::from_millis(10)..=DAY);
         }
-        checks.within("probe_deadline", self.probe_deadline, INSTANT..=HOUR);
+        checks.within("probe_timeout", self.probe_timeout, INSTANT..=HOUR);
     }
 }
 
@@ -257,7 +261,7 @@ impl Checks {
     }
 
     fn message_limits(&mut self, receive: Option<ByteSize>, send: Option<ByteSize>) {
-        for (name, limit) in [("max_receive_message", receive), ("max_send_message", send)] {
+        for (name, limit) in [("max_receive_message_size", receive), ("max_send_message_size", send)] {
             if let Some(limit) = limit {
                 self.within(name, limit, ByteSize::bytes(1)..=ByteSize::bytes(u64::MAX));
             }

@@ -28,7 +28,7 @@ table! {
         /// A call with longer ones fails with `RESOURCE_EXHAUSTED`; those above four times as long end the connection.
         max_headers: ByteSize = "1MiB", env ["PLUGIN_HTTP2_MAX_HEADERS"], pyvider [];
         /// How long a peer may take for TLS and the first bytes of HTTP/2.
-        handshake_deadline: Duration = "20s", env ["PLUGIN_HTTP2_HANDSHAKE_DEADLINE"], pyvider [];
+        handshake_timeout: Duration = "20s", env ["PLUGIN_HTTP2_HANDSHAKE_TIMEOUT"], pyvider [];
     }
 }
 
@@ -110,9 +110,9 @@ table! {
         max: Duration = "10s", env ["PLUGIN_RESTART_MAX_BACKOFF"], pyvider [];
         /// The time between health calls to the running plugin. None makes none: a death is noticed without them,
         /// but not a plugin that hangs.
-        probe_every: Option<Duration> = "none", env ["PLUGIN_PROBE_INTERVAL"], pyvider [];
+        probe_interval: Option<Duration> = "none", env ["PLUGIN_PROBE_INTERVAL"], pyvider [];
         /// How long a health call may take before the plugin counts as hanging and is killed.
-        probe_deadline: Duration = "5s", env ["PLUGIN_PROBE_TIMEOUT"], pyvider [];
+        probe_timeout: Duration = "5s", env ["PLUGIN_PROBE_TIMEOUT"], pyvider [];
     }
 }
 

@@ -17,31 +17,31 @@ table! {
     /// [`check`](Self::check) then says whether they fit together.
     pub struct HostConfig {
         /// The time from the start of the process to a verified channel. A plugin that takes longer is killed.
-        start_deadline: Duration = "1m",
-            env ["PLUGIN_HANDSHAKE_TIMEOUT"], pyvider ["plugin_handshake_timeout"];
+        launch_timeout: Duration = "1m",
+            env ["PLUGIN_LAUNCH_TIMEOUT", "PLUGIN_HANDSHAKE_TIMEOUT"], pyvider ["plugin_handshake_timeout"];
         /// The time for making the connection, TLS and HTTP/2 included, once the plugin has said where it listens.
-        /// None leaves it what is left of `start_deadline`.
-        connect_deadline: Option<Duration> = "none",
+        /// None leaves it what is left of `launch_timeout`.
+        connection_timeout: Option<Duration> = "none",
             env ["PLUGIN_CONNECTION_TIMEOUT"], pyvider ["plugin_connection_timeout"];
         /// The time from the plugin's answer to a channel on which the health call succeeded. None leaves it what is
-        /// left of `start_deadline`.
-        ready_deadline: Option<Duration> = "none",
+        /// left of `launch_timeout`.
+        ready_timeout: Option<Duration> = "none",
             env ["PLUGIN_CHANNEL_READY_TIMEOUT"], pyvider ["plugin_channel_ready_timeout"];
         /// How often a host that waits for a start says so. 0 says nothing.
-        still_waiting_every: Duration = "5s", env ["PLUGIN_STILL_WAITING_EVERY"], pyvider [];
+        still_waiting_interval: Duration = "5s", env ["PLUGIN_STILL_WAITING_INTERVAL"], pyvider [];
         /// How long a program file that is still being written to is tried again.
-        busy_patience: Duration = "1s", env ["PLUGIN_BUSY_PATIENCE"], pyvider [];
+        busy_timeout: Duration = "1s", env ["PLUGIN_BUSY_TIMEOUT"], pyvider [];
         /// The time between asking a plugin to end and killing it. 0 kills it at once.
         grace: Duration = "2s", env ["PLUGIN_STOP_GRACE_PERIOD"], pyvider [];
         /// How long the call that asks a plugin to end may take.
-        shutdown_deadline: Duration = "1s", env ["PLUGIN_SHUTDOWN_TIMEOUT"], pyvider [];
+        shutdown_timeout: Duration = "1s", env ["PLUGIN_SHUTDOWN_TIMEOUT"], pyvider [];
         /// The time between asking a plugin to end and sending it SIGTERM, which has to be less than `grace`. None
         /// sends none.
         terminate_after: Option<Duration> = "none", env ["PLUGIN_TERMINATE_AFTER"], pyvider [];
         /// How long the pipes of an ended plugin are read on. A grandchild may hold them open for ever.
-        drain: Duration = "1s", env ["PLUGIN_DRAIN_TIMEOUT"], pyvider [];
+        drain_timeout: Duration = "1s", env ["PLUGIN_DRAIN_TIMEOUT"], pyvider [];
         /// How long calls to the plugin's own services (health, broker) may take.
-        admin_deadline: Duration = "5s", env ["PLUGIN_ADMIN_TIMEOUT"], pyvider [];
+        admin_timeout: Duration = "5s", env ["PLUGIN_ADMIN_TIMEOUT"], pyvider [];
         /// The transports on which a plugin may listen. An answer that names another is refused.
         transports: Vec<TransportKind> = "unix, tcp",
             env ["PLUGIN_CLIENT_TRANSPORTS", "PLUGIN_SUPPORTED_TRANSPORTS"],
@@ -59,10 +59,10 @@ table! {
             pyvider ["plugin_client_key", "plugin_client_key_file"];
         /// The authorities of which one must have issued a plugin's certificate. None trusts exactly the certificate
         /// in the plugin's answer.
-        server_authorities: Option<Pem> = "none",
+        server_roots: Option<Pem> = "none",
             env ["PLUGIN_SERVER_ROOT_CERTS", "PLUGIN_CA_CERT"],
             pyvider ["plugin_server_root_certs", "plugin_ca_cert"];
-        /// The name that a plugin's certificate must carry when `server_authorities` verify it: a DNS name or an IP
+        /// The name that a plugin's certificate must carry when `server_roots` verify it: a DNS name or an IP
         /// address. Otherwise it is only told to the plugin. None takes `localhost`, as go-plugin does.
         server_name: Option<String> = "none", env ["PLUGIN_SERVER_NAME"], pyvider [];
         /// Whether to ask that brokered connections share the main connection's socket. Plugins on old versions of
@@ -82,19 +82,19 @@ table! {
         /// The largest message that the host accepts, as it is on the wire: in answers on every channel, and in calls of its
         /// callbacks and of what it serves through the broker. A larger one ends its call with `RESOURCE_EXHAUSTED`. None
         /// leaves the 2 GiB that a message can have.
-        max_receive_message: Option<ByteSize> = "none",
+        max_receive_message_size: Option<ByteSize> = "none",
             env ["PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_receive_message_size"];
         /// The largest message that the host sends: in answers of its callbacks and of what it serves through the broker, and
         /// by clients that are told in the same way. None is no limit of the host's; a plugin may accept less.
-        max_send_message: Option<ByteSize> = "none",
+        max_send_message_size: Option<ByteSize> = "none",
             env ["PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_send_message_size"];
         /// How long each side of a brokered connection waits for the other.
-        broker_patience: Duration = "5s", env ["PLUGIN_BROKER_PATIENCE"], pyvider [];
+        broker_timeout: Duration = "5s", env ["PLUGIN_BROKER_TIMEOUT"], pyvider [];
         /// How many lines on a plugin's standard output are passed over before its answer. 0 takes the first line
         /// for the answer, as go-plugin does; more forgives a plugin that prints a banner.
         stray_lines: usize = "0", env ["PLUGIN_STRAY_LINES"], pyvider [];
         /// The longest answer accepted from a plugin.
-        answer_limit: ByteSize = "64KiB", env ["PLUGIN_ANSWER_LIMIT"], pyvider [];
+        handshake_line_limit: ByteSize = "64KiB", env ["PLUGIN_HANDSHAKE_LINE_LIMIT"], pyvider [];
         /// The longest line of a plugin's output kept in one piece; the rest follows as continuations.
         log_line_limit: ByteSize = "64KiB", env ["PLUGIN_LOG_LINE_LIMIT"], pyvider [];
         /// Whether warnings, errors and panics in a plugin's log are printed on the host's standard error where nothing else

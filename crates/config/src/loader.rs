@@ -82,7 +82,7 @@ pub struct Loaded<C> {
     /// The configuration.
     pub config: C,
     /// Each setting with its value and where that comes from, in the order of [`settings`](crate::settings).
-    pub in_force: Vec<InForce>,
+    pub in_force: Vec<EffectiveSetting>,
     /// Variables that look as if they were meant for this configuration, but have no part in it. They may be the
     /// application's own; a program does well to mention them once.
     pub ignored: Vec<IgnoredVariable>,
@@ -91,7 +91,7 @@ pub struct Loaded<C> {
 /// A setting as it is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct InForce {
+pub struct EffectiveSetting {
     /// The setting.
     pub setting: &'static Setting,
     /// Its value, as one would write it, or `…` where it is a secret. In a group that is off, its default.
@@ -342,7 +342,7 @@ fn merged(figment: &Figment) -> Value {
     Value::from(settings.unwrap_or_default())
 }
 
-fn in_force<C: Configuration>(config: &C, names: &Names, sources: &Sources) -> Vec<InForce> {
+fn in_force<C: Configuration>(config: &C, names: &Names, sources: &Sources) -> Vec<EffectiveSetting> {
     let mut written: Vec<Written> = Vec::new();
     config.write("", &mut written);
     let value = |setting: &Setting| match written.iter().find(|written| written.name == setting.name) {
@@ -353,7 +353,11 @@ fn in_force<C: Configuration>(config: &C, names: &Names, sources: &Sources) -> V
     };
     names
         .settings()
-        .map(|setting| InForce { setting, value: value(setting), origin: sources.origin(&setting.name) })
+        .map(|setting| EffectiveSetting {
+            setting,
+            value: value(setting),
+            origin: sources.origin(&setting.name),
+        })
         .collect()
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Names {
 /// A setting of pyvider that is none here, because it could not do what its name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Retired {
+pub struct LegacySetting {
     /// The environment variable.
     pub env: &'static str,
     /// The field of pyvider's configuration.
@@ -27,13 +27,13 @@ pub struct Retired {
     /// What to do instead.
     pub remedy: &'static str,
     /// What becomes of it where it is set.
-    pub treatment: Treatment,
+    pub treatment: LegacyPolicy,
 }
 
 /// What becomes of a setting that would have no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Treatment {
+pub enum LegacyPolicy {
     /// Any value is refused.
     Refused,
     /// The value that says what is the case anyway is accepted, every other one is refused.
@@ -46,7 +46,7 @@ pub enum Treatment {
 
 /// The settings of pyvider that are none here, each with the reason.
 #[must_use]
-pub fn retired() -> &'static [Retired] {
+pub fn retired() -> &'static [LegacySetting] {
     RETIRED
 }
 
@@ -113,7 +113,7 @@ impl Names {
     }
 }
 
-impl Retired {
+impl LegacySetting {
     /// Whether this is its variable, or its field in pyvider.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.env == name || self.pyvider == name
@@ -123,10 +123,10 @@ impl Retired {
     pub(crate) fn refuse(&self, name: &str, value: &str) -> Option<FaultKind> {
         let value = value.trim();
         let harmless = match self.treatment {
-            Treatment::Refused => false,
-            Treatment::OnlyNumber(number) => value.parse() == Ok(number),
-            Treatment::OnlyFalse => bool::from_text(value) == Some(false),
-            Treatment::Ignored => true,
+            LegacyPolicy::Refused => false,
+            LegacyPolicy::OnlyNumber(number) => value.parse() == Ok(number),
+            LegacyPolicy::OnlyFalse => bool::from_text(value) == Some(false),
+            LegacyPolicy::Ignored => true,
         };
         (!harmless).then(|| FaultKind::WithoutEffect {
             name: name.to_owned(),
@@ -165,83 +165,83 @@ pub(crate) fn distance(from: &str, to: &str) -> usize {
     row[row.len() - 1]
 }
 
-const RETIRED: &[Retired] = &[
-    Retired {
+const RETIRED: &[LegacySetting] = &[
+    LegacySetting {
         env: "PLUGIN_CORE_VERSION",
         pyvider: "plugin_core_version",
         reason: "there is only one version of the handshake, and every peer refuses another",
         remedy: "remove it; the versions of your own protocol are in supported_versions",
-        treatment: Treatment::OnlyNumber(1),
+        treatment: LegacyPolicy::OnlyNumber(1),
     },
-    Retired {
+    LegacySetting {
         env: "PLUGIN_PROTOCOL_VERSION",
         pyvider: "plugin_protocol_version",
         reason: "host and plugin agree on the newest version that both have",
         remedy: "remove it; set SUPPORTED_PROTOCOL_VERSIONS to restrict what a plugin serves",
-        treatment: Treatment::Refused,
+        treatment: LegacyPolicy::Refused,
     },
-    Retired {
+    LegacySetting {
         env: "PLUGIN_TRANSPORT_BUFFER_SIZE",
         pyvider: "plugin_transport_buffer_size",
         reason: "what a connection holds is bounded by HTTP/2 windows, not by a buffer of its own",
         remedy: "remove it, or set PLUGIN_HTTP2_STREAM_WINDOW and PLUGIN_HTTP2_CONNECTION_WINDOW",
-        treatment: Treatment::Refused,
+        treatment: LegacyPolicy::Refused,
     },
-    Retired {
+    LegacySetting {
         env: "PLUGIN_BUFFER_SIZE",
         pyvider: "plugin_buffer_size",
         reason: "what a connection holds is bounded by HTTP/2 windows, not by a buffer of its own",
         remedy: "remove it, or set PLUGIN_HTTP2_STREAM_WINDOW and PLUGIN_HTTP2_CONNECTION_WINDOW",
-        treatment: Treatment::Refused,
+        treatment: LegacyPolicy::Refused,
     },
-    Retired {
+    LegacySetting {
         env: "PLUGIN_CHUNK_SIZE",
         pyvider: "plugin_chunk_size",
         reason: "a plugin's answer is read as it comes, whatever its pieces",
-        remedy: "remove it, or set PLUGIN_ANSWER_LIMIT to bound the whole answer",
-        treatment: Treatment::Refused,
+        remedy: "remove it, or set PLUGIN_HANDSHAKE_LINE_LIMIT to bound the whole answer",
+        treatment: LegacyPolicy::Refused,
     },
-    Retired {
+    LegacySetting {
         env: "PLUGIN_MTLS_CERT_DIR",
         pyvider: "plugin_mtls_cert_dir",
         reason: "one-time identities are never written to a disk",
         remedy: "remove it, or name the files of your own identity with file://",
-        treatment: Treatment::Refused,
+        treatment: LegacyPolicy::Refused,
     },
-    Retired {
+    LegacySetting {
         env: "PLUGIN_INSECURE",
         pyvider: "plugin_insecure",
         reason: "it never switched anything off",
         remedy: "remove it, or set PLUGIN_AUTO_MTLS to false if plain text is really meant",
-        treatment: Treatment::OnlyFalse,
+        treatment: LegacyPolicy::OnlyFalse,
     },
-    Retired {
+    LegacySetting {
         env: "PLUGIN_CERT_VALIDITY_DAYS",
         pyvider: "plugin_cert_validity_days",
         reason: "a one-time identity ends with its process, and peers compare its bytes, not its dates",
         remedy: "remove it, or set a certificate of your own",
-        treatment: Treatment::Refused,
+        treatment: LegacyPolicy::Refused,
     },
-    Retired {
+    LegacySetting {
         env: "PLUGIN_EXIT_ON_STOP",
         pyvider: "plugin_exit_on_stop",
         reason: "serving returns when it is over, and the program decides how it ends",
         remedy: "remove it",
-        treatment: Treatment::Ignored,
+        treatment: LegacyPolicy::Ignored,
     },
-    Retired {
+    LegacySetting {
         env: "PLUGIN_UI_ENABLED",
         pyvider: "plugin_ui_enabled",
         reason: "a library has no user interface; the `rpcplugin` program has one",
         remedy: "remove it",
-        treatment: Treatment::Ignored,
+        treatment: LegacyPolicy::Ignored,
     },
-    Retired {
+    LegacySetting {
         env: "PLUGIN_SHOW_EMOJI_MATRIX",
         pyvider: "plugin_show_emoji_matrix",
         reason: "a library has no user interface; the `rpcplugin` program has one",
         remedy: "remove it",
-        treatment: Treatment::Ignored,
+        treatment: LegacyPolicy::Ignored,
     },
 ];
 
@@ -257,7 +257,7 @@ mod tests {
             ("outputbuffer", Some("output_buffer")),
             ("http2.max_frames", Some("http2.max_frame")),
             ("PLUGIN_AUTO_MTLS", Some("auto_mtls")),
-            ("plugin_ignore_sigint", Some("ignore_interrupt")),
+            ("plugin_ignore_sigint", Some("ignore_sigint")),
             ("burst_capacity", Some("rate_limit.burst_capacity")),
             ("colour", None),
             ("", None),

@@ -46,7 +46,7 @@ table! {
         /// The authorities of which one must have issued a host's certificate. A host without such a certificate is
         /// refused, and nobody is served in plain text. It needs `certificate`, or `auto_mtls` and hosts that offer such
         /// a certificate when they start the plugin; one-time certificates are of no authority.
-        client_authorities: Option<Pem> = "none",
+        client_roots: Option<Pem> = "none",
             env ["PLUGIN_CLIENT_ROOT_CERTS"], pyvider ["plugin_client_root_certs"];
         /// Whether the health service is served. Without it a go-plugin host's ping fails.
         health: bool = "true",
@@ -61,33 +61,33 @@ table! {
         output_buffer: ByteSize = "1MiB", env ["PLUGIN_OUTPUT_BUFFER"], pyvider [];
         /// How long a write to captured output may be held up by a host that is attached but does not read, before
         /// the oldest output is dropped. 0 drops at once, and never holds the plugin up.
-        output_patience: Duration = "5s", env ["PLUGIN_OUTPUT_PATIENCE"], pyvider [];
+        output_timeout: Duration = "5s", env ["PLUGIN_OUTPUT_TIMEOUT"], pyvider [];
         /// How long calls under way and end hooks may take once the plugin is asked to end. 0 cuts them off. What was
         /// printed has another half second to reach the host. A go-plugin host kills a plugin two seconds after it asked.
         grace: Duration = "1s",
             env ["PLUGIN_GRPC_GRACE_PERIOD", "PLUGIN_TIMEOUT_GRACEFUL_SHUTDOWN"],
             pyvider ["plugin_grpc_grace_period"];
         /// How long `Readiness::wait` waits for the plugin to serve; `Readiness::wait_for` names a time of its own.
-        ready_deadline: Duration = "5s",
+        ready_timeout: Duration = "5s",
             env ["PLUGIN_SERVER_READY_TIMEOUT"], pyvider ["plugin_server_ready_timeout"];
         /// Whether SIGINT is ignored. A Ctrl-C at a terminal reaches the plugins of a go-plugin host too; the host then
         /// ends them in good order.
-        ignore_interrupt: bool = "true", env ["PLUGIN_IGNORE_SIGINT"], pyvider ["plugin_ignore_sigint"];
+        ignore_sigint: bool = "true", env ["PLUGIN_IGNORE_SIGINT"], pyvider ["plugin_ignore_sigint"];
         /// A file whose appearance ends the plugin in good order. The file is removed then.
         shutdown_file: Option<PathBuf> = "none",
             env ["PLUGIN_SHUTDOWN_FILE_PATH"], pyvider ["plugin_shutdown_file_path"];
         /// Whether the plugin ends when the host's process dies. Without it, it stays until somebody ends it.
-        follow_host: bool = "true", env ["PLUGIN_EXIT_WITH_HOST"], pyvider [];
+        exit_with_host: bool = "true", env ["PLUGIN_EXIT_WITH_HOST"], pyvider [];
         /// The largest message that is accepted, as it is on the wire, by the plugin's services and by those that it serves
         /// through the broker. A larger one ends its call with `RESOURCE_EXHAUSTED`. None leaves the 2 GiB that a message can
         /// have.
-        max_receive_message: Option<ByteSize> = "none",
+        max_receive_message_size: Option<ByteSize> = "none",
             env ["PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_receive_message_size"];
         /// The largest message that is sent. None sends any; a host may accept less, one of pyvider 4 MiB.
-        max_send_message: Option<ByteSize> = "none",
+        max_send_message_size: Option<ByteSize> = "none",
             env ["PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_send_message_size"];
         /// How long each side of a brokered connection waits for the other.
-        broker_patience: Duration = "5s", env ["PLUGIN_BROKER_PATIENCE"], pyvider [];
+        broker_timeout: Duration = "5s", env ["PLUGIN_BROKER_TIMEOUT"], pyvider [];
         /// How many threads serve calls, where the facade makes the runtime. Each costs memory; more than there are
         /// processors gains nothing.
         workers: usize = "1", env ["PLUGIN_WORKERS"], pyvider [];

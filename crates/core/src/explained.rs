@@ -13,16 +13,16 @@ use miette::{Diagnostic, Severity};
 /// last words, which a host shows as they come.
 ///
 /// ```
-/// # use rpcplugin_core::{Explained, MagicCookie};
+/// # use rpcplugin_core::{PlainReport, MagicCookie};
 /// let error = MagicCookie::new("KEY", "").unwrap_err();
-/// let text = Explained(&error).to_string();
+/// let text = PlainReport(&error).to_string();
 /// assert!(text.starts_with("the magic cookie KEY has no value\n  help: give host and plugin"));
 /// assert!(text.ends_with("\n  code: rpcplugin::config::cookie_value_empty"));
 /// ```
 #[derive(Clone, Copy)]
-pub struct Explained<'a>(pub &'a dyn Diagnostic);
+pub struct PlainReport<'a>(pub &'a dyn Diagnostic);
 
-impl fmt::Display for Explained<'_> {
+impl fmt::Display for PlainReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
         let mut source = self.0.source();
@@ -34,7 +34,7 @@ impl fmt::Display for Explained<'_> {
         let (advice, faults): (Vec<_>, Vec<_>) =
             self.0.related().into_iter().flatten().partition(|related| is_advice(*related));
         for fault in faults.into_iter().filter(|fault| !message.contains(&fault.to_string())) {
-            write!(f, "\n  - {}", Explained(fault).to_string().replace('\n', "\n  "))?;
+            write!(f, "\n  - {}", PlainReport(fault).to_string().replace('\n', "\n  "))?;
         }
         if let Some(help) = deepest(self.0, &|diagnostic| diagnostic.help().map(|help| help.to_string())) {
             write!(f, "\n  help: {help}")?;
@@ -49,7 +49,7 @@ impl fmt::Display for Explained<'_> {
     }
 }
 
-impl fmt::Debug for Explained<'_> {
+impl fmt::Debug for PlainReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -93,7 +93,7 @@ mod tests {
     fn related_faults_are_told_one_by_one() {
         let error = Faults("", vec![Fault("port"), Fault("path")]);
         assert_eq!(
-            Explained(&error).to_string(),
+            PlainReport(&error).to_string(),
             "the configuration cannot be used\
              \n  - the port is wrong\n    help: correct the port\n    code: test::fault\
              \n  - the path is wrong\n    help: correct the path\n    code: test::fault\
@@ -105,7 +105,7 @@ mod tests {
     fn a_single_fault_is_told_once() {
         let error = Faults(": the port is wrong", vec![Fault("port")]);
         assert_eq!(
-            Explained(&error).to_string(),
+            PlainReport(&error).to_string(),
             "the configuration cannot be used: the port is wrong\n  help: correct the port\n  code: test::fault"
         );
     }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn evidence_stands_at_the_end_and_gives_no_advice() {
         assert_eq!(
-            Explained(&Failed(vec![Evidence])).to_string(),
+            PlainReport(&Failed(vec![Evidence])).to_string(),
             "it failed\n  help: mend it\n  code: test::failed\n  stderr of it:\n    one\n    two"
         );
     }

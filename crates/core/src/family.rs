@@ -9,14 +9,14 @@ use crate::explained::deepest;
 /// What a failure is about, told by the second part of its code: `rpcplugin::transport::cannot_dial`.
 ///
 /// ```
-/// # use rpcplugin_core::{Family, MagicCookie};
-/// assert_eq!(Family::of(&MagicCookie::new("KEY", "").unwrap_err()), Family::Config);
-/// assert_eq!(Family::of_code("rpcplugin::security::mtls_refused"), Family::Security);
-/// assert_eq!(Family::of_code("somebody::elses::code"), Family::Base);
+/// # use rpcplugin_core::{ErrorCategory, MagicCookie};
+/// assert_eq!(ErrorCategory::of(&MagicCookie::new("KEY", "").unwrap_err()), ErrorCategory::Config);
+/// assert_eq!(ErrorCategory::of_code("rpcplugin::security::mtls_refused"), ErrorCategory::Security);
+/// assert_eq!(ErrorCategory::of_code("somebody::elses::code"), ErrorCategory::Base);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Family {
+pub enum ErrorCategory {
     /// None of the others.
     Base,
     /// What a user or a program has set.
@@ -31,7 +31,7 @@ pub enum Family {
     Security,
 }
 
-impl Family {
+impl ErrorCategory {
     /// Every family.
     pub const ALL: &'static [Self] =
         &[Self::Base, Self::Config, Self::Handshake, Self::Protocol, Self::Transport, Self::Security];
@@ -65,7 +65,7 @@ impl Family {
     }
 }
 
-impl fmt::Display for Family {
+impl fmt::Display for ErrorCategory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

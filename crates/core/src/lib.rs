@@ -30,8 +30,8 @@ mod visible;
 
 pub use cookie::{CookieError, MagicCookie};
 pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
-pub use explained::Explained;
-pub use family::Family;
+pub use explained::PlainReport;
+pub use family::ErrorCategory;
 pub use service_id::ServiceId;
 pub use trace_context::TraceContext;
 pub use version::{AppVersion, CORE_PROTOCOL_VERSION, Versions, VersionsError};

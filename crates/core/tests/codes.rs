@@ -3,14 +3,14 @@
 use std::fmt::Debug;
 
 use miette::Diagnostic;
-use rpcplugin_core::{Endpoint, Family, MagicCookie, SocketPath, Versions};
+use rpcplugin_core::{Endpoint, ErrorCategory, MagicCookie, SocketPath, Versions};
 
 #[track_caller]
 fn check<T: Debug, E: Diagnostic>(result: Result<T, E>, code: &str) {
     let error = result.expect_err(code);
     assert_eq!(error.code().expect("a code").to_string(), code);
     assert!(error.help().is_some_and(|help| !help.to_string().is_empty()), "{error}");
-    assert_ne!(Family::of(&error), Family::Base);
+    assert_ne!(ErrorCategory::of(&error), ErrorCategory::Base);
 }
 
 #[test]

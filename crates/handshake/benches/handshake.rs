@@ -3,7 +3,7 @@
 use std::{ffi::OsString, hint::black_box};
 
 use rpcplugin_core::{MagicCookie, Versions};
-use rpcplugin_handshake::{Answer, Offer, PortRange, ReceivedOffer};
+use rpcplugin_handshake::{HandshakeLine, HostEnv, PortRange, ReceivedEnv};
 
 fn main() {
     divan::main();
@@ -17,19 +17,19 @@ fn line() -> String {
 #[divan::bench]
 fn parse_line(bencher: divan::Bencher<'_, '_>) {
     let line = line();
-    bencher.bench(|| Answer::parse(black_box(&line)).is_ok());
+    bencher.bench(|| HandshakeLine::parse(black_box(&line)).is_ok());
 }
 
 #[divan::bench]
 fn print_line(bencher: divan::Bencher<'_, '_>) {
-    let answer = Answer::parse(&line()).expect("a good line");
+    let answer = HandshakeLine::parse(&line()).expect("a good line");
     bencher.bench(|| black_box(&answer).to_string());
 }
 
 #[divan::bench]
 fn offer_there_and_back(bencher: divan::Bencher<'_, '_>) {
     let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("a key and a value");
-    let offer = Offer {
+    let offer = HostEnv {
         versions: Versions::from(3),
         ports: PortRange::GO_DEFAULT,
         client_certificate: Some("-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n".to_owned()),
@@ -39,6 +39,6 @@ fn offer_there_and_back(bencher: divan::Bencher<'_, '_>) {
     };
     bencher.bench(|| {
         let environment: Vec<(String, Option<OsString>)> = black_box(&offer).to_env(&cookie);
-        ReceivedOffer::from_env(|name| environment.iter().find(|(known, _)| known == name)?.1.clone())
+        ReceivedEnv::from_env(|name| environment.iter().find(|(known, _)| known == name)?.1.clone())
     });
 }

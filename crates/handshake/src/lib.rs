@@ -1,6 +1,6 @@
 //! The handshake between a host and a plugin: two values, written as text.
 //!
-//! The [`Offer`] goes down once, as environment variables of the plugin's process; the [`Answer`] comes up once, as
+//! The [`HostEnv`] goes down once, as environment variables of the plugin's process; the [`HandshakeLine`] comes up once, as
 //! one line on its standard output. Between them both sides learn everything they need to open a channel: which
 //! version of the application's protocol to speak, where, under which certificates, and whether brokered
 //! connections share one socket. Nothing else crosses before the channel.
@@ -12,9 +12,9 @@
 //!
 //! ```
 //! use rpcplugin_core::{AppVersion, Versions};
-//! use rpcplugin_handshake::{Answer, negotiate};
+//! use rpcplugin_handshake::{HandshakeLine, negotiate};
 //!
-//! let answer = Answer::parse("1|3|unix|/tmp/plugin2654984751|grpc|")?;
+//! let answer = HandshakeLine::parse("1|3|unix|/tmp/plugin2654984751|grpc|")?;
 //! assert_eq!(answer.version, AppVersion(3));
 //!
 //! let chosen = negotiate(Some(&Versions::new([1, 2])?), &Versions::new([2, 3])?);
@@ -25,15 +25,15 @@
 //! # Protocol
 //! go-plugin `client.go` `Client.Start` and `server.go` `Serve`, v1.0.0 to v1.8.0.
 
-mod answer;
 mod cookie_check;
 mod go_text;
+mod handshake_line;
+mod host_env;
 mod negotiation;
-mod offer;
 mod reattach;
 
-pub use answer::{Answer, AnswerError, AnswerFault, Multiplexing};
 pub use cookie_check::{CookieRefused, check_cookie};
+pub use handshake_line::{HandshakeLine, HandshakeLineError, HandshakeLineFault, Multiplexing};
+pub use host_env::{HostEnv, HostEnvFault, PortRange, PortRangeError, ReceivedEnv, variable};
 pub use negotiation::{Negotiated, VersionNotOffered, accept_version, negotiate};
-pub use offer::{Offer, OfferFault, PortRange, PortRangeError, ReceivedOffer, variable};
 pub use reattach::{ReattachConfig, ReattachConfigs, ReattachError};

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt::Debug};
 use miette::Diagnostic;
 use rpcplugin_core::{AppVersion, MagicCookie, Versions};
 use rpcplugin_handshake::{
-    Answer, PortRange, ReattachConfig, ReceivedOffer, accept_version, check_cookie, variable,
+    HandshakeLine, PortRange, ReattachConfig, ReceivedEnv, accept_version, check_cookie, variable,
 };
 
 #[track_caller]
@@ -22,7 +22,7 @@ fn check_one(error: &dyn Diagnostic, code: &str) {
 #[test]
 fn of_an_answer() {
     // The fault carries the code; the error around it shows the line.
-    let check = |line: &str, code: &str| check_one(&Answer::parse(line).expect_err(line).fault, code);
+    let check = |line: &str, code: &str| check_one(&HandshakeLine::parse(line).expect_err(line).fault, code);
     check("hello", "rpcplugin::handshake::not_an_answer");
     check("2|1|unix|/p|grpc|", "rpcplugin::handshake::core_version");
     check("5|0|unix|/tmp/packer-plugin", "rpcplugin::protocol::packer");
@@ -39,7 +39,7 @@ fn of_an_offer() {
     let cookie = MagicCookie::new("KEY", "value").expect("a cookie");
     check(check_cookie(&cookie, |_| None), "rpcplugin::handshake::cookie_missing");
     check(check_cookie(&cookie, |_| Some(OsString::from("x"))), "rpcplugin::handshake::cookie_mismatch");
-    let offer = ReceivedOffer::from_env(|name| (name == variable::MIN_PORT).then(|| OsString::from("many")));
+    let offer = ReceivedEnv::from_env(|name| (name == variable::MIN_PORT).then(|| OsString::from("many")));
     check_one(&offer.faults[0], "rpcplugin::handshake::offer_unreadable");
     check(PortRange::new(2, 1), "rpcplugin::config::port_range_reversed");
     let offered = Versions::new([2, 3]).expect("versions");

@@ -55,4 +55,4 @@ pub use peer::{PeerCertificate, PeerCertificateError};
 pub use pem::{PemError, PemOrigin};
 pub use provider::provider;
 pub use standing::OutOfDate;
-pub use trust::{Authorities, Trust};
+pub use trust::{RootCertificates, Trust};

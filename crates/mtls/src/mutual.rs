@@ -52,7 +52,7 @@ impl MutualTls {
                 let algorithms = provider.signature_verification_algorithms;
                 configs(&identity, &provider, Arc::new(PinnedVerifier::new(certificate.clone(), algorithms)))?
             }
-            Trust::Authorities(authorities) => configs(
+            Trust::Roots(authorities) => configs(
                 &identity,
                 &provider,
                 Arc::new(AuthoritiesVerifier::new(authorities.clone(), &provider)?),
@@ -63,7 +63,7 @@ impl MutualTls {
 
     /// The same settings, but dialing `name`, a DNS name or an IP address.
     ///
-    /// With [`Trust::Authorities`] the certificate of a dialed server must carry the name. With [`Trust::Pinned`] it is
+    /// With [`Trust::Roots`] the certificate of a dialed server must carry the name. With [`Trust::Pinned`] it is
     /// only announced to the server.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub enum Trust {
     /// Whoever presents a certificate that one of these authorities vouches for, or that is one of these itself.
     /// A server's certificate must also carry the name that was dialed, one of the bundle too. An extended key usage, where
     /// a certificate has one, must allow the role, of those in the bundle too.
-    Authorities(Authorities),
+    Roots(RootCertificates),
 }
 
 /// A bundle of at least one certificate to trust.
@@ -33,7 +33,7 @@ pub enum Trust {
 ///
 /// Cloning is cheap.
 #[derive(Clone)]
-pub struct Authorities {
+pub struct RootCertificates {
     inner: Arc<Inner>,
 }
 
@@ -52,7 +52,7 @@ struct Vouchers {
     refusal: Option<rustls::Error>,
 }
 
-impl Authorities {
+impl RootCertificates {
     /// Reads a bundle of certificates: PEM text, or `file://` and the path of a file with such text.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl Vouchers {
     }
 }
 
-impl fmt::Debug for Authorities {
+impl fmt::Debug for RootCertificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.inner.certificates.iter().map(PeerCertificate::from_parsed)).finish()
     }

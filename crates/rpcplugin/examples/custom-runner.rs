@@ -14,7 +14,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{
-    ChildProcess, Command, Host, LaunchFault, MagicCookie, Runner, Serve, Started, Surroundings,
+    ChildProcess, Command, Host, LaunchEnvironment, LaunchFault, MagicCookie, Runner, Serve, Started,
 };
 use tonic::{Request, Response, Status};
 
@@ -42,7 +42,7 @@ impl Runner for Limited {
         self.program.clone()
     }
 
-    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
         // `exec` puts the plugin in the place of the shell: the process that is watched is the plugin itself.
         let script = r#"ulimit -n "$0" && exec "$@""#;
         let shell = Command::new("/bin/sh").args(["-c", script]).arg(self.open_files.to_string());

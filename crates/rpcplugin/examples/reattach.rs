@@ -30,7 +30,7 @@ fn main() -> Result<ExitCode> {
 /// The plugin: a store in memory, which would be empty if the process were another.
 fn plugin() -> ExitCode {
     Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value"))
-        .configure(|config| config.follow_host = false)
+        .configure(|config| config.exit_with_host = false)
         .version(1, KvServer::new(Store::new()))
         .main()
 }

@@ -17,9 +17,9 @@ use std::{
 
 use miette::{IntoDiagnostic as _, Result, miette};
 use rpcplugin::{
-    Attachment, Cause, Endpoint, Explained, Host, MagicCookie, Serve, Services,
+    Attachment, Cause, Endpoint, Host, MagicCookie, PlainReport, Serve, Services,
     config::Loader,
-    mtls::{Authorities, Identity, Trust},
+    mtls::{Identity, RootCertificates, Trust},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -84,7 +84,7 @@ async fn host() -> Result<()> {
 /// Attaches to the plugin at this address, twice: with what it asks for, and with nothing.
 async fn greet(address: &str, identity: Identity, authorities: &str) -> Result<()> {
     let endpoint = Endpoint::parse("tcp", address)?;
-    let trust = Trust::Authorities(Authorities::from_pem(authorities)?);
+    let trust = Trust::Roots(RootCertificates::from_pem(authorities)?);
     let attachment = Attachment::new(endpoint.clone(), 1).secured(identity, trust)?.name("greeter");
 
     let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1);
@@ -98,7 +98,7 @@ async fn greet(address: &str, identity: Identity, authorities: &str) -> Result<(
         Ok(_) => println!("it serves hosts without certificates"),
         Err(error) => {
             println!("without a certificate nobody is let in");
-            eprintln!("{}", Explained(&error));
+            eprintln!("{}", PlainReport(&error));
         }
     }
     Ok(())

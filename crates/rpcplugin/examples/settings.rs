@@ -10,7 +10,7 @@
 
 use miette::Result;
 use rpcplugin::{
-    Explained,
+    PlainReport,
     config::{Format, HostConfig, Loader, Origin},
 };
 
@@ -33,7 +33,7 @@ fn main() -> Result<()> {
 
     let faulty = Loader::new().text("host.toml", "grace = 'soon'\ncolour = 'red'\n", Format::Toml);
     if let Err(error) = faulty.host() {
-        println!("{}", Explained(&error));
+        println!("{}", PlainReport(&error));
     }
     Ok(())
 }

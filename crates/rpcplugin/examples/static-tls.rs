@@ -13,7 +13,7 @@ use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{
-    Attachment, Command, Explained, Host, MagicCookie, Serve,
+    Attachment, Command, Host, MagicCookie, PlainReport, Serve,
     config::{Loader, Pem, SecretPem},
     mtls::Identity,
 };
@@ -58,7 +58,7 @@ async fn host() -> Result<ExitCode> {
     let address = Attachment::new(plugin.endpoint().clone(), 1);
     match with_identity(&strangers, known_plugins)?.attach(address).await {
         Ok(_) => println!("a stranger was let in"),
-        Err(error) => println!("a stranger is refused: {}", Explained(&error)),
+        Err(error) => println!("a stranger is refused: {}", PlainReport(&error)),
     }
     println!("the plugin {}", plugin.shut_down().await);
     Ok(ExitCode::SUCCESS)
@@ -70,6 +70,6 @@ fn with_identity(identity: &Identity, authorities: Pem) -> Result<Host> {
     Ok(Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1).configure(|config| {
         config.certificate = Some(Pem::new(exported.certificates_pem()));
         config.private_key = Some(SecretPem::new(exported.private_key_pem()));
-        config.server_authorities = Some(authorities);
+        config.server_roots = Some(authorities);
     }))
 }

@@ -11,7 +11,7 @@
 use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
-use rpcplugin::{Command, Explained, Host, MagicCookie, Serve, Versions};
+use rpcplugin::{Command, Host, MagicCookie, PlainReport, Serve, Versions};
 use tonic::{Request, Response, Status};
 
 #[path = "greeter/greeter.rs"]
@@ -57,7 +57,7 @@ async fn host() -> Result<ExitCode> {
         let plugin = match host.launch(Command::new(env::current_exe().into_diagnostic()?)).await {
             Ok(plugin) => plugin,
             Err(error) => {
-                println!("a host of {versions:?}: {}", Explained(&error));
+                println!("a host of {versions:?}: {}", PlainReport(&error));
                 continue;
             }
         };

@@ -91,16 +91,16 @@ pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
     AttachError, Attachment, Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit,
-    ExitReason, Generation, Handover, HandoverError, Host, LaunchError, LaunchFacts, LaunchFault,
-    LaunchSteps, LogRecord, Managed, NotHandedOver, Observer, Obstacle, Output, OutputChunk, OutputOptions,
-    OutputSource, PingError, Plugin, PluginEnded, PluginEvent, PluginId, PluginReason, PluginSet,
-    ProgramFile, ReasonKind, Runner, Running, Started, Stdin, Supervise, SuperviseError, Supervised,
-    SupervisionState, Surroundings, WhenFull, WhileDown, Writers, discover,
+    ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError, LaunchFacts,
+    LaunchFault, LaunchTimings, LogRecord, Managed, NotHandedOver, Observer, Obstacle, Output, OutputChunk,
+    OutputOptions, OutputSource, OverflowPolicy, PingError, Plugin, PluginEvent, PluginExited, PluginId,
+    PluginReason, PluginSet, ProgramFile, ReasonKind, Runner, Running, Started, Stdin, Supervise,
+    SuperviseError, Supervised, SupervisionState, WhileDown, Writers, discover,
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{
-    AppVersion, Endpoint, Explained, Family, MagicCookie, ServiceId, TraceContext, Versions, Visible,
-    disturbs,
+    AppVersion, Endpoint, ErrorCategory, MagicCookie, PlainReport, ServiceId, TraceContext, Versions,
+    Visible, disturbs,
 };
 pub use rpcplugin_handshake as handshake;
 pub use rpcplugin_hclog as hclog;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use rpcplugin_handshake::{ReattachConfig, ReattachConfigs, ReceivedOffer};
+use rpcplugin_handshake::{ReattachConfig, ReattachConfigs, ReceivedEnv};
 
 use crate::{
     error::ServeError,
@@ -52,7 +52,7 @@ impl Serve {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn attachable(self) -> Result<Attachable, ServeError> {
-        let mut offer = ReceivedOffer::from_env(process_environment);
+        let mut offer = ReceivedEnv::from_env(process_environment);
         offer.multiplex = false;
         Ok(Attachable { bound: Bound::new(self, &offer, Starter::Hand).await?, tee: false })
     }

@@ -46,9 +46,9 @@ impl PluginContext {
     ///
     /// The connection is opened with the first call, and opened again should it break; all who ask share it. A host of
     /// rpcplugin without callbacks makes calls fail at once with FAILED_PRECONDITION; any other that offers no services, with
-    /// UNAVAILABLE after [`PluginConfig::broker_patience`].
+    /// UNAVAILABLE after [`PluginConfig::broker_timeout`].
     ///
-    /// [`PluginConfig::broker_patience`]: rpcplugin_config::PluginConfig::broker_patience
+    /// [`PluginConfig::broker_timeout`]: rpcplugin_config::PluginConfig::broker_timeout
     #[must_use]
     pub fn host_channel(&self) -> PluginChannel {
         self.broker.host_channel()

@@ -4,8 +4,8 @@ use std::{fmt, io};
 
 use miette::Diagnostic;
 use rpcplugin_config::ConfigError;
-use rpcplugin_core::{Explained, Versions, VersionsError};
-use rpcplugin_handshake::{CookieRefused, OfferFault};
+use rpcplugin_core::{PlainReport, Versions, VersionsError};
+use rpcplugin_handshake::{CookieRefused, HostEnvFault};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
 use rpcplugin_transport::{BindError, SocketDirError};
 
@@ -13,7 +13,7 @@ use crate::own_transport::BoxError;
 
 /// Why a plugin did not serve. Nothing has been printed on stdout then, but by a host that is gone.
 ///
-/// [`Debug`] explains as [`Explained`] does, so that a `main` which returns this error ends with words for a person.
+/// [`Debug`] explains as [`PlainReport`] does, so that a `main` which returns this error ends with words for a person.
 #[derive(thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -131,7 +131,7 @@ pub enum ServeError {
     Ports(
         #[source]
         #[diagnostic_source]
-        OfferFault,
+        HostEnvFault,
     ),
     /// No socket could be had.
     #[error("the plugin cannot listen")]
@@ -181,6 +181,6 @@ pub enum ServeError {
 
 impl fmt::Debug for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Explained(self), f)
+        fmt::Display::fmt(&PlainReport(self), f)
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rpcplugin_broker::Place;
 use rpcplugin_config::{PluginConfig, TransportKind};
 use rpcplugin_core::{Endpoint, SocketPath};
-use rpcplugin_handshake::{PortRange, ReceivedOffer, variable};
+use rpcplugin_handshake::{PortRange, ReceivedEnv, variable};
 use rpcplugin_transport::{Listener, SocketDir, SocketDirError, SocketGroup};
 
 use crate::{
@@ -22,7 +22,7 @@ pub(crate) struct Listening {
 
 impl Listening {
     /// The directory that this plugin made for its sockets, if it made one.
-    pub(crate) fn private_dir(&self, offer: &ReceivedOffer) -> Option<PathBuf> {
+    pub(crate) fn private_dir(&self, offer: &ReceivedEnv) -> Option<PathBuf> {
         match &self.place {
             Place::Unix(dir) if offer.socket_dir.is_none() => Some(dir.path().to_owned()),
             _ => None,
@@ -37,7 +37,7 @@ impl Listening {
 /// latter reason a Unix socket, closed to other users, is given up for a port only if the connection is `mutual`.
 pub(crate) async fn listen(
     config: &PluginConfig,
-    offer: &ReceivedOffer,
+    offer: &ReceivedEnv,
     own: Option<AnyTransport>,
     mutual: bool,
 ) -> Result<Listening, ServeError> {
@@ -66,13 +66,13 @@ pub(crate) async fn listen(
     Err(ServeError::NoTransport)
 }
 
-fn may_be_given_up(kind: TransportKind, config: &PluginConfig, offer: &ReceivedOffer, mutual: bool) -> bool {
+fn may_be_given_up(kind: TransportKind, config: &PluginConfig, offer: &ReceivedEnv, mutual: bool) -> bool {
     let named =
         config.unix_socket_path.is_some() || offer.socket_dir.is_some() || offer.socket_group.is_some();
     kind != TransportKind::Unix || (mutual && !named)
 }
 
-fn unix(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Listening, ServeError> {
+fn unix(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Listening, ServeError> {
     let dir = socket_dir(offer)?;
     let listener = match &config.unix_socket_path {
         Some(path) => Listener::unix_at(&absolute(path)?, group(offer)?)?,
@@ -81,7 +81,7 @@ fn unix(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Listening, Serve
     Ok(listening(listener, Place::Unix(dir)))
 }
 
-async fn tcp(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Listening, ServeError> {
+async fn tcp(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Listening, ServeError> {
     let ports = ports(config, offer)?;
     let listener = Listener::tcp(config.tcp_host, ports.ports()).await?;
     Ok(listening(listener, tcp_place(config, offer)?))
@@ -98,7 +98,7 @@ fn listening(listener: Listener, place: Place) -> Listening {
 /// # Protocol
 /// go-plugin `grpc_broker.go` `AcceptAndServe` listens by the same function as the plugin itself. Differs: there a range of
 /// one port leaves the broker none.
-fn tcp_place(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Place, ServeError> {
+fn tcp_place(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Place, ServeError> {
     let ports = match (config.tcp_port, offer.ports) {
         // Any port was asked for in spite of the host.
         (Some(0), _) => PortRange::ANY,
@@ -112,7 +112,7 @@ fn tcp_place(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Place, Serv
     Ok(Place::Tcp { host: config.tcp_host, ports })
 }
 
-fn socket_dir(offer: &ReceivedOffer) -> Result<SocketDir, SocketDirError> {
+fn socket_dir(offer: &ReceivedEnv) -> Result<SocketDir, SocketDirError> {
     let group = group(offer)?;
     match &offer.socket_dir {
         Some(dir) => SocketDir::given(dir, group),
@@ -120,7 +120,7 @@ fn socket_dir(offer: &ReceivedOffer) -> Result<SocketDir, SocketDirError> {
     }
 }
 
-fn group(offer: &ReceivedOffer) -> Result<Option<SocketGroup>, SocketDirError> {
+fn group(offer: &ReceivedEnv) -> Result<Option<SocketGroup>, SocketDirError> {
     offer.socket_group.as_deref().map(SocketGroup::find).transpose()
 }
 
@@ -131,7 +131,7 @@ fn absolute(path: &Path) -> Result<SocketPath, SocketDirError> {
 }
 
 /// The plugin's own port if it has one, else the host's, else any.
-fn ports(config: &PluginConfig, offer: &ReceivedOffer) -> Result<PortRange, ServeError> {
+fn ports(config: &PluginConfig, offer: &ReceivedEnv) -> Result<PortRange, ServeError> {
     if let Some(port) = config.tcp_port {
         return Ok(PortRange::new(port, port).expect("a port is not above itself"));
     }
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_socket_that_nobody_named_is_given_up_for_a_port_under_mutual_tls_only() {
-        let (config, offer) = (PluginConfig::default(), ReceivedOffer::default());
+        let (config, offer) = (PluginConfig::default(), ReceivedEnv::default());
         assert!(may_be_given_up(TransportKind::Unix, &config, &offer, true));
         assert!(!may_be_given_up(TransportKind::Unix, &config, &offer, false));
         assert!(may_be_given_up(TransportKind::Tcp, &config, &offer, false));
@@ -195,7 +195,7 @@ mod tests {
             let mut config = PluginConfig::default();
             config.tcp_port = own;
             let ports = offered.map(|(min, max)| PortRange::new(min, max).expect("in order"));
-            let offer = ReceivedOffer { ports, ..ReceivedOffer::default() };
+            let offer = ReceivedEnv { ports, ..ReceivedEnv::default() };
             let place = tcp_place(&config, &offer).expect("no faults");
             let Place::Tcp { ports, .. } = place else { panic!("{place:?}") };
             ports

@@ -35,7 +35,7 @@ pub enum NotReady {
 
 impl Readiness {
     /// Waits until the plugin serves: its socket listens, and the host has been answered. No longer than
-    /// [`PluginConfig::ready_deadline`](rpcplugin_config::PluginConfig::ready_deadline), as it was when this was made.
+    /// [`PluginConfig::ready_timeout`](rpcplugin_config::PluginConfig::ready_timeout), as it was when this was made.
     ///
     /// # Errors
     /// [`NotReady`].

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use rpcplugin_config::PluginConfig;
-use rpcplugin_handshake::ReceivedOffer;
-use rpcplugin_mtls::{Authorities, Identity, MutualTls, PeerCertificate, Trust};
+use rpcplugin_handshake::ReceivedEnv;
+use rpcplugin_mtls::{Identity, MutualTls, PeerCertificate, RootCertificates, Trust};
 use rpcplugin_transport::Security;
 
 use crate::error::ServeError;
@@ -26,7 +26,7 @@ pub(crate) struct Decision {
 /// | yes | no | either | refused: the plugin could verify nobody |
 /// | yes | yes | no | the given identity, and hosts that the authorities signed |
 /// | yes | yes | yes | the same; the certificate is announced, for hosts that learn it only so |
-pub(crate) fn decide(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Decision, ServeError> {
+pub(crate) fn decide(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Decision, ServeError> {
     let host = offer.client_certificate.as_deref();
     let (identity, trust) = match (given_identity(config)?, given_authorities(config)?, host) {
         (None, None, None) => return Ok(Decision { security: Security::Plain, announced: None }),
@@ -36,10 +36,10 @@ pub(crate) fn decide(config: &PluginConfig, offer: &ReceivedOffer) -> Result<Dec
         (None, Some(authorities), Some(host)) => {
             // Whether they signed it is seen in each handshake, which brings the certificates in between along.
             PeerCertificate::from_pem(host)?;
-            (one_time()?, Trust::Authorities(authorities))
+            (one_time()?, Trust::Roots(authorities))
         }
         (Some(_), None, _) => return Err(ServeError::OneSidedTls),
-        (Some(identity), Some(authorities), _) => (identity, Trust::Authorities(authorities)),
+        (Some(identity), Some(authorities), _) => (identity, Trust::Roots(authorities)),
     };
     // Without a certificate in the environment the field stays empty: a Go host that did not ask for one would crash.
     let announced = host.map(|_| identity.certificate_der().to_vec());
@@ -64,10 +64,10 @@ fn given_identity(config: &PluginConfig) -> Result<Option<Identity>, ServeError>
     })
 }
 
-fn given_authorities(config: &PluginConfig) -> Result<Option<Authorities>, ServeError> {
-    let Some(bundle) = &config.client_authorities else { return Ok(None) };
+fn given_authorities(config: &PluginConfig) -> Result<Option<RootCertificates>, ServeError> {
+    let Some(bundle) = &config.client_roots else { return Ok(None) };
     let place = place(bundle.file(), "PLUGIN_CLIENT_ROOT_CERTS");
-    let authorities = match Authorities::from_pem(bundle.as_str()) {
+    let authorities = match RootCertificates::from_pem(bundle.as_str()) {
         Ok(authorities) => authorities,
         Err(source) => return Err(ServeError::GivenAuthorities { authorities: place, source }),
     };

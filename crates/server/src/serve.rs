@@ -7,8 +7,8 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use rpcplugin_config::{ConfigError, IgnoredVariable, Loaded, Loader, PluginConfig};
-use rpcplugin_core::{AppVersion, Explained, MagicCookie};
-use rpcplugin_handshake::{ReceivedOffer, check_cookie};
+use rpcplugin_core::{AppVersion, MagicCookie, PlainReport};
+use rpcplugin_handshake::{ReceivedEnv, check_cookie};
 use rpcplugin_hclog::MaxLevel;
 use rpcplugin_transport::{ServiceLayer, ServiceLayers, Services};
 use tokio::runtime::Handle;
@@ -213,7 +213,7 @@ impl Serve {
     /// Tells, elsewhere in this process, when the plugin serves. To be asked for after the configuration is set.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        self.progress.readiness(self.config.ready_deadline)
+        self.progress.readiness(self.config.ready_timeout)
     }
 
     /// Goes the whole way: answers the host that started this process, serves it, and ends with it.
@@ -239,7 +239,7 @@ impl Serve {
             tracing::warn!(variable = slip.name, "{slip}");
         }
         let stdout = HeldStdout::hold().map_err(ServeError::Process)?;
-        let bound = self.bind(&ReceivedOffer::from_env(process_environment)).await?;
+        let bound = self.bind(&ReceivedEnv::from_env(process_environment)).await?;
         let announced = bound.announce(&mut stdout.real().map_err(ServeError::Process)?)?;
         drop(stdout);
         announced.serve().await
@@ -256,7 +256,7 @@ impl Serve {
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => {
                 // Not `eprintln`, which panics when the host is gone.
-                let _ = writeln!(std::io::stderr(), "{}", Explained(&error));
+                let _ = writeln!(std::io::stderr(), "{}", PlainReport(&error));
                 ExitCode::FAILURE
             }
         }
@@ -278,7 +278,7 @@ impl Serve {
             Err(_) => own_runtime::run(self).map_err(ServeError::Process),
         };
         served.unwrap_or_else(|error| {
-            let _ = writeln!(std::io::stderr(), "{}", Explained(&error));
+            let _ = writeln!(std::io::stderr(), "{}", PlainReport(&error));
             ExitCode::FAILURE
         })
     }
@@ -299,7 +299,7 @@ impl Serve {
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
-    pub async fn bind(self, offer: &ReceivedOffer) -> Result<Bound, ServeError> {
+    pub async fn bind(self, offer: &ReceivedEnv) -> Result<Bound, ServeError> {
         Bound::new(self, offer, Starter::Host).await
     }
 }

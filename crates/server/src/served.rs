@@ -58,8 +58,10 @@ fn limited(
     layers: &ServiceLayers,
 ) -> Services {
     let bytes = |size: rpcplugin_config::ByteSize| size.as_u64();
-    let limits =
-        MessageLimits::new(config.max_receive_message.map(bytes), config.max_send_message.map(bytes));
+    let limits = MessageLimits::new(
+        config.max_receive_message_size.map(bytes),
+        config.max_send_message_size.map(bytes),
+    );
     let mut own = own.limited(limits);
     if let Some(limit) = &context.rate_limit {
         // Outside of the others: who is refused has cost nothing else.

@@ -19,7 +19,7 @@ use crate::ending::{Cause, Ending};
 /// When the signals cannot be caught.
 pub(crate) fn watch(
     ending: &Ending,
-    ignore_interrupt: bool,
+    ignore_sigint: bool,
 ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -32,7 +32,7 @@ pub(crate) fn watch(
                 _ = terminate.recv() => break,
                 () = next(&mut hang_up) => break,
                 _ = interrupt.recv() => {
-                    if !ignore_interrupt {
+                    if !ignore_sigint {
                         break;
                     }
                     interrupts += 1;

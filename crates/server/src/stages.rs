@@ -13,7 +13,7 @@ use futures_util::{FutureExt as _, future::join_all};
 use rpcplugin_broker::{Broker, BrokerSettings, Side};
 use rpcplugin_config::{ByteSize, PluginConfig};
 use rpcplugin_core::{Endpoint, Versions};
-use rpcplugin_handshake::{Answer, Multiplexing, Negotiated, ReceivedOffer, negotiate};
+use rpcplugin_handshake::{HandshakeLine, Multiplexing, Negotiated, ReceivedEnv, negotiate};
 use rpcplugin_transport::{Meter, http2};
 use tokio::{runtime::Handle, task::yield_now, time::timeout_at};
 use tokio_util::task::AbortOnDropHandle;
@@ -42,7 +42,7 @@ use crate::{
 #[must_use = "a bound plugin has to be announced"]
 pub struct Bound {
     listener: AnyListener,
-    answer: Answer,
+    answer: HandshakeLine,
     serving: http2::Serving,
     multiplex: bool,
     context: PluginContext,
@@ -91,11 +91,7 @@ pub struct Served {
 }
 
 impl Bound {
-    pub(crate) async fn new(
-        serve: Serve,
-        offer: &ReceivedOffer,
-        starter: Starter,
-    ) -> Result<Self, ServeError> {
+    pub(crate) async fn new(serve: Serve, offer: &ReceivedEnv, starter: Starter) -> Result<Self, ServeError> {
         let life = life::span();
         let span = tracing::debug_span!(parent: &life, "launch");
         Self::bind(serve, offer, starter, life.clone()).instrument(span).instrument(life).await
@@ -103,7 +99,7 @@ impl Bound {
 
     async fn bind(
         serve: Serve,
-        offer: &ReceivedOffer,
+        offer: &ReceivedEnv,
         starter: Starter,
         life: Span,
     ) -> Result<Self, ServeError> {
@@ -111,7 +107,7 @@ impl Bound {
         // Before anything that takes time: the parent of later may be whoever took in an orphan.
         let parent = {
             let _watch = watch.enter();
-            (starter == Starter::Host && serve.config.follow_host).then(Parent::of_this_process)
+            (starter == Starter::Host && serve.config.exit_with_host).then(Parent::of_this_process)
         };
         let Serve {
             mut versions,
@@ -141,7 +137,7 @@ impl Bound {
         if starter == Starter::Host {
             // Before there is a socket to leave behind, and before anything of the application's, which may take its time.
             let _watch = watch.enter();
-            let signals = signals::watch(&ending, config.ignore_interrupt).map_err(ServeError::Process)?;
+            let signals = signals::watch(&ending, config.ignore_sigint).map_err(ServeError::Process)?;
             watchers.push(spawn(&watch, signals, &life));
         }
         let Decision { security, announced } = security::decide(&config, offer)?;
@@ -153,7 +149,7 @@ impl Bound {
         let meter = Meter::new();
         settings.http2 = http2_settings(&config);
         settings.http2.meter = Some(meter.brokered());
-        settings.patience = config.broker_patience;
+        settings.patience = config.broker_timeout;
         settings.grace = config.grace;
         settings.span = life.clone();
         settings.layers = layers.clone();
@@ -177,7 +173,7 @@ impl Bound {
         };
         on_start.into_iter().for_each(|start| start(&context));
         let make = versions.remove(&negotiated.version).expect("a version is chosen among those served");
-        let output = Output::new(config.output_buffer.as_usize(), config.output_patience);
+        let output = Output::new(config.output_buffer.as_usize(), config.output_timeout);
         let calls = UnderWay::default();
         let own = make(&context);
         let services = served::services(own, &context, &config, descriptors, &output, &layers, &calls);
@@ -189,7 +185,7 @@ impl Bound {
         serving.settings = http2_settings(&config);
         serving.settings.meter = Some(meter);
         serving.grace = config.grace.saturating_add(ENDING);
-        let answer = Answer {
+        let answer = HandshakeLine {
             version: negotiated.version,
             endpoint,
             certificate: announced,
@@ -219,7 +215,7 @@ impl Bound {
 
     /// What the host will be answered.
     #[must_use]
-    pub fn answer(&self) -> &Answer {
+    pub fn answer(&self) -> &HandshakeLine {
         &self.answer
     }
 
@@ -393,9 +389,9 @@ fn http2_settings(config: &PluginConfig) -> http2::Settings {
     settings.connection_window = config.http2.connection_window.as_u32();
     settings.max_frame = config.http2.max_frame.as_u32();
     settings.max_headers = config.http2.max_headers.as_u32();
-    settings.handshake_deadline = config.http2.handshake_deadline;
-    settings.max_receive_message = config.max_receive_message.map(ByteSize::as_u64);
-    settings.max_send_message = config.max_send_message.map(ByteSize::as_u64);
+    settings.handshake_timeout = config.http2.handshake_timeout;
+    settings.max_receive_message_size = config.max_receive_message_size.map(ByteSize::as_u64);
+    settings.max_send_message_size = config.max_send_message_size.map(ByteSize::as_u64);
     settings
 }
 

@@ -5,7 +5,7 @@ use std::{fmt::Debug, io, time::Duration};
 use miette::Diagnostic;
 use rpcplugin_config::{Format, Loader, Pem, PluginConfig, SecretPem, TransportKind};
 use rpcplugin_core::{Endpoint, MagicCookie, Versions};
-use rpcplugin_handshake::{OfferFault, ReceivedOffer};
+use rpcplugin_handshake::{HostEnvFault, ReceivedEnv};
 use rpcplugin_mtls::Identity;
 use rpcplugin_server::{BasicProtocol, BoxError, Serve, ServeError, Transport};
 use rpcplugin_transport::{Listen, Stream};
@@ -21,8 +21,8 @@ fn check<T: Debug, E: Diagnostic>(result: Result<T, E>, code: &str) {
     assert_eq!(error.code().expect("a code").to_string(), code, "{error:?}");
 }
 
-fn offer(change: impl FnOnce(&mut ReceivedOffer)) -> ReceivedOffer {
-    let mut offer = ReceivedOffer::default();
+fn offer(change: impl FnOnce(&mut ReceivedEnv)) -> ReceivedEnv {
+    let mut offer = ReceivedEnv::default();
     change(&mut offer);
     offer
 }
@@ -30,7 +30,7 @@ fn offer(change: impl FnOnce(&mut ReceivedOffer)) -> ReceivedOffer {
 #[tokio::test]
 async fn of_what_is_served() {
     let cookie = MagicCookie::new("CODES", "of plugins").expect("a cookie");
-    let none = ReceivedOffer::default();
+    let none = ReceivedEnv::default();
     check(Serve::new(cookie).bind(&none).await, "rpcplugin::config::nothing_served");
     let others = plugin(|config| config.supported_versions = Some(Versions::from(7)));
     check(others.bind(&none).await, "rpcplugin::config::nothing_supported");
@@ -40,7 +40,7 @@ async fn of_what_is_served() {
 
 #[tokio::test]
 async fn of_security() {
-    let none = ReceivedOffer::default();
+    let none = ReceivedEnv::default();
     let asking = offer(|offer| {
         offer.client_certificate = Some(Identity::generate().expect("made").certificate_pem());
     });
@@ -56,11 +56,10 @@ async fn of_security() {
     };
     check(plugin(given).bind(&none).await, "rpcplugin::security::one_sided");
     let authorities = Pem::new(Identity::generate().expect("made").certificate_pem());
-    let alone = || plugin(|config| config.client_authorities = Some(authorities.clone()));
+    let alone = || plugin(|config| config.client_roots = Some(authorities.clone()));
     check(alone().bind(&none).await, "rpcplugin::security::unproven_host");
     check(alone().bind(&rubbish).await, "rpcplugin::security::host_certificate");
-    let unknown =
-        plugin(given).configure(|config| config.client_authorities = Some(Pem::new("-----BEGIN X")));
+    let unknown = plugin(given).configure(|config| config.client_roots = Some(Pem::new("-----BEGIN X")));
     check(unknown.bind(&none).await, "rpcplugin::security::given_authorities");
     let damaged = plugin(given).configure(|config| config.certificate = Some(Pem::new("-----BEGIN X")));
     check(damaged.bind(&none).await, "rpcplugin::security::given_certificates");
@@ -87,7 +86,7 @@ impl Transport for Nowhere {
 
 #[tokio::test]
 async fn of_listening() {
-    let none = ReceivedOffer::default();
+    let none = ReceivedEnv::default();
     check(plugin(|_| {}).transport(Nowhere).bind(&none).await, "rpcplugin::transport::own");
     let unix = |config: &mut PluginConfig| config.transports = vec![TransportKind::Unix];
     let stranger = offer(|offer| offer.socket_group = Some("no such group".to_owned()));
@@ -97,7 +96,7 @@ async fn of_listening() {
     std::fs::write(&taken, "precious").expect("written");
     let taken = plugin(unix).configure(|config| config.unix_socket_path = Some(taken));
     check(taken.bind(&none).await, "rpcplugin::transport::cannot_listen");
-    let fault = OfferFault { variable: "PLUGIN_MIN_PORT", value: "many".to_owned(), expected: "a port" };
+    let fault = HostEnvFault { variable: "PLUGIN_MIN_PORT", value: "many".to_owned(), expected: "a port" };
     let portless = offer(|offer| offer.faults.push(fault));
     let tcp = plugin(|config| config.transports = vec![TransportKind::Tcp]);
     check(tcp.bind(&portless).await, "rpcplugin::handshake::ports");
@@ -118,13 +117,13 @@ impl io::Write for Deaf {
 
 #[tokio::test]
 async fn of_announcing() {
-    let bound = plugin(|_| {}).bind(&ReceivedOffer::default()).await.expect("bound");
+    let bound = plugin(|_| {}).bind(&ReceivedEnv::default()).await.expect("bound");
     check(bound.announce(&mut Deaf), "rpcplugin::handshake::cannot_announce");
 }
 
 #[tokio::test]
 async fn of_readiness() {
-    let plugin = plugin(|config| config.ready_deadline = Duration::from_millis(20));
+    let plugin = plugin(|config| config.ready_timeout = Duration::from_millis(20));
     let mut readiness = plugin.readiness();
     check(readiness.wait().await, "rpcplugin::transport::plugin_not_ready");
     drop(plugin);

@@ -358,7 +358,7 @@ async fn an_answer_above_the_limit_is_refused_by_its_prefix() {
     assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
 
     let mut settings = Settings::default();
-    settings.max_receive_message = Some(100);
+    settings.max_receive_message_size = Some(100);
     for (bytes, fits) in [(100, true), (101, false)] {
         let peer = Peer::new(Script::each(move |stream| answer(stream, &vec![7; bytes - 2])));
         let channel = http2::connect_lazy(peer.clone(), &settings);
@@ -435,7 +435,7 @@ async fn waiting_calls_share_one_failure() {
         }
     }
     let mut settings = Settings::default();
-    settings.handshake_deadline = Duration::from_millis(300);
+    settings.handshake_timeout = Duration::from_millis(300);
     let channel = http2::connect_lazy(Silent, &settings);
     let began = Instant::now();
     let calls = (0..20).map(|_| {

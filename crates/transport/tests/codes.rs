@@ -98,7 +98,7 @@ async fn of_connecting() {
     check(&cut, "rpcplugin::transport::not_http2");
 
     let mut impatient = settings.clone();
-    impatient.handshake_deadline = Duration::from_millis(20);
+    impatient.handshake_timeout = Duration::from_millis(20);
     let silent = http2::connect(Silent, &impatient).await.expect_err("silence");
     check(&silent, "rpcplugin::transport::silent_peer");
 

@@ -73,7 +73,7 @@ const PONG: &[u8] = b"\0\0\x08\x06\x01\0\0\0\0pingpong";
 
 #[tokio::test]
 async fn is_heard_for_so_long_before_the_first_words_and_for_ever_after() {
-    let server = Server::start(|serving| serving.settings.handshake_deadline = Duration::from_millis(50));
+    let server = Server::start(|serving| serving.settings.handshake_timeout = Duration::from_millis(50));
     // A host that connects early and calls late has greeted at once.
     let mut early = server.connect(&[PREFACE, SETTINGS].concat()).await;
     for words in [&b""[..], &PREFACE[..PREFACE.len() - 1]] {
@@ -87,7 +87,7 @@ async fn is_heard_for_so_long_before_the_first_words_and_for_ever_after() {
 async fn delays_no_end() {
     let hour = Duration::from_secs(60 * 60);
     let server = Server::start(|serving| {
-        serving.settings.handshake_deadline = hour;
+        serving.settings.handshake_timeout = hour;
         serving.grace = hour;
     });
     let mut silent = server.connect(b"").await;

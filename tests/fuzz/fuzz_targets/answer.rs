@@ -2,13 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rpcplugin_handshake::Answer;
+use rpcplugin_handshake::HandshakeLine;
 
 fuzz_target!(|line: &str| {
-    match Answer::parse(line) {
+    match HandshakeLine::parse(line) {
         Ok(answer) => {
             let printed = answer.to_string();
-            assert_eq!(Answer::parse(&printed).as_ref(), Ok(&answer), "{printed:?}");
+            assert_eq!(HandshakeLine::parse(&printed).as_ref(), Ok(&answer), "{printed:?}");
         }
         Err(error) => drop(error.to_string()),
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::hint::black_box;
 
 use rpcplugin_core::{MagicCookie, Versions};
-use rpcplugin_handshake::{Answer, Offer, PortRange, ReceivedOffer};
+use rpcplugin_handshake::{HandshakeLine, HostEnv, PortRange, ReceivedEnv};
 
 use crate::{Piece, Work, repeat};
 
@@ -22,11 +22,11 @@ fn line() -> String {
 
 fn parse_answer() -> Work {
     let line = line();
-    repeat(move || Answer::parse(black_box(&line)).is_ok())
+    repeat(move || HandshakeLine::parse(black_box(&line)).is_ok())
 }
 
 fn print_answer() -> Work {
-    let answer = Answer::parse(&line()).expect("the line is a good one");
+    let answer = HandshakeLine::parse(&line()).expect("the line is a good one");
     repeat(move || black_box(&answer).to_string())
 }
 
@@ -40,13 +40,13 @@ fn read_offer() -> Work {
     let environment: Vec<(String, Option<OsString>)> = offer.to_env(&cookie);
     repeat(move || {
         let environment = black_box(&environment);
-        ReceivedOffer::from_env(|name| environment.iter().find(|(known, _)| known == name)?.1.clone())
+        ReceivedEnv::from_env(|name| environment.iter().find(|(known, _)| known == name)?.1.clone())
     })
 }
 
-fn offer() -> (Offer, MagicCookie) {
+fn offer() -> (HostEnv, MagicCookie) {
     let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("it has a key and a value");
-    let offer = Offer {
+    let offer = HostEnv {
         versions: Versions::from(3),
         ports: PortRange::GO_DEFAULT,
         client_certificate: Some("-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n".to_owned()),

@@ -47,7 +47,7 @@ async fn main() -> ExitCode {
 
 /// Launches what never answers, and says so when it is guarded.
 async fn starts(host: Host) -> ExitCode {
-    let host = host.configure(|config| config.still_waiting_every = Duration::from_millis(5));
+    let host = host.configure(|config| config.still_waiting_interval = Duration::from_millis(5));
     let mut events = host.events();
     tokio::spawn(async move {
         while let Some(event) = events.next().await {

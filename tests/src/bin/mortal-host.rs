@@ -13,7 +13,7 @@
 use std::io::Read as _;
 
 use miette::Diagnostic as _;
-use rpcplugin::{Command, Event, Explained, Host, MagicCookie, Stdin, config::Loader};
+use rpcplugin::{Command, Event, Host, MagicCookie, PlainReport, Stdin, config::Loader};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         Err(error) => {
             println!("{}", error.fault.code().map(|code| code.to_string()).unwrap_or_default());
-            println!("{}", Explained(&error));
+            println!("{}", PlainReport(&error));
             if when == "terminal" {
                 return Ok(());
             }

@@ -6,7 +6,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use rpcplugin::{
-    Explained, MagicCookie, PluginContext, Serve, Services,
+    MagicCookie, PlainReport, PluginContext, Serve, Services,
     config::Loader,
     otel::{InstrumentCalls, Telemetry},
 };
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     let telemetry = match telemetry.build() {
         Ok(telemetry) => telemetry,
         Err(error) => {
-            eprintln!("{}", Explained(&error));
+            eprintln!("{}", PlainReport(&error));
             return ExitCode::FAILURE;
         }
     };

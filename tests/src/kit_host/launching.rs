@@ -24,7 +24,7 @@ pub(crate) struct Launching {
     pub(crate) versions: Versions,
     /// Where certificates are that take the place of AutoMTLS.
     pub(crate) tls_dir: Option<PathBuf>,
-    pub(crate) start_deadline: Duration,
+    pub(crate) launch_timeout: Duration,
     pub(crate) socket_group: Option<String>,
     /// What the program's file must be.
     pub(crate) checksum: Option<Checksum>,
@@ -41,7 +41,7 @@ impl Launching {
             mux: false,
             versions: Versions::new(facts::VERSIONS).expect("there are three"),
             tls_dir: None,
-            start_deadline: HostConfig::default().start_deadline,
+            launch_timeout: HostConfig::default().launch_timeout,
             socket_group: None,
             checksum: None,
         }
@@ -93,13 +93,13 @@ impl Launching {
         Host::new(cookie, self.versions.clone()).observe(recorder.clone()).configure(|config| {
             config.auto_mtls = self.auto_mtls;
             config.multiplex = self.mux;
-            config.start_deadline = self.start_deadline;
+            config.launch_timeout = self.launch_timeout;
             config.unix_socket_group.clone_from(&self.socket_group);
             if let Some(dir) = &self.tls_dir {
                 let given = Given::of("host", dir);
                 config.certificate = Some(given.certificate);
                 config.private_key = Some(given.private_key);
-                config.server_authorities = Some(given.authorities);
+                config.server_roots = Some(given.authorities);
             }
         })
     }

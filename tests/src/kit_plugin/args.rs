@@ -61,7 +61,7 @@ impl Args {
             let given = Given::of("plugin", dir);
             config.certificate = Some(given.certificate);
             config.private_key = Some(given.private_key);
-            config.client_authorities = Some(given.authorities);
+            config.client_roots = Some(given.authorities);
         }
         config.log_level = match self.log_level {
             Level::Trace => LogLevel::Trace,
@@ -76,7 +76,7 @@ impl Args {
             limit.burst_capacity = burst_capacity;
             config.rate_limit = Some(limit);
         }
-        config.max_receive_message = self.max_recv.map(ByteSize::bytes);
+        config.max_receive_message_size = self.max_recv.map(ByteSize::bytes);
         config.shutdown_file = self.shutdown_file.clone();
         config
     }

@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use rpcplugin::{Explained, Serve, ServeError};
+use rpcplugin::{PlainReport, Serve, ServeError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ pub(crate) fn main(serve: Serve) -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "{}", Explained(&*error));
+            let _ = writeln!(io::stderr(), "{}", PlainReport(&*error));
             ExitCode::FAILURE
         }
     }

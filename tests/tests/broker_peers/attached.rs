@@ -5,7 +5,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 use rpcplugin::{
     Attachment, Endpoint, Host, MagicCookie, Plugin, ServiceId,
     broker::{DialError, ServeError, Unreachable},
-    handshake::Answer,
+    handshake::HandshakeLine,
 };
 use rpcplugin_tests::pb::{CallbackRequest, InfoRequest, kit_client::KitClient};
 use tokio::{
@@ -65,7 +65,7 @@ fn host() -> Host {
     let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
     Host::new(cookie, 1).configure(|config| {
         config.auto_mtls = false;
-        config.broker_patience = PATIENCE;
+        config.broker_timeout = PATIENCE;
     })
 }
 
@@ -88,7 +88,7 @@ impl Process {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
-        Self { endpoint: Answer::parse(&line).unwrap().endpoint, _child: child }
+        Self { endpoint: HandshakeLine::parse(&line).unwrap().endpoint, _child: child }
     }
 
     async fn attach(&self, host: &Host) -> Plugin {

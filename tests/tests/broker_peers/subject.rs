@@ -103,7 +103,7 @@ impl Subject {
                 config.multiplex = mode.multiplexed;
                 config.unix_socket_dir = Some(sockets.path().to_owned());
                 config.grace = PATIENCE;
-                config.shutdown_deadline = PATIENCE;
+                config.shutdown_timeout = PATIENCE;
             })
             .callbacks_with(|caller| host_calls(&caller.broker));
         let plugin = host.launch(Command::new(program).stdin(Stdin::Null)).await.unwrap();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rpcplugin::{
-    Event, Exit, ExitReason, LaunchFault, OutputOptions, PingError, PluginEnded, PluginSet, ServingStatus,
+    Event, Exit, ExitReason, LaunchFault, OutputOptions, PingError, PluginExited, PluginSet, ServingStatus,
 };
 use rpcplugin_tests::{
     freeze,
@@ -74,7 +74,7 @@ async fn a_stop_that_is_ignored_ends_with_the_whole_group() {
 
 #[tokio::test]
 async fn a_plugin_that_left_its_group_ends_all_the_same() {
-    let place = Place::configured(|host| host.configure(|config| config.start_deadline = DEADLINE));
+    let place = Place::configured(|host| host.configure(|config| config.launch_timeout = DEADLINE));
     let error = place.host.launch(hostile("leaves:silent")).await.unwrap_err();
     assert!(matches!(error.fault, LaunchFault::Silent(_)), "{error:?}");
     let place = Place::new();
@@ -134,7 +134,8 @@ async fn a_stopped_process_is_late_and_killed() {
 
 #[tokio::test]
 async fn a_grandchild_that_holds_the_pipes_holds_up_nobody() {
-    let place = Place::configured(|host| host.configure(|config| config.drain = Duration::from_millis(200)));
+    let place =
+        Place::configured(|host| host.configure(|config| config.drain_timeout = Duration::from_millis(200)));
     let plugin = place.launch(hostile("grandchild")).await;
     let mut events = plugin.events();
     let grandchild = grandchild(&plugin.stderr_tail());
@@ -190,7 +191,7 @@ async fn calls_that_fail_by_the_end_of_the_process_say_so() {
         assert!(status.message().contains("kit-plugin (process"), "{status:?}");
         assert!(status.message().ends_with("has ended: exit status 3"), "{status:?}");
         assert!(!status.details().is_empty());
-        let ended: &PluginEnded = status.source().and_then(|source| source.downcast_ref()).unwrap();
+        let ended: &PluginExited = status.source().and_then(|source| source.downcast_ref()).unwrap();
         assert_eq!(ended.reason, ExitReason::Status(3));
         assert_eq!(ended.plugin, plugin.id());
     }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use rpcplugin::{
-    Event, Events, ExitReason, LogRecord, Output, OutputOptions, OutputSource, Plugin, WhenFull, Writers,
+    Event, Events, ExitReason, LogRecord, Output, OutputOptions, OutputSource, OverflowPolicy, Plugin,
+    Writers,
     config::ByteSize,
     hclog::{Level, Piece},
 };
@@ -113,7 +114,11 @@ async fn who_asks_late_still_gets_what_was_printed_before() {
 #[tokio::test]
 async fn a_reader_that_sleeps_loses_output_and_holds_up_nobody() {
     let place = Place::new();
-    for when_full in [WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Wait(Duration::from_millis(1))] {
+    for when_full in [
+        OverflowPolicy::DropOldest,
+        OverflowPolicy::DropNewest,
+        OverflowPolicy::Wait(Duration::from_millis(1)),
+    ] {
         let plugin = place.launch(kit()).await;
         let mut options = OutputOptions::default();
         options.capacity = 10_000;
@@ -128,7 +133,7 @@ async fn a_reader_that_sleeps_loses_output_and_holds_up_nobody() {
             kept.extend_from_slice(&chunk.bytes);
         }
         assert!(sleeping.missed() > 0);
-        if when_full == WhenFull::DropOldest {
+        if when_full == OverflowPolicy::DropOldest {
             assert!(kept.ends_with(b"the end") && !kept.starts_with(b"the beginning"));
         } else {
             assert!(kept.starts_with(b"the beginning"), "{when_full:?}");
@@ -259,7 +264,7 @@ async fn last_words_unread(place: &Place) -> (Plugin, Output) {
     let mut options = OutputOptions::default();
     options.raw = true;
     options.capacity = 1;
-    options.when_full = WhenFull::Wait(2 * PATIENCE);
+    options.when_full = OverflowPolicy::Wait(2 * PATIENCE);
     let plugin = place.launch(kit()).await;
     let output = plugin.output(options);
     // The reader is held up by the first piece, and what follows stays in the pipe.
@@ -285,7 +290,7 @@ async fn hear(output: &mut Output) {
 
 #[tokio::test]
 async fn the_end_is_told_after_the_last_words() {
-    let place = Place::configured(|host| host.configure(|config| config.drain = 4 * PATIENCE));
+    let place = Place::configured(|host| host.configure(|config| config.drain_timeout = 4 * PATIENCE));
     let (plugin, mut output) = last_words_unread(&place).await;
     let mut events = plugin.events();
     let mut waiting = std::pin::pin!(plugin.wait());
@@ -313,7 +318,7 @@ async fn the_end_is_told_after_the_last_words() {
 
 #[tokio::test]
 async fn the_last_words_are_heard_though_the_handle_is_gone() {
-    let place = Place::configured(|host| host.configure(|config| config.drain = 4 * PATIENCE));
+    let place = Place::configured(|host| host.configure(|config| config.drain_timeout = 4 * PATIENCE));
     let (plugin, mut output) = last_words_unread(&place).await;
     drop(plugin);
     hear(&mut output).await;
@@ -321,7 +326,8 @@ async fn the_last_words_are_heard_though_the_handle_is_gone() {
 
 #[tokio::test]
 async fn who_holds_the_pipes_open_is_not_waited_for() {
-    let place = Place::configured(|host| host.configure(|config| config.drain = Duration::from_millis(1)));
+    let place =
+        Place::configured(|host| host.configure(|config| config.drain_timeout = Duration::from_millis(1)));
     let plugin = place.launch(hostile("grandchild")).await;
     let mut events = plugin.events();
     client(&plugin).exit(ExitRequest { code: 3 }).await.unwrap_err();

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use miette::Diagnostic as _;
 use rpcplugin::{
-    AttachError, Command, Event, Exit, ExitReason, Explained, OutputOptions, OutputSource, PluginEnded,
+    AttachError, Command, Event, Exit, ExitReason, OutputOptions, OutputSource, PlainReport, PluginExited,
     ReasonKind, ServingStatus,
 };
 use rpcplugin_tests::pb::{
@@ -50,7 +50,7 @@ async fn says_what_it_ended_of(command: Command, status: i32) {
     let (under_way, panicked) = tokio::join!(kit.sleep(SleepRequest { ms: 600_000 }), other.panic(panic));
     let later = plugin.explain(client(&plugin).echo(EchoRequest::default()).await.unwrap_err()).await;
     for failed in [under_way.unwrap_err(), panicked.unwrap_err(), later] {
-        let ended: &PluginEnded = failed.source().and_then(|source| source.downcast_ref()).unwrap();
+        let ended: &PluginExited = failed.source().and_then(|source| source.downcast_ref()).unwrap();
         assert_eq!(ended.code().unwrap().to_string(), "rpcplugin::transport::plugin_ended");
         assert_eq!(ended.reason, ExitReason::Status(status));
         // All of it has been read by then.
@@ -233,7 +233,7 @@ async fn is_refused(command: Command) {
     assert_eq!(code, "rpcplugin::protocol::version_not_offered", "{error:?}");
     let (code, error) = refused(Place::new(), command.arg("--no-such-flag")).await;
     assert_eq!(code, "rpcplugin::handshake::exited_early", "{error:?}");
-    assert!(Explained(&error).to_string().contains("no-such-flag"), "its own words are told: {error:?}");
+    assert!(PlainReport(&error).to_string().contains("no-such-flag"), "its own words are told: {error:?}");
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::{
 };
 
 use rpcplugin::{
-    ChildProcess, Command, Endpoint, Exit, LaunchFault, Output, OutputOptions, Plugin, Runner, Services,
-    Started, Surroundings,
+    ChildProcess, Command, Endpoint, Exit, LaunchEnvironment, LaunchFault, Output, OutputOptions, Plugin,
+    Runner, Services, Started,
     broker::{BoxError, Translate},
 };
 use rpcplugin_tests::pb::{
@@ -62,7 +62,7 @@ impl Runner for Between {
         self.command.program().to_path_buf()
     }
 
-    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
         let started = self.command.start(surroundings).await?;
         Ok(started.translate(Arc::new(Detour(Arc::clone(&self.line)))))
     }

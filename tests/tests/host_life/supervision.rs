@@ -11,8 +11,8 @@ use std::{
 };
 
 use rpcplugin::{
-    ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchFault, PluginEnded,
-    Runner, Started, SuperviseError, SupervisionState, Surroundings, WhileDown, config::RetryConfig,
+    ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchEnvironment, LaunchFault,
+    PluginExited, Runner, Started, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
 };
 use rpcplugin_tests::{
     freeze,
@@ -78,7 +78,8 @@ async fn killed_fifty_times_under_load() {
                             answered.fetch_add(1, Ordering::Relaxed);
                         }
                         Err(status) => {
-                            let ended = status.source().and_then(|cause| cause.downcast_ref::<PluginEnded>());
+                            let ended =
+                                status.source().and_then(|cause| cause.downcast_ref::<PluginExited>());
                             let ended = ended.unwrap_or_else(|| panic!("unexplained: {status:?}"));
                             assert_eq!(ended.reason, ExitReason::Signal(9));
                             assert_eq!(status.code(), Code::Unavailable);
@@ -207,8 +208,8 @@ async fn what_a_call_waits_is_taken_from_its_deadline() {
 async fn a_plugin_that_hangs_is_replaced() {
     let place = Place::configured(|host| {
         supervising(host, 5).configure(|config| {
-            config.supervision.probe_every = Some(Duration::from_millis(20));
-            config.supervision.probe_deadline = Duration::from_secs(2);
+            config.supervision.probe_interval = Some(Duration::from_millis(20));
+            config.supervision.probe_timeout = Duration::from_secs(2);
         })
     });
     let supervised = place.host.supervise(kit()).await.unwrap();
@@ -344,7 +345,7 @@ impl Runner for Moody {
         "moody".into()
     }
 
-    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
         let start = self.starts.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some(fault) = (self.faults)(start) {
             return Err(fault);
@@ -431,7 +432,7 @@ impl Runner for Counting {
         "counting".into()
     }
 
-    async fn start(&self, surroundings: &Surroundings) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
         self.0.fetch_add(1, Ordering::SeqCst);
         kit().start(surroundings).await
     }

@@ -41,7 +41,7 @@ impl Place {
         let host = Host::new(cookie, Versions::new([1, 2, 3]).unwrap()).configure(|config| {
             config.unix_socket_dir = Some(sockets.path().to_owned());
             config.grace = PATIENCE;
-            config.shutdown_deadline = PATIENCE;
+            config.shutdown_timeout = PATIENCE;
         });
         Self { host: change(host), sockets }
     }

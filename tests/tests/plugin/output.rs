@@ -68,7 +68,7 @@ async fn a_hundred_mebibytes_without_a_listener_leave_it_responsive() {
 
 #[tokio::test]
 async fn a_listener_that_stops_reading_holds_it_up_once_only() {
-    let plugin = subject().env("PLUGIN_OUTPUT_PATIENCE", "200ms").start();
+    let plugin = subject().env("PLUGIN_OUTPUT_TIMEOUT", "200ms").start();
     let channel = plugin.channel().await;
     greet(channel.clone(), "print first").await.unwrap();
     let _never_read = stdio(plugin.channel().await).await;
@@ -185,7 +185,7 @@ async fn a_log_that_nobody_reads_is_dropped_and_counted() {
 
 #[tokio::test]
 async fn a_full_buffer_does_not_delay_the_end() {
-    let plugin = subject().env("PLUGIN_OUTPUT_PATIENCE", "1h").start();
+    let plugin = subject().env("PLUGIN_OUTPUT_TIMEOUT", "1h").start();
     let channel = plugin.channel().await;
     greet(channel.clone(), "print first").await.unwrap();
     let _never_read = stdio(plugin.channel().await).await;
@@ -279,7 +279,7 @@ async fn unread(start: &Start) -> (std::process::Child, PluginChannel) {
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdout.read_line(&mut line).unwrap();
     child.stdout = Some(stdout.into_inner());
-    let answer = rpcplugin::handshake::Answer::parse(&line).unwrap();
+    let answer = rpcplugin::handshake::HandshakeLine::parse(&line).unwrap();
     let channel = channel(&answer.endpoint, rpcplugin::transport::Security::Plain).await.unwrap();
     (child, channel)
 }

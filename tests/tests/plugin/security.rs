@@ -3,7 +3,7 @@
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
 
 use rpcplugin::{
-    mtls::{Authorities, Identity, MutualTls, PeerCertificate, Trust},
+    mtls::{Identity, MutualTls, PeerCertificate, RootCertificates, Trust},
     transport::Security,
 };
 use tonic::Code;
@@ -68,8 +68,8 @@ async fn given_certificates_require_a_host_that_the_authorities_signed() {
         .start();
     assert_eq!(plugin.answer.certificate, None, "nobody asked for it in the line");
     let as_host = |identity: &Identity| {
-        let authorities = Authorities::from_pem(&plugin_identity.certificate_pem()).unwrap();
-        let trust = Trust::Authorities(authorities);
+        let authorities = RootCertificates::from_pem(&plugin_identity.certificate_pem()).unwrap();
+        let trust = Trust::Roots(authorities);
         Security::Mutual(MutualTls::new(identity.clone(), trust).unwrap())
     };
     assert_eq!(call(&plugin, as_host(&host_identity)).await.as_deref(), Ok("hello x"));

@@ -14,7 +14,7 @@ use std::{
 use rpcplugin::{
     Endpoint, PluginChannel,
     broker::{Broker, BrokerSettings, Place, Side},
-    handshake::Answer,
+    handshake::HandshakeLine,
     transport::{
         SecureStream, Security, SocketDir, dial,
         http2::{self, Connect, ConnectError},
@@ -42,7 +42,7 @@ pub(crate) struct Start {
 /// A plugin that runs. Dropping it kills it.
 pub(crate) struct Running {
     pub(crate) child: Child,
-    pub(crate) answer: Answer,
+    pub(crate) answer: HandshakeLine,
     pub(crate) stdout: BufReader<ChildStdout>,
     stderr: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
@@ -113,7 +113,7 @@ impl Start {
         let (child, mut stdout, stderr, reader, tmp) = self.spawn();
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let Ok(answer) = Answer::parse(&line) else {
+        let Ok(answer) = HandshakeLine::parse(&line) else {
             panic!("{line:?} is no answer; stderr: {}", stderr.lock().unwrap())
         };
         Running { child, answer, stdout, stderr, reader: Some(reader), tmp }

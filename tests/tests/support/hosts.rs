@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Command, Explained, Host, LaunchError, MagicCookie, config::HostConfig};
+use rpcplugin::{Command, Host, LaunchError, MagicCookie, PlainReport, config::HostConfig};
 
 /// A variable in the environment of everything that one test starts.
 pub(crate) const MARK: &str = "RPCPLUGIN_TEST_MARK";
@@ -17,8 +17,8 @@ pub(crate) fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
     let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a key and a value");
     Host::new(cookie, 1)
         .configure(|config| {
-            config.start_deadline = Duration::from_secs(20);
-            config.http2.handshake_deadline = Duration::from_secs(5);
+            config.launch_timeout = Duration::from_secs(20);
+            config.http2.handshake_timeout = Duration::from_secs(5);
         })
         .configure(change)
 }
@@ -137,7 +137,7 @@ pub(crate) async fn refused(host: &Host, command: Command, within: Duration) -> 
 /// An error as the end of a program shows it. The test fails unless all `parts` are in it.
 #[track_caller]
 pub(crate) fn says(error: &LaunchError, parts: &[&str]) -> String {
-    let text = Explained(error).to_string();
+    let text = PlainReport(error).to_string();
     for part in parts {
         assert!(text.contains(part), "it does not say {part:?}:\n{text}");
     }

@@ -13,7 +13,7 @@ async fn a_host_without_callbacks_says_so_at_once() {
         let host = Host::new(MagicCookie::new("TRACE_KIT_COOKIE", "trace").unwrap(), 1)
             .configure(|config| (config.multiplex, config.auto_mtls) = (multiplex, mutual));
         // Whoever waits, waits for longer than this test.
-        let command = Command::new(env!("CARGO_BIN_EXE_trace-plugin")).env("PLUGIN_BROKER_PATIENCE", "300s");
+        let command = Command::new(env!("CARGO_BIN_EXE_trace-plugin")).env("PLUGIN_BROKER_TIMEOUT", "300s");
         let plugin = host.launch(command).await.unwrap();
         for _ in 0..2 {
             let asked =

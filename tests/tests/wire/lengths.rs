@@ -114,7 +114,7 @@ impl HostCalls for Calls {
 
 #[tokio::test]
 async fn a_limit_holds_for_what_the_host_lets_its_plugin_call() {
-    let host = host(|config| config.max_receive_message = Some(ByteSize::kib(1)));
+    let host = host(|config| config.max_receive_message_size = Some(ByteSize::kib(1)));
     let plugin = host.launch(Command::new(env!("CARGO_BIN_EXE_settings-plugin"))).await.unwrap();
     let served = plugin.broker().serve(Services::new().add(HostCallsServer::new(Calls))).await.unwrap();
     let mut client = KitClient::new(plugin.channel());

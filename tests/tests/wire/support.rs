@@ -28,7 +28,7 @@ pub(crate) fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
     Host::new(cookie, Versions::new([1, 2, 3]).unwrap())
         .configure(|config| {
             config.auto_mtls = false;
-            config.start_deadline = PATIENCE;
+            config.launch_timeout = PATIENCE;
         })
         .configure(change)
 }

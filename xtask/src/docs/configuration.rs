@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use rpcplugin_config::{Retired, Setting, Side, Treatment, retired, settings};
+use rpcplugin_config::{LegacyPolicy, LegacySetting, Setting, Side, retired, settings};
 
 use super::{Page, sources::Source, tests};
 
@@ -60,12 +60,12 @@ fn entry(text: &mut String, setting: &Setting, proof: &str) {
     _ = writeln!(text, "- Test: `{proof}`");
 }
 
-fn retired_row(text: &mut String, one: &Retired) {
+fn retired_row(text: &mut String, one: &LegacySetting) {
     let treatment = match one.treatment {
-        Treatment::Refused => "refused".to_owned(),
-        Treatment::OnlyNumber(number) => format!("only `{number}`, as it is anyway"),
-        Treatment::OnlyFalse => "only `false`, as it is anyway".to_owned(),
-        Treatment::Ignored => "ignored: it is for another program".to_owned(),
+        LegacyPolicy::Refused => "refused".to_owned(),
+        LegacyPolicy::OnlyNumber(number) => format!("only `{number}`, as it is anyway"),
+        LegacyPolicy::OnlyFalse => "only `false`, as it is anyway".to_owned(),
+        LegacyPolicy::Ignored => "ignored: it is for another program".to_owned(),
         _ => "see the source".to_owned(),
     };
     _ = writeln!(text, "| `{}` | {treatment} | {} | {} |", one.env, one.reason, one.remedy);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use rpcplugin_core::Family;
+use rpcplugin_core::ErrorCategory;
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, Path, Token, punctuated::Punctuated};
 
 use super::{Page, actors, sources::Source, tests};
@@ -37,8 +37,9 @@ pub(super) fn page(sources: &[Source]) -> Outcome<Page> {
     let test_files = tests::files(sources);
     let mut faults = Vec::new();
     let mut text = INTRODUCTION.to_owned();
-    for family in Family::ALL {
-        let codes: Vec<_> = by_code.iter().filter(|(code, _)| Family::of_code(code) == *family).collect();
+    for family in ErrorCategory::ALL {
+        let codes: Vec<_> =
+            by_code.iter().filter(|(code, _)| ErrorCategory::of_code(code) == *family).collect();
         _ = write!(text, "\n## {family}\n\n{}\n", about(*family));
         for (code, failures) in codes {
             faults.extend(misfits(code, failures));
@@ -59,7 +60,7 @@ pub(super) fn page(sources: &[Source]) -> Outcome<Page> {
 fn misfits(code: &str, failures: &[Failure]) -> Vec<String> {
     let mut found = Vec::new();
     let parts: Vec<&str> = code.split("::").collect();
-    if parts.len() != 3 || (Family::of_code(code) == Family::Base && parts[1] != "base") {
+    if parts.len() != 3 || (ErrorCategory::of_code(code) == ErrorCategory::Base && parts[1] != "base") {
         found.push(format!("{code} is not `rpcplugin::<family>::<case>`"));
     }
     for other in failures.iter().filter(|other| other.says != failures[0].says) {
@@ -194,13 +195,13 @@ fn documentation(attributes: &[Attribute]) -> String {
     paragraph.join(" ").replace("[`", "`").replace("`]", "`")
 }
 
-fn about(family: Family) -> &'static str {
+fn about(family: ErrorCategory) -> &'static str {
     match family {
-        Family::Config => "What a user or a program has set.",
-        Family::Handshake => "From the start of a plugin's process to its handshake line.",
-        Family::Protocol => "What host and plugin say to each other once they are connected.",
-        Family::Transport => "Processes, sockets and connections.",
-        Family::Security => "Certificates, keys and TLS.",
+        ErrorCategory::Config => "What a user or a program has set.",
+        ErrorCategory::Handshake => "From the start of a plugin's process to its handshake line.",
+        ErrorCategory::Protocol => "What host and plugin say to each other once they are connected.",
+        ErrorCategory::Transport => "Processes, sockets and connections.",
+        ErrorCategory::Security => "Certificates, keys and TLS.",
         _ => "What belongs to none of the others.",
     }
 }
@@ -210,8 +211,8 @@ const INTRODUCTION: &str = "# Errors
 <!-- Made by `cargo xtask docs` from the sources; change those. -->
 
 Every error has a code, `rpcplugin::<family>::<case>`, which stays the same from release to release, a message, and
-help. The message quotes what differs from case to case where this page has a `…`. `rpcplugin::Explained` shows an
-error in plain text with its causes, and `rpcplugin::Family` tells the family of an error.
+help. The message quotes what differs from case to case where this page has a `…`. `rpcplugin::PlainReport` shows an
+error in plain text with its causes, and `rpcplugin::ErrorCategory` tells the family of an error.
 ";
 
 #[cfg(test)]

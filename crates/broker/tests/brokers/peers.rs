@@ -449,7 +449,7 @@ async fn a_broker_that_closes_answers_the_calls_that_are_under_way() {
 async fn one_that_connects_and_says_nothing_makes_no_other_wait() {
     let kind = Kind { multiplexed: false, mutual: true };
     let pair =
-        Pair::with(kind, |settings| settings.http2.handshake_deadline = Duration::from_secs(3600)).await;
+        Pair::with(kind, |settings| settings.http2.handshake_timeout = Duration::from_secs(3600)).await;
     let mut incoming = pair.plugin.listen().await.expect("listening");
     let id = incoming.id();
     let [socket] = &pair.sockets()[..] else { panic!("one socket") };

@@ -276,7 +276,7 @@ fn localhost() -> ServerName<'static> {
 
 fn settings() -> http2::Settings {
     let mut settings = http2::Settings::default();
-    settings.handshake_deadline = PATIENCE;
+    settings.handshake_timeout = PATIENCE;
     settings
 }
 

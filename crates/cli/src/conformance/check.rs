@@ -4,7 +4,7 @@ use std::{fmt, pin::Pin, time::Duration};
 
 use rpcplugin::{
     Endpoint, PluginChannel,
-    handshake::Answer,
+    handshake::HandshakeLine,
     mtls::{Identity, MutualTls, PeerCertificate, Trust},
     transport::Security,
 };
@@ -85,14 +85,14 @@ pub(super) use check;
 pub(super) struct Announced {
     pub(super) process: Process,
     pub(super) line: String,
-    pub(super) answer: Answer,
+    pub(super) answer: HandshakeLine,
 }
 
 /// A plugin that has announced itself, and how its host speaks to it.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) process: Process,
-    pub(super) answer: Answer,
+    pub(super) answer: HandshakeLine,
     pub(super) security: Security,
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn announced(start: Start<'_>) -> Verdict<Announced> {
 /// Reads the line of a process.
 pub(super) async fn greet(process: Process, limit: Duration) -> Verdict<Announced> {
     let (process, line) = line_of(process, limit).await?;
-    match Answer::parse(&line) {
+    match HandshakeLine::parse(&line) {
         Ok(answer) => Ok(Announced { process, line, answer }),
         Err(error) => fail(format!("{}: {:?}", error.fault, shown_line(&line))),
     }

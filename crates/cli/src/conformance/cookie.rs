@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rpcplugin::{
     ExitReason,
-    handshake::{Answer, AnswerFault},
+    handshake::{HandshakeLine, HandshakeLineFault},
 };
 
 use super::check::{Check, Verdict, check, fail, skip};
@@ -78,7 +78,7 @@ async fn refused(subject: &Subject, cookie: Option<&str>) -> Verdict<(ExitReason
 
 /// Whether a line is one of a handshake, of whatever protocol.
 fn is_answer(line: &str) -> bool {
-    Answer::parse(line).err().is_none_or(|error| error.fault != AnswerFault::NotAnAnswer)
+    HandshakeLine::parse(line).err().is_none_or(|error| error.fault != HandshakeLineFault::NotAnAnswer)
 }
 
 /// How long a plugin may take to see that it is not wanted.

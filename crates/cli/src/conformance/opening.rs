@@ -3,7 +3,7 @@
 use std::io;
 
 use rpcplugin::{
-    handshake::{Answer, AnswerError, AnswerFault},
+    handshake::{HandshakeLine, HandshakeLineError, HandshakeLineFault},
     transport::speaks_tls,
 };
 
@@ -19,7 +19,7 @@ pub(super) enum Opening {
     /// It does not. The checks of the line say more.
     Silent,
     /// It speaks another protocol, which none of the checks is about, as its line says.
-    Foreign(AnswerError, String),
+    Foreign(HandshakeLineError, String),
 }
 
 /// Starts the plugin once, and notes in `subject` what the checks have to know of it. Versions that are a guess of this
@@ -37,9 +37,9 @@ pub(super) async fn open(subject: &mut Subject, guesses_versions: bool) -> io::R
     }
     let Ok(line) = line else { return Ok(Opening::Silent) };
     let line = String::from_utf8_lossy(&line).into_owned();
-    let answer = match Answer::parse(&line) {
+    let answer = match HandshakeLine::parse(&line) {
         Ok(answer) => answer,
-        Err(error) if matches!(error.fault, AnswerFault::NetRpc | AnswerFault::Packer) => {
+        Err(error) if matches!(error.fault, HandshakeLineFault::NetRpc | HandshakeLineFault::Packer) => {
             return Ok(Opening::Foreign(error, line));
         }
         Err(_) => return Ok(Opening::Silent),

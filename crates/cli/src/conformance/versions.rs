@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use rpcplugin::{
     AppVersion,
-    handshake::{Answer, AnswerFault, variable},
+    handshake::{HandshakeLine, HandshakeLineFault, variable},
 };
 
 use super::check::{Check, Verdict, check, fail, line_of, skip};
@@ -166,14 +166,14 @@ struct Spoken {
 }
 
 impl Spoken {
-    fn read(line: &str) -> Result<Self, AnswerFault> {
-        match Answer::parse(line).map_err(|error| error.fault) {
+    fn read(line: &str) -> Result<Self, HandshakeLineFault> {
+        match HandshakeLine::parse(line).map_err(|error| error.fault) {
             Ok(answer) => Ok(Self { version: answer.version, by_net_rpc: false }),
-            Err(AnswerFault::NetRpc) => {
+            Err(HandshakeLineFault::NetRpc) => {
                 let version = line.split('|').nth(1).and_then(|version| version.trim().parse().ok());
                 version
                     .map(|version| Self { version: AppVersion(version), by_net_rpc: true })
-                    .ok_or(AnswerFault::Version)
+                    .ok_or(HandshakeLineFault::Version)
             }
             Err(fault) => Err(fault),
         }
@@ -228,7 +228,7 @@ mod tests {
         // As go-plugin prints it now, and before it knew gRPC.
         assert_eq!(read("1|2|unix|/p|netrpc|\n").unwrap(), "2 by net/rpc");
         assert_eq!(read("1|4|tcp|127.0.0.1:1\n").unwrap(), "4 by net/rpc");
-        assert_eq!(read("hello\n"), Err(AnswerFault::NotAnAnswer));
-        assert_eq!(read("5|0|unix|/p\n"), Err(AnswerFault::Packer));
+        assert_eq!(read("hello\n"), Err(HandshakeLineFault::NotAnAnswer));
+        assert_eq!(read("5|0|unix|/p\n"), Err(HandshakeLineFault::Packer));
     }
 }

@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use rpcplugin::{
     ExitReason, Obstacle,
-    handshake::{Answer, AnswerFault, variable},
+    handshake::{HandshakeLine, HandshakeLineFault, variable},
     mtls::Identity,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 /// A plugin that has announced itself, and the certificate that it was offered.
 pub(super) struct Announced {
     pub(super) process: Process,
-    pub(super) answer: Answer,
+    pub(super) answer: HandshakeLine,
     pub(super) host: Option<Identity>,
 }
 
@@ -112,10 +112,10 @@ fn answer(
     process: &Process,
     line: &str,
     record: &mut Record<'_>,
-) -> Result<Answer, Cause> {
+) -> Result<HandshakeLine, Cause> {
     let took = show(process.started.elapsed());
-    let answer = Answer::parse(line).map_err(|error| match error.fault {
-        AnswerFault::NotAnAnswer => no_answer(launch, line),
+    let answer = HandshakeLine::parse(line).map_err(|error| match error.fault {
+        HandshakeLineFault::NotAnAnswer => no_answer(launch, line),
         _ => {
             let seen = format!("{}: {:?}", error.fault, shown_line(line));
             Cause::new("line", seen, launch.help_for_answer(&error))

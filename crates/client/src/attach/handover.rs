@@ -74,7 +74,7 @@ pub enum HandoverError {
 #[diagnostic(
     code(rpcplugin::config::hand_over_dies),
     help(
-        "launch it with HostConfig::die_with_host = false (PLUGIN_DIE_WITH_HOST=false), and with follow_host = false in a \
+        "launch it with HostConfig::die_with_host = false (PLUGIN_DIE_WITH_HOST=false), and with exit_with_host = false in a \
          plugin made with rpcplugin that does not load its configuration from the environment"
     )
 )]

@@ -236,7 +236,7 @@ impl<R: Runner> Supervisor<R> {
     async fn launch(&mut self, tries: Tries) -> Result<Plugin, SuperviseError> {
         self.last += 1;
         let feed = self.host.feed(&self.name, self.last, Arc::clone(&self.topics));
-        let deadline = self.host.config.start_deadline;
+        let deadline = self.host.config.launch_timeout;
         let plugin = match tries {
             Tries::AsConfigured => retry::launch(&self.host, &self.runner, &feed).await?,
             Tries::One => launch::launch(&self.host, &self.runner, feed, deadline).await?,
@@ -267,8 +267,8 @@ impl<R: Runner> Supervisor<R> {
 ///
 /// A plugin without a health service, or with one that reports bad news, has answered.
 async fn probe(plugin: &Plugin, config: &HostConfig) -> Duration {
-    let Some(every) = config.supervision.probe_every else { return std::future::pending().await };
-    let deadline = config.supervision.probe_deadline;
+    let Some(every) = config.supervision.probe_interval else { return std::future::pending().await };
+    let deadline = config.supervision.probe_timeout;
     let mut ticks = interval(every.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;

@@ -76,7 +76,7 @@ fn a_fault_underlines_its_place() {
 fn a_slip_gets_the_right_name() {
     for (text, right) in [
         ("grase = 1", "`grace`"),
-        ("PLUGIN_IGNORE_SIGINT = true", "`ignore_interrupt`"),
+        ("PLUGIN_IGNORE_SIGINT = true", "`ignore_sigint`"),
         ("plugin_auto_mtls = true", "`auto_mtls`"),
         ("[rate_limit]\nrequests_per_secnd = 1", "`rate_limit.requests_per_second`"),
         ("ports = 1", "docs/configuration.md"),
@@ -97,7 +97,7 @@ fn what_does_not_go_together_is_a_fault() {
     for (text, code) in [
         (format!("certificate = {pem}"), "half_an_identity"),
         (format!("private_key = {pem}"), "half_an_identity"),
-        (format!("client_authorities = {pem}\nauto_mtls = false"), "authorities_without_tls"),
+        (format!("client_roots = {pem}\nauto_mtls = false"), "authorities_without_tls"),
         ("magic_cookie.key = 'KV'".to_owned(), "cookie_incomplete"),
         ("magic_cookie.value = 'hello'".to_owned(), "cookie_incomplete"),
         ("magic_cookie = { key = 'A=B', value = 'c' }".to_owned(), "cookie_key_invalid"),
@@ -106,7 +106,7 @@ fn what_does_not_go_together_is_a_fault() {
         ("rate_limit.burst_capacity = 0".to_owned(), "out_of_range"),
         ("rate_limit = { enabled = false, burst_capacity = 'x' }".to_owned(), "not_allowed"),
         ("grace = '2h'".to_owned(), "out_of_range"),
-        ("max_receive_message = 0".to_owned(), "out_of_range"),
+        ("max_receive_message_size = 0".to_owned(), "out_of_range"),
         ("http2.stream_window = '2GiB'".to_owned(), "out_of_range"),
         ("supported_versions = 'file:///nowhere/at/all'".to_owned(), "value_file"),
         (format!("supported_versions = 'file://{}'", empty.path().display()), "value_file_empty"),
@@ -118,7 +118,7 @@ fn what_does_not_go_together_is_a_fault() {
     check("PLUGIN_INSECURE", retired, "without_effect");
     for (text, code) in [
         (format!("certificate = {pem}"), "half_an_identity"),
-        (format!("server_authorities = {pem}\nauto_mtls = false"), "authorities_without_tls"),
+        (format!("server_roots = {pem}\nauto_mtls = false"), "authorities_without_tls"),
         ("min_port = 9\nmax_port = 8".to_owned(), "port_range_reversed"),
         ("min_port = 0".to_owned(), "out_of_range"),
         ("terminate_after = '3s'".to_owned(), "wrong_order"),
@@ -127,7 +127,7 @@ fn what_does_not_go_together_is_a_fault() {
         ("retry.multiplier = 0.5".to_owned(), "out_of_range"),
         ("supervision.multiplier = 0.5".to_owned(), "out_of_range"),
         ("transports = []".to_owned(), "not_allowed"),
-        ("start_deadline = 0".to_owned(), "out_of_range"),
+        ("launch_timeout = 0".to_owned(), "out_of_range"),
     ] {
         check(&text, host(&text), code);
     }

@@ -143,7 +143,7 @@ fn the_program_may_use_the_names_of_variables_and_of_pyvider() {
         .set("http2.max_frame", "1MiB")
         .plugin()
         .expect("valid");
-    assert!(!config.auto_mtls && !config.ignore_interrupt);
+    assert!(!config.auto_mtls && !config.ignore_sigint);
     assert_eq!(config.http2.max_frame.as_u64(), 1 << 20);
 }
 

@@ -65,11 +65,11 @@ fn plain_numbers_count_what_pyvider_counts() {
         ])
         .host()
         .expect("valid");
-    assert_eq!(config.start_deadline.as_millis(), 12_500);
+    assert_eq!(config.launch_timeout.as_millis(), 12_500);
     let retry = config.retry.expect("on");
     assert_eq!((retry.initial.as_millis(), retry.max.as_secs(), retry.total.as_secs()), (250, 3, 20));
     assert_eq!(config.keepalive.expect("on").interval.as_secs(), 600);
-    assert_eq!(config.max_receive_message.expect("set").as_u64(), 4 << 20);
+    assert_eq!(config.max_receive_message_size.expect("set").as_u64(), 4 << 20);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn an_update_changes_what_it_names() {
     registry.update("one", [("rate_limit.burst_capacity", 7), ("workers", 2)]).expect("valid");
     registry.update("one", [("PLUGIN_IGNORE_SIGINT", false)]).expect("valid");
     let config = registry.get("one").expect("there");
-    assert_eq!((config.workers, config.ignore_interrupt), (2, false));
+    assert_eq!((config.workers, config.ignore_sigint), (2, false));
     assert_eq!(config.rate_limit.as_ref().expect("on").burst_capacity, 7);
     registry.update("one", [("rate_limit.enabled", false)]).expect("valid");
     assert_eq!(registry.get("one").expect("there").rate_limit, None);

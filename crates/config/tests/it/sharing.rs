@@ -5,19 +5,19 @@ use rpcplugin_config::{Format, HostConfig, IgnoredBecause, Loader, PluginConfig,
 #[test]
 fn one_file_serves_both_sides() {
     let text = "
-        broker_patience = '9s'
+        broker_timeout = '9s'
         output_buffer = '2MiB'
         die_with_host = false
         [host]
         grace = '4s'
         [plugin]
         grace = '3s'
-        broker_patience = '8s'
+        broker_timeout = '8s'
     ";
     let loader = Loader::new().text("c.toml", text, Format::Toml);
     let (plugin, host) = (loader.plugin().expect("valid"), loader.host().expect("valid"));
     assert_eq!((plugin.grace.as_secs(), host.grace.as_secs()), (3, 4));
-    assert_eq!((plugin.broker_patience.as_secs(), host.broker_patience.as_secs()), (8, 9));
+    assert_eq!((plugin.broker_timeout.as_secs(), host.broker_timeout.as_secs()), (8, 9));
     assert_eq!(plugin.output_buffer.as_u64(), 2 << 20);
     assert!(!host.die_with_host);
 }

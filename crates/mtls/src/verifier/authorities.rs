@@ -16,7 +16,7 @@ use rustls::{
 
 use super::words::in_words;
 use crate::standing;
-use crate::trust::Authorities;
+use crate::trust::RootCertificates;
 use crate::usage::{self, Role};
 
 /// Accepts a certificate that is in the bundle itself, or that an authority in the bundle vouches for.
@@ -27,7 +27,7 @@ use crate::usage::{self, Role};
 /// authority certificate presented as one's own, or a bundle that holds the peer's certificate without its issuer.
 #[derive(Debug)]
 pub(crate) struct AuthoritiesVerifier {
-    authorities: Authorities,
+    authorities: RootCertificates,
     roots: Arc<RootCertStore>,
     /// None where nobody in the bundle vouches for others, which rustls does not build a verifier for.
     clients: Option<Arc<dyn ClientCertVerifier>>,
@@ -36,7 +36,7 @@ pub(crate) struct AuthoritiesVerifier {
 
 impl AuthoritiesVerifier {
     pub(crate) fn new(
-        authorities: Authorities,
+        authorities: RootCertificates,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, VerifierBuilderError> {
         let (roots, client_roots) = (authorities.roots(Role::Server), authorities.roots(Role::Client));

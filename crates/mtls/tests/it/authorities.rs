@@ -2,7 +2,7 @@
 
 use miette::Diagnostic as _;
 use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa};
-use rpcplugin_mtls::{Authorities, Identity, MutualTls, PemError, TlsError, Trust};
+use rpcplugin_mtls::{Identity, MutualTls, PemError, RootCertificates, TlsError, Trust};
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, Error};
 
@@ -187,7 +187,7 @@ fn an_expired_authority_vouches_for_nobody() {
     });
     // A bundle of which some are in force is used: one changes authorities by having the old and the new side by side.
     let bundle = format!("{}{}", Authority::new("present").own.certificates, expired.own.certificates);
-    let told: Vec<_> = Authorities::from_pem(&bundle).unwrap().out_of_date().collect();
+    let told: Vec<_> = RootCertificates::from_pem(&bundle).unwrap().out_of_date().collect();
     let [(2, why)] = told[..] else { panic!("{told:?}") };
     assert_eq!(why.to_string(), "expired on 2021-01-01 00:00 UTC");
     let ours = trusting(&us(), &bundle);
@@ -242,7 +242,7 @@ fn a_bundle_in_which_nobody_is_within_their_dates_is_refused_with_its_file_and_t
         ("not-yet-valid.cert.pem", "the first is not valid before"),
     ] {
         let file = data_path(name).display().to_string();
-        let error = Authorities::from_pem(&format!("file://{file}")).unwrap_err();
+        let error = RootCertificates::from_pem(&format!("file://{file}")).unwrap_err();
         assert_eq!(error.code().unwrap().to_string(), "rpcplugin::security::pem_out_of_date");
         let text = error.to_string();
         assert!(text.contains(&file) && text.contains(date), "{text}");
@@ -298,7 +298,7 @@ fn a_generated_identity_satisfies_a_stock_verifier_in_both_roles_by_every_local_
 #[test]
 fn a_bundle_is_read_from_a_file_and_shown_by_fingerprints() {
     let bundle =
-        Authorities::from_pem(&format!("file://{}", data_path("rsa2048.cert.pem").display())).unwrap();
+        RootCertificates::from_pem(&format!("file://{}", data_path("rsa2048.cert.pem").display())).unwrap();
     let shown = format!("{bundle:?}");
     assert!(shown.starts_with("[PeerCertificate(sha256:"), "{shown}");
 }
@@ -307,14 +307,14 @@ fn a_bundle_is_read_from_a_file_and_shown_by_fingerprints() {
 fn every_certificate_of_a_bundle_must_parse() {
     let damaged = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     let bundle = format!("{}{damaged}", data("p256.cert.pem"));
-    assert!(matches!(Authorities::from_pem(&bundle), Err(PemError::BadCertificate { number: 2, .. })));
-    assert!(matches!(Authorities::from_pem(""), Err(PemError::NoCertificate { .. })));
+    assert!(matches!(RootCertificates::from_pem(&bundle), Err(PemError::BadCertificate { number: 2, .. })));
+    assert!(matches!(RootCertificates::from_pem(""), Err(PemError::NoCertificate { .. })));
 }
 
 #[test]
 fn a_name_that_is_none_is_refused() {
-    let authorities = Authorities::from_pem(&data("p256.cert.pem")).unwrap();
-    let tls = MutualTls::new(us(), Trust::Authorities(authorities)).unwrap();
+    let authorities = RootCertificates::from_pem(&data("p256.cert.pem")).unwrap();
+    let tls = MutualTls::new(us(), Trust::Roots(authorities)).unwrap();
     for name in ["", "two words", "localhost:1234"] {
         let error = tls.clone().with_server_name(name).unwrap_err();
         assert!(matches!(error, TlsError::ServerName { .. }), "{name:?}");

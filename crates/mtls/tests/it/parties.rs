@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use p521::ecdsa::signature::hazmat::PrehashSigner;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rpcplugin_mtls::{Authorities, Identity, MutualTls, PeerCertificate, Trust, provider};
+use rpcplugin_mtls::{Identity, MutualTls, PeerCertificate, RootCertificates, Trust, provider};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -36,7 +36,7 @@ pub(crate) fn pinning(identity: &Identity, peer: &PeerCertificate) -> MutualTls 
 }
 
 pub(crate) fn trusting(identity: &Identity, bundle: &str) -> MutualTls {
-    MutualTls::new(identity.clone(), Trust::Authorities(Authorities::from_pem(bundle).unwrap())).unwrap()
+    MutualTls::new(identity.clone(), Trust::Roots(RootCertificates::from_pem(bundle).unwrap())).unwrap()
 }
 
 /// How a handshake went for each side.

@@ -1,7 +1,7 @@
 //! No text and no bytes make the readers panic.
 
 use proptest::prelude::*;
-use rpcplugin_mtls::{Authorities, Identity, PeerCertificate};
+use rpcplugin_mtls::{Identity, PeerCertificate, RootCertificates};
 
 use crate::parties::data;
 
@@ -12,7 +12,7 @@ fn read_everywhere(text: &str) {
         return;
     }
     drop(PeerCertificate::from_pem(text));
-    drop(Authorities::from_pem(text));
+    drop(RootCertificates::from_pem(text));
     drop(Identity::from_pem(text, text));
     drop(Identity::from_pem(&data("p256.cert.pem"), text));
     drop(Identity::from_pem(text, &data("p256.pkcs8.pem")));

@@ -160,7 +160,7 @@ impl Link {
 
     /// The largest message that an answer may have.
     pub(super) fn max_message(&self) -> Option<u64> {
-        self.settings.max_receive_message
+        self.settings.max_receive_message_size
     }
 
     /// Opens another stream to the peer.
@@ -181,7 +181,7 @@ impl Link {
 
 /// Opens a stream and an HTTP/2 connection upon it.
 async fn open(way: Arc<dyn Way>, settings: &Settings) -> Result<Connection, ConnectError> {
-    let deadline = settings.handshake_deadline;
+    let deadline = settings.handshake_timeout;
     let opening = async {
         let stream = way.open().await?;
         Connection::open(stream, settings).await.map_err(|error| ConnectError::NotHttp2(error.into()))

@@ -63,7 +63,7 @@ impl Serving {
 /// Serves what comes in on `listener` until it ends or the token fires, then drains.
 ///
 /// When this returns, no connection is left. A connection that fails is its peer's trouble: it is logged at debug. One whose
-/// peer has not said the first words of HTTP/2 within [`Settings::handshake_deadline`] is closed, and so is one whose peer has
+/// peer has not said the first words of HTTP/2 within [`Settings::handshake_timeout`] is closed, and so is one whose peer has
 /// not said them by the end. The oldest connection on which nothing was called makes room where file descriptors run out, and
 /// where those whose peers say nothing hold half of them: see [`Newcomer`].
 ///
@@ -124,7 +124,7 @@ async fn connection(
         }
     };
     let greeted = tokio::select! {
-        greeted = timeout(serving.settings.handshake_deadline, greeting) => greeted??,
+        greeted = timeout(serving.settings.handshake_timeout, greeting) => greeted??,
         () = serving.shutdown.cancelled() => return Ok(()),
     };
     // Probes connect and hang up.

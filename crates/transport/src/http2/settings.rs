@@ -32,12 +32,12 @@ pub struct Settings {
     /// and of calls that a broker serves. [`serve`](crate::http2::serve) itself has the limits of its
     /// [`Services`](crate::Services::limited). A larger message ends its call with RESOURCE_EXHAUSTED before anything of it is
     /// kept. Default: none, which leaves the 2 GiB of protocol buffers.
-    pub max_receive_message: Option<u64>,
+    pub max_receive_message_size: Option<u64>,
     /// The largest gRPC message that services of a broker may answer with, in bytes on the wire. A larger one is replaced by
     /// RESOURCE_EXHAUSTED. Default: none.
-    pub max_send_message: Option<u64>,
+    pub max_send_message_size: Option<u64>,
     /// How long a peer that connects may take for TLS and the first words of HTTP/2, together. Default 20 s.
-    pub handshake_deadline: Duration,
+    pub handshake_timeout: Duration,
     /// Pings on connections that this side dials, idle ones too. Default: none. Peers built on Go or on gRPC's C core
     /// hang up on whoever pings more often than every five minutes.
     pub keepalive: Option<Keepalive>,
@@ -72,9 +72,9 @@ impl Default for Settings {
             connection_window: LARGEST_WINDOW,
             max_frame: 256 << 10,
             max_headers: 1 << 20,
-            max_receive_message: None,
-            max_send_message: None,
-            handshake_deadline: Duration::from_secs(20),
+            max_receive_message_size: None,
+            max_send_message_size: None,
+            handshake_timeout: Duration::from_secs(20),
             keepalive: None,
             meter: None,
         }

@@ -63,7 +63,7 @@ fn endpoint(settings: &Settings) -> Endpoint {
         .initial_connection_window_size(settings.connection_window)
         .http2_max_header_list_size(HeaderLimit::new(settings.max_headers).for_stack())
         .max_frame_size(Some(settings.max_frame))
-        .connect_timeout(settings.handshake_deadline)
+        .connect_timeout(settings.handshake_timeout)
         .http2_max_local_error_reset_streams(None);
     match settings.keepalive {
         None => endpoint,

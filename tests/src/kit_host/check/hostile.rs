@@ -59,7 +59,7 @@ async fn half_a_line() -> Verdict {
 async fn banner() -> Verdict {
     let script = "echo 'Welcome to the plugin!'; exec sleep 60";
     let mut launching = shell(script);
-    launching.start_deadline = Duration::from_secs(20);
+    launching.launch_timeout = Duration::from_secs(20);
     expect_launch_error(&launching, NO_LINE).await
 }
 
@@ -148,7 +148,7 @@ async fn leaves_a_child() -> Verdict {
 async fn floods_stderr() -> Verdict {
     let script = "head -c 20000000 /dev/zero >&2; head -c 1000000 /dev/zero | tr '\\0' '\\n' >&2; exit 3";
     let mut launching = shell(script);
-    launching.start_deadline = Duration::from_secs(30);
+    launching.launch_timeout = Duration::from_secs(30);
     expect_launch_error(&launching, &["rpcplugin::handshake::exited_early"]).await
 }
 
@@ -182,14 +182,14 @@ async fn refused(script: &str, code: &str) -> Verdict {
 fn shell(script: &str) -> Launching {
     let mut launching = Launching::new(["sh", "-c", script].map(str::to_owned).to_vec());
     launching.auto_mtls = false;
-    launching.start_deadline = Duration::from_secs(2);
+    launching.launch_timeout = Duration::from_secs(2);
     launching
 }
 
 /// A plugin that prints this line and nothing more.
 fn says(line: &str) -> Launching {
     let mut launching = shell(&format!("echo '{line}'; exec sleep 60"));
-    launching.start_deadline = Duration::from_secs(10);
+    launching.launch_timeout = Duration::from_secs(10);
     launching
 }
 
@@ -197,7 +197,7 @@ fn says(line: &str) -> Launching {
 async fn listens(codes: &[&str], with: impl AsyncFn(TcpStream)) -> Verdict {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut launching = shell(&format!("echo '1|3|tcp|{}|grpc'; exec sleep 60", listener.local_addr()?));
-    launching.start_deadline = Duration::from_secs(3);
+    launching.launch_timeout = Duration::from_secs(3);
     let accepting = async {
         loop {
             if let Ok((stream, _)) = listener.accept().await {

@@ -202,7 +202,7 @@ async fn sigint_ignored(run: &Run) -> Verdict {
 async fn ping_frozen(run: &Run) -> Verdict {
     let (launching, recorder) = (run.launching(), Recorder::default());
     let host = launching.host(&recorder);
-    let host = host.configure(|config| config.admin_deadline = Duration::from_millis(300));
+    let host = host.configure(|config| config.admin_timeout = Duration::from_millis(300));
     let plugin = launching.launch_by(host).await?;
     freeze(plugin.pid())?;
     let ping = timeout(NOTICED, plugin.ping()).await?;
@@ -237,7 +237,7 @@ pub(crate) async fn expect_launch_error(launching: &Launching, codes: &[&str]) -
     let Err(error) = launched else { return fail("the plugin was launched") };
     let code = code(&error);
     expect(codes.contains(&&*code), format!("the code is {code}, not {codes:?}: {error:?}"))?;
-    let limit = launching.start_deadline + Duration::from_secs(4);
+    let limit = launching.launch_timeout + Duration::from_secs(4);
     expect(took < limit, format!("it took {} ms", took.as_millis()))?;
     for event in &recorder.so_far().events {
         if let Event::Started { pid } = event {

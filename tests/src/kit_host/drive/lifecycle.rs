@@ -37,7 +37,7 @@ pub(crate) async fn launch(slots: &mut Slots, handle: &str, mut fields: Fields) 
     launching.versions =
         Versions::new(fields.take("versions", VERSIONS.to_vec())?).map_err(Failure::request)?;
     launching.tls_dir = fields.take::<Option<PathBuf>>("tls_dir", None)?;
-    launching.start_deadline = Duration::from_millis(fields.take("start_timeout_ms", 60_000)?);
+    launching.launch_timeout = Duration::from_millis(fields.take("start_timeout_ms", 60_000)?);
     launching.socket_group = fields.take("socket_group", None)?;
     launching.checksum =
         fields.take::<Option<String>>("sha256", None)?.map(|digest| Checksum::sha256(&digest)).transpose()?;

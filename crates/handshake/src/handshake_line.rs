@@ -20,7 +20,7 @@ use crate::go_text;
 /// ignored, as go-plugin does. Six are written, or seven if and only if the host asked about multiplexing: hosts
 /// before v1.6.0 would take the seventh for a part of the certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct HandshakeLine {
     /// The version of the application's protocol that the plugin serves.
     pub version: AppVersion,
     /// Where the plugin listens.
@@ -49,9 +49,9 @@ pub enum Multiplexing {
 /// The line is no answer that this host understands. Rendered as a report, it shows the line with the field at fault
 /// underlined.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnswerError {
+pub struct HandshakeLineError {
     /// What is wrong.
-    pub fault: AnswerFault,
+    pub fault: HandshakeLineFault,
     /// The line: shortened, and without characters that would disturb a terminal.
     line: String,
     /// The beginning of the line, as messages quote it.
@@ -63,7 +63,7 @@ pub struct AnswerError {
 /// What is wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
-pub enum AnswerFault {
+pub enum HandshakeLineFault {
     /// The line has fewer than four fields.
     #[error("the plugin printed something else before its handshake line")]
     #[diagnostic(
@@ -126,50 +126,50 @@ pub enum AnswerFault {
     Certificate,
 }
 
-impl Answer {
+impl HandshakeLine {
     /// Reads a line as a plugin printed it, with or without its line break and surrounding blanks.
     ///
     /// # Errors
-    /// [`AnswerError`], which underlines the field at fault.
-    pub fn parse(line: &str) -> Result<Self, AnswerError> {
+    /// [`HandshakeLineError`], which underlines the field at fault.
+    pub fn parse(line: &str) -> Result<Self, HandshakeLineError> {
         let line = line.trim();
         let fields: Vec<&str> = line.split('|').collect();
-        read_fields(&fields).map_err(|(fault, first, last)| AnswerError::new(fault, line, first, last))
+        read_fields(&fields).map_err(|(fault, first, last)| HandshakeLineError::new(fault, line, first, last))
     }
 }
 
-fn read_fields(fields: &[&str]) -> Result<Answer, (AnswerFault, usize, usize)> {
+fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, usize, usize)> {
     let [core, version, network, address, rest @ ..] = fields else {
-        return Err((AnswerFault::NotAnAnswer, 0, fields.len()));
+        return Err((HandshakeLineFault::NotAnAnswer, 0, fields.len()));
     };
     if go_text::integer(core) != Some(CORE_PROTOCOL_VERSION.into()) {
         // Text with enough bars in it is still no answer; only a number in front says that one was meant.
         let fault = match go_text::integer(core) {
-            None => AnswerFault::NotAnAnswer,
-            Some(_) if rest.is_empty() && matches!(*network, "unix" | "tcp") => AnswerFault::Packer,
-            Some(_) => AnswerFault::CoreVersion,
+            None => HandshakeLineFault::NotAnAnswer,
+            Some(_) if rest.is_empty() && matches!(*network, "unix" | "tcp") => HandshakeLineFault::Packer,
+            Some(_) => HandshakeLineFault::CoreVersion,
         };
         return Err((fault, 0, 0));
     }
     let version = go_text::integer(version).and_then(|number| u32::try_from(number).ok()).ok_or((
-        AnswerFault::Version,
+        HandshakeLineFault::Version,
         1,
         1,
     ))?;
     match rest.first() {
         Some(&"grpc") => {}
-        Some(&"netrpc") => return Err((AnswerFault::NetRpc, 4, 4)),
-        None => return Err((AnswerFault::NetRpc, 0, 3)),
-        Some(_) => return Err((AnswerFault::UnknownProtocol, 4, 4)),
+        Some(&"netrpc") => return Err((HandshakeLineFault::NetRpc, 4, 4)),
+        None => return Err((HandshakeLineFault::NetRpc, 0, 3)),
+        Some(_) => return Err((HandshakeLineFault::UnknownProtocol, 4, 4)),
     }
     let endpoint = Endpoint::parse(network, address).map_err(|error| {
         let field = if matches!(error, EndpointError::UnknownNetwork { .. }) { 2 } else { 3 };
-        (AnswerFault::Address(error), field, field)
+        (HandshakeLineFault::Address(error), field, field)
     })?;
     let certificate = match rest.get(1) {
         // Before v1.0 of go-plugin the sixth field could hold other, short text.
         Some(text) if text.len() > SHORTEST_CERTIFICATE => {
-            Some(BASE64.decode(text).map_err(|_| (AnswerFault::Certificate, 5, 5))?)
+            Some(BASE64.decode(text).map_err(|_| (HandshakeLineFault::Certificate, 5, 5))?)
         }
         _ => None,
     };
@@ -179,10 +179,10 @@ fn read_fields(fields: &[&str]) -> Result<Answer, (AnswerFault, usize, usize)> {
         Some(Some(false)) => Multiplexing::No,
         Some(None) => Multiplexing::Unreadable,
     };
-    Ok(Answer { version: AppVersion(version), endpoint, certificate, multiplexing })
+    Ok(HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing })
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for HandshakeLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (network, address) = (self.endpoint.network(), self.endpoint.address());
         write!(f, "{CORE_PROTOCOL_VERSION}|{}|{network}|{address}|grpc|", self.version)?;
@@ -197,8 +197,8 @@ impl fmt::Display for Answer {
     }
 }
 
-impl AnswerError {
-    fn new(fault: AnswerFault, line: &str, first: usize, last: usize) -> Self {
+impl HandshakeLineError {
+    fn new(fault: HandshakeLineFault, line: &str, first: usize, last: usize) -> Self {
         // One character for one, so that the fields stay where they are.
         let shown: String = line
             .chars()
@@ -230,19 +230,19 @@ impl AnswerError {
 }
 
 /// What is wrong, and the beginning of the line in quotation marks, with characters that would disturb a terminal escaped.
-impl fmt::Display for AnswerError {
+impl fmt::Display for HandshakeLineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.fault, self.quoted)
     }
 }
 
-impl std::error::Error for AnswerError {
+impl std::error::Error for HandshakeLineError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.fault)
     }
 }
 
-impl Diagnostic for AnswerError {
+impl Diagnostic for HandshakeLineError {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.fault.code()
     }
@@ -257,14 +257,14 @@ impl Diagnostic for AnswerError {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         let label = match self.fault {
-            AnswerFault::NotAnAnswer => "not a handshake line",
-            AnswerFault::CoreVersion => "only 1 is understood",
-            AnswerFault::Packer => "Packer's version of its protocol",
-            AnswerFault::Version => "not a version",
-            AnswerFault::Address(_) => "not an address",
-            AnswerFault::NetRpc => "not a gRPC plugin",
-            AnswerFault::UnknownProtocol => "only `grpc` is understood",
-            AnswerFault::Certificate => "not a certificate",
+            HandshakeLineFault::NotAnAnswer => "not a handshake line",
+            HandshakeLineFault::CoreVersion => "only 1 is understood",
+            HandshakeLineFault::Packer => "Packer's version of its protocol",
+            HandshakeLineFault::Version => "not a version",
+            HandshakeLineFault::Address(_) => "not an address",
+            HandshakeLineFault::NetRpc => "not a gRPC plugin",
+            HandshakeLineFault::UnknownProtocol => "only `grpc` is understood",
+            HandshakeLineFault::Certificate => "not a certificate",
         };
         let label = miette::LabeledSpan::new_with_span(Some(label.to_owned()), self.span);
         Some(Box::new(std::iter::once(label)))
@@ -314,13 +314,13 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn parsed(line: &str) -> Answer {
-        Answer::parse(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+    fn parsed(line: &str) -> HandshakeLine {
+        HandshakeLine::parse(line).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
     #[track_caller]
-    fn fault(line: &str) -> (AnswerFault, String) {
-        let error = Answer::parse(line).expect_err(line);
+    fn fault(line: &str) -> (HandshakeLineFault, String) {
+        let error = HandshakeLine::parse(line).expect_err(line);
         let (start, length) = (error.span.offset(), error.span.len());
         (error.fault.clone(), error.line()[start..start + length].to_owned())
     }
@@ -353,27 +353,27 @@ mod tests {
 
     #[test]
     fn underlines_the_field_at_fault() {
-        assert_eq!(fault("hello"), (AnswerFault::NotAnAnswer, "hello".into()));
-        assert_eq!(fault(""), (AnswerFault::NotAnAnswer, String::new()));
-        assert_eq!(fault("a|b|c|d|e|f"), (AnswerFault::NotAnAnswer, "a".into()));
-        assert_eq!(fault("2|1|unix|/p|grpc|"), (AnswerFault::CoreVersion, "2".into()));
-        assert_eq!(fault("5|0|unix|/tmp/packer-plugin"), (AnswerFault::Packer, "5".into()));
-        assert_eq!(fault("5|0|text|more"), (AnswerFault::CoreVersion, "5".into()));
-        assert_eq!(fault("1|x|unix|/p|grpc|"), (AnswerFault::Version, "x".into()));
-        assert_eq!(fault("1|-1|unix|/p|grpc|"), (AnswerFault::Version, "-1".into()));
-        assert_eq!(fault("1|1|unix|/p|netrpc"), (AnswerFault::NetRpc, "netrpc".into()));
-        assert_eq!(fault("1|1|unix|/p"), (AnswerFault::NetRpc, "1|1|unix|/p".into()));
-        assert_eq!(fault("1|1|unix|/p|http|"), (AnswerFault::UnknownProtocol, "http".into()));
+        assert_eq!(fault("hello"), (HandshakeLineFault::NotAnAnswer, "hello".into()));
+        assert_eq!(fault(""), (HandshakeLineFault::NotAnAnswer, String::new()));
+        assert_eq!(fault("a|b|c|d|e|f"), (HandshakeLineFault::NotAnAnswer, "a".into()));
+        assert_eq!(fault("2|1|unix|/p|grpc|"), (HandshakeLineFault::CoreVersion, "2".into()));
+        assert_eq!(fault("5|0|unix|/tmp/packer-plugin"), (HandshakeLineFault::Packer, "5".into()));
+        assert_eq!(fault("5|0|text|more"), (HandshakeLineFault::CoreVersion, "5".into()));
+        assert_eq!(fault("1|x|unix|/p|grpc|"), (HandshakeLineFault::Version, "x".into()));
+        assert_eq!(fault("1|-1|unix|/p|grpc|"), (HandshakeLineFault::Version, "-1".into()));
+        assert_eq!(fault("1|1|unix|/p|netrpc"), (HandshakeLineFault::NetRpc, "netrpc".into()));
+        assert_eq!(fault("1|1|unix|/p"), (HandshakeLineFault::NetRpc, "1|1|unix|/p".into()));
+        assert_eq!(fault("1|1|unix|/p|http|"), (HandshakeLineFault::UnknownProtocol, "http".into()));
         assert_eq!(fault("1|1|pipe|/p|grpc|").1, "pipe");
         assert_eq!(fault("1|1|unix||grpc|").1, "");
         assert_eq!(fault("1|1|tcp|nowhere|grpc|").1, "nowhere");
         let junk = "!".repeat(60);
-        assert_eq!(fault(&format!("1|1|unix|/p|grpc|{junk}")), (AnswerFault::Certificate, junk));
+        assert_eq!(fault(&format!("1|1|unix|/p|grpc|{junk}")), (HandshakeLineFault::Certificate, junk));
     }
 
     #[test]
     fn a_report_shows_the_line_and_the_remedy() {
-        let error = Answer::parse("1|4|unix|/s|netrpc").expect_err("net/rpc");
+        let error = HandshakeLine::parse("1|4|unix|/s|netrpc").expect_err("net/rpc");
         let report = format!("{:?}", miette::Report::new(error));
         for part in
             ["1|4|unix|/s|netrpc", "not a gRPC plugin", "rebuild the plugin", "rpcplugin::protocol::net_rpc"]
@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn a_long_hostile_line_is_shortened_and_tamed() {
         let line = format!("\u{1b}[31m{}", "x".repeat(100_000));
-        let error = Answer::parse(&line).expect_err("rubbish");
+        let error = HandshakeLine::parse(&line).expect_err("rubbish");
         assert!(error.line().chars().count() <= LONGEST_QUOTE);
         assert!(!error.line().contains('\u{1b}'));
     }
@@ -405,13 +405,13 @@ mod tests {
                 Just(Multiplexing::NotSaid), Just(Multiplexing::Yes), Just(Multiplexing::No)
             ],
         ) {
-            let answer = Answer { version: AppVersion(version), endpoint, certificate, multiplexing };
-            prop_assert_eq!(Answer::parse(&answer.to_string()), Ok(answer));
+            let answer = HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing };
+            prop_assert_eq!(HandshakeLine::parse(&answer.to_string()), Ok(answer));
         }
 
         #[test]
         fn parsing_is_total(line in "(1\\|1\\|(unix|tcp)\\|)?.{0,300}") {
-            if let Err(error) = Answer::parse(&line) {
+            if let Err(error) = HandshakeLine::parse(&line) {
                 let end = error.span.offset() + error.span.len();
                 prop_assert!(error.line().get(error.span.offset()..end).is_some());
                 let _ = format!("{:?}", miette::Report::new(error));

@@ -41,7 +41,7 @@ pub mod variable {
 
 /// What a host offers the plugin that it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct HostEnv {
     /// The versions of the application's protocol that the host speaks.
     pub versions: Versions,
     /// The TCP ports on which the plugin may listen, should it choose TCP.
@@ -58,7 +58,7 @@ pub struct Offer {
 
 /// What a plugin finds in its environment. Every part may be missing: a host may be old, or not written in Go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ReceivedOffer {
+pub struct ReceivedEnv {
     /// The versions that the host speaks, if it named any that can be read.
     pub versions: Option<Versions>,
     /// The TCP ports on which to listen, if the host named them.
@@ -72,7 +72,7 @@ pub struct ReceivedOffer {
     /// The group that may connect to the sockets.
     pub socket_group: Option<String>,
     /// What could not be read and was passed over.
-    pub faults: Vec<OfferFault>,
+    pub faults: Vec<HostEnvFault>,
 }
 
 /// A part of an offer that a plugin cannot read.
@@ -84,7 +84,7 @@ pub struct ReceivedOffer {
         "the host has to be corrected; start it without {variable} in its own environment to see if it was inherited"
     )
 )]
-pub struct OfferFault {
+pub struct HostEnvFault {
     /// The variable.
     pub variable: &'static str,
     /// What it held, shortened.
@@ -111,7 +111,7 @@ pub struct PortRangeError {
     pub max: u16,
 }
 
-impl Offer {
+impl HostEnv {
     /// The changes to the plugin's environment that carry this offer and the cookie: each variable with the value
     /// to set, or `None` where it has to be removed.
     ///
@@ -136,7 +136,7 @@ impl Offer {
     }
 }
 
-impl ReceivedOffer {
+impl ReceivedEnv {
     /// Reads the offer that `lookup` finds. An empty variable counts as absent, as it does in Go.
     ///
     /// Never fails: what cannot be read is left out and listed in [`faults`](Self::faults). A certificate that is there is
@@ -148,7 +148,7 @@ impl ReceivedOffer {
             match value.into_string() {
                 Ok(text) => Some(text),
                 Err(value) => {
-                    faults.push(OfferFault::new(name, &value, "UTF-8"));
+                    faults.push(HostEnvFault::new(name, &value, "UTF-8"));
                     None
                 }
             }
@@ -166,7 +166,7 @@ impl ReceivedOffer {
         let ports = read_ports(min.as_deref(), max.as_deref(), &mut faults);
         let multiplex = multiplex.is_some_and(|value| {
             go_text::boolean(&value).unwrap_or_else(|| {
-                faults.push(OfferFault::new(variable::MULTIPLEX_GRPC, OsStr::new(&value), "true or false"));
+                faults.push(HostEnvFault::new(variable::MULTIPLEX_GRPC, OsStr::new(&value), "true or false"));
                 false
             })
         });
@@ -175,7 +175,7 @@ impl ReceivedOffer {
     }
 }
 
-impl OfferFault {
+impl HostEnvFault {
     fn new(variable: &'static str, value: &OsStr, expected: &'static str) -> Self {
         let value = value.to_string_lossy().chars().take(80).collect();
         Self { variable, value, expected }
@@ -205,12 +205,12 @@ impl PortRange {
 }
 
 /// Go passes over what it cannot read in the list, and so do we: a host may offer versions of a later kind.
-fn read_versions(list: &str, faults: &mut Vec<OfferFault>) -> Option<Versions> {
+fn read_versions(list: &str, faults: &mut Vec<HostEnvFault>) -> Option<Versions> {
     let mut versions = Vec::new();
     for element in list.split(',') {
         match go_text::integer(element).and_then(|number| u32::try_from(number).ok()) {
             Some(number) => versions.push(AppVersion(number)),
-            None => faults.push(OfferFault::new(
+            None => faults.push(HostEnvFault::new(
                 variable::PROTOCOL_VERSIONS,
                 OsStr::new(element),
                 "a list of numbers with commas between",
@@ -220,7 +220,7 @@ fn read_versions(list: &str, faults: &mut Vec<OfferFault>) -> Option<Versions> {
     Versions::new(versions).ok()
 }
 
-fn read_ports(min: Option<&str>, max: Option<&str>, faults: &mut Vec<OfferFault>) -> Option<PortRange> {
+fn read_ports(min: Option<&str>, max: Option<&str>, faults: &mut Vec<HostEnvFault>) -> Option<PortRange> {
     if min.is_none() && max.is_none() {
         return None;
     }
@@ -229,7 +229,7 @@ fn read_ports(min: Option<&str>, max: Option<&str>, faults: &mut Vec<OfferFault>
         Some(text) => {
             let port = go_text::integer(text).and_then(|number| u16::try_from(number).ok());
             if port.is_none() {
-                faults.push(OfferFault::new(name, OsStr::new(text), "a port from 0 to 65535"));
+                faults.push(HostEnvFault::new(name, OsStr::new(text), "a port from 0 to 65535"));
             }
             port
         }
@@ -238,7 +238,7 @@ fn read_ports(min: Option<&str>, max: Option<&str>, faults: &mut Vec<OfferFault>
     let range = PortRange::new(min, max);
     if range.is_err() {
         let value = format!("{min}, with {} {max}", variable::MAX_PORT);
-        faults.push(OfferFault::new(
+        faults.push(HostEnvFault::new(
             variable::MIN_PORT,
             OsStr::new(&value),
             "the lower end of the range of ports",
@@ -255,17 +255,17 @@ mod tests {
 
     use super::*;
 
-    fn received(pairs: &[(&str, &str)]) -> ReceivedOffer {
-        ReceivedOffer::from_env(|name| {
+    fn received(pairs: &[(&str, &str)]) -> ReceivedEnv {
+        ReceivedEnv::from_env(|name| {
             pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
         })
     }
 
     #[test]
     fn an_empty_environment_is_an_offer_of_nothing() {
-        assert_eq!(received(&[]), ReceivedOffer::default());
+        assert_eq!(received(&[]), ReceivedEnv::default());
         let empty: Vec<_> = variable::ALL.iter().map(|name| (*name, "")).collect();
-        assert_eq!(received(&empty), ReceivedOffer::default());
+        assert_eq!(received(&empty), ReceivedEnv::default());
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
     fn a_certificate_is_never_left_out() {
         use std::os::unix::ffi::OsStringExt as _;
         let latin = OsString::from_vec(b"# Z\xfcrich\n-----BEGIN".to_vec());
-        let offer = ReceivedOffer::from_env(|name| (name == variable::CLIENT_CERT).then(|| latin.clone()));
+        let offer = ReceivedEnv::from_env(|name| (name == variable::CLIENT_CERT).then(|| latin.clone()));
         assert_eq!(offer.client_certificate.as_deref(), Some("# Z\u{fffd}rich\n-----BEGIN"));
         assert_eq!(offer.faults, []);
     }
@@ -318,7 +318,7 @@ mod tests {
             dir in prop::option::of("/[a-z]{1,20}"),
             group in prop::option::of("[a-z0-9]{1,8}"),
         ) {
-            let offer = Offer {
+            let offer = HostEnv {
                 versions: Versions::new(versions).expect("not empty"),
                 ports: PortRange::new(min.min(max), min.max(max)).expect("in order"),
                 client_certificate: certificate,
@@ -337,8 +337,8 @@ mod tests {
                 };
             }
             prop_assert_eq!(env.get("COOKIE"), Some(&OsString::from("value")));
-            let received = ReceivedOffer::from_env(|name| env.get(name).cloned());
-            prop_assert_eq!(received, ReceivedOffer {
+            let received = ReceivedEnv::from_env(|name| env.get(name).cloned());
+            prop_assert_eq!(received, ReceivedEnv {
                 versions: Some(offer.versions),
                 ports: Some(offer.ports),
                 client_certificate: offer.client_certificate,
