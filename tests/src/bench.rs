@@ -43,7 +43,7 @@ use self::{
     few_calls::FewCalls,
     result::Results,
 };
-use crate::facts;
+use crate::contract;
 
 /// What every measurement ends with.
 type Measured<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
     };
     let done = match args.mode {
         Mode::Host(options) => on_runtime(&options, measure(options.clone())),
-        Mode::Plugin => return Serve::new(facts::cookie()).version(3, FewCalls).main(),
+        Mode::Plugin => return Serve::new(contract::cookie()).version(3, FewCalls).main(),
         #[cfg(feature = "raw-tonic")]
         Mode::RawHost(options) => on_runtime(&options, raw::measure(options.clone())),
         #[cfg(feature = "raw-tonic")]
@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "kit-bench: {}", facts::in_one_line(&*error));
+            let _ = writeln!(io::stderr(), "kit-bench: {}", contract::in_one_line(&*error));
             ExitCode::FAILURE
         }
     }

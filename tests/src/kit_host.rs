@@ -2,7 +2,6 @@
 
 mod check;
 mod drive;
-mod eventually;
 pub(crate) mod host_calls;
 mod launching;
 mod recorder;

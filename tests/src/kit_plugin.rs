@@ -16,7 +16,7 @@ use std::{
 use clap::Parser as _;
 use rpcplugin::{RealStderr, Serve, config::Loader, hclog::Level};
 
-use crate::{facts, kit_plugin::args::Args};
+use crate::{contract, kit_plugin::args::Args};
 
 /// Runs the plugin. Every failure to start is status 1, wrong flags among them.
 pub fn main() -> ExitCode {
@@ -40,10 +40,10 @@ pub fn main() -> ExitCode {
 /// Runs the plugin without flags: as the settings in its environment say.
 pub fn main_by_environment() -> ExitCode {
     let Ok(stderr) = RealStderr::get() else { return ExitCode::FAILURE };
-    let mut serve = Serve::new(facts::cookie())
+    let mut serve = Serve::new(contract::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .load_config(&Loader::new().process_env());
-    for version in facts::VERSIONS {
+    for version in contract::VERSIONS {
         let stderr = stderr.clone();
         serve =
             serve.version_with(version, move |context| kit::services(context.clone(), stderr, Level::Trace));
@@ -54,7 +54,7 @@ pub fn main_by_environment() -> ExitCode {
 /// The plugin that the flags describe.
 fn serve(args: &Args) -> io::Result<Serve> {
     let stderr = RealStderr::get()?;
-    let mut serve = Serve::new(facts::cookie())
+    let mut serve = Serve::new(contract::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .config(args.config());
     for &version in &args.versions {

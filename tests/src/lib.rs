@@ -4,14 +4,14 @@
 //! its own list of checks. Peers in other languages, well-behaved and hostile, are run against both.
 
 pub mod bench;
-mod facts;
-mod frozen;
+pub mod contract;
+
 mod generated;
 pub mod kit_host;
 pub mod kit_plugin;
 pub mod raw_http2;
+pub mod support;
 pub mod terraform_demo;
-pub mod trace_kit;
+pub mod tracing_support;
 
-pub use frozen::freeze;
 pub use generated::conformance as pb;

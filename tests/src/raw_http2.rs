@@ -3,9 +3,13 @@
 //! Headers are literals without Huffman coding, so that their length on the wire is known, and cut into frames as the test
 //! says. What comes in is handed on as frames; settings and pings are answered on the way.
 
+mod settings;
+
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+pub use settings::{PeerSettings, SilentServer};
 
 /// One side of a connection.
 #[derive(Debug)]

@@ -13,14 +13,18 @@ use std::{
 };
 
 use rpcplugin::{
-    Command, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
+    Host, Plugin, PluginChannel, ServiceId, Services, Versions,
     broker::{Broker, Brokered},
 };
-use rpcplugin_tests::pb::{
-    CallbackRequest, CloseRequest, GreetRequest, OpenSubRequest, TransformRequest, TransformResponse,
-    host_calls_server::{HostCalls, HostCallsServer},
-    kit_client::KitClient,
-    sub_client::SubClient,
+use rpcplugin_tests::{
+    contract::cookie,
+    pb::{
+        CallbackRequest, CloseRequest, GreetRequest, OpenSubRequest, TransformRequest, TransformResponse,
+        host_calls_server::{HostCalls, HostCallsServer},
+        kit_client::KitClient,
+        sub_client::SubClient,
+    },
+    support::conformance::kit,
 };
 use tempfile::TempDir;
 use tonic::{Request, Response, Status};
@@ -86,14 +90,12 @@ struct Process {
 impl Subject {
     async fn launch(multiplexed: bool) -> Self {
         let sockets = TempDir::new_in("/tmp").unwrap();
-        let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
-        let host = Host::new(cookie, Versions::new([1]).unwrap()).configure(|config| {
+        let host = Host::new(cookie(), Versions::new([1]).unwrap()).configure(|config| {
             config.auto_mtls = false;
             config.multiplex = multiplexed;
             config.unix_socket_dir = Some(sockets.path().to_owned());
         });
-        let command = Command::new(env!("CARGO_BIN_EXE_kit-plugin")).arg("--log-level").arg("warn");
-        let plugin = host.launch(command.stdin(Stdin::Null)).await.unwrap();
+        let plugin = host.launch(kit().args(["--log-level", "warn"])).await.unwrap();
         Self { plugin, sockets }
     }
 

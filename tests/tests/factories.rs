@@ -1,10 +1,6 @@
 //! Hosts and plugins made by the names that pyvider gives them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "settings/support.rs"]
-#[expect(dead_code, reason = "the tests of settings need more of it")]
-mod support;
-
 use std::net::Ipv4Addr;
 
 use rpcplugin::{
@@ -13,13 +9,16 @@ use rpcplugin::{
     handshake::ReceivedEnv,
     plugin_client, plugin_protocol, plugin_server, with_plugin,
 };
-use rpcplugin_tests::pb::InfoRequest;
-
-use crate::support::{PATIENCE, client, code, eventually, host, is_alive, plugin};
-
-fn cookie() -> MagicCookie {
-    MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap()
-}
+use rpcplugin_tests::{
+    contract::cookie,
+    pb::InfoRequest,
+    support::{
+        TIMEOUT,
+        conformance::{client, code, host, plugin},
+        process::is_alive,
+        wait::eventually,
+    },
+};
 
 #[tokio::test]
 async fn a_scope_always_closes() {
@@ -37,7 +36,7 @@ async fn a_scope_always_closes() {
         };
         let _ = with_plugin(&host(), plugin(&[]), work).await;
     });
-    let pid = tokio::time::timeout(PATIENCE, told).await.unwrap().unwrap();
+    let pid = tokio::time::timeout(TIMEOUT, told).await.unwrap().unwrap();
     given_up.abort();
     eventually("the plugin is gone", || !is_alive(pid)).await;
     assert!(with_plugin(&host(), rpcplugin::Command::new("/nowhere"), async |_| ()).await.is_err());

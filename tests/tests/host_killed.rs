@@ -2,9 +2,6 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/signals.rs"]
-mod signals;
-
 use std::{
     ffi::{OsStr, OsString},
     fs,
@@ -14,11 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rpcplugin_tests::support::{
+    process::{running_group, send, try_send},
+    programs::conformance_plugin,
+    signals,
+    wait::blocking::eventually,
+};
+use rustix::process::Signal;
 use tempfile::TempDir;
-
-/// As long as anything here may take on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A host that is to be killed, its plugin, and the place of their sockets and files.
 struct Mortal {
@@ -105,7 +105,7 @@ impl Mortal {
     /// Waits until nothing is left: no process of the group, the guard included, and no directory.
     #[track_caller]
     fn leaves_nothing(&self, what: &str) {
-        eventually(&format!("{what}: no process is left"), || group(self.plugin).is_empty());
+        eventually(&format!("{what}: no process is left"), || running_group(self.plugin).is_empty());
         eventually(&format!("{what}: no directory is left"), || self.place.left().is_empty());
     }
 }
@@ -115,8 +115,8 @@ impl Drop for Mortal {
     fn drop(&mut self) {
         let _ = self.host.kill();
         let _ = self.host.wait();
-        group(self.plugin).into_iter().for_each(|member| {
-            let _ = signalled(member, Signal::KILL);
+        running_group(self.plugin).into_iter().for_each(|member| {
+            let _ = try_send(member, Signal::KILL);
         });
     }
 }
@@ -151,26 +151,9 @@ impl Program {
         Self::new("ANY=cookie", ["/bin/sh", "-c", script])
     }
 
-    /// The conformance plugin in another language, if it is there.
-    #[expect(
-        clippy::disallowed_methods,
-        clippy::print_stdout,
-        reason = "a test's own switch, and what it does"
-    )]
+    /// The conformance plugin in another language, if it is built.
     fn peer(language: &str) -> Option<Self> {
-        let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let interop = tests.join("../target/interop").join(language);
-        let words: Vec<PathBuf> = match language {
-            "go" => vec![interop.join("kit-plugin")],
-            _ => vec![interop.join("bin/python"), tests.join("interop/python/kit_plugin.py")],
-        };
-        let is_there = words[0].exists();
-        let required = std::env::var("RPCPLUGIN_REQUIRE").unwrap_or_default();
-        assert!(is_there || !required.contains(language), "the {language} peer is required and not there");
-        if !is_there {
-            println!("skipped: there is no {} (cargo xtask interop builds it)", words[0].display());
-        }
-        is_there.then(|| Self::new("CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance", words))
+        Some(Self::new("CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance", conformance_plugin(language)?))
     }
 }
 
@@ -178,36 +161,6 @@ fn line(stdout: &mut impl std::io::BufRead) -> String {
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
     line
-}
-
-fn signalled(pid: u32, signal: Signal) -> rustix::io::Result<()> {
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal)
-}
-
-#[track_caller]
-fn send(pid: u32, signal: Signal) {
-    signalled(pid, signal).unwrap();
-}
-
-/// The processes of a group that run: where nobody reaps, zombies stay.
-fn group(leader: u32) -> Vec<u32> {
-    let pids =
-        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter(|pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let columns: Vec<_> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
-        columns.get(2).and_then(|group| group.parse().ok()) == Some(leader) && columns[0] != "Z"
-    })
-    .collect()
-}
-
-#[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]
@@ -234,7 +187,7 @@ fn peers_end(language: &str, modes: &[(&str, &[(&str, &str)])]) {
     for (mode, settings) in modes {
         for signal in SIGNALS {
             let mut mortal = Place::new().host(&program, settings);
-            assert!(group(mortal.plugin).len() >= 2, "the plugin and its guard");
+            assert!(running_group(mortal.plugin).len() >= 2, "the plugin and its guard");
             mortal.die(signal);
             mortal.leaves_nothing(&format!("{language}, {mode}, {signal:?}"));
         }
@@ -276,7 +229,7 @@ fn what_does_not_end_in_time_is_killed() {
         let settings = [("PLUGIN_ORPHAN_GRACE", grace), ("PLUGIN_GRPC_GRACE_PERIOD", "600")];
         let mut mortal = place.host(&program, &settings);
         let died = mortal.die(Signal::KILL);
-        eventually("it is killed", || group(mortal.plugin).is_empty());
+        eventually("it is killed", || running_group(mortal.plugin).is_empty());
         assert!(grace == "0" || died.elapsed() >= Duration::from_millis(300), "{:?}", died.elapsed());
         mortal.leaves_nothing(grace);
         assert!(!mortal.place.file("hook").exists());
@@ -327,7 +280,7 @@ fn a_signal_to_the_group_does_not_end_the_guard() {
         &Program::silent("trap '' TERM HUP INT QUIT USR1 USR2 TTIN TTOU TSTP; while :; do sleep 1000; done"),
         &[("MORTAL_HOST", "starting"), ("PLUGIN_ORPHAN_GRACE", "100ms")],
     );
-    eventually("plugin, its child and the guard", || group(mortal.plugin).len() == 3);
+    eventually("plugin, its child and the guard", || running_group(mortal.plugin).len() == 3);
     // The guard is a shell that starts.
     let signals = ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "TTIN", "TTOU", "TSTP"];
     let trapped = |pid: &u32| {
@@ -335,7 +288,7 @@ fn a_signal_to_the_group_does_not_end_the_guard() {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
         u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask >> 9 & 1 == 1)
     };
-    eventually("all hear nothing", || group(mortal.plugin).iter().all(trapped));
+    eventually("all hear nothing", || running_group(mortal.plugin).iter().all(trapped));
     for signal in signals {
         let script = format!("kill -{signal} -{}", mortal.plugin);
         assert!(Command::new("/bin/sh").args(["-c", &script]).status().unwrap().success());
@@ -347,13 +300,13 @@ fn a_signal_to_the_group_does_not_end_the_guard() {
 /// Hosts that are started from now on die of the signals of a terminal, also where this test runs under `nohup`.
 fn at_a_terminal() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { signals::not_ignored() });
+    runtime.block_on(async { signals::reset_ignored() });
 }
 
 /// The guard of a plugin: the shell in its group that the plugin did not start.
 fn guard(plugin: u32) -> u32 {
     let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    group(plugin).into_iter().find(|pid| name(pid).contains("rpcplugin-guard")).unwrap()
+    running_group(plugin).into_iter().find(|pid| name(pid).contains("rpcplugin-guard")).unwrap()
 }
 
 #[test]
@@ -372,7 +325,7 @@ fn what_host_and_guard_left_is_swept_by_the_next_host() {
         mortal.die(Signal::KILL);
         if number < 2 {
             send(mortal.plugin, Signal::KILL);
-            eventually("it is killed", || group(mortal.plugin).is_empty());
+            eventually("it is killed", || running_group(mortal.plugin).is_empty());
         }
     }
     assert_eq!(alive.place.left().len(), 4, "{:?}", alive.place.left());
@@ -380,15 +333,15 @@ fn what_host_and_guard_left_is_swept_by_the_next_host() {
     let mut next = Place::new().host(&program, &there);
     eventually("two directories are swept", || alive.place.left().len() == 3);
     assert!(its_own.iter().all(|dir| alive.place.left().contains(dir)), "that of a host that lives stays");
-    assert!(group(dead[2].plugin).contains(&dead[2].plugin), "what was left alive lives on");
+    assert!(running_group(dead[2].plugin).contains(&dead[2].plugin), "what was left alive lives on");
     send(dead[2].plugin, Signal::KILL);
     next.die(Signal::KILL);
-    eventually("its guard has done all", || group(next.plugin).is_empty());
+    eventually("its guard has done all", || running_group(next.plugin).is_empty());
     assert_eq!(alive.place.left().len(), 2, "that of the one that lived is for the next");
     let mut last = Place::new().host(&program, &there);
     eventually("the last is swept", || alive.place.left().len() == 2);
     last.die(Signal::KILL);
-    eventually("its guard has done all", || group(last.plugin).is_empty());
+    eventually("its guard has done all", || running_group(last.plugin).is_empty());
     assert_eq!(alive.place.left(), its_own);
 }
 
@@ -427,7 +380,7 @@ fn what_a_plugin_leaves_in_its_group_dies_with_it_whatever_dies_with_the_host() 
         let place = Place::new();
         let program = Program::rust(&place, "0").behind("sleep 1000 & exec \"$0\" \"$@\"");
         let mut mortal = place.host(&program, &[("MORTAL_HOST", "stopping"), ("PLUGIN_DIE_WITH_HOST", dies)]);
-        assert!(group(mortal.plugin).len() >= 2);
+        assert!(running_group(mortal.plugin).len() >= 2);
         drop(mortal.host.stdin.take());
         assert_eq!(line(&mut mortal.stdout), "Clean\n");
         mortal.leaves_nothing(dies);

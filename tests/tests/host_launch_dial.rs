@@ -9,22 +9,21 @@ use std::{
 };
 
 use rpcplugin::{
-    Command, Exit, Host, MagicCookie, ServiceId, Versions,
+    Exit, Host, ServiceId,
     config::{ByteSize, HostConfig, KeepaliveConfig},
 };
-use rpcplugin_tests::pb::{
-    EchoRequest, GreetRequest, OpenSubRequest, kit_client::KitClient, sub_client::SubClient,
+use rpcplugin_tests::{
+    pb::{EchoRequest, GreetRequest, OpenSubRequest, kit_client::KitClient, sub_client::SubClient},
+    support::{
+        conformance::{self, kit},
+        process::suspend,
+    },
 };
 use tonic::{Request, body::Body};
 use tower::util::MapRequestLayer;
 
 fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
-    let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").expect("a cookie");
-    Host::new(cookie, Versions::new([1, 2, 3]).expect("versions")).configure(change)
-}
-
-fn kit() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_kit-plugin"))
+    conformance::host().configure(change)
 }
 
 #[tokio::test]
@@ -72,7 +71,7 @@ async fn a_limit_on_messages_holds_on_every_channel() {
     assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
     assert!(kit.echo(EchoRequest { data: vec![0; 60 << 10].into() }).await.is_ok());
 
-    let plugin = host(|_| {}).launch(self::kit()).await.expect("it starts");
+    let plugin = host(|_| {}).launch(conformance::kit()).await.expect("it starts");
     let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX);
     assert_eq!(kit.echo(big).await.expect("no limit").get_ref().data.len(), 65 << 10);
 }
@@ -86,7 +85,7 @@ async fn a_plugin_that_dies_without_a_word_is_noticed_by_pings() {
         config.keepalive = Some(keepalive);
     });
     let plugin = pinging.launch(kit()).await.expect("it starts");
-    rpcplugin_tests::freeze(plugin.pid()).expect("it runs");
+    suspend(plugin.pid()).expect("it runs");
     let mut kit = KitClient::new(plugin.channel());
     let call = tokio::time::timeout(Duration::from_secs(20), kit.echo(EchoRequest::default()));
     call.await.expect("without pings it would hang for ever").expect_err("nobody answers");

@@ -19,14 +19,13 @@ use rpcplugin::{
     handshake::HandshakeLineFault,
     mtls::Identity,
 };
-
-#[path = "support/hosts.rs"]
-mod hosts;
-
-use hosts::{faulty, host, refused, says, script};
+use rpcplugin_tests::support::{
+    faulty::{faulty, host, refused, shows},
+    scripts::script,
+};
 
 /// What never takes long.
-const SOON: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn plain(config: &mut HostConfig) {
     config.auto_mtls = false;
@@ -34,8 +33,8 @@ fn plain(config: &mut HostConfig) {
 
 /// The fault of a script, and what the error says.
 async fn fault(change: impl FnOnce(&mut HostConfig), text: &str, parts: &[&str]) -> LaunchFault {
-    let error = refused(&host(change), script(text), SOON).await;
-    says(&error, parts);
+    let error = refused(&host(change), script(text), TIMEOUT).await;
+    shows(&error, parts);
     error.fault
 }
 
@@ -59,8 +58,8 @@ async fn a_plugin_started_by_hand_says_what_to_start_instead() {
 #[tokio::test]
 async fn a_wrong_cookie() {
     let command = faulty("healthy").env("FAULTY_PLUGIN", "another");
-    let error = refused(&host(|_| {}), command, SOON).await;
-    says(
+    let error = refused(&host(|_| {}), command, TIMEOUT).await;
+    shows(
         &error,
         &[
             "takes itself for the plugin of another host: exit status 1",
@@ -76,8 +75,8 @@ async fn a_wrong_cookie() {
 async fn a_version_that_nobody_serves() {
     let cookie = rpcplugin::MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a cookie");
     let host = rpcplugin::Host::new(cookie, rpcplugin::Versions::new([7, 8]).expect("versions"));
-    let error = refused(&host, faulty("healthy"), SOON).await;
-    says(&error, &["the plugin speaks version 1", "this host speaks 8,7", "help: update the plugin"]);
+    let error = refused(&host, faulty("healthy"), TIMEOUT).await;
+    shows(&error, &["the plugin speaks version 1", "this host speaks 8,7", "help: update the plugin"]);
     assert_fault!(error.fault, LaunchFault::Version(versions) if versions.plugin == AppVersion(1));
 }
 
@@ -119,7 +118,7 @@ async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
     ] {
         let path = dir.path().join("headstrong.sock");
         let error = host.launch_with(&Headstrong { path: path.clone(), line }).await.expect_err("a fault");
-        says(&error, &[code]);
+        shows(&error, &[code]);
         assert!(!path.exists(), "{line} left its socket behind");
     }
 }
@@ -236,28 +235,28 @@ fn file(contents: &[u8], mode: u32) -> (tempfile::TempDir, PathBuf) {
 #[tokio::test]
 async fn not_executable() {
     let (_dir, path) = file(b"#!/bin/sh\nexit 0\n", 0o644);
-    let error = refused(&host(|_| {}), Command::new(path), SOON).await;
-    says(&error, &["may not be executed", "chmod +x", "mode: -rw-r--r--", "owner: "]);
+    let error = refused(&host(|_| {}), Command::new(path), TIMEOUT).await;
+    shows(&error, &["may not be executed", "chmod +x", "mode: -rw-r--r--", "owner: "]);
     assert_fault!(error.fault, LaunchFault::NotExecutable { .. });
 }
 
 #[tokio::test]
 async fn does_not_exist() {
     for program in ["/no/such/plugin", "no-such-plugin-anywhere"] {
-        let error = refused(&host(|_| {}), Command::new(program), SOON).await;
-        says(&error, &["there is no program", program, "check the path"]);
+        let error = refused(&host(|_| {}), Command::new(program), TIMEOUT).await;
+        shows(&error, &["there is no program", program, "check the path"]);
         assert_fault!(error.fault, LaunchFault::NotFound { .. });
     }
-    let error = refused(&host(|_| {}), script("exit").current_dir("/no/such/directory"), SOON).await;
-    says(&error, &["there is no directory /no/such/directory", "rpcplugin::transport::no_directory"]);
+    let error = refused(&host(|_| {}), script("exit").current_dir("/no/such/directory"), TIMEOUT).await;
+    shows(&error, &["there is no directory /no/such/directory", "rpcplugin::transport::no_directory"]);
     assert_fault!(error.fault, LaunchFault::NoDirectory { .. });
 }
 
 #[tokio::test]
 async fn missing_interpreter() {
     let (_dir, path) = file(b"#!/no/such/interpreter\n", 0o755);
-    let error = refused(&host(|_| {}), Command::new(path), SOON).await;
-    says(&error, &["its interpreter /no/such/interpreter is missing: install it"]);
+    let error = refused(&host(|_| {}), Command::new(path), TIMEOUT).await;
+    shows(&error, &["its interpreter /no/such/interpreter is missing: install it"]);
     assert_fault!(error.fault, LaunchFault::InterpreterNotFound { .. });
 }
 
@@ -270,13 +269,13 @@ async fn no_program_or_one_for_another_machine() {
     header[18..20].copy_from_slice(&other.to_le_bytes());
     header[20] = 1;
     let (_dir, path) = file(&header, 0o755);
-    let error = refused(&host(|_| {}), Command::new(path), SOON).await;
-    says(&error, &["is no program for this machine", "ELF architecture: EM_", "(current architecture: "]);
+    let error = refused(&host(|_| {}), Command::new(path), TIMEOUT).await;
+    shows(&error, &["is no program for this machine", "ELF architecture: EM_", "(current architecture: "]);
     assert_fault!(error.fault, LaunchFault::NotAProgram { .. });
 
     let (_dir, path) = file(b"just text", 0o755);
-    let error = refused(&host(|_| {}), Command::new(path), SOON).await;
-    says(&error, &["is no program for this machine", "neither a program nor a script", "#!/bin/sh"]);
+    let error = refused(&host(|_| {}), Command::new(path), TIMEOUT).await;
+    shows(&error, &["is no program for this machine", "neither a program nor a script", "#!/bin/sh"]);
     assert_fault!(error.fault, LaunchFault::NotAProgram { .. });
 }
 
@@ -350,23 +349,23 @@ async fn a_listener_that_never_answers() {
 async fn tls_refused() {
     // The plugin trusts another certificate than this host's.
     let other = Identity::generate().expect("an identity").certificate_pem();
-    let error = refused(&host(|_| {}), faulty("healthy").env("PLUGIN_CLIENT_CERT", other), SOON).await;
-    says(&error, &["it does not accept this host's certificate", "rpcplugin::security::host_refused"]);
+    let error = refused(&host(|_| {}), faulty("healthy").env("PLUGIN_CLIENT_CERT", other), TIMEOUT).await;
+    shows(&error, &["it does not accept this host's certificate", "rpcplugin::security::host_refused"]);
     assert_fault!(error.fault, LaunchFault::HostRefused(_));
 
     // Somebody in between has put another certificate into the answer.
     let other = base64(Identity::generate().expect("an identity").certificate_der());
     let swap = r#""$0" healthy | while IFS='|' read -r a b c d e f; do echo "$a|$b|$c|$d|$e|$1"; done"#;
     let command = script(swap).arg(env!("CARGO_BIN_EXE_faulty-plugin")).arg(other);
-    let error = refused(&host(|_| {}), command, SOON).await;
-    says(&error, &["the TLS handshake failed"]);
+    let error = refused(&host(|_| {}), command, TIMEOUT).await;
+    shows(&error, &["the TLS handshake failed"]);
     assert_fault!(error.fault, LaunchFault::Connect(_));
 }
 
 #[tokio::test]
 async fn not_healthy() {
-    let error = refused(&host(|_| {}), faulty("unhealthy"), SOON).await;
-    says(&error, &["it says of itself that it is NotServing", "set its own health status"]);
+    let error = refused(&host(|_| {}), faulty("unhealthy"), TIMEOUT).await;
+    shows(&error, &["it says of itself that it is NotServing", "set its own health status"]);
     assert_fault!(error.fault, LaunchFault::NotHealthy(ServingStatus::NotServing));
 }
 
@@ -486,5 +485,5 @@ async fn a_grandchild_that_holds_the_pipes() {
     let begun = Instant::now();
     let error = host(quick).launch(script(text)).await.expect_err("it exits");
     assert!(begun.elapsed() < Duration::from_secs(2), "{error:?}");
-    says(&error, &["exit status 5", "tail"]);
+    shows(&error, &["exit status 5", "tail"]);
 }

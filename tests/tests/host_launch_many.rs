@@ -4,11 +4,11 @@ use std::{fs, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use rpcplugin::{Exit, Plugin};
-
-#[path = "support/hosts.rs"]
-mod hosts;
-
-use hosts::{children, eventually, faulty, host};
+use rpcplugin_tests::support::{
+    faulty::{faulty, host},
+    process::children,
+    wait::eventually_within,
+};
 
 /// What this process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +61,10 @@ async fn launch_and_stop(count: usize) {
 async fn a_thousand_in_a_row_leave_nothing_and_a_hundred_live_together() {
     // Caches and pools are filled by the first.
     launch_and_stop(50).await;
-    eventually(Duration::from_secs(10), "the first have gone", || children().is_empty()).await;
+    eventually_within(Duration::from_secs(10), "the first have gone", || children().is_empty()).await;
     let before = Held::now();
     launch_and_stop(1000).await;
-    eventually(Duration::from_secs(10), "all that was held is given back", || {
+    eventually_within(Duration::from_secs(10), "all that was held is given back", || {
         Held::now().is_no_more_than(before)
     })
     .await;
@@ -88,7 +88,7 @@ async fn a_thousand_in_a_row_leave_nothing_and_a_hundred_live_together() {
     }
     let ends = futures_util::future::join_all(plugins.into_iter().map(Plugin::shut_down)).await;
     assert!(ends.iter().all(|exit| *exit == Exit::Clean), "{ends:?}");
-    eventually(Duration::from_secs(10), "all that was held is given back", || {
+    eventually_within(Duration::from_secs(10), "all that was held is given back", || {
         Held::now().is_no_more_than(before)
     })
     .await;

@@ -3,13 +3,12 @@
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::{Command, LaunchError, LaunchFault, PlainReport, ReasonKind, config::HostConfig};
+use rpcplugin_tests::support::{
+    faulty::{faulty, host, refused, shows},
+    scripts::script,
+};
 
-#[path = "support/hosts.rs"]
-mod hosts;
-
-use hosts::{faulty, host, refused, says, script};
-
-const SOON: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn plain(config: &mut HostConfig) {
     config.auto_mtls = false;
@@ -71,7 +70,7 @@ async fn a_plugin_of_ours_gives_its_reason_its_code_and_its_help() {
     ] {
         let command =
             variables.iter().fold(faulty("healthy"), |command, (name, value)| command.env(name, value));
-        let error = refused(&host(|_| {}), command, SOON).await;
+        let error = refused(&host(|_| {}), command, TIMEOUT).await;
         is_plain(&error, headline);
         let reason = error.facts().reason.as_ref().expect("it gave one");
         assert_eq!(reason.kind, ReasonKind::Error);
@@ -80,7 +79,7 @@ async fn a_plugin_of_ours_gives_its_reason_its_code_and_its_help() {
         assert!(rpcplugin_help(&error).contains(help), "{error:?}");
         assert_eq!(Some(rpcplugin_help(&error)), reason.help, "{error:?}");
         assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
-        says(&error, &["because it ended before it spoke: exit status 1", "stderr of the plugin:\n    "]);
+        shows(&error, &["because it ended before it spoke: exit status 1", "stderr of the plugin:\n    "]);
         assert!(matches!(error.fault, LaunchFault::ExitedEarly(_)));
     }
 }
@@ -91,16 +90,16 @@ async fn a_panic_is_the_reason() {
         ("panics", "it panicked: \"there is no configuration "),
         ("panics-serving", "it panicked: \"there is no database ("),
     ] {
-        let error = refused(&host(|_| {}), faulty(fault), SOON).await;
+        let error = refused(&host(|_| {}), faulty(fault), TIMEOUT).await;
         is_plain(&error, message);
         assert!(error.to_string().contains("faulty-plugin.rs:"), "{error}");
-        says(&error, &["help: the fault is in the plugin"]);
+        shows(&error, &["help: the fault is in the plugin"]);
     }
 }
 
 #[tokio::test]
 async fn main_within_a_runtime_says_what_to_call() {
-    let error = refused(&host(|_| {}), faulty("main-within"), SOON).await;
+    let error = refused(&host(|_| {}), faulty("main-within"), TIMEOUT).await;
     is_plain(&error, "`Serve::main` makes a runtime of its own");
     assert_eq!(code(&error), "rpcplugin::config::runtime_within");
     assert!(rpcplugin_help(&error).contains("run().await"), "{error:?}");
@@ -108,9 +107,10 @@ async fn main_within_a_runtime_says_what_to_call() {
 
 #[tokio::test]
 async fn a_script_that_names_its_reason() {
-    let error = refused(&host(plain), script("echo 'cannot find \u{1b}[31mkv.db' >&2; exit 4"), SOON).await;
+    let error =
+        refused(&host(plain), script("echo 'cannot find \u{1b}[31mkv.db' >&2; exit 4"), TIMEOUT).await;
     is_plain(&error, "it ended before it spoke: exit status 4; it last wrote: \"cannot find kv.db\"");
-    says(&error, &["help: correct what it names on stderr"]);
+    shows(&error, &["help: correct what it names on stderr"]);
     assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
 
     // A hint in its own words is followed, on whichever stream it comes.
@@ -119,14 +119,15 @@ async fn a_script_that_names_its_reason() {
         "echo 'This is a plugin and must be started by kv-host'; exit 1",
         "echo 'This binary is a plugin, not to be run directly' >&2; exit 0",
     ] {
-        let error = refused(&host(plain), script(text), SOON).await;
-        says(&error, &["give host and plugin the same magic cookie"]);
+        let error = refused(&host(plain), script(text), TIMEOUT).await;
+        shows(&error, &["give host and plugin the same magic cookie"]);
     }
 }
 
 #[tokio::test]
 async fn a_line_that_is_none_stands_in_the_message() {
-    let error = refused(&host(plain), script(r"printf 'Hello \033[31m\177 world\n'; sleep 60"), SOON).await;
+    let error =
+        refused(&host(plain), script(r"printf 'Hello \033[31m\177 world\n'; sleep 60"), TIMEOUT).await;
     is_plain(&error, "before its handshake line: \"Hello \\u{1b}[31m\\u{7f} world\"");
 }
 
@@ -134,7 +135,7 @@ async fn a_line_that_is_none_stands_in_the_message() {
 async fn silence_tells_the_last_words() {
     let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(500);
     let error =
-        refused(&host(short), script("echo 'waiting for the database' >&2; exec sleep 60"), SOON).await;
+        refused(&host(short), script("echo 'waiting for the database' >&2; exec sleep 60"), TIMEOUT).await;
     is_plain(&error, "it said nothing for 0.5 s; it last wrote: \"waiting for the database\"");
 }
 
@@ -144,10 +145,10 @@ async fn python_and_its_traceback() {
         return;
     }
     let program = "import sys\ndef main():\n    raise RuntimeError('no such table: kv')\nmain()";
-    let error = refused(&host(plain), Command::new("python3").arg("-c").arg(program), SOON).await;
+    let error = refused(&host(plain), Command::new("python3").arg("-c").arg(program), TIMEOUT).await;
     is_plain(&error, "it panicked: \"RuntimeError: no such table: kv\"");
     let program = "import sys\nprint('starting up')\nsys.stdout.flush()\nsys.exit('no config')";
-    let error = refused(&host(plain), Command::new("python3").arg("-c").arg(program), SOON).await;
+    let error = refused(&host(plain), Command::new("python3").arg("-c").arg(program), TIMEOUT).await;
     is_plain(
         &error,
         "something else before its handshake line: \"starting up\"; it last wrote: \"no config\"",
@@ -166,13 +167,13 @@ async fn go_and_its_panics() {
     let built = std::process::Command::new("go").arg("build").arg("-o").arg(&program).arg(&source).status();
     assert!(built.expect("go can be started").success());
     let go = |how: &str| Command::new(Path::new(&program)).arg(how);
-    let error = refused(&host(plain), go("panic"), SOON).await;
+    let error = refused(&host(plain), go("panic"), TIMEOUT).await;
     is_plain(&error, "it panicked: \"listen tcp :80: bind: permission denied\"");
-    let error = refused(&host(plain), go("fatal"), SOON).await;
+    let error = refused(&host(plain), go("fatal"), TIMEOUT).await;
     is_plain(&error, "exit status 1; it last wrote: \"cannot open the database\"");
     // What go-plugin says to a person who starts a plugin by hand, and to a host with another cookie.
-    let error = refused(&host(plain), go("cookie"), SOON).await;
-    says(&error, &["takes itself for the plugin of another host", "same magic cookie"]);
+    let error = refused(&host(plain), go("cookie"), TIMEOUT).await;
+    shows(&error, &["takes itself for the plugin of another host", "same magic cookie"]);
 }
 
 const GO: &str = r#"

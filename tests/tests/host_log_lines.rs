@@ -8,11 +8,11 @@ use std::{
 };
 
 use rpcplugin::{Host, LogRecord, Observer, config::HostConfig};
-
-#[path = "support/hosts.rs"]
-mod hosts;
-
-use hosts::{eventually, faulty, host, script};
+use rpcplugin_tests::support::{
+    faulty::{faulty, host},
+    scripts::script,
+    wait::eventually_within,
+};
 
 /// What a subscriber wrote.
 #[derive(Clone, Default)]
@@ -57,7 +57,8 @@ async fn lines() {
     let _subscribed = tracing::subscriber::set_default(subscriber);
     let plugin = host(|_| {}).launch(faulty("logs")).await.expect("it starts");
     let added = r#" INFO faulty-plugin: added word="a" count=1 ok=true"#.to_owned();
-    eventually(Duration::from_secs(10), "the record is there", || written.lines().contains(&added)).await;
+    eventually_within(Duration::from_secs(10), "the record is there", || written.lines().contains(&added))
+        .await;
     let pid = plugin.pid();
     plugin.shut_down().await;
     let lines = written.lines();
@@ -159,6 +160,6 @@ async fn a_plugin_warns_of_a_slip_in_its_log() {
     let plugin = host(|_| {}).launch(command).await.expect("it starts");
     let warning = "PLUGIN_SERVER_TRANSPORT is no setting; PLUGIN_SERVER_TRANSPORTS is";
     let log = || plugin.stderr_tail().join("\n");
-    eventually(Duration::from_secs(10), "the warning is there", || log().contains(warning)).await;
+    eventually_within(Duration::from_secs(10), "the warning is there", || log().contains(warning)).await;
     assert!(!log().contains("PLUGIN_DIR"), "{}", log());
 }

@@ -3,8 +3,6 @@
 
 #[path = "otel/collector.rs"]
 mod collector;
-#[path = "support/examples.rs"]
-mod support;
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +16,7 @@ use rpcplugin::{
     Command, Host, LaunchError, LogRecord, MagicCookie, Observer, ServiceId, Services, Stdin,
     otel::{Telemetry, TelemetryBuilder},
 };
-use rpcplugin_tests::trace_kit::{WhichTrace, ask};
+use rpcplugin_tests::tracing_support::{WhichTrace, ask};
 use rustix::process::{Pid, Signal, kill_process};
 use tonic::Code;
 use tower::Layer as _;
@@ -309,7 +307,7 @@ async fn what_cannot_be_set_up_says_why() {
 #[tokio::test]
 async fn the_example_tells_its_story() {
     let collector = Collector::start().await;
-    let mut example = tokio::process::Command::new(support::example("otel"));
+    let mut example = tokio::process::Command::new(rpcplugin_tests::support::programs::example("otel"));
     example.stdin(Stdio::null()).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint);
     let output = example.output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

@@ -5,25 +5,26 @@
 //! `RPCPLUGIN_REQUIRE` names python.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/signals.rs"]
-mod signals;
-#[path = "settings/support.rs"]
-#[expect(dead_code, reason = "the tests of settings need more of it")]
-mod support;
-
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 use rpcplugin::{
     Command, ExitReason, LaunchError, LaunchFault, Plugin, Stdin,
     config::{HostConfig, Pem, SecretPem},
     mtls::Identity,
 };
-use rpcplugin_tests::pb::{InfoRequest, SleepRequest};
-use rustix::process::{Pid, Signal, kill_process};
+use rpcplugin_tests::{
+    pb::{InfoRequest, SleepRequest},
+    support::{
+        TIMEOUT,
+        conformance::{client, code, host, plugin},
+        process::send,
+        programs::python,
+        signals,
+    },
+};
+use rustix::process::Signal;
 use tokio::time::timeout;
 use tonic::Code;
-
-use crate::support::{PATIENCE, client, code, host};
 
 /// What the operator of either plugin sets.
 const COOKIE: [(&str, &str); 2] = [
@@ -31,22 +32,10 @@ const COOKIE: [(&str, &str); 2] = [
     ("PLUGIN_MAGIC_COOKIE_VALUE", "b1d0c9a6-conformance"),
 ];
 
-/// The plugin of pyvider, if its Python is there.
-#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a test's own switch, and what it does")]
+/// The plugin of pyvider, if its Python is built.
 fn pyvider() -> Option<Command> {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = tests.join("../target/interop/python/bin/python");
-    if python.exists() {
-        return Some(Command::new(python).arg(tests.join("interop/python/env_plugin.py")));
-    }
-    let required = std::env::var("RPCPLUGIN_REQUIRE").unwrap_or_default();
-    assert!(!required.contains("python"), "python is required, and there is no {}", python.display());
-    println!("skipped: there is no {} (cargo xtask interop makes it)", python.display());
-    None
-}
-
-fn ours() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_settings-plugin"))
+    let [python, script] = python("env_plugin.py")?;
+    Some(Command::new(python).arg(script))
 }
 
 /// Launches pyvider's plugin and ours with the same variables. None where there is no Python.
@@ -61,7 +50,7 @@ async fn both(
         let host = host().configure(&change);
         Box::pin(async move { host.launch(command).await })
     };
-    let (theirs, own) = tokio::join!(launch(pyvider()?), launch(ours()));
+    let (theirs, own) = tokio::join!(launch(pyvider()?), launch(plugin(&[])));
     Some([theirs, own])
 }
 
@@ -130,23 +119,22 @@ async fn the_shutdown_file_ends_both() {
         let Some(pair) = pair(&[("PLUGIN_SHUTDOWN_FILE_PATH", path.to_str().unwrap())]).await else { return };
         let plugin = pair.into_iter().nth(number).unwrap();
         fs::write(&path, "").unwrap();
-        assert_eq!(timeout(PATIENCE, plugin.wait()).await.unwrap(), ExitReason::Status(0));
+        assert_eq!(timeout(TIMEOUT, plugin.wait()).await.unwrap(), ExitReason::Status(0));
         assert!(!path.exists());
     }
 }
 
 #[tokio::test]
 async fn an_interrupt_is_ignored_or_not() {
-    signals::not_ignored();
+    signals::reset_ignored();
     for (ignore, stays) in [("true", true), ("false", false)] {
         let Some(pair) = pair(&[("PLUGIN_IGNORE_SIGINT", ignore)]).await else { return };
         for plugin in pair {
-            let pid = Pid::from_raw(i32::try_from(plugin.pid()).unwrap()).unwrap();
-            kill_process(pid, Signal::INT).unwrap();
+            send(plugin.pid(), Signal::INT);
             if stays {
                 assert!(plugin.ping().await.is_ok());
             } else {
-                timeout(PATIENCE, plugin.wait()).await.unwrap();
+                timeout(TIMEOUT, plugin.wait()).await.unwrap();
             }
         }
     }
@@ -163,7 +151,7 @@ async fn calls_have_the_grace_period() {
             while other.info(InfoRequest {}).await.unwrap().get_ref().calls < 2 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            plugin.shut_down_within(PATIENCE).await;
+            plugin.shut_down_within(TIMEOUT).await;
             assert_eq!(code(sleeping.await.unwrap()) == Code::Ok, finishes, "{grace}");
         }
     }

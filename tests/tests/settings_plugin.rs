@@ -1,12 +1,6 @@
 //! Each setting of a plugin changes what a real plugin does. The tests bear the settings' names.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "settings/raw_http2.rs"]
-#[expect(dead_code, reason = "the tests of hosts need more of it")]
-mod raw_http2;
-#[path = "settings/support.rs"]
-mod support;
-
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
@@ -25,18 +19,20 @@ use rpcplugin::{
     config::{Loader, Pem, SecretPem},
     mtls::Identity,
 };
-use rpcplugin_tests::pb::{
-    BigPayloadRequest, CallbackRequest, EchoRequest, InfoRequest, SleepRequest, WriteStdioRequest,
+use rpcplugin_tests::{
+    pb::{BigPayloadRequest, CallbackRequest, EchoRequest, InfoRequest, SleepRequest, WriteStdioRequest},
+    raw_http2::PeerSettings,
+    support::{
+        TIMEOUT,
+        conformance::{client, code, host, launch, plugin, try_launch},
+        process::{is_alive, send},
+        wait::eventually,
+    },
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::{io::AsyncReadExt as _, net::UnixStream, time::timeout};
 use tonic::{Code, Request};
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
-
-use crate::{
-    raw_http2::Announced,
-    support::{PATIENCE, client, code, eventually, host, is_alive, launch, plugin, try_launch},
-};
 
 /// What the plugin wrote when it did not start.
 fn last_words(error: &LaunchError) -> String {
@@ -171,7 +167,7 @@ async fn capture_output() {
         let request = WriteStdioRequest { stdout: "printed\n".into(), ..WriteStdioRequest::default() };
         client(&plugin).write_stdio(request).await.unwrap();
         loop {
-            let chunk = timeout(PATIENCE, output.next()).await.unwrap().unwrap();
+            let chunk = timeout(TIMEOUT, output.next()).await.unwrap().unwrap();
             if chunk.bytes.windows(7).any(|window| window == b"printed") {
                 assert_eq!(chunk.source, source, "{value}");
                 break;
@@ -229,7 +225,7 @@ async fn output_buffer() {
 async fn output_timeout() {
     let small = ("PLUGIN_OUTPUT_BUFFER", "64KiB");
     let (hasty, _unread, _) = unread(&[small, ("PLUGIN_OUTPUT_TIMEOUT", "0")]).await;
-    timeout(PATIENCE, client(&hasty).write_stdio(much())).await.unwrap().unwrap();
+    timeout(TIMEOUT, client(&hasty).write_stdio(much())).await.unwrap().unwrap();
 
     let (patient, go_on, _) = unread(&[small, ("PLUGIN_OUTPUT_TIMEOUT", "60s")]).await;
     let mut patient_client = client(&patient);
@@ -237,13 +233,13 @@ async fn output_timeout() {
     let held_up = timeout(Duration::from_millis(300), writing.as_mut()).await;
     assert!(held_up.is_err(), "the plugin waits for its host");
     drop(go_on);
-    timeout(PATIENCE, writing).await.unwrap().unwrap();
+    timeout(TIMEOUT, writing).await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn grace() {
     for (value, expected) in [("10s", Code::Ok), ("0", Code::Unavailable)] {
-        let plugin = launch(&[("PLUGIN_GRPC_GRACE_PERIOD", value)], |config| config.grace = PATIENCE).await;
+        let plugin = launch(&[("PLUGIN_GRPC_GRACE_PERIOD", value)], |config| config.grace = TIMEOUT).await;
         let mut client = client(&plugin);
         let mut other = client.clone();
         let sleeping = tokio::spawn(async move { client.sleep(SleepRequest { ms: 600 }).await });
@@ -266,8 +262,7 @@ async fn ready_timeout() {
 }
 
 fn interrupt(plugin: &Plugin) {
-    let pid = Pid::from_raw(i32::try_from(plugin.pid()).unwrap()).unwrap();
-    kill_process(pid, Signal::INT).unwrap();
+    send(plugin.pid(), Signal::INT);
 }
 
 #[tokio::test]
@@ -277,7 +272,7 @@ async fn ignore_sigint() {
     assert!(stays.ping().await.is_ok());
     let goes = launch(&[("PLUGIN_IGNORE_SIGINT", "false")], |_| {}).await;
     interrupt(&goes);
-    timeout(PATIENCE, goes.wait()).await.unwrap();
+    timeout(TIMEOUT, goes.wait()).await.unwrap();
     assert_eq!(stays.ended(), None);
 }
 
@@ -287,7 +282,7 @@ async fn shutdown_file() {
     let file = directory.path().join("stop");
     let plugin = launch(&[("PLUGIN_SHUTDOWN_FILE_PATH", file.to_str().unwrap())], |_| {}).await;
     fs::write(&file, "").unwrap();
-    assert!(timeout(PATIENCE, plugin.wait()).await.unwrap().is_success());
+    assert!(timeout(TIMEOUT, plugin.wait()).await.unwrap().is_success());
     assert!(!file.exists());
 }
 
@@ -341,7 +336,7 @@ async fn broker_timeout() {
     let plugin = launch(&[("PLUGIN_BROKER_TIMEOUT", "30ms")], |_| {}).await;
     // Nobody serves this number.
     let request = CallbackRequest { broker_id: 777, calls: 1, ..CallbackRequest::default() };
-    let status = timeout(PATIENCE, client(&plugin).callback(request)).await.unwrap().unwrap_err();
+    let status = timeout(TIMEOUT, client(&plugin).callback(request)).await.unwrap().unwrap_err();
     assert!(status.message().contains("0.03 s"), "{status:?}");
 }
 
@@ -414,7 +409,7 @@ async fn rate_limit_requests_per_second() {
     let begun = std::time::Instant::now();
     let mut through = 0;
     while through < 3 {
-        assert!(begun.elapsed() < PATIENCE, "fifty a second come back");
+        assert!(begun.elapsed() < TIMEOUT, "fifty a second come back");
         through += usize::from(echo(&quick, 1).await == Code::Ok);
     }
     assert_eq!(let_through(&[burst, SLOWLY]).await, 1);
@@ -433,10 +428,10 @@ async fn rate_limit_per_method() {
 }
 
 /// What a plugin that speaks without TLS announces of itself.
-async fn announced(variables: &[(&str, &str)]) -> Announced {
+async fn announced(variables: &[(&str, &str)]) -> PeerSettings {
     let plugin = launch(variables, |config| config.auto_mtls = false).await;
     let stream = UnixStream::connect(plugin.endpoint().address().as_ref() as &str).await.unwrap();
-    timeout(PATIENCE, Announced::read(stream, true)).await.unwrap().unwrap()
+    timeout(TIMEOUT, PeerSettings::read(stream, true)).await.unwrap().unwrap()
 }
 
 #[tokio::test]

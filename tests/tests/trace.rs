@@ -7,7 +7,7 @@ use rpcplugin::{
     Command, Host, LogRecord, MagicCookie, Observer, Plugin, ServiceId, Services, Stdin, TraceCalls,
     TraceContext, in_trace,
 };
-use rpcplugin_tests::trace_kit::{WhichTrace, ask, ask_trace};
+use rpcplugin_tests::tracing_support::{WhichTrace, ask, ask_trace};
 use tower::Layer as _;
 
 /// What the plugin logs while it is asked.

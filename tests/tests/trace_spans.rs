@@ -1,7 +1,7 @@
 //! A plugin's life has its spans on both sides. The one test of its process, which has one subscriber.
 
 use rpcplugin::{Command, Host, MagicCookie, ServiceId, Services, Stdin, TraceCalls};
-use rpcplugin_tests::trace_kit::{SeenSpan, SpanLog, WhichTrace, ask};
+use rpcplugin_tests::tracing_support::{SeenSpan, SpanLog, WhichTrace, ask};
 use tower::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 

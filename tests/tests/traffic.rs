@@ -1,15 +1,14 @@
 //! What goes over a plugin's connections is counted, on both sides, and can be read at any time.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "settings/support.rs"]
-#[expect(dead_code, reason = "the tests of settings need more of it")]
-mod support;
-
 use rpcplugin::{
     ConnectionKind, Meter, Plugin, ServiceId, Services,
     transport::{Listen, SecureStream, Security, Stream, http2},
 };
-use rpcplugin_tests::pb::{EchoRequest, GreetRequest, OpenSubRequest, sub_client::SubClient};
+use rpcplugin_tests::{
+    pb::{EchoRequest, GreetRequest, OpenSubRequest, sub_client::SubClient},
+    support::conformance::{client, launch},
+};
 use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
 use tonic_health::{
@@ -17,8 +16,6 @@ use tonic_health::{
     pb::{HealthCheckRequest, health_client::HealthClient},
     server::health_reporter,
 };
-
-use crate::support::{client, launch};
 
 const SIZE: usize = 10_000;
 

@@ -13,7 +13,7 @@ use crate::{
         connected::{Channel, Connected},
         result::{Results, micros, percentile},
     },
-    facts::pattern,
+    contract::pattern,
     pb::{EchoRequest, kit_client::KitClient},
 };
 

@@ -13,7 +13,7 @@ use crate::{
         args::Options,
         usage::{cpu_of, own_cpu},
     },
-    facts,
+    contract,
     pb::kit_client::KitClient,
 };
 
@@ -78,7 +78,7 @@ impl<C: Channel> Connected<C> {
 
 /// The host that the options describe.
 pub(crate) fn host(options: &Options) -> Host {
-    Host::new(facts::cookie(), 3).configure(|config| {
+    Host::new(contract::cookie(), 3).configure(|config| {
         config.auto_mtls = options.auto_mtls;
         config.multiplex = options.mux;
         config.die_with_host = !options.unguarded;

@@ -13,7 +13,7 @@ use crate::{
         connected::{Channel, Connected, Spent},
         result::Results,
     },
-    facts::pattern,
+    contract::pattern,
     pb::{CountRequest, SumResponse},
 };
 

@@ -10,7 +10,7 @@ use rpcplugin::{
     config::Loader,
     otel::{InstrumentCalls, Telemetry},
 };
-use rpcplugin_tests::trace_kit::{WhichTrace, ask, here};
+use rpcplugin_tests::tracing_support::{WhichTrace, ask, here};
 use tonic::Status;
 use tower::Layer as _;
 

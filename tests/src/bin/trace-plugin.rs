@@ -4,7 +4,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use rpcplugin::{MagicCookie, PluginContext, Serve, Services, TraceCalls, hclog_layer};
-use rpcplugin_tests::trace_kit::{SpanLog, WhichTrace, ask, here};
+use rpcplugin_tests::tracing_support::{SpanLog, WhichTrace, ask, here};
 use tonic::Status;
 use tower::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -9,7 +9,7 @@ use rpcplugin::{
 use tonic::{Request, Response, Status};
 
 use crate::{
-    facts::{in_one_line, reversed},
+    contract::{in_one_line, reversed},
     pb::{
         GreetRequest, TransformRequest, TransformResponse,
         host_calls_server::{HostCalls, HostCallsServer},

@@ -8,7 +8,7 @@ use rpcplugin::{
 };
 
 use crate::{
-    facts::{self, Given},
+    contract::{self, Given},
     kit_host::recorder::Recorder,
 };
 
@@ -39,7 +39,7 @@ impl Launching {
             env_clear: false,
             auto_mtls: true,
             mux: false,
-            versions: Versions::new(facts::VERSIONS).expect("there are three"),
+            versions: Versions::new(contract::VERSIONS).expect("there are three"),
             tls_dir: None,
             launch_timeout: HostConfig::default().launch_timeout,
             socket_group: None,
@@ -85,7 +85,7 @@ impl Launching {
 
     /// The host that launches.
     pub(crate) fn host(&self, recorder: &Recorder) -> Host {
-        self.host_with(facts::cookie(), recorder)
+        self.host_with(contract::cookie(), recorder)
     }
 
     /// The host that launches, with a cookie of the caller's.

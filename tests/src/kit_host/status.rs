@@ -5,7 +5,7 @@ use std::time::Duration;
 use prost::Message as _;
 use tonic::{Request, Status};
 
-use crate::facts::RpcStatus;
+use crate::contract::RpcStatus;
 
 /// A request that has so long to be answered.
 pub(crate) fn within<T>(deadline: Duration, message: T) -> Request<T> {

@@ -8,7 +8,7 @@ use rpcplugin::{
     hclog::Level,
 };
 
-use crate::facts::Given;
+use crate::contract::Given;
 
 /// Serves the conformance kit to the host that starts it.
 #[derive(Debug, Parser)]

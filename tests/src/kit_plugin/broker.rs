@@ -12,7 +12,7 @@ use tokio_stream::{StreamExt as _, iter};
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use crate::{
-    facts::in_one_line,
+    contract::in_one_line,
     pb::{
         CallbackRequest, CallbackResponse, CloseRequest, CloseResponse, GreetRequest, GreetResponse,
         TicksRequest, TicksResponse, TransformRequest,

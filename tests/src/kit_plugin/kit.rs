@@ -19,7 +19,7 @@ use tonic::{
 use tower::{layer::layer_fn, service_fn};
 
 use crate::{
-    facts::{FAIL_DETAIL, RpcStatus, pattern},
+    contract::{FAIL_DETAIL, RpcStatus, pattern},
     kit_plugin::{broker, counters::Counters, metadata::echo_metadata, output},
     pb::{
         BigPayloadRequest, BigPayloadResponse, CallbackRequest, CallbackResponse, ChatMessage, CountRequest,

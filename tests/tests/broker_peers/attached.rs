@@ -3,11 +3,15 @@
 use std::{path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::{
-    Attachment, Endpoint, Host, MagicCookie, Plugin, ServiceId,
+    Attachment, Endpoint, Host, Plugin, ServiceId,
     broker::{DialError, ServeError, Unreachable},
     handshake::HandshakeLine,
 };
-use rpcplugin_tests::pb::{CallbackRequest, InfoRequest, kit_client::KitClient};
+use rpcplugin_tests::{
+    contract::cookie,
+    pb::{CallbackRequest, InfoRequest, kit_client::KitClient},
+    support::TIMEOUT,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -15,7 +19,7 @@ use tokio::{
 };
 use tonic::Status;
 
-use crate::subject::{OFFERED, PATIENCE, Peer, host_calls};
+use crate::subject::{OFFERED, Peer, host_calls};
 
 #[tokio::test]
 async fn the_broker_of_a_rust_plugin_serves_one_host_after_another() {
@@ -52,7 +56,7 @@ async fn the_dead_broker_of_a_go_plugin_is_told_at_once() {
             }
         }
     };
-    let plugin = timeout(PATIENCE, told).await.expect("it is found out");
+    let plugin = timeout(TIMEOUT, told).await.expect("it is found out");
     let error = plugin.broker().dial(ServiceId(1)).await.expect_err("nobody will ever answer");
     assert!(matches!(error, DialError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
     let help = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();
@@ -62,10 +66,9 @@ async fn the_dead_broker_of_a_go_plugin_is_told_at_once() {
 
 /// A host in plain text that waits long enough for a busy machine.
 fn host() -> Host {
-    let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
-    Host::new(cookie, 1).configure(|config| {
+    Host::new(cookie(), 1).configure(|config| {
         config.auto_mtls = false;
-        config.broker_timeout = PATIENCE;
+        config.broker_timeout = TIMEOUT;
     })
 }
 
@@ -87,7 +90,7 @@ impl Process {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let line = timeout(TIMEOUT, lines.next_line()).await.unwrap().unwrap().unwrap();
         Self { endpoint: HandshakeLine::parse(&line).unwrap().endpoint, _child: child }
     }
 

@@ -4,11 +4,13 @@ use std::{path::Path, process::Stdio};
 
 use tokio::process::Command;
 
-use crate::subject::{MODES, Mode, Peer, go_program};
+use rpcplugin_tests::support::programs::peer;
+
+use crate::subject::{MODES, Mode, Peer};
 
 #[tokio::test]
 async fn a_go_host_has_side_connections_with_this_plugin() {
-    let Some(host) = go_program("kit-host") else { return };
+    let Some(host) = peer("go", "kit-host") else { return };
     let plugin = Peer::Rust.program().unwrap();
     let checks = MODES.map(async |mode| check(&host, &plugin, mode).await);
     futures_util::future::join_all(checks).await;

@@ -1,21 +1,21 @@
 //! A plugin of some kind, launched in some mode, and what is done with it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use rpcplugin::{
-    Command, Exit, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
+    Command, Exit, Plugin, PluginChannel, ServiceId, Services, Stdin,
     broker::{Broker, Brokered, HOST_SERVICES},
 };
-use rpcplugin_tests::pb::{
-    CallbackRequest, CallbackResponse, CloseRequest, GreetRequest, InfoRequest, OpenSubRequest, TicksRequest,
-    TransformRequest, TransformResponse,
-    host_calls_server::{HostCalls, HostCallsServer},
-    kit_client::KitClient,
-    sub_client::SubClient,
+use rpcplugin_tests::{
+    pb::{
+        CallbackRequest, CallbackResponse, CloseRequest, GreetRequest, InfoRequest, OpenSubRequest,
+        TicksRequest, TransformRequest, TransformResponse,
+        host_calls_server::{HostCalls, HostCallsServer},
+        kit_client::KitClient,
+        sub_client::SubClient,
+    },
+    support::{TIMEOUT, conformance, programs},
 };
 use tempfile::TempDir;
 use tonic::{Request, Response, Status};
@@ -64,31 +64,10 @@ impl Peer {
     /// The kit's plugin, if it is there.
     pub(crate) fn program(self) -> Option<PathBuf> {
         match self {
-            Self::Rust => Some(env!("CARGO_BIN_EXE_kit-plugin").into()),
-            Self::Go => go_program("kit-plugin"),
+            Self::Rust => Some(programs::program("kit-plugin")),
+            Self::Go => programs::peer("go", "kit-plugin"),
         }
     }
-}
-
-/// One of the kit's programs in Go, if it is there.
-///
-/// # Panics
-/// When it is not there and has to be.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "the switches of a test, and what they do"
-)]
-pub(crate) fn go_program(name: &str) -> Option<PathBuf> {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/go");
-    let program = std::env::var_os("RPCPLUGIN_GO_KIT").map_or(built, PathBuf::from).join(name);
-    if program.exists() {
-        return Some(program);
-    }
-    let required = std::env::var("RPCPLUGIN_REQUIRE").unwrap_or_default();
-    assert!(!required.contains("go"), "{} is required and not there", program.display());
-    println!("skipped: there is no {} (cargo xtask interop builds it)", program.display());
-    None
 }
 
 impl Subject {
@@ -96,14 +75,13 @@ impl Subject {
     pub(crate) async fn launch(peer: Peer, mode: Mode, program: &Path) -> Self {
         // Short, since the path of a socket has to be.
         let sockets = TempDir::new_in("/tmp").unwrap();
-        let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
-        let host = Host::new(cookie, Versions::new([1, 2, 3]).unwrap())
+        let host = conformance::host()
             .configure(|config| {
                 config.auto_mtls = mode.mutual;
                 config.multiplex = mode.multiplexed;
                 config.unix_socket_dir = Some(sockets.path().to_owned());
-                config.grace = PATIENCE;
-                config.shutdown_timeout = PATIENCE;
+                config.grace = TIMEOUT;
+                config.shutdown_timeout = TIMEOUT;
             })
             .callbacks_with(|caller| host_calls(&caller.broker));
         let plugin = host.launch(Command::new(program).stdin(Stdin::Null)).await.unwrap();
@@ -223,6 +201,3 @@ impl HostCalls for Reversing {
 
 /// The id under which a host offers its services.
 pub(crate) const OFFERED: ServiceId = HOST_SERVICES;
-
-/// Longer than anything takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -7,7 +7,9 @@ use rpcplugin::{ServiceId, broker::DialError};
 use rpcplugin_tests::pb::{CallbackRequest, ChatMessage, CloseRequest};
 use tokio::time::{sleep, timeout};
 
-use crate::subject::{OFFERED, PATIENCE, Peer, Subject, in_every_mode, ticks};
+use rpcplugin_tests::support::TIMEOUT;
+
+use crate::subject::{OFFERED, Peer, Subject, in_every_mode, ticks};
 
 /// Makes a test of each check for each kind of plugin.
 macro_rules! tests {
@@ -16,7 +18,7 @@ macro_rules! tests {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
-                timeout(2 * PATIENCE, in_every_mode(Peer::Rust, super::$check)).await.unwrap();
+                timeout(2 * TIMEOUT, in_every_mode(Peer::Rust, super::$check)).await.unwrap();
             })+
         }
 
@@ -24,7 +26,7 @@ macro_rules! tests {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
-                timeout(2 * PATIENCE, in_every_mode(Peer::Go, super::$check)).await.unwrap();
+                timeout(2 * TIMEOUT, in_every_mode(Peer::Go, super::$check)).await.unwrap();
             })+
         }
     };

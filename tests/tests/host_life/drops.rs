@@ -3,10 +3,15 @@
 use std::{sync::mpsc, time::Duration};
 
 use rpcplugin::{Event, Observer, PluginId, Supervised};
+use rpcplugin_tests::support::{
+    conformance::kit,
+    process::{eventually_gone, group, send},
+    wait::blocking::eventually,
+};
 use rustix::process::Signal;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{Place, eventually, eventually_gone, group, hostile, kit, send};
+use crate::support::{TestHost, hostile};
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -14,45 +19,45 @@ fn runtime() -> Runtime {
 
 #[tokio::test]
 async fn inside_a_runtime() {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(kit()).await;
     let pid = plugin.pid();
     drop(plugin);
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[test]
 fn outside_a_runtime() {
-    let (place, runtime) = (Place::new(), runtime());
+    let (place, runtime) = (TestHost::new(), runtime());
     let plugin = runtime.block_on(place.launch(kit()));
     let pid = plugin.pid();
     drop(plugin);
     eventually_gone(pid);
-    eventually("nothing is left", || place.is_tidy());
+    eventually("nothing is left", || place.is_clean());
 }
 
 #[test]
 fn the_runtime_first() {
-    let (place, runtime) = (Place::new(), runtime());
+    let (place, runtime) = (TestHost::new(), runtime());
     let plugin = runtime.block_on(place.launch(kit()));
     let pid = plugin.pid();
     assert!(group(pid).len() > 1, "the plugin has its guard");
     drop(runtime);
     assert_eq!(group(pid), [0; 0], "not even a zombie is left, though nobody is there to reap it later");
     drop(plugin);
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[test]
 fn the_runtime_in_the_background() {
-    let (place, runtime) = (Place::new(), runtime());
+    let (place, runtime) = (TestHost::new(), runtime());
     let plugin = runtime.block_on(place.launch(kit()));
     let pid = plugin.pid();
     runtime.shutdown_background();
     eventually_gone(pid);
     drop(plugin);
-    eventually("nothing is left", || place.is_tidy());
+    eventually("nothing is left", || place.is_clean());
 }
 
 /// The program `kit-host`, whose standard input stays open.
@@ -99,22 +104,22 @@ impl Observer for Pids {
 #[tokio::test]
 async fn a_launch_that_is_under_way() {
     let (tell, pids) = mpsc::channel();
-    let place = Place::configured(|host| host.observe(Pids(tell)));
+    let place = TestHost::configured(|host| host.observe(Pids(tell)));
     let launch = place.host.launch(hostile("silent"));
     tokio::time::timeout(Duration::from_millis(500), launch).await.unwrap_err();
     let pid = pids.recv().unwrap();
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
 async fn a_polite_stop_that_is_under_way() {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(hostile("stays-for-ever")).await;
     let pid = plugin.pid();
     tokio::time::timeout(Duration::from_millis(300), plugin.shut_down()).await.unwrap_err();
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[test]
@@ -136,13 +141,13 @@ fn a_supervised_plugin_in_each_of_these_ways() {
     ];
     for drop_it in drop_in {
         let (tell, pids) = mpsc::channel();
-        let place = Place::configured(|host| host.observe(Pids(tell)));
+        let place = TestHost::configured(|host| host.observe(Pids(tell)));
         let runtime = runtime();
         let supervised = runtime.block_on(async { place.host.supervise(kit()).await.unwrap() });
         drop_it(runtime, supervised);
         eventually_gone(pids.recv().unwrap());
         // The directory goes when the end has been seen, which can be a moment after the process is gone.
-        eventually("nothing is left", || place.is_tidy());
+        eventually("nothing is left", || place.is_clean());
         assert!(pids.try_recv().is_err(), "it was started again");
     }
 }

@@ -9,28 +9,33 @@ use rpcplugin::{
     Event, Exit, ExitReason, LaunchFault, OutputOptions, PingError, PluginExited, PluginSet, ServingStatus,
 };
 use rpcplugin_tests::{
-    freeze,
     pb::{CountRequest, CountResponse, EchoRequest, ExitRequest, SleepRequest, kit_client::KitClient},
+    support::{
+        TIMEOUT,
+        conformance::{client, kit},
+        process::{eventually_gone, group, send, state, suspend},
+        wait::blocking::eventually,
+    },
 };
 use rustix::process::Signal;
 use tonic::{Code, Status, Streaming};
 
-use crate::support::{PATIENCE, Place, client, eventually_gone, group, hostile, kit, process_state, send};
+use crate::support::{TestHost, hostile};
 
 #[tokio::test]
 async fn a_polite_stop_is_clean_and_leaves_nothing() {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(kit()).await;
     let pid = plugin.pid();
     assert_eq!(plugin.ping().await.unwrap(), ServingStatus::Serving);
     assert_eq!(plugin.shut_down().await, Exit::Clean);
-    assert_eq!(process_state(pid), None);
-    assert!(place.is_tidy());
+    assert_eq!(state(pid), None);
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
 async fn events_tell_the_whole_life() {
-    let place = Place::new();
+    let place = TestHost::new();
     let mut of_host = place.host.events();
     let plugin = place.launch(kit()).await;
     let (id, mut of_plugin) = (plugin.id(), plugin.events());
@@ -53,7 +58,7 @@ async fn events_tell_the_whole_life() {
 
 #[tokio::test]
 async fn a_stop_that_is_ignored_ends_with_the_whole_group() {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         host.configure(|config| {
             config.grace = Duration::from_millis(1500);
             config.terminate_after = Some(Duration::from_millis(1000));
@@ -63,38 +68,38 @@ async fn a_stop_that_is_ignored_ends_with_the_whole_group() {
     let pid = plugin.pid();
     let exit = plugin.shut_down().await;
     let Exit::Killed { signal: 9, after } = exit else { panic!("{exit:?}") };
-    assert!(after >= Duration::from_millis(1500) && after < PATIENCE, "{after:?}");
-    assert_eq!(process_state(pid), None);
+    assert!(after >= Duration::from_millis(1500) && after < TIMEOUT, "{after:?}");
+    assert_eq!(state(pid), None);
     // What the plugin started is gone too, though nobody of us can reap it.
-    crate::support::eventually("the group is gone", || {
-        group(pid).into_iter().all(|member| matches!(process_state(member), None | Some('Z')))
+    eventually("the group is gone", || {
+        group(pid).into_iter().all(|member| matches!(state(member), None | Some('Z')))
     });
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
 async fn a_plugin_that_left_its_group_ends_all_the_same() {
-    let place = Place::configured(|host| host.configure(|config| config.launch_timeout = DEADLINE));
+    let place = TestHost::configured(|host| host.configure(|config| config.launch_timeout = DEADLINE));
     let error = place.host.launch(hostile("leaves:silent")).await.unwrap_err();
     assert!(matches!(error.fault, LaunchFault::Silent(_)), "{error:?}");
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(hostile("leaves:stays-for-ever")).await;
     let pid = plugin.pid();
     let exit = plugin.shut_down_within(Duration::from_millis(500)).await;
     assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");
-    assert_eq!(process_state(pid), None, "it was killed and reaped");
+    assert_eq!(state(pid), None, "it was killed and reaped");
     let plugin = place.launch(hostile("leaves:")).await;
     let pid = plugin.pid();
     drop(plugin);
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    let place = Place::configured(|host| host.configure(|config| config.auto_mtls = false));
+    let place = TestHost::configured(|host| host.configure(|config| config.auto_mtls = false));
     let exit = place.launch(hostile("leaves:uncontrolled")).await.shut_down().await;
     assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
 }
 
 #[tokio::test]
 async fn sigterm_is_tried_where_it_is_configured() {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         host.configure(|config| config.terminate_after = Some(Duration::from_millis(500)))
     });
     let exit = place.launch(hostile("stays")).await.shut_down().await;
@@ -103,7 +108,7 @@ async fn sigterm_is_tried_where_it_is_configured() {
 
 #[tokio::test]
 async fn sigterm_is_the_way_to_ask_a_plugin_without_a_controller() {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         host.configure(|config| {
             config.auto_mtls = false;
             // Whatever is waited for, it is not this.
@@ -115,34 +120,35 @@ async fn sigterm_is_the_way_to_ask_a_plugin_without_a_controller() {
     let begun = Instant::now();
     let exit = plugin.shut_down().await;
     assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
-    assert!(begun.elapsed() < PATIENCE / 2, "it was asked, and not waited for in vain");
-    assert_eq!(process_state(pid), None);
-    assert!(place.is_tidy());
+    assert!(begun.elapsed() < TIMEOUT / 2, "it was asked, and not waited for in vain");
+    assert_eq!(state(pid), None);
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
 async fn a_stopped_process_is_late_and_killed() {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(kit()).await;
-    freeze(plugin.pid()).unwrap();
+    suspend(plugin.pid()).unwrap();
     let late = plugin.ping_within(Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(late, PingError::Late(_)), "{late:?}");
     let exit = plugin.shut_down_within(Duration::from_millis(300)).await;
     assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
 async fn a_grandchild_that_holds_the_pipes_holds_up_nobody() {
-    let place =
-        Place::configured(|host| host.configure(|config| config.drain_timeout = Duration::from_millis(200)));
+    let place = TestHost::configured(|host| {
+        host.configure(|config| config.drain_timeout = Duration::from_millis(200))
+    });
     let plugin = place.launch(hostile("grandchild")).await;
     let mut events = plugin.events();
     let grandchild = grandchild(&plugin.stderr_tail());
     let begun = Instant::now();
     assert_eq!(plugin.shut_down().await, Exit::Clean);
-    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
-    assert!(process_state(grandchild).is_some(), "it is not of the plugin's group, and lives on");
+    assert!(begun.elapsed() < TIMEOUT, "{:?}", begun.elapsed());
+    assert!(state(grandchild).is_some(), "it is not of the plugin's group, and lives on");
     while events.next().await.is_some() {}
     send(grandchild, Signal::KILL);
 }
@@ -154,7 +160,7 @@ fn grandchild(tail: &[String]) -> u32 {
 
 #[tokio::test]
 async fn calls_that_fail_by_the_end_of_the_process_say_so() {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(kit()).await;
 
     // A plain channel, explained afterwards.
@@ -199,7 +205,7 @@ async fn calls_that_fail_by_the_end_of_the_process_say_so() {
     assert!(matches!(ping, PingError::Ended(ExitReason::Status(3))), "{ping:?}");
     assert_eq!(plugin.wait().await, ExitReason::Status(3));
     assert_eq!(plugin.shut_down().await, Exit::Failed(ExitReason::Status(3)));
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 async fn failure_of(mut stream: Streaming<CountResponse>) -> Status {
@@ -214,13 +220,13 @@ async fn failure_of(mut stream: Streaming<CountResponse>) -> Status {
 #[tokio::test]
 async fn a_set_stops_all_at_once_and_waits_for_none() {
     let grace = Duration::from_millis(800);
-    let place = Place::configured(|host| host.configure(|config| config.grace = grace));
+    let place = TestHost::configured(|host| host.configure(|config| config.grace = grace));
     let mut plugins = PluginSet::new();
     let mut pids = Vec::new();
     for name in ["a", "b", "c"] {
         let plugin = place.launch(kit()).await;
         pids.push(plugin.pid());
-        freeze(plugin.pid()).unwrap();
+        suspend(plugin.pid()).unwrap();
         assert!(plugins.insert(name, plugin).is_none());
     }
     let supervised = place.host.supervise(kit()).await.unwrap();
@@ -237,17 +243,17 @@ async fn a_set_stops_all_at_once_and_waits_for_none() {
     // One after another they would take three times as long; the sum of the grace periods is the line.
     assert!(elapsed < 3 * grace, "{elapsed:?}");
     pids.into_iter().for_each(eventually_gone);
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
 async fn a_kill_is_at_once() {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(kit()).await;
     let mut output = plugin.output(OutputOptions::default());
     let exit = plugin.kill().await;
     assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
     while output.next().await.is_some() {}
 }
 

@@ -12,13 +12,20 @@ use rpcplugin::{
     config::ByteSize,
     hclog::{Level, Piece},
 };
-use rpcplugin_tests::pb::{
-    EchoRequest, ExitRequest, LogField, LogLineRequest, PanicRequest, WriteStdioRequest, log_field::Value,
+use rpcplugin_tests::{
+    pb::{
+        EchoRequest, ExitRequest, LogField, LogLineRequest, PanicRequest, WriteStdioRequest, log_field::Value,
+    },
+    support::{
+        TIMEOUT,
+        conformance::{client, kit},
+        process::send,
+    },
 };
 use rustix::process::Signal;
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, Place, client, hostile, kit, send};
+use crate::support::{TestHost, hostile};
 
 /// A writer that many can look at.
 #[derive(Clone, Default)]
@@ -46,7 +53,7 @@ async fn print(plugin: &Plugin, stdout: &[u8], stderr: &[u8], raw_stderr: &[u8])
         stderr: stderr.to_vec(),
         raw_stderr: raw_stderr.to_vec(),
     };
-    timeout(PATIENCE, client(plugin).write_stdio(request)).await.unwrap().unwrap();
+    timeout(TIMEOUT, client(plugin).write_stdio(request)).await.unwrap().unwrap();
 }
 
 /// The next record whose message contains this.
@@ -59,7 +66,7 @@ async fn record(events: &mut Events, text: &str) -> Arc<LogRecord> {
             }
         }
     };
-    timeout(PATIENCE, found).await.unwrap()
+    timeout(TIMEOUT, found).await.unwrap()
 }
 
 #[tokio::test]
@@ -67,7 +74,7 @@ async fn printed_bytes_arrive_exactly_in_writers_streams_and_raw_taps() {
     let (stdout, stderr, raw) = (Shared::default(), Shared::default(), Shared::default());
     let writers =
         Writers::new().with_stdout(stdout.clone()).with_stderr(stderr.clone()).with_raw_stderr(raw.clone());
-    let place = Place::configured(|host| host.observe(writers));
+    let place = TestHost::configured(|host| host.observe(writers));
     let mut options = OutputOptions::default();
     options.raw = true;
     options.capacity = 4 << 20;
@@ -97,11 +104,11 @@ async fn printed_bytes_arrive_exactly_in_writers_streams_and_raw_taps() {
 
 #[tokio::test]
 async fn who_asks_late_still_gets_what_was_printed_before() {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(kit()).await;
     print(&plugin, b"early", b"", b"").await;
     let mut first = plugin.output(OutputOptions::default());
-    let chunk = timeout(PATIENCE, first.next()).await.unwrap().unwrap();
+    let chunk = timeout(TIMEOUT, first.next()).await.unwrap().unwrap();
     assert_eq!((chunk.source, &*chunk.bytes), (OutputSource::Stdout, &b"early"[..]));
     assert_eq!(chunk.plugin, plugin.id());
     let mut copied = Vec::new();
@@ -113,7 +120,7 @@ async fn who_asks_late_still_gets_what_was_printed_before() {
 
 #[tokio::test]
 async fn a_reader_that_sleeps_loses_output_and_holds_up_nobody() {
-    let place = Place::new();
+    let place = TestHost::new();
     for when_full in [
         OverflowPolicy::DropOldest,
         OverflowPolicy::DropNewest,
@@ -143,7 +150,7 @@ async fn a_reader_that_sleeps_loses_output_and_holds_up_nobody() {
 
 #[tokio::test]
 async fn records_keep_level_module_and_fields() {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(kit()).await;
     let mut events = plugin.events();
     let field = |key: &str, value| LogField { key: key.to_owned(), value: Some(value) };
@@ -169,7 +176,7 @@ async fn records_keep_level_module_and_fields() {
 
 #[tokio::test]
 async fn a_panic_is_one_record() {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(kit()).await;
     let mut events = plugin.events();
     let text = b"panic: it broke\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:12 +0x1d\n";
@@ -188,7 +195,7 @@ async fn a_panic_is_one_record() {
 
 #[tokio::test]
 async fn long_lines_come_in_marked_pieces_and_the_tail_is_bounded() {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         host.configure(|config| {
             config.log_line_limit = ByteSize::kib(1);
             config.stderr_tail_lines = 3;
@@ -224,7 +231,7 @@ async fn long_lines_come_in_marked_pieces_and_the_tail_is_bounded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_go_on_through_a_flood_and_memory_stays() {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(hostile("flood:48")).await;
     let mut events = plugin.events();
     let before = resident();
@@ -232,7 +239,7 @@ async fn calls_go_on_through_a_flood_and_memory_stays() {
     let mut answered = 0;
     let calling = async {
         loop {
-            timeout(PATIENCE, calls.echo(EchoRequest { data: b"x".to_vec().into() })).await.unwrap().unwrap();
+            timeout(TIMEOUT, calls.echo(EchoRequest { data: b"x".to_vec().into() })).await.unwrap().unwrap();
             answered += 1;
         }
     };
@@ -248,7 +255,7 @@ async fn calls_go_on_through_a_flood_and_memory_stays() {
     };
     tokio::select! {
         never = calling => never,
-        () = async { timeout(4 * PATIENCE, flooded).await.unwrap() } => {}
+        () = async { timeout(4 * TIMEOUT, flooded).await.unwrap() } => {}
     }
     assert!(answered > 0 && events.missed() > 0, "{answered} calls, {} missed", events.missed());
     let grown = resident().saturating_sub(before);
@@ -260,11 +267,11 @@ async fn calls_go_on_through_a_flood_and_memory_stays() {
 
 /// A plugin that ended by itself after it had written `last words` on its stderr, and somebody who takes their time to
 /// read that: as much comes before it as a pipe holds.
-async fn last_words_unread(place: &Place) -> (Plugin, Output) {
+async fn last_words_unread(place: &TestHost) -> (Plugin, Output) {
     let mut options = OutputOptions::default();
     options.raw = true;
     options.capacity = 1;
-    options.when_full = OverflowPolicy::Wait(2 * PATIENCE);
+    options.when_full = OverflowPolicy::Wait(2 * TIMEOUT);
     let plugin = place.launch(kit()).await;
     let output = plugin.output(options);
     // The reader is held up by the first piece, and what follows stays in the pipe.
@@ -281,7 +288,7 @@ async fn last_words_unread(place: &Place) -> (Plugin, Output) {
 async fn hear(output: &mut Output) {
     let mut heard = Vec::new();
     while !String::from_utf8_lossy(&heard).contains("last words") {
-        let chunk = timeout(PATIENCE, output.next()).await.unwrap().expect("they were written");
+        let chunk = timeout(TIMEOUT, output.next()).await.unwrap().expect("they were written");
         if chunk.source == OutputSource::RawStderr {
             heard.extend_from_slice(&chunk.bytes);
         }
@@ -290,7 +297,7 @@ async fn hear(output: &mut Output) {
 
 #[tokio::test]
 async fn the_end_is_told_after_the_last_words() {
-    let place = Place::configured(|host| host.configure(|config| config.drain_timeout = 4 * PATIENCE));
+    let place = TestHost::configured(|host| host.configure(|config| config.drain_timeout = 4 * TIMEOUT));
     let (plugin, mut output) = last_words_unread(&place).await;
     let mut events = plugin.events();
     let mut waiting = std::pin::pin!(plugin.wait());
@@ -309,7 +316,7 @@ async fn the_end_is_told_after_the_last_words() {
     tokio::select! {
         // It ends only with the plugin's handle.
         () = read_on => panic!("more may come"),
-        told = async { timeout(PATIENCE, async { (waiting.await, exited.await) }).await.unwrap() } => {
+        told = async { timeout(TIMEOUT, async { (waiting.await, exited.await) }).await.unwrap() } => {
             assert_eq!(told, (ExitReason::Status(3), ExitReason::Status(3)));
         }
     }
@@ -318,7 +325,7 @@ async fn the_end_is_told_after_the_last_words() {
 
 #[tokio::test]
 async fn the_last_words_are_heard_though_the_handle_is_gone() {
-    let place = Place::configured(|host| host.configure(|config| config.drain_timeout = 4 * PATIENCE));
+    let place = TestHost::configured(|host| host.configure(|config| config.drain_timeout = 4 * TIMEOUT));
     let (plugin, mut output) = last_words_unread(&place).await;
     drop(plugin);
     hear(&mut output).await;
@@ -327,11 +334,11 @@ async fn the_last_words_are_heard_though_the_handle_is_gone() {
 #[tokio::test]
 async fn who_holds_the_pipes_open_is_not_waited_for() {
     let place =
-        Place::configured(|host| host.configure(|config| config.drain_timeout = Duration::from_millis(1)));
+        TestHost::configured(|host| host.configure(|config| config.drain_timeout = Duration::from_millis(1)));
     let plugin = place.launch(hostile("grandchild")).await;
     let mut events = plugin.events();
     client(&plugin).exit(ExitRequest { code: 3 }).await.unwrap_err();
-    assert_eq!(timeout(PATIENCE, plugin.wait()).await.unwrap(), ExitReason::Status(3));
+    assert_eq!(timeout(TIMEOUT, plugin.wait()).await.unwrap(), ExitReason::Status(3));
     let told = record_of_grandchild(&plugin);
     while !matches!(events.next().await.unwrap().event, Event::Exited { .. }) {}
     send(told, Signal::KILL);

@@ -7,28 +7,35 @@ use rpcplugin::{
     AttachError, Command, Event, Exit, ExitReason, OutputOptions, OutputSource, PlainReport, PluginExited,
     ReasonKind, ServingStatus,
 };
-use rpcplugin_tests::pb::{
-    EchoRequest, ExitRequest, LogLineRequest, PanicRequest, SleepRequest, WriteStdioRequest,
-    kit_client::KitClient,
+use rpcplugin_tests::{
+    pb::{
+        EchoRequest, ExitRequest, LogLineRequest, PanicRequest, SleepRequest, WriteStdioRequest,
+        kit_client::KitClient,
+    },
+    support::{
+        TIMEOUT,
+        conformance::client,
+        process::{send, state},
+    },
 };
 use rustix::process::Signal;
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, Place, client, peer, process_state, send};
+use crate::support::{TestHost, peer};
 
 async fn stops_cleanly(command: Command) {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(command).await;
     let pid = plugin.pid();
     assert_eq!(plugin.ping().await.unwrap(), ServingStatus::Serving);
     client(&plugin).echo(EchoRequest::default()).await.unwrap();
     assert_eq!(plugin.shut_down().await, Exit::Clean);
-    assert_eq!(process_state(pid), None);
-    assert!(place.is_tidy());
+    assert_eq!(state(pid), None);
+    assert!(place.is_clean());
 }
 
 async fn says_how_it_ended(command: Command) {
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(command).await;
     let mut kit = KitClient::new(plugin.channel());
     let mut other = kit.clone();
@@ -42,7 +49,7 @@ async fn says_how_it_ended(command: Command) {
 /// It panics of a call, and the host learns of what it ended: how, in its own words, and by its last lines.
 async fn says_what_it_ended_of(command: Command, status: i32) {
     const LINES: usize = 60;
-    let place = Place::configured(|host| host.configure(|config| config.stderr_tail_lines = LINES));
+    let place = TestHost::configured(|host| host.configure(|config| config.stderr_tail_lines = LINES));
     let plugin = place.launch(command).await;
     let mut kit = KitClient::new(plugin.channel());
     let mut other = kit.clone();
@@ -78,20 +85,20 @@ async fn says_what_it_ended_of(command: Command, status: i32) {
 }
 
 async fn comes_back(command: Command) {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         host.configure(|config| config.supervision.initial = std::time::Duration::from_millis(1))
     });
     let supervised = place.host.supervise(command).await.unwrap();
     let mut kit = KitClient::new(supervised.channel());
     for number in 0..3 {
-        let generation = timeout(PATIENCE, supervised.later_generation(number)).await.unwrap().unwrap();
+        let generation = timeout(TIMEOUT, supervised.later_generation(number)).await.unwrap().unwrap();
         kit.echo(EchoRequest::default()).await.unwrap();
         send(generation.plugin().pid.unwrap(), Signal::KILL);
     }
-    timeout(PATIENCE, supervised.later_generation(3)).await.unwrap().unwrap();
+    timeout(TIMEOUT, supervised.later_generation(3)).await.unwrap().unwrap();
     kit.echo(EchoRequest::default()).await.unwrap();
     assert_eq!(supervised.stop().await, Some(Exit::Clean));
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
@@ -125,16 +132,16 @@ async fn go_comes_back() {
 #[tokio::test]
 async fn go_prints_logs_and_panics() {
     let Some(command) = peer("go") else { return };
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.launch(command).await;
     let (mut output, mut events) = (plugin.output(OutputOptions::default()), plugin.events());
     let mut kit = client(&plugin);
     let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n ^ (n >> 8)) as u8).collect();
     let request = WriteStdioRequest { stdout: bytes.clone(), stderr: b"err".to_vec(), ..Default::default() };
-    timeout(PATIENCE, kit.write_stdio(request)).await.unwrap().unwrap();
+    timeout(TIMEOUT, kit.write_stdio(request)).await.unwrap().unwrap();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     while stdout.len() < bytes.len() || stderr.len() < 3 {
-        let chunk = timeout(PATIENCE, output.next()).await.unwrap().unwrap();
+        let chunk = timeout(TIMEOUT, output.next()).await.unwrap().unwrap();
         match chunk.source {
             OutputSource::Stdout => stdout.extend_from_slice(&chunk.bytes),
             _ => stderr.extend_from_slice(&chunk.bytes),
@@ -151,7 +158,7 @@ async fn go_prints_logs_and_panics() {
     kit.log_line(line).await.unwrap();
     kit.panic(PanicRequest { message: "go gave up".to_owned() }).await.unwrap_err();
     let (mut logged, mut panicked) = (None, None);
-    while let Some(event) = timeout(PATIENCE, events.next()).await.unwrap() {
+    while let Some(event) = timeout(TIMEOUT, events.next()).await.unwrap() {
         match event.event {
             Event::Log(record) if record.message == "from Go" => logged = Some(record),
             Event::Log(record) if record.is_panic => panicked = Some(record),
@@ -191,18 +198,18 @@ async fn python_comes_back() {
 
 /// A second host uses and ends a plugin that the first has started.
 async fn is_attached_to(command: Command) {
-    let place = Place::configured(|host| host.configure(|config| config.auto_mtls = false));
+    let place = TestHost::configured(|host| host.configure(|config| config.auto_mtls = false));
     let first = place.launch(command).await;
     let second = place.host.attach(first.reattach_config()).await.unwrap();
     assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));
     assert_eq!(second.ping().await.unwrap(), ServingStatus::Serving);
     client(&second).echo(EchoRequest::default()).await.unwrap();
     assert_eq!(second.shut_down().await, Exit::Ended);
-    assert!(timeout(PATIENCE, first.wait()).await.unwrap().is_success());
+    assert!(timeout(TIMEOUT, first.wait()).await.unwrap().is_success());
     let error = place.host.attach(first.reattach_config()).await.unwrap_err();
     assert!(matches!(error, AttachError::NoPlugin { .. }), "{error:?}");
     drop(first);
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
@@ -221,17 +228,18 @@ async fn python_is_attached_to() {
 
 /// Launched by hosts that are wrong for it.
 async fn is_refused(command: Command) {
-    let refused = async |place: Place, command: Command| {
+    let refused = async |place: TestHost, command: Command| {
         let error = place.host.launch(command).await.unwrap_err();
-        assert!(place.is_tidy());
+        assert!(place.is_clean());
         let code = error.code().map(|code| code.to_string()).unwrap_or_default();
         (code, error)
     };
-    let (code, error) = refused(Place::new(), command.clone().env("CONFORMANCE_KIT_COOKIE", "another")).await;
+    let (code, error) =
+        refused(TestHost::new(), command.clone().env("CONFORMANCE_KIT_COOKIE", "another")).await;
     assert_eq!(code, "rpcplugin::handshake::cookie_refused", "{error:?}");
-    let (code, error) = refused(Place::with_versions([6, 7]), command.clone()).await;
+    let (code, error) = refused(TestHost::with_versions([6, 7]), command.clone()).await;
     assert_eq!(code, "rpcplugin::protocol::version_not_offered", "{error:?}");
-    let (code, error) = refused(Place::new(), command.arg("--no-such-flag")).await;
+    let (code, error) = refused(TestHost::new(), command.arg("--no-such-flag")).await;
     assert_eq!(code, "rpcplugin::handshake::exited_early", "{error:?}");
     assert!(PlainReport(&error).to_string().contains("no-such-flag"), "its own words are told: {error:?}");
 }

@@ -11,9 +11,16 @@ use rpcplugin::{
     Runner, Services, Started,
     broker::{BoxError, Translate},
 };
-use rpcplugin_tests::pb::{
-    CallbackRequest, CallbackResponse, EchoRequest, TransformRequest, TransformResponse, WriteStdioRequest,
-    host_calls_server::{HostCalls, HostCallsServer},
+use rpcplugin_tests::{
+    pb::{
+        CallbackRequest, CallbackResponse, EchoRequest, TransformRequest, TransformResponse,
+        WriteStdioRequest,
+        host_calls_server::{HostCalls, HostCallsServer},
+    },
+    support::{
+        TIMEOUT,
+        conformance::{client, kit},
+    },
 };
 use tokio::{
     io::copy_bidirectional,
@@ -23,7 +30,7 @@ use tokio::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::support::{PATIENCE, Place, client, kit, peer};
+use crate::support::{TestHost, peer};
 
 /// Starts a plugin and stands between it and its host.
 #[derive(Clone)]
@@ -121,7 +128,7 @@ async fn again_and_again<T, E: std::fmt::Debug>(mut call: impl AsyncFnMut() -> R
             }
         }
     };
-    timeout(PATIENCE, trying).await.unwrap()
+    timeout(TIMEOUT, trying).await.unwrap()
 }
 
 async fn call_back(plugin: &Plugin) -> Result<CallbackResponse, BoxError> {
@@ -140,7 +147,7 @@ async fn print(plugin: &Plugin, text: &[u8]) {
 async fn hear(output: &mut Output, text: &[u8]) {
     let mut heard = Vec::new();
     while !heard.ends_with(text) {
-        heard.extend_from_slice(&timeout(PATIENCE, output.next()).await.unwrap().unwrap().bytes);
+        heard.extend_from_slice(&timeout(TIMEOUT, output.next()).await.unwrap().unwrap().bytes);
     }
 }
 
@@ -148,7 +155,7 @@ async fn hear(output: &mut Output, text: &[u8]) {
 async fn output_and_broker_come_back() {
     let dir = tempfile::tempdir_in("/tmp").unwrap();
     let between = Between::new(kit(), dir.path());
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.host.launch_with(&between).await.unwrap();
     let mut output = plugin.output(OutputOptions::default());
     for text in [b"first", b"secnd", b"third"] {
@@ -167,7 +174,7 @@ async fn a_go_plugin_prints_on_and_its_broker_is_known_to_be_closed() {
     let Some(command) = peer("go") else { return };
     let dir = tempfile::tempdir_in("/tmp").unwrap();
     let between = Between::new(command, dir.path());
-    let place = Place::new();
+    let place = TestHost::new();
     let plugin = place.host.launch_with(&between).await.unwrap();
     let mut output = plugin.output(OutputOptions::default());
     call_back(&plugin).await.unwrap();
@@ -187,7 +194,7 @@ async fn a_go_plugin_prints_on_and_its_broker_is_known_to_be_closed() {
             }
         }
     };
-    timeout(4 * PATIENCE, closed).await.unwrap();
+    timeout(4 * TIMEOUT, closed).await.unwrap();
     while plugin.serves_broker() {
         sleep(Duration::from_millis(2)).await;
     }

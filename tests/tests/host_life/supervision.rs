@@ -15,9 +15,14 @@ use rpcplugin::{
     PluginExited, Runner, Started, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
 };
 use rpcplugin_tests::{
-    freeze,
     pb::{
         EchoRequest, ExitRequest, GetRequest, InfoRequest, PutRequest, SleepRequest, kit_client::KitClient,
+    },
+    support::{
+        TIMEOUT,
+        conformance::kit,
+        process::{eventually_gone, send, state, suspend},
+        wait::eventually,
     },
 };
 use rustix::process::Signal;
@@ -27,11 +32,11 @@ use tokio::{
 };
 use tonic::{Code, Request};
 
-use crate::support::{PATIENCE, Place, eventually_gone, kit, process_state, send};
+use crate::support::TestHost;
 
 /// A place whose plugins are started again at once, and as often as this.
-fn place(restarts: u32) -> Place {
-    Place::configured(|host| supervising(host, restarts))
+fn place(restarts: u32) -> TestHost {
+    TestHost::configured(|host| supervising(host, restarts))
 }
 
 fn supervising(host: Host, restarts: u32) -> Host {
@@ -52,11 +57,11 @@ async fn next(events: &mut Events) -> Event {
             }
         }
     };
-    timeout(PATIENCE, found).await.unwrap()
+    timeout(TIMEOUT, found).await.unwrap()
 }
 
 async fn later(supervised: &rpcplugin::Supervised, than: u64) -> Generation {
-    timeout(PATIENCE, supervised.later_generation(than)).await.unwrap().unwrap()
+    timeout(TIMEOUT, supervised.later_generation(than)).await.unwrap().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,7 +102,7 @@ async fn killed_fifty_times_under_load() {
         assert_eq!(generation.number(), number + 1);
         // The channel serves this generation before it is killed.
         let before = answered.load(Ordering::Relaxed);
-        timeout(PATIENCE, async {
+        timeout(TIMEOUT, async {
             while answered.load(Ordering::Relaxed) < before + 10 {
                 assert!(callers.iter().all(|caller| !caller.is_finished()), "a caller has failed");
                 sleep(Duration::from_millis(1)).await;
@@ -120,7 +125,7 @@ async fn killed_fifty_times_under_load() {
 
     assert_eq!(supervised.stop().await, Some(Exit::Clean));
     pids.into_iter().for_each(eventually_gone);
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
@@ -148,12 +153,12 @@ async fn events_tell_every_generation_and_the_end() {
     assert!(matches!(supervised.state(), SupervisionState::GaveUp { .. }));
     assert!(supervised.generation().is_none() && supervised.later_generation(0).await.is_none());
     assert_eq!(supervised.stop().await, None);
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
 async fn calls_wait_for_the_next_generation_or_fail_as_they_choose() {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         host.configure(|config| {
             config.supervision.initial = Duration::from_secs(2);
             config.supervision.multiplier = 1.0;
@@ -182,7 +187,7 @@ async fn calls_wait_for_the_next_generation_or_fail_as_they_choose() {
     assert!(late.message().contains("exit status 5"), "{late:?}");
 
     // A call that waits long enough is answered, by a process that knows nothing of the last one.
-    let missing = timeout(PATIENCE, kit.get(GetRequest { key: "k".to_owned() })).await.unwrap().unwrap_err();
+    let missing = timeout(TIMEOUT, kit.get(GetRequest { key: "k".to_owned() })).await.unwrap().unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
     assert_eq!(later(&supervised, 1).await.number(), 2);
     supervised.stop().await;
@@ -190,7 +195,7 @@ async fn calls_wait_for_the_next_generation_or_fail_as_they_choose() {
 
 #[tokio::test]
 async fn what_a_call_waits_is_taken_from_its_deadline() {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         host.configure(|config| config.supervision.initial = Duration::from_millis(500))
     });
     let supervised = place.host.supervise(kit()).await.unwrap();
@@ -199,14 +204,14 @@ async fn what_a_call_waits_is_taken_from_its_deadline() {
     let begun = Instant::now();
     let mut sleeping = Request::new(SleepRequest { ms: 600_000 });
     sleeping.set_timeout(Duration::from_secs(5));
-    timeout(PATIENCE, kit.sleep(sleeping)).await.unwrap().unwrap_err();
+    timeout(TIMEOUT, kit.sleep(sleeping)).await.unwrap().unwrap_err();
     assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
     supervised.stop().await;
 }
 
 #[tokio::test]
 async fn a_plugin_that_hangs_is_replaced() {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         supervising(host, 5).configure(|config| {
             config.supervision.probe_interval = Some(Duration::from_millis(20));
             config.supervision.probe_timeout = Duration::from_secs(2);
@@ -218,9 +223,9 @@ async fn a_plugin_that_hangs_is_replaced() {
     let pid = first.plugin().pid.unwrap();
     let mut kit = KitClient::new(supervised.channel());
     kit.info(InfoRequest {}).await.unwrap();
-    freeze(pid).unwrap();
+    suspend(pid).unwrap();
     // This call hangs with the process, and fails with it.
-    let hung = timeout(PATIENCE, kit.echo(EchoRequest::default())).await.unwrap().unwrap_err();
+    let hung = timeout(TIMEOUT, kit.echo(EchoRequest::default())).await.unwrap().unwrap_err();
     assert!(hung.message().contains("signal 9"), "{hung:?}");
     loop {
         if let Event::Hung { after } = next(&mut events).await {
@@ -231,7 +236,7 @@ async fn a_plugin_that_hangs_is_replaced() {
     let second = later(&supervised, 1).await;
     let answer = kit.info(InfoRequest {}).await.unwrap();
     assert_eq!(u32::try_from(answer.get_ref().pid).ok(), second.plugin().pid);
-    assert_eq!(process_state(pid), None);
+    assert_eq!(state(pid), None);
     supervised.stop().await;
 }
 
@@ -262,11 +267,11 @@ async fn every_generation_is_set_up_before_calls_reach_it() {
         client.exit(ExitRequest { code: 1 }).await.unwrap_err();
     }
     supervised.stop().await;
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 
     let refused = place.host.supervise(kit()).on_start(|_| async { Err("not today") }).await.unwrap_err();
     assert!(matches!(refused, SuperviseError::Setup { .. }), "{refused:?}");
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
@@ -274,7 +279,7 @@ async fn a_first_start_that_fails_is_told_at_once() {
     let place = place(5);
     let refused = place.host.supervise(Command::new("/bin/true")).await.unwrap_err();
     assert!(matches!(refused, SuperviseError::Launch(_)), "{refused:?}");
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
@@ -282,7 +287,7 @@ async fn a_restart_that_is_asked_for_is_polite_and_free() {
     let place = place(0);
     let supervised = place.host.supervise(kit()).await.unwrap();
     let mut events = supervised.events();
-    assert!(timeout(PATIENCE, supervised.restart()).await.unwrap());
+    assert!(timeout(TIMEOUT, supervised.restart()).await.unwrap());
     let mut kit = KitClient::new(supervised.channel());
     kit.echo(EchoRequest::default()).await.unwrap();
     assert_eq!(supervised.generation().map(|generation| generation.number()), Some(2));
@@ -293,12 +298,12 @@ async fn a_restart_that_is_asked_for_is_polite_and_free() {
         }
     }
     assert_eq!(supervised.stop().await, Some(Exit::Clean));
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 #[tokio::test]
 async fn a_stop_between_generations_is_at_once() {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         host.configure(|config| {
             config.supervision.initial = Duration::from_secs(600);
             config.supervision.max = Duration::from_secs(600);
@@ -311,17 +316,17 @@ async fn a_stop_between_generations_is_at_once() {
         let mut kit = KitClient::new(channel);
         async move { kit.echo(EchoRequest::default()).await }
     });
-    timeout(PATIENCE, async {
+    timeout(TIMEOUT, async {
         while !matches!(supervised.state(), SupervisionState::Restarting { .. }) {
             sleep(Duration::from_millis(1)).await;
         }
     })
     .await
     .unwrap();
-    assert_eq!(timeout(PATIENCE, supervised.stop()).await.unwrap(), None);
-    let refused = timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(timeout(TIMEOUT, supervised.stop()).await.unwrap(), None);
+    let refused = timeout(TIMEOUT, waiting).await.unwrap().unwrap().unwrap_err();
     assert!(refused.message().contains("stopped by its host"), "{refused:?}");
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }
 
 /// Starts the conformance plugin, or does not, as the fault for the number of the start says; from the second start on only
@@ -357,15 +362,6 @@ impl Runner for Moody {
     }
 }
 
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let waiting = async {
-        while !holds() {
-            sleep(Duration::from_millis(1)).await;
-        }
-    };
-    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}"));
-}
-
 #[tokio::test]
 async fn a_restart_while_the_plugin_is_started_anyway_is_that_start() {
     let place = place(5);
@@ -378,7 +374,7 @@ async fn a_restart_while_the_plugin_is_started_anyway_is_that_start() {
     let early = timeout(Duration::from_millis(50), &mut restart).await;
     assert!(early.is_err(), "it is neither given up nor stopped: {early:?}");
     let_in.add_permits(1);
-    assert!(timeout(PATIENCE, restart).await.unwrap());
+    assert!(timeout(TIMEOUT, restart).await.unwrap());
     assert_eq!((starts.load(Ordering::SeqCst), later(&supervised, 1).await.number()), (2, 2));
     supervised.stop().await;
 }
@@ -400,14 +396,14 @@ async fn what_will_not_pass_uses_up_no_budget() {
         }
     }
     assert_eq!(starts.load(Ordering::SeqCst), 2);
-    assert!(!timeout(PATIENCE, supervised.restart()).await.unwrap());
+    assert!(!timeout(TIMEOUT, supervised.restart()).await.unwrap());
     let refused = KitClient::new(supervised.channel()).echo(EchoRequest::default()).await.unwrap_err();
     assert!(refused.message().contains("there is no program moody"), "{refused:?}");
 }
 
 #[tokio::test]
 async fn the_first_start_is_tried_as_the_configuration_says() {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         host.configure(|config| {
             let mut retry = RetryConfig::default();
             (retry.max_retries, retry.initial) = (2, Duration::from_millis(1));
@@ -440,19 +436,19 @@ impl Runner for Counting {
 
 #[tokio::test]
 async fn what_another_runner_starts_is_supervised_too() {
-    let place = Place::configured(|host| {
+    let place = TestHost::configured(|host| {
         host.configure(|config| config.supervision.initial = Duration::from_millis(1))
     });
     let started = Arc::new(AtomicU64::new(0));
     let supervised = place.host.supervise_with(Counting(Arc::clone(&started))).await.unwrap();
     for number in 0..3 {
-        let generation = timeout(PATIENCE, supervised.later_generation(number)).await.unwrap().unwrap();
+        let generation = timeout(TIMEOUT, supervised.later_generation(number)).await.unwrap().unwrap();
         assert_eq!(started.load(Ordering::SeqCst), number + 1);
         KitClient::new(supervised.channel()).echo(EchoRequest::default()).await.unwrap();
         send(generation.plugin().pid.unwrap(), Signal::KILL);
     }
-    timeout(PATIENCE, supervised.later_generation(3)).await.unwrap().unwrap();
+    timeout(TIMEOUT, supervised.later_generation(3)).await.unwrap().unwrap();
     assert_eq!(supervised.stop().await, Some(Exit::Clean));
     assert_eq!(started.load(Ordering::SeqCst), 4);
-    assert!(place.is_tidy());
+    assert!(place.is_clean());
 }

@@ -7,14 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rpcplugin_proto::Channel::Stdout;
+use rpcplugin_tests::{
+    pb::{TicksRequest, sub_client::SubClient},
+    support::{process::is_alive, wait::eventually},
+};
 use rustix::process::Signal;
 use tokio::time::timeout;
 
-use crate::subject::{
-    PATIENCE, entries, eventually, greet, is_alive, pid, read_until, shut_down, stdio, subject,
-};
-use rpcplugin_proto::Channel::Stdout;
-use rpcplugin_tests::pb::{TicksRequest, sub_client::SubClient};
+use crate::subject::{TIMEOUT, entries, greet, pid, read_until, shut_down, stdio, subject};
 
 #[tokio::test]
 async fn shutdown_is_answered_before_the_connection_closes() {
@@ -139,8 +140,8 @@ async fn streams_end_and_calls_drain_within_the_grace() {
     let begin = Instant::now();
     shut_down(channel).await.unwrap();
     assert_eq!(call.await.unwrap().unwrap(), "slept", "a call under way is answered");
-    while timeout(PATIENCE, ticks.message()).await.unwrap().unwrap().is_some() {}
-    while timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end").is_some() {}
+    while timeout(TIMEOUT, ticks.message()).await.unwrap().unwrap().is_some() {}
+    while timeout(TIMEOUT, output.message()).await.unwrap().expect("an orderly end").is_some() {}
     plugin.ends_in_good_order().await;
     assert!(
         begin.elapsed() < Duration::from_secs(8),
@@ -156,7 +157,7 @@ async fn a_call_that_outlives_the_grace_is_cut() {
     let call = tokio::spawn(greet(channel.clone(), "sleep 60000"));
     // The connection is in order: the call has gone out before.
     shut_down(channel).await.unwrap();
-    assert!(timeout(PATIENCE, call).await.unwrap().unwrap().is_err());
+    assert!(timeout(TIMEOUT, call).await.unwrap().unwrap().is_err());
     plugin.ends_in_good_order().await;
 }
 

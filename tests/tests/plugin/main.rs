@@ -11,7 +11,5 @@ mod output;
 mod peers;
 mod security;
 mod services;
-#[path = "../support/signals.rs"]
-mod signals;
 mod subject;
 mod transports;

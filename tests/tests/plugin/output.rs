@@ -8,11 +8,10 @@ use std::{
 
 use rpcplugin::PluginChannel;
 use rpcplugin_proto::Channel::{Stderr, Stdout};
+use rpcplugin_tests::support::wait::eventually;
 use tokio::time::timeout;
 
-use crate::subject::{
-    PATIENCE, Start, channel, entries, eventually, greet, read_until, shut_down, stdio, subject,
-};
+use crate::subject::{Start, TIMEOUT, channel, entries, greet, read_until, shut_down, stdio, subject};
 
 #[tokio::test]
 async fn prints_and_children_reach_the_host() {
@@ -75,7 +74,7 @@ async fn a_listener_that_stops_reading_holds_it_up_once_only() {
     greet(channel.clone(), &format!("fill {}", 64 << 20)).await.unwrap();
     let begin = Instant::now();
     while greet(channel.clone(), "filled").await.unwrap().parse::<u64>().unwrap() < 64 << 20 {
-        assert!(begin.elapsed() < PATIENCE, "the plugin's prints hang");
+        assert!(begin.elapsed() < TIMEOUT, "the plugin's prints hang");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     shut_down(channel).await.unwrap();
@@ -93,7 +92,7 @@ async fn what_a_call_prints_while_it_drains_reaches_the_host() {
     shut_down(channel).await.unwrap();
     call.await.unwrap().expect("a call under way is answered");
     read_until(&mut output, Stdout, "its last words\n").await;
-    while timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end").is_some() {}
+    while timeout(TIMEOUT, output.message()).await.unwrap().expect("an orderly end").is_some() {}
     plugin.ends_in_good_order().await;
 }
 
@@ -107,7 +106,7 @@ async fn a_hook_that_uses_up_the_grace_leaves_time_for_the_output() {
     let mut output = stdio(channel.clone()).await;
     shut_down(channel).await.unwrap();
     read_until(&mut output, Stdout, "to be read to the end\n").await;
-    while timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end").is_some() {}
+    while timeout(TIMEOUT, output.message()).await.unwrap().expect("an orderly end").is_some() {}
     plugin.ends_in_good_order().await;
 }
 
@@ -120,7 +119,7 @@ async fn more_than_the_buffer_holds_reaches_a_host_that_reads_to_the_end() {
     let mut output = stdio(channel.clone()).await;
     let mut read = read_until(&mut output, Stdout, "first\n").await.len();
     let reading = tokio::spawn(async move {
-        while let Some(chunk) = timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end") {
+        while let Some(chunk) = timeout(TIMEOUT, output.message()).await.unwrap().expect("an orderly end") {
             read += if chunk.channel() == Stdout { chunk.data.len() } else { 0 };
         }
         read

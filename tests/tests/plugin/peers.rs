@@ -4,36 +4,23 @@
 //! `RPCPLUGIN_REQUIRE` names its language.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
-use rustix::process::{Signal, kill_process};
+use rpcplugin_tests::support::{
+    process::{is_alive, send},
+    programs::{self, peer},
+    wait::eventually,
+};
+use rustix::process::Signal;
 
-use crate::subject::{ended, pid};
+use crate::subject::{ended, entries};
 
 const KIT_PLUGIN: &str = env!("CARGO_BIN_EXE_kit-plugin");
 
 /// Checks in which the plugin's process is cut off, and its socket left.
 const SKIP_ABRUPT: [&str; 2] = ["--skip", "exit,panic"];
-
-/// A host in another language, or `None` where it is not built.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "how a test is told what must not be skipped"
-)]
-fn peer(language: &str, program: &str) -> Option<PathBuf> {
-    let target = Path::new(KIT_PLUGIN).ancestors().nth(2).unwrap();
-    let path = target.join("interop").join(language).join(program);
-    if path.exists() {
-        return Some(path);
-    }
-    let required = std::env::var_os("RPCPLUGIN_REQUIRE").unwrap_or_default();
-    assert!(!required.to_string_lossy().contains(language), "{} is not there", path.display());
-    eprintln!("skipped: {} is not there; `cargo xtask interop` builds it", path.display());
-    None
-}
 
 /// Runs a host to its end with a temporary directory of its own, and expects it to be content and nothing to be left.
 #[track_caller]
@@ -49,7 +36,7 @@ fn content_with_leftovers(command: &mut Command) -> Vec<PathBuf> {
     let output = command.env("TMPDIR", tmp.path()).stdin(Stdio::null()).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
-    crate::subject::entries(tmp.path())
+    entries(tmp.path())
 }
 
 fn go(args: &[&str]) -> Option<Command> {
@@ -59,8 +46,8 @@ fn go(args: &[&str]) -> Option<Command> {
 }
 
 fn python(args: &[&str]) -> Option<Command> {
-    let mut command = Command::new(peer("python", "bin/python")?);
-    let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/python/kit_host.py");
+    let [python, host] = programs::python("kit_host.py")?;
+    let mut command = Command::new(python);
     command.arg(host).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
     Some(command)
 }
@@ -141,12 +128,12 @@ async fn a_go_host_that_is_killed_takes_its_plugin_along() {
         let held: serde_json::Value = serde_json::from_str(&line).unwrap();
         let plugin = u32::try_from(held["pid"].as_u64().unwrap()).unwrap();
         let socket = PathBuf::from(held["addr"].as_str().unwrap());
-        kill_process(pid(&host), Signal::KILL).unwrap();
+        send(host.id(), Signal::KILL);
         ended(&mut host).await;
         let died = std::time::Instant::now();
-        crate::subject::eventually("the plugin is gone", || !crate::subject::is_alive(plugin)).await;
+        eventually("the plugin is gone", || !is_alive(plugin)).await;
         assert!(died.elapsed() < std::time::Duration::from_secs(2), "{:?}", died.elapsed());
-        assert!(!socket.exists() && crate::subject::entries(tmp.path()).is_empty());
+        assert!(!socket.exists() && entries(tmp.path()).is_empty());
     }
 }
 

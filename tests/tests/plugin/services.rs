@@ -11,7 +11,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use crate::subject::{PATIENCE, greet, shut_down, subject};
+use crate::subject::{TIMEOUT, greet, shut_down, subject};
 
 async fn health(channel: PluginChannel, service: &str) -> Result<ServingStatus, Code> {
     let request = HealthCheckRequest { service: service.to_owned() };
@@ -43,10 +43,10 @@ async fn health_is_not_serving_as_the_end_begins() {
     let mut watch = HealthClient::new(channel.clone()).watch(request).await.unwrap().into_inner();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
     shut_down(channel).await.unwrap();
-    let last = timeout(PATIENCE, watch.message()).await.unwrap().unwrap().unwrap();
+    let last = timeout(TIMEOUT, watch.message()).await.unwrap().unwrap().unwrap();
     assert_eq!(last.status(), ServingStatus::NotServing);
     assert!(
-        timeout(PATIENCE, watch.message()).await.unwrap().unwrap().is_none(),
+        timeout(TIMEOUT, watch.message()).await.unwrap().unwrap().is_none(),
         "the stream ends in good order"
     );
     plugin.ends_in_good_order().await;

@@ -21,8 +21,9 @@ use rpcplugin::{
     },
 };
 use rpcplugin_proto::{Empty, GrpcControllerClient, GrpcStdioClient, StdioData};
-use rpcplugin_tests::pb::{
-    GreetRequest, TransformRequest, host_calls_client::HostCallsClient, sub_client::SubClient,
+use rpcplugin_tests::{
+    pb::{GreetRequest, TransformRequest, host_calls_client::HostCallsClient, sub_client::SubClient},
+    support::signals,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -30,7 +31,7 @@ use tokio::time::{sleep, timeout};
 use tonic::{Status, Streaming};
 
 /// Longer than anything takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A plugin to start.
 pub(crate) struct Start {
@@ -89,7 +90,7 @@ impl Start {
     }
 
     pub(crate) fn command(&self) -> Command {
-        crate::signals::not_ignored();
+        signals::reset_ignored();
         let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-subject"));
         command.args(&self.args).env_clear().envs(&self.env).env("PATH", "/usr/bin:/bin");
         command
@@ -224,7 +225,7 @@ pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<P
 
 pub(crate) async fn greet(channel: PluginChannel, order: &str) -> Result<String, Status> {
     let request = GreetRequest { name: order.to_owned() };
-    timeout(PATIENCE, SubClient::new(channel).greet(request))
+    timeout(TIMEOUT, SubClient::new(channel).greet(request))
         .await
         .expect("an answer in time")
         .map(|answer| answer.into_inner().text)
@@ -233,18 +234,18 @@ pub(crate) async fn greet(channel: PluginChannel, order: &str) -> Result<String,
 /// Sends so many bytes and gets them back.
 pub(crate) async fn transform(channel: PluginChannel, bytes: usize) -> Result<usize, Status> {
     let request = TransformRequest { data: vec![7; bytes].into(), ..TransformRequest::default() };
-    let answer = timeout(PATIENCE, HostCallsClient::new(channel).transform(request)).await;
+    let answer = timeout(TIMEOUT, HostCallsClient::new(channel).transform(request)).await;
     answer.expect("an answer in time").map(|answer| answer.into_inner().data.len())
 }
 
 pub(crate) async fn shut_down(channel: PluginChannel) -> Result<(), Status> {
     let mut controller = GrpcControllerClient::new(channel);
-    timeout(PATIENCE, controller.shutdown(Empty {})).await.expect("an answer in time").map(|_| ())
+    timeout(TIMEOUT, controller.shutdown(Empty {})).await.expect("an answer in time").map(|_| ())
 }
 
 pub(crate) async fn stdio(channel: PluginChannel) -> Streaming<StdioData> {
     let mut client = GrpcStdioClient::new(channel);
-    timeout(PATIENCE, client.stream_stdio(())).await.expect("headers in time").unwrap().into_inner()
+    timeout(TIMEOUT, client.stream_stdio(())).await.expect("headers in time").unwrap().into_inner()
 }
 
 /// Reads synced output until `text` has come on `source`, and returns all that came on it.
@@ -255,7 +256,7 @@ pub(crate) async fn read_until(
 ) -> String {
     let mut all = String::new();
     while !all.contains(text) {
-        let chunk = timeout(PATIENCE, stream.message()).await.expect("output in time").unwrap();
+        let chunk = timeout(TIMEOUT, stream.message()).await.expect("output in time").unwrap();
         let chunk = chunk.unwrap_or_else(|| panic!("the stream ended after {all:?}"));
         if chunk.channel() == source {
             all.push_str(&String::from_utf8_lossy(&chunk.data));
@@ -272,36 +273,19 @@ pub(crate) fn host_broker(channel: &PluginChannel) -> Broker {
     broker
 }
 
-/// Waits for something to become true.
-pub(crate) async fn eventually(what: &str, mut check: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !check() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        sleep(Duration::from_millis(5)).await;
-    }
-}
-
 pub(crate) async fn ended(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        assert!(Instant::now() < deadline, "the process did not end within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "the process did not end within {TIMEOUT:?}");
         sleep(Duration::from_millis(5)).await;
     }
 }
 
 pub(crate) fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap()
-}
-
-/// Whether a process is alive: neither gone nor a zombie.
-pub(crate) fn is_alive(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .ok()
-        .and_then(|stat| stat.rsplit_once(") ").map(|(_, rest)| !rest.starts_with('Z')))
-        .unwrap_or(false)
 }
 
 /// The directories and sockets below `dir`.

@@ -11,9 +11,10 @@ use std::{
 
 use rpcplugin::{Endpoint, ServiceId};
 use rpcplugin_proto::Channel::Stdout;
+use rpcplugin_tests::support::wait::eventually;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::subject::{entries, eventually, greet, host_broker, read_until, shut_down, stdio, subject};
+use crate::subject::{entries, greet, host_broker, read_until, shut_down, stdio, subject};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777

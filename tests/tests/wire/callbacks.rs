@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rpcplugin::{Command, Host, MagicCookie};
-use rpcplugin_tests::trace_kit::ask;
+use rpcplugin_tests::tracing_support::ask;
 use tokio::time::timeout;
 use tonic::Code;
 

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Code;
 
-use crate::support::{INFO, PATIENCE, To, answers, host, launch, raw};
+use crate::support::{INFO, TIMEOUT, To, answers, host, launch, raw};
 
 const KIB: usize = 1 << 10;
 
@@ -25,7 +25,7 @@ async fn info(peer: &mut RawPeer<UnixStream>, stream: u32, header: usize, pieces
     peer.call(stream, INFO, &[("x-long", &"v".repeat(header))], pieces);
     peer.data(stream, &message(&[]), true);
     peer.flush().await.unwrap();
-    let frames = timeout(PATIENCE, peer.answer(stream)).await.unwrap().unwrap();
+    let frames = timeout(TIMEOUT, peer.answer(stream)).await.unwrap().unwrap();
     frames.iter().any(|frame| frame.kind == DATA && !frame.payload.is_empty())
 }
 
@@ -141,7 +141,7 @@ async fn a_host_takes_long_trailers_in_any_frames() {
     let endpoint = Endpoint::parse("unix", dir.path().join("raw").to_str().unwrap()).unwrap();
     let channel = http2::connect(To(endpoint), &http2::Settings::default()).await.unwrap();
     let info = |channel| async move {
-        timeout(PATIENCE, KitClient::new(channel).info(InfoRequest {})).await.unwrap()
+        timeout(TIMEOUT, KitClient::new(channel).info(InfoRequest {})).await.unwrap()
     };
     let first = AbortOnDropHandle::new(tokio::spawn(info(channel.clone())));
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;

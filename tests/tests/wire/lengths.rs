@@ -13,7 +13,7 @@ use rpcplugin_tests::{
 use tokio::time::timeout;
 use tonic::{Code, Request, Response, Status};
 
-use crate::support::{INFO, PATIENCE, answers, host, launch, raw};
+use crate::support::{INFO, TIMEOUT, answers, host, launch, raw};
 
 /// Services of which a plugin serves some for its author, and some for the protocol.
 const PATHS: [&str; 6] = [
@@ -40,7 +40,7 @@ async fn announces(plugin: &Plugin, prefix: [u8; 5], calls: u32) {
     peer.call(last, INFO, &[], &[]);
     peer.data(last, &raw_http2::message(&[]), true);
     peer.flush().await.unwrap();
-    let frames = timeout(PATIENCE, peer.answer(last)).await.unwrap().unwrap();
+    let frames = timeout(TIMEOUT, peer.answer(last)).await.unwrap().unwrap();
     assert!(frames.iter().any(|frame| frame.kind == raw_http2::DATA), "{frames:?}");
     answers(plugin).await;
 }
@@ -69,7 +69,7 @@ async fn a_message_that_ends_early_is_said() {
         peer.call(stream, INFO, &[], &[]);
         peer.data(stream, &[&[0][..], &length.to_be_bytes(), b"short"].concat(), true);
         peer.flush().await.unwrap();
-        let frames = timeout(PATIENCE, peer.answer(stream)).await.unwrap().unwrap();
+        let frames = timeout(TIMEOUT, peer.answer(stream)).await.unwrap().unwrap();
         assert_eq!(frames.iter().map(|frame| frame.kind).next(), Some(HEADERS));
     }
     answers(&plugin).await;

@@ -3,17 +3,20 @@
 use std::{fs, time::Duration};
 
 use rpcplugin::Plugin;
-use rpcplugin_tests::raw_http2::RawPeer;
+use rpcplugin_tests::{
+    raw_http2::{self, RawPeer},
+    support::wait::eventually_within,
+};
 use tokio::{io::AsyncReadExt as _, net::UnixStream, time::timeout};
 
-use crate::support::{INFO, PATIENCE, eventually, launch, raw, socket};
+use crate::support::{INFO, TIMEOUT, launch, raw, socket};
 
 /// Another host comes in and calls.
 async fn another_host_calls(plugin: &Plugin) {
     let calls = async {
         let mut peer = raw(plugin).await;
         peer.call(1, INFO, &[], &[]);
-        peer.data(1, &rpcplugin_tests::raw_http2::message(&[]), true);
+        peer.data(1, &raw_http2::message(&[]), true);
         peer.flush().await.unwrap();
         peer.answer(1).await.unwrap();
     };
@@ -30,7 +33,7 @@ async fn silent_connections_keep_no_host_out() {
     another_host_calls(&plugin).await;
     crate::support::answers(&plugin).await;
     // The oldest made room.
-    let ended = timeout(PATIENCE, silent[0].read_to_end(&mut Vec::new())).await;
+    let ended = timeout(TIMEOUT, silent[0].read_to_end(&mut Vec::new())).await;
     assert!(ended.is_ok(), "it was closed");
 }
 
@@ -57,7 +60,7 @@ async fn failed_accepts_are_logged_once() {
     }
     another_host_calls(&plugin).await;
     let said = || plugin.stderr_tail().join("\n").matches("cannot accept connections").count();
-    eventually("it is said", || said() > 0).await;
+    eventually_within(TIMEOUT, "it is said", || said() > 0).await;
     assert_eq!(said(), 1);
     let descriptors = fs::read_dir(format!("/proc/{}/fd", plugin.pid())).unwrap().count();
     assert!(descriptors <= 64);

@@ -7,18 +7,18 @@ use rpcplugin::ServiceId;
 use tonic::Code;
 
 use crate::{
-    facts::{pattern, reversed},
+    contract::{pattern, reversed},
     kit_host::{
         check::{
             run::{Check, Run, own, shared},
             subject::{NOTICED, Subject},
             verdict::{Miss, Verdict, expect, fail, same, skip},
         },
-        eventually::LOOK_AGAIN,
         host_calls::{self, Call, Calls},
         subs::OpenSub,
     },
     pb::{CallbackRequest, CallbackResponse, InfoRequest, OpenSubRequest},
+    support::wait::POLL_INTERVAL,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -127,7 +127,7 @@ async fn sub_closed(subject: &Subject) -> Verdict {
         && again.greet("anybody").await.is_ok()
     {
         expect(begun.elapsed() < NOTICED, "it still is served")?;
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     one_callback(subject).await
 }

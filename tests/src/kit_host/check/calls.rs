@@ -14,7 +14,7 @@ use tonic_health::pb::{
 use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::{
-    facts::{VERSIONS, cookie, pattern},
+    contract::{VERSIONS, cookie, pattern},
     kit_host::check::{
         run::{Check, EMPTY_VARIABLE, shared},
         subject::{NOTICED, Subject, unique},

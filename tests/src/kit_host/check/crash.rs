@@ -14,8 +14,8 @@ use crate::{
         subject::{NOTICED, Subject, unique},
         verdict::{Verdict, expect, fail, same},
     },
-    kit_host::eventually::eventually,
     pb::{CountRequest, ExitRequest, InfoRequest, PanicRequest, SleepRequest},
+    support::wait::holds_within,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -51,7 +51,7 @@ async fn panic(run: &Run) -> Verdict {
     let reason = subject.expect_end().await?;
     expect(!reason.is_success(), "the process ended with status 0")?;
     let printed = || subject.recorder.so_far().raw_stderr_tail().contains(&message);
-    expect(eventually(NOTICED, printed).await, "the message is not on stderr")
+    expect(holds_within(NOTICED, printed).await, "the message is not on stderr")
 }
 
 async fn killed(run: &Run) -> Verdict {

@@ -8,7 +8,7 @@ use tokio::{task::yield_now, time::timeout};
 use tonic::{Code, Request};
 
 use crate::{
-    facts::FAIL_DETAIL,
+    contract::FAIL_DETAIL,
     kit_host::{
         check::{
             run::{Check, shared},

@@ -10,18 +10,17 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::time::timeout;
 
 use crate::{
-    freeze,
     kit_host::{
         check::{
             run::{Check, Run, own},
             subject::{NOTICED, Subject, code, unique},
             verdict::{Verdict, expect, fail, same, skip},
         },
-        eventually::eventually,
         launching::Launching,
         recorder::Recorder,
     },
     pb::{CountRequest, GetRequest, PutRequest, SleepRequest},
+    support::{process::suspend, wait::holds_within},
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -109,7 +108,7 @@ async fn expect_quick_end(subject: Subject) -> Verdict {
 async fn stop_frozen(run: &Run) -> Verdict {
     let subject = run.launch().await?;
     let pid = subject.plugin.pid();
-    freeze(pid)?;
+    suspend(pid)?;
     let begun = Instant::now();
     let exit = subject.plugin.shut_down_within(Duration::from_millis(300)).await;
     let took = begun.elapsed();
@@ -154,7 +153,7 @@ async fn drop_kills(run: &Run) -> Verdict {
     let subject = run.launch().await?;
     let pid = subject.plugin.pid();
     drop(subject);
-    expect(eventually(NOTICED, || !runs(pid)).await, "the process is still there")
+    expect(holds_within(NOTICED, || !runs(pid)).await, "the process is still there")
 }
 
 /// A launch that is given up leaves nothing behind.
@@ -170,11 +169,11 @@ async fn abandoned_launch_kills(run: &Run) -> Verdict {
         let recorder = recorder.clone();
         async move { launching.launch(&recorder).await }
     });
-    eventually(NOTICED, || started().is_some()).await;
+    holds_within(NOTICED, || started().is_some()).await;
     launch.abort();
     let _ = launch.await;
     let Some(pid) = started() else { return fail("nothing was started") };
-    expect(eventually(NOTICED, || !runs(pid)).await, "the process is still there")
+    expect(holds_within(NOTICED, || !runs(pid)).await, "the process is still there")
 }
 
 async fn sigterm(run: &Run) -> Verdict {
@@ -204,7 +203,7 @@ async fn ping_frozen(run: &Run) -> Verdict {
     let host = launching.host(&recorder);
     let host = host.configure(|config| config.admin_timeout = Duration::from_millis(300));
     let plugin = launching.launch_by(host).await?;
-    freeze(plugin.pid())?;
+    suspend(plugin.pid())?;
     let ping = timeout(NOTICED, plugin.ping()).await?;
     expect(matches!(ping, Err(PingError::Late(_))), format!("the frozen plugin answers: {ping:?}"))?;
     signal(plugin.pid(), Signal::CONT)?;

@@ -5,16 +5,14 @@ use std::time::SystemTime;
 use rpcplugin::{LogRecord, hclog::Level};
 
 use crate::{
-    facts::pattern,
-    kit_host::{
-        check::{
-            run::{Check, Run, own, shared},
-            subject::{NOTICED, Subject, unique},
-            verdict::{Verdict, expect, fail, same, skip},
-        },
-        eventually::eventually,
+    contract::pattern,
+    kit_host::check::{
+        run::{Check, Run, own, shared},
+        subject::{NOTICED, Subject, unique},
+        verdict::{Verdict, expect, fail, same, skip},
     },
     pb::{LogField, LogLineRequest, WriteStdioRequest, log_field::Value},
+    support::wait::holds_within,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -79,7 +77,7 @@ async fn write_and_expect(subject: &Subject, stdout: &[u8], stderr: &[u8]) -> Ve
     let request =
         WriteStdioRequest { stdout: stdout.to_vec(), stderr: stderr.to_vec(), raw_stderr: Vec::new() };
     subject.kit().write_stdio(request).await?;
-    eventually(NOTICED, || {
+    holds_within(NOTICED, || {
         let recorded = subject.recorder.so_far();
         recorded.stdout.len() >= out_from + stdout.len() && recorded.stderr.len() >= err_from + stderr.len()
     })
@@ -125,7 +123,7 @@ async fn raw_stderr_levels(subject: &Subject) -> Verdict {
         write_raw(subject, format!("{prefix} {name}\n")).await?;
         let found =
             || subject.recorder.so_far().logs.iter().rev().find(|log| log.message.contains(&name)).cloned();
-        eventually(NOTICED, || found().is_some()).await;
+        holds_within(NOTICED, || found().is_some()).await;
         same(prefix, found().map(|record| record.level), Some(level))?;
     }
     Ok(())
@@ -195,7 +193,7 @@ async fn log_line_in_order(subject: &Subject) -> Verdict {
 /// Waits for the record with this message.
 async fn expect_record(subject: &Subject, message: &str) -> Verdict<LogRecord> {
     let found = || subject.recorder.so_far().logs.iter().rev().find(|log| log.message == message).cloned();
-    eventually(NOTICED, || found().is_some()).await;
+    holds_within(NOTICED, || found().is_some()).await;
     found().map_or_else(|| fail(format!("no record {message:?} came")), Ok)
 }
 

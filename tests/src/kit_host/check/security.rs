@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tonic::{Code, Status};
 
 use crate::{
-    facts::{cookie, in_one_line},
+    contract::{cookie, in_one_line},
     kit_host::{
         check::{
             run::{Check, Run, own, shared},

@@ -11,11 +11,11 @@ use rpcplugin::{Exit, Plugin, PluginChannel};
 use crate::{
     kit_host::{
         check::verdict::{Verdict, expect, fail, skip},
-        eventually::eventually,
         launching::Launching,
         recorder::Recorder,
     },
     pb::{InfoRequest, InfoResponse, kit_client::KitClient},
+    support::wait::{POLL_INTERVAL, holds_within},
 };
 
 /// A plugin that runs, and everything that it sent.
@@ -61,13 +61,13 @@ impl Subject {
             }
             let late = tokio::time::Instant::now() > deadline;
             expect(!late, "the plugin did not notice that its caller went away")?;
-            tokio::time::sleep(crate::kit_host::eventually::LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
     /// Waits until the process has ended.
     pub(crate) async fn expect_end(&self) -> Verdict<rpcplugin::ExitReason> {
-        let ended = eventually(NOTICED, || self.plugin.ended().is_some()).await;
+        let ended = holds_within(NOTICED, || self.plugin.ended().is_some()).await;
         expect(ended, "the plugin goes on")?;
         Ok(self.plugin.wait().await)
     }

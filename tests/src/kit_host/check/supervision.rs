@@ -15,10 +15,10 @@ use crate::{
             subject::{NOTICED, Subject},
             verdict::{Verdict, expect, fail, same, skip},
         },
-        eventually::eventually,
         recorder::Recorder,
     },
     pb::{InfoRequest, kit_client::KitClient},
+    support::wait::holds_within,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -58,7 +58,7 @@ async fn supervised_gives_up(run: &Run) -> Verdict {
     };
     signal(pid, Signal::KILL)?;
     let gave_up = || matches!(supervised.state(), SupervisionState::GaveUp { .. });
-    expect(eventually(NOTICED, gave_up).await, "the plugin is not given up")?;
+    expect(holds_within(NOTICED, gave_up).await, "the plugin is not given up")?;
     let called = KitClient::new(supervised.channel()).info(InfoRequest {}).await;
     expect(called.is_err(), "a plugin that was given up answers")?;
     let told = recorder.so_far().events.iter().any(|event| matches!(event, Event::GaveUp { .. }));

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Debug};
 
-use crate::facts::in_one_line;
+use crate::contract::in_one_line;
 
 /// Nothing, when all is well.
 pub(crate) type Verdict<T = ()> = Result<T, Miss>;

@@ -3,7 +3,7 @@
 use rpcplugin::Versions;
 
 use crate::{
-    facts::VERSIONS,
+    contract::VERSIONS,
     kit_host::check::{
         lifecycle::expect_launch_error,
         run::{Check, Run, own, shared},

@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::timeout};
 use tonic::Status;
 
 use crate::{
-    facts::pattern,
+    contract::pattern,
     kit_host::drive::{
         answer::{Answer, Failure},
         request::Fields,

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire};
 
 use crate::{
-    facts::VERSIONS,
+    contract::VERSIONS,
     kit_host::{
         drive::{
             answer::{Answer, Failure, base64},
@@ -22,10 +22,10 @@ use crate::{
             running::Running,
             slots::{Slot, Slots},
         },
-        eventually::eventually,
         launching::Launching,
         status::within,
     },
+    support::wait::holds_within,
 };
 
 pub(crate) async fn launch(slots: &mut Slots, handle: &str, mut fields: Fields) -> Result<Answer, Failure> {
@@ -159,7 +159,7 @@ pub(crate) async fn wait_exit(slot: &Slot, mut fields: Fields) -> Result<Answer,
     fields.end()?;
     if slot.ended.is_none() {
         slot.running()?;
-        eventually(patience, || last_exit(slot).is_some()).await;
+        holds_within(patience, || last_exit(slot).is_some()).await;
     }
     let reason = slot.ended.or_else(|| last_exit(slot));
     reason.map(exit_reason).ok_or_else(|| Failure::late("the plugin has not ended"))

@@ -6,10 +6,12 @@ use bytes::Bytes;
 use rpcplugin::{MagicCookie, config::Pem, config::SecretPem};
 
 /// The versions of the kit. They have the same service.
-pub(crate) const VERSIONS: [u32; 3] = [1, 2, 3];
+pub const VERSIONS: [u32; 3] = [1, 2, 3];
 
-/// The cookie that every peer knows.
-pub(crate) fn cookie() -> MagicCookie {
+/// The cookie of all conformance plugins and hosts.
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "both are constants")]
+pub fn cookie() -> MagicCookie {
     MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").expect("a key and a value")
 }
 

@@ -1,0 +1,143 @@
+//! Programs whose checksum is verified.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rpcplugin::{Checksum, Command, Exit, LaunchFault, PlainReport};
+use rpcplugin_tests::support::faulty::{faulty, host, shows};
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::support::{PLUGIN, executable, stderr_of};
+
+#[tokio::test]
+async fn a_checksum_lets_only_the_right_file_run() {
+    let bytes = fs::read(PLUGIN).expect("it was built");
+    let hexadecimal: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let right = Checksum::sha256(&hexadecimal).expect("a digest");
+    let plugin = host(|_| {}).launch(faulty("healthy").checksum(right)).await.expect("it is the right one");
+    let arguments = fs::read(format!("/proc/{}/cmdline", plugin.pid())).expect("it runs");
+    assert!(arguments.starts_with(PLUGIN.as_bytes()), "it sees its own name");
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
+
+    let other = Checksum::new::<Sha512>(Sha512::digest(&bytes).to_vec()).expect("a digest");
+    host(|_| {}).launch(faulty("healthy").checksum(other)).await.expect("other digests do as well");
+
+    let marker = tempfile::NamedTempFile::new().expect("a file");
+    let program = format!("#!/bin/sh\necho ran > {}\nexit 1\n", marker.path().display());
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = executable(dir.path(), program.as_bytes());
+    let wrong = Checksum::sha256(&hexadecimal).expect("a digest");
+    let error =
+        host(|_| {}).launch(Command::new(&path).checksum(wrong)).await.expect_err("it is another one");
+    shows(
+        &error,
+        &[
+            "is not the file that was meant",
+            &hexadecimal,
+            "install the plugin anew",
+            "rpcplugin::security::checksum",
+        ],
+    );
+    assert!(matches!(error.fault, LaunchFault::Checksum { .. }), "{error:?}");
+    assert_eq!(fs::read_to_string(marker.path()).expect("readable"), "", "nothing ran");
+
+    let unreadable = Checksum::sha256(&hexadecimal).expect("a digest");
+    let error =
+        host(|_| {}).launch(Command::new("/proc/self/mem").checksum(unreadable)).await.expect_err("no bytes");
+    shows(&error, &["cannot be read to verify its checksum", "rpcplugin::security::checksum_unread"]);
+
+    let error = Checksum::sha256("2c26").expect_err("a digest has 32 bytes");
+    assert!(PlainReport(&error).to_string().contains("code: rpcplugin::config::checksum"));
+
+    let absent = Checksum::sha256(&hexadecimal).expect("a digest");
+    let error = host(|_| {}).launch(Command::new("/no/such").checksum(absent)).await.expect_err("none");
+    assert!(matches!(error.fault, LaunchFault::NotFound { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn only_files_are_verified() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+    let checksum = || Checksum::new::<Sha256>([0; 32]).expect("a digest");
+    // Whoever opens a pipe waits for its other end, and whoever reads a device may do so for ever.
+    for program in [pipe, "/dev/zero".into()] {
+        let error =
+            host(|_| {}).launch(Command::new(program).checksum(checksum())).await.expect_err("no file");
+        shows(&error, &["is no file, but a pipe or a device", "rpcplugin::transport::plugin_not_a_file"]);
+    }
+    let error = host(|_| {}).launch(Command::new(dir.path()).checksum(checksum())).await;
+    assert!(matches!(error.expect_err("a directory").fault, LaunchFault::IsDirectory { .. }));
+}
+
+/// SHA-256 of the file that is verified; when the last byte of it has been read, another file comes to its path.
+#[derive(Default)]
+#[cfg(target_os = "linux")]
+struct ThenSwapped(Sha256);
+
+/// The file that comes to a path when the one that was there has been read.
+#[cfg(target_os = "linux")]
+static SWAP: std::sync::Mutex<Option<(PathBuf, PathBuf)>> = std::sync::Mutex::new(None);
+
+#[cfg(target_os = "linux")]
+mod then_swapped {
+    use sha2::{
+        Sha256,
+        digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update},
+    };
+
+    use super::{SWAP, ThenSwapped};
+
+    impl OutputSizeUser for ThenSwapped {
+        type OutputSize = <Sha256 as OutputSizeUser>::OutputSize;
+    }
+
+    impl HashMarker for ThenSwapped {}
+
+    impl Update for ThenSwapped {
+        fn update(&mut self, data: &[u8]) {
+            Update::update(&mut self.0, data);
+        }
+    }
+
+    impl FixedOutput for ThenSwapped {
+        fn finalize_into(self, out: &mut Output<Self>) {
+            let (other, path) = SWAP.lock().expect("unpoisoned").take().expect("one swap for each check");
+            std::fs::rename(other, path).expect("both are there");
+            FixedOutput::finalize_into(self.0, out);
+        }
+    }
+}
+
+/// Between the verification and the start another file comes to the path: the one that was verified runs, be it a script
+/// or a program.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn what_was_verified_is_what_runs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let checked = |contents: &[u8]| {
+        let other = executable(dir.path(), b"#!/bin/sh\necho 'I am another' >&2\nexit 7\n");
+        let aside = dir.path().join("another");
+        fs::rename(other, &aside).expect("ours");
+        let path = executable(dir.path(), contents);
+        *SWAP.lock().expect("unpoisoned") = Some((aside, path.clone()));
+        let checksum = Checksum::new::<ThenSwapped>(Sha256::digest(contents).to_vec()).expect("a digest");
+        (Command::new(&path).checksum(checksum), path)
+    };
+    let was_swapped = |path: &Path| {
+        SWAP.lock().expect("unpoisoned").is_none()
+            && fs::read_to_string(path).is_ok_and(|text| text.contains("another"))
+    };
+
+    let (script, path) = checked(b"#!/bin/sh\necho 'I was verified' >&2\nexit 1\n");
+    let stderr = stderr_of(|_| {}, script).await;
+    assert_eq!(stderr, ["I was verified"]);
+    assert!(was_swapped(&path), "the test swaps");
+
+    let (program, path) = checked(&fs::read(PLUGIN).expect("it was built"));
+    let plugin = host(|_| {}).launch(program.arg("healthy")).await.expect("the program that was verified");
+    assert!(was_swapped(&path), "the test swaps");
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
+}
