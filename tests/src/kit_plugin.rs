@@ -18,7 +18,7 @@ use rpcplugin::{RealStderr, Serve, config::Loader, hclog::Level};
 
 use crate::{contract, kit_plugin::args::Args};
 
-/// Runs the plugin. Every failure to start is status 1, wrong flags among them.
+/// Runs the plugin. Every failure to start, wrong flags included, is exit status 1.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs the plugin without flags: as the settings in its environment say.
+/// Runs the plugin without flags, with settings from its environment.
 pub fn main_by_environment() -> ExitCode {
     let Ok(stderr) = RealStderr::get() else { return ExitCode::FAILURE };
     let mut serve = Serve::new(contract::cookie())
@@ -51,7 +51,7 @@ pub fn main_by_environment() -> ExitCode {
     serve.main()
 }
 
-/// The plugin that the flags describe.
+/// The plugin with the settings of the flags.
 fn serve(args: &Args) -> io::Result<Serve> {
     let stderr = RealStderr::get()?;
     let mut serve = Serve::new(contract::cookie())

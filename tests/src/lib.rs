@@ -1,7 +1,7 @@
-//! The conformance kit: two programs built on the public API of `rpcplugin` and on nothing private.
+//! The conformance kit, two programs that use only the public API of `rpcplugin`, and what the test programs share.
 //!
-//! `kit-plugin` serves `conformance.v1.Kit`; `kit-host` launches plugins, drives them by JSON lines, or goes through
-//! its own list of checks. Peers in other languages, well-behaved and hostile, are run against both.
+//! `kit-plugin` serves `conformance.v1.Kit`. `kit-host` launches plugins and drives them by JSON lines, or runs its list of
+//! checks. Both also run against peers in other languages, well-behaved and hostile.
 
 pub mod bench;
 pub mod contract;

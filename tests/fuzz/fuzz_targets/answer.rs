@@ -1,4 +1,4 @@
-//! A plugin's handshake line.
+//! The handshake line of a plugin.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! The offer in the environment and the answer in the first line, each in both directions.
+//! The variables of the handshake and the handshake line, each written and read.
 
 use std::ffi::OsString;
 use std::hint::black_box;
@@ -26,7 +26,7 @@ fn parse_answer() -> Work {
 }
 
 fn print_answer() -> Work {
-    let answer = HandshakeLine::parse(&line()).expect("the line is a good one");
+    let answer = HandshakeLine::parse(&line()).expect("a valid line");
     repeat(move || black_box(&answer).to_string())
 }
 
@@ -45,7 +45,7 @@ fn read_offer() -> Work {
 }
 
 fn offer() -> (HostEnv, MagicCookie) {
-    let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("it has a key and a value");
+    let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("a key and a value");
     let offer = HostEnv {
         versions: Versions::from(3),
         ports: PortRange::GO_DEFAULT,

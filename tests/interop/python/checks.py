@@ -133,7 +133,7 @@ REFUSALS = (
 )
 
 
-@check("strangers-refused")
+@check("unauthorized-clients-refused")
 async def strangers_refused(run: Run) -> None:
     if not run.secured:
         raise Skip("needs --auto-mtls or --tls-dir")

@@ -1,4 +1,4 @@
-//! The other side of a measurement.
+//! The process that a measurement calls.
 
 use rpcplugin::{Command, Host, Observer, Plugin, PluginChannel};
 use tonic::{
@@ -17,7 +17,7 @@ use crate::{
     pb::kit_client::KitClient,
 };
 
-/// A channel for generated clients: this library's, or that of tonic alone.
+/// A channel for generated clients, from this library or from tonic alone.
 pub(crate) trait Channel:
     GrpcService<
         Body,
@@ -43,7 +43,7 @@ pub(crate) struct Connected<C> {
     pub(crate) pid: u32,
 }
 
-/// What both processes have spent.
+/// The CPU time of both processes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spent {
     /// Host and plugin, in µs.
@@ -63,13 +63,13 @@ impl<C: Channel> Connected<C> {
         KitClient::new(self.channel.clone())
     }
 
-    /// What both processes have spent so far.
+    /// The CPU time of both processes so far.
     pub(crate) fn spent(&self) -> Spent {
         let host = own_cpu().as_secs_f64() * 1e6;
         Spent { both: host + cpu_of(self.pid).as_secs_f64() * 1e6, host }
     }
 
-    /// What they have spent since then.
+    /// The CPU time since then.
     pub(crate) fn spent_since(&self, before: Spent) -> Spent {
         let now = self.spent();
         Spent { both: now.both - before.both, host: now.host - before.host }
@@ -90,7 +90,7 @@ pub(crate) async fn launch(options: &Options) -> Measured<Plugin> {
     launch_by(&host(options), options).await
 }
 
-/// Launches the plugin with somebody who follows it.
+/// Launches the plugin with an observer.
 pub(crate) async fn launch_followed(options: &Options, observer: impl Observer) -> Measured<Plugin> {
     launch_by(&host(options).observe(observer), options).await
 }

@@ -115,7 +115,7 @@ async fn a_launch_that_is_under_way() {
 #[tokio::test]
 async fn a_polite_stop_that_is_under_way() {
     let place = TestHost::new();
-    let plugin = place.launch(hostile("stays-for-ever")).await;
+    let plugin = place.launch(hostile("stays-forever")).await;
     let pid = plugin.pid();
     tokio::time::timeout(Duration::from_millis(300), plugin.shut_down()).await.unwrap_err();
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();

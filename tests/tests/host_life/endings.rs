@@ -64,7 +64,7 @@ async fn a_stop_that_is_ignored_ends_with_the_whole_group() {
             config.terminate_after = Some(Duration::from_millis(1000));
         })
     });
-    let plugin = place.launch(hostile("stays-for-ever")).await;
+    let plugin = place.launch(hostile("stays-forever")).await;
     let pid = plugin.pid();
     let exit = plugin.shut_down().await;
     let Exit::Killed { signal: 9, after } = exit else { panic!("{exit:?}") };
@@ -83,7 +83,7 @@ async fn a_plugin_that_left_its_group_ends_all_the_same() {
     let error = place.host.launch(hostile("leaves:silent")).await.unwrap_err();
     assert!(matches!(error.fault, LaunchFault::Silent(_)), "{error:?}");
     let place = TestHost::new();
-    let plugin = place.launch(hostile("leaves:stays-for-ever")).await;
+    let plugin = place.launch(hostile("leaves:stays-forever")).await;
     let pid = plugin.pid();
     let exit = plugin.shut_down_within(Duration::from_millis(500)).await;
     assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");

@@ -20,10 +20,10 @@ const DEADLINE: Duration = Duration::from_secs(180);
 
 /// What cells run that try out one more kind of certificates. The others run everything that their host knows.
 const CORE_OF_RUST: &str = "ping,put-get,server-stream,bidi,callback,open-sub,security,\
-     strangers-in-plain-text-refused,strangers-with-certificate-refused,stop,stop-socket-gone";
+     plain-text-clients-refused,unknown-clients-refused,stop,stop-socket-gone";
 const CORE_OF_GO: &str =
-    "ping,put-get,server-stream,bidi,callback,open-sub,strangers-refused,stop,stop-socket-gone";
-const CORE_OF_PYTHON: &str = "network,security,put-get,server-stream,bidi,strangers-refused,stop";
+    "ping,put-get,server-stream,bidi,callback,open-sub,unauthorized-clients-refused,stop,stop-socket-gone";
+const CORE_OF_PYTHON: &str = "network,security,put-get,server-stream,bidi,unauthorized-clients-refused,stop";
 
 /// What all cells have to do with.
 pub(super) struct Setting<'a> {

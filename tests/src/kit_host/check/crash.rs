@@ -1,4 +1,4 @@
-//! Plugins that end without having been asked to.
+//! Plugins that exit by themselves.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn exit_status_0(run: &Run) -> Verdict {
 async fn expect_exit(run: &Run, code: i32) -> Verdict {
     let subject = run.launch().await?;
     expect_cut(subject.kit().exit(ExitRequest { code }).await)?;
-    same("how it ended", subject.expect_end().await?, ExitReason::Status(code))
+    same("exit of the plugin", subject.expect_end().await?, ExitReason::Status(code))
 }
 
 async fn panic(run: &Run) -> Verdict {
@@ -113,13 +113,13 @@ async fn killed_then_relaunched(run: &Run) -> Verdict {
 
 async fn kill(subject: &Subject) -> Verdict {
     signal(subject.plugin.pid(), Signal::KILL)?;
-    same("how it ended", subject.expect_end().await?, KILLED)
+    same("exit of the plugin", subject.expect_end().await?, KILLED)
 }
 
-/// A call that the plugin did not live to answer.
+/// The status of a call whose plugin exited before the answer.
 fn expect_cut<T>(called: Result<T, Status>) -> Verdict {
     match called {
-        Ok(_) => fail("an answer came"),
+        Ok(_) => fail("the call was answered"),
         Err(status) => same("code", status.code(), Code::Unavailable),
     }
 }

@@ -1,4 +1,4 @@
-//! From launch to exit, and what is known of a plugin on the way.
+//! From launch to exit: the state, health, output and events of a plugin.
 
 use std::{
     path::PathBuf,
@@ -54,7 +54,7 @@ pub(crate) async fn launch(slots: &mut Slots, handle: &str, mut fields: Fields) 
     slot.running.insert(running).describe()
 }
 
-/// How often a plugin is started again.
+/// The number of restarts of a supervised plugin.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Supervision {
@@ -153,7 +153,7 @@ pub(crate) fn kill_pid(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
     Ok(json!({}))
 }
 
-/// Of a supervised plugin this is how its last process ended.
+/// Waits for the exit of the plugin; for a supervised plugin, of its last process.
 pub(crate) async fn wait_exit(slot: &Slot, mut fields: Fields) -> Result<Answer, Failure> {
     let patience = Duration::from_millis(fields.take("timeout_ms", 10_000)?);
     fields.end()?;
@@ -162,7 +162,7 @@ pub(crate) async fn wait_exit(slot: &Slot, mut fields: Fields) -> Result<Answer,
         holds_within(patience, || last_exit(slot).is_some()).await;
     }
     let reason = slot.ended.or_else(|| last_exit(slot));
-    reason.map(exit_reason).ok_or_else(|| Failure::late("the plugin has not ended"))
+    reason.map(exit_reason).ok_or_else(|| Failure::late("the plugin has not exited"))
 }
 
 fn last_exit(slot: &Slot) -> Option<ExitReason> {
@@ -172,7 +172,7 @@ fn last_exit(slot: &Slot) -> Option<ExitReason> {
     })
 }
 
-/// The JSON object that the text of a configuration is.
+/// The configuration as a JSON object.
 fn written(config: &ReattachConfig) -> Value {
     let text = config.to_string();
     serde_json::from_str(&text).unwrap_or(Value::String(text))
@@ -190,7 +190,7 @@ fn log(record: &LogRecord) -> Value {
     })
 }
 
-/// The events of the contract; others are nobody's concern here.
+/// The event as the contract describes it. `None` for events that are not in the contract.
 fn event(event: &Event) -> Option<Value> {
     match event {
         Event::Started { .. } => Some(json!("started")),

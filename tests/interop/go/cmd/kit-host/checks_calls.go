@@ -41,7 +41,7 @@ var callChecks = []check{
 	{"env", onSession(checkEnv)},
 	{"reflection", onSession(checkReflection)},
 	{"health-unknown", onSession(checkHealth)},
-	{"strangers-refused", onSession(checkStrangersRefused)},
+	{"unauthorized-clients-refused", onSession(checkStrangersRefused)},
 }
 
 // onSession makes a check of something that works on the shared plugin.
