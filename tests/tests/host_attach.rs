@@ -1,4 +1,4 @@
-//! Attaching to plugins that run already, with real processes.
+//! Attaching to running plugins, with real processes.
 
 use std::{
     process::Stdio,
@@ -24,7 +24,7 @@ use rpcplugin_tests::support::{
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PLUGIN: &str = env!("CARGO_BIN_EXE_faulty-plugin");
 
-/// The code that an error itself has.
+/// The code of an error.
 fn code(error: &dyn miette::Diagnostic) -> String {
     error.code().map(|code| code.to_string()).unwrap_or_default()
 }
@@ -33,11 +33,11 @@ fn plain() -> Host {
     host(|config| config.auto_mtls = false)
 }
 
-/// A plugin without TLS, and what is written down about it.
+/// A plugin without TLS, and its reattach configuration.
 async fn launched(tree: &ProcessTree) -> (Plugin, ReattachConfig) {
     let plugin = plain().launch(tree.mark(faulty("healthy"))).await.expect("it starts");
     let json = plugin.reattach_config().to_string();
-    (plugin, ReattachConfig::parse(&json).expect("it reads what it wrote"))
+    (plugin, ReattachConfig::parse(&json).expect("a configuration can be parsed"))
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_second_host_can_use_and_end_a_plugin() {
     assert_eq!(second.ping().await.expect("it is well"), ServingStatus::Serving);
     assert_eq!(second.reattach_config(), config);
     drop(second);
-    first.ping().await.expect("a host that lets go leaves the plugin as it is");
+    first.ping().await.expect("the plugin runs after its host has disconnected");
 
     let third = plain().attach(Attachment::from(config).name("kv")).await.expect("it runs");
     assert_eq!(third.name(), "kv");
@@ -100,19 +100,19 @@ async fn several_are_named_as_terraform_does() {
 async fn a_number_that_passed_to_a_stranger_is_never_signalled() {
     let tree = ProcessTree::new();
     let (first, mut config) = launched(&tree).await;
-    let mut stranger = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
-    config.pid = Some(stranger.id());
+    let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
+    config.pid = Some(other.id());
     let second = plain().attach(config).await.expect("it runs");
-    assert_eq!(second.pid(), first.pid(), "who listens is who is meant");
+    assert_eq!(second.pid(), first.pid(), "the process that listens is the plugin");
     stop(&first);
     assert!(matches!(second.shut_down_within(Duration::from_millis(200)).await, Exit::Killed { .. }));
-    assert!(stranger.try_wait().expect("ours").is_none(), "the stranger was signalled");
-    stranger.kill().expect("ours");
-    stranger.wait().expect("ours");
+    assert!(other.try_wait().expect("ours").is_none(), "the other process was signalled");
+    other.kill().expect("ours");
+    other.wait().expect("ours");
     tree.dies_out().await;
 }
 
-/// Makes a plugin deaf to everything but SIGKILL.
+/// Suspends a plugin, so that only SIGKILL ends it.
 fn stop(plugin: &Plugin) {
     suspend(plugin.pid()).expect("it runs");
 }
@@ -124,7 +124,7 @@ async fn the_end_of_somebody_elses_process_is_noticed() {
     let second = plain().attach(config).await.expect("it runs");
     assert_eq!(second.ended(), None);
     first.kill().await;
-    tokio::time::timeout(TIMEOUT, second.wait()).await.expect("its end is seen");
+    tokio::time::timeout(TIMEOUT, second.wait()).await.expect("its exit is noticed");
     assert!(second.ping().await.is_err());
     tree.dies_out().await;
 }
@@ -150,7 +150,7 @@ async fn a_plugin_in_test_mode_is_left_alone() {
     config.test = true;
     let second = plain().attach(config).await.expect("it runs");
     assert_eq!(second.shut_down().await, Exit::Detached);
-    first.ping().await.expect("it goes on");
+    first.ping().await.expect("it still runs");
     assert_eq!(first.shut_down().await, Exit::Clean);
 }
 
@@ -181,11 +181,11 @@ async fn versions_and_settings_have_to_fit() {
     let error = other().attach(config.clone()).await.expect_err("it speaks another version");
     assert!(matches!(error, AttachError::Version(_)), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::protocol::attach_version");
-    // Go hosts do not write the version down.
+    // Go hosts do not store the version.
     config.version = 0.into();
-    assert_eq!(other().attach(config.clone()).await.expect("any will do").version(), 8.into());
+    assert_eq!(other().attach(config.clone()).await.expect("any version is accepted").version(), 8.into());
     let multiplexed = plain().configure(|config| config.multiplex = true);
-    let error = multiplexed.attach(config).await.expect_err("that cannot be");
+    let error = multiplexed.attach(config).await.expect_err("a multiplexing host cannot attach");
     assert!(matches!(error, AttachError::Multiplexed), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::config::attach_multiplexed");
     drop(first);
@@ -201,7 +201,7 @@ async fn without_the_identity_a_secured_plugin_cannot_be_attached_to() {
     assert!(begun.elapsed() < TIMEOUT, "{error:?}");
     assert!(matches!(error, AttachError::Refused { .. }), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::transport::attach_refused");
-    plugin.ping().await.expect("it took no harm");
+    plugin.ping().await.expect("it is unharmed");
     drop(plugin);
     tree.dies_out().await;
 }
@@ -237,7 +237,7 @@ async fn a_secured_plugin_survives_the_upgrade_of_its_host() {
         .expect("it was built");
     assert!(old.status.success(), "{}", String::from_utf8_lossy(&old.stderr));
     let json = String::from_utf8(old.stdout).expect("UTF-8");
-    assert_eq!(tree.alive().len(), 1, "the plugin alone goes on");
+    assert_eq!(tree.alive().len(), 1, "only the plugin is alive");
 
     let plugin = host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("it runs");
     assert!(plugin.security().is_mutual());
@@ -265,28 +265,28 @@ async fn what_dies_with_its_host_is_not_handed_over() {
     assert_eq!(plugin.ping().await.expect("it is as it was"), ServingStatus::Serving);
     assert_eq!(plugin.reattach_config(), config);
     assert_eq!(plugin.shut_down().await, Exit::Clean);
-    // Dropping the error is dropping the plugin.
+    // Dropping the error drops the plugin.
     let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
     drop(plugin.hand_over().await.expect_err("the same"));
     tree.dies_out().await;
 }
 
-/// The directory of a plugin that was handed over is there for the plugin: no later host sweeps it.
+/// Later hosts do not remove the directory of a plugin that was handed over.
 #[tokio::test]
 async fn the_directory_of_a_plugin_that_was_handed_over_stays_while_it_runs() {
     let tree = ProcessTree::new();
-    let place = tempfile::TempDir::new_in("/tmp").expect("a directory");
+    let dir = tempfile::TempDir::new_in("/tmp").expect("a directory");
     let old = std::process::Command::new(env!("CARGO_BIN_EXE_doomed-host"))
         .args(["goes-on", PLUGIN])
         .env(MARK, tree.name())
-        .env("TMPDIR", place.path())
+        .env("TMPDIR", dir.path())
         .stdin(Stdio::null())
         .output()
         .expect("it was built");
     let json = String::from_utf8(old.stdout).expect("UTF-8");
-    let left = || std::fs::read_dir(place.path()).expect("readable").count();
+    let left = || std::fs::read_dir(dir.path()).expect("readable").count();
     assert_eq!(left(), 1, "{}", String::from_utf8_lossy(&old.stderr));
-    let next = host(|config| config.unix_socket_dir = Some(place.path().to_owned()));
+    let next = host(|config| config.unix_socket_dir = Some(dir.path().to_owned()));
     let other = next.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
     assert_eq!(other.shut_down().await, Exit::Clean);
     let plugin = host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("it runs");
@@ -300,7 +300,7 @@ async fn a_handover_does_not_show_its_key() {
     let tree = ProcessTree::new();
     let host = host(|config| config.die_with_host = false);
     let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
-    let handover = plugin.hand_over().await.expect("it may go on");
+    let handover = plugin.hand_over().await.expect("it may outlive this host");
     assert!(handover.to_json().contains("PRIVATE KEY"));
     assert!(!format!("{handover:?}").contains("PRIVATE KEY"));
     let plugin = host.attach(Handover::parse(&handover.to_json()).expect("readable")).await.expect("it runs");
@@ -341,7 +341,7 @@ async fn over_tcp_the_process_is_the_one_that_has_the_port() {
     let fourth = kit_host().attach(address).await.expect("an address is enough");
     stop(&first);
     let exit = fourth.shut_down_within(Duration::from_millis(200)).await;
-    assert_eq!(exit, Exit::StillRunning, "nobody can kill what is not known");
+    assert_eq!(exit, Exit::StillRunning, "a process that is not known cannot be killed");
     first.kill().await;
     tree.dies_out().await;
 }
@@ -352,7 +352,7 @@ async fn the_broker_of_a_go_plugin_is_dead_and_says_so() {
     let tree = ProcessTree::new();
     let first = kit_host().launch(tree.mark(Command::new(program))).await.expect("it starts");
     let config = first.reattach_config();
-    // The broker dies with the first host's stream to it.
+    // The broker ends with the stream of the first host.
     first.broker().close();
     tokio::time::sleep(Duration::from_millis(200)).await;
 

@@ -1,4 +1,4 @@
-//! What can be put around the channels to a plugin: tower layers, interceptors, limits; and the pings upon them.
+//! Tower layers, interceptors, limits and pings on the channels to a plugin.
 
 use std::{
     sync::{
@@ -64,7 +64,7 @@ async fn a_limit_on_messages_holds_on_every_channel() {
     let plugin = limited.launch(kit()).await.expect("it starts");
     let (received, sent) = plugin.message_limits();
     assert_eq!((received, sent), (64 << 10, usize::MAX));
-    // Whatever its client is told.
+    // The limit holds whatever limit the client has.
     let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX);
     let big = EchoRequest { data: vec![0; 65 << 10].into() };
     let status = kit.echo(big.clone()).await.expect_err("it is too large");
@@ -88,5 +88,5 @@ async fn a_plugin_that_dies_without_a_word_is_noticed_by_pings() {
     suspend(plugin.pid()).expect("it runs");
     let mut kit = KitClient::new(plugin.channel());
     let call = tokio::time::timeout(Duration::from_secs(20), kit.echo(EchoRequest::default()));
-    call.await.expect("without pings it would hang for ever").expect_err("nobody answers");
+    call.await.expect("without pings the call would hang").expect_err("the plugin does not answer");
 }

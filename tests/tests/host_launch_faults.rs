@@ -1,5 +1,5 @@
-//! Everything that can go wrong when a plugin starts, with real processes. Each fault has a type of its own, says what to
-//! do, comes within its deadline, and leaves nothing running.
+//! The faults of a launch, with real processes. Each fault has its own variant and a help, is reported in time, and leaves no
+//! process.
 
 use std::{
     fs,
@@ -24,14 +24,14 @@ use rpcplugin_tests::support::{
     scripts::script,
 };
 
-/// What never takes long.
+/// The longest that a launch may take to fail.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn plain(config: &mut HostConfig) {
     config.auto_mtls = false;
 }
 
-/// The fault of a script, and what the error says.
+/// The fault of a script. The error must contain all `parts`.
 async fn fault(change: impl FnOnce(&mut HostConfig), text: &str, parts: &[&str]) -> LaunchFault {
     let error = refused(&host(change), script(text), TIMEOUT).await;
     shows(&error, parts);
@@ -80,13 +80,13 @@ async fn a_version_that_nobody_serves() {
     assert_fault!(error.fault, LaunchFault::Version(versions) if versions.plugin == AppVersion(1));
 }
 
-/// A plugin that listens where it likes and says so in `line`, in which `PATH` is the place.
-struct Headstrong {
+/// A runner of a plugin that listens at any path and prints `line`, in which `PATH` stands for the path.
+struct AnyPath {
     path: PathBuf,
     line: &'static str,
 }
 
-impl Runner for Headstrong {
+impl Runner for AnyPath {
     type Running = ChildProcess;
 
     fn program(&self) -> PathBuf {
@@ -95,7 +95,7 @@ impl Runner for Headstrong {
 
     async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
         let line = self.line.replace("PATH", &self.path.display().to_string());
-        // The socket is the plugin's own as far as anybody can see: made since the launch, and dead with the process.
+        // The socket looks like that of the plugin: it is newer than the launch, and has no listener after the exit.
         drop(UnixListener::bind(&self.path).map_err(LaunchFault::runner)?);
         script("echo \"$0\"; sleep 1000").arg(line).start(surroundings).await
     }
@@ -117,9 +117,9 @@ async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
         (host(plain), "1|1|unix|PATH|grpc", "rpcplugin::transport::cannot_dial"),
     ] {
         let path = dir.path().join("headstrong.sock");
-        let error = host.launch_with(&Headstrong { path: path.clone(), line }).await.expect_err("a fault");
+        let error = host.launch_with(&AnyPath { path: path.clone(), line }).await.expect_err("a fault");
         shows(&error, &[code]);
-        assert!(!path.exists(), "{line} left its socket behind");
+        assert!(!path.exists(), "the socket of {line} is left");
     }
 }
 
@@ -128,7 +128,7 @@ async fn a_socket_that_was_there_before_stays() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("strangers.sock");
     drop(UnixListener::bind(&path).expect("bound"));
-    // The clock of the files may tick slowly.
+    // The clock of the file system may be coarse.
     let later = dir.path().join("later");
     let changed = |path: &std::path::Path| {
         let file = fs::symlink_metadata(path).expect("there");
@@ -139,7 +139,7 @@ async fn a_socket_that_was_there_before_stays() {
     }
     let text = format!("echo '1|1|unix|{}|grpc'; sleep 1000", path.display());
     fault(plain, &text, &[]).await;
-    assert!(path.exists(), "it is not the plugin's, whatever that says");
+    assert!(path.exists(), "the socket is older than the plugin");
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn stopped_while_it_starts() {
         let fault = fault(short, &format!("kill -{signal} $$; sleep 60"), parts).await;
         assert_fault!(fault, LaunchFault::Stopped { .. });
     }
-    // One that goes on is silent like any other.
+    // A plugin that is continued is silent like any other.
     let fault = fault(short, "(sleep 0.1; kill -CONT $$) & kill -STOP $$; sleep 60", &["said nothing"]).await;
     assert_fault!(fault, LaunchFault::Silent(_));
 }
@@ -305,7 +305,7 @@ async fn a_listener_that_is_dead() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("socket");
     drop(UnixListener::bind(dir.path().join("made")).expect("bindable"));
-    // It comes to its place after the launch has begun.
+    // The socket is moved to its path after the launch has begun.
     let text = format!(
         "mv {made} {path}; echo '1|1|unix|{path}|grpc|'; echo bye >&2; sleep 60",
         made = dir.path().join("made").display(),
@@ -347,13 +347,13 @@ async fn a_listener_that_never_answers() {
 
 #[tokio::test]
 async fn tls_refused() {
-    // The plugin trusts another certificate than this host's.
+    // The plugin trusts the certificate of another host.
     let other = Identity::generate().expect("an identity").certificate_pem();
     let error = refused(&host(|_| {}), faulty("healthy").env("PLUGIN_CLIENT_CERT", other), TIMEOUT).await;
     shows(&error, &["it does not accept this host's certificate", "rpcplugin::security::host_refused"]);
     assert_fault!(error.fault, LaunchFault::HostRefused(_));
 
-    // Somebody in between has put another certificate into the answer.
+    // The handshake line has the certificate of another process.
     let other = base64(Identity::generate().expect("an identity").certificate_der());
     let swap = r#""$0" healthy | while IFS='|' read -r a b c d e f; do echo "$a|$b|$c|$d|$e|$1"; done"#;
     let command = script(swap).arg(env!("CARGO_BIN_EXE_faulty-plugin")).arg(other);
@@ -480,7 +480,7 @@ async fn multiplexing_unsupported() {
 #[tokio::test]
 async fn a_grandchild_that_holds_the_pipes() {
     let quick = |config: &mut HostConfig| config.drain_timeout = Duration::from_millis(100);
-    // In a session of its own it is not killed with the group; it ends by itself.
+    // A process in another session is not killed with the group. It exits by itself.
     let text = "setsid sh -c 'sleep 2' & echo tail >&2; exit 5";
     let begun = Instant::now();
     let error = host(quick).launch(script(text)).await.expect_err("it exits");

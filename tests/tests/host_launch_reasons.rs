@@ -1,4 +1,4 @@
-//! What a host says of a plugin that says itself why it cannot start: the plugin's own reason and advice, in one line too.
+//! The error for a plugin that prints why it cannot start: the reason and the help of the plugin, also in one line.
 
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
@@ -14,7 +14,7 @@ fn plain(config: &mut HostConfig) {
     config.auto_mtls = false;
 }
 
-/// What every such error keeps to: one line with no control character, no advice about things that are well.
+/// Checks that the error is one line without control characters, and has no help about unrelated problems.
 #[track_caller]
 fn is_plain(error: &LaunchError, headline: &str) {
     let line = error.to_string();
@@ -22,10 +22,10 @@ fn is_plain(error: &LaunchError, headline: &str) {
     assert!(!line.contains(char::is_control) && line.chars().count() < 1200, "{line:?}");
     let all = PlainReport(error).to_string();
     let help = rpcplugin_help(error);
-    for of_no_concern in ["ELF", "mode: ", "owner: ", "interpreter"] {
-        assert!(!all.contains(of_no_concern), "{of_no_concern}: {all}");
+    for unrelated in ["ELF", "mode: ", "owner: ", "interpreter"] {
+        assert!(!all.contains(unrelated), "{unrelated}: {all}");
     }
-    assert!(!help.contains("stderr of the plugin"), "evidence is no help: {help}");
+    assert!(!help.contains("stderr of the plugin"), "the stderr is not a help: {help}");
 }
 
 fn rpcplugin_help(error: &LaunchError) -> String {
@@ -113,7 +113,7 @@ async fn a_script_that_names_its_reason() {
     shows(&error, &["help: correct what it names on stderr"]);
     assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
 
-    // A hint in its own words is followed, on whichever stream it comes.
+    // A hint of the plugin is used, on either stream.
     for text in [
         "echo 'This is a plugin; it must be started by kv-host' >&2; exit 1",
         "echo 'This is a plugin and must be started by kv-host'; exit 1",
@@ -171,7 +171,7 @@ async fn go_and_its_panics() {
     is_plain(&error, "it panicked: \"listen tcp :80: bind: permission denied\"");
     let error = refused(&host(plain), go("fatal"), TIMEOUT).await;
     is_plain(&error, "exit status 1; it last wrote: \"cannot open the database\"");
-    // What go-plugin says to a person who starts a plugin by hand, and to a host with another cookie.
+    // The message of go-plugin for a missing or another cookie.
     let error = refused(&host(plain), go("cookie"), TIMEOUT).await;
     shows(&error, &["takes itself for the plugin of another host", "same magic cookie"]);
 }

@@ -1,4 +1,4 @@
-//! A plugin's log as a person sees it at the host: in the lines of a subscriber, and on stderr without one.
+//! The log of a plugin at the host: as lines of a subscriber, and on stderr without a subscriber.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use rpcplugin_tests::support::{
     wait::eventually_within,
 };
 
-/// What a subscriber wrote.
+/// The output of a subscriber.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -34,14 +34,14 @@ impl io::Write for Written {
     }
 }
 
-/// In a process of its own: tracing remembers for all threads of a process whether an event is wanted.
+/// In a process of its own, because tracing caches for the whole process whether an event is enabled.
 #[test]
 fn a_record_is_a_line_with_the_plugins_name_and_fields_of_its_own() {
     stderr_of("lines", "record");
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+#[expect(clippy::disallowed_methods, reason = "the switch of a test")]
 async fn lines() {
     if std::env::var("HOST_LOG_LINES").as_deref() != Ok("record") {
         return;
@@ -57,7 +57,7 @@ async fn lines() {
     let _subscribed = tracing::subscriber::set_default(subscriber);
     let plugin = host(|_| {}).launch(faulty("logs")).await.expect("it starts");
     let added = r#" INFO faulty-plugin: added word="a" count=1 ok=true"#.to_owned();
-    eventually_within(Duration::from_secs(10), "the record is there", || written.lines().contains(&added))
+    eventually_within(Duration::from_secs(10), "the record is written", || written.lines().contains(&added))
         .await;
     let pid = plugin.pid();
     plugin.shut_down().await;
@@ -71,14 +71,14 @@ async fn lines() {
     }
 }
 
-/// An observer that takes the log.
+/// An observer of the log.
 struct Taker;
 
 impl Observer for Taker {
     fn log(&self, _: &LogRecord) {}
 }
 
-/// An observer of something else.
+/// An observer that does not take logs.
 struct Counter;
 
 impl Observer for Counter {
@@ -87,9 +87,9 @@ impl Observer for Counter {
     }
 }
 
-/// The host of the tests below, which start this test in a process of its own. Without them it does nothing.
+/// The host of the following tests, which start this test in another process. Without its variable, it does nothing.
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+#[expect(clippy::disallowed_methods, reason = "the switch of a test")]
 async fn child() {
     let Ok(case) = std::env::var("HOST_LOG_LINES") else { return };
     if case == "subscriber" {
@@ -111,7 +111,7 @@ async fn child() {
     host.launch(script(&text)).await.expect_err("it ends");
 }
 
-/// What the test prints on stderr in a process of its own.
+/// The stderr of the test in another process.
 fn stderr_of(test: &str, case: &str) -> String {
     let output = Process::new(std::env::current_exe().expect("this program"))
         .args(["--exact", test, "--nocapture"])
@@ -160,6 +160,6 @@ async fn a_plugin_warns_of_a_slip_in_its_log() {
     let plugin = host(|_| {}).launch(command).await.expect("it starts");
     let warning = "PLUGIN_SERVER_TRANSPORT is no setting; PLUGIN_SERVER_TRANSPORTS is";
     let log = || plugin.stderr_tail().join("\n");
-    eventually_within(Duration::from_secs(10), "the warning is there", || log().contains(warning)).await;
+    eventually_within(Duration::from_secs(10), "the warning is written", || log().contains(warning)).await;
     assert!(!log().contains("PLUGIN_DIR"), "{}", log());
 }

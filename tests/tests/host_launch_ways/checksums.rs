@@ -18,19 +18,18 @@ async fn a_checksum_lets_only_the_right_file_run() {
     let right = Checksum::sha256(&hexadecimal).expect("a digest");
     let plugin = host(|_| {}).launch(faulty("healthy").checksum(right)).await.expect("it is the right one");
     let arguments = fs::read(format!("/proc/{}/cmdline", plugin.pid())).expect("it runs");
-    assert!(arguments.starts_with(PLUGIN.as_bytes()), "it sees its own name");
+    assert!(arguments.starts_with(PLUGIN.as_bytes()), "the plugin sees its own path");
     assert_eq!(plugin.shut_down().await, Exit::Clean);
 
     let other = Checksum::new::<Sha512>(Sha512::digest(&bytes).to_vec()).expect("a digest");
-    host(|_| {}).launch(faulty("healthy").checksum(other)).await.expect("other digests do as well");
+    host(|_| {}).launch(faulty("healthy").checksum(other)).await.expect("other digests work too");
 
     let marker = tempfile::NamedTempFile::new().expect("a file");
     let program = format!("#!/bin/sh\necho ran > {}\nexit 1\n", marker.path().display());
     let dir = tempfile::tempdir().expect("a directory");
     let path = executable(dir.path(), program.as_bytes());
     let wrong = Checksum::sha256(&hexadecimal).expect("a digest");
-    let error =
-        host(|_| {}).launch(Command::new(&path).checksum(wrong)).await.expect_err("it is another one");
+    let error = host(|_| {}).launch(Command::new(&path).checksum(wrong)).await.expect_err("another file");
     shows(
         &error,
         &[
@@ -41,7 +40,7 @@ async fn a_checksum_lets_only_the_right_file_run() {
         ],
     );
     assert!(matches!(error.fault, LaunchFault::Checksum { .. }), "{error:?}");
-    assert_eq!(fs::read_to_string(marker.path()).expect("readable"), "", "nothing ran");
+    assert_eq!(fs::read_to_string(marker.path()).expect("readable"), "", "the program did not run");
 
     let unreadable = Checksum::sha256(&hexadecimal).expect("a digest");
     let error =
@@ -62,7 +61,7 @@ async fn only_files_are_verified() {
     let pipe = dir.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
     let checksum = || Checksum::new::<Sha256>([0; 32]).expect("a digest");
-    // Whoever opens a pipe waits for its other end, and whoever reads a device may do so for ever.
+    // Opening a pipe waits for its other end, and reading a device may never end.
     for program in [pipe, "/dev/zero".into()] {
         let error =
             host(|_| {}).launch(Command::new(program).checksum(checksum())).await.expect_err("no file");
@@ -72,12 +71,12 @@ async fn only_files_are_verified() {
     assert!(matches!(error.expect_err("a directory").fault, LaunchFault::IsDirectory { .. }));
 }
 
-/// SHA-256 of the file that is verified; when the last byte of it has been read, another file comes to its path.
+/// SHA-256 of the verified file. When its last byte has been read, another file replaces it.
 #[derive(Default)]
 #[cfg(target_os = "linux")]
 struct ThenSwapped(Sha256);
 
-/// The file that comes to a path when the one that was there has been read.
+/// The file that replaces the verified file, and its path.
 #[cfg(target_os = "linux")]
 static SWAP: std::sync::Mutex<Option<(PathBuf, PathBuf)>> = std::sync::Mutex::new(None);
 
@@ -111,8 +110,7 @@ mod then_swapped {
     }
 }
 
-/// Between the verification and the start another file comes to the path: the one that was verified runs, be it a script
-/// or a program.
+/// Another file replaces the program between verification and start. The verified file runs, whether script or binary.
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn what_was_verified_is_what_runs() {

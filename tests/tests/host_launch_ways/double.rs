@@ -13,10 +13,10 @@ use rpcplugin::{
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
-/// A plugin within the test, which listens at an address that it calls by another name.
+/// A runner of a plugin within the test. The plugin announces its address under another name.
 #[derive(Debug)]
 pub(crate) struct Double {
-    /// What it announces.
+    /// The handshake line.
     pub(crate) line: &'static str,
 }
 
@@ -54,7 +54,7 @@ impl Runner for Double {
             return Err(LaunchFault::runner("there is no engine"));
         }
         let listener = Listener::tcp([127, 0, 0, 1].into(), 0..=0).await.map_err(LaunchFault::runner)?;
-        let Endpoint::Tcp(address) = listener.endpoint() else { unreachable!("it was asked for") };
+        let Endpoint::Tcp(address) = listener.endpoint() else { unreachable!("a TCP listener") };
         let line = self.line.replace("PORT", &address.port().to_string());
         let (mut printing, stdout) = tokio::io::duplex(1024);
         let (mut logging, stderr) = tokio::io::duplex(1024);

@@ -6,7 +6,7 @@ use rpcplugin_tests::support::process_tree::{MARK, ProcessTree};
 
 use crate::support::PLUGIN;
 
-/// What becomes of the plugin of a host that is killed.
+/// Launches a plugin with this fate from a host, and kills the host.
 async fn after_the_host_was_killed(fate: &str, tree: &ProcessTree) {
     let mut doomed = std::process::Command::new(env!("CARGO_BIN_EXE_doomed-host"));
     let mut doomed = doomed
@@ -19,7 +19,7 @@ async fn after_the_host_was_killed(fate: &str, tree: &ProcessTree) {
     let stdout = doomed.stdout.take().expect("a pipe");
     std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("readable");
     assert_eq!(line, "ready\n");
-    assert!(tree.alive().len() >= 2, "the host and what it has started");
+    assert!(tree.alive().len() >= 2, "the host and its children");
     doomed.kill().expect("it runs");
     doomed.wait().expect("it is ours");
 }
@@ -56,7 +56,7 @@ async fn plugins_outlive_a_killed_host_if_they_are_allowed_to() {
     tree.dies_out().await;
 }
 
-/// What becomes of a host that is told nothing of its children's ends.
+/// A host that inherits an ignored SIGCHLD.
 #[tokio::test]
 async fn the_end_is_known_where_the_ends_of_children_are_ignored() {
     let host = env!("CARGO_BIN_EXE_doomed-host");

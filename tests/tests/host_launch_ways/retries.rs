@@ -22,20 +22,20 @@ async fn a_program_that_is_still_being_written_is_waited_for() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = executable(dir.path(), &fs::read(PLUGIN).expect("it was built"));
     let writing = fs::OpenOptions::new().append(true).open(&path).expect("ours");
-    let impatient = host(|config| config.busy_timeout = Duration::from_millis(100));
-    let error = impatient.launch(Command::new(&path).arg("healthy")).await.expect_err("it is busy");
+    let short = host(|config| config.busy_timeout = Duration::from_millis(100));
+    let error = short.launch(Command::new(&path).arg("healthy")).await.expect_err("it is busy");
     shows(
         &error,
         &["is still being written", "wait until it is installed", "rpcplugin::transport::program_busy"],
     );
     assert!(matches!(error.fault, LaunchFault::Busy { .. }), "{error:?}");
 
-    let patient = host(|config| config.busy_timeout = TIMEOUT);
+    let long = host(|config| config.busy_timeout = TIMEOUT);
     let closing = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         drop(writing);
     };
-    let (launched, ()) = tokio::join!(patient.launch(Command::new(&path).arg("healthy")), closing);
+    let (launched, ()) = tokio::join!(long.launch(Command::new(&path).arg("healthy")), closing);
     assert_eq!(launched.expect("it is there").shut_down().await, Exit::Clean);
 }
 
@@ -46,7 +46,7 @@ fn retry(config: &mut HostConfig) {
     config.retry = Some(retry);
 }
 
-/// A script that fails as often as it is told to, and then becomes a plugin.
+/// A script that fails this many times, and then becomes a plugin.
 pub(crate) fn fails(times: usize, dir: &Path) -> Command {
     let text = r#"
         echo try >> "$2"

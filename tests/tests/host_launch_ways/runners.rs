@@ -38,7 +38,7 @@ async fn a_runner_may_be_a_double() {
     plugin.ping().await.expect("it is well");
     let logged = || plugin.stderr_tail().iter().any(|line| line.contains("as good as a process"));
     eventually_within(TIMEOUT, "its log is read", logged).await;
-    // It has no controller, so that only killing it helps.
+    // The double has no controller, so that it is killed.
     assert_eq!(plugin.shut_down_within(Duration::from_millis(100)).await, Exit::Clean);
 
     let elsewhere = Double { line: "1|1|tcp|elsewhere.example:PORT|grpc|\n" };
@@ -54,11 +54,11 @@ async fn a_runner_may_be_a_double() {
     let error = plain.launch_with(&Double { line: "" }).await.expect_err("its runner fails");
     shows(&error, &["its runner could not start it", "there is no engine", "rpcplugin::transport::runner"]);
     let banner = Double { line: "Welcome!\n" };
-    let error = plain.launch_with(&banner).await.expect_err("that is no answer");
+    let error = plain.launch_with(&banner).await.expect_err("that is not a handshake line");
     shows(&error, &["notes about the program:\n    it is only a double"]);
 }
 
-/// A double that is never done with what it does when it is ready.
+/// A test double that never finishes `ready`.
 struct NeverReady(Double);
 
 struct NeverReadyRunning(DoubleRunning);
@@ -128,8 +128,8 @@ async fn callbacks_end_with_a_launch_that_failed_after_they_were_offered() {
     });
     let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
     hasty.launch_with(&runner).await.expect_err("it is never ready");
-    // This function and the one that makes the services.
-    eventually_within(TIMEOUT, "nobody serves them any more", || Arc::strong_count(&held) == 2).await;
+    // This function and the function that makes the services.
+    eventually_within(TIMEOUT, "the services are dropped", || Arc::strong_count(&held) == 2).await;
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn an_address_that_is_attached_to_may_be_translated() {
     };
 }
 
-/// An engine that says nothing, or does not even start what it is asked for.
+/// A runner whose plugin prints nothing, or does not start.
 struct Engine {
     starts: bool,
 }
@@ -198,8 +198,8 @@ async fn a_runner_is_asked_about_every_fault() {
     shows(&error, &["the engine has heard that it said nothing", "rpcplugin::handshake::silent"]);
 }
 
-/// Starts plugins through a shell, as on another machine: with an environment of their own, and with the directory for
-/// sockets under another name.
+/// A runner that starts plugins through a shell, as on another machine: with another environment, and with another path of the
+/// socket directory.
 #[derive(Debug)]
 struct Shell {
     alias: PathBuf,
@@ -257,7 +257,7 @@ async fn a_runner_may_start_plugins_elsewhere() {
     let shell = Shell { alias: dir.path().join("sockets") };
     let plugin = host(|_| {}).launch_with(&shell).await.expect("it starts");
     let Endpoint::Unix(path) = plugin.endpoint() else { panic!("{plugin:?}") };
-    assert!(!path.as_path().starts_with(dir.path()), "the host dials by its own name for the directory");
+    assert!(!path.as_path().starts_with(dir.path()), "the host dials its own path of the directory");
     assert!(plugin.security().is_mutual());
     plugin.ping().await.expect("it is well");
     assert_eq!(plugin.shut_down().await, Exit::Clean);

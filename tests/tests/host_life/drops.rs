@@ -1,4 +1,4 @@
-//! Whatever is dropped, and wherever: no process stays.
+//! Drops of plugins, launches, supervisors and runtimes: no process stays.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -19,48 +19,48 @@ fn runtime() -> Runtime {
 
 #[tokio::test]
 async fn inside_a_runtime() {
-    let place = TestHost::new();
-    let plugin = place.launch(kit()).await;
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(kit()).await;
     let pid = plugin.pid();
     drop(plugin);
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    assert!(place.is_clean());
+    assert!(test_host.is_clean());
 }
 
 #[test]
 fn outside_a_runtime() {
-    let (place, runtime) = (TestHost::new(), runtime());
-    let plugin = runtime.block_on(place.launch(kit()));
+    let (test_host, runtime) = (TestHost::new(), runtime());
+    let plugin = runtime.block_on(test_host.launch(kit()));
     let pid = plugin.pid();
     drop(plugin);
     eventually_gone(pid);
-    eventually("nothing is left", || place.is_clean());
+    eventually("nothing is left", || test_host.is_clean());
 }
 
 #[test]
 fn the_runtime_first() {
-    let (place, runtime) = (TestHost::new(), runtime());
-    let plugin = runtime.block_on(place.launch(kit()));
+    let (test_host, runtime) = (TestHost::new(), runtime());
+    let plugin = runtime.block_on(test_host.launch(kit()));
     let pid = plugin.pid();
-    assert!(group(pid).len() > 1, "the plugin has its guard");
+    assert!(group(pid).len() > 1, "the plugin has its watchdog");
     drop(runtime);
-    assert_eq!(group(pid), [0; 0], "not even a zombie is left, though nobody is there to reap it later");
+    assert_eq!(group(pid), [0; 0], "not even a zombie is left, which no task would reap later");
     drop(plugin);
-    assert!(place.is_clean());
+    assert!(test_host.is_clean());
 }
 
 #[test]
 fn the_runtime_in_the_background() {
-    let (place, runtime) = (TestHost::new(), runtime());
-    let plugin = runtime.block_on(place.launch(kit()));
+    let (test_host, runtime) = (TestHost::new(), runtime());
+    let plugin = runtime.block_on(test_host.launch(kit()));
     let pid = plugin.pid();
     runtime.shutdown_background();
     eventually_gone(pid);
     drop(plugin);
-    eventually("nothing is left", || place.is_clean());
+    eventually("nothing is left", || test_host.is_clean());
 }
 
-/// The program `kit-host`, whose standard input stays open.
+/// The program `kit-host`, with an open stdin.
 #[test]
 fn a_host_that_is_asked_to_end() {
     use std::{
@@ -84,13 +84,13 @@ fn a_host_that_is_asked_to_end() {
         .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
     let plugin = plugin.unwrap_or_else(|| panic!("{answer}"));
     send(host.id(), Signal::TERM);
-    eventually("the host ends", || host.try_wait().unwrap().is_some());
+    eventually("the host exits", || host.try_wait().unwrap().is_some());
     assert_eq!(host.wait().unwrap().code(), Some(130));
     eventually_gone(plugin);
     drop(orders);
 }
 
-/// Tells the process of each plugin as it starts.
+/// Sends the pid of each plugin as it starts.
 struct Pids(mpsc::Sender<u32>);
 
 impl Observer for Pids {
@@ -104,22 +104,22 @@ impl Observer for Pids {
 #[tokio::test]
 async fn a_launch_that_is_under_way() {
     let (tell, pids) = mpsc::channel();
-    let place = TestHost::configured(|host| host.observe(Pids(tell)));
-    let launch = place.host.launch(hostile("silent"));
+    let test_host = TestHost::configured(|host| host.observe(Pids(tell)));
+    let launch = test_host.host.launch(hostile("silent"));
     tokio::time::timeout(Duration::from_millis(500), launch).await.unwrap_err();
     let pid = pids.recv().unwrap();
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    assert!(place.is_clean());
+    assert!(test_host.is_clean());
 }
 
 #[tokio::test]
 async fn a_polite_stop_that_is_under_way() {
-    let place = TestHost::new();
-    let plugin = place.launch(hostile("stays-forever")).await;
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(hostile("stays-forever")).await;
     let pid = plugin.pid();
     tokio::time::timeout(Duration::from_millis(300), plugin.shut_down()).await.unwrap_err();
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    assert!(place.is_clean());
+    assert!(test_host.is_clean());
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_supervised_plugin_in_each_of_these_ways() {
     let drop_in: [fn(Runtime, Supervised); 3] = [
         |runtime, supervised| {
             runtime.block_on(async move { drop(supervised) });
-            // The runtime goes on until the plugin is gone.
+            // The runtime runs until the plugin is gone.
             std::mem::forget(runtime);
         },
         |runtime, supervised| {
@@ -141,13 +141,13 @@ fn a_supervised_plugin_in_each_of_these_ways() {
     ];
     for drop_it in drop_in {
         let (tell, pids) = mpsc::channel();
-        let place = TestHost::configured(|host| host.observe(Pids(tell)));
+        let test_host = TestHost::configured(|host| host.observe(Pids(tell)));
         let runtime = runtime();
-        let supervised = runtime.block_on(async { place.host.supervise(kit()).await.unwrap() });
+        let supervised = runtime.block_on(async { test_host.host.supervise(kit()).await.unwrap() });
         drop_it(runtime, supervised);
         eventually_gone(pids.recv().unwrap());
-        // The directory goes when the end has been seen, which can be a moment after the process is gone.
-        eventually("nothing is left", || place.is_clean());
+        // The directory is removed when the exit has been noticed, which can be a moment later.
+        eventually("nothing is left", || test_host.is_clean());
         assert!(pids.try_recv().is_err(), "it was started again");
     }
 }

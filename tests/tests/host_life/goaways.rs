@@ -1,4 +1,4 @@
-//! A plugin that ends its connections while it runs on, as Go's do with `MaxConnectionAge`.
+//! A running plugin that closes its connections with GOAWAY, as Go does with `MaxConnectionAge`.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::support::{TestHost, peer};
 
-/// Calls so often, and at such a distance, that several meet a GOAWAY.
+/// Makes so many calls, with such pauses, that several meet a GOAWAY.
 async fn lose_no_call(change: impl FnOnce(Host) -> Host) {
     let Some(command) = peer("go") else { return };
-    let place = TestHost::configured(change);
-    let plugin = place.launch(command.args(["--max-connection-age", "1s"])).await;
+    let test_host = TestHost::configured(change);
+    let plugin = test_host.launch(command.args(["--max-connection-age", "1s"])).await;
     let mut kit = client(&plugin);
     let mut ticks = interval(Duration::from_millis(15));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -28,7 +28,7 @@ async fn lose_no_call(change: impl FnOnce(Host) -> Host) {
     }
     assert!(plugin.traffic().messages_sent >= 500);
     assert_eq!(plugin.shut_down().await, Exit::Clean);
-    assert!(place.is_clean());
+    assert!(test_host.is_clean());
 }
 
 #[tokio::test]
@@ -50,19 +50,19 @@ async fn goaways_of_a_go_plugin_lose_no_call_when_multiplexed() {
 async fn goaways_leave_output_and_the_end_as_they_are() {
     for multiplex in [false, true] {
         let Some(command) = peer("go") else { return };
-        let place = TestHost::configured(|host| host.configure(|config| config.multiplex = multiplex));
-        let plugin = place.launch(command.args(["--max-connection-age", "300ms"])).await;
+        let test_host = TestHost::configured(|host| host.configure(|config| config.multiplex = multiplex));
+        let plugin = test_host.launch(command.args(["--max-connection-age", "300ms"])).await;
         let mut output = plugin.output(OutputOptions::default());
         for word in ["one", "two", "three"] {
-            // The connection is over when the call is made.
+            // The connection has ended when the call is made.
             sleep(Duration::from_millis(600)).await;
             let request = WriteStdioRequest { stdout: word.into(), ..Default::default() };
             timeout(TIMEOUT, client(&plugin).write_stdio(request)).await.unwrap().unwrap();
             assert_eq!(timeout(TIMEOUT, output.next()).await.unwrap().unwrap().bytes, word.as_bytes());
         }
         sleep(Duration::from_millis(600)).await;
-        // With no Shutdown sent it would be killed, since nothing else asks it to end.
+        // Without `Shutdown`, the plugin would be killed.
         assert_eq!(plugin.shut_down().await, Exit::Clean);
-        assert!(place.is_clean());
+        assert!(test_host.is_clean());
     }
 }

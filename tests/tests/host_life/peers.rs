@@ -1,4 +1,4 @@
-//! The same with plugins in other languages.
+//! Plugins in other languages.
 
 use std::error::Error as _;
 
@@ -24,43 +24,43 @@ use tokio::time::timeout;
 use crate::support::{TestHost, peer};
 
 async fn stops_cleanly(command: Command) {
-    let place = TestHost::new();
-    let plugin = place.launch(command).await;
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(command).await;
     let pid = plugin.pid();
     assert_eq!(plugin.ping().await.unwrap(), ServingStatus::Serving);
     client(&plugin).echo(EchoRequest::default()).await.unwrap();
     assert_eq!(plugin.shut_down().await, Exit::Clean);
     assert_eq!(state(pid), None);
-    assert!(place.is_clean());
+    assert!(test_host.is_clean());
 }
 
 async fn says_how_it_ended(command: Command) {
-    let place = TestHost::new();
-    let plugin = place.launch(command).await;
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(command).await;
     let mut kit = KitClient::new(plugin.channel());
     let mut other = kit.clone();
-    let (under_way, _) =
+    let (in_flight, _) =
         tokio::join!(kit.sleep(SleepRequest { ms: 600_000 }), other.exit(ExitRequest { code: 3 }));
-    let under_way = under_way.unwrap_err();
-    assert!(under_way.message().ends_with("has ended: exit status 3"), "{under_way:?}");
+    let in_flight = in_flight.unwrap_err();
+    assert!(in_flight.message().ends_with("has ended: exit status 3"), "{in_flight:?}");
     assert_eq!(plugin.wait().await, ExitReason::Status(3));
 }
 
-/// It panics of a call, and the host learns of what it ended: how, in its own words, and by its last lines.
+/// A plugin that panics in a call. The host reports its exit, its reason and its last lines.
 async fn says_what_it_ended_of(command: Command, status: i32) {
     const LINES: usize = 60;
-    let place = TestHost::configured(|host| host.configure(|config| config.stderr_tail_lines = LINES));
-    let plugin = place.launch(command).await;
+    let test_host = TestHost::configured(|host| host.configure(|config| config.stderr_tail_lines = LINES));
+    let plugin = test_host.launch(command).await;
     let mut kit = KitClient::new(plugin.channel());
     let mut other = kit.clone();
     let panic = PanicRequest { message: "no \u{1b}[31mdatabase\u{7}".to_owned() };
-    let (under_way, panicked) = tokio::join!(kit.sleep(SleepRequest { ms: 600_000 }), other.panic(panic));
+    let (in_flight, panicked) = tokio::join!(kit.sleep(SleepRequest { ms: 600_000 }), other.panic(panic));
     let later = plugin.explain(client(&plugin).echo(EchoRequest::default()).await.unwrap_err()).await;
-    for failed in [under_way.unwrap_err(), panicked.unwrap_err(), later] {
+    for failed in [in_flight.unwrap_err(), panicked.unwrap_err(), later] {
         let ended: &PluginExited = failed.source().and_then(|source| source.downcast_ref()).unwrap();
         assert_eq!(ended.code().unwrap().to_string(), "rpcplugin::transport::plugin_ended");
         assert_eq!(ended.reason, ExitReason::Status(status));
-        // All of it has been read by then.
+        // The stderr has been read to its end.
         assert_eq!(*ended.stderr, plugin.stderr_tail()[..]);
         assert!(ended.stderr.iter().any(|line| line.contains("database")), "{:#?}", ended.stderr);
         assert!(
@@ -85,10 +85,10 @@ async fn says_what_it_ended_of(command: Command, status: i32) {
 }
 
 async fn comes_back(command: Command) {
-    let place = TestHost::configured(|host| {
+    let test_host = TestHost::configured(|host| {
         host.configure(|config| config.supervision.initial = std::time::Duration::from_millis(1))
     });
-    let supervised = place.host.supervise(command).await.unwrap();
+    let supervised = test_host.host.supervise(command).await.unwrap();
     let mut kit = KitClient::new(supervised.channel());
     for number in 0..3 {
         let generation = timeout(TIMEOUT, supervised.later_generation(number)).await.unwrap().unwrap();
@@ -98,7 +98,7 @@ async fn comes_back(command: Command) {
     timeout(TIMEOUT, supervised.later_generation(3)).await.unwrap().unwrap();
     kit.echo(EchoRequest::default()).await.unwrap();
     assert_eq!(supervised.stop().await, Some(Exit::Clean));
-    assert!(place.is_clean());
+    assert!(test_host.is_clean());
 }
 
 #[tokio::test]
@@ -132,8 +132,8 @@ async fn go_comes_back() {
 #[tokio::test]
 async fn go_prints_logs_and_panics() {
     let Some(command) = peer("go") else { return };
-    let place = TestHost::new();
-    let plugin = place.launch(command).await;
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(command).await;
     let (mut output, mut events) = (plugin.output(OutputOptions::default()), plugin.events());
     let mut kit = client(&plugin);
     let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n ^ (n >> 8)) as u8).collect();
@@ -156,7 +156,7 @@ async fn go_prints_logs_and_panics() {
         ..Default::default()
     };
     kit.log_line(line).await.unwrap();
-    kit.panic(PanicRequest { message: "go gave up".to_owned() }).await.unwrap_err();
+    kit.panic(PanicRequest { message: "go panicked".to_owned() }).await.unwrap_err();
     let (mut logged, mut panicked) = (None, None);
     while let Some(event) = timeout(TIMEOUT, events.next()).await.unwrap() {
         match event.event {
@@ -172,7 +172,7 @@ async fn go_prints_logs_and_panics() {
     assert_eq!(logged.unwrap().module.as_deref(), Some("m"));
     let panicked = panicked.unwrap();
     assert!(panicked.message.starts_with("panic: "), "{panicked:?}");
-    assert!(panicked.message.contains("go gave up") && panicked.message.lines().count() > 5, "{panicked:?}");
+    assert!(panicked.message.contains("go panicked") && panicked.message.lines().count() > 5, "{panicked:?}");
 }
 
 #[tokio::test]
@@ -196,20 +196,20 @@ async fn python_comes_back() {
     }
 }
 
-/// A second host uses and ends a plugin that the first has started.
+/// A second host uses and ends a plugin that the first host launched.
 async fn is_attached_to(command: Command) {
-    let place = TestHost::configured(|host| host.configure(|config| config.auto_mtls = false));
-    let first = place.launch(command).await;
-    let second = place.host.attach(first.reattach_config()).await.unwrap();
+    let test_host = TestHost::configured(|host| host.configure(|config| config.auto_mtls = false));
+    let first = test_host.launch(command).await;
+    let second = test_host.host.attach(first.reattach_config()).await.unwrap();
     assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));
     assert_eq!(second.ping().await.unwrap(), ServingStatus::Serving);
     client(&second).echo(EchoRequest::default()).await.unwrap();
     assert_eq!(second.shut_down().await, Exit::Ended);
     assert!(timeout(TIMEOUT, first.wait()).await.unwrap().is_success());
-    let error = place.host.attach(first.reattach_config()).await.unwrap_err();
+    let error = test_host.host.attach(first.reattach_config()).await.unwrap_err();
     assert!(matches!(error, AttachError::NoPlugin { .. }), "{error:?}");
     drop(first);
-    assert!(place.is_clean());
+    assert!(test_host.is_clean());
 }
 
 #[tokio::test]
@@ -226,11 +226,11 @@ async fn python_is_attached_to() {
     }
 }
 
-/// Launched by hosts that are wrong for it.
+/// Hosts with another cookie, other versions, or wrong arguments.
 async fn is_refused(command: Command) {
-    let refused = async |place: TestHost, command: Command| {
-        let error = place.host.launch(command).await.unwrap_err();
-        assert!(place.is_clean());
+    let refused = async |test_host: TestHost, command: Command| {
+        let error = test_host.host.launch(command).await.unwrap_err();
+        assert!(test_host.is_clean());
         let code = error.code().map(|code| code.to_string()).unwrap_or_default();
         (code, error)
     };
@@ -241,7 +241,10 @@ async fn is_refused(command: Command) {
     assert_eq!(code, "rpcplugin::protocol::version_not_offered", "{error:?}");
     let (code, error) = refused(TestHost::new(), command.arg("--no-such-flag")).await;
     assert_eq!(code, "rpcplugin::handshake::exited_early", "{error:?}");
-    assert!(PlainReport(&error).to_string().contains("no-such-flag"), "its own words are told: {error:?}");
+    assert!(
+        PlainReport(&error).to_string().contains("no-such-flag"),
+        "the error quotes the plugin: {error:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A connection that breaks though the plugin runs on: between host and plugin stands something that cuts it.
+//! Connections that break while the plugin runs, because a proxy between host and plugin cuts them.
 
 use std::{
     path::{Path, PathBuf},
@@ -32,14 +32,14 @@ use tonic::{Request, Response, Status};
 
 use crate::support::{TestHost, peer};
 
-/// Starts a plugin and stands between it and its host.
+/// A runner that starts a plugin and a proxy between it and its host.
 #[derive(Clone)]
 struct Between {
     command: Command,
     line: Arc<Line>,
 }
 
-/// The line between the two, for the main connection alone.
+/// The proxy of the main connection.
 #[derive(Debug)]
 struct Line {
     door: PathBuf,
@@ -54,7 +54,7 @@ impl Between {
         Self { command, line: Arc::new(line) }
     }
 
-    /// Cuts what is connected.
+    /// Cuts the open connections.
     fn cut(&self) {
         let open = std::mem::take(&mut *self.line.open.lock().unwrap());
         assert!(!open.is_empty(), "the host is connected");
@@ -83,7 +83,7 @@ impl Translate for Detour {
         Ok(endpoint.clone())
     }
 
-    /// The first address is the plugin's own.
+    /// Replaces the first address, which is that of the plugin.
     fn dial_as(&self, endpoint: &Endpoint) -> Result<Endpoint, BoxError> {
         let mut answering = self.0.answering.lock().unwrap();
         let Endpoint::Unix(plugin) = endpoint else { return Err("a socket".into()) };
@@ -104,7 +104,7 @@ impl Translate for Detour {
     }
 }
 
-/// What the plugin calls back.
+/// The service that the plugin calls.
 struct Calls;
 
 #[tonic::async_trait]
@@ -118,8 +118,8 @@ impl HostCalls for Calls {
     }
 }
 
-/// Until it succeeds: calls that were under way when the line was cut fail.
-async fn again_and_again<T, E: std::fmt::Debug>(mut call: impl AsyncFnMut() -> Result<T, E>) -> T {
+/// Repeats a call until it succeeds: calls in flight fail when the connection is cut.
+async fn until_it_succeeds<T, E: std::fmt::Debug>(mut call: impl AsyncFnMut() -> Result<T, E>) -> T {
     let trying = async {
         loop {
             match call().await {
@@ -141,7 +141,7 @@ async fn call_back(plugin: &Plugin) -> Result<CallbackResponse, BoxError> {
 
 async fn print(plugin: &Plugin, text: &[u8]) {
     let request = || WriteStdioRequest { stdout: text.to_vec(), ..Default::default() };
-    again_and_again(async || client(plugin).write_stdio(request()).await).await;
+    until_it_succeeds(async || client(plugin).write_stdio(request()).await).await;
 }
 
 async fn hear(output: &mut Output, text: &[u8]) {
@@ -155,16 +155,16 @@ async fn hear(output: &mut Output, text: &[u8]) {
 async fn output_and_broker_come_back() {
     let dir = tempfile::tempdir_in("/tmp").unwrap();
     let between = Between::new(kit(), dir.path());
-    let place = TestHost::new();
-    let plugin = place.host.launch_with(&between).await.unwrap();
+    let test_host = TestHost::new();
+    let plugin = test_host.host.launch_with(&between).await.unwrap();
     let mut output = plugin.output(OutputOptions::default());
     for text in [b"first", b"secnd", b"third"] {
         print(&plugin, text).await;
         hear(&mut output, text).await;
-        again_and_again(async || call_back(&plugin).await).await;
+        until_it_succeeds(async || call_back(&plugin).await).await;
         assert!(plugin.forwards_output() && plugin.serves_broker());
         between.cut();
-        again_and_again(async || client(&plugin).echo(EchoRequest::default()).await).await;
+        until_it_succeeds(async || client(&plugin).echo(EchoRequest::default()).await).await;
     }
     assert_eq!(plugin.shut_down().await, Exit::Clean);
 }
@@ -174,12 +174,12 @@ async fn a_go_plugin_prints_on_and_its_broker_is_known_to_be_closed() {
     let Some(command) = peer("go") else { return };
     let dir = tempfile::tempdir_in("/tmp").unwrap();
     let between = Between::new(command, dir.path());
-    let place = TestHost::new();
-    let plugin = place.host.launch_with(&between).await.unwrap();
+    let test_host = TestHost::new();
+    let plugin = test_host.host.launch_with(&between).await.unwrap();
     let mut output = plugin.output(OutputOptions::default());
     call_back(&plugin).await.unwrap();
     between.cut();
-    // More than it can print while nobody reads; what it had in hand when the line was cut is lost.
+    // More than the plugin can print unread. Output that was being sent when the connection was cut is lost.
     for _ in 0..3 {
         print(&plugin, &[b'x'; 100_000]).await;
     }
@@ -188,7 +188,7 @@ async fn a_go_plugin_prints_on_and_its_broker_is_known_to_be_closed() {
     let closed = async {
         loop {
             match call_back(&plugin).await {
-                Ok(_) => panic!("its broker is dead"),
+                Ok(_) => panic!("the broker of the plugin is dead"),
                 Err(error) if error.to_string().contains("closed for good") => return,
                 Err(_) => sleep(Duration::from_millis(10)).await,
             }

@@ -46,7 +46,7 @@ async fn one_host_after_the_other_has_a_working_broker_and_stdio() {
     assert_eq!((plugin.config.version.0, plugin.config.test), (4, true), "the oldest");
     assert_eq!(plugin.config.pid, Some(plugin.child.id()));
     for host in ["first", "second", "third"] {
-        // A host that attaches looks first whether anybody listens.
+        // A host that attaches first checks for a listener.
         let rpcplugin::Endpoint::Unix(path) = &plugin.config.endpoint else { panic!("a socket") };
         drop(tokio::net::UnixStream::connect(path.as_path()).await.unwrap());
 
@@ -63,7 +63,7 @@ async fn one_host_after_the_other_has_a_working_broker_and_stdio() {
             format!("for the {host} host"),
             "and to the terminal"
         );
-        // The host goes without a word.
+        // The host disconnects without a call.
         drop((channel, broker));
     }
     shut_down(channel(&plugin.config.endpoint, Security::Plain).await.unwrap()).await.unwrap();

@@ -1,7 +1,7 @@
-//! The plugin side under hosts of other implementations: go-plugin, and pyvider on gRPC's C core.
+//! The plugin side with hosts of other implementations: go-plugin, and pyvider on the C core of gRPC.
 //!
-//! The hosts are those that `cargo xtask interop` builds. Where one is missing, its tests say so and pass, unless
-//! `RPCPLUGIN_REQUIRE` names its language.
+//! `cargo xtask interop` builds the hosts. If a host is missing, its tests print that and pass, unless `RPCPLUGIN_REQUIRE`
+//! names its language.
 
 use std::{
     path::PathBuf,
@@ -19,19 +19,19 @@ use crate::subject::{ended, entries};
 
 const KIT_PLUGIN: &str = env!("CARGO_BIN_EXE_kit-plugin");
 
-/// Checks in which the plugin's process is cut off, and its socket left.
+/// Checks in which the plugin exits abruptly, and leaves its socket.
 const SKIP_ABRUPT: [&str; 2] = ["--skip", "exit,panic"];
 
-/// Runs a host to its end with a temporary directory of its own, and expects it to be content and nothing to be left.
+/// Runs a host to its end with a new temporary directory. It must succeed and leave nothing.
 #[track_caller]
-fn content(command: &mut Command) {
-    let left = content_with_leftovers(command);
+fn succeeds(command: &mut Command) {
+    let left = leftovers_of(command);
     assert!(left.is_empty(), "{left:?} is left");
 }
 
-/// The same, and returns what is left.
+/// Runs a host to its end with a new temporary directory. It must succeed. Returns the files that are left.
 #[track_caller]
-fn content_with_leftovers(command: &mut Command) -> Vec<PathBuf> {
+fn leftovers_of(command: &mut Command) -> Vec<PathBuf> {
     let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
     let output = command.env("TMPDIR", tmp.path()).stdin(Stdio::null()).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -56,28 +56,28 @@ fn python(args: &[&str]) -> Option<Command> {
 fn go_hosts_find_everything_in_plain_text_and_under_mtls() {
     for flags in [&["check", "--broker"][..], &["check", "--broker", "--auto-mtls"]] {
         let Some(mut host) = go(flags) else { return };
-        content(host.args(SKIP_ABRUPT).arg("--").arg(KIT_PLUGIN));
+        succeeds(host.args(SKIP_ABRUPT).arg("--").arg(KIT_PLUGIN));
     }
 }
 
 #[test]
 fn go_hosts_see_how_a_plugin_exits_and_panics() {
     let Some(mut host) = go(&["check", "--only", "exit,panic", "--"]) else { return };
-    // Nobody removes the socket of a process that is cut off.
-    content_with_leftovers(host.arg(KIT_PLUGIN));
+    // The socket of a process that exits abruptly stays.
+    leftovers_of(host.arg(KIT_PLUGIN));
 }
 
 #[test]
 fn go_hosts_find_everything_over_tcp() {
     let Some(mut host) = go(&["check", "--broker", "--auto-mtls", "--"]) else { return };
-    content(host.arg(KIT_PLUGIN).args(["--net", "tcp"]));
+    succeeds(host.arg(KIT_PLUGIN).args(["--net", "tcp"]));
 }
 
 #[test]
 fn go_hosts_find_everything_on_one_multiplexed_connection() {
     for flags in [&["check", "--broker", "--mux"][..], &["check", "--broker", "--mux", "--auto-mtls"]] {
         let Some(mut host) = go(flags) else { return };
-        content(host.arg("--").arg(KIT_PLUGIN));
+        succeeds(host.arg("--").arg(KIT_PLUGIN));
     }
 }
 
@@ -85,19 +85,19 @@ fn go_hosts_find_everything_on_one_multiplexed_connection() {
 fn go_hosts_with_given_certificates_are_known_by_their_authority() {
     let dir = tempfile::tempdir().unwrap();
     let Some(mut certs) = go(&["certs"]) else { return };
-    content(certs.arg(dir.path()));
+    succeeds(certs.arg(dir.path()));
     let Some(mut host) = go(&["check", "--broker", "--tls-dir"]) else { return };
-    content(
+    succeeds(
         host.arg(dir.path()).args(SKIP_ABRUPT).arg("--").arg(KIT_PLUGIN).arg("--tls-dir").arg(dir.path()),
     );
 }
 
 #[test]
 fn python_hosts_find_everything_in_plain_text_and_under_mtls() {
-    // Over a Unix socket these hosts send the percent-encoded path as authority, which Rust's HTTP/2 refuses as such.
+    // Over a Unix socket, these hosts send the percent-encoded path as `:authority`, which is not valid for Rust's HTTP/2.
     for flags in [&["check", "--net", "unix"][..], &["check", "--net", "unix", "--auto-mtls"]] {
         let Some(mut host) = python(flags) else { return };
-        content(host.args(["--skip", "exit-status,panic"]).arg("--").arg(KIT_PLUGIN));
+        succeeds(host.args(["--skip", "exit-status,panic"]).arg("--").arg(KIT_PLUGIN));
     }
 }
 
@@ -105,7 +105,7 @@ fn python_hosts_find_everything_in_plain_text_and_under_mtls() {
 fn python_hosts_find_everything_over_tcp() {
     for flags in [&["check", "--net", "tcp"][..], &["check", "--net", "tcp", "--auto-mtls"]] {
         let Some(mut host) = python(flags) else { return };
-        content(host.arg("--").arg(KIT_PLUGIN).args(["--net", "tcp"]));
+        succeeds(host.arg("--").arg(KIT_PLUGIN).args(["--net", "tcp"]));
     }
 }
 
@@ -153,7 +153,7 @@ async fn go_hosts_attach_one_after_the_other_with_broker_and_stdio() {
     stdout.read_line(&mut json).unwrap();
     for _ in 0..3 {
         let Some(mut host) = go(&["reattach", "--calls", "--broker", json.trim()]) else { return };
-        content(&mut host);
+        succeeds(&mut host);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a host finds on a plugin beside its own services.
+//! The built-in services of a plugin.
 
 use rpcplugin::PluginChannel;
 use tokio::time::timeout;
@@ -49,7 +49,7 @@ async fn health_is_not_serving_as_the_end_begins() {
         timeout(TIMEOUT, watch.message()).await.unwrap().unwrap().is_none(),
         "the stream ends in good order"
     );
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 async fn reflected(channel: PluginChannel) -> Result<Vec<String>, Code> {
@@ -110,10 +110,10 @@ async fn the_newest_version_that_both_speak_is_served() {
     {
         let plugin = versions(has, offered).start();
         assert_eq!(plugin.answer.version.to_string(), spoken);
-        assert_eq!(plugin.order("version").await, spoken, "its services know");
+        assert_eq!(plugin.run("version").await, spoken, "the services see the version");
     }
     let plugin = versions("1,2,3", "1,2,3").env("SUPPORTED_PROTOCOL_VERSIONS", "1,2,7").start();
-    assert_eq!(plugin.order("version").await, "2", "an operator may allow less");
+    assert_eq!(plugin.run("version").await, "2", "the settings may allow fewer versions");
 }
 
 #[tokio::test]
@@ -123,11 +123,11 @@ async fn a_protocol_may_have_no_service_of_its_own() {
     assert_eq!(health(channel.clone(), "plugin").await, Ok(ServingStatus::Serving));
     assert_eq!(greet(channel.clone(), "x").await.expect_err("no such service").code(), Code::Unimplemented);
     shut_down(channel).await.unwrap();
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
 async fn readiness_is_told_inside_the_plugin() {
     let plugin = subject().start();
-    assert_eq!(plugin.order("ready").await, "Ok(())");
+    assert_eq!(plugin.run("ready").await, "Ok(())");
 }

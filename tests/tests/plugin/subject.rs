@@ -1,4 +1,4 @@
-//! A plugin's process, spoken to without a host library: the environment, the line, a channel.
+//! The process of a plugin, used without a host library: the environment, the handshake line, a channel.
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +40,7 @@ pub(crate) struct Start {
     tmp: TempDir,
 }
 
-/// A plugin that runs. Dropping it kills it.
+/// A running plugin. Dropping it kills the process.
 pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) answer: HandshakeLine,
@@ -50,14 +50,14 @@ pub(crate) struct Running {
     pub(crate) tmp: TempDir,
 }
 
-/// How a plugin that did not serve ended.
+/// The exit and the output of a plugin that did not serve.
 pub(crate) struct Refused {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// The plugin of these tests, with its cookie and a temporary directory of its own.
+/// The plugin of these tests, with its cookie and a new temporary directory.
 pub(crate) fn subject() -> Start {
     let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
     let env = BTreeMap::from([
@@ -84,7 +84,7 @@ impl Start {
         self
     }
 
-    /// A path in the plugin's temporary directory.
+    /// A path in the temporary directory of the plugin.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.tmp.path().join(name)
     }
@@ -109,18 +109,18 @@ impl Start {
         (child, stdout, stderr, reader, self.tmp)
     }
 
-    /// Starts it, and reads its line.
+    /// Starts the plugin, and reads its handshake line.
     pub(crate) fn start(self) -> Running {
         let (child, mut stdout, stderr, reader, tmp) = self.spawn();
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let Ok(answer) = HandshakeLine::parse(&line) else {
-            panic!("{line:?} is no answer; stderr: {}", stderr.lock().unwrap())
+            panic!("{line:?} is not a handshake line; stderr: {}", stderr.lock().unwrap())
         };
         Running { child, answer, stdout, stderr, reader: Some(reader), tmp }
     }
 
-    /// Starts it, and waits for it to end by itself.
+    /// Starts the plugin, and waits for its exit.
     pub(crate) async fn refused(self) -> Refused {
         let (mut child, mut stdout, stderr, reader, _tmp) = self.spawn();
         let status = ended(&mut child).await;
@@ -133,9 +133,9 @@ impl Start {
 }
 
 impl Refused {
-    /// Status 1, nothing on stdout, and these words on stderr.
+    /// Checks that the plugin exited with status 1, printed nothing on stdout, and these words on stderr.
     #[track_caller]
-    pub(crate) fn says(&self, words: &[&str]) {
+    pub(crate) fn printed(&self, words: &[&str]) {
         assert_eq!((self.status.code(), self.stdout.as_str()), (Some(1), ""), "stderr: {}", self.stderr);
         for word in words {
             assert!(self.stderr.contains(word), "{word:?} is missing in {}", self.stderr);
@@ -148,11 +148,11 @@ impl Running {
         self.answer.endpoint.clone()
     }
 
-    /// The path of its socket.
+    /// The path of the socket.
     pub(crate) fn socket(&self) -> PathBuf {
         match self.endpoint() {
             Endpoint::Unix(path) => path.as_path().to_owned(),
-            other => panic!("{other} is no Unix socket"),
+            other => panic!("{other} is not a Unix socket"),
         }
     }
 
@@ -161,22 +161,22 @@ impl Running {
         channel(&self.endpoint(), Security::Plain).await.unwrap()
     }
 
-    /// A channel in plain text, and the first order.
-    pub(crate) async fn order(&self, order: &str) -> String {
-        greet(self.channel().await, order).await.unwrap()
+    /// Runs a command on a new channel in plain text.
+    pub(crate) async fn run(&self, command: &str) -> String {
+        greet(self.channel().await, command).await.unwrap()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(pid(&self.child), signal).unwrap();
     }
 
-    /// Waits for the process to end.
+    /// Waits for the exit of the process.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         ended(&mut self.child).await
     }
 
-    /// Waits for it to end with status 0, having removed all of its sockets and directories.
-    pub(crate) async fn ends_in_good_order(mut self) {
+    /// Waits for an exit with status 0. The plugin must have removed its sockets and directories.
+    pub(crate) async fn ends_cleanly(mut self) {
         let status = self.ended().await;
         let stderr = self.all_stderr();
         assert_eq!(status.code(), Some(0), "stderr: {stderr}");
@@ -189,12 +189,12 @@ impl Running {
         assert!(left.is_empty(), "{left:?} is left");
     }
 
-    /// What has come on its real stderr so far.
+    /// The text on the original stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()
     }
 
-    /// Everything on its real stderr, once it has ended.
+    /// The whole text on the original stderr, after the exit.
     pub(crate) fn all_stderr(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
@@ -210,7 +210,7 @@ impl Drop for Running {
     }
 }
 
-/// One endpoint, again and again.
+/// A connector to one endpoint.
 struct To(Endpoint, Security);
 
 impl Connect for To {
@@ -223,15 +223,15 @@ pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<P
     http2::connect(To(endpoint.clone(), security), &http2::Settings::default()).await
 }
 
-pub(crate) async fn greet(channel: PluginChannel, order: &str) -> Result<String, Status> {
-    let request = GreetRequest { name: order.to_owned() };
+pub(crate) async fn greet(channel: PluginChannel, command: &str) -> Result<String, Status> {
+    let request = GreetRequest { name: command.to_owned() };
     timeout(TIMEOUT, SubClient::new(channel).greet(request))
         .await
         .expect("an answer in time")
         .map(|answer| answer.into_inner().text)
 }
 
-/// Sends so many bytes and gets them back.
+/// Sends this many bytes, and returns the number of bytes in the answer.
 pub(crate) async fn transform(channel: PluginChannel, bytes: usize) -> Result<usize, Status> {
     let request = TransformRequest { data: vec![7; bytes].into(), ..TransformRequest::default() };
     let answer = timeout(TIMEOUT, HostCallsClient::new(channel).transform(request)).await;
@@ -248,7 +248,7 @@ pub(crate) async fn stdio(channel: PluginChannel) -> Streaming<StdioData> {
     timeout(TIMEOUT, client.stream_stdio(())).await.expect("headers in time").unwrap().into_inner()
 }
 
-/// Reads synced output until `text` has come on `source`, and returns all that came on it.
+/// Reads forwarded output until `text` arrives on `source`, and returns all output of the source.
 pub(crate) async fn read_until(
     stream: &mut Streaming<StdioData>,
     source: rpcplugin_proto::Channel,
@@ -265,7 +265,7 @@ pub(crate) async fn read_until(
     all
 }
 
-/// A host's broker in direct mode, upon the main channel.
+/// The broker of a host in direct mode, on the main channel.
 pub(crate) fn host_broker(channel: &PluginChannel) -> Broker {
     let sockets = Place::Unix(SocketDir::private(None).unwrap());
     let broker = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), sockets);
@@ -279,7 +279,7 @@ pub(crate) async fn ended(child: &mut Child) -> ExitStatus {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        assert!(Instant::now() < deadline, "the process did not end within {TIMEOUT:?}");
+        assert!(Instant::now() < deadline, "the process did not exit within {TIMEOUT:?}");
         sleep(Duration::from_millis(5)).await;
     }
 }
