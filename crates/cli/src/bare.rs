@@ -15,7 +15,7 @@ use std::{
 
 use rpcplugin::{
     MagicCookie, Versions,
-    handshake::{HostEnv, PortRange, variable},
+    handshake::{HostEnv, TcpPorts, variable},
     transport::Security,
 };
 use tempfile::TempDir;
@@ -69,7 +69,7 @@ impl Subject {
     pub(crate) fn start(&self) -> Start<'_> {
         let offer = HostEnv {
             versions: self.versions.clone(),
-            ports: PortRange::GO_DEFAULT,
+            ports: TcpPorts::GO_DEFAULT,
             client_certificate: None,
             multiplex: false,
             socket_dir: None,
