@@ -4,10 +4,12 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use rpcplugin_core::{MagicCookie, Versions};
 
-use crate::{
+use super::{
     groups::{Http2Config, RateLimitConfig},
-    setting::table,
     tls::PluginTls,
+};
+use crate::{
+    schema::table,
     value::{ByteSize, LogLevel, TcpPort, TransportKind},
 };
 
@@ -101,7 +103,7 @@ table! {
         /// The variable, and its value, by which the plugin knows that a host started it.
         magic_cookie: MagicCookie;
     }
-    switched {
+    switchable {
         /// How many calls are let through. Setting any part of it switches it on, unless the
         /// switch itself is set to false.
         rate_limit: RateLimitConfig,

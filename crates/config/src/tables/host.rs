@@ -4,10 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use rpcplugin_core::{MagicCookie, TcpPorts};
 
-use crate::{
+use super::{
     groups::{Http2Config, KeepaliveConfig, RetryConfig, SupervisionConfig},
-    setting::table,
     tls::HostTls,
+};
+use crate::{
+    schema::table,
     value::{ByteSize, EnvPolicy, TransportKind},
 };
 
@@ -113,7 +115,7 @@ table! {
         /// The variable, and its value, by which a plugin knows that a host started it.
         magic_cookie: MagicCookie;
     }
-    switched {
+    switchable {
         /// Pings on an idle connection. Setting any part of it switches it on, unless the switch itself is
         /// set to false.
         keepalive: KeepaliveConfig, env ["PLUGIN_GRPC_KEEPALIVE_ENABLED"], pyvider [];
