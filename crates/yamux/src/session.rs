@@ -9,11 +9,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::config::Config;
-use super::driver::{Driver, Shared};
-use super::error::Error;
-use super::session::{Role, SessionState};
-use super::stream::Stream;
+use crate::config::Config;
+use crate::driver::{Driver, Shared};
+use crate::error::Error;
+use crate::state::{Role, SessionState};
+use crate::stream::Stream;
 
 /// One side of a yamux session: opens and accepts [`Stream`]s over one connection.
 ///

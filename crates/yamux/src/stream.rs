@@ -10,10 +10,10 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::driver::Shared;
-use super::session::Read;
+use crate::driver::Shared;
+use crate::state::Read;
 
-/// One stream of a [`Session`](super::Session): an ordered byte stream in both directions.
+/// One stream of a [`Session`](crate::Session): an ordered byte stream in both directions.
 ///
 /// Shutting it down (`AsyncWriteExt::shutdown`) ends this side's half; the peer's half can still be read. When that is
 /// done, everything written has been handed to the operating system. Flushing does not wait for that: what was written
@@ -34,7 +34,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(id: u32, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(id: u32, shared: Arc<Shared>) -> Self {
         Self { id, shared, current: Bytes::new() }
     }
 

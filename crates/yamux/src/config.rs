@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-use super::frame::INITIAL_WINDOW;
+use crate::frame::INITIAL_WINDOW;
 
 /// Settings of one yamux session; the default is what go-plugin's peers use.
 ///
 /// Both ends may have different settings: only the initial window of 256 KiB is fixed by the protocol.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(super) receive_window: u32,
-    pub(super) send_buffer: usize,
-    pub(super) max_frame: usize,
-    pub(super) backlog: usize,
-    pub(super) keepalive: Option<Keepalive>,
+    pub(crate) receive_window: u32,
+    pub(crate) send_buffer: usize,
+    pub(crate) max_frame: usize,
+    pub(crate) backlog: usize,
+    pub(crate) keepalive: Option<Keepalive>,
     /// How long a stream that this side has finished and dropped waits for the peer to finish. Go has the same limit
     /// (`StreamCloseTimeout`); shorter in tests only.
-    pub(super) linger: Duration,
+    pub(crate) linger: Duration,
 }
 
 /// How often to ask whether the peer is there, and how long it may stay silent then.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Keepalive {
-    pub(super) interval: Duration,
-    pub(super) timeout: Duration,
+pub(crate) struct Keepalive {
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
 }
 
 impl Config {
@@ -63,7 +63,7 @@ impl Config {
     /// Sets how many streams may wait to be accepted, and how many opened here may wait for the peer's acknowledgement.
     /// Default: 256; at least 1.
     ///
-    /// A stream that arrives when that many wait already is reset. [`Session::open`](super::Session::open) waits when
+    /// A stream that arrives when that many wait already is reset. [`Session::open`](crate::Session::open) waits when
     /// that many of its own are not acknowledged, because a Go peer with the same limit would reset the next.
     #[must_use]
     pub fn with_backlog(mut self, streams: usize) -> Self {

@@ -36,7 +36,7 @@ pub enum Error {
 
 impl Error {
     /// The same as an I/O error, for those who read and write streams.
-    pub(super) fn to_io(&self) -> io::Error {
+    pub(crate) fn to_io(&self) -> io::Error {
         let kind = match self {
             Self::Closed | Self::StreamIdsExhausted | Self::PeerGoingAway => io::ErrorKind::ConnectionAborted,
             Self::Io(source) => source.kind(),

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::{Config, Error, ProtocolError, Session, Stream};
+use crate::{Config, Error, ProtocolError, Session, Stream};
 
 const MIB: usize = 1024 * 1024;
 
@@ -436,11 +436,11 @@ async fn a_burst_of_pings_is_answered() {
     let pings: u32 = 100_000;
     let asking = async {
         let burst: Vec<u8> =
-            (0..pings).flat_map(|value| super::frame::Header::ping(value).encode()).collect();
+            (0..pings).flat_map(|value| crate::frame::Header::ping(value).encode()).collect();
         writer.write_all(&burst).await.unwrap();
     };
     let reading = async {
-        let mut answers = vec![0; pings as usize * super::frame::HEADER_LEN];
+        let mut answers = vec![0; pings as usize * crate::frame::HEADER_LEN];
         reader.read_exact(&mut answers).await.unwrap();
         assert!(answers.ends_with(&(pings - 1).to_be_bytes()));
     };

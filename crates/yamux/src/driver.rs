@@ -13,32 +13,32 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::error::Error;
-use super::frame::HEADER_LEN;
-use super::session::{Event, Frame, SessionState};
+use crate::error::Error;
+use crate::frame::HEADER_LEN;
+use crate::state::{Event, Frame, SessionState};
 
 /// What the driver, the session's handles and its streams have in common.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     inner: Mutex<Inner>,
     /// A stream waits to be accepted, or none ever will.
-    pub(super) acceptable: Notify,
+    pub(crate) acceptable: Notify,
     /// A stream may be opened, or none ever may.
-    pub(super) openable: Notify,
+    pub(crate) openable: Notify,
     /// Frames have been written, or none ever will.
-    pub(super) written: Notify,
+    pub(crate) written: Notify,
 }
 
 /// The state machine, and who waits for it. The lock is held for single steps only, never while waiting.
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) state: SessionState,
+pub(crate) struct Inner {
+    pub(crate) state: SessionState,
     /// The streams that the application holds, and their waiting tasks.
-    pub(super) streams: HashMap<u32, StreamWakers>,
+    pub(crate) streams: HashMap<u32, StreamWakers>,
     /// No handle is left that could open or accept a stream.
-    pub(super) abandoned: bool,
+    pub(crate) abandoned: bool,
     /// How many frames without data have been written and flushed.
-    pub(super) control_written: u64,
+    pub(crate) control_written: u64,
     /// Who waits for the end of a stream to be among them.
     closers: Vec<Waker>,
     driver: Option<Waker>,
@@ -46,7 +46,7 @@ pub(super) struct Inner {
 
 impl Inner {
     /// Wakes this task when more has been written, a stream is reset, or the session ends.
-    pub(super) fn wake_closer(&mut self, waker: &Waker) {
+    pub(crate) fn wake_closer(&mut self, waker: &Waker) {
         if !self.closers.iter().any(|closer| closer.will_wake(waker)) {
             self.closers.push(waker.clone());
         }
@@ -54,15 +54,15 @@ impl Inner {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct StreamWakers {
-    pub(super) reader: Option<Waker>,
-    pub(super) writer: Option<Waker>,
+pub(crate) struct StreamWakers {
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
 }
 
 /// A future that carries the session until it ends.
 ///
 /// It ends when the connection does, or soon after the session has been closed.
-pub(super) struct Driver<T> {
+pub(crate) struct Driver<T> {
     /// Taken at the end, so that the connection is gone before anybody hears of it.
     connection: Option<T>,
     shared: Arc<Shared>,
@@ -92,7 +92,7 @@ enum Step {
 }
 
 impl Shared {
-    pub(super) fn new(state: SessionState) -> Self {
+    pub(crate) fn new(state: SessionState) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 state,
@@ -109,13 +109,13 @@ impl Shared {
     }
 
     /// Looks at the state, or changes it in a way that concerns nobody else.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while the lock was held cannot have left it worse than any other moment of the session.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the state, then wakes whoever is concerned: the driver if it has something to do.
-    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
         self.change_and_wake(change, |inner| {
             let unused = inner.abandoned && inner.streams.is_empty();
             let concerned = inner.state.has_output() || inner.state.reason().is_some() || unused;
@@ -147,7 +147,7 @@ impl Shared {
     }
 
     /// Has the driver look at the state, since a deadline may have come nearer.
-    pub(super) fn wake_driver(&self) {
+    pub(crate) fn wake_driver(&self) {
         let driver = self.lock().driver.take();
         if let Some(driver) = driver {
             driver.wake();
@@ -190,7 +190,7 @@ impl Shared {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
-    pub(super) fn new(connection: T, shared: Arc<Shared>, closed: watch::Sender<Option<Error>>) -> Self {
+    pub(crate) fn new(connection: T, shared: Arc<Shared>, closed: watch::Sender<Option<Error>>) -> Self {
         Self {
             connection: Some(connection),
             shared,
@@ -208,7 +208,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         let mut read = Step::Waits;
         for _ in 0..READS_AT_ONCE {
             // Whoever asks for so much reads the answers, before it may ask for more.
-            if self.broken.is_none() && self.shared.lock().state.owes_answers() {
+            if self.broken.is_none() && self.shared.lock().state.must_drain_replies() {
                 break;
             }
             read = self.read(cx)?;
