@@ -1,4 +1,4 @@
-//! The 12-byte frame header: values in, bytes out.
+//! The 12-byte frame header.
 
 use std::ops::BitOr;
 
@@ -7,21 +7,21 @@ use crate::error::ProtocolError;
 /// Length of a header on the wire, in bytes.
 pub(crate) const HEADER_LEN: usize = 12;
 
-/// What a sender may send on a new stream before it hears of the receiver: fixed by the protocol.
+/// How many bytes may be sent on a new stream before the first window update. The protocol fixes this.
 pub(crate) const INITIAL_WINDOW: u32 = 256 * 1024;
 
-/// Go-away code of an ordinary ending.
+/// Go-away code of a normal end.
 pub(crate) const GO_AWAY_NORMAL: u32 = 0;
-/// Go-away code that blames the peer.
+/// Go-away code for a protocol error of the receiver of the frame.
 pub(crate) const GO_AWAY_PROTOCOL_ERROR: u32 = 1;
 
-/// One header: version 0, type, flags, stream id, and a length whose meaning depends on the type, all big-endian.
+/// A header: version 0, type, flags, stream id and a length whose meaning depends on the type, all big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) kind: Kind,
     pub(crate) flags: Flags,
     pub(crate) stream: u32,
-    /// Data: bytes that follow. Window update: bytes granted. Ping: an opaque value. Go-away: the code.
+    /// Data: the bytes that follow. Window update: the bytes granted. Ping: an opaque value. Go-away: the code.
     pub(crate) length: u32,
 }
 
@@ -97,9 +97,9 @@ impl Header {
 
 impl Flags {
     pub(crate) const NONE: Self = Self(0);
-    /// Opens a stream; marks a ping as a question.
+    /// Opens a stream. On a ping, asks for a reply.
     pub(crate) const SYN: Self = Self(1);
-    /// Acknowledges a stream; marks a ping as an answer.
+    /// Acknowledges a stream. On a ping, marks the reply.
     pub(crate) const ACK: Self = Self(2);
     /// Ends the sender's half of a stream.
     pub(crate) const FIN: Self = Self(4);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_yamux_is_refused() {
+    fn bytes_of_another_protocol_are_refused() {
         let http2: [u8; HEADER_LEN] = *b"PRI * HTTP/2";
         assert_eq!(Header::decode(http2), Err(ProtocolError::UnknownVersion(80)));
         assert_eq!(Header::decode([0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Err(ProtocolError::UnknownType(4)));

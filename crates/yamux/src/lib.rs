@@ -1,6 +1,7 @@
 //! Many byte streams over one connection: yamux, as HashiCorp's Go implementation speaks it.
 //!
-//! A [`Session`] runs over any tokio `AsyncRead + AsyncWrite`. Each of its [`Stream`]s is a byte stream with flow control of its own.
+//! A [`Session`] runs over any tokio `AsyncRead + AsyncWrite`. Each of its [`Stream`]s is a byte stream with flow
+//! control of its own.
 //!
 //! go-plugin runs its multiplexed broker over yamux. The host is the yamux client and opens streams with odd ids, the
 //! plugin is the server and opens streams with even ids, and every gRPC connection is one stream. This crate speaks the
@@ -29,11 +30,13 @@
 //! - A stream that the peer does not acknowledge does not end the session.
 //! - The end of a session sends a go-away frame before the connection is closed.
 
+mod batch;
 mod config;
 mod driver;
 mod error;
 mod frame;
 mod session;
+mod shared;
 mod state;
 mod stream;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The protocol without I/O: one side of a session as a state machine.
 //!
-//! Bytes from the connection, the calls of the application and the time go in. Frames to write and [`Event`]s come out. Nothing
-//! here waits, reads a clock or wakes a task, so that every interleaving can be tested.
+//! Bytes from the connection, the calls of the application and the time go in. Frames to write and [`Event`]s come out.
+//! Nothing here waits, reads a clock or wakes a task, so that every interleaving can be tested.
 
 mod backlog;
 mod buffers;
@@ -108,8 +108,8 @@ pub(crate) struct SessionState {
 #[derive(Debug)]
 enum Phase {
     Running,
-    /// The session takes no further calls and no further bytes. After an orderly end, queued frames are still written, then the
-    /// go-away frame.
+    /// The session takes no further calls and no further bytes. After an orderly end, queued frames are still written,
+    /// then the go-away frame.
     Ended {
         reason: Error,
         orderly: bool,
@@ -267,10 +267,11 @@ impl SessionState {
         self.streams.get(&id)?.fin
     }
 
-    /// Takes note that the application has dropped the stream. `read_all` is whether the application has used all data that it took.
+    /// Takes note that the application has dropped the stream. `read_all` is whether the application has used all data
+    /// that it took.
     ///
-    /// The stream ends without loss if the peer has finished and everything was read, or if this side has finished. Otherwise
-    /// it is reset.
+    /// The stream ends without loss if the peer has finished and everything was read, or if this side has finished.
+    /// Otherwise it is reset.
     pub(crate) fn detach(&mut self, id: u32, read_all: bool, now: Instant) {
         let running = matches!(self.phase, Phase::Running);
         let Config { receive_window: window, linger, .. } = self.config;
@@ -511,8 +512,8 @@ impl SessionState {
         }
     }
 
-    /// Whether so many replies wait that some must be written before more is read. The session ends if the peer does not take
-    /// them in time.
+    /// Whether so many replies wait that some must be written before more is read. The session ends if the peer does
+    /// not take them in time.
     pub(crate) fn must_drain_replies(&self) -> bool {
         self.control.must_drain_replies()
     }
@@ -599,7 +600,8 @@ impl SessionState {
 
     // The end of the session.
 
-    /// Ends the session: frames that are queued are still written, then a go-away frame. Does nothing if the session has ended.
+    /// Ends the session: frames that are queued are still written, then a go-away frame. Does nothing if the session
+    /// has ended.
     pub(crate) fn close(&mut self) {
         if matches!(self.phase, Phase::Running) {
             self.enter_end(Error::Closed, Some(GO_AWAY_NORMAL));

@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 
 /// Data that has arrived and has not been read, in order.
 ///
-/// Large pieces are slices of the buffer that was read from the connection. Small pieces are copied together, because a slice
-/// keeps its whole buffer alive: a peer could make a few bytes cost a buffer each.
+/// Large pieces are slices of the buffer that was read from the connection. Small pieces are copied together, because a
+/// slice keeps its whole buffer alive: a peer could make a few bytes cost a buffer each.
 #[derive(Debug, Default)]
 pub(super) struct ReceiveQueue {
     pieces: VecDeque<Bytes>,
@@ -40,8 +40,8 @@ impl ReceiveQueue {
     }
 }
 
-/// Takes up to `limit` bytes. A small buffer keeps its allocation for the next message. A large buffer gives its allocation away,
-/// so that a stream that was busy holds no memory while it is idle.
+/// Takes up to `limit` bytes. A small buffer keeps its allocation for the next message. A large buffer gives its
+/// allocation away, so that a stream that was busy holds no memory while it is idle.
 pub(super) fn take_front(buffer: &mut BytesMut, limit: usize) -> Bytes {
     if limit < buffer.len() {
         buffer.split_to(limit).freeze()

@@ -7,7 +7,8 @@ use crate::frame::Header;
 
 /// Frames without data that wait to be written. They go before all data.
 ///
-/// Frames are numbered in the order in which they are queued, from 1, so that a caller can wait until a certain one is written.
+/// Frames are numbered in the order in which they are queued, from 1, so that a caller can wait until a certain one is
+/// written.
 #[derive(Debug, Default)]
 pub(super) struct ControlQueue {
     frames: VecDeque<Control>,
@@ -94,8 +95,8 @@ impl ControlQueue {
     }
 }
 
-/// How many replies may wait for the connection before reading stops. A peer that reads the replies stays far below: it has one or
-/// two pings in flight, and as many streams as the backlog allows.
+/// How many replies may wait for the connection before reading stops. A peer that reads the replies stays far below: it
+/// has one or two pings in flight, and as many streams as the backlog allows.
 pub(super) const MANY_REPLIES: usize = 1024;
 
 /// How long a peer may take no reply while there are too many.

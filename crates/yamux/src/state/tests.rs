@@ -247,7 +247,8 @@ impl Pair {
             assert_eq!(header.length as usize, frame.payload.len());
             assert!(!frame.payload.is_empty());
         } else if header.kind == Kind::WindowUpdate {
-            // Credit for the other direction. Its sender may receive the update later, and must never send more than the credit.
+            // Credit for the other direction. Its sender may receive the update later, and must never send more than
+            // the credit.
             *peer.credit.entry(id).or_insert(INITIAL_CREDIT) += u64::from(header.length);
         }
         if header.flags.has(Flags::FIN) {
