@@ -7,12 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::{Config, Error, ProtocolError, Session, Stream};
+use crate::{Config, Error, ProtocolError, Session, Stream};
 
 const MIB: usize = 1024 * 1024;
 
-/// Far more than any of these tests needs, so that a hang fails instead of hanging.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// Far more than any of these tests needs. A test that hangs fails after it.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn pair() -> (Session, Session) {
     pair_with(Config::default(), 64 * 1024)
@@ -28,12 +28,12 @@ async fn stream_pair(client: &Session, server: &Session) -> (Stream, Stream) {
     (opened.unwrap(), accepted.unwrap())
 }
 
-/// Bytes that differ between streams and with every position.
+/// Returns bytes that differ between streams and between positions.
 fn pattern(seed: usize, len: usize) -> Vec<u8> {
     (0..len).map(|index| (index.wrapping_mul(31) ^ (index >> 8) ^ seed.wrapping_mul(97)) as u8).collect()
 }
 
-/// Runs one of the peer's ends by hand.
+/// A peer whose frames a test writes and reads itself.
 struct RawPeer(DuplexStream);
 
 impl RawPeer {
@@ -49,14 +49,14 @@ impl RawPeer {
 
     async fn expect(&mut self, hex: &str) {
         let mut bytes = vec![0; hex.len() / 2];
-        timeout(DEADLINE, self.0.read_exact(&mut bytes)).await.expect("the frame came in time").unwrap();
+        timeout(TIMEOUT, self.0.read_exact(&mut bytes)).await.expect("the frame came in time").unwrap();
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(text, hex);
     }
 
     async fn expect_end(&mut self) {
         let mut rest = Vec::new();
-        timeout(DEADLINE, self.0.read_to_end(&mut rest)).await.expect("the end came in time").unwrap();
+        timeout(TIMEOUT, self.0.read_to_end(&mut rest)).await.expect("the end came in time").unwrap();
         assert_eq!(rest, b"");
     }
 
@@ -68,7 +68,7 @@ impl RawPeer {
 }
 
 #[tokio::test]
-async fn a_stream_lives_in_the_frames_of_a_go_peer() {
+async fn a_whole_stream_uses_the_frames_of_a_go_peer() {
     let (client, mut peer) = RawPeer::against_client(Config::default());
     let mut stream = client.open().await.unwrap();
     peer.expect("000100010000000100000000").await;
@@ -87,7 +87,7 @@ async fn a_stream_lives_in_the_frames_of_a_go_peer() {
     drop(stream);
     peer.send("000200010000000000000007").await;
     peer.expect("000200020000000000000007").await;
-    let (closed, ()) = tokio::join!(timeout(DEADLINE, client.close()), async {
+    let (closed, ()) = tokio::join!(timeout(TIMEOUT, client.close()), async {
         peer.expect("000300000000000000000000").await;
         peer.expect_end().await;
         drop(peer);
@@ -109,7 +109,7 @@ async fn a_larger_window_is_announced_with_the_first_frame() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_speak_yamux_is_told_so() {
+async fn a_peer_that_does_not_speak_yamux_receives_a_go_away() {
     let (server, mut peer) = RawPeer::against_server(Config::default());
     peer.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     peer.expect("000300000000000000000001").await;
@@ -121,7 +121,7 @@ async fn a_peer_that_does_not_speak_yamux_is_told_so() {
 }
 
 #[tokio::test]
-async fn after_a_go_away_streams_go_on_and_none_is_opened() {
+async fn after_a_go_away_streams_go_on_and_no_stream_is_opened() {
     let (client, mut peer) = RawPeer::against_client(Config::default());
     let mut stream = client.open().await.unwrap();
     peer.send("000300000000000000000000").await;
@@ -132,7 +132,7 @@ async fn after_a_go_away_streams_go_on_and_none_is_opened() {
 }
 
 #[tokio::test]
-async fn a_peer_is_asked_for_a_sign_of_life_until_it_gives_none() {
+async fn an_unanswered_ping_ends_the_session() {
     let config = Config::default().with_keepalive(Duration::from_millis(5), Duration::from_secs(1));
     let (client, mut peer) = RawPeer::against_client(config);
     for question in 0..20 {
@@ -140,7 +140,7 @@ async fn a_peer_is_asked_for_a_sign_of_life_until_it_gives_none() {
         assert!(!client.is_closed());
         peer.send(&format!("0002000200000000{question:08x}")).await;
     }
-    let reason = timeout(DEADLINE, client.closed()).await.expect("the silence was noticed");
+    let reason = timeout(TIMEOUT, client.closed()).await.expect("the silence was noticed");
     assert!(matches!(reason, Error::KeepaliveTimeout(_)));
     peer.expect("000200010000000000000014").await;
     peer.expect_end().await;
@@ -148,7 +148,7 @@ async fn a_peer_is_asked_for_a_sign_of_life_until_it_gives_none() {
 
 #[tokio::test]
 async fn a_dropped_stream_that_the_peer_never_finishes_is_reset() {
-    // The driver's timer is set for the ping in an hour, and has to be brought forward.
+    // The driver's timer is set to the ping in an hour and must be set to an earlier time.
     let mut config = Config::default().with_keepalive(Duration::from_secs(3600), Duration::from_secs(10));
     config.linger = Duration::from_millis(20);
     let (client, mut peer) = RawPeer::against_client(config);
@@ -199,7 +199,7 @@ async fn many_streams_carry_a_mebibyte_each_way_at_once() {
             assert!(received == data, "stream {seed} was damaged");
         });
     }
-    timeout(DEADLINE, clients.join_all()).await.expect("all streams finished in time");
+    timeout(TIMEOUT, clients.join_all()).await.expect("all streams finished in time");
     let server = serving.await.unwrap();
     let (a, b) = tokio::join!(client.closed(), server.close());
     let ((), Error::PeerClosed) = (b, a) else { panic!("the client saw another end") };
@@ -219,7 +219,7 @@ async fn both_sides_open_streams_at_once() {
 }
 
 #[tokio::test]
-async fn a_reader_that_does_not_read_holds_up_only_its_own_stream() {
+async fn a_blocked_reader_holds_up_only_its_own_stream() {
     let (client, server) = pair();
     let (mut stuck, _unread) = stream_pair(&client, &server).await;
     let (mut free, mut reader) = stream_pair(&client, &server).await;
@@ -227,7 +227,7 @@ async fn a_reader_that_does_not_read_holds_up_only_its_own_stream() {
     let data = pattern(1, 4 * MIB);
     let mut received = vec![0; data.len()];
     let (sent, read) =
-        tokio::join!(free.write_all(&data), timeout(DEADLINE, reader.read_exact(&mut received)));
+        tokio::join!(free.write_all(&data), timeout(TIMEOUT, reader.read_exact(&mut received)));
     sent.unwrap();
     read.expect("the other stream did not wait").unwrap();
     assert!(received == data);
@@ -237,14 +237,14 @@ async fn a_reader_that_does_not_read_holds_up_only_its_own_stream() {
 
 #[tokio::test]
 async fn reading_goes_on_while_a_write_is_blocked() {
-    // The pipe holds one frame at most, and this end of it is not read until the peer's data has been.
+    // The pipe holds at most one frame. This end of it is not read before the peer's data has been read.
     let (near, mut far) = duplex(1024);
     let client = Session::client(near, Config::default());
     let mut stream = client.open().await.unwrap();
     stream.write_all(&vec![1; 128 * 1024]).await.unwrap();
     far.write_all(b"\0\0\0\0\0\0\0\x01\0\0\0\x02hi").await.unwrap();
     let mut text = [0; 2];
-    timeout(DEADLINE, stream.read_exact(&mut text)).await.expect("the data came in").unwrap();
+    timeout(TIMEOUT, stream.read_exact(&mut text)).await.expect("the data came in").unwrap();
     assert_eq!(&text, b"hi");
 }
 
@@ -259,7 +259,7 @@ async fn a_shut_down_stream_still_reads() {
     accepted.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "question");
     accepted.write_all(b"answer").await.unwrap();
-    // Everything has been read, so this is an orderly end.
+    // Everything has been read, so the stream ends without a reset.
     drop(accepted);
     text.clear();
     opened.read_to_string(&mut text).await.unwrap();
@@ -277,18 +277,18 @@ async fn a_stream_dropped_before_its_end_is_reset() {
 }
 
 #[tokio::test]
-async fn a_writer_that_waits_for_room_hears_of_a_reset() {
+async fn a_reset_wakes_a_writer_that_waits_for_room() {
     let (client, server) = pair();
     let (mut opened, accepted) = stream_pair(&client, &server).await;
     let writing = tokio::spawn(async move { opened.write_all(&vec![0; 2 * MIB]).await });
     tokio::task::yield_now().await;
     drop(accepted);
-    let error = timeout(DEADLINE, writing).await.expect("the writer heard of it").unwrap().unwrap_err();
+    let error = timeout(TIMEOUT, writing).await.expect("the writer heard of it").unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]
-async fn closing_lets_written_data_leave_and_ends_everything() {
+async fn close_sends_written_data_and_ends_all_streams() {
     let (client, server) = pair();
     let (mut opened, mut accepted) = stream_pair(&client, &server).await;
     let (mut unfinished, mut other) = stream_pair(&client, &server).await;
@@ -299,7 +299,7 @@ async fn closing_lets_written_data_leave_and_ends_everything() {
         let client = client.clone();
         async move { client.accept().await.is_none() }
     });
-    timeout(DEADLINE, client.close()).await.expect("closing ends");
+    timeout(TIMEOUT, client.close()).await.expect("closing ends");
     assert!(client.is_closed());
     assert!(waiting.await.unwrap());
     assert!(matches!(client.closed().await, Error::Closed));
@@ -317,14 +317,14 @@ async fn closing_lets_written_data_leave_and_ends_everything() {
 }
 
 #[tokio::test]
-async fn closing_does_not_wait_long_for_a_peer_that_does_not_read() {
+async fn close_returns_soon_when_the_peer_does_not_read() {
     let (near, _far) = duplex(16);
     let client = Session::client(near, Config::default());
-    timeout(DEADLINE, client.close()).await.expect("closing ends");
+    timeout(TIMEOUT, client.close()).await.expect("closing ends");
 }
 
 #[tokio::test]
-async fn a_vanished_peer_ends_everything() {
+async fn the_end_of_the_connection_ends_all_streams() {
     let (near, far) = duplex(MIB);
     let client = Session::client(near, Config::default());
     let mut stream = client.open().await.unwrap();
@@ -350,11 +350,11 @@ async fn the_last_stream_keeps_a_dropped_session_alive() {
     let mut text = String::new();
     accepted.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "still here");
-    assert!(matches!(timeout(DEADLINE, server.closed()).await.unwrap(), Error::PeerClosed));
+    assert!(matches!(timeout(TIMEOUT, server.closed()).await.unwrap(), Error::PeerClosed));
 }
 
 #[tokio::test]
-async fn a_session_without_users_ends_and_refuses_streams_before() {
+async fn a_session_without_handles_refuses_streams_and_ends() {
     let (client, server) = pair();
     let (_opened, accepted) = stream_pair(&client, &server).await;
     let mut waiting = client.open().await.unwrap();
@@ -363,11 +363,11 @@ async fn a_session_without_users_ends_and_refuses_streams_before() {
     let mut refused = client.open().await.unwrap();
     assert_eq!(refused.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     drop(accepted);
-    assert!(matches!(timeout(DEADLINE, client.closed()).await.unwrap(), Error::PeerClosed));
+    assert!(matches!(timeout(TIMEOUT, client.closed()).await.unwrap(), Error::PeerClosed));
 }
 
 #[tokio::test]
-async fn an_opened_stream_is_on_the_wire() {
+async fn open_returns_when_the_frame_is_on_the_wire() {
     // Room for exactly one frame.
     let (near, far) = duplex(12);
     let (client, mut peer) = (Session::client(near, Config::default()), RawPeer(far));
@@ -381,12 +381,12 @@ async fn an_opened_stream_is_on_the_wire() {
     }
     assert!(!second.is_finished());
     peer.expect("000100010000000100000000").await;
-    timeout(DEADLINE, second).await.expect("there was room again").unwrap().unwrap();
+    timeout(TIMEOUT, second).await.expect("there was room again").unwrap().unwrap();
     peer.expect("000100010000000300000000").await;
 }
 
 #[tokio::test]
-async fn what_a_closing_peer_sent_last_is_read_although_writing_fails() {
+async fn the_last_data_of_a_closing_peer_is_read_although_writes_fail() {
     let (near, mut far) = duplex(MIB);
     let client = Session::client(near, Config::default().with_receive_window(MIB as u32));
     let mut stream = client.open().await.unwrap();
@@ -402,7 +402,7 @@ async fn what_a_closing_peer_sent_last_is_read_although_writing_fails() {
 }
 
 #[tokio::test]
-async fn opening_waits_when_the_peer_acknowledges_nothing() {
+async fn open_waits_when_the_peer_acknowledges_nothing() {
     let (client, server) = pair_with(Config::default().with_backlog(2), 64 * 1024);
     let _first = client.open().await.unwrap();
     let _second = client.open().await.unwrap();
@@ -413,11 +413,11 @@ async fn opening_waits_when_the_peer_acknowledges_nothing() {
     tokio::task::yield_now().await;
     assert!(!third.is_finished());
     let _accepted = server.accept().await.unwrap();
-    assert_eq!(timeout(DEADLINE, third).await.expect("there was room again").unwrap().unwrap(), 5);
+    assert_eq!(timeout(TIMEOUT, third).await.expect("there was room again").unwrap().unwrap(), 5);
 }
 
 #[tokio::test]
-async fn a_stopped_runtime_ends_the_session() {
+async fn the_end_of_the_runtime_ends_the_session() {
     let (near, _far) = duplex(64);
     let session = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -436,33 +436,33 @@ async fn a_burst_of_pings_is_answered() {
     let pings: u32 = 100_000;
     let asking = async {
         let burst: Vec<u8> =
-            (0..pings).flat_map(|value| super::frame::Header::ping(value).encode()).collect();
+            (0..pings).flat_map(|value| crate::frame::Header::ping(value).encode()).collect();
         writer.write_all(&burst).await.unwrap();
     };
     let reading = async {
-        let mut answers = vec![0; pings as usize * super::frame::HEADER_LEN];
+        let mut answers = vec![0; pings as usize * crate::frame::HEADER_LEN];
         reader.read_exact(&mut answers).await.unwrap();
         assert!(answers.ends_with(&(pings - 1).to_be_bytes()));
     };
-    timeout(DEADLINE, async { tokio::join!(asking, reading) }).await.expect("every ping has its answer");
+    timeout(TIMEOUT, async { tokio::join!(asking, reading) }).await.expect("every ping has its answer");
     assert!(!session.is_closed());
 }
 
 #[tokio::test]
 async fn a_shutdown_is_done_when_everything_has_been_written() {
-    // Hardly anything fits into the connection.
+    // The connection has room for a few bytes only.
     let (client, server) = pair_with(Config::default(), 64);
     let (mut to, mut from) = stream_pair(&client, &server).await;
     let data = pattern(1, 100 * 1024);
     to.write_all(&data).await.unwrap();
-    timeout(DEADLINE, to.shutdown()).await.unwrap().unwrap();
-    // All but what the connection itself holds has arrived: nothing more is needed of this side.
+    timeout(TIMEOUT, to.shutdown()).await.unwrap().unwrap();
+    // All bytes have arrived, except those that the connection holds. This side has nothing left to do.
     let mut received = Vec::new();
     let reading = from.read_to_end(&mut received);
-    timeout(DEADLINE, reading).await.unwrap().unwrap();
+    timeout(TIMEOUT, reading).await.unwrap().unwrap();
     assert_eq!(received, data);
 
-    // A session that ends wakes whoever waits.
+    // A session that ends wakes the waiting tasks.
     let (near, far) = duplex(64);
     let stuck = Session::client(near, Config::default());
     let mut stream = stuck.open().await.unwrap();
@@ -471,25 +471,24 @@ async fn a_shutdown_is_done_when_everything_has_been_written() {
         tokio::task::yield_now().await;
         drop(far);
     };
-    let (shut_down, ()) =
-        timeout(DEADLINE, async { tokio::join!(stream.shutdown(), closing) }).await.unwrap();
-    shut_down.expect_err("nobody is there to take it");
+    let (shut_down, ()) = timeout(TIMEOUT, async { tokio::join!(stream.shutdown(), closing) }).await.unwrap();
+    shut_down.expect_err("the session has ended");
 }
 
 #[tokio::test]
-async fn a_closer_keeps_nothing_open() {
+async fn a_closer_does_not_keep_the_session_open() {
     let (client, server) = pair();
     let (stream, _accepted) = stream_pair(&client, &server).await;
     let closer = client.closer();
     drop(client);
     drop(stream);
-    // The last of its streams has gone, and so has the session.
-    timeout(DEADLINE, server.closed()).await.unwrap();
-    timeout(DEADLINE, closer.close()).await.unwrap();
+    // The last stream has been dropped, so the session has ended.
+    timeout(TIMEOUT, server.closed()).await.unwrap();
+    timeout(TIMEOUT, closer.close()).await.unwrap();
 
     let (client, server) = pair();
     let (_stream, _accepted) = stream_pair(&client, &server).await;
-    timeout(DEADLINE, client.closer().close()).await.unwrap();
+    timeout(TIMEOUT, client.closer().close()).await.unwrap();
     assert!(client.is_closed());
-    timeout(DEADLINE, server.closed()).await.unwrap();
+    timeout(TIMEOUT, server.closed()).await.unwrap();
 }

@@ -10,41 +10,42 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::driver::Shared;
-use super::session::Read;
+use crate::shared::Shared;
+use crate::state::Read;
 
-/// One stream of a [`Session`](super::Session): an ordered byte stream in both directions.
+/// One stream of a [`Session`](crate::Session): an ordered byte stream in both directions.
 ///
-/// Shutting it down (`AsyncWriteExt::shutdown`) ends this side's half; the peer's half can still be read. When that is
-/// done, everything written has been handed to the operating system. Flushing does not wait for that: what was written
-/// leaves as soon as the connection takes it.
+/// `AsyncWriteExt::shutdown` finishes this side's half. The peer's half can still be read. When the shutdown is done,
+/// all written bytes have been handed to the operating system. A flush does not wait for that: written bytes leave as
+/// soon as the connection takes them.
 ///
-/// Dropping it:
-/// - after a shutdown, or after the peer's half was read to its end, ends the stream in order. Everything written still
-///   reaches the peer; what the peer still sends is thrown away. If the peer has not finished after five minutes, or sends
-///   more than half a window, the stream is reset.
-/// - otherwise resets it at once, and what the peer has not read is lost to it.
+/// # Dropping a stream
+/// - After a shutdown, or after the peer's half was read to its end, the stream ends without loss. All written bytes
+///   still reach the peer. Bytes that the peer still sends are discarded. The stream is reset if the peer has not
+///   finished after five minutes, or sends more than half a window.
+/// - Otherwise the stream is reset at once, and the peer loses the bytes that it has not read.
 ///
-/// When the session ends, what has arrived can still be read. Then reads fail, unless the peer had finished the stream.
+/// When the session ends, bytes that have arrived can still be read. Then reads fail, unless the peer had finished the
+/// stream.
 pub struct Stream {
     id: u32,
     shared: Arc<Shared>,
-    /// Taken from the session and not yet read.
+    /// Bytes taken from the session that have not been read.
     current: Bytes,
 }
 
 impl Stream {
-    pub(super) fn new(id: u32, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(id: u32, shared: Arc<Shared>) -> Self {
         Self { id, shared, current: Bytes::new() }
     }
 
-    /// The stream's id on the wire: odd if the host opened it, even if the plugin did.
+    /// The stream's id on the wire: odd if the yamux client opened the stream, even if the server did.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// Takes the next piece from the session; false at the end.
+    /// Takes the next bytes from the session. Returns false at the end of the stream.
     fn poll_fill(&mut self, cx: &Context<'_>) -> Poll<io::Result<bool>> {
         let read = self.shared.change(|inner| {
             let read = inner.state.read(self.id);
@@ -81,7 +82,7 @@ impl AsyncRead for Stream {
         let take = self.current.len().min(buffer.remaining());
         buffer.put_slice(&self.current[..take]);
         if take == self.current.len() {
-            // Gives the memory back now rather than at the next read.
+            // Frees the memory now and not at the next read.
             self.current = Bytes::new();
         } else {
             self.current.advance(take);

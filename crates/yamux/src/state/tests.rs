@@ -1,33 +1,37 @@
-//! Two state machines back to back, in any interleaving, and one against any bytes.
+//! Two state machines against each other in any interleaving, and one state machine against any bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::backlog::ACCEPT_TIMEOUT;
+use super::control::{MANY_REPLIES, MAX_REPLIES, REPLY_TIMEOUT};
+use super::lingering::MAX_LINGERING;
 use super::*;
-use crate::yamux::frame::INITIAL_WINDOW;
+use crate::frame::INITIAL_WINDOW;
 
 const INITIAL_CREDIT: u64 = INITIAL_WINDOW as u64;
 
-/// One side, with what its application did and saw.
+/// One side, with a record of what its application did and saw.
 struct Side {
     state: SessionState,
     /// Bytes on their way from this side.
     wire: VecDeque<u8>,
     held: BTreeMap<u32, Held>,
-    /// Ends that events told of, by stream.
+    /// Streams for which an event reported the end of the peer's half.
     finished: BTreeSet<u32>,
     reset: BTreeSet<u32>,
     /// Streams whose FIN or RST left this side.
     fins_sent: BTreeSet<u32>,
     resets_sent: BTreeSet<u32>,
-    /// What this side may still send on each stream, told from the frames alone.
+    /// How many bytes this side may still send on each stream, by the frames alone.
     credit: BTreeMap<u32, u64>,
     opened: Vec<u32>,
     accepted: Vec<u32>,
 }
 
-/// A stream in the application's hands.
+/// A stream that the application holds.
 #[derive(Default)]
 struct Held {
     written: usize,
@@ -186,7 +190,7 @@ impl Pair {
         }
     }
 
-    /// Reads once; false if there was nothing.
+    /// Reads once. Returns false if there was nothing to read.
     fn read(&mut self, at: usize, id: u32) -> bool {
         let side = &mut self.sides[at];
         let held = side.held.get_mut(&id).unwrap();
@@ -227,7 +231,7 @@ impl Pair {
         side.state.detach(id, true, self.now);
     }
 
-    /// Moves one frame to the wire, as a bookkeeper that knows only frames; false if there was none.
+    /// Moves one frame to the wire and checks it against the frames before. Returns false if there was none.
     fn send(&mut self, at: usize) -> bool {
         let [client, server] = &mut self.sides;
         let (side, peer) = if at == 0 { (client, server) } else { (server, client) };
@@ -243,7 +247,8 @@ impl Pair {
             assert_eq!(header.length as usize, frame.payload.len());
             assert!(!frame.payload.is_empty());
         } else if header.kind == Kind::WindowUpdate {
-            // The other direction; its sender may learn of it later, but never send more than this.
+            // Credit for the other direction. Its sender may receive the update later, and must never send more than
+            // the credit.
             *peer.credit.entry(id).or_insert(INITIAL_CREDIT) += u64::from(header.length);
         }
         if header.flags.has(Flags::FIN) {
@@ -258,7 +263,7 @@ impl Pair {
         true
     }
 
-    /// Moves bytes from one side to the other; false if there were none.
+    /// Moves bytes from one side to the other. Returns false if there were none.
     fn deliver(&mut self, from: usize, bytes: usize) -> bool {
         let count = bytes.min(self.sides[from].wire.len());
         let chunk: Vec<u8> = self.sides[from].wire.drain(..count).collect();
@@ -313,7 +318,7 @@ impl Pair {
         }
     }
 
-    /// Lets both applications finish and read everything, until nothing moves any more.
+    /// Lets both applications finish and read everything, until no frame and no byte moves.
     fn settle(&mut self) {
         loop {
             let mut moved = false;
@@ -346,7 +351,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_streams_stay_whole(
+    fn any_interleaving_keeps_streams_whole(
         client in configuration(),
         server in configuration(),
         steps in prop::collection::vec(step(), 1..120),
@@ -377,7 +382,7 @@ proptest! {
                 }
             }
         }
-        // Once the applications have let go, nothing is left of any stream.
+        // When the applications have dropped their streams, no state is left.
         for at in 0..2 {
             for id in pair.sides[at].held.keys().copied().collect::<Vec<_>>() {
                 pair.detach(at, id);
@@ -387,13 +392,13 @@ proptest! {
         for side in &pair.sides {
             prop_assert!(side.state.streams.is_empty(), "left: {:?}", side.state.streams);
             prop_assert_eq!(side.state.unacknowledged, 0);
-            prop_assert!(side.state.lingering.is_empty());
+            prop_assert!(side.state.lingering.deadline().is_none());
             prop_assert!(!side.state.has_output());
         }
     }
 
     #[test]
-    fn any_bytes_are_survived(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..20)) {
+    fn any_bytes_are_taken(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..20)) {
         let now = Instant::now();
         let mut state = SessionState::new(Role::Server, Config::default(), now);
         for chunk in chunks {
@@ -403,7 +408,7 @@ proptest! {
     }
 
     #[test]
-    fn any_frames_are_survived_within_bounds(
+    fn any_frames_are_taken_within_bounds(
         frames in prop::collection::vec((0..4u8, 0..16u16, 0..6u32, prop_oneof![0..40u32, any::<u32>()]), 0..200),
         actions in prop::collection::vec((0..6u8, 0..6u32), 0..200),
         cuts in prop::collection::vec(1..40usize, 1..20),
@@ -436,14 +441,14 @@ proptest! {
                 Some((_, id)) => {
                     now += Duration::from_secs(50);
                     state.tick(now);
-                    if !state.backlog.iter().any(|waiting| waiting.stream == id) {
+                    if !state.backlog.contains(id) {
                         state.detach(id, true, now);
                     }
                 }
                 None => {}
             }
             prop_assert!(state.backlog.len() <= 3);
-            prop_assert!(state.answers <= MAX_ANSWERS + 1);
+            prop_assert!(state.control.replies <= MAX_REPLIES + 1);
         }
         while state.next_frame().is_some() {}
     }
@@ -485,29 +490,29 @@ fn violations_end_the_session_with_a_go_away() {
     check_violation(&[Header::window_update(Flags::SYN, 2, 0)], ProtocolError::ForeignStreamId(2));
     check_violation(&[Header::window_update(Flags::SYN, 0, 0)], ProtocolError::ForeignStreamId(0));
     check_violation(&[Header::data(1, INITIAL_WINDOW + 1)], ProtocolError::WindowExceeded(1));
-    check_violation(&[Header::ping(1); MAX_ANSWERS + 1], ProtocolError::Flooded);
+    check_violation(&[Header::ping(1); MAX_REPLIES + 1], ProtocolError::Flooded);
 }
 
 #[test]
-fn a_peer_that_takes_no_answers_has_a_while_to_do_so() {
+fn a_peer_that_takes_no_replies_ends_the_session_after_a_timeout() {
     let (mut state, now) = server();
     let pings = |state: &mut SessionState, count| {
         (0..count).for_each(|value| state.receive(Header::ping(value).encode().to_vec().into(), now));
     };
-    pings(&mut state, MANY_ANSWERS as u32 - 1);
-    assert!(!state.owes_answers() && state.answers_due.is_none());
+    pings(&mut state, MANY_REPLIES as u32 - 1);
+    assert!(!state.must_drain_replies() && state.control.replies_due().is_none());
     pings(&mut state, 1);
-    assert!(state.owes_answers());
-    assert_eq!(state.next_deadline(), Some(now + ANSWER_LIMIT));
+    assert!(state.must_drain_replies());
+    assert_eq!(state.next_deadline(), Some(now + REPLY_TIMEOUT));
     assert!(frame(&mut state).is_some());
-    assert!(!state.owes_answers() && state.answers_due.is_none());
+    assert!(!state.must_drain_replies() && state.control.replies_due().is_none());
     pings(&mut state, 2);
-    state.tick(now + ANSWER_LIMIT);
+    state.tick(now + REPLY_TIMEOUT);
     assert!(matches!(state.reason(), Some(Error::Protocol(ProtocolError::Flooded))));
 }
 
 #[test]
-fn the_window_is_given_back_when_half_of_it_was_read() {
+fn the_window_is_granted_again_when_half_of_it_was_read() {
     let (mut state, now) = server();
     state.receive(syn(1), now);
     state.accept();
@@ -537,7 +542,7 @@ fn streams_beyond_the_backlog_are_reset() {
 }
 
 #[test]
-fn a_stream_that_nobody_accepts_is_reset_and_keeps_its_place() {
+fn an_unaccepted_stream_is_reset_and_keeps_its_place() {
     let (mut state, now) = server();
     state.receive(syn(1), now);
     state.receive(syn(3), now + Duration::from_secs(5));
@@ -545,7 +550,7 @@ fn a_stream_that_nobody_accepts_is_reset_and_keeps_its_place() {
     state.tick(now + Duration::from_secs(30));
     assert_eq!(frame(&mut state), Some(Header::ping(0)));
     state.receive(Header::pong(0).encode().to_vec().into(), now + Duration::from_secs(30));
-    state.tick(now + ACCEPT_LIMIT);
+    state.tick(now + ACCEPT_TIMEOUT);
     assert_eq!(frame(&mut state), Some(Header::ping(1)));
     assert_eq!(frame(&mut state), Some(Header::window_update(Flags::RST, 1, 0)));
     assert_eq!((state.accept(), state.accept()), (Some(1), Some(3)));
@@ -573,7 +578,7 @@ fn dropped_streams_do_not_pile_up() {
 }
 
 #[test]
-fn a_peer_that_goes_on_sending_to_a_dropped_stream_is_reset() {
+fn a_dropped_stream_to_which_the_peer_keeps_sending_is_reset() {
     let (mut state, now) = server();
     state.receive(syn(1), now);
     state.accept();
@@ -590,7 +595,7 @@ fn a_peer_that_goes_on_sending_to_a_dropped_stream_is_reset() {
 }
 
 #[test]
-fn an_end_on_a_data_frame_comes_after_the_data_and_once() {
+fn a_fin_on_a_data_frame_takes_effect_once_and_after_the_data() {
     let (mut state, now) = server();
     state.receive(syn(1), now);
     state.accept();
@@ -622,7 +627,7 @@ fn a_stream_that_ended_without_acknowledgement_makes_room_for_another() {
 }
 
 #[test]
-fn anything_a_peer_sends_is_a_sign_of_life() {
+fn any_bytes_of_the_peer_count_for_the_keepalive() {
     let (mut state, now) = server();
     let at = |seconds| now + Duration::from_secs(seconds);
     state.tick(at(30));

@@ -1,34 +1,34 @@
-//! The 12-byte frame header: values in, bytes out.
+//! The 12-byte frame header.
 
 use std::ops::BitOr;
 
-use super::error::ProtocolError;
+use crate::error::ProtocolError;
 
 /// Length of a header on the wire, in bytes.
-pub(super) const HEADER_LEN: usize = 12;
+pub(crate) const HEADER_LEN: usize = 12;
 
-/// What a sender may send on a new stream before it hears of the receiver: fixed by the protocol.
-pub(super) const INITIAL_WINDOW: u32 = 256 * 1024;
+/// How many bytes may be sent on a new stream before the first window update. The protocol fixes this.
+pub(crate) const INITIAL_WINDOW: u32 = 256 * 1024;
 
-/// Go-away code of an ordinary ending.
-pub(super) const GO_AWAY_NORMAL: u32 = 0;
-/// Go-away code that blames the peer.
-pub(super) const GO_AWAY_PROTOCOL_ERROR: u32 = 1;
+/// Go-away code of a normal end.
+pub(crate) const GO_AWAY_NORMAL: u32 = 0;
+/// Go-away code for a protocol error of the receiver of the frame.
+pub(crate) const GO_AWAY_PROTOCOL_ERROR: u32 = 1;
 
-/// One header: version 0, type, flags, stream id, and a length whose meaning depends on the type, all big-endian.
+/// A header: version 0, type, flags, stream id and a length whose meaning depends on the type, all big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) kind: Kind,
-    pub(super) flags: Flags,
-    pub(super) stream: u32,
-    /// Data: bytes that follow. Window update: bytes granted. Ping: an opaque value. Go-away: the code.
-    pub(super) length: u32,
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    pub(crate) flags: Flags,
+    pub(crate) stream: u32,
+    /// Data: the bytes that follow. Window update: the bytes granted. Ping: an opaque value. Go-away: the code.
+    pub(crate) length: u32,
 }
 
 /// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Data = 0,
     WindowUpdate = 1,
     Ping = 2,
@@ -37,30 +37,30 @@ pub(super) enum Kind {
 
 /// A set of flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Flags(u16);
+pub(crate) struct Flags(u16);
 
 impl Header {
-    pub(super) fn data(stream: u32, length: u32) -> Self {
+    pub(crate) fn data(stream: u32, length: u32) -> Self {
         Self { kind: Kind::Data, flags: Flags::NONE, stream, length }
     }
 
-    pub(super) fn window_update(flags: Flags, stream: u32, delta: u32) -> Self {
+    pub(crate) fn window_update(flags: Flags, stream: u32, delta: u32) -> Self {
         Self { kind: Kind::WindowUpdate, flags, stream, length: delta }
     }
 
-    pub(super) fn ping(value: u32) -> Self {
+    pub(crate) fn ping(value: u32) -> Self {
         Self { kind: Kind::Ping, flags: Flags::SYN, stream: 0, length: value }
     }
 
-    pub(super) fn pong(value: u32) -> Self {
+    pub(crate) fn pong(value: u32) -> Self {
         Self { kind: Kind::Ping, flags: Flags::ACK, stream: 0, length: value }
     }
 
-    pub(super) fn go_away(code: u32) -> Self {
+    pub(crate) fn go_away(code: u32) -> Self {
         Self { kind: Kind::GoAway, flags: Flags::NONE, stream: 0, length: code }
     }
 
-    pub(super) fn encode(self) -> [u8; HEADER_LEN] {
+    pub(crate) fn encode(self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[0] = VERSION;
         bytes[1] = self.kind as u8;
@@ -70,7 +70,7 @@ impl Header {
         bytes
     }
 
-    pub(super) fn decode(bytes: [u8; HEADER_LEN]) -> Result<Self, ProtocolError> {
+    pub(crate) fn decode(bytes: [u8; HEADER_LEN]) -> Result<Self, ProtocolError> {
         let [version, kind, flags_high, flags_low, s0, s1, s2, s3, l0, l1, l2, l3] = bytes;
         if version != VERSION {
             return Err(ProtocolError::UnknownVersion(version));
@@ -96,19 +96,19 @@ impl Header {
 }
 
 impl Flags {
-    pub(super) const NONE: Self = Self(0);
-    /// Opens a stream; marks a ping as a question.
-    pub(super) const SYN: Self = Self(1);
-    /// Acknowledges a stream; marks a ping as an answer.
-    pub(super) const ACK: Self = Self(2);
+    pub(crate) const NONE: Self = Self(0);
+    /// Opens a stream. On a ping, asks for a reply.
+    pub(crate) const SYN: Self = Self(1);
+    /// Acknowledges a stream. On a ping, marks the reply.
+    pub(crate) const ACK: Self = Self(2);
     /// Ends the sender's half of a stream.
-    pub(super) const FIN: Self = Self(4);
+    pub(crate) const FIN: Self = Self(4);
     /// Ends a stream at once, in both directions.
-    pub(super) const RST: Self = Self(8);
+    pub(crate) const RST: Self = Self(8);
 
     const ALL: u16 = 0xf;
 
-    pub(super) fn has(self, flag: Self) -> bool {
+    pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0
     }
 }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_yamux_is_refused() {
+    fn bytes_of_another_protocol_are_refused() {
         let http2: [u8; HEADER_LEN] = *b"PRI * HTTP/2";
         assert_eq!(Header::decode(http2), Err(ProtocolError::UnknownVersion(80)));
         assert_eq!(Header::decode([0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Err(ProtocolError::UnknownType(4)));

@@ -1,4 +1,4 @@
-//! The handle of a session.
+//! The handles of a session.
 
 use std::fmt;
 use std::pin::pin;
@@ -9,37 +9,40 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::config::Config;
-use super::driver::{Driver, Shared};
-use super::error::Error;
-use super::session::{Role, SessionState};
-use super::stream::Stream;
+use crate::config::Config;
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::shared::Shared;
+use crate::state::{Role, SessionState};
+use crate::stream::Stream;
 
 /// One side of a yamux session: opens and accepts [`Stream`]s over one connection.
 ///
-/// Clones are cheap and speak of the same session. A task of its own carries the session; it ends, and the connection
-/// with it, at the first of these:
-/// - [`close`](Self::close) is called;
-/// - the connection ends, or the peer breaks the protocol or stays silent;
-/// - all clones have been dropped and so has the last [`Stream`]. Once all clones are dropped, the peer's further streams
-///   are reset, and so are those nobody accepted. What was written to streams that were shut down still leaves, within
-///   a second.
+/// Clones are cheap and refer to the same session. A task of its own runs the session. The session and its connection
+/// end at the first of these events:
+/// - [`close`](Self::close) is called.
+/// - The connection ends.
+/// - The peer breaks the protocol, or does not answer a ping.
+/// - All clones and the last [`Stream`] have been dropped.
+///
+/// Once all clones are dropped, unaccepted streams and further streams of the peer are reset. Bytes that were written
+/// to streams that were shut down are still sent, for at most a second.
 #[derive(Clone)]
 pub struct Session {
     handle: Arc<Handle>,
 }
 
-/// What all clones share; its end is the end of the last clone.
+/// The state that all clones share. It is dropped with the last clone.
 struct Handle {
     shared: Arc<Shared>,
     closed: watch::Receiver<Option<Error>>,
 }
 
 impl Session {
-    /// Starts a session as the side that go-plugin calls the yamux client: the host, whose streams have odd ids.
+    /// Starts a session as the yamux client, whose streams have odd ids. In go-plugin this is the host.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with time enabled.
+    /// Panics outside of a tokio runtime with time enabled.
     #[must_use]
     pub fn client<T>(connection: T, config: Config) -> Self
     where
@@ -48,10 +51,10 @@ impl Session {
         Self::start(connection, Role::Client, config)
     }
 
-    /// Starts a session as the side that go-plugin calls the yamux server: the plugin, whose streams have even ids.
+    /// Starts a session as the yamux server, whose streams have even ids. In go-plugin this is the plugin.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with time enabled.
+    /// Panics outside of a tokio runtime with time enabled.
     #[must_use]
     pub fn server<T>(connection: T, config: Config) -> Self
     where
@@ -72,19 +75,18 @@ impl Session {
         Self { handle: Arc::new(Handle { shared, closed }) }
     }
 
-    /// Opens a stream. When this returns, the frame that opens it has been written to the connection and flushed, so
-    /// whatever the caller sends elsewhere afterwards reaches the peer later.
+    /// Opens a stream. When this returns, the frame that opens the stream has been written to the connection and flushed.
+    /// Messages that the caller sends elsewhere afterwards reach the peer later than the stream.
     ///
-    /// Streams reach the peer in the order in which these calls took their ids: of two calls one after the other, the
-    /// first comes first. The peer's acknowledgement is not awaited, but when a backlog of streams is not acknowledged
-    /// ([`Config::with_backlog`]), this waits until one is.
+    /// Streams reach the peer in the order of the calls. The peer's acknowledgement is not awaited. If a whole backlog
+    /// of streams is unacknowledged ([`Config::with_backlog`]), this waits until the peer acknowledges one of them.
     ///
     /// # Errors
-    /// [`Error::PeerGoingAway`] if the peer takes no further streams, [`Error::StreamIdsExhausted`] if all ids are used,
-    /// and otherwise the reason why the session ended.
+    /// [`Error::PeerGoingAway`] if the peer accepts no further streams, [`Error::StreamIdsExhausted`] if all ids are
+    /// used, and otherwise the reason why the session ended.
     ///
     /// # Cancel safety
-    /// A stream that was announced before the call was dropped is reset. The peer sees it come and go.
+    /// If the call is dropped after the stream was announced, the stream is reset. The peer sees it open and end.
     pub async fn open(&self) -> Result<Stream, Error> {
         let shared = &self.handle.shared;
         let (stream, announcement) = self.announce().await?;
@@ -99,7 +101,7 @@ impl Session {
         Ok(stream)
     }
 
-    /// Opens a stream as [`open`](Self::open) does, and in the same order, without waiting for its frame to be written.
+    /// Opens a stream as [`open`](Self::open) does, and in the same order, but does not wait until its frame is written.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -110,7 +112,7 @@ impl Session {
         self.announce().await.map(|(stream, _)| stream)
     }
 
-    /// Opens a stream, and tells the number of the frame that opens it.
+    /// Opens a stream. Also returns the number of the frame that opens it.
     async fn announce(&self) -> Result<(Stream, u64), Error> {
         let shared = &self.handle.shared;
         until(&shared.openable, || {
@@ -126,10 +128,11 @@ impl Session {
         .await
     }
 
-    /// Waits for the peer to open a stream, and acknowledges it. `None` when the session has ended.
+    /// Waits until the peer opens a stream, and acknowledges it. Returns `None` when the session has ended.
     ///
-    /// Streams come in the order in which the peer opened them, also one that the peer has reset already: reading it
-    /// fails. A stream that waits for a minute is reset, because a Go peer would end the session soon after.
+    /// Streams are returned in the order in which the peer opened them. This includes streams that the peer has already
+    /// reset: reading them fails. A stream that waits for a minute is reset, because a Go peer would end the session
+    /// soon after.
     ///
     /// # Cancel safety
     /// No stream is lost if the call is dropped.
@@ -142,7 +145,7 @@ impl Session {
         None
     }
 
-    /// Waits until a stream of the peer can be [accepted](Self::try_accept). False when the session has ended.
+    /// Waits until a stream of the peer can be [accepted](Self::try_accept). Returns false when the session has ended.
     ///
     /// # Cancel safety
     /// Safe to drop and to call again.
@@ -155,7 +158,7 @@ impl Session {
         .await
     }
 
-    /// Accepts a stream as [`accept`](Self::accept) does, if one waits.
+    /// Accepts a stream as [`accept`](Self::accept) does, if the peer has opened one.
     #[must_use]
     pub fn try_accept(&self) -> Option<Stream> {
         let shared = &self.handle.shared;
@@ -166,29 +169,31 @@ impl Session {
         })
     }
 
-    /// How many streams of the peer wait to be accepted. Whatever the peer opened before it wrote what has been read from
-    /// another stream is among them, or has been accepted.
+    /// How many streams of the peer wait to be accepted.
+    ///
+    /// When bytes have been read from a stream, all streams that the peer opened before it wrote these bytes have been
+    /// counted.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.handle.shared.lock().state.waiting()
     }
 
-    /// Ends the session: streams that are still open fail, what was written before still leaves, the peer is told, and
-    /// the connection is closed. Returns when it is closed, after a second at the latest.
+    /// Ends the session. Open streams fail, written bytes are still sent, the peer receives a go-away frame, and the
+    /// connection is closed. Returns when the connection is closed, after a second at the latest.
     ///
     /// # Cancel safety
-    /// The session ends all the same.
+    /// The session also ends if the call is dropped.
     pub async fn close(&self) {
         self.closer().close().await;
     }
 
-    /// A way to [close](Closer::close) the session later that does not count as a clone of it.
+    /// Returns a handle that can [close](Closer::close) the session and does not count as a clone of it.
     #[must_use]
     pub fn closer(&self) -> Closer {
         Closer { shared: self.handle.shared.clone(), closed: self.handle.closed.clone() }
     }
 
-    /// Waits until the session has ended and its connection is closed, and tells why.
+    /// Waits until the session has ended and its connection is closed. Returns the reason.
     ///
     /// # Cancel safety
     /// Safe to drop and to call again.
@@ -196,14 +201,14 @@ impl Session {
         end(self.handle.closed.clone()).await
     }
 
-    /// Whether the session has ended or is about to: no stream can be opened or accepted any more.
+    /// Whether the session has ended or is ending, so that no stream can be opened or accepted any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.handle.shared.lock().state.reason().is_some()
     }
 }
 
-/// Closes a [`Session`] whose handles may have gone.
+/// Closes a [`Session`] without keeping it open.
 #[derive(Clone)]
 pub struct Closer {
     shared: Arc<Shared>,
@@ -211,10 +216,10 @@ pub struct Closer {
 }
 
 impl Closer {
-    /// The same as [`Session::close`].
+    /// Closes the session as [`Session::close`] does.
     ///
     /// # Cancel safety
-    /// The session ends all the same.
+    /// The session also ends if the call is dropped.
     pub async fn close(&self) {
         self.shared.change(|inner| inner.state.close());
         end(self.closed.clone()).await;
@@ -227,9 +232,9 @@ impl fmt::Debug for Closer {
     }
 }
 
-/// Waits until the driver has gone.
+/// Waits until the driver has ended.
 async fn end(mut closed: watch::Receiver<Option<Error>>) -> Error {
-    // It never goes without leaving a reason.
+    // The driver always leaves a reason.
     match closed.wait_for(Option::is_some).await {
         Ok(reason) => reason.clone().unwrap_or(Error::Closed),
         Err(_) => Error::Closed,
@@ -251,17 +256,17 @@ impl Drop for Handle {
     }
 }
 
-/// Waits until `check` has an answer. It is asked at once and after every notification.
+/// Waits until `check` returns a value. It is called at once and after every notification.
 async fn until<R>(notify: &Notify, mut check: impl FnMut() -> Option<R>) -> R {
     loop {
-        if let Some(answer) = check() {
-            return answer;
+        if let Some(value) = check() {
+            return value;
         }
         let mut notified = pin!(notify.notified());
         notified.as_mut().enable();
-        // Again, for what happened before the notification was asked for.
-        if let Some(answer) = check() {
-            return answer;
+        // Again, for a change before the notification was enabled.
+        if let Some(value) = check() {
+            return value;
         }
         notified.await;
     }
