@@ -1,4 +1,4 @@
-//! The plugin's factories.
+//! The plugin by pyvider's names.
 
 use std::{fmt, net::IpAddr, path::PathBuf};
 
@@ -11,25 +11,25 @@ use rpcplugin_transport::Services;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerTransport {
-    /// As the configuration says.
+    /// Where the configuration says.
     Configured,
-    /// On a Unix socket: at this path, or at a fresh one in a private directory.
+    /// On a Unix socket at this path. Without a path, the plugin makes a socket in a private directory.
     Unix(Option<PathBuf>),
-    /// On TCP, at this address and port; 0 takes any that is free.
+    /// On this TCP address and port. Port 0 is any free port.
     Tcp(IpAddr, u16),
 }
 
-/// A protocol made from a function. Made by [`plugin_protocol`].
+/// A protocol that a function implements. Made by [`plugin_protocol`].
 pub struct FnProtocol<F> {
     versions: Versions,
     services: F,
 }
 
-/// A plugin that serves `protocol` where `transport` says, and is otherwise configured so. Run it with
-/// [`Serve::main`] or [`Serve::run`].
+/// Makes a plugin that serves `protocol` on `transport`. Run it with [`Serve::main`] or [`Serve::run`].
 ///
 /// ```no_run
-/// use rpcplugin::{MagicCookie, ServerTransport, basic_protocol, config::PluginConfig, plugin_server};
+/// use rpcplugin::MagicCookie;
+/// use rpcplugin::{config::PluginConfig, pyvider::{ServerTransport, basic_protocol, plugin_server}};
 ///
 /// let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("a key and a value");
 /// let protocol = basic_protocol(1);
@@ -56,10 +56,11 @@ pub fn plugin_server(
     Serve::new(cookie).protocol(protocol).config(config)
 }
 
-/// A protocol in these versions whose services a function makes, once it is known which version is served.
+/// Makes a protocol from a function. The function is called once, after the handshake, with the negotiated version in
+/// its context, and returns the services to serve.
 ///
 /// ```no_run
-/// # use rpcplugin::{Services, plugin_protocol};
+/// # use rpcplugin::{Services, pyvider::plugin_protocol};
 /// # fn kv_server() -> tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health> {
 /// #     tonic_health::server::health_reporter().1
 /// # }
@@ -72,7 +73,7 @@ where
     FnProtocol { versions: versions.into(), services }
 }
 
-/// A protocol in these versions that has no services of its own.
+/// Makes a protocol without services.
 pub fn basic_protocol(versions: impl Into<Versions>) -> BasicProtocol {
     BasicProtocol::new(versions)
 }

@@ -1,26 +1,25 @@
-//! The host's factories.
+//! The host by pyvider's names.
 
 use rpcplugin_client::{Command, Exit, Host, LaunchError, Plugin};
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::{MagicCookie, Versions};
 
-/// A host and the one plugin that it starts, as pyvider's `RPCPluginClient`. Made by [`plugin_client`].
+/// A host for one plugin, like pyvider's `RPCPluginClient`. Made by [`plugin_client`].
 ///
-/// It can start its plugin any number of times: each [`start`](Self::start) is a process of its own, and never ends
-/// another.
+/// [`start`](Self::start) can be called any number of times. Each call launches a process of its own.
 #[derive(Debug, Clone)]
 pub struct PluginClient {
     host: Host,
     command: Command,
 }
 
-/// A host for the plugin that `command` starts, with everything that a host may be configured to do.
+/// Makes a host for the plugin that `command` starts.
 ///
-/// pyvider looks at the variables of the plugin's environment only (`config={"env": …}`), which are a part of the
-/// [`Command`] here.
+/// A cookie in `config` takes precedence over `cookie`. pyvider's `config={"env": …}`, the environment of the plugin, is
+/// part of the [`Command`].
 ///
 /// ```no_run
-/// use rpcplugin::{Command, MagicCookie, config::Loader, plugin_client};
+/// use rpcplugin::{Command, MagicCookie, config::Loader, pyvider::plugin_client};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = Loader::new().process_env().host()?;
@@ -35,27 +34,25 @@ pub fn plugin_client(
     command: Command,
     config: HostConfig,
 ) -> PluginClient {
-    // A cookie that the operator set takes the place of the program's, as it does in a plugin.
     let cookie = config.magic_cookie.clone().unwrap_or(cookie);
     PluginClient { host: Host::new(cookie, versions).config(config), command }
 }
 
-/// Starts a plugin, does something with it, and shuts it down politely, whatever was done. Returns what was done and
-/// how the plugin ended.
+/// Launches a plugin, runs `work` with it and shuts the plugin down. Returns the result of `work` and the plugin's exit.
 ///
-/// A panic within, or dropping the future, kills the plugin.
+/// The plugin is shut down whether or not `work` returns an error. A panic in `work` kills the plugin.
 ///
 /// # Errors
-/// [`LaunchError`] when the plugin does not start; nothing has been done then.
+/// [`LaunchError`] when the launch fails. `work` has not run then.
 ///
 /// # Cancel safety
 /// Dropping the future kills the plugin.
 ///
 /// ```no_run
-/// # use rpcplugin::{Command, Host, with_plugin};
+/// # use rpcplugin::{Command, Host, pyvider::with_plugin};
 /// # async fn example(host: Host) -> Result<(), Box<dyn std::error::Error>> {
 /// let (health, exit) = with_plugin(&host, Command::new("./kv-plugin"), async |plugin| plugin.ping().await).await?;
-/// println!("{}, and it ended: {exit}", health?);
+/// println!("{}, and the plugin {exit}", health?);
 /// # Ok(()) }
 /// ```
 pub async fn with_plugin<T>(
@@ -64,18 +61,18 @@ pub async fn with_plugin<T>(
     work: impl AsyncFnOnce(&Plugin) -> T,
 ) -> Result<(T, Exit), LaunchError> {
     let plugin = host.launch(command).await?;
-    let done = work(&plugin).await;
-    Ok((done, plugin.shut_down().await))
+    let result = work(&plugin).await;
+    Ok((result, plugin.shut_down().await))
 }
 
 impl PluginClient {
-    /// The host.
+    /// Returns the host.
     #[must_use]
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// Starts the plugin.
+    /// Launches the plugin.
     ///
     /// # Errors
     /// As [`Host::launch`].
@@ -86,7 +83,7 @@ impl PluginClient {
         self.host.launch(self.command.clone()).await
     }
 
-    /// Starts the plugin, does something with it and shuts it down: see [`with_plugin`].
+    /// Launches the plugin, runs `work` with it and shuts the plugin down: see [`with_plugin`].
     ///
     /// # Errors
     /// As [`Host::launch`].
