@@ -26,7 +26,7 @@ use rpcplugin::{
     PluginChannel, ServiceId, Services, Supervised,
     config::{HostConfig, HostTls, Loader},
     mtls::{Identity, RootCertificates, Trust},
-    plugin_client,
+    pyvider::plugin_client,
 };
 use rpcplugin_tests::{
     freeze,
