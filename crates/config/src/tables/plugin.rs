@@ -4,11 +4,13 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use rpcplugin_core::{MagicCookie, Versions};
 
-use crate::{
+use super::{
     groups::{Http2Config, RateLimitConfig},
-    setting::table,
     tls::PluginTls,
-    value::{ByteSize, LogLevel, TransportKind},
+};
+use crate::{
+    schema::table,
+    value::{ByteSize, LogLevel, TcpPort, TransportKind},
 };
 
 table! {
@@ -36,7 +38,7 @@ table! {
         /// The TCP port to listen on. None takes a free one from the range that the host offers, and any free one if
         /// it offers none; 0 takes any free one, whatever the host offers. Brokered services listen on the host's range
         /// too, if it offers one: it needs room for them.
-        tcp_port: Option<u16> = "none", env ["PLUGIN_SERVER_PORT"], pyvider ["plugin_server_port"];
+        tcp_port: TcpPort = "none", env ["PLUGIN_SERVER_PORT"], pyvider ["plugin_server_port"];
         /// Whether the health service is served. Without it a go-plugin host's ping fails.
         health: bool = "true",
             env ["PLUGIN_HEALTH_SERVICE_ENABLED"], pyvider ["plugin_health_service_enabled"];
@@ -90,7 +92,7 @@ table! {
     joined {
         /// How the connections with the host are secured.
         ///
-        /// Default: [`PluginTls::AUTO`].
+        /// Default: [`PluginTls::AUTO`]. Settings: `auto_mtls`, `certificate`, `private_key`, `client_roots`.
         tls: PluginTls;
     }
     groups {
@@ -101,7 +103,7 @@ table! {
         /// The variable, and its value, by which the plugin knows that a host started it.
         magic_cookie: MagicCookie;
     }
-    switched {
+    switchable {
         /// How many calls are let through. Setting any part of it switches it on, unless the
         /// switch itself is set to false.
         rate_limit: RateLimitConfig,

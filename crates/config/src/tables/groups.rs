@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use rpcplugin_core::MagicCookie;
-
 use crate::{
-    error::FaultKind,
-    loader::Reader,
-    setting::{OptionalGroup, Row, Table, Written, table},
-    value::{ByteSize, Rates, Shape},
+    schema::table,
+    value::{ByteSize, Rates},
 };
 
 table! {
@@ -113,62 +109,5 @@ table! {
         probe_interval: Option<Duration> = "none", env ["PLUGIN_PROBE_INTERVAL"], pyvider [];
         /// How long a health call may take before the plugin counts as hanging and is killed.
         probe_timeout: Duration = "5s", env ["PLUGIN_PROBE_TIMEOUT"], pyvider [];
-    }
-}
-
-/// The magic cookie is a value of its own, checked where it is made; here it has a table like any other group.
-impl OptionalGroup for MagicCookie {
-    const TABLE: &'static Table = &Table {
-        rows: &[
-            Row {
-                name: "key",
-                env: &["PLUGIN_MAGIC_COOKIE_KEY"],
-                kind: "String",
-                allowed: "the name of an environment variable",
-                unit: "",
-                default: "none",
-                effect: "The variable in which a host shows the cookie. It needs `magic_cookie.value`.",
-                pyvider: &["plugin_magic_cookie_key"],
-                secret: false,
-                shape: Shape::Scalar,
-            },
-            Row {
-                name: "value",
-                env: &["PLUGIN_MAGIC_COOKIE_VALUE"],
-                kind: "String",
-                allowed: "text that is not empty",
-                unit: "",
-                default: "none",
-                effect: "What the variable must hold. It needs `magic_cookie.key`.",
-                pyvider: &["plugin_magic_cookie_value"],
-                secret: true,
-                shape: Shape::Scalar,
-            },
-        ],
-        joined: &[],
-        groups: &[],
-    };
-
-    fn read(reader: &mut Reader<'_>, prefix: &str) -> Option<Self> {
-        let (key_name, value_name) = (format!("{prefix}key"), format!("{prefix}value"));
-        match (reader.text(&key_name), reader.text(&value_name)) {
-            (None, None) => None,
-            (Some(key), Some(value)) => {
-                Self::new(key, value).map_err(|error| reader.fault(&key_name, FaultKind::Cookie(error))).ok()
-            }
-            (key, _) => {
-                let (given, missing) =
-                    if key.is_some() { (key_name, value_name) } else { (value_name, key_name) };
-                reader.fault(&given, FaultKind::CookieIncomplete { missing });
-                None
-            }
-        }
-    }
-
-    fn write(&self, prefix: &str, written: &mut Vec<Written>) {
-        // The key is no secret, but useless without the value: both are shown, or neither.
-        for (name, text) in [("key", self.key()), ("value", self.value())] {
-            written.push(Written { name: format!("{prefix}{name}"), text: text.to_owned(), secret: true });
-        }
     }
 }

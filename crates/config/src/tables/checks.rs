@@ -2,46 +2,21 @@
 //!
 //! Whether a value can be read at all is known to its type; here is what depends on the setting.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::time::Duration;
 
 use rpcplugin_core::SocketPath;
 
-use crate::{
-    error::{ConfigError, Fault, FaultKind, Origin},
+use super::{
     groups::{Http2Config, KeepaliveConfig, RateLimitConfig, RetryConfig, SupervisionConfig},
     host::HostConfig,
     plugin::PluginConfig,
-    setting::Side,
-    value::{ByteSize, Text},
 };
-
-/// Says what is impossible about the values of a struct.
-pub(crate) trait Check {
-    fn check(&self, checks: &mut Checks) {
-        let _ = checks;
-    }
-}
-
-/// What was found impossible.
-#[derive(Default)]
-pub(crate) struct Checks {
-    pub(crate) found: Vec<Contradiction>,
-    /// The group whose settings are looked at, with a dot.
-    prefix: String,
-}
-
-/// A fault that no value has by itself.
-pub(crate) struct Contradiction {
-    /// The settings that do not go together, beginning with the one at which to point. Never empty.
-    pub(crate) settings: Vec<String>,
-    pub(crate) kind: FaultKind,
-}
-
-impl Contradiction {
-    pub(crate) fn new(settings: &[&str], kind: FaultKind) -> Self {
-        Self { settings: settings.iter().map(|setting| (*setting).to_owned()).collect(), kind }
-    }
-}
+use crate::{
+    error::{ConfigError, FaultKind},
+    schema::{Check, Checks, check_made_in_code},
+    side::Side,
+    value::ByteSize,
+};
 
 impl PluginConfig {
     /// Whether the values are possible and go together, as it is of every configuration that was loaded.
@@ -103,12 +78,6 @@ impl Check for HostConfig {
         checks.within("drain_timeout", self.drain_timeout, Duration::ZERO..=HOUR);
         checks.within("admin_timeout", self.admin_timeout, INSTANT..=HOUR);
         checks.not_empty("transports", &self.transports);
-        if self.min_port > self.max_port {
-            let fault = FaultKind::PortRangeReversed { min: self.min_port, max: self.max_port };
-            checks.add(&["min_port", "max_port"], fault);
-        } else if self.max_port > 0 {
-            checks.within("min_port", self.min_port, 1..=u16::MAX);
-        }
         checks.message_limits(self.max_receive_message_size, self.max_send_message_size);
         checks.within("broker_timeout", self.broker_timeout, INSTANT..=HOUR);
         checks.within("stray_lines", self.stray_lines, 0..=10_000);
@@ -193,73 +162,6 @@ impl Check for SupervisionConfig {
         }
         checks.within("probe_timeout", self.probe_timeout, INSTANT..=HOUR);
     }
-}
-
-impl Checks {
-    /// Looks at a group of settings.
-    fn group(&mut self, name: &str, group: &impl Check) {
-        let outer = std::mem::replace(&mut self.prefix, format!("{name}."));
-        group.check(self);
-        self.prefix = outer;
-    }
-
-    fn add(&mut self, settings: &[&str], kind: FaultKind) {
-        let settings = settings.iter().map(|setting| self.name(setting)).collect();
-        self.found.push(Contradiction { settings, kind });
-    }
-
-    /// The full name of a setting.
-    fn name(&self, setting: &str) -> String {
-        format!("{}{setting}", self.prefix)
-    }
-
-    fn within<T: Text + PartialOrd + Copy>(&mut self, setting: &str, value: T, range: RangeInclusive<T>) {
-        if !range.contains(&value) {
-            let allowed = format!("from {} to {}", range.start().to_text(), range.end().to_text());
-            let fault =
-                FaultKind::OutOfRange { setting: self.name(setting), given: value.to_text(), allowed };
-            self.add(&[setting], fault);
-        }
-    }
-
-    fn order(&mut self, (less, less_value): (&str, Duration), (more, more_value): (&str, Duration)) {
-        if less_value > more_value {
-            let fault = FaultKind::WrongOrder {
-                less: self.name(less),
-                less_value,
-                more: self.name(more),
-                more_value,
-            };
-            self.add(&[less, more], fault);
-        }
-    }
-
-    fn not_empty<T: Text>(&mut self, setting: &str, list: &[T]) {
-        if list.is_empty() {
-            let fault = FaultKind::NotAllowed {
-                setting: self.name(setting),
-                given: "empty".to_owned(),
-                allowed: T::ALLOWED.to_owned(),
-            };
-            self.add(&[setting], fault);
-        }
-    }
-
-    fn message_limits(&mut self, receive: Option<ByteSize>, send: Option<ByteSize>) {
-        for (name, limit) in [("max_receive_message_size", receive), ("max_send_message_size", send)] {
-            if let Some(limit) = limit {
-                self.within(name, limit, ByteSize::bytes(1)..=ByteSize::bytes(u64::MAX));
-            }
-        }
-    }
-}
-
-/// What is wrong with a configuration that no loader has seen.
-pub(crate) fn check_made_in_code(config: &impl Check, side: Side) -> Result<(), ConfigError> {
-    let mut checks = Checks::default();
-    config.check(&mut checks);
-    let faults = checks.found.into_iter().map(|found| Fault::new(found.kind, Origin::Code)).collect();
-    ConfigError::from_faults(side, faults)
 }
 
 const HOUR: Duration = Duration::from_secs(60 * 60);

@@ -3,9 +3,8 @@
 use rpcplugin_core::TcpPorts;
 
 use crate::{
-    checks::{Check, Contradiction},
     error::FaultKind,
-    setting::{Joint, table},
+    schema::{Contradiction, Joint, table},
     value::Text,
 };
 
@@ -41,5 +40,3 @@ impl Joint for TcpPorts {
         PortSettings { min_port, max_port }
     }
 }
-
-impl Check for PortSettings {}

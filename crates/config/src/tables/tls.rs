@@ -1,9 +1,8 @@
 //! How connections are secured: the settings of it, and the one mode that they stand for.
 
 use crate::{
-    checks::{Check, Contradiction},
     error::FaultKind,
-    setting::{Joint, table},
+    schema::{Contradiction, Joint, table},
     value::{Pem, SecretPem},
 };
 
@@ -169,9 +168,6 @@ impl Joint for PluginTls {
         settings
     }
 }
-
-impl Check for HostTlsSettings {}
-impl Check for PluginTlsSettings {}
 
 /// The given identity, if there is one.
 fn given(

@@ -6,21 +6,21 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::environment::IgnoredVariable;
+use super::ignored::IgnoredVariable;
 
 /// Warns of each slip that this process has not been warned of.
 pub(super) fn warn(ignored: &[IgnoredVariable]) {
     static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    for slip in ignored.iter().filter(|variable| variable.is_slip()) {
-        let is_new = WARNED.lock().unwrap_or_else(PoisonError::into_inner).insert(slip.name.clone());
+    for typo in ignored.iter().filter(|variable| variable.is_typo()) {
+        let is_new = WARNED.lock().unwrap_or_else(PoisonError::into_inner).insert(typo.name.clone());
         if !is_new {
             continue;
         }
         if tracing::dispatcher::has_been_set() {
-            tracing::warn!(variable = slip.name, "{slip}");
+            tracing::warn!(variable = typo.name, "{typo}");
         } else {
             // Nothing can be done if stderr is closed. A host reads the level of its plugin's line.
-            let _ = io::stderr().write_all(format!("[WARN] {slip}\n").as_bytes());
+            let _ = io::stderr().write_all(format!("[WARN] {typo}\n").as_bytes());
         }
     }
 }
