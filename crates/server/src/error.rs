@@ -3,13 +3,12 @@
 use std::{fmt, io};
 
 use miette::Diagnostic;
+use rpcplugin_broker::BoxError;
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::{PlainReport, Versions, VersionsError};
 use rpcplugin_handshake::{CookieRefused, HostEnvFault};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
 use rpcplugin_transport::{BindError, SocketDirError};
-
-use crate::own_transport::BoxError;
 
 /// Why a plugin did not serve. Nothing has been printed on stdout then, but by a host that is gone.
 ///
@@ -25,9 +24,7 @@ pub enum ServeError {
     #[error("`Serve::main` makes a runtime of its own, and was called within one")]
     #[diagnostic(
         code(rpcplugin::config::runtime_within),
-        help(
-            "call `run().await` or `run_to_exit().await` there, or let an ordinary `fn main` call `Serve::main`"
-        )
+        help("await `Serve::run` there, or call `Serve::main` from a `fn main` that is not async")
     )]
     RuntimeWithin,
     /// The plugin serves no version at all.
@@ -116,7 +113,7 @@ pub enum ServeError {
     ),
     /// The certificates make no TLS settings.
     #[error("TLS cannot be set up")]
-    #[diagnostic(code(rpcplugin::security::tls_settings))]
+    #[diagnostic(code(rpcplugin::security::plugin_tls_settings))]
     Tls(
         #[from]
         #[diagnostic_source]
@@ -143,7 +140,7 @@ pub enum ServeError {
     ),
     /// There is no place for a socket.
     #[error("there is no place for sockets")]
-    #[diagnostic(code(rpcplugin::transport::no_socket_dir))]
+    #[diagnostic(code(rpcplugin::transport::plugin_socket_dir))]
     SocketDir(
         #[from]
         #[diagnostic_source]
@@ -152,10 +149,10 @@ pub enum ServeError {
     /// The transport that the plugin brought along does not listen.
     #[error("the plugin's own transport does not listen")]
     #[diagnostic(
-        code(rpcplugin::transport::own),
+        code(rpcplugin::transport::custom_transport),
         help("the cause says more; it is the plugin author's to mend")
     )]
-    OwnTransport(#[source] BoxError),
+    CustomTransport(#[source] BoxError),
     /// The plugin's configuration allows no transport that this platform has.
     #[error("the plugin's configuration allows no transport")]
     #[diagnostic(
@@ -173,7 +170,7 @@ pub enum ServeError {
     /// Standard output and error could not be captured, or signals not be caught.
     #[error("the plugin's process cannot be prepared")]
     #[diagnostic(
-        code(rpcplugin::transport::process),
+        code(rpcplugin::transport::process_setup),
         help("the system is out of file descriptors or threads: raise its limits")
     )]
     Process(#[source] io::Error),

@@ -6,8 +6,8 @@ use miette::Diagnostic;
 use rpcplugin_config::{Format, Loader, Pem, PluginConfig, SecretPem, TransportKind};
 use rpcplugin_core::{Endpoint, MagicCookie, Versions};
 use rpcplugin_handshake::{HostEnvFault, ReceivedEnv};
-use rpcplugin_mtls::Identity;
-use rpcplugin_server::{BasicProtocol, BoxError, Serve, ServeError, Transport};
+use rpcplugin_mtls::{Identity, TlsError};
+use rpcplugin_server::{BasicProtocol, BoxError, CustomTransport, Serve, ServeError};
 use rpcplugin_transport::{Listen, Stream};
 
 fn plugin(change: impl FnOnce(&mut PluginConfig)) -> Serve {
@@ -76,7 +76,7 @@ impl Listen for Never {
     }
 }
 
-impl Transport for Nowhere {
+impl CustomTransport for Nowhere {
     type Listener = Never;
 
     async fn bind(self) -> Result<(Never, Endpoint), BoxError> {
@@ -87,10 +87,10 @@ impl Transport for Nowhere {
 #[tokio::test]
 async fn of_listening() {
     let none = ReceivedEnv::default();
-    check(plugin(|_| {}).transport(Nowhere).bind(&none).await, "rpcplugin::transport::own");
+    check(plugin(|_| {}).transport(Nowhere).bind(&none).await, "rpcplugin::transport::custom_transport");
     let unix = |config: &mut PluginConfig| config.transports = vec![TransportKind::Unix];
     let stranger = offer(|offer| offer.socket_group = Some("no such group".to_owned()));
-    check(plugin(unix).bind(&stranger).await, "rpcplugin::transport::no_socket_dir");
+    check(plugin(unix).bind(&stranger).await, "rpcplugin::transport::plugin_socket_dir");
     let directory = tempfile::tempdir().expect("a directory");
     let taken = directory.path().join("taken");
     std::fs::write(&taken, "precious").expect("written");
@@ -134,7 +134,12 @@ async fn of_readiness() {
 fn of_what_hardly_ever_happens() {
     let code = |error: ServeError| error.code().expect("a code").to_string();
     assert_eq!(code(ServeError::NoTransport), "rpcplugin::config::no_transport");
-    assert_eq!(code(ServeError::Process(io::Error::other("no threads"))), "rpcplugin::transport::process");
+    assert_eq!(
+        code(ServeError::Process(io::Error::other("no threads"))),
+        "rpcplugin::transport::process_setup"
+    );
     let failed = || rpcplugin_mtls::IdentityError::Generate { source: "no randomness".into() };
     assert_eq!(code(ServeError::Identity(failed())), "rpcplugin::security::identity");
+    let name = || TlsError::ServerName { name: "no name".to_owned() };
+    assert_eq!(code(name().into()), "rpcplugin::security::plugin_tls_settings");
 }
