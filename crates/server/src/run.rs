@@ -68,7 +68,7 @@ impl Serve {
     /// Within a tokio runtime, this prints an error and returns status 1. Await [`run`](Self::run) there.
     pub fn main(self) -> ExitCode {
         match Handle::try_current() {
-            Ok(_) => exit_code(Err(ServeError::RuntimeWithin)),
+            Ok(_) => exit_code(Err(ServeError::NestedRuntime)),
             Err(_) => self.run_watched().unwrap_or_else(|error| exit_code(Err(ServeError::Process(error)))),
         }
     }

@@ -90,7 +90,7 @@ impl Bound {
             // Before there is a socket to leave behind, and before the application's own code, which may take time.
             triggers.watch_signals(serve.config.ignore_sigint).map_err(ServeError::Process)?;
         }
-        let Decision { security, announced } = security::decide(&serve.config, env)?;
+        let Decision { security, certificate } = security::decide(&serve.config, env)?;
         let listening = listen(&serve.config, env, serve.transport.take(), security.is_mutual()).await?;
         let socket_dirs = SocketDirs { host: env.socket_dir.clone(), private: listening.private_dir(env) };
         let Listening { listener, endpoint, place } = listening;
@@ -128,7 +128,7 @@ impl Bound {
         let handshake_line = HandshakeLine {
             version: context.version,
             endpoint,
-            certificate: announced,
+            certificate,
             multiplexing: if env.multiplex { Multiplexing::Yes } else { Multiplexing::NotSaid },
         };
         let Serve { config, progress, .. } = serve;
@@ -179,7 +179,7 @@ fn agree(serve: &mut Serve, env: &ReceivedEnv) -> Result<AgreedVersions, ServeEr
     }
     serve.config.check()?;
     for fault in &env.faults {
-        tracing::warn!(%fault, "a part of the host's offer is passed over");
+        tracing::warn!(%fault, "a variable of the host is ignored");
     }
     let has = Versions::new(serve.versions.keys().copied())?;
     let served = supported(&has, &serve.config)?;
