@@ -103,12 +103,6 @@ impl Check for HostConfig {
         checks.within("drain_timeout", self.drain_timeout, Duration::ZERO..=HOUR);
         checks.within("admin_timeout", self.admin_timeout, INSTANT..=HOUR);
         checks.not_empty("transports", &self.transports);
-        if self.min_port > self.max_port {
-            let fault = FaultKind::PortRangeReversed { min: self.min_port, max: self.max_port };
-            checks.add(&["min_port", "max_port"], fault);
-        } else if self.max_port > 0 {
-            checks.within("min_port", self.min_port, 1..=u16::MAX);
-        }
         checks.message_limits(self.max_receive_message_size, self.max_send_message_size);
         checks.within("broker_timeout", self.broker_timeout, INSTANT..=HOUR);
         checks.within("stray_lines", self.stray_lines, 0..=10_000);

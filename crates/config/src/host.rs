@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use rpcplugin_core::MagicCookie;
+use rpcplugin_core::{MagicCookie, TcpPorts};
 
 use crate::{
     groups::{Http2Config, KeepaliveConfig, RetryConfig, SupervisionConfig},
@@ -53,10 +53,6 @@ table! {
         /// Whether to ask that brokered connections share the main connection's socket. Plugins on old versions of
         /// go-plugin, and those of pyvider, cannot.
         multiplex: bool = "false", env ["PLUGIN_MULTIPLEX_GRPC"], pyvider [];
-        /// The lowest TCP port on which a plugin may listen. 0, with `max_port` 0, leaves the choice to the system.
-        min_port: u16 = "10000", env ["PLUGIN_MIN_PORT"], pyvider [];
-        /// The highest TCP port on which a plugin may listen.
-        max_port: u16 = "25000", env ["PLUGIN_MAX_PORT"], pyvider [];
         /// The directory in which plugins make their Unix sockets. None makes a private one.
         unix_socket_dir: Option<PathBuf> = "none", env ["PLUGIN_UNIX_SOCKET_DIR"], pyvider [];
         /// The group, by name or number, that may connect to plugins' Unix sockets. None lets only the same user.
@@ -100,8 +96,12 @@ table! {
     joined {
         /// How the connections with plugins are secured.
         ///
-        /// Default: [`HostTls::AUTO`].
+        /// Default: [`HostTls::AUTO`]. Settings: `auto_mtls`, `certificate`, `private_key`, `server_roots`.
         tls: HostTls;
+        /// The TCP ports on which plugins may listen.
+        ///
+        /// Default: [`TcpPorts::GO_DEFAULT`]. Settings: `min_port`, `max_port`.
+        tcp_ports: TcpPorts;
     }
     groups {
         /// HTTP/2 windows and limits.

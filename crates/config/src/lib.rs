@@ -31,6 +31,7 @@ mod host;
 mod loader;
 mod names;
 mod plugin;
+mod ports;
 mod registry;
 mod setting;
 mod tls;
@@ -43,6 +44,7 @@ pub use loader::{Configuration, EffectiveSetting, Format, IgnoredBecause, Ignore
 pub use names::{LegacyPolicy, LegacySetting, retired};
 pub use plugin::PluginConfig;
 pub use registry::{Registry, RegistryError};
+pub use rpcplugin_core::{PortRange, PortRangeError, TcpPorts};
 pub use setting::{Setting, Side, settings};
 pub use tls::{HostTls, PluginTls};
-pub use value::{ByteSize, EnvPolicy, LogLevel, Pem, Rate, Rates, SecretPem, TransportKind};
+pub use value::{ByteSize, EnvPolicy, LogLevel, Pem, Rate, Rates, SecretPem, TcpPort, TransportKind};

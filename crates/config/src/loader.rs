@@ -150,7 +150,7 @@ impl Loader {
     ///
     /// let file = "colour = 'blue'\n[plugins]\nmin_port = 20000\n[plugins.supervision]\nmax_restarts = 3";
     /// let config = Loader::new().text("my-host.toml", file, Format::Toml).table("plugins").host()?;
-    /// assert_eq!((config.min_port, config.supervision.max_restarts), (20000, 3));
+    /// assert_eq!((*config.tcp_ports.numbers().start(), config.supervision.max_restarts), (20000, 3));
     /// # Ok::<(), rpcplugin_config::ConfigError>(())
     /// ```
     pub fn table(self, name: impl AsRef<str>) -> Self {

@@ -8,7 +8,7 @@ use crate::{
     groups::{Http2Config, RateLimitConfig},
     setting::table,
     tls::PluginTls,
-    value::{ByteSize, LogLevel, TransportKind},
+    value::{ByteSize, LogLevel, TcpPort, TransportKind},
 };
 
 table! {
@@ -36,7 +36,7 @@ table! {
         /// The TCP port to listen on. None takes a free one from the range that the host offers, and any free one if
         /// it offers none; 0 takes any free one, whatever the host offers. Brokered services listen on the host's range
         /// too, if it offers one: it needs room for them.
-        tcp_port: Option<u16> = "none", env ["PLUGIN_SERVER_PORT"], pyvider ["plugin_server_port"];
+        tcp_port: TcpPort = "none", env ["PLUGIN_SERVER_PORT"], pyvider ["plugin_server_port"];
         /// Whether the health service is served. Without it a go-plugin host's ping fails.
         health: bool = "true",
             env ["PLUGIN_HEALTH_SERVICE_ENABLED"], pyvider ["plugin_health_service_enabled"];
@@ -90,7 +90,7 @@ table! {
     joined {
         /// How the connections with the host are secured.
         ///
-        /// Default: [`PluginTls::AUTO`].
+        /// Default: [`PluginTls::AUTO`]. Settings: `auto_mtls`, `certificate`, `private_key`, `client_roots`.
         tls: PluginTls;
     }
     groups {

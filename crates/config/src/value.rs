@@ -9,6 +9,7 @@ mod duration;
 mod env_policy;
 mod pem;
 mod rate;
+mod tcp_port;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -22,6 +23,7 @@ pub use choice::{LogLevel, TransportKind};
 pub use env_policy::EnvPolicy;
 pub use pem::{Pem, SecretPem};
 pub use rate::{Rate, Rates};
+pub use tcp_port::TcpPort;
 
 /// A value that a person can write and read.
 ///

@@ -259,7 +259,7 @@ fn samples(setting: &Setting) -> Samples {
         (_, "bool") => samples("true", "true", "2"),
         (_, "Duration") => samples("300ms", "400ms", "soon"),
         (_, "ByteSize") => samples("128KiB", "512KiB", "many"),
-        (_, "u16" | "u32" | "usize") => samples("7", "9", "-1"),
+        (_, "u16" | "u32" | "usize" | "TcpPort") => samples("7", "9", "-1"),
         (_, "f64") => samples("7.5", "9", "nan"),
         (_, "Rates") => samples("kv.KV=1/2", "kv.KV=3/4", "kv.KV"),
         (_, "Pem" | "SecretPem") => {

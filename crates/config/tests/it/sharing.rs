@@ -52,7 +52,7 @@ fn an_offer_is_no_configuration() {
 
     // Without versions it is the host's own configuration, but for a certificate without its key.
     let host = Loader::new().env([("PLUGIN_MIN_PORT", "2000"), ("PLUGIN_CLIENT_CERT", "garbage")]);
-    assert_eq!(host.host().expect("valid").min_port, 2000);
+    assert_eq!(*host.host().expect("valid").tcp_ports.numbers().start(), 2000);
     let host = host.env([("PLUGIN_CLIENT_KEY", "-----BEGIN X")]);
     assert_eq!(host.host().expect_err("no certificate").faults().len(), 1);
 }
@@ -86,7 +86,10 @@ fn a_table_shares_a_file_with_the_applications_own_settings() {
     for (text, format) in [(toml, Format::Toml), (json, Format::Json)] {
         let loader = Loader::new().text("app", text, format);
         let host = loader.clone().table("tool.kv").host().expect("valid");
-        assert_eq!((host.grace.as_secs(), host.min_port, host.supervision.max_restarts), (3, 20000, 7));
+        assert_eq!(
+            (host.grace.as_secs(), *host.tcp_ports.numbers().start(), host.supervision.max_restarts),
+            (3, 20000, 7)
+        );
         assert_eq!(loader.clone().table("tool.kv").plugin().expect("valid").grace.as_secs(), 3);
         assert_eq!(loader.clone().table("tool.none").host().expect("nothing is set"), HostConfig::default());
         assert!(loader.host().is_err(), "without the table it is all this library's");
