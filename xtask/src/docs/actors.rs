@@ -14,7 +14,7 @@ const ACTORS: &[(&str, &str)] = &[
     ("rpcplugin::handshake::cookie_missing", "the user: start the host, not the plugin"),
     ("rpcplugin::handshake::cookie_mismatch", "the programmers of host and plugin, together"),
     ("rpcplugin::handshake::offer_unreadable", "the programmer of the host"),
-    ("rpcplugin::handshake::ports", "the person who configures the host"),
+    ("rpcplugin::handshake::host_ports", "the person who configures the host"),
     ("rpcplugin::handshake::reattach_", "the person who started the plugin that is attached to"),
     ("rpcplugin::protocol::", "the programmer of the plugin"),
     ("rpcplugin::protocol::broker_", "the programmers of host and plugin, together"),
