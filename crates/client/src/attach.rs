@@ -13,7 +13,7 @@ use rpcplugin_config::ConfigError;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{ReattachConfig, VersionNotOffered, accept_version};
 use rpcplugin_mtls::{Identity, MutualTls, TlsError, Trust};
-use rpcplugin_transport::{Meter, Security, http2::ConnectError};
+use rpcplugin_transport::{Meter, Security, http2::ChannelError};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
@@ -76,7 +76,7 @@ pub enum AttachError {
         /// Where it was looked for.
         endpoint: Endpoint,
         /// What became of the connection.
-        source: ConnectError,
+        source: ChannelError,
     },
     /// Somebody is there, and not a plugin that this host can use.
     #[error("the plugin at {endpoint} cannot be attached to")]
@@ -226,7 +226,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
     let opened = opened.unwrap_or(Err(LaunchFault::NotReady(config.launch_timeout)));
     let Opened { channel, broker, certificate, connection, health } =
         opened.map_err(|fault| match fault {
-            LaunchFault::Connect(source @ (ConnectError::Dial(_) | ConnectError::Silent(_))) => {
+            LaunchFault::Connect(source @ (ChannelError::Connect(_) | ChannelError::Timeout(_))) => {
                 AttachError::NoPlugin { endpoint: endpoint.clone(), source }
             }
             fault => refused(fault),

@@ -181,7 +181,7 @@ impl<R: Runner> Launch<'_, R> {
         let Started { running, stdout, stderr, stdin, translate } =
             starting.await.unwrap_or(Err(LaunchFault::NotStarted(self.launch_timeout)))?;
         if let Some(pid) = running.pid() {
-            sockets.belongs_to(pid);
+            sockets.add_owner(pid);
         }
         self.feed.event(Event::Started { pid: running.pid().unwrap_or_default() });
         let process =

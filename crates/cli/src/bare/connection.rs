@@ -7,7 +7,7 @@ use rpcplugin::{
     mtls::{Identity, PeerCertificate, provider},
     transport::{
         SecureStream, Security, Stream, dial,
-        http2::{self, Connect, ConnectError},
+        http2::{self, Connect, ChannelError},
         yamux,
     },
 };
@@ -29,7 +29,7 @@ use tonic::{Request, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 /// A channel as the plugin's host opens it.
-pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<PluginChannel, ConnectError> {
+pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<PluginChannel, ChannelError> {
     http2::connect(Direct { endpoint: endpoint.clone(), security }, &settings()).await
 }
 
@@ -39,7 +39,7 @@ struct Direct {
 }
 
 impl Connect for Direct {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(self.security.client(dial(&self.endpoint).await?).await?)
     }
 }
@@ -50,7 +50,7 @@ pub(crate) struct Multiplexed {
 }
 
 impl Multiplexed {
-    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, ConnectError> {
+    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, ChannelError> {
         let connection = dial(endpoint).await?;
         Ok(Self { session: yamux::Session::client(connection, yamux::Config::default()) })
     }
@@ -60,7 +60,7 @@ impl Multiplexed {
 pub(crate) async fn multiplexed_channel(
     connection: &Multiplexed,
     security: Security,
-) -> Result<PluginChannel, ConnectError> {
+) -> Result<PluginChannel, ChannelError> {
     http2::connect(OneOfMany { session: connection.session.clone(), security }, &settings()).await
 }
 
@@ -70,10 +70,10 @@ struct OneOfMany {
 }
 
 impl Connect for OneOfMany {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let opened = self.session.open().await;
         let stream = opened
-            .map_err(|error| ConnectError::Other { what: "no stream can be opened", source: error.into() })?;
+            .map_err(|error| ChannelError::Other { what: "no stream can be opened", source: error.into() })?;
         Ok(self.security.client(Stream::other(stream)).await?)
     }
 }
@@ -99,8 +99,8 @@ pub(crate) async fn stranger_channel(
     endpoint: &Endpoint,
     host: &Identity,
     plugin: &PeerCertificate,
-) -> Result<PluginChannel, ConnectError> {
-    let made = |error: Box<dyn std::error::Error + Send + Sync>| ConnectError::Other {
+) -> Result<PluginChannel, ChannelError> {
+    let made = |error: Box<dyn std::error::Error + Send + Sync>| ChannelError::Other {
         what: "the stranger cannot be made up",
         source: error,
     };
@@ -145,9 +145,9 @@ pub(crate) async fn is_served(
 }
 
 /// What the plugin chooses when it is offered `h2` and `http/1.1`.
-pub(crate) async fn alpn(endpoint: &Endpoint, host: &Identity) -> Result<Option<String>, ConnectError> {
+pub(crate) async fn alpn(endpoint: &Endpoint, host: &Identity) -> Result<Option<String>, ChannelError> {
     let exported = host.export();
-    let made = |source: Box<dyn std::error::Error + Send + Sync>| ConnectError::Other {
+    let made = |source: Box<dyn std::error::Error + Send + Sync>| ChannelError::Other {
         what: "the host's own key cannot be used",
         source,
     };
@@ -186,17 +186,17 @@ struct Credulous {
 }
 
 impl Credulous {
-    async fn tls(&self) -> Result<TlsStream<Stream>, ConnectError> {
+    async fn tls(&self) -> Result<TlsStream<Stream>, ChannelError> {
         let stream = dial(&self.endpoint).await?;
         let connecting = TlsConnector::from(Arc::clone(&self.config)).connect(localhost(), stream);
         connecting
             .await
-            .map_err(|error| ConnectError::Other { what: "the TLS handshake failed", source: error.into() })
+            .map_err(|error| ChannelError::Other { what: "the TLS handshake failed", source: error.into() })
     }
 }
 
 impl Connect for Credulous {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(Security::Plain.client(Stream::other(self.tls().await?)).await?)
     }
 }
