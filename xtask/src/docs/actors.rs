@@ -27,7 +27,7 @@ const ACTORS: &[(&str, &str)] = &[
     ),
     ("rpcplugin::transport::", "the programmer of the plugin"),
     ("rpcplugin::transport::cannot_", "the person who runs the machine"),
-    ("rpcplugin::transport::in_use", "the person who configures the plugin"),
+    ("rpcplugin::transport::socket_in_use", "the person who configures the plugin"),
     ("rpcplugin::transport::interpreter_not_found", "the person who installs the plugin"),
     ("rpcplugin::transport::no_", "the person who runs the machine"),
     ("rpcplugin::transport::not_a_program", "the person who installs the plugin"),

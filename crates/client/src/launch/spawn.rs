@@ -53,7 +53,7 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
     let StartedProcess { process, stdout, stderr, stdin, translate } =
         starting.await.unwrap_or(Err(LaunchFault::NotStarted(launch.timeout)))?;
     if let Some(pid) = process.pid() {
-        sockets.belongs_to(pid.get());
+        sockets.add_owner(pid.get());
     }
     launch.fan_out.event(Event::Started { pid: process.pid() });
     let process =
