@@ -5,9 +5,11 @@
 mod arrows;
 mod examples;
 mod excerpts;
+mod imports;
 mod links;
 mod machine_paths;
 mod manifests;
+mod rooms;
 mod sources;
 mod whitespace;
 mod words;
@@ -36,6 +38,7 @@ type Rule = (&'static str, fn(&Subject) -> Vec<String>);
 
 const RULES: &[Rule] = &[
     ("arrows", arrows::check),
+    ("rooms", rooms::check),
     ("manifests", manifests::check),
     ("sources", sources::check),
     ("examples", examples::check),
