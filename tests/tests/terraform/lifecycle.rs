@@ -4,15 +4,13 @@ use std::fs;
 
 use serde_json::json;
 
-use super::super::place::Place;
-use super::{id, same};
-use crate::workspace::Outcome;
+use super::workdir::{Outcome, Workdir, id, same};
 
 const ONE: &str =
     "provider \"demo\" {\n  prefix = \"good day\"\n}\nresource \"demo_thing\" \"a\" {\n  name = \"one\"\n";
 
 /// Validated, planned, applied, updated, replaced, forgotten, imported, destroyed.
-pub(super) fn whole(place: &Place) -> Outcome {
+pub(crate) fn whole(place: &Workdir) -> Outcome {
     place.configure(&format!("{ONE}  size = 1\n}}\n"))?;
     place.succeeds("validate")?;
     place.succeeds("plan -out=first.plan")?.must_say("Plan: 1 to add, 0 to change, 0 to destroy.")?;
@@ -48,7 +46,7 @@ pub(super) fn whole(place: &Place) -> Outcome {
 }
 
 /// Each command makes the calls that it is known to make, in that order.
-pub(super) fn calls(place: &Place) -> Outcome {
+pub(crate) fn calls(place: &Workdir) -> Outcome {
     const PROVIDER: &[&str] = &["ValidateProviderConfig", "ConfigureProvider"];
     const VALIDATE: &[&str] =
         &["ValidateProviderConfig", "ValidateResourceConfig", "ValidateDataResourceConfig"];
@@ -95,7 +93,7 @@ pub(super) fn calls(place: &Place) -> Outcome {
 }
 
 /// What somebody else removed or changed is noticed.
-pub(super) fn drift(place: &Place) -> Outcome {
+pub(crate) fn drift(place: &Workdir) -> Outcome {
     place.configure(&format!("{ONE}  size = 1\n}}\n"))?;
     place.succeeds("apply -auto-approve")?;
     let mut thing = place.thing(id("one"))?;
@@ -108,7 +106,7 @@ pub(super) fn drift(place: &Place) -> Outcome {
 }
 
 /// State of version 0 had titles, and knew no rules.
-pub(super) fn upgrade(place: &Place) -> Outcome {
+pub(crate) fn upgrade(place: &Workdir) -> Outcome {
     let thing = json!({ "id": "old-1", "name": "aged", "greeting": "hm, aged!", "revision": 3 });
     fs::write(place.path("store/old-1.json"), thing.to_string())?;
     let state = json!({
@@ -139,7 +137,7 @@ pub(super) fn upgrade(place: &Place) -> Outcome {
 }
 
 /// Neither an id that nothing has nor one that is a path is imported.
-pub(super) fn import_of_nothing(place: &Place) -> Outcome {
+pub(crate) fn import_of_nothing(place: &Workdir) -> Outcome {
     place.configure(&format!("{ONE}}}\n"))?;
     fs::write(place.path("secret.json"), "{}")?;
     for id in ["thing-000000000000", "../secret", "."] {
@@ -149,7 +147,7 @@ pub(super) fn import_of_nothing(place: &Place) -> Outcome {
 }
 
 /// With this order a replacement exists beside what it replaces.
-pub(super) fn create_before_destroy(place: &Place) -> Outcome {
+pub(crate) fn create_before_destroy(place: &Workdir) -> Outcome {
     let named = |name: &str| {
         format!(
             "resource \"demo_thing\" \"a\" {{\n  name = \"{name}\"\n  lifecycle {{\n    create_before_destroy = true\n  }}\n}}\n"

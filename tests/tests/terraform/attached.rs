@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use super::place::{ADDRESS, Place};
-use crate::workspace::Outcome;
+use super::workdir::{ADDRESS, Outcome, Workdir};
 
 /// By this Terraform and its providers know each other.
 const COOKIE: (&str, &str) =
@@ -22,17 +21,17 @@ struct Attached {
 }
 
 /// A plugin of protocol 6, started as a host would start it.
-pub(super) fn protocol_6(place: &Place) -> Outcome {
+pub(crate) fn protocol_6(place: &Workdir) -> Outcome {
     by_hand(place, 6)
 }
 
 /// A plugin of protocol 5, started as a host would start it.
-pub(super) fn protocol_5(place: &Place) -> Outcome {
+pub(crate) fn protocol_5(place: &Workdir) -> Outcome {
     by_hand(place, 5)
 }
 
 /// A plugin that was started for this, and says itself how it is reached.
-pub(super) fn test_mode(place: &Place) -> Outcome {
+pub(crate) fn test_mode(place: &Workdir) -> Outcome {
     let mut command = Command::new(place.provider());
     command.arg("-debug");
     let attached = Attached::start(place, command)?;
@@ -44,7 +43,7 @@ pub(super) fn test_mode(place: &Place) -> Outcome {
     attached.serve(place, config.to_string())
 }
 
-fn by_hand(place: &Place, version: u32) -> Outcome {
+fn by_hand(place: &Workdir, version: u32) -> Outcome {
     let mut command = Command::new(place.provider());
     command.env(COOKIE.0, COOKIE.1).env("PLUGIN_PROTOCOL_VERSIONS", version.to_string());
     let attached = Attached::start(place, command)?;
@@ -67,7 +66,7 @@ fn by_hand(place: &Place, version: u32) -> Outcome {
 
 impl Attached {
     /// Starts a provider and reads its first line.
-    fn start(place: &Place, mut command: Command) -> Outcome<Self> {
+    fn start(place: &Workdir, mut command: Command) -> Outcome<Self> {
         place.surround(&mut command);
         let stderr = std::fs::File::create(place.path("attached.stderr"))?;
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
@@ -78,7 +77,7 @@ impl Attached {
     }
 
     /// Lets Terraform use it, several times over, and ends it.
-    fn serve(mut self, place: &Place, config: String) -> Outcome {
+    fn serve(mut self, place: &Workdir, config: String) -> Outcome {
         place.set("TF_REATTACH_PROVIDERS", config);
         place.configure(
             r#"
@@ -117,7 +116,7 @@ output "add" {
     /// Ends it politely, as a service manager would.
     fn end(&mut self) -> Outcome {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LIMIT;
         loop {
             match self.child.try_wait()? {
                 Some(status) if status.success() => return Ok(()),
@@ -138,4 +137,4 @@ impl Drop for Attached {
 }
 
 /// How long a provider may take to end.
-const PATIENCE: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(2);

@@ -1,10 +1,8 @@
 //! Errors and warnings, at the place that they are about.
 
-use super::super::place::Place;
-use super::{id, same};
-use crate::workspace::Outcome;
+use super::workdir::{Outcome, Workdir, id, same};
 
-pub(super) fn validation(place: &Place) -> Outcome {
+pub(crate) fn validation(place: &Workdir) -> Outcome {
     place.configure(
         r#"
 resource "demo_thing" "a" {
@@ -26,7 +24,7 @@ resource "demo_thing" "a" {
     Ok(())
 }
 
-pub(super) fn warning(place: &Place) -> Outcome {
+pub(crate) fn warning(place: &Workdir) -> Outcome {
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"warn\"\n}\n")?;
     let ended = place.succeeds("apply -auto-approve")?;
     ended.must_say("Warning: Suspicious name")?;
@@ -34,7 +32,7 @@ pub(super) fn warning(place: &Place) -> Outcome {
 }
 
 /// What failed is not there, everything else is.
-pub(super) fn application(place: &Place) -> Outcome {
+pub(crate) fn application(place: &Workdir) -> Outcome {
     place.configure(
         "resource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\nresource \"demo_thing\" \"bad\" {\n  name = \"explode\"\n}\n",
     )?;
@@ -51,7 +49,7 @@ pub(super) fn application(place: &Place) -> Outcome {
     same("instances in the state", place.instances("a")?.len(), 0)
 }
 
-pub(super) fn function(place: &Place) -> Outcome {
+pub(crate) fn function(place: &Workdir) -> Outcome {
     place.configure("output \"o\" {\n  value = provider::demo::join(\"!\", \"a\")\n}\n")?;
     let ended = place.fails("plan", "separator must not be an exclamation mark")?;
     ended.must_say("Invalid value for \"sep\" parameter")?;
@@ -60,7 +58,7 @@ pub(super) fn function(place: &Place) -> Outcome {
     Ok(())
 }
 
-pub(super) fn provider(place: &Place) -> Outcome {
+pub(crate) fn provider(place: &Workdir) -> Outcome {
     place.configure(
         "provider \"demo\" {\n  prefix = \"bad\"\n}\nresource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\n",
     )?;
@@ -69,7 +67,7 @@ pub(super) fn provider(place: &Place) -> Outcome {
 }
 
 /// The store's directory cannot be made.
-pub(super) fn no_store(place: &Place) -> Outcome {
+pub(crate) fn no_store(place: &Workdir) -> Outcome {
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\n")?;
     place.fails("apply -auto-approve", "Error: Store cannot be used")?;
     same("instances in the state", place.instances("a")?.len(), 0)

@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::place::Place;
-use super::same;
-use crate::workspace::Outcome;
+use super::workdir::{Outcome, Workdir, same};
 
 /// A plugin that dies is reported with its trace, and takes nothing with it.
-pub(super) fn crash(place: &Place) -> Outcome {
+pub(crate) fn crash(place: &Workdir) -> Outcome {
     place.configure("data \"demo_crash\" \"c\" {\n  message = \"at the disco\"\n}\n")?;
     let ended = place.terraform_uncertain("plan")?;
     same("status", ended.status, Some(1))?;
@@ -25,7 +23,7 @@ pub(super) fn crash(place: &Place) -> Outcome {
 }
 
 /// Versions and security are those that the variables choose.
-pub(super) fn modes(place: &Place) -> Outcome {
+pub(crate) fn modes(place: &Workdir) -> Outcome {
     place.configure("data \"demo_echo\" \"e\" {\n  text = \"x\"\n}\n")?;
     for (protocols, disabled, version, security) in
         [("5,6", "", 6, 1), ("6,5", "1", 6, 0), ("5", "", 5, 1), ("5", "1", 5, 0)]
@@ -42,7 +40,7 @@ pub(super) fn modes(place: &Place) -> Outcome {
 }
 
 /// Ctrl-C reaches Terraform and the plugin; the plugin waits for what Terraform decides.
-pub(super) fn stop(place: &Place) -> Outcome {
+pub(crate) fn stop(place: &Workdir) -> Outcome {
     place.configure("data \"demo_slow\" \"s\" {\n  seconds = 60\n}\n")?;
     let begin = Instant::now();
     let mut running = place.start("plan")?;
@@ -57,7 +55,7 @@ pub(super) fn stop(place: &Place) -> Outcome {
 }
 
 /// Sixty calls at a time, for as long as they last.
-pub(super) fn many(place: &Place) -> Outcome {
+pub(crate) fn many(place: &Workdir) -> Outcome {
     place.configure(
         "resource \"demo_thing\" \"a\" {\n  count = 300\n  name  = \"thing ${count.index}\"\n  size  = count.index\n}\n",
     )?;
@@ -70,7 +68,7 @@ pub(super) fn many(place: &Place) -> Outcome {
 }
 
 /// Terraform names no directory for sockets, but whoever runs it can.
-pub(super) fn socket_directory(place: &Place) -> Outcome {
+pub(crate) fn socket_directory(place: &Workdir) -> Outcome {
     let directory = place.path("sockets");
     std::fs::create_dir(&directory)?;
     place.configure("data \"demo_echo\" \"e\" {\n  text = \"x\"\n}\n")?;

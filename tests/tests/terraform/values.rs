@@ -4,12 +4,10 @@ use std::fs;
 
 use serde_json::json;
 
-use super::super::place::Place;
-use super::{id, same};
-use crate::workspace::Outcome;
+use super::workdir::{Outcome, Workdir, id, same};
 
 /// The two that compute.
-pub(super) fn data_sources(place: &Place) -> Outcome {
+pub(crate) fn data_sources(place: &Workdir) -> Outcome {
     place.configure(
         r#"
 data "demo_echo" "e" {
@@ -44,7 +42,7 @@ output "text" {
 }
 
 /// Functions are called by processes that are not configured.
-pub(super) fn functions(place: &Place) -> Outcome {
+pub(crate) fn functions(place: &Workdir) -> Outcome {
     place.configure(
         r#"
 output "join" {
@@ -70,7 +68,7 @@ output "large" {
 }
 
 /// Opened and closed once in each walk that needs it.
-pub(super) fn ephemeral(place: &Place) -> Outcome {
+pub(crate) fn ephemeral(place: &Workdir) -> Outcome {
     place.configure(
         r#"
 provider "demo" {
@@ -100,7 +98,7 @@ resource "demo_thing" "a" {
 }
 
 /// What goes in comes out.
-pub(super) fn every_kind(place: &Place) -> Outcome {
+pub(crate) fn every_kind(place: &Workdir) -> Outcome {
     place.configure(
         r#"
 resource "demo_thing" "a" {
@@ -150,7 +148,7 @@ output "extra" {
 }
 
 /// Values that are known only when something else has been applied.
-pub(super) fn unknown(place: &Place) -> Outcome {
+pub(crate) fn unknown(place: &Workdir) -> Outcome {
     place.configure(
         r#"
 variable "name" {
@@ -190,7 +188,7 @@ resource "demo_thing" "b" {
 }
 
 /// Far more than the 4 MiB at which gRPC libraries stop by default.
-pub(super) fn large(place: &Place) -> Outcome {
+pub(crate) fn large(place: &Workdir) -> Outcome {
     fs::write(place.path("work/large.txt"), "0123456789abcdef".repeat((12 << 20) / 16))?;
     place.configure(
         "resource \"demo_thing\" \"a\" {\n  name  = \"one\"\n  notes = [file(\"large.txt\")]\n}\n",

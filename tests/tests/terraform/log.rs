@@ -2,24 +2,24 @@
 
 use serde_json::Value as Json;
 
-use crate::workspace::Outcome;
+use super::workdir::Outcome;
 
 /// A log. Its records are JSON where Terraform was asked for that.
 #[derive(Debug)]
-pub(super) struct Log {
-    pub(super) text: String,
+pub(crate) struct Log {
+    pub(crate) text: String,
     records: Vec<Json>,
 }
 
 impl Log {
-    pub(super) fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let records = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         Self { text: text.to_owned(), records }
     }
 
     /// The calls that Terraform made, in order. Schemas are left out: every process is asked for its own first, and
     /// each other call looks for it in a cache, which is logged in the same words.
-    pub(super) fn calls(&self) -> Vec<&str> {
+    pub(crate) fn calls(&self) -> Vec<&str> {
         // Terraform 1.11 writes `GRPCProvide.v6` once.
         let calls = self.messages().filter(|message| message.starts_with("GRPCProvide"));
         let names = calls.filter_map(|call| call.split_once(": ")).map(|(_, name)| name);
@@ -27,29 +27,29 @@ impl Log {
     }
 
     /// How many processes there were.
-    pub(super) fn processes(&self) -> usize {
+    pub(crate) fn processes(&self) -> usize {
         self.count("plugin started")
     }
 
     /// How often exactly this was logged.
-    pub(super) fn count(&self, message: &str) -> usize {
+    pub(crate) fn count(&self, message: &str) -> usize {
         self.messages().filter(|logged| *logged == message).count()
     }
 
     /// The records with exactly this message.
-    pub(super) fn with_message(&self, message: &str) -> Vec<&Json> {
+    pub(crate) fn with_message(&self, message: &str) -> Vec<&Json> {
         self.records.iter().filter(|record| record["@message"] == message).collect()
     }
 
     /// The record of a plugin with this message.
-    pub(super) fn plugin_record(&self, message: &str) -> Outcome<&Json> {
+    pub(crate) fn plugin_record(&self, message: &str) -> Outcome<&Json> {
         // Terraform hands a record on as it is, with the time at which it was written under another name.
         let wanted = |record: &&Json| record["@message"] == message && record["timestamp"].is_string();
         self.records.iter().find(wanted).ok_or_else(|| format!("no plugin logged {message:?}").into())
     }
 
     /// Checks how the plugins ended: all of them by themselves, and without a word of complaint.
-    pub(super) fn check_good_endings(&self) -> Outcome {
+    pub(crate) fn check_good_endings(&self) -> Outcome {
         for record in &self.records {
             let message = record["@message"].as_str().unwrap_or_default();
             let unhappy = UNHAPPY.iter().any(|words| message.contains(words));
@@ -81,11 +81,7 @@ fn module(record: &Json) -> &str {
 /// What a host says of a plugin that does not end as it should.
 const UNHAPPY: &[&str] = &["failed to exit gracefully", "killed", "signal: ", "stdio service not available"];
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"{"@level":"debug","@message":"plugin started","@module":"provider"}
+const GOOD: &str = r#"{"@level":"debug","@message":"plugin started","@module":"provider"}
 {"@level":"trace","@message":"GRPCProvider.v6: GetProviderSchema"}
 {"@level":"trace","@message":"GRPCProvider.v6: PlanResourceChange"}
 {"@level":"trace","@message":"GRPCProvider: CallFunction=add"}
@@ -93,26 +89,25 @@ mod tests {
 {"@level":"info","@message":"plugin process exited","@module":"provider"}
 "#;
 
-    #[test]
-    fn calls_and_records_are_found() {
-        let log = Log::read(GOOD);
-        assert_eq!(log.calls(), ["PlanResourceChange", "CallFunction=add"]);
-        assert_eq!(log.plugin_record("hot").unwrap()["answer"], 42);
-        assert!(log.plugin_record("cold").is_err());
-        log.check_good_endings().unwrap();
-    }
+#[test]
+fn calls_and_records_are_found() {
+    let log = Log::read(GOOD);
+    assert_eq!(log.calls(), ["PlanResourceChange", "CallFunction=add"]);
+    assert_eq!(log.plugin_record("hot").unwrap()["answer"], 42);
+    assert!(log.plugin_record("cold").is_err());
+    log.check_good_endings().unwrap();
+}
 
-    #[test]
-    fn bad_endings_are_found() {
-        for bad in [
-            r#"{"@level":"warn","@message":"plugin failed to exit gracefully","@module":"provider"}"#,
-            r#"{"@level":"info","@message":"plugin process exited","@module":"provider","error":"signal: killed"}"#,
-            r#"{"@level":"error","@message":"error encountered while scanning stdout","@module":"provider"}"#,
-            r#"{"@level":"warn","@message":"a connection was lost","@module":"rpcplugin_transport"}"#,
-            r#"{"@level":"warn","@message":"a connection was lost","@module":"rpcplugin_transport"}"#,
-            r#"{"@level":"debug","@message":"plugin started","@module":"provider"}"#,
-        ] {
-            assert!(Log::read(&format!("{GOOD}{bad}\n")).check_good_endings().is_err(), "{bad}");
-        }
+#[test]
+fn bad_endings_are_found() {
+    for bad in [
+        r#"{"@level":"warn","@message":"plugin failed to exit gracefully","@module":"provider"}"#,
+        r#"{"@level":"info","@message":"plugin process exited","@module":"provider","error":"signal: killed"}"#,
+        r#"{"@level":"error","@message":"error encountered while scanning stdout","@module":"provider"}"#,
+        r#"{"@level":"warn","@message":"a connection was lost","@module":"rpcplugin_transport"}"#,
+        r#"{"@level":"warn","@message":"a connection was lost","@module":"rpcplugin_transport"}"#,
+        r#"{"@level":"debug","@message":"plugin started","@module":"provider"}"#,
+    ] {
+        assert!(Log::read(&format!("{GOOD}{bad}\n")).check_good_endings().is_err(), "{bad}");
     }
 }

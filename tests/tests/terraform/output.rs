@@ -2,14 +2,12 @@
 
 use serde_json::json;
 
-use super::super::place::{ADDRESS, Place};
-use super::same;
-use crate::workspace::Outcome;
+use super::workdir::{ADDRESS, Outcome, Workdir, same};
 
 const LEVELS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
 
 /// Each level shows itself and what is graver, whichever variable chooses it.
-pub(super) fn levels(place: &Place) -> Outcome {
+pub(crate) fn levels(place: &Workdir) -> Outcome {
     let mut configuration = String::new();
     for level in LEVELS {
         configuration.push_str(&format!(
@@ -47,7 +45,7 @@ pub(super) fn levels(place: &Place) -> Outcome {
 }
 
 /// Fields arrive with their types.
-pub(super) fn fields(place: &Place) -> Outcome {
+pub(crate) fn fields(place: &Workdir) -> Outcome {
     place.configure(
         "data \"demo_log\" \"l\" {\n  level   = \"warn\"\n  message = \"line\\nbreak, \\\"quotes\\\" and 🦀\"\n}\n",
     )?;
@@ -63,7 +61,7 @@ pub(super) fn fields(place: &Place) -> Outcome {
 }
 
 /// What is printed goes through the stdio service, and does not disturb the log.
-pub(super) fn stdio(place: &Place) -> Outcome {
+pub(crate) fn stdio(place: &Workdir) -> Outcome {
     place.configure(
         "data \"demo_stdio\" \"s\" {\n  stdout = \"to stdout\\n\"\n  stderr = \"to stderr\\n\"\n}\noutput \"done\" {\n  value = data.demo_stdio.s.done\n}\n",
     )?;

@@ -1,7 +1,7 @@
-//! Who can do something about an error.
+//! Who has to act on an error.
 
-/// What a code begins with, and who has to act: the longest beginning counts.
-const ACTORS: &[(&str, &str)] = &[
+/// The beginning of a code, and the person who has to act. The longest beginning counts.
+const RESPONSIBLE: &[(&str, &str)] = &[
     ("rpcplugin::base::", "the programmer who calls it"),
     ("rpcplugin::base::build_", "the programmer who builds"),
     ("rpcplugin::config::", "the person who configures the program that reports it"),
@@ -50,6 +50,6 @@ const ACTORS: &[(&str, &str)] = &[
 
 /// Who has to act on this code.
 pub(super) fn of(code: &str) -> &'static str {
-    let known = ACTORS.iter().filter(|(beginning, _)| code.starts_with(beginning));
-    known.max_by_key(|(beginning, _)| beginning.len()).map_or("the person who calls it", |(_, actor)| actor)
+    let known = RESPONSIBLE.iter().filter(|(beginning, _)| code.starts_with(beginning));
+    known.max_by_key(|(beginning, _)| beginning.len()).map_or("the person who calls it", |(_, who)| who)
 }
