@@ -14,7 +14,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use rpcplugin::{RealStderr, Serve, config::Loader, hclog::Level};
+use rpcplugin::{OriginalStderr, Serve, config::Loader, hclog::Level};
 
 use crate::{contract, kit_plugin::args::Args};
 
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
 
 /// Runs the plugin without flags, with settings from its environment.
 pub fn main_by_environment() -> ExitCode {
-    let Ok(stderr) = RealStderr::get() else { return ExitCode::FAILURE };
+    let Ok(stderr) = OriginalStderr::get() else { return ExitCode::FAILURE };
     let mut serve = Serve::new(contract::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .load_config(&Loader::new().process_env());
@@ -53,7 +53,7 @@ pub fn main_by_environment() -> ExitCode {
 
 /// The plugin with the settings of the flags.
 fn serve(args: &Args) -> io::Result<Serve> {
-    let stderr = RealStderr::get()?;
+    let stderr = OriginalStderr::get()?;
     let mut serve = Serve::new(contract::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .config(args.config());

@@ -15,6 +15,7 @@ use std::{
 use rpcplugin::{
     Host, Plugin, PluginChannel, ServiceId, Services, Versions,
     broker::{Broker, Brokered},
+    config::HostTls,
 };
 use rpcplugin_tests::{
     contract::cookie,
@@ -91,7 +92,7 @@ impl Subject {
     async fn launch(multiplexed: bool) -> Self {
         let sockets = TempDir::new_in("/tmp").unwrap();
         let host = Host::new(cookie(), Versions::new([1]).unwrap()).configure(|config| {
-            config.auto_mtls = false;
+            config.tls = HostTls::Plaintext;
             config.multiplex = multiplexed;
             config.unix_socket_dir = Some(sockets.path().to_owned());
         });

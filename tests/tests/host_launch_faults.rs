@@ -15,7 +15,7 @@ use std::{
 use rpcplugin::{
     AppVersion, ChildProcess, Command, ExitReason, LaunchEnvironment, LaunchFault, Runner, ServingStatus,
     Started,
-    config::{ByteSize, HostConfig, TransportKind},
+    config::{ByteSize, HostConfig, HostTls, TransportKind},
     handshake::HandshakeLineFault,
     mtls::Identity,
 };
@@ -28,7 +28,7 @@ use rpcplugin_tests::support::{
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn plain(config: &mut HostConfig) {
-    config.auto_mtls = false;
+    config.tls = HostTls::Plaintext;
 }
 
 /// The fault of a script. The error must contain all `parts`.
@@ -104,9 +104,9 @@ impl Runner for AnyPath {
 #[tokio::test]
 async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
     let dir = tempfile::tempdir().expect("a directory");
-    let multiplexed = |config: &mut HostConfig| (config.auto_mtls, config.multiplex) = (false, true);
+    let multiplexed = |config: &mut HostConfig| (config.tls, config.multiplex) = (HostTls::Plaintext, true);
     let tcp_only = |config: &mut HostConfig| {
-        (config.auto_mtls, config.transports) = (false, vec![TransportKind::Tcp]);
+        (config.tls, config.transports) = (HostTls::Plaintext, vec![TransportKind::Tcp]);
     };
     for (host, line, code) in [
         (host(plain), "1|9|unix|PATH|grpc", "rpcplugin::protocol::version"),
@@ -114,7 +114,7 @@ async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
         (host(|_| {}), "1|1|unix|PATH|grpc", "rpcplugin::security::plugin_ignored_mtls"),
         (host(tcp_only), "1|1|unix|PATH|grpc", "rpcplugin::transport::not_allowed"),
         (host(multiplexed), "1|1|unix|PATH|grpc", "rpcplugin::protocol::no_multiplexing"),
-        (host(plain), "1|1|unix|PATH|grpc", "rpcplugin::transport::cannot_dial"),
+        (host(plain), "1|1|unix|PATH|grpc", "rpcplugin::transport::cannot_connect"),
     ] {
         let path = dir.path().join("headstrong.sock");
         let error = host.launch_with(&AnyPath { path: path.clone(), line }).await.expect_err("a fault");

@@ -2,7 +2,10 @@
 
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
-use rpcplugin::{Command, LaunchError, LaunchFault, PlainReport, ReasonKind, config::HostConfig};
+use rpcplugin::{
+    Command, LaunchError, LaunchFault, PlainReport, ReasonKind,
+    config::{HostConfig, HostTls},
+};
 use rpcplugin_tests::support::{
     faulty::{faulty, host, refused, shows},
     scripts::script,
@@ -11,7 +14,7 @@ use rpcplugin_tests::support::{
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn plain(config: &mut HostConfig) {
-    config.auto_mtls = false;
+    config.tls = HostTls::Plaintext;
 }
 
 /// Checks that the error is one line without control characters, and has no help about unrelated problems.
@@ -101,7 +104,7 @@ async fn a_panic_is_the_reason() {
 async fn main_within_a_runtime_says_what_to_call() {
     let error = refused(&host(|_| {}), faulty("main-within"), TIMEOUT).await;
     is_plain(&error, "`Serve::main` makes a runtime of its own");
-    assert_eq!(code(&error), "rpcplugin::config::runtime_within");
+    assert_eq!(code(&error), "rpcplugin::config::nested_runtime");
     assert!(rpcplugin_help(&error).contains("run().await"), "{error:?}");
 }
 

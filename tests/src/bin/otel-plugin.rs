@@ -9,7 +9,7 @@ use rpcplugin_tests::tracing_support::services;
 
 fn main() -> ExitCode {
     let Ok(cookie) = MagicCookie::new("OTEL_KIT_COOKIE", "otel") else { return ExitCode::FAILURE };
-    let telemetry = Telemetry::builder().service_name("otel-plugin").flush_within(Duration::from_secs(10));
+    let telemetry = Telemetry::builder().service_name("otel-plugin").flush_timeout(Duration::from_secs(10));
     let telemetry = match telemetry.build() {
         Ok(telemetry) => telemetry,
         Err(error) => {

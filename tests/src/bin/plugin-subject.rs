@@ -123,7 +123,7 @@ async fn attachable(serve: Serve) -> ExitCode {
 /// A socket that is not made by rpcplugin.
 struct OwnSocket(std::path::PathBuf);
 
-impl rpcplugin::Transport for OwnSocket {
+impl rpcplugin::CustomTransport for OwnSocket {
     type Listener = OwnListener;
 
     async fn bind(
@@ -203,7 +203,7 @@ impl Commands {
                 return Ok("slept".to_owned());
             }
             "unwell" => self.context.health.set(rest, ServingStatus::NotServing),
-            "end" => self.context.shutdown().cancel(),
+            "end" => self.context.shutdown_token().cancel(),
             _ => return Ok(format!("hello {command}")),
         }
         Ok(String::new())
@@ -223,7 +223,7 @@ impl Commands {
 
     #[expect(clippy::print_stdout, reason = "the output of a plugin is tested")]
     async fn print_at_the_end(&self, text: &str) {
-        self.context.shutdown().cancelled().await;
+        self.context.shutdown_token().cancelled().await;
         // By now every other part of the shutdown has begun.
         tokio::time::sleep(Duration::from_millis(100)).await;
         println!("{text}");
@@ -277,7 +277,7 @@ impl Sub for Commands {
     /// Ticks until the plugin ends if `n` is negative.
     async fn ticks(&self, request: Request<TicksRequest>) -> Result<Response<Self::TicksStream>, Status> {
         let n = request.get_ref().n;
-        let end = self.context.shutdown();
+        let end = self.context.shutdown_token();
         let ticks = stream::unfold(0_i64, move |value| {
             let end = end.clone();
             async move {

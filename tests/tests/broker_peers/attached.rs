@@ -5,6 +5,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 use rpcplugin::{
     Attachment, Endpoint, Host, Plugin, ServiceId,
     broker::{DialError, ServeError, Unreachable},
+    config::HostTls,
     handshake::HandshakeLine,
 };
 use rpcplugin_tests::{
@@ -67,7 +68,7 @@ async fn the_dead_broker_of_a_go_plugin_is_told_at_once() {
 /// A host in plain text that waits long enough for a busy machine.
 fn host() -> Host {
     Host::new(cookie(), 1).configure(|config| {
-        config.auto_mtls = false;
+        config.tls = HostTls::Plaintext;
         config.broker_timeout = TIMEOUT;
     })
 }

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use rpcplugin::{
     Command, Exit, Plugin, PluginChannel, ServiceId, Services, Stdin,
     broker::{Broker, Brokered, HOST_SERVICES},
+    config::HostTls,
 };
 use rpcplugin_tests::{
     pb::{
@@ -77,7 +78,7 @@ impl Subject {
         let sockets = TempDir::new_in("/tmp").unwrap();
         let host = conformance::host()
             .configure(|config| {
-                config.auto_mtls = mode.mutual;
+                config.tls = if mode.mutual { HostTls::AUTO } else { HostTls::Plaintext };
                 config.multiplex = mode.multiplexed;
                 config.unix_socket_dir = Some(sockets.path().to_owned());
                 config.grace = TIMEOUT;

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use miette::Diagnostic as _;
 use rpcplugin::{
     AttachError, Command, Event, Exit, ExitReason, OutputOptions, OutputSource, PlainReport, PluginExited,
-    ReasonKind, ServingStatus,
+    ReasonKind, ServingStatus, config::HostTls,
 };
 use rpcplugin_tests::{
     pb::{
@@ -198,7 +198,7 @@ async fn python_comes_back() {
 
 /// A second host uses and ends a plugin that the first host launched.
 async fn is_attached_to(command: Command) {
-    let test_host = TestHost::configured(|host| host.configure(|config| config.auto_mtls = false));
+    let test_host = TestHost::configured(|host| host.configure(|config| config.tls = HostTls::Plaintext));
     let first = test_host.launch(command).await;
     let second = test_host.host.attach(first.reattach_config()).await.unwrap();
     assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use rpcplugin::{Plugin, PluginChannel, ServiceId};
+use rpcplugin::{Plugin, PluginChannel, ServiceId, config::HostTls};
 use rpcplugin_tests::{
     pb::{BigPayloadRequest, EchoRequest, kit_client::KitClient},
     support::{
@@ -29,7 +29,7 @@ async fn multiplex() {
     assert_eq!(env(&launch(&[]).await, "PLUGIN_MULTIPLEX_GRPC").await, None);
     let plugin = launch(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).await;
     assert_eq!(env(&plugin, "PLUGIN_MULTIPLEX_GRPC").await.as_deref(), Some("true"));
-    let deaf = with(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).configure(|config| config.auto_mtls = false);
+    let deaf = with(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).configure(|config| config.tls = HostTls::Plaintext);
     assert_eq!(
         fault_code(deaf.launch(prints("1|1|unix|/p|grpc|")).await),
         "rpcplugin::protocol::no_multiplexing"

@@ -3,7 +3,7 @@
 use miette::Diagnostic as _;
 use rpcplugin::{
     Host, LaunchError, Plugin, Services,
-    config::{HostConfig, Loader},
+    config::{HostConfig, HostTls, Loader},
 };
 use rpcplugin_tests::{
     pb::EnvRequest,
@@ -24,7 +24,7 @@ pub(crate) fn config(variables: &[(&str, &str)]) -> HostConfig {
 
 /// As [`with`], for plugins that are scripts and know no TLS.
 pub(crate) fn plain(variables: &[(&str, &str)]) -> Host {
-    with(variables).configure(|config| config.auto_mtls = false)
+    with(variables).configure(|config| config.tls = HostTls::Plaintext)
 }
 
 /// Launches the conformance plugin.

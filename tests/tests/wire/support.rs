@@ -4,10 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use rpcplugin::{
     Endpoint, Host, Plugin,
-    config::HostConfig,
+    config::{HostConfig, HostTls},
     transport::{
         SecureStream, Security, dial,
-        http2::{Connect, ConnectError},
+        http2::{ChannelError, Connect},
     },
 };
 use rpcplugin_tests::{
@@ -24,7 +24,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
     conformance::host()
         .configure(|config| {
-            config.auto_mtls = false;
+            config.tls = HostTls::Plaintext;
             config.launch_timeout = TIMEOUT;
         })
         .configure(change)
@@ -57,7 +57,7 @@ pub(crate) async fn answers(plugin: &Plugin) {
 pub(crate) struct To(pub(crate) Endpoint);
 
 impl Connect for To {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(Security::Plain.client(dial(&self.0).await?).await?)
     }
 }
