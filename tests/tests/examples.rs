@@ -1,4 +1,4 @@
-//! The examples of the facade, as a user would start them: each launches itself as a plugin and tells what happens.
+//! The examples of the facade, started as a user starts them: each launches itself as a plugin and prints the results.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::{Command, Stdio};
@@ -124,7 +124,7 @@ fn custom_runner() {
 
 #[test]
 fn log_forwarding() {
-    // What comes by different ways comes in any order.
+    // Output and logs arrive in any order.
     let mut lines = lines("log-forwarding");
     lines.sort();
     assert_eq!(
@@ -225,7 +225,7 @@ fn prints(name: &str, expected: &[&str]) {
     assert_eq!(lines(name), expected);
 }
 
-/// What the example prints, if that is so many lines.
+/// The lines that the example prints. Their number must be `N`.
 #[track_caller]
 fn exactly<const N: usize>(name: &str) -> [String; N] {
     lines(name).try_into().unwrap_or_else(|lines: Vec<_>| panic!("{} lines: {lines:#?}", lines.len()))
@@ -239,7 +239,7 @@ fn starts<const N: usize>(name: &str) -> [String; N] {
     lines.into_iter().take(N).collect::<Vec<_>>().try_into().unwrap()
 }
 
-/// All lines that the example prints. It has to succeed.
+/// All lines that the example prints. The example must succeed.
 #[track_caller]
 fn lines(name: &str) -> Vec<String> {
     let output = Command::new(example(name)).stdin(Stdio::null()).output().unwrap();

@@ -1,4 +1,4 @@
-//! Hosts and plugins made by the names that pyvider gives them.
+//! Hosts and plugins with the names of pyvider.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::Ipv4Addr;
@@ -21,23 +21,23 @@ use rpcplugin_tests::{
 };
 
 #[tokio::test]
-async fn a_scope_always_closes() {
+async fn a_scope_always_shuts_the_plugin_down() {
     let (pid, exit) = with_plugin(&host(), plugin(&[]), async |plugin| plugin.pid()).await.unwrap();
     assert!(!is_alive(pid), "{exit}");
 
-    // Also when the work within fails, or is given up.
+    // Also when the work in the scope fails or is cancelled.
     let failing = with_plugin(&host(), plugin(&[]), async |plugin| Err::<(), u32>(plugin.pid())).await;
     assert!(!is_alive(failing.unwrap().0.unwrap_err()));
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let given_up = tokio::spawn(async move {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let cancelled = tokio::spawn(async move {
         let work = async |plugin: &rpcplugin::Plugin| {
-            tell.send(plugin.pid()).unwrap();
+            sender.send(plugin.pid()).unwrap();
             std::future::pending::<()>().await;
         };
         let _ = with_plugin(&host(), plugin(&[]), work).await;
     });
-    let pid = tokio::time::timeout(TIMEOUT, told).await.unwrap().unwrap();
-    given_up.abort();
+    let pid = tokio::time::timeout(TIMEOUT, receiver).await.unwrap().unwrap();
+    cancelled.abort();
     eventually("the plugin is gone", || !is_alive(pid)).await;
     assert!(with_plugin(&host(), rpcplugin::Command::new("/nowhere"), async |_| ()).await.is_err());
 }
@@ -56,7 +56,7 @@ async fn a_client_starts_its_plugin_again() {
 }
 
 #[tokio::test]
-async fn a_client_takes_the_operators_cookie() {
+async fn a_client_uses_the_cookie_of_the_settings() {
     let mut config = HostConfig::default();
     config.magic_cookie = Some(MagicCookie::new("OTHER", "cookie").unwrap());
     let refused = plugin_client(cookie(), 1, plugin(&[]), config).start().await;
@@ -68,7 +68,7 @@ async fn announced(serve: Serve) -> Endpoint {
 }
 
 #[tokio::test]
-async fn a_server_listens_where_it_is_told() {
+async fn a_server_listens_on_the_given_transport() {
     let server = |transport, change: fn(&mut PluginConfig)| {
         let mut config = PluginConfig::default();
         change(&mut config);

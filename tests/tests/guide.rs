@@ -1,6 +1,6 @@
-//! The programs of the guide: hosts and plugins of three languages that greet through each other.
+//! The programs of the guide: hosts and plugins in three languages.
 //!
-//! Their blocks in `docs/guide` are excerpts of these programs, and the sessions there are what these tests do.
+//! The code blocks in `docs/guide` are excerpts of these programs, and the sessions are those of these tests.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::{Command, Stdio};
@@ -52,7 +52,7 @@ fn a_rust_host_and_a_python_plugin() {
     shown("go-plugin.md", &format!("{line}{greeted}"));
 }
 
-/// Runs a host to its end, which has to be a success, and compares what it prints.
+/// Runs a host to its end. The host must succeed, and print this.
 #[track_caller]
 fn prints(host: &mut Command, expected: &str) {
     let output = host.stdin(Stdio::null()).env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap();

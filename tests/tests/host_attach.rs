@@ -61,7 +61,7 @@ async fn a_second_host_can_use_and_end_a_plugin() {
 }
 
 #[tokio::test]
-async fn what_a_plugin_answered_and_how_long_each_step_took() {
+async fn a_plugin_keeps_its_handshake_line_and_the_duration_of_each_step() {
     let tree = ProcessTree::new();
     let plugin = host(|_| {}).launch(tree.mark(faulty("healthy"))).await.expect("it starts");
     let answer = plugin.answer().expect("it was launched");
@@ -85,7 +85,7 @@ async fn what_a_plugin_answered_and_how_long_each_step_took() {
 }
 
 #[tokio::test]
-async fn several_are_named_as_terraform_does() {
+async fn several_configurations_are_named_as_terraform_does() {
     let tree = ProcessTree::new();
     let (first, config) = launched(&tree).await;
     let json = format!(r#"{{"registry.example/acme/kv":{config}}}"#);
@@ -97,7 +97,7 @@ async fn several_are_named_as_terraform_does() {
 }
 
 #[tokio::test]
-async fn a_number_that_passed_to_a_stranger_is_never_signalled() {
+async fn a_pid_that_was_reused_is_never_signalled() {
     let tree = ProcessTree::new();
     let (first, mut config) = launched(&tree).await;
     let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
@@ -118,7 +118,7 @@ fn stop(plugin: &Plugin) {
 }
 
 #[tokio::test]
-async fn the_end_of_somebody_elses_process_is_noticed() {
+async fn the_exit_of_an_attached_process_is_noticed() {
     let tree = ProcessTree::new();
     let (first, config) = launched(&tree).await;
     let second = plain().attach(config).await.expect("it runs");
@@ -130,7 +130,7 @@ async fn the_end_of_somebody_elses_process_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_dead_address_is_refused_at_once() {
+async fn an_address_without_a_listener_is_refused_immediately() {
     let tree = ProcessTree::new();
     let (first, config) = launched(&tree).await;
     first.shut_down().await;
@@ -144,7 +144,7 @@ async fn a_dead_address_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_plugin_in_test_mode_is_left_alone() {
+async fn a_plugin_in_test_mode_is_not_shut_down() {
     let tree = ProcessTree::new();
     let (first, mut config) = launched(&tree).await;
     config.test = true;
@@ -155,7 +155,7 @@ async fn a_plugin_in_test_mode_is_left_alone() {
 }
 
 #[tokio::test]
-async fn sockets_are_made_where_the_settings_say() {
+async fn brokered_sockets_are_in_the_directory_of_the_settings() {
     let tree = ProcessTree::new();
     let (first, config) = launched(&tree).await;
     let dir = tempfile::tempdir_in("/tmp").expect("a directory");
@@ -171,7 +171,7 @@ async fn sockets_are_made_where_the_settings_say() {
 }
 
 #[tokio::test]
-async fn versions_and_settings_have_to_fit() {
+async fn versions_and_settings_must_fit() {
     let tree = ProcessTree::new();
     let (first, mut config) = launched(&tree).await;
     let other = || {
@@ -207,7 +207,7 @@ async fn without_the_identity_a_secured_plugin_cannot_be_attached_to() {
 }
 
 #[tokio::test]
-async fn half_of_what_mutual_tls_needs_is_refused_and_not_plain_text() {
+async fn an_incomplete_tls_configuration_is_refused_and_not_plain_text() {
     let tree = ProcessTree::new();
     let (plugin, config) = launched(&tree).await;
     let identity = Identity::generate().expect("made").export();
@@ -256,7 +256,7 @@ async fn a_secured_plugin_survives_the_upgrade_of_its_host() {
 }
 
 #[tokio::test]
-async fn what_dies_with_its_host_is_not_handed_over() {
+async fn a_plugin_that_dies_with_its_host_is_not_handed_over() {
     let tree = ProcessTree::new();
     let host = host(|_| {});
     let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
@@ -330,7 +330,7 @@ fn kit_host() -> Host {
 }
 
 #[tokio::test]
-async fn over_tcp_the_process_is_the_one_that_has_the_port() {
+async fn over_tcp_the_process_is_the_owner_of_the_port() {
     let tree = ProcessTree::new();
     let command = Command::new(env!("CARGO_BIN_EXE_kit-plugin")).args(["--net", "tcp"]);
     let first = kit_host().launch(tree.mark(command)).await.expect("it starts");
@@ -351,7 +351,7 @@ async fn over_tcp_the_process_is_the_one_that_has_the_port() {
 }
 
 #[tokio::test]
-async fn the_broker_of_a_go_plugin_is_dead_and_says_so() {
+async fn the_dead_broker_of_a_go_plugin_is_reported() {
     let Some(program) = peer("go", "kit-plugin") else { return };
     let tree = ProcessTree::new();
     let first = kit_host().launch(tree.mark(Command::new(program))).await.expect("it starts");

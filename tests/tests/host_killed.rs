@@ -164,7 +164,7 @@ fn line(stdout: &mut impl std::io::BufRead) -> String {
 }
 
 #[test]
-fn plugins_in_rust_end_in_order() {
+fn plugins_in_rust_shut_down_cleanly() {
     for (mode, settings) in MODES {
         for signal in SIGNALS {
             let what = format!("{mode}, {signal:?}");
@@ -206,7 +206,7 @@ fn plugins_in_python_end_and_leave_nothing() {
 }
 
 #[test]
-fn plugins_that_start_end_too() {
+fn plugins_that_are_starting_end_too() {
     let silent = Program::silent("sleep 1000 & sleep 1000");
     let deaf = Program::silent("trap '' TERM HUP INT; sleep 1000 & while :; do sleep 1000; done");
     let peers = ["go", "python"].into_iter().filter_map(Program::peer);
@@ -222,7 +222,7 @@ fn plugins_that_start_end_too() {
 }
 
 #[test]
-fn what_does_not_end_in_time_is_killed() {
+fn a_plugin_that_does_not_exit_in_time_is_killed() {
     for grace in ["300ms", "0"] {
         let directories = Directories::new();
         let program = Program::rust(&directories, "600000");
@@ -238,7 +238,7 @@ fn what_does_not_end_in_time_is_killed() {
 
 /// The watchdog does not wait for the grace if all processes have exited.
 #[test]
-fn a_quick_end_is_noticed() {
+fn an_early_exit_is_noticed() {
     let directories = Directories::new();
     let program = Program::rust(&directories, "0");
     let mut mortal = directories.host(&program, &[("PLUGIN_ORPHAN_GRACE", "1h")]);
@@ -247,7 +247,7 @@ fn a_quick_end_is_noticed() {
 }
 
 #[test]
-fn what_the_plugin_left_in_its_group_goes_with_it() {
+fn processes_in_the_group_of_the_plugin_end_with_it() {
     // The plugin behind the shell receives the signal when the shell has exited. A process that ignores it is killed.
     for (script, hook) in
         [("\"$0\" \"$@\" & wait", true), ("trap '' TERM; sleep 1000 & exec \"$0\" \"$@\"", false)]
@@ -265,7 +265,7 @@ fn what_the_plugin_left_in_its_group_goes_with_it() {
 }
 
 #[test]
-fn a_stopped_plugin_ends_in_order_too() {
+fn a_suspended_plugin_shuts_down_cleanly_too() {
     let directories = Directories::new();
     let program = Program::rust(&directories, "0");
     let mut mortal = directories.host(&program, &[("PLUGIN_ORPHAN_GRACE", "30s")]);
@@ -276,7 +276,7 @@ fn a_stopped_plugin_ends_in_order_too() {
 }
 
 #[test]
-fn a_signal_to_the_group_does_not_end_the_guard() {
+fn a_signal_to_the_group_does_not_end_the_watchdog() {
     let mut mortal = Directories::new().host(
         &Program::silent("trap '' TERM HUP INT QUIT USR1 USR2 TTIN TTOU TSTP; while :; do sleep 1000; done"),
         &[("MORTAL_HOST", "starting"), ("PLUGIN_ORPHAN_GRACE", "100ms")],
@@ -311,7 +311,7 @@ fn watchdog(plugin: u32) -> u32 {
 }
 
 #[test]
-fn what_host_and_guard_left_is_swept_by_the_next_host() {
+fn leftovers_of_host_and_watchdog_are_removed_by_the_next_host() {
     let directories = Directories::new();
     let program = Program::rust(&directories, "0");
     let alive = directories.host(&program, &[]);
@@ -355,7 +355,7 @@ fn what_host_and_guard_left_is_swept_by_the_next_host() {
 
 /// The directory that a plugin creates without a directory from a host.
 #[test]
-fn what_a_killed_plugin_left_is_swept_by_the_next() {
+fn leftovers_of_a_killed_plugin_are_removed_by_the_next() {
     let directories = Directories::new();
     let start = || {
         let mut plugin = Command::new(env!("CARGO_BIN_EXE_plugin-subject"))
@@ -383,7 +383,7 @@ fn what_a_killed_plugin_left_is_swept_by_the_next() {
 }
 
 #[test]
-fn what_a_plugin_leaves_in_its_group_dies_with_it_whatever_dies_with_the_host() {
+fn processes_in_the_group_are_killed_with_the_plugin_for_either_die_with_host() {
     for dies in ["true", "false"] {
         let directories = Directories::new();
         let program = Program::rust(&directories, "0").behind("sleep 1000 & exec \"$0\" \"$@\"");
@@ -398,7 +398,7 @@ fn what_a_plugin_leaves_in_its_group_dies_with_it_whatever_dies_with_the_host() 
 
 /// At a real terminal, which `script(1)` makes.
 #[test]
-fn a_plugin_that_asks_on_the_terminal_is_told_to_be_stopped() {
+fn a_plugin_that_reads_from_the_terminal_is_reported_as_stopped() {
     if !Path::new("/usr/bin/script").exists() {
         println!("skipped: script(1) is missing");
         return;

@@ -77,7 +77,7 @@ async fn a_limit_on_messages_holds_on_every_channel() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_dies_without_a_word_is_noticed_by_pings() {
+async fn pings_notice_a_plugin_that_hangs() {
     let pinging = host(|config| {
         let mut keepalive = KeepaliveConfig::default();
         keepalive.permitted = true;

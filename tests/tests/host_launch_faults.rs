@@ -46,7 +46,7 @@ macro_rules! assert_fault {
 }
 
 #[tokio::test]
-async fn a_plugin_started_by_hand_says_what_to_start_instead() {
+async fn a_plugin_started_manually_names_the_program_to_start() {
     let mut plugin = std::process::Command::new(env!("CARGO_BIN_EXE_faulty-plugin"));
     let output = plugin.env_remove("FAULTY_PLUGIN").stdin(Stdio::null()).output().expect("it can be started");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
@@ -72,7 +72,7 @@ async fn a_wrong_cookie() {
 }
 
 #[tokio::test]
-async fn a_version_that_nobody_serves() {
+async fn no_version_in_common() {
     let cookie = rpcplugin::MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a cookie");
     let host = rpcplugin::Host::new(cookie, rpcplugin::Versions::new([7, 8]).expect("versions"));
     let error = refused(&host, faulty("healthy"), TIMEOUT).await;
@@ -102,7 +102,7 @@ impl Runner for AnyPath {
 }
 
 #[tokio::test]
-async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
+async fn a_socket_outside_the_directory_of_the_host_is_removed_with_its_plugin() {
     let dir = tempfile::tempdir().expect("a directory");
     let multiplexed = |config: &mut HostConfig| (config.tls, config.multiplex) = (HostTls::Plaintext, true);
     let tcp_only = |config: &mut HostConfig| {
@@ -124,9 +124,9 @@ async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
 }
 
 #[tokio::test]
-async fn a_socket_that_was_there_before_stays() {
+async fn a_socket_from_before_the_launch_stays() {
     let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("strangers.sock");
+    let path = dir.path().join("older.sock");
     drop(UnixListener::bind(&path).expect("bound"));
     // The clock of the file system may be coarse.
     let later = dir.path().join("later");
@@ -143,7 +143,7 @@ async fn a_socket_that_was_there_before_stays() {
 }
 
 #[tokio::test]
-async fn rubbish() {
+async fn garbage() {
     let parts = [
         "something else before its handshake line",
         "logs and banners belong on stderr",
@@ -154,19 +154,19 @@ async fn rubbish() {
 }
 
 #[tokio::test]
-async fn binary_rubbish() {
+async fn binary_garbage() {
     let fault = fault(plain, r"printf '\000\377\033[31m\210|\200|||||\n'; sleep 60", &["is a plugin"]).await;
     assert_fault!(fault, LaunchFault::HandshakeLine(error) if error.fault == HandshakeLineFault::NotAnAnswer);
 }
 
 #[tokio::test]
-async fn stray_lines_are_passed_over_if_that_is_allowed() {
+async fn stray_lines_are_skipped_if_the_settings_allow_it() {
     let allow = |config: &mut HostConfig| {
         plain(config);
         config.stray_lines = 2;
     };
     let fault_of = |lines: &str| {
-        let text = format!("printf '{lines}1|1|unix|/tmp/nobody|netrpc\\n'; sleep 60");
+        let text = format!("printf '{lines}1|1|unix|/tmp/missing|netrpc\\n'; sleep 60");
         async move { fault(allow, &text, &[]).await }
     };
     assert_fault!(fault_of(r"one\ntwo\n").await, LaunchFault::HandshakeLine(e) if e.fault == HandshakeLineFault::NetRpc);
@@ -204,7 +204,7 @@ async fn stopped_while_it_starts() {
 }
 
 #[tokio::test]
-async fn exits_at_once() {
+async fn exits_immediately() {
     let parts = ["it ended before it spoke: exit status 3", "stderr of the plugin:\n    no database"];
     let fault = fault(|_| {}, "echo 'no database' >&2; exit 3", &parts).await;
     assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Status(3)));
@@ -261,7 +261,7 @@ async fn missing_interpreter() {
 }
 
 #[tokio::test]
-async fn no_program_or_one_for_another_machine() {
+async fn not_a_program_or_a_program_for_another_machine() {
     let mut header = vec![0_u8; 64];
     header[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);
     header[16] = 2;
@@ -280,17 +280,17 @@ async fn no_program_or_one_for_another_machine() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_missing_or_unasked() {
+async fn a_missing_or_unexpected_certificate() {
     let ignored =
-        fault(|_| {}, "echo '1|1|unix|/tmp/nobody|grpc|'; sleep 60", &["does without", "AutoMTLS"]).await;
+        fault(|_| {}, "echo '1|1|unix|/tmp/missing|grpc|'; sleep 60", &["does without", "AutoMTLS"]).await;
     assert_fault!(ignored, LaunchFault::IgnoredMtls);
 
     let certificate = base64(Identity::generate().expect("an identity").certificate_der());
-    let text = format!("echo '1|1|unix|/tmp/nobody|grpc|{certificate}'; sleep 60");
+    let text = format!("echo '1|1|unix|/tmp/missing|grpc|{certificate}'; sleep 60");
     let unasked = fault(plain, &text, &["sent a certificate that this host did not ask for"]).await;
     assert_fault!(unasked, LaunchFault::UnaskedCertificate);
 
-    let text = format!("echo '1|1|unix|/tmp/nobody|grpc|{}'; sleep 60", "A".repeat(80));
+    let text = format!("echo '1|1|unix|/tmp/missing|grpc|{}'; sleep 60", "A".repeat(80));
     let no_certificate = fault(|_| {}, &text, &["its certificate cannot be used"]).await;
     assert_fault!(no_certificate, LaunchFault::Certificate(_));
 }
@@ -301,7 +301,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_listener_that_is_dead() {
+async fn an_address_without_a_listener() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("socket");
     drop(UnixListener::bind(dir.path().join("made")).expect("bindable"));
@@ -370,7 +370,7 @@ async fn not_healthy() {
 }
 
 #[tokio::test]
-async fn lines_that_are_none() {
+async fn lines_that_are_not_handshake_lines() {
     for (line, expected, part) in [
         ("1|1|unix|/tmp/p|netrpc", HandshakeLineFault::NetRpc, "rebuild the plugin with a gRPC server"),
         ("1|1|unix|/tmp/p", HandshakeLineFault::NetRpc, "the plugin speaks net/rpc"),
@@ -427,14 +427,14 @@ async fn a_line_without_end() {
 }
 
 #[tokio::test]
-async fn half_a_line_is_the_end_of_a_plugin() {
+async fn half_a_line_counts_as_an_exit() {
     let said = &["stdout of the plugin:\n    1|3|tcp|127.0"];
     let fault = fault(plain, "printf '1|3|tcp|127.0'; exit 4", said).await;
     assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Status(4)));
 }
 
 #[tokio::test]
-async fn a_last_line_without_its_break_is_read() {
+async fn a_last_line_without_a_newline_is_read() {
     let fault = fault(plain, "printf '1|1|unix|/tmp/no-such-socket|grpc|'", &[]).await;
     assert_fault!(fault, LaunchFault::ExitedConnecting(ExitReason::Status(0)));
 }
@@ -454,7 +454,7 @@ async fn exits_between_line_and_connection() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("socket");
     let _listener = UnixListener::bind(&path).expect("bindable");
-    for path in [path, dir.path().join("nobody")] {
+    for path in [path, dir.path().join("missing")] {
         let text = format!("echo '1|1|unix|{}|grpc|'; echo oops >&2; exit 4", path.display());
         let parts = ["it ended while it was being connected: exit status 4", "oops"];
         assert_fault!(

@@ -58,7 +58,7 @@ async fn launch_and_stop(count: usize) {
 /// more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg(target_os = "linux")]
-async fn a_thousand_in_a_row_leave_nothing_and_a_hundred_live_together() {
+async fn a_thousand_launches_leave_nothing_and_a_hundred_plugins_run_together() {
     // The first launches fill caches and pools.
     launch_and_stop(50).await;
     eventually_within(Duration::from_secs(10), "the first plugins are gone", || children().is_empty()).await;

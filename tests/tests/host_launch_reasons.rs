@@ -40,7 +40,7 @@ fn code(error: &LaunchError) -> String {
 }
 
 #[tokio::test]
-async fn a_plugin_of_ours_gives_its_reason_its_code_and_its_help() {
+async fn a_plugin_of_this_library_gives_a_reason_a_code_and_a_help() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("it has one").port().to_string();
     let long = format!("/tmp/{}", "x".repeat(150));
@@ -101,7 +101,7 @@ async fn a_panic_is_the_reason() {
 }
 
 #[tokio::test]
-async fn main_within_a_runtime_says_what_to_call() {
+async fn main_within_a_runtime_names_the_function_to_call() {
     let error = refused(&host(|_| {}), faulty("main-within"), TIMEOUT).await;
     is_plain(&error, "`Serve::main` makes a runtime of its own");
     assert_eq!(code(&error), "rpcplugin::config::nested_runtime");
@@ -109,7 +109,7 @@ async fn main_within_a_runtime_says_what_to_call() {
 }
 
 #[tokio::test]
-async fn a_script_that_names_its_reason() {
+async fn the_reason_of_a_script_is_in_the_error() {
     let error =
         refused(&host(plain), script("echo 'cannot find \u{1b}[31mkv.db' >&2; exit 4"), TIMEOUT).await;
     is_plain(&error, "it ended before it spoke: exit status 4; it last wrote: \"cannot find kv.db\"");
@@ -128,14 +128,14 @@ async fn a_script_that_names_its_reason() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_none_stands_in_the_message() {
+async fn a_line_that_is_not_a_handshake_line_is_in_the_message() {
     let error =
         refused(&host(plain), script(r"printf 'Hello \033[31m\177 world\n'; sleep 60"), TIMEOUT).await;
     is_plain(&error, "before its handshake line: \"Hello \\u{1b}[31m\\u{7f} world\"");
 }
 
 #[tokio::test]
-async fn silence_tells_the_last_words() {
+async fn the_last_stderr_lines_are_in_the_error_of_a_silent_plugin() {
     let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(500);
     let error =
         refused(&host(short), script("echo 'waiting for the database' >&2; exec sleep 60"), TIMEOUT).await;

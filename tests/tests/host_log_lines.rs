@@ -39,7 +39,7 @@ impl io::Write for Written {
 
 /// In a process of its own, because tracing caches for the whole process whether an event is enabled.
 #[test]
-fn a_record_is_a_line_with_the_plugins_name_and_fields_of_its_own() {
+fn a_record_is_a_line_with_the_name_of_the_plugin_and_its_fields() {
     stderr_of("lines", "record");
 }
 
@@ -139,14 +139,14 @@ fn without_a_subscriber_warnings_errors_and_panics_are_on_stderr() {
 }
 
 #[test]
-fn what_takes_the_log_or_switches_it_off_keeps_stderr_quiet() {
+fn an_observer_of_logs_or_the_setting_keeps_stderr_quiet() {
     for case in ["subscriber", "observer", "off"] {
         assert_eq!(stderr_of("child", case), "", "{case}");
     }
 }
 
 #[test]
-fn a_host_is_warned_of_a_slip_in_a_variables_name() {
+fn a_host_warns_of_a_misspelt_variable() {
     let host = Process::new(env!("CARGO_BIN_EXE_settings-host"))
         .arg("/no/such/plugin")
         .env("PLUGIN_HANDSHAKE_TIMOUT", "2s")
@@ -158,7 +158,7 @@ fn a_host_is_warned_of_a_slip_in_a_variables_name() {
 }
 
 #[tokio::test]
-async fn a_plugin_warns_of_a_slip_in_its_log() {
+async fn a_plugin_logs_a_warning_of_a_misspelt_variable() {
     let command = faulty("healthy").env("PLUGIN_SERVER_TRANSPORT", "tcp").env("PLUGIN_DIR", "/");
     let plugin = host(|_| {}).launch(command).await.expect("it starts");
     let warning = "PLUGIN_SERVER_TRANSPORT is no setting; PLUGIN_SERVER_TRANSPORTS is";

@@ -1,7 +1,7 @@
-//! A pyvider plugin that is configured by nothing but environment variables behaves the same when it is replaced by a
-//! plugin of this library with the same variables.
+//! A plugin of this library can replace a pyvider plugin that takes its settings from environment variables: with the same
+//! variables, it behaves the same.
 //!
-//! Needs the Python of `cargo xtask interop`; without it the tests are skipped with a word, and fail where
+//! The tests need the Python of `cargo xtask interop`. Without it, they are skipped, which is printed. They fail if
 //! `RPCPLUGIN_REQUIRE` names python.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -26,7 +26,7 @@ use rustix::process::Signal;
 use tokio::time::timeout;
 use tonic::Code;
 
-/// What the operator of either plugin sets.
+/// The cookie in the settings of both plugins.
 const COOKIE: [(&str, &str); 2] = [
     ("PLUGIN_MAGIC_COOKIE_KEY", "CONFORMANCE_KIT_COOKIE"),
     ("PLUGIN_MAGIC_COOKIE_VALUE", "b1d0c9a6-conformance"),
@@ -38,7 +38,7 @@ fn pyvider() -> Option<Command> {
     Some(Command::new(python).arg(script))
 }
 
-/// Launches pyvider's plugin and ours with the same variables. None where there is no Python.
+/// Launches the plugins of pyvider and of this library with the same variables. `None` without Python.
 async fn both(
     variables: &[(&str, &str)],
     change: impl Fn(&mut HostConfig),
@@ -54,12 +54,12 @@ async fn both(
     Some([theirs, own])
 }
 
-/// As [`both`], where both have to start.
+/// As [`both`]. Both plugins must start.
 async fn pair(variables: &[(&str, &str)]) -> Option<[Plugin; 2]> {
     Some(both(variables, |_| {}).await?.map(Result::unwrap))
 }
 
-/// What a host can see of a plugin without calling its own services.
+/// The properties of a plugin that a host sees without calls to its services.
 #[derive(Debug, PartialEq)]
 struct Facts {
     network: &'static str,
@@ -78,7 +78,7 @@ async fn facts(plugin: &Plugin) -> Facts {
 }
 
 #[tokio::test]
-async fn what_a_host_sees_is_the_same() {
+async fn a_host_sees_no_difference() {
     let usual = || Facts { network: "unix", version: 3, mutual: true, healthy: true };
     for (variables, expected) in [
         (&[][..], usual()),
@@ -113,7 +113,7 @@ async fn a_wrong_cookie_ends_both_with_status_1() {
 async fn the_shutdown_file_ends_both() {
     let directory = tempfile::tempdir().unwrap();
     let stop = directory.path().join("stop");
-    // Each gets a file of its own, since it removes it.
+    // Each plugin has its own file, because it removes the file.
     for number in [0, 1] {
         let path = stop.with_extension(number.to_string());
         let Some(pair) = pair(&[("PLUGIN_SHUTDOWN_FILE_PATH", path.to_str().unwrap())]).await else { return };
@@ -159,7 +159,7 @@ async fn calls_have_the_grace_period() {
 
 #[tokio::test]
 async fn given_certificates_are_mutual() {
-    let (host, plugin, stranger) =
+    let (host, plugin, unknown) =
         (Identity::generate().unwrap(), Identity::generate().unwrap(), Identity::generate().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
@@ -176,7 +176,7 @@ async fn given_certificates_are_mutual() {
         ("PLUGIN_SERVER_KEY", &*key),
         ("PLUGIN_CLIENT_ROOT_CERTS", &*authorities),
     ];
-    for (identity, welcome) in [(&host, true), (&stranger, false)] {
+    for (identity, accepted) in [(&host, true), (&unknown, false)] {
         let launched = both(&variables, |config| {
             let own = identity.export();
             config.tls = HostTls::Given {
@@ -187,7 +187,7 @@ async fn given_certificates_are_mutual() {
         });
         let Some(launched) = launched.await else { return };
         for launched in launched {
-            assert_eq!(launched.is_ok(), welcome, "{launched:?}");
+            assert_eq!(launched.is_ok(), accepted, "{launched:?}");
         }
     }
 }

@@ -113,7 +113,7 @@ mod then_swapped {
 /// Another file replaces the program between verification and start. The verified file runs, whether script or binary.
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn what_was_verified_is_what_runs() {
+async fn the_verified_file_is_the_file_that_runs() {
     let dir = tempfile::tempdir().expect("a directory");
     let checked = |contents: &[u8]| {
         let other = executable(dir.path(), b"#!/bin/sh\necho 'I am another' >&2\nexit 7\n");

@@ -21,7 +21,7 @@ async fn a_dropped_launch_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn sockets_are_gone_in_the_end() {
+async fn sockets_are_removed_when_the_plugin_ends() {
     let dir = tempfile::tempdir().expect("a directory");
     let here = host(|config| config.unix_socket_dir = Some(dir.path().to_owned()));
     let plugin = here.launch(faulty("healthy")).await.expect("it starts");

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::support::{TIMEOUT, stderr_of};
 
 #[tokio::test]
-async fn the_environment_is_what_was_asked_for() {
+async fn the_environment_follows_the_policy() {
     let shown = script("env >&2; exit 1").env("MINE", "won").env("PLUGIN_MIN_PORT", "12345");
     let inherited = stderr_of(|_| {}, shown.clone()).await;
     let has = |lines: &[String], line: &str| lines.iter().any(|known| known == line);

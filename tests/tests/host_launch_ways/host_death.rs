@@ -58,7 +58,7 @@ async fn plugins_outlive_a_killed_host_if_they_are_allowed_to() {
 
 /// A host that inherits an ignored SIGCHLD.
 #[tokio::test]
-async fn the_end_is_known_where_the_ends_of_children_are_ignored() {
+async fn the_exit_is_known_where_sigchld_is_ignored() {
     let host = env!("CARGO_BIN_EXE_doomed-host");
     let output = std::process::Command::new("/bin/sh")
         .args(["-c", "trap '' CHLD; exec \"$0\" ends \"$1\"", host, PLUGIN])

@@ -56,7 +56,7 @@ pub(crate) fn fails(times: usize, dir: &Path) -> Command {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again() {
+async fn transient_faults_are_tried_again() {
     let dir = tempfile::tempdir().expect("a directory");
     let begun = Instant::now();
     let plugin = host(retry).launch(fails(2, dir.path())).await.expect("the third try succeeds");
@@ -74,7 +74,7 @@ async fn what_may_pass_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_cannot_pass_is_not_tried_again() {
+async fn permanent_faults_are_not_tried_again() {
     for command in [Command::new("/no/such/plugin"), faulty("healthy").env("FAULTY_PLUGIN", "another")] {
         let error = host(retry).launch(command).await.expect_err("it cannot start");
         assert!(error.earlier().is_empty(), "{error:?}");
@@ -88,7 +88,7 @@ async fn what_cannot_pass_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_host_that_waits_says_so() {
+async fn a_waiting_host_emits_events() {
     let waiting = host(|config| {
         config.launch_timeout = Duration::from_millis(500);
         config.still_waiting_interval = Duration::from_millis(50);
@@ -114,7 +114,7 @@ async fn impossible_settings_are_refused() {
 }
 
 #[tokio::test]
-async fn a_deadline_beyond_all_time_is_a_fault_of_the_settings() {
+async fn a_timeout_that_no_clock_reaches_is_a_fault_of_the_settings() {
     let endless = host(|config| config.launch_timeout = Duration::MAX);
     let error = endless.launch(faulty("healthy")).await.expect_err("no clock goes so far");
     assert!(matches!(error.fault, LaunchFault::Settings(_)), "{error:?}");

@@ -28,7 +28,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_runner_may_be_a_double() {
+async fn a_runner_may_be_a_test_double() {
     let plain = host(|config| config.tls = HostTls::Plaintext);
     let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
     let plugin = plain.launch_with(&double).await.expect("it starts");
@@ -99,7 +99,7 @@ impl Running for NeverReadyRunning {
 }
 
 #[tokio::test]
-async fn a_runner_that_is_never_done_holds_up_a_launch_until_its_deadline() {
+async fn a_runner_that_is_never_ready_delays_a_launch_until_its_deadline() {
     let hasty = host(|config| {
         config.tls = HostTls::Plaintext;
         config.launch_timeout = Duration::from_millis(500);
@@ -110,7 +110,7 @@ async fn a_runner_that_is_never_done_holds_up_a_launch_until_its_deadline() {
 }
 
 #[tokio::test]
-async fn callbacks_end_with_a_launch_that_failed_after_they_were_offered() {
+async fn callbacks_end_with_a_launch_that_failed_after_they_were_served() {
     let held = Arc::new(());
     let kept = Arc::clone(&held);
     let hasty = host(|config| {
@@ -133,7 +133,7 @@ async fn callbacks_end_with_a_launch_that_failed_after_they_were_offered() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_attached_to_may_be_translated() {
+async fn an_attached_address_may_be_translated() {
     let plain = host(|config| config.tls = HostTls::Plaintext);
     let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
     let plugin = plain.launch_with(&double).await.expect("it starts");
@@ -182,7 +182,7 @@ impl Runner for Engine {
 }
 
 #[tokio::test]
-async fn a_runner_is_asked_about_every_fault() {
+async fn a_runner_diagnoses_every_fault() {
     let short = host(|config| config.launch_timeout = Duration::from_millis(200));
     let error = short.launch_with(&Engine { starts: false }).await.expect_err("it never starts");
     shows(

@@ -62,7 +62,7 @@ fn the_runtime_in_the_background() {
 
 /// The program `kit-host`, with an open stdin.
 #[test]
-fn a_host_that_is_asked_to_end() {
+fn a_host_that_receives_sigterm() {
     use std::{
         io::{BufRead as _, BufReader, Write as _},
         process::{Command, Stdio},
@@ -102,9 +102,9 @@ impl Observer for Pids {
 }
 
 #[tokio::test]
-async fn a_launch_that_is_under_way() {
-    let (tell, pids) = mpsc::channel();
-    let test_host = TestHost::configured(|host| host.observe(Pids(tell)));
+async fn a_launch_in_progress() {
+    let (sender, pids) = mpsc::channel();
+    let test_host = TestHost::configured(|host| host.observe(Pids(sender)));
     let launch = test_host.host.launch(hostile("silent"));
     tokio::time::timeout(Duration::from_millis(500), launch).await.unwrap_err();
     let pid = pids.recv().unwrap();
@@ -113,7 +113,7 @@ async fn a_launch_that_is_under_way() {
 }
 
 #[tokio::test]
-async fn a_polite_stop_that_is_under_way() {
+async fn a_shutdown_in_progress() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(hostile("stays-forever")).await;
     let pid = plugin.pid();
@@ -140,8 +140,8 @@ fn a_supervised_plugin_in_each_of_these_ways() {
         },
     ];
     for drop_it in drop_in {
-        let (tell, pids) = mpsc::channel();
-        let test_host = TestHost::configured(|host| host.observe(Pids(tell)));
+        let (sender, pids) = mpsc::channel();
+        let test_host = TestHost::configured(|host| host.observe(Pids(sender)));
         let runtime = runtime();
         let supervised = runtime.block_on(async { test_host.host.supervise(kit()).await.unwrap() });
         drop_it(runtime, supervised);

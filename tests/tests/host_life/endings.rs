@@ -24,7 +24,7 @@ use tonic::{Code, Status, Streaming};
 use crate::support::{TestHost, hostile};
 
 #[tokio::test]
-async fn a_polite_stop_is_clean_and_leaves_nothing() {
+async fn a_shutdown_is_clean_and_leaves_nothing() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(kit()).await;
     let pid = plugin.pid();
@@ -35,7 +35,7 @@ async fn a_polite_stop_is_clean_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn events_tell_the_whole_life() {
+async fn events_report_every_step() {
     let test_host = TestHost::new();
     let mut of_host = test_host.host.events();
     let plugin = test_host.launch(kit()).await;
@@ -58,7 +58,7 @@ async fn events_tell_the_whole_life() {
 }
 
 #[tokio::test]
-async fn a_stop_that_is_ignored_ends_with_the_whole_group() {
+async fn an_ignored_shutdown_ends_in_a_kill_of_the_whole_group() {
     let test_host = TestHost::configured(|host| {
         host.configure(|config| {
             config.grace = Duration::from_millis(1500);
@@ -79,7 +79,7 @@ async fn a_stop_that_is_ignored_ends_with_the_whole_group() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_left_its_group_ends_all_the_same() {
+async fn a_plugin_that_left_its_group_is_killed_too() {
     let test_host = TestHost::configured(|host| host.configure(|config| config.launch_timeout = DEADLINE));
     let error = test_host.host.launch(hostile("leaves:silent")).await.unwrap_err();
     assert!(matches!(error.fault, LaunchFault::Silent(_)), "{error:?}");
@@ -99,7 +99,7 @@ async fn a_plugin_that_left_its_group_ends_all_the_same() {
 }
 
 #[tokio::test]
-async fn sigterm_is_tried_where_it_is_configured() {
+async fn sigterm_is_sent_if_configured() {
     let test_host = TestHost::configured(|host| {
         host.configure(|config| config.terminate_after = Some(Duration::from_millis(500)))
     });
@@ -108,7 +108,7 @@ async fn sigterm_is_tried_where_it_is_configured() {
 }
 
 #[tokio::test]
-async fn sigterm_is_the_way_to_ask_a_plugin_without_a_controller() {
+async fn a_plugin_without_a_controller_receives_sigterm() {
     let test_host = TestHost::configured(|host| {
         host.configure(|config| {
             config.tls = HostTls::Plaintext;
@@ -127,7 +127,7 @@ async fn sigterm_is_the_way_to_ask_a_plugin_without_a_controller() {
 }
 
 #[tokio::test]
-async fn a_stopped_process_is_late_and_killed() {
+async fn a_suspended_process_is_late_and_killed() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(kit()).await;
     suspend(plugin.pid()).unwrap();
@@ -139,7 +139,7 @@ async fn a_stopped_process_is_late_and_killed() {
 }
 
 #[tokio::test]
-async fn a_grandchild_that_holds_the_pipes_holds_up_nobody() {
+async fn a_grandchild_that_holds_the_pipes_delays_nothing() {
     let test_host = TestHost::configured(|host| {
         host.configure(|config| config.drain_timeout = Duration::from_millis(200))
     });
@@ -160,7 +160,7 @@ fn grandchild(tail: &[String]) -> u32 {
 }
 
 #[tokio::test]
-async fn calls_that_fail_by_the_end_of_the_process_say_so() {
+async fn calls_that_fail_because_of_an_exit_say_so() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(kit()).await;
 
@@ -219,7 +219,7 @@ async fn failure_of(mut stream: Streaming<CountResponse>) -> Status {
 }
 
 #[tokio::test]
-async fn a_set_stops_all_at_once_and_waits_for_none() {
+async fn a_set_shuts_down_all_plugins_at_the_same_time() {
     let grace = Duration::from_millis(800);
     let test_host = TestHost::configured(|host| host.configure(|config| config.grace = grace));
     let mut plugins = PluginSet::new();
@@ -248,7 +248,7 @@ async fn a_set_stops_all_at_once_and_waits_for_none() {
 }
 
 #[tokio::test]
-async fn a_kill_is_at_once() {
+async fn a_kill_is_immediate() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(kit()).await;
     let mut output = plugin.output(OutputOptions::default());

@@ -47,7 +47,7 @@ async fn goaways_of_a_go_plugin_lose_no_call_when_multiplexed() {
 }
 
 #[tokio::test]
-async fn goaways_leave_output_and_the_end_as_they_are() {
+async fn goaways_do_not_disturb_output_and_shutdown() {
     for multiplex in [false, true] {
         let Some(command) = peer("go") else { return };
         let test_host = TestHost::configured(|host| host.configure(|config| config.multiplex = multiplex));

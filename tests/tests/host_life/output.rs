@@ -103,7 +103,7 @@ async fn printed_bytes_arrive_exactly_in_writers_streams_and_raw_taps() {
 }
 
 #[tokio::test]
-async fn who_asks_late_still_gets_what_was_printed_before() {
+async fn a_late_subscriber_gets_earlier_output() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(kit()).await;
     print(&plugin, b"early", b"", b"").await;
@@ -119,7 +119,7 @@ async fn who_asks_late_still_gets_what_was_printed_before() {
 }
 
 #[tokio::test]
-async fn a_reader_that_sleeps_loses_output_and_holds_up_nobody() {
+async fn a_sleeping_reader_loses_output_and_delays_nothing() {
     let test_host = TestHost::new();
     for when_full in [
         OverflowPolicy::DropOldest,
@@ -195,7 +195,7 @@ async fn a_panic_is_one_record() {
 }
 
 #[tokio::test]
-async fn long_lines_come_in_marked_pieces_and_the_tail_is_bounded() {
+async fn long_lines_are_cut_into_marked_pieces_and_the_tail_is_bounded() {
     let test_host = TestHost::configured(|host| {
         host.configure(|config| {
             config.log_line_limit = ByteSize::kib(1);
@@ -231,7 +231,7 @@ async fn long_lines_come_in_marked_pieces_and_the_tail_is_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_go_on_through_a_flood_and_memory_stays() {
+async fn calls_continue_during_a_flood_and_memory_is_bounded() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(hostile("flood:48")).await;
     let mut events = plugin.events();
@@ -297,7 +297,7 @@ async fn read_last_line(output: &mut Output) {
 }
 
 #[tokio::test]
-async fn the_end_is_told_after_the_last_words() {
+async fn the_exit_is_reported_after_the_last_output() {
     let test_host = TestHost::configured(|host| host.configure(|config| config.drain_timeout = 4 * TIMEOUT));
     let (plugin, mut output) = last_line_unread(&test_host).await;
     let mut events = plugin.events();
@@ -325,7 +325,7 @@ async fn the_end_is_told_after_the_last_words() {
 }
 
 #[tokio::test]
-async fn the_last_words_are_heard_though_the_handle_is_gone() {
+async fn the_last_output_is_read_after_the_handle_is_dropped() {
     let test_host = TestHost::configured(|host| host.configure(|config| config.drain_timeout = 4 * TIMEOUT));
     let (plugin, mut output) = last_line_unread(&test_host).await;
     drop(plugin);
@@ -333,7 +333,7 @@ async fn the_last_words_are_heard_though_the_handle_is_gone() {
 }
 
 #[tokio::test]
-async fn who_holds_the_pipes_open_is_not_waited_for() {
+async fn a_process_that_holds_the_pipes_open_delays_nothing() {
     let test_host =
         TestHost::configured(|host| host.configure(|config| config.drain_timeout = Duration::from_millis(1)));
     let plugin = test_host.launch(hostile("grandchild")).await;

@@ -34,7 +34,7 @@ async fn stops_cleanly(command: Command) {
     assert!(test_host.is_clean());
 }
 
-async fn says_how_it_ended(command: Command) {
+async fn reports_how_it_ended(command: Command) {
     let test_host = TestHost::new();
     let plugin = test_host.launch(command).await;
     let mut kit = KitClient::new(plugin.channel());
@@ -47,7 +47,7 @@ async fn says_how_it_ended(command: Command) {
 }
 
 /// A plugin that panics in a call. The host reports its exit, its reason and its last lines.
-async fn says_what_it_ended_of(command: Command, status: i32) {
+async fn reports_why_it_ended(command: Command, status: i32) {
     const LINES: usize = 60;
     let test_host = TestHost::configured(|host| host.configure(|config| config.stderr_tail_lines = LINES));
     let plugin = test_host.launch(command).await;
@@ -84,7 +84,7 @@ async fn says_what_it_ended_of(command: Command, status: i32) {
     }
 }
 
-async fn comes_back(command: Command) {
+async fn is_restarted(command: Command) {
     let test_host = TestHost::configured(|host| {
         host.configure(|config| config.supervision.initial = std::time::Duration::from_millis(1))
     });
@@ -109,23 +109,23 @@ async fn go_stops_cleanly() {
 }
 
 #[tokio::test]
-async fn go_says_how_it_ended() {
+async fn go_reports_how_it_ended() {
     if let Some(command) = peer("go") {
-        says_how_it_ended(command).await;
+        reports_how_it_ended(command).await;
     }
 }
 
 #[tokio::test]
-async fn go_says_what_it_ended_of() {
+async fn go_reports_why_it_ended() {
     if let Some(command) = peer("go") {
-        says_what_it_ended_of(command, 2).await;
+        reports_why_it_ended(command, 2).await;
     }
 }
 
 #[tokio::test]
-async fn go_comes_back() {
+async fn go_is_restarted() {
     if let Some(command) = peer("go") {
-        comes_back(command).await;
+        is_restarted(command).await;
     }
 }
 
@@ -183,16 +183,16 @@ async fn python_stops_cleanly() {
 }
 
 #[tokio::test]
-async fn python_says_how_it_ended() {
+async fn python_reports_how_it_ended() {
     if let Some(command) = peer("python") {
-        says_how_it_ended(command).await;
+        reports_how_it_ended(command).await;
     }
 }
 
 #[tokio::test]
-async fn python_comes_back() {
+async fn python_is_restarted() {
     if let Some(command) = peer("python") {
-        comes_back(command).await;
+        is_restarted(command).await;
     }
 }
 

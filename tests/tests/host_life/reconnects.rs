@@ -152,7 +152,7 @@ async fn hear(output: &mut Output, text: &[u8]) {
 }
 
 #[tokio::test]
-async fn output_and_broker_come_back() {
+async fn output_and_broker_are_reopened() {
     let dir = tempfile::tempdir_in("/tmp").unwrap();
     let between = Between::new(kit(), dir.path());
     let test_host = TestHost::new();
@@ -170,7 +170,7 @@ async fn output_and_broker_come_back() {
 }
 
 #[tokio::test]
-async fn a_go_plugin_prints_on_and_its_broker_is_known_to_be_closed() {
+async fn a_go_plugin_still_prints_and_its_broker_is_reported_as_closed() {
     let Some(command) = peer("go") else { return };
     let dir = tempfile::tempdir_in("/tmp").unwrap();
     let between = Between::new(command, dir.path());

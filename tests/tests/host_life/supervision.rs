@@ -129,7 +129,7 @@ async fn killed_fifty_times_under_load() {
 }
 
 #[tokio::test]
-async fn events_tell_every_generation_and_the_end() {
+async fn events_report_every_generation_and_the_end() {
     let test_host = restarting_host(1);
     let supervised = test_host.host.supervise(kit()).await.unwrap();
     let mut events = supervised.events();
@@ -194,7 +194,7 @@ async fn calls_wait_for_the_next_generation_or_fail_as_they_choose() {
 }
 
 #[tokio::test]
-async fn what_a_call_waits_is_taken_from_its_deadline() {
+async fn the_wait_of_a_call_counts_against_its_deadline() {
     let test_host = TestHost::configured(|host| {
         host.configure(|config| config.supervision.initial = Duration::from_millis(500))
     });
@@ -275,7 +275,7 @@ async fn every_generation_is_set_up_before_calls_reach_it() {
 }
 
 #[tokio::test]
-async fn a_first_start_that_fails_is_told_at_once() {
+async fn a_first_launch_that_fails_is_an_immediate_error() {
     let test_host = restarting_host(5);
     let refused = test_host.host.supervise(Command::new("/bin/true")).await.unwrap_err();
     assert!(matches!(refused, SuperviseError::Launch(_)), "{refused:?}");
@@ -283,7 +283,7 @@ async fn a_first_start_that_fails_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_restart_that_is_asked_for_is_polite_and_free() {
+async fn a_requested_restart_is_clean_and_uses_no_budget() {
     let test_host = restarting_host(0);
     let supervised = test_host.host.supervise(kit()).await.unwrap();
     let mut events = supervised.events();
@@ -302,7 +302,7 @@ async fn a_restart_that_is_asked_for_is_polite_and_free() {
 }
 
 #[tokio::test]
-async fn a_stop_between_generations_is_at_once() {
+async fn a_shutdown_between_generations_is_immediate() {
     let test_host = TestHost::configured(|host| {
         host.configure(|config| {
             config.supervision.initial = Duration::from_secs(600);
@@ -363,7 +363,7 @@ impl Runner for FaultyRunner {
 }
 
 #[tokio::test]
-async fn a_restart_while_the_plugin_is_started_anyway_is_that_start() {
+async fn a_restart_during_a_start_joins_that_start() {
     let test_host = restarting_host(5);
     let moody = FaultyRunner::new(|_| None);
     let (starts, may_start) = (Arc::clone(&moody.starts), Arc::clone(&moody.may_start));
@@ -380,7 +380,7 @@ async fn a_restart_while_the_plugin_is_started_anyway_is_that_start() {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_uses_up_no_budget() {
+async fn permanent_faults_use_no_budget() {
     let test_host = restarting_host(5);
     let gone = |start| (start > 1).then(|| LaunchFault::NotFound { program: "faulty".into() });
     let moody = FaultyRunner::new(gone);
@@ -402,7 +402,7 @@ async fn what_will_not_pass_uses_up_no_budget() {
 }
 
 #[tokio::test]
-async fn the_first_start_is_tried_as_the_configuration_says() {
+async fn the_first_launch_follows_the_retry_settings() {
     let test_host = TestHost::configured(|host| {
         host.configure(|config| {
             let mut retry = RetryConfig::default();
@@ -435,7 +435,7 @@ impl Runner for Counting {
 }
 
 #[tokio::test]
-async fn what_another_runner_starts_is_supervised_too() {
+async fn processes_of_another_runner_are_supervised_too() {
     let test_host = TestHost::configured(|host| {
         host.configure(|config| config.supervision.initial = Duration::from_millis(1))
     });

@@ -41,7 +41,7 @@ impl Drop for Attachable {
 }
 
 #[tokio::test]
-async fn one_host_after_the_other_has_a_working_broker_and_stdio() {
+async fn each_host_in_turn_has_a_working_broker_and_stdio() {
     let mut plugin = attachable(subject().arg("--versions").arg("4,5"));
     assert_eq!((plugin.config.version.0, plugin.config.test), (4, true), "the oldest");
     assert_eq!(plugin.config.pid, Some(plugin.child.id()));
@@ -79,7 +79,7 @@ async fn the_assignment_is_what_terraform_reads() {
 }
 
 #[tokio::test]
-async fn sigint_is_left_alone() {
+async fn sigint_has_its_default_action() {
     use std::os::unix::process::ExitStatusExt as _;
     let mut plugin = attachable(subject());
     kill_process(pid(&plugin.child), Signal::INT).unwrap();
@@ -87,7 +87,7 @@ async fn sigint_is_left_alone() {
 }
 
 #[tokio::test]
-async fn its_own_token_ends_it() {
+async fn its_shutdown_token_ends_it() {
     let mut plugin = attachable(subject());
     let channel = Arc::new(channel(&plugin.config.endpoint, Security::Plain).await.unwrap());
     greet((*channel).clone(), "end").await.unwrap();

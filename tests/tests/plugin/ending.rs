@@ -25,7 +25,7 @@ async fn shutdown_is_answered_before_the_connection_closes() {
 }
 
 #[tokio::test]
-async fn sigterm_is_an_orderly_end() {
+async fn sigterm_is_a_clean_shutdown() {
     let plugin = subject().start();
     assert_eq!(plugin.run("x").await, "hello x");
     plugin.signal(Signal::TERM);
@@ -33,7 +33,7 @@ async fn sigterm_is_an_orderly_end() {
 }
 
 #[tokio::test]
-async fn sighup_is_an_orderly_end() {
+async fn sighup_is_a_clean_shutdown() {
     let start = subject();
     let hook = start.path("hook");
     let plugin = start.arg("--hook").arg(&hook).arg("--hook-after").arg("100").start();
@@ -45,7 +45,7 @@ async fn sighup_is_an_orderly_end() {
 }
 
 #[tokio::test]
-async fn sighup_that_is_ignored_from_the_start_stays_ignored() {
+async fn sighup_that_was_ignored_at_the_start_stays_ignored() {
     let start = subject();
     let mut plugin = Command::new("/bin/sh")
         .args(["-c", "trap '' HUP; exec \"$0\"", env!("CARGO_BIN_EXE_plugin-subject")])
@@ -76,7 +76,7 @@ async fn sighup_that_is_ignored_from_the_start_stays_ignored() {
 
 /// The watchdog may send a signal to a plugin that has already noticed the exit of its host.
 #[tokio::test]
-async fn what_asks_again_cuts_nothing_short() {
+async fn repeated_signals_do_not_cut_the_shutdown_short() {
     let start = subject();
     let hook = start.path("hook");
     let mut plugin = start.arg("--hook").arg(&hook).arg("--hook-after").arg("600").start();
@@ -89,7 +89,7 @@ async fn what_asks_again_cuts_nothing_short() {
 }
 
 #[tokio::test]
-async fn a_signal_right_after_the_line_is_an_orderly_end_too() {
+async fn a_signal_right_after_the_line_is_a_clean_shutdown() {
     let plugin = subject().start();
     plugin.signal(Signal::INT);
     plugin.signal(Signal::TERM);
@@ -107,14 +107,14 @@ async fn the_shutdown_file_ends_it_and_is_removed() {
 }
 
 #[tokio::test]
-async fn its_own_token_ends_it() {
+async fn its_shutdown_token_ends_it() {
     let plugin = subject().start();
     plugin.run("end").await;
     plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
-async fn sigint_is_swallowed_unless_told_otherwise() {
+async fn sigint_is_ignored_by_default() {
     let plugin = subject().env("PLUGIN_LOG_LEVEL", "trace").start();
     let channel = plugin.channel().await;
     assert_eq!(greet(channel.clone(), "x").await.unwrap(), "hello x");
@@ -151,7 +151,7 @@ async fn streams_end_and_calls_drain_within_the_grace() {
 }
 
 #[tokio::test]
-async fn a_call_that_outlives_the_grace_is_cut() {
+async fn a_call_that_outlives_the_grace_is_cancelled() {
     let plugin = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "100ms").start();
     let channel = plugin.channel().await;
     let call = tokio::spawn(greet(channel.clone(), "sleep 60000"));
@@ -162,7 +162,7 @@ async fn a_call_that_outlives_the_grace_is_cut() {
 }
 
 #[tokio::test]
-async fn a_handler_that_blocks_its_thread_cannot_hold_the_process() {
+async fn a_handler_that_blocks_its_thread_does_not_delay_the_exit() {
     let plugin = subject().env("PLUGIN_WORKERS", "2").start();
     let channel = plugin.channel().await;
     let _call = tokio::spawn(greet(channel.clone(), "block 60000"));
@@ -172,7 +172,7 @@ async fn a_handler_that_blocks_its_thread_cannot_hold_the_process() {
 
 /// With one thread, as by default, no task of the runtime runs any more.
 #[tokio::test]
-async fn handlers_that_block_every_thread_cannot_hold_the_process_either() {
+async fn handlers_that_block_every_thread_do_not_delay_the_exit() {
     let mut plugin = subject().start();
     let socket = plugin.socket();
     let _call = tokio::spawn(greet(plugin.channel().await, "block 60000"));
@@ -185,7 +185,7 @@ async fn handlers_that_block_every_thread_cannot_hold_the_process_either() {
 }
 
 #[tokio::test]
-async fn programs_that_it_started_do_not_hold_it() {
+async fn programs_that_it_started_do_not_delay_the_exit() {
     for child in ["sleep 30 &", "yes &", "yes >&2 &"] {
         for asked in ["a signal", "a call"] {
             let plugin = subject().start();
@@ -201,7 +201,7 @@ async fn programs_that_it_started_do_not_hold_it() {
 }
 
 #[tokio::test]
-async fn a_hook_that_panics_leaves_the_end_in_order() {
+async fn a_hook_that_panics_does_not_disturb_the_shutdown() {
     let start = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "20s");
     let file = start.path("hook");
     let mut plugin =
@@ -284,7 +284,7 @@ impl Host {
 }
 
 #[tokio::test]
-async fn the_death_of_the_host_is_its_own_within_two_seconds() {
+async fn it_exits_within_two_seconds_of_its_host() {
     for multiplex in ["false", "true"] {
         let start = subject().env("PLUGIN_MULTIPLEX_GRPC", multiplex);
         let mut host = Host::start(&start);
@@ -299,7 +299,7 @@ async fn the_death_of_the_host_is_its_own_within_two_seconds() {
 }
 
 #[tokio::test]
-async fn what_ends_it_during_a_slow_start_leaves_nothing_either() {
+async fn a_shutdown_during_a_slow_start_leaves_nothing() {
     let start = subject();
     let waiting = start.path("waiting");
     let start = start.arg("--start-after").arg(&waiting);
@@ -328,7 +328,7 @@ async fn what_ends_it_during_a_slow_start_leaves_nothing_either() {
 }
 
 #[tokio::test]
-async fn a_handler_that_blocks_does_not_outlive_the_host_either() {
+async fn a_blocking_handler_does_not_outlive_the_host() {
     let start = subject();
     let hosts = start.path("plugin-dir123");
     std::fs::create_dir(&hosts).unwrap();
@@ -348,7 +348,7 @@ async fn a_handler_that_blocks_does_not_outlive_the_host_either() {
 }
 
 #[tokio::test]
-async fn a_directory_that_a_dead_host_made_for_it_goes_too() {
+async fn the_directory_of_a_dead_host_is_removed_too() {
     let start = subject();
     let (hosts, operators) = (start.path("plugin-dir123"), start.path("sockets"));
     let start = start.env("PLUGIN_UNIX_SOCKET_DIR", &hosts);
@@ -366,7 +366,7 @@ async fn a_directory_that_a_dead_host_made_for_it_goes_too() {
 }
 
 #[tokio::test]
-async fn it_outlives_its_host_when_told_to() {
+async fn it_outlives_its_host_if_configured() {
     let start = subject().env("PLUGIN_EXIT_WITH_HOST", "false");
     let mut host = Host::start(&start);
     let endpoint = host.endpoint();
@@ -379,7 +379,7 @@ async fn it_outlives_its_host_when_told_to() {
 }
 
 #[tokio::test]
-async fn what_cannot_serve_ends_with_status_1_and_words_on_stderr_alone() {
+async fn a_plugin_that_cannot_serve_exits_with_status_1_and_prints_only_to_stderr() {
     subject().without("PLUGIN_SUBJECT").refused().await.printed(&[
         "no host started it",
         "PLUGIN_SUBJECT",

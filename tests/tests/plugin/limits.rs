@@ -10,7 +10,7 @@ use tonic::{Code, Status, transport::Endpoint};
 use crate::subject::{greet, shut_down, subject, transform};
 
 #[tokio::test]
-async fn of_ten_thousand_calls_the_budget_is_let_through() {
+async fn of_ten_thousand_calls_only_the_budget_passes() {
     let plugin = subject()
         .env("PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND", "100")
         .env("PLUGIN_RATE_LIMIT_BURST_CAPACITY", "200")
@@ -61,7 +61,7 @@ struct Details {
 }
 
 #[tokio::test]
-async fn a_refusal_says_when_to_come_back() {
+async fn a_rejected_call_says_when_to_retry() {
     let plugin = subject()
         .env("PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND", "5")
         .env("PLUGIN_RATE_LIMIT_BURST_CAPACITY", "1")
@@ -79,7 +79,7 @@ async fn a_refusal_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_service_and_a_method_can_have_rates_of_their_own() {
+async fn a_service_and_a_method_can_have_their_own_rates() {
     let plugin = subject()
         .env("PLUGIN_RATE_LIMIT_PER_SERVICE", "conformance.v1.Sub=0.001/5")
         .env("PLUGIN_RATE_LIMIT_PER_METHOD", "conformance.v1.Sub/Greet=0.001/2")
@@ -93,14 +93,14 @@ async fn a_service_and_a_method_can_have_rates_of_their_own() {
 }
 
 #[tokio::test]
-async fn messages_have_no_limit_of_their_own() {
+async fn messages_have_no_limit_by_default() {
     let plugin = subject().start();
     let bytes = 20 << 20;
     assert_eq!(transform(plugin.channel().await, bytes).await.unwrap(), bytes);
 }
 
 #[tokio::test]
-async fn messages_above_a_limit_are_refused_in_grpcs_words() {
+async fn messages_above_a_limit_are_rejected_as_grpc_does() {
     #[track_caller]
     fn is_rejected(answer: Result<usize, Status>, words: &str) {
         let refused = answer.expect_err("too large");

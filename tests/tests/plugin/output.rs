@@ -30,7 +30,7 @@ async fn prints_and_children_reach_the_host() {
 }
 
 #[tokio::test]
-async fn several_listeners_each_get_everything() {
+async fn each_of_several_readers_gets_all_output() {
     let plugin = subject().start();
     let channel = plugin.channel().await;
     // The headers arrive with the first output, so both streams are opened at the same time.
@@ -41,7 +41,7 @@ async fn several_listeners_each_get_everything() {
 }
 
 #[tokio::test]
-async fn a_hundred_mebibytes_without_a_listener_leave_it_responsive() {
+async fn a_hundred_mebibytes_without_a_reader_leave_it_responsive() {
     let plugin = subject().start();
     let channel = plugin.channel().await;
     greet(channel.clone(), &format!("fill {}", 100 << 20)).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_hundred_mebibytes_without_a_listener_leave_it_responsive() {
 }
 
 #[tokio::test]
-async fn a_listener_that_stops_reading_holds_it_up_once_only() {
+async fn a_reader_that_stops_delays_it_only_once() {
     let plugin = subject().env("PLUGIN_OUTPUT_TIMEOUT", "200ms").start();
     let channel = plugin.channel().await;
     greet(channel.clone(), "print first").await.unwrap();
@@ -82,7 +82,7 @@ async fn a_listener_that_stops_reading_holds_it_up_once_only() {
 }
 
 #[tokio::test]
-async fn what_a_call_prints_while_it_drains_reaches_the_host() {
+async fn output_of_a_draining_call_reaches_the_host() {
     let plugin = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "20s").start();
     let channel = plugin.channel().await;
     greet(channel.clone(), "print first").await.unwrap();
@@ -154,7 +154,7 @@ async fn replacing_descriptor_1_does_not_keep_a_thread_busy() {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_is_dropped_and_counted() {
+async fn log_records_that_are_not_read_are_dropped_and_counted() {
     let start = subject();
     let (mut child, channel) = unread(&start).await;
     let text = "x".repeat(1000);
@@ -183,7 +183,7 @@ async fn a_log_that_nobody_reads_is_dropped_and_counted() {
 }
 
 #[tokio::test]
-async fn a_full_buffer_does_not_delay_the_end() {
+async fn a_full_buffer_does_not_delay_the_exit() {
     let plugin = subject().env("PLUGIN_OUTPUT_TIMEOUT", "1h").start();
     let channel = plugin.channel().await;
     greet(channel.clone(), "print first").await.unwrap();
@@ -206,7 +206,7 @@ async fn capturing_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn what_is_printed_before_the_line_is_not_in_its_way() {
+async fn output_before_the_handshake_line_does_not_disturb_it() {
     let plugin = subject().arg("--noisy").start();
     eventually("it goes to stderr", || {
         let stderr = plugin.stderr();
@@ -217,7 +217,7 @@ async fn what_is_printed_before_the_line_is_not_in_its_way() {
 }
 
 #[tokio::test]
-async fn logs_are_hclog_records_on_the_real_stderr() {
+async fn logs_are_hclog_records_on_the_original_stderr() {
     let plugin = subject().start();
     let channel = plugin.channel().await;
     greet(channel.clone(), "log it works").await.unwrap();
@@ -258,7 +258,7 @@ async fn a_panic_is_one_record_and_one_failed_call() {
 }
 
 #[tokio::test]
-async fn a_host_that_closed_its_ends_makes_no_print_and_no_log_fail() {
+async fn prints_and_logs_do_not_fail_after_the_host_closed_its_pipes() {
     let start = subject().env("PLUGIN_EXIT_WITH_HOST", "false");
     let (mut child, channel) = unread(&start).await;
     drop((child.stdout.take(), child.stderr.take()));

@@ -53,7 +53,7 @@ fn python(args: &[&str]) -> Option<Command> {
 }
 
 #[test]
-fn go_hosts_find_everything_in_plain_text_and_under_mtls() {
+fn go_hosts_pass_all_checks_in_plain_text_and_under_mtls() {
     for flags in [&["check", "--broker"][..], &["check", "--broker", "--auto-mtls"]] {
         let Some(mut host) = go(flags) else { return };
         succeeds(host.args(SKIP_ABRUPT).arg("--").arg(KIT_PLUGIN));
@@ -68,13 +68,13 @@ fn go_hosts_see_how_a_plugin_exits_and_panics() {
 }
 
 #[test]
-fn go_hosts_find_everything_over_tcp() {
+fn go_hosts_pass_all_checks_over_tcp() {
     let Some(mut host) = go(&["check", "--broker", "--auto-mtls", "--"]) else { return };
     succeeds(host.arg(KIT_PLUGIN).args(["--net", "tcp"]));
 }
 
 #[test]
-fn go_hosts_find_everything_on_one_multiplexed_connection() {
+fn go_hosts_pass_all_checks_on_one_multiplexed_connection() {
     for flags in [&["check", "--broker", "--mux"][..], &["check", "--broker", "--mux", "--auto-mtls"]] {
         let Some(mut host) = go(flags) else { return };
         succeeds(host.arg("--").arg(KIT_PLUGIN));
@@ -82,7 +82,7 @@ fn go_hosts_find_everything_on_one_multiplexed_connection() {
 }
 
 #[test]
-fn go_hosts_with_given_certificates_are_known_by_their_authority() {
+fn go_hosts_with_given_certificates_are_trusted_by_their_root() {
     let dir = tempfile::tempdir().unwrap();
     let Some(mut certs) = go(&["certs"]) else { return };
     succeeds(certs.arg(dir.path()));
@@ -93,7 +93,7 @@ fn go_hosts_with_given_certificates_are_known_by_their_authority() {
 }
 
 #[test]
-fn python_hosts_find_everything_in_plain_text_and_under_mtls() {
+fn python_hosts_pass_all_checks_in_plain_text_and_under_mtls() {
     // Over a Unix socket, these hosts send the percent-encoded path as `:authority`, which is not valid for Rust's HTTP/2.
     for flags in [&["check", "--net", "unix"][..], &["check", "--net", "unix", "--auto-mtls"]] {
         let Some(mut host) = python(flags) else { return };
@@ -102,7 +102,7 @@ fn python_hosts_find_everything_in_plain_text_and_under_mtls() {
 }
 
 #[test]
-fn python_hosts_find_everything_over_tcp() {
+fn python_hosts_pass_all_checks_over_tcp() {
     for flags in [&["check", "--net", "tcp"][..], &["check", "--net", "tcp", "--auto-mtls"]] {
         let Some(mut host) = python(flags) else { return };
         succeeds(host.arg("--").arg(KIT_PLUGIN).args(["--net", "tcp"]));
@@ -110,7 +110,7 @@ fn python_hosts_find_everything_over_tcp() {
 }
 
 #[tokio::test]
-async fn a_go_host_that_is_killed_takes_its_plugin_along() {
+async fn the_plugin_exits_when_a_go_host_is_killed() {
     use std::io::BufRead as _;
     let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
     for flags in [&["hold"][..], &["hold", "--auto-mtls"], &["hold", "--mux"]] {

@@ -28,7 +28,7 @@ async fn call(plugin: &Running, security: Security) -> Result<String, String> {
 }
 
 #[tokio::test]
-async fn automatic_mtls_lets_in_the_one_host_and_nobody_else() {
+async fn auto_mtls_accepts_only_the_host() {
     let identity = Identity::generate().unwrap();
     let plugin = subject().env("PLUGIN_CLIENT_CERT", identity.certificate_pem()).start();
     assert_eq!(call(&plugin, host(&identity, &plugin)).await.as_deref(), Ok("hello x"));
@@ -50,7 +50,7 @@ async fn a_plugin_without_tls_refuses_a_host_that_asks_for_it() {
 }
 
 #[tokio::test]
-async fn given_certificates_require_a_host_that_the_authorities_signed() {
+async fn given_certificates_require_a_host_that_the_roots_signed() {
     // The certificate of each side is the root of the other.
     let (plugin_identity, host_identity) = (Identity::generate().unwrap(), Identity::generate().unwrap());
     let start = subject();
@@ -78,7 +78,7 @@ async fn given_certificates_require_a_host_that_the_authorities_signed() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_no_text_is_never_passed_over() {
+async fn a_certificate_that_is_not_utf8_is_never_ignored() {
     let identity = Identity::generate().unwrap();
     let offered = |before: &[u8], pem: &str| {
         let bytes = [before, pem.as_bytes()].concat();
@@ -95,7 +95,7 @@ async fn a_certificate_that_is_no_text_is_never_passed_over() {
 }
 
 #[tokio::test]
-async fn authorities_alone_let_in_whom_they_signed_and_never_plain_text() {
+async fn roots_alone_accept_hosts_that_they_signed_and_never_plain_text() {
     let known = Identity::generate().unwrap();
     let start = |offered: Option<&Identity>| {
         let start = subject().env("PLUGIN_CLIENT_ROOT_CERTS", known.certificate_pem());
@@ -116,7 +116,7 @@ async fn authorities_alone_let_in_whom_they_signed_and_never_plain_text() {
 }
 
 #[tokio::test]
-async fn faults_of_certificates_are_told_before_anything_listens() {
+async fn faults_of_certificates_are_reported_before_the_plugin_listens() {
     let exported = Identity::generate().unwrap().export();
     let other = Identity::generate().unwrap().export();
     let start = subject();

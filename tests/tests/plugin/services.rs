@@ -36,7 +36,7 @@ async fn health_knows_the_plugin_its_services_and_what_it_sets() {
 }
 
 #[tokio::test]
-async fn health_is_not_serving_as_the_end_begins() {
+async fn health_is_not_serving_when_the_shutdown_begins() {
     let plugin = subject().start();
     let channel = plugin.channel().await;
     let request = HealthCheckRequest { service: "plugin".to_owned() };
@@ -101,7 +101,7 @@ async fn health_and_reflection_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn the_newest_version_that_both_speak_is_served() {
+async fn the_newest_common_version_is_served() {
     let versions = |has: &str, offered: &str| {
         subject().arg("--versions").arg(has).env("PLUGIN_PROTOCOL_VERSIONS", offered)
     };
@@ -117,7 +117,7 @@ async fn the_newest_version_that_both_speak_is_served() {
 }
 
 #[tokio::test]
-async fn a_protocol_may_have_no_service_of_its_own() {
+async fn a_protocol_may_have_no_services() {
     let plugin = subject().arg("--basic").start();
     let channel = plugin.channel().await;
     assert_eq!(health(channel.clone(), "plugin").await, Ok(ServingStatus::Serving));
@@ -127,7 +127,7 @@ async fn a_protocol_may_have_no_service_of_its_own() {
 }
 
 #[tokio::test]
-async fn readiness_is_told_inside_the_plugin() {
+async fn readiness_is_visible_inside_the_plugin() {
     let plugin = subject().start();
     assert_eq!(plugin.run("ready").await, "Ok(())");
 }

@@ -51,7 +51,7 @@ async fn a_given_path_is_used_and_only_a_stale_socket_replaced() {
 }
 
 #[tokio::test]
-async fn the_hosts_directory_and_group_are_heeded() {
+async fn the_directory_and_group_of_the_host_are_used() {
     let start = subject();
     let dir = start.path("plugin-dir");
     fs::create_dir(&dir).unwrap();
@@ -78,7 +78,7 @@ async fn the_hosts_directory_and_group_are_heeded() {
 }
 
 #[tokio::test]
-async fn a_directory_in_which_others_can_replace_a_socket_is_warned_of() {
+async fn a_directory_in_which_others_can_replace_a_socket_causes_a_warning() {
     for variable in ["PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_SERVER_UNIX_SOCKET_PATH"] {
         let start = subject();
         let dir = start.path("open");
@@ -95,7 +95,7 @@ async fn a_directory_in_which_others_can_replace_a_socket_is_warned_of() {
 }
 
 #[tokio::test]
-async fn a_temporary_directory_too_long_for_sockets_is_passed_over() {
+async fn a_temporary_directory_with_too_long_a_path_is_not_used() {
     let start = subject();
     let long = start.path(&"x".repeat(120));
     fs::create_dir(&long).unwrap();
@@ -136,7 +136,7 @@ async fn tcp_takes_the_first_free_port_of_the_hosts_range() {
 }
 
 #[tokio::test]
-async fn tcp_may_have_a_host_and_a_port_of_its_own() {
+async fn tcp_may_have_a_given_host_and_port() {
     let tcp = || subject().env("PLUGIN_SERVER_TRANSPORTS", "tcp");
     let plugin = tcp().env("PLUGIN_SERVER_HOST", "::1").start();
     assert!(plugin.endpoint().address().starts_with("[::1]:"));
@@ -148,7 +148,7 @@ async fn tcp_may_have_a_host_and_a_port_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_plugin_can_bring_its_own_transport() {
+async fn a_plugin_can_use_a_custom_transport() {
     let start = subject();
     let path = start.path("own.sock");
     let plugin = start.arg("--own-socket").arg(&path).start();
@@ -167,7 +167,7 @@ async fn a_plugin_can_bring_its_own_transport() {
 }
 
 #[tokio::test]
-async fn probes_and_rubbish_do_no_harm() {
+async fn probes_and_garbage_do_no_harm() {
     let plugin = subject().start();
     for _ in 0..20 {
         drop(tokio::net::UnixStream::connect(plugin.socket()).await.unwrap());

@@ -29,14 +29,14 @@ async fn multiplex() {
     assert_eq!(env(&launch(&[]).await, "PLUGIN_MULTIPLEX_GRPC").await, None);
     let plugin = launch(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).await;
     assert_eq!(env(&plugin, "PLUGIN_MULTIPLEX_GRPC").await.as_deref(), Some("true"));
-    let deaf = with(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).configure(|config| config.tls = HostTls::Plaintext);
+    let multiplexing = with(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).configure(|config| config.tls = HostTls::Plaintext);
     assert_eq!(
-        fault_code(deaf.launch(prints("1|1|unix|/p|grpc|")).await),
+        fault_code(multiplexing.launch(prints("1|1|unix|/p|grpc|")).await),
         "rpcplugin::protocol::no_multiplexing"
     );
 }
 
-/// The port of a plugin on TCP whose host names this range.
+/// The TCP port of a plugin whose host has this port range.
 async fn port(min: &str, max: &str) -> u16 {
     let host = with(&[("PLUGIN_MIN_PORT", min), ("PLUGIN_MAX_PORT", max)]);
     let plugin = host.launch(plugin(&[("PLUGIN_SERVER_TRANSPORTS", "tcp")])).await.unwrap();
@@ -70,7 +70,7 @@ async fn unix_socket_group() {
     assert_eq!(mode(&launch(&[("PLUGIN_UNIX_SOCKET_GROUP", &own)]).await), 0o660);
 }
 
-/// A client that heeds what its host is allowed.
+/// A client with the message limits of its host.
 fn limited(plugin: &Plugin) -> KitClient<PluginChannel> {
     let (received, sent) = plugin.message_limits();
     client(plugin).max_decoding_message_size(received).max_encoding_message_size(sent)

@@ -15,7 +15,7 @@ use crate::{
     support::{plain, with},
 };
 
-/// What a host announces of itself on the wire.
+/// The HTTP/2 settings of a host.
 async fn announced(variables: &[(&str, &str)]) -> PeerSettings {
     let silent = SilentSocket::new();
     let host = plain(variables).configure(|config| config.launch_timeout = TIMEOUT);
@@ -56,9 +56,9 @@ async fn http2_handshake_timeout() {
     assert!(format!("{error:?}").contains("within 0.07 s"), "{error:?}");
 }
 
-/// How long it takes until a host hangs up on a peer that answers nothing but its first call, and how often it pinged.
-/// None when it does neither.
-async fn pinged(variables: &[(&str, &str)], patience: Duration) -> Option<usize> {
+/// The number of pings of a host to a peer that answers none, until the host closes the connection. `None` if the host does not
+/// close it in time.
+async fn pinged(variables: &[(&str, &str)], limit: Duration) -> Option<usize> {
     let silent = SilentSocket::new();
     let host = plain(variables).configure(|config| {
         config.health_check = false;
@@ -67,7 +67,7 @@ async fn pinged(variables: &[(&str, &str)], patience: Duration) -> Option<usize>
     let (launched, connected) = tokio::join!(host.launch(prints(&silent.line())), silent.socket.accept());
     let _plugin = launched.unwrap();
     let mut frames = SilentServer::accept(connected.unwrap().0).await.unwrap();
-    timeout(patience, frames.count_pings()).await.ok()
+    timeout(limit, frames.count_pings()).await.ok()
 }
 
 const PINGS: [(&str, &str); 2] =

@@ -33,7 +33,7 @@ async fn connection_timeout() {
     let begun = Instant::now();
     let launched =
         with(&[("PLUGIN_CONNECTION_TIMEOUT", "100ms")]).launch(prints(&silent.secure_line())).await;
-    launched.expect_err("nobody speaks TLS there");
+    launched.expect_err("the socket does not speak TLS");
     assert!(begun.elapsed() < Duration::from_secs(15), "without it TLS alone may take 20 s");
 }
 
@@ -48,7 +48,7 @@ async fn ready_timeout() {
 
 #[tokio::test]
 async fn still_waiting_interval() {
-    for (every, told) in [("20ms", true), ("0", false)] {
+    for (every, reported) in [("20ms", true), ("0", false)] {
         let variables = [("PLUGIN_STILL_WAITING_INTERVAL", every), ("PLUGIN_HANDSHAKE_TIMEOUT", "300ms")];
         let host = plain(&variables);
         let mut events = host.events();
@@ -58,7 +58,7 @@ async fn still_waiting_interval() {
         while let Some(event) = timeout(TIMEOUT, events.next()).await.unwrap() {
             waited |= matches!(event.event, Event::StillWaiting { .. });
         }
-        assert_eq!(waited, told, "{every}");
+        assert_eq!(waited, reported, "{every}");
     }
 }
 
@@ -69,8 +69,8 @@ async fn busy_timeout() {
     fs::copy("/bin/true", &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let writing = fs::OpenOptions::new().append(true).open(&program).unwrap();
-    let launch = async |patience| {
-        let launched = plain(&[("PLUGIN_BUSY_TIMEOUT", patience)]).launch(Command::new(&program)).await;
+    let launch = async |value| {
+        let launched = plain(&[("PLUGIN_BUSY_TIMEOUT", value)]).launch(Command::new(&program)).await;
         fault_code(launched)
     };
     assert_ne!(launch("0").await, "rpcplugin::handshake::exited_early");
@@ -78,7 +78,7 @@ async fn busy_timeout() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         drop(writing);
     });
-    assert_eq!(ended, "rpcplugin::handshake::exited_early", "it was started once it was whole");
+    assert_eq!(ended, "rpcplugin::handshake::exited_early", "the program is started when it is closed");
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn inherit_env() {
     }
 }
 
-/// A client whose program would show another cookie than its operator.
+/// Launches with the cookie of the settings from a program with another cookie.
 async fn launch_with_cookie(key: &str, value: &str) -> Result<Plugin, LaunchError> {
     let config = config(&[("PLUGIN_MAGIC_COOKIE_KEY", key), ("PLUGIN_MAGIC_COOKIE_VALUE", value)]);
     let own = MagicCookie::new("ANOTHER", "cookie").unwrap();
@@ -128,12 +128,12 @@ async fn magic_cookie_key() {
     launch_with_cookie("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").await.unwrap();
     launch_with_cookie("ANOTHER_KIT_COOKIE", "b1d0c9a6-conformance")
         .await
-        .expect_err("the plugin looks elsewhere");
+        .expect_err("the plugin reads another variable");
 }
 
 #[tokio::test]
 async fn magic_cookie_value() {
     launch_with_cookie("CONFORMANCE_KIT_COOKIE", "something else")
         .await
-        .expect_err("the plugin wants another");
+        .expect_err("the plugin expects another value");
 }

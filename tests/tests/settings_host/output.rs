@@ -34,7 +34,7 @@ async fn print_logs() {
     }
 }
 
-/// The lengths of the records that hold an `x`.
+/// An observer of the lengths of records that start with `x`.
 #[derive(Clone, Default)]
 struct Lengths(Arc<Mutex<Vec<usize>>>);
 
@@ -58,12 +58,12 @@ async fn log_line_limit() {
             .await
             .unwrap();
         let total = || lengths.0.lock().unwrap().iter().sum::<usize>();
-        eventually("the line has come", || total() >= 3000).await;
+        eventually("the line is logged", || total() >= 3000).await;
         assert_eq!(lengths.0.lock().unwrap().len(), pieces, "{limit}");
     }
 }
 
-/// How many lines are kept of a plugin that wrote ten of fifty bytes.
+/// The number of kept lines of a plugin that wrote ten lines of fifty bytes.
 async fn tail(variables: &[(&str, &str)]) -> usize {
     let writes = "for i in 0 1 2 3 4 5 6 7 8 9; do printf '%049d\\n' $i >&2; done; exit 1";
     plain(variables).launch(script(writes)).await.unwrap_err().facts().stderr.len()

@@ -9,7 +9,7 @@ use rpcplugin_tests::support::{TIMEOUT, scripts::script};
 
 use crate::support::plain;
 
-/// How often a plugin was started that never gets anywhere, and how long that took.
+/// The number of starts of a plugin that always fails, and their duration.
 async fn tries(variables: &[(&str, &str)]) -> (usize, Duration) {
     let runs = tempfile::NamedTempFile::new().unwrap();
     let counting = script(&format!("echo >> {}; exit 1", runs.path().display()));
@@ -69,7 +69,7 @@ async fn retry_max() {
 async fn retry_jitter() {
     let base = [("PLUGIN_CLIENT_MAX_RETRIES", "20"), ONE_MS, ("PLUGIN_CLIENT_MAX_BACKOFF_MS", "1")];
     let with_jitter = |jitter| [base[0], base[1], base[2], ("PLUGIN_CLIENT_RETRY_JITTER_MS", jitter)];
-    // Twenty pauses of up to a fifth of a second each are two seconds on average, and hardly ever less than half of one.
+    // Twenty pauses of up to 200 ms take two seconds on average, and almost never less than half a second.
     let (_, took) = tries(&with_jitter("200")).await;
     assert!(took >= Duration::from_millis(500), "{took:?}");
 }

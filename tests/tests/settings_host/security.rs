@@ -18,7 +18,7 @@ async fn auto_mtls() {
     }
 }
 
-/// Launches a plugin that knows the certificate of `known`, from a host with this certificate and key.
+/// Launches a plugin that trusts the certificate of `known`, from a host with this certificate and key.
 async fn launch_with_certificates(
     known: &Identity,
     certificate: &str,
@@ -46,9 +46,9 @@ async fn certificate() {
     let (one, other) = (Identity::generate().unwrap(), Identity::generate().unwrap());
     let (known, unknown) = (one.export(), other.export());
     launch_with_certificates(&one, known.certificates_pem(), known.private_key_pem(), None).await.unwrap();
-    let stranger =
+    let unknown_host =
         launch_with_certificates(&one, unknown.certificates_pem(), unknown.private_key_pem(), None).await;
-    stranger.expect_err("the plugin knows another host");
+    unknown_host.expect_err("the plugin trusts another host");
 }
 
 #[tokio::test]
@@ -70,10 +70,10 @@ async fn server_roots() {
     let known = one.export();
     let refused =
         launch_with_certificates(&one, known.certificates_pem(), known.private_key_pem(), Some(&other)).await;
-    refused.expect_err("the host knows another plugin");
+    refused.expect_err("the host trusts another plugin");
 }
 
-/// A certificate that carries this name and no other, and its key.
+/// A certificate for only this name, and its key.
 fn certificate_for(name: &str) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut wanted = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
@@ -110,13 +110,13 @@ async fn server_name() {
         let launched = host(Some(name)).launch(secured.clone()).await.unwrap();
         assert!(launched.security().is_mutual());
         host(None).launch(secured.clone()).await.expect_err("it is not localhost");
-        host(Some("elsewhere")).launch(secured.clone()).await.expect_err("it is not that");
+        host(Some("elsewhere")).launch(secured.clone()).await.expect_err("not the name in the certificate");
         assert_eq!(
             fault_code(host(Some("no name")).launch(secured).await),
             "rpcplugin::security::tls_settings"
         );
 
-        // The same for one that runs already.
+        // Attaching has the same setting.
         let there = || {
             let authorities = RootCertificates::from_pem(&certificate).unwrap();
             let attachment = Attachment::from(launched.reattach_config());
@@ -125,6 +125,6 @@ async fn server_name() {
         let host = with(&[]);
         host.attach(there().server_name(name)).await.unwrap().ping().await.unwrap();
         host.attach(there()).await.expect_err("it is not localhost");
-        host.attach(there().server_name("no name")).await.expect_err("it is none");
+        host.attach(there().server_name("no name")).await.expect_err("not a valid name");
     }
 }

@@ -24,7 +24,7 @@ use tower::Service;
 pub(crate) struct Server {
     _task: AbortOnDropHandle<()>,
     _dir: SocketDir,
-    /// What a plugin that it is would print.
+    /// The handshake line of the server.
     pub(crate) line: String,
 }
 
@@ -39,7 +39,7 @@ impl Server {
     }
 }
 
-/// A socket on which connections wait for ever, unless a test takes them.
+/// A socket whose connections are not accepted unless the test accepts them.
 pub(crate) struct SilentSocket {
     pub(crate) socket: UnixListener,
     _dir: TempDir,
@@ -53,19 +53,19 @@ impl SilentSocket {
         Self { socket: UnixListener::bind(&path).unwrap(), _dir: dir, path }
     }
 
-    /// The line of a plugin without TLS.
+    /// The handshake line of a plugin without TLS.
     pub(crate) fn line(&self) -> String {
         format!("1|1|unix|{}|grpc|", self.path.display())
     }
 
-    /// The line of a plugin that announces a certificate.
+    /// The handshake line of a plugin with a certificate.
     pub(crate) fn secure_line(&self) -> String {
         let certificate = STANDARD_NO_PAD.encode(Identity::generate().unwrap().certificate_der());
         format!("{}{certificate}", self.line())
     }
 }
 
-/// A controller whose every call goes on until it is cancelled, and then says so.
+/// A controller whose calls never end. A cancelled call is notified.
 #[derive(Clone, Default)]
 pub(crate) struct StubbornController {
     pub(crate) cancelled: Arc<Notify>,

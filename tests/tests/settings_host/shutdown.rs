@@ -29,7 +29,7 @@ async fn grace() {
         let server = healthy_server().await;
         let plugin =
             plain(&[("PLUGIN_STOP_GRACE_PERIOD", grace)]).launch(prints(&server.line)).await.unwrap();
-        let Exit::Killed { after, .. } = plugin.shut_down().await else { panic!("it is deaf") };
+        let Exit::Killed { after, .. } = plugin.shut_down().await else { panic!("the plugin ignores the shutdown") };
         // The default is two seconds.
         assert!(after >= at_least && (after < Duration::from_secs(2) || !at_least.is_zero()), "{after:?}");
     }
@@ -45,7 +45,7 @@ async fn shutdown_timeout() {
     let plugin = plain(&variables).launch(prints(&server.line)).await.unwrap();
     let pid = plugin.pid();
     let stopping = tokio::spawn(plugin.shut_down());
-    timeout(TIMEOUT, controller.cancelled.notified()).await.expect("the call was given up");
+    timeout(TIMEOUT, controller.cancelled.notified()).await.expect("the call was cancelled");
     assert!(is_alive(pid), "long before the plugin is killed");
     stopping.abort();
 }
@@ -66,7 +66,7 @@ async fn terminate_after() {
 #[tokio::test]
 async fn drain_timeout() {
     let server = healthy_server().await;
-    // Somebody who is not in the plugin's process group keeps its pipes open.
+    // A process outside the process group of the plugin keeps the pipes open.
     let leaves = format!("setsid sleep 10 & echo '{}'; exec sleep 60", server.line);
     for (drain, at_least) in [("50ms", Duration::ZERO), ("3s", Duration::from_secs(3))] {
         let variables = [("PLUGIN_DRAIN_TIMEOUT", drain), ("PLUGIN_STOP_GRACE_PERIOD", "0")];
@@ -115,7 +115,7 @@ async fn die_with_host() {
 #[tokio::test]
 async fn orphan_grace() {
     let dir = tempfile::tempdir().unwrap();
-    // Two hooks: one is over in a moment, the other takes longer than any test.
+    // Two hooks: a short one, and one that takes longer than any test.
     for (value, hook_after, runs) in [("20s", "300", true), ("300ms", "600000", false), ("0", "300", false)] {
         let hook = dir.path().join("hook");
         let mut host = std::process::Command::new(env!("CARGO_BIN_EXE_mortal-host"))

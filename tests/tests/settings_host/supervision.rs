@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::support::with;
 
-/// A supervised conformance plugin, and what happens to it.
+/// A supervised conformance plugin, and its events.
 async fn supervised(variables: &[(&str, &str)]) -> (Supervised, Events) {
     let quick = [("PLUGIN_RESTART_INITIAL_BACKOFF", "1ms")];
     let variables: Vec<_> = quick.iter().chain(variables).copied().collect();
@@ -22,7 +22,7 @@ async fn supervised(variables: &[(&str, &str)]) -> (Supervised, Events) {
     (supervised, events)
 }
 
-/// Kills the generation that runs, and tells what its supervisor does then.
+/// Kills the current generation, and returns the next action of its supervisor.
 async fn after_death(supervised: &Supervised, events: &mut Events) -> Event {
     let running = async {
         loop {
@@ -58,7 +58,7 @@ pub(crate) async fn pauses(variables: &[(&str, &str)]) -> [Duration; 2] {
     let mut pauses = [Duration::ZERO; 2];
     for pause in &mut pauses {
         let Event::Restarting { delay, .. } = after_death(&supervised, &mut events).await else {
-            panic!("it is restarted")
+            panic!("no restart")
         };
         *pause = delay;
         next(&mut events, |event| matches!(event, Event::Ready { .. })).await;
@@ -83,7 +83,7 @@ async fn supervision_window() {
     for _ in 0..3 {
         assert!(matches!(after_death(&one, &mut events).await, Event::Restarting { .. }));
         next(&mut events, |event| matches!(event, Event::Ready { .. })).await;
-        // What was longer ago does not count.
+        // Restarts before the window do not count.
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
 }

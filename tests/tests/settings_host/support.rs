@@ -22,7 +22,7 @@ pub(crate) fn config(variables: &[(&str, &str)]) -> HostConfig {
     Loader::new().env(variables.iter().copied()).host().unwrap()
 }
 
-/// As [`with`], for plugins that are scripts and know no TLS.
+/// As [`with`], for scripts, which do not speak TLS.
 pub(crate) fn plain(variables: &[(&str, &str)]) -> Host {
     with(variables).configure(|config| config.tls = HostTls::Plaintext)
 }
@@ -37,13 +37,13 @@ pub(crate) fn fault_code(launched: Result<Plugin, LaunchError>) -> String {
     launched.unwrap_err().fault.code().unwrap().to_string()
 }
 
-/// What the plugin sees in its environment.
+/// A variable in the environment of the plugin.
 pub(crate) async fn env(plugin: &Plugin, name: &str) -> Option<String> {
     let answer = client(plugin).env(EnvRequest { name: name.to_owned() }).await.unwrap().into_inner();
     answer.present.then_some(answer.value)
 }
 
-/// A server that is well, and never answers when it is asked to end.
+/// A healthy server that never answers `Shutdown`.
 pub(crate) async fn healthy_server() -> Server {
     let (reporter, health) = health_reporter();
     reporter.set_service_status("plugin", ServingStatus::Serving).await;

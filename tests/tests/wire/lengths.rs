@@ -1,4 +1,4 @@
-//! Messages that are announced and do not come.
+//! Messages whose length is announced, but which do not arrive.
 
 use rpcplugin::{Command, Plugin, Services, config::ByteSize};
 use rpcplugin_tests::{
@@ -15,7 +15,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::support::{INFO, TIMEOUT, answers, host, launch, raw};
 
-/// Services of which a plugin serves some for its author, and some for the protocol.
+/// Services of the plugin, and services of the protocol.
 const PATHS: [&str; 6] = [
     INFO,
     "/conformance.v1.Kit/Chat",
@@ -47,7 +47,7 @@ async fn announces(plugin: &Plugin, prefix: [u8; 5], calls: u32) {
 
 #[tokio::test]
 async fn five_bytes_reserve_nothing() {
-    // Threads have stacks and arenas of their own, of which little is used.
+    // The stacks and arenas of threads are mostly unused.
     let plugin = launch("ulimit -v 1500000", &[("PLUGIN_REFLECTION_ENABLED", "true")]).await;
     for prefix in [
         [0, 0xff, 0xff, 0xff, 0xff],

@@ -1,4 +1,4 @@
-//! A plugin under a shell that limits it, and connections to it.
+//! A plugin that a shell limits, and connections to it.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -17,7 +17,7 @@ use rpcplugin_tests::{
 };
 use tokio::net::UnixStream;
 
-/// As long as anything here may take on a machine that is busy with other things.
+/// The longest that anything in these tests may take on a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The host of the conformance kit, without TLS.
@@ -48,12 +48,12 @@ pub(crate) async fn raw(plugin: &Plugin) -> RawPeer<UnixStream> {
     RawPeer::client(UnixStream::connect(socket(plugin)).await.unwrap()).await.unwrap()
 }
 
-/// The plugin answers.
+/// Checks that the plugin answers.
 pub(crate) async fn answers(plugin: &Plugin) {
     KitClient::new(plugin.channel()).info(InfoRequest {}).await.unwrap();
 }
 
-/// One endpoint, in plain text, without a host.
+/// A connector to one endpoint in plain text, without a host.
 pub(crate) struct To(pub(crate) Endpoint);
 
 impl Connect for To {

@@ -272,7 +272,7 @@ async fn health_known(subject: &Subject) -> Verdict {
 
 async fn health_unknown(subject: &Subject) -> Verdict {
     let mut health = HealthClient::new(subject.plugin.channel());
-    let request = HealthCheckRequest { service: "nobody.knows.This".to_owned() };
+    let request = HealthCheckRequest { service: "missing.Service".to_owned() };
     match health.check(request).await {
         Ok(answer) => fail(format!("an unknown service is {:?}", answer.get_ref().status())),
         Err(status) => same("code", status.code(), Code::NotFound),

@@ -73,7 +73,7 @@ async fn unknown_method(subject: &Subject) -> Verdict {
 }
 
 async fn unknown_service(subject: &Subject) -> Verdict {
-    expect_unimplemented(subject, "/nobody.serves.This/Method").await
+    expect_unimplemented(subject, "/missing.Service/Method").await
 }
 
 async fn expect_unimplemented(subject: &Subject, path: &'static str) -> Verdict {

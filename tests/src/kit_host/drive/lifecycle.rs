@@ -155,11 +155,11 @@ pub(crate) fn kill_pid(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
 
 /// Waits for the exit of the plugin; for a supervised plugin, of its last process.
 pub(crate) async fn wait_exit(slot: &Slot, mut fields: Fields) -> Result<Answer, Failure> {
-    let patience = Duration::from_millis(fields.take("timeout_ms", 10_000)?);
+    let limit = Duration::from_millis(fields.take("timeout_ms", 10_000)?);
     fields.end()?;
     if slot.ended.is_none() {
         slot.running()?;
-        holds_within(patience, || last_exit(slot).is_some()).await;
+        holds_within(limit, || last_exit(slot).is_some()).await;
     }
     let reason = slot.ended.or_else(|| last_exit(slot));
     reason.map(exit_reason).ok_or_else(|| Failure::late("the plugin has not exited"))
