@@ -15,7 +15,7 @@ use crate::{Piece, TIMES, Work};
 
 pub(crate) const PIECES: &[Piece] = &[
     ("channel: a unary call", || calls(|channel| channel)),
-    ("channel: a unary call upon tonic's", || calls(|channel| channel.tonic_channel())),
+    ("channel: a unary call on tonic's channel", || calls(|channel| channel.tonic_channel())),
 ];
 
 struct Controller;
