@@ -64,9 +64,9 @@ impl Attachable {
     pub fn config(&self) -> ReattachConfig {
         let answer = self.bound.answer();
         ReattachConfig {
-            version: answer.version,
+            version: Some(answer.version),
             endpoint: answer.endpoint.clone(),
-            pid: Some(std::process::id()),
+            pid: Some(rpcplugin_core::Pid::current()),
             test: true,
         }
     }

@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     match host.launch(command).await {
         Ok(plugin) => {
             if !starting {
-                println!("{}", plugin.pid());
+                println!("{}", plugin.pid().unwrap().get());
             }
             if when == "stopping" {
                 tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;

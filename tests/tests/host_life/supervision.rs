@@ -12,7 +12,7 @@ use std::{
 
 use rpcplugin::{
     ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchEnvironment, LaunchFault,
-    PluginExited, Runner, Started, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
+    PluginExited, Runner, StartedProcess, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
 };
 use rpcplugin_tests::{
     freeze,
@@ -81,7 +81,7 @@ async fn killed_fifty_times_under_load() {
                             let ended =
                                 status.source().and_then(|cause| cause.downcast_ref::<PluginExited>());
                             let ended = ended.unwrap_or_else(|| panic!("unexplained: {status:?}"));
-                            assert_eq!(ended.reason, ExitReason::Signal(9));
+                            assert_eq!(ended.reason, ExitReason::Signal(rpcplugin::Signal::KILL));
                             assert_eq!(status.code(), Code::Unavailable);
                             failed.fetch_add(1, Ordering::Relaxed);
                         }
@@ -339,13 +339,16 @@ impl Moody {
 }
 
 impl Runner for Moody {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         "moody".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         let start = self.starts.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some(fault) = (self.faults)(start) {
             return Err(fault);
@@ -426,13 +429,16 @@ async fn the_first_start_is_tried_as_the_configuration_says() {
 struct Counting(Arc<AtomicU64>);
 
 impl Runner for Counting {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         "counting".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         self.0.fetch_add(1, Ordering::SeqCst);
         kit().start(surroundings).await
     }

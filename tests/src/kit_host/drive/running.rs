@@ -22,7 +22,7 @@ impl Running {
     pub(crate) fn describe(&self) -> Result<Value, Failure> {
         let (pid, version, endpoint, security, launch_time) = match self {
             Self::Once(plugin) => (
-                Some(plugin.pid()),
+                Some(plugin.pid().unwrap().get()),
                 plugin.version(),
                 plugin.endpoint().clone(),
                 plugin.security().clone(),
@@ -76,7 +76,7 @@ impl Running {
     /// The process that runs now.
     pub(crate) fn pid(&self) -> Result<u32, Failure> {
         let pid = match self {
-            Self::Once(plugin) => plugin.ended().is_none().then(|| plugin.pid()),
+            Self::Once(plugin) => plugin.ended().is_none().then(|| plugin.pid().unwrap().get()),
             Self::Supervised(supervised) => generation(supervised)?.plugin().pid,
         };
         pid.ok_or_else(|| Failure::state("the plugin has no process, or it has ended"))
