@@ -101,7 +101,7 @@ async fn a_number_that_passed_to_a_stranger_is_never_signalled() {
     let brood = Brood::new();
     let (first, mut config) = launched(&brood).await;
     let mut stranger = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
-    config.pid = Some(stranger.id());
+    config.pid = rpcplugin::Pid::new(stranger.id());
     let second = plain().attach(config).await.expect("it runs");
     assert_eq!(second.pid().unwrap().get(), first.pid().unwrap().get(), "who listens is who is meant");
     stop(&first);
@@ -182,7 +182,7 @@ async fn versions_and_settings_have_to_fit() {
     assert!(matches!(error, AttachError::Version(_)), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::protocol::attach_version");
     // Go hosts do not write the version down.
-    config.version = 0.into();
+    config.version = None;
     assert_eq!(other().attach(config.clone()).await.expect("any will do").version(), 8.into());
     let multiplexed = plain().configure(|config| config.multiplex = true);
     let error = multiplexed.attach(config).await.expect_err("that cannot be");
@@ -340,7 +340,7 @@ async fn over_tcp_the_process_is_the_one_that_has_the_port() {
     assert!(matches!(config.endpoint, Endpoint::Tcp(_)));
     let second = kit_host().attach(config.clone()).await.expect("it runs");
     assert_eq!(second.pid().unwrap().get(), first.pid().unwrap().get());
-    config.pid = Some(std::process::id());
+    config.pid = Some(rpcplugin::Pid::current());
     let third = kit_host().attach(config.clone()).await.expect("it runs");
     assert_eq!(third.pid(), None, "this process does not listen there");
     let address = Attachment::new(config.endpoint, 3);

@@ -615,7 +615,7 @@ async fn after_death(supervised: &Supervised, events: &mut Events) -> Event {
 }
 
 fn pid_of(supervised: &Supervised) -> Option<u32> {
-    supervised.generation().and_then(|one| one.plugin().pid)
+    supervised.generation().and_then(|one| one.plugin().pid.map(rpcplugin::Pid::get))
 }
 
 async fn next(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {

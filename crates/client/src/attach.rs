@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rpcplugin_broker::Arrival;
 use rpcplugin_core::{AppVersion, Endpoint, Pid};
 use rpcplugin_handshake::{ReattachConfig, accept_version};
-use rpcplugin_transport::{Meter, Security, http2::ConnectError};
+use rpcplugin_transport::{Meter, Security, http2::ChannelError};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, Span};
 
@@ -96,7 +96,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
         arrival: Arrival::Attached,
     };
     let opened = connect(host, target, &span).await.map_err(|fault| match fault {
-        LaunchFault::Connect(source @ (ConnectError::Dial(_) | ConnectError::Silent(_))) => {
+        LaunchFault::Connect(source @ (ChannelError::Connect(_) | ChannelError::Timeout(_))) => {
             AttachError::NoPlugin { endpoint: endpoint.clone(), source }
         }
         fault => refused(fault),

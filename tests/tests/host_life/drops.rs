@@ -90,8 +90,8 @@ struct Pids(mpsc::Sender<u32>);
 
 impl Observer for Pids {
     fn event(&self, _: &PluginId, event: &Event) {
-        if let Event::Started { pid } = event {
-            self.0.send(*pid).unwrap();
+        if let Event::Started { pid: Some(pid) } = event {
+            self.0.send(pid.get()).unwrap();
         }
     }
 }

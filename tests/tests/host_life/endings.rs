@@ -48,7 +48,7 @@ async fn events_tell_the_whole_life() {
         let [Event::Started { pid }, Event::Ready { .. }, Event::Exited { reason }] = told[..] else {
             panic!("{told:?}");
         };
-        assert_eq!((Some(pid), reason), (id.pid, ExitReason::Status(0)));
+        assert_eq!((pid, reason), (id.pid, ExitReason::Status(0)));
     }
 }
 

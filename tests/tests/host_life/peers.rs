@@ -86,7 +86,7 @@ async fn comes_back(command: Command) {
     for number in 0..3 {
         let generation = timeout(PATIENCE, supervised.later_generation(number)).await.unwrap().unwrap();
         kit.echo(EchoRequest::default()).await.unwrap();
-        send(generation.plugin().pid.unwrap(), Signal::KILL);
+        send(generation.plugin().pid.unwrap().get(), Signal::KILL);
     }
     timeout(PATIENCE, supervised.later_generation(3)).await.unwrap().unwrap();
     kit.echo(EchoRequest::default()).await.unwrap();

@@ -4,7 +4,7 @@ use miette::Diagnostic;
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::Endpoint;
 use rpcplugin_handshake::VersionNotOffered;
-use rpcplugin_transport::http2::ConnectError;
+use rpcplugin_transport::http2::ChannelError;
 
 use crate::error::LaunchFault;
 
@@ -24,7 +24,7 @@ pub enum AttachError {
         /// Where it was looked for.
         endpoint: Endpoint,
         /// What became of the connection.
-        source: ConnectError,
+        source: ChannelError,
     },
     /// Somebody is there, and not a plugin that this host can use.
     #[error("the plugin at {endpoint} cannot be attached to")]

@@ -11,7 +11,7 @@ use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_transport::{
     Meter, SecureStream, Security, ServiceLayers, SocketDir, dial,
-    http2::{self, Connect, ConnectError, PluginChannel},
+    http2::{self, ChannelError, Connect, PluginChannel},
     yamux,
 };
 use tokio::time::{Instant, timeout};
@@ -82,7 +82,7 @@ pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Open
     let mutual = target.security.is_mutual();
     open_any(target, config).await.map_err(|fault| match fault {
         // In TLS 1.3 a server looks at the client's certificate when the client's handshake is over.
-        LaunchFault::Connect(ConnectError::NotHttp2(error)) if mutual => LaunchFault::HostRefused(error),
+        LaunchFault::Connect(ChannelError::NotHttp2(error)) if mutual => LaunchFault::HostRefused(error),
         LaunchFault::FirstCall(status) if mutual && http2::is_broken_connection(&status) => {
             LaunchFault::HostRefused(status.into())
         }
@@ -108,7 +108,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Lau
     let connected = async {
         if multiplex {
             let broker = Broker::multiplexed(Side::Host, brokered);
-            let connection = dial(endpoint).await.map_err(ConnectError::from)?;
+            let connection = dial(endpoint).await.map_err(ChannelError::from)?;
             let session = span.in_scope(|| yamux::Session::client(connection, yamux::Config::default()));
             // The host has no main listener: what nobody knocked for is reset by the broker.
             drop(broker.session(session));
@@ -145,9 +145,9 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Lau
 
 async fn within<T>(
     deadline: Duration,
-    connected: impl Future<Output = Result<T, ConnectError>>,
-) -> Result<T, ConnectError> {
-    timeout(deadline, connected).await.unwrap_or(Err(ConnectError::Silent(deadline)))
+    connected: impl Future<Output = Result<T, ChannelError>>,
+) -> Result<T, ChannelError> {
+    timeout(deadline, connected).await.unwrap_or(Err(ChannelError::Timeout(deadline)))
 }
 
 /// Opens connections to the plugin's own endpoint.
@@ -169,7 +169,7 @@ fn note(stream: SecureStream, presented: &Presented) -> SecureStream {
 }
 
 impl Connect for Direct {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(note(self.security.client(dial(&self.endpoint).await?).await?, &self.presented))
     }
 }
@@ -182,8 +182,8 @@ struct Multiplexed {
 }
 
 impl Connect for Multiplexed {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
-        let stream = self.broker.open_main_stream().await.map_err(|source| ConnectError::Other {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
+        let stream = self.broker.open_main_stream().await.map_err(|source| ChannelError::Other {
             what: "the multiplexed connection is closed",
             source: source.into(),
         })?;

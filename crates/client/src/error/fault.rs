@@ -6,9 +6,9 @@ use miette::Diagnostic;
 use rpcplugin_broker::ServeError;
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::Endpoint;
-use rpcplugin_handshake::{HandshakeLineError, HandshakeLineFault, PortRangeError, VersionNotOffered};
+use rpcplugin_handshake::{HandshakeLineError, HandshakeLineFault, VersionNotOffered};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
-use rpcplugin_transport::{SocketDirError, http2::ConnectError};
+use rpcplugin_transport::{SocketDirError, http2::ChannelError};
 use tonic_health::ServingStatus;
 
 use super::plugin_reason::{PluginReason, hints_at_cookie};
@@ -322,7 +322,7 @@ pub enum LaunchFault {
     Connect(
         #[from]
         #[diagnostic_source]
-        ConnectError,
+        ChannelError,
     ),
     /// The services that the host lets it call cannot be offered to it.
     #[error("the host's own services cannot be offered to it")]
@@ -407,10 +407,6 @@ pub enum LaunchFault {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Settings(#[from] ConfigError),
-    /// The range of ports is reversed.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Ports(#[from] PortRangeError),
 }
 
 impl LaunchFault {
@@ -436,7 +432,7 @@ impl LaunchFault {
             | Self::FirstCall(_)
             | Self::NotHealthy(_)
             | Self::NotReady(_) => true,
-            Self::Connect(error) => !matches!(error, ConnectError::Secure(_) | ConnectError::NotHttp2(_)),
+            Self::Connect(error) => !matches!(error, ChannelError::Secure(_) | ChannelError::NotHttp2(_)),
             _ => false,
         }
     }

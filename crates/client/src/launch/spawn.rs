@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rpcplugin_broker::Translate;
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::Pid;
-use rpcplugin_handshake::{HostEnv, PortRange};
+use rpcplugin_handshake::HostEnv;
 use rpcplugin_transport::{SocketDir, SocketDirError};
 use tokio::{io::AsyncRead, time::timeout_at};
 
@@ -44,17 +44,16 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
     let config = &launch.host.config;
     config.check()?;
     let secret = Secret::prepare(config)?;
-    let ports = PortRange::new(config.min_port, config.max_port)?;
     // Late: if the host is killed before the start of the process, the directory is left for the next host to remove.
     let sockets = socket_dir::private(config)?;
     let before_start = change_time(sockets.path())
         .map_err(|source| SocketDirError::Create { parent: sockets.path().to_owned(), source })?;
-    let environment = environment(launch.host, secret.to_offer(), ports, &sockets);
+    let environment = environment(launch.host, secret.to_offer(), &sockets);
     let starting = timeout_at(launch.deadline, launch.runner.start(&environment));
     let StartedProcess { process, stdout, stderr, stdin, translate } =
         starting.await.unwrap_or(Err(LaunchFault::NotStarted(launch.timeout)))?;
     if let Some(pid) = process.pid() {
-        sockets.belongs_to(pid.get());
+        sockets.add_owner(pid.get());
     }
     launch.fan_out.event(Event::Started { pid: process.pid() });
     let process =
@@ -70,16 +69,11 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
     Ok(Spawned { process, stdout, stdin, secret, sockets, translate, before_start, took })
 }
 
-fn environment(
-    host: &Host,
-    client_certificate: Option<String>,
-    ports: PortRange,
-    sockets: &SocketDir,
-) -> LaunchEnvironment {
+fn environment(host: &Host, client_certificate: Option<String>, sockets: &SocketDir) -> LaunchEnvironment {
     let config: &HostConfig = &host.config;
     let host_env = HostEnv {
         versions: host.versions.clone(),
-        ports,
+        ports: config.tcp_ports,
         client_certificate,
         multiplex: config.multiplex,
         socket_dir: Some(sockets.path().to_owned()),

@@ -42,8 +42,8 @@ const PRIVATE_KEY: [&str; 2] = ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
 
 #[cfg(test)]
 mod tests {
-    use rpcplugin_core::{MagicCookie, Versions};
-    use rpcplugin_handshake::{HostEnv, PortRange};
+    use rpcplugin_core::{MagicCookie, TcpPorts, Versions};
+    use rpcplugin_handshake::HostEnv;
 
     use super::*;
     use crate::command::Command;
@@ -51,7 +51,7 @@ mod tests {
     fn given(policy: &EnvPolicy, command: &Command) -> HashMap<OsString, OsString> {
         let offer = HostEnv {
             versions: Versions::from(3),
-            ports: PortRange::GO_DEFAULT,
+            ports: TcpPorts::GO_DEFAULT,
             client_certificate: None,
             multiplex: false,
             socket_dir: None,
