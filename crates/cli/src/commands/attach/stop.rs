@@ -25,7 +25,7 @@ pub(crate) struct NotStopped {
 /// Ends the plugin, and says how it ended.
 pub(super) async fn stop(plugin: Plugin) -> Result<String, NotStopped> {
     let endpoint = plugin.endpoint().clone();
-    let pid = Some(plugin.pid()).filter(|pid| *pid != 0);
+    let pid = plugin.pid().map(rpcplugin::Pid::get);
     let may_be_killed = !plugin.reattach_config().test;
     let answer = shut_down(plugin.channel()).await;
     let is_asked = !answer.is_err_and(|status| status.code() == Code::Unimplemented);
