@@ -16,7 +16,18 @@ struct Crate {
 }
 
 /// Crates with more than one room. Files in no folder that are not listed stand above all rooms.
-const CRATES: &[Crate] = &[];
+const CRATES: &[Crate] = &[
+    Crate {
+        folder: "crates/config",
+        rooms: &["side", "value", "error", "schema", "tables", "catalog", "loader", "registry"],
+    },
+    Crate {
+        folder: "crates/mtls",
+        rooms: &[
+            "os", "validity", "usage", "pem", "peer", "provider", "identity", "trust", "verifier", "mutual",
+        ],
+    },
+];
 
 /// The module that has all code of one operating system.
 const SYSTEM: &str = "os";
