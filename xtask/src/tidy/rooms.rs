@@ -55,6 +55,16 @@ const CRATES: &[Crate] = &[
             "run",
         ],
     },
+    Crate {
+        folder: "crates/config",
+        rooms: &["side", "value", "error", "schema", "tables", "catalog", "loader", "registry"],
+    },
+    Crate {
+        folder: "crates/mtls",
+        rooms: &[
+            "os", "validity", "usage", "pem", "peer", "provider", "identity", "trust", "verifier", "mutual",
+        ],
+    },
 ];
 
 /// The module that has all code of one operating system.
