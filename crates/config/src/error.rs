@@ -5,7 +5,7 @@ use std::{error::Error, fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Dur
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 use rpcplugin_core::{CookieError, EndpointError, PortRangeError};
 
-use crate::{setting::Side, value::Text};
+use crate::{side::Side, value::Text};
 
 /// A configuration that cannot be used, with every fault in it.
 ///

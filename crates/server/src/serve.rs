@@ -132,7 +132,7 @@ impl Serve {
     }
 
     /// Uses the configuration that this loader finds. Faults of the configuration are reported, all at once, when the plugin
-    /// is run. The plugin's log warns of variables that are most likely [misspelt settings](IgnoredVariable::is_slip).
+    /// is run. The plugin's log warns of variables that are most likely [misspelt settings](IgnoredVariable::is_typo).
     ///
     /// ```no_run
     /// # use rpcplugin_config::Loader;
@@ -145,7 +145,7 @@ impl Serve {
         match loader.load() {
             Ok(Loaded { config, ignored, .. }) => {
                 self.config = config;
-                self.slips = ignored.into_iter().filter(IgnoredVariable::is_slip).collect();
+                self.slips = ignored.into_iter().filter(IgnoredVariable::is_typo).collect();
             }
             Err(error) => self.config_error = Some(error),
         }

@@ -138,9 +138,9 @@ fn a_syntax_error_in_a_shared_file_shows_no_line_of_the_application() {
 
 #[test]
 fn a_slip_in_a_variables_name_is_seen_and_other_programs_variables_are_not() {
-    let is_slip = |name: &str| {
+    let is_typo = |name: &str| {
         let loaded = Loader::new().env([(name, "2s")]).load::<HostConfig>().expect("valid");
-        loaded.ignored.iter().any(|ignored| ignored.name == name && ignored.is_slip())
+        loaded.ignored.iter().any(|ignored| ignored.name == name && ignored.is_typo())
     };
     for slip in [
         "PLUGIN_HANDSHAKE_TIMOUT",
@@ -150,7 +150,7 @@ fn a_slip_in_a_variables_name_is_seen_and_other_programs_variables_are_not() {
         "PLUGIN_AUTO_MLTS",
         "PLUGIN_STOP_GRACE_PERIODE",
     ] {
-        assert!(is_slip(slip), "{slip}");
+        assert!(is_typo(slip), "{slip}");
     }
     for other in [
         "PLUGIN_HANDSHAKE_TIMEOUT",
@@ -163,6 +163,6 @@ fn a_slip_in_a_variables_name_is_seen_and_other_programs_variables_are_not() {
         "MY_PLUGIN_HANDSHAKE_TIMOUT",
         "TF_PLUGIN_CACHE_DIR",
     ] {
-        assert!(!is_slip(other), "{other}");
+        assert!(!is_typo(other), "{other}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use rpcplugin_broker::{Broker, MainStreams};
-use rpcplugin_transport::{Listen, Newcomer, Stream, yamux};
+use rpcplugin_transport::{Listen, PendingConnection, Stream, yamux};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::Instrument as _;
 
@@ -39,18 +39,18 @@ impl MuxListener {
             // The connection that has been silent for longest must not keep the host out.
             oldest.abort();
         }
-        let newcomer = Newcomer::new(&stream);
+        let newcomer = PendingConnection::new(&stream);
         let kept = newcomer.clone();
         let session = yamux::Session::server(stream, yamux::Config::default());
         let opened = async move {
             let opened = session.acceptable().await.then_some(session);
             if opened.is_some() {
-                kept.proven();
+                kept.called();
             }
             opened
         };
         let task = self.silent.spawn(opened.in_current_span());
-        newcomer.closes_with(task.clone());
+        newcomer.set_task(task.clone());
         self.oldest.push_back(task);
     }
 }
