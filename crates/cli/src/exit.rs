@@ -1,16 +1,6 @@
-//! How the program ends.
+//! The exit codes.
 
 use std::process::ExitCode;
-
-use rpcplugin::{AttachError, SuperviseError, handshake::HandshakeLineFault};
-
-use crate::{
-    attach::{TargetError, WithoutIdentity},
-    call::MethodError,
-    given_tls::GivenTlsError,
-    interrupt::Interrupted,
-    launch_args::{CookieMissing, NotInPath, NotStarted, OtherVersion},
-};
 
 /// The exit codes. They are documented in `docs/cli.md`, and do not change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,39 +21,7 @@ pub(crate) enum Exit {
     ReaderGone,
 }
 
-/// The arguments fit the grammar, and still make no sense.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{message}")]
-#[diagnostic(code(rpcplugin::config::arguments))]
-pub(crate) struct UsageError {
-    message: String,
-    #[help]
-    help: String,
-}
-
 impl Exit {
-    /// The code for an error that nobody has dealt with.
-    pub(crate) fn of(report: &miette::Report) -> Self {
-        let not_started = report.is::<NotStarted>()
-            || report.is::<CookieMissing>()
-            || report.is::<NotInPath>()
-            || report.is::<OtherVersion>()
-            || report.is::<HandshakeLineFault>()
-            || report.is::<AttachError>()
-            || report.is::<WithoutIdentity>()
-            || report.is::<SuperviseError>();
-        let usage = report.is::<UsageError>()
-            || report.is::<MethodError>()
-            || report.is::<TargetError>()
-            || report.is::<GivenTlsError>();
-        match () {
-            () if not_started => Self::NotStarted,
-            () if usage => Self::Usage,
-            () if report.is::<Interrupted>() => Self::Interrupted,
-            () => Self::Failed,
-        }
-    }
-
     /// What the code says, on a line of help.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
@@ -93,16 +51,5 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         exit.code().into()
-    }
-}
-
-impl UsageError {
-    pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), help: help.into() }
-    }
-
-    /// With the words and the advice of an error.
-    pub(crate) fn of(error: &impl miette::Diagnostic) -> Self {
-        Self::new(error.to_string(), error.help().map_or_else(String::new, |help| help.to_string()))
     }
 }

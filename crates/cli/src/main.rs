@@ -3,53 +3,42 @@
 //! One module is one command, with its arguments and a `run` that prints through [`out::Out`] and returns how the
 //! program ends. All that it knows of plugins it has from the crate `rpcplugin`; it has no protocol of its own.
 
-mod args;
-mod attach;
-mod bare;
-mod bench;
-mod call;
-mod certificate;
-mod conformance;
-mod doctor;
-mod duration;
-mod environment;
+mod cli;
+mod commands;
+mod error;
 mod exit;
-mod given_tls;
-mod help;
-mod inspect;
-mod interrupt;
-mod launch_args;
-mod manual;
-mod new;
-mod out;
-mod presets;
-mod process;
-mod run;
+mod facts;
+mod os;
+mod plugin_args;
+mod protojson;
+mod raw_host;
 mod schema;
-mod stray_flags;
+mod ui;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, io::ErrorKind, process::ExitCode};
 
 use clap::{ColorChoice, FromArgMatches as _, ValueEnum as _};
 use miette::IntoDiagnostic as _;
 use serde_json::json;
 
 use crate::{
-    args::{Action, Cli, Color},
-    exit::{Exit, UsageError},
-    interrupt::{Interrupted, Interruptions},
-    out::{
-        Out, error_as_json,
+    cli::{Action, Cli, Color, command, stray_flags, without_empty_variables},
+    commands::{attach, bench, call, completions, conformance, doctor, inspect, man, new, run},
+    error::{CommandError, Interrupted, UsageError},
+    exit::Exit,
+    os::Interruptions,
+    ui::{
+        Out, StdoutUnwritable, error_as_json,
         style::{self, warn},
     },
 };
 
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let mut command = environment::without_empty_variables(help::command());
+    let mut command = without_empty_variables(command());
     let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-        Ok((cli, stray_flags::note(&command, &matches, &typed)))
+        Ok((cli, stray_flags(&command, &matches, &typed)))
     });
     let (cli, stray) = match parsed {
         Ok(parsed) => parsed,
@@ -59,14 +48,27 @@ fn main() -> ExitCode {
     if let Some(stray) = stray {
         out.note(warn(stray));
     }
-    let exit = start(&cli, &mut out).unwrap_or_else(|report| {
-        // Whoever pressed Ctrl-C knows; a program that reads what is printed does not.
-        if out.is_json() || !report.is::<Interrupted>() {
+    let exit = start(&cli, &mut out).unwrap_or_else(|CommandError { exit, report }| {
+        // The person who pressed Ctrl-C knows. A program that reads the output does not.
+        if out.is_json() || exit != Exit::Interrupted {
             out.report(&report);
         }
-        Exit::of(&report)
+        exit
     });
-    out.conclude(exit).into()
+    conclude(out, exit).into()
+}
+
+/// Returns the exit code of a program that would otherwise end with `exit`. A reader of stdout may go before the end, as `head` does:
+/// it has what it wanted. Any other failure of stdout is an error.
+fn conclude(mut out: Out, exit: Exit) -> Exit {
+    match out.take_failure() {
+        None => exit,
+        Some(error) if error.kind() == ErrorKind::BrokenPipe => Exit::ReaderGone,
+        Some(error) => {
+            out.report_on_stderr(&StdoutUnwritable(error));
+            Exit::Failed
+        }
+    }
 }
 
 /// Prints the help or the version that was asked for, or how the arguments make no sense.
@@ -79,7 +81,7 @@ fn without_arguments(error: &clap::Error, typed: &[OsString]) -> Exit {
     let text = error.render();
     if !error.use_stderr() {
         out.line(style::own(text.ansi().to_string().trim_end()));
-        return out.conclude(Exit::Ok);
+        return conclude(out, Exit::Ok);
     }
     if json {
         let text = text.to_string();
@@ -89,7 +91,7 @@ fn without_arguments(error: &clap::Error, typed: &[OsString]) -> Exit {
     } else {
         out.note(style::own(text.ansi().to_string().trim_end()));
     }
-    out.conclude(Exit::Usage)
+    conclude(out, Exit::Usage)
 }
 
 /// When to use colours, as far as it can be read where the rest cannot.
@@ -101,7 +103,7 @@ fn color_among(args: &[&str]) -> ColorChoice {
     given.and_then(|given| Color::from_str(given, false).ok()).unwrap_or(Color::Auto).into()
 }
 
-fn start(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
+fn start(cli: &Cli, out: &mut Out) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -124,7 +126,7 @@ fn start(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
     exit
 }
 
-async fn dispatch(action: &Action, out: &mut Out) -> miette::Result<Exit> {
+async fn dispatch(action: &Action, out: &mut Out) -> Result<Exit, CommandError> {
     match action {
         Action::Inspect(args) => Box::pin(inspect::run(args, out)).await,
         Action::Call(args) => Box::pin(call::run(args, out)).await,
@@ -134,7 +136,7 @@ async fn dispatch(action: &Action, out: &mut Out) -> miette::Result<Exit> {
         Action::Bench(args) => Box::pin(bench::run(args, out)).await,
         Action::New(args) => new::run(args, out).await,
         Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,
-        Action::Completions(args) => manual::completions(args, out),
-        Action::Man(args) => manual::man(args, out),
+        Action::Completions(args) => completions::run(args, command(), out),
+        Action::Man(args) => man::run(args, command(), out),
     }
 }

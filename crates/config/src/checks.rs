@@ -17,7 +17,9 @@ use crate::{
 
 /// Says what is impossible about the values of a struct.
 pub(crate) trait Check {
-    fn check(&self, checks: &mut Checks);
+    fn check(&self, checks: &mut Checks) {
+        let _ = checks;
+    }
 }
 
 /// What was found impossible.
@@ -33,6 +35,12 @@ pub(crate) struct Contradiction {
     /// The settings that do not go together, beginning with the one at which to point. Never empty.
     pub(crate) settings: Vec<String>,
     pub(crate) kind: FaultKind,
+}
+
+impl Contradiction {
+    pub(crate) fn new(settings: &[&str], kind: FaultKind) -> Self {
+        Self { settings: settings.iter().map(|setting| (*setting).to_owned()).collect(), kind }
+    }
 }
 
 impl PluginConfig {
@@ -60,13 +68,6 @@ impl Check for PluginConfig {
         checks.not_empty("transports", &self.transports);
         if let Some(Err(error)) = self.unix_socket_path.as_ref().map(SocketPath::new) {
             checks.add(&["unix_socket_path"], FaultKind::SocketPath(error));
-        }
-        checks.identity(self.certificate.is_some(), self.private_key.is_some());
-        if self.client_roots.is_some() && self.certificate.is_none() && !self.auto_mtls {
-            checks.add(
-                &["client_roots", "certificate", "auto_mtls"],
-                FaultKind::AuthoritiesWithoutTls { setting: "client_roots" },
-            );
         }
         checks.within("output_buffer", self.output_buffer, ByteSize::kib(4)..=ByteSize::mib(1024));
         checks.within("output_timeout", self.output_timeout, Duration::ZERO..=DAY);
@@ -102,13 +103,6 @@ impl Check for HostConfig {
         checks.within("drain_timeout", self.drain_timeout, Duration::ZERO..=HOUR);
         checks.within("admin_timeout", self.admin_timeout, INSTANT..=HOUR);
         checks.not_empty("transports", &self.transports);
-        checks.identity(self.certificate.is_some(), self.private_key.is_some());
-        if self.server_roots.is_some() && self.certificate.is_none() && !self.auto_mtls {
-            checks.add(
-                &["server_roots", "certificate", "auto_mtls"],
-                FaultKind::AuthoritiesWithoutTls { setting: "server_roots" },
-            );
-        }
         if self.min_port > self.max_port {
             let fault = FaultKind::PortRangeReversed { min: self.min_port, max: self.max_port };
             checks.add(&["min_port", "max_port"], fault);
@@ -249,15 +243,6 @@ impl Checks {
             };
             self.add(&[setting], fault);
         }
-    }
-
-    fn identity(&mut self, certificate: bool, private_key: bool) {
-        let (given, missing) = match (certificate, private_key) {
-            (true, false) => ("certificate", "private_key"),
-            (false, true) => ("private_key", "certificate"),
-            (true, true) | (false, false) => return,
-        };
-        self.add(&[given, missing], FaultKind::HalfAnIdentity { given, missing });
     }
 
     fn message_limits(&mut self, receive: Option<ByteSize>, send: Option<ByteSize>) {

@@ -145,6 +145,7 @@ impl OptionalGroup for MagicCookie {
                 shape: Shape::Scalar,
             },
         ],
+        joined: &[],
         groups: &[],
     };
 

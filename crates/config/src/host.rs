@@ -7,7 +7,8 @@ use rpcplugin_core::MagicCookie;
 use crate::{
     groups::{Http2Config, KeepaliveConfig, RetryConfig, SupervisionConfig},
     setting::table,
-    value::{ByteSize, EnvPolicy, Pem, SecretPem, TransportKind},
+    tls::HostTls,
+    value::{ByteSize, EnvPolicy, TransportKind},
 };
 
 table! {
@@ -46,22 +47,6 @@ table! {
         transports: Vec<TransportKind> = "unix, tcp",
             env ["PLUGIN_CLIENT_TRANSPORTS", "PLUGIN_SUPPORTED_TRANSPORTS"],
             pyvider ["plugin_client_transports", "plugin_supported_transports"];
-        /// Whether to ask for mutual TLS with one-time certificates. A plugin that then sends none is refused.
-        /// Without it, and without a certificate, whatever runs as the same user can talk to the plugin.
-        auto_mtls: bool = "true", env ["PLUGIN_AUTO_MTLS"], pyvider ["plugin_auto_mtls"];
-        /// The certificate chain to show to plugins instead of a one-time one, leaf first. It needs `private_key`.
-        certificate: Option<Pem> = "none",
-            env ["PLUGIN_CLIENT_CERT", "PLUGIN_CLIENT_CERT_FILE"],
-            pyvider ["plugin_client_cert", "plugin_client_cert_file"];
-        /// The private key of `certificate`. It is not passed on to plugins.
-        private_key: Option<SecretPem> = "none",
-            env ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"],
-            pyvider ["plugin_client_key", "plugin_client_key_file"];
-        /// The authorities of which one must have issued a plugin's certificate. None trusts exactly the certificate
-        /// in the plugin's answer.
-        server_roots: Option<Pem> = "none",
-            env ["PLUGIN_SERVER_ROOT_CERTS", "PLUGIN_CA_CERT"],
-            pyvider ["plugin_server_root_certs", "plugin_ca_cert"];
         /// The name that a plugin's certificate must carry when `server_roots` verify it: a DNS name or an IP
         /// address. Otherwise it is only told to the plugin. None takes `localhost`, as go-plugin does.
         server_name: Option<String> = "none", env ["PLUGIN_SERVER_NAME"], pyvider [];
@@ -111,6 +96,12 @@ table! {
         /// The time between the death of the host and the killing of its plugins, which are asked to end first. 0 kills
         /// them at once. Without `die_with_host` it has no effect.
         orphan_grace: Duration = "2s", env ["PLUGIN_ORPHAN_GRACE"], pyvider [];
+    }
+    joined {
+        /// How the connections with plugins are secured.
+        ///
+        /// Default: [`HostTls::AUTO`].
+        tls: HostTls;
     }
     groups {
         /// HTTP/2 windows and limits.

@@ -33,6 +33,7 @@ mod names;
 mod plugin;
 mod registry;
 mod setting;
+mod tls;
 mod value;
 
 pub use error::{ConfigError, Fault, FaultKind, Origin};
@@ -43,4 +44,5 @@ pub use names::{LegacyPolicy, LegacySetting, retired};
 pub use plugin::PluginConfig;
 pub use registry::{Registry, RegistryError};
 pub use setting::{Setting, Side, settings};
+pub use tls::{HostTls, PluginTls};
 pub use value::{ByteSize, EnvPolicy, LogLevel, Pem, Rate, Rates, SecretPem, TransportKind};

@@ -221,9 +221,13 @@ impl Loader {
 
         let mut reader = Reader::new(&sources, &names, faults);
         let config = C::read(&mut reader, "");
-        let faults = reader.finish(&config);
+        let (faults, joined) = reader.finish(&config);
         ConfigError::from_faults(C::SIDE, faults)?;
-        Ok(Loaded { in_force: in_force(&config, &names, &sources), config, ignored: environment.ignored })
+        Ok(Loaded {
+            in_force: in_force(&config, joined, &names, &sources),
+            config,
+            ignored: environment.ignored,
+        })
     }
 
     /// The file to read, if there is one and it can be read.
@@ -342,8 +346,13 @@ fn merged(figment: &Figment) -> Value {
     Value::from(settings.unwrap_or_default())
 }
 
-fn in_force<C: Configuration>(config: &C, names: &Names, sources: &Sources) -> Vec<EffectiveSetting> {
-    let mut written: Vec<Written> = Vec::new();
+/// Each setting with its value. `written` has the values of settings that were joined, some of which may be without effect.
+fn in_force<C: Configuration>(
+    config: &C,
+    mut written: Vec<Written>,
+    names: &Names,
+    sources: &Sources,
+) -> Vec<EffectiveSetting> {
     config.write("", &mut written);
     let value = |setting: &Setting| match written.iter().find(|written| written.name == setting.name) {
         Some(Written { secret: true, .. }) if setting.secret => REDACTED.to_owned(),

@@ -7,7 +7,8 @@ use rpcplugin_core::{MagicCookie, Versions};
 use crate::{
     groups::{Http2Config, RateLimitConfig},
     setting::table,
-    value::{ByteSize, LogLevel, Pem, SecretPem, TransportKind},
+    tls::PluginTls,
+    value::{ByteSize, LogLevel, TransportKind},
 };
 
 table! {
@@ -36,18 +37,6 @@ table! {
         /// it offers none; 0 takes any free one, whatever the host offers. Brokered services listen on the host's range
         /// too, if it offers one: it needs room for them.
         tcp_port: Option<u16> = "none", env ["PLUGIN_SERVER_PORT"], pyvider ["plugin_server_port"];
-        /// Whether to answer a host that asks for mutual TLS with a one-time certificate. Without it such a host is
-        /// refused loudly, never served in plain text.
-        auto_mtls: bool = "true", env ["PLUGIN_AUTO_MTLS"], pyvider ["plugin_auto_mtls"];
-        /// The certificate chain to show to hosts instead of a one-time one, leaf first. It needs `private_key`.
-        certificate: Option<Pem> = "none", env ["PLUGIN_SERVER_CERT"], pyvider ["plugin_server_cert"];
-        /// The private key of `certificate`.
-        private_key: Option<SecretPem> = "none", env ["PLUGIN_SERVER_KEY"], pyvider ["plugin_server_key"];
-        /// The authorities of which one must have issued a host's certificate. A host without such a certificate is
-        /// refused, and nobody is served in plain text. It needs `certificate`, or `auto_mtls` and hosts that offer such
-        /// a certificate when they start the plugin; one-time certificates are of no authority.
-        client_roots: Option<Pem> = "none",
-            env ["PLUGIN_CLIENT_ROOT_CERTS"], pyvider ["plugin_client_root_certs"];
         /// Whether the health service is served. Without it a go-plugin host's ping fails.
         health: bool = "true",
             env ["PLUGIN_HEALTH_SERVICE_ENABLED"], pyvider ["plugin_health_service_enabled"];
@@ -97,6 +86,12 @@ table! {
         /// all of them.
         supported_versions: Option<Versions> = "none",
             env ["SUPPORTED_PROTOCOL_VERSIONS"], pyvider ["supported_protocol_versions"];
+    }
+    joined {
+        /// How the connections with the host are secured.
+        ///
+        /// Default: [`PluginTls::AUTO`].
+        tls: PluginTls;
     }
     groups {
         /// HTTP/2 windows and limits.

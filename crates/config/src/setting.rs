@@ -3,7 +3,7 @@
 use std::{fmt, sync::LazyLock};
 
 use crate::{
-    checks::Check,
+    checks::{Check, Contradiction},
     host::HostConfig,
     loader::Reader,
     plugin::PluginConfig,
@@ -76,6 +76,8 @@ pub fn settings() -> &'static [Setting] {
 /// The rows of a struct's table, and the tables of the groups within it.
 pub(crate) struct Table {
     pub(crate) rows: &'static [Row],
+    /// Tables whose settings stand in this table's group, and make one value of a struct's field together.
+    pub(crate) joined: &'static [&'static Self],
     pub(crate) groups: &'static [(&'static str, &'static Self)],
 }
 
@@ -110,6 +112,9 @@ impl Table {
                 shape: row.shape,
             });
         }
+        for table in self.joined {
+            table.describe(prefix, side, all);
+        }
         for (group, table) in self.groups {
             table.describe(&format!("{prefix}{group}."), side, all);
         }
@@ -143,6 +148,23 @@ pub(crate) trait OptionalGroup: Sized {
     fn write(&self, prefix: &str, written: &mut Vec<Written>);
 }
 
+/// A value that several settings make together. Combinations of settings that contradict each other have no such value.
+pub(crate) trait Joint: Sized {
+    /// The settings.
+    type Settings: Group + Default;
+
+    /// The value that the settings stand for.
+    fn join(settings: Self::Settings) -> Result<Self, Contradiction>;
+
+    /// Settings that stand for the value.
+    fn split(&self) -> Self::Settings;
+
+    /// The value that the defaults of the settings stand for.
+    fn default_value() -> Self {
+        Self::join(Self::Settings::default()).ok().expect("a test reads every default of the tables")
+    }
+}
+
 /// A setting and its value as text.
 pub(crate) struct Written {
     pub(crate) name: String,
@@ -167,19 +189,26 @@ impl Written {
 /// field: Type = "default", env ["VARIABLE", "ITS_FALLBACK"], pyvider ["name_of_the_field"];
 /// ```
 ///
-/// After the struct come its fields that are groups of settings: `groups` that are always there, `optional` ones that
+/// After the struct come its fields that several settings make together, `joined`, and those that are groups of settings:
+/// `groups` that are always there, `optional` ones that
 /// say themselves whether they are there, and `switched` ones that are off unless their switch, or anything in them,
 /// is set.
 macro_rules! table {
     (
         $(#[$attribute:meta])*
-        pub struct $name:ident {
+        $visibility:vis struct $name:ident {
             $(
                 $(#[doc = $effect:literal])+
                 $field:ident: $type:ty = $default:literal,
                 env [$env:literal $(, $fallback:literal)*], pyvider [$($pyvider:literal),*];
             )*
         }
+        $(joined {
+            $(
+                $(#[doc = $joint_effect:literal])+
+                $joint:ident: $joint_type:ident;
+            )*
+        })?
         $(groups {
             $(
                 $(#[doc = $group_effect:literal])+
@@ -203,24 +232,28 @@ macro_rules! table {
         $(#[$attribute])*
         #[derive(Debug, Clone, PartialEq)]
         #[non_exhaustive]
-        pub struct $name {
+        $visibility struct $name {
             $(
                 $(#[doc = $effect])+
                 #[doc = ""]
                 #[doc = concat!("Default: `", $default, "`.")]
                 #[doc = concat!("Environment: `", $env, "`" $(, ", else `", $fallback, "`")*, ".")]
                 $(#[doc = concat!("In pyvider: `", $pyvider, "`.")])*
-                pub $field: $type,
+                $visibility $field: $type,
             )*
             $($(
+                $(#[doc = $joint_effect])+
+                $visibility $joint: $joint_type,
+            )*)?
+            $($(
                 $(#[doc = $group_effect])+
-                pub $group: $group_type,
+                $visibility $group: $group_type,
             )*)?
             $($(
                 $(#[doc = $optional_effect])+
                 ///
                 /// Default: none.
-                pub $optional: Option<$optional_type>,
+                $visibility $optional: Option<$optional_type>,
             )*)?
             $($(
                 $(#[doc = $switched_effect])+
@@ -228,7 +261,7 @@ macro_rules! table {
                 /// Default: off.
                 #[doc = concat!("Environment: `", $switch_env, "` and the variables of its fields.")]
                 $(#[doc = concat!("In pyvider: `", $switch_pyvider, "`.")])*
-                pub $switched: Option<$switched_type>,
+                $visibility $switched: Option<$switched_type>,
             )*)?
         }
 
@@ -236,6 +269,7 @@ macro_rules! table {
             fn default() -> Self {
                 Self {
                     $($field: $crate::setting::default_value($default),)*
+                    $($($joint: $crate::setting::Joint::default_value(),)*)?
                     $($($group: Default::default(),)*)?
                     $($($optional: None,)*)?
                     $($($switched: None,)*)?
@@ -271,6 +305,9 @@ macro_rules! table {
                         shape: $crate::value::Shape::Scalar,
                     },)*)?
                 ],
+                joined: &[
+                    $($(<<$joint_type as $crate::setting::Joint>::Settings as $crate::setting::Group>::TABLE,)*)?
+                ],
                 groups: &[
                     $($((stringify!($group), <$group_type as $crate::setting::Group>::TABLE),)*)?
                     $($((stringify!($optional), <$optional_type as $crate::setting::OptionalGroup>::TABLE),)*)?
@@ -281,6 +318,7 @@ macro_rules! table {
             fn read(reader: &mut $crate::loader::Reader<'_>, prefix: &str) -> Self {
                 Self {
                     $($field: reader.value(&format!("{prefix}{}", stringify!($field)), $default),)*
+                    $($($joint: reader.joint(prefix),)*)?
                     $($($group: reader.group(&format!("{prefix}{}.", stringify!($group))),)*)?
                     $($($optional: reader.optional(&format!("{prefix}{}.", stringify!($optional))),)*)?
                     $($($switched: reader.switched(&format!("{prefix}{}.", stringify!($switched))),)*)?
@@ -289,6 +327,11 @@ macro_rules! table {
 
             fn write(&self, prefix: &str, written: &mut Vec<$crate::setting::Written>) {
                 $(written.push($crate::setting::Written::new(prefix, stringify!($field), &self.$field));)*
+                $($($crate::setting::Group::write(
+                    &$crate::setting::Joint::split(&self.$joint),
+                    prefix,
+                    written,
+                );)*)?
                 $($($crate::setting::Group::write(
                     &self.$group,
                     &format!("{prefix}{}.", stringify!($group)),
@@ -316,6 +359,7 @@ pub(crate) const SWITCH: &str = "enabled";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::{HostTls, PluginTls};
 
     #[test]
     fn every_default_can_be_read() {
@@ -323,7 +367,7 @@ mod tests {
         let (plugin, host) = (PluginConfig::default(), HostConfig::default());
         let retry = crate::RetryConfig::default();
         let (limit, keepalive) = (crate::RateLimitConfig::default(), crate::KeepaliveConfig::default());
-        assert!(plugin.auto_mtls && host.auto_mtls, "secure by default");
+        assert_eq!((plugin.tls, host.tls), (PluginTls::AUTO, HostTls::AUTO), "secure by default");
         assert_eq!((retry.max_retries, limit.burst_capacity, keepalive.permitted), (3, 200, false));
     }
 

@@ -15,7 +15,7 @@ const TESTS: &str = "test --workspace --no-fail-fast --lib --bins --tests";
 
 /// The tests that can tell the two runners apart: those that start examples and programs of other crates, or send signals
 /// to what they start. Their names select them in the whole workspace, so that nothing is built with other features.
-const DIFFERENT: &str = "test --workspace --no-fail-fast --test checks --test looking --test plugin --test host_killed --test examples";
+const DIFFERENT: &str = "test --workspace --no-fail-fast --test checks --test commands --test plugin --test host_killed --test examples";
 
 /// The step "tests", where nextest is missing.
 pub(super) fn all(environment: &[(&'static str, String)]) -> Step {

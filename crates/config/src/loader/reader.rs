@@ -12,7 +12,7 @@ use crate::{
     checks::{Check, Checks, Contradiction},
     error::{Fault, FaultKind, quoted},
     names::Names,
-    setting::{Group, OptionalGroup, SWITCH, default_value},
+    setting::{Group, Joint, OptionalGroup, SWITCH, Written, default_value},
     value::{FILE_SCHEME, Text},
 };
 
@@ -23,11 +23,22 @@ pub(crate) struct Reader<'a> {
     faults: Vec<Fault>,
     /// The settings that have a fault.
     faulty: BTreeSet<String>,
+    /// Settings that contradict each other.
+    contradictions: Vec<Contradiction>,
+    /// The settings that were joined, each with its value as it was read.
+    joined: Vec<Written>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(sources: &'a Sources, names: &'a Names, faults: Vec<Fault>) -> Self {
-        Self { sources, names, faults, faulty: BTreeSet::new() }
+        Self {
+            sources,
+            names,
+            faults,
+            faulty: BTreeSet::new(),
+            contradictions: Vec::new(),
+            joined: Vec::new(),
+        }
     }
 
     /// The value of a setting; its default if there is a fault in it.
@@ -45,6 +56,16 @@ impl<'a> Reader<'a> {
             Some(path) => self.file(setting, Path::new(path.trim())),
             None => Some(text.to_owned()),
         }
+    }
+
+    /// A value that several settings make together.
+    pub(crate) fn joint<J: Joint>(&mut self, prefix: &str) -> J {
+        let settings = J::Settings::read(self, prefix);
+        settings.write(prefix, &mut self.joined);
+        J::join(settings).unwrap_or_else(|contradiction| {
+            self.contradictions.push(contradiction);
+            J::default_value()
+        })
     }
 
     /// A group that is always there.
@@ -77,16 +98,17 @@ impl<'a> Reader<'a> {
         self.faulty.insert(setting.to_owned());
     }
 
-    /// All faults. Whether values go together is not asked of one that could not be read.
-    pub(super) fn finish(mut self, config: &impl Check) -> Vec<Fault> {
+    /// All faults, and the values of the settings that were joined. Whether values go together is not asked of one that could
+    /// not be read.
+    pub(super) fn finish(mut self, config: &impl Check) -> (Vec<Fault>, Vec<Written>) {
         let mut checks = Checks::default();
         config.check(&mut checks);
-        for Contradiction { settings, kind } in checks.found {
+        for Contradiction { settings, kind } in self.contradictions.into_iter().chain(checks.found) {
             if !settings.iter().any(|setting| self.faulty.contains(setting)) {
                 self.faults.push(self.sources.fault(&settings[0], kind));
             }
         }
-        self.faults
+        (self.faults, self.joined)
     }
 
     fn read<T: Text>(&mut self, setting: &str) -> Option<T> {

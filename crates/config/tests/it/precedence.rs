@@ -1,7 +1,7 @@
 //! Every setting: its default, a file, its variables and the program, each stronger than the one before.
 
 use rpcplugin_config::{
-    Configuration, Format, HostConfig, Loader, Origin, PluginConfig, Setting, Side, settings,
+    Configuration, Format, HostConfig, Loader, Origin, PluginConfig, PluginTls, Setting, Side, settings,
 };
 
 /// Two values that differ from the default, and from each other, and one that is refused.
@@ -88,7 +88,7 @@ fn empty_text_is_no_setting_and_none_takes_away() {
     let file = "grace = ''\nshutdown_file = '/run/stop'\n";
     let loader = Loader::new().text("c.toml", file, Format::Toml).env([("PLUGIN_AUTO_MTLS", "")]);
     let config = loader.plugin().expect("valid");
-    assert_eq!((config.grace, config.auto_mtls), (PluginConfig::default().grace, true));
+    assert_eq!((config.grace, &config.tls), (PluginConfig::default().grace, &PluginTls::AUTO));
     assert!(config.shutdown_file.is_some());
     let config = loader.env([("PLUGIN_SHUTDOWN_FILE_PATH", "none")]).plugin().expect("valid");
     assert_eq!(config.shutdown_file, None);
@@ -143,7 +143,7 @@ fn the_program_may_use_the_names_of_variables_and_of_pyvider() {
         .set("http2.max_frame", "1MiB")
         .plugin()
         .expect("valid");
-    assert!(!config.auto_mtls && !config.ignore_sigint);
+    assert_eq!((config.tls, config.ignore_sigint), (PluginTls::Plaintext, false));
     assert_eq!(config.http2.max_frame.as_u64(), 1 << 20);
 }
 
@@ -162,12 +162,13 @@ fn values_are_read_from_files() {
             ("PLUGIN_GRPC_GRACE_PERIOD", file("grace", " 3s ")),
             ("PLUGIN_SERVER_CERT", file("cert.pem", "-----BEGIN CERTIFICATE-----")),
             ("PLUGIN_SERVER_KEY", file("key.pem", "-----BEGIN PRIVATE KEY-----")),
+            ("PLUGIN_CLIENT_ROOT_CERTS", file("roots.pem", "-----BEGIN CERTIFICATE-----")),
         ])
         .plugin()
         .expect("valid");
     assert_eq!(config.magic_cookie.expect("set").value(), "hello");
     assert_eq!(config.grace.as_secs(), 3);
-    let certificate = config.certificate.expect("set");
+    let PluginTls::Given { certificate, .. } = config.tls else { panic!("{:?}", config.tls) };
     assert!(certificate.file().expect("kept by name").ends_with("cert.pem"));
 }
 
@@ -196,6 +197,10 @@ fn load(setting: &Setting, loader: &Loader) -> Result<(String, Origin), rpcplugi
 fn with_companions(setting: &Setting) -> Loader {
     let loader = Loader::new();
     let pem = "-----BEGIN X";
+    let loader = match (setting.name.as_str(), setting.side) {
+        ("certificate" | "private_key", Side::Plugin) => loader.set("client_roots", pem),
+        _ => loader,
+    };
     match setting.name.as_str() {
         "certificate" => loader.set("private_key", pem),
         "private_key" => loader.set("certificate", pem),

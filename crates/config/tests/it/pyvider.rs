@@ -1,6 +1,6 @@
 //! Nothing that pyvider's users know is forgotten.
 
-use rpcplugin_config::{Loader, Side, retired, settings};
+use rpcplugin_config::{HostTls, Loader, Side, retired, settings};
 
 /// Every field of pyvider.rpcplugin 0.5.5's configuration.
 const FIELDS: &str = "
@@ -79,6 +79,8 @@ fn files_of_certificates_go_by_path() {
         .env([("PLUGIN_CLIENT_CERT_FILE", here), ("PLUGIN_CLIENT_KEY_FILE", here)])
         .host()
         .expect("valid");
-    assert_eq!(config.certificate.expect("set").file(), Some(here.as_ref()));
-    assert_eq!(config.private_key.expect("set").file(), Some(here.as_ref()));
+    let HostTls::Given { certificate, private_key, server_roots: None } = config.tls else {
+        panic!("{:?}", config.tls)
+    };
+    assert_eq!((certificate.file(), private_key.file()), (Some(here.as_ref()), Some(here.as_ref())));
 }

@@ -1,0 +1,107 @@
+//! Starting and calling.
+
+use std::time::{Duration, Instant};
+
+use miette::{IntoDiagnostic as _, miette};
+use rpcplugin::PluginChannel;
+use tokio::task::JoinSet;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+use super::samples::Samples;
+use crate::{error::CommandError, plugin_args::LaunchArgs};
+
+/// Starts the plugin so often, and ends it again each time: how long either took.
+pub(super) async fn launches(launch: &LaunchArgs, times: u32) -> Result<(Samples, Samples), CommandError> {
+    let host = launch.host();
+    let (mut starts, mut stops) = (Vec::new(), Vec::new());
+    for _ in 0..times {
+        let begun = Instant::now();
+        let plugin = launch.launch_by(&host).await?;
+        starts.push(begun.elapsed());
+        let asked = Instant::now();
+        plugin.shut_down().await;
+        stops.push(asked.elapsed());
+    }
+    Ok((some(starts)?, some(stops)?))
+}
+
+/// A plugin that is called.
+pub(super) struct Call {
+    client: HealthClient<PluginChannel>,
+}
+
+/// What came of calling for a while.
+pub(super) struct Called {
+    pub(super) latencies: Samples,
+    took: Duration,
+}
+
+impl Call {
+    pub(super) fn new(channel: PluginChannel) -> Self {
+        Self { client: HealthClient::new(channel) }
+    }
+
+    /// Keeps so many calls under way for a while.
+    pub(super) async fn for_a_while(&self, in_flight: u16, time: Duration) -> miette::Result<Called> {
+        let warm_up = WARM_UP / usize::from(in_flight) + 1;
+        self.at_once(in_flight, move |calls| calls < warm_up).await?;
+        let begun = Instant::now();
+        // At least one call, however short the time.
+        let all = self.at_once(in_flight, move |calls| calls == 0 || begun.elapsed() < time).await?;
+        let took = begun.elapsed();
+        Ok(Called { latencies: some(all)?, took })
+    }
+
+    /// Calls in so many tasks at once.
+    async fn at_once(
+        &self,
+        in_flight: u16,
+        more: impl Fn(usize) -> bool + Copy + Send + 'static,
+    ) -> miette::Result<Vec<Duration>> {
+        let mut tasks = JoinSet::new();
+        for _ in 0..in_flight {
+            tasks.spawn(one_by_one(self.client.clone(), more));
+        }
+        let mut all = Vec::new();
+        while let Some(latencies) = tasks.join_next().await {
+            all.extend(latencies.into_diagnostic()??);
+        }
+        Ok(all)
+    }
+}
+
+/// Calls for as long as `more` of the number of calls made says so.
+async fn one_by_one(
+    mut client: HealthClient<PluginChannel>,
+    more: impl Fn(usize) -> bool + Send,
+) -> miette::Result<Vec<Duration>> {
+    let mut latencies = Vec::new();
+    while more(latencies.len()) {
+        let request = HealthCheckRequest { service: "plugin".to_owned() };
+        let begun = Instant::now();
+        client.check(request).await.map_err(|status| {
+            miette!(
+                help =
+                    "`rpcplugin doctor` and `rpcplugin conformance` say more of the plugin's health service",
+                "a health call fails: {:?}, {}",
+                status.code(),
+                status.message()
+            )
+        })?;
+        latencies.push(begun.elapsed());
+    }
+    Ok(latencies)
+}
+
+impl Called {
+    pub(super) fn per_second(&self) -> f64 {
+        self.latencies.len() as f64 / self.took.as_secs_f64()
+    }
+}
+
+fn some(samples: Vec<Duration>) -> miette::Result<Samples> {
+    Samples::new(samples).ok_or_else(|| miette!("nothing was measured"))
+}
+
+/// Calls that are not counted: the first ones open connections and fill caches.
+const WARM_UP: usize = 200;
