@@ -64,6 +64,15 @@ const CRATES: &[Crate] = &[
         rooms: &[
             "os", "validity", "usage", "pem", "peer", "provider", "identity", "trust", "verifier", "mutual",
         ],
+        ],
+    },
+    Crate {
+        folder: "crates/transport",
+        rooms: &["os", "cleanup", "io", "net", "frames", "tls", "meter", "service", "http2"],
+    },
+    Crate {
+        folder: "crates/yamux",
+        rooms: &["error", "frame", "config", "state", "shared", "batch", "driver", "stream", "session"],
     },
 ];
 
