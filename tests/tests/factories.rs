@@ -8,10 +8,10 @@ mod support;
 use std::net::Ipv4Addr;
 
 use rpcplugin::{
-    Endpoint, Exit, MagicCookie, Serve, ServerTransport, Services, basic_protocol,
+    Endpoint, Exit, MagicCookie, Serve, Services,
     config::{HostConfig, PluginConfig},
     handshake::ReceivedEnv,
-    plugin_client, plugin_protocol, plugin_server, with_plugin,
+    pyvider::{ServerTransport, basic_protocol, plugin_client, plugin_protocol, plugin_server, with_plugin},
 };
 use rpcplugin_tests::pb::InfoRequest;
 

@@ -8,7 +8,7 @@ use std::{
 use rpcplugin::{
     AttachError, Attachment, Command, Endpoint, Exit, Handover, Host, LaunchFault, MagicCookie, PlainReport,
     Plugin, ServiceId, ServingStatus, Versions,
-    config::{HostConfig, Pem, SecretPem},
+    config::{HostConfig, HostTls, Pem, SecretPem},
     handshake::{ReattachConfig, ReattachConfigs},
     mtls::{Identity, PeerCertificate},
 };
@@ -27,7 +27,7 @@ fn code(error: &dyn miette::Diagnostic) -> String {
 }
 
 fn plain() -> Host {
-    host(|config| config.auto_mtls = false)
+    host(|config| config.tls = HostTls::Plaintext)
 }
 
 /// A plugin without TLS, and what is written down about it.
@@ -209,11 +209,15 @@ async fn half_of_what_mutual_tls_needs_is_refused_and_not_plain_text() {
     let (plugin, config) = launched(&brood).await;
     let identity = Identity::generate().expect("made").export();
     let certificate = |config: &mut HostConfig| {
-        config.certificate = Some(Pem::new(identity.certificates_pem()));
-        config.private_key = Some(SecretPem::new(identity.private_key_pem()));
+        config.tls = HostTls::Given {
+            certificate: Pem::new(identity.certificates_pem()),
+            private_key: SecretPem::new(identity.private_key_pem()),
+            server_roots: None,
+        };
     };
-    let authorities =
-        |config: &mut HostConfig| config.server_roots = Some(Pem::new(identity.certificates_pem()));
+    let authorities = |config: &mut HostConfig| {
+        config.tls = HostTls::AutoMtls { server_roots: Some(Pem::new(identity.certificates_pem())) };
+    };
     for half in [host(certificate), host(authorities)] {
         let error = half.attach(config.clone()).await.expect_err("half is not enough");
         let AttachError::Refused { source, .. } = error else { panic!("{error:?}") };
@@ -321,7 +325,7 @@ async fn a_handover_does_not_show_its_key() {
 fn kit_host() -> Host {
     let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").expect("a cookie");
     Host::new(cookie, Versions::new([1, 2, 3]).expect("versions"))
-        .configure(|config| config.auto_mtls = false)
+        .configure(|config| config.tls = HostTls::Plaintext)
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use std::{
 use rpcplugin::{
     AppVersion, ChildProcess, Command, ExitReason, LaunchEnvironment, LaunchFault, Runner, ServingStatus,
     Started,
-    config::{ByteSize, HostConfig, TransportKind},
+    config::{ByteSize, HostConfig, HostTls, TransportKind},
     handshake::HandshakeLineFault,
     mtls::Identity,
 };
@@ -29,7 +29,7 @@ use hosts::{faulty, host, refused, says, script};
 const SOON: Duration = Duration::from_secs(10);
 
 fn plain(config: &mut HostConfig) {
-    config.auto_mtls = false;
+    config.tls = HostTls::Plaintext;
 }
 
 /// The fault of a script, and what the error says.
@@ -105,9 +105,9 @@ impl Runner for Headstrong {
 #[tokio::test]
 async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
     let dir = tempfile::tempdir().expect("a directory");
-    let multiplexed = |config: &mut HostConfig| (config.auto_mtls, config.multiplex) = (false, true);
+    let multiplexed = |config: &mut HostConfig| (config.tls, config.multiplex) = (HostTls::Plaintext, true);
     let tcp_only = |config: &mut HostConfig| {
-        (config.auto_mtls, config.transports) = (false, vec![TransportKind::Tcp]);
+        (config.tls, config.transports) = (HostTls::Plaintext, vec![TransportKind::Tcp]);
     };
     for (host, line, code) in [
         (host(plain), "1|9|unix|PATH|grpc", "rpcplugin::protocol::version"),

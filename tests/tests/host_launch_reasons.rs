@@ -2,7 +2,10 @@
 
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
-use rpcplugin::{Command, LaunchError, LaunchFault, PlainReport, ReasonKind, config::HostConfig};
+use rpcplugin::{
+    Command, LaunchError, LaunchFault, PlainReport, ReasonKind,
+    config::{HostConfig, HostTls},
+};
 
 #[path = "support/hosts.rs"]
 mod hosts;
@@ -12,7 +15,7 @@ use hosts::{faulty, host, refused, says, script};
 const SOON: Duration = Duration::from_secs(20);
 
 fn plain(config: &mut HostConfig) {
-    config.auto_mtls = false;
+    config.tls = HostTls::Plaintext;
 }
 
 /// What every such error keeps to: one line with no control character, no advice about things that are well.

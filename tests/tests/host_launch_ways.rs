@@ -15,7 +15,7 @@ use rpcplugin::{
     AttachError, Attachment, Checksum, ChildProcess, Command, Endpoint, Event, Exit, ExitReason,
     LaunchEnvironment, LaunchFault, PlainReport, Runner, Running, Started, Stdin,
     broker::{BoxError, Translate},
-    config::{ByteSize, EnvPolicy, HostConfig, RetryConfig},
+    config::{ByteSize, EnvPolicy, HostConfig, HostTls, RetryConfig},
     transport::{
         Listener, Security, Services,
         http2::{Serving, serve},
@@ -451,7 +451,7 @@ impl Running for DoubleRunning {
 
 #[tokio::test]
 async fn a_runner_may_be_a_double() {
-    let plain = host(|config| config.auto_mtls = false);
+    let plain = host(|config| config.tls = HostTls::Plaintext);
     let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
     let plugin = plain.launch_with(&double).await.expect("it starts");
     assert_eq!((plugin.name(), plugin.pid(), plugin.id().pid), ("double", 0, None));
@@ -523,7 +523,7 @@ impl Running for NeverReadyRunning {
 #[tokio::test]
 async fn a_runner_that_is_never_done_holds_up_a_launch_until_its_deadline() {
     let hasty = host(|config| {
-        config.auto_mtls = false;
+        config.tls = HostTls::Plaintext;
         config.launch_timeout = Duration::from_millis(500);
     });
     let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
@@ -536,7 +536,7 @@ async fn callbacks_end_with_a_launch_that_failed_after_they_were_offered() {
     let held = Arc::new(());
     let kept = Arc::clone(&held);
     let hasty = host(|config| {
-        config.auto_mtls = false;
+        config.tls = HostTls::Plaintext;
         config.launch_timeout = Duration::from_millis(500);
     })
     .callbacks_with(move |caller| {
@@ -556,7 +556,7 @@ async fn callbacks_end_with_a_launch_that_failed_after_they_were_offered() {
 
 #[tokio::test]
 async fn an_address_that_is_attached_to_may_be_translated() {
-    let plain = host(|config| config.auto_mtls = false);
+    let plain = host(|config| config.tls = HostTls::Plaintext);
     let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
     let plugin = plain.launch_with(&double).await.expect("it starts");
     let Endpoint::Tcp(address) = plugin.endpoint() else { panic!("{plugin:?}") };

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use rpcplugin::{Host, LogRecord, Observer, config::HostConfig};
+use rpcplugin::{
+    Host, LogRecord, Observer,
+    config::{HostConfig, HostTls},
+};
 
 #[path = "support/hosts.rs"]
 mod hosts;
@@ -95,7 +98,7 @@ async fn child() {
         tracing::subscriber::set_global_default(tracing_subscriber::registry()).expect("the first");
     }
     let host: Host = host(|config: &mut HostConfig| {
-        config.auto_mtls = false;
+        config.tls = HostTls::Plaintext;
         config.print_logs = case != "off";
     });
     let host = match &*case {

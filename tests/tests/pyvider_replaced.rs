@@ -15,7 +15,7 @@ use std::{fs, path::Path, time::Duration};
 
 use rpcplugin::{
     Command, ExitReason, LaunchError, LaunchFault, Plugin, Stdin,
-    config::{HostConfig, Pem, SecretPem},
+    config::{HostConfig, HostTls, Pem, SecretPem},
     mtls::Identity,
 };
 use rpcplugin_tests::pb::{InfoRequest, SleepRequest};
@@ -191,9 +191,11 @@ async fn given_certificates_are_mutual() {
     for (identity, welcome) in [(&host, true), (&stranger, false)] {
         let launched = both(&variables, |config| {
             let own = identity.export();
-            config.certificate = Some(Pem::new(own.certificates_pem()));
-            config.private_key = Some(SecretPem::new(own.private_key_pem()));
-            config.server_roots = Some(Pem::new(plugin.certificate_pem()));
+            config.tls = HostTls::Given {
+                certificate: Pem::new(own.certificates_pem()),
+                private_key: SecretPem::new(own.private_key_pem()),
+                server_roots: Some(Pem::new(plugin.certificate_pem())),
+            };
         });
         let Some(launched) = launched.await else { return };
         for launched in launched {

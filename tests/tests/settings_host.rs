@@ -24,9 +24,9 @@ use miette::Diagnostic as _;
 use rpcplugin::{
     Attachment, Command, Event, Events, Exit, Host, LaunchError, LogRecord, MagicCookie, Observer, Plugin,
     PluginChannel, ServiceId, Services, Supervised,
-    config::{HostConfig, Loader},
+    config::{HostConfig, HostTls, Loader},
     mtls::{Identity, RootCertificates, Trust},
-    plugin_client,
+    pyvider::plugin_client,
 };
 use rpcplugin_tests::{
     freeze,
@@ -54,7 +54,7 @@ fn config(variables: &[(&str, &str)]) -> HostConfig {
 
 /// As [`with`], for plugins that are scripts and know no TLS.
 fn plain(variables: &[(&str, &str)]) -> Host {
-    with(variables).configure(|config| config.auto_mtls = false)
+    with(variables).configure(|config| config.tls = HostTls::Plaintext)
 }
 
 /// Launches the conformance plugin.
@@ -329,7 +329,7 @@ async fn multiplex() {
     assert_eq!(env(&launch(&[]).await, "PLUGIN_MULTIPLEX_GRPC").await, None);
     let plugin = launch(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).await;
     assert_eq!(env(&plugin, "PLUGIN_MULTIPLEX_GRPC").await.as_deref(), Some("true"));
-    let deaf = with(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).configure(|config| config.auto_mtls = false);
+    let deaf = with(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).configure(|config| config.tls = HostTls::Plaintext);
     assert_eq!(fault(deaf.launch(says("1|1|unix|/p|grpc|")).await), "rpcplugin::protocol::no_multiplexing");
 }
 

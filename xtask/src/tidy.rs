@@ -6,12 +6,14 @@
 mod arrows;
 mod examples;
 mod excerpts;
+mod imports;
 mod interop;
 mod links;
 mod machine_paths;
 mod manifests;
 mod performance;
 mod publishing;
+mod rooms;
 mod sources;
 mod whitespace;
 mod words;
@@ -39,6 +41,7 @@ type Rule = (&'static str, fn(&Subject) -> Vec<String>);
 
 const RULES: &[Rule] = &[
     ("arrows", arrows::check),
+    ("rooms", rooms::check),
     ("manifests", manifests::check),
     ("publishing", publishing::check),
     ("sources", sources::check),

@@ -359,15 +359,16 @@ const LAST_WAIT: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
+    use rpcplugin_core::TcpPorts;
     use rpcplugin_core::{MagicCookie, Versions};
-    use rpcplugin_handshake::{HostEnv, PortRange};
+    use rpcplugin_handshake::HostEnv;
 
     use super::*;
 
     fn given(policy: &EnvPolicy, command: &Command) -> HashMap<OsString, OsString> {
         let offer = HostEnv {
             versions: Versions::from(3),
-            ports: PortRange::GO_DEFAULT,
+            ports: TcpPorts::GO_DEFAULT,
             client_certificate: None,
             multiplex: false,
             socket_dir: None,

@@ -6,7 +6,7 @@ use miette::{Diagnostic, Severity};
 use rpcplugin_broker::ServeError;
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::{Endpoint, PlainReport};
-use rpcplugin_handshake::{HandshakeLineError, HandshakeLineFault, PortRangeError, VersionNotOffered};
+use rpcplugin_handshake::{HandshakeLineError, HandshakeLineFault, VersionNotOffered};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
 use rpcplugin_transport::{SocketDirError, http2::ConnectError};
 use rustix::process::Signal;
@@ -450,10 +450,6 @@ pub enum LaunchFault {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Settings(#[from] ConfigError),
-    /// The range of ports is reversed.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Ports(#[from] PortRangeError),
 }
 
 /// A plugin did not answer a ping.

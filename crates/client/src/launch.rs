@@ -13,9 +13,7 @@ use bytes::Bytes;
 use rpcplugin_broker::{Arrival, Translate};
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::{AppVersion, Endpoint};
-use rpcplugin_handshake::{
-    HandshakeLine, HandshakeLineFault, HostEnv, Multiplexing, PortRange, accept_version,
-};
+use rpcplugin_handshake::{HandshakeLine, HandshakeLineFault, HostEnv, Multiplexing, accept_version};
 use rpcplugin_transport::{Meter, Security, SocketDir, SocketDirError, speaks_tls};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
@@ -151,14 +149,13 @@ impl<R: Runner> Launch<'_, R> {
         let config = &self.host.config;
         config.check()?;
         let secret = Secret::prepare(config)?;
-        let ports = PortRange::new(config.min_port, config.max_port)?;
         // Late, since until there is a process beside it a host that is killed leaves it for the next to remove.
         let sockets = sockets::private(config)?;
         let since = Moment::of(sockets.path())
             .map_err(|source| SocketDirError::Create { parent: sockets.path().to_owned(), source })?;
         let offer = HostEnv {
             versions: self.host.versions.clone(),
-            ports,
+            ports: config.tcp_ports,
             client_certificate: secret.to_offer(),
             multiplex: config.multiplex,
             socket_dir: Some(sockets.path().to_owned()),

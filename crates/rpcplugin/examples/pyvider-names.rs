@@ -4,16 +4,17 @@
 //! cargo run --example pyvider-names
 //! ```
 //!
-//! They are thin ways to `Host` and `Serve`, for those who know the Python library. `docs/migration-from-pyvider.md` has
-//! the Python beside it.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! The functions of `rpcplugin::pyvider` are short ways to `Host` and `Serve`. `docs/migration-from-pyvider.md` shows the
+//! Python code beside this code.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{
-    Command, MagicCookie, ServerTransport, Services, config::Loader, plugin_client, plugin_protocol,
-    plugin_server,
+    Command, MagicCookie, Services,
+    config::Loader,
+    pyvider::{ServerTransport, plugin_client, plugin_protocol, plugin_server},
 };
 
 #[path = "greeter/greeter.rs"]

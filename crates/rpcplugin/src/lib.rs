@@ -1,9 +1,9 @@
 //! Plugins as separate processes over gRPC, on the wire protocol of HashiCorp go-plugin.
 //!
-//! A *host* starts *plugins*: programs of their own, in Rust, Go, Python or any language that speaks the protocol. The
-//! two find each other by an environment and one line of text, authenticate each other with one-time certificates, and
-//! from then on speak gRPC over a Unix socket or TCP. A plugin that crashes takes nothing with it, and one that is
-//! upgraded needs no rebuilt host.
+//! A *host* launches *plugins*: programs in Rust, Go, Python or any other language that implements the protocol. Host and
+//! plugin find each other by environment variables and one line of text on stdout. They authenticate each other with
+//! certificates that are made for this launch, and then speak gRPC over a Unix socket or TCP. A plugin that crashes does
+//! not crash the host, and a plugin can be replaced without rebuilding the host.
 //!
 //! # A host
 //!
@@ -36,57 +36,55 @@
 //! }
 //! ```
 //!
-//! # Calls in the other direction
+//! # Calls from the plugin to the host
 //!
-//! A host that offers services to its plugins, and a plugin that calls them:
+//! A host can serve gRPC services to its plugins, and a plugin can call them:
 //!
 //! ```
-//! use rpcplugin::{Host, PluginContext, Services};
+//! use rpcplugin::{Host, PluginChannel, PluginContext, Services};
 //! use tonic_health::pb::health_client::HealthClient as DictionaryClient;
 //! # fn dictionary() -> tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health> {
 //! #     tonic_health::server::health_reporter().1
 //! # }
 //!
-//! fn offer(host: Host) -> Host {
+//! fn with_callbacks(host: Host) -> Host {
 //!     host.callbacks(Services::new().add(dictionary()))
 //! }
 //!
-//! fn client(context: &PluginContext) -> DictionaryClient<rpcplugin::PluginChannel> {
+//! fn client(context: &PluginContext) -> DictionaryClient<PluginChannel> {
 //!     DictionaryClient::new(context.host_channel())
 //! }
 //! ```
 //!
-//! The connection is made with the first call and shared by all, and secured as the main one is. [`broker`] has more:
-//! either side can serve further services under a number and hand that to the other.
+//! The first call opens the connection. All calls share it, and it is secured as the main connection is. The module
+//! [`broker`] makes further connections: either side serves services under a number, and the other side dials the number.
 //!
-//! # The way through
+//! # What a launch does
 //!
-//! [`Host::launch`] makes a one-time identity, starts the process, reads its handshake line, decides on the security
-//! of the connection, dials, and asks the plugin for its health, within one deadline. [`Serve`] goes the same way from
-//! the other end. What crosses between them is described in [`handshake`].
+//! [`Host::launch`] makes an identity for this launch, starts the process, reads its handshake line, decides how the
+//! connection is secured, connects, and calls the plugin's health service. One timeout covers all of it. [`Serve`] does
+//! the same steps on the plugin's side. The module [`handshake`] has the values that host and plugin exchange.
 //!
-//! # More
+//! # Modules
 //!
-//! The guide, from an empty folder to deployment, is in `docs/guide` of the repository, and this crate's `examples` have a
-//! program for each capability: `cargo run --example quickstart` is the first.
+//! The root has what the first host and the first plugin need. The rest is in modules by subject: [`host`] and [`plugin`]
+//! for the two sides, [`config`] for settings, [`error`] for reports of errors, [`broker`] for further connections,
+//! [`tls`] for certificates, [`handshake`], [`hclog`] for log records, [`telemetry`] for traffic, traces and metrics,
+//! [`transport`] for streams and HTTP/2, and [`pyvider`] for the names of pyvider.rpcplugin.
 //!
-//! # Crates
+//! The guide, from an empty folder to deployment, is in `docs/guide` of the repository. This crate's `examples` have a
+//! program for each capability; `cargo run --example quickstart` is the first.
 //!
-//! This crate puts the others together, and adds the factories under the names of pyvider.rpcplugin. Each can be used
-//! alone: [`handshake`] for the values that cross, [`mtls`] for identities, [`transport`] for secured streams, [`broker`]
-//! for side connections, [`hclog`] for logs, [`config`] for settings.
+//! The crates `rpcplugin-*` behind this one are internal: their APIs may change with any release.
 //!
 //! # Features
 //!
-//! `client` and `server` are the two sides, both on by default. `ring` (default) and `aws-lc-rs` choose the
-//! cryptography. `otel` exports spans and metrics to an OpenTelemetry collector.
+//! - `client` and `server` (default): the two sides.
+//! - `ring` (default) or `aws-lc-rs`: the cryptography.
+//! - `otel`: export of spans and metrics to an OpenTelemetry collector.
 
-mod factories;
+pub mod pyvider;
 
-#[cfg(feature = "server")]
-pub use factories::{FnProtocol, ServerTransport, basic_protocol, plugin_protocol, plugin_server};
-#[cfg(feature = "client")]
-pub use factories::{PluginClient, plugin_client, with_plugin};
 pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
@@ -119,3 +117,52 @@ pub use rpcplugin_transport::{
     http2::{PluginChannel, ResponseBody},
     in_trace,
 };
+
+/// The host's side: launching plugins, attaching to them, supervising them, and observing them.
+#[cfg(feature = "client")]
+pub mod host {
+    pub use rpcplugin_client::{
+        AttachError, Attachment, Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit,
+        ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError, LaunchFacts,
+        LaunchFault, LaunchTimings, LogRecord, Managed, NotHandedOver, Observer, Obstacle, Output,
+        OutputChunk, OutputOptions, OutputSource, OverflowPolicy, PingError, Plugin, PluginEvent,
+        PluginExited, PluginId, PluginReason, PluginSet, ProgramFile, ReasonKind, Runner, Running, Started,
+        Stdin, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown, Writers, discover,
+    };
+}
+
+/// The plugin's side: serving, health, readiness, shutdown and logging.
+#[cfg(feature = "server")]
+pub mod plugin {
+    pub use rpcplugin_server::{
+        Attachable, BasicProtocol, BoxError, Cause, Ending, Health, HostFacts, NotReady, PluginContext,
+        Protocol, RateLimit, Readiness, RealStderr, Serve, ServeError, Served, ServingStatus, Transport,
+        hclog_layer,
+    };
+}
+
+/// What all errors have in common: categories and reports in plain text.
+pub mod error {
+    pub use rpcplugin_core::{ErrorCategory, PlainReport, Visible, disturbs};
+}
+
+/// Certificates, keys and roots of mutual TLS.
+pub mod tls {
+    pub use rpcplugin_mtls::{
+        ExportedIdentity, Identity, IdentityError, KeyAlgorithm, MutualTls, OutOfDate, PeerCertificate,
+        PeerCertificateError, PemError, RootCertificates, TlsError, Trust,
+    };
+    pub use rpcplugin_transport::{SecureError, Security};
+}
+
+/// Traffic counts, the context of traces, and with the feature `otel` the export to an OpenTelemetry collector.
+pub mod telemetry {
+    pub use rpcplugin_core::TraceContext;
+    #[cfg(feature = "otel")]
+    pub use rpcplugin_otel::{
+        InstrumentCalls, InstrumentServices, Telemetry, TelemetryBuilder, TelemetryError,
+    };
+    pub use rpcplugin_transport::{
+        ConnectionKind, ConnectionTraffic, Meter, TraceCalls, TraceServices, Traffic, current_trace, in_trace,
+    };
+}

@@ -69,13 +69,6 @@ pub enum ServeError {
         help("set PLUGIN_AUTO_MTLS=true for the plugin, or have the host start it without AutoMTLS")
     )]
     MtlsRefused,
-    /// A certificate was given without the authorities that hosts have to be signed by.
-    #[error("a certificate is given, but no authorities to verify hosts by")]
-    #[diagnostic(
-        code(rpcplugin::security::one_sided),
-        help("set PLUGIN_CLIENT_ROOT_CERTS too: TLS that authenticates only the plugin is not offered")
-    )]
-    OneSidedTls,
     /// Authorities were given, and the host has not offered any certificate that they could have signed.
     #[error("authorities are given to verify hosts by, and this host offers no certificate")]
     #[diagnostic(

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use rpcplugin_broker::Place;
-use rpcplugin_config::{PluginConfig, TransportKind};
-use rpcplugin_core::{Endpoint, SocketPath};
-use rpcplugin_handshake::{PortRange, ReceivedEnv, variable};
+use rpcplugin_config::{PluginConfig, TcpPort, TransportKind};
+use rpcplugin_core::{Endpoint, SocketPath, TcpPorts};
+use rpcplugin_handshake::{ReceivedEnv, variable};
 use rpcplugin_transport::{Listener, SocketDir, SocketDirError, SocketGroup};
 
 use crate::{
@@ -83,7 +83,7 @@ fn unix(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Listening, ServeEr
 
 async fn tcp(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Listening, ServeError> {
     let ports = ports(config, offer)?;
-    let listener = Listener::tcp(config.tcp_host, ports.ports()).await?;
+    let listener = Listener::tcp(config.tcp_host, ports.numbers()).await?;
     Ok(listening(listener, tcp_place(config, offer)?))
 }
 
@@ -99,17 +99,16 @@ fn listening(listener: Listener, place: Place) -> Listening {
 /// go-plugin `grpc_broker.go` `AcceptAndServe` listens by the same function as the plugin itself. Differs: there a range of
 /// one port leaves the broker none.
 fn tcp_place(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Place, ServeError> {
-    let ports = match (config.tcp_port, offer.ports) {
-        // Any port was asked for in spite of the host.
-        (Some(0), _) => PortRange::ANY,
-        (Some(_), offered) => offered.unwrap_or(PortRange::ANY),
-        (None, _) => ports(config, offer)?,
+    let ports = match config.tcp_port {
+        TcpPort::Any => TcpPorts::Any,
+        TcpPort::Fixed(_) => offer.ports.unwrap_or(TcpPorts::Any),
+        TcpPort::FromHost => ports(config, offer)?,
     };
-    let ports = match ports.ports() {
-        one if one.start() == one.end() => PortRange::ANY.ports(),
+    let ports = match ports {
+        TcpPorts::Range(range) if range.min() == range.max() => TcpPorts::Any,
         several => several,
     };
-    Ok(Place::Tcp { host: config.tcp_host, ports })
+    Ok(Place::Tcp { host: config.tcp_host, ports: ports.numbers() })
 }
 
 fn socket_dir(offer: &ReceivedEnv) -> Result<SocketDir, SocketDirError> {
@@ -131,15 +130,17 @@ fn absolute(path: &Path) -> Result<SocketPath, SocketDirError> {
 }
 
 /// The plugin's own port if it has one, else the host's, else any.
-fn ports(config: &PluginConfig, offer: &ReceivedEnv) -> Result<PortRange, ServeError> {
-    if let Some(port) = config.tcp_port {
-        return Ok(PortRange::new(port, port).expect("a port is not above itself"));
+fn ports(config: &PluginConfig, offer: &ReceivedEnv) -> Result<TcpPorts, ServeError> {
+    match config.tcp_port {
+        TcpPort::Any => return Ok(TcpPorts::Any),
+        TcpPort::Fixed(port) => return Ok(TcpPorts::Range(port.into())),
+        TcpPort::FromHost => {}
     }
     let fault =
         offer.faults.iter().find(|fault| matches!(fault.variable, variable::MIN_PORT | variable::MAX_PORT));
     match fault {
         Some(fault) => Err(ServeError::Ports(fault.clone())),
-        None => Ok(offer.ports.unwrap_or(PortRange::ANY)),
+        None => Ok(offer.ports.unwrap_or(TcpPorts::Any)),
     }
 }
 
@@ -191,21 +192,21 @@ mod tests {
 
     #[test]
     fn brokered_services_listen_on_the_hosts_ports() {
-        let ports = |own: Option<u16>, offered: Option<(u16, u16)>| -> RangeInclusive<u16> {
+        let ports = |own: TcpPort, offered: Option<(u16, u16)>| -> RangeInclusive<u16> {
             let mut config = PluginConfig::default();
             config.tcp_port = own;
-            let ports = offered.map(|(min, max)| PortRange::new(min, max).expect("in order"));
+            let ports = offered.map(|(min, max)| TcpPorts::between(min, max).expect("in order"));
             let offer = ReceivedEnv { ports, ..ReceivedEnv::default() };
             let place = tcp_place(&config, &offer).expect("no faults");
             let Place::Tcp { ports, .. } = place else { panic!("{place:?}") };
             ports
         };
-        assert_eq!(ports(None, Some((5000, 5999))), 5000..=5999);
-        assert_eq!(ports(Some(80), Some((5000, 5999))), 5000..=5999, "its own is taken");
-        for own in [None, Some(0), Some(80)] {
+        assert_eq!(ports(TcpPort::FromHost, Some((5000, 5999))), 5000..=5999);
+        assert_eq!(ports(80.into(), Some((5000, 5999))), 5000..=5999, "its own is taken");
+        for own in [TcpPort::FromHost, TcpPort::Any, 80.into()] {
             assert_eq!(ports(own, None), 0..=0);
         }
-        assert_eq!(ports(Some(0), Some((5000, 5999))), 0..=0);
-        assert_eq!(ports(None, Some((5000, 5000))), 0..=0, "the plugin itself is there");
+        assert_eq!(ports(TcpPort::Any, Some((5000, 5999))), 0..=0);
+        assert_eq!(ports(TcpPort::FromHost, Some((5000, 5000))), 0..=0, "the plugin itself is there");
     }
 }

@@ -140,7 +140,7 @@ impl Serve {
     }
 
     /// Uses the configuration that this loader finds. One with faults is reported, all faults at once, when the plugin
-    /// is to serve. A variable whose name is most likely [a slip](IgnoredVariable::is_slip) is warned of in the plugin's log.
+    /// is to serve. A variable whose name is most likely [a slip](IgnoredVariable::is_typo) is warned of in the plugin's log.
     ///
     /// ```no_run
     /// # use rpcplugin_config::Loader;
@@ -153,7 +153,7 @@ impl Serve {
         match loader.load() {
             Ok(Loaded { config, ignored, .. }) => {
                 self.config = config;
-                self.slips = ignored.into_iter().filter(IgnoredVariable::is_slip).collect();
+                self.slips = ignored.into_iter().filter(IgnoredVariable::is_typo).collect();
             }
             Err(error) => self.config_error = Some(error),
         }

@@ -3,7 +3,7 @@
 use std::{fmt::Debug, io, time::Duration};
 
 use miette::Diagnostic;
-use rpcplugin_config::{Format, Loader, Pem, PluginConfig, SecretPem, TransportKind};
+use rpcplugin_config::{Format, Loader, Pem, PluginConfig, PluginTls, SecretPem, TransportKind};
 use rpcplugin_core::{Endpoint, MagicCookie, Versions};
 use rpcplugin_handshake::{HostEnvFault, ReceivedEnv};
 use rpcplugin_mtls::Identity;
@@ -44,24 +44,23 @@ async fn of_security() {
     let asking = offer(|offer| {
         offer.client_certificate = Some(Identity::generate().expect("made").certificate_pem());
     });
-    let refusing = plugin(|config| config.auto_mtls = false);
+    let refusing = plugin(|config| config.tls = PluginTls::Plaintext);
     check(refusing.bind(&asking).await, "rpcplugin::security::mtls_refused");
     let rubbish = offer(|offer| offer.client_certificate = Some("rubbish".to_owned()));
     check(plugin(|_| {}).bind(&rubbish).await, "rpcplugin::security::host_certificate");
 
     let identity = Identity::generate().expect("made").export();
-    let given = |config: &mut PluginConfig| {
-        config.certificate = Some(Pem::new(identity.certificates_pem()));
-        config.private_key = Some(SecretPem::new(identity.private_key_pem()));
+    let given = |certificate: &str, client_roots: Pem| {
+        let (certificate, private_key) = (Pem::new(certificate), SecretPem::new(identity.private_key_pem()));
+        plugin(|config| config.tls = PluginTls::Given { certificate, private_key, client_roots })
     };
-    check(plugin(given).bind(&none).await, "rpcplugin::security::one_sided");
-    let authorities = Pem::new(Identity::generate().expect("made").certificate_pem());
-    let alone = || plugin(|config| config.client_roots = Some(authorities.clone()));
+    let roots = Pem::new(Identity::generate().expect("made").certificate_pem());
+    let alone = || plugin(|config| config.tls = PluginTls::AutoMtls { client_roots: Some(roots.clone()) });
     check(alone().bind(&none).await, "rpcplugin::security::unproven_host");
     check(alone().bind(&rubbish).await, "rpcplugin::security::host_certificate");
-    let unknown = plugin(given).configure(|config| config.client_roots = Some(Pem::new("-----BEGIN X")));
+    let unknown = given(identity.certificates_pem(), Pem::new("-----BEGIN X"));
     check(unknown.bind(&none).await, "rpcplugin::security::given_authorities");
-    let damaged = plugin(given).configure(|config| config.certificate = Some(Pem::new("-----BEGIN X")));
+    let damaged = given("-----BEGIN X", roots);
     check(damaged.bind(&none).await, "rpcplugin::security::given_certificates");
 }
 

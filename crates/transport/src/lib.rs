@@ -22,7 +22,6 @@ mod socket;
 mod stream;
 mod sweep;
 mod trace;
-pub mod yamux;
 
 pub use at_exit::remove_sockets;
 pub use dial::{DialError, dial};
@@ -31,6 +30,7 @@ pub use listener::{BindError, Listen, Listener};
 pub use meter::{ConnectionKind, ConnectionTraffic, Meter, Traffic};
 pub use newcomers::Newcomer;
 pub use owner::start_time;
+pub use rpcplugin_yamux as yamux;
 pub use security::{SecureError, Security, speaks_tls};
 pub use services::{MessageLimits, Route, ServiceLayer, ServiceLayers, Services};
 pub use socket::{SocketDir, SocketDirError, SocketGroup, remove_empty_dir, remove_stale_socket};

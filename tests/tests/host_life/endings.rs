@@ -7,6 +7,7 @@ use std::{
 
 use rpcplugin::{
     Event, Exit, ExitReason, LaunchFault, OutputOptions, PingError, PluginExited, PluginSet, ServingStatus,
+    config::HostTls,
 };
 use rpcplugin_tests::{
     freeze,
@@ -87,7 +88,7 @@ async fn a_plugin_that_left_its_group_ends_all_the_same() {
     let pid = plugin.pid();
     drop(plugin);
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    let place = Place::configured(|host| host.configure(|config| config.auto_mtls = false));
+    let place = Place::configured(|host| host.configure(|config| config.tls = HostTls::Plaintext));
     let exit = place.launch(hostile("leaves:uncontrolled")).await.shut_down().await;
     assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
 }
@@ -105,7 +106,7 @@ async fn sigterm_is_tried_where_it_is_configured() {
 async fn sigterm_is_the_way_to_ask_a_plugin_without_a_controller() {
     let place = Place::configured(|host| {
         host.configure(|config| {
-            config.auto_mtls = false;
+            config.tls = HostTls::Plaintext;
             // Whatever is waited for, it is not this.
             config.terminate_after = None;
         })

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use miette::Diagnostic as _;
 use rpcplugin::{
     AttachError, Command, Event, Exit, ExitReason, OutputOptions, OutputSource, PlainReport, PluginExited,
-    ReasonKind, ServingStatus,
+    ReasonKind, ServingStatus, config::HostTls,
 };
 use rpcplugin_tests::pb::{
     EchoRequest, ExitRequest, LogLineRequest, PanicRequest, SleepRequest, WriteStdioRequest,
@@ -191,7 +191,7 @@ async fn python_comes_back() {
 
 /// A second host uses and ends a plugin that the first has started.
 async fn is_attached_to(command: Command) {
-    let place = Place::configured(|host| host.configure(|config| config.auto_mtls = false));
+    let place = Place::configured(|host| host.configure(|config| config.tls = HostTls::Plaintext));
     let first = place.launch(command).await;
     let second = place.host.attach(first.reattach_config()).await.unwrap();
     assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));

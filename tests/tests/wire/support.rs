@@ -7,7 +7,7 @@ use std::{
 
 use rpcplugin::{
     Command, Endpoint, Host, MagicCookie, Plugin, Versions,
-    config::HostConfig,
+    config::{HostConfig, HostTls},
     transport::{
         SecureStream, Security, dial,
         http2::{Connect, ConnectError},
@@ -27,7 +27,7 @@ pub(crate) fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
     let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
     Host::new(cookie, Versions::new([1, 2, 3]).unwrap())
         .configure(|config| {
-            config.auto_mtls = false;
+            config.tls = HostTls::Plaintext;
             config.launch_timeout = PATIENCE;
         })
         .configure(change)

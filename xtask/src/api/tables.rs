@@ -1,14 +1,17 @@
 //! The settings of rpcplugin-config, whose types a macro writes: `table!` in `crates/config/src/setting.rs`.
 
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Ident, Item, Macro, Token, Type, braced, parse_quote};
+use syn::{Attribute, Ident, Item, Macro, Token, Type, Visibility, braced, parse_quote};
 
 /// The items that the macro makes of this invocation, if it is that macro.
 pub(super) fn expanded(invocation: &Macro) -> syn::Result<Vec<Item>> {
     if !invocation.path.is_ident("table") {
         return Ok(Vec::new());
     }
-    let Table { name, fields } = syn::parse2(invocation.tokens.clone())?;
+    let Table { visibility, name, fields } = syn::parse2(invocation.tokens.clone())?;
+    if !matches!(visibility, Visibility::Public(_)) {
+        return Ok(Vec::new());
+    }
     let (names, types): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
     Ok(vec![
         parse_quote! {
@@ -22,6 +25,7 @@ pub(super) fn expanded(invocation: &Macro) -> syn::Result<Vec<Item>> {
 
 /// `pub struct Name { settings }` and, after it, groups of further settings.
 struct Table {
+    visibility: Visibility,
     name: Ident,
     fields: Vec<(Ident, Type)>,
 }
@@ -29,20 +33,20 @@ struct Table {
 impl Parse for Table {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         input.call(Attribute::parse_outer)?;
-        input.parse::<Token![pub]>()?;
+        let visibility = input.parse()?;
         input.parse::<Token![struct]>()?;
         let name = input.parse()?;
         let mut fields = rows(input)?;
         while !input.is_empty() {
             let kind: Ident = input.parse()?;
-            let may_be_off = kind != "groups";
+            let may_be_off = kind != "groups" && kind != "joined";
             fields.extend(
                 rows(input)?.into_iter().map(|(name, group)| {
                     (name, if may_be_off { parse_quote!(Option<#group>) } else { group })
                 }),
             );
         }
-        Ok(Self { name, fields })
+        Ok(Self { visibility, name, fields })
     }
 }
 
@@ -77,6 +81,7 @@ mod tests {
                     /// How long.
                     wait: Option<Duration> = "none", env ["WAIT", "ELSE"], pyvider [];
                 }
+                joined { /** How. */ tls: Tls; }
                 groups { /** Some. */ http2: Http2; }
                 switched { rate: Rate, env ["RATE"], pyvider []; }
             }
@@ -84,7 +89,7 @@ mod tests {
         let items = expanded(&invocation).unwrap();
         let text = prettyplease::unparse(&syn::File { shebang: None, attrs: Vec::new(), items });
         let wanted = "#[derive(Debug, Clone, PartialEq)]\n#[non_exhaustive]\npub struct Settings {\n    \
-            pub wait: Option<Duration>,\n    pub http2: Http2,\n    pub rate: Option<Rate>,\n}\n\
+            pub wait: Option<Duration>,\n    pub tls: Tls,\n    pub http2: Http2,\n    pub rate: Option<Rate>,\n}\n\
             impl Default for Settings {}\n";
         assert_eq!(text, wanted);
     }

@@ -18,11 +18,16 @@ const HOUSE: &[Room] = &[
     Room { name: "rpcplugin-core", floor: 1, may_use: &[] },
     Room { name: "rpcplugin-proto", floor: 1, may_use: &[] },
     Room { name: "rpcplugin-build", floor: 1, may_use: &[] },
+    Room { name: "rpcplugin-yamux", floor: 1, may_use: &[] },
     Room { name: "rpcplugin-handshake", floor: 2, may_use: &["rpcplugin-core"] },
     Room { name: "rpcplugin-mtls", floor: 2, may_use: &["rpcplugin-core"] },
     Room { name: "rpcplugin-config", floor: 2, may_use: &["rpcplugin-core"] },
     Room { name: "rpcplugin-hclog", floor: 2, may_use: &["rpcplugin-core"] },
-    Room { name: "rpcplugin-transport", floor: 3, may_use: &["rpcplugin-core", "rpcplugin-mtls"] },
+    Room {
+        name: "rpcplugin-transport",
+        floor: 3,
+        may_use: &["rpcplugin-core", "rpcplugin-mtls", "rpcplugin-yamux"],
+    },
     Room {
         name: "rpcplugin-broker",
         floor: 4,

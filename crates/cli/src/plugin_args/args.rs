@@ -13,6 +13,7 @@ use std::{
 use clap::{Args, builder::TypedValueParser as _};
 use rpcplugin::{
     AppVersion, Command, Host, MagicCookie, Stdin, Versions,
+    config::HostTls,
     handshake::{HandshakeLineError, HandshakeLineFault, variable},
 };
 
@@ -77,7 +78,7 @@ impl LaunchArgs {
     /// Returns the host that launches the plugin.
     pub(crate) fn host(&self) -> Host {
         Host::new(self.magic_cookie(), self.offered_versions()).configure(|config| {
-            config.auto_mtls = !self.no_mtls;
+            config.tls = if self.no_mtls { HostTls::Plaintext } else { HostTls::AUTO };
             self.tls.apply(config);
             config.multiplex = self.mux;
             config.launch_timeout = self.timeout;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{error::ExitsWith, exit::Exit};
 use clap::Args;
 use rpcplugin::{
-    config::{HostConfig, Pem, SecretPem},
+    config::{HostConfig, HostTls, Pem, SecretPem},
     mtls::{Identity, IdentityError, MutualTls, PemError, RootCertificates, TlsError, Trust},
     transport::Security,
 };
@@ -56,9 +56,11 @@ impl TlsFiles {
     /// Sets the files in a host's settings.
     pub(crate) fn apply(&self, config: &mut HostConfig) {
         let Some([cert, key, ca]) = self.files() else { return };
-        config.certificate = Some(Pem::new(cert));
-        config.private_key = Some(SecretPem::new(key));
-        config.server_roots = Some(Pem::new(ca));
+        config.tls = HostTls::Given {
+            certificate: Pem::new(cert),
+            private_key: SecretPem::new(key),
+            server_roots: Some(Pem::new(ca)),
+        };
     }
 
     /// Whether files were given.

@@ -185,6 +185,7 @@ const RUST: &[&str] = &[
     "rpcplugin_mtls",
     "rpcplugin_config",
     "rpcplugin_hclog",
+    "rpcplugin_yamux",
     "rpcplugin_transport",
     "rpcplugin_yamux",
     "rpcplugin_broker",
