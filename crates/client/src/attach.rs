@@ -8,7 +8,7 @@ mod listening;
 use std::{path::PathBuf, sync::Arc};
 
 use miette::Diagnostic;
-use rpcplugin_broker::{Arrival, Translate};
+use rpcplugin_broker::{PeerOrigin, Translate};
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{ReattachConfig, VersionNotOffered, accept_version};
@@ -217,7 +217,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         meter: &meter,
         layers: &host.layers,
         life: &life,
-        arrival: Arrival::Attached,
+        arrival: PeerOrigin::Attached,
     };
     let connecting = connection::open(target, config)
         .instrument(tracing::debug_span!(parent: &life, "connect", %endpoint))
@@ -236,7 +236,7 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         let caller = Caller { plugin: feed.id(), version, broker: broker.get().clone() };
         callbacks.offer(&caller).await.map_err(|error| refused(error.into()))?;
     } else {
-        broker.get().offer_nothing();
+        broker.get().refuse_host_services();
     }
     let foreign = Foreign::find(&endpoint, pid, leftover).await;
     life.record("plugin.pid", foreign.pid());

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use rpcplugin_broker::{Broker, ServeError};
+use rpcplugin_broker::{AcceptError, Broker};
 use rpcplugin_core::AppVersion;
 use rpcplugin_transport::Services;
 
@@ -31,8 +31,8 @@ impl Callbacks {
 
     /// Offers the services to a plugin, from now on until its broker closes. Nothing is waited for, so that a plugin
     /// is ready no later for it.
-    pub(crate) async fn offer(&self, caller: &Caller) -> Result<(), ServeError> {
-        caller.broker.offer((self.0)(caller)).await?.detach();
+    pub(crate) async fn offer(&self, caller: &Caller) -> Result<(), AcceptError> {
+        caller.broker.serve_host_services((self.0)(caller)).await?.detach();
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use miette::{Diagnostic, Severity};
-use rpcplugin_broker::ServeError;
+use rpcplugin_broker::AcceptError;
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::{Endpoint, PlainReport};
 use rpcplugin_handshake::{HandshakeLineError, HandshakeLineFault, PortRangeError, VersionNotOffered};
@@ -373,7 +373,7 @@ pub enum LaunchFault {
     Callbacks(
         #[from]
         #[diagnostic_source]
-        ServeError,
+        AcceptError,
     ),
     /// It ended after its handshake line, before it was connected.
     #[error("it ended while it was being connected: {0}")]

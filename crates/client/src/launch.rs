@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use rpcplugin_broker::{Arrival, Translate};
+use rpcplugin_broker::{PeerOrigin, Translate};
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_handshake::{
@@ -343,7 +343,7 @@ impl<R: Runner> Launch<'_, R> {
             meter: &meter,
             layers: &self.host.layers,
             life: &self.life,
-            arrival: Arrival::AtLaunch,
+            arrival: PeerOrigin::Launched,
         };
         let opened = tokio::select! {
             opened = timeout_at(deadline, self.open(target, version)) => {
@@ -417,7 +417,7 @@ impl<R: Runner> Launch<'_, R> {
             let caller = Caller { plugin: self.feed.id(), version, broker: opened.broker.get().clone() };
             callbacks.offer(&caller).await?;
         } else {
-            opened.broker.get().offer_nothing();
+            opened.broker.get().refuse_host_services();
         }
         Ok(opened)
     }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rpcplugin_broker::{Broker, Detached};
+use rpcplugin_broker::{Broker, StreamEnd};
 use rpcplugin_transport::http2::PluginChannel;
 use tokio::{
     task::AbortHandle,
@@ -133,8 +133,8 @@ impl Reopening {
 /// Attaches to the plugin's broker once.
 async fn attach(broker: &Broker, channel: PluginChannel, feed: &Feed) -> CallEnd {
     match broker.attach(channel).await {
-        Detached::Lost => CallEnd::Broken,
-        Detached::PeerClosed => {
+        StreamEnd::Lost => CallEnd::Broken,
+        StreamEnd::PeerClosed => {
             tracing::warn!(
                 parent: None,
                 plugin = feed.name(),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rpcplugin_broker::Place;
+use rpcplugin_broker::ListenAt;
 use rpcplugin_config::{PluginConfig, TransportKind};
 use rpcplugin_core::{Endpoint, SocketPath};
 use rpcplugin_handshake::{PortRange, ReceivedEnv, variable};
@@ -17,14 +17,14 @@ use crate::{
 pub(crate) struct Listening {
     pub(crate) listener: AnyListener,
     pub(crate) endpoint: Endpoint,
-    pub(crate) place: Place,
+    pub(crate) place: ListenAt,
 }
 
 impl Listening {
     /// The directory that this plugin made for its sockets, if it made one.
     pub(crate) fn private_dir(&self, offer: &ReceivedEnv) -> Option<PathBuf> {
         match &self.place {
-            Place::Unix(dir) if offer.socket_dir.is_none() => Some(dir.path().to_owned()),
+            ListenAt::Unix(dir) if offer.socket_dir.is_none() => Some(dir.path().to_owned()),
             _ => None,
         }
     }
@@ -45,7 +45,7 @@ pub(crate) async fn listen(
         let (listener, endpoint) = bind().await.map_err(ServeError::OwnTransport)?;
         let place = match config.transports.first() {
             Some(TransportKind::Tcp) => tcp_place(config, offer)?,
-            _ => Place::Unix(socket_dir(offer)?),
+            _ => ListenAt::Unix(socket_dir(offer)?),
         };
         return Ok(Listening { listener, endpoint, place });
     }
@@ -78,7 +78,7 @@ fn unix(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Listening, ServeEr
         Some(path) => Listener::unix_at(&absolute(path)?, group(offer)?)?,
         None => Listener::unix_in(&dir)?,
     };
-    Ok(listening(listener, Place::Unix(dir)))
+    Ok(listening(listener, ListenAt::Unix(dir)))
 }
 
 async fn tcp(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Listening, ServeError> {
@@ -87,7 +87,7 @@ async fn tcp(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Listening, Se
     Ok(listening(listener, tcp_place(config, offer)?))
 }
 
-fn listening(listener: Listener, place: Place) -> Listening {
+fn listening(listener: Listener, place: ListenAt) -> Listening {
     let endpoint = listener.endpoint().clone();
     Listening { listener: AnyListener::new(listener), endpoint, place }
 }
@@ -98,7 +98,7 @@ fn listening(listener: Listener, place: Place) -> Listening {
 /// # Protocol
 /// go-plugin `grpc_broker.go` `AcceptAndServe` listens by the same function as the plugin itself. Differs: there a range of
 /// one port leaves the broker none.
-fn tcp_place(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Place, ServeError> {
+fn tcp_place(config: &PluginConfig, offer: &ReceivedEnv) -> Result<ListenAt, ServeError> {
     let ports = match (config.tcp_port, offer.ports) {
         // Any port was asked for in spite of the host.
         (Some(0), _) => PortRange::ANY,
@@ -109,7 +109,7 @@ fn tcp_place(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Place, ServeE
         one if one.start() == one.end() => PortRange::ANY.ports(),
         several => several,
     };
-    Ok(Place::Tcp { host: config.tcp_host, ports })
+    Ok(ListenAt::Tcp { host: config.tcp_host, ports })
 }
 
 fn socket_dir(offer: &ReceivedEnv) -> Result<SocketDir, SocketDirError> {
@@ -197,7 +197,7 @@ mod tests {
             let ports = offered.map(|(min, max)| PortRange::new(min, max).expect("in order"));
             let offer = ReceivedEnv { ports, ..ReceivedEnv::default() };
             let place = tcp_place(&config, &offer).expect("no faults");
-            let Place::Tcp { ports, .. } = place else { panic!("{place:?}") };
+            let ListenAt::Tcp { ports, .. } = place else { panic!("{place:?}") };
             ports
         };
         assert_eq!(ports(None, Some((5000, 5999))), 5000..=5999);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::join_all};
-use rpcplugin_broker::{Broker, BrokerSettings, Side};
+use rpcplugin_broker::{Broker, BrokerSettings, Role};
 use rpcplugin_config::{ByteSize, PluginConfig};
 use rpcplugin_core::{Endpoint, Versions};
 use rpcplugin_handshake::{HandshakeLine, Multiplexing, Negotiated, ReceivedEnv, negotiate};
@@ -149,14 +149,14 @@ impl Bound {
         let meter = Meter::new();
         settings.http2 = http2_settings(&config);
         settings.http2.meter = Some(meter.brokered());
-        settings.patience = config.broker_timeout;
+        settings.peer_timeout = config.broker_timeout;
         settings.grace = config.grace;
         settings.span = life.clone();
         settings.layers = layers.clone();
         let broker = if offer.multiplex {
-            Broker::multiplexed(Side::Plugin, settings)
+            Broker::multiplexed(Role::Plugin, settings)
         } else {
-            Broker::direct(Side::Plugin, settings, place)
+            Broker::direct(Role::Plugin, settings, place)
         };
         let context = PluginContext {
             version: negotiated.version,

@@ -3,12 +3,10 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 use rpcplugin_core::EndpointError;
 
-use super::{
-    acceptor::MAX_KNOCKS,
-    addresses::MAX_ADDRESSES,
-    dialer::MAX_ASKED,
-    events::{self, Event, size},
-    *,
+use super::{acceptor::MAX_KNOCKS, addresses::MAX_ADDRESSES, dialer::MAX_IN_FLIGHT, link::MAX_OUTBOX, *};
+use crate::{
+    fuzzing::{self, Event},
+    ids::FIRST_WELL_KNOWN,
 };
 
 const ID: ServiceId = ServiceId(1);
@@ -23,18 +21,18 @@ fn linked(mut router: Router) -> (Router, LinkId) {
 }
 
 fn direct() -> (Router, LinkId) {
-    linked(Router::direct(Side::Plugin, MINUTE))
+    linked(Router::direct(Role::Plugin, MINUTE))
 }
 
 /// Multiplexed, with a peer that knocks as often as it likes.
 fn at_once() -> (Router, LinkId) {
     let (mut router, link) = multiplexed();
-    router.meet(link, Manner::AtOnce);
+    router.set_policy(link, KnockPolicy::Concurrent);
     (router, link)
 }
 
 fn multiplexed() -> (Router, LinkId) {
-    linked(Router::multiplexed(Side::Plugin, Duration::from_secs(5)))
+    linked(Router::multiplexed(Role::Plugin, Duration::from_secs(5)))
 }
 
 fn unix(path: &str) -> Endpoint {
@@ -54,8 +52,8 @@ fn sent(router: &mut Router, link: LinkId, now: Instant) -> Vec<ConnInfo> {
     std::iter::from_fn(|| router.next_message(link, now)).collect()
 }
 
-fn claimed(path: &str, again: bool) -> Option<Claimed> {
-    Some(Claimed { endpoint: Ok(unix(path)), again })
+fn claimed(path: &str, dialled_before: bool) -> Option<Claimed> {
+    Some(Claimed { endpoint: Ok(unix(path)), dialled_before })
 }
 
 #[test]
@@ -92,7 +90,7 @@ fn what_is_no_address_fails_its_own_dial_only() {
     router.receive(link, address(OTHER, "/b"), 0, now);
     router.receive(link, address(ServiceId(3), &"x".repeat(100_000)), 0, now);
     let unknown = EndpointError::UnknownNetwork { network: "pipe".into() };
-    assert_eq!(router.claim(ID, now), Some(Claimed { endpoint: Err(unknown), again: false }));
+    assert_eq!(router.claim(ID, now), Some(Claimed { endpoint: Err(unknown), dialled_before: false }));
     assert_eq!(router.claim(ID, now), None, "the next dial waits for a better one");
     assert_eq!(router.claim(OTHER, now), claimed("/b", false));
     let long = router.claim(ServiceId(3), now).expect("announced").endpoint.expect_err("too long");
@@ -112,7 +110,7 @@ fn room_is_made_by_what_was_dialled_and_never_by_a_well_known_id() {
     // At once: all are announced before any is dialled.
     let together = || (3001..=3064).map(ServiceId);
     together().for_each(|id| router.receive(link, address(id, "/b"), 0, now));
-    assert_eq!(size(&router), MAX_ADDRESSES);
+    assert_eq!(router.size(), MAX_ADDRESSES);
     for id in together() {
         assert_eq!(router.claim(id, now), claimed("/b", false));
     }
@@ -125,7 +123,7 @@ fn a_flood_of_addresses_drops_the_oldest() {
     router.receive(link, address(FIRST_WELL_KNOWN, "/known"), 0, now);
     for id in 2..20_000 {
         router.receive(link, address(ServiceId(id), "/flood"), 0, now);
-        assert!(size(&router) <= MAX_ADDRESSES);
+        assert!(router.size() <= MAX_ADDRESSES);
     }
     assert_eq!(router.claim(FIRST_WELL_KNOWN, now), claimed("/known", false));
     assert_eq!(router.claim(OTHER, now), None);
@@ -149,7 +147,7 @@ fn what_is_served_is_announced_on_this_link_and_the_next() {
     let ((mut router, link), now) = (direct(), Instant::now());
     let serving = router.serve(ID, Some(unix("/a")), now).expect("free");
     assert_eq!(router.serve(ID, Some(unix("/b")), now), None, "in use");
-    assert_eq!(router.touched().collect::<Vec<_>>(), [link]);
+    assert_eq!(router.take_changed().collect::<Vec<_>>(), [link]);
     assert_eq!(sent(&mut router, link, now), [address(ID, "/a")]);
     router.close_link(link, LinkEnd::Lost, now);
     router.serve(OTHER, Some(unix("/b")), now).expect("free");
@@ -176,14 +174,14 @@ fn a_service_that_stops_before_it_was_announced_never_is() {
 #[test]
 fn tells_a_dead_broker_from_none_and_from_one_that_went() {
     let now = Instant::now();
-    let reach_after = |side: Side, manner: Manner, sends: bool, receives: bool, end: LinkEnd| {
+    let reach_after = |side: Role, policy: KnockPolicy, sends: bool, receives: bool, end: LinkEnd| {
         let mut router = Router::direct(side, MINUTE);
-        assert_eq!(router.reach(), Reach::Down);
+        assert_eq!(router.reachability(), Reachability::Down);
         let link = router.open_link(now);
-        assert_eq!(router.reach(), Reach::Down, "nobody reads it yet");
+        assert_eq!(router.reachability(), Reachability::Down, "nobody reads it yet");
         router.link_up(link);
-        router.meet(link, manner);
-        assert_eq!(router.reach(), Reach::Up(link));
+        router.set_policy(link, policy);
+        assert_eq!(router.reachability(), Reachability::Up(link));
         if sends {
             router.serve(ID, Some(unix("/a")), now).expect("free");
             assert_eq!(sent(&mut router, link, now).len(), 1);
@@ -192,17 +190,17 @@ fn tells_a_dead_broker_from_none_and_from_one_that_went() {
             router.receive(link, address(OTHER, "/b"), 0, now);
         }
         router.close_link(link, end, now);
-        router.reach()
+        router.reachability()
     };
-    let (host, plugin, in_turn) = (Side::Host, Side::Plugin, Manner::InTurn);
-    assert_eq!(reach_after(host, in_turn, false, false, LinkEnd::Unimplemented), Reach::NoBroker);
-    assert_eq!(reach_after(host, in_turn, true, false, LinkEnd::ByPeer), Reach::PeerClosed);
-    assert_eq!(reach_after(host, in_turn, true, true, LinkEnd::ByPeer), Reach::Down);
-    assert_eq!(reach_after(host, in_turn, false, false, LinkEnd::ByPeer), Reach::Down);
-    assert_eq!(reach_after(host, in_turn, true, false, LinkEnd::Lost), Reach::Down);
+    let (host, plugin, in_turn) = (Role::Host, Role::Plugin, KnockPolicy::Serial);
+    assert_eq!(reach_after(host, in_turn, false, false, LinkEnd::Unimplemented), Reachability::NoBroker);
+    assert_eq!(reach_after(host, in_turn, true, false, LinkEnd::ByPeer), Reachability::PeerClosed);
+    assert_eq!(reach_after(host, in_turn, true, true, LinkEnd::ByPeer), Reachability::Down);
+    assert_eq!(reach_after(host, in_turn, false, false, LinkEnd::ByPeer), Reachability::Down);
+    assert_eq!(reach_after(host, in_turn, true, false, LinkEnd::Lost), Reachability::Down);
     // A plugin of ours that ends, and a host that goes away from a plugin: another may come.
-    assert_eq!(reach_after(host, Manner::AtOnce, true, false, LinkEnd::ByPeer), Reach::Down);
-    assert_eq!(reach_after(plugin, in_turn, true, false, LinkEnd::ByPeer), Reach::Down);
+    assert_eq!(reach_after(host, KnockPolicy::Concurrent, true, false, LinkEnd::ByPeer), Reachability::Down);
+    assert_eq!(reach_after(plugin, in_turn, true, false, LinkEnd::ByPeer), Reachability::Down);
 }
 
 #[test]
@@ -239,28 +237,28 @@ fn two_hosts_at_once_hear_the_same_and_do_not_mix() {
     router.close_link(first, LinkEnd::ByPeer, now);
     assert_eq!(router.claim(ID, now), None);
     assert_eq!(router.claim(OTHER, now), claimed("/second", false));
-    assert_eq!(size(&router), 1);
+    assert_eq!(router.size(), 1);
 }
 
 #[test]
 fn a_host_asks_for_a_sign_of_life_where_it_is_not_the_first() {
     let (now, probe) = (Instant::now(), probe());
     for (mut router, expected) in [
-        (Router::direct(Side::Host, MINUTE), vec![]),
-        (Router::direct(Side::Host, MINUTE).attached(), vec![probe.clone()]),
-        (Router::multiplexed(Side::Host, MINUTE).attached(), vec![probe.clone()]),
+        (Router::direct(Role::Host, MINUTE), vec![]),
+        (Router::direct(Role::Host, MINUTE).attached(), vec![probe.clone()]),
+        (Router::multiplexed(Role::Host, MINUTE).attached(), vec![probe.clone()]),
     ] {
         let link = router.open_link(now);
         assert_eq!(sent(&mut router, link, now), expected);
         let again = router.open_link(now);
         assert_eq!(sent(&mut router, again, now), vec![probe.clone()], "the plugin has had a host by now");
     }
-    let mut plugin = Router::direct(Side::Plugin, MINUTE);
+    let mut plugin = Router::direct(Role::Plugin, MINUTE);
     for _ in 0..2 {
         let link = plugin.open_link(now);
         assert_eq!(sent(&mut plugin, link, now), []);
         plugin.receive(link, probe.clone(), 0, now);
-        assert_eq!((sent(&mut plugin, link, now), size(&plugin)), (vec![], 0), "it is passed over");
+        assert_eq!((sent(&mut plugin, link, now), plugin.size()), (vec![], 0), "it is passed over");
     }
 }
 
@@ -290,7 +288,7 @@ fn a_knock_waits_for_its_service_and_no_longer_than_its_dialer() {
     let ((mut router, link), now) = (at_once(), Instant::now());
     router.receive(link, knock(ID), 0, now);
     router.receive(link, knock(OTHER), 0, now);
-    assert_eq!(router.touched().count(), 1, "somebody has to look at the clock");
+    assert_eq!(router.take_changed().count(), 1, "somebody has to look at the clock");
     assert_eq!(sent(&mut router, link, now), []);
     router.serve(OTHER, None, now + Duration::from_secs(4)).expect("free");
     assert_eq!(sent(&mut router, link, now + Duration::from_secs(4)), [admission(OTHER)]);
@@ -370,9 +368,9 @@ fn a_knock_whose_link_is_lost_is_forgotten() {
 
 #[test]
 fn a_knock_of_a_peer_that_waits_longer_is_held_for_longer() {
-    let (mut router, link) = linked(Router::multiplexed(Side::Plugin, Duration::from_secs(20)));
+    let (mut router, link) = linked(Router::multiplexed(Role::Plugin, Duration::from_secs(20)));
     let now = Instant::now();
-    router.meet(link, Manner::AtOnce);
+    router.set_policy(link, KnockPolicy::Concurrent);
     router.receive(link, knock(ID), 0, now);
     assert_eq!(router.next_deadline(), Some(now + Duration::from_secs(18)));
 }
@@ -381,17 +379,17 @@ fn a_knock_of_a_peer_that_waits_longer_is_held_for_longer() {
 fn a_dialer_learns_what_the_peer_says() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
     let mut ask = |answer: Knock| {
-        let ticket = router.want(ID).expect("multiplexed");
+        let ticket = router.request_stream(ID).expect("multiplexed");
         assert_eq!(sent(&mut router, link, now), [knock(ID)]);
         router.receive(link, admission(OTHER), 0, now);
-        assert_eq!(router.progress(ticket), Some(&Progress::Asked), "not for this id");
+        assert_eq!(router.progress(ticket), Some(&Progress::Knocked), "not for this id");
         router.receive(link, ConnInfo { knock: Some(answer), ..knock(ID) }, 0, now);
         let progress = router.progress(ticket).cloned();
         if progress == Some(Progress::Admitted) {
             assert_eq!(router.next_opening(), Some((ticket, true)));
-            assert!(router.opened());
+            assert!(router.stream_opened());
         }
-        router.give_back(ticket);
+        router.cancel(ticket);
         assert_eq!((router.progress(ticket), router.next_opening()), (None, None));
         progress.expect("it was not given back")
     };
@@ -401,7 +399,7 @@ fn a_dialer_learns_what_the_peer_says() {
     assert_eq!(ask(Knock { knock: false, ack: false, error: String::new() }), refused("neither yes nor no"));
     let long = ask(Knock { knock: true, ack: true, error: "ä".repeat(1000) });
     assert_eq!(long, refused(&"ä".repeat(150)));
-    let asked = router.want(ID).expect("multiplexed");
+    let asked = router.request_stream(ID).expect("multiplexed");
     router.close_link(link, LinkEnd::Lost, now);
     assert_eq!(router.progress(asked), Some(&Progress::Lost));
 }
@@ -409,24 +407,24 @@ fn a_dialer_learns_what_the_peer_says() {
 #[test]
 fn a_stream_is_opened_also_for_an_answer_that_came_too_late() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
-    let given_up = router.want(ID).expect("multiplexed");
-    router.give_back(given_up);
-    let wanted = router.want(OTHER).expect("multiplexed");
+    let given_up = router.request_stream(ID).expect("multiplexed");
+    router.cancel(given_up);
+    let wanted = router.request_stream(OTHER).expect("multiplexed");
     assert_eq!(sent(&mut router, link, now), [knock(ID), knock(OTHER)]);
     router.receive(link, admission(ID), 0, now);
     router.receive(link, admission(OTHER), 0, now);
-    assert_eq!((router.next_opening(), router.opened()), (Some((given_up, true)), false));
-    assert_eq!((router.next_opening(), router.opened()), (Some((wanted, true)), true));
+    assert_eq!((router.next_opening(), router.stream_opened()), (Some((given_up, true)), false));
+    assert_eq!((router.next_opening(), router.stream_opened()), (Some((wanted, true)), true));
 
     // Answered, but given up before the stream was open.
-    let given_up = router.want(ID).expect("multiplexed");
+    let given_up = router.request_stream(ID).expect("multiplexed");
     router.receive(link, admission(ID), 0, now);
-    router.give_back(given_up);
-    assert!(!router.opened());
+    router.cancel(given_up);
+    assert!(!router.stream_opened());
 
     // A late refusal is followed by nothing, and so is what nobody ever asked.
-    let given_up = router.want(ID).expect("multiplexed");
-    router.give_back(given_up);
+    let given_up = router.request_stream(ID).expect("multiplexed");
+    router.cancel(given_up);
     router.receive(link, refusal(ID, "no"), 0, now);
     router.receive(link, admission(ID), 0, now);
     assert_eq!(router.next_opening(), None);
@@ -435,9 +433,9 @@ fn a_stream_is_opened_also_for_an_answer_that_came_too_late() {
 #[test]
 fn one_that_asks_again_gets_the_one_answer_of_a_go_peer() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
-    let given_up = router.want(ID).expect("multiplexed");
-    router.give_back(given_up);
-    let wanted = router.want(ID).expect("multiplexed");
+    let given_up = router.request_stream(ID).expect("multiplexed");
+    router.cancel(given_up);
+    let wanted = router.request_stream(ID).expect("multiplexed");
     router.receive(link, admission(ID), 0, now);
     assert_eq!(router.next_opening(), Some((wanted, true)));
 }
@@ -445,21 +443,22 @@ fn one_that_asks_again_gets_the_one_answer_of_a_go_peer() {
 #[test]
 fn how_many_knock_at_once_depends_on_the_peer() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
-    let tickets: Vec<_> = (1..=300).map(|id| router.want(ServiceId(id)).expect("multiplexed")).collect();
+    let tickets: Vec<_> =
+        (1..=300).map(|id| router.request_stream(ServiceId(id)).expect("multiplexed")).collect();
     assert_eq!(sent(&mut router, link, now), [knock(ID)], "one, until more is known of the peer");
-    router.meet(link, Manner::AtOnce);
-    assert_eq!(sent(&mut router, link, now).len(), MAX_ASKED - 1);
+    router.set_policy(link, KnockPolicy::Concurrent);
+    assert_eq!(sent(&mut router, link, now).len(), MAX_IN_FLIGHT - 1);
 
     // A main connection goes before the others, when nothing is under way.
-    let main = router.want_main().expect("multiplexed");
-    for id in (1..).take(MAX_ASKED) {
+    let main = router.request_main_stream().expect("multiplexed");
+    for id in (1..).take(MAX_IN_FLIGHT) {
         assert_eq!(router.next_opening(), None);
         router.receive(link, refusal(ServiceId(id), "no"), 0, now);
         assert_eq!(sent(&mut router, link, now), []);
     }
     assert_eq!(router.next_opening(), Some((main, true)));
-    assert!(router.opened());
-    assert_eq!(sent(&mut router, link, now).len(), MAX_ASKED);
+    assert!(router.stream_opened());
+    assert_eq!(sent(&mut router, link, now).len(), MAX_IN_FLIGHT);
     assert_eq!(router.progress(tickets[0]), Some(&Progress::Refused("no".to_owned())));
 }
 
@@ -470,7 +469,7 @@ fn a_flood_of_knocks_is_turned_away() {
     for id in 1..10_000 {
         router.receive(link, knock(ServiceId(id % 4)), 0, now);
     }
-    assert!(size(&router) <= MAX_KNOCKS + MAX_OUTBOX, "{}", size(&router));
+    assert!(router.size() <= MAX_KNOCKS + MAX_OUTBOX, "{}", router.size());
 }
 
 fn message() -> impl Strategy<Value = ConnInfo> {
@@ -490,13 +489,13 @@ fn event() -> impl Strategy<Value = Event> {
         (0..6_u32).prop_map(Event::Serve),
         Just(Event::Stop),
         (0..6_u32).prop_map(Event::Claim),
-        (0..6_u32).prop_map(Event::Want),
-        Just(Event::WantMain),
-        Just(Event::Look),
-        Just(Event::GiveBack),
-        Just(Event::Opened),
-        (0..4_usize, any::<bool>()).prop_map(|(link, ours)| Event::Meet(link, ours)),
-        Just(Event::Stream),
+        (0..6_u32).prop_map(Event::RequestStream),
+        Just(Event::RequestMainStream),
+        Just(Event::Progress),
+        Just(Event::Cancel),
+        Just(Event::StreamOpened),
+        (0..4_usize, any::<bool>()).prop_map(|(link, concurrent)| Event::SetPolicy(link, concurrent)),
+        Just(Event::Route),
         Just(Event::NewSession),
         (0..20_000_u64).prop_map(Event::TimePasses),
     ]
@@ -505,7 +504,7 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #[test]
     fn nothing_that_happens_breaks_it(multiplexed: bool, events in prop::collection::vec(event(), 0..200)) {
-        events::run(multiplexed, events);
+        fuzzing::run(multiplexed, events);
     }
 }
 
@@ -561,11 +560,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 impl Pair {
-    fn new(manner: Manner) -> Self {
+    fn new(policy: KnockPolicy) -> Self {
         let ((mut dialer, link), (mut acceptor, same)) = (multiplexed(), multiplexed());
         assert_eq!(link, same);
-        dialer.meet(link, manner);
-        acceptor.meet(link, manner);
+        dialer.set_policy(link, policy);
+        acceptor.set_policy(link, policy);
         Self {
             dialer,
             acceptor,
@@ -587,13 +586,15 @@ impl Pair {
         match *step {
             Step::Ask(id) => {
                 let id = ServiceId(id);
-                self.asking.push((self.dialer.want(id).expect("multiplexed"), Some(id)));
+                self.asking.push((self.dialer.request_stream(id).expect("multiplexed"), Some(id)));
             }
-            Step::AskMain => self.asking.push((self.dialer.want_main().expect("multiplexed"), None)),
+            Step::AskMain => {
+                self.asking.push((self.dialer.request_main_stream().expect("multiplexed"), None))
+            }
             Step::GiveUp(which) => {
                 if !self.asking.is_empty() {
                     let (ticket, _) = self.asking.remove(which % self.asking.len());
-                    self.dialer.give_back(ticket);
+                    self.dialer.cancel(ticket);
                 }
             }
             Step::Open => {
@@ -601,9 +602,9 @@ impl Pair {
                     let wanted =
                         self.asking.iter().find(|(ticket, _)| *ticket == next).map(|(_, want)| *want);
                     self.to_acceptor.push_back(Sent::Stream(wanted));
-                    prop_assert_eq!(self.dialer.opened(), wanted.is_some());
+                    prop_assert_eq!(self.dialer.stream_opened(), wanted.is_some());
                     self.asking.retain(|(ticket, _)| *ticket != next);
-                    self.dialer.give_back(next);
+                    self.dialer.cancel(next);
                 }
             }
             Step::Serve(id) => {
@@ -644,7 +645,7 @@ proptest! {
     #[test]
     fn every_stream_goes_to_whom_it_is_for(steps in prop::collection::vec(step(), 0..200)) {
         let now = Instant::now();
-        let mut pair = Pair::new(Manner::AtOnce);
+        let mut pair = Pair::new(KnockPolicy::Concurrent);
         for step in &steps {
             pair.step(step, now)?;
         }

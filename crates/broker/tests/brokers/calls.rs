@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rpcplugin_broker::{
-    BoxError, Broker, BrokerSettings, DialError, HOST_SERVICES, Place, ServeError, Side, Translate,
+    AcceptError, BoxError, Broker, BrokerSettings, DialError, HOST_SERVICES, ListenAt, Role, Translate,
     Unreachable,
 };
 use rpcplugin_core::{Endpoint, ServiceId};
@@ -45,7 +45,7 @@ async fn sixty_four_at_once_in_each_direction_reach_whom_they_mean() {
             for n in 0..64 {
                 let (acceptor, dialer) = (acceptor.clone(), dialer.clone());
                 calls.spawn(async move {
-                    let name = format!("{:?} {n}", acceptor.side());
+                    let name = format!("{:?} {n}", acceptor.role());
                     let served = acceptor.serve(named(&name).await).await.expect("served");
                     let channel = dialer.dial(served.id()).await.expect("dialled");
                     ask(channel, &name).await.expect("answered by the right one");
@@ -63,7 +63,7 @@ async fn sixty_four_at_once_in_each_direction_reach_whom_they_mean() {
 #[tokio::test]
 async fn whoever_waits_for_an_id_that_nobody_serves_holds_up_nobody_else() {
     in_each(|kind| async move {
-        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_secs(3)).await;
+        let pair = Pair::with(kind, |settings| settings.peer_timeout = Duration::from_secs(3)).await;
         for (acceptor, dialer) in pair.directions() {
             let mut unserved = JoinSet::new();
             let begun = Instant::now();
@@ -119,7 +119,7 @@ async fn an_id_can_be_dialled_again_also_when_it_is_served_anew() {
                     ask(channel, name).await.expect("answered");
                 }
                 let taken = acceptor.serve_at(id, named(name).await).await.expect_err("in use");
-                assert!(matches!(taken, ServeError::InUse { id: ServiceId(77) }), "{taken:?}");
+                assert!(matches!(taken, AcceptError::IdInUse { id: ServiceId(77) }), "{taken:?}");
                 served.stop().await;
             }
         }
@@ -205,7 +205,7 @@ async fn plugins_call_the_hosts_services_without_being_told_a_number() {
 #[tokio::test]
 async fn a_host_that_offers_nothing_is_unavailable() {
     for kind in KINDS {
-        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_millis(100)).await;
+        let pair = Pair::with(kind, |settings| settings.peer_timeout = Duration::from_millis(100)).await;
         let status = ask(pair.plugin.host_channel(), "host").await.expect_err("nobody serves");
         assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
         pair.close().await;
@@ -215,8 +215,8 @@ async fn a_host_that_offers_nothing_is_unavailable() {
 #[tokio::test]
 async fn a_host_that_says_so_offers_nothing_at_once() {
     for kind in KINDS {
-        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_secs(300)).await;
-        pair.host.offer_nothing();
+        let pair = Pair::with(kind, |settings| settings.peer_timeout = Duration::from_secs(300)).await;
+        pair.host.refuse_host_services();
         let asked = async {
             for _ in 0..3 {
                 let status = ask(pair.plugin.host_channel(), "host").await.expect_err("nothing is offered");
@@ -224,16 +224,16 @@ async fn a_host_that_says_so_offers_nothing_at_once() {
                 assert!(status.message().contains("Host::callbacks"), "{status:?}");
             }
             let dialled = pair.plugin.dial(HOST_SERVICES).await.expect_err("nothing is offered");
-            assert!(matches!(dialled, DialError::NothingOffered), "{dialled:?}");
+            assert!(matches!(dialled, DialError::NoHostServices), "{dialled:?}");
         };
         tokio::time::timeout(Duration::from_secs(30), asked).await.expect("at once");
         // It may be served after all.
-        let offered = pair.host.offer(named("host").await).await.expect("offered");
+        let offered = pair.host.serve_host_services(named("host").await).await.expect("offered");
         let dialled = async {
             loop {
                 // Until the plugin has heard of it.
                 match pair.plugin.dial(HOST_SERVICES).await {
-                    Err(DialError::NothingOffered) => tokio::time::sleep(Duration::from_millis(5)).await,
+                    Err(DialError::NoHostServices) => tokio::time::sleep(Duration::from_millis(5)).await,
                     dialled => break dialled,
                 }
             }
@@ -249,15 +249,15 @@ async fn a_host_that_says_so_offers_nothing_at_once() {
 #[tokio::test]
 async fn an_id_that_nobody_serves_fails_and_harms_nothing() {
     in_each(|kind| async move {
-        let patience = Duration::from_secs(1);
-        let pair = Pair::with(kind, |settings| settings.patience = patience).await;
+        let timeout = Duration::from_secs(1);
+        let pair = Pair::with(kind, |settings| settings.peer_timeout = timeout).await;
         for (acceptor, dialer) in pair.directions() {
             let error = dialer.dial(ServiceId(1000)).await.expect_err("nobody serves");
             match (kind.multiplexed, error) {
-                (false, DialError::Unannounced { id: ServiceId(1000), waited }) => {
-                    assert_eq!(waited, patience)
+                (false, DialError::NoAddress { id: ServiceId(1000), waited }) => {
+                    assert_eq!(waited, timeout)
                 }
-                (true, DialError::Unanswered { id: ServiceId(1000), waited }) => assert_eq!(waited, patience),
+                (true, DialError::NoReply { id: ServiceId(1000), waited }) => assert_eq!(waited, timeout),
                 (_, other) => panic!("{other:?}"),
             }
             // Served too late: the peer lets in a dialer who has gone.
@@ -356,7 +356,7 @@ async fn closing_ends_everything_and_leaves_no_task() {
         let error = waiting.await.expect("no panic").expect_err("closed");
         assert!(matches!(error, DialError::Unreachable(Unreachable::Closed)), "{error:?}");
         let error = pair.host.serve(named("more").await).await.expect_err("closed");
-        assert!(matches!(error, ServeError::Unreachable(Unreachable::Closed)), "{error:?}");
+        assert!(matches!(error, AcceptError::Unreachable(Unreachable::Closed)), "{error:?}");
         if !kind.multiplexed {
             pair.plugin.close();
             eventually("the sockets are removed", || pair.sockets().is_empty()).await;
@@ -398,8 +398,8 @@ async fn addresses_are_translated_both_ways() {
 async fn services_may_listen_on_tcp() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let host = std::net::Ipv4Addr::LOCALHOST.into();
-    let place = Place::Tcp { host, ports: 0..=0 };
-    let broker = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), place);
+    let place = ListenAt::Tcp { host, ports: 0..=0 };
+    let broker = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), place);
     let attached = tokio::spawn(broker.attach(pair.main.clone()));
     let served = broker.serve(named("tcp").await).await.expect("served");
     ask(pair.plugin.dial(served.id()).await.expect("dialled"), "tcp").await.expect("answered");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpcplugin_broker::{Broker, BrokerSettings, DialError, Place, ServeError, Side, Unreachable};
+use rpcplugin_broker::{AcceptError, Broker, BrokerSettings, DialError, ListenAt, Role, Unreachable};
 use rpcplugin_core::ServiceId;
 use rpcplugin_transport::{Security, SocketDir, http2::ConnectError};
 
@@ -29,7 +29,7 @@ async fn stopping_and_dropping_remove_the_socket_and_give_the_id_back() {
 #[tokio::test]
 async fn a_service_that_stopped_is_not_there_any_more() {
     in_each(|kind| async move {
-        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_secs(1)).await;
+        let pair = Pair::with(kind, |settings| settings.peer_timeout = Duration::from_secs(1)).await;
         for (acceptor, dialer) in pair.directions() {
             let served = acceptor.serve(named("mine").await).await.expect("served");
             let id = served.id();
@@ -40,7 +40,7 @@ async fn a_service_that_stopped_is_not_there_any_more() {
             let error = dialer.dial(id).await.expect_err("nobody listens");
             match error {
                 DialError::Connect(ConnectError::Dial(_)) => assert!(!kind.multiplexed),
-                DialError::Unanswered { .. } => assert!(kind.multiplexed),
+                DialError::NoReply { .. } => assert!(kind.multiplexed),
                 other => panic!("{other:?}"),
             }
         }
@@ -72,7 +72,7 @@ async fn the_end_of_the_multiplexed_connection_is_told() {
     let mut served = pair.host.serve(named("mine").await).await.expect("served");
     pair.end_session().await;
     let error = served.finished().await.expect_err("the connection is gone");
-    assert!(matches!(error, ServeError::Unreachable(Unreachable::Session(_))), "{error:?}");
+    assert!(matches!(error, AcceptError::Unreachable(Unreachable::Session(_))), "{error:?}");
     let error = pair.host.dial(ServiceId(1)).await.expect_err("the connection is gone");
     assert!(matches!(error, DialError::Unreachable(Unreachable::Session(_))), "{error:?}");
     drop(served);
@@ -84,7 +84,7 @@ async fn the_last_handle_and_the_shutdown_token_close_too() {
     let settings = BrokerSettings::new(Security::Plain);
     let shutdown = settings.shutdown.clone();
     let dir = SocketDir::private(None).expect("a directory");
-    let other = Broker::direct(Side::Host, settings, Place::Unix(dir));
+    let other = Broker::direct(Role::Host, settings, ListenAt::Unix(dir));
     shutdown.cancel();
     let error = other.dial(ServiceId(1)).await.expect_err("closed");
     assert!(matches!(error, DialError::Unreachable(Unreachable::Closed)), "{error:?}");

@@ -64,7 +64,7 @@ async fn layers_go_around_both_ends() {
 async fn a_lazily_made_channel_takes_them_too() {
     in_each(|kind| async move {
         let pair = Pair::new(kind).await;
-        let _offered = pair.host.offer(guarded()).await.expect("offered");
+        let _offered = pair.host.serve_host_services(guarded()).await.expect("offered");
         let channel: PluginChannel = pair.plugin.host_channel();
         let mut client = HealthClient::with_interceptor(channel, add_the_token);
         for _ in 0..3 {

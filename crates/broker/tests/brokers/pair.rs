@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::FileTypeExt as _, path::PathBuf, time::Duration};
 
-use rpcplugin_broker::{Broker, BrokerSettings, Detached, Place, Side};
+use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, Role, StreamEnd};
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{
@@ -48,7 +48,7 @@ pub(crate) struct Pair {
     pub(crate) main: PluginChannel,
     /// Where all sockets are, in direct mode.
     pub(crate) dir: Option<SocketDir>,
-    pub(crate) attached: JoinHandle<Detached>,
+    pub(crate) attached: JoinHandle<StreamEnd>,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
     session: Option<yamux::Session>,
@@ -71,12 +71,12 @@ impl Pair {
         let shutdown = CancellationToken::new();
         let serve = |services| Serving::new(services, plugin_security.clone(), shutdown.clone());
         if kind.multiplexed {
-            let host = Broker::multiplexed(Side::Host, host_settings);
-            let plugin = Broker::multiplexed(Side::Plugin, plugin_settings);
+            let host = Broker::multiplexed(Role::Host, host_settings);
+            let plugin = Broker::multiplexed(Role::Plugin, plugin_settings);
             let (near, far) = tokio::io::duplex(1 << 20);
             let session = yamux::Session::client(near, yamux::Config::default());
-            drop(host.session(session.clone()));
-            let main = plugin.session(yamux::Session::server(far, yamux::Config::default()));
+            drop(host.start_session(session.clone()));
+            let main = plugin.start_session(yamux::Session::server(far, yamux::Config::default()));
             let serving = tokio::spawn(http2::serve(main, serve(plugin.services())));
             let connect = Streams { host: host.clone(), security: host_security };
             let main = http2::connect(connect, &http2::Settings::default()).await.expect("connected");
@@ -84,8 +84,8 @@ impl Pair {
             Self { host, plugin, main, dir: None, attached, shutdown, serving, session: Some(session) }
         } else {
             let dir = SocketDir::private(None).expect("a directory");
-            let host = Broker::direct(Side::Host, host_settings, Place::Unix(dir.clone()));
-            let plugin = Broker::direct(Side::Plugin, plugin_settings, Place::Unix(dir.clone()));
+            let host = Broker::direct(Role::Host, host_settings, ListenAt::Unix(dir.clone()));
+            let plugin = Broker::direct(Role::Plugin, plugin_settings, ListenAt::Unix(dir.clone()));
             let listener = Listener::unix_in(&dir).expect("bound");
             let connect = Socket { endpoint: listener.endpoint().clone(), security: host_security };
             let serving = tokio::spawn(http2::serve(listener, serve(plugin.services())));
@@ -137,7 +137,7 @@ impl Pair {
     }
 }
 
-fn attach(host: &Broker, main: &PluginChannel) -> JoinHandle<Detached> {
+fn attach(host: &Broker, main: &PluginChannel) -> JoinHandle<StreamEnd> {
     tokio::spawn(host.attach(main.clone()))
 }
 

@@ -4,7 +4,8 @@ use std::{os::unix::fs::FileTypeExt as _, pin::Pin, time::Duration};
 
 use futures_core::Stream;
 use rpcplugin_broker::{
-    Arrival, Broker, BrokerSettings, Detached, DialError, HOST_SERVICES, Place, ServeError, Side, Unreachable,
+    AcceptError, Broker, BrokerSettings, DialError, HOST_SERVICES, ListenAt, PeerOrigin, Role, StreamEnd,
+    Unreachable,
 };
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, Knock};
@@ -72,13 +73,13 @@ fn futures_poll<T>(
 /// A Rust host that is attached to a plugin of another kind.
 struct Attached {
     host: Broker,
-    attached: JoinHandle<Detached>,
+    attached: JoinHandle<StreamEnd>,
     dir: SocketDir,
     _shutdown: tokio_util::sync::DropGuard,
 }
 
 /// Long enough for a busy machine, short enough to be waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 async fn serve_main(services: Services, dir: &SocketDir) -> (PluginChannel, CancellationToken) {
     let listener = Listener::unix_in(dir).expect("bound");
@@ -92,11 +93,11 @@ async fn attached(services: Services, multiplexed: bool) -> Attached {
     let dir = SocketDir::private(None).expect("a directory");
     let (main, shutdown) = serve_main(services, &dir).await;
     let mut settings = BrokerSettings::new(Security::Plain);
-    settings.patience = PATIENCE;
+    settings.peer_timeout = TIMEOUT;
     let host = if multiplexed {
-        Broker::multiplexed(Side::Host, settings)
+        Broker::multiplexed(Role::Host, settings)
     } else {
-        Broker::direct(Side::Host, settings, Place::Unix(dir.clone()))
+        Broker::direct(Role::Host, settings, ListenAt::Unix(dir.clone()))
     };
     let attached = tokio::spawn(host.attach(main));
     Attached { host, attached, dir, _shutdown: shutdown.drop_guard() }
@@ -113,11 +114,11 @@ fn address(id: u32, network: &str, address: &str) -> ConnInfo {
 #[tokio::test]
 async fn a_plugin_without_a_broker_is_told_from_a_slow_one() {
     let peer = attached(named("plugin").await, false).await;
-    assert_eq!(peer.attached.await.expect("no panic"), Detached::NoBroker);
+    assert_eq!(peer.attached.await.expect("no panic"), StreamEnd::NoBroker);
     let error = peer.host.dial(ServiceId(1)).await.expect_err("nobody to ask");
     assert!(matches!(error, DialError::Unreachable(Unreachable::NoBroker)), "{error:?}");
     let error = peer.host.serve(named("mine").await).await.expect_err("nobody to tell");
-    assert!(matches!(error, ServeError::Unreachable(Unreachable::NoBroker)), "{error:?}");
+    assert!(matches!(error, AcceptError::Unreachable(Unreachable::NoBroker)), "{error:?}");
 }
 
 #[tokio::test]
@@ -145,19 +146,19 @@ async fn a_go_plugin_whose_broker_is_dead_is_found_out() {
     let peer = attached(dead(), false).await;
     let mut served = peer.host.serve(named("mine").await).await.expect("the peer has not said anything yet");
     let error = served.finished().await.expect_err("nobody will ever call");
-    assert!(matches!(error, ServeError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
+    assert!(matches!(error, AcceptError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
     let error = peer.host.serve(named("mine").await).await.expect_err("known by now");
-    assert!(matches!(error, ServeError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
+    assert!(matches!(error, AcceptError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
     let error = peer.host.dial(ServiceId(1)).await.expect_err("known by now");
     assert!(matches!(error, DialError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
-    assert_eq!(peer.attached.await.expect("no panic"), Detached::PeerClosed);
+    assert_eq!(peer.attached.await.expect("no panic"), StreamEnd::PeerClosed);
 }
 
 #[tokio::test]
 async fn a_stream_that_ended_is_followed_by_another() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let dir = SocketDir::private(None).expect("a directory");
-    let host = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+    let host = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
     let mine = host.serve_at(ServiceId(4_000_000_002), named("mine").await);
     let (mine, ended) = tokio::join!(mine, async {
         let first = tokio::spawn(host.attach(pair.main.clone()));
@@ -174,7 +175,7 @@ async fn a_stream_that_ended_is_followed_by_another() {
     let yours = pair.plugin.serve(named("yours").await).await.expect("served");
     ask(host.dial(yours.id()).await.expect("dialled"), "yours").await.expect("answered");
     host.close();
-    assert_eq!(attached.await.expect("no panic"), Detached::Closed);
+    assert_eq!(attached.await.expect("no panic"), StreamEnd::Closed);
     pair.close().await;
 }
 
@@ -184,10 +185,10 @@ async fn a_host_that_attaches_and_only_dials_finds_a_dead_broker_out() {
     let dir = SocketDir::private(None).expect("a directory");
     let (main, _shutdown) = serve_main(dead, &dir).await;
     let mut settings = BrokerSettings::new(Security::Plain);
-    settings.arrival = Arrival::Attached;
+    settings.peer_origin = PeerOrigin::Attached;
     // It would be waited for, were it not found out.
-    settings.patience = Duration::from_secs(3600);
-    let host = Broker::direct(Side::Host, settings, Place::Unix(dir.clone()));
+    settings.peer_timeout = Duration::from_secs(3600);
+    let host = Broker::direct(Role::Host, settings, ListenAt::Unix(dir.clone()));
     let attached = tokio::spawn(host.attach(main));
     let dialled = tokio::time::timeout(Duration::from_secs(60), host.dial(ServiceId(1))).await;
     let error = dialled.expect("at once").expect_err("nobody will ever answer");
@@ -211,9 +212,9 @@ async fn whoever_waits_hears_that_the_stream_ended() {
     let _served = served.expect("the peer was still there");
     let error = dialled.expect_err("the stream ended");
     assert!(matches!(error, DialError::Unreachable(Unreachable::StreamEnded)), "{error:?}");
-    assert_eq!(peer.attached.await.expect("no panic"), Detached::Lost);
+    assert_eq!(peer.attached.await.expect("no panic"), StreamEnd::Lost);
     let error = peer.host.dial(ServiceId(1)).await.expect_err("there is no other");
-    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(TIMEOUT))), "{error:?}");
 }
 
 #[tokio::test]
@@ -227,7 +228,7 @@ async fn dialers_that_take_turns_wait_no_longer_than_their_patience() {
     });
     let peer = attached(silent, true).await;
     let (near, _far) = tokio::io::duplex(1 << 10);
-    drop(peer.host.session(yamux::Session::client(near, yamux::Config::default())));
+    drop(peer.host.start_session(yamux::Session::client(near, yamux::Config::default())));
     let begun = Instant::now();
     let mut dials = JoinSet::new();
     for id in 1..=12 {
@@ -235,22 +236,22 @@ async fn dialers_that_take_turns_wait_no_longer_than_their_patience() {
         dials.spawn(async move { host.dial(ServiceId(id)).await.expect_err("no answer") });
     }
     for error in dials.join_all().await {
-        assert!(matches!(error, DialError::Unanswered { waited: PATIENCE, .. }), "{error:?}");
+        assert!(matches!(error, DialError::NoReply { waited: TIMEOUT, .. }), "{error:?}");
     }
-    assert!(begun.elapsed() < 6 * PATIENCE, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < 6 * TIMEOUT, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
 async fn a_broker_that_is_not_attached_says_so() {
     let dir = SocketDir::private(None).expect("a directory");
     let mut settings = BrokerSettings::new(Security::Plain);
-    settings.patience = PATIENCE;
-    let plugin = Broker::direct(Side::Plugin, settings.clone(), Place::Unix(dir));
+    settings.peer_timeout = TIMEOUT;
+    let plugin = Broker::direct(Role::Plugin, settings.clone(), ListenAt::Unix(dir));
     let error = plugin.serve(named("mine").await).await.expect_err("no host");
-    assert!(matches!(error, ServeError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
-    let plugin = Broker::multiplexed(Side::Plugin, settings);
+    assert!(matches!(error, AcceptError::Unreachable(Unreachable::NoStream(TIMEOUT))), "{error:?}");
+    let plugin = Broker::multiplexed(Role::Plugin, settings);
     let error = plugin.dial(ServiceId(1)).await.expect_err("no host");
-    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(TIMEOUT))), "{error:?}");
 }
 
 #[tokio::test]
@@ -273,9 +274,9 @@ async fn what_cannot_be_dialled_fails_its_own_dial() {
     });
     let peer = attached(odd, false).await;
     let error = peer.host.dial(ServiceId(1)).await.expect_err("that was no address");
-    assert!(matches!(error, DialError::Unannounced { id: ServiceId(1), waited: PATIENCE }), "{error:?}");
+    assert!(matches!(error, DialError::NoAddress { id: ServiceId(1), waited: TIMEOUT }), "{error:?}");
     let error = peer.host.dial(ServiceId(2)).await.expect_err("unknown network");
-    assert!(matches!(error, DialError::Address { id: ServiceId(2), .. }), "{error:?}");
+    assert!(matches!(error, DialError::InvalidAddress { id: ServiceId(2), .. }), "{error:?}");
     let error = peer.host.dial(ServiceId(3)).await.expect_err("nobody listens");
     assert!(matches!(error, DialError::Connect(_)), "{error:?}");
     let _served = peer.host.serve(named("mine").await).await.expect("served");
@@ -292,7 +293,7 @@ async fn a_plugins_broker_serves_one_host_after_the_other() {
     for _ in 0..3 {
         // A host of another process: it never heard what was served before it came.
         let dir = SocketDir::private(None).expect("a directory");
-        let next = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+        let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
         let attached = tokio::spawn(next.attach(pair.main.clone()));
         ask(next.dial(fixed.id()).await.expect("dialled"), "fixed").await.expect("answered");
         let mine = next.serve(named("mine").await).await.expect("served");
@@ -313,8 +314,8 @@ async fn a_second_host_breaks_nothing_of_the_first() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let dir = SocketDir::private(None).expect("a directory");
     let mut settings = BrokerSettings::new(Security::Plain);
-    settings.arrival = Arrival::Attached;
-    let second = Broker::direct(Side::Host, settings, Place::Unix(dir));
+    settings.peer_origin = PeerOrigin::Attached;
+    let second = Broker::direct(Role::Host, settings, ListenAt::Unix(dir));
     let attached = tokio::spawn(second.attach(pair.main.clone()));
     let theirs = second.serve(named("second").await).await.expect("served");
     // Both are there: each is heard by the plugin, and hears it.
@@ -348,7 +349,7 @@ async fn a_host_that_goes_away_in_order_ends_nothing_that_its_plugin_serves() {
     pair.host.close();
     (&mut pair.attached).await.expect("no panic");
     let dir = SocketDir::private(None).expect("a directory");
-    let next = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+    let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
     let attached = tokio::spawn(next.attach(pair.main.clone()));
     let id = sub.id();
     tokio::select! {
@@ -359,7 +360,7 @@ async fn a_host_that_goes_away_in_order_ends_nothing_that_its_plugin_serves() {
     }
     next.close();
     attached.await.expect("no panic");
-    pair.attached = tokio::spawn(async { Detached::Closed });
+    pair.attached = tokio::spawn(async { StreamEnd::Closed });
     pair.close().await;
 }
 
@@ -367,17 +368,17 @@ async fn a_host_that_goes_away_in_order_ends_nothing_that_its_plugin_serves() {
 async fn what_a_host_offers_waits_for_its_plugin() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let dir = SocketDir::private(None).expect("a directory");
-    let next = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+    let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
     // There is no stream to a plugin, and nobody waits for one.
-    let offered = next.offer(named("host").await).await.expect("offered");
-    let twice = next.offer(named("host").await).await.expect_err("in use");
-    assert!(matches!(twice, ServeError::InUse { id: HOST_SERVICES }), "{twice:?}");
+    let offered = next.serve_host_services(named("host").await).await.expect("offered");
+    let twice = next.serve_host_services(named("host").await).await.expect_err("in use");
+    assert!(matches!(twice, AcceptError::IdInUse { id: HOST_SERVICES }), "{twice:?}");
     let attached = tokio::spawn(next.attach(pair.main.clone()));
     ask(pair.plugin.host_channel(), "host").await.expect("answered");
     offered.stop().await;
     next.close();
-    let closed = next.offer(named("host").await).await.expect_err("closed");
-    assert!(matches!(closed, ServeError::Unreachable(Unreachable::Closed)), "{closed:?}");
+    let closed = next.serve_host_services(named("host").await).await.expect_err("closed");
+    assert!(matches!(closed, AcceptError::Unreachable(Unreachable::Closed)), "{closed:?}");
     attached.await.expect("no panic");
     pair.close().await;
 }
@@ -386,7 +387,7 @@ async fn what_a_host_offers_waits_for_its_plugin() {
 async fn a_plugin_without_a_broker_makes_no_offer_fail() {
     let peer = attached(named("plugin").await, false).await;
     peer.attached.await.expect("no panic");
-    peer.host.offer(named("host").await).await.expect("the plugin will not call").detach();
+    peer.host.serve_host_services(named("host").await).await.expect("the plugin will not call").detach();
 }
 
 #[tokio::test]
