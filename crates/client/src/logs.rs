@@ -104,7 +104,7 @@ impl Reader {
 
     /// Tells the panic that is open. What comes later is another story.
     fn end_panic(&mut self) {
-        self.parser.flush_group();
+        self.parser.end_panic();
         if let Some(report) = self.panic.take() {
             self.ways.give(report.into_record(self.ways.feed.id()));
         }
@@ -145,7 +145,7 @@ impl Ways {
 impl LogRecord {
     fn new(plugin: PluginId, line: LogLine) -> Self {
         let message = line.message().into_owned();
-        let (module, caller, timestamp, fields) = match line.entry {
+        let (module, caller, timestamp, fields) = match line.record {
             None => (None, None, None, Vec::new()),
             Some(entry) => (
                 entry.module,

@@ -28,7 +28,7 @@ pub(crate) fn show_record(record: &LogRecord, full: bool) -> String {
 /// A line of a plugin's stderr in the same form, if it is a record.
 pub(crate) fn show_line(line: &str, full: bool) -> Option<String> {
     let line = Parser::new().push(format!("{line}\n").as_bytes()).next()?;
-    let Some(entry) = &line.entry else {
+    let Some(entry) = &line.record else {
         // Other loggers' records have their level in other places.
         let message = line.text().into_owned();
         return Entry { message, ..Entry::of(line.level) }.read().ok().map(|entry| show(entry, full));
