@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use rpcplugin_broker::{Broker, BrokerSettings, Side};
+use rpcplugin_broker::{Broker, BrokerSettings, Role};
 use rpcplugin_config::{ByteSize, PluginConfig};
 use rpcplugin_core::{Endpoint, Versions};
 use rpcplugin_handshake::{HandshakeLine, Multiplexing, Negotiated, ReceivedEnv, negotiate};
@@ -98,9 +98,9 @@ impl Bound {
         let meter = Meter::new();
         let settings = broker_settings(&serve, security.clone(), &meter, &span);
         let broker = if env.multiplex {
-            Broker::multiplexed(Side::Plugin, settings)
+            Broker::multiplexed(Role::Plugin, settings)
         } else {
-            Broker::direct(Side::Plugin, settings, place)
+            Broker::direct(Role::Plugin, settings, place)
         };
         let context = PluginContext {
             version: versions.negotiated.version,
@@ -202,7 +202,7 @@ fn broker_settings(serve: &Serve, security: Security, meter: &Meter, span: &Span
     let mut settings = BrokerSettings::new(security);
     settings.http2 = http2_settings(&serve.config);
     settings.http2.meter = Some(meter.brokered());
-    settings.patience = serve.config.broker_timeout;
+    settings.peer_timeout = serve.config.broker_timeout;
     settings.grace = serve.config.grace;
     settings.span = span.clone();
     settings.layers = serve.layers.clone();

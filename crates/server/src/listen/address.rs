@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rpcplugin_broker::Place;
+use rpcplugin_broker::ListenAt;
 use rpcplugin_config::{PluginConfig, TcpPort, TransportKind};
 use rpcplugin_core::{Endpoint, SocketPath, TcpPorts};
 use rpcplugin_handshake::{ReceivedEnv, variable};
@@ -15,14 +15,14 @@ use crate::error::ServeError;
 pub(crate) struct Listening {
     pub(crate) listener: AnyListener,
     pub(crate) endpoint: Endpoint,
-    pub(crate) place: Place,
+    pub(crate) place: ListenAt,
 }
 
 impl Listening {
     /// Returns the directory that the plugin has made for its sockets, if it has made one.
     pub(crate) fn private_dir(&self, env: &ReceivedEnv) -> Option<PathBuf> {
         match &self.place {
-            Place::Unix(dir) if env.socket_dir.is_none() => Some(dir.path().to_owned()),
+            ListenAt::Unix(dir) if env.socket_dir.is_none() => Some(dir.path().to_owned()),
             _ => None,
         }
     }
@@ -43,7 +43,7 @@ pub(crate) async fn listen(
         let (listener, endpoint) = bind().await.map_err(ServeError::CustomTransport)?;
         let place = match config.transports.first() {
             Some(TransportKind::Tcp) => tcp_place(config, env)?,
-            _ => Place::Unix(socket_dir(env)?),
+            _ => ListenAt::Unix(socket_dir(env)?),
         };
         return Ok(Listening { listener, endpoint, place });
     }
@@ -75,7 +75,7 @@ fn unix(config: &PluginConfig, env: &ReceivedEnv) -> Result<Listening, ServeErro
         Some(path) => Listener::unix_at(&absolute(path)?, group(env)?)?,
         None => Listener::unix_in(&dir)?,
     };
-    Ok(listening(listener, Place::Unix(dir)))
+    Ok(listening(listener, ListenAt::Unix(dir)))
 }
 
 async fn tcp(config: &PluginConfig, env: &ReceivedEnv) -> Result<Listening, ServeError> {
@@ -84,7 +84,7 @@ async fn tcp(config: &PluginConfig, env: &ReceivedEnv) -> Result<Listening, Serv
     Ok(listening(listener, tcp_place(config, env)?))
 }
 
-fn listening(listener: Listener, place: Place) -> Listening {
+fn listening(listener: Listener, place: ListenAt) -> Listening {
     let endpoint = listener.endpoint().clone();
     Listening { listener: AnyListener::new(listener), endpoint, place }
 }
@@ -95,7 +95,7 @@ fn listening(listener: Listener, place: Place) -> Listening {
 /// # Protocol
 /// go-plugin `grpc_broker.go` `AcceptAndServe` listens by the same function as the plugin itself. Differs: there a range of
 /// one port leaves no port for the broker.
-fn tcp_place(config: &PluginConfig, env: &ReceivedEnv) -> Result<Place, ServeError> {
+fn tcp_place(config: &PluginConfig, env: &ReceivedEnv) -> Result<ListenAt, ServeError> {
     let ports = match config.tcp_port {
         TcpPort::Any => TcpPorts::Any,
         TcpPort::Fixed(_) => env.ports.unwrap_or(TcpPorts::Any),
@@ -105,7 +105,7 @@ fn tcp_place(config: &PluginConfig, env: &ReceivedEnv) -> Result<Place, ServeErr
         TcpPorts::Range(range) if range.min() == range.max() => TcpPorts::Any,
         several => several,
     };
-    Ok(Place::Tcp { host: config.tcp_host, ports: ports.numbers() })
+    Ok(ListenAt::Tcp { host: config.tcp_host, ports: ports.numbers() })
 }
 
 fn socket_dir(env: &ReceivedEnv) -> Result<SocketDir, SocketDirError> {
@@ -166,7 +166,7 @@ mod tests {
             let ports = offered.map(|(min, max)| TcpPorts::between(min, max).expect("in order"));
             let env = ReceivedEnv { ports, ..ReceivedEnv::default() };
             let place = tcp_place(&config, &env).expect("no faults");
-            let Place::Tcp { ports, .. } = place else { panic!("{place:?}") };
+            let ListenAt::Tcp { ports, .. } = place else { panic!("{place:?}") };
             ports
         };
         assert_eq!(ports(TcpPort::FromHost, Some((5000, 5999))), 5000..=5999);
