@@ -9,7 +9,7 @@ use std::{
 use rpcplugin_core::{Endpoint, ServiceId};
 use rpcplugin_transport::{
     self as transport, Listen, SecureStream, Security, Services, Stream,
-    http2::{self, Connect, ChannelError, PluginChannel},
+    http2::{self, ChannelError, Connect, PluginChannel},
     yamux,
 };
 use tokio::{

@@ -62,7 +62,9 @@ impl Leftover {
         let _ = match self {
             Self::Dir(path) => fs::remove_dir_all(path),
             // Another file may have come to the path.
-            Self::Socket(path, id) if files::id(path).is_ok_and(|found| found == *id) => fs::remove_file(path),
+            Self::Socket(path, id) if files::id(path).is_ok_and(|found| found == *id) => {
+                fs::remove_file(path)
+            }
             Self::Socket(..) => Ok(()),
         };
     }

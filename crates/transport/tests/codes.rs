@@ -7,7 +7,7 @@ use rpcplugin_core::{Endpoint, SocketPath};
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{
     Listener, SecureStream, Security, SocketDir, SocketGroup, Stream, dial,
-    http2::{self, Connect, ChannelError},
+    http2::{self, ChannelError, Connect},
 };
 use tokio::io::AsyncWriteExt as _;
 

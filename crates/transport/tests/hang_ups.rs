@@ -14,7 +14,7 @@ use http::Request;
 use rpcplugin_core::{Endpoint, SocketPath};
 use rpcplugin_transport::{
     Listener, SecureStream, Security, Services, SocketDir, Stream, dial,
-    http2::{self, Connect, ChannelError, PluginChannel, Serving},
+    http2::{self, ChannelError, Connect, PluginChannel, Serving},
 };
 use tokio::{
     io::{AsyncWriteExt as _, copy, sink},

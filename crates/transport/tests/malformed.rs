@@ -13,7 +13,7 @@ use http_body::Frame;
 use rpcplugin_core::Endpoint;
 use rpcplugin_transport::{
     Listener, SecureStream, Security, Services, SocketDir, dial,
-    http2::{self, Connect, ChannelError, Serving},
+    http2::{self, ChannelError, Connect, Serving},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Code, Status, body::Body, server::NamedService};

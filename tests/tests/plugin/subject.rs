@@ -17,7 +17,7 @@ use rpcplugin::{
     handshake::HandshakeLine,
     transport::{
         SecureStream, Security, SocketDir, dial,
-        http2::{self, Connect, ChannelError},
+        http2::{self, ChannelError, Connect},
     },
 };
 use rpcplugin_proto::{Empty, GrpcControllerClient, GrpcStdioClient, StdioData};

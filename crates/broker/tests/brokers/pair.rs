@@ -7,7 +7,7 @@ use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{
     Listen, Listener, SecureStream, Security, Services, SocketDir, Stream, dial,
-    http2::{self, Connect, ChannelError, PluginChannel, Serving},
+    http2::{self, ChannelError, Connect, PluginChannel, Serving},
     yamux,
 };
 use tokio::task::{JoinHandle, JoinSet};

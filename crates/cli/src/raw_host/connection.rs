@@ -6,7 +6,7 @@ use rpcplugin::{
     Endpoint, PluginChannel,
     transport::{
         SecureStream, Security, Stream, dial,
-        http2::{self, Connect, ChannelError},
+        http2::{self, ChannelError, Connect},
         yamux,
     },
 };

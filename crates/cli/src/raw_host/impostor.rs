@@ -7,7 +7,7 @@ use rpcplugin::{
     mtls::{Identity, PeerCertificate, provider},
     transport::{
         SecureStream, Security, Stream, dial,
-        http2::{self, Connect, ChannelError},
+        http2::{self, ChannelError, Connect},
     },
 };
 use rustls::{

@@ -11,7 +11,7 @@ use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_transport::{
     Meter, SecureStream, Security, ServiceLayers, SocketDir, dial,
-    http2::{self, Connect, ChannelError, PluginChannel},
+    http2::{self, ChannelError, Connect, PluginChannel},
     yamux,
 };
 use tokio::time::{Instant, timeout};

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use rpcplugin_broker::{Broker, BrokerSettings, Side};
+use rpcplugin_broker::{Broker, BrokerSettings, Place, Side};
 use rpcplugin_config::{ByteSize, PluginConfig};
 use rpcplugin_core::{Endpoint, Versions};
 use rpcplugin_handshake::{HandshakeLine, Multiplexing, Negotiated, ReceivedEnv, negotiate};
@@ -93,38 +93,14 @@ impl Bound {
         let Decision { security, certificate } = security::decide(&serve.config, env)?;
         let listening = listen(&serve.config, env, serve.transport.take(), security.is_mutual()).await?;
         let socket_dirs = SocketDirs { host: env.socket_dir.clone(), private: listening.private_dir(env) };
-        let Listening { listener, endpoint, place } = listening;
-
-        let meter = Meter::new();
-        let settings = broker_settings(&serve, security.clone(), &meter, &span);
-        let broker = if env.multiplex {
-            Broker::multiplexed(Side::Plugin, settings)
-        } else {
-            Broker::direct(Side::Plugin, settings, place)
-        };
-        let context = PluginContext {
-            version: versions.negotiated.version,
-            broker,
-            health: Health::new(),
-            shutdown: triggers.shutdown().clone(),
-            host: HostFacts {
-                offered_version: versions.negotiated.offered,
-                mutual_tls: security.is_mutual(),
-                multiplexed: env.multiplex,
-            },
-            rate_limit: serve.config.rate_limit.as_ref().map(RateLimit::new),
-            meter: meter.clone(),
-        };
+        let Listening { listener, endpoint, listen_at } = listening;
+        let context = context(&serve, env, &versions.negotiated, &triggers, &security, listen_at);
         let drain = drain(&mut serve, &context);
-        let services = services(&mut serve, &context, &drain);
+        let serving = serving(&mut serve, security, &context, &drain);
         span.record("plugin.version", context.version.0)
             .record("endpoint", tracing::field::display(&endpoint));
         versions.log(&endpoint, env);
 
-        let mut serving = http2::Serving::new(services, security, context.shutdown.token());
-        serving.settings = http2_settings(&serve.config);
-        serving.settings.meter = Some(meter);
-        serving.grace = serve.config.grace.saturating_add(LAST_CONNECTIONS);
         let handshake_line = HandshakeLine {
             version: context.version,
             endpoint,
@@ -198,15 +174,42 @@ impl AgreedVersions {
     }
 }
 
-fn broker_settings(serve: &Serve, security: Security, meter: &Meter, span: &Span) -> BrokerSettings {
-    let mut settings = BrokerSettings::new(security);
-    settings.http2 = http2_settings(&serve.config);
+/// Makes the context of the plugin's services, with its broker.
+fn context(
+    serve: &Serve,
+    env: &ReceivedEnv,
+    negotiated: &Negotiated,
+    triggers: &Triggers,
+    security: &Security,
+    listen_at: Place,
+) -> PluginContext {
+    let config = &serve.config;
+    let meter = Meter::new();
+    let mut settings = BrokerSettings::new(security.clone());
+    settings.http2 = http2_settings(config);
     settings.http2.meter = Some(meter.brokered());
-    settings.patience = serve.config.broker_timeout;
-    settings.grace = serve.config.grace;
-    settings.span = span.clone();
+    settings.patience = config.broker_timeout;
+    settings.grace = config.grace;
+    settings.span = triggers.span().clone();
     settings.layers = serve.layers.clone();
-    settings
+    let broker = if env.multiplex {
+        Broker::multiplexed(Side::Plugin, settings)
+    } else {
+        Broker::direct(Side::Plugin, settings, listen_at)
+    };
+    PluginContext {
+        version: negotiated.version,
+        broker,
+        health: Health::new(),
+        shutdown: triggers.shutdown().clone(),
+        host: HostFacts {
+            offered_version: negotiated.offered,
+            mutual_tls: security.is_mutual(),
+            multiplexed: env.multiplex,
+        },
+        rate_limit: config.rate_limit.as_ref().map(RateLimit::new),
+        meter,
+    }
 }
 
 fn drain(serve: &mut Serve, context: &PluginContext) -> Drain {
@@ -219,6 +222,15 @@ fn drain(serve: &mut Serve, context: &PluginContext) -> Drain {
         output: CaptureBuffer::new(config.output_buffer.as_usize(), config.output_timeout),
         grace: config.grace,
     }
+}
+
+fn serving(serve: &mut Serve, security: Security, context: &PluginContext, drain: &Drain) -> http2::Serving {
+    let services = services(serve, context, drain);
+    let mut serving = http2::Serving::new(services, security, context.shutdown.token());
+    serving.settings = http2_settings(&serve.config);
+    serving.settings.meter = Some(context.meter.clone());
+    serving.grace = serve.config.grace.saturating_add(LAST_CONNECTIONS);
+    serving
 }
 
 /// Makes the plugin's own services, puts the layers around them, and adds the services of the protocol.

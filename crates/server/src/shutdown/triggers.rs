@@ -35,6 +35,10 @@ impl Triggers {
         &self.shutdown
     }
 
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Watches for signals.
     ///
     /// # Errors

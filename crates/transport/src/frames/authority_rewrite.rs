@@ -214,7 +214,11 @@ impl Position {
     }
 
     fn after_padding(frame: Frame) -> Self {
-        if frame.prioritised { Self::Priority { left: PRIORITY_LENGTH, frame } } else { Self::Block { frame } }
+        if frame.prioritised {
+            Self::Priority { left: PRIORITY_LENGTH, frame }
+        } else {
+            Self::Block { frame }
+        }
     }
 
     fn skip(left: usize) -> Self {

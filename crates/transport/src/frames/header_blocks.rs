@@ -324,7 +324,9 @@ impl At {
 /// flags, or too long.
 fn begins_block(header: [u8; FRAME_HEADER], max_frame: usize) -> bool {
     let [_, _, _, kind, flags, ..] = header;
-    kind == HEADERS && flags & END_HEADERS == 0 && (prefix(flags)..=max_frame).contains(&payload_length(header))
+    kind == HEADERS
+        && flags & END_HEADERS == 0
+        && (prefix(flags)..=max_frame).contains(&payload_length(header))
 }
 
 /// The length of the fields before the header block in a HEADERS frame.

@@ -91,7 +91,8 @@ impl MessageScan {
 
     /// The message whose length is known and whose end has not arrived.
     pub(super) fn partial(&self) -> Option<PartialMessage> {
-        let partial = || PartialMessage { start: self.start, length: self.length, arrived: self.length - self.left };
+        let partial =
+            || PartialMessage { start: self.start, length: self.length, arrived: self.length - self.left };
         (self.left > 0).then(partial)
     }
 

@@ -42,7 +42,9 @@ pub async fn dial(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
             let _ = stream.set_nodelay(true);
             Stream::Tcp(stream)
         }),
-        other => Err(io::Error::new(io::ErrorKind::Unsupported, format!("unknown kind of endpoint: {other}"))),
+        other => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, format!("unknown kind of endpoint: {other}")))
+        }
     };
     stream.map_err(|source| ConnectError { endpoint: endpoint.clone(), source })
 }

@@ -11,9 +11,7 @@ use tokio::{
 use super::{
     pending::make_room,
     stream::Stream,
-    unix::{
-        Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, clear, occupant, warn_if_open,
-    },
+    unix::{Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, clear, occupant, warn_if_open},
 };
 use crate::os::{descriptors::is_shortage, sockets};
 

@@ -87,7 +87,8 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for TracedCalls<S> {
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
         if !request.headers().contains_key(TraceContext::TRACEPARENT)
-            && let Some(context) = current_trace().map(|context| context.child(fastrand::u64(..))).or_else(begin)
+            && let Some(context) =
+                current_trace().map(|context| context.child(fastrand::u64(..))).or_else(begin)
         {
             write(&context, request.headers_mut());
         }

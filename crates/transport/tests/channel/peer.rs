@@ -10,7 +10,7 @@ use std::{
 
 use rpcplugin_transport::{
     SecureStream, Security, Stream,
-    http2::{Connect, ChannelError},
+    http2::{ChannelError, Connect},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},

@@ -107,7 +107,9 @@ impl Reconnect {
     }
 
     /// Returns the connection, or the receiver of its outcome.
-    fn start_opening(&self) -> Result<Result<Connection, watch::Receiver<Option<Opened>>>, Arc<ChannelError>> {
+    fn start_opening(
+        &self,
+    ) -> Result<Result<Connection, watch::Receiver<Option<Opened>>>, Arc<ChannelError>> {
         let mut state = self.lock();
         match &mut *state {
             State::Up(connection) => return Ok(Ok(connection.clone())),

@@ -77,7 +77,10 @@ mod tests {
             });
             let mut received = vec![0; 1000];
             loop {
-                theirs.write_all(b"go on").await.expect("the connection stays open until everything was read");
+                theirs
+                    .write_all(b"go on")
+                    .await
+                    .expect("the connection stays open until everything was read");
                 match theirs.read(&mut received).await.expect("readable") {
                     0 => break,
                     _ => tokio::task::yield_now().await,
