@@ -137,7 +137,7 @@ impl Serve {
     /// ```no_run
     /// # use rpcplugin_config::Loader;
     /// # fn example(serve: rpcplugin_server::Serve) -> std::process::ExitCode {
-    /// // What the operator of the plugin set by environment variables, and the file that PLUGIN_CONFIG_FILE names.
+    /// // Environment variables, and the file that PLUGIN_CONFIG_FILE names.
     /// serve.load_config(&Loader::new().process_env()).main()
     /// # }
     /// ```

@@ -54,7 +54,7 @@ impl Serve {
     /// The first step: begins to catch signals, agrees with the host, and listens. No host knows of the plugin yet. The
     /// parent of this process is from now on the host whose exit ends the plugin.
     ///
-    /// A signal that asks for the shutdown takes effect once the plugin serves, so that nothing is left behind.
+    /// A signal during this step takes effect once the plugin serves, so that nothing is left behind.
     ///
     /// # Errors
     /// [`ServeError`].
@@ -169,7 +169,7 @@ impl AgreedVersions {
         tracing::debug!(network = endpoint.network(), address = endpoint.address(), "plugin address");
         if let Some(offered) = env.versions.as_ref().filter(|_| !self.negotiated.offered) {
             let served = &self.served;
-            tracing::warn!(%offered, %served, "no version in common; answering with the oldest, which the host will refuse");
+            tracing::warn!(%offered, %served, "no version in common; announcing the oldest, which the host will refuse");
         }
     }
 }
