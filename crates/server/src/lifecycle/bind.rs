@@ -273,6 +273,6 @@ impl fmt::Debug for Bound {
     }
 }
 
-/// How much longer than calls the connections last, on which hosts read the last output. Handlers that block cannot be cut:
-/// they are left running then.
+/// How much longer than calls the connections stay open, so that hosts can read the last output. Handlers that block cannot be
+/// cut, and are left running after this time.
 const LAST_CONNECTIONS: Duration = Duration::from_millis(500);

@@ -15,7 +15,7 @@ use rustix::{
 };
 use tokio::io::Interest;
 
-/// How many bytes a pipe that has room accepts in one write, on every system that sets a greater size than POSIX.
+/// How many bytes a pipe that has room accepts in one write: `PIPE_BUF` of Linux, and elsewhere the minimum of POSIX.
 pub(crate) const PIPE_BUF: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// Makes a pipe. Returns the end to read from, then the end to write to.
