@@ -14,7 +14,7 @@ use std::{
 
 use rpcplugin::{
     Host, Plugin, PluginChannel, ServiceId, Services, Versions,
-    broker::{Broker, Brokered},
+    broker::{Broker, ServiceHandle},
     config::HostTls,
 };
 use rpcplugin_tests::{
@@ -140,7 +140,7 @@ impl Subject {
     fn measure(&self) -> Use {
         Use {
             host: Process::of(std::process::id()),
-            plugin: Process::of(self.plugin.pid()),
+            plugin: Process::of(self.plugin.pid().unwrap().get()),
             sockets: files(self.sockets.path()),
         }
     }
@@ -165,7 +165,7 @@ fn files(dir: &Path) -> usize {
     entries.flatten().map(|entry| 1 + files(&entry.path())).sum()
 }
 
-async fn serve_host_calls(broker: &Broker) -> Brokered {
+async fn serve_host_calls(broker: &Broker) -> ServiceHandle {
     broker.serve(Services::new().add(HostCallsServer::new(Nothing))).await.unwrap()
 }
 

@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use rpcplugin::{
-    Endpoint, Exit, MagicCookie, Serve, Services,
+    Endpoint, Exit, MagicCookie, Pid, Serve, Services,
     config::{HostConfig, PluginConfig},
     handshake::ReceivedEnv,
     pyvider::{ServerTransport, basic_protocol, plugin_client, plugin_protocol, plugin_server, with_plugin},
@@ -22,16 +22,17 @@ use rpcplugin_tests::{
 
 #[tokio::test]
 async fn a_scope_always_shuts_the_plugin_down() {
-    let (pid, exit) = with_plugin(&host(), plugin(&[]), async |plugin| plugin.pid()).await.unwrap();
+    let (pid, exit) = with_plugin(&host(), plugin(&[]), async |plugin| plugin.pid().unwrap()).await.unwrap();
     assert!(!is_alive(pid), "{exit}");
 
     // Also when the work in the scope fails or is cancelled.
-    let failing = with_plugin(&host(), plugin(&[]), async |plugin| Err::<(), u32>(plugin.pid())).await;
+    let failing =
+        with_plugin(&host(), plugin(&[]), async |plugin| Err::<(), Pid>(plugin.pid().unwrap())).await;
     assert!(!is_alive(failing.unwrap().0.unwrap_err()));
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let cancelled = tokio::spawn(async move {
         let work = async |plugin: &rpcplugin::Plugin| {
-            sender.send(plugin.pid()).unwrap();
+            sender.send(plugin.pid().unwrap()).unwrap();
             std::future::pending::<()>().await;
         };
         let _ = with_plugin(&host(), plugin(&[]), work).await;

@@ -44,7 +44,7 @@ async fn launched(tree: &ProcessTree) -> (Plugin, ReattachConfig) {
 async fn a_second_host_can_use_and_end_a_plugin() {
     let tree = ProcessTree::new();
     let (first, config) = launched(&tree).await;
-    assert_eq!(config.pid, Some(first.pid()));
+    assert_eq!(config.pid, first.pid());
 
     let second = plain().attach(config.clone()).await.expect("it runs");
     assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));
@@ -64,13 +64,13 @@ async fn a_second_host_can_use_and_end_a_plugin() {
 async fn a_plugin_keeps_its_handshake_line_and_the_duration_of_each_step() {
     let tree = ProcessTree::new();
     let plugin = host(|_| {}).launch(tree.mark(faulty("healthy"))).await.expect("it starts");
-    let answer = plugin.answer().expect("it was launched");
+    let answer = plugin.handshake_line().expect("it was launched");
     assert_eq!((answer.version, &answer.endpoint), (plugin.version(), plugin.endpoint()));
     assert!(answer.certificate.is_some());
     assert_eq!(answer.certificate.as_deref(), plugin.certificate().map(PeerCertificate::der));
     assert!(plugin.forwards_output() && plugin.serves_broker());
-    let steps = plugin.launch_steps();
-    let (process, answered) = (steps.process.expect("launched"), steps.answer.expect("launched"));
+    let steps = plugin.launch_timings();
+    let (process, answered) = (steps.process.expect("launched"), steps.handshake.expect("launched"));
     let health = steps.health.expect("it was asked");
     assert!(process + answered + steps.connection + health <= plugin.launch_time(), "{steps:?}");
     assert!([process, answered, steps.connection, health].iter().all(|step| !step.is_zero()), "{steps:?}");
@@ -78,9 +78,9 @@ async fn a_plugin_keeps_its_handshake_line_and_the_duration_of_each_step() {
 
     let (first, config) = launched(&tree).await;
     let second = plain().attach(config).await.expect("it runs");
-    assert!(second.answer().is_none() && second.certificate().is_none());
-    let steps = second.launch_steps();
-    assert!(steps.process.is_none() && steps.answer.is_none() && steps.health.is_some(), "{steps:?}");
+    assert!(second.handshake_line().is_none() && second.certificate().is_none());
+    let steps = second.launch_timings();
+    assert!(steps.process.is_none() && steps.handshake.is_none() && steps.health.is_some(), "{steps:?}");
     first.shut_down().await;
 }
 
@@ -101,7 +101,7 @@ async fn a_pid_that_was_reused_is_never_signalled() {
     let tree = ProcessTree::new();
     let (first, mut config) = launched(&tree).await;
     let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
-    config.pid = Some(other.id());
+    config.pid = rpcplugin::Pid::new(other.id());
     let second = plain().attach(config).await.expect("it runs");
     assert_eq!(second.pid(), first.pid(), "the process that listens is the plugin");
     stop(&first);
@@ -114,7 +114,7 @@ async fn a_pid_that_was_reused_is_never_signalled() {
 
 /// Suspends a plugin, so that only SIGKILL ends it.
 fn stop(plugin: &Plugin) {
-    suspend(plugin.pid()).expect("it runs");
+    suspend(plugin.pid().expect("it was launched")).expect("it runs");
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn versions_and_settings_must_fit() {
     assert!(matches!(error, AttachError::Version(_)), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::protocol::attach_version");
     // Go hosts do not store the version.
-    config.version = 0.into();
+    config.version = None;
     assert_eq!(other().attach(config.clone()).await.expect("any version is accepted").version(), 8.into());
     let multiplexed = plain().configure(|config| config.multiplex = true);
     let error = multiplexed.attach(config).await.expect_err("a multiplexing host cannot attach");
@@ -245,7 +245,7 @@ async fn a_secured_plugin_survives_the_upgrade_of_its_host() {
 
     let plugin = host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("it runs");
     assert!(plugin.security().is_mutual());
-    assert_eq!(tree.alive(), [plugin.pid()]);
+    assert_eq!(tree.alive(), [plugin.pid().map_or(0, u32::from)]);
     assert_eq!(plugin.ping().await.expect("it is well"), ServingStatus::Serving);
     let Endpoint::Unix(path) = plugin.endpoint().clone() else { panic!("{plugin:?}") };
     let dir = path.as_path().parent().expect("a directory").to_owned();
@@ -338,9 +338,9 @@ async fn over_tcp_the_process_is_the_owner_of_the_port() {
     assert!(matches!(config.endpoint, Endpoint::Tcp(_)));
     let second = kit_host().attach(config.clone()).await.expect("it runs");
     assert_eq!(second.pid(), first.pid());
-    config.pid = Some(std::process::id());
+    config.pid = Some(rpcplugin::Pid::current());
     let third = kit_host().attach(config.clone()).await.expect("it runs");
-    assert_eq!(third.pid(), 0, "this process does not listen there");
+    assert_eq!(third.pid(), None, "this process does not listen there");
     let address = Attachment::new(config.endpoint, 3);
     let fourth = kit_host().attach(address).await.expect("an address is enough");
     stop(&first);
@@ -366,7 +366,7 @@ async fn the_dead_broker_of_a_go_plugin_is_reported() {
     let error = second.broker().dial(ServiceId(7)).await.expect_err("its broker is dead");
     assert!(begun.elapsed() < Duration::from_secs(8), "{error:?}");
     let text = PlainReport(&error).to_string();
-    assert!(text.contains("closed for good") || text.contains("announced no address"), "{text}");
+    assert!(text.contains("peer's broker is closed") || text.contains("announced no address"), "{text}");
     assert_eq!(second.shut_down().await, Exit::Ended);
     first.wait().await;
     tree.dies_out().await;

@@ -307,7 +307,7 @@ fn at_a_terminal() {
 /// The watchdog of a plugin: the shell in its group that the plugin did not start.
 fn watchdog(plugin: u32) -> u32 {
     let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    running_group(plugin).into_iter().find(|pid| name(pid).contains("rpcplugin-guard")).unwrap()
+    running_group(plugin).into_iter().find(|pid| name(pid).contains("rpcplugin-watchdog")).unwrap()
 }
 
 #[test]

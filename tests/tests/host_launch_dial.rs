@@ -62,8 +62,8 @@ async fn interceptors_add_metadata() {
 async fn a_limit_on_messages_holds_on_every_channel() {
     let limited = host(|config| config.max_receive_message_size = Some(ByteSize::kib(64)));
     let plugin = limited.launch(kit()).await.expect("it starts");
-    let (received, sent) = plugin.message_limits();
-    assert_eq!((received, sent), (64 << 10, usize::MAX));
+    let limits = plugin.message_limits();
+    assert_eq!((limits.receive, limits.send), (64 << 10, usize::MAX));
     // The limit holds whatever limit the client has.
     let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX);
     let big = EchoRequest { data: vec![0; 65 << 10].into() };
@@ -85,7 +85,7 @@ async fn pings_notice_a_plugin_that_hangs() {
         config.keepalive = Some(keepalive);
     });
     let plugin = pinging.launch(kit()).await.expect("it starts");
-    suspend(plugin.pid()).expect("it runs");
+    suspend(plugin.pid().expect("it was launched")).expect("it runs");
     let mut kit = KitClient::new(plugin.channel());
     let call = tokio::time::timeout(Duration::from_secs(20), kit.echo(EchoRequest::default()));
     call.await.expect("without pings the call would hang").expect_err("the plugin does not answer");

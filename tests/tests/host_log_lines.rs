@@ -62,7 +62,7 @@ async fn lines() {
     let added = r#" INFO faulty-plugin: added word="a" count=1 ok=true"#.to_owned();
     eventually_within(Duration::from_secs(10), "the record is written", || written.lines().contains(&added))
         .await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().expect("it was launched");
     plugin.shut_down().await;
     let lines = written.lines();
     let ready: Vec<_> = lines.iter().filter(|line| line.contains("plugin ready")).collect();

@@ -16,8 +16,11 @@ use rpcplugin::{
     Command, Host, LaunchError, LogRecord, MagicCookie, Observer, ServiceId, Services, Stdin,
     otel::{Telemetry, TelemetryBuilder},
 };
-use rpcplugin_tests::tracing_support::{WhichTrace, ask};
-use rustix::process::{Pid, Signal, kill_process};
+use rpcplugin_tests::{
+    support::{process::send, programs::example},
+    tracing_support::{WhichTrace, ask},
+};
+use rustix::process::Signal;
 use tonic::Code;
 use tower::Layer as _;
 use tracing::Instrument as _;
@@ -237,8 +240,7 @@ async fn launches_that_fail_and_restarts_are_counted() {
 
     let supervised = host.supervise(command(&collector.endpoint)).await.unwrap();
     let first = supervised.generation().unwrap();
-    let pid = first.plugin().pid.and_then(|pid| Pid::from_raw(pid.try_into().unwrap())).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
+    send(first.plugin().pid.unwrap(), Signal::KILL);
     let second = supervised.later_generation(first.number()).await.unwrap();
     assert_eq!(second.number(), 2);
     supervised.stop().await;
@@ -307,7 +309,7 @@ async fn a_failed_setup_reports_its_cause() {
 #[tokio::test]
 async fn the_example_exports_its_spans() {
     let collector = Collector::start().await;
-    let mut example = tokio::process::Command::new(rpcplugin_tests::support::programs::example("otel"));
+    let mut example = tokio::process::Command::new(example("otel"));
     example.stdin(Stdio::null()).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint);
     let output = example.output().await.unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);

@@ -264,7 +264,7 @@ async fn ready_timeout() {
 }
 
 fn interrupt(plugin: &Plugin) {
-    send(plugin.pid(), Signal::INT);
+    send(plugin.pid().unwrap(), Signal::INT);
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ async fn broker_timeout() {
 #[tokio::test]
 async fn workers() {
     let threads = |plugin: &Plugin| {
-        let tasks = fs::read_dir(format!("/proc/{}/task", plugin.pid())).unwrap();
+        let tasks = fs::read_dir(format!("/proc/{}/task", plugin.pid().unwrap())).unwrap();
         let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
         names.filter(|name| name.starts_with("tokio")).count()
     };

@@ -54,7 +54,7 @@ pub(crate) struct Spent {
 
 impl Connected<PluginChannel> {
     pub(crate) fn to(plugin: &Plugin) -> Self {
-        Self { channel: plugin.channel(), pid: plugin.pid() }
+        Self { channel: plugin.channel(), pid: process(plugin) }
     }
 }
 
@@ -98,4 +98,9 @@ pub(crate) async fn launch_followed(options: &Options, observer: impl Observer) 
 pub(crate) async fn launch_by(host: &Host, options: &Options) -> Measured<Plugin> {
     let (program, args) = options.command.split_first().ok_or("no plugin is named")?;
     Ok(host.launch(Command::new(program).args(args).stdin(rpcplugin::Stdin::Null)).await?)
+}
+
+/// The process of a launched plugin.
+pub(crate) fn process(plugin: &Plugin) -> u32 {
+    plugin.pid().expect("a launched plugin has a process").get()
 }

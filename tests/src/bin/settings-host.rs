@@ -12,6 +12,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let host = Host::new(cookie, 1).config(Loader::new().process_env().host()?);
     // The plugin must not end by itself: the test is about the host's part.
     let plugin = host.launch(Command::new(program).env("PLUGIN_EXIT_WITH_HOST", "false")).await?;
-    writeln!(std::io::stdout(), "{}", plugin.pid())?;
+    writeln!(std::io::stdout(), "{}", plugin.pid().ok_or("the plugin has no process")?)?;
     std::future::pending().await
 }

@@ -13,19 +13,21 @@ use super::wait::blocking::eventually;
 
 /// The state of a process as a letter: `Z` is a zombie. `None` when the process is gone.
 #[must_use]
-pub fn state(pid: u32) -> Option<char> {
+pub fn state(pid: impl Into<u32>) -> Option<char> {
+    let pid = pid.into();
     state_in(Path::new(&format!("/proc/{pid}/stat")))
 }
 
 /// Whether the process runs: it is neither gone nor a zombie.
 #[must_use]
-pub fn is_alive(pid: u32) -> bool {
+pub fn is_alive(pid: impl Into<u32>) -> bool {
     state(pid).is_some_and(|state| state != 'Z')
 }
 
 /// Waits until the process is gone and has been reaped.
 #[track_caller]
-pub fn eventually_gone(pid: u32) {
+pub fn eventually_gone(pid: impl Into<u32>) {
+    let pid = pid.into();
     eventually(&format!("process {pid} is gone"), || state(pid).is_none());
 }
 
@@ -44,13 +46,14 @@ pub fn children() -> Vec<u32> {
 
 /// The processes of a process group, zombies included.
 #[must_use]
-pub fn group(leader: u32) -> Vec<u32> {
+pub fn group(leader: impl Into<u32>) -> Vec<u32> {
+    let leader = leader.into();
     processes().filter(|pid| number_after_state(*pid, 2) == Some(leader)).collect()
 }
 
 /// The processes of a process group that run.
 #[must_use]
-pub fn running_group(leader: u32) -> Vec<u32> {
+pub fn running_group(leader: impl Into<u32>) -> Vec<u32> {
     group(leader).into_iter().filter(|pid| is_alive(*pid)).collect()
 }
 
@@ -58,14 +61,14 @@ pub fn running_group(leader: u32) -> Vec<u32> {
 ///
 /// # Errors
 /// As `kill(2)`: mostly because the process is gone.
-pub fn try_send(pid: u32, signal: Signal) -> io::Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+pub fn try_send(pid: impl Into<u32>, signal: Signal) -> io::Result<()> {
+    let pid = i32::try_from(pid.into()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     Ok(kill_process(pid, signal)?)
 }
 
 /// Sends a signal to a process, which must be there.
 #[track_caller]
-pub fn send(pid: u32, signal: Signal) {
+pub fn send(pid: impl Into<u32>, signal: Signal) {
     try_send(pid, signal).unwrap();
 }
 
@@ -76,7 +79,8 @@ pub fn send(pid: u32, signal: Signal) {
 ///
 /// # Errors
 /// There is no such process, or it has not stopped within 10 s.
-pub fn suspend(pid: u32) -> io::Result<()> {
+pub fn suspend(pid: impl Into<u32>) -> io::Result<()> {
+    let pid = pid.into();
     try_send(pid, Signal::STOP)?;
     let deadline = Instant::now() + Duration::from_secs(10);
     while !is_suspended(pid)? {

@@ -4,7 +4,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::{
     Attachment, Endpoint, Host, Plugin, ServiceId,
-    broker::{DialError, ServeError, Unreachable},
+    broker::{AcceptError, DialError, Unreachable},
     config::HostTls,
     handshake::HandshakeLine,
 };
@@ -50,7 +50,7 @@ async fn the_dead_broker_of_a_go_plugin_is_reported_immediately() {
                 Err(error) => Ok(Err(error)),
             };
             match ended {
-                Ok(Err(ServeError::Unreachable(Unreachable::PeerClosed))) => return plugin,
+                Ok(Err(AcceptError::Unreachable(Unreachable::PeerClosed))) => return plugin,
                 // The plugin may not have noticed that its first host is gone.
                 Err(_) => {}
                 Ok(other) => panic!("{other:?}"),

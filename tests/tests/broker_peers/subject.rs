@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use futures_util::future::join_all;
 use rpcplugin::{
     Command, Exit, Plugin, PluginChannel, ServiceId, Services, Stdin,
-    broker::{Broker, Brokered, HOST_SERVICES},
+    broker::{Broker, HOST_SERVICES, ServiceHandle},
     config::HostTls,
 };
 use rpcplugin_tests::{
@@ -104,7 +104,7 @@ impl Subject {
         }
     }
 
-    pub(crate) async fn serve_host_calls(&self) -> Brokered {
+    pub(crate) async fn serve_host_calls(&self) -> ServiceHandle {
         self.plugin.broker().serve(host_calls(self.plugin.broker())).await.unwrap()
     }
 

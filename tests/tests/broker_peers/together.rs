@@ -137,12 +137,12 @@ async fn an_unserved_id_fails_only_its_dial(subject: &Subject) {
     let error = subject.plugin.broker().dial(ServiceId(77_777)).await.expect_err("the id is not served");
     assert!(begun.elapsed().as_secs() < 10, "{:?}: {error}", begun.elapsed());
     let reported = match error {
-        DialError::Unannounced { id, .. } | DialError::Refused { id, .. } => id,
+        DialError::NoAddress { id, .. } | DialError::Refused { id, .. } => id,
         // A Go plugin that multiplexes never answers such a knock.
-        DialError::Unanswered { id, .. } => id,
+        DialError::NoReply { id, .. } => id,
         other => panic!("{other:?}"),
     };
-assert_eq!(reported, ServiceId(77_777));
+    assert_eq!(reported, ServiceId(77_777));
     subject.is_usable().await;
 }
 

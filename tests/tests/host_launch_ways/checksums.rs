@@ -17,7 +17,8 @@ async fn a_checksum_lets_only_the_right_file_run() {
     let hexadecimal: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let right = Checksum::sha256(&hexadecimal).expect("a digest");
     let plugin = host(|_| {}).launch(faulty("healthy").checksum(right)).await.expect("it is the right one");
-    let arguments = fs::read(format!("/proc/{}/cmdline", plugin.pid())).expect("it runs");
+    let arguments =
+        fs::read(format!("/proc/{}/cmdline", plugin.pid().expect("it was launched"))).expect("it runs");
     assert!(arguments.starts_with(PLUGIN.as_bytes()), "the plugin sees its own path");
     assert_eq!(plugin.shut_down().await, Exit::Clean);
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rpcplugin::{
-    Endpoint, ExitReason, LaunchEnvironment, LaunchFault, Runner, Running, Started,
+    Endpoint, ExitReason, LaunchEnvironment, LaunchFault, PluginProcess, Runner, StartedProcess,
     broker::{BoxError, Translate},
     transport::{
         Listener, Security, Services,
@@ -42,13 +42,16 @@ impl Translate for Loopback {
 }
 
 impl Runner for Double {
-    type Running = DoubleRunning;
+    type Process = DoubleRunning;
 
     fn program(&self) -> PathBuf {
         "double".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<DoubleRunning>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<DoubleRunning>, LaunchFault> {
         assert!(surroundings.socket_dir.is_dir());
         if self.line.is_empty() {
             return Err(LaunchFault::runner("there is no engine"));
@@ -67,7 +70,7 @@ impl Runner for Double {
             let _ = logging.write_all(b"a double is as good as a process\n").await;
             serve(listener, serving).await;
         });
-        Ok(Started::new(DoubleRunning(end), stdout, stderr).translate(Arc::new(Loopback)))
+        Ok(StartedProcess::new(DoubleRunning(end), stdout, stderr).translate(Arc::new(Loopback)))
     }
 
     async fn diagnose(&self, _: &LaunchFault) -> Option<String> {
@@ -75,7 +78,7 @@ impl Runner for Double {
     }
 }
 
-impl Running for DoubleRunning {
+impl PluginProcess for DoubleRunning {
     fn id(&self) -> String {
         "double-1".to_owned()
     }

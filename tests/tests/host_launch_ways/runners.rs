@@ -9,7 +9,7 @@ use std::{
 
 use rpcplugin::{
     AttachError, Attachment, ChildProcess, Endpoint, Exit, ExitReason, LaunchEnvironment, LaunchFault,
-    Runner, Running, Started,
+    PluginProcess, Runner, StartedProcess,
     broker::{BoxError, Translate},
     config::{EnvPolicy, HostTls},
     transport::Services,
@@ -32,7 +32,7 @@ async fn a_runner_may_be_a_test_double() {
     let plain = host(|config| config.tls = HostTls::Plaintext);
     let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
     let plugin = plain.launch_with(&double).await.expect("it starts");
-    assert_eq!((plugin.name(), plugin.pid(), plugin.id().pid), ("double", 0, None));
+    assert_eq!((plugin.name(), plugin.pid(), plugin.id().pid), ("double", None, None));
     assert_eq!(plugin.reattach_config().pid, None);
     assert!(plugin.endpoint().to_string().starts_with("tcp:127.0.0.1:"));
     plugin.ping().await.expect("it is well");
@@ -64,7 +64,7 @@ struct NeverReady(Double);
 struct NeverReadyRunning(DoubleRunning);
 
 impl Runner for NeverReady {
-    type Running = NeverReadyRunning;
+    type Process = NeverReadyRunning;
 
     fn program(&self) -> PathBuf {
         self.0.program()
@@ -73,14 +73,15 @@ impl Runner for NeverReady {
     async fn start(
         &self,
         surroundings: &LaunchEnvironment,
-    ) -> Result<Started<NeverReadyRunning>, LaunchFault> {
-        let Started { running, stdout, stderr, translate, .. } = self.0.start(surroundings).await?;
-        let started = Started::new(NeverReadyRunning(running), stdout, stderr);
-        Ok(translate.into_iter().fold(started, Started::translate))
+    ) -> Result<StartedProcess<NeverReadyRunning>, LaunchFault> {
+        let StartedProcess { process: running, stdout, stderr, translate, .. } =
+            self.0.start(surroundings).await?;
+        let started = StartedProcess::new(NeverReadyRunning(running), stdout, stderr);
+        Ok(translate.into_iter().fold(started, StartedProcess::translate))
     }
 }
 
-impl Running for NeverReadyRunning {
+impl PluginProcess for NeverReadyRunning {
     fn id(&self) -> String {
         self.0.id()
     }
@@ -156,13 +157,13 @@ struct Engine {
 }
 
 impl Runner for Engine {
-    type Running = DoubleRunning;
+    type Process = DoubleRunning;
 
     fn program(&self) -> PathBuf {
         "engine".into()
     }
 
-    async fn start(&self, _: &LaunchEnvironment) -> Result<Started<DoubleRunning>, LaunchFault> {
+    async fn start(&self, _: &LaunchEnvironment) -> Result<StartedProcess<DoubleRunning>, LaunchFault> {
         if !self.starts {
             return std::future::pending().await;
         }
@@ -173,7 +174,7 @@ impl Runner for Engine {
             ended.cancelled().await;
             drop(printing);
         });
-        Ok(Started::new(DoubleRunning(end), stdout, tokio::io::empty()))
+        Ok(StartedProcess::new(DoubleRunning(end), stdout, tokio::io::empty()))
     }
 
     async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {
@@ -230,17 +231,20 @@ impl Translate for Alias {
 }
 
 impl Runner for Shell {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         "remote/faulty-plugin".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         std::os::unix::fs::symlink(&surroundings.socket_dir, &self.alias).map_err(LaunchFault::runner)?;
         let mut there = surroundings.clone();
         there.inherit = EnvPolicy::Clear;
-        for (name, value) in &mut there.offer {
+        for (name, value) in &mut there.handshake_env {
             if name == "PLUGIN_UNIX_SOCKET_DIR" {
                 *value = Some(OsString::from(&self.alias));
             }

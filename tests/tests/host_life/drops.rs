@@ -21,7 +21,7 @@ fn runtime() -> Runtime {
 async fn inside_a_runtime() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(kit()).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     drop(plugin);
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
     assert!(test_host.is_clean());
@@ -31,7 +31,7 @@ async fn inside_a_runtime() {
 fn outside_a_runtime() {
     let (test_host, runtime) = (TestHost::new(), runtime());
     let plugin = runtime.block_on(test_host.launch(kit()));
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     drop(plugin);
     eventually_gone(pid);
     eventually("nothing is left", || test_host.is_clean());
@@ -41,7 +41,7 @@ fn outside_a_runtime() {
 fn the_runtime_first() {
     let (test_host, runtime) = (TestHost::new(), runtime());
     let plugin = runtime.block_on(test_host.launch(kit()));
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     assert!(group(pid).len() > 1, "the plugin has its watchdog");
     drop(runtime);
     assert_eq!(group(pid), [0; 0], "not even a zombie is left, which no task would reap later");
@@ -53,7 +53,7 @@ fn the_runtime_first() {
 fn the_runtime_in_the_background() {
     let (test_host, runtime) = (TestHost::new(), runtime());
     let plugin = runtime.block_on(test_host.launch(kit()));
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     runtime.shutdown_background();
     eventually_gone(pid);
     drop(plugin);
@@ -82,7 +82,7 @@ fn a_host_that_receives_sigterm() {
     let plugin = answer
         .split_once(r#""pid":"#)
         .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
-    let plugin = plugin.unwrap_or_else(|| panic!("{answer}"));
+    let plugin: u32 = plugin.unwrap_or_else(|| panic!("{answer}"));
     send(host.id(), Signal::TERM);
     eventually("the host exits", || host.try_wait().unwrap().is_some());
     assert_eq!(host.wait().unwrap().code(), Some(130));
@@ -95,8 +95,8 @@ struct Pids(mpsc::Sender<u32>);
 
 impl Observer for Pids {
     fn event(&self, _: &PluginId, event: &Event) {
-        if let Event::Started { pid } = event {
-            self.0.send(*pid).unwrap();
+        if let Event::Started { pid: Some(pid) } = event {
+            self.0.send(pid.get()).unwrap();
         }
     }
 }
@@ -116,7 +116,7 @@ async fn a_launch_in_progress() {
 async fn a_shutdown_in_progress() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(hostile("stays-forever")).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     tokio::time::timeout(Duration::from_millis(300), plugin.shut_down()).await.unwrap_err();
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
     assert!(test_host.is_clean());

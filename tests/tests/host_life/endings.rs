@@ -27,7 +27,7 @@ use crate::support::{TestHost, hostile};
 async fn a_shutdown_is_clean_and_leaves_nothing() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(kit()).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     assert_eq!(plugin.ping().await.unwrap(), ServingStatus::Serving);
     assert_eq!(plugin.shut_down().await, Exit::Clean);
     assert_eq!(state(pid), None);
@@ -53,7 +53,7 @@ async fn events_report_every_step() {
         let [Event::Started { pid }, Event::Ready { .. }, Event::Exited { reason }] = received[..] else {
             panic!("{received:?}");
         };
-        assert_eq!((Some(pid), reason), (id.pid, ExitReason::Status(0)));
+        assert_eq!((pid, reason), (id.pid, ExitReason::Status(0)));
     }
 }
 
@@ -66,9 +66,9 @@ async fn an_ignored_shutdown_ends_in_a_kill_of_the_whole_group() {
         })
     });
     let plugin = test_host.launch(hostile("stays-forever")).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     let exit = plugin.shut_down().await;
-    let Exit::Killed { signal: 9, after } = exit else { panic!("{exit:?}") };
+    let Exit::Killed { signal: rpcplugin::Signal::KILL, after } = exit else { panic!("{exit:?}") };
     assert!(after >= Duration::from_millis(1500) && after < TIMEOUT, "{after:?}");
     assert_eq!(state(pid), None);
     // The processes that the plugin started are dead too, though this process cannot reap them.
@@ -85,17 +85,17 @@ async fn a_plugin_that_left_its_group_is_killed_too() {
     assert!(matches!(error.fault, LaunchFault::Silent(_)), "{error:?}");
     let test_host = TestHost::new();
     let plugin = test_host.launch(hostile("leaves:stays-forever")).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     let exit = plugin.shut_down_within(Duration::from_millis(500)).await;
-    assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
     assert_eq!(state(pid), None, "it was killed and reaped");
     let plugin = test_host.launch(hostile("leaves:")).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     drop(plugin);
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
     let test_host = TestHost::configured(|host| host.configure(|config| config.tls = HostTls::Plaintext));
     let exit = test_host.launch(hostile("leaves:uncontrolled")).await.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn sigterm_is_sent_if_configured() {
         host.configure(|config| config.terminate_after = Some(Duration::from_millis(500)))
     });
     let exit = test_host.launch(hostile("stays")).await.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
 }
 
 #[tokio::test]
@@ -117,10 +117,10 @@ async fn a_plugin_without_a_controller_receives_sigterm() {
         })
     });
     let plugin = test_host.launch(hostile("uncontrolled")).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     let begun = Instant::now();
     let exit = plugin.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
     assert!(begun.elapsed() < TIMEOUT / 2, "the plugin exits on SIGTERM, before the timeout");
     assert_eq!(state(pid), None);
     assert!(test_host.is_clean());
@@ -130,11 +130,11 @@ async fn a_plugin_without_a_controller_receives_sigterm() {
 async fn a_suspended_process_is_late_and_killed() {
     let test_host = TestHost::new();
     let plugin = test_host.launch(kit()).await;
-    suspend(plugin.pid()).unwrap();
+    suspend(plugin.pid().unwrap()).unwrap();
     let late = plugin.ping_within(Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(late, PingError::Late(_)), "{late:?}");
     let exit = plugin.shut_down_within(Duration::from_millis(300)).await;
-    assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
     assert!(test_host.is_clean());
 }
 
@@ -226,8 +226,8 @@ async fn a_set_shuts_down_all_plugins_at_the_same_time() {
     let mut pids = Vec::new();
     for name in ["a", "b", "c"] {
         let plugin = test_host.launch(kit()).await;
-        pids.push(plugin.pid());
-        suspend(plugin.pid()).unwrap();
+        pids.push(plugin.pid().unwrap());
+        suspend(plugin.pid().unwrap()).unwrap();
         assert!(plugins.insert(name, plugin).is_none());
     }
     let supervised = test_host.host.supervise(kit()).await.unwrap();
@@ -238,7 +238,10 @@ async fn a_set_shuts_down_all_plugins_at_the_same_time() {
     let exits = plugins.shut_down_within(grace).await;
     let elapsed = begun.elapsed();
     for name in ["a", "b", "c"] {
-        assert!(matches!(exits[name], Some(Exit::Killed { signal: 9, .. })), "{exits:?}");
+        assert!(
+            matches!(exits[name], Some(Exit::Killed { signal: rpcplugin::Signal::KILL, .. })),
+            "{exits:?}"
+        );
     }
     assert!(exits["d"].is_some(), "{exits:?}");
     // One after another, the shutdowns would take three times the grace.
@@ -253,7 +256,7 @@ async fn a_kill_is_immediate() {
     let plugin = test_host.launch(kit()).await;
     let mut output = plugin.output(OutputOptions::default());
     let exit = plugin.kill().await;
-    assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
     assert!(test_host.is_clean());
     while output.next().await.is_some() {}
 }

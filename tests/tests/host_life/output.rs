@@ -7,7 +7,7 @@ use std::{
 };
 
 use rpcplugin::{
-    Event, Events, ExitReason, LogRecord, Output, OutputOptions, OutputSource, OverflowPolicy, Plugin,
+    Event, Events, ExitReason, LogRecord, OutputOptions, OutputSource, OutputStream, OverflowPolicy, Plugin,
     Writers,
     config::ByteSize,
     hclog::{Level, Piece},
@@ -268,7 +268,7 @@ async fn calls_continue_during_a_flood_and_memory_is_bounded() {
 
 /// A plugin that exited after it had printed `last line` on its stderr, and its output, which is not read: more output than
 /// a pipe holds comes before the last line.
-async fn last_line_unread(test_host: &TestHost) -> (Plugin, Output) {
+async fn last_line_unread(test_host: &TestHost) -> (Plugin, OutputStream) {
     let mut options = OutputOptions::default();
     options.raw = true;
     options.capacity = 1;
@@ -286,7 +286,7 @@ async fn last_line_unread(test_host: &TestHost) -> (Plugin, Output) {
 }
 
 /// Reads until the last line.
-async fn read_last_line(output: &mut Output) {
+async fn read_last_line(output: &mut OutputStream) {
     let mut heard = Vec::new();
     while !String::from_utf8_lossy(&heard).contains("last line") {
         let chunk = timeout(TIMEOUT, output.next()).await.unwrap().expect("the plugin has printed it");

@@ -26,7 +26,7 @@ use crate::support::{TestHost, peer};
 async fn stops_cleanly(command: Command) {
     let test_host = TestHost::new();
     let plugin = test_host.launch(command).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     assert_eq!(plugin.ping().await.unwrap(), ServingStatus::Serving);
     client(&plugin).echo(EchoRequest::default()).await.unwrap();
     assert_eq!(plugin.shut_down().await, Exit::Clean);

@@ -7,8 +7,8 @@ use std::{
 };
 
 use rpcplugin::{
-    ChildProcess, Command, Endpoint, Exit, LaunchEnvironment, LaunchFault, Output, OutputOptions, Plugin,
-    Runner, Services, Started,
+    ChildProcess, Command, Endpoint, Exit, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream,
+    Plugin, Runner, Services, StartedProcess,
     broker::{BoxError, Translate},
 };
 use rpcplugin_tests::{
@@ -63,13 +63,16 @@ impl Between {
 }
 
 impl Runner for Between {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         self.command.program().to_path_buf()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         let started = self.command.start(surroundings).await?;
         Ok(started.translate(Arc::new(Detour(Arc::clone(&self.line)))))
     }
@@ -144,7 +147,7 @@ async fn print(plugin: &Plugin, text: &[u8]) {
     until_it_succeeds(async || client(plugin).write_stdio(request()).await).await;
 }
 
-async fn hear(output: &mut Output, text: &[u8]) {
+async fn hear(output: &mut OutputStream, text: &[u8]) {
     let mut heard = Vec::new();
     while !heard.ends_with(text) {
         heard.extend_from_slice(&timeout(TIMEOUT, output.next()).await.unwrap().unwrap().bytes);
@@ -189,7 +192,7 @@ async fn a_go_plugin_still_prints_and_its_broker_is_reported_as_closed() {
         loop {
             match call_back(&plugin).await {
                 Ok(_) => panic!("the broker of the plugin is dead"),
-                Err(error) if error.to_string().contains("closed for good") => return,
+                Err(error) if error.to_string().contains("peer's broker is closed") => return,
                 Err(_) => sleep(Duration::from_millis(10)).await,
             }
         }

@@ -12,7 +12,7 @@ use std::{
 
 use rpcplugin::{
     ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchEnvironment, LaunchFault,
-    PluginExited, Runner, Started, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
+    PluginExited, Runner, StartedProcess, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
 };
 use rpcplugin_tests::{
     pb::{
@@ -86,7 +86,7 @@ async fn killed_fifty_times_under_load() {
                             let ended =
                                 status.source().and_then(|cause| cause.downcast_ref::<PluginExited>());
                             let ended = ended.unwrap_or_else(|| panic!("unexplained: {status:?}"));
-                            assert_eq!(ended.reason, ExitReason::Signal(9));
+                            assert_eq!(ended.reason, ExitReason::Signal(rpcplugin::Signal::KILL));
                             assert_eq!(status.code(), Code::Unavailable);
                             failed.fetch_add(1, Ordering::Relaxed);
                         }
@@ -235,7 +235,7 @@ async fn a_plugin_that_hangs_is_replaced() {
     }
     let second = later(&supervised, 1).await;
     let answer = kit.info(InfoRequest {}).await.unwrap();
-    assert_eq!(u32::try_from(answer.get_ref().pid).ok(), second.plugin().pid);
+    assert_eq!(u32::try_from(answer.get_ref().pid).ok().and_then(rpcplugin::Pid::new), second.plugin().pid);
     assert_eq!(state(pid), None);
     supervised.stop().await;
 }
@@ -344,13 +344,16 @@ impl FaultyRunner {
 }
 
 impl Runner for FaultyRunner {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         "faulty".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         let start = self.starts.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some(fault) = (self.faults)(start) {
             return Err(fault);
@@ -422,13 +425,16 @@ async fn the_first_launch_follows_the_retry_settings() {
 struct Counting(Arc<AtomicU64>);
 
 impl Runner for Counting {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         "counting".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         self.0.fetch_add(1, Ordering::SeqCst);
         kit().start(surroundings).await
     }

@@ -180,7 +180,7 @@ async fn handlers_that_block_every_thread_do_not_delay_the_exit() {
     eventually("the handler blocks", || blocked.exists()).await;
     plugin.signal(Signal::TERM);
     assert_eq!(plugin.ended().await.code(), Some(1), "the shutdown was not clean");
-    assert!(plugin.all_stderr().contains("could not end in order"));
+    assert!(plugin.all_stderr().contains("the plugin cannot shut down"));
     assert!(!socket.exists());
 }
 
@@ -317,7 +317,7 @@ async fn a_shutdown_during_a_slow_start_leaves_nothing() {
     let mut stdout = BufReader::new(shell.stdout.take().unwrap());
     let mut plugin = String::new();
     stdout.read_line(&mut plugin).unwrap();
-    let plugin = plugin.trim().parse().unwrap();
+    let plugin: u32 = plugin.trim().parse().unwrap();
     eventually("the plugin starts", || waiting.exists()).await;
     rustix::process::kill_process(pid(&shell), Signal::KILL).unwrap();
     shell.wait().unwrap();
@@ -386,7 +386,7 @@ async fn a_plugin_that_cannot_serve_exits_with_status_1_and_prints_only_to_stder
         "help:",
     ]);
     subject().env("PLUGIN_SUBJECT", "no").refused().await.printed(&["expects another one"]);
-    subject().arg("--versions").arg("0").refused().await.printed(&["serves nothing", "help:"]);
+    subject().arg("--versions").arg("0").refused().await.printed(&["serves no version", "help:"]);
     subject().env("PLUGIN_WORKERS", "none at all").refused().await.printed(&["PLUGIN_WORKERS"]);
     subject()
         .env("SUPPORTED_PROTOCOL_VERSIONS", "7")

@@ -163,7 +163,7 @@ async fn a_plugin_can_use_a_custom_transport() {
     assert!(path.exists(), "the plugin does not remove the socket of a custom transport");
 
     let start = subject().arg("--own-socket").arg("/does/not/exist/own.sock");
-    start.refused().await.printed(&["own transport does not listen", "No such file"]);
+    start.refused().await.printed(&["custom transport cannot listen", "No such file"]);
 }
 
 #[tokio::test]

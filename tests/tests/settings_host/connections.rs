@@ -29,7 +29,8 @@ async fn multiplex() {
     assert_eq!(env(&launch(&[]).await, "PLUGIN_MULTIPLEX_GRPC").await, None);
     let plugin = launch(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).await;
     assert_eq!(env(&plugin, "PLUGIN_MULTIPLEX_GRPC").await.as_deref(), Some("true"));
-    let multiplexing = with(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).configure(|config| config.tls = HostTls::Plaintext);
+    let multiplexing =
+        with(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).configure(|config| config.tls = HostTls::Plaintext);
     assert_eq!(
         fault_code(multiplexing.launch(prints("1|1|unix|/p|grpc|")).await),
         "rpcplugin::protocol::no_multiplexing"
@@ -72,8 +73,8 @@ async fn unix_socket_group() {
 
 /// A client with the message limits of its host.
 fn limited(plugin: &Plugin) -> KitClient<PluginChannel> {
-    let (received, sent) = plugin.message_limits();
-    client(plugin).max_decoding_message_size(received).max_encoding_message_size(sent)
+    let limits = plugin.message_limits();
+    client(plugin).max_decoding_message_size(limits.receive).max_encoding_message_size(limits.send)
 }
 
 #[tokio::test]

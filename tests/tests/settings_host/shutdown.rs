@@ -29,7 +29,9 @@ async fn grace() {
         let server = healthy_server().await;
         let plugin =
             plain(&[("PLUGIN_STOP_GRACE_PERIOD", grace)]).launch(prints(&server.line)).await.unwrap();
-        let Exit::Killed { after, .. } = plugin.shut_down().await else { panic!("the plugin ignores the shutdown") };
+        let Exit::Killed { after, .. } = plugin.shut_down().await else {
+            panic!("the plugin ignores the shutdown")
+        };
         // The default is two seconds.
         assert!(after >= at_least && (after < Duration::from_secs(2) || !at_least.is_zero()), "{after:?}");
     }
@@ -43,7 +45,7 @@ async fn shutdown_timeout() {
     let server = Server::new(Services::new().add(health).add(controller.clone()));
     let variables = [("PLUGIN_SHUTDOWN_TIMEOUT", "50ms"), ("PLUGIN_STOP_GRACE_PERIOD", "30s")];
     let plugin = plain(&variables).launch(prints(&server.line)).await.unwrap();
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap();
     let stopping = tokio::spawn(plugin.shut_down());
     timeout(TIMEOUT, controller.cancelled.notified()).await.expect("the call was cancelled");
     assert!(is_alive(pid), "long before the plugin is killed");
@@ -58,7 +60,7 @@ async fn terminate_after() {
         plain(variables).launch(script(&polite)).await.unwrap().shut_down().await
     };
     let short = ("PLUGIN_STOP_GRACE_PERIOD", "300ms");
-    assert!(matches!(stop(&[short]).await, Exit::Killed { signal: 9, .. }));
+    assert!(matches!(stop(&[short]).await, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }));
     let long = ("PLUGIN_STOP_GRACE_PERIOD", "30s");
     assert_eq!(stop(&[long, ("PLUGIN_TERMINATE_AFTER", "50ms")]).await, Exit::Clean);
 }
@@ -81,7 +83,7 @@ async fn drain_timeout() {
 #[tokio::test]
 async fn admin_timeout() {
     let plugin = launch(&[("PLUGIN_ADMIN_TIMEOUT", "60ms")]).await;
-    suspend(plugin.pid()).unwrap();
+    suspend(plugin.pid().unwrap()).unwrap();
     let late = plugin.ping().await.unwrap_err();
     assert_eq!(late.to_string(), "the plugin did not answer within 0.06 s");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpcplugin::{Event, Events, Supervised};
+use rpcplugin::{Event, Events, Pid, Supervised};
 use rpcplugin_tests::support::{
     TIMEOUT,
     conformance::plugin,
@@ -36,7 +36,7 @@ async fn after_death(supervised: &Supervised, events: &mut Events) -> Event {
     next(events, |event| matches!(event, Event::Restarting { .. } | Event::GaveUp { .. })).await
 }
 
-fn pid_of(supervised: &Supervised) -> Option<u32> {
+fn pid_of(supervised: &Supervised) -> Option<Pid> {
     supervised.generation().and_then(|one| one.plugin().pid)
 }
 

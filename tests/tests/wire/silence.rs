@@ -62,6 +62,6 @@ async fn failed_accepts_are_logged_once() {
     let logged = || plugin.stderr_tail().join("\n").matches("cannot accept connections").count();
     eventually_within(TIMEOUT, "the failure is logged", || logged() > 0).await;
     assert_eq!(logged(), 1);
-    let descriptors = fs::read_dir(format!("/proc/{}/fd", plugin.pid())).unwrap().count();
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", plugin.pid().unwrap())).unwrap().count();
     assert!(descriptors <= 64);
 }

@@ -69,11 +69,7 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
     Ok(Spawned { process, stdout, stdin, secret, sockets, translate, before_start, took })
 }
 
-fn environment(
-    host: &Host,
-    client_certificate: Option<String>,
-    sockets: &SocketDir,
-) -> LaunchEnvironment {
+fn environment(host: &Host, client_certificate: Option<String>, sockets: &SocketDir) -> LaunchEnvironment {
     let config: &HostConfig = &host.config;
     let host_env = HostEnv {
         versions: host.versions.clone(),

@@ -59,7 +59,7 @@ async fn info(subject: &Subject) -> Verdict {
     same("calls from one info to the other", second.calls - first.calls, 3)?;
     // The launched process may be a parent of the plugin.
     if !subject.peer.is_pyvider() {
-        same("process", first.pid, i64::from(subject.plugin.pid()))?;
+        same("process", first.pid, i64::from(subject.pid()?.get()))?;
     }
     Ok(())
 }

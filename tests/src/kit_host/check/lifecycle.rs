@@ -42,7 +42,7 @@ pub(crate) const CHECKS: &[Check] = &[
 
 async fn stop(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid();
+    let pid = subject.pid()?;
     subject.stop_cleanly().await?;
     expect(!runs(pid), "the process still exists")
 }
@@ -107,7 +107,7 @@ async fn expect_quick_end(subject: Subject) -> Verdict {
 /// A suspended plugin is killed after the grace.
 async fn stop_suspended(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid();
+    let pid = subject.pid()?;
     suspend(pid)?;
     let begun = Instant::now();
     let exit = subject.plugin.shut_down_within(Duration::from_millis(300)).await;
@@ -120,7 +120,7 @@ async fn stop_suspended(run: &Run) -> Verdict {
 
 async fn stop_without_grace(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid();
+    let pid = subject.pid()?;
     subject.plugin.shut_down_within(Duration::ZERO).await;
     expect(!runs(pid), "the process still exists")
 }
@@ -151,7 +151,7 @@ async fn launch_8_at_once(run: &Run) -> Verdict {
 
 async fn drop_kills(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid();
+    let pid = subject.pid()?;
     drop(subject);
     expect(holds_within(NOTICED, || !runs(pid)).await, "the process still exists")
 }
@@ -161,7 +161,7 @@ async fn abandoned_launch_kills(run: &Run) -> Verdict {
     let (launching, recorder) = (run.launching(), Recorder::default());
     let started = || {
         recorder.so_far().events.iter().find_map(|event| match event {
-            Event::Started { pid } => Some(*pid),
+            Event::Started { pid } => *pid,
             _ => None,
         })
     };
@@ -178,11 +178,13 @@ async fn abandoned_launch_kills(run: &Run) -> Verdict {
 
 async fn sigterm(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    signal(subject.plugin.pid(), Signal::TERM)?;
+    signal(subject.pid()?, Signal::TERM)?;
     let reason = subject.expect_end().await?;
     match reason {
         ExitReason::Status(0) => Ok(()),
-        ExitReason::Signal(15) if subject.peer.is_go() => skip("go-plugin leaves SIGTERM to its default"),
+        ExitReason::Signal(rpcplugin::Signal::TERM) if subject.peer.is_go() => {
+            skip("go-plugin leaves SIGTERM to its default")
+        }
         _ => fail(format!("the plugin ended with {reason}")),
     }
 }
@@ -192,7 +194,7 @@ async fn sigint_ignored(run: &Run) -> Verdict {
     run.peer().beyond_pyvider("its own handler of SIGINT")?;
     let subject = run.launch().await?;
     for _ in 0..3 {
-        signal(subject.plugin.pid(), Signal::INT)?;
+        signal(subject.pid()?, Signal::INT)?;
         subject.info().await?;
     }
     subject.stop_cleanly().await
@@ -203,10 +205,11 @@ async fn ping_suspended(run: &Run) -> Verdict {
     let host = launching.host(&recorder);
     let host = host.configure(|config| config.admin_timeout = Duration::from_millis(300));
     let plugin = launching.launch_by(host).await?;
-    suspend(plugin.pid())?;
+    let Some(pid) = plugin.pid() else { return fail("the plugin has no process") };
+    suspend(pid)?;
     let ping = timeout(NOTICED, plugin.ping()).await?;
     expect(matches!(ping, Err(PingError::Late(_))), format!("the suspended plugin answers: {ping:?}"))?;
-    signal(plugin.pid(), Signal::CONT)?;
+    signal(pid, Signal::CONT)?;
     plugin.ping().await?;
     plugin.kill().await;
     Ok(())
@@ -239,7 +242,7 @@ pub(crate) async fn expect_launch_error(launching: &Launching, codes: &[&str]) -
     let limit = launching.launch_timeout + Duration::from_secs(4);
     expect(took < limit, format!("{} ms", took.as_millis()))?;
     for event in &recorder.so_far().events {
-        if let Event::Started { pid } = event {
+        if let Event::Started { pid: Some(pid) } = event {
             expect(!runs(*pid), "the process still exists")?;
         }
     }
@@ -247,12 +250,12 @@ pub(crate) async fn expect_launch_error(launching: &Launching, codes: &[&str]) -
 }
 
 /// Whether the process exists. A reaped process does not.
-pub(crate) fn runs(pid: u32) -> bool {
-    process(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+pub(crate) fn runs(pid: impl Into<u32>) -> bool {
+    process(pid.into()).is_some_and(|pid| test_kill_process(pid).is_ok())
 }
 
-pub(crate) fn signal(pid: u32, signal: Signal) -> Verdict {
-    match process(pid) {
+pub(crate) fn signal(pid: impl Into<u32>, signal: Signal) -> Verdict {
+    match process(pid.into()) {
         Some(pid) => Ok(kill_process(pid, signal)?),
         None => fail("there is no process"),
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use miette::Diagnostic;
-use rpcplugin::{Exit, Plugin, PluginChannel};
+use rpcplugin::{Exit, Pid, Plugin, PluginChannel};
 
 use crate::{
     kit_host::{
@@ -41,6 +41,11 @@ impl Subject {
         let mut kit = client(&plugin);
         let peer = Peer(kit.info(InfoRequest {}).await?.into_inner().implementation);
         Ok(Self { plugin, recorder, launching: launching.clone(), peer })
+    }
+
+    /// The process of the plugin.
+    pub(crate) fn pid(&self) -> Verdict<Pid> {
+        self.plugin.pid().map_or_else(|| fail("the plugin has no process"), Ok)
     }
 
     /// A client without a limit of message sizes.

@@ -134,7 +134,7 @@ pub(crate) async fn stop(slot: &mut Slot, mut fields: Fields) -> Result<Answer, 
         Some(Exit::Killed { signal, after }) => {
             let after_ms = millis(after);
             (
-                json!({ "killed": { "signal": signal, "after_ms": after_ms } }),
+                json!({ "killed": { "signal": signal.number(), "after_ms": after_ms } }),
                 Some(ExitReason::Signal(signal)),
             )
         }
@@ -147,7 +147,7 @@ pub(crate) async fn stop(slot: &mut Slot, mut fields: Fields) -> Result<Answer, 
 
 pub(crate) fn kill_pid(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
     fields.end()?;
-    let pid = i32::try_from(slot.running()?.pid()?).ok().and_then(Pid::from_raw);
+    let pid = i32::try_from(slot.running()?.pid()?.get()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| Failure::state("the plugin has no process"))?;
     kill_process(pid, Signal::KILL).map_err(Failure::state)?;
     Ok(json!({}))
@@ -198,7 +198,7 @@ fn event(event: &Event) -> Option<Value> {
         Event::Exited { reason } => {
             let (status, signal) = match *reason {
                 ExitReason::Status(status) => (Some(status), None),
-                ExitReason::Signal(signal) => (None, Some(signal)),
+                ExitReason::Signal(signal) => (None, Some(signal.number())),
                 _ => (None, None),
             };
             Some(json!({ "exited": { "status": status, "signal": signal } }))
@@ -214,7 +214,7 @@ fn event(event: &Event) -> Option<Value> {
 fn exit_reason(reason: ExitReason) -> Value {
     match reason {
         ExitReason::Status(status) => json!({ "status": status }),
-        ExitReason::Signal(signal) => json!({ "signal": signal, "name": reason.signal_name() }),
+        ExitReason::Signal(signal) => json!({ "signal": signal.number(), "name": signal.name() }),
         _ => json!({}),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpcplugin::{Exit, Generation, Plugin, PluginChannel, Supervised, SupervisionState, broker::Broker};
+use rpcplugin::{Exit, Generation, Pid, Plugin, PluginChannel, Supervised, SupervisionState, broker::Broker};
 use serde_json::{Value, json};
 use tonic_health::pb::health_client::HealthClient;
 
@@ -22,7 +22,7 @@ impl Running {
     pub(crate) fn describe(&self) -> Result<Value, Failure> {
         let (pid, version, endpoint, security, launch_time) = match self {
             Self::Once(plugin) => (
-                Some(plugin.pid()),
+                plugin.pid(),
                 plugin.version(),
                 plugin.endpoint().clone(),
                 plugin.security().clone(),
@@ -40,7 +40,7 @@ impl Running {
             }
         };
         Ok(json!({
-            "pid": pid,
+            "pid": pid.map(Pid::get),
             "version": version.0,
             "network": endpoint.network(),
             "address": endpoint.address(),
@@ -74,9 +74,9 @@ impl Running {
     }
 
     /// The current process.
-    pub(crate) fn pid(&self) -> Result<u32, Failure> {
+    pub(crate) fn pid(&self) -> Result<Pid, Failure> {
         let pid = match self {
-            Self::Once(plugin) => plugin.ended().is_none().then(|| plugin.pid()),
+            Self::Once(plugin) => plugin.pid().filter(|_| plugin.ended().is_none()),
             Self::Supervised(supervised) => generation(supervised)?.plugin().pid,
         };
         pid.ok_or_else(|| Failure::state("the plugin has no process, or the process has exited"))
