@@ -22,6 +22,7 @@
 mod cookie;
 mod endpoint;
 mod os;
+mod pid;
 mod report;
 mod service_id;
 mod tcp_ports;
@@ -31,6 +32,7 @@ mod visible;
 
 pub use cookie::{CookieError, MagicCookie};
 pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
+pub use pid::Pid;
 pub use report::{ErrorCategory, PlainReport, causes, innermost};
 pub use service_id::ServiceId;
 pub use tcp_ports::{PortRange, PortRangeError, TcpPorts};
