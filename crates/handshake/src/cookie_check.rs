@@ -15,9 +15,7 @@ pub enum CookieRefused {
     #[error("this program is a plugin, and no host launched it")]
     #[diagnostic(
         code(rpcplugin::handshake::cookie_missing),
-        help(
-            "start the program that uses this plugin; that program launches the plugin ({key} is not set)"
-        )
+        help("start the program that uses this plugin; that program launches the plugin ({key} is not set)")
     )]
     Missing {
         /// The cookie's variable.
@@ -27,9 +25,7 @@ pub enum CookieRefused {
     #[error("this program is a plugin, and its host expects another plugin")]
     #[diagnostic(
         code(rpcplugin::handshake::cookie_mismatch),
-        help(
-            "give host and plugin the same magic cookie: this plugin expects another value of {key}"
-        )
+        help("give host and plugin the same magic cookie: this plugin expects another value of {key}")
     )]
     Different {
         /// The cookie's variable.

@@ -37,7 +37,7 @@ pub struct HandshakeLine {
 pub enum Multiplexing {
     /// The field is missing: the host did not request multiplexing, or the plugin does not know the field.
     #[default]
-    NotSaid,
+    Unspecified,
     /// The plugin multiplexes.
     Yes,
     /// The plugin does not multiplex.
@@ -72,7 +72,7 @@ pub enum HandshakeLineFault {
              on stderr"
         )
     )]
-    NotAnAnswer,
+    NotAHandshakeLine,
     /// The first field is not the version of the handshake, which is 1.
     #[error("the plugin uses another version of the handshake")]
     #[diagnostic(
@@ -139,12 +139,12 @@ impl HandshakeLine {
 
 fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, usize, usize)> {
     let [core, version, network, address, rest @ ..] = fields else {
-        return Err((HandshakeLineFault::NotAnAnswer, 0, fields.len()));
+        return Err((HandshakeLineFault::NotAHandshakeLine, 0, fields.len()));
     };
     if go_strconv::integer(core) != Some(CORE_PROTOCOL_VERSION.into()) {
         // Text with enough bars may still be other output. Only a number in front is the sign of a handshake line.
         let fault = match go_strconv::integer(core) {
-            None => HandshakeLineFault::NotAnAnswer,
+            None => HandshakeLineFault::NotAHandshakeLine,
             Some(_) if rest.is_empty() && matches!(*network, "unix" | "tcp") => HandshakeLineFault::Packer,
             Some(_) => HandshakeLineFault::CoreVersion,
         };
@@ -173,7 +173,7 @@ fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, us
         _ => None,
     };
     let multiplexing = match rest.get(2).map(|text| go_strconv::boolean(text)) {
-        None => Multiplexing::NotSaid,
+        None => Multiplexing::Unspecified,
         Some(Some(true)) => Multiplexing::Yes,
         Some(Some(false)) => Multiplexing::No,
         Some(None) => Multiplexing::Unreadable,
@@ -191,7 +191,7 @@ impl fmt::Display for HandshakeLine {
         match self.multiplexing {
             Multiplexing::Yes => f.write_str("|true"),
             Multiplexing::No => f.write_str("|false"),
-            Multiplexing::NotSaid | Multiplexing::Unreadable => Ok(()),
+            Multiplexing::Unspecified | Multiplexing::Unreadable => Ok(()),
         }
     }
 }
@@ -256,7 +256,7 @@ impl Diagnostic for HandshakeLineError {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         let label = match self.fault {
-            HandshakeLineFault::NotAnAnswer => "not a handshake line",
+            HandshakeLineFault::NotAHandshakeLine => "not a handshake line",
             HandshakeLineFault::CoreVersion => "only 1 is supported",
             HandshakeLineFault::Packer => "the version of Packer's protocol",
             HandshakeLineFault::Version => "not a version",
@@ -329,7 +329,7 @@ mod tests {
         let plain = parsed("1|3|unix|/tmp/plugin2654984751|grpc|");
         assert_eq!(plain.version, AppVersion(3));
         assert_eq!(plain.endpoint.to_string(), "unix:/tmp/plugin2654984751");
-        assert_eq!((&plain.certificate, plain.multiplexing), (&None, Multiplexing::NotSaid));
+        assert_eq!((&plain.certificate, plain.multiplexing), (&None, Multiplexing::Unspecified));
         assert_eq!(parsed("1|3|unix|/tmp/plugin2654984751|grpc"), plain);
         assert_eq!(parsed("  01|+3|unix|/tmp/plugin2654984751|grpc|\r\n"), plain);
         assert_eq!(parsed("1|3|unix|/tmp/plugin2654984751|grpc|short extra text"), plain);
@@ -345,16 +345,16 @@ mod tests {
         let unpadded = BASE64.encode(&der);
         assert!(!unpadded.contains('='));
         for text in [unpadded.clone(), format!("{unpadded}==")] {
-            let answer = parsed(&format!("1|1|unix|/p|grpc|{text}"));
-            assert_eq!(answer.certificate.as_deref(), Some(&*der));
+            let line = parsed(&format!("1|1|unix|/p|grpc|{text}"));
+            assert_eq!(line.certificate.as_deref(), Some(&*der));
         }
     }
 
     #[test]
     fn the_faulty_field_is_underlined() {
-        assert_eq!(fault("hello"), (HandshakeLineFault::NotAnAnswer, "hello".into()));
-        assert_eq!(fault(""), (HandshakeLineFault::NotAnAnswer, String::new()));
-        assert_eq!(fault("a|b|c|d|e|f"), (HandshakeLineFault::NotAnAnswer, "a".into()));
+        assert_eq!(fault("hello"), (HandshakeLineFault::NotAHandshakeLine, "hello".into()));
+        assert_eq!(fault(""), (HandshakeLineFault::NotAHandshakeLine, String::new()));
+        assert_eq!(fault("a|b|c|d|e|f"), (HandshakeLineFault::NotAHandshakeLine, "a".into()));
         assert_eq!(fault("2|1|unix|/p|grpc|"), (HandshakeLineFault::CoreVersion, "2".into()));
         assert_eq!(fault("5|0|unix|/tmp/packer-plugin"), (HandshakeLineFault::Packer, "5".into()));
         assert_eq!(fault("5|0|text|more"), (HandshakeLineFault::CoreVersion, "5".into()));
@@ -401,11 +401,11 @@ mod tests {
             ],
             certificate in prop::option::of(prop::collection::vec(any::<u8>(), 40..700)),
             multiplexing in prop_oneof![
-                Just(Multiplexing::NotSaid), Just(Multiplexing::Yes), Just(Multiplexing::No)
+                Just(Multiplexing::Unspecified), Just(Multiplexing::Yes), Just(Multiplexing::No)
             ],
         ) {
-            let answer = HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing };
-            prop_assert_eq!(HandshakeLine::parse(&answer.to_string()), Ok(answer));
+            let line = HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing };
+            prop_assert_eq!(HandshakeLine::parse(&line.to_string()), Ok(line));
         }
 
         #[test]

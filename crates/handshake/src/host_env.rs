@@ -80,9 +80,7 @@ pub struct ReceivedEnv {
 #[error("the host set {variable} to {value:?}, which is not {expected}")]
 #[diagnostic(
     code(rpcplugin::handshake::invalid_host_env),
-    help(
-        "correct the host; the host may also have inherited {variable}: start it without this variable"
-    )
+    help("correct the host; the host may also have inherited {variable}: start it without this variable")
 )]
 pub struct HostEnvFault {
     /// The variable.
