@@ -64,7 +64,6 @@ const CRATES: &[Crate] = &[
         rooms: &[
             "os", "validity", "usage", "pem", "peer", "provider", "identity", "trust", "verifier", "mutual",
         ],
-        ],
     },
     Crate {
         folder: "crates/transport",
