@@ -205,7 +205,7 @@ pub enum FaultKind {
     #[error(transparent)]
     #[diagnostic(transparent)]
     SocketPath(EndpointError),
-    /// The lowest port lies above the highest.
+    /// The lowest port is above the highest.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Ports(PortRangeError),

@@ -1,4 +1,4 @@
-//! Each fault has the code under which it is documented.
+//! Each error has its documented code.
 
 use std::{ffi::OsString, fmt::Debug};
 
@@ -20,7 +20,7 @@ fn check_one(error: &dyn Diagnostic, code: &str) {
 }
 
 #[test]
-fn of_an_answer() {
+fn faults_of_a_handshake_line_have_their_codes() {
     // The fault carries the code; the error around it shows the line.
     let check = |line: &str, code: &str| check_one(&HandshakeLine::parse(line).expect_err(line).fault, code);
     check("hello", "rpcplugin::handshake::not_a_handshake_line");
@@ -35,7 +35,7 @@ fn of_an_answer() {
 }
 
 #[test]
-fn of_an_offer() {
+fn faults_of_the_environment_have_their_codes() {
     let cookie = MagicCookie::new("KEY", "value").expect("a cookie");
     check(check_cookie(&cookie, |_| None), "rpcplugin::handshake::cookie_missing");
     check(check_cookie(&cookie, |_| Some(OsString::from("x"))), "rpcplugin::handshake::cookie_mismatch");
@@ -47,7 +47,7 @@ fn of_an_offer() {
 }
 
 #[test]
-fn of_what_a_host_attaches_by() {
+fn errors_of_attaching_have_their_codes() {
     let config = |protocol: &str, network: &str| {
         format!(
             r#"{{"Protocol":"{protocol}","ProtocolVersion":1,"Pid":1,"Test":true,
