@@ -23,7 +23,9 @@ pub enum CookieError {
     #[error("the magic cookie has no key")]
     #[diagnostic(
         code(rpcplugin::config::cookie_key_empty),
-        help("give the name of an environment variable, such as `MY_APP_PLUGIN`, the same to host and plugin")
+        help(
+            "give the name of an environment variable, such as `MY_APP_PLUGIN`, the same to host and plugin"
+        )
     )]
     EmptyKey,
     /// The key cannot be the name of an environment variable.

@@ -72,9 +72,7 @@ pub enum EndpointError {
     #[error("the socket path {path:?} is invalid in a handshake line")]
     #[diagnostic(
         code(rpcplugin::transport::path_not_announceable),
-        help(
-            "choose a path in UTF-8 without `|`, control characters and invisible characters"
-        )
+        help("choose a path in UTF-8 without `|`, control characters and invisible characters")
     )]
     PathNotAnnounceable {
         /// The path. Bytes that are not UTF-8 are replaced.

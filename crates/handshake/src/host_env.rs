@@ -96,7 +96,7 @@ impl HostEnv {
     /// `None` if it must be removed.
     ///
     /// A variable without a value is removed because a host that is itself a plugin has inherited the variables of its own
-    /// handshake. A Go host, for example, crashes if its plugin answers an inherited certificate without a request for TLS.
+    /// handshake. A Go host, for example, crashes if its plugin prints a certificate although the host requested no TLS.
     #[must_use]
     pub fn to_env(&self, cookie: &MagicCookie) -> Vec<(String, Option<OsString>)> {
         let (min, max) = self.ports.numbers().into_inner();
@@ -227,9 +227,9 @@ mod tests {
 
     #[test]
     fn invalid_versions_are_ignored() {
-        let offer = received(&[(variable::PROTOCOL_VERSIONS, "x,2, 3,-1,+4,01")]);
-        assert_eq!(offer.versions, Versions::new([4, 2, 1]).ok());
-        let faults: Vec<_> = offer.faults.iter().map(|fault| fault.value.as_str()).collect();
+        let received_env = received(&[(variable::PROTOCOL_VERSIONS, "x,2, 3,-1,+4,01")]);
+        assert_eq!(received_env.versions, Versions::new([4, 2, 1]).ok());
+        let faults: Vec<_> = received_env.faults.iter().map(|fault| fault.value.as_str()).collect();
         assert_eq!(faults, ["x", " 3", "-1"]);
         assert_eq!(received(&[(variable::PROTOCOL_VERSIONS, "x")]).versions, None);
     }
@@ -238,8 +238,8 @@ mod tests {
     fn multiplexing_is_on_only_where_go_reads_true() {
         for (text, on, faults) in [("true", true, 0), ("1", true, 0), ("false", false, 0), ("yes", false, 1)]
         {
-            let offer = received(&[(variable::MULTIPLEX_GRPC, text)]);
-            assert_eq!((offer.multiplex, offer.faults.len()), (on, faults), "{text}");
+            let received_env = received(&[(variable::MULTIPLEX_GRPC, text)]);
+            assert_eq!((received_env.multiplex, received_env.faults.len()), (on, faults), "{text}");
         }
     }
 
@@ -248,9 +248,10 @@ mod tests {
     fn a_certificate_is_never_left_out() {
         use std::os::unix::ffi::OsStringExt as _;
         let latin = OsString::from_vec(b"# Z\xfcrich\n-----BEGIN".to_vec());
-        let offer = ReceivedEnv::from_env(|name| (name == variable::CLIENT_CERT).then(|| latin.clone()));
-        assert_eq!(offer.client_certificate.as_deref(), Some("# Z\u{fffd}rich\n-----BEGIN"));
-        assert_eq!(offer.faults, []);
+        let received_env =
+            ReceivedEnv::from_env(|name| (name == variable::CLIENT_CERT).then(|| latin.clone()));
+        assert_eq!(received_env.client_certificate.as_deref(), Some("# Z\u{fffd}rich\n-----BEGIN"));
+        assert_eq!(received_env.faults, []);
     }
 
     #[test]
@@ -259,8 +260,8 @@ mod tests {
         assert_eq!(ports("10000", "25000").ports, Some(TcpPorts::GO_DEFAULT));
         assert_eq!(ports("", "1").ports, Some(TcpPorts::Any));
         for (min, max) in [("5", "4"), ("x", "4"), ("1", "70000"), ("7", "")] {
-            let offer = ports(min, max);
-            assert_eq!((offer.ports, offer.faults.len()), (None, 1), "{min} {max}");
+            let received_env = ports(min, max);
+            assert_eq!((received_env.ports, received_env.faults.len()), (None, 1), "{min} {max}");
         }
     }
 
@@ -275,7 +276,7 @@ mod tests {
             dir in prop::option::of("/[a-z]{1,20}"),
             group in prop::option::of("[a-z0-9]{1,8}"),
         ) {
-            let offer = HostEnv {
+            let host_env = HostEnv {
                 versions: Versions::new(versions).expect("not empty"),
                 ports: TcpPorts::between(min.min(max), min.max(max)).expect("in order"),
                 client_certificate: certificate,
@@ -287,7 +288,7 @@ mod tests {
             // A host that is itself a plugin has inherited other values of these variables.
             let mut env: HashMap<String, OsString> =
                 variable::ALL.iter().map(|name| ((*name).to_owned(), "inherited".into())).collect();
-            for (name, value) in offer.to_env(&cookie) {
+            for (name, value) in host_env.to_env(&cookie) {
                 match value {
                     Some(value) => env.insert(name, value),
                     None => env.remove(&name),
@@ -296,12 +297,12 @@ mod tests {
             prop_assert_eq!(env.get("COOKIE"), Some(&OsString::from("value")));
             let received = ReceivedEnv::from_env(|name| env.get(name).cloned());
             prop_assert_eq!(received, ReceivedEnv {
-                versions: Some(offer.versions),
-                ports: Some(offer.ports),
-                client_certificate: offer.client_certificate,
-                multiplex: offer.multiplex,
-                socket_dir: offer.socket_dir,
-                socket_group: offer.socket_group,
+                versions: Some(host_env.versions),
+                ports: Some(host_env.ports),
+                client_certificate: host_env.client_certificate,
+                multiplex: host_env.multiplex,
+                socket_dir: host_env.socket_dir,
+                socket_group: host_env.socket_group,
                 faults: Vec::new(),
             });
         }

@@ -39,8 +39,8 @@ fn faults_of_the_environment_have_their_codes() {
     let cookie = MagicCookie::new("KEY", "value").expect("a cookie");
     check(check_cookie(&cookie, |_| None), "rpcplugin::handshake::cookie_missing");
     check(check_cookie(&cookie, |_| Some(OsString::from("x"))), "rpcplugin::handshake::cookie_mismatch");
-    let offer = ReceivedEnv::from_env(|name| (name == variable::MIN_PORT).then(|| OsString::from("many")));
-    check_one(&offer.faults[0], "rpcplugin::handshake::invalid_host_env");
+    let received = ReceivedEnv::from_env(|name| (name == variable::MIN_PORT).then(|| OsString::from("many")));
+    check_one(&received.faults[0], "rpcplugin::handshake::invalid_host_env");
     check(TcpPorts::between(2, 1), "rpcplugin::config::port_range_reversed");
     let offered = Versions::new([2, 3]).expect("versions");
     check(accept_version(AppVersion(1), &offered), "rpcplugin::protocol::version_not_offered");
