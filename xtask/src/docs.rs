@@ -9,8 +9,6 @@ mod errors;
 mod responsibility;
 mod sources;
 
-use std::fs;
-
 use crate::workspace::{self, Outcome};
 
 /// Options of `cargo xtask docs`.
@@ -34,15 +32,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let sources = sources::load()?;
     let mut faults = Vec::new();
     for page in [errors::page(&sources)?, configuration::page(&sources)] {
-        let path = workspace::root().join(page.path);
         faults.extend(page.faults.into_iter().map(|fault| format!("{}: {fault}", page.path)));
-        if fs::read_to_string(&path).is_ok_and(|text| text == page.text) {
-            println!("ok    {}", page.path);
-        } else if options.check {
+        if !workspace::settle(page.path, page.text.as_bytes(), options.check)? {
             faults.push(format!("{}: is not what the code gives; run `cargo xtask docs`", page.path));
-        } else {
-            fs::write(&path, page.text)?;
-            println!("wrote {}", page.path);
         }
     }
     faults.extend(citations::faults(&sources)?);

@@ -6,12 +6,10 @@ mod arrows;
 mod examples;
 mod excerpts;
 mod imports;
+mod lines;
 mod links;
-mod machine_paths;
 mod manifests;
 mod rooms;
-mod sources;
-mod whitespace;
 mod words;
 
 use std::fs;
@@ -40,15 +38,13 @@ const RULES: &[Rule] = &[
     ("arrows", arrows::check),
     ("rooms", rooms::check),
     ("manifests", manifests::check),
-    ("sources", sources::check),
     ("examples", examples::check),
     ("excerpts", excerpts::check),
     ("links", links::check),
     // The tables of the README and of `docs/` are those of the recorded results.
     ("performance", |subject| bench::check(|path| subject.read(path))),
     ("interop", |subject| interop::check_table(|path| subject.read(path))),
-    ("whitespace", whitespace::check),
-    ("machine paths", machine_paths::check),
+    ("lines", lines::check),
     ("words", words::check),
 ];
 
