@@ -9,6 +9,7 @@ mod errors;
 mod responsibility;
 mod sources;
 
+use crate::texts;
 use crate::workspace::{self, Outcome};
 
 /// Options of `cargo xtask docs`.
@@ -29,7 +30,8 @@ struct Page {
 
 /// Writes the pages, or checks them.
 pub(crate) fn run(options: &Options) -> Outcome {
-    let sources = sources::load()?;
+    let texts = texts::load()?;
+    let sources = sources::of(&texts);
     let mut faults = Vec::new();
     for page in [errors::page(&sources)?, configuration::page(&sources)] {
         faults.extend(page.faults.into_iter().map(|fault| format!("{}: {fault}", page.path)));
@@ -37,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
             faults.push(format!("{}: is not what the code gives; run `cargo xtask docs`", page.path));
         }
     }
-    faults.extend(citations::faults(&sources)?);
+    faults.extend(citations::faults(&sources, &texts));
     for fault in &faults {
         println!("BAD   {fault}");
     }
