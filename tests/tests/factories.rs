@@ -65,7 +65,7 @@ async fn a_client_takes_the_operators_cookie() {
 }
 
 async fn announced(serve: Serve) -> Endpoint {
-    serve.bind(&ReceivedEnv::default()).await.unwrap().answer().endpoint.clone()
+    serve.bind(&ReceivedEnv::default()).await.unwrap().handshake_line().endpoint.clone()
 }
 
 #[tokio::test]
@@ -97,5 +97,5 @@ async fn a_protocol_makes_its_services_once() {
     });
     let serve = plugin_server(cookie(), protocol, ServerTransport::Unix(None), PluginConfig::default());
     let bound = serve.bind(&ReceivedEnv::default()).await.unwrap();
-    assert_eq!(bound.answer().version.0, 4);
+    assert_eq!(bound.handshake_line().version.0, 4);
 }

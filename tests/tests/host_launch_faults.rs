@@ -115,7 +115,7 @@ async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
         (host(|_| {}), "1|1|unix|PATH|grpc", "rpcplugin::security::plugin_ignored_mtls"),
         (host(tcp_only), "1|1|unix|PATH|grpc", "rpcplugin::transport::not_allowed"),
         (host(multiplexed), "1|1|unix|PATH|grpc", "rpcplugin::protocol::no_multiplexing"),
-        (host(plain), "1|1|unix|PATH|grpc", "rpcplugin::transport::cannot_dial"),
+        (host(plain), "1|1|unix|PATH|grpc", "rpcplugin::transport::cannot_connect"),
     ] {
         let path = dir.path().join("headstrong.sock");
         let error = host.launch_with(&Headstrong { path: path.clone(), line }).await.expect_err("a fault");

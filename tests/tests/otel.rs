@@ -40,7 +40,7 @@ fn command(endpoint: &str) -> Command {
 }
 
 fn telemetry(service: &str, endpoint: &str) -> TelemetryBuilder {
-    Telemetry::builder().service_name(service).endpoint(endpoint).flush_within(Duration::from_secs(30))
+    Telemetry::builder().service_name(service).endpoint(endpoint).flush_timeout(Duration::from_secs(30))
 }
 
 /// What plugins log.
@@ -264,7 +264,7 @@ async fn a_collector_that_is_away_or_silent_holds_nobody_up() {
     let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [away, silent.local_addr().unwrap()] {
         let endpoint = format!("http://{address}");
-        let telemetry = Telemetry::builder().endpoint(&endpoint).flush_within(Duration::from_millis(300));
+        let telemetry = Telemetry::builder().endpoint(&endpoint).flush_timeout(Duration::from_millis(300));
         let telemetry = telemetry.build().unwrap();
         let host = telemetry.host(host());
         // Such a plugin would send for 10 s, and its host waits for no more than 2.

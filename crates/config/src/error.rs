@@ -3,9 +3,9 @@
 use std::{error::Error, fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
-use rpcplugin_core::{CookieError, EndpointError};
+use rpcplugin_core::{CookieError, EndpointError, PortRangeError};
 
-use crate::{setting::Side, value::Text};
+use crate::{side::Side, value::Text};
 
 /// A configuration that cannot be used, with every fault in it.
 ///
@@ -205,14 +205,9 @@ pub enum FaultKind {
     #[diagnostic(transparent)]
     SocketPath(EndpointError),
     /// The lowest port lies above the highest.
-    #[error("the lowest port, {min}, lies above the highest, {max}")]
-    #[diagnostic(code(rpcplugin::config::port_range_reversed), help("exchange min_port and max_port"))]
-    PortRangeReversed {
-        /// The lowest port.
-        min: u16,
-        /// The highest port.
-        max: u16,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Ports(PortRangeError),
     /// One setting has to be less than another, and is not.
     #[error("{less} ({}) is more than {more} ({})", .less_value.to_text(), .more_value.to_text())]
     #[diagnostic(code(rpcplugin::config::wrong_order), help("lower {less}, or raise {more}"))]

@@ -6,7 +6,7 @@ use miette::Diagnostic;
 
 use crate::explained::deepest;
 
-/// What a failure is about, told by the second part of its code: `rpcplugin::transport::cannot_dial`.
+/// What a failure is about, told by the second part of its code: `rpcplugin::transport::cannot_connect`.
 ///
 /// ```
 /// # use rpcplugin_core::{ErrorCategory, MagicCookie};

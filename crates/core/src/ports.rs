@@ -66,7 +66,11 @@ impl PortRange {
     /// # Errors
     /// [`PortRangeError`] when `min` lies above `max`.
     pub fn new(min: NonZeroU16, max: NonZeroU16) -> Result<Self, PortRangeError> {
-        if min <= max { Ok(Self { min, max }) } else { Err(PortRangeError { min: min.get(), max: max.get() }) }
+        if min <= max {
+            Ok(Self { min, max })
+        } else {
+            Err(PortRangeError { min: min.get(), max: max.get() })
+        }
     }
 
     /// The lowest port.
@@ -79,6 +83,13 @@ impl PortRange {
     #[must_use]
     pub fn max(self) -> NonZeroU16 {
         self.max
+    }
+}
+
+/// The range of one port.
+impl From<NonZeroU16> for PortRange {
+    fn from(port: NonZeroU16) -> Self {
+        Self { min: port, max: port }
     }
 }
 

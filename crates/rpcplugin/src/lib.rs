@@ -107,8 +107,9 @@ pub use rpcplugin_mtls as mtls;
 pub use rpcplugin_otel as otel;
 #[cfg(feature = "server")]
 pub use rpcplugin_server::{
-    Attachable, BasicProtocol, Cause, Ending, Health, HostFacts, NotReady, PluginContext, Protocol,
-    RateLimit, Readiness, RealStderr, Serve, ServeError, Served, ServingStatus, Transport, hclog_layer,
+    Attachable, BasicProtocol, CustomTransport, Health, HostFacts, NotReady, OriginalStderr, PluginContext,
+    Protocol, RateLimit, Readiness, Serve, ServeError, Served, ServingStatus, Shutdown, ShutdownCause,
+    hclog_layer,
 };
 pub use rpcplugin_transport as transport;
 pub use rpcplugin_transport::{
@@ -135,9 +136,9 @@ pub mod host {
 #[cfg(feature = "server")]
 pub mod plugin {
     pub use rpcplugin_server::{
-        Attachable, BasicProtocol, BoxError, Cause, Ending, Health, HostFacts, NotReady, PluginContext,
-        Protocol, RateLimit, Readiness, RealStderr, Serve, ServeError, Served, ServingStatus, Transport,
-        hclog_layer,
+        Attachable, BasicProtocol, BoxError, CustomTransport, Health, HostFacts, NotReady, OriginalStderr,
+        PluginContext, Protocol, RateLimit, Readiness, Serve, ServeError, Served, ServingStatus, Shutdown,
+        ShutdownCause, hclog_layer,
     };
 }
 

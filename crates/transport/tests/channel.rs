@@ -430,7 +430,7 @@ async fn the_connection_goes_when_the_last_channel_goes() {
 async fn waiting_calls_share_one_failure() {
     struct Silent;
     impl http2::Connect for Silent {
-        async fn connect(&self) -> Result<rpcplugin_transport::SecureStream, http2::ConnectError> {
+        async fn connect(&self) -> Result<rpcplugin_transport::SecureStream, http2::ChannelError> {
             std::future::pending().await
         }
     }

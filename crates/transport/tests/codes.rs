@@ -7,7 +7,7 @@ use rpcplugin_core::{Endpoint, SocketPath};
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{
     Listener, SecureStream, Security, SocketDir, SocketGroup, Stream, dial,
-    http2::{self, Connect, ConnectError},
+    http2::{self, Connect, ChannelError},
 };
 use tokio::io::AsyncWriteExt as _;
 
@@ -22,7 +22,7 @@ async fn of_listening() {
     let dir = SocketDir::private(None).expect("a directory");
     let path = SocketPath::new(dir.path().join("given")).expect("it fits");
     let live = Listener::unix_at(&path, None).expect("bound");
-    check(&Listener::unix_at(&path, None).expect_err("live"), "rpcplugin::transport::in_use");
+    check(&Listener::unix_at(&path, None).expect_err("live"), "rpcplugin::transport::socket_in_use");
     drop(live);
     fs::write(path.as_path(), "precious").expect("written");
     check(&Listener::unix_at(&path, None).expect_err("a file"), "rpcplugin::transport::not_a_socket");
@@ -53,7 +53,7 @@ fn of_places_for_sockets() {
 struct To(Endpoint);
 
 impl Connect for To {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(Security::Plain.client(dial(&self.0).await?).await?)
     }
 }
@@ -62,7 +62,7 @@ impl Connect for To {
 struct HungUp;
 
 impl Connect for HungUp {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let (near, _) = tokio::io::duplex(1024);
         Ok(Security::Plain.client(Stream::other(near)).await?)
     }
@@ -72,7 +72,7 @@ impl Connect for HungUp {
 struct Silent;
 
 impl Connect for Silent {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         std::future::pending().await
     }
 }
@@ -81,8 +81,8 @@ impl Connect for Silent {
 struct Broken;
 
 impl Connect for Broken {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
-        Err(ConnectError::Other { what: "the tunnel is closed", source: "no tunnel".into() })
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
+        Err(ChannelError::Other { what: "the tunnel is closed", source: "no tunnel".into() })
     }
 }
 
@@ -100,13 +100,13 @@ async fn of_connecting() {
     let mut impatient = settings.clone();
     impatient.handshake_timeout = Duration::from_millis(20);
     let silent = http2::connect(Silent, &impatient).await.expect_err("silence");
-    check(&silent, "rpcplugin::transport::silent_peer");
+    check(&silent, "rpcplugin::transport::peer_timeout");
 
     drop(listener);
     let gone = http2::connect(To(endpoint), &settings).await.expect_err("nobody there");
-    check(&gone, "rpcplugin::transport::cannot_dial");
+    check(&gone, "rpcplugin::transport::cannot_connect");
     let broken = http2::connect(Broken, &settings).await.expect_err("broken");
-    check(&broken, "rpcplugin::transport::other");
+    check(&broken, "rpcplugin::transport::connector_failed");
 }
 
 #[tokio::test]

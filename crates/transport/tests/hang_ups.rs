@@ -14,7 +14,7 @@ use http::Request;
 use rpcplugin_core::{Endpoint, SocketPath};
 use rpcplugin_transport::{
     Listener, SecureStream, Security, Services, SocketDir, Stream, dial,
-    http2::{self, Connect, ConnectError, PluginChannel, Serving},
+    http2::{self, Connect, ChannelError, PluginChannel, Serving},
 };
 use tokio::{
     io::{AsyncWriteExt as _, copy, sink},
@@ -39,7 +39,7 @@ impl HangsUp {
 }
 
 impl Connect for HangsUp {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         self.dialled.fetch_add(1, Relaxed);
         let (near, mut far) = tokio::io::duplex(1024);
         far.write_all(self.words).await.expect("it fits");
@@ -53,7 +53,7 @@ impl Connect for HangsUp {
 struct To(Endpoint);
 
 impl Connect for To {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(Security::Plain.client(dial(&self.0).await?).await?)
     }
 }
@@ -69,7 +69,7 @@ async fn call(channel: &mut PluginChannel) -> Result<(), Box<dyn Error + Send + 
 }
 
 fn is_hang_up(error: &(dyn Error + 'static)) -> bool {
-    matches!(error.downcast_ref(), Some(ConnectError::HangsUp)) || error.source().is_some_and(is_hang_up)
+    matches!(error.downcast_ref(), Some(ChannelError::HangsUp)) || error.source().is_some_and(is_hang_up)
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -13,7 +13,7 @@ use http_body::Frame;
 use rpcplugin_core::Endpoint;
 use rpcplugin_transport::{
     Listener, SecureStream, Security, Services, SocketDir, dial,
-    http2::{self, Connect, ConnectError, Serving},
+    http2::{self, Connect, ChannelError, Serving},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Code, Status, body::Body, server::NamedService};
@@ -70,7 +70,7 @@ impl http_body::Body for Trailers {
 struct To(Endpoint);
 
 impl Connect for To {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(Security::Plain.client(dial(&self.0).await?).await?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use rpcplugin_config::{LegacyPolicy, LegacySetting, Setting, Side, retired, settings};
+use rpcplugin_config::{LegacyPolicy, LegacySetting, Setting, Side, legacy_settings, settings};
 
 use super::Page;
 use super::sources::Source;
@@ -28,7 +28,7 @@ pub(super) fn page(sources: &[Source]) -> Page {
         faults.extend(strays.map(|proof| format!("{file}: `{proof}` is named after no setting")));
     }
     text.push_str(RETIRED);
-    for one in retired() {
+    for one in legacy_settings() {
         retired_row(&mut text, one);
     }
     Page { path: "docs/configuration.md", text, faults }
@@ -62,7 +62,7 @@ fn entry(text: &mut String, setting: &Setting, proof: &str) {
 }
 
 fn retired_row(text: &mut String, one: &LegacySetting) {
-    let treatment = match one.treatment {
+    let treatment = match one.policy {
         LegacyPolicy::Refused => "refused".to_owned(),
         LegacyPolicy::OnlyNumber(number) => format!("only `{number}`, as it is anyway"),
         LegacyPolicy::OnlyFalse => "only `false`, as it is anyway".to_owned(),

@@ -16,7 +16,46 @@ struct Crate {
 }
 
 /// Crates with more than one room. Files in no folder that are not listed stand above all rooms.
-const CRATES: &[Crate] = &[];
+const CRATES: &[Crate] = &[
+    Crate {
+        folder: "crates/otel",
+        rooms: &[
+            "error",
+            "settings",
+            "pipeline",
+            "propagation",
+            "traffic",
+            "rpc",
+            "metrics",
+            "calls",
+            "telemetry",
+        ],
+    },
+    Crate {
+        folder: "crates/server",
+        rooms: &[
+            "os",
+            "environment",
+            "error",
+            "span",
+            "stdio",
+            "logging",
+            "security",
+            "shutdown",
+            "layers",
+            "listen",
+            "services",
+            "context",
+            "protocol",
+            "readiness",
+            "serve",
+            "lifecycle",
+            "test_mode",
+            "watchdog",
+            "run",
+        ],
+    },
+];
 
 /// The module that has all code of one operating system.
 const SYSTEM: &str = "os";

@@ -11,7 +11,7 @@ use std::{
 
 use rpcplugin::{
     MagicCookie, Versions,
-    handshake::{HostEnv, PortRange, variable},
+    handshake::{HostEnv, TcpPorts, variable},
     transport::Security,
 };
 use tempfile::TempDir;
@@ -60,7 +60,7 @@ impl PluginUnderTest {
     pub(crate) fn start(&self) -> Start<'_> {
         let offer = HostEnv {
             versions: self.versions.clone(),
-            ports: PortRange::GO_DEFAULT,
+            ports: TcpPorts::GO_DEFAULT,
             client_certificate: None,
             multiplex: false,
             socket_dir: None,

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use super::{NONE, Text};
+use super::text::{NONE, Text};
 
 /// The TCP port on which a plugin listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -15,7 +15,7 @@ struct Samples {
 fn defaults_are_in_force_when_nothing_is_set() {
     for setting in settings() {
         assert_eq!(
-            in_force(setting, &Loader::new()),
+            effective(setting, &Loader::new()),
             (setting.default.to_owned(), Origin::Default),
             "{}",
             setting.name
@@ -37,7 +37,7 @@ fn each_layer_is_stronger_than_the_one_before() {
             ("c.json", nested_json(key, &one), Format::Json),
         ] {
             let loader = with_companions(setting).text(file, text, format);
-            let (value, origin) = in_force(setting, &loader);
+            let (value, origin) = effective(setting, &loader);
             assert_eq!(value, shown(&one), "{key}");
             assert!(matches!(origin, Origin::File { position: Some((1, _)), .. }), "{key}: {origin}");
         }
@@ -46,9 +46,9 @@ fn each_layer_is_stronger_than_the_one_before() {
             let loader = with_companions(setting)
                 .text("c.toml", format!("{key} = {one:?}"), Format::Toml)
                 .env([(*variable, in_variable(variable, &other))]);
-            let (value, origin) = in_force(setting, &loader);
+            let (value, origin) = effective(setting, &loader);
             assert_eq!((value, origin), (shown(&other), Origin::Variable((*variable).to_owned())), "{key}");
-            assert_eq!(in_force(setting, &loader.set(key, &one)), (shown(&one), Origin::Code), "{key}");
+            assert_eq!(effective(setting, &loader.set(key, &one)), (shown(&one), Origin::Code), "{key}");
         }
     }
 }
@@ -173,7 +173,7 @@ fn values_are_read_from_files() {
 }
 
 #[track_caller]
-fn in_force(setting: &Setting, loader: &Loader) -> (String, Origin) {
+fn effective(setting: &Setting, loader: &Loader) -> (String, Origin) {
     load(setting, loader).unwrap_or_else(|error| panic!("{}: {error}", setting.name))
 }
 
@@ -183,9 +183,9 @@ fn load(setting: &Setting, loader: &Loader) -> Result<(String, Origin), rpcplugi
         loader: &Loader,
     ) -> Result<(String, Origin), rpcplugin_config::ConfigError> {
         let loaded = loader.load::<C>()?;
-        let in_force = loaded.in_force.into_iter().find(|in_force| in_force.setting == setting);
-        let in_force = in_force.expect("every setting is in force");
-        Ok((in_force.value, in_force.origin))
+        let found = loaded.effective.into_iter().find(|effective| effective.setting == setting);
+        let effective = found.expect("every setting has a value");
+        Ok((effective.value, effective.origin))
     }
     match setting.side {
         Side::Host => of::<HostConfig>(setting, loader),
@@ -259,7 +259,7 @@ fn samples(setting: &Setting) -> Samples {
         (_, "bool") => samples("true", "true", "2"),
         (_, "Duration") => samples("300ms", "400ms", "soon"),
         (_, "ByteSize") => samples("128KiB", "512KiB", "many"),
-        (_, "u16" | "u32" | "usize") => samples("7", "9", "-1"),
+        (_, "u16" | "u32" | "usize" | "TcpPort") => samples("7", "9", "-1"),
         (_, "f64") => samples("7.5", "9", "nan"),
         (_, "Rates") => samples("kv.KV=1/2", "kv.KV=3/4", "kv.KV"),
         (_, "Pem" | "SecretPem") => {

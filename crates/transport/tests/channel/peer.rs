@@ -10,7 +10,7 @@ use std::{
 
 use rpcplugin_transport::{
     SecureStream, Security, Stream,
-    http2::{Connect, ConnectError},
+    http2::{Connect, ChannelError},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
@@ -149,7 +149,7 @@ impl Peer {
 }
 
 impl Connect for Peer {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let connection = self.dialled.fetch_add(1, Relaxed);
         let (near, far) = tokio::io::duplex(1 << 16);
         tokio::spawn(self.clone().run(connection, far));
