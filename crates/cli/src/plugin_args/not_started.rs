@@ -70,16 +70,19 @@ impl CookieMissing {
 /// What of this program changes what the fault tells of.
 fn flag(error: &LaunchError, args: &LaunchArgs) -> Option<String> {
     match &error.fault {
-        LaunchFault::Silent(_) | LaunchFault::NotReady(_) => {
+        LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Timeout(_))
+        | LaunchFault::Connect(rpcplugin::host::ConnectFault::Timeout(_)) => {
             Some("--timeout TIME allows it more or less time".to_owned())
         }
-        LaunchFault::IgnoredMtls => Some("--no-mtls does without, knowingly".to_owned()),
-        LaunchFault::CookieRefused(_) => {
+        LaunchFault::Security(rpcplugin::host::SecurityFault::IgnoredMtls) => {
+            Some("--no-mtls does without, knowingly".to_owned())
+        }
+        LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(_)) => {
             let name = named_variable(error).filter(|name| name != args.magic_cookie().key())?;
             Some(expects(&name))
         }
         // A variable of some kind: only the plugin's author knows of which.
-        LaunchFault::ExitedEarly(_) => {
+        LaunchFault::Handshake(rpcplugin::host::HandshakeFault::ExitedEarly(_)) => {
             let name = named_variable(error).filter(|name| name != args.magic_cookie().key())?;
             let as_cookie = match args.has_cookie() {
                 true => String::new(),
@@ -87,7 +90,7 @@ fn flag(error: &LaunchError, args: &LaunchArgs) -> Option<String> {
             };
             Some(format!("the plugin names the variable {name}: --env {name}=… sets it{as_cookie}"))
         }
-        LaunchFault::OwnCertificates => {
+        LaunchFault::Security(rpcplugin::host::SecurityFault::OwnCertificates) => {
             Some("--cert, --key and --ca name the files of what goes with them".to_owned())
         }
         _ => None,
