@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use rpcplugin_core::Pid;
 use rpcplugin_handshake::{ReattachConfig, ReattachConfigs, ReceivedEnv};
 
 use crate::{
@@ -69,7 +70,7 @@ impl Attachable {
         ReattachConfig {
             version: Some(line.version),
             endpoint: line.endpoint.clone(),
-            pid: Some(rpcplugin_core::Pid::current()),
+            pid: Some(Pid::current()),
             test: true,
         }
     }

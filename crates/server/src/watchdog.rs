@@ -44,7 +44,7 @@ where
             biased;
             code = plugin => code.unwrap_or(ExitCode::FAILURE),
             () = blocked(&runtime, shutdown, grace) => {
-                tracing::error!("the plugin could not end in order: something blocks the threads on which it serves");
+                tracing::error!("the plugin cannot shut down: handlers block the threads of its runtime");
                 remove_sockets().await;
                 ExitCode::FAILURE
             }

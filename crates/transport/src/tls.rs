@@ -133,8 +133,8 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// Whether the listener at `endpoint` speaks TLS, with any certificates. A listener that replies to the beginning of a TLS handshake with
-/// TLS speaks it.
+/// Whether the listener at `endpoint` speaks TLS, with any certificates. A listener that replies to the beginning of a
+/// TLS handshake with TLS speaks it.
 ///
 /// This opens one connection and closes it again. Returns false if there is no reply within two seconds.
 ///

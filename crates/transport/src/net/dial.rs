@@ -30,7 +30,8 @@ pub struct ConnectError {
 /// Opens a raw stream to `endpoint`.
 ///
 /// # Errors
-/// [`ConnectError`] at once when nothing listens there. There is no timeout: the caller must give up on a TCP address that drops packets.
+/// [`ConnectError`] at once when nothing listens there. There is no timeout: the caller must give up on a TCP address
+/// that drops packets.
 ///
 /// # Cancel safety
 /// Dropping the future closes the socket.

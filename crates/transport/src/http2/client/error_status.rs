@@ -56,8 +56,8 @@ fn reset_status(error: h2::Error) -> Status {
     status
 }
 
-/// Whether a call failed because its connection broke or could not be opened. This is false if the peer answered with an error, and if
-/// the stream was reset while the connection goes on.
+/// Whether a call failed because its connection broke or could not be opened. This is false if the peer answered with
+/// an error, and if the stream was reset while the connection goes on.
 ///
 /// Knows the statuses of a [`PluginChannel`](crate::http2::PluginChannel) and of tonic's own channel.
 #[must_use]

@@ -15,8 +15,8 @@ pub(super) struct Peer {
 
 /// Explains why the connections to a peer break, for example because its process has exited.
 pub trait Explain: Send + Sync + 'static {
-    /// Returns the status of a call whose connection broke or could not be opened. `status` is the status without an explanation.
-    /// This is not called for a stream that was reset while the connection goes on.
+    /// Returns the status of a call whose connection broke or could not be opened. `status` is the status without an
+    /// explanation. This is not called for a stream that was reset while the connection goes on.
     ///
     /// The call waits for the future, unless its deadline passes first.
     fn explain(self: Arc<Self>, status: Status) -> Pin<Box<dyn Future<Output = Status> + Send>>;

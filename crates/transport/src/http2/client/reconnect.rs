@@ -138,8 +138,8 @@ impl Reconnect {
         Ok(Err(outcome))
     }
 
-    /// Gives a connection that has ended no further calls. Returns whether it broke before the peer had answered a call on it. With
-    /// `reported`, the caller fails a call for that, and the next call tries again.
+    /// Gives a connection that has ended no further calls. Returns whether it broke before the peer had answered a call
+    /// on it. With `reported`, the caller fails a call for that, and the next call tries again.
     pub(super) fn retire(&self, ended: &Arc<ConnectionState>, error: &h2::Error, reported: bool) -> bool {
         ended.note_error(error);
         let broke_unused = ended.broke_unused();

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use miette::{Diagnostic, Severity};
+use miette::Diagnostic;
+
+use super::causes::{causes, innermost, is_advice};
 
 /// Shows a diagnostic with its causes, its related faults, its help and its code, in plain text.
 ///
@@ -25,10 +27,8 @@ pub struct PlainReport<'a>(pub &'a dyn Diagnostic);
 impl fmt::Display for PlainReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
+        for cause in causes(self.0) {
             write!(f, "\n  because {cause}")?;
-            source = cause.source();
         }
         let message = self.0.to_string();
         let (advice, faults): (Vec<_>, Vec<_>) =
@@ -36,10 +36,10 @@ impl fmt::Display for PlainReport<'_> {
         for fault in faults.into_iter().filter(|fault| !message.contains(&fault.to_string())) {
             write!(f, "\n  - {}", PlainReport(fault).to_string().replace('\n', "\n  "))?;
         }
-        if let Some(help) = deepest(self.0, &|diagnostic| diagnostic.help().map(|help| help.to_string())) {
+        if let Some(help) = innermost(self.0, &|diagnostic| diagnostic.help().map(|help| help.to_string())) {
             write!(f, "\n  help: {help}")?;
         }
-        if let Some(code) = deepest(self.0, &|diagnostic| diagnostic.code().map(|code| code.to_string())) {
+        if let Some(code) = innermost(self.0, &|diagnostic| diagnostic.code().map(|code| code.to_string())) {
             write!(f, "\n  code: {code}")?;
         }
         for text in advice {
@@ -53,26 +53,6 @@ impl fmt::Debug for PlainReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// The property of the innermost diagnostic that has one: the closer to the cause, the better the advice.
-pub(crate) fn deepest(
-    diagnostic: &dyn Diagnostic,
-    property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
-) -> Option<String> {
-    let inner = diagnostic.diagnostic_source().and_then(|inner| deepest(inner, property));
-    inner
-        .or_else(|| only_fault(diagnostic).and_then(|fault| deepest(fault, property)))
-        .or_else(|| property(diagnostic))
-}
-
-fn only_fault(diagnostic: &dyn Diagnostic) -> Option<&dyn Diagnostic> {
-    let mut related = diagnostic.related()?.filter(|related| !is_advice(*related));
-    related.next().filter(|_| related.next().is_none())
-}
-
-fn is_advice(diagnostic: &dyn Diagnostic) -> bool {
-    diagnostic.severity() == Some(Severity::Advice)
 }
 
 #[cfg(test)]

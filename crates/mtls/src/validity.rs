@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 /// What a certificate is meant for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum CertificateRole {
     /// It may vouch for other certificates.
     Authority,
     /// It stands for its holder only.
@@ -35,7 +35,7 @@ pub enum OutOfDate {
 }
 
 impl OutOfDate {
-    /// Reads it from what [`of`] says.
+    /// Reads it from what [`role_of`] says.
     pub(crate) fn from_error(error: &Error) -> Option<Self> {
         match error {
             Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
@@ -67,7 +67,7 @@ impl fmt::Display for OutOfDate {
 /// # Errors
 ///
 /// What rustls says of a certificate that is outside its dates.
-pub(crate) fn of(certificate: &ParsedCertificate<'_>, now: UnixTime) -> Result<Standing, Error> {
+pub(crate) fn role_of(certificate: &ParsedCertificate<'_>, now: UnixTime) -> Result<CertificateRole, Error> {
     let nobody = RootCertStore::empty();
     match verify_server_cert_signed_by_trust_anchor(certificate, &nobody, &[], now, &[]) {
         Err(Error::InvalidCertificate(
@@ -82,9 +82,9 @@ pub(crate) fn of(certificate: &ParsedCertificate<'_>, now: UnixTime) -> Result<S
         Err(Error::InvalidCertificate(CertificateError::Other(error)))
             if error.to_string() == "CaUsedAsEndEntity" =>
         {
-            Ok(Standing::Authority)
+            Ok(CertificateRole::Authority)
         }
-        Ok(()) | Err(_) => Ok(Standing::Leaf),
+        Ok(()) | Err(_) => Ok(CertificateRole::Leaf),
     }
 }
 

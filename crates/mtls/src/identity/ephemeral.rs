@@ -10,7 +10,8 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use time::OffsetDateTime;
 
-use super::{IdentityError, KeyAlgorithm};
+use super::algorithm::KeyAlgorithm;
+use super::error::IdentityError;
 
 /// Makes a key and a certificate for it that is valid at `now`.
 pub(super) fn issue(

@@ -4,7 +4,7 @@ use std::fmt;
 
 use miette::Diagnostic;
 
-use crate::explained::deepest;
+use super::causes::innermost;
 
 /// What a failure is about, told by the second part of its code: `rpcplugin::transport::cannot_connect`.
 ///
@@ -39,7 +39,7 @@ impl ErrorCategory {
     /// The family of a failure: that of the innermost cause with a code.
     #[must_use]
     pub fn of(diagnostic: &dyn Diagnostic) -> Self {
-        deepest(diagnostic, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
+        innermost(diagnostic, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
             .map_or(Self::Base, |code| Self::of_code(&code))
     }
 
