@@ -56,6 +56,30 @@ const CRATES: &[Crate] = &[
         ],
     },
     Crate {
+        folder: "crates/client",
+        rooms: &[
+            "os",
+            "quoted",
+            "backoff",
+            "exit",
+            "plugin_id",
+            "error",
+            "program",
+            "command",
+            "observe",
+            "process",
+            "streams",
+            "connection",
+            "reattach",
+            "host",
+            "plugin",
+            "launch",
+            "attach",
+            "supervise",
+            "set",
+        ],
+    },
+    Crate {
         folder: "crates/config",
         rooms: &["side", "value", "error", "schema", "tables", "catalog", "loader", "registry"],
     },
@@ -63,7 +87,6 @@ const CRATES: &[Crate] = &[
         folder: "crates/mtls",
         rooms: &[
             "os", "validity", "usage", "pem", "peer", "provider", "identity", "trust", "verifier", "mutual",
-        ],
         ],
     },
     Crate {
