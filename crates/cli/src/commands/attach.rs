@@ -167,7 +167,9 @@ async fn attach(target: Target, args: &AttachArgs, out: &Out) -> Result<Plugin, 
         // A server with TLS closes a connection without TLS.
         AttachError::Refused {
             ref endpoint,
-            source: LaunchFault::Connect(_) | LaunchFault::FirstCall(_),
+            source:
+                LaunchFault::Connect(rpcplugin::host::ConnectFault::Unreachable(_))
+                | LaunchFault::Connect(rpcplugin::host::ConnectFault::HealthCheckFailed(_)),
         } if !secured => WithoutIdentity { endpoint: endpoint.clone(), source: error }.into(),
         error => error.into(),
     })
