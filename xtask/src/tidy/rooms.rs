@@ -16,7 +16,22 @@ struct Crate {
 }
 
 /// Crates with more than one room. Files in no folder that are not listed stand above all rooms.
-const CRATES: &[Crate] = &[];
+const CRATES: &[Crate] = &[Crate {
+    folder: "crates/cli",
+    rooms: &[
+        "exit",
+        "error",
+        "os",
+        "ui",
+        "facts",
+        "protojson",
+        "schema",
+        "raw_host",
+        "plugin_args",
+        "commands",
+        "cli",
+    ],
+}];
 
 /// The module that has all code of one operating system.
 const SYSTEM: &str = "os";
