@@ -138,7 +138,7 @@ impl Subject {
     fn measure(&self) -> Use {
         Use {
             host: Process::of(std::process::id()),
-            plugin: Process::of(self.plugin.pid()),
+            plugin: Process::of(self.plugin.pid().unwrap().get()),
             sockets: files(self.sockets.path()),
         }
     }

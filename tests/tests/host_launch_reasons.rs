@@ -105,7 +105,7 @@ async fn a_panic_is_the_reason() {
 async fn main_within_a_runtime_says_what_to_call() {
     let error = refused(&host(|_| {}), faulty("main-within"), SOON).await;
     is_plain(&error, "`Serve::main` makes a runtime of its own");
-    assert_eq!(code(&error), "rpcplugin::config::runtime_within");
+    assert_eq!(code(&error), "rpcplugin::config::nested_runtime");
     assert!(rpcplugin_help(&error).contains("run().await"), "{error:?}");
 }
 

@@ -61,7 +61,7 @@ async fn lines() {
     let plugin = host(|_| {}).launch(faulty("logs")).await.expect("it starts");
     let added = r#" INFO faulty-plugin: added word="a" count=1 ok=true"#.to_owned();
     eventually(Duration::from_secs(10), "the record is there", || written.lines().contains(&added)).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     plugin.shut_down().await;
     let lines = written.lines();
     let ready: Vec<_> = lines.iter().filter(|line| line.contains("plugin ready")).collect();

@@ -141,7 +141,7 @@ async fn an_interrupt_is_ignored_or_not() {
     for (ignore, stays) in [("true", true), ("false", false)] {
         let Some(pair) = pair(&[("PLUGIN_IGNORE_SIGINT", ignore)]).await else { return };
         for plugin in pair {
-            let pid = Pid::from_raw(i32::try_from(plugin.pid()).unwrap()).unwrap();
+            let pid = Pid::from_raw(i32::try_from(plugin.pid().unwrap().get()).unwrap()).unwrap();
             kill_process(pid, Signal::INT).unwrap();
             if stays {
                 assert!(plugin.ping().await.is_ok());

@@ -9,7 +9,7 @@ use std::{
 use rpcplugin_core::{Endpoint, ServiceId};
 use rpcplugin_transport::{
     self as transport, Listen, SecureStream, Security, Services, Stream,
-    http2::{self, Connect, ConnectError, PluginChannel},
+    http2::{self, ChannelError, Connect, PluginChannel},
     yamux,
 };
 use tokio::{
@@ -73,7 +73,7 @@ struct Redial {
 }
 
 impl Connect for Redial {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (first, &self.endpoint) {
             (Some(stream), _) => Ok(stream),
@@ -93,7 +93,7 @@ struct Lazy {
 }
 
 impl Connect for Lazy {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let opened = match self.shared.upgrade() {
             Some(shared) => match open(&shared, self.id).await {
                 Err(DialError::NothingOffered) => return Ok(refusing(shared).await?),
@@ -109,7 +109,7 @@ impl Connect for Lazy {
 /// made. It ends when the host has offered something after all and this side can know it.
 async fn refusing(shared: Arc<Shared>) -> Result<SecureStream, transport::SecureError> {
     let (near, far) = tokio::io::duplex(64 << 10);
-    let services = Services::new().otherwise(
+    let services = Services::new().fallback(
         Code::FailedPrecondition,
         "the host offers its plugins no services: Host::callbacks is what offers them",
     );
@@ -193,13 +193,13 @@ async fn address(shared: &Shared, id: ServiceId, deadline: Instant) -> Result<Cl
 }
 
 /// Opens a secured stream to an address.
-async fn dial(shared: &Shared, endpoint: &Endpoint) -> Result<SecureStream, ConnectError> {
+async fn dial(shared: &Shared, endpoint: &Endpoint) -> Result<SecureStream, ChannelError> {
     let deadline = shared.settings.http2.handshake_timeout;
     let opening = async {
         let stream = transport::dial(endpoint).await?;
         Ok(shared.settings.security.client(stream).await?)
     };
-    timeout(deadline, opening).await.unwrap_or(Err(ConnectError::Silent(deadline)))
+    timeout(deadline, opening).await.unwrap_or(Err(ChannelError::Timeout(deadline)))
 }
 
 /// Gets a stream once the peer lets this side in, and secures it.
@@ -232,8 +232,8 @@ async fn open_multiplexed(shared: &Arc<Shared>, id: ServiceId) -> Result<SecureS
     drop(asking);
     let deadline = shared.settings.http2.handshake_timeout;
     let securing = shared.settings.security.client(Stream::other(stream));
-    let secured = timeout(deadline, securing).await.map_err(|_| ConnectError::Silent(deadline))?;
-    Ok(secured.map_err(ConnectError::from)?)
+    let secured = timeout(deadline, securing).await.map_err(|_| ChannelError::Timeout(deadline))?;
+    Ok(secured.map_err(ChannelError::from)?)
 }
 
 /// Gets a stream for which nobody has knocked.
@@ -363,14 +363,14 @@ fn out_of_reach(state: &State, was_up: &mut bool) -> Option<Unreachable> {
 }
 
 /// Whether nobody listens at the address that was dialled.
-fn is_gone(error: &ConnectError) -> bool {
-    let ConnectError::Dial(error) = error else { return false };
+fn is_gone(error: &ChannelError) -> bool {
+    let ChannelError::Connect(error) = error else { return false };
     matches!(error.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
-fn as_connect_error(error: DialError) -> ConnectError {
+fn as_connect_error(error: DialError) -> ChannelError {
     match error {
         DialError::Connect(error) => error,
-        other => ConnectError::Other { what: "the brokered service cannot be reached", source: other.into() },
+        other => ChannelError::Other { what: "the brokered service cannot be reached", source: other.into() },
     }
 }

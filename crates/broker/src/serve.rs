@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rpcplugin_core::ServiceId;
 use rpcplugin_transport::{
-    Listen, Listener, MessageLimits, Newcomer, SecureError, SecureStream, Services, Stream,
+    Listen, Listener, MessageLimits, PendingConnection, SecureError, SecureStream, Services, Stream,
     http2::{self, Serving},
 };
 use tokio::{
@@ -136,9 +136,9 @@ impl Incoming {
                 stream = self.source.accept(), if takes_more => match stream {
                     // In a task of its own: one that says nothing makes no other wait.
                     Some(stream) => {
-                        let newcomer = Newcomer::new(&stream);
+                        let newcomer = PendingConnection::new(&stream);
                         let secured = secure(Arc::clone(&shared), stream, newcomer.clone());
-                        newcomer.closes_with(self.securing.spawn(secured));
+                        newcomer.set_task(self.securing.spawn(secured));
                     }
                     None => {
                         self.over = true;
@@ -154,12 +154,12 @@ impl Incoming {
 async fn secure(
     shared: Arc<Shared>,
     stream: Stream,
-    newcomer: Newcomer,
+    newcomer: PendingConnection,
 ) -> Result<SecureStream, SecureError> {
     let deadline = shared.settings.http2.handshake_timeout;
     let secured = timeout(deadline, shared.settings.security.server(stream)).await;
     // From now on it is whose who takes it in.
-    newcomer.proven();
+    newcomer.called();
     secured.unwrap_or_else(|late| Err(SecureError(late.into())))
 }
 

@@ -220,7 +220,7 @@ async fn of_pings() {
     let late = mute.ping_within(Duration::from_millis(20)).await.expect_err("it says nothing");
     assert_eq!(code(late), "rpcplugin::transport::plugin_hangs");
 
-    let pid = plugin.pid().to_string();
+    let pid = plugin.pid().expect("a process").to_string();
     std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
     plugin.wait().await;
     drop(server);

@@ -7,7 +7,7 @@ use std::{
 
 use rpcplugin_core::{AppVersion, MagicCookie, TcpPorts, Versions};
 
-use crate::go_text;
+use crate::go_strconv;
 
 /// Names of the environment variables that carry an offer.
 pub mod variable {
@@ -147,7 +147,7 @@ impl ReceivedEnv {
         let versions = versions.and_then(|list| read_versions(&list, &mut faults));
         let ports = read_ports(min.as_deref(), max.as_deref(), &mut faults);
         let multiplex = multiplex.is_some_and(|value| {
-            go_text::boolean(&value).unwrap_or_else(|| {
+            go_strconv::boolean(&value).unwrap_or_else(|| {
                 faults.push(HostEnvFault::new(variable::MULTIPLEX_GRPC, OsStr::new(&value), "true or false"));
                 false
             })
@@ -168,7 +168,7 @@ impl HostEnvFault {
 fn read_versions(list: &str, faults: &mut Vec<HostEnvFault>) -> Option<Versions> {
     let mut versions = Vec::new();
     for element in list.split(',') {
-        match go_text::integer(element).and_then(|number| u32::try_from(number).ok()) {
+        match go_strconv::integer(element).and_then(|number| u32::try_from(number).ok()) {
             Some(number) => versions.push(AppVersion(number)),
             None => faults.push(HostEnvFault::new(
                 variable::PROTOCOL_VERSIONS,
@@ -187,7 +187,7 @@ fn read_ports(min: Option<&str>, max: Option<&str>, faults: &mut Vec<HostEnvFaul
     let mut read = |name, text: Option<&str>| match text {
         None => Some(0),
         Some(text) => {
-            let port = go_text::integer(text).and_then(|number| u16::try_from(number).ok());
+            let port = go_strconv::integer(text).and_then(|number| u16::try_from(number).ok());
             if port.is_none() {
                 faults.push(HostEnvFault::new(name, OsStr::new(text), "a port from 0 to 65535"));
             }

@@ -26,7 +26,7 @@
 //! go-plugin `client.go` `Client.Start` and `server.go` `Serve`, v1.0.0 to v1.8.0.
 
 mod cookie_check;
-mod go_text;
+mod go_strconv;
 mod handshake_line;
 mod host_env;
 mod negotiation;

@@ -10,7 +10,7 @@ use rpcplugin::{
     config::{HostConfig, HostTls},
     transport::{
         SecureStream, Security, dial,
-        http2::{Connect, ConnectError},
+        http2::{ChannelError, Connect},
     },
 };
 use rpcplugin_tests::{
@@ -69,7 +69,7 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) struct To(pub(crate) Endpoint);
 
 impl Connect for To {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(Security::Plain.client(dial(&self.0).await?).await?)
     }
 }

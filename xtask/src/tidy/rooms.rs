@@ -16,22 +16,80 @@ struct Crate {
 }
 
 /// Crates with more than one room. Files in no folder that are not listed stand above all rooms.
-const CRATES: &[Crate] = &[Crate {
-    folder: "crates/cli",
-    rooms: &[
-        "exit",
-        "error",
-        "os",
-        "ui",
-        "facts",
-        "protojson",
-        "schema",
-        "raw_host",
-        "plugin_args",
-        "commands",
-        "cli",
-    ],
-}];
+const CRATES: &[Crate] = &[
+    Crate {
+        folder: "crates/otel",
+        rooms: &[
+            "error",
+            "settings",
+            "pipeline",
+            "propagation",
+            "traffic",
+            "rpc",
+            "metrics",
+            "calls",
+            "telemetry",
+        ],
+    },
+    Crate {
+        folder: "crates/server",
+        rooms: &[
+            "os",
+            "environment",
+            "error",
+            "span",
+            "stdio",
+            "logging",
+            "security",
+            "shutdown",
+            "layers",
+            "listen",
+            "services",
+            "context",
+            "protocol",
+            "readiness",
+            "serve",
+            "lifecycle",
+            "test_mode",
+            "watchdog",
+            "run",
+        ],
+    },
+    Crate {
+        folder: "crates/config",
+        rooms: &["side", "value", "error", "schema", "tables", "catalog", "loader", "registry"],
+    },
+    Crate {
+        folder: "crates/mtls",
+        rooms: &[
+            "os", "validity", "usage", "pem", "peer", "provider", "identity", "trust", "verifier", "mutual",
+        ],
+    },
+    Crate {
+        folder: "crates/cli",
+        rooms: &[
+            "exit",
+            "error",
+            "os",
+            "ui",
+            "facts",
+            "protojson",
+            "schema",
+            "raw_host",
+            "plugin_args",
+            "commands",
+            "cli",
+        ],
+    },
+    Crate {
+        folder: "crates/transport",
+        rooms: &["os", "cleanup", "io", "net", "frames", "tls", "meter", "service", "http2"],
+    },
+    Crate {
+        folder: "crates/yamux",
+        rooms: &["error", "frame", "config", "state", "shared", "batch", "driver", "stream", "session"],
+    },
+];
 
 /// The module that has all code of one operating system.
 const SYSTEM: &str = "os";

@@ -7,7 +7,7 @@ use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{
     Listen, Listener, SecureStream, Security, Services, SocketDir, Stream, dial,
-    http2::{self, Connect, ConnectError, PluginChannel, Serving},
+    http2::{self, ChannelError, Connect, PluginChannel, Serving},
     yamux,
 };
 use tokio::task::{JoinHandle, JoinSet};
@@ -161,7 +161,7 @@ pub(crate) struct Socket {
 }
 
 impl Connect for Socket {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(self.security.client(dial(&self.endpoint).await?).await?)
     }
 }
@@ -173,12 +173,12 @@ struct Streams {
 }
 
 impl Connect for Streams {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let stream = self
             .host
             .open_main_stream()
             .await
-            .map_err(|source| ConnectError::Other { what: "no stream", source: source.into() })?;
+            .map_err(|source| ChannelError::Other { what: "no stream", source: source.into() })?;
         Ok(self.security.client(stream).await?)
     }
 }
@@ -187,7 +187,7 @@ impl Connect for Streams {
 struct Bare(yamux::Session);
 
 impl Connect for Bare {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let stream = self.0.open().await.expect("the session is open");
         Ok(Security::Plain.client(Stream::other(stream)).await?)
     }

@@ -213,7 +213,7 @@ fn from_json(text: &str, name: Option<&str>) -> Result<Target, TargetError> {
     // The parser below reports invalid JSON.
     let value: Value = serde_json::from_str(text).unwrap_or_default();
     if !value.is_object() || value.get("Protocol").is_some() || value.get("Addr").is_some() {
-        let version = ReattachConfig::parse(text)?.version;
+        let version = ReattachConfig::parse(text)?.version.unwrap_or(AppVersion(0));
         let attachment = Handover::parse(text)?;
         return Ok(Target { attachment, version, secured: value.get("Tls").is_some() });
     }
@@ -238,7 +238,7 @@ fn from_json(text: &str, name: Option<&str>) -> Result<Target, TargetError> {
         };
         return Err(UsageError::new(message, help).into());
     };
-    let version = config.version;
+    let version = config.version.unwrap_or(AppVersion(0));
     Ok(Target { attachment: Attachment::from(config).name(name), version, secured: false })
 }
 

@@ -7,7 +7,7 @@ use std::{path::PathBuf, pin::pin};
 use clap::{Args, ValueEnum};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
-    Event, Events, Exit as PluginExit, Output, OutputOptions, OutputSource, Plugin,
+    Event, Events, Exit as PluginExit, OutputOptions, OutputSource, OutputStream, Plugin,
     handshake::{ReattachConfig, ReattachConfigs},
     hclog::Level,
 };
@@ -56,7 +56,7 @@ enum LevelArg {
 /// The plugin's events and output.
 struct Following {
     events: Events,
-    output: Output,
+    output: OutputStream,
     stdout: Lines,
     stderr: Lines,
     level: Level,
@@ -161,7 +161,7 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
         let parsed = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
         out.json_line(&json!({
             "kind": "ready",
-            "pid": plugin.pid(),
+            "pid": plugin.pid().map_or(0, rpcplugin::Pid::get),
             "version": plugin.version().0,
             "mutual_tls": secured,
             "reattach": parsed(config.to_string()),
@@ -173,7 +173,7 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
     out.hint(&format!(
         "{} is up: process {}, version {}, {security}, ready after {}",
         strong(plugin.name()),
-        plugin.pid(),
+        plugin.pid().map_or(0, rpcplugin::Pid::get),
         plugin.version(),
         crate::ui::duration::show(plugin.launch_time())
     ));

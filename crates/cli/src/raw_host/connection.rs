@@ -6,7 +6,7 @@ use rpcplugin::{
     Endpoint, PluginChannel,
     transport::{
         SecureStream, Security, Stream, dial,
-        http2::{self, Connect, ConnectError},
+        http2::{self, ChannelError, Connect},
         yamux,
     },
 };
@@ -14,7 +14,7 @@ use tonic::{Request, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 /// Opens a channel as the plugin's host does.
-pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<PluginChannel, ConnectError> {
+pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<PluginChannel, ChannelError> {
     http2::connect(Direct { endpoint: endpoint.clone(), security }, &settings()).await
 }
 
@@ -24,7 +24,7 @@ struct Direct {
 }
 
 impl Connect for Direct {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(self.security.client(dial(&self.endpoint).await?).await?)
     }
 }
@@ -35,7 +35,7 @@ pub(crate) struct Multiplexed {
 }
 
 impl Multiplexed {
-    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, ConnectError> {
+    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, ChannelError> {
         let connection = dial(endpoint).await?;
         Ok(Self { session: yamux::Session::client(connection, yamux::Config::default()) })
     }
@@ -45,7 +45,7 @@ impl Multiplexed {
 pub(crate) async fn multiplexed_channel(
     connection: &Multiplexed,
     security: Security,
-) -> Result<PluginChannel, ConnectError> {
+) -> Result<PluginChannel, ChannelError> {
     http2::connect(StreamOf { session: connection.session.clone(), security }, &settings()).await
 }
 
@@ -55,10 +55,10 @@ struct StreamOf {
 }
 
 impl Connect for StreamOf {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let opened = self.session.open().await;
         let stream = opened
-            .map_err(|error| ConnectError::Other { what: "no stream can be opened", source: error.into() })?;
+            .map_err(|error| ChannelError::Other { what: "no stream can be opened", source: error.into() })?;
         Ok(self.security.client(Stream::other(stream)).await?)
     }
 }

@@ -7,7 +7,7 @@ use rpcplugin::{
     mtls::{Identity, PeerCertificate, provider},
     transport::{
         SecureStream, Security, Stream, dial,
-        http2::{self, Connect, ConnectError},
+        http2::{self, ChannelError, Connect},
     },
 };
 use rustls::{
@@ -48,8 +48,8 @@ pub(crate) async fn impostor_channel(
     endpoint: &Endpoint,
     host: &Identity,
     plugin: &PeerCertificate,
-) -> Result<PluginChannel, ConnectError> {
-    let made = |error: Box<dyn std::error::Error + Send + Sync>| ConnectError::Other {
+) -> Result<PluginChannel, ChannelError> {
+    let made = |error: Box<dyn std::error::Error + Send + Sync>| ChannelError::Other {
         what: "the unauthorized client cannot be set up",
         source: error,
     };
@@ -94,9 +94,9 @@ pub(crate) async fn is_served(
 }
 
 /// Returns the protocol that the plugin selects from `h2` and `http/1.1` by ALPN.
-pub(crate) async fn alpn(endpoint: &Endpoint, host: &Identity) -> Result<Option<String>, ConnectError> {
+pub(crate) async fn alpn(endpoint: &Endpoint, host: &Identity) -> Result<Option<String>, ChannelError> {
     let exported = host.export();
-    let made = |source: Box<dyn std::error::Error + Send + Sync>| ConnectError::Other {
+    let made = |source: Box<dyn std::error::Error + Send + Sync>| ChannelError::Other {
         what: "the host's own key cannot be used",
         source,
     };
@@ -123,17 +123,17 @@ struct UncheckedServer {
 }
 
 impl UncheckedServer {
-    async fn tls(&self) -> Result<TlsStream<Stream>, ConnectError> {
+    async fn tls(&self) -> Result<TlsStream<Stream>, ChannelError> {
         let stream = dial(&self.endpoint).await?;
         let connecting = TlsConnector::from(Arc::clone(&self.config)).connect(localhost(), stream);
         connecting
             .await
-            .map_err(|error| ConnectError::Other { what: "the TLS handshake failed", source: error.into() })
+            .map_err(|error| ChannelError::Other { what: "the TLS handshake failed", source: error.into() })
     }
 }
 
 impl Connect for UncheckedServer {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(Security::Plain.client(Stream::other(self.tls().await?)).await?)
     }
 }

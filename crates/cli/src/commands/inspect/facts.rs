@@ -155,11 +155,11 @@ impl Facts {
     pub(crate) async fn gather(plugin: &Plugin, schema: &Schema) -> Self {
         let (own, of_the_protocol): (Vec<_>, Vec<_>) =
             schema.services.iter().cloned().partition(|name| !schema::is_of_the_protocol(name));
-        let steps = plugin.launch_steps();
+        let steps = plugin.launch_timings();
         Self {
             name: plugin.name().to_owned(),
             command: None,
-            process: Some(plugin.pid()).filter(|pid| *pid != 0).map(|pid| ProcessFacts::of(pid, None)),
+            process: plugin.pid().map(|pid| ProcessFacts::of(pid.get(), None)),
             protocol: ProtocolFacts { core: CORE, app: plugin.version().0 },
             transport: TransportFacts::of(plugin.endpoint()),
             security: SecurityFacts::of(plugin),
@@ -170,7 +170,7 @@ impl Facts {
             protocol_services: of_the_protocol,
             timings: TimingFacts {
                 process_ms: steps.process.map(ms),
-                handshake_line_ms: steps.answer.map(ms),
+                handshake_line_ms: steps.handshake.map(ms),
                 connection_ms: ms(steps.connection),
                 health_ms: steps.health.map(ms),
                 total_ms: ms(plugin.launch_time()),
@@ -270,7 +270,7 @@ impl FeatureFacts {
             broker: schema.serves("plugin.GRPCBroker").unwrap_or_else(|| plugin.serves_broker()),
             stdio: schema.serves("plugin.GRPCStdio").unwrap_or_else(|| plugin.forwards_output()),
             controller: schema.serves("plugin.GRPCController"),
-            multiplexing: match plugin.answer().map(|answer| answer.multiplexing) {
+            multiplexing: match plugin.handshake_line().map(|answer| answer.multiplexing) {
                 Some(Multiplexing::Yes) => "yes",
                 Some(Multiplexing::No) => "no",
                 Some(Multiplexing::Unreadable) => "unreadable",
