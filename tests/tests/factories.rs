@@ -23,16 +23,18 @@ fn cookie() -> MagicCookie {
 
 #[tokio::test]
 async fn a_scope_always_closes() {
-    let (pid, exit) = with_plugin(&host(), plugin(&[]), async |plugin| plugin.pid()).await.unwrap();
+    let (pid, exit) =
+        with_plugin(&host(), plugin(&[]), async |plugin| plugin.pid().unwrap().get()).await.unwrap();
     assert!(!is_alive(pid), "{exit}");
 
     // Also when the work within fails, or is given up.
-    let failing = with_plugin(&host(), plugin(&[]), async |plugin| Err::<(), u32>(plugin.pid())).await;
+    let failing =
+        with_plugin(&host(), plugin(&[]), async |plugin| Err::<(), u32>(plugin.pid().unwrap().get())).await;
     assert!(!is_alive(failing.unwrap().0.unwrap_err()));
     let (tell, told) = tokio::sync::oneshot::channel();
     let given_up = tokio::spawn(async move {
         let work = async |plugin: &rpcplugin::Plugin| {
-            tell.send(plugin.pid()).unwrap();
+            tell.send(plugin.pid().unwrap().get()).unwrap();
             std::future::pending::<()>().await;
         };
         let _ = with_plugin(&host(), plugin(&[]), work).await;
@@ -47,7 +49,7 @@ async fn a_scope_always_closes() {
 async fn a_client_starts_its_plugin_again() {
     let client_of = plugin_client(cookie(), 2, plugin(&[]), HostConfig::default());
     let (first, second) = (client_of.start().await.unwrap(), client_of.start().await.unwrap());
-    assert_ne!(first.pid(), second.pid());
+    assert_ne!(first.pid().unwrap().get(), second.pid().unwrap().get());
     assert_eq!(code(client(&first).info(InfoRequest {}).await), tonic::Code::Ok);
     let exit = first.shut_down().await;
     assert_eq!(exit, Exit::Clean);

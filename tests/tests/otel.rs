@@ -239,7 +239,7 @@ async fn launches_that_fail_and_restarts_are_counted() {
 
     let supervised = host.supervise(command(&collector.endpoint)).await.unwrap();
     let first = supervised.generation().unwrap();
-    let pid = first.plugin().pid.and_then(|pid| Pid::from_raw(pid.try_into().unwrap())).unwrap();
+    let pid = first.plugin().pid.and_then(|pid| Pid::from_raw(pid.get().try_into().unwrap())).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
     let second = supervised.later_generation(first.number()).await.unwrap();
     assert_eq!(second.number(), 2);

@@ -114,7 +114,7 @@ async fn a_wrong_cookie_ends_both_with_status_1() {
         let fault = launched.unwrap_err().fault;
         let ended = ExitReason::Status(1);
         assert!(
-            matches!(fault, LaunchFault::ExitedEarly(reason) | LaunchFault::CookieRefused(reason) if reason == ended),
+            matches!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::ExitedEarly(reason)) | LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(reason)) if reason == ended),
             "{fault:?}"
         );
     }
@@ -141,7 +141,7 @@ async fn an_interrupt_is_ignored_or_not() {
     for (ignore, stays) in [("true", true), ("false", false)] {
         let Some(pair) = pair(&[("PLUGIN_IGNORE_SIGINT", ignore)]).await else { return };
         for plugin in pair {
-            let pid = Pid::from_raw(i32::try_from(plugin.pid()).unwrap()).unwrap();
+            let pid = Pid::from_raw(i32::try_from(plugin.pid().unwrap().get()).unwrap()).unwrap();
             kill_process(pid, Signal::INT).unwrap();
             if stays {
                 assert!(plugin.ping().await.is_ok());

@@ -88,7 +88,7 @@ async fn healthy() -> Server {
 async fn launch_timeout() {
     let error =
         with(&[("PLUGIN_HANDSHAKE_TIMEOUT", "150ms")]).launch(script("exec sleep 60")).await.unwrap_err();
-    assert_eq!(error.fault.to_string(), "it said nothing for 0.15 s");
+    assert_eq!(error.fault.to_string(), "the plugin printed no handshake line within 0.15 s");
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn shutdown_timeout() {
     let server = Server::new(Services::new().add(health).add(controller.clone()));
     let variables = [("PLUGIN_SHUTDOWN_TIMEOUT", "50ms"), ("PLUGIN_STOP_GRACE_PERIOD", "30s")];
     let plugin = plain(&variables).launch(says(&server.line)).await.unwrap();
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     let stopping = tokio::spawn(plugin.shut_down());
     timeout(PATIENCE, controller.cancelled.notified()).await.expect("the call was given up");
     assert!(is_alive(pid), "long before the plugin is killed");
@@ -178,7 +178,7 @@ async fn terminate_after() {
         plain(variables).launch(script(&polite)).await.unwrap().shut_down().await
     };
     let short = ("PLUGIN_STOP_GRACE_PERIOD", "300ms");
-    assert!(matches!(stop(&[short]).await, Exit::Killed { signal: 9, .. }));
+    assert!(matches!(stop(&[short]).await, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }));
     let long = ("PLUGIN_STOP_GRACE_PERIOD", "30s");
     assert_eq!(stop(&[long, ("PLUGIN_TERMINATE_AFTER", "50ms")]).await, Exit::Clean);
 }
@@ -201,7 +201,7 @@ async fn drain_timeout() {
 #[tokio::test]
 async fn admin_timeout() {
     let plugin = launch(&[("PLUGIN_ADMIN_TIMEOUT", "60ms")]).await;
-    freeze(plugin.pid()).unwrap();
+    freeze(plugin.pid().unwrap().get()).unwrap();
     let late = plugin.ping().await.unwrap_err();
     assert_eq!(late.to_string(), "the plugin did not answer within 0.06 s");
 }
@@ -378,7 +378,7 @@ async fn health_check() {
 
 /// A client that heeds what its host is allowed.
 fn limited(plugin: &Plugin) -> KitClient<PluginChannel> {
-    let (received, sent) = plugin.message_limits();
+    let rpcplugin::MessageLimits { receive: received, send: sent, .. } = plugin.message_limits();
     client(plugin).max_decoding_message_size(received).max_encoding_message_size(sent)
 }
 
@@ -409,7 +409,7 @@ async fn broker_timeout() {
 async fn stray_lines() {
     let server = healthy().await;
     let banner = script(&format!("echo hello; echo '{}'; exec sleep 60", server.line));
-    assert_eq!(fault(plain(&[]).launch(banner.clone()).await), "rpcplugin::handshake::unreadable");
+    assert_eq!(fault(plain(&[]).launch(banner.clone()).await), "rpcplugin::handshake::invalid_line");
     plain(&[("PLUGIN_STRAY_LINES", "1")]).launch(banner).await.unwrap();
 }
 
@@ -436,7 +436,7 @@ async fn handshake_line_limit() {
     let long = format!("{}|false|{}", server.line, "x".repeat(6000));
     plain(&[]).launch(says(&long)).await.unwrap();
     let launched = plain(&[("PLUGIN_HANDSHAKE_LINE_LIMIT", "4KiB")]).launch(says(&long)).await;
-    assert_eq!(fault(launched), "rpcplugin::handshake::endless_line");
+    assert_eq!(fault(launched), "rpcplugin::handshake::line_too_long");
 }
 
 /// The lengths of the records that hold an `x`.
@@ -615,7 +615,7 @@ async fn after_death(supervised: &Supervised, events: &mut Events) -> Event {
 }
 
 fn pid_of(supervised: &Supervised) -> Option<u32> {
-    supervised.generation().and_then(|one| one.plugin().pid)
+    supervised.generation().and_then(|one| one.plugin().pid.map(rpcplugin::Pid::get))
 }
 
 async fn next(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {

@@ -268,7 +268,7 @@ async fn ready_timeout() {
 }
 
 fn interrupt(plugin: &Plugin) {
-    let pid = Pid::from_raw(i32::try_from(plugin.pid()).unwrap()).unwrap();
+    let pid = Pid::from_raw(i32::try_from(plugin.pid().unwrap().get()).unwrap()).unwrap();
     kill_process(pid, Signal::INT).unwrap();
 }
 
@@ -350,7 +350,7 @@ async fn broker_timeout() {
 #[tokio::test]
 async fn workers() {
     let threads = |plugin: &Plugin| {
-        let tasks = fs::read_dir(format!("/proc/{}/task", plugin.pid())).unwrap();
+        let tasks = fs::read_dir(format!("/proc/{}/task", plugin.pid().unwrap().get())).unwrap();
         let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
         names.filter(|name| name.starts_with("tokio")).count()
     };

@@ -19,7 +19,7 @@ pub(crate) trait ExitsWith {
     const EXIT: Exit = Exit::Failed;
 }
 
-/// The arguments fit the grammar, and still make no sense.
+/// The arguments fit the grammar of the command line and are invalid all the same.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{message}")]
 #[diagnostic(code(rpcplugin::config::arguments))]
@@ -40,7 +40,7 @@ impl UsageError {
         Self { message: message.into(), help: help.into() }
     }
 
-    /// With the words and the advice of an error.
+    /// A usage error with the text and the help of another error.
     pub(crate) fn of(error: &impl Diagnostic) -> Self {
         Self::new(error.to_string(), error.help().map_or_else(String::new, |help| help.to_string()))
     }

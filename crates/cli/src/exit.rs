@@ -2,36 +2,36 @@
 
 use std::process::ExitCode;
 
-/// The exit codes. They are documented in `docs/cli.md`, and do not change their meaning.
+/// An exit code. `docs/cli.md` documents all of them. Their meanings are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// 0: what was asked for was done.
+    /// 0: success.
     Ok,
-    /// 1: it was done, and the answer is no: a call failed, a check failed.
+    /// 1: a call returned an error, a check failed, or stdout could not be written.
     Failed,
-    /// 2: the arguments make no sense. clap uses the same code.
+    /// 2: the arguments are invalid. clap uses the same code.
     Usage,
-    /// 3: the plugin could not be started, or not be attached to.
+    /// 3: the plugin could not be launched or attached to.
     NotStarted,
-    /// 4: the plugin ended by itself while it was needed.
+    /// 4: the plugin exited while it was needed.
     PluginExited,
-    /// 130: somebody pressed Ctrl-C before it was done.
+    /// 130: interrupted before the command was done, for example with Ctrl-C.
     Interrupted,
-    /// 141: whoever read stdout went away before it was done. Shells say so of a program that SIGPIPE ended.
+    /// 141: the reader of stdout closed the pipe early. Shells report this code for a program that SIGPIPE ended.
     ReaderGone,
 }
 
 impl Exit {
-    /// What the code says, on a line of help.
+    /// Returns the meaning for the help: one line.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
-            Self::Ok => "what was asked for was done",
-            Self::Failed => "it was done, and the answer is no: a call failed, a check failed",
-            Self::Usage => "the arguments make no sense",
-            Self::NotStarted => "the plugin could not be started, or not be attached to",
-            Self::PluginExited => "the plugin ended by itself while it was needed",
-            Self::Interrupted => "interrupted before it was done",
-            Self::ReaderGone => "the reader of stdout went away before it was done",
+            Self::Ok => "success",
+            Self::Failed => "a call returned an error, a check failed, or stdout could not be written",
+            Self::Usage => "the arguments are invalid",
+            Self::NotStarted => "the plugin could not be launched or attached to",
+            Self::PluginExited => "the plugin exited while it was needed",
+            Self::Interrupted => "interrupted before the command was done",
+            Self::ReaderGone => "the reader of stdout closed the pipe early",
         }
     }
 

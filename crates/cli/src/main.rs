@@ -1,7 +1,17 @@
-//! The `rpcplugin` program: looks into plugins of any language, calls them, keeps them up, and says what is wrong.
+//! The program `rpcplugin`: inspects, calls, runs and tests plugins of any language.
 //!
-//! One module is one command, with its arguments and a `run` that prints through [`out::Out`] and returns how the
-//! program ends. All that it knows of plugins it has from the crate `rpcplugin`; it has no protocol of its own.
+//! Rooms, the lowest first. Each uses only rooms above it in this list:
+//!
+//! - [`exit`] and [`error`]: exit codes, and errors that carry one;
+//! - [`os`]: everything that depends on the operating system;
+//! - [`ui`]: printing, for people and as JSON;
+//! - [`facts`]: properties of a certificate, a process and a file;
+//! - [`protojson`]: protobuf messages as JSON;
+//! - [`schema`]: services and messages of a plugin, from reflection and from files;
+//! - [`raw_host`]: a host without the host library, for `doctor` and `conformance`;
+//! - [`plugin_args`]: which plugin to launch, and the launch;
+//! - [`commands`]: one module for each command;
+//! - [`cli`]: the command line.
 
 mod cli;
 mod commands;
@@ -58,10 +68,9 @@ fn main() -> ExitCode {
     conclude(out, exit).into()
 }
 
-/// Returns the exit code of a program that would otherwise end with `exit`. A reader of stdout may go before the end, as `head` does:
-/// it has what it wanted. Any other failure of stdout is an error.
+/// Returns the exit code: `exit`, unless stdout could not be written. A reader that closes the pipe early, as `head` does, is no error.
 fn conclude(mut out: Out, exit: Exit) -> Exit {
-    match out.take_failure() {
+    match out.take_stdout_error() {
         None => exit,
         Some(error) if error.kind() == ErrorKind::BrokenPipe => Exit::ReaderGone,
         Some(error) => {
@@ -71,16 +80,16 @@ fn conclude(mut out: Out, exit: Exit) -> Exit {
     }
 }
 
-/// Prints the help or the version that was asked for, or how the arguments make no sense.
+/// Prints the requested help or version, or the usage error.
 fn without_arguments(error: &clap::Error, typed: &[OsString]) -> Exit {
-    // What stands behind `--` is the plugin's.
+    // Arguments behind `--` belong to the plugin.
     let ours: Vec<&str> =
         typed.iter().take_while(|arg| *arg != "--").map(|arg| arg.to_str().unwrap_or_default()).collect();
     let json = ours.contains(&"--json");
     let mut out = Out::new(json, color_among(&ours));
     let text = error.render();
     if !error.use_stderr() {
-        out.line(style::own(text.ansi().to_string().trim_end()));
+        out.line(style::from_library(text.ansi().to_string().trim_end()));
         return conclude(out, Exit::Ok);
     }
     if json {
@@ -89,12 +98,12 @@ fn without_arguments(error: &clap::Error, typed: &[OsString]) -> Exit {
         let message = message.strip_prefix("error: ").unwrap_or(message);
         out.json(&json!({ "error": error_as_json(&UsageError::new(message, rest.trim())) }));
     } else {
-        out.note(style::own(text.ansi().to_string().trim_end()));
+        out.note(style::from_library(text.ansi().to_string().trim_end()));
     }
     conclude(out, Exit::Usage)
 }
 
-/// When to use colours, as far as it can be read where the rest cannot.
+/// Reads `--color` from a command line that could not be parsed.
 fn color_among(args: &[&str]) -> ColorChoice {
     let given = args.iter().zip(args.iter().skip(1).chain([&""])).find_map(|(arg, next)| match *arg {
         "--color" => Some(*next),
@@ -110,18 +119,18 @@ fn start(cli: &Cli, out: &mut Out) -> Result<Exit, CommandError> {
         .build()
         .into_diagnostic()?;
     let exit = runtime.block_on(async {
-        // These deal with interruptions by themselves: they have something to say then.
+        // These commands handle interruptions themselves, because they print results then.
         if let Action::Run(_) | Action::Conformance(_) | Action::Doctor(_) = &cli.action {
             return dispatch(&cli.action, out).await;
         }
         let mut interruptions = Interruptions::new().into_diagnostic()?;
         tokio::select! {
             exit = dispatch(&cli.action, out) => exit,
-            // Whatever plugin is up goes with the future that has it.
+            // Dropping the command's future ends its plugin.
             () = interruptions.any() => Err(Interrupted.into()),
         }
     });
-    // A thread that still reads from a terminal would hold the program up.
+    // Do not wait for a thread that still reads from a terminal.
     runtime.shutdown_background();
     exit
 }

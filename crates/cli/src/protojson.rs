@@ -1,12 +1,14 @@
-//! Messages as JSON, after the rules of `protojson`, the Go library that most programs for gRPC use.
+//! Protobuf messages as JSON, by the rules of Go's `protojson`.
 //!
-//! A message is bytes on the one side and text on the other, with nothing between: each number is read from its own
-//! digits, and each field is written from its own bytes. What cannot be kept is a [`Fault`] that names its place.
+//! Conversion is direct, from encoded bytes to text and back, so that no digit of a number is lost. A value that cannot be converted
+//! is a [`Fault`] with its path.
 //!
-//! What `protojson` takes and yet drops a part of is refused: a number in quotes with something behind it (`"1 2"`), a
-//! number whose exponent has no digits (`1e`), and a tenth digit of a second behind a comma. What it refuses to write is
-//! written where nothing is lost: an `Any` of an unknown type, with its bytes in base64, and a message that lacks required
-//! fields.
+//! Differences from `protojson`:
+//!
+//! - Rejected here, because `protojson` drops a part: a number in quotes with other characters behind it (`"1 2"`), an exponent without
+//!   digits (`1e`), and a tenth decimal digit of a second after a comma.
+//! - Written here, because nothing is lost: an `Any` of an unknown type (with its bytes in base64), and a message without its
+//!   required fields.
 
 mod fault;
 mod field;
@@ -34,7 +36,7 @@ pub(crate) use self::{fault::Fault, types::Types, write::Style};
 /// Reads a message of the type `message` from JSON.
 ///
 /// # Errors
-/// A [`Fault`] that knows the byte at which it is.
+/// A [`Fault`] with its byte offset.
 pub(crate) fn read(text: &[u8], message: &MessageDescriptor, types: &Types) -> Result<Vec<u8>, Fault> {
     at_any_depth(|depth| read::read(text, message, types, depth))
 }
@@ -42,7 +44,7 @@ pub(crate) fn read(text: &[u8], message: &MessageDescriptor, types: &Types) -> R
 /// Writes the `bytes` of a message of the type `message` as JSON.
 ///
 /// # Errors
-/// A [`Fault`] that names the field.
+/// A [`Fault`] with the path of the field.
 pub(crate) fn write(
     bytes: &[u8],
     message: &MessageDescriptor,
@@ -52,14 +54,14 @@ pub(crate) fn write(
     at_any_depth(|depth| write::write(bytes, message, types, style, depth))
 }
 
-/// An `Any` as a value. One whose type is not described, or whose bytes have no JSON form, keeps them in base64.
+/// Returns an `Any` as JSON. If its type is unknown or its bytes have no JSON form, the JSON has the bytes in base64.
 pub(crate) fn any(url: &str, bytes: &[u8], types: &Types) -> Value {
     let written = at_any_depth(|depth| write::any(url, bytes, types, depth));
     let value = written.and_then(|json| Ok(text::parse(json.get().as_bytes(), DEEPEST_VALUE)?.to_value()));
     value.unwrap_or_else(|_| json!({ "@type": url, "value": STANDARD.encode(bytes) }))
 }
 
-/// Writes a message as JSON, and reads the JSON.
+/// Writes a message as JSON and reads the JSON.
 #[cfg(test)]
 pub(crate) fn write_and_read(message: &MessageDescriptor, bytes: &[u8]) {
     let types = Types::new(message.parent_pool());
@@ -68,14 +70,14 @@ pub(crate) fn write_and_read(message: &MessageDescriptor, bytes: &[u8]) {
     }
 }
 
-/// Does work that recurses with the depth of a message. What is nested deep gets a stack of its own.
+/// Runs a function that recurses with the depth of a message. A deep message gets a thread with a large stack.
 fn at_any_depth<T: Send>(work: impl Fn(usize) -> Result<T, Fault> + Sync) -> Result<T, Fault> {
     match work(SHALLOW) {
         Err(fault) if fault.is_depth() => thread::scope(|scope| {
             let deep = thread::Builder::new().stack_size(DEEP_STACK).spawn_scoped(scope, || work(DEEPEST));
             match deep.map(thread::ScopedJoinHandle::join) {
                 Ok(Ok(done)) => done,
-                // It did not start, or it panicked.
+                // The thread could not start, or it panicked.
                 _ => Err(fault),
             }
         }),
@@ -83,9 +85,9 @@ fn at_any_depth<T: Send>(work: impl Fn(usize) -> Result<T, Fault> + Sync) -> Res
     }
 }
 
-/// How deep messages nest that are read and written on any stack.
+/// The maximum depth of messages on the current stack.
 const SHALLOW: usize = 64;
-/// How deep a value nests at most that goes into other JSON.
+/// The maximum depth of a value inside other JSON.
 const DEEPEST_VALUE: usize = 100;
-/// Enough for [`DEEPEST`]. Only what is used of it is memory.
+/// The stack size for [`DEEPEST`] levels. Only the used part takes memory.
 const DEEP_STACK: usize = 512 << 20;

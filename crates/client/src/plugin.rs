@@ -186,13 +186,13 @@ impl Plugin {
 
     /// How long each step of that took.
     #[must_use]
-    pub fn launch_steps(&self) -> LaunchTimings {
+    pub fn launch_timings(&self) -> LaunchTimings {
         self.launch.timings
     }
 
     /// What the plugin said in its handshake line. None for one that was attached to.
     #[must_use]
-    pub fn answer(&self) -> Option<&HandshakeLine> {
+    pub fn handshake_line(&self) -> Option<&HandshakeLine> {
         self.launch.handshake_line.as_ref()
     }
 

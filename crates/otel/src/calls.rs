@@ -15,7 +15,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 pub use self::body::CallBody;
 use self::call::{Call, code_in, code_of};
-use crate::{metrics::Metrics, propagation, rpc::Side};
+use crate::{metrics::Metrics, propagation, rpc::CallSide};
 
 /// A tower layer for clients that makes a span for each call, sends the span's trace context with the call, and records the
 /// duration.
@@ -35,7 +35,7 @@ pub struct InstrumentServices(Option<Arc<Metrics>>);
 #[derive(Debug, Clone)]
 pub struct Instrumented<S> {
     inner: S,
-    side: Side,
+    side: CallSide,
     metrics: Option<Arc<Metrics>>,
 }
 
@@ -58,7 +58,7 @@ impl<S> Layer<S> for InstrumentCalls {
     type Service = Instrumented<S>;
 
     fn layer(&self, inner: S) -> Instrumented<S> {
-        Instrumented { inner, side: Side::Client, metrics: self.0.clone() }
+        Instrumented { inner, side: CallSide::Client, metrics: self.0.clone() }
     }
 }
 
@@ -66,7 +66,7 @@ impl<S> Layer<S> for InstrumentServices {
     type Service = Instrumented<S>;
 
     fn layer(&self, inner: S) -> Instrumented<S> {
-        Instrumented { inner, side: Side::Server, metrics: self.0.clone() }
+        Instrumented { inner, side: CallSide::Server, metrics: self.0.clone() }
     }
 }
 
@@ -88,8 +88,8 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let method = request.uri().path().trim_start_matches('/').to_owned();
         let span = match self.side {
-            Side::Client => client_span(&method, request.headers_mut()),
-            Side::Server => server_span(&method, request.headers()),
+            CallSide::Client => client_span(&method, request.headers_mut()),
+            CallSide::Server => server_span(&method, request.headers()),
         };
         let response = span.in_scope(|| self.inner.call(request)).instrument(span.clone());
         let call = Call::new(span, self.side, method, self.metrics.clone());

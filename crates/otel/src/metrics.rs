@@ -14,7 +14,7 @@ use rpcplugin_transport::Traffic;
 use tonic::Code;
 
 use crate::{
-    rpc::{Side, code_name},
+    rpc::{CallSide, code_name},
     traffic::{Connections, Peer},
 };
 
@@ -31,22 +31,22 @@ pub(crate) struct Metrics {
     restarts: Counter<u64>,
     pub(crate) connections: Arc<Connections>,
     #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only plugins limit"))]
-    refusals: Refusals,
+    refusals: CountedLimits,
 }
 
 /// The rate limits whose refused calls are counted.
-type Refusals = Arc<Mutex<Vec<Refused>>>;
+type CountedLimits = Arc<Mutex<Vec<CountedLimit>>>;
 
-/// Counts refused calls.
+/// A rate limit, which counts the calls that it refuses.
 #[cfg(feature = "server")]
-type Refused = rpcplugin_server::RateLimit;
+type CountedLimit = rpcplugin_server::RateLimit;
 #[cfg(not(feature = "server"))]
-type Refused = std::convert::Infallible;
+type CountedLimit = std::convert::Infallible;
 
 impl Metrics {
     pub(crate) fn new(meter: &Meter) -> Self {
         let connections = Arc::<Connections>::default();
-        let refusals = Refusals::default();
+        let refusals = CountedLimits::default();
         observe_connections(meter, &connections);
         #[cfg(feature = "server")]
         observe_refusals(meter, &refusals);
@@ -78,14 +78,14 @@ impl Metrics {
     }
 
     /// Records a call that has ended.
-    pub(crate) fn call(&self, side: Side, method: &str, code: Code, duration: Duration) {
+    pub(crate) fn call(&self, side: CallSide, method: &str, code: Code, duration: Duration) {
         let (durations, operation) = match side {
-            Side::Client => (&self.client_calls, "client_call"),
-            Side::Server => (&self.server_calls, "server_call"),
+            CallSide::Client => (&self.client_calls, "client_call"),
+            CallSide::Server => (&self.server_calls, "server_call"),
         };
         let method = match side {
-            Side::Client => method,
-            Side::Server => self.served.label(method, code),
+            CallSide::Client => method,
+            CallSide::Server => self.served.label(method, code),
         };
         let name = code_name(code);
         let mut attributes = vec![
@@ -101,8 +101,8 @@ impl Metrics {
     }
 
     /// Records that a service has begun to respond to a call of this method with messages.
-    pub(crate) fn responds(&self, side: Side, method: &str) {
-        if side == Side::Server {
+    pub(crate) fn responds(&self, side: CallSide, method: &str) {
+        if side == CallSide::Server {
             self.served.learn(method);
         }
     }
@@ -126,7 +126,7 @@ impl Metrics {
 
     /// Counts the calls that this limit refuses.
     #[cfg(feature = "server")]
-    pub(crate) fn limited_by(&self, limit: Refused) {
+    pub(crate) fn limited_by(&self, limit: CountedLimit) {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(limit);
     }
 
@@ -155,7 +155,7 @@ impl ServedMethods {
             return;
         }
         let mut methods = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if methods.len() < MOST_METHODS {
+        if methods.len() < MAX_METHODS {
             methods.insert(method.to_owned());
         }
     }
@@ -230,7 +230,7 @@ fn observe(connections: &Connections, sum: &dyn AsyncInstrument<u64>, of: impl F
 }
 
 #[cfg(feature = "server")]
-fn observe_refusals(meter: &Meter, refusals: &Refusals) {
+fn observe_refusals(meter: &Meter, refusals: &CountedLimits) {
     let refusals = Arc::clone(refusals);
     meter
         .u64_observable_counter("rpcplugin.rate_limit.refusals")
@@ -240,7 +240,7 @@ fn observe_refusals(meter: &Meter, refusals: &Refusals) {
             let limits = refusals.lock().unwrap_or_else(PoisonError::into_inner);
             // A plugin without a rate limit exports no such metric.
             if !limits.is_empty() {
-                sum.observe(limits.iter().map(Refused::refused).sum(), &[]);
+                sum.observe(limits.iter().map(CountedLimit::refused).sum(), &[]);
             }
         })
         .build();
@@ -255,7 +255,7 @@ fn named(peer: &Peer) -> Vec<KeyValue> {
 const OTHER: &str = "_OTHER";
 
 /// How many methods may become labels.
-const MOST_METHODS: usize = 1000;
+const MAX_METHODS: usize = 1000;
 
 const PLUGIN_NAME: &str = "rpcplugin.plugin.name";
 
@@ -293,9 +293,9 @@ mod tests {
     #[test]
     fn the_number_of_labels_is_bounded() {
         let served = ServedMethods::default();
-        let labels: HashSet<_> = (0..2 * MOST_METHODS)
+        let labels: HashSet<_> = (0..2 * MAX_METHODS)
             .map(|number| served.label(&format!("kv.Kv/M{number}"), Code::Ok).to_owned())
             .collect();
-        assert_eq!(labels.len(), MOST_METHODS + 1);
+        assert_eq!(labels.len(), MAX_METHODS + 1);
     }
 }

@@ -4,12 +4,12 @@ use tonic::Code;
 
 /// The side of a call on which this process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum CallSide {
     Client,
     Server,
 }
 
-impl Side {
+impl CallSide {
     /// Whether the conventions count a call with this code as an error. A mistake of the caller is not an error of the
     /// server.
     pub(crate) fn is_error(self, code: Code) -> bool {
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_mistake_of_the_caller_is_not_an_error_of_the_server() {
-        assert!(Side::Client.is_error(Code::NotFound) && !Side::Server.is_error(Code::NotFound));
-        assert!(Side::Server.is_error(Code::Internal) && !Side::Client.is_error(Code::Ok));
+        assert!(CallSide::Client.is_error(Code::NotFound) && !CallSide::Server.is_error(Code::NotFound));
+        assert!(CallSide::Server.is_error(Code::Internal) && !CallSide::Client.is_error(Code::Ok));
     }
 }

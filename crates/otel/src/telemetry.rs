@@ -138,7 +138,7 @@ impl fmt::Debug for Telemetry {
 fn is_exported(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
     let target = metadata.target();
     let library = target.split("::").next().unwrap_or_default();
-    if BELOW.contains(&library) || library.starts_with("opentelemetry") {
+    if HTTP2_LIBRARIES.contains(&library) || library.starts_with("opentelemetry") {
         return false;
     }
     // A plugin's log belongs to the plugin's telemetry. In the host, its records would be events of the span of the plugin,
@@ -155,7 +155,8 @@ fn is_exported(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
 }
 
 /// The libraries that carry calls. They make an event for each HTTP/2 frame.
-const BELOW: [&str; 8] = ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_rustls", "tonic", "tower"];
+const HTTP2_LIBRARIES: [&str; 8] =
+    ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_rustls", "tonic", "tower"];
 
 #[cfg(test)]
 mod tests {

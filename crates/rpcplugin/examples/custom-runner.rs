@@ -6,7 +6,7 @@
 //!
 //! A `Runner` starts plugins in a sandbox, in a container or on another machine; the rest of the library does not notice.
 //! This one changes the command and leaves the work to the runner for ordinary processes. One that starts a plugin
-//! elsewhere implements `Running` too, for its end, and translates addresses if the plugin sees other files or networks
+//! elsewhere implements `PluginProcess` too, for its end, and translates addresses if the plugin sees other files or networks
 //! than the host does.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
 
@@ -14,7 +14,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{
-    ChildProcess, Command, Host, LaunchEnvironment, LaunchFault, MagicCookie, Runner, Serve, Started,
+    ChildProcess, Command, Host, LaunchEnvironment, LaunchFault, MagicCookie, Runner, Serve, StartedProcess,
 };
 use tonic::{Request, Response, Status};
 
@@ -36,13 +36,16 @@ struct Limited {
 }
 
 impl Runner for Limited {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         self.program.clone()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         // `exec` puts the plugin in the place of the shell: the process that is watched is the plugin itself.
         let script = r#"ulimit -n "$0" && exec "$@""#;
         let shell = Command::new("/bin/sh").args(["-c", script]).arg(self.open_files.to_string());

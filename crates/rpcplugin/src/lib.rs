@@ -88,16 +88,17 @@ pub mod pyvider;
 pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
-    AttachError, Attachment, Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit,
-    ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError, LaunchFacts,
-    LaunchFault, LaunchTimings, LogRecord, Managed, NotHandedOver, Observer, Obstacle, Output, OutputChunk,
-    OutputOptions, OutputSource, OverflowPolicy, PingError, Plugin, PluginEvent, PluginExited, PluginId,
-    PluginReason, PluginSet, ProgramFile, ReasonKind, Runner, Running, Started, Stdin, Supervise,
-    SuperviseError, Supervised, SupervisionState, WhileDown, Writers, discover,
+    AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, Event, Events,
+    Exit, ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError, LaunchFacts,
+    LaunchFault, LaunchTimings, LogRecord, Managed, MessageLimits, NotHandedOver, Observer, Obstacle,
+    OutputChunk, OutputOptions, OutputSource, OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent,
+    PluginExited, PluginId, PluginProcess, PluginReason, PluginSet, ProgramFile, ReasonKind, Runner, Signal,
+    StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown, Writers,
+    discover,
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{
-    AppVersion, Endpoint, ErrorCategory, MagicCookie, PlainReport, ServiceId, TraceContext, Versions,
+    AppVersion, Endpoint, ErrorCategory, MagicCookie, Pid, PlainReport, ServiceId, TraceContext, Versions,
     Visible, disturbs,
 };
 pub use rpcplugin_handshake as handshake;
@@ -123,12 +124,14 @@ pub use rpcplugin_transport::{
 #[cfg(feature = "client")]
 pub mod host {
     pub use rpcplugin_client::{
-        AttachError, Attachment, Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit,
-        ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError, LaunchFacts,
-        LaunchFault, LaunchTimings, LogRecord, Managed, NotHandedOver, Observer, Obstacle, Output,
-        OutputChunk, OutputOptions, OutputSource, OverflowPolicy, PingError, Plugin, PluginEvent,
-        PluginExited, PluginId, PluginReason, PluginSet, ProgramFile, ReasonKind, Runner, Running, Started,
-        Stdin, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown, Writers, discover,
+        AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, ConnectFault,
+        Event, Events, Exit, ExitReason, Generation, Handover, HandoverError, HandshakeFault, Host,
+        LaunchEnvironment, LaunchError, LaunchFacts, LaunchFault, LaunchTimings, LogRecord, Managed,
+        MessageLimits, NotHandedOver, Observer, Obstacle, OutputChunk, OutputOptions, OutputSource,
+        OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent, PluginExited, PluginId, PluginProcess,
+        PluginReason, PluginSet, ProgramFault, ProgramFile, ReasonKind, Runner, SecurityFault, SetupFault,
+        Signal, StartFault, StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState,
+        WhileDown, Writers, discover,
     };
 }
 

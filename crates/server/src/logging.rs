@@ -48,8 +48,8 @@ pub(crate) fn init(level: MaxLevel, others: Vec<SubscriberLayer>) -> io::Result<
 fn subscriber(log: HclogLayer<OriginalStderr>, level: MaxLevel, others: Vec<SubscriberLayer>) -> Dispatch {
     // One filter with both conditions. tracing evaluates nested filters again for every HTTP/2 frame, which doubles the
     // cost of a call at level trace.
-    let worth = filter_fn(is_worth_a_record).with_max_level_hint(LevelFilter::TRACE);
-    let log = log.with_filter(level.and(worth));
+    let belongs = filter_fn(belongs_in_log).with_max_level_hint(LevelFilter::TRACE);
+    let log = log.with_filter(level.and(belongs));
     // No other layer may stand beside a filtered layer, not even a layer that does nothing: the HTTP/2 libraries would then
     // make a span for every frame, which costs as much as the whole call.
     if others.is_empty() {
@@ -60,22 +60,23 @@ fn subscriber(log: HclogLayer<OriginalStderr>, level: MaxLevel, others: Vec<Subs
     tracing_subscriber::registry().with(layers).into()
 }
 
-/// Whether a span or event belongs into the plugin's log.
+/// Whether a span or event belongs in the plugin's log.
 ///
 /// The log omits the span of the plugin, and what the HTTP/2 libraries log at debug and trace: about a hundred records for
 /// each call. To debug those libraries, set another subscriber.
-fn is_worth_a_record(event: &Metadata<'_>) -> bool {
+fn belongs_in_log(event: &Metadata<'_>) -> bool {
     let library = event.target().split("::").next().unwrap_or_default();
     !span::is_plugin(event)
-        && library != FOR_COLLECTORS
-        && (*event.level() <= tracing::Level::INFO || !BELOW.contains(&library))
+        && library != COLLECTOR_TARGET
+        && (*event.level() <= tracing::Level::INFO || !HTTP2_LIBRARIES.contains(&library))
 }
 
 /// The target of the spans that are made for a collector. The log has other spans for the same calls, with the trace id.
-const FOR_COLLECTORS: &str = "rpcplugin_otel";
+const COLLECTOR_TARGET: &str = "rpcplugin_otel";
 
 /// The libraries that carry calls.
-const BELOW: [&str; 8] = ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_rustls", "tonic", "tower"];
+const HTTP2_LIBRARIES: [&str; 8] =
+    ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_rustls", "tonic", "tower"];
 
 /// Logs a panic as one record at error level. Without this, a host takes the lines of a panic for debugging output.
 fn report_panics(stderr: OriginalStderr) {

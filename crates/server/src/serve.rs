@@ -34,19 +34,19 @@ use crate::{
 #[must_use = "a plugin serves when it is run"]
 pub struct Serve {
     pub(crate) cookie: MagicCookie,
-    pub(crate) versions: BTreeMap<AppVersion, ServedSet>,
+    pub(crate) versions: BTreeMap<AppVersion, MakeServices>,
     pub(crate) descriptors: Vec<&'static [u8]>,
     pub(crate) config: PluginConfig,
     /// Why the configuration could not be loaded.
     pub(crate) config_error: Option<ConfigError>,
     /// Variables that are most likely misspelt settings. Logged once there is a log.
-    pub(crate) slips: Vec<IgnoredVariable>,
-    pub(crate) hooks: Vec<Hook>,
+    pub(crate) typos: Vec<IgnoredVariable>,
+    pub(crate) hooks: Vec<ShutdownHook>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) transport: Option<AnyTransport>,
     pub(crate) progress: Progress,
     pub(crate) layers: ServiceLayers,
-    pub(crate) on_start: Vec<Start>,
+    pub(crate) on_start: Vec<StartHook>,
     /// Further layers of the tracing subscriber.
     pub(crate) subscribers: Vec<SubscriberLayer>,
     /// The runtime on which signals, the host and the shutdown file are watched. Default: the current one.
@@ -54,13 +54,13 @@ pub struct Serve {
 }
 
 /// Makes the services of one version, once the plugin has agreed with its host on this version.
-pub(crate) type ServedSet = Box<dyn FnOnce(&PluginContext) -> Services + Send>;
+pub(crate) type MakeServices = Box<dyn FnOnce(&PluginContext) -> Services + Send>;
 
 /// A function to call once the plugin has agreed with its host.
-pub(crate) type Start = Box<dyn FnOnce(&PluginContext) + Send>;
+pub(crate) type StartHook = Box<dyn FnOnce(&PluginContext) + Send>;
 
 /// A future to run during the shutdown.
-pub(crate) type Hook = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type ShutdownHook = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Serve {
     /// Makes a plugin that serves nothing yet, for hosts with this magic cookie.
@@ -71,7 +71,7 @@ impl Serve {
             descriptors: Vec::new(),
             config: PluginConfig::default(),
             config_error: None,
-            slips: Vec::new(),
+            typos: Vec::new(),
             hooks: Vec::new(),
             shutdown: CancellationToken::new(),
             transport: None,
@@ -137,7 +137,7 @@ impl Serve {
     /// ```no_run
     /// # use rpcplugin_config::Loader;
     /// # fn example(serve: rpcplugin_server::Serve) -> std::process::ExitCode {
-    /// // What the operator of the plugin set by environment variables, and the file that PLUGIN_CONFIG_FILE names.
+    /// // Environment variables, and the file that PLUGIN_CONFIG_FILE names.
     /// serve.load_config(&Loader::new().process_env()).main()
     /// # }
     /// ```
@@ -145,7 +145,7 @@ impl Serve {
         match loader.load() {
             Ok(Loaded { config, ignored, .. }) => {
                 self.config = config;
-                self.slips = ignored.into_iter().filter(IgnoredVariable::is_typo).collect();
+                self.typos = ignored.into_iter().filter(IgnoredVariable::is_typo).collect();
             }
             Err(error) => self.config_error = Some(error),
         }

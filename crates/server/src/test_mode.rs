@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use rpcplugin_core::Pid;
 use rpcplugin_handshake::{ReattachConfig, ReattachConfigs, ReceivedEnv};
 
 use crate::{
@@ -67,9 +68,9 @@ impl Attachable {
     pub fn config(&self) -> ReattachConfig {
         let line = self.bound.handshake_line();
         ReattachConfig {
-            version: line.version,
+            version: Some(line.version),
             endpoint: line.endpoint.clone(),
-            pid: Some(std::process::id()),
+            pid: Some(Pid::current()),
             test: true,
         }
     }

@@ -1,4 +1,5 @@
-//! Removal of socket files when the process exits without unwinding: by `std::process::exit`, or by a panic where panics abort.
+//! Removal of socket files when the process exits without unwinding: by `std::process::exit`, or by a panic where
+//! panics abort.
 
 use std::{
     collections::BTreeMap,
@@ -46,8 +47,8 @@ pub(crate) fn register(leftover: Leftover) -> Registration {
 
 /// Removes the files of all sockets that this process has bound, and the private directories that it has made.
 ///
-/// Call it before the process ends in a way that runs no destructors, for example in a panic hook of a program whose panics abort.
-/// Sockets that are open keep working for connected peers.
+/// Call it before the process ends in a way that runs no destructors, for example in a panic hook of a program whose
+/// panics abort. Sockets that are open keep working for connected peers.
 pub fn remove_sockets() {
     // A thread that holds the lock is ending, or registers a socket that is younger than this call.
     let Ok(mut leftovers) = LEFTOVERS.try_lock() else { return };
@@ -62,7 +63,9 @@ impl Leftover {
         let _ = match self {
             Self::Dir(path) => fs::remove_dir_all(path),
             // Another file may have come to the path.
-            Self::Socket(path, id) if files::id(path).is_ok_and(|found| found == *id) => fs::remove_file(path),
+            Self::Socket(path, id) if files::id(path).is_ok_and(|found| found == *id) => {
+                fs::remove_file(path)
+            }
             Self::Socket(..) => Ok(()),
         };
     }

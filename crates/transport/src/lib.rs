@@ -4,13 +4,14 @@
 //!
 //! - An [`Endpoint`](rpcplugin_core::Endpoint) is [bound](Listener) or [connected to](dial), which gives a raw [`Stream`].
 //! - [`Security`] turns a raw stream into a [`SecureStream`]: both sides are authenticated, or neither side is.
-//! - [`serve`](http2::serve) and [`connect`](http2::connect) speak HTTP/2 on secured streams, and a [`Meter`] counts their traffic.
+//! - [`serve`](http2::serve) and [`connect`](http2::connect) speak HTTP/2 on secured streams, and a [`Meter`] counts
+//!   their traffic.
 //! - [`Services`] are the gRPC services of one server.
 //! - [`yamux`] carries many streams over one.
 //!
-//! This crate owns socket files. It makes them in private directories, does not replace sockets in use, and removes its own socket
-//! files and those of ended processes. It starts no process and reads no handshake line. Its error texts and help texts speak of
-//! host and plugin, because users of this library have these.
+//! This crate owns socket files. It makes them in private directories, does not replace sockets in use, and removes its
+//! own socket files and those of ended processes. It starts no process and reads no handshake line. Its error texts and
+//! help texts speak of host and plugin, because users of this library have these.
 
 mod cleanup;
 mod frames;

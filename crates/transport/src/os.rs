@@ -1,4 +1,5 @@
-//! Everything that depends on the operating system: descriptors, files, groups, processes, sockets, and the exit of the process.
+//! Everything that depends on the operating system: descriptors, files, groups, processes, sockets, and the exit of the
+//! process.
 
 pub(crate) mod descriptors;
 pub(crate) mod exit;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rpcplugin_proto::{Empty, GrpcController, GrpcControllerClient, GrpcControllerServer};
 use rpcplugin_transport::{
     Listen, SecureStream, Security, Services, Stream,
-    http2::{self, Connect, ChannelError, PluginChannel, Serving},
+    http2::{self, ChannelError, Connect, PluginChannel, Serving},
 };
 use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_util::sync::CancellationToken;

@@ -54,7 +54,7 @@ pub(crate) struct Spent {
 
 impl Connected<PluginChannel> {
     pub(crate) fn to(plugin: &Plugin) -> Self {
-        Self { channel: plugin.channel(), pid: plugin.pid() }
+        Self { channel: plugin.channel(), pid: plugin.pid().map_or(0, rpcplugin::Pid::get) }
     }
 }
 

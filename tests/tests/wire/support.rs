@@ -10,7 +10,7 @@ use rpcplugin::{
     config::{HostConfig, HostTls},
     transport::{
         SecureStream, Security, dial,
-        http2::{Connect, ChannelError},
+        http2::{ChannelError, Connect},
     },
 };
 use rpcplugin_tests::{

@@ -55,6 +55,64 @@ const CRATES: &[Crate] = &[
             "run",
         ],
     },
+    Crate {
+        folder: "crates/client",
+        rooms: &[
+            "os",
+            "quoted",
+            "backoff",
+            "exit",
+            "plugin_id",
+            "error",
+            "program",
+            "command",
+            "observe",
+            "process",
+            "streams",
+            "connection",
+            "reattach",
+            "host",
+            "plugin",
+            "launch",
+            "attach",
+            "supervise",
+            "set",
+        ],
+    },
+    Crate {
+        folder: "crates/config",
+        rooms: &["side", "value", "error", "schema", "tables", "catalog", "loader", "registry"],
+    },
+    Crate {
+        folder: "crates/mtls",
+        rooms: &[
+            "os", "validity", "usage", "pem", "peer", "provider", "identity", "trust", "verifier", "mutual",
+        ],
+    },
+    Crate {
+        folder: "crates/cli",
+        rooms: &[
+            "exit",
+            "error",
+            "os",
+            "ui",
+            "facts",
+            "protojson",
+            "schema",
+            "raw_host",
+            "plugin_args",
+            "commands",
+            "cli",
+        ],
+    },
+    Crate {
+        folder: "crates/transport",
+        rooms: &["os", "cleanup", "io", "net", "frames", "tls", "meter", "service", "http2"],
+    },
+    Crate {
+        folder: "crates/yamux",
+        rooms: &["error", "frame", "config", "state", "shared", "batch", "driver", "stream", "session"],
+    },
 ];
 
 /// The module that has all code of one operating system.

@@ -1,4 +1,4 @@
-//! The command line.
+//! The grammar of the command line.
 
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
@@ -8,47 +8,46 @@ use crate::commands::{
     run::RunArgs,
 };
 
-/// Looks into plugins that speak go-plugin's protocol, in whatever language they are written: what they are, what they
-/// serve, and what is wrong with them.
+/// Inspects, calls, runs and tests plugins that speak go-plugin's protocol, in any language.
 #[derive(Debug, Parser)]
 #[command(name = "rpcplugin", version, arg_required_else_help = true, propagate_version = true)]
 pub(crate) struct Cli {
-    /// Prints JSON, for programs to read.
+    /// Prints JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Colours: by default on a terminal, unless NO_COLOR is set.
+    /// When to print colours. `auto` means on a terminal, unless NO_COLOR is set.
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
     pub(crate) color: Color,
     #[command(subcommand)]
     pub(crate) action: Action,
 }
 
-/// What is to be done.
+/// A command with its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Shows what a plugin is, how it is reached and secured, and what it serves.
+    /// Shows a plugin's process, protocol, security and services.
     Inspect(InspectArgs),
-    /// Calls a method of a plugin with JSON, whatever kind of method it is.
+    /// Calls a method of a plugin with JSON.
     Call(CallArgs),
-    /// Keeps a plugin up, and shows its log and its output.
+    /// Keeps a plugin running, and shows its log and output.
     Run(RunArgs),
-    /// Attaches to a plugin that runs already: shows it, calls it, or ends it.
+    /// Attaches to a running plugin: shows it, calls it, or shuts it down.
     Attach(AttachArgs),
-    /// Finds out why a plugin does not start, and says what to do.
+    /// Finds out why a plugin does not start.
     Doctor(DoctorArgs),
-    /// Checks whether a plugin keeps to the protocol.
+    /// Checks whether a plugin follows the protocol.
     Conformance(ConformanceArgs),
-    /// Measures how fast a plugin starts and answers.
+    /// Measures how fast a plugin starts, responds and exits.
     Bench(BenchArgs),
-    /// Makes a project with a plugin and its host.
+    /// Creates a project with a plugin and its host.
     New(NewArgs),
-    /// Prints what a shell needs to complete arguments.
+    /// Prints the completion script of a shell.
     Completions(CompletionsArgs),
     /// Prints the manual page.
     Man(ManArgs),
 }
 
-/// When to use colours.
+/// When to print colours.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Color {
     Auto,

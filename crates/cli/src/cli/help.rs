@@ -1,4 +1,4 @@
-//! The command line with what its help says beside the arguments: groups, examples, exit codes, and where to read on.
+//! The help: argument groups, examples, exit codes, and the address of the documentation.
 
 use std::fmt::Write as _;
 
@@ -7,35 +7,35 @@ use clap::{Arg, ArgAction, Command, CommandFactory as _, builder::Resettable};
 use super::args::Cli;
 use crate::commands::pages::{DOCUMENTATION, Page, page};
 
-/// The command line, complete.
+/// Returns the complete command line.
 pub(crate) fn command() -> Command {
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
     let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
     let command = Cli::command()
         .max_term_width(100)
-        .arg(help.global(true).help("Prints a summary (-h), or all there is to know (--help)"))
+        .arg(help.global(true).help("Prints a summary (-h) or the full help (--help)"))
         .arg(version.global(true).help("Prints the version"))
         .mut_args(|arg| if arg.is_global_set() { arg.help_heading(EVERYWHERE) } else { arg });
     completed(command, "rpcplugin")
 }
 
-/// Adds to a command, and to those below it, what their pages say.
+/// Adds the pages of a command and of its subcommands.
 fn completed(command: Command, name: &str) -> Command {
     let command = command
-        // One of each stands among the options of every command.
+        // The global options replace these.
         .disable_help_flag(true)
         .disable_version_flag(true)
         .mut_args(|arg| {
-            // The variables may hold keys, and help is often shown to others.
+            // Variables may hold secrets, and people paste help texts.
             let arg = arg.hide_env_values(true);
-            // A group is one of options.
+            // A heading is for options only.
             if arg.is_positional() { arg.help_heading(Resettable::Reset) } else { arg }
         })
         .mut_subcommands(|below| {
             let name = format!("{name}-{}", below.get_name());
             completed(below, &name)
         });
-    // What prints a script or a page takes the flag to refuse it by name.
+    // These commands accept the flag in order to refuse it with an error that names it.
     let command = match PRINT_TEXT.contains(&name) {
         true => command.arg(Arg::new("json").long("json").action(ArgAction::SetTrue).global(true).hide(true)),
         false => command,
@@ -63,7 +63,7 @@ impl Page {
 
 const EVERYWHERE: &str = "Global options";
 
-/// The commands that print what stays text under `--json`.
+/// The commands that have no JSON output.
 const PRINT_TEXT: &[&str] = &["rpcplugin-completions", "rpcplugin-man"];
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::commands::pages::PAGES;
 
-    /// Every command, with the name of its page.
+    /// Collects every command with the name of its page.
     fn commands(command: &Command, name: String, found: &mut Vec<(String, Command)>) {
         for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
             commands(below, format!("{name}-{}", below.get_name()), found);
@@ -87,7 +87,7 @@ mod tests {
         found
     }
 
-    /// The words of a line as a shell would have them, up to what stands behind a pipe or goes to a file.
+    /// Splits a line into words as a shell does, up to a pipe or a redirection.
     fn words(line: &str) -> Vec<String> {
         let line = line
             .rsplit_once("| rpcplugin")
@@ -112,7 +112,7 @@ mod tests {
             assert!(page(name).is_some(), "{name} has no page");
         }
         for page in PAGES {
-            assert!(names.iter().any(|name| name == page.name), "{} is the page of nothing", page.name);
+            assert!(names.iter().any(|name| name == page.name), "{} is a page without a command", page.name);
             for other in page.see_also {
                 assert!(names.contains(&format!("rpcplugin-{other}")), "{}: {other}", page.name);
             }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_make_sense_and_fit_into_eighty_columns() {
+    fn examples_parse_and_fit_into_eighty_columns() {
         for (does, line) in PAGES.iter().flat_map(|page| page.examples) {
             // A manual page indents by eleven columns.
             assert!(does.len() < 80 - 7 && line.len() <= 80 - 11, "{line}");
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn options_for_every_command_come_last_and_json_where_it_does_something() {
+    fn global_options_come_last_and_json_is_listed_where_it_has_an_effect() {
         for (name, mut command) in all() {
             let help = command.render_long_help().to_string();
             let at = |word: &str| help.find(word).unwrap_or_else(|| panic!("{name} has no {word}:\n{help}"));

@@ -1,15 +1,15 @@
-//! Flags of this program that stand where they are the plugin's.
+//! Flags of this program in a place where they belong to the plugin.
 
 use std::ffi::OsString;
 
 use clap::{ArgMatches, Command};
 
-/// Says which of the plugin's arguments look like flags of this program, if it is not said by `--` that they are the plugin's.
-/// `typed` is all that was typed behind the program's name.
+/// Returns a note on the plugin's arguments that look like flags of this program. A `--` on the command line suppresses the note.
+/// `typed` is the command line without the name of the program.
 pub(crate) fn stray_flags(command: &Command, matches: &ArgMatches, typed: &[OsString]) -> Option<String> {
     let (name, matches) = matches.subcommand()?;
     let given: Vec<&OsString> = matches.try_get_many("args").ok()??.collect();
-    // They are the last that was typed.
+    // The plugin's arguments come last.
     let (ours, _) = typed.split_at_checked(typed.len().checked_sub(given.len())?)?;
     if ours.iter().any(|word| word == "--") {
         return None;
@@ -30,11 +30,11 @@ pub(crate) fn stray_flags(command: &Command, matches: &ArgMatches, typed: &[OsSt
     }
     let (went, put) = match found.as_slice() {
         [] => return None,
-        [_] => ("went to the plugin, as it stands", "it"),
-        _ => ("went to the plugin, as they stand", "them"),
+        [_] => ("goes to the plugin, because it comes", "it"),
+        _ => ("go to the plugin, because they come", "them"),
     };
     Some(format!(
-        "{} {went} behind the plugin's first argument: put {put} before the plugin, or put -- before the plugin to confirm",
+        "{} {went} after the plugin's first argument: put {put} before the plugin, or confirm with -- before the plugin",
         found.join(", ")
     ))
 }
@@ -52,25 +52,25 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_this_program_are_named_where_the_plugin_got_them() {
+    fn a_note_names_flags_of_this_program_that_go_to_the_plugin() {
         for (line, flags) in [
-            ("inspect ./p serve --cookie A=b", "--cookie went to the plugin, as it stands"),
+            ("inspect ./p serve --cookie A=b", "--cookie goes to the plugin, because it comes"),
             (
                 "inspect ./p serve --preset=kit --json x --json",
-                "--preset, --json went to the plugin, as they stand",
+                "--preset, --json go to the plugin, because they come",
             ),
-            ("call Kv/Get ./p serve -d {}", "-d went to the plugin"),
-            ("doctor ./p --unknown --timeout 3s", "--timeout went to the plugin"),
-            ("conformance ./p serve --only mtls", "--only went to the plugin"),
-            ("inspect ./p serve --help", "--help went to the plugin"),
+            ("call Kv/Get ./p serve -d {}", "-d goes to the plugin"),
+            ("doctor ./p --unknown --timeout 3s", "--timeout goes to the plugin"),
+            ("conformance ./p serve --only mtls", "--only goes to the plugin"),
+            ("inspect ./p serve --help", "--help goes to the plugin"),
         ] {
-            let note = of(line).unwrap_or_else(|| panic!("nothing is said of {line}"));
+            let note = of(line).unwrap_or_else(|| panic!("there is no note on {line}"));
             assert!(note.starts_with(flags), "{note}");
         }
     }
 
     #[test]
-    fn what_is_the_plugins_is_left_to_it() {
+    fn there_is_no_note_on_arguments_of_the_plugin() {
         for line in [
             "inspect --cookie A=b ./p serve",
             "inspect ./p --cookie A=b serve",

@@ -1,4 +1,4 @@
-//! `rpcplugin attach`: to a plugin that runs already.
+//! `rpcplugin attach`: attaches to a running plugin.
 
 mod stop;
 
@@ -27,30 +27,30 @@ use crate::{
     ui::{Out, duration, style::good},
 };
 
-/// Attaches to a plugin that runs already, shows what it is, and leaves it running.
+/// Attaches to a running plugin, shows its properties, and leaves it running.
 ///
-/// A plugin that was launched with AutoMTLS accepts nobody but its host: reattach JSON alone does not let this program in.
-/// `rpcplugin run --handover FILE` writes a file that does.
+/// A plugin under AutoMTLS serves only its host, and reattach JSON has no key. Attach to the file that
+/// `rpcplugin run --handover FILE` writes.
 #[derive(Debug, Args)]
 #[command(subcommand_value_name = "ACTION", subcommand_help_heading = "Actions")]
 pub(crate) struct AttachArgs {
-    /// Reattach JSON, a file with it, unix:/PATH, or HOST:PORT. By default what TF_REATTACH_PROVIDERS holds.
+    /// Reattach JSON, a file with reattach JSON, unix:/PATH, or HOST:PORT. The default is the value of TF_REATTACH_PROVIDERS.
     #[arg(value_name = "PLUGIN", env = "RPCPLUGIN_REATTACH")]
     plugin: Option<String>,
     #[arg(long, env = "TF_REATTACH_PROVIDERS", hide = true)]
     tf_reattach: Option<String>,
-    /// Which plugin, where the JSON names several.
+    /// Selects a plugin if the JSON has several.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The version of the application's protocol, where only an address is given.
+    /// The version of the application's protocol, for a plain address.
     #[arg(long, value_name = "N", default_value = "1")]
     app_version: u32,
     #[command(flatten)]
     tls: TlsFiles,
-    /// How long it may take to connect.
+    /// Limits the time to connect.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::limit)]
     timeout: Duration,
-    /// Shows fingerprints whole.
+    /// Shows complete fingerprints.
     #[arg(long)]
     full: bool,
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub(crate) struct AttachArgs {
     action: Option<AttachAction>,
 }
 
-/// What to do with the plugin. By default it is shown.
+/// The action. By default the plugin is shown.
 #[derive(Debug, Subcommand)]
 enum AttachAction {
     /// Calls a method with JSON.
@@ -69,19 +69,19 @@ enum AttachAction {
         #[command(flatten)]
         schema: SchemaArgs,
     },
-    /// Asks the plugin to end, and kills it if it does not. One in test mode is not killed: its process may be a test.
+    /// Shuts the plugin down, and kills it if it does not exit. A plugin in test mode is not killed, because its process may be
+    /// a test.
     Stop,
 }
 
-/// The plugin accepts nobody whom it does not know.
+/// The plugin requires a client certificate, and none was given.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("the plugin at {endpoint} wants TLS with a certificate that it knows, and none was given")]
+#[error("the plugin at {endpoint} requires a client certificate, and none was given")]
 #[diagnostic(
     code(rpcplugin::security::attach_without_identity),
     help(
-        "a plugin under AutoMTLS accepts its own host alone, and reattach JSON holds no key. Launch it with \
-         `rpcplugin run --handover FILE` and attach to FILE, or with `rpcplugin run --no-mtls`; one with certificates of \
-         its own takes --cert, --key and --ca"
+        "for a plugin under AutoMTLS, launch it with `rpcplugin run --handover FILE` and attach to FILE, or launch it with \
+         `rpcplugin run --no-mtls`: reattach JSON has no key. For a plugin with its own certificates, use --cert, --key and --ca"
     )
 )]
 pub(crate) struct WithoutIdentity {
@@ -89,7 +89,7 @@ pub(crate) struct WithoutIdentity {
     source: AttachError,
 }
 
-/// What was given does not tell how to attach to a plugin.
+/// The arguments do not describe a plugin to attach to.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(crate) enum TargetError {
     #[error(transparent)]
@@ -109,11 +109,11 @@ pub(crate) enum TargetError {
     Tls(#[from] TlsError),
 }
 
-/// Attaches, does what is asked for, and lets go.
+/// Attaches, and executes the action. The plugin keeps running.
 pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> Result<Exit, CommandError> {
     let Some(target) = args.plugin.as_deref().or(args.tf_reattach.as_deref()) else {
         return Err(UsageError::new(
-            "it is not said what to attach to",
+            "the plugin to attach to is missing",
             "give the reattach JSON that the plugin or `rpcplugin run` printed, a file with it, or an address",
         )
         .into());
@@ -146,34 +146,36 @@ pub(crate) async fn run(args: &AttachArgs, out: &mut Out) -> Result<Exit, Comman
     }
 }
 
-/// What to attach to.
+/// A plugin to attach to.
 #[derive(Debug)]
 struct Target {
     attachment: Attachment,
     version: AppVersion,
-    /// Whether this side has a certificate to present.
+    /// Whether this side has a client certificate.
     secured: bool,
 }
 
 async fn attach(target: Target, args: &AttachArgs, out: &Out) -> Result<Plugin, CommandError> {
     let Target { attachment, version, secured } = target;
     let _working = out.working("attaching");
-    // Whoever runs already has long seen its cookie.
+    // A running plugin does not check a cookie.
     let cookie = MagicCookie::new("RPCPLUGIN_ATTACH", "1").into_diagnostic()?;
     let host = Host::new(cookie, Versions::from(version)).configure(|config| {
         config.launch_timeout = args.timeout;
     });
     host.attach(attachment).await.map_err(|error| match error {
-        // A server that wants TLS cuts a connection on which it hears none.
+        // A server with TLS closes a connection without TLS.
         AttachError::Refused {
             ref endpoint,
-            source: LaunchFault::Connect(_) | LaunchFault::FirstCall(_),
+            source:
+                LaunchFault::Connect(rpcplugin::host::ConnectFault::Unreachable(_))
+                | LaunchFault::Connect(rpcplugin::host::ConnectFault::HealthCheckFailed(_)),
         } if !secured => WithoutIdentity { endpoint: endpoint.clone(), source: error }.into(),
         error => error.into(),
     })
 }
 
-/// Reads what was given: JSON, a file with it, or an address.
+/// Parses the argument: JSON, a file with JSON, or an address.
 fn target_of(target: &str, args: &AttachArgs) -> Result<Target, TargetError> {
     let target = target.trim();
     let address = target.strip_prefix("unix:").map(|path| ("unix", path)).or_else(|| {
@@ -194,9 +196,9 @@ fn target_of(target: &str, args: &AttachArgs) -> Result<Target, TargetError> {
     Ok(Target { attachment: known.attachment.secured(identity, trust)?, secured: true, ..known })
 }
 
-/// The JSON itself: the argument, with what a shell's assignment puts around it, or what is in a file.
+/// Returns the JSON of the argument or of a file, without the shell assignment around it.
 fn json(target: &str) -> Result<String, UsageError> {
-    let help = "give reattach JSON, a file with it, unix:/PATH, or HOST:PORT";
+    let help = "give reattach JSON, a file with reattach JSON, unix:/PATH, or HOST:PORT";
     let text = match target.find('{') {
         Some(_) => target.to_owned(),
         None => std::fs::read_to_string(target)
@@ -208,12 +210,12 @@ fn json(target: &str) -> Result<String, UsageError> {
     }
 }
 
-/// Reads JSON of one plugin, with or without its host's identity, or of several by their names.
+/// Parses the JSON of one plugin, with or without the identity of its host, or of several plugins by name.
 fn from_json(text: &str, name: Option<&str>) -> Result<Target, TargetError> {
-    // JSON that cannot be read at all is told by the parser below.
+    // The parser below reports invalid JSON.
     let value: Value = serde_json::from_str(text).unwrap_or_default();
     if !value.is_object() || value.get("Protocol").is_some() || value.get("Addr").is_some() {
-        let version = ReattachConfig::parse(text)?.version;
+        let version = ReattachConfig::parse(text)?.version.unwrap_or(AppVersion(0));
         let attachment = Handover::parse(text)?;
         return Ok(Target { attachment, version, secured: value.get("Tls").is_some() });
     }
@@ -227,15 +229,18 @@ fn from_json(text: &str, name: Option<&str>) -> Result<Target, TargetError> {
     let Some((name, config)) = chosen else {
         let (message, help) = match name {
             _ if names.is_empty() => {
-                let help = "give the JSON that the plugin or `rpcplugin run` printed, whole";
+                let help = "give the complete JSON that the plugin or `rpcplugin run` printed";
                 ("there is no plugin in the JSON".to_owned(), help.to_owned())
             }
-            Some(name) => (format!("there is no plugin {name:?} in the JSON"), format!("there are: {names}")),
-            None => ("it is not said which plugin".to_owned(), format!("--name chooses one of: {names}")),
+            Some(name) => (
+                format!("there is no plugin {name:?} in the JSON"),
+                format!("use one of the plugins: {names}"),
+            ),
+            None => ("the JSON has several plugins".to_owned(), format!("select one with --name: {names}")),
         };
         return Err(UsageError::new(message, help).into());
     };
-    let version = config.version;
+    let version = config.version.unwrap_or(AppVersion(0));
     Ok(Target { attachment: Attachment::from(config).name(name), version, secured: false })
 }
 
@@ -254,20 +259,20 @@ mod tests {
     const ONE: &str = r#"{"Protocol":"grpc","ProtocolVersion":6,"Pid":1,"Test":true,"Addr":{"Network":"unix","String":"/tmp/p"}}"#;
 
     #[test]
-    fn reads_one_and_several() {
+    fn reads_one_plugin_and_several() {
         assert_eq!(from_json(ONE, None).unwrap().version, AppVersion(6));
         let several = format!(r#"{{"a":{ONE},"b":{ONE}}}"#);
         assert!(from_json(&several, None).is_err());
         assert!(from_json(&several, Some("b")).is_ok());
         assert!(from_json(&format!(r#"{{"a":{ONE}}}"#), None).is_ok());
         assert!(from_json("{", None).is_err());
-        let told = |text, name| from_json(text, name).unwrap_err().to_string();
-        assert_eq!(told(&several, Some("c")), "there is no plugin \"c\" in the JSON");
-        assert_eq!(told("{}", None), "there is no plugin in the JSON");
+        let message = |text, name| from_json(text, name).unwrap_err().to_string();
+        assert_eq!(message(&several, Some("c")), "there is no plugin \"c\" in the JSON");
+        assert_eq!(message("{}", None), "there is no plugin in the JSON");
     }
 
     #[test]
-    fn takes_the_json_out_of_an_assignment() {
+    fn reads_the_json_in_an_assignment() {
         assert_eq!(json(&format!("TF_REATTACH_PROVIDERS='{ONE}'")).unwrap(), ONE);
         assert!(json("/nowhere/at/all").is_err());
     }

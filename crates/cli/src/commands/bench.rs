@@ -1,4 +1,4 @@
-//! `rpcplugin bench`: how fast a plugin starts and answers.
+//! `rpcplugin bench`: measures how fast a plugin starts, responds and exits.
 
 mod measure;
 mod samples;
@@ -20,23 +20,23 @@ use crate::{
     },
 };
 
-/// Measures how fast a plugin starts, and how fast it answers health calls, which every plugin has.
+/// Measures how fast a plugin starts, exits and answers health calls, which every plugin serves.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// How often the plugin is started.
+    /// Launches the plugin this many times.
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     launches: u32,
-    /// How long calls are made, one after the other and then several at once.
+    /// Makes calls for this time, one after the other, and then again with several calls at once.
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::limit)]
     time: Duration,
-    /// How many calls are under way at once.
+    /// Keeps this many calls in flight at once.
     #[arg(long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=4096))]
     in_flight: u16,
     #[command(flatten)]
     launch: LaunchArgs,
 }
 
-/// Measures, and prints what came out.
+/// Measures, and prints the results.
 pub(crate) async fn run(args: &BenchArgs, out: &mut Out) -> Result<Exit, CommandError> {
     let working = out.working(format!("starting {} {} times", args.launch.name(), args.launches));
     let (starts, stops) = measure::launches(&args.launch, args.launches).await?;
@@ -66,14 +66,14 @@ pub(crate) async fn run(args: &BenchArgs, out: &mut Out) -> Result<Exit, Command
     section(
         out,
         "launch",
-        &format!("from the start of the process to its first answer, {} times", starts.len()),
+        &format!("from the start of the process to its first response, {} times", starts.len()),
         &starts,
     );
-    section(out, "shutdown", "from the request to the end of the process", &stops);
+    section(out, "shutdown", "from the request to the exit of the process", &stops);
     let calls = format!("{} health calls, one after the other", one_by_one.latencies.len());
     section(out, "latency", &calls, &one_by_one.latencies);
     let calls = format!(
-        "{} calls a second with {} under way",
+        "{} calls per second with {} in flight",
         style::strong(format_args!("{:.0}", at_once.per_second())),
         args.in_flight
     );

@@ -1,12 +1,12 @@
-//! `rpcplugin call`: a call with JSON, of any kind of method, without generated code.
+//! `rpcplugin call`: calls a method with JSON, without generated code.
 
+mod argument_order;
 mod codec;
 mod headers;
+mod json_values;
 mod method;
-mod order;
 mod requests;
 mod status;
-mod texts;
 
 use std::{pin::pin, time::Duration};
 
@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// Launches a plugin, calls one of its methods, and ends it.
+/// Launches a plugin, calls a method, and shuts the plugin down.
 #[derive(Debug, Args)]
 pub(crate) struct CallArgs {
     #[command(flatten)]
@@ -44,45 +44,44 @@ pub(crate) struct CallArgs {
     pub(crate) launch: LaunchArgs,
 }
 
-/// A method, and what it is called with.
+/// A method and its request.
 #[derive(Debug, Args)]
 pub(crate) struct MethodArgs {
-    /// The method, as package.Service/Method. What is unambiguous without its package or service may be given so.
+    /// The method, as package.Service/Method. Package and service may be omitted if the name is unambiguous.
     #[arg(value_name = "SERVICE/METHOD")]
     pub(crate) method: String,
-    /// The request as JSON, or @FILE; several one after the other for a stream. By default it is read from the standard
-    /// input.
+    /// The request as JSON, or @FILE. A request stream takes several JSON values one after the other. The default is stdin.
     #[arg(long, short = 'd', value_name = "JSON")]
     pub(crate) data: Option<String>,
-    /// Sends metadata. The value of a name that ends in -bin is base64.
+    /// Sends metadata. The value is base64 if the name ends in -bin.
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = headers::parse)]
     pub(crate) header: Vec<Header>,
-    /// How long the call may take, such as 5s.
+    /// Limits the duration of the call, such as 5s.
     #[arg(long, value_name = "TIME", value_parser = duration::limit)]
     pub(crate) deadline: Option<Duration>,
-    /// Shows fields that have their default value too.
+    /// Shows fields with their default value.
     #[arg(long)]
     pub(crate) emit_defaults: bool,
-    /// Shows the metadata of the answer, on stderr.
+    /// Shows the metadata of the response on stderr.
     #[arg(long)]
     pub(crate) show_metadata: bool,
 }
 
-/// An answer cannot be said in JSON.
+/// A response has no JSON form.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("the answer, a {message}, has no JSON form: {fault}")]
+#[error("the response of type {message} has no JSON form: {fault}")]
 #[diagnostic(
     code(rpcplugin::protocol::answer_without_json),
-    help("its bytes are given in base64; `base64 -d | protoc --decode_raw` shows what is in them")
+    help("decode the bytes with `base64 -d | protoc --decode_raw`")
 )]
 struct WithoutJson {
     message: String,
     fault: Fault,
 }
 
-/// Launches the plugin, calls, and ends it.
+/// Launches the plugin, calls the method, and shuts the plugin down.
 pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> Result<Exit, CommandError> {
-    order::check(&args.call.method, &args.launch)?;
+    argument_order::check_argument_order(&args.call.method, &args.launch)?;
     let files = args.schema.read()?;
     let host = args.launch.host();
     let mut events = host.events();
@@ -90,7 +89,7 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> Result<Exit, CommandE
         let _working = out.working(format!("starting {}", args.launch.name()));
         args.launch.launch_by(&host).await?
     };
-    // Its events end with its host.
+    // The events end when the host is dropped.
     drop(host);
     let schema = schema(files.as_ref(), &plugin, &args.call).await;
     let exit = call(&plugin, &schema, &args.call, out).await;
@@ -107,7 +106,7 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> Result<Exit, CommandE
     exit
 }
 
-/// What describes the method: the user's files, and where they do not, the plugin too.
+/// Returns the schema with the method: from the files alone if they describe it, and otherwise from the plugin too.
 pub(crate) async fn schema(files: Option<&Given>, plugin: &Plugin, args: &MethodArgs) -> Schema {
     if let Some(files) = files.map(Schema::of_files)
         && method::find(&files, &args.method).is_ok()
@@ -117,7 +116,7 @@ pub(crate) async fn schema(files: Option<&Given>, plugin: &Plugin, args: &Method
     Schema::of(files, &plugin.channel()).await
 }
 
-/// Calls a method of a plugin that runs, and prints what it answers.
+/// Calls a method of a running plugin, and prints the responses.
 pub(crate) async fn call(
     plugin: &Plugin,
     schema: &Schema,
@@ -132,7 +131,7 @@ pub(crate) async fn call(
         Some(deadline) => match timeout(deadline, called).await {
             Ok(ended) => ended?,
             Err(_) => Err(Status::deadline_exceeded(format!(
-                "the call took longer than the {} it was given",
+                "the call took longer than {}",
                 duration::show(deadline)
             ))),
         },
@@ -142,19 +141,19 @@ pub(crate) async fn call(
         Ok(Shown::Some) => return Ok(Exit::Failed),
         Err(status) => status,
     };
-    tell(&status, schema, out);
+    report_status(&status, schema, out);
     Ok(if plugin.ended().is_some() { Exit::PluginExited } else { Exit::Failed })
 }
 
-/// What of the answers has been printed.
+/// Which responses have been printed as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     All,
-    /// Some have no JSON form, and were said to have none.
+    /// Some have no JSON form. An error was printed in their place.
     Some,
 }
 
-/// Sends all requests and prints all answers, as they come. The inner error is what the plugin, or the connection, says.
+/// Sends all requests and prints all responses as they arrive. The inner error is the status of the call.
 async fn exchange(
     plugin: &Plugin,
     method: &MethodDescriptor,
@@ -173,7 +172,7 @@ async fn exchange(
         if let Some(deadline) = args.deadline {
             request.set_timeout(deadline);
         }
-        // One way for all four kinds: a method without streams is one whose streams have one message each.
+        // A call with streams works for all four kinds of method: without streams they have one message each.
         let response = client.streaming(request, method::path(method), BytesCodec).await?;
         if args.show_metadata {
             show_metadata("header", response.metadata(), out);
@@ -185,7 +184,7 @@ async fn exchange(
             if !show_answer(&answer, method, &types, args.emit_defaults, out) {
                 shown = Shown::Some;
             }
-            // Once for all answers that are alike.
+            // Printed once for responses with the same unknown fields.
             let read = DynamicMessage::decode(method.output(), answer.clone()).ok();
             let found = read.as_ref().and_then(unknown_fields);
             if let Some(text) = found.as_ref().filter(|_| found != unknown) {
@@ -193,10 +192,10 @@ async fn exchange(
             }
             unknown = found.or(unknown);
             count += 1;
-            if out.is_lost() {
+            if out.has_lost_stdout() {
                 return Ok(shown);
             }
-            // Answers that come faster than they are printed would leave no turn to the deadline, nor to Ctrl-C.
+            // Let the deadline and Ctrl-C take effect even if responses arrive faster than they are printed.
             consume_budget().await;
         }
         if args.show_metadata
@@ -206,7 +205,7 @@ async fn exchange(
         }
         match count {
             0 if !method.is_server_streaming() => {
-                Err(Status::internal("the plugin ended the call without an answer"))
+                Err(Status::internal("the plugin ended the call without a response"))
             }
             _ => Ok(shown),
         }
@@ -216,15 +215,15 @@ async fn exchange(
         biased;
         Ok(error) = &mut failure => Err(error.into()),
         answered = &mut answered => match failure.try_recv() {
-            // The request that was wrong ended the stream, and what the plugin says of that is of no interest.
+            // The invalid request ended the stream. The status that the plugin returned for this does not matter.
             Ok(error) => Err(error.into()),
             Err(_) => Ok(answered),
         },
     }
 }
 
-/// A single answer is laid out for people; those of a stream, and all for programs, are lines. False for an answer that has no
-/// JSON form; in place of its line there is one that says so.
+/// Prints a response: on several lines, or on one line in a stream and with `--json`. Returns `false` for a response without a JSON
+/// form, for which an error is printed.
 fn show_answer(
     answer: &[u8],
     method: &MethodDescriptor,
@@ -267,7 +266,7 @@ fn show_metadata(kind: &str, metadata: &MetadataMap, out: &mut Out) {
     }
 }
 
-/// How a call failed, in the shape of every error.
+/// Returns the error of a call as JSON, with the members of every error.
 fn call_error_as_json(status: &Status, details: &[Value]) -> Value {
     let source = std::error::Error::source(status);
     let mut error = match source.and_then(|source| source.downcast_ref::<PluginExited>()) {
@@ -286,8 +285,8 @@ fn call_error_as_json(status: &Status, details: &[Value]) -> Value {
     error
 }
 
-/// Prints how a call failed: for people on stderr, for programs on stdout.
-fn tell(status: &Status, schema: &Schema, out: &mut Out) {
+/// Prints the error of a call: on stdout with `--json`, and on stderr otherwise.
+fn report_status(status: &Status, schema: &Schema, out: &mut Out) {
     let details = status::details(status, &schema.pool);
     if out.is_json() {
         out.json(&json!({ "error": call_error_as_json(status, &details) }));
@@ -295,11 +294,11 @@ fn tell(status: &Status, schema: &Schema, out: &mut Out) {
     }
     let number = status.code() as i32;
     let code = bad(format_args!("{} ({number})", status::name(status.code())));
-    // What is below belongs to it.
+    // Further lines of the message are indented.
     out.note(format_args!("{code}: {}", status.message().trim_end().replace('\n', "\n    ")));
     let source = std::error::Error::source(status);
     if source.is_some_and(|source| source.is::<PluginExited>()) {
-        // The details are this library's own, and say the same.
+        // The details are from this library and repeat the message.
         return;
     }
     for detail in details {

@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use super::man::only_text;
 use crate::{error::CommandError, exit::Exit, ui::Out};
 
-/// Prints what a shell needs to complete this program's arguments.
+/// Prints the completion script of a shell.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell.
@@ -14,7 +14,7 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the completions.
+/// Prints the completion script.
 pub(crate) fn run(args: &CompletionsArgs, mut command: Command, out: &mut Out) -> Result<Exit, CommandError> {
     only_text("completions", out)?;
     let mut script = Vec::new();

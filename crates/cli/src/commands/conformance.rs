@@ -47,35 +47,35 @@ use crate::{
     },
 };
 
-/// Checks whether a plugin keeps to go-plugin's protocol, by starting it again and again.
+/// Checks whether a plugin follows go-plugin's protocol. Each check launches the plugin anew.
 #[derive(Debug, Args)]
 pub(crate) struct ConformanceArgs {
-    /// Lists the checks with their rules, and starts nothing.
+    /// Lists the checks with their rules.
     #[arg(long)]
     list: bool,
-    /// Runs only the checks whose names begin so.
+    /// Runs only the checks whose names start with one of these.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     only: Vec<String>,
-    /// Leaves out the checks whose names begin so.
+    /// Skips the checks whose names start with one of these.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     skip: Vec<String>,
-    /// Does not count the failures that this file names, one check on each line. Comments begin with `#`.
+    /// Ignores the failures of the checks that this file names, one per line. Comments start with `#`.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Writes the findings as JUnit XML too.
+    /// Also writes the results as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// How many checks run at once.
+    /// Runs this many checks at once.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
-    /// How long one check may take.
+    /// Limits the duration of each check.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration::limit)]
     deadline: Duration,
     #[command(flatten)]
     launch: MaybeLaunch,
 }
 
-/// The plugin to check, which is not needed for the list.
+/// The plugin to check. `--list` needs no plugin.
 #[derive(Debug)]
 struct MaybeLaunch(Option<LaunchArgs>);
 
@@ -84,7 +84,7 @@ impl Args for MaybeLaunch {
         Self::augment_args_for_update(command)
     }
 
-    // Nothing is required here.
+    // No argument is required.
     fn augment_args_for_update(command: Command) -> Command {
         LaunchArgs::augment_args_for_update(command)
     }
@@ -102,7 +102,7 @@ impl FromArgMatches for MaybeLaunch {
     }
 }
 
-/// Runs the checks, until somebody interrupts them. The answer is yes when every MUST is kept.
+/// Runs the checks. Returns [`Exit::Ok`] if no MUST is broken.
 pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> Result<Exit, CommandError> {
     if args.list {
         list(out);
@@ -110,50 +110,51 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> Result<Exit, C
     }
     let Some(launch) = &args.launch.0 else {
         return Err(UsageError::new(
-            "there is no plugin to check",
-            "name its program: `conformance -- PLUGIN`",
+            "the plugin is missing",
+            "name the plugin's program: `conformance -- PLUGIN`",
         )
         .into());
     };
     if !launch.has_cookie() {
-        let help = "give the cookie that its hosts use with --cookie KEY=VALUE, or a --preset";
-        return Err(UsageError::new("it is not known which magic cookie the plugin wants", help).into());
+        let help =
+            "give the cookie of the plugin's hosts with --cookie KEY=VALUE, or name a host with --preset";
+        return Err(UsageError::new("the magic cookie of the plugin is missing", help).into());
     }
     launch.is_supported()?;
-    let mut subject = launch.subject()?;
+    let mut plugin = launch.under_test()?;
     let chosen = Chosen::of(args)?;
     let mut interruptions = Interruptions::new().into_diagnostic()?;
     let junit = args.junit.as_deref().map(Junit::create).transpose()?;
     let opened = {
         let _working = out.working(format!("starting {}", launch.name()));
         tokio::select! {
-            opened = open(&mut subject, launch.guesses_versions()) => Some(opened),
+            opened = open(&mut plugin, launch.guesses_versions()) => Some(opened),
             () = interruptions.any() => None,
         }
     };
     let report = match opened {
         None => Report::new(launch.name(), Vec::new()).interrupted(),
-        // A file that is not there would fail in every check.
+        // Every check would fail in the same way.
         Some(Err(error)) => {
-            let help = "`rpcplugin doctor` says why";
+            let help = "run `rpcplugin doctor` to find the reason";
             let why = miette!(help = help, "{} cannot be started: {error}", launch.name());
             return cannot_be_checked(launch, &why, junit, out);
         }
-        Some(Ok(Opening::Foreign(error, line))) => {
+        Some(Ok(Opening::OtherProtocol(error, line))) => {
             let code = miette::Diagnostic::code(&error).map(|code| code.to_string()).unwrap_or_default();
-            let (help, line) = (launch.help_for_answer(&error), shown_line(&line));
+            let (help, line) = (launch.help_for_line(&error), shown_line(&line));
             let why = miette!(
                 code = code,
                 help = help,
-                "{} is not checked: {}: {line:?}",
+                "{} cannot be checked: {}: {line:?}",
                 launch.name(),
                 error.fault
             );
             return cannot_be_checked(launch, &why, junit, out);
         }
         Some(Ok(opening)) => {
-            let speaks = matches!(opening, Opening::Speaks);
-            findings(args, &subject, speaks, &chosen, &mut interruptions, out).await
+            let has_line = matches!(opening, Opening::GrpcLine);
+            findings(args, &plugin, has_line, &chosen, &mut interruptions, out).await
         }
     };
     if out.is_json() {
@@ -171,7 +172,7 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> Result<Exit, C
     })
 }
 
-/// The file for the findings, which is there before they are: hours of checking are not lost to a mistyped path.
+/// The file for the JUnit XML. It is created before the checks run, so that a wrong path fails immediately.
 struct Junit<'a>(File, &'a Path);
 
 impl<'a> Junit<'a> {
@@ -186,12 +187,12 @@ impl<'a> Junit<'a> {
     }
 
     fn unwritable(path: &Path, error: &std::io::Error) -> UsageError {
-        let help = "name with --junit a file in a directory that is there and may be written to";
+        let help = "name a file in a writable directory with --junit";
         UsageError::new(format!("{} cannot be written: {error}", path.display()), help)
     }
 }
 
-/// Says why a plugin cannot be checked.
+/// Reports why a plugin cannot be checked.
 fn cannot_be_checked(
     launch: &LaunchArgs,
     why: &miette::Report,
@@ -205,21 +206,21 @@ fn cannot_be_checked(
     Ok(Exit::NotStarted)
 }
 
-/// What the checks find, as far as they get before they are interrupted, or their findings are not read any more.
+/// Runs the checks until all are done, a signal arrives, or stdout fails.
 async fn findings(
     args: &ConformanceArgs,
-    subject: &PluginUnderTest,
-    speaks: bool,
+    plugin: &PluginUnderTest,
+    has_line: bool,
     chosen: &Chosen,
     interruptions: &mut Interruptions,
     out: &mut Out,
 ) -> Report {
     let name = args.launch.0.as_ref().map(LaunchArgs::name).unwrap_or_default();
     let mut notes = Vec::new();
-    if matches!(subject.tls, OwnTls::Missing) {
+    if matches!(plugin.tls, OwnTls::Missing) {
         notes.push(format!(
-            "{name} secures its socket with certificates of its own, so what needs a connection is skipped: give what goes \
-             with them by --cert, --key and --ca"
+            "{name} has its own certificates. Checks that need a connection are skipped: name the certificate files with --cert, \
+             --key and --ca"
         ));
     }
     if !out.is_json() {
@@ -230,21 +231,21 @@ async fn findings(
     let running = chosen.checks.iter().map(|check| async move {
         let begun = Instant::now();
         let verdict = match check.name {
-            name if chosen.leaves_out(name) => skip("left out by --skip"),
+            name if chosen.leaves_out(name) => skip("skipped by --skip"),
             name if without_tls && name.contains("tls") => skip("--no-mtls was given"),
-            name if !speaks && !name.starts_with("cookie-") && name != "line-form" => {
-                skip("there is no handshake line: see line-form, and what `rpcplugin doctor` says")
+            name if !has_line && !name.starts_with("cookie-") && name != "line-form" => {
+                skip("there is no handshake line: see line-form, and run `rpcplugin doctor`")
             }
-            _ => tokio::time::timeout(args.deadline, (check.run)(subject))
+            _ => tokio::time::timeout(args.deadline, (check.run)(plugin))
                 .await
-                .unwrap_or_else(|_| fail(format!("it was not done after {}", show(args.deadline)))),
+                .unwrap_or_else(|_| fail(format!("the check was not done after {}", show(args.deadline)))),
         };
         let finding = Finding::new(check, verdict, begun.elapsed());
         if chosen.baseline.has(check.name) { finding.in_baseline() } else { finding }
     });
     let mut running = stream::iter(running).buffered(args.jobs.into());
     let mut found = Vec::new();
-    while !out.is_lost() {
+    while !out.has_lost_stdout() {
         let finding = tokio::select! {
             finding = running.next() => finding,
             () = interruptions.any() => return Report::new(name, found).noting(notes).interrupted(),
@@ -256,10 +257,10 @@ async fn findings(
         found.push(finding);
     }
     let report = Report::new(name, found).noting(notes);
-    if out.is_lost() { report.interrupted() } else { report }
+    if out.has_lost_stdout() { report.interrupted() } else { report }
 }
 
-/// All checks, in the order in which a plugin's author would go through them.
+/// Returns all checks, in the order of a launch.
 fn checks() -> impl Iterator<Item = &'static Check> {
     [
         cookie::CHECKS,
@@ -276,7 +277,7 @@ fn checks() -> impl Iterator<Item = &'static Check> {
     .flatten()
 }
 
-/// Which checks there are, and what becomes of their failures.
+/// The checks to run or skip, and the baseline.
 struct Chosen {
     checks: Vec<&'static Check>,
     left_out: Vec<String>,
@@ -299,11 +300,11 @@ impl Chosen {
     }
 }
 
-/// The checks whose names begin so, or all.
+/// Returns the checks whose names start with one of these, or all checks.
 fn choose(only: &[String]) -> Result<Vec<&'static Check>, UsageError> {
     for wanted in only {
         if !checks().any(|check| check.name.starts_with(wanted.as_str())) {
-            let help = "`rpcplugin conformance --list` shows all names";
+            let help = "see `rpcplugin conformance --list` for the names";
             return Err(UsageError::new(format!("there is no check {wanted:?}"), help));
         }
     }

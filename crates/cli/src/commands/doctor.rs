@@ -1,7 +1,4 @@
-//! `rpcplugin doctor`: why a plugin does not start.
-//!
-//! It goes through all that has to be right, in the order in which a start needs it, and stops at the first that is
-//! wrong: what comes after could only be wrong because of it.
+//! `rpcplugin doctor`: examines each step of a plugin's launch, in order, and stops at the first fault.
 
 mod file;
 mod record;
@@ -11,20 +8,20 @@ mod talk;
 use clap::Args;
 use miette::IntoDiagnostic as _;
 
-use self::record::{Cause, Record};
+use self::record::{Fault, Record};
 use crate::{error::CommandError, exit::Exit, os::Interruptions, plugin_args::LaunchArgs, ui::Out};
 
-/// Finds out why a plugin does not start, and says what to do.
+/// Finds out why a plugin does not start, and how to fix it.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     launch: LaunchArgs,
 }
 
-/// Examines the plugin. The answer is yes when nothing is wrong.
+/// Examines the plugin. Returns [`Exit::Ok`] if there is no fault.
 pub(crate) async fn run(args: &DoctorArgs, out: &mut Out) -> Result<Exit, CommandError> {
-    // A file that cannot be used is a wrong argument, and no fault of the plugin.
-    args.launch.subject()?;
+    // An unusable certificate file is a usage error, not a fault of the plugin.
+    args.launch.under_test()?;
     let mut interruptions = Interruptions::new().into_diagnostic()?;
     let mut record = Record::new(args.launch.name(), out);
     let examined = tokio::select! {
@@ -37,9 +34,9 @@ pub(crate) async fn run(args: &DoctorArgs, out: &mut Out) -> Result<Exit, Comman
     Ok(if record.conclude(examined) { Exit::Ok } else { Exit::Failed })
 }
 
-async fn examine(launch: &LaunchArgs, record: &mut Record<'_>) -> Result<(), Cause> {
+async fn examine(launch: &LaunchArgs, record: &mut Record<'_>) -> Result<(), Fault> {
     let suspicion = file::examine(launch, record)?;
-    launch.is_supported().map_err(|fault| Cause::of("protocol", &fault))?;
+    launch.is_supported().map_err(|fault| Fault::of("protocol", &fault))?;
     let started = start::examine(launch, suspicion, record).await?;
     talk::examine(launch, started, record).await
 }

@@ -1,4 +1,4 @@
-//! `rpcplugin inspect`: what a plugin is.
+//! `rpcplugin inspect`: shows a plugin's process, protocol, security and services.
 
 mod facts;
 mod show;
@@ -18,7 +18,7 @@ use crate::{
     ui::Out,
 };
 
-/// Launches a plugin, shows what it is, how it is reached and secured, and what it serves, and ends it.
+/// Launches a plugin, shows its process, protocol, security and services, and shuts it down.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
@@ -27,17 +27,17 @@ pub(crate) struct InspectArgs {
     pub(crate) launch: LaunchArgs,
 }
 
-/// Launches the plugin, looks, and ends it.
+/// Launches the plugin, inspects it, and shuts it down.
 pub(crate) async fn run(args: &InspectArgs, out: &mut Out) -> Result<Exit, CommandError> {
     let files = args.schema.read()?;
     let plugin = args.launch.launch(out).await?;
-    let working = out.working("asking what it serves");
+    let working = out.working("inspecting");
     let schema = Schema::of(files.as_ref(), &plugin.channel()).await;
     let mut facts = Facts::gather(&plugin, &schema).await;
     facts.launched(&args.launch);
-    // A plugin that carries all connections over one socket has that one.
+    // A multiplexing plugin accepts only one connection.
     if !args.launch.mux {
-        facts.security.unauthorized_clients = UnauthorizedClients::call(&plugin).await;
+        facts.security.unauthorized_clients = UnauthorizedClients::probe(&plugin).await;
     }
     let begun = Instant::now();
     let end = plugin.shut_down().await;
@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &InspectArgs, out: &mut Out) -> Result<Exit, Comma
     Ok(Exit::Ok)
 }
 
-/// Prints what is known, with fingerprints cut unless all is to be seen.
+/// Prints the facts. Fingerprints are shortened unless `full`.
 pub(crate) fn print(facts: &Facts, full: bool, out: &mut Out) {
     if out.is_json() {
         out.json(facts);

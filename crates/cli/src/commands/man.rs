@@ -19,15 +19,15 @@ use crate::{
     ui::Out,
 };
 
-/// Prints the manual page, or writes those of all commands.
+/// Prints the manual page, or writes the pages of all commands.
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// Writes a page for each command into this directory.
+    /// Writes the pages of all commands into this directory.
     #[arg(long, value_name = "PATH")]
     dir: Option<PathBuf>,
 }
 
-/// Prints the page, or writes all.
+/// Prints the page of the program, or writes all pages.
 pub(crate) fn run(args: &ManArgs, command: Command, out: &mut Out) -> Result<Exit, CommandError> {
     only_text("man", out)?;
     let mut command = command.disable_help_subcommand(true);
@@ -47,15 +47,15 @@ pub(crate) fn run(args: &ManArgs, command: Command, out: &mut Out) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-/// Refuses `--json` where what is printed is read by a shell or by `man`.
+/// Refuses `--json` for a command whose output is for a shell or for `man`.
 pub(super) fn only_text(command: &str, out: &Out) -> Result<(), UsageError> {
     match out.is_json() {
-        true => Err(UsageError::new(format!("{command} has nothing to print as JSON"), "leave out --json")),
+        true => Err(UsageError::new(format!("`{command}` has no JSON output"), "remove --json")),
         false => Ok(()),
     }
 }
 
-/// Writes the pages of a command and of those below it.
+/// Writes the pages of a command and of its subcommands.
 fn write_all(command: &Command, dir: &Path) -> io::Result<()> {
     for below in command.get_subcommands() {
         write_all(below, dir)?;
@@ -65,9 +65,9 @@ fn write_all(command: &Command, dir: &Path) -> io::Result<()> {
     std::fs::write(dir.join(format!("{}.1", name(command))), page)
 }
 
-/// A command's page: what clap knows of it, and then what its help says beside that.
+/// Renders the page of a command: clap's sections, and then the sections of [`Page`].
 fn render(command: &Command, to: &mut dyn Write) -> io::Result<()> {
-    // All options one after the other are no synopsis.
+    // By default the synopsis lists every option.
     let usage = command.clone().render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
     let man = Man::new(command.clone().override_usage(usage));
@@ -112,7 +112,7 @@ fn sections(page: &Page, command: &Command, roff: &mut Roff) {
     let near = page.see_also.iter().map(|near| format!("rpcplugin-{near}"));
     let mut pages: Vec<String> = above.into_iter().chain(below).chain(near).collect();
     pages.dedup();
-    // Words that are cut or spread are found by no search.
+    // No hyphenation and no justification: both hide names from a search.
     roff.control("ad", ["l"]);
     roff.control("nh", []);
     let mut line = Vec::new();
@@ -125,7 +125,7 @@ fn sections(page: &Page, command: &Command, roff: &mut Roff) {
     roff.text([roman(DOCUMENTATION)]);
 }
 
-/// The name of a command's page. The command has been built.
+/// Returns the name of a command's page. The command must have been built.
 fn name(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }

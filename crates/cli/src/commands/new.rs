@@ -1,4 +1,4 @@
-//! `rpcplugin new`: a project with a plugin and its host that builds and passes its tests.
+//! `rpcplugin new`: creates a project with a plugin and its host.
 
 mod name;
 mod templates;
@@ -16,24 +16,24 @@ use crate::{
     ui::{Out, style},
 };
 
-/// Makes a project with a plugin, its host, and what they agree on: a workspace that builds and passes its tests.
+/// Creates a workspace with a plugin, its host and their protocol. It builds and passes its tests.
 #[derive(Debug, Args)]
 pub(crate) struct NewArgs {
-    /// The directory to make. The project is called as its last part.
+    /// The directory to create. Its last part is the name of the project.
     #[arg(value_name = "NAME")]
     path: PathBuf,
-    /// Depends on a checkout of rpcplugin in place of the published crates.
+    /// Uses a checkout of rpcplugin in place of the published crates.
     #[arg(long, value_name = "DIR")]
     path_to_rpcplugin: Option<PathBuf>,
 }
 
-/// Writes the project. Nothing that is there is overwritten.
+/// Writes the project. Existing files are not overwritten.
 pub(crate) async fn run(args: &NewArgs, out: &mut Out) -> Result<Exit, CommandError> {
     let name = Name::of(&args.path)?;
     let checkout = args.path_to_rpcplugin.as_ref().map(checkout).transpose()?;
     if fs::read_dir(&args.path).is_ok_and(|mut entries| entries.next().is_some()) || args.path.is_file() {
-        let message = format!("{} is there already", args.path.display());
-        return Err(UsageError::new(message, "choose another name, or remove what is there").into());
+        let message = format!("{} already exists", args.path.display());
+        return Err(UsageError::new(message, "choose another name, or remove the directory").into());
     }
     let project = Project::new(&name, checkout.as_deref());
     let mut written = Vec::new();
@@ -48,21 +48,21 @@ pub(crate) async fn run(args: &NewArgs, out: &mut Out) -> Result<Exit, CommandEr
     if out.is_json() {
         out.json(&json!({ "name": name.kebab(), "path": args.path, "files": written }));
     } else {
-        told(args, &name, &written, out);
+        print_summary(args, &name, &written, out);
     }
     Ok(Exit::Ok)
 }
 
-fn told(args: &NewArgs, name: &Name, written: &[String], out: &mut Out) {
+fn print_summary(args: &NewArgs, name: &Name, written: &[String], out: &mut Out) {
     out.line(format_args!("{} in {}:", style::strong(name.kebab()), args.path.display()));
     for file in written {
         out.line(format_args!("  {file}"));
     }
     if args.path_to_rpcplugin.is_none() {
         out.line(style::dim(concat!(
-            "\nit depends on rpcplugin ",
+            "\nit depends on the published rpcplugin ",
             env!("CARGO_PKG_VERSION"),
-            " as published; --path-to-rpcplugin names a checkout in its place"
+            "; use a checkout with --path-to-rpcplugin"
         )));
     }
     out.line(format_args!(
@@ -72,12 +72,12 @@ fn told(args: &NewArgs, name: &Name, written: &[String], out: &mut Out) {
     ));
 }
 
-/// The directory of a checkout, which has the crates of rpcplugin in it.
+/// Returns the absolute path of a checkout of rpcplugin.
 fn checkout(dir: &PathBuf) -> Result<PathBuf, CommandError> {
     let dir = std::path::absolute(dir).into_diagnostic()?;
     if !dir.join("crates/rpcplugin/Cargo.toml").is_file() {
-        let message = format!("{} is no checkout of rpcplugin", dir.display());
-        return Err(UsageError::new(message, "name the directory that has crates/rpcplugin in it").into());
+        let message = format!("{} is not a checkout of rpcplugin", dir.display());
+        return Err(UsageError::new(message, "name the directory that contains crates/rpcplugin").into());
     }
     Ok(dir)
 }

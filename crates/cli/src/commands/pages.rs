@@ -2,23 +2,23 @@
 
 use crate::exit::Exit;
 
-/// What help and manual page of a command say beside its arguments.
+/// What the help and the manual page of a command have beside its arguments.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// The command's name as its manual page has it: `rpcplugin-attach-call`.
+    /// The name of the manual page, such as `rpcplugin-attach-call`.
     pub(crate) name: &'static str,
-    /// What an example does, and the line to type.
+    /// Examples: the purpose, and the line to type.
     pub(crate) examples: &'static [(&'static str, &'static str)],
-    /// How the command can end.
+    /// The exit codes of the command.
     pub(crate) exits: &'static [Exit],
-    /// Pages about what is near.
+    /// Related pages.
     pub(crate) see_also: &'static [&'static str],
 }
 
-/// Where the program is described at length.
+/// The address of the documentation.
 pub(crate) const DOCUMENTATION: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/cli.md");
 
-/// What is said of the command that has this manual page.
+/// Returns the page with this name.
 pub(crate) fn page(name: &str) -> Option<&'static Page> {
     PAGES.iter().find(|page| page.name == name)
 }
@@ -45,9 +45,9 @@ pub(crate) const PAGES: &[Page] = &[
         name: "rpcplugin",
         examples: &[
             ("Find out why a plugin does not start", "rpcplugin doctor ./terraform-provider-demo"),
-            ("Show what a plugin is and serves", "rpcplugin inspect --cookie KV=hello ./kv-plugin"),
+            ("Show a plugin's properties and services", "rpcplugin inspect --cookie KV=hello ./kv-plugin"),
             (
-                "Call a method: first the method, then the plugin",
+                "Call a method: the method comes before the plugin",
                 "rpcplugin call Kv/Get -d '{\"key\":\"a\"}' --cookie KV=hello ./kv-plugin",
             ),
         ],
@@ -57,9 +57,9 @@ pub(crate) const PAGES: &[Page] = &[
     Page {
         name: "rpcplugin-inspect",
         examples: &[
-            ("A Terraform provider, known by its name", "rpcplugin inspect ./terraform-provider-demo"),
+            ("A Terraform provider, recognized by its name", "rpcplugin inspect ./terraform-provider-demo"),
             (
-                "A plugin whose own argument looks like a flag of this program",
+                "A plugin with an argument that looks like a flag of this program",
                 "rpcplugin inspect --cookie KV=hello -- ./kv-plugin --json",
             ),
             (
@@ -78,7 +78,7 @@ pub(crate) const PAGES: &[Page] = &[
         name: "rpcplugin-call",
         examples: &[
             (
-                "First the method, then the plugin",
+                "The method comes before the plugin",
                 "rpcplugin call Kv/Get -d '{\"key\":\"a\"}' --cookie KV=hello ./kv-plugin",
             ),
             (
@@ -86,7 +86,7 @@ pub(crate) const PAGES: &[Page] = &[
                 "rpcplugin call Kv/Put -d @put.json -H 'trace: 7' --deadline 5s ./kv",
             ),
             (
-                "A stream of requests from the standard input",
+                "A stream of requests from stdin",
                 "cat entries.json | rpcplugin call kv.v1.Kv/Sync ./kv-plugin",
             ),
         ],
@@ -96,12 +96,12 @@ pub(crate) const PAGES: &[Page] = &[
     Page {
         name: "rpcplugin-run",
         examples: &[
-            ("A provider for terraform, until Ctrl-C", "rpcplugin run --no-mtls ./terraform-provider-demo"),
+            ("A provider for Terraform, until Ctrl-C", "rpcplugin run --no-mtls ./terraform-provider-demo"),
             (
-                "A plugin to attach to, with its host's key in a file",
+                "A plugin to attach to, with the host's key in a file",
                 "rpcplugin run --handover kv.json --cookie KV=hello ./kv-plugin",
             ),
-            ("Only warnings and errors of its log", "rpcplugin run --level warn ./terraform-provider-demo"),
+            ("Only warnings and errors of the log", "rpcplugin run --level warn ./terraform-provider-demo"),
         ],
         exits: CALLING,
         see_also: &["attach"],
@@ -109,12 +109,12 @@ pub(crate) const PAGES: &[Page] = &[
     Page {
         name: "rpcplugin-attach",
         examples: &[
-            ("Show a plugin that `rpcplugin run --handover kv.json` keeps up", "rpcplugin attach kv.json"),
+            ("Show a plugin that `rpcplugin run --handover kv.json` runs", "rpcplugin attach kv.json"),
             (
-                "Call one that listens without TLS",
+                "Call a plugin that listens without TLS",
                 "rpcplugin attach unix:/tmp/kv.sock call Kv/Get -d '{\"key\":\"a\"}'",
             ),
-            ("End it", "rpcplugin attach kv.json stop"),
+            ("Shut it down", "rpcplugin attach kv.json stop"),
         ],
         exits: LOOKING,
         see_also: &["run", "inspect"],
@@ -123,11 +123,11 @@ pub(crate) const PAGES: &[Page] = &[
         name: "rpcplugin-attach-call",
         examples: &[
             (
-                "Of a plugin that `rpcplugin run --handover kv.json` keeps up",
+                "A plugin that `rpcplugin run --handover kv.json` runs",
                 "rpcplugin attach kv.json call Kv/Get -d '{\"key\":\"a\"}'",
             ),
             (
-                "Of one without reflection, by its address",
+                "A plugin without reflection, by its address",
                 "rpcplugin attach 127.0.0.1:7000 call --proto kv.proto Kv/List",
             ),
         ],
@@ -137,7 +137,7 @@ pub(crate) const PAGES: &[Page] = &[
     Page {
         name: "rpcplugin-attach-stop",
         examples: &[(
-            "A plugin that `rpcplugin run --handover kv.json` keeps up",
+            "A plugin that `rpcplugin run --handover kv.json` runs",
             "rpcplugin attach kv.json stop",
         )],
         exits: LOOKING,
@@ -146,7 +146,7 @@ pub(crate) const PAGES: &[Page] = &[
     Page {
         name: "rpcplugin-doctor",
         examples: &[
-            ("A Terraform provider, known by its name", "rpcplugin doctor ./terraform-provider-demo"),
+            ("A Terraform provider, recognized by its name", "rpcplugin doctor ./terraform-provider-demo"),
             (
                 "A plugin in Python, with the cookie of its host",
                 "rpcplugin doctor --cookie KV=hello python3 kv.py",
@@ -160,10 +160,10 @@ pub(crate) const PAGES: &[Page] = &[
         examples: &[
             ("All checks", "rpcplugin conformance --cookie KV=hello ./kv-plugin"),
             (
-                "Some of them, with a report for a CI server",
+                "Some checks, with a report for a CI server",
                 "rpcplugin conformance --only mtls,stdio --junit out.xml ./kv-plugin",
             ),
-            ("What is checked, and why", "rpcplugin conformance --list"),
+            ("The list of checks, with their rules", "rpcplugin conformance --list"),
         ],
         exits: LOOKING,
         see_also: &["doctor"],
@@ -172,7 +172,10 @@ pub(crate) const PAGES: &[Page] = &[
         name: "rpcplugin-bench",
         examples: &[
             ("Ten launches, and calls for two seconds", "rpcplugin bench ./terraform-provider-demo"),
-            ("More of each, as JSON", "rpcplugin bench --json --launches 100 --time 10s ./kv-plugin"),
+            (
+                "More launches and calls, as JSON",
+                "rpcplugin bench --json --launches 100 --time 10s ./kv-plugin",
+            ),
         ],
         exits: LOOKING,
         see_also: &["inspect"],
@@ -182,7 +185,7 @@ pub(crate) const PAGES: &[Page] = &[
         examples: &[
             ("A plugin and its host in ./my-weather", "rpcplugin new my-weather"),
             (
-                "The same, upon a checkout of rpcplugin",
+                "The same, with a checkout of rpcplugin",
                 "rpcplugin new --path-to-rpcplugin ../rpcplugin my-weather",
             ),
         ],
@@ -201,7 +204,7 @@ pub(crate) const PAGES: &[Page] = &[
     Page {
         name: "rpcplugin-man",
         examples: &[
-            ("Read the page of the program", "rpcplugin man | man -l -"),
+            ("Read the page of rpcplugin", "rpcplugin man | man -l -"),
             ("Install the pages of all commands", "rpcplugin man --dir ~/.local/share/man/man1"),
         ],
         exits: WRITING,

@@ -1,4 +1,4 @@
-//! `rpcplugin run`: keeps a plugin up, and shows what it says.
+//! `rpcplugin run`: keeps a plugin running, and shows its log and output.
 
 mod handover;
 
@@ -7,13 +7,13 @@ use std::{path::PathBuf, pin::pin};
 use clap::{Args, ValueEnum};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
-    Event, Events, Exit as PluginExit, Output, OutputOptions, OutputSource, Plugin,
+    Event, Events, Exit as PluginExit, OutputOptions, OutputSource, OutputStream, Plugin,
     handshake::{ReattachConfig, ReattachConfigs},
     hclog::Level,
 };
 use serde_json::json;
 
-use self::handover::HandoverPlace;
+use self::handover::PendingHandover;
 use crate::{
     error::{CommandError, Interrupted},
     exit::Exit,
@@ -27,23 +27,23 @@ use crate::{
     },
 };
 
-/// Launches a plugin, keeps it up and shows its log and output, until it is interrupted.
+/// Launches a plugin and shows its log and output, until Ctrl-C.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Shows records of the plugin's log from this level on.
+    /// The minimum level of the log records to show.
     #[arg(long, value_name = "LEVEL", value_enum, default_value = "debug")]
     level: LevelArg,
-    /// The name of the plugin for hosts that attach to it: for Terraform the address of the provider.
+    /// The name of the plugin for hosts that attach to it. For Terraform it is the address of the provider.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Writes into this new file what `rpcplugin attach` needs, the key of this host included. It is removed at the end.
+    /// Writes a new file for `rpcplugin attach`, with the key of this host. The file is removed at the end.
     #[arg(long, value_name = "FILE")]
     handover: Option<PathBuf>,
     #[command(flatten)]
     launch: LaunchArgs,
 }
 
-/// The levels, as they are written on a command line.
+/// A log level on the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LevelArg {
     Trace,
@@ -53,21 +53,21 @@ enum LevelArg {
     Error,
 }
 
-/// What the plugin says, as it comes.
+/// The plugin's events and output.
 struct Following {
     events: Events,
-    output: Output,
+    output: OutputStream,
     stdout: Lines,
     stderr: Lines,
     level: Level,
-    /// Whether backtraces are shown whole.
+    /// Whether backtraces are shown completely.
     full: bool,
 }
 
-/// Runs the plugin until it ends, or somebody wants it to.
+/// Runs the plugin until it exits or a signal arrives.
 pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandError> {
     let mut interruptions = Interruptions::new().into_diagnostic()?;
-    let handover = args.handover.as_deref().map(HandoverPlace::at).transpose()?;
+    let handover = args.handover.as_deref().map(PendingHandover::at).transpose()?;
     let host = args.launch.host();
     let mut following = Following {
         events: host.events(),
@@ -87,14 +87,14 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
             }
         }
     };
-    // What is told ends with the last of the host's plugins, and with the host.
+    // Events and output end when the host and its plugins are dropped.
     drop(host);
     let _file = handover.map(|place| place.write(&launched)).transpose()?;
-    announce(&launched, args, out);
-    let crashed = {
+    print_ready(&launched, args, out);
+    let exited = {
         let mut end = pin!(launched.wait());
         loop {
-            if out.is_lost() {
+            if out.has_lost_stdout() {
                 break None;
             }
             tokio::select! {
@@ -104,21 +104,21 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
             }
         }
     };
-    match crashed {
+    match exited {
         Some(reason) => {
             drop(launched);
             following.rest(out).await;
-            // It has no way of telling who asked it to end.
+            // An exit with success may be the result of another host's Shutdown.
             let how =
-                if reason.is_success() { "in good order, and not for this program" } else { "by itself" };
-            tell_end(&format!("the plugin ended {how}: {reason}"), false, out);
+                if reason.is_success() { "cleanly, without a request of this program" } else { "by itself" };
+            print_end(&format!("the plugin exited {how}: {reason}"), false, out);
             Ok(Exit::PluginExited)
         }
         None => Ok(end(launched, &mut interruptions, &mut following, out).await),
     }
 }
 
-/// Ends the plugin, and says how it did. Whoever is impatient kills it.
+/// Shuts the plugin down, and prints how it ended. A second signal kills it.
 async fn end(
     plugin: Plugin,
     interruptions: &mut Interruptions,
@@ -126,13 +126,13 @@ async fn end(
     out: &mut Out,
 ) -> Exit {
     if !out.is_json() {
-        out.note(dim("ending the plugin; interrupt again to kill it"));
+        out.note(dim("shutting the plugin down; press Ctrl-C again to kill it"));
     }
     let exit = {
-        let mut ending = pin!(plugin.shut_down());
+        let mut shutdown = pin!(plugin.shut_down());
         loop {
             tokio::select! {
-                exit = &mut ending => break Some(exit),
+                exit = &mut shutdown => break Some(exit),
                 () = following.next(out) => {}
                 () = interruptions.any() => break None,
             }
@@ -141,19 +141,19 @@ async fn end(
     following.rest(out).await;
     match exit {
         None => {
-            tell_end("the plugin was killed", false, out);
+            print_end("the plugin was killed", false, out);
             Exit::Interrupted
         }
         Some(exit) => {
-            let well = matches!(exit, PluginExit::Clean | PluginExit::Ended | PluginExit::Detached);
-            tell_end(&format!("the plugin {exit}"), well, out);
-            if well { Exit::Ok } else { Exit::Failed }
+            let clean = matches!(exit, PluginExit::Clean | PluginExit::Ended | PluginExit::Detached);
+            print_end(&format!("the plugin {exit}"), clean, out);
+            if clean { Exit::Ok } else { Exit::Failed }
         }
     }
 }
 
-/// Says that the plugin is up, and how others reach it: first what lets a person in.
-fn announce(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
+/// Prints that the plugin is ready, and how to attach to it.
+fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
     let config = ReattachConfig { test: true, ..plugin.reattach_config() };
     let by_name = for_terraform(args, &config);
     let secured = plugin.security().is_mutual();
@@ -161,7 +161,7 @@ fn announce(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
         let parsed = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
         out.json_line(&json!({
             "kind": "ready",
-            "pid": plugin.pid(),
+            "pid": plugin.pid().map_or(0, rpcplugin::Pid::get),
             "version": plugin.version().0,
             "mutual_tls": secured,
             "reattach": parsed(config.to_string()),
@@ -173,7 +173,7 @@ fn announce(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
     out.hint(&format!(
         "{} is up: process {}, version {}, {security}, ready after {}",
         strong(plugin.name()),
-        plugin.pid(),
+        plugin.pid().map_or(0, rpcplugin::Pid::get),
         plugin.version(),
         crate::ui::duration::show(plugin.launch_time())
     ));
@@ -182,7 +182,7 @@ fn announce(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
             out.note(format_args!("attach to it: rpcplugin attach {}", in_a_shell(&path.to_string_lossy())))
         }
         None if secured => out.hint(&warn(
-            "its host alone gets in: --handover FILE lets `rpcplugin attach FILE` in, --no-mtls everyone",
+            "it serves only this host: use --handover FILE for `rpcplugin attach FILE`, or --no-mtls for every client",
         )),
         None => out.note(format_args!("attach to it: rpcplugin attach {}", in_a_shell(&config.to_string()))),
     }
@@ -190,20 +190,20 @@ fn announce(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
     if let Some(by_name) = by_name {
         out.line(format_args!("TF_REATTACH_PROVIDERS={}", in_a_shell(&by_name.to_string())));
         if secured {
-            out.note(dim("Terraform has no key to it: run the provider with --no-mtls"));
+            out.note(dim("Terraform cannot attach without a key: run the provider with --no-mtls"));
         }
     }
-    out.note(dim("Ctrl-C ends it"));
+    out.note(dim("press Ctrl-C to shut it down"));
 }
 
-/// What Terraform reads, if the plugin is one for it, or is given a name.
+/// Returns the value of TF_REATTACH_PROVIDERS for a Terraform provider or with `--name`.
 fn for_terraform(args: &RunArgs, config: &ReattachConfig) -> Option<ReattachConfigs> {
     let is_provider = args.launch.magic_cookie().key() == TERRAFORM;
     let name = args.name.clone().or_else(|| is_provider.then(|| provider_address(&args.launch)))?;
     Some(ReattachConfigs([(name, config.clone())].into()))
 }
 
-/// The text as one word of a shell.
+/// Quotes a text as one word of a shell.
 fn in_a_shell(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -212,7 +212,7 @@ fn in_a_shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The address under which Terraform would know a provider with this file name; otherwise the name itself.
+/// Returns Terraform's address of a provider with this file name, or the file name itself.
 fn provider_address(launch: &LaunchArgs) -> String {
     let name = launch.name();
     match name.strip_prefix("terraform-provider-") {
@@ -224,16 +224,16 @@ fn provider_address(launch: &LaunchArgs) -> String {
     }
 }
 
-fn tell_end(what: &str, well: bool, out: &mut Out) {
+fn print_end(what: &str, clean: bool, out: &mut Out) {
     if out.is_json() {
-        out.json_line(&json!({ "kind": "end", "clean": well, "how": what }));
+        out.json_line(&json!({ "kind": "end", "clean": clean, "how": what }));
     } else {
-        out.note(if well { good(what) } else { bad(what) });
+        out.note(if clean { good(what) } else { bad(what) });
     }
 }
 
 impl Following {
-    /// Shows the next thing that the plugin says. When there can be no more, it never resolves.
+    /// Shows the next event or chunk of output. Never resolves after the last one.
     async fn next(&mut self, out: &mut Out) {
         tokio::select! {
             biased;
@@ -243,7 +243,7 @@ impl Following {
         }
     }
 
-    /// Shows everything that is left.
+    /// Shows the remaining events and output.
     async fn rest(&mut self, out: &mut Out) {
         while let Some(event) = self.events.next().await {
             self.show_event(&event.event, out);
@@ -258,7 +258,9 @@ impl Following {
         }
         let missed = self.events.missed() + self.output.missed();
         if missed > 0 {
-            out.note(warn(format_args!("{missed} pieces of log and output came too fast to be shown")));
+            out.note(warn(format_args!(
+                "{missed} log records and chunks of output were dropped, because they came too fast"
+            )));
         }
     }
 
@@ -273,7 +275,7 @@ impl Following {
             }
             Event::StillWaiting { elapsed } if !out.is_json() => {
                 out.note(dim(format_args!(
-                    "nothing heard of it for {}",
+                    "no handshake line after {}",
                     crate::ui::duration::show(*elapsed)
                 )));
             }
@@ -293,7 +295,7 @@ impl Following {
     }
 }
 
-/// Prints a line of what the plugin's code has printed, where it belongs, marked.
+/// Prints a line of the plugin's output on the same stream, with a mark.
 fn print(line: &str, is_stderr: bool, out: &mut Out) {
     if out.is_json() {
         out.json_line(&json!({ "kind": if is_stderr { "stderr" } else { "stdout" }, "text": line }));
@@ -316,7 +318,7 @@ impl From<LevelArg> for Level {
     }
 }
 
-/// The variable of Terraform's magic cookie.
+/// The key of Terraform's magic cookie.
 const TERRAFORM: &str = "TF_PLUGIN_MAGIC_COOKIE";
 
 #[cfg(test)]
@@ -324,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_for_a_shell() {
+    fn texts_are_quoted_for_a_shell() {
         for (text, word) in
             [("/tmp/a.json", "/tmp/a.json"), ("", "''"), ("{\"a\":1}", "'{\"a\":1}'"), ("it's", "'it'\\''s'")]
         {

@@ -1,4 +1,4 @@
-//! What stands in a certificate, in words.
+//! The contents of a certificate as text.
 
 use rpcplugin::mtls::PeerCertificate;
 use serde::Serialize;
@@ -7,25 +7,25 @@ use x509_parser::{
     time::ASN1Time, x509::SubjectPublicKeyInfo,
 };
 
-/// What a certificate says.
+/// The contents of a certificate.
 #[derive(Debug, Serialize)]
 pub(crate) struct CertificateFacts {
     pub(crate) subject: String,
     pub(crate) issuer: String,
     pub(crate) self_signed: bool,
-    /// The kind of its key, such as `ECDSA P-256`.
+    /// The algorithm of its key, such as `ECDSA P-256`.
     pub(crate) key: String,
     pub(crate) not_before: String,
     pub(crate) not_after: String,
-    /// Whether it is valid at this moment.
+    /// Whether the certificate is valid now.
     pub(crate) in_force: bool,
-    /// The names and addresses for which it stands.
+    /// The subject alternative names: DNS names and addresses.
     pub(crate) names: Vec<String>,
     pub(crate) sha256: String,
 }
 
 impl CertificateFacts {
-    /// Reads a certificate. What cannot be read stays empty.
+    /// Reads a certificate. The fields of an unreadable certificate say so or are empty.
     pub(crate) fn of(certificate: &PeerCertificate) -> Self {
         let sha256 = certificate.fingerprint();
         let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else {
@@ -46,7 +46,7 @@ impl CertificateFacts {
             subject: parsed.subject().to_string(),
             issuer: parsed.issuer().to_string(),
             self_signed: parsed.subject() == parsed.issuer(),
-            key: kind(parsed.public_key()),
+            key: algorithm(parsed.public_key()),
             not_before: date(parsed.validity().not_before),
             not_after: date(parsed.validity().not_after),
             in_force: parsed.validity().is_valid(),
@@ -56,7 +56,7 @@ impl CertificateFacts {
     }
 }
 
-fn kind(key: &SubjectPublicKeyInfo<'_>) -> String {
+fn algorithm(key: &SubjectPublicKeyInfo<'_>) -> String {
     match key.parsed() {
         Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
         Ok(PublicKey::EC(_)) => {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_one_time_certificates() {
+    fn reads_ephemeral_certificates() {
         let facts = CertificateFacts::of(&Identity::generate().unwrap().peer_certificate());
         assert_eq!(facts.key, "ECDSA P-256");
         assert_eq!(facts.names, ["localhost", "127.0.0.1", "::1"]);

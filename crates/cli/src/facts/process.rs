@@ -1,4 +1,4 @@
-//! What the operating system tells of a plugin's process and its socket.
+//! What the operating system reports about a plugin's process and its socket.
 
 use std::{
     fs,
@@ -14,26 +14,26 @@ use crate::os::{self, Ownership};
 #[derive(Debug, Serialize)]
 pub(crate) struct ProcessFacts {
     pub(crate) pid: u32,
-    /// The file that it executes: for a script its interpreter.
+    /// The executed file. For a script this is its interpreter.
     pub(crate) executable: Option<PathBuf>,
-    /// For which processor that file was built.
+    /// The processor architecture of the executed file.
     pub(crate) architecture: Option<&'static str>,
 }
 
-/// A socket's file, or its directory.
+/// A socket file or its directory.
 #[derive(Debug, Serialize)]
 pub(crate) struct FileFacts {
     pub(crate) path: PathBuf,
-    /// In octal digits, such as `0600`.
+    /// The permissions in octal digits, such as `0600`.
     pub(crate) mode: String,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// Whether it belongs to the user who runs this program.
+    /// Whether the file belongs to the user who runs this program.
     pub(crate) yours: bool,
 }
 
 impl ProcessFacts {
-    /// What is known of the process. `program` is where it was started from.
+    /// Inspects a process. `program` is the path from which the process was started.
     pub(crate) fn of(pid: u32, program: Option<&Path>) -> Self {
         let running = os::executable(pid);
         let link = fs::read_link(&running).ok();
@@ -45,7 +45,7 @@ impl ProcessFacts {
 }
 
 impl FileFacts {
-    /// What is known of the file.
+    /// Inspects a file. Returns `None` if there is no such file.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let metadata = fs::symlink_metadata(path).ok()?;
         let owner = Ownership::of(&metadata);
@@ -59,7 +59,7 @@ impl FileFacts {
     }
 }
 
-/// The processor that stands in the head of an ELF or Mach-O file.
+/// Returns the architecture in the header of an ELF or Mach-O file.
 fn architecture(file: &Path) -> Option<&'static str> {
     let mut head = [0; 20];
     fs::File::open(file).ok()?.read_exact(&mut head).ok()?;
@@ -72,7 +72,7 @@ fn architecture(file: &Path) -> Option<&'static str> {
             62 => "x86-64",
             183 => "arm64",
             243 => "riscv64",
-            _ => "another",
+            _ => "unknown",
         });
     }
     match (head[..4].try_into().map(u32::from_le_bytes), head[4..8].try_into().map(u32::from_le_bytes)) {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_its_own_process() {
+    fn inspects_its_own_process() {
         let facts = ProcessFacts::of(std::process::id(), None);
         if cfg!(target_arch = "x86_64") && cfg!(target_os = "linux") {
             assert_eq!(facts.architecture, Some("x86-64"), "{facts:?}");

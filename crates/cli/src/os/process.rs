@@ -50,7 +50,7 @@ impl ProcessGroup {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         match waitid(WaitId::Pid(self.leader), options) {
             Ok(Some(status)) => {
-                let signal = status.terminating_signal().map(ExitReason::Signal);
+                let signal = status.terminating_signal().map(rpcplugin::Signal::new).map(ExitReason::Signal);
                 let status = status.exit_status().map(ExitReason::Status);
                 signal.or(status).or(Some(ExitReason::Unknown))
             }

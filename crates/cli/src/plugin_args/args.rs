@@ -1,4 +1,4 @@
-//! Which plugin to launch, and as which host: the arguments that most commands share.
+//! The arguments that describe a plugin and its host. Most commands share them.
 
 use std::{
     ffi::OsString,
@@ -31,24 +31,24 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Launch options")]
 pub(crate) struct LaunchArgs {
-    /// The magic cookie that the plugin expects from its host.
+    /// The magic cookie that the plugin expects.
     #[arg(long, value_name = "KEY=VALUE", env = "RPCPLUGIN_COOKIE", value_parser = cookie)]
     pub(crate) cookie: Option<MagicCookie>,
-    /// Sets what the hosts of a known ecosystem set: cookie, versions and variables, whatever cookie is given. Without it
-    /// the program's name decides where it can.
+    /// Sets the cookie, versions and variables of a known ecosystem's hosts. Overrides --cookie. By default the name of the
+    /// program selects the preset.
     #[arg(long, value_name = "NAME",
         value_parser = clap::builder::PossibleValuesParser::new(presets::names()).map(|name| presets::find(&name)))]
     pub(crate) preset: Option<&'static Preset>,
-    /// The versions of the application's protocol to offer, such as 1,5,6 or 1-6. By default those of the preset, or 0
-    /// to 7.
+    /// The versions of the application's protocol to offer, such as 1,5,6 or 1-6. By default the versions of the preset, or
+    /// 0 to 7.
     #[arg(long, value_name = "LIST", value_parser = versions)]
     pub(crate) versions: Option<Versions>,
-    /// Offers no one-time certificate. Whatever runs as the same user can then talk to the plugin.
+    /// Disables AutoMTLS. Every process of the same user can then call the plugin.
     #[arg(long)]
     pub(crate) no_mtls: bool,
     #[command(flatten)]
     pub(crate) tls: TlsFiles,
-    /// Asks the plugin to carry all connections over one socket.
+    /// Requests multiplexing: all connections share one socket.
     #[arg(long)]
     pub(crate) mux: bool,
     /// Sets a variable in the plugin's environment.
@@ -57,37 +57,37 @@ pub(crate) struct LaunchArgs {
     /// Starts the plugin in this directory.
     #[arg(long, value_name = "PATH")]
     pub(crate) dir: Option<PathBuf>,
-    /// How long the plugin may take to start, such as 30s or 500ms.
+    /// Limits the launch of the plugin, such as 30s or 500ms.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::limit)]
     pub(crate) timeout: Duration,
-    /// Shows fingerprints and backtraces whole.
+    /// Shows complete fingerprints and backtraces.
     #[arg(long)]
     pub(crate) full: bool,
-    /// The plugin's program.
+    /// The program of the plugin.
     #[arg(value_name = "PLUGIN")]
     pub(crate) program: PathBuf,
-    /// The plugin's own arguments. Behind `--` they may look like those of this program.
+    /// The arguments of the plugin. Put `--` before arguments that look like flags of this program.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<OsString>,
-    /// Whether the plugin has refused version 0, where that is a guess of this program.
+    /// Whether the plugin has refused version 0, which this program offers by default.
     #[arg(skip)]
     pub(super) refused_zero: Arc<AtomicBool>,
 }
 
 impl LaunchArgs {
-    /// The host that launches the plugin.
+    /// Returns the host that launches the plugin.
     pub(crate) fn host(&self) -> Host {
         Host::new(self.magic_cookie(), self.offered_versions()).configure(|config| {
             config.tls = if self.no_mtls { HostTls::Plaintext } else { HostTls::AUTO };
             self.tls.apply(config);
             config.multiplex = self.mux;
             config.launch_timeout = self.timeout;
-            // Each command shows of the log what belongs to its own output.
+            // Each command prints the log records that belong to its output.
             config.print_logs = false;
         })
     }
 
-    /// The plugin's command. It reads nothing from this program's standard input.
+    /// Returns the plugin's command. Its stdin is empty.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program).args(&self.args).stdin(Stdin::Null);
         if self.refused_zero.load(Ordering::Relaxed) {
@@ -102,15 +102,15 @@ impl LaunchArgs {
         }
     }
 
-    /// The plugin, to be started without a host library.
+    /// Returns the plugin for a host without the host library.
     ///
     /// # Errors
     /// [`TlsFilesError`].
-    pub(crate) fn subject(&self) -> Result<PluginUnderTest, TlsFilesError> {
-        let bare = self.program.components().count() == 1
+    pub(crate) fn under_test(&self) -> Result<PluginUnderTest, TlsFilesError> {
+        let is_name = self.program.components().count() == 1
             && !self.program.as_os_str().as_encoded_bytes().contains(&b'/');
-        // In another directory a relative path would mean another file.
-        let program = if bare { None } else { std::path::absolute(&self.program).ok() };
+        // `--dir` would change the meaning of a relative path.
+        let program = if is_name { None } else { std::path::absolute(&self.program).ok() };
         Ok(PluginUnderTest {
             program: program.unwrap_or_else(|| self.program.clone()),
             args: self.args.clone(),
@@ -125,7 +125,7 @@ impl LaunchArgs {
         })
     }
 
-    /// Variables of the plugin's environment besides the offer: those of the preset, then those that were given.
+    /// Returns the variables of the plugin's environment: those of the preset, then those of `--env`.
     fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         let of_preset = self.preset().into_iter();
         let of_preset =
@@ -133,7 +133,7 @@ impl LaunchArgs {
         of_preset.chain(self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
-    /// Makes sure that the plugin is not one of an ecosystem that speaks another protocol.
+    /// Checks that the plugin's ecosystem speaks this protocol.
     pub(crate) fn is_supported(&self) -> Result<(), HandshakeLineFault> {
         if self.preset().is_some_and(|preset| preset.refused) {
             Err(HandshakeLineFault::Packer)
@@ -142,17 +142,17 @@ impl LaunchArgs {
         }
     }
 
-    /// The preset that was asked for, or that the program's name tells.
+    /// Returns the preset of `--preset`, or the preset that matches the program's name.
     pub(crate) fn preset(&self) -> Option<&'static Preset> {
-        // The cookie may be one of the environment, and then means less than what was asked for here.
+        // `--preset` overrides the cookie, which may come from the environment.
         self.preset.or_else(|| match &self.cookie {
             Some(_) => None,
             None => presets::of_program(&self.program),
         })
     }
 
-    /// The cookie that was given, or that of the preset. Without either it is one that no plugin expects: what is no
-    /// plugin is told all the same, and a plugin says that it wants another.
+    /// Returns the cookie of the preset or of `--cookie`. Otherwise it is a cookie that no plugin expects: the plugin then reports that
+    /// its cookie is missing.
     pub(crate) fn magic_cookie(&self) -> MagicCookie {
         match (self.preset(), &self.cookie) {
             (Some(preset), _) => preset.cookie(),
@@ -161,49 +161,53 @@ impl LaunchArgs {
         }
     }
 
-    /// Whether it is known which cookie the plugin wants.
+    /// Whether `--cookie` or a preset sets the cookie.
     pub(crate) fn has_cookie(&self) -> bool {
         self.cookie.is_some() || self.preset().is_some()
     }
 
-    /// The versions that are offered to the plugin.
+    /// Returns the versions to offer.
     pub(crate) fn offered_versions(&self) -> Versions {
         let of_preset = || self.preset().map(Preset::versions);
-        // Plugins made with pyvider refuse a list that goes further.
+        // Plugins made with pyvider refuse a longer list.
         let any = || Versions::new(0_u32..=7).expect("there are some");
         self.versions.clone().or_else(of_preset).unwrap_or_else(any)
     }
 
-    /// Whether the versions offered are a guess of this program.
+    /// Whether the offered versions are the default.
     pub(crate) fn guesses_versions(&self) -> bool {
         self.versions.is_none() && self.preset().is_none()
     }
 
-    /// What helps where the plugin answers with a version that was not offered.
+    /// Returns the help for a plugin that selected a version that was not offered.
     pub(crate) fn help_for_version(&self, spoken: AppVersion) -> String {
         let why = match (&self.versions, self.preset()) {
-            (Some(given), _) => format!("--versions {given} does not offer it"),
+            (Some(given), _) => format!("--versions {given} does not include it"),
             (None, Some(preset)) => format!("the hosts of {} offer {}", preset.name, preset.versions()),
-            (None, None) => "0 to 7 are offered by default".to_owned(),
+            (None, None) => "the default is 0 to 7".to_owned(),
         };
-        format!("{why}: --versions {spoken} does")
+        format!("{why}; offer it with --versions {spoken}")
     }
 
-    /// What helps where the plugin's line is no answer of gRPC.
-    pub(crate) fn help_for_answer(&self, error: &HandshakeLineError) -> String {
+    /// Returns the help for a handshake line that is not for gRPC.
+    pub(crate) fn help_for_line(&self, error: &HandshakeLineError) -> String {
         let help = miette::Diagnostic::help(error).map(|help| help.to_string()).unwrap_or_default();
         match (&error.fault, &self.versions) {
             (HandshakeLineFault::NetRpc, Some(given)) => {
-                format!("{help}; it may serve other versions than --versions {given} by gRPC: offer those")
+                format!(
+                    "{help}; if it serves versions other than {given} over gRPC, offer them with --versions"
+                )
             }
             (HandshakeLineFault::NetRpc, None) => {
-                format!("{help}; if it serves an older version by gRPC, offer that one alone with --versions")
+                format!(
+                    "{help}; if it serves an older version over gRPC, offer only that version with --versions"
+                )
             }
             _ => help,
         }
     }
 
-    /// The name of the program's file.
+    /// Returns the file name of the program.
     pub(crate) fn name(&self) -> String {
         let name = self.program.file_name().unwrap_or(self.program.as_os_str());
         Path::new(name).display().to_string()
@@ -216,14 +220,14 @@ fn cookie(text: &str) -> Result<MagicCookie, String> {
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("KEY=VALUE is needed")?;
+    let (name, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     match name {
-        "" => Err("there is nothing before the `=`".to_owned()),
+        "" => Err("the key before the `=` is empty".to_owned()),
         name => Ok((name.to_owned(), value.to_owned())),
     }
 }
 
-/// Reads `1,5,6`, `1-6`, and mixtures.
+/// Parses lists and ranges: `1,5,6`, `1-6`, `0,4-6`.
 fn versions(text: &str) -> Result<Versions, String> {
     let number = |text: &str| text.trim().parse::<u32>().map_err(|_| format!("{text:?} is not a version"));
     let mut all = Vec::new();
@@ -256,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preset_counts_more_than_a_cookie_and_both_more_than_a_name() {
+    fn a_preset_overrides_a_cookie_and_both_override_the_name() {
         use clap::{Command, FromArgMatches as _};
         let key = |args: &[&str]| {
             let all = ["test"].iter().chain(args).chain(&["terraform-provider-x"]);

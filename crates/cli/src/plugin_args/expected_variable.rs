@@ -1,6 +1,6 @@
-//! The variable of a magic cookie, where a plugin names it as it refuses to start.
+//! The variable of the magic cookie, in the output of a plugin that refuses to start.
 
-/// The first name of a variable in lines that are about a cookie, a variable or the environment.
+/// Returns the first variable name in the lines about a cookie, a variable or the environment.
 pub(crate) fn expected_variable<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let about = |line: &str| {
         let line = line.to_lowercase();
@@ -9,7 +9,7 @@ pub(crate) fn expected_variable<'a>(lines: impl IntoIterator<Item = &'a str>) ->
     lines.into_iter().filter(|line| about(line)).find_map(name_in)
 }
 
-/// A word that only a variable is: in capitals, with an underscore in it, or marked as one.
+/// Returns the first word that is in capitals and has an underscore or the marks of a variable, such as `$` or quotes.
 fn name_in(line: &str) -> Option<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut at = 0;
@@ -23,7 +23,11 @@ fn name_in(line: &str) -> Option<String> {
         let is_marked = before == Some('$') || after == Some('=') || is_quoted;
         let is_capital = word.starts_with(|c: char| c.is_ascii_uppercase())
             && !word.contains(|c: char| c.is_ascii_lowercase());
-        if is_capital && word.len() > 2 && (word.contains('_') || is_marked) && !is_of_others(word) {
+        if is_capital
+            && word.len() > 2
+            && (word.contains('_') || is_marked)
+            && !NOT_THE_COOKIE.contains(&word)
+        {
             return Some(word.to_owned());
         }
         at = end;
@@ -31,12 +35,8 @@ fn name_in(line: &str) -> Option<String> {
     None
 }
 
-/// Variables of the protocol, of runtimes, and the one that stands for no cookie at all.
-fn is_of_others(name: &str) -> bool {
-    OF_OTHERS.contains(&name)
-}
-
-const OF_OTHERS: &[&str] = &[
+/// Variables that are not the cookie: those of the protocol and of runtimes, and the one that this program sets in place of a cookie.
+const NOT_THE_COOKIE: &[&str] = &[
     "PLUGIN_PROTOCOL_VERSIONS",
     "PLUGIN_CLIENT_CERT",
     "PLUGIN_MULTIPLEX_GRPC",
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_name_where_there_is_one() {
+    fn finds_the_name_of_the_variable() {
         for (line, name) in [
             ("the magic cookie STUDIO_PLUGIN is not set", Some("STUDIO_PLUGIN")),
             (

@@ -1,4 +1,4 @@
-//! The launch of a plugin, with errors that name this program's flags.
+//! The launch of a plugin, with errors that name the flags of this program.
 
 use std::{path::Path, sync::atomic::Ordering};
 
@@ -15,9 +15,9 @@ use crate::{
     ui::Out,
 };
 
-/// The plugin speaks a version that was not offered to it.
+/// The plugin selected a version that was not offered.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("the plugin speaks version {} of the protocol, and this host speaks {}", refused.plugin, refused.host)]
+#[error("the plugin speaks version {} of the protocol, and the host offered {}", refused.plugin, refused.host)]
 #[diagnostic(code(rpcplugin::protocol::version_not_offered))]
 pub(crate) struct OtherVersion {
     refused: VersionNotOffered,
@@ -25,32 +25,32 @@ pub(crate) struct OtherVersion {
     help: String,
 }
 
-/// The program was looked for in PATH alone, and is in this directory.
+/// The program is not in PATH, but in the working directory.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("there is no {program} in PATH, but there is one in this directory")]
+#[error("{program} is not in PATH, but in the working directory")]
 #[diagnostic(
     code(rpcplugin::transport::plugin_not_in_path),
-    help("a name without a slash is looked for in PATH; write it as ./{program}")
+    help("write ./{program}: a name without a slash is searched in PATH")
 )]
 pub(crate) struct NotInPath {
     program: String,
 }
 
 impl LaunchArgs {
-    /// Launches the plugin. A sign on the terminal tells of it while that takes its time.
+    /// Launches the plugin, with a progress indicator on the terminal.
     ///
     /// # Errors
     /// [`NotStarted`], [`CookieMissing`], [`OtherVersion`] or [`NotInPath`]; [`TlsFilesError`](super::TlsFilesError) and [`HandshakeLineFault::Packer`](rpcplugin::handshake::HandshakeLineFault::Packer)
-    /// before anything is started.
+    /// before the plugin is started.
     pub(crate) async fn launch(&self, out: &Out) -> Result<Plugin, CommandError> {
         let _working = out.working(format!("starting {}", self.name()));
         self.launch_by(&self.host()).await
     }
 
-    /// The same, by a host that was made of [`host`](Self::host).
+    /// Launches the plugin with a host that [`host`](Self::host) returned.
     pub(crate) async fn launch_by(&self, host: &Host) -> Result<Plugin, CommandError> {
         self.is_supported()?;
-        // A file that cannot be used is a wrong argument, and no fault of the plugin.
+        // An unusable certificate file is a usage error, not a fault of the plugin.
         self.tls.read()?;
         let mut launched = host.launch(self.command()).await;
         if let Err(error) = &launched
@@ -61,11 +61,15 @@ impl LaunchArgs {
             launched = host.launch(self.command()).await;
         }
         launched.map_err(|error| match error.fault {
-            LaunchFault::CookieRefused(_) if !self.has_cookie() => CookieMissing::new(error, self).into(),
-            LaunchFault::Version(refused) => {
+            LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(_))
+                if !self.has_cookie() =>
+            {
+                CookieMissing::new(error, self).into()
+            }
+            LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Version(refused)) => {
                 OtherVersion { help: self.help_for_version(refused.plugin), refused }.into()
             }
-            LaunchFault::NotFound { ref program }
+            LaunchFault::Program(rpcplugin::host::ProgramFault::NotFound { ref program })
                 if program.components().count() == 1 && Path::new(".").join(program).is_file() =>
             {
                 NotInPath { program: self.name() }.into()

@@ -1,9 +1,12 @@
-//! A plugin that did not start, as a person at a terminal reads of it.
+//! Errors of a launch, with the flags of this program in their help.
 
 use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
-use rpcplugin::{LaunchError, LaunchFault};
+use rpcplugin::{
+    LaunchError, LaunchFault,
+    host::{ConnectFault, HandshakeFault, SecurityFault},
+};
 
 use super::{args::LaunchArgs, expected_variable::expected_variable};
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
     ui::{backtrace::own_frames, log_record::show_line, style::plain},
 };
 
-/// The launch's error, whose help names the flag that helps, and in which the plugin's log can be read.
+/// A launch error. Its help names a flag of this program, and its evidence shows log records in readable form.
 #[derive(Debug)]
 pub(crate) struct NotStarted {
     error: LaunchError,
@@ -20,26 +23,26 @@ pub(crate) struct NotStarted {
     evidence: Vec<Evidence>,
 }
 
-/// The plugin wants a magic cookie, and none was given.
+/// The plugin expects a magic cookie, and no cookie was given.
 #[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("{program} is a plugin, and its magic cookie was not given")]
+#[error("the magic cookie of {program} is missing")]
 #[diagnostic(
     code(rpcplugin::config::cookie_missing),
     help(
-        "{named}--cookie KEY=VALUE gives it: they are `MagicCookieKey` and `MagicCookieValue` in the source of the plugin or of its \
-         host; --preset has those of well-known hosts"
+        "{named}give the cookie with --cookie KEY=VALUE (`MagicCookieKey` and `MagicCookieValue` in the source of the plugin or \
+         its host), or name a well-known host with --preset"
     )
 )]
 pub(crate) struct CookieMissing {
     program: String,
-    /// The variable, if the plugin names it, as a line.
+    /// A line with the cookie's variable, if the plugin names it.
     named: String,
     source: LaunchError,
     #[related]
     evidence: Vec<Evidence>,
 }
 
-/// Something that is known of the plugin, such as its last lines.
+/// A fact about the plugin, such as its last lines on stderr.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Evidence(String);
@@ -67,44 +70,47 @@ impl CookieMissing {
     }
 }
 
-/// What of this program changes what the fault tells of.
+/// Returns the flag that helps with a fault.
 fn flag(error: &LaunchError, args: &LaunchArgs) -> Option<String> {
     match &error.fault {
-        LaunchFault::Silent(_) | LaunchFault::NotReady(_) => {
-            Some("--timeout TIME allows it more or less time".to_owned())
+        LaunchFault::Handshake(HandshakeFault::Timeout(_))
+        | LaunchFault::Connect(ConnectFault::Timeout(_)) => {
+            Some("change the limit with --timeout TIME".to_owned())
         }
-        LaunchFault::IgnoredMtls => Some("--no-mtls does without, knowingly".to_owned()),
-        LaunchFault::CookieRefused(_) => {
+        LaunchFault::Security(SecurityFault::IgnoredMtls) => {
+            Some("disable AutoMTLS with --no-mtls".to_owned())
+        }
+        LaunchFault::Handshake(HandshakeFault::CookieRefused(_)) => {
             let name = named_variable(error).filter(|name| name != args.magic_cookie().key())?;
             Some(expects(&name))
         }
-        // A variable of some kind: only the plugin's author knows of which.
-        LaunchFault::ExitedEarly(_) => {
+        // The variable may be the cookie or another setting.
+        LaunchFault::Handshake(HandshakeFault::ExitedEarly(_)) => {
             let name = named_variable(error).filter(|name| name != args.magic_cookie().key())?;
             let as_cookie = match args.has_cookie() {
                 true => String::new(),
-                false => format!(", or --cookie {name}=… if it is that of its magic cookie"),
+                false => format!(", or with --cookie {name}=… if it is the magic cookie"),
             };
-            Some(format!("the plugin names the variable {name}: --env {name}=… sets it{as_cookie}"))
+            Some(format!("the plugin names the variable {name}: set it with --env {name}=…{as_cookie}"))
         }
-        LaunchFault::OwnCertificates => {
-            Some("--cert, --key and --ca name the files of what goes with them".to_owned())
+        LaunchFault::Security(SecurityFault::OwnCertificates) => {
+            Some("name the certificate files with --cert, --key and --ca".to_owned())
         }
         _ => None,
     }
 }
 
 fn expects(name: &str) -> String {
-    format!("the plugin expects the variable {name}; give its value: --cookie {name}=…")
+    format!("the plugin expects the variable {name}: set it with --cookie {name}=…")
 }
 
-/// The variable of the cookie, if the plugin names one.
+/// Returns the variable of the cookie, if the plugin's output names it.
 fn named_variable(error: &LaunchError) -> Option<String> {
     let facts = error.facts();
     expected_variable(facts.stderr.iter().chain(&facts.stdout).map(String::as_str))
 }
 
-/// What is known of the plugin, with its records as they are shown elsewhere.
+/// Returns the facts about the plugin, with log records in readable form.
 fn evidence(error: &LaunchError, full: bool) -> Vec<Evidence> {
     let shown = |evidence: &dyn Diagnostic| {
         let text = evidence.to_string();
@@ -114,7 +120,7 @@ fn evidence(error: &LaunchError, full: bool) -> Vec<Evidence> {
     error.related().into_iter().flatten().map(shown).collect()
 }
 
-/// The line, or what it says if it is a record.
+/// Formats a line if it is a log record.
 fn readable(line: &str, full: bool) -> String {
     let record = line.trim_start();
     match show_line(record, full) {
@@ -173,7 +179,7 @@ mod tests {
     use super::readable;
 
     #[test]
-    fn a_line_of_hclog_can_be_read_and_any_other_stays() {
+    fn log_records_are_formatted_and_other_lines_are_unchanged() {
         let line = r#"    {"@level":"error","@message":"no database","@module":"kv","@timestamp":"2026-11-20T18:35:19.725250Z","try":3}"#;
         assert_eq!(readable(line, false), "    18:35:19.725 ERROR kv: no database try=3");
         for other in ["", "    panic: {", "    {\"a\":1}", "plain"] {

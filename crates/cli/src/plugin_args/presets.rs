@@ -1,30 +1,30 @@
-//! Public facts of ecosystems whose plugins speak the protocol: what their hosts set when they start a plugin.
+//! Ecosystems whose plugins speak the protocol: the cookie, versions and variables that their hosts set.
 
 use std::path::Path;
 
 use rpcplugin::{MagicCookie, Versions};
 
-/// What the hosts of an ecosystem set for their plugins.
+/// The cookie, versions and variables of an ecosystem.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Preset {
-    /// By which it is asked for.
+    /// The name for `--preset`.
     pub(crate) name: &'static str,
     cookie: (&'static str, &'static str),
-    /// Further cookies: each kind of plugin has one of its own, and a plugin looks at no other.
+    /// Further cookies, one for each kind of plugin. A plugin checks only its own.
     further_cookies: &'static [(&'static str, &'static str)],
-    /// The hosts make up a value for each start, and plugins accept any.
+    /// Whether plugins accept any value of the cookie, because the hosts generate it for each launch.
     pub(crate) any_value: bool,
     versions: &'static [u32],
-    /// Variables of the plugin's environment besides.
+    /// Further variables of the plugin's environment.
     pub(crate) env: &'static [(&'static str, &'static str)],
-    /// How the names of its programs begin, where there is a convention.
+    /// The prefixes of the program names, if there is a convention.
     programs: &'static [&'static str],
-    /// The ecosystem speaks another protocol, so that its plugins are refused.
+    /// Whether the plugins are refused, because they speak another protocol.
     pub(crate) refused: bool,
 }
 
-/// What most ecosystems have: one cookie, and no more.
-const ORDINARY: Preset = Preset {
+/// The defaults of a preset.
+const DEFAULTS: Preset = Preset {
     name: "",
     cookie: ("", ""),
     further_cookies: &[],
@@ -46,7 +46,7 @@ const PRESETS: &[Preset] = &[
         ),
         versions: &[5, 6],
         programs: &["terraform-provider-"],
-        ..ORDINARY
+        ..DEFAULTS
     },
     // hashicorp/nomad: plugins/base/plugin.go. Version 1 was net/rpc, before Nomad 0.9.
     Preset {
@@ -56,16 +56,16 @@ const PRESETS: &[Preset] = &[
             "e4327c2e01eabfd75a8a67adb114fb34a757d57eee7728d857a8cec6e91a7255",
         ),
         versions: &[2],
-        ..ORDINARY
+        ..DEFAULTS
     },
     // hashicorp/vault: sdk/plugin/serve.go, and sdk/helper/pluginutil/run_config.go for the variables. These are the
-    // secret and auth plugins; OpenBao has the same. VAULT_VERSION and VAULT_UNWRAP_TOKEN would be untrue here.
+    // secret and auth plugins; OpenBao has the same. VAULT_VERSION and VAULT_UNWRAP_TOKEN are left out, because there is no Vault.
     Preset {
         name: "vault",
         cookie: ("VAULT_BACKEND_PLUGIN", "6669da05-b1c8-4f49-97d9-c8e5bed98e20"),
         versions: &[3, 4, 5],
         env: VAULT,
-        ..ORDINARY
+        ..DEFAULTS
     },
     // hashicorp/vault: sdk/database/dbplugin/v5/plugin_server.go and grpc_database_plugin.go.
     Preset {
@@ -73,7 +73,7 @@ const PRESETS: &[Preset] = &[
         cookie: ("VAULT_DATABASE_PLUGIN", "926a0820-aea2-be28-51d6-83cdf00e8edb"),
         versions: &[5, 6],
         env: VAULT,
-        ..ORDINARY
+        ..DEFAULTS
     },
     // terraform-linters/tflint-plugin-sdk: plugin/internal/host2plugin/plugin.go, as of 0.23; 10 was its first on gRPC.
     Preset {
@@ -81,7 +81,7 @@ const PRESETS: &[Preset] = &[
         cookie: ("TFLINT_RULESET_PLUGIN", "5adSn1bX8nrDfgBqiAqqEkC6OE1h3iD8SqbMc5UUONx8x3xCF0KlPDsBRNDjoYDP"),
         versions: &[10, 11],
         programs: &["tflint-ruleset-"],
-        ..ORDINARY
+        ..DEFAULTS
     },
     // grafana/grafana-plugin-sdk-go: backend/grpcplugin, as grafana/grafana-image-renderer writes it out in
     // src/plugin/v2.
@@ -90,7 +90,7 @@ const PRESETS: &[Preset] = &[
         cookie: ("grafana_plugin_type", "datasource"),
         versions: &[2],
         programs: &["gpx_"],
-        ..ORDINARY
+        ..DEFAULTS
     },
     // crowdsecurity/crowdsec: pkg/csplugin/broker.go. The value is a fresh UUID at each start, and plugins compare it
     // with itself.
@@ -98,7 +98,7 @@ const PRESETS: &[Preset] = &[
         name: "crowdsec",
         cookie: ("CROWDSEC_PLUGIN_KEY", "f3b2f1de-5a0c-4a86-9a0e-3f6f5c3b7a51"),
         any_value: true,
-        ..ORDINARY
+        ..DEFAULTS
     },
     // vmware-tanzu/velero: pkg/plugin/framework/handshake.go.
     Preset {
@@ -106,7 +106,7 @@ const PRESETS: &[Preset] = &[
         cookie: ("VELERO_PLUGIN", "hello"),
         versions: &[2],
         programs: &["velero-plugin-"],
-        ..ORDINARY
+        ..DEFAULTS
     },
     // conduitio/conduit-connector-protocol: pconnector/pconnector.go, pconnector/client/client.go, pconnector/env_vars.go
     // and pconnutils/env_vars.go; conduitio/conduit: pkg/plugin/connector/standalone/registry.go. A connector ends at once
@@ -126,7 +126,7 @@ const PRESETS: &[Preset] = &[
             ("CONDUIT_CONNECTOR_MAX_RECEIVE_RECORD_SIZE", "4194304"),
         ],
         programs: &["conduit-connector-"],
-        ..ORDINARY
+        ..DEFAULTS
     },
     // distribworks/dkron: plugin/serve.go.
     Preset {
@@ -136,7 +136,7 @@ const PRESETS: &[Preset] = &[
             "b29a76488b6f3ca7955c5f769b50641f0fcd88748d8cedecda313d516320ca19",
         ),
         programs: &["dkron-executor-", "dkron-processor-"],
-        ..ORDINARY
+        ..DEFAULTS
     },
     // turbot/steampipe-plugin-sdk: grpc/shared/interface.go, which sets no version.
     Preset {
@@ -144,7 +144,7 @@ const PRESETS: &[Preset] = &[
         cookie: ("MANTIX_PLUGIN_MAGIC_COOKIE", "really-complex-permanent-string-value"),
         versions: &[0],
         programs: &["steampipe-plugin-"],
-        ..ORDINARY
+        ..DEFAULTS
     },
     // spiffe/spire: pkg/common/catalog/external.go. Key and value are the plugin's type, as the code generated from
     // spiffe/spire-plugin-sdk has it; SPIRE sets that of the one type that it has configured.
@@ -161,7 +161,7 @@ const PRESETS: &[Preset] = &[
             ("UpstreamAuthority", "UpstreamAuthority"),
             ("WorkloadAttestor", "WorkloadAttestor"),
         ],
-        ..ORDINARY
+        ..DEFAULTS
     },
     // hashicorp/packer-plugin-sdk: plugin/server.go.
     Preset {
@@ -172,7 +172,7 @@ const PRESETS: &[Preset] = &[
         ),
         programs: &["packer-plugin-"],
         refused: true,
-        ..ORDINARY
+        ..DEFAULTS
     },
     // This repository's conformance programs: tests/src/facts.rs.
     Preset {
@@ -180,42 +180,42 @@ const PRESETS: &[Preset] = &[
         cookie: ("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance"),
         versions: &[1, 2, 3],
         programs: &["kit-plugin"],
-        ..ORDINARY
+        ..DEFAULTS
     },
 ];
 
-/// What Vault sets whenever it uses AutoMTLS. Without the first a plugin asks Vault for a certificate, and ends.
+/// The variables that Vault sets under AutoMTLS. Without the first, a plugin requests a certificate from Vault and exits.
 const VAULT: &[(&str, &str)] =
     &[("VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"), ("VAULT_PLUGIN_METADATA_MODE", "false")];
 
 impl Preset {
-    /// The cookie of the ecosystem's hosts.
+    /// Returns the cookie.
     pub(crate) fn cookie(&self) -> MagicCookie {
-        MagicCookie::new(self.cookie.0, self.cookie.1).expect("a test makes each")
+        MagicCookie::new(self.cookie.0, self.cookie.1).expect("a test checks each preset")
     }
 
-    /// Further cookies that are set beside it, one for each kind of plugin.
+    /// Returns the further cookies, one for each kind of plugin.
     pub(crate) fn further_cookies(&self) -> &'static [(&'static str, &'static str)] {
         self.further_cookies
     }
 
-    /// The versions that its hosts offer.
+    /// Returns the versions that the hosts offer.
     pub(crate) fn versions(&self) -> Versions {
-        Versions::new(self.versions.iter().copied()).expect("a test makes each")
+        Versions::new(self.versions.iter().copied()).expect("a test checks each preset")
     }
 }
 
-/// All names.
+/// Returns all names.
 pub(crate) fn names() -> Vec<&'static str> {
     PRESETS.iter().map(|preset| preset.name).collect()
 }
 
-/// The preset of this name. clap has seen to it that there is one.
+/// Returns the preset with this name. clap has checked that it exists.
 pub(crate) fn find(name: &str) -> &'static Preset {
     PRESETS.iter().find(|preset| preset.name == name).unwrap_or(&PRESETS[0])
 }
 
-/// The preset to which a program belongs by its name.
+/// Returns the preset that matches the name of a program.
 pub(crate) fn of_program(program: &Path) -> Option<&'static Preset> {
     let name = program.file_name()?.to_str()?;
     PRESETS.iter().find(|preset| preset.programs.iter().any(|start| name.starts_with(start)))
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_makes_a_cookie_and_versions() {
+    fn each_preset_has_a_cookie_and_versions() {
         for preset in PRESETS {
             assert_eq!(find(preset.name).cookie().key(), preset.cookie.0);
             assert!(preset.versions().iter().count() > 0);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_known_by_their_names() {
+    fn programs_are_recognized_by_their_names() {
         let name = |path: &str| of_program(Path::new(path)).map(|preset| preset.name);
         assert_eq!(name("/opt/terraform-provider-aws_v5.1"), Some("terraform"));
         assert_eq!(name("/terraform-provider-x/bin"), None);

@@ -1,13 +1,13 @@
-//! Version 0, which some plugins refuse.
+//! Plugins that refuse version 0.
 
 use rpcplugin::Versions;
 
-/// Whether a plugin that ended says of a version that it may not be offered, as those made with pyvider do of 0.
+/// Whether a line on stderr refuses an offered version, as pyvider's plugins refuse version 0.
 pub(crate) fn refuses_a_version(stderr: &str) -> bool {
     stderr.to_lowercase().contains("protocol version must be")
 }
 
-/// What is offered to such a plugin instead.
+/// Returns the versions to offer to such a plugin.
 pub(crate) fn without_zero() -> Versions {
     Versions::new(1_u32..=7).expect("there are some")
 }

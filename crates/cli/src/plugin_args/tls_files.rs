@@ -1,4 +1,4 @@
-//! Certificates that host and plugin have from elsewhere, and not from the handshake: the flags that name their files.
+//! The flags that name certificate files, for plugins with their own certificates.
 
 use std::path::{Path, PathBuf};
 
@@ -10,21 +10,21 @@ use rpcplugin::{
     transport::Security,
 };
 
-/// What a plugin with certificates of its own (go-plugin: `TLSProvider`) is reached with.
+/// The certificates to use with a plugin that has its own certificates (go-plugin: `TLSProvider`).
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TlsFiles {
-    /// The certificate chain to present to a plugin with certificates of its own, as PEM. AutoMTLS is not offered then.
+    /// The PEM file with the certificate chain to present to a plugin with its own certificates. Disables AutoMTLS.
     #[arg(long, value_name = "FILE", requires_all = ["key", "ca"])]
     cert: Option<PathBuf>,
-    /// The private key of that certificate.
+    /// The PEM file with the private key of --cert.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
-    /// The authorities that issued the plugin's certificate, or that certificate itself.
+    /// The PEM file with the roots of the plugin's certificate, or with that certificate.
     #[arg(long, value_name = "FILE", requires = "cert")]
     ca: Option<PathBuf>,
 }
 
-/// The files make no TLS.
+/// The certificate files cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(crate) enum TlsFilesError {
     #[error(transparent)]
@@ -32,28 +32,28 @@ pub(crate) enum TlsFilesError {
     Identity(#[from] IdentityError),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Authorities(#[from] PemError),
+    Roots(#[from] PemError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Tls(#[from] TlsError),
 }
 
 impl TlsFiles {
-    /// Whom this side presents itself as and whom it accepts, if files were given.
+    /// Reads the files. Returns the identity of this side and the trusted roots.
     pub(crate) fn read(&self) -> Result<Option<(Identity, Trust)>, TlsFilesError> {
         let Some([cert, key, ca]) = self.files() else { return Ok(None) };
         let identity = Identity::from_pem(&cert, &key)?;
-        let authorities = RootCertificates::from_pem(&ca)?;
-        Ok(Some((identity, Trust::Roots(authorities))))
+        let roots = RootCertificates::from_pem(&ca)?;
+        Ok(Some((identity, Trust::Roots(roots))))
     }
 
-    /// The security of a connection by these files.
+    /// Returns the security of a connection with these files.
     pub(crate) fn security(&self) -> Result<Option<Security>, TlsFilesError> {
         let Some((identity, trust)) = self.read()? else { return Ok(None) };
         Ok(Some(Security::Mutual(MutualTls::new(identity, trust)?)))
     }
 
-    /// Has a host use the files.
+    /// Sets the files in a host's settings.
     pub(crate) fn apply(&self, config: &mut HostConfig) {
         let Some([cert, key, ca]) = self.files() else { return };
         config.tls = HostTls::Given {
@@ -74,7 +74,7 @@ impl TlsFiles {
     }
 }
 
-/// A file as the settings name it.
+/// Returns the form in which settings name a file.
 fn as_url(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     format!("file://{}", path.display())

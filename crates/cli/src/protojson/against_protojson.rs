@@ -1,4 +1,4 @@
-//! Texts and bytes, each beside what a plugin in Go makes of them with `protojson`.
+//! Compares the conversion of texts and bytes with a plugin in Go that uses `protojson`.
 
 use std::{
     fmt::Write as _,
@@ -63,7 +63,7 @@ struct Made {
     error: String,
 }
 
-/// The plugin, and what is to be compared.
+/// The plugin, and the texts and messages to compare.
 struct Comparison {
     plugin: Plugin,
     pool: DescriptorPool,
@@ -121,7 +121,7 @@ async fn texts() {
     for (name, json) in KNOWN_TEXTS {
         compared.read(&format!("google.protobuf.{name}"), json);
     }
-    // Every kind of value where every kind of field is.
+    // Every kind of value in every kind of field.
     let every = compared.pool.get_message_by_name(EVERY).unwrap();
     for field in every.fields().chain(compared.pool.get_message_by_name(LEGACY).unwrap().fields()) {
         for value in VALUES {
@@ -207,7 +207,7 @@ async fn bytes() {
             compared.write(EVERY, &message(&[(number, Payload::Fixed64(*bits))]));
         }
     }
-    // Each number of a field with each kind of value, and with two that follow each other.
+    // Each field number with each kind of value, and with two consecutive values.
     let bytes = |bytes: &[u8]| Payload::Bytes(bytes.to_vec());
     for number in 1..=103 {
         for first in [
@@ -295,8 +295,8 @@ async fn bytes() {
 }
 
 impl Comparison {
-    /// Starts the plugin. `None` where it is not built, unless it is required.
-    #[expect(clippy::disallowed_methods, reason = "the environment has what must not be skipped")]
+    /// Starts the plugin. Returns `None` if it is not built, unless it is required.
+    #[expect(clippy::disallowed_methods, reason = "the environment names the tests that must not be skipped")]
     async fn begin() -> Option<Self> {
         let own = std::env::current_exe().unwrap();
         let program = own.ancestors().nth(3).unwrap().join("interop/go/json-plugin");
@@ -325,7 +325,7 @@ impl Comparison {
         })
     }
 
-    /// Reads JSON, and writes what comes of it.
+    /// Reads JSON and writes the message.
     fn read(&mut self, name: &str, json: &str) {
         self.texts.push(TextOf { message: name.to_owned(), json: json.to_owned() });
     }
@@ -338,7 +338,7 @@ impl Comparison {
         }
     }
 
-    /// Compares, ends the plugin, and fails where anything differs.
+    /// Compares everything, shuts the plugin down, and panics on differences.
     async fn end(mut self, at_least: usize) {
         let texts = std::mem::take(&mut self.texts);
         for texts in texts.chunks(AT_ONCE) {
@@ -366,7 +366,7 @@ impl Comparison {
         match (&read, made.error.is_empty()) {
             (Ok(bytes), true) if *bytes == made.bytes => self.write(&text.message, &made.bytes),
             (Err(_), false) => {}
-            // What it takes and drops a part of.
+            // `protojson` accepts the text and drops a part of it.
             (Err(_), true) if drops(&text.json) => {}
             _ => {
                 let shown: String = text.json.chars().take(200).collect();
@@ -382,7 +382,7 @@ impl Comparison {
         match &ours {
             Ok(ours) if made.error.is_empty() && *ours == theirs => {}
             Err(_) if !made.error.is_empty() => {}
-            // The bytes of a type that is not described are in base64, where the plugin has an error.
+            // An unknown type has its bytes in base64, where the plugin returns an error.
             Ok(_)
                 if made.error.contains("google.protobuf.Any: unable to resolve")
                     || made.error.contains("google.protobuf.Any: type_url is not set") => {}
@@ -403,7 +403,7 @@ impl Comparison {
     }
 }
 
-/// JSON without spaces, which `protojson` puts at random. Numbers and texts are as they were.
+/// Removes spaces from JSON, because `protojson` adds some at random. Numbers and strings are unchanged.
 fn canonical(json: &str) -> String {
     fn add(json: &Json<'_>, to: &mut String) {
         match &json.value {
@@ -430,7 +430,7 @@ fn canonical(json: &str) -> String {
             }
         }
     }
-    // Spaces are found without nesting where that is too deep for a test's stack.
+    // No recursion, because the JSON may be too deep for the stack of a test.
     let Ok(json) = text::parse(json.as_bytes(), 200) else {
         return json.replace([' ', '\n'], "");
     };
@@ -439,8 +439,8 @@ fn canonical(json: &str) -> String {
     text
 }
 
-/// Whether `protojson` may read a part of this only: an exponent without digits, a number in quotes with something behind it, and
-/// a second with more than nine digits behind a comma.
+/// Whether `protojson` may read only a part of the text: an exponent without digits, a number in quotes with other characters behind
+/// it, and a second with more than nine decimal digits after a comma.
 fn drops(json: &str) -> bool {
     let bytes = json.as_bytes();
     let exponent = bytes.windows(2).enumerate().any(|(at, pair)| {
@@ -457,7 +457,7 @@ fn drops(json: &str) -> bool {
     exponent || quoted || comma
 }
 
-/// The texts with a few bytes other than they were, the same ones in each run.
+/// Returns the texts with a few changed bytes, which are the same in each run.
 fn mutated(texts: &[&str], count: usize, mut seed: u64) -> Vec<String> {
     let mut random = move |below: usize| {
         seed ^= seed << 13;
@@ -492,10 +492,10 @@ fn message(fields: &[(u32, Payload)]) -> Vec<u8> {
     bytes
 }
 
-/// As many texts or messages as go with one call.
+/// The number of texts or messages per call.
 const AT_ONCE: usize = 500;
 
-/// What texts are mutated with.
+/// The pieces that mutate texts.
 const PIECES: &str = r#"{}[]",:0123456789eE+-.\ntruefalsNI /_Zs@"#;
 
 const EVERY: &str = "json.v1.Every";

@@ -1,18 +1,18 @@
-//! What is wrong with a text or a message, and where.
+//! Errors of a conversion, with their position.
 
 use std::fmt;
 
 use prost_reflect::MessageDescriptor;
 
-/// Why a text is no message, or a message has no text.
+/// Why a text is not a message, or a message has no JSON form.
 #[derive(Debug)]
 pub(crate) struct Fault {
     what: What,
-    /// From the innermost outwards.
+    /// The path, from the innermost step outwards.
     path: Vec<Step>,
-    /// The byte of the text.
+    /// The byte offset in the text.
     at: Option<usize>,
-    /// The innermost message that is concerned.
+    /// The innermost message with the fault.
     message: Option<MessageDescriptor>,
 }
 
@@ -23,25 +23,25 @@ enum What {
     TooDeep,
 }
 
-/// One step from a message to what is within it.
+/// A step of a path.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A field, by its name.
+    /// The name of a field.
     Field(String),
-    /// An item of a list, counted from 0.
+    /// The index of a list item.
     Item(usize),
-    /// The value of a map under a key.
+    /// The key of a map entry.
     Key(String),
 }
 
-/// Says where a fault is, from the inside outwards.
+/// Adds steps to the path of a fault.
 pub(super) trait Within {
-    /// The place of the fault is `step` within something.
+    /// Adds an outer step.
     fn within(self, step: impl FnOnce() -> Step) -> Self;
 }
 
 impl Fault {
-    /// The text is no JSON.
+    /// The text is not valid JSON.
     pub(super) fn syntax(at: usize, what: impl Into<String>) -> Self {
         Self { what: What::Syntax(what.into()), path: Vec::new(), at: Some(at), message: None }
     }
@@ -51,23 +51,23 @@ impl Fault {
         Self { what: What::Value(what.into()), path: Vec::new(), at: Some(at), message: None }
     }
 
-    /// A field has no text.
+    /// A field has no JSON form.
     pub(super) fn of_field(what: impl Into<String>) -> Self {
         Self { what: What::Value(what.into()), path: Vec::new(), at: None, message: None }
     }
 
-    /// Messages nest deeper than they may.
+    /// Messages nest too deep.
     pub(super) fn too_deep(at: Option<usize>) -> Self {
         Self { what: What::TooDeep, path: Vec::new(), at, message: None }
     }
 
-    /// The same, with the innermost message that is concerned.
+    /// Adds the innermost message with the fault.
     pub(super) fn of_message(mut self, message: &MessageDescriptor) -> Self {
         self.message.get_or_insert_with(|| message.clone());
         self
     }
 
-    /// Whether there is no JSON at all.
+    /// Whether the text is not valid JSON.
     pub(crate) fn is_syntax(&self) -> bool {
         matches!(self.what, What::Syntax(_))
     }
@@ -76,7 +76,7 @@ impl Fault {
         matches!(self.what, What::TooDeep)
     }
 
-    /// The field, as in `a.b[3].c`. Empty for the message itself.
+    /// Returns the path, such as `a.b[3].c`. It is empty for the message itself.
     pub(crate) fn path(&self) -> String {
         let mut text = String::new();
         for (index, step) in self.path.iter().rev().enumerate() {
@@ -96,12 +96,12 @@ impl Fault {
         text
     }
 
-    /// The byte of the text at which it is.
+    /// Returns the byte offset in the text.
     pub(crate) fn offset(&self) -> Option<usize> {
         self.at
     }
 
-    /// The innermost message that is concerned.
+    /// Returns the innermost message with the fault.
     pub(crate) fn message(&self) -> Option<&MessageDescriptor> {
         self.message.as_ref()
     }
@@ -115,7 +115,7 @@ impl fmt::Display for Fault {
         }
         match &self.what {
             What::Syntax(what) | What::Value(what) => f.write_str(what),
-            What::TooDeep => write!(f, "it nests deeper than {} messages", DEEPEST),
+            What::TooDeep => write!(f, "nested deeper than {} messages", DEEPEST),
         }
     }
 }
@@ -129,8 +129,8 @@ impl<T> Within for Result<T, Fault> {
     }
 }
 
-/// How deep messages nest at most, as in `protojson`.
+/// The maximum depth of messages, as in `protojson`.
 pub(super) const DEEPEST: usize = 10_000;
 
-/// As many steps of a path as are shown, beside the last.
+/// The maximum number of steps in a shown path, besides the last.
 const STEPS: usize = 32;

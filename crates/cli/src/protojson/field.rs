@@ -1,15 +1,15 @@
-//! Fields of a message and its extensions, which JSON treats alike.
+//! Fields and extensions, which JSON treats alike.
 
 use prost_reflect::{Cardinality, ExtensionDescriptor, FieldDescriptor, Kind, MessageDescriptor, Syntax};
 
-/// A field, or an extension.
+/// A field or an extension.
 #[derive(Debug, Clone)]
 pub(super) enum Field {
     Own(FieldDescriptor),
     Extension(ExtensionDescriptor),
 }
 
-/// How many values a field has.
+/// The cardinality of a field.
 #[derive(Debug, Clone)]
 pub(super) enum Form {
     One,
@@ -17,16 +17,16 @@ pub(super) enum Form {
     Map { key: Kind, value: Kind },
 }
 
-/// What comes before what. Derived orders compare the variants first.
+/// The position of a field in JSON. The derived order compares the variants first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// Declared as so many-th.
+    /// The index of the declaration.
     Own(i32),
     Extension(String),
 }
 
 impl Field {
-    /// The field that a member of an object means: by its JSON name, by its own, or an extension by its name in brackets.
+    /// Returns the field for the name of a JSON member: the JSON name, the field's name, or an extension's name in brackets.
     pub(super) fn named(message: &MessageDescriptor, name: &str) -> Option<Self> {
         if name.starts_with('[') && name.ends_with(']') {
             let name = name.get(1..name.len() - 1)?;
@@ -41,14 +41,14 @@ impl Field {
         message.get_field(number).map(Self::Own).or_else(extension)
     }
 
-    /// All fields in the order of their declaration, without extensions.
+    /// Returns all fields in the order of their declaration, without extensions.
     pub(super) fn all(message: &MessageDescriptor) -> Vec<Self> {
         let mut all: Vec<Self> = message.fields().map(Self::Own).collect();
         all.sort_by_key(Self::place);
         all
     }
 
-    /// What it is called in JSON.
+    /// Returns the name in JSON.
     pub(super) fn json_name(&self) -> &str {
         match self {
             Self::Own(field) => field.json_name(),
@@ -84,7 +84,7 @@ impl Field {
         }
     }
 
-    /// Whether a value of zero is another thing than no value.
+    /// Whether the field has presence: a zero differs from no value.
     pub(super) fn has_presence(&self) -> bool {
         match self {
             Self::Own(field) => field.supports_presence(),
@@ -92,7 +92,7 @@ impl Field {
         }
     }
 
-    /// Whether it holds texts that have to be UTF-8 also where another value takes their place: those of proto3.
+    /// Whether even overwritten strings must be UTF-8, as in proto3.
     pub(super) fn is_utf8(&self) -> bool {
         let Self::Own(field) = self else { return false };
         field.kind() == Kind::String && field.parent_file().syntax() == Syntax::Proto3
@@ -102,7 +102,7 @@ impl Field {
         matches!(self, Self::Own(field) if field.is_required())
     }
 
-    /// The number of the oneof that it is in. An `optional` of proto3 is one alone.
+    /// Returns the index of the oneof. An `optional` of proto3 is alone in a oneof.
     pub(super) fn oneof(&self) -> Option<Oneof> {
         let Self::Own(field) = self else { return None };
         let oneof = field.containing_oneof()?;
@@ -118,14 +118,14 @@ impl Field {
             return Form::One;
         }
         let Kind::Message(entry) = self.kind() else { return Form::List };
-        // One that lacks them is no entry, whatever it says of itself.
+        // A message without these fields is not a map entry.
         match (entry.is_map_entry(), entry.get_field(1), entry.get_field(2)) {
             (true, Some(key), Some(value)) => Form::Map { key: key.kind(), value: value.kind() },
             _ => Form::List,
         }
     }
 
-    /// Where it stands in JSON: the fields as they are declared, then extensions by name.
+    /// Returns the position in JSON: fields by declaration, then extensions by name.
     pub(super) fn place(&self) -> Place {
         match self {
             Self::Own(field) => Place::Own(field.path().last().copied().unwrap_or(0)),
@@ -133,7 +133,7 @@ impl Field {
         }
     }
 
-    /// Where it stands on the wire when it comes from Go: extensions, then fields, then those of oneofs.
+    /// Returns the position in Go's encoding: extensions, then fields, then fields of oneofs.
     pub(super) fn place_on_wire(&self) -> (u8, i32, u32) {
         match (self, self.oneof()) {
             (Self::Extension(_), _) => (0, 0, self.number()),
@@ -154,7 +154,7 @@ fn is_synthetic(field: &FieldDescriptor) -> bool {
     field.field_descriptor_proto().proto3_optional()
 }
 
-/// Whether a `.proto` file calls it so. A group is called as its message is.
+/// Whether a `.proto` file uses this name. A group has the name of its message.
 fn is_called(field: &FieldDescriptor, name: &str) -> bool {
     if field.is_group()
         && let Kind::Message(message) = field.kind()

@@ -1,4 +1,4 @@
-//! Keys of maps: names in JSON, values on the wire. Their order is that in which they are written.
+//! Keys of maps: names in JSON, values on the wire. Their order is that of the written JSON.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// Reads a name. None where it is no key of this kind.
+    /// Parses a name. Returns `None` if it is not a key of this kind.
     pub(super) fn read(name: &str, kind: &Kind) -> Option<Self> {
         match (kind, name) {
             (Kind::String, _) => Some(Self::Text(name.to_owned())),
@@ -33,7 +33,7 @@ impl Key {
         }
     }
 
-    /// The key that came over the wire.
+    /// Decodes a key.
     pub(super) fn of_wire(wire: &Wire<'_>, kind: &Kind) -> Option<Self> {
         match (kind, wire) {
             (Kind::String, Wire::Bytes(bytes)) => Some(Self::Text(str::from_utf8(bytes).ok()?.to_owned())),
@@ -42,7 +42,7 @@ impl Key {
         }
     }
 
-    /// The key of an entry that has none.
+    /// Returns the key of an entry without a key.
     pub(super) fn zero(kind: &Kind) -> Self {
         match kind {
             Kind::String => Self::Text(String::new()),
@@ -51,7 +51,7 @@ impl Key {
         }
     }
 
-    /// What the wire has for it. None where it is out of range, or where no key can be of this kind.
+    /// Encodes the key. Returns `None` if it is out of range, or if a key cannot have this kind.
     pub(super) fn payload(&self, kind: &Kind) -> Option<Payload> {
         match self {
             Self::Bool(value) => Some(Payload::Varint((*value).into())),

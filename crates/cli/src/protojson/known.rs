@@ -1,8 +1,8 @@
-//! Protobuf's own messages that have a JSON form of their own, and those forms that are texts.
+//! Well-known messages with a special JSON form, and the forms that are strings.
 
 use prost_reflect::{Kind, MessageDescriptor};
 
-/// A message with a JSON form of its own.
+/// A message with a special JSON form.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Known {
     Any,
@@ -13,18 +13,18 @@ pub(super) enum Known {
     Value,
     ListValue,
     Empty,
-    /// A message around one value of this kind.
+    /// A wrapper of a value of this kind.
     Wrapper(Kind),
 }
 
-/// What decides on the JSON form of a message.
+/// The JSON form of a message.
 #[derive(Debug, Clone)]
 pub(super) enum Type {
     Known(Known),
     Plain(MessageDescriptor),
 }
 
-/// A point in time, or a length of time.
+/// A timestamp or a duration: seconds and nanoseconds.
 pub(super) type Time = (i64, i32);
 
 impl Type {
@@ -58,19 +58,19 @@ impl Known {
     }
 }
 
-/// Whether this is the enum whose one value is `null`.
+/// Whether this is `NullValue`, the enum whose only value is `null`.
 pub(super) fn is_null_value(kind: &Kind) -> bool {
     matches!(kind, Kind::Enum(one) if one.full_name() == "google.protobuf.NullValue")
 }
 
-/// Whether this is the message that can be `null`.
+/// Whether this is `Value`, the message that can be `null`.
 pub(super) fn is_value(kind: &Kind) -> bool {
     matches!(kind, Kind::Message(message) if message.full_name() == "google.protobuf.Value")
 }
 
-/// Reads what RFC 3339 writes, with what Go takes beside it: an hour of one digit, and a comma for the point.
+/// Parses an RFC 3339 timestamp. Like Go, it accepts an hour with one digit and a decimal comma.
 pub(super) fn read_timestamp(text: &str) -> Result<Time, &'static str> {
-    const FORM: &str = r#"is no time such as "2006-01-02T15:04:05.5Z""#;
+    const FORM: &str = r#"is not a time such as "2006-01-02T15:04:05.5Z""#;
     let mut rest = Digits(text);
     let date = (|| {
         let year = rest.number(4)?;
@@ -102,7 +102,7 @@ pub(super) fn read_timestamp(text: &str) -> Result<Time, &'static str> {
             let minutes = zone.after(":").and_then(|zone| zone.number(2)).ok_or(FORM)?;
             match zone.0 {
                 "" if hours <= 24 && minutes <= 60 => sign * (hours * 60 + minutes) * 60,
-                "" => return Err("has an offset that no place has"),
+                "" => return Err("has an offset that is out of range"),
                 _ => return Err(FORM),
             }
         }
@@ -118,7 +118,7 @@ pub(super) fn read_timestamp(text: &str) -> Result<Time, &'static str> {
     }
 }
 
-/// Writes a point in time as RFC 3339 does.
+/// Formats a timestamp by RFC 3339.
 pub(super) fn timestamp((seconds, nanos): Time) -> Result<String, String> {
     if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) {
         return Err(format!("{seconds} seconds since 1970 are not within the years 1 to 9999"));
@@ -133,9 +133,9 @@ pub(super) fn timestamp((seconds, nanos): Time) -> Result<String, String> {
     Ok(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"))
 }
 
-/// Reads seconds with up to nine digits behind the point, and an `s`.
+/// Parses seconds with up to nine decimal digits, followed by `s`.
 pub(super) fn read_duration(text: &str) -> Result<Time, &'static str> {
-    const FORM: &str = r#"is no length of time such as "1.5s""#;
+    const FORM: &str = r#"is not a duration such as "1.5s""#;
     let number = text.strip_suffix('s').ok_or(FORM)?;
     let (negative, number) = match number.strip_prefix('-') {
         Some(number) => (true, number),
@@ -160,7 +160,7 @@ pub(super) fn read_duration(text: &str) -> Result<Time, &'static str> {
     }
 }
 
-/// Writes a length of time.
+/// Formats a duration.
 pub(super) fn duration((seconds, nanos): Time) -> Result<String, String> {
     if !(-LONGEST..=LONGEST).contains(&seconds) {
         return Err(format!("{seconds} seconds are longer than {LONGEST}"));
@@ -175,7 +175,7 @@ pub(super) fn duration((seconds, nanos): Time) -> Result<String, String> {
     Ok(format!("{sign}{}{}s", seconds.abs(), written_fraction(nanos.abs())))
 }
 
-/// Reads the paths of a mask, which commas separate.
+/// Parses the paths of a field mask, which are separated by commas.
 pub(super) fn read_mask(text: &str) -> Result<Vec<String>, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -185,51 +185,49 @@ pub(super) fn read_mask(text: &str) -> Result<Vec<String>, String> {
         let path = snake_case(camel);
         match !camel.contains('_') && is_path(&path) {
             true => Ok(path),
-            false => {
-                Err(format!("has the path {camel:?}, which is not names in camelCase with dots between"))
-            }
+            false => Err(format!("has the path {camel:?}, which is not in camelCase with dots")),
         }
     };
     text.split(',').map(path).collect()
 }
 
-/// Writes the paths of a mask.
+/// Formats the paths of a field mask.
 pub(super) fn mask<'a>(paths: impl IntoIterator<Item = &'a str>) -> Result<String, String> {
     let mut written = Vec::new();
     for path in paths {
         let camel = camel_case(path);
         if !is_path(path) || snake_case(&camel) != path {
-            return Err(format!("the path {path:?} does not come back from camelCase"));
+            return Err(format!("the path {path:?} has no reversible camelCase form"));
         }
         written.push(camel);
     }
     Ok(written.join(","))
 }
 
-/// What is left of a text of digits and signs.
+/// The remaining text of a timestamp.
 struct Digits<'a>(&'a str);
 
 impl Digits<'_> {
-    /// Takes a number of so many digits.
+    /// Takes a number with this many digits.
     fn number(&mut self, digits: usize) -> Option<i64> {
         let number = self.0.get(..digits).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
         self.0 = &self.0[digits..];
         number.parse().ok()
     }
 
-    /// Takes a sign.
+    /// Takes a separator.
     fn after(&mut self, sign: &str) -> Option<&mut Self> {
         self.0 = self.0.strip_prefix(sign)?;
         Some(self)
     }
 }
 
-/// Nanoseconds from up to nine digits behind the point.
+/// Returns the nanoseconds of up to nine decimal digits.
 fn fraction_of_a_second(digits: &str) -> i32 {
     format!("{digits:0<9}").parse().unwrap_or(0)
 }
 
-/// None, three, six or nine digits behind the point.
+/// Formats zero, three, six or nine decimal digits.
 fn written_fraction(nanos: i32) -> String {
     let digits = format!("{nanos:09}");
     match digits.as_str() {
@@ -240,14 +238,14 @@ fn written_fraction(nanos: i32) -> String {
     }
 }
 
-/// Days from 1970-01-01 on, in the Gregorian calendar. Years are counted from March, so that a leap day is the last of one.
+/// Returns the days since 1970-01-01 in the Gregorian calendar. Years start in March, so that a leap day is the last day of a year.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days_of_years = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     days_of_years + (153 * month + 2) / 5 + day - 1 - MARCH_0_TO_1970
 }
 
-/// The date so many days after 1970-01-01.
+/// Returns the date this many days after 1970-01-01.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + MARCH_0_TO_1970;
     let (era, of_era) = (days.div_euclid(ERA), days.rem_euclid(ERA));
@@ -268,7 +266,7 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Whether this is names with dots between.
+/// Whether this is a list of names separated by dots.
 fn is_path(text: &str) -> bool {
     text.split('.').all(|name| {
         let rest = name.trim_start_matches(|one: char| one == '_' || one.is_ascii_alphabetic());
@@ -301,9 +299,9 @@ fn camel_case(text: &str) -> String {
 }
 
 const DAY: i64 = 24 * 60 * 60;
-/// The days of 400 years, after which the calendar repeats itself.
+/// The days in 400 years, the period of the calendar.
 const ERA: i64 = 146_097;
-/// Days from the March of year 0 to 1970-01-01.
+/// The days from March of the year 0 to 1970-01-01.
 const MARCH_0_TO_1970: i64 = 719_468;
 /// 0001-01-01T00:00:00Z.
 const FIRST_SECOND: i64 = -62_135_596_800;

@@ -1,6 +1,6 @@
-//! Numbers as texts: read from all of their digits, and written as Go writes them.
+//! Numbers as text: parsed without loss of digits, and formatted as in Go.
 
-/// How many bytes at the beginning of `text` are a number in JSON.
+/// Returns the length of the JSON number at the start of `text`.
 pub(super) fn length(text: &[u8]) -> Option<usize> {
     let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut end = usize::from(text.first() == Some(&b'-'));
@@ -25,8 +25,8 @@ pub(super) fn length(text: &[u8]) -> Option<usize> {
     Some(end)
 }
 
-/// The whole number that a number in JSON is, if it is one: `1.0`, `1e2` and `100e-2` are. None as well for what is far
-/// beyond 64 bits.
+/// Returns the integer value of a JSON number: `1.0`, `1e2` and `100e-2` are integers. Returns `None` for other numbers, and for
+/// numbers far beyond 64 bits.
 pub(super) fn integer(text: &str) -> Option<i128> {
     let (negative, rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -63,17 +63,17 @@ pub(super) fn integer(text: &str) -> Option<i128> {
     Some(if negative { -value } else { value })
 }
 
-/// A `double`, as Go writes it.
+/// Formats a `double` as in Go.
 pub(super) fn double(value: f64) -> String {
     let size = value.abs();
-    // The text with an exponent is made where it is needed only.
+    // Formatting with an exponent is slow, so only if necessary.
     special(value).unwrap_or_else(|| match size != 0.0 && !(1e-6..1e21).contains(&size) {
         true => with_sign_of_exponent(&format!("{value:e}")),
         false => value.to_string(),
     })
 }
 
-/// A `float`, as Go writes it.
+/// Formats a `float` as in Go.
 pub(super) fn float(value: f32) -> String {
     let size = value.abs();
     special(value.into()).unwrap_or_else(|| match size != 0.0 && !(1e-6..1e21).contains(&size) {
@@ -82,7 +82,7 @@ pub(super) fn float(value: f32) -> String {
     })
 }
 
-/// What is no number in JSON.
+/// Returns the form of values that are not JSON numbers.
 fn special(value: f64) -> Option<String> {
     let text = match value {
         _ if value.is_nan() => r#""NaN""#,
@@ -101,7 +101,7 @@ fn with_sign_of_exponent(text: &str) -> String {
     }
 }
 
-/// As many digits as a whole number may have: the largest of 64 bits has 20.
+/// The maximum number of digits of an integer. The largest 64-bit integer has 20.
 const MOST_DIGITS: usize = 20;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! From JSON to bytes.
+//! Conversion from JSON to bytes.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
@@ -36,10 +36,10 @@ struct Reader<'a> {
     types: &'a Types,
 }
 
-/// What is around a message.
+/// The context of a message.
 #[derive(Debug, Clone, Copy)]
 struct Around {
-    /// How much deeper messages may nest.
+    /// The remaining depth.
     depth: usize,
     /// Whether required fields may be missing.
     partial: bool,
@@ -56,7 +56,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A message without a form of its own: an object. One within an `Any` has the name of its type as a member.
+    /// Reads a message without a special form: an object. In an `Any` it has a member with its type.
     fn plain(
         &self,
         json: &Json<'_>,
@@ -79,7 +79,7 @@ impl Reader<'_> {
             let step = || Step::Field(member.name.clone().into_owned());
             let field = Field::named(message, &member.name).ok_or_else(|| unrecognized(member))?;
             if !seen.insert(field.number()) {
-                return Err(Fault::at(member.at, "the field is there a second time")).within(step);
+                return Err(Fault::at(member.at, "the field appears twice")).within(step);
             }
             let kind = field.kind();
             if matches!(member.json.value, Value::Null)
@@ -93,8 +93,7 @@ impl Reader<'_> {
                 && let Some(oneof) = field.oneof()
                 && !oneofs.insert(oneof)
             {
-                return Err(Fault::at(member.at, "another field of the same oneof is there already"))
-                    .within(step);
+                return Err(Fault::at(member.at, "the oneof has another field already")).within(step);
             }
             let bytes = self.field(&member.json, &field, &form, around).within(step)?;
             fields.insert(field.place_on_wire(), bytes);
@@ -103,7 +102,7 @@ impl Reader<'_> {
             let missing = |field: &Field| field.is_required() && !fields.contains_key(&field.place_on_wire());
             if let Some(field) = message.fields().map(Field::Own).find(missing) {
                 let step = || Step::Field(field.json_name().to_owned());
-                return Err(Fault::at(json.at, "the field is required, and missing")).within(step);
+                return Err(Fault::at(json.at, "the required field is missing")).within(step);
             }
         }
         Ok(fields.into_values().collect::<Vec<_>>().concat())
@@ -150,7 +149,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A message with a form of its own.
+    /// Reads a message with a special form.
     fn known(&self, json: &Json<'_>, known: &Known, around: Around) -> Result<Vec<u8>, Fault> {
         let fault = |why: &str| Fault::at(json.at, format!("{} {why}", json.shown()));
         let mut bytes = Vec::new();
@@ -207,16 +206,18 @@ impl Reader<'_> {
             return Ok(Vec::new());
         }
         let mut named = members.iter().filter(|member| member.name == "@type");
-        let name =
-            named.next().ok_or_else(|| Fault::at(json.at, "`@type` is missing, which names the type"))?;
+        let name = named
+            .next()
+            .ok_or_else(|| Fault::at(json.at, "`@type` with the type of the message is missing"))?;
         if let Some(again) = named.next() {
-            return Err(Fault::at(again.at, "`@type` is there a second time"));
+            return Err(Fault::at(again.at, "`@type` appears twice"));
         }
         let url = string(&name.json)?;
-        let message = self.types.by_url(url).ok_or_else(|| {
-            Fault::at(name.json.at, format!("the type {} is not described", name.json.shown()))
-        })?;
-        // Required fields are not looked for within an Any.
+        let message = self
+            .types
+            .by_url(url)
+            .ok_or_else(|| Fault::at(name.json.at, format!("the type {} is unknown", name.json.shown())))?;
+        // Required fields are not checked in an Any.
         let within = Around { partial: true, ..around.deeper(json)? };
         let value = match Type::of(&message) {
             Type::Plain(message) => {
@@ -231,8 +232,7 @@ impl Reader<'_> {
                             value = Some(self.known(&member.json, &known, within).within(step)?)
                         }
                         ("value", Some(_)) => {
-                            return Err(Fault::at(member.at, "the field is there a second time"))
-                                .within(step);
+                            return Err(Fault::at(member.at, "the field appears twice")).within(step);
                         }
                         _ => return Err(unrecognized(member)),
                     }
@@ -241,7 +241,7 @@ impl Reader<'_> {
                     Some(value) => value,
                     None if known == Known::Empty => Vec::new(),
                     None => {
-                        return Err(Fault::at(json.at, "`value` is missing, which is the message itself"));
+                        return Err(Fault::at(json.at, "`value` with the message is missing"));
                     }
                 }
             }
@@ -256,20 +256,20 @@ impl Reader<'_> {
 }
 
 impl Around {
-    /// What is around the messages within one.
+    /// Returns the context of the messages in a message.
     fn deeper(self, json: &Json<'_>) -> Result<Self, Fault> {
         let depth = self.depth.checked_sub(1).ok_or_else(|| Fault::too_deep(Some(json.at)))?;
         Ok(Self { depth, ..self })
     }
 }
 
-/// Whether JSON has no form for such messages.
+/// Whether a message is a MessageSet, which has no JSON form.
 pub(super) fn is_message_set(message: &MessageDescriptor) -> bool {
     let options = message.descriptor_proto().options.as_ref();
     options.is_some_and(prost_types::MessageOptions::message_set_wire_format)
 }
 
-/// A map, whose entries are messages with the key in field 1 and the value in field 2.
+/// Reads a map. Its entries are messages with the key in field 1 and the value in field 2.
 fn map(
     json: &Json<'_>,
     number: u32,
@@ -282,11 +282,11 @@ fn map(
         let key = Key::read(&member.name, key_kind);
         let Some((key, payload)) = key.and_then(|key| key.payload(key_kind).map(|payload| (key, payload)))
         else {
-            let what = format!("{:?} is no {}", member.name, kind_name(key_kind));
+            let what = format!("{:?} is not a valid {}", member.name, kind_name(key_kind));
             return Err(Fault::at(member.at, what));
         };
         let Entry::Vacant(entry) = entries.entry(key) else {
-            return Err(Fault::at(member.at, "the key is there a second time")).within(step);
+            return Err(Fault::at(member.at, "the key appears twice")).within(step);
         };
         let value = read(&member.json).within(step)?;
         let mut bytes = Vec::new();
@@ -301,9 +301,9 @@ fn map(
     Ok(bytes)
 }
 
-/// A value that is no message.
+/// Reads a value that is not a message.
 fn scalar(json: &Json<'_>, kind: &Kind) -> Result<Payload, Fault> {
-    let wrong = || Fault::at(json.at, format!("{} is no {}", json.shown(), kind_name(kind)));
+    let wrong = || Fault::at(json.at, format!("{} is not a valid {}", json.shown(), kind_name(kind)));
     let out_of_range =
         || Fault::at(json.at, format!("{} is out of the range of {}", json.shown(), kind_name(kind)));
     match (kind, &json.value) {
@@ -340,7 +340,7 @@ fn scalar(json: &Json<'_>, kind: &Kind) -> Result<Payload, Fault> {
             let value = digits(json).and_then(number::integer);
             match value {
                 Some(value) => wire::integer(value, kind).ok_or_else(out_of_range),
-                // All that is not whole has a point or an exponent, and so may what is far too large.
+                // A number with a point or an exponent may be an integer or far too large.
                 None => Err(wrong()),
             }
         }
@@ -348,7 +348,7 @@ fn scalar(json: &Json<'_>, kind: &Kind) -> Result<Payload, Fault> {
     }
 }
 
-/// The digits of a number, which may be in quotes.
+/// Returns the digits of a number, with or without quotes.
 fn digits<'a>(json: &'a Json<'_>) -> Option<&'a str> {
     match &json.value {
         Value::Number(text) => Some(text),
@@ -357,11 +357,11 @@ fn digits<'a>(json: &'a Json<'_>) -> Option<&'a str> {
     }
 }
 
-/// The numbers that are texts in JSON.
+/// Returns the numbers that are strings in JSON.
 fn special(json: &Json<'_>) -> Option<f64> {
     match &json.value {
         Value::Text(text) => match text.as_ref() {
-            // With the bits that it has in Go.
+            // The bit pattern of Go's NaN.
             "NaN" => Some(f64::from_bits(0x7ff8_0000_0000_0001)),
             "Infinity" => Some(f64::INFINITY),
             "-Infinity" => Some(f64::NEG_INFINITY),
@@ -371,7 +371,7 @@ fn special(json: &Json<'_>) -> Option<f64> {
     }
 }
 
-/// Base64 of either alphabet, with or without its end filled up, and with line ends within.
+/// Decodes base64 of both alphabets, with or without padding, and with line breaks.
 fn base64(text: &str) -> Option<Vec<u8>> {
     let alphabet: &Alphabet =
         if text.contains(['-', '_']) { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
@@ -387,7 +387,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// The fields of a Timestamp and of a Duration.
+/// Encodes the fields of a Timestamp or a Duration.
 fn put_time((seconds, nanos): known::Time, to: &mut Vec<u8>) {
     for (number, value) in [(1, seconds), (2, nanos.into())] {
         if value != 0 {
@@ -399,21 +399,21 @@ fn put_time((seconds, nanos): known::Time, to: &mut Vec<u8>) {
 fn members<'a, 'b>(json: &'a Json<'b>) -> Result<&'a [Member<'b>], Fault> {
     match &json.value {
         Value::Object(members) => Ok(members),
-        _ => Err(Fault::at(json.at, format!("{} is no object", json.shown()))),
+        _ => Err(Fault::at(json.at, format!("{} is not an object", json.shown()))),
     }
 }
 
 fn items<'a, 'b>(json: &'a Json<'b>) -> Result<&'a [Json<'b>], Fault> {
     match &json.value {
         Value::List(items) => Ok(items),
-        _ => Err(Fault::at(json.at, format!("{} is no list", json.shown()))),
+        _ => Err(Fault::at(json.at, format!("{} is not a list", json.shown()))),
     }
 }
 
 fn string<'a>(json: &'a Json<'_>) -> Result<&'a str, Fault> {
     match &json.value {
         Value::Text(text) => Ok(text),
-        _ => Err(Fault::at(json.at, format!("{} is no string", json.shown()))),
+        _ => Err(Fault::at(json.at, format!("{} is not a string", json.shown()))),
     }
 }
 
@@ -421,7 +421,7 @@ fn unrecognized(member: &Member<'_>) -> Fault {
     Fault::at(member.at, format!("unrecognized field name '{}'", member.name))
 }
 
-/// What a value is to be, in a message.
+/// Returns the name of a kind for an error text.
 fn kind_name(kind: &Kind) -> String {
     match kind {
         Kind::Message(message) => message.full_name().to_owned(),

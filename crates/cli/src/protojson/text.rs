@@ -1,11 +1,11 @@
-//! JSON as it is written: numbers by their digits, members in their order and as often as they are there, and of each
-//! value where it is.
+//! JSON text as a tree, without loss: numbers keep their digits, objects keep order and duplicates of their members, and each value
+//! has its position.
 
 use std::borrow::Cow;
 
 use super::{fault::Fault, number};
 
-/// A value, and at which byte it begins.
+/// A value and its byte offset.
 #[derive(Debug)]
 pub(super) struct Json<'a> {
     pub(super) at: usize,
@@ -30,7 +30,7 @@ pub(super) struct Member<'a> {
     pub(super) json: Json<'a>,
 }
 
-/// Reads a text that is one value. Lists and objects nest at most `depth` deep.
+/// Parses a text with one value. Lists and objects nest at most `depth` deep.
 pub(super) fn parse(text: &[u8], depth: usize) -> Result<Json<'_>, Fault> {
     let mut parser = Parser { text, at: 0 };
     let json = parser.value(depth)?;
@@ -41,7 +41,7 @@ pub(super) fn parse(text: &[u8], depth: usize) -> Result<Json<'_>, Fault> {
 }
 
 impl Json<'_> {
-    /// The value as other JSON has it. A number is as near as 64 bits come.
+    /// Converts to `serde_json`. Numbers are rounded to 64 bits.
     pub(super) fn to_value(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
@@ -58,7 +58,7 @@ impl Json<'_> {
         }
     }
 
-    /// The value in a few words, for messages.
+    /// Returns a short form of the value for error texts.
     pub(super) fn shown(&self) -> String {
         match &self.value {
             Value::Null => "null".to_owned(),
@@ -77,7 +77,7 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// The next byte that is no space.
+    /// Returns the next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
         let rest = &self.text[self.at..];
         self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
@@ -107,7 +107,7 @@ impl<'a> Parser<'a> {
                 _ => return Err(self.no_value()),
             },
         };
-        // `nullx` and `01` are not two values.
+        // `nullx` and `01` are errors, not two values.
         match rest.get(length) {
             Some(b'-' | b'+' | b'.' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z') => Err(self.no_value()),
             _ => {
@@ -166,7 +166,7 @@ impl<'a> Parser<'a> {
         Ok(Value::Object(members))
     }
 
-    /// A string, from its first quote on.
+    /// Parses a string, from its first quote.
     fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
         self.at += 1;
         let mut text = Cow::Borrowed("");
@@ -188,7 +188,7 @@ impl<'a> Parser<'a> {
                     text.to_mut().push(escaped);
                 }
                 Some(_) => {
-                    return Err(Fault::syntax(self.at, "a control character in a string has to be escaped"));
+                    return Err(Fault::syntax(self.at, "a control character in a string must be escaped"));
                 }
                 None => return Err(Fault::syntax(self.at, "a string has no end")),
             }
@@ -197,10 +197,10 @@ impl<'a> Parser<'a> {
         Ok(text)
     }
 
-    /// The character for which an escape stands.
+    /// Parses an escape.
     fn escaped(&mut self) -> Result<char, Fault> {
         let at = self.at;
-        let wrong = || Fault::syntax(at, "a string has an escape that JSON does not know");
+        let wrong = || Fault::syntax(at, "a string has an invalid escape");
         let character = match self.text.get(self.at + 1) {
             Some(b'u') => {
                 let Some(first) = self.unit(self.at) else { return Err(wrong()) };
@@ -211,7 +211,7 @@ impl<'a> Parser<'a> {
                 let Some(Ok(character)) = char::decode_utf16(units.into_iter().flatten()).next() else {
                     return Err(Fault::syntax(
                         self.at,
-                        "a string has half a character: `\\ud800` to `\\udfff` come in pairs",
+                        "a string has an unpaired surrogate: `\\ud800` to `\\udfff` come in pairs",
                     ));
                 };
                 self.at += length;
@@ -229,7 +229,7 @@ impl<'a> Parser<'a> {
         Ok(character)
     }
 
-    /// The four digits behind a `\u`.
+    /// Parses the four digits after `\u`.
     fn unit(&self, at: usize) -> Option<u16> {
         let digits = self.text.get(at..at + 6)?.strip_prefix(b"\\u")?;
         digits.iter().try_fold(0, |unit, digit| {
@@ -237,7 +237,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// What stands here is neither a number nor a word that JSON knows.
+    /// Returns the fault of an unknown word.
     fn no_value(&self) -> Fault {
         let is_of_word = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-+._".contains(byte);
         let word: String = self.text[self.at..]
@@ -248,21 +248,21 @@ impl<'a> Parser<'a> {
             .collect();
         match word.as_str() {
             "" => self.unexpected("a value"),
-            word => Fault::syntax(self.at, format!("`{word}` is no value")),
+            word => Fault::syntax(self.at, format!("`{word}` is not a value")),
         }
     }
 
     fn unexpected(&self, expected: &str) -> Fault {
         let rest = &self.text[self.at..];
-        // No character is longer.
+        // A character has at most four bytes.
         match String::from_utf8_lossy(&rest[..rest.len().min(4)]).chars().next() {
-            None => Fault::syntax(self.at, format!("it ends where {expected} is expected")),
-            Some(found) => Fault::syntax(self.at, format!("{found:?} stands where {expected} is expected")),
+            None => Fault::syntax(self.at, format!("expected {expected}, found the end of the text")),
+            Some(found) => Fault::syntax(self.at, format!("expected {expected}, found {found:?}")),
         }
     }
 }
 
-/// As much of a text as a message has room for.
+/// Shortens a text for an error text.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -270,7 +270,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// As many characters of a value as a message shows.
+/// The maximum number of characters of a value in an error text.
 const SHOWN: usize = 60;
 
 #[cfg(test)]
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_digits_members_and_places() {
+    fn keeps_digits_members_and_positions() {
         let text = br#" {"a": 1.50, "a" : [null, "\u00e9\ud83d\ude00\n"] } "#;
         let json = parse(text, 2).unwrap();
         let Value::Object(members) = &json.value else { panic!("{json:?}") };
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_no_json() {
+    fn reports_invalid_json() {
         for (text, at) in [
             ("", 0),
             ("{", 1),

@@ -1,11 +1,10 @@
-//! Where messages within an `Any` are described.
+//! The types of messages in an `Any`.
 
 use std::sync::OnceLock;
 
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
-/// The types that an `Any` may be of: those of a pool, protobuf's own, and those that Google describes for details of
-/// errors.
+/// The types that an `Any` can have: those of a pool, the well-known types, and Google's types for error details.
 #[derive(Debug, Clone)]
 pub(crate) struct Types(DescriptorPool);
 
@@ -14,7 +13,7 @@ impl Types {
         Self(pool.clone())
     }
 
-    /// The type that an `Any` names. A name alone does as well as one behind a `/`.
+    /// Returns the type that an `Any` names, with or without a prefix that ends with `/`.
     pub(super) fn by_url(&self, url: &str) -> Option<MessageDescriptor> {
         let name = url.rsplit('/').next().filter(|name| !name.starts_with('.'))?;
         self.0
@@ -24,7 +23,7 @@ impl Types {
     }
 }
 
-/// The types that Google describes for details, and that most libraries use.
+/// Google's types for error details, which most libraries use.
 fn googles_own() -> Option<&'static DescriptorPool> {
     static POOL: OnceLock<Option<DescriptorPool>> = OnceLock::new();
     let compile = || {

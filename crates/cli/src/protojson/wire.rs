@@ -1,10 +1,10 @@
-//! Fields as they are on the wire.
+//! The encoding of fields.
 
 use prost_reflect::Kind;
 
 use super::fault::Fault;
 
-/// The value of a field, as far as the wire shows.
+/// The encoded value of a field.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Wire<'a> {
     Varint(u64),
@@ -14,19 +14,18 @@ pub(super) enum Wire<'a> {
     Fixed32(u32),
 }
 
-/// The fields of a message in their order, by number. That of several messages one after the other is that of the messages
-/// merged.
+/// The fields of a message by number, each in order. The fields of concatenated messages are those of the merged message.
 pub(super) type Fields<'a> = Vec<(u32, Wire<'a>)>;
 
-/// Takes a message apart. Groups nest at most `depth` deep.
+/// Decodes the fields of a message. Groups nest at most `depth` deep.
 pub(super) fn fields(mut bytes: &[u8], depth: usize) -> Result<Fields<'_>, Fault> {
     let mut fields = Vec::new();
-    // The groups that are open, each with its number, and what came before it.
+    // The open groups: the number, and the fields before the group.
     let mut open: Vec<(u32, Fields<'_>)> = Vec::new();
     while !bytes.is_empty() {
         let key = varint(&mut bytes)?;
         let number = u32::try_from(key >> 3).ok().filter(|number| (1..=LAST_NUMBER).contains(number));
-        let number = number.ok_or_else(|| broken("a number that no field has"))?;
+        let number = number.ok_or_else(|| broken("an invalid field number"))?;
         let wire = match key & 7 {
             0 => Wire::Varint(varint(&mut bytes)?),
             1 => Wire::Fixed64(u64::from_le_bytes(fixed(&mut bytes)?)),
@@ -45,17 +44,17 @@ pub(super) fn fields(mut bytes: &[u8], depth: usize) -> Result<Fields<'_>, Fault
                 Some((opened, before)) if opened == number => {
                     Wire::Group(std::mem::replace(&mut fields, before))
                 }
-                _ => return Err(broken("the end of a group that has not begun")),
+                _ => return Err(broken("the end of a group without a start")),
             },
             5 => Wire::Fixed32(u32::from_le_bytes(fixed(&mut bytes)?)),
-            _ => return Err(broken("a value of a kind that there is not")),
+            _ => return Err(broken("an invalid wire type")),
         };
         fields.push((number, wire));
     }
     if open.is_empty() { Ok(fields) } else { Err(broken("a group without an end")) }
 }
 
-/// Takes a number from the beginning of `bytes`.
+/// Takes a varint from the start of `bytes`.
 pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
     let mut value = 0;
     for index in 0..10 {
@@ -72,14 +71,14 @@ pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
     Err(broken("a number with more than 64 bits"))
 }
 
-/// Takes so many bytes from the beginning of `bytes`.
+/// Takes this many bytes from the start of `bytes`.
 pub(super) fn fixed<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Fault> {
     let (first, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
     *bytes = rest;
     Ok(*first)
 }
 
-/// Adds a number.
+/// Appends a varint.
 pub(super) fn put_varint(mut value: u64, to: &mut Vec<u8>) {
     while value > 0x7f {
         to.push(value as u8 | 0x80);
@@ -88,7 +87,7 @@ pub(super) fn put_varint(mut value: u64, to: &mut Vec<u8>) {
     to.push(value as u8);
 }
 
-/// Adds a value behind the number of its field.
+/// Appends a field with its number.
 pub(super) fn put(number: u32, value: &Payload, to: &mut Vec<u8>) {
     let key = |kind: u64| u64::from(number) << 3 | kind;
     match value {
@@ -103,14 +102,14 @@ pub(super) fn put(number: u32, value: &Payload, to: &mut Vec<u8>) {
     put_alone(value, to);
 }
 
-/// Adds a message as a group.
+/// Appends a message as a group.
 pub(super) fn put_group(number: u32, message: &[u8], to: &mut Vec<u8>) {
     put_varint(u64::from(number) << 3 | 3, to);
     to.extend_from_slice(message);
     put_varint(u64::from(number) << 3 | 4, to);
 }
 
-/// Adds a value as it is in a packed list.
+/// Appends a value of a packed list.
 pub(super) fn put_alone(value: &Payload, to: &mut Vec<u8>) {
     match value {
         Payload::Varint(value) => put_varint(*value, to),
@@ -120,7 +119,7 @@ pub(super) fn put_alone(value: &Payload, to: &mut Vec<u8>) {
     }
 }
 
-/// A value to be put on the wire.
+/// A value to encode.
 #[derive(Debug, PartialEq)]
 pub(super) enum Payload {
     Varint(u64),
@@ -130,7 +129,7 @@ pub(super) enum Payload {
 }
 
 impl Payload {
-    /// Whether a field without presence means the same when it is left out. -0.0 is no zero.
+    /// Whether the value is the default of a field without presence. -0.0 is not the default.
     pub(super) fn is_zero(&self) -> bool {
         match self {
             Self::Varint(value) | Self::Fixed64(value) => *value == 0,
@@ -140,7 +139,7 @@ impl Payload {
     }
 }
 
-/// What the wire has for a whole number of this kind. None where it is out of range.
+/// Encodes an integer of this kind. Returns `None` if it is out of range.
 pub(super) fn integer(value: i128, kind: &Kind) -> Option<Payload> {
     let signed32 = || i32::try_from(value).ok();
     let signed64 = || i64::try_from(value).ok();
@@ -159,7 +158,7 @@ pub(super) fn integer(value: i128, kind: &Kind) -> Option<Payload> {
     })
 }
 
-/// The whole number of this kind that came over the wire. None where the wire has something else.
+/// Decodes an integer of this kind. Returns `None` for another wire type.
 pub(super) fn to_integer(wire: &Wire<'_>, kind: &Kind) -> Option<i128> {
     Some(match (kind, wire) {
         (Kind::Int32 | Kind::Enum(_), Wire::Varint(value)) => (*value as i32).into(),
@@ -176,7 +175,7 @@ pub(super) fn to_integer(wire: &Wire<'_>, kind: &Kind) -> Option<i128> {
     })
 }
 
-/// What the wire has for an integer of `sint32` or `sint64`.
+/// Returns the zigzag encoding of a `sint32` or `sint64`.
 fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63) as u64
 }
@@ -185,16 +184,16 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-/// The bytes are no message.
+/// Returns the fault of bytes that are not a message.
 fn broken(what: &str) -> Fault {
-    Fault::of_field(format!("its bytes have {what}"))
+    Fault::of_field(format!("the bytes have {what}"))
 }
 
 fn cut() -> Fault {
-    Fault::of_field("its bytes end within a field")
+    Fault::of_field("the bytes end inside a field")
 }
 
-/// The largest number of a field.
+/// The largest field number.
 const LAST_NUMBER: u32 = (1 << 29) - 1;
 
 #[cfg(test)]
@@ -202,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_apart_what_was_put_together() {
+    fn decodes_encoded_fields() {
         let mut bytes = Vec::new();
         put(1, &Payload::Varint(u64::MAX), &mut bytes);
         put(2, &Payload::Fixed64(7), &mut bytes);
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_message() {
+    fn rejects_invalid_bytes() {
         let broken: [&[u8]; 10] = [
             b"\x08",
             b"\x0a\x02a",

@@ -1,4 +1,4 @@
-//! From bytes to JSON.
+//! Conversion from bytes to JSON.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ use super::{
     wire::{self, Fields, Wire},
 };
 
-/// How JSON is laid out.
+/// The layout of JSON.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Style {
-    /// Over several lines, for people.
+    /// On several lines, indented.
     pub(crate) pretty: bool,
-    /// With the fields whose value is that of a field left out.
+    /// With the fields that have their default value.
     pub(crate) defaults: bool,
 }
 
@@ -54,7 +54,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// A message, which is all of its occurrences merged.
+    /// Writes a message: all of its occurrences, merged.
     fn typed(&mut self, occurrences: Vec<Wire<'_>>, of: &Type, depth: usize) -> Result<(), Fault> {
         let depth = depth.checked_sub(1).ok_or_else(|| Fault::too_deep(None))?;
         let mut fields = Vec::new();
@@ -71,7 +71,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A message without a form of its own: an object. One within an `Any` begins with the name of its type.
+    /// Writes a message without a special form: an object. In an `Any` it starts with its type.
     fn plain(
         &mut self,
         fields: Fields<'_>,
@@ -96,7 +96,7 @@ impl Writer<'_> {
                     utf8(bytes).within(|| Step::Field(field.json_name().to_owned()))?;
                 }
                 if let Some(oneof) = field.oneof() {
-                    // The last of a oneof is the one that is set.
+                    // Only the last field of a oneof counts.
                     found.retain(|_, (other, _): &mut (Field, Vec<_>)| {
                         other.number() == number || other.oneof() != Some(oneof)
                     });
@@ -182,7 +182,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// One value. Without an occurrence it is zero, or empty.
+    /// Writes a value. Without an occurrence it is zero or empty.
     fn value(&mut self, wires: Vec<Wire<'_>>, kind: &Kind, depth: usize) -> Result<(), Fault> {
         match kind {
             Kind::Message(message) => self.typed(wires, &Type::of(message), depth),
@@ -225,7 +225,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A message with a form of its own.
+    /// Writes a message with a special form.
     fn known(&mut self, fields: Fields<'_>, known: &Known, depth: usize) -> Result<(), Fault> {
         match known {
             Known::Any => {
@@ -281,7 +281,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A `google.protobuf.Value`, which is the last of its fields.
+    /// Writes a `google.protobuf.Value`. Its last field counts.
     fn dynamic(&mut self, fields: Fields<'_>, depth: usize) -> Result<(), Fault> {
         let mut set: Option<(u32, Vec<Wire<'_>>)> = None;
         for (number, wire) in fields {
@@ -296,7 +296,7 @@ impl Writer<'_> {
             }
         }
         let Some((number, wires)) = set else {
-            return Err(Fault::of_field("a google.protobuf.Value has nothing that it is"));
+            return Err(Fault::of_field("a google.protobuf.Value has no value"));
         };
         match number {
             1 => {
@@ -307,7 +307,7 @@ impl Writer<'_> {
                 Some(Wire::Fixed64(bits)) if !f64::from_bits(*bits).is_finite() => {
                     let value = f64::from_bits(*bits);
                     Err(Fault::of_field(format!(
-                        "a google.protobuf.Value is {value}, which is no number in JSON"
+                        "a google.protobuf.Value is {value}, which JSON does not support"
                     )))
                 }
                 wire => self.scalar(wire, &Kind::Double),
@@ -352,7 +352,7 @@ impl Writer<'_> {
     }
 }
 
-/// Whether what came over the wire is a value of this field. If not, it is of a field that the description lacks.
+/// Whether an encoded value has the type of this field. If not, it belongs to an unknown field.
 fn fits(wire: &Wire<'_>, field: &Field) -> bool {
     let kind = field.kind();
     let packed =
@@ -377,7 +377,7 @@ fn is_packable(kind: &Kind) -> bool {
     !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_))
 }
 
-/// Takes a packed list apart.
+/// Splits a packed list.
 fn unpack<'a>(mut packed: &[u8], kind: &Kind, items: &mut Vec<Wire<'a>>) -> Result<(), Fault> {
     while !packed.is_empty() {
         items.push(match kind {
@@ -393,7 +393,7 @@ fn unpack<'a>(mut packed: &[u8], kind: &Kind, items: &mut Vec<Wire<'a>>) -> Resu
     Ok(())
 }
 
-/// The entries of a map. Of several with one key the last one counts.
+/// Returns the entries of a map. The last entry with a key counts.
 fn entries<'a>(
     wires: Vec<Wire<'a>>,
     key: &Kind,
@@ -436,7 +436,7 @@ fn entries<'a>(
     Ok(entries)
 }
 
-/// Whether a field without presence is as if it were not there. -0.0 is no zero.
+/// Whether a field without presence has its default value. -0.0 is not the default.
 fn is_zero(wire: &Wire<'_>, kind: &Kind) -> bool {
     match wire {
         wire if wire::to_integer(wire, kind).is_some() => wire::to_integer(wire, kind) == Some(0),
@@ -458,7 +458,7 @@ fn bytes_of<'a>(fields: &Fields<'a>, number: u32) -> &'a [u8] {
     all_bytes(fields, number).next_back().unwrap_or_default()
 }
 
-/// The fields of a Timestamp and of a Duration.
+/// Decodes the fields of a Timestamp or a Duration.
 fn time(fields: &Fields<'_>) -> known::Time {
     let last = |number: u32| {
         fields.iter().rev().find_map(|(of, wire)| match wire {
@@ -473,13 +473,13 @@ fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
     str::from_utf8(bytes).map_err(|_| Fault::of_field("the string is not UTF-8"))
 }
 
-/// JSON that grows.
+/// A writer of JSON.
 struct Text {
     text: String,
     pretty: bool,
-    /// How many lists and objects are open.
+    /// The number of open lists and objects.
     depth: usize,
-    /// Whether nothing is in the innermost of them yet.
+    /// Whether the innermost list or object is empty.
     empty: bool,
 }
 
@@ -503,7 +503,7 @@ impl Text {
         self.empty = false;
     }
 
-    /// Begins an item of a list.
+    /// Starts a list item.
     fn item(&mut self) {
         if !self.empty {
             self.text.push(',');
@@ -512,7 +512,7 @@ impl Text {
         self.line();
     }
 
-    /// Begins a member of an object.
+    /// Starts an object member.
     fn name(&mut self, name: &str) {
         self.item();
         self.string(name);
@@ -550,9 +550,9 @@ impl Text {
 
     fn done(self) -> Result<Box<RawValue>, Fault> {
         RawValue::from_string(self.text)
-            .map_err(|error| Fault::of_field(format!("its JSON is broken: {error}")))
+            .map_err(|error| Fault::of_field(format!("the JSON is invalid: {error}")))
     }
 }
 
-/// What nests deeper is not moved further to the right.
+/// The maximum indentation, in levels.
 const DEEPEST_INDENT: usize = 100;

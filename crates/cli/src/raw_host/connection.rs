@@ -1,4 +1,4 @@
-//! Connections to a plugin: those of its host, and those of strangers.
+//! Connections of the host to a plugin.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use rpcplugin::{
     Endpoint, PluginChannel,
     transport::{
         SecureStream, Security, Stream, dial,
-        http2::{self, Connect, ChannelError},
+        http2::{self, ChannelError, Connect},
         yamux,
     },
 };
 use tonic::{Request, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-/// A channel as the plugin's host opens it.
+/// Opens a channel as the plugin's host does.
 pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<PluginChannel, ChannelError> {
     http2::connect(Direct { endpoint: endpoint.clone(), security }, &settings()).await
 }
@@ -29,7 +29,7 @@ impl Connect for Direct {
     }
 }
 
-/// One connection that carries many streams. Dropping it ends them.
+/// A multiplexed connection. Dropping it ends its streams.
 pub(crate) struct Multiplexed {
     session: yamux::Session,
 }
@@ -41,20 +41,20 @@ impl Multiplexed {
     }
 }
 
-/// A channel upon a stream of a multiplexed connection.
+/// Opens a channel on a stream of a multiplexed connection.
 pub(crate) async fn multiplexed_channel(
     connection: &Multiplexed,
     security: Security,
 ) -> Result<PluginChannel, ChannelError> {
-    http2::connect(OneOfMany { session: connection.session.clone(), security }, &settings()).await
+    http2::connect(StreamOf { session: connection.session.clone(), security }, &settings()).await
 }
 
-struct OneOfMany {
+struct StreamOf {
     session: yamux::Session,
     security: Security,
 }
 
-impl Connect for OneOfMany {
+impl Connect for StreamOf {
     async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let opened = self.session.open().await;
         let stream = opened
@@ -63,12 +63,12 @@ impl Connect for OneOfMany {
     }
 }
 
-/// Whether a call was answered by a gRPC server, in whatever way: what breaks on the way has a source.
+/// Whether a gRPC server responded to a call, even with an error. The status of a broken connection has a source.
 pub(crate) fn answered<T>(result: &Result<T, Status>) -> bool {
     result.as_ref().err().is_none_or(|status| std::error::Error::source(status).is_none())
 }
 
-/// What the plugin says of the health of a service: the number of `ServingStatus`.
+/// Makes a health call for a service. Returns the number of the `ServingStatus`.
 pub(crate) async fn health(channel: PluginChannel, service: impl Into<String>) -> Result<i32, Status> {
     let mut request = Request::new(HealthCheckRequest { service: service.into() });
     request.set_timeout(ANSWER_TIMEOUT);
@@ -81,5 +81,5 @@ pub(super) fn settings() -> http2::Settings {
     settings
 }
 
-/// How long a peer may take to answer.
+/// The limit for a response of the plugin.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use rpcplugin::{
     mtls::{Identity, PeerCertificate, provider},
     transport::{
         SecureStream, Security, Stream, dial,
-        http2::{self, Connect, ChannelError},
+        http2::{self, ChannelError, Connect},
     },
 };
 use rustls::{
@@ -27,22 +27,22 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::connection::{ANSWER_TIMEOUT, answered, channel, health, settings};
 
-/// Somebody who is not the plugin's host and can reach its address. They take the plugin for whoever it says it is.
+/// An unauthorized client: a client that is not the plugin's host and can reach its address. It does not verify the plugin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Impostor {
-    /// Speaks no TLS.
+    /// Uses no TLS.
     PlainText,
     /// Presents no certificate.
     NoCertificate,
-    /// Presents a certificate that nobody knows, with its key.
+    /// Presents an unknown certificate, with its key.
     UnknownCertificate,
-    /// Presents the host's certificate, which stands in the plugin's environment, without its key.
+    /// Presents the host's certificate from the plugin's environment, without its key.
     HostCertificate,
-    /// Presents the plugin's own certificate, which stands in its handshake line, without its key.
+    /// Presents the plugin's certificate from the handshake line, without its key.
     PluginCertificate,
 }
 
-/// A channel as a stranger opens it. A plugin that speaks TLS 1.3 turns most of them away with their first call only.
+/// Opens a channel as an impostor. Under TLS 1.3 a plugin refuses most impostors at their first call, not at the connection.
 pub(crate) async fn impostor_channel(
     impostor: Impostor,
     endpoint: &Endpoint,
@@ -50,7 +50,7 @@ pub(crate) async fn impostor_channel(
     plugin: &PeerCertificate,
 ) -> Result<PluginChannel, ChannelError> {
     let made = |error: Box<dyn std::error::Error + Send + Sync>| ChannelError::Other {
-        what: "the stranger cannot be made up",
+        what: "the unauthorized client cannot be set up",
         source: error,
     };
     let own = || -> Result<CertifiedKey, Box<dyn std::error::Error + Send + Sync>> {
@@ -77,7 +77,7 @@ pub(crate) async fn impostor_channel(
     http2::connect(UncheckedServer { endpoint: endpoint.clone(), config }, &settings()).await
 }
 
-/// Whether a stranger's call is answered. Where nothing is heard in time, it is not.
+/// Whether the plugin responds to an impostor's call within [`ANSWER_TIMEOUT`].
 pub(crate) async fn is_served(
     impostor: Impostor,
     endpoint: &Endpoint,
@@ -93,7 +93,7 @@ pub(crate) async fn is_served(
     timeout(ANSWER_TIMEOUT, call).await.unwrap_or(false)
 }
 
-/// What the plugin chooses when it is offered `h2` and `http/1.1`.
+/// Returns the protocol that the plugin selects from `h2` and `http/1.1` by ALPN.
 pub(crate) async fn alpn(endpoint: &Endpoint, host: &Identity) -> Result<Option<String>, ChannelError> {
     let exported = host.export();
     let made = |source: Box<dyn std::error::Error + Send + Sync>| ChannelError::Other {
@@ -111,7 +111,7 @@ pub(crate) async fn alpn(endpoint: &Endpoint, host: &Identity) -> Result<Option<
     Ok(chosen.map(|chosen| String::from_utf8_lossy(chosen).into_owned()))
 }
 
-/// Whether a host that dials `localhost`, as Go hosts do, finds that name in the certificate.
+/// Checks that a certificate is valid for `localhost`, the name that Go hosts verify.
 pub(crate) fn names_localhost(certificate: &PeerCertificate) -> Result<(), rustls::Error> {
     let der = CertificateDer::from(certificate.der());
     verify_server_name(&ParsedCertificate::try_from(&der)?, &localhost())
@@ -138,14 +138,14 @@ impl Connect for UncheckedServer {
     }
 }
 
-/// Settings that believe any server, and present this certificate whether or not its key is the right one.
+/// Returns a configuration that accepts any server, and presents a certificate even without its key.
 fn unchecked_config(presented: Option<CertifiedKey>) -> Result<Arc<ClientConfig>, rustls::Error> {
     let provider = provider();
-    let believes = Arc::new(NoVerification(provider.signature_verification_algorithms));
+    let verifier = Arc::new(NoVerification(provider.signature_verification_algorithms));
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(believes);
+        .with_custom_certificate_verifier(verifier);
     let mut config = match presented {
         None => builder.with_no_client_auth(),
         Some(presented) => builder.with_client_cert_resolver(Arc::new(Presents(Arc::new(presented)))),
@@ -167,7 +167,7 @@ impl ResolvesClientCert for Presents {
     }
 }
 
-/// A stranger does not care with whom it speaks.
+/// Accepts any certificate of a server.
 #[derive(Debug)]
 struct NoVerification(WebPkiSupportedAlgorithms);
 
@@ -206,7 +206,7 @@ impl ServerCertVerifier for NoVerification {
     }
 }
 
-/// The name by which go-plugin dials under TLS.
+/// The server name that go-plugin's hosts use under TLS.
 fn localhost() -> ServerName<'static> {
     ServerName::try_from("localhost").expect("`localhost` is a DNS name")
 }
@@ -223,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// Looks at the certificate, and not at the proof that its key is there.
+    /// Checks the certificate, but not the proof of its key.
     #[derive(Debug)]
     struct Careless(CertificateDer<'static>, WebPkiSupportedAlgorithms);
 
@@ -241,7 +241,7 @@ mod tests {
             if *presented == self.0 {
                 Ok(ClientCertVerified::assertion())
             } else {
-                Err(rustls::Error::General("a stranger".to_owned()))
+                Err(rustls::Error::General("unknown certificate".to_owned()))
             }
         }
 
@@ -268,8 +268,8 @@ mod tests {
         }
     }
 
-    /// Whether a server with these settings lets the stranger in.
-    async fn lets_in(
+    /// Whether a server with this configuration accepts the impostor.
+    async fn accepts(
         impostor: Impostor,
         host: &Identity,
         plugin: &Identity,
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn stolen_certificates_deceive_the_careless_only() {
+    async fn copied_certificates_deceive_only_servers_that_do_not_check_the_key() {
         let (host, plugin) = (Identity::generate().unwrap(), Identity::generate().unwrap());
         let careful = MutualTls::new(plugin.clone(), Trust::Pinned(host.peer_certificate())).unwrap();
         let exported = plugin.export();
@@ -309,10 +309,10 @@ mod tests {
             (Impostor::NoCertificate, None),
             (Impostor::PlainText, None),
         ] {
-            assert!(!lets_in(impostor, &host, &plugin, careful.server_config()).await, "{impostor:?}");
+            assert!(!accepts(impostor, &host, &plugin, careful.server_config()).await, "{impostor:?}");
             let trusted = deceived.unwrap_or(&host);
-            let is_let_in = lets_in(impostor, &host, &plugin, careless(trusted)).await;
-            assert_eq!(is_let_in, deceived.is_some(), "{impostor:?}");
+            let is_accepted = accepts(impostor, &host, &plugin, careless(trusted)).await;
+            assert_eq!(is_accepted, deceived.is_some(), "{impostor:?}");
         }
     }
 }

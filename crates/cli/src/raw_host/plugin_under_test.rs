@@ -1,5 +1,4 @@
-//! A plugin's process as the protocol sees it: an environment, a line, bytes. There is no host library in between that
-//! would be kinder than the protocol, or stricter.
+//! A plugin to start, with the environment that a host would set.
 
 use std::{
     collections::BTreeMap,
@@ -18,47 +17,47 @@ use tempfile::TempDir;
 
 use super::process::Process;
 
-/// A program that is taken for a plugin, and what it needs to be told to start.
+/// A plugin, and what it needs to start.
 #[derive(Debug, Clone)]
 pub(crate) struct PluginUnderTest {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
     pub(crate) cookie: MagicCookie,
-    /// Cookies of other kinds of plugin, which are among `env`.
+    /// Cookies of other kinds of plugin. They are also in `env`.
     pub(crate) further_cookies: &'static [(&'static str, &'static str)],
-    /// Plugins of its ecosystem accept any value of the cookie.
+    /// Whether the plugin accepts any value of the cookie.
     pub(crate) any_cookie_value: bool,
     pub(crate) versions: Versions,
-    /// Variables of its environment besides, which win over all others.
+    /// Further variables. They override all others.
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) dir: Option<PathBuf>,
-    /// How long it may take to start.
+    /// The limit for the handshake line.
     pub(crate) start_timeout: Duration,
     pub(crate) tls: OwnTls,
 }
 
-/// TLS that a plugin has from elsewhere than the handshake (go-plugin: `TLSProvider`).
+/// Certificates that a plugin does not get from the handshake (go-plugin: `TLSProvider`).
 #[derive(Debug, Clone)]
 pub(crate) enum OwnTls {
-    /// It has none: without an offer it serves in plain text.
+    /// The plugin has no certificates. Without AutoMTLS it serves in plain text.
     None,
-    /// It has, and what goes with its certificates was not given.
+    /// The plugin has certificates, and `--cert`, `--key` and `--ca` are missing.
     Missing,
-    /// It has, and is reached so.
+    /// The plugin has certificates. Connections use this security.
     Given(Security),
 }
 
-/// A start of the subject. What is not said is said as a Go host says it that has neither AutoMTLS nor multiplexing.
+/// A start of the plugin. By default the environment is that of a Go host without AutoMTLS and multiplexing.
 #[derive(Debug)]
 pub(crate) struct Start<'a> {
-    subject: &'a PluginUnderTest,
+    plugin: &'a PluginUnderTest,
     environment: BTreeMap<OsString, Option<OsString>>,
 }
 
 impl PluginUnderTest {
-    /// A start in plain text, with the cookie and all versions.
+    /// Returns a start in plain text, with the cookie and all versions.
     pub(crate) fn start(&self) -> Start<'_> {
-        let offer = HostEnv {
+        let host = HostEnv {
             versions: self.versions.clone(),
             ports: TcpPorts::GO_DEFAULT,
             client_certificate: None,
@@ -66,16 +65,16 @@ impl PluginUnderTest {
             socket_dir: None,
             socket_group: None,
         };
-        let offered = offer.to_env(&self.cookie).into_iter().map(|(name, value)| (name.into(), value));
+        let protocol = host.to_env(&self.cookie).into_iter().map(|(name, value)| (name.into(), value));
         let own = self.env.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
-        Start { subject: self, environment: offered.chain(own).collect() }
+        Start { plugin: self, environment: protocol.chain(own).collect() }
     }
 }
 
 impl Start<'_> {
-    /// How long the line may be waited for.
+    /// Returns the limit for the handshake line.
     pub(crate) fn start_timeout(&self) -> Duration {
-        self.subject.start_timeout
+        self.plugin.start_timeout
     }
 
     pub(crate) fn set(mut self, name: impl AsRef<OsStr>, value: impl Into<OsString>) -> Self {
@@ -88,9 +87,9 @@ impl Start<'_> {
         self
     }
 
-    /// Without any cookie, or with another value of it.
+    /// Sets another value of the cookie, or removes the cookie.
     pub(crate) fn cookie(mut self, value: Option<&str>) -> Self {
-        let PluginUnderTest { cookie, further_cookies, .. } = self.subject;
+        let PluginUnderTest { cookie, further_cookies, .. } = self.plugin;
         let further = further_cookies.iter().map(|(key, _)| *key);
         for key in std::iter::once(cookie.key()).chain(further) {
             self = match value {
@@ -101,17 +100,17 @@ impl Start<'_> {
         self
     }
 
-    /// With this list of versions, as it stands.
+    /// Sets this text as the list of versions.
     pub(crate) fn versions(self, list: &str) -> Self {
         self.set(variable::PROTOCOL_VERSIONS, list)
     }
 
-    /// With a host's certificate, which asks for mutual TLS.
+    /// Sets a host's certificate, which requests AutoMTLS.
     pub(crate) fn certificate(self, pem: String) -> Self {
         self.set(variable::CLIENT_CERT, pem)
     }
 
-    /// Asked to carry everything on one connection.
+    /// Requests multiplexing.
     pub(crate) fn multiplexed(self) -> Self {
         self.set(variable::MULTIPLEX_GRPC, "true")
     }
@@ -122,17 +121,17 @@ impl Start<'_> {
         self.spawn_in(tmp)
     }
 
-    /// Starts the process with this temporary directory, which goes with it.
+    /// Starts the process with this temporary directory, which is removed with it.
     pub(crate) fn spawn_in(self, tmp: TempDir) -> io::Result<Process> {
-        let PluginUnderTest { program, args, .. } = self.subject;
+        let PluginUnderTest { program, args, .. } = self.plugin;
         let mut command = std::process::Command::new(program);
         command.args(args);
         self.spawn_as(command, tmp)
     }
 
-    /// Starts the process by way of a shell that is its parent, and that writes the process's number into `pid_file`.
+    /// Starts the process as the child of a shell, which writes the pid into `pid_file`.
     pub(crate) fn spawn_below_a_shell(self, pid_file: &std::path::Path, tmp: TempDir) -> io::Result<Process> {
-        let PluginUnderTest { program, args, .. } = self.subject;
+        let PluginUnderTest { program, args, .. } = self.plugin;
         let mut command = std::process::Command::new("/bin/sh");
         command.arg("-c").arg(SHELL).arg("sh").arg(pid_file).arg(program).args(args);
         self.spawn_as(command, tmp)
@@ -146,12 +145,12 @@ impl Start<'_> {
                 None => command.env_remove(name),
             };
         }
-        if let Some(dir) = &self.subject.dir {
+        if let Some(dir) = &self.plugin.dir {
             command.current_dir(dir);
         }
         Process::spawn(command, tmp)
     }
 }
 
-/// Starts a program in the background, and waits for it.
+/// A script that starts a program in the background and waits for it.
 const SHELL: &str = r#"file=$1; shift; "$@" & echo $! > "$file"; wait"#;

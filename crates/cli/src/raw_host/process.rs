@@ -1,4 +1,4 @@
-//! A process in a group of its own, with all that it prints.
+//! A plugin's process and its output.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::os::{Pid, ProcessGroup, Signal};
 
-/// A process that was started, with all that it prints. Dropping it kills its process group and removes its temporary directory.
+/// A plugin's process and its output. Dropping this kills its process group and removes its temporary directory.
 #[derive(Debug)]
 pub(crate) struct Process {
     group: ProcessGroup,
@@ -28,15 +28,15 @@ pub(crate) struct Process {
     pub(crate) started: Instant,
 }
 
-/// There is no handshake line.
+/// The process printed no handshake line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoLine {
-    #[error("it ended with {reason} before it printed a whole line{}", quoted(stdout, "stdout"))]
-    Ended { reason: ExitReason, stdout: String },
-    #[error("it closed its stdout before it printed a whole line{}", quoted(stdout, "stdout"))]
+    #[error("the plugin exited with {reason} before it printed a line{}", quoted(stdout, "stdout"))]
+    Exited { reason: ExitReason, stdout: String },
+    #[error("the plugin closed its stdout before it printed a line{}", quoted(stdout, "stdout"))]
     Closed { stdout: String },
-    #[error("it printed no whole line within {} s{}", waited.as_secs_f32(), quoted(stdout, "stdout"))]
-    Late { waited: Duration, stdout: String },
+    #[error("the plugin printed no line within {} s{}", waited.as_secs_f32(), quoted(stdout, "stdout"))]
+    Timeout { waited: Duration, stdout: String },
 }
 
 impl Process {
@@ -50,22 +50,22 @@ impl Process {
         Ok(Self { group, stdout, stderr, tmp, started })
     }
 
-    /// The first line on stdout, with its line break.
+    /// Reads the first line on stdout, with its line break.
     pub(crate) async fn first_line(&mut self, timeout: Duration) -> Result<Vec<u8>, NoLine> {
         let line = tokio::time::timeout(timeout, self.stdout.first_line()).await;
         let stdout = || self.stdout();
         match line {
             Ok(Some(line)) => Ok(line),
-            Ok(None) => match self.ended(LAST_WORDS).await {
-                Some(reason) => Err(NoLine::Ended { reason, stdout: stdout() }),
+            Ok(None) => match self.exit_within(DRAIN_TIMEOUT).await {
+                Some(reason) => Err(NoLine::Exited { reason, stdout: stdout() }),
                 None => Err(NoLine::Closed { stdout: stdout() }),
             },
-            Err(_) => Err(NoLine::Late { waited: timeout, stdout: stdout() }),
+            Err(_) => Err(NoLine::Timeout { waited: timeout, stdout: stdout() }),
         }
     }
 
-    /// How the process has ended, if it does so in time. What it started may go on.
-    pub(crate) async fn ended(&self, timeout: Duration) -> Option<ExitReason> {
+    /// Waits for the process to exit. Returns `None` at the timeout. Processes that it started may still run.
+    pub(crate) async fn exit_within(&self, timeout: Duration) -> Option<ExitReason> {
         let deadline = Instant::now() + timeout;
         loop {
             match self.group.exit_reason() {
@@ -83,38 +83,38 @@ impl Process {
         self.group.signal(signal)
     }
 
-    /// What it has printed on stdout so far.
+    /// Returns the output on stdout so far.
     pub(crate) fn stdout(&self) -> String {
         self.stdout.text()
     }
 
-    /// What it has printed on stderr so far.
+    /// Returns the output on stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.text()
     }
 
-    /// Waits until nobody can print on stdout and stderr any more, for a while.
+    /// Waits until stdout and stderr are closed, for at most [`DRAIN_TIMEOUT`].
     pub(crate) async fn all_printed(&mut self) {
         let both = async {
             self.stdout.ended().await;
             self.stderr.ended().await;
         };
-        let _ = tokio::time::timeout(LAST_WORDS, both).await;
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, both).await;
     }
 
-    /// From now on nobody reads what it prints: its next words meet a broken pipe.
+    /// Closes the pipes. The next write of the process fails with a broken pipe.
     pub(crate) fn close_pipes(&self) {
         self.stdout.reader.abort();
         self.stderr.reader.abort();
     }
 
-    /// Its temporary directory.
+    /// Returns the temporary directory of the process.
     pub(crate) fn tmp(&self) -> &Path {
         self.tmp.path()
     }
 }
 
-/// All that came through a pipe, up to a limit.
+/// The output of a pipe, up to a limit.
 #[derive(Debug)]
 struct Printed {
     bytes: watch::Receiver<Vec<u8>>,
@@ -157,14 +157,14 @@ impl Drop for Printed {
     }
 }
 
-/// `; its stdout: "…"`, or nothing where there is nothing to quote.
+/// Returns `; stdout: "…"`, or nothing for an empty text.
 pub(crate) fn quoted(text: &str, what: &str) -> String {
     let text = text.trim_end();
     let tail: String = text.chars().rev().take(QUOTED).collect::<Vec<_>>().into_iter().rev().collect();
-    if text.is_empty() { String::new() } else { format!("; its {what}: {tail:?}") }
+    if text.is_empty() { String::new() } else { format!("; {what}: {tail:?}") }
 }
 
-/// A handshake line without the bulk of its certificate.
+/// Shortens the certificate in a handshake line.
 pub(crate) fn shown_line(line: &str) -> String {
     let short = |field: &str| match field.len() {
         0..=200 => field.to_owned(),
@@ -175,11 +175,11 @@ pub(crate) fn shown_line(line: &str) -> String {
 
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How long a process whose stdout has ended is waited for.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The limit for the exit of a process, and for its remaining output.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// As much as is kept of what a process prints.
+/// The maximum length of kept output, in bytes.
 const KEPT: usize = 1 << 20;
 
-/// As much as is shown of it.
+/// The maximum length of quoted output, in characters.
 const QUOTED: usize = 300;

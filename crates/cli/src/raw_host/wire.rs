@@ -1,4 +1,4 @@
-//! The few calls of go-plugin's own services that a host makes, with their messages.
+//! Calls of go-plugin's own services, with their messages.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ pub(crate) struct StdioData {
     pub(crate) data: Vec<u8>,
 }
 
-/// `plugin.ConnInfo`, as far as it is looked at here.
+/// `plugin.ConnInfo`, with the field that is used here.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ConnInfo {
     #[prost(uint32, tag = "1")]
     pub(crate) service_id: u32,
 }
 
-/// `grpc.health.v1.HealthCheckRequest` with a field that nobody knows, which receivers pass over.
+/// `grpc.health.v1.HealthCheckRequest` with an unknown field, which receivers ignore.
 #[derive(Clone, PartialEq, prost::Message)]
 struct PaddedHealthCheck {
     #[prost(string, tag = "1")]
@@ -36,7 +36,7 @@ struct PaddedHealthCheck {
     padding: Vec<u8>,
 }
 
-/// Asks for the plugin's health with a message of at least so many bytes.
+/// Makes a health call with a request of at least `bytes` bytes.
 pub(crate) async fn padded_health(channel: PluginChannel, bytes: usize) -> Result<(), Status> {
     let mut grpc = ready(channel).await?;
     let path = PathAndQuery::from_static("/grpc.health.v1.Health/Check");
@@ -44,7 +44,7 @@ pub(crate) async fn padded_health(channel: PluginChannel, bytes: usize) -> Resul
     grpc.unary(Request::new(padded), path, ProstCodec::<_, Empty>::default()).await.map(|_| ())
 }
 
-/// Asks the plugin to end. Many end before they have answered.
+/// Calls `GRPCController.Shutdown`. Many plugins exit before they respond.
 pub(crate) async fn shut_down(channel: PluginChannel) -> Result<(), Status> {
     let mut grpc = ready(channel).await?;
     let path = PathAndQuery::from_static("/plugin.GRPCController/Shutdown");
@@ -53,7 +53,7 @@ pub(crate) async fn shut_down(channel: PluginChannel) -> Result<(), Status> {
     grpc.unary(request, path, ProstCodec::<Empty, Empty>::default()).await.map(|_| ())
 }
 
-/// What the plugin prints. A plugin made with go-plugin answers with the first output, not before.
+/// Opens the stdio stream. A plugin made with go-plugin responds with its first output, not before.
 pub(crate) async fn stdio_stream(channel: PluginChannel) -> Result<Streaming<StdioData>, Status> {
     let mut grpc = ready(channel).await?;
     let path = PathAndQuery::from_static("/plugin.GRPCStdio/StreamStdio");
@@ -61,8 +61,7 @@ pub(crate) async fn stdio_stream(channel: PluginChannel) -> Result<Streaming<Std
     answer.map(tonic::Response::into_inner)
 }
 
-/// The stream of the broker, on which nothing is said. A plugin made with go-plugin answers with its first word, not
-/// before.
+/// Opens the broker stream and sends nothing. A plugin made with go-plugin responds with its first message, not before.
 pub(crate) async fn broker_stream(channel: PluginChannel) -> Result<Streaming<ConnInfo>, Status> {
     let mut grpc = ready(channel).await?;
     let path = PathAndQuery::from_static("/plugin.GRPCBroker/StartStream");
@@ -71,7 +70,7 @@ pub(crate) async fn broker_stream(channel: PluginChannel) -> Result<Streaming<Co
     answer.map(tonic::Response::into_inner)
 }
 
-/// A call that no plugin knows.
+/// Calls a method that no plugin has.
 pub(crate) async fn unknown_method(channel: PluginChannel) -> Result<(), Status> {
     let mut grpc = ready(channel).await?;
     let path = PathAndQuery::from_static("/rpcplugin.conformance.NoSuchService/NoSuchMethod");

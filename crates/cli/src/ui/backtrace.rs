@@ -1,7 +1,7 @@
-//! Backtraces of Rust, Go and Python, without the frames of others' code.
+//! Backtraces of Rust, Go and Python, without the frames of libraries.
 
-/// The text, in which each run of frames of runtimes and libraries is one line that counts them. Where no frame is known
-/// to be the plugin's own, nothing is left out.
+/// Replaces each sequence of frames of runtimes and libraries by one line with their number. A text without a frame of the plugin's
+/// own code is returned unchanged.
 pub(crate) fn own_frames(text: &str) -> String {
     let lines: Vec<&str> = text.split('\n').collect();
     let parts = parts(&lines);
@@ -11,12 +11,12 @@ pub(crate) fn own_frames(text: &str) -> String {
     let mut shown = Vec::new();
     let mut parts = parts.into_iter().peekable();
     while let Some(part) = parts.next() {
-        if part.kind != Kind::Foreign {
+        if part.kind != Kind::Library {
             shown.extend(part.lines.iter().map(|line| (*line).to_owned()));
             continue;
         }
         let mut count = 1;
-        while parts.next_if(|next| next.kind == Kind::Foreign).is_some() {
+        while parts.next_if(|next| next.kind == Kind::Library).is_some() {
             count += 1;
         }
         let first = part.lines.first().copied().unwrap_or_default();
@@ -27,7 +27,7 @@ pub(crate) fn own_frames(text: &str) -> String {
     shown.join("\n")
 }
 
-/// Lines that belong together.
+/// A frame, or a line of text.
 struct Part<'a> {
     kind: Kind,
     lines: &'a [&'a str],
@@ -37,8 +37,8 @@ struct Part<'a> {
 enum Kind {
     /// A frame of the plugin's own code.
     Own,
-    /// A frame of a library, or of a runtime.
-    Foreign,
+    /// A frame of a library or a runtime.
+    Library,
     /// Anything else.
     Text,
 }
@@ -56,7 +56,7 @@ fn parts<'a>(lines: &'a [&'a str]) -> Vec<Part<'a>> {
     parts
 }
 
-/// `12: path::to::function`, and below it `at /path/file.rs:1:2` where that is known.
+/// Reads `12: path::to::function` and an optional second line `at /path/file.rs:1:2`.
 fn rust(lines: &[&str]) -> Option<(usize, Kind)> {
     let (number, symbol) = lines[0].trim_start().split_once(": ")?;
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -69,11 +69,11 @@ fn rust(lines: &[&str]) -> Option<(usize, Kind)> {
     Some((if at.is_some() { 2 } else { 1 }, kind(own)))
 }
 
-/// The crate of a function: of a method that of its type, or that of its trait where the type says nothing.
+/// Returns the crate of a function. For a method this is the crate of its type, or of its trait if the type has no path.
 fn crate_of(symbol: &str) -> &str {
     let symbol = symbol.trim();
     let (of_type, of_trait) = symbol.split_once(" as ").unwrap_or((symbol, ""));
-    // `<&mut dyn a::B as c::D>`, and what the older form of symbols has in place of these characters.
+    // `<&mut dyn a::B as c::D>`, and the legacy mangling of these characters.
     let is_wrapping = |c: char| !c.is_ascii_alphanumeric() && c != '_';
     let of_type = of_type.trim_start_matches("_$LT$").trim_start_matches(is_wrapping);
     let of_type = of_type.trim_start_matches("mut ").trim_start_matches("dyn ");
@@ -84,7 +84,7 @@ fn crate_of(symbol: &str) -> &str {
     }
 }
 
-/// `package.function(arguments)` or `created by package.function`, and below it a path with the number of a line.
+/// Reads `package.function(arguments)` or `created by package.function`, and a second line with path and line number.
 fn go(lines: &[&str]) -> Option<(usize, Kind)> {
     let (function, path) = (lines[0].trim(), lines.get(1)?.trim_start());
     let is_path = [".go:", ".s:"].iter().any(|end| {
@@ -104,7 +104,7 @@ fn go(lines: &[&str]) -> Option<(usize, Kind)> {
     Some((2, kind(own)))
 }
 
-/// `File "/path/file.py", line 1, in function`, and below it the line of the source, further in.
+/// Reads `File "/path/file.py", line 1, in function` and the indented source lines below it.
 fn python(lines: &[&str]) -> Option<(usize, Kind)> {
     let rest = lines[0].trim_start().strip_prefix("File \"")?;
     let (path, rest) = rest.split_once("\", line ")?;
@@ -118,14 +118,14 @@ fn python(lines: &[&str]) -> Option<(usize, Kind)> {
 }
 
 fn kind(own: bool) -> Kind {
-    if own { Kind::Own } else { Kind::Foreign }
+    if own { Kind::Own } else { Kind::Library }
 }
 
 fn holds_any(text: &str, parts: &[&str]) -> bool {
     parts.iter().any(|part| text.contains(part))
 }
 
-/// Crates and symbols of Rust's runtime, and what carries a plugin's calls.
+/// Crates and symbols of Rust's runtime and of the libraries that carry a plugin's calls.
 const RUST: &[&str] = &[
     "std",
     "core",
@@ -187,13 +187,14 @@ const RUST: &[&str] = &[
     "rpcplugin_hclog",
     "rpcplugin_yamux",
     "rpcplugin_transport",
+    "rpcplugin_yamux",
     "rpcplugin_broker",
     "rpcplugin_server",
     "rpcplugin_client",
     "rpcplugin_otel",
 ];
 
-/// The first parts of the import paths of Go's standard library, and its built-in function that panics.
+/// The first segments of the import paths of Go's standard library, and the built-in function `panic`.
 const GO: &[&str] = &[
     "archive",
     "arena",
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_stays() {
+    fn a_text_without_own_frames_is_unchanged() {
         for text in
             ["", "plain\ntext", "   0: core::x\n   1: std::y", "1: a", "goroutine 1 [running]:\nmain.x()"]
         {

@@ -1,17 +1,17 @@
-//! Lengths of time as people write them: `30s`, `500ms`, `2m`.
+//! Durations as people write them: `30s`, `500ms`, `2m`.
 
 use std::time::Duration;
 
-/// Reads how long something may take that is given from a millisecond to a day.
+/// Parses a timeout between a millisecond and a day.
 pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     let limit = parse(text)?;
     match (Duration::from_millis(1)..=Duration::from_hours(24)).contains(&limit) {
         true => Ok(limit),
-        false => Err("it has to be between 1ms and 24h".to_owned()),
+        false => Err("must be between 1ms and 24h".to_owned()),
     }
 }
 
-/// A length of time with three digits, in the unit that suits it.
+/// Formats a duration with three digits and a suitable unit.
 pub(crate) fn show(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     let (number, unit) = match seconds {
@@ -23,7 +23,7 @@ pub(crate) fn show(duration: Duration) -> String {
     format!("{number:.digits$} {unit}")
 }
 
-/// Reads a number with a unit. A number alone means seconds.
+/// Parses a number with a unit. Without a unit it is a number of seconds.
 fn parse(text: &str) -> Result<Duration, String> {
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
@@ -36,7 +36,7 @@ fn parse(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("unknown unit {unit:?}: use us, ms, s, m or h")),
     };
     let number: f64 =
-        number.trim().parse().map_err(|_| "a number with a unit is needed, such as 30s".to_owned())?;
+        number.trim().parse().map_err(|_| "expected a number with a unit, such as 30s".to_owned())?;
     Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
 }
 

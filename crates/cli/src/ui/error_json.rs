@@ -3,7 +3,7 @@
 use miette::{Diagnostic, Severity};
 use serde_json::json;
 
-/// An error of this program with everything that it says, for programs. That of a call has the same members.
+/// Returns an error of this program as JSON. The error of a call has the same members.
 pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
     let mut help = error.help().map(|help| help.to_string());
     let mut code = error.code().map(|code| code.to_string());
@@ -30,7 +30,7 @@ pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
     })
 }
 
-/// What an error says of its causes, the nearest first.
+/// Returns the texts of an error's causes, the nearest first.
 pub(crate) fn causes(error: &dyn std::error::Error) -> Vec<String> {
     std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect()
 }

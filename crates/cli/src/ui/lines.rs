@@ -1,13 +1,13 @@
-//! Output in pieces, as lines.
+//! Lines from a stream of bytes.
 
-/// Makes lines of pieces.
+/// Splits a stream of bytes into lines.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     open: Vec<u8>,
 }
 
 impl Lines {
-    /// Takes a piece and returns the lines that it ends. A line that does not end is cut somewhere.
+    /// Takes a chunk and returns the lines that it completes. A line without an end is cut at [`LONGEST`] bytes.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         self.open.extend_from_slice(bytes);
         let mut lines = Vec::new();
@@ -24,7 +24,7 @@ impl Lines {
         lines
     }
 
-    /// What has not been ended.
+    /// Returns the last line if it has no line break.
     pub(crate) fn rest(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.open);
         (!rest.is_empty()).then(|| text(&rest))
@@ -35,7 +35,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end_matches('\r').to_owned()
 }
 
-/// As much as is kept of a line that does not end.
+/// The maximum length of a line, in bytes.
 const LONGEST: usize = 64 << 10;
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_become_lines() {
+    fn chunks_become_lines() {
         let mut lines = Lines::default();
         assert!(lines.push(b"on").is_empty());
         assert_eq!(lines.push(b"e\r\ntwo\nthr"), ["one", "two"]);

@@ -1,4 +1,4 @@
-//! A plugin's log and output, line by line.
+//! Log records of a plugin, as text and as JSON.
 
 use rpcplugin::{
     LogRecord,
@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::backtrace::own_frames;
 use super::style::{bad, dim, good, on_one_line, strong, warn, without_colours};
 
-/// A record in one line: time, level, module, message, fields. What has several lines, as a backtrace does, keeps them,
-/// below it; a backtrace has the plugin's own frames, or all.
+/// Formats a log record as a line: time, level, module, message, fields. Fields with several lines follow below. A backtrace has the
+/// frames of the plugin's own code, or all frames if `full`.
 pub(crate) fn show_record(record: &LogRecord, full: bool) -> String {
     let fields = record.fields.iter().map(|(name, json)| (name.clone(), json.clone()));
     show(
@@ -25,11 +25,11 @@ pub(crate) fn show_record(record: &LogRecord, full: bool) -> String {
     )
 }
 
-/// A line of a plugin's stderr in the same form, if it is a record.
+/// Formats a line of a plugin's stderr in the same way. Returns `None` if it is not a log record.
 pub(crate) fn show_line(line: &str, full: bool) -> Option<String> {
     let line = Parser::new().push(format!("{line}\n").as_bytes()).next()?;
-    let Some(entry) = &line.entry else {
-        // Other loggers' records have their level in other places.
+    let Some(entry) = &line.record else {
+        // Records of other loggers are in the message.
         let message = line.text().into_owned();
         return Entry { message, ..Entry::of(line.level) }.read().ok().map(|entry| show(entry, full));
     };
@@ -44,7 +44,7 @@ pub(crate) fn show_line(line: &str, full: bool) -> Option<String> {
     Some(show(entry, full))
 }
 
-/// What is shown of a record. The values of fields are JSON.
+/// The shown parts of a log record. The values of fields are JSON.
 struct Entry {
     level: Level,
     timestamp: Option<String>,
@@ -58,8 +58,7 @@ impl Entry {
         Self { level, timestamp: None, module: None, message: String::new(), fields: Vec::new() }
     }
 
-    /// A record of another logger than hclog, whose message is JSON in which all of it stands: its parts. Other messages
-    /// come back as they are.
+    /// Splits a message that is the JSON of another logger into its parts. Returns other messages unchanged as `Err`.
     fn read(mut self) -> Result<Self, Self> {
         let is_object = self.fields.is_empty() && self.message.trim_start().starts_with('{');
         let Some(mut members) =
@@ -67,7 +66,7 @@ impl Entry {
         else {
             return Err(self);
         };
-        // tracing has its fields, and the message among them, in an object of their own.
+        // tracing nests its fields, including the message.
         if members.get("fields").is_some_and(Value::is_object)
             && let Some(Value::Object(own)) = members.remove("fields")
         {
@@ -81,7 +80,7 @@ impl Entry {
         self.message = message;
         self.module = self.module.or_else(|| take(&["logger", "target", "module", "name"]));
         self.timestamp = self.timestamp.or_else(|| take(&["time", "timestamp", "ts", "asctime"]));
-        // It is in front already.
+        // The level is printed already.
         take(&["level", "severity", "levelname"]);
         self.fields = members.into_iter().map(|(name, value)| (name, value.to_string())).collect();
         Ok(self)
@@ -107,7 +106,7 @@ fn show(entry: Entry, full: bool) -> String {
     }
     let message = without_colours(message.trim_end());
     let message = if full { message } else { own_frames(&message) };
-    // What is below is no record of its own.
+    // The indentation keeps a line of the message from looking like a record.
     line += &format!(" {}", message.replace('\n', "\n    "));
     let mut below = String::new();
     for (name, value) in fields {
@@ -127,13 +126,13 @@ fn show(entry: Entry, full: bool) -> String {
     line + &below
 }
 
-/// The text that the JSON is, if it has several lines.
+/// Returns a JSON string's text if it has several lines.
 fn several_lines(json: &str) -> Option<String> {
     let text = serde_json::from_str::<String>(json).ok()?;
     text.trim_end().contains('\n').then_some(text)
 }
 
-/// A record as the members that people know from hclog, without their `@`.
+/// Returns a log record as JSON, with hclog's member names without the `@`.
 pub(crate) fn record_as_json(record: &LogRecord) -> Value {
     let fields = record.fields.iter().map(|(name, value)| {
         (name.clone(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.clone())))
@@ -150,7 +149,7 @@ pub(crate) fn record_as_json(record: &LogRecord) -> Value {
     })
 }
 
-/// Hours, minutes, seconds and milliseconds of a time as RFC 3339 writes it.
+/// Returns the time of day, with milliseconds, of an RFC 3339 timestamp.
 fn time_of_day(timestamp: &str) -> &str {
     let time = timestamp.split_once('T').map_or(timestamp, |(_, time)| time);
     let end = time.find(['Z', '+', '-']).unwrap_or(time.len());
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_record_draws_another() {
+    fn no_part_of_a_record_looks_like_another_record() {
         let line = r#"{"@level":"info","@message":"\u001b[31ma\u001b[0m\nERROR b","@module":"m\nERROR c","x\nERROR d":1}"#;
         assert_eq!(shown(line).unwrap(), "INFO  m\\nERROR c: a\n    ERROR b x\\nERROR d=1");
     }
@@ -206,6 +205,6 @@ mod tests {
     fn the_time_of_day_is_cut_out() {
         assert_eq!(time_of_day("2026-11-20T18:35:19.725250Z"), "18:35:19.725");
         assert_eq!(time_of_day("2026-11-20T18:35:19+01:00"), "18:35:19");
-        assert_eq!(time_of_day("strange"), "strange");
+        assert_eq!(time_of_day("unknown"), "unknown");
     }
 }

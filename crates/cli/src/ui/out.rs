@@ -1,8 +1,7 @@
-//! Everything that the program prints.
+//! Output on stdout and stderr.
 //!
-//! What was asked for goes to stdout, as text or as JSON; what tells of the work goes to stderr. Text is written with
-//! colours, which are taken out again where they are not wanted. Of what is printed nothing but these colours acts on a
-//! terminal: control characters of a plugin are shown, in text as in JSON.
+//! Results go to stdout, as text or as JSON. Notes and errors go to stderr. Text has colours, which are removed where they are not
+//! wanted. Only these colours can act on a terminal: control characters from a plugin are made visible, in text and in JSON.
 
 use std::{
     cell::RefCell,
@@ -28,24 +27,24 @@ use super::{
 };
 use crate::os::columns;
 
-/// Where the program prints.
+/// Prints on stdout and stderr.
 pub(crate) struct Out {
     json: bool,
     stdout: Box<dyn Write + Send>,
     stderr: Box<dyn Write + Send>,
     colours_on_stderr: bool,
-    /// The sign on the terminal that something goes on. It makes way for what is printed.
+    /// The progress indicator. It is hidden while a line is printed.
     working: RefCell<ProgressBar>,
-    /// What kept the first line that could not be printed on stdout from being so.
-    lost: Option<io::Error>,
+    /// The first error of writing to stdout.
+    stdout_error: Option<io::Error>,
 }
 
-/// What was asked for cannot be handed over.
+/// The result cannot be written to stdout.
 #[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("what was asked for cannot be written to stdout")]
+#[error("the result cannot be written to stdout")]
 #[diagnostic(
     code(rpcplugin::base::stdout_unwritable),
-    help("see to it that there is room where stdout leads to, and that it may be written to")
+    help("check that the target of stdout is writable and has free space")
 )]
 pub(crate) struct StdoutUnwritable(#[source] pub(crate) io::Error);
 
@@ -65,31 +64,31 @@ impl Out {
             stderr: Box::new(AutoStream::new(io::stderr(), on_stderr)),
             colours_on_stderr: on_stderr != anstream::ColorChoice::Never,
             working: RefCell::new(ProgressBar::hidden()),
-            lost: None,
+            stdout_error: None,
         }
     }
 
-    /// Whether JSON was asked for.
+    /// Whether `--json` was given.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Prints a line on stdout, unless an earlier one could not be.
+    /// Prints a line on stdout. Does nothing after an error of stdout.
     pub(crate) fn line(&mut self, text: impl fmt::Display) {
-        if self.lost.is_none() {
+        if self.stdout_error.is_none() {
             let text = printable(&text.to_string());
             let stdout = &mut self.stdout;
             let print = || writeln!(stdout, "{text}").and_then(|()| stdout.flush());
-            self.lost = aside(&self.working.borrow(), print).err();
+            self.stdout_error = aside(&self.working.borrow(), print).err();
         }
     }
 
-    /// Prints facts on stdout, in a terminal's width.
+    /// Prints a tree on stdout, wrapped to the width of a terminal.
     pub(crate) fn tree(&mut self, tree: &Tree) {
         self.line(tree.within(columns(&io::stdout())));
     }
 
-    /// Prints text on stdout behind a head. In a terminal's width it goes on under its own column.
+    /// Prints a head and a text on stdout. On a terminal the text is wrapped in a column of its own.
     pub(crate) fn beside(&mut self, head: impl fmt::Display, text: impl fmt::Display) {
         let head = head.to_string();
         let (taken, _) = style::measure(&head, 0);
@@ -98,14 +97,14 @@ impl Out {
         self.line(head + &lines.join(&format!("\n{:taken$}", "")));
     }
 
-    /// Whether nothing can be printed on stdout any more. What has no end of its own ends then.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.is_some()
+    /// Whether stdout has failed. Commands that run until they are interrupted stop then.
+    pub(crate) fn has_lost_stdout(&self) -> bool {
+        self.stdout_error.is_some()
     }
 
-    /// Takes the first error of writing to stdout, if there was one.
-    pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
-        self.lost.take()
+    /// Takes the first error of writing to stdout.
+    pub(crate) fn take_stdout_error(&mut self) -> Option<io::Error> {
+        self.stdout_error.take()
     }
 
     /// Prints a line on stderr.
@@ -115,12 +114,12 @@ impl Out {
         let _ = aside(&self.working.borrow(), || writeln!(stderr, "{text}").and_then(|()| stderr.flush()));
     }
 
-    /// Prints what may be of use on stderr, broken at blanks where a terminal has no room.
+    /// Prints a line on stderr, wrapped to the width of a terminal.
     pub(crate) fn hint(&mut self, text: &str) {
         self.note(wrapped(text, columns(&io::stderr())).join("\n"));
     }
 
-    /// Prints a record of a log on stderr. Where a terminal has no room it goes on further in, as what is below it does.
+    /// Prints a log record on stderr. On a terminal the lines after the first are indented.
     pub(crate) fn record(&mut self, text: &str) {
         let columns = columns(&io::stderr());
         let (first, below) =
@@ -133,7 +132,7 @@ impl Out {
         self.note(lines);
     }
 
-    /// Prints a value on stdout: for programs on one line, as everything is for them, and for people over several.
+    /// Prints a value as JSON on stdout: on one line with `--json`, and on several lines for people.
     pub(crate) fn json(&mut self, value: &impl Serialize) {
         if self.json {
             return self.json_line(value);
@@ -152,7 +151,7 @@ impl Out {
         }
     }
 
-    /// Prints an error: for people on stderr, for programs on stdout.
+    /// Prints an error: on stdout with `--json`, and on stderr otherwise.
     pub(crate) fn report(&mut self, report: &Report) {
         if self.json {
             self.json(&json!({ "error": error_as_json(report.as_ref()) }));
@@ -161,6 +160,7 @@ impl Out {
         }
     }
 
+    /// Prints an error on stderr.
     pub(crate) fn report_on_stderr(&mut self, error: &dyn Diagnostic) {
         let theme = if self.colours_on_stderr {
             GraphicalTheme::unicode()
@@ -168,7 +168,7 @@ impl Out {
             GraphicalTheme::unicode_nocolor()
         };
         let mut text = String::new();
-        // Whoever searches what is written into a file or a pipe finds it in one piece.
+        // In a file or a pipe the lines are not wrapped, so that a search finds whole sentences.
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(columns(&io::stderr()).map_or(100, |columns| columns.clamp(40, 120)))
             .with_wrap_lines(io::stderr().is_terminal())
@@ -177,10 +177,10 @@ impl Out {
         if handler.render_report(&mut text, &VisibleError::new(error)).is_err() {
             text = format!("{error:?}");
         }
-        self.note(style::own(text.trim_end()));
+        self.note(style::from_library(text.trim_end()));
     }
 
-    /// Shows that something goes on, until it is dropped: on a terminal, and for people only.
+    /// Shows a progress indicator until the returned value is dropped. Does nothing without a terminal and with `--json`.
     pub(crate) fn working(&self, text: impl Into<String>) -> Working {
         if self.json || !io::stderr().is_terminal() {
             return Working(ProgressBar::hidden());
@@ -196,7 +196,7 @@ impl Out {
     }
 }
 
-/// A sign on the terminal that something goes on. It goes when this is dropped.
+/// A progress indicator on the terminal. Dropping this removes it.
 #[derive(Debug)]
 pub(crate) struct Working(ProgressBar);
 
@@ -206,13 +206,12 @@ impl Drop for Working {
     }
 }
 
-/// Prints while the sign that something goes on is away.
+/// Prints while the progress indicator is hidden.
 fn aside<T>(working: &ProgressBar, print: impl FnOnce() -> T) -> T {
     if working.is_finished() || working.is_hidden() { print() } else { working.suspend(print) }
 }
 
-/// The same JSON, in which characters that would act on a terminal are escaped. Such characters stand within strings; outside of
-/// strings, JSON has line breaks only.
+/// Escapes the characters of a JSON text that would act on a terminal. Outside strings, JSON has no such characters but line breaks.
 fn visible_json(json: &str) -> String {
     let mut visible = String::with_capacity(json.len());
     for c in json.chars() {
@@ -234,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_says_the_same_and_acts_on_no_terminal() {
+    fn escaped_json_has_the_same_value_and_cannot_act_on_a_terminal() {
         let value = json!({ "a\u{9b}": "\u{1b}[31m\u{7f}\u{202e}\u{e0041}\n\"ü" });
         let text = visible_json(&serde_json::to_string_pretty(&value).unwrap());
         assert!(text.chars().all(|c| c == '\n' || !disturbs(c)), "{text}");

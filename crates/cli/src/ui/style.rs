@@ -1,8 +1,7 @@
-//! The colours, by what they mean, and text with them.
+//! Styles by their meaning, and styled text.
 //!
-//! A style stands in a text as a *mark*, and becomes a sequence of the terminal only where the text is printed, by
-//! [`printable`]. All else that would act on a terminal is shown there, so that a plugin cannot send anything to it,
-//! whichever way its text has come.
+//! A style is a *mark* in a text. [`printable`] turns marks into terminal sequences and makes everything else visible that would act on
+//! a terminal. So no text of a plugin can send a sequence to the terminal.
 
 use std::{
     fmt::{Display, Write as _},
@@ -14,33 +13,33 @@ use anstyle::{AnsiColor, Style};
 use rpcplugin::Visible;
 use unicode_width::UnicodeWidthChar as _;
 
-/// What is as it should be.
+/// Styles a text as correct.
 pub(crate) fn good(text: impl Display) -> String {
     paint(AnsiColor::Green.on_default(), text)
 }
 
-/// What is worth a second look.
+/// Styles a text as suspicious.
 pub(crate) fn warn(text: impl Display) -> String {
     paint(AnsiColor::Yellow.on_default(), text)
 }
 
-/// What is wrong.
+/// Styles a text as wrong.
 pub(crate) fn bad(text: impl Display) -> String {
     paint(AnsiColor::Red.on_default(), text)
 }
 
-/// What the eye looks for.
+/// Styles a text as important.
 pub(crate) fn strong(text: impl Display) -> String {
     paint(Style::new().bold(), text)
 }
 
-/// What can be passed over.
+/// Styles a text as unimportant.
 pub(crate) fn dim(text: impl Display) -> String {
     paint(Style::new().dimmed(), text)
 }
 
-/// Text of a library that colours it by itself, and in which nothing of a peer is: its colours become marks.
-pub(crate) fn own(text: &str) -> String {
+/// Turns the colours in a library's text into marks. The text must not contain text of a peer.
+pub(crate) fn from_library(text: &str) -> String {
     let mut marked = String::with_capacity(text.len());
     for piece in colours(text) {
         match piece {
@@ -51,17 +50,17 @@ pub(crate) fn own(text: &str) -> String {
     marked
 }
 
-/// Text of a peer without the sequences that colour it. What else would act on a terminal stays, and is shown.
+/// Removes the colour sequences from a peer's text. Other terminal sequences stay, and are made visible when printed.
 pub(crate) fn without_colours(text: &str) -> String {
     colours(text).filter_map(Result::ok).collect()
 }
 
-/// Text of a peer that may not go on with a line of its own, which could be taken for another's.
+/// Shows the line breaks in a peer's text as `\n`, so that its second line cannot be mistaken for a line of this program.
 pub(crate) fn on_one_line(text: &str) -> String {
     text.replace('\n', "\\n")
 }
 
-/// The text as it is printed: marks as sequences of the terminal, and everything else [visible](Visible).
+/// Turns marks into terminal sequences, and makes the rest [visible](Visible).
 pub(super) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for piece in pieces(text) {
@@ -73,12 +72,12 @@ pub(super) fn printable(text: &str) -> String {
     printable
 }
 
-/// The text without its marks.
+/// Removes the marks from a text.
 pub(crate) fn plain(text: &str) -> String {
     pieces(text).filter_map(Result::ok).collect()
 }
 
-/// How many columns the text takes up, and up to where it fits into so many.
+/// Returns the width of a text in columns, and the length of its start that fits into `room` columns.
 pub(super) fn measure(text: &str, room: usize) -> (usize, usize) {
     let (mut columns, mut fits, mut at) = (0, 0, 0);
     for piece in pieces(text) {
@@ -95,7 +94,7 @@ pub(super) fn measure(text: &str, room: usize) -> (usize, usize) {
                 continue;
             }
         }
-        // A mark takes no room.
+        // A mark has no width.
         if columns <= room {
             fits = at;
         }
@@ -103,7 +102,7 @@ pub(super) fn measure(text: &str, room: usize) -> (usize, usize) {
     (columns, fits)
 }
 
-/// Lines that are printed apart: a style that goes on from one to the next ends with each, and begins anew.
+/// Ends the styles that are open at the end of each line, and opens them again in the next.
 pub(super) fn closed(lines: impl Iterator<Item = String>) -> Vec<String> {
     let mut open = String::new();
     let mut closed = Vec::new();
@@ -124,19 +123,19 @@ pub(super) fn closed(lines: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 fn width(c: char) -> usize {
-    // What is shown in place of a character is longer than it.
+    // A character that would act on a terminal is printed as an escape.
     if rpcplugin::disturbs(c) { c.escape_default().count() } else { c.width().unwrap_or(0) }
 }
 
 fn paint(style: Style, text: impl Display) -> String {
-    own(&format!("{style}\0{style:#}")).replacen('\0', &text.to_string(), 1)
+    from_library(&format!("{style}\0{style:#}")).replacen('\0', &text.to_string(), 1)
 }
 
 fn mark(parameters: &str) -> String {
     format!("{}{parameters}{END}", *MARK)
 }
 
-/// Pieces of text, and between them the parameters of marks.
+/// Splits a text into pieces (`Ok`) and the parameters of the marks between them (`Err`).
 fn pieces(text: &str) -> impl Iterator<Item = Result<&str, &str>> {
     let mut parts = text.split(MARK.as_str());
     let first = parts.next().into_iter().map(Ok);
@@ -147,7 +146,7 @@ fn pieces(text: &str) -> impl Iterator<Item = Result<&str, &str>> {
     first.chain(rest.flatten())
 }
 
-/// Pieces of text, and between them the parameters of sequences that colour it.
+/// Splits a text into pieces (`Ok`) and the parameters of the colour sequences between them (`Err`).
 fn colours(text: &str) -> impl Iterator<Item = Result<&str, &str>> {
     let mut parts = text.split("\u{1b}[");
     let first = parts.next().into_iter().map(Ok);
@@ -162,10 +161,10 @@ fn colours(text: &str) -> impl Iterator<Item = Result<&str, &str>> {
     first.chain(rest)
 }
 
-/// What is in front of a style's parameters. It has a number that is another in each run: no peer can write it.
+/// The start of a mark. A random number makes it impossible for a peer to write one.
 static MARK: LazyLock<String> = LazyLock::new(|| format!("\u{fdd0}{:016x}", RandomState::new().hash_one(0)));
 
-/// What is behind them. It is a noncharacter, as the mark's first one: they are for a program's own use.
+/// The end of a mark: a noncharacter, as the first character of a mark, for internal use of a program.
 const END: char = '\u{fdd1}';
 
 #[cfg(test)]
@@ -180,11 +179,14 @@ mod tests {
             "\u{1b}[32m\\u{1b}[5m\\u{9b}2Jyes\u{1b}[0m \\u{1b}[31mred\\u{1b}[0m \\u{fdd0}31\\u{fdd1}"
         );
         assert_eq!(plain(&strong(dim("a"))), "a");
-        assert_eq!(printable(&own("\u{1b}[1;31merror:\u{1b}[0m x")), "\u{1b}[1;31merror:\u{1b}[0m x");
+        assert_eq!(
+            printable(&from_library("\u{1b}[1;31merror:\u{1b}[0m x")),
+            "\u{1b}[1;31merror:\u{1b}[0m x"
+        );
     }
 
     #[test]
-    fn colours_are_taken_out_and_nothing_else() {
+    fn only_colours_are_removed() {
         assert_eq!(without_colours("\u{1b}[2m12:00\u{1b}[0m \u{1b}[38;5;1mx"), "12:00 x");
         for kept in ["", "plain", "\u{1b}[2J", "\u{1b}[", "\u{1b}[31", "\u{1b}]0;x\u{7}"] {
             assert_eq!(without_colours(kept), kept);
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn width_is_that_of_what_is_seen() {
+    fn the_width_is_that_of_the_printed_text() {
         assert_eq!(measure(&bad("abc"), 80).0, 3);
         assert_eq!(measure("你好", 3), (4, 3));
         assert_eq!(measure("a\u{1b}b", 80).0, 8);

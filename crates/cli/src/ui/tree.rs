@@ -1,4 +1,4 @@
-//! Facts under headings, with their names in a column.
+//! A tree of headings and named values.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::{
     wrap::wrapped,
 };
 
-/// A heading with facts and further headings below it.
+/// A heading with values and further headings below it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tree {
     title: String,
@@ -22,12 +22,12 @@ enum Branch {
 }
 
 impl Tree {
-    /// A heading. A name of a peer stays on its line: with a break in it it would draw a branch of its own.
+    /// A tree with this heading. Line breaks in a heading are shown as `\n`, so that a peer's name cannot look like a branch.
     pub(crate) fn new(title: impl fmt::Display) -> Self {
         Self { title: on_one_line(&title.to_string()), branches: Vec::new() }
     }
 
-    /// Adds a fact.
+    /// Adds a named value.
     pub(crate) fn fact(&mut self, name: impl Into<String>, value: impl fmt::Display) -> &mut Self {
         self.branches.push(Branch::Fact { name: on_one_line(&name.into()), value: value.to_string() });
         self
@@ -45,7 +45,7 @@ impl Tree {
         self
     }
 
-    /// The tree, whose values go on under their column where they are longer than so many columns allow.
+    /// Renders the tree. Values are wrapped in their column if `columns` is a limit.
     pub(super) fn within(&self, columns: Option<usize>) -> String {
         let mut text = strong(&self.title);
         self.write(&mut text, "", columns);
@@ -88,7 +88,7 @@ mod tests {
     use super::{super::style::plain, *};
 
     #[test]
-    fn names_stand_in_a_column() {
+    fn values_are_aligned_in_a_column() {
         let mut inner = Tree::new("inner");
         inner.fact("a", 1).fact("long", "two\nlines");
         let mut tree = Tree::new("outer");
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn values_go_on_under_their_column() {
+    fn values_are_wrapped_in_their_column() {
         let mut inner = Tree::new("in\nner");
         inner.fact("name", "a value of many words that a line has no room for");
         let mut tree = Tree::new("outer");

@@ -1,24 +1,23 @@
-//! An error all of whose texts can be shown.
+//! An error whose texts cannot act on a terminal.
 
 use std::{error::Error, fmt};
 
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 use rpcplugin::Visible;
 
-/// A copy of an error in which everything is [visible](Visible). What is drawn of it has no sequence of a terminal but those
-/// of the one who draws.
+/// A copy of an error in which every text is [visible](Visible). A report of it has no terminal sequences except those of the renderer.
 pub(super) struct VisibleError<'a> {
     of: &'a dyn Diagnostic,
     message: String,
     code: Option<String>,
     help: Option<String>,
-    /// The cause, where that is a diagnostic too; otherwise all causes.
+    /// The cause, if it is a diagnostic. Otherwise `cause` has all causes.
     inner: Option<Box<Self>>,
     cause: Option<Cause>,
     related: Vec<Self>,
 }
 
-/// A cause, and what caused that.
+/// A cause and its own cause.
 #[derive(Debug)]
 struct Cause(String, Option<Box<Self>>);
 

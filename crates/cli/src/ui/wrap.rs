@@ -1,9 +1,9 @@
-//! Text in lines of a terminal's width.
+//! Text wrapped to the width of a terminal.
 
 use super::style::{closed, measure};
 
-/// The text in lines of at most `room` columns, broken at blanks, and within words that are longer than a line. A line of
-/// the text begins a new one, and keeps its indentation. Without a bound its lines are as they are.
+/// Wraps a text into lines of at most `room` columns, at blanks, and within words that are longer than a line. Line breaks and
+/// indentation of the text are kept. Without a limit the lines are unchanged.
 pub(super) fn wrapped(text: &str, room: Option<usize>) -> Vec<String> {
     let Some(room) = room.map(|room| room.max(NARROWEST)) else {
         return text.split('\n').map(str::to_owned).collect();
@@ -13,7 +13,7 @@ pub(super) fn wrapped(text: &str, room: Option<usize>) -> Vec<String> {
 
 fn wrapped_line(line: &str, room: usize) -> Vec<String> {
     let indent = &line[..line.len() - line.trim_start_matches(' ').len()];
-    // Where there is hardly room behind the indentation it is given up.
+    // An indentation of more than half of the width is dropped.
     let indent = if indent.len() * 2 > room { "" } else { indent };
     let mut lines = Vec::new();
     let mut open = String::new();
@@ -41,7 +41,7 @@ fn wrapped_line(line: &str, room: usize) -> Vec<String> {
     lines
 }
 
-/// A column is never narrower than this: what is still longer is left to the terminal.
+/// The minimum width of a column. The terminal wraps what is still longer.
 const NARROWEST: usize = 20;
 
 #[cfg(test)]
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_style_takes_no_room() {
+    fn a_style_has_no_width() {
         let lines = wrapped(&format!("{} {}", good("twelve chars"), good("1234567")), Some(20));
         assert_eq!(lines.len(), 1, "{}", plain(&lines.join("\n")));
         let lines = wrapped(&good("one two three four five"), Some(20));

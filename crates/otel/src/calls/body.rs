@@ -82,7 +82,7 @@ mod tests {
     use tracing::Span;
 
     use super::*;
-    use crate::{metrics::Metrics, rpc::Side};
+    use crate::{metrics::Metrics, rpc::CallSide};
 
     /// A body with these frames.
     struct Frames(Vec<Frame<Bytes>>);
@@ -104,7 +104,7 @@ mod tests {
         let exporter = InMemoryMetricExporter::default();
         let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
         let metrics = Arc::new(Metrics::new(&provider.meter("test")));
-        let call = Call::new(Span::none(), Side::Client, "kv.Kv/Get".to_owned(), Some(metrics));
+        let call = Call::new(Span::none(), CallSide::Client, "kv.Kv/Get".to_owned(), Some(metrics));
         let mut body = CallBody::new(Frames(frames), Some(call));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         for _ in 0..read {

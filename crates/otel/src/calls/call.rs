@@ -8,7 +8,7 @@ use tracing::Span;
 
 use crate::{
     metrics::Metrics,
-    rpc::{Side, code_name},
+    rpc::{CallSide, code_name},
 };
 
 /// A call that has not ended. Dropping it records the call as cancelled.
@@ -16,14 +16,14 @@ pub(super) struct Call(Option<Open>);
 
 struct Open {
     span: Span,
-    side: Side,
+    side: CallSide,
     method: String,
     begun: Instant,
     metrics: Option<Arc<Metrics>>,
 }
 
 impl Call {
-    pub(super) fn new(span: Span, side: Side, method: String, metrics: Option<Arc<Metrics>>) -> Self {
+    pub(super) fn new(span: Span, side: CallSide, method: String, metrics: Option<Arc<Metrics>>) -> Self {
         Self(Some(Open { span, side, method, begun: Instant::now(), metrics }))
     }
 

@@ -1,11 +1,12 @@
 //! Rewrites `:authority` for hosts built on gRPC's C core (Python, Ruby, C++, C#) on plain Unix sockets.
 //!
-//! Such a host sends the percent-encoded path of the socket as `:authority`. Rust's HTTP/2 stack rejects a `%` there and resets the
-//! request, and it has no option to accept it. So each `%` in the value becomes a `-` before the stack reads the bytes. The length
-//! stays the same, so no frame and no header table changes. The value is not used afterwards.
+//! Such a host sends the percent-encoded path of the socket as `:authority`. Rust's HTTP/2 stack rejects a `%` there
+//! and resets the request, and it has no option to accept it. So each `%` in the value becomes a `-` before the stack
+//! reads the bytes. The length stays the same, so no frame and no header table changes. The value is not used
+//! afterwards.
 //!
-//! Other peers cost almost nothing: the first request shows whether the peer needs the rewriting. If it does not, the rest of the
-//! connection passes unread.
+//! Other peers cost almost nothing: the first request shows whether the peer needs the rewriting. If it does not, the
+//! rest of the connection passes unread.
 //!
 //! # Protocol
 //! RFC 9113 section 6 (frames) and RFC 7541 section 6 (header fields). The C core writes the value without Huffman
@@ -214,7 +215,11 @@ impl Position {
     }
 
     fn after_padding(frame: Frame) -> Self {
-        if frame.prioritised { Self::Priority { left: PRIORITY_LENGTH, frame } } else { Self::Block { frame } }
+        if frame.prioritised {
+            Self::Priority { left: PRIORITY_LENGTH, frame }
+        } else {
+            Self::Block { frame }
+        }
     }
 
     fn skip(left: usize) -> Self {

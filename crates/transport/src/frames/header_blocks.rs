@@ -1,15 +1,15 @@
 //! Merges the header frames of a call into few frames.
 //!
-//! HTTP/2 lets a peer split the headers of a call into a HEADERS frame and any number of CONTINUATION frames. Go splits them every
-//! 16 KiB. Rust's HTTP/2 stack counts these frames, and ends the connection, with every call on it, above a number that follows
-//! from sizes: six for this library. So headers in several frames are merged into as few frames as possible before the stack reads
-//! them.
+//! HTTP/2 lets a peer split the headers of a call into a HEADERS frame and any number of CONTINUATION frames. Go splits
+//! them every 16 KiB. Rust's HTTP/2 stack counts these frames, and ends the connection, with every call on it, above a
+//! number that follows from sizes: six for this library. So headers in several frames are merged into as few frames as
+//! possible before the stack reads them.
 //!
-//! The stack also ends the connection when headers exceed its limit. So the stack is given four times the limit that is announced
-//! to the peer, and headers in between fail only their call.
+//! The stack also ends the connection when headers exceed its limit. So the stack is given four times the limit that is
+//! announced to the peer, and headers in between fail only their call.
 //!
-//! Frames are followed by their lengths, which costs a few instructions each. Only headers in several frames are copied, and at most
-//! one frame of them is held.
+//! Frames are followed by their lengths, which costs a few instructions each. Only headers in several frames are
+//! copied, and at most one frame of them is held.
 //!
 //! # Protocol
 //! RFC 9113, sections 4.1 (frames), 6.2 (HEADERS), 6.5.2 (settings) and 6.10 (CONTINUATION).
@@ -197,8 +197,8 @@ impl Block {
         }
     }
 
-    /// Takes bytes and passes merged frames on. At the end of the headers, returns how many bytes are left of a frame that follows and
-    /// was begun here.
+    /// Takes bytes and passes merged frames on. At the end of the headers, returns how many bytes are left of a frame
+    /// that follows and was begun here.
     fn take(&mut self, bytes: &mut &[u8], max_frame: usize, out: &mut BytesMut) -> Option<usize> {
         loop {
             if let Some(left) = self.step(bytes, max_frame, out) {
@@ -320,11 +320,13 @@ impl At {
     }
 }
 
-/// Whether a frame with this header begins headers that continue in another frame. The stack refuses a frame that is too short for its
-/// flags, or too long.
+/// Whether a frame with this header begins headers that continue in another frame. The stack refuses a frame that is
+/// too short for its flags, or too long.
 fn begins_block(header: [u8; FRAME_HEADER], max_frame: usize) -> bool {
     let [_, _, _, kind, flags, ..] = header;
-    kind == HEADERS && flags & END_HEADERS == 0 && (prefix(flags)..=max_frame).contains(&payload_length(header))
+    kind == HEADERS
+        && flags & END_HEADERS == 0
+        && (prefix(flags)..=max_frame).contains(&payload_length(header))
 }
 
 /// The length of the fields before the header block in a HEADERS frame.

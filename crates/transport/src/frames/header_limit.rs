@@ -17,7 +17,8 @@ impl HeaderLimit {
         self.0
     }
 
-    /// The limit for the HTTP/2 stack. It is larger, so that headers that are too long still arrive and fail only their call.
+    /// The limit for the HTTP/2 stack. It is larger, so that headers that are too long still arrive and fail only their
+    /// call.
     pub(crate) fn for_stack(self) -> u32 {
         self.0.saturating_mul(SLACK)
     }

@@ -6,8 +6,8 @@ use super::layout::{DATA, FRAME_HEADER, HEADERS, PADDED, PREFACE, payload_length
 
 /// Counts the gRPC messages in one direction of a connection, without keeping or copying them.
 ///
-/// It follows HTTP/2's frames by their lengths, and gRPC's messages in DATA frames by theirs. It takes any bytes: the count means
-/// nothing for bytes that are not HTTP/2 or not gRPC.
+/// It follows HTTP/2's frames by their lengths, and gRPC's messages in DATA frames by theirs. It takes any bytes: the
+/// count means nothing for bytes that are not HTTP/2 or not gRPC.
 #[derive(Debug, Default)]
 pub(crate) struct MessageCounter {
     /// How many bytes of the client's preface are still to arrive.

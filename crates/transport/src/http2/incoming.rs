@@ -16,9 +16,9 @@ use super::message_scan::{MessageScan, PartialMessage, TooLong};
 /// An incoming gRPC body that is safe for decoders that reserve the announced length of a message, as tonic's decoders do:
 /// `response.map(|body| IncomingBody::new(body, limit))`.
 ///
-/// The bytes of a message above 8 KiB are held back until half of the message has arrived. So five bytes that announce 4 GiB cost five
-/// bytes. Held frames are passed on without a copy and freed as they are read, so no message is in memory twice. A message within one
-/// frame passes unchanged.
+/// The bytes of a message above 8 KiB are held back until half of the message has arrived. So five bytes that announce
+/// 4 GiB cost five bytes. Held frames are passed on without a copy and freed as they are read, so no message is in
+/// memory twice. A message within one frame passes unchanged.
 ///
 /// Held frames count as read: HTTP/2's window is granted again for them.
 ///
@@ -42,15 +42,16 @@ pub struct IncomingBody<B> {
 #[derive(Debug, Default)]
 struct Held {
     frames: VecDeque<Bytes>,
-    /// The last frames, if they are small. They are copied together, because each would keep the whole buffer into which it was read.
+    /// The last frames, if they are small. They are copied together, because each would keep the whole buffer into
+    /// which it was read.
     small: BytesMut,
     /// How many of the first frames may be read.
     free: usize,
 }
 
 impl<B> IncomingBody<B> {
-    /// Wraps a body. A message may have at most `limit` bytes on the wire, before decompression. Without a limit it may have 2 GiB, the
-    /// maximum of protocol buffers.
+    /// Wraps a body. A message may have at most `limit` bytes on the wire, before decompression. Without a limit it may
+    /// have 2 GiB, the maximum of protocol buffers.
     #[must_use]
     pub fn new(body: B, limit: Option<u64>) -> Self {
         Self {

@@ -3,8 +3,9 @@
 /// Follows the messages in a body, however its bytes are cut, and finds the first message that is too long.
 ///
 /// # Protocol
-/// Before each message there is a byte that says whether the message is compressed, 0 or 1, and its length in four big-endian bytes.
-/// A body with another first byte is not gRPC. It is not followed, because its reader reports the fault better.
+/// Before each message there is a byte that says whether the message is compressed, 0 or 1, and its length in four
+/// big-endian bytes. A body with another first byte is not gRPC. It is not followed, because its reader reports the
+/// fault better.
 #[derive(Debug)]
 pub(super) struct MessageScan {
     limit: u64,
@@ -91,7 +92,8 @@ impl MessageScan {
 
     /// The message whose length is known and whose end has not arrived.
     pub(super) fn partial(&self) -> Option<PartialMessage> {
-        let partial = || PartialMessage { start: self.start, length: self.length, arrived: self.length - self.left };
+        let partial =
+            || PartialMessage { start: self.start, length: self.length, arrived: self.length - self.left };
         (self.left > 0).then(partial)
     }
 

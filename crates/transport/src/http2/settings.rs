@@ -9,38 +9,40 @@ use crate::{frames::HeaderLimit, meter::Meter};
 
 /// HTTP/2 settings of one side of a connection.
 ///
-/// The defaults are measured for two processes on one machine: windows and frames are large, because memory is close and there is no
-/// slow network. A stream whose messages are not read holds at most `stream_window` bytes.
+/// The defaults are measured for two processes on one machine: windows and frames are large, because memory is close
+/// and there is no slow network. A stream whose messages are not read holds at most `stream_window` bytes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
     /// How many unread bytes a peer may send on one stream. Default: 8 MiB.
     pub stream_window: u32,
-    /// How many unread bytes a peer may send on all streams of a connection together. Default: HTTP/2's maximum of 2 GiB less one byte.
+    /// How many unread bytes a peer may send on all streams of a connection together. Default: HTTP/2's maximum of 2
+    /// GiB less one byte.
     ///
-    /// Unread streams use the window up. Then no call of the connection goes on, also not those of the broker and the shutdown. A
-    /// smaller window limits the memory of unread streams.
+    /// Unread streams use the window up. Then no call of the connection goes on, also not those of the broker and the
+    /// shutdown. A smaller window limits the memory of unread streams.
     pub connection_window: u32,
     /// The largest frame that this side accepts, in bytes: 16 KiB to 16 MiB. Default: 256 KiB.
     pub max_frame: u32,
-    /// The largest headers of one call that this side accepts, in bytes as HTTP/2 counts them: names, values, and 32 for each field.
-    /// Default: 1 MiB.
+    /// The largest headers of one call that this side accepts, in bytes as HTTP/2 counts them: names, values, and 32
+    /// for each field. Default: 1 MiB.
     ///
-    /// A call with longer headers ends with RESOURCE_EXHAUSTED. Headers that are more than four times as long end the connection.
+    /// A call with longer headers ends with RESOURCE_EXHAUSTED. Headers that are more than four times as long end the
+    /// connection.
     pub max_headers: u32,
-    /// The largest gRPC message that this side accepts, in bytes on the wire. It applies to responses on a channel, and to requests of
-    /// services that a broker serves. [`serve`](crate::http2::serve) itself uses the limits of its
+    /// The largest gRPC message that this side accepts, in bytes on the wire. It applies to responses on a channel, and
+    /// to requests of services that a broker serves. [`serve`](crate::http2::serve) itself uses the limits of its
     /// [`Services`](crate::Services::limited). Default: no limit but the 2 GiB of protocol buffers.
     ///
     /// A larger message ends its call with RESOURCE_EXHAUSTED before any of its bytes are kept.
     pub max_receive_message_size: Option<u64>,
-    /// The largest gRPC message in responses of services that a broker serves, in bytes on the wire. A larger message is replaced by
-    /// RESOURCE_EXHAUSTED. Default: no limit.
+    /// The largest gRPC message in responses of services that a broker serves, in bytes on the wire. A larger message
+    /// is replaced by RESOURCE_EXHAUSTED. Default: no limit.
     pub max_send_message_size: Option<u64>,
     /// How long a new connection may take for TLS and the preface of HTTP/2, together. Default: 20 s.
     pub handshake_timeout: Duration,
-    /// Pings on connections that this side opens, also while they are idle. Default: no pings. Peers built on Go or on gRPC's C core close
-    /// a connection with more than one ping in five minutes.
+    /// Pings on connections that this side opens, also while they are idle. Default: no pings. Peers built on Go or on
+    /// gRPC's C core close a connection with more than one ping in five minutes.
     pub keepalive: Option<Keepalive>,
     /// Counts the traffic of each connection. Default: no meter.
     pub meter: Option<Meter>,
@@ -57,8 +59,9 @@ pub struct Keepalive {
 }
 
 impl Settings {
-    /// Returns the status for a response whose headers or trailers are longer than [`max_headers`](Self::max_headers). `None` if they are
-    /// not. Headers up to four times as long arrive, so that they fail one call and not all calls of the connection.
+    /// Returns the status for a response whose headers or trailers are longer than [`max_headers`](Self::max_headers).
+    /// `None` if they are not. Headers up to four times as long arrive, so that they fail one call and not all calls of
+    /// the connection.
     #[must_use]
     pub fn refuse_headers(&self, headers: &HeaderMap) -> Option<Status> {
         HeaderLimit::new(self.max_headers).refuse_response(headers)

@@ -49,7 +49,8 @@ pub(super) fn deadline_exceeded() -> Status {
     Status::deadline_exceeded("the call's deadline has passed")
 }
 
-/// Whether a call failed because its deadline has passed. A peer that gives up the call for that reason reports it as cancelled.
+/// Whether a call failed because its deadline has passed. A peer that gives up the call for that reason reports it as
+/// cancelled.
 pub(super) fn is_deadline_exceeded(status: &Status, due: Option<Instant>) -> bool {
     status.code() == Code::Cancelled && due.is_some_and(|due| due <= Instant::now())
 }

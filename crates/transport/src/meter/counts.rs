@@ -16,8 +16,8 @@ pub struct Meter {
 
 /// The traffic of one or more connections.
 ///
-/// Bytes are those of HTTP/2, before encryption and without the overhead of the transport. A message counts when its last byte has
-/// passed.
+/// Bytes are those of HTTP/2, before encryption and without the overhead of the transport. A message counts when its
+/// last byte has passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Traffic {

@@ -30,7 +30,8 @@ pub struct ConnectError {
 /// Opens a raw stream to `endpoint`.
 ///
 /// # Errors
-/// [`ConnectError`] at once when nothing listens there. There is no timeout: the caller must give up on a TCP address that drops packets.
+/// [`ConnectError`] at once when nothing listens there. There is no timeout: the caller must give up on a TCP address
+/// that drops packets.
 ///
 /// # Cancel safety
 /// Dropping the future closes the socket.
@@ -42,7 +43,9 @@ pub async fn dial(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
             let _ = stream.set_nodelay(true);
             Stream::Tcp(stream)
         }),
-        other => Err(io::Error::new(io::ErrorKind::Unsupported, format!("unknown kind of endpoint: {other}"))),
+        other => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, format!("unknown kind of endpoint: {other}")))
+        }
     };
     stream.map_err(|source| ConnectError { endpoint: endpoint.clone(), source })
 }

@@ -11,9 +11,7 @@ use tokio::{
 use super::{
     pending::make_room,
     stream::Stream,
-    unix::{
-        Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, clear, occupant, warn_if_open,
-    },
+    unix::{Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, clear, occupant, warn_if_open},
 };
 use crate::os::{descriptors::is_shortage, sockets};
 
@@ -21,8 +19,8 @@ use crate::os::{descriptors::is_shortage, sockets};
 pub trait Listen: Send + 'static {
     /// Returns the next stream, or `None` when there will be no further stream.
     ///
-    /// The listener handles temporary failures itself, such as too many open files. It closes a connection on which no call was made,
-    /// or waits, and tries again.
+    /// The listener handles temporary failures itself, such as too many open files. It closes a connection on which no
+    /// call was made, or waits, and tries again.
     ///
     /// # Cancel safety
     /// Dropping the future loses no stream.
@@ -135,7 +133,8 @@ impl Listener {
     /// # Panics
     /// Panics outside a tokio runtime.
     pub fn unix_in(dir: &SocketDir) -> Result<Self, BindError> {
-        // Random digits after `plugin`, as go-plugin names its sockets. In a shared directory a name may be taken, but hardly twice.
+        // Random digits after `plugin`, as go-plugin names its sockets. In a shared directory a name may be taken, but
+        // hardly twice.
         let mut last = None;
         for _ in 0..8 {
             let path = dir.name(&format!("plugin{}", fastrand::u64(..10_000_000_000)))?;
@@ -151,8 +150,8 @@ impl Listener {
 
     /// Listens on a Unix socket at `path`. The socket is open to this user and `group`.
     ///
-    /// A stale socket at the path is replaced. If several processes find the same stale socket, none replaces the socket of another.
-    /// On Linux other users can connect at no moment.
+    /// A stale socket at the path is replaced. If several processes find the same stale socket, none replaces the
+    /// socket of another. On Linux other users can connect at no moment.
     ///
     /// # Errors
     /// [`BindError::InUse`] or [`BindError::NotASocket`] when the path is taken. The file there is left alone.
@@ -175,8 +174,8 @@ impl Listener {
         bind_unix(path, group, None)
     }
 
-    /// Listens on a TCP port: the first of `ports`, in ascending order, that is free on `host`. For port 0 the operating system
-    /// chooses a port.
+    /// Listens on a TCP port: the first of `ports`, in ascending order, that is free on `host`. For port 0 the
+    /// operating system chooses a port.
     ///
     /// # Errors
     /// [`BindError::NoFreePort`] when all ports are taken, [`BindError::Refused`] for other reasons.

@@ -1,9 +1,10 @@
 //! Connections on which no call has been made, of the whole process.
 //!
-//! Each connection takes a file descriptor, and a process has few of these. A peer that connects and sends nothing keeps its descriptor
-//! until the handshake timeout. So that such peers do not lock other peers out, the oldest pending connection is closed when pending
-//! connections hold half of the descriptors that the process may have, and whenever a new connection finds no free descriptor.
-//! Connections are counted for the process and not for each listener, because descriptors belong to the process.
+//! Each connection takes a file descriptor, and a process has few of these. A peer that connects and sends nothing
+//! keeps its descriptor until the handshake timeout. So that such peers do not lock other peers out, the oldest pending
+//! connection is closed when pending connections hold half of the descriptors that the process may have, and whenever a
+//! new connection finds no free descriptor. Connections are counted for the process and not for each listener, because
+//! descriptors belong to the process.
 
 use std::{
     collections::BTreeMap,
@@ -22,8 +23,8 @@ use crate::os::descriptors;
 
 /// An incoming connection on which no call has been made. Cheap to clone. Drop the last clone after the connection.
 ///
-/// A pending connection may be closed to make room for others, the oldest first. Connections whose peer has sent nothing for a second are
-/// closed before those whose peer has.
+/// A pending connection may be closed to make room for others, the oldest first. Connections whose peer has sent
+/// nothing for a second are closed before those whose peer has.
 #[derive(Debug, Clone)]
 pub struct PendingConnection(Option<Arc<Connection>>);
 

@@ -47,8 +47,8 @@ pub(crate) fn bytes(name: &(impl AsRef<OsStr> + ?Sized)) -> &[u8] {
     name.as_ref().as_bytes()
 }
 
-/// Gives a directory that this process has just made to a group, with all permissions. Fails if another directory has come to the
-/// path.
+/// Gives a directory that this process has just made to a group, with all permissions. Fails if another directory has
+/// come to the path.
 pub(crate) fn share_dir(path: &Path, group: u32) -> io::Result<()> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -61,8 +61,8 @@ pub(crate) fn share_dir(path: &Path, group: u32) -> io::Result<()> {
     Ok(rustix::fs::fchmod(&dir, Mode::RWXU | Mode::RWXG)?)
 }
 
-/// The file of a socket that this process has bound. No system call on it follows a symbolic link. On Linux it stays the same file
-/// when another file comes to its path.
+/// The file of a socket that this process has bound. No system call on it follows a symbolic link. On Linux it stays
+/// the same file when another file comes to its path.
 #[derive(Debug)]
 pub(crate) struct BoundFile {
     file: imp::File,

@@ -42,8 +42,8 @@ impl PidScope {
         })
     }
 
-    /// Whether the scope is an earlier boot of the machine on which this process runs. Two machines can share a directory, and
-    /// machines without an id look alike.
+    /// Whether the scope is an earlier boot of the machine on which this process runs. Two machines can share a
+    /// directory, and machines without an id look alike.
     pub(crate) fn is_earlier_boot(&self) -> bool {
         let Some(own) = Self::own() else { return false };
         self.boot != own.boot && self.machine == own.machine && !own.machine.starts_with('@')
@@ -55,8 +55,8 @@ impl PidScope {
     }
 }
 
-/// When a process started, in clock ticks since the boot of the machine. A pid that has passed to another process has another
-/// start time. `None` where there is no `/proc`.
+/// When a process started, in clock ticks since the boot of the machine. A pid that has passed to another process has
+/// another start time. `None` where there is no `/proc`.
 #[must_use]
 pub fn start_time(pid: u32) -> Option<String> {
     read_stat(pid).map(|stat| stat.started)

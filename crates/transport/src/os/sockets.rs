@@ -28,7 +28,8 @@ pub(crate) fn path_address(path: &Path) -> io::Result<SocketAddrUnix> {
     Ok(SocketAddrUnix::new(path)?)
 }
 
-/// Connects at once, or fails. A blocking connect would wait while the backlog of the socket is full. The stream does not block.
+/// Connects at once, or fails. A blocking connect would wait while the backlog of the socket is full. The stream does
+/// not block.
 pub(crate) fn connect_at_once(address: &SocketAddrUnix) -> io::Result<UnixStream> {
     let socket = nonblocking_socket()?;
     rustix::net::connect(&socket, address)?;
@@ -38,8 +39,8 @@ pub(crate) fn connect_at_once(address: &SocketAddrUnix) -> io::Result<UnixStream
 /// Listens at a path or abstract name, open to the user of this process alone.
 pub(crate) fn listen_closed(address: &SocketAddrUnix) -> io::Result<UnixListener> {
     let socket = nonblocking_socket()?;
-    // Linux makes the file with the mode of the socket, less the umask, so that other users can connect at no moment. Elsewhere
-    // this fails, and there is such a moment.
+    // Linux makes the file with the mode of the socket, less the umask, so that other users can connect at no moment.
+    // Elsewhere this fails, and there is such a moment.
     let _ = rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
     rustix::net::bind(&socket, address)?;
     rustix::net::listen(&socket, BACKLOG)?;
@@ -52,8 +53,8 @@ pub(crate) fn enlarge_send_buffer(stream: &tokio::net::UnixStream) {
     let _ = rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER);
 }
 
-/// Whether a process in this network namespace listens in the directory. In contrast to a connection, the check does not disturb
-/// the process.
+/// Whether a process in this network namespace listens in the directory. In contrast to a connection, the check does
+/// not disturb the process.
 pub(crate) fn is_listened_in(dir: &Path) -> bool {
     let Ok(sockets) = fs::read("/proc/net/unix") else { return true };
     let within = [b" ", files::bytes(dir), b"/"].concat();

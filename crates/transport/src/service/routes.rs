@@ -30,13 +30,13 @@ struct Named {
     limits: MessageLimits,
 }
 
-/// The largest messages of a service, in bytes on the wire: before decompression, after compression. Limits in the generated code of the
-/// service, such as tonic's 4 MiB, apply too.
+/// The largest messages of a service, in bytes on the wire: before decompression, after compression. Limits in the
+/// generated code of the service, such as tonic's 4 MiB, apply too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageLimits {
-    /// The largest message that is received. A larger message ends its call with RESOURCE_EXHAUSTED, by the length in its prefix. `None`
-    /// leaves the 2 GiB of protocol buffers.
+    /// The largest message that is received. A larger message ends its call with RESOURCE_EXHAUSTED, by the length in
+    /// its prefix. `None` leaves the 2 GiB of protocol buffers.
     pub receive: Option<u64>,
     /// The largest message that is sent. A larger message is replaced by RESOURCE_EXHAUSTED. `None` is no limit.
     pub send: Option<u64>,
@@ -94,8 +94,8 @@ impl Services {
         self
     }
 
-    /// Limits the messages of every service, as [`http2::serve`](crate::http2::serve) serves it. Services that are added later have no
-    /// limits.
+    /// Limits the messages of every service, as [`http2::serve`](crate::http2::serve) serves it. Services that are
+    /// added later have no limits.
     #[must_use]
     pub fn limited(self, limits: MessageLimits) -> Self {
         self.map(|named| Named { limits, ..named.clone() })
@@ -122,7 +122,8 @@ impl Services {
         self.map(|named| Named { route: Route::new(layer.layer(named.route.clone())), ..*named })
     }
 
-    /// Wraps every service in [`TraceServices`]. A call without a trace costs nothing more. Services that are added later are not wrapped.
+    /// Wraps every service in [`TraceServices`]. A call without a trace costs nothing more. Services that are added
+    /// later are not wrapped.
     #[must_use]
     pub fn traced(self) -> Self {
         self.map(|named| Named { route: Route(Arc::new(Traced(named.route.clone()))), ..*named })
@@ -139,8 +140,8 @@ impl Services {
         self.routes.is_empty()
     }
 
-    /// Hands a request to the service that its path names, or responds with UNIMPLEMENTED. `body` makes the body that the service reads, given
-    /// the limit on its messages. Also returns the limit on the messages of the response.
+    /// Hands a request to the service that its path names, or responds with UNIMPLEMENTED. `body` makes the body that
+    /// the service reads, given the limit on its messages. Also returns the limit on the messages of the response.
     pub(crate) fn dispatch<B>(
         &self,
         request: Request<B>,
@@ -205,7 +206,8 @@ where
             poll_fn(|cx| service.poll_ready(cx)).await?;
             Ok(service.call(request).await?.map(Body::new))
         };
-        // The panic is caught here, so that the layers around the service see a response. The state of the handler is not used again.
+        // The panic is caught here, so that the layers around the service see a response. The state of the handler is
+        // not used again.
         let response = AssertUnwindSafe(response).catch_unwind();
         Box::pin(async move { response.await.unwrap_or_else(|panic| Ok(panicked(&*panic).into_http())) })
     }

@@ -15,8 +15,8 @@ tokio::task_local! {
     static CURRENT: TraceContext;
 }
 
-/// Returns the trace context of the call that this task serves, if there is one. Calls that the task makes through [`TraceCalls`]
-/// continue the trace.
+/// Returns the trace context of the call that this task serves, if there is one. Calls that the task makes through
+/// [`TraceCalls`] continue the trace.
 #[must_use]
 pub fn current_trace() -> Option<TraceContext> {
     CURRENT.try_with(Clone::clone).ok()
@@ -29,8 +29,8 @@ pub async fn in_trace<F: Future>(context: TraceContext, work: F) -> F::Output {
 
 /// A tower layer for clients that sends the trace context of each call to the peer.
 ///
-/// A call that is made while another call is served, or [`in_trace`], continues that trace. Any other call begins a trace, so that the
-/// logs of both processes can be correlated. A call with a `traceparent` keeps it.
+/// A call that is made while another call is served, or [`in_trace`], continues that trace. Any other call begins a
+/// trace, so that the logs of both processes can be correlated. A call with a `traceparent` keeps it.
 ///
 /// ```
 /// # use rpcplugin_transport::TraceCalls;
@@ -46,8 +46,8 @@ pub struct TraceCalls;
 
 /// A tower layer for services that takes the trace context of each call from the peer.
 ///
-/// A call with a `traceparent` is served within a span `call` that has the ids of the trace. The handler finds the context by
-/// [`current_trace`] and as an extension of the request. A call without a `traceparent` passes unchanged.
+/// A call with a `traceparent` is served within a span `call` that has the ids of the trace. The handler finds the
+/// context by [`current_trace`] and as an extension of the request. A call without a `traceparent` passes unchanged.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has no settings")]
 pub struct TraceServices;
@@ -87,7 +87,8 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for TracedCalls<S> {
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
         if !request.headers().contains_key(TraceContext::TRACEPARENT)
-            && let Some(context) = current_trace().map(|context| context.child(fastrand::u64(..))).or_else(begin)
+            && let Some(context) =
+                current_trace().map(|context| context.child(fastrand::u64(..))).or_else(begin)
         {
             write(&context, request.headers_mut());
         }

@@ -7,7 +7,7 @@ use rpcplugin::{
     mtls::{Identity, MutualTls},
     transport::{
         SecureStream, Security, dial,
-        http2::{self, Connect, ChannelError},
+        http2::{self, ChannelError, Connect},
     },
 };
 use tokio::time::timeout;

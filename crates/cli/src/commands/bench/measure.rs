@@ -1,4 +1,4 @@
-//! Starting and calling.
+//! Measurements of launches and calls.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use super::samples::Samples;
 use crate::{error::CommandError, plugin_args::LaunchArgs};
 
-/// Starts the plugin so often, and ends it again each time: how long either took.
+/// Launches the plugin and shuts it down, `times` times. Returns the durations of both.
 pub(super) async fn launches(launch: &LaunchArgs, times: u32) -> Result<(Samples, Samples), CommandError> {
     let host = launch.host();
     let (mut starts, mut stops) = (Vec::new(), Vec::new());
@@ -22,15 +22,15 @@ pub(super) async fn launches(launch: &LaunchArgs, times: u32) -> Result<(Samples
         plugin.shut_down().await;
         stops.push(asked.elapsed());
     }
-    Ok((some(starts)?, some(stops)?))
+    Ok((samples(starts)?, samples(stops)?))
 }
 
-/// A plugin that is called.
+/// A client that makes health calls.
 pub(super) struct Call {
     client: HealthClient<PluginChannel>,
 }
 
-/// What came of calling for a while.
+/// The result of a series of calls.
 pub(super) struct Called {
     pub(super) latencies: Samples,
     took: Duration,
@@ -41,18 +41,18 @@ impl Call {
         Self { client: HealthClient::new(channel) }
     }
 
-    /// Keeps so many calls under way for a while.
+    /// Keeps `in_flight` calls in flight for `time`.
     pub(super) async fn for_a_while(&self, in_flight: u16, time: Duration) -> miette::Result<Called> {
         let warm_up = WARM_UP / usize::from(in_flight) + 1;
         self.at_once(in_flight, move |calls| calls < warm_up).await?;
         let begun = Instant::now();
-        // At least one call, however short the time.
+        // At least one call, even if the time is very short.
         let all = self.at_once(in_flight, move |calls| calls == 0 || begun.elapsed() < time).await?;
         let took = begun.elapsed();
-        Ok(Called { latencies: some(all)?, took })
+        Ok(Called { latencies: samples(all)?, took })
     }
 
-    /// Calls in so many tasks at once.
+    /// Makes calls in `in_flight` tasks at once.
     async fn at_once(
         &self,
         in_flight: u16,
@@ -70,7 +70,7 @@ impl Call {
     }
 }
 
-/// Calls for as long as `more` of the number of calls made says so.
+/// Makes calls while `more` returns `true` for the number of calls made.
 async fn one_by_one(
     mut client: HealthClient<PluginChannel>,
     more: impl Fn(usize) -> bool + Send,
@@ -82,7 +82,7 @@ async fn one_by_one(
         client.check(request).await.map_err(|status| {
             miette!(
                 help =
-                    "`rpcplugin doctor` and `rpcplugin conformance` say more of the plugin's health service",
+                    "run `rpcplugin doctor` or `rpcplugin conformance` to examine the plugin's health service",
                 "a health call fails: {:?}, {}",
                 status.code(),
                 status.message()
@@ -99,9 +99,9 @@ impl Called {
     }
 }
 
-fn some(samples: Vec<Duration>) -> miette::Result<Samples> {
-    Samples::new(samples).ok_or_else(|| miette!("nothing was measured"))
+fn samples(durations: Vec<Duration>) -> miette::Result<Samples> {
+    Samples::new(durations).ok_or_else(|| miette!("nothing was measured"))
 }
 
-/// Calls that are not counted: the first ones open connections and fill caches.
+/// The number of calls that are not counted, because the first calls open connections and fill caches.
 const WARM_UP: usize = 200;

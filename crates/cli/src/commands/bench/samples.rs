@@ -1,4 +1,4 @@
-//! Many lengths of time, and what they say together.
+//! A set of durations, with percentiles and a histogram.
 
 use std::{fmt, time::Duration};
 
@@ -6,14 +6,14 @@ use serde_json::json;
 
 use crate::ui::{duration::show, style};
 
-/// Lengths of time in ascending order; at least one.
+/// At least one duration, in ascending order.
 #[derive(Debug)]
 pub(super) struct Samples(Vec<Duration>);
 
-/// A row of a histogram: as many samples are above the row before and not above `upto`.
+/// A row of a histogram: the number of samples above the previous row and up to `upto`.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// `None` in the last row, where it would be beyond what is shown.
+    /// `None` in a last row without an upper limit.
     upto: Option<Duration>,
     count: usize,
     /// The length of the bar, from 0 to 1.
@@ -30,7 +30,7 @@ impl Samples {
         self.0.len()
     }
 
-    /// The shortest length of time within which this share of the samples lies, from 0 to 1.
+    /// Returns the smallest sample that is not less than this share of the samples. `share` is from 0 to 1.
     pub(super) fn percentile(&self, share: f64) -> Duration {
         let nth = (share * self.0.len() as f64).ceil() as usize;
         self.0[nth.clamp(1, self.0.len()) - 1]
@@ -56,7 +56,7 @@ impl Samples {
         })
     }
 
-    /// How the samples are spread: each row reaches about half as far again as the one before.
+    /// Returns the histogram. The limit of each row is about 1.5 times the limit of the row before.
     pub(super) fn histogram(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         let mut rest = &self.0[..];
@@ -91,7 +91,7 @@ impl fmt::Display for Row {
     }
 }
 
-/// Round numbers from a microsecond to some minutes.
+/// Returns round durations from a microsecond to some minutes.
 fn steps() -> impl Iterator<Item = Duration> {
     let decades = (0..9).map(|power| 10_u64.pow(power));
     decades.flat_map(|decade| {
@@ -101,7 +101,7 @@ fn steps() -> impl Iterator<Item = Duration> {
 
 const WIDTH: f64 = 40.0;
 
-/// The last character of a bar, by eighths.
+/// The last character of a bar, in eighths of a column.
 const PARTS: &str = "▏▎▍▌▋▊▉";
 
 const MOST_ROWS: usize = 12;

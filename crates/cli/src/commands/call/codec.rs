@@ -1,4 +1,4 @@
-//! Messages as tonic sends and receives them: their bytes, of which the program makes JSON itself.
+//! A codec for encoded messages. The program itself converts them to JSON.
 
 use prost::bytes::{Buf as _, BufMut as _, Bytes};
 use tonic::{
@@ -6,7 +6,7 @@ use tonic::{
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
-/// Sends and receives the bytes of messages.
+/// Sends and receives encoded messages unchanged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BytesCodec;
 

@@ -1,4 +1,4 @@
-//! Metadata on the command line: `name: value`, and base64 where the name ends in `-bin`.
+//! Metadata on the command line: `name: value`, with base64 values for names that end in `-bin`.
 
 use base64::{
     Engine as _, alphabet,
@@ -8,31 +8,32 @@ use tonic::metadata::{
     AsciiMetadataKey, AsciiMetadataValue, BinaryMetadataKey, BinaryMetadataValue, KeyAndValueRef, MetadataMap,
 };
 
-/// One entry.
+/// An entry of the metadata.
 #[derive(Debug, Clone)]
 pub(crate) enum Header {
     Text(AsciiMetadataKey, AsciiMetadataValue),
     Binary(BinaryMetadataKey, BinaryMetadataValue),
 }
 
-/// Reads an entry.
+/// Parses an entry.
 pub(super) fn parse(text: &str) -> Result<Header, String> {
-    let (name, value) = text.split_once(':').ok_or("NAME: VALUE is needed")?;
+    let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
     let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
-    let unusable = || format!("{name:?} cannot be the name of metadata");
+    let unusable = || format!("{name:?} is not a valid metadata name");
     if name.starts_with("grpc-") {
-        return Err("names that begin with grpc- belong to gRPC itself".to_owned());
+        return Err("names that start with grpc- are reserved for gRPC".to_owned());
     }
     if name.ends_with("-bin") {
-        let bytes = BASE64.decode(value).map_err(|error| format!("the value is no base64: {error}"))?;
+        let bytes = BASE64.decode(value).map_err(|error| format!("the value is not base64: {error}"))?;
         let name = name.parse().map_err(|_| unusable())?;
         return Ok(Header::Binary(name, BinaryMetadataValue::from_bytes(&bytes)));
     }
-    let value = value.parse().map_err(|_| "the value has characters that metadata cannot have".to_owned())?;
+    let value =
+        value.parse().map_err(|_| "the value has characters that metadata does not allow".to_owned())?;
     Ok(Header::Text(name.parse().map_err(|_| unusable())?, value))
 }
 
-/// Adds entries to those of a request.
+/// Adds entries to the metadata of a request.
 pub(super) fn add(headers: &[Header], metadata: &mut MetadataMap) {
     for header in headers {
         match header {
@@ -42,7 +43,7 @@ pub(super) fn add(headers: &[Header], metadata: &mut MetadataMap) {
     }
 }
 
-/// The entries of an answer as text.
+/// Returns the metadata of a response as text.
 pub(super) fn readable(metadata: &MetadataMap) -> Vec<(String, String)> {
     metadata
         .iter()
@@ -52,13 +53,13 @@ pub(super) fn readable(metadata: &MetadataMap) -> Vec<(String, String)> {
             }
             KeyAndValueRef::Binary(name, value) => {
                 let bytes = value.to_bytes().map(|bytes| BASE64.encode(bytes));
-                (name.to_string(), bytes.unwrap_or_else(|_| "(no base64)".to_owned()))
+                (name.to_string(), bytes.unwrap_or_else(|_| "(invalid base64)".to_owned()))
             }
         })
         .collect()
 }
 
-/// With padding or without, as gRPC peers do it.
+/// Base64 with or without padding, because gRPC peers send both.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_come_back_as_they_were_given() {
+    fn entries_are_parsed_and_formatted() {
         let mut metadata = MetadataMap::new();
         add(&[parse("X-Kit-Name: a: b").unwrap(), parse("x-kit-bin:aGk").unwrap()], &mut metadata);
         let readable = readable(&metadata);

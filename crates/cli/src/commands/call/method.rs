@@ -1,4 +1,4 @@
-//! Which method is meant.
+//! The method to call, from a complete or shortened name.
 
 use prost_reflect::MethodDescriptor;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -9,61 +9,61 @@ use crate::{
     schema::{self, Reflection, Schema},
 };
 
-/// There is no method to call.
+/// The method cannot be called.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(crate) enum MethodError {
     /// The plugin serves no reflection, and no files were given.
-    #[error("the plugin does not tell what its methods are")]
+    #[error("the methods of the plugin are unknown: it has no reflection")]
     #[diagnostic(
         code(rpcplugin::protocol::methods_unknown),
-        help("give its description: --proto FILE, or --descriptor-set FILE")
+        help("describe the service with --proto FILE or --descriptor-set FILE")
     )]
     NotDescribed,
-    /// The plugin serves reflection, and that does not say what it serves.
-    #[error("the plugin does not say what its methods are: {why}")]
+    /// The plugin's reflection fails.
+    #[error("the methods of the plugin are unknown: its reflection fails: {why}")]
     #[diagnostic(
         code(rpcplugin::protocol::reflection_failed),
-        help("give its description: --proto FILE, or --descriptor-set FILE")
+        help("describe the service with --proto FILE or --descriptor-set FILE")
     )]
     ReflectionFailed {
-        /// What keeps it from doing so.
+        /// The reason.
         why: String,
     },
-    /// The method is there, but not everything that it takes or returns is known.
+    /// The method exists, but some of its types are unknown.
     #[error("{service} is not fully described: {why}")]
     #[diagnostic(code(rpcplugin::protocol::not_fully_described))]
     NotFullyDescribed {
         /// The service.
         service: String,
-        /// What is not known.
+        /// What is unknown.
         why: String,
-        /// How it can be made known.
+        /// How to describe the service.
         #[help]
         help: String,
     },
-    /// Nothing has that name.
+    /// No method has this name.
     #[error("there is no method {wanted}")]
     #[diagnostic(code(rpcplugin::protocol::no_such_method))]
     NotFound {
-        /// What was asked for.
+        /// The given name.
         wanted: String,
-        /// What there is.
+        /// Similar or known methods.
         #[help]
         help: String,
     },
-    /// Several have that name.
-    #[error("{wanted} can mean several methods")]
+    /// Several methods have this name.
+    #[error("{wanted} is ambiguous")]
     #[diagnostic(code(rpcplugin::protocol::ambiguous_method))]
     Ambiguous {
-        /// What was asked for.
+        /// The given name.
         wanted: String,
-        /// What it can mean.
+        /// The matching methods.
         #[help]
         help: String,
     },
 }
 
-/// Finds a method by its whole name, or by the end of it.
+/// Finds a method by its full name or by the end of its name.
 pub(super) fn find(schema: &Schema, wanted: &str) -> Result<MethodDescriptor, MethodError> {
     let wanted_name = wanted.trim_start_matches('/').replace('/', ".");
     let candidates = Candidate::all(schema);
@@ -72,7 +72,7 @@ pub(super) fn find(schema: &Schema, wanted: &str) -> Result<MethodDescriptor, Me
     if let Some(whole) = found.iter().find(|one| one.full_name() == wanted_name) {
         return whole.chosen();
     }
-    // A name alone rather means a method of the application than one of gRPC's own.
+    // Methods of the application take precedence over methods of the protocol.
     if found.iter().any(|one| !one.is_of_the_protocol()) {
         found.retain(|one| !one.is_of_the_protocol());
     }
@@ -81,17 +81,17 @@ pub(super) fn find(schema: &Schema, wanted: &str) -> Result<MethodDescriptor, Me
         [] => Err(not_found(schema, wanted, &wanted_name, &candidates)),
         several => {
             let names: Vec<String> = several.iter().map(|one| one.path()).collect();
-            let help = format!("say which: {}", names.join(", "));
+            let help = format!("use a longer name: {}", names.join(", "));
             Err(MethodError::Ambiguous { wanted: wanted.to_owned(), help })
         }
     }
 }
 
-/// A method that may be meant.
+/// A method that may match.
 struct Candidate {
     service: String,
     name: String,
-    /// Its description, or why that is not complete.
+    /// Its description, or the reason why it is incomplete.
     method: Result<MethodDescriptor, String>,
 }
 
@@ -115,7 +115,7 @@ impl Candidate {
         all
     }
 
-    /// As what is wanted is looked for: with dots only.
+    /// Returns the full name, with a dot in place of the slash.
     fn full_name(&self) -> String {
         format!("{}.{}", self.service, self.name).replace('/', ".")
     }
@@ -135,18 +135,20 @@ impl Candidate {
 
 fn not_fully_described(service: &str, why: String) -> MethodError {
     let help = match why.contains("does not have") {
-        true => "give it with --proto FILE, or a file with all of it with --descriptor-set FILE",
-        false => "give its description: --proto FILE, or --descriptor-set FILE",
+        true => {
+            "describe the missing types with --proto FILE, or the whole service with --descriptor-set FILE"
+        }
+        false => "describe the service with --proto FILE or --descriptor-set FILE",
     };
     MethodError::NotFullyDescribed { service: service.to_owned(), why, help: help.to_owned() }
 }
 
-/// Whether a name is another one, or the end of it.
+/// Whether `end` is the name or its last segments.
 fn is_end(whole: &str, end: &str) -> bool {
     whole.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// There is no such method among those that are known. It may be one of a service of which none is known.
+/// Returns the error for an unknown method. The method may belong to a service without a description.
 fn not_found(schema: &Schema, wanted: &str, wanted_name: &str, candidates: &[Candidate]) -> MethodError {
     let without_methods = |service: &&String| {
         schema.service(service).is_none() && !candidates.iter().any(|one| one.service == **service)
@@ -177,7 +179,7 @@ fn not_found(schema: &Schema, wanted: &str, wanted_name: &str, candidates: &[Can
     MethodError::NotFound { wanted: wanted.to_owned(), help }
 }
 
-/// The path under which gRPC knows the method.
+/// Returns the path of a method in gRPC.
 pub(super) fn path(method: &MethodDescriptor) -> PathAndQuery {
     let path = format!("/{}", name(method));
     path.parse().expect("the names of a service and a method have letters, digits, dots and underscores")
@@ -188,14 +190,14 @@ pub(super) fn name(method: &MethodDescriptor) -> String {
     format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
-/// What may have been meant; and where nothing comes near, what there is.
+/// Suggests similar methods, or lists the known methods if no name is similar.
 fn suggestions(wanted: &str, methods: &[Candidate]) -> String {
     let wanted = wanted.to_lowercase();
     let mut near: Vec<(usize, &Candidate)> = methods
         .iter()
         .filter_map(|method| {
             let whole = method.full_name().to_lowercase();
-            // As many words of the name as were given, from its end.
+            // Compare with the last segments of the name, as many as were given.
             let words: Vec<&str> = whole.rsplitn(wanted.matches('.').count() + 2, '.').collect();
             let end: Vec<&str> =
                 words[..words.len().min(wanted.matches('.').count() + 1)].iter().rev().copied().collect();
@@ -204,7 +206,7 @@ fn suggestions(wanted: &str, methods: &[Candidate]) -> String {
         })
         .collect();
     near.sort_by_key(|(distance, _)| *distance);
-    // What comes nearest, and what comes nearly as near.
+    // Keep the nearest names and those that are almost as near.
     let nearest = near.first().map_or(0, |(distance, _)| *distance);
     near.retain(|(distance, _)| *distance <= nearest + 1);
     if !near.is_empty() {
@@ -214,12 +216,12 @@ fn suggestions(wanted: &str, methods: &[Candidate]) -> String {
     let own = methods.iter().filter(|method| !method.is_of_the_protocol());
     let names: Vec<String> = own.take(MANY).map(Candidate::path).collect();
     match names.as_slice() {
-        [] => "no method of an application's service is described".to_owned(),
-        names => format!("there are: {}", names.join(", ")),
+        [] => "no service of the application is described".to_owned(),
+        names => format!("the known methods are {}", names.join(", ")),
     }
 }
 
-/// As many methods as are named when nothing comes near.
+/// The maximum number of methods in a list.
 const MANY: usize = 30;
 
 impl ExitsWith for MethodError {
@@ -257,8 +259,12 @@ mod tests {
         };
         assert_eq!(help("Kit/Ecko"), "did you mean a.v1.Kit/Echo?");
         assert_eq!(help("kit/echo"), "did you mean a.v1.Kit/Echo?");
-        assert!(help("SomethingElse").starts_with("there are: a.v1.Kit/Echo, "), "{}", help("SomethingElse"));
-        // `cho` is the end of a name, and none itself.
+        assert!(
+            help("SomethingElse").starts_with("the known methods are a.v1.Kit/Echo, "),
+            "{}",
+            help("SomethingElse")
+        );
+        // `cho` is the end of a name, but not a segment.
         assert!(found("cho").is_err());
     }
 }

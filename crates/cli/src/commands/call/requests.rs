@@ -1,4 +1,4 @@
-//! The requests of a call, as JSON.
+//! The requests of a call, from JSON.
 
 use std::{
     fs::File,
@@ -8,40 +8,40 @@ use std::{
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 use tokio::sync::{mpsc, oneshot};
 
-use super::texts::{Text, Texts};
+use super::json_values::{JsonText, JsonValues};
 use crate::{
     error::UsageError,
     protojson::{self, Types},
 };
 
-/// The requests, as they come.
+/// A stream of encoded requests.
 #[derive(Debug)]
 pub(super) struct Requests {
     pub(super) messages: mpsc::Receiver<Vec<u8>>,
-    /// What is wrong with one of them. It says nothing where all are well.
+    /// The error of an invalid request. Closed without a value if all requests are valid.
     pub(super) failure: oneshot::Receiver<UsageError>,
 }
 
-/// Where they come from.
+/// The source of the requests.
 enum Source {
-    /// The argument, or a file: it ends, and all of it is meant.
+    /// The argument or a file. It is read to its end.
     Whole(Box<dyn BufRead + Send>),
-    /// The standard input, of which as much is read as is needed.
+    /// Stdin. It is read only as far as necessary.
     Stdin,
-    /// A message without any field.
+    /// A message without fields.
     Empty,
 }
 
 impl Requests {
-    /// Begins to read `data`, or the standard input.
+    /// Starts to read `data` or stdin.
     pub(super) fn open(data: Option<&str>, method: &MethodDescriptor) -> Result<Self, UsageError> {
         let source = source(data, method)?;
         let (sender, messages) = mpsc::channel(16);
         let (failed, failure) = oneshot::channel();
         let (input, many) = (method.input(), method.is_client_streaming());
-        // A thread, since a terminal or a pipe may say nothing for ever.
+        // A thread, because reading from a terminal or a pipe may block indefinitely.
         std::thread::spawn(move || {
-            // Told before the stream of requests ends, so that the call does not take the one for the other.
+            // Sent before the stream of requests ends, so that the call does not mistake the error for the end.
             if let Err(error) = read(source, &input, many, &sender) {
                 let _ = failed.send(error);
             }
@@ -59,18 +59,18 @@ fn source(data: Option<&str>, method: &MethodDescriptor) -> Result<Source, Usage
                 Ok(file) => Ok(Source::Whole(Box::new(io::BufReader::new(file)))),
                 Err(error) => Err(UsageError::new(
                     format!("{path} cannot be read: {error}"),
-                    "give the path of a file with JSON behind the @",
+                    "name a file with JSON after the @",
                 )),
             },
         },
-        // There is nothing that could be said.
+        // The only possible message is the empty one.
         None if method.input().fields().len() == 0 && !method.is_client_streaming() => Ok(Source::Empty),
         None if io::stdin().is_terminal() && !method.is_client_streaming() => Ok(Source::Empty),
         None => Ok(Source::Stdin),
     }
 }
 
-/// Reads messages and hands them on. A method that takes one message gets an empty one where nothing is said.
+/// Reads and sends messages. A method without a request stream gets an empty message if there is no input.
 fn read(
     source: Source,
     input: &MessageDescriptor,
@@ -83,12 +83,12 @@ fn read(
         Source::Empty => (Box::new(io::empty()), true),
     };
     let types = Types::new(input.parent_pool());
-    let mut texts = Texts::new(reader);
+    let mut texts = JsonValues::new(reader);
     let mut next = || {
         let text = texts.next().map_err(|error| {
             UsageError::new(
                 format!("the request cannot be read: {error}"),
-                "see to it that its source can be read",
+                "check that the file or stdin is readable",
             )
         });
         text.transpose()
@@ -107,33 +107,36 @@ fn read(
         None => Vec::new(),
     };
     if whole && next().is_some() {
-        let help = "give one JSON object; only methods with a stream of requests take several";
-        return Err(UsageError::new("the method takes one message, and there are more", help));
+        let help = "give one JSON object; only methods with a request stream take several";
+        return Err(UsageError::new("the method takes one message, and there are several", help));
     }
     let _ = sender.blocking_send(first);
     Ok(())
 }
 
-fn message(text: &Text, input: &MessageDescriptor, types: &Types) -> Result<Vec<u8>, UsageError> {
+fn message(text: &JsonText, input: &MessageDescriptor, types: &Types) -> Result<Vec<u8>, UsageError> {
     protojson::read(&text.bytes, input, types).map_err(|fault| {
         let place = fault.offset().map(|offset| text.place(offset));
         let place =
             place.map_or_else(String::new, |(line, column)| format!(" (line {line}, column {column})"));
         if fault.is_syntax() {
-            let help = r#"quote names and texts with ", as in {"name": "Ada", "age": 36}"#;
-            return UsageError::new(format!("the request is no JSON: {fault}{place}"), help);
+            let help = r#"quote names and strings with ", as in {"name": "Ada", "age": 36}"#;
+            return UsageError::new(format!("the request is not valid JSON: {fault}{place}"), help);
         }
         let concerned = fault.message().unwrap_or(input);
-        UsageError::new(format!("the request is no {}: {fault}{place}", input.full_name()), fields(concerned))
+        UsageError::new(
+            format!("the request is not a valid {}: {fault}{place}", input.full_name()),
+            fields(concerned),
+        )
     })
 }
 
-/// What a message can say.
+/// Lists the fields of a message, for a help text.
 fn fields(message: &MessageDescriptor) -> String {
     let fields: Vec<String> = message.fields().map(|field| describe(&field)).collect();
     match fields.as_slice() {
-        [] => "it has no fields: {} is all that it can be".to_owned(),
-        fields => format!("its fields are {}", fields.join(", ")),
+        [] => "use {}: the message has no fields".to_owned(),
+        fields => format!("use the fields of the message: {}", fields.join(", ")),
     }
 }
 
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_as_many_messages_as_the_method_does() {
+    fn reads_as_many_messages_as_the_method_takes() {
         assert_eq!(read_all(r#"{"name":"x"}"#, false).unwrap(), 1);
         assert_eq!(read_all("", false).unwrap(), 1);
         assert_eq!(read_all("", true).unwrap(), 0);
@@ -184,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_a_message_can_say() {
+    fn the_help_lists_the_fields_of_the_message() {
         for wrong in [r#"{"nme":"x"}"#, r#"{"name":7}"#, "[]", "{"] {
             let error = read_all(wrong, true).unwrap_err();
             let help = miette::Diagnostic::help(&error).unwrap().to_string();

@@ -1,4 +1,4 @@
-//! What the status of a failed call says, its details included.
+//! The status of a failed call, with its details.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::Message as _;
@@ -9,14 +9,14 @@ use tonic::{Code, Status};
 
 use crate::protojson::{self, Types};
 
-/// `google.rpc.Status`, in which gRPC's libraries send details.
+/// `google.rpc.Status`, which has the details of a gRPC status.
 #[derive(Clone, PartialEq, prost::Message)]
 struct RpcStatus {
     #[prost(message, repeated, tag = "3")]
     details: Vec<Any>,
 }
 
-/// The code as gRPC's documentation writes it.
+/// Returns the name of a code in gRPC's documentation.
 pub(super) fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
@@ -39,7 +39,7 @@ pub(super) fn name(code: Code) -> &'static str {
     }
 }
 
-/// The details as JSON, each with its type under `@type`. One of a type that is not described keeps its bytes in base64.
+/// Returns the details as JSON, with their types in `@type`. Details of an unknown type have their bytes in base64.
 pub(super) fn details(status: &Status, pool: &DescriptorPool) -> Vec<Value> {
     if status.details().is_empty() {
         return Vec::new();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn decodes_what_is_described_and_keeps_the_rest() {
+    fn details_of_unknown_types_keep_their_bytes() {
         let details = vec![any("google.rpc.ErrorInfo"), any("not.Described")];
         let bytes = RpcStatus { details }.encode_to_vec();
         let status = Status::with_details(Code::Internal, "m", bytes.into());

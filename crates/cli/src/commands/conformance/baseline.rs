@@ -1,4 +1,4 @@
-//! Known deviations of a plugin, so that they do not make every run red.
+//! Known failures of a plugin, which do not fail the run.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -10,11 +10,11 @@ use crate::error::UsageError;
 pub(super) struct Baseline(BTreeSet<&'static str>);
 
 impl Baseline {
-    /// Reads a file with the name of one check on each line. What follows a `#` is a comment.
+    /// Reads a file with one check name per line. A `#` starts a comment.
     pub(super) fn read(path: &Path, all: impl Iterator<Item = &'static Check>) -> Result<Self, UsageError> {
         let names: BTreeSet<&'static str> = all.map(|check| check.name).collect();
         let text = fs::read_to_string(path).map_err(|error| {
-            let help = "name with --baseline a file that has the name of a known failure on each line";
+            let help = "name a file with one check name per line with --baseline";
             UsageError::new(format!("{} cannot be read: {error}", path.display()), help)
         })?;
         let mut known = BTreeSet::new();
@@ -24,8 +24,8 @@ impl Baseline {
                 continue;
             }
             let Some(name) = names.get(name) else {
-                let help = "`rpcplugin conformance --list` shows all names; a baseline has one on each line, and comments \
-                            behind `#`";
+                let help = "see `rpcplugin conformance --list` for the names; a baseline has one name per line, and comments after \
+                            `#`";
                 let number = number + 1;
                 let message =
                     format!("there is no check {name:?}, named on line {number} of {}", path.display());

@@ -1,4 +1,4 @@
-//! What a check is, and how it ends.
+//! A check, its verdict, and helpers that start the plugin.
 
 use std::{fmt, pin::Pin, time::Duration};
 
@@ -15,45 +15,45 @@ use crate::raw_host::{
     NoLine, OwnTls, PluginUnderTest, Process, Start, answered, channel, health, quoted, shown_line,
 };
 
-/// One thing that a host may rely on.
+/// A rule of the protocol, with the code that checks it.
 #[derive(Debug)]
 pub(super) struct Check {
     pub(super) name: &'static str,
     pub(super) level: Level,
-    /// The rule of the protocol, in words, and where it comes from.
+    /// The rule, and where it comes from.
     pub(super) rule: &'static str,
-    /// What the plugin's author has to do.
+    /// What the author of the plugin must do.
     pub(super) advice: &'static str,
     pub(super) run: for<'a> fn(&'a PluginUnderTest) -> Checking<'a>,
 }
 
 pub(super) type Checking<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
 
-/// How much a rule weighs.
+/// The weight of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {
-    /// Hosts break without it.
+    /// Hosts fail if the rule is broken.
     Must,
-    /// Hosts get along without it, and somebody pays for it.
+    /// Hosts work if the rule is broken, with a disadvantage.
     Should,
-    /// Worth knowing. Plugins differ here, and none is wrong.
+    /// A property in which correct plugins differ.
     Info,
 }
 
-/// What was seen, or why that is not what was to be seen.
+/// What the check saw, or why it did not pass.
 pub(super) type Verdict<T = String> = Result<T, CheckFailure>;
 
-/// Why a check does not pass.
+/// Why a check did not pass.
 #[derive(Debug)]
 pub(super) enum CheckFailure {
-    /// The rule is broken: what was seen.
+    /// The plugin breaks the rule. The text says what was seen.
     Fail(String),
-    /// The rule does not apply to this plugin: why.
+    /// The rule does not apply to the plugin. The text is the reason.
     Skip(String),
 }
 
-/// Anything that goes wrong on the way is what was seen.
+/// An unexpected error fails the check.
 impl<E: std::error::Error + 'static> From<E> for CheckFailure {
     fn from(error: E) -> Self {
         Self::Fail(in_one_line(&error))
@@ -68,7 +68,7 @@ pub(super) fn skip<T>(why: impl Into<String>) -> Verdict<T> {
     Err(CheckFailure::Skip(why.into()))
 }
 
-/// Makes an entry of a list of checks.
+/// Makes a [`Check`].
 macro_rules! check {
     ($name:literal, $level:ident, $run:expr, $rule:literal, $advice:literal $(,)?) => {
         $crate::commands::conformance::check::Check {
@@ -76,25 +76,25 @@ macro_rules! check {
             level: $crate::commands::conformance::check::Level::$level,
             rule: $rule,
             advice: $advice,
-            run: |subject| Box::pin($run(subject)),
+            run: |plugin| Box::pin($run(plugin)),
         }
     };
 }
 pub(super) use check;
 
-/// A plugin that has announced itself.
+/// A plugin that has printed its handshake line.
 #[derive(Debug)]
-pub(super) struct Announced {
+pub(super) struct PrintedLine {
     pub(super) process: Process,
-    pub(super) line: String,
-    pub(super) answer: HandshakeLine,
+    pub(super) text: String,
+    pub(super) line: HandshakeLine,
 }
 
-/// A plugin that has announced itself, and how its host speaks to it.
+/// A plugin that has printed its handshake line, and the security of connections to it.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) process: Process,
-    pub(super) answer: HandshakeLine,
+    pub(super) line: HandshakeLine,
     pub(super) security: Security,
 }
 
@@ -103,86 +103,91 @@ pub(super) struct Served {
 pub(super) struct Mutual {
     pub(super) served: Served,
     pub(super) host: Identity,
-    pub(super) plugin: PeerCertificate,
+    pub(super) certificate: PeerCertificate,
 }
 
-/// Starts a plugin, and reads its line.
-pub(super) async fn announced(start: Start<'_>) -> Verdict<Announced> {
-    let patience = start.start_timeout();
-    greet(start.spawn()?, patience).await
+/// Starts a plugin and reads its handshake line.
+pub(super) async fn printed_line(start: Start<'_>) -> Verdict<PrintedLine> {
+    let timeout = start.start_timeout();
+    read_line(start.spawn()?, timeout).await
 }
 
-/// Reads the line of a process.
-pub(super) async fn greet(process: Process, limit: Duration) -> Verdict<Announced> {
-    let (process, line) = line_of(process, limit).await?;
-    match HandshakeLine::parse(&line) {
-        Ok(answer) => Ok(Announced { process, line, answer }),
-        Err(error) => fail(format!("{}: {:?}", error.fault, shown_line(&line))),
+/// Reads the handshake line of a process.
+pub(super) async fn read_line(process: Process, limit: Duration) -> Verdict<PrintedLine> {
+    let (process, text) = line_of(process, limit).await?;
+    match HandshakeLine::parse(&text) {
+        Ok(line) => Ok(PrintedLine { process, text, line }),
+        Err(error) => fail(format!("{}: {:?}", error.fault, shown_line(&text))),
     }
 }
 
-/// The first line of a process, whatever it says.
+/// Reads the first line of a process, whether or not it is a handshake line.
 pub(super) async fn line_of(mut process: Process, limit: Duration) -> Verdict<(Process, String)> {
     match process.first_line(limit).await {
         Ok(line) => Ok((process, String::from_utf8_lossy(&line).into_owned())),
         Err(error) => {
-            let said = if matches!(error, NoLine::Ended { .. }) { process.stderr() } else { String::new() };
-            fail(format!("{error}{}", quoted(&said, "stderr")))
+            let stderr =
+                if matches!(error, NoLine::Exited { .. }) { process.stderr() } else { String::new() };
+            fail(format!("{error}{}", quoted(&stderr, "stderr")))
         }
     }
 }
 
-/// How a host that offers nothing reaches the plugin: in plain text, or by certificates that both have from elsewhere.
-pub(super) fn unoffered(subject: &PluginUnderTest) -> Verdict<Security> {
-    match &subject.tls {
+/// Returns the security of connections without AutoMTLS: plain text, or the certificates of `--cert`, `--key` and `--ca`.
+pub(super) fn security_without_auto_mtls(plugin: &PluginUnderTest) -> Verdict<Security> {
+    match &plugin.tls {
         OwnTls::None => Ok(Security::Plain),
         OwnTls::Given(security) => Ok(security.clone()),
-        OwnTls::Missing => skip("it has certificates of its own, and --cert, --key and --ca were not given"),
+        OwnTls::Missing => {
+            skip("the plugin has its own certificates, and --cert, --key and --ca are missing")
+        }
     }
 }
 
-/// Makes sure that AutoMTLS can be asked of the plugin.
-pub(super) fn takes_offers(subject: &PluginUnderTest) -> Verdict<()> {
-    match subject.tls {
+/// Skips the check for a plugin with its own certificates.
+pub(super) fn supports_auto_mtls(plugin: &PluginUnderTest) -> Verdict<()> {
+    match plugin.tls {
         OwnTls::None => Ok(()),
-        OwnTls::Missing | OwnTls::Given(_) => skip("it has certificates of its own, and no use for AutoMTLS"),
+        OwnTls::Missing | OwnTls::Given(_) => {
+            skip("the plugin has its own certificates in place of AutoMTLS")
+        }
     }
 }
 
-/// Starts a plugin without an offer of AutoMTLS.
-pub(super) async fn served_plain(subject: &PluginUnderTest) -> Verdict<Served> {
-    let security = unoffered(subject)?;
-    let Announced { process, answer, .. } = announced(subject.start()).await?;
-    Ok(Served { process, answer, security })
+/// Starts a plugin without AutoMTLS.
+pub(super) async fn served_plain(plugin: &PluginUnderTest) -> Verdict<Served> {
+    let security = security_without_auto_mtls(plugin)?;
+    let PrintedLine { process, line, .. } = printed_line(plugin.start()).await?;
+    Ok(Served { process, line, security })
 }
 
-/// Starts a plugin under mutual TLS.
-pub(super) async fn served_mutual(subject: &PluginUnderTest) -> Verdict<Mutual> {
-    takes_offers(subject)?;
+/// Starts a plugin under AutoMTLS.
+pub(super) async fn served_mutual(plugin: &PluginUnderTest) -> Verdict<Mutual> {
+    supports_auto_mtls(plugin)?;
     let host = Identity::generate()?;
-    mutual(announced(subject.start().certificate(host.certificate_pem())).await?, host)
+    mutual(printed_line(plugin.start().certificate(host.certificate_pem())).await?, host)
 }
 
-/// The security of a plugin that was offered the host's certificate.
-pub(super) fn mutual(announced: Announced, host: Identity) -> Verdict<Mutual> {
-    let Announced { process, answer, .. } = announced;
-    let Some(certificate) = answer.certificate.clone() else {
-        return skip("the plugin answers without a certificate: see mtls-certificate");
+/// Returns the security of connections to a plugin that got the host's certificate.
+pub(super) fn mutual(announced: PrintedLine, host: Identity) -> Verdict<Mutual> {
+    let PrintedLine { process, line, .. } = announced;
+    let Some(certificate) = line.certificate.clone() else {
+        return skip("the handshake line has no certificate: see mtls-certificate");
     };
-    let plugin = PeerCertificate::from_der(certificate)?;
-    let tls = MutualTls::new(host.clone(), Trust::Pinned(plugin.clone()))?;
-    Ok(Mutual { served: Served { process, answer, security: Security::Mutual(tls) }, host, plugin })
+    let certificate = PeerCertificate::from_der(certificate)?;
+    let tls = MutualTls::new(host.clone(), Trust::Pinned(certificate.clone()))?;
+    Ok(Mutual { served: Served { process, line, security: Security::Mutual(tls) }, host, certificate })
 }
 
 impl Served {
-    /// A new connection of the plugin's host.
+    /// Opens a new connection as the plugin's host.
     pub(super) async fn channel(&self) -> Verdict<PluginChannel> {
-        Ok(channel(&self.answer.endpoint, self.security.clone()).await?)
+        Ok(channel(&self.line.endpoint, self.security.clone()).await?)
     }
 
-    /// Makes sure that the plugin still answers its host on a new connection.
+    /// Checks that the plugin still responds to its host on a new connection.
     pub(super) async fn still_serves(&self, after: &str) -> Verdict<()> {
-        let result = match channel(&self.answer.endpoint, self.security.clone()).await {
+        let result = match channel(&self.line.endpoint, self.security.clone()).await {
             Ok(channel) => {
                 let result = health(channel, "plugin").await;
                 if answered(&result) { Ok(()) } else { result.map(drop).map_err(|error| in_one_line(&error)) }
@@ -190,16 +195,18 @@ impl Served {
             Err(error) => Err(in_one_line(&error)),
         };
         let Err(error) = result else { return Ok(()) };
-        let end = match self.process.ended(Duration::ZERO).await {
-            Some(reason) => format!("it has ended with {reason}{}", quoted(&self.process.stderr(), "stderr")),
+        let end = match self.process.exit_within(Duration::ZERO).await {
+            Some(reason) => {
+                format!("it has exited with {reason}{}", quoted(&self.process.stderr(), "stderr"))
+            }
             None => "it is still running".to_owned(),
         };
-        fail(format!("after {after} the plugin does not answer its host: {error}; {end}"))
+        fail(format!("after {after} the plugin does not respond to its host: {error}; {end}"))
     }
 
-    /// The path of its socket, if it listens on one that is a file.
+    /// Returns the path of the plugin's socket. Skips the check if the socket is not a file.
     pub(super) fn socket(&self) -> Verdict<&std::path::Path> {
-        match &self.answer.endpoint {
+        match &self.line.endpoint {
             Endpoint::Unix(path) if path.as_path().is_absolute() => Ok(path.as_path()),
             Endpoint::Unix(_) => skip("the plugin's socket is not a file"),
             other => skip(format!("the plugin listens on {other}")),
@@ -207,9 +214,9 @@ impl Served {
     }
 }
 
-/// An error and its causes.
+/// Formats an error and its causes in one line.
 pub(super) fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
-    // tonic writes a status with its source in the form for programmers.
+    // The `Display` of a status has its source in `Debug` form.
     let mut line = match error.downcast_ref::<Status>() {
         Some(status) => format!("{:?}, {}", status.code(), status.message()),
         None => error.to_string(),
@@ -217,7 +224,7 @@ pub(super) fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
     let mut source = error.source();
     while let Some(cause) = source {
         let text = cause.to_string();
-        // Some libraries repeat their cause's text in their own.
+        // Some libraries repeat the text of the cause.
         if !line.contains(&text) {
             line += &format!(": {text}");
         }
@@ -236,5 +243,5 @@ impl fmt::Display for Level {
     }
 }
 
-/// How long a Go host waits for a plugin that it has asked to end, before it kills it.
+/// The time between Shutdown and the kill in a Go host.
 pub(super) const GRACE: Duration = Duration::from_secs(2);

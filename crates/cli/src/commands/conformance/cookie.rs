@@ -1,4 +1,4 @@
-//! Who starts a plugin: a host that knows the cookie, or somebody at a prompt.
+//! The magic cookie: without it a plugin does not serve.
 
 use std::time::Duration;
 
@@ -15,71 +15,71 @@ pub(super) const CHECKS: &[Check] = &[
         "cookie-missing",
         Must,
         missing,
-        "Without its magic cookie in the environment a plugin refuses to serve: no handshake line, and an exit status \
+        "Without its magic cookie in the environment the plugin does not serve: it prints no handshake line and exits with a status \
          other than 0 (go-plugin: 1).",
-        "Compare the cookie's variable with the expected value before anything else; print why on stderr and exit with 1.",
+        "Check the cookie first. If it is wrong, print the reason on stderr and exit with status 1.",
     ),
     check!(
         "cookie-wrong",
         Must,
         wrong,
-        "A cookie with another value counts as none.",
-        "Compare the whole value, not only whether the variable is there.",
+        "A plugin with a wrong cookie value does not serve.",
+        "Compare the value of the cookie's variable, not only its presence.",
     ),
     check!(
         "cookie-message",
         Should,
         message,
-        "A plugin that is started by hand tells the person so, on stderr.",
+        "A plugin that is started without its cookie explains on stderr that it is a plugin.",
         "Print a sentence such as `This binary is a plugin` on stderr before exiting.",
     ),
 ];
 
-async fn missing(subject: &PluginUnderTest) -> Verdict {
-    refused(subject, None).await.map(|(reason, _)| format!("{reason}, nothing served"))
+async fn missing(plugin: &PluginUnderTest) -> Verdict {
+    refused(plugin, None).await.map(|(reason, _)| format!("{reason}, nothing served"))
 }
 
-async fn wrong(subject: &PluginUnderTest) -> Verdict {
-    if subject.any_cookie_value {
-        return skip("its hosts make up a value for each start, and it accepts any");
+async fn wrong(plugin: &PluginUnderTest) -> Verdict {
+    if plugin.any_cookie_value {
+        return skip("the hosts generate a value for each launch, and the plugin accepts any value");
     }
-    refused(subject, Some("not-the-value")).await.map(|(reason, _)| format!("{reason}, nothing served"))
+    refused(plugin, Some("not-the-value")).await.map(|(reason, _)| format!("{reason}, nothing served"))
 }
 
-async fn message(subject: &PluginUnderTest) -> Verdict {
-    let Ok((_, process)) = refused(subject, None).await else {
-        return skip("the plugin does not refuse: see cookie-missing");
+async fn message(plugin: &PluginUnderTest) -> Verdict {
+    let Ok((_, process)) = refused(plugin, None).await else {
+        return skip("the plugin serves without its cookie: see cookie-missing");
     };
     let stderr = process.stderr();
     match stderr.trim() {
-        "" => fail("it ended without a word on stderr"),
-        said => Ok(quoted(said, "stderr").trim_start_matches("; its ").to_owned()),
+        "" => fail("the plugin exited without a message on stderr"),
+        message => Ok(quoted(message, "stderr").trim_start_matches("; ").to_owned()),
     }
 }
 
-async fn refused(subject: &PluginUnderTest, cookie: Option<&str>) -> Verdict<(ExitReason, Process)> {
-    let mut process = subject.start().cookie(cookie).spawn()?;
-    // Either a line comes or the process ends; both at once would be a plugin that serves and dies.
-    let line = process.first_line(ANSWER_TIMEOUT).await;
+async fn refused(plugin: &PluginUnderTest, cookie: Option<&str>) -> Verdict<(ExitReason, Process)> {
+    let mut process = plugin.start().cookie(cookie).spawn()?;
+    // A plugin that prints a handshake line fails the check, even if it exits afterwards.
+    let line = process.first_line(REFUSAL_TIMEOUT).await;
     if let Ok(line) = &line
-        && is_answer(&String::from_utf8_lossy(line))
+        && is_handshake_line(&String::from_utf8_lossy(line))
     {
-        return fail("it printed a handshake line and serves whoever starts it");
+        return fail("the plugin printed a handshake line and serves without the right cookie");
     }
-    let Some(reason) = process.ended(ANSWER_TIMEOUT).await else {
-        return fail(format!("it neither served nor ended within {} s", ANSWER_TIMEOUT.as_secs()));
+    let Some(reason) = process.exit_within(REFUSAL_TIMEOUT).await else {
+        return fail(format!("the plugin neither served nor exited within {} s", REFUSAL_TIMEOUT.as_secs()));
     };
     process.all_printed().await;
     if reason.is_success() {
-        return fail("it ended with exit status 0, as if nothing were wrong");
+        return fail("the plugin exited with status 0, which means success");
     }
     Ok((reason, process))
 }
 
-/// Whether a line is one of a handshake, of whatever protocol.
-fn is_answer(line: &str) -> bool {
-    HandshakeLine::parse(line).err().is_none_or(|error| error.fault != HandshakeLineFault::NotAnAnswer)
+/// Whether a line is a handshake line, of gRPC or of another protocol.
+fn is_handshake_line(line: &str) -> bool {
+    HandshakeLine::parse(line).err().is_none_or(|error| error.fault != HandshakeLineFault::NotAHandshakeLine)
 }
 
-/// How long a plugin may take to see that it is not wanted.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The limit for a plugin to exit without its cookie.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(30);

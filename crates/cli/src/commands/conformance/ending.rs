@@ -1,12 +1,12 @@
-//! How a plugin ends, and what it does not end at.
+//! The exit of a plugin: what ends it, how fast, and what does not end it.
 
 use std::time::{Duration, Instant};
 
 use rpcplugin::ExitReason;
 
 use super::check::{
-    Announced, Check, GRACE, Mutual, Served, Verdict, check, fail, greet, served_mutual, served_plain, skip,
-    unoffered,
+    Check, GRACE, Mutual, PrintedLine, Served, Verdict, check, fail, read_line, security_without_auto_mtls,
+    served_mutual, served_plain, skip,
 };
 use crate::{
     os::{Pid, Signal, is_alive},
@@ -19,22 +19,22 @@ pub(super) const CHECKS: &[Check] = &[
         "shutdown",
         Must,
         shutdown,
-        "Asked by plugin.GRPCController/Shutdown, with the streams open that every host opens, the plugin ends by itself with \
-         status 0 within two seconds; then a Go host kills it.",
-        "Implement plugin.GRPCController; let Shutdown stop the server, end its open streams, and let main return.",
+        "After plugin.GRPCController/Shutdown the plugin exits with status 0 within two seconds, even while the streams are open that \
+         every host opens. A Go host kills it then.",
+        "Implement plugin.GRPCController: Shutdown stops the server, ends its open streams, and lets main return.",
     ),
     check!(
         "shutdown-mtls",
         Must,
         shutdown_mtls,
-        "The same under AutoMTLS.",
-        "As for shutdown; make sure that open TLS connections do not hold up the end.",
+        "The rule of shutdown, under AutoMTLS.",
+        "As for shutdown, and make sure that open TLS connections do not delay the exit.",
     ),
     check!(
         "sigint-ignored",
         Must,
         sigint,
-        "SIGINT does not end a plugin: a Ctrl-C at the terminal reaches a go-plugin host and its plugins alike, and the host decides.",
+        "SIGINT does not end a plugin: Ctrl-C at the terminal reaches the host and its plugins, and the host decides.",
         "Install a handler for SIGINT that does nothing.",
     ),
     check!(
@@ -42,41 +42,41 @@ pub(super) const CHECKS: &[Check] = &[
         Must,
         sigterm,
         "SIGTERM ends a plugin.",
-        "Leave SIGTERM to its default, or end in good order.",
+        "Keep the default of SIGTERM, or shut down cleanly.",
     ),
     check!(
         "sigterm-orderly",
         Info,
         sigterm_orderly,
-        "A plugin made with go-plugin is ended by SIGTERM as by any signal, and leaves its socket.",
-        "Treat SIGTERM as a shutdown, so that service managers end the plugin in good order.",
+        "SIGTERM kills a plugin made with go-plugin, and its socket stays.",
+        "Treat SIGTERM as a shutdown, so that service managers can end the plugin cleanly.",
     ),
     check!(
         "host-death",
         Info,
         host_death,
-        "A plugin made with go-plugin lives on when its host is killed, until it writes to a closed pipe.",
-        "Watch for the host's end (its pipes, or the parent process), so that nothing is left behind.",
+        "A plugin made with go-plugin keeps running after its host is killed, until it writes to a closed pipe.",
+        "Watch for the host's exit (its pipes or the parent process), so that no process is left behind.",
     ),
     check!(
         "disconnected",
         Info,
         disconnected,
-        "A plugin made with go-plugin that does not multiplex goes on when its host hangs up.",
-        "Nothing has to be done.",
+        "A plugin made with go-plugin that does not multiplex keeps running when its host closes the connection.",
+        "No action is needed.",
     ),
 ];
 
-async fn shutdown(subject: &PluginUnderTest) -> Verdict {
-    ends_when_asked(served_plain(subject).await?).await
+async fn shutdown(plugin: &PluginUnderTest) -> Verdict {
+    exits_after_shutdown(served_plain(plugin).await?).await
 }
 
-async fn shutdown_mtls(subject: &PluginUnderTest) -> Verdict {
-    let Mutual { served, .. } = served_mutual(subject).await?;
-    ends_when_asked(served).await
+async fn shutdown_mtls(plugin: &PluginUnderTest) -> Verdict {
+    let Mutual { served, .. } = served_mutual(plugin).await?;
+    exits_after_shutdown(served).await
 }
 
-async fn ends_when_asked(served: Served) -> Verdict {
+async fn exits_after_shutdown(served: Served) -> Verdict {
     let channel = served.channel().await?;
     let streams = [
         tokio::spawn({
@@ -88,25 +88,27 @@ async fn ends_when_asked(served: Served) -> Verdict {
             async move { while let Ok(Some(_)) = read(broker_stream(channel.clone()).await).await {} }
         }),
     ];
-    // Both streams are on their way before the plugin is asked, as with a host.
+    // After a health call both streams have reached the plugin, as with a host.
     let _ = health(channel.clone(), "plugin").await;
     let asked = Instant::now();
-    let answer = shut_down(channel).await;
-    let ended = served.process.ended(GRACE.saturating_sub(asked.elapsed())).await;
+    let response = shut_down(channel).await;
+    let ended = served.process.exit_within(GRACE.saturating_sub(asked.elapsed())).await;
     let took = asked.elapsed();
     streams.iter().for_each(tokio::task::JoinHandle::abort);
-    let said = match &answer {
+    let outcome = match &response {
         Ok(()) => "answered".to_owned(),
         Err(status) => format!("cut with {:?}", status.code()),
     };
     match ended {
-        Some(reason) if reason.is_success() => Ok(format!("{reason} after {}, the call {said}", show(took))),
+        Some(reason) if reason.is_success() => {
+            Ok(format!("{reason} after {}, the call {outcome}", show(took)))
+        }
         Some(reason) => fail(format!(
-            "it ended with {reason} after {}{}",
+            "the plugin exited with {reason} after {}{}",
             show(took),
             quoted(&served.process.stderr(), "stderr")
         )),
-        None => fail(format!("it was still running after {}, the call {said}", show(took))),
+        None => fail(format!("the plugin was still running after {}, the call {outcome}", show(took))),
     }
 }
 
@@ -117,83 +119,83 @@ async fn read<T>(opened: Result<tonic::Streaming<T>, tonic::Status>) -> Result<O
     Ok(None)
 }
 
-async fn sigint(subject: &PluginUnderTest) -> Verdict {
-    let served = served_plain(subject).await?;
+async fn sigint(plugin: &PluginUnderTest) -> Verdict {
+    let served = served_plain(plugin).await?;
     served.still_serves("its start").await?;
     for _ in 0..3 {
         served.process.signal(Signal::INT)?;
         served.still_serves("SIGINT").await?;
     }
-    match served.process.ended(LATE).await {
-        Some(reason) => fail(format!("it ended with {reason}")),
-        None => Ok("three signals, and it goes on".to_owned()),
+    match served.process.exit_within(SIGINT_PERIOD).await {
+        Some(reason) => fail(format!("the plugin exited with {reason}")),
+        None => Ok("three signals, and the plugin keeps serving".to_owned()),
     }
 }
 
-async fn sigterm(subject: &PluginUnderTest) -> Verdict {
-    let (reason, took, _) = terminated(subject).await?;
+async fn sigterm(plugin: &PluginUnderTest) -> Verdict {
+    let (reason, took, _) = terminated(plugin).await?;
     Ok(format!("{reason} after {}", show(took)))
 }
 
-async fn sigterm_orderly(subject: &PluginUnderTest) -> Verdict {
-    let (reason, _, served) = terminated(subject).await?;
+async fn sigterm_orderly(plugin: &PluginUnderTest) -> Verdict {
+    let (reason, _, served) = terminated(plugin).await?;
     let left = served.socket().is_ok_and(std::path::Path::exists);
-    Ok(format!("{reason}, and its socket is {}", if left { "left" } else { "gone" }))
+    Ok(format!("{reason}, and the socket is {}", if left { "left" } else { "removed" }))
 }
 
-async fn terminated(subject: &PluginUnderTest) -> Verdict<(ExitReason, Duration, Served)> {
-    let served = served_plain(subject).await?;
+async fn terminated(plugin: &PluginUnderTest) -> Verdict<(ExitReason, Duration, Served)> {
+    let served = served_plain(plugin).await?;
     served.still_serves("its start").await?;
     let asked = Instant::now();
     served.process.signal(Signal::TERM)?;
-    match served.process.ended(TERM).await {
+    match served.process.exit_within(SIGTERM_TIMEOUT).await {
         Some(reason) => Ok((reason, asked.elapsed(), served)),
-        None => fail(format!("it was still running {} s after SIGTERM", TERM.as_secs())),
+        None => fail(format!("the plugin was still running {} s after SIGTERM", SIGTERM_TIMEOUT.as_secs())),
     }
 }
 
-/// The plugin's parent is killed, and all that the parent held goes with it.
-async fn host_death(subject: &PluginUnderTest) -> Verdict {
-    let security = unoffered(subject)?;
+/// Kills the plugin's parent and closes its pipes and connections.
+async fn host_death(plugin: &PluginUnderTest) -> Verdict {
+    let security = security_without_auto_mtls(plugin)?;
     let dir = tempfile::tempdir()?;
     let pid_file = dir.path().join("pid");
     let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir()?;
-    let shell = subject.start().spawn_below_a_shell(&pid_file, tmp)?;
-    let Announced { process: shell, answer, .. } = greet(shell, subject.start_timeout).await?;
+    let shell = plugin.start().spawn_below_a_shell(&pid_file, tmp)?;
+    let PrintedLine { process: shell, line, .. } = read_line(shell, plugin.start_timeout).await?;
     let number = std::fs::read_to_string(&pid_file)?;
-    let Some(plugin) = number.trim().parse().ok().and_then(Pid::from_raw) else {
-        return skip("the plugin's process is not known");
+    let Some(pid) = number.trim().parse().ok().and_then(Pid::from_raw) else {
+        return skip("the pid of the plugin is not known");
     };
-    let channel = channel(&answer.endpoint, security).await?;
+    let channel = channel(&line.endpoint, security).await?;
     shell.signal(Signal::KILL)?;
     shell.close_pipes();
     drop(channel);
     let died = Instant::now();
-    while is_alive(plugin) && died.elapsed() < WATCHED {
+    while is_alive(pid) && died.elapsed() < HOST_DEATH_TIMEOUT {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // Whatever is left goes with the group.
-    Ok(if is_alive(plugin) {
-        format!("it lives on {} s after its host was killed", WATCHED.as_secs())
+    // Dropping `shell` kills the process group.
+    Ok(if is_alive(pid) {
+        format!("the plugin was still running {} s after its host was killed", HOST_DEATH_TIMEOUT.as_secs())
     } else {
-        format!("it ended {} after its host was killed", show(died.elapsed()))
+        format!("the plugin exited {} after its host was killed", show(died.elapsed()))
     })
 }
 
-async fn disconnected(subject: &PluginUnderTest) -> Verdict {
-    let served = served_plain(subject).await?;
+async fn disconnected(plugin: &PluginUnderTest) -> Verdict {
+    let served = served_plain(plugin).await?;
     drop(served.channel().await?);
-    Ok(match served.process.ended(Duration::from_millis(500)).await {
-        Some(reason) => format!("it ends with {reason}"),
-        None => "it goes on".to_owned(),
+    Ok(match served.process.exit_within(Duration::from_millis(500)).await {
+        Some(reason) => format!("the plugin exits with {reason}"),
+        None => "the plugin keeps running".to_owned(),
     })
 }
 
-/// How long after the last SIGINT a plugin may still end of it.
-const LATE: Duration = Duration::from_millis(700);
+/// The time after the last SIGINT in which the plugin must not exit.
+const SIGINT_PERIOD: Duration = Duration::from_millis(700);
 
-/// How long SIGTERM may take.
-const TERM: Duration = Duration::from_secs(5);
+/// The limit for an exit after SIGTERM.
+const SIGTERM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a plugin is watched after its host's death.
-const WATCHED: Duration = Duration::from_secs(3);
+/// The limit for an exit after the host was killed.
+const HOST_DEATH_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,8 +1,8 @@
-//! The handshake line.
+//! The handshake line: its form, its fields, and its address.
 
 use rpcplugin::{Endpoint, transport::dial};
 
-use super::check::{Check, Verdict, announced, check, fail, skip};
+use super::check::{Check, Verdict, check, fail, printed_line, skip};
 use crate::{
     os::is_abstract,
     raw_host::{PluginUnderTest, shown_line},
@@ -14,64 +14,64 @@ pub(super) const CHECKS: &[Check] = &[
         "line-form",
         Must,
         form,
-        "The first bytes on stdout are one line, CORE|APP|NETWORK|ADDRESS|PROTOCOL with up to two fields more, ended by \
-         a line break and flushed: core version 1, network unix or tcp, protocol grpc.",
-        "Print nothing on stdout before the line (banners and logs belong on stderr), end it with \\n, and flush.",
+        "The first line on stdout is the handshake line CORE|APP|NETWORK|ADDRESS|PROTOCOL, with up to two more fields. It ends \
+         with a line break and is flushed. The core version is 1, the network unix or tcp, the protocol grpc.",
+        "Print nothing on stdout before the line (banners and logs belong on stderr). End it with \\n and flush stdout.",
     ),
     check!(
         "line-fields",
         Should,
         fields,
-        "A current go-plugin prints six fields, the last of them empty without TLS, and no blanks around them, which not \
-         every host trims.",
+        "The line has six fields, as in a current go-plugin. Without TLS the sixth field is empty. There are no blanks around the \
+         line, because some hosts do not trim them.",
         "End the line with an empty certificate field and a plain line break: `...|grpc|\\n`.",
     ),
     check!(
         "line-no-unasked-certificate",
         Must,
         no_unasked_certificate,
-        "Without PLUGIN_CLIENT_CERT there is no certificate in the sixth field: a Go host that did not ask crashes.",
-        "Send a certificate only when the host has sent its own.",
+        "Without PLUGIN_CLIENT_CERT the sixth field has no certificate: a Go host without AutoMTLS crashes on a certificate.",
+        "Send a certificate only if the host has sent its own.",
     ),
     check!(
         "line-no-unasked-mux",
         Must,
         no_unasked_mux,
-        "Without PLUGIN_MULTIPLEX_GRPC there is no seventh field: hosts before go-plugin 1.6 take it for a part of the \
+        "Without PLUGIN_MULTIPLEX_GRPC there is no seventh field: hosts before go-plugin 1.6 read it as a part of the \
          certificate.",
-        "Print the seventh field only when the variable is set.",
+        "Print the seventh field only if the variable is set.",
     ),
     check!(
         "line-listens",
         Must,
         listens,
-        "When the line is printed the plugin listens already: hosts dial at once, and once.",
+        "The plugin listens before it prints the line: hosts dial immediately, and only once.",
         "Bind and listen before printing the line.",
     ),
     check!(
         "line-address",
         Should,
         address,
-        "The address can be dialled from anywhere on the machine: an absolute socket path, or host and port.",
-        "Announce an absolute path: a relative one is looked for in the host's directory.",
+        "The address is an absolute socket path, or host and port. It is valid in every working directory.",
+        "Print an absolute path: a host resolves a relative path in its own working directory.",
     ),
     check!(
         "start-time",
         Info,
         start_time,
-        "A Go host waits a minute for the line by default.",
-        "Move slow work behind the handshake.",
+        "By default a Go host waits one minute for the line.",
+        "Do slow work after the handshake.",
     ),
 ];
 
-async fn form(subject: &PluginUnderTest) -> Verdict {
-    Ok(shown_line(&announced(subject.start()).await?.line))
+async fn form(plugin: &PluginUnderTest) -> Verdict {
+    Ok(shown_line(&printed_line(plugin.start()).await?.text))
 }
 
-async fn fields(subject: &PluginUnderTest) -> Verdict {
-    let line = announced(subject.start()).await?.line;
+async fn fields(plugin: &PluginUnderTest) -> Verdict {
+    let line = printed_line(plugin.start()).await?.text;
     if line.trim() != line.trim_end_matches('\n') {
-        return fail(format!("there are blanks around it, or it ends as on Windows (CR LF): {line:?}"));
+        return fail(format!("the line has blanks around it, or ends with CR LF: {line:?}"));
     }
     match line.trim().split('|').count() {
         6 => Ok("six fields".to_owned()),
@@ -79,42 +79,42 @@ async fn fields(subject: &PluginUnderTest) -> Verdict {
     }
 }
 
-async fn no_unasked_certificate(subject: &PluginUnderTest) -> Verdict {
-    let announced = announced(subject.start()).await?;
-    match &announced.answer.certificate {
+async fn no_unasked_certificate(plugin: &PluginUnderTest) -> Verdict {
+    let printed = printed_line(plugin.start()).await?;
+    match &printed.line.certificate {
         None => Ok("no certificate".to_owned()),
-        Some(der) => fail(format!("a certificate of {} bytes that nobody asked for", der.len())),
+        Some(der) => fail(format!("an unrequested certificate of {} bytes", der.len())),
     }
 }
 
-async fn no_unasked_mux(subject: &PluginUnderTest) -> Verdict {
-    let line = announced(subject.start()).await?.line;
+async fn no_unasked_mux(plugin: &PluginUnderTest) -> Verdict {
+    let line = printed_line(plugin.start()).await?.text;
     match line.trim().split('|').nth(6) {
         None => Ok("no seventh field".to_owned()),
-        Some(field) => fail(format!("a seventh field, {field:?}, that nobody asked for")),
+        Some(field) => fail(format!("an unrequested seventh field, {field:?}")),
     }
 }
 
-async fn listens(subject: &PluginUnderTest) -> Verdict {
-    let announced = announced(subject.start()).await?;
-    dial(&announced.answer.endpoint).await?;
-    Ok(format!("{} is there at once", announced.answer.endpoint))
+async fn listens(plugin: &PluginUnderTest) -> Verdict {
+    let printed = printed_line(plugin.start()).await?;
+    dial(&printed.line.endpoint).await?;
+    Ok(format!("{} accepts connections", printed.line.endpoint))
 }
 
-async fn address(subject: &PluginUnderTest) -> Verdict {
-    let announced = announced(subject.start()).await?;
-    match &announced.answer.endpoint {
+async fn address(plugin: &PluginUnderTest) -> Verdict {
+    let printed = printed_line(plugin.start()).await?;
+    match &printed.line.endpoint {
         Endpoint::Unix(path) if path.as_path().is_relative() => {
-            if is_abstract(&announced.answer.endpoint) {
+            if is_abstract(&printed.line.endpoint) {
                 return skip("an abstract socket has no path");
             }
-            fail(format!("the path is relative: {}", path.as_path().display()))
+            fail(format!("relative path {}", path.as_path().display()))
         }
         endpoint => Ok(endpoint.to_string()),
     }
 }
 
-async fn start_time(subject: &PluginUnderTest) -> Verdict {
-    let announced = announced(subject.start()).await?;
-    Ok(format!("the line came after {}", show(announced.process.started.elapsed())))
+async fn start_time(plugin: &PluginUnderTest) -> Verdict {
+    let printed = printed_line(plugin.start()).await?;
+    Ok(format!("the line came after {}", show(printed.process.started.elapsed())))
 }

@@ -1,4 +1,4 @@
-//! What a plugin is before it is checked: whether it speaks at all, by which protocol, and how its socket is secured.
+//! The launch before the checks: whether the plugin prints a handshake line, its protocol, and its TLS.
 
 use std::io;
 
@@ -12,41 +12,40 @@ use crate::{
     raw_host::{OwnTls, PluginUnderTest},
 };
 
-/// What the first start of a plugin shows.
+/// What the first launch of a plugin shows.
 pub(super) enum Opening {
-    /// It prints a handshake line of gRPC.
-    Speaks,
-    /// It does not. The checks of the line say more.
-    Silent,
-    /// It speaks another protocol, which none of the checks is about, as its line says.
-    Foreign(HandshakeLineError, String),
+    /// The plugin prints a handshake line for gRPC.
+    GrpcLine,
+    /// The plugin prints no handshake line. The check `line-form` shows details.
+    NoLine,
+    /// The plugin speaks another protocol, which has no checks. The text is its line.
+    OtherProtocol(HandshakeLineError, String),
 }
 
-/// Starts the plugin once, and notes in `subject` what the checks have to know of it. Versions that are a guess of this
-/// program are corrected.
-pub(super) async fn open(subject: &mut PluginUnderTest, guesses_versions: bool) -> io::Result<Opening> {
-    let mut process = subject.start().spawn()?;
-    let mut line = process.first_line(subject.start_timeout).await;
+/// Launches the plugin once. Updates `plugin.tls`, and `plugin.versions` if these are the default of this program.
+pub(super) async fn open(plugin: &mut PluginUnderTest, guesses_versions: bool) -> io::Result<Opening> {
+    let mut process = plugin.start().spawn()?;
+    let mut line = process.first_line(plugin.start_timeout).await;
     if line.is_err() && guesses_versions {
         process.all_printed().await;
         if refuses_a_version(&process.stderr()) {
-            subject.versions = without_zero();
-            process = subject.start().spawn()?;
-            line = process.first_line(subject.start_timeout).await;
+            plugin.versions = without_zero();
+            process = plugin.start().spawn()?;
+            line = process.first_line(plugin.start_timeout).await;
         }
     }
-    let Ok(line) = line else { return Ok(Opening::Silent) };
-    let line = String::from_utf8_lossy(&line).into_owned();
-    let answer = match HandshakeLine::parse(&line) {
-        Ok(answer) => answer,
+    let Ok(line) = line else { return Ok(Opening::NoLine) };
+    let text = String::from_utf8_lossy(&line).into_owned();
+    let line = match HandshakeLine::parse(&text) {
+        Ok(line) => line,
         Err(error) if matches!(error.fault, HandshakeLineFault::NetRpc | HandshakeLineFault::Packer) => {
-            return Ok(Opening::Foreign(error, line));
+            return Ok(Opening::OtherProtocol(error, text));
         }
-        Err(_) => return Ok(Opening::Silent),
+        Err(_) => return Ok(Opening::NoLine),
     };
-    // It was offered no certificate, so whatever TLS there is has nothing to do with the handshake.
-    if matches!(subject.tls, OwnTls::None) && speaks_tls(&answer.endpoint).await {
-        subject.tls = OwnTls::Missing;
+    // This launch had no PLUGIN_CLIENT_CERT, so TLS means that the plugin has its own certificates.
+    if matches!(plugin.tls, OwnTls::None) && speaks_tls(&line.endpoint).await {
+        plugin.tls = OwnTls::Missing;
     }
-    Ok(Opening::Speaks)
+    Ok(Opening::GrpcLine)
 }

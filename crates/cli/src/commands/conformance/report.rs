@@ -1,4 +1,4 @@
-//! What the checks found, as text, JSON and JUnit XML.
+//! The results of the checks, as text, JSON and JUnit XML.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -7,20 +7,20 @@ use serde::Serialize;
 use super::check::{Check, CheckFailure, Level, Verdict};
 use crate::ui::{Out, duration::show, style};
 
-/// What became of a check.
+/// The result of a check.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
     name: &'static str,
     level: Level,
     result: Result,
-    /// What was seen, or why the rule does not apply.
+    /// What the check saw, or why the rule does not apply.
     seen: String,
     rule: &'static str,
     advice: &'static str,
     milliseconds: u64,
     #[serde(skip)]
     took: Duration,
-    /// The baseline has it, and it passes.
+    /// Whether the check passes although the baseline names it.
     #[serde(skip)]
     is_mended: bool,
 }
@@ -31,32 +31,32 @@ enum Result {
     Pass,
     Fail,
     Skip,
-    /// Only worth knowing.
+    /// A property in which correct plugins differ.
     Info,
-    /// The rule is broken, and the baseline has it.
+    /// The rule is broken, and the baseline names it.
     Known,
 }
 
-/// All findings about one plugin.
+/// The results of all checks of a plugin.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     plugin: String,
     conforms: bool,
-    /// Whether the checks were ended before all were done. What is left of them may fail.
+    /// Whether the run was interrupted. The remaining checks may fail.
     interrupted: bool,
     passed: usize,
     failed: usize,
-    /// Rules that hosts get along without, and that are broken.
+    /// The number of broken SHOULD rules.
     warnings: usize,
     skipped: usize,
-    /// Broken rules that the baseline has.
+    /// The number of broken rules that the baseline names.
     known: usize,
-    /// What the baseline has and is not broken any more.
+    /// The rules that the baseline names and that are not broken.
     mended: Vec<&'static str>,
-    /// What was noticed before the checks.
+    /// Notes on the plugin from before the checks.
     notes: Vec<String>,
     findings: Vec<Finding>,
-    /// Why the checks were not done.
+    /// Why checks were not run.
     #[serde(skip)]
     error: Option<String>,
 }
@@ -74,7 +74,7 @@ impl Finding {
         Self { name, level, result, seen, rule, advice, milliseconds, took, is_mended: false }
     }
 
-    /// The finding of a check whose failure is known.
+    /// Marks the check as named by the baseline.
     pub(super) fn in_baseline(mut self) -> Self {
         match self.result {
             Result::Fail => self.result = Result::Known,
@@ -84,7 +84,7 @@ impl Finding {
         self
     }
 
-    /// Prints what was found, and for what is wrong the rule and what to do.
+    /// Prints the result. A broken rule is printed with its advice.
     pub(super) fn print(&self, out: &mut Out) {
         let word = match (self.result, self.level) {
             (Result::Pass, _) => style::good("PASS"),
@@ -131,18 +131,18 @@ impl Report {
         }
     }
 
-    /// With what was noticed before the checks.
+    /// Adds notes on the plugin.
     pub(super) fn noting(self, notes: Vec<String>) -> Self {
         Self { notes, ..self }
     }
 
-    /// Of checks that were ended before all were done. It is not known then whether the plugin conforms.
+    /// Marks the run as interrupted. The plugin then does not count as conforming.
     pub(super) fn interrupted(self) -> Self {
         let error = Some("the checks were interrupted before all were done".to_owned());
         Self { conforms: false, interrupted: true, error, ..self }
     }
 
-    /// Of a plugin that cannot be checked, and why.
+    /// The report of a plugin that cannot be checked, with the reason.
     pub(super) fn impossible(plugin: String, why: String) -> Self {
         Self { conforms: false, error: Some(why), ..Self::new(plugin, Vec::new()) }
     }
@@ -157,7 +157,7 @@ impl Report {
 
     pub(super) fn print_summary(&self, out: &mut Out) {
         let verdict = match self.conforms {
-            _ if self.interrupted => style::warn("was not checked to the end"),
+            _ if self.interrupted => style::warn("was not checked completely"),
             true => style::good("conforms"),
             false => style::bad("does not conform"),
         };
@@ -179,13 +179,15 @@ impl Report {
         if !self.mended.is_empty() {
             out.beside(
                 "",
-                format_args!("take out of the baseline what passes now: {}", self.mended.join(", ")),
+                format_args!(
+                    "remove from the baseline, because these checks pass: {}",
+                    self.mended.join(", ")
+                ),
             );
         }
     }
 
-    /// The findings as continuous-integration services read them. A broken SHOULD is no failure there: its text is the
-    /// output of a test that passed.
+    /// Returns the results as JUnit XML. A broken SHOULD is a passed test with output.
     pub(super) fn junit(&self) -> String {
         let seconds = |took: Duration| format!("{:.3}", took.as_secs_f64());
         let total = self.findings.iter().map(|finding| finding.took).sum();
@@ -238,8 +240,7 @@ impl Report {
     }
 }
 
-/// Text for an attribute or an element. What no XML document may hold, and what would act on a terminal that shows it, is
-/// the replacement character.
+/// Escapes a text for XML. Characters that XML forbids or that would act on a terminal become the replacement character.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_must_makes_a_plugin_fail() {
+    fn only_a_broken_must_makes_a_plugin_fail() {
         let conforms = |findings| Report::new("plugin".to_owned(), findings).conforms();
         let should = || finding(Level::Should, fail("x"));
         let info = || finding(Level::Info, fail("x"));
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn junit_holds_whatever_a_plugin_printed() {
+    fn junit_escapes_the_output_of_a_plugin() {
         let findings = vec![
             finding(Level::Must, fail("\"<a> & \u{1b}[31m\u{0}\u{ffff}\u{9b}\u{202e}")),
             finding(Level::Must, Err(CheckFailure::Skip("why".to_owned()))),
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_interrupted_does_not_pass() {
+    fn an_interrupted_run_does_not_pass() {
         let report =
             Report::new("plugin".to_owned(), vec![finding(Level::Must, Ok(String::new()))]).interrupted();
         assert!(!report.conforms());

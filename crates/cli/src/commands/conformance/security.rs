@@ -1,4 +1,4 @@
-//! AutoMTLS: who is let in, and who is not.
+//! AutoMTLS: the certificate, and which clients the plugin serves.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use rpcplugin::{
@@ -7,8 +7,8 @@ use rpcplugin::{
 };
 
 use super::check::{
-    Announced, Check, CheckFailure, Mutual, Verdict, announced, check, fail, in_one_line, served_mutual,
-    served_plain, takes_offers,
+    Check, CheckFailure, Mutual, PrintedLine, Verdict, check, fail, in_one_line, printed_line, served_mutual,
+    served_plain, supports_auto_mtls,
 };
 use crate::raw_host::{
     ANSWER_TIMEOUT, Impostor, PluginUnderTest, alpn, answered, channel, health, impostor_channel, is_served,
@@ -20,102 +20,100 @@ pub(super) const CHECKS: &[Check] = &[
         "mtls-certificate",
         Must,
         certificate,
-        "With PLUGIN_CLIENT_CERT in the environment the sixth field is the plugin's certificate: DER in standard base64 \
-         without padding, which Go's decoder refuses.",
-        "Make a one-time certificate and print it as unpadded base64 of its DER.",
+        "With PLUGIN_CLIENT_CERT in the environment the sixth field is the plugin's certificate: its DER in standard base64 \
+         without padding. Go's decoder rejects padding.",
+        "Generate an ephemeral certificate and print its DER in base64 without padding.",
     ),
     check!(
         "mtls-serves",
         Must,
         serves,
-        "The host that sent the certificate is let in, by mutual TLS with the two certificates.",
-        "Trust the certificate in PLUGIN_CLIENT_CERT, and present the one of the handshake line.",
+        "The plugin serves the host with the certificate in PLUGIN_CLIENT_CERT, over mutual TLS.",
+        "Trust the certificate in PLUGIN_CLIENT_CERT, and present the certificate of the handshake line.",
     ),
     check!(
         "mtls-alpn",
         Must,
         chooses_h2,
-        "TLS agrees on the application protocol h2: hosts with grpc-go 1.67 or later hang up without it.",
+        "TLS negotiates the application protocol h2: hosts with grpc-go 1.67 or later close the connection without it.",
         "Offer `h2` as the application protocol (ALPN) on the plugin's listener.",
     ),
     check!(
         "mtls-name",
         Must,
         name,
-        "The plugin's certificate carries the name localhost, which Go hosts dial and verify.",
-        "Put the DNS name localhost into the certificate's subject alternative names.",
+        "The plugin's certificate is valid for the name localhost, which Go hosts verify.",
+        "Add the DNS name localhost to the certificate's subject alternative names.",
     ),
     check!(
         "mtls-fresh",
         Should,
         fresh,
-        "The certificate is made anew at each start, and its key never leaves the process.",
-        "Generate key and certificate when the plugin starts instead of shipping them.",
+        "The plugin generates a new certificate at each start, and its key never leaves the process.",
+        "Generate the key and the certificate when the plugin starts. Do not ship them.",
     ),
     check!(
         "mtls-refuses-plain",
         Must,
         refuses_plain,
-        "Under AutoMTLS nobody is served without TLS.",
-        "Listen with TLS only.",
+        "Under AutoMTLS the plugin serves no client without TLS.",
+        "Listen only with TLS.",
     ),
     check!(
-        "mtls-refuses-nobody",
+        "mtls-refuses-no-certificate",
         Must,
-        refuses_nobody,
-        "Under AutoMTLS nobody is served without a client certificate.",
+        refuses_no_certificate,
+        "Under AutoMTLS the plugin serves no client without a certificate.",
         "Require a client certificate, and verify it.",
     ),
     check!(
         "mtls-refuses-unknown",
         Must,
         refuses_unknown,
-        "Under AutoMTLS nobody is served with another certificate than the host's.",
-        "Trust the one certificate in PLUGIN_CLIENT_CERT, and no other.",
+        "Under AutoMTLS the plugin serves only clients with the host's certificate.",
+        "Trust only the certificate in PLUGIN_CLIENT_CERT.",
     ),
     check!(
         "mtls-refuses-stolen",
         Must,
         refuses_stolen,
-        "A copy of the host's certificate is no proof: whoever can read the plugin's environment has one. Its key has to be \
-         proven in the TLS handshake.",
-        "Verify the signature of the TLS handshake; a verifier of one's own must not skip that.",
+        "Under AutoMTLS a client must have the key of the host's certificate. A copy of the certificate is not enough: every \
+         process that can read the plugin's environment has a copy.",
+        "Verify the signature in the TLS handshake. A custom verifier must not skip this.",
     ),
     check!(
         "mtls-refuses-own",
         Must,
         refuses_own,
-        "A copy of the plugin's own certificate, without its key, opens nothing.",
-        "Trust the host's certificate only, and verify the handshake's signature.",
+        "Under AutoMTLS the plugin serves no client with a copy of the plugin's certificate and without its key.",
+        "Trust only the host's certificate, and verify the signature in the TLS handshake.",
     ),
     check!(
         "mtls-unreadable",
         Must,
         unreadable,
-        "A PLUGIN_CLIENT_CERT that cannot be read does not open the door: nobody is served (go-plugin trusts nobody then), or \
-         the plugin ends.",
-        "Take an unreadable certificate for a reason to end, never for one to go on without TLS.",
+        "With an invalid PLUGIN_CLIENT_CERT the plugin serves no client (as go-plugin), or exits.",
+        "Exit if the certificate is invalid. Do not continue without TLS.",
     ),
     check!(
         "plain-serves",
         Must,
         serves_plain,
-        "Without PLUGIN_CLIENT_CERT the plugin serves in plain text (unless it has certificates of its own, which host and \
-         plugin then agree upon elsewhere).",
-        "Switch TLS on only when the host asks for it.",
+        "Without PLUGIN_CLIENT_CERT the plugin serves in plain text, unless it has its own certificates.",
+        "Enable TLS only if the host requests it.",
     ),
 ];
 
-async fn certificate(subject: &PluginUnderTest) -> Verdict {
-    takes_offers(subject)?;
+async fn certificate(plugin: &PluginUnderTest) -> Verdict {
+    supports_auto_mtls(plugin)?;
     let host = Identity::generate()?;
-    let Announced { line, answer, .. } =
-        announced(subject.start().certificate(host.certificate_pem())).await?;
-    let field = line.trim().split('|').nth(5).unwrap_or_default();
-    if answer.certificate.is_none() {
+    let PrintedLine { text, line, .. } =
+        printed_line(plugin.start().certificate(host.certificate_pem())).await?;
+    let field = text.trim().split('|').nth(5).unwrap_or_default();
+    if line.certificate.is_none() {
         return fail(match field {
-            "" => "the sixth field is empty: the plugin goes on in plain text".to_owned(),
-            short => format!("the sixth field is no certificate: {short:?}"),
+            "" => "the sixth field is empty: the plugin serves in plain text".to_owned(),
+            short => format!("the sixth field is not a certificate: {short:?}"),
         });
     }
     let der = match STANDARD_NO_PAD.decode(field) {
@@ -126,101 +124,101 @@ async fn certificate(subject: &PluginUnderTest) -> Verdict {
     Ok(format!("{} bytes, {certificate}", certificate.der().len()))
 }
 
-async fn serves(subject: &PluginUnderTest) -> Verdict {
-    let Mutual { served, .. } = served_mutual(subject).await?;
+async fn serves(plugin: &PluginUnderTest) -> Verdict {
+    let Mutual { served, .. } = served_mutual(plugin).await?;
     let result = health(served.channel().await?, "plugin").await;
-    if answered(&result) { Ok("its host is let in".to_owned()) } else { fail(broken(result)) }
+    if answered(&result) { Ok("the plugin serves its host".to_owned()) } else { fail(broken(result)) }
 }
 
-async fn chooses_h2(subject: &PluginUnderTest) -> Verdict {
-    let Mutual { served, host, .. } = served_mutual(subject).await?;
-    match alpn(&served.answer.endpoint, &host).await?.as_deref() {
+async fn chooses_h2(plugin: &PluginUnderTest) -> Verdict {
+    let Mutual { served, host, .. } = served_mutual(plugin).await?;
+    match alpn(&served.line.endpoint, &host).await?.as_deref() {
         Some("h2") => Ok("h2".to_owned()),
-        Some(other) => fail(format!("it chooses {other}")),
-        None => fail("it chooses nothing"),
+        Some(other) => fail(format!("the plugin selects {other}")),
+        None => fail("the plugin selects no protocol"),
     }
 }
 
-async fn name(subject: &PluginUnderTest) -> Verdict {
-    let Mutual { plugin, .. } = served_mutual(subject).await?;
-    names_localhost(&plugin)?;
+async fn name(plugin: &PluginUnderTest) -> Verdict {
+    let Mutual { certificate, .. } = served_mutual(plugin).await?;
+    names_localhost(&certificate)?;
     Ok("localhost".to_owned())
 }
 
-async fn fresh(subject: &PluginUnderTest) -> Verdict {
-    let (one, other) = (served_mutual(subject).await?.plugin, served_mutual(subject).await?.plugin);
+async fn fresh(plugin: &PluginUnderTest) -> Verdict {
+    let (one, other) = (served_mutual(plugin).await?.certificate, served_mutual(plugin).await?.certificate);
     if one == other {
-        fail(format!("two starts have the same certificate, {one}"))
+        fail(format!("two launches have the same certificate, {one}"))
     } else {
         Ok(format!("{one}, then {other}"))
     }
 }
 
-async fn refuses_plain(subject: &PluginUnderTest) -> Verdict {
-    refuses(subject, Impostor::PlainText).await
+async fn refuses_plain(plugin: &PluginUnderTest) -> Verdict {
+    refuses(plugin, Impostor::PlainText).await
 }
 
-async fn refuses_nobody(subject: &PluginUnderTest) -> Verdict {
-    refuses(subject, Impostor::NoCertificate).await
+async fn refuses_no_certificate(plugin: &PluginUnderTest) -> Verdict {
+    refuses(plugin, Impostor::NoCertificate).await
 }
 
-async fn refuses_unknown(subject: &PluginUnderTest) -> Verdict {
-    refuses(subject, Impostor::UnknownCertificate).await
+async fn refuses_unknown(plugin: &PluginUnderTest) -> Verdict {
+    refuses(plugin, Impostor::UnknownCertificate).await
 }
 
-async fn refuses_stolen(subject: &PluginUnderTest) -> Verdict {
-    refuses(subject, Impostor::HostCertificate).await
+async fn refuses_stolen(plugin: &PluginUnderTest) -> Verdict {
+    refuses(plugin, Impostor::HostCertificate).await
 }
 
-async fn refuses_own(subject: &PluginUnderTest) -> Verdict {
-    refuses(subject, Impostor::PluginCertificate).await
+async fn refuses_own(plugin: &PluginUnderTest) -> Verdict {
+    refuses(plugin, Impostor::PluginCertificate).await
 }
 
-async fn unreadable(subject: &PluginUnderTest) -> Verdict {
-    takes_offers(subject)?;
-    let announced = match announced(subject.start().certificate("no certificate".to_owned())).await {
-        Ok(announced) => announced,
+async fn unreadable(plugin: &PluginUnderTest) -> Verdict {
+    supports_auto_mtls(plugin)?;
+    let printed = match printed_line(plugin.start().certificate("no certificate".to_owned())).await {
+        Ok(printed) => printed,
         Err(CheckFailure::Fail(seen)) => return Ok(seen),
         Err(skipped) => return Err(skipped),
     };
-    let nobodys = Identity::generate()?;
+    let unknown = Identity::generate()?;
     for impostor in [Impostor::PlainText, Impostor::NoCertificate, Impostor::UnknownCertificate] {
-        let endpoint = &announced.answer.endpoint;
-        if is_served(impostor, endpoint, &nobodys, &nobodys.peer_certificate()).await {
+        let endpoint = &printed.line.endpoint;
+        if is_served(impostor, endpoint, &unknown, &unknown.peer_certificate()).await {
             return fail(match impostor {
-                Impostor::PlainText => "it goes on in plain text, and serves anybody",
-                _ => "it serves anybody who speaks TLS",
+                Impostor::PlainText => "the plugin serves every client in plain text",
+                _ => "the plugin serves every client with TLS",
             });
         }
     }
-    Ok("it announces itself, and serves nobody".to_owned())
+    Ok("the plugin prints a handshake line and serves no client".to_owned())
 }
 
-async fn serves_plain(subject: &PluginUnderTest) -> Verdict {
-    takes_offers(subject)?;
-    let served = served_plain(subject).await?;
-    let result = health(channel(&served.answer.endpoint, Security::Plain).await?, "plugin").await;
-    if answered(&result) { Ok("it answers in plain text".to_owned()) } else { fail(broken(result)) }
+async fn serves_plain(plugin: &PluginUnderTest) -> Verdict {
+    supports_auto_mtls(plugin)?;
+    let served = served_plain(plugin).await?;
+    let result = health(channel(&served.line.endpoint, Security::Plain).await?, "plugin").await;
+    if answered(&result) { Ok("the plugin responds in plain text".to_owned()) } else { fail(broken(result)) }
 }
 
-/// Nothing is answered to a stranger, and the host is none the worse for it.
-async fn refuses(subject: &PluginUnderTest, impostor: Impostor) -> Verdict {
-    let Mutual { served, host, plugin } = served_mutual(subject).await?;
+/// Checks that the plugin refuses an impostor, and still serves its host afterwards.
+async fn refuses(plugin: &PluginUnderTest, impostor: Impostor) -> Verdict {
+    let Mutual { served, host, certificate } = served_mutual(plugin).await?;
     let call = async {
-        let channel = impostor_channel(impostor, &served.answer.endpoint, &host, &plugin).await;
+        let channel = impostor_channel(impostor, &served.line.endpoint, &host, &certificate).await;
         let channel = channel.map_err(|error| in_one_line(&error))?;
         let result = health(channel, "plugin").await;
         if answered(&result) { Ok(()) } else { Err(broken(result)) }
     };
     let refusal = match tokio::time::timeout(ANSWER_TIMEOUT, call).await {
-        Ok(Ok(())) => return fail("the stranger is served"),
+        Ok(Ok(())) => return fail("the plugin serves an unauthorized client"),
         Ok(Err(refusal)) => refusal,
-        Err(_) => format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()),
+        Err(_) => format!("no response within {} s", ANSWER_TIMEOUT.as_secs()),
     };
-    served.still_serves("the stranger was refused").await?;
+    served.still_serves("the unauthorized client was refused").await?;
     Ok(format!("refused: {refusal}"))
 }
 
 fn broken(result: Result<i32, tonic::Status>) -> String {
-    result.err().map_or_else(|| "answered".to_owned(), |status| in_one_line(&status))
+    result.err().map_or_else(|| "a response".to_owned(), |status| in_one_line(&status))
 }

@@ -1,4 +1,4 @@
-//! The services that every plugin has, and those that it may have.
+//! The services of a plugin: health, stdio, broker, reflection.
 
 use std::time::Duration;
 
@@ -20,141 +20,141 @@ pub(super) const CHECKS: &[Check] = &[
         "health-serving",
         Must,
         health_serving,
-        "The standard health service says SERVING of the service named plugin: hosts ping by it.",
-        "Register grpc.health.v1.Health and set the status of `plugin` to SERVING before the line is printed.",
+        "The standard health service reports SERVING for the service `plugin`: hosts ping with it.",
+        "Register grpc.health.v1.Health, and set the status of `plugin` to SERVING before printing the handshake line.",
     ),
     check!(
         "health-unknown",
         Should,
         health_unknown,
-        "The health service says NOT_FOUND of a service that it does not know.",
-        "Use the health service of the gRPC library as it is.",
+        "The health service returns NOT_FOUND for an unknown service.",
+        "Use the unchanged health service of the gRPC library.",
     ),
     check!(
         "unknown-method",
         Must,
         unknown,
-        "A call of an unknown service is answered with UNIMPLEMENTED, and the plugin goes on: hosts try what may be missing.",
+        "A call of an unknown service returns UNIMPLEMENTED, and the plugin keeps running: hosts call services that may be missing.",
         "Leave unknown methods to the gRPC library.",
     ),
     check!(
         "stdio",
         Should,
         stdio,
-        "plugin.GRPCStdio/StreamStdio hands on what the plugin prints, stays open, and blocks nothing whether it is read or \
-         not.",
-        "Implement plugin.GRPCStdio; without it what the plugin prints after the handshake is lost.",
+        "plugin.GRPCStdio/StreamStdio forwards the plugin's output and stays open. Other calls are not blocked, even if the host \
+         does not read the stream.",
+        "Implement plugin.GRPCStdio. Without it the plugin's output after the handshake is lost.",
     ),
     check!(
         "stdio-again",
         Should,
         stdio_again,
-        "The stream of output can be opened, dropped and opened again without harm: hosts that attach do so.",
-        "End the stream's task when its receiver goes, and accept the next one.",
+        "The output stream can be opened, dropped and opened again: hosts that attach do this.",
+        "End the task of the stream when its receiver is dropped, and accept the next stream.",
     ),
     check!(
         "broker",
         Should,
         broker,
-        "plugin.GRPCBroker/StartStream stays open for as long as the host keeps it: hosts open it at every start.",
-        "Implement plugin.GRPCBroker, or leave the call to be answered with UNIMPLEMENTED.",
+        "plugin.GRPCBroker/StartStream stays open until the host closes it: hosts open it at every launch.",
+        "Implement plugin.GRPCBroker, or return UNIMPLEMENTED.",
     ),
     check!(
         "large-message",
         Must,
         large_message,
-        "A message above the limit (4 MiB in most gRPC libraries) is answered with a status, and the connection goes on.",
-        "Leave the limit to the gRPC library, or raise it; never end over a large message.",
+        "A message above the limit (4 MiB in most gRPC libraries) returns a status, and the connection stays usable.",
+        "Keep the limit of the gRPC library, or raise it. Do not exit because of a large message.",
     ),
     check!(
         "reflection",
         Info,
         reflection,
-        "A plugin made with go-plugin 1.2 or later describes its services by server reflection.",
-        "Register grpc.reflection.v1: tools can then show and call the plugin's services.",
+        "A plugin made with go-plugin 1.2 or later describes its services with gRPC reflection.",
+        "Register grpc.reflection.v1, so that tools can show and call the plugin's services.",
     ),
 ];
 
-async fn health_serving(subject: &PluginUnderTest) -> Verdict {
-    let served = served_plain(subject).await?;
+async fn health_serving(plugin: &PluginUnderTest) -> Verdict {
+    let served = served_plain(plugin).await?;
     match health(served.channel().await?, "plugin").await? {
         1 => Ok("SERVING".to_owned()),
-        other => fail(format!("it says {}", serving_status(other))),
+        other => fail(format!("the status is {}", serving_status(other))),
     }
 }
 
-async fn health_unknown(subject: &PluginUnderTest) -> Verdict {
-    let served = served_plain(subject).await?;
+async fn health_unknown(plugin: &PluginUnderTest) -> Verdict {
+    let served = served_plain(plugin).await?;
     match health(served.channel().await?, "no-such-service").await {
         Err(status) if status.code() == Code::NotFound => Ok("NOT_FOUND".to_owned()),
-        Err(status) => fail(format!("it says {:?}: {}", status.code(), status.message())),
-        Ok(status) => fail(format!("it says {}", serving_status(status))),
+        Err(status) => fail(format!("the call returns {:?}: {}", status.code(), status.message())),
+        Ok(status) => fail(format!("the status is {}", serving_status(status))),
     }
 }
 
-async fn unknown(subject: &PluginUnderTest) -> Verdict {
-    let served = served_plain(subject).await?;
+async fn unknown(plugin: &PluginUnderTest) -> Verdict {
+    let served = served_plain(plugin).await?;
     let result = unknown_method(served.channel().await?).await;
-    served.still_serves("an unknown call").await?;
+    served.still_serves("a call of an unknown method").await?;
     match result {
         Err(status) if status.code() == Code::Unimplemented => Ok("UNIMPLEMENTED".to_owned()),
-        Err(status) => fail(format!("it says {:?}: {}", status.code(), status.message())),
-        Ok(()) => fail("it answers a call that it cannot know"),
+        Err(status) => fail(format!("the call returns {:?}: {}", status.code(), status.message())),
+        Ok(()) => fail("the call of an unknown method succeeds"),
     }
 }
 
-async fn stdio(subject: &PluginUnderTest) -> Verdict {
-    let served = served_plain(subject).await?;
+async fn stdio(plugin: &PluginUnderTest) -> Verdict {
+    let served = served_plain(plugin).await?;
     let channel = served.channel().await?;
-    // A Go plugin sends nothing before the first output, not even headers; one that has no such service says so at once.
+    // A Go plugin sends nothing before its first output, not even headers. A plugin without the service responds at once.
     let opening = tokio::spawn(stdio_stream(channel.clone()));
     let result = health(channel, "plugin").await;
     if let (Err(status), false) = split(result) {
-        return fail(format!("with the stream open no other call is answered: {}", in_one_line(&status)));
+        return fail(format!("while the stream is open, other calls fail: {}", in_one_line(&status)));
     }
-    match timeout(MOMENT, opening).await {
-        Err(_) => Ok("open, and nothing has been printed".to_owned()),
+    match timeout(END_TIMEOUT, opening).await {
+        Err(_) => Ok("open, without output".to_owned()),
         Ok(Err(error)) => Err(error.into()),
         Ok(Ok(Err(status))) => missing_or(&status),
-        Ok(Ok(Ok(mut stream))) => match timeout(MOMENT, stream.message()).await {
-            Err(_) => Ok("open, and nothing has been printed".to_owned()),
+        Ok(Ok(Ok(mut stream))) => match timeout(END_TIMEOUT, stream.message()).await {
+            Err(_) => Ok("open, without output".to_owned()),
             Ok(Ok(Some(first))) => {
-                Ok(format!("open, and {} bytes came on channel {}", first.data.len(), first.channel))
+                Ok(format!("open, with {} bytes on channel {}", first.data.len(), first.channel))
             }
-            Ok(Ok(None)) => fail("the stream ends at once"),
+            Ok(Ok(None)) => fail("the stream ends immediately"),
             Ok(Err(status)) => missing_or(&status),
         },
     }
 }
 
-async fn stdio_again(subject: &PluginUnderTest) -> Verdict {
-    let served = served_plain(subject).await?;
+async fn stdio_again(plugin: &PluginUnderTest) -> Verdict {
+    let served = served_plain(plugin).await?;
     for _ in 0..3 {
-        // Each on a connection of its own, cut in the middle.
+        // A separate connection for each stream, dropped while the call is open.
         let opening = tokio::spawn(stdio_stream(served.channel().await?));
-        if let Ok(Ok(Err(status))) = timeout(MOMENT, opening).await {
-            return absent_or(&status, "the plugin has no such service: see stdio");
+        if let Ok(Ok(Err(status))) = timeout(END_TIMEOUT, opening).await {
+            return absent_or(&status, "the plugin does not implement the service: see stdio");
         }
     }
-    served.still_serves("three streams of output that were cut").await?;
-    Ok("three streams cut, and it goes on".to_owned())
+    served.still_serves("three dropped output streams").await?;
+    Ok("three streams dropped, and the plugin keeps serving".to_owned())
 }
 
-async fn broker(subject: &PluginUnderTest) -> Verdict {
-    let served = served_plain(subject).await?;
+async fn broker(plugin: &PluginUnderTest) -> Verdict {
+    let served = served_plain(plugin).await?;
     let channel = served.channel().await?;
     let opening = tokio::spawn(broker_stream(channel.clone()));
     let result = health(channel, "plugin").await;
     if let (Err(status), false) = split(result) {
-        return fail(format!("with the stream open no other call is answered: {}", in_one_line(&status)));
+        return fail(format!("while the stream is open, other calls fail: {}", in_one_line(&status)));
     }
-    match timeout(MOMENT, opening).await {
+    match timeout(END_TIMEOUT, opening).await {
         Err(_) => Ok("open".to_owned()),
         Ok(Err(error)) => Err(error.into()),
         Ok(Ok(Err(status))) => absent_or(&status, NO_BROKER),
-        Ok(Ok(Ok(mut stream))) => match timeout(MOMENT, stream.message()).await {
+        Ok(Ok(Ok(mut stream))) => match timeout(END_TIMEOUT, stream.message()).await {
             Err(_) | Ok(Ok(Some(_))) => Ok("open".to_owned()),
-            Ok(Ok(None)) => fail("the stream ends at once"),
+            Ok(Ok(None)) => fail("the stream ends immediately"),
             Ok(Err(status)) => absent_or(&status, NO_BROKER),
         },
     }
@@ -162,18 +162,20 @@ async fn broker(subject: &PluginUnderTest) -> Verdict {
 
 fn missing_or(status: &Status) -> Verdict {
     match status.code() {
-        Code::Unimplemented => fail("the plugin has no such service (UNIMPLEMENTED); hosts go on without it"),
-        _ => fail(format!("it says {:?}: {}", status.code(), status.message())),
+        Code::Unimplemented => {
+            fail("the plugin does not implement the service (UNIMPLEMENTED); hosts continue without it")
+        }
+        _ => fail(format!("the call returns {:?}: {}", status.code(), status.message())),
     }
 }
 
-/// The rule is one for plugins that have the service.
+/// Skips the check if the plugin does not implement the service.
 fn absent_or(status: &Status, why: &str) -> Verdict {
     if status.code() == Code::Unimplemented { skip(why) } else { missing_or(status) }
 }
 
-async fn large_message(subject: &PluginUnderTest) -> Verdict {
-    let served = served_plain(subject).await?;
+async fn large_message(plugin: &PluginUnderTest) -> Verdict {
+    let served = served_plain(plugin).await?;
     let channel = served.channel().await?;
     let result = padded_health(channel.clone(), LARGE).await;
     served.still_serves("a message of 5 MiB").await?;
@@ -181,19 +183,19 @@ async fn large_message(subject: &PluginUnderTest) -> Verdict {
         return fail(format!("the connection breaks: {}", in_one_line(status)));
     }
     if let (Err(status), false) = split(health(channel, "plugin").await) {
-        return fail(format!("the connection is of no use afterwards: {}", in_one_line(&status)));
+        return fail(format!("later calls on the connection fail: {}", in_one_line(&status)));
     }
     match result {
         Err(status) => Ok(format!(
-            "5 MiB are refused by {:?}, as they may be, and the connection goes on",
+            "5 MiB are rejected with {:?}, which is allowed, and the connection stays usable",
             status.code()
         )),
-        Ok(()) => Ok("5 MiB are accepted, and the connection goes on".to_owned()),
+        Ok(()) => Ok("5 MiB are accepted, and the connection stays usable".to_owned()),
     }
 }
 
-async fn reflection(subject: &PluginUnderTest) -> Verdict {
-    let served = served_plain(subject).await?;
+async fn reflection(plugin: &PluginUnderTest) -> Verdict {
+    let served = served_plain(plugin).await?;
     let request = ServerReflectionRequest {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
@@ -212,11 +214,11 @@ async fn reflection(subject: &PluginUnderTest) -> Verdict {
         Some(MessageResponse::ListServicesResponse(list)) => {
             Ok(list.service.into_iter().map(|service| service.name).collect::<Vec<_>>().join(", "))
         }
-        other => fail(format!("asked for the list of services it says {other:?}")),
+        other => fail(format!("the response to the list of services is {other:?}")),
     }
 }
 
-/// A result, and whether a server gave it.
+/// Returns a result, and whether it is the response of a server.
 fn split<T>(result: Result<T, Status>) -> (Result<T, Status>, bool) {
     let answered = answered(&result);
     (result, answered)
@@ -232,9 +234,9 @@ fn serving_status(number: i32) -> String {
     }
 }
 
-/// How long it is watched whether a stream ends at once.
-const MOMENT: Duration = Duration::from_millis(300);
+/// The time to wait for the immediate end of a stream.
+const END_TIMEOUT: Duration = Duration::from_millis(300);
 
 const LARGE: usize = 5 << 20;
 
-const NO_BROKER: &str = "the plugin has no broker, and says so (UNIMPLEMENTED): hosts go on without it";
+const NO_BROKER: &str = "the plugin does not implement the broker (UNIMPLEMENTED): hosts continue without it";

@@ -1,4 +1,4 @@
-//! What was looked at, and what was seen.
+//! The steps of an examination, and the first fault.
 
 use miette::Diagnostic;
 use serde_json::json;
@@ -9,20 +9,20 @@ use crate::ui::{
     style::{self, without_colours},
 };
 
-/// The first thing that is wrong.
+/// The first fault: its step, what was seen, and how to fix it.
 #[derive(Debug)]
-pub(super) struct Cause {
+pub(super) struct Fault {
     step: &'static str,
     seen: String,
     advice: String,
 }
 
-impl Cause {
+impl Fault {
     pub(super) fn new(step: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { step, seen: seen.into(), advice: advice.into() }
     }
 
-    /// With the words and the advice of an error.
+    /// A fault with the text, the causes and the help of an error.
     pub(super) fn of(step: &'static str, error: &(impl Diagnostic + 'static)) -> Self {
         let mut seen = error.to_string();
         let mut source = std::error::Error::source(error);
@@ -37,12 +37,12 @@ impl Cause {
         Self { step, seen, advice }
     }
 
-    /// With the plugin's last words, which often say more than all else.
-    pub(super) fn said(mut self, stderr: &str) -> Self {
+    /// Adds the last lines that the plugin wrote on stderr.
+    pub(super) fn with_stderr(mut self, stderr: &str) -> Self {
         let lines: Vec<_> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
         let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
         if !last.is_empty() {
-            self.seen += "\non stderr it wrote:";
+            self.seen += "\nthe plugin wrote on stderr:";
         }
         for line in last {
             let shown =
@@ -54,12 +54,12 @@ impl Cause {
     }
 }
 
-/// The steps of an examination, printed as they are made.
+/// The steps of an examination. Each is printed immediately.
 pub(super) struct Record<'a> {
     plugin: String,
     out: &'a mut Out,
     steps: Vec<serde_json::Value>,
-    /// Whether its process could be started.
+    /// Whether the process of the plugin has started.
     started: bool,
 }
 
@@ -68,13 +68,13 @@ impl<'a> Record<'a> {
         Self { plugin, out, steps: Vec::new(), started: false }
     }
 
-    /// Something is as it should be.
+    /// Records a step without fault.
     pub(super) fn ok(&mut self, step: &'static str, seen: impl Into<String>) {
         self.started |= step == "start";
         self.note(step, "ok", &seen.into(), "");
     }
 
-    /// Something may be wrong, and does not keep the plugin from starting.
+    /// Records a step that may be faulty, but does not prevent the launch.
     pub(super) fn doubt(&mut self, step: &'static str, seen: impl Into<String>, advice: &str) {
         self.note(step, "doubt", &seen.into(), advice);
     }
@@ -83,7 +83,7 @@ impl<'a> Record<'a> {
         self.out
     }
 
-    /// Somebody has ended the examination: it is not known whether all is well.
+    /// Ends an interrupted examination. The overall result is unknown.
     pub(super) fn interrupted(self) {
         if self.out.is_json() {
             let record =
@@ -92,20 +92,20 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Says how it ends, and returns whether all is well.
-    pub(super) fn conclude(mut self, examined: Result<(), Cause>) -> bool {
+    /// Prints the overall result. Returns whether there is no fault.
+    pub(super) fn conclude(mut self, examined: Result<(), Fault>) -> bool {
         let healthy = examined.is_ok();
-        if let Err(Cause { step, seen, advice }) = examined {
+        if let Err(Fault { step, seen, advice }) = examined {
             self.note(step, "wrong", &seen, &advice);
         }
         if self.out.is_json() {
             self.out.json(&json!({ "plugin": self.plugin, "healthy": healthy, "steps": self.steps }));
         } else if healthy {
-            let end = style::good("starts, and nothing is wrong with it");
+            let end = style::good("starts, and has no fault");
             self.out.line(format_args!("\n{} {end}", style::strong(&self.plugin)));
         } else {
             let end = style::bad(match self.started {
-                true => "starts, and does not serve as a plugin: see above",
+                true => "starts, but does not serve as a plugin: see above",
                 false => "does not start: see above",
             });
             self.out.line(format_args!("\n{} {end}", style::strong(&self.plugin)));
@@ -129,7 +129,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// As much of what a plugin wrote on its stderr as is shown.
+/// The maximum number of lines of stderr that are shown.
 const LAST_LINES: usize = 8;
 
 const LONGEST_LINE: usize = 300;

@@ -1,4 +1,4 @@
-//! From the start of the process to its handshake line.
+//! The start of the process, up to its handshake line.
 
 use std::{io, path::Path};
 
@@ -8,7 +8,7 @@ use rpcplugin::{
     mtls::Identity,
 };
 
-use super::record::{Cause, Record};
+use super::record::{Fault, Record};
 use crate::{
     os::LONGEST_SOCKET_PATH,
     plugin_args::{LaunchArgs, expected_variable, refuses_a_version, without_zero},
@@ -16,33 +16,33 @@ use crate::{
     ui::duration::show,
 };
 
-/// A plugin that has announced itself, and the certificate that it was offered.
-pub(super) struct Announced {
+/// A plugin that has printed its handshake line, and the host's certificate.
+pub(super) struct PrintedLine {
     pub(super) process: Process,
-    pub(super) answer: HandshakeLine,
+    pub(super) line: HandshakeLine,
     pub(super) host: Option<Identity>,
 }
 
-/// Starts the plugin as a host does, and reads what it answers.
+/// Starts the plugin as a host does, and reads its handshake line.
 pub(super) async fn examine(
     launch: &LaunchArgs,
     suspicion: Option<Obstacle>,
     record: &mut Record<'_>,
-) -> Result<Announced, Cause> {
+) -> Result<PrintedLine, Fault> {
     let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir().map_err(|error| {
         let seen =
-            format!("no temporary directory can be made in {}: {error}", std::env::temp_dir().display());
-        Cause::new("temporary", seen, "set TMPDIR to a directory that this user can write to")
+            format!("no temporary directory can be created in {}: {error}", std::env::temp_dir().display());
+        Fault::new("temporary", seen, "set TMPDIR to a directory in which this user can write")
     })?;
     room_for_a_socket(tmp.path())?;
     record.ok("temporary", std::env::temp_dir().display().to_string());
-    let subject = launch.subject().map_err(|error| Cause::of("security", &error))?;
+    let plugin = launch.under_test().map_err(|error| Fault::of("security", &error))?;
     let host = match launch.no_mtls || launch.tls.is_given() {
         true => None,
-        false => Some(Identity::generate().map_err(|error| Cause::of("security", &error))?),
+        false => Some(Identity::generate().map_err(|error| Fault::of("security", &error))?),
     };
     let start = || {
-        let mut start = subject.start();
+        let mut start = plugin.start();
         if let Some(host) = &host {
             start = start.certificate(host.certificate_pem());
         }
@@ -50,7 +50,7 @@ pub(super) async fn examine(
     };
     let mut process = start().spawn_in(tmp).map_err(|error| not_started(&error, suspicion.as_ref()))?;
     if let Some(obstacle) = &suspicion {
-        record.doubt("format", format!("{obstacle}, and yet it can be started"), "");
+        record.doubt("format", format!("{obstacle}, but the process starts"), "");
     }
     record.ok("start", format!("process {}", process.pid().as_raw_nonzero()));
     let mut line = first_line(launch, &mut process, record).await;
@@ -61,39 +61,37 @@ pub(super) async fn examine(
         line = first_line(launch, &mut process, record).await;
     }
     let line = line.map_err(|error| no_line(launch, &process, error))?;
-    let answer = answer(launch, &process, &line, record)?;
-    Ok(Announced { process, answer, host })
+    let line = parse(launch, &process, &line, record)?;
+    Ok(PrintedLine { process, line, host })
 }
 
-/// The path of a socket has little room.
-fn room_for_a_socket(tmp: &Path) -> Result<(), Cause> {
-    // What libraries append: `/plugin` and ten digits, `/pyvider-` and `.sock`.
+/// Checks that the path of a socket in the temporary directory is not too long.
+fn room_for_a_socket(tmp: &Path) -> Result<(), Fault> {
+    // The longest suffix of the known libraries: `/plugin` with ten digits, `/pyvider-….sock`.
     let length = tmp.as_os_str().len() + "/pyvider-12345678.sock".len();
     if length <= LONGEST_SOCKET_PATH {
         return Ok(());
     }
     let dir = std::env::temp_dir();
-    let seen = format!("the path of the temporary directory {} leaves no room for a socket", dir.display());
+    let seen = format!("the path of the temporary directory {} is too long for a socket", dir.display());
     let advice =
-        format!("set TMPDIR to a shorter path: that of a socket has at most {LONGEST_SOCKET_PATH} bytes");
-    Err(Cause::new("temporary", seen, advice))
+        format!("set TMPDIR to a shorter path: the path of a socket has at most {LONGEST_SOCKET_PATH} bytes");
+    Err(Fault::new("temporary", seen, advice))
 }
 
-fn not_started(error: &io::Error, suspicion: Option<&Obstacle>) -> Cause {
+fn not_started(error: &io::Error, suspicion: Option<&Obstacle>) -> Fault {
     if let Some(obstacle) = suspicion {
-        return Cause::new("format", obstacle.to_string(), obstacle.advice());
+        return Fault::new("format", obstacle.to_string(), obstacle.advice());
     }
     let advice = match error.kind() {
-        io::ErrorKind::NotFound => {
-            "install what has to run it: its interpreter or its dynamic loader is missing"
+        io::ErrorKind::NotFound => "install the interpreter or the dynamic loader of the program",
+        io::ErrorKind::PermissionDenied => {
+            "check the permissions of the file and of the interpreter in its first line"
         }
-        io::ErrorKind::PermissionDenied => "check who may execute it, and what its first line names",
-        io::ErrorKind::ExecutableFileBusy => "wait until whoever is writing the file has closed it",
-        _ => {
-            "the system cannot run it: build it again for this machine, or see if the system is out of resources"
-        }
+        io::ErrorKind::ExecutableFileBusy => "wait until the process that writes the file has closed it",
+        _ => "build the program for this machine, or check whether the system is out of resources",
     };
-    Cause::new("start", format!("the operating system cannot start it: {error}"), advice)
+    Fault::new("start", format!("the operating system cannot start the program: {error}"), advice)
 }
 
 async fn first_line(
@@ -101,7 +99,7 @@ async fn first_line(
     process: &mut Process,
     record: &Record<'_>,
 ) -> Result<String, NoLine> {
-    let _working = record.out().working(format!("waiting for {} to speak", launch.name()));
+    let _working = record.out().working(format!("waiting for the handshake line of {}", launch.name()));
     let line = process.first_line(launch.timeout).await;
     if line.is_err() {
         process.all_printed().await;
@@ -109,102 +107,101 @@ async fn first_line(
     line.map(|line| String::from_utf8_lossy(&line).into_owned())
 }
 
-fn answer(
+fn parse(
     launch: &LaunchArgs,
     process: &Process,
     line: &str,
     record: &mut Record<'_>,
-) -> Result<HandshakeLine, Cause> {
+) -> Result<HandshakeLine, Fault> {
     let took = show(process.started.elapsed());
-    let answer = HandshakeLine::parse(line).map_err(|error| match error.fault {
-        HandshakeLineFault::NotAnAnswer => no_answer(launch, line),
+    let handshake = HandshakeLine::parse(line).map_err(|error| match error.fault {
+        HandshakeLineFault::NotAHandshakeLine => other_output(launch, line),
         _ => {
             let seen = format!("{}: {:?}", error.fault, shown_line(line));
-            Cause::new("line", seen, launch.help_for_answer(&error))
+            Fault::new("line", seen, launch.help_for_line(&error))
         }
     })?;
-    let cookie = if launch.has_cookie() { "accepted" } else { "not asked for" };
+    let cookie = if launch.has_cookie() { "accepted" } else { "not required" };
     record.ok("cookie", cookie);
     record.ok("line", format!("after {took}"));
-    Ok(answer)
+    Ok(handshake)
 }
 
-/// It printed something, and that is not what a plugin prints.
-fn no_answer(launch: &LaunchArgs, line: &str) -> Cause {
+/// Returns the fault of a plugin that printed something else in place of a handshake line.
+fn other_output(launch: &LaunchArgs, line: &str) -> Fault {
     let seen = format!(
-        "in place of a handshake line it printed {}",
-        quoted(line, "line").trim_start_matches("; its line: ")
+        "the plugin printed no handshake line, but {}",
+        quoted(line, "line").trim_start_matches("; line: ")
     );
     let advice = format!(
-        "check that {} is a plugin at all; if it is, it must print nothing on stdout before its handshake line (banners and logs \
-         belong on stderr)",
+        "check that {} is a plugin; a plugin must print nothing on stdout before its handshake line (banners and logs belong \
+         on stderr)",
         launch.name()
     );
-    Cause::new("line", seen, advice)
+    Fault::new("line", seen, advice)
 }
 
-fn no_line(launch: &LaunchArgs, process: &Process, error: NoLine) -> Cause {
+fn no_line(launch: &LaunchArgs, process: &Process, error: NoLine) -> Fault {
     let stderr = process.stderr();
-    let cause = match error {
-        NoLine::Ended { stdout, .. } if !stdout.trim().is_empty() => no_answer(launch, &stdout),
-        NoLine::Ended { reason, .. } => ended(launch, reason, &stderr),
-        NoLine::Closed { .. } => Cause::new(
+    let fault = match error {
+        NoLine::Exited { stdout, .. } if !stdout.trim().is_empty() => other_output(launch, &stdout),
+        NoLine::Exited { reason, .. } => exited(launch, reason, &stderr),
+        NoLine::Closed { .. } => Fault::new(
             "line",
-            "it closed its stdout without a handshake line, and runs on",
-            "it must not close or redirect its stdout before it has printed its handshake line",
+            "the plugin closed its stdout without a handshake line, and keeps running",
+            "change the plugin: it must not close or redirect its stdout before its handshake line",
         ),
-        NoLine::Late { waited, stdout } if stdout.trim().is_empty() => Cause::new(
+        NoLine::Timeout { waited, stdout } if stdout.trim().is_empty() => Fault::new(
             "line",
-            format!("it said nothing for {} and runs on", show(waited)),
-            "check that it is a plugin, and what it waits for; if it only needs longer, allow it more with --timeout",
+            format!("the plugin printed nothing for {} and keeps running", show(waited)),
+            "check that the program is a plugin, and what it waits for; if it only starts slowly, raise --timeout",
         ),
-        NoLine::Late { stdout, .. } => Cause::new(
+        NoLine::Timeout { stdout, .. } => Fault::new(
             "line",
-            format!("what it printed has no line break{}", quoted(&stdout, "stdout")),
-            "the handshake line has to end with \\n and to be flushed",
+            format!("the output has no line break{}", quoted(&stdout, "stdout")),
+            "change the plugin: end the handshake line with \\n and flush stdout",
         ),
     };
-    cause.said(&stderr)
+    fault.with_stderr(&stderr)
 }
 
-/// It ended and printed nothing on stdout.
-fn ended(launch: &LaunchArgs, reason: ExitReason, stderr: &str) -> Cause {
-    let seen = format!("it ended with {reason} before it spoke");
+/// Returns the fault of a plugin that exited without output on stdout.
+fn exited(launch: &LaunchArgs, reason: ExitReason, stderr: &str) -> Fault {
+    let seen = format!("the plugin exited with {reason} before its handshake line");
     let lower = stderr.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if says(&["error while loading shared libraries", "library not loaded", "version `glibc"]) {
-        let advice = "install the library that it names, in the version that the plugin was built with";
-        return Cause::new("libraries", seen, advice);
+    let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if mentions(&["error while loading shared libraries", "library not loaded", "version `glibc"]) {
+        let advice = "install the library that stderr names, in the version that the plugin was built with";
+        return Fault::new("libraries", seen, advice);
     }
-    if says(&["this program is a plugin", "this binary is a plugin", "magic cookie"]) {
+    if mentions(&["this program is a plugin", "this binary is a plugin", "magic cookie"]) {
         let named = expected_variable(stderr.lines()).filter(|name| name != launch.magic_cookie().key());
         let advice = match (launch.has_cookie(), launch.preset()) {
             _ if named.is_some() => {
                 let name = named.unwrap_or_default();
-                format!("it expects the variable {name}; give its value: --cookie {name}=…, or name its host with --preset")
+                format!("set the variable {name} that the plugin expects with --cookie {name}=…, or name its host with --preset")
             }
-            (false, _) => "it is a plugin, and wants the cookie of its host: give it with --cookie KEY=VALUE, or with --preset; \
-                           its documentation or its source names both parts"
+            (false, _) => "give the magic cookie of the plugin's host with --cookie KEY=VALUE, or name the host with --preset; the \
+                           plugin's documentation or source has the key and the value"
                 .to_owned(),
-            (true, Some(preset)) => format!("it is no plugin of {}: give the cookie that its own host uses with --cookie", preset.name),
-            (true, None) => "the cookie is not the one that it expects: the variable and its value both have to be the same".to_owned(),
+            (true, Some(preset)) => format!("give the cookie of the plugin's host with --cookie: it is not a plugin of {}", preset.name),
+            (true, None) => "check the key and the value of --cookie: the plugin expects another cookie".to_owned(),
         };
-        return Cause::new("cookie", seen, advice);
+        return Fault::new("cookie", seen, advice);
     }
     let advice = match reason {
-        ExitReason::Signal(_) => "it crashed: see what it wrote on stderr, and run it under a debugger".to_owned(),
-        ExitReason::Status(126 | 127) => "what it runs is missing or may not be executed: see its stderr".to_owned(),
+        ExitReason::Signal(_) => "read the plugin's stderr, and run it under a debugger: it crashed".to_owned(),
+        ExitReason::Status(126 | 127) => "read the plugin's stderr: a program that it runs is missing or may not be executed".to_owned(),
         _ if !launch.has_cookie() => {
-            "if it is a plugin, it may want the cookie of its host: give it with --cookie KEY=VALUE or --preset; if not, it is the \
-             wrong program"
+            "give the cookie of the plugin's host with --cookie KEY=VALUE or --preset, or check that the program is a plugin"
                 .to_owned()
         }
         ExitReason::Status(0) => {
-            "a program that does its work and ends is no plugin; a plugin made with go-plugin ends so when it cannot listen: see its \
-             stderr"
+            "check that the program is a plugin, and read its stderr: a plugin made with go-plugin exits with status 0 if it cannot \
+             listen"
                 .to_owned()
         }
-        _ => "see what it wrote on stderr; the fault is in the plugin or in its configuration".to_owned(),
+        _ => "read the plugin's stderr; the fault is in the plugin or in its configuration".to_owned(),
     };
-    Cause::new("line", seen, advice)
+    Fault::new("line", seen, advice)
 }

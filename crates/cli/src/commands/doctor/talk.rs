@@ -1,4 +1,4 @@
-//! From the handshake line to the first answer, and to the end.
+//! The conversation after the handshake line: version, security, connection, health, and shutdown.
 
 use std::time::Duration;
 
@@ -12,33 +12,33 @@ use rpcplugin::{
 use tonic::Code;
 
 use super::{
-    record::{Cause, Record},
-    start::Announced,
+    record::{Fault, Record},
+    start::PrintedLine,
 };
 use crate::{
     plugin_args::LaunchArgs,
     raw_host::{Multiplexed, Process, channel, health, multiplexed_channel, shut_down},
 };
 
-/// Speaks to the plugin as a host does.
+/// Connects to the plugin as a host does, makes a health call, and shuts it down.
 pub(super) async fn examine(
     launch: &LaunchArgs,
-    announced: Announced,
+    printed: PrintedLine,
     record: &mut Record<'_>,
-) -> Result<(), Cause> {
+) -> Result<(), Fault> {
     let offered = launch.offered_versions();
-    let version = accept_version(announced.answer.version, &offered)
-        .map_err(|error| Cause::new("version", error.to_string(), launch.help_for_version(error.plugin)))?;
+    let version = accept_version(printed.line.version, &offered)
+        .map_err(|error| Fault::new("version", error.to_string(), launch.help_for_version(error.plugin)))?;
     record.ok("version", version.to_string());
-    if launch.mux && announced.answer.multiplexing != Multiplexing::Yes {
-        let advice = "update the plugin's library (go-plugin 1.6 or later), or do without --mux";
-        return Err(Cause::new("mux", "it cannot carry all connections over one socket", advice));
+    if launch.mux && printed.line.multiplexing != Multiplexing::Yes {
+        let advice = "update the plugin's library (go-plugin 1.6 or later), or remove --mux";
+        return Err(Fault::new("mux", "the plugin does not support multiplexing", advice));
     }
-    let security = security(launch, &announced, record).await?;
-    let endpoint = &announced.answer.endpoint;
+    let security = security(launch, &printed, record).await?;
+    let endpoint = &printed.line.endpoint;
     if !launch.mux {
-        // A multiplexing plugin takes one connection only.
-        dial(endpoint).await.map_err(|error| explained("address", &announced.process, &error))?;
+        // A multiplexing plugin accepts only one connection.
+        dial(endpoint).await.map_err(|error| connection_fault("address", &printed.process, &error))?;
     }
     record.ok("address", endpoint.to_string());
     let secured = security.is_mutual();
@@ -46,56 +46,56 @@ pub(super) async fn examine(
     let connected = if launch.mux {
         multiplexed = Multiplexed::open(endpoint)
             .await
-            .map_err(|error| explained("address", &announced.process, &error))?;
+            .map_err(|error| connection_fault("address", &printed.process, &error))?;
         multiplexed_channel(&multiplexed, security).await
     } else {
         channel(endpoint, security).await
     };
-    let talked = match connected {
-        Ok(channel) => healthy(&channel, secured, &announced.process, record).await.map(|()| channel),
-        Err(error) => Err(explained("connection", &announced.process, &error)),
+    let tested = match connected {
+        Ok(channel) => healthy(&channel, secured, &printed.process, record).await.map(|()| channel),
+        Err(error) => Err(connection_fault("connection", &printed.process, &error)),
     };
-    let channel = match talked {
+    let channel = match tested {
         Ok(channel) => channel,
-        // Asked last: a plugin that multiplexes takes one connection only.
+        // Tested last, because a multiplexing plugin accepts only one connection.
         Err(_) if !secured && speaks_tls(endpoint).await => return Err(own_certificates()),
         Err(cause) => return Err(cause),
     };
-    ends(channel, &announced.process, record).await;
+    shut_down_and_record(channel, &printed.process, record).await;
     Ok(())
 }
 
 async fn security(
     launch: &LaunchArgs,
-    announced: &Announced,
+    printed: &PrintedLine,
     record: &mut Record<'_>,
-) -> Result<Security, Cause> {
-    if let Some(given) = launch.tls.security().map_err(|error| Cause::of("security", &error))? {
-        record.ok("security", "mutual TLS with the certificates that were given");
+) -> Result<Security, Fault> {
+    if let Some(given) = launch.tls.security().map_err(|error| Fault::of("security", &error))? {
+        record.ok("security", "mutual TLS with the given certificates");
         return Ok(given);
     }
-    let security = match (&announced.host, &announced.answer.certificate) {
+    let security = match (&printed.host, &printed.line.certificate) {
         (None, None) => {
-            record.ok("security", "plain text, as asked for with --no-mtls");
+            record.ok("security", "plain text, because of --no-mtls");
             Security::Plain
         }
         (None, Some(_)) => {
-            let seen = "it sent a certificate that nobody asked for, at which Go hosts crash";
-            let advice = "leave out --no-mtls; the plugin's author has to send a certificate only when the host sends one";
-            return Err(Cause::new("security", seen, advice));
+            let seen = "the plugin sent an unrequested certificate, on which Go hosts crash";
+            let advice = "remove --no-mtls, and change the plugin: it must send a certificate only if the host sends one";
+            return Err(Fault::new("security", seen, advice));
         }
-        (Some(_), None) if speaks_tls(&announced.answer.endpoint).await => return Err(own_certificates()),
+        (Some(_), None) if speaks_tls(&printed.line.endpoint).await => return Err(own_certificates()),
         (Some(_), None) => {
-            let advice = "build the plugin with a library that knows AutoMTLS; or go on without, knowingly: --no-mtls here, and the \
-                          same in the host";
-            return Err(Cause::new("security", "it was asked for mutual TLS and does without", advice));
+            let advice = "build the plugin with a library that supports AutoMTLS, or disable AutoMTLS with --no-mtls and in the \
+                          host";
+            return Err(Fault::new("security", "the plugin ignores the request for mutual TLS", advice));
         }
         (Some(host), Some(der)) => {
             let plugin =
-                PeerCertificate::from_der(der.clone()).map_err(|error| Cause::of("security", &error))?;
-            let seen = format!("mutual TLS, its certificate is {plugin}");
+                PeerCertificate::from_der(der.clone()).map_err(|error| Fault::of("security", &error))?;
+            let seen = format!("mutual TLS, with the certificate {plugin}");
             let tls = MutualTls::new(host.clone(), Trust::Pinned(plugin))
-                .map_err(|error| Cause::of("security", &error))?;
+                .map_err(|error| Fault::of("security", &error))?;
             record.ok("security", seen);
             Security::Mutual(tls)
         }
@@ -103,12 +103,12 @@ async fn security(
     Ok(security)
 }
 
-/// Its socket speaks TLS, and not because of the handshake.
-fn own_certificates() -> Cause {
-    Cause::new(
+/// Returns the fault of a plugin whose socket uses TLS without AutoMTLS.
+fn own_certificates() -> Fault {
+    Fault::new(
         "security",
-        "it secures its socket with certificates of its own, and not by AutoMTLS",
-        "give what goes with them: --cert FILE, --key FILE and --ca FILE",
+        "the plugin has its own certificates in place of AutoMTLS",
+        "name the certificate files with --cert FILE, --key FILE and --ca FILE",
     )
 }
 
@@ -117,59 +117,59 @@ async fn healthy(
     secured: bool,
     process: &Process,
     record: &mut Record<'_>,
-) -> Result<(), Cause> {
+) -> Result<(), Fault> {
     match health(channel.clone(), "plugin").await {
         Ok(1) => {
             record.ok("connection", if secured { "TLS and HTTP/2" } else { "HTTP/2" });
             record.ok("health", "SERVING");
             Ok(())
         }
-        Ok(_) => Err(Cause::new(
+        Ok(_) => Err(Fault::new(
             "health",
-            "it says of itself that it is not serving",
-            "the plugin sets its health so itself: its log should say why",
+            "the health status of the plugin is not SERVING",
+            "read the plugin's log: the plugin sets this status itself",
         )),
         Err(status) if status.code() == Code::Unimplemented || status.code() == Code::NotFound => {
-            Err(Cause::new(
+            Err(Fault::new(
                 "health",
-                format!("it has no health service for `plugin` ({:?})", status.code()),
+                format!("the plugin has no health status for `plugin` ({:?})", status.code()),
                 "register grpc.health.v1.Health in the plugin, and set `plugin` to SERVING",
             ))
         }
         Err(status) => {
-            let seen = format!("its first call fails: {:?}, {}", status.code(), status.message());
+            let seen = format!("the first call fails: {:?}, {}", status.code(), status.message());
             let advice = if secured {
-                "it cut the connection: it may not accept the host's certificate, or have crashed; see its stderr"
+                "read the plugin's stderr: it may refuse the host's certificate, or have crashed"
             } else {
-                "it cut the connection: it may expect TLS, or have crashed; see its stderr"
+                "read the plugin's stderr: it may expect TLS, or have crashed"
             };
-            Err(Cause::new("connection", seen, advice).said(&process.stderr()))
+            Err(Fault::new("connection", seen, advice).with_stderr(&process.stderr()))
         }
     }
 }
 
-/// A plugin that does not end is no fault of its start.
-async fn ends(channel: PluginChannel, process: &Process, record: &mut Record<'_>) {
+/// Shuts the plugin down. A plugin that does not exit has no fault in its launch.
+async fn shut_down_and_record(channel: PluginChannel, process: &Process, record: &mut Record<'_>) {
     let _ = shut_down(channel).await;
-    match process.ended(GRACE).await {
+    match process.exit_within(GRACE).await {
         Some(reason) if reason.is_success() => record.ok("end", reason.to_string()),
         Some(reason) => record.doubt(
             "end",
-            format!("asked to end, it ended with {reason}"),
-            "`rpcplugin conformance` says more",
+            format!("after Shutdown the plugin exited with {reason}"),
+            "run `rpcplugin conformance` for details",
         ),
         None => record.doubt(
             "end",
-            "asked to end, it went on for 2 s and was killed",
-            "`rpcplugin conformance` says more",
+            "the plugin was killed 2 s after Shutdown",
+            "run `rpcplugin conformance` for details",
         ),
     }
 }
 
-/// With the plugin's own words, which often say more than the broken connection.
-fn explained(step: &'static str, process: &Process, error: &(impl Diagnostic + 'static)) -> Cause {
-    Cause::of(step, error).said(&process.stderr())
+/// Returns the fault of a failed connection, with the plugin's stderr.
+fn connection_fault(step: &'static str, process: &Process, error: &(impl Diagnostic + 'static)) -> Fault {
+    Fault::of(step, error).with_stderr(&process.stderr())
 }
 
-/// As long as Go hosts wait.
+/// The time between Shutdown and the kill in a Go host.
 const GRACE: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! What is known of a plugin that runs.
+//! The properties of a running plugin.
 
 use std::{ffi::OsStr, path::Path, time::Duration};
 
@@ -16,11 +16,11 @@ use crate::{
     schema::{self, LeftOut, Reflection, Schema, Undescribed},
 };
 
-/// Everything that `inspect` shows.
+/// The properties that `inspect` shows. The field names are those of the JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct Facts {
     pub(crate) name: String,
-    /// How it was started. None for a plugin that was attached to.
+    /// The command of the launch. `None` for an attached plugin.
     pub(crate) command: Option<CommandFacts>,
     pub(crate) process: Option<ProcessFacts>,
     pub(crate) protocol: ProtocolFacts,
@@ -28,14 +28,14 @@ pub(crate) struct Facts {
     pub(crate) security: SecurityFacts,
     pub(crate) health: HealthFacts,
     pub(crate) features: FeatureFacts,
-    /// The services of the application: those that the plugin serves, and those of files that were given.
+    /// The services of the application: those that the plugin serves, and those in the given files.
     pub(crate) services: Vec<ServiceFacts>,
-    /// The files, of the plugin or given, that cannot be used.
+    /// Descriptor files that cannot be used.
     pub(crate) left_out: Vec<LeftOut>,
     /// The services of gRPC and of the plugin protocol.
     pub(crate) protocol_services: Vec<String>,
     pub(crate) timings: TimingFacts,
-    /// How it ended. None for a plugin that was left running.
+    /// The end of the plugin. `None` for a plugin that keeps running.
     pub(crate) end: Option<EndFacts>,
 }
 
@@ -69,11 +69,11 @@ pub(crate) struct TransportFacts {
 pub(crate) struct SecurityFacts {
     /// `mutual` or `none`.
     pub(crate) kind: &'static str,
-    /// Whom this side accepts: `pinned` or `authorities`.
+    /// The certificates that this side accepts: `pinned` or `authorities`.
     pub(crate) trust: Option<&'static str>,
     pub(crate) host_certificate: Option<CertificateFacts>,
     pub(crate) plugin_certificate: Option<CertificateFacts>,
-    /// Whom the plugin accepts. None where that was not tried.
+    /// How the plugin treats unauthorized clients. `None` if this was not tested.
     #[serde(rename = "strangers")]
     pub(crate) unauthorized_clients: Option<UnauthorizedClients>,
 }
@@ -85,37 +85,37 @@ pub(crate) struct HealthFacts {
     pub(crate) detail: Option<String>,
 }
 
-/// What the plugin can do besides its services.
+/// The features of the plugin's library.
 #[derive(Debug, Serialize)]
 pub(crate) struct FeatureFacts {
-    /// The version of its reflection service.
+    /// The version of the reflection service.
     pub(crate) reflection: Option<&'static str>,
-    /// Why reflection does not say what the plugin serves, or not all of it.
+    /// Why reflection fails or is incomplete.
     pub(crate) reflection_fault: Option<String>,
-    /// Whether what is shown of its services stems from files, as far as these go.
+    /// Whether given files describe the services.
     pub(crate) described_by_files: bool,
-    /// These files.
+    /// The names of the given files.
     pub(crate) files: Option<String>,
-    /// Services in both directions, by number.
+    /// Whether the plugin has a broker.
     pub(crate) broker: bool,
-    /// Forwards what it prints.
+    /// Whether the plugin forwards its output.
     pub(crate) stdio: bool,
-    /// Can be asked to shut down. None where that is not known: asking would end it.
+    /// Whether the plugin implements Shutdown. `None` if unknown, because a call would end the plugin.
     pub(crate) controller: Option<bool>,
-    /// All connections over one socket: `yes`, `no`, `not asked` or `unreadable`.
+    /// Multiplexing: `yes`, `no`, `not asked` or `unreadable`.
     pub(crate) multiplexing: &'static str,
 }
 
 #[derive(Debug, Serialize)]
 pub(crate) struct ServiceFacts {
     pub(crate) name: String,
-    /// Whether the plugin serves it. None where reflection does not say.
+    /// Whether the plugin serves it. `None` if reflection does not report it.
     pub(crate) served: Option<bool>,
-    /// Why it is not described.
+    /// Why the service has no description.
     pub(crate) not_described: Option<String>,
-    /// None for a service that is not described.
+    /// `None` for a service without a description.
     pub(crate) methods: Option<Vec<MethodFacts>>,
-    /// The methods that the plugin has, and the files that were given have not.
+    /// The methods of the plugin that are not in the given files.
     pub(crate) not_in_files: Vec<String>,
 }
 
@@ -126,13 +126,13 @@ pub(crate) struct MethodFacts {
     pub(crate) output: String,
     pub(crate) client_streaming: bool,
     pub(crate) server_streaming: bool,
-    /// Why it cannot be called by its description.
+    /// Why the method cannot be called.
     pub(crate) not_described: Option<String>,
-    /// What the plugin says of it instead of what a file says.
+    /// The plugin's description, if it differs from the file.
     pub(crate) difference: Option<String>,
 }
 
-/// How long each step took, in milliseconds.
+/// The duration of each step of the launch, in milliseconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct TimingFacts {
     pub(crate) process_ms: Option<f64>,
@@ -144,22 +144,22 @@ pub(crate) struct TimingFacts {
 
 #[derive(Debug, Serialize)]
 pub(crate) struct EndFacts {
-    /// In words.
+    /// A description of the end.
     pub(crate) how: String,
     pub(crate) clean: bool,
     pub(crate) took_ms: f64,
 }
 
 impl Facts {
-    /// Looks at a plugin.
+    /// Inspects a plugin.
     pub(crate) async fn gather(plugin: &Plugin, schema: &Schema) -> Self {
         let (own, of_the_protocol): (Vec<_>, Vec<_>) =
             schema.services.iter().cloned().partition(|name| !schema::is_of_the_protocol(name));
-        let steps = plugin.launch_steps();
+        let steps = plugin.launch_timings();
         Self {
             name: plugin.name().to_owned(),
             command: None,
-            process: Some(plugin.pid()).filter(|pid| *pid != 0).map(|pid| ProcessFacts::of(pid, None)),
+            process: plugin.pid().map(|pid| ProcessFacts::of(pid.get(), None)),
             protocol: ProtocolFacts { core: CORE, app: plugin.version().0 },
             transport: TransportFacts::of(plugin.endpoint()),
             security: SecurityFacts::of(plugin),
@@ -170,7 +170,7 @@ impl Facts {
             protocol_services: of_the_protocol,
             timings: TimingFacts {
                 process_ms: steps.process.map(ms),
-                handshake_line_ms: steps.answer.map(ms),
+                handshake_line_ms: steps.handshake.map(ms),
                 connection_ms: ms(steps.connection),
                 health_ms: steps.health.map(ms),
                 total_ms: ms(plugin.launch_time()),
@@ -179,7 +179,7 @@ impl Facts {
         }
     }
 
-    /// Adds how it was launched.
+    /// Adds the command of the launch.
     pub(crate) fn launched(&mut self, args: &LaunchArgs) {
         let text = |text: &OsStr| text.to_string_lossy().into_owned();
         self.name = args.name();
@@ -192,7 +192,7 @@ impl Facts {
         });
     }
 
-    /// Adds how it ended, and after how long.
+    /// Adds the end of the plugin, and the duration of the shutdown.
     pub(crate) fn ended(&mut self, exit: Exit, after: Duration) {
         self.end =
             Some(EndFacts { how: format!("{exit:#}"), clean: exit == Exit::Clean, took_ms: ms(after) });
@@ -270,7 +270,7 @@ impl FeatureFacts {
             broker: schema.serves("plugin.GRPCBroker").unwrap_or_else(|| plugin.serves_broker()),
             stdio: schema.serves("plugin.GRPCStdio").unwrap_or_else(|| plugin.forwards_output()),
             controller: schema.serves("plugin.GRPCController"),
-            multiplexing: match plugin.answer().map(|answer| answer.multiplexing) {
+            multiplexing: match plugin.handshake_line().map(|answer| answer.multiplexing) {
                 Some(Multiplexing::Yes) => "yes",
                 Some(Multiplexing::No) => "no",
                 Some(Multiplexing::Unreadable) => "unreadable",
@@ -326,16 +326,16 @@ impl MethodFacts {
     }
 
     fn compared(self, service: &str, schema: &Schema) -> Self {
-        // That the whole service is not served is said of the service.
+        // If the plugin does not serve the service, this is shown for the service, not for each method.
         let served = schema.serves(service) != Some(false);
         Self { difference: served.then(|| schema.difference(service, &self.name)).flatten(), ..self }
     }
 }
 
-/// Milliseconds with three digits behind the point.
+/// Returns milliseconds with three decimal digits.
 fn ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// There is one version of the handshake itself, and whoever speaks another is not connected to.
+/// The core protocol version. The host refuses plugins with another version.
 const CORE: u32 = 1;

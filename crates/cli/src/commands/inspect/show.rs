@@ -1,4 +1,4 @@
-//! What is known of a plugin, for people.
+//! The properties of a plugin as a tree.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// All of it, as a tree. Unless it is to be full, fingerprints are cut in the middle.
+/// Returns the properties as a tree. Fingerprints are shortened unless `full`.
 pub(crate) fn show(facts: &Facts, full: bool) -> Tree {
     let mut root = Tree::new(&facts.name);
     root.fact("process", process(facts));
@@ -33,7 +33,9 @@ pub(crate) fn show(facts: &Facts, full: bool) -> Tree {
 }
 
 fn process(facts: &Facts) -> String {
-    let Some(process) = &facts.process else { return warn("unknown: nobody can tell who listens there") };
+    let Some(process) = &facts.process else {
+        return warn("unknown: the process that listens at the address cannot be determined");
+    };
     let mut text = format!("{} ", process.pid);
     if let Some(executable) = &process.executable {
         text += &executable.display().to_string();
@@ -77,7 +79,7 @@ fn transport(facts: &TransportFacts) -> String {
     text
 }
 
-/// A file's mode and owner: in yellow where others than the owner may come in.
+/// Formats the mode and the owner of a file. The mode is yellow if it grants access to other users.
 fn file(what: &str, facts: &FileFacts) -> String {
     let open = !facts.mode.ends_with("00");
     let mode = if open { warn(&facts.mode) } else { good(&facts.mode) };
@@ -90,9 +92,9 @@ fn health(facts: &Facts) -> String {
     let detail = health.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
     match health.status.as_str() {
         "SERVING" => good("serving"),
-        "NONE" => warn("it has no health service"),
-        "ERROR" => bad(format_args!("no answer{detail}")),
-        other => bad(format_args!("it says {other}{detail}")),
+        "NONE" => warn("no health service"),
+        "ERROR" => bad(format_args!("no response{detail}")),
+        other => bad(format_args!("{other}{detail}")),
     }
 }
 
@@ -116,7 +118,7 @@ fn security(facts: &SecurityFacts, full: bool) -> Tree {
                 _ => "mutual TLS",
             };
             tree.fact(name, good(format_args!("encrypted; this side accepts {accepted}")));
-            tree.fact("unauthorized", unauthorized_clients(facts.unauthorized_clients));
+            tree.fact("clients", unauthorized_clients(facts.unauthorized_clients));
         }
     }
     if let Some(own) = &facts.host_certificate {
@@ -131,9 +133,9 @@ fn security(facts: &SecurityFacts, full: bool) -> Tree {
 /// Describes how the plugin treats unauthorized clients. Nothing else shows which clients the plugin accepts.
 fn unauthorized_clients(seen: Option<UnauthorizedClients>) -> String {
     match seen {
-        Some(UnauthorizedClients::Refused) => {
-            good("the plugin refuses clients without a certificate and with an unknown certificate")
-        }
+        Some(UnauthorizedClients::Refused) => good(
+            "the plugin refuses unauthorized clients, without a certificate and with an unknown certificate",
+        ),
         Some(UnauthorizedClients::ServedWithAnyCertificate) => bad(
             "the plugin serves clients with any certificate: every process that can reach the address can call it",
         ),
@@ -161,7 +163,7 @@ fn certificate(facts: &CertificateFacts, full: bool) -> String {
     )
 }
 
-/// The two ends of a fingerprint.
+/// Shortens a fingerprint to its two ends.
 fn cut(fingerprint: &str) -> String {
     match (fingerprint.get(..END), fingerprint.len().checked_sub(END).and_then(|at| fingerprint.get(at..))) {
         (Some(start), Some(end)) if fingerprint.len() > 2 * END => format!("{start}…{end}"),
@@ -176,22 +178,22 @@ fn day(date: &str) -> &str {
 fn services(facts: &Facts) -> Tree {
     let features = &facts.features;
     let mut tree = match (&features.files, features.reflection) {
-        // Nothing says which of them the plugin serves.
+        // Without reflection it is unknown which of these services the plugin serves.
         (Some(files), None) => Tree::new(format!("services, as {files} has them")),
         _ => Tree::new("services"),
     };
     match &features.reflection_fault {
         Some(why) if features.reflection.is_none() => {
             tree.line(warn(format_args!(
-                "its reflection fails: {why}; --proto FILE describes what it serves"
+                "the plugin's reflection fails: {why}; describe its services with --proto FILE"
             )));
         }
-        Some(why) => _ = tree.line(warn(format_args!("in part: {why}"))),
+        Some(why) => _ = tree.line(warn(format_args!("incomplete: {why}"))),
         None if !facts.services.is_empty() => {}
         None if features.files.is_none() && features.reflection.is_none() => {
-            tree.line(warn("unknown: it has no reflection; --proto FILE tells what it serves"));
+            tree.line(warn("unknown: the plugin has no reflection; describe its services with --proto FILE"));
         }
-        None => _ = tree.line(warn("none of its own")),
+        None => _ = tree.line(warn("only the services of the protocol")),
     }
     for service in &facts.services {
         tree.tree(methods(service, features));
@@ -205,10 +207,10 @@ fn services(facts: &Facts) -> Tree {
 fn methods(service: &ServiceFacts, features: &FeatureFacts) -> Tree {
     let mut tree = Tree::new(&service.name);
     if let (Some(false), Some(files)) = (service.served, &features.files) {
-        tree.line(warn(format_args!("{files} has it, and the plugin does not serve it")));
+        tree.line(warn(format_args!("in {files}, but not served by the plugin")));
     }
     if let Some(why) = &service.not_described {
-        tree.line(warn(format_args!("not described: {why}; --proto FILE describes its methods")));
+        tree.line(warn(format_args!("not described: {why}; describe its methods with --proto FILE")));
     }
     for method in service.methods.iter().flatten() {
         let mut text = signature(method, &service.name);
@@ -219,7 +221,7 @@ fn methods(service: &ServiceFacts, features: &FeatureFacts) -> Tree {
         tree.fact(&method.name, text);
     }
     for method in &service.not_in_files {
-        tree.fact(method, warn("the plugin has it, and the file does not"));
+        tree.fact(method, warn("served by the plugin, but not in the file"));
     }
     tree
 }
@@ -240,13 +242,13 @@ fn features(features: &FeatureFacts, facts: &Facts) -> Tree {
     let known = |known: Option<bool>| match known {
         Some(true) => good("yes"),
         Some(false) => "no".to_owned(),
-        None => dim("not known without reflection"),
+        None => dim("unknown without reflection"),
     };
     tree.fact(
         "reflection",
         match features.reflection {
             Some(version) => good(version),
-            None if features.reflection_fault.is_some() => bad("it fails"),
+            None if features.reflection_fault.is_some() => bad("fails"),
             None => "no".to_owned(),
         },
     );
@@ -257,7 +259,7 @@ fn features(features: &FeatureFacts, facts: &Facts) -> Tree {
         "multiplexing",
         match features.multiplexing {
             "yes" => good("yes"),
-            "not asked" if facts.command.is_some() => dim("not asked: --mux asks"),
+            "not asked" if facts.command.is_some() => dim("not requested: use --mux"),
             other => other.to_owned(),
         },
     );
@@ -276,7 +278,7 @@ fn timings(facts: &Facts) -> Tree {
     for (name, step) in steps.into_iter().filter_map(|(name, step)| Some((name, step?))) {
         tree.fact(name, format!("{:>9}  {}", took(step), bar(step / timings.total_ms)));
     }
-    tree.fact("together", strong(format_args!("{:>9}", took(timings.total_ms))));
+    tree.fact("total", strong(format_args!("{:>9}", took(timings.total_ms))));
     tree
 }
 
@@ -284,14 +286,14 @@ fn took(ms: f64) -> String {
     duration::show(Duration::from_secs_f64((ms / 1e3).max(0.0)))
 }
 
-/// A share of the whole, as long as it is large.
+/// Returns a bar whose length is proportional to a share of the whole.
 fn bar(share: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 30")]
     let length = (share.clamp(0.0, 1.0) * 30.0).round() as usize;
     dim("▄".repeat(length.max(1)))
 }
 
-/// Numbers, newest first, with what follows each other as a range: `32 to 1`, `6, 5`.
+/// Formats descending numbers. More than three consecutive numbers are a range: `1 to 32`; others are a list: `6, 5`.
 fn ranges(numbers: &[u32]) -> String {
     match numbers {
         [first, .., last]
@@ -303,7 +305,7 @@ fn ranges(numbers: &[u32]) -> String {
     }
 }
 
-/// As many digits of a fingerprint as are shown of either end: together as many as no two have in common by chance.
+/// The number of digits that are shown of each end of a fingerprint: together enough to make two equal ones unlikely.
 const END: usize = 16;
 
 #[cfg(test)]
@@ -311,14 +313,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_is_cut_in_the_middle() {
+    fn a_fingerprint_is_shortened_in_the_middle() {
         let whole = format!("{}{}{}", "a".repeat(16), "b".repeat(32), "c".repeat(16));
         assert_eq!(cut(&whole), format!("{}…{}", "a".repeat(16), "c".repeat(16)));
         assert_eq!(cut("abc"), "abc");
     }
 
     #[test]
-    fn versions_are_shown_shortly() {
+    fn consecutive_versions_are_shown_as_a_range() {
         assert_eq!(ranges(&[6, 5]), "6, 5");
         assert_eq!(ranges(&[5, 4, 3, 2, 1]), "1 to 5");
         assert_eq!(ranges(&[9, 4, 3, 2, 1]), "9, 4, 3, 2, 1");

@@ -1,29 +1,27 @@
-//! Whether a plugin under mutual TLS lets in who is not its host.
+//! Checks whether a plugin under mutual TLS refuses clients that are not its host.
 //!
-//! That the connection is encrypted and that this side knows the plugin says nothing of whom the plugin knows: some
-//! libraries offer their certificate and ask for none.
+//! The connection of the host does not show this: some libraries present a certificate and do not require one from the client.
 
 use rpcplugin::{Plugin, transport::Security};
 use serde::Serialize;
 
 use crate::raw_host::{Impostor, is_served};
 
-/// What became of strangers who called the plugin.
+/// How the plugin treats unauthorized clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum UnauthorizedClients {
-    /// Neither one without a certificate was served, nor one with a certificate that nobody knows.
+    /// It refuses clients without a certificate and with an unknown certificate.
     Refused,
-    /// One with a certificate that nobody knows was served.
+    /// It serves clients with an unknown certificate.
     ServedWithAnyCertificate,
-    /// One without a certificate was served.
+    /// It serves clients without a certificate.
     ServedWithoutCertificate,
 }
 
 impl UnauthorizedClients {
-    /// Calls the plugin as strangers would, on connections of their own. None without mutual TLS: everybody is served
-    /// then.
-    pub(super) async fn call(plugin: &Plugin) -> Option<Self> {
+    /// Calls the plugin as unauthorized clients, on separate connections. Returns `None` without mutual TLS.
+    pub(super) async fn probe(plugin: &Plugin) -> Option<Self> {
         let (Security::Mutual(tls), Some(certificate)) = (plugin.security(), plugin.certificate()) else {
             return None;
         };

@@ -1,21 +1,21 @@
-//! The name of a project, in the ways in which it is written.
+//! The name of a project, in its different spellings.
 
 use std::path::Path;
 
 use crate::error::UsageError;
 
-/// A name that is good for a crate, for a package of protobuf and for an environment variable.
+/// A name that is valid for a crate, a protobuf package and an environment variable.
 #[derive(Debug)]
 pub(super) struct Name(String);
 
 impl Name {
-    /// The last part of a path.
+    /// Returns the name in the last part of a path.
     pub(super) fn of(path: &Path) -> Result<Self, UsageError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         Self::new(name).ok_or_else(|| {
             UsageError::new(
-                format!("{name:?} is no name for a project"),
-                "use lower-case letters, digits and `-`, begin with a letter, and choose no word of Rust's own",
+                format!("{name:?} is not a valid project name"),
+                "use lower-case letters, digits and `-`, start with a letter, and avoid Rust keywords",
             )
         })
     }
@@ -25,7 +25,7 @@ impl Name {
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
             && name.len() <= LONGEST
             && !KEYWORDS.contains(&name);
-        // `-` and `_` mean the same to Cargo, and two in a row are no part of a name in protobuf's style.
+        // Cargo treats `-` and `_` alike, and protobuf's style has no double underscore.
         let name = name.replace('_', "-");
         (good && !name.ends_with('-') && !name.contains("--")).then_some(Self(name))
     }
@@ -46,7 +46,7 @@ impl Name {
     }
 }
 
-/// What cannot be the name of a module, as the package of protobuf becomes one.
+/// Keywords. The protobuf package becomes a module, whose name cannot be a keyword.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
     "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_written_in_every_way() {
+    fn a_name_has_three_spellings() {
         let name = Name::new("my_weather2").unwrap();
         assert_eq!(
             (name.kebab(), &*name.snake(), &*name.shouted()),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cargo_or_protobuf_would_refuse_is_refused() {
+    fn names_that_cargo_or_protobuf_reject_are_refused() {
         for wrong in
             ["", "2fast", "Big", "a b", "a/b", "type", "-a", "a-", "a--b", "ä", "..", &"x".repeat(51)]
         {

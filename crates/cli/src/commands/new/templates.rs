@@ -1,4 +1,4 @@
-//! The files of a project, and what is filled in.
+//! The files of a project, from templates.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -7,7 +7,7 @@ use std::{
 
 use super::name::Name;
 
-/// Paths in the project, and what the files hold before the names are filled in.
+/// The paths of the files in a project, and their templates.
 const FILES: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("../../../templates/Cargo.toml.in")),
     (".gitignore", include_str!("../../../templates/gitignore.in")),
@@ -25,10 +25,10 @@ const FILES: &[(&str, &str)] = &[
     ("host/src/main.rs", include_str!("../../../templates/host/src/main.rs")),
 ];
 
-/// A project that is about to be written.
+/// A project to write.
 pub(super) struct Project {
-    /// What stands in the templates, and what belongs there.
-    fillings: Vec<(&'static str, String)>,
+    /// The placeholders of the templates and their values.
+    values: Vec<(&'static str, String)>,
 }
 
 impl Project {
@@ -36,12 +36,12 @@ impl Project {
         let from = |crate_dir: &str| match checkout {
             Some(dir) => {
                 let path = dir.join("crates").join(crate_dir);
-                // As JSON writes it, a text is a basic string of TOML.
+                // A JSON string is a valid basic string in TOML.
                 format!("{{ path = {} }}", serde_json::Value::from(path.to_string_lossy()))
             }
             None => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
         };
-        let fillings = vec![
+        let values = vec![
             ("__rpcplugin-build__", from("build")),
             ("__rpcplugin__", from("rpcplugin")),
             ("__cookie__", cookie()),
@@ -49,20 +49,22 @@ impl Project {
             ("__snake__", name.snake()),
             ("__SHOUT__", name.shouted()),
         ];
-        Self { fillings }
+        Self { values }
     }
 
-    /// Each file's path and content.
+    /// Returns the path and the content of each file.
     pub(super) fn files(&self) -> impl Iterator<Item = (String, String)> + '_ {
         FILES.iter().map(|(path, content)| (self.filled(path), self.filled(content)))
     }
 
     fn filled(&self, template: &str) -> String {
-        self.fillings.iter().fold(template.to_owned(), |text, (place, filling)| text.replace(place, filling))
+        self.values
+            .iter()
+            .fold(template.to_owned(), |text, (placeholder, value)| text.replace(placeholder, value))
     }
 }
 
-/// A value that no other project has. It need not be secret, so it need not be hard to guess.
+/// Returns a unique value for the cookie. It is not a secret and may be predictable.
 fn cookie() -> String {
     let random = || RandomState::new().hash_one(std::process::id());
     format!("{:016x}{:016x}", random(), random())
@@ -73,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_filled_in() {
+    fn all_placeholders_are_replaced() {
         let name = Name::of(Path::new("my-weather")).unwrap();
         let files: Vec<_> = Project::new(&name, Some(Path::new("/a \"b"))).files().collect();
         for (path, content) in &files {

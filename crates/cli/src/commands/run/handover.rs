@@ -1,4 +1,4 @@
-//! The file with the handover. It holds a key, and goes with the plugin.
+//! The handover file. It has a key, and is removed when the plugin ends.
 
 use std::{
     fs::{self, File},
@@ -16,15 +16,15 @@ use crate::{
     os::FileId,
 };
 
-/// A place for the file, made before there is a plugin: it is not started for a file that cannot be written.
+/// A temporary file beside the path of the handover file. It is created before the launch, so that a wrong path fails immediately.
 #[derive(Debug)]
-pub(super) struct HandoverPlace<'a> {
+pub(super) struct PendingHandover<'a> {
     path: &'a Path,
-    /// Beside the place, and put there when it is whole.
+    /// Renamed to `path` when it is complete.
     file: NamedTempFile,
 }
 
-/// The file. Dropping it removes it, unless something else is in its place by then.
+/// The handover file. Dropping this removes the file, unless another file has taken its place.
 #[derive(Debug)]
 pub(super) struct HandoverFile {
     path: PathBuf,
@@ -32,27 +32,27 @@ pub(super) struct HandoverFile {
     text: String,
 }
 
-impl<'a> HandoverPlace<'a> {
+impl<'a> PendingHandover<'a> {
     /// # Errors
-    /// [`UsageError`] where there is something that no run has written, or no file can be.
+    /// [`UsageError`] if the path has a file that is not from an earlier run, or if no file can be created.
     pub(super) fn at(path: &'a Path) -> Result<Self, UsageError> {
-        free_or_of_a_run(path)?;
+        check_replaceable(path)?;
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        // Only its owner may read a temporary file.
+        // A temporary file has mode 0600.
         let file = tempfile::Builder::new().prefix(".rpcplugin-").tempfile_in(dir).map_err(|error| {
-            let help = "name with --handover a file in a directory that is there and may be written to";
+            let help = "name a file in a writable directory with --handover";
             UsageError::new(format!("{} cannot be written: {error}", path.display()), help)
         })?;
         Ok(Self { path, file })
     }
 
-    /// Puts the file there.
+    /// Writes the file.
     pub(super) fn write(mut self, plugin: &Plugin) -> Result<HandoverFile, CommandError> {
         let cannot = || format!("cannot write {}", self.path.display());
-        let text = format!("{}\n", signed(&plugin.handover().to_json()));
+        let text = format!("{}\n", with_origin(&plugin.handover().to_json()));
         self.file.write_all(text.as_bytes()).into_diagnostic().wrap_err_with(cannot)?;
-        // While the plugin started, another may have come.
-        free_or_of_a_run(self.path)?;
+        // The file may have been created during the launch.
+        check_replaceable(self.path)?;
         let path = self.path.to_owned();
         let file = match fs::symlink_metadata(&path) {
             Ok(_) => self.file.persist(&path),
@@ -64,10 +64,10 @@ impl<'a> HandoverPlace<'a> {
 }
 
 impl HandoverFile {
-    /// Whether the path still leads to this file, as it was written.
+    /// Whether the path still has this file with its content.
     fn is_in_place(&self) -> io::Result<bool> {
-        let (own, there) = (self.file.metadata()?, fs::symlink_metadata(&self.path)?);
-        Ok(FileId::of(&own) == FileId::of(&there) && fs::read_to_string(&self.path)? == self.text)
+        let (own, current) = (self.file.metadata()?, fs::symlink_metadata(&self.path)?);
+        Ok(FileId::of(&own) == FileId::of(&current) && fs::read_to_string(&self.path)? == self.text)
     }
 }
 
@@ -79,26 +79,27 @@ impl Drop for HandoverFile {
     }
 }
 
-/// Nothing is at the path, or what a run has left there that was killed.
-fn free_or_of_a_run(path: &Path) -> Result<(), UsageError> {
+/// Checks that there is no file at the path, or only one from an earlier run that was killed.
+fn check_replaceable(path: &Path) -> Result<(), UsageError> {
     let refused = |why: String| {
-        let help = "name with --handover a file that is not there yet, or one that an earlier run has left";
+        let help =
+            "name a file with --handover that does not exist, or that is left over from an earlier run";
         Err(UsageError::new(format!("{} {why}", path.display()), help))
     };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => refused(format!("cannot be looked at: {error}")),
-        Ok(there) if !there.is_file() => refused("is there, and is no file".to_owned()),
+        Err(error) => refused(format!("cannot be examined: {error}")),
+        Ok(there) if !there.is_file() => refused("exists and is not a file".to_owned()),
         Ok(_) => match is_a_handover(path) {
             Ok(true) => Ok(()),
-            Ok(false) => refused("is there, and no run has written it".to_owned()),
-            Err(error) => refused(format!("is there, and cannot be read: {error}")),
+            Ok(false) => refused("exists and is not from an earlier run".to_owned()),
+            Err(error) => refused(format!("exists and cannot be read: {error}")),
         },
     }
 }
 
-/// The handover with the name of this command, by which a later run knows what it may replace.
-fn signed(handover: &str) -> Value {
+/// Adds the name of this command, so that a later run recognizes the file.
+fn with_origin(handover: &str) -> Value {
     let mut handover: Value = serde_json::from_str(handover).unwrap_or_default();
     if let Some(members) = handover.as_object_mut() {
         members.insert(WRITTEN_BY.to_owned(), RUN.into());
@@ -106,7 +107,7 @@ fn signed(handover: &str) -> Value {
     handover
 }
 
-/// Whether a run has written the file.
+/// Whether the file is from an earlier run.
 fn is_a_handover(path: &Path) -> io::Result<bool> {
     let mut start = Vec::new();
     File::open(path)?.take(LONGEST).read_to_end(&mut start)?;
@@ -116,5 +117,5 @@ fn is_a_handover(path: &Path) -> io::Result<bool> {
 const WRITTEN_BY: &str = "WrittenBy";
 const RUN: &str = "rpcplugin run";
 
-/// No handover is as long.
+/// The maximum length of a handover file, in bytes.
 const LONGEST: u64 = 64 << 10;

@@ -15,20 +15,21 @@ use super::{
 /// It opens a new connection when a call needs one and the last connection has ended. It differs from
 /// [`tonic::transport::Channel`]:
 ///
-/// - A call that was not sent before its connection ended is sent on the next connection. A call that the peer has not processed, by
-///   a GOAWAY with a lower stream id or by REFUSED_STREAM, is made once more. No other call is repeated.
-/// - HTTP/2 errors become gRPC's codes for them, with the cause in the message. A reset stream has the code of its error. A connection
-///   that broke or cannot be opened is UNAVAILABLE. CANCELLED means that the peer or the caller cancelled. This does not depend on
-///   the features with which tonic is built.
+/// - A call that was not sent before its connection ended is sent on the next connection. A call that the peer has not
+///   processed, by a GOAWAY with a lower stream id or by REFUSED_STREAM, is made once more. No other call is repeated.
+/// - HTTP/2 errors become gRPC's codes for them, with the cause in the message. A reset stream has the code of its
+///   error. A connection that broke or cannot be opened is UNAVAILABLE. CANCELLED means that the peer or the caller
+///   cancelled. This does not depend on the features with which tonic is built.
 /// - The deadline of a request holds until the last message of its response. Then the call fails with DEADLINE_EXCEEDED.
-/// - Malformed parts of a status (details that are not base64, a message that is not UTF-8) are removed or replaced. tonic panics or
-///   loses the code.
+/// - Malformed parts of a status (details that are not base64, a message that is not UTF-8) are removed or replaced.
+///   tonic panics or loses the code.
 /// - A response that is not gRPC has the code that gRPC has for its HTTP status.
 ///
-/// The channels from a host to a plugin also [report how the plugin's process ended](Explain) if a call fails for that reason.
+/// The channels from a host to a plugin also [report how the plugin's process ended](Explain) if a call fails for that
+/// reason.
 ///
-/// Dropping the future of a call, or the stream of its responses, cancels the call. A stream of the caller's messages continues after
-/// the response has begun, unless the call has a deadline, and its last messages may be lost.
+/// Dropping the future of a call, or the stream of its responses, cancels the call. A stream of the caller's messages
+/// continues after the response has begun, unless the call has a deadline, and its last messages may be lost.
 ///
 /// # Protocol
 /// gRPC `PROTOCOL-HTTP2.md`, "Errors", and `http-grpc-status-mapping.md`. For STREAM_CLOSED and HTTP_1_1_REQUIRED, which the
@@ -48,7 +49,8 @@ pub trait Choose: Send + Sync + 'static {
     /// Returns the channel for a call that is made now, if the call need not wait.
     fn ready(&self) -> Option<PluginChannel>;
 
-    /// Returns the channel for a call that must wait, or the status with which the call fails. `due` is the deadline of the call.
+    /// Returns the channel for a call that must wait, or the status with which the call fails. `due` is the deadline of
+    /// the call.
     fn wait(
         self: Arc<Self>,
         due: Option<Instant>,

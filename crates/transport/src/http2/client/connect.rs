@@ -35,7 +35,9 @@ pub enum ChannelError {
     #[error("the peer did not answer within {} s", .0.as_secs_f32())]
     #[diagnostic(
         code(rpcplugin::transport::peer_timeout),
-        help("check that the peer is not stopped, and that it serves gRPC: it accepts connections and does not answer")
+        help(
+            "check that the peer is not stopped, and that it serves gRPC: it accepts connections and does not answer"
+        )
     )]
     Timeout(Duration),
     /// The stream carries no HTTP/2.

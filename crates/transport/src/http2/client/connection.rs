@@ -38,8 +38,8 @@ pub(super) struct ConnectionState {
     cause: OnceLock<String>,
     /// Whether the connection broke, or was not HTTP/2.
     broke: AtomicBool,
-    /// Whether the peer ended the connection without an error after it had been open for a while. Another connection is worth trying
-    /// then.
+    /// Whether the peer ended the connection without an error after it had been open for a while. Another connection is
+    /// worth trying then.
     ended_by_peer: AtomicBool,
 }
 
@@ -106,7 +106,8 @@ const SHORT_LIVED: Duration = Duration::from_secs(1);
 /// A connection that the peer ends earlier than this was never usable.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
-/// How long after the first failed call the end of the connection is noticed. Both happen in one poll of the connection's task.
+/// How long after the first failed call the end of the connection is noticed. Both happen in one poll of the
+/// connection's task.
 const END_NOTICED: Duration = Duration::from_millis(100);
 
 fn builder(settings: &Settings) -> Builder {

@@ -7,11 +7,12 @@ use super::{
 };
 use crate::http2::settings::Settings;
 
-/// Opens a connection and returns a channel over it. After the end of the connection, the channel opens another for the next call.
+/// Opens a connection and returns a channel over it. After the end of the connection, the channel opens another for the
+/// next call.
 ///
 /// # Errors
-/// [`ChannelError`] when the stream cannot be opened or the peer does not speak HTTP/2. The peer may still reject this side: a TLS 1.3
-/// client learns that with its first call.
+/// [`ChannelError`] when the stream cannot be opened or the peer does not speak HTTP/2. The peer may still reject this
+/// side: a TLS 1.3 client learns that with its first call.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.

@@ -19,7 +19,8 @@ const UNKNOWN: &str = "unknown reason";
 /// Returns the gRPC code for an HTTP/2 error code.
 ///
 /// # Protocol
-/// gRPC `PROTOCOL-HTTP2.md`, "Errors". For STREAM_CLOSED and HTTP_1_1_REQUIRED, which it leaves out, grpc-go's `http2ErrConvTab`.
+/// gRPC `PROTOCOL-HTTP2.md`, "Errors". For STREAM_CLOSED and HTTP_1_1_REQUIRED, which it leaves out, grpc-go's
+/// `http2ErrConvTab`.
 pub(super) fn code(reason: Reason) -> Code {
     match reason {
         Reason::NO_ERROR

@@ -83,7 +83,7 @@ impl Reconnect {
         self.open().await
     }
 
-    /// Returns the connection, and opens one if there is none. All calls that wait for a connection have the same outcome.
+    /// Returns the connection. Opens a connection if there is no current one. All calls that wait for a connection have the same outcome.
     pub(super) async fn open(&self) -> Opened {
         let mut outcome = match self.start_opening()? {
             Ok(connection) => return Ok(connection),
@@ -107,7 +107,9 @@ impl Reconnect {
     }
 
     /// Returns the connection, or the receiver of its outcome.
-    fn start_opening(&self) -> Result<Result<Connection, watch::Receiver<Option<Opened>>>, Arc<ChannelError>> {
+    fn start_opening(
+        &self,
+    ) -> Result<Result<Connection, watch::Receiver<Option<Opened>>>, Arc<ChannelError>> {
         let mut state = self.lock();
         match &mut *state {
             State::Up(connection) => return Ok(Ok(connection.clone())),
@@ -136,8 +138,8 @@ impl Reconnect {
         Ok(Err(outcome))
     }
 
-    /// Gives a connection that has ended no further calls. Returns whether it broke before the peer had answered a call on it. With
-    /// `reported`, the caller fails a call for that, and the next call tries again.
+    /// Gives a connection that has ended no further calls. Returns whether it broke before the peer had answered a call
+    /// on it. With `reported`, the caller fails a call for that, and the next call tries again.
     pub(super) fn retire(&self, ended: &Arc<ConnectionState>, error: &h2::Error, reported: bool) -> bool {
         ended.note_error(error);
         let broke_unused = ended.broke_unused();

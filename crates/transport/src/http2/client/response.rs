@@ -20,8 +20,8 @@ use crate::http2::{
     timeout::{Deadline, deadline_exceeded, is_deadline_exceeded},
 };
 
-/// The body of a response on a [`PluginChannel`](crate::http2::PluginChannel). Dropping it before its end cancels the call. A caller that
-/// is still sending messages continues first, and the last of them may be lost.
+/// The body of a response on a [`PluginChannel`](crate::http2::PluginChannel). Dropping it before its end cancels the
+/// call. A caller that is still sending messages continues first, and the last of them may be lost.
 ///
 /// The default is an empty body, for interceptors that respond in place of the peer.
 #[derive(Default)]
@@ -128,8 +128,8 @@ impl Frames {
 }
 
 impl Drop for Frames {
-    /// A caller that does not read the response may still have messages to send. They are sent, as on tonic's own channel, but not after
-    /// the deadline or the end of the response.
+    /// A caller that does not read the response may still have messages to send. They are sent, as on tonic's own
+    /// channel, but not after the deadline or the end of the response.
     fn drop(&mut self) {
         let goes_on = match &self.stage {
             Stage::Data(stream) | Stage::Trailers(stream) => !stream.is_end_stream(),

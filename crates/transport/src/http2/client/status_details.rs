@@ -6,8 +6,9 @@ use http::{HeaderMap, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 use tonic::metadata::MetadataMap;
 
-/// Mends a status in the headers or trailers of a response that tonic cannot read. Details that are not base64, at which tonic panics, are
-/// removed. Invalid bytes in a message that is not UTF-8, for which tonic loses the code, are replaced.
+/// Mends a status in the headers or trailers of a response that tonic cannot read. Details that are not base64, at
+/// which tonic panics, are removed. Invalid bytes in a message that is not UTF-8, for which tonic loses the code, are
+/// replaced.
 pub(super) fn mend_status(headers: &mut HeaderMap) {
     if headers.contains_key(STATUS_DETAILS) {
         drop_malformed_details(headers);

@@ -25,11 +25,11 @@ use crate::{
 };
 
 impl PluginChannel {
-    /// Returns tonic's own channel to the same peer, for code that takes no other channel. It opens a connection of its own with its first
-    /// call.
+    /// Returns tonic's own channel to the same peer, for code that takes no other channel. It opens a connection of its
+    /// own with its first call.
     ///
-    /// It has none of the differences that are listed [above](Self). Its clients panic at a status with details that are not base64,
-    /// and its HTTP/2 errors depend on the features of tonic.
+    /// It has none of the differences that are listed [above](Self). Its clients panic at a status with details that
+    /// are not base64, and its HTTP/2 errors depend on the features of tonic.
     ///
     /// # Panics
     /// Panics outside of a tokio runtime.
@@ -113,7 +113,8 @@ impl Last {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), peer));
     }
 
-    /// Whether the last stream has just ended without a response. The stream is forgotten, so that the next call tries again.
+    /// Whether the last stream has just ended without a response. The stream is forgotten, so that the next call tries
+    /// again.
     fn take_broken_unused(&self) -> bool {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         last.is_some_and(|(since, peer)| since.elapsed() < SHORT_LIVED && !peer.has_responded())
@@ -133,8 +134,8 @@ impl<F: Fn() -> OpenStream> Service<Uri> for Connector<F> {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        // tonic opens another stream as soon as a stream breaks without a call on it. If the peer hangs up at once, tonic would repeat this
-        // without end, and the call that waits for the stream would not complete.
+        // tonic opens another stream as soon as a stream breaks without a call on it. If the peer hangs up at once,
+        // tonic would repeat this without end, and the call that waits for the stream would not complete.
         if self.last.take_broken_unused() {
             return Box::pin(async { Err(ChannelError::HangsUp) });
         }

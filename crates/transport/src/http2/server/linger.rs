@@ -17,8 +17,8 @@ use crate::io::Inspect;
 
 /// Closes a stream for writing first, and for reading when the peer has closed its side.
 ///
-/// A peer that writes to a closed connection gets an error at once, and then drops the bytes that it has received and not read. HTTP/2
-/// peers write while they read. So a slow host would lose the last messages of a plugin.
+/// A peer that writes to a closed connection gets an error at once, and then drops the bytes that it has received and
+/// not read. HTTP/2 peers write while they read. So a slow host would lose the last messages of a plugin.
 #[derive(Debug, Default)]
 pub(super) struct Linger {
     /// Whether writing has been shut down.
@@ -77,7 +77,10 @@ mod tests {
             });
             let mut received = vec![0; 1000];
             loop {
-                theirs.write_all(b"go on").await.expect("the connection stays open until everything was read");
+                theirs
+                    .write_all(b"go on")
+                    .await
+                    .expect("the connection stays open until everything was read");
                 match theirs.read(&mut received).await.expect("readable") {
                     0 => break,
                     _ => tokio::task::yield_now().await,

@@ -13,8 +13,8 @@ use tonic::{Status, body::Body};
 
 use crate::{http2::message_scan::MessageScan, service::panicked};
 
-/// The body of a response. A handler that panics, and a message that is too long, end the call with a status. The connection and its other
-/// calls go on.
+/// The body of a response. A handler that panics, and a message that is too long, end the call with a status. The
+/// connection and its other calls go on.
 #[derive(Debug)]
 pub(super) struct HandlerBody {
     body: Body,

@@ -48,9 +48,10 @@ impl Serving {
 
 /// Serves the streams of `listener` until it ends or the token is cancelled, then drains.
 ///
-/// When this returns, no connection is left. A connection that fails is logged at debug. A connection is closed if its peer has not
-/// sent the preface of HTTP/2 within [`Settings::handshake_timeout`], or by the time of the shutdown. If file descriptors run out, or if
-/// connections without a preface hold half of them, the oldest connection without a call is closed: see [`PendingConnection`].
+/// When this returns, no connection is left. A connection that fails is logged at debug. A connection is closed if its
+/// peer has not sent the preface of HTTP/2 within [`Settings::handshake_timeout`], or by the time of the shutdown. If
+/// file descriptors run out, or if connections without a preface hold half of them, the oldest connection without a
+/// call is closed: see [`PendingConnection`].
 ///
 /// # Cancel safety
 /// Dropping the future closes every connection at once.
@@ -144,9 +145,9 @@ fn http_connection(
         .max_header_list_size(headers.for_stack())
         // gRPC has its own limits on calls. With hyper's limit of 200 the next call would wait without notice.
         .max_concurrent_streams(None)
-        // Frames for calls that were refused, and calls that are cancelled before they were started, are common on a busy machine.
-        // By default 1024 of the former or 20 of the latter end the connection, and with it the plugin. Those defaults protect
-        // servers from untrusted clients.
+        // Frames for calls that were refused, and calls that are cancelled before they were started, are common on a
+        // busy machine. By default 1024 of the former or 20 of the latter end the connection, and with it the plugin.
+        // Those defaults protect servers from untrusted clients.
         .max_local_error_reset_streams(None)
         .max_pending_accept_reset_streams(MAX_CANCELLED)
         .auto_date_header(false)

@@ -22,8 +22,8 @@ use crate::{
 
 /// A directory in which sockets are made under fresh names.
 ///
-/// Cheap to clone. A private directory is removed, with everything in it, when its last clone and the last listener in it have been
-/// dropped.
+/// Cheap to clone. A private directory is removed, with everything in it, when its last clone and the last listener in
+/// it have been dropped.
 #[derive(Debug, Clone)]
 pub struct SocketDir(Arc<Inner>);
 
@@ -38,8 +38,8 @@ struct Inner {
 impl SocketDir {
     /// Makes a directory that only this user, and `group` if given, may enter.
     ///
-    /// The directory is made in the temporary directory. If no socket would fit there, it is made in `/tmp`: macOS and many build
-    /// systems have long temporary directories.
+    /// The directory is made in the temporary directory. If no socket would fit there, it is made in `/tmp`: macOS and
+    /// many build systems have long temporary directories.
     ///
     /// # Errors
     /// [`SocketDirError`] when no directory can be made or shared.
@@ -53,8 +53,8 @@ impl SocketDir {
 
     /// Makes a directory inside `parent` that only this user, and `group` if given, may enter.
     ///
-    /// The directory records which process made it. The first call of each process also removes, in the background, the directories
-    /// in `parent` that ended processes of this user have left.
+    /// The directory records which process made it. The first call of each process also removes, in the background, the
+    /// directories in `parent` that ended processes of this user have left.
     ///
     /// # Errors
     /// [`SocketDirError`] when no directory can be made or shared, or when no socket would fit.
@@ -87,8 +87,8 @@ impl SocketDir {
     /// Uses a directory that another process has made and will remove.
     ///
     /// # Errors
-    /// [`SocketDirError::Unfit`] when no socket would fit. [`SocketDirError::Create`] when the path is relative and the working
-    /// directory does not exist any more.
+    /// [`SocketDirError::Unfit`] when no socket would fit. [`SocketDirError::Create`] when the path is relative and the
+    /// working directory does not exist any more.
     pub fn given(dir: &Path, group: Option<SocketGroup>) -> Result<Self, SocketDirError> {
         let path = std::path::absolute(dir)
             .map_err(|source| SocketDirError::Create { parent: dir.to_owned(), source })?;
@@ -98,8 +98,8 @@ impl SocketDir {
         Ok(this)
     }
 
-    /// Records the process as a second owner of the directory. The directory then stays while the process runs, also after the end of
-    /// the process that made it. A process that has already ended is not recorded.
+    /// Records the process as a second owner of the directory. The directory then stays while the process runs, also
+    /// after the end of the process that made it. A process that has already ended is not recorded.
     pub fn add_owner(&self, pid: u32) {
         let Some(owner) = Owner::of(pid) else { return };
         if let Err(error) = owner.write(&self.0.path, PLUGIN) {
@@ -143,8 +143,8 @@ impl SocketDir {
     }
 }
 
-/// Removes a directory that [`SocketDir::private`] made in another process, if it holds nothing but the records of its owners. Any
-/// other directory is removed if it is empty.
+/// Removes a directory that [`SocketDir::private`] made in another process, if it holds nothing but the records of its
+/// owners. Any other directory is removed if it is empty.
 ///
 /// # Errors
 /// The error of the operating system. [`io::ErrorKind::DirectoryNotEmpty`] if the directory holds anything else.
@@ -172,8 +172,8 @@ fn share(path: &Path, group: SocketGroup) -> Result<(), SocketDirError> {
         .map_err(|source| SocketDirError::Share { path: path.to_owned(), source })
 }
 
-/// Warns of a directory in which every user can replace a socket, and so impersonate its listener. The directory is not refused: a
-/// peer that requires mutual TLS is safe, and volumes that containers share are such directories.
+/// Warns of a directory in which every user can replace a socket, and so impersonate its listener. The directory is not
+/// refused: a peer that requires mutual TLS is safe, and volumes that containers share are such directories.
 pub(crate) fn warn_if_open(dir: &Path) {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     if let Ok(metadata) = fs::metadata(dir)
@@ -204,7 +204,7 @@ mod tests {
     fn a_directory_that_cannot_be_given_to_a_group_is_an_error() {
         let group = SocketGroup::find("0").expect("a number");
         let error = share(Path::new("/nowhere/at/all"), group).expect_err("it does not exist");
-        assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::socket_group");
+        assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::socket_not_shared");
     }
 
     #[test]

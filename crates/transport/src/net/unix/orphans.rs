@@ -24,8 +24,8 @@ pub(crate) fn sweep_once(parent: &Path) {
     }
 }
 
-/// Removes the directories in `parent` that this library made for this user, and whose processes have ended: the process that made
-/// the directory, and the plugin.
+/// Removes the directories in `parent` that this library made for this user, and whose processes have ended: the
+/// process that made the directory, and the plugin.
 ///
 /// Only the records in the directories count. A directory without records, and a directory of another user, stays.
 fn sweep(parent: &Path) {

@@ -9,9 +9,9 @@ use crate::os::{
 
 /// A process, as it is recorded in a socket directory.
 ///
-/// The pid alone does not identify a process that has ended, because pids are reused. The start time, in clock ticks since the boot
-/// of the machine, distinguishes the two. Both mean something only on one machine, in one boot, and within one pid namespace, so
-/// these are recorded too.
+/// The pid alone does not identify a process that has ended, because pids are reused. The start time, in clock ticks
+/// since the boot of the machine, distinguishes the two. Both mean something only on one machine, in one boot, and
+/// within one pid namespace, so these are recorded too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
     pid: u32,
@@ -27,8 +27,8 @@ impl Owner {
 
     /// Writes the record into a directory.
     ///
-    /// The target of a symbolic link holds the record. A link is made whole or not at all, is on disk together with its directory,
-    /// and cannot be opened by mistake.
+    /// The target of a symbolic link holds the record. A link is made whole or not at all, is on disk together with its
+    /// directory, and cannot be opened by mistake.
     pub(crate) fn write(&self, dir: &Path, role: &str) -> io::Result<()> {
         symlink(self.text(), dir.join(role))
     }

@@ -53,7 +53,8 @@ pub(crate) fn occupant(path: &Path) -> io::Result<Occupant> {
     if !files::is_socket(&metadata) {
         return Ok(Occupant::Other);
     }
-    // Only a refused connection proves that there is no listener. A full backlog or a missing permission proves that there is one.
+    // Only a refused connection proves that there is no listener. A full backlog or a missing permission proves that
+    // there is one.
     match sockets::connect_at_once(&sockets::path_address(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Occupant::Stale),
         _ => Ok(Occupant::Live),

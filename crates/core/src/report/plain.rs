@@ -1,16 +1,18 @@
-//! Errors as a person wants them at the end of a program: what failed, why, and what to do.
+//! Error reports in plain text: what failed, why, and what to do.
 
 use std::fmt;
 
-use miette::{Diagnostic, Severity};
+use miette::Diagnostic;
 
-/// Shows a diagnostic with its causes, its related faults, its help and its code, in plain text.
+use super::causes::{causes, innermost, is_advice};
+
+/// Shows a diagnostic in plain text: its causes, its related faults, its help and its code.
 ///
-/// A fault that the message quotes already is not told twice; of its only fault, a diagnostic takes help and code. Related
-/// diagnostics of the severity `Advice` are no faults: they stand at the end, after help and code.
+/// A fault that the message has already is not repeated. A diagnostic with exactly one fault shows the fault's help and code. Related
+/// diagnostics of the severity `Advice` are not faults: they follow after help and code.
 ///
-/// Programs that link `miette` with its `fancy` feature have a better way; this is for the others, and for a plugin's
-/// last words, which a host shows as they come.
+/// The report is for programs without the `fancy` feature of `miette`, and for the last output of a plugin, which a host shows as it
+/// is.
 ///
 /// ```
 /// # use rpcplugin_core::{PlainReport, MagicCookie};
@@ -25,10 +27,8 @@ pub struct PlainReport<'a>(pub &'a dyn Diagnostic);
 impl fmt::Display for PlainReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
+        for cause in causes(self.0) {
             write!(f, "\n  because {cause}")?;
-            source = cause.source();
         }
         let message = self.0.to_string();
         let (advice, faults): (Vec<_>, Vec<_>) =
@@ -36,10 +36,10 @@ impl fmt::Display for PlainReport<'_> {
         for fault in faults.into_iter().filter(|fault| !message.contains(&fault.to_string())) {
             write!(f, "\n  - {}", PlainReport(fault).to_string().replace('\n', "\n  "))?;
         }
-        if let Some(help) = deepest(self.0, &|diagnostic| diagnostic.help().map(|help| help.to_string())) {
+        if let Some(help) = innermost(self.0, &|diagnostic| diagnostic.help().map(|help| help.to_string())) {
             write!(f, "\n  help: {help}")?;
         }
-        if let Some(code) = deepest(self.0, &|diagnostic| diagnostic.code().map(|code| code.to_string())) {
+        if let Some(code) = innermost(self.0, &|diagnostic| diagnostic.code().map(|code| code.to_string())) {
             write!(f, "\n  code: {code}")?;
         }
         for text in advice {
@@ -53,26 +53,6 @@ impl fmt::Debug for PlainReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// The property of the innermost diagnostic that has one: the closer to the cause, the better the advice.
-pub(crate) fn deepest(
-    diagnostic: &dyn Diagnostic,
-    property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
-) -> Option<String> {
-    let inner = diagnostic.diagnostic_source().and_then(|inner| deepest(inner, property));
-    inner
-        .or_else(|| only_fault(diagnostic).and_then(|fault| deepest(fault, property)))
-        .or_else(|| property(diagnostic))
-}
-
-fn only_fault(diagnostic: &dyn Diagnostic) -> Option<&dyn Diagnostic> {
-    let mut related = diagnostic.related()?.filter(|related| !is_advice(*related));
-    related.next().filter(|_| related.next().is_none())
-}
-
-fn is_advice(diagnostic: &dyn Diagnostic) -> bool {
-    diagnostic.severity() == Some(Severity::Advice)
 }
 
 #[cfg(test)]
@@ -90,7 +70,7 @@ mod tests {
     struct Faults(&'static str, #[related] Vec<Fault>);
 
     #[test]
-    fn related_faults_are_told_one_by_one() {
+    fn related_faults_are_listed() {
         let error = Faults("", vec![Fault("port"), Fault("path")]);
         assert_eq!(
             PlainReport(&error).to_string(),
@@ -102,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_fault_is_told_once() {
+    fn a_single_fault_is_not_repeated() {
         let error = Faults(": the port is wrong", vec![Fault("port")]);
         assert_eq!(
             PlainReport(&error).to_string(),
@@ -121,7 +101,7 @@ mod tests {
     struct Failed(#[related] Vec<Evidence>);
 
     #[test]
-    fn evidence_stands_at_the_end_and_gives_no_advice() {
+    fn evidence_follows_at_the_end() {
         assert_eq!(
             PlainReport(&Failed(vec![Evidence])).to_string(),
             "it failed\n  help: mend it\n  code: test::failed\n  stderr of it:\n    one\n    two"

@@ -1,4 +1,4 @@
-//! Whether the method and the plugin were given the wrong way round.
+//! Detects a plugin in place of the method on the command line.
 
 use std::{
     ffi::OsStr,
@@ -8,17 +8,17 @@ use std::{
 
 use crate::{error::UsageError, os, plugin_args::LaunchArgs};
 
-/// Makes sure that what stands in the method's place is no plugin.
+/// Checks that the method is not a path or a program.
 ///
 /// # Errors
 /// [`UsageError`] that names the right order.
-pub(super) fn check(method: &str, launch: &LaunchArgs) -> Result<(), UsageError> {
-    // No service is called so.
+pub(super) fn check_argument_order(method: &str, launch: &LaunchArgs) -> Result<(), UsageError> {
+    // No service name starts with these.
     let is_path = ["./", "../"].iter().any(|start| method.starts_with(start));
     let words: Vec<&OsStr> =
         [launch.program.as_os_str()].into_iter().chain(launch.args.iter().map(AsRef::as_ref)).collect();
     let is_meant = |word: &OsStr, between| is_method(word, between) && !is_there(word);
-    // What the launch would take for the program may have no service before its name.
+    // The word in the place of the program may be a method name without a service.
     let meant = words
         .iter()
         .position(|word| is_meant(word, '/'))
@@ -33,12 +33,12 @@ pub(super) fn check(method: &str, launch: &LaunchArgs) -> Result<(), UsageError>
     let arguments = plugin.iter().map(|word| format!(" {word}")).collect::<String>();
     let what = if is_program { "program" } else { "path" };
     Err(UsageError::new(
-        format!("{method} is a {what}, and stands in the place of the method"),
-        format!("give the method first, and then the plugin: rpcplugin call {meant} {method}{arguments}"),
+        format!("{method} is a {what}, not a method"),
+        format!("put the method before the plugin: rpcplugin call {meant} {method}{arguments}"),
     ))
 }
 
-/// `package.Service/Method`, where this stands between the two; `Method` alone, or `Service.Method`, where it is the dot.
+/// Whether a word has the form of a method: `package.Service/Method` if `between` is `/`, and `Method` or `Service.Method` if it is `.`.
 fn is_method(word: &OsStr, between: char) -> bool {
     let is_name = |name: &str| {
         let mut letters = name.chars();
@@ -52,12 +52,12 @@ fn is_method(word: &OsStr, between: char) -> bool {
     }
 }
 
-/// A file in this directory, in PATH, or where a path leads.
+/// Whether there is such a file in the working directory, in PATH, or at this path.
 fn is_there(program: impl AsRef<Path>) -> bool {
     places(program.as_ref()).any(|place| place.is_file())
 }
 
-/// Such a file that may be executed.
+/// Whether there is such an executable file.
 fn is_program(program: &Path) -> bool {
     let runs =
         |place: PathBuf| fs::metadata(place).is_ok_and(|file| file.is_file() && os::mode(&file) & 0o111 != 0);
@@ -79,17 +79,17 @@ mod tests {
 
     use super::*;
 
-    /// What is said of these words behind `call`.
-    fn said(words: &[&str]) -> Option<String> {
+    /// Returns the help for these arguments of `call`.
+    fn help_for(words: &[&str]) -> Option<String> {
         let all = ["test"].iter().chain(&words[1..]);
         let matches = LaunchArgs::augment_args(Command::new("test")).get_matches_from(all);
         let launch = LaunchArgs::from_arg_matches(&matches).unwrap();
-        let error = check(words[0], &launch).err()?;
+        let error = check_argument_order(words[0], &launch).err()?;
         Some(miette::Diagnostic::help(&error).unwrap().to_string())
     }
 
     #[test]
-    fn a_plugin_before_the_method_is_noticed() {
+    fn a_plugin_before_the_method_is_an_error() {
         let sh = "/bin/sh";
         for (words, line) in [
             (&[sh, "Kv/Get"][..], "rpcplugin call Kv/Get /bin/sh"),
@@ -101,13 +101,13 @@ mod tests {
             (&["./not-there", "Kv/Get"], "rpcplugin call Kv/Get ./not-there"),
             (&["./not-there", "/bin/sh"], "rpcplugin call METHOD ./not-there /bin/sh"),
         ] {
-            let help = said(words).unwrap_or_else(|| panic!("nothing is said of {words:?}"));
+            let help = help_for(words).unwrap_or_else(|| panic!("there is no error for {words:?}"));
             assert!(help.ends_with(line), "{help}");
         }
     }
 
     #[test]
-    fn the_right_order_is_left_alone() {
+    fn the_correct_order_is_accepted() {
         for words in [
             &["Kv/Get", "/bin/sh"][..],
             &["Get", "sh", "-c", "x"],
@@ -115,10 +115,10 @@ mod tests {
             &["Kv/Get", "/not/there"],
             &["sh", "/not/there"],
             &["Cargo.toml", "/not/there"],
-            // A method may be called as a program is.
+            // A method may have the name of a program.
             &["sh", "/bin/sh", "serve"],
         ] {
-            assert_eq!(said(words), None, "{words:?}");
+            assert_eq!(help_for(words), None, "{words:?}");
         }
     }
 }

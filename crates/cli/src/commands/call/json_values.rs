@@ -1,57 +1,57 @@
-//! JSON values one after the other, each as soon as its end has come.
+//! A stream of JSON values. Each is returned as soon as its last byte has been read.
 
 use std::io::{self, BufRead, ErrorKind};
 
-/// Takes values from what is read, and no byte beyond the end of one.
+/// Splits a stream into JSON values. Never reads beyond the end of a value.
 #[derive(Debug)]
-pub(super) struct Texts<R> {
+pub(super) struct JsonValues<R> {
     reader: R,
-    /// The place of the next byte.
+    /// The line and column of the next byte.
     place: (usize, usize),
 }
 
-/// One value, or what stands in its place.
+/// The text of a value, valid or not.
 #[derive(Debug)]
-pub(super) struct Text {
+pub(super) struct JsonText {
     pub(super) bytes: Vec<u8>,
-    /// Where it begins.
+    /// The line and column of the first byte.
     begin: (usize, usize),
 }
 
-/// How far a value has come.
+/// The state of a value that is being read.
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// It has not begun.
+    /// Before the value.
     Space,
     /// In a number or a word.
     Word,
-    /// In a text, behind a backslash or not, and in so many lists and objects.
+    /// In a string, after a backslash if `escaped`, and in `depth` lists and objects.
     Text { escaped: bool, depth: usize },
-    /// In so many lists and objects.
+    /// In `depth` lists and objects.
     Within { depth: usize },
 }
 
-/// What a byte is to a value.
+/// The role of a byte.
 enum Step {
-    /// It is of it.
-    Goes(State),
-    /// It is its last.
+    /// The byte belongs to the value, or comes before it.
+    Continues(State),
+    /// The byte is the last one of the value.
     Ends,
-    /// It comes after it.
+    /// The byte comes after the value.
     After,
 }
 
-impl<R: BufRead> Texts<R> {
+impl<R: BufRead> JsonValues<R> {
     pub(super) fn new(reader: R) -> Self {
         Self { reader, place: (1, 1) }
     }
 
-    /// The next value. None at the end.
+    /// Returns the next value, or `None` at the end.
     ///
     /// # Errors
-    /// That of the reader.
-    pub(super) fn next(&mut self) -> io::Result<Option<Text>> {
-        let mut text = Text { bytes: Vec::new(), begin: self.place };
+    /// The error of the reader.
+    pub(super) fn next(&mut self) -> io::Result<Option<JsonText>> {
+        let mut text = JsonText { bytes: Vec::new(), begin: self.place };
         let mut state = State::Space;
         loop {
             let read = match self.reader.fill_buf() {
@@ -65,7 +65,7 @@ impl<R: BufRead> Texts<R> {
             let (mut taken, mut ended) = (0, false);
             for byte in read {
                 match state.step(*byte) {
-                    Step::Goes(next) => state = next,
+                    Step::Continues(next) => state = next,
                     Step::Ends => ended = true,
                     Step::After => {
                         ended = true;
@@ -90,8 +90,8 @@ impl<R: BufRead> Texts<R> {
     }
 }
 
-impl Text {
-    /// The line and the column of a byte of it, both counted from 1.
+impl JsonText {
+    /// Returns the line and the column of a byte, both counted from 1.
     pub(super) fn place(&self, offset: usize) -> (usize, usize) {
         self.bytes.iter().take(offset).fold(self.begin, |place, byte| behind(place, *byte))
     }
@@ -100,31 +100,31 @@ impl Text {
 impl State {
     fn step(self, byte: u8) -> Step {
         match (self, byte) {
-            (Self::Space, b' ' | b'\t' | b'\r' | b'\n') => Step::Goes(Self::Space),
-            (Self::Space, b'{' | b'[') => Step::Goes(Self::Within { depth: 1 }),
-            (Self::Space, b'"') => Step::Goes(Self::Text { escaped: false, depth: 0 }),
-            // No value begins so; reading it says so.
+            (Self::Space, b' ' | b'\t' | b'\r' | b'\n') => Step::Continues(Self::Space),
+            (Self::Space, b'{' | b'[') => Step::Continues(Self::Within { depth: 1 }),
+            (Self::Space, b'"') => Step::Continues(Self::Text { escaped: false, depth: 0 }),
+            // Not the start of a value: parsing reports the error.
             (Self::Space, b'}' | b']' | b',' | b':') => Step::Ends,
-            (Self::Space, _) => Step::Goes(Self::Word),
+            (Self::Space, _) => Step::Continues(Self::Word),
             (Self::Word, b' ' | b'\t' | b'\r' | b'\n' | b'{' | b'[' | b'"' | b'}' | b']' | b',' | b':') => {
                 Step::After
             }
-            (Self::Word, _) => Step::Goes(Self::Word),
-            (Self::Text { escaped: true, depth }, _) => Step::Goes(Self::Text { escaped: false, depth }),
-            (Self::Text { depth, .. }, b'\\') => Step::Goes(Self::Text { escaped: true, depth }),
+            (Self::Word, _) => Step::Continues(Self::Word),
+            (Self::Text { escaped: true, depth }, _) => Step::Continues(Self::Text { escaped: false, depth }),
+            (Self::Text { depth, .. }, b'\\') => Step::Continues(Self::Text { escaped: true, depth }),
             (Self::Text { depth: 0, .. }, b'"') => Step::Ends,
-            (Self::Text { depth, .. }, b'"') => Step::Goes(Self::Within { depth }),
-            (Self::Text { .. }, _) => Step::Goes(self),
-            (Self::Within { depth }, b'"') => Step::Goes(Self::Text { escaped: false, depth }),
-            (Self::Within { depth }, b'{' | b'[') => Step::Goes(Self::Within { depth: depth + 1 }),
+            (Self::Text { depth, .. }, b'"') => Step::Continues(Self::Within { depth }),
+            (Self::Text { .. }, _) => Step::Continues(self),
+            (Self::Within { depth }, b'"') => Step::Continues(Self::Text { escaped: false, depth }),
+            (Self::Within { depth }, b'{' | b'[') => Step::Continues(Self::Within { depth: depth + 1 }),
             (Self::Within { depth: 1 }, b'}' | b']') => Step::Ends,
-            (Self::Within { depth }, b'}' | b']') => Step::Goes(Self::Within { depth: depth - 1 }),
-            (Self::Within { .. }, _) => Step::Goes(self),
+            (Self::Within { depth }, b'}' | b']') => Step::Continues(Self::Within { depth: depth - 1 }),
+            (Self::Within { .. }, _) => Step::Continues(self),
         }
     }
 }
 
-/// The place behind a byte. A character of several bytes has one column.
+/// Returns the position after a byte. A character of several bytes has one column.
 fn behind((line, column): (usize, usize), byte: u8) -> (usize, usize) {
     match byte {
         b'\n' => (line + 1, 1),
@@ -138,13 +138,13 @@ mod tests {
     use super::*;
 
     fn all(text: &str) -> Vec<String> {
-        let mut texts = Texts::new(io::BufReader::with_capacity(3, text.as_bytes()));
+        let mut texts = JsonValues::new(io::BufReader::with_capacity(3, text.as_bytes()));
         let next = || texts.next().unwrap();
         std::iter::from_fn(next).map(|text| String::from_utf8(text.bytes).unwrap()).collect()
     }
 
     #[test]
-    fn each_value_ends_where_it_ends() {
+    fn values_are_split_at_their_ends() {
         let text = r#" {"a}":["\"]",{}]} [ 1 ]"te\\xt"{}12 null true,{"b":"#;
         let values =
             [r#"{"a}":["\"]",{}]}"#, "[ 1 ]", r#""te\\xt""#, "{}", "12", "null", "true", ",", r#"{"b":"#];
@@ -153,15 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn nothing_beyond_the_end_of_a_value_is_read() {
-        let mut texts = Texts::new("{} rest".as_bytes());
+    fn bytes_after_a_value_are_not_read() {
+        let mut texts = JsonValues::new("{} rest".as_bytes());
         assert!(texts.next().unwrap().is_some());
         assert_eq!(texts.reader, b" rest");
     }
 
     #[test]
-    fn places_are_those_of_the_whole_input() {
-        let mut texts = Texts::new("{}\n {\"é\":\nx}".as_bytes());
+    fn positions_count_from_the_start_of_the_input() {
+        let mut texts = JsonValues::new("{}\n {\"é\":\nx}".as_bytes());
         texts.next().unwrap();
         let second = texts.next().unwrap().unwrap();
         assert_eq!((second.place(0), second.place(5), second.place(7)), ((2, 2), (2, 6), (3, 1)));
