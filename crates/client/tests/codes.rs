@@ -298,7 +298,7 @@ fn of_what_hardly_ever_happens() {
     let handover = HandoverError::from(name());
     assert_eq!(handover.code().expect("a code").to_string(), "rpcplugin::security::handover_tls");
     assert_eq!(code(LaunchFault::Runner("no image".into())), "rpcplugin::transport::runner");
-    let closed = rpcplugin_broker::ServeError::from(rpcplugin_broker::Unreachable::Closed);
+    let closed = rpcplugin_broker::AcceptError::from(rpcplugin_broker::Unreachable::Closed);
     assert_eq!(code(closed.into()), "rpcplugin::transport::callbacks");
     let endpoint = rpcplugin_core::Endpoint::parse("unix", "/p").expect("a path");
     let untranslated = LaunchFault::Translate { endpoint, source: "not mounted".into() };

@@ -384,7 +384,7 @@ async fn what_cannot_serve_ends_with_status_1_and_words_on_stderr_alone() {
         "help:",
     ]);
     subject().env("PLUGIN_SUBJECT", "no").refused().await.says(&["expects another plugin"]);
-    subject().arg("--versions").arg("0").refused().await.says(&["serves nothing", "help:"]);
+    subject().arg("--versions").arg("0").refused().await.says(&["serves no version", "help:"]);
     subject().env("PLUGIN_WORKERS", "none at all").refused().await.says(&["PLUGIN_WORKERS"]);
     subject()
         .env("SUPPORTED_PROTOCOL_VERSIONS", "7")

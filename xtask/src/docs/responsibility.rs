@@ -44,7 +44,7 @@ const RESPONSIBLE: &[(&str, &str)] = &[
     ("rpcplugin::security::host_certificate", "the programmer of the host"),
     ("rpcplugin::security::plugin_certificate", "the programmer of the plugin"),
     ("rpcplugin::security::plugin_ignored_mtls", "the programmer of the plugin"),
-    ("rpcplugin::security::tls_handshake", "the person who configures certificates, on both sides"),
+    ("rpcplugin::security::tls_handshake_failed", "the person who configures certificates, on both sides"),
     ("rpcplugin::security::unasked_certificate", "the person who configures the host"),
 ];
 

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use miette::Diagnostic;
-use rpcplugin_broker::ServeError;
+use rpcplugin_broker::AcceptError;
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::Endpoint;
 use rpcplugin_handshake::{HandshakeLineError, HandshakeLineFault, VersionNotOffered};
@@ -330,7 +330,7 @@ pub enum LaunchFault {
     Callbacks(
         #[from]
         #[diagnostic_source]
-        ServeError,
+        AcceptError,
     ),
     /// It ended after its handshake line, before it was connected.
     #[error("it ended while it was being connected: {0}")]
