@@ -8,7 +8,7 @@ use super::check::{
     Check, Mutual, PrintedLine, Served, Verdict, check, fail, in_one_line, mutual, printed_line,
     security_without_auto_mtls, skip, supports_auto_mtls,
 };
-use crate::raw_host::{Multiplexed, PluginUnderTest, answered, health, multiplexed_channel, shut_down};
+use crate::raw_host::{Multiplexed, PluginUnderTest, health, is_response, multiplexed_channel, shut_down};
 
 pub(super) const CHECKS: &[Check] = &[
     check!(
@@ -98,7 +98,7 @@ async fn calls(connection: &Multiplexed, served: &Served) -> Verdict<()> {
     };
     for _ in 0..2 {
         let result = health(channel.clone(), "plugin").await;
-        let arrived = answered(&result);
+        let arrived = is_response(&result);
         if let (Err(status), false) = (result, arrived) {
             return fail(format!(
                 "the plugin reports multiplexing, but a call fails: {}",

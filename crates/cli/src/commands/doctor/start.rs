@@ -52,7 +52,7 @@ pub(super) async fn examine(
     if let Some(obstacle) = &suspicion {
         record.doubt("format", format!("{obstacle}, but the process starts"), "");
     }
-    record.ok("start", format!("process {}", process.pid().as_raw_nonzero()));
+    record.ok("start", format!("process {}", process.pid()));
     let mut line = first_line(launch, &mut process, record).await;
     if line.is_err() && launch.guesses_versions() && refuses_a_version(&process.stderr()) {
         let versions = without_zero().to_string();
