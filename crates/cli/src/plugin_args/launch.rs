@@ -41,8 +41,8 @@ impl LaunchArgs {
     /// Launches the plugin, with a progress indicator on the terminal.
     ///
     /// # Errors
-    /// [`NotStarted`], [`CookieMissing`], [`OtherVersion`] or [`NotInPath`]; [`TlsFilesError`](super::TlsFilesError) and [`HandshakeLineFault::Packer`](rpcplugin::handshake::HandshakeLineFault::Packer)
-    /// before the plugin is started.
+    /// [`NotStarted`], [`CookieMissing`], [`OtherVersion`] or [`NotInPath`]. Before the start: unusable certificate files, and a plugin
+    /// of an ecosystem with another protocol.
     pub(crate) async fn launch(&self, out: &Out) -> Result<Plugin, CommandError> {
         let _working = out.working(format!("starting {}", self.name()));
         self.launch_by(&self.host()).await

@@ -31,7 +31,7 @@ pub(crate) struct Process {
 /// The process printed no handshake line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoLine {
-    #[error("the plugin exited with {reason} before it printed a line{}", quoted(stdout, "stdout"))]
+    #[error("the plugin ended with {reason} before it printed a line{}", quoted(stdout, "stdout"))]
     Exited { reason: ExitReason, stdout: String },
     #[error("the plugin closed its stdout before it printed a line{}", quoted(stdout, "stdout"))]
     Closed { stdout: String },

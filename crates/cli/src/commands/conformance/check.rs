@@ -201,7 +201,7 @@ impl Served {
         let Err(error) = result else { return Ok(()) };
         let end = match self.process.exit_within(Duration::ZERO).await {
             Some(reason) => {
-                format!("it has exited with {reason}{}", quoted(&self.process.stderr(), "stderr"))
+                format!("it has ended with {reason}{}", quoted(&self.process.stderr(), "stderr"))
             }
             None => "it is still running".to_owned(),
         };

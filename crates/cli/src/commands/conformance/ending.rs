@@ -104,7 +104,7 @@ async fn exits_after_shutdown(served: Served) -> Verdict {
             Ok(format!("{reason} after {}, the call {outcome}", show(took)))
         }
         Some(reason) => fail(format!(
-            "the plugin exited with {reason} after {}{}",
+            "the plugin ended with {reason} after {}{}",
             show(took),
             quoted(&served.process.stderr(), "stderr")
         )),
@@ -127,7 +127,7 @@ async fn sigint(plugin: &PluginUnderTest) -> Verdict {
         served.still_serves("SIGINT").await?;
     }
     match served.process.exit_within(SIGINT_PERIOD).await {
-        Some(reason) => fail(format!("the plugin exited with {reason}")),
+        Some(reason) => fail(format!("the plugin ended with {reason}")),
         None => Ok("three signals, and the plugin keeps serving".to_owned()),
     }
 }
@@ -186,7 +186,7 @@ async fn disconnected(plugin: &PluginUnderTest) -> Verdict {
     let served = served_plain(plugin).await?;
     drop(served.channel().await?);
     Ok(match served.process.exit_within(Duration::from_millis(500)).await {
-        Some(reason) => format!("the plugin exits with {reason}"),
+        Some(reason) => format!("the plugin ends with {reason}"),
         None => "the plugin keeps running".to_owned(),
     })
 }

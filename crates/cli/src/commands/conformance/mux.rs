@@ -70,7 +70,7 @@ async fn shutdown(plugin: &PluginUnderTest) -> Verdict {
     let _ = shut_down(channel).await;
     match served.process.exit_within(super::check::GRACE).await {
         Some(reason) if reason.is_success() => Ok(reason.to_string()),
-        Some(reason) => fail(format!("the plugin exited with {reason}")),
+        Some(reason) => fail(format!("the plugin ended with {reason}")),
         None => fail("the plugin was still running after 2 s"),
     }
 }
@@ -81,7 +81,7 @@ async fn host_gone(plugin: &PluginUnderTest) -> Verdict {
     calls(&connection, &served).await?;
     drop(connection);
     Ok(match served.process.exit_within(Duration::from_secs(3)).await {
-        Some(reason) => format!("the plugin exits with {reason}"),
+        Some(reason) => format!("the plugin ends with {reason}"),
         None => "the plugin keeps running".to_owned(),
     })
 }

@@ -167,7 +167,7 @@ fn no_line(launch: &LaunchArgs, process: &Process, error: NoLine) -> Fault {
 
 /// Returns the fault of a plugin that exited without output on stdout.
 fn exited(launch: &LaunchArgs, reason: ExitReason, stderr: &str) -> Fault {
-    let seen = format!("the plugin exited with {reason} before its handshake line");
+    let seen = format!("the plugin ended with {reason} before its handshake line");
     let lower = stderr.to_lowercase();
     let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if mentions(&["error while loading shared libraries", "library not loaded", "version `glibc"]) {
