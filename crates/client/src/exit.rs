@@ -131,8 +131,6 @@ impl fmt::Display for Exit {
 mod tests {
     use super::*;
 
-    const SEGV: Signal = Signal::new(11);
-
     #[test]
     fn only_the_hosts_own_signals_count_as_killing() {
         let after = Duration::from_millis(5);
@@ -142,7 +140,7 @@ mod tests {
             (ExitReason::Status(3), kill, Exit::Failed(ExitReason::Status(3))),
             (ExitReason::Signal(Signal::KILL), kill, Exit::Killed { signal: Signal::KILL, after }),
             (ExitReason::Signal(Signal::KILL), None, Exit::Failed(ExitReason::Signal(Signal::KILL))),
-            (ExitReason::Signal(SEGV), kill, Exit::Failed(ExitReason::Signal(SEGV))),
+            (ExitReason::Signal(Signal::SEGV), kill, Exit::Failed(ExitReason::Signal(Signal::SEGV))),
             (ExitReason::Unknown, term, Exit::Killed { signal: Signal::TERM, after }),
             (ExitReason::Unknown, None, Exit::Ended),
         ] {

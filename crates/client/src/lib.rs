@@ -33,7 +33,10 @@ mod supervise;
 pub use attach::AttachError;
 pub use command::{Command, Stdin};
 pub use connection::CallingPlugin;
-pub use error::{LaunchError, LaunchFacts, LaunchFault, PingError, PluginReason, ReasonKind};
+pub use error::{
+    ConnectFault, HandshakeFault, LaunchError, LaunchFacts, LaunchFault, PingError, PluginReason,
+    ProgramFault, ReasonKind, SecurityFault, SetupFault, StartFault,
+};
 pub use exit::{Exit, ExitReason};
 pub use host::Host;
 pub use observe::{

@@ -389,7 +389,11 @@ async fn a_restart_while_the_plugin_is_started_anyway_is_that_start() {
 #[tokio::test]
 async fn what_will_not_pass_uses_up_no_budget() {
     let place = place(5);
-    let gone = |start| (start > 1).then(|| LaunchFault::NotFound { program: "moody".into() });
+    let gone = |start| {
+        (start > 1).then(|| {
+            LaunchFault::Program(rpcplugin::host::ProgramFault::NotFound { program: "moody".into() })
+        })
+    };
     let moody = Moody::new(gone);
     let starts = Arc::clone(&moody.starts);
     let supervised = place.host.supervise_with(moody).await.unwrap();

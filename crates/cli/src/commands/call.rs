@@ -56,7 +56,7 @@ pub(crate) struct MethodArgs {
     /// Sends metadata. The value is base64 if the name ends in -bin.
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = headers::parse)]
     pub(crate) header: Vec<Header>,
-    /// Limits the duration of the call, such as 5s.
+    /// The timeout of the call, such as 5s.
     #[arg(long, value_name = "TIME", value_parser = duration::limit)]
     pub(crate) deadline: Option<Duration>,
     /// Shows fields with their default value.

@@ -62,11 +62,15 @@ impl LaunchArgs {
             launched = host.launch(self.command()).await;
         }
         launched.map_err(|error| match error.fault {
-            LaunchFault::CookieRefused(_) if !self.has_cookie() => CookieMissing::new(error, self).into(),
-            LaunchFault::Version(refused) => {
+            LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(_))
+                if !self.has_cookie() =>
+            {
+                CookieMissing::new(error, self).into()
+            }
+            LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Version(refused)) => {
                 OtherVersion { help: self.help_for_version(refused.plugin), refused }.into()
             }
-            LaunchFault::NotFound { ref program }
+            LaunchFault::Program(rpcplugin::host::ProgramFault::NotFound { ref program })
                 if program.components().count() == 1 && Path::new(".").join(program).is_file() =>
             {
                 NotInPath { program: self.name() }.into()

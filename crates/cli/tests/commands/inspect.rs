@@ -169,7 +169,7 @@ fn programs_that_are_not_plugins_are_errors() {
     none(Path::new("/bin/ls"), &["did not start", "ordinary program and no plugin", "exit status 0"]);
     none(&file("hello.sh", "#!/bin/sh\necho hello\n", 0o755), &["hello", "it is a script for /bin/sh"]);
     none(&file("text", "text\n", 0o644), &["may not be executed", "neither a program nor a script"]);
-    none(&file("run", "text\n", 0o755), &["is no program for this machine", "#!/bin/sh"]);
+    none(&file("run", "text\n", 0o755), &["is not a program for this machine", "#!/bin/sh"]);
     none(Path::new("/nowhere/at/all"), &["there is no program", "check the path"]);
     none(dir.path(), &["is a directory, not a program"]);
     let without_tls = "#!/bin/sh\necho '1|1|unix|/nowhere|grpc'\nsleep 60\n";
@@ -196,7 +196,7 @@ fn a_missing_or_wrong_cookie_is_an_error() {
     ]);
     inspect(&["--cookie", "BASIC_PLUGIN=other"], basic_plugin())
         .ended_with(3)
-        .says(&["it takes itself for the plugin of another host", "the same value"]);
+        .says(&["the plugin refused the magic cookie, which another host has", "the same value"]);
     let json = inspect(&["--json"], basic_plugin()).ended_with(3).json();
     assert!(json["error"]["help"].as_str().unwrap().contains("--cookie"), "{json}");
 }

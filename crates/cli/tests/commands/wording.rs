@@ -110,7 +110,7 @@ fn results_are_worded_plainly() {
     rpcplugin(["doctor", "/nowhere/ls"]).ended_with(1).says(&["ls does not start: see above"]);
     let run = rpcplugin(["inspect", "/dev/null"]).ended_with(3);
     assert!(!run.stderr.contains("chmod"), "{run:?}");
-    run.says(&["is no file, but a pipe or a device"]);
+    run.says(&["is a pipe or a device, not a program"]);
     let args = ["conformance", "--only", "large-message"].iter().chain(&COOKIE).map(OsStr::new);
     let run = rpcplugin(args.chain([basic_plugin().as_os_str()])).ended_with(0);
     assert!(!run.stdout.contains("answered with"), "{run:?}");

@@ -12,7 +12,7 @@ use tokio::{io::AsyncRead, time::timeout_at};
 use super::context::Launch;
 use crate::{
     connection::{security::Secret, socket_dir},
-    error::LaunchFault,
+    error::{LaunchFault, SetupFault, StartFault},
     host::Host,
     observe::event::Event,
     os::FileTime,
@@ -42,16 +42,17 @@ pub(super) struct Spawned {
 /// Starts the process with the handshake's variables in its environment, and reads its stderr from now on.
 pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, LaunchFault> {
     let config = &launch.host.config;
-    config.check()?;
+    config.check().map_err(SetupFault::from)?;
     let secret = Secret::prepare(config)?;
     // Late: if the host is killed before the start of the process, the directory is left for the next host to remove.
-    let sockets = socket_dir::private(config)?;
+    let sockets = socket_dir::private(config).map_err(SetupFault::from)?;
     let before_start = change_time(sockets.path())
-        .map_err(|source| SocketDirError::Create { parent: sockets.path().to_owned(), source })?;
+        .map_err(|source| SocketDirError::Create { parent: sockets.path().to_owned(), source })
+        .map_err(SetupFault::from)?;
     let environment = environment(launch.host, secret.to_offer(), &sockets);
     let starting = timeout_at(launch.deadline, launch.runner.start(&environment));
     let StartedProcess { process, stdout, stderr, stdin, translate } =
-        starting.await.unwrap_or(Err(LaunchFault::NotStarted(launch.timeout)))?;
+        starting.await.unwrap_or(Err(StartFault::Timeout(launch.timeout).into()))?;
     if let Some(pid) = process.pid() {
         sockets.add_owner(pid.get());
     }

@@ -282,14 +282,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn explains_only_when_the_process_is_over() {
-        let status = status(&[], ExitReason::Signal(Signal::new(11))).await;
+        let status = status(&[], ExitReason::Signal(Signal::SEGV)).await;
         assert_eq!(status.code(), Code::Unavailable);
         assert!(status.message().starts_with("the plugin kv (process 7) has ended: signal 11"), "{status:?}");
         let ended = source(&status);
-        assert_eq!(
-            (ended.reason, ended.status.message()),
-            (ExitReason::Signal(Signal::new(11)), "broken pipe")
-        );
+        assert_eq!((ended.reason, ended.status.message()), (ExitReason::Signal(Signal::SEGV), "broken pipe"));
         assert_eq!(ended.related().unwrap().count(), 0);
         assert_eq!(facts(&status)["signal"], "11");
 

@@ -31,7 +31,7 @@ pub struct Checksum {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error("a digest of this kind has {expected} bytes, and the one given has {given}")]
 #[diagnostic(
-    code(rpcplugin::config::checksum),
+    code(rpcplugin::config::checksum_length),
     help("give the whole digest; as text it is hexadecimal, as `sha256sum` prints it")
 )]
 #[non_exhaustive]

@@ -277,7 +277,7 @@ async fn probe(plugin: &Plugin, config: &HostConfig) -> Duration {
     loop {
         ticks.tick().await;
         match plugin.ping_within(deadline).await {
-            Err(PingError::Late(after)) => return after,
+            Err(PingError::Timeout(after)) => return after,
             // A connection that broke though the process lives on is no use to anybody.
             Err(PingError::Failed(status)) if status.code() == Code::Unavailable => return deadline,
             _ => {}

@@ -82,5 +82,5 @@ async fn checksum_right(run: &Run) -> Verdict {
 async fn checksum_wrong(run: &Run) -> Verdict {
     let mut launching = run.launching();
     launching.checksum = Some(Checksum::sha256(&"0123456789abcdef".repeat(4))?);
-    expect_launch_error(&launching, &["rpcplugin::security::checksum"]).await
+    expect_launch_error(&launching, &["rpcplugin::security::checksum_mismatch"]).await
 }

@@ -115,7 +115,7 @@ fn parse(
 ) -> Result<HandshakeLine, Fault> {
     let took = show(process.started.elapsed());
     let handshake = HandshakeLine::parse(line).map_err(|error| match error.fault {
-        HandshakeLineFault::NotAnAnswer => other_output(launch, line),
+        HandshakeLineFault::NotAHandshakeLine => other_output(launch, line),
         _ => {
             let seen = format!("{}: {:?}", error.fault, shown_line(line));
             Fault::new("line", seen, launch.help_for_line(&error))
@@ -170,7 +170,12 @@ fn exited(launch: &LaunchArgs, reason: ExitReason, stderr: &str) -> Fault {
     let seen = format!("the plugin ended with {reason} before its handshake line");
     let lower = stderr.to_lowercase();
     let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if mentions(&["error while loading shared libraries", "library not loaded", "version `glibc"]) {
+    if mentions(&[
+        "error while loading shared libraries",
+        "error loading shared library",
+        "library not loaded",
+        "version `glibc",
+    ]) {
         let advice = "install the library that stderr names, in the version that the plugin was built with";
         return Fault::new("libraries", seen, advice);
     }
