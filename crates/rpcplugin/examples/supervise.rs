@@ -67,7 +67,7 @@ async fn host() -> Result<ExitCode> {
     // A polite restart, for new configuration say, draws on no budget.
     println!("restarted: {}", plugin.restart().await);
     println!("{}", greeter.greet(named("Barbara")).await.into_diagnostic()?.into_inner().greeting);
-    if let Some(exit) = plugin.stop().await {
+    if let Some(exit) = plugin.shut_down().await {
         println!("the plugin {exit}");
     }
     Ok(ExitCode::SUCCESS)
