@@ -2,6 +2,7 @@
 
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
+use rpcplugin::host::HandshakeFault;
 use rpcplugin::{
     Command, LaunchError, LaunchFault, PlainReport, ReasonKind,
     config::{HostConfig, HostTls},
@@ -82,8 +83,14 @@ async fn a_plugin_of_this_library_gives_a_reason_a_code_and_a_help() {
         assert!(rpcplugin_help(&error).contains(help), "{error:?}");
         assert_eq!(Some(rpcplugin_help(&error)), reason.help, "{error:?}");
         assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
-        shows(&error, &["because it ended before it spoke: exit status 1", "stderr of the plugin:\n    "]);
-        assert!(matches!(error.fault, LaunchFault::ExitedEarly(_)));
+        shows(
+            &error,
+            &[
+                "because the plugin exited before it printed a handshake line: exit status 1",
+                "stderr of the plugin:\n    ",
+            ],
+        );
+        assert!(matches!(error.fault, LaunchFault::Handshake(HandshakeFault::ExitedEarly(_))));
     }
 }
 
@@ -112,7 +119,10 @@ async fn main_within_a_runtime_names_the_function_to_call() {
 async fn the_reason_of_a_script_is_in_the_error() {
     let error =
         refused(&host(plain), script("echo 'cannot find \u{1b}[31mkv.db' >&2; exit 4"), TIMEOUT).await;
-    is_plain(&error, "it ended before it spoke: exit status 4; it last wrote: \"cannot find kv.db\"");
+    is_plain(
+        &error,
+        "the plugin exited before it printed a handshake line: exit status 4; it last wrote: \"cannot find kv.db\"",
+    );
     shows(&error, &["help: correct what it names on stderr"]);
     assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
 
@@ -139,7 +149,10 @@ async fn the_last_stderr_lines_are_in_the_error_of_a_silent_plugin() {
     let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(500);
     let error =
         refused(&host(short), script("echo 'waiting for the database' >&2; exec sleep 60"), TIMEOUT).await;
-    is_plain(&error, "it said nothing for 0.5 s; it last wrote: \"waiting for the database\"");
+    is_plain(
+        &error,
+        "the plugin printed no handshake line within 0.5 s; it last wrote: \"waiting for the database\"",
+    );
 }
 
 #[tokio::test]

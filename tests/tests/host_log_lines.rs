@@ -153,7 +153,8 @@ fn a_host_warns_of_a_misspelt_variable() {
         .output()
         .expect("it can be started");
     let stderr = String::from_utf8_lossy(&host.stderr);
-    let warning = "[WARN] PLUGIN_HANDSHAKE_TIMOUT is no setting; PLUGIN_HANDSHAKE_TIMEOUT is\n";
+    let warning =
+        "[WARN] PLUGIN_HANDSHAKE_TIMOUT is not a setting; the nearest is PLUGIN_HANDSHAKE_TIMEOUT\n";
     assert_eq!(stderr.matches(warning).count(), 1, "{stderr}");
 }
 
@@ -161,7 +162,7 @@ fn a_host_warns_of_a_misspelt_variable() {
 async fn a_plugin_logs_a_warning_of_a_misspelt_variable() {
     let command = faulty("healthy").env("PLUGIN_SERVER_TRANSPORT", "tcp").env("PLUGIN_DIR", "/");
     let plugin = host(|_| {}).launch(command).await.expect("it starts");
-    let warning = "PLUGIN_SERVER_TRANSPORT is no setting; PLUGIN_SERVER_TRANSPORTS is";
+    let warning = "PLUGIN_SERVER_TRANSPORT is not a setting; the nearest is PLUGIN_SERVER_TRANSPORTS";
     let log = || plugin.stderr_tail().join("\n");
     eventually_within(Duration::from_secs(10), "the warning is written", || log().contains(warning)).await;
     assert!(!log().contains("PLUGIN_DIR"), "{}", log());

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rpcplugin::host::ProgramFault;
 use rpcplugin::{Checksum, Command, Exit, LaunchFault, PlainReport};
 use rpcplugin_tests::support::faulty::{faulty, host, shows};
 use sha2::{Digest as _, Sha256, Sha512};
@@ -37,23 +38,23 @@ async fn a_checksum_lets_only_the_right_file_run() {
             "is not the file that was meant",
             &hexadecimal,
             "install the plugin anew",
-            "rpcplugin::security::checksum",
+            "rpcplugin::security::checksum_mismatch",
         ],
     );
-    assert!(matches!(error.fault, LaunchFault::Checksum { .. }), "{error:?}");
+    assert!(matches!(error.fault, LaunchFault::Program(ProgramFault::Checksum { .. })), "{error:?}");
     assert_eq!(fs::read_to_string(marker.path()).expect("readable"), "", "the program did not run");
 
     let unreadable = Checksum::sha256(&hexadecimal).expect("a digest");
     let error =
         host(|_| {}).launch(Command::new("/proc/self/mem").checksum(unreadable)).await.expect_err("no bytes");
-    shows(&error, &["cannot be read to verify its checksum", "rpcplugin::security::checksum_unread"]);
+    shows(&error, &["cannot be read to verify its checksum", "rpcplugin::security::checksum_unreadable"]);
 
     let error = Checksum::sha256("2c26").expect_err("a digest has 32 bytes");
-    assert!(PlainReport(&error).to_string().contains("code: rpcplugin::config::checksum"));
+    assert!(PlainReport(&error).to_string().contains("code: rpcplugin::config::checksum_length"));
 
     let absent = Checksum::sha256(&hexadecimal).expect("a digest");
     let error = host(|_| {}).launch(Command::new("/no/such").checksum(absent)).await.expect_err("none");
-    assert!(matches!(error.fault, LaunchFault::NotFound { .. }), "{error:?}");
+    assert!(matches!(error.fault, LaunchFault::Program(ProgramFault::NotFound { .. })), "{error:?}");
 }
 
 #[tokio::test]
@@ -66,10 +67,13 @@ async fn only_files_are_verified() {
     for program in [pipe, "/dev/zero".into()] {
         let error =
             host(|_| {}).launch(Command::new(program).checksum(checksum())).await.expect_err("no file");
-        shows(&error, &["is no file, but a pipe or a device", "rpcplugin::transport::plugin_not_a_file"]);
+        shows(&error, &["is a pipe or a device, not a program", "rpcplugin::transport::plugin_not_a_file"]);
     }
     let error = host(|_| {}).launch(Command::new(dir.path()).checksum(checksum())).await;
-    assert!(matches!(error.expect_err("a directory").fault, LaunchFault::IsDirectory { .. }));
+    assert!(matches!(
+        error.expect_err("a directory").fault,
+        LaunchFault::Program(ProgramFault::IsDirectory { .. })
+    ));
 }
 
 /// SHA-256 of the verified file. When its last byte has been read, another file replaces it.

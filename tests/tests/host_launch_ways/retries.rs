@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rpcplugin::host::{HandshakeFault, ProgramFault, SetupFault};
 use rpcplugin::{
     Command, Event, Exit, ExitReason, LaunchFault,
     config::{HostConfig, RetryConfig},
@@ -28,7 +29,7 @@ async fn a_program_that_is_still_being_written_is_waited_for() {
         &error,
         &["is still being written", "wait until it is installed", "rpcplugin::transport::program_busy"],
     );
-    assert!(matches!(error.fault, LaunchFault::Busy { .. }), "{error:?}");
+    assert!(matches!(error.fault, LaunchFault::Program(ProgramFault::TextFileBusy { .. })), "{error:?}");
 
     let long = host(|config| config.busy_timeout = TIMEOUT);
     let closing = async {
@@ -70,7 +71,10 @@ async fn transient_faults_are_tried_again() {
         &error,
         &["did not start in 3 tries", "try 1, after ", "try 2, after ", "exit status 7", "not yet"],
     );
-    assert!(matches!(error.earlier()[0].fault, LaunchFault::ExitedEarly(ExitReason::Status(7))));
+    assert!(matches!(
+        error.earlier()[0].fault,
+        LaunchFault::Handshake(HandshakeFault::ExitedEarly(ExitReason::Status(7)))
+    ));
 }
 
 #[tokio::test]
@@ -110,12 +114,12 @@ async fn a_waiting_host_emits_events() {
 async fn impossible_settings_are_refused() {
     let error = host(|config| config.launch_timeout = Duration::ZERO).launch(faulty("healthy")).await;
     let error = error.expect_err("nothing starts in no time");
-    assert!(matches!(error.fault, LaunchFault::Settings(_)), "{error:?}");
+    assert!(matches!(error.fault, LaunchFault::Setup(SetupFault::Settings(_))), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_timeout_that_no_clock_reaches_is_a_fault_of_the_settings() {
     let endless = host(|config| config.launch_timeout = Duration::MAX);
     let error = endless.launch(faulty("healthy")).await.expect_err("no clock goes so far");
-    assert!(matches!(error.fault, LaunchFault::Settings(_)), "{error:?}");
+    assert!(matches!(error.fault, LaunchFault::Setup(SetupFault::Settings(_))), "{error:?}");
 }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use rpcplugin::host::{ConnectFault, HandshakeFault};
 use rpcplugin::{
     AttachError, Attachment, ChildProcess, Endpoint, Exit, ExitReason, LaunchEnvironment, LaunchFault,
     PluginProcess, Runner, StartedProcess,
@@ -52,7 +53,10 @@ async fn a_runner_may_be_a_test_double() {
         ],
     );
     let error = plain.launch_with(&Double { line: "" }).await.expect_err("its runner fails");
-    shows(&error, &["its runner could not start it", "there is no engine", "rpcplugin::transport::runner"]);
+    shows(
+        &error,
+        &["the runner could not start the plugin", "there is no engine", "rpcplugin::transport::runner"],
+    );
     let banner = Double { line: "Welcome!\n" };
     let error = plain.launch_with(&banner).await.expect_err("that is not a handshake line");
     shows(&error, &["notes about the program:\n    it is only a double"]);
@@ -107,7 +111,7 @@ async fn a_runner_that_is_never_ready_delays_a_launch_until_its_deadline() {
     });
     let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
     let error = hasty.launch_with(&runner).await.expect_err("it is never ready");
-    assert!(matches!(error.fault, LaunchFault::NotReady(_)), "{error:?}");
+    assert!(matches!(error.fault, LaunchFault::Connect(ConnectFault::Timeout(_))), "{error:?}");
 }
 
 #[tokio::test]
@@ -146,7 +150,8 @@ async fn an_attached_address_may_be_translated() {
     let elsewhere = Endpoint::parse("tcp", "elsewhere.example:1").expect("an address");
     let attachment = Attachment::new(elsewhere, 1).translate(Arc::new(Loopback));
     let error = plain.attach(attachment).await.expect_err("its address means nothing");
-    let AttachError::Refused { source: LaunchFault::Translate { .. }, .. } = error else {
+    let AttachError::Refused { source: LaunchFault::Handshake(HandshakeFault::Translate { .. }), .. } = error
+    else {
         panic!("{error:?}")
     };
 }
@@ -189,14 +194,14 @@ async fn a_runner_diagnoses_every_fault() {
     shows(
         &error,
         &[
-            "it was not started within 0.2 s",
+            "the runner did not start the plugin within 0.2 s",
             "the engine has heard that it was not started",
             "rpcplugin::transport::not_started",
         ],
     );
     assert!(error.fault.may_pass());
     let error = short.launch_with(&Engine { starts: true }).await.expect_err("it says nothing");
-    shows(&error, &["the engine has heard that it said nothing", "rpcplugin::handshake::silent"]);
+    shows(&error, &["the engine has heard that it said nothing", "rpcplugin::handshake::timeout"]);
 }
 
 /// A runner that starts plugins through a shell, as on another machine: with another environment, and with another path of the

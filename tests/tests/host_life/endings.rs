@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rpcplugin::host::HandshakeFault;
 use rpcplugin::{
     Event, Exit, ExitReason, LaunchFault, OutputOptions, PingError, PluginExited, PluginSet, ServingStatus,
     config::HostTls,
@@ -82,7 +83,7 @@ async fn an_ignored_shutdown_ends_in_a_kill_of_the_whole_group() {
 async fn a_plugin_that_left_its_group_is_killed_too() {
     let test_host = TestHost::configured(|host| host.configure(|config| config.launch_timeout = DEADLINE));
     let error = test_host.host.launch(hostile("leaves:silent")).await.unwrap_err();
-    assert!(matches!(error.fault, LaunchFault::Silent(_)), "{error:?}");
+    assert!(matches!(error.fault, LaunchFault::Handshake(HandshakeFault::Timeout(_))), "{error:?}");
     let test_host = TestHost::new();
     let plugin = test_host.launch(hostile("leaves:stays-forever")).await;
     let pid = plugin.pid().unwrap();
@@ -132,7 +133,7 @@ async fn a_suspended_process_is_late_and_killed() {
     let plugin = test_host.launch(kit()).await;
     suspend(plugin.pid().unwrap()).unwrap();
     let late = plugin.ping_within(Duration::from_millis(200)).await.unwrap_err();
-    assert!(matches!(late, PingError::Late(_)), "{late:?}");
+    assert!(matches!(late, PingError::Timeout(_)), "{late:?}");
     let exit = plugin.shut_down_within(Duration::from_millis(300)).await;
     assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
     assert!(test_host.is_clean());

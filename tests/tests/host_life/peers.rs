@@ -97,7 +97,7 @@ async fn is_restarted(command: Command) {
     }
     timeout(TIMEOUT, supervised.later_generation(3)).await.unwrap().unwrap();
     kit.echo(EchoRequest::default()).await.unwrap();
-    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
     assert!(test_host.is_clean());
 }
 

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rpcplugin::host::ProgramFault;
 use rpcplugin::{
     ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchEnvironment, LaunchFault,
     PluginExited, Runner, StartedProcess, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
@@ -123,7 +124,7 @@ async fn killed_fifty_times_under_load() {
     kit.echo(EchoRequest::default()).await.unwrap();
     assert!(failed.load(Ordering::Relaxed) > 0, "no call was in flight at any of the kills");
 
-    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
     pids.into_iter().for_each(eventually_gone);
     assert!(test_host.is_clean());
 }
@@ -152,7 +153,7 @@ async fn events_report_every_generation_and_the_end() {
     assert!(refused.message().contains("exit status 4"), "{refused:?}");
     assert!(matches!(supervised.state(), SupervisionState::GaveUp { .. }));
     assert!(supervised.generation().is_none() && supervised.later_generation(0).await.is_none());
-    assert_eq!(supervised.stop().await, None);
+    assert_eq!(supervised.shut_down().await, None);
     assert!(test_host.is_clean());
 }
 
@@ -190,7 +191,7 @@ async fn calls_wait_for_the_next_generation_or_fail_as_they_choose() {
     let missing = timeout(TIMEOUT, kit.get(GetRequest { key: "k".to_owned() })).await.unwrap().unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
     assert_eq!(later(&supervised, 1).await.number(), 2);
-    supervised.stop().await;
+    supervised.shut_down().await;
 }
 
 #[tokio::test]
@@ -206,7 +207,7 @@ async fn the_wait_of_a_call_counts_against_its_deadline() {
     sleeping.set_timeout(Duration::from_secs(5));
     timeout(TIMEOUT, kit.sleep(sleeping)).await.unwrap().unwrap_err();
     assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
-    supervised.stop().await;
+    supervised.shut_down().await;
 }
 
 #[tokio::test]
@@ -237,7 +238,7 @@ async fn a_plugin_that_hangs_is_replaced() {
     let answer = kit.info(InfoRequest {}).await.unwrap();
     assert_eq!(u32::try_from(answer.get_ref().pid).ok().and_then(rpcplugin::Pid::new), second.plugin().pid);
     assert_eq!(state(pid), None);
-    supervised.stop().await;
+    supervised.shut_down().await;
 }
 
 #[tokio::test]
@@ -266,7 +267,7 @@ async fn every_generation_is_set_up_before_calls_reach_it() {
         assert_eq!(String::from_utf8_lossy(&value), number);
         client.exit(ExitRequest { code: 1 }).await.unwrap_err();
     }
-    supervised.stop().await;
+    supervised.shut_down().await;
     assert!(test_host.is_clean());
 
     let refused = test_host.host.supervise(kit()).on_start(|_| async { Err("not today") }).await.unwrap_err();
@@ -297,7 +298,7 @@ async fn a_requested_restart_is_clean_and_uses_no_budget() {
             break;
         }
     }
-    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
     assert!(test_host.is_clean());
 }
 
@@ -323,7 +324,7 @@ async fn a_shutdown_between_generations_is_immediate() {
     })
     .await
     .unwrap();
-    assert_eq!(timeout(TIMEOUT, supervised.stop()).await.unwrap(), None);
+    assert_eq!(timeout(TIMEOUT, supervised.shut_down()).await.unwrap(), None);
     let refused = timeout(TIMEOUT, waiting).await.unwrap().unwrap().unwrap_err();
     assert!(refused.message().contains("stopped by its host"), "{refused:?}");
     assert!(test_host.is_clean());
@@ -368,9 +369,9 @@ impl Runner for FaultyRunner {
 #[tokio::test]
 async fn a_restart_during_a_start_joins_that_start() {
     let test_host = restarting_host(5);
-    let moody = FaultyRunner::new(|_| None);
-    let (starts, may_start) = (Arc::clone(&moody.starts), Arc::clone(&moody.may_start));
-    let supervised = test_host.host.supervise_with(moody).await.unwrap();
+    let faulty = FaultyRunner::new(|_| None);
+    let (starts, may_start) = (Arc::clone(&faulty.starts), Arc::clone(&faulty.may_start));
+    let supervised = test_host.host.supervise_with(faulty).await.unwrap();
     send(supervised.generation().unwrap().plugin().pid.unwrap(), Signal::KILL);
     eventually("the plugin is started again", || starts.load(Ordering::SeqCst) == 2).await;
     let mut restart = Box::pin(supervised.restart());
@@ -379,16 +380,18 @@ async fn a_restart_during_a_start_joins_that_start() {
     may_start.add_permits(1);
     assert!(timeout(TIMEOUT, restart).await.unwrap());
     assert_eq!((starts.load(Ordering::SeqCst), later(&supervised, 1).await.number()), (2, 2));
-    supervised.stop().await;
+    supervised.shut_down().await;
 }
 
 #[tokio::test]
 async fn permanent_faults_use_no_budget() {
     let test_host = restarting_host(5);
-    let gone = |start| (start > 1).then(|| LaunchFault::NotFound { program: "faulty".into() });
-    let moody = FaultyRunner::new(gone);
-    let starts = Arc::clone(&moody.starts);
-    let supervised = test_host.host.supervise_with(moody).await.unwrap();
+    let gone = |start| {
+        (start > 1).then(|| LaunchFault::Program(ProgramFault::NotFound { program: "faulty".into() }))
+    };
+    let faulty = FaultyRunner::new(gone);
+    let starts = Arc::clone(&faulty.starts);
+    let supervised = test_host.host.supervise_with(faulty).await.unwrap();
     let mut events = supervised.events();
     send(supervised.generation().unwrap().plugin().pid.unwrap(), Signal::KILL);
     loop {
@@ -413,12 +416,12 @@ async fn the_first_launch_follows_the_retry_settings() {
             config.retry = Some(retry);
         })
     });
-    let moody = FaultyRunner::new(|start| (start == 1).then(|| LaunchFault::runner("not yet")));
-    let (starts, may_start) = (Arc::clone(&moody.starts), Arc::clone(&moody.may_start));
+    let faulty = FaultyRunner::new(|start| (start == 1).then(|| LaunchFault::runner("not yet")));
+    let (starts, may_start) = (Arc::clone(&faulty.starts), Arc::clone(&faulty.may_start));
     may_start.add_permits(1);
-    let supervised = test_host.host.supervise_with(moody).await.unwrap();
+    let supervised = test_host.host.supervise_with(faulty).await.unwrap();
     assert_eq!((starts.load(Ordering::SeqCst), supervised.generation().unwrap().number()), (2, 1));
-    supervised.stop().await;
+    supervised.shut_down().await;
 }
 
 /// A runner that starts the conformance plugin as a process, and counts the starts.
@@ -454,7 +457,7 @@ async fn processes_of_another_runner_are_supervised_too() {
         send(generation.plugin().pid.unwrap(), Signal::KILL);
     }
     timeout(TIMEOUT, supervised.later_generation(3)).await.unwrap().unwrap();
-    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
     assert_eq!(started.load(Ordering::SeqCst), 4);
     assert!(test_host.is_clean());
 }

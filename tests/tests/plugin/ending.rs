@@ -381,11 +381,11 @@ async fn it_outlives_its_host_if_configured() {
 #[tokio::test]
 async fn a_plugin_that_cannot_serve_exits_with_status_1_and_prints_only_to_stderr() {
     subject().without("PLUGIN_SUBJECT").refused().await.printed(&[
-        "no host started it",
+        "no host launched it",
         "PLUGIN_SUBJECT",
         "help:",
     ]);
-    subject().env("PLUGIN_SUBJECT", "no").refused().await.printed(&["expects another one"]);
+    subject().env("PLUGIN_SUBJECT", "no").refused().await.printed(&["expects another plugin"]);
     subject().arg("--versions").arg("0").refused().await.printed(&["serves no version", "help:"]);
     subject().env("PLUGIN_WORKERS", "none at all").refused().await.printed(&["PLUGIN_WORKERS"]);
     subject()

@@ -1,4 +1,4 @@
-//! The plugin side with real processes, as `docs/features-plugin.md` describes it.
+//! The plugin side with real processes, as `docs/features.md` describes it.
 //!
 //! The plugin is `plugin-subject`, or `kit-plugin` where the host is written in another language.
 #![cfg(unix)]

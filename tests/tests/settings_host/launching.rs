@@ -24,7 +24,7 @@ use crate::{
 async fn launch_timeout() {
     let error =
         with(&[("PLUGIN_HANDSHAKE_TIMEOUT", "150ms")]).launch(script("exec sleep 60")).await.unwrap_err();
-    assert_eq!(error.fault.to_string(), "it said nothing for 0.15 s");
+    assert_eq!(error.fault.to_string(), "the plugin printed no handshake line within 0.15 s");
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn health_check() {
 async fn stray_lines() {
     let server = healthy_server().await;
     let banner = script(&format!("echo hello; echo '{}'; exec sleep 60", server.line));
-    assert_eq!(fault_code(plain(&[]).launch(banner.clone()).await), "rpcplugin::handshake::unreadable");
+    assert_eq!(fault_code(plain(&[]).launch(banner.clone()).await), "rpcplugin::handshake::invalid_line");
     plain(&[("PLUGIN_STRAY_LINES", "1")]).launch(banner).await.unwrap();
 }
 
@@ -104,7 +104,7 @@ async fn handshake_line_limit() {
     let long = format!("{}|false|{}", server.line, "x".repeat(6000));
     plain(&[]).launch(prints(&long)).await.unwrap();
     let launched = plain(&[("PLUGIN_HANDSHAKE_LINE_LIMIT", "4KiB")]).launch(prints(&long)).await;
-    assert_eq!(fault_code(launched), "rpcplugin::handshake::endless_line");
+    assert_eq!(fault_code(launched), "rpcplugin::handshake::line_too_long");
 }
 
 #[tokio::test]

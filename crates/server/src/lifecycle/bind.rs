@@ -105,7 +105,7 @@ impl Bound {
             version: context.version,
             endpoint,
             certificate,
-            multiplexing: if env.multiplex { Multiplexing::Yes } else { Multiplexing::NotSaid },
+            multiplexing: if env.multiplex { Multiplexing::Yes } else { Multiplexing::Unspecified },
         };
         let Serve { config, progress, .. } = serve;
         Ok(Self {

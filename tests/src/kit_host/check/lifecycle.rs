@@ -208,7 +208,7 @@ async fn ping_suspended(run: &Run) -> Verdict {
     let Some(pid) = plugin.pid() else { return fail("the plugin has no process") };
     suspend(pid)?;
     let ping = timeout(NOTICED, plugin.ping()).await?;
-    expect(matches!(ping, Err(PingError::Late(_))), format!("the suspended plugin answers: {ping:?}"))?;
+    expect(matches!(ping, Err(PingError::Timeout(_))), format!("the suspended plugin answers: {ping:?}"))?;
     signal(pid, Signal::CONT)?;
     plugin.ping().await?;
     plugin.kill().await;
