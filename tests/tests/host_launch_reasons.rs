@@ -141,7 +141,7 @@ async fn the_reason_of_a_script_is_in_the_error() {
 async fn a_line_that_is_not_a_handshake_line_is_in_the_message() {
     let error =
         refused(&host(plain), script(r"printf 'Hello \033[31m\177 world\n'; sleep 60"), TIMEOUT).await;
-    is_plain(&error, "before its handshake line: \"Hello \\u{1b}[31m\\u{7f} world\"");
+    is_plain(&error, "in place of its handshake line: \"Hello \\u{1b}[31m\\u{7f} world\"");
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn python_and_its_traceback() {
     let error = refused(&host(plain), Command::new("python3").arg("-c").arg(program), TIMEOUT).await;
     is_plain(
         &error,
-        "something else before its handshake line: \"starting up\"; it last wrote: \"no config\"",
+        "other text in place of its handshake line: \"starting up\"; it last wrote: \"no config\"",
     );
 }
 
@@ -189,7 +189,7 @@ async fn go_and_its_panics() {
     is_plain(&error, "exit status 1; it last wrote: \"cannot open the database\"");
     // The message of go-plugin for a missing or another cookie.
     let error = refused(&host(plain), go("cookie"), TIMEOUT).await;
-    shows(&error, &["takes itself for the plugin of another host", "same magic cookie"]);
+    shows(&error, &["refused the magic cookie, which another host has", "same magic cookie"]);
 }
 
 const GO: &str = r#"

@@ -35,7 +35,7 @@ async fn a_checksum_lets_only_the_right_file_run() {
     shows(
         &error,
         &[
-            "is not the file that was meant",
+            "the checksum of ",
             &hexadecimal,
             "install the plugin anew",
             "rpcplugin::security::checksum_mismatch",
