@@ -1,4 +1,4 @@
-//! Values on their way through Terraform and the provider.
+//! Values that pass through Terraform and the provider.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::workdir::{Outcome, Workdir, id, same};
 
-/// The two that compute.
+/// The two data sources that compute a value.
 pub(crate) fn data_sources(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -41,7 +41,7 @@ output "text" {
     same("type of a text", place.output("text")?, "\"string\"")
 }
 
-/// Functions are called by processes that are not configured.
+/// Functions are called in processes without a configuration.
 pub(crate) fn functions(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -67,7 +67,7 @@ output "large" {
     same("calls", log.calls().iter().filter(|call| call.starts_with("Configure")).count(), 0)
 }
 
-/// Opened and closed once in each walk that needs it.
+/// An ephemeral resource is opened and closed once in each walk that needs it.
 pub(crate) fn ephemeral(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -97,7 +97,7 @@ resource "demo_thing" "a" {
     same("the token is in the state", state.contains("\"demo_token\""), false)
 }
 
-/// What goes in comes out.
+/// Values of every kind are stored and returned unchanged.
 pub(crate) fn every_kind(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -122,7 +122,7 @@ output "extra" {
 "#,
     )?;
     let shown = place.succeeds("apply -auto-approve")?;
-    same("the secret is shown", shown.said("hidden"), false)?;
+    same("the secret is shown", shown.printed("hidden"), false)?;
     let text = fs::read_to_string(place.path(&format!("store/{}.json", id("one"))))?;
     same("the large number in the store", text.contains(":12345678901234567890123,"), true)?;
     let thing = place.thing(id("one"))?;
@@ -132,9 +132,9 @@ output "extra" {
     let extra = json!({ "n": 0.1, "l": [1, true, "x", null], "m": { "deep": [{ "er": -5 }] } });
     same("extra", &thing["extra"]["value"], &extra)?;
     same("extra as an output", place.output("extra")?, extra)?;
-    place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")?;
+    place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")?;
 
-    // Everything that may be absent is, and then the type of the dynamic value changes.
+    // Without optional values, and then with another type of the dynamic value.
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\n")?;
     place.succeeds("apply -auto-approve")?;
     let thing = place.thing(id("one"))?;
@@ -144,10 +144,10 @@ output "extra" {
     same("rules", &thing["rule"], &json!([]))?;
     place.configure("resource \"demo_thing\" \"a\" {\n  name  = \"one\"\n  extra = \"text\"\n}\n")?;
     place.succeeds("apply -auto-approve")?;
-    place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")
+    place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")
 }
 
-/// Values that are known only when something else has been applied.
+/// Values that are known only after an apply.
 pub(crate) fn unknown(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -173,21 +173,21 @@ resource "demo_thing" "b" {
 }
 "#,
     )?;
-    place.succeeds("apply -auto-approve")?.must_say("Resources: 2 added, 0 changed, 0 destroyed.")?;
+    place.succeeds("apply -auto-approve")?.must_print("Resources: 2 added, 0 changed, 0 destroyed.")?;
     let b = place.attributes("b")?;
     same("name", &b["name"], "hello, one!")?;
     same("greeting", &b["greeting"], "hello, hello, one!!")?;
     same("notes", &b["notes"], &json!(["known", format!("pre-{}", id("one"))]))?;
     same("port", &b["rule"][0]["port"], 1001)?;
-    place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")?;
-    // The second follows from the first, whose name changes.
+    place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")?;
+    // The second thing depends on the first, whose name changes.
     place.succeeds("apply -auto-approve -var name=two")?;
     same("name after a replacement", &place.attributes("b")?["name"], "hello, two!")?;
     place.succeeds("destroy -auto-approve")?;
     same("the store", place.stored()?, Vec::<String>::new())
 }
 
-/// Far more than the 4 MiB at which gRPC libraries stop by default.
+/// Far more than the default limit of gRPC libraries, 4 MiB.
 pub(crate) fn large(place: &Workdir) -> Outcome {
     fs::write(place.path("work/large.txt"), "0123456789abcdef".repeat((12 << 20) / 16))?;
     place.configure(
