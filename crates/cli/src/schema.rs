@@ -57,7 +57,7 @@ type Methods = BTreeMap<String, BTreeMap<String, String>>;
 impl Schema {
     /// Returns the schema from files and from the plugin's reflection.
     pub(crate) async fn of(given: Option<&Given>, channel: &PluginChannel) -> Self {
-        Self::assemble(given, Some(reflection::ask(channel).await))
+        Self::assemble(given, Some(reflection::fetch(channel).await))
     }
 
     /// Returns the schema from files alone.
@@ -114,7 +114,7 @@ impl Schema {
         own.keys().filter(|method| !in_file.contains_key(*method)).cloned().collect()
     }
 
-    fn assemble(given: Option<&Given>, answered: Option<PluginFiles>) -> Self {
+    fn assemble(given: Option<&Given>, sent: Option<PluginFiles>) -> Self {
         let mut sources = Vec::new();
         let mut left_out = Vec::new();
         if let Some(given) = given {
@@ -126,12 +126,12 @@ impl Schema {
         let of_files = methods(sources.iter().map(|source| &source.file));
         let mut services: BTreeSet<String> = of_files.keys().cloned().collect();
         let (mut reflection, mut without_file, mut of_plugin) = (None, BTreeMap::new(), Methods::new());
-        if let Some(answered) = answered {
-            of_plugin = methods(answered.files.iter());
-            sources.extend(answered.files.into_iter().map(|file| Source { owner: Owner::Plugin, file }));
-            left_out.extend(answered.left_out);
-            without_file = answered.without_file;
-            reflection = Some(answered.reflection);
+        if let Some(sent) = sent {
+            of_plugin = methods(sent.files.iter());
+            sources.extend(sent.files.into_iter().map(|file| Source { owner: Owner::Plugin, file }));
+            left_out.extend(sent.left_out);
+            without_file = sent.without_file;
+            reflection = Some(sent.reflection);
         }
         let mut bound = None;
         if let Some(Reflection::Served { services: served, bound: reached, .. }) = &reflection {

@@ -84,27 +84,27 @@ const BOUNDS: Bounds = Bounds {
 };
 
 /// Requests the plugin's services with all of their types. A plugin without reflection is not an error.
-pub(super) async fn ask(channel: &PluginChannel) -> PluginFiles {
-    ask_within(channel, BOUNDS).await
+pub(super) async fn fetch(channel: &PluginChannel) -> PluginFiles {
+    fetch_within(channel, BOUNDS).await
 }
 
-async fn ask_within(channel: &PluginChannel, bounds: Bounds) -> PluginFiles {
+async fn fetch_within(channel: &PluginChannel, bounds: Bounds) -> PluginFiles {
     let deadline = Instant::now() + bounds.time;
     let mut reflection = Reflection::Absent;
     for version in ["v1", "v1alpha"] {
-        let mut asking = Asking::new(channel, version, bounds, deadline);
-        match asking.ask(MessageRequest::ListServices(String::new())).await {
+        let mut conversation = Conversation::new(channel, version, bounds, deadline);
+        match conversation.request(MessageRequest::ListServices(String::new())).await {
             Ok(MessageResponse::ListServicesResponse(listed)) => {
                 let mut services: Vec<String> =
                     listed.service.into_iter().map(|service| service.name).collect();
                 services.sort();
                 services.dedup();
                 if services.len() > bounds.services {
-                    asking.stop(&format!("has more than {} services", bounds.services));
+                    conversation.stop(&format!("has more than {} services", bounds.services));
                     services.truncate(bounds.services);
                 }
-                asking.describe(&services).await;
-                return asking.answered(version, services);
+                conversation.describe(&services).await;
+                return conversation.into_files(version, services);
             }
             Ok(MessageResponse::ErrorResponse(error)) => {
                 reflection = Reflection::Failed(error.error_message);
@@ -120,7 +120,7 @@ async fn ask_within(channel: &PluginChannel, bounds: Bounds) -> PluginFiles {
                 break;
             }
             Err(Failure::Bound) => {
-                let why = asking.bound.unwrap_or_default();
+                let why = conversation.bound.unwrap_or_default();
                 reflection = Reflection::Failed(why.replacen("the reflection of the plugin", "it", 1));
                 break;
             }
@@ -130,7 +130,7 @@ async fn ask_within(channel: &PluginChannel, bounds: Bounds) -> PluginFiles {
 }
 
 /// A conversation with the reflection service.
-struct Asking {
+struct Conversation {
     channel: PluginChannel,
     path: PathAndQuery,
     open: Option<(mpsc::Sender<ServerReflectionRequest>, Streaming<ServerReflectionResponse>)>,
@@ -158,7 +158,7 @@ enum Failure {
     Bound,
 }
 
-impl Asking {
+impl Conversation {
     fn new(channel: &PluginChannel, version: &str, bounds: Bounds, deadline: Instant) -> Self {
         let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
         Self {
@@ -180,7 +180,7 @@ impl Asking {
         }
     }
 
-    fn answered(self, version: &'static str, services: Vec<String>) -> PluginFiles {
+    fn into_files(self, version: &'static str, services: Vec<String>) -> PluginFiles {
         PluginFiles {
             reflection: Reflection::Served { version, services, bound: self.bound },
             files: self.files.into_values().collect(),
@@ -239,7 +239,7 @@ impl Asking {
             }
         }
         for name in extendable {
-            let numbers = match self.ask(MessageRequest::AllExtensionNumbersOfType(name.clone())).await {
+            let numbers = match self.request(MessageRequest::AllExtensionNumbersOfType(name.clone())).await {
                 Ok(MessageResponse::AllExtensionNumbersResponse(numbers)) => numbers.extension_number,
                 Ok(_) => continue,
                 // The plugin does not support the request.
@@ -261,7 +261,7 @@ impl Asking {
 
     /// Requests files and keeps them. Returns the reason if no file came.
     async fn collect(&mut self, request: MessageRequest) -> Result<Option<String>, Failure> {
-        match self.ask(request).await? {
+        match self.request(request).await? {
             MessageResponse::FileDescriptorResponse(answer) => {
                 for bytes in answer.file_descriptor_proto {
                     self.take(&bytes)?;
@@ -306,7 +306,7 @@ impl Asking {
     }
 
     /// Makes a request. After an error the next request opens a new stream.
-    async fn ask(&mut self, request: MessageRequest) -> Result<MessageResponse, Failure> {
+    async fn request(&mut self, request: MessageRequest) -> Result<MessageResponse, Failure> {
         if self.bound.is_some() {
             return Err(Failure::Bound);
         }

@@ -40,7 +40,7 @@ fn a_plugin_that_does_not_start_is_an_error() {
     let run = bench(&["--json"], Path::new("/no/such/plugin")).ended_with(3);
     assert_eq!(run.json()["error"]["code"], "rpcplugin::transport::plugin_not_found");
     let without = rpcplugin(["bench".as_ref(), basic_plugin().as_os_str()]);
-    without.ended_with(3).says(&["rpcplugin::config::cookie_missing", "--cookie BASIC_PLUGIN=…"]);
+    without.ended_with(3).says(&["rpcplugin::config::cookie_not_given", "--cookie BASIC_PLUGIN=…"]);
 }
 
 fn bench(args: &[&str], plugin: &Path) -> Run {

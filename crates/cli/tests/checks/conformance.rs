@@ -317,7 +317,7 @@ fn invalid_arguments_are_usage_errors() {
     check(&["--only", "no-such-check"], &basic_plugin()).ended_with(2).says(&["no-such-check", "--list"]);
     let run =
         rpcplugin(["--json", "conformance", "--", "/bin/ls"]).ended_with(2).says(&["--cookie KEY=VALUE"]);
-    assert_eq!(run.json()["error"]["code"], "rpcplugin::config::arguments");
+    assert_eq!(run.json()["error"]["code"], "rpcplugin::config::invalid_arguments");
 }
 
 fn check(args: &[&str], plugin: &Path) -> Run {

@@ -35,7 +35,7 @@ fn an_empty_variable_is_not_set() {
     let plugin = basic_plugin();
     let inspect = ["inspect", plugin.to_str().unwrap()];
     let (code, said) = run("RPCPLUGIN_COOKIE", "", &inspect);
-    assert!(code == Some(3) && said.contains("rpcplugin::config::cookie_missing"), "{said}");
+    assert!(code == Some(3) && said.contains("rpcplugin::config::cookie_not_given"), "{said}");
     let given = ["inspect", COOKIE[0], COOKIE[1], inspect[1]];
     assert_eq!(run("RPCPLUGIN_COOKIE", "", &given).0, Some(0));
     assert_eq!(run("RPCPLUGIN_COOKIE", "BASIC_PLUGIN=hello", &inspect).0, Some(0));

@@ -125,7 +125,7 @@ fn all_errors_have_the_same_members() {
 
     for (args, code, exit) in [
         (&["--json", "--preset", "kit", "Ecko"][..], "rpcplugin::protocol::no_such_method", 2),
-        (&["--json", "--no-such-flag"], "rpcplugin::config::arguments", 2),
+        (&["--json", "--no-such-flag"], "rpcplugin::config::invalid_arguments", 2),
         (&["--json", "--cookie", "A=b", "Get"], "rpcplugin::handshake::cookie_refused", 3),
     ] {
         let run = call(args, &kit).ended_with(exit);

@@ -84,7 +84,7 @@ fn a_full_stdout_is_an_error() {
 #[test]
 fn usage_errors_are_json_too() {
     let printed = rpcplugin(["inspect", "--json", "--nonsense"]).ended_with(2).json();
-    assert_eq!(printed["error"]["code"], "rpcplugin::config::arguments");
+    assert_eq!(printed["error"]["code"], "rpcplugin::config::invalid_arguments");
     assert_eq!(printed["error"]["message"], "unexpected argument '--nonsense' found");
     assert!(printed["error"]["help"].as_str().unwrap().contains("Usage: rpcplugin inspect"), "{printed}");
     let without = rpcplugin(["inspect", "--nonsense"]).ended_with(2);

@@ -110,7 +110,7 @@ fn a_note_names_flags_that_go_to_the_plugin() {
     let plugin = basic_plugin();
     let plugin = plugin.to_str().unwrap();
     let run = rpcplugin(["inspect", plugin, "serve", "--cookie", "BASIC_PLUGIN=hello"]).ended_with(3);
-    run.says(&["--cookie goes to the plugin", "put it before the plugin", "cookie_missing"]);
+    run.says(&["--cookie goes to the plugin", "put it before the plugin", "cookie_not_given"]);
     let run = rpcplugin(["inspect", "--", plugin, "serve", "--cookie", "BASIC_PLUGIN=hello"]).ended_with(3);
     assert!(!run.stderr.contains("goes to the plugin"), "{}", run.stderr);
 }
@@ -189,7 +189,7 @@ fn programs_that_are_not_plugins_are_errors() {
 #[test]
 fn a_missing_or_wrong_cookie_is_an_error() {
     inspect(&[], basic_plugin()).ended_with(3).says(&[
-        "rpcplugin::config::cookie_missing",
+        "rpcplugin::config::cookie_not_given",
         "--cookie BASIC_PLUGIN=…",
         "BASIC_PLUGIN is not set",
         "--preset",
@@ -225,5 +225,7 @@ fn invalid_arguments_are_usage_errors() {
     }
     rpcplugin(["inspect", "--preset", "none", "x"]).ended_with(2).says(&["terraform"]);
     let missing = inspect(&["--cookie", "BASIC_PLUGIN=hello", "--proto", "/nowhere.proto"], basic_plugin());
-    missing.ended_with(2).says(&["rpcplugin::config::arguments", "the file /nowhere.proto does not exist"]);
+    missing
+        .ended_with(2)
+        .says(&["rpcplugin::config::invalid_arguments", "the file /nowhere.proto does not exist"]);
 }

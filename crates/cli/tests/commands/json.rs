@@ -158,7 +158,7 @@ fn a_response_without_a_json_form_is_an_error() {
                 continue;
             }
             let error = &line["error"];
-            assert_eq!(error["code"], "rpcplugin::protocol::answer_without_json");
+            assert_eq!(error["code"], "rpcplugin::protocol::response_without_json");
             assert_eq!((&error["field"], &error["bytes"]), (&(*field).into(), &bytes.as_str().into()));
             assert!(error["message"].as_str().unwrap().contains(field), "{error}");
         }
@@ -172,7 +172,7 @@ fn a_response_without_a_json_form_is_an_error() {
     let people = plugin.call(&["call", "One", "-d", &one]).ended_with(1);
     assert_eq!(people.stdout, "");
     people.says(&[
-        "rpcplugin::protocol::answer_without_json",
+        "rpcplugin::protocol::response_without_json",
         "timestamp: 253402300800 seconds",
         &encoded[0],
     ]);

@@ -81,7 +81,7 @@ fn help_respects_color() {
 fn commands_without_json_output_refuse_the_flag() {
     for args in [&["man", "--json"][..], &["--json", "man"], &["completions", "bash", "--json"]] {
         let error = rpcplugin(args).ended_with(2).json();
-        assert_eq!(error["error"]["code"], "rpcplugin::config::arguments", "{args:?}");
+        assert_eq!(error["error"]["code"], "rpcplugin::config::invalid_arguments", "{args:?}");
     }
     for command in [&["man"][..], &["completions"]] {
         assert!(!help(command, "80").contains("\n      --json"));

@@ -154,7 +154,7 @@ fn the_help_names_the_cookie_that_the_plugin_expects() {
     let plugin = plugin.to_str().unwrap();
     let expects = "the plugin expects the variable STUDIO_PLUGIN: set it with --cookie STUDIO_PLUGIN=…";
     let run = rpcplugin(["inspect", plugin]).ended_with(3);
-    run.says(&["rpcplugin::config::cookie_missing", expects, "Set the environment variable STUDIO_PLUGIN"]);
+    run.says(&["rpcplugin::config::cookie_not_given", expects, "Set the environment variable STUDIO_PLUGIN"]);
     let error = rpcplugin(["--json", "inspect", plugin]).ended_with(3).json();
     assert!(error["error"]["help"].as_str().unwrap().contains(expects), "{error}");
     assert!(error["error"]["evidence"].to_string().contains(words), "{error}");
