@@ -1,4 +1,4 @@
-//! A provider that Terraform did not start: `TF_REATTACH_PROVIDERS`.
+//! Providers that Terraform attaches to: `TF_REATTACH_PROVIDERS`.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -8,29 +8,29 @@ use serde_json::{Value as Json, json};
 
 use super::workdir::{ADDRESS, Outcome, Workdir};
 
-/// By this Terraform and its providers know each other.
+/// The magic cookie of Terraform's providers.
 const COOKIE: (&str, &str) =
     ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
 /// A provider that runs.
 struct Attached {
     child: Child,
-    /// Kept open: a plugin whose output nobody reads takes its host for dead.
+    /// Kept open: a plugin whose stdout has no reader takes its host for dead.
     _stdout: BufReader<ChildStdout>,
     line: String,
 }
 
-/// A plugin of protocol 6, started as a host would start it.
+/// A plugin of protocol 6, started as a host starts it.
 pub(crate) fn protocol_6(place: &Workdir) -> Outcome {
     by_hand(place, 6)
 }
 
-/// A plugin of protocol 5, started as a host would start it.
+/// A plugin of protocol 5, started as a host starts it.
 pub(crate) fn protocol_5(place: &Workdir) -> Outcome {
     by_hand(place, 5)
 }
 
-/// A plugin that was started for this, and says itself how it is reached.
+/// A plugin in test mode, which prints how to attach to it.
 pub(crate) fn test_mode(place: &Workdir) -> Outcome {
     let mut command = Command::new(place.provider());
     command.arg("-debug");
@@ -76,7 +76,7 @@ impl Attached {
         Ok(Self { child, _stdout: stdout, line })
     }
 
-    /// Lets Terraform use it, several times over, and ends it.
+    /// Runs several commands of Terraform with the provider, and shuts it down.
     fn serve(mut self, place: &Workdir, config: String) -> Outcome {
         place.set("TF_REATTACH_PROVIDERS", config);
         place.configure(
@@ -113,7 +113,7 @@ output "add" {
         self.end()
     }
 
-    /// Ends it politely, as a service manager would.
+    /// Shuts the provider down by SIGTERM, as a service manager does.
     fn end(&mut self) -> Outcome {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
         let deadline = Instant::now() + LIMIT;
@@ -128,7 +128,7 @@ output "add" {
     }
 }
 
-/// Nobody is left behind by a scenario that fails.
+/// A scenario that fails leaves no provider behind.
 impl Drop for Attached {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -136,5 +136,5 @@ impl Drop for Attached {
     }
 }
 
-/// How long a provider may take to end.
+/// How long a provider may take to exit.
 const LIMIT: Duration = Duration::from_secs(2);

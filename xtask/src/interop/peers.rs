@@ -115,7 +115,7 @@ fn python(directory: &Path) -> Outcome<Built> {
     Ok(Ok(Readiness::Ready { programs, toolchain }))
 }
 
-/// Certificates for one run: a directory for each kind of keys, or why there is none.
+/// Certificates for one run: a directory for each kind of keys, or the reason why it could not be made.
 pub(super) type Certificates = BTreeMap<&'static str, Result<PathBuf, String>>;
 
 /// Has the Go host make certificates with keys of this kind. It can make every kind of the matrix, and ring cannot.
