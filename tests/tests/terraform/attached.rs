@@ -1,4 +1,4 @@
-//! Providers that Terraform attaches to: `TF_REATTACH_PROVIDERS`.
+//! A provider that Terraform did not start: `TF_REATTACH_PROVIDERS`.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -8,29 +8,29 @@ use serde_json::{Value as Json, json};
 
 use super::workdir::{ADDRESS, Outcome, Workdir};
 
-/// The magic cookie of Terraform's providers.
+/// The cookie of Terraform.
 const COOKIE: (&str, &str) =
     ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
 /// A provider that runs.
 struct Attached {
     child: Child,
-    /// Kept open: a plugin whose stdout has no reader takes its host for dead.
+    /// Kept open: a plugin whose stdout has no reader counts its host as dead.
     _stdout: BufReader<ChildStdout>,
     line: String,
 }
 
-/// A plugin of protocol 6, started as a host starts it.
+/// A plugin of protocol 6, started as a host would start it.
 pub(crate) fn protocol_6(place: &Workdir) -> Outcome {
     by_hand(place, 6)
 }
 
-/// A plugin of protocol 5, started as a host starts it.
+/// A plugin of protocol 5, started as a host would start it.
 pub(crate) fn protocol_5(place: &Workdir) -> Outcome {
     by_hand(place, 5)
 }
 
-/// A plugin in test mode, which prints how to attach to it.
+/// A plugin in test mode, which prints how to attach.
 pub(crate) fn test_mode(place: &Workdir) -> Outcome {
     let mut command = Command::new(place.provider());
     command.arg("-debug");
@@ -49,7 +49,7 @@ fn by_hand(place: &Workdir, version: u32) -> Outcome {
     let attached = Attached::start(place, command)?;
     let fields: Vec<&str> = attached.line.trim().split('|').collect();
     let ["1", served, network, address, "grpc", ..] = fields.as_slice() else {
-        return Err(format!("{:?} is no handshake line", attached.line).into());
+        return Err(format!("{:?} is not a handshake line", attached.line).into());
     };
     if *served != version.to_string() {
         return Err(format!("version {served} is served, not {version}").into());
@@ -76,7 +76,7 @@ impl Attached {
         Ok(Self { child, _stdout: stdout, line })
     }
 
-    /// Runs several commands of Terraform with the provider, and shuts it down.
+    /// Lets Terraform use it, several times over, and ends it.
     fn serve(mut self, place: &Workdir, config: String) -> Outcome {
         place.set("TF_REATTACH_PROVIDERS", config);
         place.configure(
@@ -113,7 +113,7 @@ output "add" {
         self.end()
     }
 
-    /// Shuts the provider down by SIGTERM, as a service manager does.
+    /// Ends it politely, as a service manager would.
     fn end(&mut self) -> Outcome {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
         let deadline = Instant::now() + LIMIT;
@@ -128,7 +128,7 @@ output "add" {
     }
 }
 
-/// A scenario that fails leaves no provider behind.
+/// A failed scenario leaves no process.
 impl Drop for Attached {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -136,5 +136,5 @@ impl Drop for Attached {
     }
 }
 
-/// How long a provider may take to exit.
+/// How long a provider may take to end.
 const LIMIT: Duration = Duration::from_secs(2);

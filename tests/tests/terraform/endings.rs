@@ -1,10 +1,10 @@
-//! Plugins that crash or shut down, and many calls at once.
+//! Plugins that end, or run many calls at once.
 
 use std::time::{Duration, Instant};
 
 use super::workdir::{Outcome, Workdir, same};
 
-/// A crash is reported with its trace, and the next plugin works.
+/// A plugin that dies is reported with its trace, and takes nothing with it.
 pub(crate) fn crash(place: &Workdir) -> Outcome {
     place.configure("data \"demo_crash\" \"c\" {\n  message = \"at the disco\"\n}\n")?;
     let ended = place.terraform_uncertain("plan")?;
@@ -16,13 +16,13 @@ pub(crate) fn crash(place: &Workdir) -> Outcome {
     ended.must_say("panic: at the disco goroutine 1 [running]: main.main()")?;
     ended.must_say("Error: The terraform-provider-demo plugin crashed!")?;
     same("what the host knows of its end", ended.log.text.contains("exit status 2"), true)?;
-    // The next plugin starts.
+    // The next one starts as if nothing had happened.
     place.configure("data \"demo_echo\" \"e\" {\n  text = \"x\"\n}\n")?;
     place.succeeds("plan")?;
     Ok(())
 }
 
-/// Variables choose version and security.
+/// Versions and security are those that the variables choose.
 pub(crate) fn modes(place: &Workdir) -> Outcome {
     place.configure("data \"demo_echo\" \"e\" {\n  text = \"x\"\n}\n")?;
     for (protocols, disabled, version, security) in
@@ -39,7 +39,7 @@ pub(crate) fn modes(place: &Workdir) -> Outcome {
     Ok(())
 }
 
-/// Ctrl-C reaches Terraform and the plugin. The plugin waits for Terraform's decision.
+/// Ctrl-C reaches Terraform and the plugin; the plugin waits for what Terraform decides.
 pub(crate) fn stop(place: &Workdir) -> Outcome {
     place.configure("data \"demo_slow\" \"s\" {\n  seconds = 60\n}\n")?;
     let begin = Instant::now();
@@ -54,7 +54,7 @@ pub(crate) fn stop(place: &Workdir) -> Outcome {
     ended.log.check_good_endings()
 }
 
-/// Three hundred things, sixty calls at a time.
+/// Sixty calls at a time, for as long as they last.
 pub(crate) fn many(place: &Workdir) -> Outcome {
     place.configure(
         "resource \"demo_thing\" \"a\" {\n  count = 300\n  name  = \"thing ${count.index}\"\n  size  = count.index\n}\n",
@@ -67,7 +67,7 @@ pub(crate) fn many(place: &Workdir) -> Outcome {
     same("the store", place.stored()?, Vec::<String>::new())
 }
 
-/// Terraform names no directory for sockets, and its user can.
+/// Terraform names no directory for sockets, but its environment can.
 pub(crate) fn socket_directory(place: &Workdir) -> Outcome {
     let directory = place.path("sockets");
     std::fs::create_dir(&directory)?;

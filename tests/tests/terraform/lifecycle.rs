@@ -1,4 +1,4 @@
-//! The lifecycle of a thing.
+//! The life of a thing.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::workdir::{Outcome, Workdir, id, same};
 const ONE: &str =
     "provider \"demo\" {\n  prefix = \"good day\"\n}\nresource \"demo_thing\" \"a\" {\n  name = \"one\"\n";
 
-/// A thing is validated, planned, applied, updated, replaced, forgotten, imported and destroyed.
+/// Validated, planned, applied, updated, replaced, forgotten, imported, destroyed.
 pub(crate) fn whole(place: &Workdir) -> Outcome {
     place.configure(&format!("{ONE}  size = 1\n}}\n"))?;
     place.succeeds("validate")?;
@@ -45,7 +45,7 @@ pub(crate) fn whole(place: &Workdir) -> Outcome {
     same("the store after a destruction", place.stored()?, Vec::<String>::new())
 }
 
-/// Each command makes the known calls, in the known order.
+/// Each command makes the calls that it is known to make, in that order.
 pub(crate) fn calls(place: &Workdir) -> Outcome {
     const PROVIDER: &[&str] = &["ValidateProviderConfig", "ConfigureProvider"];
     const VALIDATE: &[&str] =
@@ -92,7 +92,7 @@ pub(crate) fn calls(place: &Workdir) -> Outcome {
     Ok(())
 }
 
-/// Terraform notices that another program removed or changed a thing.
+/// Terraform notices things that another program removed or changed.
 pub(crate) fn drift(place: &Workdir) -> Outcome {
     place.configure(&format!("{ONE}  size = 1\n}}\n"))?;
     place.succeeds("apply -auto-approve")?;
@@ -105,7 +105,7 @@ pub(crate) fn drift(place: &Workdir) -> Outcome {
     same("size of the thing made anew", &place.thing(id("one"))?["size"], 1)
 }
 
-/// The state of version 0 had titles and no rules.
+/// State of version 0 had titles, and knew no rules.
 pub(crate) fn upgrade(place: &Workdir) -> Outcome {
     let thing = json!({ "id": "old-1", "name": "aged", "greeting": "hm, aged!", "revision": 3 });
     fs::write(place.path("store/old-1.json"), thing.to_string())?;
@@ -136,7 +136,7 @@ pub(crate) fn upgrade(place: &Workdir) -> Outcome {
     same("revision in the store", &place.thing("old-1")?["revision"], 4)
 }
 
-/// Neither an unknown id nor a path is imported.
+/// Neither an id that nothing has nor one that is a path is imported.
 pub(crate) fn import_of_nothing(place: &Workdir) -> Outcome {
     place.configure(&format!("{ONE}}}\n"))?;
     fs::write(place.path("secret.json"), "{}")?;
@@ -146,7 +146,7 @@ pub(crate) fn import_of_nothing(place: &Workdir) -> Outcome {
     Ok(())
 }
 
-/// With this order the replacement exists before the old thing is destroyed.
+/// With this order a replacement exists beside what it replaces.
 pub(crate) fn create_before_destroy(place: &Workdir) -> Outcome {
     let named = |name: &str| {
         format!(

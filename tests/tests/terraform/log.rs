@@ -1,10 +1,10 @@
-//! Terraform's log, with its own records and those of its plugins.
+//! Terraform's log: what it says about its plugins, and what they say through it.
 
 use serde_json::Value as Json;
 
 use super::workdir::Outcome;
 
-/// A log. Its records are JSON if Terraform writes JSON.
+/// A log. Its records are JSON where Terraform was asked for that.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) text: String,
@@ -17,8 +17,8 @@ impl Log {
         Self { text: text.to_owned(), records }
     }
 
-    /// The calls that Terraform made, in order. Calls for schemas are left out: a look into Terraform's cache is logged in the
-    /// same words.
+    /// The calls that Terraform made, in order. Schemas are left out: every process is asked for its own first, and
+    /// each other call looks for it in a cache, which is logged in the same words.
     pub(crate) fn calls(&self) -> Vec<&str> {
         // Terraform 1.11 writes `GRPCProvide.v6` once.
         let calls = self.messages().filter(|message| message.starts_with("GRPCProvide"));
@@ -26,12 +26,12 @@ impl Log {
         names.filter(|name| !matches!(*name, "GetProviderSchema" | "Close")).collect()
     }
 
-    /// The number of plugin processes.
+    /// How many processes there were.
     pub(crate) fn processes(&self) -> usize {
         self.count("plugin started")
     }
 
-    /// The number of records with exactly this message.
+    /// How often exactly this was logged.
     pub(crate) fn count(&self, message: &str) -> usize {
         self.messages().filter(|logged| *logged == message).count()
     }
@@ -43,19 +43,19 @@ impl Log {
 
     /// The record of a plugin with this message.
     pub(crate) fn plugin_record(&self, message: &str) -> Outcome<&Json> {
-        // Terraform passes on a record unchanged, with its time under another name.
+        // Terraform hands a record on as it is, with the time at which it was written under another name.
         let wanted = |record: &&Json| record["@message"] == message && record["timestamp"].is_string();
         self.records.iter().find(wanted).ok_or_else(|| format!("no plugin logged {message:?}").into())
     }
 
-    /// Checks that all plugins exited by themselves, and that no record complains about it.
+    /// Checks how the plugins ended: all of them by themselves, and without a word of complaint.
     pub(crate) fn check_good_endings(&self) -> Outcome {
         for record in &self.records {
             let message = record["@message"].as_str().unwrap_or_default();
             let unhappy = UNHAPPY.iter().any(|words| message.contains(words));
             let failed = message == "plugin process exited" && !record["error"].is_null();
             let grave = matches!(record["@level"].as_str(), Some("error" | "warn"));
-            // Some scenarios have the provider print or log at a high level.
+            // Errors that a scenario makes the provider print or log.
             let on_purpose = message == "unexpected data" || module(record).starts_with("rpcplugin_tests");
             let ours = ["provider", "rpcplugin"].iter().any(|name| module(record).starts_with(name));
             if unhappy || failed || (grave && ours && !on_purpose) {
@@ -78,7 +78,7 @@ fn module(record: &Json) -> &str {
     record["@module"].as_str().unwrap_or_default()
 }
 
-/// Parts of a host's messages about a plugin that does not exit as it should.
+/// What a host says of a plugin that does not end as it should.
 const UNHAPPY: &[&str] = &["failed to exit gracefully", "killed", "signal: ", "stdio service not available"];
 
 const GOOD: &str = r#"{"@level":"debug","@message":"plugin started","@module":"provider"}

@@ -1,4 +1,4 @@
-//! The log and the output of the provider, as Terraform shows them.
+//! What the provider logs and prints, as Terraform shows it.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::workdir::{ADDRESS, Outcome, Workdir, same};
 
 const LEVELS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
 
-/// Each level shows records of that level and above, with either variable.
+/// Each level shows itself and what is graver, whichever variable chooses it.
 pub(crate) fn levels(place: &Workdir) -> Outcome {
     let mut configuration = String::new();
     for level in LEVELS {
@@ -57,10 +57,10 @@ pub(crate) fn fields(place: &Workdir) -> Outcome {
     same("the call", &record["tf_rpc"], "read_data_source")?;
     let configured = log.plugin_record("provider configured")?;
     same("level", &configured["@level"], "info")?;
-    same("a version is in the record", configured["terraform_version"].is_string(), true)
+    same("Terraform sends its version", configured["terraform_version"].is_string(), true)
 }
 
-/// Output goes through the stdio service, and does not disturb the log.
+/// What is printed goes through the stdio service, and does not disturb the log.
 pub(crate) fn stdio(place: &Workdir) -> Outcome {
     place.configure(
         "data \"demo_stdio\" \"s\" {\n  stdout = \"to stdout\\n\"\n  stderr = \"to stderr\\n\"\n}\noutput \"done\" {\n  value = data.demo_stdio.s.done\n}\n",
