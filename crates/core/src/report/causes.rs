@@ -15,16 +15,37 @@ pub fn causes<E: Error + ?Sized>(error: &E) -> impl Iterator<Item = &(dyn Error 
     iter::successors(error.source(), |&cause| cause.source())
 }
 
-/// Returns a property of the innermost diagnostic that has it: the nearer to the cause, the better the advice.
+/// Appends an error's causes to its message, on one line. A cause whose text the line has already is left out, because some
+/// libraries repeat the text of their cause.
 ///
-/// The inner diagnostics of a diagnostic are its source and, if it has exactly one fault among its related diagnostics, that fault.
+/// ```
+/// # use rpcplugin_core::with_causes;
+/// let error = std::str::from_utf8(&[0xff]).unwrap_err();
+/// assert_eq!(with_causes("not text".to_owned(), &error), "not text");
+/// ```
+pub fn with_causes<E: Error + ?Sized>(message: String, error: &E) -> String {
+    causes(error)
+        .map(ToString::to_string)
+        .fold(message, |line, cause| if line.contains(&cause) { line } else { format!("{line}: {cause}") })
+}
+
+/// Returns a property of the innermost diagnostic source that has it: the nearer to the cause, the better the advice.
 pub fn innermost(
     diagnostic: &dyn Diagnostic,
     property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
 ) -> Option<String> {
     let inner = diagnostic.diagnostic_source().and_then(|inner| innermost(inner, property));
+    inner.or_else(|| property(diagnostic))
+}
+
+/// Like [`innermost`]. If a diagnostic has exactly one fault among its related diagnostics, the fault counts as its source too.
+pub(super) fn innermost_fault(
+    diagnostic: &dyn Diagnostic,
+    property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
+) -> Option<String> {
+    let inner = diagnostic.diagnostic_source().and_then(|inner| innermost_fault(inner, property));
     inner
-        .or_else(|| only_fault(diagnostic).and_then(|fault| innermost(fault, property)))
+        .or_else(|| only_fault(diagnostic).and_then(|fault| innermost_fault(fault, property)))
         .or_else(|| property(diagnostic))
 }
 
