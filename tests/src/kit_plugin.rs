@@ -14,7 +14,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use rpcplugin::{RealStderr, Serve, config::Loader, hclog::Level};
+use rpcplugin::{OriginalStderr, Serve, config::Loader, hclog::Level};
 
 use crate::{facts, kit_plugin::args::Args};
 
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
 
 /// Runs the plugin without flags: as the settings in its environment say.
 pub fn main_by_environment() -> ExitCode {
-    let Ok(stderr) = RealStderr::get() else { return ExitCode::FAILURE };
+    let Ok(stderr) = OriginalStderr::get() else { return ExitCode::FAILURE };
     let mut serve = Serve::new(facts::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .load_config(&Loader::new().process_env());
@@ -53,7 +53,7 @@ pub fn main_by_environment() -> ExitCode {
 
 /// The plugin that the flags describe.
 fn serve(args: &Args) -> io::Result<Serve> {
-    let stderr = RealStderr::get()?;
+    let stderr = OriginalStderr::get()?;
     let mut serve = Serve::new(facts::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .config(args.config());

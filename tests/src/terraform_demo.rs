@@ -88,7 +88,7 @@ fn run() -> io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let code = runtime.block_on(async {
         let serving: Pin<Box<dyn Future<Output = ExitCode>>> =
-            if debugged() { Box::pin(serve_attachable(serve)) } else { Box::pin(serve.run_to_exit()) };
+            if debugged() { Box::pin(serve_attachable(serve)) } else { Box::pin(serve_host(serve)) };
         tokio::select! {
             code = serving => code,
             // Dropped in the middle, the plugin answers nobody any more but takes its socket along.
@@ -119,6 +119,17 @@ fn plugin(wire: &Wire<Demo>) -> Serve {
         };
     }
     serve
+}
+
+/// Serves the Terraform that launched this process.
+async fn serve_host(serve: Serve) -> ExitCode {
+    match serve.run().await {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error:?}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Serves whichever Terraform attaches, as providers do that are started with `-debug`: prints the variable by which it

@@ -15,6 +15,7 @@ use std::{
 use rpcplugin::{
     Command, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
     broker::{Broker, ServiceHandle},
+    config::HostTls,
 };
 use rpcplugin_tests::pb::{
     CallbackRequest, CloseRequest, GreetRequest, OpenSubRequest, TransformRequest, TransformResponse,
@@ -88,7 +89,7 @@ impl Subject {
         let sockets = TempDir::new_in("/tmp").unwrap();
         let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
         let host = Host::new(cookie, Versions::new([1]).unwrap()).configure(|config| {
-            config.auto_mtls = false;
+            config.tls = HostTls::Plaintext;
             config.multiplex = multiplexed;
             config.unix_socket_dir = Some(sockets.path().to_owned());
         });
@@ -137,7 +138,7 @@ impl Subject {
     fn measure(&self) -> Use {
         Use {
             host: Process::of(std::process::id()),
-            plugin: Process::of(self.plugin.pid()),
+            plugin: Process::of(self.plugin.pid().unwrap().get()),
             sockets: files(self.sockets.path()),
         }
     }

@@ -23,16 +23,18 @@ fn cookie() -> MagicCookie {
 
 #[tokio::test]
 async fn a_scope_always_closes() {
-    let (pid, exit) = with_plugin(&host(), plugin(&[]), async |plugin| plugin.pid()).await.unwrap();
+    let (pid, exit) =
+        with_plugin(&host(), plugin(&[]), async |plugin| plugin.pid().unwrap().get()).await.unwrap();
     assert!(!is_alive(pid), "{exit}");
 
     // Also when the work within fails, or is given up.
-    let failing = with_plugin(&host(), plugin(&[]), async |plugin| Err::<(), u32>(plugin.pid())).await;
+    let failing =
+        with_plugin(&host(), plugin(&[]), async |plugin| Err::<(), u32>(plugin.pid().unwrap().get())).await;
     assert!(!is_alive(failing.unwrap().0.unwrap_err()));
     let (tell, told) = tokio::sync::oneshot::channel();
     let given_up = tokio::spawn(async move {
         let work = async |plugin: &rpcplugin::Plugin| {
-            tell.send(plugin.pid()).unwrap();
+            tell.send(plugin.pid().unwrap().get()).unwrap();
             std::future::pending::<()>().await;
         };
         let _ = with_plugin(&host(), plugin(&[]), work).await;
@@ -47,7 +49,7 @@ async fn a_scope_always_closes() {
 async fn a_client_starts_its_plugin_again() {
     let client_of = plugin_client(cookie(), 2, plugin(&[]), HostConfig::default());
     let (first, second) = (client_of.start().await.unwrap(), client_of.start().await.unwrap());
-    assert_ne!(first.pid(), second.pid());
+    assert_ne!(first.pid().unwrap().get(), second.pid().unwrap().get());
     assert_eq!(code(client(&first).info(InfoRequest {}).await), tonic::Code::Ok);
     let exit = first.shut_down().await;
     assert_eq!(exit, Exit::Clean);
@@ -65,7 +67,7 @@ async fn a_client_takes_the_operators_cookie() {
 }
 
 async fn announced(serve: Serve) -> Endpoint {
-    serve.bind(&ReceivedEnv::default()).await.unwrap().answer().endpoint.clone()
+    serve.bind(&ReceivedEnv::default()).await.unwrap().handshake_line().endpoint.clone()
 }
 
 #[tokio::test]
@@ -97,5 +99,5 @@ async fn a_protocol_makes_its_services_once() {
     });
     let serve = plugin_server(cookie(), protocol, ServerTransport::Unix(None), PluginConfig::default());
     let bound = serve.bind(&ReceivedEnv::default()).await.unwrap();
-    assert_eq!(bound.answer().version.0, 4);
+    assert_eq!(bound.handshake_line().version.0, 4);
 }

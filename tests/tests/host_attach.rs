@@ -8,7 +8,7 @@ use std::{
 use rpcplugin::{
     AttachError, Attachment, Command, Endpoint, Exit, Handover, Host, LaunchFault, MagicCookie, PlainReport,
     Plugin, ServiceId, ServingStatus, Versions,
-    config::{HostConfig, Pem, SecretPem},
+    config::{HostConfig, HostTls, Pem, SecretPem},
     handshake::{ReattachConfig, ReattachConfigs},
     mtls::{Identity, PeerCertificate},
 };
@@ -27,7 +27,7 @@ fn code(error: &dyn miette::Diagnostic) -> String {
 }
 
 fn plain() -> Host {
-    host(|config| config.auto_mtls = false)
+    host(|config| config.tls = HostTls::Plaintext)
 }
 
 /// A plugin without TLS, and what is written down about it.
@@ -41,10 +41,13 @@ async fn launched(brood: &Brood) -> (Plugin, ReattachConfig) {
 async fn a_second_host_can_use_and_end_a_plugin() {
     let brood = Brood::new();
     let (first, config) = launched(&brood).await;
-    assert_eq!(config.pid, Some(first.pid()));
+    assert_eq!(config.pid, first.pid());
 
     let second = plain().attach(config.clone()).await.expect("it runs");
-    assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));
+    assert_eq!(
+        (second.pid().unwrap().get(), second.version()),
+        (first.pid().unwrap().get(), first.version())
+    );
     assert_eq!(second.ping().await.expect("it is well"), ServingStatus::Serving);
     assert_eq!(second.reattach_config(), config);
     drop(second);
@@ -61,13 +64,13 @@ async fn a_second_host_can_use_and_end_a_plugin() {
 async fn what_a_plugin_answered_and_how_long_each_step_took() {
     let brood = Brood::new();
     let plugin = host(|_| {}).launch(brood.mark(faulty("healthy"))).await.expect("it starts");
-    let answer = plugin.answer().expect("it was launched");
+    let answer = plugin.handshake_line().expect("it was launched");
     assert_eq!((answer.version, &answer.endpoint), (plugin.version(), plugin.endpoint()));
     assert!(answer.certificate.is_some());
     assert_eq!(answer.certificate.as_deref(), plugin.certificate().map(PeerCertificate::der));
     assert!(plugin.forwards_output() && plugin.serves_broker());
-    let steps = plugin.launch_steps();
-    let (process, answered) = (steps.process.expect("launched"), steps.answer.expect("launched"));
+    let steps = plugin.launch_timings();
+    let (process, answered) = (steps.process.expect("launched"), steps.handshake.expect("launched"));
     let health = steps.health.expect("it was asked");
     assert!(process + answered + steps.connection + health <= plugin.launch_time(), "{steps:?}");
     assert!([process, answered, steps.connection, health].iter().all(|step| !step.is_zero()), "{steps:?}");
@@ -75,9 +78,9 @@ async fn what_a_plugin_answered_and_how_long_each_step_took() {
 
     let (first, config) = launched(&brood).await;
     let second = plain().attach(config).await.expect("it runs");
-    assert!(second.answer().is_none() && second.certificate().is_none());
-    let steps = second.launch_steps();
-    assert!(steps.process.is_none() && steps.answer.is_none() && steps.health.is_some(), "{steps:?}");
+    assert!(second.handshake_line().is_none() && second.certificate().is_none());
+    let steps = second.launch_timings();
+    assert!(steps.process.is_none() && steps.handshake.is_none() && steps.health.is_some(), "{steps:?}");
     first.shut_down().await;
 }
 
@@ -98,9 +101,9 @@ async fn a_number_that_passed_to_a_stranger_is_never_signalled() {
     let brood = Brood::new();
     let (first, mut config) = launched(&brood).await;
     let mut stranger = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
-    config.pid = Some(stranger.id());
+    config.pid = rpcplugin::Pid::new(stranger.id());
     let second = plain().attach(config).await.expect("it runs");
-    assert_eq!(second.pid(), first.pid(), "who listens is who is meant");
+    assert_eq!(second.pid().unwrap().get(), first.pid().unwrap().get(), "who listens is who is meant");
     stop(&first);
     assert!(matches!(second.shut_down_within(Duration::from_millis(200)).await, Exit::Killed { .. }));
     assert!(stranger.try_wait().expect("ours").is_none(), "the stranger was signalled");
@@ -111,7 +114,7 @@ async fn a_number_that_passed_to_a_stranger_is_never_signalled() {
 
 /// Makes a plugin deaf to everything but SIGKILL.
 fn stop(plugin: &Plugin) {
-    rpcplugin_tests::freeze(plugin.pid()).expect("it runs");
+    rpcplugin_tests::freeze(plugin.pid().unwrap().get()).expect("it runs");
 }
 
 #[tokio::test]
@@ -179,7 +182,7 @@ async fn versions_and_settings_have_to_fit() {
     assert!(matches!(error, AttachError::Version(_)), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::protocol::attach_version");
     // Go hosts do not write the version down.
-    config.version = 0.into();
+    config.version = None;
     assert_eq!(other().attach(config.clone()).await.expect("any will do").version(), 8.into());
     let multiplexed = plain().configure(|config| config.multiplex = true);
     let error = multiplexed.attach(config).await.expect_err("that cannot be");
@@ -209,11 +212,15 @@ async fn half_of_what_mutual_tls_needs_is_refused_and_not_plain_text() {
     let (plugin, config) = launched(&brood).await;
     let identity = Identity::generate().expect("made").export();
     let certificate = |config: &mut HostConfig| {
-        config.certificate = Some(Pem::new(identity.certificates_pem()));
-        config.private_key = Some(SecretPem::new(identity.private_key_pem()));
+        config.tls = HostTls::Given {
+            certificate: Pem::new(identity.certificates_pem()),
+            private_key: SecretPem::new(identity.private_key_pem()),
+            server_roots: None,
+        };
     };
-    let authorities =
-        |config: &mut HostConfig| config.server_roots = Some(Pem::new(identity.certificates_pem()));
+    let authorities = |config: &mut HostConfig| {
+        config.tls = HostTls::AutoMtls { server_roots: Some(Pem::new(identity.certificates_pem())) };
+    };
     for half in [host(certificate), host(authorities)] {
         let error = half.attach(config.clone()).await.expect_err("half is not enough");
         let AttachError::Refused { source, .. } = error else { panic!("{error:?}") };
@@ -238,7 +245,7 @@ async fn a_secured_plugin_survives_the_upgrade_of_its_host() {
 
     let plugin = host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("it runs");
     assert!(plugin.security().is_mutual());
-    assert_eq!(brood.alive(), [plugin.pid()]);
+    assert_eq!(brood.alive(), [plugin.pid().unwrap().get()]);
     assert_eq!(plugin.ping().await.expect("it is well"), ServingStatus::Serving);
     let Endpoint::Unix(path) = plugin.endpoint().clone() else { panic!("{plugin:?}") };
     let dir = path.as_path().parent().expect("a directory").to_owned();
@@ -321,7 +328,7 @@ async fn a_handover_does_not_show_its_key() {
 fn kit_host() -> Host {
     let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").expect("a cookie");
     Host::new(cookie, Versions::new([1, 2, 3]).expect("versions"))
-        .configure(|config| config.auto_mtls = false)
+        .configure(|config| config.tls = HostTls::Plaintext)
 }
 
 #[tokio::test]
@@ -332,10 +339,10 @@ async fn over_tcp_the_process_is_the_one_that_has_the_port() {
     let mut config = first.reattach_config();
     assert!(matches!(config.endpoint, Endpoint::Tcp(_)));
     let second = kit_host().attach(config.clone()).await.expect("it runs");
-    assert_eq!(second.pid(), first.pid());
-    config.pid = Some(std::process::id());
+    assert_eq!(second.pid().unwrap().get(), first.pid().unwrap().get());
+    config.pid = Some(rpcplugin::Pid::current());
     let third = kit_host().attach(config.clone()).await.expect("it runs");
-    assert_eq!(third.pid(), 0, "this process does not listen there");
+    assert_eq!(third.pid(), None, "this process does not listen there");
     let address = Attachment::new(config.endpoint, 3);
     let fourth = kit_host().attach(address).await.expect("an address is enough");
     stop(&first);

@@ -353,7 +353,7 @@ fn at_a_terminal() {
 /// The guard of a plugin: the shell in its group that the plugin did not start.
 fn guard(plugin: u32) -> u32 {
     let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    group(plugin).into_iter().find(|pid| name(pid).contains("rpcplugin-guard")).unwrap()
+    group(plugin).into_iter().find(|pid| name(pid).contains("rpcplugin-watchdog")).unwrap()
 }
 
 #[test]

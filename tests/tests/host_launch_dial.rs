@@ -63,7 +63,7 @@ async fn interceptors_add_metadata() {
 async fn a_limit_on_messages_holds_on_every_channel() {
     let limited = host(|config| config.max_receive_message_size = Some(ByteSize::kib(64)));
     let plugin = limited.launch(kit()).await.expect("it starts");
-    let (received, sent) = plugin.message_limits();
+    let rpcplugin::MessageLimits { receive: received, send: sent, .. } = plugin.message_limits();
     assert_eq!((received, sent), (64 << 10, usize::MAX));
     // Whatever its client is told.
     let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX);
@@ -86,7 +86,7 @@ async fn a_plugin_that_dies_without_a_word_is_noticed_by_pings() {
         config.keepalive = Some(keepalive);
     });
     let plugin = pinging.launch(kit()).await.expect("it starts");
-    rpcplugin_tests::freeze(plugin.pid()).expect("it runs");
+    rpcplugin_tests::freeze(plugin.pid().unwrap().get()).expect("it runs");
     let mut kit = KitClient::new(plugin.channel());
     let call = tokio::time::timeout(Duration::from_secs(20), kit.echo(EchoRequest::default()));
     call.await.expect("without pings it would hang for ever").expect_err("nobody answers");

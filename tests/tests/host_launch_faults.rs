@@ -14,8 +14,8 @@ use std::{
 
 use rpcplugin::{
     AppVersion, ChildProcess, Command, ExitReason, LaunchEnvironment, LaunchFault, Runner, ServingStatus,
-    Started,
-    config::{ByteSize, HostConfig, TransportKind},
+    StartedProcess,
+    config::{ByteSize, HostConfig, HostTls, TransportKind},
     handshake::HandshakeLineFault,
     mtls::Identity,
 };
@@ -29,7 +29,7 @@ use hosts::{faulty, host, refused, says, script};
 const SOON: Duration = Duration::from_secs(10);
 
 fn plain(config: &mut HostConfig) {
-    config.auto_mtls = false;
+    config.tls = HostTls::Plaintext;
 }
 
 /// The fault of a script, and what the error says.
@@ -88,13 +88,16 @@ struct Headstrong {
 }
 
 impl Runner for Headstrong {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         "/bin/sh".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         let line = self.line.replace("PATH", &self.path.display().to_string());
         // The socket is the plugin's own as far as anybody can see: made since the launch, and dead with the process.
         drop(UnixListener::bind(&self.path).map_err(LaunchFault::runner)?);
@@ -105,9 +108,9 @@ impl Runner for Headstrong {
 #[tokio::test]
 async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
     let dir = tempfile::tempdir().expect("a directory");
-    let multiplexed = |config: &mut HostConfig| (config.auto_mtls, config.multiplex) = (false, true);
+    let multiplexed = |config: &mut HostConfig| (config.tls, config.multiplex) = (HostTls::Plaintext, true);
     let tcp_only = |config: &mut HostConfig| {
-        (config.auto_mtls, config.transports) = (false, vec![TransportKind::Tcp]);
+        (config.tls, config.transports) = (HostTls::Plaintext, vec![TransportKind::Tcp]);
     };
     for (host, line, code) in [
         (host(plain), "1|9|unix|PATH|grpc", "rpcplugin::protocol::version"),
@@ -115,7 +118,7 @@ async fn a_socket_in_a_place_of_its_own_goes_with_its_plugin() {
         (host(|_| {}), "1|1|unix|PATH|grpc", "rpcplugin::security::plugin_ignored_mtls"),
         (host(tcp_only), "1|1|unix|PATH|grpc", "rpcplugin::transport::not_allowed"),
         (host(multiplexed), "1|1|unix|PATH|grpc", "rpcplugin::protocol::no_multiplexing"),
-        (host(plain), "1|1|unix|PATH|grpc", "rpcplugin::transport::cannot_dial"),
+        (host(plain), "1|1|unix|PATH|grpc", "rpcplugin::transport::cannot_connect"),
     ] {
         let path = dir.path().join("headstrong.sock");
         let error = host.launch_with(&Headstrong { path: path.clone(), line }).await.expect_err("a fault");
@@ -214,7 +217,7 @@ async fn exits_at_once() {
 #[tokio::test]
 async fn killed_by_a_signal() {
     let fault = fault(|_| {}, "kill -SEGV $$; sleep 60", &["signal 11 (SIGSEGV"]).await;
-    assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Signal(11)));
+    assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Signal(rpcplugin::Signal::new(11))));
 }
 
 #[tokio::test]

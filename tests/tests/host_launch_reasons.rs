@@ -2,7 +2,10 @@
 
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
-use rpcplugin::{Command, LaunchError, LaunchFault, PlainReport, ReasonKind, config::HostConfig};
+use rpcplugin::{
+    Command, LaunchError, LaunchFault, PlainReport, ReasonKind,
+    config::{HostConfig, HostTls},
+};
 
 #[path = "support/hosts.rs"]
 mod hosts;
@@ -12,7 +15,7 @@ use hosts::{faulty, host, refused, says, script};
 const SOON: Duration = Duration::from_secs(20);
 
 fn plain(config: &mut HostConfig) {
-    config.auto_mtls = false;
+    config.tls = HostTls::Plaintext;
 }
 
 /// What every such error keeps to: one line with no control character, no advice about things that are well.
@@ -102,7 +105,7 @@ async fn a_panic_is_the_reason() {
 async fn main_within_a_runtime_says_what_to_call() {
     let error = refused(&host(|_| {}), faulty("main-within"), SOON).await;
     is_plain(&error, "`Serve::main` makes a runtime of its own");
-    assert_eq!(code(&error), "rpcplugin::config::runtime_within");
+    assert_eq!(code(&error), "rpcplugin::config::nested_runtime");
     assert!(rpcplugin_help(&error).contains("run().await"), "{error:?}");
 }
 

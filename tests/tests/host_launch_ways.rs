@@ -13,9 +13,9 @@ use std::{
 
 use rpcplugin::{
     AttachError, Attachment, Checksum, ChildProcess, Command, Endpoint, Event, Exit, ExitReason,
-    LaunchEnvironment, LaunchFault, PlainReport, Runner, Running, Started, Stdin,
+    LaunchEnvironment, LaunchFault, PlainReport, PluginProcess, Runner, StartedProcess, Stdin,
     broker::{BoxError, Translate},
-    config::{ByteSize, EnvPolicy, HostConfig, RetryConfig},
+    config::{ByteSize, EnvPolicy, HostConfig, HostTls, RetryConfig},
     transport::{
         Listener, Security, Services,
         http2::{Serving, serve},
@@ -88,7 +88,7 @@ async fn a_checksum_lets_only_the_right_file_run() {
     let hexadecimal: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let right = Checksum::sha256(&hexadecimal).expect("a digest");
     let plugin = host(|_| {}).launch(faulty("healthy").checksum(right)).await.expect("it is the right one");
-    let arguments = fs::read(format!("/proc/{}/cmdline", plugin.pid())).expect("it runs");
+    let arguments = fs::read(format!("/proc/{}/cmdline", plugin.pid().unwrap().get())).expect("it runs");
     assert!(arguments.starts_with(PLUGIN.as_bytes()), "it sees its own name");
     assert_eq!(plugin.shut_down().await, Exit::Clean);
 
@@ -401,13 +401,16 @@ impl Translate for Loopback {
 }
 
 impl Runner for Double {
-    type Running = DoubleRunning;
+    type Process = DoubleRunning;
 
     fn program(&self) -> PathBuf {
         "double".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<DoubleRunning>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<DoubleRunning>, LaunchFault> {
         assert!(surroundings.socket_dir.is_dir());
         if self.line.is_empty() {
             return Err(LaunchFault::runner("there is no engine"));
@@ -426,7 +429,7 @@ impl Runner for Double {
             let _ = logging.write_all(b"a double is as good as a process\n").await;
             serve(listener, serving).await;
         });
-        Ok(Started::new(DoubleRunning(end), stdout, stderr).translate(Arc::new(Loopback)))
+        Ok(StartedProcess::new(DoubleRunning(end), stdout, stderr).translate(Arc::new(Loopback)))
     }
 
     async fn diagnose(&self, _: &LaunchFault) -> Option<String> {
@@ -434,7 +437,7 @@ impl Runner for Double {
     }
 }
 
-impl Running for DoubleRunning {
+impl PluginProcess for DoubleRunning {
     fn id(&self) -> String {
         "double-1".to_owned()
     }
@@ -451,10 +454,10 @@ impl Running for DoubleRunning {
 
 #[tokio::test]
 async fn a_runner_may_be_a_double() {
-    let plain = host(|config| config.auto_mtls = false);
+    let plain = host(|config| config.tls = HostTls::Plaintext);
     let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
     let plugin = plain.launch_with(&double).await.expect("it starts");
-    assert_eq!((plugin.name(), plugin.pid(), plugin.id().pid), ("double", 0, None));
+    assert_eq!((plugin.name(), plugin.pid(), plugin.id().pid), ("double", None, None));
     assert_eq!(plugin.reattach_config().pid, None);
     assert!(plugin.endpoint().to_string().starts_with("tcp:127.0.0.1:"));
     plugin.ping().await.expect("it is well");
@@ -486,7 +489,7 @@ struct NeverReady(Double);
 struct NeverReadyRunning(DoubleRunning);
 
 impl Runner for NeverReady {
-    type Running = NeverReadyRunning;
+    type Process = NeverReadyRunning;
 
     fn program(&self) -> PathBuf {
         self.0.program()
@@ -495,14 +498,15 @@ impl Runner for NeverReady {
     async fn start(
         &self,
         surroundings: &LaunchEnvironment,
-    ) -> Result<Started<NeverReadyRunning>, LaunchFault> {
-        let Started { running, stdout, stderr, translate, .. } = self.0.start(surroundings).await?;
-        let started = Started::new(NeverReadyRunning(running), stdout, stderr);
-        Ok(translate.into_iter().fold(started, Started::translate))
+    ) -> Result<StartedProcess<NeverReadyRunning>, LaunchFault> {
+        let StartedProcess { process: running, stdout, stderr, translate, .. } =
+            self.0.start(surroundings).await?;
+        let started = StartedProcess::new(NeverReadyRunning(running), stdout, stderr);
+        Ok(translate.into_iter().fold(started, StartedProcess::translate))
     }
 }
 
-impl Running for NeverReadyRunning {
+impl PluginProcess for NeverReadyRunning {
     fn id(&self) -> String {
         self.0.id()
     }
@@ -523,7 +527,7 @@ impl Running for NeverReadyRunning {
 #[tokio::test]
 async fn a_runner_that_is_never_done_holds_up_a_launch_until_its_deadline() {
     let hasty = host(|config| {
-        config.auto_mtls = false;
+        config.tls = HostTls::Plaintext;
         config.launch_timeout = Duration::from_millis(500);
     });
     let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
@@ -536,7 +540,7 @@ async fn callbacks_end_with_a_launch_that_failed_after_they_were_offered() {
     let held = Arc::new(());
     let kept = Arc::clone(&held);
     let hasty = host(|config| {
-        config.auto_mtls = false;
+        config.tls = HostTls::Plaintext;
         config.launch_timeout = Duration::from_millis(500);
     })
     .callbacks_with(move |caller| {
@@ -556,7 +560,7 @@ async fn callbacks_end_with_a_launch_that_failed_after_they_were_offered() {
 
 #[tokio::test]
 async fn an_address_that_is_attached_to_may_be_translated() {
-    let plain = host(|config| config.auto_mtls = false);
+    let plain = host(|config| config.tls = HostTls::Plaintext);
     let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
     let plugin = plain.launch_with(&double).await.expect("it starts");
     let Endpoint::Tcp(address) = plugin.endpoint() else { panic!("{plugin:?}") };
@@ -598,13 +602,13 @@ struct Engine {
 }
 
 impl Runner for Engine {
-    type Running = DoubleRunning;
+    type Process = DoubleRunning;
 
     fn program(&self) -> PathBuf {
         "engine".into()
     }
 
-    async fn start(&self, _: &LaunchEnvironment) -> Result<Started<DoubleRunning>, LaunchFault> {
+    async fn start(&self, _: &LaunchEnvironment) -> Result<StartedProcess<DoubleRunning>, LaunchFault> {
         if !self.starts {
             return std::future::pending().await;
         }
@@ -615,7 +619,7 @@ impl Runner for Engine {
             ended.cancelled().await;
             drop(printing);
         });
-        Ok(Started::new(DoubleRunning(end), stdout, tokio::io::empty()))
+        Ok(StartedProcess::new(DoubleRunning(end), stdout, tokio::io::empty()))
     }
 
     async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {
@@ -672,17 +676,20 @@ impl Translate for Alias {
 }
 
 impl Runner for Shell {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         "remote/faulty-plugin".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         std::os::unix::fs::symlink(&surroundings.socket_dir, &self.alias).map_err(LaunchFault::runner)?;
         let mut there = surroundings.clone();
         there.inherit = EnvPolicy::Clear;
-        for (name, value) in &mut there.offer {
+        for (name, value) in &mut there.handshake_env {
             if name == "PLUGIN_UNIX_SOCKET_DIR" {
                 *value = Some(OsString::from(&self.alias));
             }

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use rpcplugin::{Host, LogRecord, Observer, config::HostConfig};
+use rpcplugin::{
+    Host, LogRecord, Observer,
+    config::{HostConfig, HostTls},
+};
 
 #[path = "support/hosts.rs"]
 mod hosts;
@@ -58,7 +61,7 @@ async fn lines() {
     let plugin = host(|_| {}).launch(faulty("logs")).await.expect("it starts");
     let added = r#" INFO faulty-plugin: added word="a" count=1 ok=true"#.to_owned();
     eventually(Duration::from_secs(10), "the record is there", || written.lines().contains(&added)).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     plugin.shut_down().await;
     let lines = written.lines();
     let ready: Vec<_> = lines.iter().filter(|line| line.contains("plugin ready")).collect();
@@ -95,7 +98,7 @@ async fn child() {
         tracing::subscriber::set_global_default(tracing_subscriber::registry()).expect("the first");
     }
     let host: Host = host(|config: &mut HostConfig| {
-        config.auto_mtls = false;
+        config.tls = HostTls::Plaintext;
         config.print_logs = case != "off";
     });
     let host = match &*case {

@@ -40,7 +40,7 @@ fn command(endpoint: &str) -> Command {
 }
 
 fn telemetry(service: &str, endpoint: &str) -> TelemetryBuilder {
-    Telemetry::builder().service_name(service).endpoint(endpoint).flush_within(Duration::from_secs(30))
+    Telemetry::builder().service_name(service).endpoint(endpoint).flush_timeout(Duration::from_secs(30))
 }
 
 /// What plugins log.
@@ -239,7 +239,7 @@ async fn launches_that_fail_and_restarts_are_counted() {
 
     let supervised = host.supervise(command(&collector.endpoint)).await.unwrap();
     let first = supervised.generation().unwrap();
-    let pid = first.plugin().pid.and_then(|pid| Pid::from_raw(pid.try_into().unwrap())).unwrap();
+    let pid = first.plugin().pid.and_then(|pid| Pid::from_raw(pid.get().try_into().unwrap())).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
     let second = supervised.later_generation(first.number()).await.unwrap();
     assert_eq!(second.number(), 2);
@@ -264,7 +264,7 @@ async fn a_collector_that_is_away_or_silent_holds_nobody_up() {
     let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [away, silent.local_addr().unwrap()] {
         let endpoint = format!("http://{address}");
-        let telemetry = Telemetry::builder().endpoint(&endpoint).flush_within(Duration::from_millis(300));
+        let telemetry = Telemetry::builder().endpoint(&endpoint).flush_timeout(Duration::from_millis(300));
         let telemetry = telemetry.build().unwrap();
         let host = telemetry.host(host());
         // Such a plugin would send for 10 s, and its host waits for no more than 2.

@@ -15,7 +15,7 @@ use std::{fs, path::Path, time::Duration};
 
 use rpcplugin::{
     Command, ExitReason, LaunchError, LaunchFault, Plugin, Stdin,
-    config::{HostConfig, Pem, SecretPem},
+    config::{HostConfig, HostTls, Pem, SecretPem},
     mtls::Identity,
 };
 use rpcplugin_tests::pb::{InfoRequest, SleepRequest};
@@ -141,7 +141,7 @@ async fn an_interrupt_is_ignored_or_not() {
     for (ignore, stays) in [("true", true), ("false", false)] {
         let Some(pair) = pair(&[("PLUGIN_IGNORE_SIGINT", ignore)]).await else { return };
         for plugin in pair {
-            let pid = Pid::from_raw(i32::try_from(plugin.pid()).unwrap()).unwrap();
+            let pid = Pid::from_raw(i32::try_from(plugin.pid().unwrap().get()).unwrap()).unwrap();
             kill_process(pid, Signal::INT).unwrap();
             if stays {
                 assert!(plugin.ping().await.is_ok());
@@ -191,9 +191,11 @@ async fn given_certificates_are_mutual() {
     for (identity, welcome) in [(&host, true), (&stranger, false)] {
         let launched = both(&variables, |config| {
             let own = identity.export();
-            config.certificate = Some(Pem::new(own.certificates_pem()));
-            config.private_key = Some(SecretPem::new(own.private_key_pem()));
-            config.server_roots = Some(Pem::new(plugin.certificate_pem()));
+            config.tls = HostTls::Given {
+                certificate: Pem::new(own.certificates_pem()),
+                private_key: SecretPem::new(own.private_key_pem()),
+                server_roots: Some(Pem::new(plugin.certificate_pem())),
+            };
         });
         let Some(launched) = launched.await else { return };
         for launched in launched {

@@ -24,7 +24,7 @@ use miette::Diagnostic as _;
 use rpcplugin::{
     Attachment, Command, Event, Events, Exit, Host, LaunchError, LogRecord, MagicCookie, Observer, Plugin,
     PluginChannel, ServiceId, Services, Supervised,
-    config::{HostConfig, Loader},
+    config::{HostConfig, HostTls, Loader},
     mtls::{Identity, RootCertificates, Trust},
     pyvider::plugin_client,
 };
@@ -54,7 +54,7 @@ fn config(variables: &[(&str, &str)]) -> HostConfig {
 
 /// As [`with`], for plugins that are scripts and know no TLS.
 fn plain(variables: &[(&str, &str)]) -> Host {
-    with(variables).configure(|config| config.auto_mtls = false)
+    with(variables).configure(|config| config.tls = HostTls::Plaintext)
 }
 
 /// Launches the conformance plugin.
@@ -163,7 +163,7 @@ async fn shutdown_timeout() {
     let server = Server::new(Services::new().add(health).add(controller.clone()));
     let variables = [("PLUGIN_SHUTDOWN_TIMEOUT", "50ms"), ("PLUGIN_STOP_GRACE_PERIOD", "30s")];
     let plugin = plain(&variables).launch(says(&server.line)).await.unwrap();
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     let stopping = tokio::spawn(plugin.shut_down());
     timeout(PATIENCE, controller.cancelled.notified()).await.expect("the call was given up");
     assert!(is_alive(pid), "long before the plugin is killed");
@@ -178,7 +178,7 @@ async fn terminate_after() {
         plain(variables).launch(script(&polite)).await.unwrap().shut_down().await
     };
     let short = ("PLUGIN_STOP_GRACE_PERIOD", "300ms");
-    assert!(matches!(stop(&[short]).await, Exit::Killed { signal: 9, .. }));
+    assert!(matches!(stop(&[short]).await, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }));
     let long = ("PLUGIN_STOP_GRACE_PERIOD", "30s");
     assert_eq!(stop(&[long, ("PLUGIN_TERMINATE_AFTER", "50ms")]).await, Exit::Clean);
 }
@@ -201,7 +201,7 @@ async fn drain_timeout() {
 #[tokio::test]
 async fn admin_timeout() {
     let plugin = launch(&[("PLUGIN_ADMIN_TIMEOUT", "60ms")]).await;
-    freeze(plugin.pid()).unwrap();
+    freeze(plugin.pid().unwrap().get()).unwrap();
     let late = plugin.ping().await.unwrap_err();
     assert_eq!(late.to_string(), "the plugin did not answer within 0.06 s");
 }
@@ -329,7 +329,7 @@ async fn multiplex() {
     assert_eq!(env(&launch(&[]).await, "PLUGIN_MULTIPLEX_GRPC").await, None);
     let plugin = launch(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).await;
     assert_eq!(env(&plugin, "PLUGIN_MULTIPLEX_GRPC").await.as_deref(), Some("true"));
-    let deaf = with(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).configure(|config| config.auto_mtls = false);
+    let deaf = with(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).configure(|config| config.tls = HostTls::Plaintext);
     assert_eq!(fault(deaf.launch(says("1|1|unix|/p|grpc|")).await), "rpcplugin::protocol::no_multiplexing");
 }
 
@@ -378,7 +378,7 @@ async fn health_check() {
 
 /// A client that heeds what its host is allowed.
 fn limited(plugin: &Plugin) -> KitClient<PluginChannel> {
-    let (received, sent) = plugin.message_limits();
+    let rpcplugin::MessageLimits { receive: received, send: sent, .. } = plugin.message_limits();
     client(plugin).max_decoding_message_size(received).max_encoding_message_size(sent)
 }
 
@@ -615,7 +615,7 @@ async fn after_death(supervised: &Supervised, events: &mut Events) -> Event {
 }
 
 fn pid_of(supervised: &Supervised) -> Option<u32> {
-    supervised.generation().and_then(|one| one.plugin().pid)
+    supervised.generation().and_then(|one| one.plugin().pid.map(rpcplugin::Pid::get))
 }
 
 async fn next(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {

@@ -22,7 +22,7 @@ use std::{
 use rpcplugin::{
     BasicProtocol, Endpoint, LaunchError, MagicCookie, Observer, OutputOptions, OutputSource, Plugin,
     PluginId, Serve,
-    config::{Loader, Pem, SecretPem},
+    config::{HostTls, Loader, Pem, SecretPem},
     mtls::Identity,
 };
 use rpcplugin_tests::pb::{
@@ -103,9 +103,11 @@ impl Acquainted {
         ];
         let own = self.host.export();
         try_launch(&variables, |config| {
-            config.certificate = Some(Pem::new(own.certificates_pem()));
-            config.private_key = Some(SecretPem::new(own.private_key_pem()));
-            config.server_roots = Some(Pem::new(self.plugin.certificate_pem()));
+            config.tls = HostTls::Given {
+                certificate: Pem::new(own.certificates_pem()),
+                private_key: SecretPem::new(own.private_key_pem()),
+                server_roots: Some(Pem::new(self.plugin.certificate_pem())),
+            };
         })
         .await
     }
@@ -266,7 +268,7 @@ async fn ready_timeout() {
 }
 
 fn interrupt(plugin: &Plugin) {
-    let pid = Pid::from_raw(i32::try_from(plugin.pid()).unwrap()).unwrap();
+    let pid = Pid::from_raw(i32::try_from(plugin.pid().unwrap().get()).unwrap()).unwrap();
     kill_process(pid, Signal::INT).unwrap();
 }
 
@@ -348,7 +350,7 @@ async fn broker_timeout() {
 #[tokio::test]
 async fn workers() {
     let threads = |plugin: &Plugin| {
-        let tasks = fs::read_dir(format!("/proc/{}/task", plugin.pid())).unwrap();
+        let tasks = fs::read_dir(format!("/proc/{}/task", plugin.pid().unwrap().get())).unwrap();
         let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
         names.filter(|name| name.starts_with("tokio")).count()
     };
@@ -434,7 +436,7 @@ async fn rate_limit_per_method() {
 
 /// What a plugin that speaks without TLS announces of itself.
 async fn announced(variables: &[(&str, &str)]) -> Announced {
-    let plugin = launch(variables, |config| config.auto_mtls = false).await;
+    let plugin = launch(variables, |config| config.tls = HostTls::Plaintext).await;
     let stream = UnixStream::connect(plugin.endpoint().address().as_ref() as &str).await.unwrap();
     timeout(PATIENCE, Announced::read(stream, true)).await.unwrap().unwrap()
 }

@@ -28,7 +28,7 @@ async fn a_plugins_life_has_its_spans_on_both_sides() {
     for step in ["plugin:launch", "plugin:launch:greet", "plugin:launch:connect"] {
         assert!(one(&log.spans(), step).closed, "{step}");
     }
-    let (pid, endpoint) = (plugin.pid().to_string(), plugin.endpoint().to_string());
+    let (pid, endpoint) = (plugin.pid().unwrap().get().to_string(), plugin.endpoint().to_string());
     let id = ServiceId(ask(plugin.channel(), "Broker").await.unwrap().parse().unwrap());
     let brokered = plugin.broker().dial(id).await.unwrap();
     ask(TraceCalls.layer(brokered), "Say").await.unwrap();

@@ -75,7 +75,7 @@ impl Listen for Injected {
 struct To(std::sync::Mutex<Option<DuplexStream>>);
 
 impl http2::Connect for To {
-    async fn connect(&self) -> Result<SecureStream, http2::ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, http2::ChannelError> {
         let stream = self.0.lock().unwrap().take().unwrap();
         Ok(Security::Plain.client(Stream::other(stream)).await?)
     }

@@ -1,16 +1,14 @@
-//! `cargo xtask api`: what each library lets its users see, one file for each in `docs/api`.
+//! `cargo xtask api`: the public API of each library, one file for each in `docs/api`.
 //!
-//! The listing is read from the sources, because it then depends on no compiler: neither on a nightly one nor on the
-//! release that happens to be installed. It has what `lib.rs` leads to: items, the public part of types, methods, and
-//! the traits that types have by derive or by hand. Of what macros write it has the settings, and nothing else.
+//! The listings come from the library behind `cargo public-api`, which reads rustdoc's JSON. Only a nightly compiler
+//! writes this JSON, and each release of the library reads one version of the format.
 
-mod listing;
-mod sources;
-mod tables;
-
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::path::Path;
 
-use crate::workspace::{self, Outcome, Workspace};
+use crate::toolchain;
+use crate::workspace::{self, Crate, Outcome, Workspace};
 
 /// Options of `cargo xtask api`.
 #[derive(Debug, clap::Args)]
@@ -22,43 +20,106 @@ pub(crate) struct Options {
 
 const DIRECTORY: &str = "docs/api";
 
+/// Features that are off by default and have a public API.
+const FEATURES: &str = "rpcplugin/otel";
+
+/// Flags by which rustdoc writes JSON.
+const AS_JSON: &str = "-Zunstable-options --output-format=json --cap-lints=allow";
+
+/// Traits that every type has or lacks for reasons that users do not feel.
+const LEFT_OUT: &[&str] =
+    &["Freeze", "RefUnwindSafe", "UnwindSafe", "Unpin", "StructuralPartialEq", "UnsafeUnpin"];
+
 /// Writes the listings, or checks them.
 pub(crate) fn run(options: &Options) -> Outcome {
-    let directory = workspace::root().join(DIRECTORY);
-    fs::create_dir_all(&directory)?;
-    let mut differ = 0;
-    let mut known = Vec::new();
-    for library in Workspace::load()?.crates.iter().filter(|one| one.published && one.is_library()) {
-        let text = listing::of(&library.name, &sources::read(&library.front_page)?)?;
-        let name = format!("{}.txt", library.name);
-        let path = directory.join(&name);
-        let listed = fs::read_to_string(&path).unwrap_or_default();
+    let root = workspace::root();
+    let workspace = Workspace::load()?;
+    let libraries: Vec<&Crate> = workspace.published().filter(|one| one.is_library()).collect();
+    let json = document(&libraries, &workspace.target.join("api"))?;
+    fs::create_dir_all(root.join(DIRECTORY))?;
+    let mut faults = Vec::new();
+    let mut known = BTreeSet::new();
+    for library in libraries {
+        let name = format!("{DIRECTORY}/{}.txt", library.name);
+        let text = listing(&library.name, &json.join(format!("{}.json", library.name.replace('-', "_"))))?;
+        let listed = fs::read_to_string(root.join(&name)).unwrap_or_default();
         if listed == text {
-            println!("ok    {DIRECTORY}/{name}");
+            println!("ok    {name}");
         } else if options.check {
-            differ += 1;
-            println!("BAD   {DIRECTORY}/{name}");
+            println!("BAD   {name}");
             difference(&listed, &text).iter().for_each(|line| println!("      {line}"));
+            faults.push(name.clone());
         } else {
-            fs::write(&path, text)?;
-            println!("wrote {DIRECTORY}/{name}");
+            fs::write(root.join(&name), text)?;
+            println!("wrote {name}");
         }
-        known.push(name);
+        known.insert(name);
     }
-    for stray in fs::read_dir(&directory)?.flatten().map(|entry| entry.file_name().display().to_string()) {
-        if !known.contains(&stray) {
-            differ += 1;
-            println!("BAD   {DIRECTORY}/{stray}: there is no such library");
+    for entry in fs::read_dir(root.join(DIRECTORY))? {
+        let name = format!("{DIRECTORY}/{}", entry?.file_name().display());
+        if !known.contains(&name) {
+            println!("BAD   {name}: there is no such library");
+            faults.push(name);
         }
     }
-    match differ {
-        0 => Ok(()),
-        _ => Err("the public API is not as listed; if that is meant, run `cargo xtask api` and see CONTRIBUTING.md"
-            .into()),
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err("the public API is not as listed; if that is meant, run `cargo xtask api` and see CONTRIBUTING.md"
+        .into())
+}
+
+/// Why the API cannot be listed here: there is no nightly compiler, or its JSON has another format.
+pub(crate) fn obstacle() -> Result<(), String> {
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    fs::write(directory.path().join("probe.rs"), "").map_err(|error| error.to_string())?;
+    let mut rustdoc = toolchain::rustup("nightly", "rustdoc");
+    rustdoc.args(AS_JSON.split(' ')).args(["probe.rs", "--out-dir", "."]).current_dir(directory.path());
+    toolchain::first_line(&mut rustdoc).map_err(|why| format!("no nightly rustdoc ({why})"))?;
+    listing("probe", &directory.path().join("probe.json")).map(drop).map_err(|error| error.to_string())
+}
+
+/// Has rustdoc write the JSON of all these libraries, and returns the directory that has it.
+fn document(libraries: &[&Crate], target: &Path) -> Outcome<std::path::PathBuf> {
+    let mut command = toolchain::rustup("nightly", "cargo");
+    command
+        .args(["doc", "--quiet", "--no-deps", "--lib", "--features", FEATURES, "--target-dir"])
+        .arg(target);
+    for library in libraries {
+        command.args(["--package", &library.name]);
+    }
+    let status = command.env("RUSTDOCFLAGS", AS_JSON).status()?;
+    if status.success() {
+        Ok(target.join("doc"))
+    } else {
+        Err("rustdoc cannot document the libraries".into())
     }
 }
 
-/// Lines that went and lines that came, without those that both texts begin or end with.
+/// The listing of a library: a line for each item, and none for the methods that a trait already has.
+fn listing(library: &str, json: &Path) -> Outcome<String> {
+    let api =
+        public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build().map_err(|error| {
+            format!("the JSON of the nightly rustdoc cannot be read: {error}; see public-api in Cargo.toml")
+        })?;
+    let texts: HashMap<_, _> = api.items().map(|item| (item.id(), item.to_string())).collect();
+    let is_of_trait = |text: &str| text.starts_with("impl") && text.contains(" for ");
+    let is_left_out = |text: &str| {
+        is_of_trait(text) && LEFT_OUT.iter().any(|name| text.contains(&format!("::{name} for ")))
+    };
+    let mut lines = vec![format!("// The public API of {library}, written by `cargo xtask api`.\n")];
+    for item in api.items() {
+        let text = item.to_string();
+        let parent = item.parent_id().and_then(|id| texts.get(&id));
+        let repeats = parent.is_some_and(|parent| is_of_trait(parent)) && !text.starts_with("pub type");
+        if !repeats && !is_left_out(&text) {
+            lines.push(text);
+        }
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+/// Lines that went and lines that came, without the lines that both texts begin or end with.
 fn difference(old: &str, new: &str) -> Vec<String> {
     let (mut old, mut new) = (old.lines().collect::<Vec<_>>(), new.lines().collect::<Vec<_>>());
     let same = old.iter().zip(&new).take_while(|(one, other)| one == other).count();
@@ -74,7 +135,7 @@ fn difference(old: &str, new: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::difference;
 
     #[test]
     fn a_difference_is_what_changed() {

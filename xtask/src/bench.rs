@@ -1,34 +1,30 @@
-//! `cargo xtask bench`: how fast this library is, beside others, on this machine and in this hour.
+//! `cargo xtask bench`: how fast this library is beside others, on this machine.
 //!
-//! Every figure is measured in turn, this library's pair of host and plugin and then each other pair, round after
-//! round, so that whatever else the machine does falls on all of them. What counts is the ratio within a round.
+//! Each pair of host and plugin is measured in turn, round after round, so that other work of the machine slows all of them.
+//! The ratio within a round is the result.
 //!
-//! A whole run writes `docs/performance/results.json` and everything that is made from it: a chart, the tables in
-//! `docs/performance.md` and the one in the README. A part of one is printed and kept in the target directory.
+//! A whole run writes `docs/performance/results.json`, the tables in `docs/performance.md` and the table in the README. A
+//! part of a run is printed, and kept in the target directory.
 
-mod chart;
-mod machine;
+mod figures;
 mod pairs;
-mod papers;
-mod plan;
-mod results;
+mod report;
 mod runner;
-mod table;
+mod tables;
 
 use std::fs;
 use std::time::Instant;
 
 use self::pairs::Pair;
-use self::plan::Effort;
-use self::results::{Report, Row};
-use crate::workspace::{Outcome, Workspace};
+use self::report::{RESULTS, Report};
+use crate::workspace::{self, Outcome, Workspace};
 
-pub(crate) use self::papers::check;
+pub(crate) use self::tables::check;
 
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// What to compare with
+    /// The pairs to compare with
     #[arg(long, value_delimiter = ',', default_value = "go,tonic")]
     against: Vec<Pair>,
     /// Fewer and shorter rounds
@@ -37,30 +33,30 @@ pub(crate) struct Options {
     /// Measure only the figures whose name contains this
     #[arg(long, value_name = "TEXT")]
     figure: Option<String>,
-    /// How many rounds
+    /// The number of rounds
     #[arg(long)]
     rounds: Option<usize>,
-    /// Use the programs that are there instead of building them
+    /// Use the programs that are there and build nothing
     #[arg(long)]
     no_build: bool,
-    /// List the figures and measure none
+    /// List the figures and measure nothing
     #[arg(long)]
     list: bool,
-    /// Measure nothing; write chart and tables anew from the results that are there
+    /// Measure nothing; write the tables again from the recorded results
     #[arg(long)]
     papers: bool,
 }
 
-/// Builds the programs, measures, prints the table and writes the results.
+/// Builds the programs, measures, and writes the results.
 pub(crate) fn run(options: &Options) -> Outcome {
+    let root = workspace::root();
     if options.papers {
-        return papers::write(&Report::read()?);
+        let text = fs::read_to_string(root.join(RESULTS));
+        let text = text.map_err(|error| format!("{RESULTS}: {error}; run `cargo xtask bench`"))?;
+        return write_pages(&serde_json::from_str(&text)?);
     }
-    let effort = Effort { quick: options.quick };
-    let wanted = |figure: &plan::Figure| {
-        options.figure.as_ref().is_none_or(|text| figure.name.contains(text.as_str()))
-    };
-    let figures: Vec<_> = plan::figures(effort).into_iter().filter(wanted).collect();
+    let mut figures = figures::all(options.quick);
+    figures.retain(|figure| options.figure.as_ref().is_none_or(|text| figure.name.contains(text)));
     if figures.is_empty() {
         return Err("no figure has such a name; `--list` shows them".into());
     }
@@ -72,44 +68,41 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let directory = Workspace::load()?.target.join("bench");
     fs::create_dir_all(&directory)?;
     let programs = pairs::prepare(&options.against, &directory, options.no_build)?;
-    let mut report = Report::begin(options.quick, &programs);
+    let mut report = Report::begin(options.quick, &programs)?;
     if report.machine.is_busy() {
-        println!(
-            "\nthis machine does other work (load {:.1}): only the ratios mean something\n",
-            report.machine.load
-        );
+        println!("\nthis machine does other work (load {:.1}): only the ratios count\n", report.machine.load);
     }
     let begin = Instant::now();
     for (number, figure) in (1..).zip(&figures) {
         println!("[{number}/{}, {:.0} s] {}", figures.len(), begin.elapsed().as_secs_f64(), figure.name);
-        let rounds = options.rounds.unwrap_or_else(|| figure.rounds(effort));
-        let rows = runner::measure(figure, rounds, &programs);
-        rows.iter().for_each(|row| println!("   {}", table::line(row)));
+        let rounds = options.rounds.unwrap_or(figure.rounds);
+        let rows = runner::measure(figure, rounds, &programs, &directory);
+        rows.iter().for_each(|row| println!("   {}", tables::line(row)));
         report.rows.extend(rows);
     }
     report.rows.extend(programs.sizes());
     report.machine.end();
 
-    println!("\n{}", table::text(&report));
-    let whole = !options.quick && options.figure.is_none();
-    if whole {
-        report.write()?;
-        papers::write(&report)?;
-    } else {
+    if options.quick || options.figure.is_some() {
         let file = directory.join("results.json");
-        fs::write(&file, report.to_json()?)?;
+        report.write(&file)?;
         println!("results: {}", file.display());
+    } else {
+        report.write(&root.join(RESULTS))?;
+        write_pages(&report)?;
     }
-    judge(&report.rows)
+    // A target that is missed is a finding and not a failure.
+    let failed = report.rows.iter().filter(|row| !row.failures.is_empty());
+    let failed: Vec<_> = failed.map(|row| row.what.as_str()).collect();
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed in a round: {}", failed.join(", ")).into()) }
 }
 
-/// A figure that could not be measured is a failure of this command; one that misses its target is a finding.
-fn judge(rows: &[Row]) -> Outcome {
-    let failed: Vec<_> =
-        rows.iter().filter(|row| !row.failures.is_empty()).map(|row| row.what.as_str()).collect();
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("not measured throughout: {}", failed.join(", ")).into())
+/// Writes the tables.
+fn write_pages(report: &Report) -> Outcome {
+    let root = workspace::root();
+    for (path, page) in tables::pages(report, |path| fs::read_to_string(root.join(path)).ok())? {
+        fs::write(root.join(path), page)?;
+        println!("wrote {path}");
     }
+    Ok(())
 }

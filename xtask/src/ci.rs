@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that has to hold before a change is accepted, in one run.
 //!
-//! The run does not stop at a failure, so that one run tells all. Steps share the target directory, the `dev`
+//! The run does not stop at a failure, so that one run finds all. Steps share the target directory, the `dev`
 //! profile and the feature set wherever they can, so that nothing is compiled twice without need.
 
 mod deny;
@@ -19,10 +19,10 @@ use crate::workspace::{Outcome, cargo};
 /// Options of `cargo xtask ci`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Toolchains that must be there; the peers of missing ones are otherwise skipped
+    /// Fail without these toolchains, instead of skipping their peers
     #[arg(long, value_delimiter = ',')]
     pub(crate) require: Vec<Tool>,
-    /// Also check what takes long and is rarely broken: the facade with the aws-lc-rs feature alone
+    /// Also run steps that take long and rarely fail: the facade with the feature aws-lc-rs alone
     #[arg(long)]
     pub(crate) full: bool,
     /// Run only the steps whose name contains this
@@ -30,10 +30,10 @@ pub(crate) struct Options {
     only: Option<String>,
 }
 
-/// One thing that is checked.
+/// One check.
 struct Step {
     name: &'static str,
-    /// What to type to run this step alone.
+    /// The command that runs this step alone.
     reproduce: String,
     action: Action,
 }
@@ -48,7 +48,7 @@ enum Verdict {
     Skipped(String),
 }
 
-/// Runs every step and prints what came of it.
+/// Runs every step and prints the results.
 pub(crate) fn run(options: &Options) -> Outcome {
     let wanted = |step: &Step| options.only.as_ref().is_none_or(|text| step.name.contains(text.as_str()));
     let steps: Vec<Step> = steps::all(options).into_iter().filter(wanted).collect();
@@ -104,7 +104,7 @@ impl From<Outcome> for Verdict {
     }
 }
 
-/// Runs cargo with what it prints shown as it comes.
+/// Runs cargo. It prints to the terminal.
 fn run_cargo(line: &str, environment: &[(&'static str, String)]) -> Verdict {
     run_command(cargo(line.split(' ')), environment)
 }

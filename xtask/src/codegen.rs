@@ -1,8 +1,7 @@
 //! `cargo xtask codegen`: from `proto/` to committed Rust code.
 //!
-//! The sources are compiled in memory by protox, so nobody needs protoc, neither to build the workspace nor to
-//! change it. Two files come out for each package: the messages and services, and the encoded descriptor set
-//! that gRPC reflection serves.
+//! protox compiles the sources in memory, so protoc is needed neither to build the workspace nor to change it. Each package
+//! has two files: the messages and services, and the encoded descriptor set that gRPC reflection serves.
 
 use std::fs;
 use std::io::Write;
@@ -23,117 +22,64 @@ pub(crate) struct Options {
     pub(crate) check: bool,
 }
 
-/// One protobuf package and where its Rust code lives.
-struct Package {
-    /// The name that the sources declare.
-    name: &'static str,
-    /// Relative to `proto/`.
-    sources: &'static [&'static str],
-    /// Fields that hold payload: generated as `Bytes`, which is handed on without a copy.
-    payload: &'static [&'static str],
-    /// Relative to the workspace.
-    directory: &'static str,
-    /// The file name, without its ending.
-    stem: &'static str,
-}
+/// One protobuf package: its name, its sources below `proto/`, the directory of its Rust code, and the name of the files
+/// without their endings.
+type Package = (&'static str, &'static [&'static str], &'static str, &'static str);
 
 const PACKAGES: &[Package] = &[
-    Package {
-        name: "plugin",
-        sources: &["plugin/grpc_broker.proto", "plugin/grpc_controller.proto", "plugin/grpc_stdio.proto"],
-        payload: &[".plugin.StdioData.data"],
-        directory: "crates/proto/src/generated",
-        stem: "plugin",
-    },
-    Package {
-        name: "conformance.v1",
-        sources: &["conformance/v1/kit.proto"],
-        payload: &[
-            ".conformance.v1.EchoRequest.data",
-            ".conformance.v1.EchoResponse.data",
-            ".conformance.v1.PutRequest.value",
-            ".conformance.v1.GetResponse.value",
-            ".conformance.v1.CountResponse.pad",
-            ".conformance.v1.BigPayloadResponse.data",
-            ".conformance.v1.TransformRequest.data",
-            ".conformance.v1.TransformResponse.data",
-        ],
-        directory: "tests/src/generated",
-        stem: "conformance",
-    },
-    Package {
-        name: "rpcplugin.examples.kv.v1",
-        sources: &["kv/v1/kv.proto"],
-        payload: &[],
-        directory: "crates/rpcplugin/examples/kv/generated",
-        stem: "kv",
-    },
-    Package {
-        name: "rpcplugin.examples.callback.v1",
-        sources: &["callback/v1/callback.proto"],
-        payload: &[],
-        directory: "crates/rpcplugin/examples/callback/generated",
-        stem: "callback",
-    },
-    Package {
-        name: "rpcplugin.examples.greeter.v1",
-        sources: &["greeter/v1/greeter.proto"],
-        payload: &[],
-        directory: "crates/rpcplugin/examples/greeter/generated",
-        stem: "greeter_v1",
-    },
-    Package {
-        name: "rpcplugin.examples.greeter.v2",
-        sources: &["greeter/v2/greeter.proto"],
-        payload: &[],
-        directory: "crates/rpcplugin/examples/greeter/generated",
-        stem: "greeter_v2",
-    },
-    Package {
-        name: "tfplugin",
-        sources: &["tfplugin/messages.proto"],
-        payload: &[],
-        directory: TERRAFORM,
-        stem: "tfplugin",
-    },
-    Package {
-        name: "tfplugin5",
-        sources: &["tfplugin/provider5.proto"],
-        payload: &[],
-        directory: TERRAFORM,
-        stem: "tfplugin5",
-    },
-    Package {
-        name: "tfplugin6",
-        sources: &["tfplugin/provider6.proto"],
-        payload: &[],
-        directory: TERRAFORM,
-        stem: "tfplugin6",
-    },
+    (
+        PROTOCOL,
+        &["plugin/grpc_broker.proto", "plugin/grpc_controller.proto", "plugin/grpc_stdio.proto"],
+        "crates/proto/src/generated",
+        "plugin",
+    ),
+    ("conformance.v1", &["conformance/v1/kit.proto"], "tests/src/generated", "conformance"),
+    ("rpcplugin.examples.kv.v1", &["kv/v1/kv.proto"], "crates/rpcplugin/examples/kv/generated", "kv"),
+    (
+        "rpcplugin.examples.callback.v1",
+        &["callback/v1/callback.proto"],
+        "crates/rpcplugin/examples/callback/generated",
+        "callback",
+    ),
+    ("rpcplugin.examples.greeter.v1", &["greeter/v1/greeter.proto"], GREETER, "greeter_v1"),
+    ("rpcplugin.examples.greeter.v2", &["greeter/v2/greeter.proto"], GREETER, "greeter_v2"),
+    // The services of both protocols, and the messages that they share.
+    ("tfplugin", &["tfplugin/messages.proto"], TERRAFORM, "tfplugin"),
+    ("tfplugin5", &["tfplugin/provider5.proto"], TERRAFORM, "tfplugin5"),
+    ("tfplugin6", &["tfplugin/provider6.proto"], TERRAFORM, "tfplugin6"),
 ];
 
-/// The services of both protocols, and the messages that they have in common.
+const PROTOCOL: &str = "plugin";
+const GREETER: &str = "crates/rpcplugin/examples/greeter/generated";
 const TERRAFORM: &str = "crates/rpcplugin/examples/terraform/generated";
+
+/// Fields with payload. They are generated as `Bytes`, which is handed on without a copy.
+const PAYLOAD: &[&str] = &[
+    ".plugin.StdioData.data",
+    ".conformance.v1.EchoRequest.data",
+    ".conformance.v1.EchoResponse.data",
+    ".conformance.v1.PutRequest.value",
+    ".conformance.v1.GetResponse.value",
+    ".conformance.v1.CountResponse.pad",
+    ".conformance.v1.BigPayloadResponse.data",
+    ".conformance.v1.TransformRequest.data",
+    ".conformance.v1.TransformResponse.data",
+];
 
 /// Generates every package, and writes the result or compares it with what is committed.
 pub(crate) fn run(options: &Options) -> Outcome {
     let root = workspace::root();
     let mut stale = Vec::new();
     for package in PACKAGES {
-        let directory = root.join(package.directory);
         for (name, wanted) in generate(&root, package)? {
-            let path = directory.join(&name);
-            let current = fs::read(&path).ok();
-            if current.as_ref() == Some(&wanted) {
+            if fs::read(root.join(&name)).is_ok_and(|current| current == wanted) {
                 continue;
             }
-            let shown = format!("{}/{name}", package.directory);
             if options.check {
-                stale.push(shown);
+                stale.push(name);
             } else {
-                fs::create_dir_all(&directory)?;
-                fs::write(&path, wanted)?;
-                println!("wrote {shown}");
+                fs::write(root.join(&name), wanted)?;
+                println!("wrote {name}");
             }
         }
     }
@@ -147,42 +93,43 @@ pub(crate) fn run(options: &Options) -> Outcome {
     Ok(())
 }
 
-/// The files of one package: name and content.
+/// The files of one package, with their paths in the workspace.
 fn generate(root: &Path, package: &Package) -> Outcome<[(String, Vec<u8>); 2]> {
-    let mut descriptors = protox::compile(package.sources, [root.join("proto")])?;
-    let code = rust_code(&descriptors, package)?;
-
+    let (name, sources, directory, stem) = package;
+    let mut descriptors = protox::compile(*sources, [root.join("proto")])?;
+    let code = rust_code(&descriptors, name)?;
     // Comments and positions are of no use at run time.
     for file in &mut descriptors.file {
         file.source_code_info = None;
     }
     Ok([
-        (format!("{}.rs", package.stem), rustfmt(root, &code)?),
-        (format!("{}_descriptor.bin", package.stem), descriptors.encode_to_vec()),
+        (format!("{directory}/{stem}.rs"), rustfmt(root, &code)?),
+        (format!("{directory}/{stem}_descriptor.bin"), descriptors.encode_to_vec()),
     ])
 }
 
-/// Runs the generator in a directory of its own and hands back the one file that it writes for the package.
-fn rust_code(descriptors: &FileDescriptorSet, package: &Package) -> Outcome<Vec<u8>> {
+/// Runs the generator in a directory of its own and returns the one file that it writes for the package.
+fn rust_code(descriptors: &FileDescriptorSet, name: &str) -> Outcome<Vec<u8>> {
     let scratch = tempfile::tempdir()?;
+    let of_package = |field: &&&str| field.starts_with(&format!(".{name}."));
     let payload = |builder: tonic_prost_build::Builder| {
-        package.payload.iter().fold(builder, |builder, field| builder.bytes(*field))
+        PAYLOAD.iter().filter(of_package).fold(builder, |builder, field| builder.bytes(*field))
     };
-    // Messages of the protocol itself are small. All other code is made as `rpcplugin-build` makes it for its users.
-    if package.name != "plugin" {
+    // Messages of the protocol are small. All other code is generated as `rpcplugin-build` generates it for its users.
+    if name != PROTOCOL {
         Build::new().configure(payload).generate(descriptors.clone(), scratch.path())?;
     } else {
         let builder = tonic_prost_build::configure()
-            // No `connect` helper: the host dials, and the code then needs no transport.
+            // No `connect` helper: the host connects, and the code then needs no transport.
             .build_transport(false)
             .emit_rerun_if_changed(false)
             .out_dir(scratch.path());
         payload(builder).compile_fds(descriptors.clone())?;
     }
-    Ok(fs::read(scratch.path().join(format!("{}.rs", package.name)))?)
+    Ok(fs::read(scratch.path().join(format!("{name}.rs")))?)
 }
 
-/// The code as `cargo fmt` would leave it, so that the two never undo each other.
+/// The code as `cargo fmt` formats it, so that neither changes the output of the other.
 fn rustfmt(root: &Path, code: &[u8]) -> Outcome<Vec<u8>> {
     let mut child = Command::new("rustfmt")
         .args(["--edition", "2024", "--config-path"])
@@ -192,7 +139,7 @@ fn rustfmt(root: &Path, code: &[u8]) -> Outcome<Vec<u8>> {
         .spawn()
         .map_err(|error| format!("rustfmt cannot be started ({error}); `rustup component add rustfmt`"))?;
     let mut stdin = child.stdin.take().expect("stdin is piped");
-    // rustfmt reads all of its input before it writes, so this cannot block.
+    // rustfmt reads all of its input before it writes, and so this cannot block.
     stdin.write_all(code)?;
     drop(stdin);
     let output = child.wait_with_output()?;

@@ -1,14 +1,13 @@
 //! `cargo xtask docs`: the references that are made from the code, `docs/errors.md` and `docs/configuration.md`.
 //!
-//! What they say of an error or a setting is what the code says of it, and each entry names a test. A code that means
-//! two things, or one that no test names, is a fault, as is a page that differs from the code.
+//! Each entry has the text from the code, and names a test. A code that is given to two things or that no test names is a
+//! fault, and so is a page that differs from the code, or a test that a page names and that does not exist.
 
-mod actors;
 mod citations;
 mod configuration;
 mod errors;
+mod responsibility;
 mod sources;
-mod tests;
 
 use std::fs;
 
@@ -22,7 +21,7 @@ pub(crate) struct Options {
     pub(crate) check: bool,
 }
 
-/// A page, and what is wrong with what it describes.
+/// A page, and the faults of the code that it describes.
 struct Page {
     /// Relative to the workspace.
     path: &'static str,

@@ -1,9 +1,9 @@
-//! `cargo xtask fuzz`: the targets of `tests/fuzz`, each for a while.
+//! `cargo xtask fuzz`: the targets of `tests/fuzz`, one after the other.
 
 use std::fs;
-use std::process::Command;
 
-use crate::workspace::{self, Outcome, cargo};
+use crate::toolchain::{cargo_subcommand, rustup};
+use crate::workspace::{self, Outcome, succeed};
 
 /// Options of `cargo xtask fuzz`.
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(crate) struct Options {
     only: Vec<String>,
 }
 
-/// Runs the targets one after the other; fails at the first that finds something.
+/// Runs the targets, and fails at the first that finds something.
 pub(crate) fn run(options: &Options) -> Outcome {
     let mut targets = Vec::new();
     for entry in fs::read_dir(workspace::root().join(DIRECTORY).join("fuzz_targets"))? {
@@ -28,24 +28,14 @@ pub(crate) fn run(options: &Options) -> Outcome {
         return Err(format!("no target is called {unknown}; there are: {}", targets.join(", ")).into());
     }
     targets.retain(|target| options.only.is_empty() || options.only.contains(target));
-    crate::toolchain::cargo_subcommand("fuzz")?;
+    cargo_subcommand("fuzz")?;
     for target in &targets {
-        // Nothing here is unsafe, so the address sanitizer would only make it slower.
-        let seconds = options.seconds;
-        let arguments =
-            format!("run {target} --fuzz-dir {DIRECTORY} --sanitizer none -- -max_total_time={seconds}");
-        println!("   cargo +nightly fuzz {arguments}");
-        // Through rustup, since the proxy that understands `+nightly` is out of the way below `cargo xtask`.
-        let mut command = Command::new("rustup");
-        command.args(["run", "nightly", "cargo", "fuzz"]).args(arguments.split(' '));
-        command.current_dir(workspace::root());
-        for (name, _) in cargo([]).get_envs() {
-            command.env_remove(name);
-        }
-        let status = command.status().map_err(|error| format!("rustup cannot be started: {error}"))?;
-        if !status.success() {
-            return Err(format!("the target {target} found something, or could not be built").into());
-        }
+        let mut fuzz = rustup("nightly", "cargo");
+        // No code is unsafe, and the address sanitizer would only make it slower.
+        fuzz.args(["fuzz", "run", target, "--fuzz-dir", DIRECTORY, "--sanitizer", "none", "--"]);
+        fuzz.arg(format!("-max_total_time={}", options.seconds));
+        succeed(&mut fuzz)
+            .map_err(|why| format!("{target} found something, or could not be built: {why}"))?;
     }
     println!("{} targets found nothing", targets.len());
     Ok(())

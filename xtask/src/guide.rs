@@ -1,11 +1,10 @@
-//! `cargo xtask guide`: follows the guide word by word, as a newcomer would.
+//! `cargo xtask guide`: follows the guide word by word, as a new user would.
 //!
-//! On the pages of [`PAGES`] a block under `<!-- file PATH -->` is saved as that file, and a `console` block is typed:
-//! each line that begins with `$` is run, and has to print the lines below it, where `…` stands for anything. All of it
-//! happens in a fresh directory outside of the workspace, with the versions of the workspace's lock file. What would be
-//! fetched or installed is this workspace, and the programs that it has built.
+//! On the pages of [`PAGES`] a block under `<!-- file PATH -->` is saved as that file. In a `console` block each line that
+//! begins with `$` is run, and has to print the lines below it, where `…` stands for any text. This happens in a fresh
+//! directory outside of the workspace, with the versions of the workspace's lock file. Commands that would fetch or install
+//! something use this workspace and the programs that it has built.
 
-use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -24,23 +23,23 @@ pub(crate) fn run() -> Outcome {
         println!("━━ {page} ━━");
         let text = fs::read_to_string(workspace::root().join(page))?;
         let directory = tempfile::tempdir()?;
-        let mut walk = Walk { directory: directory.path().to_owned(), target: target.clone() };
+        let mut session = Session { directory: directory.path().to_owned(), target: target.clone() };
         for block in blocks(&text) {
-            walk.step(&block).map_err(|why| format!("{page}:{}: {why}", block.line))?;
+            session.step(&block).map_err(|why| format!("{page}:{}: {why}", block.line))?;
         }
     }
     Ok(())
 }
 
-/// Somebody at a terminal.
-struct Walk {
-    /// Where the next command is typed.
+/// A session at a terminal.
+struct Session {
+    /// The directory of the next command.
     directory: PathBuf,
-    /// Where cargo builds: with the workspace, so that most dependencies are there already.
+    /// The workspace's target directory, which has most dependencies already.
     target: PathBuf,
 }
 
-impl Walk {
+impl Session {
     fn step(&mut self, block: &Block<'_>) -> Outcome {
         if let Some(file) = block.comment.strip_prefix("file ") {
             return self.save(file, block.code);
@@ -69,14 +68,14 @@ impl Walk {
         let path = self.directory.join(file);
         fs::create_dir_all(path.parent().ok_or("a file has a directory")?)?;
         if file == "Cargo.toml" {
-            self.is_project(&self.directory)?;
+            self.prepare_project(&self.directory)?;
         }
         println!("  {file}");
         Ok(fs::write(path, content)?)
     }
 
-    /// Has a new project build with the workspace's versions, and its programs found where they would be.
-    fn is_project(&self, directory: &Path) -> Outcome {
+    /// Lets a new project build with the workspace's versions, and links its target directory to the place of the programs.
+    fn prepare_project(&self, directory: &Path) -> Outcome {
         fs::copy(workspace::root().join("Cargo.lock"), directory.join("Cargo.lock"))?;
         Ok(symlink(&self.target, directory.join("target"))?)
     }
@@ -84,22 +83,25 @@ impl Walk {
     /// Runs a command and returns what it printed.
     fn run(&mut self, command: &str) -> Outcome<String> {
         if command.starts_with("git clone ") {
-            // What is to be tested is this tree, and not what was published of it.
+            // This tree is tested, and not a published one.
             symlink(workspace::root(), self.directory.join("rpcplugin"))?;
             return Ok(String::new());
         }
         if command.starts_with("cargo install --path ") {
             // The tests need it too, and not optimised.
-            let build = workspace::cargo(["build", "--quiet", "-p", "rpcplugin-cli", "--bins"]).status()?;
-            return if build.success() { Ok(String::new()) } else { Err("rpcplugin is not built".into()) };
+            workspace::succeed(&mut workspace::cargo(["build", "--quiet", "-p", "rpcplugin-cli", "--bins"]))?;
+            return Ok(String::new());
         }
         if let Some(directory) = command.strip_prefix("cd ") {
             self.directory.push(directory);
             return Ok(String::new());
         }
-        // The programs that the workspace has built are found as installed ones would be.
-        let typed = format!("PATH=\"$BUILT:$PATH\"; {command}");
-        let output = shell(&typed, &self.directory)
+        // The programs of the workspace are found as if they were installed.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("PATH=\"$BUILT:$PATH\"; {command}")]).current_dir(&self.directory);
+        workspace::forget_cargo(&mut shell);
+        let output = shell
+            .env_remove("RUSTUP_TOOLCHAIN")
             .env("BUILT", self.target.join("debug"))
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
@@ -112,24 +114,10 @@ impl Walk {
         }
         let new = command.strip_prefix("rpcplugin new ").and_then(|args| args.split(' ').next_back());
         if let Some(project) = new {
-            self.is_project(&self.directory.join(project))?;
+            self.prepare_project(&self.directory.join(project))?;
         }
         Ok(printed)
     }
-}
-
-/// A shell in that directory which knows nothing of the cargo that started this program.
-fn shell(command: &str, directory: &Path) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", command]).current_dir(directory);
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "RUSTUP_TOOLCHAIN"
-        {
-            shell.env_remove(&name);
-        }
-    }
-    shell
 }
 
 /// Whether the lines are as the page shows them. `…` alone stands for any lines, and within a line for any text.
@@ -145,15 +133,13 @@ fn matches(shown: &[&str], printed: &[&str]) -> bool {
 }
 
 fn is_line(shown: &str, printed: &str) -> bool {
-    let mut pieces = shown.split('…');
-    let Some(mut rest) = pieces.next().and_then(|first| printed.strip_prefix(first)) else { return false };
-    let mut ends = rest.is_empty();
-    for piece in pieces {
-        let Some(at) = rest.rfind(piece) else { return false };
-        rest = &rest[at + piece.len()..];
-        ends = piece.is_empty() || rest.is_empty();
+    match shown.split_once('…') {
+        None => shown == printed,
+        Some((start, rest)) => printed.strip_prefix(start).is_some_and(|printed| {
+            let ends = printed.char_indices().map(|(at, _)| at).chain([printed.len()]);
+            ends.into_iter().any(|at| is_line(rest, &printed[at..]))
+        }),
     }
-    ends
 }
 
 #[cfg(test)]
@@ -167,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_is_what_is_shown() {
+    fn ellipses_stand_for_lines_and_for_text() {
         check("a\nb", "a\nb", true);
         check("a", "a\nb", false);
         check("…\nb", "a\na\nb", true);

@@ -1,76 +1,61 @@
-//! `cargo xtask interop`: our hosts and plugins against those of the other implementations.
+//! `cargo xtask interop`: hosts and plugins of this library against those of the other implementations.
 //!
-//! Builds the conformance programs of each language, then runs every host's own list of checks against every
-//! plugin, for each pair and each way of talking, and looks each time for what was left behind. A language whose
-//! toolchain is missing is skipped with the reason, unless it is required. A cell passes if the same checks pass and are
-//! skipped as when its result was recorded; the README's table is made from what is recorded.
+//! Builds the conformance programs of each language, then runs every host's own list of checks against every plugin, for
+//! each pair and each mode, and looks each time for leftovers. A language whose toolchain is missing is skipped with the
+//! reason, unless it is required. A cell passes if the same checks pass and are skipped as in its recorded result. The
+//! README's table is made from the recorded results.
 
 mod cell;
-mod certificates;
-mod limits;
 mod matrix;
 mod peers;
 mod recorded;
 mod report;
 mod table;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
-use self::cell::{CellResult, Setting, Verdict};
+use self::cell::{CellResult, Setup, Verdict};
 use self::matrix::{Ability, Cell, Language};
-use self::peers::Readiness;
+use self::peers::{Certificates, Peers, Readiness};
 use self::recorded::Recorded;
 pub(crate) use self::table::check as check_table;
-use crate::toolchain::{self, Tool};
+use crate::toolchain::Tool;
 use crate::workspace::{self, Outcome, Workspace};
 
 /// Options of `cargo xtask interop`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
-    /// Toolchains that must be there; the peers of missing ones are otherwise skipped
+    /// Fail without these toolchains, instead of skipping their peers
     #[arg(long, value_delimiter = ',')]
-    require: Vec<Tool>,
+    pub(crate) require: Vec<Tool>,
     /// Run only the cells whose name contains this, for example `go/rust` or `tcp`
     #[arg(long, value_name = "TEXT")]
-    filter: Option<String>,
-    /// Fail if the README's table is another, and do not write it
+    pub(crate) filter: Option<String>,
+    /// Fail if the README has another table, and do not write it
     #[arg(long)]
-    check: bool,
-    /// Record what comes of the cells, in place of what is recorded, and write the README's table
+    pub(crate) check: bool,
+    /// Record the results, and write the README's table
     #[arg(long, conflicts_with = "check")]
-    write: bool,
+    pub(crate) write: bool,
     /// List the cells and run none
     #[arg(long)]
-    list: bool,
+    pub(crate) list: bool,
     /// Build the peers in other languages and run no cell
     #[arg(long)]
-    build: bool,
+    pub(crate) build: bool,
 }
 
-impl Options {
-    /// What `cargo xtask ci` asks for in the end.
-    pub(crate) fn checking(require: Vec<Tool>) -> Self {
-        Self { require, check: true, ..Self::default() }
-    }
-
-    /// What `cargo xtask ci` asks for before the tests.
-    pub(crate) fn building(require: Vec<Tool>) -> Self {
-        Self { require, build: true, ..Self::default() }
-    }
-}
-
-/// So many cells run at once. Hosts wait for most of their time: for plugins that are frozen, silent or slow.
+/// How many cells run at once. Hosts wait most of their time, for plugins that are stopped, silent or slow.
 const LANES: usize = 2;
 
-/// Builds the peers, runs the cells, prints the table and writes the report.
+/// Builds the peers, runs the cells, and writes the report and the table.
 pub(crate) fn run(options: &Options) -> Outcome {
-    let wanted = |cell: &Cell| options.filter.as_ref().is_none_or(|text| cell.to_string().contains(text));
-    let cells: Vec<_> = matrix::cells().into_iter().filter(wanted).collect();
+    let mut cells = matrix::cells();
+    cells.retain(|cell| options.filter.as_ref().is_none_or(|text| cell.to_string().contains(text)));
     if cells.is_empty() {
         return Err("no cell has such a name; `--list` shows them".into());
     }
@@ -78,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         list(&cells);
         return Ok(());
     }
-    let missing = toolchain::missing(&options.require);
+    let missing: Vec<_> = options.require.iter().filter_map(|tool| tool.version().err()).collect();
     if !missing.is_empty() {
         return Err(format!("required, but {}", missing.join(", ")).into());
     }
@@ -87,28 +72,28 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.build {
         return build(&options.require, &directory);
     }
-    let cells: Vec<_> =
-        cells.into_iter().filter(|cell| !matches!(cell.ability(), Ability::Absent { .. })).collect();
-    let mut peers = BTreeMap::new();
+    cells.retain(|cell| !matches!(cell.ability(), Ability::Absent { .. }));
+    let mut peers = Peers::new();
     for language in Language::ALL {
-        let makes_certificates = |cell: &Cell| language == Language::Go && cell.security.given().is_some();
+        let makes_certificates = |cell: &Cell| language == Language::Go && cell.security.is_given;
         if cells.iter().any(|cell| [cell.host, cell.plugin].contains(&language) || makes_certificates(cell)) {
             peers.insert(language, peers::prepare(language, &directory)?);
         }
     }
     refuse_missing(&options.require, &peers)?;
-    let kinds = cells.iter().filter_map(|cell| cell.security.given());
-    let certificates = certificates::make(kinds, &peers, &directory);
+    let mut certificates = Certificates::new();
+    for keys in cells.iter().map(|cell| cell.security).filter(|security| security.is_given) {
+        let make = || peers::certificates(keys.name, &peers, &directory);
+        certificates.entry(keys.name).or_insert_with(make);
+    }
 
     let mut recorded = if options.write { Recorded::load().unwrap_or_default() } else { Recorded::load()? };
     let compared = (!options.write).then_some(&recorded);
-    let setting = Setting { peers: &peers, certificates: &certificates, directory: &directory };
-    let results = run_all(&cells, &setting, compared)?;
-    report::print_table(&results);
+    let setup = Setup { peers: &peers, certificates: &certificates, directory: &directory };
+    let results = run_all(&cells, &setup, compared)?;
     report::write(&directory, &results, &peers)?;
     if options.write {
-        recorded.record(&results);
-        recorded.keep_only(&matrix::cells());
+        recorded.record(&results, &matrix::cells());
         recorded.write()?;
         println!("wrote {}", recorded::FILE);
     }
@@ -125,8 +110,8 @@ fn list(cells: &[Cell]) {
     }
 }
 
-/// Runs the cells in some lanes, prints each as it is done, and returns what became of them in their order.
-fn run_all(cells: &[Cell], setting: &Setting<'_>, recorded: Option<&Recorded>) -> Outcome<Vec<CellResult>> {
+/// Runs the cells in some lanes, prints each when it is done, and returns the results in the order of the cells.
+fn run_all(cells: &[Cell], setup: &Setup<'_>, recorded: Option<&Recorded>) -> Outcome<Vec<CellResult>> {
     let waiting = Mutex::new(cells.iter().enumerate());
     let mut done = thread::scope(|scope| {
         let (report, reports) = mpsc::channel();
@@ -135,12 +120,12 @@ fn run_all(cells: &[Cell], setting: &Setting<'_>, recorded: Option<&Recorded>) -
             scope.spawn(move || {
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
                 while let Some((index, cell)) = next() {
-                    let result = cell::run(cell, setting).map_err(|error| error.to_string());
-                    let result = match recorded {
-                        Some(recorded) => result.map(|result| recorded.judge(result)),
+                    let result = cell::run(cell, setup).map_err(|error| error.to_string());
+                    let judged = result.map(|result| match recorded {
+                        Some(recorded) => recorded.judge(result),
                         None => result,
-                    };
-                    if report.send((index, result)).is_err() {
+                    });
+                    if report.send((index, judged)).is_err() {
                         break;
                     }
                 }
@@ -159,26 +144,26 @@ fn run_all(cells: &[Cell], setting: &Setting<'_>, recorded: Option<&Recorded>) -
     Ok(done.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Prints the table of what is recorded, and writes it to the README or says that another is there.
+/// Prints the table of the recorded results, and writes it to the README or fails because the README has another.
 fn settle_table(recorded: &Recorded, check: bool) -> Outcome {
-    println!("\n{}", table::markdown(recorded));
-    let paper = workspace::root().join(table::PAPER);
-    let text = fs::read_to_string(&paper)?;
-    let wanted = table::put(&text, recorded).ok_or("the README has no place for the table of the matrix")?;
+    println!("\n{}", table::table(recorded));
+    let page = workspace::root().join(table::PAGE);
+    let text = fs::read_to_string(&page)?;
+    let wanted = table::put(&text, recorded).ok_or("the README has no place for the table")?;
     if wanted == text {
         return Ok(());
     }
     if check {
         return Err("the README's table is not that of the results; run `cargo xtask interop`".into());
     }
-    fs::write(&paper, wanted)?;
-    println!("wrote {}", table::PAPER);
+    fs::write(&page, wanted)?;
+    println!("wrote {}", table::PAGE);
     Ok(())
 }
 
-/// Builds the peers in other languages. What is missing is no fault unless it is required.
+/// Builds the peers in other languages. A missing toolchain is a fault only if it is required.
 fn build(required: &[Tool], directory: &Path) -> Outcome {
-    let mut peers = BTreeMap::new();
+    let mut peers = Peers::new();
     for language in [Language::Go, Language::Python] {
         let readiness = peers::prepare(language, directory)?;
         match &readiness {
@@ -193,7 +178,7 @@ fn build(required: &[Tool], directory: &Path) -> Outcome {
     refuse_missing(required, &peers)
 }
 
-/// How to start Python's host and plugin, for measurements, and what their toolchain calls itself.
+/// The commands of Python's host and plugin, for measurements, and the version of their toolchain.
 pub(crate) fn python_programs(directory: &Path) -> Outcome<(Vec<OsString>, Vec<OsString>, String)> {
     match peers::prepare(Language::Python, directory)? {
         Readiness::Ready { programs, toolchain } => Ok((programs.host, programs.plugin, toolchain)),
@@ -201,8 +186,8 @@ pub(crate) fn python_programs(directory: &Path) -> Outcome<(Vec<OsString>, Vec<O
     }
 }
 
-/// A required toolchain that is there may still be of no use, for example without a network.
-fn refuse_missing(required: &[Tool], peers: &BTreeMap<Language, Readiness>) -> Outcome {
+/// Fails if the programs of a required toolchain cannot be had, for example without a network.
+fn refuse_missing(required: &[Tool], peers: &Peers) -> Outcome {
     for (language, readiness) in peers {
         if let (Some(tool), Readiness::Missing(why)) = (language.tool(), readiness)
             && required.contains(&tool)

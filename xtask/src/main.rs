@@ -13,7 +13,7 @@ mod fuzz;
 mod guide;
 mod instructions;
 mod interop;
-mod leftovers;
+mod leaks;
 mod markdown;
 mod picture;
 mod terraform;

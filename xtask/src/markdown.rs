@@ -1,11 +1,11 @@
-//! The fenced blocks of a Markdown page.
+//! The fenced blocks of a Markdown page, and text between two marks in it.
 
-/// A fenced block, and what stands right above it.
+/// A fenced block, with the comment right above it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Block<'a> {
     /// The word after the opening fence.
     pub(crate) language: &'a str,
-    /// What is between the fences, with the last line's end.
+    /// The text between the fences, with the end of the last line.
     pub(crate) code: &'a str,
     /// The number of the opening fence's line.
     pub(crate) line: usize,
@@ -13,7 +13,7 @@ pub(crate) struct Block<'a> {
     pub(crate) comment: &'a str,
 }
 
-/// The fenced blocks of a page, in their order. Blocks that are indented, as in lists, are none.
+/// The fenced blocks of a page, in their order. Indented blocks, as in lists, are left out.
 pub(crate) fn blocks(markdown: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
     let mut open: Option<(Block<'_>, usize)> = None;
@@ -40,6 +40,13 @@ pub(crate) fn blocks(markdown: &str) -> Vec<Block<'_>> {
     blocks
 }
 
+/// The text with this between the two marks, if it has them.
+pub(crate) fn between(text: &str, begin: &str, end: &str, content: &str) -> Option<String> {
+    let (before, rest) = text.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}{content}{end}{after}"))
+}
+
 const FENCE: &str = "```";
 
 #[cfg(test)]
@@ -47,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_each_block_and_what_stands_above() {
+    fn each_block_is_found_with_its_comment() {
         let page = "a\n<!-- from x.rs -->\n```rust\nlet a;\n```\n\n```console\n$ b\n\nc\n```\n```\n```\n";
         let found = blocks(page);
         let expected = [
@@ -56,5 +63,11 @@ mod tests {
             Block { language: "", code: "", line: 12, comment: "" },
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn text_is_put_between_its_marks() {
+        assert_eq!(between("a<old>b", "<", ">", "new").as_deref(), Some("a<new>b"));
+        assert_eq!(between("no marks", "<", ">", "new"), None);
     }
 }

@@ -1,17 +1,15 @@
 //! `cargo xtask tidy`: the house rules that neither the compiler nor clippy knows.
 //!
-//! Each rule is one file with one `check`, which hands back what it found, a line each. The same checks run as a
-//! test, so that nobody has to remember this command.
+//! Each rule is a file with one `check`, which returns a line for each fault. The same checks run as a test.
 
 mod arrows;
 mod examples;
 mod excerpts;
-mod interop;
+mod imports;
 mod links;
 mod machine_paths;
 mod manifests;
-mod performance;
-mod publishing;
+mod rooms;
 mod sources;
 mod whitespace;
 mod words;
@@ -20,6 +18,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::workspace::{self, Outcome, Workspace};
+use crate::{bench, interop};
 
 /// One file of the repository, as the rules about text see it.
 struct Text {
@@ -28,7 +27,7 @@ struct Text {
     content: String,
 }
 
-/// What a rule looks at.
+/// Everything that the rules look at.
 struct Subject {
     workspace: Workspace,
     texts: Vec<Text>,
@@ -39,27 +38,28 @@ type Rule = (&'static str, fn(&Subject) -> Vec<String>);
 
 const RULES: &[Rule] = &[
     ("arrows", arrows::check),
+    ("rooms", rooms::check),
     ("manifests", manifests::check),
-    ("publishing", publishing::check),
     ("sources", sources::check),
     ("examples", examples::check),
     ("excerpts", excerpts::check),
     ("links", links::check),
-    ("performance", performance::check),
-    ("interop", interop::check),
+    // The tables of the README and of `docs/` are those of the recorded results.
+    ("performance", |subject| bench::check(|path| subject.read(path))),
+    ("interop", |subject| interop::check_table(|path| subject.read(path))),
     ("whitespace", whitespace::check),
     ("machine paths", machine_paths::check),
     ("words", words::check),
 ];
 
-/// Directories that hold nothing of ours.
+/// Directories without files of the repository.
 const SKIPPED: &[&str] = &["target", ".git", "__pycache__", "node_modules"];
 
 /// Files are read as text if they end like this, or are scripts in `.ci`.
 const READ: &[&str] =
     &["rs", "md", "toml", "proto", "go", "py", "mod", "txt", "json", "yml", "yaml", "sh", "tf", "svg"];
 
-/// Checks every rule and prints what it found.
+/// Checks every rule and prints the faults.
 pub(crate) fn run() -> Outcome {
     let subject = Subject::load()?;
     let mut broken = 0;
@@ -85,6 +85,11 @@ impl Subject {
         collect(&root, &root, &mut texts)?;
         texts.sort_by(|left, right| left.path.cmp(&right.path));
         Ok(Self { workspace: Workspace::load()?, texts })
+    }
+
+    /// The text of a file.
+    fn read(&self, path: &str) -> Option<String> {
+        self.texts.iter().find(|text| text.path == path).map(|text| text.content.clone())
     }
 }
 

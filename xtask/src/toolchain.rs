@@ -1,9 +1,11 @@
-//! Programs that the peers need and that may be missing.
+//! Programs that the peers and checks need and that may be missing.
 
 use std::fmt;
 use std::process::Command;
 
 use clap::ValueEnum;
+
+use crate::workspace;
 
 /// A toolchain that `--require` can insist on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -14,41 +16,45 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
-    /// What the tool says about its version, or why it cannot be used.
+    /// The version that the tool prints, or why it cannot be used.
     pub(crate) fn version(self) -> Result<String, String> {
         let (program, argument) = match self {
             Self::Go => ("go", "version"),
             Self::Python => ("python3", "--version"),
             Self::Terraform => ("terraform", "version"),
         };
-        first_line(Command::new(program).arg(argument)).map_err(|why| format!("no {self} toolchain ({why})"))
+        first_line(Command::new(program).arg(argument))
+            .map_err(|why| format!("no {self:?} toolchain ({why})"))
     }
 }
 
+/// As `--require` takes it.
 impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Go => "Go",
-            Self::Python => "Python",
-            Self::Terraform => "Terraform",
-        })
+        f.write_str(&format!("{self:?}").to_lowercase())
     }
-}
-
-/// Asks each required tool for its version.
-pub(crate) fn missing(required: &[Tool]) -> Vec<String> {
-    required.iter().filter_map(|tool| tool.version().err()).collect()
 }
 
 /// Whether `cargo NAME` exists.
 pub(crate) fn cargo_subcommand(name: &str) -> Result<(), String> {
-    let mut probe = crate::workspace::cargo([name, "--version"]);
+    let mut probe = workspace::cargo([name, "--version"]);
     first_line(&mut probe)
         .map(drop)
         .map_err(|_| format!("cargo-{name} is not installed: cargo install --locked cargo-{name}"))
 }
 
-/// The first line that the command prints, if it ends well.
+/// A program of another toolchain, run in the workspace. The proxy that understands `+nightly` is out of the way below
+/// `cargo xtask`, and rustup does the same.
+pub(crate) fn rustup(toolchain: &str, program: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", toolchain, program]).current_dir(workspace::root());
+    workspace::forget_cargo(&mut command);
+    // The cargo that runs xtask sets these for its own toolchain.
+    command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO");
+    command
+}
+
+/// The first line that the command prints, if it succeeds.
 pub(crate) fn first_line(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| error.to_string())?;
     if !output.status.success() {

@@ -11,7 +11,7 @@ use std::{
 use rpcplugin_core::{Endpoint, ServiceId};
 use rpcplugin_transport::{
     Listen, SecureError, SecureStream, Security, Services, Stream,
-    http2::{self, Connect, ConnectError, PluginChannel},
+    http2::{self, ChannelError, Connect, PluginChannel},
 };
 use tonic::Code;
 use tracing::{Instrument as _, Span, field::Empty};
@@ -79,12 +79,12 @@ struct Redial {
 }
 
 impl Connect for Redial {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (first, &self.endpoint) {
             (Some(stream), _) => Ok(stream),
             (None, Some(endpoint)) => direct::connect(&self.shared, endpoint).await,
-            (None, None) => open(&self.shared, self.id).await.map_err(as_connect_error),
+            (None, None) => open(&self.shared, self.id).await.map_err(as_channel_error),
         }
     }
 }
@@ -97,7 +97,7 @@ struct LazyDial {
 }
 
 impl Connect for LazyDial {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let opened = match self.shared.upgrade() {
             Some(shared) => match open(&shared, self.id).await {
                 Err(DialError::NoHostServices) => return Ok(refusing_stream(shared).await?),
@@ -105,7 +105,7 @@ impl Connect for LazyDial {
             },
             None => Err(Unreachable::Closed.into()),
         };
-        opened.map_err(as_connect_error)
+        opened.map_err(as_channel_error)
     }
 }
 
@@ -116,7 +116,7 @@ impl Connect for LazyDial {
 /// learn of that.
 async fn refusing_stream(shared: Arc<Shared>) -> Result<SecureStream, SecureError> {
     let (near, far) = tokio::io::duplex(64 << 10);
-    let services = Services::new().otherwise(
+    let services = Services::new().fallback(
         Code::FailedPrecondition,
         "the host has no services for its plugins: it must serve them with Host::callbacks",
     );
@@ -151,9 +151,9 @@ impl Listen for SingleStream {
     }
 }
 
-fn as_connect_error(error: DialError) -> ConnectError {
+fn as_channel_error(error: DialError) -> ChannelError {
     match error {
         DialError::Connect(error) => error,
-        other => ConnectError::Other { what: "the brokered service cannot be reached", source: other.into() },
+        other => ChannelError::Other { what: "the brokered service cannot be reached", source: other.into() },
     }
 }

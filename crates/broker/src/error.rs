@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rpcplugin_core::{EndpointError, ServiceId};
-use rpcplugin_transport::{BindError, http2::ConnectError, yamux};
+use rpcplugin_transport::{BindError, http2::ChannelError, yamux};
 
 use crate::settings::BoxError;
 
@@ -186,7 +186,7 @@ pub enum DialError {
     /// The connection failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(#[from] ChannelError),
 }
 
 #[cfg(test)]
@@ -266,10 +266,10 @@ mod tests {
             "broker_dial_translation",
             "the address of service 7 cannot be translated for this side",
         );
-        let dial = rpcplugin_transport::DialError { endpoint, source: refused() };
+        let dial = rpcplugin_transport::ConnectError { endpoint, source: refused() };
         check(
-            &DialError::from(ConnectError::from(dial)),
-            "rpcplugin::transport::cannot_dial",
+            &DialError::from(ChannelError::from(dial)),
+            "rpcplugin::transport::cannot_connect",
             "cannot connect to unix:/p",
         );
     }

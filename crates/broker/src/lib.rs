@@ -54,6 +54,6 @@ pub use accept::{Incoming, ServiceHandle};
 pub use broker::Broker;
 pub use error::{AcceptError, DialError, Unreachable};
 pub use ids::HOST_SERVICES;
-pub use message_stream::StreamEnd;
+pub use message_stream::DisconnectReason;
 pub use session::MainStreams;
 pub use settings::{BoxError, BrokerSettings, ListenAt, PeerOrigin, Role, Translate};

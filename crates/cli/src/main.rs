@@ -1,55 +1,54 @@
-//! The `rpcplugin` program: looks into plugins of any language, calls them, keeps them up, and says what is wrong.
+//! The program `rpcplugin`: inspects, calls, runs and tests plugins of any language.
 //!
-//! One module is one command, with its arguments and a `run` that prints through [`out::Out`] and returns how the
-//! program ends. All that it knows of plugins it has from the crate `rpcplugin`; it has no protocol of its own.
+//! Rooms, the lowest first. Each uses only rooms above it in this list:
+//!
+//! - [`exit`] and [`error`]: exit codes, and errors that carry one;
+//! - [`os`]: everything that depends on the operating system;
+//! - [`ui`]: printing, for people and as JSON;
+//! - [`facts`]: properties of a certificate, a process and a file;
+//! - [`protojson`]: protobuf messages as JSON;
+//! - [`schema`]: services and messages of a plugin, from reflection and from files;
+//! - [`raw_host`]: a host without the host library, for `doctor` and `conformance`;
+//! - [`plugin_args`]: which plugin to launch, and the launch;
+//! - [`commands`]: one module for each command;
+//! - [`cli`]: the command line.
 
-mod args;
-mod attach;
-mod bare;
-mod bench;
-mod call;
-mod certificate;
-mod conformance;
-mod doctor;
-mod duration;
-mod environment;
+mod cli;
+mod commands;
+mod error;
 mod exit;
-mod given_tls;
-mod help;
-mod inspect;
-mod interrupt;
-mod launch_args;
-mod manual;
-mod new;
-mod out;
-mod presets;
-mod process;
-mod run;
+mod facts;
+mod os;
+mod plugin_args;
+mod protojson;
+mod raw_host;
 mod schema;
-mod stray_flags;
+mod ui;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, io::ErrorKind, process::ExitCode};
 
 use clap::{ColorChoice, FromArgMatches as _, ValueEnum as _};
 use miette::IntoDiagnostic as _;
 use serde_json::json;
 
 use crate::{
-    args::{Action, Cli, Color},
-    exit::{Exit, UsageError},
-    interrupt::{Interrupted, Interruptions},
-    out::{
-        Out, error_as_json,
+    cli::{Action, Cli, Color, command, stray_flags, without_empty_variables},
+    commands::{attach, bench, call, completions, conformance, doctor, inspect, man, new, run},
+    error::{CommandError, Interrupted, UsageError},
+    exit::Exit,
+    os::Interruptions,
+    ui::{
+        Out, StdoutUnwritable, error_as_json,
         style::{self, warn},
     },
 };
 
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let mut command = environment::without_empty_variables(help::command());
+    let mut command = without_empty_variables(command());
     let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-        Ok((cli, stray_flags::note(&command, &matches, &typed)))
+        Ok((cli, stray_flags(&command, &matches, &typed)))
     });
     let (cli, stray) = match parsed {
         Ok(parsed) => parsed,
@@ -59,27 +58,39 @@ fn main() -> ExitCode {
     if let Some(stray) = stray {
         out.note(warn(stray));
     }
-    let exit = start(&cli, &mut out).unwrap_or_else(|report| {
-        // Whoever pressed Ctrl-C knows; a program that reads what is printed does not.
-        if out.is_json() || !report.is::<Interrupted>() {
+    let exit = start(&cli, &mut out).unwrap_or_else(|CommandError { exit, report }| {
+        // The person who pressed Ctrl-C knows. A program that reads the output does not.
+        if out.is_json() || exit != Exit::Interrupted {
             out.report(&report);
         }
-        Exit::of(&report)
+        exit
     });
-    out.conclude(exit).into()
+    conclude(out, exit).into()
 }
 
-/// Prints the help or the version that was asked for, or how the arguments make no sense.
+/// Returns the exit code: `exit`, unless stdout could not be written. A reader that closes the pipe early, as `head` does, is no error.
+fn conclude(mut out: Out, exit: Exit) -> Exit {
+    match out.take_stdout_error() {
+        None => exit,
+        Some(error) if error.kind() == ErrorKind::BrokenPipe => Exit::ReaderGone,
+        Some(error) => {
+            out.report_on_stderr(&StdoutUnwritable(error));
+            Exit::Failed
+        }
+    }
+}
+
+/// Prints the requested help or version, or the usage error.
 fn without_arguments(error: &clap::Error, typed: &[OsString]) -> Exit {
-    // What stands behind `--` is the plugin's.
+    // Arguments behind `--` belong to the plugin.
     let ours: Vec<&str> =
         typed.iter().take_while(|arg| *arg != "--").map(|arg| arg.to_str().unwrap_or_default()).collect();
     let json = ours.contains(&"--json");
     let mut out = Out::new(json, color_among(&ours));
     let text = error.render();
     if !error.use_stderr() {
-        out.line(style::own(text.ansi().to_string().trim_end()));
-        return out.conclude(Exit::Ok);
+        out.line(style::from_library(text.ansi().to_string().trim_end()));
+        return conclude(out, Exit::Ok);
     }
     if json {
         let text = text.to_string();
@@ -87,12 +98,12 @@ fn without_arguments(error: &clap::Error, typed: &[OsString]) -> Exit {
         let message = message.strip_prefix("error: ").unwrap_or(message);
         out.json(&json!({ "error": error_as_json(&UsageError::new(message, rest.trim())) }));
     } else {
-        out.note(style::own(text.ansi().to_string().trim_end()));
+        out.note(style::from_library(text.ansi().to_string().trim_end()));
     }
-    out.conclude(Exit::Usage)
+    conclude(out, Exit::Usage)
 }
 
-/// When to use colours, as far as it can be read where the rest cannot.
+/// Reads `--color` from a command line that could not be parsed.
 fn color_among(args: &[&str]) -> ColorChoice {
     let given = args.iter().zip(args.iter().skip(1).chain([&""])).find_map(|(arg, next)| match *arg {
         "--color" => Some(*next),
@@ -101,30 +112,30 @@ fn color_among(args: &[&str]) -> ColorChoice {
     given.and_then(|given| Color::from_str(given, false).ok()).unwrap_or(Color::Auto).into()
 }
 
-fn start(cli: &Cli, out: &mut Out) -> miette::Result<Exit> {
+fn start(cli: &Cli, out: &mut Out) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .into_diagnostic()?;
     let exit = runtime.block_on(async {
-        // These deal with interruptions by themselves: they have something to say then.
+        // These commands handle interruptions themselves, because they print results then.
         if let Action::Run(_) | Action::Conformance(_) | Action::Doctor(_) = &cli.action {
             return dispatch(&cli.action, out).await;
         }
         let mut interruptions = Interruptions::new().into_diagnostic()?;
         tokio::select! {
             exit = dispatch(&cli.action, out) => exit,
-            // Whatever plugin is up goes with the future that has it.
+            // Dropping the command's future ends its plugin.
             () = interruptions.any() => Err(Interrupted.into()),
         }
     });
-    // A thread that still reads from a terminal would hold the program up.
+    // Do not wait for a thread that still reads from a terminal.
     runtime.shutdown_background();
     exit
 }
 
-async fn dispatch(action: &Action, out: &mut Out) -> miette::Result<Exit> {
+async fn dispatch(action: &Action, out: &mut Out) -> Result<Exit, CommandError> {
     match action {
         Action::Inspect(args) => Box::pin(inspect::run(args, out)).await,
         Action::Call(args) => Box::pin(call::run(args, out)).await,
@@ -134,7 +145,7 @@ async fn dispatch(action: &Action, out: &mut Out) -> miette::Result<Exit> {
         Action::Bench(args) => Box::pin(bench::run(args, out)).await,
         Action::New(args) => new::run(args, out).await,
         Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,
-        Action::Completions(args) => manual::completions(args, out),
-        Action::Man(args) => manual::man(args, out),
+        Action::Completions(args) => completions::run(args, command(), out),
+        Action::Man(args) => man::run(args, command(), out),
     }
 }

@@ -1,5 +1,6 @@
 //! Which services and messages a plugin has: from itself by reflection, and from files.
 
+mod args;
 mod check;
 mod descriptor;
 mod features;
@@ -10,67 +11,24 @@ mod pool;
 mod reflection;
 mod unknown;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use clap::Args;
 use prost_reflect::{DescriptorPool, ServiceDescriptor};
 use rpcplugin::PluginChannel;
 
+pub(crate) use self::{
+    args::SchemaArgs,
+    files::Given,
+    pool::{LeftOut, Undescribed},
+    reflection::Reflection,
+    unknown::unknown_fields,
+};
 use self::{
     check::{Owner, Source, join},
     descriptor::{File, Method},
     pool::{Described, ServiceState},
     reflection::Answered,
 };
-pub(crate) use self::{
-    pool::{LeftOut, Undescribed},
-    unknown::unknown_fields,
-};
-
-/// Where the descriptions of the messages come from.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Schema options")]
-pub(crate) struct SchemaArgs {
-    /// Takes services and messages from a .proto file, before what the plugin says of itself.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) proto: Vec<PathBuf>,
-    /// Where imports of .proto files are looked for, beside the files' own directories.
-    #[arg(long, short = 'I', value_name = "DIR")]
-    pub(crate) proto_path: Vec<PathBuf>,
-    /// Takes services and messages from a compiled set of descriptors, as `protoc --include_imports` writes it.
-    #[arg(long, value_name = "FILE", conflicts_with = "proto")]
-    pub(crate) descriptor_set: Option<PathBuf>,
-}
-
-impl SchemaArgs {
-    /// Whether there is a file that describes the services.
-    pub(crate) fn is_given(&self) -> bool {
-        self.descriptor_set.is_some() || !self.proto.is_empty()
-    }
-
-    /// Reads the files, if any are given.
-    pub(crate) fn read(&self) -> miette::Result<Option<Given>> {
-        if let Some(file) = &self.descriptor_set {
-            return files::descriptor_set(file).map(Some);
-        }
-        match self.proto.as_slice() {
-            [] => Ok(None),
-            files => files::compile(files, &self.proto_path).map(Some),
-        }
-    }
-}
-
-/// What the user gave.
-#[derive(Debug, Clone)]
-pub(crate) struct Given {
-    /// The files, as they are spoken of.
-    name: String,
-    files: Vec<File>,
-    left_out: Vec<LeftOut>,
-}
 
 /// What a plugin serves, as far as it is known.
 #[derive(Debug)]
@@ -91,22 +49,6 @@ pub(crate) struct Schema {
     /// The services of the user's files, and those of the plugin's, for a comparison.
     of_files: Methods,
     of_plugin: Methods,
-}
-
-/// What a plugin's reflection says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reflection {
-    Served {
-        /// Of the reflection service.
-        version: &'static str,
-        services: Vec<String>,
-        /// What kept more from being read.
-        bound: Option<String>,
-    },
-    /// The plugin has none.
-    Absent,
-    /// It has one that does not say what it serves, for this reason.
-    Failed(String),
 }
 
 /// The methods of services: what each takes and returns.
@@ -231,4 +173,69 @@ fn signature(method: &Method) -> String {
     let stream = |streaming: bool| if streaming { "stream " } else { "" };
     let (input, output) = (method.input.trim_start_matches('.'), method.output.trim_start_matches('.'));
     format!("{}{input} → {}{output}", stream(method.client_streaming), stream(method.server_streaming))
+}
+
+#[cfg(test)]
+mod tests {
+    use rpcplugin::{
+        Attachment, Host, MagicCookie, Services,
+        transport::{Listener, Security, SocketDir, http2},
+    };
+    use tokio::time::timeout;
+    use tonic_reflection::server::Builder;
+
+    use super::*;
+    use crate::schema::Schema;
+
+    /// What is known of a plugin that serves these, and nothing else.
+    async fn known_of(services: Services) -> Schema {
+        let dir = SocketDir::private(None).unwrap();
+        let listener = Listener::unix_in(&dir).unwrap();
+        let endpoint = listener.endpoint().clone();
+        let serving = http2::Serving::new(services, Security::Plain, Default::default());
+        let server = tokio::spawn(http2::serve(listener, serving));
+        let host = Host::new(MagicCookie::new("REFLECTION", "test").unwrap(), 1);
+        let plugin = host.attach(Attachment::new(endpoint, 1)).await.unwrap();
+        let schema = Schema::of(None, &plugin.channel()).await;
+        // It serves neither, and says so in its own time.
+        timeout(std::time::Duration::from_secs(10), async {
+            while plugin.forwards_output() || plugin.serves_broker() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+        server.abort();
+        schema
+    }
+
+    fn describing() -> Builder<'static> {
+        Builder::configure()
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+    }
+
+    #[tokio::test]
+    async fn both_versions_of_the_service_are_asked() {
+        let new = known_of(Services::new().add(describing().build_v1().unwrap())).await;
+        assert!(matches!(new.reflection, Some(Reflection::Served { version: "v1", .. })));
+        let old = known_of(Services::new().add(describing().build_v1alpha().unwrap())).await;
+        assert!(matches!(old.reflection, Some(Reflection::Served { version: "v1alpha", .. })));
+        for schema in [new, old] {
+            let service = schema.service("grpc.reflection.v1.ServerReflection").unwrap();
+            assert_eq!(service.methods().count(), 1, "{:?}", schema.services);
+        }
+        let none = known_of(Services::new()).await;
+        assert!(matches!(none.reflection, Some(Reflection::Absent)) && none.services.is_empty());
+    }
+
+    /// This server ends the whole stream where it does not know a service.
+    #[tokio::test]
+    async fn a_service_without_a_description_keeps_none_of_the_others_away() {
+        let builder = describing().with_service_name("a.made.ByHand").with_service_name("z.made.ByHand");
+        let builder = builder.with_service_name("grpc.reflection.v1.ServerReflection");
+        let schema = known_of(Services::new().add(builder.build_v1().unwrap())).await;
+        assert!(schema.service("grpc.reflection.v1.ServerReflection").is_some(), "{schema:?}");
+        assert!(schema.fault("a.made.ByHand").unwrap().contains("not found"), "{schema:?}");
+        assert_eq!(schema.services.len(), 3);
+    }
 }

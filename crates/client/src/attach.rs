@@ -1,213 +1,89 @@
-//! Attaching to a plugin that runs already.
+//! Attaching to a plugin that another program launched.
 
-mod foreign;
-mod handover;
-#[cfg(target_os = "linux")]
-mod listening;
+mod attached_process;
+mod error;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use miette::Diagnostic;
-use rpcplugin_broker::{PeerOrigin, Translate};
-use rpcplugin_config::ConfigError;
-use rpcplugin_core::{AppVersion, Endpoint};
-use rpcplugin_handshake::{ReattachConfig, VersionNotOffered, accept_version};
-use rpcplugin_mtls::{Identity, MutualTls, TlsError, Trust};
-use rpcplugin_transport::{Meter, Security, http2::ConnectError};
+use rpcplugin_broker::PeerOrigin;
+use rpcplugin_core::{AppVersion, Endpoint, Pid};
+use rpcplugin_handshake::{ReattachConfig, accept_version};
+use rpcplugin_transport::{Meter, Security, http2::ChannelError};
 use tokio::time::{Instant, timeout};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
-pub use self::handover::{Handover, HandoverError, NotHandedOver};
+use self::attached_process::AttachedProcess;
+pub use self::error::AttachError;
 use crate::{
-    callbacks::Caller,
-    connection::{self, Opened, Target},
+    connection::{
+        host_services::{self, CallingPlugin},
+        open::{self, Opened, Target},
+        security, socket_dir,
+    },
     error::LaunchFault,
-    events::Event,
-    feed::OwnTopics,
     host::Host,
-    life,
-    plugin::{Parts, Plugin},
-    process::{Process, WhenDropped},
-    runner::Running as _,
-    secret,
-    services::Services,
-    sockets,
-    steps::LaunchTimings,
-    tail::Tail,
+    observe::{event::Event, fan_out::PluginTopics},
+    plugin::{
+        LaunchTimings, Observed, Ownership, Plugin,
+        assemble::{Connected, Launching, assemble},
+        span,
+    },
+    process::{
+        owner::{OnDrop, ProcessHandle},
+        runner::PluginProcess as _,
+    },
+    reattach::attachment::Attachment,
+    streams::stderr_tail::StderrTail,
 };
-use foreign::Foreign;
 
-/// A plugin that runs already, and how to reach it.
-///
-/// It is made of what a plugin in test mode or an earlier host wrote down ([`ReattachConfig`], [`Handover`]), or simply
-/// of an address.
-///
-/// ```
-/// use rpcplugin_client::Attachment;
-/// use rpcplugin_core::Endpoint;
-///
-/// let kv = Attachment::new(Endpoint::parse("tcp", "127.0.0.1:4711")?, 1).name("kv");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct Attachment {
-    config: ReattachConfig,
-    security: Option<Security>,
-    server_name: Option<String>,
-    name: String,
-    translate: Option<Arc<dyn Translate>>,
-    /// A directory that an earlier host made for the plugin's socket.
-    leftover: Option<PathBuf>,
-}
-
-/// A host could not attach to a plugin.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-#[non_exhaustive]
-pub enum AttachError {
-    /// Nobody is there.
-    #[error("there is no plugin at {endpoint}")]
-    #[diagnostic(
-        code(rpcplugin::transport::attach_no_plugin),
-        help(
-            "the plugin has ended, or listens elsewhere by now: start it anew, and attach with what it says then"
-        )
-    )]
-    NoPlugin {
-        /// Where it was looked for.
-        endpoint: Endpoint,
-        /// What became of the connection.
-        source: ConnectError,
-    },
-    /// Somebody is there, and not a plugin that this host can use.
-    #[error("the plugin at {endpoint} cannot be attached to")]
-    #[diagnostic(
-        code(rpcplugin::transport::attach_refused),
-        help("check that it is the plugin that was meant, and that both sides are secured in the same way")
-    )]
-    Refused {
-        /// Where it is.
-        endpoint: Endpoint,
-        /// What went wrong.
-        #[diagnostic_source]
-        source: LaunchFault,
-    },
-    /// It speaks a version of the protocol that this host does not.
-    #[error("it does not speak this host's protocol")]
-    #[diagnostic(code(rpcplugin::protocol::attach_version))]
-    Version(
-        #[from]
-        #[diagnostic_source]
-        VersionNotOffered,
-    ),
-    /// The host's configuration has values that are impossible, or do not go together.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Settings(#[from] ConfigError),
-    /// The host asks for one socket for everything.
-    #[error("a plugin that is attached to cannot carry all connections over one socket")]
-    #[diagnostic(
-        code(rpcplugin::config::attach_multiplexed),
-        help("do not ask for multiplexing in the host (PLUGIN_MULTIPLEX_GRPC) when it attaches")
-    )]
-    Multiplexed,
-}
-
-impl Attachment {
-    /// A plugin that listens at this address and speaks this version of the application's protocol. It is not known which
-    /// process it is, unless the address tells; it is ended as a plugin of this host would be.
-    #[must_use]
-    pub fn new(endpoint: impl Into<Endpoint>, version: impl Into<AppVersion>) -> Self {
-        let (endpoint, version) = (endpoint.into(), version.into());
-        ReattachConfig { version, endpoint, pid: None, test: false }.into()
-    }
-
-    /// Secures the connection: this side presents `identity` and accepts whom `trust` names.
+impl Host {
+    /// Attaches to a plugin that runs already: that of an earlier host, one in test mode, or one that somebody else runs.
     ///
-    /// Without it the connection is secured by the certificate, key and authorities of the host's configuration if it has
-    /// all three, and otherwise not at all: whoever can reach the plugin may speak to it, as with go-plugin.
+    /// Dropping the [`Plugin`] then leaves it running; [`Plugin::shut_down`] ends it, unless it is in test mode. There is
+    /// no log of it and none of its real output, because those go to whoever started it.
+    ///
+    /// ```no_run
+    /// # use rpcplugin_client::Host;
+    /// # use rpcplugin_handshake::ReattachConfigs;
+    /// # async fn example(host: Host) -> Result<(), Box<dyn std::error::Error>> {
+    /// let printed = std::env::args().nth(1).unwrap_or_default(); // what TF_REATTACH_PROVIDERS would hold
+    /// for (name, config) in ReattachConfigs::parse(&printed)?.0 {
+    ///     let plugin = host.attach(config).await?;
+    ///     println!("{name} is process {}", plugin.pid());
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`TlsError`] when these make no TLS settings.
-    pub fn secured(mut self, identity: Identity, trust: Trust) -> Result<Self, TlsError> {
-        self.security = Some(Security::Mutual(MutualTls::new(identity, trust)?));
-        Ok(self)
-    }
-
-    /// Translates addresses, if the plugin does not see the files and networks that this host sees: its own address, as
-    /// it is written down, and those of brokered connections in both directions. By default none is.
-    #[must_use]
-    pub fn translate(mut self, translate: Arc<dyn Translate>) -> Self {
-        self.translate = Some(translate);
-        self
-    }
-
-    /// The name that the plugin's certificate must carry where authorities verify it: a DNS name or an IP address. By
-    /// default that of the host's configuration, which is `localhost` if nothing else is said. One that is neither makes
-    /// attaching fail.
-    #[must_use]
-    pub fn server_name(mut self, name: impl Into<String>) -> Self {
-        self.server_name = Some(name.into());
-        self
-    }
-
-    /// The name by which logs call the plugin. By default `attached`.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-}
-
-impl From<ReattachConfig> for Attachment {
-    fn from(config: ReattachConfig) -> Self {
-        Self {
-            config,
-            security: None,
-            server_name: None,
-            name: "attached".to_owned(),
-            translate: None,
-            leftover: None,
-        }
+    /// [`AttachError`]. The plugin is left as it is.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the plugin as it is.
+    pub async fn attach(&self, attachment: impl Into<Attachment>) -> Result<Plugin, AttachError> {
+        attach(self, attachment.into()).await
     }
 }
 
 /// Attaches to a plugin.
 ///
 /// # Protocol
-/// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call, and the process that is written
-/// down counts only if it has the listening socket open, so that a stranger who got its number is never signalled.
-pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachError> {
-    let Attachment { config: written, security, server_name, name, translate, leftover } = attachment;
-    let ReattachConfig { version, endpoint, pid, test } = written;
-    let config = &host.config;
+/// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call. The recorded pid counts only if that
+/// process has the listening socket open, so that no signal reaches another process that got the same pid.
+async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachError> {
     let started = Instant::now();
+    let config = &host.config;
     config.check()?;
     if config.multiplex {
         return Err(AttachError::Multiplexed);
     }
-    let version = match version {
-        // A Go host writes no version down.
-        AppVersion(0) if !host.versions.contains(version) => host.versions.newest(),
-        version => accept_version(version, &host.versions)?,
-    };
-    let announced = endpoint;
-    let refused = |source| AttachError::Refused { endpoint: announced.clone(), source };
-    let endpoint = match &translate {
-        None => announced.clone(),
-        Some(translate) => translate
-            .dial_as(&announced)
-            .map_err(|source| refused(LaunchFault::Translate { endpoint: announced.clone(), source }))?,
-    };
-    let security = match security {
-        Some(security) => security,
-        None => secret::given(config).map_err(refused)?,
-    };
-    let server_name = server_name.or_else(|| config.server_name.clone());
-    let security = secret::named(security, server_name.as_deref()).map_err(|error| refused(error.into()))?;
-    let sockets = sockets::private(config).map_err(|error| refused(error.into()))?;
+    let Resolved { version, endpoint, security } = resolve(host, &attachment)?;
+    let refused = |source| AttachError::Refused { endpoint: attachment.config.endpoint.clone(), source };
+    let Attachment { config: ReattachConfig { pid, test, .. }, name, translate, leftover_dir, .. } =
+        attachment.clone();
+    let sockets = socket_dir::private(config).map_err(|error| refused(error.into()))?;
     let meter = Meter::new();
-    let life = life::span(name.as_ref());
-    life.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
+    let span = span::span(name.as_ref());
+    span.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
     let target = Target {
         endpoint: &endpoint,
         security: &security,
@@ -216,67 +92,86 @@ pub(crate) async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin
         translate,
         meter: &meter,
         layers: &host.layers,
-        life: &life,
-        arrival: PeerOrigin::Attached,
+        span: &span,
+        peer_origin: PeerOrigin::Attached,
     };
-    let connecting = connection::open(target, config)
-        .instrument(tracing::debug_span!(parent: &life, "connect", %endpoint))
-        .instrument(life.clone());
-    let opened = timeout(config.launch_timeout, connecting).await;
-    let opened = opened.unwrap_or(Err(LaunchFault::NotReady(config.launch_timeout)));
-    let Opened { channel, broker, certificate, connection, health } =
-        opened.map_err(|fault| match fault {
-            LaunchFault::Connect(source @ (ConnectError::Dial(_) | ConnectError::Silent(_))) => {
-                AttachError::NoPlugin { endpoint: endpoint.clone(), source }
-            }
-            fault => refused(fault),
-        })?;
-    let feed = host.feed(&name, 1, Arc::new(OwnTopics::new()));
-    if let Some(callbacks) = &host.callbacks {
-        let caller = Caller { plugin: feed.id(), version, broker: broker.get().clone() };
-        callbacks.offer(&caller).await.map_err(|error| refused(error.into()))?;
-    } else {
-        broker.get().refuse_host_services();
-    }
-    let foreign = Foreign::find(&endpoint, pid, leftover).await;
-    life.record("plugin.pid", foreign.pid());
-    // First: the plugin may end at any moment, and its end comes after its start.
-    feed.event(Event::Started { pid: foreign.pid().unwrap_or_default() });
-    let process = Process::watch(foreign, WhenDropped::Leave, config.drain_timeout, &feed, &life);
-    let services = Services::open(&channel, broker.get(), &feed, &process, &life);
-    feed.connected(&meter);
-    let elapsed = started.elapsed();
-    feed.event(Event::Ready { elapsed });
-    // Outside of the span of its life, whose fields are these.
+    let opened = connect(host, target, &span).await.map_err(|fault| match fault {
+        LaunchFault::Connect(source @ (ChannelError::Connect(_) | ChannelError::Timeout(_))) => {
+            AttachError::NoPlugin { endpoint: endpoint.clone(), source }
+        }
+        fault => refused(fault),
+    })?;
+    let fan_out = host.fan_out(&name, 1, Arc::new(PluginTopics::new()));
+    let plugin = CallingPlugin { plugin: fan_out.id(), version, broker: opened.broker.get().clone() };
+    host_services::serve(host.services.as_ref(), &plugin).await.map_err(|error| refused(error.into()))?;
+    let process = AttachedProcess::find(&endpoint, pid, leftover_dir).await;
+    span.record("plugin.pid", process.pid().map(Pid::get));
+    // Before the process is watched: it may exit at any moment, and the exit has to follow the start.
+    fan_out.event(Event::Started { pid: process.pid() });
+    let process = ProcessHandle::own(process, OnDrop::Leave, config.drain_timeout, &fan_out, &span);
+    let connected = Connected { process, stdin: None, opened, version, endpoint, security, meter, sockets };
+    let observed = Observed { fan_out, stderr_tail: Arc::new(StderrTail::new(config)), span };
+    let launching = Launching { started, timings: LaunchTimings::default(), handshake_line: None };
+    let ownership = if test { Ownership::TestMode } else { Ownership::Owned };
+    let plugin = assemble(connected, observed, launching, config.clone(), ownership);
+    report(&plugin);
+    Ok(plugin)
+}
+
+/// What an attachment and the host's configuration say about the connection.
+struct Resolved {
+    version: AppVersion,
+    /// Where this host dials: the recorded endpoint, translated.
+    endpoint: Endpoint,
+    security: Security,
+}
+
+fn resolve(host: &Host, attachment: &Attachment) -> Result<Resolved, AttachError> {
+    let Attachment {
+        config: ReattachConfig { version, endpoint, .. }, security, server_name, translate, ..
+    } = attachment;
+    let refused = |source| AttachError::Refused { endpoint: endpoint.clone(), source };
+    let version = match version {
+        Some(version) => accept_version(*version, &host.versions)?,
+        // A Go host writes 0 for an unknown version.
+        None if host.versions.contains(AppVersion(0)) => AppVersion(0),
+        None => host.versions.newest(),
+    };
+    let dialled = match translate {
+        None => endpoint.clone(),
+        Some(translate) => translate
+            .dial_as(endpoint)
+            .map_err(|source| refused(LaunchFault::Translate { endpoint: endpoint.clone(), source }))?,
+    };
+    let security = match security {
+        Some(security) => security.clone(),
+        None => security::given(&host.config).map_err(refused)?,
+    };
+    let server_name = server_name.as_ref().or(host.config.server_name.as_ref());
+    let security =
+        security::named(security, server_name.map(String::as_str)).map_err(|error| refused(error.into()))?;
+    Ok(Resolved { version, endpoint: dialled, security })
+}
+
+async fn connect(host: &Host, target: Target<'_>, span: &Span) -> Result<Opened, LaunchFault> {
+    let endpoint = target.endpoint;
+    let opening = open::open(target, &host.config)
+        .instrument(tracing::debug_span!(parent: span, "connect", %endpoint))
+        .instrument(span.clone());
+    let limit = host.config.launch_timeout;
+    timeout(limit, opening).await.unwrap_or(Err(LaunchFault::NotReady(limit)))
+}
+
+/// Reports that the plugin is ready, outside of the plugin's span, whose fields are the same.
+fn report(plugin: &Plugin) {
     tracing::info!(
         parent: None,
-        plugin = name,
-        plugin.pid = process.pid(),
-        plugin.version = %version,
-        %endpoint,
-        mutual = security.is_mutual(),
-        ?elapsed,
+        plugin = plugin.name(),
+        plugin.pid = plugin.pid().map(Pid::get),
+        plugin.version = %plugin.version(),
+        endpoint = %plugin.endpoint(),
+        mutual = plugin.security().is_mutual(),
+        elapsed = ?plugin.launch_time(),
         "plugin attached"
     );
-    Ok(Plugin::new(Parts {
-        process,
-        stdin: None,
-        channel,
-        broker: broker.keep(),
-        feed,
-        tail: Arc::new(Tail::new(config)),
-        version,
-        endpoint,
-        security,
-        launch_time: elapsed,
-        steps: LaunchTimings { connection, health, ..LaunchTimings::default() },
-        answer: None,
-        certificate,
-        config: config.clone(),
-        services,
-        sockets,
-        meter,
-        life,
-        test,
-    }))
 }

@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fmt,
     path::{Path, PathBuf},
 };
 
 use rpcplugin_config::EnvPolicy;
 
-use crate::{checksum::Checksum, runner::names};
+use crate::program::checksum::Checksum;
 
 /// A plugin's program with its arguments and surroundings.
 ///
@@ -167,7 +167,7 @@ impl fmt::Debug for Command {
             .field("program", &self.program)
             .field("args", &self.args)
             .field("dir", &self.dir)
-            .field("env", &names(self.env.iter().map(|(name, value)| (name.as_ref(), value))))
+            .field("env", &variable_names(self.env.iter().map(|(name, value)| (name.as_ref(), value))))
             .field("environment", &self.environment)
             .field("stdin", &self.stdin)
             .field("own_group", &self.own_group)
@@ -179,6 +179,15 @@ impl fmt::Debug for Command {
 /// The name by which logs call the plugin of a program.
 pub(crate) fn name(program: &Path) -> String {
     program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// The changes of an environment without the values, which may be secret: `+` before the name of a variable that is set, `-`
+/// before the name of one that is removed.
+pub(crate) fn variable_names<'v>(
+    changes: impl IntoIterator<Item = (&'v OsStr, &'v Option<OsString>)>,
+) -> Vec<String> {
+    let sign = |value: &Option<OsString>| if value.is_some() { '+' } else { '-' };
+    changes.into_iter().map(|(name, value)| format!("{}{}", sign(value), name.to_string_lossy())).collect()
 }
 
 #[cfg(test)]

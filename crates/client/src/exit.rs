@@ -2,7 +2,7 @@
 
 use std::{fmt, process::ExitStatus, time::Duration};
 
-use rustix::process::Signal;
+use crate::os::{self, Signal};
 
 /// How a plugin ended after the host had asked it to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Exit {
     /// It did not end when it was asked to, and a signal of the host ended it.
     Killed {
         /// The signal: SIGKILL, or SIGTERM where that is configured and was enough.
-        signal: i32,
+        signal: Signal,
         /// How long it had been asked to end.
         after: Duration,
     },
@@ -36,7 +36,7 @@ pub enum ExitReason {
     /// It exited with this status.
     Status(i32),
     /// This signal ended it.
-    Signal(i32),
+    Signal(Signal),
     /// Nobody could tell: the process was not this one's child, or a runner does not know.
     Unknown,
 }
@@ -47,10 +47,10 @@ impl Exit {
     pub(crate) fn after_asking(reason: ExitReason, sent: Option<Signal>, after: Duration) -> Self {
         match (reason, sent) {
             (reason, _) if reason.is_success() => Self::Clean,
-            (ExitReason::Signal(signal), Some(_)) if signal == KILL || signal == TERM => {
+            (ExitReason::Signal(signal @ (Signal::KILL | Signal::TERM)), Some(_)) => {
                 Self::Killed { signal, after }
             }
-            (ExitReason::Unknown, Some(sent)) => Self::Killed { signal: sent.as_raw(), after },
+            (ExitReason::Unknown, Some(sent)) => Self::Killed { signal: sent, after },
             (ExitReason::Unknown, None) => Self::Ended,
             (reason, _) => Self::Failed(reason),
         }
@@ -64,22 +64,19 @@ impl ExitReason {
         self == Self::Status(0)
     }
 
-    /// The signal's name, such as `SIGKILL`, if a signal ended the process.
+    /// The signal that ended the process, if a signal did.
     #[must_use]
-    pub fn signal_name(self) -> Option<&'static str> {
-        let Self::Signal(number) = self else { return None };
-        let known = SIGNALS.iter().find(|(known, _)| *known == number).map(|(_, name)| *name);
-        known.or_else(|| {
-            let nth = usize::try_from(number.checked_sub(FIRST_REAL_TIME)?).ok()?;
-            REAL_TIME.get(nth).copied().filter(|_| cfg!(target_os = "linux"))
-        })
+    pub fn signal(self) -> Option<Signal> {
+        match self {
+            Self::Signal(signal) => Some(signal),
+            _ => None,
+        }
     }
 }
 
 impl From<ExitStatus> for ExitReason {
     fn from(status: ExitStatus) -> Self {
-        use std::os::unix::process::ExitStatusExt as _;
-        match (status.code(), status.signal()) {
+        match (status.code(), os::signal_of(status)) {
             (Some(code), _) => Self::Status(code),
             (None, Some(signal)) => Self::Signal(signal),
             (None, None) => Self::Unknown,
@@ -93,15 +90,18 @@ impl fmt::Display for ExitReason {
         match self {
             Self::Status(status) => write!(f, "exit status {status}"),
             Self::Signal(signal) => {
-                write!(f, "signal {signal}")?;
-                let Some(name) = self.signal_name() else { return Ok(()) };
-                match name {
+                write!(f, "signal {}", signal.number())?;
+                let Some(name) = signal.name() else { return Ok(()) };
+                match &*name {
                     "SIGKILL" => {
-                        write!(f, " ({name}: killed by someone, or by the system for want of memory)")
+                        write!(
+                            f,
+                            " ({name}: killed by another process, or by the system because memory ran out)"
+                        )
                     }
-                    "SIGSEGV" | "SIGBUS" => write!(f, " ({name}: it touched memory that is not its own)"),
-                    "SIGABRT" => write!(f, " ({name}: it gave up on itself)"),
-                    "SIGSYS" => write!(f, " ({name}: a sandbox forbids what it did)"),
+                    "SIGSEGV" | "SIGBUS" => write!(f, " ({name}: access to memory that is not its own)"),
+                    "SIGABRT" => write!(f, " ({name}: ended itself after a fault that it found)"),
+                    "SIGSYS" => write!(f, " ({name}: a system call that a sandbox forbids)"),
                     name => write!(f, " ({name})"),
                 }
             }
@@ -120,90 +120,18 @@ impl fmt::Display for Exit {
             Self::Detached => f.write_str("goes on without this host"),
             Self::StillRunning => f.write_str("still runs, and could not be killed: end it by hand"),
             Self::Killed { signal, after } => {
-                let name = ExitReason::Signal(*signal).signal_name().unwrap_or("a signal");
-                write!(f, "had to be killed with {name}")?;
+                write!(f, "had to be killed with {signal}")?;
                 if f.alternate() { Ok(()) } else { write!(f, " after {} ms", after.as_millis()) }
             }
         }
     }
 }
 
-const KILL: i32 = Signal::KILL.as_raw();
-const TERM: i32 = Signal::TERM.as_raw();
-
-/// The signals that end a process, by the numbers of this platform.
-const SIGNALS: &[(i32, &str)] = {
-    use Signal as S;
-    &[
-        (S::HUP.as_raw(), "SIGHUP"),
-        (S::INT.as_raw(), "SIGINT"),
-        (S::QUIT.as_raw(), "SIGQUIT"),
-        (S::ILL.as_raw(), "SIGILL"),
-        (S::TRAP.as_raw(), "SIGTRAP"),
-        (S::ABORT.as_raw(), "SIGABRT"),
-        (S::BUS.as_raw(), "SIGBUS"),
-        (S::FPE.as_raw(), "SIGFPE"),
-        (S::KILL.as_raw(), "SIGKILL"),
-        (S::USR1.as_raw(), "SIGUSR1"),
-        (S::SEGV.as_raw(), "SIGSEGV"),
-        (S::USR2.as_raw(), "SIGUSR2"),
-        (S::PIPE.as_raw(), "SIGPIPE"),
-        (S::ALARM.as_raw(), "SIGALRM"),
-        (S::TERM.as_raw(), "SIGTERM"),
-        (S::XCPU.as_raw(), "SIGXCPU"),
-        (S::XFSZ.as_raw(), "SIGXFSZ"),
-        (S::VTALARM.as_raw(), "SIGVTALRM"),
-        (S::PROF.as_raw(), "SIGPROF"),
-        (S::IO.as_raw(), "SIGIO"),
-        #[cfg(target_os = "linux")]
-        (S::POWER.as_raw(), "SIGPWR"),
-        #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-        (S::STKFLT.as_raw(), "SIGSTKFLT"),
-        (S::SYS.as_raw(), "SIGSYS"),
-    ]
-};
-
-/// The first of the real-time signals as the C library counts them. The two before it are its own.
-const FIRST_REAL_TIME: i32 = 34;
-
-/// The real-time signals of Linux, from the first one.
-const REAL_TIME: [&str; 31] = [
-    "SIGRTMIN",
-    "SIGRTMIN+1",
-    "SIGRTMIN+2",
-    "SIGRTMIN+3",
-    "SIGRTMIN+4",
-    "SIGRTMIN+5",
-    "SIGRTMIN+6",
-    "SIGRTMIN+7",
-    "SIGRTMIN+8",
-    "SIGRTMIN+9",
-    "SIGRTMIN+10",
-    "SIGRTMIN+11",
-    "SIGRTMIN+12",
-    "SIGRTMIN+13",
-    "SIGRTMIN+14",
-    "SIGRTMIN+15",
-    "SIGRTMIN+16",
-    "SIGRTMIN+17",
-    "SIGRTMIN+18",
-    "SIGRTMIN+19",
-    "SIGRTMIN+20",
-    "SIGRTMIN+21",
-    "SIGRTMIN+22",
-    "SIGRTMIN+23",
-    "SIGRTMIN+24",
-    "SIGRTMIN+25",
-    "SIGRTMIN+26",
-    "SIGRTMIN+27",
-    "SIGRTMIN+28",
-    "SIGRTMIN+29",
-    "SIGRTMIN+30",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SEGV: Signal = Signal::new(11);
 
     #[test]
     fn only_the_hosts_own_signals_count_as_killing() {
@@ -212,15 +140,15 @@ mod tests {
         for (reason, sent, exit) in [
             (ExitReason::Status(0), kill, Exit::Clean),
             (ExitReason::Status(3), kill, Exit::Failed(ExitReason::Status(3))),
-            (ExitReason::Signal(KILL), kill, Exit::Killed { signal: KILL, after }),
-            (ExitReason::Signal(KILL), None, Exit::Failed(ExitReason::Signal(KILL))),
-            (ExitReason::Signal(11), kill, Exit::Failed(ExitReason::Signal(11))),
-            (ExitReason::Unknown, term, Exit::Killed { signal: TERM, after }),
+            (ExitReason::Signal(Signal::KILL), kill, Exit::Killed { signal: Signal::KILL, after }),
+            (ExitReason::Signal(Signal::KILL), None, Exit::Failed(ExitReason::Signal(Signal::KILL))),
+            (ExitReason::Signal(SEGV), kill, Exit::Failed(ExitReason::Signal(SEGV))),
+            (ExitReason::Unknown, term, Exit::Killed { signal: Signal::TERM, after }),
             (ExitReason::Unknown, None, Exit::Ended),
         ] {
             assert_eq!(Exit::after_asking(reason, sent, after), exit);
         }
-        let killed = Exit::Killed { signal: KILL, after };
+        let killed = Exit::Killed { signal: Signal::KILL, after };
         assert_eq!(killed.to_string(), "had to be killed with SIGKILL after 5 ms");
         assert_eq!(format!("{killed:#}"), "had to be killed with SIGKILL");
     }
@@ -228,15 +156,9 @@ mod tests {
     #[test]
     fn speaks_of_signals_by_name() {
         assert_eq!(ExitReason::Status(3).to_string(), "exit status 3");
-        assert_eq!(ExitReason::Signal(15).to_string(), "signal 15 (SIGTERM)");
-        assert!(ExitReason::Signal(9).to_string().contains("want of memory"));
-        assert_eq!(ExitReason::Signal(Signal::PROF.as_raw()).signal_name(), Some("SIGPROF"));
-        assert_eq!(ExitReason::Signal(99).to_string(), "signal 99");
-        if cfg!(target_os = "linux") {
-            let names = [33, 34, 40, 64, 65].map(|number| ExitReason::Signal(number).signal_name());
-            let last = Some("SIGRTMIN+30");
-            assert_eq!(names, [None, Some("SIGRTMIN"), Some("SIGRTMIN+6"), last, None]);
-        }
-        assert!(ExitReason::Status(0).is_success() && !ExitReason::Signal(9).is_success());
+        assert_eq!(ExitReason::Signal(Signal::TERM).to_string(), "signal 15 (SIGTERM)");
+        assert!(ExitReason::Signal(Signal::KILL).to_string().contains("memory ran out"));
+        assert_eq!(ExitReason::Signal(Signal::new(99)).to_string(), "signal 99");
+        assert!(ExitReason::Status(0).is_success() && !ExitReason::Signal(Signal::KILL).is_success());
     }
 }

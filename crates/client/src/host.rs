@@ -7,18 +7,13 @@ use rpcplugin_core::{MagicCookie, Versions};
 use rpcplugin_transport::{ServiceLayer, ServiceLayers, Services};
 
 use crate::{
-    attach::{self, AttachError, Attachment},
-    callbacks::{Callbacks, Caller},
-    command::{Command, name},
-    error::LaunchError,
-    events::Events,
-    feed::{Feed, OwnTopics, Topics},
-    observer::Observer,
-    output::{Output, OutputOptions},
-    plugin::Plugin,
-    retry,
-    runner::Runner,
-    supervise::Supervise,
+    connection::host_services::{CallingPlugin, HostServices},
+    observe::{
+        event::Events,
+        fan_out::{FanOut, PluginTopics, Topics},
+        observer::Observer,
+        output::{OutputOptions, OutputStream},
+    },
 };
 
 /// A host: what it offers to every plugin that it starts.
@@ -40,7 +35,7 @@ pub struct Host {
     pub(crate) cookie: MagicCookie,
     pub(crate) versions: Versions,
     pub(crate) config: HostConfig,
-    pub(crate) callbacks: Option<Callbacks>,
+    pub(crate) services: Option<HostServices>,
     pub(crate) layers: ServiceLayers,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) topics: Arc<Topics>,
@@ -54,7 +49,7 @@ impl Host {
             cookie,
             versions: versions.into(),
             config: HostConfig::default(),
-            callbacks: None,
+            services: None,
             layers: ServiceLayers::new(),
             observers: Vec::new(),
             topics: Arc::new(Topics::new()),
@@ -98,8 +93,11 @@ impl Host {
     /// As [`callbacks`](Self::callbacks), with services that know who calls: `make` is called for each plugin that is
     /// launched, before the plugin can call.
     #[must_use]
-    pub fn callbacks_with(mut self, make: impl Fn(&Caller) -> Services + Send + Sync + 'static) -> Self {
-        self.callbacks = Some(Callbacks::new(make));
+    pub fn callbacks_with(
+        mut self,
+        make: impl Fn(&CallingPlugin) -> Services + Send + Sync + 'static,
+    ) -> Self {
+        self.services = Some(HostServices::new(make));
         self
     }
 
@@ -128,90 +126,13 @@ impl Host {
     /// What all plugins of this host and its clones print from now on. It ends with the last of them and their last
     /// plugin.
     #[must_use]
-    pub fn output(&self, options: OutputOptions) -> Output {
+    pub fn output(&self, options: OutputOptions) -> OutputStream {
         self.topics.output(options)
     }
 
-    /// Starts a plugin, and returns when it is connected and has said that it is healthy.
-    ///
-    /// A start that failed and may succeed the next time is tried again as [the configuration](HostConfig::retry) says.
-    ///
-    /// # Errors
-    /// [`LaunchError`]. Nothing is left of the plugin then, and the launch can be tried again.
-    ///
-    /// # Cancel safety
-    /// Dropping the future kills the plugin.
-    pub async fn launch(&self, command: Command) -> Result<Plugin, LaunchError> {
-        self.launch_with(&command).await
-    }
-
-    /// Starts a plugin in another way than as a process of this host.
-    ///
-    /// # Errors
-    /// As [`launch`](Self::launch).
-    ///
-    /// # Cancel safety
-    /// As [`launch`](Self::launch).
-    pub async fn launch_with(&self, runner: &impl Runner) -> Result<Plugin, LaunchError> {
-        let feed = self.feed(&name(&runner.program()), 1, Arc::new(OwnTopics::new()));
-        retry::launch(self, runner, &feed).await
-    }
-
-    /// Attaches to a plugin that runs already: that of an earlier host, one in test mode, or one that somebody else runs.
-    ///
-    /// Dropping the [`Plugin`] then leaves it running; [`Plugin::shut_down`] ends it, unless it is in test mode. There is
-    /// no log of it and none of its real output, because those go to whoever started it.
-    ///
-    /// ```no_run
-    /// # use rpcplugin_client::Host;
-    /// # use rpcplugin_handshake::ReattachConfigs;
-    /// # async fn example(host: Host) -> Result<(), Box<dyn std::error::Error>> {
-    /// let printed = std::env::args().nth(1).unwrap_or_default(); // what TF_REATTACH_PROVIDERS would hold
-    /// for (name, config) in ReattachConfigs::parse(&printed)?.0 {
-    ///     let plugin = host.attach(config).await?;
-    ///     println!("{name} is process {}", plugin.pid());
-    /// }
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`AttachError`]. The plugin is left as it is.
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves the plugin as it is.
-    pub async fn attach(&self, attachment: impl Into<Attachment>) -> Result<Plugin, AttachError> {
-        attach::attach(self, attachment.into()).await
-    }
-
-    /// Starts a plugin, and starts it again whenever it dies, as
-    /// [`HostConfig::supervision`](HostConfig::supervision) says. Awaiting what is returned launches it.
-    ///
-    /// ```no_run
-    /// # use rpcplugin_client::{Command, Generation, Host};
-    /// # async fn example(host: Host) -> Result<(), Box<dyn std::error::Error>> {
-    /// let supervised = host
-    ///     .supervise(Command::new("./kv-plugin"))
-    ///     .on_start(|generation: Generation| async move {
-    ///         // A fresh process has to be told its settings anew: call it over `generation.channel()`.
-    ///         Ok::<_, tonic::Status>(())
-    ///     })
-    ///     .await?;
-    /// let channel = supervised.channel(); // kept by clients, and good for every process
-    /// supervised.stop().await;
-    /// # Ok(()) }
-    /// ```
-    pub fn supervise(&self, command: Command) -> Supervise {
-        self.supervise_with(command)
-    }
-
-    /// As [`supervise`](Self::supervise), for a plugin that is started in another way than as a process of this host.
-    pub fn supervise_with<R: Runner + 'static>(&self, runner: R) -> Supervise<R> {
-        Supervise::new(self.clone(), runner)
-    }
-
-    /// The followers of a plugin that is about to be launched.
-    pub(crate) fn feed(&self, name: &str, generation: u64, own: Arc<OwnTopics>) -> Arc<Feed> {
-        Arc::new(Feed::new(name, generation, self.observers.clone(), Arc::clone(&self.topics), own))
+    /// Where the events of a plugin that is about to be launched go.
+    pub(crate) fn fan_out(&self, name: &str, generation: u64, own: Arc<PluginTopics>) -> Arc<FanOut> {
+        Arc::new(FanOut::new(name, generation, self.observers.clone(), Arc::clone(&self.topics), own))
     }
 }
 

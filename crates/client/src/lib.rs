@@ -10,67 +10,43 @@
 //! Each failure is a [`LaunchError`] that says what happened, how the process ended, what it last wrote on stderr,
 //! and what to do.
 
-mod answer_line;
 mod attach;
-mod callbacks;
-mod checksum;
-mod child;
+mod backoff;
 mod command;
 mod connection;
-mod diagnosis;
-mod discover;
-mod ended;
 mod error;
-mod events;
 mod exit;
-mod feed;
-mod guard;
 mod host;
-mod identity;
-mod image;
 mod launch;
-mod life;
-mod logs;
-mod observer;
-mod output;
+mod observe;
+mod os;
 mod plugin;
+mod plugin_id;
 mod process;
-mod program_file;
-mod queue;
+mod program;
 mod quoted;
-mod reason;
-mod remains;
-mod retry;
-mod runner;
-mod secret;
-mod services;
+mod reattach;
 mod set;
-mod sockets;
-mod stdio;
-mod steps;
+mod streams;
 mod supervise;
-mod tail;
 
-pub use attach::{AttachError, Attachment, Handover, HandoverError, NotHandedOver};
-pub use callbacks::Caller;
-pub use checksum::{Checksum, ChecksumError};
-pub use child::ChildProcess;
+pub use attach::AttachError;
 pub use command::{Command, Stdin};
-pub use discover::discover;
-pub use ended::PluginExited;
-pub use error::{LaunchError, LaunchFacts, LaunchFault, PingError};
-pub use events::{Event, Events, PluginEvent};
+pub use connection::CallingPlugin;
+pub use error::{LaunchError, LaunchFacts, LaunchFault, PingError, PluginReason, ReasonKind};
 pub use exit::{Exit, ExitReason};
 pub use host::Host;
-pub use identity::PluginId;
-pub use logs::LogRecord;
-pub use observer::Observer;
-pub use output::{Output, OutputChunk, OutputOptions, OutputSource, Writers};
-pub use plugin::Plugin;
-pub use program_file::{Obstacle, ProgramFile};
-pub use queue::OverflowPolicy;
-pub use reason::{PluginReason, ReasonKind};
-pub use runner::{LaunchEnvironment, Runner, Running, Started};
+pub use observe::{
+    Event, Events, LogRecord, Observer, OutputChunk, OutputOptions, OutputSource, OutputStream,
+    OverflowPolicy, PluginEvent, Writers,
+};
+pub use os::Signal;
+pub use plugin::{LaunchTimings, MessageLimits, NotHandedOver, Plugin, PluginExited};
+pub use plugin_id::PluginId;
+pub use process::{ChildProcess, LaunchEnvironment, PluginProcess, Runner, StartedProcess};
+#[doc(hidden)]
+pub use program::format;
+pub use program::{Checksum, ChecksumError, Obstacle, ProgramFile, discover};
+pub use reattach::{Attachment, Handover, HandoverError};
 pub use set::{Managed, PluginSet};
-pub use steps::LaunchTimings;
 pub use supervise::{Generation, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown};

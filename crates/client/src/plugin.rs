@@ -1,160 +1,76 @@
-//! A plugin that runs and is connected.
+//! A running plugin that the host is connected to.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+pub(crate) mod assemble;
+mod call_status;
+mod hand_over;
+mod ownership;
+mod parts;
+mod ping;
+mod shutdown;
+pub(crate) mod span;
+mod timings;
+
+use std::{fmt, time::Duration};
 
 use rpcplugin_broker::Broker;
 use rpcplugin_config::{ByteSize, HostConfig};
-use rpcplugin_core::{AppVersion, Endpoint};
-use rpcplugin_handshake::{HandshakeLine, ReattachConfig};
+use rpcplugin_core::{AppVersion, Endpoint, Pid};
+use rpcplugin_handshake::HandshakeLine;
 use rpcplugin_mtls::PeerCertificate;
-use rpcplugin_proto::{Empty, GrpcControllerClient};
 use rpcplugin_transport::{
-    ConnectionTraffic, Meter, Security, SocketDir, Traffic,
+    ConnectionTraffic, Security, Traffic,
     http2::{PluginChannel, is_broken_connection},
 };
-use rustix::process::Signal;
-use tokio::{
-    io::AsyncWrite,
-    time::{sleep, timeout},
-};
-use tonic::{Code, Status, transport::Channel};
-use tonic_health::{
-    ServingStatus,
-    pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire, health_client::HealthClient},
-};
+use tokio::io::AsyncWrite;
+use tonic::{Status, transport::Channel};
 use tower_layer::Layer;
-use tracing::{Instrument as _, Span};
 
+pub use self::{call_status::PluginExited, hand_over::NotHandedOver, timings::LaunchTimings};
+pub(crate) use self::{
+    ownership::Ownership,
+    parts::{LaunchRecord, Observed, Session},
+};
 use crate::{
-    attach::{Handover, NotHandedOver},
-    ended::{Ending, LAST_WORDS},
-    error::PingError,
-    events::{Event, Events},
-    exit::{Exit, ExitReason},
-    feed::Feed,
-    identity::PluginId,
-    output::{Output, OutputOptions},
-    process::{Process, ProcessEnd},
-    services::Services,
-    steps::LaunchTimings,
-    tail::Tail,
+    exit::ExitReason,
+    observe::{
+        event::{Event, Events},
+        output::{OutputOptions, OutputStream},
+    },
+    plugin_id::PluginId,
+    process::owner::{ProcessExit, ProcessHandle},
+    streams::background::BackgroundStreams,
 };
 
-/// A plugin that runs and is connected.
+/// A running plugin that the host is connected to.
 ///
-/// Dropping it kills the plugin, unless it was [attached to](crate::Host::attach);
-/// [`shut_down`](Self::shut_down) ends it politely. Channels that were taken from it
-/// fail from then on. What it had printed before is still read, for as long as [`HostConfig::drain`] allows.
+/// Dropping it kills the plugin, unless the host [attached](crate::Host::attach) to it. [`shut_down`](Self::shut_down) ends
+/// the plugin cleanly. After that, calls on channels of the plugin fail. What the plugin printed before is still read,
+/// for as long as [`HostConfig::drain_timeout`] allows.
 pub struct Plugin {
-    process: Process,
-    stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
-    channel: PluginChannel,
-    /// The same; its calls say how the process ended, if that is why they fail.
-    explained: PluginChannel,
-    /// What it is that they say.
-    ending: Arc<Ending>,
-    broker: Broker,
-    feed: Arc<Feed>,
-    tail: Arc<Tail>,
-    version: AppVersion,
-    endpoint: Endpoint,
-    security: Security,
-    launch_time: Duration,
-    steps: LaunchTimings,
-    answer: Option<HandshakeLine>,
-    certificate: Option<PeerCertificate>,
+    process: ProcessHandle,
+    stdin: Option<Stdin>,
+    session: Session,
+    streams: BackgroundStreams,
+    observed: Observed,
+    launch: LaunchRecord,
     config: HostConfig,
-    services: Services,
-    /// Removed with everything in it when the plugin is gone.
-    sockets: SocketDir,
-    /// Whether it is somebody else's, who will end it.
-    test: bool,
-    /// Whether it goes on without this host.
-    left: bool,
-    meter: Meter,
-    /// The span of its life.
-    life: Span,
+    ownership: Ownership,
 }
 
-/// What a plugin is made of.
-pub(crate) struct Parts {
-    pub(crate) process: Process,
-    pub(crate) stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
-    pub(crate) channel: PluginChannel,
-    pub(crate) broker: Broker,
-    pub(crate) feed: Arc<Feed>,
-    pub(crate) tail: Arc<Tail>,
-    pub(crate) version: AppVersion,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) security: Security,
-    pub(crate) launch_time: Duration,
-    pub(crate) steps: LaunchTimings,
-    pub(crate) answer: Option<HandshakeLine>,
-    pub(crate) certificate: Option<PeerCertificate>,
-    pub(crate) config: HostConfig,
-    pub(crate) services: Services,
-    pub(crate) sockets: SocketDir,
-    pub(crate) meter: Meter,
-    pub(crate) life: Span,
-    pub(crate) test: bool,
+/// The largest messages that a host receives from a plugin and sends to it, in bytes. [`usize::MAX`] stands for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageLimits {
+    /// The largest message that the host receives.
+    pub receive: usize,
+    /// The largest message that the host sends.
+    pub send: usize,
 }
+
+/// The writing end of a plugin's standard input.
+pub(crate) type Stdin = Box<dyn AsyncWrite + Send + Sync + Unpin>;
 
 impl Plugin {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts {
-            process,
-            stdin,
-            channel,
-            broker,
-            feed,
-            tail,
-            version,
-            endpoint,
-            security,
-            launch_time,
-            steps,
-            answer,
-            certificate,
-            config,
-            services,
-            sockets,
-            meter,
-            life,
-            test,
-        } = parts;
-        process.no_more_readers();
-        let ending = Arc::new(Ending::new(feed.id(), process.exits(), process.finishes(), Arc::clone(&tail)));
-        let explained = channel.clone().explained(Arc::clone(&ending) as _);
-        Self {
-            process,
-            stdin,
-            channel,
-            explained,
-            ending,
-            broker,
-            feed,
-            tail,
-            version,
-            endpoint,
-            security,
-            launch_time,
-            steps,
-            answer,
-            certificate,
-            config,
-            services,
-            sockets,
-            meter,
-            life,
-            test,
-            left: false,
-        }
-    }
-
     /// The channel for generated clients: `KvClient::new(plugin.channel())`. Cheap to clone.
     ///
     /// A call that breaks off because the plugin's process has ended says how it ended and what it last wrote, as
@@ -164,7 +80,7 @@ impl Plugin {
     /// A generated client refuses answers above 4 MiB unless `max_decoding_message_size` raises that limit.
     #[must_use]
     pub fn channel(&self) -> PluginChannel {
-        self.explained.clone()
+        self.session.exit_aware.clone()
     }
 
     /// tonic's own channel to the plugin, for what takes no other. It opens a connection of its own with its first call, and
@@ -177,7 +93,7 @@ impl Plugin {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn tonic_channel(&self) -> Channel {
-        self.channel.tonic_channel()
+        self.session.channel.tonic_channel()
     }
 
     /// The channel with a [tower layer](tower_layer::Layer) around it, for generated clients as
@@ -198,87 +114,38 @@ impl Plugin {
         layer.layer(self.channel())
     }
 
-    /// The largest messages, in bytes, that the host's configuration allows: received, and sent.
+    /// The largest messages that the host's configuration allows.
     ///
-    /// The first holds on every channel of this crate by itself: a longer answer fails its call with RESOURCE_EXHAUSTED. For the
-    /// second a client has to be told: `client.max_encoding_message_size(sent)`. Clients generated by `rpcplugin-build` have no
-    /// limit of their own, others accept 4 MiB.
+    /// Every channel of this crate enforces the limit for received messages: a longer response fails its call with
+    /// RESOURCE_EXHAUSTED. The limit for sent messages has to be set on each client:
+    /// `client.max_encoding_message_size(plugin.message_limits().send)`. Clients generated by `rpcplugin-build` have no limit of their
+    /// own. Others accept 4 MiB.
     #[must_use]
-    pub fn message_limits(&self) -> (usize, usize) {
+    pub fn message_limits(&self) -> MessageLimits {
         let limit = |size: Option<ByteSize>| size.map_or(usize::MAX, ByteSize::as_usize);
-        (limit(self.config.max_receive_message_size), limit(self.config.max_send_message_size))
-    }
-
-    /// Where the plugin is, for another host to [attach](crate::Host::attach) to: the part of a
-    /// [handover](Self::hand_over) that holds no secret. A plugin under AutoMTLS accepts no host without the secret part.
-    #[must_use]
-    pub fn reattach_config(&self) -> ReattachConfig {
-        ReattachConfig {
-            version: self.version,
-            endpoint: self.endpoint.clone(),
-            pid: self.process.pid(),
-            test: self.test,
+        MessageLimits {
+            receive: limit(self.config.max_receive_message_size),
+            send: limit(self.config.max_send_message_size),
         }
-    }
-
-    /// What another host needs to attach to the plugin beside this one, which keeps it and ends it. It holds this host's
-    /// private key where the connection is secured by AutoMTLS.
-    #[must_use]
-    pub fn handover(&self) -> Handover {
-        Handover::new(self.reattach_config(), &self.security, None)
-    }
-
-    /// Lets go of the plugin, which runs on, and returns what another host needs to go on with it: the next version of
-    /// this program, for one.
-    ///
-    /// The plugin has to be launched without [`HostConfig::die_with_host`], and has to bear that nobody reads its output
-    /// any more once this host is gone: many programs end when they write then. One made with rpcplugin ends with this host
-    /// unless it loads its configuration from the environment, or sets `exit_with_host` by itself. One that multiplexes ends
-    /// with its only connection. If the other host does not come, nobody ends the plugin. The directory of its socket stays
-    /// as long as it runs; the host that attaches removes it, or the next that finds the plugin gone.
-    ///
-    /// # Errors
-    /// [`NotHandedOver`], which holds the plugin, if this host launched it with `die_with_host`: it would end together with
-    /// this host. Nothing has changed then.
-    ///
-    /// # Cancel safety
-    /// A future that is dropped after it was polled may have let go of the plugin.
-    pub async fn hand_over(mut self) -> Result<Handover, NotHandedOver> {
-        if self.process.ends_with_its_handle() && self.config.die_with_host {
-            return Err(NotHandedOver::new(self));
-        }
-        self.broker.close();
-        self.services.cut();
-        // The readers hold the pipes of a child that goes on: they stay open for as long as this host lives.
-        self.process.leave().await;
-        // The same holds for the directory of its socket.
-        let dir = self.sockets.path().to_owned();
-        let used = matches!(&self.endpoint, Endpoint::Unix(path) if path.as_path().starts_with(&dir));
-        let handover = Handover::new(self.reattach_config(), &self.security, used.then_some(dir));
-        if used {
-            self.sockets.keep();
-        }
-        self.left = true;
-        Ok(handover)
     }
 
     /// Side connections with the plugin.
     #[must_use]
     pub fn broker(&self) -> &Broker {
-        &self.broker
+        &self.session.broker
     }
 
     /// The version of the application's protocol that was agreed upon.
     #[must_use]
     pub fn version(&self) -> AppVersion {
-        self.version
+        self.session.version
     }
 
-    /// The plugin's process. 0 for a plugin whose runner started it where this host sees no processes, and for one that
-    /// was attached to without knowing its process; [`id`](Self::id) says so in its type.
+    /// The pid of the plugin's process. `None` if this host cannot see the process: a [runner](crate::Runner) started it elsewhere, or
+    /// the host attached without finding it.
     #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.process.pid().unwrap_or_default()
+    pub fn pid(&self) -> Option<Pid> {
+        self.process.pid()
     }
 
     /// The writing end of the plugin's standard input, once, if it was [asked for](crate::Stdin::Piped). The plugin reads
@@ -290,49 +157,49 @@ impl Plugin {
     /// The name by which logs call the plugin.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.feed.name()
+        self.observed.fan_out.name()
     }
 
     /// Which plugin this is, and which process.
     #[must_use]
     pub fn id(&self) -> PluginId {
-        self.feed.id()
+        self.observed.fan_out.id()
     }
 
     /// Where the plugin listens.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.session.endpoint
     }
 
     /// How the connection is secured.
     #[must_use]
     pub fn security(&self) -> &Security {
-        &self.security
+        &self.session.security
     }
 
     /// How long it took from the start of the launch until the plugin was ready.
     #[must_use]
     pub fn launch_time(&self) -> Duration {
-        self.launch_time
+        self.launch.total
     }
 
     /// How long each step of that took.
     #[must_use]
-    pub fn launch_steps(&self) -> LaunchTimings {
-        self.steps
+    pub fn launch_timings(&self) -> LaunchTimings {
+        self.launch.timings
     }
 
     /// What the plugin said in its handshake line. None for one that was attached to.
     #[must_use]
-    pub fn answer(&self) -> Option<&HandshakeLine> {
-        self.answer.as_ref()
+    pub fn handshake_line(&self) -> Option<&HandshakeLine> {
+        self.launch.handshake_line.as_ref()
     }
 
     /// The certificate that the plugin presented when it was connected to. None over a connection that is not secured.
     #[must_use]
     pub fn certificate(&self) -> Option<&PeerCertificate> {
-        self.certificate.as_ref()
+        self.session.certificate.as_ref()
     }
 
     /// Whether the plugin forwards what its code prints. True until it has said that it does not, which it does about
@@ -340,27 +207,27 @@ impl Plugin {
     /// has ended.
     #[must_use]
     pub fn forwards_output(&self) -> bool {
-        self.services.forwards_output()
+        self.streams.forwards_output()
     }
 
     /// Whether the plugin serves a broker, in the same sense. That of a Go plugin is closed for good once the connection
     /// broke, which shows when something is to be sent to it.
     #[must_use]
     pub fn serves_broker(&self) -> bool {
-        self.services.serves_broker()
+        self.streams.serves_broker()
     }
 
     /// The events of this plugin. The first caller gets those since its start, others those from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.feed.topics().events()
+        self.observed.fan_out.topics().events()
     }
 
     /// What this plugin prints. The first caller also gets the last 64 KiB of what it printed through the connection
     /// since its start, others what it prints from now on.
     #[must_use]
-    pub fn output(&self, options: OutputOptions) -> Output {
-        self.feed.topics().output(options)
+    pub fn output(&self, options: OutputOptions) -> OutputStream {
+        self.observed.fan_out.topics().output(options)
     }
 
     /// The last lines that the plugin wrote on its stderr, as many as
@@ -368,25 +235,25 @@ impl Plugin {
     /// shortened, and control characters replaced.
     #[must_use]
     pub fn stderr_tail(&self) -> Vec<String> {
-        self.tail.lines()
+        self.observed.stderr_tail.lines()
     }
 
     /// What has gone over all connections with the plugin since it was launched, at this moment.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        self.meter.traffic()
+        self.session.meter.traffic()
     }
 
     /// What has gone over each connection with the plugin that is open, the main one and those of the broker.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionTraffic> {
-        self.meter.connections()
+        self.session.meter.connections()
     }
 
     /// How the plugin ended, if it has. The last that it printed may still be on its way.
     #[must_use]
     pub fn ended(&self) -> Option<ExitReason> {
-        self.process.ended()
+        self.process.exit_reason()
     }
 
     /// Resolves when the plugin's process has ended and what it printed has been read and told. Something that it left
@@ -398,14 +265,14 @@ impl Plugin {
         self.process.finished().await
     }
 
-    /// The end of the process for those who do not hold the plugin.
-    pub(crate) fn exits(&self) -> ProcessEnd {
-        self.process.exits()
+    /// The exit of the process, for code that does not hold the plugin.
+    pub(crate) fn exit(&self) -> ProcessExit {
+        self.process.exit()
     }
 
-    /// Resolves when the plugin's process has ended, whether or not its last words have been read.
-    pub(crate) async fn process_end(&self) -> ExitReason {
-        self.process.end().await
+    /// Publishes an event of this plugin.
+    pub(crate) fn publish(&self, event: Event) {
+        self.observed.fan_out.event(event);
     }
 
     /// Says of a failed call that the plugin's process has ended, and how, if that is why it failed.
@@ -421,199 +288,14 @@ impl Plugin {
         if !is_broken_connection(&status) {
             return status;
         }
-        self.ending.explained(status).await
-    }
-
-    /// Asks the plugin for its health, within [`HostConfig::admin_timeout`].
-    ///
-    /// # Errors
-    /// As [`ping_within`](Self::ping_within).
-    ///
-    /// # Cancel safety
-    /// Dropping the future cancels the call.
-    pub async fn ping(&self) -> Result<ServingStatus, PingError> {
-        self.ping_within(self.config.admin_timeout).await
-    }
-
-    /// Asks the plugin for its health, within this deadline.
-    ///
-    /// # Errors
-    /// [`PingError::Ended`] when its process is over, [`PingError::Late`] when no answer came in time,
-    /// [`PingError::Failed`] when the answer is an error, such as that of a plugin without a health service.
-    ///
-    /// # Cancel safety
-    /// Dropping the future cancels the call.
-    pub async fn ping_within(&self, deadline: Duration) -> Result<ServingStatus, PingError> {
-        let request = HealthCheckRequest { service: "plugin".to_owned() };
-        let mut client = HealthClient::new(self.channel.clone());
-        let status = match timeout(deadline, client.check(request)).await {
-            Ok(Ok(answer)) => {
-                return Ok(match answer.get_ref().status() {
-                    Wire::Serving => ServingStatus::Serving,
-                    Wire::NotServing => ServingStatus::NotServing,
-                    _ => ServingStatus::Unknown,
-                });
-            }
-            Ok(Err(status)) => Some(status),
-            Err(_) => None,
-        };
-        let broken = status.as_ref().is_some_and(is_broken_connection);
-        let patience = if broken { LAST_WORDS } else { Duration::ZERO };
-        Err(match (timeout(patience, self.process.end()).await, status) {
-            (Ok(reason), _) => PingError::Ended(reason),
-            (Err(_), Some(status)) => PingError::Failed(status),
-            (Err(_), None) => PingError::Late(deadline),
-        })
-    }
-
-    /// Ends the plugin: asks it to shut down, waits for [`HostConfig::grace`], and kills it with its process group if
-    /// it has not ended then. [`HostConfig::terminate_after`] puts a SIGTERM between; a plugin that does not know the
-    /// call is sent one at once.
-    ///
-    /// A plugin in test mode is left alone: [`Exit::Detached`].
-    ///
-    /// Returns how it ended, and [`Exit::StillRunning`] if it could not be killed. Takes no longer than the grace period
-    /// and three times [`HostConfig::drain`], whatever the plugin does or leaves behind, and five seconds more should the
-    /// system not let go of it.
-    ///
-    /// # Cancel safety
-    /// Dropping the future kills the plugin.
-    pub async fn shut_down(self) -> Exit {
-        let grace = self.config.grace;
-        self.shut_down_within(grace).await
-    }
-
-    /// As [`shut_down`](Self::shut_down), but with this grace period.
-    ///
-    /// # Protocol
-    /// go-plugin `client.go` `Kill`: the broker, then the call, whose outcome says nothing because a Go plugin cuts
-    /// the connection in place of an answer, then the wait. Differs: every step has a deadline, and the whole process
-    /// group is killed.
-    pub async fn shut_down_within(self, grace: Duration) -> Exit {
-        let life = self.life.clone();
-        let span = tracing::debug_span!(parent: &life, "shutdown", elapsed = tracing::field::Empty);
-        let begun = Instant::now();
-        // Boxed, because hosts do this from within large futures of their own.
-        let exit = Box::pin(self.end_within(grace)).instrument(span.clone()).instrument(life).await;
-        span.record("elapsed", tracing::field::debug(begun.elapsed()));
-        exit
-    }
-
-    async fn end_within(mut self, grace: Duration) -> Exit {
-        let begun = Instant::now();
-        self.services.let_end();
-        if self.test {
-            self.broker.close();
-            return Exit::Detached;
-        }
-        // The plugin may have ended the connection. Multiplexed, a broker that is closed opens no other.
-        let connecting = timeout(self.config.shutdown_timeout.min(grace), self.channel.connect());
-        tokio::select! {
-            _ = connecting => {}
-            _ = self.process.end() => {}
-        }
-        self.broker.close();
-        let left = grace.saturating_sub(begun.elapsed());
-        let exit = match timeout(left, self.end_in_stages(left)).await {
-            Ok((reason, sent)) => Exit::after_asking(reason, sent, begun.elapsed()),
-            Err(_) => {
-                tracing::warn!(parent: None, plugin = &*self.id().name, "the plugin ignored the shutdown; killing it");
-                self.kill_after(begun).await
-            }
-        };
-        self.drain().await;
-        self.remove_sockets(exit);
-        tracing::info!(parent: None, plugin = &*self.id().name, %exit, "plugin stopped");
-        exit
-    }
-
-    /// Removes the directory of a plugin that has ended. Tasks of the broker that end a moment later hold it too.
-    fn remove_sockets(&self, exit: Exit) {
-        if exit != Exit::StillRunning {
-            self.sockets.remove();
-        }
-    }
-
-    /// Kills the plugin that was to end since `begun`, and waits for its end.
-    async fn kill_after(&self, begun: Instant) -> Exit {
-        self.process.kill();
-        let sent = self.process.reached_by(Signal::KILL);
-        // However little the pipes are worth, a process takes a moment to be seen dead.
-        let patience = self.config.drain_timeout.max(sent.map_or(Duration::ZERO, |_| DYING));
-        match timeout(patience, self.process.end()).await {
-            Ok(reason) => Exit::after_asking(reason, sent, begun.elapsed()),
-            // The system may keep a process that waits for a device beyond SIGKILL.
-            Err(_) => Exit::StillRunning,
-        }
-    }
-
-    /// Tells those who follow the plugin.
-    pub(crate) fn tell(&self, event: Event) {
-        self.feed.event(event);
-    }
-
-    /// Waits until what is left in the plugin's pipes and streams has been read, and until the tasks of the plugin have ended,
-    /// so that its span ends with it. Bounded: a process that the plugin left behind may hold the pipes open.
-    async fn drain(&mut self) {
-        let drain = self.config.drain_timeout;
-        let _ = tokio::join!(
-            timeout(drain, self.services.broker_ended()),
-            timeout(drain, self.broker.drained()),
-            // They are given up by then; longer, so that the end is told before this returns.
-            timeout(2 * drain, self.process.finished()),
-        );
-    }
-
-    /// Kills the plugin at once, with its process group, and waits for its end, but no longer than
-    /// [`HostConfig::drain`] or five seconds, whichever is more. A plugin in test mode is left alone: [`Exit::Detached`].
-    ///
-    /// Returns how it ended; [`Exit::StillRunning`] if it could not be killed, or has not ended yet.
-    ///
-    /// # Cancel safety
-    /// The plugin is killed even if the future is dropped.
-    pub async fn kill(mut self) -> Exit {
-        self.services.let_end();
-        self.broker.close();
-        if self.test {
-            return Exit::Detached;
-        }
-        let exit = self.kill_after(Instant::now()).await;
-        self.drain().await;
-        self.remove_sockets(exit);
-        exit
-    }
-
-    /// Asks the plugin to end and waits until it has, with SIGTERM on the way where that is configured, or is the only
-    /// way to ask. Tells of the signal if it was sent.
-    async fn end_in_stages(&self, grace: Duration) -> (ExitReason, Option<Signal>) {
-        let mut controller = GrpcControllerClient::new(self.channel.clone());
-        let asking = timeout(self.config.shutdown_timeout.min(grace), controller.shutdown(Empty {}));
-        let not_understood = async {
-            match asking.await {
-                Ok(Err(status)) if status.code() == Code::Unimplemented => {}
-                _ => std::future::pending().await,
-            }
-        };
-        let patience = async {
-            match self.config.terminate_after {
-                Some(patience) => sleep(patience).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            reason = self.process.end() => return (reason, None),
-            () = not_understood => tracing::debug!(plugin = %self.id(), "the plugin has no controller"),
-            () = patience => {}
-        }
-        self.process.terminate();
-        (self.process.end().await, self.process.reached_by(Signal::TERM))
+        self.session.explainer.explained(status).await
     }
 }
 
 impl Drop for Plugin {
     fn drop(&mut self) {
-        self.broker.close();
-        if self.left || !self.process.ends_with_its_handle() {
+        self.session.broker.close();
+        if self.ownership == Ownership::HandedOver || !self.process.is_killed_on_drop() {
             return;
         }
         // Its socket goes when the process has ended.
@@ -626,12 +308,8 @@ impl fmt::Debug for Plugin {
         f.debug_struct("Plugin")
             .field("name", &self.name())
             .field("pid", &self.pid())
-            .field("version", &self.version)
-            .field("endpoint", &self.endpoint)
+            .field("version", &self.session.version)
+            .field("endpoint", &self.session.endpoint)
             .finish_non_exhaustive()
     }
 }
-
-/// How long a process that was killed is given to be seen dead, at the least. Most are at once; a busy machine takes its
-/// time, and one that waits for a device may stay.
-const DYING: Duration = Duration::from_secs(5);

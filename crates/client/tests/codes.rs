@@ -7,7 +7,7 @@ use miette::Diagnostic as _;
 use rpcplugin_client::{
     Attachment, Checksum, Command, Handover, HandoverError, Host, LaunchError, LaunchFault, PingError, Plugin,
 };
-use rpcplugin_config::{HostConfig, Pem, SecretPem};
+use rpcplugin_config::{HostConfig, HostTls, Pem, SecretPem};
 use rpcplugin_core::MagicCookie;
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{Listener, Security, Services, SocketDir, http2};
@@ -19,7 +19,7 @@ use tonic_health::{
 
 fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
     let cookie = MagicCookie::new("CODES", "of launches").expect("a cookie");
-    Host::new(cookie, 1).configure(|config| config.auto_mtls = false).configure(change)
+    Host::new(cookie, 1).configure(|config| config.tls = HostTls::Plaintext).configure(change)
 }
 
 async fn run(host: Host, script: &str) -> Result<Plugin, LaunchError> {
@@ -100,7 +100,7 @@ async fn of_plugins_that_do_not_speak() {
 #[tokio::test]
 async fn of_answers_that_do_not_fit() {
     check(says(host(|_| {}), "1|9|unix|/p|grpc|").await, "rpcplugin::protocol::version");
-    let secure = || host(|config| config.auto_mtls = true);
+    let secure = || host(|config| config.tls = HostTls::AUTO);
     check(says(secure(), "1|1|unix|/p|grpc|").await, "rpcplugin::security::plugin_ignored_mtls");
     // Sixty bytes in base64 that are no certificate.
     let rubbish = format!("1|1|unix|/p|grpc|{}", "QUFB".repeat(20));
@@ -173,29 +173,33 @@ async fn of_a_plugin_with_certificates_of_its_own() {
     let line = format!("1|1|unix|{}|grpc|", listener.endpoint().address());
     let serving = http2::Serving::new(Services::new(), security, CancellationToken::new());
     let _task = AbortOnDropHandle::new(tokio::spawn(http2::serve(listener, serving)));
-    for auto_mtls in [true, false] {
-        let host = host(|config| config.auto_mtls = auto_mtls);
+    for tls in [HostTls::AUTO, HostTls::Plaintext] {
+        let host = host(|config| config.tls = tls);
         check(says(host, &line).await, "rpcplugin::security::own_certificates");
     }
 }
 
 #[tokio::test]
 async fn of_hosts_that_are_set_up_wrongly() {
-    let pem = |text: &str| Some(Pem::new(text));
     let rubbish = |config: &mut HostConfig| {
-        config.certificate = pem("-----BEGIN CERTIFICATE-----");
-        config.private_key = Some(SecretPem::new("-----BEGIN PRIVATE KEY-----"));
+        config.tls = HostTls::Given {
+            certificate: Pem::new("-----BEGIN CERTIFICATE-----"),
+            private_key: SecretPem::new("-----BEGIN PRIVATE KEY-----"),
+            server_roots: None,
+        };
     };
     check(run(host(rubbish), "true").await, "rpcplugin::security::host_identity");
     let identity = Identity::generate().expect("made").export();
     let rubbish = |config: &mut HostConfig| {
-        config.certificate = pem(identity.certificates_pem());
-        config.private_key = Some(SecretPem::new(identity.private_key_pem()));
-        config.server_roots = pem("-----BEGIN CERTIFICATE");
+        config.tls = HostTls::Given {
+            certificate: Pem::new(identity.certificates_pem()),
+            private_key: SecretPem::new(identity.private_key_pem()),
+            server_roots: Some(Pem::new("-----BEGIN CERTIFICATE")),
+        };
     };
     check(run(host(rubbish), "true").await, "rpcplugin::security::host_authorities");
-    let half = |config: &mut HostConfig| config.certificate = pem(identity.certificates_pem());
-    check(run(host(half), "true").await, "rpcplugin::config::invalid");
+    let unconnectable = |config: &mut HostConfig| config.transports.clear();
+    check(run(host(unconnectable), "true").await, "rpcplugin::config::invalid");
     let nowhere = |config: &mut HostConfig| config.unix_socket_dir = Some("/nowhere/at/all".into());
     check(run(host(nowhere), "true").await, "rpcplugin::transport::no_socket_dir");
 }
@@ -216,7 +220,7 @@ async fn of_pings() {
     let late = mute.ping_within(Duration::from_millis(20)).await.expect_err("it says nothing");
     assert_eq!(code(late), "rpcplugin::transport::plugin_hangs");
 
-    let pid = plugin.pid().to_string();
+    let pid = plugin.pid().expect("a process").to_string();
     std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
     plugin.wait().await;
     drop(server);

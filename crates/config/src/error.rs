@@ -3,9 +3,9 @@
 use std::{error::Error, fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
-use rpcplugin_core::{CookieError, EndpointError};
+use rpcplugin_core::{CookieError, EndpointError, PortRangeError};
 
-use crate::{setting::Side, value::Text};
+use crate::{side::Side, value::Text};
 
 /// A configuration that cannot be used, with every fault in it.
 ///
@@ -160,22 +160,29 @@ pub enum FaultKind {
     /// There is a certificate without its private key, or the other way round.
     #[error("{given} is set without {missing}")]
     #[diagnostic(
-        code(rpcplugin::config::half_an_identity),
+        code(rpcplugin::config::incomplete_identity),
         help("set {missing} as well, or remove {given} to use a one-time identity")
     )]
-    HalfAnIdentity {
+    IncompleteIdentity {
         /// The setting that is there.
         given: &'static str,
         /// The one that is missing.
         missing: &'static str,
     },
-    /// There are authorities, but no TLS in which they could vouch for anybody.
+    /// A plugin has a certificate, but no roots to verify hosts by.
+    #[error("certificate is set without client_roots")]
+    #[diagnostic(
+        code(rpcplugin::config::certificate_without_roots),
+        help("set client_roots as well: TLS that authenticates only the plugin is not supported")
+    )]
+    CertificateWithoutRoots,
+    /// There are roots, but no TLS in which to use them.
     #[error("{setting} is set, but there is no TLS in which to use it")]
     #[diagnostic(
-        code(rpcplugin::config::authorities_without_tls),
+        code(rpcplugin::config::roots_without_tls),
         help("set auto_mtls to true, or set certificate and private_key")
     )]
-    AuthoritiesWithoutTls {
+    RootsWithoutTls {
         /// The setting.
         setting: &'static str,
     },
@@ -198,14 +205,9 @@ pub enum FaultKind {
     #[diagnostic(transparent)]
     SocketPath(EndpointError),
     /// The lowest port lies above the highest.
-    #[error("the lowest port, {min}, lies above the highest, {max}")]
-    #[diagnostic(code(rpcplugin::config::port_range_reversed), help("exchange min_port and max_port"))]
-    PortRangeReversed {
-        /// The lowest port.
-        min: u16,
-        /// The highest port.
-        max: u16,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Ports(PortRangeError),
     /// One setting has to be less than another, and is not.
     #[error("{less} ({}) is more than {more} ({})", .less_value.to_text(), .more_value.to_text())]
     #[diagnostic(code(rpcplugin::config::wrong_order), help("lower {less}, or raise {more}"))]

@@ -24,23 +24,24 @@
 //! no global, and does not look at the variables by which a host makes its offer to a plugin; those belong to the
 //! handshake. Certificates and keys are handed on unread, under a `Debug` that hides them.
 
-mod checks;
+mod catalog;
 mod error;
-mod groups;
-mod host;
 mod loader;
-mod names;
-mod plugin;
 mod registry;
-mod setting;
+mod schema;
+mod side;
+mod tables;
 mod value;
 
+pub use catalog::{Configuration, settings};
 pub use error::{ConfigError, Fault, FaultKind, Origin};
-pub use groups::{Http2Config, KeepaliveConfig, RateLimitConfig, RetryConfig, SupervisionConfig};
-pub use host::HostConfig;
-pub use loader::{Configuration, EffectiveSetting, Format, IgnoredBecause, IgnoredVariable, Loaded, Loader};
-pub use names::{LegacyPolicy, LegacySetting, retired};
-pub use plugin::PluginConfig;
+pub use loader::{EffectiveSetting, Format, IgnoredBecause, IgnoredVariable, Loaded, Loader};
 pub use registry::{Registry, RegistryError};
-pub use setting::{Setting, Side, settings};
-pub use value::{ByteSize, EnvPolicy, LogLevel, Pem, Rate, Rates, SecretPem, TransportKind};
+pub use rpcplugin_core::{PortRange, PortRangeError, TcpPorts};
+pub use schema::Setting;
+pub use side::Side;
+pub use tables::{
+    HostConfig, HostTls, Http2Config, KeepaliveConfig, LegacyPolicy, LegacySetting, PluginConfig, PluginTls,
+    RateLimitConfig, RetryConfig, SupervisionConfig, legacy_settings,
+};
+pub use value::{ByteSize, EnvPolicy, LogLevel, Pem, Rate, Rates, SecretPem, TcpPort, TransportKind};

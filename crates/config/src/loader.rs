@@ -1,12 +1,22 @@
 //! From files, the environment and the program to one configuration.
 
+mod document;
 mod environment;
 mod file;
+mod ignored;
 mod json;
+mod loaded;
+mod masking;
+mod names;
 mod reader;
-mod slips;
+mod redacted;
+mod small_file;
+mod sources;
+mod spelling;
 mod toml;
 mod tree;
+mod typos;
+mod walk;
 
 use std::{
     collections::BTreeMap,
@@ -14,24 +24,25 @@ use std::{
     path::PathBuf,
 };
 
-use figment::{
-    Figment, Metadata, Profile, Provider,
-    value::{Dict, Map, Value},
+use self::{
+    environment::CONFIG_FILE,
+    file::FileText,
+    loaded::effective,
+    names::Names,
+    reader::Reader,
+    redacted::Redacted,
+    sources::{Layers, Sources},
+    tree::Tree,
 };
-
-pub(crate) use self::reader::Reader;
 pub use self::{
-    environment::{IgnoredBecause, IgnoredVariable},
     file::Format,
+    ignored::{IgnoredBecause, IgnoredVariable},
+    loaded::{EffectiveSetting, Loaded},
 };
-use self::{file::FileText, tree::Tree};
 use crate::{
-    checks::check_made_in_code,
-    error::{ConfigError, Fault, FaultKind, Origin},
-    host::HostConfig,
-    names::{Names, retired},
-    plugin::PluginConfig,
-    setting::{Group, Setting, Side, Written},
+    catalog::Configuration,
+    error::{ConfigError, Fault, Origin},
+    tables::{HostConfig, PluginConfig, legacy_settings},
 };
 
 /// Reads a configuration: defaults, under a file, under the environment, under what the program sets.
@@ -71,58 +82,8 @@ pub struct Loader {
     file: Option<FileSource>,
     /// The names on the way to the table of the file that is read. Without any it is the whole file.
     table: Vec<String>,
-    variables: BTreeMap<OsString, Secret<OsString>>,
-    code: Vec<(String, Secret<String>)>,
-}
-
-/// A configuration, and where each part of it comes from.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Loaded<C> {
-    /// The configuration.
-    pub config: C,
-    /// Each setting with its value and where that comes from, in the order of [`settings`](crate::settings).
-    pub in_force: Vec<EffectiveSetting>,
-    /// Variables that look as if they were meant for this configuration, but have no part in it. They may be the
-    /// application's own; a program does well to mention them once.
-    pub ignored: Vec<IgnoredVariable>,
-}
-
-/// A setting as it is in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EffectiveSetting {
-    /// The setting.
-    pub setting: &'static Setting,
-    /// Its value, as one would write it, or `…` where it is a secret. In a group that is off, its default.
-    pub value: String,
-    /// Where the value comes from.
-    pub origin: Origin,
-}
-
-/// [`PluginConfig`] or [`HostConfig`].
-#[expect(private_bounds, reason = "the trait is sealed: the two structs of settings are all there are")]
-pub trait Configuration: Sealed + Default + Clone {}
-
-impl Configuration for PluginConfig {}
-impl Configuration for HostConfig {}
-
-/// What makes a struct of settings a configuration of one side.
-pub(crate) trait Sealed: Group {
-    const SIDE: Side;
-
-    /// Whether the values are possible and go together.
-    fn checked(&self) -> Result<(), ConfigError> {
-        check_made_in_code(self, Self::SIDE)
-    }
-}
-
-impl Sealed for PluginConfig {
-    const SIDE: Side = Side::Plugin;
-}
-
-impl Sealed for HostConfig {
-    const SIDE: Side = Side::Host;
+    variables: BTreeMap<OsString, Redacted<OsString>>,
+    code: Vec<(String, Redacted<String>)>,
 }
 
 impl Loader {
@@ -138,7 +99,7 @@ impl Loader {
 
     /// Reads this text as if it stood in a file of that name.
     pub fn text(self, name: impl Into<PathBuf>, text: impl Into<String>, format: Format) -> Self {
-        Self { file: Some(FileSource::Text(name.into(), Secret(text.into()), format)), ..self }
+        Self { file: Some(FileSource::Text(name.into(), Redacted(text.into()), format)), ..self }
     }
 
     /// Reads one table of the file, and passes over the rest: that is the application's own. The name of a table within
@@ -150,7 +111,7 @@ impl Loader {
     ///
     /// let file = "colour = 'blue'\n[plugins]\nmin_port = 20000\n[plugins.supervision]\nmax_restarts = 3";
     /// let config = Loader::new().text("my-host.toml", file, Format::Toml).table("plugins").host()?;
-    /// assert_eq!((config.min_port, config.supervision.max_restarts), (20000, 3));
+    /// assert_eq!((*config.tcp_ports.numbers().start(), config.supervision.max_restarts), (20000, 3));
     /// # Ok::<(), rpcplugin_config::ConfigError>(())
     /// ```
     pub fn table(self, name: impl AsRef<str>) -> Self {
@@ -163,7 +124,8 @@ impl Loader {
         mut self,
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        self.variables.extend(variables.into_iter().map(|(name, value)| (name.into(), Secret(value.into()))));
+        self.variables
+            .extend(variables.into_iter().map(|(name, value)| (name.into(), Redacted(value.into()))));
         self
     }
 
@@ -176,11 +138,11 @@ impl Loader {
     /// those who come from pyvider, that of its variable or of pyvider's field.
     #[expect(clippy::needless_pass_by_value, reason = "a number is set without a borrow of it")]
     pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
-        self.code.push((name.into(), Secret(value.to_string())));
+        self.code.push((name.into(), Redacted(value.to_string())));
         self
     }
 
-    /// The configuration of a plugin. A variable that looks like a [slip](IgnoredVariable::is_slip) is warned of, once in a
+    /// The configuration of a plugin. A variable that looks like a [slip](IgnoredVariable::is_typo) is warned of, once in a
     /// process: as an event of tracing, or on stderr where that has no subscriber.
     ///
     /// # Errors
@@ -189,7 +151,7 @@ impl Loader {
         self.load().map(warned)
     }
 
-    /// The configuration of a host. A variable that looks like a [slip](IgnoredVariable::is_slip) is warned of, once in a
+    /// The configuration of a host. A variable that looks like a [slip](IgnoredVariable::is_typo) is warned of, once in a
     /// process: as an event of tracing, or on stderr where that has no subscriber.
     ///
     /// # Errors
@@ -212,18 +174,18 @@ impl Loader {
         let has_key = code.contains("private_key") || file_layer.contains("private_key");
         let environment = environment::read(&names, &self.variables, has_key, &mut faults);
 
-        let figment = Figment::new()
-            .merge(Layer { name: DEFAULTS, tree: defaults(&names) })
-            .merge(Layer { name: FILE, tree: file_layer })
-            .merge(Layer { name: ENVIRONMENT, tree: environment.tree })
-            .merge(Layer { name: CODE, tree: code });
-        let sources = Sources { merged: merged(&figment), figment, file, variables: environment.chosen };
+        let layers = Layers { file: file_layer, environment: environment.tree, code };
+        let sources = Sources::merge(&names, layers, file, environment.chosen);
 
         let mut reader = Reader::new(&sources, &names, faults);
         let config = C::read(&mut reader, "");
-        let faults = reader.finish(&config);
+        let (faults, joined) = reader.finish(&config);
         ConfigError::from_faults(C::SIDE, faults)?;
-        Ok(Loaded { in_force: in_force(&config, &names, &sources), config, ignored: environment.ignored })
+        Ok(Loaded {
+            effective: effective(&config, joined, &names, &sources),
+            config,
+            ignored: environment.ignored,
+        })
     }
 
     /// The file to read, if there is one and it can be read.
@@ -245,8 +207,8 @@ impl Loader {
         for (name, value) in &self.code {
             if let Some(setting) = names.setting_called(name) {
                 tree.insert(&setting.name, value.0.trim());
-            } else if let Some(retired) = retired().iter().find(|retired| retired.is_called(name)) {
-                faults.extend(retired.refuse(name, &value.0).map(|kind| Fault::new(kind, Origin::Code)));
+            } else if let Some(legacy) = legacy_settings().iter().find(|legacy| legacy.is_called(name)) {
+                faults.extend(legacy.refuse(name, &value.0).map(|kind| Fault::new(kind, Origin::Code)));
             } else {
                 faults.push(Fault::new(names.unknown(name), Origin::Code));
             }
@@ -255,126 +217,14 @@ impl Loader {
     }
 }
 
-/// The layers, merged, and what is needed to say where a value comes from.
-pub(crate) struct Sources {
-    figment: Figment,
-    /// All settings. Figment would merge the layers anew for each one that is looked up.
-    merged: Value,
-    file: Option<FileText>,
-    /// The variable from which a setting was taken.
-    variables: BTreeMap<&'static str, &'static str>,
-}
-
-impl Sources {
-    /// The text of a setting, and the layer that it comes from.
-    fn find(&self, setting: &str) -> Option<(&str, &str)> {
-        let value = self.merged.find_ref(setting)?;
-        let layer = self.figment.get_metadata(value.tag()).map_or(DEFAULTS, |metadata| &metadata.name);
-        value.as_str().map(|text| (text, layer))
-    }
-
-    /// Where a setting, or anything in a group of settings, was set.
-    fn origin(&self, setting: &str) -> Origin {
-        match self.find(setting) {
-            Some((_, FILE)) => self.file.as_ref().map_or(Origin::Default, |file| file.origin(setting)),
-            Some((_, ENVIRONMENT)) => self
-                .variables
-                .get(setting)
-                .map_or(Origin::Default, |variable| Origin::Variable((*variable).to_owned())),
-            Some((_, CODE)) => Origin::Code,
-            _ => Origin::Default,
-        }
-    }
-
-    /// The fault, with its place.
-    fn fault(&self, setting: &str, kind: FaultKind) -> Fault {
-        let origin = self.origin(setting);
-        match (&origin, self.file.as_ref().and_then(|file| file.excerpt(setting))) {
-            (Origin::File { .. }, Some(excerpt)) => Fault::in_file(kind, origin, excerpt),
-            _ => Fault::new(kind, origin),
-        }
-    }
-}
-
-/// One layer of settings as figment takes it.
-struct Layer {
-    name: &'static str,
-    tree: Tree,
-}
-
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name)
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Ok(Profile::Default.collect(self.tree.to_dict()))
-    }
-}
-
 #[derive(Debug, Clone)]
 enum FileSource {
     Path(PathBuf),
-    Text(PathBuf, Secret<String>, Format),
-}
-
-/// Text that may hold secrets, and so shows nothing of itself.
-#[derive(Clone)]
-struct Secret<T>(T);
-
-impl<T> std::fmt::Debug for Secret<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("…")
-    }
-}
-
-fn defaults(names: &Names) -> Tree {
-    let mut tree = Tree::default();
-    for setting in names.settings() {
-        tree.insert(&setting.name, setting.default);
-    }
-    tree
-}
-
-/// The settings of all layers, each with the tag of the layer that it comes from.
-fn merged(figment: &Figment) -> Value {
-    let settings = figment.data().ok().and_then(|mut profiles| profiles.remove(&Profile::Default));
-    Value::from(settings.unwrap_or_default())
-}
-
-fn in_force<C: Configuration>(config: &C, names: &Names, sources: &Sources) -> Vec<EffectiveSetting> {
-    let mut written: Vec<Written> = Vec::new();
-    config.write("", &mut written);
-    let value = |setting: &Setting| match written.iter().find(|written| written.name == setting.name) {
-        Some(Written { secret: true, .. }) if setting.secret => REDACTED.to_owned(),
-        Some(written) => written.text.clone(),
-        // Only groups that are off are not written.
-        None => setting.default.to_owned(),
-    };
-    names
-        .settings()
-        .map(|setting| EffectiveSetting {
-            setting,
-            value: value(setting),
-            origin: sources.origin(&setting.name),
-        })
-        .collect()
+    Text(PathBuf, Redacted<String>, Format),
 }
 
 /// A configuration, once what looks like a slip in it has been warned of.
 fn warned<C>(loaded: Loaded<C>) -> C {
-    slips::warn(&loaded.ignored);
+    typos::warn(&loaded.ignored);
     loaded.config
 }
-
-/// The variable that names a configuration file.
-pub(crate) const CONFIG_FILE: &str = "PLUGIN_CONFIG_FILE";
-
-/// What stands for a secret.
-const REDACTED: &str = "…";
-
-/// The names of the layers.
-const DEFAULTS: &str = "defaults";
-const FILE: &str = "file";
-const ENVIRONMENT: &str = "environment";
-const CODE: &str = "code";

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use miette::Diagnostic;
 
 use crate::{
+    catalog::Configuration,
     error::ConfigError,
-    loader::{Configuration, Format, Loader},
-    setting::Written,
+    loader::{Format, Loader},
+    schema::RenderedSetting,
 };
 
 /// Configurations by name: of a host with many plugins, or of a program with many roles.
@@ -119,7 +120,7 @@ impl<C: Configuration> Registry<C> {
         let written = written(config);
         let before = written
             .into_iter()
-            .fold(Loader::new(), |loader, Written { name, text, .. }| loader.set(name, text));
+            .fold(Loader::new(), |loader, RenderedSetting { name, text, .. }| loader.set(name, text));
         let after = changes.into_iter().fold(before, |loader, (setting, value)| loader.set(setting, value));
         let loaded =
             after.load().map_err(|source| RegistryError::Invalid { name: name.to_owned(), source })?;
@@ -176,14 +177,14 @@ fn unknown(name: &str) -> RegistryError {
     RegistryError::UnknownName { name: name.to_owned() }
 }
 
-fn written(config: &impl Configuration) -> Vec<Written> {
+fn written(config: &impl Configuration) -> Vec<RenderedSetting> {
     let mut written = Vec::new();
     config.write("", &mut written);
     written
 }
 
 fn to_toml(config: &impl Configuration, with_secrets: bool) -> String {
-    let line = |Written { name, text, secret }| {
+    let line = |RenderedSetting { name, text, secret }| {
         if secret && !with_secrets {
             format!("# {name} is a secret and was not exported.\n")
         } else {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::disturbs;
+use crate::{os, visible::disturbs};
 
 /// An address that can stand in a handshake line.
 ///
@@ -148,7 +148,7 @@ impl From<SocketAddr> for Endpoint {
 
 impl SocketPath {
     /// The longest path in bytes: `sun_path` less its closing NUL.
-    pub const MAX_LEN: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+    pub const MAX_LEN: usize = os::LONGEST_SOCKET_PATH;
 
     /// Checks that `path` can be bound and announced.
     ///
@@ -176,7 +176,7 @@ impl SocketPath {
     /// The name of an abstract socket without its `@`, when that is what the path means.
     #[must_use]
     pub fn abstract_name(&self) -> Option<&str> {
-        if cfg!(target_os = "linux") { self.0.strip_prefix('@') } else { None }
+        if os::HAS_ABSTRACT_SOCKETS { self.0.strip_prefix('@') } else { None }
     }
 }
 

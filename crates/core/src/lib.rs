@@ -21,18 +21,21 @@
 
 mod cookie;
 mod endpoint;
-mod explained;
-mod family;
+mod os;
+mod pid;
+mod report;
 mod service_id;
+mod tcp_ports;
 mod trace_context;
 mod version;
 mod visible;
 
 pub use cookie::{CookieError, MagicCookie};
 pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
-pub use explained::PlainReport;
-pub use family::ErrorCategory;
+pub use pid::Pid;
+pub use report::{ErrorCategory, PlainReport, causes, innermost};
 pub use service_id::ServiceId;
+pub use tcp_ports::{PortRange, PortRangeError, TcpPorts};
 pub use trace_context::TraceContext;
 pub use version::{AppVersion, CORE_PROTOCOL_VERSION, Versions, VersionsError};
 pub use visible::{Visible, disturbs};

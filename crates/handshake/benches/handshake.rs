@@ -2,8 +2,8 @@
 
 use std::{ffi::OsString, hint::black_box};
 
-use rpcplugin_core::{MagicCookie, Versions};
-use rpcplugin_handshake::{HandshakeLine, HostEnv, PortRange, ReceivedEnv};
+use rpcplugin_core::{MagicCookie, TcpPorts, Versions};
+use rpcplugin_handshake::{HandshakeLine, HostEnv, ReceivedEnv};
 
 fn main() {
     divan::main();
@@ -31,7 +31,7 @@ fn offer_there_and_back(bencher: divan::Bencher<'_, '_>) {
     let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("a key and a value");
     let offer = HostEnv {
         versions: Versions::from(3),
-        ports: PortRange::GO_DEFAULT,
+        ports: TcpPorts::GO_DEFAULT,
         client_certificate: Some("-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n".to_owned()),
         multiplex: true,
         socket_dir: Some("/tmp/plugin-dir123".into()),

@@ -9,7 +9,7 @@ use base64::{
 use miette::{Diagnostic, SourceSpan};
 use rpcplugin_core::{AppVersion, CORE_PROTOCOL_VERSION, Endpoint, EndpointError, disturbs};
 
-use crate::go_text;
+use crate::go_strconv;
 
 /// What a plugin answers a host.
 ///
@@ -142,16 +142,16 @@ fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, us
     let [core, version, network, address, rest @ ..] = fields else {
         return Err((HandshakeLineFault::NotAnAnswer, 0, fields.len()));
     };
-    if go_text::integer(core) != Some(CORE_PROTOCOL_VERSION.into()) {
+    if go_strconv::integer(core) != Some(CORE_PROTOCOL_VERSION.into()) {
         // Text with enough bars in it is still no answer; only a number in front says that one was meant.
-        let fault = match go_text::integer(core) {
+        let fault = match go_strconv::integer(core) {
             None => HandshakeLineFault::NotAnAnswer,
             Some(_) if rest.is_empty() && matches!(*network, "unix" | "tcp") => HandshakeLineFault::Packer,
             Some(_) => HandshakeLineFault::CoreVersion,
         };
         return Err((fault, 0, 0));
     }
-    let version = go_text::integer(version).and_then(|number| u32::try_from(number).ok()).ok_or((
+    let version = go_strconv::integer(version).and_then(|number| u32::try_from(number).ok()).ok_or((
         HandshakeLineFault::Version,
         1,
         1,
@@ -173,7 +173,7 @@ fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, us
         }
         _ => None,
     };
-    let multiplexing = match rest.get(2).map(|text| go_text::boolean(text)) {
+    let multiplexing = match rest.get(2).map(|text| go_strconv::boolean(text)) {
         None => Multiplexing::NotSaid,
         Some(Some(true)) => Multiplexing::Yes,
         Some(Some(false)) => Multiplexing::No,

@@ -2,13 +2,12 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    ops::RangeInclusive,
     path::PathBuf,
 };
 
-use rpcplugin_core::{AppVersion, MagicCookie, Versions};
+use rpcplugin_core::{AppVersion, MagicCookie, TcpPorts, Versions};
 
-use crate::go_text;
+use crate::go_strconv;
 
 /// Names of the environment variables that carry an offer.
 pub mod variable {
@@ -45,7 +44,7 @@ pub struct HostEnv {
     /// The versions of the application's protocol that the host speaks.
     pub versions: Versions,
     /// The TCP ports on which the plugin may listen, should it choose TCP.
-    pub ports: PortRange,
+    pub ports: TcpPorts,
     /// The host's one-time certificate as PEM; with it the host asks for mutual TLS.
     pub client_certificate: Option<String>,
     /// Whether brokered connections shall share the main connection's socket.
@@ -62,7 +61,7 @@ pub struct ReceivedEnv {
     /// The versions that the host speaks, if it named any that can be read.
     pub versions: Option<Versions>,
     /// The TCP ports on which to listen, if the host named them.
-    pub ports: Option<PortRange>,
+    pub ports: Option<TcpPorts>,
     /// The host's certificate as PEM, unread: asks for mutual TLS.
     pub client_certificate: Option<String>,
     /// Whether the host asks for one socket for everything.
@@ -93,24 +92,6 @@ pub struct HostEnvFault {
     pub expected: &'static str,
 }
 
-/// A range of TCP ports, both ends included. `0..=0` leaves the choice to the operating system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PortRange {
-    min: u16,
-    max: u16,
-}
-
-/// The lowest port lies above the highest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
-#[error("the lowest port, {min}, lies above the highest, {max}")]
-#[diagnostic(code(rpcplugin::config::port_range_reversed), help("exchange the two ports"))]
-pub struct PortRangeError {
-    /// The lowest port.
-    pub min: u16,
-    /// The highest port.
-    pub max: u16,
-}
-
 impl HostEnv {
     /// The changes to the plugin's environment that carry this offer and the cookie: each variable with the value
     /// to set, or `None` where it has to be removed.
@@ -120,9 +101,10 @@ impl HostEnv {
     /// Go host crash.
     #[must_use]
     pub fn to_env(&self, cookie: &MagicCookie) -> Vec<(String, Option<OsString>)> {
+        let (min, max) = self.ports.numbers().into_inner();
         let values: [Option<OsString>; variable::ALL.len()] = [
-            Some(self.ports.min.to_string().into()),
-            Some(self.ports.max.to_string().into()),
+            Some(min.to_string().into()),
+            Some(max.to_string().into()),
             Some(self.versions.to_string().into()),
             self.multiplex.then(|| "true".into()),
             self.client_certificate.clone().map(Into::into),
@@ -165,7 +147,7 @@ impl ReceivedEnv {
         let versions = versions.and_then(|list| read_versions(&list, &mut faults));
         let ports = read_ports(min.as_deref(), max.as_deref(), &mut faults);
         let multiplex = multiplex.is_some_and(|value| {
-            go_text::boolean(&value).unwrap_or_else(|| {
+            go_strconv::boolean(&value).unwrap_or_else(|| {
                 faults.push(HostEnvFault::new(variable::MULTIPLEX_GRPC, OsStr::new(&value), "true or false"));
                 false
             })
@@ -182,33 +164,11 @@ impl HostEnvFault {
     }
 }
 
-impl PortRange {
-    /// The range that Go hosts offer when they are told nothing.
-    pub const GO_DEFAULT: Self = Self { min: 10_000, max: 25_000 };
-
-    /// Any free port, chosen by the operating system.
-    pub const ANY: Self = Self { min: 0, max: 0 };
-
-    /// The ports from `min` to `max`, both included.
-    ///
-    /// # Errors
-    /// [`PortRangeError`] when `min` lies above `max`.
-    pub fn new(min: u16, max: u16) -> Result<Self, PortRangeError> {
-        if min <= max { Ok(Self { min, max }) } else { Err(PortRangeError { min, max }) }
-    }
-
-    /// The ports in ascending order, which is the order in which they are tried.
-    #[must_use]
-    pub fn ports(self) -> RangeInclusive<u16> {
-        self.min..=self.max
-    }
-}
-
 /// Go passes over what it cannot read in the list, and so do we: a host may offer versions of a later kind.
 fn read_versions(list: &str, faults: &mut Vec<HostEnvFault>) -> Option<Versions> {
     let mut versions = Vec::new();
     for element in list.split(',') {
-        match go_text::integer(element).and_then(|number| u32::try_from(number).ok()) {
+        match go_strconv::integer(element).and_then(|number| u32::try_from(number).ok()) {
             Some(number) => versions.push(AppVersion(number)),
             None => faults.push(HostEnvFault::new(
                 variable::PROTOCOL_VERSIONS,
@@ -220,14 +180,14 @@ fn read_versions(list: &str, faults: &mut Vec<HostEnvFault>) -> Option<Versions>
     Versions::new(versions).ok()
 }
 
-fn read_ports(min: Option<&str>, max: Option<&str>, faults: &mut Vec<HostEnvFault>) -> Option<PortRange> {
+fn read_ports(min: Option<&str>, max: Option<&str>, faults: &mut Vec<HostEnvFault>) -> Option<TcpPorts> {
     if min.is_none() && max.is_none() {
         return None;
     }
     let mut read = |name, text: Option<&str>| match text {
         None => Some(0),
         Some(text) => {
-            let port = go_text::integer(text).and_then(|number| u16::try_from(number).ok());
+            let port = go_strconv::integer(text).and_then(|number| u16::try_from(number).ok());
             if port.is_none() {
                 faults.push(HostEnvFault::new(name, OsStr::new(text), "a port from 0 to 65535"));
             }
@@ -235,7 +195,7 @@ fn read_ports(min: Option<&str>, max: Option<&str>, faults: &mut Vec<HostEnvFaul
         }
     };
     let (min, max) = (read(variable::MIN_PORT, min)?, read(variable::MAX_PORT, max)?);
-    let range = PortRange::new(min, max);
+    let range = TcpPorts::between(min, max);
     if range.is_err() {
         let value = format!("{min}, with {} {max}", variable::MAX_PORT);
         faults.push(HostEnvFault::new(
@@ -299,8 +259,8 @@ mod tests {
     #[test]
     fn ports_that_make_no_range_are_a_fault() {
         let ports = |min, max| received(&[(variable::MIN_PORT, min), (variable::MAX_PORT, max)]);
-        assert_eq!(ports("10000", "25000").ports, Some(PortRange::GO_DEFAULT));
-        assert_eq!(ports("", "1").ports, PortRange::new(0, 1).ok());
+        assert_eq!(ports("10000", "25000").ports, Some(TcpPorts::GO_DEFAULT));
+        assert_eq!(ports("", "1").ports, Some(TcpPorts::Any));
         for (min, max) in [("5", "4"), ("x", "4"), ("1", "70000"), ("7", "")] {
             let offer = ports(min, max);
             assert_eq!((offer.ports, offer.faults.len()), (None, 1), "{min} {max}");
@@ -320,7 +280,7 @@ mod tests {
         ) {
             let offer = HostEnv {
                 versions: Versions::new(versions).expect("not empty"),
-                ports: PortRange::new(min.min(max), min.max(max)).expect("in order"),
+                ports: TcpPorts::between(min.min(max), min.max(max)).expect("in order"),
                 client_certificate: certificate,
                 multiplex,
                 socket_dir: dir.map(Into::into),

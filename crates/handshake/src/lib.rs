@@ -26,7 +26,7 @@
 //! go-plugin `client.go` `Client.Start` and `server.go` `Serve`, v1.0.0 to v1.8.0.
 
 mod cookie_check;
-mod go_text;
+mod go_strconv;
 mod handshake_line;
 mod host_env;
 mod negotiation;
@@ -34,6 +34,7 @@ mod reattach;
 
 pub use cookie_check::{CookieRefused, check_cookie};
 pub use handshake_line::{HandshakeLine, HandshakeLineError, HandshakeLineFault, Multiplexing};
-pub use host_env::{HostEnv, HostEnvFault, PortRange, PortRangeError, ReceivedEnv, variable};
+pub use host_env::{HostEnv, HostEnvFault, ReceivedEnv, variable};
 pub use negotiation::{Negotiated, VersionNotOffered, accept_version, negotiate};
 pub use reattach::{ReattachConfig, ReattachConfigs, ReattachError};
+pub use rpcplugin_core::{PortRange, PortRangeError, TcpPorts};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use rpcplugin_core::{AppVersion, Endpoint, EndpointError};
+use rpcplugin_core::{AppVersion, Endpoint, EndpointError, Pid};
 use serde::{Deserialize, Serialize};
 
 /// Where and how a running plugin is reached: what stands in for the handshake when a host attaches to it.
@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 /// As Go does, reading passes over members that it does not know and takes missing ones for zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReattachConfig {
-    /// The version of the application's protocol that the plugin serves.
-    pub version: AppVersion,
+    /// The version of the application's protocol that the plugin serves. `None` where it was not written down: a Go host writes 0.
+    pub version: Option<AppVersion>,
     /// Where the plugin listens.
     pub endpoint: Endpoint,
-    /// The plugin's process, if there is one that the host can see.
-    pub pid: Option<u32>,
-    /// Whether the plugin ends by itself: a host that detaches leaves it running, and is not followed into death.
+    /// The pid of the plugin's process. `None` if the host cannot see the process.
+    pub pid: Option<Pid>,
+    /// Whether the plugin runs in test mode: a host that detaches leaves it running, and the plugin does not exit with the host.
     pub test: bool,
 }
 
@@ -121,8 +121,8 @@ impl Wire {
         }
         let endpoint =
             Endpoint::parse(&self.addr.network, &self.addr.string).map_err(ReattachError::Address)?;
-        let pid = (self.pid != 0).then_some(self.pid);
-        Ok(ReattachConfig { version: AppVersion(self.protocol_version), endpoint, pid, test: self.test })
+        let version = Some(self.protocol_version).filter(|version| *version != 0).map(AppVersion);
+        Ok(ReattachConfig { version, endpoint, pid: Pid::new(self.pid), test: self.test })
     }
 }
 
@@ -130,8 +130,8 @@ impl From<&ReattachConfig> for Wire {
     fn from(config: &ReattachConfig) -> Self {
         Self {
             protocol: GRPC.to_owned(),
-            protocol_version: config.version.0,
-            pid: config.pid.unwrap_or_default(),
+            protocol_version: config.version.map_or(0, |version| version.0),
+            pid: config.pid.map_or(0, Pid::get),
             test: config.test,
             addr: Addr { network: config.endpoint.network().to_owned(), string: config.endpoint.address() },
         }
@@ -154,9 +154,9 @@ mod tests {
 
     fn terraforms() -> ReattachConfig {
         ReattachConfig {
-            version: AppVersion(6),
+            version: Some(AppVersion(6)),
             endpoint: Endpoint::parse("unix", "/tmp/plugin12345").expect("a path"),
-            pid: Some(12345),
+            pid: Pid::new(12345),
             test: true,
         }
     }
@@ -171,7 +171,7 @@ mod tests {
     fn passes_over_what_it_does_not_know_and_does_without_the_rest() {
         let json = r#" {"Protocol":"grpc","Later":[1],"Addr":{"Network":"tcp","String":"127.0.0.1:80"}} "#;
         let config = ReattachConfig::parse(json).expect("readable");
-        assert_eq!((config.version, config.pid, config.test), (AppVersion(0), None, false));
+        assert_eq!((config.version, config.pid, config.test), (None, None, false));
     }
 
     #[test]
@@ -196,13 +196,18 @@ mod tests {
     proptest! {
         #[test]
         fn reading_what_was_written_gives_the_same(
-            version in any::<u32>(),
+            version in prop::option::of(1..=u32::MAX),
             path in "/[ -{}~]{1,80}",
             pid in prop::option::of(1..u32::MAX),
             test in any::<bool>(),
         ) {
             let endpoint = Endpoint::parse("unix", &path).expect("a path");
-            let config = ReattachConfig { version: AppVersion(version), endpoint, pid, test };
+            let config = ReattachConfig {
+                version: version.map(AppVersion),
+                endpoint,
+                pid: pid.and_then(Pid::new),
+                test,
+            };
             prop_assert_eq!(ReattachConfig::parse(&config.to_string()).expect("readable"), config);
         }
 

@@ -3,9 +3,9 @@
 use std::{ffi::OsString, fmt::Debug};
 
 use miette::Diagnostic;
-use rpcplugin_core::{AppVersion, MagicCookie, Versions};
+use rpcplugin_core::{AppVersion, MagicCookie, TcpPorts, Versions};
 use rpcplugin_handshake::{
-    HandshakeLine, PortRange, ReattachConfig, ReceivedEnv, accept_version, check_cookie, variable,
+    HandshakeLine, ReattachConfig, ReceivedEnv, accept_version, check_cookie, variable,
 };
 
 #[track_caller]
@@ -41,7 +41,7 @@ fn of_an_offer() {
     check(check_cookie(&cookie, |_| Some(OsString::from("x"))), "rpcplugin::handshake::cookie_mismatch");
     let offer = ReceivedEnv::from_env(|name| (name == variable::MIN_PORT).then(|| OsString::from("many")));
     check_one(&offer.faults[0], "rpcplugin::handshake::offer_unreadable");
-    check(PortRange::new(2, 1), "rpcplugin::config::port_range_reversed");
+    check(TcpPorts::between(2, 1), "rpcplugin::config::port_range_reversed");
     let offered = Versions::new([2, 3]).expect("versions");
     check(accept_version(AppVersion(1), &offered), "rpcplugin::protocol::version_not_offered");
 }

@@ -1,22 +1,24 @@
 //! A certificate chain and the private key that belongs to it.
 
-mod one_time;
+mod algorithm;
+mod ephemeral;
+mod error;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use miette::Diagnostic;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
+
+pub use algorithm::KeyAlgorithm;
+pub use error::IdentityError;
 
 use crate::peer::PeerCertificate;
 use crate::pem::{self, PemError, PemOrigin, PemText};
 use crate::provider::provider;
-use crate::standing::{self, OutOfDate, utc};
+use crate::validity::{self, OutOfDate};
 
 /// A certificate chain and its private key, made or loaded together.
 ///
@@ -34,22 +36,6 @@ struct Inner {
 
 /// The encoded key, wiped when dropped. rustls keeps a copy of its own for as long as a connection can be made.
 struct SecretKey(PrivateKeyDer<'static>);
-
-/// The kind of key that an identity is made with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum KeyAlgorithm {
-    /// ECDSA on P-256: the default, because every peer can verify it.
-    #[default]
-    P256,
-    /// ECDSA on P-384.
-    P384,
-    /// ECDSA on P-521, as go-plugin uses. Only the feature `aws-lc-rs` can make such keys, and peers built on
-    /// BoringSSL (Python, C++, Ruby) cannot verify them.
-    P521,
-    /// Ed25519. Peers built on BoringSSL do not accept it by default.
-    Ed25519,
-}
 
 impl Identity {
     /// Makes a fresh one-time identity with a P-256 key, for this process and the peers it will meet.
@@ -76,7 +62,7 @@ impl Identity {
     /// [`IdentityError::Generate`] if the system yields no randomness, [`IdentityError::AlgorithmUnavailable`] for
     /// [`KeyAlgorithm::P521`] without the feature `aws-lc-rs`.
     pub fn generate_with(algorithm: KeyAlgorithm) -> Result<Self, IdentityError> {
-        let (certificate, key) = one_time::issue(algorithm, UnixTime::now())?;
+        let (certificate, key) = ephemeral::issue(algorithm, UnixTime::now())?;
         let signing_key = provider()
             .key_provider
             .load_private_key(key.clone_key())
@@ -206,102 +192,9 @@ impl fmt::Debug for ExportedIdentity {
     }
 }
 
-/// Why there is no identity.
-#[derive(Debug, Error, Diagnostic)]
-#[non_exhaustive]
-pub enum IdentityError {
-    /// The text of the certificates or of the key cannot be read.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Pem(#[from] PemError),
-    /// The key is of a kind that this build cannot sign with.
-    #[error("the private key in {origin} is of an unsupported kind: {algorithm}")]
-    #[diagnostic(
-        code(rpcplugin::security::identity_unsupported_key),
-        help("use an RSA (2048 bits or more), P-256, P-384, P-521 or Ed25519 key")
-    )]
-    UnsupportedKey {
-        /// Where the key was read.
-        origin: PemOrigin,
-        /// The kind of the key.
-        algorithm: &'static str,
-    },
-    /// The key is damaged, or of a kind that is not even recognised.
-    #[error("the private key in {origin} cannot be used")]
-    #[diagnostic(
-        code(rpcplugin::security::identity_unusable_key),
-        help(
-            "check it with `openssl pkey -noout -text`: it must be an undamaged RSA (2048 bits or more), P-256, P-384, \
-             P-521 or Ed25519 key"
-        )
-    )]
-    UnusableKey {
-        /// Where the key was read.
-        origin: PemOrigin,
-    },
-    /// The key does not belong to the first certificate.
-    #[error("the private key in {key} does not belong to the first certificate in {certificates}")]
-    #[diagnostic(
-        code(rpcplugin::security::identity_key_mismatch),
-        help(
-            "give the key the certificate was made with, and put that certificate before those of its issuers"
-        )
-    )]
-    KeyMismatch {
-        /// Where the certificates were read.
-        certificates: PemOrigin,
-        /// Where the key was read.
-        key: PemOrigin,
-    },
-    /// The certificate has run out.
-    #[error("the certificate in {origin} expired on {}", utc(*.not_after))]
-    #[diagnostic(
-        code(rpcplugin::security::identity_expired),
-        help("renew the certificate, or set this machine's clock if it is wrong")
-    )]
-    Expired {
-        /// Where the certificate was read.
-        origin: PemOrigin,
-        /// The last moment at which it was valid.
-        not_after: SystemTime,
-    },
-    /// The certificate's time has not come.
-    #[error("the certificate in {origin} is not valid before {}", utc(*.not_before))]
-    #[diagnostic(
-        code(rpcplugin::security::identity_not_yet_valid),
-        help("set this machine's clock if it is wrong, or wait until the certificate is valid")
-    )]
-    NotYetValid {
-        /// Where the certificate was read.
-        origin: PemOrigin,
-        /// The first moment at which it is valid.
-        not_before: SystemTime,
-    },
-    /// No key of the asked kind can be made by this build.
-    #[error("this program cannot make {algorithm:?} keys")]
-    #[diagnostic(
-        code(rpcplugin::security::identity_algorithm_unavailable),
-        help("use P256, or build with the feature `aws-lc-rs` of rpcplugin")
-    )]
-    AlgorithmUnavailable {
-        /// The kind that was asked for.
-        algorithm: KeyAlgorithm,
-    },
-    /// The key or its certificate cannot be made.
-    #[error("a one-time identity cannot be made")]
-    #[diagnostic(
-        code(rpcplugin::security::identity_generate),
-        help("check that this machine's source of randomness works")
-    )]
-    Generate {
-        /// What the cryptography said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
 /// Refuses a certificate that every peer which looks at dates would refuse.
 fn check_dates(leaf: &CertificateDer<'_>, now: UnixTime, origin: PemOrigin) -> Result<(), IdentityError> {
-    let checked = ParsedCertificate::try_from(leaf).and_then(|leaf| standing::of(&leaf, now));
+    let checked = ParsedCertificate::try_from(leaf).and_then(|leaf| validity::role_of(&leaf, now));
     let Err(source) = checked else { return Ok(()) };
     Err(match OutOfDate::from_error(&source) {
         Some(OutOfDate::Expired { not_after }) => IdentityError::Expired { origin, not_after },

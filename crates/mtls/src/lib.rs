@@ -41,12 +41,13 @@
 
 mod identity;
 mod mutual;
+mod os;
 mod peer;
 mod pem;
 mod provider;
-mod standing;
 mod trust;
 mod usage;
+mod validity;
 mod verifier;
 
 pub use identity::{ExportedIdentity, Identity, IdentityError, KeyAlgorithm};
@@ -54,5 +55,5 @@ pub use mutual::{MutualTls, TlsError};
 pub use peer::{PeerCertificate, PeerCertificateError};
 pub use pem::{PemError, PemOrigin};
 pub use provider::provider;
-pub use standing::OutOfDate;
 pub use trust::{RootCertificates, Trust};
+pub use validity::OutOfDate;

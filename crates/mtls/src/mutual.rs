@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::identity::Identity;
 use crate::provider::provider;
 use crate::trust::Trust;
-use crate::verifier::{AuthoritiesVerifier, PinnedVerifier};
+use crate::verifier::{PeerVerifier, Pinned, Roots};
 
 /// What one side presents and whom it accepts, as TLS settings for dialing and for listening.
 ///
@@ -44,19 +44,19 @@ impl MutualTls {
     ///
     /// # Errors
     ///
-    /// [`TlsError::Authorities`] or [`TlsError::Versions`] if rustls refuses the settings.
+    /// [`TlsError::Roots`] or [`TlsError::Versions`] if rustls refuses the settings.
     pub fn new(identity: Identity, trust: Trust) -> Result<Self, TlsError> {
         let provider = provider();
+        let algorithms = provider.signature_verification_algorithms;
         let (client, server) = match &trust {
             Trust::Pinned(certificate) => {
-                let algorithms = provider.signature_verification_algorithms;
-                configs(&identity, &provider, Arc::new(PinnedVerifier::new(certificate.clone(), algorithms)))?
+                let verifier = PeerVerifier::new(Pinned(certificate.clone()), algorithms);
+                configs(&identity, &provider, Arc::new(verifier))?
             }
-            Trust::Roots(authorities) => configs(
-                &identity,
-                &provider,
-                Arc::new(AuthoritiesVerifier::new(authorities.clone(), &provider)?),
-            )?,
+            Trust::Roots(roots) => {
+                let verifier = PeerVerifier::new(Roots::new(roots.clone(), &provider)?, algorithms);
+                configs(&identity, &provider, Arc::new(verifier))?
+            }
         };
         Ok(Self { identity, trust, server_name: localhost(), client, server })
     }
@@ -130,13 +130,10 @@ pub enum TlsError {
         /// What was given.
         name: String,
     },
-    /// rustls cannot verify by these authorities.
-    #[error("the trusted authorities cannot be used")]
-    #[diagnostic(
-        code(rpcplugin::security::tls_authorities),
-        help("replace the bundle of trusted certificates")
-    )]
-    Authorities {
+    /// rustls cannot use the roots.
+    #[error("the roots cannot be used")]
+    #[diagnostic(code(rpcplugin::security::tls_roots), help("replace the bundle of trusted certificates"))]
+    Roots {
         /// What rustls said.
         #[from]
         source: VerifierBuilderError,
@@ -203,7 +200,7 @@ mod tests {
             assert_eq!(error.code().expect("a code").to_string(), code);
             assert!(error.help().is_some());
         };
-        check(VerifierBuilderError::NoRootAnchors.into(), "rpcplugin::security::tls_authorities");
+        check(VerifierBuilderError::NoRootAnchors.into(), "rpcplugin::security::tls_roots");
         let source = rustls::Error::General("no version".to_owned());
         check(TlsError::Versions { source }, "rpcplugin::security::tls_versions");
     }

@@ -16,7 +16,8 @@ use rustls_pemfile::Item;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::standing::OutOfDate;
+use crate::os;
+use crate::validity::OutOfDate;
 
 /// Where PEM text came from, as error messages name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,7 +204,7 @@ impl PemText {
     /// The value of a setting: text, or `file://` and a path. `wanted` names what the text should hold, for errors.
     pub(crate) fn resolve(value: &str, wanted: &'static str) -> Result<Self, PemError> {
         match value.trim().strip_prefix("file://") {
-            Some(path) => Self::read(file_path(path), wanted),
+            Some(path) => Self::read(os::path_of_file_url(path), wanted),
             None => Ok(Self::inline(value)),
         }
     }
@@ -353,14 +354,6 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> String {
 /// Everything in the text that rustls-pemfile knows, in order; other blocks and text between blocks are skipped.
 fn read_sections(mut text: &[u8]) -> io::Result<Vec<Item>> {
     rustls_pemfile::read_all(&mut text).collect()
-}
-
-/// The path in a `file://` setting. On Windows `file:///C:/x` means `C:/x`.
-fn file_path(path: &str) -> &Path {
-    match path.strip_prefix('/') {
-        Some(drive) if cfg!(windows) && drive.as_bytes().get(1) == Some(&b':') => Path::new(drive),
-        _ => Path::new(path),
-    }
 }
 
 /// Several times the size of the bundles that operating systems ship; it keeps a path such as `/dev/zero` from

@@ -9,8 +9,8 @@ use rustls::server::ParsedCertificate;
 
 use crate::peer::PeerCertificate;
 use crate::pem::{PemError, PemText};
-use crate::standing::{self, OutOfDate, Standing};
 use crate::usage::{self, Role};
+use crate::validity::{self, CertificateRole, OutOfDate};
 
 /// Whom to accept on the other side of a connection, whichever side dials.
 #[derive(Debug, Clone)]
@@ -39,13 +39,13 @@ pub struct RootCertificates {
 
 struct Inner {
     certificates: Vec<CertificateDer<'static>>,
-    servers: Vouchers,
-    clients: Vouchers,
+    servers: Issuers,
+    clients: Issuers,
     out_of_date: Vec<(usize, OutOfDate)>,
 }
 
 /// Those that vouch for others in one role.
-struct Vouchers {
+struct Issuers {
     role: Role,
     roots: Arc<RootCertStore>,
     /// Why an authority of the bundle does not, if its extended key usage leaves out the role.
@@ -63,15 +63,15 @@ impl RootCertificates {
         let text = PemText::resolve(bundle, "certificate")?;
         let certificates = text.certificates()?;
         let now = UnixTime::now();
-        let (mut servers, mut clients) = (Vouchers::none(Role::Server), Vouchers::none(Role::Client));
+        let (mut servers, mut clients) = (Issuers::none(Role::Server), Issuers::none(Role::Client));
         let mut out_of_date = Vec::new();
         for (index, certificate) in certificates.iter().enumerate() {
-            match standing(certificate, now) {
+            match role_of(certificate, now) {
                 // Without this a web verifier would let any certificate of the bundle vouch for others.
-                Ok(Standing::Leaf) => {}
-                Ok(Standing::Authority) => {
-                    for vouchers in [&mut servers, &mut clients] {
-                        vouchers.add(certificate).map_err(|source| text.bad_certificate(index, source))?;
+                Ok(CertificateRole::Leaf) => {}
+                Ok(CertificateRole::Authority) => {
+                    for issuers in [&mut servers, &mut clients] {
+                        issuers.add(certificate).map_err(|source| text.bad_certificate(index, source))?;
                     }
                 }
                 Err(error) => out_of_date.extend(OutOfDate::from_error(&error).map(|why| (index + 1, why))),
@@ -97,16 +97,16 @@ impl RootCertificates {
 
     /// Those that vouch for others in this role; there may be none.
     pub(crate) fn roots(&self, role: Role) -> Arc<RootCertStore> {
-        Arc::clone(&self.vouchers(role).roots)
+        Arc::clone(&self.issuers(role).roots)
     }
 
     /// Why nothing of the bundle vouches for others in this role, if that is for want of the extended key usage.
     pub(crate) fn refusal_of_usage(&self, role: Role) -> Option<rustls::Error> {
-        let vouchers = self.vouchers(role);
-        vouchers.refusal.clone().filter(|_| vouchers.roots.is_empty())
+        let issuers = self.issuers(role);
+        issuers.refusal.clone().filter(|_| issuers.roots.is_empty())
     }
 
-    fn vouchers(&self, role: Role) -> &Vouchers {
+    fn issuers(&self, role: Role) -> &Issuers {
         match role {
             Role::Server => &self.inner.servers,
             Role::Client => &self.inner.clients,
@@ -114,7 +114,7 @@ impl RootCertificates {
     }
 }
 
-impl Vouchers {
+impl Issuers {
     fn none(role: Role) -> Self {
         Self { role, roots: Arc::new(RootCertStore::empty()), refusal: None }
     }
@@ -137,6 +137,6 @@ impl fmt::Debug for RootCertificates {
     }
 }
 
-fn standing(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<Standing, rustls::Error> {
-    standing::of(&ParsedCertificate::try_from(certificate)?, now)
+fn role_of(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<CertificateRole, rustls::Error> {
+    validity::role_of(&ParsedCertificate::try_from(certificate)?, now)
 }

@@ -1,10 +1,10 @@
-//! Who may complete a handshake, for both roles.
-//!
-//! Both verifiers really check the signature over the handshake: a certificate is public, its key is the proof.
+//! rustls' verifiers of certificates: which peers may complete a handshake.
 
-mod authorities;
+mod peer_verifier;
 mod pinned;
-mod words;
+mod roots;
+mod unsupported_signature;
 
-pub(crate) use authorities::AuthoritiesVerifier;
-pub(crate) use pinned::PinnedVerifier;
+pub(crate) use peer_verifier::PeerVerifier;
+pub(crate) use pinned::Pinned;
+pub(crate) use roots::Roots;

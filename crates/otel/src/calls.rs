@@ -1,4 +1,4 @@
-//! Calls, made and served: a span for each, and the time it took.
+//! A span and a duration for each call that this process makes or serves.
 
 mod body;
 mod call;
@@ -15,17 +15,17 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 pub use self::body::CallBody;
 use self::call::{Call, code_in, code_of};
-pub(crate) use self::call::{Side, code_name};
-use crate::{metrics::Metrics, remote};
+use crate::{metrics::Metrics, propagation, rpc::CallSide};
 
-/// A tower layer for clients: a span for each call, whose place in its trace goes with the call, and its duration.
+/// A tower layer for clients that makes a span for each call, sends the span's trace context with the call, and records the
+/// duration.
 ///
-/// Made by [`Telemetry::calls`](crate::Telemetry::calls). A call is over when its answer has been read to its end, has
-/// failed, or is dropped, which counts as cancelled.
+/// Made by [`Telemetry::calls`](crate::Telemetry::calls). A call ends when its response has been read to the end or has
+/// failed. A response that is dropped earlier counts as cancelled.
 #[derive(Debug, Clone)]
 pub struct InstrumentCalls(Option<Arc<Metrics>>);
 
-/// A tower layer for services: a span for each call, as the child of the caller's, and its duration.
+/// A tower layer for services that makes a span for each call, as a child of the caller's span, and records the duration.
 ///
 /// Made by [`Telemetry::services`](crate::Telemetry::services).
 #[derive(Debug, Clone)]
@@ -35,11 +35,11 @@ pub struct InstrumentServices(Option<Arc<Metrics>>);
 #[derive(Debug, Clone)]
 pub struct Instrumented<S> {
     inner: S,
-    side: Side,
+    side: CallSide,
     metrics: Option<Arc<Metrics>>,
 }
 
-/// A call that is under way.
+/// The future of a call.
 pub type CallFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 impl InstrumentCalls {
@@ -58,7 +58,7 @@ impl<S> Layer<S> for InstrumentCalls {
     type Service = Instrumented<S>;
 
     fn layer(&self, inner: S) -> Instrumented<S> {
-        Instrumented { inner, side: Side::Client, metrics: self.0.clone() }
+        Instrumented { inner, side: CallSide::Client, metrics: self.0.clone() }
     }
 }
 
@@ -66,7 +66,7 @@ impl<S> Layer<S> for InstrumentServices {
     type Service = Instrumented<S>;
 
     fn layer(&self, inner: S) -> Instrumented<S> {
-        Instrumented { inner, side: Side::Server, metrics: self.0.clone() }
+        Instrumented { inner, side: CallSide::Server, metrics: self.0.clone() }
     }
 }
 
@@ -88,26 +88,26 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let method = request.uri().path().trim_start_matches('/').to_owned();
         let span = match self.side {
-            Side::Client => client_span(&method, request.headers_mut()),
-            Side::Server => server_span(&method, request.headers()),
+            CallSide::Client => client_span(&method, request.headers_mut()),
+            CallSide::Server => server_span(&method, request.headers()),
         };
-        let answer = span.in_scope(|| self.inner.call(request)).instrument(span.clone());
+        let response = span.in_scope(|| self.inner.call(request)).instrument(span.clone());
         let call = Call::new(span, self.side, method, self.metrics.clone());
         Box::pin(async move {
-            match answer.await {
-                Ok(answer) => {
-                    // An answer without messages has its status in front.
-                    let call = match code_in(answer.headers()) {
+            match response.await {
+                Ok(response) => {
+                    // A response without messages has its status in the headers.
+                    let call = match code_in(response.headers()) {
                         Some(code) => {
                             call.finish(code);
                             None
                         }
                         None => {
-                            call.answered();
+                            call.responds();
                             Some(call)
                         }
                     };
-                    Ok(answer.map(|body| CallBody::new(body, call)))
+                    Ok(response.map(|body| CallBody::new(body, call)))
                 }
                 Err(error) => {
                     call.finish(code_of(&error));
@@ -118,7 +118,7 @@ where
     }
 }
 
-/// The span of a call that is made, and its place in the headers.
+/// Makes the span of an outgoing call, and writes its trace context to the headers.
 fn client_span(method: &str, headers: &mut http::HeaderMap) -> Span {
     let span = tracing::info_span!(
         target: "rpcplugin_otel",
@@ -131,18 +131,18 @@ fn client_span(method: &str, headers: &mut http::HeaderMap) -> Span {
         "error.type" = Empty,
         otel.status_code = Empty,
     );
-    // A trace that came by another way than OpenTelemetry's spans goes on too.
+    // Continue a trace of rpcplugin when there is no OpenTelemetry span.
     if let Some(outer) = current_trace()
         && !Span::current().context().span().span_context().is_valid()
     {
-        let _ = span.set_parent(remote::as_parent(&outer));
+        let _ = span.set_parent(propagation::as_parent(&outer));
     }
-    remote::write(span.context().span().span_context(), headers);
+    propagation::write(span.context().span().span_context(), headers);
     span
 }
 
-/// The span of a call that is served: a child of its caller's, or the first of its trace. For the log it is within the
-/// span of whoever serves it.
+/// Makes the span of an incoming call. For the collector it is a child of the caller's span, or the first of its trace. For
+/// the log it is a child of the current span.
 fn server_span(method: &str, headers: &http::HeaderMap) -> Span {
     let span = tracing::info_span!(
         target: "rpcplugin_otel",
@@ -155,7 +155,7 @@ fn server_span(method: &str, headers: &http::HeaderMap) -> Span {
         "error.type" = Empty,
         otel.status_code = Empty,
     );
-    // Fails only where nobody exports.
-    let _ = span.set_parent(remote::read(headers).unwrap_or_default());
+    // This fails only if no layer exports spans.
+    let _ = span.set_parent(propagation::read(headers).unwrap_or_default());
     span
 }

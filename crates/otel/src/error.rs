@@ -1,36 +1,38 @@
-//! Why there is no telemetry.
+//! `TelemetryError`: why telemetry cannot be set up.
 
 use std::io;
 
 use miette::Diagnostic;
 use opentelemetry_otlp::ExporterBuildError;
 
-/// Telemetry cannot be set up. A collector that is away is no reason.
+/// Telemetry cannot be set up. A collector that cannot be reached is not an error.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum TelemetryError {
-    /// A variable asks for what this library cannot do.
-    #[error("{variable} is {value:?}, and can only be {allowed}")]
+    /// A variable has a value that this library does not support.
+    #[error("{variable} is {value:?}, but must be {allowed}")]
     #[diagnostic(
         code(rpcplugin::config::telemetry_setting),
-        help("set the variable to one of the values that are allowed, or remove it")
+        help("set {variable} to {allowed}, or unset it")
     )]
     Setting {
         /// The variable.
         variable: &'static str,
-        /// What it is.
+        /// Its value.
         value: String,
-        /// What it may be.
+        /// The allowed values.
         allowed: &'static str,
     },
-    /// The settings of the exporter make no sense.
+    /// The settings of the exporter are invalid.
     #[error("the OTLP exporter cannot be set up")]
     #[diagnostic(
         code(rpcplugin::config::telemetry_exporter),
-        help("the endpoint is that of a collector's OTLP receiver for gRPC, such as http://localhost:4317")
+        help(
+            "set OTEL_EXPORTER_OTLP_ENDPOINT to the URL of a collector's OTLP receiver for gRPC, such as http://localhost:4317"
+        )
     )]
     Exporter(#[from] ExporterBuildError),
-    /// The system refuses a thread.
+    /// The thread cannot be started.
     #[error("the thread that exports telemetry cannot be started")]
     #[diagnostic(
         code(rpcplugin::base::telemetry_thread),

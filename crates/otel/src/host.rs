@@ -9,21 +9,21 @@ use rpcplugin_transport::Meter;
 use crate::{metrics::Metrics, telemetry::Telemetry};
 
 impl Telemetry {
-    /// A host whose plugins are measured from now on: launches, restarts, what runs, bytes and messages. The services that
-    /// it offers to them are [instrumented](Self::services); calls that it makes need [`calls`](Self::calls).
+    /// Adds telemetry to a host: counts launches, restarts, connected plugins, bytes and messages, and
+    /// [instruments](Self::services) the services that the host offers. For the host's own calls use [`calls`](Self::calls).
     #[must_use]
     pub fn host(&self, host: Host) -> Host {
         let host = host.layer(self.services());
         match &self.metrics {
-            Some(metrics) => host.observe(Watcher(Arc::clone(metrics))),
+            Some(metrics) => host.observe(MetricsObserver(Arc::clone(metrics))),
             None => host,
         }
     }
 }
 
-struct Watcher(Arc<Metrics>);
+struct MetricsObserver(Arc<Metrics>);
 
-impl Observer for Watcher {
+impl Observer for MetricsObserver {
     fn takes_logs(&self) -> bool {
         false
     }
@@ -33,7 +33,7 @@ impl Observer for Watcher {
     }
 
     fn not_launched(&self, plugin: &PluginId, error: &LaunchError) {
-        // A plugin's own code is text of its choice, and each label is kept for good.
+        // A plugin chooses the code of its own faults freely, and each label is kept for the life of the process.
         let code = match &error.fault {
             fault @ (LaunchFault::ExitedEarly(_) | LaunchFault::ExitedConnecting(_)) => fault.code(),
             _ => error.code(),

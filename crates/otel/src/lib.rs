@@ -1,7 +1,7 @@
 //! Spans and metrics of hosts and plugins, exported over OTLP to an OpenTelemetry collector.
 //!
-//! One [`Telemetry`] for a process. Its settings are OpenTelemetry's own, `OTEL_EXPORTER_OTLP_ENDPOINT` and the others,
-//! or come from [`Telemetry::builder`].
+//! A process has one [`Telemetry`]. Its settings are OpenTelemetry's variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT`, or those
+//! of [`Telemetry::builder`].
 //!
 //! # A plugin
 //!
@@ -10,7 +10,7 @@
 //! # #[cfg(feature = "server")]
 //! # fn example(serve: rpcplugin_server::Serve) -> Result<std::process::ExitCode, TelemetryError> {
 //! let telemetry = Telemetry::builder().service_name("kv-plugin").build()?;
-//! Ok(telemetry.serve(serve).main()) // what is left is sent when `telemetry` is dropped
+//! Ok(telemetry.serve(serve).main()) // the rest is sent when `telemetry` is dropped
 //! # }
 //! ```
 //!
@@ -36,14 +36,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A call that the host makes upon such a channel is a span there; the plugin's span of the same call is its child, and
-//! so is what the plugin calls in its turn. The metrics have the names of OpenTelemetry's conventions for RPC where
-//! there are any, and `rpcplugin.*` else.
+//! A call on this channel makes a span in the host. The plugin's span of the same call is a child of the host's span, and the
+//! plugin's own calls are children of the plugin's span. Metrics have the names of OpenTelemetry's conventions for RPC. If
+//! there is no convention, their names begin with `rpcplugin.`.
 //!
-//! # A collector that is away
+//! # A collector that cannot be reached
 //!
-//! It holds nobody up. Spans and metrics are sent by threads of this crate, and what cannot be sent is dropped. At the
-//! end, what is left is given [a bounded time](TelemetryBuilder::flush_within).
+//! The program does not wait for the collector. Threads of this crate send spans and metrics, and drop what cannot be sent.
+//! At the end they have [a bounded time](TelemetryBuilder::flush_timeout) for the rest.
 
 mod calls;
 mod error;
@@ -53,7 +53,8 @@ mod metrics;
 mod pipeline;
 #[cfg(feature = "server")]
 mod plugin;
-mod remote;
+mod propagation;
+mod rpc;
 mod settings;
 mod telemetry;
 mod traffic;

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The metrics.
 
 use std::{
     collections::HashSet,
@@ -14,7 +14,7 @@ use rpcplugin_transport::Traffic;
 use tonic::Code;
 
 use crate::{
-    calls::{Side, code_name},
+    rpc::{CallSide, code_name},
     traffic::{Connections, Peer},
 };
 
@@ -31,22 +31,22 @@ pub(crate) struct Metrics {
     restarts: Counter<u64>,
     pub(crate) connections: Arc<Connections>,
     #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only plugins limit"))]
-    refusals: Refusals,
+    refusals: CountedLimits,
 }
 
-/// Where refused calls are counted.
-type Refusals = Arc<Mutex<Vec<Refused>>>;
+/// The rate limits whose refused calls are counted.
+type CountedLimits = Arc<Mutex<Vec<CountedLimit>>>;
 
-/// How many calls were refused so far.
+/// A rate limit, which counts the calls that it refuses.
 #[cfg(feature = "server")]
-type Refused = rpcplugin_server::RateLimit;
+type CountedLimit = rpcplugin_server::RateLimit;
 #[cfg(not(feature = "server"))]
-type Refused = std::convert::Infallible;
+type CountedLimit = std::convert::Infallible;
 
 impl Metrics {
     pub(crate) fn new(meter: &Meter) -> Self {
         let connections = Arc::<Connections>::default();
-        let refusals = Refusals::default();
+        let refusals = CountedLimits::default();
         observe_connections(meter, &connections);
         #[cfg(feature = "server")]
         observe_refusals(meter, &refusals);
@@ -55,8 +55,8 @@ impl Metrics {
             durations.with_boundaries(BOUNDARIES.to_vec()).build()
         };
         Self {
-            client_calls: durations("rpc.client.call.duration", "How long calls took that were made."),
-            server_calls: durations("rpc.server.call.duration", "How long calls took that were served."),
+            client_calls: durations("rpc.client.call.duration", "Duration of outgoing calls."),
+            server_calls: durations("rpc.server.call.duration", "Duration of incoming calls."),
             errors: meter
                 .u64_counter("rpcplugin.errors")
                 .with_unit("{error}")
@@ -65,27 +65,27 @@ impl Metrics {
             served: ServedMethods::default(),
             launches: durations(
                 "rpcplugin.launch.duration",
-                "From the start of a launch until the plugin was ready, or had failed.",
+                "Time from the start of a launch until the plugin was ready or the launch had failed.",
             ),
             restarts: meter
                 .u64_counter("rpcplugin.plugin.restarts")
                 .with_unit("{restart}")
-                .with_description("How often a supervisor has started a plugin again.")
+                .with_description("How often a supervisor has restarted a plugin.")
                 .build(),
             connections,
             refusals,
         }
     }
 
-    /// A call is over.
-    pub(crate) fn call(&self, side: Side, method: &str, code: Code, duration: Duration) {
+    /// Records a call that has ended.
+    pub(crate) fn call(&self, side: CallSide, method: &str, code: Code, duration: Duration) {
         let (durations, operation) = match side {
-            Side::Client => (&self.client_calls, "client_call"),
-            Side::Server => (&self.server_calls, "server_call"),
+            CallSide::Client => (&self.client_calls, "client_call"),
+            CallSide::Server => (&self.server_calls, "server_call"),
         };
         let method = match side {
-            Side::Client => method,
-            Side::Server => self.served.label(method, code),
+            CallSide::Client => method,
+            CallSide::Server => self.served.label(method, code),
         };
         let name = code_name(code);
         let mut attributes = vec![
@@ -100,14 +100,14 @@ impl Metrics {
         durations.record(duration.as_secs_f64(), &attributes);
     }
 
-    /// A service has begun to answer a call of this method with messages.
-    pub(crate) fn answers(&self, side: Side, method: &str) {
-        if side == Side::Server {
+    /// Records that a service has begun to respond to a call of this method with messages.
+    pub(crate) fn responds(&self, side: CallSide, method: &str) {
+        if side == CallSide::Server {
             self.served.learn(method);
         }
     }
 
-    /// A launch is over, with this error.
+    /// Records a launch that has ended, with its error code if it failed.
     #[cfg(feature = "client")]
     pub(crate) fn launched(&self, plugin: &str, elapsed: Duration, error: Option<String>) {
         let mut attributes = vec![KeyValue::new(PLUGIN_NAME, plugin.to_owned())];
@@ -118,15 +118,15 @@ impl Metrics {
         self.launches.record(elapsed.as_secs_f64(), &attributes);
     }
 
-    /// A supervisor starts a plugin again.
+    /// Records that a supervisor restarts a plugin.
     #[cfg(feature = "client")]
     pub(crate) fn restarted(&self, plugin: &str) {
         self.restarts.add(1, &[KeyValue::new(PLUGIN_NAME, plugin.to_owned())]);
     }
 
-    /// Counts what this limit refuses.
+    /// Counts the calls that this limit refuses.
     #[cfg(feature = "server")]
-    pub(crate) fn limited_by(&self, limit: Refused) {
+    pub(crate) fn limited_by(&self, limit: CountedLimit) {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(limit);
     }
 
@@ -136,15 +136,15 @@ impl Metrics {
     }
 }
 
-/// The methods that the services of this process have, as their answers show: a generated service does not list its
-/// methods, and a caller can invent names without end. Only these become labels.
+/// The methods of this process's services that are known from responses. Only these become labels: a generated service does
+/// not list its methods, and a caller can invent any number of names.
 #[derive(Debug, Default)]
 struct ServedMethods(RwLock<HashSet<String>>);
 
 impl ServedMethods {
-    /// The name under which a call with this status is counted: its own if a service has the method.
+    /// Returns the label for a call with this status: the name of the method if a service has it.
     fn label<'a>(&self, method: &'a str, code: Code) -> &'a str {
-        if is_of_a_handler(code) {
+        if is_from_handler(code) {
             self.learn(method);
         }
         if self.0.read().unwrap_or_else(PoisonError::into_inner).contains(method) { method } else { OTHER }
@@ -155,15 +155,15 @@ impl ServedMethods {
             return;
         }
         let mut methods = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if methods.len() < MOST_METHODS {
+        if methods.len() < MAX_METHODS {
             methods.insert(method.to_owned());
         }
     }
 }
 
-/// Whether only the handler of a method gives this code. What a limit, an interceptor, a deadline or a caller that hangs
-/// up gives, and what a service gives for a method that it does not have, says nothing of the method.
-fn is_of_a_handler(code: Code) -> bool {
+/// Whether a call with this code has reached the handler of an existing method. Limits, interceptors, deadlines and callers
+/// that hang up cause the other codes too, and so does a method that does not exist.
+fn is_from_handler(code: Code) -> bool {
     match code {
         Code::Ok
         | Code::Unknown
@@ -208,7 +208,7 @@ fn observe_connections(meter: &Meter, connections: &Arc<Connections>) {
         .with_unit("{plugin}")
         .with_description("Plugins that are connected.")
         .with_callback(move |running| {
-            for plugin in seen.look().into_iter().filter(|seen| seen.peer.is_some()) {
+            for plugin in seen.snapshot().into_iter().filter(|seen| seen.peer.is_some()) {
                 running.observe(plugin.connected, &named(&plugin.peer));
             }
         })
@@ -216,7 +216,7 @@ fn observe_connections(meter: &Meter, connections: &Arc<Connections>) {
 }
 
 fn observe(connections: &Connections, sum: &dyn AsyncInstrument<u64>, of: impl Fn(Traffic) -> (u64, u64)) {
-    for seen in connections.look() {
+    for seen in connections.snapshot() {
         for (kind, traffic) in [("main", seen.main), ("brokered", seen.brokered)] {
             let (sent, received) = of(traffic);
             for (direction, amount) in [("transmit", sent), ("receive", received)] {
@@ -230,7 +230,7 @@ fn observe(connections: &Connections, sum: &dyn AsyncInstrument<u64>, of: impl F
 }
 
 #[cfg(feature = "server")]
-fn observe_refusals(meter: &Meter, refusals: &Refusals) {
+fn observe_refusals(meter: &Meter, refusals: &CountedLimits) {
     let refusals = Arc::clone(refusals);
     meter
         .u64_observable_counter("rpcplugin.rate_limit.refusals")
@@ -238,28 +238,29 @@ fn observe_refusals(meter: &Meter, refusals: &Refusals) {
         .with_description("Calls that the rate limit has refused.")
         .with_callback(move |sum| {
             let limits = refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            // A plugin without a limit has nothing to say of it.
+            // A plugin without a rate limit exports no such metric.
             if !limits.is_empty() {
-                sum.observe(limits.iter().map(Refused::refused).sum(), &[]);
+                sum.observe(limits.iter().map(CountedLimit::refused).sum(), &[]);
             }
         })
         .build();
 }
 
-/// The name of a plugin; nothing for a host.
+/// Returns the attribute with the name of a plugin. Empty for a host.
 fn named(peer: &Peer) -> Vec<KeyValue> {
     peer.iter().map(|name| KeyValue::new(PLUGIN_NAME, Arc::clone(name))).collect()
 }
 
-/// The label of calls whose method is not known to exist.
+/// The label for calls of methods that are not known to exist.
 const OTHER: &str = "_OTHER";
 
-/// More methods than this become no labels, whatever their answers.
-const MOST_METHODS: usize = 1000;
+/// How many methods may become labels.
+const MAX_METHODS: usize = 1000;
 
 const PLUGIN_NAME: &str = "rpcplugin.plugin.name";
 
-/// In seconds. The conventions begin at 5 ms, where most calls between two processes have long been answered.
+/// The boundaries of histograms in seconds. Those of the conventions begin at 5 ms, which is longer than most calls between
+/// two processes take.
 const BOUNDARIES: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
@@ -270,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_method_becomes_a_label_when_a_handler_has_answered() {
+    fn a_method_becomes_a_label_when_its_handler_has_responded() {
         let served = ServedMethods::default();
         for code in [
             Code::Cancelled,
@@ -284,17 +285,17 @@ mod tests {
             assert_eq!(served.label("kv.Kv/Invented", code), OTHER, "{code:?}");
         }
         assert_eq!(served.label("kv.Kv/Get", Code::NotFound), "kv.Kv/Get");
-        assert_eq!(served.label("kv.Kv/Get", Code::ResourceExhausted), "kv.Kv/Get", "it is known by now");
+        assert_eq!(served.label("kv.Kv/Get", Code::ResourceExhausted), "kv.Kv/Get", "the method is known");
         served.learn("kv.Kv/Watch");
         assert_eq!(served.label("kv.Kv/Watch", Code::Cancelled), "kv.Kv/Watch");
     }
 
     #[test]
-    fn there_is_a_bound_to_the_labels() {
+    fn the_number_of_labels_is_bounded() {
         let served = ServedMethods::default();
-        let labels: HashSet<_> = (0..2 * MOST_METHODS)
+        let labels: HashSet<_> = (0..2 * MAX_METHODS)
             .map(|number| served.label(&format!("kv.Kv/M{number}"), Code::Ok).to_owned())
             .collect();
-        assert_eq!(labels.len(), MOST_METHODS + 1);
+        assert_eq!(labels.len(), MAX_METHODS + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The way from this process to the collector.
+//! The export from this process to the collector.
 
 use std::{
     sync::mpsc,
@@ -29,7 +29,7 @@ use crate::{
 pub(crate) struct Pipeline {
     tracers: Option<SdkTracerProvider>,
     meters: Option<SdkMeterProvider>,
-    /// Dropped to end the thread of the connections.
+    /// Dropped to end the thread that runs the connections.
     _connections: oneshot::Sender<()>,
 }
 
@@ -37,8 +37,8 @@ impl Pipeline {
     pub(crate) fn start(settings: &TelemetryBuilder, signals: Signals) -> Result<Self, TelemetryError> {
         let (_connections, ended) = oneshot::channel();
         let runtime = connections(ended)?;
-        // What tonic makes for the exporters belongs to that thread: a program may end its own runtime before the last
-        // spans are sent, and may have none when it begins.
+        // The exporters' connections run on that thread: the program's own runtime may not exist yet, and may end before the
+        // last spans are sent.
         let _entered = runtime.enter();
         let tracers = signals.traces.then(|| tracers(settings)).transpose()?;
         let meters = signals.metrics.then(|| meters(settings)).transpose()?;
@@ -53,22 +53,22 @@ impl Pipeline {
         self.meters.as_ref().map(|meters| meters.meter(NAME))
     }
 
-    /// Sends what is left, for at most this long. Returns whether all was sent.
-    pub(crate) fn finish(self, within: Duration) -> bool {
-        if within.is_zero() {
+    /// Sends what is left, for at most `timeout`. Returns whether everything was sent.
+    pub(crate) fn finish(self, timeout: Duration) -> bool {
+        if timeout.is_zero() {
             return false;
         }
         let (done, finished) = mpsc::channel();
         let mut waiting = 0;
-        // Side by side: a collector that keeps silent takes all of the time for either.
+        // In parallel: a collector that does not respond uses up the whole timeout for each.
         if let Some(tracers) = self.tracers.clone() {
-            waiting += in_thread(&done, move || tracers.shutdown_with_timeout(within));
+            waiting += in_thread(&done, move || tracers.shutdown_with_timeout(timeout));
         }
         if let Some(meters) = self.meters.clone() {
-            waiting += in_thread(&done, move || meters.shutdown_with_timeout(within));
+            waiting += in_thread(&done, move || meters.shutdown_with_timeout(timeout));
         }
         drop(done);
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + timeout;
         (0..waiting).all(|_| {
             let left = deadline.saturating_duration_since(Instant::now());
             finished.recv_timeout(left).unwrap_or(false)
@@ -76,7 +76,8 @@ impl Pipeline {
     }
 }
 
-/// Does this elsewhere and tells whether it succeeded. Returns how many answers are to be waited for.
+/// Runs `shut_down` in a thread, which sends whether it succeeded. Returns how many results to wait for: 1, or 0 if there is
+/// no thread.
 fn in_thread(done: &mpsc::Sender<bool>, shut_down: impl FnOnce() -> OTelSdkResult + Send + 'static) -> usize {
     let done = done.clone();
     let work = move || {
@@ -85,18 +86,18 @@ fn in_thread(done: &mpsc::Sender<bool>, shut_down: impl FnOnce() -> OTelSdkResul
     thread::Builder::new().name(NAME.to_owned()).spawn(work).map_or(0, |_| 1)
 }
 
-/// A thread that carries the connections with the collector until the other end of `ended` is dropped.
+/// Starts the thread that runs the connections with the collector, until the other end of `ended` is dropped.
 fn connections(ended: oneshot::Receiver<()>) -> Result<runtime::Handle, TelemetryError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(TelemetryError::Thread)?;
     let handle = runtime.handle().clone();
-    let carry = move || {
-        // What it does itself is nobody's telemetry.
+    let run = move || {
+        // The export itself must not produce telemetry.
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         let _ = runtime.block_on(ended);
         runtime.shutdown_background();
     };
-    thread::Builder::new().name(NAME.to_owned()).spawn(carry).map_err(TelemetryError::Thread)?;
+    thread::Builder::new().name(NAME.to_owned()).spawn(run).map_err(TelemetryError::Thread)?;
     Ok(handle)
 }
 
@@ -108,7 +109,7 @@ fn tracers(settings: &TelemetryBuilder) -> Result<SdkTracerProvider, TelemetryEr
 fn meters(settings: &TelemetryBuilder) -> Result<SdkMeterProvider, TelemetryError> {
     let exporter = configured(MetricExporter::builder().with_tonic(), settings).build()?;
     let mut reader = PeriodicReader::builder(exporter);
-    if let Some(interval) = settings.metrics_every {
+    if let Some(interval) = settings.metrics_interval {
         reader = reader.with_interval(interval);
     }
     Ok(SdkMeterProvider::builder().with_reader(reader.build()).with_resource(settings.resource()).build())
@@ -124,5 +125,5 @@ fn configured<E: WithExportConfig>(mut exporter: E, settings: &TelemetryBuilder)
     exporter
 }
 
-/// Who measures, for the collector; and the name of the threads.
+/// The name of the instrumentation scope, and of the threads.
 const NAME: &str = "rpcplugin-otel";

@@ -7,9 +7,9 @@ use rpcplugin_server::Serve;
 use crate::telemetry::Telemetry;
 
 impl Telemetry {
-    /// A plugin whose services are [instrumented](Self::services), main and brokered, whose traffic and refused calls are
-    /// counted, and whose tracing subscriber exports spans beside the log to the host. A program that has set a subscriber
-    /// of its own adds [`layer`](Self::layer) to that.
+    /// Adds telemetry to a plugin: [instruments](Self::services) its own and brokered services, counts its traffic and its
+    /// refused calls, and exports the spans of its tracing subscriber. If the program sets its own subscriber, add
+    /// [`layer`](Self::layer) to that.
     pub fn serve(&self, serve: Serve) -> Serve {
         let serve = serve.layer(self.services()).subscriber_layer(self.layer());
         let Some(metrics) = &self.metrics else { return serve };

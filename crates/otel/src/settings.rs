@@ -1,4 +1,4 @@
-//! What telemetry is set up with.
+//! The settings of telemetry.
 
 use std::{ffi::OsString, time::Duration};
 
@@ -6,9 +6,9 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use tracing::level_filters::LevelFilter;
 
-use crate::{error::TelemetryError, telemetry::Telemetry};
+use crate::error::TelemetryError;
 
-/// Settings of telemetry. What is set here wins over OpenTelemetry's variables, and those over the defaults.
+/// Settings of telemetry. A setting here replaces OpenTelemetry's variable, and a variable replaces the default.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is set up before `build`"]
 pub struct TelemetryBuilder {
@@ -16,12 +16,12 @@ pub struct TelemetryBuilder {
     pub(crate) attributes: Vec<KeyValue>,
     pub(crate) endpoint: Option<String>,
     pub(crate) export_timeout: Option<Duration>,
-    pub(crate) metrics_every: Option<Duration>,
-    pub(crate) flush_within: Duration,
+    pub(crate) metrics_interval: Option<Duration>,
+    pub(crate) flush_timeout: Duration,
     pub(crate) level: LevelFilter,
 }
 
-/// What is exported.
+/// The signals that are exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Signals {
     pub(crate) traces: bool,
@@ -35,16 +35,16 @@ impl TelemetryBuilder {
             attributes: Vec::new(),
             endpoint: None,
             export_timeout: None,
-            metrics_every: None,
-            flush_within: Duration::from_secs(1),
+            metrics_interval: None,
+            flush_timeout: Duration::from_secs(1),
             level: LevelFilter::INFO,
         }
     }
 
-    /// The name of this program in traces and metrics. Default: `OTEL_SERVICE_NAME`, or `unknown_service` with the
+    /// Sets the name of this program in traces and metrics. Default: `OTEL_SERVICE_NAME`, or `unknown_service` with the
     /// program's name.
     ///
-    /// A plugin should set it: it inherits the variables of its host, and with them the host's name.
+    /// A plugin should set its name: otherwise it inherits the host's variables, with the host's name.
     pub fn service_name(mut self, name: impl Into<String>) -> Self {
         self.service_name = Some(name.into());
         self
@@ -56,50 +56,38 @@ impl TelemetryBuilder {
         self
     }
 
-    /// The collector's OTLP receiver for gRPC, without TLS. Default: `OTEL_EXPORTER_OTLP_ENDPOINT` and its variants for
-    /// single signals, or `http://localhost:4317`.
+    /// Sets the URL of the collector's OTLP receiver for gRPC, without TLS. Default: `OTEL_EXPORTER_OTLP_ENDPOINT` and its
+    /// variants for single signals, or `http://localhost:4317`.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
         self
     }
 
-    /// How long the collector may take to accept one batch. Default: `OTEL_EXPORTER_OTLP_TIMEOUT`, or 10 s. What it does
-    /// not accept is dropped.
+    /// Sets how long the collector may take to accept a batch. Default: `OTEL_EXPORTER_OTLP_TIMEOUT`, or 10 s. A batch that is
+    /// not accepted is dropped.
     pub fn export_timeout(mut self, timeout: Duration) -> Self {
         self.export_timeout = Some(timeout);
         self
     }
 
-    /// How often metrics are sent. Default: `OTEL_METRIC_EXPORT_INTERVAL`, or 60 s. They are sent at the end too.
-    pub fn metrics_every(mut self, interval: Duration) -> Self {
-        self.metrics_every = Some(interval);
+    /// Sets how often metrics are sent. Default: `OTEL_METRIC_EXPORT_INTERVAL`, or 60 s. They are sent at the end too.
+    pub fn metrics_interval(mut self, interval: Duration) -> Self {
+        self.metrics_interval = Some(interval);
         self
     }
 
-    /// How long the end may be held up to send what is left. Default 1 s, half of what a host waits for a plugin that
-    /// ends; zero sends nothing more.
-    pub fn flush_within(mut self, most: Duration) -> Self {
-        self.flush_within = most;
+    /// Sets how long the end may wait until everything is sent. Default: 1 s, half of the time that a host waits for the end
+    /// of a plugin. With zero, nothing is sent at the end.
+    pub fn flush_timeout(mut self, timeout: Duration) -> Self {
+        self.flush_timeout = timeout;
         self
     }
 
-    /// Up to which level the program's own spans, and the events in them, are exported. Default `INFO`. Those of this
-    /// library are exported up to `DEBUG` in any case.
+    /// Sets up to which level the program's own spans and events are exported. Default: `INFO`. Spans of this library are
+    /// exported up to `DEBUG` in any case.
     pub fn level(mut self, level: LevelFilter) -> Self {
         self.level = level;
         self
-    }
-
-    /// Sets everything up. Exports begin at once, in threads of their own; no connection is waited for.
-    ///
-    /// `OTEL_SDK_DISABLED=true` makes a [`Telemetry`] that does nothing; `OTEL_TRACES_EXPORTER=none` and
-    /// `OTEL_METRICS_EXPORTER=none` switch off one signal.
-    ///
-    /// # Errors
-    /// [`TelemetryError`] for settings that make no sense. A collector that is away is no error.
-    pub fn build(self) -> Result<Telemetry, TelemetryError> {
-        let signals = signals(environment)?;
-        Telemetry::new(&self, signals)
     }
 
     pub(crate) fn resource(&self) -> Resource {
@@ -113,7 +101,12 @@ impl TelemetryBuilder {
     }
 }
 
-/// Which signals these variables ask for. OpenTelemetry's SDK for Rust leaves these to the program.
+/// Returns the signals that the variables of this process ask for.
+pub(crate) fn signals_of_process() -> Result<Signals, TelemetryError> {
+    signals(environment)
+}
+
+/// Returns the signals that these variables ask for. OpenTelemetry's SDK for Rust does not read them.
 fn signals(variable: impl Fn(&str) -> Option<OsString>) -> Result<Signals, TelemetryError> {
     let read = |name| variable(name).map(|value| value.to_string_lossy().trim().to_ascii_lowercase());
     if read("OTEL_SDK_DISABLED").is_some_and(|value| value == "true") {
@@ -129,7 +122,7 @@ fn signals(variable: impl Fn(&str) -> Option<OsString>) -> Result<Signals, Telem
     Ok(Signals { traces: exports("OTEL_TRACES_EXPORTER")?, metrics: exports("OTEL_METRICS_EXPORTER")? })
 }
 
-/// The value, if it is set and not empty, which OpenTelemetry takes for not set.
+/// Returns the value if it is allowed. `None` if the variable is unset or empty, which means the same in OpenTelemetry.
 fn only(
     variable: &'static str,
     value: Option<String>,
@@ -144,10 +137,7 @@ fn only(
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "OpenTelemetry's variables are the process's own, and its SDK reads the others there"
-)]
+#[expect(clippy::disallowed_methods, reason = "OpenTelemetry's SDK reads the environment of the process too")]
 fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
@@ -179,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_refused() {
+    fn an_unsupported_value_is_refused() {
         for (name, value) in [
             ("OTEL_TRACES_EXPORTER", "zipkin"),
             ("OTEL_METRICS_EXPORTER", "prometheus"),
@@ -188,11 +178,5 @@ mod tests {
             let error = given(&[(name, value)]).unwrap_err();
             assert!(matches!(error, TelemetryError::Setting { variable, .. } if variable == name), "{error}");
         }
-    }
-
-    #[test]
-    fn an_endpoint_that_makes_no_sense_is_refused() {
-        let error = TelemetryBuilder::new().endpoint("not an address").build().unwrap_err();
-        assert!(matches!(error, TelemetryError::Exporter(_)), "{error}");
     }
 }

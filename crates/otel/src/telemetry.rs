@@ -12,47 +12,47 @@ use crate::{
     error::TelemetryError,
     metrics::Metrics,
     pipeline::Pipeline,
-    settings::{Signals, TelemetryBuilder},
+    settings::{Signals, TelemetryBuilder, signals_of_process},
 };
 
-/// The telemetry of a process. Dropping it, or [`shut_down`](Self::shut_down), sends what is left.
+/// The telemetry of a process. Dropping this sends what is left, as [`shut_down`](Self::shut_down) does.
 pub struct Telemetry {
     pipeline: Option<Pipeline>,
     tracer: Option<SdkTracer>,
     pub(crate) metrics: Option<Arc<Metrics>>,
     level: LevelFilter,
-    flush_within: Duration,
+    flush_timeout: Duration,
 }
 
 impl Telemetry {
-    /// Telemetry as OpenTelemetry's variables say: `OTEL_SERVICE_NAME`, `OTEL_EXPORTER_OTLP_ENDPOINT` and the others.
+    /// Sets up telemetry from OpenTelemetry's variables: `OTEL_SERVICE_NAME`, `OTEL_EXPORTER_OTLP_ENDPOINT` and the others.
     ///
     /// # Errors
-    /// [`TelemetryError`] for settings that make no sense. A collector that is away is no error.
+    /// [`TelemetryError`] for invalid settings. A collector that cannot be reached is not an error.
     pub fn from_env() -> Result<Self, TelemetryError> {
         Self::builder().build()
     }
 
-    /// Telemetry with settings of the program's own.
+    /// Returns a builder, for settings of the program's own.
     pub fn builder() -> TelemetryBuilder {
         TelemetryBuilder::new()
     }
 
-    pub(crate) fn new(settings: &TelemetryBuilder, signals: Signals) -> Result<Self, TelemetryError> {
+    fn new(settings: &TelemetryBuilder, signals: Signals) -> Result<Self, TelemetryError> {
         let wanted = signals.traces || signals.metrics;
         let pipeline = wanted.then(|| Pipeline::start(settings, signals)).transpose()?;
         let tracer = pipeline.as_ref().and_then(Pipeline::tracer);
         let meter = pipeline.as_ref().and_then(Pipeline::meter);
         let metrics = meter.map(|meter| Arc::new(Metrics::new(&meter)));
-        let &TelemetryBuilder { level, flush_within, .. } = settings;
-        Ok(Self { pipeline, tracer, metrics, level, flush_within })
+        let &TelemetryBuilder { level, flush_timeout, .. } = settings;
+        Ok(Self { pipeline, tracer, metrics, level, flush_timeout })
     }
 
-    /// The layer that exports spans, for the program's tracing subscriber. [`serve`](Self::serve) adds it by itself.
+    /// Returns the layer that exports spans, for the program's tracing subscriber. [`serve`](Self::serve) adds this layer
+    /// itself.
     ///
-    /// It takes the spans of this library down to `DEBUG` and the program's down to
-    /// [the level that is set](TelemetryBuilder::level), with the events of those levels, and nothing of the HTTP/2
-    /// libraries below. A plugin's log is not among them.
+    /// The layer exports spans of this library up to level `DEBUG`, and spans and events of the program up to
+    /// [the level that is set](TelemetryBuilder::level). Nothing of the HTTP/2 libraries and no log of a plugin is exported.
     pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
@@ -70,42 +70,56 @@ impl Telemetry {
         })
     }
 
-    /// The tower layer for calls that this process makes: `plugin.channel_with(&telemetry.calls())`. It goes around any
-    /// channel, such as that to a host's callbacks or to a brokered service.
+    /// Returns the tower layer for outgoing calls: `plugin.channel_with(&telemetry.calls())`. It fits any channel, such as one
+    /// to the services of the host or to a brokered service.
     #[must_use]
     pub fn calls(&self) -> InstrumentCalls {
         InstrumentCalls::new(self.metrics.clone())
     }
 
-    /// The tower layer for services that this process serves. [`host`](Self::host) and [`serve`](Self::serve) put it around
-    /// all of them; it is for services that are served otherwise.
+    /// Returns the tower layer for services. [`host`](Self::host) and [`serve`](Self::serve) put it around all services. Use it
+    /// for services that are served in another way.
     #[must_use]
     pub fn services(&self) -> InstrumentServices {
         InstrumentServices::new(self.metrics.clone())
     }
 
-    /// Ends telemetry: sends what is left, for at most the time that [is set](TelemetryBuilder::flush_within). Returns
-    /// whether all was sent. Unlike dropping, it blocks no thread.
+    /// Sends what is left, for at most [the timeout that is set](TelemetryBuilder::flush_timeout), and ends telemetry. Returns
+    /// whether everything was sent. Unlike dropping, this does not block the thread.
     ///
     /// # Cancel safety
-    /// The end goes on when the future is dropped.
+    /// When the future is dropped, sending goes on.
     pub async fn shut_down(mut self) -> bool {
         let Some(pipeline) = self.pipeline.take() else { return true };
-        let within = self.flush_within;
+        let timeout = self.flush_timeout;
         let (done, finished) = oneshot::channel();
         let finish = move || {
-            let _ = done.send(pipeline.finish(within));
+            let _ = done.send(pipeline.finish(timeout));
         };
-        // Without a thread the pipeline is dropped here, and sends nothing more.
+        // If there is no thread, the pipeline is dropped here and sends nothing.
         drop(thread::Builder::new().spawn(finish));
         finished.await.unwrap_or(false)
+    }
+}
+
+impl TelemetryBuilder {
+    /// Sets telemetry up. Exports begin at once, in threads of their own. This does not wait for a connection.
+    ///
+    /// With `OTEL_SDK_DISABLED=true` the [`Telemetry`] does nothing. `OTEL_TRACES_EXPORTER=none` and
+    /// `OTEL_METRICS_EXPORTER=none` switch off one signal each.
+    ///
+    /// # Errors
+    /// [`TelemetryError`] for invalid settings. A collector that cannot be reached is not an error.
+    pub fn build(self) -> Result<Telemetry, TelemetryError> {
+        let signals = signals_of_process()?;
+        Telemetry::new(&self, signals)
     }
 }
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
         if let Some(pipeline) = self.pipeline.take() {
-            pipeline.finish(self.flush_within);
+            pipeline.finish(self.flush_timeout);
         }
     }
 }
@@ -120,18 +134,19 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-/// Whether a span or an event goes to the collector.
+/// Whether a span or an event is exported.
 fn is_exported(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
     let target = metadata.target();
     let library = target.split("::").next().unwrap_or_default();
-    if BELOW.contains(&library) || library.starts_with("opentelemetry") {
+    if HTTP2_LIBRARIES.contains(&library) || library.starts_with("opentelemetry") {
         return false;
     }
-    // What a plugin prints is its own telemetry; and its host's span of it lasts as long as the plugin does.
+    // A plugin's log belongs to the plugin's telemetry. In the host, its records would be events of the span of the plugin,
+    // which lasts as long as the plugin.
     if library == "plugin" && metadata.is_event() {
         return false;
     }
-    // The span of a call for the log; the one for the collector says more.
+    // The span of a call that is made for the log. The span from this crate has more attributes.
     if target == "rpcplugin_transport::trace" {
         return false;
     }
@@ -139,5 +154,17 @@ fn is_exported(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
     *metadata.level() <= if ours { level.max(LevelFilter::DEBUG) } else { level }
 }
 
-/// The libraries that carry calls. Each frame of HTTP/2 would be an event.
-const BELOW: [&str; 8] = ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_rustls", "tonic", "tower"];
+/// The libraries that carry calls. They make an event for each HTTP/2 frame.
+const HTTP2_LIBRARIES: [&str; 8] =
+    ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_rustls", "tonic", "tower"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalid_endpoint_is_refused() {
+        let error = TelemetryBuilder::new().endpoint("not an address").build().unwrap_err();
+        assert!(matches!(error, TelemetryError::Exporter(_)), "{error}");
+    }
+}

@@ -1,4 +1,4 @@
-//! What goes over the connections of a process, summed up for each of its peers.
+//! The traffic of a process's connections, summed for each peer.
 
 use std::{
     collections::BTreeMap,
@@ -9,47 +9,47 @@ use rpcplugin_transport::{ConnectionKind, Meter, Traffic};
 
 /// The connections of this process.
 #[derive(Debug, Default)]
-pub(crate) struct Connections(Mutex<BTreeMap<Peer, Counted>>);
+pub(crate) struct Connections(Mutex<BTreeMap<Peer, PeerTraffic>>);
 
-/// The name of a plugin; None for a host, of which a plugin has one.
+/// The name of a plugin. `None` for the host of a plugin.
 pub(crate) type Peer = Option<Arc<str>>;
 
-/// What was counted with one peer, in all its generations.
+/// The traffic with one peer, over all its generations.
 #[derive(Debug, Default)]
-struct Counted {
+struct PeerTraffic {
     meters: Vec<Meter>,
     past: [Traffic; 2],
 }
 
-/// A peer at this moment.
+/// The traffic with a peer at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct PeerSnapshot {
     pub(crate) peer: Peer,
-    /// How many of this name are connected.
+    /// How many plugins of this name are connected.
     pub(crate) connected: u64,
     pub(crate) main: Traffic,
     pub(crate) brokered: Traffic,
 }
 
 impl Connections {
-    /// Counts what this meter counts, from its beginning to its end.
+    /// Adds a meter with all its traffic, past and future.
     pub(crate) fn add(&self, peer: Peer, meter: Meter) {
         let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         peers.entry(peer).or_default().meters.push(meter);
     }
 
-    /// Everything so far. A peer that was there once stays, so that its numbers do not vanish.
-    pub(crate) fn look(&self) -> Vec<Seen> {
+    /// Returns the traffic so far. A peer that is gone stays in the list, because counters must not decrease.
+    pub(crate) fn snapshot(&self) -> Vec<PeerSnapshot> {
         let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.iter_mut().map(|(peer, counted)| counted.look(peer.clone())).collect()
+        peers.iter_mut().map(|(peer, traffic)| traffic.snapshot(peer.clone())).collect()
     }
 }
 
-impl Counted {
-    fn look(&mut self, peer: Peer) -> Seen {
-        // Supervised plugins come and go: what is over is kept as a sum.
-        let over = |meter: &mut Meter| meter.is_final();
-        for meter in self.meters.extract_if(.., over) {
+impl PeerTraffic {
+    fn snapshot(&mut self, peer: Peer) -> PeerSnapshot {
+        // Each generation of a supervised plugin has a meter. Finished meters are kept only as a sum.
+        let finished = |meter: &mut Meter| meter.is_final();
+        for meter in self.meters.extract_if(.., finished) {
             for (past, kind) in self.past.iter_mut().zip(KINDS) {
                 *past = past.plus(meter.traffic_of(kind));
             }
@@ -57,10 +57,11 @@ impl Counted {
         let sum = |past: Traffic, kind| {
             self.meters.iter().fold(past, |sum, meter| sum.plus(meter.traffic_of(kind)))
         };
-        let is_connected =
-            |meter: &&Meter| meter.connections().iter().any(|one| one.kind == ConnectionKind::Main);
+        let is_connected = |meter: &&Meter| {
+            meter.connections().iter().any(|connection| connection.kind == ConnectionKind::Main)
+        };
         let [main, brokered] = self.past;
-        Seen {
+        PeerSnapshot {
             peer,
             connected: self.meters.iter().filter(is_connected).count() as u64,
             main: sum(main, ConnectionKind::Main),

@@ -6,14 +6,14 @@
 //!
 //! A `Runner` starts plugins in a sandbox, in a container or on another machine. The rest of the library works as before.
 //! This runner changes the command and uses the runner for ordinary processes. A runner for another machine also implements
-//! the trait of the running process, and translates addresses if the plugin sees other files or networks.
+//! `PluginProcess`, and translates addresses if the plugin sees other files or networks.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, path::PathBuf, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{
-    ChildProcess, Command, Host, LaunchEnvironment, LaunchFault, MagicCookie, Runner, Serve, Started,
+    ChildProcess, Command, Host, LaunchEnvironment, LaunchFault, MagicCookie, Runner, Serve, StartedProcess,
 };
 use tonic::{Request, Response, Status};
 
@@ -35,17 +35,20 @@ struct Limited {
 }
 
 impl Runner for Limited {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         self.program.clone()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        environment: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         // `exec` replaces the shell with the plugin, so that the host watches the plugin itself.
         let script = r#"ulimit -n "$0" && exec "$@""#;
         let shell = Command::new("/bin/sh").args(["-c", script]).arg(self.open_files.to_string());
-        shell.arg(&self.program).start(surroundings).await
+        shell.arg(&self.program).start(environment).await
     }
 
     async fn diagnose(&self, _: &LaunchFault) -> Option<String> {

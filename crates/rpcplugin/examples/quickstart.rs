@@ -90,7 +90,7 @@ async fn run() -> Result<()> {
 fn introduce(plugin: &Plugin) {
     let security = if plugin.security().is_mutual() { "mutual TLS, ephemeral certificates" } else { "none" };
     println!("plugin {}", plugin.name());
-    println!("  process       {}", plugin.pid());
+    println!("  process       {}", plugin.pid().expect("a child process"));
     println!("  version       {}", plugin.version());
     println!("  listens on    {}", plugin.endpoint());
     println!("  security      {security}");

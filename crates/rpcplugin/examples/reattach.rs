@@ -50,7 +50,7 @@ async fn old_host() -> Result<String> {
     let mut kv = KvClient::new(plugin.channel());
     let entry = Entry { key: "written by".to_owned(), value: "the old host".into() };
     kv.put(PutRequest { entry: Some(entry) }).await.into_diagnostic()?;
-    println!("the old host hands over process {}", plugin.pid());
+    println!("the old host hands over process {}", plugin.pid().expect("a child process"));
     Ok(plugin.hand_over().await?.to_json())
 }
 
@@ -58,7 +58,7 @@ async fn old_host() -> Result<String> {
 async fn new_host(line: &str) -> Result<()> {
     let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1);
     let plugin = host.attach(Handover::parse(line)?).await?;
-    println!("the new host attaches to process {}", plugin.pid());
+    println!("the new host attaches to process {}", plugin.pid().expect("a child process"));
     let mut kv = KvClient::new(plugin.channel());
     let answer = kv.get(GetRequest { key: "written by".to_owned() }).await.into_diagnostic()?;
     println!("written by {}", String::from_utf8_lossy(&answer.get_ref().value));

@@ -17,7 +17,7 @@ use std::{
 
 use miette::{IntoDiagnostic as _, Result, miette};
 use rpcplugin::{
-    Attachment, Cause, Endpoint, Host, MagicCookie, PlainReport, Serve, Services,
+    Attachment, Endpoint, Host, MagicCookie, PlainReport, Serve, Services, ShutdownCause,
     config::Loader,
     mtls::{Identity, RootCertificates, Trust},
 };
@@ -42,10 +42,10 @@ async fn plugin() -> Result<()> {
     let plugin = Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1)?)
         .load_config(&Loader::new().process_env())
         .version_with(1, |context| {
-            let ending = context.ending.clone();
+            let shutdown = context.shutdown.clone();
             tokio::spawn(async move {
                 terminated.recv().await;
-                ending.begin(Cause::Signal);
+                shutdown.begin(ShutdownCause::Signal);
             });
             Services::new().add(GreeterServer::new(English))
         })

@@ -23,7 +23,7 @@ const SHARED: &str = include_str!("settings/app.toml");
 fn main() -> Result<()> {
     let loader = Loader::new().text("host.toml", FILE, Format::Toml).process_env().set("multiplex", true);
     let loaded = loader.load::<HostConfig>()?;
-    for setting in loaded.in_force.iter().filter(|setting| setting.origin != Origin::Default) {
+    for setting in loaded.effective.iter().filter(|setting| setting.origin != Origin::Default) {
         println!("{} = {} ({})", setting.setting.name, setting.value, setting.origin);
     }
     // `Host::config(loaded.config)` sets the configuration of a host.

@@ -14,7 +14,7 @@ use std::{env, process::ExitCode};
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{
     Attachment, Command, Host, MagicCookie, PlainReport, Serve,
-    config::{Loader, Pem, SecretPem},
+    config::{HostTls, Loader, Pem, SecretPem},
     mtls::Identity,
 };
 
@@ -68,8 +68,10 @@ async fn host() -> Result<ExitCode> {
 fn with_identity(identity: &Identity, roots: Pem) -> Result<Host> {
     let exported = identity.export();
     Ok(Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1).configure(|config| {
-        config.certificate = Some(Pem::new(exported.certificates_pem()));
-        config.private_key = Some(SecretPem::new(exported.private_key_pem()));
-        config.server_roots = Some(roots);
+        config.tls = HostTls::Given {
+            certificate: Pem::new(exported.certificates_pem()),
+            private_key: SecretPem::new(exported.private_key_pem()),
+            server_roots: Some(roots),
+        };
     }))
 }

@@ -88,16 +88,17 @@ pub mod pyvider;
 pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{
-    AttachError, Attachment, Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit,
-    ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError, LaunchFacts,
-    LaunchFault, LaunchTimings, LogRecord, Managed, NotHandedOver, Observer, Obstacle, Output, OutputChunk,
-    OutputOptions, OutputSource, OverflowPolicy, PingError, Plugin, PluginEvent, PluginExited, PluginId,
-    PluginReason, PluginSet, ProgramFile, ReasonKind, Runner, Running, Started, Stdin, Supervise,
-    SuperviseError, Supervised, SupervisionState, WhileDown, Writers, discover,
+    AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, Event, Events,
+    Exit, ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError, LaunchFacts,
+    LaunchFault, LaunchTimings, LogRecord, Managed, MessageLimits, NotHandedOver, Observer, Obstacle,
+    OutputChunk, OutputOptions, OutputSource, OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent,
+    PluginExited, PluginId, PluginProcess, PluginReason, PluginSet, ProgramFile, ReasonKind, Runner, Signal,
+    StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown, Writers,
+    discover,
 };
 pub use rpcplugin_config as config;
 pub use rpcplugin_core::{
-    AppVersion, Endpoint, ErrorCategory, MagicCookie, PlainReport, ServiceId, TraceContext, Versions,
+    AppVersion, Endpoint, ErrorCategory, MagicCookie, Pid, PlainReport, ServiceId, TraceContext, Versions,
     Visible, disturbs,
 };
 pub use rpcplugin_handshake as handshake;
@@ -107,8 +108,9 @@ pub use rpcplugin_mtls as mtls;
 pub use rpcplugin_otel as otel;
 #[cfg(feature = "server")]
 pub use rpcplugin_server::{
-    Attachable, BasicProtocol, Cause, Ending, Health, HostFacts, NotReady, PluginContext, Protocol,
-    RateLimit, Readiness, RealStderr, Serve, ServeError, Served, ServingStatus, Transport, hclog_layer,
+    Attachable, BasicProtocol, CustomTransport, Health, HostFacts, NotReady, OriginalStderr, PluginContext,
+    Protocol, RateLimit, Readiness, Serve, ServeError, Served, ServingStatus, Shutdown, ShutdownCause,
+    hclog_layer,
 };
 pub use rpcplugin_transport as transport;
 pub use rpcplugin_transport::{
@@ -122,12 +124,13 @@ pub use rpcplugin_transport::{
 #[cfg(feature = "client")]
 pub mod host {
     pub use rpcplugin_client::{
-        AttachError, Attachment, Caller, Checksum, ChecksumError, ChildProcess, Command, Event, Events, Exit,
-        ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError, LaunchFacts,
-        LaunchFault, LaunchTimings, LogRecord, Managed, NotHandedOver, Observer, Obstacle, Output,
-        OutputChunk, OutputOptions, OutputSource, OverflowPolicy, PingError, Plugin, PluginEvent,
-        PluginExited, PluginId, PluginReason, PluginSet, ProgramFile, ReasonKind, Runner, Running, Started,
-        Stdin, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown, Writers, discover,
+        AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, Event,
+        Events, Exit, ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError,
+        LaunchFacts, LaunchFault, LaunchTimings, LogRecord, Managed, MessageLimits, NotHandedOver, Observer,
+        Obstacle, OutputChunk, OutputOptions, OutputSource, OutputStream, OverflowPolicy, PingError, Plugin,
+        PluginEvent, PluginExited, PluginId, PluginProcess, PluginReason, PluginSet, ProgramFile, ReasonKind,
+        Runner, Signal, StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState,
+        WhileDown, Writers, discover,
     };
 }
 
@@ -135,9 +138,9 @@ pub mod host {
 #[cfg(feature = "server")]
 pub mod plugin {
     pub use rpcplugin_server::{
-        Attachable, BasicProtocol, BoxError, Cause, Ending, Health, HostFacts, NotReady, PluginContext,
-        Protocol, RateLimit, Readiness, RealStderr, Serve, ServeError, Served, ServingStatus, Transport,
-        hclog_layer,
+        Attachable, BasicProtocol, BoxError, CustomTransport, Health, HostFacts, NotReady, OriginalStderr,
+        PluginContext, Protocol, RateLimit, Readiness, Serve, ServeError, Served, ServingStatus, Shutdown,
+        ShutdownCause, hclog_layer,
     };
 }
 

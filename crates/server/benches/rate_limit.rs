@@ -1,4 +1,4 @@
-//! What the rate limit costs a call that passes, and one that does not.
+//! The cost of the rate limit for a call that passes and for a call that is refused.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,7 @@ fn main() {
     divan::main();
 }
 
-/// A service that answers at once.
+/// A service that responds at once.
 #[derive(Clone)]
 struct AtOnce;
 
@@ -50,8 +50,8 @@ fn call(bencher: divan::Bencher<'_, '_>, service: &RateLimited<AtOnce>) {
             (service.clone(), request)
         })
         .bench_values(|(mut service, request)| {
-            let mut answer = std::pin::pin!(service.call(request));
-            answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+            let mut response = std::pin::pin!(service.call(request));
+            response.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
         });
 }
 

@@ -1,52 +1,51 @@
-//! What a plugin's services are made with.
+//! The context in which a plugin's services are made.
 
 use rpcplugin_broker::Broker;
 use rpcplugin_core::AppVersion;
 use rpcplugin_transport::{Meter, http2::PluginChannel};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ending::Ending, health::Health, rate_limit::RateLimit};
+use crate::{layers::RateLimit, services::Health, shutdown::Shutdown};
 
-/// What is known when a plugin's services are made: after the versions are agreed upon, before the host can call.
-///
-/// Cheap to clone; keep one in a service that needs it.
+/// The context in which a plugin's services are made, after the plugin has agreed with its host on a version and before the
+/// host can call. Cheap to clone: a service may keep it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PluginContext {
-    /// The version of the application's protocol that is served.
+    /// The version of the application's protocol that the plugin serves.
     pub version: AppVersion,
-    /// Side connections with the host.
+    /// Makes further connections with the host.
     pub broker: Broker,
-    /// The status that health checks see.
+    /// The status that health checks report.
     pub health: Health,
-    /// The end of the plugin.
-    pub ending: Ending,
-    /// What the host said of itself.
+    /// The shutdown of the plugin.
+    pub shutdown: Shutdown,
+    /// Facts about the host and the connection with it.
     pub host: HostFacts,
-    /// The limit of the plugin's own services, if its configuration has one.
+    /// The rate limit of the plugin's own services, if the configuration has one.
     pub rate_limit: Option<RateLimit>,
-    /// What has gone over all connections with the host, and over each.
+    /// Counts the bytes and messages of all connections with the host.
     pub meter: Meter,
 }
 
-/// What a host told a plugin through its environment.
+/// Facts about the host and the connection with it.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct HostFacts {
-    /// Whether the host offered the version that is served. If not, it will refuse the answer.
+    /// Whether the host offered the version that the plugin serves. If it did not, the host refuses the handshake line.
     pub offered_version: bool,
     /// Whether both sides are authenticated.
     pub mutual_tls: bool,
-    /// Whether side connections share the main connection's socket.
+    /// Whether brokered connections share the main connection's socket.
     pub multiplexed: bool,
 }
 
 impl PluginContext {
-    /// A channel to the services that the host lets every plugin call (`Host::callbacks`), for a generated client.
+    /// Returns a channel to the services that the host offers to every plugin (`Host::callbacks`), for a generated client.
     ///
-    /// The connection is opened with the first call, and opened again should it break; all who ask share it. A host of
-    /// rpcplugin without callbacks makes calls fail at once with FAILED_PRECONDITION; any other that offers no services, with
-    /// UNAVAILABLE after [`PluginConfig::broker_timeout`].
+    /// The first call opens the connection. A broken connection is opened again by the next call. All channels share the
+    /// connection. If the host offers no services, calls fail: with FAILED_PRECONDITION at once if the host uses rpcplugin,
+    /// otherwise with UNAVAILABLE after [`PluginConfig::broker_timeout`].
     ///
     /// [`PluginConfig::broker_timeout`]: rpcplugin_config::PluginConfig::broker_timeout
     #[must_use]
@@ -54,9 +53,9 @@ impl PluginContext {
         self.broker.host_channel()
     }
 
-    /// A token that fires when the plugin begins to end: long calls and background work should end then.
+    /// Returns a token that is cancelled when the shutdown begins. Long calls and background work should end then.
     #[must_use]
-    pub fn shutdown(&self) -> CancellationToken {
-        self.ending.token()
+    pub fn shutdown_token(&self) -> CancellationToken {
+        self.shutdown.token()
     }
 }

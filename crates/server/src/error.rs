@@ -1,139 +1,131 @@
-//! Why a plugin did not serve.
+//! `ServeError`: why a plugin cannot serve.
 
 use std::{fmt, io};
 
 use miette::Diagnostic;
+use rpcplugin_broker::BoxError;
 use rpcplugin_config::ConfigError;
 use rpcplugin_core::{PlainReport, Versions, VersionsError};
 use rpcplugin_handshake::{CookieRefused, HostEnvFault};
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
 use rpcplugin_transport::{BindError, SocketDirError};
 
-use crate::own_transport::BoxError;
-
-/// Why a plugin did not serve. Nothing has been printed on stdout then, but by a host that is gone.
+/// The plugin cannot serve. Nothing has been printed on stdout, except to a host that has exited.
 ///
-/// [`Debug`] explains as [`PlainReport`] does, so that a `main` which returns this error ends with words for a person.
+/// [`Debug`] prints the same text as [`PlainReport`], so that a `main` that returns this error prints a readable report.
 #[derive(thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// No host that knows this plugin started it.
+    /// The plugin was not launched by a host with its magic cookie.
     #[error(transparent)]
     #[diagnostic(transparent)]
     NotStartedByHost(#[from] CookieRefused),
-    /// The plugin was to make a runtime of its own on a thread that serves one already.
-    #[error("`Serve::main` makes a runtime of its own, and was called within one")]
+    /// `Serve::main` was called within a tokio runtime.
+    #[error("`Serve::main` makes a runtime, and was called within another one")]
     #[diagnostic(
-        code(rpcplugin::config::runtime_within),
-        help(
-            "call `run().await` or `run_to_exit().await` there, or let an ordinary `fn main` call `Serve::main`"
-        )
+        code(rpcplugin::config::nested_runtime),
+        help("await `Serve::run` there, or call `Serve::main` from a `fn main` that is not async")
     )]
-    RuntimeWithin,
-    /// The plugin serves no version at all.
-    #[error("the plugin serves nothing")]
+    NestedRuntime,
+    /// The plugin has no version.
+    #[error("the plugin serves no version")]
     #[diagnostic(
         code(rpcplugin::config::nothing_served),
-        help("give `Serve` at least one version with its services before it runs")
+        help("give `Serve` at least one version with its services")
     )]
     NothingServed(#[from] VersionsError),
-    /// The configuration does not allow any version that the plugin has.
+    /// The configuration allows no version that the plugin has.
     #[error("the configuration allows the versions {allowed}, and the plugin has {has}")]
     #[diagnostic(
         code(rpcplugin::config::nothing_supported),
-        help("set SUPPORTED_PROTOCOL_VERSIONS to versions that the plugin has, or not at all")
+        help("set SUPPORTED_PROTOCOL_VERSIONS to versions that the plugin has, or unset it")
     )]
     NothingSupported {
-        /// What the plugin has.
+        /// The versions that the plugin has.
         has: Versions,
-        /// What the configuration allows.
+        /// The versions that the configuration allows.
         allowed: Versions,
     },
     /// The plugin's configuration has faults.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Config(#[from] ConfigError),
-    /// The host's certificate cannot be read. Serving without it would mean trusting anybody, or nobody.
+    /// The host's certificate is not valid. Without a valid certificate the plugin cannot verify the host.
     #[error("the host's certificate cannot be read")]
     #[diagnostic(
         code(rpcplugin::security::host_certificate),
         help(
-            "the host has to put one X.509 certificate of version 3 as PEM into PLUGIN_CLIENT_CERT, or not set it at all"
+            "in the host, set PLUGIN_CLIENT_CERT to one X.509 certificate of version 3 as PEM, or unset it"
         )
     )]
     HostCertificate(#[from] PeerCertificateError),
-    /// The host asks for mutual TLS and this plugin is configured to refuse that.
-    #[error("the host asks for mutual TLS, and this plugin is configured without it")]
+    /// The host requests mutual TLS, which is off in the plugin's configuration.
+    #[error("the host requests mutual TLS, which is off in this plugin's configuration")]
     #[diagnostic(
         code(rpcplugin::security::mtls_refused),
-        help("set PLUGIN_AUTO_MTLS=true for the plugin, or have the host start it without AutoMTLS")
+        help("set PLUGIN_AUTO_MTLS=true for the plugin, or launch it without AutoMTLS")
     )]
     MtlsRefused,
-    /// A certificate was given without the authorities that hosts have to be signed by.
-    #[error("a certificate is given, but no authorities to verify hosts by")]
+    /// The plugin has roots to verify hosts by, and the host has no certificate.
+    #[error("the plugin has roots to verify its host by, and the host has no certificate")]
     #[diagnostic(
-        code(rpcplugin::security::one_sided),
-        help("set PLUGIN_CLIENT_ROOT_CERTS too: TLS that authenticates only the plugin is not offered")
-    )]
-    OneSidedTls,
-    /// Authorities were given, and the host has not offered any certificate that they could have signed.
-    #[error("authorities are given to verify hosts by, and this host offers no certificate")]
-    #[diagnostic(
-        code(rpcplugin::security::unproven_host),
+        code(rpcplugin::security::host_without_certificate),
         help(
-            "set PLUGIN_SERVER_CERT and PLUGIN_SERVER_KEY too, for hosts with a certificate of these authorities; or unset \
-             PLUGIN_CLIENT_ROOT_CERTS and have the host start the plugin with AutoMTLS"
+            "launch the plugin with AutoMTLS; or set PLUGIN_SERVER_CERT and PLUGIN_SERVER_KEY too, for hosts whose \
+             certificates these roots issued; or unset PLUGIN_CLIENT_ROOT_CERTS"
         )
     )]
-    UnprovenHost,
-    /// A certificate or key that was given cannot be used.
+    HostWithoutCertificate,
+    /// The configured certificate or its key cannot be used.
     #[error("{given} cannot be used")]
-    #[diagnostic(code(rpcplugin::security::given_certificates))]
-    GivenIdentity {
-        /// The certificate and its key, by their files or the settings that hold them.
+    #[diagnostic(code(rpcplugin::security::server_certificate))]
+    ServerCertificate {
+        /// The certificate and its key: their files, or the settings that hold them.
         given: String,
-        /// Why.
+        /// The cause.
         #[diagnostic_source]
         source: IdentityError,
     },
-    /// The authorities that were given cannot be read, or none of them is within its dates.
-    #[error("the authorities in {authorities} cannot be used")]
-    #[diagnostic(code(rpcplugin::security::given_authorities))]
-    GivenAuthorities {
-        /// Their file, or the setting that holds them.
-        authorities: String,
-        /// Why.
+    /// The configured roots cannot be read, or no certificate among them is within its dates.
+    #[error("the roots in {roots} cannot be used")]
+    #[diagnostic(code(rpcplugin::security::client_roots))]
+    ClientRoots {
+        /// The file of the roots, or the setting that holds them.
+        roots: String,
+        /// The cause.
         #[diagnostic_source]
         source: PemError,
     },
-    /// No one-time identity could be made.
-    #[error("the plugin cannot make its one-time identity")]
-    #[diagnostic(code(rpcplugin::security::identity))]
-    Identity(
+    /// The ephemeral identity cannot be made.
+    #[error("the plugin cannot make its ephemeral identity")]
+    #[diagnostic(code(rpcplugin::security::ephemeral_identity))]
+    EphemeralIdentity(
         #[source]
         #[diagnostic_source]
         IdentityError,
     ),
-    /// The certificates make no TLS settings.
+    /// TLS cannot be set up with the certificates.
     #[error("TLS cannot be set up")]
-    #[diagnostic(code(rpcplugin::security::tls_settings))]
+    #[diagnostic(code(rpcplugin::security::plugin_tls_settings))]
     Tls(
         #[from]
         #[diagnostic_source]
         TlsError,
     ),
-    /// The host's ports cannot be used.
-    #[error("the host named no usable TCP port")]
+    /// The host's port range is not valid.
+    #[error("the host's port range cannot be used")]
     #[diagnostic(
-        code(rpcplugin::handshake::ports),
-        help("correct PLUGIN_MIN_PORT and PLUGIN_MAX_PORT, or give the plugin a port of its own")
+        code(rpcplugin::handshake::host_ports),
+        help(
+            "in the host, correct PLUGIN_MIN_PORT and PLUGIN_MAX_PORT; or give the plugin a port of its own"
+        )
     )]
-    Ports(
+    HostPorts(
         #[source]
         #[diagnostic_source]
         HostEnvFault,
     ),
-    /// No socket could be had.
+    /// The socket cannot be made.
     #[error("the plugin cannot listen")]
     #[diagnostic(code(rpcplugin::transport::cannot_listen))]
     Bind(
@@ -141,40 +133,40 @@ pub enum ServeError {
         #[diagnostic_source]
         BindError,
     ),
-    /// There is no place for a socket.
-    #[error("there is no place for sockets")]
-    #[diagnostic(code(rpcplugin::transport::no_socket_dir))]
+    /// There is no directory for the plugin's sockets.
+    #[error("the plugin has no directory for its sockets")]
+    #[diagnostic(code(rpcplugin::transport::no_plugin_socket_dir))]
     SocketDir(
         #[from]
         #[diagnostic_source]
         SocketDirError,
     ),
-    /// The transport that the plugin brought along does not listen.
-    #[error("the plugin's own transport does not listen")]
+    /// The plugin's custom transport cannot listen.
+    #[error("the plugin's custom transport cannot listen")]
     #[diagnostic(
-        code(rpcplugin::transport::own),
-        help("the cause says more; it is the plugin author's to mend")
+        code(rpcplugin::transport::custom_transport),
+        help("read the cause; only the author of the plugin can correct it")
     )]
-    OwnTransport(#[source] BoxError),
-    /// The plugin's configuration allows no transport that this platform has.
+    CustomTransport(#[source] BoxError),
+    /// The configuration allows no transport that this system has.
     #[error("the plugin's configuration allows no transport")]
     #[diagnostic(
         code(rpcplugin::config::no_transport),
-        help("allow `unix` or `tcp` in PLUGIN_SERVER_TRANSPORTS")
+        help("add `unix` or `tcp` to PLUGIN_SERVER_TRANSPORTS")
     )]
     NoTransport,
-    /// The handshake line could not be printed.
+    /// The handshake line cannot be printed.
     #[error("the handshake line cannot be printed")]
     #[diagnostic(
         code(rpcplugin::handshake::cannot_announce),
-        help("the host has to keep the plugin's stdout open until it has read one line")
+        help("in the host, keep the plugin's stdout open until one line has been read")
     )]
     Announce(#[source] io::Error),
-    /// Standard output and error could not be captured, or signals not be caught.
+    /// Stdout and stderr cannot be captured, or signals cannot be caught.
     #[error("the plugin's process cannot be prepared")]
     #[diagnostic(
-        code(rpcplugin::transport::process),
-        help("the system is out of file descriptors or threads: raise its limits")
+        code(rpcplugin::transport::process_setup),
+        help("raise the limits on file descriptors and threads")
     )]
     Process(#[source] io::Error),
 }

@@ -1,54 +1,46 @@
-//! The plugin side: offer, listen, answer, serve, stop.
+//! The plugin side: handshake, listen, serve, shut down.
 //!
-//! [`Serve`] holds what a plugin serves. [`Serve::run`] goes the whole way: it checks the magic cookie, reads the
-//! host's offer from the environment, agrees on a version, binds a socket, makes a one-time identity where the host
-//! asks for mutual TLS, prints the handshake line, serves until the host or the system ends it, and drains.
+//! [`Serve`] holds what a plugin serves. [`Serve::main`] and [`Serve::run`] do everything: they check the magic cookie, read
+//! the host's part of the handshake from the environment, agree on a version, bind a socket, make an ephemeral identity if the
+//! host asks for mutual TLS, print the handshake line, serve until the shutdown, and drain.
 //!
-//! Beside the plugin's own services, the host finds health, reflection, stdio (what the plugin writes to its standard
-//! output and error), the broker for side connections, and the controller that ends the plugin.
+//! Beside the plugin's own services, the host finds health, reflection, stdio (the plugin's stdout and stderr), the broker for
+//! further connections, and the controller, by which it shuts the plugin down.
 //!
-//! The steps are values too, for those who need to stand between them: [`Serve::bind`] gives a [`Bound`] plugin,
-//! [`Bound::announce`] an [`Announced`] one, which alone can [serve](Announced::serve). A plugin for hosts that did not
-//! start it, as in tests and under a debugger, is [`Attachable`].
+//! The steps are values too: [`Serve::bind`] returns a [`Bound`] plugin, and [`Bound::announce`] an [`Announced`] one, which can
+//! [serve](Announced::serve). [`Attachable`] is a plugin in test mode, which a person starts.
 
-mod attachable;
 mod context;
-mod controller;
-mod ending;
+mod environment;
 mod error;
-mod health;
-mod host_watch;
-mod life;
-mod listening;
+mod layers;
+mod lifecycle;
+mod listen;
 mod logging;
-mod mux_listener;
-mod output;
-mod own_runtime;
-mod own_transport;
+mod os;
 mod protocol;
-mod rate_limit;
 mod readiness;
-mod real_stderr;
-mod reflection;
+mod run;
 mod security;
 mod serve;
-mod served;
-mod shutdown_file;
-mod signals;
-mod stages;
+mod services;
+mod shutdown;
+mod span;
 mod stdio;
-mod under_way;
+mod test_mode;
+mod watchdog;
 
-pub use attachable::Attachable;
 pub use context::{HostFacts, PluginContext};
-pub use ending::{Cause, Ending};
 pub use error::ServeError;
-pub use health::{Health, ServingStatus};
+pub use layers::{RateLimit, RateLimited};
+pub use lifecycle::{Announced, Bound, Served};
+pub use listen::CustomTransport;
 pub use logging::hclog_layer;
-pub use own_transport::{BoxError, Transport};
 pub use protocol::{BasicProtocol, Protocol};
-pub use rate_limit::{RateLimit, RateLimited};
 pub use readiness::{NotReady, Readiness};
-pub use real_stderr::RealStderr;
+pub use rpcplugin_broker::BoxError;
 pub use serve::Serve;
-pub use stages::{Announced, Bound, Served};
+pub use services::{Health, ServingStatus};
+pub use shutdown::{Shutdown, ShutdownCause};
+pub use stdio::OriginalStderr;
+pub use test_mode::Attachable;

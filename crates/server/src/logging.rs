@@ -1,4 +1,4 @@
-//! The plugin's own log: hclog records on the real stderr, where every go-plugin host looks for them.
+//! The plugin's own log: hclog records on the original stderr, where every go-plugin host reads them.
 
 use std::io;
 
@@ -11,19 +11,19 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
 };
 
-use crate::{life, real_stderr::RealStderr};
+use crate::{span, stdio::OriginalStderr};
 
-/// A layer for a subscriber of the plugin's own that writes hclog records to the real stderr.
+/// Returns a layer that writes hclog records to the original stderr, for a plugin that sets its own subscriber.
 ///
-/// A plugin that sets no subscriber gets one with this layer when it serves.
+/// If the plugin sets no subscriber, [`Serve::run`](crate::Serve::run) sets one with this layer.
 ///
 /// # Errors
 /// When the process is out of file descriptors.
-pub fn hclog_layer() -> io::Result<HclogLayer<RealStderr>> {
-    RealStderr::get().map(HclogLayer::new)
+pub fn hclog_layer() -> io::Result<HclogLayer<OriginalStderr>> {
+    OriginalStderr::get().map(HclogLayer::new)
 }
 
-/// What a configured level lets through.
+/// Converts a configured level to a filter.
 pub(crate) fn filter(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Trace => LevelFilter::TRACE,
@@ -34,24 +34,24 @@ pub(crate) fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// A layer that the plugin brings along.
+/// A further layer for the subscriber.
 pub(crate) type SubscriberLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Sets up a subscriber and a panic hook, unless the plugin has a subscriber already.
+/// Sets a panic hook, and a subscriber if the plugin has none.
 pub(crate) fn init(level: MaxLevel, others: Vec<SubscriberLayer>) -> io::Result<()> {
-    // Fails when the plugin has set its own, which is as it should be.
+    // This fails if the plugin has set a subscriber, which then stays.
     let _ = dispatcher::set_global_default(subscriber(hclog_layer()?, level, others));
-    report_panics(RealStderr::get()?);
+    report_panics(OriginalStderr::get()?);
     Ok(())
 }
 
-fn subscriber(log: HclogLayer<RealStderr>, level: MaxLevel, others: Vec<SubscriberLayer>) -> Dispatch {
-    // One filter. Of two, one around the other, tracing would take each for another layer's, and ask both again at
-    // every frame of HTTP/2, which doubles what a call costs at trace.
-    let worth = filter_fn(is_worth_a_record).with_max_level_hint(LevelFilter::TRACE);
-    let log = log.with_filter(level.and(worth));
-    // Nothing else, not even a layer that does nothing, may stand beside a filtered layer: the filter would no longer keep
-    // the libraries below from making a span for every frame, which is as much work as the whole call.
+fn subscriber(log: HclogLayer<OriginalStderr>, level: MaxLevel, others: Vec<SubscriberLayer>) -> Dispatch {
+    // One filter with both conditions. tracing evaluates nested filters again for every HTTP/2 frame, which doubles the
+    // cost of a call at level trace.
+    let belongs = filter_fn(belongs_in_log).with_max_level_hint(LevelFilter::TRACE);
+    let log = log.with_filter(level.and(belongs));
+    // No other layer may stand beside a filtered layer, not even a layer that does nothing: the HTTP/2 libraries would then
+    // make a span for every frame, which costs as much as the whole call.
     if others.is_empty() {
         return tracing_subscriber::registry().with(log).into();
     }
@@ -60,24 +60,26 @@ fn subscriber(log: HclogLayer<RealStderr>, level: MaxLevel, others: Vec<Subscrib
     tracing_subscriber::registry().with(layers).into()
 }
 
-/// Whether a host may want to see this: not every frame of HTTP/2, which is what the libraries below tell at trace and
-/// debug, a hundred records for each call, and not which plugin it is at each of them. Somebody who looks for a fault in
-/// them sets a subscriber of their own.
-fn is_worth_a_record(event: &Metadata<'_>) -> bool {
+/// Whether a span or event belongs in the plugin's log.
+///
+/// The log omits the span of the plugin, and what the HTTP/2 libraries log at debug and trace: about a hundred records for
+/// each call. To debug those libraries, set another subscriber.
+fn belongs_in_log(event: &Metadata<'_>) -> bool {
     let library = event.target().split("::").next().unwrap_or_default();
-    !life::is(event)
-        && library != FOR_COLLECTORS
-        && (*event.level() <= tracing::Level::INFO || !BELOW.contains(&library))
+    !span::is_plugin(event)
+        && library != COLLECTOR_TARGET
+        && (*event.level() <= tracing::Level::INFO || !HTTP2_LIBRARIES.contains(&library))
 }
 
-/// The spans of calls that a collector gets. The log has spans of its own for them, which name the trace.
-const FOR_COLLECTORS: &str = "rpcplugin_otel";
+/// The target of the spans that are made for a collector. The log has other spans for the same calls, with the trace id.
+const COLLECTOR_TARGET: &str = "rpcplugin_otel";
 
-/// The libraries on which this one stands.
-const BELOW: [&str; 8] = ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_rustls", "tonic", "tower"];
+/// The libraries that carry calls.
+const HTTP2_LIBRARIES: [&str; 8] =
+    ["h2", "hyper", "hyper_util", "mio", "rustls", "tokio_rustls", "tonic", "tower"];
 
-/// Makes a panic one record at error level, instead of lines that a host takes for debugging output.
-fn report_panics(stderr: RealStderr) {
+/// Logs a panic as one record at error level. Without this, a host takes the lines of a panic for debugging output.
+fn report_panics(stderr: OriginalStderr) {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(move |panic| {
@@ -98,7 +100,7 @@ fn report_panics(stderr: RealStderr) {
                 record = record.with_field("backtrace", backtrace.to_string());
             }
             record.write_to(&stderr);
-            // Where panics abort, nothing else will run any more.
+            // If panics abort, no other code runs after this.
             if cfg!(panic = "abort") {
                 rpcplugin_transport::remove_sockets();
             }
@@ -117,22 +119,26 @@ mod tests {
         subscriber(hclog_layer().expect("there are descriptors"), level, others)
     }
 
-    /// One test: the greatest level of all subscribers of a process is what call sites look at first.
+    /// One test for both cases: call sites first check the greatest level of all subscribers of the process.
     #[test]
-    fn frames_of_the_libraries_below_cost_nothing() {
+    fn frames_of_http2_cost_nothing() {
         dispatcher::with_default(&at_info(Vec::new()), || {
             assert!(enabled!(Level::INFO));
             assert!(!span_enabled!(target: "h2::codec", Level::TRACE));
-            assert_eq!(LevelFilter::current(), LevelFilter::INFO, "every frame is a question to the filters");
+            assert_eq!(
+                LevelFilter::current(),
+                LevelFilter::INFO,
+                "the filters are evaluated for every frame"
+            );
         });
         let other = tracing_subscriber::layer::Identity::new().with_filter(LevelFilter::DEBUG).boxed();
         dispatcher::with_default(&at_info(vec![other]), || {
-            assert!(enabled!(Level::DEBUG), "the other layer is asked too");
+            assert!(enabled!(Level::DEBUG), "the other layer is enabled");
             assert!(!span_enabled!(target: "h2::codec", Level::TRACE));
             assert_eq!(
                 LevelFilter::current(),
                 LevelFilter::DEBUG,
-                "every frame is a question to the filters"
+                "the filters are evaluated for every frame"
             );
         });
     }

@@ -1,13 +1,13 @@
-//! Protocols that are written once and served by many plugins.
+//! Application protocols that are written once and served by many plugins.
 
 use rpcplugin_core::Versions;
 use rpcplugin_transport::Services;
 
 use crate::context::PluginContext;
 
-/// An application's protocol as a value: what a library hands out to those who write plugins for it.
+/// An application's protocol as a value. A library exports such a value to authors of plugins.
 ///
-/// The names of the services are those of the services themselves; health and reflection learn them from there.
+/// Health and reflection take the names of the services from the services themselves.
 ///
 /// ```
 /// use rpcplugin_core::Versions;
@@ -31,29 +31,28 @@ use crate::context::PluginContext;
 /// }
 /// ```
 pub trait Protocol: Send + Sync + 'static {
-    /// The versions of the protocol that can be served.
+    /// Returns the versions of the protocol that can be served.
     fn versions(&self) -> Versions;
 
-    /// Encoded `FileDescriptorSet`s of the services, for reflection. None unless implemented: reflection then only
-    /// names them.
+    /// Returns encoded `FileDescriptorSet`s of the services, for reflection. Without them, which is the default, reflection
+    /// only lists the names of the services.
     fn descriptors(&self) -> Vec<&'static [u8]> {
         Vec::new()
     }
 
-    /// Makes the services of the version that was agreed upon, which the context carries. Called once, before the host
-    /// can call.
+    /// Makes the services of the agreed version, [`PluginContext::version`]. Called once, before the host can call.
     fn services(&self, context: &PluginContext) -> Services;
 }
 
-/// A protocol without services of its own: a plugin that serves it has health, stdio, broker, controller and
-/// reflection only. For tests of hosts.
+/// A protocol without services, for tests of hosts. A plugin that serves this protocol has only health, stdio, broker,
+/// controller and reflection.
 #[derive(Debug, Clone)]
 pub struct BasicProtocol {
     versions: Versions,
 }
 
 impl BasicProtocol {
-    /// The protocol in these versions.
+    /// Makes the protocol with these versions.
     pub fn new(versions: impl Into<Versions>) -> Self {
         Self { versions: versions.into() }
     }

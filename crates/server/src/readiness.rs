@@ -1,41 +1,43 @@
-//! Knowing from elsewhere that the plugin serves.
+//! Waiting in another task until the plugin serves.
 
 use std::time::Duration;
 
 use tokio::{sync::watch, time::timeout};
 
-/// Tells whether a plugin serves. Cheap to clone; made by [`Serve::readiness`](crate::Serve::readiness).
+/// Reports whether a plugin serves. Made by [`Serve::readiness`](crate::Serve::readiness). Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Readiness {
     state: watch::Receiver<State>,
-    deadline: Duration,
+    timeout: Duration,
 }
 
-/// A plugin does not serve.
+/// The plugin does not serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum NotReady {
-    /// It did not within the time.
+    /// The plugin did not serve in time.
     #[error("the plugin did not serve within {} s", .0.as_secs_f32())]
     #[diagnostic(
         code(rpcplugin::transport::plugin_not_ready),
         help(
-            "the plugin may still be starting: look at its log, or set PLUGIN_SERVER_READY_TIMEOUT to a longer time"
+            "read the plugin's log; if the plugin is still starting, set PLUGIN_SERVER_READY_TIMEOUT to a longer time"
         )
     )]
     Late(Duration),
-    /// It has ended, or failed to start.
+    /// The plugin has ended, or failed to start.
     #[error("the plugin has ended")]
     #[diagnostic(
         code(rpcplugin::transport::plugin_not_serving),
-        help("what ran the plugin knows why it ended")
+        help("look at the result of `Serve::run`, which says why")
     )]
     Ended,
 }
 
 impl Readiness {
-    /// Waits until the plugin serves: its socket listens, and the host has been answered. No longer than
-    /// [`PluginConfig::ready_timeout`](rpcplugin_config::PluginConfig::ready_timeout), as it was when this was made.
+    /// Waits until the plugin serves: its socket listens, and the handshake line is printed.
+    ///
+    /// The timeout is [`PluginConfig::ready_timeout`](rpcplugin_config::PluginConfig::ready_timeout), as it was when this
+    /// value was made.
     ///
     /// # Errors
     /// [`NotReady`].
@@ -43,27 +45,27 @@ impl Readiness {
     /// # Cancel safety
     /// May be dropped and awaited again.
     pub async fn wait(&mut self) -> Result<(), NotReady> {
-        self.wait_for(self.deadline).await
+        self.wait_for(self.timeout).await
     }
 
-    /// The same, for another time.
+    /// Waits until the plugin serves, for at most `limit`.
     ///
     /// # Errors
     /// [`NotReady`].
     ///
     /// # Cancel safety
     /// May be dropped and awaited again.
-    pub async fn wait_for(&mut self, deadline: Duration) -> Result<(), NotReady> {
+    pub async fn wait_for(&mut self, limit: Duration) -> Result<(), NotReady> {
         let decided = self.state.wait_for(|state| *state != State::Starting);
-        match timeout(deadline, decided).await {
-            Err(_) => Err(NotReady::Late(deadline)),
+        match timeout(limit, decided).await {
+            Err(_) => Err(NotReady::Late(limit)),
             Ok(Ok(state)) if *state == State::Serving => Ok(()),
             Ok(_) => Err(NotReady::Ended),
         }
     }
 }
 
-/// How far a plugin is. Dropping it means that it has ended.
+/// The progress of a plugin. Dropping this reports that the plugin has ended.
 #[derive(Debug)]
 pub(crate) struct Progress(watch::Sender<State>);
 
@@ -79,8 +81,8 @@ impl Progress {
         Self(watch::Sender::new(State::Starting))
     }
 
-    pub(crate) fn readiness(&self, deadline: Duration) -> Readiness {
-        Readiness { state: self.0.subscribe(), deadline }
+    pub(crate) fn readiness(&self, timeout: Duration) -> Readiness {
+        Readiness { state: self.0.subscribe(), timeout }
     }
 
     pub(crate) fn serving(&self) {
@@ -99,7 +101,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn waits_for_the_plugin_but_not_for_ever() {
+    async fn waiting_ends_when_the_plugin_serves_and_when_the_time_is_over() {
         let progress = Progress::new();
         let mut readiness = progress.readiness(Duration::from_secs(5));
         assert_eq!(readiness.wait().await, Err(NotReady::Late(Duration::from_secs(5))));

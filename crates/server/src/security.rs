@@ -1,60 +1,64 @@
-//! Whether, and by what, the plugin authenticates its host.
+//! How the plugin's connections are secured.
 
 use std::path::Path;
 
-use rpcplugin_config::PluginConfig;
+use rpcplugin_config::{Pem, PluginConfig, PluginTls, SecretPem};
 use rpcplugin_handshake::ReceivedEnv;
 use rpcplugin_mtls::{Identity, MutualTls, PeerCertificate, RootCertificates, Trust};
 use rpcplugin_transport::Security;
 
 use crate::error::ServeError;
 
-/// How the plugin's connections are secured, and the certificate to announce.
+/// How the plugin's connections are secured, and the certificate in the handshake line.
 pub(crate) struct Decision {
     pub(crate) security: Security,
-    pub(crate) announced: Option<Vec<u8>>,
+    pub(crate) certificate: Option<Vec<u8>>,
 }
 
-/// Decides by what was configured and what the host asks for.
+/// Decides by the configured mode and by the host's certificate, if there is one in the environment.
 ///
-/// | given certificate | given authorities | host's certificate | result |
+/// | mode | roots | host's certificate | result |
 /// |---|---|---|---|
-/// | no | no | no | plain |
-/// | no | no | yes | a one-time identity, and that one host |
-/// | no | yes | no | refused: the host could prove nothing |
-/// | no | yes | yes | a one-time identity, and hosts that the authorities signed |
-/// | yes | no | either | refused: the plugin could verify nobody |
-/// | yes | yes | no | the given identity, and hosts that the authorities signed |
-/// | yes | yes | yes | the same; the certificate is announced, for hosts that learn it only so |
-pub(crate) fn decide(config: &PluginConfig, offer: &ReceivedEnv) -> Result<Decision, ServeError> {
-    let host = offer.client_certificate.as_deref();
-    let (identity, trust) = match (given_identity(config)?, given_authorities(config)?, host) {
-        (None, None, None) => return Ok(Decision { security: Security::Plain, announced: None }),
-        (None, _, Some(_)) if !config.auto_mtls => return Err(ServeError::MtlsRefused),
-        (None, None, Some(host)) => (one_time()?, Trust::Pinned(PeerCertificate::from_pem(host)?)),
-        (None, Some(_), None) => return Err(ServeError::UnprovenHost),
-        (None, Some(authorities), Some(host)) => {
-            // Whether they signed it is seen in each handshake, which brings the certificates in between along.
-            PeerCertificate::from_pem(host)?;
-            (one_time()?, Trust::Roots(authorities))
+/// | plaintext | – | no | plain |
+/// | plaintext | – | yes | refused: the host asks for mutual TLS |
+/// | AutoMTLS | no | no | plain |
+/// | AutoMTLS | no | yes | an ephemeral identity, and exactly the host's certificate |
+/// | AutoMTLS | yes | no | refused: the plugin cannot verify the host |
+/// | AutoMTLS | yes | yes | an ephemeral identity, and hosts whose certificates the roots issued |
+/// | given | yes | no | the given identity, and hosts whose certificates the roots issued |
+/// | given | yes | yes | the same; the handshake line has the certificate, for hosts that verify exactly that one |
+pub(crate) fn decide(config: &PluginConfig, env: &ReceivedEnv) -> Result<Decision, ServeError> {
+    let host = env.client_certificate.as_deref();
+    let (identity, trust) = match (&config.tls, host) {
+        (PluginTls::AutoMtls { client_roots: None }, Some(host)) => {
+            (ephemeral_identity()?, Trust::Pinned(PeerCertificate::from_pem(host)?))
         }
-        (Some(_), None, _) => return Err(ServeError::OneSidedTls),
-        (Some(identity), Some(authorities), _) => (identity, Trust::Roots(authorities)),
+        (PluginTls::AutoMtls { client_roots: Some(bundle) }, host) => {
+            let roots = given_roots(bundle)?;
+            // Each TLS handshake verifies that the roots issued it: the intermediate certificates are sent only there.
+            PeerCertificate::from_pem(host.ok_or(ServeError::HostWithoutCertificate)?)?;
+            (ephemeral_identity()?, Trust::Roots(roots))
+        }
+        (PluginTls::Given { certificate, private_key, client_roots }, _) => {
+            let identity = given_identity(certificate, private_key)?;
+            (identity, Trust::Roots(given_roots(client_roots)?))
+        }
+        (PluginTls::Plaintext | PluginTls::AutoMtls { client_roots: None }, None) => {
+            return Ok(Decision { security: Security::Plain, certificate: None });
+        }
+        (PluginTls::Plaintext, Some(_)) => return Err(ServeError::MtlsRefused),
     };
-    // Without a certificate in the environment the field stays empty: a Go host that did not ask for one would crash.
-    let announced = host.map(|_| identity.certificate_der().to_vec());
-    Ok(Decision { security: Security::Mutual(MutualTls::new(identity, trust)?), announced })
+    // A Go host that has put no certificate into the environment crashes if the handshake line has one.
+    let certificate = host.map(|_| identity.certificate_der().to_vec());
+    Ok(Decision { security: Security::Mutual(MutualTls::new(identity, trust)?), certificate })
 }
 
-fn one_time() -> Result<Identity, ServeError> {
-    Identity::generate().map_err(ServeError::Identity)
+fn ephemeral_identity() -> Result<Identity, ServeError> {
+    Identity::generate().map_err(ServeError::EphemeralIdentity)
 }
 
-fn given_identity(config: &PluginConfig) -> Result<Option<Identity>, ServeError> {
-    // The configuration has been checked: a certificate has its key.
-    let (Some(certificate), Some(key)) = (&config.certificate, &config.private_key) else { return Ok(None) };
-    let identity = Identity::from_pem(certificate.as_str(), key.as_str());
-    identity.map(Some).map_err(|source| ServeError::GivenIdentity {
+fn given_identity(certificate: &Pem, key: &SecretPem) -> Result<Identity, ServeError> {
+    Identity::from_pem(certificate.as_str(), key.as_str()).map_err(|source| ServeError::ServerCertificate {
         given: format!(
             "the certificate in {} with the key in {}",
             place(certificate.file(), "PLUGIN_SERVER_CERT"),
@@ -64,24 +68,19 @@ fn given_identity(config: &PluginConfig) -> Result<Option<Identity>, ServeError>
     })
 }
 
-fn given_authorities(config: &PluginConfig) -> Result<Option<RootCertificates>, ServeError> {
-    let Some(bundle) = &config.client_roots else { return Ok(None) };
+fn given_roots(bundle: &Pem) -> Result<RootCertificates, ServeError> {
     let place = place(bundle.file(), "PLUGIN_CLIENT_ROOT_CERTS");
-    let authorities = match RootCertificates::from_pem(bundle.as_str()) {
-        Ok(authorities) => authorities,
-        Err(source) => return Err(ServeError::GivenAuthorities { authorities: place, source }),
+    let roots = match RootCertificates::from_pem(bundle.as_str()) {
+        Ok(roots) => roots,
+        Err(source) => return Err(ServeError::ClientRoots { roots: place, source }),
     };
-    for (number, why) in authorities.out_of_date() {
-        tracing::warn!(
-            number,
-            authorities = place,
-            "a certificate of the authorities {why} and vouches for nobody"
-        );
+    for (number, why) in roots.out_of_date() {
+        tracing::warn!(number, roots = place, "a certificate among the roots {why}, and is not used");
     }
-    Ok(Some(authorities))
+    Ok(roots)
 }
 
-/// Where PEM text was found: its file, or the setting that holds it.
+/// Returns the source of PEM text: its file, or the setting that holds it.
 fn place(file: Option<&Path>, setting: &str) -> String {
     file.map_or_else(|| setting.to_owned(), |file| file.display().to_string())
 }

@@ -1,33 +1,15 @@
-//! The service through which a host reads what the plugin prints.
+//! The plugin's stdout and stderr: captured for hosts, with the original descriptors kept for the handshake line and the
+//! log.
 
-use std::{pin::Pin, sync::Arc};
+mod buffer;
+mod capture;
+mod original_stderr;
+mod stdout_redirect;
 
-use futures_util::{Stream, stream};
-use rpcplugin_proto::{Channel, GrpcStdio, StdioData};
-use tonic::{Request, Response, Status};
+pub use original_stderr::OriginalStderr;
 
-use crate::output::{Output, Source};
-
-/// Streams the plugin's output to each host that asks, until the plugin ends.
-///
-/// # Protocol
-/// go-plugin `grpc_stdio.go`. Differs: several streams at once each get everything, where Go's compete; a host that
-/// comes later gets what was printed while there was none; the streams end when the plugin does.
-pub(crate) struct Stdio(pub(crate) Arc<Output>);
-
-#[tonic::async_trait]
-impl GrpcStdio for Stdio {
-    type StreamStdioStream = Pin<Box<dyn Stream<Item = Result<StdioData, Status>> + Send>>;
-
-    async fn stream_stdio(&self, _: Request<()>) -> Result<Response<Self::StreamStdioStream>, Status> {
-        let stream = stream::unfold(self.0.attach(), async |mut reader| {
-            let (source, data) = reader.next().await?;
-            let channel = match source {
-                Source::Stdout => Channel::Stdout,
-                Source::Stderr => Channel::Stderr,
-            };
-            Some((Ok(StdioData { channel: channel.into(), data }), reader))
-        });
-        Ok(Response::new(Box::pin(stream)))
-    }
-}
+pub(crate) use self::{
+    buffer::{CaptureBuffer, Source},
+    capture::{Capture, Tee},
+    stdout_redirect::RedirectedStdout,
+};

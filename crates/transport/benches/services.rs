@@ -1,4 +1,4 @@
-//! What it costs to find the service of a call, among as many as a plugin has.
+//! The cost of finding the service of a call, among as many services as a plugin has.
 
 use std::{
     convert::Infallible,
@@ -16,7 +16,7 @@ fn main() {
     divan::main();
 }
 
-/// A service that answers at once.
+/// A service that responds at once.
 #[derive(Clone)]
 struct Named<const N: usize>;
 
@@ -48,7 +48,7 @@ fn services() -> Services {
     Services::new().add(Named::<0>).add(Named::<1>).add(Named::<2>).add(Named::<3>).add(Named::<4>)
 }
 
-/// Calls one path, with the request made beforehand.
+/// Measures a call to one path. The request is made beforehand.
 fn call(bencher: divan::Bencher<'_, '_>, path: &'static str) {
     let services = services();
     bencher

@@ -1,38 +1,38 @@
-//! A secured byte stream to or from an endpoint, and the HTTP/2 connections upon it.
+//! Secured byte streams between a host and a plugin, and HTTP/2 connections over them.
 //!
-//! From the ground up: an [`Endpoint`](rpcplugin_core::Endpoint) is [bound](Listener) or [dialled](dial), which
-//! gives a raw [`Stream`]; [`Security`] turns that into a [`SecureStream`], with both sides authenticated or none;
-//! [`serve`](http2::serve) and [`connect`](http2::connect) speak HTTP/2 on it. [`yamux`] puts many streams on one.
+//! From the ground up:
 //!
-//! This crate owns socket files: it makes them in private directories, never takes over somebody else's, and removes
-//! its own, and those that processes which are gone have left. It launches no process and reads no handshake line.
+//! - An [`Endpoint`](rpcplugin_core::Endpoint) is [bound](Listener) or [connected to](dial), which gives a raw [`Stream`].
+//! - [`Security`] turns a raw stream into a [`SecureStream`]: both sides are authenticated, or neither side is.
+//! - [`serve`](http2::serve) and [`connect`](http2::connect) speak HTTP/2 on secured streams, and a [`Meter`] counts
+//!   their traffic.
+//! - [`Services`] are the gRPC services of one server.
+//! - [`yamux`] carries many streams over one.
+//!
+//! This crate owns socket files. It makes them in private directories, does not replace sockets in use, and removes its
+//! own socket files and those of ended processes. It starts no process and reads no handshake line. Its error texts and
+//! help texts speak of host and plugin, because users of this library have these.
 
-mod at_exit;
-mod authority;
-mod dial;
-mod fd;
+mod cleanup;
+mod frames;
 pub mod http2;
-mod listener;
+mod io;
 mod meter;
-mod newcomers;
-mod owner;
-mod security;
-mod services;
-mod socket;
-mod stream;
-mod sweep;
-mod trace;
-pub mod yamux;
+mod net;
+mod os;
+mod service;
+mod tls;
 
-pub use at_exit::remove_sockets;
-pub use dial::{DialError, dial};
-pub use fd::async_fd;
-pub use listener::{BindError, Listen, Listener};
+pub use cleanup::remove_sockets;
 pub use meter::{ConnectionKind, ConnectionTraffic, Meter, Traffic};
-pub use newcomers::Newcomer;
-pub use owner::start_time;
-pub use security::{SecureError, Security, speaks_tls};
-pub use services::{MessageLimits, Route, ServiceLayer, ServiceLayers, Services};
-pub use socket::{SocketDir, SocketDirError, SocketGroup, remove_empty_dir, remove_stale_socket};
-pub use stream::{Io, SecureStream, Stream};
-pub use trace::{TraceCalls, TraceServices, TracedCalls, TracedService, current_trace, in_trace};
+pub use net::{
+    BindError, ConnectError, Io, Listen, Listener, PendingConnection, SocketDir, SocketDirError, SocketGroup,
+    Stream, dial, remove_empty_dir, remove_stale_socket,
+};
+pub use os::{descriptors::async_fd, processes::start_time};
+pub use rpcplugin_yamux as yamux;
+pub use service::{
+    MessageLimits, Route, ServiceLayer, ServiceLayers, Services, TraceCalls, TraceServices, TracedCalls,
+    TracedService, current_trace, in_trace,
+};
+pub use tls::{SecureError, SecureStream, Security, speaks_tls};

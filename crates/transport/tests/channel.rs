@@ -1,5 +1,5 @@
-//! What a channel makes of peers that break off, go away, or do not speak gRPC. The peers write their frames by hand: a server of a
-//! library does not do most of this.
+//! Channels against peers that break off, send GOAWAY, or do not speak gRPC. The peers write each frame themselves,
+//! because the server of a library does not behave like most of them.
 
 #[path = "channel/peer.rs"]
 mod peer;
@@ -23,10 +23,10 @@ use self::peer::{
     response_headers, trailers,
 };
 
-/// Long enough for anything on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Long enough for any step on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Every error code of HTTP/2 and what gRPC calls it, and one that HTTP/2 does not have.
+/// Every error code of HTTP/2 with gRPC's code for it, and a code that HTTP/2 does not define.
 const RESETS: [(u32, Code, &str); 15] = [
     (0, Code::Internal, "NO_ERROR"),
     (1, Code::Internal, "PROTOCOL_ERROR"),
@@ -45,7 +45,7 @@ const RESETS: [(u32, Code, &str); 15] = [
     (0x63, Code::Unknown, "0x63"),
 ];
 
-/// A process that is never seen to end, which takes its time to say so.
+/// Explains nothing and counts how often it is asked.
 #[derive(Default)]
 struct Asked(AtomicUsize);
 
@@ -65,7 +65,7 @@ async fn unary_with(channel: &PluginChannel, request: Request<Vec<u8>>) -> Resul
     client.ready().await?;
     let path = PathAndQuery::from_static("/test.Test/Call");
     let calling = client.unary(request, path, ProstCodec::<Vec<u8>, Vec<u8>>::default());
-    tokio::time::timeout(PATIENCE, calling).await.expect("a call ends").map(tonic::Response::into_inner)
+    tokio::time::timeout(TIMEOUT, calling).await.expect("a call ends").map(tonic::Response::into_inner)
 }
 
 async fn stream(channel: &PluginChannel, request: Request<Vec<u8>>) -> Result<Streaming<Vec<u8>>, Status> {
@@ -73,12 +73,12 @@ async fn stream(channel: &PluginChannel, request: Request<Vec<u8>>) -> Result<St
     client.ready().await?;
     let path = PathAndQuery::from_static("/test.Test/Stream");
     let calling = client.server_streaming(request, path, ProstCodec::<Vec<u8>, Vec<u8>>::default());
-    tokio::time::timeout(PATIENCE, calling).await.expect("a call ends").map(tonic::Response::into_inner)
+    tokio::time::timeout(TIMEOUT, calling).await.expect("a call ends").map(tonic::Response::into_inner)
 }
 
 async fn last(stream: &mut Streaming<Vec<u8>>) -> Status {
     loop {
-        match tokio::time::timeout(PATIENCE, stream.message()).await.expect("a stream ends") {
+        match tokio::time::timeout(TIMEOUT, stream.message()).await.expect("a stream ends") {
             Ok(Some(_)) => {}
             Ok(None) => return Status::ok(""),
             Err(status) => return status,
@@ -91,7 +91,7 @@ async fn connected(peer: &Peer) -> PluginChannel {
 }
 
 #[tokio::test]
-async fn a_reset_has_grpcs_code_and_is_answered_at_once() {
+async fn a_reset_has_the_grpc_code_and_is_not_explained() {
     for (reason, code, name) in RESETS {
         let reset = move |stream| vec![(RST_STREAM, 0, stream, reason.to_be_bytes().to_vec())];
         let peer = Peer::new(Script::each(reset));
@@ -107,7 +107,7 @@ async fn a_reset_has_grpcs_code_and_is_answered_at_once() {
 }
 
 #[tokio::test]
-async fn a_reset_within_the_answer_has_grpcs_code() {
+async fn a_reset_within_the_response_has_the_grpc_code() {
     for (reason, code, name) in RESETS {
         for messages in 0..2 {
             let peer = Peer::new(Script::each(move |stream| {
@@ -132,7 +132,7 @@ async fn a_reset_within_the_answer_has_grpcs_code() {
 
 #[tokio::test]
 async fn a_call_after_a_goaway_goes_out_on_the_next_connection() {
-    // The first GOAWAY of a peer that is polite names no call; the second, if it comes, does.
+    // The first GOAWAY of an orderly shutdown has the highest stream id. A second GOAWAY has the id of the last call.
     for last_stream in [0x7fff_ffff, 0] {
         let peer = Peer::new(Script::each(move |stream| {
             let mut frames = answer(stream, b"hi");
@@ -148,11 +148,11 @@ async fn a_call_after_a_goaway_goes_out_on_the_next_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_at_once_survive_goaways() {
+async fn concurrent_calls_survive_goaways() {
     let calls = Arc::new(AtomicUsize::new(0));
     let peer = Peer::new(Script::each(move |stream| {
         let mut frames = answer(stream, b"hi");
-        // It goes away in the middle of things, and looks at nothing that comes later.
+        // The peer sends GOAWAY while calls are in flight, and processes no later call.
         if calls.fetch_add(1, Relaxed) % 7 == 6 {
             frames.push(goaway(stream, 0, b""));
         }
@@ -165,7 +165,7 @@ async fn calls_at_once_survive_goaways() {
             for _ in 0..50 {
                 match unary(&channel).await {
                     Ok(answer) => assert_eq!(answer, b"hi"),
-                    // Only what met two of them one after the other.
+                    // Only a call that was left out by two GOAWAYs in a row.
                     Err(status) => assert!(
                         status.code() == Code::Unavailable && status.message().contains("NO_ERROR"),
                         "{status:?}"
@@ -247,7 +247,7 @@ async fn a_connection_that_breaks_is_unavailable_and_explained() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_says_which_goaway_was_its_end() {
+async fn the_status_of_a_broken_connection_has_the_goaway_before_it() {
     let peer =
         Peer::new(Script::each(move |stream| vec![goaway(stream, 11, b"too_many_pings"), peer::HANG_UP]));
     let channel = connected(&peer).await;
@@ -258,7 +258,7 @@ async fn a_broken_connection_says_which_goaway_was_its_end() {
 }
 
 #[tokio::test]
-async fn a_deadline_holds_before_the_answer_and_within_it() {
+async fn a_deadline_holds_before_and_within_the_response() {
     for begun in [false, true] {
         for gives_up in [false, true] {
             let peer = Peer::new(Script::each(move |stream| {
@@ -283,7 +283,7 @@ async fn a_deadline_holds_before_the_answer_and_within_it() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_grpc_has_the_code_of_its_http_status() {
+async fn a_response_that_is_not_grpc_has_the_code_of_its_http_status() {
     for (http, kind, code) in [
         ("400", "text/html", Code::Internal),
         ("401", "text/html", Code::Unauthenticated),
@@ -303,14 +303,14 @@ async fn an_answer_that_is_no_grpc_has_the_code_of_its_http_status() {
                 (DATA, END_STREAM, stream, b"<html>no</html>".to_vec()),
             ]
         }));
-        let status = unary(&connected(&peer).await).await.expect_err("no gRPC");
+        let status = unary(&connected(&peer).await).await.expect_err("not gRPC");
         assert_eq!(status.code(), code, "{http}: {status:?}");
         assert!(status.message().contains(http), "{status:?}");
     }
 }
 
 #[tokio::test]
-async fn a_status_that_is_written_badly_keeps_its_code() {
+async fn a_malformed_status_keeps_its_code() {
     for in_trailers in [false, true] {
         for (name, value) in [
             ("grpc-status-details-bin", &b"%%% no base64 %%%"[..]),
@@ -333,7 +333,7 @@ async fn a_status_that_is_written_badly_keeps_its_code() {
 }
 
 #[tokio::test]
-async fn more_calls_than_the_peer_takes_at_once_wait_for_each_other() {
+async fn calls_above_the_limit_of_the_peer_wait() {
     let peer = Peer::new(Script::each(|stream| answer(stream, b"hi"))).with_settings(&[(3, 1)]);
     let channel = connected(&peer).await;
     let calls = (0..30).map(|_| {
@@ -347,7 +347,7 @@ async fn more_calls_than_the_peer_takes_at_once_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn an_answer_above_the_limit_is_refused_by_its_prefix() {
+async fn a_message_above_the_limit_is_refused_by_its_prefix() {
     let peer = Peer::new(Script::each(|stream| {
         vec![
             headers(stream, response_headers("200", "application/grpc"), CONTINUES),
@@ -367,13 +367,13 @@ async fn an_answer_above_the_limit_is_refused_by_its_prefix() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_answer_pings_is_given_up() {
+async fn an_unanswered_ping_ends_the_connection() {
     let peer = Peer::new(Script::each(|_| Vec::new())).without_pongs();
     let mut settings = Settings::default();
     settings.keepalive =
         Some(http2::Keepalive { interval: Duration::from_millis(20), timeout: Duration::from_millis(20) });
     let channel = http2::connect_lazy(peer.clone(), &settings);
-    let status = unary(&channel).await.expect_err("silence");
+    let status = unary(&channel).await.expect_err("no answer");
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(status.message().contains("ping"), "{status:?}");
 
@@ -383,13 +383,13 @@ async fn a_peer_that_does_not_answer_pings_is_given_up() {
         frames
     }));
     let mut settings = Settings::default();
-    settings.keepalive = Some(http2::Keepalive { interval: Duration::from_millis(10), timeout: PATIENCE });
+    settings.keepalive = Some(http2::Keepalive { interval: Duration::from_millis(10), timeout: TIMEOUT });
     let channel = http2::connect_lazy(peer.clone(), &settings);
     assert_eq!(unary(&channel).await.expect("it answers pings"), b"late");
 }
 
 #[tokio::test]
-async fn what_the_caller_cannot_send_is_said_by_the_caller() {
+async fn an_error_of_the_caller_ends_the_call() {
     let peer = Peer::new(Script::each(|_| Vec::new()));
     let channel = connected(&peer).await;
     let mut client = Grpc::new(channel).max_encoding_message_size(3);
@@ -398,39 +398,39 @@ async fn what_the_caller_cannot_send_is_said_by_the_caller() {
     let call = client.unary(Request::new(b"hello".to_vec()), path, ProstCodec::<Vec<u8>, Vec<u8>>::default());
     let status = call.await.expect_err("too large");
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
-    // The peer hears that it is over.
-    peer.hears(RST_STREAM).await;
+    // The peer receives the reset.
+    peer.receives(RST_STREAM).await;
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_is_cancelled() {
+async fn a_dropped_call_is_cancelled() {
     let peer = Peer::new(Script::each(|_| Vec::new()));
     let channel = connected(&peer).await;
     tokio::time::timeout(Duration::from_millis(50), unary(&channel)).await.expect_err("no answer");
-    peer.hears(RST_STREAM).await;
+    peer.receives(RST_STREAM).await;
 
     let peer = Peer::new(Script::each(|stream| {
         vec![headers(stream, response_headers("200", "application/grpc"), CONTINUES)]
     }));
     let channel = connected(&peer).await;
     drop(stream(&channel, Request::new(Vec::new())).await.expect("begun"));
-    peer.hears(RST_STREAM).await;
+    peer.receives(RST_STREAM).await;
 }
 
 #[tokio::test]
-async fn the_connection_goes_when_the_last_channel_goes() {
+async fn the_connection_ends_with_the_last_channel() {
     let peer = Peer::new(Script::each(|stream| answer(stream, b"hi")));
     let channel = connected(&peer).await;
     unary(&channel).await.expect("answered");
     drop(channel);
-    peer.hears(GOAWAY).await;
+    peer.receives(GOAWAY).await;
 }
 
 #[tokio::test]
 async fn waiting_calls_share_one_failure() {
     struct Silent;
     impl http2::Connect for Silent {
-        async fn connect(&self) -> Result<rpcplugin_transport::SecureStream, http2::ConnectError> {
+        async fn connect(&self) -> Result<rpcplugin_transport::SecureStream, http2::ChannelError> {
             std::future::pending().await
         }
     }
@@ -443,7 +443,7 @@ async fn waiting_calls_share_one_failure() {
         tokio::spawn(async move { unary(&channel).await })
     });
     for call in calls.collect::<Vec<_>>() {
-        let status = call.await.expect("no panic").expect_err("silence");
+        let status = call.await.expect("no panic").expect_err("no answer");
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     }
     assert!(began.elapsed() < Duration::from_millis(300) * 20);

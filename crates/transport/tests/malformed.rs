@@ -1,4 +1,4 @@
-//! Answers that no gRPC server should give.
+//! Malformed responses.
 
 use std::{
     convert::Infallible,
@@ -13,16 +13,16 @@ use http_body::Frame;
 use rpcplugin_core::Endpoint;
 use rpcplugin_transport::{
     Listener, SecureStream, Security, Services, SocketDir, dial,
-    http2::{self, Connect, ConnectError, Serving},
+    http2::{self, ChannelError, Connect, Serving},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower_service::Service;
 
-/// Answers each call with a status whose details are no base64.
+/// Responds to each call with a status whose details are not base64.
 #[derive(Clone)]
 struct Malformed {
-    /// Behind an answer that has begun, or in place of it.
+    /// Whether the status follows a response that has begun.
     in_trailers: bool,
 }
 
@@ -70,13 +70,13 @@ impl http_body::Body for Trailers {
 struct To(Endpoint);
 
 impl Connect for To {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(Security::Plain.client(dial(&self.0).await?).await?)
     }
 }
 
 #[tokio::test]
-async fn details_of_a_status_are_left_out() {
+async fn malformed_details_of_a_status_are_removed() {
     for in_trailers in [false, true] {
         let dir = SocketDir::private(None).expect("a directory");
         let listener = Listener::unix_in(&dir).expect("bound");

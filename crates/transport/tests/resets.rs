@@ -1,7 +1,7 @@
 //! Calls that end before their peer has sent or read everything do not end the connection.
 //!
-//! The frames are written by hand: a client of a library does not send what crosses on its way with a reset, except by
-//! chance on a busy machine.
+//! The tests write each frame themselves: the client of a library sends frames that cross with a reset only by chance,
+//! on a busy machine.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -27,16 +27,16 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// A client that knows nothing but frames.
+/// A client that sends and reads frames.
 struct Frames {
     stream: TcpStream,
     next_stream: u32,
-    /// What goes out in one piece before the next reading.
+    /// The bytes that are written together before the next read.
     unsent: Vec<u8>,
 }
 
 impl Frames {
-    /// A client of a server that has no service at all, and refuses every call at once.
+    /// Starts a server without services, which refuses every call at once, and connects to it.
     async fn of_a_refusing_server() -> (Self, CancellationToken) {
         let listener = Listener::tcp(Ipv4Addr::LOCALHOST.into(), 0..=0).await.expect("a free port");
         let Endpoint::Tcp(address) = listener.endpoint().clone() else { panic!("it was asked for TCP") };
@@ -57,7 +57,7 @@ impl Frames {
         self.unsent.extend(payload);
     }
 
-    /// Opens a call that is not at its end, and returns its stream.
+    /// Opens a call without an end, and returns its stream.
     fn open_call(&mut self) -> u32 {
         let stream = self.next_stream;
         self.next_stream += 2;
@@ -75,7 +75,7 @@ impl Frames {
         stream
     }
 
-    /// Reads until there have been so many frames of a kind.
+    /// Reads until so many frames of a kind have arrived.
     async fn read_until(&mut self, kind: u8, mut count: usize) {
         while count > 0 {
             self.stream.write_all(&self.unsent).await.expect("the server is there");
@@ -94,7 +94,7 @@ impl Frames {
         }
     }
 
-    /// Whether the server still is there.
+    /// Checks that the connection is open.
     async fn ping(&mut self) {
         self.send(PING, 0, 0, &[7; 8]);
         self.read_until(PING, 1).await;
@@ -102,7 +102,7 @@ impl Frames {
 }
 
 #[tokio::test]
-async fn what_comes_too_late_for_a_refused_call_is_ignored() {
+async fn late_frames_of_refused_calls_are_ignored() {
     let (mut client, _shutdown) = Frames::of_a_refusing_server().await;
     for _ in 0..30 {
         let mut calls = Vec::new();
@@ -118,10 +118,10 @@ async fn what_comes_too_late_for_a_refused_call_is_ignored() {
 }
 
 #[tokio::test]
-async fn calls_that_are_cancelled_in_bulk_are_only_cancelled() {
+async fn many_cancelled_calls_do_not_end_the_connection() {
     let (mut client, _shutdown) = Frames::of_a_refusing_server().await;
     for _ in 0..10 {
-        // The server reads what comes in one piece before it looks at the first call.
+        // The server reads all these bytes at once, before it starts the first call.
         for _ in 0..500 {
             let call = client.open_call();
             client.send(RST_STREAM, 0, call, &8_u32.to_be_bytes());

@@ -1,4 +1,4 @@
-//! Peers that connect and say nothing.
+//! Peers that connect and send nothing.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-/// Streams as a test hands them in.
+/// Accepts the streams that a test sends.
 struct Handed(mpsc::UnboundedReceiver<Stream>);
 
 impl Listen for Handed {
@@ -38,62 +38,62 @@ impl Server {
         Self { streams, shutdown, task }
     }
 
-    /// A connection of which the server has these bytes from the beginning.
-    async fn connect(&self, words: &[u8]) -> DuplexStream {
+    /// Connects, with these bytes as the first of the connection.
+    async fn connect(&self, bytes: &[u8]) -> DuplexStream {
         let (mut near, far) = tokio::io::duplex(1 << 16);
-        near.write_all(words).await.expect("it fits");
+        near.write_all(bytes).await.expect("it fits");
         self.streams.send(Stream::other(far)).expect("the server runs");
         near
     }
 }
 
-/// Everything that the server says until it hangs up.
+/// Reads everything until the server hangs up.
 async fn until_the_end(mut stream: DuplexStream) -> Vec<u8> {
-    let mut said = Vec::new();
-    timeout(PATIENCE, stream.read_to_end(&mut said)).await.expect("it hangs up").expect("readable");
-    said
+    let mut read = Vec::new();
+    timeout(TIMEOUT, stream.read_to_end(&mut read)).await.expect("it hangs up").expect("readable");
+    read
 }
 
-/// Reads until these bytes have come.
-async fn until(stream: &mut DuplexStream, words: &[u8]) {
-    let mut said = Vec::new();
+/// Reads until these bytes have arrived.
+async fn until(stream: &mut DuplexStream, bytes: &[u8]) {
+    let mut read = Vec::new();
     let reading = async {
-        while !said.windows(words.len()).any(|window| window == words) {
-            assert_ne!(stream.read_buf(&mut said).await.expect("readable"), 0, "it hung up after {said:?}");
+        while !read.windows(bytes.len()).any(|window| window == bytes) {
+            assert_ne!(stream.read_buf(&mut read).await.expect("readable"), 0, "it hung up after {read:?}");
         }
     };
-    timeout(PATIENCE, reading).await.expect("an answer");
+    timeout(TIMEOUT, reading).await.expect("an answer");
 }
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0pingpong";
 const PONG: &[u8] = b"\0\0\x08\x06\x01\0\0\0\0pingpong";
 
 #[tokio::test]
-async fn is_heard_for_so_long_before_the_first_words_and_for_ever_after() {
+async fn the_handshake_timeout_ends_with_the_preface() {
     let server = Server::start(|serving| serving.settings.handshake_timeout = Duration::from_millis(50));
-    // A host that connects early and calls late has greeted at once.
+    // A host that connects early and calls late has sent the preface at once.
     let mut early = server.connect(&[PREFACE, SETTINGS].concat()).await;
-    for words in [&b""[..], &PREFACE[..PREFACE.len() - 1]] {
-        until_the_end(server.connect(words).await).await;
+    for bytes in [&b""[..], &PREFACE[..PREFACE.len() - 1]] {
+        until_the_end(server.connect(bytes).await).await;
     }
     early.write_all(PING).await.expect("it is open");
     until(&mut early, PONG).await;
 }
 
 #[tokio::test]
-async fn delays_no_end() {
+async fn a_silent_peer_does_not_delay_the_shutdown() {
     let hour = Duration::from_secs(60 * 60);
     let server = Server::start(|serving| {
         serving.settings.handshake_timeout = hour;
         serving.grace = hour;
     });
     let mut silent = server.connect(b"").await;
-    // Once its own settings are out, the server waits for the peer's.
+    // The server has sent its settings and waits for those of the peer.
     until(&mut silent, b"\x04\0\0\0\0\0").await;
     server.shutdown.cancel();
-    timeout(PATIENCE, server.task).await.expect("it ends").expect("in good order");
+    timeout(TIMEOUT, server.task).await.expect("it ends").expect("no panic");
     until_the_end(silent).await;
 }

@@ -4,7 +4,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use libfuzzer_sys::fuzz_target;
-use rpcplugin_transport::yamux::{Config, Session};
+use rpcplugin_yamux::{Config, Session};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     runtime::{Builder, Runtime},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rpcplugin_proto::{Empty, GrpcController, GrpcControllerClient, GrpcControllerServer};
 use rpcplugin_transport::{
     Listen, SecureStream, Security, Services, Stream,
-    http2::{self, Connect, ConnectError, PluginChannel, Serving},
+    http2::{self, ChannelError, Connect, PluginChannel, Serving},
 };
 use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ impl Listen for Handed {
 struct Hand(mpsc::UnboundedSender<Stream>);
 
 impl Connect for Hand {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let (near, far) = tokio::io::duplex(1 << 16);
         // If it is not taken, the connection breaks.
         let _ = self.0.send(Stream::other(far));

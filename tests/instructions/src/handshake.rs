@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::hint::black_box;
 
-use rpcplugin_core::{MagicCookie, Versions};
-use rpcplugin_handshake::{HandshakeLine, HostEnv, PortRange, ReceivedEnv};
+use rpcplugin_core::{MagicCookie, TcpPorts, Versions};
+use rpcplugin_handshake::{HandshakeLine, HostEnv, ReceivedEnv};
 
 use crate::{Piece, Work, repeat};
 
@@ -48,7 +48,7 @@ fn offer() -> (HostEnv, MagicCookie) {
     let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("it has a key and a value");
     let offer = HostEnv {
         versions: Versions::from(3),
-        ports: PortRange::GO_DEFAULT,
+        ports: TcpPorts::GO_DEFAULT,
         client_certificate: Some("-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n".to_owned()),
         multiplex: true,
         socket_dir: Some("/tmp/plugin-dir123".into()),

@@ -1,6 +1,6 @@
 //! The other side of a measurement.
 
-use rpcplugin::{Command, Host, Observer, Plugin, PluginChannel};
+use rpcplugin::{Command, Host, Observer, Plugin, PluginChannel, config::HostTls};
 use tonic::{
     body::Body,
     client::GrpcService,
@@ -54,7 +54,7 @@ pub(crate) struct Spent {
 
 impl Connected<PluginChannel> {
     pub(crate) fn to(plugin: &Plugin) -> Self {
-        Self { channel: plugin.channel(), pid: plugin.pid() }
+        Self { channel: plugin.channel(), pid: plugin.pid().map_or(0, rpcplugin::Pid::get) }
     }
 }
 
@@ -79,7 +79,7 @@ impl<C: Channel> Connected<C> {
 /// The host that the options describe.
 pub(crate) fn host(options: &Options) -> Host {
     Host::new(facts::cookie(), 3).configure(|config| {
-        config.auto_mtls = options.auto_mtls;
+        config.tls = if options.auto_mtls { HostTls::AUTO } else { HostTls::Plaintext };
         config.multiplex = options.mux;
         config.die_with_host = !options.unguarded;
     })

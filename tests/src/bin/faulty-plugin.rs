@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use rpcplugin::{MagicCookie, RealStderr, Serve, Services, ServingStatus, config::Loader, hclog::Sink as _};
+use rpcplugin::{
+    MagicCookie, OriginalStderr, Serve, Services, ServingStatus, config::Loader, hclog::Sink as _,
+};
 use rustix::process::{getpgid, getppid, setpgid};
 
 fn main() -> ExitCode {
@@ -14,7 +16,7 @@ fn main() -> ExitCode {
         setpgid(None, Some(group)).expect("it is of the same session");
     }
     assert!(fault != "panics", "there is no\nconfiguration \u{1b}[31m");
-    let stderr = RealStderr::get().expect("there is one");
+    let stderr = OriginalStderr::get().expect("there is one");
     let within = fault == "main-within";
     let serve =
         Serve::new(cookie).load_config(&Loader::new().process_env()).version_with(1, move |context| {

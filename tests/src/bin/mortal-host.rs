@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let starting = when == "starting";
     tokio::spawn(async move {
         while let Some(event) = events.next().await {
-            if let Event::Started { pid } = event.event
+            if let Event::Started { pid: Some(pid) } = event.event
                 && starting
             {
                 println!("{pid}");
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     match host.launch(command).await {
         Ok(plugin) => {
             if !starting {
-                println!("{}", plugin.pid());
+                println!("{}", plugin.pid().map_or(0, rpcplugin::Pid::get));
             }
             if when == "stopping" {
                 tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;

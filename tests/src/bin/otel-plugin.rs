@@ -43,7 +43,7 @@ fn services(context: &PluginContext, calls: InstrumentCalls) -> Services {
 
 fn main() -> ExitCode {
     let Ok(cookie) = MagicCookie::new("OTEL_KIT_COOKIE", "otel") else { return ExitCode::FAILURE };
-    let telemetry = Telemetry::builder().service_name("otel-plugin").flush_within(Duration::from_secs(10));
+    let telemetry = Telemetry::builder().service_name("otel-plugin").flush_timeout(Duration::from_secs(10));
     let telemetry = match telemetry.build() {
         Ok(telemetry) => telemetry,
         Err(error) => {

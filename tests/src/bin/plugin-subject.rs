@@ -123,7 +123,7 @@ async fn attachable(serve: Serve) -> ExitCode {
 /// A socket made by other means than rpcplugin's.
 struct OwnSocket(std::path::PathBuf);
 
-impl rpcplugin::Transport for OwnSocket {
+impl rpcplugin::CustomTransport for OwnSocket {
     type Listener = OwnListener;
 
     async fn bind(
@@ -211,7 +211,7 @@ impl Orders {
             }
             "filled" => self.filled.load(Ordering::Relaxed).to_string(),
             "print_at_the_end" => {
-                self.context.shutdown().cancelled().await;
+                self.context.shutdown_token().cancelled().await;
                 // By now everything else that ends has begun to.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 println!("{rest}");
@@ -250,7 +250,7 @@ impl Orders {
                 id
             }
             "end" => {
-                self.context.shutdown().cancel();
+                self.context.shutdown_token().cancel();
                 String::new()
             }
             _ => format!("hello {order}"),
@@ -273,7 +273,7 @@ impl Sub for Orders {
     /// Ticks for ever if told to, and ends with the plugin.
     async fn ticks(&self, request: Request<TicksRequest>) -> Result<Response<Self::TicksStream>, Status> {
         let n = request.get_ref().n;
-        let end = self.context.shutdown();
+        let end = self.context.shutdown_token();
         let ticks = stream::unfold(0_i64, move |value| {
             let end = end.clone();
             async move {

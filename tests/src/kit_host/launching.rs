@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use rpcplugin::{
     Checksum, Command, Host, LaunchError, MagicCookie, Plugin, Stdin, SuperviseError, Supervised, Versions,
-    config::{EnvPolicy, HostConfig},
+    config::{EnvPolicy, HostConfig, HostTls},
 };
 
 use crate::{
@@ -91,15 +91,17 @@ impl Launching {
     /// The host that launches, with a cookie of the caller's.
     pub(crate) fn host_with(&self, cookie: MagicCookie, recorder: &Recorder) -> Host {
         Host::new(cookie, self.versions.clone()).observe(recorder.clone()).configure(|config| {
-            config.auto_mtls = self.auto_mtls;
+            config.tls = if self.auto_mtls { HostTls::AUTO } else { HostTls::Plaintext };
             config.multiplex = self.mux;
             config.launch_timeout = self.launch_timeout;
             config.unix_socket_group.clone_from(&self.socket_group);
             if let Some(dir) = &self.tls_dir {
                 let given = Given::of("host", dir);
-                config.certificate = Some(given.certificate);
-                config.private_key = Some(given.private_key);
-                config.server_roots = Some(given.authorities);
+                config.tls = HostTls::Given {
+                    certificate: given.certificate,
+                    private_key: given.private_key,
+                    server_roots: Some(given.authorities),
+                };
             }
         })
     }

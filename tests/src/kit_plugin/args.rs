@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use rpcplugin::{
-    config::{ByteSize, LogLevel, PluginConfig, RateLimitConfig, TransportKind},
+    config::{ByteSize, LogLevel, PluginConfig, PluginTls, RateLimitConfig, TransportKind},
     hclog::Level,
 };
 
@@ -59,9 +59,11 @@ impl Args {
         }];
         if let Some(dir) = &self.tls_dir {
             let given = Given::of("plugin", dir);
-            config.certificate = Some(given.certificate);
-            config.private_key = Some(given.private_key);
-            config.client_roots = Some(given.authorities);
+            config.tls = PluginTls::Given {
+                certificate: given.certificate,
+                private_key: given.private_key,
+                client_roots: given.authorities,
+            };
         }
         config.log_level = match self.log_level {
             Level::Trace => LogLevel::Trace,

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream;
 use prost::Message as _;
-use rpcplugin::{PluginContext, RealStderr, Services, hclog::Level, transport::Route};
+use rpcplugin::{OriginalStderr, PluginContext, Services, hclog::Level, transport::Route};
 use tokio::time::sleep;
 use tokio_stream::StreamExt as _;
 use tonic::{
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// The services of the plugin: `Kit`, whose calls are counted and whose `Echo` sends metadata back.
-pub(crate) fn services(context: PluginContext, stderr: RealStderr, least: Level) -> Services {
+pub(crate) fn services(context: PluginContext, stderr: OriginalStderr, least: Level) -> Services {
     let counters = Counters::default();
     let kit = Kit { context, stderr, least, counters: counters.clone(), values: Mutex::default() };
     let kit = KitServer::new(kit).max_decoding_message_size(usize::MAX);
@@ -48,7 +48,7 @@ pub(crate) fn services(context: PluginContext, stderr: RealStderr, least: Level)
 
 struct Kit {
     context: PluginContext,
-    stderr: RealStderr,
+    stderr: OriginalStderr,
     /// The least grave records that are logged.
     least: Level,
     counters: Counters,

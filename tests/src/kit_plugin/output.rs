@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use rpcplugin::{
-    RealStderr,
+    OriginalStderr,
     hclog::{Level, Record, Sink as _},
 };
 use tokio::task::spawn_blocking;
@@ -12,7 +12,7 @@ use tonic::Status;
 use crate::pb::{LogLineRequest, WriteStdioRequest, log_field::Value};
 
 /// Writes everything, in its order, and flushes it.
-pub(crate) async fn write_stdio(stderr: RealStderr, request: WriteStdioRequest) -> Result<(), Status> {
+pub(crate) async fn write_stdio(stderr: OriginalStderr, request: WriteStdioRequest) -> Result<(), Status> {
     // A host that reads slowly holds these writes up; they must not hold up other calls.
     let writing = spawn_blocking(move || {
         write(&mut io::stdout(), &request.stdout)?;
@@ -27,7 +27,7 @@ pub(crate) async fn write_stdio(stderr: RealStderr, request: WriteStdioRequest) 
 }
 
 /// Writes one record to the plugin's log, unless its level is not logged.
-pub(crate) fn log_line(stderr: &RealStderr, least: Level, request: LogLineRequest) -> Result<(), Status> {
+pub(crate) fn log_line(stderr: &OriginalStderr, least: Level, request: LogLineRequest) -> Result<(), Status> {
     let level = Level::parse(&request.level)
         .ok_or_else(|| Status::invalid_argument(format!("unknown level: {}", request.level)))?;
     if level < least {

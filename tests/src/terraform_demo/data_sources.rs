@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpcplugin::RealStderr;
+use rpcplugin::OriginalStderr;
 use rpcplugin::hclog::{Json, Sink as _};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -133,7 +133,7 @@ impl DataSource for Crash {
 
     async fn read(&self, config: Object) -> Result<Object, Diagnostics> {
         let message = text(&config, "message")?;
-        if let Ok(stderr) = RealStderr::get() {
+        if let Ok(stderr) = OriginalStderr::get() {
             let trace = format!("panic: {message}\n\ngoroutine 1 [running]:\nmain.main()\n");
             stderr.write_line(trace.as_bytes());
         }

@@ -5,6 +5,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 use rpcplugin::{
     Attachment, Endpoint, Host, MagicCookie, Plugin, ServiceId,
     broker::{AcceptError, DialError, Unreachable},
+    config::HostTls,
     handshake::HandshakeLine,
 };
 use rpcplugin_tests::pb::{CallbackRequest, InfoRequest, kit_client::KitClient};
@@ -64,7 +65,7 @@ async fn the_dead_broker_of_a_go_plugin_is_told_at_once() {
 fn host() -> Host {
     let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
     Host::new(cookie, 1).configure(|config| {
-        config.auto_mtls = false;
+        config.tls = HostTls::Plaintext;
         config.broker_timeout = PATIENCE;
     })
 }

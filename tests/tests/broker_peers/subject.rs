@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use rpcplugin::{
     Command, Exit, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
     broker::{Broker, HOST_SERVICES, ServiceHandle},
+    config::HostTls,
 };
 use rpcplugin_tests::pb::{
     CallbackRequest, CallbackResponse, CloseRequest, GreetRequest, InfoRequest, OpenSubRequest, TicksRequest,
@@ -99,7 +100,7 @@ impl Subject {
         let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
         let host = Host::new(cookie, Versions::new([1, 2, 3]).unwrap())
             .configure(|config| {
-                config.auto_mtls = mode.mutual;
+                config.tls = if mode.mutual { HostTls::AUTO } else { HostTls::Plaintext };
                 config.multiplex = mode.multiplexed;
                 config.unix_socket_dir = Some(sockets.path().to_owned());
                 config.grace = PATIENCE;

@@ -16,7 +16,7 @@ fn runtime() -> Runtime {
 async fn inside_a_runtime() {
     let place = Place::new();
     let plugin = place.launch(kit()).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     drop(plugin);
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
     assert!(place.is_tidy());
@@ -26,7 +26,7 @@ async fn inside_a_runtime() {
 fn outside_a_runtime() {
     let (place, runtime) = (Place::new(), runtime());
     let plugin = runtime.block_on(place.launch(kit()));
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     drop(plugin);
     eventually_gone(pid);
     eventually("nothing is left", || place.is_tidy());
@@ -36,7 +36,7 @@ fn outside_a_runtime() {
 fn the_runtime_first() {
     let (place, runtime) = (Place::new(), runtime());
     let plugin = runtime.block_on(place.launch(kit()));
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     assert!(group(pid).len() > 1, "the plugin has its guard");
     drop(runtime);
     assert_eq!(group(pid), [0; 0], "not even a zombie is left, though nobody is there to reap it later");
@@ -48,7 +48,7 @@ fn the_runtime_first() {
 fn the_runtime_in_the_background() {
     let (place, runtime) = (Place::new(), runtime());
     let plugin = runtime.block_on(place.launch(kit()));
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     runtime.shutdown_background();
     eventually_gone(pid);
     drop(plugin);
@@ -90,8 +90,8 @@ struct Pids(mpsc::Sender<u32>);
 
 impl Observer for Pids {
     fn event(&self, _: &PluginId, event: &Event) {
-        if let Event::Started { pid } = event {
-            self.0.send(*pid).unwrap();
+        if let Event::Started { pid: Some(pid) } = event {
+            self.0.send(pid.get()).unwrap();
         }
     }
 }
@@ -111,7 +111,7 @@ async fn a_launch_that_is_under_way() {
 async fn a_polite_stop_that_is_under_way() {
     let place = Place::new();
     let plugin = place.launch(hostile("stays-for-ever")).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     tokio::time::timeout(Duration::from_millis(300), plugin.shut_down()).await.unwrap_err();
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
     assert!(place.is_tidy());

@@ -7,6 +7,7 @@ use std::{
 
 use rpcplugin::{
     Event, Exit, ExitReason, LaunchFault, OutputOptions, PingError, PluginExited, PluginSet, ServingStatus,
+    config::HostTls,
 };
 use rpcplugin_tests::{
     freeze,
@@ -21,7 +22,7 @@ use crate::support::{PATIENCE, Place, client, eventually_gone, group, hostile, k
 async fn a_polite_stop_is_clean_and_leaves_nothing() {
     let place = Place::new();
     let plugin = place.launch(kit()).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     assert_eq!(plugin.ping().await.unwrap(), ServingStatus::Serving);
     assert_eq!(plugin.shut_down().await, Exit::Clean);
     assert_eq!(process_state(pid), None);
@@ -47,7 +48,7 @@ async fn events_tell_the_whole_life() {
         let [Event::Started { pid }, Event::Ready { .. }, Event::Exited { reason }] = told[..] else {
             panic!("{told:?}");
         };
-        assert_eq!((Some(pid), reason), (id.pid, ExitReason::Status(0)));
+        assert_eq!((pid, reason), (id.pid, ExitReason::Status(0)));
     }
 }
 
@@ -60,9 +61,9 @@ async fn a_stop_that_is_ignored_ends_with_the_whole_group() {
         })
     });
     let plugin = place.launch(hostile("stays-for-ever")).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     let exit = plugin.shut_down().await;
-    let Exit::Killed { signal: 9, after } = exit else { panic!("{exit:?}") };
+    let Exit::Killed { signal: rpcplugin::Signal::KILL, after } = exit else { panic!("{exit:?}") };
     assert!(after >= Duration::from_millis(1500) && after < PATIENCE, "{after:?}");
     assert_eq!(process_state(pid), None);
     // What the plugin started is gone too, though nobody of us can reap it.
@@ -79,17 +80,17 @@ async fn a_plugin_that_left_its_group_ends_all_the_same() {
     assert!(matches!(error.fault, LaunchFault::Silent(_)), "{error:?}");
     let place = Place::new();
     let plugin = place.launch(hostile("leaves:stays-for-ever")).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     let exit = plugin.shut_down_within(Duration::from_millis(500)).await;
-    assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
     assert_eq!(process_state(pid), None, "it was killed and reaped");
     let plugin = place.launch(hostile("leaves:")).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     drop(plugin);
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    let place = Place::configured(|host| host.configure(|config| config.auto_mtls = false));
+    let place = Place::configured(|host| host.configure(|config| config.tls = HostTls::Plaintext));
     let exit = place.launch(hostile("leaves:uncontrolled")).await.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
 }
 
 #[tokio::test]
@@ -98,23 +99,23 @@ async fn sigterm_is_tried_where_it_is_configured() {
         host.configure(|config| config.terminate_after = Some(Duration::from_millis(500)))
     });
     let exit = place.launch(hostile("stays")).await.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
 }
 
 #[tokio::test]
 async fn sigterm_is_the_way_to_ask_a_plugin_without_a_controller() {
     let place = Place::configured(|host| {
         host.configure(|config| {
-            config.auto_mtls = false;
+            config.tls = HostTls::Plaintext;
             // Whatever is waited for, it is not this.
             config.terminate_after = None;
         })
     });
     let plugin = place.launch(hostile("uncontrolled")).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     let begun = Instant::now();
     let exit = plugin.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: 15, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
     assert!(begun.elapsed() < PATIENCE / 2, "it was asked, and not waited for in vain");
     assert_eq!(process_state(pid), None);
     assert!(place.is_tidy());
@@ -124,11 +125,11 @@ async fn sigterm_is_the_way_to_ask_a_plugin_without_a_controller() {
 async fn a_stopped_process_is_late_and_killed() {
     let place = Place::new();
     let plugin = place.launch(kit()).await;
-    freeze(plugin.pid()).unwrap();
+    freeze(plugin.pid().unwrap().get()).unwrap();
     let late = plugin.ping_within(Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(late, PingError::Late(_)), "{late:?}");
     let exit = plugin.shut_down_within(Duration::from_millis(300)).await;
-    assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
     assert!(place.is_tidy());
 }
 
@@ -219,8 +220,8 @@ async fn a_set_stops_all_at_once_and_waits_for_none() {
     let mut pids = Vec::new();
     for name in ["a", "b", "c"] {
         let plugin = place.launch(kit()).await;
-        pids.push(plugin.pid());
-        freeze(plugin.pid()).unwrap();
+        pids.push(plugin.pid().unwrap().get());
+        freeze(plugin.pid().unwrap().get()).unwrap();
         assert!(plugins.insert(name, plugin).is_none());
     }
     let supervised = place.host.supervise(kit()).await.unwrap();
@@ -231,7 +232,10 @@ async fn a_set_stops_all_at_once_and_waits_for_none() {
     let exits = plugins.shut_down_within(grace).await;
     let elapsed = begun.elapsed();
     for name in ["a", "b", "c"] {
-        assert!(matches!(exits[name], Some(Exit::Killed { signal: 9, .. })), "{exits:?}");
+        assert!(
+            matches!(exits[name], Some(Exit::Killed { signal: rpcplugin::Signal::KILL, .. })),
+            "{exits:?}"
+        );
     }
     assert!(exits["d"].is_some(), "{exits:?}");
     // One after another they would take three times as long; the sum of the grace periods is the line.
@@ -246,7 +250,7 @@ async fn a_kill_is_at_once() {
     let plugin = place.launch(kit()).await;
     let mut output = plugin.output(OutputOptions::default());
     let exit = plugin.kill().await;
-    assert!(matches!(exit, Exit::Killed { signal: 9, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
     assert!(place.is_tidy());
     while output.next().await.is_some() {}
 }

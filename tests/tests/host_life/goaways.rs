@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpcplugin::{Exit, Host, OutputOptions};
+use rpcplugin::{Exit, Host, OutputOptions, config::HostTls};
 use rpcplugin_tests::pb::{EchoRequest, WriteStdioRequest};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -30,7 +30,7 @@ async fn lose_no_call(change: impl FnOnce(Host) -> Host) {
 
 #[tokio::test]
 async fn goaways_of_a_go_plugin_lose_no_call() {
-    lose_no_call(|host| host.configure(|config| config.auto_mtls = false)).await;
+    lose_no_call(|host| host.configure(|config| config.tls = HostTls::Plaintext)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rpcplugin::{
-    Event, Events, ExitReason, LogRecord, Output, OutputOptions, OutputSource, OverflowPolicy, Plugin,
+    Event, Events, ExitReason, LogRecord, OutputOptions, OutputSource, OutputStream, OverflowPolicy, Plugin,
     Writers,
     config::ByteSize,
     hclog::{Level, Piece},
@@ -260,7 +260,7 @@ async fn calls_go_on_through_a_flood_and_memory_stays() {
 
 /// A plugin that ended by itself after it had written `last words` on its stderr, and somebody who takes their time to
 /// read that: as much comes before it as a pipe holds.
-async fn last_words_unread(place: &Place) -> (Plugin, Output) {
+async fn last_words_unread(place: &Place) -> (Plugin, OutputStream) {
     let mut options = OutputOptions::default();
     options.raw = true;
     options.capacity = 1;
@@ -278,7 +278,7 @@ async fn last_words_unread(place: &Place) -> (Plugin, Output) {
 }
 
 /// Reads until the last words.
-async fn hear(output: &mut Output) {
+async fn hear(output: &mut OutputStream) {
     let mut heard = Vec::new();
     while !String::from_utf8_lossy(&heard).contains("last words") {
         let chunk = timeout(PATIENCE, output.next()).await.unwrap().expect("they were written");

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use miette::Diagnostic as _;
 use rpcplugin::{
     AttachError, Command, Event, Exit, ExitReason, OutputOptions, OutputSource, PlainReport, PluginExited,
-    ReasonKind, ServingStatus,
+    ReasonKind, ServingStatus, config::HostTls,
 };
 use rpcplugin_tests::pb::{
     EchoRequest, ExitRequest, LogLineRequest, PanicRequest, SleepRequest, WriteStdioRequest,
@@ -19,7 +19,7 @@ use crate::support::{PATIENCE, Place, client, peer, process_state, send};
 async fn stops_cleanly(command: Command) {
     let place = Place::new();
     let plugin = place.launch(command).await;
-    let pid = plugin.pid();
+    let pid = plugin.pid().unwrap().get();
     assert_eq!(plugin.ping().await.unwrap(), ServingStatus::Serving);
     client(&plugin).echo(EchoRequest::default()).await.unwrap();
     assert_eq!(plugin.shut_down().await, Exit::Clean);
@@ -86,7 +86,7 @@ async fn comes_back(command: Command) {
     for number in 0..3 {
         let generation = timeout(PATIENCE, supervised.later_generation(number)).await.unwrap().unwrap();
         kit.echo(EchoRequest::default()).await.unwrap();
-        send(generation.plugin().pid.unwrap(), Signal::KILL);
+        send(generation.plugin().pid.unwrap().get(), Signal::KILL);
     }
     timeout(PATIENCE, supervised.later_generation(3)).await.unwrap().unwrap();
     kit.echo(EchoRequest::default()).await.unwrap();
@@ -191,10 +191,13 @@ async fn python_comes_back() {
 
 /// A second host uses and ends a plugin that the first has started.
 async fn is_attached_to(command: Command) {
-    let place = Place::configured(|host| host.configure(|config| config.auto_mtls = false));
+    let place = Place::configured(|host| host.configure(|config| config.tls = HostTls::Plaintext));
     let first = place.launch(command).await;
     let second = place.host.attach(first.reattach_config()).await.unwrap();
-    assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));
+    assert_eq!(
+        (second.pid().unwrap().get(), second.version()),
+        (first.pid().unwrap().get(), first.version())
+    );
     assert_eq!(second.ping().await.unwrap(), ServingStatus::Serving);
     client(&second).echo(EchoRequest::default()).await.unwrap();
     assert_eq!(second.shut_down().await, Exit::Ended);

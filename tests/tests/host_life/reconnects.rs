@@ -7,8 +7,8 @@ use std::{
 };
 
 use rpcplugin::{
-    ChildProcess, Command, Endpoint, Exit, LaunchEnvironment, LaunchFault, Output, OutputOptions, Plugin,
-    Runner, Services, Started,
+    ChildProcess, Command, Endpoint, Exit, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream,
+    Plugin, Runner, Services, Started,
     broker::{BoxError, Translate},
 };
 use rpcplugin_tests::pb::{
@@ -56,13 +56,16 @@ impl Between {
 }
 
 impl Runner for Between {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         self.command.program().to_path_buf()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         let started = self.command.start(surroundings).await?;
         Ok(started.translate(Arc::new(Detour(Arc::clone(&self.line)))))
     }
@@ -137,7 +140,7 @@ async fn print(plugin: &Plugin, text: &[u8]) {
     again_and_again(async || client(plugin).write_stdio(request()).await).await;
 }
 
-async fn hear(output: &mut Output, text: &[u8]) {
+async fn hear(output: &mut OutputStream, text: &[u8]) {
     let mut heard = Vec::new();
     while !heard.ends_with(text) {
         heard.extend_from_slice(&timeout(PATIENCE, output.next()).await.unwrap().unwrap().bytes);

@@ -12,7 +12,7 @@ use std::{
 
 use rpcplugin::{
     ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchEnvironment, LaunchFault,
-    PluginExited, Runner, Started, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
+    PluginExited, Runner, StartedProcess, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
 };
 use rpcplugin_tests::{
     freeze,
@@ -81,7 +81,7 @@ async fn killed_fifty_times_under_load() {
                             let ended =
                                 status.source().and_then(|cause| cause.downcast_ref::<PluginExited>());
                             let ended = ended.unwrap_or_else(|| panic!("unexplained: {status:?}"));
-                            assert_eq!(ended.reason, ExitReason::Signal(9));
+                            assert_eq!(ended.reason, ExitReason::Signal(rpcplugin::Signal::KILL));
                             assert_eq!(status.code(), Code::Unavailable);
                             failed.fetch_add(1, Ordering::Relaxed);
                         }
@@ -105,7 +105,7 @@ async fn killed_fifty_times_under_load() {
         })
         .await
         .unwrap();
-        let pid = generation.plugin().pid.unwrap();
+        let pid = generation.plugin().pid.unwrap().get();
         pids.push(pid);
         send(pid, Signal::KILL);
     }
@@ -215,7 +215,7 @@ async fn a_plugin_that_hangs_is_replaced() {
     let supervised = place.host.supervise(kit()).await.unwrap();
     let mut events = supervised.events();
     let first = supervised.generation().unwrap();
-    let pid = first.plugin().pid.unwrap();
+    let pid = first.plugin().pid.unwrap().get();
     let mut kit = KitClient::new(supervised.channel());
     kit.info(InfoRequest {}).await.unwrap();
     freeze(pid).unwrap();
@@ -230,7 +230,7 @@ async fn a_plugin_that_hangs_is_replaced() {
     }
     let second = later(&supervised, 1).await;
     let answer = kit.info(InfoRequest {}).await.unwrap();
-    assert_eq!(u32::try_from(answer.get_ref().pid).ok(), second.plugin().pid);
+    assert_eq!(u32::try_from(answer.get_ref().pid).ok(), second.plugin().pid.map(rpcplugin::Pid::get));
     assert_eq!(process_state(pid), None);
     supervised.stop().await;
 }
@@ -339,13 +339,16 @@ impl Moody {
 }
 
 impl Runner for Moody {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         "moody".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         let start = self.starts.fetch_add(1, Ordering::SeqCst) + 1;
         if let Some(fault) = (self.faults)(start) {
             return Err(fault);
@@ -372,7 +375,7 @@ async fn a_restart_while_the_plugin_is_started_anyway_is_that_start() {
     let moody = Moody::new(|_| None);
     let (starts, let_in) = (Arc::clone(&moody.starts), Arc::clone(&moody.let_in));
     let supervised = place.host.supervise_with(moody).await.unwrap();
-    send(supervised.generation().unwrap().plugin().pid.unwrap(), Signal::KILL);
+    send(supervised.generation().unwrap().plugin().pid.unwrap().get(), Signal::KILL);
     eventually("it is started again", || starts.load(Ordering::SeqCst) == 2).await;
     let mut restart = Box::pin(supervised.restart());
     let early = timeout(Duration::from_millis(50), &mut restart).await;
@@ -391,7 +394,7 @@ async fn what_will_not_pass_uses_up_no_budget() {
     let starts = Arc::clone(&moody.starts);
     let supervised = place.host.supervise_with(moody).await.unwrap();
     let mut events = supervised.events();
-    send(supervised.generation().unwrap().plugin().pid.unwrap(), Signal::KILL);
+    send(supervised.generation().unwrap().plugin().pid.unwrap().get(), Signal::KILL);
     loop {
         match next(&mut events).await {
             Event::GaveUp { restarts } => break assert_eq!(restarts, 1),
@@ -426,13 +429,16 @@ async fn the_first_start_is_tried_as_the_configuration_says() {
 struct Counting(Arc<AtomicU64>);
 
 impl Runner for Counting {
-    type Running = ChildProcess;
+    type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
         "counting".into()
     }
 
-    async fn start(&self, surroundings: &LaunchEnvironment) -> Result<Started<ChildProcess>, LaunchFault> {
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         self.0.fetch_add(1, Ordering::SeqCst);
         kit().start(surroundings).await
     }
@@ -449,7 +455,7 @@ async fn what_another_runner_starts_is_supervised_too() {
         let generation = timeout(PATIENCE, supervised.later_generation(number)).await.unwrap().unwrap();
         assert_eq!(started.load(Ordering::SeqCst), number + 1);
         KitClient::new(supervised.channel()).echo(EchoRequest::default()).await.unwrap();
-        send(generation.plugin().pid.unwrap(), Signal::KILL);
+        send(generation.plugin().pid.unwrap().get(), Signal::KILL);
     }
     timeout(PATIENCE, supervised.later_generation(3)).await.unwrap().unwrap();
     assert_eq!(supervised.stop().await, Some(Exit::Clean));

@@ -43,8 +43,12 @@ impl Drop for Attachable {
 #[tokio::test]
 async fn one_host_after_the_other_has_a_working_broker_and_stdio() {
     let mut plugin = attachable(subject().arg("--versions").arg("4,5"));
-    assert_eq!((plugin.config.version.0, plugin.config.test), (4, true), "the oldest");
-    assert_eq!(plugin.config.pid, Some(plugin.child.id()));
+    assert_eq!(
+        (plugin.config.version, plugin.config.test),
+        (Some(rpcplugin::AppVersion(4)), true),
+        "the oldest"
+    );
+    assert_eq!(plugin.config.pid, rpcplugin::Pid::new(plugin.child.id()));
     for host in ["first", "second", "third"] {
         // A host that attaches looks first whether anybody listens.
         let rpcplugin::Endpoint::Unix(path) = &plugin.config.endpoint else { panic!("a socket") };

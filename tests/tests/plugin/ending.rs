@@ -179,7 +179,7 @@ async fn handlers_that_block_every_thread_cannot_hold_the_process_either() {
     eventually("the handler blocks", || blocked.exists()).await;
     plugin.signal(Signal::TERM);
     assert_eq!(plugin.ended().await.code(), Some(1), "this is no orderly end");
-    assert!(plugin.all_stderr().contains("could not end in order"));
+    assert!(plugin.all_stderr().contains("the plugin cannot shut down"));
     assert!(!socket.exists());
 }
 

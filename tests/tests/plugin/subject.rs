@@ -17,7 +17,7 @@ use rpcplugin::{
     handshake::HandshakeLine,
     transport::{
         SecureStream, Security, SocketDir, dial,
-        http2::{self, Connect, ConnectError},
+        http2::{self, ChannelError, Connect},
     },
 };
 use rpcplugin_proto::{Empty, GrpcControllerClient, GrpcStdioClient, StdioData};
@@ -213,12 +213,12 @@ impl Drop for Running {
 struct To(Endpoint, Security);
 
 impl Connect for To {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(self.1.client(dial(&self.0).await?).await?)
     }
 }
 
-pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<PluginChannel, ConnectError> {
+pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<PluginChannel, ChannelError> {
     http2::connect(To(endpoint.clone(), security), &http2::Settings::default()).await
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpcplugin::{Command, Host, MagicCookie};
+use rpcplugin::{Command, Host, MagicCookie, config::HostTls};
 use rpcplugin_tests::trace_kit::ask;
 use tokio::time::timeout;
 use tonic::Code;
@@ -10,8 +10,10 @@ use tonic::Code;
 #[tokio::test]
 async fn a_host_without_callbacks_says_so_at_once() {
     for (multiplex, mutual) in [(false, false), (false, true), (true, true)] {
-        let host = Host::new(MagicCookie::new("TRACE_KIT_COOKIE", "trace").unwrap(), 1)
-            .configure(|config| (config.multiplex, config.auto_mtls) = (multiplex, mutual));
+        let host = Host::new(MagicCookie::new("TRACE_KIT_COOKIE", "trace").unwrap(), 1).configure(|config| {
+            config.multiplex = multiplex;
+            config.tls = if mutual { HostTls::AUTO } else { HostTls::Plaintext };
+        });
         // Whoever waits, waits for longer than this test.
         let command = Command::new(env!("CARGO_BIN_EXE_trace-plugin")).env("PLUGIN_BROKER_TIMEOUT", "300s");
         let plugin = host.launch(command).await.unwrap();

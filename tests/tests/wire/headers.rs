@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use prost::Message as _;
-use rpcplugin::{Command, Endpoint, transport::http2};
+use rpcplugin::{Command, Endpoint, config::HostTls, transport::http2};
 use rpcplugin_tests::{
     pb::{CountRequest, FailRequest, InfoRequest, InfoResponse, kit_client::KitClient},
     raw_http2::{self, DATA, HEADERS, RawPeer, block, message},
@@ -173,7 +173,8 @@ fn go(program: &str) -> Option<std::path::PathBuf> {
 async fn a_go_plugin_may_have_much_to_say() {
     let Some(program) = go("kit-plugin") else { return };
     for mutual in [false, true] {
-        let plugin = host(|config| config.auto_mtls = mutual).launch(Command::new(&program)).await.unwrap();
+        let tls = if mutual { HostTls::AUTO } else { HostTls::Plaintext };
+        let plugin = host(|config| config.tls = tls).launch(Command::new(&program)).await.unwrap();
         let mut client = KitClient::new(plugin.channel());
         for length in [100, 120_000, 500_000] {
             let request = FailRequest { code: 9, message: "m".repeat(length), ..FailRequest::default() };

@@ -59,6 +59,6 @@ async fn failed_accepts_are_logged_once() {
     let said = || plugin.stderr_tail().join("\n").matches("cannot accept connections").count();
     eventually("it is said", || said() > 0).await;
     assert_eq!(said(), 1);
-    let descriptors = fs::read_dir(format!("/proc/{}/fd", plugin.pid())).unwrap().count();
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", plugin.pid().unwrap().get())).unwrap().count();
     assert!(descriptors <= 64);
 }

@@ -7,10 +7,10 @@ use std::{
 
 use rpcplugin::{
     Command, Endpoint, Host, MagicCookie, Plugin, Versions,
-    config::HostConfig,
+    config::{HostConfig, HostTls},
     transport::{
         SecureStream, Security, dial,
-        http2::{Connect, ConnectError},
+        http2::{ChannelError, Connect},
     },
 };
 use rpcplugin_tests::{
@@ -27,7 +27,7 @@ pub(crate) fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
     let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
     Host::new(cookie, Versions::new([1, 2, 3]).unwrap())
         .configure(|config| {
-            config.auto_mtls = false;
+            config.tls = HostTls::Plaintext;
             config.launch_timeout = PATIENCE;
         })
         .configure(change)
@@ -69,7 +69,7 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) struct To(pub(crate) Endpoint);
 
 impl Connect for To {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(Security::Plain.client(dial(&self.0).await?).await?)
     }
 }

@@ -10,11 +10,11 @@ use std::process::Command;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::plan::Better;
-use super::results::{Row, Spread};
+use super::figures::{Better, Figure};
+use super::report::{Row, Spread};
 use crate::interop;
-use crate::toolchain::Tool;
-use crate::workspace::{self, Outcome, cargo};
+use crate::toolchain::{Tool, first_line};
+use crate::workspace::{self, Outcome, cargo, succeed};
 
 /// Host and plugin on the same library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
@@ -31,19 +31,10 @@ pub(super) enum Pair {
     Tonic,
 }
 
-/// Who measures a figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Contest {
-    /// This library and those that do the same.
-    Peers,
-    /// This library and tonic, with nothing but a few calls.
-    Tonic,
-}
-
-/// What was built, and how it is started.
+/// The programs that were built.
 #[derive(Debug)]
 pub(super) struct Programs {
-    /// The program that measures on our side, and that pins any of them to cores.
+    /// This library's program that measures. It also pins any other program to cores.
     bench: PathBuf,
     pub(super) pairs: BTreeMap<Pair, Built>,
 }
@@ -51,57 +42,42 @@ pub(super) struct Programs {
 /// The programs of one pair.
 #[derive(Debug)]
 pub(super) struct Built {
-    pub(super) host: Vec<OsString>,
-    pub(super) plugin: Vec<OsString>,
-    /// What they were built with.
+    host: Vec<OsString>,
+    plugin: Vec<OsString>,
+    /// The tools that they were built with.
     pub(super) toolchain: String,
 }
 
-impl Contest {
-    /// Whether a pair takes part.
-    pub(super) fn has(self, pair: Pair) -> bool {
-        match self {
-            Self::Peers => pair != Pair::Tonic,
-            Self::Tonic => matches!(pair, Pair::Rust | Pair::Tonic),
-        }
-    }
-}
-
-/// Builds this library's programs and those of the pairs to compare with.
+/// Builds the programs of this library and of the pairs to compare with.
 pub(super) fn prepare(against: &[Pair], directory: &Path, no_build: bool) -> Outcome<Programs> {
     let target = directory.parent().ok_or("the target directory has no parent")?;
     let mut build = cargo(["build", "--release", "-p", "rpcplugin-tests", "--features", "raw-tonic"]);
     build.args(["--bin", "kit-bench", "--bin", "kit-plugin"]);
-    let release = match static_triple() {
-        Some(triple) => {
-            // With `--target`, the flags are for the programs and not for what runs at compile time.
-            build.args(["--target", &triple]).env("RUSTFLAGS", "-C target-feature=+crt-static");
-            target.join(triple).join("release")
-        }
-        None => target.join("release"),
-    };
+    let mut release = target.to_owned();
+    if cfg!(all(target_os = "linux", target_env = "gnu")) {
+        // The C library is linked statically, as Go links its programs: see `docs/performance.md`. With `--target` the
+        // flags are for the programs and not for build scripts.
+        let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        build.args(["--target", &triple]).env("RUSTFLAGS", "-C target-feature=+crt-static");
+        release.push(triple);
+    }
+    let release = release.join("release");
     if !no_build {
         succeed(&mut build)?;
     }
     let bench = release.join("kit-bench");
-    let words = |words: &[&str]| -> Vec<OsString> {
-        [bench.clone().into()].into_iter().chain(words.iter().map(OsString::from)).collect()
-    };
     let rustc = first_line(Command::new("rustc").arg("--version"))?;
     let rustc = format!("tonic {}, {rustc}", locked("tonic")?);
-    let mut pairs = BTreeMap::new();
-    let rust = Built {
-        host: words(&["host"]),
-        plugin: vec![release.join("kit-plugin").into()],
+    let own = |host: &str, plugin: &[OsString]| Built {
+        host: vec![bench.clone().into(), host.into()],
+        plugin: plugin.to_vec(),
         toolchain: rustc.clone(),
     };
-    pairs.insert(Pair::Rust, rust);
+    let mut pairs = BTreeMap::from([(Pair::Rust, own("host", &[release.join("kit-plugin").into()]))]);
     for &pair in against {
         let built = match pair {
             Pair::Rust => continue,
-            Pair::Tonic => {
-                Built { host: words(&["raw-host"]), plugin: words(&["raw-plugin"]), toolchain: rustc.clone() }
-            }
+            Pair::Tonic => own("raw-host", &[bench.clone().into(), "raw-plugin".into()]),
             Pair::Go => go(&directory.join("go"), no_build)?,
             Pair::Python => {
                 let (mut host, plugin, toolchain) = interop::python_programs(directory)?;
@@ -114,58 +90,53 @@ pub(super) fn prepare(against: &[Pair], directory: &Path, no_build: bool) -> Out
     Ok(Programs { bench, pairs })
 }
 
-/// The target whose C library can be linked statically, as Go's programs are linked: see `docs/performance.md`.
-fn static_triple() -> Option<String> {
-    cfg!(all(target_os = "linux", target_env = "gnu"))
-        .then(|| format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
-}
-
 fn go(programs: &Path, no_build: bool) -> Outcome<Built> {
+    let sources = workspace::root().join("tests/interop/go");
     let toolchain = Tool::Go.version()?;
     if !no_build {
         let mut build = Command::new("go");
         build.args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]).arg(programs.join("")).arg("./cmd/...");
-        succeed(build.current_dir(workspace::root().join("tests/interop/go")))?;
+        succeed(build.current_dir(&sources))?;
     }
-    let program = |name: &str| OsString::from(programs.join(name));
     let mut library = Command::new("go");
     library.args(["list", "-m", "-f", "{{.Version}}", "github.com/hashicorp/go-plugin"]);
-    let library = first_line(library.current_dir(workspace::root().join("tests/interop/go")))?;
-    let toolchain = format!("go-plugin {library}, {toolchain}");
+    let library = first_line(library.current_dir(sources))?;
     Ok(Built {
-        host: vec![program("kit-host"), "bench".into()],
-        plugin: vec![program("kit-plugin")],
-        toolchain,
+        host: vec![programs.join("kit-host").into(), "bench".into()],
+        plugin: vec![programs.join("kit-plugin").into()],
+        toolchain: format!("go-plugin {library}, {toolchain}"),
     })
 }
 
 impl Programs {
-    /// The host and plugin for a contest: beside tonic, our plugin has the same few calls.
-    pub(super) fn of(&self, pair: Pair, contest: Contest) -> Option<(&[OsString], Vec<OsString>)> {
-        let built = self.pairs.get(&pair).filter(|_| contest.has(pair))?;
-        let plugin = match (pair, contest) {
-            (Pair::Rust, Contest::Tonic) => vec![self.bench.clone().into(), "plugin".into()],
+    /// The host and plugin of a pair, if it takes part in the figure. Beside tonic, this library's plugin has the same
+    /// few calls as tonic's.
+    pub(super) fn of(&self, pair: Pair, figure: &Figure) -> Option<(&[OsString], Vec<OsString>)> {
+        let takes_part = pair == Pair::Rust || (pair == Pair::Tonic) == figure.beside_tonic;
+        let built = self.pairs.get(&pair).filter(|_| takes_part)?;
+        let plugin = match pair {
+            Pair::Rust if figure.beside_tonic => vec![self.bench.clone().into(), "plugin".into()],
             _ => built.plugin.clone(),
         };
         Some((&built.host, plugin))
     }
 
-    /// The words that run what follows on these cores only.
+    /// The words that run a program on these cores only.
     pub(super) fn pin(&self, cores: &str) -> Vec<OsString> {
         vec![self.bench.clone().into(), "pin".into(), cores.into(), "--".into()]
     }
 
-    /// How large the plugins are, as far as they are one file.
+    /// The sizes of the plugins that are one file.
     pub(super) fn sizes(&self) -> Option<Row> {
-        let size = |built: &Built| {
-            let [program] = built.plugin.as_slice() else { return None };
-            Some(Spread::of(&[fs::metadata(program).ok()?.len() as f64 / 1e6]))
-        };
-        let sizes: BTreeMap<_, _> =
-            self.pairs.iter().filter_map(|(pair, built)| Some((*pair, size(built)?))).collect();
-        let ours = sizes.get(&Pair::Rust)?.median;
-        let ratios = sizes.iter().filter(|(pair, _)| **pair != Pair::Rust);
-        let ratios = ratios.map(|(pair, theirs)| (*pair, Spread::of(&[ours / theirs.median]))).collect();
+        let mut pairs = BTreeMap::new();
+        for (pair, built) in &self.pairs {
+            if let [program] = built.plugin.as_slice() {
+                pairs.insert(*pair, Spread::of(&[fs::metadata(program).ok()?.len() as f64 / 1e6]));
+            }
+        }
+        let ours = pairs.get(&Pair::Rust)?.median;
+        let others = pairs.iter().filter(|(pair, _)| **pair != Pair::Rust);
+        let ratios = others.map(|(pair, theirs)| (*pair, Spread::of(&[ours / theirs.median]))).collect();
         Some(Row {
             figure: "size".to_owned(),
             what: "program of the plugin".to_owned(),
@@ -173,20 +144,11 @@ impl Programs {
             better: Better::Lower,
             target: None,
             headline: false,
-            pairs: sizes,
+            pairs,
             ratios,
             failures: Vec::new(),
         })
     }
-}
-
-/// Runs a command to its end, with what it prints shown as it comes.
-fn succeed(command: &mut Command) -> Outcome {
-    let arguments: Vec<_> = command.get_args().map(|argument| argument.display().to_string()).collect();
-    let shown = format!("{} {}", command.get_program().display(), arguments.join(" "));
-    println!("{shown}");
-    let status = command.status()?;
-    if status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {status}").into()) }
 }
 
 /// The version of a crate that the workspace is built with.
@@ -195,11 +157,6 @@ fn locked(name: &str) -> Outcome<String> {
     let start = format!("name = \"{name}\"\nversion = \"");
     let (_, rest) = lock.split_once(&start).ok_or_else(|| format!("Cargo.lock does not name {name}"))?;
     Ok(rest.split('"').next().unwrap_or_default().to_owned())
-}
-
-fn first_line(command: &mut Command) -> Outcome<String> {
-    let output = command.output()?.stdout;
-    Ok(String::from_utf8_lossy(&output).lines().next().unwrap_or_default().to_owned())
 }
 
 impl fmt::Display for Pair {

@@ -1,33 +1,31 @@
-//! Taking one figure: each pair in turn, round after round.
+//! Measures one figure: each pair in turn, round after round.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Read as _;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::figures::{Figure, Number};
 use super::pairs::{Pair, Programs};
-use super::plan::{Cores, Figure};
-use super::results::{Row, Spread};
-use crate::leftovers;
+use super::report::{Row, Spread};
+use crate::leaks;
 use crate::workspace::Outcome;
 
-/// What one host printed.
+/// The numbers that one host printed.
 type Printed = BTreeMap<String, f64>;
 
-/// Measures a figure. A host that fails is reported in the rows and does not keep the others from their turns.
-pub(super) fn measure(figure: &Figure, rounds: usize, programs: &Programs) -> Vec<Row> {
+/// Measures a figure. A host that fails is reported in the rows, and the others still take their turns.
+pub(super) fn measure(figure: &Figure, rounds: usize, programs: &Programs, logs: &Path) -> Vec<Row> {
     let mut printed: BTreeMap<Pair, Vec<Option<Printed>>> = BTreeMap::new();
     let mut failures = Vec::new();
     for round in 1..=rounds {
         for &pair in programs.pairs.keys() {
             let Some(line) = command_line(figure, pair, programs) else { continue };
-            let turn = host(&line, figure.seconds).and_then(|output| read(pair, &output));
+            let turn = host(&line, figure.seconds, logs).and_then(|output| read(pair, &output));
             let turn = turn.inspect_err(|why| {
                 println!("   {pair}, round {round}: {why}");
                 failures.push(format!("{pair}, round {round}: {why}"));
@@ -40,7 +38,7 @@ pub(super) fn measure(figure: &Figure, rounds: usize, programs: &Programs) -> Ve
 
 fn row(
     figure: &Figure,
-    number: &super::plan::Number,
+    number: &Number,
     printed: &BTreeMap<Pair, Vec<Option<Printed>>>,
     failures: &[String],
 ) -> Row {
@@ -49,21 +47,16 @@ fn row(
         turns.map(|turn| turn.as_ref().and_then(|turn| turn.get(number.key)).copied()).collect()
     };
     let ours = values(Pair::Rust);
-    let mut pairs = BTreeMap::new();
-    let mut ratios = BTreeMap::new();
+    let (mut pairs, mut ratios) = (BTreeMap::new(), BTreeMap::new());
     for &pair in printed.keys() {
         let theirs = values(pair);
         let all: Vec<f64> = theirs.iter().flatten().copied().collect();
         if !all.is_empty() {
             pairs.insert(pair, Spread::of(&all));
         }
-        // Within one round, because the next may have fallen on a busier moment.
-        let within: Vec<f64> = ours
-            .iter()
-            .zip(&theirs)
-            .filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?))
-            .filter(|ratio| ratio.is_finite())
-            .collect();
+        // Within one round, because the machine may be busier in the next.
+        let turns = ours.iter().zip(&theirs).filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?));
+        let within: Vec<f64> = turns.filter(|ratio| ratio.is_finite()).collect();
         if pair != Pair::Rust && !within.is_empty() {
             ratios.insert(pair, Spread::of(&within));
         }
@@ -81,30 +74,25 @@ fn row(
     }
 }
 
-/// `pin CORES -- HOST FIGURE FLAGS -- pin CORES -- PLUGIN`, with the pins only where they are asked for. None where the
-/// pair has no such figure.
+/// `pin CORES -- HOST FIGURE FLAGS -- pin CORES -- PLUGIN`, with the pins only where the figure asks for them. `None` if
+/// the pair has no such figure.
 fn command_line(figure: &Figure, pair: Pair, programs: &Programs) -> Option<Vec<OsString>> {
-    let (host, plugin) = programs.of(pair, figure.contest)?;
+    let (host, plugin) = programs.of(pair, figure)?;
     let arguments = match pair {
         Pair::Python => python_arguments(figure)?,
         _ => figure.arguments.clone(),
     };
-    let (host_cores, plugin_cores) = match figure.cores {
-        Cores::Any => (None, None),
-        Cores::One => (Some("0"), None),
-        Cores::Two => (Some("0"), Some("1")),
-    };
-    let pin = |cores: Option<&str>| cores.map(|cores| programs.pin(cores)).unwrap_or_default();
-    let mut line = pin(host_cores);
+    let pin = |side: usize| figure.cores.map(|cores| programs.pin(cores[side])).unwrap_or_default();
+    let mut line = pin(0);
     line.extend(host.iter().cloned());
     line.extend(arguments.into_iter().map(OsString::from));
     line.push("--".into());
-    line.extend(pin(plugin_cores));
+    line.extend(pin(1));
     line.extend(plugin);
     Some(line)
 }
 
-/// Python's host counts calls instead of seconds, and knows launches and calls only.
+/// Python's host counts calls and not seconds, and has the figures `launch` and `unary` only.
 fn python_arguments(figure: &Figure) -> Option<Vec<String>> {
     let (calls, in_flight, payload) = match figure.arguments.first()?.as_str() {
         "launch" => ("1", "1", "64"),
@@ -119,54 +107,20 @@ fn python_arguments(figure: &Figure) -> Option<Vec<String>> {
     Some(security.chain(flags.map(str::to_owned)).collect())
 }
 
-/// Runs a host to its end and returns what it printed. One that takes too long is killed with everything it started.
-fn host(line: &[OsString], seconds: f64) -> Outcome<String> {
-    let temporary = tempfile::Builder::new().prefix("xb").tempdir()?;
-    let token = format!("bench-{}", std::process::id());
+/// Runs a host to its end and returns its output.
+fn host(line: &[OsString], seconds: f64, logs: &Path) -> Outcome<String> {
     let (program, arguments) = line.split_first().ok_or("a program has no name")?;
-    let child = Command::new(program)
-        .args(arguments)
-        .env("TMPDIR", temporary.path())
-        .env(leftovers::MARKER, &token)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()?;
-    let leader = child.id();
-    let (sender, receiver) = mpsc::channel();
-    // A thread that waits costs the machine nothing, unlike one that looks every few milliseconds.
-    thread::spawn(move || sender.send(wait(child)));
     let limit = LIMIT + Duration::from_secs_f64(seconds * 2.0);
-    let Ok(ended) = receiver.recv_timeout(limit) else {
-        leftovers::kill_group(leader);
-        leftovers::end(&token);
-        return Err(format!("not done after {} s", limit.as_secs()).into());
-    };
-    let (status, stdout, stderr) = ended?;
-    if !status.success() {
-        let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-        return Err(format!("{status}: {last}").into());
+    let ended = leaks::run(Command::new(program).args(arguments), "bench", logs, limit)?;
+    match ended.status? {
+        Some(status) if status.success() => Ok(fs::read_to_string(&ended.stdout)?),
+        Some(status) => {
+            let stderr = String::from_utf8_lossy(&fs::read(&ended.stderr)?).into_owned();
+            let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+            Err(format!("{status}: {last}").into())
+        }
+        None => Err(format!("not done after {} s", limit.as_secs()).into()),
     }
-    Ok(stdout)
-}
-
-fn wait(mut child: Child) -> std::io::Result<(ExitStatus, String, String)> {
-    let mut stderr = child.stderr.take();
-    // A host that says a lot must not stop at a full pipe.
-    let errors = thread::spawn(move || {
-        let mut text = Vec::new();
-        let _ = stderr.as_mut().map(|stderr| stderr.read_to_end(&mut text));
-        String::from_utf8_lossy(&text).into_owned()
-    });
-    let mut text = String::new();
-    if let Some(mut stdout) = child.stdout.take() {
-        stdout.read_to_string(&mut text)?;
-    }
-    let status = child.wait()?;
-    // Something that was left behind may hold stderr open.
-    let errors = if status.success() { String::new() } else { errors.join().unwrap_or_default() };
-    Ok((status, text, errors))
 }
 
 /// Reads the line of numbers.
@@ -181,7 +135,7 @@ fn read(pair: Pair, output: &str) -> Outcome<Printed> {
     Ok(printed)
 }
 
-/// Beyond twice the time of its measurement, this is what a host may take.
+/// How long a host may take beyond twice the time of its measurement.
 const LIMIT: Duration = Duration::from_secs(90);
 
 #[cfg(test)]
@@ -197,9 +151,9 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_host_is_told_by_its_last_words() {
+    fn the_error_of_a_host_has_its_status_and_its_last_line() {
         let line = ["sh", "-c", "echo a >&2; echo why >&2; exit 3"].map(OsString::from);
-        let error = host(&line, 0.0).unwrap_err().to_string();
+        let error = host(&line, 0.0, tempfile::tempdir().unwrap().path()).unwrap_err().to_string();
         assert!(error.contains("3") && error.ends_with("why"), "{error}");
     }
 }

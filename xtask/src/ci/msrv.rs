@@ -3,81 +3,55 @@
 use std::process::Command;
 
 use super::{Step, Verdict};
-use crate::workspace::{self, Workspace};
+use crate::toolchain::{first_line, rustup};
+use crate::workspace::{Workspace, succeed};
 
-/// Checks what users build, the facade and the program, with that compiler, in a target directory of its own. Where
-/// it is the one that runs all other steps, they have done that already.
+/// Checks the facade and the program, which are what users build, with that compiler, in a target directory of its own.
+/// Where it is the compiler of all other steps, they have done that already.
 pub(super) fn step() -> Step {
-    let action = Box::new(|| match promised() {
-        Ok(promised) => check(&promised),
-        Err(why) => Verdict::Fail(why),
-    });
-    let reproduce =
-        "rustup run RUST-VERSION cargo check -p rpcplugin -p rpcplugin-cli --target-dir target/msrv";
-    Step { name: "oldest compiler", reproduce: reproduce.to_owned(), action }
+    let action = Box::new(|| promised().map_or_else(Verdict::Fail, |promised| check(&promised)));
+    let reproduce = format!("rustup run RUST-VERSION cargo {LINE}");
+    Step { name: "oldest compiler", reproduce, action }
 }
 
+const LINE: &str = "check -p rpcplugin -p rpcplugin-cli --target-dir target/msrv";
+
 fn check(promised: &str) -> Verdict {
-    let running = printed(Command::new("rustc").arg("--version"));
-    if running
-        .as_ref()
-        .is_ok_and(|version| version.split(' ').nth(1).is_some_and(|v| is_release(v, promised)))
+    if let Ok(running) = first_line(Command::new("rustc").arg("--version"))
+        && running.split(' ').nth(1).is_some_and(|version| is_release(version, promised))
     {
-        println!("   every step of this run is done by {}", running.unwrap_or_default().trim());
+        println!("   every step of this run is done by {running}");
         return Verdict::Pass;
     }
-    let toolchains = match printed(Command::new("rustup").args(["toolchain", "list"])) {
-        Ok(toolchains) => toolchains,
-        Err(why) => return Verdict::Skipped(format!("rustup cannot be asked for Rust {promised}: {why}")),
+    let toolchains = match Command::new("rustup").args(["toolchain", "list"]).output() {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Err(why) => return Verdict::Skipped(format!("rustup cannot be started: {why}")),
     };
-    let name = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
-    let Some(toolchain) = toolchains.lines().map(name).find(|name| is_release(name, promised)) else {
+    let mut names = toolchains.lines().filter_map(|line| line.split_whitespace().next());
+    let Some(toolchain) = names.find(|name| is_release(name, promised)) else {
         return Verdict::Skipped(format!(
             "Rust {promised} is not installed: rustup toolchain install {promised}"
         ));
     };
-    let status = Command::new("rustup")
-        .args(["run", &toolchain, "cargo", "check", "-p", "rpcplugin", "-p", "rpcplugin-cli"])
-        .args(["--target-dir", "target/msrv"])
-        .current_dir(workspace::root())
-        // Set by the cargo that runs us, and stronger than the name above.
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .env_remove("CARGO")
-        .status();
-    match status {
-        Ok(status) if status.success() => Verdict::Pass,
-        Ok(status) => Verdict::Fail(status.to_string()),
-        Err(error) => Verdict::Fail(format!("rustup cannot be started: {error}")),
-    }
+    succeed(rustup(toolchain, "cargo").args(LINE.split(' '))).map_err(Into::into).into()
 }
 
-/// What the facade's manifest says, which is what the workspace's does.
+/// The version in the facade's manifest, which is the workspace's.
 fn promised() -> Result<String, String> {
     let workspace = Workspace::load().map_err(|error| error.to_string())?;
-    let facade = workspace.crates.into_iter().find(|one| one.name == "rpcplugin");
-    facade
-        .and_then(|facade| facade.text("rust_version"))
-        .ok_or_else(|| "no rust-version is stated".to_owned())
+    let facade = workspace.crates.iter().find(|one| one.name == "rpcplugin");
+    facade.map(|facade| facade.text("rust_version").to_owned()).ok_or("there is no facade".to_owned())
 }
 
-/// Whether a toolchain is a release of this version: `1.95.0-x86_64-unknown-linux-gnu` is one of `1.95`.
+/// Whether a toolchain is a release of this version: `1.95.0-x86_64-unknown-linux-gnu` is a release of `1.95`.
 fn is_release(toolchain: &str, version: &str) -> bool {
     let rest = toolchain.strip_prefix(version);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
 }
 
-fn printed(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(output.status.to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::is_release;
 
     #[test]
     fn releases_are_known_by_their_version() {

@@ -1,99 +1,66 @@
-//! What would be published: that packages can be made, and that what is in them builds.
+//! The packages that would be published: they can be made, and their contents build.
 //!
-//! `cargo package` builds each package apart, with all that it depends on, which takes a quarter of an hour. Here they
-//! are unpacked side by side and checked as one workspace, with the dependencies that are compiled already.
+//! `cargo package` builds each package apart with all of its dependencies, which takes a quarter of an hour. Here the
+//! packages are unpacked side by side and checked as one workspace, with the dependencies that are compiled already.
 
-use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use super::{Step, Verdict, run_cargo};
-use crate::workspace::{self, Crate, Outcome, Workspace, cargo};
+use super::Step;
+use crate::workspace::{self, Crate, Outcome, Workspace, cargo, succeed};
 
-/// Makes the packages, unpacks them and checks what is in them.
+/// Makes the packages, unpacks them and checks their contents.
 pub(super) fn step() -> Step {
-    Step { name: "packages", reproduce: format!("cargo {MAKE}"), action: Box::new(run) }
+    Step { name: "packages", reproduce: format!("cargo {MAKE}"), action: Box::new(|| run().into()) }
 }
 
 /// Without `--offline` cargo would ask the registry anew for each package.
 const MAKE: &str = "package --workspace --exclude rpcplugin-tests --exclude rpcplugin-instructions --exclude xtask --allow-dirty --quiet --offline --no-verify";
 
-fn run() -> Verdict {
-    // What only other systems need is needed for a package too.
+fn run() -> Outcome {
+    // A package needs the dependencies of all systems.
     for line in ["fetch --locked", MAKE] {
-        match run_cargo(line, &[]) {
-            Verdict::Pass => {}
-            failed => return failed,
-        }
+        succeed(&mut cargo(line.split(' ')))?;
     }
-    check_contents().into()
-}
-
-fn check_contents() -> Outcome {
     let workspace = Workspace::load()?;
-    let packages: Vec<&Crate> = workspace.crates.iter().filter(|one| one.published).collect();
+    let packages: Vec<&Crate> = workspace.published().collect();
     let made = workspace.target.join("package");
     let unpacked = made.join("unpacked");
     if unpacked.exists() {
         fs::remove_dir_all(&unpacked)?;
     }
     fs::create_dir_all(&unpacked)?;
+    let mut manifest =
+        String::from("[workspace]\nresolver = \"3\"\nmembers = [\"*/\"]\n\n[patch.crates-io]\n");
     for package in &packages {
-        let archive = made.join(format!("{}.crate", directory(package)));
-        let status = Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&unpacked).status()?;
-        if !status.success() {
-            return Err(format!("{} cannot be unpacked: {status}", archive.display()).into());
-        }
+        let directory = directory(package);
+        let archive = made.join(format!("{directory}.crate"));
+        succeed(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&unpacked))?;
+        // The packages find each other here and not in the registry.
+        manifest += &format!("{} = {{ path = \"{directory}\" }}\n", package.name);
     }
     let root = workspace::root();
-    let profiles = profiles(&fs::read_to_string(root.join("Cargo.toml"))?);
-    fs::write(unpacked.join("Cargo.toml"), manifest(&packages, &profiles)?)?;
+    manifest += &format!("\n{}", profiles(&fs::read_to_string(root.join("Cargo.toml"))?));
+    fs::write(unpacked.join("Cargo.toml"), manifest)?;
     fs::copy(root.join("Cargo.lock"), unpacked.join("Cargo.lock"))?;
-    check(&unpacked, &workspace.target)
+    let mut check =
+        cargo("check --workspace --examples --lib --bins --offline --quiet --manifest-path".split(' '));
+    check.arg(unpacked.join("Cargo.toml")).arg("--target-dir").arg(&workspace.target);
+    Ok(succeed(&mut check)?)
 }
 
-fn check(unpacked: &Path, target: &Path) -> Outcome {
-    let status = cargo(["check", "--workspace", "--examples", "--lib", "--bins", "--offline", "--quiet"])
-        .arg("--manifest-path")
-        .arg(unpacked.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target)
-        .status()?;
-    if status.success() { Ok(()) } else { Err("what is in the packages does not build".into()) }
-}
-
-/// The workspace of the unpacked packages, which find each other there and not in the registry.
-fn manifest(packages: &[&Crate], profiles: &str) -> Result<String, std::fmt::Error> {
-    let mut text = String::from("[workspace]\nresolver = \"3\"\nmembers = [\n");
-    for package in packages {
-        writeln!(text, "    \"{}\",", directory(package))?;
-    }
-    text += "]\n\n[patch.crates-io]\n";
-    for package in packages {
-        writeln!(text, "{} = {{ path = \"{}\" }}", package.name, directory(package))?;
-    }
-    write!(text, "\n{profiles}")?;
-    Ok(text)
-}
-
-/// As cargo names what it makes.
+/// The name of the package's directory and archive.
 fn directory(package: &Crate) -> String {
-    format!("{}-{}", package.name, package.text("version").unwrap_or_default())
+    format!("{}-{}", package.name, package.text("version"))
 }
 
-/// The tables of profiles: with others, dependencies would be compiled once more.
+/// The tables of profiles. With other profiles the dependencies would be compiled once more.
 fn profiles(manifest: &str) -> String {
     let mut text = String::new();
     let mut inside = false;
-    for line in manifest.lines() {
-        if line.starts_with('[') {
-            inside = line.starts_with("[profile");
-        }
-        if inside {
-            text += line;
-            text.push('\n');
-        }
+    for line in manifest.split_inclusive('\n') {
+        inside = if line.starts_with('[') { line.starts_with("[profile") } else { inside };
+        text += if inside { line } else { "" };
     }
     text
 }
@@ -103,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn profiles_are_taken_and_nothing_else() {
+    fn profiles_are_copied_and_nothing_else() {
         let manifest =
             "[workspace]\na = 1\n[profile.dev]\nb = 2\n[profile.dev.package]\nc = 3\n[patch]\nd = 4\n";
         assert_eq!(profiles(manifest), "[profile.dev]\nb = 2\n[profile.dev.package]\nc = 3\n");

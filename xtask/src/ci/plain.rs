@@ -1,21 +1,22 @@
-//! The tests with cargo alone, as a machine without nextest runs them.
+//! The tests with cargo alone, for machines without nextest.
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::steps::by_cargo;
 use super::{Step, Verdict, run_command};
-use crate::workspace::{Outcome, Workspace, cargo};
+use crate::workspace::{Outcome, Workspace, cargo, forget_cargo, root};
 
-/// Builds the examples as programs, which tests start. `cargo test --examples` would build them as tests only.
+/// Builds the examples as programs, because tests start them. `cargo test --examples` would build them as tests only.
 const EXAMPLES: &str = "build --workspace --examples";
 
-/// Runs what nextest runs; the tests in documentation are a step of their own.
+/// Runs the tests of nextest. The tests in documentation are a step of their own.
 const TESTS: &str = "test --workspace --no-fail-fast --lib --bins --tests";
 
-/// The tests that can tell the two runners apart: those that start examples and programs of other crates, or send signals
-/// to what they start. Their names select them in the whole workspace, so that nothing is built with other features.
-const DIFFERENT: &str = "test --workspace --no-fail-fast --test checks --test looking --test plugin --test host_killed --test examples";
+/// The tests whose results may depend on the runner: they start examples and programs of other crates, or send signals to
+/// processes that they started. Their names select them in the whole workspace, so that nothing is built with other features.
+const SAMPLE: &str = "test --workspace --no-fail-fast --test checks --test commands --test plugin --test host_killed --test examples";
 
 /// The step "tests", where nextest is missing.
 pub(super) fn all(environment: &[(&'static str, String)]) -> Step {
@@ -28,43 +29,33 @@ pub(super) fn all(environment: &[(&'static str, String)]) -> Step {
     Step { reproduce, action, ..run }
 }
 
-/// A step beside nextest, so that the step above does not rot: its way to build, upon no example that was built before, and
-/// those of its tests that can tell the runners apart, as a background job that ignores the keyboard's signals.
+/// A step beside nextest that keeps the step above working. It builds in the same way, after the examples are removed, and
+/// runs the sample as a background job that ignores the keyboard's signals.
 pub(super) fn sample(environment: &[(&'static str, String)]) -> Step {
     let environment = environment.to_vec();
-    let reproduce = format!("cargo {EXAMPLES} && nohup cargo {DIFFERENT}");
+    let reproduce = format!("cargo {EXAMPLES} && nohup cargo {SAMPLE}");
     let action = Box::new(move || {
         if let Err(error) = remove_examples() {
             return Verdict::Fail(format!("the examples cannot be removed: {error}"));
         }
         match run_command(cargo(EXAMPLES.split(' ')), &[]) {
-            Verdict::Pass => run_command(in_background(DIFFERENT), &environment),
+            Verdict::Pass => run_command(in_background(SAMPLE), &environment),
             failed => failed,
         }
     });
     Step { name: "tests: cargo alone", reproduce, action }
 }
 
-/// Cargo with SIGINT, SIGQUIT and SIGHUP ignored and no standard input, which all that it starts inherits.
-fn in_background(line: &str) -> std::process::Command {
-    let plain = cargo(line.split(' '));
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", "trap '' INT QUIT HUP; exec \"$0\" \"$@\""]);
-    command.arg(plain.get_program()).args(plain.get_args());
-    if let Some(directory) = plain.get_current_dir() {
-        command.current_dir(directory);
-    }
-    for (name, value) in plain.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.stdin(std::process::Stdio::null());
+/// Cargo without standard input and with SIGINT, SIGQUIT and SIGHUP ignored. All of its children inherit this.
+fn in_background(line: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' INT QUIT HUP; exec cargo \"$@\"", "sh"]).args(line.split(' '));
+    forget_cargo(&mut command);
+    command.current_dir(root()).stdin(Stdio::null());
     command
 }
 
-/// Removes the examples under the names by which tests start them, and leaves what cargo needs to put them there again.
+/// Removes the examples under the names by which tests start them, and leaves the files from which cargo links them again.
 fn remove_examples() -> Outcome {
     let directory = Workspace::load()?.target.join("debug/examples");
     if !directory.exists() {
@@ -99,13 +90,12 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn a_background_job_ignores_the_keyboard() {
-        let script = "kill -INT $$; kill -QUIT $$; kill -HUP $$; exit 7";
-        let mut command = in_background("version");
-        let arguments: Vec<_> = command.get_args().take(2).map(ToOwned::to_owned).collect();
-        command = std::process::Command::new("sh");
-        let status = command.args(arguments).args(["sh", "-c", script]).status().unwrap();
+        let command = in_background("version");
+        let script: Vec<_> = command.get_args().take(2).collect();
+        let script = script[1].to_str().unwrap().replace("exec cargo \"$@\"", "sh -c \"$@\"; exit $?");
+        let kill = "kill -INT $$; kill -QUIT $$; kill -HUP $$; exit 7";
+        let status = Command::new("sh").args(["-c", &script, "sh", kill]).status().unwrap();
         assert_eq!(status.code(), Some(7));
     }
 }

@@ -1,4 +1,4 @@
-//! The tests that pages name, row by row: each has to be there, and a row without one has to say so.
+//! The tests that pages name, row by row: each test has to exist, and a row without a test has to say so.
 
 use std::fs;
 use std::path::Path;
@@ -10,13 +10,13 @@ use crate::workspace::{self, Outcome};
 const PAGES: [&str; 4] =
     ["docs/parity-pyvider.md", "docs/features-host.md", "docs/features-plugin.md", "docs/features-broker.md"];
 
-/// What stands in place of a test where there is none, before the reason.
+/// Stands before the reason in a row that has no test.
 const NO_TEST: &str = "no test";
 
-/// Where checks of conformance programs have their names, as string literals.
+/// The sources that have the names of the conformance programs' checks, as string literals.
 const CHECKS: [&str; 2] = ["tests/src/kit_host", "tests/interop/go/cmd/kit-host"];
 
-/// Which of the tests that the pages name are not there, and which rows have none.
+/// The faults of all pages.
 pub(super) fn faults(sources: &[Source]) -> Outcome<Vec<String>> {
     let mut checks = String::new();
     for directory in CHECKS {
@@ -43,7 +43,7 @@ fn collect(directory: &Path, text: &mut String) -> Outcome {
     Ok(())
 }
 
-/// What can be cited.
+/// Everything that can be cited.
 struct Known<'s> {
     sources: &'s [Source],
     /// The sources of the conformance programs.
@@ -51,67 +51,40 @@ struct Known<'s> {
 }
 
 fn faults_of(page: &str, known: &Known<'_>) -> Vec<String> {
-    let mut faults = Vec::new();
-    // Names stand in prose too: those that have the form of a file and a test.
-    for name in quoted(page).filter(|name| is_file_and_test(name)) {
-        if !known.has(name, None) {
-            faults.push(format!("there is no test `{name}`"));
-        }
-    }
-    for row in rows(page) {
-        if row.cells.iter().any(|cell| cell.is_empty()) {
-            faults.push(format!("a row is empty: {}", row.cells.join(" | ")));
+    // Prose cites tests too. A name there is a test if it has the form of a file and a test.
+    let mut faults: Vec<String> =
+        quoted(page).filter(|name| is_file_and_test(name) && !known.has(name)).map(missing).collect();
+    let mut names_tests = None;
+    for line in page.lines() {
+        let Some(inner) = line.strip_prefix('|') else {
+            names_tests = None;
             continue;
-        }
-        let Some(cited) = row.cells.last().filter(|_| row.names_tests) else { continue };
-        if cited.starts_with(NO_TEST) {
+        };
+        let cells: Vec<_> = inner.strip_suffix('|').unwrap_or(inner).split('|').map(str::trim).collect();
+        let cited = cells.last().copied().unwrap_or_default();
+        let Some(names_tests) = names_tests else {
+            names_tests = Some(cited.to_lowercase().starts_with("test"));
             continue;
-        }
-        let mut names = quoted(cited).filter(|name| can_be_test(name)).peekable();
-        if names.peek().is_none() {
-            faults.push(format!("no test is named, nor `{NO_TEST}` said: {}", row.cells.join(" | ")));
-        }
-        for name in names.filter(|name| !is_file_and_test(name)) {
-            if !known.has(name, row.file) {
-                faults.push(format!("there is no test `{name}`"));
+        };
+        if cells.iter().any(|cell| cell.is_empty()) {
+            faults.push(format!("a cell is empty: {line}"));
+        } else if names_tests && !inner.starts_with("--") && !cited.starts_with(NO_TEST) {
+            let names: Vec<_> = quoted(cited).filter(|name| can_be_test(name)).collect();
+            if names.is_empty() {
+                faults.push(format!("the row has neither a test nor `{NO_TEST}`: {line}"));
             }
+            let gone = |name: &&&str| !is_file_and_test(name) && !known.has(name);
+            faults.extend(names.iter().filter(gone).map(|name| missing(name)));
         }
     }
     faults
 }
 
-/// A line of a table under its header.
-struct Row<'p> {
-    cells: Vec<&'p str>,
-    /// Whether the last column is for tests.
-    names_tests: bool,
-    /// The file that the header of that column names.
-    file: Option<&'p str>,
+fn missing(name: &str) -> String {
+    format!("there is no test `{name}`")
 }
 
-fn rows(page: &str) -> Vec<Row<'_>> {
-    let mut rows = Vec::new();
-    let mut header: Option<(bool, Option<&str>)> = None;
-    for line in page.lines() {
-        let Some(inner) = line.strip_prefix('|') else {
-            header = None;
-            continue;
-        };
-        let cells: Vec<_> = inner.strip_suffix('|').unwrap_or(inner).split('|').map(str::trim).collect();
-        match header {
-            None => {
-                let last = cells.last().copied().unwrap_or_default();
-                let names_tests = last.to_lowercase().starts_with("test");
-                header = Some((names_tests, quoted(last).next()));
-            }
-            Some(_) if cells.iter().all(|cell| cell.bytes().all(|byte| b"-: ".contains(&byte))) => {}
-            Some((names_tests, file)) => rows.push(Row { cells, names_tests, file }),
-        }
-    }
-    rows
-}
-
-/// What stands in backticks.
+/// The texts in backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
@@ -132,25 +105,19 @@ fn can_be_test(name: &str) -> bool {
 }
 
 impl Known<'_> {
-    /// Whether there is such a test: in the file and modules named before it, else in the file of the column, else anywhere.
-    /// One word may be a file of tests, an example, or a check that a conformance program runs.
-    fn has(&self, name: &str, column: Option<&str>) -> bool {
+    /// Whether there is such a test, in the file and modules before it. A bare name may also be a file of tests, an example,
+    /// or a check of a conformance program.
+    fn has(&self, name: &str) -> bool {
         let mut parts: Vec<&str> =
             name.split([':', ' ']).filter(|part| !part.is_empty() && *part != "*").collect();
         let Some(test) = parts.pop() else { return false };
-        let bare = !name.contains("::");
         let within = |source: &&Source| {
             parts.iter().all(|part| has_part(&source.path, part) || has_module(&source.text, part))
-                && column.filter(|_| bare).is_none_or(|file| has_part(&source.path, file))
         };
-        if self.sources.iter().filter(within).any(|source| has_test(source, test)) {
-            return true;
-        }
-        // A row may name a file first and its tests after it, so that a bare name is looked for everywhere.
-        bare && (self.checks.contains(&format!("\"{test}\""))
-            || self.sources.iter().any(|source| {
-                has_test(source, test) || is_file_called(&source.path, test) || source.path == test
-            }))
+        let bare = !name.contains("::");
+        let is_file = |source: &Source| is_file_called(&source.path, test) || source.path == test;
+        self.sources.iter().filter(within).any(|source| has_test(source, test) || bare && is_file(source))
+            || bare && self.checks.contains(&format!("\"{test}\""))
     }
 }
 
@@ -207,11 +174,11 @@ mod tests {
     }
 
     fn found(rows: &str) -> Vec<String> {
-        found_in(&format!("| what | Test in `launch` |\n|---|---|\n{rows}\n"))
+        found_in(&format!("| what | Test |\n|---|---|\n{rows}\n"))
     }
 
     #[test]
-    fn tests_that_are_there_are_found() {
+    fn tests_that_exist_are_found() {
         for cited in [
             "`endings::it_ends`",
             "`life::*::it_ends`",
@@ -229,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_or_not_said_is_a_fault() {
+    fn a_missing_test_and_a_row_without_one_are_faults() {
         for cited in [
             "`endings::it_starts`",
             "`it_vanished`",

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use rpcplugin_config::{LegacyPolicy, LegacySetting, Setting, Side, retired, settings};
+use rpcplugin_config::{LegacyPolicy, LegacySetting, Setting, Side, legacy_settings, settings};
 
-use super::{Page, sources::Source, tests};
+use super::Page;
+use super::sources::Source;
 
 /// Writes the page from the descriptions of the settings.
 pub(super) fn page(sources: &[Source]) -> Page {
@@ -12,7 +13,7 @@ pub(super) fn page(sources: &[Source]) -> Page {
     let mut faults = Vec::new();
     for (side, title, file) in SIDES {
         let proofs: Vec<String> =
-            sources.iter().filter(|source| source.path == *file).flat_map(tests::functions).collect();
+            sources.iter().filter(|source| source.path == *file).flat_map(Source::test_functions).collect();
         _ = write!(text, "\n## {title}\n\nEach is tested in `{file}`, under the name given.\n");
         let own: Vec<&Setting> = settings().iter().filter(|setting| setting.side == *side).collect();
         for setting in &own {
@@ -27,7 +28,7 @@ pub(super) fn page(sources: &[Source]) -> Page {
         faults.extend(strays.map(|proof| format!("{file}: `{proof}` is named after no setting")));
     }
     text.push_str(RETIRED);
-    for one in retired() {
+    for one in legacy_settings() {
         retired_row(&mut text, one);
     }
     Page { path: "docs/configuration.md", text, faults }
@@ -61,7 +62,7 @@ fn entry(text: &mut String, setting: &Setting, proof: &str) {
 }
 
 fn retired_row(text: &mut String, one: &LegacySetting) {
-    let treatment = match one.treatment {
+    let treatment = match one.policy {
         LegacyPolicy::Refused => "refused".to_owned(),
         LegacyPolicy::OnlyNumber(number) => format!("only `{number}`, as it is anyway"),
         LegacyPolicy::OnlyFalse => "only `false`, as it is anyway".to_owned(),
@@ -82,7 +83,7 @@ const INTRODUCTION: &str = "# Configuration
 
 What a program sets in code counts more than the environment, which counts more than a file (TOML, or JSON in a file
 whose name ends in `.json`; the path is given by the program or in `PLUGIN_CONFIG_FILE`), which counts more than the
-defaults. `rpcplugin::config::Loader` reads them. Whatever is wrong is told at once, each fault with its place.
+defaults. `rpcplugin::config::Loader` reads them. All faults are reported at once, each with its place.
 
 Durations and sizes are written as people write them, `500ms` or `16MiB`; a variable whose name ends in `_MS` takes a
 plain number as milliseconds. A value that begins with `file://` is read from that file. Names with a dot are in a table
@@ -90,10 +91,10 @@ of a TOML file: `http2.max_frame`.
 ";
 
 const RETIRED: &str = "
-## Settings of pyvider that are none here
+## Settings of pyvider that have no equivalent
 
-They could not do what their names say. They are not silently accepted.
+They could not do what their names say. They are never accepted silently.
 
-| variable | what becomes of it | why | instead |
+| variable | treatment | why | instead |
 |---|---|---|---|
 ";

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use rpcplugin_core::ErrorCategory;
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, Path, Token, punctuated::Punctuated};
 
-use super::{Page, actors, sources::Source, tests};
+use super::sources::Source;
+use super::{Page, responsibility};
 use crate::workspace::Outcome;
 
 /// One error that has a code.
@@ -15,11 +16,11 @@ struct Failure {
     /// `LaunchFault::Silent`, or the name of a struct.
     name: String,
     path: String,
-    /// What it says, with what differs from case to case left out.
+    /// The message, without the parts that differ from case to case.
     says: String,
     /// The first paragraph of its documentation.
     means: String,
-    /// What it advises. Several where it depends.
+    /// The help. Several texts where it depends on the case.
     help: Vec<String>,
 }
 
@@ -34,7 +35,7 @@ pub(super) fn page(sources: &[Source]) -> Outcome<Page> {
     for failure in failures {
         by_code.entry(failure.code.clone()).or_default().push(failure);
     }
-    let test_files = tests::files(sources);
+    let test_files: Vec<_> = sources.iter().map(Source::tests).collect();
     let mut faults = Vec::new();
     let mut text = INTRODUCTION.to_owned();
     for family in ErrorCategory::ALL {
@@ -42,7 +43,7 @@ pub(super) fn page(sources: &[Source]) -> Outcome<Page> {
             by_code.iter().filter(|(code, _)| ErrorCategory::of_code(code) == *family).collect();
         _ = write!(text, "\n## {family}\n\n{}\n", about(*family));
         for (code, failures) in codes {
-            faults.extend(misfits(code, failures));
+            faults.extend(faults_of(code, failures));
             let witness = test_files
                 .iter()
                 .find(|file| file.names(code) || failures.iter().any(|one| file.names_variant(&one.name)))
@@ -50,37 +51,34 @@ pub(super) fn page(sources: &[Source]) -> Outcome<Page> {
             if witness.is_none() {
                 faults.push(format!("no test or example names {code} ({})", failures[0].name));
             }
-            entry(&mut text, code, failures, witness.unwrap_or("none"));
+            entry(&mut text, code, &failures[0], witness.unwrap_or("none"));
         }
     }
     Ok(Page { path: "docs/errors.md", text, faults })
 }
 
-/// What is wrong with a code.
-fn misfits(code: &str, failures: &[Failure]) -> Vec<String> {
+/// The faults of a code.
+fn faults_of(code: &str, failures: &[Failure]) -> Vec<String> {
     let mut found = Vec::new();
     let parts: Vec<&str> = code.split("::").collect();
     if parts.len() != 3 || (ErrorCategory::of_code(code) == ErrorCategory::Base && parts[1] != "base") {
         found.push(format!("{code} is not `rpcplugin::<family>::<case>`"));
     }
-    for other in failures.iter().filter(|other| other.says != failures[0].says) {
-        found.push(format!("{code} means two things: {} and {}", failures[0].name, other.name));
+    for other in failures.iter().skip(1) {
+        found.push(format!("{code} is given to two things: {} and {}", failures[0].name, other.name));
     }
     found
 }
 
-fn entry(text: &mut String, code: &str, failures: &[Failure], witness: &str) {
-    let first = &failures[0];
+fn entry(text: &mut String, code: &str, first: &Failure, witness: &str) {
     _ = write!(text, "\n### `{code}`\n\n> {}\n\n{}\n\n", first.says, first.means);
-    let names: Vec<String> = failures.iter().map(|one| format!("`{}` in `{}`", one.name, one.path)).collect();
-    _ = writeln!(text, "- Raised as {}.", names.join(", "));
-    let help: Vec<&str> = failures.iter().flat_map(|one| &one.help).map(String::as_str).collect();
-    match help.as_slice() {
+    _ = writeln!(text, "- Raised as `{}` in `{}`.", first.name, first.path);
+    match first.help.as_slice() {
         [] => text.push_str("- What to do: see its cause.\n"),
         [one] => _ = writeln!(text, "- What to do: {one}."),
-        several => _ = writeln!(text, "- What to do, as the case may be: {}.", several.join("; or: ")),
+        several => _ = writeln!(text, "- What to do, depending on the case: {}.", several.join("; or: ")),
     }
-    _ = writeln!(text, "- Who has to act: {}.\n- Tested in `{witness}`.", actors::of(code));
+    _ = writeln!(text, "- Who has to act: {}.\n- Tested in `{witness}`.", responsibility::of(code));
 }
 
 fn collect(items: &[syn::Item], path: &str, failures: &mut Vec<Failure>) {
@@ -92,7 +90,7 @@ fn collect(items: &[syn::Item], path: &str, failures: &mut Vec<Failure>) {
                 }
             }
             syn::Item::Struct(one) => failures.extend(read(&one.attrs, one.ident.to_string(), path)),
-            // What tests make up is no error of ours.
+            // Errors that tests define are left out.
             syn::Item::Mod(one) if !one.attrs.iter().any(|attribute| attribute.path().is_ident("cfg")) => {
                 if let Some((_, items)) = &one.content {
                     collect(items, path, failures);
@@ -103,7 +101,7 @@ fn collect(items: &[syn::Item], path: &str, failures: &mut Vec<Failure>) {
     }
 }
 
-/// What the attributes of a struct or variant say, if they give it a code.
+/// The error in the attributes of a struct or variant, if they give it a code.
 fn read(attributes: &[Attribute], name: String, path: &str) -> Option<Failure> {
     let mut code = None;
     let mut help = Vec::new();
@@ -135,7 +133,7 @@ fn read(attributes: &[Attribute], name: String, path: &str) -> Option<Failure> {
     })
 }
 
-/// The texts in the arguments of an attribute: its format, or all that it can be filled with.
+/// The texts in the arguments of an attribute: its format, or all texts that can fill it.
 fn sentences(tokens: proc_macro2::TokenStream) -> Vec<String> {
     let mut texts = Vec::new();
     literals(tokens, &mut texts);
@@ -162,7 +160,7 @@ fn literals(tokens: proc_macro2::TokenStream, texts: &mut Vec<String>) {
     }
 }
 
-/// A format string as a reader wants it: `cannot listen on …`.
+/// A format string for a reader: `cannot listen on …`.
 fn plain(format: &str) -> String {
     let mut text = String::new();
     let mut depth = 0;
@@ -197,12 +195,12 @@ fn documentation(attributes: &[Attribute]) -> String {
 
 fn about(family: ErrorCategory) -> &'static str {
     match family {
-        ErrorCategory::Config => "What a user or a program has set.",
+        ErrorCategory::Config => "Settings of users and programs.",
         ErrorCategory::Handshake => "From the start of a plugin's process to its handshake line.",
-        ErrorCategory::Protocol => "What host and plugin say to each other once they are connected.",
+        ErrorCategory::Protocol => "Messages between host and plugin after they have connected.",
         ErrorCategory::Transport => "Processes, sockets and connections.",
         ErrorCategory::Security => "Certificates, keys and TLS.",
-        _ => "What belongs to none of the others.",
+        _ => "All other errors.",
     }
 }
 
@@ -210,9 +208,9 @@ const INTRODUCTION: &str = "# Errors
 
 <!-- Made by `cargo xtask docs` from the sources; change those. -->
 
-Every error has a code, `rpcplugin::<family>::<case>`, which stays the same from release to release, a message, and
-help. The message quotes what differs from case to case where this page has a `…`. `rpcplugin::PlainReport` shows an
-error in plain text with its causes, and `rpcplugin::ErrorCategory` tells the family of an error.
+Every error has a code, a message and help. The code is `rpcplugin::<family>::<case>` and stays the same from release to
+release. A `…` on this page stands for a part of the message that differs from case to case. `rpcplugin::PlainReport`
+prints an error in plain text with its causes, and `rpcplugin::ErrorCategory` is the family of an error.
 ";
 
 #[cfg(test)]
@@ -226,7 +224,7 @@ mod unit {
     }
 
     #[test]
-    fn an_error_is_read_with_all_that_it_says() {
+    fn an_error_is_read_with_its_code_message_and_help() {
         let found = failures(
             r#"enum E {
                 /// It [`broke`](X).
@@ -248,18 +246,15 @@ mod unit {
     }
 
     #[test]
-    fn what_does_not_fit_is_found() {
-        let says = |says: &str| Failure {
-            code: String::new(),
-            name: says.to_owned(),
-            path: String::new(),
-            says: says.to_owned(),
-            means: String::new(),
-            help: Vec::new(),
-        };
-        assert!(misfits("rpcplugin::config::a", &[says("a"), says("a")]).is_empty());
-        assert_eq!(misfits("rpcplugin::config::a", &[says("a"), says("b")]).len(), 1);
-        assert_eq!(misfits("rpcplugin::config::a::b", &[says("a")]).len(), 1);
-        assert_eq!(misfits("rpcplugin::weather::a", &[says("a")]).len(), 1);
+    fn a_code_for_two_things_or_in_another_form_is_a_fault() {
+        let two = r#"enum E {
+            #[diagnostic(code(rpcplugin::config::a))] A,
+            #[diagnostic(code(rpcplugin::config::a))] B,
+        }"#;
+        let two = failures(two);
+        assert!(faults_of("rpcplugin::config::a", &two[..1]).is_empty());
+        assert_eq!(faults_of("rpcplugin::config::a", &two).len(), 1);
+        assert_eq!(faults_of("rpcplugin::config::a::b", &two[..1]).len(), 1);
+        assert_eq!(faults_of("rpcplugin::weather::a", &two[..1]).len(), 1);
     }
 }

@@ -1,8 +1,7 @@
-//! What was counted before, and with which tools.
+//! The recorded counts, and the tools that they were made with.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +12,8 @@ use crate::workspace::{self, Outcome};
 /// Instructions by the name of the piece.
 pub(super) type Counts = BTreeMap<String, u64>;
 
-/// How much worse a piece may become, in percent. Two runs differ by less than one; what this leaves room
-/// for is code that is laid out anew because something beside it has changed.
+/// How many more instructions a piece may take, in percent. Two runs differ by less than one percent. A change elsewhere can
+/// move code, which takes a little more.
 const TOLERANCE: f64 = 5.0;
 
 /// The file `tests/instructions/baseline.json`.
@@ -24,19 +23,18 @@ pub(super) struct Baseline {
     pub(super) instructions: Counts,
 }
 
-/// All that decides on a number besides our code.
+/// Everything that a count depends on besides the code of this repository.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Maker {
     rustc: String,
     target: String,
     libc: String,
     valgrind: String,
-    /// Cargo's name for it.
     profile: String,
 }
 
 impl Maker {
-    /// What is here, or what is missing.
+    /// The tools of this machine, or the one that is missing.
     pub(super) fn here() -> Result<Self, String> {
         let ask = |program: &str, argument: &str| {
             first_line(Command::new(program).arg(argument)).map_err(|why| format!("no {program} ({why})"))
@@ -50,24 +48,20 @@ impl Maker {
         })
     }
 
-    /// Why numbers made with this say nothing beside those made with the other: other compilers make other code, and
-    /// the C library allocates and copies.
+    /// How the tools differ, if they do. Another compiler makes other code, and the C library allocates and copies.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        let parts = [
-            (&self.rustc, &other.rustc),
-            (&self.target, &other.target),
-            (&self.libc, &other.libc),
-            (&self.valgrind, &other.valgrind),
-            (&self.profile, &other.profile),
-        ];
-        let (here, there) = parts.into_iter().find(|(here, there)| here != there)?;
+        let parts = |maker: &Self| {
+            [&maker.rustc, &maker.target, &maker.libc, &maker.valgrind, &maker.profile].map(String::clone)
+        };
+        let (here, there) = parts(self).into_iter().zip(parts(other)).find(|(here, there)| here != there)?;
         Some(format!("here is {here}, the baseline was made with {there}"))
     }
 }
 
 impl Baseline {
     pub(super) fn load() -> Outcome<Self> {
-        let text = fs::read_to_string(path()).map_err(|error| format!("{PATH} cannot be read: {error}"))?;
+        let text = fs::read_to_string(workspace::root().join(PATH))
+            .map_err(|error| format!("{PATH} cannot be read: {error}"))?;
         serde_json::from_str(&text).map_err(|error| format!("{PATH} is damaged: {error}").into())
     }
 
@@ -75,11 +69,11 @@ impl Baseline {
         for (name, count) in &self.instructions {
             println!("   {name:<40} {count:>8}");
         }
-        fs::write(path(), serde_json::to_string_pretty(self)? + "\n")?;
+        fs::write(workspace::root().join(PATH), serde_json::to_string_pretty(self)? + "\n")?;
         Ok(())
     }
 
-    /// Prints both beside each other and gives back what is out of tolerance, or in one of them only.
+    /// Prints both counts side by side, and returns the pieces that are out of tolerance or have one count only.
     pub(super) fn compare(&self, now: &Counts) -> Vec<String> {
         let mut worse = Vec::new();
         for (name, count) in now {
@@ -102,10 +96,6 @@ impl Baseline {
     }
 }
 
-fn path() -> PathBuf {
-    workspace::root().join(PATH)
-}
-
 const PATH: &str = "tests/instructions/baseline.json";
 
 #[cfg(test)]
@@ -122,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_more_than_the_tolerance_is_told() {
+    fn a_piece_beyond_the_tolerance_is_reported() {
         let before = counts(&[("a", 1000), ("b", 1000), ("c", 1000), ("d", 1000)]);
         let baseline = Baseline { made_with: maker("1"), instructions: before };
         let worse = baseline.compare(&counts(&[("a", 1051), ("b", 1049), ("c", 500), ("e", 1)]));
@@ -132,9 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn another_compiler_is_told() {
+    fn another_compiler_is_reported() {
         assert_eq!(maker("1").difference(&maker("1")), None);
-        let told = maker("2").difference(&maker("1"));
-        assert_eq!(told.as_deref(), Some("here is 2, the baseline was made with 1"));
+        let difference = maker("2").difference(&maker("1"));
+        assert_eq!(difference.as_deref(), Some("here is 2, the baseline was made with 1"));
     }
 }

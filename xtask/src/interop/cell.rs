@@ -1,112 +1,100 @@
-//! One cell: a host's checks against a plugin, within a deadline, and a look at what is left.
+//! One cell: the checks of a host against a plugin, within a limit of time, and a look for leftovers.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
-use super::certificates::Certificates;
-use super::limits;
-use super::matrix::{Ability, Cell, Language, Network, Security};
-use super::peers::{Programs, Readiness};
-use crate::leftovers;
+use super::matrix::{Ability, Cell, Language};
+use super::peers::{Certificates, Peers, Programs, Readiness};
+use crate::leaks::{self, Ended};
 use crate::workspace::Outcome;
 
-/// A host that takes longer is stuck: a list of checks takes seconds.
-const DEADLINE: Duration = Duration::from_secs(180);
+/// How long a host may take. A list of checks takes seconds.
+const LIMIT: Duration = Duration::from_secs(180);
 
-/// What cells run that try out one more kind of certificates. The others run everything that their host knows.
-const CORE_OF_RUST: &str = "ping,put-get,server-stream,bidi,callback,open-sub,security,\
-     strangers-in-plain-text-refused,strangers-with-certificate-refused,stop,stop-socket-gone";
-const CORE_OF_GO: &str =
-    "ping,put-get,server-stream,bidi,callback,open-sub,strangers-refused,stop,stop-socket-gone";
-const CORE_OF_PYTHON: &str = "network,security,put-get,server-stream,bidi,strangers-refused,stop";
+/// The checks of cells with given certificates. All other cells run every check of their host.
+fn core(host: Language) -> &'static str {
+    match host {
+        Language::Rust => {
+            "ping,put-get,server-stream,bidi,callback,open-sub,security,\
+             strangers-in-plain-text-refused,strangers-with-certificate-refused,stop,stop-socket-gone"
+        }
+        Language::Go => {
+            "ping,put-get,server-stream,bidi,callback,open-sub,strangers-refused,stop,stop-socket-gone"
+        }
+        Language::Python => "network,security,put-get,server-stream,bidi,strangers-refused,stop",
+    }
+}
 
-/// What all cells have to do with.
-pub(super) struct Setting<'a> {
-    pub(super) peers: &'a BTreeMap<Language, Readiness>,
+/// What all cells have in common.
+pub(super) struct Setup<'a> {
+    pub(super) peers: &'a Peers,
     pub(super) certificates: &'a Certificates,
-    /// Where logs go.
+    /// The directory for logs.
     pub(super) directory: &'a Path,
 }
 
 /// How a cell ended.
+#[derive(Debug)]
 pub(super) enum Verdict {
     Passed,
     Failed(String),
-    /// The peer took no part, as was expected of it, and why.
+    /// The peer refused, as was expected of it, and why.
     Refused(String),
     /// Not run, and why.
     Skipped(String),
 }
 
-/// What became of a cell.
+/// The result of a cell.
 pub(super) struct CellResult {
     pub(super) cell: Cell,
     pub(super) verdict: Verdict,
     pub(super) checks: Checks,
-    /// Left behind by a peer that is known to leave such things.
-    pub(super) notes: Vec<String>,
+    /// Files that a peer left behind that is known to leave such files.
+    pub(super) tolerated: Vec<String>,
     pub(super) elapsed: Duration,
-    /// How to run it by hand; empty if it did not run.
-    pub(super) reproduce: String,
-    /// What the host printed on standard output and error, if it ran.
-    pub(super) logs: Option<(PathBuf, PathBuf)>,
+    pub(super) run: Option<Run>,
 }
 
-/// What the host reported, check by check.
+/// For a person who looks into a failure.
+pub(super) struct Run {
+    /// The command.
+    pub(super) line: String,
+    pub(super) stdout: PathBuf,
+    pub(super) stderr: PathBuf,
+}
+
+/// The report of a host, check by check.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Checks {
     pub(super) passed: Vec<String>,
-    /// Name and reason.
+    /// Name and reason, here and below.
     pub(super) failed: Vec<(String, String)>,
-    /// Failed because the peer cannot do it with anyone: name and reason.
+    /// Failed because the peer cannot do it with any host.
     pub(super) limited: Vec<(String, String)>,
-    /// Name and reason.
     pub(super) skipped: Vec<(String, String)>,
-    /// The last line's own count of passed and failed.
+    /// The counts of passed and failed checks in the last line.
     summary: Option<(usize, usize)>,
 }
 
-/// How the host's process ended.
-enum Ending {
-    Exited(ExitStatus),
-    TimedOut,
-    NotStarted(io::Error),
-}
-
-/// Runs the cell, unless one of its ends cannot run.
-pub(super) fn run(cell: &Cell, setting: &Setting<'_>) -> Outcome<CellResult> {
-    match line(cell, setting) {
-        Ok(line) => execute(cell, line, setting.directory),
+/// Runs the cell, unless its host, its plugin or its certificates are missing.
+pub(super) fn run(cell: &Cell, setup: &Setup<'_>) -> Outcome<CellResult> {
+    match command_line(cell, setup) {
+        Ok(line) => execute(cell, &line, setup.directory),
         Err(verdict) => Ok(CellResult {
             cell: *cell,
             verdict,
             checks: Checks::default(),
-            notes: Vec::new(),
+            tolerated: Vec::new(),
             elapsed: Duration::ZERO,
-            reproduce: String::new(),
-            logs: None,
+            run: None,
         }),
     }
 }
 
-/// The command that runs the cell, if both ends and what they need are there.
-fn line(cell: &Cell, setting: &Setting<'_>) -> Result<Vec<OsString>, Verdict> {
-    let (host, plugin) = (programs(setting.peers, cell.host)?, programs(setting.peers, cell.plugin)?);
-    let given = match cell.security.given().map(|keys| setting.certificates.get(&keys)) {
-        Some(Some(Ok(directory))) => Some(directory.as_path()),
-        Some(Some(Err(why))) => return Err(Verdict::Skipped(why.clone())),
-        Some(None) => return Err(Verdict::Skipped("the certificates were not made".to_owned())),
-        None => None,
-    };
-    Ok(command_line(cell, host, plugin, given))
-}
-
-fn programs(peers: &BTreeMap<Language, Readiness>, language: Language) -> Result<&Programs, Verdict> {
+fn programs(peers: &Peers, language: Language) -> Result<&Programs, Verdict> {
     match peers.get(&language) {
         Some(Readiness::Ready { programs, .. }) => Ok(programs),
         Some(Readiness::Broken(why)) => Err(Verdict::Failed(why.clone())),
@@ -116,196 +104,127 @@ fn programs(peers: &BTreeMap<Language, Readiness>, language: Language) -> Result
 }
 
 /// `HOST check [FLAGS] -- PLUGIN [FLAGS]`
-fn command_line(cell: &Cell, host: &Programs, plugin: &Programs, given: Option<&Path>) -> Vec<OsString> {
+fn command_line(cell: &Cell, setup: &Setup<'_>) -> Result<Vec<OsString>, Verdict> {
+    let (host, plugin) = (programs(setup.peers, cell.host)?, programs(setup.peers, cell.plugin)?);
+    let mut given: Vec<OsString> = Vec::new();
+    if cell.security.is_given {
+        let made = setup.certificates.get(cell.security.name);
+        match made.ok_or_else(|| Verdict::Skipped("the certificates were not made".to_owned()))? {
+            Ok(directory) => given.extend(["--tls-dir".into(), directory.into()]),
+            Err(why) => return Err(Verdict::Skipped(why.clone())),
+        }
+    }
     let mut line = host.host.clone();
-    line.push("check".into());
-    if cell.security == Security::AutoMtls {
-        line.push("--auto-mtls".into());
-    }
-    if cell.host == Language::Python {
-        // The one host that has to be told what to expect.
-        line.extend(["--net".into(), cell.network.name().into()]);
-    }
-    if cell.mux {
-        line.push("--mux".into());
-    }
-    if cell.both(Language::brokers) {
-        line.push("--broker".into());
-    }
-    if cell.host == Language::Rust && *cell != Cell::FIRST {
-        line.push("--no-others".into());
-    }
-    if given.is_some() || cell.ability() != Ability::Works {
-        let core = match cell.host {
-            Language::Rust => CORE_OF_RUST,
-            Language::Go => CORE_OF_GO,
-            Language::Python => CORE_OF_PYTHON,
-        };
-        line.extend(["--only".into(), core.into()]);
-    }
-    line.extend(given.into_iter().flat_map(|directory| ["--tls-dir".into(), directory.into()]));
+    let mut add = |condition: bool, words: &[&str]| {
+        line.extend(words.iter().filter(|_| condition).map(OsString::from));
+    };
+    add(true, &["check"]);
+    add(cell.security.name == "auto-mtls", &["--auto-mtls"]);
+    // The other hosts find out by themselves.
+    add(cell.host == Language::Python, &["--net", cell.network]);
+    add(cell.mux, &["--mux"]);
+    // The broker of pyvider-rpcplugin does not serve connections.
+    add(!cell.has_python(), &["--broker"]);
+    add(cell.host == Language::Rust && *cell != Cell::FIRST, &["--no-others"]);
+    add(!given.is_empty() || cell.ability() != Ability::Works, &["--only", core(cell.host)]);
+    line.extend(given.iter().cloned());
     line.push("--".into());
     line.extend(plugin.plugin.iter().cloned());
-    if cell.network == Network::Tcp {
+    if cell.network == "tcp" {
         line.extend(["--net".into(), "tcp".into()]);
     }
-    line.extend(given.into_iter().flat_map(|directory| ["--tls-dir".into(), directory.into()]));
-    line
+    line.extend(given);
+    Ok(line)
 }
 
-/// Runs the command with a temporary directory and a marker of its own.
-fn execute(cell: &Cell, line: Vec<OsString>, directory: &Path) -> Outcome<CellResult> {
+fn execute(cell: &Cell, line: &[OsString], directory: &Path) -> Outcome<CellResult> {
+    let (program, arguments) = line.split_first().ok_or("a program has no name")?;
+    let mut command = Command::new(program);
+    command.args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
     let name = cell.to_string().replace('/', "-");
-    let token = format!("{}-{name}", std::process::id());
-    // Socket paths are short, so the names that lead to them are too.
-    let temporary = tempfile::Builder::new().prefix("ix").tempdir()?;
-    let logs = directory.join("logs");
-    fs::create_dir_all(&logs)?;
-    let (stdout, stderr) = (logs.join(format!("{name}.out")), logs.join(format!("{name}.err")));
-
-    let reproduce = line.iter().map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ");
-    let mut words = line.into_iter();
-    let mut command = Command::new(words.next().ok_or("a program has no name")?);
-    command
-        .args(words)
-        .env("TMPDIR", temporary.path())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env(leftovers::MARKER, &token)
-        .stdin(Stdio::null())
-        .stdout(File::create(&stdout)?)
-        .stderr(File::create(&stderr)?);
-    lead_a_group(&mut command);
-
-    let begin = Instant::now();
-    let ending = match command.spawn() {
-        Ok(child) => wait(child, &token, DEADLINE)?,
-        Err(error) => Ending::NotStarted(error),
-    };
-    let elapsed = begin.elapsed();
-
-    let survivors = leftovers::survivors(&token);
-    let files = leftovers::files(temporary.path());
-    let printed = String::from_utf8_lossy(&fs::read(&stdout)?).into_owned();
-    let checks = Checks::read(cell, &printed);
-    // A plugin on pyvider.rpcplugin leaves its socket where it is, which is nothing that a host could change.
-    let (left, notes) = match cell.plugin {
-        Language::Python => (survivors, files),
-        Language::Rust | Language::Go => ([survivors, files].concat(), Vec::new()),
-    };
-    let verdict = match cell.ability() {
-        Ability::Refused { sign, why } => {
-            let printed = printed + &String::from_utf8_lossy(&fs::read(&stderr)?);
-            refusal(sign, why, &ending, &checks, &printed, &left)
-        }
-        Ability::Works | Ability::Absent { .. } => verdict(&ending, &checks, &left),
-    };
-    Ok(CellResult { cell: *cell, verdict, checks, notes, elapsed, reproduce, logs: Some((stdout, stderr)) })
+    let ended = leaks::run(&mut command, &name, &directory.join("logs"), LIMIT)?;
+    let [stdout, stderr] = [&ended.stdout, &ended.stderr]
+        .map(|file| fs::read(file).map(|text| String::from_utf8_lossy(&text).into_owned()));
+    let (stdout, stderr) = (stdout?, stderr?);
+    let checks = Checks::read(*cell, &stdout);
+    let mut left = ended.processes.clone();
+    let mut tolerated = Vec::new();
+    // A plugin on pyvider-rpcplugin leaves its socket, and a host cannot change that.
+    let files = if cell.plugin == Language::Python { &mut tolerated } else { &mut left };
+    files.extend(ended.files.iter().cloned());
+    let verdict = verdict(cell.ability(), &ended, &checks, &(stdout + &stderr), &left);
+    let line = line.iter().map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ");
+    let run = Some(Run { line, stdout: ended.stdout, stderr: ended.stderr });
+    Ok(CellResult { cell: *cell, verdict, checks, tolerated, elapsed: ended.elapsed, run })
 }
 
-/// Lets the host be ended together with its children.
-fn lead_a_group(command: &mut Command) {
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(command, 0);
-    #[cfg(not(unix))]
-    let _ = command;
-}
-
-/// Waits for the host. One that passes the deadline is ended with everything it started.
-fn wait(mut child: Child, token: &str, patience: Duration) -> Outcome<Ending> {
-    let deadline = Instant::now() + patience;
-    while Instant::now() < deadline {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Ending::Exited(status));
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    leftovers::kill_group(child.id());
-    child.kill()?;
-    child.wait()?;
-    // Plugins may have process groups of their own.
-    leftovers::end(token);
-    Ok(Ending::TimedOut)
-}
-
-/// A cell passes if everything agrees that it did: the checks, their summary, the exit status, and an empty house.
-fn verdict(ending: &Ending, checks: &Checks, left: &[String]) -> Verdict {
-    let (passed, failed) = (checks.passed.len(), checks.failed.len());
-    let status = match ending {
-        Ending::Exited(status) => status,
-        Ending::TimedOut => return Verdict::Failed(format!("not done after {} s", DEADLINE.as_secs())),
-        Ending::NotStarted(error) => return Verdict::Failed(format!("the host cannot be started: {error}")),
+/// A cell passes if the checks, their summary and the exit status agree, and nothing is left behind. A cell that a peer
+/// refuses has to show the sign of that, no check that passes, and nothing left behind.
+fn verdict(ability: Ability, ended: &Ended, checks: &Checks, printed: &str, left: &[String]) -> Verdict {
+    let fault = match (&ended.status, ability) {
+        (Err(error), _) => Some(format!("the host cannot be started: {error}")),
+        (Ok(None), _) => Some(format!("not done after {} s", LIMIT.as_secs())),
+        (Ok(Some(_)), Ability::Refused { sign, why }) => match checks.passed.first() {
+            Some(passed) => Some(format!("{passed} passed, although {why}")),
+            None if !printed.contains(sign) => {
+                Some(format!("it fails, but not because {why}: {sign:?} was not printed"))
+            }
+            None => None,
+        },
+        (Ok(Some(status)), _) => checks.fault(*status),
     };
-    if failed > 0 {
-        let names: Vec<_> = checks.failed.iter().map(|(name, _)| name.as_str()).collect();
-        return Verdict::Failed(format!("{failed} failed: {}", names.join(", ")));
+    let fault = fault.or_else(|| (!left.is_empty()).then(|| format!("left behind: {}", left.join(", "))));
+    match (fault, ability) {
+        (Some(why), _) => Verdict::Failed(why),
+        (None, Ability::Refused { why, .. }) => Verdict::Refused(why.to_owned()),
+        (None, _) => Verdict::Passed,
     }
-    // A host knows nothing of limits, so it counts them among its failures.
-    if !status.success() && checks.limited.is_empty() {
-        return Verdict::Failed(format!("the host ended with {status}"));
-    }
-    if passed == 0 {
-        return Verdict::Failed("no check passed".to_owned());
-    }
-    if checks.summary != Some((passed, checks.limited.len())) {
-        return Verdict::Failed("the host's summary does not match its lines".to_owned());
-    }
-    if !left.is_empty() {
-        return Verdict::Failed(format!("left behind: {}", left.join(", ")));
-    }
-    Verdict::Passed
-}
-
-/// A cell that a peer refuses shows the sign of that, and nothing else: no check passes, and nothing is left.
-fn refusal(
-    sign: &str,
-    why: &str,
-    ending: &Ending,
-    checks: &Checks,
-    printed: &str,
-    left: &[String],
-) -> Verdict {
-    if !matches!(ending, Ending::Exited(_)) {
-        return verdict(ending, checks, left);
-    }
-    if let Some(passed) = checks.passed.first() {
-        return Verdict::Failed(format!("{passed} passed, though it was thought that {why}"));
-    }
-    if !printed.contains(sign) {
-        return Verdict::Failed(format!("it does not work, but not because {why}: {sign:?} was not printed"));
-    }
-    if !left.is_empty() {
-        return Verdict::Failed(format!("left behind: {}", left.join(", ")));
-    }
-    Verdict::Refused(why.to_owned())
 }
 
 impl Checks {
-    /// Reads `PASS name`, `FAIL name: why`, `SKIP name: why` and `N passed, M failed`; other lines mean nothing.
-    fn read(cell: &Cell, output: &str) -> Self {
+    /// Reads `PASS name`, `FAIL name: why`, `SKIP name: why` and `N passed, M failed`, and passes over all other lines.
+    fn read(cell: Cell, output: &str) -> Self {
+        let name_and_reason = |text: &str| {
+            let (name, reason) = text.split_once(':').unwrap_or((text, ""));
+            (name.trim().to_owned(), reason.trim().to_owned())
+        };
         let mut checks = Self::default();
         for line in output.lines() {
-            if let Some(name) = line.strip_prefix("PASS ") {
-                // Some hosts add how long it took.
-                checks.passed.push(name.split_whitespace().next().unwrap_or_default().to_owned());
-            } else if let Some(rest) = line.strip_prefix("FAIL ") {
-                let (name, why) = name_and_reason(rest);
-                match limits::of(cell, &name) {
-                    Some(limit) => checks.limited.push((name, limit.to_owned())),
-                    None => checks.failed.push((name, why)),
+            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+            match word {
+                // Some hosts add the time that the check took.
+                "PASS" => checks.passed.extend(rest.split_whitespace().next().map(str::to_owned)),
+                "SKIP" => checks.skipped.push(name_and_reason(rest)),
+                "FAIL" => {
+                    let (name, why) = name_and_reason(rest);
+                    match cell.limit(&name) {
+                        Some(limit) => checks.limited.push((name, limit.to_owned())),
+                        None => checks.failed.push((name, why)),
+                    }
                 }
-            } else if let Some(rest) = line.strip_prefix("SKIP ") {
-                checks.skipped.push(name_and_reason(rest));
-            } else if let Some(summary) = summary(line) {
-                checks.summary = Some(summary);
+                _ => checks.summary = summary(line).or(checks.summary),
             }
         }
         checks
     }
-}
 
-fn name_and_reason(text: &str) -> (String, String) {
-    let (name, reason) = text.split_once(':').unwrap_or((text, ""));
-    (name.trim().to_owned(), reason.trim().to_owned())
+    /// The fault of a list of checks, if it has one.
+    fn fault(&self, status: ExitStatus) -> Option<String> {
+        let (passed, failed) = (self.passed.len(), self.failed.len());
+        if failed > 0 {
+            let names: Vec<_> = self.failed.iter().map(|(name, _)| name.as_str()).collect();
+            return Some(format!("{failed} failed: {}", names.join(", ")));
+        }
+        // A host knows no limits of peers, and counts these checks as failed.
+        if !status.success() && self.limited.is_empty() {
+            return Some(format!("the host ended with {status}"));
+        }
+        if passed == 0 {
+            return Some("no check passed".to_owned());
+        }
+        let agrees = self.summary == Some((passed, self.limited.len()));
+        (!agrees).then(|| "the host's summary does not match its lines".to_owned())
+    }
 }
 
 fn summary(line: &str) -> Option<(usize, usize)> {
@@ -315,30 +234,48 @@ fn summary(line: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io;
 
-    fn exit(command: &str) -> Ending {
-        Ending::Exited(Command::new("sh").args(["-c", command]).status().unwrap())
-    }
+    use super::*;
+    use crate::interop::matrix::{NETWORKS, SECURITIES};
 
     const CELL: Cell = Cell {
         host: Language::Rust,
         plugin: Language::Python,
-        security: Security::Plain,
-        network: Network::Unix,
+        security: SECURITIES[0],
+        network: NETWORKS[0],
         mux: false,
     };
 
-    fn is_pass(ending: &Ending, output: &str, left: &[String]) -> bool {
-        matches!(verdict(ending, &Checks::read(&CELL, output), left), Verdict::Passed)
+    fn verdict_of(ability: Ability, script: &str, output: &str, left: &[&str]) -> Verdict {
+        let status = match script {
+            "late" => Ok(None),
+            "missing" => Err(io::ErrorKind::NotFound.into()),
+            _ => Ok(Some(Command::new("sh").args(["-c", script]).status().unwrap())),
+        };
+        let ended = Ended {
+            status,
+            elapsed: Duration::ZERO,
+            stdout: PathBuf::new(),
+            stderr: PathBuf::new(),
+            processes: Vec::new(),
+            files: Vec::new(),
+        };
+        let left: Vec<_> = left.iter().map(ToString::to_string).collect();
+        verdict(ability, &ended, &Checks::read(CELL, output), output, &left)
+    }
+
+    #[track_caller]
+    fn check(script: &str, output: &str, left: &[&str], passes: bool) {
+        let verdict = verdict_of(Ability::Works, script, output, left);
+        assert_eq!(matches!(verdict, Verdict::Passed), passes, "{script}, {output:?}, {left:?}: {verdict:?}");
     }
 
     #[test]
     fn reports_are_read_line_by_line() {
-        let checks = Checks::read(
-            &CELL,
-            "PASS echo (3 ms)\nnoise\nSKIP broker: not asked: for\nFAIL get: NOT_FOUND\n1 passed, 1 failed\n",
-        );
+        let report =
+            "PASS echo (3 ms)\nnoise\nSKIP broker: not asked: for\nFAIL get: NOT_FOUND\n1 passed, 1 failed\n";
+        let checks = Checks::read(CELL, report);
         let pair = |name: &str, why: &str| (name.to_owned(), why.to_owned());
         assert_eq!(checks.passed, ["echo"]);
         assert_eq!(checks.skipped, [pair("broker", "not asked: for")]);
@@ -347,58 +284,37 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn a_cell_passes_only_if_everything_agrees() {
         let good = "PASS echo\n1 passed, 0 failed\n";
-        assert!(is_pass(&exit("true"), good, &[]));
-        assert!(!is_pass(&Ending::TimedOut, good, &[]), "past the deadline");
-        assert!(!is_pass(&Ending::NotStarted(io::ErrorKind::NotFound.into()), good, &[]), "not started");
-        assert!(!is_pass(&exit("false"), good, &[]), "bad status");
-        assert!(!is_pass(&exit("true"), good, &["socket s".to_owned()]), "something left");
-        assert!(!is_pass(&exit("true"), "PASS echo\n", &[]), "no summary");
-        assert!(!is_pass(&exit("true"), "PASS echo\n2 passed, 0 failed\n", &[]), "wrong summary");
-        assert!(!is_pass(&exit("true"), "0 passed, 0 failed\n", &[]), "nothing done");
-        assert!(!is_pass(&exit("true"), "PASS a\nFAIL b: c\n1 passed, 1 failed\n", &[]), "a failure");
+        check("true", good, &[], true);
+        check("late", good, &[], false);
+        check("missing", good, &[], false);
+        check("false", good, &[], false);
+        check("true", good, &["socket s"], false);
+        check("true", "PASS echo\n", &[], false);
+        check("true", "PASS echo\n2 passed, 0 failed\n", &[], false);
+        check("true", "0 passed, 0 failed\n", &[], false);
+        check("true", "PASS a\nFAIL b: c\n1 passed, 1 failed\n", &[], false);
     }
 
     #[test]
-    #[cfg(unix)]
-    fn what_a_peer_cannot_do_is_a_gap() {
+    fn a_limit_of_a_peer_is_no_failure() {
         let output = "PASS echo\nFAIL stdio: nothing came\n1 passed, 1 failed\n";
-        assert!(is_pass(&exit("exit 1"), output, &[]));
-        assert_eq!(Checks::read(&CELL, output).limited[0].0, "stdio");
-        let ours = Cell { plugin: Language::Rust, ..CELL };
-        assert_eq!(Checks::read(&ours, output).failed.len(), 1);
+        check("exit 1", output, &[], true);
+        assert_eq!(Checks::read(CELL, output).limited[0].0, "stdio");
+        assert_eq!(Checks::read(Cell::FIRST, output).failed.len(), 1);
     }
 
     #[test]
-    #[cfg(unix)]
     fn a_refusal_shows_its_sign_and_nothing_else() {
-        let is_refused = |output: &str, left: &[String]| {
-            let verdict =
-                refusal("no mux", "why", &exit("exit 1"), &Checks::read(&CELL, output), output, left);
-            matches!(verdict, Verdict::Refused(_))
+        let is_refused = |output: &str, left: &[&str]| {
+            let ability = Ability::Refused { sign: "no mux", why: "why" };
+            matches!(verdict_of(ability, "exit 1", output, left), Verdict::Refused(_))
         };
         let good = "SKIP ping: no mux\n0 passed, 0 failed\n";
         assert!(is_refused(good, &[]));
         assert!(!is_refused("SKIP ping: something else\n", &[]), "another reason");
         assert!(!is_refused("SKIP ping: no mux\nPASS echo\n1 passed, 0 failed\n", &[]), "it works");
-        assert!(!is_refused(good, &["socket s".to_owned()]), "something left");
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_host_past_its_deadline_is_ended_with_all_it_started() {
-        let token = format!("deadline-{}", std::process::id());
-        // One child stays in the host's process group, one leaves it.
-        let mut command = Command::new("sh");
-        command.args(["-c", "sleep 60 & setsid sleep 60 & wait"]).env(leftovers::MARKER, &token);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        lead_a_group(&mut command);
-        let child = command.spawn().unwrap();
-        leftovers::wait_for(&token, &["sleep", "sleep"]);
-        let ending = wait(child, &token, Duration::ZERO).unwrap();
-        assert!(matches!(ending, Ending::TimedOut));
-        assert_eq!(leftovers::survivors(&token), Vec::<String>::new());
+        assert!(!is_refused(good, &["socket s"]), "something left");
     }
 }

@@ -1,59 +1,54 @@
-//! The table of the README: every pair and every way of talking as its result is recorded, and what peers cannot do.
+//! The table of the README: the recorded result of every pair and mode, and the limits of the peers.
 
-use std::fmt::Write;
+use super::matrix::{self, Ability, Cell, NETWORKS, SECURITIES};
+use super::recorded::{Entry, FILE, Other, Recorded};
+use crate::markdown;
 
-use super::matrix::{self, Ability, Cell, Language, Network, Security};
-use super::recorded::{self, Entry, Recorded};
+/// The page that has the table.
+pub(super) const PAGE: &str = "README.md";
 
-/// The file that has the table.
-pub(super) const PAPER: &str = "README.md";
-
-/// Between these lines of it.
+/// The table stands between these lines.
 const BEGIN: &str = "<!-- interop: written by `cargo xtask interop` -->";
 const END: &str = "<!-- /interop -->";
 
 const TICK: &str = "✓";
 
-/// Of a cell that no run has passed.
+/// The mark of a cell that no run has passed.
 const NO_RESULT: &str = "?";
 
-/// Whether the README has the table of the recorded results, and each cell that can run has one. `read` gives a file of the
-/// repository.
+/// Whether the README has the table of the recorded results, and each cell that can run has a result. `read` returns a file
+/// of the repository.
 pub(crate) fn check(read: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let Some(recorded) = read(recorded::FILE).as_deref().and_then(Recorded::parse) else {
-        return vec![format!("{}: not readable; run `cargo xtask interop --write`", recorded::FILE)];
+    let recorded = match Recorded::parse(&read(FILE).unwrap_or_default()) {
+        Ok(recorded) => recorded,
+        Err(why) => return vec![why.to_string()],
     };
     let without = matrix::cells().into_iter().filter(|cell| status(*cell, &recorded) == Status::Unknown);
     let mut faults: Vec<_> = without
-        .map(|cell| format!("{}: no result of {cell}; run `cargo xtask interop --write`", recorded::FILE))
+        .map(|cell| format!("{FILE}: no result of {cell}; run `cargo xtask interop --write`"))
         .collect();
-    let found = read(PAPER).unwrap_or_default();
+    let found = read(PAGE).unwrap_or_default();
     if put(&found, &recorded).as_ref() != Some(&found) {
-        faults.push(format!("{PAPER}: not the table of the results; run `cargo xtask interop`"));
+        faults.push(format!("{PAGE}: not the table of the results; run `cargo xtask interop`"));
     }
     faults
 }
 
 /// The text with the table in its place, if it has one.
 pub(super) fn put(text: &str, recorded: &Recorded) -> Option<String> {
-    let (before, rest) = text.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{}\n{END}{after}", markdown(recorded)))
+    markdown::between(text, BEGIN, END, &format!("\n\n{}\n", table(recorded)))
 }
 
-/// A row for each pair and network, a column for each kind of security; in each cell the direct broker first and
-/// the multiplexed one second, or once what keeps both from working. A cell whose checks would fail is no part of a table: the run fails instead.
-pub(super) fn markdown(recorded: &Recorded) -> String {
+/// A row for each pair and network, and a column for each kind of security. A cell has two marks, for separate brokered
+/// connections and for multiplexed ones, or one mark where the same reason keeps both from working.
+pub(super) fn table(recorded: &Recorded) -> String {
     let mut reasons = Vec::new();
-    let mut table = String::from("| host → plugin |");
-    Security::ALL.iter().for_each(|security| table += &format!(" {} |", security.title()));
-    table += "\n|---|";
-    Security::ALL.iter().for_each(|_| table += ":-:|");
-    table += "\n";
+    let titles: String = SECURITIES.iter().map(|security| format!(" {} |", security.title)).collect();
+    let mut table = format!("| host → plugin |{titles}\n|---|{}\n", ":-:|".repeat(SECURITIES.len()));
     for (host, plugin) in matrix::pairs() {
-        for network in Network::ALL {
-            table += &format!("| {} → {}, {} |", title(host), title(plugin), network.name());
-            for security in Security::ALL {
+        for network in NETWORKS {
+            table += &format!("| {host:?} → {plugin:?}, {network} |");
+            for security in SECURITIES {
                 let cell = |mux| mark(Cell { host, plugin, security, network, mux }, recorded, &mut reasons);
                 let marks = [false, true].map(cell);
                 let once = marks[0] == marks[1] && marks[0] != TICK;
@@ -63,24 +58,23 @@ pub(super) fn markdown(recorded: &Recorded) -> String {
         }
     }
     for (number, why) in (1..).zip(reasons) {
-        // Writing to a string does not fail.
-        let _ = write!(table, "\n{number}. n/a: {why}");
+        table += &format!("\n{number}. n/a: {why}");
     }
     table + "\n"
 }
 
-/// What is known of a cell.
+/// The state of a cell.
 #[derive(Debug, PartialEq, Eq)]
 enum Status {
     Passed,
-    /// The two cannot, and why: a run has seen it, or there is nothing to run.
+    /// Host and plugin cannot, and why. A run has shown it, or there is nothing to run.
     Impossible(&'static str),
     Unknown,
 }
 
 fn status(cell: Cell, recorded: &Recorded) -> Status {
     match (cell.ability(), recorded.of(&cell)) {
-        (Ability::Absent { why }, _) | (Ability::Refused { why, .. }, Some(Entry::Refused)) => {
+        (Ability::Absent { why }, _) | (Ability::Refused { why, .. }, Some(Entry::Other(Other::Refused))) => {
             Status::Impossible(why)
         }
         (Ability::Works, Some(Entry::Passed { passed, .. })) if *passed > 0 => Status::Passed,
@@ -103,14 +97,6 @@ fn mark(cell: Cell, recorded: &Recorded, reasons: &mut Vec<&'static str>) -> Str
     format!("n/a<sup>{}</sup>", index + 1)
 }
 
-fn title(language: Language) -> &'static str {
-    match language {
-        Language::Rust => "Rust",
-        Language::Go => "Go",
-        Language::Python => "Python",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_table_is_complete() {
-        let table = markdown(&Recorded::parse(&recorded()).unwrap());
+        let table = table(&Recorded::parse(&recorded()).unwrap());
         let rows: Vec<_> = table.lines().filter(|line| line.contains(" → ")).collect();
         assert_eq!(rows.len(), 1 + 5 * 2);
         assert!(rows.iter().all(|row| row.matches('|').count() == 8), "{table}");
@@ -142,25 +128,25 @@ mod tests {
 
     #[test]
     fn a_tick_needs_a_result() {
-        let nothing = markdown(&Recorded::default());
+        let nothing = table(&Recorded::default());
         assert!(!nothing.contains(TICK) && nothing.contains(NO_RESULT), "{nothing}");
         let none_passed = recorded().replacen("\"passed\": 1", "\"passed\": 0", 1);
-        assert_eq!(markdown(&Recorded::parse(&none_passed).unwrap()).matches(NO_RESULT).count(), 1);
+        assert_eq!(table(&Recorded::parse(&none_passed).unwrap()).matches(NO_RESULT).count(), 1);
     }
 
     #[test]
-    fn it_goes_to_its_place_and_stays_there() {
+    fn the_table_is_put_in_its_place_and_stays_there() {
         let results = Recorded::parse(&recorded()).unwrap();
         let once = put(&format!("a\n{BEGIN}\nold\n{END}\nb\n"), &results).unwrap();
         assert_eq!(put(&once, &results), Some(once.clone()));
         assert!(once.starts_with("a\n") && once.ends_with("\nb\n") && !once.contains("old"));
         assert_eq!(put("no place", &results), None);
-        let read = |path: &str| if path == PAPER { Some(once.clone()) } else { Some(recorded()) };
+        let read = |path: &str| if path == PAGE { Some(once.clone()) } else { Some(recorded()) };
         assert_eq!(check(read), Vec::<String>::new());
-        assert_eq!(check(|path| (path != PAPER).then(recorded)).len(), 1, "no README");
-        assert_eq!(check(|path| (path == PAPER).then(|| once.clone())).len(), 1, "no results");
+        assert_eq!(check(|path| (path != PAGE).then(recorded)).len(), 1, "no README");
+        assert_eq!(check(|path| (path == PAGE).then(|| once.clone())).len(), 1, "no results");
         let gap = recorded().replacen("\"passed\": 1", "\"passed\": 0", 1);
-        let with_gap = |path: &str| if path == PAPER { Some(once.clone()) } else { Some(gap.clone()) };
+        let with_gap = |path: &str| if path == PAGE { Some(once.clone()) } else { Some(gap.clone()) };
         assert_eq!(check(with_gap).len(), 2, "a cell without a result, and a table that says otherwise");
     }
 }

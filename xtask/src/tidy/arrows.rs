@@ -18,11 +18,16 @@ const HOUSE: &[Room] = &[
     Room { name: "rpcplugin-core", floor: 1, may_use: &[] },
     Room { name: "rpcplugin-proto", floor: 1, may_use: &[] },
     Room { name: "rpcplugin-build", floor: 1, may_use: &[] },
+    Room { name: "rpcplugin-yamux", floor: 1, may_use: &[] },
     Room { name: "rpcplugin-handshake", floor: 2, may_use: &["rpcplugin-core"] },
     Room { name: "rpcplugin-mtls", floor: 2, may_use: &["rpcplugin-core"] },
     Room { name: "rpcplugin-config", floor: 2, may_use: &["rpcplugin-core"] },
     Room { name: "rpcplugin-hclog", floor: 2, may_use: &["rpcplugin-core"] },
-    Room { name: "rpcplugin-transport", floor: 3, may_use: &["rpcplugin-core", "rpcplugin-mtls"] },
+    Room {
+        name: "rpcplugin-transport",
+        floor: 3,
+        may_use: &["rpcplugin-core", "rpcplugin-mtls", "rpcplugin-yamux"],
+    },
     Room {
         name: "rpcplugin-broker",
         floor: 4,
@@ -69,7 +74,7 @@ const BELOW_THE_SIDES: &[&str] = &[
 
 /// Every arrow between published crates is in the table.
 pub(super) fn check(subject: &Subject) -> Vec<String> {
-    subject.workspace.crates.iter().filter(|one| one.published).flat_map(check_crate).collect()
+    subject.workspace.published().flat_map(check_crate).collect()
 }
 
 fn check_crate(one: &Crate) -> Vec<String> {
@@ -89,11 +94,15 @@ fn is_ours(name: &str) -> bool {
 
 fn allowed(from: &Room, to: &Dependency) -> bool {
     let below = || room(&to.name).is_some_and(|target| target.floor < from.floor);
-    from.may_use.contains(&to.name.as_str()) || (to.dev && below())
+    from.may_use.contains(&to.name.as_str()) || (is_dev(to) && below())
+}
+
+fn is_dev(to: &Dependency) -> bool {
+    to.kind.as_deref() == Some("dev")
 }
 
 fn refusal(from: &Room, to: &Dependency) -> String {
-    let whose = if to.dev { "the tests of " } else { "" };
+    let whose = if is_dev(to) { "the tests of " } else { "" };
     format!("{whose}{} may not use {}", from.name, to.name)
 }
 
@@ -107,7 +116,7 @@ mod tests {
 
     #[track_caller]
     fn verdict(from: &str, to: &str, dev: bool) -> bool {
-        allowed(room(from).unwrap(), &Dependency { name: to.to_owned(), dev })
+        allowed(room(from).unwrap(), &Dependency { name: to.to_owned(), kind: dev.then(|| "dev".to_owned()) })
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 
 use rpcplugin_core::{Endpoint, ServiceId};
-use rpcplugin_transport::{self as transport, SecureStream, http2::ConnectError};
+use rpcplugin_transport::{self as transport, SecureStream, http2::ChannelError};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -45,13 +45,13 @@ pub(super) async fn open(shared: &Shared, id: ServiceId) -> Result<(SecureStream
 }
 
 /// Opens a secured stream to an address.
-pub(super) async fn connect(shared: &Shared, endpoint: &Endpoint) -> Result<SecureStream, ConnectError> {
+pub(super) async fn connect(shared: &Shared, endpoint: &Endpoint) -> Result<SecureStream, ChannelError> {
     let handshake_timeout = shared.settings.http2.handshake_timeout;
     let opening = async {
         let stream = transport::dial(endpoint).await?;
         Ok(shared.settings.security.client(stream).await?)
     };
-    timeout(handshake_timeout, opening).await.unwrap_or(Err(ConnectError::Silent(handshake_timeout)))
+    timeout(handshake_timeout, opening).await.unwrap_or(Err(ChannelError::Timeout(handshake_timeout)))
 }
 
 /// Waits until the peer has announced the address of `id`.
@@ -71,7 +71,7 @@ async fn address(shared: &Shared, id: ServiceId, deadline: Instant) -> Result<Cl
 }
 
 /// Whether nothing listens at the address that was dialled.
-fn has_no_listener(error: &ConnectError) -> bool {
-    let ConnectError::Dial(error) = error else { return false };
+fn has_no_listener(error: &ChannelError) -> bool {
+    let ChannelError::Connect(error) = error else { return false };
     matches!(error.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rpcplugin_core::ServiceId;
-use rpcplugin_transport::{SecureStream, Stream, http2::ConnectError, yamux};
+use rpcplugin_transport::{SecureStream, Stream, http2::ChannelError, yamux};
 use tokio::{
     sync::Notify,
     time::{Instant, timeout, timeout_at},
@@ -47,8 +47,8 @@ pub(super) async fn open(shared: &Arc<Shared>, id: ServiceId) -> Result<SecureSt
     let handshake_timeout = shared.settings.http2.handshake_timeout;
     let securing = shared.settings.security.client(Stream::other(stream));
     let secured =
-        timeout(handshake_timeout, securing).await.map_err(|_| ConnectError::Silent(handshake_timeout))?;
-    Ok(secured.map_err(ConnectError::from)?)
+        timeout(handshake_timeout, securing).await.map_err(|_| ChannelError::Timeout(handshake_timeout))?;
+    Ok(secured.map_err(ChannelError::from)?)
 }
 
 /// Opens a main connection, without a knock. It is not secured yet.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rpcplugin_broker::{AcceptError, Broker, BrokerSettings, DialError, ListenAt, Role, Unreachable};
 use rpcplugin_core::ServiceId;
-use rpcplugin_transport::{Security, SocketDir, http2::ConnectError};
+use rpcplugin_transport::{Security, SocketDir, http2::ChannelError};
 
 use crate::pair::{KINDS, Kind, Pair, ask, eventually, in_each, named, securities};
 
@@ -39,7 +39,7 @@ async fn a_stopped_service_cannot_be_dialled() {
             ask(channel, "mine").await.expect_err("its connection is closed");
             let error = dialer.dial(id).await.expect_err("no listener");
             match error {
-                DialError::Connect(ConnectError::Dial(_)) => assert!(!kind.multiplexed),
+                DialError::Connect(ChannelError::Connect(_)) => assert!(!kind.multiplexed),
                 DialError::NoReply { .. } => assert!(kind.multiplexed),
                 other => panic!("{other:?}"),
             }
@@ -110,7 +110,7 @@ async fn unauthorized_clients_are_refused() {
             let unauthorized = crate::pair::Socket { endpoint, security: securities(true).0 };
             let refused = rpcplugin_transport::http2::connect(unauthorized, &Default::default()).await;
             match refused {
-                Err(ConnectError::Secure(_)) => {}
+                Err(ChannelError::Secure(_)) => {}
                 Err(other) => panic!("{other:?}"),
                 Ok(_) => panic!("accepted"),
             }

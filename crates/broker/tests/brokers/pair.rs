@@ -2,12 +2,12 @@
 
 use std::{os::unix::fs::FileTypeExt as _, path::PathBuf, time::Duration};
 
-use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, Role, StreamEnd};
+use rpcplugin_broker::{Broker, BrokerSettings, DisconnectReason, ListenAt, Role};
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{
     Listen, Listener, SecureStream, Security, Services, SocketDir, Stream, dial,
-    http2::{self, Connect, ConnectError, PluginChannel, Serving},
+    http2::{self, ChannelError, Connect, PluginChannel, Serving},
     yamux,
 };
 use tokio::task::{JoinHandle, JoinSet};
@@ -48,7 +48,7 @@ pub(crate) struct Pair {
     pub(crate) main: PluginChannel,
     /// The directory of the sockets, in direct mode.
     pub(crate) dir: Option<SocketDir>,
-    pub(crate) attached: JoinHandle<StreamEnd>,
+    pub(crate) attached: JoinHandle<DisconnectReason>,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
     session: Option<yamux::Session>,
@@ -137,7 +137,7 @@ impl Pair {
     }
 }
 
-fn attach(host: &Broker, main: &PluginChannel) -> JoinHandle<StreamEnd> {
+fn attach(host: &Broker, main: &PluginChannel) -> JoinHandle<DisconnectReason> {
     tokio::spawn(host.attach(main.clone()))
 }
 
@@ -161,7 +161,7 @@ pub(crate) struct Socket {
 }
 
 impl Connect for Socket {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(self.security.client(dial(&self.endpoint).await?).await?)
     }
 }
@@ -173,12 +173,12 @@ struct Streams {
 }
 
 impl Connect for Streams {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let stream = self
             .host
             .open_main_stream()
             .await
-            .map_err(|source| ConnectError::Other { what: "no stream", source: source.into() })?;
+            .map_err(|source| ChannelError::Other { what: "no stream", source: source.into() })?;
         Ok(self.security.client(stream).await?)
     }
 }
@@ -187,7 +187,7 @@ impl Connect for Streams {
 struct Bare(yamux::Session);
 
 impl Connect for Bare {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let stream = self.0.open().await.expect("the session is open");
         Ok(Security::Plain.client(Stream::other(stream)).await?)
     }

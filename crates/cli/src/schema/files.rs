@@ -6,14 +6,22 @@ use miette::IntoDiagnostic as _;
 use prost::Message as _;
 
 use super::{
-    Given,
     descriptor::{File, FileSet},
     pool::LeftOut,
 };
-use crate::exit::UsageError;
+use crate::error::{CommandError, UsageError};
+
+/// What the user gave.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    /// The files, as they are spoken of.
+    pub(super) name: String,
+    pub(super) files: Vec<File>,
+    pub(super) left_out: Vec<LeftOut>,
+}
 
 /// Compiles .proto files. Their own directories are where imports are looked for last.
-pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> miette::Result<Given> {
+pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> Result<Given, CommandError> {
     if let Some(missing) = files.iter().find(|file| !file.is_file()) {
         let help = "check the path: it is relative to the working directory";
         return Err(UsageError::new(format!("there is no file {}", missing.display()), help).into());
@@ -41,7 +49,7 @@ pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> miette::Result
 }
 
 /// Reads a compiled set of descriptors.
-pub(super) fn descriptor_set(file: &Path) -> miette::Result<Given> {
+pub(super) fn descriptor_set(file: &Path) -> Result<Given, CommandError> {
     let unusable = |error: &dyn std::fmt::Display| {
         let help = "make it with `protoc --include_imports --descriptor_set_out=FILE`";
         UsageError::new(format!("{} is no set of descriptors: {error}", file.display()), help)

@@ -11,9 +11,8 @@ use super::{
         Named, Range, Service,
     },
     pool::{self, Described},
-    unknown_fields,
+    unknown::unknown_fields,
 };
-use crate::call;
 
 /// As many as make a test; a build with the variable set to 1000000 takes a quarter of an hour.
 #[test]
@@ -88,7 +87,7 @@ fn exchange(message: &MessageDescriptor, random: &mut Random) {
     let Ok(answer) = DynamicMessage::decode(message.clone(), bytes.as_slice()) else { return };
     let _ = unknown_fields(&answer);
     let _ = DynamicMessage::decode(message.clone(), answer.encode_to_vec().as_slice());
-    call::json_and_back(message, &bytes);
+    crate::protojson::write_and_read(message, &bytes);
 }
 
 fn field(name: &str, number: i32, kind: i32, type_name: &str) -> Field {
@@ -158,7 +157,7 @@ fn example(number: usize) -> File {
         message: vec![main],
         enumeration: vec![Enumeration { name: "Top".to_owned(), value: vec![value("FIRST", 5)] }],
         service: vec![Service {
-            name: "Subject".to_owned(),
+            name: "PluginUnderTest".to_owned(),
             method: vec![
                 method("Get", "Main", "Main.Inner"),
                 method("Put", "Main.Inner", ".google.protobuf.Empty"),
@@ -303,7 +302,7 @@ impl Random {
             "NONE",
             "key",
             "Top",
-            "Subject",
+            "PluginUnderTest",
             "p1.v1",
             "p1.v1.Main",
             ".p1.v1.Main",

@@ -23,11 +23,26 @@ use tonic_reflection::pb::v1::{
 };
 
 use super::{
-    Reflection,
     check::join,
     descriptor::{self, Field, File, Message},
     pool::LeftOut,
 };
+
+/// What a plugin's reflection says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reflection {
+    Served {
+        /// Of the reflection service.
+        version: &'static str,
+        services: Vec<String>,
+        /// What kept more from being read.
+        bound: Option<String>,
+    },
+    /// The plugin has none.
+    Absent,
+    /// It has one that does not say what it serves, for this reason.
+    Failed(String),
+}
 
 /// What the plugin says of itself.
 #[derive(Debug)]
@@ -378,68 +393,3 @@ fn note_extensions(extensions: &[Field], known: &mut BTreeSet<(String, i32)>) {
 
 /// How tonic says that an answer is larger than it may be.
 const TOO_LARGE: &str = "decoded message length too large";
-
-#[cfg(test)]
-mod tests {
-    use rpcplugin::{
-        Attachment, Host, MagicCookie, Services,
-        transport::{Listener, Security, SocketDir, http2},
-    };
-    use tokio::time::timeout;
-    use tonic_reflection::server::Builder;
-
-    use super::*;
-    use crate::schema::Schema;
-
-    /// What is known of a plugin that serves these, and nothing else.
-    async fn known_of(services: Services) -> Schema {
-        let dir = SocketDir::private(None).unwrap();
-        let listener = Listener::unix_in(&dir).unwrap();
-        let endpoint = listener.endpoint().clone();
-        let serving = http2::Serving::new(services, Security::Plain, Default::default());
-        let server = tokio::spawn(http2::serve(listener, serving));
-        let host = Host::new(MagicCookie::new("REFLECTION", "test").unwrap(), 1);
-        let plugin = host.attach(Attachment::new(endpoint, 1)).await.unwrap();
-        let schema = Schema::of(None, &plugin.channel()).await;
-        // It serves neither, and says so in its own time.
-        timeout(BOUNDS.time, async {
-            while plugin.forwards_output() || plugin.serves_broker() {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await
-        .unwrap();
-        server.abort();
-        schema
-    }
-
-    fn describing() -> Builder<'static> {
-        Builder::configure()
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-    }
-
-    #[tokio::test]
-    async fn both_versions_of_the_service_are_asked() {
-        let new = known_of(Services::new().add(describing().build_v1().unwrap())).await;
-        assert!(matches!(new.reflection, Some(Reflection::Served { version: "v1", .. })));
-        let old = known_of(Services::new().add(describing().build_v1alpha().unwrap())).await;
-        assert!(matches!(old.reflection, Some(Reflection::Served { version: "v1alpha", .. })));
-        for schema in [new, old] {
-            let service = schema.service("grpc.reflection.v1.ServerReflection").unwrap();
-            assert_eq!(service.methods().count(), 1, "{:?}", schema.services);
-        }
-        let none = known_of(Services::new()).await;
-        assert!(matches!(none.reflection, Some(Reflection::Absent)) && none.services.is_empty());
-    }
-
-    /// This server ends the whole stream where it does not know a service.
-    #[tokio::test]
-    async fn a_service_without_a_description_keeps_none_of_the_others_away() {
-        let builder = describing().with_service_name("a.made.ByHand").with_service_name("z.made.ByHand");
-        let builder = builder.with_service_name("grpc.reflection.v1.ServerReflection");
-        let schema = known_of(Services::new().add(builder.build_v1().unwrap())).await;
-        assert!(schema.service("grpc.reflection.v1.ServerReflection").is_some(), "{schema:?}");
-        assert!(schema.fault("a.made.ByHand").unwrap().contains("not found"), "{schema:?}");
-        assert_eq!(schema.services.len(), 3);
-    }
-}

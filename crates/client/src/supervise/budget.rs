@@ -5,6 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use rpcplugin_config::SupervisionConfig;
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
+
 /// Counts the restarts within the window.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -36,7 +38,8 @@ impl Budget {
         if made >= self.config.max_restarts {
             return None;
         }
-        let delay = self.delay(made);
+        let SupervisionConfig { initial, multiplier, max, .. } = self.config;
+        let delay = Backoff { initial, multiplier, max: max.max(initial) }.pause(made);
         // A restart counts from when it is made, not from when it was decided: long pauses would else wear themselves
         // out of the window.
         self.made.push_back(now + delay);
@@ -46,19 +49,6 @@ impl Budget {
     /// How many restarts were made lately.
     pub(super) fn made_within_window(&self) -> u32 {
         u32::try_from(self.made.len()).unwrap_or(u32::MAX)
-    }
-
-    fn delay(&self, made: u32) -> Duration {
-        let SupervisionConfig { initial, multiplier, max, .. } = self.config;
-        let factor = multiplier.max(1.0).powi(i32::try_from(made).unwrap_or(i32::MAX));
-        // Beyond what a duration can hold, and for the zero times infinity of a zero pause, there is the bound.
-        let grown = initial.as_secs_f64() * factor;
-        let longest = max.max(initial);
-        if initial.is_zero() {
-            Duration::ZERO
-        } else {
-            Duration::try_from_secs_f64(grown).map_or(longest, |grown| grown.min(longest))
-        }
     }
 }
 

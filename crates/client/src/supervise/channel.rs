@@ -9,7 +9,7 @@ use tokio::{
 };
 use tonic::Status;
 
-use super::{WhileDown, state::State};
+use super::{state::State, while_down::WhileDown};
 
 /// The generations of one plugin: a call goes to the one that is ready when it is made.
 pub(super) struct Generations {
@@ -22,7 +22,7 @@ impl Choose for Generations {
     /// The generation that takes calls, unless its process is known to be gone.
     fn ready(&self) -> Option<PluginChannel> {
         let state = self.state.borrow();
-        Some(state.ready().filter(|generation| !generation.has_ended())?.channel())
+        Some(state.ready().filter(|generation| !generation.has_exited())?.channel())
     }
 
     fn wait(
@@ -44,7 +44,7 @@ impl Generations {
         let end = begun.checked_add(bound).unwrap_or_else(|| begun + FAR);
         let until = due.map_or(end, |due| due.min(end));
         let settled =
-            |state: &State| state.is_over() || state.ready().is_some_and(|ready| !ready.has_ended());
+            |state: &State| state.is_over() || state.ready().is_some_and(|ready| !ready.has_exited());
         let mut state = self.state.clone();
         let waited = timeout_at(until, state.wait_for(settled)).await;
         let late = match waited.map(|settled| settled.map(|state| state.clone())) {

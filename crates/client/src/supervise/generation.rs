@@ -7,7 +7,7 @@ use rpcplugin_core::{AppVersion, Endpoint};
 use rpcplugin_transport::{Security, http2::PluginChannel};
 use tonic::transport::Channel;
 
-use crate::{identity::PluginId, plugin::Plugin, process::ProcessEnd};
+use crate::{plugin::Plugin, plugin_id::PluginId, process::owner::ProcessExit};
 
 /// One start of a supervised plugin: a process, and the connection with it. Cheap to clone; holding it does not keep
 /// the process.
@@ -21,7 +21,7 @@ struct Facts {
     security: Security,
     launch_time: Duration,
     channel: PluginChannel,
-    end: ProcessEnd,
+    exit: ProcessExit,
     broker: Broker,
 }
 
@@ -34,7 +34,7 @@ impl Generation {
             security: plugin.security().clone(),
             launch_time: plugin.launch_time(),
             channel: plugin.channel(),
-            end: plugin.exits(),
+            exit: plugin.exit(),
             broker: plugin.broker().clone(),
         }))
     }
@@ -97,8 +97,8 @@ impl Generation {
     }
 
     /// Whether the process is known to be gone.
-    pub(super) fn has_ended(&self) -> bool {
-        self.0.end.now().is_some()
+    pub(super) fn has_exited(&self) -> bool {
+        self.0.exit.now().is_some()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::generation::Generation;
-use crate::identity::PluginId;
+use crate::plugin_id::PluginId;
 
 /// How it stands with a supervised plugin, for those who look.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The task that keeps a plugin running.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use rpcplugin_config::HostConfig;
 use tokio::{
@@ -10,27 +10,29 @@ use tokio::{
 use tonic::Code;
 
 use super::{
-    Setup, SuperviseError,
     budget::{Budget, Restart},
+    error::{SetupFailure, SuperviseError},
     generation::Generation,
     state::State,
 };
 use crate::{
     command::name,
     error::PingError,
-    events::Event,
     exit::{Exit, ExitReason},
-    feed::OwnTopics,
     host::Host,
-    launch,
+    launch::{attempt, retry},
+    observe::{event::Event, fan_out::PluginTopics},
     plugin::Plugin,
-    retry,
-    runner::Runner,
+    process::runner::Runner,
 };
+
+/// Prepares a new generation.
+pub(super) type Setup = Box<dyn Fn(Generation) -> SetupFuture + Send + Sync>;
+type SetupFuture = Pin<Box<dyn Future<Output = Result<(), SetupFailure>> + Send>>;
 
 /// What the owner of a supervised plugin wants of the task.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum Request {
     /// Ends the supervision.
     Stop { grace: Option<Duration>, done: oneshot::Sender<Option<Exit>> },
     /// Replaces the generation of this number, unless that has happened.
@@ -43,7 +45,7 @@ pub(super) struct Supervisor<R> {
     runner: R,
     name: String,
     setups: Vec<Setup>,
-    topics: Arc<OwnTopics>,
+    topics: Arc<PluginTopics>,
     budget: Budget,
     state: watch::Sender<State>,
     /// The number of the last generation that was launched.
@@ -79,7 +81,7 @@ impl<R: Runner> Supervisor<R> {
         host: Host,
         runner: R,
         setups: Vec<Setup>,
-        topics: Arc<OwnTopics>,
+        topics: Arc<PluginTopics>,
     ) -> Result<(Self, Plugin), SuperviseError> {
         let budget = Budget::new(host.config.supervision.clone());
         let (state, _) = watch::channel(State::Down { last: 0, because: "it has not been started".into() });
@@ -94,29 +96,29 @@ impl<R: Runner> Supervisor<R> {
     }
 
     /// Keeps the plugin running until it is stopped or given up.
-    pub(super) async fn run(mut self, first: Plugin, mut orders: mpsc::UnboundedReceiver<Order>) {
+    pub(super) async fn run(mut self, first: Plugin, mut requests: mpsc::UnboundedReceiver<Request>) {
         let mut plugin = first;
         loop {
-            let over = self.watch(&plugin, &mut orders).await;
+            let over = self.watch(&plugin, &mut requests).await;
             let next = match over {
                 Over::Exited(reason) => {
                     let because = format!("{} has ended: {reason}", plugin.id());
                     self.set_down(&because);
                     plugin.kill().await;
-                    self.revive(because, &mut orders).await
+                    self.revive(because, &mut requests).await
                 }
                 Over::Hung(after) => {
                     let because = format!("{} did not answer within {} s", plugin.id(), after.as_secs_f32());
                     self.set_down(&because);
-                    plugin.tell(Event::Hung { after });
+                    plugin.publish(Event::Hung { after });
                     plugin.kill().await;
-                    self.revive(because, &mut orders).await
+                    self.revive(because, &mut requests).await
                 }
                 Over::Restart(done) => {
                     self.set_down("its host restarts it");
                     plugin.shut_down().await;
                     let _ = done.send(());
-                    self.replace(&mut orders).await
+                    self.replace(&mut requests).await
                 }
                 Over::Stop { grace, done } => {
                     self.state.send_replace(State::Stopped { last: self.last });
@@ -131,20 +133,20 @@ impl<R: Runner> Supervisor<R> {
     }
 
     /// Follows one generation to its end.
-    async fn watch(&self, plugin: &Plugin, orders: &mut mpsc::UnboundedReceiver<Order>) -> Over {
+    async fn watch(&self, plugin: &Plugin, requests: &mut mpsc::UnboundedReceiver<Request>) -> Over {
         let mut hung = std::pin::pin!(probe(plugin, &self.host.config));
         loop {
-            let order = tokio::select! {
+            let request = tokio::select! {
                 biased;
-                order = orders.recv() => order,
-                reason = plugin.process_end() => return Over::Exited(reason),
+                request = requests.recv() => request,
+                reason = plugin.exit().wait() => return Over::Exited(reason),
                 after = hung.as_mut() => return Over::Hung(after),
             };
-            match order {
+            match request {
                 None => return Over::Stop { grace: Some(Duration::ZERO), done: oneshot::channel().0 },
-                Some(Order::Stop { grace, done }) => return Over::Stop { grace, done },
-                Some(Order::Restart { after, done }) if after == self.last => return Over::Restart(done),
-                Some(Order::Restart { done, .. }) => {
+                Some(Request::Stop { grace, done }) => return Over::Stop { grace, done },
+                Some(Request::Restart { after, done }) if after == self.last => return Over::Restart(done),
+                Some(Request::Restart { done, .. }) => {
                     let _ = done.send(());
                 }
             }
@@ -155,21 +157,21 @@ impl<R: Runner> Supervisor<R> {
     async fn revive(
         &mut self,
         mut because: String,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
+        requests: &mut mpsc::UnboundedReceiver<Request>,
     ) -> Option<Plugin> {
         loop {
             let Some(Restart { attempt, delay }) = self.budget.draw(Instant::now()) else {
-                self.give_up(&because, orders).await;
+                self.give_up(&because, requests).await;
                 return None;
             };
             let plugin = &self.name;
             tracing::warn!(plugin, attempt, ?delay, because, "restarting the plugin");
             self.tell(Event::Restarting { attempt, delay });
-            match self.launch_after(delay, orders).await? {
+            match self.launch_after(delay, requests).await? {
                 Ok(plugin) => return Some(plugin),
                 Err(failure) if failure.may_pass => because = failure.because,
                 Err(failure) => {
-                    self.give_up(&failure.because, orders).await;
+                    self.give_up(&failure.because, requests).await;
                     return None;
                 }
             }
@@ -177,12 +179,12 @@ impl<R: Runner> Supervisor<R> {
     }
 
     /// Starts the next generation at once; as often as the budget allows if that fails.
-    async fn replace(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Option<Plugin> {
-        match self.launch_after(Duration::ZERO, orders).await? {
+    async fn replace(&mut self, requests: &mut mpsc::UnboundedReceiver<Request>) -> Option<Plugin> {
+        match self.launch_after(Duration::ZERO, requests).await? {
             Ok(plugin) => Some(plugin),
-            Err(failure) if failure.may_pass => self.revive(failure.because, orders).await,
+            Err(failure) if failure.may_pass => self.revive(failure.because, requests).await,
             Err(failure) => {
-                self.give_up(&failure.because, orders).await;
+                self.give_up(&failure.because, requests).await;
                 None
             }
         }
@@ -193,12 +195,12 @@ impl<R: Runner> Supervisor<R> {
     async fn launch_after(
         &mut self,
         delay: Duration,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
+        requests: &mut mpsc::UnboundedReceiver<Request>,
     ) -> Option<Result<Plugin, Failure>> {
         let launched = tokio::select! {
             // Dropping a launch kills what it has started.
             launched = async { sleep(delay).await; self.launch(Tries::One).await } => launched,
-            done = stop_ordered(orders) => {
+            done = stop_requested(requests) => {
                 self.state.send_replace(State::Stopped { last: self.last });
                 let _ = done.send(None);
                 return None;
@@ -215,13 +217,13 @@ impl<R: Runner> Supervisor<R> {
         }))
     }
 
-    /// Leaves the plugin down, and answers who still orders something.
-    async fn give_up(&self, because: &str, orders: &mut mpsc::UnboundedReceiver<Order>) {
+    /// Leaves the plugin down, and answers who still requests something.
+    async fn give_up(&self, because: &str, requests: &mut mpsc::UnboundedReceiver<Request>) {
         let restarts = self.budget.made_within_window();
         tracing::error!(plugin = self.name, restarts, because, "gave the plugin up");
         self.state.send_replace(State::GaveUp { last: self.last, because: because.into() });
         self.tell(Event::GaveUp { restarts });
-        let _ = stop_ordered(orders).await.send(None);
+        let _ = stop_requested(requests).await.send(None);
     }
 
     fn set_down(&self, because: &str) {
@@ -230,16 +232,16 @@ impl<R: Runner> Supervisor<R> {
 
     /// Tells what happened to the plugin as such; it has no process just now.
     fn tell(&self, event: Event) {
-        self.host.feed(&self.name, self.last, Arc::clone(&self.topics)).event(event);
+        self.host.fan_out(&self.name, self.last, Arc::clone(&self.topics)).event(event);
     }
 
     async fn launch(&mut self, tries: Tries) -> Result<Plugin, SuperviseError> {
         self.last += 1;
-        let feed = self.host.feed(&self.name, self.last, Arc::clone(&self.topics));
-        let deadline = self.host.config.launch_timeout;
+        let fan_out = self.host.fan_out(&self.name, self.last, Arc::clone(&self.topics));
+        let limit = self.host.config.launch_timeout;
         let plugin = match tries {
-            Tries::AsConfigured => retry::launch(&self.host, &self.runner, &feed).await?,
-            Tries::One => launch::launch(&self.host, &self.runner, feed, deadline).await?,
+            Tries::AsConfigured => retry::launch(&self.host, &self.runner, &fan_out).await?,
+            Tries::One => attempt::launch(&self.host, &self.runner, fan_out, limit).await?,
         };
         let generation = Generation::new(&plugin);
         let set_up = async {
@@ -248,7 +250,7 @@ impl<R: Runner> Supervisor<R> {
             }
             Ok(())
         };
-        let set_up = timeout(deadline, set_up).await.unwrap_or_else(|late| Err(late.into()));
+        let set_up = timeout(limit, set_up).await.unwrap_or_else(|late| Err(late.into()));
         match set_up {
             Ok(()) => {
                 self.state.send_replace(State::Ready(generation));
@@ -284,11 +286,11 @@ async fn probe(plugin: &Plugin, config: &HostConfig) -> Duration {
 }
 
 /// Resolves when the plugin is to be stopped, or nobody holds it any more. A restart is what is going on anyway.
-async fn stop_ordered(orders: &mut mpsc::UnboundedReceiver<Order>) -> oneshot::Sender<Option<Exit>> {
+async fn stop_requested(requests: &mut mpsc::UnboundedReceiver<Request>) -> oneshot::Sender<Option<Exit>> {
     loop {
-        match orders.recv().await {
-            Some(Order::Stop { done, .. }) => return done,
-            Some(Order::Restart { done, .. }) => drop(done.send(())),
+        match requests.recv().await {
+            Some(Request::Stop { done, .. }) => return done,
+            Some(Request::Restart { done, .. }) => drop(done.send(())),
             None => return oneshot::channel().0,
         }
     }

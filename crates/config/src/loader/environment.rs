@@ -3,66 +3,23 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    fmt,
 };
 
-use super::{CONFIG_FILE, Secret, tree::Tree};
+use super::{
+    ignored::{IgnoredBecause, IgnoredVariable},
+    names::Names,
+    redacted::Redacted,
+    spelling::nearest,
+    tree::Tree,
+};
 use crate::{
+    catalog::settings,
     error::{Fault, FaultKind, Origin},
-    names::{Names, distance, nearest, retired},
-    setting::{Setting, Side, settings},
+    schema::Setting,
+    side::Side,
+    tables::legacy_settings,
     value::FILE_SCHEME,
 };
-
-/// A variable that has no part in a configuration although it looks as if it were meant for one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct IgnoredVariable {
-    /// The variable.
-    pub name: String,
-    /// Why it has no part.
-    pub reason: IgnoredBecause,
-}
-
-/// Why a variable has no part in a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum IgnoredBecause {
-    /// There is no setting of this name; the application may know it. The nearest variable is there in case it is a
-    /// slip.
-    NotASetting {
-        /// A variable with nearly the same name.
-        nearest: Option<&'static str>,
-    },
-    /// It is a setting of the other side only.
-    OtherSide(Side),
-    /// Another variable for the same setting counts more.
-    OverruledBy(&'static str),
-    /// This process was itself started by a host, and the variable is part of what that host offers.
-    Offer,
-    /// Nothing here does what it says.
-    WithoutEffect(&'static str),
-}
-
-impl IgnoredVariable {
-    /// Whether this is most likely a setting's variable with a slip in its name: it differs in very few letters. The variables
-    /// of other programs that are known are never taken for slips.
-    #[must_use]
-    pub fn is_slip(&self) -> bool {
-        matches!(self.reason, IgnoredBecause::NotASetting { nearest: Some(nearest) } if is_slip(&self.name, nearest))
-    }
-}
-
-/// Whether one name is the other with a letter or two left out, added, exchanged or swapped.
-fn is_slip(name: &str, meant: &str) -> bool {
-    const MOST: usize = 2;
-    let own = |name: &str| name.strip_prefix("PLUGIN_").map_or(0, str::len);
-    // In a short name two letters make another word.
-    let most = if own(name) >= 8 { MOST } else { 1 };
-    // With a number at its end it is one of several that another program has.
-    let numbered = name.trim_end_matches(|c: char| c.is_ascii_digit()) != name;
-    own(name) >= 4 && !numbered && distance(name, meant) <= most && !KNOWN_ELSEWHERE.contains(&name)
-}
 
 /// What the environment says.
 pub(super) struct Environment {
@@ -75,7 +32,7 @@ pub(super) struct Environment {
 /// Takes the settings from the variables. `has_key` says whether a private key is set elsewhere.
 pub(super) fn read(
     names: &Names,
-    variables: &BTreeMap<OsString, Secret<OsString>>,
+    variables: &BTreeMap<OsString, Redacted<OsString>>,
     has_key: bool,
     faults: &mut Vec<Fault>,
 ) -> Environment {
@@ -110,18 +67,18 @@ pub(super) fn read(
         }
     }
 
-    for retired in retired() {
-        let Some(text) = value(retired.env) else { continue };
-        match retired.refuse(retired.env, &text.to_string_lossy()) {
-            Some(kind) => faults.push(Fault::new(kind, Origin::Variable(retired.env.to_owned()))),
-            None => environment.ignore(retired.env, IgnoredBecause::WithoutEffect(retired.reason)),
+    for legacy in legacy_settings() {
+        let Some(text) = value(legacy.env) else { continue };
+        match legacy.refuse(legacy.env, &text.to_string_lossy()) {
+            Some(kind) => faults.push(Fault::new(kind, Origin::Variable(legacy.env.to_owned()))),
+            None => environment.ignore(legacy.env, IgnoredBecause::WithoutEffect(legacy.reason)),
         }
     }
 
     for name in variables.keys().filter_map(|name| name.to_str()) {
         let ours = |setting: &&Setting| setting.env.contains(&name);
         let known = names.settings().any(|setting| ours(&setting))
-            || retired().iter().any(|retired| retired.env == name)
+            || legacy_settings().iter().any(|legacy| legacy.env == name)
             || OFFER.contains(&name)
             || name == CONFIG_FILE;
         if known {
@@ -140,22 +97,6 @@ pub(super) fn read(
 impl Environment {
     fn ignore(&mut self, name: &str, reason: IgnoredBecause) {
         self.ignored.push(IgnoredVariable { name: name.to_owned(), reason });
-    }
-}
-
-impl fmt::Display for IgnoredVariable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = &self.name;
-        match &self.reason {
-            IgnoredBecause::NotASetting { nearest: None } => write!(f, "{name} is no setting"),
-            IgnoredBecause::NotASetting { nearest: Some(nearest) } => {
-                write!(f, "{name} is no setting; {nearest} is")
-            }
-            IgnoredBecause::OtherSide(side) => write!(f, "{name} is a setting of a {side} only"),
-            IgnoredBecause::OverruledBy(other) => write!(f, "{name} does not count, because {other} is set"),
-            IgnoredBecause::Offer => write!(f, "{name} is part of a host's offer to this process"),
-            IgnoredBecause::WithoutEffect(reason) => write!(f, "{name} has no effect: {reason}"),
-        }
     }
 }
 
@@ -182,17 +123,11 @@ const OFFER: [&str; 7] = [
     "PLUGIN_UNIX_SOCKET_GROUP",
     "PLUGIN_UNIX_SOCKET_DIR",
 ];
-/// Variables that hosts and tools around go-plugin and pyvider use, cookies among them.
-const KNOWN_ELSEWHERE: [&str; 6] = [
-    "PLUGIN_MAGIC_COOKIE",
-    "PLUGIN_COOKIE",
-    "PLUGIN_PROTOCOL_VERSIONS",
-    "PLUGIN_PATH",
-    "PLUGIN_LOG",
-    "PLUGIN_CLIENT_CERTS",
-];
 const VERSIONS: &str = "PLUGIN_PROTOCOL_VERSIONS";
 const CERTIFICATE: &str = "PLUGIN_CLIENT_CERT";
 
 /// The variables of a host's private key.
 const PRIVATE_KEY: [&str; 2] = ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
+
+/// The variable that names a configuration file.
+pub(super) const CONFIG_FILE: &str = "PLUGIN_CONFIG_FILE";

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use serde_json::value::RawValue;
 
-use super::file::{Entry, Item, Node, SyntaxFault};
+use super::document::{Entry, Item, Node, SyntaxFault};
 
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxFault> {
     let place = |error: &serde_json::Error| {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml_edit::{ImDocument, TableLike, Value};
 
-use super::file::{Entry, Item, Node, SyntaxFault};
+use super::document::{Entry, Item, Node, SyntaxFault};
 
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxFault> {
     let document = ImDocument::parse(text).map_err(|error| SyntaxFault {

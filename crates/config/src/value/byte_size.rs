@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Text;
+use super::text::Text;
 
 /// An amount of bytes, written as a plain number or with a unit: `16MiB`, `4MB`, `1048576`.
 ///

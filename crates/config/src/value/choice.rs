@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Text;
+use super::text::Text;
 
 /// A way to connect host and plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

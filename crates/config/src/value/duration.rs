@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Text;
+use super::text::Text;
 
 /// Written with units, `500ms` or `1m30s`, or as a plain number of seconds, which may have a fraction.
 impl Text for Duration {

@@ -1,6 +1,6 @@
 //! Which of the host's variables a plugin gets.
 
-use super::{Shape, Text};
+use super::text::{Shape, Text};
 
 /// Which variables of the host's own environment a plugin inherits. Those of the handshake and those that the
 /// command sets come on top.

@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{FILE_SCHEME, Text};
+use super::text::{FILE_SCHEME, Text};
 
 /// Certificates: PEM text, or `file://` and the path of a file with such text.
 ///

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{Shape, Text};
+use super::text::{NONE, Shape, Text};
 
 /// How many calls a second are let through, and how many at once: `100/200`. Without the second number it is the
 /// first, rounded up.
@@ -83,7 +83,7 @@ impl Text for Rates {
     const SHAPE: Shape = Shape::Map;
 
     fn from_text(text: &str) -> Option<Self> {
-        if text.eq_ignore_ascii_case(super::NONE) {
+        if text.eq_ignore_ascii_case(NONE) {
             return Some(Self::default());
         }
         let mut rates = Self::default();
@@ -99,7 +99,7 @@ impl Text for Rates {
 
     fn to_text(&self) -> String {
         if self.is_empty() {
-            return super::NONE.to_owned();
+            return NONE.to_owned();
         }
         self.iter().map(|(name, rate)| format!("{name}={rate}")).collect::<Vec<_>>().join(", ")
     }

@@ -95,9 +95,10 @@ fn what_does_not_go_together_is_a_fault() {
     let pem = "'-----BEGIN X'";
     let empty = tempfile::NamedTempFile::new().expect("a file");
     for (text, code) in [
-        (format!("certificate = {pem}"), "half_an_identity"),
-        (format!("private_key = {pem}"), "half_an_identity"),
-        (format!("client_roots = {pem}\nauto_mtls = false"), "authorities_without_tls"),
+        (format!("certificate = {pem}"), "incomplete_identity"),
+        (format!("private_key = {pem}"), "incomplete_identity"),
+        (format!("certificate = {pem}\nprivate_key = {pem}"), "certificate_without_roots"),
+        (format!("client_roots = {pem}\nauto_mtls = false"), "roots_without_tls"),
         ("magic_cookie.key = 'KV'".to_owned(), "cookie_incomplete"),
         ("magic_cookie.value = 'hello'".to_owned(), "cookie_incomplete"),
         ("magic_cookie = { key = 'A=B', value = 'c' }".to_owned(), "cookie_key_invalid"),
@@ -117,8 +118,8 @@ fn what_does_not_go_together_is_a_fault() {
     let retired = Loader::new().env([("PLUGIN_INSECURE", "true")]).plugin().map(|_| ());
     check("PLUGIN_INSECURE", retired, "without_effect");
     for (text, code) in [
-        (format!("certificate = {pem}"), "half_an_identity"),
-        (format!("server_roots = {pem}\nauto_mtls = false"), "authorities_without_tls"),
+        (format!("certificate = {pem}"), "incomplete_identity"),
+        (format!("server_roots = {pem}\nauto_mtls = false"), "roots_without_tls"),
         ("min_port = 9\nmax_port = 8".to_owned(), "port_range_reversed"),
         ("min_port = 0".to_owned(), "out_of_range"),
         ("terminate_after = '3s'".to_owned(), "wrong_order"),

@@ -1,7 +1,7 @@
 //! Every setting: its default, a file, its variables and the program, each stronger than the one before.
 
 use rpcplugin_config::{
-    Configuration, Format, HostConfig, Loader, Origin, PluginConfig, Setting, Side, settings,
+    Configuration, Format, HostConfig, Loader, Origin, PluginConfig, PluginTls, Setting, Side, settings,
 };
 
 /// Two values that differ from the default, and from each other, and one that is refused.
@@ -15,7 +15,7 @@ struct Samples {
 fn defaults_are_in_force_when_nothing_is_set() {
     for setting in settings() {
         assert_eq!(
-            in_force(setting, &Loader::new()),
+            effective(setting, &Loader::new()),
             (setting.default.to_owned(), Origin::Default),
             "{}",
             setting.name
@@ -37,7 +37,7 @@ fn each_layer_is_stronger_than_the_one_before() {
             ("c.json", nested_json(key, &one), Format::Json),
         ] {
             let loader = with_companions(setting).text(file, text, format);
-            let (value, origin) = in_force(setting, &loader);
+            let (value, origin) = effective(setting, &loader);
             assert_eq!(value, shown(&one), "{key}");
             assert!(matches!(origin, Origin::File { position: Some((1, _)), .. }), "{key}: {origin}");
         }
@@ -46,9 +46,9 @@ fn each_layer_is_stronger_than_the_one_before() {
             let loader = with_companions(setting)
                 .text("c.toml", format!("{key} = {one:?}"), Format::Toml)
                 .env([(*variable, in_variable(variable, &other))]);
-            let (value, origin) = in_force(setting, &loader);
+            let (value, origin) = effective(setting, &loader);
             assert_eq!((value, origin), (shown(&other), Origin::Variable((*variable).to_owned())), "{key}");
-            assert_eq!(in_force(setting, &loader.set(key, &one)), (shown(&one), Origin::Code), "{key}");
+            assert_eq!(effective(setting, &loader.set(key, &one)), (shown(&one), Origin::Code), "{key}");
         }
     }
 }
@@ -88,7 +88,7 @@ fn empty_text_is_no_setting_and_none_takes_away() {
     let file = "grace = ''\nshutdown_file = '/run/stop'\n";
     let loader = Loader::new().text("c.toml", file, Format::Toml).env([("PLUGIN_AUTO_MTLS", "")]);
     let config = loader.plugin().expect("valid");
-    assert_eq!((config.grace, config.auto_mtls), (PluginConfig::default().grace, true));
+    assert_eq!((config.grace, &config.tls), (PluginConfig::default().grace, &PluginTls::AUTO));
     assert!(config.shutdown_file.is_some());
     let config = loader.env([("PLUGIN_SHUTDOWN_FILE_PATH", "none")]).plugin().expect("valid");
     assert_eq!(config.shutdown_file, None);
@@ -143,7 +143,7 @@ fn the_program_may_use_the_names_of_variables_and_of_pyvider() {
         .set("http2.max_frame", "1MiB")
         .plugin()
         .expect("valid");
-    assert!(!config.auto_mtls && !config.ignore_sigint);
+    assert_eq!((config.tls, config.ignore_sigint), (PluginTls::Plaintext, false));
     assert_eq!(config.http2.max_frame.as_u64(), 1 << 20);
 }
 
@@ -162,17 +162,18 @@ fn values_are_read_from_files() {
             ("PLUGIN_GRPC_GRACE_PERIOD", file("grace", " 3s ")),
             ("PLUGIN_SERVER_CERT", file("cert.pem", "-----BEGIN CERTIFICATE-----")),
             ("PLUGIN_SERVER_KEY", file("key.pem", "-----BEGIN PRIVATE KEY-----")),
+            ("PLUGIN_CLIENT_ROOT_CERTS", file("roots.pem", "-----BEGIN CERTIFICATE-----")),
         ])
         .plugin()
         .expect("valid");
     assert_eq!(config.magic_cookie.expect("set").value(), "hello");
     assert_eq!(config.grace.as_secs(), 3);
-    let certificate = config.certificate.expect("set");
+    let PluginTls::Given { certificate, .. } = config.tls else { panic!("{:?}", config.tls) };
     assert!(certificate.file().expect("kept by name").ends_with("cert.pem"));
 }
 
 #[track_caller]
-fn in_force(setting: &Setting, loader: &Loader) -> (String, Origin) {
+fn effective(setting: &Setting, loader: &Loader) -> (String, Origin) {
     load(setting, loader).unwrap_or_else(|error| panic!("{}: {error}", setting.name))
 }
 
@@ -182,9 +183,9 @@ fn load(setting: &Setting, loader: &Loader) -> Result<(String, Origin), rpcplugi
         loader: &Loader,
     ) -> Result<(String, Origin), rpcplugin_config::ConfigError> {
         let loaded = loader.load::<C>()?;
-        let in_force = loaded.in_force.into_iter().find(|in_force| in_force.setting == setting);
-        let in_force = in_force.expect("every setting is in force");
-        Ok((in_force.value, in_force.origin))
+        let found = loaded.effective.into_iter().find(|effective| effective.setting == setting);
+        let effective = found.expect("every setting has a value");
+        Ok((effective.value, effective.origin))
     }
     match setting.side {
         Side::Host => of::<HostConfig>(setting, loader),
@@ -196,6 +197,10 @@ fn load(setting: &Setting, loader: &Loader) -> Result<(String, Origin), rpcplugi
 fn with_companions(setting: &Setting) -> Loader {
     let loader = Loader::new();
     let pem = "-----BEGIN X";
+    let loader = match (setting.name.as_str(), setting.side) {
+        ("certificate" | "private_key", Side::Plugin) => loader.set("client_roots", pem),
+        _ => loader,
+    };
     match setting.name.as_str() {
         "certificate" => loader.set("private_key", pem),
         "private_key" => loader.set("certificate", pem),
@@ -254,7 +259,7 @@ fn samples(setting: &Setting) -> Samples {
         (_, "bool") => samples("true", "true", "2"),
         (_, "Duration") => samples("300ms", "400ms", "soon"),
         (_, "ByteSize") => samples("128KiB", "512KiB", "many"),
-        (_, "u16" | "u32" | "usize") => samples("7", "9", "-1"),
+        (_, "u16" | "u32" | "usize" | "TcpPort") => samples("7", "9", "-1"),
         (_, "f64") => samples("7.5", "9", "nan"),
         (_, "Rates") => samples("kv.KV=1/2", "kv.KV=3/4", "kv.KV"),
         (_, "Pem" | "SecretPem") => {

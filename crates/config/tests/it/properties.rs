@@ -1,12 +1,12 @@
 //! No input makes a loader panic, and what was loaded survives being written down.
 
 use proptest::prelude::*;
-use rpcplugin_config::{Format, Loader, PluginConfig, Registry, retired, settings};
+use rpcplugin_config::{Format, Loader, PluginConfig, Registry, legacy_settings, settings};
 
 /// The name of a variable that a loader looks at.
 fn variable() -> impl Strategy<Value = &'static str> {
     let mut names: Vec<_> = settings().iter().flat_map(|setting| setting.env).copied().collect();
-    names.extend(retired().iter().map(|retired| retired.env));
+    names.extend(legacy_settings().iter().map(|legacy| legacy.env));
     names.push("PLUGIN_PROTOCOL_VERSIONS");
     prop::sample::select(names)
 }

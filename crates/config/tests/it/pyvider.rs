@@ -1,6 +1,6 @@
 //! Nothing that pyvider's users know is forgotten.
 
-use rpcplugin_config::{Loader, Side, retired, settings};
+use rpcplugin_config::{HostTls, Loader, Side, legacy_settings, settings};
 
 /// Every field of pyvider.rpcplugin 0.5.5's configuration.
 const FIELDS: &str = "
@@ -26,9 +26,9 @@ fn every_field_is_a_setting_or_says_why_not() {
     for field in FIELDS.split_whitespace() {
         let variable = field.to_uppercase();
         let setting = settings().iter().find(|setting| setting.pyvider.contains(&field));
-        match (setting, retired().iter().find(|retired| retired.pyvider == field)) {
+        match (setting, legacy_settings().iter().find(|legacy| legacy.pyvider == field)) {
             (Some(setting), None) => assert!(setting.env.contains(&&*variable), "{field}"),
-            (None, Some(retired)) => assert_eq!(retired.env, variable),
+            (None, Some(legacy)) => assert_eq!(legacy.env, variable),
             // The versions that a host offers are part of the handshake, not a setting.
             (None, None) => assert_eq!(field, "plugin_protocol_versions"),
             (Some(_), Some(_)) => panic!("{field} is a setting and is none"),
@@ -79,6 +79,8 @@ fn files_of_certificates_go_by_path() {
         .env([("PLUGIN_CLIENT_CERT_FILE", here), ("PLUGIN_CLIENT_KEY_FILE", here)])
         .host()
         .expect("valid");
-    assert_eq!(config.certificate.expect("set").file(), Some(here.as_ref()));
-    assert_eq!(config.private_key.expect("set").file(), Some(here.as_ref()));
+    let HostTls::Given { certificate, private_key, server_roots: None } = config.tls else {
+        panic!("{:?}", config.tls)
+    };
+    assert_eq!((certificate.file(), private_key.file()), (Some(here.as_ref()), Some(here.as_ref())));
 }

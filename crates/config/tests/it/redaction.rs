@@ -10,6 +10,7 @@ fn with_secrets() -> String {
     format!(
         "certificate = '-----BEGIN CERTIFICATE----- {SECRET}'\n\
          private_key = '''-----BEGIN PRIVATE KEY-----\n{SECRET}\n'''\n\
+         client_roots = '-----BEGIN CERTIFICATE----- {SECRET}'\n\
          magic_cookie = {{ key = 'KV', value = '{SECRET}' }}\n"
     )
 }

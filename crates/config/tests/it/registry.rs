@@ -26,7 +26,7 @@ fn a_name_is_taken_once() {
 fn what_cannot_be_used_does_not_get_in() {
     let mut registry = Registry::new();
     let mut config = HostConfig::default();
-    (config.min_port, config.max_port) = (2, 1);
+    config.transports.clear();
     assert!(matches!(registry.register("one", config), Err(RegistryError::Invalid { .. })));
 
     registry.register("one", HostConfig::default()).expect("valid");
@@ -57,7 +57,7 @@ fn an_update_changes_what_it_names() {
 fn an_export_can_be_imported() {
     let mut registry = Registry::<PluginConfig>::new();
     let text = "rate_limit.per_service = 'a=1/2, b=3/4'\nmagic_cookie = { key = 'K', value = 'a \"b\" \\\\ é' }\n\
-                certificate = \"-----BEGIN X\\nY\"\nprivate_key = '-----BEGIN Z'\nmax_send_message = '4MB'";
+                certificate = \"-----BEGIN X\\nY\"\nprivate_key = '-----BEGIN Z'\nclient_roots = '-----BEGIN Y'\nmax_send_message_size = '4MB'";
     registry.import("one", text).expect("valid");
     let export = registry.export_with_secrets("one").expect("there");
     registry.import("two", &export).expect("valid");

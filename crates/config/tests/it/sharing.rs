@@ -52,7 +52,7 @@ fn an_offer_is_no_configuration() {
 
     // Without versions it is the host's own configuration, but for a certificate without its key.
     let host = Loader::new().env([("PLUGIN_MIN_PORT", "2000"), ("PLUGIN_CLIENT_CERT", "garbage")]);
-    assert_eq!(host.host().expect("valid").min_port, 2000);
+    assert_eq!(*host.host().expect("valid").tcp_ports.numbers().start(), 2000);
     let host = host.env([("PLUGIN_CLIENT_KEY", "-----BEGIN X")]);
     assert_eq!(host.host().expect_err("no certificate").faults().len(), 1);
 }
@@ -86,7 +86,10 @@ fn a_table_shares_a_file_with_the_applications_own_settings() {
     for (text, format) in [(toml, Format::Toml), (json, Format::Json)] {
         let loader = Loader::new().text("app", text, format);
         let host = loader.clone().table("tool.kv").host().expect("valid");
-        assert_eq!((host.grace.as_secs(), host.min_port, host.supervision.max_restarts), (3, 20000, 7));
+        assert_eq!(
+            (host.grace.as_secs(), *host.tcp_ports.numbers().start(), host.supervision.max_restarts),
+            (3, 20000, 7)
+        );
         assert_eq!(loader.clone().table("tool.kv").plugin().expect("valid").grace.as_secs(), 3);
         assert_eq!(loader.clone().table("tool.none").host().expect("nothing is set"), HostConfig::default());
         assert!(loader.host().is_err(), "without the table it is all this library's");
@@ -135,9 +138,9 @@ fn a_syntax_error_in_a_shared_file_shows_no_line_of_the_application() {
 
 #[test]
 fn a_slip_in_a_variables_name_is_seen_and_other_programs_variables_are_not() {
-    let is_slip = |name: &str| {
+    let is_typo = |name: &str| {
         let loaded = Loader::new().env([(name, "2s")]).load::<HostConfig>().expect("valid");
-        loaded.ignored.iter().any(|ignored| ignored.name == name && ignored.is_slip())
+        loaded.ignored.iter().any(|ignored| ignored.name == name && ignored.is_typo())
     };
     for slip in [
         "PLUGIN_HANDSHAKE_TIMOUT",
@@ -147,7 +150,7 @@ fn a_slip_in_a_variables_name_is_seen_and_other_programs_variables_are_not() {
         "PLUGIN_AUTO_MLTS",
         "PLUGIN_STOP_GRACE_PERIODE",
     ] {
-        assert!(is_slip(slip), "{slip}");
+        assert!(is_typo(slip), "{slip}");
     }
     for other in [
         "PLUGIN_HANDSHAKE_TIMEOUT",
@@ -160,6 +163,6 @@ fn a_slip_in_a_variables_name_is_seen_and_other_programs_variables_are_not() {
         "MY_PLUGIN_HANDSHAKE_TIMOUT",
         "TF_PLUGIN_CACHE_DIR",
     ] {
-        assert!(!is_slip(other), "{other}");
+        assert!(!is_typo(other), "{other}");
     }
 }

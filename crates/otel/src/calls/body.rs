@@ -1,4 +1,4 @@
-//! The answer of a call, read to its status.
+//! The body of a response, followed to its status.
 
 use std::{
     pin::Pin,
@@ -10,11 +10,11 @@ use tonic::Code;
 
 use super::call::{Call, code_in, code_of};
 
-/// An answer that is read or written, until its status has passed.
+/// The body of a response. The call ends with the status in the trailers.
 #[derive(Debug)]
 pub struct CallBody<B> {
     body: B,
-    /// None once the status has passed.
+    /// `None` once the status has passed.
     call: Option<Call>,
 }
 
@@ -38,7 +38,7 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.get_mut();
         let body = Pin::new(&mut this.body);
-        // A stream of messages is made, or taken in, while it is polled.
+        // A stream of messages is produced, or consumed, while it is polled.
         let frame = ready!(match &this.call {
             Some(call) => call.in_scope(|| body.poll_frame(cx)),
             None => body.poll_frame(cx),
@@ -82,9 +82,9 @@ mod tests {
     use tracing::Span;
 
     use super::*;
-    use crate::{calls::Side, metrics::Metrics};
+    use crate::{metrics::Metrics, rpc::CallSide};
 
-    /// These frames, one after another.
+    /// A body with these frames.
     struct Frames(Vec<Frame<Bytes>>);
 
     impl Body for Frames {
@@ -99,12 +99,12 @@ mod tests {
         }
     }
 
-    /// The code of a call whose answer has these frames, of which so many are read.
+    /// Returns the code that is recorded for a call whose response has these frames, when `read` polls are made.
     fn counted(frames: Vec<Frame<Bytes>>, read: usize) -> String {
         let exporter = InMemoryMetricExporter::default();
         let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
         let metrics = Arc::new(Metrics::new(&provider.meter("test")));
-        let call = Call::new(Span::none(), Side::Client, "kv.Kv/Get".to_owned(), Some(metrics));
+        let call = Call::new(Span::none(), CallSide::Client, "kv.Kv/Get".to_owned(), Some(metrics));
         let mut body = CallBody::new(Frames(frames), Some(call));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         for _ in 0..read {
@@ -123,8 +123,9 @@ mod tests {
         };
         let points: Vec<_> = calls.data_points().collect();
         assert_eq!((points.len(), points[0].count()), (1, 1));
-        let attribute =
-            |key| points[0].attributes().find(|one| one.key.as_str() == key).unwrap().value.to_string();
+        let attribute = |key| {
+            points[0].attributes().find(|attribute| attribute.key.as_str() == key).unwrap().value.to_string()
+        };
         assert_eq!(attribute("rpc.method"), "kv.Kv/Get");
         attribute("rpc.response.status_code")
     }

@@ -50,7 +50,7 @@ pub fn plugin_server(
         ServerTransport::Tcp(host, port) => {
             config.transports = vec![TransportKind::Tcp];
             config.tcp_host = host;
-            config.tcp_port = Some(port);
+            config.tcp_port = port.into();
         }
     }
     Serve::new(cookie).protocol(protocol).config(config)

@@ -1,67 +1,70 @@
-//! How much may be under way on a connection.
+//! HTTP/2 settings.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use tonic::Status;
 
-use crate::{http2::blocks::HeaderLimit, meter::Meter};
+use crate::{frames::HeaderLimit, meter::Meter};
 
 /// HTTP/2 settings of one side of a connection.
 ///
-/// The defaults are measured for two processes on one machine: large windows and frames, because memory is near and
-/// there is no slow network to protect. What a peer can make this side hold is bounded by the stream: one whose messages
-/// are not read holds at most `stream_window` bytes.
+/// The defaults are measured for two processes on one machine: windows and frames are large, because memory is close
+/// and there is no slow network. A stream whose messages are not read holds at most `stream_window` bytes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Bytes a peer may send on one stream before they are read. Default 8 MiB.
+    /// How many unread bytes a peer may send on one stream. Default: 8 MiB.
     pub stream_window: u32,
-    /// Bytes a peer may send on all streams of a connection together before they are read. Default: the most that
-    /// HTTP/2 can say, 2 GiB less one byte. Streams that nobody reads use it up, and when nothing is left, no call of the
-    /// connection goes on, be it the broker's or the shutdown: less is for hosts that would rather have that than the
-    /// memory of so many unread streams.
+    /// How many unread bytes a peer may send on all streams of a connection together. Default: HTTP/2's maximum of 2
+    /// GiB less one byte.
+    ///
+    /// Unread streams use the window up. Then no call of the connection goes on, also not those of the broker and the
+    /// shutdown. A smaller window limits the memory of unread streams.
     pub connection_window: u32,
-    /// The largest frame this side accepts, in bytes: 16 KiB to 16 MiB. Default 256 KiB.
+    /// The largest frame that this side accepts, in bytes: 16 KiB to 16 MiB. Default: 256 KiB.
     pub max_frame: u32,
-    /// The largest set of headers of one call this side accepts, in bytes as HTTP/2 counts them: names, values and 32 for each.
-    /// A call with longer ones ends with RESOURCE_EXHAUSTED; only those more than four times as long end the connection. Default
-    /// 1 MiB.
+    /// The largest headers of one call that this side accepts, in bytes as HTTP/2 counts them: names, values, and 32
+    /// for each field. Default: 1 MiB.
+    ///
+    /// A call with longer headers ends with RESOURCE_EXHAUSTED. Headers that are more than four times as long end the
+    /// connection.
     pub max_headers: u32,
-    /// The largest gRPC message this side accepts, in bytes on the wire: of answers on a channel to the peer's own services,
-    /// and of calls that a broker serves. [`serve`](crate::http2::serve) itself has the limits of its
-    /// [`Services`](crate::Services::limited). A larger message ends its call with RESOURCE_EXHAUSTED before anything of it is
-    /// kept. Default: none, which leaves the 2 GiB of protocol buffers.
+    /// The largest gRPC message that this side accepts, in bytes on the wire. It applies to responses on a channel, and
+    /// to requests of services that a broker serves. [`serve`](crate::http2::serve) itself uses the limits of its
+    /// [`Services`](crate::Services::limited). Default: no limit but the 2 GiB of protocol buffers.
+    ///
+    /// A larger message ends its call with RESOURCE_EXHAUSTED before any of its bytes are kept.
     pub max_receive_message_size: Option<u64>,
-    /// The largest gRPC message that services of a broker may answer with, in bytes on the wire. A larger one is replaced by
-    /// RESOURCE_EXHAUSTED. Default: none.
+    /// The largest gRPC message in responses of services that a broker serves, in bytes on the wire. A larger message
+    /// is replaced by RESOURCE_EXHAUSTED. Default: no limit.
     pub max_send_message_size: Option<u64>,
-    /// How long a peer that connects may take for TLS and the first words of HTTP/2, together. Default 20 s.
+    /// How long a new connection may take for TLS and the preface of HTTP/2, together. Default: 20 s.
     pub handshake_timeout: Duration,
-    /// Pings on connections that this side dials, idle ones too. Default: none. Peers built on Go or on gRPC's C core
-    /// hang up on whoever pings more often than every five minutes.
+    /// Pings on connections that this side opens, also while they are idle. Default: no pings. Peers built on Go or on
+    /// gRPC's C core close a connection with more than one ping in five minutes.
     pub keepalive: Option<Keepalive>,
-    /// What counts the traffic of each connection. Default: nothing does.
+    /// Counts the traffic of each connection. Default: no meter.
     pub meter: Option<Meter>,
 }
 
-/// Pings by which a connection that died without a word is noticed.
+/// Pings that detect a dead connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "HTTP/2 has no more to say of pings")]
+#[expect(clippy::exhaustive_structs, reason = "HTTP/2 pings have no other settings")]
 pub struct Keepalive {
     /// The time between pings.
     pub interval: Duration,
-    /// How long a ping may stay unanswered before the connection counts as dead.
+    /// How long the peer may take to answer a ping. Then the connection counts as dead.
     pub timeout: Duration,
 }
 
 impl Settings {
-    /// Why the headers or trailers of an answer are refused, if they are: they are longer than
-    /// [`max_headers`](Self::max_headers). HTTP/2 lets them arrive up to four times as long, so that one call fails and not all
-    /// that share its connection.
+    /// Returns the status for a response whose headers or trailers are longer than [`max_headers`](Self::max_headers).
+    /// `None` if they are not. Headers up to four times as long arrive, so that they fail one call and not all calls of
+    /// the connection.
     #[must_use]
     pub fn refuse_headers(&self, headers: &HeaderMap) -> Option<Status> {
-        HeaderLimit::new(self.max_headers).refuse_answer(headers)
+        HeaderLimit::new(self.max_headers).refuse_response(headers)
     }
 }
 
@@ -81,5 +84,5 @@ impl Default for Settings {
     }
 }
 
-/// The largest window of HTTP/2 (RFC 9113, 6.9.1). Memory is taken only for what has come.
+/// The largest window of HTTP/2 (RFC 9113, 6.9.1). Memory is used only for bytes that have arrived.
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;

@@ -1,4 +1,4 @@
-//! A peer of HTTP/2 that writes its frames by hand.
+//! An HTTP/2 peer that follows a script of frames.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 
 use rpcplugin_transport::{
     SecureStream, Security, Stream,
-    http2::{Connect, ConnectError},
+    http2::{ChannelError, Connect},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
@@ -24,13 +24,13 @@ pub(crate) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
-/// Not of HTTP/2: closes the connection, or waits.
+/// Not an HTTP/2 frame: closes the connection, or waits.
 const OF_THE_SCRIPT: u8 = 0xff;
 
 const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
-/// Flags of headers behind which something follows.
+/// Flags of headers that more frames follow.
 pub(crate) const CONTINUES: u8 = 0;
 
 /// A frame: kind, flags, stream and payload.
@@ -44,7 +44,8 @@ pub(crate) fn pause(time: Duration) -> Frame {
     (OF_THE_SCRIPT, 1, u32::try_from(time.as_millis()).expect("short"), Vec::new())
 }
 
-/// What a peer answers to each call, by the number of the connection and of the stream, when all of the call has come.
+/// The frames that a peer sends for each call, by the number of the connection and of the stream, when the whole call
+/// has arrived.
 #[derive(Clone)]
 pub(crate) struct Script(Arc<dyn Fn(usize, u32) -> Vec<Frame> + Send + Sync>);
 
@@ -58,7 +59,7 @@ impl Script {
     }
 }
 
-/// A way to a peer, which is another for each connection.
+/// Connects to a peer, which starts anew for each connection.
 #[derive(Clone)]
 pub(crate) struct Peer {
     script: Script,
@@ -66,7 +67,7 @@ pub(crate) struct Peer {
     pongs: bool,
     dialled: Arc<AtomicUsize>,
     requests: Arc<Mutex<Vec<Vec<u8>>>>,
-    heard: Arc<watch::Sender<Vec<u8>>>,
+    received: Arc<watch::Sender<Vec<u8>>>,
 }
 
 impl Peer {
@@ -77,7 +78,7 @@ impl Peer {
             pongs: true,
             dialled: Arc::default(),
             requests: Arc::default(),
-            heard: Arc::new(watch::channel(Vec::new()).0),
+            received: Arc::new(watch::channel(Vec::new()).0),
         }
     }
 
@@ -94,21 +95,24 @@ impl Peer {
         self
     }
 
-    /// How often it was connected to.
+    /// How many connections were opened.
     pub(crate) fn dialled(&self) -> usize {
         self.dialled.load(Relaxed)
     }
 
-    /// The messages that came, without their prefixes.
+    /// The messages that arrived, without their prefixes.
     pub(crate) fn requests(&self) -> Vec<Vec<u8>> {
         self.requests.lock().expect("no panic").clone()
     }
 
-    /// Waits until a frame of this kind has come.
-    pub(crate) async fn hears(&self, kind: u8) {
-        let mut heard = self.heard.subscribe();
-        let hearing = heard.wait_for(|heard| heard.contains(&kind));
-        timeout(Duration::from_secs(60), hearing).await.expect("it is heard").expect("the peer is there");
+    /// Waits until a frame of this kind has arrived.
+    pub(crate) async fn receives(&self, kind: u8) {
+        let mut received = self.received.subscribe();
+        let receiving = received.wait_for(|received| received.contains(&kind));
+        timeout(Duration::from_secs(60), receiving)
+            .await
+            .expect("the frame arrives")
+            .expect("the peer is there");
     }
 
     async fn run(self, connection: usize, mut io: DuplexStream) -> std::io::Result<()> {
@@ -123,7 +127,7 @@ impl Peer {
             let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
             let mut payload = vec![0; length];
             io.read_exact(&mut payload).await?;
-            self.heard.send_modify(|heard| heard.push(kind));
+            self.received.send_modify(|received| received.push(kind));
             match kind {
                 SETTINGS if flags & ACK == 0 => write(&mut io, &(SETTINGS, ACK, 0, Vec::new())).await?,
                 PING if flags & ACK == 0 && self.pongs => write(&mut io, &(PING, ACK, 0, payload)).await?,
@@ -149,7 +153,7 @@ impl Peer {
 }
 
 impl Connect for Peer {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let connection = self.dialled.fetch_add(1, Relaxed);
         let (near, far) = tokio::io::duplex(1 << 16);
         tokio::spawn(self.clone().run(connection, far));
@@ -165,12 +169,12 @@ async fn write(io: &mut DuplexStream, (kind, flags, stream, payload): &Frame) ->
     io.write_all(&frame).await
 }
 
-/// The bytes of a message that holds nothing but bytes: tag 1, length, bytes.
+/// Returns the bytes in a message with one field of bytes: tag 1, length, bytes.
 fn protobuf(message: &[u8]) -> Vec<u8> {
     message.get(2..).unwrap_or_default().to_vec()
 }
 
-/// A message with its prefix, in one frame.
+/// Returns a message with its prefix.
 pub(crate) fn message(bytes: &[u8]) -> Vec<u8> {
     let mut message = vec![0x0a];
     assert!(bytes.len() < 128);
@@ -180,7 +184,7 @@ pub(crate) fn message(bytes: &[u8]) -> Vec<u8> {
     [&[0][..], &length, &message].concat()
 }
 
-/// The block of an answer's headers, by RFC 7541's literals.
+/// Returns the header block of a response, in RFC 7541's literals.
 pub(crate) fn response_headers(status: &str, kind: &str) -> Vec<u8> {
     let mut block = literal(":status", status.as_bytes());
     block.extend(literal("content-type", kind.as_bytes()));
@@ -196,7 +200,7 @@ pub(crate) fn headers(stream: u32, block: Vec<u8>, flags: u8) -> Frame {
     (HEADERS, END_HEADERS | flags, stream, block)
 }
 
-/// The last headers of an answer, behind others or alone.
+/// Returns the trailers of a response, after other headers or alone.
 pub(crate) fn trailers(stream: u32, before: &[u8], fields: &[(&str, &[u8])]) -> Frame {
     let mut block = before.to_vec();
     for (name, value) in fields {
@@ -209,7 +213,7 @@ fn ok_trailers(stream: u32) -> Frame {
     trailers(stream, &[], &[("grpc-status", b"0")])
 }
 
-/// A whole answer.
+/// Returns a whole response.
 pub(crate) fn answer(stream: u32, bytes: &[u8]) -> Vec<Frame> {
     vec![
         headers(stream, response_headers("200", "application/grpc"), CONTINUES),
@@ -218,7 +222,7 @@ pub(crate) fn answer(stream: u32, bytes: &[u8]) -> Vec<Frame> {
     ]
 }
 
-/// A good-bye that names the last call that is looked at.
+/// Returns a GOAWAY with the id of the last call that is processed.
 pub(crate) fn goaway(last: u32, reason: u32, words: &[u8]) -> Frame {
     let payload = [&last.to_be_bytes()[..], &reason.to_be_bytes(), words].concat();
     (GOAWAY, 0, 0, payload)

@@ -112,7 +112,7 @@ async fn killed_then_relaunched(run: &Run) -> Verdict {
 }
 
 async fn kill(subject: &Subject) -> Verdict {
-    signal(subject.plugin.pid(), Signal::KILL)?;
+    signal(subject.plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::KILL)?;
     same("how it ended", subject.expect_end().await?, KILLED)
 }
 
@@ -124,4 +124,4 @@ fn expect_cut<T>(called: Result<T, Status>) -> Verdict {
     }
 }
 
-const KILLED: ExitReason = ExitReason::Signal(9);
+const KILLED: ExitReason = ExitReason::Signal(rpcplugin::Signal::KILL);

@@ -115,13 +115,13 @@ async fn no_mux() -> Verdict {
 async fn nobody_listens() -> Verdict {
     let dir = tempfile::tempdir()?;
     let line = format!("1|3|unix|{}|grpc", dir.path().join("nothing").display());
-    let codes = ["rpcplugin::transport::cannot_dial", "rpcplugin::transport::unreachable"];
+    let codes = ["rpcplugin::transport::cannot_connect", "rpcplugin::transport::unreachable"];
     expect_launch_error(&says(&line), &codes).await
 }
 
 async fn accepts_in_silence() -> Verdict {
     // Long enough to be dialled, short of HTTP/2's own patience.
-    let late = ["rpcplugin::transport::not_ready", "rpcplugin::transport::silent_peer"];
+    let late = ["rpcplugin::transport::not_ready", "rpcplugin::transport::peer_timeout"];
     listens(&late, async |stream| {
         let _held = stream;
         std::future::pending().await

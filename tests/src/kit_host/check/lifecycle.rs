@@ -43,7 +43,7 @@ pub(crate) const CHECKS: &[Check] = &[
 
 async fn stop(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid();
+    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
     subject.stop_cleanly().await?;
     expect(!runs(pid), "the process is still there")
 }
@@ -108,7 +108,7 @@ async fn expect_quick_end(subject: Subject) -> Verdict {
 /// A plugin that does nothing any more is killed when its time is over.
 async fn stop_frozen(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid();
+    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
     freeze(pid)?;
     let begun = Instant::now();
     let exit = subject.plugin.shut_down_within(Duration::from_millis(300)).await;
@@ -121,14 +121,18 @@ async fn stop_frozen(run: &Run) -> Verdict {
 
 async fn stop_without_grace(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid();
+    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
     subject.plugin.shut_down_within(Duration::ZERO).await;
     expect(!runs(pid), "the process is still there")
 }
 
 async fn second_launch(run: &Run) -> Verdict {
     let (first, second) = (run.launch().await?, run.launch().await?);
-    expect(first.plugin.pid() != second.plugin.pid(), "both have the same process")?;
+    expect(
+        first.plugin.pid().map_or(0, rpcplugin::Pid::get)
+            != second.plugin.pid().map_or(0, rpcplugin::Pid::get),
+        "both have the same process",
+    )?;
     let key = unique("second-launch");
     first.kit().put(PutRequest { key: key.clone(), value: "first".into() }).await?;
     let known = second.kit().get(GetRequest { key: key.clone() }).await;
@@ -152,7 +156,7 @@ async fn launch_8_at_once(run: &Run) -> Verdict {
 
 async fn drop_kills(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid();
+    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
     drop(subject);
     expect(eventually(NOTICED, || !runs(pid)).await, "the process is still there")
 }
@@ -162,7 +166,7 @@ async fn abandoned_launch_kills(run: &Run) -> Verdict {
     let (launching, recorder) = (run.launching(), Recorder::default());
     let started = || {
         recorder.so_far().events.iter().find_map(|event| match event {
-            Event::Started { pid } => Some(*pid),
+            Event::Started { pid } => pid.map(rpcplugin::Pid::get),
             _ => None,
         })
     };
@@ -179,11 +183,13 @@ async fn abandoned_launch_kills(run: &Run) -> Verdict {
 
 async fn sigterm(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    signal(subject.plugin.pid(), Signal::TERM)?;
+    signal(subject.plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::TERM)?;
     let reason = subject.expect_end().await?;
     match reason {
         ExitReason::Status(0) => Ok(()),
-        ExitReason::Signal(15) if subject.peer.is_go() => skip("go-plugin leaves SIGTERM to its default"),
+        ExitReason::Signal(rpcplugin::Signal::TERM) if subject.peer.is_go() => {
+            skip("go-plugin leaves SIGTERM to its default")
+        }
         _ => fail(format!("the plugin ended with {reason}")),
     }
 }
@@ -193,7 +199,7 @@ async fn sigint_ignored(run: &Run) -> Verdict {
     run.peer().beyond_pyvider("its own way with SIGINT")?;
     let subject = run.launch().await?;
     for _ in 0..3 {
-        signal(subject.plugin.pid(), Signal::INT)?;
+        signal(subject.plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::INT)?;
         subject.info().await?;
     }
     subject.stop_cleanly().await
@@ -204,10 +210,10 @@ async fn ping_frozen(run: &Run) -> Verdict {
     let host = launching.host(&recorder);
     let host = host.configure(|config| config.admin_timeout = Duration::from_millis(300));
     let plugin = launching.launch_by(host).await?;
-    freeze(plugin.pid())?;
+    freeze(plugin.pid().map_or(0, rpcplugin::Pid::get))?;
     let ping = timeout(NOTICED, plugin.ping()).await?;
     expect(matches!(ping, Err(PingError::Late(_))), format!("the frozen plugin answers: {ping:?}"))?;
-    signal(plugin.pid(), Signal::CONT)?;
+    signal(plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::CONT)?;
     plugin.ping().await?;
     plugin.kill().await;
     Ok(())
@@ -240,8 +246,8 @@ pub(crate) async fn expect_launch_error(launching: &Launching, codes: &[&str]) -
     let limit = launching.launch_timeout + Duration::from_secs(4);
     expect(took < limit, format!("it took {} ms", took.as_millis()))?;
     for event in &recorder.so_far().events {
-        if let Event::Started { pid } = event {
-            expect(!runs(*pid), "the process is still there")?;
+        if let Event::Started { pid: Some(pid) } = event {
+            expect(!runs(pid.get()), "the process is still there")?;
         }
     }
     Ok(())

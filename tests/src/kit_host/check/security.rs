@@ -7,7 +7,7 @@ use rpcplugin::{
     mtls::{Identity, MutualTls},
     transport::{
         SecureStream, Security, dial,
-        http2::{self, Connect, ConnectError},
+        http2::{self, ChannelError, Connect},
     },
 };
 use tokio::time::timeout;
@@ -78,7 +78,7 @@ async fn refused(other: OtherClient, within: Duration) -> Verdict {
     let calling = async {
         match http2::connect(other, &settings).await {
             Ok(channel) => refused_by_status(KitClient::new(channel).info(InfoRequest {}).await),
-            Err(ConnectError::Secure(_) | ConnectError::NotHttp2(_) | ConnectError::HangsUp) => Ok(()),
+            Err(ChannelError::Secure(_) | ChannelError::NotHttp2(_) | ChannelError::HangsUp) => Ok(()),
             Err(error) => fail(format!("not refused, but out of reach: {}", in_one_line(&error))),
         }
     };
@@ -104,7 +104,7 @@ struct OtherClient {
 }
 
 impl Connect for OtherClient {
-    async fn connect(&self) -> Result<SecureStream, ConnectError> {
+    async fn connect(&self) -> Result<SecureStream, ChannelError> {
         Ok(self.security.client(dial(&self.endpoint).await?).await?)
     }
 }

@@ -36,7 +36,9 @@ async fn supervised_restarts(run: &Run) -> Verdict {
     let first = kit.info(InfoRequest {}).await?.into_inner().pid;
     for number in 1..=2 {
         let Some(generation) = supervised.generation() else { return fail("the plugin is down") };
-        let Some(pid) = generation.plugin().pid else { return fail("the plugin has no process") };
+        let Some(pid) = generation.plugin().pid.map(rpcplugin::Pid::get) else {
+            return fail("the plugin has no process");
+        };
         signal(pid, Signal::KILL)?;
         let next = timeout(NOTICED, supervised.later_generation(number)).await?;
         expect(next.is_some(), format!("there is no generation after {number}"))?;
@@ -53,7 +55,9 @@ async fn supervised_restarts(run: &Run) -> Verdict {
 async fn supervised_gives_up(run: &Run) -> Verdict {
     let recorder = Recorder::default();
     let supervised = run.launching().supervise(0, &recorder).await?;
-    let Some(pid) = supervised.generation().and_then(|generation| generation.plugin().pid) else {
+    let Some(pid) =
+        supervised.generation().and_then(|generation| generation.plugin().pid.map(rpcplugin::Pid::get))
+    else {
         return fail("the plugin has no process");
     };
     signal(pid, Signal::KILL)?;

@@ -134,7 +134,7 @@ pub(crate) async fn stop(slot: &mut Slot, mut fields: Fields) -> Result<Answer, 
         Some(Exit::Killed { signal, after }) => {
             let after_ms = millis(after);
             (
-                json!({ "killed": { "signal": signal, "after_ms": after_ms } }),
+                json!({ "killed": { "signal": signal.number(), "after_ms": after_ms } }),
                 Some(ExitReason::Signal(signal)),
             )
         }
@@ -198,7 +198,7 @@ fn event(event: &Event) -> Option<Value> {
         Event::Exited { reason } => {
             let (status, signal) = match *reason {
                 ExitReason::Status(status) => (Some(status), None),
-                ExitReason::Signal(signal) => (None, Some(signal)),
+                ExitReason::Signal(signal) => (None, Some(signal.number())),
                 _ => (None, None),
             };
             Some(json!({ "exited": { "status": status, "signal": signal } }))
@@ -214,7 +214,7 @@ fn event(event: &Event) -> Option<Value> {
 fn exit_reason(reason: ExitReason) -> Value {
     match reason {
         ExitReason::Status(status) => json!({ "status": status }),
-        ExitReason::Signal(signal) => json!({ "signal": signal, "name": reason.signal_name() }),
+        ExitReason::Signal(signal) => json!({ "signal": signal.number(), "name": signal.name() }),
         _ => json!({}),
     }
 }

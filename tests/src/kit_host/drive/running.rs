@@ -22,7 +22,7 @@ impl Running {
     pub(crate) fn describe(&self) -> Result<Value, Failure> {
         let (pid, version, endpoint, security, launch_time) = match self {
             Self::Once(plugin) => (
-                Some(plugin.pid()),
+                plugin.pid().map(rpcplugin::Pid::get),
                 plugin.version(),
                 plugin.endpoint().clone(),
                 plugin.security().clone(),
@@ -31,7 +31,7 @@ impl Running {
             Self::Supervised(supervised) => {
                 let plugin = generation(supervised)?;
                 (
-                    plugin.plugin().pid,
+                    plugin.plugin().pid.map(rpcplugin::Pid::get),
                     plugin.version(),
                     plugin.endpoint().clone(),
                     plugin.security().clone(),
@@ -76,10 +76,11 @@ impl Running {
     /// The process that runs now.
     pub(crate) fn pid(&self) -> Result<u32, Failure> {
         let pid = match self {
-            Self::Once(plugin) => plugin.ended().is_none().then(|| plugin.pid()),
+            Self::Once(plugin) => plugin.ended().is_none().then(|| plugin.pid()).flatten(),
             Self::Supervised(supervised) => generation(supervised)?.plugin().pid,
         };
-        pid.ok_or_else(|| Failure::state("the plugin has no process, or it has ended"))
+        pid.map(rpcplugin::Pid::get)
+            .ok_or_else(|| Failure::state("the plugin has no process, or it has ended"))
     }
 
     /// Whether there is a process, or will be one again.

@@ -1,0 +1,336 @@
+//! `rpcplugin run`: keeps a plugin running, and shows its log and output.
+
+mod handover;
+
+use std::{path::PathBuf, pin::pin};
+
+use clap::{Args, ValueEnum};
+use miette::IntoDiagnostic as _;
+use rpcplugin::{
+    Event, Events, Exit as PluginExit, OutputOptions, OutputSource, OutputStream, Plugin,
+    handshake::{ReattachConfig, ReattachConfigs},
+    hclog::Level,
+};
+use serde_json::json;
+
+use self::handover::PendingHandover;
+use crate::{
+    error::{CommandError, Interrupted},
+    exit::Exit,
+    os::Interruptions,
+    plugin_args::LaunchArgs,
+    ui::{
+        Out,
+        lines::Lines,
+        log_record::{record_as_json, show_record},
+        style::{bad, dim, good, strong, warn, without_colours},
+    },
+};
+
+/// Launches a plugin and shows its log and output, until Ctrl-C.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The minimum level of the log records to show.
+    #[arg(long, value_name = "LEVEL", value_enum, default_value = "debug")]
+    level: LevelArg,
+    /// The name of the plugin for hosts that attach to it. For Terraform it is the address of the provider.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Writes a new file for `rpcplugin attach`, with the key of this host. The file is removed at the end.
+    #[arg(long, value_name = "FILE")]
+    handover: Option<PathBuf>,
+    #[command(flatten)]
+    launch: LaunchArgs,
+}
+
+/// A log level on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LevelArg {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// The plugin's events and output.
+struct Following {
+    events: Events,
+    output: OutputStream,
+    stdout: Lines,
+    stderr: Lines,
+    level: Level,
+    /// Whether backtraces are shown completely.
+    full: bool,
+}
+
+/// Runs the plugin until it exits or a signal arrives.
+pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandError> {
+    let mut interruptions = Interruptions::new().into_diagnostic()?;
+    let handover = args.handover.as_deref().map(PendingHandover::at).transpose()?;
+    let host = args.launch.host();
+    let mut following = Following {
+        events: host.events(),
+        output: host.output(OutputOptions::default()),
+        stdout: Lines::default(),
+        stderr: Lines::default(),
+        level: args.level.into(),
+        full: args.launch.full,
+    };
+    let launched = {
+        let mut launching = pin!(args.launch.launch_by(&host));
+        loop {
+            tokio::select! {
+                launched = &mut launching => break launched?,
+                () = following.next(out) => {}
+                () = interruptions.any() => return Err(Interrupted.into()),
+            }
+        }
+    };
+    // Events and output end when the host and its plugins are dropped.
+    drop(host);
+    let _file = handover.map(|place| place.write(&launched)).transpose()?;
+    print_ready(&launched, args, out);
+    let exited = {
+        let mut end = pin!(launched.wait());
+        loop {
+            if out.has_lost_stdout() {
+                break None;
+            }
+            tokio::select! {
+                reason = &mut end => break Some(reason),
+                () = following.next(out) => {}
+                () = interruptions.any() => break None,
+            }
+        }
+    };
+    match exited {
+        Some(reason) => {
+            drop(launched);
+            following.rest(out).await;
+            // An exit with success may be the result of another host's Shutdown.
+            let how =
+                if reason.is_success() { "cleanly, without a request of this program" } else { "by itself" };
+            print_end(&format!("the plugin exited {how}: {reason}"), false, out);
+            Ok(Exit::PluginExited)
+        }
+        None => Ok(end(launched, &mut interruptions, &mut following, out).await),
+    }
+}
+
+/// Shuts the plugin down, and prints how it ended. A second signal kills it.
+async fn end(
+    plugin: Plugin,
+    interruptions: &mut Interruptions,
+    following: &mut Following,
+    out: &mut Out,
+) -> Exit {
+    if !out.is_json() {
+        out.note(dim("shutting the plugin down; press Ctrl-C again to kill it"));
+    }
+    let exit = {
+        let mut shutdown = pin!(plugin.shut_down());
+        loop {
+            tokio::select! {
+                exit = &mut shutdown => break Some(exit),
+                () = following.next(out) => {}
+                () = interruptions.any() => break None,
+            }
+        }
+    };
+    following.rest(out).await;
+    match exit {
+        None => {
+            print_end("the plugin was killed", false, out);
+            Exit::Interrupted
+        }
+        Some(exit) => {
+            let clean = matches!(exit, PluginExit::Clean | PluginExit::Ended | PluginExit::Detached);
+            print_end(&format!("the plugin {exit}"), clean, out);
+            if clean { Exit::Ok } else { Exit::Failed }
+        }
+    }
+}
+
+/// Prints that the plugin is ready, and how to attach to it.
+fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
+    let config = ReattachConfig { test: true, ..plugin.reattach_config() };
+    let by_name = for_terraform(args, &config);
+    let secured = plugin.security().is_mutual();
+    if out.is_json() {
+        let parsed = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+        out.json_line(&json!({
+            "kind": "ready",
+            "pid": plugin.pid().map_or(0, rpcplugin::Pid::get),
+            "version": plugin.version().0,
+            "mutual_tls": secured,
+            "reattach": parsed(config.to_string()),
+            "tf_reattach_providers": by_name.map(|by_name| parsed(by_name.to_string())),
+        }));
+        return;
+    }
+    let security = if secured { good("mutual TLS") } else { warn("no TLS") };
+    out.hint(&format!(
+        "{} is up: process {}, version {}, {security}, ready after {}",
+        strong(plugin.name()),
+        plugin.pid().map_or(0, rpcplugin::Pid::get),
+        plugin.version(),
+        crate::ui::duration::show(plugin.launch_time())
+    ));
+    match &args.handover {
+        Some(path) => {
+            out.note(format_args!("attach to it: rpcplugin attach {}", in_a_shell(&path.to_string_lossy())))
+        }
+        None if secured => out.hint(&warn(
+            "it serves only this host: use --handover FILE for `rpcplugin attach FILE`, or --no-mtls for every client",
+        )),
+        None => out.note(format_args!("attach to it: rpcplugin attach {}", in_a_shell(&config.to_string()))),
+    }
+    out.line(&config);
+    if let Some(by_name) = by_name {
+        out.line(format_args!("TF_REATTACH_PROVIDERS={}", in_a_shell(&by_name.to_string())));
+        if secured {
+            out.note(dim("Terraform cannot attach without a key: run the provider with --no-mtls"));
+        }
+    }
+    out.note(dim("press Ctrl-C to shut it down"));
+}
+
+/// Returns the value of TF_REATTACH_PROVIDERS for a Terraform provider or with `--name`.
+fn for_terraform(args: &RunArgs, config: &ReattachConfig) -> Option<ReattachConfigs> {
+    let is_provider = args.launch.magic_cookie().key() == TERRAFORM;
+    let name = args.name.clone().or_else(|| is_provider.then(|| provider_address(&args.launch)))?;
+    Some(ReattachConfigs([(name, config.clone())].into()))
+}
+
+/// Quotes a text as one word of a shell.
+fn in_a_shell(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Returns Terraform's address of a provider with this file name, or the file name itself.
+fn provider_address(launch: &LaunchArgs) -> String {
+    let name = launch.name();
+    match name.strip_prefix("terraform-provider-") {
+        Some(rest) => {
+            let short = rest.split('_').next().unwrap_or(rest);
+            format!("registry.terraform.io/hashicorp/{short}")
+        }
+        None => name,
+    }
+}
+
+fn print_end(what: &str, clean: bool, out: &mut Out) {
+    if out.is_json() {
+        out.json_line(&json!({ "kind": "end", "clean": clean, "how": what }));
+    } else {
+        out.note(if clean { good(what) } else { bad(what) });
+    }
+}
+
+impl Following {
+    /// Shows the next event or chunk of output. Never resolves after the last one.
+    async fn next(&mut self, out: &mut Out) {
+        tokio::select! {
+            biased;
+            Some(event) = self.events.next() => self.show_event(&event.event, out),
+            Some(chunk) = self.output.next() => self.show_output(chunk.source, &chunk.bytes, out),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Shows the remaining events and output.
+    async fn rest(&mut self, out: &mut Out) {
+        while let Some(event) = self.events.next().await {
+            self.show_event(&event.event, out);
+        }
+        while let Some(chunk) = self.output.next().await {
+            self.show_output(chunk.source, &chunk.bytes, out);
+        }
+        for (lines, is_stderr) in [(&mut self.stdout, false), (&mut self.stderr, true)] {
+            if let Some(line) = lines.rest() {
+                print(&line, is_stderr, out);
+            }
+        }
+        let missed = self.events.missed() + self.output.missed();
+        if missed > 0 {
+            out.note(warn(format_args!(
+                "{missed} log records and chunks of output were dropped, because they came too fast"
+            )));
+        }
+    }
+
+    fn show_event(&self, event: &Event, out: &mut Out) {
+        match event {
+            Event::Log(record) if record.level >= self.level => {
+                if out.is_json() {
+                    out.json_line(&record_as_json(record));
+                } else {
+                    out.record(&show_record(record, self.full));
+                }
+            }
+            Event::StillWaiting { elapsed } if !out.is_json() => {
+                out.note(dim(format_args!(
+                    "no handshake line after {}",
+                    crate::ui::duration::show(*elapsed)
+                )));
+            }
+            _ => {}
+        }
+    }
+
+    fn show_output(&mut self, source: OutputSource, bytes: &[u8], out: &mut Out) {
+        let (lines, is_stderr) = match source {
+            OutputSource::Stdout => (&mut self.stdout, false),
+            OutputSource::Stderr => (&mut self.stderr, true),
+            _ => return,
+        };
+        for line in lines.push(bytes) {
+            print(&line, is_stderr, out);
+        }
+    }
+}
+
+/// Prints a line of the plugin's output on the same stream, with a mark.
+fn print(line: &str, is_stderr: bool, out: &mut Out) {
+    if out.is_json() {
+        out.json_line(&json!({ "kind": if is_stderr { "stderr" } else { "stdout" }, "text": line }));
+    } else if is_stderr {
+        out.note(format_args!("{} {}", warn("stderr│"), without_colours(line)));
+    } else {
+        out.line(format_args!("{} {}", dim("stdout│"), without_colours(line)));
+    }
+}
+
+impl From<LevelArg> for Level {
+    fn from(level: LevelArg) -> Self {
+        match level {
+            LevelArg::Trace => Self::Trace,
+            LevelArg::Debug => Self::Debug,
+            LevelArg::Info => Self::Info,
+            LevelArg::Warn => Self::Warn,
+            LevelArg::Error => Self::Error,
+        }
+    }
+}
+
+/// The key of Terraform's magic cookie.
+const TERRAFORM: &str = "TF_PLUGIN_MAGIC_COOKIE";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_quoted_for_a_shell() {
+        for (text, word) in
+            [("/tmp/a.json", "/tmp/a.json"), ("", "''"), ("{\"a\":1}", "'{\"a\":1}'"), ("it's", "'it'\\''s'")]
+        {
+            assert_eq!(in_a_shell(text), word);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What the operating system reports about a plugin's process and its socket.
+
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::os::{self, Ownership};
+
+/// A process.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProcessFacts {
+    pub(crate) pid: u32,
+    /// The executed file. For a script this is its interpreter.
+    pub(crate) executable: Option<PathBuf>,
+    /// The processor architecture of the executed file.
+    pub(crate) architecture: Option<&'static str>,
+}
+
+/// A socket file or its directory.
+#[derive(Debug, Serialize)]
+pub(crate) struct FileFacts {
+    pub(crate) path: PathBuf,
+    /// The permissions in octal digits, such as `0600`.
+    pub(crate) mode: String,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Whether the file belongs to the user who runs this program.
+    pub(crate) yours: bool,
+}
+
+impl ProcessFacts {
+    /// Inspects a process. `program` is the path from which the process was started.
+    pub(crate) fn of(pid: u32, program: Option<&Path>) -> Self {
+        let running = os::executable(pid);
+        let link = fs::read_link(&running).ok();
+        let executable = link.or_else(|| program.and_then(|program| program.canonicalize().ok()));
+        let mut files = [running].into_iter().chain(executable.clone());
+        let architecture = files.find_map(|file| architecture(&file));
+        Self { pid, executable, architecture }
+    }
+}
+
+impl FileFacts {
+    /// Inspects a file. Returns `None` if there is no such file.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        let owner = Ownership::of(&metadata);
+        Some(Self {
+            path: path.to_owned(),
+            mode: format!("{:04o}", os::mode(&metadata)),
+            uid: owner.uid,
+            gid: owner.gid,
+            yours: owner.is_own(),
+        })
+    }
+}
+
+/// Returns the architecture in the header of an ELF or Mach-O file.
+fn architecture(file: &Path) -> Option<&'static str> {
+    let mut head = [0; 20];
+    fs::File::open(file).ok()?.read_exact(&mut head).ok()?;
+    if let [0x7f, b'E', b'L', b'F', ..] = head {
+        let bytes = [head[18], head[19]];
+        let machine = if head[5] == 2 { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
+        return Some(match machine {
+            3 => "x86",
+            40 => "arm",
+            62 => "x86-64",
+            183 => "arm64",
+            243 => "riscv64",
+            _ => "unknown",
+        });
+    }
+    match (head[..4].try_into().map(u32::from_le_bytes), head[4..8].try_into().map(u32::from_le_bytes)) {
+        (Ok(0xfeed_facf), Ok(0x0100_0007)) => Some("x86-64"),
+        (Ok(0xfeed_facf), Ok(0x0100_000c)) => Some("arm64"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inspects_its_own_process() {
+        let facts = ProcessFacts::of(std::process::id(), None);
+        if cfg!(target_arch = "x86_64") && cfg!(target_os = "linux") {
+            assert_eq!(facts.architecture, Some("x86-64"), "{facts:?}");
+        }
+        assert!(FileFacts::of(Path::new("/")).unwrap().mode.starts_with('0'));
+    }
+}

@@ -1,0 +1,81 @@
+//! Modes and owners of files.
+
+use std::{
+    fs::{self, FileType, Metadata, Permissions},
+    io,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use rustix::{
+    fs::{Access, access},
+    io::Errno,
+    process::{getegid, getuid},
+};
+
+/// The user and the group of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ownership {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// The identity of a file: two paths with the same one lead to the same file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl Ownership {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self { uid: metadata.uid(), gid: metadata.gid() }
+    }
+
+    /// Whether the file belongs to the user who runs this program.
+    pub(crate) fn is_own(self) -> bool {
+        self.uid == getuid().as_raw()
+    }
+}
+
+impl FileId {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// Returns the permission bits of a file, the special ones included.
+pub(crate) fn mode(metadata: &Metadata) -> u32 {
+    metadata.mode() & 0o7777
+}
+
+/// Sets the permission bits of a file.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Whether this user may execute a file, or enter a directory.
+pub(crate) fn is_executable_by_this_user(path: &Path) -> bool {
+    access(path, Access::EXEC_OK).is_ok()
+}
+
+/// Returns what a file is that is neither a regular file nor a directory.
+pub(crate) fn special_kind(file_type: FileType) -> &'static str {
+    if file_type.is_socket() {
+        "a socket"
+    } else if file_type.is_fifo() {
+        "a pipe"
+    } else {
+        "a device"
+    }
+}
+
+/// Whether a path could not be followed because its links form a loop.
+pub(crate) fn is_link_loop(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::LOOP)
+}
+
+/// Returns the group of this process.
+pub(crate) fn own_group() -> u32 {
+    getegid().as_raw()
+}

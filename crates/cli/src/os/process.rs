@@ -1,0 +1,83 @@
+//! Processes, their groups and their ends.
+
+use std::{
+    fs, io,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use rpcplugin::ExitReason;
+pub(crate) use rustix::process::{Pid, Signal};
+use rustix::process::{WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process, waitid};
+use tokio::process::Child;
+
+/// A child process that leads a process group of its own. Dropping this kills the group.
+///
+/// The child is not reaped before the drop, so that its pid cannot be reused while signals may be sent to it.
+#[derive(Debug)]
+pub(crate) struct ProcessGroup {
+    leader: Pid,
+    /// Kept to be reaped after the drop.
+    _child: Child,
+}
+
+impl ProcessGroup {
+    /// Starts a process. Returns its pipes by way of `take`.
+    pub(crate) fn spawn<T>(
+        mut command: Command,
+        take: impl FnOnce(&mut Child) -> T,
+    ) -> io::Result<(Self, T)> {
+        command.process_group(0);
+        let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
+        let leader = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        let leader = leader.ok_or_else(|| io::Error::other("the process has no pid"))?;
+        let taken = take(&mut child);
+        Ok((Self { leader, _child: child }, taken))
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.leader
+    }
+
+    /// Sends a signal to the leader.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill_process(self.leader, signal)?)
+    }
+
+    /// Returns how the leader has ended. Other processes of the group may still run.
+    pub(crate) fn exit_reason(&self) -> Option<ExitReason> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        match waitid(WaitId::Pid(self.leader), options) {
+            Ok(Some(status)) => {
+                let signal = status.terminating_signal().map(rpcplugin::Signal::new).map(ExitReason::Signal);
+                let status = status.exit_status().map(ExitReason::Status);
+                signal.or(status).or(Some(ExitReason::Unknown))
+            }
+            Ok(None) => None,
+            Err(_) => Some(ExitReason::Unknown),
+        }
+    }
+}
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        // The group is empty if all of its processes have ended.
+        let _ = kill_process_group(self.leader, Signal::KILL);
+    }
+}
+
+/// Whether a process that is not a child of this one is alive. A zombie is not alive.
+pub(crate) fn is_alive(pid: Pid) -> bool {
+    match fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) {
+        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')),
+        // Without /proc only a signal can find out.
+        Err(_) => !Path::new("/proc/self").exists() && test_kill_process(pid).is_ok(),
+    }
+}
+
+/// Returns the link to the file that a process executes, where the system has one. The link leads to the file even after another file
+/// has been put at its path.
+pub(crate) fn executable(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/exe"))
+}

@@ -1,0 +1,280 @@
+//! The arguments that describe a plugin and its host. Most commands share them.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::{Args, builder::TypedValueParser as _};
+use rpcplugin::{
+    AppVersion, Command, Host, MagicCookie, Stdin, Versions,
+    config::HostTls,
+    handshake::{HandshakeLineError, HandshakeLineFault, variable},
+};
+
+use super::{
+    presets::{self, Preset},
+    refused_version::without_zero,
+    tls_files::{TlsFiles, TlsFilesError},
+};
+use crate::{
+    raw_host::{OwnTls, PluginUnderTest},
+    ui::duration,
+};
+
+/// A plugin, and the host that launches it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Launch options")]
+pub(crate) struct LaunchArgs {
+    /// The magic cookie that the plugin expects.
+    #[arg(long, value_name = "KEY=VALUE", env = "RPCPLUGIN_COOKIE", value_parser = cookie)]
+    pub(crate) cookie: Option<MagicCookie>,
+    /// Sets the cookie, versions and variables of a known ecosystem's hosts. Overrides --cookie. By default the name of the
+    /// program selects the preset.
+    #[arg(long, value_name = "NAME",
+        value_parser = clap::builder::PossibleValuesParser::new(presets::names()).map(|name| presets::find(&name)))]
+    pub(crate) preset: Option<&'static Preset>,
+    /// The versions of the application's protocol to offer, such as 1,5,6 or 1-6. By default the versions of the preset, or
+    /// 0 to 7.
+    #[arg(long, value_name = "LIST", value_parser = versions)]
+    pub(crate) versions: Option<Versions>,
+    /// Disables AutoMTLS. Every process of the same user can then call the plugin.
+    #[arg(long)]
+    pub(crate) no_mtls: bool,
+    #[command(flatten)]
+    pub(crate) tls: TlsFiles,
+    /// Requests multiplexing: all connections share one socket.
+    #[arg(long)]
+    pub(crate) mux: bool,
+    /// Sets a variable in the plugin's environment.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Starts the plugin in this directory.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Limits the launch of the plugin, such as 30s or 500ms.
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::limit)]
+    pub(crate) timeout: Duration,
+    /// Shows complete fingerprints and backtraces.
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// The program of the plugin.
+    #[arg(value_name = "PLUGIN")]
+    pub(crate) program: PathBuf,
+    /// The arguments of the plugin. Put `--` before arguments that look like flags of this program.
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<OsString>,
+    /// Whether the plugin has refused version 0, which this program offers by default.
+    #[arg(skip)]
+    pub(super) refused_zero: Arc<AtomicBool>,
+}
+
+impl LaunchArgs {
+    /// Returns the host that launches the plugin.
+    pub(crate) fn host(&self) -> Host {
+        Host::new(self.magic_cookie(), self.offered_versions()).configure(|config| {
+            config.tls = if self.no_mtls { HostTls::Plaintext } else { HostTls::AUTO };
+            self.tls.apply(config);
+            config.multiplex = self.mux;
+            config.launch_timeout = self.timeout;
+            // Each command prints the log records that belong to its output.
+            config.print_logs = false;
+        })
+    }
+
+    /// Returns the plugin's command. Its stdin is empty.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program).args(&self.args).stdin(Stdin::Null);
+        if self.refused_zero.load(Ordering::Relaxed) {
+            command = command.env(variable::PROTOCOL_VERSIONS, without_zero().to_string());
+        }
+        for (name, value) in self.variables() {
+            command = command.env(name, value);
+        }
+        match &self.dir {
+            Some(dir) => command.current_dir(dir),
+            None => command,
+        }
+    }
+
+    /// Returns the plugin for a host without the host library.
+    ///
+    /// # Errors
+    /// [`TlsFilesError`].
+    pub(crate) fn under_test(&self) -> Result<PluginUnderTest, TlsFilesError> {
+        let is_name = self.program.components().count() == 1
+            && !self.program.as_os_str().as_encoded_bytes().contains(&b'/');
+        // `--dir` would change the meaning of a relative path.
+        let program = if is_name { None } else { std::path::absolute(&self.program).ok() };
+        Ok(PluginUnderTest {
+            program: program.unwrap_or_else(|| self.program.clone()),
+            args: self.args.clone(),
+            cookie: self.magic_cookie(),
+            further_cookies: self.preset().map_or(&[], Preset::further_cookies),
+            any_cookie_value: self.preset().is_some_and(|preset| preset.any_value),
+            versions: self.offered_versions(),
+            env: self.variables().map(|(name, value)| (name.into(), value.into())).collect(),
+            dir: self.dir.clone(),
+            start_timeout: self.timeout,
+            tls: self.tls.security()?.map_or(OwnTls::None, OwnTls::Given),
+        })
+    }
+
+    /// Returns the variables of the plugin's environment: those of the preset, then those of `--env`.
+    fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let of_preset = self.preset().into_iter();
+        let of_preset =
+            of_preset.flat_map(|preset| preset.further_cookies().iter().chain(preset.env).copied());
+        of_preset.chain(self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// Checks that the plugin's ecosystem speaks this protocol.
+    pub(crate) fn is_supported(&self) -> Result<(), HandshakeLineFault> {
+        if self.preset().is_some_and(|preset| preset.refused) {
+            Err(HandshakeLineFault::Packer)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Returns the preset of `--preset`, or the preset that matches the program's name.
+    pub(crate) fn preset(&self) -> Option<&'static Preset> {
+        // `--preset` overrides the cookie, which may come from the environment.
+        self.preset.or_else(|| match &self.cookie {
+            Some(_) => None,
+            None => presets::of_program(&self.program),
+        })
+    }
+
+    /// Returns the cookie of the preset or of `--cookie`. Otherwise it is a cookie that no plugin expects: the plugin then reports that
+    /// its cookie is missing.
+    pub(crate) fn magic_cookie(&self) -> MagicCookie {
+        match (self.preset(), &self.cookie) {
+            (Some(preset), _) => preset.cookie(),
+            (None, Some(cookie)) => cookie.clone(),
+            (None, None) => MagicCookie::new("RPCPLUGIN_WITHOUT_COOKIE", "1").expect("a key and a value"),
+        }
+    }
+
+    /// Whether `--cookie` or a preset sets the cookie.
+    pub(crate) fn has_cookie(&self) -> bool {
+        self.cookie.is_some() || self.preset().is_some()
+    }
+
+    /// Returns the versions to offer.
+    pub(crate) fn offered_versions(&self) -> Versions {
+        let of_preset = || self.preset().map(Preset::versions);
+        // Plugins made with pyvider refuse a longer list.
+        let any = || Versions::new(0_u32..=7).expect("there are some");
+        self.versions.clone().or_else(of_preset).unwrap_or_else(any)
+    }
+
+    /// Whether the offered versions are the default.
+    pub(crate) fn guesses_versions(&self) -> bool {
+        self.versions.is_none() && self.preset().is_none()
+    }
+
+    /// Returns the help for a plugin that selected a version that was not offered.
+    pub(crate) fn help_for_version(&self, spoken: AppVersion) -> String {
+        let why = match (&self.versions, self.preset()) {
+            (Some(given), _) => format!("--versions {given} does not include it"),
+            (None, Some(preset)) => format!("the hosts of {} offer {}", preset.name, preset.versions()),
+            (None, None) => "the default is 0 to 7".to_owned(),
+        };
+        format!("{why}; offer it with --versions {spoken}")
+    }
+
+    /// Returns the help for a handshake line that is not for gRPC.
+    pub(crate) fn help_for_line(&self, error: &HandshakeLineError) -> String {
+        let help = miette::Diagnostic::help(error).map(|help| help.to_string()).unwrap_or_default();
+        match (&error.fault, &self.versions) {
+            (HandshakeLineFault::NetRpc, Some(given)) => {
+                format!(
+                    "{help}; if it serves versions other than {given} over gRPC, offer them with --versions"
+                )
+            }
+            (HandshakeLineFault::NetRpc, None) => {
+                format!(
+                    "{help}; if it serves an older version over gRPC, offer only that version with --versions"
+                )
+            }
+            _ => help,
+        }
+    }
+
+    /// Returns the file name of the program.
+    pub(crate) fn name(&self) -> String {
+        let name = self.program.file_name().unwrap_or(self.program.as_os_str());
+        Path::new(name).display().to_string()
+    }
+}
+
+fn cookie(text: &str) -> Result<MagicCookie, String> {
+    let (key, value) = variable(text)?;
+    MagicCookie::new(key, value).map_err(|error| error.to_string())
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    match name {
+        "" => Err("the key before the `=` is empty".to_owned()),
+        name => Ok((name.to_owned(), value.to_owned())),
+    }
+}
+
+/// Parses lists and ranges: `1,5,6`, `1-6`, `0,4-6`.
+fn versions(text: &str) -> Result<Versions, String> {
+    let number = |text: &str| text.trim().parse::<u32>().map_err(|_| format!("{text:?} is not a version"));
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        match part.split_once('-') {
+            None => all.push(number(part)?),
+            Some((from, to)) => {
+                let (from, to) = (number(from)?, number(to)?);
+                if from > to || to - from > 1000 {
+                    return Err(format!("{part:?} is not a range of versions"));
+                }
+                all.extend(from..=to);
+            }
+        }
+    }
+    Versions::new(all).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lists_and_ranges_of_versions() {
+        assert_eq!(versions("1, 5,6").unwrap().to_string(), "6,5,1");
+        assert_eq!(versions("4-6,1").unwrap().to_string(), "6,5,4,1");
+        for wrong in ["", "a", "3-1", "1-", "0-4000000000"] {
+            assert!(versions(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_preset_overrides_a_cookie_and_both_override_the_name() {
+        use clap::{Command, FromArgMatches as _};
+        let key = |args: &[&str]| {
+            let all = ["test"].iter().chain(args).chain(&["terraform-provider-x"]);
+            let matches = LaunchArgs::augment_args(Command::new("test")).get_matches_from(all);
+            LaunchArgs::from_arg_matches(&matches).unwrap().magic_cookie().key().to_owned()
+        };
+        assert_eq!(key(&[]), "TF_PLUGIN_MAGIC_COOKIE");
+        assert_eq!(key(&["--cookie", "A=b"]), "A");
+        assert_eq!(key(&["--cookie", "A=b", "--preset", "nomad"]), "NOMAD_PLUGIN_MAGIC_COOKIE");
+    }
+
+    #[test]
+    fn reads_cookies() {
+        assert_eq!(cookie("KEY=a=b").unwrap().value(), "a=b");
+        assert!(cookie("KEY").is_err() && cookie("=x").is_err() && cookie("KEY=").is_err());
+    }
+}

@@ -1,0 +1,185 @@
+//! A plugin's process and its output.
+
+use std::{
+    io,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use rpcplugin::ExitReason;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    sync::watch,
+    task::JoinHandle,
+    time::sleep,
+};
+
+use crate::os::{Pid, ProcessGroup, Signal};
+
+/// A plugin's process and its output. Dropping this kills its process group and removes its temporary directory.
+#[derive(Debug)]
+pub(crate) struct Process {
+    group: ProcessGroup,
+    stdout: Printed,
+    stderr: Printed,
+    tmp: TempDir,
+    pub(crate) started: Instant,
+}
+
+/// The process printed no handshake line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoLine {
+    #[error("the plugin exited with {reason} before it printed a line{}", quoted(stdout, "stdout"))]
+    Exited { reason: ExitReason, stdout: String },
+    #[error("the plugin closed its stdout before it printed a line{}", quoted(stdout, "stdout"))]
+    Closed { stdout: String },
+    #[error("the plugin printed no line within {} s{}", waited.as_secs_f32(), quoted(stdout, "stdout"))]
+    Timeout { waited: Duration, stdout: String },
+}
+
+impl Process {
+    pub(super) fn spawn(mut command: std::process::Command, tmp: TempDir) -> io::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let started = Instant::now();
+        let (group, (stdout, stderr)) =
+            ProcessGroup::spawn(command, |child| (child.stdout.take(), child.stderr.take()))?;
+        let stdout = Printed::read(stdout.expect("stdout was asked to be a pipe"));
+        let stderr = Printed::read(stderr.expect("stderr was asked to be a pipe"));
+        Ok(Self { group, stdout, stderr, tmp, started })
+    }
+
+    /// Reads the first line on stdout, with its line break.
+    pub(crate) async fn first_line(&mut self, timeout: Duration) -> Result<Vec<u8>, NoLine> {
+        let line = tokio::time::timeout(timeout, self.stdout.first_line()).await;
+        let stdout = || self.stdout();
+        match line {
+            Ok(Some(line)) => Ok(line),
+            Ok(None) => match self.exit_within(DRAIN_TIMEOUT).await {
+                Some(reason) => Err(NoLine::Exited { reason, stdout: stdout() }),
+                None => Err(NoLine::Closed { stdout: stdout() }),
+            },
+            Err(_) => Err(NoLine::Timeout { waited: timeout, stdout: stdout() }),
+        }
+    }
+
+    /// Waits for the process to exit. Returns `None` at the timeout. Processes that it started may still run.
+    pub(crate) async fn exit_within(&self, timeout: Duration) -> Option<ExitReason> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            match self.group.exit_reason() {
+                None if Instant::now() < deadline => sleep(PAUSE).await,
+                reason => return reason,
+            }
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.group.pid()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.group.signal(signal)
+    }
+
+    /// Returns the output on stdout so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// Returns the output on stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// Waits until stdout and stderr are closed, for at most [`DRAIN_TIMEOUT`].
+    pub(crate) async fn all_printed(&mut self) {
+        let both = async {
+            self.stdout.ended().await;
+            self.stderr.ended().await;
+        };
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, both).await;
+    }
+
+    /// Closes the pipes. The next write of the process fails with a broken pipe.
+    pub(crate) fn close_pipes(&self) {
+        self.stdout.reader.abort();
+        self.stderr.reader.abort();
+    }
+
+    /// Returns the temporary directory of the process.
+    pub(crate) fn tmp(&self) -> &Path {
+        self.tmp.path()
+    }
+}
+
+/// The output of a pipe, up to a limit.
+#[derive(Debug)]
+struct Printed {
+    bytes: watch::Receiver<Vec<u8>>,
+    reader: JoinHandle<()>,
+}
+
+impl Printed {
+    fn read(mut pipe: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        let (sender, bytes) = watch::channel(Vec::new());
+        let reader = tokio::spawn(async move {
+            let mut buffer = vec![0; 16 << 10];
+            while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
+                sender.send_modify(|bytes| {
+                    let room = KEPT.saturating_sub(bytes.len());
+                    bytes.extend_from_slice(&buffer[..read.min(room)]);
+                });
+            }
+        });
+        Self { bytes, reader }
+    }
+
+    async fn first_line(&mut self) -> Option<Vec<u8>> {
+        let found = self.bytes.wait_for(|bytes| bytes.contains(&b'\n')).await.ok()?;
+        let end = found.iter().position(|byte| *byte == b'\n')?;
+        Some(found[..=end].to_vec())
+    }
+
+    async fn ended(&mut self) {
+        while self.bytes.changed().await.is_ok() {}
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.borrow()).into_owned()
+    }
+}
+
+impl Drop for Printed {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// Returns `; stdout: "…"`, or nothing for an empty text.
+pub(crate) fn quoted(text: &str, what: &str) -> String {
+    let text = text.trim_end();
+    let tail: String = text.chars().rev().take(QUOTED).collect::<Vec<_>>().into_iter().rev().collect();
+    if text.is_empty() { String::new() } else { format!("; {what}: {tail:?}") }
+}
+
+/// Shortens the certificate in a handshake line.
+pub(crate) fn shown_line(line: &str) -> String {
+    let short = |field: &str| match field.len() {
+        0..=200 => field.to_owned(),
+        length => format!("({length} characters of certificate)"),
+    };
+    line.trim().split('|').map(short).collect::<Vec<_>>().join("|")
+}
+
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The limit for the exit of a process, and for its remaining output.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The maximum length of kept output, in bytes.
+const KEPT: usize = 1 << 20;
+
+/// The maximum length of quoted output, in characters.
+const QUOTED: usize = 300;

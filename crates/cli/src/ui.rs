@@ -1,0 +1,18 @@
+//! What the program prints: where, in which form, and in which colours.
+
+pub(crate) mod backtrace;
+pub(crate) mod duration;
+mod error_json;
+pub(crate) mod lines;
+pub(crate) mod log_record;
+mod out;
+pub(crate) mod style;
+mod tree;
+mod visible_error;
+mod wrap;
+
+pub(crate) use self::{
+    error_json::{causes, error_as_json},
+    out::{Out, StdoutUnwritable},
+    tree::Tree,
+};

@@ -1,0 +1,33 @@
+//! `inspect`, `call`, `run` and `attach` against real plugins, and against what is none.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+#[path = "commands/arguments.rs"]
+mod arguments;
+#[path = "commands/attach.rs"]
+mod attach;
+#[path = "commands/call.rs"]
+mod call;
+#[path = "commands/descriptors.rs"]
+mod descriptors;
+#[path = "commands/ending.rs"]
+mod ending;
+#[path = "commands/handover.rs"]
+mod handover;
+#[path = "commands/inspect.rs"]
+mod inspect;
+#[path = "commands/json.rs"]
+mod json;
+#[path = "commands/manual.rs"]
+mod manual;
+#[expect(dead_code, reason = "the tests of the checks use the rest")]
+#[path = "checks/program.rs"]
+mod program;
+#[path = "commands/running.rs"]
+mod running;
+#[path = "commands/terminal.rs"]
+mod terminal;
+#[path = "commands/terminal_escapes.rs"]
+mod terminal_escapes;
+#[path = "commands/wording.rs"]
+mod wording;

@@ -1,0 +1,38 @@
+//! The health call.
+
+use rpcplugin_transport::http2::PluginChannel;
+use tonic::{Code, Status};
+use tonic_health::{
+    ServingStatus,
+    pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire, health_client::HealthClient},
+};
+
+use crate::error::LaunchFault;
+
+/// Asks the plugin for its health.
+///
+/// # Protocol
+/// go-plugin's `Ping` asks for the service `plugin`.
+pub(crate) async fn health(channel: PluginChannel) -> Result<ServingStatus, Status> {
+    let request = HealthCheckRequest { service: "plugin".to_owned() };
+    let response = HealthClient::new(channel).check(request).await?;
+    Ok(match response.get_ref().status() {
+        Wire::Serving => ServingStatus::Serving,
+        Wire::NotServing => ServingStatus::NotServing,
+        _ => ServingStatus::Unknown,
+    })
+}
+
+/// Makes sure that the plugin answers, and that it reports to be healthy.
+///
+/// # Protocol
+/// Differs from go-plugin's `Ping`: the status in the response counts. A plugin that does not serve health, or not for the name
+/// `plugin`, has answered all the same.
+pub(super) async fn check_health(channel: &PluginChannel) -> Result<(), LaunchFault> {
+    match health(channel.clone()).await {
+        Ok(ServingStatus::Serving) => Ok(()),
+        Ok(status) => Err(LaunchFault::NotHealthy(status)),
+        Err(status) if matches!(status.code(), Code::Unimplemented | Code::NotFound) => Ok(()),
+        Err(status) => Err(LaunchFault::FirstCall(status)),
+    }
+}

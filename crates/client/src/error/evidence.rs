@@ -1,0 +1,22 @@
+//! Evidence: further facts that an error shows.
+
+use miette::{Diagnostic, Severity};
+
+/// Something that is known of a plugin that did not start, or has ended.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Evidence(pub(super) String);
+
+impl Evidence {
+    /// What the plugin wrote on stdout or stderr, if it did.
+    pub(crate) fn lines(name: &str, lines: &[String]) -> Option<Self> {
+        let indented: String = lines.iter().map(|line| format!("\n  {line}")).collect();
+        (!lines.is_empty()).then(|| Self(format!("{name} of the plugin:{indented}")))
+    }
+}
+
+impl Diagnostic for Evidence {
+    fn severity(&self) -> Option<Severity> {
+        Some(Severity::Advice)
+    }
+}

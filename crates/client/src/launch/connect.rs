@@ -1,0 +1,114 @@
+//! The third step: open the channel and make sure that the plugin answers.
+
+use std::sync::Arc;
+
+use rpcplugin_broker::PeerOrigin;
+use rpcplugin_core::{AppVersion, Pid};
+use rpcplugin_transport::{Meter, speaks_tls};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    context::{Launch, stopped},
+    failure::fail,
+    greet::Greeted,
+};
+use crate::{
+    connection::{
+        host_services::{self, CallingPlugin},
+        open::{self, Opened, Target},
+    },
+    error::{LaunchError, LaunchFault},
+    plugin::{
+        Observed, Ownership, Plugin,
+        assemble::{Connected, Launching, assemble},
+    },
+    process::runner::Runner,
+};
+
+/// Opens the channel and makes sure that the plugin answers.
+pub(super) async fn connect<R: Runner>(
+    launch: &Launch<'_, R>,
+    greeted: Greeted,
+) -> Result<Plugin, LaunchError> {
+    let Greeted { process, stdin, handshake_line, endpoint, timings, security, sockets, translate } = greeted;
+    let version = handshake_line.version;
+    let config = &launch.host.config;
+    let ready = config.ready_timeout.map(|timeout| (Instant::now() + timeout, timeout));
+    let (deadline, allowed) = match ready {
+        Some((ready, allowed)) if ready < launch.deadline => (ready, allowed),
+        _ => (launch.deadline, launch.timeout),
+    };
+    let meter = Meter::new();
+    let target = Target {
+        endpoint: &endpoint,
+        security: &security,
+        multiplex: config.multiplex,
+        sockets: &sockets,
+        translate,
+        meter: &meter,
+        layers: &launch.host.layers,
+        span: &launch.span,
+        peer_origin: PeerOrigin::Launched,
+    };
+    let opened = tokio::select! {
+        opened = timeout_at(deadline, open(launch, target, version)) => {
+            opened.unwrap_or_else(|_| Err(stopped(&process).unwrap_or(LaunchFault::NotReady(allowed))))
+        }
+        reason = process.exited() => Err(LaunchFault::ExitedConnecting(reason)),
+        never = launch.report_waiting(&process) => match never {},
+    };
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(fault) => {
+            let fault = match fault {
+                LaunchFault::Connect(_) | LaunchFault::FirstCall(_)
+                    if !security.is_mutual() && speaks_tls(&endpoint).await =>
+                {
+                    LaunchFault::OwnCertificates
+                }
+                fault => fault,
+            };
+            return Err(fail(launch, fault, process).await);
+        }
+    };
+    if timeout_at(deadline, process.ready()).await.is_err() {
+        return Err(fail(launch, LaunchFault::NotReady(allowed), process).await);
+    }
+    let connected = Connected { process, stdin, opened, version, endpoint, security, meter, sockets };
+    let observed = Observed {
+        fan_out: Arc::clone(&launch.fan_out),
+        stderr_tail: Arc::clone(&launch.stderr_tail),
+        span: launch.span.clone(),
+    };
+    let launching = Launching { started: launch.started, timings, handshake_line: Some(handshake_line) };
+    let plugin = assemble(connected, observed, launching, config.clone(), Ownership::Owned);
+    report(launch, &plugin);
+    Ok(plugin)
+}
+
+/// Reports that the plugin is ready, outside of the plugin's span, whose fields are the same.
+fn report<R>(launch: &Launch<'_, R>, plugin: &Plugin) {
+    tracing::info!(
+        parent: None,
+        plugin = launch.name,
+        plugin.path = %launch.program.display(),
+        plugin.pid = plugin.pid().map(Pid::get),
+        plugin.version = %plugin.version(),
+        endpoint = %plugin.endpoint(),
+        mutual = plugin.security().is_mutual(),
+        elapsed = ?plugin.launch_time(),
+        "plugin ready"
+    );
+}
+
+async fn open<R>(
+    launch: &Launch<'_, R>,
+    target: Target<'_>,
+    version: AppVersion,
+) -> Result<Opened, LaunchFault> {
+    let opened = open::open(target, &launch.host.config).await?;
+    // Last, when nothing else can fail: the services are served until the broker is closed.
+    let plugin = CallingPlugin { plugin: launch.fan_out.id(), version, broker: opened.broker.get().clone() };
+    host_services::serve(launch.host.services.as_ref(), &plugin).await?;
+    Ok(opened)
+}

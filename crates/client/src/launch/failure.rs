@@ -1,0 +1,73 @@
+//! A failed launch: end the process and explain the fault.
+
+use std::{sync::PoisonError, time::Duration};
+
+use rpcplugin_handshake::HandshakeLineFault;
+use tokio::time::timeout;
+
+use super::context::Launch;
+use crate::{
+    error::{LaunchError, LaunchFacts, LaunchFault, PluginReason},
+    exit::ExitReason,
+    process::{owner::ProcessHandle, runner::Runner},
+    program::{lookup::find, notes::notes},
+};
+
+/// Ends the process of a failed launch, and explains the fault.
+pub(super) async fn fail<R: Runner>(
+    launch: &Launch<'_, R>,
+    fault: LaunchFault,
+    process: ProcessHandle,
+) -> LaunchError {
+    // A plugin that prints garbage or closes its connections is often about to exit. How it exits explains more.
+    let fault = match fault {
+        fault if fault.is_explained_by_exit() => match (timeout(EXIT_WAIT, process.exited()).await, fault) {
+            (
+                Ok(reason),
+                LaunchFault::Connect(_) | LaunchFault::HostRefused(_) | LaunchFault::FirstCall(_),
+            ) => LaunchFault::ExitedConnecting(reason),
+            (_, fault) => fault,
+        },
+        fault => fault,
+    };
+    let exit = process.exit_reason();
+    process.output_is_complete();
+    process.kill();
+    // The pipe may still hold the plugin's last lines. A process in uninterruptible I/O survives SIGKILL.
+    let _ = timeout(2 * launch.host.config.drain_timeout, process.finished()).await;
+    explain(launch, fault, exit).await
+}
+
+/// The error, with all facts that are known.
+pub(super) async fn explain<R: Runner>(
+    launch: &Launch<'_, R>,
+    fault: LaunchFault,
+    exit: Option<ExitReason>,
+) -> LaunchError {
+    let stderr = launch.stderr_tail.lines();
+    let reason = PluginReason::find(&stderr);
+    let fault = fault.in_the_light_of(&stderr, reason.as_ref());
+    let notes = timeout(DIAGNOSIS, launch.runner.diagnose(&fault)).await.ok().flatten().or_else(|| {
+        // A program that prints a line and exits without a complaint is most likely not a plugin.
+        let no_line =
+            matches!(&fault, LaunchFault::HandshakeLine(error) if error.fault == HandshakeLineFault::NotAnAnswer);
+        let is_wrong_file = no_line && exit.is_some() && stderr.is_empty();
+        is_wrong_file.then(|| notes(&find(&launch.program))).flatten()
+    });
+    let facts = LaunchFacts {
+        program: launch.program.clone(),
+        ended: exit,
+        stderr,
+        stdout: launch.stray_lines.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        reason,
+        notes,
+        elapsed: launch.started.elapsed(),
+    };
+    LaunchError::new(fault, facts)
+}
+
+/// How long a process that seems to be exiting is waited for.
+const EXIT_WAIT: Duration = Duration::from_millis(100);
+
+/// How long a [runner](Runner) may take to report what it knows about a fault.
+const DIAGNOSIS: Duration = Duration::from_secs(1);

@@ -1,0 +1,199 @@
+//! The second step: read the handshake line and decide what it means.
+
+use std::sync::Arc;
+
+use rpcplugin_broker::Translate;
+use rpcplugin_config::TransportKind;
+use rpcplugin_core::Endpoint;
+use rpcplugin_handshake::{HandshakeLine, HandshakeLineFault, Multiplexing, accept_version};
+use rpcplugin_transport::{Security, SocketDir, speaks_tls};
+use tokio::{
+    io::AsyncRead,
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+use super::{
+    context::{Launch, stopped},
+    failure::fail,
+    spawn::Spawned,
+};
+use crate::{
+    connection::security::Secret,
+    error::{LaunchError, LaunchFault},
+    exit::ExitReason,
+    plugin::{LaunchTimings, Stdin},
+    process::{owner::ProcessHandle, runner::Runner, socket_cleanup::AnnouncedSocket},
+    streams::{
+        handshake_line::{NoLine, first_line},
+        stdout_drain,
+    },
+};
+
+/// A plugin that has printed its handshake line.
+pub(super) struct Greeted {
+    pub(super) process: ProcessHandle,
+    pub(super) stdin: Option<Stdin>,
+    pub(super) handshake_line: HandshakeLine,
+    /// Where this host dials: the announced endpoint, translated.
+    pub(super) endpoint: Endpoint,
+    pub(super) timings: LaunchTimings,
+    pub(super) security: Security,
+    pub(super) sockets: SocketDir,
+    pub(super) translate: Option<Arc<dyn Translate>>,
+}
+
+type Stdout = Box<dyn AsyncRead + Send + Unpin>;
+
+/// Waits for the handshake line and decides what it means.
+pub(super) async fn greet<R: Runner>(
+    launch: &Launch<'_, R>,
+    spawned: Spawned,
+) -> Result<Greeted, LaunchError> {
+    let Spawned { process, mut stdout, stdin, secret, sockets, translate, before_start, took } = spawned;
+    let waiting = Instant::now();
+    let mut read = Vec::new();
+    let line = wait_for_line(launch, &process, &mut stdout, &mut read).await;
+    let dialled = |announced: &Endpoint| -> Result<_, LaunchFault> {
+        let endpoint = dialled(translate.as_deref(), announced)?;
+        if let Endpoint::Unix(path) = &endpoint {
+            process.remove_socket(AnnouncedSocket::new(path.clone(), before_start));
+        }
+        Ok(endpoint)
+    };
+    if let Err(LaunchFault::HandshakeLine(error)) = &line {
+        let _ = error.endpoint().map(dialled);
+    }
+    let mut reached = None;
+    let decided = line.and_then(|line| {
+        let endpoint = dialled(&line.endpoint);
+        reached = endpoint.as_ref().ok().cloned();
+        let security = decide(launch, &line, secret)?;
+        Ok((line, endpoint?, security))
+    });
+    let (handshake_line, endpoint, security) = match decided {
+        Ok(decided) => decided,
+        Err(fault) => {
+            let lines = read.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            lines.take(MOST_STRAY).for_each(|line| launch.keep_stray_line(line));
+            let fault = match (fault, &reached) {
+                // The plugin sent no certificate, and its socket speaks TLS all the same.
+                (LaunchFault::IgnoredMtls, Some(endpoint)) if speaks_tls(endpoint).await => {
+                    LaunchFault::OwnCertificates
+                }
+                (fault, _) => fault,
+            };
+            return Err(fail(launch, fault, process).await);
+        }
+    };
+    let timings =
+        LaunchTimings { process: Some(took), handshake: Some(waiting.elapsed()), ..LaunchTimings::default() };
+    let version = handshake_line.version;
+    launch.span.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
+    tracing::debug!(mutual = security.is_mutual(), "plugin printed its handshake line");
+    process.read_output(launch.task(stdout_drain::drain(stdout, read, Arc::clone(&launch.fan_out))));
+    Ok(Greeted { process, stdin, handshake_line, endpoint, timings, security, sockets, translate })
+}
+
+/// Waits for the handshake line, the exit of the process, or the end of the timeout.
+async fn wait_for_line<R: Runner>(
+    launch: &Launch<'_, R>,
+    process: &ProcessHandle,
+    stdout: &mut Stdout,
+    read: &mut Vec<u8>,
+) -> Result<HandshakeLine, LaunchFault> {
+    tokio::select! {
+        line = timeout_at(launch.deadline, read_line(launch, stdout, read, process)) => {
+            line.unwrap_or_else(|_| Err(stopped(process).unwrap_or(LaunchFault::Silent(launch.timeout))))
+        }
+        reason = exited_and_drained(launch, process) => Err(LaunchFault::ExitedEarly(reason)),
+        never = launch.report_waiting(process) => match never {},
+    }
+}
+
+/// Resolves when the process has exited and the drain timeout is over. A process that the plugin left behind may hold its stdout
+/// open indefinitely.
+async fn exited_and_drained<R>(launch: &Launch<'_, R>, process: &ProcessHandle) -> ExitReason {
+    let reason = process.exited().await;
+    sleep(launch.host.config.drain_timeout).await;
+    reason
+}
+
+/// The handshake line. What comes after it, or in its place, stays in `read`.
+async fn read_line<R>(
+    launch: &Launch<'_, R>,
+    stdout: &mut Stdout,
+    read: &mut Vec<u8>,
+    process: &ProcessHandle,
+) -> Result<HandshakeLine, LaunchFault> {
+    let limit = launch.host.config.handshake_line_limit.as_usize();
+    loop {
+        let (line, is_last) = match first_line(stdout, read, limit).await {
+            Ok(line) => (line, false),
+            // The last line may have no line break.
+            Err(NoLine::Ended) if !read.is_empty() => (std::mem::take(read), true),
+            Err(NoLine::Ended) => return Err(stdout_ended(launch, process).await),
+            Err(NoLine::TooLong) => {
+                let start = String::from_utf8_lossy(&read[..read.len().min(80)]).into_owned();
+                read.clear();
+                return Err(LaunchFault::EndlessLine { start });
+            }
+            Err(NoLine::Failed(error)) => return Err(LaunchFault::Stdout(error)),
+        };
+        match HandshakeLine::parse(&String::from_utf8_lossy(&line)) {
+            Ok(line) => return Ok(line),
+            // Only a line without any likeness to a handshake line can be a banner. A malformed handshake line is final.
+            Err(error)
+                if error.fault == HandshakeLineFault::NotAnAnswer && (is_last || launch.may_skip_line()) =>
+            {
+                launch.keep_stray_line(&line);
+                if is_last && !launch.may_skip_line() {
+                    return Err(error.into());
+                }
+            }
+            // A line that breaks off in the middle is that of a plugin that has exited.
+            Err(_) if is_last => {
+                launch.keep_stray_line(&line);
+                return Err(stdout_ended(launch, process).await);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The fault of a plugin whose stdout has ended. Most often the process has exited too.
+async fn stdout_ended<R>(launch: &Launch<'_, R>, process: &ProcessHandle) -> LaunchFault {
+    let exit = timeout(launch.host.config.drain_timeout, process.exited()).await;
+    exit.map_or(LaunchFault::StdoutClosed, LaunchFault::ExitedEarly)
+}
+
+/// The endpoint that this host dials for the one that the plugin announced.
+fn dialled(translate: Option<&dyn Translate>, announced: &Endpoint) -> Result<Endpoint, LaunchFault> {
+    let Some(translate) = translate else { return Ok(announced.clone()) };
+    translate
+        .dial_as(announced)
+        .map_err(|source| LaunchFault::Translate { endpoint: announced.clone(), source })
+}
+
+/// Decides whether this host accepts the handshake line, and how the connection is secured.
+fn decide<R>(launch: &Launch<'_, R>, line: &HandshakeLine, secret: Secret) -> Result<Security, LaunchFault> {
+    accept_version(line.version, &launch.host.versions)?;
+    if !allows(&launch.host.config.transports, &line.endpoint) {
+        return Err(LaunchFault::Transport { endpoint: line.endpoint.clone() });
+    }
+    if launch.host.config.multiplex && line.multiplexing != Multiplexing::Yes {
+        return Err(LaunchFault::NoMultiplexing);
+    }
+    secret.decide(line.certificate.as_deref())
+}
+
+/// Whether plugins may listen on an endpoint of this kind.
+fn allows(transports: &[TransportKind], endpoint: &Endpoint) -> bool {
+    let kind = match endpoint {
+        Endpoint::Unix(_) => TransportKind::Unix,
+        _ => TransportKind::Tcp,
+    };
+    transports.contains(&kind)
+}
+
+/// The largest number of lines kept from output that stands in place of a handshake line.
+const MOST_STRAY: usize = 10;

@@ -1,0 +1,98 @@
+//! The first step: start the process.
+
+use std::{sync::Arc, time::Duration};
+
+use rpcplugin_broker::Translate;
+use rpcplugin_config::HostConfig;
+use rpcplugin_core::Pid;
+use rpcplugin_handshake::HostEnv;
+use rpcplugin_transport::{SocketDir, SocketDirError};
+use tokio::{io::AsyncRead, time::timeout_at};
+
+use super::context::Launch;
+use crate::{
+    connection::{security::Secret, socket_dir},
+    error::LaunchFault,
+    host::Host,
+    observe::event::Event,
+    os::FileTime,
+    plugin::Stdin,
+    process::{
+        owner::{OnDrop, ProcessHandle},
+        runner::{LaunchEnvironment, PluginProcess as _, Runner, StartedProcess},
+        socket_cleanup::change_time,
+    },
+    streams::stderr_log,
+};
+
+/// A process that runs and has not printed its handshake line.
+pub(super) struct Spawned {
+    pub(super) process: ProcessHandle,
+    pub(super) stdout: Box<dyn AsyncRead + Send + Unpin>,
+    pub(super) stdin: Option<Stdin>,
+    pub(super) secret: Secret,
+    pub(super) sockets: SocketDir,
+    pub(super) translate: Option<Arc<dyn Translate>>,
+    /// A time before the start of the process, by the clock of the file system.
+    pub(super) before_start: FileTime,
+    /// How long the start took.
+    pub(super) took: Duration,
+}
+
+/// Starts the process with the handshake's variables in its environment, and reads its stderr from now on.
+pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, LaunchFault> {
+    let config = &launch.host.config;
+    config.check()?;
+    let secret = Secret::prepare(config)?;
+    // Late: if the host is killed before the start of the process, the directory is left for the next host to remove.
+    let sockets = socket_dir::private(config)?;
+    let before_start = change_time(sockets.path())
+        .map_err(|source| SocketDirError::Create { parent: sockets.path().to_owned(), source })?;
+    let environment = environment(launch.host, secret.to_offer(), &sockets);
+    let starting = timeout_at(launch.deadline, launch.runner.start(&environment));
+    let StartedProcess { process, stdout, stderr, stdin, translate } =
+        starting.await.unwrap_or(Err(LaunchFault::NotStarted(launch.timeout)))?;
+    if let Some(pid) = process.pid() {
+        sockets.add_owner(pid.get());
+    }
+    launch.fan_out.event(Event::Started { pid: process.pid() });
+    let process =
+        ProcessHandle::own(process, OnDrop::Kill, config.drain_timeout, &launch.fan_out, &launch.span);
+    process.remove_dir(&sockets);
+    launch.span.record("plugin.pid", process.pid().map(Pid::get));
+    tracing::debug!(plugin.id = process.id(), "plugin started");
+    let max_line = config.log_line_limit.as_usize();
+    let (tail, fan_out) = (Arc::clone(&launch.stderr_tail), Arc::clone(&launch.fan_out));
+    let log = stderr_log::read_log(stderr, max_line, config.print_logs, tail, fan_out);
+    process.read_output(launch.task(log));
+    let took = launch.started.elapsed();
+    Ok(Spawned { process, stdout, stdin, secret, sockets, translate, before_start, took })
+}
+
+fn environment(host: &Host, client_certificate: Option<String>, sockets: &SocketDir) -> LaunchEnvironment {
+    let config: &HostConfig = &host.config;
+    let host_env = HostEnv {
+        versions: host.versions.clone(),
+        ports: config.tcp_ports,
+        client_certificate,
+        multiplex: config.multiplex,
+        socket_dir: Some(sockets.path().to_owned()),
+        socket_group: config.unix_socket_group.clone(),
+    };
+    let mut handshake_env = host_env.to_env(&host.cookie);
+    if !config.die_with_host {
+        // A plugin made with this library watches its host by itself.
+        handshake_env.insert(0, (EXIT_WITH_HOST.to_owned(), Some("false".into())));
+    }
+    LaunchEnvironment {
+        handshake_env,
+        inherit: config.inherit_env.clone(),
+        socket_dir: sockets.path().to_owned(),
+        die_with_host: config.die_with_host,
+        orphan_grace: config.orphan_grace,
+        busy_timeout: config.busy_timeout,
+    }
+}
+
+/// The plugin's setting `exit_with_host`.
+const EXIT_WITH_HOST: &str = "PLUGIN_EXIT_WITH_HOST";

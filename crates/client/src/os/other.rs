@@ -1,0 +1,59 @@
+//! Substitutes where there is no Linux: without pidfds and `/proc` no process of another parent can be identified for
+//! certain, and therefore none is signalled.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
+    path::PathBuf,
+    time::Duration,
+};
+
+use rpcplugin_core::{Endpoint, Pid};
+
+use super::signal::Signal;
+
+/// A process that cannot be confused with another. There is no value of it on this system.
+#[derive(Debug)]
+pub(crate) enum PidHandle {}
+
+impl PidHandle {
+    pub(crate) fn open(_: Pid) -> Option<Self> {
+        None
+    }
+
+    pub(crate) async fn exited(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn signal(&self, _: Signal) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+/// The listening process is unknown on this system.
+pub(crate) async fn listening_pid(_: &Endpoint, _: Duration) -> Option<Pid> {
+    None
+}
+
+/// Whether the process listens at the endpoint is unknown on this system.
+pub(crate) fn listens(_: Pid, _: &Endpoint) -> bool {
+    false
+}
+
+/// tokio handles SIGCHLD by itself on this system.
+pub(super) fn ignores(_: i32) -> bool {
+    false
+}
+
+pub(super) fn path_of_open_file(path: PathBuf, _: &mut File) -> io::Result<PathBuf> {
+    Ok(path)
+}
+
+pub(super) fn reopened_for_writing(_: BorrowedFd<'_>) -> Option<OwnedFd> {
+    None
+}
+
+pub(super) fn real_time_signal(_: i32) -> Option<i32> {
+    None
+}

@@ -1,0 +1,175 @@
+//! The watchdog of a plugin, which ends the plugin when the host dies, however the host dies.
+
+use std::{io, path::Path, process::Stdio, time::Duration};
+
+use rpcplugin_core::Pid;
+use rpcplugin_transport::start_time;
+use tokio::process::{Child, Command};
+
+use crate::os::{self, Group};
+
+/// A process that ends a plugin and its group when this host dies. It asks the plugin to end, waits for the grace period, kills
+/// what is left, and removes the directory of the plugin's sockets.
+///
+/// The watchdog waits for the end of a pipe whose other end only this host has. The kernel closes the files of a host that is
+/// killed, so that the host need not do anything. The watchdog belongs to the plugin's process group. While it runs, the number of
+/// the group, which is the plugin's pid too, cannot be given to other processes, and signals to the group end the watchdog
+/// together with the plugin. `docs/decisions` has the reasons.
+///
+/// If the plugin has already moved to another process group, the watchdog cannot join the original group. It then identifies the
+/// plugin by pid and start time.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    /// The group that the watchdog belongs to, if it does.
+    group: Option<Group>,
+    shell: Child,
+    _pipe: io::PipeWriter,
+}
+
+/// What a watchdog does when the host is dead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastWill<'w> {
+    /// How long the plugin may take to end before it is killed.
+    pub(crate) grace: Duration,
+    /// The directory of the plugin's sockets.
+    pub(crate) socket_dir: &'w Path,
+}
+
+impl Watchdog {
+    /// Watches over the leader of a group, which must not have been reaped.
+    pub(crate) fn over(leader: Pid, will: LastWill<'_>) -> io::Result<Self> {
+        let group = Group::of(leader).ok_or(io::ErrorKind::InvalidInput)?;
+        match Self::start(leader, will, None, |shell| group.spawn(shell)) {
+            Ok((shell, pipe)) => Ok(Self { group: Some(group), shell, _pipe: pipe }),
+            Err(error) if os::is_not_permitted(&error) => {
+                let started = start_time(leader.get()).ok_or(error)?;
+                let (shell, pipe) = Self::start(leader, will, Some(started), os::spawn_leader)?;
+                Ok(Self { group: None, shell, _pipe: pipe })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn start(
+        leader: Pid,
+        LastWill { grace, socket_dir }: LastWill<'_>,
+        started: Option<String>,
+        spawn: impl FnOnce(&mut Command) -> io::Result<Child>,
+    ) -> io::Result<(Child, io::PipeWriter)> {
+        let (read, write) = io::pipe()?;
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", SCRIPT, "rpcplugin-watchdog"])
+            .arg(leader.to_string())
+            .arg(started.unwrap_or_default())
+            .arg(socket_dir)
+            .arg(format!("{:.3}", grace.as_secs_f64()))
+            // For a `sleep` that does not accept fractions.
+            .arg((grace.as_secs() + u64::from(grace.subsec_nanos() > 0)).to_string())
+            .env_clear()
+            .env("PATH", path())
+            .current_dir("/")
+            .stdin(read)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        Ok((spawn(&mut shell)?, write))
+    }
+
+    /// Whether the watchdog still runs. Reaps a watchdog that has ended.
+    pub(crate) fn remains(&mut self) -> bool {
+        matches!(self.shell.try_wait(), Ok(None))
+    }
+
+    /// Kills the watchdog, and does not wait for its end.
+    pub(crate) fn kill(&mut self) {
+        // It may have been killed with its group already.
+        let _ = self.shell.start_kill();
+    }
+
+    /// Kills what is left of the group, the watchdog with it. Called when the leader has ended, so that processes that the
+    /// leader started and left behind end too. A task reaps the watchdog.
+    pub(crate) fn end_group(mut self) {
+        // Until the watchdog has been reaped, the number of its group cannot be given to another.
+        if self.remains() {
+            if let Some(group) = self.group {
+                group.kill();
+            }
+            tokio::spawn(self.dismiss());
+        }
+    }
+
+    /// Ends the watchdog, and waits until it is gone.
+    ///
+    /// # Cancel safety
+    /// The watchdog ends even if the future is dropped.
+    pub(crate) async fn dismiss(mut self) {
+        let _ = self.shell.kill().await;
+    }
+}
+
+/// Where the shell looks for `sleep` and `rm`: where most systems have them, and then where this host looks.
+fn path() -> std::ffi::OsString {
+    let mut path = std::ffi::OsString::from("/usr/bin:/bin");
+    if let Some((_, own)) = std::env::vars_os().find(|(name, own)| name == "PATH" && !own.is_empty()) {
+        path.push(":");
+        path.push(own);
+    }
+    path
+}
+
+/// What the shell does. Its arguments are the plugin's number, the moment at which it started if the shell is not in its
+/// group, the directory, and the grace in seconds with and without fractions.
+///
+/// - A signal to the group is for the others, also one of the terminal's: the guard stays until it is killed.
+/// - The host writes nothing, so that `read` returns when the host is gone.
+/// - `/proc` tells a zombie, which has no further thread, from a process that runs; where there is none, or it is not the one of this namespace, `kill`
+///   has to do. A shell that is in the group needs no start time: the number cannot pass to another.
+/// - The plugin alone is asked first, since what it started may have to help it to its end. When it has ended, so is what it
+///   left in the group.
+/// - The clock is a process beside the one that looks after the plugin, so that the grace is one on a busy machine too.
+///   Whichever comes to the end first kills the other, as part of the group.
+/// - The directory goes before the group, of which this shell is a part. A plugin that is being killed may still make a
+///   socket in it.
+/// - Without `sleep` there is no grace.
+const SCRIPT: &str = r#"trap '' HUP INT QUIT TERM TSTP TTIN TTOU USR1 USR2 ALRM PIPE
+plugin=$1 started=$2 dir=$3 grace=$4 seconds=$5
+runs() {
+  if read -r stat <"/proc/$plugin/stat"; then
+    set -f; set -- ${stat##*) }; set +f
+    case $1${18} in Z0|Z1|X*) return 1;; esac
+    [ -z "$started" ] || [ "${20}" = "$started" ]
+  else
+    [ -z "$started" ] && kill -0 "$plugin"
+  fi
+}
+others() {
+  for entry in /proc/[0-9]*/stat; do
+    read -r stat <"$entry" || continue
+    set -f; set -- "$entry" ${stat##*) }; set +f
+    [ "$4" = "$plugin" ] || continue
+    case $2${19} in Z0|Z1|X*) continue;; esac
+    case $3 in $$|$clock) continue;; esac
+    case $1 in /proc/$$/stat|/proc/$clock/stat) continue;; esac
+    return 0
+  done
+  return 1
+}
+finish() {
+  if runs; then
+    kill -KILL "$plugin"
+    [ -n "$started" ] && kill -KILL "-$plugin"
+  fi
+  rm -rf -- "$dir" || rm -rf -- "$dir"
+  kill -KILL 0
+}
+read -r _
+case $grace in 0.000) finish;; esac
+(sleep "$grace" || sleep "$seconds"; finish) & clock=$!
+if runs; then kill -TERM "$plugin"; kill -CONT "$plugin"; fi
+while runs; do sleep 0.05 || sleep 1 || finish; done
+if [ -z "$started" ] && others; then
+  kill -TERM 0; kill -CONT 0
+  while others; do sleep 0.1 || sleep 1 || finish; done
+fi
+finish"#;

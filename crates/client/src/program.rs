@@ -1,0 +1,17 @@
+//! The program's file, before it is started: where it is, of which format, and whether it is the one that was meant.
+
+pub(crate) mod checksum;
+pub(crate) mod discover;
+pub(crate) mod file;
+#[doc(hidden)]
+pub mod format;
+pub(crate) mod interpreter;
+pub(crate) mod lookup;
+pub(crate) mod notes;
+pub(crate) mod verified_executable;
+
+pub use self::{
+    checksum::{Checksum, ChecksumError},
+    discover::discover,
+    file::{Obstacle, ProgramFile},
+};

@@ -1,0 +1,242 @@
+//! What a program's file says of itself before it is run.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    format::{Format, architecture_of_elf, elf_machine, format_of, macho_cpu, pe_machine},
+    interpreter::{Interpreter, interpreter},
+    lookup::find,
+};
+use crate::os::{NATIVE_FORMAT, NativeFormat};
+
+/// A program's file: where it is, of what kind, and what keeps this machine from running it.
+///
+/// ```
+/// # use std::path::Path;
+/// use rpcplugin_client::ProgramFile;
+///
+/// let shell = ProgramFile::of(Path::new("/bin/sh"))?;
+/// assert!(shell.obstacle().is_none());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ProgramFile {
+    path: PathBuf,
+    format: Format,
+}
+
+/// Why this machine cannot run a file, as far as the file itself tells. [`Display`](fmt::Display) says what is wrong, and
+/// [`advice`](Self::advice) what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// It has no content.
+    Empty,
+    /// It is neither a program nor a script.
+    NoProgram,
+    /// It is a program of another operating system.
+    OtherSystem {
+        /// What kind of program it is.
+        format: String,
+    },
+    /// It is a program for another kind of processor. A machine that was told how may run it all the same.
+    OtherArchitecture {
+        /// For which it is.
+        built_for: String,
+    },
+    /// Its dynamic loader is missing: it was built for another C library.
+    LoaderMissing {
+        /// The path of the loader.
+        loader: PathBuf,
+    },
+    /// The program that has to run the script is missing.
+    InterpreterMissing {
+        /// By its path, or by the name for which `env` looks in `PATH`.
+        interpreter: String,
+    },
+    /// The script's lines end as on Windows, so that the name of its interpreter does too.
+    WindowsLineEnds,
+}
+
+impl ProgramFile {
+    /// Looks for a program as [`Command`](crate::Command) does: at its path, or for a bare name in `PATH`. What is nowhere
+    /// comes back as it is.
+    #[must_use]
+    pub fn find(program: &Path) -> PathBuf {
+        find(program)
+    }
+
+    /// Reads the beginning of the file at this path.
+    ///
+    /// # Errors
+    /// What the operating system says when the file cannot be opened or read.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), format: format_of(path)? })
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What keeps this machine from running the file. Libraries that are missing are not noticed here: the dynamic
+    /// loader tells of them when the program is started.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match &self.format {
+            Format::Elf { .. } if NATIVE_FORMAT != NativeFormat::Elf => Some(self.other_system()),
+            Format::Elf { machine, wrong_class, loader } => {
+                if *wrong_class
+                    || architecture_of_elf(*machine).is_some_and(|built_for| !runs_here(built_for))
+                {
+                    return Some(Obstacle::OtherArchitecture { built_for: built_for(*machine) });
+                }
+                let missing = loader.as_deref().map(Path::new).filter(|loader| !loader.exists());
+                missing.map(|loader| Obstacle::LoaderMissing { loader: loader.to_owned() })
+            }
+            Format::MachO { .. } if NATIVE_FORMAT != NativeFormat::MachO => Some(self.other_system()),
+            Format::MachO { .. } => None,
+            Format::Pe { .. } => Some(self.other_system()),
+            Format::Script { interpreter: name, argument } => match interpreter(name, argument.as_deref()) {
+                Interpreter::There => None,
+                Interpreter::WindowsLineEnds => Some(Obstacle::WindowsLineEnds),
+                Interpreter::Missing(name) | Interpreter::NotInPath(name) => {
+                    Some(Obstacle::InterpreterMissing { interpreter: name.to_owned() })
+                }
+            },
+            Format::Empty => Some(Obstacle::Empty),
+            Format::Other => Some(Obstacle::NoProgram),
+        }
+    }
+
+    fn other_system(&self) -> Obstacle {
+        Obstacle::OtherSystem { format: self.to_string() }
+    }
+}
+
+/// What kind of file it is: `ELF program (Linux) for x86_64`, `script for /bin/sh`.
+impl fmt::Display for ProgramFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.format {
+            Format::Elf { machine, .. } => write!(f, "ELF program (Linux) for {}", built_for(*machine)),
+            Format::MachO { cpus } => {
+                let names: Vec<_> = cpus.iter().map(|cpu| macho_cpu(*cpu)).collect();
+                write!(f, "Mach-O program (macOS) for {}", names.join(", "))
+            }
+            Format::Pe { machine } => write!(f, "PE program (Windows) for {}", pe_machine(*machine)),
+            Format::Script { interpreter, argument } => {
+                write!(f, "script for {}", interpreter.trim_end())?;
+                argument.as_deref().map_or(Ok(()), |argument| write!(f, " {}", argument.trim_end()))
+            }
+            Format::Empty => f.write_str("empty file"),
+            Format::Other => f.write_str("neither program nor script"),
+        }
+    }
+}
+
+impl Obstacle {
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Empty => "build or copy the program again: what wrote this file was interrupted",
+            Self::NoProgram => {
+                "name the plugin's program itself; a script needs a first line such as `#!/bin/sh`"
+            }
+            Self::OtherSystem { .. } => "get or build the plugin for this operating system",
+            Self::OtherArchitecture { .. } => "get or build the plugin for this machine's processor",
+            Self::LoaderMissing { .. } => {
+                "install the C library that the program was built for, or link it statically"
+            }
+            Self::InterpreterMissing { .. } => "install the interpreter, or correct the script's first line",
+            Self::WindowsLineEnds => "save the script with plain line ends (LF)",
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the file is empty"),
+            Self::NoProgram => f.write_str("the file is neither a program nor a script"),
+            Self::OtherSystem { format } => {
+                write!(f, "the file is a {format}, and this is {}", std::env::consts::OS)
+            }
+            Self::OtherArchitecture { built_for } => {
+                write!(f, "the program is for {built_for}, and this machine is {}", std::env::consts::ARCH)
+            }
+            Self::LoaderMissing { loader } => {
+                write!(f, "the program's dynamic loader {} is missing", loader.display())
+            }
+            Self::InterpreterMissing { interpreter } => {
+                write!(f, "the script's interpreter {interpreter} is missing")
+            }
+            Self::WindowsLineEnds => f.write_str("the script's lines end as on Windows (CR LF)"),
+        }
+    }
+}
+
+/// The architecture of an ELF file by Rust's name, which is also what this machine is called, or else by the file's.
+fn built_for(machine: u16) -> String {
+    architecture_of_elf(machine).map_or_else(|| elf_machine(machine), str::to_owned)
+}
+
+/// Whether this machine runs programs of such an architecture. Many run those of their smaller relatives too.
+fn runs_here(built_for: &str) -> bool {
+    let here = std::env::consts::ARCH;
+    matches!((here, built_for), ("x86_64", "x86") | ("aarch64", "arm")) || here == built_for
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn obstacle(content: &[u8]) -> Option<Obstacle> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), content).expect("writable");
+        ProgramFile::of(file.path()).expect("it exists").obstacle()
+    }
+
+    #[test]
+    fn this_very_program_has_no_obstacle() {
+        let own = std::env::current_exe().expect("it runs");
+        assert_eq!(ProgramFile::of(&own).expect("it exists").obstacle(), None);
+    }
+
+    #[test]
+    fn each_obstacle_is_seen_and_explained() {
+        let mut foreign = vec![0; 64];
+        foreign[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1]);
+        foreign[18] = if cfg!(target_arch = "x86_64") { 183 } else { 62 };
+        let cases: [(&[u8], &str); 6] = [
+            (b"", "empty"),
+            (b"hello\n", "neither a program nor a script"),
+            (&foreign, "and this m"),
+            (b"#!/no/such/thing\n", "interpreter /no/such/thing is missing"),
+            (b"#!/usr/bin/env no-such-thing\n", "interpreter no-such-thing is missing"),
+            (b"#!/bin/sh\r\n", "CR LF"),
+        ];
+        for (content, words) in cases {
+            let Some(obstacle) = obstacle(content) else { panic!("{words}: there is no obstacle") };
+            if NATIVE_FORMAT == NativeFormat::Elf {
+                assert!(obstacle.to_string().contains(words), "{obstacle}");
+            }
+            assert!(!obstacle.advice().is_empty());
+        }
+        assert_eq!(obstacle(b"#!/bin/sh\n"), None);
+    }
+
+    #[test]
+    fn programs_of_other_systems_are_called_by_their_name() {
+        if std::env::consts::OS != "linux" {
+            return;
+        }
+        let macho = [&0xfeed_facf_u32.to_le_bytes()[..], &0x0100_000c_u32.to_le_bytes()].concat();
+        let said = obstacle(&macho).expect("this is Linux").to_string();
+        assert_eq!(said, "the file is a Mach-O program (macOS) for CpuArm64, and this is linux");
+    }
+}

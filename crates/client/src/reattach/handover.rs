@@ -1,0 +1,149 @@
+//! What another host needs to go on with a plugin, secrets included.
+
+use std::{fmt, path::PathBuf};
+
+use miette::Diagnostic;
+use rpcplugin_handshake::{ReattachConfig, ReattachError};
+use rpcplugin_mtls::{
+    ExportedIdentity, Identity, IdentityError, MutualTls, PeerCertificate, PeerCertificateError, TlsError,
+    Trust,
+};
+use rpcplugin_transport::Security;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::attachment::Attachment;
+
+/// What another host needs to go on with a plugin, such as the next version of this one: where it is, and for AutoMTLS the
+/// identity of the host that started it.
+///
+/// It holds a private key: whoever has it can impersonate the host. Keep it out of logs, environments and files that
+/// others can read. `Debug` does not show the key.
+#[derive(Clone)]
+pub struct Handover {
+    config: ReattachConfig,
+    identity: Option<(ExportedIdentity, PeerCertificate)>,
+    socket_dir: Option<PathBuf>,
+}
+
+/// The text of a handover is of no use.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum HandoverError {
+    /// It is not what [`Handover::to_json`] wrote.
+    #[error("the handover cannot be read")]
+    #[diagnostic(
+        code(rpcplugin::handshake::handover_unreadable),
+        help("it has to be the text that the other host made, copied whole")
+    )]
+    Unreadable(#[source] serde_json::Error),
+    /// It does not say where the plugin is.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Config(#[from] ReattachError),
+    /// The host's identity cannot be used.
+    #[error("the host's identity in the handover cannot be used")]
+    #[diagnostic(code(rpcplugin::security::handover_identity))]
+    Identity(
+        #[from]
+        #[diagnostic_source]
+        IdentityError,
+    ),
+    /// The plugin's certificate cannot be used.
+    #[error("the plugin's certificate in the handover cannot be used")]
+    #[diagnostic(code(rpcplugin::security::handover_certificate))]
+    Certificate(
+        #[from]
+        #[diagnostic_source]
+        PeerCertificateError,
+    ),
+    /// The two make no TLS settings.
+    #[error("TLS cannot be set up from the handover")]
+    #[diagnostic(code(rpcplugin::security::handover_tls))]
+    Tls(
+        #[from]
+        #[diagnostic_source]
+        TlsError,
+    ),
+}
+
+/// What stands beside go-plugin's members.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    #[serde(rename = "Tls", default, skip_serializing_if = "Option::is_none")]
+    tls: Option<WireTls>,
+    #[serde(rename = "SocketDir", default, skip_serializing_if = "Option::is_none")]
+    socket_dir: Option<PathBuf>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireTls {
+    host_certificate: String,
+    host_key: String,
+    plugin_certificate: String,
+}
+
+impl Handover {
+    pub(crate) fn new(config: ReattachConfig, security: &Security, socket_dir: Option<PathBuf>) -> Self {
+        let identity = match security {
+            Security::Mutual(tls) => match tls.trust() {
+                Trust::Pinned(certificate) => Some((tls.identity().export(), certificate.clone())),
+                // Authorities are the configuration of whoever attaches.
+                _ => None,
+            },
+            _ => None,
+        };
+        Self { config, identity, socket_dir }
+    }
+
+    /// Where the plugin is: the part without secrets.
+    #[must_use]
+    pub fn config(&self) -> &ReattachConfig {
+        &self.config
+    }
+
+    /// One line of JSON: go-plugin's members, and beside them the host's private key. Secret.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let tls = self.identity.as_ref().map(|(identity, certificate)| WireTls {
+            host_certificate: identity.certificates_pem().to_owned(),
+            host_key: identity.private_key_pem().to_owned(),
+            plugin_certificate: certificate.pem(),
+        });
+        let wire = Wire { tls, socket_dir: self.socket_dir.clone() };
+        let parts = [serde_json::from_str(&self.config.to_string()), serde_json::to_value(wire)];
+        let members = parts.into_iter().flatten().filter_map(|part| match part {
+            Value::Object(members) => Some(members),
+            _ => None,
+        });
+        Value::Object(members.flatten().collect()).to_string()
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// [`HandoverError`] when a part of it is of no use.
+    pub fn parse(json: &str) -> Result<Attachment, HandoverError> {
+        let config = ReattachConfig::parse(json)?;
+        let Wire { tls, socket_dir } = serde_json::from_str(json).map_err(HandoverError::Unreadable)?;
+        let mut attachment = Attachment::from(config);
+        if let Some(tls) = tls {
+            let identity = Identity::from_pem(&tls.host_certificate, &tls.host_key)?;
+            let trust = Trust::Pinned(PeerCertificate::from_pem(&tls.plugin_certificate)?);
+            attachment.security = Some(Security::Mutual(MutualTls::new(identity, trust)?));
+        }
+        attachment.leftover_dir = socket_dir;
+        Ok(attachment)
+    }
+}
+
+impl fmt::Debug for Handover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handover")
+            .field("config", &self.config)
+            .field("identity", &self.identity.as_ref().map(|_| "[secret]"))
+            .field("socket_dir", &self.socket_dir)
+            .finish()
+    }
+}

@@ -1,0 +1,120 @@
+//! The layers of settings, merged.
+
+use std::collections::BTreeMap;
+
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    value::{Dict, Map, Value},
+};
+
+use super::{file::FileText, names::Names, tree::Tree};
+use crate::error::{Fault, FaultKind, Origin};
+
+/// The layers, merged, and what is needed to say where a value comes from.
+pub(super) struct Sources {
+    figment: Figment,
+    /// All settings. Figment would merge the layers anew for each one that is looked up.
+    merged: Value,
+    file: Option<FileText>,
+    /// The variable from which a setting was taken.
+    variables: BTreeMap<&'static str, &'static str>,
+}
+
+impl Sources {
+    /// Merges the layers over the defaults. `file` and `variables` say where the values of two layers come from.
+    pub(super) fn merge(
+        names: &Names,
+        layers: Layers,
+        file: Option<FileText>,
+        variables: BTreeMap<&'static str, &'static str>,
+    ) -> Self {
+        let figment = Figment::new()
+            .merge(Layer { name: DEFAULTS, tree: defaults(names) })
+            .merge(Layer { name: FILE, tree: layers.file })
+            .merge(Layer { name: ENVIRONMENT, tree: layers.environment })
+            .merge(Layer { name: CODE, tree: layers.code });
+        Self { merged: merged(&figment), figment, file, variables }
+    }
+
+    /// Whether a layer above the defaults has the setting.
+    pub(super) fn is_set(&self, setting: &str) -> bool {
+        self.find(setting).is_some_and(|(_, layer)| layer != DEFAULTS)
+    }
+
+    /// The text of a setting.
+    pub(super) fn text(&self, setting: &str) -> Option<&'_ str> {
+        self.find(setting).map(|(text, _)| text)
+    }
+
+    /// The text of a setting, and the layer that it comes from.
+    fn find(&self, setting: &str) -> Option<(&str, &str)> {
+        let value = self.merged.find_ref(setting)?;
+        let layer = self.figment.get_metadata(value.tag()).map_or(DEFAULTS, |metadata| &metadata.name);
+        value.as_str().map(|text| (text, layer))
+    }
+
+    /// Where a setting, or anything in a group of settings, was set.
+    pub(super) fn origin(&self, setting: &str) -> Origin {
+        match self.find(setting) {
+            Some((_, FILE)) => self.file.as_ref().map_or(Origin::Default, |file| file.origin(setting)),
+            Some((_, ENVIRONMENT)) => self
+                .variables
+                .get(setting)
+                .map_or(Origin::Default, |variable| Origin::Variable((*variable).to_owned())),
+            Some((_, CODE)) => Origin::Code,
+            _ => Origin::Default,
+        }
+    }
+
+    /// The fault, with its place.
+    pub(super) fn fault(&self, setting: &str, kind: FaultKind) -> Fault {
+        let origin = self.origin(setting);
+        match (&origin, self.file.as_ref().and_then(|file| file.excerpt(setting))) {
+            (Origin::File { .. }, Some(excerpt)) => Fault::in_file(kind, origin, excerpt),
+            _ => Fault::new(kind, origin),
+        }
+    }
+}
+
+/// The layers above the defaults, the lowest first.
+pub(super) struct Layers {
+    pub(super) file: Tree,
+    pub(super) environment: Tree,
+    pub(super) code: Tree,
+}
+
+/// One layer of settings as figment takes it.
+struct Layer {
+    name: &'static str,
+    tree: Tree,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.tree.to_dict()))
+    }
+}
+
+fn defaults(names: &Names) -> Tree {
+    let mut tree = Tree::default();
+    for setting in names.settings() {
+        tree.insert(&setting.name, setting.default);
+    }
+    tree
+}
+
+/// The settings of all layers, each with the tag of the layer that it comes from.
+fn merged(figment: &Figment) -> Value {
+    let settings = figment.data().ok().and_then(|mut profiles| profiles.remove(&Profile::Default));
+    Value::from(settings.unwrap_or_default())
+}
+
+/// The names of the layers.
+const DEFAULTS: &str = "defaults";
+const FILE: &str = "file";
+const ENVIRONMENT: &str = "environment";
+const CODE: &str = "code";

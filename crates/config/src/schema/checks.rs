@@ -1,0 +1,111 @@
+//! Which values are possible, and which go together.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use crate::{
+    error::{ConfigError, Fault, FaultKind, Origin},
+    side::Side,
+    value::{ByteSize, Text},
+};
+
+/// Says what is impossible about the values of a struct.
+pub(crate) trait Check {
+    fn check(&self, checks: &mut Checks);
+}
+
+/// What was found impossible.
+#[derive(Default)]
+pub(crate) struct Checks {
+    pub(crate) found: Vec<Contradiction>,
+    /// The group whose settings are looked at, with a dot.
+    prefix: String,
+}
+
+/// A fault that no value has by itself.
+pub(crate) struct Contradiction {
+    /// The settings that do not go together, beginning with the one at which to point. Never empty.
+    pub(crate) settings: Vec<String>,
+    pub(crate) kind: FaultKind,
+}
+
+impl Contradiction {
+    pub(crate) fn new(settings: &[&str], kind: FaultKind) -> Self {
+        Self { settings: settings.iter().map(|setting| (*setting).to_owned()).collect(), kind }
+    }
+}
+
+impl Checks {
+    /// Looks at a group of settings.
+    pub(crate) fn group(&mut self, name: &str, group: &impl Check) {
+        let outer = std::mem::replace(&mut self.prefix, format!("{name}."));
+        group.check(self);
+        self.prefix = outer;
+    }
+
+    pub(crate) fn add(&mut self, settings: &[&str], kind: FaultKind) {
+        let settings = settings.iter().map(|setting| self.name(setting)).collect();
+        self.found.push(Contradiction { settings, kind });
+    }
+
+    /// The full name of a setting.
+    pub(crate) fn name(&self, setting: &str) -> String {
+        format!("{}{setting}", self.prefix)
+    }
+
+    pub(crate) fn within<T: Text + PartialOrd + Copy>(
+        &mut self,
+        setting: &str,
+        value: T,
+        range: RangeInclusive<T>,
+    ) {
+        if !range.contains(&value) {
+            let allowed = format!("from {} to {}", range.start().to_text(), range.end().to_text());
+            let fault =
+                FaultKind::OutOfRange { setting: self.name(setting), given: value.to_text(), allowed };
+            self.add(&[setting], fault);
+        }
+    }
+
+    pub(crate) fn order(
+        &mut self,
+        (less, less_value): (&str, Duration),
+        (more, more_value): (&str, Duration),
+    ) {
+        if less_value > more_value {
+            let fault = FaultKind::WrongOrder {
+                less: self.name(less),
+                less_value,
+                more: self.name(more),
+                more_value,
+            };
+            self.add(&[less, more], fault);
+        }
+    }
+
+    pub(crate) fn not_empty<T: Text>(&mut self, setting: &str, list: &[T]) {
+        if list.is_empty() {
+            let fault = FaultKind::NotAllowed {
+                setting: self.name(setting),
+                given: "empty".to_owned(),
+                allowed: T::ALLOWED.to_owned(),
+            };
+            self.add(&[setting], fault);
+        }
+    }
+
+    pub(crate) fn message_limits(&mut self, receive: Option<ByteSize>, send: Option<ByteSize>) {
+        for (name, limit) in [("max_receive_message_size", receive), ("max_send_message_size", send)] {
+            if let Some(limit) = limit {
+                self.within(name, limit, ByteSize::bytes(1)..=ByteSize::bytes(u64::MAX));
+            }
+        }
+    }
+}
+
+/// What is wrong with a configuration that no loader has seen.
+pub(crate) fn check_made_in_code(config: &impl Check, side: Side) -> Result<(), ConfigError> {
+    let mut checks = Checks::default();
+    config.check(&mut checks);
+    let faults = checks.found.into_iter().map(|found| Fault::new(found.kind, Origin::Code)).collect();
+    ConfigError::from_faults(side, faults)
+}

@@ -1,0 +1,9 @@
+//! Reports of errors.
+
+mod category;
+mod causes;
+mod plain;
+
+pub use category::ErrorCategory;
+pub use causes::{causes, innermost};
+pub use plain::PlainReport;

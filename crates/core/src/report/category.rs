@@ -1,0 +1,72 @@
+//! The families of errors.
+
+use std::fmt;
+
+use miette::Diagnostic;
+
+use super::causes::innermost;
+
+/// What a failure is about, told by the second part of its code: `rpcplugin::transport::cannot_connect`.
+///
+/// ```
+/// # use rpcplugin_core::{ErrorCategory, MagicCookie};
+/// assert_eq!(ErrorCategory::of(&MagicCookie::new("KEY", "").unwrap_err()), ErrorCategory::Config);
+/// assert_eq!(ErrorCategory::of_code("rpcplugin::security::mtls_refused"), ErrorCategory::Security);
+/// assert_eq!(ErrorCategory::of_code("somebody::elses::code"), ErrorCategory::Base);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ErrorCategory {
+    /// None of the others.
+    Base,
+    /// What a user or a program has set.
+    Config,
+    /// From the start of a plugin's process to its handshake line.
+    Handshake,
+    /// What host and plugin say to each other once they are connected.
+    Protocol,
+    /// Processes, sockets and connections.
+    Transport,
+    /// Certificates, keys and TLS.
+    Security,
+}
+
+impl ErrorCategory {
+    /// Every family.
+    pub const ALL: &'static [Self] =
+        &[Self::Base, Self::Config, Self::Handshake, Self::Protocol, Self::Transport, Self::Security];
+
+    /// The family of a failure: that of the innermost cause with a code.
+    #[must_use]
+    pub fn of(diagnostic: &dyn Diagnostic) -> Self {
+        innermost(diagnostic, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
+            .map_or(Self::Base, |code| Self::of_code(&code))
+    }
+
+    /// The family that a code names. One that is not of this project belongs to [`Base`](Self::Base).
+    #[must_use]
+    pub fn of_code(code: &str) -> Self {
+        let name =
+            code.strip_prefix("rpcplugin::").and_then(|rest| rest.split("::").next()).unwrap_or_default();
+        Self::ALL.iter().copied().find(|family| family.name() == name).unwrap_or(Self::Base)
+    }
+
+    /// Its name in a code.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Config => "config",
+            Self::Handshake => "handshake",
+            Self::Protocol => "protocol",
+            Self::Transport => "transport",
+            Self::Security => "security",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCategory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

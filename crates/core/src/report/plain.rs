@@ -1,0 +1,110 @@
+//! Errors as a person wants them at the end of a program: what failed, why, and what to do.
+
+use std::fmt;
+
+use miette::Diagnostic;
+
+use super::causes::{causes, innermost, is_advice};
+
+/// Shows a diagnostic with its causes, its related faults, its help and its code, in plain text.
+///
+/// A fault that the message quotes already is not told twice; of its only fault, a diagnostic takes help and code. Related
+/// diagnostics of the severity `Advice` are no faults: they stand at the end, after help and code.
+///
+/// Programs that link `miette` with its `fancy` feature have a better way; this is for the others, and for a plugin's
+/// last words, which a host shows as they come.
+///
+/// ```
+/// # use rpcplugin_core::{PlainReport, MagicCookie};
+/// let error = MagicCookie::new("KEY", "").unwrap_err();
+/// let text = PlainReport(&error).to_string();
+/// assert!(text.starts_with("the magic cookie KEY has no value\n  help: give host and plugin"));
+/// assert!(text.ends_with("\n  code: rpcplugin::config::cookie_value_empty"));
+/// ```
+#[derive(Clone, Copy)]
+pub struct PlainReport<'a>(pub &'a dyn Diagnostic);
+
+impl fmt::Display for PlainReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        for cause in causes(self.0) {
+            write!(f, "\n  because {cause}")?;
+        }
+        let message = self.0.to_string();
+        let (advice, faults): (Vec<_>, Vec<_>) =
+            self.0.related().into_iter().flatten().partition(|related| is_advice(*related));
+        for fault in faults.into_iter().filter(|fault| !message.contains(&fault.to_string())) {
+            write!(f, "\n  - {}", PlainReport(fault).to_string().replace('\n', "\n  "))?;
+        }
+        if let Some(help) = innermost(self.0, &|diagnostic| diagnostic.help().map(|help| help.to_string())) {
+            write!(f, "\n  help: {help}")?;
+        }
+        if let Some(code) = innermost(self.0, &|diagnostic| diagnostic.code().map(|code| code.to_string())) {
+            write!(f, "\n  code: {code}")?;
+        }
+        for text in advice {
+            write!(f, "\n  {}", text.to_string().replace('\n', "\n  "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PlainReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("the {0} is wrong")]
+    #[diagnostic(code(test::fault), help("correct the {0}"))]
+    struct Fault(&'static str);
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("the configuration cannot be used{0}")]
+    #[diagnostic(code(test::all), help("correct each of them"))]
+    struct Faults(&'static str, #[related] Vec<Fault>);
+
+    #[test]
+    fn related_faults_are_told_one_by_one() {
+        let error = Faults("", vec![Fault("port"), Fault("path")]);
+        assert_eq!(
+            PlainReport(&error).to_string(),
+            "the configuration cannot be used\
+             \n  - the port is wrong\n    help: correct the port\n    code: test::fault\
+             \n  - the path is wrong\n    help: correct the path\n    code: test::fault\
+             \n  help: correct each of them\n  code: test::all"
+        );
+    }
+
+    #[test]
+    fn a_single_fault_is_told_once() {
+        let error = Faults(": the port is wrong", vec![Fault("port")]);
+        assert_eq!(
+            PlainReport(&error).to_string(),
+            "the configuration cannot be used: the port is wrong\n  help: correct the port\n  code: test::fault"
+        );
+    }
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("stderr of it:\n  one\n  two")]
+    #[diagnostic(severity(Advice))]
+    struct Evidence;
+
+    #[derive(Debug, thiserror::Error, Diagnostic)]
+    #[error("it failed")]
+    #[diagnostic(code(test::failed), help("mend it"))]
+    struct Failed(#[related] Vec<Evidence>);
+
+    #[test]
+    fn evidence_stands_at_the_end_and_gives_no_advice() {
+        assert_eq!(
+            PlainReport(&Failed(vec![Evidence])).to_string(),
+            "it failed\n  help: mend it\n  code: test::failed\n  stderr of it:\n    one\n    two"
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! Everything in this crate that depends on the operating system: descriptors, the parent process, signals.
+//!
+//! Plugins run on Unix. Linux has a few more means than the others, with a substitute for each.
+
+mod descriptors;
+mod parent;
+mod signals;
+mod standard_streams;
+
+pub(crate) use descriptors::{
+    PIPE_BUF, open_null, pipe, readable, reader_closed, reopen_nonblocking, writable,
+};
+pub(crate) use parent::Parent;
+pub(crate) use signals::{ReceivedSignal, Signals};
+pub(crate) use standard_streams::{clone_stderr, clone_stdout, replace_stderr, replace_stdout};

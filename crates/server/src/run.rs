@@ -1,0 +1,103 @@
+//! Running a plugin, from the environment to the exit status.
+
+use std::{
+    io::{self, Write as _},
+    process::{ExitCode, Termination},
+};
+
+use rpcplugin_core::PlainReport;
+use rpcplugin_handshake::{ReceivedEnv, check_cookie};
+use rpcplugin_hclog::MaxLevel;
+use tokio::runtime::Handle;
+
+use crate::{
+    environment,
+    error::ServeError,
+    lifecycle::Served,
+    logging,
+    serve::Serve,
+    stdio::RedirectedStdout,
+    watchdog::{self, Limits},
+};
+
+impl Serve {
+    /// Runs the plugin: performs the handshake with the host that launched this process, serves, and drains.
+    ///
+    /// Sets a tracing subscriber that logs to the host, unless the program has set a subscriber, and a panic hook that logs
+    /// panics. Until the handshake line is printed, what other code prints on stdout goes to stderr. What the program prints
+    /// on stdout before this call comes before the handshake line.
+    ///
+    /// The magic cookie of the [configuration](rpcplugin_config::PluginConfig::magic_cookie), if set, replaces the plugin's.
+    ///
+    /// The result may be returned from `main`: the exit status is 0 after an orderly end and 1 after an error. The end is
+    /// orderly also if calls were cut, or if a handler or hook panicked. With `panic = "abort"` a handler that panics ends
+    /// the whole plugin. Handlers that block every thread of the runtime keep the plugin from ending: [`main`](Self::main)
+    /// has a watchdog for this case.
+    ///
+    /// # Errors
+    /// [`ServeError`] when the plugin cannot serve. Nothing has been printed on stdout then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the plugin abruptly: calls are cut, and the socket is removed.
+    pub async fn run(mut self) -> Result<Served, ServeError> {
+        let cookie = self.config.magic_cookie.as_ref().unwrap_or(&self.cookie);
+        check_cookie(cookie, environment::variable)?;
+        let cookie_key = cookie.key().to_owned();
+        let level = MaxLevel::new(logging::filter(self.config.log_level));
+        logging::init(level, std::mem::take(&mut self.subscribers)).map_err(ServeError::Process)?;
+        for slip in self.slips.drain(..).filter(|slip| slip.name != cookie_key) {
+            tracing::warn!(variable = slip.name, "{slip}");
+        }
+        let stdout = RedirectedStdout::begin().map_err(ServeError::Process)?;
+        let bound = self.bind(&ReceivedEnv::from_env(environment::variable)).await?;
+        let announced = bound.announce(&mut stdout.original())?;
+        drop(stdout);
+        announced.serve().await
+    }
+
+    /// [Runs](Self::run) the plugin on its own runtime with
+    /// [`PluginConfig::workers`](rpcplugin_config::PluginConfig::workers) threads, prints an error on stderr, and returns the
+    /// exit status: the whole `main` of an ordinary plugin.
+    ///
+    /// One thread starts fastest, and suffices as long as no handler blocks it. Handlers that block all threads delay other
+    /// calls but not the shutdown: signals, the shutdown file and the exit of the host are watched on the calling thread. If
+    /// the runtime is blocked after the longer of [`PluginConfig::grace`](rpcplugin_config::PluginConfig::grace) and one
+    /// second, or if the shutdown takes longer than twice the grace and three seconds, the plugin ends with status 1. Its
+    /// sockets are removed. Its shutdown hooks may not have run.
+    ///
+    /// Within a tokio runtime, this prints an error and returns status 1. Await [`run`](Self::run) there.
+    pub fn main(self) -> ExitCode {
+        match Handle::try_current() {
+            Ok(_) => exit_code(Err(ServeError::NestedRuntime)),
+            Err(_) => self.run_watched().unwrap_or_else(|error| exit_code(Err(ServeError::Process(error)))),
+        }
+    }
+
+    /// Runs on a runtime of its own, under the watchdog.
+    fn run_watched(self) -> io::Result<ExitCode> {
+        let limits = Limits { workers: self.config.workers, grace: self.config.grace };
+        let shutdown = self.shutdown.clone();
+        watchdog::run(limits, shutdown, |watch| async move {
+            exit_code(Self { watch: Some(watch), ..self }.run().await)
+        })
+    }
+}
+
+/// The exit status of a plugin that has served is 0.
+impl Termination for Served {
+    fn report(self) -> ExitCode {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Prints an error on stderr, and returns the exit status.
+fn exit_code(served: Result<Served, ServeError>) -> ExitCode {
+    match served {
+        Ok(served) => served.report(),
+        Err(error) => {
+            // Not `eprintln`, which panics when the host has exited.
+            let _ = writeln!(io::stderr(), "{}", PlainReport(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

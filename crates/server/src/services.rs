@@ -1,0 +1,58 @@
+//! The services that every plugin offers to its host beside its own.
+
+mod controller;
+mod health;
+mod reflection;
+mod stdio;
+
+use std::sync::Arc;
+
+use rpcplugin_broker::Broker;
+use rpcplugin_config::PluginConfig;
+use rpcplugin_proto::{GrpcControllerServer, GrpcStdioServer};
+use rpcplugin_transport::Services;
+
+pub use health::{Health, ServingStatus};
+
+use self::{controller::Controller, health::HealthService, stdio::Stdio};
+use crate::{shutdown::Shutdown, stdio::CaptureBuffer};
+
+/// What the built-in services work on.
+pub(crate) struct BuiltIn<'a> {
+    pub(crate) health: &'a Health,
+    pub(crate) broker: &'a Broker,
+    pub(crate) shutdown: &'a Shutdown,
+    pub(crate) output: &'a Arc<CaptureBuffer>,
+}
+
+impl BuiltIn<'_> {
+    /// The built-in services together with the plugin's own. If both have a service of the same name, the plugin's own
+    /// is served.
+    pub(crate) fn with(
+        self,
+        own: Services,
+        config: &PluginConfig,
+        descriptors: Vec<&'static [u8]>,
+    ) -> Services {
+        let mut services = Services::new();
+        if config.health {
+            for name in own.names() {
+                self.health.set_unless_known(name, ServingStatus::Serving);
+            }
+            services = services.add(HealthService::new(self.health.clone()));
+        }
+        services = services
+            .merge(&self.broker.services())
+            .add(GrpcControllerServer::new(Controller(self.shutdown.clone())))
+            .add(GrpcStdioServer::new(Stdio(Arc::clone(self.output))))
+            .merge(&own);
+        if config.reflection {
+            let mut names: Vec<_> = services.names().collect();
+            names.extend(["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]);
+            // In the order in which Go's plugins list them.
+            names.sort_unstable();
+            services = services.merge(&reflection::services(descriptors, names));
+        }
+        services
+    }
+}

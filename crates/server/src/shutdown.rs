@@ -1,0 +1,11 @@
+//! The shutdown of the plugin: the handle that begins it, and what begins it from outside.
+
+mod file;
+mod handle;
+mod host_exit;
+mod signals;
+mod triggers;
+
+pub use handle::{Shutdown, ShutdownCause};
+
+pub(crate) use self::triggers::Triggers;

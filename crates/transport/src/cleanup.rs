@@ -1,0 +1,82 @@
+//! Removal of socket files when the process exits without unwinding: by `std::process::exit`, or by a panic where
+//! panics abort.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, Once, PoisonError},
+};
+
+use crate::os::{
+    exit::call_at_exit,
+    files::{self, FileId},
+};
+
+/// A file or directory that must not outlive the process.
+#[derive(Debug)]
+pub(crate) enum Leftover {
+    /// A directory, with everything in it.
+    Dir(PathBuf),
+    /// The file of a socket, with its identity.
+    Socket(PathBuf, FileId),
+}
+
+/// Keeps a leftover registered. Dropping it removes the registration.
+#[derive(Debug)]
+pub(crate) struct Registration(u64);
+
+/// The leftovers of the process. There is one list because a process exits once.
+static LEFTOVERS: Mutex<Leftovers> = Mutex::new(Leftovers { next: 0, entries: BTreeMap::new() });
+
+struct Leftovers {
+    next: u64,
+    entries: BTreeMap<u64, Leftover>,
+}
+
+/// Registers a leftover for removal at exit.
+pub(crate) fn register(leftover: Leftover) -> Registration {
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(|| call_at_exit(remove_sockets));
+    let mut leftovers = lock();
+    let number = leftovers.next;
+    leftovers.next += 1;
+    leftovers.entries.insert(number, leftover);
+    Registration(number)
+}
+
+/// Removes the files of all sockets that this process has bound, and the private directories that it has made.
+///
+/// Call it before the process ends in a way that runs no destructors, for example in a panic hook of a program whose
+/// panics abort. Sockets that are open keep working for connected peers.
+pub fn remove_sockets() {
+    // A thread that holds the lock is ending, or registers a socket that is younger than this call.
+    let Ok(mut leftovers) = LEFTOVERS.try_lock() else { return };
+    for leftover in std::mem::take(&mut leftovers.entries).into_values() {
+        leftover.remove();
+    }
+}
+
+impl Leftover {
+    pub(crate) fn remove(&self) {
+        // There is no remedy for a failure at this point.
+        let _ = match self {
+            Self::Dir(path) => fs::remove_dir_all(path),
+            // Another file may have come to the path.
+            Self::Socket(path, id) if files::id(path).is_ok_and(|found| found == *id) => {
+                fs::remove_file(path)
+            }
+            Self::Socket(..) => Ok(()),
+        };
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        lock().entries.remove(&self.0);
+    }
+}
+
+fn lock() -> MutexGuard<'static, Leftovers> {
+    LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,23 @@
+//! The client side: connections, calls, and the channel for generated clients.
+
+mod call;
+mod channel;
+mod connect;
+mod connection;
+mod error_status;
+mod open;
+mod peer;
+mod reason;
+mod reconnect;
+mod response;
+mod status_details;
+mod tonic_channel;
+mod upload;
+
+pub use call::CallFuture;
+pub use channel::{Choose, PluginChannel};
+pub use connect::{ChannelError, Connect};
+pub use error_status::is_broken_connection;
+pub use open::{connect, connect_lazy};
+pub use peer::Explain;
+pub use response::ResponseBody;

@@ -1,0 +1,177 @@
+//! One HTTP/2 connection to a peer.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::reason::named;
+use crate::{
+    frames::{HeaderBlocks, HeaderLimit},
+    http2::settings::{Keepalive, Settings},
+    meter::{self, Metered, PeerActivity},
+    tls::SecureStream,
+};
+
+/// A connection on which calls can be made. It closes when the last clone is dropped and the last call has ended.
+#[derive(Clone)]
+pub(super) struct Connection {
+    pub(super) send: SendRequest<Bytes>,
+    pub(super) state: Arc<ConnectionState>,
+}
+
+/// The state of a connection, also after its end.
+#[derive(Debug)]
+pub(super) struct ConnectionState {
+    opened: Instant,
+    peer: PeerActivity,
+    ended: CancellationToken,
+    cause: OnceLock<String>,
+    /// Whether the connection broke, or was not HTTP/2.
+    broke: AtomicBool,
+    /// Whether the peer ended the connection without an error after it had been open for a while. Another connection is
+    /// worth trying then.
+    ended_by_peer: AtomicBool,
+}
+
+impl Connection {
+    /// Starts HTTP/2 on a stream.
+    ///
+    /// Must be called within a tokio runtime, which runs the connection.
+    pub(super) async fn open(stream: SecureStream, settings: &Settings) -> Result<Self, h2::Error> {
+        let meter = settings.meter.clone().unwrap_or_default();
+        let (stream, peer) = meter::client(stream, &meter);
+        let headers = HeaderLimit::new(settings.max_headers);
+        let stream = HeaderBlocks::client(stream, settings.max_frame, headers);
+        let (send, connection) = builder(settings).handshake(stream).await?;
+        let state = Arc::new(ConnectionState {
+            opened: Instant::now(),
+            peer,
+            ended: CancellationToken::new(),
+            cause: OnceLock::new(),
+            broke: AtomicBool::new(false),
+            ended_by_peer: AtomicBool::new(false),
+        });
+        tokio::spawn(run(connection, settings.keepalive, Arc::clone(&state)));
+        Ok(Self { send, state })
+    }
+}
+
+impl ConnectionState {
+    /// Takes note of an error after which the connection takes no calls.
+    pub(super) fn note_error(&self, error: &h2::Error) {
+        if error.is_go_away() && error.is_remote() {
+            // A peer that sends GOAWAY at once would send it again on the next connection.
+            if error.reason() == Some(h2::Reason::NO_ERROR) && self.opened.elapsed() > AT_ONCE {
+                self.ended_by_peer.store(true, Relaxed);
+            }
+        } else {
+            self.broke.store(true, Relaxed);
+        }
+    }
+
+    /// Whether the connection broke early and the peer has answered no call on it.
+    pub(super) fn broke_unused(&self) -> bool {
+        let broke = self.peer.has_hung_up() || self.broke.load(Relaxed);
+        broke
+            && !self.ended_by_peer.load(Relaxed)
+            && !self.peer.has_responded()
+            && self.opened.elapsed() < SHORT_LIVED
+    }
+
+    /// Whether the peer has closed the connection, or the connection broke.
+    pub(super) fn has_hung_up(&self) -> bool {
+        self.peer.has_hung_up()
+    }
+
+    /// Waits for a moment until the connection has ended. Returns whether it has, and the cause if it is known.
+    pub(super) async fn ended(&self) -> (bool, Option<&str>) {
+        let ended = timeout(END_NOTICED, self.ended.cancelled()).await.is_ok();
+        (ended, self.cause.get().map(String::as_str))
+    }
+}
+
+/// If a connection breaks earlier than this and no call was answered on it, no other connection is opened at once.
+const SHORT_LIVED: Duration = Duration::from_secs(1);
+
+/// A connection that the peer ends earlier than this was never usable.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// How long after the first failed call the end of the connection is noticed. Both happen in one poll of the
+/// connection's task.
+const END_NOTICED: Duration = Duration::from_millis(100);
+
+fn builder(settings: &Settings) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .initial_window_size(settings.stream_window)
+        .initial_connection_window_size(settings.connection_window)
+        .max_frame_size(settings.max_frame)
+        .max_header_list_size(HeaderLimit::new(settings.max_headers).for_stack())
+        .max_send_buffer_size(SEND_BUFFER)
+        .initial_max_send_streams(INITIAL_STREAMS)
+        .enable_push(false)
+        // Frames that the peer still sends for cancelled calls must not end the connection. See `serve`.
+        .max_local_error_reset_streams(None);
+    builder
+}
+
+/// How many bytes of its messages a call hands over before they are written.
+const SEND_BUFFER: usize = 1 << 20;
+
+/// How many calls may be made before the peer has announced its limit. HTTP/2 recommends that peers allow at least so many.
+const INITIAL_STREAMS: usize = 100;
+
+/// Runs a connection to its end.
+async fn run(
+    mut connection: h2::client::Connection<HeaderBlocks<Metered<SecureStream>>, Bytes>,
+    keepalive: Option<Keepalive>,
+    state: Arc<ConnectionState>,
+) {
+    let pings = keepalive.and_then(|keepalive| Some((keepalive, connection.ping_pong()?)));
+    let cause = tokio::select! {
+        biased;
+        ended = &mut connection => ended.err().map(|error| named(&error)),
+        limit = unanswered_ping(pings) => {
+            Some(format!("the peer did not answer a ping within {} s", limit.as_secs_f32()))
+        }
+    };
+    if let Some(cause) = cause {
+        tracing::debug!(error = cause, "a connection failed");
+        let _ = state.cause.set(cause);
+    }
+    // This fails the calls that are still in flight.
+    drop(connection);
+    state.ended.cancel();
+}
+
+/// Completes with the timeout when the peer does not answer a ping. Never completes without pings.
+async fn unanswered_ping(pings: Option<(Keepalive, h2::PingPong)>) -> Duration {
+    let Some((Keepalive { interval, timeout: limit }, mut pings)) = pings else {
+        return std::future::pending().await;
+    };
+    loop {
+        sleep(interval).await;
+        match timeout(limit, pings.ping(h2::Ping::opaque())).await {
+            Ok(Ok(_)) => {}
+            // The connection reports its own error.
+            Ok(Err(_)) => return std::future::pending().await,
+            Err(_) => return limit,
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("state", &self.state).finish_non_exhaustive()
+    }
+}

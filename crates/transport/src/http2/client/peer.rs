@@ -1,0 +1,55 @@
+//! The peer of a channel: its connection, and the explanation of failures.
+
+use std::{pin::Pin, sync::Arc};
+
+use tonic::Status;
+
+use super::{connect::ChannelError, reconnect::Reconnect};
+
+/// The peer of a channel.
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub(super) connection: Arc<Reconnect>,
+    pub(super) explain: Option<Arc<dyn Explain>>,
+}
+
+/// Explains why the connections to a peer break, for example because its process has exited.
+pub trait Explain: Send + Sync + 'static {
+    /// Returns the status of a call whose connection broke or could not be opened. `status` is the status without an
+    /// explanation. This is not called for a stream that was reset while the connection goes on.
+    ///
+    /// The call waits for the future, unless its deadline passes first.
+    fn explain(self: Arc<Self>, status: Status) -> Pin<Box<dyn Future<Output = Status> + Send>>;
+}
+
+impl Peer {
+    /// Returns the status of a call for which no connection could be opened.
+    pub(super) async fn unreachable(&self, error: Arc<ChannelError>) -> Status {
+        let mut status = Status::unavailable(with_causes(&*error));
+        status.set_source(error);
+        self.explained(status).await
+    }
+
+    /// Explains the status of a call whose connection broke.
+    pub(super) async fn explained(&self, status: Status) -> Status {
+        match &self.explain {
+            Some(explain) => Arc::clone(explain).explain(status).await,
+            None => status,
+        }
+    }
+}
+
+/// Prints an error with its causes on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Some errors repeat their cause.
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}

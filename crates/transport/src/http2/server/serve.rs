@@ -1,0 +1,165 @@
+//! Serves gRPC on incoming streams.
+
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
+
+use super::{
+    calls::{Calls, WithinSpan},
+    linger::Linger,
+};
+use crate::{
+    frames::{HeaderBlocks, HeaderLimit},
+    http2::settings::Settings,
+    io::Inspected,
+    meter::{self, Metered, PrefaceReceived},
+    net::{Listen, PendingConnection, Stream},
+    service::Services,
+    tls::{SecureStream, Security},
+};
+
+/// The services, security, limits and end of a server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Serving {
+    /// The services.
+    pub services: Services,
+    /// How connections are secured.
+    pub security: Security,
+    /// The HTTP/2 settings of each connection.
+    pub settings: Settings,
+    /// Starts the shutdown: no further connection is accepted, and calls in flight go on for at most `grace`.
+    pub shutdown: CancellationToken,
+    /// How long calls may go on after `shutdown`. Then they are cancelled. Default: 1 s.
+    pub grace: Duration,
+}
+
+impl Serving {
+    /// Serves these services with this security until `shutdown`.
+    #[must_use]
+    pub fn new(services: Services, security: Security, shutdown: CancellationToken) -> Self {
+        Self { services, security, settings: Settings::default(), shutdown, grace: Duration::from_secs(1) }
+    }
+}
+
+/// Serves the streams of `listener` until it ends or the token is cancelled, then drains.
+///
+/// When this returns, no connection is left. A connection that fails is logged at debug. A connection is closed if its
+/// peer has not sent the preface of HTTP/2 within [`Settings::handshake_timeout`], or by the time of the shutdown. If
+/// file descriptors run out, or if connections without a preface hold half of them, the oldest connection without a
+/// call is closed: see [`PendingConnection`].
+///
+/// # Cancel safety
+/// Dropping the future closes every connection at once.
+pub async fn serve(mut listener: impl Listen, serving: Serving) {
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            biased;
+            () = serving.shutdown.cancelled() => break,
+            // Removes ended connections, so that the set does not grow without end.
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            stream = listener.accept() => stream,
+        };
+        let Some(stream) = stream else { break };
+        let serving = serving.clone();
+        let pending = PendingConnection::new(&stream);
+        let kept = pending.clone();
+        let serving_connection = async move {
+            if let Err(error) = connection(stream, &serving, &kept).await {
+                // A peer that has asked for the shutdown hangs up before the shutdown of its connection is done.
+                if serving.shutdown.is_cancelled() {
+                    tracing::trace!(error = &*error, "a connection was closed during the shutdown");
+                } else {
+                    tracing::debug!(error = &*error, "a connection failed");
+                }
+            }
+        };
+        pending.set_task(connections.spawn(serving_connection.in_current_span()));
+    }
+    // Closes the socket and removes its file before the drain, so that no further peer can connect.
+    drop(listener);
+    // When the listener has ended by itself, its connections run to their own ends.
+    while connections.join_next().await.is_some() {}
+}
+
+/// Serves one connection, from its first byte to its last.
+async fn connection(
+    stream: Stream,
+    serving: &Serving,
+    pending: &PendingConnection,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let connect = tracing::debug_span!("connect", peer.addr = stream.peer().map(tracing::field::display));
+    let handshake = async {
+        let stream = serving.security.server(stream).instrument(connect).await?;
+        let (connection, preface) = http_connection(stream, serving, pending);
+        let mut connection = Box::pin(connection);
+        // The HTTP/2 stack has no timeout for a peer that sends nothing.
+        let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if preface.is_true() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match ended.await {
+            Some(done) => done.map(|()| None).map_err(Box::from),
+            None => Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Some(connection)),
+        }
+    };
+    let connected = tokio::select! {
+        connected = timeout(serving.settings.handshake_timeout, handshake) => connected??,
+        () = serving.shutdown.cancelled() => return Ok(()),
+    };
+    // Probes connect and hang up.
+    let Some(mut connection) = connected else { return Ok(()) };
+    pending.connected();
+    tokio::select! {
+        done = connection.as_mut() => return Ok(done?),
+        () = serving.shutdown.cancelled() => {}
+    }
+    // Sends GOAWAY, and lets the calls in flight end.
+    connection.as_mut().graceful_shutdown();
+    match timeout(serving.grace, connection).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err("calls were still in flight after the grace period and were cancelled".into()),
+    }
+}
+
+fn http_connection(
+    stream: SecureStream,
+    serving: &Serving,
+    pending: &PendingConnection,
+) -> (Connection, Arc<PrefaceReceived>) {
+    let settings = &serving.settings;
+    let (stream, preface) = meter::server(stream, settings.meter.as_ref());
+    let headers = HeaderLimit::new(settings.max_headers);
+    let stream = HeaderBlocks::server(stream, settings.max_frame, headers);
+    let connection = http2::Builder::new(WithinSpan(Span::current()))
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(settings.stream_window)
+        .initial_connection_window_size(settings.connection_window)
+        .max_frame_size(settings.max_frame)
+        .max_header_list_size(headers.for_stack())
+        // gRPC has its own limits on calls. With hyper's limit of 200 the next call would wait without notice.
+        .max_concurrent_streams(None)
+        // Frames for calls that were refused, and calls that are cancelled before they were started, are common on a
+        // busy machine. By default 1024 of the former or 20 of the latter end the connection, and with it the plugin.
+        // Those defaults protect servers from untrusted clients.
+        .max_local_error_reset_streams(None)
+        .max_pending_accept_reset_streams(MAX_CANCELLED)
+        .auto_date_header(false)
+        .serve_connection(
+            TokioIo::new(Inspected::new(stream, Linger::default())),
+            Calls { services: serving.services.clone(), headers, pending: pending.clone() },
+        );
+    (connection, preface)
+}
+
+type Connection =
+    http2::Connection<TokioIo<Inspected<HeaderBlocks<Metered<SecureStream>>, Linger>>, Calls, WithinSpan>;
+
+/// How many calls that were cancelled before they were started may be kept.
+const MAX_CANCELLED: usize = 1 << 16;

@@ -1,0 +1,13 @@
+//! Raw streams between processes: sockets, where they are bound, and how they are connected to.
+
+mod dial;
+mod listener;
+mod pending;
+mod stream;
+mod unix;
+
+pub use dial::{ConnectError, dial};
+pub use listener::{BindError, Listen, Listener};
+pub use pending::PendingConnection;
+pub use stream::{Io, Stream};
+pub use unix::{SocketDir, SocketDirError, SocketGroup, remove_empty_dir, remove_stale_socket};

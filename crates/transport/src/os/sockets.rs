@@ -1,0 +1,103 @@
+//! Unix sockets, below the types of tokio.
+
+use std::{
+    fs, io,
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
+    path::Path,
+};
+
+use rpcplugin_core::SocketPath;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+use super::files;
+
+/// Returns the address that the operating system has for a path.
+pub(crate) fn address(path: &SocketPath) -> io::Result<SocketAddrUnix> {
+    #[cfg(target_os = "linux")]
+    if let Some(name) = path.abstract_name() {
+        return Ok(SocketAddrUnix::new_abstract_name(name.as_bytes())?);
+    }
+    Ok(SocketAddrUnix::new(path.as_path())?)
+}
+
+/// Returns the address that the operating system has for the path of a file.
+pub(crate) fn path_address(path: &Path) -> io::Result<SocketAddrUnix> {
+    Ok(SocketAddrUnix::new(path)?)
+}
+
+/// Connects at once, or fails. A blocking connect would wait while the backlog of the socket is full. The stream does
+/// not block.
+pub(crate) fn connect_at_once(address: &SocketAddrUnix) -> io::Result<UnixStream> {
+    let socket = nonblocking_socket()?;
+    rustix::net::connect(&socket, address)?;
+    Ok(socket.into())
+}
+
+/// Listens at a path or abstract name, open to the user of this process alone.
+pub(crate) fn listen_closed(address: &SocketAddrUnix) -> io::Result<UnixListener> {
+    let socket = nonblocking_socket()?;
+    // Linux makes the file with the mode of the socket, less the umask, so that other users can connect at no moment.
+    // Elsewhere this fails, and there is such a moment.
+    let _ = rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+    rustix::net::bind(&socket, address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Asks for a send buffer with room for several large frames. The operating system may grant less.
+pub(crate) fn enlarge_send_buffer(stream: &tokio::net::UnixStream) {
+    // Without the room calls are only slower.
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER);
+}
+
+/// Whether a process in this network namespace listens in the directory. In contrast to a connection, the check does
+/// not disturb the process.
+pub(crate) fn is_listened_in(dir: &Path) -> bool {
+    let Ok(sockets) = fs::read("/proc/net/unix") else { return true };
+    let within = [b" ", files::bytes(dir), b"/"].concat();
+    sockets.split(|byte| *byte == b'\n').any(|line| line.windows(within.len()).any(|part| part == within))
+}
+
+fn nonblocking_socket() -> io::Result<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    let socket = {
+        use rustix::net::{SocketFlags, socket_with};
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?
+    };
+    #[cfg(not(target_os = "linux"))]
+    let socket = {
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        socket
+    };
+    Ok(socket)
+}
+
+/// More than any system grants. The system then uses its own limit.
+const BACKLOG: i32 = 4096;
+
+/// Four frames of the size that this library accepts. Linux has 208 KiB by default, less than one frame.
+const SEND_BUFFER: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_is_closed_to_other_users_from_its_first_moment() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("given");
+        let address = SocketAddrUnix::new(&path).expect("it fits");
+        let _listener = listen_closed(&address).expect("bound");
+        let mode = fs::metadata(&path).expect("it exists").permissions().mode();
+        assert_eq!(mode & 0o777 & !0o600, 0, "{mode:o}");
+    }
+}

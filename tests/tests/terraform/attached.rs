@@ -1,0 +1,140 @@
+//! A provider that Terraform did not start: `TF_REATTACH_PROVIDERS`.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+use super::workdir::{ADDRESS, Outcome, Workdir};
+
+/// By this Terraform and its providers know each other.
+const COOKIE: (&str, &str) =
+    ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
+
+/// A provider that runs.
+struct Attached {
+    child: Child,
+    /// Kept open: a plugin whose output nobody reads takes its host for dead.
+    _stdout: BufReader<ChildStdout>,
+    line: String,
+}
+
+/// A plugin of protocol 6, started as a host would start it.
+pub(crate) fn protocol_6(place: &Workdir) -> Outcome {
+    by_hand(place, 6)
+}
+
+/// A plugin of protocol 5, started as a host would start it.
+pub(crate) fn protocol_5(place: &Workdir) -> Outcome {
+    by_hand(place, 5)
+}
+
+/// A plugin that was started for this, and says itself how it is reached.
+pub(crate) fn test_mode(place: &Workdir) -> Outcome {
+    let mut command = Command::new(place.provider());
+    command.arg("-debug");
+    let attached = Attached::start(place, command)?;
+    let (variable, value) = attached.line.trim().split_once('=').ok_or("no assignment was printed")?;
+    let config: Json = serde_json::from_str(value.trim_matches('\''))?;
+    if variable != "TF_REATTACH_PROVIDERS" || config[ADDRESS]["Pid"] != attached.child.id() {
+        return Err(format!("{:?} does not say how to attach", attached.line).into());
+    }
+    attached.serve(place, config.to_string())
+}
+
+fn by_hand(place: &Workdir, version: u32) -> Outcome {
+    let mut command = Command::new(place.provider());
+    command.env(COOKIE.0, COOKIE.1).env("PLUGIN_PROTOCOL_VERSIONS", version.to_string());
+    let attached = Attached::start(place, command)?;
+    let fields: Vec<&str> = attached.line.trim().split('|').collect();
+    let ["1", served, network, address, "grpc", ..] = fields.as_slice() else {
+        return Err(format!("{:?} is no handshake line", attached.line).into());
+    };
+    if *served != version.to_string() {
+        return Err(format!("version {served} is served, not {version}").into());
+    }
+    let config = json!({ ADDRESS: {
+        "Protocol": "grpc",
+        "ProtocolVersion": version,
+        "Pid": attached.child.id(),
+        "Test": true,
+        "Addr": { "Network": network, "String": address },
+    } });
+    attached.serve(place, config.to_string())
+}
+
+impl Attached {
+    /// Starts a provider and reads its first line.
+    fn start(place: &Workdir, mut command: Command) -> Outcome<Self> {
+        place.surround(&mut command);
+        let stderr = std::fs::File::create(place.path("attached.stderr"))?;
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
+        let mut stdout = BufReader::new(child.stdout.take().ok_or("stdout is piped")?);
+        let mut line = String::new();
+        stdout.read_line(&mut line)?;
+        Ok(Self { child, _stdout: stdout, line })
+    }
+
+    /// Lets Terraform use it, several times over, and ends it.
+    fn serve(mut self, place: &Workdir, config: String) -> Outcome {
+        place.set("TF_REATTACH_PROVIDERS", config);
+        place.configure(
+            r#"
+provider "demo" {
+  prefix = "attached"
+}
+resource "demo_thing" "a" {
+  name = "one"
+}
+data "demo_stdio" "s" {
+  stdout = demo_thing.a.greeting
+}
+output "add" {
+  value = provider::demo::add(1, 2)
+}
+"#,
+        )?;
+        for line in ["validate", "apply -auto-approve", "plan -detailed-exitcode", "destroy -auto-approve"] {
+            let log = place.succeeds(line)?.log;
+            if log.processes() != 0 {
+                return Err(format!("terraform {line}: started a provider of its own").into());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("terraform {line}: the provider ended with {status}").into());
+            }
+            if line.starts_with("apply") && place.output("add")? != 3 {
+                return Err("the function gave nothing".into());
+            }
+        }
+        if !place.stored()?.is_empty() {
+            return Err("the store is not empty".into());
+        }
+        self.end()
+    }
+
+    /// Ends it politely, as a service manager would.
+    fn end(&mut self) -> Outcome {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(format!("the provider ended with {status}").into()),
+                None if Instant::now() > deadline => return Err("the provider does not end".into()),
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+}
+
+/// Nobody is left behind by a scenario that fails.
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How long a provider may take to end.
+const LIMIT: Duration = Duration::from_secs(2);
