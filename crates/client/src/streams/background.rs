@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument as _, Span};
 
 use super::{
-    reopen::{Reopening, StreamEnd},
+    reopen::{CallEnd, Reopening},
     stdio,
 };
 use crate::{observe::fan_out::FanOut, process::owner::ProcessHandle};
@@ -87,9 +87,9 @@ impl Drop for BackgroundStreams {
 }
 
 /// Attaches to the plugin's broker once.
-async fn attach(broker: &Broker, channel: PluginChannel, fan_out: &FanOut) -> StreamEnd {
+async fn attach(broker: &Broker, channel: PluginChannel, fan_out: &FanOut) -> CallEnd {
     match broker.attach(channel).await {
-        DisconnectReason::Lost => StreamEnd::Broken,
+        DisconnectReason::Lost => CallEnd::Broken,
         DisconnectReason::PeerClosed => {
             tracing::warn!(
                 parent: None,
@@ -97,8 +97,8 @@ async fn attach(broker: &Broker, channel: PluginChannel, fan_out: &FanOut) -> St
                 "the plugin's broker is closed for good, as that of a Go plugin is once its first stream has ended; \
                  side connections with it fail until it is started anew"
             );
-            StreamEnd::Complete
+            CallEnd::Complete
         }
-        _ => StreamEnd::Complete,
+        _ => CallEnd::Complete,
     }
 }
