@@ -19,7 +19,7 @@ fn versions() {
     assert_eq!(new, "a host of [1, 2] uses version 2: Bonjour, Ada !");
     assert!(
         refused.starts_with("a host of [3]: the plugin")
-            && refused.ends_with("the plugin speaks version 1 of the protocol, and this host speaks 3"),
+            && refused.ends_with("the plugin serves version 1 of the protocol, and this host supports 3"),
         "{refused}"
     );
 }

@@ -476,7 +476,7 @@ impl LaunchFault {
             | Self::NotReady(_)
             | Self::Connect(_)
             | Self::EndlessLine { .. } => true,
-            Self::HandshakeLine(error) => error.fault == HandshakeLineFault::NotAnAnswer,
+            Self::HandshakeLine(error) => error.fault == HandshakeLineFault::NotAHandshakeLine,
             _ => false,
         }
     }

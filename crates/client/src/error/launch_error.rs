@@ -185,12 +185,12 @@ impl Diagnostic for LaunchError {
         }
         let advice = match &self.fault {
             LaunchFault::HandshakeLine(error)
-                if error.fault == HandshakeLineFault::NotAnAnswer && self.points_to_the_cookie() =>
+                if error.fault == HandshakeLineFault::NotAHandshakeLine && self.points_to_the_cookie() =>
             {
                 COOKIE
             }
             LaunchFault::HandshakeLine(error)
-                if error.fault == HandshakeLineFault::NotAnAnswer && self.facts.ended.is_some() =>
+                if error.fault == HandshakeLineFault::NotAHandshakeLine && self.facts.ended.is_some() =>
             {
                 ORDINARY_PROGRAM
             }

@@ -1,4 +1,4 @@
-//! Pinned peers: who gets in, and everyone who must not.
+//! Pinned peers: certificates that are accepted and refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,7 +47,7 @@ fn every_kind_of_key_connects_in_both_roles_and_versions() {
             let foreign = Foreign::with(&them, version);
             handshake(ours.client_config(), foreign.server(), localhost()).assert_connected();
             handshake(foreign.client(), ours.server_config(), localhost()).assert_connected();
-            // The other way round, the loaded identity goes through this crate's settings.
+            // In the other direction the loaded identity uses this crate's settings.
             let foreign = Foreign::with(&us, version);
             handshake(theirs.client_config(), foreign.server(), localhost()).assert_connected();
             handshake(foreign.client(), theirs.server_config(), localhost()).assert_connected();
@@ -79,7 +79,7 @@ fn the_identity_of_a_go_plugin_process_connects_in_both_roles() {
     let cases = [
         (VERSIONS[1], SignatureScheme::ECDSA_NISTP521_SHA512),
         (VERSIONS[0], SignatureScheme::ECDSA_NISTP521_SHA512),
-        // TLS 1.2 ties no hash to a curve: Go signs with whichever stands first in our list.
+        // TLS 1.2 ties no hash to a curve: Go signs with the first hash of our list.
         (VERSIONS[0], SignatureScheme::ECDSA_NISTP384_SHA384),
         (VERSIONS[0], SignatureScheme::ECDSA_NISTP256_SHA256),
     ];
@@ -152,7 +152,7 @@ fn a_stolen_client_certificate_is_refused() {
 }
 
 #[test]
-fn what_the_pinned_certificate_signed_is_refused() {
+fn a_certificate_that_the_pinned_one_signed_is_refused() {
     let us = Identity::generate().unwrap();
     let authority = Authority::new("pinned");
     let child = authority.issue(&["localhost"], |_| {});
@@ -180,7 +180,7 @@ fn neither_name_nor_dates_of_a_pinned_certificate_matter() {
 }
 
 #[test]
-fn a_peer_that_speaks_another_protocol_is_refused() {
+fn a_peer_with_another_protocol_is_refused() {
     let [us, agreed, _] = three();
     let ours = pinning(&us, &agreed.peer_certificate());
     for version in VERSIONS {
@@ -197,7 +197,7 @@ fn a_peer_that_speaks_another_protocol_is_refused() {
 }
 
 #[test]
-fn a_peer_that_names_no_protocol_still_proves_itself() {
+fn a_peer_without_a_protocol_must_present_its_certificate() {
     let [us, agreed, other] = three();
     let ours = pinning(&us, &agreed.peer_certificate());
     for version in VERSIONS {
@@ -212,9 +212,9 @@ fn a_peer_that_names_no_protocol_still_proves_itself() {
                 "{outcome:?}"
             );
         }
-        let mut stranger = Foreign::with(&other, version);
-        stranger.alpn = Vec::new();
-        let outcome = handshake(stranger.client(), ours.server_config(), localhost());
+        let mut peer = Foreign::with(&other, version);
+        peer.alpn = Vec::new();
+        let outcome = handshake(peer.client(), ours.server_config(), localhost());
         outcome_of_refused_client(&outcome, NOT_THE_PINNED);
     }
 }
@@ -250,7 +250,7 @@ fn the_client_presents_its_certificate_whatever_the_server_hints() {
     }
 }
 
-/// A client that remembers what the server hinted at, and has no certificate.
+/// A client without a certificate that records the hints of the server.
 #[derive(Debug, Default)]
 struct Listener {
     asked: AtomicUsize,
@@ -270,7 +270,7 @@ impl ResolvesClientCert for Listener {
 }
 
 #[test]
-fn the_server_always_asks_and_never_hints() {
+fn the_server_always_requires_a_certificate_and_sends_no_hints() {
     let [us, agreed, _] = three();
     let ours = pinning(&us, &agreed.peer_certificate());
     for version in VERSIONS {
@@ -297,7 +297,7 @@ fn three() -> [Identity; 3] {
     [(); 3].map(|()| Identity::generate().unwrap())
 }
 
-/// In TLS 1.3 a refused client learns of it only by the alert that follows its own, finished handshake.
+/// In TLS 1.3 a refused client has finished its handshake before it receives the alert.
 #[track_caller]
 fn outcome_of_refused_client(outcome: &crate::parties::Outcome, expected: impl Into<Error>) {
     outcome.assert_server_refuses(expected);
@@ -306,7 +306,7 @@ fn outcome_of_refused_client(outcome: &crate::parties::Outcome, expected: impl I
 
 #[test]
 fn a_p521_certificate_needs_its_own_scheme() {
-    // Guards the premise of the P-521 verifier: without it, this is how a Go peer fails.
+    // The premise of the P-521 verifier: a Go peer fails without it.
     let us = Identity::generate().unwrap();
     let go = PeerCertificate::from_pem(&data("go-plugin-p521.cert.pem")).unwrap();
     let foreign = Foreign::go_plugin(SignatureScheme::ED448, VERSIONS[1]);

@@ -119,7 +119,7 @@ async fn multiplexing(plugin: &PluginUnderTest) -> Verdict<Served> {
 fn supports_multiplexing(multiplexing: Multiplexing) -> Verdict<()> {
     match multiplexing {
         Multiplexing::Yes => Ok(()),
-        Multiplexing::NotSaid => {
+        Multiplexing::Unspecified => {
             skip("the handshake line has no seventh field: the plugin does not multiplex")
         }
         Multiplexing::No => skip("the plugin reports that it does not multiplex"),

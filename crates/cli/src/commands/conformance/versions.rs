@@ -235,7 +235,7 @@ mod tests {
         // The current form of go-plugin, and the form before it supported gRPC.
         assert_eq!(read("1|2|unix|/p|netrpc|\n").unwrap(), "2 over net/rpc");
         assert_eq!(read("1|4|tcp|127.0.0.1:1\n").unwrap(), "4 over net/rpc");
-        assert_eq!(read("hello\n"), Err(HandshakeLineFault::NotAnAnswer));
+        assert_eq!(read("hello\n"), Err(HandshakeLineFault::NotAHandshakeLine));
         assert_eq!(read("5|0|unix|/p\n"), Err(HandshakeLineFault::Packer));
     }
 }

@@ -115,7 +115,7 @@ fn parse(
 ) -> Result<HandshakeLine, Fault> {
     let took = show(process.started.elapsed());
     let handshake = HandshakeLine::parse(line).map_err(|error| match error.fault {
-        HandshakeLineFault::NotAnAnswer => other_output(launch, line),
+        HandshakeLineFault::NotAHandshakeLine => other_output(launch, line),
         _ => {
             let seen = format!("{}: {:?}", error.fault, shown_line(line));
             Fault::new("line", seen, launch.help_for_line(&error))
