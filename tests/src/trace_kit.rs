@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::{Request, Response};
-use rpcplugin::{TraceContext, current_trace};
+use rpcplugin::telemetry::{TraceContext, current_trace};
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::{Service, ServiceExt as _, service_fn, util::BoxCloneSyncService};

@@ -13,9 +13,10 @@ use std::{
 };
 
 use rpcplugin::{
-    Command, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
-    broker::{Broker, ServiceHandle},
+    Command, Host, MagicCookie, Plugin, PluginChannel, Services, Versions,
+    broker::{Broker, ServiceHandle, ServiceId},
     config::HostTls,
+    host::Stdin,
 };
 use rpcplugin_tests::pb::{
     CallbackRequest, CloseRequest, GreetRequest, OpenSubRequest, TransformRequest, TransformResponse,

@@ -6,11 +6,14 @@ use std::{
 };
 
 use rpcplugin::{
-    AttachError, Attachment, Command, Endpoint, Exit, Handover, Host, LaunchFault, MagicCookie, PlainReport,
-    Plugin, ServiceId, ServingStatus, Versions,
+    Command, Endpoint, Exit, Host, MagicCookie, Plugin, Versions,
+    broker::ServiceId,
     config::{HostConfig, HostTls, Pem, SecretPem},
+    error::PlainReport,
     handshake::{ReattachConfig, ReattachConfigs},
-    mtls::{Identity, PeerCertificate},
+    host::{AttachError, Attachment, Handover, LaunchFault},
+    plugin::ServingStatus,
+    tls::{Identity, PeerCertificate},
 };
 
 #[path = "support/hosts.rs"]
@@ -101,7 +104,7 @@ async fn a_number_that_passed_to_a_stranger_is_never_signalled() {
     let brood = Brood::new();
     let (first, mut config) = launched(&brood).await;
     let mut stranger = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
-    config.pid = rpcplugin::Pid::new(stranger.id());
+    config.pid = rpcplugin::host::Pid::new(stranger.id());
     let second = plain().attach(config).await.expect("it runs");
     assert_eq!(second.pid().unwrap().get(), first.pid().unwrap().get(), "who listens is who is meant");
     stop(&first);
@@ -340,7 +343,7 @@ async fn over_tcp_the_process_is_the_one_that_has_the_port() {
     assert!(matches!(config.endpoint, Endpoint::Tcp(_)));
     let second = kit_host().attach(config.clone()).await.expect("it runs");
     assert_eq!(second.pid().unwrap().get(), first.pid().unwrap().get());
-    config.pid = Some(rpcplugin::Pid::current());
+    config.pid = Some(rpcplugin::host::Pid::current());
     let third = kit_host().attach(config.clone()).await.expect("it runs");
     assert_eq!(third.pid(), None, "this process does not listen there");
     let address = Attachment::new(config.endpoint, 3);

@@ -9,7 +9,8 @@ use std::{
 };
 
 use rpcplugin::{
-    Command, Exit, Host, MagicCookie, ServiceId, Versions,
+    Command, Exit, Host, MagicCookie, Versions,
+    broker::ServiceId,
     config::{ByteSize, HostConfig, KeepaliveConfig},
 };
 use rpcplugin_tests::pb::{
@@ -63,7 +64,7 @@ async fn interceptors_add_metadata() {
 async fn a_limit_on_messages_holds_on_every_channel() {
     let limited = host(|config| config.max_receive_message_size = Some(ByteSize::kib(64)));
     let plugin = limited.launch(kit()).await.expect("it starts");
-    let rpcplugin::MessageLimits { receive: received, send: sent, .. } = plugin.message_limits();
+    let rpcplugin::host::MessageLimits { receive: received, send: sent, .. } = plugin.message_limits();
     assert_eq!((received, sent), (64 << 10, usize::MAX));
     // Whatever its client is told.
     let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX);

@@ -13,11 +13,12 @@ use std::{
 };
 
 use rpcplugin::{
-    AppVersion, ChildProcess, Command, ExitReason, LaunchEnvironment, LaunchFault, Runner, ServingStatus,
-    StartedProcess,
+    AppVersion, Command,
     config::{ByteSize, HostConfig, HostTls, TransportKind},
     handshake::HandshakeLineFault,
-    mtls::Identity,
+    host::{ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, Runner, StartedProcess},
+    plugin::ServingStatus,
+    tls::Identity,
 };
 
 #[path = "support/hosts.rs"]
@@ -217,7 +218,7 @@ async fn exits_at_once() {
 #[tokio::test]
 async fn killed_by_a_signal() {
     let fault = fault(|_| {}, "kill -SEGV $$; sleep 60", &["signal 11 (SIGSEGV"]).await;
-    assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Signal(rpcplugin::Signal::new(11))));
+    assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Signal(rpcplugin::host::Signal::new(11))));
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::{
-    Command, LaunchError, LaunchFault, PlainReport, ReasonKind,
+    Command, LaunchError,
     config::{HostConfig, HostTls},
+    error::PlainReport,
+    host::{LaunchFault, ReasonKind},
 };
 
 #[path = "support/hosts.rs"]

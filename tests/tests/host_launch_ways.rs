@@ -12,12 +12,16 @@ use std::{
 };
 
 use rpcplugin::{
-    AttachError, Attachment, Checksum, ChildProcess, Command, Endpoint, Event, Exit, ExitReason,
-    LaunchEnvironment, LaunchFault, PlainReport, PluginProcess, Runner, StartedProcess, Stdin,
+    Command, Endpoint, Exit, Services,
     broker::{BoxError, Translate},
     config::{ByteSize, EnvPolicy, HostConfig, HostTls, RetryConfig},
+    error::PlainReport,
+    host::{
+        AttachError, Attachment, Checksum, ChildProcess, Event, ExitReason, LaunchEnvironment, LaunchFault,
+        PluginProcess, Runner, StartedProcess, Stdin,
+    },
     transport::{
-        Listener, Security, Services,
+        Listener, Security,
         http2::{Serving, serve},
     },
 };

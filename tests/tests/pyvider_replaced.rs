@@ -14,9 +14,10 @@ mod support;
 use std::{fs, path::Path, time::Duration};
 
 use rpcplugin::{
-    Command, ExitReason, LaunchError, LaunchFault, Plugin, Stdin,
+    Command, LaunchError, Plugin,
     config::{HostConfig, HostTls, Pem, SecretPem},
-    mtls::Identity,
+    host::{ExitReason, LaunchFault, Stdin},
+    tls::Identity,
 };
 use rpcplugin_tests::pb::{InfoRequest, SleepRequest};
 use rustix::process::{Pid, Signal, kill_process};

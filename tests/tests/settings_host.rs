@@ -22,11 +22,12 @@ use std::{
 use base64::Engine as _;
 use miette::Diagnostic as _;
 use rpcplugin::{
-    Attachment, Command, Event, Events, Exit, Host, LaunchError, LogRecord, MagicCookie, Observer, Plugin,
-    PluginChannel, ServiceId, Services, Supervised,
+    Command, Exit, Host, LaunchError, MagicCookie, Plugin, PluginChannel, Services,
+    broker::ServiceId,
     config::{HostConfig, HostTls, Loader},
-    mtls::{Identity, RootCertificates, Trust},
+    host::{Attachment, Event, Events, LogRecord, Observer, Supervised},
     pyvider::plugin_client,
+    tls::{Identity, RootCertificates, Trust},
 };
 use rpcplugin_tests::{
     freeze,
@@ -178,7 +179,7 @@ async fn terminate_after() {
         plain(variables).launch(script(&polite)).await.unwrap().shut_down().await
     };
     let short = ("PLUGIN_STOP_GRACE_PERIOD", "300ms");
-    assert!(matches!(stop(&[short]).await, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }));
+    assert!(matches!(stop(&[short]).await, Exit::Killed { signal: rpcplugin::host::Signal::KILL, .. }));
     let long = ("PLUGIN_STOP_GRACE_PERIOD", "30s");
     assert_eq!(stop(&[long, ("PLUGIN_TERMINATE_AFTER", "50ms")]).await, Exit::Clean);
 }
@@ -378,7 +379,7 @@ async fn health_check() {
 
 /// A client that heeds what its host is allowed.
 fn limited(plugin: &Plugin) -> KitClient<PluginChannel> {
-    let rpcplugin::MessageLimits { receive: received, send: sent, .. } = plugin.message_limits();
+    let rpcplugin::host::MessageLimits { receive: received, send: sent, .. } = plugin.message_limits();
     client(plugin).max_decoding_message_size(received).max_encoding_message_size(sent)
 }
 
@@ -615,7 +616,7 @@ async fn after_death(supervised: &Supervised, events: &mut Events) -> Event {
 }
 
 fn pid_of(supervised: &Supervised) -> Option<u32> {
-    supervised.generation().and_then(|one| one.plugin().pid.map(rpcplugin::Pid::get))
+    supervised.generation().and_then(|one| one.plugin().pid.map(rpcplugin::host::Pid::get))
 }
 
 async fn next(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {

@@ -1,6 +1,8 @@
 //! A plugin's life has its spans on both sides. The one test of its process, which has one subscriber.
 
-use rpcplugin::{Command, Host, MagicCookie, ServiceId, Services, Stdin, TraceCalls};
+use rpcplugin::{
+    Command, Host, MagicCookie, Services, broker::ServiceId, host::Stdin, telemetry::TraceCalls,
+};
 use rpcplugin_tests::trace_kit::{SeenSpan, SpanLog, WhichTrace, ask};
 use tower::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;

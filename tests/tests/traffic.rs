@@ -6,7 +6,9 @@
 mod support;
 
 use rpcplugin::{
-    ConnectionKind, Meter, Plugin, ServiceId, Services,
+    Plugin, Services,
+    broker::ServiceId,
+    telemetry::{ConnectionKind, Meter},
     transport::{Listen, SecureStream, Security, Stream, http2},
 };
 use rpcplugin_tests::pb::{EchoRequest, GreetRequest, OpenSubRequest, sub_client::SubClient};

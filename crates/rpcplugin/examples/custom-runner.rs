@@ -13,7 +13,8 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{
-    ChildProcess, Command, Host, LaunchEnvironment, LaunchFault, MagicCookie, Runner, Serve, StartedProcess,
+    Command, Host, MagicCookie, Serve,
+    host::{ChildProcess, LaunchEnvironment, LaunchFault, Runner, StartedProcess},
 };
 use tonic::{Request, Response, Status};
 

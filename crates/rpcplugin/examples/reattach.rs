@@ -11,7 +11,7 @@
 use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
-use rpcplugin::{Command, Handover, Host, MagicCookie, Serve};
+use rpcplugin::{Command, Host, MagicCookie, Serve, host::Handover};
 
 #[path = "kv/kv.rs"]
 mod kv;

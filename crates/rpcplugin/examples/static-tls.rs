@@ -13,9 +13,11 @@ use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{
-    Attachment, Command, Host, MagicCookie, PlainReport, Serve,
+    Command, Host, MagicCookie, Serve,
     config::{HostTls, Loader, Pem, SecretPem},
-    mtls::Identity,
+    error::PlainReport,
+    host::Attachment,
+    tls::Identity,
 };
 
 #[path = "greeter/greeter.rs"]
@@ -65,7 +67,7 @@ async fn host() -> Result<ExitCode> {
 }
 
 /// A host that presents this identity, and accepts plugins that these authorities vouch for.
-fn with_identity(identity: &Identity, authorities: Pem) -> Result<Host> {
+fn with_identity(identity: &Identity, roots: Pem) -> Result<Host> {
     let exported = identity.export();
     Ok(Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1).configure(|config| {
         config.tls = HostTls::Given {

@@ -1,6 +1,6 @@
 //! The other side of a measurement.
 
-use rpcplugin::{Command, Host, Observer, Plugin, PluginChannel, config::HostTls};
+use rpcplugin::{Command, Host, Plugin, PluginChannel, config::HostTls, host::Observer};
 use tonic::{
     body::Body,
     client::GrpcService,
@@ -54,7 +54,7 @@ pub(crate) struct Spent {
 
 impl Connected<PluginChannel> {
     pub(crate) fn to(plugin: &Plugin) -> Self {
-        Self { channel: plugin.channel(), pid: plugin.pid().map_or(0, rpcplugin::Pid::get) }
+        Self { channel: plugin.channel(), pid: plugin.pid().map_or(0, rpcplugin::host::Pid::get) }
     }
 }
 
@@ -97,5 +97,5 @@ pub(crate) async fn launch_followed(options: &Options, observer: impl Observer) 
 
 pub(crate) async fn launch_by(host: &Host, options: &Options) -> Measured<Plugin> {
     let (program, args) = options.command.split_first().ok_or("no plugin is named")?;
-    Ok(host.launch(Command::new(program).args(args).stdin(rpcplugin::Stdin::Null)).await?)
+    Ok(host.launch(Command::new(program).args(args).stdin(rpcplugin::host::Stdin::Null)).await?)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rpcplugin::{LogRecord, Observer, PluginId};
+use rpcplugin::host::{LogRecord, Observer, PluginId};
 use tokio::sync::watch;
 
 /// Counts what arrives. Cheap to clone.

@@ -45,7 +45,7 @@ pub(crate) async fn idle(options: &Options) -> Measured<Results> {
     let plugin = connected::launch(options).await?;
     let connected = Connected::to(&plugin);
     connected.kit().echo(EchoRequest { data: vec![0; options.payload].into() }).await?;
-    let (host, pid) = (std::process::id(), plugin.pid().map_or(0, rpcplugin::Pid::get));
+    let (host, pid) = (std::process::id(), plugin.pid().map_or(0, rpcplugin::host::Pid::get));
     let (cpu, host_cpu, sleeps) = (cpu_of(pid), own_cpu(), sleeps_of(pid));
     sleep(options.seconds).await;
     let (cpu, host_cpu, sleeps) = (cpu_of(pid) - cpu, own_cpu() - host_cpu, sleeps_of(pid) - sleeps);
@@ -89,7 +89,7 @@ pub(crate) async fn crowd(options: &Options) -> Measured<Results> {
     let each = |sum: f64| sum / options.plugins as f64;
     let pss: u64 = plugins
         .iter()
-        .map(|plugin: &Plugin| memory_of(plugin.pid().map_or(0, rpcplugin::Pid::get)).pss)
+        .map(|plugin: &Plugin| memory_of(plugin.pid().map_or(0, rpcplugin::host::Pid::get)).pss)
         .sum();
     let results = Results::default()
         .with("ready_ms", millis(ready))

@@ -13,7 +13,12 @@
 use std::io::Read as _;
 
 use miette::Diagnostic as _;
-use rpcplugin::{Command, Event, Host, MagicCookie, PlainReport, Stdin, config::Loader};
+use rpcplugin::{
+    Command, Host, MagicCookie,
+    config::Loader,
+    error::PlainReport,
+    host::{Event, Stdin},
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,7 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     match host.launch(command).await {
         Ok(plugin) => {
             if !starting {
-                println!("{}", plugin.pid().map_or(0, rpcplugin::Pid::get));
+                println!("{}", plugin.pid().map_or(0, rpcplugin::host::Pid::get));
             }
             if when == "stopping" {
                 tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;

@@ -6,9 +6,10 @@
 use std::{process::ExitCode, time::Duration};
 
 use rpcplugin::{
-    MagicCookie, PlainReport, PluginContext, Serve, Services,
+    MagicCookie, PluginContext, Serve, Services,
     config::Loader,
-    otel::{InstrumentCalls, Telemetry},
+    error::PlainReport,
+    telemetry::{InstrumentCalls, Telemetry},
 };
 use rpcplugin_tests::trace_kit::{WhichTrace, ask, here};
 use tonic::Status;

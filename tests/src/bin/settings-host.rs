@@ -12,6 +12,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let host = Host::new(cookie, 1).config(Loader::new().process_env().host()?);
     // The plugin itself would end with its host; whether the host sees to it is another matter.
     let plugin = host.launch(Command::new(program).env("PLUGIN_EXIT_WITH_HOST", "false")).await?;
-    writeln!(std::io::stdout(), "{}", plugin.pid().map_or(0, rpcplugin::Pid::get))?;
+    writeln!(std::io::stdout(), "{}", plugin.pid().map_or(0, rpcplugin::host::Pid::get))?;
     std::future::pending().await
 }

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use rpcplugin::{MagicCookie, PluginContext, Serve, Services, TraceCalls, hclog_layer};
+use rpcplugin::{MagicCookie, PluginContext, Serve, Services, plugin::hclog_layer, telemetry::TraceCalls};
 use rpcplugin_tests::trace_kit::{SpanLog, WhichTrace, ask, here};
 use tonic::Status;
 use tower::Layer as _;

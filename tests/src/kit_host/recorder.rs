@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rpcplugin::{Event, LogRecord, Observer, PluginId};
+use rpcplugin::host::{Event, LogRecord, Observer, PluginId};
 
 /// Records what happens to one plugin. Cheap to clone.
 #[derive(Debug, Clone, Default)]

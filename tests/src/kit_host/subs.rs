@@ -1,8 +1,8 @@
 //! A `Sub` that a plugin serves and the host has dialled.
 
 use rpcplugin::{
-    PluginChannel, ServiceId,
-    broker::{Broker, DialError},
+    PluginChannel,
+    broker::{Broker, DialError, ServiceId},
 };
 use tonic::Status;
 

@@ -3,10 +3,11 @@
 use std::{path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::{
-    Attachment, Endpoint, Host, MagicCookie, Plugin, ServiceId,
-    broker::{AcceptError, DialError, Unreachable},
+    Endpoint, Host, MagicCookie, Plugin,
+    broker::{AcceptError, DialError, ServiceId, Unreachable},
     config::HostTls,
     handshake::HandshakeLine,
+    host::Attachment,
 };
 use rpcplugin_tests::pb::{CallbackRequest, InfoRequest, kit_client::KitClient};
 use tokio::{

@@ -7,9 +7,10 @@ use std::{
 
 use futures_util::future::join_all;
 use rpcplugin::{
-    Command, Exit, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
-    broker::{Broker, HOST_SERVICES, ServiceHandle},
+    Command, Exit, Host, MagicCookie, Plugin, PluginChannel, Services, Versions,
+    broker::{Broker, HOST_SERVICES, ServiceHandle, ServiceId},
     config::HostTls,
+    host::Stdin,
 };
 use rpcplugin_tests::pb::{
     CallbackRequest, CallbackResponse, CloseRequest, GreetRequest, InfoRequest, OpenSubRequest, TicksRequest,

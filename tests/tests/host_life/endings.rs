@@ -6,8 +6,10 @@ use std::{
 };
 
 use rpcplugin::{
-    Event, Exit, ExitReason, LaunchFault, OutputOptions, PingError, PluginExited, PluginSet, ServingStatus,
+    Exit,
     config::HostTls,
+    host::{Event, ExitReason, LaunchFault, OutputOptions, PingError, PluginExited, PluginSet},
+    plugin::ServingStatus,
 };
 use rpcplugin_tests::{
     freeze,
@@ -63,7 +65,7 @@ async fn a_stop_that_is_ignored_ends_with_the_whole_group() {
     let plugin = place.launch(hostile("stays-for-ever")).await;
     let pid = plugin.pid().unwrap().get();
     let exit = plugin.shut_down().await;
-    let Exit::Killed { signal: rpcplugin::Signal::KILL, after } = exit else { panic!("{exit:?}") };
+    let Exit::Killed { signal: rpcplugin::host::Signal::KILL, after } = exit else { panic!("{exit:?}") };
     assert!(after >= Duration::from_millis(1500) && after < PATIENCE, "{after:?}");
     assert_eq!(process_state(pid), None);
     // What the plugin started is gone too, though nobody of us can reap it.
@@ -82,7 +84,7 @@ async fn a_plugin_that_left_its_group_ends_all_the_same() {
     let plugin = place.launch(hostile("leaves:stays-for-ever")).await;
     let pid = plugin.pid().unwrap().get();
     let exit = plugin.shut_down_within(Duration::from_millis(500)).await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::KILL, .. }), "{exit:?}");
     assert_eq!(process_state(pid), None, "it was killed and reaped");
     let plugin = place.launch(hostile("leaves:")).await;
     let pid = plugin.pid().unwrap().get();
@@ -90,7 +92,7 @@ async fn a_plugin_that_left_its_group_ends_all_the_same() {
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
     let place = Place::configured(|host| host.configure(|config| config.tls = HostTls::Plaintext));
     let exit = place.launch(hostile("leaves:uncontrolled")).await.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::TERM, .. }), "{exit:?}");
 }
 
 #[tokio::test]
@@ -99,7 +101,7 @@ async fn sigterm_is_tried_where_it_is_configured() {
         host.configure(|config| config.terminate_after = Some(Duration::from_millis(500)))
     });
     let exit = place.launch(hostile("stays")).await.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::TERM, .. }), "{exit:?}");
 }
 
 #[tokio::test]
@@ -115,7 +117,7 @@ async fn sigterm_is_the_way_to_ask_a_plugin_without_a_controller() {
     let pid = plugin.pid().unwrap().get();
     let begun = Instant::now();
     let exit = plugin.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::TERM, .. }), "{exit:?}");
     assert!(begun.elapsed() < PATIENCE / 2, "it was asked, and not waited for in vain");
     assert_eq!(process_state(pid), None);
     assert!(place.is_tidy());
@@ -129,7 +131,7 @@ async fn a_stopped_process_is_late_and_killed() {
     let late = plugin.ping_within(Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(late, PingError::Late(_)), "{late:?}");
     let exit = plugin.shut_down_within(Duration::from_millis(300)).await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::KILL, .. }), "{exit:?}");
     assert!(place.is_tidy());
 }
 
@@ -233,7 +235,7 @@ async fn a_set_stops_all_at_once_and_waits_for_none() {
     let elapsed = begun.elapsed();
     for name in ["a", "b", "c"] {
         assert!(
-            matches!(exits[name], Some(Exit::Killed { signal: rpcplugin::Signal::KILL, .. })),
+            matches!(exits[name], Some(Exit::Killed { signal: rpcplugin::host::Signal::KILL, .. })),
             "{exits:?}"
         );
     }
@@ -250,7 +252,7 @@ async fn a_kill_is_at_once() {
     let plugin = place.launch(kit()).await;
     let mut output = plugin.output(OutputOptions::default());
     let exit = plugin.kill().await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::KILL, .. }), "{exit:?}");
     assert!(place.is_tidy());
     while output.next().await.is_some() {}
 }

@@ -7,9 +7,9 @@ use std::{
 };
 
 use rpcplugin::{
-    ChildProcess, Command, Endpoint, Exit, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream,
-    Plugin, Runner, Services, Started,
+    Command, Endpoint, Exit, Plugin, Services, Started,
     broker::{BoxError, Translate},
+    host::{ChildProcess, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream, Runner},
 };
 use rpcplugin_tests::pb::{
     CallbackRequest, CallbackResponse, EchoRequest, TransformRequest, TransformResponse, WriteStdioRequest,

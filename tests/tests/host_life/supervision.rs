@@ -11,8 +11,12 @@ use std::{
 };
 
 use rpcplugin::{
-    ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchEnvironment, LaunchFault,
-    PluginExited, Runner, StartedProcess, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
+    Command, Exit, Host,
+    config::RetryConfig,
+    host::{
+        ChildProcess, Event, Events, ExitReason, Generation, LaunchEnvironment, LaunchFault, PluginExited,
+        Runner, StartedProcess, SuperviseError, SupervisionState, WhileDown,
+    },
 };
 use rpcplugin_tests::{
     freeze,
@@ -55,7 +59,7 @@ async fn next(events: &mut Events) -> Event {
     timeout(PATIENCE, found).await.unwrap()
 }
 
-async fn later(supervised: &rpcplugin::Supervised, than: u64) -> Generation {
+async fn later(supervised: &rpcplugin::host::Supervised, than: u64) -> Generation {
     timeout(PATIENCE, supervised.later_generation(than)).await.unwrap().unwrap()
 }
 
@@ -81,7 +85,7 @@ async fn killed_fifty_times_under_load() {
                             let ended =
                                 status.source().and_then(|cause| cause.downcast_ref::<PluginExited>());
                             let ended = ended.unwrap_or_else(|| panic!("unexplained: {status:?}"));
-                            assert_eq!(ended.reason, ExitReason::Signal(rpcplugin::Signal::KILL));
+                            assert_eq!(ended.reason, ExitReason::Signal(rpcplugin::host::Signal::KILL));
                             assert_eq!(status.code(), Code::Unavailable);
                             failed.fetch_add(1, Ordering::Relaxed);
                         }
@@ -230,7 +234,7 @@ async fn a_plugin_that_hangs_is_replaced() {
     }
     let second = later(&supervised, 1).await;
     let answer = kit.info(InfoRequest {}).await.unwrap();
-    assert_eq!(u32::try_from(answer.get_ref().pid).ok(), second.plugin().pid.map(rpcplugin::Pid::get));
+    assert_eq!(u32::try_from(answer.get_ref().pid).ok(), second.plugin().pid.map(rpcplugin::host::Pid::get));
     assert_eq!(process_state(pid), None);
     supervised.stop().await;
 }

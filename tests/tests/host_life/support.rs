@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Command, Host, MagicCookie, Plugin, PluginChannel, Stdin, Versions};
+use rpcplugin::{Command, Host, MagicCookie, Plugin, PluginChannel, Versions, host::Stdin};
 use rpcplugin_tests::pb::kit_client::KitClient;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;

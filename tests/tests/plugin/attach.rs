@@ -7,7 +7,7 @@ use std::{
 };
 
 use rpcplugin::{
-    ServiceId,
+    broker::ServiceId,
     handshake::{ReattachConfig, ReattachConfigs},
     transport::Security,
 };
@@ -48,7 +48,7 @@ async fn one_host_after_the_other_has_a_working_broker_and_stdio() {
         (Some(rpcplugin::AppVersion(4)), true),
         "the oldest"
     );
-    assert_eq!(plugin.config.pid, rpcplugin::Pid::new(plugin.child.id()));
+    assert_eq!(plugin.config.pid, rpcplugin::host::Pid::new(plugin.child.id()));
     for host in ["first", "second", "third"] {
         // A host that attaches looks first whether anybody listens.
         let rpcplugin::Endpoint::Unix(path) = &plugin.config.endpoint else { panic!("a socket") };

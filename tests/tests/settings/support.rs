@@ -6,7 +6,7 @@ use std::{
 };
 
 use rpcplugin::{
-    Command, Host, LaunchError, MagicCookie, Plugin, PluginChannel, Stdin, Versions, config::HostConfig,
+    Command, Host, LaunchError, MagicCookie, Plugin, PluginChannel, Versions, config::HostConfig, host::Stdin,
 };
 use rpcplugin_tests::pb::kit_client::KitClient;
 use tonic::{Code, Status};

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Command, Host, LaunchError, MagicCookie, PlainReport, config::HostConfig};
+use rpcplugin::{Command, Host, LaunchError, MagicCookie, config::HostConfig, error::PlainReport};
 
 /// A variable in the environment of everything that one test starts.
 pub(crate) const MARK: &str = "RPCPLUGIN_TEST_MARK";

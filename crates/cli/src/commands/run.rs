@@ -7,9 +7,10 @@ use std::{path::PathBuf, pin::pin};
 use clap::{Args, ValueEnum};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
-    Event, Events, Exit as PluginExit, OutputOptions, OutputSource, OutputStream, Plugin,
+    Exit as PluginExit, Plugin,
     handshake::{ReattachConfig, ReattachConfigs},
     hclog::Level,
+    host::{Event, Events, OutputOptions, OutputSource, OutputStream},
 };
 use serde_json::json;
 
@@ -161,7 +162,7 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
         let parsed = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
         out.json_line(&json!({
             "kind": "ready",
-            "pid": plugin.pid().map_or(0, rpcplugin::Pid::get),
+            "pid": plugin.pid().map_or(0, rpcplugin::host::Pid::get),
             "version": plugin.version().0,
             "mutual_tls": secured,
             "reattach": parsed(config.to_string()),
@@ -173,7 +174,7 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
     out.hint(&format!(
         "{} is up: process {}, version {}, {security}, ready after {}",
         strong(plugin.name()),
-        plugin.pid().map_or(0, rpcplugin::Pid::get),
+        plugin.pid().map_or(0, rpcplugin::host::Pid::get),
         plugin.version(),
         crate::ui::duration::show(plugin.launch_time())
     ));

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use rpcplugin::ExitReason;
+use rpcplugin::host::ExitReason;
 pub(crate) use rustix::process::{Pid, Signal};
 use rustix::process::{WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process, waitid};
 use tokio::process::Child;
@@ -50,7 +50,8 @@ impl ProcessGroup {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         match waitid(WaitId::Pid(self.leader), options) {
             Ok(Some(status)) => {
-                let signal = status.terminating_signal().map(rpcplugin::Signal::new).map(ExitReason::Signal);
+                let signal =
+                    status.terminating_signal().map(rpcplugin::host::Signal::new).map(ExitReason::Signal);
                 let status = status.exit_status().map(ExitReason::Status);
                 signal.or(status).or(Some(ExitReason::Unknown))
             }

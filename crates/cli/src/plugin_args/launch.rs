@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::atomic::Ordering};
 
-use rpcplugin::{Host, LaunchFault, Plugin, handshake::VersionNotOffered};
+use rpcplugin::{Host, Plugin, handshake::VersionNotOffered, host::LaunchFault};
 
 use super::{
     args::LaunchArgs,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
-use rpcplugin::{LaunchError, LaunchFault};
+use rpcplugin::{LaunchError, host::LaunchFault};
 
 use super::{args::LaunchArgs, expected_variable::expected_variable};
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpcplugin::ServingStatus;
+use rpcplugin::plugin::ServingStatus;
 use tokio::time::timeout;
 use tonic::{
     Code, Request,
@@ -59,7 +59,7 @@ async fn info(subject: &Subject) -> Verdict {
     same("calls from one info to the other", second.calls - first.calls, 3)?;
     // A launcher may have started the plugin as a child of its own.
     if !subject.peer.is_pyvider() {
-        same("process", first.pid, i64::from(subject.plugin.pid().map_or(0, rpcplugin::Pid::get)))?;
+        same("process", first.pid, i64::from(subject.plugin.pid().map_or(0, rpcplugin::host::Pid::get)))?;
     }
     Ok(())
 }

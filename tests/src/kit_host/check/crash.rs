@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rpcplugin::{Exit, ExitReason, PingError};
+use rpcplugin::{
+    Exit,
+    host::{ExitReason, PingError},
+};
 use rustix::process::Signal;
 use tokio::time::timeout;
 use tonic::{Code, Status};
@@ -112,7 +115,7 @@ async fn killed_then_relaunched(run: &Run) -> Verdict {
 }
 
 async fn kill(subject: &Subject) -> Verdict {
-    signal(subject.plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::KILL)?;
+    signal(subject.plugin.pid().map_or(0, rpcplugin::host::Pid::get), Signal::KILL)?;
     same("how it ended", subject.expect_end().await?, KILLED)
 }
 
@@ -124,4 +127,4 @@ fn expect_cut<T>(called: Result<T, Status>) -> Verdict {
     }
 }
 
-const KILLED: ExitReason = ExitReason::Signal(rpcplugin::Signal::KILL);
+const KILLED: ExitReason = ExitReason::Signal(rpcplugin::host::Signal::KILL);

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Endpoint, Event, Exit, ExitReason, PingError};
+use rpcplugin::{
+    Endpoint, Exit,
+    host::{Event, ExitReason, PingError},
+};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::time::timeout;
 
@@ -43,7 +46,7 @@ pub(crate) const CHECKS: &[Check] = &[
 
 async fn stop(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
+    let pid = subject.plugin.pid().map_or(0, rpcplugin::host::Pid::get);
     subject.stop_cleanly().await?;
     expect(!runs(pid), "the process is still there")
 }
@@ -108,7 +111,7 @@ async fn expect_quick_end(subject: Subject) -> Verdict {
 /// A plugin that does nothing any more is killed when its time is over.
 async fn stop_frozen(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
+    let pid = subject.plugin.pid().map_or(0, rpcplugin::host::Pid::get);
     freeze(pid)?;
     let begun = Instant::now();
     let exit = subject.plugin.shut_down_within(Duration::from_millis(300)).await;
@@ -121,7 +124,7 @@ async fn stop_frozen(run: &Run) -> Verdict {
 
 async fn stop_without_grace(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
+    let pid = subject.plugin.pid().map_or(0, rpcplugin::host::Pid::get);
     subject.plugin.shut_down_within(Duration::ZERO).await;
     expect(!runs(pid), "the process is still there")
 }
@@ -129,8 +132,8 @@ async fn stop_without_grace(run: &Run) -> Verdict {
 async fn second_launch(run: &Run) -> Verdict {
     let (first, second) = (run.launch().await?, run.launch().await?);
     expect(
-        first.plugin.pid().map_or(0, rpcplugin::Pid::get)
-            != second.plugin.pid().map_or(0, rpcplugin::Pid::get),
+        first.plugin.pid().map_or(0, rpcplugin::host::Pid::get)
+            != second.plugin.pid().map_or(0, rpcplugin::host::Pid::get),
         "both have the same process",
     )?;
     let key = unique("second-launch");
@@ -156,7 +159,7 @@ async fn launch_8_at_once(run: &Run) -> Verdict {
 
 async fn drop_kills(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
+    let pid = subject.plugin.pid().map_or(0, rpcplugin::host::Pid::get);
     drop(subject);
     expect(eventually(NOTICED, || !runs(pid)).await, "the process is still there")
 }
@@ -166,7 +169,7 @@ async fn abandoned_launch_kills(run: &Run) -> Verdict {
     let (launching, recorder) = (run.launching(), Recorder::default());
     let started = || {
         recorder.so_far().events.iter().find_map(|event| match event {
-            Event::Started { pid } => pid.map(rpcplugin::Pid::get),
+            Event::Started { pid } => pid.map(rpcplugin::host::Pid::get),
             _ => None,
         })
     };
@@ -183,11 +186,11 @@ async fn abandoned_launch_kills(run: &Run) -> Verdict {
 
 async fn sigterm(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    signal(subject.plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::TERM)?;
+    signal(subject.plugin.pid().map_or(0, rpcplugin::host::Pid::get), Signal::TERM)?;
     let reason = subject.expect_end().await?;
     match reason {
         ExitReason::Status(0) => Ok(()),
-        ExitReason::Signal(rpcplugin::Signal::TERM) if subject.peer.is_go() => {
+        ExitReason::Signal(rpcplugin::host::Signal::TERM) if subject.peer.is_go() => {
             skip("go-plugin leaves SIGTERM to its default")
         }
         _ => fail(format!("the plugin ended with {reason}")),
@@ -199,7 +202,7 @@ async fn sigint_ignored(run: &Run) -> Verdict {
     run.peer().beyond_pyvider("its own way with SIGINT")?;
     let subject = run.launch().await?;
     for _ in 0..3 {
-        signal(subject.plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::INT)?;
+        signal(subject.plugin.pid().map_or(0, rpcplugin::host::Pid::get), Signal::INT)?;
         subject.info().await?;
     }
     subject.stop_cleanly().await
@@ -210,10 +213,10 @@ async fn ping_frozen(run: &Run) -> Verdict {
     let host = launching.host(&recorder);
     let host = host.configure(|config| config.admin_timeout = Duration::from_millis(300));
     let plugin = launching.launch_by(host).await?;
-    freeze(plugin.pid().map_or(0, rpcplugin::Pid::get))?;
+    freeze(plugin.pid().map_or(0, rpcplugin::host::Pid::get))?;
     let ping = timeout(NOTICED, plugin.ping()).await?;
     expect(matches!(ping, Err(PingError::Late(_))), format!("the frozen plugin answers: {ping:?}"))?;
-    signal(plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::CONT)?;
+    signal(plugin.pid().map_or(0, rpcplugin::host::Pid::get), Signal::CONT)?;
     plugin.ping().await?;
     plugin.kill().await;
     Ok(())

@@ -66,7 +66,7 @@ impl Subject {
     }
 
     /// Waits until the process has ended.
-    pub(crate) async fn expect_end(&self) -> Verdict<rpcplugin::ExitReason> {
+    pub(crate) async fn expect_end(&self) -> Verdict<rpcplugin::host::ExitReason> {
         let ended = eventually(NOTICED, || self.plugin.ended().is_some()).await;
         expect(ended, "the plugin goes on")?;
         Ok(self.plugin.wait().await)

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rpcplugin::{Checksum, Event, SupervisionState};
+use rpcplugin::host::{Checksum, Event, SupervisionState};
 use rustix::process::Signal;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
@@ -36,7 +36,7 @@ async fn supervised_restarts(run: &Run) -> Verdict {
     let first = kit.info(InfoRequest {}).await?.into_inner().pid;
     for number in 1..=2 {
         let Some(generation) = supervised.generation() else { return fail("the plugin is down") };
-        let Some(pid) = generation.plugin().pid.map(rpcplugin::Pid::get) else {
+        let Some(pid) = generation.plugin().pid.map(rpcplugin::host::Pid::get) else {
             return fail("the plugin has no process");
         };
         signal(pid, Signal::KILL)?;
@@ -56,7 +56,7 @@ async fn supervised_gives_up(run: &Run) -> Verdict {
     let recorder = Recorder::default();
     let supervised = run.launching().supervise(0, &recorder).await?;
     let Some(pid) =
-        supervised.generation().and_then(|generation| generation.plugin().pid.map(rpcplugin::Pid::get))
+        supervised.generation().and_then(|generation| generation.plugin().pid.map(rpcplugin::host::Pid::get))
     else {
         return fail("the plugin has no process");
     };

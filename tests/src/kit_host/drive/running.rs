@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use rpcplugin::{Exit, Generation, Plugin, PluginChannel, Supervised, SupervisionState, broker::Broker};
+use rpcplugin::{
+    Exit, Plugin, PluginChannel,
+    broker::Broker,
+    host::{Generation, Supervised, SupervisionState},
+};
 use serde_json::{Value, json};
 use tonic_health::pb::health_client::HealthClient;
 
@@ -22,7 +26,7 @@ impl Running {
     pub(crate) fn describe(&self) -> Result<Value, Failure> {
         let (pid, version, endpoint, security, launch_time) = match self {
             Self::Once(plugin) => (
-                plugin.pid().map(rpcplugin::Pid::get),
+                plugin.pid().map(rpcplugin::host::Pid::get),
                 plugin.version(),
                 plugin.endpoint().clone(),
                 plugin.security().clone(),
@@ -31,7 +35,7 @@ impl Running {
             Self::Supervised(supervised) => {
                 let plugin = generation(supervised)?;
                 (
-                    plugin.plugin().pid.map(rpcplugin::Pid::get),
+                    plugin.plugin().pid.map(rpcplugin::host::Pid::get),
                     plugin.version(),
                     plugin.endpoint().clone(),
                     plugin.security().clone(),
@@ -79,7 +83,7 @@ impl Running {
             Self::Once(plugin) => plugin.ended().is_none().then(|| plugin.pid()).flatten(),
             Self::Supervised(supervised) => generation(supervised)?.plugin().pid,
         };
-        pid.map(rpcplugin::Pid::get)
+        pid.map(rpcplugin::host::Pid::get)
             .ok_or_else(|| Failure::state("the plugin has no process, or it has ended"))
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, pin::Pin, time::Duration};
 use rpcplugin::{
     Endpoint, PluginChannel,
     handshake::HandshakeLine,
-    mtls::{Identity, MutualTls, PeerCertificate, Trust},
+    tls::{Identity, MutualTls, PeerCertificate, Trust},
     transport::Security,
 };
 use serde::Serialize;
