@@ -1,4 +1,4 @@
-//! A way of one's own to start plugins: here through a shell that limits what they may open.
+//! A custom runner: it starts plugins through a shell that limits their open files.
 //!
 //! ```text
 //! cargo run --example custom-runner
@@ -29,7 +29,7 @@ fn main() -> Result<ExitCode> {
     if env::var_os(COOKIE.0).is_some() { Ok(plugin()) } else { host() }
 }
 
-/// Starts a program that may have only so many files open.
+/// Starts a program with a limit on its open files.
 struct Limited {
     program: PathBuf,
     open_files: u32,
@@ -75,7 +75,7 @@ fn plugin() -> ExitCode {
         .main()
 }
 
-/// A greeter that says how narrow its place is.
+/// A greeter that prints its limit of open files.
 struct Confined;
 
 #[tonic::async_trait]

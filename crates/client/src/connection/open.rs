@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use tracing::Span;
 
 use super::health::check_health;
-use crate::error::LaunchFault;
+use crate::error::ConnectFault;
 
 /// What is needed to reach a plugin.
 #[derive(Debug)]
@@ -78,19 +78,21 @@ impl Drop for BrokerGuard {
 }
 
 /// Opens the channel and makes sure that somebody answers.
-pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Opened, LaunchFault> {
+pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
     let mutual = target.security.is_mutual();
     open_any(target, config).await.map_err(|fault| match fault {
         // In TLS 1.3 a server looks at the client's certificate when the client's handshake is over.
-        LaunchFault::Connect(ChannelError::NotHttp2(error)) if mutual => LaunchFault::HostRefused(error),
-        LaunchFault::FirstCall(status) if mutual && http2::is_broken_connection(&status) => {
-            LaunchFault::HostRefused(status.into())
+        ConnectFault::Unreachable(ChannelError::NotHttp2(error)) if mutual => {
+            ConnectFault::HostRefused(error)
+        }
+        ConnectFault::HealthCheckFailed(status) if mutual && http2::is_broken_connection(&status) => {
+            ConnectFault::HostRefused(status.into())
         }
         fault => fault,
     })
 }
 
-async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, LaunchFault> {
+async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
     let begun = Instant::now();
     let Target { endpoint, security, multiplex, sockets, translate, meter, layers, span, peer_origin } =
         target;
@@ -131,7 +133,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Lau
         None => connected.await,
         Some(deadline) => within(deadline, connected).await,
     }
-    .map_err(LaunchFault::Connect)?;
+    .map_err(ConnectFault::Unreachable)?;
     let connection = begun.elapsed();
     let health = if config.health_check {
         let asked = Instant::now();

@@ -44,7 +44,7 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 async fn silent() -> Verdict {
-    refused("exec sleep 60", "rpcplugin::handshake::silent").await
+    refused("exec sleep 60", "rpcplugin::handshake::timeout").await
 }
 
 async fn exits() -> Verdict {
@@ -69,7 +69,7 @@ async fn binary() -> Verdict {
 }
 
 async fn endless_line() -> Verdict {
-    refused("exec tr '\\0' x < /dev/zero", "rpcplugin::handshake::endless_line").await
+    refused("exec tr '\\0' x < /dev/zero", "rpcplugin::handshake::line_too_long").await
 }
 
 async fn closes_stdout() -> Verdict {
@@ -97,7 +97,7 @@ async fn ignores_mtls() -> Verdict {
 
 async fn unasked_certificate() -> Verdict {
     let launching = says(&format!("1|3|tcp|127.0.0.1:1|grpc|{NO_CERTIFICATE}"));
-    expect_launch_error(&launching, &["rpcplugin::security::unasked_certificate"]).await
+    expect_launch_error(&launching, &["rpcplugin::security::unexpected_certificate"]).await
 }
 
 async fn bad_certificate() -> Verdict {
@@ -220,6 +220,6 @@ const NO_CERTIFICATE: &str = "VGhpcyBpcyBub3QgYSBjZXJ0aWZpY2F0ZSwgYnV0IGl0IGlzIG
 /// A connection that was made and came to nothing.
 const CUT: &[&str] = &[
     "rpcplugin::transport::not_http2",
-    "rpcplugin::transport::first_call",
+    "rpcplugin::transport::health_check_failed",
     "rpcplugin::security::host_refused",
 ];

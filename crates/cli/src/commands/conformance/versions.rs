@@ -137,9 +137,9 @@ async fn no_overlap(plugin: &PluginUnderTest) -> Verdict {
     match process.exit_within(limit).await {
         Some(reason) if !reason.is_success() => {
             process.all_printed().await;
-            Ok(format!("the plugin exits with {reason}{}", quoted(&process.stderr(), "stderr")))
+            Ok(format!("the plugin ends with {reason}{}", quoted(&process.stderr(), "stderr")))
         }
-        Some(reason) => fail(format!("the plugin exits with {reason} and without a handshake line")),
+        Some(reason) => fail(format!("the plugin ends with {reason} and without a handshake line")),
         None => fail(format!("the plugin neither prints a handshake line nor exits: {seen}")),
     }
 }
