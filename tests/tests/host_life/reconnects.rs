@@ -7,9 +7,11 @@ use std::{
 };
 
 use rpcplugin::{
-    Command, Endpoint, Exit, Plugin, Services, Started,
+    Command, Endpoint, Exit, Plugin, Services,
     broker::{BoxError, Translate},
-    host::{ChildProcess, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream, Runner},
+    host::{
+        ChildProcess, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream, Runner, StartedProcess,
+    },
 };
 use rpcplugin_tests::pb::{
     CallbackRequest, CallbackResponse, EchoRequest, TransformRequest, TransformResponse, WriteStdioRequest,
