@@ -28,6 +28,8 @@
 //! # }
 //! ```
 //!
+//! The crate is internal: users find its items in `rpcplugin::broker`. Its API may change with any release.
+//!
 //! # Invariants
 //!
 //! - A brokered connection is never less secure than the main one: one [`Security`] applies to all.
