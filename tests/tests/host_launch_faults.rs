@@ -14,11 +14,12 @@ use std::{
 
 use rpcplugin::host::{ConnectFault, HandshakeFault, ProgramFault, SecurityFault};
 use rpcplugin::{
-    AppVersion, ChildProcess, Command, ExitReason, LaunchEnvironment, LaunchFault, Runner, ServingStatus,
-    StartedProcess,
+    AppVersion, Command,
     config::{ByteSize, HostConfig, HostTls, TransportKind},
     handshake::HandshakeLineFault,
-    mtls::Identity,
+    host::{ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, Runner, StartedProcess},
+    plugin::ServingStatus,
+    tls::Identity,
 };
 use rpcplugin_tests::support::{
     faulty::{faulty, host, refused, shows},
@@ -230,7 +231,9 @@ async fn killed_by_a_signal() {
     let fault = fault(|_| {}, "kill -SEGV $$; sleep 60", &["signal 11 (SIGSEGV"]).await;
     assert_fault!(
         fault,
-        LaunchFault::Handshake(HandshakeFault::ExitedEarly(ExitReason::Signal(rpcplugin::Signal::SEGV)))
+        LaunchFault::Handshake(HandshakeFault::ExitedEarly(ExitReason::Signal(
+            rpcplugin::host::Signal::SEGV
+        )))
     );
 }
 

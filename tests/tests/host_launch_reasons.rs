@@ -4,8 +4,10 @@ use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::host::HandshakeFault;
 use rpcplugin::{
-    Command, LaunchError, LaunchFault, PlainReport, ReasonKind,
+    Command, LaunchError,
     config::{HostConfig, HostTls},
+    error::PlainReport,
+    host::{LaunchFault, ReasonKind},
 };
 use rpcplugin_tests::support::{
     faulty::{faulty, host, refused, shows},

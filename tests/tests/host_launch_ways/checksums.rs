@@ -6,7 +6,11 @@ use std::{
 };
 
 use rpcplugin::host::ProgramFault;
-use rpcplugin::{Checksum, Command, Exit, LaunchFault, PlainReport};
+use rpcplugin::{
+    Command, Exit,
+    error::PlainReport,
+    host::{Checksum, LaunchFault},
+};
 use rpcplugin_tests::support::faulty::{faulty, host, shows};
 use sha2::{Digest as _, Sha256, Sha512};
 

@@ -9,11 +9,13 @@ use std::{
 
 use rpcplugin::host::{ConnectFault, HandshakeFault};
 use rpcplugin::{
-    AttachError, Attachment, ChildProcess, Endpoint, Exit, ExitReason, LaunchEnvironment, LaunchFault,
-    PluginProcess, Runner, StartedProcess,
+    Endpoint, Exit, Services,
     broker::{BoxError, Translate},
     config::{EnvPolicy, HostTls},
-    transport::Services,
+    host::{
+        AttachError, Attachment, ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, PluginProcess,
+        Runner, StartedProcess,
+    },
 };
 use rpcplugin_tests::support::{
     faulty::{host, shows},

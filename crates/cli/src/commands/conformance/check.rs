@@ -6,7 +6,7 @@ use rpcplugin::{
     Endpoint, PluginChannel,
     error::with_causes,
     handshake::HandshakeLine,
-    mtls::{Identity, MutualTls, PeerCertificate, Trust},
+    tls::{Identity, MutualTls, PeerCertificate, Trust},
     transport::Security,
 };
 use serde::Serialize;
