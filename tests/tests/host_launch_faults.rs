@@ -14,11 +14,12 @@ use std::{
 
 use rpcplugin::host::{ConnectFault, HandshakeFault, ProgramFault, SecurityFault};
 use rpcplugin::{
-    AppVersion, ChildProcess, Command, ExitReason, LaunchEnvironment, LaunchFault, Runner, ServingStatus,
-    StartedProcess,
+    AppVersion, Command,
     config::{ByteSize, HostConfig, HostTls, TransportKind},
     handshake::HandshakeLineFault,
-    mtls::Identity,
+    host::{ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, Runner, StartedProcess},
+    plugin::ServingStatus,
+    tls::Identity,
 };
 use rpcplugin_tests::support::{
     faulty::{faulty, host, refused, shows},
@@ -49,7 +50,8 @@ macro_rules! assert_fault {
 #[tokio::test]
 async fn a_plugin_started_manually_names_the_program_to_start() {
     let mut plugin = std::process::Command::new(env!("CARGO_BIN_EXE_faulty-plugin"));
-    let output = plugin.env_remove("FAULTY_PLUGIN").stdin(Stdio::null()).output().expect("it can be started");
+    let output =
+        plugin.env_remove("FAULTY_PLUGIN").stdin(Stdio::null()).output().expect("the program starts");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("this program is a plugin"), "{stderr}");
@@ -230,7 +232,9 @@ async fn killed_by_a_signal() {
     let fault = fault(|_| {}, "kill -SEGV $$; sleep 60", &["signal 11 (SIGSEGV"]).await;
     assert_fault!(
         fault,
-        LaunchFault::Handshake(HandshakeFault::ExitedEarly(ExitReason::Signal(rpcplugin::Signal::SEGV)))
+        LaunchFault::Handshake(HandshakeFault::ExitedEarly(ExitReason::Signal(
+            rpcplugin::host::Signal::SEGV
+        )))
     );
 }
 
@@ -515,7 +519,7 @@ async fn a_grandchild_that_holds_the_pipes() {
     // A process in another session is not killed with the group. It exits by itself.
     let text = "setsid sh -c 'sleep 2' & echo tail >&2; exit 5";
     let begun = Instant::now();
-    let error = host(quick).launch(script(text)).await.expect_err("it exits");
+    let error = host(quick).launch(script(text)).await.expect_err("the plugin exits");
     assert!(begun.elapsed() < Duration::from_secs(2), "{error:?}");
     shows(&error, &["exit status 5", "tail"]);
 }

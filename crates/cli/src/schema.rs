@@ -179,7 +179,8 @@ fn signature(method: &Method) -> String {
 #[cfg(test)]
 mod tests {
     use rpcplugin::{
-        Attachment, Host, MagicCookie, Services,
+        Host, MagicCookie, Services,
+        host::Attachment,
         transport::{Listener, Security, SocketDir, http2},
     };
     use tokio::time::timeout;

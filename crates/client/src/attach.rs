@@ -93,7 +93,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
         meter: &meter,
         layers: &host.layers,
         span: &span,
-        arrival: PeerOrigin::Attached,
+        peer_origin: PeerOrigin::Attached,
     };
     let opened = connect(host, target, &span).await.map_err(|fault| match fault {
         ConnectFault::Unreachable(source @ (ChannelError::Connect(_) | ChannelError::Timeout(_))) => {

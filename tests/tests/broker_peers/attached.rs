@@ -3,10 +3,11 @@
 use std::{path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::{
-    Attachment, Endpoint, Host, Plugin, ServiceId,
-    broker::{AcceptError, DialError, Unreachable},
+    Endpoint, Host, Plugin,
+    broker::{AcceptError, DialError, ServiceId, Unreachable},
     config::HostTls,
     handshake::HandshakeLine,
+    host::Attachment,
 };
 use rpcplugin_tests::{
     contract::cookie,

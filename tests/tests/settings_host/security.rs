@@ -2,8 +2,9 @@
 
 use base64::Engine as _;
 use rpcplugin::{
-    Attachment, LaunchError, Plugin,
-    mtls::{Identity, RootCertificates, Trust},
+    LaunchError, Plugin,
+    host::Attachment,
+    tls::{Identity, RootCertificates, Trust},
 };
 use rpcplugin_tests::support::conformance::plugin;
 
@@ -109,7 +110,7 @@ async fn server_name() {
         assert_eq!(config(&[("PLUGIN_SERVER_NAME", name)]).server_name.as_deref(), Some(name));
         let launched = host(Some(name)).launch(secured.clone()).await.unwrap();
         assert!(launched.security().is_mutual());
-        host(None).launch(secured.clone()).await.expect_err("it is not localhost");
+        host(None).launch(secured.clone()).await.expect_err("the name is not localhost");
         host(Some("elsewhere")).launch(secured.clone()).await.expect_err("not the name in the certificate");
         assert_eq!(
             fault_code(host(Some("no name")).launch(secured).await),
@@ -124,7 +125,7 @@ async fn server_name() {
         };
         let host = with(&[]);
         host.attach(there().server_name(name)).await.unwrap().ping().await.unwrap();
-        host.attach(there()).await.expect_err("it is not localhost");
+        host.attach(there()).await.expect_err("the name is not localhost");
         host.attach(there().server_name("no name")).await.expect_err("not a valid name");
     }
 }

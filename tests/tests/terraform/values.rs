@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::workdir::{Outcome, Workdir, id, same};
 
-/// The two data sources that compute a value.
+/// The data sources that compute values.
 pub(crate) fn data_sources(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -41,7 +41,7 @@ output "text" {
     same("type of a text", place.output("text")?, "\"string\"")
 }
 
-/// Functions are called in processes without a configuration.
+/// Functions are called in processes that are not configured.
 pub(crate) fn functions(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -97,7 +97,7 @@ resource "demo_thing" "a" {
     same("the token is in the state", state.contains("\"demo_token\""), false)
 }
 
-/// Values of every kind are stored and returned unchanged.
+/// A value of each kind comes back unchanged.
 pub(crate) fn every_kind(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -134,7 +134,7 @@ output "extra" {
     same("extra as an output", place.output("extra")?, extra)?;
     place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")?;
 
-    // Without optional values, and then with another type of the dynamic value.
+    // First without all optional attributes, then with another type of the dynamic value.
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\n")?;
     place.succeeds("apply -auto-approve")?;
     let thing = place.thing(id("one"))?;
@@ -180,14 +180,14 @@ resource "demo_thing" "b" {
     same("notes", &b["notes"], &json!(["known", format!("pre-{}", id("one"))]))?;
     same("port", &b["rule"][0]["port"], 1001)?;
     place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")?;
-    // The second thing depends on the first, whose name changes.
+    // The name of the first thing changes, and with it the second.
     place.succeeds("apply -auto-approve -var name=two")?;
     same("name after a replacement", &place.attributes("b")?["name"], "hello, two!")?;
     place.succeeds("destroy -auto-approve")?;
     same("the store", place.stored()?, Vec::<String>::new())
 }
 
-/// Far more than the default limit of gRPC libraries, 4 MiB.
+/// Far more than 4 MiB, the default limit of gRPC libraries.
 pub(crate) fn large(place: &Workdir) -> Outcome {
     fs::write(place.path("work/large.txt"), "0123456789abcdef".repeat((12 << 20) / 16))?;
     place.configure(

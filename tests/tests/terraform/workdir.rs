@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::leftovers;
 use super::log::Log;
 
-/// A new directory with a configuration, a store and temporary files.
+/// A fresh directory with a configuration, a store and temporary files.
 pub(crate) struct Workdir {
     directory: TempDir,
     provider: PathBuf,
@@ -46,7 +46,7 @@ pub(crate) struct Running {
     deadline: Instant,
 }
 
-/// The result of a step. The error names the failed check.
+/// The result of a step. The error is the text of the failure.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Runs a scenario in a new directory, and checks that nothing is left. Without Terraform, the scenario is skipped, or fails if
@@ -319,7 +319,7 @@ fn without_colours(text: &str) -> String {
 /// The address of the provider. Terraform does not contact the registry, because the provider is overridden.
 pub(crate) const ADDRESS: &str = "example.com/accept/demo";
 
-/// The timeout of one command.
+/// How long a command may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The pause between two checks of a running Terraform.

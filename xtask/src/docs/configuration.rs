@@ -1,4 +1,4 @@
-//! `docs/configuration.md`: every setting, with the test that shows what it does.
+//! `docs/configuration.md`: every setting, with the test that shows its effect.
 
 use std::fmt::Write as _;
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
-    AppVersion, AttachError, Attachment, Endpoint, Handover, HandoverError, Host, LaunchFault, MagicCookie,
-    Plugin, Versions,
+    AppVersion, Endpoint, Host, MagicCookie, Plugin, Versions,
     handshake::{ReattachConfig, ReattachConfigs, ReattachError},
-    mtls::TlsError,
+    host::{AttachError, Attachment, Handover, HandoverError, LaunchFault},
+    tls::TlsError,
 };
 use serde_json::Value;
 

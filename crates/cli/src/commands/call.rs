@@ -13,7 +13,10 @@ use std::{pin::pin, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
-use rpcplugin::{Event, Plugin, PluginExited};
+use rpcplugin::{
+    Plugin,
+    host::{Event, PluginExited},
+};
 use serde_json::{Value, json};
 use tokio::{task::coop::consume_budget, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;

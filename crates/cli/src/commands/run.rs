@@ -7,9 +7,10 @@ use std::{path::PathBuf, pin::pin};
 use clap::{Args, ValueEnum};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
-    Event, Events, Exit as PluginExit, OutputOptions, OutputSource, OutputStream, Pid, Plugin,
+    Exit as PluginExit, Plugin,
     handshake::{ReattachConfig, ReattachConfigs},
     hclog::Level,
+    host::{Event, Events, OutputOptions, OutputSource, OutputStream, Pid},
 };
 use serde_json::json;
 

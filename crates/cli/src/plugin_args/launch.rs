@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::atomic::Ordering};
 
 use miette::Diagnostic;
-use rpcplugin::{Host, LaunchFault, Plugin, handshake::VersionNotOffered};
+use rpcplugin::{Host, Plugin, handshake::VersionNotOffered, host::LaunchFault};
 
 use super::{
     args::LaunchArgs,

@@ -4,8 +4,8 @@ use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 use rpcplugin::{
-    LaunchError, LaunchFault,
-    host::{ConnectFault, HandshakeFault, SecurityFault},
+    LaunchError,
+    host::{ConnectFault, HandshakeFault, LaunchFault, SecurityFault},
 };
 
 use super::{args::LaunchArgs, expected_variable::expected_variable};

@@ -6,7 +6,7 @@ use crate::{error::ExitsWith, exit::Exit};
 use clap::Args;
 use rpcplugin::{
     config::{HostConfig, HostTls, Pem, SecretPem},
-    mtls::{Identity, IdentityError, MutualTls, PemError, RootCertificates, TlsError, Trust},
+    tls::{Identity, IdentityError, MutualTls, PemError, RootCertificates, TlsError, Trust},
     transport::Security,
 };
 

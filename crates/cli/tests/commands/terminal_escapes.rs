@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use rpcplugin::disturbs;
+use rpcplugin::error::disturbs;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{

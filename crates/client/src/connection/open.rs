@@ -38,7 +38,7 @@ pub(crate) struct Target<'a> {
     /// What the broker and the session do of themselves belongs to the plugin's life, and not to who connects.
     pub(crate) span: &'a Span,
     /// Whether the plugin may know other hosts.
-    pub(crate) arrival: PeerOrigin,
+    pub(crate) peer_origin: PeerOrigin,
 }
 
 /// A connection on which somebody answers.
@@ -94,7 +94,8 @@ pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Open
 
 async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
     let begun = Instant::now();
-    let Target { endpoint, security, multiplex, sockets, translate, meter, layers, span, arrival } = target;
+    let Target { endpoint, security, multiplex, sockets, translate, meter, layers, span, peer_origin } =
+        target;
     let mut settings = http2_settings(config);
     settings.meter = Some(meter.clone());
     let mut brokered = BrokerSettings::new(security.clone());
@@ -104,7 +105,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Con
     brokered.translate = translate;
     brokered.layers = layers.clone();
     brokered.span = span.clone();
-    brokered.peer_origin = arrival;
+    brokered.peer_origin = peer_origin;
     let security = security.clone();
     let presented = Arc::new(OnceLock::new());
     let connected = async {

@@ -48,7 +48,7 @@ pub(super) async fn connect<R: Runner>(
         meter: &meter,
         layers: &launch.host.layers,
         span: &launch.span,
-        arrival: PeerOrigin::Launched,
+        peer_origin: PeerOrigin::Launched,
     };
     let opened = tokio::select! {
         opened = timeout_at(deadline, open(launch, target, version)) => {

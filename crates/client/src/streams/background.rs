@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rpcplugin_broker::{Broker, StreamEnd};
+use rpcplugin_broker::{Broker, DisconnectReason};
 use rpcplugin_transport::http2::PluginChannel;
 use tokio::task::AbortHandle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -89,8 +89,8 @@ impl Drop for BackgroundStreams {
 /// Attaches to the plugin's broker once.
 async fn attach(broker: &Broker, channel: PluginChannel, fan_out: &FanOut) -> CallEnd {
     match broker.attach(channel).await {
-        StreamEnd::Lost => CallEnd::Broken,
-        StreamEnd::PeerClosed => {
+        DisconnectReason::Lost => CallEnd::Broken,
+        DisconnectReason::PeerClosed => {
             tracing::warn!(
                 parent: None,
                 plugin = fan_out.name(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rpcplugin::{ExitReason, Pid};
+use rpcplugin::host::{ExitReason, Pid};
 
 use super::check::{
     Check, GRACE, Mutual, PrintedLine, Served, Verdict, check, fail, read_line, security_without_auto_mtls,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpcplugin::{handshake::Multiplexing, mtls::Identity};
+use rpcplugin::{handshake::Multiplexing, tls::Identity};
 
 use super::check::{
     Check, Mutual, PrintedLine, Served, Verdict, check, fail, in_one_line, mutual, printed_line,

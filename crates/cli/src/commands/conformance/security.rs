@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use rpcplugin::{
-    mtls::{Identity, PeerCertificate},
+    tls::{Identity, PeerCertificate},
     transport::Security,
 };
 

@@ -3,9 +3,9 @@
 use std::{io, path::Path};
 
 use rpcplugin::{
-    ExitReason, Obstacle,
     handshake::{HandshakeLine, HandshakeLineFault, variable},
-    mtls::Identity,
+    host::{ExitReason, Obstacle},
+    tls::Identity,
 };
 
 use super::record::{Fault, Record};
