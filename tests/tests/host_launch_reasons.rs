@@ -106,7 +106,7 @@ async fn a_panic_is_the_reason() {
         let error = refused(&host(|_| {}), faulty(fault), SOON).await;
         is_plain(&error, message);
         assert!(error.to_string().contains("faulty-plugin.rs:"), "{error}");
-        says(&error, &["help: the fault is in the plugin"]);
+        says(&error, &["help: correct what it names as its reason"]);
     }
 }
 

@@ -37,28 +37,30 @@ use crate::{
 };
 
 impl Host {
-    /// Attaches to a plugin that runs already: that of an earlier host, one in test mode, or one that somebody else runs.
+    /// Attaches to a running plugin: that of an earlier host, a plugin in test mode, or one that another program launched.
     ///
-    /// Dropping the [`Plugin`] then leaves it running; [`Plugin::shut_down`] ends it, unless it is in test mode. There is
-    /// no log of it and none of its real output, because those go to whoever started it.
+    /// Dropping the [`Plugin`] leaves it running. [`Plugin::shut_down`] ends it, unless it is in test mode. The log and the real output go to
+    /// the program that launched it, and are not read here.
     ///
     /// ```no_run
     /// # use rpcplugin_client::Host;
     /// # use rpcplugin_handshake::ReattachConfigs;
     /// # async fn example(host: Host) -> Result<(), Box<dyn std::error::Error>> {
-    /// let printed = std::env::args().nth(1).unwrap_or_default(); // what TF_REATTACH_PROVIDERS would hold
+    /// let printed = std::env::args().nth(1).unwrap_or_default(); // the value of TF_REATTACH_PROVIDERS
     /// for (name, config) in ReattachConfigs::parse(&printed)?.0 {
     ///     let plugin = host.attach(config).await?;
-    ///     println!("{name} is process {}", plugin.pid());
+    ///     if let Some(pid) = plugin.pid() {
+    ///         println!("{name} is process {pid}");
+    ///     }
     /// }
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// [`AttachError`]. The plugin is left as it is.
+    /// [`AttachError`]. The plugin is not changed.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the plugin as it is.
+    /// Dropping the future does not change the plugin.
     pub async fn attach(&self, attachment: impl Into<Attachment>) -> Result<Plugin, AttachError> {
         attach(self, attachment.into()).await
     }
@@ -120,7 +122,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     Ok(plugin)
 }
 
-/// What an attachment and the host's configuration say about the connection.
+/// The connection as the attachment and the host's configuration describe it.
 struct Resolved {
     version: AppVersion,
     /// Where this host dials: the recorded endpoint, translated.

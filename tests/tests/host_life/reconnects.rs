@@ -8,7 +8,7 @@ use std::{
 
 use rpcplugin::{
     ChildProcess, Command, Endpoint, Exit, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream,
-    Plugin, Runner, Services, Started,
+    Plugin, Runner, Services, StartedProcess,
     broker::{BoxError, Translate},
 };
 use rpcplugin_tests::pb::{
