@@ -377,7 +377,7 @@ async fn the_broker_of_a_go_plugin_is_dead_and_says_so() {
     let error = second.broker().dial(ServiceId(7)).await.expect_err("its broker is dead");
     assert!(begun.elapsed() < Duration::from_secs(8), "{error:?}");
     let text = PlainReport(&error).to_string();
-    assert!(text.contains("closed for good") || text.contains("announced no address"), "{text}");
+    assert!(text.contains("peer's broker is closed") || text.contains("announced no address"), "{text}");
     assert_eq!(second.shut_down().await, Exit::Ended);
     first.wait().await;
     brood.dies_out().await;

@@ -80,7 +80,7 @@ async fn a_version_that_nobody_serves() {
     let cookie = rpcplugin::MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a cookie");
     let host = rpcplugin::Host::new(cookie, rpcplugin::Versions::new([7, 8]).expect("versions"));
     let error = refused(&host, faulty("healthy"), SOON).await;
-    says(&error, &["the plugin speaks version 1", "this host speaks 8,7", "help: update the plugin"]);
+    says(&error, &["the plugin serves version 1", "this host supports 8,7", "help: update the plugin"]);
     assert_fault!(error.fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Version(versions)) if versions.plugin == AppVersion(1));
 }
 
@@ -157,13 +157,13 @@ async fn rubbish() {
         "the process has ended: exit status 3",
     ];
     let fault = fault(plain, "echo 'Welcome to my program'; echo why >&2; exit 3", &parts).await;
-    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAnAnswer);
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAHandshakeLine);
 }
 
 #[tokio::test]
 async fn binary_rubbish() {
     let fault = fault(plain, r"printf '\000\377\033[31m\210|\200|||||\n'; sleep 60", &["is a plugin"]).await;
-    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAnAnswer);
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAHandshakeLine);
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn stray_lines_are_passed_over_if_that_is_allowed() {
         async move { fault(allow, &text, &[]).await }
     };
     assert_fault!(fault_of(r"one\ntwo\n").await, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(e)) if e.fault == HandshakeLineFault::NetRpc);
-    assert_fault!(fault_of(r"one\ntwo\nthree\n").await, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(e)) if e.fault == HandshakeLineFault::NotAnAnswer);
+    assert_fault!(fault_of(r"one\ntwo\nthree\n").await, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(e)) if e.fault == HandshakeLineFault::NotAHandshakeLine);
 }
 
 #[tokio::test]
@@ -406,7 +406,7 @@ async fn not_healthy() {
 async fn lines_that_are_none() {
     for (line, expected, part) in [
         ("1|1|unix|/tmp/p|netrpc", HandshakeLineFault::NetRpc, "rebuild the plugin with a gRPC server"),
-        ("1|1|unix|/tmp/p", HandshakeLineFault::NetRpc, "the plugin speaks net/rpc"),
+        ("1|1|unix|/tmp/p", HandshakeLineFault::NetRpc, "the plugin uses net/rpc"),
         ("2|1|unix|/tmp/p|grpc|", HandshakeLineFault::CoreVersion, "core protocol version is 1"),
         ("1|one|unix|/tmp/p|grpc|", HandshakeLineFault::Version, "version is not a number"),
         ("1|1|unix|/tmp/p|carrier-pigeon|", HandshakeLineFault::UnknownProtocol, "an unknown protocol"),
@@ -484,7 +484,7 @@ async fn a_line_in_single_bytes_over_a_second() {
         line='1|1|unix|/tmp/no-such-socket|netrpc'
         while [ -n "$line" ]; do printf %.1s "$line"; line="${line#?}"; sleep 0.03; done
         echo; sleep 60"#;
-    let fault = fault(plain, text, &["the plugin speaks net/rpc"]).await;
+    let fault = fault(plain, text, &["the plugin uses net/rpc"]).await;
     assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NetRpc);
 }
 

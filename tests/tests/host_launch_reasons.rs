@@ -66,7 +66,7 @@ async fn a_plugin_of_ours_gives_its_reason_its_code_and_its_help() {
         ),
         (
             &[("PLUGIN_AUTO_MTLS", "false")],
-            "the host asks for mutual TLS, and this plugin is configured without it",
+            "the host requests mutual TLS, which is off in this plugin's configuration",
             "rpcplugin::security::mtls_refused",
             "set PLUGIN_AUTO_MTLS=true",
         ),
@@ -113,9 +113,9 @@ async fn a_panic_is_the_reason() {
 #[tokio::test]
 async fn main_within_a_runtime_says_what_to_call() {
     let error = refused(&host(|_| {}), faulty("main-within"), SOON).await;
-    is_plain(&error, "`Serve::main` makes a runtime of its own");
+    is_plain(&error, "`Serve::main` makes a runtime");
     assert_eq!(code(&error), "rpcplugin::config::nested_runtime");
-    assert!(rpcplugin_help(&error).contains("run().await"), "{error:?}");
+    assert!(rpcplugin_help(&error).contains("await `Serve::run`"), "{error:?}");
 }
 
 #[tokio::test]

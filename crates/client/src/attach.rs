@@ -5,7 +5,7 @@ mod error;
 
 use std::sync::Arc;
 
-use rpcplugin_broker::Arrival;
+use rpcplugin_broker::PeerOrigin;
 use rpcplugin_core::{AppVersion, Endpoint, Pid};
 use rpcplugin_handshake::{ReattachConfig, accept_version};
 use rpcplugin_transport::{Meter, Security, http2::ChannelError};
@@ -95,7 +95,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
         meter: &meter,
         layers: &host.layers,
         span: &span,
-        arrival: Arrival::Attached,
+        arrival: PeerOrigin::Attached,
     };
     let opened = connect(host, target, &span).await.map_err(|fault| match fault {
         ConnectFault::Unreachable(source @ (ChannelError::Connect(_) | ChannelError::Timeout(_))) => {

@@ -311,7 +311,7 @@ fn rare_faults_have_their_codes() {
         code(LaunchFault::Start(rpcplugin_client::StartFault::Runner("no image".into()))),
         "rpcplugin::transport::runner"
     );
-    let closed = rpcplugin_broker::ServeError::from(rpcplugin_broker::Unreachable::Closed);
+    let closed = rpcplugin_broker::AcceptError::from(rpcplugin_broker::Unreachable::Closed);
     assert_eq!(code(rpcplugin_client::ConnectFault::from(closed).into()), "rpcplugin::transport::callbacks");
     let endpoint = rpcplugin_core::Endpoint::parse("unix", "/p").expect("a path");
     let untranslated = LaunchFault::Handshake(rpcplugin_client::HandshakeFault::Translate {

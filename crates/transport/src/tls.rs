@@ -40,7 +40,7 @@ enum Inner {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("the TLS handshake failed")]
 #[diagnostic(
-    code(rpcplugin::security::tls_handshake),
+    code(rpcplugin::security::tls_handshake_failed),
     help(
         "set TLS on both sides, with certificates that the other side trusts: this error also comes from a peer that speaks plain \
          HTTP/2, and from a certificate that was replaced on the way"

@@ -43,9 +43,9 @@ fn errors_of_socket_directories_have_their_codes() {
     let deep = deep.path().join("x".repeat(100));
     fs::create_dir_all(&deep).expect("made");
     let unfit = SocketDir::private_in(&deep, None).expect_err("too long");
-    check(&unfit, "rpcplugin::transport::socket_dir_unfit");
+    check(&unfit, "rpcplugin::transport::socket_dir_too_long");
     let nowhere = SocketDir::private_in(Path::new("/nowhere/at/all"), None).expect_err("not there");
-    check(&nowhere, "rpcplugin::transport::socket_dir");
+    check(&nowhere, "rpcplugin::transport::socket_dir_not_made");
     check(&SocketGroup::find("no such group").expect_err("none"), "rpcplugin::config::unknown_group");
 }
 
@@ -116,5 +116,5 @@ async fn errors_of_tls_have_their_codes() {
     let (near, mut far) = tokio::io::duplex(1024);
     far.write_all(b"this is not a TLS record at all").await.expect("written");
     let refused = Security::Mutual(tls).client(Stream::other(near)).await.expect_err("no TLS");
-    check(&refused, "rpcplugin::security::tls_handshake");
+    check(&refused, "rpcplugin::security::tls_handshake_failed");
 }

@@ -13,7 +13,7 @@ const RESPONSIBLE: &[(&str, &str)] = &[
     ("rpcplugin::handshake::cannot_announce", "the programmer of the host"),
     ("rpcplugin::handshake::cookie_missing", "the user: start the host, not the plugin"),
     ("rpcplugin::handshake::cookie_mismatch", "the programmers of host and plugin, together"),
-    ("rpcplugin::handshake::offer_unreadable", "the programmer of the host"),
+    ("rpcplugin::handshake::invalid_host_env", "the programmer of the host"),
     ("rpcplugin::handshake::host_ports", "the person who configures the host"),
     ("rpcplugin::handshake::reattach_", "the person who started the plugin that is attached to"),
     ("rpcplugin::protocol::", "the programmer of the plugin"),
@@ -44,7 +44,7 @@ const RESPONSIBLE: &[(&str, &str)] = &[
     ("rpcplugin::security::host_certificate", "the programmer of the host"),
     ("rpcplugin::security::plugin_certificate", "the programmer of the plugin"),
     ("rpcplugin::security::plugin_ignored_mtls", "the programmer of the plugin"),
-    ("rpcplugin::security::tls_handshake", "the person who configures certificates, on both sides"),
+    ("rpcplugin::security::tls_handshake_failed", "the person who configures certificates, on both sides"),
     ("rpcplugin::security::unexpected_certificate", "the person who configures the host"),
 ];
 

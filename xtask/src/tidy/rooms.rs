@@ -90,6 +90,22 @@ const CRATES: &[Crate] = &[
         ],
     },
     Crate {
+        folder: "crates/cli",
+        rooms: &[
+            "exit",
+            "error",
+            "os",
+            "ui",
+            "facts",
+            "protojson",
+            "schema",
+            "raw_host",
+            "plugin_args",
+            "commands",
+            "cli",
+        ],
+    },
+    Crate {
         folder: "crates/transport",
         rooms: &["os", "cleanup", "io", "net", "frames", "tls", "meter", "service", "http2"],
     },

@@ -47,7 +47,7 @@ pub(crate) struct AttachArgs {
     app_version: u32,
     #[command(flatten)]
     tls: TlsFiles,
-    /// Limits the time to connect.
+    /// The timeout for connecting.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::limit)]
     timeout: Duration,
     /// Shows complete fingerprints.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rpcplugin::host::ProgramFile;
+use rpcplugin::{Pid, host::ProgramFile};
 use serde::Serialize;
 
 use crate::os::{self, Ownership};
@@ -34,13 +34,13 @@ pub(crate) struct FileFacts {
 
 impl ProcessFacts {
     /// Inspects a process. `program` is the path from which the process was started.
-    pub(crate) fn of(pid: u32, program: Option<&Path>) -> Self {
+    pub(crate) fn of(pid: Pid, program: Option<&Path>) -> Self {
         let running = os::executable(pid);
         let link = fs::read_link(&running).ok();
         let executable = link.or_else(|| program.and_then(|program| program.canonicalize().ok()));
         let mut files = [running].into_iter().chain(executable.clone());
         let architecture = files.find_map(|file| architecture(&file));
-        Self { pid, executable, architecture }
+        Self { pid: pid.get(), executable, architecture }
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn inspects_its_own_process() {
-        let facts = ProcessFacts::of(std::process::id(), None);
+        let facts = ProcessFacts::of(Pid::current(), None);
         if cfg!(target_arch = "x86_64") && cfg!(target_os = "linux") {
             assert_eq!(facts.architecture, Some("x86-64"), "{facts:?}");
         }

@@ -27,7 +27,7 @@ pub(crate) struct NotStarted {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("the magic cookie of {program} is missing")]
 #[diagnostic(
-    code(rpcplugin::config::cookie_missing),
+    code(rpcplugin::config::cookie_not_given),
     help(
         "{named}give the cookie with --cookie KEY=VALUE (`MagicCookieKey` and `MagicCookieValue` in the source of the plugin or \
          its host), or name a well-known host with --preset"

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use rpcplugin_broker::{Arrival, Broker, BrokerSettings, Place, Side, Translate};
+use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, PeerOrigin, Role, Translate};
 use rpcplugin_config::{ByteSize, HostConfig};
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::PeerCertificate;
@@ -38,7 +38,7 @@ pub(crate) struct Target<'a> {
     /// The plugin's span, for the tasks of the broker and of the session.
     pub(crate) span: &'a Span,
     /// Whether the plugin may know other hosts.
-    pub(crate) arrival: Arrival,
+    pub(crate) arrival: PeerOrigin,
 }
 
 /// An open connection, on which the plugin has answered.
@@ -100,29 +100,29 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Con
     let mut brokered = BrokerSettings::new(security.clone());
     brokered.http2 = settings.clone();
     brokered.http2.meter = Some(meter.brokered());
-    brokered.patience = config.broker_timeout;
+    brokered.peer_timeout = config.broker_timeout;
     brokered.translate = translate;
     brokered.layers = layers.clone();
     brokered.span = span.clone();
-    brokered.arrival = arrival;
+    brokered.peer_origin = arrival;
     let security = security.clone();
     let presented = Arc::new(OnceLock::new());
     let connected = async {
         if multiplex {
-            let broker = Broker::multiplexed(Side::Host, brokered);
+            let broker = Broker::multiplexed(Role::Host, brokered);
             let connection = dial(endpoint).await.map_err(ChannelError::from)?;
             let session = span.in_scope(|| yamux::Session::client(connection, yamux::Config::default()));
             // The host has no main listener: the broker resets streams without a knock.
-            drop(broker.session(session));
+            drop(broker.start_session(session));
             let connector =
                 Multiplexed { broker: broker.clone(), security, presented: Arc::clone(&presented) };
             Ok((http2::connect(connector, &settings).await?, broker))
         } else {
-            let place = match endpoint {
-                Endpoint::Tcp(_) => Place::Tcp { host: [127, 0, 0, 1].into(), ports: 0..=0 },
-                _ => Place::Unix(sockets.clone()),
+            let listen_at = match endpoint {
+                Endpoint::Tcp(_) => ListenAt::Tcp { host: [127, 0, 0, 1].into(), ports: 0..=0 },
+                _ => ListenAt::Unix(sockets.clone()),
             };
-            let broker = Broker::direct(Side::Host, brokered, place);
+            let broker = Broker::direct(Role::Host, brokered, listen_at);
             let connector =
                 Direct { endpoint: endpoint.clone(), security, presented: Arc::clone(&presented) };
             Ok((http2::connect(connector, &settings).await?, broker))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use miette::Diagnostic;
-use rpcplugin_broker::ServeError;
+use rpcplugin_broker::AcceptError;
 use rpcplugin_transport::http2::ChannelError;
 use tonic_health::ServingStatus;
 
@@ -27,7 +27,7 @@ pub enum ConnectFault {
     HostServices(
         #[from]
         #[diagnostic_source]
-        ServeError,
+        AcceptError,
     ),
     /// The process exited after its handshake line, before the host was connected.
     #[error("the plugin exited while the host connected to it: {0}")]

@@ -116,7 +116,7 @@ impl LaunchFault {
                 | HandshakeFault::StdoutClosed
                 | HandshakeFault::Timeout(_)
                 | HandshakeFault::LineTooLong { .. } => true,
-                HandshakeFault::InvalidLine(error) => error.fault == HandshakeLineFault::NotAnAnswer,
+                HandshakeFault::InvalidLine(error) => error.fault == HandshakeLineFault::NotAHandshakeLine,
                 _ => false,
             },
             Self::Connect(fault) => !matches!(fault, ConnectFault::HostServices(_)),

@@ -129,7 +129,8 @@ impl LaunchError {
     /// Help that depends on the facts beside the fault. `None` if the fault's own help applies.
     fn advice(&self) -> Option<&'static str> {
         let facts = &self.facts;
-        if self.fault.invalid_line().is_some_and(|error| error.fault == HandshakeLineFault::NotAnAnswer) {
+        if self.fault.invalid_line().is_some_and(|error| error.fault == HandshakeLineFault::NotAHandshakeLine)
+        {
             return if self.points_to_the_cookie() {
                 Some(COOKIE)
             } else {

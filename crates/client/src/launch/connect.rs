@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rpcplugin_broker::Arrival;
+use rpcplugin_broker::PeerOrigin;
 use rpcplugin_core::{AppVersion, Pid};
 use rpcplugin_transport::{Meter, speaks_tls};
 use tokio::time::{Instant, timeout_at};
@@ -48,7 +48,7 @@ pub(super) async fn connect<R: Runner>(
         meter: &meter,
         layers: &launch.host.layers,
         span: &launch.span,
-        arrival: Arrival::AtLaunch,
+        arrival: PeerOrigin::Launched,
     };
     let opened = tokio::select! {
         opened = timeout_at(deadline, open(launch, target, version)) => {

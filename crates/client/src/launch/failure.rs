@@ -49,7 +49,7 @@ pub(super) async fn explain<R: Runner>(
     let notes = timeout(DIAGNOSIS, launch.runner.diagnose(&fault)).await.ok().flatten().or_else(|| {
         // A program that prints a line and exits without a complaint is most likely not a plugin.
         let no_line =
-            matches!(&fault, LaunchFault::Handshake(HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAnAnswer);
+            matches!(&fault, LaunchFault::Handshake(HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAHandshakeLine);
         let is_wrong_file = no_line && exit.is_some() && stderr.is_empty();
         is_wrong_file.then(|| notes(&find(&launch.program))).flatten()
     });

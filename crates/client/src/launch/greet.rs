@@ -146,7 +146,8 @@ async fn read_line<R>(
             Ok(line) => return Ok(line),
             // Only a line without any likeness to a handshake line can be a banner. A malformed handshake line is final.
             Err(error)
-                if error.fault == HandshakeLineFault::NotAnAnswer && (is_last || launch.may_skip_line()) =>
+                if error.fault == HandshakeLineFault::NotAHandshakeLine
+                    && (is_last || launch.may_skip_line()) =>
             {
                 launch.keep_stray_line(&line);
                 if is_last && !launch.may_skip_line() {

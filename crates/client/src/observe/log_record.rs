@@ -31,7 +31,7 @@ pub struct LogRecord {
 impl LogRecord {
     pub(crate) fn new(plugin: PluginId, line: LogLine) -> Self {
         let message = line.message().into_owned();
-        let (module, caller, timestamp, fields) = match line.entry {
+        let (module, caller, timestamp, fields) = match line.record {
             None => (None, None, None, Vec::new()),
             Some(entry) => (
                 entry.module,

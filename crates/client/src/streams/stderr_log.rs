@@ -80,7 +80,7 @@ impl Reader {
 
     /// Delivers the panic that is being read. Later lines do not belong to it.
     fn end_panic(&mut self) {
-        self.parser.flush_group();
+        self.parser.end_panic();
         if let Some(report) = self.panic.take() {
             self.sinks.deliver(report.into_record(self.sinks.fan_out.id()));
         }

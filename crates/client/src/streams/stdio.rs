@@ -6,7 +6,7 @@ use rpcplugin_proto::{Channel as Source, GrpcStdioClient};
 use rpcplugin_transport::http2::PluginChannel;
 use tonic::Code;
 
-use super::reopen::StreamEnd;
+use super::reopen::CallEnd;
 use crate::observe::{fan_out::FanOut, output::OutputSource};
 
 /// Reads forwarded output until its end or that of the connection. To be spawned: with a Go plugin the call itself returns only with the first
@@ -41,11 +41,11 @@ pub(crate) async fn forward(channel: PluginChannel, fan_out: &FanOut) -> StreamE
     match ended {
         Ok(()) => {
             tracing::trace!(%plugin, "the plugin's output has ended");
-            StreamEnd::Complete
+            CallEnd::Complete
         }
         Err(status) if status.code() == Code::Unimplemented => {
             tracing::debug!(%plugin, "the plugin does not forward its output");
-            StreamEnd::Complete
+            CallEnd::Complete
         }
         // A Go plugin ends so: it closes its connections.
         Err(status) => {

@@ -52,7 +52,7 @@ async fn exits() -> Verdict {
 }
 
 async fn half_a_line() -> Verdict {
-    let codes = ["rpcplugin::handshake::exited_early", "rpcplugin::handshake::not_an_answer"];
+    let codes = ["rpcplugin::handshake::exited_early", "rpcplugin::handshake::not_a_handshake_line"];
     expect_launch_error(&shell("printf '1|3'"), &codes).await
 }
 
@@ -212,7 +212,7 @@ async fn listens(codes: &[&str], with: impl AsyncFn(TcpStream)) -> Verdict {
 }
 
 /// A line that is none.
-const NO_LINE: &[&str] = &["rpcplugin::handshake::not_an_answer"];
+const NO_LINE: &[&str] = &["rpcplugin::handshake::not_a_handshake_line"];
 
 /// Base64 of some words, long enough to be taken for a certificate.
 const NO_CERTIFICATE: &str = "VGhpcyBpcyBub3QgYSBjZXJ0aWZpY2F0ZSwgYnV0IGl0IGlzIGxvbmcgZW5vdWdoIGZvciBvbmU";

@@ -1,7 +1,8 @@
 //! The status of a call when HTTP/2 fails under the call.
 
-use std::{error::Error, io::ErrorKind, sync::Arc};
+use std::{error::Error as _, io::ErrorKind, sync::Arc};
 
+use rpcplugin_core::causes;
 use tonic::{Code, Status};
 
 use super::{
@@ -63,13 +64,11 @@ fn reset_status(error: h2::Error) -> Status {
 #[must_use]
 pub fn is_broken_connection(status: &Status) -> bool {
     let code = matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled);
-    let Some(cause) = status.source().filter(|_| code) else { return false };
-    let mut cause: Option<&(dyn Error + 'static)> = Some(cause);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return !(error.is_reset() || error.is_library() && status.code() != Code::Unavailable);
-        }
-        cause = error.source();
+    if !code || status.source().is_none() {
+        return false;
     }
-    true
+    match causes(status).find_map(|cause| cause.downcast_ref::<h2::Error>()) {
+        Some(error) => !(error.is_reset() || error.is_library() && status.code() != Code::Unavailable),
+        None => true,
+    }
 }

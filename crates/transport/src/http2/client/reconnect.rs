@@ -83,7 +83,7 @@ impl Reconnect {
         self.open().await
     }
 
-    /// Returns the connection, and opens one if there is none. All calls that wait for a connection have the same outcome.
+    /// Returns the connection. Opens a connection if there is no current one. All calls that wait for a connection have the same outcome.
     pub(super) async fn open(&self) -> Opened {
         let mut outcome = match self.start_opening()? {
             Ok(connection) => return Ok(connection),

@@ -204,7 +204,7 @@ mod tests {
     fn a_directory_that_cannot_be_given_to_a_group_is_an_error() {
         let group = SocketGroup::find("0").expect("a number");
         let error = share(Path::new("/nowhere/at/all"), group).expect_err("it does not exist");
-        assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::socket_group");
+        assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::socket_not_shared");
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub enum SocketDirError {
     /// The directory could not be made.
     #[error("cannot make a directory for sockets in {}", parent.display())]
     #[diagnostic(
-        code(rpcplugin::transport::socket_dir),
+        code(rpcplugin::transport::socket_dir_not_made),
         help("set `TMPDIR` to an existing directory in which this user may write")
     )]
     Create {
@@ -23,7 +23,7 @@ pub enum SocketDirError {
     /// The path of a socket in the directory would exceed the limit of the operating system.
     #[error("no socket fits into {}", dir.display())]
     #[diagnostic(
-        code(rpcplugin::transport::socket_dir_unfit),
+        code(rpcplugin::transport::socket_dir_too_long),
         help("set `TMPDIR` or `PLUGIN_UNIX_SOCKET_DIR` to a short path such as /tmp")
     )]
     Unfit {
@@ -47,7 +47,7 @@ pub enum SocketDirError {
     /// The directory or socket could not be given to the group.
     #[error("cannot give {} to its group", path.display())]
     #[diagnostic(
-        code(rpcplugin::transport::socket_group),
+        code(rpcplugin::transport::socket_not_shared),
         help("add this user to the group, or run the process as root")
     )]
     Share {
