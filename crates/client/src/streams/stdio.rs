@@ -14,7 +14,7 @@ use crate::observe::{fan_out::FanOut, output::OutputSource};
 ///
 /// # Protocol
 /// go-plugin `grpc_stdio.go`: the stream has to be read as long as the connection is open, or the plugin blocks.
-pub(crate) async fn forward(channel: PluginChannel, fan_out: &FanOut) -> StreamEnd {
+pub(crate) async fn forward(channel: PluginChannel, fan_out: &FanOut) -> CallEnd {
     let mut client = GrpcStdioClient::new(channel).max_decoding_message_size(MAX_PIECE);
     let ended = async {
         let mut stream = client.stream_stdio(()).await?.into_inner();
@@ -50,7 +50,7 @@ pub(crate) async fn forward(channel: PluginChannel, fan_out: &FanOut) -> StreamE
         // A Go plugin ends so: it closes its connections.
         Err(status) => {
             tracing::debug!(%plugin, error = %status, "the connection of the plugin's output broke");
-            StreamEnd::Broken
+            CallEnd::Broken
         }
     }
 }
