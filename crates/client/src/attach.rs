@@ -37,10 +37,11 @@ use crate::{
 };
 
 impl Host {
-    /// Attaches to a running plugin: that of an earlier host, a plugin in test mode, or one that another program launched.
+    /// Attaches to a running plugin: that of an earlier host, a plugin in test mode, or one that another program
+    /// launched.
     ///
-    /// Dropping the [`Plugin`] leaves it running. [`Plugin::shut_down`] ends it, unless it is in test mode. The log and the real output go to
-    /// the program that launched it, and are not read here.
+    /// Dropping the [`Plugin`] leaves it running. [`Plugin::shut_down`] ends it, unless it is in test mode. The log
+    /// and the real output go to the program that launched it, and are not read here.
     ///
     /// ```no_run
     /// # use rpcplugin_client::Host;
@@ -69,8 +70,8 @@ impl Host {
 /// Attaches to a plugin.
 ///
 /// # Protocol
-/// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call. The recorded pid counts only if that
-/// process has the listening socket open, so that no signal reaches another process that got the same pid.
+/// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call. The recorded pid counts only
+/// if that process has the listening socket open, so that no signal reaches another process that got the same pid.
 async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachError> {
     let started = Instant::now();
     let config = &host.config;
@@ -78,7 +79,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     if config.multiplex {
         return Err(AttachError::Multiplexed);
     }
-    let Resolved { version, endpoint, security } = resolve(host, &attachment)?;
+    let Resolved { version, endpoint, security } = resolve(host, &attachment).map_err(|error| *error)?;
     let refused = |source| AttachError::Refused { endpoint: attachment.config.endpoint.clone(), source };
     let Attachment { config: ReattachConfig { pid, test, .. }, name, translate, leftover_dir, .. } =
         attachment.clone();
@@ -130,13 +131,13 @@ struct Resolved {
     security: Security,
 }
 
-fn resolve(host: &Host, attachment: &Attachment) -> Result<Resolved, AttachError> {
+fn resolve(host: &Host, attachment: &Attachment) -> Result<Resolved, Box<AttachError>> {
     let Attachment {
         config: ReattachConfig { version, endpoint, .. }, security, server_name, translate, ..
     } = attachment;
-    let refused = |source| AttachError::Refused { endpoint: endpoint.clone(), source };
+    let refused = |source| Box::new(AttachError::Refused { endpoint: endpoint.clone(), source });
     let version = match version {
-        Some(version) => accept_version(*version, &host.versions)?,
+        Some(version) => accept_version(*version, &host.versions).map_err(AttachError::from)?,
         // A Go host writes 0 for an unknown version.
         None if host.versions.contains(AppVersion(0)) => AppVersion(0),
         None => host.versions.newest(),

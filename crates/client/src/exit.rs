@@ -16,8 +16,9 @@ pub enum Exit {
     Ended,
     /// The plugin was left running. Another program or a person ends it.
     Detached,
-    /// The process still runs after SIGKILL, for example in uninterruptible I/O. Or its pid is unknown, so that it could not be killed.
-    /// What remains is to end it by hand. A child of this host is waited for in the background, and reaped.
+    /// The process still runs after SIGKILL, for example in uninterruptible I/O. Or its pid is unknown, so that it
+    /// could not be killed. What remains is to end it by hand. A child of this host is waited for in the background,
+    /// and reaped.
     StillRunning,
     /// The process did not exit when it was asked to, and a signal of the host ended it.
     Killed {
@@ -41,8 +42,8 @@ pub enum ExitReason {
 }
 
 impl Exit {
-    /// Classifies the end of a process that was asked to end. `sent` is the last signal of the host, if the request alone was not enough.
-    /// A plugin that exits by itself at the last moment has not been killed.
+    /// Classifies the end of a process that was asked to end. `sent` is the last signal of the host, if the request
+    /// alone was not enough. A plugin that exits by itself at the last moment has not been killed.
     pub(crate) fn after_asking(reason: ExitReason, sent: Option<Signal>, after: Duration) -> Self {
         match (reason, sent) {
             (reason, _) if reason.is_success() => Self::Clean,

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Text in quotation marks on one line, cut after so many characters. Characters that disturb a terminal or cannot be seen are
-/// escaped. Quotation marks in the text stay as they are.
+/// Text in quotation marks on one line, cut after so many characters. Characters that disturb a terminal or cannot be
+/// seen are escaped. Quotation marks in the text stay as they are.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str, pub(crate) usize);
 
 impl fmt::Display for Quoted<'_> {

@@ -18,7 +18,8 @@ use crate::{command::Command, host::Host, process::runner::Runner};
 
 impl Host {
     /// Launches a plugin, and restarts it whenever it exits, as
-    /// [`HostConfig::supervision`](rpcplugin_config::HostConfig::supervision) says. Awaiting the returned value launches the plugin.
+    /// [`HostConfig::supervision`](rpcplugin_config::HostConfig::supervision) says. Awaiting the returned value
+    /// launches the plugin.
     ///
     /// ```no_run
     /// # use rpcplugin_client::{Command, Generation, Host};
@@ -38,7 +39,8 @@ impl Host {
         self.supervise_with(command.into())
     }
 
-    /// As [`supervise`](Self::supervise), for a plugin that is started in another way than as a child process of this host.
+    /// As [`supervise`](Self::supervise), for a plugin that is started in another way than as a child process of this
+    /// host.
     pub fn supervise_with<R: Runner + 'static>(&self, runner: R) -> Supervise<R> {
         Supervise::new(self.clone(), runner)
     }

@@ -29,7 +29,8 @@ impl HostServices {
         Self(Arc::new(make))
     }
 
-    /// Serves the services to a plugin until its broker closes. Nothing is waited for, so that the plugin is ready no later.
+    /// Serves the services to a plugin until its broker closes. Nothing is waited for, so that the plugin is ready no
+    /// later.
     async fn serve(&self, plugin: &CallingPlugin) -> Result<(), AcceptError> {
         plugin.broker.serve_host_services((self.0)(plugin)).await?.detach();
         Ok(())

@@ -53,8 +53,8 @@ pub(crate) struct Opened {
     pub(crate) health: Option<Duration>,
 }
 
-/// Closes the broker when it is dropped, unless it was kept. Services on the broker may hold a clone of it, and would continue after a failed
-/// launch.
+/// Closes the broker when it is dropped, unless it was kept. Services on the broker may hold a clone of it, and would
+/// continue after a failed launch.
 pub(crate) struct BrokerGuard(Option<Broker>);
 
 impl BrokerGuard {

@@ -25,7 +25,8 @@ enum Side {
     },
 }
 
-/// The security of a connection without a handshake: mutual TLS with a certificate, a key and roots, plain text without them.
+/// The security of a connection without a handshake: mutual TLS with a certificate, a key and roots, plain text
+/// without them.
 pub(crate) fn given(config: &HostConfig) -> Result<Security, SecurityFault> {
     match &config.tls {
         HostTls::Given { server_roots: Some(_), .. } => HostSecurity::prepare(config)?.decide(None),

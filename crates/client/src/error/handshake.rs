@@ -59,8 +59,8 @@ pub enum HandshakeFault {
         )
     )]
     Timeout(Duration),
-    /// The process is stopped by a signal. Most often it reads from or writes to the terminal: a plugin is a background process
-    /// there, and the system stops it by SIGTTIN or SIGTTOU.
+    /// The process is stopped by a signal. Most often it reads from or writes to the terminal: a plugin is a
+    /// background process there, and the system stops it by SIGTTIN or SIGTTOU.
     #[error("the plugin's process is stopped by {}", stopping(*.signal))]
     #[diagnostic(
         code(rpcplugin::handshake::stopped),

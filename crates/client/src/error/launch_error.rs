@@ -17,10 +17,10 @@ use crate::{exit::ExitReason, quoted::Shown};
 
 /// A plugin did not start. Its process has been killed and reaped, and its sockets are removed.
 ///
-/// [`Display`](fmt::Display) writes one line with the reason and its causes. If the plugin reported on stderr why it exited, that is the reason,
-/// quoted and shortened, and the plugin's help is the help; the fault is then the source. Further facts are
-/// [related](Diagnostic::related) diagnostics of the severity [`Advice`](miette::Severity::Advice): the last lines on stdout and stderr, the
-/// exit status, notes about the program's file, and earlier attempts.
+/// [`Display`](fmt::Display) writes one line with the reason and its causes. If the plugin reported on stderr why it
+/// exited, that is the reason, quoted and shortened, and the plugin's help is the help; the fault is then the source.
+/// Further facts are [related](Diagnostic::related) diagnostics of the severity [`Advice`](miette::Severity::Advice):
+/// the last lines on stdout and stderr, the exit status, notes about the program's file, and earlier attempts.
 ///
 /// [`Debug`] writes a [`PlainReport`], so that a `main` that returns this error prints a readable report.
 pub struct LaunchError {
@@ -80,13 +80,14 @@ impl LaunchError {
 
     /// The plugin's own reason, if it explains the failed launch.
     fn own_reason(&self) -> Option<&PluginReason> {
-        let exit = match self.fault {
-            LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit))
-            | LaunchFault::Connect(ConnectFault::Exited(exit)) => exit,
-            _ => return None,
+        let (LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit))
+        | LaunchFault::Connect(ConnectFault::Exited(exit))) = self.fault
+        else {
+            return None;
         };
         let reason = self.facts.reason.as_ref().filter(|reason| reason.is_certain())?;
-        // A program that reports an error exits by itself. The report of a program that a signal ended is older than the fault.
+        // A program that reports an error exits by itself. The report of a program that a signal ended is older than
+        // the fault.
         let by_signal = matches!(exit, ExitReason::Signal(_));
         (reason.kind == ReasonKind::Panic || !by_signal).then_some(reason)
     }
@@ -115,8 +116,8 @@ impl LaunchError {
         }
     }
 
-    /// Whether the last lines on stderr explain the fault further. Every line does if the plugin printed nothing else, and otherwise a line that is
-    /// about a fault.
+    /// Whether the last lines on stderr explain the fault further. Every line does if the plugin printed nothing
+    /// else, and otherwise a line that is about a fault.
     fn belongs_to_the_reason(&self, reason: &PluginReason) -> bool {
         let printed_nothing_else = matches!(
             self.fault,

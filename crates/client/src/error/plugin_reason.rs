@@ -1,7 +1,8 @@
 //! The plugin's own reason for its exit, found on its stderr.
 //!
-//! A plugin made with this library prints a [`PlainReport`](rpcplugin_core::PlainReport), whose layout is parsed exactly, and so is
-//! that of `miette`. For other plugins the words of the runtimes of several languages are recognised. Otherwise the last line is used.
+//! A plugin made with this library prints a [`PlainReport`](rpcplugin_core::PlainReport), whose layout is parsed
+//! exactly, and so is that of `miette`. For other plugins the words of the runtimes of several languages are
+//! recognised. Otherwise the last line is used.
 
 use std::fmt;
 
@@ -251,7 +252,8 @@ fn miette_narrated(lines: &[&str]) -> Option<Found> {
     })
 }
 
-/// Reads an error that Rust's `main` returned, with the causes of `anyhow`, and errors of command lines in many languages.
+/// Reads an error that Rust's `main` returned, with the causes of `anyhow`, and errors of command lines in many
+/// languages.
 fn returned(lines: &[&str]) -> Option<Found> {
     let starts = |line: &&str| {
         ["Error: ", "error: ", "fatal: ", "FATAL: "]

@@ -31,7 +31,8 @@ pub enum SecurityFault {
         help("switch AutoMTLS on in the host, or the plugin's own certificate off")
     )]
     UnexpectedCertificate,
-    /// The host has an identity or roots, but not both. An attachment has no handshake by which the host could learn the rest.
+    /// The host has an identity or roots, but not both. An attachment has no handshake by which the host could learn
+    /// the rest.
     #[error("the TLS settings of the host are incomplete for an attachment")]
     #[diagnostic(
         code(rpcplugin::security::incomplete_tls),

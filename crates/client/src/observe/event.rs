@@ -74,8 +74,9 @@ pub struct PluginEvent {
 
 /// The events of one plugin, or of all plugins of a host, as a stream. The stream ends when no further event can come.
 ///
-/// The stream holds up to 1024 events with up to 1 MiB of log. When it is full, the oldest log records are dropped first, and other events
-/// only if no log record is left. [`missed`](Self::missed) counts the dropped events. A slow reader never delays a plugin.
+/// The stream holds up to 1024 events with up to 1 MiB of log. When it is full, the oldest log records are dropped
+/// first, and other events only if no log record is left. [`missed`](Self::missed) counts the dropped events. A slow
+/// reader never delays a plugin.
 #[derive(Debug)]
 pub struct Events {
     reader: Reader<PluginEvent>,

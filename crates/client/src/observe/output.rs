@@ -82,7 +82,8 @@ impl OutputStream {
         self.reader.missed()
     }
 
-    /// Copies the output of `source` into a writer until the stream ends, and flushes after every piece. Skips other output.
+    /// Copies the output of `source` into a writer until the stream ends, and flushes after every piece. Skips other
+    /// output.
     ///
     /// # Errors
     /// The first error of the writer.

@@ -179,7 +179,8 @@ impl<T: Item> Queue<T> {
 }
 
 impl<T: Item> State<T> {
-    /// Whether there is room. An item that is heavier than the limit fits into an empty queue, because its source has limited its size.
+    /// Whether there is room. An item that is heavier than the limit fits into an empty queue, because its source has
+    /// limited its size.
     fn fits(&self, weight: usize) -> bool {
         self.items.is_empty()
             || (self.items.len() < self.bounds.items

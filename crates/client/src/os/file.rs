@@ -59,8 +59,8 @@ pub(crate) fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-/// The path by which exactly this open file is executed, where the system has such a path, and the file's own path elsewhere.
-/// The file has to stay open until it is executed.
+/// The path by which exactly this open file is executed, where the system has such a path, and the file's own path
+/// elsewhere. The file has to stay open until it is executed.
 pub(crate) fn executable_file(path: PathBuf, file: &mut File) -> io::Result<PathBuf> {
     system::path_of_open_file(path, file)
 }

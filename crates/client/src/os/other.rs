@@ -53,7 +53,3 @@ pub(super) fn path_of_open_file(path: PathBuf, _: &mut File) -> io::Result<PathB
 pub(super) fn reopened_for_writing(_: BorrowedFd<'_>) -> Option<OwnedFd> {
     None
 }
-
-pub(super) fn real_time_signal(_: i32) -> Option<i32> {
-    None
-}

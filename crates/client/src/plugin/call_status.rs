@@ -25,9 +25,10 @@ use crate::{
 
 /// The process of a plugin has exited: the source of the status of a call that failed for that reason.
 ///
-/// [`Display`](fmt::Display) reports the exit status, and quotes the plugin's own reason from its stderr. The last lines on stderr are a
-/// [related](Diagnostic::related) diagnostic of the severity [`Advice`](miette::Severity::Advice). The code is
-/// `rpcplugin::transport::plugin_ended`, as that of [`PingError::Ended`].
+/// [`Display`](fmt::Display) reports the exit status, and quotes the plugin's own reason from its stderr. The last
+/// lines on stderr are a [related](Diagnostic::related) diagnostic of the severity
+/// [`Advice`](miette::Severity::Advice). The code is `rpcplugin::transport::plugin_ended`, as that of
+/// [`PingError::Ended`].
 ///
 /// ```
 /// use std::error::Error as _;
@@ -45,8 +46,8 @@ pub struct PluginExited {
     pub plugin: PluginId,
     /// How the process exited.
     pub reason: ExitReason,
-    /// The last lines on its stderr, as [`Plugin::stderr_tail`](crate::Plugin::stderr_tail) returns them. Empty for a plugin that the host
-    /// attached to.
+    /// The last lines on its stderr, as [`Plugin::stderr_tail`](crate::Plugin::stderr_tail) returns them. Empty for a
+    /// plugin that the host attached to.
     pub stderr: Arc<[String]>,
     /// The plugin's own reason, found on its stderr: its error, or its panic.
     pub said: Option<PluginReason>,
@@ -143,8 +144,8 @@ impl Explain for ExitExplainer {
     }
 }
 
-/// Whether the plugin's own reason explains this exit. A plugin that continued after a panic may be killed later, and a plugin that exits
-/// with status 0 has recovered from its errors.
+/// Whether the plugin's own reason explains this exit. A plugin that continued after a panic may be killed later, and
+/// a plugin that exits with status 0 has recovered from its errors.
 fn explains(said: &PluginReason, reason: ExitReason) -> bool {
     match reason {
         ExitReason::Status(status) => status != 0 && said.is_certain(),
@@ -194,12 +195,12 @@ fn last_that_fit(lines: &[String]) -> &[String] {
 /// Another process may answer the next call.
 const CODE: Code = Code::Unavailable;
 
-/// How long to wait for the exit of a process whose connection broke, and then for its last lines. The connection of a process breaks before
-/// its exit is noticed, and a busy machine needs time for the rest.
+/// How long to wait for the exit of a process whose connection broke, and then for its last lines. The connection of
+/// a process breaks before its exit is noticed, and a busy machine needs time for the rest.
 pub(crate) const EXIT_WAIT: Duration = Duration::from_secs(1);
 
-/// The number of bytes of stderr in the details. A host may pass a status on to its own callers: details are a header there, and some peers
-/// accept only 8 KiB of headers.
+/// The number of bytes of stderr in the details. A host may pass a status on to its own callers: details are a header
+/// there, and some peers accept only 8 KiB of headers.
 const DETAILS: usize = 1024;
 
 const SEE_LAST_LINES: &str = "correct what its last lines on stderr report, and launch the plugin again";
@@ -218,7 +219,8 @@ mod tests {
 
     type End = watch::Sender<Option<ExitReason>>;
 
-    /// An explainer for a process that wrote these lines, the sender of its exit, and the sender of the end of its output.
+    /// An explainer for a process that wrote these lines, the sender of its exit, and the sender of the end of its
+    /// output.
     fn ending(lines: &[&str]) -> (ExitExplainer, End, End) {
         let plugin = PluginId { name: "kv".into(), pid: Pid::new(7), generation: 1 };
         let (ended, end) = ProcessExit::channel();

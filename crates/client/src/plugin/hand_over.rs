@@ -46,8 +46,8 @@ impl Plugin {
         }
     }
 
-    /// Returns what another host needs to attach to the plugin beside this host, which keeps the plugin and ends it. Under AutoMTLS it has this
-    /// host's private key in it.
+    /// Returns what another host needs to attach to the plugin beside this host, which keeps the plugin and ends it.
+    /// Under AutoMTLS it has this host's private key in it.
     #[must_use]
     pub fn handover(&self) -> Handover {
         Handover::new(self.reattach_config(), &self.session.security, None)
@@ -56,15 +56,17 @@ impl Plugin {
     /// Leaves the plugin running, and returns what another host needs to go on with it, such as the next version of
     /// this program.
     ///
-    /// The plugin has to be launched without [`HostConfig::die_with_host`](rpcplugin_config::HostConfig::die_with_host). After the exit of this
-    /// host no process reads the plugin's output, and many programs end when they write then. A plugin made with rpcplugin exits with this host
-    /// unless it loads its configuration from the environment or sets `exit_with_host` to false. A multiplexed plugin ends with its only
-    /// connection. Without another host the plugin runs until a person ends it. The directory of its socket stays as long as the plugin runs. The
-    /// host that attaches removes the directory, or the next host that finds the plugin gone.
+    /// The plugin has to be launched without
+    /// [`HostConfig::die_with_host`](rpcplugin_config::HostConfig::die_with_host). After the exit of this host no
+    /// process reads the plugin's output, and many programs end when they write then. A plugin made with rpcplugin
+    /// exits with this host unless it loads its configuration from the environment or sets `exit_with_host` to false.
+    /// A multiplexed plugin ends with its only connection. Without another host the plugin runs until a person ends
+    /// it. The directory of its socket stays as long as the plugin runs. The host that attaches removes the
+    /// directory, or the next host that finds the plugin gone.
     ///
     /// # Errors
-    /// [`NotHandedOver`], which holds the plugin, if this host launched it with `die_with_host`: the plugin would end together with
-    /// this host.
+    /// [`NotHandedOver`], which holds the plugin, if this host launched it with `die_with_host`: the plugin would end
+    /// together with this host.
     ///
     /// # Cancel safety
     /// A future that is dropped after it was polled may have left the plugin running.

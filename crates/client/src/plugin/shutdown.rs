@@ -14,13 +14,15 @@ use crate::{
 };
 
 impl Plugin {
-    /// Shuts the plugin down: asks it to end, waits for [`HostConfig::grace`](rpcplugin_config::HostConfig::grace), then kills its process group.
-    /// [`HostConfig::terminate_after`](rpcplugin_config::HostConfig::terminate_after) adds a SIGTERM in between. A plugin without a controller service gets the SIGTERM at once.
+    /// Shuts the plugin down: asks it to end, waits for [`HostConfig::grace`](rpcplugin_config::HostConfig::grace),
+    /// then kills its process group. [`HostConfig::terminate_after`](rpcplugin_config::HostConfig::terminate_after)
+    /// adds a SIGTERM in between. A plugin without a controller service gets the SIGTERM at once.
     ///
     /// A plugin in test mode is left running: [`Exit::Detached`].
     ///
-    /// Returns how the plugin ended. [`Exit::StillRunning`] if it could not be killed. Takes no longer than the grace period and three times
-    /// [`HostConfig::drain_timeout`](rpcplugin_config::HostConfig::drain_timeout), and five seconds more if the process survives SIGKILL.
+    /// Returns how the plugin ended. [`Exit::StillRunning`] if it could not be killed. Takes no longer than the grace
+    /// period and three times [`HostConfig::drain_timeout`](rpcplugin_config::HostConfig::drain_timeout), and five
+    /// seconds more if the process survives SIGKILL.
     ///
     /// # Cancel safety
     /// Dropping the future kills the plugin.
@@ -32,8 +34,9 @@ impl Plugin {
     /// As [`shut_down`](Self::shut_down), but with this grace period.
     ///
     /// # Protocol
-    /// go-plugin `client.go` `Kill`: the broker, then the call, whose outcome is ignored because a Go plugin closes the connection instead of
-    /// answering, then the wait. Differs: every step has a timeout, and the whole process group is killed.
+    /// go-plugin `client.go` `Kill`: the broker, then the call, whose outcome is ignored because a Go plugin closes
+    /// the connection instead of answering, then the wait. Differs: every step has a timeout, and the whole process
+    /// group is killed.
     pub async fn shut_down_within(self, grace: Duration) -> Exit {
         let lifetime = self.observed.span.clone();
         let span = tracing::debug_span!(parent: &lifetime, "shutdown", elapsed = tracing::field::Empty);
@@ -72,7 +75,8 @@ impl Plugin {
         exit
     }
 
-    /// Removes the directory of the sockets of a plugin that has ended. Tasks of the broker that end a moment later hold the directory too.
+    /// Removes the directory of the sockets of a plugin that has ended. Tasks of the broker that end a moment later
+    /// hold the directory too.
     fn remove_sockets(&self, exit: Exit) {
         if exit != Exit::StillRunning {
             self.session.sockets.remove();
@@ -92,8 +96,8 @@ impl Plugin {
         }
     }
 
-    /// Waits until the plugin's pipes and streams have been read, and until its tasks have ended, so that its span ends. Each wait is limited,
-    /// because a process that the plugin left behind may hold the pipes open.
+    /// Waits until the plugin's pipes and streams have been read, and until its tasks have ended, so that its span
+    /// ends. Each wait is limited, because a process that the plugin left behind may hold the pipes open.
     async fn drain(&mut self) {
         let drain = self.config.drain_timeout;
         let _ = tokio::join!(
@@ -105,7 +109,8 @@ impl Plugin {
     }
 
     /// Kills the plugin and its process group at once, and waits for the exit, but no longer than
-    /// [`HostConfig::drain_timeout`](rpcplugin_config::HostConfig::drain_timeout) or five seconds, whichever is more. A plugin in test mode is left running: [`Exit::Detached`].
+    /// [`HostConfig::drain_timeout`](rpcplugin_config::HostConfig::drain_timeout) or five seconds, whichever is more.
+    /// A plugin in test mode is left running: [`Exit::Detached`].
     ///
     /// Returns how the plugin ended. [`Exit::StillRunning`] if it could not be killed, or has not exited yet.
     ///
@@ -123,8 +128,8 @@ impl Plugin {
         exit
     }
 
-    /// Asks the plugin to end and waits for its exit, with SIGTERM in between where that is configured, or where the plugin has no controller
-    /// service. Returns the signal if it was sent.
+    /// Asks the plugin to end and waits for its exit, with SIGTERM in between where that is configured, or where the
+    /// plugin has no controller service. Returns the signal if it was sent.
     async fn ask_to_end(&self, grace: Duration) -> (ExitReason, Option<Signal>) {
         let mut controller = GrpcControllerClient::new(self.session.channel.clone());
         let asking = timeout(self.config.shutdown_timeout.min(grace), controller.shutdown(Empty {}));
@@ -150,6 +155,6 @@ impl Plugin {
     }
 }
 
-/// The shortest wait for the exit of a killed process. Most exit at once. A busy machine needs a moment, and a process in uninterruptible
-/// I/O may stay.
+/// The shortest wait for the exit of a killed process. Most exit at once. A busy machine needs a moment, and a
+/// process in uninterruptible I/O may stay.
 const DYING: Duration = Duration::from_secs(5);

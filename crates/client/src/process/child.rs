@@ -137,8 +137,9 @@ impl Command {
     }
 }
 
-/// Spawns the process. Tries again for `busy_timeout` while the program's file is open for writing: a plugin that has just been
-/// installed is often held open by a process that was forked meanwhile and has not closed the descriptor yet.
+/// Spawns the process. Tries again for `busy_timeout` while the program's file is open for writing: a plugin that has
+/// just been installed is often held open by a process that was forked meanwhile and has not closed the descriptor
+/// yet.
 async fn spawn(command: std::process::Command, busy_timeout: Duration) -> io::Result<Child> {
     let mut command = tokio::process::Command::from(command);
     let begun = Instant::now();
@@ -155,8 +156,9 @@ async fn spawn(command: std::process::Command, busy_timeout: Duration) -> io::Re
 }
 
 impl ChildProcess {
-    /// Starts a watchdog, which ends the process and its group when the host dies. It is started together with the process: a host can be
-    /// killed while its plugin starts, and a plugin that never prints its handshake line would run indefinitely.
+    /// Starts a watchdog, which ends the process and its group when the host dies. It is started together with the
+    /// process: a host can be killed while its plugin starts, and a plugin that never prints its handshake line would
+    /// run indefinitely.
     fn die_with_host(&mut self, will: LastWill<'_>) {
         let Some(leader) = self.pid() else { return };
         match Watchdog::over(leader, will) {

@@ -7,8 +7,9 @@ use std::{
 
 /// Returns the files in `dir` whose names match `pattern`, sorted by name. The paths are absolute if `dir` is.
 ///
-/// In the pattern `*` matches any characters, `?` matches one character, and `[a-z]` or `[^a-z]` matches one character inside or outside
-/// of a set. Files that cannot be executed are returned too: the launch refuses them with a reason. Names that are not UTF-8 never match.
+/// In the pattern `*` matches any characters, `?` matches one character, and `[a-z]` or `[^a-z]` matches one
+/// character inside or outside of a set. Files that cannot be executed are returned too: the launch refuses them with
+/// a reason. Names that are not UTF-8 never match.
 ///
 /// ```no_run
 /// # use rpcplugin_client::{Command, discover};
@@ -20,7 +21,8 @@ use std::{
 /// ```
 ///
 /// # Errors
-/// The error of the operating system if the directory cannot be read. A missing directory has no plugins and is not an error.
+/// The error of the operating system if the directory cannot be read. A missing directory has no plugins and is not
+/// an error.
 ///
 /// # Protocol
 /// go-plugin `discover.go`. Differs: directories are left out.

@@ -10,8 +10,8 @@ use rpcplugin_transport::Security;
 
 /// A running plugin, and how to reach it.
 ///
-/// It is made from the data of a plugin in test mode or of an earlier host ([`ReattachConfig`], [`Handover`](crate::Handover)), or from an
-/// endpoint.
+/// It is made from the data of a plugin in test mode or of an earlier host ([`ReattachConfig`],
+/// [`Handover`](crate::Handover)), or from an endpoint.
 ///
 /// ```
 /// use rpcplugin_client::Attachment;
@@ -32,8 +32,9 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Makes an attachment to a plugin that listens at this endpoint and speaks this version of the application's protocol. The process is looked
-    /// up by the endpoint. [`Plugin::shut_down`](crate::Plugin::shut_down) ends the plugin as one of this host.
+    /// Makes an attachment to a plugin that listens at this endpoint and speaks this version of the application's
+    /// protocol. The process is looked up by the endpoint. [`Plugin::shut_down`](crate::Plugin::shut_down) ends the
+    /// plugin as one of this host.
     #[must_use]
     pub fn new(endpoint: impl Into<Endpoint>, version: impl Into<AppVersion>) -> Self {
         let (endpoint, version) = (endpoint.into(), version.into());
@@ -42,8 +43,9 @@ impl Attachment {
 
     /// Secures the connection: this side presents `identity`, and verifies the plugin by `trust`.
     ///
-    /// By default the connection is secured by the certificate, key and roots of the host's configuration, if it has all three. Otherwise it is
-    /// not secured, and every process that can reach the plugin can call it, as with go-plugin.
+    /// By default the connection is secured by the certificate, key and roots of the host's configuration, if it has
+    /// all three. Otherwise it is not secured, and every process that can reach the plugin can call it, as with
+    /// go-plugin.
     ///
     /// # Errors
     /// [`TlsError`] if TLS cannot be set up with these.
@@ -52,16 +54,16 @@ impl Attachment {
         Ok(self)
     }
 
-    /// Translates addresses where the plugin sees other files or networks than this host: its own recorded address, and those of brokered
-    /// connections in both directions. By default addresses are used as they are.
+    /// Translates addresses where the plugin sees other files or networks than this host: its own recorded address,
+    /// and those of brokered connections in both directions. By default addresses are used as they are.
     #[must_use]
     pub fn translate(mut self, translate: Arc<dyn Translate>) -> Self {
         self.translate = Some(translate);
         self
     }
 
-    /// The name that the plugin's certificate must have where it is verified by roots: a DNS name or an IP address. By default that of the host's
-    /// configuration, or `localhost`. Attaching fails with any other text.
+    /// The name that the plugin's certificate must have where it is verified by roots: a DNS name or an IP address.
+    /// By default that of the host's configuration, or `localhost`. Attaching fails with any other text.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());

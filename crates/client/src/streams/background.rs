@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{observe::fan_out::FanOut, process::owner::ProcessHandle};
 
-/// The long-lived streams of one plugin. Dropping it ends the broker's stream. The stream of forwarded output is one of the
-/// process's output tasks.
+/// The long-lived streams of one plugin. Dropping it ends the broker's stream. The stream of forwarded output is one
+/// of the process's output tasks.
 #[derive(Debug)]
 pub(crate) struct BackgroundStreams {
     stdio: AbortHandle,

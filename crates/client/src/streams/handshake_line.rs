@@ -14,7 +14,8 @@ pub(crate) enum NoLine {
     Failed(io::Error),
 }
 
-/// Takes the first line out of `read` and `stdout`. What comes after the line stays in `read`, and so does what came without a line.
+/// Takes the first line out of `read` and `stdout`. What comes after the line stays in `read`, and so does what came
+/// without a line.
 ///
 /// # Protocol
 /// go-plugin `client.go`: its scanner takes 64 KiB, the line break included.

@@ -24,8 +24,8 @@ pub(super) struct Reopening {
 }
 
 impl Reopening {
-    /// Opens the stream, and again after a pause when the connection broke, until the process has exited or is being shut down.
-    /// The first pause gives a process whose connection broke because it is exiting the time to be reaped.
+    /// Opens the stream, and again after a pause when the connection broke, until the process has exited or is being
+    /// shut down. The first pause gives a process whose connection broke because it is exiting the time to be reaped.
     pub(super) async fn keep_open<F: Future<Output = CallEnd>>(self, mut open: impl FnMut() -> F) {
         let mut broken = 0;
         loop {

@@ -9,8 +9,8 @@ use tonic::Code;
 use super::reopen::CallEnd;
 use crate::observe::{fan_out::FanOut, output::OutputSource};
 
-/// Reads forwarded output until its end or that of the connection. To be spawned: with a Go plugin the call itself returns only with the first
-/// output.
+/// Reads forwarded output until its end or that of the connection. To be spawned: with a Go plugin the call itself
+/// returns only with the first output.
 ///
 /// # Protocol
 /// go-plugin `grpc_stdio.go`: the stream has to be read as long as the connection is open, or the plugin blocks.

@@ -41,8 +41,8 @@ impl<R: Runner + 'static> Supervise<R> {
         self
     }
 
-    /// Calls this function with every generation, the first one included, before other calls reach it: a new process has no state of the one
-    /// before. Several functions are called in order.
+    /// Calls this function with every generation, the first one included, before other calls reach it: a new process
+    /// has no state of the one before. Several functions are called in order.
     ///
     /// If the function fails, the generation is killed, and the start has failed. The function has the launch timeout,
     /// [`HostConfig::launch_timeout`](rpcplugin_config::HostConfig::launch_timeout).

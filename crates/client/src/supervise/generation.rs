@@ -9,8 +9,8 @@ use tonic::transport::Channel;
 
 use crate::{plugin::Plugin, plugin_id::PluginId, process::owner::ProcessExit};
 
-/// One generation of a supervised plugin: a process, and the connection with it. Cheap to clone. Holding it does not keep the process
-/// running.
+/// One generation of a supervised plugin: a process, and the connection with it. Cheap to clone. Holding it does not
+/// keep the process running.
 #[derive(Clone)]
 pub struct Generation(Arc<Facts>);
 

@@ -24,10 +24,10 @@ use crate::{
 
 /// A plugin that is restarted when it exits. Dropping it ends the supervision and kills the plugin.
 ///
-/// [`HostConfig::supervision`](rpcplugin_config::HostConfig::supervision) has the budget of restarts and their pauses. The supervisor gives
-/// the plugin up when the budget is used up, or when a launch fails with a fault that [will not pass](crate::LaunchFault::may_pass). Calls on
-/// [`channel`](Self::channel) fail from then on with the reason. The first launch is tried as often as
-/// [`HostConfig::retry`](rpcplugin_config::HostConfig::retry) says.
+/// [`HostConfig::supervision`](rpcplugin_config::HostConfig::supervision) has the budget of restarts and their
+/// pauses. The supervisor gives the plugin up when the budget is used up, or when a launch fails with a fault that
+/// [will not pass](crate::LaunchFault::may_pass). Calls on [`channel`](Self::channel) fail from then on with the
+/// reason. The first launch is tried as often as [`HostConfig::retry`](rpcplugin_config::HostConfig::retry) says.
 pub struct Supervised {
     pub(super) name: String,
     pub(super) while_down: WhileDown,
@@ -40,10 +40,10 @@ pub struct Supervised {
 impl Supervised {
     /// The channel for generated clients, for all generations: `KvClient::new(supervised.channel())`. Cheap to clone.
     ///
-    /// A call goes to the generation that is ready when the call is made. A call in flight when the process exits fails with a status that reports
-    /// the exit, as [`Plugin::explain`](crate::Plugin::explain) describes. It is never repeated, because it is not known how far it had got. A
-    /// call that is made while the plugin is down waits for the next generation or fails at once: see [`WhileDown`]. The wait counts toward the
-    /// deadline of the call.
+    /// A call goes to the generation that is ready when the call is made. A call in flight when the process exits
+    /// fails with a status that reports the exit, as [`Plugin::explain`](crate::Plugin::explain) describes. It is
+    /// never repeated, because it is not known how far it had got. A call that is made while the plugin is down waits
+    /// for the next generation or fails at once: see [`WhileDown`]. The wait counts toward the deadline of the call.
     #[must_use]
     pub fn channel(&self) -> PluginChannel {
         self.channel_while_down(self.while_down)
@@ -74,8 +74,8 @@ impl Supervised {
         self.state.borrow().ready().cloned()
     }
 
-    /// Waits until a generation with a number above `number` takes calls, and returns it. `None` if there will be no further generation because
-    /// the plugin was given up or shut down. With 0 it waits for any generation.
+    /// Waits until a generation with a number above `number` takes calls, and returns it. `None` if there will be no
+    /// further generation because the plugin was given up or shut down. With 0 it waits for any generation.
     ///
     /// # Cancel safety
     /// May be dropped and awaited again.
@@ -92,18 +92,19 @@ impl Supervised {
         self.topics.events()
     }
 
-    /// The output of all generations. The first caller also gets the last 64 KiB of forwarded output since the first launch, others only output
-    /// from now on.
+    /// The output of all generations. The first caller also gets the last 64 KiB of forwarded output since the first
+    /// launch, others only output from now on.
     #[must_use]
     pub fn output(&self, options: OutputOptions) -> OutputStream {
         self.topics.output(options)
     }
 
-    /// Shuts the running generation down and launches the next, without using the budget. Returns true when the new generation takes calls, and
-    /// false if the plugin was given up or shut down. If a restart is going on already, that restart counts.
+    /// Shuts the running generation down and launches the next, without using the budget. Returns true when the new
+    /// generation takes calls, and false if the plugin was given up or shut down. If a restart is going on already,
+    /// that restart counts.
     ///
-    /// Calls in flight on the old generation have the plugin's own grace period. Calls that are made meanwhile wait or fail as
-    /// [`WhileDown`] says.
+    /// Calls in flight on the old generation have the plugin's own grace period. Calls that are made meanwhile wait
+    /// or fail as [`WhileDown`] says.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the restart.
@@ -116,8 +117,8 @@ impl Supervised {
         restarted.await.is_ok() && self.later_generation(number).await.is_some()
     }
 
-    /// Ends the supervision, and shuts the plugin down as [`Plugin::shut_down`](crate::Plugin::shut_down) does. Returns how the plugin ended,
-    /// and `None` if it was not running.
+    /// Ends the supervision, and shuts the plugin down as [`Plugin::shut_down`](crate::Plugin::shut_down) does.
+    /// Returns how the plugin ended, and `None` if it was not running.
     ///
     /// # Cancel safety
     /// Dropping the future kills the plugin.

@@ -264,7 +264,8 @@ impl<R: Runner> Supervisor<R> {
     }
 }
 
-/// Resolves with the timeout when the plugin does not answer a health call. Never resolves if the supervisor makes no health calls.
+/// Resolves with the timeout when the plugin does not answer a health call. Never resolves if the supervisor makes no
+/// health calls.
 ///
 /// A plugin without a health service, or with another status than serving, has answered.
 async fn probe(plugin: &Plugin, config: &HostConfig) -> Duration {

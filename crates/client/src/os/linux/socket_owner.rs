@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, path::Path}
 
 use rpcplugin_core::{Endpoint, Pid, SocketPath};
 
-/// Whether this process has the listening socket at the endpoint open. False if that is unknown: for a process of another user, and if
-/// several sockets listen at the path.
+/// Whether this process has the listening socket at the endpoint open. False if that is unknown: for a process of
+/// another user, and if several sockets listen at the path.
 pub(crate) fn listens(pid: Pid, endpoint: &Endpoint) -> bool {
     match endpoint {
         Endpoint::Unix(path) => {
@@ -64,8 +64,8 @@ fn listening_unix(line: &str) -> Option<(&str, &str)> {
     (flags & ACCEPTS != 0).then_some((inode, rest.trim_start()))
 }
 
-/// Whether the path that a process bound and the known path are the same file: through a link, or relative to the working directory of
-/// the process.
+/// Whether the path that a process bound and the known path are the same file: through a link, or relative to the
+/// working directory of the process.
 fn is_the_same(pid: Pid, bound: &str, path: &SocketPath) -> bool {
     let known = path.as_path();
     if known == Path::new(bound) {

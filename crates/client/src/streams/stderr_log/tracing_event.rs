@@ -1,8 +1,9 @@
 //! A log record as a tracing event, whose target is the plugin's name and whose fields are those of the record.
 //!
-//! tracing requires that target, level and names of fields live as long as the process. Its macros take them from the source. Here they come
-//! with the record, so that each combination is kept forever, as those of the macros are. A limit makes sure that a plugin which invents names
-//! cannot use up the host's memory. Beyond the limit, all fields are one text.
+//! tracing requires that target, level and names of fields live as long as the process. Its macros take them from the
+//! source. Here they come with the record, so that each combination is kept forever, as those of the macros are. A
+//! limit makes sure that a plugin which invents names cannot use up the host's memory. Beyond the limit, all fields
+//! are one text.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,7 +23,8 @@ use tracing::{
 
 use crate::observe::log_record::LogRecord;
 
-/// Emits a log record as an event at its level, outside of all spans. The fields of the plugin's span would only repeat those of the record.
+/// Emits a log record as an event at its level, outside of all spans. The fields of the plugin's span would only
+/// repeat those of the record.
 pub(super) fn emit(record: &LogRecord) {
     let level = level_of(record.level);
     if level > LevelFilter::current() {
