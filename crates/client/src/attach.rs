@@ -17,7 +17,7 @@ pub use self::error::AttachError;
 use crate::{
     connection::{
         host_services::{self, CallingPlugin},
-        open::{self, Opened, Target},
+        open::{self, ConnectTarget, Opened},
         security, socket_dir,
     },
     error::{ConnectFault, HandshakeFault, SecurityFault, SetupFault},
@@ -87,7 +87,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     let meter = Meter::new();
     let span = span::span(name.as_ref());
     span.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
-    let target = Target {
+    let target = ConnectTarget {
         endpoint: &endpoint,
         security: &security,
         multiplex: false,
@@ -126,7 +126,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
 /// The connection as the attachment and the host's configuration describe it.
 struct Resolved {
     version: AppVersion,
-    /// Where this host dials: the recorded endpoint, translated.
+    /// The endpoint that this host dials: the recorded one, translated.
     endpoint: Endpoint,
     security: Security,
 }
@@ -158,7 +158,7 @@ fn resolve(host: &Host, attachment: &Attachment) -> Result<Resolved, Box<AttachE
     Ok(Resolved { version, endpoint: dialled, security })
 }
 
-async fn connect(host: &Host, target: Target<'_>, span: &Span) -> Result<Opened, ConnectFault> {
+async fn connect(host: &Host, target: ConnectTarget<'_>, span: &Span) -> Result<Opened, ConnectFault> {
     let endpoint = target.endpoint;
     let opening = open::open(target, &host.config)
         .instrument(tracing::debug_span!(parent: span, "connect", %endpoint))

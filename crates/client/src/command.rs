@@ -41,7 +41,7 @@ pub struct Command {
     pub(crate) checksum: Option<Checksum>,
 }
 
-/// What a plugin reads from its standard input.
+/// The standard input of a plugin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stdin {
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_value_of_a_variable_is_shown() {
+    fn debug_output_has_no_values_of_variables() {
         let command = Command::new("kv").env("TOKEN", "hunter2").env_remove("HOME");
         let text = format!("{command:?}");
         assert!(text.contains(r#"["-HOME", "+TOKEN"]"#) && !text.contains("hunter2"), "{text}");

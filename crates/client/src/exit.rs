@@ -1,10 +1,10 @@
-//! How a plugin ended.
+//! The exit of a process and the end of a plugin.
 
 use std::{fmt, process::ExitStatus, time::Duration};
 
 use crate::os::{self, Signal};
 
-/// How a plugin ended after the host asked it to.
+/// The end of a plugin after the host asked it to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn speaks_of_signals_by_name() {
+    fn signals_are_shown_by_name() {
         assert_eq!(ExitReason::Status(3).to_string(), "exit status 3");
         assert_eq!(ExitReason::Signal(Signal::TERM).to_string(), "signal 15 (SIGTERM)");
         assert!(ExitReason::Signal(Signal::KILL).to_string().contains("memory ran out"));

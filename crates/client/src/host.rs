@@ -1,4 +1,4 @@
-//! What a host offers its plugins.
+//! A host: cookie, versions, configuration, services and observers.
 
 use std::{fmt, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What a host offers to every plugin that it launches.
+/// A host, with everything that its plugins have in common.
 ///
 /// Cheap to clone. One host can launch any number of plugins, also at the same time.
 ///
@@ -131,7 +131,7 @@ impl Host {
         self.topics.output(options)
     }
 
-    /// Where the events of a plugin that is about to be launched go.
+    /// Distributes the events of a plugin that is about to be launched.
     pub(crate) fn fan_out(&self, name: &str, generation: u64, own: Arc<PluginTopics>) -> Arc<FanOut> {
         Arc::new(FanOut::new(name, generation, self.observers.clone(), Arc::clone(&self.topics), own))
     }

@@ -251,7 +251,7 @@ impl Plugin {
         self.session.meter.connections()
     }
 
-    /// How the process exited, if it has. Its last output may not have been read yet.
+    /// The exit of the process, if it has exited. Its last output may not have been read yet.
     #[must_use]
     pub fn ended(&self) -> Option<ExitReason> {
         self.process.exit_reason()

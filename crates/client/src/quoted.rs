@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_what_cannot_be_seen() {
+    fn invisible_characters_are_escaped() {
         assert_eq!(
             Quoted("a\u{1b}[31m\n\u{202e}\u{fffd}ü", 20).to_string(),
             "\"a\\u{1b}[31m\\n\\u{202e}\u{fffd}ü\""

@@ -22,7 +22,7 @@ use crate::error::ConnectFault;
 
 /// The plugin to connect to.
 #[derive(Debug)]
-pub(crate) struct Target<'a> {
+pub(crate) struct ConnectTarget<'a> {
     /// The endpoint that this host dials.
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) security: &'a Security,
@@ -78,7 +78,7 @@ impl Drop for BrokerGuard {
 }
 
 /// Opens the channel and makes sure that the plugin answers.
-pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
+pub(crate) async fn open(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
     let mutual = target.security.is_mutual();
     open_any(target, config).await.map_err(|fault| match fault {
         // In TLS 1.3 a server verifies the client's certificate after the client's handshake is complete.
@@ -92,9 +92,10 @@ pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Open
     })
 }
 
-async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
+async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
     let begun = Instant::now();
-    let Target { endpoint, security, multiplex, sockets, translate, meter, layers, span, arrival } = target;
+    let ConnectTarget { endpoint, security, multiplex, sockets, translate, meter, layers, span, arrival } =
+        target;
     let mut settings = http2_settings(config);
     settings.meter = Some(meter.clone());
     let mut brokered = BrokerSettings::new(security.clone());

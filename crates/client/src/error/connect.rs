@@ -1,4 +1,4 @@
-//! Why the host could not connect to the plugin.
+//! Faults of the connection.
 
 use std::time::Duration;
 

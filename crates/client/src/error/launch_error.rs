@@ -37,7 +37,7 @@ pub struct LaunchError {
 pub struct LaunchFacts {
     /// The program.
     pub program: PathBuf,
-    /// How the process exited by itself, if it did.
+    /// The exit of the process, if it exited by itself.
     pub ended: Option<ExitReason>,
     /// The last lines on its stderr.
     pub stderr: Vec<String>,

@@ -342,7 +342,7 @@ fn go_panic(lines: &[&str]) -> Option<Found> {
     Some(Found { start, end, reason: PluginReason::new(ReasonKind::Panic, message) })
 }
 
-/// What Python writes: the line after the frames, which alone is not indented, names the exception.
+/// Reads a traceback of Python. The line after the frames, which is not indented, names the exception.
 fn traceback(lines: &[&str]) -> Option<Found> {
     let start = lines.iter().rposition(|line| line.trim_start() == "Traceback (most recent call last):")?;
     let named =
@@ -351,7 +351,7 @@ fn traceback(lines: &[&str]) -> Option<Found> {
     Some(Found { start, end: at + 1, reason: PluginReason::new(ReasonKind::Panic, lines[at]) })
 }
 
-/// What other runtimes write of an exception that nothing caught.
+/// Reads an exception that was not caught, as other runtimes print it.
 fn exception(lines: &[&str]) -> Option<Found> {
     fn named(line: &str) -> Option<String> {
         if let Some((_, thrown)) =
@@ -526,10 +526,10 @@ const MESSAGE: usize = 400;
 
 const HELP: usize = 1000;
 
-/// How many of the last lines can be the reason.
+/// The number of last lines among which the reason is looked for.
 const RECENT: usize = 10;
 
-/// How many lines may follow the reason: those of a shell, of `go run` or of a core dump.
+/// The number of lines that may follow the reason: those of a shell, of `go run` or of a core dump.
 const AFTERWORDS: usize = 5;
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(super) struct Greeted {
     pub(super) process: ProcessHandle,
     pub(super) stdin: Option<StdinWriter>,
     pub(super) handshake_line: HandshakeLine,
-    /// Where this host dials: the announced endpoint, translated.
+    /// The endpoint that this host dials: the announced one, translated.
     pub(super) endpoint: Endpoint,
     pub(super) timings: LaunchTimings,
     pub(super) security: Security,

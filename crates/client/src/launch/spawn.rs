@@ -35,7 +35,7 @@ pub(super) struct Spawned {
     pub(super) translate: Option<Arc<dyn Translate>>,
     /// A time before the start of the process, by the clock of the file system.
     pub(super) before_start: FileTime,
-    /// How long the start took.
+    /// The time that the start took.
     pub(super) took: Duration,
 }
 

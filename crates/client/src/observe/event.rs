@@ -45,7 +45,7 @@ pub enum Event {
     /// The process has exited, and its output has been read as far as
     /// [`HostConfig::drain_timeout`](rpcplugin_config::HostConfig::drain_timeout) allows.
     Exited {
-        /// How it exited.
+        /// The exit.
         reason: ExitReason,
     },
     /// The supervisor restarts the plugin.
@@ -68,7 +68,7 @@ pub enum Event {
 pub struct PluginEvent {
     /// The plugin.
     pub plugin: PluginId,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 

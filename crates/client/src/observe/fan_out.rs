@@ -25,7 +25,8 @@ pub(crate) struct Topics {
     pub(crate) output: Topic<OutputChunk>,
 }
 
-/// Where the events, logs and output of one plugin process go: observers, which are called, and topics, which are read.
+/// Distributes the events, logs and output of one plugin process to observers, which are called, and topics, which are
+/// read.
 pub(crate) struct FanOut {
     name: Arc<str>,
     /// 0 before the start of the process.

@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use super::system;
 
-/// When a file was made or last changed, by the clock of the file system.
+/// The time at which a file was made or last changed, by the clock of the file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileTime {
     seconds: i64,

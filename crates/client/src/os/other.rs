@@ -1,5 +1,5 @@
-//! Substitutes where there is no Linux: without pidfds and `/proc` no process of another parent can be identified for
-//! certain, and therefore none is signalled.
+//! Substitutes for systems other than Linux. Without pidfds and `/proc`, a process of another parent cannot be identified
+//! for certain, and is therefore never signalled.
 
 use std::{
     fs::File,

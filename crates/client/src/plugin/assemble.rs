@@ -29,7 +29,7 @@ pub(crate) struct Connected {
     pub(crate) sockets: SocketDir,
 }
 
-/// What is known of the launch before it is complete.
+/// The results of the launch before it is complete.
 pub(crate) struct Launching {
     pub(crate) started: Instant,
     pub(crate) timings: LaunchTimings,

@@ -44,7 +44,7 @@ use crate::{
 pub struct PluginExited {
     /// The plugin, and the process.
     pub plugin: PluginId,
-    /// How the process exited.
+    /// The exit of the process.
     pub reason: ExitReason,
     /// The last lines on its stderr, as [`Plugin::stderr_tail`](crate::Plugin::stderr_tail) returns them. Empty for a
     /// plugin that the host attached to.
@@ -195,7 +195,7 @@ fn last_that_fit(lines: &[String]) -> &[String] {
 /// Another process may answer the next call.
 const CODE: Code = Code::Unavailable;
 
-/// How long to wait for the exit of a process whose connection broke, and then for its last lines. The connection of
+/// The longest wait for the exit of a process whose connection broke, and then for its last lines. The connection of
 /// a process breaks before its exit is noticed, and a busy machine needs time for the rest.
 pub(crate) const EXIT_WAIT: Duration = Duration::from_secs(1);
 

@@ -241,5 +241,5 @@ impl Drop for ChildProcess {
 
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long the drop of a process waits for its end after SIGKILL.
+/// The longest wait for the exit in the drop of a process.
 const LAST_WAIT: Duration = Duration::from_millis(200);

@@ -44,7 +44,7 @@ pub(crate) struct ProcessHandle {
 #[derive(Debug, Clone)]
 pub(crate) struct ProcessExit(watch::Receiver<Option<ExitReason>>);
 
-/// What happens to a process whose handle is dropped.
+/// The fate of a process whose handle is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnDrop {
     /// The process is killed. This host started it.
@@ -141,7 +141,7 @@ impl ProcessHandle {
         (self.is_killed_on_drop() || self.pid.is_some()).then_some(signal)
     }
 
-    /// How the process exited, if it has.
+    /// The exit of the process, if it has exited.
     pub(crate) fn exit_reason(&self) -> Option<ExitReason> {
         self.exit().now()
     }
@@ -220,7 +220,7 @@ impl ProcessExit {
         (report, Self(exit))
     }
 
-    /// How the process exited, if it has.
+    /// The exit of the process, if it has exited.
     pub(crate) fn now(&self) -> Option<ExitReason> {
         *self.0.borrow()
     }

@@ -105,7 +105,7 @@ pub struct StartedProcess<P> {
     pub translate: Option<Arc<dyn Translate>>,
 }
 
-/// What a runner has to provide to a plugin.
+/// The environment that a runner has to provide to a plugin.
 ///
 /// `Debug` shows only the names of the variables. One value is the magic cookie.
 #[derive(Clone)]
@@ -113,16 +113,16 @@ pub struct StartedProcess<P> {
 pub struct LaunchEnvironment {
     /// The variables of the handshake: a variable to set, or to remove (`None`).
     pub handshake_env: Vec<(String, Option<OsString>)>,
-    /// How much of the host's own environment the plugin inherits.
+    /// The part of the host's own environment that the plugin inherits.
     pub inherit: EnvPolicy,
     /// The directory for sockets, in which the plugin has to be able to make files. A variable of the handshake names
     /// it too: a runner whose plugins know it by another path changes that variable.
     pub socket_dir: PathBuf,
     /// Whether the plugin has to end with the host, however the host ends.
     pub die_with_host: bool,
-    /// How long the plugin may take to end by itself after the death of its host, before it is killed.
+    /// The time in which the plugin may end by itself after the death of its host, before it is killed.
     pub orphan_grace: Duration,
-    /// How long the start is tried again while the program's file is open for writing.
+    /// The time for which the start is tried again while the program's file is open for writing.
     pub busy_timeout: Duration,
 }
 

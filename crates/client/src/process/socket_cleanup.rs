@@ -37,7 +37,7 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct RemoveOnDrop(SocketCleanup);
 
-/// When this directory was made, or last changed.
+/// The time at which this directory was made, or last changed.
 pub(crate) fn change_time(dir: &Path) -> io::Result<FileTime> {
     fs::symlink_metadata(dir).map(|dir| FileTime::of(&dir))
 }

@@ -26,10 +26,10 @@ pub(crate) struct Watchdog {
     _pipe: io::PipeWriter,
 }
 
-/// What a watchdog does when the host is dead.
+/// The instructions to a watchdog for the death of the host.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LastWill<'w> {
-    /// How long the plugin may take to end before it is killed.
+    /// The time in which the plugin may end by itself before it is killed.
     pub(crate) grace: Duration,
     /// The directory of the plugin's sockets.
     pub(crate) socket_dir: &'w Path,

@@ -30,7 +30,7 @@ pub struct ProgramFile {
     format: Format,
 }
 
-/// Why this machine cannot run a file, as far as the file itself shows. [`Display`](fmt::Display) states the
+/// The reason why this machine cannot run a file, as far as the file itself shows. [`Display`](fmt::Display) states the
 /// obstacle, and [`advice`](Self::advice) the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::attachment::Attachment;
 
-/// What another host needs to go on with a plugin, such as the next version of this one: its endpoint, pid and
+/// The data with which another host goes on with a plugin, such as the next version of this one: its endpoint, pid and
 /// version, and for AutoMTLS the identity of the host that launched it.
 ///
 /// It has a private key in it, with which a process can impersonate the host. Keep it out of logs, environments and

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Why there is no line.
+/// The reason why there is no line.
 #[derive(Debug)]
 pub(crate) enum NoLine {
     /// The stream ended.

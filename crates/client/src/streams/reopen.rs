@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{backoff::Backoff, process::owner::ProcessExit};
 
-/// How a stream ended.
+/// The end of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallEnd {
     /// The peer reported that there is no more.
@@ -16,7 +16,7 @@ pub(crate) enum CallEnd {
     Broken,
 }
 
-/// When streams are opened again.
+/// The conditions under which streams are opened again.
 #[derive(Debug, Clone)]
 pub(super) struct Reopening {
     pub(super) exit: ProcessExit,

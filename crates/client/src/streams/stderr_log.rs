@@ -29,7 +29,7 @@ pub(crate) async fn read_log(
     // The observers of a plugin do not change.
     let prints = prints && !fan_out.logs_are_observed();
     let parser = Parser::new().with_max_line(max_line);
-    let mut reader = Reader { parser, panic: None, tail, sinks: Sinks { prints, fan_out } };
+    let mut reader = LogReader { parser, panic: None, tail, sinks: Sinks { prints, fan_out } };
     let mut buffer = vec![0; READ_SIZE];
     loop {
         let read = match reader.panic {
@@ -54,7 +54,7 @@ pub(crate) async fn read_log(
 }
 
 /// Parses the lines of one stderr into log records.
-struct Reader {
+struct LogReader {
     parser: Parser,
     /// The panic whose lines are being read.
     panic: Option<PanicReport>,
@@ -62,14 +62,14 @@ struct Reader {
     sinks: Sinks,
 }
 
-/// Where log records go.
+/// The destinations of log records.
 struct Sinks {
     /// Whether warnings and errors are printed on the host's stderr if tracing has no subscriber.
     prints: bool,
     fan_out: Arc<FanOut>,
 }
 
-impl Reader {
+impl LogReader {
     fn push(&mut self, chunk: &[u8]) {
         // The lines borrow the parser, and the records need the other fields.
         let Self { parser, panic, tail, sinks } = self;

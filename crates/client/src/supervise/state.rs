@@ -13,12 +13,12 @@ pub enum SupervisionState {
     Ready(PluginId),
     /// No generation takes calls. The next one is being launched.
     Restarting {
-        /// Why the last generation ended.
+        /// The reason why the last generation ended.
         because: Arc<str>,
     },
     /// The plugin was given up.
     GaveUp {
-        /// Why the last generation ended, or did not start.
+        /// The reason why the last generation ended, or did not start.
         because: Arc<str>,
     },
     /// The host shut the plugin down.

@@ -52,7 +52,7 @@ pub(super) struct Supervisor<R> {
     last: u64,
 }
 
-/// Why a generation no longer takes calls.
+/// The end of a generation.
 enum Over {
     Exited(ExitReason),
     Hung(Duration),
@@ -60,14 +60,14 @@ enum Over {
     Restart(oneshot::Sender<()>),
 }
 
-/// Why a generation did not start.
+/// A launch that failed.
 struct Failure {
     because: String,
     /// Whether the next launch may succeed.
     may_pass: bool,
 }
 
-/// How often the launch of a generation is tried.
+/// The number of attempts to launch a generation.
 enum Tries {
     /// As [`HostConfig::retry`] says. For the first generation, for which there is no budget.
     AsConfigured,

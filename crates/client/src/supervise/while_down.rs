@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What happens to calls that are made while a supervised plugin is down.
+/// The treatment of calls that are made while a supervised plugin is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhileDown {

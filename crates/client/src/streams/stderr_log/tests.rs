@@ -47,7 +47,7 @@ fn plugin(max_line: usize) -> (DuplexStream, Records, impl Future<Output = io::R
 }
 
 #[tokio::test(start_paused = true)]
-async fn panics_end_with_silence_with_another_story_and_with_the_stream() {
+async fn a_panic_ends_with_silence_another_record_or_the_stream() {
     let (mut stderr, records, pump) = plugin(1 << 10);
     let pump = tokio::spawn(pump);
     stderr.write_all(b"panic: one\n\ngoroutine 1 [running]:\n").await.unwrap();
@@ -76,7 +76,7 @@ async fn panics_end_with_silence_with_another_story_and_with_the_stream() {
 }
 
 #[tokio::test]
-async fn a_long_line_of_a_panic_is_put_together_again() {
+async fn the_pieces_of_a_long_line_of_a_panic_are_joined() {
     let (mut stderr, records, pump) = plugin(16);
     let line = format!("panic: {}", "x".repeat(50));
     stderr.write_all(format!("{line}\nnext\n").as_bytes()).await.unwrap();
