@@ -1,6 +1,8 @@
-//! Text of a plugin as one line of an error shows it.
+//! Text for errors: quoted, cut, and with causes.
 
 use std::fmt;
+
+use rpcplugin_core::causes;
 
 /// Text in quotation marks on one line, cut after so many characters. Characters that disturb a terminal or cannot be
 /// seen are escaped. Quotation marks in the text stay as they are.
@@ -35,6 +37,17 @@ pub(crate) fn shortened(text: &str, longest: usize) -> String {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }
+}
+
+/// An error with its causes on one line. Some libraries repeat the text of the cause in their own.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    for cause in causes(error).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    text
 }
 
 #[cfg(test)]

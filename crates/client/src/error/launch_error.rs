@@ -13,7 +13,10 @@ use super::{
     handshake::HandshakeFault,
     plugin_reason::{PluginReason, ReasonKind, hints_at_cookie},
 };
-use crate::{exit::ExitReason, quoted::Shown};
+use crate::{
+    exit::ExitReason,
+    quoted::{Shown, with_causes},
+};
 
 /// A plugin did not start. Its process has been killed and reaped, and its sockets are removed.
 ///
@@ -231,20 +234,6 @@ impl Diagnostic for LaunchError {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         self.fault.invalid_line().and_then(|error| error.labels())
     }
-}
-
-/// A fault with its causes on one line. Some libraries repeat the text of the cause in their own.
-fn with_causes(fault: &LaunchFault) -> String {
-    let mut text = fault.to_string();
-    let mut source = std::error::Error::source(fault);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text += &format!(": {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// The property of the innermost diagnostic that has it. The diagnostic closest to the cause has the best help.

@@ -118,10 +118,7 @@ impl Command {
             return ProgramFault::NoDirectory { dir: dir.clone() };
         }
         match source.kind() {
-            // A bare name that is not in PATH comes back from `find` unchanged.
-            io::ErrorKind::NotFound
-                if Some(find(&program)).is_some_and(|file| file.is_absolute() && file.exists()) =>
-            {
+            io::ErrorKind::NotFound if is_found(&find(&program)) => {
                 ProgramFault::InterpreterNotFound { program }
             }
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ProgramFault::NotFound { program },
@@ -237,6 +234,12 @@ impl Drop for ChildProcess {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Whether the file exists. A bare name that is not in `PATH` comes back from `find` unchanged, and is not a file of the
+/// working directory.
+fn is_found(file: &Path) -> bool {
+    file.is_absolute() && file.exists()
 }
 
 const BUSY_PAUSE: Duration = Duration::from_millis(20);

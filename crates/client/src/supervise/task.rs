@@ -24,6 +24,7 @@ use crate::{
     observe::{event::Event, fan_out::PluginTopics},
     plugin::Plugin,
     process::runner::Runner,
+    quoted::with_causes,
 };
 
 /// Prepares a new generation.
@@ -206,7 +207,7 @@ impl<R: Runner> Supervisor<R> {
             }
         };
         Some(launched.map_err(|error| {
-            let because = format!("it could not be started again: {}", one_line(&error));
+            let because = format!("it could not be started again: {}", with_causes(&error));
             self.set_down(&because);
             let may_pass = match &error {
                 SuperviseError::Launch(error) => error.fault.may_pass(),
@@ -296,18 +297,4 @@ async fn shutdown_requested(
             None => return oneshot::channel().0,
         }
     }
-}
-
-/// An error with its causes on one line.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let cause_text = error.to_string();
-        if !text.contains(&cause_text) {
-            text += &format!(": {cause_text}");
-        }
-        cause = error.source();
-    }
-    text
 }
