@@ -166,7 +166,7 @@ fn programs_that_are_not_plugins_are_errors() {
         path
     };
     let none = |path: &Path, words: &[&str]| _ = inspect(&[], path).ended_with(3).says(words);
-    none(Path::new("/bin/ls"), &["did not start", "ordinary program and no plugin", "exit status 0"]);
+    none(Path::new("/bin/ls"), &["did not start", "as an ordinary program", "exit status 0"]);
     none(&file("hello.sh", "#!/bin/sh\necho hello\n", 0o755), &["hello", "it is a script for /bin/sh"]);
     none(&file("text", "text\n", 0o644), &["may not be executed", "neither a program nor a script"]);
     none(&file("run", "text\n", 0o755), &["is not a program for this machine", "#!/bin/sh"]);
