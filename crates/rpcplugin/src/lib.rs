@@ -147,7 +147,7 @@ pub mod plugin {
 
 /// What all errors have in common: categories and reports in plain text.
 pub mod error {
-    pub use rpcplugin_core::{ErrorCategory, PlainReport, Visible, disturbs};
+    pub use rpcplugin_core::{ErrorCategory, PlainReport, Visible, causes, disturbs, with_causes};
 }
 
 /// Certificates, keys and roots of mutual TLS.

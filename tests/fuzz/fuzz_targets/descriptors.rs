@@ -1,4 +1,4 @@
-//! What a plugin's reflection describes: a file, and a message by it.
+//! The descriptors from a plugin's reflection, and a message that they describe.
 #![no_main]
 #![allow(dead_code)]
 

@@ -32,5 +32,5 @@ pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
 
 /// Returns the texts of an error's causes, the nearest first.
 pub(crate) fn causes(error: &dyn std::error::Error) -> Vec<String> {
-    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect()
+    rpcplugin::error::causes(error).map(ToString::to_string).collect()
 }

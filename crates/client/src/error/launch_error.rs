@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use miette::Diagnostic;
-use rpcplugin_core::PlainReport;
+use rpcplugin_core::{PlainReport, innermost, with_causes};
 use rpcplugin_handshake::{HandshakeLineError, HandshakeLineFault};
 
 use super::{
@@ -108,7 +108,7 @@ impl LaunchError {
         if let Some(reason) = self.own_reason() {
             return reason.to_string();
         }
-        let text = Shown(&with_causes(&self.fault), LONGEST_REASON).to_string();
+        let text = Shown(&with_causes(self.fault.to_string(), &self.fault), LONGEST_REASON).to_string();
         match &self.facts.reason {
             Some(reason) if self.belongs_to_the_reason(reason) => format!("{text}; {reason}"),
             _ => text,
@@ -129,7 +129,8 @@ impl LaunchError {
     /// The advice for what is known beside the fault, which has its own.
     fn advice(&self) -> Option<&'static str> {
         let facts = &self.facts;
-        if self.fault.invalid_line().is_some_and(|error| error.fault == HandshakeLineFault::NotAHandshakeLine) {
+        if self.fault.invalid_line().is_some_and(|error| error.fault == HandshakeLineFault::NotAHandshakeLine)
+        {
             return if self.points_to_the_cookie() {
                 Some(COOKIE)
             } else {
@@ -196,7 +197,7 @@ impl Diagnostic for LaunchError {
         if let Some(code) = own.filter(|code| code.starts_with("rpcplugin::")) {
             return Some(Box::new(code));
         }
-        innermost(&self.fault, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
+        boxed(innermost(&self.fault, &|diagnostic| diagnostic.code().map(|code| code.to_string())))
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
@@ -209,7 +210,9 @@ impl Diagnostic for LaunchError {
         }
         match self.advice() {
             Some(advice) => Some(Box::new(advice)),
-            None => innermost(&self.fault, &|diagnostic| diagnostic.help().map(|help| help.to_string())),
+            None => {
+                boxed(innermost(&self.fault, &|diagnostic| diagnostic.help().map(|help| help.to_string())))
+            }
         }
     }
 
@@ -231,33 +234,8 @@ impl Diagnostic for LaunchError {
     }
 }
 
-/// A fault with its causes on one line. Some libraries repeat their cause's text in their own.
-fn with_causes(fault: &LaunchFault) -> String {
-    let mut text = fault.to_string();
-    let mut source = std::error::Error::source(fault);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text += &format!(": {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// The property of the innermost diagnostic that has one: the closer to the cause, the better the advice.
-fn innermost<'a>(
-    diagnostic: &dyn Diagnostic,
-    property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
-) -> Option<Box<dyn fmt::Display + 'a>> {
-    fn find(
-        diagnostic: &dyn Diagnostic,
-        property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
-    ) -> Option<String> {
-        let inner = diagnostic.diagnostic_source().and_then(|inner| find(inner, property));
-        inner.or_else(|| property(diagnostic))
-    }
-    find(diagnostic, property).map(|text| Box::new(text) as Box<dyn fmt::Display>)
+fn boxed<'a>(text: Option<String>) -> Option<Box<dyn fmt::Display + 'a>> {
+    text.map(|text| Box::new(text) as Box<dyn fmt::Display>)
 }
 
 /// The help for those statuses.

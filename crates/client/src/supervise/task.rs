@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use rpcplugin_config::HostConfig;
+use rpcplugin_core::with_causes;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
@@ -207,7 +208,8 @@ impl<R: Runner> Supervisor<R> {
             }
         };
         Some(launched.map_err(|error| {
-            let because = format!("it could not be started again: {}", one_line(&error));
+            let because =
+                format!("it could not be started again: {}", with_causes(error.to_string(), &error));
             self.set_down(&because);
             let may_pass = match &error {
                 SuperviseError::Launch(error) => error.fault.may_pass(),
@@ -296,18 +298,4 @@ async fn shutdown_requested(
             None => return oneshot::channel().0,
         }
     }
-}
-
-/// An error with its causes on one line.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let cause_text = error.to_string();
-        if !text.contains(&cause_text) {
-            text += &format!(": {cause_text}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -4,6 +4,7 @@ use std::{fmt, pin::Pin, time::Duration};
 
 use rpcplugin::{
     Endpoint, PluginChannel,
+    error::with_causes,
     handshake::HandshakeLine,
     mtls::{Identity, MutualTls, PeerCertificate, Trust},
     transport::Security,
@@ -221,20 +222,11 @@ impl Served {
 /// Formats an error and its causes in one line.
 pub(super) fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
     // The `Display` of a status has its source in `Debug` form.
-    let mut line = match error.downcast_ref::<Status>() {
+    let message = match error.downcast_ref::<Status>() {
         Some(status) => format!("{:?}, {}", status.code(), status.message()),
         None => error.to_string(),
     };
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        // Some libraries repeat the text of the cause.
-        if !line.contains(&text) {
-            line += &format!(": {text}");
-        }
-        source = cause.source();
-    }
-    line
+    with_causes(message, error)
 }
 
 impl fmt::Display for Level {
