@@ -109,7 +109,10 @@ impl Peer {
     pub(crate) async fn receives(&self, kind: u8) {
         let mut received = self.received.subscribe();
         let receiving = received.wait_for(|received| received.contains(&kind));
-        timeout(Duration::from_secs(60), receiving).await.expect("the frame arrives").expect("the peer is there");
+        timeout(Duration::from_secs(60), receiving)
+            .await
+            .expect("the frame arrives")
+            .expect("the peer is there");
     }
 
     async fn run(self, connection: usize, mut io: DuplexStream) -> std::io::Result<()> {
