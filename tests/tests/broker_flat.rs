@@ -14,7 +14,7 @@ use std::{
 
 use rpcplugin::{
     Command, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
-    broker::{Broker, Brokered},
+    broker::{Broker, ServiceHandle},
     config::HostTls,
 };
 use rpcplugin_tests::pb::{
@@ -163,7 +163,7 @@ fn files(dir: &Path) -> usize {
     entries.flatten().map(|entry| 1 + files(&entry.path())).sum()
 }
 
-async fn serve_host_calls(broker: &Broker) -> Brokered {
+async fn serve_host_calls(broker: &Broker) -> ServiceHandle {
     broker.serve(Services::new().add(HostCallsServer::new(Nothing))).await.unwrap()
 }
 

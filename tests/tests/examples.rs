@@ -19,7 +19,7 @@ fn versions() {
     assert_eq!(new, "a host of [1, 2] uses version 2: Bonjour, Ada !");
     assert!(
         refused.starts_with("a host of [3]: the plugin")
-            && refused.ends_with("the plugin speaks version 1 of the protocol, and this host speaks 3"),
+            && refused.ends_with("the plugin serves version 1 of the protocol, and this host supports 3"),
         "{refused}"
     );
 }
@@ -56,7 +56,7 @@ fn static_tls() {
     assert!(lines[0].starts_with("the plugin listens on tcp:127.0.0.1:"), "{lines:#?}");
     assert!(lines[0].ends_with(", mutual TLS: true"), "{lines:#?}");
     assert_eq!(lines[1], "Hello, Ada!");
-    assert!(lines[2].starts_with("a stranger is refused: "), "{lines:#?}");
+    assert!(lines[2].starts_with("an unauthorized host is refused: "), "{lines:#?}");
     assert!(
         lines.iter().any(|line| line.starts_with("  code: ") && line.ends_with("::host_refused")),
         "{lines:#?}"
@@ -72,8 +72,8 @@ fn rate_limit() {
             "Hello, Ada!",
             "Hello, Grace!",
             "Hello, Edsger!",
-            "Barbara waits: ResourceExhausted, told for how long: true",
-            "and yet the plugin is Serving",
+            "Barbara waits: ResourceExhausted, with a pause: true",
+            "the plugin is still Serving",
             "the plugin ended cleanly",
         ],
     );
@@ -117,7 +117,7 @@ fn supervise() {
 #[test]
 fn reattach() {
     let [old, new, written, ended] = &exactly::<4>("reattach");
-    let process = old.strip_prefix("the old host lets go of process ").unwrap();
+    let process = old.strip_prefix("the old host hands over process ").unwrap();
     assert_eq!(new, &format!("the new host attaches to process {process}"));
     assert_eq!(written, "written by the old host");
     assert_eq!(ended, "the plugin ended");
@@ -137,7 +137,7 @@ fn log_forwarding() {
         lines,
         [
             "Hello, Ada!",
-            r#"log of log-forwarding: warn somebody is at the door [("guest", "\"Ada\"")]"#,
+            r#"log of log-forwarding: warn a guest is at the door [("guest", "\"Ada\"")]"#,
             "stdout of log-forwarding: printed by its child",
             "stdout of log-forwarding: printed by the plugin",
             "the plugin ended cleanly",
@@ -161,7 +161,7 @@ fn self_launching() {
 fn remote() {
     says(
         "remote",
-        &["Hello, Ada!", "without a certificate nobody is let in", "the service ended: exit status: 0"],
+        &["Hello, Ada!", "a host without a certificate is refused", "the service ended: exit status: 0"],
     );
 }
 
@@ -196,7 +196,7 @@ fn quickstart() {
     for line in [
         "plugin quickstart",
         "  version       1",
-        "  security      mutual TLS, one-time certificates",
+        "  security      mutual TLS, ephemeral certificates",
         "  get apple     red",
         "  get durian    NotFound: no such key: durian",
         "  list          apple = red",

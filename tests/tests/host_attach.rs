@@ -165,7 +165,16 @@ async fn sockets_are_made_where_the_settings_say() {
     drop(second);
     let other = plain().configure(|config| config.unix_socket_group = Some("no-such-group".into()));
     let error = other.attach(config).await.expect_err("there is no such group");
-    assert!(matches!(error, AttachError::Refused { source: LaunchFault::SocketDir(_), .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            AttachError::Refused {
+                source: LaunchFault::Setup(rpcplugin::host::SetupFault::SocketDir(_)),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
     drop(first);
     brood.dies_out().await;
 }
@@ -224,7 +233,7 @@ async fn half_of_what_mutual_tls_needs_is_refused_and_not_plain_text() {
     for half in [host(certificate), host(authorities)] {
         let error = half.attach(config.clone()).await.expect_err("half is not enough");
         let AttachError::Refused { source, .. } = error else { panic!("{error:?}") };
-        assert_eq!(code(&source), "rpcplugin::security::half_given");
+        assert_eq!(code(&source), "rpcplugin::security::incomplete_tls");
     }
     drop(plugin);
     brood.dies_out().await;
@@ -262,7 +271,7 @@ async fn what_dies_with_its_host_is_not_handed_over() {
     let plugin = host.launch(brood.mark(faulty("healthy"))).await.expect("it starts");
     let config = plugin.reattach_config();
     let error = plugin.hand_over().await.expect_err("it would end with this host");
-    assert_eq!(code(&error), "rpcplugin::config::hand_over_dies");
+    assert_eq!(code(&error), "rpcplugin::config::handover_dies_with_host");
     let text = PlainReport(&error).to_string();
     assert!(text.contains("die_with_host = false") && text.contains("PLUGIN_DIE_WITH_HOST"), "{text}");
     let plugin = error.into_plugin();
@@ -368,7 +377,7 @@ async fn the_broker_of_a_go_plugin_is_dead_and_says_so() {
     let error = second.broker().dial(ServiceId(7)).await.expect_err("its broker is dead");
     assert!(begun.elapsed() < Duration::from_secs(8), "{error:?}");
     let text = PlainReport(&error).to_string();
-    assert!(text.contains("closed for good") || text.contains("announced no address"), "{text}");
+    assert!(text.contains("peer's broker is closed") || text.contains("announced no address"), "{text}");
     assert_eq!(second.shut_down().await, Exit::Ended);
     first.wait().await;
     brood.dies_out().await;

@@ -69,7 +69,10 @@ async fn a_wrong_cookie() {
             "FAULTY_PLUGIN",
         ],
     );
-    assert_fault!(error.fault, LaunchFault::CookieRefused(ExitReason::Status(1)));
+    assert_fault!(
+        error.fault,
+        LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(ExitReason::Status(1)))
+    );
 }
 
 #[tokio::test]
@@ -77,8 +80,8 @@ async fn a_version_that_nobody_serves() {
     let cookie = rpcplugin::MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a cookie");
     let host = rpcplugin::Host::new(cookie, rpcplugin::Versions::new([7, 8]).expect("versions"));
     let error = refused(&host, faulty("healthy"), SOON).await;
-    says(&error, &["the plugin speaks version 1", "this host speaks 8,7", "help: update the plugin"]);
-    assert_fault!(error.fault, LaunchFault::Version(versions) if versions.plugin == AppVersion(1));
+    says(&error, &["the plugin serves version 1", "this host supports 8,7", "help: update the plugin"]);
+    assert_fault!(error.fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Version(versions)) if versions.plugin == AppVersion(1));
 }
 
 /// A plugin that listens where it likes and says so in `line`, in which `PATH` is the place.
@@ -154,13 +157,13 @@ async fn rubbish() {
         "it has ended: exit status 3",
     ];
     let fault = fault(plain, "echo 'Welcome to my program'; echo why >&2; exit 3", &parts).await;
-    assert_fault!(fault, LaunchFault::HandshakeLine(error) if error.fault == HandshakeLineFault::NotAnAnswer);
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAHandshakeLine);
 }
 
 #[tokio::test]
 async fn binary_rubbish() {
     let fault = fault(plain, r"printf '\000\377\033[31m\210|\200|||||\n'; sleep 60", &["is a plugin"]).await;
-    assert_fault!(fault, LaunchFault::HandshakeLine(error) if error.fault == HandshakeLineFault::NotAnAnswer);
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAHandshakeLine);
 }
 
 #[tokio::test]
@@ -173,18 +176,21 @@ async fn stray_lines_are_passed_over_if_that_is_allowed() {
         let text = format!("printf '{lines}1|1|unix|/tmp/nobody|netrpc\\n'; sleep 60");
         async move { fault(allow, &text, &[]).await }
     };
-    assert_fault!(fault_of(r"one\ntwo\n").await, LaunchFault::HandshakeLine(e) if e.fault == HandshakeLineFault::NetRpc);
-    assert_fault!(fault_of(r"one\ntwo\nthree\n").await, LaunchFault::HandshakeLine(e) if e.fault == HandshakeLineFault::NotAnAnswer);
+    assert_fault!(fault_of(r"one\ntwo\n").await, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(e)) if e.fault == HandshakeLineFault::NetRpc);
+    assert_fault!(fault_of(r"one\ntwo\nthree\n").await, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(e)) if e.fault == HandshakeLineFault::NotAHandshakeLine);
 }
 
 #[tokio::test]
 async fn silence() {
     let begun = Instant::now();
     let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(300);
-    let parts =
-        ["it said nothing for 0.3 s", "allow it more time", "stderr of the plugin:\n    I am thinking"];
+    let parts = [
+        "the plugin printed no handshake line within 0.3 s",
+        "raise the launch timeout",
+        "stderr of the plugin:\n    I am thinking",
+    ];
     let fault = fault(short, "echo 'I am thinking' >&2; sleep 60", &parts).await;
-    assert_fault!(fault, LaunchFault::Silent(deadline) if *deadline == Duration::from_millis(300));
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Timeout(deadline)) if *deadline == Duration::from_millis(300));
     assert!(begun.elapsed() < Duration::from_secs(3));
 }
 
@@ -200,31 +206,42 @@ async fn stopped_while_it_starts() {
         ("STOP", &["stopped by SIGSTOP", "kill -CONT"]),
     ] {
         let fault = fault(short, &format!("kill -{signal} $$; sleep 60"), parts).await;
-        assert_fault!(fault, LaunchFault::Stopped { .. });
+        assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Stopped { .. }));
     }
     // One that goes on is silent like any other.
     let fault = fault(short, "(sleep 0.1; kill -CONT $$) & kill -STOP $$; sleep 60", &["said nothing"]).await;
-    assert_fault!(fault, LaunchFault::Silent(_));
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Timeout(_)));
 }
 
 #[tokio::test]
 async fn exits_at_once() {
-    let parts = ["it ended before it spoke: exit status 3", "stderr of the plugin:\n    no database"];
+    let parts = [
+        "the plugin exited before it printed a handshake line: exit status 3",
+        "stderr of the plugin:\n    no database",
+    ];
     let fault = fault(|_| {}, "echo 'no database' >&2; exit 3", &parts).await;
-    assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Status(3)));
+    assert_fault!(
+        fault,
+        LaunchFault::Handshake(rpcplugin::host::HandshakeFault::ExitedEarly(ExitReason::Status(3)))
+    );
 }
 
 #[tokio::test]
 async fn killed_by_a_signal() {
     let fault = fault(|_| {}, "kill -SEGV $$; sleep 60", &["signal 11 (SIGSEGV"]).await;
-    assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Signal(rpcplugin::Signal::new(11))));
+    assert_fault!(
+        fault,
+        LaunchFault::Handshake(rpcplugin::host::HandshakeFault::ExitedEarly(ExitReason::Signal(
+            rpcplugin::Signal::SEGV
+        )))
+    );
 }
 
 #[tokio::test]
 async fn closes_its_stdout() {
     let quick = |config: &mut HostConfig| config.drain_timeout = Duration::from_millis(100);
     let fault = fault(quick, "exec >&-; sleep 60", &["closed its stdout and said nothing"]).await;
-    assert_fault!(fault, LaunchFault::StdoutClosed);
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::StdoutClosed));
 }
 
 /// A file with these contents and permissions.
@@ -241,7 +258,7 @@ async fn not_executable() {
     let (_dir, path) = file(b"#!/bin/sh\nexit 0\n", 0o644);
     let error = refused(&host(|_| {}), Command::new(path), SOON).await;
     says(&error, &["may not be executed", "chmod +x", "mode: -rw-r--r--", "owner: "]);
-    assert_fault!(error.fault, LaunchFault::NotExecutable { .. });
+    assert_fault!(error.fault, LaunchFault::Program(rpcplugin::host::ProgramFault::NotExecutable { .. }));
 }
 
 #[tokio::test]
@@ -249,11 +266,14 @@ async fn does_not_exist() {
     for program in ["/no/such/plugin", "no-such-plugin-anywhere"] {
         let error = refused(&host(|_| {}), Command::new(program), SOON).await;
         says(&error, &["there is no program", program, "check the path"]);
-        assert_fault!(error.fault, LaunchFault::NotFound { .. });
+        assert_fault!(error.fault, LaunchFault::Program(rpcplugin::host::ProgramFault::NotFound { .. }));
     }
     let error = refused(&host(|_| {}), script("exit").current_dir("/no/such/directory"), SOON).await;
-    says(&error, &["there is no directory /no/such/directory", "rpcplugin::transport::no_directory"]);
-    assert_fault!(error.fault, LaunchFault::NoDirectory { .. });
+    says(
+        &error,
+        &["the working directory /no/such/directory does not exist", "rpcplugin::transport::no_directory"],
+    );
+    assert_fault!(error.fault, LaunchFault::Program(rpcplugin::host::ProgramFault::NoDirectory { .. }));
 }
 
 #[tokio::test]
@@ -261,7 +281,10 @@ async fn missing_interpreter() {
     let (_dir, path) = file(b"#!/no/such/interpreter\n", 0o755);
     let error = refused(&host(|_| {}), Command::new(path), SOON).await;
     says(&error, &["its interpreter /no/such/interpreter is missing: install it"]);
-    assert_fault!(error.fault, LaunchFault::InterpreterNotFound { .. });
+    assert_fault!(
+        error.fault,
+        LaunchFault::Program(rpcplugin::host::ProgramFault::InterpreterNotFound { .. })
+    );
 }
 
 #[tokio::test]
@@ -274,29 +297,29 @@ async fn no_program_or_one_for_another_machine() {
     header[20] = 1;
     let (_dir, path) = file(&header, 0o755);
     let error = refused(&host(|_| {}), Command::new(path), SOON).await;
-    says(&error, &["is no program for this machine", "ELF architecture: EM_", "(current architecture: "]);
-    assert_fault!(error.fault, LaunchFault::NotAProgram { .. });
+    says(&error, &["is not a program for this machine", "ELF architecture: EM_", "(current architecture: "]);
+    assert_fault!(error.fault, LaunchFault::Program(rpcplugin::host::ProgramFault::NotAProgram { .. }));
 
     let (_dir, path) = file(b"just text", 0o755);
     let error = refused(&host(|_| {}), Command::new(path), SOON).await;
-    says(&error, &["is no program for this machine", "neither a program nor a script", "#!/bin/sh"]);
-    assert_fault!(error.fault, LaunchFault::NotAProgram { .. });
+    says(&error, &["is not a program for this machine", "neither a program nor a script", "#!/bin/sh"]);
+    assert_fault!(error.fault, LaunchFault::Program(rpcplugin::host::ProgramFault::NotAProgram { .. }));
 }
 
 #[tokio::test]
 async fn a_certificate_that_is_missing_or_unasked() {
     let ignored =
         fault(|_| {}, "echo '1|1|unix|/tmp/nobody|grpc|'; sleep 60", &["does without", "AutoMTLS"]).await;
-    assert_fault!(ignored, LaunchFault::IgnoredMtls);
+    assert_fault!(ignored, LaunchFault::Security(rpcplugin::host::SecurityFault::IgnoredMtls));
 
     let certificate = base64(Identity::generate().expect("an identity").certificate_der());
     let text = format!("echo '1|1|unix|/tmp/nobody|grpc|{certificate}'; sleep 60");
     let unasked = fault(plain, &text, &["sent a certificate that this host did not ask for"]).await;
-    assert_fault!(unasked, LaunchFault::UnaskedCertificate);
+    assert_fault!(unasked, LaunchFault::Security(rpcplugin::host::SecurityFault::UnexpectedCertificate));
 
     let text = format!("echo '1|1|unix|/tmp/nobody|grpc|{}'; sleep 60", "A".repeat(80));
-    let no_certificate = fault(|_| {}, &text, &["its certificate cannot be used"]).await;
-    assert_fault!(no_certificate, LaunchFault::Certificate(_));
+    let no_certificate = fault(|_| {}, &text, &["the certificate of the plugin cannot be used"]).await;
+    assert_fault!(no_certificate, LaunchFault::Security(rpcplugin::host::SecurityFault::Certificate(_)));
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -318,13 +341,13 @@ async fn a_listener_that_is_dead() {
     let dead =
         fault(plain, &text, &["announced itself and cannot be reached", "nothing listens there", "bye"])
             .await;
-    assert_fault!(dead, LaunchFault::Connect(_));
+    assert_fault!(dead, LaunchFault::Connect(rpcplugin::host::ConnectFault::Unreachable(_)));
     assert!(!path.exists(), "the socket file of a dead plugin is removed");
 
     let gone =
         fault(plain, "echo '1|1|unix|/tmp/no-such-socket|grpc|'; sleep 60", &["the socket file is gone"])
             .await;
-    assert_fault!(gone, LaunchFault::Connect(_));
+    assert_fault!(gone, LaunchFault::Connect(rpcplugin::host::ConnectFault::Unreachable(_)));
 }
 
 #[tokio::test]
@@ -339,14 +362,14 @@ async fn a_listener_that_never_answers() {
     };
     let begun = Instant::now();
     let hangs = fault(ready, &text, &["was not ready after 0.3 s", "it may hang"]).await;
-    assert_fault!(hangs, LaunchFault::NotReady(_));
+    assert_fault!(hangs, LaunchFault::Connect(rpcplugin::host::ConnectFault::Timeout(_)));
     assert!(begun.elapsed() < Duration::from_secs(3));
 
     let certificate = base64(Identity::generate().expect("an identity").certificate_der());
     let text = format!("echo '1|1|unix|{}|grpc|{certificate}'; sleep 60", path.display());
     let connect = |config: &mut HostConfig| config.connection_timeout = Some(Duration::from_millis(300));
     let hangs = fault(connect, &text, &["the peer did not answer within 0.3 s"]).await;
-    assert_fault!(hangs, LaunchFault::Connect(_));
+    assert_fault!(hangs, LaunchFault::Connect(rpcplugin::host::ConnectFault::Unreachable(_)));
 }
 
 #[tokio::test]
@@ -354,8 +377,11 @@ async fn tls_refused() {
     // The plugin trusts another certificate than this host's.
     let other = Identity::generate().expect("an identity").certificate_pem();
     let error = refused(&host(|_| {}), faulty("healthy").env("PLUGIN_CLIENT_CERT", other), SOON).await;
-    says(&error, &["it does not accept this host's certificate", "rpcplugin::security::host_refused"]);
-    assert_fault!(error.fault, LaunchFault::HostRefused(_));
+    says(
+        &error,
+        &["the plugin does not accept this host's certificate", "rpcplugin::security::host_refused"],
+    );
+    assert_fault!(error.fault, LaunchFault::Connect(rpcplugin::host::ConnectFault::HostRefused(_)));
 
     // Somebody in between has put another certificate into the answer.
     let other = base64(Identity::generate().expect("an identity").certificate_der());
@@ -363,30 +389,33 @@ async fn tls_refused() {
     let command = script(swap).arg(env!("CARGO_BIN_EXE_faulty-plugin")).arg(other);
     let error = refused(&host(|_| {}), command, SOON).await;
     says(&error, &["the TLS handshake failed"]);
-    assert_fault!(error.fault, LaunchFault::Connect(_));
+    assert_fault!(error.fault, LaunchFault::Connect(rpcplugin::host::ConnectFault::Unreachable(_)));
 }
 
 #[tokio::test]
 async fn not_healthy() {
     let error = refused(&host(|_| {}), faulty("unhealthy"), SOON).await;
-    says(&error, &["it says of itself that it is NotServing", "set its own health status"]);
-    assert_fault!(error.fault, LaunchFault::NotHealthy(ServingStatus::NotServing));
+    says(&error, &["the plugin reports its health as NotServing", "set its own health status"]);
+    assert_fault!(
+        error.fault,
+        LaunchFault::Connect(rpcplugin::host::ConnectFault::NotHealthy(ServingStatus::NotServing))
+    );
 }
 
 #[tokio::test]
 async fn lines_that_are_none() {
     for (line, expected, part) in [
         ("1|1|unix|/tmp/p|netrpc", HandshakeLineFault::NetRpc, "rebuild the plugin with a gRPC server"),
-        ("1|1|unix|/tmp/p", HandshakeLineFault::NetRpc, "the plugin speaks net/rpc"),
+        ("1|1|unix|/tmp/p", HandshakeLineFault::NetRpc, "the plugin uses net/rpc"),
         ("2|1|unix|/tmp/p|grpc|", HandshakeLineFault::CoreVersion, "core protocol version is 1"),
         ("1|one|unix|/tmp/p|grpc|", HandshakeLineFault::Version, "version is not a number"),
         ("1|1|unix|/tmp/p|carrier-pigeon|", HandshakeLineFault::UnknownProtocol, "an unknown protocol"),
     ] {
         let fault = fault(plain, &format!("echo '{line}'; sleep 60"), &[part]).await;
-        assert_fault!(fault, LaunchFault::HandshakeLine(error) if error.fault == expected);
+        assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(error)) if error.fault == expected);
     }
     let address = fault(plain, "echo '1|1|pipe|/tmp/p|grpc|'; sleep 60", &["cannot be dialled"]).await;
-    assert_fault!(address, LaunchFault::HandshakeLine(error) if matches!(error.fault, HandshakeLineFault::Address(_)));
+    assert_fault!(address, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(error)) if matches!(error.fault, HandshakeLineFault::Address(_)));
 }
 
 #[tokio::test]
@@ -401,14 +430,14 @@ async fn a_transport_that_the_host_does_not_use() {
         &["this host does not use tcp", "rpcplugin::transport::not_allowed"],
     )
     .await;
-    assert_fault!(fault, LaunchFault::Transport { .. });
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Transport { .. }));
 }
 
 #[tokio::test]
 async fn a_first_line_of_ten_mebibytes() {
     let text = "head -c 10485760 /dev/zero | tr '\\0' x; echo; sleep 60";
     let fault = fault(plain, text, &["a line that has no end: \"xxx"]).await;
-    assert_fault!(fault, LaunchFault::EndlessLine { .. });
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::LineTooLong { .. }));
 }
 
 #[tokio::test]
@@ -418,7 +447,10 @@ async fn a_line_longer_than_allowed() {
         config.handshake_line_limit = ByteSize::kib(4);
     };
     let text = "head -c 4096 /dev/zero | tr '\\0' x; echo; sleep 60";
-    assert_fault!(fault(short, text, &[]).await, LaunchFault::EndlessLine { .. });
+    assert_fault!(
+        fault(short, text, &[]).await,
+        LaunchFault::Handshake(rpcplugin::host::HandshakeFault::LineTooLong { .. })
+    );
 }
 
 #[tokio::test]
@@ -427,20 +459,23 @@ async fn a_line_without_end() {
     let fault =
         fault(short, "printf '1|1|unix|/tmp/p'; sleep 60", &["stdout of the plugin:\n    1|1|unix|/tmp/p"])
             .await;
-    assert_fault!(fault, LaunchFault::Silent(_));
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Timeout(_)));
 }
 
 #[tokio::test]
 async fn half_a_line_is_the_end_of_a_plugin() {
     let said = &["stdout of the plugin:\n    1|3|tcp|127.0"];
     let fault = fault(plain, "printf '1|3|tcp|127.0'; exit 4", said).await;
-    assert_fault!(fault, LaunchFault::ExitedEarly(ExitReason::Status(4)));
+    assert_fault!(
+        fault,
+        LaunchFault::Handshake(rpcplugin::host::HandshakeFault::ExitedEarly(ExitReason::Status(4)))
+    );
 }
 
 #[tokio::test]
 async fn a_last_line_without_its_break_is_read() {
     let fault = fault(plain, "printf '1|1|unix|/tmp/no-such-socket|grpc|'", &[]).await;
-    assert_fault!(fault, LaunchFault::ExitedConnecting(ExitReason::Status(0)));
+    assert_fault!(fault, LaunchFault::Connect(rpcplugin::host::ConnectFault::Exited(ExitReason::Status(0))));
 }
 
 #[tokio::test]
@@ -449,8 +484,8 @@ async fn a_line_in_single_bytes_over_a_second() {
         line='1|1|unix|/tmp/no-such-socket|netrpc'
         while [ -n "$line" ]; do printf %.1s "$line"; line="${line#?}"; sleep 0.03; done
         echo; sleep 60"#;
-    let fault = fault(plain, text, &["the plugin speaks net/rpc"]).await;
-    assert_fault!(fault, LaunchFault::HandshakeLine(error) if error.fault == HandshakeLineFault::NetRpc);
+    let fault = fault(plain, text, &["the plugin uses net/rpc"]).await;
+    assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NetRpc);
 }
 
 #[tokio::test]
@@ -460,10 +495,10 @@ async fn exits_between_line_and_connection() {
     let _listener = UnixListener::bind(&path).expect("bindable");
     for path in [path, dir.path().join("nobody")] {
         let text = format!("echo '1|1|unix|{}|grpc|'; echo oops >&2; exit 4", path.display());
-        let parts = ["it ended while it was being connected: exit status 4", "oops"];
+        let parts = ["the plugin exited while the host connected to it: exit status 4", "oops"];
         assert_fault!(
             fault(plain, &text, &parts).await,
-            LaunchFault::ExitedConnecting(ExitReason::Status(4))
+            LaunchFault::Connect(rpcplugin::host::ConnectFault::Exited(ExitReason::Status(4)))
         );
     }
 }
@@ -477,7 +512,7 @@ async fn multiplexing_unsupported() {
     for end in ["", "|false", "|maybe"] {
         let text = format!("echo '1|1|unix|/tmp/p|grpc|{end}'; sleep 60");
         let fault = fault(multiplex, &text, &["cannot carry all connections over one socket"]).await;
-        assert_fault!(fault, LaunchFault::NoMultiplexing);
+        assert_fault!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::NoMultiplexing));
     }
 }
 

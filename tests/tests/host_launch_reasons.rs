@@ -66,7 +66,7 @@ async fn a_plugin_of_ours_gives_its_reason_its_code_and_its_help() {
         ),
         (
             &[("PLUGIN_AUTO_MTLS", "false")],
-            "the host asks for mutual TLS, and this plugin is configured without it",
+            "the host requests mutual TLS, which is off in this plugin's configuration",
             "rpcplugin::security::mtls_refused",
             "set PLUGIN_AUTO_MTLS=true",
         ),
@@ -83,8 +83,17 @@ async fn a_plugin_of_ours_gives_its_reason_its_code_and_its_help() {
         assert!(rpcplugin_help(&error).contains(help), "{error:?}");
         assert_eq!(Some(rpcplugin_help(&error)), reason.help, "{error:?}");
         assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
-        says(&error, &["because it ended before it spoke: exit status 1", "stderr of the plugin:\n    "]);
-        assert!(matches!(error.fault, LaunchFault::ExitedEarly(_)));
+        says(
+            &error,
+            &[
+                "because the plugin exited before it printed a handshake line: exit status 1",
+                "stderr of the plugin:\n    ",
+            ],
+        );
+        assert!(matches!(
+            error.fault,
+            LaunchFault::Handshake(rpcplugin::host::HandshakeFault::ExitedEarly(_))
+        ));
     }
 }
 
@@ -104,15 +113,18 @@ async fn a_panic_is_the_reason() {
 #[tokio::test]
 async fn main_within_a_runtime_says_what_to_call() {
     let error = refused(&host(|_| {}), faulty("main-within"), SOON).await;
-    is_plain(&error, "`Serve::main` makes a runtime of its own");
+    is_plain(&error, "`Serve::main` makes a runtime");
     assert_eq!(code(&error), "rpcplugin::config::nested_runtime");
-    assert!(rpcplugin_help(&error).contains("run().await"), "{error:?}");
+    assert!(rpcplugin_help(&error).contains("await `Serve::run`"), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_script_that_names_its_reason() {
     let error = refused(&host(plain), script("echo 'cannot find \u{1b}[31mkv.db' >&2; exit 4"), SOON).await;
-    is_plain(&error, "it ended before it spoke: exit status 4; it last wrote: \"cannot find kv.db\"");
+    is_plain(
+        &error,
+        "the plugin exited before it printed a handshake line: exit status 4; it last wrote: \"cannot find kv.db\"",
+    );
     says(&error, &["help: correct what it names on stderr"]);
     assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
 
@@ -138,7 +150,10 @@ async fn silence_tells_the_last_words() {
     let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(500);
     let error =
         refused(&host(short), script("echo 'waiting for the database' >&2; exec sleep 60"), SOON).await;
-    is_plain(&error, "it said nothing for 0.5 s; it last wrote: \"waiting for the database\"");
+    is_plain(
+        &error,
+        "the plugin printed no handshake line within 0.5 s; it last wrote: \"waiting for the database\"",
+    );
 }
 
 #[tokio::test]

@@ -108,23 +108,29 @@ async fn a_checksum_lets_only_the_right_file_run() {
             "is not the file that was meant",
             &hexadecimal,
             "install the plugin anew",
-            "rpcplugin::security::checksum",
+            "rpcplugin::security::checksum_mismatch",
         ],
     );
-    assert!(matches!(error.fault, LaunchFault::Checksum { .. }), "{error:?}");
+    assert!(
+        matches!(error.fault, LaunchFault::Program(rpcplugin::host::ProgramFault::Checksum { .. })),
+        "{error:?}"
+    );
     assert_eq!(fs::read_to_string(marker.path()).expect("readable"), "", "nothing ran");
 
     let unreadable = Checksum::sha256(&hexadecimal).expect("a digest");
     let error =
         host(|_| {}).launch(Command::new("/proc/self/mem").checksum(unreadable)).await.expect_err("no bytes");
-    says(&error, &["cannot be read to verify its checksum", "rpcplugin::security::checksum_unread"]);
+    says(&error, &["cannot be read to verify its checksum", "rpcplugin::security::checksum_unreadable"]);
 
     let error = Checksum::sha256("2c26").expect_err("a digest has 32 bytes");
-    assert!(PlainReport(&error).to_string().contains("code: rpcplugin::config::checksum"));
+    assert!(PlainReport(&error).to_string().contains("code: rpcplugin::config::checksum_length"));
 
     let absent = Checksum::sha256(&hexadecimal).expect("a digest");
     let error = host(|_| {}).launch(Command::new("/no/such").checksum(absent)).await.expect_err("none");
-    assert!(matches!(error.fault, LaunchFault::NotFound { .. }), "{error:?}");
+    assert!(
+        matches!(error.fault, LaunchFault::Program(rpcplugin::host::ProgramFault::NotFound { .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -137,10 +143,13 @@ async fn only_files_are_verified() {
     for program in [pipe, "/dev/zero".into()] {
         let error =
             host(|_| {}).launch(Command::new(program).checksum(checksum())).await.expect_err("no file");
-        says(&error, &["is no file, but a pipe or a device", "rpcplugin::transport::plugin_not_a_file"]);
+        says(&error, &["is a pipe or a device, not a program", "rpcplugin::transport::plugin_not_a_file"]);
     }
     let error = host(|_| {}).launch(Command::new(dir.path()).checksum(checksum())).await;
-    assert!(matches!(error.expect_err("a directory").fault, LaunchFault::IsDirectory { .. }));
+    assert!(matches!(
+        error.expect_err("a directory").fault,
+        LaunchFault::Program(rpcplugin::host::ProgramFault::IsDirectory { .. })
+    ));
 }
 
 /// SHA-256 of the file that is verified; when the last byte of it has been read, another file comes to its path.
@@ -231,7 +240,10 @@ async fn a_program_that_is_still_being_written_is_waited_for() {
         &error,
         &["is still being written", "wait until it is installed", "rpcplugin::transport::program_busy"],
     );
-    assert!(matches!(error.fault, LaunchFault::Busy { .. }), "{error:?}");
+    assert!(
+        matches!(error.fault, LaunchFault::Program(rpcplugin::host::ProgramFault::TextFileBusy { .. })),
+        "{error:?}"
+    );
 
     let patient = host(|config| config.busy_timeout = SOON);
     let closing = async {
@@ -270,7 +282,10 @@ async fn what_may_pass_is_tried_again() {
     let error = host(retry).launch(fails(9, dir.path())).await.expect_err("it always fails");
     assert_eq!(error.earlier().len(), 2);
     says(&error, &["did not start in 3 tries", "try 1, after ", "try 2, after ", "exit status 7", "not yet"]);
-    assert!(matches!(error.earlier()[0].fault, LaunchFault::ExitedEarly(ExitReason::Status(7))));
+    assert!(matches!(
+        error.earlier()[0].fault,
+        LaunchFault::Handshake(rpcplugin::host::HandshakeFault::ExitedEarly(ExitReason::Status(7)))
+    ));
 }
 
 #[tokio::test]
@@ -310,7 +325,7 @@ async fn a_host_that_waits_says_so() {
 async fn impossible_settings_are_refused() {
     let error = host(|config| config.launch_timeout = Duration::ZERO).launch(faulty("healthy")).await;
     let error = error.expect_err("nothing starts in no time");
-    assert!(matches!(error.fault, LaunchFault::Settings(_)), "{error:?}");
+    assert!(matches!(error.fault, LaunchFault::Setup(rpcplugin::host::SetupFault::Settings(_))), "{error:?}");
 }
 
 /// What becomes of the plugin of a host that is killed.
@@ -477,7 +492,10 @@ async fn a_runner_may_be_a_double() {
         ],
     );
     let error = plain.launch_with(&Double { line: "" }).await.expect_err("its runner fails");
-    says(&error, &["its runner could not start it", "there is no engine", "rpcplugin::transport::runner"]);
+    says(
+        &error,
+        &["the runner could not start the plugin", "there is no engine", "rpcplugin::transport::runner"],
+    );
     let banner = Double { line: "Welcome!\n" };
     let error = plain.launch_with(&banner).await.expect_err("that is no answer");
     says(&error, &["notes about the program:\n    it is only a double"]);
@@ -532,7 +550,10 @@ async fn a_runner_that_is_never_done_holds_up_a_launch_until_its_deadline() {
     });
     let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
     let error = hasty.launch_with(&runner).await.expect_err("it is never ready");
-    assert!(matches!(error.fault, LaunchFault::NotReady(_)), "{error:?}");
+    assert!(
+        matches!(error.fault, LaunchFault::Connect(rpcplugin::host::ConnectFault::Timeout(_))),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -571,7 +592,11 @@ async fn an_address_that_is_attached_to_may_be_translated() {
     let elsewhere = Endpoint::parse("tcp", "elsewhere.example:1").expect("an address");
     let attachment = Attachment::new(elsewhere, 1).translate(Arc::new(Loopback));
     let error = plain.attach(attachment).await.expect_err("its address means nothing");
-    let AttachError::Refused { source: LaunchFault::Translate { .. }, .. } = error else {
+    let AttachError::Refused {
+        source: LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Translate { .. }),
+        ..
+    } = error
+    else {
         panic!("{error:?}")
     };
 }
@@ -580,7 +605,7 @@ async fn an_address_that_is_attached_to_may_be_translated() {
 async fn a_deadline_beyond_all_time_is_a_fault_of_the_settings() {
     let endless = host(|config| config.launch_timeout = Duration::MAX);
     let error = endless.launch(faulty("healthy")).await.expect_err("no clock goes so far");
-    assert!(matches!(error.fault, LaunchFault::Settings(_)), "{error:?}");
+    assert!(matches!(error.fault, LaunchFault::Setup(rpcplugin::host::SetupFault::Settings(_))), "{error:?}");
 }
 
 /// What becomes of a host that is told nothing of its children's ends.
@@ -634,14 +659,14 @@ async fn a_runner_is_asked_about_every_fault() {
     says(
         &error,
         &[
-            "it was not started within 0.2 s",
+            "the runner did not start the plugin within 0.2 s",
             "the engine has heard that it was not started",
             "rpcplugin::transport::not_started",
         ],
     );
     assert!(error.fault.may_pass());
     let error = short.launch_with(&Engine { starts: true }).await.expect_err("it says nothing");
-    says(&error, &["the engine has heard that it said nothing", "rpcplugin::handshake::silent"]);
+    says(&error, &["the engine has heard that it said nothing", "rpcplugin::handshake::timeout"]);
 }
 
 /// Starts plugins through a shell, as on another machine: with an environment of their own, and with the directory for

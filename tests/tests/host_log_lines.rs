@@ -152,7 +152,8 @@ fn a_host_is_warned_of_a_slip_in_a_variables_name() {
         .output()
         .expect("it can be started");
     let stderr = String::from_utf8_lossy(&host.stderr);
-    let warning = "[WARN] PLUGIN_HANDSHAKE_TIMOUT is no setting; PLUGIN_HANDSHAKE_TIMEOUT is\n";
+    let warning =
+        "[WARN] PLUGIN_HANDSHAKE_TIMOUT is not a setting; the nearest is PLUGIN_HANDSHAKE_TIMEOUT\n";
     assert_eq!(stderr.matches(warning).count(), 1, "{stderr}");
 }
 
@@ -160,7 +161,7 @@ fn a_host_is_warned_of_a_slip_in_a_variables_name() {
 async fn a_plugin_warns_of_a_slip_in_its_log() {
     let command = faulty("healthy").env("PLUGIN_SERVER_TRANSPORT", "tcp").env("PLUGIN_DIR", "/");
     let plugin = host(|_| {}).launch(command).await.expect("it starts");
-    let warning = "PLUGIN_SERVER_TRANSPORT is no setting; PLUGIN_SERVER_TRANSPORTS is";
+    let warning = "PLUGIN_SERVER_TRANSPORT is not a setting; the nearest is PLUGIN_SERVER_TRANSPORTS";
     let log = || plugin.stderr_tail().join("\n");
     eventually(Duration::from_secs(10), "the warning is there", || log().contains(warning)).await;
     assert!(!log().contains("PLUGIN_DIR"), "{}", log());

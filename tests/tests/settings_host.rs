@@ -88,7 +88,7 @@ async fn healthy() -> Server {
 async fn launch_timeout() {
     let error =
         with(&[("PLUGIN_HANDSHAKE_TIMEOUT", "150ms")]).launch(script("exec sleep 60")).await.unwrap_err();
-    assert_eq!(error.fault.to_string(), "it said nothing for 0.15 s");
+    assert_eq!(error.fault.to_string(), "the plugin printed no handshake line within 0.15 s");
 }
 
 #[tokio::test]
@@ -409,7 +409,7 @@ async fn broker_timeout() {
 async fn stray_lines() {
     let server = healthy().await;
     let banner = script(&format!("echo hello; echo '{}'; exec sleep 60", server.line));
-    assert_eq!(fault(plain(&[]).launch(banner.clone()).await), "rpcplugin::handshake::unreadable");
+    assert_eq!(fault(plain(&[]).launch(banner.clone()).await), "rpcplugin::handshake::invalid_line");
     plain(&[("PLUGIN_STRAY_LINES", "1")]).launch(banner).await.unwrap();
 }
 
@@ -436,7 +436,7 @@ async fn handshake_line_limit() {
     let long = format!("{}|false|{}", server.line, "x".repeat(6000));
     plain(&[]).launch(says(&long)).await.unwrap();
     let launched = plain(&[("PLUGIN_HANDSHAKE_LINE_LIMIT", "4KiB")]).launch(says(&long)).await;
-    assert_eq!(fault(launched), "rpcplugin::handshake::endless_line");
+    assert_eq!(fault(launched), "rpcplugin::handshake::line_too_long");
 }
 
 /// The lengths of the records that hold an `x`.

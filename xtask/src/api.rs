@@ -43,15 +43,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
         let name = format!("{DIRECTORY}/{}.txt", library.name);
         let text = listing(&library.name, &json.join(format!("{}.json", library.name.replace('-', "_"))))?;
         let listed = fs::read_to_string(root.join(&name)).unwrap_or_default();
-        if listed == text {
-            println!("ok    {name}");
-        } else if options.check {
-            println!("BAD   {name}");
-            difference(&listed, &text).iter().for_each(|line| println!("      {line}"));
+        if !workspace::settle(&name, text.as_bytes(), options.check)? {
+            let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+            let (old, new) = (lines(&listed), lines(&text));
+            old.difference(&new).for_each(|line| println!("      - {line}"));
+            new.difference(&old).for_each(|line| println!("      + {line}"));
             faults.push(name.clone());
-        } else {
-            fs::write(root.join(&name), text)?;
-            println!("wrote {name}");
         }
         known.insert(name);
     }
@@ -117,30 +114,4 @@ fn listing(library: &str, json: &Path) -> Outcome<String> {
         }
     }
     Ok(lines.join("\n") + "\n")
-}
-
-/// Lines that went and lines that came, without the lines that both texts begin or end with.
-fn difference(old: &str, new: &str) -> Vec<String> {
-    let (mut old, mut new) = (old.lines().collect::<Vec<_>>(), new.lines().collect::<Vec<_>>());
-    let same = old.iter().zip(&new).take_while(|(one, other)| one == other).count();
-    old.drain(..same);
-    new.drain(..same);
-    while !old.is_empty() && old.last() == new.last() {
-        old.pop();
-        new.pop();
-    }
-    let gone = old.into_iter().map(|line| format!("- {line}"));
-    gone.chain(new.into_iter().map(|line| format!("+ {line}"))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::difference;
-
-    #[test]
-    fn a_difference_is_what_changed() {
-        assert_eq!(difference("a\nb\nc\n", "a\nx\nc\n"), ["- b", "+ x"]);
-        assert_eq!(difference("a\nc\n", "a\nb\nc\n"), ["+ b"]);
-        assert!(difference("a\n", "a\n").is_empty());
-    }
 }

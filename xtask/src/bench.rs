@@ -101,8 +101,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
 fn write_pages(report: &Report) -> Outcome {
     let root = workspace::root();
     for (path, page) in tables::pages(report, |path| fs::read_to_string(root.join(path)).ok())? {
-        fs::write(root.join(path), page)?;
-        println!("wrote {path}");
+        workspace::settle(path, page.as_bytes(), false)?;
     }
     Ok(())
 }

@@ -57,7 +57,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     let begin = Instant::now();
     let results: Vec<_> = steps.into_iter().map(run_step).collect();
-    print_table(&results, begin.elapsed());
+    println!("\n━━ result ━━");
+    for (name, verdict, elapsed) in &results {
+        println!("   {name:<26} {:>6.1} s   {verdict}", elapsed.as_secs_f64());
+    }
+    println!("   {:<26} {:>6.1} s", "all", begin.elapsed().as_secs_f64());
     match results.iter().filter(|(_, verdict, _)| matches!(verdict, Verdict::Fail(_))).count() {
         0 => Ok(()),
         1 => Err("one step failed".into()),
@@ -69,20 +73,8 @@ fn run_step(step: Step) -> (&'static str, Verdict, Duration) {
     println!("\n━━ {} ━━\n   {}", step.name, step.reproduce);
     let begin = Instant::now();
     let verdict = (step.action)();
-    println!("   {verdict} in {}", seconds(begin.elapsed()));
+    println!("   {verdict} in {:.1} s", begin.elapsed().as_secs_f64());
     (step.name, verdict, begin.elapsed())
-}
-
-fn print_table(results: &[(&'static str, Verdict, Duration)], total: Duration) {
-    println!("\n━━ result ━━");
-    for (name, verdict, elapsed) in results {
-        println!("   {name:<26} {:>8}   {verdict}", seconds(*elapsed));
-    }
-    println!("   {:<26} {:>8}", "all", seconds(total));
-}
-
-fn seconds(elapsed: Duration) -> String {
-    format!("{:.1} s", elapsed.as_secs_f64())
 }
 
 impl fmt::Display for Verdict {
@@ -97,10 +89,7 @@ impl fmt::Display for Verdict {
 
 impl From<Outcome> for Verdict {
     fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Ok(()) => Self::Pass,
-            Err(error) => Self::Fail(error.to_string()),
-        }
+        outcome.map_or_else(|error| Self::Fail(error.to_string()), |()| Self::Pass)
     }
 }
 

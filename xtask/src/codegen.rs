@@ -69,27 +69,15 @@ const PAYLOAD: &[&str] = &[
 /// Generates every package, and writes the result or compares it with what is committed.
 pub(crate) fn run(options: &Options) -> Outcome {
     let root = workspace::root();
-    let mut stale = Vec::new();
+    let mut is_stale = false;
     for package in PACKAGES {
         for (name, wanted) in generate(&root, package)? {
-            if fs::read(root.join(&name)).is_ok_and(|current| current == wanted) {
-                continue;
-            }
-            if options.check {
-                stale.push(name);
-            } else {
-                fs::write(root.join(&name), wanted)?;
-                println!("wrote {name}");
-            }
+            is_stale |= !workspace::settle(&name, &wanted, options.check)?;
         }
     }
-    if !stale.is_empty() {
-        for path in &stale {
-            eprintln!("{path} is not what proto/ gives");
-        }
+    if is_stale {
         return Err("generated code is out of date; run `cargo xtask codegen` and commit the result".into());
     }
-    println!("generated code matches proto/");
     Ok(())
 }
 

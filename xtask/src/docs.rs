@@ -9,8 +9,7 @@ mod errors;
 mod responsibility;
 mod sources;
 
-use std::fs;
-
+use crate::texts;
 use crate::workspace::{self, Outcome};
 
 /// Options of `cargo xtask docs`.
@@ -31,21 +30,16 @@ struct Page {
 
 /// Writes the pages, or checks them.
 pub(crate) fn run(options: &Options) -> Outcome {
-    let sources = sources::load()?;
+    let texts = texts::load()?;
+    let sources = sources::of(&texts);
     let mut faults = Vec::new();
     for page in [errors::page(&sources)?, configuration::page(&sources)] {
-        let path = workspace::root().join(page.path);
         faults.extend(page.faults.into_iter().map(|fault| format!("{}: {fault}", page.path)));
-        if fs::read_to_string(&path).is_ok_and(|text| text == page.text) {
-            println!("ok    {}", page.path);
-        } else if options.check {
+        if !workspace::settle(page.path, page.text.as_bytes(), options.check)? {
             faults.push(format!("{}: is not what the code gives; run `cargo xtask docs`", page.path));
-        } else {
-            fs::write(&path, page.text)?;
-            println!("wrote {}", page.path);
         }
     }
-    faults.extend(citations::faults(&sources)?);
+    faults.extend(citations::faults(&sources, &texts));
     for fault in &faults {
         println!("BAD   {fault}");
     }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use self::baseline::{Baseline, Counts, Maker};
+use self::baseline::{Baseline, Counts, difference, tools};
 use crate::workspace::{Outcome, Workspace, cargo, succeed};
 
 /// Options of `cargo xtask instructions`.
@@ -22,23 +22,23 @@ pub(crate) struct Options {
 
 /// Why nothing can be counted here, or the counts cannot be compared with the baseline.
 pub(crate) fn obstacle() -> Option<String> {
-    match Maker::here() {
+    match tools() {
         // An unreadable baseline is an error of the run itself.
-        Ok(here) => here.difference(&Baseline::load().ok()?.made_with),
+        Ok(here) => difference(&here, &Baseline::load().ok()?.made_with),
         Err(why) => Some(why),
     }
 }
 
 /// Counts, and writes the baseline or compares with it.
 pub(crate) fn run(options: &Options) -> Outcome {
-    let here = Maker::here()?;
+    let here = tools()?;
     let instructions = count()?;
     if options.write {
         return Baseline { made_with: here, instructions }.save();
     }
     let baseline = Baseline::load()?;
     let worse = baseline.compare(&instructions);
-    if let Some(difference) = here.difference(&baseline.made_with) {
+    if let Some(difference) = difference(&here, &baseline.made_with) {
         println!("the figures are not comparable: {difference}");
         return Ok(());
     }

@@ -12,10 +12,11 @@ mod recorded;
 mod report;
 mod table;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use self::cell::{CellResult, Setup, Verdict};
@@ -97,8 +98,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
         recorded.write()?;
         println!("wrote {}", recorded::FILE);
     }
-    judge(&results)?;
-    settle_table(&recorded, options.check)
+    let count = |wanted: fn(&Verdict) -> bool| results.iter().filter(|one| wanted(&one.verdict)).count();
+    match count(|verdict| matches!(verdict, Verdict::Failed(_))) {
+        0 if count(|verdict| matches!(verdict, Verdict::Passed)) == 0 => Err("no cell could run".into()),
+        0 => settle_table(&recorded, options.check),
+        failed => Err(format!("{failed} of {} cells failed", results.len()).into()),
+    }
 }
 
 fn list(cells: &[Cell]) {
@@ -113,52 +118,39 @@ fn list(cells: &[Cell]) {
 /// Runs the cells in some lanes, prints each when it is done, and returns the results in the order of the cells.
 fn run_all(cells: &[Cell], setup: &Setup<'_>, recorded: Option<&Recorded>) -> Outcome<Vec<CellResult>> {
     let waiting = Mutex::new(cells.iter().enumerate());
-    let mut done = thread::scope(|scope| {
-        let (report, reports) = mpsc::channel();
-        for _ in 0..LANES {
-            let (report, waiting) = (report.clone(), &waiting);
-            scope.spawn(move || {
-                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-                while let Some((index, cell)) = next() {
-                    let result = cell::run(cell, setup).map_err(|error| error.to_string());
-                    let judged = result.map(|result| match recorded {
-                        Some(recorded) => recorded.judge(result),
-                        None => result,
-                    });
-                    if report.send((index, judged)).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(report);
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let lane = || {
         let mut done = Vec::new();
-        for (index, result) in reports {
-            let result = result?;
+        while let Some((index, cell)) = next() {
+            let mut result = cell::run(cell, setup).map_err(|error| error.to_string())?;
+            if let Some(recorded) = recorded {
+                result = recorded.judge(result);
+            }
             report::print_cell(&result);
             done.push((index, result));
         }
         Ok::<_, String>(done)
+    };
+    let mut done = BTreeMap::new();
+    thread::scope(|scope| {
+        let lanes = [(); LANES].map(|()| scope.spawn(lane));
+        for lane in lanes {
+            done.extend(lane.join().map_err(|_| "a lane panicked")??);
+        }
+        Ok::<_, String>(())
     })?;
-    done.sort_by_key(|(index, _)| *index);
-    Ok(done.into_iter().map(|(_, result)| result).collect())
+    Ok(done.into_values().collect())
 }
 
 /// Prints the table of the recorded results, and writes it to the README or fails because the README has another.
 fn settle_table(recorded: &Recorded, check: bool) -> Outcome {
     println!("\n{}", table::table(recorded));
-    let page = workspace::root().join(table::PAGE);
-    let text = fs::read_to_string(&page)?;
+    let text = fs::read_to_string(workspace::root().join(table::PAGE))?;
     let wanted = table::put(&text, recorded).ok_or("the README has no place for the table")?;
-    if wanted == text {
+    if workspace::settle(table::PAGE, wanted.as_bytes(), check)? {
         return Ok(());
     }
-    if check {
-        return Err("the README's table is not that of the results; run `cargo xtask interop`".into());
-    }
-    fs::write(&page, wanted)?;
-    println!("wrote {}", table::PAGE);
-    Ok(())
+    Err("the README's table is not that of the results; run `cargo xtask interop`".into())
 }
 
 /// Builds the peers in other languages. A missing toolchain is a fault only if it is required.
@@ -167,10 +159,8 @@ fn build(required: &[Tool], directory: &Path) -> Outcome {
     for language in [Language::Go, Language::Python] {
         let readiness = peers::prepare(language, directory)?;
         match &readiness {
-            Readiness::Ready { toolchain, .. } => {
-                println!("the {language} programs are built with {toolchain}")
-            }
-            Readiness::Missing(why) => println!("the {language} programs are SKIPPED: {why}"),
+            Readiness::Ready { toolchain, .. } => println!("{language} is built with {toolchain}"),
+            Readiness::Missing(why) => println!("{language} is SKIPPED: {why}"),
             Readiness::Broken(why) => return Err(format!("the {language} programs: {why}").into()),
         }
         peers.insert(language, readiness);
@@ -194,19 +184,6 @@ fn refuse_missing(required: &[Tool], peers: &Peers) -> Outcome {
         {
             return Err(format!("{tool} is required, but {why}").into());
         }
-    }
-    Ok(())
-}
-
-fn judge(results: &[CellResult]) -> Outcome {
-    let count =
-        |wanted: fn(&Verdict) -> bool| results.iter().filter(|result| wanted(&result.verdict)).count();
-    let failed = count(|verdict| matches!(verdict, Verdict::Failed(_)));
-    if failed > 0 {
-        return Err(format!("{failed} of {} cells failed", results.len()).into());
-    }
-    if count(|verdict| matches!(verdict, Verdict::Passed)) == 0 {
-        return Err("no cell could run".into());
     }
     Ok(())
 }

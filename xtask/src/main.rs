@@ -17,6 +17,7 @@ mod leaks;
 mod markdown;
 mod picture;
 mod terraform;
+mod texts;
 mod tidy;
 mod toolchain;
 mod workspace;

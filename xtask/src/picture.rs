@@ -25,19 +25,15 @@ pub(crate) fn run() -> Outcome {
     let shown =
         String::from_utf8(output.stdout)?.replace(&*target.join("examples").to_string_lossy(), "/opt/kv");
     let session = format!("$ rpcplugin inspect --cookie KV_PLUGIN=hello /opt/kv/kv-plugin\n{shown}");
-    let root = workspace::root();
-    fs::create_dir_all(root.join("docs/images"))?;
-    fs::write(root.join("docs/images/inspect.svg"), Term::new().render_svg(&session))?;
-    let page = root.join("docs/cli.md");
-    let text = fs::read_to_string(&page)?;
+    workspace::settle("docs/images/inspect.svg", Term::new().render_svg(&session).as_bytes(), false)?;
+    let page = fs::read_to_string(workspace::root().join(PAGE))?;
     let plain = anstream::adapter::strip_str(&session).to_string();
     let block = format!("```text\n{}\n```\n", plain.trim_end());
-    let text =
-        markdown::between(&text, BEGIN, END, &block).ok_or("docs/cli.md has no place for the session")?;
-    fs::write(&page, text)?;
-    println!("wrote docs/images/inspect.svg and the session in docs/cli.md");
-    Ok(())
+    let page =
+        markdown::between(&page, BEGIN, END, &block).ok_or("docs/cli.md has no place for the session")?;
+    workspace::settle(PAGE, page.as_bytes(), false).map(drop)
 }
 
+const PAGE: &str = "docs/cli.md";
 const BEGIN: &str = "<!-- session: written by `cargo xtask picture` -->\n";
 const END: &str = "<!-- /session -->";

@@ -1,6 +1,7 @@
 //! Where the workspace is, which crates it has, and how a command calls cargo.
 
 use std::error::Error;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -107,6 +108,22 @@ pub(crate) fn forget_cargo(command: &mut Command) {
             command.env_remove(name);
         }
     }
+}
+
+/// Writes a generated file, or with `check` only compares it. Returns whether the file has this content now.
+pub(crate) fn settle(path: &str, content: &[u8], check: bool) -> Outcome<bool> {
+    let file = root().join(path);
+    let is_same = fs::read(&file).is_ok_and(|current| current == content);
+    let word = match (is_same, check) {
+        (true, _) => "ok    ",
+        (false, true) => "BAD   ",
+        (false, false) => {
+            fs::write(&file, content)?;
+            "wrote "
+        }
+    };
+    println!("{word}{path}");
+    Ok(is_same || !check)
 }
 
 /// Runs a command to its end. It prints to the terminal.

@@ -6,196 +6,188 @@ use rpcplugin_core::ServiceId;
 use rpcplugin_transport::{SecureStream, Services, Stream, http2::PluginChannel, yamux};
 
 use crate::{
-    dial::{self, lazy_channel},
-    error::{DialError, ServeError, Unreachable},
-    link::{self, Detached},
-    serve::{self, Brokered, Incoming},
-    settings::{BrokerSettings, Place, Side},
-    shared::{Shared, Way},
-    streams::{MainStreams, take_charge},
+    accept::{self, Incoming, ServiceHandle},
+    dial,
+    error::{AcceptError, DialError, Unreachable},
+    ids::HOST_SERVICES,
+    message_stream::{self, StreamEnd},
+    session::{self, MainStreams},
+    settings::{BrokerSettings, ListenAt, Role},
+    shared::{Mode, Shared},
 };
 
-/// The well-known id of the services that a host offers to every plugin, for which no number has to be sent:
-/// 4 000 000 000.
+/// One side of the brokered connections between a host and a plugin. Cheap to clone.
 ///
-/// The host [offers](Broker::offer) them at launch, the plugin calls them on its [`Broker::host_channel`]. A Go plugin
-/// can dial the number too; without multiplexing, once, and within 5 s after the host has connected.
-pub const HOST_SERVICES: ServiceId = ServiceId(4_000_000_000);
-
-/// One side of the side connections between a host and a plugin. Cheap to clone.
-///
-/// It closes when [`close`](Self::close) is called, when the [shutdown token](BrokerSettings::shutdown) fires, or when the
-/// last clone is dropped.
+/// The broker closes when [`close`](Self::close) is called, when the [shutdown token](BrokerSettings::shutdown) is
+/// cancelled, or when the last clone is dropped.
 #[derive(Clone)]
 pub struct Broker(Arc<Handle>);
 
-/// What all clones share; its end is the end of the last clone.
+/// What all clones share. Dropping it closes the broker.
 struct Handle(Arc<Shared>);
 
 impl Broker {
-    /// A broker whose services listen on sockets of their own, made in `place`.
+    /// Makes a broker whose services listen on sockets of their own.
     #[must_use]
-    pub fn direct(side: Side, settings: BrokerSettings, place: Place) -> Self {
-        Self(Arc::new(Handle(Shared::new(side, settings, Way::Direct(place)))))
+    pub fn direct(role: Role, settings: BrokerSettings, listen_at: ListenAt) -> Self {
+        Self(Arc::new(Handle(Shared::new(role, settings, Mode::Direct(listen_at)))))
     }
 
-    /// A broker whose connections are streams of one yamux session, which is given to [`session`](Self::session) as soon
-    /// as there is one.
+    /// Makes a broker whose connections are streams of one yamux session, which
+    /// [`start_session`](Self::start_session) sets.
     #[must_use]
-    pub fn multiplexed(side: Side, settings: BrokerSettings) -> Self {
-        Self(Arc::new(Handle(Shared::new(side, settings, Way::Multiplexed))))
+    pub fn multiplexed(role: Role, settings: BrokerSettings) -> Self {
+        Self(Arc::new(Handle(Shared::new(role, settings, Mode::Multiplexed))))
     }
 
-    /// Takes charge of the streams that come in on the session, for a multiplexed broker. What comes back are the streams
-    /// that the peer opened without having knocked: on a plugin they are main connections; on a host there are none, and
-    /// such a stream is reset.
+    /// Starts a task that owns the session of a multiplexed broker. Returns the streams that the peer opens without a
+    /// knock: on a plugin they are main connections. On a host such a stream is reset.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn session(&self, session: yamux::Session) -> MainStreams {
-        take_charge(self.shared(), session)
+    pub fn start_session(&self, session: yamux::Session) -> MainStreams {
+        session::start(self.shared(), session)
     }
 
-    /// Opens a stream that is nobody's brokered connection: a main connection, by the host of a plugin that multiplexes.
-    /// It is not secured yet.
+    /// Opens a main connection to a plugin that multiplexes: a stream that belongs to no service. It is not secured yet.
     ///
-    /// It keeps out of the way of dialers, so that neither is taken for the other.
+    /// The stream is opened while no dial is in progress, so that the plugin cannot take one for the other.
     ///
     /// # Errors
-    /// [`Unreachable`] when there is no session, at the latest after the [patience](BrokerSettings::patience).
+    /// [`Unreachable`] if there is no session within the [timeout](BrokerSettings::peer_timeout).
     ///
     /// # Cancel safety
-    /// Dropping the future opens nothing, or a stream that is closed at once.
+    /// Dropping the future opens no stream, or a stream that is closed at once.
     pub async fn open_main_stream(&self) -> Result<Stream, Unreachable> {
         dial::open_main(self.shared()).await
     }
 
-    /// The services that a plugin adds to those of its main server, so that its host can [`attach`](Self::attach).
+    /// Returns the services that a plugin adds to its main server, so that its host can [`attach`](Self::attach).
     ///
-    /// Every stream that a host opens makes the broker available to it. When one ends, nothing that is served ends, but
-    /// what waited for an answer fails.
+    /// Any number of hosts can open a stream to the broker. When a stream ends, services go on. Calls that waited for a
+    /// reply on it fail.
     ///
     /// # Protocol
-    /// `plugin.GRPCBroker`. Differs: the broker of a Go plugin is dead once its first stream has ended.
+    /// `plugin.GRPCBroker`. Differs: the broker of a plugin in Go closes when its first stream ends.
     #[must_use]
     pub fn services(&self) -> Services {
-        link::services(self.shared())
+        message_stream::services(self.shared())
     }
 
-    /// Opens the stream to the plugin's broker on the host's main channel. The future ends when the stream has ended or
-    /// the broker has closed. It is to be spawned: a Go plugin answers nothing at all until it has something to say. It
-    /// does not count as a clone of the broker.
+    /// Opens the stream to the plugin's broker on the host's main channel. The future ends when the stream ends or the
+    /// broker closes, and returns how. Spawn the future: it does not count as a clone of the broker.
     ///
-    /// A plugin without a broker ends it at once, and makes everything that is served or dialled fail at once.
+    /// A plugin without a broker ends the stream at once. Then every service and every dial of this side fails.
     ///
-    /// Returns how it ended. After [`Detached::Lost`] it can be attached again: what is served is announced anew, and what
-    /// waits for the stream goes on. A broker of rpcplugin takes any number of streams; that of a Go plugin is closed for
-    /// good when its first one ends, and says so, as [`Detached::PeerClosed`], when it is sent something.
+    /// After [`StreamEnd::Lost`] the broker can be attached again. Its services are announced again, and callers that wait
+    /// for the stream go on. The broker of rpcplugin accepts any number of streams. That of a plugin in Go closes when its
+    /// first stream ends, which the next stream finds out: [`StreamEnd::PeerClosed`].
     ///
     /// # Cancel safety
-    /// Dropping the future ends the stream. It can be attached again.
-    pub fn attach(&self, channel: PluginChannel) -> impl Future<Output = Detached> + Send + use<> {
-        link::attach(Arc::clone(self.shared()), channel)
+    /// Dropping the future ends the stream. The broker can be attached again.
+    pub fn attach(&self, channel: PluginChannel) -> impl Future<Output = StreamEnd> + Send + use<> {
+        message_stream::attach(Arc::clone(self.shared()), channel)
     }
 
-    /// An id that this side has not used yet: 1, 2, 3 and so on, or from a number at random if it has
-    /// [attached](crate::Arrival::Attached). Each side counts its own.
+    /// Returns an id that this side has not used yet. Ids count up from 1, or from a random number if the host has
+    /// [attached](crate::PeerOrigin::Attached). Each side counts its own.
     #[must_use]
     pub fn next_id(&self) -> ServiceId {
         self.shared().next_id()
     }
 
-    /// Serves under a fresh id. The peer may dial it as soon as this returns.
+    /// Serves under a new id. The peer can dial it when this returns.
     ///
     /// # Errors
-    /// [`ServeError::Unreachable`] when the peer cannot be told, at the latest after the
-    /// [patience](BrokerSettings::patience); the other variants when there is no place to listen.
+    /// - [`AcceptError::Unreachable`] if there is no stream to the peer within the
+    ///   [timeout](BrokerSettings::peer_timeout).
+    /// - The other variants if the service cannot listen.
     ///
     /// # Cancel safety
     /// Dropping the future serves nothing.
-    pub async fn serve(&self, services: Services) -> Result<Brokered, ServeError> {
-        Ok(serve::serve(serve::listen(self.shared(), None).await?, services))
+    pub async fn serve(&self, services: Services) -> Result<ServiceHandle, AcceptError> {
+        Ok(accept::serve(accept::listen(self.shared(), None).await?, services))
     }
 
-    /// Serves under an id that both sides know beforehand. Such ids are best taken from 2³¹ upwards: they are never
-    /// counted, and their addresses wait for a dialer as long as they have to.
+    /// Serves under an id that both sides know in advance. Choose such ids from 2³¹ upwards: they are never counted, and
+    /// their addresses do not expire.
     ///
     /// # Errors
-    /// As [`serve`](Self::serve), and [`ServeError::InUse`] while this side serves something under the same id.
+    /// As [`serve`](Self::serve), and [`AcceptError::IdInUse`] if this side already serves the id.
     ///
     /// # Cancel safety
     /// Dropping the future serves nothing.
-    pub async fn serve_at(&self, id: ServiceId, services: Services) -> Result<Brokered, ServeError> {
-        Ok(serve::serve(serve::listen(self.shared(), Some(id)).await?, services))
+    pub async fn serve_at(&self, id: ServiceId, services: Services) -> Result<ServiceHandle, AcceptError> {
+        Ok(accept::serve(accept::listen(self.shared(), Some(id)).await?, services))
     }
 
-    /// Serves under [`HOST_SERVICES`] what a host lets its plugin call. Unlike [`serve_at`](Self::serve_at) it waits
-    /// for nobody: a plugin is told as soon as there is a stream to it.
+    /// Serves the host's services for its plugin under [`HOST_SERVICES`]. Unlike [`serve_at`](Self::serve_at), it does not
+    /// wait for a stream to the plugin: the services are announced when there is one.
     ///
     /// # Errors
-    /// [`ServeError::InUse`] if something is offered already; no error says that the peer cannot be told.
+    /// As [`serve_at`](Self::serve_at), except for a missing stream to the peer.
     ///
     /// # Cancel safety
     /// Dropping the future serves nothing.
-    pub async fn offer(&self, services: Services) -> Result<Brokered, ServeError> {
-        Ok(serve::serve(serve::listen_unheard(self.shared(), Some(HOST_SERVICES)).await?, services))
+    pub async fn serve_host_services(&self, services: Services) -> Result<ServiceHandle, AcceptError> {
+        let incoming = accept::listen_without_link(self.shared(), Some(HOST_SERVICES)).await?;
+        Ok(accept::serve(incoming, services))
     }
 
-    /// Says that this host lets its plugin call nothing under [`HOST_SERVICES`], so that a plugin which calls them fails at
-    /// once instead of waiting. What is [offered](Self::offer) later is offered all the same.
+    /// Refuses calls to [`HOST_SERVICES`]: a plugin that calls them fails at once instead of waiting.
+    /// [`serve_host_services`](Self::serve_host_services) can still serve them later.
     ///
     /// # Protocol
-    /// A plugin that is not rpcplugin hears of it only when it knocks for the number, as a refusal. A host that is not
-    /// rpcplugin says no such thing: there the plugin waits.
-    pub fn offer_nothing(&self) {
-        self.shared().change(|state| state.router.offer_nothing());
+    /// A plugin in Go or Python learns of it only when it knocks. Hosts other than rpcplugin do not refuse: there the plugin
+    /// waits.
+    pub fn refuse_host_services(&self) {
+        self.shared().change(|state| state.router.refuse_host_services());
     }
 
-    /// Takes in connections under a fresh id as bare streams, for another protocol than gRPC.
+    /// Accepts connections to a new id as streams, for protocols other than gRPC.
     ///
     /// # Errors
     /// As [`serve`](Self::serve).
     ///
     /// # Cancel safety
-    /// Dropping the future gives the id back.
-    pub async fn listen(&self) -> Result<Incoming, ServeError> {
-        serve::listen(self.shared(), None).await
+    /// Dropping the future frees the id.
+    pub async fn listen(&self) -> Result<Incoming, AcceptError> {
+        accept::listen(self.shared(), None).await
     }
 
-    /// Takes in connections under a fixed id as bare streams, for another protocol than gRPC.
+    /// Accepts connections to an id that both sides know in advance, as streams, for protocols other than gRPC.
     ///
     /// # Errors
     /// As [`serve_at`](Self::serve_at).
     ///
     /// # Cancel safety
-    /// Dropping the future gives the id back.
-    pub async fn listen_at(&self, id: ServiceId) -> Result<Incoming, ServeError> {
-        serve::listen(self.shared(), Some(id)).await
+    /// Dropping the future frees the id.
+    pub async fn listen_at(&self, id: ServiceId) -> Result<Incoming, AcceptError> {
+        accept::listen(self.shared(), Some(id)).await
     }
 
-    /// Opens a channel to what the peer serves under `id`, and waits for the peer to serve it for as long as the
-    /// [patience](BrokerSettings::patience) lasts.
+    /// Opens a channel to the service `id` of the peer. If the peer does not serve it yet, waits for it, at most for the
+    /// [timeout](BrokerSettings::peer_timeout).
     ///
-    /// The same id can be dialled again, and a channel whose connection broke makes another with its next call:
-    /// multiplexed by knocking again, else by dialling the same address.
+    /// The same id can be dialled again. A channel whose connection has broken makes a new one with its next call: in
+    /// multiplexed mode with another knock, in direct mode at the same address.
     ///
-    /// Multiplexed, dialers knock at the same time if the peer is rpcplugin too. With any other, such as one built with
-    /// Go, they take turns: one that waits for the peer makes others wait, but none longer than its patience; its own answer it
-    /// awaits with fresh patience.
+    /// In multiplexed mode, dialers knock concurrently if the peer is rpcplugin. With other peers, such as a plugin in Go,
+    /// they take turns: a dialer waits for those before it, and each wait has the whole timeout.
     ///
     /// # Errors
-    /// [`DialError`] tells who is at fault.
+    /// [`DialError`].
     ///
     /// # Cancel safety
-    /// Dropping the future gives up; the id can be dialled again.
+    /// Dropping the future gives up. The id can be dialled again.
     ///
     /// # Protocol
-    /// go-plugin `grpc_broker.go` `Dial`. Differs: without multiplexing a Go peer can dial an id once.
+    /// go-plugin `grpc_broker.go` `Dial`. Differs: in direct mode, a peer in Go can dial an id once.
     pub async fn dial(&self, id: ServiceId) -> Result<PluginChannel, DialError> {
         dial::channel(self.shared(), id).await
     }
 
-    /// Opens a bare stream to what the peer serves under `id`, for another protocol than gRPC.
+    /// Opens a stream to the service `id` of the peer, for protocols other than gRPC.
     ///
     /// # Errors
     /// As [`dial`](Self::dial).
@@ -203,39 +195,39 @@ impl Broker {
     /// # Cancel safety
     /// As [`dial`](Self::dial).
     pub async fn dial_stream(&self, id: ServiceId) -> Result<SecureStream, DialError> {
-        dial::open(self.shared(), id).await.map(|(stream, _)| stream)
+        dial::open(self.shared(), id).await
     }
 
-    /// The channel to the services that the host offers to every plugin under [`HOST_SERVICES`]. It is opened with its first
-    /// call, reopened when it breaks, and the same for all callers.
+    /// Returns the plugin's channel to the services of its host, [`HOST_SERVICES`]. The first call opens the connection. All
+    /// callers share it, and a broken connection is replaced.
     ///
-    /// A host of rpcplugin that [offers nothing](Self::offer_nothing), which is one without `Host::callbacks`, makes its calls
-    /// fail at once with FAILED_PRECONDITION. Any other that offers nothing makes them fail with UNAVAILABLE after the
-    /// [patience](BrokerSettings::patience), since it may yet serve the number. Multiplexed, what was refused once stays
-    /// refused on this channel.
+    /// If the host of rpcplugin has no services for its plugins (no `Host::callbacks`), calls fail at once with
+    /// FAILED_PRECONDITION. With other hosts they fail with UNAVAILABLE after the
+    /// [timeout](BrokerSettings::peer_timeout), because the host may serve the id later. In multiplexed mode a refusal is
+    /// final for this channel.
     #[must_use]
     pub fn host_channel(&self) -> PluginChannel {
         let shared = self.shared();
-        shared.host_channel.get_or_init(|| lazy_channel(shared, HOST_SERVICES)).clone()
+        shared.host_channel.get_or_init(|| dial::lazy_channel(shared, HOST_SERVICES)).clone()
     }
 
-    /// Which side this is.
+    /// Returns the side of this broker.
     #[must_use]
-    pub fn side(&self) -> Side {
-        self.shared().side
+    pub fn role(&self) -> Role {
+        self.shared().role
     }
 
-    /// Closes the broker: everything served stops, with the [grace](BrokerSettings::grace) that it has, whoever serves or
-    /// dials fails, and the streams to the peer end. Channels that were dialled go on as long as the peer serves them.
+    /// Closes the broker. Its services stop, with the [grace](BrokerSettings::grace) for calls in flight. Pending calls of
+    /// `serve` and `dial` fail, and the streams to the peer end. Dialled channels work as long as the peer serves them.
     pub fn close(&self) {
         self.shared().closed.cancel();
     }
 
-    /// Waits until the broker has [closed](Self::close) and nothing of it is left: the calls to everything it served have
-    /// ended or, after the [grace](BrokerSettings::grace), been cut. Multiplexed, it then ends the session, main connections
-    /// included, and returns when all that was written to it has left, after a second at the latest.
+    /// Waits until the broker has [closed](Self::close) and the calls to its services have finished, or were cancelled after
+    /// the [grace](BrokerSettings::grace). In multiplexed mode it then ends the session with its main connections, and waits
+    /// at most a second until all written data has left.
     ///
-    /// A plugin awaits this before its runtime ends, which would cut them at once.
+    /// A plugin awaits this before its runtime ends, because the end of the runtime cancels the calls.
     ///
     /// # Cancel safety
     /// Safe to drop and to call again.
@@ -251,7 +243,7 @@ impl Broker {
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broker")
-            .field("side", &self.side())
+            .field("role", &self.role())
             .field("closed", &self.shared().closed.is_cancelled())
             .finish_non_exhaustive()
     }

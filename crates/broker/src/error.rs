@@ -1,4 +1,4 @@
-//! Why a brokered connection cannot be served or dialled.
+//! Why a brokered service cannot be accepted or dialled.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use rpcplugin_transport::{BindError, http2::ChannelError, yamux};
 
 use crate::settings::BoxError;
 
-/// The peer's broker cannot be spoken to.
+/// The peer's broker cannot be reached.
 #[derive(Debug, Clone, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum Unreachable {
@@ -15,25 +15,25 @@ pub enum Unreachable {
     #[error("the broker is closed")]
     #[diagnostic(
         code(rpcplugin::protocol::broker_closed),
-        help("the plugin has been shut down or let go; serve and dial while it is in use")
+        help("use the broker before the plugin is shut down or handed over")
     )]
     Closed,
-    /// The peer does not know the broker's service.
+    /// The peer does not serve `plugin.GRPCBroker`.
     #[error("the peer has no broker")]
     #[diagnostic(
         code(rpcplugin::protocol::broker_missing),
         help(
-            "whoever builds the plugin has to register the plugin.GRPCBroker service; rpcplugin and go-plugin do"
+            "register the plugin.GRPCBroker service in the plugin; rpcplugin and go-plugin do so themselves"
         )
     )]
     NoBroker,
     /// The peer accepts the broker's stream and ends it at the first message.
-    #[error("the peer's broker is closed for good")]
+    #[error("the peer's broker is closed")]
     #[diagnostic(
-        code(rpcplugin::protocol::broker_dead),
+        code(rpcplugin::protocol::broker_closed_by_peer),
         help(
-            "the broker of a plugin built with Go does not outlive its first host: start the plugin anew instead of \
-             attaching to it again"
+            "launch the plugin again instead of attaching to it: the broker of a plugin in Go closes with its first \
+             host"
         )
     )]
     PeerClosed,
@@ -41,28 +41,28 @@ pub enum Unreachable {
     #[error("there was no broker stream to the peer within {} s", .0.as_secs_f32())]
     #[diagnostic(
         code(rpcplugin::protocol::broker_no_stream),
-        help("the host opens this stream when it connects: use the broker only while a host is connected")
+        help("use the broker while a host is connected: the host opens the stream when it connects")
     )]
     NoStream(Duration),
-    /// The stream between the brokers ended while something was awaited from it.
+    /// The stream between the brokers ended while a reply was awaited on it.
     #[error("the broker stream to the peer ended")]
     #[diagnostic(
         code(rpcplugin::protocol::broker_stream_ended),
-        help("the peer has ended, or gone away from this connection: try again when it is back")
+        help("try again when the peer is connected again; if it has exited, launch the plugin again")
     )]
     StreamEnded,
-    /// This broker's connections have no session in common.
-    #[error("this broker does not multiplex")]
+    /// The broker is in direct mode.
+    #[error("the broker does not multiplex")]
     #[diagnostic(
         code(rpcplugin::protocol::broker_not_multiplexed),
-        help("open the main connection as the handshake says: multiplexed only if both sides agreed to it")
+        help("open main streams only if the handshake line says that the connection is multiplexed")
     )]
     NotMultiplexed,
-    /// The one connection that carries all others ended.
+    /// The connection that carries all others has ended.
     #[error("the multiplexed connection to the peer ended")]
     #[diagnostic(
         code(rpcplugin::protocol::broker_session_ended),
-        help("the peer has ended or broke the protocol; start the plugin anew")
+        help("launch the plugin again: the peer has exited or violated the protocol")
     )]
     Session(#[source] yamux::Error),
 }
@@ -70,35 +70,35 @@ pub enum Unreachable {
 /// A service cannot be served.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
-pub enum ServeError {
-    /// Nobody could hear of it.
+pub enum AcceptError {
+    /// The service cannot be announced to the peer.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Unreachable(#[from] Unreachable),
-    /// This side serves something under the same id.
-    #[error("service {id} is served already")]
+    /// This side already serves the id.
+    #[error("service {id} is already served")]
     #[diagnostic(
         code(rpcplugin::protocol::broker_id_in_use),
-        help("stop serving it first, or let the broker choose the id")
+        help("stop the first service, or let the broker choose the id")
     )]
-    InUse {
+    IdInUse {
         /// The id.
         id: ServiceId,
     },
-    /// There is no place to listen.
+    /// The service cannot listen.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Bind(#[from] BindError),
-    /// The address cannot be told to the peer.
-    #[error("the address of service {id} cannot be translated")]
+    /// The address has no equivalent for the peer.
+    #[error("the address of service {id} cannot be translated for the peer")]
     #[diagnostic(
-        code(rpcplugin::protocol::broker_translation),
-        help("whoever wrote the address translation has to make this side's sockets reachable for the peer")
+        code(rpcplugin::protocol::broker_announce_translation),
+        help("make this side's sockets reachable for the peer in `Translate::announce_as`")
     )]
     Translate {
         /// The service.
         id: ServiceId,
-        /// What the translation says.
+        /// The error of the translation.
         source: BoxError,
     },
 }
@@ -111,79 +111,79 @@ pub enum DialError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Unreachable(#[from] Unreachable),
-    /// The peer never said where the service is.
+    /// The peer did not announce the address of the service in time.
     #[error("the peer announced no address for service {id} within {} s", waited.as_secs_f32())]
     #[diagnostic(
-        code(rpcplugin::protocol::broker_unannounced),
+        code(rpcplugin::protocol::broker_no_address),
         help(
-            "the peer has to serve an id before, or soon after, this side dials it; a Go peer serves one dial per \
-             Accept, and none once the connection to it broke: then start it anew"
+            "serve the id in the peer before this side dials it, or soon after; a peer in Go accepts one dial per \
+             Accept, and none after its connection has broken: then launch it again"
         )
     )]
-    Unannounced {
+    NoAddress {
         /// The service.
         id: ServiceId,
-        /// For how long this side waited.
+        /// How long this side waited.
         waited: Duration,
     },
-    /// The peer did not answer the knock.
-    #[error("the peer did not answer the knock for service {id} within {} s", waited.as_secs_f32())]
+    /// The peer did not reply to the knock in time.
+    #[error("the peer did not reply to the knock for service {id} within {} s", waited.as_secs_f32())]
     #[diagnostic(
-        code(rpcplugin::protocol::broker_unanswered),
-        help("the peer has to serve an id before, or soon after, this side dials it")
+        code(rpcplugin::protocol::broker_no_reply),
+        help("serve the id in the peer before this side dials it, or soon after")
     )]
-    Unanswered {
+    NoReply {
         /// The service.
         id: ServiceId,
-        /// For how long this side waited.
+        /// How long this side waited.
         waited: Duration,
     },
-    /// The peer does not let this side in.
-    #[error("the peer turned the knock for service {id} away, saying {reason:?}")]
+    /// The peer has refused the knock.
+    #[error("the peer refused the knock for service {id}: {reason:?}")]
     #[diagnostic(
         code(rpcplugin::protocol::broker_refused),
         help(
-            "the peer has to serve an id before, or soon after, this side dials it, and as long as it is used"
+            "serve the id in the peer before this side dials it, or soon after, and for as long as it is used"
         )
     )]
     Refused {
         /// The service.
         id: ServiceId,
-        /// What the peer says, shortened.
+        /// The start of the peer's text.
         reason: String,
     },
-    /// The host lets its plugins call nothing.
-    #[error("the host offers its plugins no services")]
+    /// The host has no services for its plugins.
+    #[error("the host has no services for its plugins")]
     #[diagnostic(
-        code(rpcplugin::protocol::broker_nothing_offered),
-        help("give the host's services to Host::callbacks, or do not call them")
+        code(rpcplugin::protocol::broker_no_host_services),
+        help("serve them with `Host::callbacks` in the host, or do not call them in the plugin")
     )]
-    NothingOffered,
-    /// The peer announced what is no address.
-    #[error("the peer announced an address for service {id} that cannot be dialled")]
+    NoHostServices,
+    /// The peer has announced a text that is not an address.
+    #[error("the peer announced an invalid address for service {id}")]
     #[diagnostic(
-        code(rpcplugin::protocol::broker_address),
-        help("the peer has to announce a Unix socket or a TCP address")
+        code(rpcplugin::protocol::broker_invalid_address),
+        help("announce a Unix socket or a TCP address in the peer")
     )]
-    Address {
+    InvalidAddress {
         /// The service.
         id: ServiceId,
-        /// What is wrong with it.
+        /// What is wrong with the address.
         source: EndpointError,
     },
-    /// The peer's address means nothing on this side.
-    #[error("the address of service {id} cannot be translated")]
+    /// The peer's address has no equivalent on this side.
+    #[error("the address of service {id} cannot be translated for this side")]
     #[diagnostic(
-        code(rpcplugin::protocol::broker_translation),
-        help("whoever wrote the address translation has to make the peer's sockets reachable for this side")
+        code(rpcplugin::protocol::broker_dial_translation),
+        help("make the peer's sockets reachable for this side in `Translate::dial_as`")
     )]
     Translate {
         /// The service.
         id: ServiceId,
-        /// What the translation says.
+        /// The error of the translation.
         source: BoxError,
     },
-    /// The connection could not be made.
+    /// The connection failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Connect(#[from] ChannelError),
@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    /// Every error names itself, says who must do what, and leaves its cause to its source.
+    /// Checks the text and the code of an error, that it has a help, and that its text does not repeat its cause.
     #[track_caller]
     fn check(error: &dyn Diagnostic, code: &str, says: &str) {
         let shown = error.to_string();
@@ -220,52 +220,52 @@ mod tests {
 
         check(&Unreachable::Closed, "broker_closed", "the broker is closed");
         check(&Unreachable::NoBroker, "broker_missing", "the peer has no broker");
-        check(&Unreachable::PeerClosed, "broker_dead", "the peer's broker is closed for good");
+        check(&Unreachable::PeerClosed, "broker_closed_by_peer", "the peer's broker is closed");
         check(
             &Unreachable::NoStream(waited),
             "broker_no_stream",
             "there was no broker stream to the peer within 1.5 s",
         );
         check(&Unreachable::StreamEnded, "broker_stream_ended", "the broker stream to the peer ended");
-        check(&Unreachable::NotMultiplexed, "broker_not_multiplexed", "this broker does not multiplex");
+        check(&Unreachable::NotMultiplexed, "broker_not_multiplexed", "the broker does not multiplex");
         let ended = Unreachable::Session(yamux::Error::PeerClosed);
         check(&ended, "broker_session_ended", "the multiplexed connection to the peer ended");
 
-        check(&ServeError::from(Unreachable::Closed), "broker_closed", "the broker is closed");
-        check(&ServeError::InUse { id }, "broker_id_in_use", "service 7 is served already");
+        check(&AcceptError::from(Unreachable::Closed), "broker_closed", "the broker is closed");
+        check(&AcceptError::IdInUse { id }, "broker_id_in_use", "service 7 is already served");
         let bind = BindError::Refused { endpoint: endpoint.clone(), source: refused() };
-        check(&ServeError::from(bind), "rpcplugin::transport::cannot_bind", "cannot listen on unix:/p");
-        let translate = ServeError::Translate { id, source: "not mounted".into() };
-        check(&translate, "broker_translation", "the address of service 7 cannot be translated");
+        check(&AcceptError::from(bind), "rpcplugin::transport::cannot_bind", "cannot listen on unix:/p");
+        let translate = AcceptError::Translate { id, source: "not mounted".into() };
+        check(
+            &translate,
+            "broker_announce_translation",
+            "the address of service 7 cannot be translated for the peer",
+        );
 
         check(&DialError::from(Unreachable::Closed), "broker_closed", "the broker is closed");
-        let unannounced = DialError::Unannounced { id, waited };
-        check(&unannounced, "broker_unannounced", "the peer announced no address for service 7 within 1.5 s");
-        let unanswered = DialError::Unanswered { id, waited };
+        let no_address = DialError::NoAddress { id, waited };
+        check(&no_address, "broker_no_address", "the peer announced no address for service 7 within 1.5 s");
+        let no_reply = DialError::NoReply { id, waited };
+        check(&no_reply, "broker_no_reply", "the peer did not reply to the knock for service 7 within 1.5 s");
+        let refused_by_peer = DialError::Refused { id, reason: "\u{1b}[1mno".to_owned() };
         check(
-            &unanswered,
-            "broker_unanswered",
-            "the peer did not answer the knock for service 7 within 1.5 s",
-        );
-        let turned_away = DialError::Refused { id, reason: "\u{1b}[1mno".to_owned() };
-        check(
-            &turned_away,
+            &refused_by_peer,
             "broker_refused",
-            "the peer turned the knock for service 7 away, saying \"\\u{1b}[1mno\"",
+            "the peer refused the knock for service 7: \"\\u{1b}[1mno\"",
         );
         check(
-            &DialError::NothingOffered,
-            "broker_nothing_offered",
-            "the host offers its plugins no services",
+            &DialError::NoHostServices,
+            "broker_no_host_services",
+            "the host has no services for its plugins",
         );
-        let address = DialError::Address { id, source: invalid };
-        check(
-            &address,
-            "broker_address",
-            "the peer announced an address for service 7 that cannot be dialled",
-        );
+        let address = DialError::InvalidAddress { id, source: invalid };
+        check(&address, "broker_invalid_address", "the peer announced an invalid address for service 7");
         let translate = DialError::Translate { id, source: "not mounted".into() };
-        check(&translate, "broker_translation", "the address of service 7 cannot be translated");
+        check(
+            &translate,
+            "broker_dial_translation",
+            "the address of service 7 cannot be translated for this side",
+        );
         let dial = rpcplugin_transport::ConnectError { endpoint, source: refused() };
         check(
             &DialError::from(ChannelError::from(dial)),

@@ -1,60 +1,59 @@
-//! Numbered side connections over the main one, direct and multiplexed, identical on both sides.
+//! The broker: further connections between a host and a plugin, beside the main one, in both directions.
 //!
-//! A [`Broker`] lets either side of a plugin serve further gRPC services and the other side call them: one side
-//! [serves](Broker::serve) under a [`ServiceId`](rpcplugin_core::ServiceId) and tells the other the number in a call
-//! of its own; the other [dials](Broker::dial) it. What the two brokers say to each other runs on one stream of
-//! messages over the main connection; every brokered connection is secured as the main one is.
+//! With a [`Broker`] either side serves further gRPC services and the other side calls them. One side
+//! [serves](Broker::serve) under a [`ServiceId`](rpcplugin_core::ServiceId) and sends the id to the other side in a call of
+//! its own. The other side [dials](Broker::dial) the id. The two brokers exchange messages on one stream over the main
+//! connection. Every brokered connection is secured as the main connection is.
 //!
-//! - *Direct*: each service listens on a socket of its own, and its address is announced to the peer.
+//! - *Direct*: each service listens on a socket of its own, and the broker announces its address to the peer.
 //! - *Multiplexed*: all connections are streams of one yamux session. The dialer knocks, the acceptor lets it in, and the
 //!   next stream that the dialer opens is the connection.
 //!
-//! What it does not do: it starts no process, opens no main connection and takes part in no handshake. The plugin
-//! registers [`Broker::services`] on its main server, the host runs [`Broker::attach`] on its main channel.
+//! The crate starts no process, opens no main connection and takes no part in the handshake. The plugin adds
+//! [`Broker::services`] to its main server. The host runs [`Broker::attach`] on its main channel.
 //!
 //! ```
 //! # async fn example(security: rpcplugin_transport::Security, main_channel: rpcplugin_transport::http2::PluginChannel,
 //! #     services: rpcplugin_transport::Services) -> Result<(), Box<dyn std::error::Error>> {
-//! use rpcplugin_broker::{Broker, BrokerSettings, Place, Side};
+//! use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, Role};
 //! use rpcplugin_transport::SocketDir;
 //!
-//! let sockets = Place::Unix(SocketDir::private(None)?);
-//! let broker = Broker::direct(Side::Host, BrokerSettings::new(security), sockets);
+//! let sockets = ListenAt::Unix(SocketDir::private(None)?);
+//! let broker = Broker::direct(Role::Host, BrokerSettings::new(security), sockets);
 //! tokio::spawn(broker.attach(main_channel));
 //!
 //! let callback = broker.serve(services).await?;
-//! println!("tell the plugin to dial {}", callback.id());
+//! println!("the plugin can dial {}", callback.id());
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # Invariants
 //!
-//! - A brokered connection is never less secure than the main one: there is one [`Security`] for all.
-//! - What a peer sends can fail the dial it concerns, and nothing else. All that is kept of it is bounded.
-//! - Messages and streams are matched in one place without I/O or clock, so that every order of events can be tested.
+//! - A brokered connection is never less secure than the main one: one [`Security`] applies to all.
+//! - A message of the peer can fail the dial that it concerns, and no other. What is kept of messages is bounded.
+//! - The router matches messages and streams in one place, without I/O and without a clock, so that every order of events
+//!   can be tested.
 //!
 //! [`Security`]: rpcplugin_transport::Security
 
+mod accept;
 mod broker;
 mod dial;
 mod error;
-mod link;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+mod ids;
+mod message_stream;
 mod router;
-mod serve;
+mod session;
 mod settings;
 mod shared;
-mod streams;
 
-pub use broker::{Broker, HOST_SERVICES};
-pub use error::{DialError, ServeError, Unreachable};
-pub use link::Detached;
-pub use serve::{Brokered, Incoming};
-pub use settings::{Arrival, BoxError, BrokerSettings, Place, Side, Translate};
-pub use streams::MainStreams;
-
-/// The way in for the fuzzer.
-#[cfg(fuzzing)]
-pub mod fuzzing {
-    pub use crate::router::events::{Event, run};
-}
+pub use accept::{Incoming, ServiceHandle};
+pub use broker::Broker;
+pub use error::{AcceptError, DialError, Unreachable};
+pub use ids::HOST_SERVICES;
+pub use message_stream::StreamEnd;
+pub use session::MainStreams;
+pub use settings::{BoxError, BrokerSettings, ListenAt, PeerOrigin, Role, Translate};

@@ -1,8 +1,7 @@
-//! What a broker, its servers and its streams have in common: the state, and a way to wait for it to change.
+//! What the parts of a broker share: the state, and waiting for changes of it.
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
     mem,
     pin::pin,
     sync::{
@@ -25,22 +24,23 @@ use tracing::Span;
 
 use crate::{
     error::Unreachable,
-    router::{FIRST_WELL_KNOWN, LinkId, Reach, Router, ServingId, Ticket},
-    settings::{Arrival, BrokerSettings, Place, Side},
+    ids::FIRST_WELL_KNOWN,
+    router::{LinkId, Reachability, Router, ServingId, Ticket},
+    settings::{BrokerSettings, ListenAt, PeerOrigin, Role},
 };
 
 /// One broker.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) side: Side,
+    pub(crate) role: Role,
     pub(crate) settings: BrokerSettings,
-    pub(crate) way: Way,
-    /// Fires when the broker closes.
+    pub(crate) mode: Mode,
+    /// Cancelled when the broker closes.
     pub(crate) closed: CancellationToken,
-    /// The servers of brokered services, and what hands out the streams of a session.
-    pub(crate) serving: TaskTracker,
-    /// See [`BrokerSettings::span`]. None once the broker is drained: handles to the broker can outlive the plugin, and a span
-    /// ends when nothing holds it.
+    /// The tasks that serve brokered services, and the task that owns the session.
+    pub(crate) tasks: TaskTracker,
+    /// See [`BrokerSettings::span`]. Replaced by an empty span when the broker is drained: handles to the broker can outlive
+    /// the plugin, and a span ends when its last handle is dropped.
     span: Mutex<Span>,
     /// See [`Broker::host_channel`](crate::Broker::host_channel).
     pub(crate) host_channel: OnceLock<PluginChannel>,
@@ -51,30 +51,30 @@ pub(crate) struct Shared {
 
 /// How connections are made.
 #[derive(Debug)]
-pub(crate) enum Way {
-    Direct(Place),
+pub(crate) enum Mode {
+    Direct(ListenAt),
     Multiplexed,
 }
 
-/// The state machine, and what its decisions are carried out with. The lock is held for single steps only.
+/// The router, and the handles of the tasks and callers that carry out its decisions. The lock is held for single steps.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) router: Router,
-    /// Who writes the messages of each link.
+    /// The writer of each link.
     pub(crate) writers: HashMap<LinkId, Waker>,
-    /// Multiplexed mode: who takes the streams of each id that is served.
+    /// Multiplexed mode: the listener of each id that is served.
     pub(crate) listeners: HashMap<ServiceId, mpsc::Sender<Stream>>,
-    /// Multiplexed mode: who waits for a stream, each told only what concerns it.
-    pub(crate) askers: HashMap<Ticket, Arc<Notify>>,
-    /// Multiplexed mode: streams that were opened, for those who wait for them.
+    /// Multiplexed mode: the callers that wait for a stream.
+    pub(crate) pending: HashMap<Ticket, Arc<Notify>>,
+    /// Multiplexed mode: opened streams that their callers have not taken yet.
     pub(crate) opened: HashMap<Ticket, yamux::Stream>,
-    /// Multiplexed mode: the session, once there is one.
+    /// Multiplexed mode: the session.
     pub(crate) session: Session,
-    /// Multiplexed mode: what ends it.
+    /// Multiplexed mode: closes the session.
     pub(crate) closer: Option<yamux::Closer>,
 }
 
-/// The one connection of multiplexed mode.
+/// The connection that carries all others in multiplexed mode.
 #[derive(Debug)]
 pub(crate) enum Session {
     NotYet,
@@ -82,70 +82,72 @@ pub(crate) enum Session {
     Ended(yamux::Error),
 }
 
-/// What was waited for did not come.
+/// Why a wait has ended without its event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Missed {
+pub(crate) enum WaitError {
     Closed,
-    Late,
+    TimedOut,
 }
 
 impl Shared {
-    pub(crate) fn new(side: Side, mut settings: BrokerSettings, way: Way) -> Arc<Self> {
-        let router = match way {
-            Way::Direct(_) => Router::direct(side, settings.unclaimed),
-            Way::Multiplexed => Router::multiplexed(side, settings.patience),
+    pub(crate) fn new(role: Role, mut settings: BrokerSettings, mode: Mode) -> Arc<Self> {
+        let router = match mode {
+            Mode::Direct(_) => Router::direct(role, settings.unused_address_timeout),
+            Mode::Multiplexed => Router::multiplexed(role, settings.peer_timeout),
         };
-        let (router, first_id) = match settings.arrival {
-            Arrival::AtLaunch => (router, 0),
-            Arrival::Attached => (router.attached(), somewhere()),
+        let (router, last_id) = match settings.peer_origin {
+            PeerOrigin::Launched => (router, 0),
+            // The lower half of the ids that are counted, so that there is room above it.
+            PeerOrigin::Attached => (router.attached(), fastrand::u32(0..FIRST_WELL_KNOWN.0 / 2)),
         };
         let state = State {
             router,
             writers: HashMap::new(),
             listeners: HashMap::new(),
-            askers: HashMap::new(),
+            pending: HashMap::new(),
             opened: HashMap::new(),
             session: Session::NotYet,
             closer: None,
         };
         Arc::new(Self {
-            side,
+            role,
             closed: settings.shutdown.child_token(),
-            serving: TaskTracker::new(),
+            tasks: TaskTracker::new(),
             span: Mutex::new(mem::replace(&mut settings.span, Span::none())),
             settings,
-            way,
+            mode,
             host_channel: OnceLock::new(),
             state: Mutex::new(state),
             changed: Notify::new(),
-            last_id: AtomicU32::new(first_id),
+            last_id: AtomicU32::new(last_id),
         })
     }
 
-    /// The next id that is not well-known.
+    /// Returns the next id that is not well-known.
     pub(crate) fn next_id(&self) -> ServiceId {
         loop {
             let id = self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
             if (1..FIRST_WELL_KNOWN.0).contains(&id) {
                 return ServiceId(id);
             }
-            // Two thousand million ids later they begin anew. Those of that time have long been served and forgotten.
+            // After two billion ids the count begins again. The first ids are no longer in use by then.
             self.last_id.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Looks at the state, or changes it in a way that concerns nobody else.
+    /// Reads the state, or changes it in a way that no task waits for.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
         look(&mut self.lock())
     }
 
-    /// Changes the state, then wakes whoever is concerned.
+    /// Changes the state, and then wakes the tasks that wait for the change.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
-        let State { router, writers, askers, .. } = &mut *state;
-        router.news().iter().filter_map(|ticket| askers.get(ticket)).for_each(|asker| asker.notify_one());
-        let mut wakers: Vec<Waker> = router.touched().filter_map(|link| writers.remove(&link)).collect();
+        let State { router, writers, pending, .. } = &mut *state;
+        let updates = router.take_updates();
+        updates.iter().filter_map(|ticket| pending.get(ticket)).for_each(|caller| caller.notify_one());
+        let mut wakers: Vec<Waker> = router.take_changed().filter_map(|link| writers.remove(&link)).collect();
         if writers.keys().any(|link| !router.has_link(*link)) {
             wakers.extend(writers.extract_if(|link, _| !router.has_link(*link)).map(|(_, waker)| waker));
         }
@@ -155,11 +157,11 @@ impl Shared {
         result
     }
 
-    /// Takes in what the peer says on a link.
+    /// Takes a message of the peer.
     pub(crate) fn receive(&self, link: LinkId, message: ConnInfo) {
         tracing::trace!(service.id = message.service_id, knock = message.knock.is_some(), "message received");
         self.change(|state| {
-            // What the peer opened before it said this has come by now.
+            // All streams that the peer opened before it sent this message have come by now.
             let arrived = match &state.session {
                 Session::Open(session) => session.waiting(),
                 Session::NotYet | Session::Ended(_) => 0,
@@ -168,34 +170,34 @@ impl Shared {
         });
     }
 
-    /// Waits until `check` has an answer. It is asked at once, and whenever the state has changed.
-    pub(crate) async fn until<R>(&self, check: impl FnMut(&mut State) -> Option<R>) -> Result<R, Missed> {
+    /// Waits until `check` returns a value. Calls it at once, and after each change of the state.
+    pub(crate) async fn until<R>(&self, check: impl FnMut(&mut State) -> Option<R>) -> Result<R, WaitError> {
         tokio::select! {
             biased;
-            () = self.closed.cancelled() => Err(Missed::Closed),
-            answer = self.answered(check) => Ok(answer),
+            () = self.closed.cancelled() => Err(WaitError::Closed),
+            value = self.value_of(check) => Ok(value),
         }
     }
 
-    /// The same, but not for ever.
+    /// Like [`until`](Self::until), with a deadline.
     pub(crate) async fn until_deadline<R>(
         &self,
         deadline: Instant,
         check: impl FnMut(&mut State) -> Option<R>,
-    ) -> Result<R, Missed> {
-        timeout_at(deadline, self.until(check)).await.unwrap_or(Err(Missed::Late))
+    ) -> Result<R, WaitError> {
+        timeout_at(deadline, self.until(check)).await.unwrap_or(Err(WaitError::TimedOut))
     }
 
-    async fn answered<R>(&self, mut check: impl FnMut(&mut State) -> Option<R>) -> R {
+    async fn value_of<R>(&self, mut check: impl FnMut(&mut State) -> Option<R>) -> R {
         loop {
-            if let Some(answer) = self.look(&mut check) {
-                return answer;
+            if let Some(value) = self.look(&mut check) {
+                return value;
             }
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            // Again, for what happened before the notification was asked for.
-            if let Some(answer) = self.look(&mut check) {
-                return answer;
+            // Again, because the state may have changed before the notification was enabled.
+            if let Some(value) = self.look(&mut check) {
+                return value;
             }
             changed.await;
         }
@@ -203,21 +205,21 @@ impl Shared {
 
     /// Waits for a link to the peer.
     pub(crate) async fn link(&self, deadline: Instant) -> Result<(), Unreachable> {
-        let up = |state: &mut State| match state.router.reach() {
-            Reach::Up(_) => Some(Ok(())),
-            Reach::Down => None,
-            Reach::NoBroker => Some(Err(Unreachable::NoBroker)),
-            Reach::PeerClosed => Some(Err(Unreachable::PeerClosed)),
+        let up = |state: &mut State| match state.router.reachability() {
+            Reachability::Up(_) => Some(Ok(())),
+            Reachability::Down => None,
+            Reachability::NoBroker => Some(Err(Unreachable::NoBroker)),
+            Reachability::PeerClosed => Some(Err(Unreachable::PeerClosed)),
         };
-        let waited = self.settings.patience;
-        self.until_deadline(deadline, up).await.unwrap_or_else(|missed| Err(missed.unreachable(waited)))
+        let waited = self.settings.peer_timeout;
+        self.until_deadline(deadline, up).await.unwrap_or_else(|error| Err(error.unreachable(waited)))
     }
 
-    /// Waits until the broker has closed and nothing of it is left.
+    /// Waits until the broker has closed and its tasks have ended.
     pub(crate) async fn drained(&self) {
         self.closed.cancelled().await;
-        self.serving.close();
-        self.serving.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
         let closer = self.look(|state| state.closer.clone());
         if let Some(closer) = closer {
             closer.close().await;
@@ -225,12 +227,12 @@ impl Shared {
         *self.span.lock().unwrap_or_else(PoisonError::into_inner) = Span::none();
     }
 
-    /// The span of the plugin whose broker this is.
+    /// Returns the span of the plugin.
     pub(crate) fn span(&self) -> Span {
         self.span.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Gives an id back.
+    /// Ends this use of the id.
     pub(crate) fn stop_serving(&self, id: ServiceId, serving: ServingId) {
         self.change(|state| {
             if state.router.is_serving(id, serving) {
@@ -241,35 +243,45 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every step leaves the state whole, so that a panic in between, should there be one, cannot have broken it.
+        // Every step leaves the state consistent, so that a panic in a step cannot break it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Missed {
-    /// What it means when a link was waited for.
-    pub(crate) fn unreachable(self, waited: Duration) -> Unreachable {
-        match self {
-            Self::Closed => Unreachable::Closed,
-            Self::Late => Unreachable::NoStream(waited),
+impl State {
+    /// Returns why no message can come from the peer. Sets `was_up` if there is a link, and reports a missing link only if
+    /// there was one.
+    pub(crate) fn unreachable(&self, was_up: &mut bool) -> Option<Unreachable> {
+        match self.router.reachability() {
+            Reachability::Up(_) => {
+                *was_up = true;
+                None
+            }
+            Reachability::Down => was_up.then_some(Unreachable::StreamEnded),
+            Reachability::NoBroker => Some(Unreachable::NoBroker),
+            Reachability::PeerClosed => Some(Unreachable::PeerClosed),
         }
     }
 }
 
-/// Where to begin to count: somewhere in the lower half of what is counted, so that two that begin somewhere do not meet.
-fn somewhere() -> u32 {
-    let random = RandomState::new().hash_one(());
-    u32::try_from(random % u64::from(FIRST_WELL_KNOWN.0 / 2)).unwrap_or_default()
+impl WaitError {
+    /// What the error means if a link was waited for.
+    pub(crate) fn unreachable(self, waited: Duration) -> Unreachable {
+        match self {
+            Self::Closed => Unreachable::Closed,
+            Self::TimedOut => Unreachable::NoStream(waited),
+        }
+    }
 }
 
-/// The time at which patience ends.
-pub(crate) fn deadline(patience: Duration) -> Instant {
+/// Returns the instant at which a timeout that begins now ends.
+pub(crate) fn deadline(timeout: Duration) -> Instant {
     let now = Instant::now();
-    // No program runs for as long as it takes to reach the end of the clock.
-    now.checked_add(patience).unwrap_or(now + Duration::from_secs(86_400 * 365))
+    // The clock cannot represent the sum. A year is longer than any process waits.
+    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(86_400 * 365))
 }
 
-/// The time, as the state machine takes it.
+/// The current time, as the router takes it.
 pub(crate) fn now() -> std::time::Instant {
     Instant::now().into_std()
 }

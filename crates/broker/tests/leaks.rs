@@ -1,6 +1,6 @@
-//! A thousand brokered connections leave nothing behind.
+//! A thousand brokered connections leave no file descriptor, file or task behind.
 //!
-//! Alone in its process, because it counts the process's file descriptors.
+//! The test has its own process, because it counts the file descriptors of the process.
 #![cfg(target_os = "linux")]
 
 #[expect(dead_code, reason = "shared with the other tests")]
@@ -18,7 +18,7 @@ async fn a_thousand_connections_leave_no_descriptor_no_file_and_no_task() {
     let services = named("mine").await;
     for kind in KINDS {
         let pair = Pair::new(kind).await;
-        // When this is answered, both sides of the main connection are up.
+        // After this answer, both sides of the main connection are up.
         let first = pair.plugin.serve(services.clone()).await.expect("served");
         ask(pair.host.dial(first.id()).await.expect("dialled"), "mine").await.expect("answered");
         first.stop().await;
@@ -28,7 +28,7 @@ async fn a_thousand_connections_leave_no_descriptor_no_file_and_no_task() {
                 let served = acceptor.serve(services.clone()).await.expect("served");
                 let channel = dialer.dial(served.id()).await.expect("dialled");
                 ask(channel, "mine").await.expect("answered");
-                // Both ways of ending.
+                // Every other service is stopped. The others are dropped.
                 if n % 2 == 0 {
                     served.stop().await;
                 }

@@ -1,4 +1,4 @@
-//! From sources to code on disk.
+//! Generates code from sources.
 
 use std::{
     collections::BTreeMap,
@@ -10,10 +10,10 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic_prost_build::Builder;
 
-use crate::{error::BuildError, unlimited::unlimited};
+use crate::{error::BuildError, message_limit_patch};
 
-/// Generates clients and servers for the services in `protos`, which import each other relative to `includes`, into
-/// Cargo's `OUT_DIR`. Beside them it writes their descriptors, `descriptors.bin`.
+/// Generates clients and servers for the services in `protos` into Cargo's `OUT_DIR`, and writes their descriptors to
+/// `descriptors.bin`. Imports are relative to `includes`.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -21,7 +21,7 @@ pub fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Re
     Build::new().compile(protos, includes)
 }
 
-/// What to generate, and how.
+/// The options of the code generator.
 ///
 /// ```no_run
 /// rpcplugin_build::Build::new()
@@ -30,7 +30,7 @@ pub fn compile(protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Re
 ///     .compile(&["proto/kv.proto"], &["proto"])?;
 /// # Ok::<(), rpcplugin_build::BuildError>(())
 /// ```
-#[must_use = "nothing is generated before `compile`"]
+#[must_use = "`compile` generates the code"]
 pub struct Build {
     tonic: Builder,
     client: bool,
@@ -40,10 +40,10 @@ pub struct Build {
 }
 
 impl Build {
-    /// Clients and servers, into Cargo's `OUT_DIR`.
+    /// Generates clients and servers into Cargo's `OUT_DIR`.
     pub fn new() -> Self {
         Self {
-            // No `connect` helper: a host's channels come from rpcplugin, and the code then needs no transport.
+            // No `connect` function: rpcplugin makes the channels, and the code needs no transport.
             tonic: tonic_prost_build::configure().build_transport(false).emit_rerun_if_changed(false),
             client: true,
             server: true,
@@ -52,34 +52,34 @@ impl Build {
         }
     }
 
-    /// Whether to generate clients. Default: true.
+    /// Sets whether to generate clients. Default: true.
     pub fn client(self, client: bool) -> Self {
         Self { client, ..self }
     }
 
-    /// Whether to generate servers and the traits to implement. Default: true.
+    /// Sets whether to generate servers and their traits. Default: true.
     pub fn server(self, server: bool) -> Self {
         Self { server, ..self }
     }
 
-    /// The directory for what is generated. Default: Cargo's `OUT_DIR`.
+    /// Sets the directory of the generated files. Default: Cargo's `OUT_DIR`.
     pub fn out_dir(self, directory: impl Into<PathBuf>) -> Self {
         Self { out_dir: Some(directory.into()), ..self }
     }
 
-    /// The name of the file with the encoded `FileDescriptorSet`, which reflection serves. Default: `descriptors.bin`.
+    /// Sets the file name of the encoded `FileDescriptorSet` for reflection. Default: `descriptors.bin`.
     pub fn descriptors(self, name: impl Into<String>) -> Self {
         Self { descriptors: name.into(), ..self }
     }
 
-    /// Sets any other option of tonic's builder. What the methods above set counts, whatever is set here.
+    /// Sets other options of tonic's builder. The methods above take precedence over them.
     pub fn configure(self, change: impl FnOnce(Builder) -> Builder) -> Self {
         Self { tonic: change(self.tonic), ..self }
     }
 
-    /// Compiles `protos`, which import each other relative to `includes`, and writes the code and the descriptors.
+    /// Compiles `protos` and writes the code and the descriptors. Imports are relative to `includes`.
     ///
-    /// Within a build script Cargo is told to run it again when one of the sources changes.
+    /// In a build script, makes Cargo run the script again when a source changes.
     ///
     /// # Errors
     /// [`BuildError`].
@@ -94,17 +94,17 @@ impl Build {
         let descriptors = out_dir.join(&self.descriptors);
         self.generate(set.clone(), &out_dir)?;
 
-        // Comments and positions are of no use at run time.
+        // Reflection does not serve comments and positions.
         for file in &mut set.file {
             file.source_code_info = None;
         }
         write(&descriptors, &set.encode_to_vec())
     }
 
-    /// Writes the code for descriptors that were compiled elsewhere into `out_dir`.
+    /// Writes the code for compiled descriptors to `out_dir`.
     ///
     /// # Errors
-    /// [`BuildError::Write`] and [`BuildError::LimitsRemain`].
+    /// [`BuildError::Write`] and [`BuildError::PatchFailed`].
     pub fn generate(self, set: FileDescriptorSet, out_dir: &Path) -> Result<(), BuildError> {
         let services = services_by_package(&set);
         self.tonic
@@ -119,8 +119,8 @@ impl Build {
             let code = fs::read_to_string(&path)
                 .map_err(|source| BuildError::Write { path: path.clone(), source })?;
             let count = |wanted: bool| if wanted { services } else { 0 };
-            let code = unlimited(&code, count(self.client), count(self.server))
-                .map_err(|source| BuildError::LimitsRemain { path: path.clone(), source })?;
+            let code = message_limit_patch::patch(&code, count(self.client), count(self.server))
+                .map_err(|source| BuildError::PatchFailed { path: path.clone(), source })?;
             write(&path, code.as_bytes())?;
         }
         Ok(())
@@ -144,7 +144,7 @@ impl fmt::Debug for Build {
     }
 }
 
-/// How many services each package has that has any.
+/// Returns the number of services of each package with services.
 fn services_by_package(set: &FileDescriptorSet) -> BTreeMap<String, usize> {
     let mut services = BTreeMap::new();
     for file in set.file.iter().filter(|file| !file.service.is_empty()) {
@@ -157,13 +157,16 @@ fn write(path: &Path, content: &[u8]) -> Result<(), BuildError> {
     fs::write(path, content).map_err(|source| BuildError::Write { path: path.to_owned(), source })
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is how Cargo tells a build script where to write")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Cargo passes the directory to a build script in this variable"
+)]
 fn cargos_out_dir() -> Option<PathBuf> {
     std::env::var_os("OUT_DIR").map(PathBuf::from)
 }
 
-/// Names the sources to Cargo: all those found in an include directory. The others are protox's own.
-#[expect(clippy::print_stdout, reason = "this is how a build script tells Cargo what it has read")]
+/// Prints the sources in the include directories for Cargo. The other sources are part of protox.
+#[expect(clippy::print_stdout, reason = "a build script prints instructions for Cargo on stdout")]
 fn rerun_if_changed(set: &FileDescriptorSet, includes: &[impl AsRef<Path>]) {
     if cargos_out_dir().is_none() {
         return;
@@ -203,12 +206,12 @@ mod tests {
     }
 
     #[test]
-    fn clients_and_servers_take_messages_of_any_size() {
+    fn clients_and_servers_accept_messages_of_any_size() {
         let (dir, code) = built(Build::new());
         assert_eq!(
             code.matches("max_decoding_message_size(usize::MAX)").count(),
             4,
-            "two ways to make a client"
+            "two constructors for each client"
         );
         assert_eq!(code.matches("max_decoding_message_size: Some(usize::MAX)").count(), 2);
         assert!(!code.contains("message_size: None,\n                max_encoding"));
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn one_side_alone_can_be_had() {
+    fn either_side_can_be_generated_alone() {
         let (_dir, code) = built(Build::new().client(false).descriptors("kv.bin"));
         assert!(!code.contains("kv_client") && code.contains("kv_server"));
         let (_dir, code) = built(Build::new().server(false).configure(|tonic| tonic.build_server(true)));
@@ -227,11 +230,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_a_source_is_shown_with_its_place() {
+    fn an_error_in_a_source_is_shown_with_its_position() {
         let dir = tempfile::tempdir().expect("a directory");
         let proto = dir.path().join("bad.proto");
         fs::write(&proto, "syntax = \"proto3\";\nmessage Entry { strin key = 1; }\n").expect("written");
-        let error = Build::new().out_dir(dir.path()).compile(&[&proto], &[dir.path()]).expect_err("a fault");
+        let error = Build::new().out_dir(dir.path()).compile(&[&proto], &[dir.path()]).expect_err("an error");
         let shown = format!("{error:?}");
         assert!(shown.contains("bad.proto") && shown.contains("strin") && shown.contains("help:"), "{shown}");
         check(&error, "rpcplugin::base::build_proto");
@@ -247,11 +250,11 @@ mod tests {
         let (dir, code) = built(Build::new());
         let file = dir.path().join("kv.v1.rs");
         let error = Build::new().out_dir(&file).compile(&[dir.path().join("kv.proto")], &[dir.path()]);
-        check(&error.expect_err("a file is no directory"), "rpcplugin::base::build_cannot_write");
-        let fault = unlimited(&code, 9, 9).expect_err("not that many");
+        check(&error.expect_err("not a directory"), "rpcplugin::base::build_cannot_write");
+        let fault = message_limit_patch::patch(&code, 9, 9).expect_err("not so many");
         check(&fault, "rpcplugin::base::build_generator_changed");
-        let around = BuildError::LimitsRemain { path: file, source: fault };
-        check(&around, "rpcplugin::base::build_limits_remain");
+        let around = BuildError::PatchFailed { path: file, source: fault };
+        check(&around, "rpcplugin::base::build_limit_not_removed");
         check(&BuildError::NoOutDir, "rpcplugin::base::build_no_out_dir");
     }
 }

@@ -1,52 +1,54 @@
-//! Why no code was generated.
+//! The errors of the code generator.
 
 use std::{fmt, io, path::PathBuf};
 
 use miette::Diagnostic;
 
-use crate::unlimited::NotUnlimited;
+use crate::message_limit_patch::PatchFailed;
 
-/// Why no code was generated.
+/// The code cannot be generated.
 ///
-/// [`Debug`] explains with causes and help, because that is what Cargo shows of a build script that fails.
+/// [`Debug`] writes the error with its causes and its help, because Cargo shows `Debug` when a build script fails.
 #[derive(thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The sources are at fault.
+    /// A source has an error.
     #[error("the .proto files cannot be compiled")]
     #[diagnostic(
         code(rpcplugin::base::build_proto),
-        help("correct the file at the place named above; imports are looked for in the include directories")
+        help("correct the file at the position above; imports are searched in the include directories")
     )]
     Proto(#[source] protox::Error),
-    /// The code could not be written.
+    /// The code cannot be written.
     #[error("the code cannot be written to {}", path.display())]
     #[diagnostic(
         code(rpcplugin::base::build_cannot_write),
-        help("the directory has to exist and be writable; Cargo sees to that for OUT_DIR")
+        help("create the directory and make it writable; Cargo does so for OUT_DIR")
     )]
     Write {
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system, or the generator, says.
+        /// The error of the operating system or the generator.
         source: io::Error,
     },
-    /// There is no place for the code.
-    #[error("there is no directory for the code")]
+    /// The output directory is not set.
+    #[error("the directory for the code is not set")]
     #[diagnostic(
         code(rpcplugin::base::build_no_out_dir),
-        help("call this from a build script, where Cargo sets OUT_DIR, or name a directory with `out_dir`")
+        help(
+            "call `compile` in a build script, where Cargo sets OUT_DIR, or set a directory with `out_dir`"
+        )
     )]
     NoOutDir,
-    /// The limits on messages could not be taken out of the code.
-    #[error("the limits on messages cannot be taken out of {}", path.display())]
-    #[diagnostic(code(rpcplugin::base::build_limits_remain))]
-    LimitsRemain {
+    /// The limit on messages cannot be removed from the code.
+    #[error("the limit on messages cannot be removed from {}", path.display())]
+    #[diagnostic(code(rpcplugin::base::build_limit_not_removed))]
+    PatchFailed {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The text that was not found.
         #[diagnostic_source]
-        source: NotUnlimited,
+        source: PatchFailed,
     },
 }
 
@@ -54,7 +56,7 @@ impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
         if let Self::Proto(error) = self {
-            // protox shows file, line and column only here.
+            // Only the `Debug` of protox has file, line and column.
             write!(f, "\n  because {error:?}")?;
         } else {
             let mut source = std::error::Error::source(self);

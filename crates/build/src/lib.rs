@@ -13,21 +13,22 @@
 //! const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("descriptors");
 //! ```
 //!
-//! What comes out is what `tonic-prost-build` writes, but for one thing: generated servers and clients take messages
-//! of any size. tonic's own refuse those above 4 MiB, and have no switch for it but a method that must be called on
-//! each client that is ever made. Go hosts have no such limit, and neither have the plugins and hosts of rpcplugin
-//! unless one is configured: see `max_receive_message_size` in `rpcplugin-config`.
+//! The sources are compiled in memory by [protox](https://docs.rs/protox). `tonic-prost-build` generates the code. Then this
+//! crate patches the generated code: servers and clients accept messages of any size. tonic's own limit is 4 MiB, and it can
+//! be lifted only by a method call on each client. Hosts in Go have no such limit. Hosts and plugins of rpcplugin have one
+//! if it is configured: see `max_receive_message_size` in `rpcplugin-config`.
 //!
-//! The sources are compiled in memory by [protox](https://docs.rs/protox), so nobody needs protoc. The crate depends on
-//! no other of rpcplugin's, and generated code needs `tonic`, `tonic-prost` and `prost` only.
+//! The patch replaces text. It fits one version of `tonic-prost-build`, which is therefore an exact dependency.
+//!
+//! The crate depends on no other crate of rpcplugin. Generated code needs `tonic`, `tonic-prost` and `prost`.
 //!
 //! # Invariants
-//! - Code whose limits could not be taken away is an error of the build, never a surprise at run time.
+//! - Code that cannot be patched is an error of the build.
 
 mod build;
 mod error;
-mod unlimited;
+mod message_limit_patch;
 
 pub use build::{Build, compile};
 pub use error::BuildError;
-pub use unlimited::{NotUnlimited, unlimited};
+pub use message_limit_patch::PatchFailed;

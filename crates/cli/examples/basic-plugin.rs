@@ -1,4 +1,4 @@
-//! The least of plugins: it serves nothing but what every plugin serves. To try the program on, and for its tests.
+//! A minimal plugin: it serves only the services that every plugin serves. For trying out the program, and for its tests.
 //!
 //! ```text
 //! cargo build -p rpcplugin-cli --example basic-plugin

@@ -22,7 +22,7 @@ pub(crate) trait ExitsWith {
 /// The arguments fit the grammar of the command line and are invalid all the same.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{message}")]
-#[diagnostic(code(rpcplugin::config::arguments))]
+#[diagnostic(code(rpcplugin::config::invalid_arguments))]
 pub(crate) struct UsageError {
     message: String,
     #[help]

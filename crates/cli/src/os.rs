@@ -11,7 +11,7 @@ pub(crate) use self::{
         FileId, Ownership, is_executable_by_this_user, is_link_loop, mode, own_group, set_mode, special_kind,
     },
     interrupt::Interruptions,
-    process::{Pid, ProcessGroup, Signal, executable, is_alive},
+    process::{ProcessGroup, StopSignal, executable, is_alive},
     socket::{LONGEST_SOCKET_PATH, is_abstract},
     terminal::columns,
 };

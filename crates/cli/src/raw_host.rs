@@ -8,7 +8,7 @@ mod process;
 mod wire;
 
 pub(crate) use self::{
-    connection::{ANSWER_TIMEOUT, Multiplexed, answered, channel, health, multiplexed_channel},
+    connection::{Multiplexed, RESPONSE_TIMEOUT, channel, health, is_response, multiplexed_channel},
     impostor::{Impostor, alpn, impostor_channel, is_served, names_localhost},
     plugin_under_test::{OwnTls, PluginUnderTest, Start},
     process::{NoLine, Process, quoted, shown_line},

@@ -1,4 +1,4 @@
-//! Which services and messages a plugin has: from itself by reflection, and from files.
+//! The services and messages of a plugin, from its reflection and from files.
 
 mod args;
 mod check;
@@ -27,50 +27,50 @@ use self::{
     check::{Owner, Source, join},
     descriptor::{File, Method},
     pool::{Described, ServiceState},
-    reflection::Answered,
+    reflection::PluginFiles,
 };
 
-/// What a plugin serves, as far as it is known.
+/// The known services and messages of a plugin.
 #[derive(Debug)]
 pub(crate) struct Schema {
-    /// What the plugin says of itself. None if it was not asked.
+    /// The result of reflection. `None` if reflection was not used.
     pub(crate) reflection: Option<Reflection>,
-    /// The files that the user gave, as they are spoken of.
+    /// The names of the given files.
     pub(crate) files: Option<String>,
-    /// The names of the services: those that the plugin serves, and those of the user's files.
+    /// The names of the services that the plugin serves or that the given files describe.
     pub(crate) services: Vec<String>,
-    /// The descriptions of all services and messages that are fully described.
+    /// All services and messages with a complete description.
     pub(crate) pool: DescriptorPool,
     /// The files that cannot be used.
     pub(crate) left_out: Vec<LeftOut>,
     states: BTreeMap<String, ServiceState>,
-    /// Why the plugin sends no file for a service.
+    /// The reasons why the plugin sends no file for a service.
     without_file: BTreeMap<String, String>,
-    /// The services of the user's files, and those of the plugin's, for a comparison.
+    /// The methods in the given files and in the plugin's files, for comparison.
     of_files: Methods,
     of_plugin: Methods,
 }
 
-/// The methods of services: what each takes and returns.
+/// The signatures of methods, by service and name.
 type Methods = BTreeMap<String, BTreeMap<String, String>>;
 
 impl Schema {
-    /// What is known from files and from the plugin, which is asked.
+    /// Returns the schema from files and from the plugin's reflection.
     pub(crate) async fn of(given: Option<&Given>, channel: &PluginChannel) -> Self {
-        Self::put_together(given, Some(reflection::ask(channel).await))
+        Self::assemble(given, Some(reflection::fetch(channel).await))
     }
 
-    /// What is known from files alone.
+    /// Returns the schema from files alone.
     pub(crate) fn of_files(given: &Given) -> Self {
-        Self::put_together(Some(given), None)
+        Self::assemble(Some(given), None)
     }
 
-    /// A service's description.
+    /// Returns the description of a service.
     pub(crate) fn service(&self, name: &str) -> Option<ServiceDescriptor> {
         self.pool.get_service_by_name(name)
     }
 
-    /// Why nothing is known of a service that is listed.
+    /// Returns why a service has no description.
     pub(crate) fn fault(&self, service: &str) -> Option<String> {
         if let Some(state) = self.states.get(service) {
             return state.why.clone();
@@ -79,16 +79,17 @@ impl Schema {
             Some(Reflection::Served { bound, .. }) => bound.clone(),
             _ => None,
         };
-        let said = self.without_file.get(service).map(|why| format!("the plugin has no file with it: {why}"));
-        said.or(bound).or_else(|| Some("the plugin has no file with it".to_owned()))
+        let reason =
+            self.without_file.get(service).map(|why| format!("the plugin sends no description: {why}"));
+        reason.or(bound).or_else(|| Some("the plugin sends no description".to_owned()))
     }
 
-    /// The methods of a service that cannot be called, since not all of their types are known.
+    /// Returns the methods of a service that cannot be called, because a type is unknown.
     pub(crate) fn undescribed(&self, service: &str) -> &[Undescribed] {
         self.states.get(service).map_or(&[], |state| &state.methods)
     }
 
-    /// Whether the plugin serves this. None if it is not known what it serves.
+    /// Whether the plugin serves a service. `None` if reflection does not report it.
     pub(crate) fn serves(&self, name: &str) -> Option<bool> {
         match &self.reflection {
             Some(Reflection::Served { services, .. }) => Some(services.iter().any(|served| served == name)),
@@ -96,16 +97,16 @@ impl Schema {
         }
     }
 
-    /// What the plugin says of a method that a file describes, if it says something else.
+    /// Returns how the plugin's description of a method differs from the given file.
     pub(crate) fn difference(&self, service: &str, method: &str) -> Option<String> {
         let in_file = self.of_files.get(service)?.get(method)?;
         match self.of_plugin.get(service)?.get(method) {
-            None => Some("the plugin does not have it".to_owned()),
-            Some(own) => (own != in_file).then(|| format!("the plugin has it as {own}")),
+            None => Some("the plugin does not have this method".to_owned()),
+            Some(own) => (own != in_file).then(|| format!("in the plugin: {own}")),
         }
     }
 
-    /// The methods that the plugin has of a service, and the user's files have not.
+    /// Returns the methods of a service that the plugin has and the given files do not have.
     pub(crate) fn beyond_files(&self, service: &str) -> Vec<String> {
         let (Some(in_file), Some(own)) = (self.of_files.get(service), self.of_plugin.get(service)) else {
             return Vec::new();
@@ -113,7 +114,7 @@ impl Schema {
         own.keys().filter(|method| !in_file.contains_key(*method)).cloned().collect()
     }
 
-    fn put_together(given: Option<&Given>, answered: Option<Answered>) -> Self {
+    fn assemble(given: Option<&Given>, sent: Option<PluginFiles>) -> Self {
         let mut sources = Vec::new();
         let mut left_out = Vec::new();
         if let Some(given) = given {
@@ -125,12 +126,12 @@ impl Schema {
         let of_files = methods(sources.iter().map(|source| &source.file));
         let mut services: BTreeSet<String> = of_files.keys().cloned().collect();
         let (mut reflection, mut without_file, mut of_plugin) = (None, BTreeMap::new(), Methods::new());
-        if let Some(answered) = answered {
-            of_plugin = methods(answered.files.iter());
-            sources.extend(answered.files.into_iter().map(|file| Source { owner: Owner::Plugin, file }));
-            left_out.extend(answered.left_out);
-            without_file = answered.without_file;
-            reflection = Some(answered.reflection);
+        if let Some(sent) = sent {
+            of_plugin = methods(sent.files.iter());
+            sources.extend(sent.files.into_iter().map(|file| Source { owner: Owner::Plugin, file }));
+            left_out.extend(sent.left_out);
+            without_file = sent.without_file;
+            reflection = Some(sent.reflection);
         }
         let mut bound = None;
         if let Some(Reflection::Served { services: served, bound: reached, .. }) = &reflection {
@@ -153,7 +154,7 @@ impl Schema {
     }
 }
 
-/// Whether a service belongs to go-plugin or gRPC, and not to the application.
+/// Whether a service belongs to go-plugin or gRPC, not to the application.
 pub(crate) fn is_of_the_protocol(service: &str) -> bool {
     ["plugin.GRPC", "grpc.health.", "grpc.reflection."].iter().any(|start| service.starts_with(start))
 }
@@ -187,7 +188,7 @@ mod tests {
     use super::*;
     use crate::schema::Schema;
 
-    /// What is known of a plugin that serves these, and nothing else.
+    /// Returns the schema of a plugin that serves only these services.
     async fn known_of(services: Services) -> Schema {
         let dir = SocketDir::private(None).unwrap();
         let listener = Listener::unix_in(&dir).unwrap();
@@ -197,7 +198,7 @@ mod tests {
         let host = Host::new(MagicCookie::new("REFLECTION", "test").unwrap(), 1);
         let plugin = host.attach(Attachment::new(endpoint, 1)).await.unwrap();
         let schema = Schema::of(None, &plugin.channel()).await;
-        // It serves neither, and says so in its own time.
+        // Wait until the host knows that the plugin has neither stdio nor a broker.
         timeout(std::time::Duration::from_secs(10), async {
             while plugin.forwards_output() || plugin.serves_broker() {
                 tokio::task::yield_now().await;
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_versions_of_the_service_are_asked() {
+    async fn both_versions_of_reflection_are_supported() {
         let new = known_of(Services::new().add(describing().build_v1().unwrap())).await;
         assert!(matches!(new.reflection, Some(Reflection::Served { version: "v1", .. })));
         let old = known_of(Services::new().add(describing().build_v1alpha().unwrap())).await;
@@ -228,9 +229,9 @@ mod tests {
         assert!(matches!(none.reflection, Some(Reflection::Absent)) && none.services.is_empty());
     }
 
-    /// This server ends the whole stream where it does not know a service.
+    /// This server ends the stream after a request for an unknown service.
     #[tokio::test]
-    async fn a_service_without_a_description_keeps_none_of_the_others_away() {
+    async fn a_service_without_a_description_does_not_hide_the_others() {
         let builder = describing().with_service_name("a.made.ByHand").with_service_name("z.made.ByHand");
         let builder = builder.with_service_name("grpc.reflection.v1.ServerReflection");
         let schema = known_of(Services::new().add(builder.build_v1().unwrap())).await;

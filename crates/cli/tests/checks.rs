@@ -1,6 +1,6 @@
-//! `conformance`, `doctor` and `bench` against real plugins.
+//! `conformance`, `doctor` and `bench` with real plugins.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "checks/bench.rs"]
 mod bench;

@@ -1,6 +1,6 @@
-//! `inspect`, `call`, `run` and `attach` against real plugins, and against what is none.
+//! `inspect`, `call`, `run` and `attach` with real plugins, and with other programs.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "commands/arguments.rs"]
 mod arguments;
@@ -20,7 +20,7 @@ mod inspect;
 mod json;
 #[path = "commands/manual.rs"]
 mod manual;
-#[expect(dead_code, reason = "the tests of the checks use the rest")]
+#[expect(dead_code, reason = "`checks` uses the rest")]
 #[path = "checks/program.rs"]
 mod program;
 #[path = "commands/running.rs"]

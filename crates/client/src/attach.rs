@@ -5,7 +5,7 @@ mod error;
 
 use std::sync::Arc;
 
-use rpcplugin_broker::Arrival;
+use rpcplugin_broker::PeerOrigin;
 use rpcplugin_core::{AppVersion, Endpoint, Pid};
 use rpcplugin_handshake::{ReattachConfig, accept_version};
 use rpcplugin_transport::{Meter, Security, http2::ChannelError};
@@ -20,7 +20,7 @@ use crate::{
         open::{self, Opened, Target},
         security, socket_dir,
     },
-    error::LaunchFault,
+    error::{ConnectFault, HandshakeFault, SecurityFault, SetupFault},
     host::Host,
     observe::{event::Event, fan_out::PluginTopics},
     plugin::{
@@ -80,7 +80,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     let refused = |source| AttachError::Refused { endpoint: attachment.config.endpoint.clone(), source };
     let Attachment { config: ReattachConfig { pid, test, .. }, name, translate, leftover_dir, .. } =
         attachment.clone();
-    let sockets = socket_dir::private(config).map_err(|error| refused(error.into()))?;
+    let sockets = socket_dir::private(config).map_err(|error| refused(SetupFault::from(error).into()))?;
     let meter = Meter::new();
     let span = span::span(name.as_ref());
     span.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
@@ -93,17 +93,19 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
         meter: &meter,
         layers: &host.layers,
         span: &span,
-        arrival: Arrival::Attached,
+        arrival: PeerOrigin::Attached,
     };
     let opened = connect(host, target, &span).await.map_err(|fault| match fault {
-        LaunchFault::Connect(source @ (ChannelError::Connect(_) | ChannelError::Timeout(_))) => {
+        ConnectFault::Unreachable(source @ (ChannelError::Connect(_) | ChannelError::Timeout(_))) => {
             AttachError::NoPlugin { endpoint: endpoint.clone(), source }
         }
-        fault => refused(fault),
+        fault => refused(fault.into()),
     })?;
     let fan_out = host.fan_out(&name, 1, Arc::new(PluginTopics::new()));
     let plugin = CallingPlugin { plugin: fan_out.id(), version, broker: opened.broker.get().clone() };
-    host_services::serve(host.services.as_ref(), &plugin).await.map_err(|error| refused(error.into()))?;
+    host_services::serve(host.services.as_ref(), &plugin)
+        .await
+        .map_err(|error| refused(ConnectFault::from(error).into()))?;
     let process = AttachedProcess::find(&endpoint, pid, leftover_dir).await;
     span.record("plugin.pid", process.pid().map(Pid::get));
     // Before the process is watched: it may exit at any moment, and the exit has to follow the start.
@@ -139,27 +141,27 @@ fn resolve(host: &Host, attachment: &Attachment) -> Result<Resolved, AttachError
     };
     let dialled = match translate {
         None => endpoint.clone(),
-        Some(translate) => translate
-            .dial_as(endpoint)
-            .map_err(|source| refused(LaunchFault::Translate { endpoint: endpoint.clone(), source }))?,
+        Some(translate) => translate.dial_as(endpoint).map_err(|source| {
+            refused(HandshakeFault::Translate { endpoint: endpoint.clone(), source }.into())
+        })?,
     };
     let security = match security {
         Some(security) => security.clone(),
-        None => security::given(&host.config).map_err(refused)?,
+        None => security::given(&host.config).map_err(|fault| refused(fault.into()))?,
     };
     let server_name = server_name.as_ref().or(host.config.server_name.as_ref());
-    let security =
-        security::named(security, server_name.map(String::as_str)).map_err(|error| refused(error.into()))?;
+    let security = security::named(security, server_name.map(String::as_str))
+        .map_err(|error| refused(SecurityFault::from(error).into()))?;
     Ok(Resolved { version, endpoint: dialled, security })
 }
 
-async fn connect(host: &Host, target: Target<'_>, span: &Span) -> Result<Opened, LaunchFault> {
+async fn connect(host: &Host, target: Target<'_>, span: &Span) -> Result<Opened, ConnectFault> {
     let endpoint = target.endpoint;
     let opening = open::open(target, &host.config)
         .instrument(tracing::debug_span!(parent: span, "connect", %endpoint))
         .instrument(span.clone());
     let limit = host.config.launch_timeout;
-    timeout(limit, opening).await.unwrap_or(Err(LaunchFault::NotReady(limit)))
+    timeout(limit, opening).await.unwrap_or(Err(ConnectFault::Timeout(limit)))
 }
 
 /// Reports that the plugin is ready, outside of the plugin's span, whose fields are the same.

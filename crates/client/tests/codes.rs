@@ -84,17 +84,20 @@ async fn of_plugins_that_do_not_speak() {
         let error = run(host(|config| config.drain_timeout = Duration::from_millis(50)), script)
             .await
             .expect_err(script);
-        assert!(matches!(error.fault, LaunchFault::ExitedEarly(_)), "{error:?}");
+        assert!(
+            matches!(error.fault, LaunchFault::Handshake(rpcplugin_client::HandshakeFault::ExitedEarly(_))),
+            "{error:?}"
+        );
         assert!(error.help().expect("advice").to_string().contains(advice), "{script}: {error:?}");
     }
     let closed =
         run(host(|config| config.drain_timeout = Duration::from_millis(50)), "exec >&-; sleep 60").await;
     check(closed, "rpcplugin::handshake::stdout_closed");
     let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(200);
-    check(run(host(short), "exec sleep 60").await, "rpcplugin::handshake::silent");
-    check(says(host(|_| {}), "welcome").await, "rpcplugin::handshake::unreadable");
+    check(run(host(short), "exec sleep 60").await, "rpcplugin::handshake::timeout");
+    check(says(host(|_| {}), "welcome").await, "rpcplugin::handshake::invalid_line");
     let endless = "head -c 200000 /dev/zero | tr '\\\\0' x; exec sleep 60";
-    check(run(host(|_| {}), endless).await, "rpcplugin::handshake::endless_line");
+    check(run(host(|_| {}), endless).await, "rpcplugin::handshake::line_too_long");
 }
 
 #[tokio::test]
@@ -104,7 +107,7 @@ async fn of_answers_that_do_not_fit() {
     check(says(secure(), "1|1|unix|/p|grpc|").await, "rpcplugin::security::plugin_ignored_mtls");
     // Sixty bytes in base64 that are no certificate.
     let rubbish = format!("1|1|unix|/p|grpc|{}", "QUFB".repeat(20));
-    check(says(host(|_| {}), &rubbish).await, "rpcplugin::security::unasked_certificate");
+    check(says(host(|_| {}), &rubbish).await, "rpcplugin::security::unexpected_certificate");
     check(says(secure(), &rubbish).await, "rpcplugin::security::plugin_certificate");
     let multiplexing = host(|config| config.multiplex = true);
     check(says(multiplexing, "1|1|unix|/p|grpc||").await, "rpcplugin::protocol::no_multiplexing");
@@ -159,7 +162,7 @@ async fn of_first_calls_that_are_refused() {
     let services = Services::new().add(refusing);
     let serving = http2::Serving::new(services, Security::Plain, CancellationToken::new());
     let _task = AbortOnDropHandle::new(tokio::spawn(http2::serve(listener, serving)));
-    check(says(host(|_| {}), &line).await, "rpcplugin::transport::first_call");
+    check(says(host(|_| {}), &line).await, "rpcplugin::transport::health_check_failed");
 }
 
 /// TLS that host and plugin have from elsewhere leaves no trace in the line.
@@ -197,7 +200,7 @@ async fn of_hosts_that_are_set_up_wrongly() {
             server_roots: Some(Pem::new("-----BEGIN CERTIFICATE")),
         };
     };
-    check(run(host(rubbish), "true").await, "rpcplugin::security::host_authorities");
+    check(run(host(rubbish), "true").await, "rpcplugin::security::host_roots");
     let unconnectable = |config: &mut HostConfig| config.transports.clear();
     check(run(host(unconnectable), "true").await, "rpcplugin::config::invalid");
     let nowhere = |config: &mut HostConfig| config.unix_socket_dir = Some("/nowhere/at/all".into());
@@ -218,7 +221,7 @@ async fn of_pings() {
     let line = format!("1|1|unix|{}|grpc|", path.display());
     let mute = says(host(|config| config.health_check = false), &line).await.expect("nobody asked it");
     let late = mute.ping_within(Duration::from_millis(20)).await.expect_err("it says nothing");
-    assert_eq!(code(late), "rpcplugin::transport::plugin_hangs");
+    assert_eq!(code(late), "rpcplugin::transport::ping_timeout");
 
     let pid = plugin.pid().expect("a process").to_string();
     std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
@@ -278,29 +281,41 @@ fn of_handovers() {
 #[test]
 fn of_checksums() {
     let error = Checksum::sha256("not hexadecimal").expect_err("it is none");
-    assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::config::checksum");
+    assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::config::checksum_length");
 }
 
 #[tokio::test]
 async fn of_programs_that_cannot_be_read() {
     let checksum = Checksum::sha256(&"0".repeat(64)).expect("it could be one");
     let launched = host(|_| {}).launch(Command::new("/proc/self/mem").checksum(checksum)).await;
-    check(launched, "rpcplugin::security::checksum_unread");
+    check(launched, "rpcplugin::security::checksum_unreadable");
 }
 
 #[test]
 fn of_what_hardly_ever_happens() {
     let code = |fault: LaunchFault| fault.code().expect("a code").to_string();
     let broken = std::io::Error::other("the pipe is broken");
-    assert_eq!(code(LaunchFault::Stdout(broken)), "rpcplugin::transport::stdout");
+    assert_eq!(
+        code(LaunchFault::Handshake(rpcplugin_client::HandshakeFault::Stdout(broken))),
+        "rpcplugin::transport::stdout"
+    );
     let name = || rpcplugin_mtls::TlsError::ServerName { name: String::new() };
-    assert_eq!(code(name().into()), "rpcplugin::security::tls_settings");
+    assert_eq!(
+        code(rpcplugin_client::SecurityFault::from(name()).into()),
+        "rpcplugin::security::tls_settings"
+    );
     let handover = HandoverError::from(name());
     assert_eq!(handover.code().expect("a code").to_string(), "rpcplugin::security::handover_tls");
-    assert_eq!(code(LaunchFault::Runner("no image".into())), "rpcplugin::transport::runner");
-    let closed = rpcplugin_broker::ServeError::from(rpcplugin_broker::Unreachable::Closed);
-    assert_eq!(code(closed.into()), "rpcplugin::transport::callbacks");
+    assert_eq!(
+        code(LaunchFault::Start(rpcplugin_client::StartFault::Runner("no image".into()))),
+        "rpcplugin::transport::runner"
+    );
+    let closed = rpcplugin_broker::AcceptError::from(rpcplugin_broker::Unreachable::Closed);
+    assert_eq!(code(rpcplugin_client::ConnectFault::from(closed).into()), "rpcplugin::transport::callbacks");
     let endpoint = rpcplugin_core::Endpoint::parse("unix", "/p").expect("a path");
-    let untranslated = LaunchFault::Translate { endpoint, source: "not mounted".into() };
+    let untranslated = LaunchFault::Handshake(rpcplugin_client::HandshakeFault::Translate {
+        endpoint,
+        source: "not mounted".into(),
+    });
     assert_eq!(code(untranslated), "rpcplugin::transport::translation");
 }

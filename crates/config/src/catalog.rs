@@ -1,4 +1,4 @@
-//! All settings, and the two configurations that they make.
+//! All settings, and the two configurations.
 
 use std::sync::LazyLock;
 
@@ -9,18 +9,18 @@ use crate::{
     tables::{HostConfig, PluginConfig},
 };
 
-/// [`PluginConfig`] or [`HostConfig`].
-#[expect(private_bounds, reason = "the trait is sealed: the two structs of settings are all there are")]
+/// A configuration: [`PluginConfig`] or [`HostConfig`].
+#[expect(private_bounds, reason = "the trait is sealed: there are only the two configurations")]
 pub trait Configuration: Sealed + Default + Clone {}
 
 impl Configuration for PluginConfig {}
 impl Configuration for HostConfig {}
 
-/// What makes a struct of settings a configuration of one side.
+/// Seals [`Configuration`].
 pub(crate) trait Sealed: Group + Check {
     const SIDE: Side;
 
-    /// Whether the values are possible and go together.
+    /// Checks the values and their combinations.
     fn checked(&self) -> Result<(), ConfigError> {
         check_made_in_code(self, Self::SIDE)
     }
@@ -34,8 +34,8 @@ impl Sealed for HostConfig {
     const SIDE: Side = Side::Host;
 }
 
-/// Every setting, those of the plugin first, each side in the order of its struct. One that both sides have is
-/// listed for each.
+/// Describes every setting: those of the plugin first, each side in the order of its struct. A setting of both sides is listed
+/// twice.
 #[must_use]
 pub fn settings() -> &'static [Setting] {
     static ALL: LazyLock<Vec<Setting>> = LazyLock::new(|| {

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: all of it, each fault where it was made.
+//! Faults in a configuration: all at once, each with its place.
 
 use std::{error::Error, fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{side::Side, value::Text};
 
 /// A configuration that cannot be used, with every fault in it.
 ///
-/// Each [`Fault`] is a related diagnostic: it underlines its place where it was made in a file.
+/// Each [`Fault`] is a related diagnostic. A fault in a file underlines its place.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("the configuration of the {side} cannot be used: {}", summary(.faults))]
 #[diagnostic(code(rpcplugin::config::invalid), help("{}", remedy(.faults)))]
@@ -19,7 +19,7 @@ pub struct ConfigError {
     faults: Vec<Fault>,
 }
 
-/// One fault in a configuration: what it is, and where it was made.
+/// A fault in a configuration, and its place.
 #[derive(Debug)]
 pub struct Fault {
     kind: FaultKind,
@@ -27,26 +27,26 @@ pub struct Fault {
     excerpt: Option<Excerpt>,
 }
 
-/// Where the value of a setting comes from.
+/// The origin of a setting's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// Nobody set it.
+    /// The default.
     Default,
     /// A configuration file.
     File {
         /// The file.
         path: PathBuf,
-        /// The line and the column in it, both counted from 1, if it is about one place in the file.
+        /// The line and the column, both counted from 1. `None` if the origin is the file as a whole.
         position: Option<(usize, usize)>,
     },
     /// The environment variable of this name.
     Variable(String),
-    /// The program itself.
+    /// The program.
     Code,
 }
 
-/// What can be wrong with a configuration.
+/// The kinds of faults in a configuration.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum FaultKind {
@@ -55,12 +55,12 @@ pub enum FaultKind {
     #[diagnostic(
         code(rpcplugin::config::file_not_readable),
         help(
-            "correct the path, which `PLUGIN_CONFIG_FILE` or the program gives, or let this user read the file"
+            "correct the path in `PLUGIN_CONFIG_FILE` or in the program, or give this user permission to read the file"
         )
     )]
     FileNotReadable(#[source] io::Error),
-    /// The configuration file is in a format that is not read.
-    #[error("a configuration file cannot be {format}")]
+    /// The format of the configuration file is not supported.
+    #[error("configuration files in {format} are not supported")]
     #[diagnostic(
         code(rpcplugin::config::file_format),
         help("write the settings as TOML, or as JSON in a file whose name ends in `.json`")
@@ -69,36 +69,36 @@ pub enum FaultKind {
         /// The format.
         format: &'static str,
     },
-    /// The configuration file is not TOML, or not JSON.
-    #[error("the file is not {format}: {why}")]
+    /// The configuration file is not valid TOML or JSON.
+    #[error("the file is not valid {format}: {why}")]
     #[diagnostic(code(rpcplugin::config::syntax), help("correct the file at this place"))]
     Syntax {
         /// `TOML` or `JSON`.
         format: &'static str,
-        /// What the parser stumbled over.
+        /// The parser's message.
         why: String,
     },
     /// There is no setting of this name.
     #[error("there is no setting `{name}`")]
     #[diagnostic(code(rpcplugin::config::unknown_setting), help("{remedy}"))]
     UnknownSetting {
-        /// The name as given.
+        /// The name.
         name: String,
-        /// What to do, with the nearest name if there is one.
+        /// The help, with the nearest name if there is one.
         remedy: String,
     },
-    /// A value is none of those that its setting allows.
+    /// The setting does not allow the value.
     #[error("{setting} cannot be {given}")]
     #[diagnostic(code(rpcplugin::config::not_allowed), help("give {allowed}"))]
     NotAllowed {
         /// The setting.
         setting: String,
-        /// What was given, quoted and shortened, or what kind of thing it was.
+        /// The value, quoted and shortened, or its kind.
         given: String,
-        /// What may be given.
+        /// The values that are allowed.
         allowed: String,
     },
-    /// A value is too small or too large.
+    /// The value is too small or too large.
     #[error("{setting} cannot be {given}")]
     #[diagnostic(code(rpcplugin::config::out_of_range), help("give a value {allowed}"))]
     OutOfRange {
@@ -109,19 +109,20 @@ pub enum FaultKind {
         /// The range, such as `from 1s to 1h`.
         allowed: String,
     },
-    /// A variable does not hold text.
-    #[error("{setting} cannot be set to bytes that are not UTF-8")]
-    #[diagnostic(code(rpcplugin::config::not_unicode), help("set the variable to plain text"))]
+    /// The value of a variable is not UTF-8.
+    #[error("the value of {setting} is not UTF-8")]
+    #[diagnostic(code(rpcplugin::config::not_unicode), help("set the variable to text in UTF-8"))]
     NotUnicode {
         /// The setting.
         setting: String,
     },
-    /// The file that holds a value cannot be read.
-    #[error("{setting} is to be read from {}, which cannot be done", .path.display())]
+    /// The file with a setting's value cannot be read.
+    #[error("the value of {setting} cannot be read from {}", .path.display())]
     #[diagnostic(
         code(rpcplugin::config::value_file),
         help(
-            "correct the path after `file://` (an absolute one has three slashes), or let this user read the file"
+            "correct the path after `file://` (an absolute path has three slashes), or give this user permission to read the \
+             file"
         )
     )]
     ValueFile {
@@ -129,11 +130,11 @@ pub enum FaultKind {
         setting: String,
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file that holds a value is empty.
-    #[error("{setting} is to be read from {}, which is empty", .path.display())]
+    /// The file with a setting's value is empty.
+    #[error("the file {} with the value of {setting} is empty", .path.display())]
     #[diagnostic(
         code(rpcplugin::config::value_file_empty),
         help("write the value into the file, or name another file")
@@ -144,40 +145,40 @@ pub enum FaultKind {
         /// The file.
         path: PathBuf,
     },
-    /// A setting known to pyvider that could not do what its name says.
+    /// A setting of pyvider that would have no effect.
     #[error("`{name}` cannot be set to {given}: {reason}")]
     #[diagnostic(code(rpcplugin::config::without_effect), help("{remedy}"))]
     WithoutEffect {
         /// The variable or setting.
         name: String,
-        /// What was given, quoted and shortened.
+        /// The value, quoted and shortened.
         given: String,
-        /// Why it would have no effect.
+        /// Why the setting would have no effect.
         reason: &'static str,
-        /// What to do instead.
+        /// The help.
         remedy: &'static str,
     },
-    /// There is a certificate without its private key, or the other way round.
+    /// A certificate is set without its private key, or a private key without its certificate.
     #[error("{given} is set without {missing}")]
     #[diagnostic(
         code(rpcplugin::config::incomplete_identity),
-        help("set {missing} as well, or remove {given} to use a one-time identity")
+        help("set {missing} as well, or remove {given} to use an ephemeral identity")
     )]
     IncompleteIdentity {
-        /// The setting that is there.
+        /// The setting that is set.
         given: &'static str,
-        /// The one that is missing.
+        /// The setting that is missing.
         missing: &'static str,
     },
-    /// A plugin has a certificate, but no roots to verify hosts by.
+    /// A plugin's certificate is set without the roots that verify hosts.
     #[error("certificate is set without client_roots")]
     #[diagnostic(
         code(rpcplugin::config::certificate_without_roots),
         help("set client_roots as well: TLS that authenticates only the plugin is not supported")
     )]
     CertificateWithoutRoots,
-    /// There are roots, but no TLS in which to use them.
-    #[error("{setting} is set, but there is no TLS in which to use it")]
+    /// Roots are set, but TLS is off.
+    #[error("{setting} is set, but TLS is off")]
     #[diagnostic(
         code(rpcplugin::config::roots_without_tls),
         help("set auto_mtls to true, or set certificate and private_key")
@@ -190,44 +191,44 @@ pub enum FaultKind {
     #[error("the magic cookie is set without {missing}")]
     #[diagnostic(
         code(rpcplugin::config::cookie_incomplete),
-        help("set {missing} as well, or leave the cookie to the program")
+        help("set {missing} as well, or set neither to use the program's own cookie")
     )]
     CookieIncomplete {
         /// The setting that is missing.
         missing: String,
     },
-    /// The magic cookie is impossible.
+    /// The magic cookie is invalid.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Cookie(CookieError),
-    /// No socket can be made at the path.
+    /// The path cannot be the path of a socket.
     #[error(transparent)]
     #[diagnostic(transparent)]
     SocketPath(EndpointError),
-    /// The lowest port lies above the highest.
+    /// The lowest port is above the highest.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Ports(PortRangeError),
-    /// One setting has to be less than another, and is not.
+    /// A setting exceeds another one that limits it.
     #[error("{less} ({}) is more than {more} ({})", .less_value.to_text(), .more_value.to_text())]
     #[diagnostic(code(rpcplugin::config::wrong_order), help("lower {less}, or raise {more}"))]
     WrongOrder {
-        /// The setting that has to be less.
+        /// The setting that must not be the greater one.
         less: String,
         /// Its value.
         less_value: Duration,
-        /// The setting that has to be more.
+        /// The setting that limits it.
         more: String,
         /// Its value.
         more_value: Duration,
     },
-    /// Pings so frequent that plugins hang up.
-    #[error("pings every {} are too frequent: plugins on gRPC or Go hang up on them", .interval.to_text())]
+    /// Plugins close connections with pings at this interval.
+    #[error("pings every {} are too frequent: plugins built on Go or gRPC C-core close the connection", .interval.to_text())]
     #[diagnostic(
         code(rpcplugin::config::keepalive_too_frequent),
         help(
-            "set keepalive.interval to 5m or more, or set keepalive.permitted to true if all plugins are known to \
-             permit such pings"
+            "set keepalive.interval to 5m or more, or set keepalive.permitted to true if all plugins permit such \
+             pings"
         )
     )]
     KeepaliveTooFrequent {
@@ -237,18 +238,18 @@ pub enum FaultKind {
 }
 
 impl ConfigError {
-    /// `Ok` unless there are faults.
+    /// Returns `Ok` if there are no faults.
     pub(crate) fn from_faults(side: Side, faults: Vec<Fault>) -> Result<(), Self> {
         if faults.is_empty() { Ok(()) } else { Err(Self { side, faults }) }
     }
 
-    /// The side whose configuration it is.
+    /// The side to which the configuration belongs.
     #[must_use]
     pub fn side(&self) -> Side {
         self.side
     }
 
-    /// The faults, at least one.
+    /// The faults. There is at least one.
     #[must_use]
     pub fn faults(&self) -> &[Fault] {
         &self.faults
@@ -256,23 +257,23 @@ impl ConfigError {
 }
 
 impl Fault {
-    /// A fault without a place in a file.
+    /// Creates a fault that is not at a place in a file.
     pub(crate) fn new(kind: FaultKind, origin: Origin) -> Self {
         Self { kind, origin, excerpt: None }
     }
 
-    /// A fault at a place in a file.
+    /// Creates a fault at a place in a file.
     pub(crate) fn in_file(kind: FaultKind, origin: Origin, excerpt: Excerpt) -> Self {
         Self { kind, origin, excerpt: Some(excerpt) }
     }
 
-    /// What is wrong.
+    /// The kind of the fault.
     #[must_use]
     pub fn kind(&self) -> &FaultKind {
         &self.kind
     }
 
-    /// Where it was made.
+    /// The origin of the faulty value.
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.origin
@@ -282,7 +283,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.origin, &self.kind) {
-            // The fault is the variable itself, which need not be named twice.
+            // The message names the variable already.
             (Origin::Variable(_), FaultKind::WithoutEffect { .. }) => self.kind.fmt(f),
             _ => write!(f, "{}: {}", self.origin, self.kind),
         }
@@ -329,14 +330,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A place in the text of a file, whose secrets are masked.
+/// A place in the text of a file. Secrets in the text are masked.
 #[derive(Debug)]
 pub(crate) struct Excerpt {
     pub(crate) text: NamedSource<Arc<str>>,
     pub(crate) span: Range<usize>,
 }
 
-/// A value as messages quote it: escaped, and not too long.
+/// Quotes a value for a message: escaped and shortened.
 pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     if text.chars().count() <= LONGEST {
@@ -356,11 +357,11 @@ fn summary(faults: &[Fault]) -> String {
 fn remedy(faults: &[Fault]) -> String {
     match faults {
         [fault] => fault.help().map(|help| help.to_string()).unwrap_or_default(),
-        _ => "correct each of them; until then no part of the configuration is in force".to_owned(),
+        _ => "correct each fault; until then no setting has an effect".to_owned(),
     }
 }
 
-/// Where the faults are, each place once.
+/// Lists the places of the faults, each place once.
 fn places(faults: &[Fault]) -> String {
     let mut places = Vec::new();
     for fault in faults {

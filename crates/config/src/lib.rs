@@ -1,10 +1,9 @@
-//! What a user may set: validated values with documented defaults, from file, environment and code.
+//! Settings of hosts and plugins: validated values with documented defaults, from a file, the environment and code.
 //!
-//! A [`Loader`] makes a [`PluginConfig`] or a [`HostConfig`]: what the program sets counts more than the environment,
-//! which counts more than a file, which counts more than the defaults. Whatever is wrong is told at once, each
-//! [`Fault`] with the variable, or the line and column, where it was made. This is the only crate of the project that
-//! has defaults, and [`settings`] describes each of them; the structs, their documentation and the description are
-//! made from the same tables, so that they cannot differ.
+//! A [`Loader`] loads a [`PluginConfig`] or a [`HostConfig`]. Values that the program sets take precedence over the environment,
+//! the environment over the file, and the file over the defaults. All faults are reported at once, each [`Fault`] with its variable
+//! or with its line and column. [`settings`] describes every setting. The structs, their documentation and the descriptions come
+//! from the same tables.
 //!
 //! ```
 //! use rpcplugin_config::{Format, Loader};
@@ -20,9 +19,8 @@
 //! ]);
 //! ```
 //!
-//! What it does not do: it looks for no file that nobody named, reads no environment but the one it is given, keeps
-//! no global, and does not look at the variables by which a host makes its offer to a plugin; those belong to the
-//! handshake. Certificates and keys are handed on unread, under a `Debug` that hides them.
+//! The crate searches for no file, reads only the environment that it is given, and has no global state. The variables of the
+//! handshake belong to `rpcplugin-handshake`. Certificates and keys are passed on unread, and `Debug` hides them.
 
 mod catalog;
 mod error;

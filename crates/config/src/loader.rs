@@ -1,4 +1,4 @@
-//! From files, the environment and the program to one configuration.
+//! Loads a configuration from a file, the environment and the program.
 
 mod document;
 mod environment;
@@ -45,10 +45,10 @@ use crate::{
     tables::{HostConfig, PluginConfig, legacy_settings},
 };
 
-/// Reads a configuration: defaults, under a file, under the environment, under what the program sets.
+/// Loads a configuration from layers. The values that the program sets take precedence over the environment, the environment
+/// over the file, and the file over the defaults.
 ///
-/// Nothing is read but what is given: no file is looked for, and the environment is whatever [`env`](Self::env) hands
-/// over.
+/// The loader reads only its inputs: it searches for no file, and the environment is what [`env`](Self::env) passes.
 ///
 /// ```
 /// use rpcplugin_config::{ByteSize, Format, Loader};
@@ -58,53 +58,51 @@ use crate::{
 ///     .env([("PLUGIN_OUTPUT_BUFFER", "8MiB")])
 ///     .set("workers", 2)
 ///     .plugin()?;
-/// assert_eq!(config.output_buffer, ByteSize::mib(8), "a variable counts more than a file");
-/// assert_eq!(config.rate_limit.map(|limit| limit.burst_capacity), Some(200), "the rest is as documented");
+/// assert_eq!(config.output_buffer, ByteSize::mib(8), "a variable takes precedence over a file");
+/// assert_eq!(config.rate_limit.map(|limit| limit.burst_capacity), Some(200), "the other settings have their defaults");
 /// # Ok::<(), rpcplugin_config::ConfigError>(())
 /// ```
 ///
 /// # Files
 ///
-/// A file is TOML, or JSON if its name ends in `.json`. Its keys are the names of [`settings`](crate::settings), with
-/// groups as tables. One file can serve both sides: a key at the top is for each side that has such a setting, and
-/// one in the table `plugin` or `host` for that side only. [`table`](Loader::table) shares a file with settings of the
-/// application's own.
+/// A file is TOML, or JSON if its name ends in `.json`. Its keys are the names of [`settings`](crate::settings), with groups as
+/// tables. One file can serve both sides. A key at the top applies to each side that has the setting. A key in the table `plugin`
+/// or `host` applies to that side only. [`table`](Loader::table) reads the settings from a file of the application's own.
 ///
 /// # Values
 ///
-/// A value is written alike everywhere, as text; a file may also write numbers, truth values, arrays and tables as
-/// such. Text that begins with `file://` is replaced by what is in that file, without blanks around it; of
-/// certificates and keys the file's name is kept. Empty text counts as not set, and `none` takes away what can be
-/// missing.
+/// A value has the same text form in every layer. In a file it may also be a number, a boolean, an array or a table. Text that
+/// begins with `file://` stands for the content of that file, without blanks around it. Certificates and keys keep the name of
+/// the file. Empty text counts as not set. `none` unsets an optional setting.
 #[derive(Debug, Clone, Default)]
-#[must_use = "a loader does nothing until it is asked for a configuration"]
+#[must_use = "a loader does nothing until `host`, `plugin` or `load` is called"]
 pub struct Loader {
     file: Option<FileSource>,
-    /// The names on the way to the table of the file that is read. Without any it is the whole file.
+    /// The path of the table with the settings. If it is empty, the whole file has settings.
     table: Vec<String>,
     variables: BTreeMap<OsString, Redacted<OsString>>,
     code: Vec<(String, Redacted<String>)>,
 }
 
 impl Loader {
-    /// A loader of nothing but defaults.
+    /// Creates a loader without inputs, which returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads this file. Without it, the file that the variable `PLUGIN_CONFIG_FILE` names, if it is set.
+    /// Reads this file. Without this call the loader reads the file that the variable `PLUGIN_CONFIG_FILE` names, if it is set.
     pub fn file(self, path: impl Into<PathBuf>) -> Self {
         Self { file: Some(FileSource::Path(path.into())), ..self }
     }
 
-    /// Reads this text as if it stood in a file of that name.
+    /// Reads this text in place of a file. Error reports show the name.
     pub fn text(self, name: impl Into<PathBuf>, text: impl Into<String>, format: Format) -> Self {
         Self { file: Some(FileSource::Text(name.into(), Redacted(text.into()), format)), ..self }
     }
 
-    /// Reads one table of the file, and passes over the rest: that is the application's own. The name of a table within
-    /// others is written with dots, `tool.my-host`. Within the table everything is as in a file of its own, tables `plugin`
-    /// and `host` included. A file without the table sets nothing.
+    /// Reads one table of the file and ignores the rest, which belongs to the application. Dots separate the names of nested
+    /// tables: `tool.my-host`. The table has the same form as a whole file, including the tables `plugin` and `host`. A file
+    /// without the table sets nothing.
     ///
     /// ```
     /// use rpcplugin_config::{Format, Loader};
@@ -119,7 +117,7 @@ impl Loader {
         Self { table: names.map(str::to_owned).collect(), ..self }
     }
 
-    /// Reads these environment variables. Those given earlier stay, unless they have the same names.
+    /// Adds environment variables. A variable replaces an earlier one with the same name.
     pub fn env<K: Into<OsString>, V: Into<OsString>>(
         mut self,
         variables: impl IntoIterator<Item = (K, V)>,
@@ -129,41 +127,42 @@ impl Loader {
         self
     }
 
-    /// Reads the environment of this process, as it is now.
+    /// Adds the environment of this process, as it is now.
     pub fn process_env(self) -> Self {
         self.env(std::env::vars_os())
     }
 
-    /// Sets a setting, whatever files and variables say. The name is that of the setting, `http2.max_frame`, or, for
-    /// those who come from pyvider, that of its variable or of pyvider's field.
-    #[expect(clippy::needless_pass_by_value, reason = "a number is set without a borrow of it")]
+    /// Sets a setting. The value takes precedence over files and variables. The name is that of the setting, such as
+    /// `http2.max_frame`, of its variable, or of pyvider's field.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass numbers without a borrow")]
     pub fn set(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.code.push((name.into(), Redacted(value.to_string())));
         self
     }
 
-    /// The configuration of a plugin. A variable that looks like a [slip](IgnoredVariable::is_typo) is warned of, once in a
-    /// process: as an event of tracing, or on stderr where that has no subscriber.
+    /// Loads the configuration of a plugin. A variable that is probably a [typo](IgnoredVariable::is_typo) is logged once in a
+    /// process: as a tracing event, or on stderr if there is no subscriber.
     ///
     /// # Errors
-    /// [`ConfigError`] with every fault that was found.
+    /// [`ConfigError`] with every fault.
     pub fn plugin(&self) -> Result<PluginConfig, ConfigError> {
         self.load().map(warned)
     }
 
-    /// The configuration of a host. A variable that looks like a [slip](IgnoredVariable::is_typo) is warned of, once in a
-    /// process: as an event of tracing, or on stderr where that has no subscriber.
+    /// Loads the configuration of a host. A variable that is probably a [typo](IgnoredVariable::is_typo) is logged once in a
+    /// process: as a tracing event, or on stderr if there is no subscriber.
     ///
     /// # Errors
-    /// [`ConfigError`] with every fault that was found.
+    /// [`ConfigError`] with every fault.
     pub fn host(&self) -> Result<HostConfig, ConfigError> {
         self.load().map(warned)
     }
 
-    /// The configuration, where each part of it comes from, and what was ignored. Nothing is warned of.
+    /// Loads a configuration, and returns it with the origin of each value and with the variables that were ignored. Logs no
+    /// warnings.
     ///
     /// # Errors
-    /// [`ConfigError`] with every fault that was found.
+    /// [`ConfigError`] with every fault.
     pub fn load<C: Configuration>(&self) -> Result<Loaded<C>, ConfigError> {
         let names = Names::of(C::SIDE);
         let mut faults = Vec::new();
@@ -188,7 +187,7 @@ impl Loader {
         })
     }
 
-    /// The file to read, if there is one and it can be read.
+    /// The text of the file, if there is a file and it can be read.
     fn file_text(&self, faults: &mut Vec<Fault>) -> Option<FileText> {
         let named =
             self.variables.get(OsStr::new(CONFIG_FILE)).map(|path| &path.0).filter(|path| !path.is_empty());
@@ -223,7 +222,7 @@ enum FileSource {
     Text(PathBuf, Redacted<String>, Format),
 }
 
-/// A configuration, once what looks like a slip in it has been warned of.
+/// Logs warnings about probable typos, and returns the configuration.
 fn warned<C>(loaded: Loaded<C>) -> C {
     typos::warn(&loaded.ignored);
     loaded.config

@@ -11,9 +11,9 @@ use crate::{
     schema::RenderedSetting,
 };
 
-/// Configurations by name: of a host with many plugins, or of a program with many roles.
+/// Configurations by name, for a host with many plugins or a program with many roles.
 ///
-/// Each is checked before it gets in, so that what comes out can be used. Nothing reads a registry by itself.
+/// Each configuration is checked before it is added. The library does not read a registry by itself.
 ///
 /// ```
 /// use rpcplugin_config::{HostConfig, Registry};
@@ -21,7 +21,7 @@ use crate::{
 /// let mut registry = Registry::<HostConfig>::new();
 /// registry.register("default", HostConfig::default())?;
 /// registry.update("default", [("grace", "5s")])?;
-/// assert!(registry.register("default", HostConfig::default()).is_err(), "a name is taken once");
+/// assert!(registry.register("default", HostConfig::default()).is_err(), "the name is taken");
 /// assert!(registry.export("default")?.contains("grace = \"5s\""));
 /// # Ok::<(), rpcplugin_config::RegistryError>(())
 /// ```
@@ -30,25 +30,25 @@ pub struct Registry<C> {
     configs: BTreeMap<String, C>,
 }
 
-/// Why a registry did not do what was asked. It is as it was before.
+/// An error of a registry. The registry is unchanged.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// There is a configuration of this name already.
-    #[error("there is a configuration named {name:?} already")]
+    /// The registry already has a configuration with this name.
+    #[error("the registry already has a configuration named {name:?}")]
     #[diagnostic(
         code(rpcplugin::config::registry_name_taken),
-        help("update the one that is there, or unregister it first")
+        help("update the configuration, or unregister it first")
     )]
     NameTaken {
         /// The name.
         name: String,
     },
-    /// There is no configuration of this name.
-    #[error("there is no configuration named {name:?}")]
+    /// The registry has no configuration with this name.
+    #[error("the registry has no configuration named {name:?}")]
     #[diagnostic(
         code(rpcplugin::config::registry_unknown_name),
-        help("register it first; names are case-sensitive")
+        help("register the configuration first; names are case-sensitive")
     )]
     UnknownName {
         /// The name.
@@ -60,7 +60,7 @@ pub enum RegistryError {
     Invalid {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// The faults.
         #[source]
         #[diagnostic_source]
         source: ConfigError,
@@ -74,7 +74,7 @@ impl<C> Default for Registry<C> {
 }
 
 impl<C: Configuration> Registry<C> {
-    /// An empty registry.
+    /// Creates an empty registry.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -83,7 +83,7 @@ impl<C: Configuration> Registry<C> {
     /// Adds a configuration.
     ///
     /// # Errors
-    /// [`RegistryError::NameTaken`], or [`Invalid`](RegistryError::Invalid) when its values do not go together.
+    /// [`RegistryError::NameTaken`], or [`Invalid`](RegistryError::Invalid) with every fault in the configuration.
     pub fn register(&mut self, name: impl Into<String>, config: C) -> Result<(), RegistryError> {
         let name = name.into();
         if self.configs.contains_key(&name) {
@@ -96,7 +96,7 @@ impl<C: Configuration> Registry<C> {
         Ok(())
     }
 
-    /// The configuration of this name.
+    /// The configuration with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&C> {
         self.configs.get(name)
@@ -107,7 +107,7 @@ impl<C: Configuration> Registry<C> {
         self.configs.keys().map(String::as_str)
     }
 
-    /// Changes some settings of a configuration, each given by its name and its value as one would write it.
+    /// Changes settings of a configuration, each by its name and its value as text.
     ///
     /// # Errors
     /// [`RegistryError::UnknownName`], or [`Invalid`](RegistryError::Invalid) with every fault in the changes.
@@ -128,7 +128,7 @@ impl<C: Configuration> Registry<C> {
         Ok(())
     }
 
-    /// Removes a configuration, and returns it if there was one.
+    /// Removes a configuration and returns it.
     pub fn unregister(&mut self, name: &str) -> Option<C> {
         self.configs.remove(name)
     }
@@ -138,7 +138,7 @@ impl<C: Configuration> Registry<C> {
         self.configs.clear();
     }
 
-    /// A configuration as the text of a TOML file, with a remark in place of each secret.
+    /// Returns a configuration as TOML, with a comment in place of each secret.
     ///
     /// # Errors
     /// [`RegistryError::UnknownName`].
@@ -146,7 +146,7 @@ impl<C: Configuration> Registry<C> {
         self.get(name).map(|config| to_toml(config, false)).ok_or_else(|| unknown(name))
     }
 
-    /// A configuration as the text of a TOML file, secrets included. Guard it like a private key.
+    /// Returns a configuration as TOML, secrets included. Protect the text like a private key.
     ///
     /// # Errors
     /// [`RegistryError::UnknownName`].
@@ -154,13 +154,13 @@ impl<C: Configuration> Registry<C> {
         self.get(name).map(|config| to_toml(config, true)).ok_or_else(|| unknown(name))
     }
 
-    /// Every configuration by name, exported without secrets.
+    /// Returns every configuration as TOML by name, without secrets.
     #[must_use]
     pub fn export_all(&self) -> BTreeMap<String, String> {
         self.configs.iter().map(|(name, config)| (name.clone(), to_toml(config, false))).collect()
     }
 
-    /// Adds a configuration from the text of a TOML file, such as one that was exported.
+    /// Adds a configuration from TOML, such as an export.
     ///
     /// # Errors
     /// [`RegistryError::NameTaken`], or [`Invalid`](RegistryError::Invalid) with every fault in the text.

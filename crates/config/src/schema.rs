@@ -1,4 +1,4 @@
-//! What a table of settings is made of. The tables themselves are in `tables`.
+//! The framework for tables of settings. The tables themselves are in `tables`.
 
 mod checks;
 mod group;

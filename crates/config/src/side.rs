@@ -1,14 +1,14 @@
-//! The two sides of a plugin's connection.
+//! The two sides of a connection.
 
 use std::fmt;
 
-/// The side of the handshake that a setting is for.
+/// The side to which a setting belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Side {
-    /// The program that is started, [`PluginConfig`].
+    /// The plugin.
     Plugin,
-    /// The program that starts plugins, [`HostConfig`].
+    /// The host.
     Host,
 }
 

@@ -1,6 +1,6 @@
-//! The types of the settings' values, and how each is written and read.
+//! The types of settings, and their text form.
 //!
-//! Files, the environment and code all hand over text, so that a value means the same wherever it is set.
+//! Files, the environment and code all provide text, so that a value means the same in every layer.
 
 mod byte_size;
 mod choice;

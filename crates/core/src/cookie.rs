@@ -1,11 +1,11 @@
-//! The magic cookie: how a plugin knows that a host started it, and not a person at a shell.
+//! The magic cookie, by which a plugin knows that a host launched it.
 
 use std::fmt;
 
-/// An environment variable and the value that a plugin expects in it.
+/// The name and the expected value of an environment variable.
 ///
-/// The cookie is a courtesy, not a secret: it keeps people from starting a plugin by hand. Security comes from
-/// mutual TLS. Still, [`Debug`] hides the value, so that it does not end in logs.
+/// The cookie is not a secret: it keeps users from starting a plugin by hand. Security comes from mutual TLS. [`Debug`] hides the value,
+/// so that logs do not have it.
 ///
 /// # Protocol
 /// go-plugin `HandshakeConfig.MagicCookieKey` and `MagicCookieValue`; both must be set.
@@ -15,7 +15,7 @@ pub struct MagicCookie {
     value: Box<str>,
 }
 
-/// Why a key and a value make no magic cookie.
+/// The error for an invalid magic cookie.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum CookieError {
@@ -23,46 +23,48 @@ pub enum CookieError {
     #[error("the magic cookie has no key")]
     #[diagnostic(
         code(rpcplugin::config::cookie_key_empty),
-        help("name the environment variable that host and plugin agree upon, for example `MY_APP_PLUGIN`")
+        help(
+            "give the name of an environment variable, such as `MY_APP_PLUGIN`, the same to host and plugin"
+        )
     )]
     EmptyKey,
     /// The key cannot be the name of an environment variable.
     #[error("the magic cookie key {key:?} cannot be the name of an environment variable")]
     #[diagnostic(
         code(rpcplugin::config::cookie_key_invalid),
-        help("use letters, digits and underscores; `=` and NUL are impossible in a variable's name")
+        help("use letters, digits and underscores: `=` and NUL are invalid in a variable's name")
     )]
     InvalidKey {
-        /// The key as given.
+        /// The key.
         key: String,
     },
     /// The value is empty.
     #[error("the magic cookie {key} has no value")]
     #[diagnostic(
         code(rpcplugin::config::cookie_value_empty),
-        help("give host and plugin the same non-empty value; a random one keeps unrelated programs apart")
+        help("give host and plugin the same value; a random value keeps unrelated programs apart")
     )]
     EmptyValue {
         /// The key whose value is missing.
         key: String,
     },
-    /// The value cannot be put into an environment.
+    /// The value cannot be the value of an environment variable.
     #[error("the value of the magic cookie {key} contains a NUL byte")]
     #[diagnostic(
         code(rpcplugin::config::cookie_value_invalid),
-        help("remove the NUL byte: no environment variable can hold one")
+        help("remove the NUL byte: environment variables cannot contain it")
     )]
     InvalidValue {
-        /// The key whose value is impossible.
+        /// The key whose value is invalid.
         key: String,
     },
 }
 
 impl MagicCookie {
-    /// A cookie with this key and value.
+    /// Creates a cookie.
     ///
     /// # Errors
-    /// [`CookieError`] when either is empty or cannot stand in an environment.
+    /// [`CookieError`] if the key or the value is empty or invalid in an environment.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Result<Self, CookieError> {
         let (key, value) = (key.into(), value.into());
         if key.is_empty() {
@@ -86,7 +88,7 @@ impl MagicCookie {
         &self.key
     }
 
-    /// The value that the variable must have.
+    /// The expected value of the variable.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_what_no_environment_can_hold() {
+    fn keys_and_values_that_an_environment_cannot_have_are_refused() {
         assert_eq!(MagicCookie::new("", "v"), Err(CookieError::EmptyKey));
         assert_eq!(MagicCookie::new("A=B", "v"), Err(CookieError::InvalidKey { key: "A=B".into() }));
         assert_eq!(MagicCookie::new("K", ""), Err(CookieError::EmptyValue { key: "K".into() }));

@@ -1,4 +1,4 @@
-//! Where a plugin, or a brokered service, listens.
+//! The endpoint on which a plugin or a brokered service listens.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::{os, visible::disturbs};
 
-/// An address that can stand in a handshake line.
+/// An endpoint: a Unix socket or a TCP port. It is valid in a handshake line.
 ///
 /// # Protocol
 /// The third and fourth field of the handshake line, and `ConnInfo.network` and `.address`.
@@ -21,21 +21,21 @@ pub enum Endpoint {
     Tcp(HostPort),
 }
 
-/// The path of a Unix domain socket: it fits the operating system's address structure and holds no character that
-/// would break the handshake line, or [do something](disturbs) to the terminal on which it is shown.
+/// The path of a Unix domain socket. It fits the operating system's address structure. It has no character that is invalid in a
+/// handshake line or [affects a terminal](disturbs).
 ///
-/// On Linux a path that begins with `@` names an abstract socket, which has no file; Go's dialler reads it so too.
+/// On Linux a path that begins with `@` names an abstract socket, which has no file, as for Go's dialler.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SocketPath(Box<str>);
 
-/// A host, by address or by name, and a port.
+/// A network host, by IP address or by name, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostPort {
     host: Box<str>,
     port: u16,
 }
 
-/// Why an address is no [`Endpoint`].
+/// The error for an address that is not an [`Endpoint`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum EndpointError {
@@ -43,60 +43,58 @@ pub enum EndpointError {
     #[error("unknown network {network:?}")]
     #[diagnostic(
         code(rpcplugin::transport::unknown_network),
-        help("go-plugin knows the networks `unix` and `tcp`; the plugin has to listen on one of them")
+        help("correct the plugin: it must listen on the network `unix` or `tcp`")
     )]
     UnknownNetwork {
-        /// What stood in place of a network.
+        /// The network.
         network: String,
     },
     /// The socket path is empty.
     #[error("the socket path is empty")]
     #[diagnostic(
         code(rpcplugin::transport::empty_path),
-        help("the plugin has to announce the path of the socket on which it listens")
+        help("correct the plugin: it must announce the path of its socket")
     )]
     EmptyPath,
     /// The socket path is longer than the operating system allows.
-    #[error("the socket path is {length} bytes long, and at most {} fit: {path}", SocketPath::MAX_LEN)]
+    #[error("the socket path has {length} bytes, and the limit is {}: {path}", SocketPath::MAX_LEN)]
     #[diagnostic(
         code(rpcplugin::transport::path_too_long),
-        help("use a shorter directory: set TMPDIR or PLUGIN_UNIX_SOCKET_DIR to something like /tmp")
+        help("set TMPDIR or PLUGIN_UNIX_SOCKET_DIR to a shorter directory, such as /tmp")
     )]
     PathTooLong {
         /// The path.
         path: String,
-        /// Its length in bytes.
+        /// The length in bytes.
         length: usize,
     },
-    /// The path has a character that cannot stand in a handshake line.
-    #[error("the socket path {path:?} cannot stand in a handshake line")]
+    /// The path has a character that is invalid in a handshake line.
+    #[error("the socket path {path:?} is invalid in a handshake line")]
     #[diagnostic(
         code(rpcplugin::transport::path_not_announceable),
-        help(
-            "choose a path that is UTF-8, without `|`, control characters, and characters that cannot be seen"
-        )
+        help("choose a path in UTF-8 without `|`, control characters and invisible characters")
     )]
     PathNotAnnounceable {
-        /// The path, lossily where it is not UTF-8.
+        /// The path. Bytes that are not UTF-8 are replaced.
         path: String,
     },
-    /// The text is no `host:port`.
+    /// The address is not `host:port`.
     #[error("{address:?} is not a host and a port")]
     #[diagnostic(
         code(rpcplugin::transport::invalid_address),
         help("write it as `127.0.0.1:1234`, `[::1]:1234` or `localhost:1234`, with a port of 1 to 65535")
     )]
     InvalidAddress {
-        /// The text as it came.
+        /// The address.
         address: String,
     },
 }
 
 impl Endpoint {
-    /// Reads a network and an address as they stand in a handshake line.
+    /// Parses the network and the address of a handshake line.
     ///
     /// # Errors
-    /// [`EndpointError`], which names the part at fault.
+    /// [`EndpointError`], which names the faulty part.
     pub fn parse(network: &str, address: &str) -> Result<Self, EndpointError> {
         match network {
             "unix" => SocketPath::new(address).map(Self::Unix),
@@ -105,7 +103,7 @@ impl Endpoint {
         }
     }
 
-    /// `unix` or `tcp`.
+    /// The network: `unix` or `tcp`.
     #[must_use]
     pub fn network(&self) -> &'static str {
         match self {
@@ -114,7 +112,7 @@ impl Endpoint {
         }
     }
 
-    /// The address alone, as it stands in a handshake line.
+    /// The address, as a handshake line has it.
     #[must_use]
     pub fn address(&self) -> String {
         match self {
@@ -124,7 +122,7 @@ impl Endpoint {
     }
 }
 
-/// `unix:/tmp/plugin1` or `tcp:127.0.0.1:1234`.
+/// The network and the address, such as `unix:/tmp/plugin1` or `tcp:127.0.0.1:1234`.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -147,10 +145,10 @@ impl From<SocketAddr> for Endpoint {
 }
 
 impl SocketPath {
-    /// The longest path in bytes: `sun_path` less its closing NUL.
+    /// The longest path in bytes: the size of `sun_path` without the closing NUL.
     pub const MAX_LEN: usize = os::LONGEST_SOCKET_PATH;
 
-    /// Checks that `path` can be bound and announced.
+    /// Creates a path. Checks that a socket can be bound there and that a handshake line can have the path.
     ///
     /// # Errors
     /// [`EndpointError::EmptyPath`], [`PathTooLong`](EndpointError::PathTooLong) or
@@ -173,7 +171,7 @@ impl SocketPath {
         Path::new(&*self.0)
     }
 
-    /// The name of an abstract socket without its `@`, when that is what the path means.
+    /// The name of an abstract socket without the `@`, if the path names an abstract socket.
     #[must_use]
     pub fn abstract_name(&self) -> Option<&str> {
         if os::HAS_ABSTRACT_SOCKETS { self.0.strip_prefix('@') } else { None }
@@ -187,10 +185,10 @@ impl From<SocketPath> for PathBuf {
 }
 
 impl HostPort {
-    /// Reads `host:port`, `[v6]:port`, or `:port`, which means the IPv4 loopback as it does for Go's dialler.
+    /// Parses `host:port`, `[v6]:port`, or `:port`. The last form means the IPv4 loopback address, as for Go's dialler.
     ///
     /// # Errors
-    /// [`EndpointError::InvalidAddress`] when there is no host name or port from 1 to 65535 in it.
+    /// [`EndpointError::InvalidAddress`] if the host name or the port is invalid.
     pub fn parse(address: &str) -> Result<Self, EndpointError> {
         let invalid = || EndpointError::InvalidAddress { address: address.to_owned() };
         let (host, port) = address.rsplit_once(':').ok_or_else(invalid)?;
@@ -203,7 +201,7 @@ impl HostPort {
         Ok(Self { host: host.ok_or_else(invalid)?.into(), port })
     }
 
-    /// The host: an address without brackets, or a name.
+    /// The host: an IP address without brackets, or a name.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -217,7 +215,7 @@ impl HostPort {
 }
 
 impl From<SocketAddr> for HostPort {
-    /// The wildcard addresses become the loopback of their family: they can be bound, but nobody can dial them.
+    /// Wildcard addresses become the loopback address of their family, because clients cannot dial a wildcard.
     fn from(address: SocketAddr) -> Self {
         let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -238,13 +236,13 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// A name or IPv4 address as resolvers take it; a bare IPv6 address would be ambiguous and needs its brackets.
+/// Whether the text is a host name or an IPv4 address. An IPv6 address needs brackets.
 fn is_host_name(host: &str) -> bool {
     host.len() <= 253
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
-/// Whether a path breaks neither the handshake line nor a terminal. Nearly all are plain ASCII, which is quickly seen.
+/// Whether a path is valid in a handshake line and does not affect a terminal. Most paths are plain ASCII, which is checked first.
 fn fits_the_line(path: &str) -> bool {
     path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'|')
         || !path.contains(|c| matches!(c, '|' | '\t') || disturbs(c))
@@ -264,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_plugins_announce() {
+    fn endpoints_of_handshake_lines_are_parsed() {
         check("unix", "/tmp/plugin2654984751", "unix:/tmp/plugin2654984751");
         check("unix", "@abstract", "unix:@abstract");
         check("tcp", "127.0.0.1:10000", "tcp:127.0.0.1:10000");
@@ -274,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_dialled() {
+    fn invalid_endpoints_are_refused() {
         for address in
             ["", "1234", "host:", "host:0", "host:65536", "::1:80", "[::1:80", "[x]:80", "a b:80", "host:8x"]
         {
@@ -295,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_is_announced_as_loopback() {
+    fn a_wildcard_becomes_the_loopback_address() {
         let any: SocketAddr = "0.0.0.0:80".parse().expect("an address");
         assert_eq!(Endpoint::from(any).to_string(), "tcp:127.0.0.1:80");
         let any: SocketAddr = "[::]:80".parse().expect("an address");
@@ -304,7 +302,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_is_total_and_faithful(network in "unix|tcp|.{0,5}", address in ".{0,40}") {
+        fn parsing_never_panics_and_keeps_the_endpoint(network in "unix|tcp|.{0,5}", address in ".{0,40}") {
             if let Ok(endpoint) = Endpoint::parse(&network, &address) {
                 prop_assert_eq!(Endpoint::parse(endpoint.network(), &endpoint.address()), Ok(endpoint));
             }

@@ -1,12 +1,11 @@
-//! The words both sides of rpcplugin share.
+//! The types that all crates of rpcplugin share.
 //!
-//! A *host* is the program that loads plugins (go-plugin calls it the client); a *plugin* is the process it talks
-//! to (go-plugin's server). This crate holds the values that both speak in: which [protocol version](AppVersion) of
-//! the application is spoken, [where](Endpoint) a plugin listens, the [magic cookie](MagicCookie) that tells a
-//! plugin that a host started it, and the [numbers](ServiceId) of brokered services.
+//! A *host* is the program that launches plugins (go-plugin: the client). A *plugin* is the program that a host launches, and its
+//! process (go-plugin: the server). This crate has their common values: the [version](AppVersion) of the application's protocol, the
+//! [endpoint](Endpoint) on which a plugin listens, the [magic cookie](MagicCookie) by which a plugin knows that a host launched it,
+//! and the [numbers](ServiceId) of brokered services.
 //!
-//! It does no I/O, reads no environment and knows neither gRPC nor TLS. Every type is parsed once, on the way in,
-//! and cannot hold a value that would break the handshake later.
+//! The crate does no I/O, reads no environment, and knows neither gRPC nor TLS. Each type validates its value when it is created.
 //!
 //! ```
 //! use rpcplugin_core::{AppVersion, Endpoint, MagicCookie, Versions};

@@ -1,10 +1,10 @@
-//! Numbers of brokered services.
+//! The numbers of brokered services.
 
 use std::fmt;
 
-/// The number under which one side serves on a brokered connection and the other dials it.
+/// The number of a brokered service: one side serves under it, and the other side dials it.
 ///
-/// Each side counts its own: the host's service 1 and the plugin's service 1 have nothing to do with each other.
+/// Each side has numbers of its own: the host's service 1 and the plugin's service 1 are different services.
 ///
 /// # Protocol
 /// `ConnInfo.service_id`, a `uint32`; go-plugin counts from 1.

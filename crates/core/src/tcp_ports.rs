@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU16, ops::RangeInclusive};
 
-/// The TCP ports from which a listening port is chosen.
+/// The TCP ports on which a plugin may listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third way to choose a port")]
 pub enum TcpPorts {
@@ -19,9 +19,9 @@ pub struct PortRange {
     max: NonZeroU16,
 }
 
-/// A range of ports whose lowest port lies above the highest.
+/// The error for a range whose lowest port is above the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
-#[error("the lowest port, {min}, lies above the highest, {max}")]
+#[error("the lowest port, {min}, is above the highest, {max}")]
 #[diagnostic(code(rpcplugin::config::port_range_reversed), help("exchange min_port and max_port"))]
 pub struct PortRangeError {
     /// The lowest port.
@@ -31,17 +31,16 @@ pub struct PortRangeError {
 }
 
 impl TcpPorts {
-    /// The range that Go hosts name by default: 10000 to 25000.
+    /// The default range of Go hosts: 10000 to 25000.
     pub const GO_DEFAULT: Self = match (NonZeroU16::new(10_000), NonZeroU16::new(25_000)) {
         (Some(min), Some(max)) => Self::Range(PortRange { min, max }),
         _ => Self::Any,
     };
 
-    /// The ports between two numbers, as a host writes them into a plugin's environment. A `min` of 0 stands for any port:
-    /// port 0 is tried first, and the operating system then chooses.
+    /// Creates the ports from the two numbers of a host. A `min` of 0 stands for any port: with port 0 the operating system chooses.
     ///
     /// # Errors
-    /// [`PortRangeError`] when `min` lies above `max`.
+    /// [`PortRangeError`] if `min` is above `max`.
     pub fn between(min: u16, max: u16) -> Result<Self, PortRangeError> {
         match (NonZeroU16::new(min), NonZeroU16::new(max)) {
             (Some(min), Some(max)) => PortRange::new(min, max).map(Self::Range),
@@ -50,7 +49,7 @@ impl TcpPorts {
         }
     }
 
-    /// The port numbers in ascending order, which is the order in which they are tried. Any port is `0..=0`.
+    /// The port numbers, in the order in which they are tried. Any port is `0..=0`.
     #[must_use]
     pub fn numbers(self) -> RangeInclusive<u16> {
         match self {
@@ -61,10 +60,10 @@ impl TcpPorts {
 }
 
 impl PortRange {
-    /// The ports from `min` to `max`, both included.
+    /// Creates the range from `min` to `max`, both included.
     ///
     /// # Errors
-    /// [`PortRangeError`] when `min` lies above `max`.
+    /// [`PortRangeError`] if `min` is above `max`.
     pub fn new(min: NonZeroU16, max: NonZeroU16) -> Result<Self, PortRangeError> {
         if min <= max {
             Ok(Self { min, max })

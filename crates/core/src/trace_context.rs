@@ -1,11 +1,11 @@
-//! Which trace a call belongs to, as it crosses from process to process.
+//! The trace context of a call, which passes from process to process.
 
 use std::fmt;
 
-/// The place of a call in a distributed trace, as the W3C's Trace Context has it.
+/// The place of a call in a distributed trace (W3C Trace Context).
 ///
-/// It crosses a process border as two headers, `traceparent` and `tracestate`. Reading is total: what is no valid
-/// `traceparent` gives nothing, and a `tracestate` that is too long is left out.
+/// Two headers carry the context to another process: `traceparent` and `tracestate`. An invalid `traceparent` gives no context. A
+/// `tracestate` that is too long is left out.
 ///
 /// ```
 /// # use rpcplugin_core::TraceContext;
@@ -28,18 +28,18 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// The header that carries the context.
+    /// The header with the context.
     pub const TRACEPARENT: &'static str = "traceparent";
-    /// The header that carries what tracing systems add to it.
+    /// The header with the additions of tracing systems.
     pub const TRACESTATE: &'static str = "tracestate";
 
-    /// A context with these ids. None when either is 0, which stands for none.
+    /// Creates a context. Returns `None` if an id is 0, which stands for no id.
     #[must_use]
     pub fn new(trace: u128, span: u64, sampled: bool) -> Option<Self> {
         (trace != 0 && span != 0).then(|| Self { trace, span, flags: sampled.into(), state: String::new() })
     }
 
-    /// Reads the two headers.
+    /// Parses the two headers.
     #[must_use]
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let mut parts = traceparent.trim_matches([' ', '\t']).split('-');
@@ -47,7 +47,7 @@ impl TraceContext {
         let trace = hex(parts.next()?, 32)?;
         let span = hex(parts.next()?, 16)?;
         let flags = hex(parts.next()?, 2)?;
-        // Version 0 has just these parts; a later one may have more, and 255 is forbidden.
+        // Version 0 has exactly these parts. A later version may have more. Version 255 is forbidden.
         if version == 0xff || (version == 0 && parts.next().is_some()) {
             return None;
         }
@@ -57,31 +57,31 @@ impl TraceContext {
         Some(context)
     }
 
-    /// The context of a call that is made on behalf of this one. An id of 0 is made 1.
+    /// Returns the context of a call within this one. An id of 0 becomes 1.
     #[must_use]
     pub fn child(&self, span: u64) -> Self {
         Self { span: span.max(1), ..self.clone() }
     }
 
-    /// The text for the header `traceparent`.
+    /// The value of the header `traceparent`.
     #[must_use]
     pub fn traceparent(&self) -> String {
         format!("00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags)
     }
 
-    /// The text for the header `tracestate`; empty where there is nothing to say.
+    /// The value of the header `tracestate`, or empty text.
     #[must_use]
     pub fn tracestate(&self) -> &str {
         &self.state
     }
 
-    /// The trace, the same for all calls in it. Never 0.
+    /// The id of the trace, which all calls of the trace share. Never 0.
     #[must_use]
     pub fn trace_id(&self) -> u128 {
         self.trace
     }
 
-    /// The call. Never 0.
+    /// The id of the call. Never 0.
     #[must_use]
     pub fn span_id(&self) -> u64 {
         self.span
@@ -100,21 +100,21 @@ impl fmt::Debug for TraceContext {
     }
 }
 
-/// Lower-case hexadecimal digits, this many of them.
+/// Parses this many lower-case hexadecimal digits.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let fits = text.len() == digits && text.bytes().all(is_digit);
     fits.then(|| u128::from_str_radix(text, 16).ok()).flatten()
 }
 
-/// What a header can hold.
+/// Whether a header can have the byte.
 fn is_printable(byte: u8) -> bool {
     (b' '..=b'~').contains(&byte)
 }
 
 const SAMPLED: u128 = 1;
 
-/// W3C Trace Context, 3.3.1.5: what is no longer has to be passed on whole.
+/// W3C Trace Context, 3.3.1.5: a state up to this length must be passed on unchanged.
 const LONGEST_STATE: usize = 512;
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
     const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn reads_what_the_standard_allows() {
+    fn valid_headers_are_parsed() {
         assert!(TraceContext::parse(VALID, None).is_some());
         assert!(TraceContext::parse(&format!(" {VALID}\t"), None).is_some());
         let later = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-the-future-brings";
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn invalid_headers_are_refused() {
         for bad in [
             "",
             "00",
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_cannot_be_passed_on_is_left_out() {
+    fn a_state_that_is_too_long_is_left_out() {
         for bad in ["x".repeat(600), "a=\u{e9}".to_owned(), "a=b\r\nc: d".to_owned()] {
             assert_eq!(TraceContext::parse(VALID, Some(&bad)).expect("valid").tracestate(), "");
         }
@@ -161,12 +161,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reading_is_total(parent in ".{0,80}", state in prop::option::of(".{0,80}")) {
+        fn parsing_never_panics(parent in ".{0,80}", state in prop::option::of(".{0,80}")) {
             let _ = TraceContext::parse(&parent, state.as_deref());
         }
 
         #[test]
-        fn reading_what_was_written_gives_the_same(trace: u128, span: u64, sampled: bool) {
+        fn a_rendered_context_is_parsed_back(trace: u128, span: u64, sampled: bool) {
             if let Some(context) = TraceContext::new(trace, span, sampled) {
                 prop_assert_eq!(TraceContext::parse(&context.traceparent(), Some("")), Some(context));
             }

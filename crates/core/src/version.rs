@@ -1,13 +1,13 @@
-//! Versions: of the handshake itself, and of the application's protocol.
+//! Versions of the handshake and of the application's protocol.
 
 use std::fmt;
 
-/// The version of the handshake line and of go-plugin's own services. There has only ever been one.
+/// The version of the handshake line and of go-plugin's own services. It is the only one so far.
 pub const CORE_PROTOCOL_VERSION: u32 = 1;
 
-/// A version of the application's own protocol: which services a plugin serves and what they mean.
+/// A version of the application's protocol, which defines the services of a plugin and their meaning.
 ///
-/// It is a plain number without order of compatibility: version 3 need not understand what version 2 meant.
+/// The number implies no compatibility: version 3 need not be compatible with version 2.
 ///
 /// # Protocol
 /// go-plugin's `ProtocolVersion` and the keys of `VersionedPlugins`.
@@ -26,24 +26,24 @@ impl From<u32> for AppVersion {
     }
 }
 
-/// At least one [`AppVersion`], newest first, none twice.
+/// At least one [`AppVersion`], newest first, without duplicates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Versions(Box<[AppVersion]>);
 
-/// There was no version in the list.
+/// The error for a list without versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error("the list of protocol versions is empty")]
 #[diagnostic(
     code(rpcplugin::config::no_versions),
-    help("name at least one version of your protocol; start with 1 when there has been only one")
+    help("give at least one version of your protocol, such as 1")
 )]
 pub struct VersionsError;
 
 impl Versions {
-    /// The versions given, in any order and however often.
+    /// Creates a list from versions in any order, with or without duplicates.
     ///
     /// # Errors
-    /// [`VersionsError`] when there is none.
+    /// [`VersionsError`] if there are no versions.
     pub fn new<V: Into<AppVersion>>(versions: impl IntoIterator<Item = V>) -> Result<Self, VersionsError> {
         let mut versions: Vec<_> = versions.into_iter().map(Into::into).collect();
         versions.sort_unstable_by(|a, b| b.cmp(a));
@@ -63,7 +63,7 @@ impl Versions {
         self.0[self.0.len() - 1]
     }
 
-    /// Whether `version` is among them.
+    /// Whether the list has this version.
     #[must_use]
     pub fn contains(&self, version: AppVersion) -> bool {
         self.0.contains(&version)
@@ -87,7 +87,7 @@ impl From<u32> for Versions {
     }
 }
 
-/// The versions with commas between, newest first: `3,2,1`.
+/// The versions, newest first, with commas between them: `3,2,1`.
 impl fmt::Display for Versions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, version) in self.iter().enumerate() {

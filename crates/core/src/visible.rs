@@ -1,9 +1,9 @@
-//! Text of others, as it may be shown.
+//! Text from untrusted sources, made safe to show.
 
 use std::fmt::{self, Write as _};
 
-/// Text as it may be written to a terminal or into a file of text, whatever its source: characters that
-/// [disturb](disturbs) are shown as `\u{1b}` and the like. Line breaks and tabs stay as they are.
+/// Untrusted text, made safe for a terminal or a text file. Characters that [affect a terminal](disturbs) are escaped, such as
+/// `\u{1b}`. Line breaks and tabs stay.
 ///
 /// ```
 /// # use rpcplugin_core::Visible;
@@ -28,11 +28,10 @@ impl fmt::Display for Visible<'_> {
     }
 }
 
-/// Whether a character of a peer's text does more to a terminal, or to who reads there, than to be seen: whether it is a
-/// control character (of ASCII, but for the tab, DEL, or of the second set, which begins sequences in one byte too),
-/// turns around the text after it, breaks the line, cannot be seen, or is no character at all.
+/// Whether a character of untrusted text affects a terminal or misleads its reader. Such characters are control characters except the
+/// tab, marks of direction, line separators, invisible characters and noncharacters.
 ///
-/// Those that join letters, which some languages and emoji need, do not.
+/// Joiners of letters, which some languages and emoji need, do not.
 #[must_use]
 pub fn disturbs(c: char) -> bool {
     if c.is_ascii() {
@@ -41,12 +40,12 @@ pub fn disturbs(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}'
         | '\u{ad}' | '\u{61c}' | '\u{180e}'
-        // Zero widths and marks of direction, between which the joiners stand.
+        // Zero-width space and marks of direction. The joiners stand between them.
         | '\u{200b}' | '\u{200e}' | '\u{200f}'
-        // Separators of lines and paragraphs, embeddings and overrides, isolates, and what is deprecated.
+        // Separators of lines and paragraphs, embeddings, overrides, isolates, and deprecated characters.
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        // Tags: a second ASCII that nothing shows.
+        // Tags: an invisible copy of ASCII.
         | '\u{e0000}'..='\u{e007f}'
         // Noncharacters.
         | '\u{fdd0}'..='\u{fdef}')
@@ -60,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_on_a_terminal_is_shown() {
+    fn characters_that_affect_a_terminal_are_escaped() {
         for (text, shown) in [
             ("\u{1b}]52;c;aGk=\u{7}", "\\u{1b}]52;c;aGk=\\u{7}"),
             ("\u{9b}31m", "\\u{9b}31m"),
@@ -81,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_disturbs_is_left(text in any::<String>()) {
+        fn no_character_that_affects_a_terminal_is_left(text in any::<String>()) {
             let shown = Visible(&text).to_string();
             prop_assert!(shown.chars().all(|c| c == '\n' || !disturbs(c)), "{:?}", shown);
             prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));

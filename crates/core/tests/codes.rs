@@ -1,4 +1,4 @@
-//! Each fault has the code under which it is documented.
+//! Each error has its documented code.
 
 use std::fmt::Debug;
 
@@ -14,7 +14,7 @@ fn check<T: Debug, E: Diagnostic>(result: Result<T, E>, code: &str) {
 }
 
 #[test]
-fn of_what_a_program_sets() {
+fn errors_of_a_programs_values_have_their_codes() {
     check(MagicCookie::new("", "v"), "rpcplugin::config::cookie_key_empty");
     check(MagicCookie::new("A=B", "v"), "rpcplugin::config::cookie_key_invalid");
     check(MagicCookie::new("K", ""), "rpcplugin::config::cookie_value_empty");
@@ -23,7 +23,7 @@ fn of_what_a_program_sets() {
 }
 
 #[test]
-fn of_what_a_plugin_announces() {
+fn errors_of_a_plugins_endpoint_have_their_codes() {
     check(Endpoint::parse("pipe", "x"), "rpcplugin::transport::unknown_network");
     check(Endpoint::parse("unix", ""), "rpcplugin::transport::empty_path");
     check(Endpoint::parse("tcp", "nowhere"), "rpcplugin::transport::invalid_address");

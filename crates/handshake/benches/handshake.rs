@@ -1,4 +1,4 @@
-//! What the handshake costs: the line, in both directions, and the offer.
+//! The cost of the handshake: the line and the environment, in both directions.
 
 use std::{ffi::OsString, hint::black_box};
 
@@ -22,14 +22,14 @@ fn parse_line(bencher: divan::Bencher<'_, '_>) {
 
 #[divan::bench]
 fn print_line(bencher: divan::Bencher<'_, '_>) {
-    let answer = HandshakeLine::parse(&line()).expect("a good line");
-    bencher.bench(|| black_box(&answer).to_string());
+    let line = HandshakeLine::parse(&line()).expect("a good line");
+    bencher.bench(|| black_box(&line).to_string());
 }
 
 #[divan::bench]
-fn offer_there_and_back(bencher: divan::Bencher<'_, '_>) {
+fn environment_there_and_back(bencher: divan::Bencher<'_, '_>) {
     let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("a key and a value");
-    let offer = HostEnv {
+    let host_env = HostEnv {
         versions: Versions::from(3),
         ports: TcpPorts::GO_DEFAULT,
         client_certificate: Some("-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n".to_owned()),
@@ -38,7 +38,7 @@ fn offer_there_and_back(bencher: divan::Bencher<'_, '_>) {
         socket_group: None,
     };
     bencher.bench(|| {
-        let environment: Vec<(String, Option<OsString>)> = black_box(&offer).to_env(&cookie);
+        let environment: Vec<(String, Option<OsString>)> = black_box(&host_env).to_env(&cookie);
         ReceivedEnv::from_env(|name| environment.iter().find(|(known, _)| known == name)?.1.clone())
     });
 }

@@ -1,47 +1,42 @@
-//! Whether a host started this process.
+//! The check of the magic cookie, which shows whether a host launched this process.
 
 use std::ffi::OsString;
 
 use rpcplugin_core::MagicCookie;
 use subtle::ConstantTimeEq as _;
 
-/// The process was not started by a host that knows this plugin's magic cookie.
+/// The environment does not have the magic cookie of this plugin.
 ///
-/// What the variable held is not part of the error: it may belong to something else.
+/// The error does not have the value of the variable, which may belong to another program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum CookieRefused {
     /// The cookie's variable is not set.
-    #[error("this program is a plugin, and no host started it")]
+    #[error("this program is a plugin, and no host launched it")]
     #[diagnostic(
         code(rpcplugin::handshake::cookie_missing),
-        help(
-            "start the program that uses this plugin; it will start the plugin by itself ({key} is not set)"
-        )
+        help("start the program that uses this plugin; that program launches the plugin ({key} is not set)")
     )]
     Missing {
-        /// The variable that a host would have set.
+        /// The cookie's variable.
         key: String,
     },
-    /// The cookie's variable holds something else.
-    #[error("this program is a plugin, and the host that started it expects another one")]
+    /// The cookie's variable has another value.
+    #[error("this program is a plugin, and its host expects another plugin")]
     #[diagnostic(
         code(rpcplugin::handshake::cookie_mismatch),
-        help(
-            "give host and plugin the same magic cookie: the value of {key} is not the one this plugin expects"
-        )
+        help("give host and plugin the same magic cookie: this plugin expects another value of {key}")
     )]
     Different {
-        /// The variable whose value differs.
+        /// The cookie's variable.
         key: String,
     },
 }
 
-/// Compares the cookie with what `lookup` finds in the environment. The comparison of two values of one length takes the
-/// same time wherever they differ.
+/// Checks that the environment, which `lookup` reads, has the cookie. Values of the same length are compared in constant time.
 ///
 /// # Errors
-/// [`CookieRefused`] when the variable is missing or holds another value.
+/// [`CookieRefused`] if the variable is missing or has another value.
 pub fn check_cookie(
     cookie: &MagicCookie,
     lookup: impl Fn(&str) -> Option<OsString>,
@@ -59,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_missing_from_different() {
+    fn a_missing_cookie_and_a_different_one_are_distinct_errors() {
         let cookie = MagicCookie::new("KEY", "right").expect("valid");
         let check =
             |value: Option<&str>| check_cookie(&cookie, |key| value.filter(|_| key == "KEY").map(Into::into));

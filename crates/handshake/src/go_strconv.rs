@@ -1,11 +1,11 @@
-//! Numbers and booleans as Go reads them, so that what a Go peer accepts is accepted here.
+//! Numbers and booleans as Go's `strconv` parses them, so that both languages accept the same text.
 
-/// A decimal as `strconv.Atoi` takes it: an optional sign and digits, leading zeros allowed.
+/// Parses a decimal like `strconv.Atoi`: an optional sign, then digits with optional leading zeros.
 pub(crate) fn integer(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
-/// A boolean as `strconv.ParseBool` takes it.
+/// Parses a boolean like `strconv.ParseBool`.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),

@@ -1,4 +1,4 @@
-//! The answer: the one line a plugin prints on its standard output.
+//! The handshake line, which a plugin prints on stdout.
 
 use std::fmt;
 
@@ -11,48 +11,47 @@ use rpcplugin_core::{AppVersion, CORE_PROTOCOL_VERSION, Endpoint, EndpointError,
 
 use crate::go_strconv;
 
-/// What a plugin answers a host.
+/// The handshake line of a plugin.
 ///
 /// [`Display`](fmt::Display) writes the line without its line break.
 ///
 /// # Protocol
-/// `CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERTIFICATE|MULTIPLEX`. Four to seven fields are read, and any further are
-/// ignored, as go-plugin does. Six are written, or seven if and only if the host asked about multiplexing: hosts
-/// before v1.6.0 would take the seventh for a part of the certificate.
+/// `CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERTIFICATE|MULTIPLEX`. Four to seven fields are read. Further fields are ignored, as in
+/// go-plugin. Six fields are written, or seven if the host requested multiplexing: hosts before v1.6.0 take the seventh field for a
+/// part of the certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandshakeLine {
     /// The version of the application's protocol that the plugin serves.
     pub version: AppVersion,
-    /// Where the plugin listens.
+    /// The endpoint on which the plugin listens.
     pub endpoint: Endpoint,
-    /// The plugin's one-time certificate as DER.
+    /// The plugin's certificate as DER.
     pub certificate: Option<Vec<u8>>,
-    /// Whether brokered connections share one socket.
+    /// Whether brokered connections share the main connection's socket.
     pub multiplexing: Multiplexing,
 }
 
-/// What an answer says of brokered connections over one socket.
+/// The seventh field of a handshake line: whether the plugin multiplexes brokered connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Multiplexing {
-    /// Nothing: the plugin was not asked, or does not know the question.
+    /// The field is missing: the host did not request multiplexing, or the plugin does not know the field.
     #[default]
-    NotSaid,
-    /// The plugin does it.
+    Unspecified,
+    /// The plugin multiplexes.
     Yes,
-    /// The plugin does not.
+    /// The plugin does not multiplex.
     No,
-    /// The field cannot be read. Only a host that asked has to care.
+    /// The field is invalid. It matters only to a host that requested multiplexing.
     Unreadable,
 }
 
-/// The line is no answer that this host understands. Rendered as a report, it shows the line with the field at fault
-/// underlined.
+/// A handshake line that this host does not accept. A report shows the line and underlines the faulty field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandshakeLineError {
-    /// What is wrong.
+    /// The fault.
     pub fault: HandshakeLineFault,
-    /// The line: shortened, and without characters that would disturb a terminal.
+    /// The line, shortened and without characters that affect a terminal.
     line: String,
     /// The beginning of the line, as messages quote it.
     quoted: Box<str>,
@@ -60,77 +59,77 @@ pub struct HandshakeLineError {
     endpoint: Option<Endpoint>,
 }
 
-/// What is wrong with an answer.
+/// The faults of a handshake line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum HandshakeLineFault {
     /// The line has fewer than four fields.
-    #[error("the plugin printed something else before its handshake line")]
+    #[error("the plugin printed other text in place of its handshake line")]
     #[diagnostic(
-        code(rpcplugin::handshake::not_an_answer),
+        code(rpcplugin::handshake::not_a_handshake_line),
         help(
-            "check that the program is a plugin, and that it prints nothing on stdout before it serves: \
-             logs and banners belong on stderr"
+            "check that the program is a plugin and prints nothing on stdout before its handshake line: logs and banners belong \
+             on stderr"
         )
     )]
-    NotAnAnswer,
-    /// The first field is no number, or not the one version there is.
-    #[error("the plugin speaks another version of the handshake")]
+    NotAHandshakeLine,
+    /// The first field is not the version of the handshake, which is 1.
+    #[error("the plugin uses another version of the handshake")]
     #[diagnostic(
         code(rpcplugin::handshake::core_version),
         help("rebuild the plugin with a go-plugin library whose core protocol version is 1")
     )]
     CoreVersion,
-    /// The line has the form of Packer's own plugins, `MAJOR|MINOR|NETWORK|ADDRESS`, which speak net/rpc in a way of
-    /// their own.
-    #[error("the plugin is one of Packer's, which speaks another protocol than go-plugin's")]
+    /// The line has the form of Packer's plugins: `MAJOR|MINOR|NETWORK|ADDRESS`. Packer's plugins use a protocol of their own over
+    /// net/rpc.
+    #[error("the plugin is a plugin of Packer, which has another protocol than go-plugin")]
     #[diagnostic(
         code(rpcplugin::protocol::packer),
-        help("let `packer` start it: its plugins speak net/rpc in a form of their own, and not gRPC")
+        help("launch the plugin with `packer`: its plugins do not use gRPC")
     )]
     Packer,
-    /// The second field is no version.
+    /// The second field is not a version.
     #[error("the plugin's protocol version is not a number")]
     #[diagnostic(
         code(rpcplugin::handshake::version_unreadable),
-        help("the plugin's author has to print the negotiated version as a plain number")
+        help("correct the plugin: print the negotiated version as a plain number")
     )]
     Version,
-    /// The third and fourth field are no address.
-    #[error("the plugin announced an address that cannot be dialled")]
+    /// The third and fourth field are not an endpoint.
+    #[error("the plugin announced an invalid address")]
     #[diagnostic(
-        code(rpcplugin::handshake::address),
-        help("the plugin's author has to announce `unix|PATH` or `tcp|HOST:PORT`")
+        code(rpcplugin::handshake::address_invalid),
+        help("correct the plugin: announce `unix|PATH` or `tcp|HOST:PORT`")
     )]
     Address(#[source] EndpointError),
-    /// The plugin speaks net/rpc: it says so, or it leaves the field out, which means the same.
-    #[error("the plugin speaks net/rpc, not gRPC")]
+    /// The fifth field is `netrpc`, or it is missing, which means the same.
+    #[error("the plugin uses net/rpc and not gRPC")]
     #[diagnostic(
         code(rpcplugin::protocol::net_rpc),
         help("rebuild the plugin with a gRPC server; net/rpc is not supported")
     )]
     NetRpc,
-    /// The plugin speaks a protocol that nobody knows.
-    #[error("the plugin speaks an unknown protocol")]
+    /// The fifth field is an unknown protocol.
+    #[error("the plugin uses an unknown protocol")]
     #[diagnostic(
         code(rpcplugin::protocol::unknown_protocol),
-        help("the fifth field of the handshake line has to be `grpc`")
+        help("correct the plugin: the fifth field of the handshake line must be `grpc`")
     )]
     UnknownProtocol,
-    /// The sixth field is no certificate.
+    /// The sixth field is not a certificate in base64.
     #[error("the plugin's certificate cannot be decoded")]
     #[diagnostic(
         code(rpcplugin::security::certificate_unreadable),
-        help("the sixth field has to be the certificate's DER in standard base64")
+        help("correct the plugin: the sixth field must be the certificate's DER in standard base64")
     )]
     Certificate,
 }
 
 impl HandshakeLine {
-    /// Reads a line as a plugin printed it, with or without its line break and surrounding blanks.
+    /// Parses the line of a plugin, with or without its line break and surrounding blanks.
     ///
     /// # Errors
-    /// [`HandshakeLineError`], which underlines the field at fault.
+    /// [`HandshakeLineError`], which underlines the faulty field.
     pub fn parse(line: &str) -> Result<Self, HandshakeLineError> {
         let line = line.trim();
         let fields: Vec<&str> = line.split('|').collect();
@@ -140,12 +139,12 @@ impl HandshakeLine {
 
 fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, usize, usize)> {
     let [core, version, network, address, rest @ ..] = fields else {
-        return Err((HandshakeLineFault::NotAnAnswer, 0, fields.len()));
+        return Err((HandshakeLineFault::NotAHandshakeLine, 0, fields.len()));
     };
     if go_strconv::integer(core) != Some(CORE_PROTOCOL_VERSION.into()) {
-        // Text with enough bars in it is still no answer; only a number in front says that one was meant.
+        // Text with enough bars may still be other output. Only a number in front is the sign of a handshake line.
         let fault = match go_strconv::integer(core) {
-            None => HandshakeLineFault::NotAnAnswer,
+            None => HandshakeLineFault::NotAHandshakeLine,
             Some(_) if rest.is_empty() && matches!(*network, "unix" | "tcp") => HandshakeLineFault::Packer,
             Some(_) => HandshakeLineFault::CoreVersion,
         };
@@ -167,14 +166,14 @@ fn read_fields(fields: &[&str]) -> Result<HandshakeLine, (HandshakeLineFault, us
         (HandshakeLineFault::Address(error), field, field)
     })?;
     let certificate = match rest.get(1) {
-        // Before v1.0 of go-plugin the sixth field could hold other, short text.
+        // Before v1.0 of go-plugin the sixth field could be other, short text.
         Some(text) if text.len() > SHORTEST_CERTIFICATE => {
             Some(BASE64.decode(text).map_err(|_| (HandshakeLineFault::Certificate, 5, 5))?)
         }
         _ => None,
     };
     let multiplexing = match rest.get(2).map(|text| go_strconv::boolean(text)) {
-        None => Multiplexing::NotSaid,
+        None => Multiplexing::Unspecified,
         Some(Some(true)) => Multiplexing::Yes,
         Some(Some(false)) => Multiplexing::No,
         Some(None) => Multiplexing::Unreadable,
@@ -192,14 +191,14 @@ impl fmt::Display for HandshakeLine {
         match self.multiplexing {
             Multiplexing::Yes => f.write_str("|true"),
             Multiplexing::No => f.write_str("|false"),
-            Multiplexing::NotSaid | Multiplexing::Unreadable => Ok(()),
+            Multiplexing::Unspecified | Multiplexing::Unreadable => Ok(()),
         }
     }
 }
 
 impl HandshakeLineError {
     fn new(fault: HandshakeLineFault, line: &str, first: usize, last: usize) -> Self {
-        // One character for one, so that the fields stay where they are.
+        // Each character is replaced by one character, so that the fields keep their places.
         let shown: String = line
             .chars()
             .take(LONGEST_QUOTE)
@@ -216,20 +215,20 @@ impl HandshakeLineError {
         Self { fault, span: (start, end - start).into(), line: shown, quoted: quoted(line).into(), endpoint }
     }
 
-    /// Where the line says that the plugin listens, if that much of it can be read: what such a plugin may leave there.
+    /// The endpoint in the line, if the line has a valid endpoint. The plugin may have left a socket there.
     #[must_use]
     pub fn endpoint(&self) -> Option<&Endpoint> {
         self.endpoint.as_ref()
     }
 
-    /// The line as the plugin printed it: shortened, and without characters that would disturb a terminal.
+    /// The line of the plugin, shortened and without characters that affect a terminal.
     #[must_use]
     pub fn line(&self) -> &str {
         &self.line
     }
 }
 
-/// What is wrong, and the beginning of the line in quotation marks, with characters that would disturb a terminal escaped.
+/// The fault, and the start of the line in quotation marks. Characters that affect a terminal are escaped.
 impl fmt::Display for HandshakeLineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.fault, self.quoted)
@@ -257,13 +256,13 @@ impl Diagnostic for HandshakeLineError {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         let label = match self.fault {
-            HandshakeLineFault::NotAnAnswer => "not a handshake line",
-            HandshakeLineFault::CoreVersion => "only 1 is understood",
-            HandshakeLineFault::Packer => "Packer's version of its protocol",
+            HandshakeLineFault::NotAHandshakeLine => "not a handshake line",
+            HandshakeLineFault::CoreVersion => "only 1 is supported",
+            HandshakeLineFault::Packer => "the version of Packer's protocol",
             HandshakeLineFault::Version => "not a version",
             HandshakeLineFault::Address(_) => "not an address",
             HandshakeLineFault::NetRpc => "not a gRPC plugin",
-            HandshakeLineFault::UnknownProtocol => "only `grpc` is understood",
+            HandshakeLineFault::UnknownProtocol => "only `grpc` is supported",
             HandshakeLineFault::Certificate => "not a certificate",
         };
         let label = miette::LabeledSpan::new_with_span(Some(label.to_owned()), self.span);
@@ -271,7 +270,7 @@ impl Diagnostic for HandshakeLineError {
     }
 }
 
-/// The beginning of a line in quotation marks. Those within it stay as they are.
+/// Puts the start of a line in quotation marks. Quotation marks inside are not escaped.
 fn quoted(line: &str) -> String {
     let mut quoted = String::from('"');
     for c in line.chars().take(LONGEST_IN_MESSAGE) {
@@ -284,21 +283,21 @@ fn quoted(line: &str) -> String {
     quoted
 }
 
-/// Where the `n`th field starts in `line`, or its end where there are fewer.
+/// The offset of the `n`th field, or the length of the line if it has fewer fields.
 fn nth_field_start(line: &str, n: usize) -> usize {
     line.split('|').take(n).map(|field| field.len() + 1).sum::<usize>().min(line.len())
 }
 
-/// go-plugin takes a sixth field for a certificate only if it is longer than this many characters.
+/// go-plugin takes the sixth field for a certificate only if it is longer than this.
 const SHORTEST_CERTIFICATE: usize = 50;
 
-/// As much of a foreign line as an error shows.
+/// How many characters of a line a report shows.
 const LONGEST_QUOTE: usize = 200;
 
-/// As much of it as a message of one line shows.
+/// How many characters of a line a message shows.
 const LONGEST_IN_MESSAGE: usize = 100;
 
-/// Written without padding, which Go's decoder refuses; read with or without, because other implementations pad.
+/// Encodes without padding, because Go's decoder refuses it. Decodes with and without padding, because other implementations pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -326,11 +325,11 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_form_that_plugins_print() {
+    fn every_form_of_the_line_is_parsed() {
         let plain = parsed("1|3|unix|/tmp/plugin2654984751|grpc|");
         assert_eq!(plain.version, AppVersion(3));
         assert_eq!(plain.endpoint.to_string(), "unix:/tmp/plugin2654984751");
-        assert_eq!((&plain.certificate, plain.multiplexing), (&None, Multiplexing::NotSaid));
+        assert_eq!((&plain.certificate, plain.multiplexing), (&None, Multiplexing::Unspecified));
         assert_eq!(parsed("1|3|unix|/tmp/plugin2654984751|grpc"), plain);
         assert_eq!(parsed("  01|+3|unix|/tmp/plugin2654984751|grpc|\r\n"), plain);
         assert_eq!(parsed("1|3|unix|/tmp/plugin2654984751|grpc|short extra text"), plain);
@@ -341,21 +340,21 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_read_with_and_without_padding() {
+    fn a_certificate_is_decoded_with_and_without_padding() {
         let der: Vec<u8> = (0..100).collect();
         let unpadded = BASE64.encode(&der);
         assert!(!unpadded.contains('='));
         for text in [unpadded.clone(), format!("{unpadded}==")] {
-            let answer = parsed(&format!("1|1|unix|/p|grpc|{text}"));
-            assert_eq!(answer.certificate.as_deref(), Some(&*der));
+            let line = parsed(&format!("1|1|unix|/p|grpc|{text}"));
+            assert_eq!(line.certificate.as_deref(), Some(&*der));
         }
     }
 
     #[test]
-    fn underlines_the_field_at_fault() {
-        assert_eq!(fault("hello"), (HandshakeLineFault::NotAnAnswer, "hello".into()));
-        assert_eq!(fault(""), (HandshakeLineFault::NotAnAnswer, String::new()));
-        assert_eq!(fault("a|b|c|d|e|f"), (HandshakeLineFault::NotAnAnswer, "a".into()));
+    fn the_faulty_field_is_underlined() {
+        assert_eq!(fault("hello"), (HandshakeLineFault::NotAHandshakeLine, "hello".into()));
+        assert_eq!(fault(""), (HandshakeLineFault::NotAHandshakeLine, String::new()));
+        assert_eq!(fault("a|b|c|d|e|f"), (HandshakeLineFault::NotAHandshakeLine, "a".into()));
         assert_eq!(fault("2|1|unix|/p|grpc|"), (HandshakeLineFault::CoreVersion, "2".into()));
         assert_eq!(fault("5|0|unix|/tmp/packer-plugin"), (HandshakeLineFault::Packer, "5".into()));
         assert_eq!(fault("5|0|text|more"), (HandshakeLineFault::CoreVersion, "5".into()));
@@ -372,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_shows_the_line_and_the_remedy() {
+    fn a_report_shows_the_line_and_the_help() {
         let error = HandshakeLine::parse("1|4|unix|/s|netrpc").expect_err("net/rpc");
         let report = format!("{:?}", miette::Report::new(error));
         for part in
@@ -383,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_hostile_line_is_shortened_and_tamed() {
+    fn a_long_hostile_line_is_shortened_and_escaped() {
         let line = format!("\u{1b}[31m{}", "x".repeat(100_000));
         let error = HandshakeLine::parse(&line).expect_err("rubbish");
         assert!(error.line().chars().count() <= LONGEST_QUOTE);
@@ -392,7 +391,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_what_was_printed_gives_the_same(
+        fn a_printed_line_is_parsed_back(
             version in any::<u32>(),
             endpoint in prop_oneof![
                 "/[a-z/]{1,80}".prop_map(|path| Endpoint::parse("unix", &path).expect("a path")),
@@ -402,15 +401,15 @@ mod tests {
             ],
             certificate in prop::option::of(prop::collection::vec(any::<u8>(), 40..700)),
             multiplexing in prop_oneof![
-                Just(Multiplexing::NotSaid), Just(Multiplexing::Yes), Just(Multiplexing::No)
+                Just(Multiplexing::Unspecified), Just(Multiplexing::Yes), Just(Multiplexing::No)
             ],
         ) {
-            let answer = HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing };
-            prop_assert_eq!(HandshakeLine::parse(&answer.to_string()), Ok(answer));
+            let line = HandshakeLine { version: AppVersion(version), endpoint, certificate, multiplexing };
+            prop_assert_eq!(HandshakeLine::parse(&line.to_string()), Ok(line));
         }
 
         #[test]
-        fn parsing_is_total(line in "(1\\|1\\|(unix|tcp)\\|)?.{0,300}") {
+        fn parsing_never_panics(line in "(1\\|1\\|(unix|tcp)\\|)?.{0,300}") {
             if let Err(error) = HandshakeLine::parse(&line) {
                 let end = error.span.offset() + error.span.len();
                 prop_assert!(error.line().get(error.span.offset()..end).is_some());

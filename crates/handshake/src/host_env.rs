@@ -1,4 +1,4 @@
-//! The offer: what a host tells a plugin through its environment.
+//! The environment variables by which a host passes its side of the handshake to a plugin.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,24 +9,24 @@ use rpcplugin_core::{AppVersion, MagicCookie, TcpPorts, Versions};
 
 use crate::go_strconv;
 
-/// Names of the environment variables that carry an offer.
+/// Names of the environment variables of the handshake.
 pub mod variable {
-    /// The lowest TCP port a plugin may listen on.
+    /// The lowest TCP port on which a plugin may listen.
     pub const MIN_PORT: &str = "PLUGIN_MIN_PORT";
-    /// The highest TCP port a plugin may listen on.
+    /// The highest TCP port on which a plugin may listen.
     pub const MAX_PORT: &str = "PLUGIN_MAX_PORT";
-    /// The application's protocol versions that the host speaks, with commas between, in any order.
+    /// The versions of the application's protocol that the host supports, in any order, with commas between them.
     pub const PROTOCOL_VERSIONS: &str = "PLUGIN_PROTOCOL_VERSIONS";
-    /// A true value asks for brokered connections over one socket.
+    /// `true` requests multiplexed brokered connections.
     pub const MULTIPLEX_GRPC: &str = "PLUGIN_MULTIPLEX_GRPC";
-    /// The host's one-time certificate as PEM: asks for mutual TLS.
+    /// The host's certificate as PEM. It requests mutual TLS.
     pub const CLIENT_CERT: &str = "PLUGIN_CLIENT_CERT";
     /// The group, by name or number, that may connect to the plugin's sockets.
     pub const UNIX_SOCKET_GROUP: &str = "PLUGIN_UNIX_SOCKET_GROUP";
     /// The directory for all of the plugin's sockets.
     pub const UNIX_SOCKET_DIR: &str = "PLUGIN_UNIX_SOCKET_DIR";
 
-    /// Every variable of an offer.
+    /// Every variable of the handshake.
     pub const ALL: [&str; 7] = [
         MIN_PORT,
         MAX_PORT,
@@ -38,67 +38,65 @@ pub mod variable {
     ];
 }
 
-/// What a host offers the plugin that it starts.
+/// The values that a host passes to a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostEnv {
-    /// The versions of the application's protocol that the host speaks.
+    /// The versions of the application's protocol that the host supports.
     pub versions: Versions,
-    /// The TCP ports on which the plugin may listen, should it choose TCP.
+    /// The TCP ports on which the plugin may listen.
     pub ports: TcpPorts,
-    /// The host's one-time certificate as PEM; with it the host asks for mutual TLS.
+    /// The host's certificate as PEM. With a certificate the host requests mutual TLS.
     pub client_certificate: Option<String>,
-    /// Whether brokered connections shall share the main connection's socket.
+    /// Whether the host requests that brokered connections share the main connection's socket.
     pub multiplex: bool,
-    /// The directory in which the plugin shall make its sockets.
+    /// The directory in which the plugin must create its sockets.
     pub socket_dir: Option<PathBuf>,
     /// The group, by name or number, that may connect to the plugin's sockets.
     pub socket_group: Option<String>,
 }
 
-/// What a plugin finds in its environment. Every part may be missing: a host may be old, or not written in Go.
+/// The values that a plugin finds in its environment. Each of them may be missing: an old host, or a host in another language, does
+/// not set all variables.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReceivedEnv {
-    /// The versions that the host speaks, if it named any that can be read.
+    /// The versions that the host supports.
     pub versions: Option<Versions>,
-    /// The TCP ports on which to listen, if the host named them.
+    /// The TCP ports on which the plugin may listen.
     pub ports: Option<TcpPorts>,
-    /// The host's certificate as PEM, unread: asks for mutual TLS.
+    /// The host's certificate as unparsed PEM. It requests mutual TLS.
     pub client_certificate: Option<String>,
-    /// Whether the host asks for one socket for everything.
+    /// Whether the host requests multiplexed brokered connections.
     pub multiplex: bool,
-    /// The directory in which to make sockets.
+    /// The directory in which the plugin must create its sockets.
     pub socket_dir: Option<PathBuf>,
     /// The group that may connect to the sockets.
     pub socket_group: Option<String>,
-    /// What could not be read and was passed over.
+    /// The values that were ignored because they are invalid.
     pub faults: Vec<HostEnvFault>,
 }
 
-/// A part of an offer that a plugin cannot read.
+/// A variable of the handshake with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error("the host set {variable} to {value:?}, which is not {expected}")]
 #[diagnostic(
-    code(rpcplugin::handshake::offer_unreadable),
-    help(
-        "the host has to be corrected; start it without {variable} in its own environment to see if it was inherited"
-    )
+    code(rpcplugin::handshake::invalid_host_env),
+    help("correct the host; the host may also have inherited {variable}: start it without this variable")
 )]
 pub struct HostEnvFault {
     /// The variable.
     pub variable: &'static str,
-    /// What it held, shortened.
+    /// The value, shortened.
     pub value: String,
-    /// What belongs there.
+    /// The values that are valid.
     pub expected: &'static str,
 }
 
 impl HostEnv {
-    /// The changes to the plugin's environment that carry this offer and the cookie: each variable with the value
-    /// to set, or `None` where it has to be removed.
+    /// Returns the changes to the plugin's environment: each variable of the handshake and of the cookie with its value, or with
+    /// `None` if it must be removed.
     ///
-    /// Every variable of an offer is named. One that is not set is removed, because a host that is itself a plugin
-    /// carries the offer made to *it*: a certificate inherited by a plugin from which nobody asked for TLS makes a
-    /// Go host crash.
+    /// A variable without a value is removed because a host that is itself a plugin has inherited the variables of its own
+    /// handshake. A Go host, for example, crashes if its plugin prints a certificate although the host requested no TLS.
     #[must_use]
     pub fn to_env(&self, cookie: &MagicCookie) -> Vec<(String, Option<OsString>)> {
         let (min, max) = self.ports.numbers().into_inner();
@@ -111,18 +109,17 @@ impl HostEnv {
             self.socket_group.clone().map(Into::into),
             self.socket_dir.clone().map(Into::into),
         ];
-        let offer = variable::ALL.iter().map(|name| (*name).to_owned()).zip(values);
-        // The cookie comes last: should an application name its cookie like a variable of the offer, the plugin
-        // would not even start without it.
-        offer.chain([(cookie.key().to_owned(), Some(cookie.value().into()))]).collect()
+        let handshake = variable::ALL.iter().map(|name| (*name).to_owned()).zip(values);
+        // The cookie comes last. If its name is also a variable of the handshake, the plugin needs the cookie more.
+        handshake.chain([(cookie.key().to_owned(), Some(cookie.value().into()))]).collect()
     }
 }
 
 impl ReceivedEnv {
-    /// Reads the offer that `lookup` finds. An empty variable counts as absent, as it does in Go.
+    /// Reads the variables through `lookup`. An empty variable counts as not set, as in Go.
     ///
-    /// Never fails: what cannot be read is left out and listed in [`faults`](Self::faults). A certificate that is there is
-    /// never left out, because without it the plugin would do without TLS.
+    /// The call never fails. Invalid values are left out and listed in [`faults`](Self::faults). A certificate is never left out,
+    /// because without it the plugin would serve in plain text.
     pub fn from_env(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
         let mut faults = Vec::new();
         let mut text = |name: &'static str| {
@@ -138,8 +135,8 @@ impl ReceivedEnv {
         let versions = text(variable::PROTOCOL_VERSIONS);
         let (min, max) = (text(variable::MIN_PORT), text(variable::MAX_PORT));
         let multiplex = text(variable::MULTIPLEX_GRPC);
-        // Never left out when it is there: that would pass for a host that asks for no TLS. Bytes that are not UTF-8 do no
-        // harm in a comment beside the certificate, and spoil it anywhere else, which whoever reads it will say.
+        // A certificate is never left out: the plugin would serve in plain text. Bytes that are not UTF-8 are harmless in a
+        // comment beside the certificate. Elsewhere the parser of the certificate reports them.
         let client_certificate = lookup(variable::CLIENT_CERT)
             .filter(|value| !value.is_empty())
             .map(|value| value.to_string_lossy().into_owned());
@@ -164,7 +161,7 @@ impl HostEnvFault {
     }
 }
 
-/// Go passes over what it cannot read in the list, and so do we: a host may offer versions of a later kind.
+/// Ignores invalid elements, as Go does: a host may offer versions of a later form.
 fn read_versions(list: &str, faults: &mut Vec<HostEnvFault>) -> Option<Versions> {
     let mut versions = Vec::new();
     for element in list.split(',') {
@@ -173,7 +170,7 @@ fn read_versions(list: &str, faults: &mut Vec<HostEnvFault>) -> Option<Versions>
             None => faults.push(HostEnvFault::new(
                 variable::PROTOCOL_VERSIONS,
                 OsStr::new(element),
-                "a list of numbers with commas between",
+                "a list of numbers with commas between them",
             )),
         }
     }
@@ -222,17 +219,17 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_environment_is_an_offer_of_nothing() {
+    fn an_empty_environment_has_no_values() {
         assert_eq!(received(&[]), ReceivedEnv::default());
         let empty: Vec<_> = variable::ALL.iter().map(|name| (*name, "")).collect();
         assert_eq!(received(&empty), ReceivedEnv::default());
     }
 
     #[test]
-    fn unreadable_versions_are_passed_over() {
-        let offer = received(&[(variable::PROTOCOL_VERSIONS, "x,2, 3,-1,+4,01")]);
-        assert_eq!(offer.versions, Versions::new([4, 2, 1]).ok());
-        let faults: Vec<_> = offer.faults.iter().map(|fault| fault.value.as_str()).collect();
+    fn invalid_versions_are_ignored() {
+        let received_env = received(&[(variable::PROTOCOL_VERSIONS, "x,2, 3,-1,+4,01")]);
+        assert_eq!(received_env.versions, Versions::new([4, 2, 1]).ok());
+        let faults: Vec<_> = received_env.faults.iter().map(|fault| fault.value.as_str()).collect();
         assert_eq!(faults, ["x", " 3", "-1"]);
         assert_eq!(received(&[(variable::PROTOCOL_VERSIONS, "x")]).versions, None);
     }
@@ -241,8 +238,8 @@ mod tests {
     fn multiplexing_is_on_only_where_go_reads_true() {
         for (text, on, faults) in [("true", true, 0), ("1", true, 0), ("false", false, 0), ("yes", false, 1)]
         {
-            let offer = received(&[(variable::MULTIPLEX_GRPC, text)]);
-            assert_eq!((offer.multiplex, offer.faults.len()), (on, faults), "{text}");
+            let received_env = received(&[(variable::MULTIPLEX_GRPC, text)]);
+            assert_eq!((received_env.multiplex, received_env.faults.len()), (on, faults), "{text}");
         }
     }
 
@@ -251,26 +248,27 @@ mod tests {
     fn a_certificate_is_never_left_out() {
         use std::os::unix::ffi::OsStringExt as _;
         let latin = OsString::from_vec(b"# Z\xfcrich\n-----BEGIN".to_vec());
-        let offer = ReceivedEnv::from_env(|name| (name == variable::CLIENT_CERT).then(|| latin.clone()));
-        assert_eq!(offer.client_certificate.as_deref(), Some("# Z\u{fffd}rich\n-----BEGIN"));
-        assert_eq!(offer.faults, []);
+        let received_env =
+            ReceivedEnv::from_env(|name| (name == variable::CLIENT_CERT).then(|| latin.clone()));
+        assert_eq!(received_env.client_certificate.as_deref(), Some("# Z\u{fffd}rich\n-----BEGIN"));
+        assert_eq!(received_env.faults, []);
     }
 
     #[test]
-    fn ports_that_make_no_range_are_a_fault() {
+    fn ports_that_are_not_a_range_are_a_fault() {
         let ports = |min, max| received(&[(variable::MIN_PORT, min), (variable::MAX_PORT, max)]);
         assert_eq!(ports("10000", "25000").ports, Some(TcpPorts::GO_DEFAULT));
         assert_eq!(ports("", "1").ports, Some(TcpPorts::Any));
         for (min, max) in [("5", "4"), ("x", "4"), ("1", "70000"), ("7", "")] {
-            let offer = ports(min, max);
-            assert_eq!((offer.ports, offer.faults.len()), (None, 1), "{min} {max}");
+            let received_env = ports(min, max);
+            assert_eq!((received_env.ports, received_env.faults.len()), (None, 1), "{min} {max}");
         }
     }
 
     proptest! {
-        /// What one side writes, the other reads.
+        /// The plugin reads the values that the host wrote.
         #[test]
-        fn an_offer_survives_the_environment(
+        fn values_pass_through_the_environment_unchanged(
             versions in prop::collection::vec(any::<u32>(), 1..8),
             (min, max) in any::<(u16, u16)>(),
             certificate in prop::option::of("[ -~\n]{1,80}"),
@@ -278,7 +276,7 @@ mod tests {
             dir in prop::option::of("/[a-z]{1,20}"),
             group in prop::option::of("[a-z0-9]{1,8}"),
         ) {
-            let offer = HostEnv {
+            let host_env = HostEnv {
                 versions: Versions::new(versions).expect("not empty"),
                 ports: TcpPorts::between(min.min(max), min.max(max)).expect("in order"),
                 client_certificate: certificate,
@@ -287,10 +285,10 @@ mod tests {
                 socket_group: group,
             };
             let cookie = MagicCookie::new("COOKIE", "value").expect("valid");
-            // A host that is itself a plugin has other values of all these variables in its own environment.
+            // A host that is itself a plugin has inherited other values of these variables.
             let mut env: HashMap<String, OsString> =
                 variable::ALL.iter().map(|name| ((*name).to_owned(), "inherited".into())).collect();
-            for (name, value) in offer.to_env(&cookie) {
+            for (name, value) in host_env.to_env(&cookie) {
                 match value {
                     Some(value) => env.insert(name, value),
                     None => env.remove(&name),
@@ -299,18 +297,18 @@ mod tests {
             prop_assert_eq!(env.get("COOKIE"), Some(&OsString::from("value")));
             let received = ReceivedEnv::from_env(|name| env.get(name).cloned());
             prop_assert_eq!(received, ReceivedEnv {
-                versions: Some(offer.versions),
-                ports: Some(offer.ports),
-                client_certificate: offer.client_certificate,
-                multiplex: offer.multiplex,
-                socket_dir: offer.socket_dir,
-                socket_group: offer.socket_group,
+                versions: Some(host_env.versions),
+                ports: Some(host_env.ports),
+                client_certificate: host_env.client_certificate,
+                multiplex: host_env.multiplex,
+                socket_dir: host_env.socket_dir,
+                socket_group: host_env.socket_group,
                 faults: Vec::new(),
             });
         }
 
         #[test]
-        fn reading_is_total(values in prop::collection::vec(".{0,40}", variable::ALL.len())) {
+        fn reading_never_panics(values in prop::collection::vec(".{0,40}", variable::ALL.len())) {
             let pairs: Vec<_> = variable::ALL.iter().copied().zip(values.iter().map(String::as_str)).collect();
             let _ = received(&pairs);
         }

@@ -1,21 +1,20 @@
-//! The handshake between a host and a plugin: two values, written as text.
+//! The handshake between a host and a plugin: two values in text form.
 //!
-//! The [`HostEnv`] goes down once, as environment variables of the plugin's process; the [`HandshakeLine`] comes up once, as
-//! one line on its standard output. Between them both sides learn everything they need to open a channel: which
-//! version of the application's protocol to speak, where, under which certificates, and whether brokered
-//! connections share one socket. Nothing else crosses before the channel.
+//! The host passes a [`HostEnv`] to the plugin as environment variables. The plugin prints a [`HandshakeLine`] on stdout. With the
+//! two values both sides know how to open a channel: the version of the application's protocol, the endpoint, the certificates, and
+//! whether brokered connections share one socket.
 //!
-//! A host that attaches to a plugin which it did not start has a [`ReattachConfig`] instead, which is written as JSON.
+//! A host that attaches to a running plugin has a [`ReattachConfig`] instead, in JSON.
 //!
-//! This crate turns these values into text and back. It reads no environment (a lookup function is passed in),
-//! prints nothing, opens nothing: it is the part that is property-tested and fuzzed.
+//! This crate parses and renders these values. It does no I/O: a lookup function stands for the environment. The crate is
+//! property-tested and fuzzed.
 //!
 //! ```
 //! use rpcplugin_core::{AppVersion, Versions};
 //! use rpcplugin_handshake::{HandshakeLine, negotiate};
 //!
-//! let answer = HandshakeLine::parse("1|3|unix|/tmp/plugin2654984751|grpc|")?;
-//! assert_eq!(answer.version, AppVersion(3));
+//! let line = HandshakeLine::parse("1|3|unix|/tmp/plugin2654984751|grpc|")?;
+//! assert_eq!(line.version, AppVersion(3));
 //!
 //! let chosen = negotiate(Some(&Versions::new([1, 2])?), &Versions::new([2, 3])?);
 //! assert_eq!(chosen.version, AppVersion(2));

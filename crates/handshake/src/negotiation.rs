@@ -1,51 +1,51 @@
-//! Which version of the application's protocol is spoken.
+//! The negotiation of the version of the application's protocol.
 
 use rpcplugin_core::{AppVersion, Versions};
 
-/// What a plugin decides to speak.
+/// The version that a plugin serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Negotiated {
-    /// The version to serve and to announce.
+    /// The version to serve and to print in the handshake line.
     pub version: AppVersion,
-    /// Whether the host offered it. A host that offered others will refuse the answer, and say why better than a
-    /// plugin could; a host that offered none predates negotiation and expects the oldest version.
+    /// Whether the host offered the version. A host that offered other versions refuses the handshake line and reports why. A host
+    /// that offered no versions predates negotiation and expects the oldest version.
     pub offered: bool,
 }
 
-/// The plugin speaks a version that this host did not offer.
+/// The plugin serves a version that this host did not offer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
-#[error("the plugin speaks version {plugin} of the protocol, and this host speaks {host}")]
+#[error("the plugin serves version {plugin} of the protocol, and this host supports {host}")]
 #[diagnostic(
     code(rpcplugin::protocol::version_not_offered),
-    help("{}", if *plugin < host.oldest() { "update the plugin: it is older than every version this host speaks" }
+    help("{}", if *plugin < host.oldest() { "update the plugin: its version is older than every version of this host" }
               else { "update the host, or install a plugin that serves one of its versions" })
 )]
 pub struct VersionNotOffered {
-    /// What the plugin answered with.
+    /// The version in the handshake line.
     pub plugin: AppVersion,
-    /// What the host offered.
+    /// The versions that the host offered.
     pub host: Versions,
 }
 
-/// Chooses the newest version that both sides speak; without one, the oldest that is served.
+/// Chooses the newest version that both sides support. Without such a version, chooses the oldest that the plugin serves.
 ///
 /// # Protocol
-/// go-plugin `server.go` `protocolVersion`: an answer is given in any case, and it is the host that refuses it.
+/// go-plugin `server.go` `protocolVersion`: the plugin prints a handshake line in any case, and the host refuses it.
 #[must_use]
 pub fn negotiate(offered: Option<&Versions>, served: &Versions) -> Negotiated {
     let common = offered.and_then(|offered| served.iter().find(|version| offered.contains(*version)));
     Negotiated { version: common.unwrap_or_else(|| served.oldest()), offered: common.is_some() }
 }
 
-/// Accepts the version of an answer if it was offered.
+/// Accepts the version of a handshake line if the host offered it.
 ///
 /// # Errors
-/// [`VersionNotOffered`] with both sides' versions.
-pub fn accept_version(answered: AppVersion, offered: &Versions) -> Result<AppVersion, VersionNotOffered> {
-    if offered.contains(answered) {
-        Ok(answered)
+/// [`VersionNotOffered`] with the versions of both sides.
+pub fn accept_version(printed: AppVersion, offered: &Versions) -> Result<AppVersion, VersionNotOffered> {
+    if offered.contains(printed) {
+        Ok(printed)
     } else {
-        Err(VersionNotOffered { plugin: answered, host: offered.clone() })
+        Err(VersionNotOffered { plugin: printed, host: offered.clone() })
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn newest_common_version_else_oldest_served() {
+    fn the_newest_common_version_is_chosen_or_else_the_oldest_served() {
         check(&[2, 3, 1], &[1, 2, 3], 3, true);
         check(&[1, 2], &[2, 3], 2, true);
         check(&[5, 6], &[6], 6, true);

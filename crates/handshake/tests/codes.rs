@@ -1,4 +1,4 @@
-//! Each fault has the code under which it is documented.
+//! Each error has its documented code.
 
 use std::{ffi::OsString, fmt::Debug};
 
@@ -20,14 +20,14 @@ fn check_one(error: &dyn Diagnostic, code: &str) {
 }
 
 #[test]
-fn of_an_answer() {
+fn faults_of_a_handshake_line_have_their_codes() {
     // The fault carries the code; the error around it shows the line.
     let check = |line: &str, code: &str| check_one(&HandshakeLine::parse(line).expect_err(line).fault, code);
-    check("hello", "rpcplugin::handshake::not_an_answer");
+    check("hello", "rpcplugin::handshake::not_a_handshake_line");
     check("2|1|unix|/p|grpc|", "rpcplugin::handshake::core_version");
     check("5|0|unix|/tmp/packer-plugin", "rpcplugin::protocol::packer");
     check("1|x|unix|/p|grpc|", "rpcplugin::handshake::version_unreadable");
-    check("1|1|tcp|nowhere|grpc|", "rpcplugin::handshake::address");
+    check("1|1|tcp|nowhere|grpc|", "rpcplugin::handshake::address_invalid");
     check("1|1|unix|/p|netrpc", "rpcplugin::protocol::net_rpc");
     check("1|1|unix|/p|http|", "rpcplugin::protocol::unknown_protocol");
     let junk = "!".repeat(60);
@@ -35,19 +35,19 @@ fn of_an_answer() {
 }
 
 #[test]
-fn of_an_offer() {
+fn faults_of_the_environment_have_their_codes() {
     let cookie = MagicCookie::new("KEY", "value").expect("a cookie");
     check(check_cookie(&cookie, |_| None), "rpcplugin::handshake::cookie_missing");
     check(check_cookie(&cookie, |_| Some(OsString::from("x"))), "rpcplugin::handshake::cookie_mismatch");
-    let offer = ReceivedEnv::from_env(|name| (name == variable::MIN_PORT).then(|| OsString::from("many")));
-    check_one(&offer.faults[0], "rpcplugin::handshake::offer_unreadable");
+    let received = ReceivedEnv::from_env(|name| (name == variable::MIN_PORT).then(|| OsString::from("many")));
+    check_one(&received.faults[0], "rpcplugin::handshake::invalid_host_env");
     check(TcpPorts::between(2, 1), "rpcplugin::config::port_range_reversed");
     let offered = Versions::new([2, 3]).expect("versions");
     check(accept_version(AppVersion(1), &offered), "rpcplugin::protocol::version_not_offered");
 }
 
 #[test]
-fn of_what_a_host_attaches_by() {
+fn errors_of_attaching_have_their_codes() {
     let config = |protocol: &str, network: &str| {
         format!(
             r#"{{"Protocol":"{protocol}","ProtocolVersion":1,"Pid":1,"Test":true,

@@ -1,4 +1,4 @@
-//! What it costs to read a plugin's stderr, by what is in it.
+//! The time to parse a plugin's stderr, by its content.
 
 use divan::counter::ItemsCount;
 use rpcplugin_hclog::Parser;
@@ -13,7 +13,7 @@ const TEXT: &str = "2026/01/02 03:04:05 [INFO] a request was served: number=17 p
 const PANIC: &str =
     "panic: runtime error: index out of range\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:7\n";
 
-/// Reads a chunk of as many lines as a pipe hands on at once.
+/// Parses a chunk of the size that a pipe returns at once.
 fn read(bencher: divan::Bencher<'_, '_>, lines: &str) {
     let chunk = lines.repeat(16 * 1024 / lines.len());
     let count = chunk.lines().count();

@@ -1,20 +1,20 @@
-//! The JSON text of a record: its head, its names, its strings.
+//! The JSON text of a record: its head, its names and its strings.
 
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::{Level, timestamp};
+use crate::{level::Level, timestamp};
 
-/// What every record begins with. `message`, `module` and `caller` are the insides of JSON strings, escaped already.
+/// The first members of a record. `message`, `module` and `caller` are escaped, without the quotes of their JSON strings.
 pub(crate) struct Head<'a> {
     pub(crate) level: Level,
     pub(crate) message: &'a [u8],
     pub(crate) module: Option<&'a [u8]>,
-    pub(crate) moment: SystemTime,
+    pub(crate) time: SystemTime,
     pub(crate) caller: Option<&'a [u8]>,
 }
 
-/// Appends one whole line: the head, then `members`, which are fields as [`push_name`] begins them, then a newline.
+/// Appends one line: the head, the members (each begun by [`push_name`]) and a newline.
 pub(crate) fn push_line(out: &mut Vec<u8>, head: &Head<'_>, members: &[u8]) {
     out.extend_from_slice(b"{\"@level\":\"");
     out.extend_from_slice(head.level.as_str().as_bytes());
@@ -29,7 +29,7 @@ pub(crate) fn push_line(out: &mut Vec<u8>, head: &Head<'_>, members: &[u8]) {
         out.extend_from_slice(caller);
     }
     out.extend_from_slice(b"\",\"@timestamp\":\"");
-    timestamp::write(out, head.moment);
+    timestamp::write(out, head.time);
     out.push(b'"');
     out.extend_from_slice(members);
     out.extend_from_slice(b"}\n");
@@ -42,14 +42,14 @@ pub(crate) fn push_name(out: &mut Vec<u8>, name: &str) {
     out.push(b':');
 }
 
-/// Appends a JSON string, quotes included.
+/// Appends a JSON string with its quotes.
 pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     push_escaped(out, text);
     out.push(b'"');
 }
 
-/// Appends the inside of a JSON string.
+/// Appends the text of a JSON string without the quotes.
 pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut plain = 0;
@@ -73,10 +73,10 @@ pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[plain..]);
 }
 
-/// The name under which a field is written: the five names of the format belong to the format, so a field that bears
-/// one moves to `field.` and the bare word.
+/// Returns the name under which a field is written. A field with one of the five names of the format gets the prefix
+/// `field.` instead of `@`.
 ///
-/// A number under `@message`, `@level` or `@timestamp` would crash a Go host, whose type assertion is unchecked.
+/// A number under `@message`, `@level` or `@timestamp` would crash a host in Go, whose type assertion is unchecked.
 pub(crate) fn field_name(name: &str) -> &str {
     match name {
         "@level" => "field.level",
@@ -88,7 +88,7 @@ pub(crate) fn field_name(name: &str) -> &str {
     }
 }
 
-/// Escapes what is formatted into it, and counts the bytes before escaping.
+/// Escapes the text that is formatted into it, and counts the bytes before escaping.
 pub(crate) struct Escape<'a> {
     pub(crate) out: &'a mut Vec<u8>,
     pub(crate) count: usize,
@@ -110,7 +110,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn strings_survive_json(text in any::<String>()) {
+        fn a_string_is_read_as_it_was_written(text in any::<String>()) {
             let mut out = Vec::new();
             push_string(&mut out, &text);
             prop_assert!(!out.contains(&b'\n'));

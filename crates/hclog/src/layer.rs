@@ -17,25 +17,25 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use self::span_fields::SpanFields;
-use self::value::{Each, Value};
+use self::value::{FieldVisitor, Value};
 use crate::encode::{self, Head};
 use crate::sink::{self, Sink};
 
 pub use self::json::Json;
 pub use self::max_level::MaxLevel;
 
-/// Writes each event as one line of hclog JSON, in one call of its [`Sink`].
+/// Writes each event as one line of hclog JSON, with one call of its [`Sink`].
 ///
-/// - `@message` is the event's message, and empty without one.
-/// - `@module` is the event's field `module` or `@module`, or else the name given to [`with_module`](Self::with_module),
-///   or else the event's target.
-/// - All other fields are members of their own: booleans, integers and floats as such (floats without a JSON form, such
-///   as infinity, as strings), errors as their message and those of their causes joined by `: `, [`Json`] as
-///   nested JSON, everything else as a string.
-/// - Fields of the spans around the event are included; an inner span wins over an outer one, and the event over all.
-/// - Fields that bear a name of the format (`@level` and so on) are written as `field.level` and so on.
+/// - `@message` is the event's message, or empty without one.
+/// - `@module` is the event's field `module` or `@module`. Without such a field it is the name that
+///   [`with_module`](Self::with_module) sets, and without that the event's target.
+/// - Each other field is a member. Booleans, integers and finite floats stay what they are. An error is its message and
+///   those of its causes, joined by `: `. [`Json`] is nested JSON. Every other value is a string.
+/// - The fields of the spans around the event are included. An inner span takes precedence over an outer one, and the event
+///   over all spans.
+/// - A field with a name of the format (`@level` and so on) is written as `field.level` and so on.
 ///
-/// The layer writes all events that reach it. Give it a [`MaxLevel`] with [`Layer::with_filter`] to choose:
+/// The layer writes all events that reach it. A [`MaxLevel`] filters them with [`Layer::with_filter`]:
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -57,11 +57,11 @@ pub use self::max_level::MaxLevel;
 /// assert_eq!(lines.lines().count(), 2);
 /// ```
 ///
-/// Nothing here fails: a line that cannot be written is lost. An event that the sink itself causes is dropped.
+/// The layer does not fail: a line that cannot be written is lost. An event that the sink causes is dropped.
 ///
 /// # Protocol
-/// hclog v1.6.3 with `JSONFormat`, as the host of go-plugin v1.8.0 reads it. A Go host shows lines of 64 KiB and more
-/// in pieces at debug level.
+/// hclog v1.6.3 with `JSONFormat`, as the host of go-plugin v1.8.0 reads it. A host in Go shows lines of 64 KiB and more in
+/// pieces at debug level.
 pub struct HclogLayer<K> {
     sink: K,
     module: Option<Box<str>>,
@@ -69,20 +69,20 @@ pub struct HclogLayer<K> {
 }
 
 impl<K: Sink> HclogLayer<K> {
-    /// A layer that writes to `sink`, with targets as modules and without callers.
+    /// Makes a layer that writes to `sink`, with targets as modules and without callers.
     #[must_use]
     pub fn new(sink: K) -> Self {
         Self { sink, module: None, caller: false }
     }
 
-    /// Uses `module` as `@module` of all events that name none, instead of their targets.
+    /// Sets the `@module` of events that have no field `module`, instead of their targets.
     #[must_use]
     pub fn with_module(mut self, module: impl Into<Box<str>>) -> Self {
         self.module = Some(module.into());
         self
     }
 
-    /// Adds `@caller`, the `file:line` of the event in the source; off by default since it carries paths of the machine
+    /// Adds `@caller`, the `file:line` of the event in the source. Default: off, because it contains paths of the machine
     /// that compiled the plugin.
     #[must_use]
     pub fn with_caller(mut self) -> Self {
@@ -90,31 +90,31 @@ impl<K: Sink> HclogLayer<K> {
         self
     }
 
-    fn write<S>(&self, scratch: &mut Scratch, event: &Event<'_>, ctx: &Context<'_, S>)
+    fn write<S>(&self, buffers: &mut EventBuffers, event: &Event<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let metadata = event.metadata();
-        scratch.clear();
-        scratch.take_event(event);
+        buffers.clear();
+        buffers.take_event(event);
         for span in ctx.event_scope(event).into_iter().flatten() {
             if let Some(fields) = span.extensions().get::<SpanFields>() {
-                scratch.take_span(fields);
+                buffers.take_span(fields);
             }
         }
-        if !scratch.has_module {
+        if !buffers.has_module {
             encode::push_escaped(
-                &mut scratch.module,
+                &mut buffers.module,
                 self.module.as_deref().unwrap_or_else(|| metadata.target()),
             );
         }
-        let caller = self.caller && scratch.find_caller(metadata);
-        let Scratch { line, members, message, module, caller: place, .. } = scratch;
+        let caller = self.caller && buffers.find_caller(metadata);
+        let EventBuffers { line, members, message, module, caller: place, .. } = buffers;
         let head = Head {
             level: (*metadata.level()).into(),
             message,
             module: Some(module),
-            moment: SystemTime::now(),
+            time: SystemTime::now(),
             caller: caller.then_some(place),
         };
         encode::push_line(line, &head, members);
@@ -139,16 +139,16 @@ where
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(id) else { return };
         let mut fields = SpanFields::default();
-        attributes.record(&mut Each(|name, value: Value<'_>| fields.set(name, &value)));
-        // A second layer of this kind finds the same fields there already.
+        attributes.record(&mut FieldVisitor(|name, value: Value<'_>| fields.set(name, &value)));
+        // A second layer of this type finds the same fields.
         span.extensions_mut().replace(fields);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(id) else { return };
-        // Values are rendered before the span is locked: their code is foreign and may well log.
+        // Values are formatted before the span is locked, because the code that formats them may log.
         let mut fields = SpanFields::default();
-        values.record(&mut Each(|name, value: Value<'_>| fields.set(name, &value)));
+        values.record(&mut FieldVisitor(|name, value: Value<'_>| fields.set(name, &value)));
         let mut extensions = span.extensions_mut();
         match extensions.get_mut::<SpanFields>() {
             Some(known) => known.merge(fields),
@@ -157,22 +157,22 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
-        self.write(&mut scratch, event, &ctx);
-        if scratch.line.capacity() <= KEPT_CAPACITY {
-            let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
+        let mut buffers = BUFFERS.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        self.write(&mut buffers, event, &ctx);
+        if buffers.line.capacity() <= KEPT_CAPACITY {
+            let _ = BUFFERS.try_with(|kept| kept.set(Some(buffers)));
         }
     }
 }
 
-/// The buffers of one event, kept by each thread for the next one.
+/// The buffers for one event. Each thread keeps them for its next event.
 #[derive(Default)]
-struct Scratch {
+struct EventBuffers {
     line: Vec<u8>,
     members: Vec<u8>,
     /// The names in `members`.
     names: Vec<&'static str>,
-    /// This and the next two are the insides of JSON strings.
+    /// The texts of JSON strings without quotes, like the next two.
     message: Vec<u8>,
     module: Vec<u8>,
     caller: Vec<u8>,
@@ -180,7 +180,7 @@ struct Scratch {
     log_line: Option<u64>,
 }
 
-impl Scratch {
+impl EventBuffers {
     fn clear(&mut self) {
         for buffer in
             [&mut self.line, &mut self.members, &mut self.message, &mut self.module, &mut self.caller]
@@ -194,13 +194,13 @@ impl Scratch {
 
     fn take_event(&mut self, event: &Event<'_>) {
         let from_log = event.metadata().target() == "log";
-        event.record(&mut Each(|name, value: Value<'_>| match name {
+        event.record(&mut FieldVisitor(|name, value: Value<'_>| match name {
             "message" => {
                 self.message.clear();
                 value.push_text(&mut self.message);
             }
             "module" | "@module" => self.set_module(&value),
-            // What tracing-log adds to the records of the `log` crate is about the event, not part of it.
+            // tracing-log adds these to the records of the `log` crate. They describe the event.
             "log.target" if from_log => self.set_module(&value),
             "log.file" if from_log => {
                 self.caller.clear();
@@ -224,7 +224,7 @@ impl Scratch {
         }
     }
 
-    /// Begins a member, unless one of this name is there already.
+    /// Begins a member, unless there is a member of this name.
     fn claim(&mut self, name: &'static str) -> bool {
         let name = encode::field_name(name);
         if self.names.contains(&name) {
@@ -241,7 +241,7 @@ impl Scratch {
         self.has_module = true;
     }
 
-    /// Whether the place of the event is known; then it is in `caller`.
+    /// Writes the source position of the event to `caller`. Returns whether it is known.
     fn find_caller(&mut self, metadata: &Metadata<'_>) -> bool {
         if self.caller.is_empty() {
             let Some(file) = metadata.file() else { return false };
@@ -256,10 +256,10 @@ impl Scratch {
     }
 }
 
-/// Buffers that grew beyond this for one enormous event are not kept.
+/// Buffers that have grown beyond this are not kept.
 const KEPT_CAPACITY: usize = 64 * 1024;
 
 thread_local! {
-    /// Taken out while in use, so that an event inside the rendering of another finds nothing and makes its own.
-    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+    /// Taken out while in use, so that an event within the formatting of another makes buffers of its own.
+    static BUFFERS: Cell<Option<Box<EventBuffers>>> = const { Cell::new(None) };
 }

@@ -2,18 +2,17 @@
 
 use std::fmt;
 
-/// How important a record is; [`Trace`](Self::Trace) is the least and [`Error`](Self::Error) the greatest in the
-/// order of this type.
+/// The level of a record. [`Trace`](Self::Trace) is the least and [`Error`](Self::Error) the greatest.
 ///
-/// Beware when comparing with [`tracing::Level`], whose order runs the other way.
+/// The order of [`tracing::Level`] is the reverse.
 #[expect(clippy::exhaustive_enums, reason = "the protocol knows these five and hosts match on all of them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// The finest detail.
     Trace,
-    /// For people who look for a fault; also what a host assumes of text it knows nothing about.
+    /// For finding faults. Also the level of text without a known format.
     Debug,
-    /// The ordinary course of things.
+    /// Normal operation.
     Info,
     /// Something is degraded.
     Warn,
@@ -22,7 +21,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// The name as it stands in a record, in lower case.
+    /// Returns the name in lower case, as in a record.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -34,8 +33,8 @@ impl Level {
         }
     }
 
-    /// The level that a record names, whatever its case and surrounding white space; `None` for every other word,
-    /// `off` among them.
+    /// Reads the name of a level, in any case and with white space around it. Returns `None` for every other word, including
+    /// `off`.
     ///
     /// # Protocol
     /// hclog `LevelFromString`, as the host of go-plugin v1.8.0 applies it to `@level`.

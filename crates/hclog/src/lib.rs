@@ -1,5 +1,5 @@
-//! hclog records, the log lines of go-plugin's world: a tracing layer that writes them on the plugin's side, and a
-//! parser that reads them on the host's.
+//! hclog records, the log format of go-plugin: a tracing layer that writes them in a plugin, and a parser that reads them in
+//! a host.
 //!
 //! A record is one line of JSON on the plugin's stderr:
 //!
@@ -7,12 +7,12 @@
 //! {"@level":"info","@message":"configured","@module":"demo","@timestamp":"2026-11-20T13:19:54.029982Z","answer":42}
 //! ```
 //!
-//! **Writing.** [`HclogLayer`] turns tracing events into records, [`MaxLevel`] chooses which while the program runs, and
-//! [`Json`] gives a field nested JSON. [`Record`] writes a single one where there is no subscriber to rely on, such as a
-//! panic hook. Both hand whole lines to a [`Sink`], and no failure of it reaches the program.
+//! **Writing.** [`HclogLayer`] writes tracing events as records. [`MaxLevel`] sets their maximum level while the program
+//! runs, and [`Json`] makes the value of a field nested JSON. [`Record`] writes a single record without a subscriber, for
+//! example in a panic hook. Both pass whole lines to a [`Sink`]. A failure of the sink does not reach the program.
 //!
-//! **Reading.** [`Parser`] takes the bytes of a plugin's stderr, whatever they are, and gives [`LogLine`]s: records as
-//! [`Entry`], all else as text with the level that it seems to have, the lines of a panic marked as belonging together.
+//! **Reading.** [`Parser`] takes the bytes of a plugin's stderr and returns [`LogLine`]s. A line is a [`ParsedRecord`], or
+//! text with the level that its format suggests. The lines of a panic are marked as one group.
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};
@@ -27,14 +27,16 @@
 //! let mut parser = Parser::new();
 //! let line = parser.push(&bytes).next().unwrap();
 //! assert_eq!(line.level, Level::Warn);
-//! assert_eq!(line.entry.unwrap().module.as_deref(), Some("demo"));
+//! assert_eq!(line.record.unwrap().module.as_deref(), Some("demo"));
 //! ```
 //!
-//! What holds: `@level`, `@message`, `@module` and `@timestamp` are always written as strings, since a Go host crashes
-//! on anything else; a record is one line and one write; no input makes the parser panic, lose a byte, hold more
-//! than its limit, or depend on how the bytes were divided.
+//! # Invariants
 //!
-//! This crate opens no files, starts no threads and emits no events of its own.
+//! - `@level`, `@message`, `@module` and `@timestamp` are written as strings. A host in Go crashes on any other type.
+//! - A record is one line and one write.
+//! - No input makes the parser panic, lose a byte or hold more than its limit. The result does not depend on how the bytes
+//!   are divided into chunks.
+//! - The crate opens no files, starts no threads and emits no events.
 
 mod encode;
 mod layer;
@@ -46,7 +48,7 @@ mod timestamp;
 
 pub use layer::{HclogLayer, Json, MaxLevel};
 pub use level::Level;
-pub use parser::{Entry, LineEnd, Lines, LogLine, Parser, Piece};
+pub use parser::{LineEnd, Lines, LogLine, ParsedRecord, Parser, Piece};
 pub use record::Record;
 pub use sink::Sink;
 pub use timestamp::Timestamp;

@@ -1,14 +1,14 @@
-//! One record, written without a subscriber.
+//! A single record, written without a subscriber.
 
 use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::Level;
 use crate::encode::{self, Head};
+use crate::level::Level;
 use crate::sink::{self, Sink};
 
-/// A record in the making, for code that cannot go through tracing, such as a panic hook.
+/// A record to write, for code that cannot use tracing, such as a panic hook.
 ///
 /// ```
 /// use rpcplugin_hclog::{Level, Record};
@@ -22,40 +22,40 @@ pub struct Record {
     message: String,
     module: Option<String>,
     caller: Option<String>,
-    moment: Option<SystemTime>,
+    time: Option<SystemTime>,
     fields: Vec<(String, Value)>,
 }
 
 impl Record {
-    /// A record without module, caller or fields. The message may have several lines; they travel as one record.
+    /// Makes a record without module, caller or fields. A message of several lines is one record.
     #[must_use]
     pub fn new(level: Level, message: impl Into<String>) -> Self {
-        Self { level, message: message.into(), module: None, caller: None, moment: None, fields: Vec::new() }
+        Self { level, message: message.into(), module: None, caller: None, time: None, fields: Vec::new() }
     }
 
-    /// Sets `@module`, the part of the program that speaks; left out by default.
+    /// Sets `@module`, the name of the logger. Default: no member.
     #[must_use]
     pub fn with_module(mut self, module: impl Into<String>) -> Self {
         self.module = Some(module.into());
         self
     }
 
-    /// Sets `@caller`, by custom `file:line`; left out by default.
+    /// Sets `@caller`, usually `file:line`. Default: no member.
     #[must_use]
     pub fn with_caller(mut self, caller: impl Into<String>) -> Self {
         self.caller = Some(caller.into());
         self
     }
 
-    /// Sets `@timestamp`; the moment of writing by default. See [`Timestamp`](crate::Timestamp) for the precision and range.
+    /// Sets `@timestamp`. Default: the time of writing. See [`Timestamp`](crate::Timestamp) for the precision and range.
     #[must_use]
-    pub fn with_timestamp(mut self, moment: SystemTime) -> Self {
-        self.moment = Some(moment);
+    pub fn with_timestamp(mut self, time: SystemTime) -> Self {
+        self.time = Some(time);
         self
     }
 
-    /// Adds a field, or replaces the one of that name. A name that the format owns (`@level`, `@message`, `@module`,
-    /// `@timestamp`, `@caller`) becomes `field.level` and so on. JSON has no infinities: `serde_json` makes them null.
+    /// Adds a field, or replaces the field of this name. A name of the format (`@level`, `@message`, `@module`,
+    /// `@timestamp`, `@caller`) becomes `field.level` and so on. Infinities become null, because JSON has none.
     #[must_use]
     pub fn with_field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         let (name, value) = (name.into(), value.into());
@@ -67,16 +67,16 @@ impl Record {
         self
     }
 
-    /// The record as one line of JSON, newline included.
+    /// Returns the record as one line of JSON with its newline.
     #[must_use]
     pub fn to_line(&self) -> String {
         String::from_utf8(self.to_bytes()).unwrap_or_else(|error| {
-            // Every part was written from a `str`, so this is only the polite form of "cannot happen".
+            // Every part was written from a `str`, so this does not happen.
             String::from_utf8_lossy(error.as_bytes()).into_owned()
         })
     }
 
-    /// Passes the line to `sink`.
+    /// Writes the line to `sink`.
     pub fn write_to<K: Sink + ?Sized>(&self, sink: &K) {
         sink::deliver(sink, &self.to_bytes());
     }
@@ -93,14 +93,14 @@ impl Record {
         let mut members = Vec::new();
         for (name, value) in &self.fields {
             encode::push_name(&mut members, name);
-            // A `Value` always has a JSON text, and a vector always takes it.
+            // Neither a `Value` nor a vector makes this fail.
             let _ = serde_json::to_writer(&mut members, value);
         }
         let head = Head {
             level: self.level,
             message: &message,
             module: module.as_deref(),
-            moment: self.moment.unwrap_or_else(SystemTime::now),
+            time: self.time.unwrap_or_else(SystemTime::now),
             caller: caller.as_deref(),
         };
         let mut line = Vec::with_capacity(128 + message.len() + members.len());
@@ -117,10 +117,10 @@ mod tests {
     use serde_json::json;
 
     use super::Record;
-    use crate::{Level, Sink};
+    use crate::{level::Level, sink::Sink};
 
     #[test]
-    fn writes_the_line_that_go_plugins_write() {
+    fn the_line_is_the_one_that_go_writes() {
         let record = Record::new(Level::Info, "plugin \"demo\"\nready")
             .with_module("demo.server")
             .with_caller("src/main.rs:7")
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn any_sink_takes_it() {
+    fn a_record_can_be_written_to_any_sink() {
         let sink: &dyn Sink = &|line: &[u8]| assert!(line.ends_with(b"\"}\n"));
         Record::new(Level::Warn, "").write_to(sink);
     }

@@ -1,16 +1,15 @@
-//! Where finished lines go.
+//! The destination of written lines.
 
 use std::cell::Cell;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Takes finished lines, each with its newline, from any thread.
+/// A destination of lines. Each line comes with its newline, from any thread.
 ///
-/// Implemented for closures over bytes, for a [`Mutex`] around any [`Write`], and for an [`Arc`] of either, so that
-/// the layer and the panic hook can share one. Delivery is best effort by design: a plugin goes on when nobody reads
-/// its log any more, so a sink has no way to report an error.
+/// Closures over bytes are sinks. So is a [`Mutex`] around any [`Write`], and an [`Arc`] of a sink, so that the layer and the
+/// panic hook can share one. A sink reports no errors, because a plugin goes on when its log is no longer read.
 pub trait Sink: Send + Sync + 'static {
-    /// Passes on one line. Lines of different threads must not mix, and nothing here may panic.
+    /// Writes one line. Must not mix the lines of different threads, and must not panic.
     fn write_line(&self, line: &[u8]);
 }
 
@@ -21,9 +20,10 @@ impl<F: Fn(&[u8]) + Send + Sync + 'static> Sink for F {
 }
 
 impl<W: Write + Send + ?Sized + 'static> Sink for Mutex<W> {
-    /// One `write_all` under the lock; errors (a broken pipe, a full disk) lose the line and nothing else. A writer that
-    /// waits for its reader makes whoever logs wait, and one that fails half-way leaves half a line: for a pipe that may
-    /// be full, have a sink that does neither.
+    /// Writes the line with one `write_all` under the lock. An error, such as a broken pipe or a full disk, loses the line.
+    ///
+    /// A writer that blocks also blocks the code that logs. A writer that fails half-way leaves half a line. For a pipe that
+    /// may be full, implement a sink of your own.
     fn write_line(&self, line: &[u8]) {
         let mut writer = self.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = writer.write_all(line);
@@ -36,8 +36,8 @@ impl<K: Sink + ?Sized> Sink for Arc<K> {
     }
 }
 
-/// Hands a line to a sink, unless this very thread is inside a sink already: a sink that logs, or panics and so runs
-/// the panic hook, would otherwise call itself without end or wait for its own lock.
+/// Writes a line to a sink, unless this thread is already writing to one. Otherwise a sink that logs, or that panics and so
+/// runs the panic hook, would call itself without end or wait for its own lock.
 pub(crate) fn deliver<K: Sink + ?Sized>(sink: &K, line: &[u8]) {
     struct Leave;
     impl Drop for Leave {
@@ -46,7 +46,7 @@ pub(crate) fn deliver<K: Sink + ?Sized>(sink: &K, line: &[u8]) {
         }
     }
 
-    // While the thread ends the mark may be gone; a line then is worth more than the protection.
+    // While the thread ends, the mark may no longer exist. The line is written without the protection then.
     if INSIDE.try_with(|inside| inside.replace(true)).unwrap_or(false) {
         return;
     }
@@ -79,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_pipe_is_nothing() {
+    fn a_broken_pipe_is_not_an_error() {
         deliver(&Mutex::new(Broken), b"lost\n");
         let shared: Arc<Mutex<dyn io::Write + Send>> = Arc::new(Mutex::new(Broken));
         deliver(&shared, b"lost\n");
     }
 
     #[test]
-    fn a_poisoned_lock_still_writes() {
+    fn a_line_is_written_under_a_poisoned_lock() {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let poisoner = Arc::clone(&lines);
         let _ = std::thread::spawn(move || {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_that_delivers_to_itself_is_called_once() {
+    fn a_sink_that_writes_to_itself_is_called_once() {
         static CALLS: AtomicUsize = AtomicUsize::new(0);
         struct Loop;
         impl Sink for Loop {

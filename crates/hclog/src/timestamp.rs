@@ -1,9 +1,9 @@
-//! The one timestamp format of hclog records: RFC 3339 with exactly six fraction digits.
+//! The timestamp format of hclog records: RFC 3339 with exactly six fraction digits.
 
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment as a record states it, for example `2026-11-20T13:19:54.029982Z`.
+/// The timestamp of a record, for example `2026-11-20T13:19:54.029982Z`.
 ///
 /// # Protocol
 /// Go hosts read `@timestamp` with the layout `2006-01-02T15:04:05.000000Z07:00`: exactly six fraction digits, then
@@ -15,25 +15,25 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// Reads a timestamp; `None` when the text has another shape or names no real day and time.
+    /// Reads a timestamp. Returns `None` if the text has another format, or if the day or time does not exist.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Some(Self { unix_micros: unix_micros(text.as_bytes())?, text: text.into() })
     }
 
-    /// The text as it was given.
+    /// Returns the text as it was read.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Microseconds since 1970-01-01T00:00:00Z, negative before it.
+    /// Returns the microseconds since 1970-01-01T00:00:00Z. They are negative before it.
     #[must_use]
     pub fn unix_micros(&self) -> i64 {
         self.unix_micros
     }
 
-    /// The moment as the clock of this machine counts it; `None` where it cannot (years far back on some systems).
+    /// Returns the system time, or `None` if the system cannot represent it. Some systems cannot represent early years.
     #[must_use]
     pub fn to_system_time(&self) -> Option<SystemTime> {
         let distance = Duration::from_micros(self.unix_micros.unsigned_abs());
@@ -42,20 +42,20 @@ impl Timestamp {
 }
 
 impl From<SystemTime> for Timestamp {
-    /// The moment in UTC, cut to whole microseconds; moments outside the years 0 to 9999 move to the nearest inside.
-    fn from(moment: SystemTime) -> Self {
+    /// Converts to UTC and cuts to whole microseconds. Times outside the years 0 to 9999 become the nearest time inside.
+    fn from(time: SystemTime) -> Self {
         let mut text = Vec::with_capacity(LENGTH);
-        write(&mut text, moment);
+        write(&mut text, time);
         Self {
             text: String::from_utf8_lossy(&text).into_owned().into_boxed_str(),
-            unix_micros: micros_of(moment),
+            unix_micros: micros_of(time),
         }
     }
 }
 
-/// Appends `moment` in UTC to `out`.
-pub(crate) fn write(out: &mut Vec<u8>, moment: SystemTime) {
-    let micros = micros_of(moment);
+/// Appends a time in UTC.
+pub(crate) fn write(out: &mut Vec<u8>, time: SystemTime) {
+    let micros = micros_of(time);
     let (days, of_day) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));
     let (year, month, day) = date_of(days);
     let (seconds, fraction) = (of_day / MICROS_PER_SECOND, of_day % MICROS_PER_SECOND);
@@ -64,12 +64,12 @@ pub(crate) fn write(out: &mut Vec<u8>, moment: SystemTime) {
     let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z");
 }
 
-fn micros_of(moment: SystemTime) -> i64 {
-    let micros = match moment.duration_since(UNIX_EPOCH) {
+fn micros_of(time: SystemTime) -> i64 {
+    let micros = match time.duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
         Err(before) => {
             let distance = before.duration();
-            // Cutting always goes towards the past, so a started microsecond counts before the epoch.
+            // Times are cut towards the past, so before the epoch a started microsecond counts.
             let started = u128::from(distance.subsec_nanos() % 1000 != 0);
             i64::try_from(distance.as_micros() + started).map_or(i64::MIN, |micros| -micros)
         }
@@ -116,8 +116,8 @@ fn offset_seconds(zone: &[u8]) -> Option<i64> {
     (hours <= 23 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
-/// Days from 1970-01-01 to a day of the Gregorian calendar. The year is taken to begin in March, which puts the leap
-/// day at its end; eras are the 400 years after which the calendar repeats.
+/// Returns the days from 1970-01-01 to a day of the Gregorian calendar. The year is taken to begin in March, which puts the
+/// leap day at its end. An era is the 400 years after which the calendar repeats.
 fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
@@ -163,12 +163,12 @@ mod tests {
     fn check(micros: i64, text: &str) {
         let parsed = Timestamp::parse(text).expect(text);
         assert_eq!((parsed.unix_micros(), parsed.as_str()), (micros, text));
-        let moment = parsed.to_system_time().expect("Linux counts every year");
-        assert_eq!(Timestamp::from(moment), parsed);
+        let time = parsed.to_system_time().expect("Linux represents every year");
+        assert_eq!(Timestamp::from(time), parsed);
     }
 
     #[test]
-    fn known_moments() {
+    fn known_times_are_read_and_written() {
         check(0, "1970-01-01T00:00:00.000000Z");
         check(-1, "1969-12-31T23:59:59.999999Z");
         check(951_782_400_000_000, "2000-02-29T00:00:00.000000Z");
@@ -181,15 +181,15 @@ mod tests {
     }
 
     #[test]
-    fn offsets_count() {
+    fn an_offset_is_subtracted() {
         let east = Timestamp::parse("2026-11-20T15:19:54.029982+02:00").unwrap();
         let west = Timestamp::parse("2026-11-20T08:49:54.029982-04:30").unwrap();
         assert_eq!((east.unix_micros(), west.unix_micros()), (1_795_180_794_029_982, 1_795_180_794_029_982));
     }
 
     #[test]
-    fn nanoseconds_are_cut_and_far_moments_are_held() {
-        let text = |moment| Timestamp::from(moment).as_str().to_owned();
+    fn nanoseconds_are_cut_and_years_are_limited() {
+        let text = |time| Timestamp::from(time).as_str().to_owned();
         assert_eq!(text(UNIX_EPOCH + Duration::from_nanos(1_999)), "1970-01-01T00:00:00.000001Z");
         assert_eq!(text(UNIX_EPOCH - Duration::from_nanos(1)), "1969-12-31T23:59:59.999999Z");
         let year = Duration::from_secs(366 * 86_400);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes_are_refused() {
+    fn other_formats_are_refused() {
         for text in [
             "",
             "2026-11-20",
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_ten_thousand_years_is_its_own_inverse() {
+    fn the_date_of_every_day_leads_back_to_the_day() {
         for (count, days) in (-719_528..2_932_897).enumerate() {
             let (year, month, day) = date_of(days);
             assert_eq!(days_of(year, month, day), days);
@@ -239,18 +239,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_judged_without_panic(text in "\\PC{0,40}") {
+        fn no_text_causes_a_panic(text in "\\PC{0,40}") {
             let _ = Timestamp::parse(&text);
         }
 
         #[test]
-        fn every_moment_comes_back(micros in FIRST_MICROS..=LAST_MICROS) {
-            let moment = if micros < 0 {
+        fn every_time_is_read_as_it_was_written(micros in FIRST_MICROS..=LAST_MICROS) {
+            let time = if micros < 0 {
                 EPOCH - Duration::from_micros(micros.unsigned_abs())
             } else {
                 EPOCH + Duration::from_micros(micros.unsigned_abs())
             };
-            let written = Timestamp::from(moment);
+            let written = Timestamp::from(time);
             prop_assert_eq!(Timestamp::parse(written.as_str()), Some(written.clone()));
             prop_assert_eq!(written.unix_micros(), micros);
         }

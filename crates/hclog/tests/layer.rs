@@ -1,4 +1,4 @@
-//! What the layer writes, read back as JSON and by the parser.
+//! The lines that the layer writes, read as JSON and by the parser.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 
 use proptest::prelude::*;
-use rpcplugin_hclog::{Entry, HclogLayer, Json, Level, MaxLevel, Parser, Record, Sink};
+use rpcplugin_hclog::{HclogLayer, Json, Level, MaxLevel, ParsedRecord, Parser, Record, Sink};
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 use tracing::{Subscriber, debug, error, info, info_span, trace, warn};
@@ -48,18 +48,18 @@ fn written(body: impl FnOnce()) -> Vec<Value> {
     Collected::default().run(|layer| layer, body)
 }
 
-/// The members of a record other than the timestamp.
+/// Checks the members of a record, and the format of its timestamp.
 #[track_caller]
 fn check(value: &Value, expected: &Value) {
     let mut value = value.clone();
-    let moment = value.as_object_mut().expect("an object").remove("@timestamp").expect("a timestamp");
-    let moment = moment.as_str().expect("a string");
-    assert_eq!((moment.len(), &moment[19..20], &moment[26..]), (27, ".", "Z"), "{moment}");
+    let timestamp = value.as_object_mut().expect("an object").remove("@timestamp").expect("a timestamp");
+    let timestamp = timestamp.as_str().expect("a string");
+    assert_eq!((timestamp.len(), &timestamp[19..20], &timestamp[26..]), (27, ".", "Z"), "{timestamp}");
     assert_eq!(&value, expected);
 }
 
-fn parse(bytes: &[u8]) -> Vec<Entry> {
-    Parser::new().push(bytes).map(|line| line.entry.expect("a record")).collect()
+fn parse(bytes: &[u8]) -> Vec<ParsedRecord> {
+    Parser::new().push(bytes).map(|line| line.record.expect("a record")).collect()
 }
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl std::error::Error for Failure {
 }
 
 #[test]
-fn levels_message_and_module() {
+fn an_event_gives_level_message_and_module() {
     let lines = written(|| {
         trace!(target: "t", "one");
         debug!(target: "t", "two {}", 2);
@@ -95,7 +95,7 @@ fn levels_message_and_module() {
 }
 
 #[test]
-fn values_of_every_type() {
+fn a_value_of_every_type_has_its_json() {
     let cause = Failure("cannot open", Some(Box::new(Failure("no such file", None))));
     let error: &(dyn std::error::Error + 'static) = &cause;
     let lines = written(|| {
@@ -135,7 +135,7 @@ fn values_of_every_type() {
 }
 
 #[test]
-fn nested_json() {
+fn json_is_nested_if_it_is_the_whole_value() {
     let nested = json!({"a": [1, true, null]});
     let lines = written(|| {
         info!(target: "t", answer = 42, nested = %Json(&nested), again = ?Json([1, 2]), "m");
@@ -158,7 +158,7 @@ fn nested_json() {
 }
 
 #[test]
-fn names_of_the_format_are_kept_free() {
+fn a_field_with_a_name_of_the_format_is_renamed() {
     let lines = written(|| {
         info!(target: "t", { "@message" = 1, "@level" = 2, "@timestamp" = 3, "@caller" = 4 }, "real");
     });
@@ -172,7 +172,7 @@ fn names_of_the_format_are_kept_free() {
 }
 
 #[test]
-fn modules_by_event_layer_and_target() {
+fn the_module_comes_from_the_event_the_layer_or_the_target() {
     let body = || {
         info!(target: "t", module = "mine", "m");
         info!(target: "t", { "@module" = 5 }, "m");
@@ -185,7 +185,7 @@ fn modules_by_event_layer_and_target() {
 }
 
 #[test]
-fn caller_on_demand() {
+fn the_caller_is_written_on_demand() {
     let line = line!() + 1;
     let body = || info!("m");
     assert_eq!(written(body)[0].get("@caller"), None);
@@ -194,7 +194,7 @@ fn caller_on_demand() {
 }
 
 #[test]
-fn records_of_the_log_crate_speak_for_themselves() {
+fn records_of_the_log_crate_have_their_own_module_and_caller() {
     let lines = Collected::default().run(HclogLayer::with_caller, || {
         info!(
             target: "log",
@@ -215,7 +215,7 @@ fn records_of_the_log_crate_speak_for_themselves() {
 }
 
 #[test]
-fn inner_wins_over_outer_and_the_event_over_all() {
+fn an_inner_span_takes_precedence_over_an_outer_one_and_the_event_over_both() {
     let lines = written(|| {
         let outer = info_span!("outer", a = "outer", b = "outer", c = "outer", later = tracing::field::Empty);
         outer.record("later", 1);
@@ -237,7 +237,7 @@ fn inner_wins_over_outer_and_the_event_over_all() {
 }
 
 #[test]
-fn two_layers_in_one_subscriber() {
+fn two_layers_in_one_subscriber_write_the_same() {
     let (first, second) = (Collected::default(), Collected::default());
     let subscriber = tracing_subscriber::registry()
         .with(HclogLayer::new(first.clone()))
@@ -265,7 +265,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Count {
 }
 
 #[test]
-fn the_level_changes_while_running_and_for_this_layer_only() {
+fn a_new_level_applies_at_once_and_to_its_layer_only() {
     let collected = Collected::default();
     let seen = Arc::new(AtomicUsize::new(0));
     let level = MaxLevel::new(LevelFilter::WARN);
@@ -290,7 +290,7 @@ fn the_level_changes_while_running_and_for_this_layer_only() {
     assert_eq!(seen.load(Ordering::Relaxed), 12);
 }
 
-/// A pipe whose other end has gone.
+/// A pipe whose other end is closed.
 struct Broken;
 
 impl io::Write for Broken {
@@ -304,13 +304,13 @@ impl io::Write for Broken {
 }
 
 #[test]
-fn a_broken_pipe_is_nothing() {
+fn a_broken_pipe_is_not_an_error() {
     let writer: Arc<Mutex<dyn io::Write + Send>> = Arc::new(Mutex::new(Broken));
     let subscriber = tracing_subscriber::registry().with(HclogLayer::new(writer));
     tracing::subscriber::with_default(subscriber, || error!("lost"));
 }
 
-/// Takes a few bytes at a time, so that only the lock of the sink keeps lines together.
+/// Takes a few bytes at a time, so that only the lock of the sink keeps the lines whole.
 struct Dribble(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Dribble {
@@ -347,46 +347,46 @@ fn lines_of_threads_do_not_mix() {
             });
         }
     });
-    let entries = parse(&bytes.lock().unwrap());
-    assert_eq!(entries.len(), THREADS * EVENTS);
+    let records = parse(&bytes.lock().unwrap());
+    assert_eq!(records.len(), THREADS * EVENTS);
     let mut next = [0; THREADS];
-    for entry in entries {
-        let number = |name| usize::try_from(entry.field(name).and_then(Value::as_u64).unwrap()).unwrap();
+    for record in records {
+        let number = |name| usize::try_from(record.field(name).and_then(Value::as_u64).unwrap()).unwrap();
         let (thread, event) = (number("thread"), number("event"));
         assert_eq!(event, next[thread], "the lines of one thread keep their order");
-        assert_eq!(entry.field("filler").and_then(Value::as_str).map(str::len), Some(event));
+        assert_eq!(record.field("filler").and_then(Value::as_str).map(str::len), Some(event));
         next[thread] += 1;
     }
 }
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(message in any::<String>(), text in any::<String>(), number: i64, float: f64) {
+    fn an_event_is_read_as_it_was_written(message in any::<String>(), text in any::<String>(), number: i64, float: f64) {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let subscriber = tracing_subscriber::registry().with(HclogLayer::new(Arc::clone(&bytes)));
         tracing::subscriber::with_default(subscriber, || {
             info!(target: "t", text = text.as_str(), debug = ?text, number, float, "{message}");
         });
-        let entries = parse(&bytes.lock().unwrap());
-        prop_assert_eq!(entries.len(), 1);
-        let entry = &entries[0];
-        prop_assert_eq!((entry.level, &entry.message), (Level::Info, &message));
-        prop_assert_eq!(entry.module.as_deref(), Some("t"));
-        prop_assert!(entry.timestamp.is_some());
+        let records = parse(&bytes.lock().unwrap());
+        prop_assert_eq!(records.len(), 1);
+        let record = &records[0];
+        prop_assert_eq!((record.level, &record.message), (Level::Info, &message));
+        prop_assert_eq!(record.module.as_deref(), Some("t"));
+        prop_assert!(record.timestamp.is_some());
         let fields = [
             ("text", json!(text)),
             ("debug", json!(format!("{text:?}"))),
             ("number", json!(number)),
             ("float", if float.is_finite() { json!(float) } else { json!(float.to_string()) }),
         ];
-        prop_assert_eq!(entry.fields.clone(), fields.map(|(name, value)| (name.to_owned(), value)));
+        prop_assert_eq!(record.fields.clone(), fields.map(|(name, value)| (name.to_owned(), value)));
     }
 
     #[test]
-    fn records_are_read_back(message in any::<String>(), name in any::<String>(), value in any::<String>()) {
+    fn a_record_is_read_as_it_was_written(message in any::<String>(), name in any::<String>(), value in any::<String>()) {
         let record = Record::new(Level::Error, message.clone()).with_field(name, value.clone());
-        let entries = parse(record.to_line().as_bytes());
-        prop_assert_eq!(&entries[0].message, &message);
-        prop_assert_eq!(&entries[0].fields[0].1, &json!(value));
+        let records = parse(record.to_line().as_bytes());
+        prop_assert_eq!(&records[0].message, &message);
+        prop_assert_eq!(&records[0].fields[0].1, &json!(value));
     }
 }

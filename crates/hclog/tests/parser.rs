@@ -1,4 +1,4 @@
-//! What the parser makes of lines: those of the protocol's specification, and any bytes at all.
+//! How the parser reads the lines of the protocol's specification, and any other bytes.
 
 use proptest::prelude::*;
 use rpcplugin_hclog::{Level, LogLine, Parser, Piece};
@@ -24,7 +24,7 @@ fn lines(input: &str) -> Vec<LogLine> {
     read(Parser::new(), input.as_bytes(), std::iter::empty())
 }
 
-/// Level and text of each line.
+/// Returns the level and the text of each line.
 fn levels(input: &str) -> Vec<(Level, String)> {
     lines(input).iter().map(|line| (line.level, line.to_string())).collect()
 }
@@ -33,12 +33,12 @@ fn levels(input: &str) -> Vec<(Level, String)> {
 fn check_text(line: &str, level: Level) {
     let found = lines(line);
     assert_eq!(found.len(), 1, "{line}");
-    assert_eq!(found[0].entry, None, "{line}");
+    assert_eq!(found[0].record, None, "{line}");
     assert_eq!((found[0].level, found[0].message().as_ref()), (level, line));
 }
 
 #[test]
-fn lines_of_the_specification() {
+fn lines_have_the_levels_of_the_specification() {
     for line in [r#"["HELLO"]"#, "12345", r#"{"a":1}"#, "null", "plain text", r#"{"@message":1}"#] {
         check_text(line, Level::Debug);
     }
@@ -60,22 +60,25 @@ fn lines_of_the_specification() {
 }
 
 #[test]
-fn a_record_with_pairs() {
+fn a_record_is_read_with_its_fields() {
     let found = lines(concat!(
         r#"{"@level":"info","@message":"configured","@module":"demo","@timestamp":"2026-11-20T13:19:54.029982Z","#,
         r#""foo":"bar","n":12,"nested":{"a":[1,true,null]}}"#,
         "\n"
     ));
-    let entry = found[0].entry.as_ref().unwrap();
+    let record = found[0].record.as_ref().unwrap();
     assert_eq!((found[0].level, found[0].message().as_ref()), (Level::Info, "configured"));
-    assert_eq!(entry.timestamp.as_ref().map(|moment| moment.as_str()), Some("2026-11-20T13:19:54.029982Z"));
-    let names: Vec<_> = entry.fields.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        record.timestamp.as_ref().map(|timestamp| timestamp.as_str()),
+        Some("2026-11-20T13:19:54.029982Z")
+    );
+    let names: Vec<_> = record.fields.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["foo", "n", "nested"]);
-    assert_eq!(entry.field("nested"), Some(&json!({"a": [1, true, null]})));
+    assert_eq!(record.field("nested"), Some(&json!({"a": [1, true, null]})));
 }
 
 #[test]
-fn a_buffer_of_32_reproduces_every_line() {
+fn long_lines_come_in_pieces_of_the_maximum_length() {
     let input = b"\nshort\nthis line has more than thirty two bytes, by twenty five.\nend";
     let found = read(Parser::new().with_max_line(32), input, std::iter::empty());
     let pieces: Vec<_> = found.iter().map(|line| (line.piece, line.raw.len())).collect();
@@ -87,12 +90,12 @@ fn a_buffer_of_32_reproduces_every_line() {
 }
 
 #[test]
-fn a_buffer_of_64_reads_the_record_that_fits() {
+fn a_record_is_read_if_its_line_is_short_enough() {
     let fits = r#"{"@level":"info","@message":"short"}"#;
     let long = format!(r#"{{"@message":"{}","@level":"info"}}"#, "x".repeat(64));
     let input = format!("{fits}\n{long}\n");
     let found = read(Parser::new().with_max_line(64), input.as_bytes(), std::iter::empty());
-    assert_eq!((found[0].level, found[0].entry.is_some()), (Level::Info, true));
+    assert_eq!((found[0].level, found[0].record.is_some()), (Level::Info, true));
     assert_eq!(
         (found[1].level, found[1].piece, found[1].text().as_ref()),
         (Level::Debug, Piece::First, &long[..64])
@@ -101,11 +104,11 @@ fn a_buffer_of_64_reads_the_record_that_fits() {
         (found[2].level, found[2].piece, found[2].text().as_ref()),
         (Level::Debug, Piece::Last, &long[64..])
     );
-    assert!(found[1].entry.is_none() && found[2].entry.is_none());
+    assert!(found[1].record.is_none() && found[2].record.is_none());
 }
 
 #[test]
-fn pieces_inherit_the_level_of_their_line() {
+fn pieces_have_the_level_of_their_line() {
     for (start, level) in [
         (r#"{"@level":"warn","@message":""#, Level::Warn),
         ("[ERROR] ", Level::Error),
@@ -115,13 +118,15 @@ fn pieces_inherit_the_level_of_their_line() {
         let input = format!("{start}{}\nnext\n", "x".repeat(200));
         let found = read(Parser::new().with_max_line(64), input.as_bytes(), std::iter::empty());
         let (next, pieces) = found.split_last().unwrap();
-        assert!(pieces.len() > 2 && pieces.iter().all(|piece| piece.level == level && piece.entry.is_none()));
+        assert!(
+            pieces.len() > 2 && pieces.iter().all(|piece| piece.level == level && piece.record.is_none())
+        );
         assert_eq!(next.level, Level::Debug);
     }
 }
 
 #[test]
-fn the_default_limit_is_64_kib() {
+fn the_default_maximum_of_a_line_is_64_kib() {
     let fits = "x".repeat(65_536);
     assert_eq!(lines(&format!("{fits}\n")).len(), 1);
     let found = lines(&format!("{fits}y\n"));
@@ -129,7 +134,7 @@ fn the_default_limit_is_64_kib() {
 }
 
 #[test]
-fn a_go_panic() {
+fn a_panic_of_go_goes_on_to_the_end_of_the_stream() {
     let input = "before\npanic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:12 +0x1d\nexit status 2\n\
                  [WARN] between\nafter\n{\"a\":1}\n";
     let found = lines(input);
@@ -145,7 +150,7 @@ fn a_go_panic() {
             (Level::Error, true, false),
             (Level::Error, true, false),
             (Level::Warn, false, false),
-            // The stream of a Go program that panicked stays an error.
+            // After a panic of Go, all text is an error.
             (Level::Error, false, false),
             (Level::Debug, false, false),
         ]
@@ -153,7 +158,7 @@ fn a_go_panic() {
 }
 
 #[test]
-fn a_rust_panic_ends_and_the_plugin_lives_on() {
+fn a_panic_of_rust_ends_before_the_next_log_line() {
     for opening in [
         "thread 'main' panicked at src/main.rs:2:5:",
         "thread 'main' (4711) panicked at src/main.rs:2:5:",
@@ -182,11 +187,11 @@ fn a_rust_panic_ends_and_the_plugin_lives_on() {
 }
 
 #[test]
-fn a_record_a_quiet_time_or_another_panic_ends_a_panic() {
+fn a_record_a_pause_or_another_panic_ends_a_panic() {
     let mut parser = Parser::new();
-    let mut marks = |input: &str, flush: bool| {
-        if flush {
-            parser.flush_group();
+    let mut marks = |input: &str, pause: bool| {
+        if pause {
+            parser.end_panic();
         }
         let line = parser.push(input.as_bytes()).next().unwrap();
         (line.part_of_panic, line.opens_panic, line.level)
@@ -201,13 +206,13 @@ fn a_record_a_quiet_time_or_another_panic_ends_a_panic() {
 }
 
 #[test]
-fn a_traceback_of_python() {
+fn a_traceback_of_python_ends_after_its_exception() {
     let traceback = |name: &str| {
         format!(
             "Traceback (most recent call last):\n  File \"p.py\", line 1, in <module>\n    f()\n    ~^^\n{name}"
         )
     };
-    for (story, of_it) in [
+    for (text, length) in [
         (traceback("RuntimeError: boom"), 5),
         (traceback("KeyboardInterrupt"), 5),
         (traceback("grpc._channel._Dead: <call>\n\tstatus = 14\n\tdetails = none"), 7),
@@ -223,22 +228,22 @@ fn a_traceback_of_python() {
         ),
     ] {
         for next in ["ready", "[INFO] ready", "Traceback (most recent call last):", "{\"level\":\"info\",\"msg\":\"x\"}"] {
-            let read = lines(&format!("before\n{story}\n{next}\n"));
+            let read = lines(&format!("before\n{text}\n{next}\n"));
             let parts: Vec<_> = read.iter().map(|line| line.part_of_panic).collect();
-            assert!(!parts[0] && parts[1..=of_it].iter().all(|part| *part), "{story}: {parts:?}");
+            assert!(!parts[0] && parts[1..=length].iter().all(|part| *part), "{text}: {parts:?}");
             assert_eq!(read.iter().filter(|line| line.opens_panic).count(), 1 + usize::from(next.starts_with('T')));
-            assert_eq!(parts[of_it + 1], next.starts_with('T'), "{story}: {next}");
-            assert!(read[1..=of_it].iter().all(|line| line.level == Level::Error));
+            assert_eq!(parts[length + 1], next.starts_with('T'), "{text}: {next}");
+            assert!(read[1..=length].iter().all(|line| line.level == Level::Error));
         }
     }
-    // What is cut off within is no exception.
+    // A line that is not the name of an exception ends the traceback.
     let cut = lines("Traceback (most recent call last):\n  File \"p.py\"\nnot a name\nmore\n");
     let parts: Vec<_> = cut.iter().map(|line| (line.part_of_panic, line.level)).collect();
     assert_eq!(parts[1..], [(true, Level::Error), (false, Level::Debug), (false, Level::Debug)]);
 }
 
 #[test]
-fn a_panic_is_bounded() {
+fn a_panic_ends_at_the_limit_of_lines_or_bytes() {
     let input = "panic: boom\n".to_owned() + &"stack\n".repeat(50);
     let count = |parser| {
         let found = read(parser, input.as_bytes(), std::iter::empty());
@@ -252,7 +257,7 @@ fn a_panic_is_bounded() {
 }
 
 #[test]
-fn bytes_that_are_no_text_stay_as_they_are() {
+fn bytes_that_are_not_utf_8_are_kept() {
     let found = read(
         Parser::new(),
         b"a\xff\xfeb\r\n{\"@level\":\"info\",\"@message\":\"\xff\"}\n",
@@ -263,7 +268,7 @@ fn bytes_that_are_no_text_stay_as_they_are() {
 }
 
 #[test]
-fn lines_not_asked_for_are_skipped_cleanly() {
+fn lines_that_are_not_read_change_the_state() {
     let mut parser = Parser::new();
     drop(parser.push(b"panic: one\ntwo\nthr"));
     let line = parser.push(b"ee\n").next().unwrap();
@@ -274,7 +279,7 @@ fn rejoined(lines: &[LogLine]) -> Vec<u8> {
     lines.iter().flat_map(|line| [&line.raw[..], line.end.as_bytes()].concat()).collect()
 }
 
-/// Bytes with much of what the parser looks for.
+/// Bytes with many of the texts that the parser looks for.
 fn streams() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..40),
@@ -314,7 +319,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn any_bytes_in_any_chunks(
+    fn the_chunks_do_not_change_the_result(
         input in streams(),
         sizes in prop::collection::vec(1..50_usize, 0..200),
         max in prop_oneof![1..80_usize, Just(65_536)],
@@ -329,7 +334,7 @@ proptest! {
         let (mut in_panic, mut open_line) = (0, false);
         for line in &whole {
             prop_assert!(line.raw.len() <= max);
-            prop_assert!(line.piece == Piece::Whole || line.entry.is_none());
+            prop_assert!(line.piece == Piece::Whole || line.record.is_none());
             let continues = matches!(line.piece, Piece::Continued | Piece::Last);
             prop_assert_eq!(continues, open_line);
             open_line = matches!(line.piece, Piece::First | Piece::Continued);

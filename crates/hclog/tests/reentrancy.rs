@@ -1,4 +1,4 @@
-//! Events inside the writing of other events. Only a global subscriber sees these, so they have a process of their own.
+//! Events within the writing of other events. Only a global subscriber receives them, so this test has its own process.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ impl fmt::Debug for Chatty {
 }
 
 #[test]
-fn values_that_log_and_sinks_that_log() {
+fn an_event_within_a_value_is_written_and_one_within_the_sink_is_not() {
     let written = Arc::new(Mutex::new(Vec::new()));
     let collected = Arc::clone(&written);
     let sink = move |line: &[u8]| {
@@ -38,19 +38,19 @@ fn values_that_log_and_sinks_that_log() {
         .into_iter()
         .map(|value| value.unwrap())
         .collect();
-    let told: Vec<_> = lines
+    let members: Vec<_> = lines
         .iter()
         .map(|line| ["@message", "nested", "own", "value", "later", "after"].map(|name| line[name].clone()))
         .collect();
     let null = Value::Null;
     let inside =
         || [json!("inside a value"), json!([1]), null.clone(), null.clone(), null.clone(), null.clone()];
-    assert_eq!(told[..2], [inside(), inside()], "from the span, before and after its beginning");
-    // This one happened inside the span.
+    assert_eq!(members[..2], [inside(), inside()], "from the fields of the span");
+    // From the field of the event, within the span.
     assert_eq!(
-        told[2],
+        members[2],
         [json!("inside a value"), json!([1]), null.clone(), json!("half"), json!("half"), null.clone()]
     );
-    assert_eq!(told[3], [json!("outside"), null, json!("half"), json!("half"), json!("half"), json!([2])]);
-    assert_eq!(told.len(), 4);
+    assert_eq!(members[3], [json!("outside"), null, json!("half"), json!("half"), json!("half"), json!([2])]);
+    assert_eq!(members.len(), 4);
 }

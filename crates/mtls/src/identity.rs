@@ -20,9 +20,9 @@ use crate::pem::{self, PemError, PemOrigin, PemText};
 use crate::provider::provider;
 use crate::validity::{self, OutOfDate};
 
-/// A certificate chain and its private key, made or loaded together.
+/// A certificate chain with its private key.
 ///
-/// Cloning is cheap. `Debug` shows the certificate's fingerprint and never the key.
+/// Cloning is cheap. `Debug` shows the fingerprint of the certificate and never the key.
 #[derive(Clone)]
 pub struct Identity {
     inner: Arc<Inner>,
@@ -34,32 +34,32 @@ struct Inner {
     key: SecretKey,
 }
 
-/// The encoded key, wiped when dropped. rustls keeps a copy of its own for as long as a connection can be made.
+/// The encoded key, which is wiped when it is dropped. rustls keeps a copy of its own as long as connections can be made.
 struct SecretKey(PrivateKeyDer<'static>);
 
 impl Identity {
-    /// Makes a fresh one-time identity with a P-256 key, for this process and the peers it will meet.
+    /// Generates an ephemeral identity with a P-256 key.
     ///
-    /// The certificate is self-signed, names `localhost`, `127.0.0.1` and `::1`, may serve as server and as client,
-    /// is no authority, and is valid from five minutes ago for about thirty years.
+    /// The certificate is self-signed. It carries the names `localhost`, `127.0.0.1` and `::1`, allows both roles, and is not an authority.
+    /// It is valid from five minutes ago for about thirty years.
     ///
     /// # Errors
     ///
-    /// [`IdentityError::Generate`] if the system yields no randomness.
+    /// [`IdentityError::Generate`] if the system provides no randomness.
     ///
     /// # Protocol
     ///
-    /// Go accepts this shape in both roles. Differs: go-plugin (`mtls.go`, tag v1.8.0) uses P-521 and marks the
-    /// certificate as an authority, which peers built on BoringSSL and on stock rustls refuse.
+    /// Go accepts such a certificate in both roles. Differs: go-plugin (`mtls.go`, tag v1.8.0) uses P-521 and marks the certificate as an
+    /// authority, which peers built on BoringSSL and rustls refuse.
     pub fn generate() -> Result<Self, IdentityError> {
         Self::generate_with(KeyAlgorithm::default())
     }
 
-    /// Makes a fresh one-time identity, like [`generate`](Self::generate), with a key of another kind.
+    /// Generates an ephemeral identity like [`generate`](Self::generate), with a key of another algorithm.
     ///
     /// # Errors
     ///
-    /// [`IdentityError::Generate`] if the system yields no randomness, [`IdentityError::AlgorithmUnavailable`] for
+    /// [`IdentityError::Generate`] if the system provides no randomness. [`IdentityError::AlgorithmUnavailable`] for
     /// [`KeyAlgorithm::P521`] without the feature `aws-lc-rs`.
     pub fn generate_with(algorithm: KeyAlgorithm) -> Result<Self, IdentityError> {
         let (certificate, key) = ephemeral::issue(algorithm, UnixTime::now())?;
@@ -71,15 +71,15 @@ impl Identity {
         Ok(Self::assemble(certified, certificate, SecretKey(key)))
     }
 
-    /// Loads an identity: its certificates, the leaf first and then those that vouch for it, and its private key.
+    /// Loads an identity: its certificate chain, leaf first, and its private key.
     ///
-    /// Each argument is PEM text, or `file://` and the path of a file with such text. Keys may be PKCS#8, PKCS#1 or
-    /// SEC1; RSA from 2048 bits, P-256, P-384, P-521 and Ed25519. Of several keys the first is taken. Whether others may read a key file is not judged.
+    /// Each argument is PEM text, or `file://` and the path of a file with PEM text. The key may be PKCS#8, PKCS#1 or SEC1, and RSA (2048
+    /// bits or more), P-256, P-384, P-521 or Ed25519. The first key of several is used. The permissions of a key file are not checked.
     ///
     /// # Errors
     ///
-    /// [`IdentityError::Pem`] if a text cannot be read, and the other variants if the key cannot be used or does not
-    /// belong to the first certificate, or if that certificate is outside its dates.
+    /// [`IdentityError::Pem`] if a text cannot be read. Other variants if the key cannot be used, if it does not belong to the first
+    /// certificate, or if that certificate is outside its dates.
     pub fn from_pem(certificates: &str, key: &str) -> Result<Self, IdentityError> {
         Self::from_pem_at(certificates, key, UnixTime::now())
     }
@@ -112,26 +112,26 @@ impl Identity {
         Self { inner: Arc::new(Inner { certified: Arc::new(certified), leaf, key }) }
     }
 
-    /// The DER encoding of the identity's own certificate, the leaf.
+    /// The leaf certificate in DER.
     #[must_use]
     pub fn certificate_der(&self) -> &[u8] {
         &self.inner.leaf
     }
 
-    /// The identity's own certificate as one PEM block with a trailing newline.
+    /// The leaf certificate as a PEM block with a trailing newline.
     #[must_use]
     pub fn certificate_pem(&self) -> String {
         pem::encode(pem::CERTIFICATE, &self.inner.leaf)
     }
 
-    /// What the other side pins to recognise this identity.
+    /// The leaf certificate, for the peer to pin.
     #[must_use]
     pub fn peer_certificate(&self) -> PeerCertificate {
         PeerCertificate::from_parsed(&self.inner.leaf)
     }
 
-    /// The whole identity as text, key included, so that another process can go on with it, for instance the next
-    /// version of a host that reattaches to its plugins. Whoever holds the text can impersonate this program.
+    /// Returns the whole identity as text, key included, for another process such as the next version of a host that reattaches to its
+    /// plugins. Every program with the text can impersonate this one.
     #[must_use]
     pub fn export(&self) -> ExportedIdentity {
         let chain = &self.inner.certified.cert;
@@ -159,10 +159,10 @@ impl Drop for SecretKey {
     }
 }
 
-/// An identity as PEM text, made by [`Identity::export`] and read back by [`Identity::from_pem`].
+/// An identity as PEM text, from [`Identity::export`] and for [`Identity::from_pem`].
 ///
-/// It holds a private key: keep it out of logs, environments and files that others can read. The key's text is wiped
-/// when this is dropped, and `Debug` does not show it.
+/// The text has a private key: keep it out of logs, environments, and files that other users can read. The key is wiped when it is
+/// dropped, and `Debug` does not show it.
 #[derive(Clone)]
 pub struct ExportedIdentity {
     certificates: String,
@@ -176,7 +176,7 @@ impl ExportedIdentity {
         &self.certificates
     }
 
-    /// The private key. Secret.
+    /// The private key, which is secret.
     #[must_use]
     pub fn private_key_pem(&self) -> &str {
         &self.private_key
@@ -192,7 +192,7 @@ impl fmt::Debug for ExportedIdentity {
     }
 }
 
-/// Refuses a certificate that every peer which looks at dates would refuse.
+/// Refuses a certificate outside its dates.
 fn check_dates(leaf: &CertificateDer<'_>, now: UnixTime, origin: PemOrigin) -> Result<(), IdentityError> {
     let checked = ParsedCertificate::try_from(leaf).and_then(|leaf| validity::role_of(&leaf, now));
     let Err(source) = checked else { return Ok(()) };
@@ -203,7 +203,7 @@ fn check_dates(leaf: &CertificateDer<'_>, now: UnixTime, origin: PemOrigin) -> R
     })
 }
 
-/// The error for a key that the provider refused, with the name of its kind where that explains the refusal.
+/// The error for a key that the provider refused, with the algorithm if it is not supported.
 fn unusable_key(key: &PrivateKeyDer<'_>, origin: PemOrigin) -> IdentityError {
     let der = key.secret_der();
     let named = UNSUPPORTED_KEYS.iter().find(|(_, oid)| der.windows(oid.len()).any(|window| window == *oid));
@@ -213,8 +213,7 @@ fn unusable_key(key: &PrivateKeyDer<'_>, origin: PemOrigin) -> IdentityError {
     }
 }
 
-/// Kinds of keys that exist in the field but cannot be signed with, by the encoded object identifier that their
-/// files carry.
+/// Algorithms that are not supported, by the encoded object identifiers in key files.
 const UNSUPPORTED_KEYS: &[(&str, &[u8])] = &[
     ("ECDSA on P-224", &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21]),
     ("ECDSA on secp256k1", &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a]),

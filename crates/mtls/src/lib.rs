@@ -1,13 +1,12 @@
-//! One-time identities and TLS settings that trust exactly what was agreed.
+//! Identities, trust and TLS settings for mutual TLS.
 //!
-//! Two programs that start together need no authority to vouch for them: each makes an [`Identity`] when it
-//! starts, hands the other its certificate over a channel that already exists (the environment of the child,
-//! the first line of its standard output), and from then on accepts that one certificate and no other.
-//! [`MutualTls`] turns an identity and a [`Trust`] into the settings for both roles, and there is no way to get
-//! settings that authenticate only one side.
+//! A host and its plugin need no certificate authority. Each generates an [`Identity`] when it starts and passes its certificate to the
+//! other: the host through the plugin's environment, the plugin through its handshake line. Each side then accepts exactly the other's
+//! certificate. [`MutualTls`] combines an identity and a [`Trust`] to the TLS settings of both roles. The settings always authenticate
+//! both sides.
 //!
-//! This crate opens no connection and starts no task. Reading a PEM file that a user named is its only input
-//! from outside, and the clock is read only to date and to judge certificates.
+//! This crate opens no connection and starts no task. It reads PEM files that a user names, and the clock to date and check
+//! certificates.
 //!
 //! ```
 //! use rpcplugin_mtls::{Identity, MutualTls, Trust};
@@ -25,19 +24,20 @@
 //!
 //! # Invariants
 //!
-//! - An [`Identity`] always holds a certificate chain and the private key that belongs to its first certificate.
-//! - A private key is shown by no `Debug` and by no error; it leaves only through [`Identity::export`].
-//! - Every handshake signature is really verified: owning a copy of a certificate proves nothing.
-//! - The process-wide default of rustls is neither read nor set, so an application may do with it as it likes.
+//! - An [`Identity`] always has a certificate chain and the private key of its first certificate.
+//! - No `Debug` and no error shows a private key. Only [`Identity::export`] returns it.
+//! - Every handshake signature is verified: a copy of a certificate proves nothing.
+//! - The crate neither reads nor sets the process-wide default of rustls, which belongs to the application.
 //!
 //! # Features
 //!
-//! `ring` (default) starts in a fraction of a millisecond and builds in seconds; P-521, which go-plugin peers use,
-//! and signatures with SHA-512 on P-256 and P-384 are done by the pure-Rust crates `p521`, `p256` and `p384`.
-//! `aws-lc-rs` links AWS-LC in ring's place, which makes one-time identities on P-521 too, for a slower build; it wins where
-//! both are on. It turns on neither the FIPS module of AWS-LC nor a preference for post-quantum key exchange:
-//! X25519MLKEM768 is offered after the classic groups. Set `AWS_LC_SYS_NO_JITTER_ENTROPY=1` when building
-//! the final program with it, or the first key costs about 31 ms.
+//! `ring` (default) builds in seconds and starts in a fraction of a millisecond. The crates `p521`, `p256` and `p384` add P-521, which
+//! go-plugin peers use, and signatures with SHA-512 on P-256 and P-384.
+//!
+//! `aws-lc-rs` links AWS-LC in place of ring. It also generates ephemeral identities on P-521, and it builds more slowly. If both features
+//! are on, `aws-lc-rs` is used. It enables neither the FIPS module of AWS-LC nor a preference for post-quantum key exchange:
+//! X25519MLKEM768 is offered after the classic groups. Set `AWS_LC_SYS_NO_JITTER_ENTROPY=1` when you build the final program with this
+//! feature; otherwise the first key takes about 31 ms.
 
 mod identity;
 mod mutual;

@@ -1,4 +1,4 @@
-//! TLS settings in which both sides are authenticated.
+//! TLS settings that authenticate both sides.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,17 +19,15 @@ use crate::provider::provider;
 use crate::trust::Trust;
 use crate::verifier::{PeerVerifier, Pinned, Roots};
 
-/// What one side presents and whom it accepts, as TLS settings for dialing and for listening.
+/// The TLS settings of one side, for dialling and for listening.
 ///
-/// Both settings speak TLS 1.2 and 1.3 and the application protocol `h2`, always present the identity's
-/// certificate, always require one from the other side, and never resume a session, so every connection
-/// proves both keys anew. They are built once; cloning is cheap.
+/// The settings support TLS 1.2 and 1.3 with the application protocol `h2`. They always present the identity's certificate and require a
+/// certificate of the peer. Sessions are never resumed, so that every connection proves both keys. Cloning is cheap.
 ///
 /// # Protocol
 ///
-/// The two identities authenticate every connection of a session, brokered ones too, with the roles swapped as
-/// needed (go-plugin `client.go` and `server.go`, tag v1.8.0). Differs: the certificate is pinned instead of being
-/// made an authority.
+/// The two identities authenticate every connection of a session, including brokered connections, in both roles (go-plugin `client.go`
+/// and `server.go`, tag v1.8.0). Differs: the certificate is pinned and does not serve as an authority.
 #[derive(Clone)]
 pub struct MutualTls {
     identity: Identity,
@@ -40,7 +38,7 @@ pub struct MutualTls {
 }
 
 impl MutualTls {
-    /// Settings that present `identity` and accept whom `trust` names. The server name is `localhost`.
+    /// Creates settings that present `identity` and accept the certificates of `trust`. The server name is `localhost`.
     ///
     /// # Errors
     ///
@@ -61,10 +59,9 @@ impl MutualTls {
         Ok(Self { identity, trust, server_name: localhost(), client, server })
     }
 
-    /// The same settings, but dialing `name`, a DNS name or an IP address.
+    /// Sets the server name for dialling: a DNS name or an IP address.
     ///
-    /// With [`Trust::Roots`] the certificate of a dialed server must carry the name. With [`Trust::Pinned`] it is
-    /// only announced to the server.
+    /// With [`Trust::Roots`] the server's certificate must carry the name. With [`Trust::Pinned`] the name is only sent to the server.
     ///
     /// # Errors
     ///
@@ -75,19 +72,19 @@ impl MutualTls {
         Ok(Self { server_name, ..self })
     }
 
-    /// The identity that is presented.
+    /// The identity that the settings present.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// Whom these settings accept.
+    /// The certificates that the settings accept.
     #[must_use]
     pub fn trust(&self) -> &Trust {
         &self.trust
     }
 
-    /// The settings for dialing, to be used with [`server_name`](Self::server_name).
+    /// The settings for dialling. Use them with [`server_name`](Self::server_name).
     #[must_use]
     pub fn client_config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.client)
@@ -99,7 +96,7 @@ impl MutualTls {
         Arc::clone(&self.server)
     }
 
-    /// The name to dial.
+    /// The server name for dialling.
     #[must_use]
     pub fn server_name(&self) -> ServerName<'static> {
         self.server_name.clone()
@@ -116,7 +113,7 @@ impl fmt::Debug for MutualTls {
     }
 }
 
-/// Why TLS settings cannot be made.
+/// An error of TLS settings.
 #[derive(Debug, Error, Diagnostic)]
 #[non_exhaustive]
 pub enum TlsError {
@@ -124,28 +121,28 @@ pub enum TlsError {
     #[error("`{name}` is neither a DNS name nor an IP address")]
     #[diagnostic(
         code(rpcplugin::security::tls_server_name),
-        help("give the name that stands in the server's certificate, without a port")
+        help("give the name in the server's certificate, without a port")
     )]
     ServerName {
-        /// What was given.
+        /// The name.
         name: String,
     },
     /// rustls cannot use the roots.
     #[error("the roots cannot be used")]
     #[diagnostic(code(rpcplugin::security::tls_roots), help("replace the bundle of trusted certificates"))]
     Roots {
-        /// What rustls said.
+        /// The error of rustls.
         #[from]
         source: VerifierBuilderError,
     },
-    /// The crypto provider speaks neither TLS 1.2 nor TLS 1.3.
-    #[error("the crypto provider supports no usable version of TLS")]
+    /// The crypto provider supports neither TLS 1.2 nor TLS 1.3.
+    #[error("the crypto provider supports neither TLS 1.2 nor TLS 1.3")]
     #[diagnostic(
         code(rpcplugin::security::tls_versions),
-        help("build this program with the feature `ring` or `aws-lc-rs` of rpcplugin as it was published")
+        help("build this program with the feature `ring` or `aws-lc-rs` of rpcplugin")
     )]
     Versions {
-        /// What rustls said.
+        /// The error of rustls.
         source: rustls::Error,
     },
 }
@@ -158,7 +155,7 @@ fn configs<V>(
 where
     V: ServerCertVerifier + ClientCertVerifier + 'static,
 {
-    // Presents the one certificate whatever the other side hints at: Go servers hint at their own pool.
+    // The certificate is presented whatever the peer's hint is: Go servers send hints of their own roots.
     let presented = Arc::new(SingleCertAndKey::from(identity.certified_key()));
 
     let mut client = ClientConfig::builder_with_provider(Arc::clone(provider))
@@ -182,12 +179,12 @@ where
     Ok((Arc::new(client), Arc::new(server)))
 }
 
-/// The name that go-plugin dials and that every one-time certificate carries.
+/// The name that go-plugin dials and that every ephemeral certificate carries.
 fn localhost() -> ServerName<'static> {
     ServerName::try_from("localhost").expect("`localhost` is a valid DNS name")
 }
 
-/// The application protocol without which grpc-go, from 1.67 on, refuses a connection.
+/// The application protocol. grpc-go refuses connections without it since 1.67.
 const HTTP2: &[u8] = b"h2";
 
 #[cfg(test)]
@@ -195,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_only_a_broken_build_meets_has_a_code_too() {
+    fn errors_of_a_broken_build_have_codes() {
         let check = |error: TlsError, code: &str| {
             assert_eq!(error.code().expect("a code").to_string(), code);
             assert!(error.help().is_some());

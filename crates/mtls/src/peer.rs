@@ -1,4 +1,4 @@
-//! The one certificate that the other side must present.
+//! The certificate of a peer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,36 +11,33 @@ use thiserror::Error;
 
 use crate::pem::{self, PemError, PemText};
 
-/// Exactly one certificate, known by its DER encoding.
+/// A certificate of a peer, in DER.
 ///
-/// Two are equal when every byte is. `Display` and `Debug` show the short form of the fingerprint, fit for logs.
-/// Cloning is cheap.
+/// Certificates are equal if their bytes are equal. `Display` and `Debug` show the short form of the fingerprint. Cloning is cheap.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PeerCertificate {
     der: Arc<[u8]>,
 }
 
 impl PeerCertificate {
-    /// Takes the certificate whose DER encoding this is, for instance the decoded certificate field of a handshake
-    /// line.
+    /// Parses a certificate in DER, such as the decoded field of a handshake line.
     ///
     /// # Errors
     ///
-    /// [`PeerCertificateError::NotX509`] if the bytes are not one X.509 version 3 certificate.
+    /// [`PeerCertificateError::NotX509`] if the bytes are not an X.509 certificate of version 3.
     pub fn from_der(der: impl Into<Vec<u8>>) -> Result<Self, PeerCertificateError> {
         let der = CertificateDer::from(der.into());
         ParsedCertificate::try_from(&der).map_err(|source| PeerCertificateError::NotX509 { source })?;
         Ok(Self::from_parsed(&der))
     }
 
-    /// Takes the first `CERTIFICATE` block of `text`, for instance of the variable by which a host offers its
-    /// certificate.
+    /// Parses the first `CERTIFICATE` block of PEM text, such as the value of `PLUGIN_CLIENT_CERT`.
     ///
-    /// The text comes from the other side, so it is never taken for the name of a file.
+    /// The text comes from the peer, so it never names a file.
     ///
     /// # Errors
     ///
-    /// [`PeerCertificateError::NotPem`] if the text holds no readable certificate.
+    /// [`PeerCertificateError::NotPem`] if the text has no valid certificate.
     pub fn from_pem(text: &str) -> Result<Self, PeerCertificateError> {
         let first = PemText::inline(text)
             .first_certificate()
@@ -48,7 +45,7 @@ impl PeerCertificate {
         Ok(Self::from_parsed(&first))
     }
 
-    /// For a certificate that is known to parse.
+    /// Takes a certificate that has been parsed before.
     pub(crate) fn from_parsed(der: &CertificateDer<'_>) -> Self {
         Self { der: Arc::from(der.as_ref()) }
     }
@@ -85,31 +82,30 @@ impl fmt::Debug for PeerCertificate {
     }
 }
 
-/// Why the certificate of the other side cannot be taken.
+/// The error for an invalid certificate of a peer.
 #[derive(Debug, Error, Diagnostic)]
 #[non_exhaustive]
 pub enum PeerCertificateError {
-    /// The bytes are not an X.509 certificate, or one of a version before 3.
+    /// The bytes are not an X.509 certificate of version 3.
     #[error("the peer's certificate is not an X.509 certificate of version 3")]
     #[diagnostic(
         code(rpcplugin::security::peer_not_x509),
         help(
-            "the other side sent damaged data, or a certificate of an older version: check which program answered, and its \
-             version"
+            "check which program the peer is, and its version: it sent damaged data or a certificate of an older version"
         )
     )]
     NotX509 {
-        /// What the parser found wrong.
+        /// The parser's error.
         source: rustls::Error,
     },
-    /// The text is not PEM with a readable certificate first.
-    #[error("the peer's certificate cannot be read from its PEM text")]
+    /// The first block of the PEM text is not a valid certificate.
+    #[error("the PEM text of the peer's certificate is invalid")]
     #[diagnostic(
         code(rpcplugin::security::peer_not_pem),
-        help("the cause says more: check which program started this one, and its version")
+        help("check which program launched this one, and its version")
     )]
     NotPem {
-        /// What is wrong with the text.
+        /// The fault in the text.
         source: PemError,
     },
 }

@@ -1,6 +1,4 @@
-//! Text in PEM form, given inline or as the name of a file. It is read through rustls-pemfile, in one function,
-//! because that crate was chosen for this project although it is archived: the day it has to go, only
-//! `read_sections` changes.
+//! PEM text, inline or in a file. Only `read_sections` uses rustls-pemfile, which is archived and may have to be replaced.
 
 use std::fmt;
 use std::fs::File;
@@ -19,13 +17,13 @@ use zeroize::Zeroizing;
 use crate::os;
 use crate::validity::OutOfDate;
 
-/// Where PEM text came from, as error messages name it.
+/// The origin of PEM text, for error messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PemOrigin {
-    /// The setting held the text itself.
+    /// The setting has the text.
     Inline,
-    /// The setting named this file.
+    /// The setting names this file.
     File(PathBuf),
 }
 
@@ -38,7 +36,7 @@ impl fmt::Display for PemOrigin {
     }
 }
 
-/// Why certificates or a private key cannot be read from PEM text.
+/// An error of PEM text.
 #[derive(Debug, Error, Diagnostic)]
 #[non_exhaustive]
 pub enum PemError {
@@ -58,47 +56,41 @@ pub enum PemError {
     #[error("the {wanted} file {origin} cannot be read")]
     #[diagnostic(
         code(rpcplugin::security::pem_not_readable),
-        help("make it a regular file that the user who runs this program may read")
+        help("make it a regular file with read permission for the user of this program")
     )]
     NotReadable {
         /// `certificate` or `private key`.
         wanted: &'static str,
         /// The file.
         origin: PemOrigin,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is far larger than any bundle of certificates.
+    /// The file is larger than any bundle of certificates.
     #[error("the {wanted} file {origin} is larger than {limit} bytes")]
-    #[diagnostic(
-        code(rpcplugin::security::pem_too_large),
-        help("name a file that holds PEM text and nothing else")
-    )]
+    #[diagnostic(code(rpcplugin::security::pem_too_large), help("name a file with PEM text only"))]
     TooLarge {
         /// `certificate` or `private key`.
         wanted: &'static str,
         /// The file.
         origin: PemOrigin,
-        /// How many bytes are read at most.
+        /// The limit in bytes.
         limit: u64,
     },
     /// A block of the text is damaged.
     #[error("a PEM block in {origin} is damaged")]
     #[diagnostic(
         code(rpcplugin::security::pem_damaged),
-        help(
-            "copy the text again, whole, from `-----BEGIN` to `-----END ...-----`, with real line breaks between its \
-             lines"
-        )
+        help("copy the whole text again, from `-----BEGIN` to `-----END ...-----`, with real line breaks")
     )]
     Damaged {
-        /// The text.
+        /// The origin of the text.
         origin: PemOrigin,
-        /// What the reader stumbled over.
+        /// The parser's error.
         source: io::Error,
     },
-    /// There is no certificate in the text.
-    #[error("there is no certificate in {origin}")]
+    /// The text has no certificate.
+    #[error("{origin} has no certificate")]
     #[diagnostic(
         code(rpcplugin::security::pem_no_certificate),
         help(
@@ -107,52 +99,50 @@ pub enum PemError {
         )
     )]
     NoCertificate {
-        /// The text.
+        /// The origin of the text.
         origin: PemOrigin,
     },
-    /// There is a private key where a certificate belongs.
-    #[error("there is a private key in {origin} where a certificate belongs")]
+    /// The text has a private key in place of a certificate.
+    #[error("{origin} has a private key in place of a certificate")]
     #[diagnostic(
         code(rpcplugin::security::pem_key_for_certificate),
-        help(
-            "give the certificate here and keep the private key to its own setting; the two may be swapped"
-        )
+        help("give the certificate here; the settings of certificate and key may be swapped")
     )]
     KeyForCertificate {
-        /// The text.
+        /// The origin of the text.
         origin: PemOrigin,
     },
-    /// A certificate is not valid X.509, or is of a version before 3, which TLS 1.3 does not allow.
+    /// A certificate is not X.509 of version 3, which TLS requires.
     #[error("certificate {number} in {origin} is not a valid X.509 certificate of version 3")]
     #[diagnostic(
         code(rpcplugin::security::pem_bad_certificate),
         help(
-            "replace this certificate: `openssl x509 -noout -text` shows what is in it; `openssl x509 -req` makes one of \
-             version 1 unless it is given extensions"
+            "replace this certificate: `openssl x509 -noout -text` shows it; `openssl x509 -req` without extensions makes \
+             version 1"
         )
     )]
     BadCertificate {
-        /// The text.
+        /// The origin of the text.
         origin: PemOrigin,
-        /// Which of its certificates, counted from 1.
+        /// The number of the certificate, counted from 1.
         number: usize,
-        /// What the parser found wrong.
+        /// The parser's error.
         source: rustls::Error,
     },
-    /// No certificate of a bundle is within its dates.
-    #[error("no certificate in {origin} is within its dates: the first {why}")]
+    /// All certificates of a bundle are outside their dates.
+    #[error("all certificates in {origin} are outside their dates: the first {why}")]
     #[diagnostic(
         code(rpcplugin::security::pem_out_of_date),
-        help("put the authorities' present certificates there, or set this machine's clock if it is wrong")
+        help("replace the roots by current ones, or correct this machine's clock")
     )]
     OutOfDate {
-        /// The text.
+        /// The origin of the text.
         origin: PemOrigin,
-        /// What is wrong with the first of them.
+        /// The reason for the first certificate.
         why: OutOfDate,
     },
-    /// There is no private key in the text.
-    #[error("there is no private key in {origin}")]
+    /// The text has no private key.
+    #[error("{origin} has no private key")]
     #[diagnostic(
         code(rpcplugin::security::pem_no_key),
         help(
@@ -161,47 +151,47 @@ pub enum PemError {
         )
     )]
     NoKey {
-        /// The text.
+        /// The origin of the text.
         origin: PemOrigin,
     },
-    /// There is a certificate where a private key belongs.
-    #[error("there is a certificate in {origin} where a private key belongs")]
+    /// The text has a certificate in place of a private key.
+    #[error("{origin} has a certificate in place of a private key")]
     #[diagnostic(
         code(rpcplugin::security::pem_certificate_for_key),
-        help("give the private key here; the settings for certificate and key may be swapped")
+        help("give the private key here; the settings of certificate and key may be swapped")
     )]
     CertificateForKey {
-        /// The text.
+        /// The origin of the text.
         origin: PemOrigin,
     },
-    /// The private key is protected by a password.
+    /// The private key is encrypted.
     #[error("the private key in {origin} is encrypted")]
     #[diagnostic(
         code(rpcplugin::security::pem_encrypted_key),
         help(
-            "decrypt it, for instance with `openssl pkey -in encrypted.pem -out key.pem`, and protect the file by its \
+            "decrypt the key, for example with `openssl pkey -in encrypted.pem -out key.pem`, and protect the file by its \
              permissions"
         )
     )]
     EncryptedKey {
-        /// The text.
+        /// The origin of the text.
         origin: PemOrigin,
     },
 }
 
-/// PEM text and where it came from. It may hold a private key, so it is wiped when dropped.
+/// PEM text with its origin. The text may have a private key, so it is wiped when it is dropped.
 pub(crate) struct PemText {
     origin: PemOrigin,
     text: Zeroizing<Vec<u8>>,
 }
 
 impl PemText {
-    /// Text that is never taken for the name of a file.
+    /// Takes text that never names a file.
     pub(crate) fn inline(text: &str) -> Self {
         Self { origin: PemOrigin::Inline, text: Zeroizing::new(text.as_bytes().to_vec()) }
     }
 
-    /// The value of a setting: text, or `file://` and a path. `wanted` names what the text should hold, for errors.
+    /// Reads the value of a setting: text, or `file://` and a path. Error messages show `wanted`.
     pub(crate) fn resolve(value: &str, wanted: &'static str) -> Result<Self, PemError> {
         match value.trim().strip_prefix("file://") {
             Some(path) => Self::read(os::path_of_file_url(path), wanted),
@@ -228,7 +218,7 @@ impl PemText {
         self.origin.clone()
     }
 
-    /// Every certificate of the text, in order; at least one, and each of them parses.
+    /// The certificates of the text, in order. There is at least one, and all are valid.
     pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, PemError> {
         let certificates = self.certificate_blocks()?;
         for (index, certificate) in certificates.iter().enumerate() {
@@ -237,19 +227,19 @@ impl PemText {
         Ok(certificates)
     }
 
-    /// The first certificate of the text, which parses. Later ones need not.
+    /// The first certificate of the text, which is valid. Later ones are not checked.
     pub(crate) fn first_certificate(&self) -> Result<CertificateDer<'static>, PemError> {
         let first = self.certificate_blocks()?.into_iter().next().expect("there is at least one block");
         ParsedCertificate::try_from(&first).map_err(|source| self.bad_certificate(0, source))?;
         Ok(first)
     }
 
-    /// At least one certificate, none of them looked into.
+    /// The unparsed certificates of the text. There is at least one.
     fn certificate_blocks(&self) -> Result<Vec<CertificateDer<'static>>, PemError> {
         let mut certificates = Vec::new();
         let mut key_seen = self.holds_encrypted_key();
         let sections = match self.sections() {
-            // The older form of encrypted keys has header lines, which the reader takes for damage.
+            // The older form of encrypted keys has header lines, which the parser refuses.
             Err(_) if key_seen => return Err(PemError::KeyForCertificate { origin: self.origin() }),
             sections => sections?,
         };
@@ -302,7 +292,7 @@ impl PemText {
         read_sections(&self.text).map_err(|source| PemError::Damaged { origin: self.origin(), source })
     }
 
-    /// PKCS#8 says it in the label, the older forms in a header line of the block.
+    /// Whether a key is encrypted. PKCS#8 has it in the label, the older forms in a header line.
     fn holds_encrypted_key(&self) -> bool {
         [b"-----BEGIN ENCRYPTED PRIVATE KEY-----".as_slice(), b"Proc-Type: 4,ENCRYPTED"]
             .iter()
@@ -310,7 +300,7 @@ impl PemText {
     }
 }
 
-/// Opens a regular file: whoever opens a pipe waits for its other end.
+/// Opens a regular file. Opening a pipe would block until its other end is open.
 fn open(path: &Path) -> io::Result<File> {
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
@@ -333,7 +323,7 @@ pub(crate) fn key_label(key: &PrivateKeyDer<'_>) -> &'static str {
 /// One PEM block with lines of 64 characters and a trailing newline.
 pub(crate) fn encode(label: &str, der: &[u8]) -> String {
     let body = Zeroizing::new(STANDARD.encode(der));
-    // Room for everything at once: text that grows would leave copies of a key behind.
+    // The capacity suffices for the whole text: text that grows leaves copies of a key in memory.
     let mut text = String::with_capacity(body.len() + body.len() / LINE + 2 * label.len() + 40);
     text.push_str("-----BEGIN ");
     text.push_str(label);
@@ -351,14 +341,13 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> String {
     text
 }
 
-/// Everything in the text that rustls-pemfile knows, in order; other blocks and text between blocks are skipped.
+/// Parses the blocks that rustls-pemfile supports, in order. Other blocks and other text are ignored.
 fn read_sections(mut text: &[u8]) -> io::Result<Vec<Item>> {
     rustls_pemfile::read_all(&mut text).collect()
 }
 
-/// Several times the size of the bundles that operating systems ship; it keeps a path such as `/dev/zero` from
-/// being read for ever.
+/// Several times the size of an operating system's bundle.
 const FILE_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// Characters in a line of PEM text, as RFC 7468 wants them.
+/// The length of a line of PEM text (RFC 7468).
 const LINE: usize = 64;

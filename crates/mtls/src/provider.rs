@@ -1,4 +1,4 @@
-//! The cryptography that every TLS setting of this crate names explicitly.
+//! The crypto provider of all TLS settings.
 
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 mod p521;
@@ -15,10 +15,10 @@ compile_error!(
      or `aws-lc-rs` (AWS-LC, which makes P-521 identities too)"
 );
 
-/// The crypto provider this crate was built with: aws-lc-rs if its feature is on, else ring with P-521
-/// and with SHA-512 on the shorter curves added.
+/// Returns the crypto provider of this build: aws-lc-rs if its feature is on, otherwise ring with the additions of P-521 and of SHA-512 on
+/// the shorter curves.
 ///
-/// It is made once per process and is never installed as rustls' process-wide default.
+/// The provider is built once per process. It is never installed as the process-wide default of rustls.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(build()));

@@ -1,4 +1,4 @@
-//! Whom a connection accepts.
+//! Trust: the certificates that a connection accepts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,24 +12,21 @@ use crate::pem::{PemError, PemText};
 use crate::usage::{self, Role};
 use crate::validity::{self, CertificateRole, OutOfDate};
 
-/// Whom to accept on the other side of a connection, whichever side dials.
+/// The certificates of peers that a connection accepts, whichever side dials.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Trust {
-    /// The holder of exactly this certificate's key. Names, dates and extensions play no part: the certificate
-    /// itself was agreed upon.
+    /// Exactly this certificate. Its names, dates and extensions are not checked.
     Pinned(PeerCertificate),
-    /// Whoever presents a certificate that one of these authorities vouches for, or that is one of these itself.
-    /// A server's certificate must also carry the name that was dialed, one of the bundle too. An extended key usage, where
-    /// a certificate has one, must allow the role, of those in the bundle too.
+    /// Certificates that one of these roots issued, and the roots themselves. A server's certificate must also carry the name that
+    /// was dialled. If a certificate has an extended key usage, it must allow the role. Both checks apply to the roots too.
     Roots(RootCertificates),
 }
 
-/// A bundle of at least one certificate to trust.
+/// A bundle of at least one root certificate.
 ///
-/// Each of them may be presented by its holder. Those that are marked as authorities, and are within their dates when
-/// the bundle is read, also vouch for the certificates that they signed. Those that are not within their dates are good for
-/// nothing: [`out_of_date`](Self::out_of_date) tells of them.
+/// A peer may present a certificate of the bundle. Certificates of the bundle that are marked as authorities also verify the certificates
+/// that they issued. Certificates outside their dates have no effect: [`out_of_date`](Self::out_of_date) lists them.
 ///
 /// Cloning is cheap.
 #[derive(Clone)]
@@ -44,21 +41,21 @@ struct Inner {
     out_of_date: Vec<(usize, OutOfDate)>,
 }
 
-/// Those that vouch for others in one role.
+/// The roots that verify other certificates in one role.
 struct Issuers {
     role: Role,
     roots: Arc<RootCertStore>,
-    /// Why an authority of the bundle does not, if its extended key usage leaves out the role.
+    /// The error for an authority of the bundle whose extended key usage does not allow the role.
     refusal: Option<rustls::Error>,
 }
 
 impl RootCertificates {
-    /// Reads a bundle of certificates: PEM text, or `file://` and the path of a file with such text.
+    /// Reads a bundle: PEM text, or `file://` and the path of a file with PEM text.
     ///
     /// # Errors
     ///
-    /// [`PemError`] if the file cannot be read, if there is no certificate in the text, if any one of them is damaged, or if
-    /// none of them is within its dates.
+    /// [`PemError`] if the file cannot be read, if the text has no certificate or a damaged one, or if all certificates are outside
+    /// their dates.
     pub fn from_pem(bundle: &str) -> Result<Self, PemError> {
         let text = PemText::resolve(bundle, "certificate")?;
         let certificates = text.certificates()?;
@@ -67,7 +64,7 @@ impl RootCertificates {
         let mut out_of_date = Vec::new();
         for (index, certificate) in certificates.iter().enumerate() {
             match role_of(certificate, now) {
-                // Without this a web verifier would let any certificate of the bundle vouch for others.
+                // A web verifier would let every certificate of the bundle verify others.
                 Ok(CertificateRole::Leaf) => {}
                 Ok(CertificateRole::Authority) => {
                     for issuers in [&mut servers, &mut clients] {
@@ -85,22 +82,22 @@ impl RootCertificates {
         }
     }
 
-    /// The certificates of the bundle that were not within their dates when it was read, each by its number counted from 1.
+    /// The certificates of the bundle that were outside their dates when it was read, each with its number counted from 1.
     pub fn out_of_date(&self) -> impl Iterator<Item = (usize, OutOfDate)> + '_ {
         self.inner.out_of_date.iter().copied()
     }
 
-    /// Whether exactly this certificate is in the bundle.
+    /// Whether the bundle has exactly this certificate.
     pub(crate) fn contains(&self, certificate: &CertificateDer<'_>) -> bool {
         self.inner.certificates.iter().any(|known| known.as_ref() == certificate.as_ref())
     }
 
-    /// Those that vouch for others in this role; there may be none.
+    /// The roots that verify other certificates in this role. The store may be empty.
     pub(crate) fn roots(&self, role: Role) -> Arc<RootCertStore> {
         Arc::clone(&self.issuers(role).roots)
     }
 
-    /// Why nothing of the bundle vouches for others in this role, if that is for want of the extended key usage.
+    /// The error if no root verifies others in this role because of an extended key usage.
     pub(crate) fn refusal_of_usage(&self, role: Role) -> Option<rustls::Error> {
         let issuers = self.issuers(role);
         issuers.refusal.clone().filter(|_| issuers.roots.is_empty())
@@ -119,7 +116,7 @@ impl Issuers {
         Self { role, roots: Arc::new(RootCertStore::empty()), refusal: None }
     }
 
-    /// Adds an authority, if its extended key usage allows the role: rustls forgets the extensions of what it trusts.
+    /// Adds an authority if its extended key usage allows the role: rustls does not keep the extensions of its roots.
     fn add(&mut self, certificate: &CertificateDer<'static>) -> Result<(), rustls::Error> {
         match usage::check(certificate, self.role) {
             Ok(()) => Arc::make_mut(&mut self.roots).add(certificate.clone()),

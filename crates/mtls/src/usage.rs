@@ -1,4 +1,4 @@
-//! What a certificate may be used for, where rustls is not asked or says nothing of it.
+//! The extended key usage of certificates, where rustls does not check it.
 
 use rustls::{CertificateError, Error, ExtendedKeyPurpose};
 
@@ -9,12 +9,11 @@ pub(crate) enum Role {
     Client,
 }
 
-/// Refuses a certificate whose extended key usage leaves out the role. One without this extension may be used for anything.
+/// Refuses a certificate whose extended key usage does not allow the role. A certificate without the extension allows every role.
 ///
 /// # Protocol
 ///
-/// Go's `x509.Verify` judges every certificate of a chain like this, those of the bundle too; rustls does not look at the
-/// extensions of what it trusts.
+/// Go's `x509.Verify` checks every certificate of a chain like this, including the roots. rustls does not check the extensions of roots.
 pub(crate) fn check(certificate: &[u8], role: Role) -> Result<(), Error> {
     let Some(purposes) = purposes(certificate) else { return Ok(()) };
     let (wanted, required) = match role {
@@ -28,7 +27,7 @@ pub(crate) fn check(certificate: &[u8], role: Role) -> Result<(), Error> {
     Err(CertificateError::InvalidPurposeContext { required, presented }.into())
 }
 
-/// The object identifiers in the extension, if there is one. Of one that cannot be read, none.
+/// The object identifiers in the extension, or `None` without the extension. An invalid extension has no identifiers.
 fn purposes(certificate: &[u8]) -> Option<Vec<&[u8]>> {
     let (SEQUENCE, certificate, _) = element(certificate)? else { return None };
     let (SEQUENCE, signed, _) = element(certificate)? else { return None };
@@ -46,7 +45,7 @@ fn purposes(certificate: &[u8]) -> Option<Vec<&[u8]>> {
     Some(elements(listed).filter(|(tag, _)| *tag == OBJECT_IDENTIFIER).map(|(_, oid)| oid).collect())
 }
 
-/// The elements that stand one after another in some DER.
+/// The consecutive elements of DER.
 fn elements(mut der: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     std::iter::from_fn(move || {
         let (tag, content, rest) = element(der)?;
@@ -55,7 +54,7 @@ fn elements(mut der: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     })
 }
 
-/// The tag and content of the first element, and what follows it.
+/// The tag and the content of the first element, and the rest.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = der.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -71,7 +70,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-/// A purpose as messages name it.
+/// The purpose, for messages.
 fn named(oid: &[u8]) -> ExtendedKeyPurpose {
     match oid {
         SERVER_AUTH => ExtendedKeyPurpose::ServerAuth,
@@ -80,7 +79,7 @@ fn named(oid: &[u8]) -> ExtendedKeyPurpose {
     }
 }
 
-/// The object identifier with which some DER begins, in numbers with dots.
+/// The object identifier at the start of DER, as numbers with dots.
 pub(crate) fn object_identifier(der: &[u8]) -> Option<String> {
     let (OBJECT_IDENTIFIER, oid, _) = element(der)? else { return None };
     Some(numbers(oid).iter().map(ToString::to_string).collect::<Vec<_>>().join("."))
@@ -108,7 +107,7 @@ fn numbers(oid: &[u8]) -> Vec<usize> {
 const SEQUENCE: u8 = 0x30;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const OCTET_STRING: u8 = 0x04;
-/// `[3]`, explicit, in what is signed.
+/// `[3]`, explicit, in the signed part.
 const EXTENSIONS: u8 = 0xa3;
 
 /// 2.5.29.37
@@ -125,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn object_identifiers_have_their_numbers() {
+    fn object_identifiers_are_decoded() {
         assert_eq!(numbers(SERVER_AUTH), [1, 3, 6, 1, 5, 5, 7, 3, 1]);
         assert_eq!(numbers(ANY), [2, 5, 29, 37, 0]);
         assert_eq!(numbers(&[0x2b, 0x84, 0x77]), [1, 3, 631]);
@@ -133,7 +132,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_are_too_strange(mut der in proptest::collection::vec(0u8.., 0..80), nested: bool) {
+        fn no_input_panics(mut der in proptest::collection::vec(0u8.., 0..80), nested: bool) {
             if nested {
                 let length = u8::try_from(der.len()).unwrap_or_default();
                 der.splice(0..0, [SEQUENCE, length + 2, SEQUENCE, length]);

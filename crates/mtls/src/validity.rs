@@ -1,4 +1,4 @@
-//! What a certificate says of itself: whether its time has come, and whether it is an authority.
+//! The validity of a certificate: its dates, and whether it is an authority.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -9,33 +9,33 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 use time::OffsetDateTime;
 
-/// What a certificate is meant for.
+/// The role that a certificate has by its constraints.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CertificateRole {
-    /// It may vouch for other certificates.
+    /// An authority, which issues certificates.
     Authority,
-    /// It stands for its holder only.
+    /// A leaf.
     Leaf,
 }
 
-/// A certificate whose time is over or has not come. `Display` says which, with the date.
+/// The reason why a certificate is outside its dates. `Display` shows it with the date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutOfDate {
-    /// Its time is over.
+    /// The certificate has expired.
     Expired {
-        /// The last moment at which it was valid.
+        /// The end of its validity.
         not_after: SystemTime,
     },
-    /// Its time has not come.
+    /// The certificate is not valid yet.
     NotYetValid {
-        /// The first moment at which it is valid.
+        /// The start of its validity.
         not_before: SystemTime,
     },
 }
 
 impl OutOfDate {
-    /// Reads it from what [`role_of`] says.
+    /// Converts an error of [`role_of`].
     pub(crate) fn from_error(error: &Error) -> Option<Self> {
         match error {
             Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
@@ -58,18 +58,17 @@ impl fmt::Display for OutOfDate {
     }
 }
 
-/// The standing of a certificate that is within its dates.
+/// Returns the role of a certificate that is within its dates.
 ///
-/// rustls shows neither dates nor constraints of a certificate, but it judges them, in this order, before it looks for
-/// a path to an authority. So a search for a path among no authorities, which cannot succeed, tells both by how it
-/// fails.
+/// rustls exposes neither dates nor constraints of a certificate. It checks them, in this order, before it searches a path to a root. A
+/// search without roots always fails, and its error shows the result of both checks.
 ///
 /// # Errors
 ///
-/// What rustls says of a certificate that is outside its dates.
+/// The error of rustls for a certificate outside its dates.
 pub(crate) fn role_of(certificate: &ParsedCertificate<'_>, now: UnixTime) -> Result<CertificateRole, Error> {
-    let nobody = RootCertStore::empty();
-    match verify_server_cert_signed_by_trust_anchor(certificate, &nobody, &[], now, &[]) {
+    let no_roots = RootCertStore::empty();
+    match verify_server_cert_signed_by_trust_anchor(certificate, &no_roots, &[], now, &[]) {
         Err(Error::InvalidCertificate(
             error @ (CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
@@ -77,8 +76,7 @@ pub(crate) fn role_of(certificate: &ParsedCertificate<'_>, now: UnixTime) -> Res
             | CertificateError::NotValidYetContext { .. }
             | CertificateError::BadEncoding),
         )) => Err(Error::InvalidCertificate(error)),
-        // rustls has no error of its own for this one. Should the text ever change, every bundle of authorities stops
-        // vouching, which the tests cannot overlook.
+        // rustls has no variant for this error. If the text changes, no bundle of roots verifies anything, and tests fail.
         Err(Error::InvalidCertificate(CertificateError::Other(error)))
             if error.to_string() == "CaUsedAsEndEntity" =>
         {

@@ -35,7 +35,8 @@ impl Observer for MetricsObserver {
     fn not_launched(&self, plugin: &PluginId, error: &LaunchError) {
         // A plugin chooses the code of its own faults freely, and each label is kept for the life of the process.
         let code = match &error.fault {
-            fault @ (LaunchFault::ExitedEarly(_) | LaunchFault::ExitedConnecting(_)) => fault.code(),
+            fault @ (LaunchFault::Handshake(rpcplugin_client::HandshakeFault::ExitedEarly(_))
+            | LaunchFault::Connect(rpcplugin_client::ConnectFault::Exited(_))) => fault.code(),
             _ => error.code(),
         };
         let code = code.map(|code| code.to_string());

@@ -1,12 +1,11 @@
 //! The messages and services that go-plugin adds to every plugin: broker, controller and stdio.
 //!
-//! Everything here is generated from `proto/plugin/` by `cargo xtask codegen` and committed, so that building needs
-//! no protobuf compiler; `cargo xtask codegen --check` proves that the two agree. Each service comes as a client, a
-//! trait to implement, and a server that takes an implementation of the trait.
+//! `cargo xtask codegen` generates the code from `proto/plugin/`. The code is committed, so that a build needs no protobuf
+//! compiler. `cargo xtask codegen --check` compares the two. Each service has a client, a trait, and a server for
+//! implementations of the trait.
 //!
-//! What it does not do: it has no behaviour. Side connections are in `rpcplugin-broker`, the plugin's services in
-//! `rpcplugin-server`, their callers in `rpcplugin-client`. No other crate shows these types in its public
-//! signatures.
+//! The crate has no behaviour. `rpcplugin-broker` implements brokered connections, `rpcplugin-server` the services of a
+//! plugin, and `rpcplugin-client` their clients. The public signatures of other crates do not contain these types.
 //!
 //! ```
 //! use prost::Message;
@@ -19,9 +18,8 @@
 //!
 //! # Invariants
 //!
-//! - Names, numbers and types are those of go-plugin's `internal/plugin/*.proto`; the full method names below are what
-//!   every peer calls.
-//! - `StdioData::data` is [`bytes::Bytes`](prost::bytes::Bytes): forwarded output is not copied.
+//! - Names, numbers and types are those of go-plugin's `internal/plugin/*.proto`.
+//! - `StdioData::data` is [`bytes::Bytes`](prost::bytes::Bytes), so that forwarded output is not copied.
 
 mod generated;
 
@@ -35,12 +33,12 @@ pub use generated::plugin::grpc_stdio_server::{GrpcStdio, GrpcStdioServer};
 pub use generated::plugin::stdio_data::Channel;
 pub use generated::plugin::{ConnInfo, Empty, StdioData};
 
-/// The encoded `FileDescriptorSet` of the three services and all that they import, as gRPC reflection serves it.
+/// The encoded `FileDescriptorSet` of the three services and their imports, for gRPC reflection.
 ///
 /// # Protocol
 ///
-/// go-plugin embeds the same definitions under `internal/plugin/`. Differs: here the files are called
-/// `plugin/grpc_broker.proto` and so on, which only reflection shows.
+/// go-plugin embeds the same definitions under `internal/plugin/`. Differs: reflection shows other file names, such as
+/// `plugin/grpc_broker.proto`.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/plugin_descriptor.bin");
 
 #[cfg(test)]
@@ -50,7 +48,7 @@ mod tests {
 
     use super::*;
 
-    /// Checks that the value is written as these bytes, and that the bytes are read as this value.
+    /// Checks that the value is encoded as these bytes, and that the bytes are decoded as this value.
     #[track_caller]
     fn check<M: std::fmt::Debug + Message + Default + PartialEq>(value: &M, hex: &str) {
         let encoded: String = value.encode_to_vec().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -67,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_side_connections_have_the_bytes_that_go_sends() {
+    fn addresses_have_the_bytes_that_go_sends() {
         check(&address(1, "unix", "/tmp/p1"), "08011204756e69781a072f746d702f7031");
         check(&address(2, "tcp", "127.0.0.1:10000"), "080212037463701a0f3132372e302e302e313a3130303030");
     }
@@ -91,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptor_set_lists_the_methods_that_peers_call() {
+    fn the_descriptor_set_has_the_methods_that_peers_call() {
         let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
         let mut methods = Vec::new();
         for file in set.file.iter().filter(|file| file.package() == "plugin") {
@@ -119,12 +117,12 @@ mod tests {
                 "/plugin.GRPCStdio/StreamStdio .google.protobuf.Empty -> stream .plugin.StdioData",
             ]
         );
-        // Reflection can only answer if the imports are there too.
+        // Reflection needs the imports too.
         assert!(set.file.iter().any(|file| file.name() == "google/protobuf/empty.proto"));
     }
 
     #[test]
-    fn services_carry_the_names_of_the_wire() {
+    fn services_have_the_names_of_the_wire() {
         assert_eq!(generated::plugin::grpc_broker_server::SERVICE_NAME, "plugin.GRPCBroker");
         assert_eq!(generated::plugin::grpc_controller_server::SERVICE_NAME, "plugin.GRPCController");
         assert_eq!(generated::plugin::grpc_stdio_server::SERVICE_NAME, "plugin.GRPCStdio");

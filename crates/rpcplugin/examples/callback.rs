@@ -4,17 +4,17 @@
 //! cargo run --example callback
 //! ```
 //!
-//! The host offers its dictionary to every plugin that it starts, with one line: [`Host::callbacks`]. The plugin gets a
-//! channel to its host with another: [`PluginContext::host_channel`]. Nothing is connected before the first call, and
-//! all calls share one connection, which is secured as the main one is.
+//! The host serves a dictionary to every plugin that it launches, with one line: [`Host::callbacks_with`]. The plugin gets
+//! a channel to its host with another: [`PluginContext::host_channel`]. The first call opens the connection. All calls
+//! share it, and it is secured as the main connection is.
 //!
-//! Interceptors and layers go around either end as around any tonic service: here the host sees which plugin asks, and
-//! refuses whoever does not say the word.
+//! Interceptors and layers work on both sides as with any tonic service. Here the host prints which plugin calls, and
+//! refuses calls without the header `please`.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "a program for people to look at"
+    reason = "the program prints for people"
 )]
 
 use std::{collections::HashMap, env, process::ExitCode};
@@ -47,7 +47,7 @@ use proto::{
     translator_server::{Translator, TranslatorServer},
 };
 
-/// What host and plugin agree upon.
+/// The cookie that host and plugin share.
 const COOKIE: (&str, &str) = ("CALLBACK_PLUGIN", "4f3a-callback");
 
 fn main() -> ExitCode {
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     if started_by_host { plugin() } else { host() }
 }
 
-/// The plugin: a translator that owns no dictionary.
+/// The plugin: a translator without a dictionary.
 fn plugin() -> ExitCode {
     let cookie = MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value");
     Serve::new(cookie)
@@ -63,7 +63,7 @@ fn plugin() -> ExitCode {
         .main()
 }
 
-/// Translates with the dictionary of the host.
+/// Translates word by word with the dictionary of the host.
 struct ByTheWord {
     dictionary: DictionaryClient<InterceptedService<PluginChannel, SayPlease>>,
 }
@@ -93,7 +93,7 @@ impl Translator for ByTheWord {
     }
 }
 
-/// Puts something in the headers of every call to the host.
+/// Adds a header to every call to the host.
 #[derive(Clone)]
 struct SayPlease;
 
@@ -104,10 +104,10 @@ impl Interceptor for SayPlease {
     }
 }
 
-/// The host: offers its dictionary, starts the plugin and has something translated.
+/// The host: serves a dictionary, launches the plugin and calls the translator.
 #[tokio::main]
 async fn host() -> ExitCode {
-    match story().await {
+    match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
             eprintln!("{report:?}");
@@ -116,10 +116,10 @@ async fn host() -> ExitCode {
     }
 }
 
-async fn story() -> Result<()> {
+async fn run() -> Result<()> {
     let dictionary = FrenchToEnglish::new();
     let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1).callbacks_with(move |caller| {
-        // Services that need not know who calls are given to `callbacks` as they are.
+        // Services that do not depend on the plugin are passed to `callbacks`.
         println!("{} may use the dictionary", caller.plugin.name);
         Services::new().add(DictionaryServer::with_interceptor(dictionary.clone(), only_the_polite))
     });
@@ -135,7 +135,7 @@ async fn story() -> Result<()> {
     Ok(())
 }
 
-/// What the host lends its plugins.
+/// The dictionary of the host.
 #[derive(Clone)]
 struct FrenchToEnglish(HashMap<&'static str, &'static str>);
 
@@ -154,7 +154,7 @@ impl Dictionary for FrenchToEnglish {
     }
 }
 
-/// Looks at the headers of every call to the host.
+/// Checks the headers of every call to the host.
 fn only_the_polite(request: Request<()>) -> Result<Request<()>, Status> {
     match request.metadata().get("please") {
         Some(_) => Ok(request),

@@ -1,9 +1,9 @@
-//! The host of the guide: starts a greeter plugin, in whatever language, and greets somebody.
+//! The host of the guide: launches a greeter plugin in any language, and calls it.
 //!
 //! ```text
 //! cargo build --example greeter-plugin && cargo run --example greeter-host [PLUGIN [ARGUMENT…]]
 //! ```
-#![expect(clippy::print_stdout, reason = "a program for people to look at")]
+#![expect(clippy::print_stdout, reason = "the program prints for people")]
 
 use std::env;
 

@@ -1,4 +1,4 @@
-//! The plugin of the guide: greets, for hosts in any language.
+//! The plugin of the guide: a greeter for hosts in any language.
 //!
 //! ```text
 //! cargo build --example greeter-plugin && cargo run --example greeter-host

@@ -1,13 +1,13 @@
-//! A plugin that says how it is: a service that has to warm up, and a host that watches it.
+//! Health: a service that needs time to start, and a host that watches its status.
 //!
 //! ```text
 //! cargo run --example health
 //! ```
 //!
-//! Every plugin serves `grpc.health.v1.Health`: for itself as a whole, which is what the host asks for before a launch
-//! counts as a success, and for each of its services. All begin as SERVING, the plugin may say otherwise at any time,
-//! and all turn to NOT_SERVING when it begins to end.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! Every plugin serves `grpc.health.v1.Health`, for the plugin as a whole and for each of its services. A launch succeeds when
+//! the plugin as a whole is SERVING. The plugin can change each status at any time. When it begins to shut down, all become
+//! NOT_SERVING.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, process::ExitCode};
 
@@ -28,7 +28,7 @@ fn main() -> Result<ExitCode> {
     if env::var_os(COOKIE.0).is_some() { Ok(plugin()) } else { host() }
 }
 
-/// The plugin: answers its host at once, and does what takes long after that.
+/// The plugin: is ready at once, and loads its dictionary afterwards.
 fn plugin() -> ExitCode {
     let serve = Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value"));
     let mut readiness = serve.readiness();
@@ -37,9 +37,9 @@ fn plugin() -> ExitCode {
             let health = context.health.clone();
             health.set(GREETER, ServingStatus::NotServing);
             tokio::spawn(async move {
-                // The socket listens and the host has been answered.
+                // The socket listens and the handshake line is printed.
                 if readiness.wait().await.is_ok() {
-                    tokio::task::spawn_blocking(load_dictionary).await.expect("the dictionary is there");
+                    tokio::task::spawn_blocking(load_dictionary).await.expect("the dictionary is loaded");
                     health.set(GREETER, ServingStatus::Serving);
                 }
             });
@@ -48,12 +48,12 @@ fn plugin() -> ExitCode {
         .main()
 }
 
-/// Stands for whatever takes long.
+/// Stands for work that takes time.
 fn load_dictionary() {
     std::thread::sleep(std::time::Duration::from_millis(500));
 }
 
-/// The host: waits until the greeter serves, calls it, and sees it close.
+/// The host: waits until the greeter serves, calls it, and watches it shut down.
 #[tokio::main]
 async fn host() -> Result<ExitCode> {
     let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1);
@@ -79,7 +79,7 @@ async fn host() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The next status; none when the plugin has told its last.
+/// Returns the next status, or `None` when the plugin has ended the stream.
 async fn next(watch: &mut Streaming<HealthCheckResponse>) -> Result<Option<&'static str>> {
     let status = watch.message().await.into_diagnostic()?;
     Ok(status.map(|answer| answer.status().as_str_name()))

@@ -1,11 +1,11 @@
-//! A host: starts a key/value plugin, stores a value, reads it back.
+//! A host: launches a key/value plugin, stores a value and reads it.
 //!
 //! ```text
 //! cargo build --example kv-plugin && cargo run --example kv-host [PLUGIN]
 //! ```
 //!
 //! The plugin is any program that serves `rpcplugin.examples.kv.v1.Kv` to hosts that set `KV_PLUGIN=hello`.
-#![expect(clippy::print_stdout, reason = "a program for people to look at")]
+#![expect(clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, path::PathBuf};
 

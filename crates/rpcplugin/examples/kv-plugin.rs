@@ -4,7 +4,7 @@
 //! cargo build --example kv-plugin && cargo run --example kv-host
 //! ```
 //!
-//! Any go-plugin host that sets `KV_PLUGIN=hello` and offers version 1 can use it.
+//! Any go-plugin host that sets `KV_PLUGIN=hello` and speaks version 1 can use it.
 
 use std::process::ExitCode;
 

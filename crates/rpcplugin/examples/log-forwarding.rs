@@ -1,13 +1,13 @@
-//! Everything that a plugin says arrives at its host: log records, what it prints, and what its children print.
+//! The host receives all output of a plugin: log records, its own prints, and those of its child processes.
 //!
 //! ```text
 //! cargo run --example log-forwarding
 //! ```
 //!
-//! The plugin uses `tracing` and `println!` as any program does. Its events become events of the host, with their level
-//! and their fields and with the plugin's name as their target, so that the host's own subscriber shows them; who wants them
-//! otherwise gives the host an `Observer`, as here, or reads `Plugin::events` and `Plugin::output`.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! The plugin uses `tracing` and `println!` as any program does. Its events become events of the host, with their level and
+//! their fields and with the plugin's name as their target, so that the host's own subscriber shows them. An `Observer`, as
+//! here, receives them directly. `Plugin::events` and `Plugin::output` are streams of the same.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, process::ExitCode};
 
@@ -32,21 +32,21 @@ fn plugin() -> ExitCode {
         .main()
 }
 
-/// A greeter that talks in every way there is.
+/// A greeter that logs and prints.
 struct Talkative;
 
 #[tonic::async_trait]
 impl Greeter for Talkative {
     async fn greet(&self, request: Request<GreetRequest>) -> Result<Response<GreetResponse>, Status> {
         let name = &request.get_ref().name;
-        tracing::warn!(guest = name, "somebody is at the door");
+        tracing::warn!(guest = name, "a guest is at the door");
         println!("printed by the plugin");
         std::process::Command::new("/bin/sh").args(["-c", "echo printed by its child"]).status()?;
         Ok(Response::new(GreetResponse { greeting: format!("Hello, {name}!") }))
     }
 }
 
-/// Shows what it is told of.
+/// Prints what it receives.
 struct Screen;
 
 impl Observer for Screen {
@@ -56,7 +56,7 @@ impl Observer for Screen {
     }
 
     fn stdout(&self, plugin: &PluginId, bytes: &[u8]) {
-        // The bytes may be cut anywhere. This is a plugin that prints whole lines.
+        // The bytes can end within a line. This plugin prints whole lines.
         for line in String::from_utf8_lossy(bytes).lines() {
             println!("stdout of {}: {line}", plugin.name);
         }
@@ -69,7 +69,7 @@ async fn host() -> Result<ExitCode> {
     let plugin = host.launch(Command::new(env::current_exe().into_diagnostic()?)).await?;
     let mut greeter = GreeterClient::new(plugin.channel());
     println!("{}", greeter.greet(named("Ada")).await.into_diagnostic()?.into_inner().greeting);
-    // Nothing that was printed before the end is lost.
+    // All output before the end of the plugin is received.
     println!("the plugin {}", plugin.shut_down().await);
     Ok(ExitCode::SUCCESS)
 }

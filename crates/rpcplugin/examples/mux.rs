@@ -1,13 +1,13 @@
-//! Everything over one socket: a plugin that calls its host, with and without multiplexing.
+//! Multiplexing: a plugin calls its host over the main connection or over a connection of its own.
 //!
 //! ```text
 //! cargo run --example mux
 //! ```
 //!
-//! Without it each side connection of the broker has a socket of its own. A host that asks for multiplexing gets all of
-//! them as streams of the one connection that stands already, which is what a firewall or a forwarded port needs. The
-//! code of both sides is the same: only the host's configuration differs.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! Without multiplexing, each brokered connection has a socket of its own. With it, all brokered connections are streams of
+//! the main connection, as a firewall or a forwarded port requires. The code of both sides is the same. Only the host's
+//! configuration differs.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, os::unix::fs::FileTypeExt as _, process::ExitCode};
 
@@ -26,7 +26,7 @@ fn main() -> Result<ExitCode> {
     if env::var_os(COOKIE.0).is_some() { Ok(plugin()) } else { host() }
 }
 
-/// The plugin: does nothing without asking its host, over a side connection.
+/// The plugin: asks its host for each greeting.
 fn plugin() -> ExitCode {
     Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value"))
         .version_with(1, |context| {
@@ -50,7 +50,7 @@ impl Greeter for Asking {
     }
 }
 
-/// The host: starts the plugin in both ways, and counts the sockets that there are.
+/// The host: launches the plugin in both ways, and counts the sockets.
 #[tokio::main]
 async fn host() -> Result<ExitCode> {
     for multiplex in [false, true] {
@@ -60,10 +60,10 @@ async fn host() -> Result<ExitCode> {
         let plugin = host.launch(Command::new(env::current_exe().into_diagnostic()?)).await?;
         let mut greeter = GreeterClient::new(plugin.channel());
         println!("{}", greeter.greet(named("Ada")).await.into_diagnostic()?.into_inner().greeting);
-        // All sockets of a plugin, its own and those of the broker, are in one private directory. A plugin that has its
-        // one connection closes the door behind it.
-        let place = plugin.endpoint().address();
-        let sockets = place.rsplit_once('/').map_or(Ok(0), |(directory, _)| count(directory))?;
+        // All sockets of a plugin, its own and those of the broker, are in one private directory. A plugin that multiplexes
+        // removes its socket when the host has connected.
+        let address = plugin.endpoint().address();
+        let sockets = address.rsplit_once('/').map_or(Ok(0), |(directory, _)| count(directory))?;
         println!("sockets to connect to: {sockets}");
         plugin.shut_down().await;
     }

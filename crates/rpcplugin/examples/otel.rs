@@ -5,14 +5,13 @@
 //! cargo run --example otel --features otel
 //! ```
 //!
-//! One [`Telemetry`] for each of the two processes. The host's is set up as OpenTelemetry's variables say; the plugin's
-//! too, but for its name. In the collector one trace has it all: what the host did, its calls, and each call again as the
-//! plugin served it. Without a collector nothing is different, except that nobody sees it.
+//! Each of the two processes has a [`Telemetry`], which OpenTelemetry's variables configure. In the collector, one trace has
+//! the work of the host, its calls, and each call as the plugin served it. Without a collector both work as before.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "a program for people to look at"
+    reason = "the program prints for people"
 )]
 
 use std::{env, process::ExitCode};
@@ -30,7 +29,7 @@ use kv::{
     proto::{Entry, GetRequest, PutRequest, kv_client::KvClient, kv_server::KvServer},
 };
 
-/// What host and plugin agree upon.
+/// The cookie that host and plugin share.
 const COOKIE: (&str, &str) = ("OTEL_EXAMPLE_PLUGIN", "51f0-otel");
 
 fn main() -> ExitCode {
@@ -42,11 +41,11 @@ fn main() -> ExitCode {
     })
 }
 
-/// The plugin: one line for telemetry, and one word where it serves.
+/// The plugin: one line makes the telemetry, and `telemetry.serve` adds it.
 fn plugin() -> Result<ExitCode> {
     let cookie = MagicCookie::new(COOKIE.0, COOKIE.1)?;
     let telemetry = Telemetry::builder().service_name("otel-example-plugin").build()?;
-    // What is left is sent when `telemetry` is dropped, which is after the plugin has served.
+    // The rest is sent when `telemetry` is dropped, after the plugin has served.
     Ok(telemetry.serve(Serve::new(cookie).version(1, KvServer::new(Store::new()))).main())
 }
 
@@ -56,14 +55,14 @@ async fn host() -> Result<ExitCode> {
     let subscriber = tracing_subscriber::registry().with(telemetry.layer());
     tracing::subscriber::set_global_default(subscriber).into_diagnostic()?;
 
-    story(&telemetry).instrument(tracing::info_span!("story")).await?;
+    run(&telemetry).instrument(tracing::info_span!("run")).await?;
 
     let sent = telemetry.shut_down().await;
-    println!("{}", if sent { "the collector has it all" } else { "no collector took it" });
+    println!("{}", if sent { "the collector has received all" } else { "no collector has received it" });
     Ok(ExitCode::SUCCESS)
 }
 
-async fn story(telemetry: &Telemetry) -> Result<()> {
+async fn run(telemetry: &Telemetry) -> Result<()> {
     let host = telemetry.host(Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1));
     let plugin = host.launch(Command::new(env::current_exe().into_diagnostic()?)).await?;
 

@@ -4,14 +4,14 @@
 //! cargo run --example quickstart
 //! ```
 //!
-//! Started by you it is a host: it starts itself a second time, as a plugin, and calls it. Started by a host, which it
-//! knows by the magic cookie in its environment, it is the plugin. Two programs of your own would each have one half;
-//! the examples `kv-host` and `kv-plugin` are just that.
+//! You start the program as a host. The host launches the same program as a plugin, and calls it. The program recognises
+//! that it is the plugin by the magic cookie in its environment. The examples `kv-host` and `kv-plugin` are the same in two
+//! programs.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "a program for people to look at"
+    reason = "the program prints for people"
 )]
 
 use std::{env, process::ExitCode, time::Instant};
@@ -27,7 +27,7 @@ use kv::{
     proto::{Entry, GetRequest, ListRequest, PutRequest, kv_client::KvClient, kv_server::KvServer},
 };
 
-/// What host and plugin agree upon: a cookie, so that nobody starts the plugin by hand, and a version.
+/// The cookie and the version that host and plugin share. The cookie keeps people from starting the plugin by hand.
 const COOKIE: (&str, &str) = ("QUICKSTART_PLUGIN", "9e0c-quickstart");
 const VERSION: AppVersion = AppVersion(1);
 
@@ -36,19 +36,19 @@ fn main() -> ExitCode {
     if started_by_host { plugin() } else { host() }
 }
 
-/// The plugin: what it serves, and nothing else. It ends when its host asks it to, or dies.
+/// The plugin: the services that it serves. It exits when its host shuts it down or dies.
 fn plugin() -> ExitCode {
     let cookie = MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value");
     Serve::new(cookie).version(VERSION, KvServer::new(Store::new())).descriptors(kv::DESCRIPTORS).main()
 }
 
-/// The host: starts the plugin, calls it, stops it, and tells the story.
+/// The host: launches the plugin, calls it, shuts it down, and prints each step.
 #[tokio::main]
 async fn host() -> ExitCode {
-    // What a plugin logs arrives as events whose target is the name of the plugin's program.
+    // The log records of a plugin are events whose target is the name of its program.
     let colours = std::io::IsTerminal::is_terminal(&std::io::stdout());
     tracing_subscriber::fmt().with_env_filter("quickstart=info").with_ansi(colours).without_time().init();
-    match story().await {
+    match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
             eprintln!("{report:?}");
@@ -57,10 +57,10 @@ async fn host() -> ExitCode {
     }
 }
 
-async fn story() -> Result<()> {
+async fn run() -> Result<()> {
     let cookie = MagicCookie::new(COOKIE.0, COOKIE.1)?;
-    let myself = env::current_exe().into_diagnostic()?;
-    let plugin = Host::new(cookie, VERSION).launch(Command::new(myself)).await?;
+    let program = env::current_exe().into_diagnostic()?;
+    let plugin = Host::new(cookie, VERSION).launch(Command::new(program)).await?;
     introduce(&plugin);
 
     let mut kv = KvClient::new(plugin.channel());
@@ -72,7 +72,7 @@ async fn story() -> Result<()> {
     let apple = kv.get(GetRequest { key: "apple".to_owned() }).await.into_diagnostic()?.into_inner();
     println!("  get apple     {}", String::from_utf8_lossy(&apple.value));
 
-    let missing = kv.get(GetRequest { key: "durian".to_owned() }).await.expect_err("nobody put it there");
+    let missing = kv.get(GetRequest { key: "durian".to_owned() }).await.expect_err("not stored");
     println!("  get durian    {:?}: {}", missing.code(), missing.message());
 
     let mut list = kv.list(ListRequest { prefix: String::new() }).await.into_diagnostic()?.into_inner();
@@ -88,7 +88,7 @@ async fn story() -> Result<()> {
 }
 
 fn introduce(plugin: &Plugin) {
-    let security = if plugin.security().is_mutual() { "mutual TLS, one-time certificates" } else { "none" };
+    let security = if plugin.security().is_mutual() { "mutual TLS, ephemeral certificates" } else { "none" };
     println!("plugin {}", plugin.name());
     println!("  process       {}", plugin.pid().expect("a child process"));
     println!("  version       {}", plugin.version());

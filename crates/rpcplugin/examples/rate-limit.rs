@@ -1,13 +1,13 @@
-//! A plugin that lets through only so many calls.
+//! A plugin that limits the rate of calls.
 //!
 //! ```text
 //! cargo run --example rate-limit
 //! ```
 //!
-//! What is too much fails with RESOURCE_EXHAUSTED and says when to come back. Health, shutdown and the other services of
-//! the protocol are never limited, so that a busy plugin does not look like a dead one. The operator of the plugin can
-//! set the same without touching the program, by `PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND` and its like.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! A call above the limit fails with RESOURCE_EXHAUSTED, and the error says when to try again. Health, shutdown and the
+//! other services of the protocol have no limit, so that a busy plugin does not look like a dead one. The operator of the
+//! plugin can set the limit in the environment, with `PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND` and similar variables.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, process::ExitCode};
 
@@ -25,7 +25,7 @@ fn main() -> Result<ExitCode> {
     if env::var_os(COOKIE.0).is_some() { Ok(plugin()) } else { host() }
 }
 
-/// The plugin: three calls at once, and one more each minute.
+/// The plugin: allows three calls at once, and one more each minute.
 fn plugin() -> ExitCode {
     let mut limit = RateLimitConfig::default();
     limit.burst_capacity = 3;
@@ -36,7 +36,7 @@ fn plugin() -> ExitCode {
         .main()
 }
 
-/// The host: calls more often than it may.
+/// The host: exceeds the limit.
 #[tokio::main]
 async fn host() -> Result<ExitCode> {
     let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1);
@@ -46,13 +46,13 @@ async fn host() -> Result<ExitCode> {
         match greeter.greet(named(name)).await {
             Ok(answer) => println!("{}", answer.into_inner().greeting),
             Err(status) => {
-                // The name that gRPC's own retries look for; the details hold a google.rpc.RetryInfo besides.
+                // gRPC's own retries use this header. The details of the status have a google.rpc.RetryInfo too.
                 let pause = status.metadata().get("grpc-retry-pushback-ms").is_some();
-                println!("{name} waits: {:?}, told for how long: {pause}", status.code());
+                println!("{name} waits: {:?}, with a pause: {pause}", status.code());
             }
         }
     }
-    println!("and yet the plugin is {}", plugin.ping().await?);
+    println!("the plugin is still {}", plugin.ping().await?);
     println!("the plugin {}", plugin.shut_down().await);
     Ok(ExitCode::SUCCESS)
 }

@@ -1,13 +1,13 @@
-//! A plugin that somebody else started, on another machine say: a host that knows its address and its authority.
+//! A plugin on another machine: the host knows its address and the root of its certificate.
 //!
 //! ```text
-//! cargo run --example remote              # starts a second process of itself, in place of the other machine
-//! cargo run --example remote -- serve     # what a service manager would run there
+//! cargo run --example remote              # starts a second process in place of the other machine
+//! cargo run --example remote -- serve     # as a service manager would run it there
 //! ```
 //!
-//! Such a plugin has no magic cookie and prints no handshake line. It listens where its configuration says, serves one
-//! host after the other, and requires a certificate of each. A host that goes away leaves it alone.
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program for people to look at")]
+//! Such a plugin has no magic cookie and prints no handshake line. It listens at the address of its configuration, serves
+//! one host after another, and requires a certificate of each. It keeps running when a host disconnects.
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{
     env,
@@ -37,7 +37,7 @@ async fn main() -> Result<()> {
 
 /// The plugin: its address and its certificates are in its environment.
 async fn plugin() -> Result<()> {
-    // Nobody but the service manager ends this plugin, so it is for the program to hear of that.
+    // Only the service manager ends this plugin, with a signal that the program must handle.
     let mut terminated = signal(SignalKind::terminate()).into_diagnostic()?;
     let plugin = Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1)?)
         .load_config(&Loader::new().process_env())
@@ -57,10 +57,10 @@ async fn plugin() -> Result<()> {
 }
 
 async fn host() -> Result<()> {
-    // In place of files from your authority: one identity for each side, each known to the other.
+    // In place of files from a certificate authority: one identity for each side, and each trusts the other.
     let [ours, plugins] = [Identity::generate()?, Identity::generate()?];
     let exported = plugins.export();
-    let mut elsewhere = Command::new(env::current_exe().into_diagnostic()?)
+    let mut remote = Command::new(env::current_exe().into_diagnostic()?)
         .arg("serve")
         .env("PLUGIN_SERVER_TRANSPORTS", "tcp")
         .env("PLUGIN_SERVER_HOST", "127.0.0.1")
@@ -71,33 +71,33 @@ async fn host() -> Result<()> {
         .stdout(Stdio::piped())
         .spawn()
         .into_diagnostic()?;
-    let told = elsewhere.stdout.take().map(BufReader::new).and_then(|stdout| stdout.lines().next());
-    let address = told.ok_or_else(|| miette!("the plugin did not start"))?.into_diagnostic()?;
+    let line = remote.stdout.take().map(BufReader::new).and_then(|stdout| stdout.lines().next());
+    let address = line.ok_or_else(|| miette!("the plugin did not start"))?.into_diagnostic()?;
 
     let outcome = greet(&address, ours, &plugins.certificate_pem()).await;
-    // What a service manager does to stop it.
-    Command::new("kill").arg(elsewhere.id().to_string()).status().into_diagnostic()?;
-    println!("the service ended: {}", elsewhere.wait().into_diagnostic()?);
+    // A service manager stops it in this way.
+    Command::new("kill").arg(remote.id().to_string()).status().into_diagnostic()?;
+    println!("the service ended: {}", remote.wait().into_diagnostic()?);
     outcome
 }
 
-/// Attaches to the plugin at this address, twice: with what it asks for, and with nothing.
-async fn greet(address: &str, identity: Identity, authorities: &str) -> Result<()> {
+/// Attaches to the plugin at this address, with a certificate and without one.
+async fn greet(address: &str, identity: Identity, roots: &str) -> Result<()> {
     let endpoint = Endpoint::parse("tcp", address)?;
-    let trust = Trust::Roots(RootCertificates::from_pem(authorities)?);
+    let trust = Trust::Roots(RootCertificates::from_pem(roots)?);
     let attachment = Attachment::new(endpoint.clone(), 1).secured(identity, trust)?.name("greeter");
 
     let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1);
     let plugin = host.attach(attachment).await?;
     let mut greeter = GreeterClient::new(plugin.channel());
     println!("{}", greeter.greet(named("Ada")).await.into_diagnostic()?.into_inner().greeting);
-    // Dropping a plugin that was attached to leaves it running. `shut_down` would end it.
+    // Dropping an attached plugin leaves it running. `shut_down` would shut it down.
     drop(plugin);
 
     match host.attach(Attachment::new(endpoint, 1)).await {
-        Ok(_) => println!("it serves hosts without certificates"),
+        Ok(_) => println!("a host without a certificate is accepted"),
         Err(error) => {
-            println!("without a certificate nobody is let in");
+            println!("a host without a certificate is refused");
             eprintln!("{}", PlainReport(&error));
         }
     }

@@ -1,13 +1,13 @@
-//! One binary that is both: a program that does its risky work in a second process of itself.
+//! One program for both sides: it does risky work in a second process of the same program.
 //!
 //! ```text
 //! cargo run --example self-launching
 //! ```
 //!
-//! There is one file to ship, and the two halves can never be of different versions. What goes wrong in the work (a fault
-//! in C code, a stack that overflows, a limit on memory) ends that process and not the program. The program knows that it
-//! is to be the worker by the magic cookie in its environment, which `Serve` checks once more.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! There is one file to ship, and both sides always have the same version. A fault in the work (in C code, a stack overflow,
+//! a limit on memory) ends the second process and not the program. The program recognises that it is the worker by the magic
+//! cookie in its environment, which `Serve` checks again.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, process::ExitCode};
 
@@ -20,7 +20,7 @@ mod greeter;
 
 use greeter::{GreetRequest, GreetResponse, Greeter, GreeterClient, GreeterServer, named};
 
-/// Nobody else starts this worker, so the cookie is an implementation detail.
+/// Only this program starts the worker, so that the cookie is an implementation detail.
 const COOKIE: (&str, &str) = ("SELF_LAUNCHING_WORKER", "d20f-self-launching");
 
 fn main() -> Result<ExitCode> {
@@ -33,7 +33,7 @@ fn worker() -> ExitCode {
         .main()
 }
 
-/// Work that needs as much stack as its input wants.
+/// Work that needs more stack for longer input.
 struct Recursive;
 
 #[tonic::async_trait]
@@ -48,8 +48,8 @@ impl Greeter for Recursive {
     }
 }
 
-/// Overflows the stack, which ends a process whatever it does to prevent it.
-#[expect(unconditional_recursion, reason = "this is the fault from which the program is protected")]
+/// Overflows the stack, which ends the process in every case.
+#[expect(unconditional_recursion, reason = "the program survives this fault")]
 fn bottomless(depth: u64) -> u64 {
     std::hint::black_box([depth; 64])[0] + bottomless(depth + 1)
 }
@@ -59,7 +59,7 @@ async fn program() -> Result<ExitCode> {
     let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1);
     for name in ["Ada".to_owned(), "x".repeat(2000), "Grace".to_owned()] {
         let worker = host.launch(Command::new(env::current_exe().into_diagnostic()?)).await?;
-        // Calls on this channel say how the process ended, if that is why they fail.
+        // If a call on this channel fails because the process has exited, the error says how.
         let mut greeter = GreeterClient::new(worker.channel());
         match greeter.greet(named(&name)).await {
             Ok(answer) => println!("{}", answer.into_inner().greeting),

@@ -1,12 +1,12 @@
-//! Settings from a file, from the environment and from the program, and where each of them came from.
+//! Settings from a file, from the environment and from the program, with the origin of each.
 //!
 //! ```text
 //! PLUGIN_STOP_GRACE_PERIOD=3s cargo run --example settings
 //! ```
 //!
-//! What the program sets counts most, then the environment, then the file, then the defaults. All faults are told at once,
-//! each with its place.
-#![expect(clippy::print_stdout, reason = "a program for people to look at")]
+//! The program takes precedence over the environment, the environment over the file, and the file over the defaults. All
+//! errors are reported at once, each with its position.
+#![expect(clippy::print_stdout, reason = "the program prints for people")]
 
 use miette::Result;
 use rpcplugin::{
@@ -14,10 +14,10 @@ use rpcplugin::{
     config::{Format, HostConfig, Loader, Origin},
 };
 
-/// An application reads a file of its own: `Loader::file`.
+/// The text of a file. An application reads its file with `Loader::file`.
 const FILE: &str = include_str!("settings/host.toml");
 
-/// A file with settings of the application's own.
+/// A file that also has settings of the application.
 const SHARED: &str = include_str!("settings/app.toml");
 
 fn main() -> Result<()> {
@@ -26,7 +26,7 @@ fn main() -> Result<()> {
     for setting in loaded.effective.iter().filter(|setting| setting.origin != Origin::Default) {
         println!("{} = {} ({})", setting.setting.name, setting.value, setting.origin);
     }
-    // `Host::config(loaded.config)` uses it.
+    // `Host::config(loaded.config)` sets the configuration of a host.
 
     let shared = Loader::new().text("app.toml", SHARED, Format::Toml).table("plugins").host()?;
     println!("app.toml gives plugins {} s to end", shared.grace.as_secs());

@@ -1,13 +1,13 @@
-//! A plugin that comes back: each time its process dies, it is started again.
+//! Supervision: a plugin whose process dies is launched again.
 //!
 //! ```text
 //! cargo run --example supervise
 //! ```
 //!
-//! The channel stays the same and leads to whichever process is there. Calls that are made meanwhile wait; the call that
-//! was under way fails, and says how the process ended, because only the host can know whether it may be made twice.
-//! Restarts have growing pauses and a budget, after which the plugin is given up.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! The channel stays the same and leads to the current process. Calls during a restart wait. A call in flight fails, and its
+//! error says how the process ended: only the host can know whether the call may be repeated. The pauses between restarts
+//! grow. When the budget of restarts is used up, the plugin is given up.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{convert::Infallible, env, process::ExitCode};
 
@@ -50,7 +50,7 @@ async fn host() -> Result<ExitCode> {
     let plugin = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1)
         .configure(|config| config.supervision.max_restarts = 3)
         .supervise(Command::new(env::current_exe().into_diagnostic()?))
-        // A fresh process knows nothing of what its predecessor was told: here is where to tell it.
+        // A new process has no state of its predecessor. The host can set it up here.
         .on_start(async |generation| {
             println!("generation {} is ready", generation.number());
             Ok::<(), Infallible>(())
@@ -64,10 +64,10 @@ async fn host() -> Result<ExitCode> {
             Err(status) => println!("{name}: {}", status.message()),
         }
     }
-    // A polite restart, for new configuration say, draws on no budget.
+    // A requested restart, for example for a new configuration, does not use up the budget.
     println!("restarted: {}", plugin.restart().await);
     println!("{}", greeter.greet(named("Barbara")).await.into_diagnostic()?.into_inner().greeting);
-    if let Some(exit) = plugin.stop().await {
+    if let Some(exit) = plugin.shut_down().await {
         println!("the plugin {exit}");
     }
     Ok(ExitCode::SUCCESS)

@@ -1,15 +1,14 @@
-//! A host for the providers of Terraform: shows what one offers, and calls one of its functions.
+//! A host for the providers of Terraform: shows the schema of a provider, and calls one of its functions.
 //!
 //! ```text
 //! cargo run --example terraform-host -- PROVIDER [FUNCTION [ARGUMENT…]]
 //! ```
 //!
-//! The provider is any program for Terraform, in whatever language, of protocol 5 or 6. The one of this repository is
-//! built by `cargo build --bin terraform-provider-demo`; its functions are `add 0.1 0.2` and `join - a b c`.
+//! The provider is any provider of protocol 5 or 6, in any language. `cargo build --bin terraform-provider-demo` builds that
+//! of this repository. Its functions are `add 0.1 0.2` and `join - a b c`.
 //!
-//! Everything that makes it Terraform is in this file: a cookie, two versions, and what is generated from a description
-//! of the services.
-#![expect(clippy::print_stdout, reason = "a program for people to look at")]
+//! Three parts of this file are specific to Terraform: the cookie, the two versions, and the generated services.
+#![expect(clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{collections::BTreeMap, env, path::PathBuf};
 
@@ -21,11 +20,11 @@ mod proto;
 
 use proto::tfplugin::{DynamicValue, Function, Schema, call_function, function::Parameter, get_schema};
 
-/// By this Terraform and its providers know each other.
+/// The cookie of Terraform and its providers.
 const COOKIE: (&str, &str) =
     ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
-/// The schema of a large provider has tens of megabytes; a generated client takes four unless it is told otherwise.
+/// The schema of a large provider has tens of megabytes. The default limit of a generated client is four.
 const MAX_SCHEMA: usize = 64 << 20;
 
 #[tokio::main]
@@ -53,7 +52,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The two protocols differ in the names of some calls only, which is enough to make two services of them.
+/// The services of the two protocols. They differ only in the names of some calls.
 enum Provider {
     Five(proto::tfplugin5::provider_client::ProviderClient<PluginChannel>),
     Six(proto::tfplugin6::provider_client::ProviderClient<PluginChannel>),
@@ -72,7 +71,7 @@ impl Provider {
                 tfplugin6::provider_client::ProviderClient::new(channel)
                     .max_decoding_message_size(MAX_SCHEMA),
             )),
-            version => bail!("nobody offered version {version}"),
+            version => bail!("version {version} was not requested"),
         }
     }
 
@@ -85,7 +84,7 @@ impl Provider {
         Ok(answer.into_diagnostic()?.into_inner())
     }
 
-    /// Calls a function with arguments as they were typed.
+    /// Calls a function with arguments from the command line.
     async fn call(&mut self, name: &str, function: &Function, arguments: &[String]) -> Result<String> {
         let parameters = function.parameters.iter().chain(function.variadic_parameter.iter().cycle());
         let arguments =
@@ -102,7 +101,7 @@ impl Provider {
     }
 }
 
-/// What was typed, as a value: itself where the parameter is a text, and JSON otherwise.
+/// Converts an argument: text for a parameter of type text, JSON for others.
 fn argument_of(typed: &str, parameter: &Parameter) -> DynamicValue {
     let json = if parameter.r#type == b"\"string\"" {
         serde_json::Value::from(typed).to_string()
@@ -112,7 +111,7 @@ fn argument_of(typed: &str, parameter: &Parameter) -> DynamicValue {
     DynamicValue { json: json.into_bytes(), msgpack: Vec::new() }
 }
 
-/// A value in whichever of its two encodings it comes.
+/// Returns the text of a value in either encoding.
 fn text_of(value: &DynamicValue) -> Result<String> {
     if value.msgpack.is_empty() {
         return String::from_utf8(value.json.clone()).into_diagnostic();
@@ -144,7 +143,7 @@ fn show(plugin: &Plugin, schema: &get_schema::Response) {
     }
 }
 
-/// The attributes and nested blocks of a schema, as `(name type, …, block { … })`.
+/// Returns the attributes and nested blocks of a schema, as `(name type, …, block { … })`.
 fn attributes_of(schema: &Schema) -> String {
     let Some(block) = &schema.block else { return String::new() };
     let attributes = block.attributes.iter().map(|it| format!("{} {}", it.name, type_of(&it.r#type)));
@@ -152,7 +151,7 @@ fn attributes_of(schema: &Schema) -> String {
     format!("({})", attributes.chain(blocks).collect::<Vec<_>>().join(", "))
 }
 
-/// A type as it is sent, less the quotation marks.
+/// Returns a type as it is sent, without the quotation marks.
 fn type_of(json: &[u8]) -> String {
     String::from_utf8_lossy(json).replace('"', "")
 }

@@ -1,12 +1,12 @@
-//! One plugin for hosts of two generations: both versions of its protocol are served by one program.
+//! Two versions of a protocol in one plugin, for old and new hosts.
 //!
 //! ```text
 //! cargo run --example versions
 //! ```
 //!
-//! A host says which versions it speaks, and the plugin serves the newest that both have. A host with which it has none
-//! in common is refused, and told what each of them speaks.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! A host lists the versions that it speaks, and the plugin serves the newest common version. Without a common version the
+//! launch fails, and the error lists the versions of both sides.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, process::ExitCode};
 
@@ -25,7 +25,7 @@ fn main() -> Result<ExitCode> {
     if env::var_os(COOKIE.0).is_some() { Ok(plugin()) } else { host() }
 }
 
-/// The plugin: a service for each version. Only the one that is agreed upon is served.
+/// The plugin: a service for each version. Only the negotiated version is served.
 fn plugin() -> ExitCode {
     Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value"))
         .version(1, v1::greeter_server::GreeterServer::new(English))
@@ -33,7 +33,7 @@ fn plugin() -> ExitCode {
         .main()
 }
 
-/// What the second version can do.
+/// The service of the second version.
 struct Polyglot;
 
 #[tonic::async_trait]
@@ -49,7 +49,7 @@ impl v2::greeter_server::Greeter for Polyglot {
     }
 }
 
-/// Three hosts: one of old, one of today, and one that has left both versions behind.
+/// Three hosts: an old one, a current one, and one that speaks neither version.
 #[tokio::main]
 async fn host() -> Result<ExitCode> {
     for versions in [vec![1], vec![1, 2], vec![3]] {
@@ -61,7 +61,7 @@ async fn host() -> Result<ExitCode> {
                 continue;
             }
         };
-        // The version decides which client to use. A host that has only one need not ask.
+        // The version decides which client to use. A host with one version does not have to ask.
         let name = "Ada".to_owned();
         let greeting = match plugin.version().0 {
             1 => {

@@ -124,12 +124,13 @@ pub use rpcplugin_transport::{
 #[cfg(feature = "client")]
 pub mod host {
     pub use rpcplugin_client::{
-        AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, Event,
-        Events, Exit, ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError,
-        LaunchFacts, LaunchFault, LaunchTimings, LogRecord, Managed, MessageLimits, NotHandedOver, Observer,
-        Obstacle, OutputChunk, OutputOptions, OutputSource, OutputStream, OverflowPolicy, PingError, Plugin,
-        PluginEvent, PluginExited, PluginId, PluginProcess, PluginReason, PluginSet, ProgramFile, ReasonKind,
-        Runner, Signal, StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState,
+        AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, ConnectFault,
+        Event, Events, Exit, ExitReason, Generation, Handover, HandoverError, HandshakeFault, Host,
+        LaunchEnvironment, LaunchError, LaunchFacts, LaunchFault, LaunchTimings, LogRecord, Managed,
+        MessageLimits, NotHandedOver, Observer, Obstacle, OutputChunk, OutputOptions, OutputSource,
+        OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent, PluginExited, PluginId, PluginProcess,
+        PluginReason, PluginSet, ProgramFault, ProgramFile, ReasonKind, Runner, SecurityFault, SetupFault,
+        Signal, StartFault, StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState,
         WhileDown, Writers, discover,
     };
 }

@@ -19,7 +19,7 @@ pub enum ServeError {
     /// The plugin was not launched by a host with its magic cookie.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    NotStartedByHost(#[from] CookieRefused),
+    NotLaunchedByHost(#[from] CookieRefused),
     /// `Serve::main` was called within a tokio runtime.
     #[error("`Serve::main` makes a runtime, and was called within another one")]
     #[diagnostic(

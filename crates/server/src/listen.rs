@@ -1,4 +1,4 @@
-//! Where the plugin listens, and what hands over the connections of hosts.
+//! Listening: addresses, custom transports, and the connection of a multiplexing host.
 
 mod address;
 mod custom;

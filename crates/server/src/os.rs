@@ -1,6 +1,6 @@
 //! Everything in this crate that depends on the operating system: descriptors, the parent process, signals.
 //!
-//! Plugins run on Unix. Linux has a few more means than the others, with a substitute for each.
+//! Plugins run on Unix. What only Linux has is replaced by other means on other systems.
 
 mod descriptors;
 mod parent;

@@ -28,7 +28,7 @@ pub enum NotReady {
     #[error("the plugin has ended")]
     #[diagnostic(
         code(rpcplugin::transport::plugin_not_serving),
-        help("look at the result of `Serve::run`, which says why")
+        help("read the error that `Serve::run` returned, or the plugin's log")
     )]
     Ended,
 }

@@ -45,8 +45,8 @@ impl Serve {
         let cookie_key = cookie.key().to_owned();
         let level = MaxLevel::new(logging::filter(self.config.log_level));
         logging::init(level, std::mem::take(&mut self.subscribers)).map_err(ServeError::Process)?;
-        for slip in self.slips.drain(..).filter(|slip| slip.name != cookie_key) {
-            tracing::warn!(variable = slip.name, "{slip}");
+        for typo in self.typos.drain(..).filter(|typo| typo.name != cookie_key) {
+            tracing::warn!(variable = typo.name, "{typo}");
         }
         let stdout = RedirectedStdout::begin().map_err(ServeError::Process)?;
         let bound = self.bind(&ReceivedEnv::from_env(environment::variable)).await?;

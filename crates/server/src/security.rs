@@ -20,7 +20,7 @@ pub(crate) struct Decision {
 /// | mode | roots | host's certificate | result |
 /// |---|---|---|---|
 /// | plaintext | – | no | plain |
-/// | plaintext | – | yes | refused: the host asks for mutual TLS |
+/// | plaintext | – | yes | refused: the host requests mutual TLS |
 /// | AutoMTLS | no | no | plain |
 /// | AutoMTLS | no | yes | an ephemeral identity, and exactly the host's certificate |
 /// | AutoMTLS | yes | no | refused: the plugin cannot verify the host |

@@ -40,7 +40,7 @@ pub struct Serve {
     /// Why the configuration could not be loaded.
     pub(crate) config_error: Option<ConfigError>,
     /// Variables that are most likely misspelt settings. Logged once there is a log.
-    pub(crate) slips: Vec<IgnoredVariable>,
+    pub(crate) typos: Vec<IgnoredVariable>,
     pub(crate) hooks: Vec<ShutdownHook>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) transport: Option<AnyTransport>,
@@ -71,7 +71,7 @@ impl Serve {
             descriptors: Vec::new(),
             config: PluginConfig::default(),
             config_error: None,
-            slips: Vec::new(),
+            typos: Vec::new(),
             hooks: Vec::new(),
             shutdown: CancellationToken::new(),
             transport: None,
@@ -137,7 +137,7 @@ impl Serve {
     /// ```no_run
     /// # use rpcplugin_config::Loader;
     /// # fn example(serve: rpcplugin_server::Serve) -> std::process::ExitCode {
-    /// // What the operator of the plugin set by environment variables, and the file that PLUGIN_CONFIG_FILE names.
+    /// // Environment variables, and the file that PLUGIN_CONFIG_FILE names.
     /// serve.load_config(&Loader::new().process_env()).main()
     /// # }
     /// ```
@@ -145,7 +145,7 @@ impl Serve {
         match loader.load() {
             Ok(Loaded { config, ignored, .. }) => {
                 self.config = config;
-                self.slips = ignored.into_iter().filter(IgnoredVariable::is_typo).collect();
+                self.typos = ignored.into_iter().filter(IgnoredVariable::is_typo).collect();
             }
             Err(error) => self.config_error = Some(error),
         }

@@ -17,7 +17,7 @@ pub use health::{Health, ServingStatus};
 use self::{controller::Controller, health::HealthService, stdio::Stdio};
 use crate::{shutdown::Shutdown, stdio::CaptureBuffer};
 
-/// What the built-in services work on.
+/// The parts of the plugin on which the built-in services work.
 pub(crate) struct BuiltIn<'a> {
     pub(crate) health: &'a Health,
     pub(crate) broker: &'a Broker,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{environment, listen};
 
-/// What the watchdog has to know of the plugin.
+/// The settings of a plugin that the watchdog needs.
 pub(crate) struct Limits {
     /// How many threads serve.
     pub(crate) workers: usize,
@@ -22,8 +22,8 @@ pub(crate) struct Limits {
 /// Runs the plugin from its start to its end. `plugin` is given the runtime on which signals, the host and the shutdown file
 /// are to be watched.
 ///
-/// That runtime runs on the calling thread, which would only wait otherwise. Handlers that block every thread of the plugin's
-/// own runtime therefore cannot keep the process from ending.
+/// That runtime runs on the calling thread. Handlers that block every thread of the plugin's own runtime therefore cannot keep
+/// the process from ending.
 ///
 /// # Errors
 /// When the process is out of file descriptors or threads.

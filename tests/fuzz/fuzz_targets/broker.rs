@@ -31,15 +31,15 @@ fn event(bytes: &mut Unstructured<'_>) -> Result<Event> {
         4 => Event::Serve(id(bytes)?),
         5 => Event::Stop,
         6 => Event::Claim(id(bytes)?),
-        7 => Event::Want(id(bytes)?),
-        8 => Event::Look,
-        9 => Event::GiveBack,
-        10 => Event::Opened,
-        11 => Event::Stream,
+        7 => Event::RequestStream(id(bytes)?),
+        8 => Event::Progress,
+        9 => Event::Cancel,
+        10 => Event::StreamOpened,
+        11 => Event::Route,
         12 => Event::NewSession,
         13 => Event::TimePasses(bytes.int_in_range(0..=120_000)?),
-        14 => Event::WantMain,
-        15 => Event::Meet(link(bytes)?, bytes.arbitrary()?),
+        14 => Event::RequestMainStream,
+        15 => Event::SetPolicy(link(bytes)?, bytes.arbitrary()?),
         16 | 17 => {
             let message: &[u8] = bytes.arbitrary()?;
             Event::Receive(link(bytes)?, ConnInfo::decode(message).unwrap_or_default())

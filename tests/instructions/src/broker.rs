@@ -11,7 +11,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{Request, header};
 use http_body::{Body as _, Frame};
 use prost::Message as _;
-use rpcplugin_broker::{Broker, BrokerSettings, Place, Side};
+use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, Role};
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::{ConnInfo, Knock};
 use rpcplugin_transport::Security;
@@ -26,8 +26,8 @@ pub(crate) const PIECES: &[Piece] =
 
 /// Direct: the host says where each of its services listens.
 fn keep_addresses() -> Work {
-    let place = Place::Tcp { host: Ipv4Addr::LOCALHOST.into(), ports: 0..=0 };
-    let broker = Broker::direct(Side::Plugin, settings(), place);
+    let place = ListenAt::Tcp { host: Ipv4Addr::LOCALHOST.into(), ports: 0..=0 };
+    let broker = Broker::direct(Role::Plugin, settings(), place);
     let addresses = (1..).map(|id| ConnInfo {
         service_id: id,
         network: "unix".to_owned(),
@@ -44,7 +44,7 @@ fn keep_addresses() -> Work {
 
 /// Multiplexed: the host knocks for one service again and again, and is let in.
 fn answer_knocks() -> Work {
-    let broker = Broker::multiplexed(Side::Plugin, settings());
+    let broker = Broker::multiplexed(Role::Plugin, settings());
     let mut host = Host::attach(&broker);
     let id = ServiceId(7);
     let incoming = host.runtime.block_on(broker.listen_at(id)).expect("the host is attached");

@@ -481,7 +481,7 @@ pub mod kit_client {
         /// connection and returns every answer. With `nested` set, the plugin also
         /// serves a Sub (label "nested") on a broker id of its own and passes it as
         /// `dial_back_id` in the first Transform.
-        /// A broker id that nobody serves must fail with a status (any code but OK)
+        /// A broker id that is not served must fail with a status (any code but OK)
         /// after the library's own 5 second wait, not hang.
         pub async fn callback(
             &mut self,
@@ -699,7 +699,7 @@ pub mod kit_server {
         /// connection and returns every answer. With `nested` set, the plugin also
         /// serves a Sub (label "nested") on a broker id of its own and passes it as
         /// `dial_back_id` in the first Transform.
-        /// A broker id that nobody serves must fail with a status (any code but OK)
+        /// A broker id that is not served must fail with a status (any code but OK)
         /// after the library's own 5 second wait, not hang.
         async fn callback(
             &self,

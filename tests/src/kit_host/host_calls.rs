@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rpcplugin::{
     ServiceId, Services,
-    broker::{Broker, Brokered, ServeError},
+    broker::{AcceptError, Broker, ServiceHandle},
 };
 use tonic::{Request, Response, Status};
 
@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// Serves `HostCalls` under a fresh id, as long as what comes back is held.
-pub(crate) async fn serve(broker: &Broker) -> Result<Brokered, ServeError> {
+pub(crate) async fn serve(broker: &Broker) -> Result<ServiceHandle, AcceptError> {
     serve_and_note(broker, Calls::default()).await
 }
 
 /// The same, and takes note of the calls.
-pub(crate) async fn serve_and_note(broker: &Broker, calls: Calls) -> Result<Brokered, ServeError> {
+pub(crate) async fn serve_and_note(broker: &Broker, calls: Calls) -> Result<ServiceHandle, AcceptError> {
     let service = HostCallsServer::new(Service { broker: broker.clone(), calls });
     broker.serve(Services::new().add(service.max_decoding_message_size(usize::MAX))).await
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use rpcplugin::{
     ServiceId, Services,
-    broker::{Broker, Brokered},
+    broker::{Broker, ServiceHandle},
 };
 use tokio::sync::Notify;
 use tokio_stream::{StreamExt as _, iter};
@@ -65,7 +65,7 @@ pub(crate) async fn open_sub(broker: &Broker, label: String) -> Result<ServiceId
 }
 
 /// Serves a `Sub` as long as what comes back is held, and tells of a call to `Close`.
-async fn serve_sub(broker: &Broker, label: &str) -> Result<(Brokered, Arc<Notify>), Status> {
+async fn serve_sub(broker: &Broker, label: &str) -> Result<(ServiceHandle, Arc<Notify>), Status> {
     let closed = Arc::new(Notify::new());
     let sub = Labelled { label: label.to_owned(), closed: Arc::clone(&closed) };
     let services = Services::new().add(SubServer::new(sub));

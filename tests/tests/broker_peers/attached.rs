@@ -4,7 +4,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::{
     Attachment, Endpoint, Host, MagicCookie, Plugin, ServiceId,
-    broker::{DialError, ServeError, Unreachable},
+    broker::{AcceptError, DialError, Unreachable},
     config::HostTls,
     handshake::HandshakeLine,
 };
@@ -46,7 +46,7 @@ async fn the_dead_broker_of_a_go_plugin_is_told_at_once() {
                 Err(error) => Ok(Err(error)),
             };
             match ended {
-                Ok(Err(ServeError::Unreachable(Unreachable::PeerClosed))) => return plugin,
+                Ok(Err(AcceptError::Unreachable(Unreachable::PeerClosed))) => return plugin,
                 // The plugin may still be taking leave of its first host.
                 Err(_) => {}
                 Ok(other) => panic!("{other:?}"),

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use rpcplugin::{
     Command, Exit, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
-    broker::{Broker, Brokered, HOST_SERVICES},
+    broker::{Broker, HOST_SERVICES, ServiceHandle},
     config::HostTls,
 };
 use rpcplugin_tests::pb::{
@@ -126,7 +126,7 @@ impl Subject {
         }
     }
 
-    pub(crate) async fn serve_host_calls(&self) -> Brokered {
+    pub(crate) async fn serve_host_calls(&self) -> ServiceHandle {
         self.plugin.broker().serve(host_calls(self.plugin.broker())).await.unwrap()
     }
 

@@ -134,9 +134,9 @@ async fn an_id_that_nobody_serves_fails_its_dialer_only(subject: &Subject) {
     let error = subject.plugin.broker().dial(ServiceId(77_777)).await.expect_err("nobody serves it");
     assert!(begun.elapsed().as_secs() < 10, "{:?}: {error}", begun.elapsed());
     let told = match error {
-        DialError::Unannounced { id, .. } | DialError::Refused { id, .. } => id,
+        DialError::NoAddress { id, .. } | DialError::Refused { id, .. } => id,
         // A Go plugin that multiplexes never answers such a knock.
-        DialError::Unanswered { id, .. } => id,
+        DialError::NoReply { id, .. } => id,
         other => panic!("{other:?}"),
     };
     assert_eq!(told, ServiceId(77_777));

@@ -77,7 +77,10 @@ async fn a_stop_that_is_ignored_ends_with_the_whole_group() {
 async fn a_plugin_that_left_its_group_ends_all_the_same() {
     let place = Place::configured(|host| host.configure(|config| config.launch_timeout = DEADLINE));
     let error = place.host.launch(hostile("leaves:silent")).await.unwrap_err();
-    assert!(matches!(error.fault, LaunchFault::Silent(_)), "{error:?}");
+    assert!(
+        matches!(error.fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Timeout(_))),
+        "{error:?}"
+    );
     let place = Place::new();
     let plugin = place.launch(hostile("leaves:stays-for-ever")).await;
     let pid = plugin.pid().unwrap().get();
@@ -127,7 +130,7 @@ async fn a_stopped_process_is_late_and_killed() {
     let plugin = place.launch(kit()).await;
     freeze(plugin.pid().unwrap().get()).unwrap();
     let late = plugin.ping_within(Duration::from_millis(200)).await.unwrap_err();
-    assert!(matches!(late, PingError::Late(_)), "{late:?}");
+    assert!(matches!(late, PingError::Timeout(_)), "{late:?}");
     let exit = plugin.shut_down_within(Duration::from_millis(300)).await;
     assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
     assert!(place.is_tidy());

@@ -185,7 +185,7 @@ async fn a_go_plugin_prints_on_and_its_broker_is_known_to_be_closed() {
         loop {
             match call_back(&plugin).await {
                 Ok(_) => panic!("its broker is dead"),
-                Err(error) if error.to_string().contains("closed for good") => return,
+                Err(error) if error.to_string().contains("peer's broker is closed") => return,
                 Err(_) => sleep(Duration::from_millis(10)).await,
             }
         }

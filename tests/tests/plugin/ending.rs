@@ -379,12 +379,12 @@ async fn it_outlives_its_host_when_told_to() {
 #[tokio::test]
 async fn what_cannot_serve_ends_with_status_1_and_words_on_stderr_alone() {
     subject().without("PLUGIN_SUBJECT").refused().await.says(&[
-        "no host started it",
+        "no host launched it",
         "PLUGIN_SUBJECT",
         "help:",
     ]);
-    subject().env("PLUGIN_SUBJECT", "no").refused().await.says(&["expects another one"]);
-    subject().arg("--versions").arg("0").refused().await.says(&["serves nothing", "help:"]);
+    subject().env("PLUGIN_SUBJECT", "no").refused().await.says(&["expects another plugin"]);
+    subject().arg("--versions").arg("0").refused().await.says(&["serves no version", "help:"]);
     subject().env("PLUGIN_WORKERS", "none at all").refused().await.says(&["PLUGIN_WORKERS"]);
     subject()
         .env("SUPPORTED_PROTOCOL_VERSIONS", "7")

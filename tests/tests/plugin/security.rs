@@ -46,7 +46,7 @@ async fn a_plugin_without_tls_refuses_a_host_that_asks_for_it() {
     let identity = Identity::generate().unwrap();
     let start =
         subject().env("PLUGIN_CLIENT_CERT", identity.certificate_pem()).env("PLUGIN_AUTO_MTLS", "false");
-    start.refused().await.says(&["the host asks for mutual TLS", "help:"]);
+    start.refused().await.says(&["the host requests mutual TLS", "help:"]);
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn authorities_alone_let_in_whom_they_signed_and_never_plain_text() {
             None => start,
         }
     };
-    start(None).refused().await.says(&["this host offers no certificate", "PLUGIN_SERVER_CERT", "help:"]);
+    start(None).refused().await.says(&["the host has no certificate", "PLUGIN_SERVER_CERT", "help:"]);
     let plugin = start(Some(&known)).start();
     assert_eq!(call(&plugin, host(&known, &plugin)).await.as_deref(), Ok("hello x"));
     let stranger = Identity::generate().unwrap();

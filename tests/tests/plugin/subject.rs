@@ -13,7 +13,7 @@ use std::{
 
 use rpcplugin::{
     Endpoint, PluginChannel,
-    broker::{Broker, BrokerSettings, Place, Side},
+    broker::{Broker, BrokerSettings, ListenAt, Role},
     handshake::HandshakeLine,
     transport::{
         SecureStream, Security, SocketDir, dial,
@@ -266,8 +266,8 @@ pub(crate) async fn read_until(
 
 /// A host's broker in direct mode, upon the main channel.
 pub(crate) fn host_broker(channel: &PluginChannel) -> Broker {
-    let sockets = Place::Unix(SocketDir::private(None).unwrap());
-    let broker = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), sockets);
+    let sockets = ListenAt::Unix(SocketDir::private(None).unwrap());
+    let broker = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), sockets);
     tokio::spawn(broker.attach(channel.clone()));
     broker
 }

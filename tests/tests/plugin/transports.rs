@@ -162,7 +162,7 @@ async fn a_plugin_can_bring_its_own_transport() {
     assert!(path.exists(), "its file is its own business");
 
     let start = subject().arg("--own-socket").arg("/does/not/exist/own.sock");
-    start.refused().await.says(&["own transport does not listen", "No such file"]);
+    start.refused().await.says(&["custom transport cannot listen", "No such file"]);
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ impl Figure {
 
 impl Number {
     /// Reads `KEY UNIT <TARGET! DESCRIPTION`.
-    fn read(line: &'static str) -> Self {
+    pub(super) fn read(line: &'static str) -> Self {
         let mut words = line.splitn(4, ' ');
         let [key, unit, wanted, what] = [(); 4].map(|()| words.next().unwrap_or_default());
         Self {

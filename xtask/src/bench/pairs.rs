@@ -10,7 +10,7 @@ use std::process::Command;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::figures::{Better, Figure};
+use super::figures::{Figure, Number};
 use super::report::{Row, Spread};
 use crate::interop;
 use crate::toolchain::{Tool, first_line};
@@ -137,17 +137,8 @@ impl Programs {
         let ours = pairs.get(&Pair::Rust)?.median;
         let others = pairs.iter().filter(|(pair, _)| **pair != Pair::Rust);
         let ratios = others.map(|(pair, theirs)| (*pair, Spread::of(&[ours / theirs.median]))).collect();
-        Some(Row {
-            figure: "size".to_owned(),
-            what: "program of the plugin".to_owned(),
-            unit: "MB".to_owned(),
-            better: Better::Lower,
-            target: None,
-            headline: false,
-            pairs,
-            ratios,
-            failures: Vec::new(),
-        })
+        let number = Number::read("size MB < program of the plugin");
+        Some(Row { ratios, ..Row::new("size", &number, pairs) })
     }
 }
 

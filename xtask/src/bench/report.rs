@@ -8,7 +8,7 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use super::figures::Better;
+use super::figures::{Better, Number};
 use super::pairs::{Pair, Programs};
 use crate::toolchain::first_line;
 use crate::workspace::Outcome;
@@ -114,6 +114,20 @@ fn load(which: usize) -> f64 {
 }
 
 impl Row {
+    pub(super) fn new(figure: &str, number: &Number, pairs: BTreeMap<Pair, Spread>) -> Self {
+        Self {
+            figure: figure.to_owned(),
+            what: number.what.clone(),
+            unit: number.unit.to_owned(),
+            better: number.better,
+            target: number.target,
+            headline: number.headline,
+            pairs,
+            ratios: BTreeMap::new(),
+            failures: Vec::new(),
+        }
+    }
+
     /// Whether the target is met, if there is one.
     pub(super) fn meets(&self) -> Option<bool> {
         let (target, (_, ratio)) = (self.target?, self.ratios.first_key_value()?);

@@ -61,17 +61,7 @@ fn row(
             ratios.insert(pair, Spread::of(&within));
         }
     }
-    Row {
-        figure: figure.name.clone(),
-        what: number.what.clone(),
-        unit: number.unit.to_owned(),
-        better: number.better,
-        target: number.target,
-        headline: number.headline,
-        pairs,
-        ratios,
-        failures: failures.to_vec(),
-    }
+    Row { ratios, failures: failures.to_vec(), ..Row::new(&figure.name, number, pairs) }
 }
 
 /// `pin CORES -- HOST FIGURE FLAGS -- pin CORES -- PLUGIN`, with the pins only where the figure asks for them. `None` if

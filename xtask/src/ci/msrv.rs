@@ -4,21 +4,23 @@ use std::process::Command;
 
 use super::{Step, Verdict};
 use crate::toolchain::{first_line, rustup};
-use crate::workspace::{Workspace, succeed};
+use crate::workspace::succeed;
 
 /// Checks the facade and the program, which are what users build, with that compiler, in a target directory of its own.
 /// Where it is the compiler of all other steps, they have done that already.
 pub(super) fn step() -> Step {
-    let action = Box::new(|| promised().map_or_else(Verdict::Fail, |promised| check(&promised)));
-    let reproduce = format!("rustup run RUST-VERSION cargo {LINE}");
-    Step { name: "oldest compiler", reproduce, action }
+    let reproduce = format!("rustup run {PROMISED} cargo {LINE}");
+    Step { name: "oldest compiler", reproduce, action: Box::new(check) }
 }
+
+/// `rust-version` of this package, which is the workspace's.
+const PROMISED: &str = env!("CARGO_PKG_RUST_VERSION");
 
 const LINE: &str = "check -p rpcplugin -p rpcplugin-cli --target-dir target/msrv";
 
-fn check(promised: &str) -> Verdict {
+fn check() -> Verdict {
     if let Ok(running) = first_line(Command::new("rustc").arg("--version"))
-        && running.split(' ').nth(1).is_some_and(|version| is_release(version, promised))
+        && running.split(' ').nth(1).is_some_and(|version| is_release(version, PROMISED))
     {
         println!("   every step of this run is done by {running}");
         return Verdict::Pass;
@@ -28,19 +30,12 @@ fn check(promised: &str) -> Verdict {
         Err(why) => return Verdict::Skipped(format!("rustup cannot be started: {why}")),
     };
     let mut names = toolchains.lines().filter_map(|line| line.split_whitespace().next());
-    let Some(toolchain) = names.find(|name| is_release(name, promised)) else {
+    let Some(toolchain) = names.find(|name| is_release(name, PROMISED)) else {
         return Verdict::Skipped(format!(
-            "Rust {promised} is not installed: rustup toolchain install {promised}"
+            "Rust {PROMISED} is not installed: rustup toolchain install {PROMISED}"
         ));
     };
     succeed(rustup(toolchain, "cargo").args(LINE.split(' '))).map_err(Into::into).into()
-}
-
-/// The version in the facade's manifest, which is the workspace's.
-fn promised() -> Result<String, String> {
-    let workspace = Workspace::load().map_err(|error| error.to_string())?;
-    let facade = workspace.crates.iter().find(|one| one.name == "rpcplugin");
-    facade.map(|facade| facade.text("rust_version").to_owned()).ok_or("there is no facade".to_owned())
 }
 
 /// Whether a toolchain is a release of this version: `1.95.0-x86_64-unknown-linux-gnu` is a release of `1.95`.

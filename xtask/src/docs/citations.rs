@@ -1,14 +1,10 @@
 //! The tests that pages name, row by row: each test has to exist, and a row without a test has to say so.
 
-use std::fs;
-use std::path::Path;
-
 use super::sources::Source;
-use crate::workspace::{self, Outcome};
+use crate::texts::Text;
 
 /// Pages that give a test for each row of their tables.
-const PAGES: [&str; 4] =
-    ["docs/parity-pyvider.md", "docs/features-host.md", "docs/features-plugin.md", "docs/features-broker.md"];
+const PAGES: [&str; 2] = ["docs/features.md", "docs/migration-from-pyvider.md"];
 
 /// Stands before the reason in a row that has no test.
 const NO_TEST: &str = "no test";
@@ -17,30 +13,17 @@ const NO_TEST: &str = "no test";
 const CHECKS: [&str; 2] = ["tests/src/kit_host", "tests/interop/go/cmd/kit-host"];
 
 /// The faults of all pages.
-pub(super) fn faults(sources: &[Source]) -> Outcome<Vec<String>> {
-    let mut checks = String::new();
-    for directory in CHECKS {
-        collect(&workspace::root().join(directory), &mut checks)?;
-    }
+pub(super) fn faults(sources: &[Source], texts: &[Text]) -> Vec<String> {
+    let is_check = |text: &&Text| CHECKS.iter().any(|directory| text.path.starts_with(directory));
+    let checks = texts.iter().filter(is_check).map(|text| text.content.as_str()).collect();
     let known = Known { sources, checks };
+    let pages = texts.iter().filter(|text| PAGES.contains(&text.path.as_str()));
     let mut faults = Vec::new();
-    for path in PAGES {
-        let page = fs::read_to_string(workspace::root().join(path))?;
-        faults.extend(faults_of(&page, &known).into_iter().map(|fault| format!("{path}: {fault}")));
+    for page in pages {
+        let found = faults_of(&page.content, &known).into_iter();
+        faults.extend(found.map(|fault| format!("{}: {fault}", page.path)));
     }
-    Ok(faults)
-}
-
-fn collect(directory: &Path, text: &mut String) -> Outcome {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(&path, text)?;
-        } else {
-            *text += &fs::read_to_string(path)?;
-        }
-    }
-    Ok(())
+    faults
 }
 
 /// Everything that can be cited.

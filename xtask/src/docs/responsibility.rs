@@ -13,7 +13,7 @@ const RESPONSIBLE: &[(&str, &str)] = &[
     ("rpcplugin::handshake::cannot_announce", "the programmer of the host"),
     ("rpcplugin::handshake::cookie_missing", "the user: start the host, not the plugin"),
     ("rpcplugin::handshake::cookie_mismatch", "the programmers of host and plugin, together"),
-    ("rpcplugin::handshake::offer_unreadable", "the programmer of the host"),
+    ("rpcplugin::handshake::invalid_host_env", "the programmer of the host"),
     ("rpcplugin::handshake::host_ports", "the person who configures the host"),
     ("rpcplugin::handshake::reattach_", "the person who started the plugin that is attached to"),
     ("rpcplugin::protocol::", "the programmer of the plugin"),
@@ -34,7 +34,7 @@ const RESPONSIBLE: &[(&str, &str)] = &[
     ("rpcplugin::transport::not_a_socket", "the person who configures the plugin"),
     ("rpcplugin::transport::path_", "the person who configures the program that reports it"),
     ("rpcplugin::transport::plugin_not_", "the person who installs the plugin"),
-    ("rpcplugin::transport::plugin_hangs", "the host: restart it; the programmer of the plugin"),
+    ("rpcplugin::transport::ping_timeout", "the host: restart it; the programmer of the plugin"),
     ("rpcplugin::transport::plugin_ended", "the host: restart it; the programmer of the plugin"),
     ("rpcplugin::transport::process", "the person who runs the machine"),
     ("rpcplugin::transport::socket_", "the person who configures the program that reports it"),
@@ -45,7 +45,7 @@ const RESPONSIBLE: &[(&str, &str)] = &[
     ("rpcplugin::security::plugin_certificate", "the programmer of the plugin"),
     ("rpcplugin::security::plugin_ignored_mtls", "the programmer of the plugin"),
     ("rpcplugin::security::tls_handshake_failed", "the person who configures certificates, on both sides"),
-    ("rpcplugin::security::unasked_certificate", "the person who configures the host"),
+    ("rpcplugin::security::unexpected_certificate", "the person who configures the host"),
 ];
 
 /// Who has to act on this code.

@@ -1,11 +1,8 @@
 //! The Rust sources of the workspace, each split into shipped code and tests.
 
-use std::fs;
-use std::path::Path;
-
 use syn::{Attribute, File, Item};
 
-use crate::workspace::{self, Outcome};
+use crate::texts::Text;
 
 /// One Rust file.
 pub(super) struct Source {
@@ -15,27 +12,13 @@ pub(super) struct Source {
 }
 
 /// Every Rust file of the crates, the tests and the tools.
-pub(super) fn load() -> Outcome<Vec<Source>> {
-    let root = workspace::root();
-    let mut sources = Vec::new();
-    for directory in ["crates", "tests", "xtask/src"] {
-        collect(&root, &root.join(directory), &mut sources)?;
-    }
-    sources.sort_by(|left, right| left.path.cmp(&right.path));
-    Ok(sources)
-}
-
-fn collect(root: &Path, directory: &Path, sources: &mut Vec<Source>) -> Outcome {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(root, &path, sources)?;
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            sources.push(Source { path: relative, text: fs::read_to_string(&path)? });
-        }
-    }
-    Ok(())
+pub(super) fn of(texts: &[Text]) -> Vec<Source> {
+    let is_rust = |text: &&Text| {
+        text.path.ends_with(".rs")
+            && ["crates/", "tests/", "xtask/src/"].iter().any(|directory| text.path.starts_with(directory))
+    };
+    let source = |text: &Text| Source { path: text.path.clone(), text: text.content.clone() };
+    texts.iter().filter(is_rust).map(source).collect()
 }
 
 impl Source {

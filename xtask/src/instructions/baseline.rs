@@ -19,43 +19,34 @@ const TOLERANCE: f64 = 5.0;
 /// The file `tests/instructions/baseline.json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Baseline {
-    pub(super) made_with: Maker,
+    pub(super) made_with: Tools,
     pub(super) instructions: Counts,
 }
 
-/// Everything that a count depends on besides the code of this repository.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Maker {
-    rustc: String,
-    target: String,
-    libc: String,
-    valgrind: String,
-    profile: String,
+/// Everything that a count depends on besides the code of this repository, with its version.
+pub(super) type Tools = BTreeMap<String, String>;
+
+/// The tools of this machine, or the one that is missing.
+pub(super) fn tools() -> Result<Tools, String> {
+    let mut tools = Tools::from([("profile".to_owned(), "instructions".to_owned())]);
+    for (name, program, argument) in [
+        ("valgrind", "valgrind", "--version"),
+        ("rustc", "rustc", "--version"),
+        ("target", "rustc", "--print=host-tuple"),
+        ("libc", "getconf", "GNU_LIBC_VERSION"),
+    ] {
+        let version = first_line(Command::new(program).arg(argument));
+        tools.insert(name.to_owned(), version.map_err(|why| format!("no {program} ({why})"))?);
+    }
+    Ok(tools)
 }
 
-impl Maker {
-    /// The tools of this machine, or the one that is missing.
-    pub(super) fn here() -> Result<Self, String> {
-        let ask = |program: &str, argument: &str| {
-            first_line(Command::new(program).arg(argument)).map_err(|why| format!("no {program} ({why})"))
-        };
-        Ok(Self {
-            valgrind: ask("valgrind", "--version")?,
-            rustc: ask("rustc", "--version")?,
-            target: ask("rustc", "--print=host-tuple")?,
-            libc: ask("getconf", "GNU_LIBC_VERSION")?,
-            profile: "instructions".to_owned(),
-        })
-    }
-
-    /// How the tools differ, if they do. Another compiler makes other code, and the C library allocates and copies.
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        let parts = |maker: &Self| {
-            [&maker.rustc, &maker.target, &maker.libc, &maker.valgrind, &maker.profile].map(String::clone)
-        };
-        let (here, there) = parts(self).into_iter().zip(parts(other)).find(|(here, there)| here != there)?;
-        Some(format!("here is {here}, the baseline was made with {there}"))
-    }
+/// How the tools differ from those of the baseline. Another compiler makes other code, and the C library allocates and
+/// copies.
+pub(super) fn difference(here: &Tools, baseline: &Tools) -> Option<String> {
+    let (name, version) = here.iter().find(|(name, version)| baseline.get(*name) != Some(version))?;
+    let before = baseline.get(name).map_or("none", String::as_str);
+    Some(format!("{name} is {version}, and was {before} for the baseline"))
 }
 
 impl Baseline {
@@ -106,15 +97,10 @@ mod tests {
         counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
     }
 
-    fn maker(rustc: &str) -> Maker {
-        let same = || "same".to_owned();
-        Maker { rustc: rustc.to_owned(), target: same(), libc: same(), valgrind: same(), profile: same() }
-    }
-
     #[test]
     fn a_piece_beyond_the_tolerance_is_reported() {
         let before = counts(&[("a", 1000), ("b", 1000), ("c", 1000), ("d", 1000)]);
-        let baseline = Baseline { made_with: maker("1"), instructions: before };
+        let baseline = Baseline { made_with: Tools::new(), instructions: before };
         let worse = baseline.compare(&counts(&[("a", 1051), ("b", 1049), ("c", 500), ("e", 1)]));
         assert_eq!(worse.len(), 3, "{worse:?}");
         assert!(worse[0].contains("`a` takes 5.1 % more"), "{worse:?}");
@@ -123,8 +109,9 @@ mod tests {
 
     #[test]
     fn another_compiler_is_reported() {
-        assert_eq!(maker("1").difference(&maker("1")), None);
-        let difference = maker("2").difference(&maker("1"));
-        assert_eq!(difference.as_deref(), Some("here is 2, the baseline was made with 1"));
+        let tools = |rustc: &str| Tools::from([("rustc".to_owned(), rustc.to_owned())]);
+        assert_eq!(difference(&tools("1"), &tools("1")), None);
+        let found = difference(&tools("2"), &tools("1"));
+        assert_eq!(found.as_deref(), Some("rustc is 2, and was 1 for the baseline"));
     }
 }

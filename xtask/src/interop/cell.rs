@@ -81,16 +81,17 @@ pub(super) struct Checks {
 
 /// Runs the cell, unless its host, its plugin or its certificates are missing.
 pub(super) fn run(cell: &Cell, setup: &Setup<'_>) -> Outcome<CellResult> {
-    match command_line(cell, setup) {
-        Ok(line) => execute(cell, &line, setup.directory),
-        Err(verdict) => Ok(CellResult {
-            cell: *cell,
-            verdict,
-            checks: Checks::default(),
-            tolerated: Vec::new(),
-            elapsed: Duration::ZERO,
-            run: None,
-        }),
+    command_line(cell, setup).map_or_else(
+        |verdict| Ok(CellResult { verdict, ..CellResult::passed(*cell) }),
+        |line| execute(cell, &line, setup.directory),
+    )
+}
+
+impl CellResult {
+    /// The result of a cell before anything is known about it.
+    pub(super) fn passed(cell: Cell) -> Self {
+        let (checks, tolerated) = (Checks::default(), Vec::new());
+        Self { cell, verdict: Verdict::Passed, checks, tolerated, elapsed: Duration::ZERO, run: None }
     }
 }
 

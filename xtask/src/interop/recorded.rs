@@ -138,8 +138,6 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::interop::cell::Checks;
 
@@ -147,8 +145,7 @@ mod tests {
         let mut checks = Checks::default();
         checks.passed = passed.iter().map(|name| (*name).to_owned()).collect();
         checks.skipped = skipped.iter().map(|name| ((*name).to_owned(), "why".to_owned())).collect();
-        let (verdict, tolerated) = (Verdict::Passed, Vec::new());
-        CellResult { cell: Cell::FIRST, verdict, checks, tolerated, elapsed: Duration::ZERO, run: None }
+        CellResult { checks, ..CellResult::passed(Cell::FIRST) }
     }
 
     #[track_caller]

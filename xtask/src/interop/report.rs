@@ -1,7 +1,8 @@
-//! The output of the matrix: a line for each cell while it runs, and a table at the end, which is also a file.
+//! The output of the matrix: a line for each cell, and at the end the reasons for gaps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::cell::{CellResult, Verdict};
@@ -13,20 +14,12 @@ const SHOWN_LINES: usize = 40;
 
 /// One line; more if the cell failed.
 pub(super) fn print_cell(result: &CellResult) {
-    let checks = &result.checks;
-    let counts = match &result.verdict {
-        Verdict::Skipped(why) | Verdict::Refused(why) => why.clone(),
-        _ => {
-            let impossible = checks.limited.len() + checks.skipped.len();
-            let (passed, failed) = (checks.passed.len(), checks.failed.len());
-            format!("{passed} passed, {failed} failed, {impossible} not possible")
-        }
-    };
-    let seconds = result.elapsed.as_secs_f64();
-    println!("{:<8}{:<38}{seconds:>6.1} s  {counts}", word(&result.verdict), result.cell);
+    // The lines of one cell stand together.
+    let _lock = io::stdout().lock();
+    println!("{}", line(result));
     let Verdict::Failed(why) = &result.verdict else { return };
     println!("   {why}");
-    for (name, why) in &checks.failed {
+    for (name, why) in &result.checks.failed {
         println!("   FAIL {name}: {}", shortened(why));
     }
     let Some(run) = &result.run else { return };
@@ -40,7 +33,24 @@ pub(super) fn print_cell(result: &CellResult) {
     }
 }
 
-/// Prints the results of all cells with the reasons for gaps, and writes them to `report.md`.
+fn line(CellResult { cell, verdict, checks, elapsed, .. }: &CellResult) -> String {
+    let (word, why) = match verdict {
+        Verdict::Passed => ("PASS", None),
+        Verdict::Failed(_) => ("FAIL", None),
+        Verdict::Refused(why) => ("N/A", Some(why)),
+        Verdict::Skipped(why) => ("SKIPPED", Some(why)),
+    };
+    let counts = format!(
+        "{} passed, {} failed, {} limited, {} skipped",
+        checks.passed.len(),
+        checks.failed.len(),
+        checks.limited.len(),
+        checks.skipped.len()
+    );
+    format!("{word:<8}{cell:<38}{:>6.1} s  {}", elapsed.as_secs_f64(), why.unwrap_or(&counts))
+}
+
+/// Prints the reasons for gaps, and writes `report.md` with the results of all cells.
 pub(super) fn write(directory: &Path, results: &[CellResult], peers: &Peers) -> Outcome {
     let mut text = String::from("# Interoperability\n\n");
     for (language, readiness) in peers {
@@ -48,28 +58,17 @@ pub(super) fn write(directory: &Path, results: &[CellResult], peers: &Peers) -> 
             readiness;
         text += &format!("- {language}: {what}\n");
     }
-    text += "\n| host   | plugin | mode                         | result  | passed | failed | limited | skipped |\n";
-    text += "|--------|--------|------------------------------|---------|-------:|-------:|--------:|--------:|\n";
-    for CellResult { cell, verdict, checks, .. } in results {
-        text += &format!(
-            "| {:<6} | {:<6} | {:<28} | {:<7} | {:>6} | {:>6} | {:>7} | {:>7} |\n",
-            cell.host,
-            cell.plugin,
-            cell.mode(),
-            word(verdict),
-            checks.passed.len(),
-            checks.failed.len(),
-            checks.limited.len(),
-            checks.skipped.len(),
-        );
-    }
-    text += "\n";
+    let lines: String = results.iter().map(|result| line(result) + "\n").collect();
+    text += &format!("\n```text\n{lines}```\n\n");
+    println!();
     for (reason, pairs) in gaps(results) {
-        text += &format!("- {reason} ({})\n", pairs.into_iter().collect::<Vec<_>>().join("; "));
+        let gap = format!("- {reason} ({})", pairs.into_iter().collect::<Vec<_>>().join("; "));
+        println!("{gap}");
+        text += &format!("{gap}\n");
     }
     let file = directory.join("report.md");
     fs::write(&file, &text)?;
-    println!("\n{text}\nreport: {}", file.display());
+    println!("\nreport: {}", file.display());
     Ok(())
 }
 
@@ -104,14 +103,5 @@ fn shortened(text: &str) -> String {
     match text.char_indices().nth(300) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
-    }
-}
-
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Passed => "PASS",
-        Verdict::Failed(_) => "FAIL",
-        Verdict::Refused(_) => "N/A",
-        Verdict::Skipped(_) => "SKIPPED",
     }
 }

@@ -1,12 +1,12 @@
-//! Multiplexed mode: the side that is knocked at.
+//! Multiplexed mode: the side that receives knocks.
 //!
-//! The dialer knocks, the acceptor answers, and the dialer opens a stream. A stream says nothing of the id it is for:
-//! the two sides agree on it by order alone. Hence the rule that everything here and in the [dialer](super::dialer)
-//! serves: *for each time the acceptor lets somebody in, exactly one stream comes, in the same order.*
+//! The dialer knocks, the acceptor replies, and the dialer opens a stream. A stream does not name the id it is for: the two
+//! sides match streams to knocks by order alone. This file and the [dialer](super::dialer) therefore keep one rule: *each
+//! time the acceptor lets a dialer in, exactly one stream follows, in the same order.*
 //!
-//! Go peers keep half of it: a Go dialer that has waited for too long opens no stream when it is let in after all. But it
-//! knocks in turn, and the stream for one knock is on its way before the next knock. Hence the other rule: when a
-//! dialer that knocks in turn knocks again, *streams that have not come by then never will.*
+//! Peers in Go keep half of it. A dialer in Go whose wait has timed out opens no stream when it is let in after all. But
+//! it sends one knock at a time, and the stream for one knock is on its way before the next knock. Hence a second rule:
+//! when a serial dialer knocks again, *streams that have not come by then never will.*
 
 use std::{
     collections::VecDeque,
@@ -15,112 +15,112 @@ use std::{
 
 use rpcplugin_core::ServiceId;
 
-use super::{LinkId, Manner};
+use super::link::{KnockPolicy, LinkId};
 
-/// Who has knocked, and who was let in.
+/// The knocks that wait for their service, and the streams that are expected.
 ///
 /// # Protocol
 /// go-plugin `internal/grpcmux/grpc_server_muxer.go` and `grpc_client_muxer.go`. Differs: a Go acceptor never refuses, and
 /// expects one stream at a time.
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    /// How long a knock of a dialer that knows how to wait is held.
-    patience: Duration,
+    /// How long a dialer of rpcplugin waits for the reply to a knock.
+    peer_timeout: Duration,
     /// Knocks for ids that are not served yet, the oldest first.
-    held: VecDeque<Held>,
-    /// For whom the next streams are.
-    expected: VecDeque<Expected>,
+    held: VecDeque<HeldKnock>,
+    /// What the next streams are for, the next first.
+    expected: VecDeque<ExpectedStream>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldKnock {
     link: LinkId,
-    manner: Manner,
+    policy: KnockPolicy,
     id: ServiceId,
     until: Instant,
 }
 
 #[derive(Debug)]
-struct Expected {
+struct ExpectedStream {
     link: LinkId,
     /// `None` for a stream that has come without a knock.
     id: Option<ServiceId>,
-    /// `None` for as long as there is no doubt that the stream comes.
+    /// `None` if it is certain that the stream comes.
     until: Option<Instant>,
 }
 
-/// What to do about a knock.
+/// What to do with a knock.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    LetIn,
-    TurnAway,
+pub(super) enum KnockReply {
+    Admit,
+    Refuse,
     Later,
 }
 
 impl Acceptor {
-    /// An acceptor that holds knocks for ids that are not served yet for this long, if their dialers wait for as long.
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, held: VecDeque::new(), expected: VecDeque::new() }
+    /// An acceptor that holds knocks of rpcplugin for about `peer_timeout` if their ids are not served yet.
+    pub(super) fn new(peer_timeout: Duration) -> Self {
+        Self { peer_timeout, held: VecDeque::new(), expected: VecDeque::new() }
     }
 
-    /// A knock, when `arrived` streams have come that were not [routed](Self::route) yet. The caller sends the answer
+    /// Takes a knock. `arrived` streams have come that were not [routed](Self::route) yet. The caller sends the reply
     /// *after* this returns, when the stream is already expected.
     pub(super) fn knocked(
         &mut self,
-        (link, manner): (LinkId, Manner),
+        (link, policy): (LinkId, KnockPolicy),
         (id, served): (ServiceId, bool),
         arrived: usize,
         now: Instant,
-    ) -> Answer {
+    ) -> KnockReply {
         self.expected.retain(|expected| expected.is_awaited(now));
-        if manner == Manner::InTurn {
+        if policy == KnockPolicy::Serial {
             let mut nth = 0;
             self.expected.retain(|expected| {
                 nth += 1;
-                // A dialer that asks for the same id again may take the late answer for one to its new knock.
+                // A dialer that knocks for the same id again may take the late reply for the reply to its new knock.
                 nth <= arrived || (expected.id == Some(id) && !served)
             });
             self.held.retain(|held| held.link != link);
         }
-        // Streams that came before this knock are not for it, even if nobody has looked at them yet.
-        self.expected.extend((self.expected.len()..arrived).map(|_| Expected {
+        // Streams that came before this knock are not for it, even if they were not routed yet.
+        self.expected.extend((self.expected.len()..arrived).map(|_| ExpectedStream {
             link,
             id: None,
             until: None,
         }));
         if self.expected.len() + self.held.len() >= MAX_KNOCKS {
-            Answer::TurnAway
+            KnockReply::Refuse
         } else if served {
-            self.expect(link, manner, id, now);
-            Answer::LetIn
+            self.expect(link, policy, id, now);
+            KnockReply::Admit
         } else {
-            let hold = match manner {
-                Manner::InTurn => HOLD,
-                // A little less, so that a dialer of the same patience hears why.
-                Manner::AtOnce => HOLD.max(self.patience - self.patience / 10),
+            let hold = match policy {
+                KnockPolicy::Serial => HOLD,
+                // A little less, so that a dialer with the same timeout receives the reason.
+                KnockPolicy::Concurrent => HOLD.max(self.peer_timeout - self.peer_timeout / 10),
             };
-            // A sum that no clock can show is as good as the end of an ordinary wait.
+            // If the clock cannot represent the sum, the knock waits as an ordinary one does.
             let until = now.checked_add(hold).unwrap_or(now + HOLD);
-            self.held.push_back(Held { link, manner, id, until });
-            Answer::Later
+            self.held.push_back(HeldKnock { link, policy, id, until });
+            KnockReply::Later
         }
     }
 
-    /// An id is served from now on: lets in who waited for it, and returns the links on which they do.
+    /// The id is served from now on. Lets in the dialers that wait for it, and returns their links.
     pub(super) fn served(&mut self, id: ServiceId, now: Instant) -> Vec<LinkId> {
         let mut waited = Vec::new();
         self.held.retain(|held| {
             if held.id == id && held.until > now {
-                waited.push((held.link, held.manner));
+                waited.push((held.link, held.policy));
                 return false;
             }
             true
         });
-        waited.iter().for_each(|(link, manner)| self.expect(*link, *manner, id, now));
+        waited.iter().for_each(|(link, policy)| self.expect(*link, *policy, id, now));
         waited.into_iter().map(|(link, _)| link).collect()
     }
 
-    /// A knock that has waited for too long, if there is one.
+    /// Removes and returns a knock that has waited for too long.
     pub(super) fn next_late(&mut self, now: Instant) -> Option<(LinkId, ServiceId)> {
         self.next_deadline().filter(|deadline| *deadline <= now)?;
         self.held.pop_front().map(|late| (late.link, late.id))
@@ -130,7 +130,7 @@ impl Acceptor {
         self.held.front().map(|held| held.until)
     }
 
-    /// A stream has come in: the id for which it is, or `None` if nobody had been let in.
+    /// A stream has come in. Returns the id that it is for, or `None` if no stream was expected.
     pub(super) fn route(&mut self, now: Instant) -> Option<ServiceId> {
         while let Some(expected) = self.expected.pop_front() {
             if expected.is_awaited(now) {
@@ -140,19 +140,18 @@ impl Acceptor {
         None
     }
 
-    /// The link has ended, before the last `unsent` of those who were let in could be told. Of the others, nobody knows
-    /// who has heard it.
+    /// The link has ended. The last `unsent` admissions were never sent. The peer may or may not have received the others.
     pub(super) fn link_lost(&mut self, link: LinkId, unsent: usize, now: Instant) {
         self.held.retain(|held| held.link != link);
         for _ in 0..unsent {
-            if let Some(untold) =
+            if let Some(unsent) =
                 self.expected.iter().rposition(|expected| expected.link == link && expected.id.is_some())
             {
-                self.expected.remove(untold);
+                self.expected.remove(unsent);
             }
         }
         for expected in self.expected.iter_mut().filter(|expected| expected.link == link) {
-            expected.until.get_or_insert(now + EXPECTATION);
+            expected.until.get_or_insert(now + STREAM_TIMEOUT);
         }
     }
 
@@ -165,29 +164,29 @@ impl Acceptor {
         self.held.len() + self.expected.len()
     }
 
-    fn expect(&mut self, link: LinkId, manner: Manner, id: ServiceId, now: Instant) {
-        let until = match manner {
-            Manner::InTurn => Some(now + EXPECTATION),
-            Manner::AtOnce => None,
+    fn expect(&mut self, link: LinkId, policy: KnockPolicy, id: ServiceId, now: Instant) {
+        let until = match policy {
+            KnockPolicy::Serial => Some(now + STREAM_TIMEOUT),
+            KnockPolicy::Concurrent => None,
         };
-        self.expected.push_back(Expected { link, id: Some(id), until });
+        self.expected.push_back(ExpectedStream { link, id: Some(id), until });
     }
 }
 
-impl Expected {
+impl ExpectedStream {
     fn is_awaited(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| until > now)
     }
 }
 
-/// How long a knock waits for its id to be served. Go dialers wait 5 s: an answer that comes a little earlier tells them why
-/// they are turned away, and none is let in who has gone.
+/// How long a knock waits for its id to be served. Dialers in Go wait 5 s: a reply a little before that gives them the
+/// reason, and does not let in a dialer that has gone.
 const HOLD: Duration = Duration::from_millis(4500);
 
-/// How long a dialer that was let in may take to open its stream, where it is not certain that it will. Go opens it at
-/// once or never; an expectation that was never met would turn all later streams over to the wrong listeners.
-const EXPECTATION: Duration = Duration::from_secs(10);
+/// How long a dialer that was let in may take to open its stream if it is not certain that it opens one. A dialer in Go
+/// opens it at once or never. An expected stream that never comes would send all later streams to the wrong listeners.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Knocks that are held or let in and not yet followed by a stream. A dialer of ours asks for fewer at once, and yamux
-/// allows 256 streams to be under way.
+/// Knocks that are held, and streams that are expected, at once. A dialer of rpcplugin has fewer in flight, and yamux
+/// allows 256 streams in flight.
 pub(super) const MAX_KNOCKS: usize = 512;

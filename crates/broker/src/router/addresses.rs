@@ -7,23 +7,24 @@ use std::{
 
 use rpcplugin_core::{Endpoint, EndpointError, ServiceId};
 
-use super::{LinkId, shorten};
+use super::{link::LinkId, message::shorten};
+use crate::ids::is_well_known;
 
-/// The latest address of each service, of each peer that has one. A plugin may have two hosts for a while, and both may
-/// count from 1: the latest word counts, and the other's again when that peer has gone.
+/// The latest address of each service, for each peer. A plugin may have two hosts for a while, and both may count from 1:
+/// the latest announcement counts. When that peer is gone, the other peer's counts again.
 ///
-/// An address that nobody dials is kept for a while. One that was dialled is kept for further dials, until it proves
-/// dead, is replaced, or has to make room. So is that of a well-known id, since nothing tells when it will be needed.
+/// An address that is not dialled expires. An address that was dialled is kept for further dials, until it proves dead, is
+/// replaced, or has to make room. So is the address of a well-known id, because it may be needed at any time.
 ///
 /// # Protocol
 /// go-plugin `grpc_broker.go`, `Run` and `Dial`. Differs: there an address serves one dial, is dropped if the last one
 /// was not fetched yet, and expires after 5 s.
 #[derive(Debug)]
 pub(super) struct Addresses {
-    /// Those of one id in the order in which they were announced.
+    /// The addresses of each id, in the order of their announcements.
     entries: HashMap<ServiceId, Vec<Entry>>,
     count: usize,
-    unclaimed: Duration,
+    unused_timeout: Duration,
     uses: u64,
 }
 
@@ -34,24 +35,24 @@ struct Entry {
     /// When it was announced or last dialled, as a number that counts up.
     last_use: u64,
     expires: Option<Instant>,
-    was_claimed: bool,
+    was_dialled: bool,
 }
 
 /// Where to dial a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claimed {
-    /// The address, or why what the peer announced is none.
+    /// The address, or why the announced text is not an address.
     pub(crate) endpoint: Result<Endpoint, EndpointError>,
-    /// It has been dialled before, so its server may have ended since.
-    pub(crate) again: bool,
+    /// The address has been dialled before, so its server may have ended since.
+    pub(crate) dialled_before: bool,
 }
 
 impl Addresses {
-    pub(super) fn new(unclaimed: Duration) -> Self {
-        Self { entries: HashMap::new(), count: 0, unclaimed, uses: 0 }
+    pub(super) fn new(unused_timeout: Duration) -> Self {
+        Self { entries: HashMap::new(), count: 0, unused_timeout, uses: 0 }
     }
 
-    /// The peer on this link says where a service is.
+    /// Keeps the address that the peer on this link has announced.
     pub(super) fn announced(
         &mut self,
         link: LinkId,
@@ -69,19 +70,20 @@ impl Addresses {
             link,
             endpoint: Endpoint::parse(shorten(network, MAX_TEXT), shorten(address, MAX_TEXT)),
             last_use: self.uses,
-            // A sum that no clock can show never comes.
-            expires: if is_well_known(id) { None } else { now.checked_add(self.unclaimed) },
-            was_claimed: false,
+            // An address whose expiry the clock cannot represent does not expire.
+            expires: if is_well_known(id) { None } else { now.checked_add(self.unused_timeout) },
+            was_dialled: false,
         };
         self.entries.entry(id).or_default().push(entry);
         self.count += 1;
     }
 
+    /// Returns the address to dial, and notes that it is dialled.
     pub(super) fn claim(&mut self, id: ServiceId, now: Instant) -> Option<Claimed> {
         self.retain_of(id, |entry| !entry.is_expired(now));
         let entry = self.entries.get_mut(&id)?.last_mut()?;
-        let claimed = Claimed { endpoint: entry.endpoint.clone(), again: entry.was_claimed };
-        entry.was_claimed = true;
+        let claimed = Claimed { endpoint: entry.endpoint.clone(), dialled_before: entry.was_dialled };
+        entry.was_dialled = true;
         self.uses += 1;
         entry.last_use = self.uses;
         entry.expires = None;
@@ -92,12 +94,12 @@ impl Addresses {
         Some(claimed)
     }
 
-    /// Drops an address, unless another has taken its place.
+    /// Drops an address, unless another one has replaced it.
     pub(super) fn forget(&mut self, id: ServiceId, endpoint: &Endpoint) {
         self.retain_of(id, |entry| entry.endpoint.as_ref() != Ok(endpoint));
     }
 
-    /// The peer on this link has gone, while others are there.
+    /// Drops the addresses of the peer on this link.
     pub(super) fn link_lost(&mut self, link: LinkId) {
         self.retain(|_, entry| entry.link != link);
     }
@@ -112,7 +114,7 @@ impl Addresses {
         self.count = 0;
     }
 
-    /// Drops what has expired, and if that is nothing, the entry that will be missed least.
+    /// Drops what has expired. If nothing has, drops the entry of the least worth.
     fn make_room(&mut self, now: Instant) {
         self.retain(|_, entry| !entry.is_expired(now));
         if self.count >= MAX_ADDRESSES {
@@ -143,15 +145,15 @@ impl Addresses {
     }
 }
 
-/// Which dials are lost with an address, the least first.
+/// Which dials need an address, the least worth first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Worth {
-    /// A further dial of an id that was dialled: rare, since the channel that was made keeps the address.
-    Further,
-    /// The dial for which it was announced.
-    First,
+    /// A further dial of an id. This is rare, because the channel of the first dial keeps the address.
+    FurtherDial,
+    /// The dial for which the address was announced.
+    FirstDial,
     /// Any dial, at any time.
-    Every,
+    AnyDial,
 }
 
 impl Entry {
@@ -161,24 +163,17 @@ impl Entry {
 
     fn worth(&self, id: ServiceId) -> Worth {
         if is_well_known(id) {
-            Worth::Every
-        } else if self.was_claimed {
-            Worth::Further
+            Worth::AnyDial
+        } else if self.was_dialled {
+            Worth::FurtherDial
         } else {
-            Worth::First
+            Worth::FirstDial
         }
     }
 }
 
-fn is_well_known(id: ServiceId) -> bool {
-    id >= FIRST_WELL_KNOWN
-}
-
-/// Ids from here on are agreed upon beforehand, never counted: half of all there are.
-pub(crate) const FIRST_WELL_KNOWN: ServiceId = ServiceId(0x8000_0000);
-
-/// Addresses kept at once. Far more than a program dials, and some 300 KiB at worst.
+/// Addresses kept at once. This is far more than a program dials, and takes about 300 KiB at most.
 pub(super) const MAX_ADDRESSES: usize = 1024;
 
-/// Bytes of an address that are kept. The longest valid one is a host name of 253 characters and a port.
+/// Bytes of an address that are kept. The longest valid address is a host name of 253 characters and a port.
 const MAX_TEXT: usize = 300;

@@ -1,226 +1,217 @@
-//! Multiplexed mode: the side that knocks, and opens a stream for each time that it is let in.
+//! Multiplexed mode: the side that knocks, and opens a stream each time that it is let in.
 //!
-//! Whoever wants a stream takes a [`Ticket`]. Knocks are sent in the order of the tickets, as many at once as the peer
-//! can bear; streams are opened in the order in which the peer lets in, also for those who have given up meanwhile.
+//! Each caller that needs a stream gets a [`Ticket`]. Knocks are sent in the order of the tickets, as many at once as the
+//! peer supports. Streams are opened in the order in which the peer lets in, including those of cancelled tickets.
 
 use std::collections::{HashMap, VecDeque};
 
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::Knock;
 
-use super::{LinkId, Manner, shorten};
+use super::{
+    link::{KnockPolicy, LinkId},
+    message::verdict,
+};
 
-/// Who wants streams, and how far they have got.
+/// The requests for streams, and how far each has got.
 ///
 /// # Protocol
-/// go-plugin `grpc_broker.go` `knock` and `muxDial`. Differs: an answer that comes too late is followed by a stream too,
-/// which is closed at once, so that the peer's next stream does not go to the wrong listener.
+/// go-plugin `grpc_broker.go` `knock` and `muxDial`. Differs: a stream follows a late admission too and is closed at once,
+/// so that the peer's next stream does not go to the wrong listener.
 #[derive(Debug, Default)]
 pub(super) struct Dialer {
     last_ticket: u64,
-    /// Those who still wait. All that is said of another ticket is said of somebody who has given up.
-    wanted: HashMap<Ticket, Progress>,
-    /// Who has not asked yet, in turn.
-    waiting: VecDeque<(Ticket, Wish)>,
-    /// Who has knocked, in turn.
-    asked: VecDeque<Asked>,
-    /// For whom streams are to be opened, in turn. The first may be on its way.
-    admitted: VecDeque<(Ticket, Wish)>,
-    /// Those of whom there is something new.
-    news: Vec<Ticket>,
+    /// The tickets that were not cancelled.
+    active: HashMap<Ticket, Progress>,
+    /// Requests that wait for their turn, the next first.
+    waiting: VecDeque<(Ticket, Purpose)>,
+    /// Requests whose knock was sent, in the order of the knocks.
+    knocked: VecDeque<SentKnock>,
+    /// Requests whose stream is to be opened, the next first. The first may be in the making.
+    admitted: VecDeque<(Ticket, Purpose)>,
+    /// Tickets whose progress has changed.
+    updates: Vec<Ticket>,
 }
 
-/// Somebody who wants a stream.
+/// One request for a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket(u64);
 
-/// What a stream is to be.
+/// What a stream is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Purpose {
     /// A connection to a service.
     Service(ServiceId),
-    /// A main connection, for which nobody knocks. It would be taken for a service's if it came when the peer expects one.
+    /// A main connection. It is opened without a knock, and only while the peer expects no stream: otherwise the peer would
+    /// take it for a connection to a service.
     Main,
 }
 
-/// How far somebody has got.
+/// How far a request has got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Its turn to knock has not come.
+    /// It waits for its turn to knock.
     Waiting,
-    /// The peer has not answered.
-    Asked,
+    /// It waits for the peer's reply.
+    Knocked,
     /// The stream is being opened.
     Admitted,
-    /// The peer says no, and this.
+    /// The peer has refused it, for this reason.
     Refused(String),
-    /// No answer can come any more.
+    /// A reply can no longer come.
     Lost,
 }
 
 #[derive(Debug)]
-struct Asked {
+struct SentKnock {
     ticket: Ticket,
     id: ServiceId,
     link: LinkId,
 }
 
 impl Dialer {
-    pub(super) fn want(&mut self, wish: Wish) -> Ticket {
+    pub(super) fn request(&mut self, purpose: Purpose) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
-        self.wanted.insert(ticket, Progress::Waiting);
-        match wish {
-            Wish::Service(_) => self.waiting.push_back((ticket, wish)),
-            // All others depend on it.
-            Wish::Main => self.waiting.push_front((ticket, wish)),
+        self.active.insert(ticket, Progress::Waiting);
+        match purpose {
+            Purpose::Service(_) => self.waiting.push_back((ticket, purpose)),
+            // All other connections depend on a main connection.
+            Purpose::Main => self.waiting.push_front((ticket, purpose)),
         }
         ticket
     }
 
-    /// Whose turn has come to knock: the caller sends it. To be asked whenever anything has changed.
-    pub(super) fn next_knock(&mut self, peer: Option<(LinkId, Manner)>) -> Option<(LinkId, ServiceId)> {
+    /// Returns the next knock to send, if it may be sent now. To be called after every change.
+    pub(super) fn next_knock(&mut self, peer: Option<(LinkId, KnockPolicy)>) -> Option<(LinkId, ServiceId)> {
         loop {
-            let (ticket, wish) = *self.waiting.front()?;
-            match wish {
-                Wish::Main if self.is_quiet(peer) => {
+            let (ticket, purpose) = *self.waiting.front()?;
+            match purpose {
+                Purpose::Main if self.is_quiet(peer) => {
                     self.waiting.pop_front();
-                    self.admit(ticket, wish);
+                    self.admit(ticket, purpose);
                 }
-                Wish::Main => return None,
-                Wish::Service(id) => {
-                    let (link, _) = peer.filter(|(_, manner)| self.may_knock(*manner))?;
+                Purpose::Main => return None,
+                Purpose::Service(id) => {
+                    let (link, _) = peer.filter(|(_, policy)| self.may_knock(*policy))?;
                     self.waiting.pop_front();
-                    if self.asked.len() >= MAX_ASKED {
-                        // By somebody who has given up.
-                        self.asked.pop_front();
+                    if self.knocked.len() >= MAX_IN_FLIGHT {
+                        // Its ticket was cancelled.
+                        self.knocked.pop_front();
                     }
-                    self.asked.push_back(Asked { ticket, id, link });
-                    self.note(ticket, Progress::Asked);
+                    self.knocked.push_back(SentKnock { ticket, id, link });
+                    self.note(ticket, Progress::Knocked);
                     return Some((link, id));
                 }
             }
         }
     }
 
-    /// An answer. One that nobody asked for, or not for this id, is ignored.
-    pub(super) fn answered(&mut self, (link, manner): (LinkId, Manner), id: ServiceId, knock: &Knock) {
-        let of_this = |asked: &Asked| asked.link == link && asked.id == id;
-        let first = || self.asked.iter().position(of_this);
-        let at = match manner {
-            Manner::AtOnce => first(),
-            // Go may answer one knock of several.
-            Manner::InTurn => {
-                let wanted = |asked: &Asked| of_this(asked) && self.wanted.contains_key(&asked.ticket);
-                self.asked.iter().position(wanted).or_else(first)
+    /// Takes a reply. Ignores it if there is no knock for this id on this link.
+    pub(super) fn replied(&mut self, (link, policy): (LinkId, KnockPolicy), id: ServiceId, knock: &Knock) {
+        let matches = |sent: &SentKnock| sent.link == link && sent.id == id;
+        let first = || self.knocked.iter().position(matches);
+        let at = match policy {
+            KnockPolicy::Concurrent => first(),
+            // Go may reply to one knock of several.
+            KnockPolicy::Serial => {
+                let active = |sent: &SentKnock| matches(sent) && self.active.contains_key(&sent.ticket);
+                self.knocked.iter().position(active).or_else(first)
             }
         };
-        let Some(Asked { ticket, .. }) = at.and_then(|at| self.asked.remove(at)) else { return };
+        let Some(SentKnock { ticket, .. }) = at.and_then(|at| self.knocked.remove(at)) else { return };
         match verdict(knock) {
-            Ok(()) => self.admit(ticket, Wish::Service(id)),
+            Ok(()) => self.admit(ticket, Purpose::Service(id)),
             Err(reason) => self.note(ticket, Progress::Refused(reason)),
         }
     }
 
-    /// `None` for a ticket that was given back.
+    /// Returns the progress of a ticket, or `None` if the ticket was cancelled.
     pub(super) fn progress(&self, ticket: Ticket) -> Option<&Progress> {
-        self.wanted.get(&ticket)
+        self.active.get(&ticket)
     }
 
-    /// Nobody waits any more.
-    pub(super) fn give_back(&mut self, ticket: Ticket) {
-        self.wanted.remove(&ticket);
+    pub(super) fn cancel(&mut self, ticket: Ticket) {
+        self.active.remove(&ticket);
         self.waiting.retain(|(waiting, _)| *waiting != ticket);
     }
 
-    /// Of whom there has been something new since this was last asked.
-    pub(super) fn news(&mut self) -> Vec<Ticket> {
-        std::mem::take(&mut self.news)
+    /// Returns the tickets whose progress has changed since the last call.
+    pub(super) fn take_updates(&mut self) -> Vec<Ticket> {
+        std::mem::take(&mut self.updates)
     }
 
-    /// For whom the next stream is to be opened, and whether nothing may be said to the peer before it is on its way.
-    pub(super) fn next_opening(&self, manner: Manner) -> Option<(Ticket, bool)> {
-        let (ticket, wish) = *self.admitted.front()?;
-        Some((ticket, manner == Manner::InTurn || wish == Wish::Main))
+    /// Returns the ticket whose stream is to be opened next, and whether the stream must be on its way before any other
+    /// message is sent.
+    pub(super) fn next_opening(&self, policy: KnockPolicy) -> Option<(Ticket, bool)> {
+        let (ticket, purpose) = *self.admitted.front()?;
+        Some((ticket, policy == KnockPolicy::Serial || purpose == Purpose::Main))
     }
 
-    /// It is open. Returns whether somebody still wants it.
-    pub(super) fn opened(&mut self) -> bool {
-        self.admitted.pop_front().is_some_and(|(ticket, _)| self.wanted.contains_key(&ticket))
+    /// The next stream is open. Returns whether its ticket is still active.
+    pub(super) fn stream_opened(&mut self) -> bool {
+        self.admitted.pop_front().is_some_and(|(ticket, _)| self.active.contains_key(&ticket))
     }
 
-    /// Answers that have not come on this link will not come any more.
+    /// The link has ended, and with it the replies that have not come.
     pub(super) fn link_lost(&mut self, link: LinkId) {
         let lost: Vec<_> =
-            self.asked.iter().filter(|asked| asked.link == link).map(|asked| asked.ticket).collect();
-        self.asked.retain(|asked| asked.link != link);
+            self.knocked.iter().filter(|sent| sent.link == link).map(|sent| sent.ticket).collect();
+        self.knocked.retain(|sent| sent.link != link);
         lost.into_iter().for_each(|ticket| self.note(ticket, Progress::Lost));
-        // Those who have not asked may not want to wait for another.
-        self.news.extend(self.waiting.iter().map(|(ticket, _)| *ticket));
+        // Callers whose turn has not come may not want to wait for another link.
+        self.updates.extend(self.waiting.iter().map(|(ticket, _)| *ticket));
     }
 
     pub(super) fn new_session(&mut self) {
-        let asked = std::mem::take(&mut self.asked).into_iter().map(|asked| asked.ticket);
+        let knocked = std::mem::take(&mut self.knocked).into_iter().map(|sent| sent.ticket);
         let admitted = std::mem::take(&mut self.admitted).into_iter().map(|(ticket, _)| ticket);
-        asked.chain(admitted).for_each(|ticket| self.note(ticket, Progress::Lost));
+        knocked.chain(admitted).for_each(|ticket| self.note(ticket, Progress::Lost));
     }
 
     #[cfg(any(test, fuzzing))]
     pub(super) fn len(&self) -> usize {
-        self.asked.len() + self.admitted.len()
+        self.knocked.len() + self.admitted.len()
     }
 
-    /// Whether the peer expects no stream, and will not before it is asked again.
-    fn is_quiet(&self, peer: Option<(LinkId, Manner)>) -> bool {
+    /// Whether the peer expects no stream, and will not expect one before the next knock.
+    fn is_quiet(&self, peer: Option<(LinkId, KnockPolicy)>) -> bool {
         let settled = match peer {
-            // It answers whatever it is asked.
-            Some((_, Manner::AtOnce)) => self.asked.is_empty(),
-            Some((_, Manner::InTurn)) | None => !self.anybody_asks(),
+            // It replies to every knock.
+            Some((_, KnockPolicy::Concurrent)) => self.knocked.is_empty(),
+            Some((_, KnockPolicy::Serial)) | None => !self.awaits_reply(),
         };
         settled && self.admitted.is_empty()
     }
 
-    fn may_knock(&self, manner: Manner) -> bool {
-        match manner {
-            Manner::InTurn => self.admitted.is_empty() && !self.anybody_asks(),
-            Manner::AtOnce => {
-                let opens_main = self.admitted.iter().any(|(_, wish)| *wish == Wish::Main);
-                !opens_main && self.asked.len() + self.admitted.len() < MAX_ASKED
+    fn may_knock(&self, policy: KnockPolicy) -> bool {
+        match policy {
+            KnockPolicy::Serial => self.admitted.is_empty() && !self.awaits_reply(),
+            KnockPolicy::Concurrent => {
+                let opens_main = self.admitted.iter().any(|(_, purpose)| *purpose == Purpose::Main);
+                !opens_main && self.knocked.len() + self.admitted.len() < MAX_IN_FLIGHT
             }
         }
     }
 
-    fn anybody_asks(&self) -> bool {
-        self.asked.iter().any(|asked| self.wanted.contains_key(&asked.ticket))
+    /// Whether an active ticket waits for a reply.
+    fn awaits_reply(&self) -> bool {
+        self.knocked.iter().any(|sent| self.active.contains_key(&sent.ticket))
     }
 
-    fn admit(&mut self, ticket: Ticket, wish: Wish) {
-        self.admitted.push_back((ticket, wish));
+    fn admit(&mut self, ticket: Ticket, purpose: Purpose) {
+        self.admitted.push_back((ticket, purpose));
         self.note(ticket, Progress::Admitted);
     }
 
     fn note(&mut self, ticket: Ticket, progress: Progress) {
-        if let Some(noted) = self.wanted.get_mut(&ticket) {
+        if let Some(noted) = self.active.get_mut(&ticket) {
             *noted = progress;
-            self.news.push(ticket);
+            self.updates.push(ticket);
         }
     }
 }
 
-/// Reads an answer as Go peers do: an empty error in an answer that repeats the knock lets in.
-fn verdict(knock: &Knock) -> Result<(), String> {
-    if !knock.error.is_empty() {
-        Err(shorten(&knock.error, MAX_REASON).to_owned())
-    } else if knock.knock && knock.ack {
-        Ok(())
-    } else {
-        Err("neither yes nor no".to_owned())
-    }
-}
-
-/// Knocks that may be under way at once. Together with the streams that yamux allows to be under way they are fewer than
-/// an acceptor of ours bears.
-pub(super) const MAX_ASKED: usize = 128;
-
-/// Bytes of a refusal's text that are kept.
-const MAX_REASON: usize = 300;
+/// Knocks and openings in flight at once. Together with the streams that yamux allows in flight they are fewer than an
+/// acceptor of rpcplugin takes.
+pub(super) const MAX_IN_FLIGHT: usize = 128;

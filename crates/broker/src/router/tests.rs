@@ -3,19 +3,17 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 use rpcplugin_core::EndpointError;
 
-use super::{
-    acceptor::MAX_KNOCKS,
-    addresses::MAX_ADDRESSES,
-    dialer::MAX_ASKED,
-    events::{self, Event, size},
-    *,
+use super::{acceptor::MAX_KNOCKS, addresses::MAX_ADDRESSES, dialer::MAX_IN_FLIGHT, link::MAX_OUTBOX, *};
+use crate::{
+    fuzzing::{self, Event},
+    ids::FIRST_WELL_KNOWN,
 };
 
 const ID: ServiceId = ServiceId(1);
 const OTHER: ServiceId = ServiceId(2);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A router with a link that is up.
+/// Opens a link and sets it up.
 fn linked(mut router: Router) -> (Router, LinkId) {
     let link = router.open_link(Instant::now());
     router.link_up(link);
@@ -23,18 +21,18 @@ fn linked(mut router: Router) -> (Router, LinkId) {
 }
 
 fn direct() -> (Router, LinkId) {
-    linked(Router::direct(Side::Plugin, MINUTE))
+    linked(Router::direct(Role::Plugin, MINUTE))
 }
 
-/// Multiplexed, with a peer that knocks as often as it likes.
-fn at_once() -> (Router, LinkId) {
+/// A multiplexed router, with a peer that knocks concurrently.
+fn concurrent() -> (Router, LinkId) {
     let (mut router, link) = multiplexed();
-    router.meet(link, Manner::AtOnce);
+    router.set_policy(link, KnockPolicy::Concurrent);
     (router, link)
 }
 
 fn multiplexed() -> (Router, LinkId) {
-    linked(Router::multiplexed(Side::Plugin, Duration::from_secs(5)))
+    linked(Router::multiplexed(Role::Plugin, Duration::from_secs(5)))
 }
 
 fn unix(path: &str) -> Endpoint {
@@ -54,12 +52,12 @@ fn sent(router: &mut Router, link: LinkId, now: Instant) -> Vec<ConnInfo> {
     std::iter::from_fn(|| router.next_message(link, now)).collect()
 }
 
-fn claimed(path: &str, again: bool) -> Option<Claimed> {
-    Some(Claimed { endpoint: Ok(unix(path)), again })
+fn claimed(path: &str, dialled_before: bool) -> Option<Claimed> {
+    Some(Claimed { endpoint: Ok(unix(path)), dialled_before })
 }
 
 #[test]
-fn an_address_serves_many_dials_until_it_is_replaced_or_dead() {
+fn an_address_serves_many_dials_until_it_is_replaced_or_forgotten() {
     let ((mut router, link), now) = (direct(), Instant::now());
     assert_eq!(router.claim(ID, now), None);
     router.receive(link, address(ID, "/a"), 0, now);
@@ -68,13 +66,13 @@ fn an_address_serves_many_dials_until_it_is_replaced_or_dead() {
     assert_eq!(router.claim(ID, now + 1000 * MINUTE), claimed("/a", true));
     router.receive(link, address(ID, "/b"), 0, now);
     router.forget(ID, &unix("/a"));
-    assert_eq!(router.claim(ID, now), claimed("/b", false), "the old address is not the new one");
+    assert_eq!(router.claim(ID, now), claimed("/b", false), "only the old address is forgotten");
     router.forget(ID, &unix("/b"));
     assert_eq!(router.claim(ID, now), None);
 }
 
 #[test]
-fn an_address_that_nobody_dials_expires_unless_it_is_well_known() {
+fn an_address_that_is_not_dialled_expires_unless_its_id_is_well_known() {
     let ((mut router, link), now) = (direct(), Instant::now());
     for id in [ID, OTHER, FIRST_WELL_KNOWN] {
         router.receive(link, address(id, "/a"), 0, now);
@@ -85,34 +83,34 @@ fn an_address_that_nobody_dials_expires_unless_it_is_well_known() {
 }
 
 #[test]
-fn what_is_no_address_fails_its_own_dial_only() {
+fn an_invalid_address_fails_only_its_own_dial() {
     let ((mut router, link), now) = (direct(), Instant::now());
     let pipe = ConnInfo { network: "pipe".into(), ..address(ID, "/a") };
     router.receive(link, pipe, 0, now);
     router.receive(link, address(OTHER, "/b"), 0, now);
     router.receive(link, address(ServiceId(3), &"x".repeat(100_000)), 0, now);
     let unknown = EndpointError::UnknownNetwork { network: "pipe".into() };
-    assert_eq!(router.claim(ID, now), Some(Claimed { endpoint: Err(unknown), again: false }));
-    assert_eq!(router.claim(ID, now), None, "the next dial waits for a better one");
+    assert_eq!(router.claim(ID, now), Some(Claimed { endpoint: Err(unknown), dialled_before: false }));
+    assert_eq!(router.claim(ID, now), None, "the next dial waits for another announcement");
     assert_eq!(router.claim(OTHER, now), claimed("/b", false));
     let long = router.claim(ServiceId(3), now).expect("announced").endpoint.expect_err("too long");
     assert!(matches!(long, EndpointError::PathTooLong { path, .. } if path.len() <= 300));
 }
 
 #[test]
-fn room_is_made_by_what_was_dialled_and_never_by_a_well_known_id() {
+fn dialled_addresses_make_room_and_those_of_well_known_ids_do_not() {
     let ((mut router, link), now) = (direct(), Instant::now());
     router.receive(link, address(FIRST_WELL_KNOWN, "/known"), 0, now);
-    // In turn: each is dialled before the next is announced.
+    // Each is dialled before the next is announced.
     for id in (1..=2000).map(ServiceId) {
         router.receive(link, address(id, "/a"), 0, now);
         assert_eq!(router.claim(id, now), claimed("/a", false));
-        assert_eq!(router.claim(ID, now), claimed("/a", true), "what is used now and then stays");
+        assert_eq!(router.claim(ID, now), claimed("/a", true), "an address in use stays");
     }
-    // At once: all are announced before any is dialled.
+    // All are announced before the first is dialled.
     let together = || (3001..=3064).map(ServiceId);
     together().for_each(|id| router.receive(link, address(id, "/b"), 0, now));
-    assert_eq!(size(&router), MAX_ADDRESSES);
+    assert_eq!(router.size(), MAX_ADDRESSES);
     for id in together() {
         assert_eq!(router.claim(id, now), claimed("/b", false));
     }
@@ -125,7 +123,7 @@ fn a_flood_of_addresses_drops_the_oldest() {
     router.receive(link, address(FIRST_WELL_KNOWN, "/known"), 0, now);
     for id in 2..20_000 {
         router.receive(link, address(ServiceId(id), "/flood"), 0, now);
-        assert!(size(&router) <= MAX_ADDRESSES);
+        assert!(router.size() <= MAX_ADDRESSES);
     }
     assert_eq!(router.claim(FIRST_WELL_KNOWN, now), claimed("/known", false));
     assert_eq!(router.claim(OTHER, now), None);
@@ -133,11 +131,11 @@ fn a_flood_of_addresses_drops_the_oldest() {
 }
 
 #[test]
-fn a_direct_broker_refuses_knocks_and_ignores_answers() {
+fn a_direct_broker_refuses_knocks_and_ignores_replies() {
     let ((mut router, link), now) = (direct(), Instant::now());
     router.receive(link, knock(ID), 0, now);
     assert_eq!(sent(&mut router, link, now), [refusal(ID, "this side does not multiplex")]);
-    // What pyvider says when it is told an address.
+    // The reply of pyvider to an address.
     let unasked = Knock { knock: false, ack: true, error: "Channel not found".into() };
     router.receive(link, ConnInfo { knock: Some(unasked), ..address(ID, "/a") }, 0, now);
     assert_eq!(sent(&mut router, link, now), []);
@@ -145,11 +143,11 @@ fn a_direct_broker_refuses_knocks_and_ignores_answers() {
 }
 
 #[test]
-fn what_is_served_is_announced_on_this_link_and_the_next() {
+fn a_service_is_announced_on_this_link_and_on_the_next() {
     let ((mut router, link), now) = (direct(), Instant::now());
     let serving = router.serve(ID, Some(unix("/a")), now).expect("free");
     assert_eq!(router.serve(ID, Some(unix("/b")), now), None, "in use");
-    assert_eq!(router.touched().collect::<Vec<_>>(), [link]);
+    assert_eq!(router.take_changed().collect::<Vec<_>>(), [link]);
     assert_eq!(sent(&mut router, link, now), [address(ID, "/a")]);
     router.close_link(link, LinkEnd::Lost, now);
     router.serve(OTHER, Some(unix("/b")), now).expect("free");
@@ -159,14 +157,14 @@ fn what_is_served_is_announced_on_this_link_and_the_next() {
     router.stop(ID, serving);
     let again = router.serve(ID, Some(unix("/c")), now).expect("free again");
     router.stop(ID, serving);
-    assert!(router.is_serving(ID, again), "the end of an earlier use is not the end of this one");
+    assert!(router.is_serving(ID, again), "an earlier use has ended");
     router.stop(ID, again);
     let last = router.open_link(now);
     assert_eq!(sent(&mut router, last, now), [address(OTHER, "/b")]);
 }
 
 #[test]
-fn a_service_that_stops_before_it_was_announced_never_is() {
+fn a_service_that_stops_before_its_announcement_is_not_announced() {
     let ((mut router, link), now) = (direct(), Instant::now());
     let serving = router.serve(ID, Some(unix("/a")), now).expect("free");
     router.stop(ID, serving);
@@ -174,16 +172,16 @@ fn a_service_that_stops_before_it_was_announced_never_is() {
 }
 
 #[test]
-fn tells_a_dead_broker_from_none_and_from_one_that_went() {
+fn a_closed_broker_a_missing_broker_and_a_lost_link_are_distinguished() {
     let now = Instant::now();
-    let reach_after = |side: Side, manner: Manner, sends: bool, receives: bool, end: LinkEnd| {
+    let reach_after = |side: Role, policy: KnockPolicy, sends: bool, receives: bool, end: LinkEnd| {
         let mut router = Router::direct(side, MINUTE);
-        assert_eq!(router.reach(), Reach::Down);
+        assert_eq!(router.reachability(), Reachability::Down);
         let link = router.open_link(now);
-        assert_eq!(router.reach(), Reach::Down, "nobody reads it yet");
+        assert_eq!(router.reachability(), Reachability::Down, "not up yet");
         router.link_up(link);
-        router.meet(link, manner);
-        assert_eq!(router.reach(), Reach::Up(link));
+        router.set_policy(link, policy);
+        assert_eq!(router.reachability(), Reachability::Up(link));
         if sends {
             router.serve(ID, Some(unix("/a")), now).expect("free");
             assert_eq!(sent(&mut router, link, now).len(), 1);
@@ -192,34 +190,34 @@ fn tells_a_dead_broker_from_none_and_from_one_that_went() {
             router.receive(link, address(OTHER, "/b"), 0, now);
         }
         router.close_link(link, end, now);
-        router.reach()
+        router.reachability()
     };
-    let (host, plugin, in_turn) = (Side::Host, Side::Plugin, Manner::InTurn);
-    assert_eq!(reach_after(host, in_turn, false, false, LinkEnd::Unimplemented), Reach::NoBroker);
-    assert_eq!(reach_after(host, in_turn, true, false, LinkEnd::ByPeer), Reach::PeerClosed);
-    assert_eq!(reach_after(host, in_turn, true, true, LinkEnd::ByPeer), Reach::Down);
-    assert_eq!(reach_after(host, in_turn, false, false, LinkEnd::ByPeer), Reach::Down);
-    assert_eq!(reach_after(host, in_turn, true, false, LinkEnd::Lost), Reach::Down);
-    // A plugin of ours that ends, and a host that goes away from a plugin: another may come.
-    assert_eq!(reach_after(host, Manner::AtOnce, true, false, LinkEnd::ByPeer), Reach::Down);
-    assert_eq!(reach_after(plugin, in_turn, true, false, LinkEnd::ByPeer), Reach::Down);
+    let (host, plugin, in_turn) = (Role::Host, Role::Plugin, KnockPolicy::Serial);
+    assert_eq!(reach_after(host, in_turn, false, false, LinkEnd::Unimplemented), Reachability::NoBroker);
+    assert_eq!(reach_after(host, in_turn, true, false, LinkEnd::ByPeer), Reachability::PeerClosed);
+    assert_eq!(reach_after(host, in_turn, true, true, LinkEnd::ByPeer), Reachability::Down);
+    assert_eq!(reach_after(host, in_turn, false, false, LinkEnd::ByPeer), Reachability::Down);
+    assert_eq!(reach_after(host, in_turn, true, false, LinkEnd::Lost), Reachability::Down);
+    // A plugin of rpcplugin that exits, and a host that leaves a plugin: another peer may connect.
+    assert_eq!(reach_after(host, KnockPolicy::Concurrent, true, false, LinkEnd::ByPeer), Reachability::Down);
+    assert_eq!(reach_after(plugin, in_turn, true, false, LinkEnd::ByPeer), Reachability::Down);
 }
 
 #[test]
-fn a_new_peer_does_not_inherit_the_addresses_of_the_last() {
+fn the_addresses_of_the_last_peer_do_not_apply_to_the_next() {
     let ((mut router, link), now) = (direct(), Instant::now());
     router.receive(link, address(ID, "/a"), 0, now);
     let second = router.open_link(now);
-    assert_eq!(router.claim(ID, now), claimed("/a", false), "the first peer is still there");
+    assert_eq!(router.claim(ID, now), claimed("/a", false), "the first peer is still connected");
     router.close_link(second, LinkEnd::Lost, now);
     router.close_link(link, LinkEnd::Lost, now);
-    assert_eq!(router.claim(ID, now), claimed("/a", true), "a lost link closes nothing");
+    assert_eq!(router.claim(ID, now), claimed("/a", true), "the address outlives the link");
     router.open_link(now);
     assert_eq!(router.claim(ID, now), None);
 }
 
 #[test]
-fn two_hosts_at_once_hear_the_same_and_do_not_mix() {
+fn two_hosts_receive_the_same_announcements_and_have_their_own_addresses() {
     let ((mut router, first), now) = (direct(), Instant::now());
     let second = router.open_link(now);
     // The second is not up yet.
@@ -233,39 +231,39 @@ fn two_hosts_at_once_hear_the_same_and_do_not_mix() {
     router.receive(second, address(ID, "/second"), 0, now);
     router.receive(second, address(OTHER, "/second"), 0, now);
     router.receive(first, address(OTHER, "/first"), 0, now);
-    assert_eq!(router.claim(ID, now), claimed("/second", false), "the latest word");
+    assert_eq!(router.claim(ID, now), claimed("/second", false), "the latest announcement");
     router.forget(ID, &unix("/second"));
-    assert_eq!(router.claim(ID, now), claimed("/first", false), "the other is still there");
+    assert_eq!(router.claim(ID, now), claimed("/first", false), "the other host's");
     router.close_link(first, LinkEnd::ByPeer, now);
     assert_eq!(router.claim(ID, now), None);
     assert_eq!(router.claim(OTHER, now), claimed("/second", false));
-    assert_eq!(size(&router), 1);
+    assert_eq!(router.size(), 1);
 }
 
 #[test]
-fn a_host_asks_for_a_sign_of_life_where_it_is_not_the_first() {
+fn a_host_that_is_not_the_first_sends_a_probe() {
     let (now, probe) = (Instant::now(), probe());
     for (mut router, expected) in [
-        (Router::direct(Side::Host, MINUTE), vec![]),
-        (Router::direct(Side::Host, MINUTE).attached(), vec![probe.clone()]),
-        (Router::multiplexed(Side::Host, MINUTE).attached(), vec![probe.clone()]),
+        (Router::direct(Role::Host, MINUTE), vec![]),
+        (Router::direct(Role::Host, MINUTE).attached(), vec![probe.clone()]),
+        (Router::multiplexed(Role::Host, MINUTE).attached(), vec![probe.clone()]),
     ] {
         let link = router.open_link(now);
         assert_eq!(sent(&mut router, link, now), expected);
         let again = router.open_link(now);
-        assert_eq!(sent(&mut router, again, now), vec![probe.clone()], "the plugin has had a host by now");
+        assert_eq!(sent(&mut router, again, now), vec![probe.clone()], "not the first link");
     }
-    let mut plugin = Router::direct(Side::Plugin, MINUTE);
+    let mut plugin = Router::direct(Role::Plugin, MINUTE);
     for _ in 0..2 {
         let link = plugin.open_link(now);
         assert_eq!(sent(&mut plugin, link, now), []);
         plugin.receive(link, probe.clone(), 0, now);
-        assert_eq!((sent(&mut plugin, link, now), size(&plugin)), (vec![], 0), "it is passed over");
+        assert_eq!((sent(&mut plugin, link, now), plugin.size()), (vec![], 0), "the probe is ignored");
     }
 }
 
 #[test]
-fn links_are_bounded() {
+fn the_oldest_links_are_closed() {
     let ((mut router, first), now) = (direct(), Instant::now());
     let newest = (0..100).map(|_| router.open_link(now)).last().expect("some");
     assert!(!router.has_link(first) && router.links.len() == MAX_LINKS);
@@ -275,7 +273,7 @@ fn links_are_bounded() {
 }
 
 #[test]
-fn a_stream_is_expected_before_its_knock_is_answered() {
+fn a_stream_is_expected_before_the_reply_to_its_knock() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
     router.serve(ID, None, now).expect("free");
     assert_eq!(sent(&mut router, link, now), [], "there is no address to announce");
@@ -286,25 +284,25 @@ fn a_stream_is_expected_before_its_knock_is_answered() {
 }
 
 #[test]
-fn a_knock_waits_for_its_service_and_no_longer_than_its_dialer() {
-    let ((mut router, link), now) = (at_once(), Instant::now());
+fn a_knock_waits_for_its_service_and_is_refused_before_its_dialer_times_out() {
+    let ((mut router, link), now) = (concurrent(), Instant::now());
     router.receive(link, knock(ID), 0, now);
     router.receive(link, knock(OTHER), 0, now);
-    assert_eq!(router.touched().count(), 1, "somebody has to look at the clock");
+    assert_eq!(router.take_changed().count(), 1, "there is a new deadline");
     assert_eq!(sent(&mut router, link, now), []);
     router.serve(OTHER, None, now + Duration::from_secs(4)).expect("free");
     assert_eq!(sent(&mut router, link, now + Duration::from_secs(4)), [admission(OTHER)]);
-    let late = router.next_deadline().expect("one waits");
+    let late = router.next_deadline().expect("a knock waits");
     assert!(late > now + Duration::from_secs(4) && late < now + Duration::from_secs(5));
     assert_eq!(sent(&mut router, link, late), [refusal(ID, "no listener for id 1")]);
     router.serve(ID, None, late).expect("free");
-    assert_eq!(sent(&mut router, link, late), [], "refused once is refused");
+    assert_eq!(sent(&mut router, link, late), [], "a refusal is final");
     assert_eq!((router.route(late), router.route(late)), (Some(OTHER), None));
 }
 
 #[test]
-fn streams_stay_in_step_when_a_listener_has_gone() {
-    let ((mut router, link), now) = (at_once(), Instant::now());
+fn streams_stay_in_order_when_a_service_has_stopped() {
+    let ((mut router, link), now) = (concurrent(), Instant::now());
     let serving = router.serve(ID, None, now).expect("free");
     router.serve(OTHER, None, now).expect("free");
     router.receive(link, knock(ID), 0, now);
@@ -314,7 +312,7 @@ fn streams_stay_in_step_when_a_listener_has_gone() {
 }
 
 #[test]
-fn a_stream_that_never_comes_is_not_expected_for_ever() {
+fn a_stream_of_a_serial_dialer_is_expected_for_a_limited_time() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
     router.serve(ID, None, now).expect("free");
     router.receive(link, knock(ID), 0, now);
@@ -322,35 +320,35 @@ fn a_stream_that_never_comes_is_not_expected_for_ever() {
 }
 
 #[test]
-fn a_stream_that_surely_comes_is_expected_for_as_long_as_it_takes() {
-    let ((mut router, link), now) = (at_once(), Instant::now());
+fn a_stream_of_a_concurrent_dialer_is_expected_without_a_limit() {
+    let ((mut router, link), now) = (concurrent(), Instant::now());
     router.serve(ID, None, now).expect("free");
     router.receive(link, knock(ID), 0, now);
     router.receive(link, knock(ID), 0, now);
     assert_eq!(sent(&mut router, link, now), [admission(ID), admission(ID)]);
     router.receive(link, knock(ID), 0, now);
     assert_eq!(router.route(now + MINUTE), Some(ID));
-    // Nobody knows whether the second was heard of; the third was not.
+    // The peer may have received the second admission. The third was not sent.
     router.close_link(link, LinkEnd::Lost, now + MINUTE);
     assert_eq!(router.route(now + MINUTE), Some(ID));
     assert_eq!(router.route(now + MINUTE), None);
 }
 
 #[test]
-fn a_peer_that_knocks_in_turn_opens_no_stream_for_an_earlier_knock() {
+fn a_serial_dialer_opens_no_stream_for_an_earlier_knock() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
     for id in [ID, OTHER] {
         router.serve(id, None, now).expect("free");
     }
-    // It gave up before it was let in.
+    // It gave up before the reply.
     router.receive(link, knock(ID), 0, now);
     router.receive(link, knock(OTHER), 0, now);
     assert_eq!((router.route(now), router.route(now)), (Some(OTHER), None));
-    // Its stream has come and nobody has looked.
+    // Its stream has come and was not routed yet.
     router.receive(link, knock(ID), 0, now);
     router.receive(link, knock(OTHER), 1, now);
     assert_eq!((router.route(now), router.route(now), router.route(now)), (Some(ID), Some(OTHER), None));
-    // What it has given up is not answered any more.
+    // A knock that it has given up gets no reply.
     router.receive(link, knock(ServiceId(3)), 0, now);
     router.receive(link, knock(OTHER), 0, now);
     sent(&mut router, link, now);
@@ -369,31 +367,31 @@ fn a_knock_whose_link_is_lost_is_forgotten() {
 }
 
 #[test]
-fn a_knock_of_a_peer_that_waits_longer_is_held_for_longer() {
-    let (mut router, link) = linked(Router::multiplexed(Side::Plugin, Duration::from_secs(20)));
+fn a_knock_of_a_dialer_with_a_longer_timeout_is_held_for_longer() {
+    let (mut router, link) = linked(Router::multiplexed(Role::Plugin, Duration::from_secs(20)));
     let now = Instant::now();
-    router.meet(link, Manner::AtOnce);
+    router.set_policy(link, KnockPolicy::Concurrent);
     router.receive(link, knock(ID), 0, now);
     assert_eq!(router.next_deadline(), Some(now + Duration::from_secs(18)));
 }
 
 #[test]
-fn a_dialer_learns_what_the_peer_says() {
+fn the_reply_decides_the_progress_of_a_request() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
     let mut ask = |answer: Knock| {
-        let ticket = router.want(ID).expect("multiplexed");
+        let ticket = router.request_stream(ID).expect("multiplexed");
         assert_eq!(sent(&mut router, link, now), [knock(ID)]);
         router.receive(link, admission(OTHER), 0, now);
-        assert_eq!(router.progress(ticket), Some(&Progress::Asked), "not for this id");
+        assert_eq!(router.progress(ticket), Some(&Progress::Knocked), "not for this id");
         router.receive(link, ConnInfo { knock: Some(answer), ..knock(ID) }, 0, now);
         let progress = router.progress(ticket).cloned();
         if progress == Some(Progress::Admitted) {
             assert_eq!(router.next_opening(), Some((ticket, true)));
-            assert!(router.opened());
+            assert!(router.stream_opened());
         }
-        router.give_back(ticket);
+        router.cancel(ticket);
         assert_eq!((router.progress(ticket), router.next_opening()), (None, None));
-        progress.expect("it was not given back")
+        progress.expect("it was not cancelled")
     };
     let refused = |why: &str| Progress::Refused(why.to_owned());
     assert_eq!(ask(Knock { knock: true, ack: true, error: String::new() }), Progress::Admitted);
@@ -401,76 +399,77 @@ fn a_dialer_learns_what_the_peer_says() {
     assert_eq!(ask(Knock { knock: false, ack: false, error: String::new() }), refused("neither yes nor no"));
     let long = ask(Knock { knock: true, ack: true, error: "ä".repeat(1000) });
     assert_eq!(long, refused(&"ä".repeat(150)));
-    let asked = router.want(ID).expect("multiplexed");
+    let asked = router.request_stream(ID).expect("multiplexed");
     router.close_link(link, LinkEnd::Lost, now);
     assert_eq!(router.progress(asked), Some(&Progress::Lost));
 }
 
 #[test]
-fn a_stream_is_opened_also_for_an_answer_that_came_too_late() {
+fn a_stream_is_opened_even_if_the_request_was_cancelled() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
-    let given_up = router.want(ID).expect("multiplexed");
-    router.give_back(given_up);
-    let wanted = router.want(OTHER).expect("multiplexed");
+    let given_up = router.request_stream(ID).expect("multiplexed");
+    router.cancel(given_up);
+    let wanted = router.request_stream(OTHER).expect("multiplexed");
     assert_eq!(sent(&mut router, link, now), [knock(ID), knock(OTHER)]);
     router.receive(link, admission(ID), 0, now);
     router.receive(link, admission(OTHER), 0, now);
-    assert_eq!((router.next_opening(), router.opened()), (Some((given_up, true)), false));
-    assert_eq!((router.next_opening(), router.opened()), (Some((wanted, true)), true));
+    assert_eq!((router.next_opening(), router.stream_opened()), (Some((given_up, true)), false));
+    assert_eq!((router.next_opening(), router.stream_opened()), (Some((wanted, true)), true));
 
-    // Answered, but given up before the stream was open.
-    let given_up = router.want(ID).expect("multiplexed");
+    // Admitted, but cancelled before the stream was open.
+    let given_up = router.request_stream(ID).expect("multiplexed");
     router.receive(link, admission(ID), 0, now);
-    router.give_back(given_up);
-    assert!(!router.opened());
+    router.cancel(given_up);
+    assert!(!router.stream_opened());
 
-    // A late refusal is followed by nothing, and so is what nobody ever asked.
-    let given_up = router.want(ID).expect("multiplexed");
-    router.give_back(given_up);
+    // No stream follows a late refusal, or an admission without a knock.
+    let given_up = router.request_stream(ID).expect("multiplexed");
+    router.cancel(given_up);
     router.receive(link, refusal(ID, "no"), 0, now);
     router.receive(link, admission(ID), 0, now);
     assert_eq!(router.next_opening(), None);
 }
 
 #[test]
-fn one_that_asks_again_gets_the_one_answer_of_a_go_peer() {
+fn the_single_reply_of_a_go_peer_goes_to_the_active_request() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
-    let given_up = router.want(ID).expect("multiplexed");
-    router.give_back(given_up);
-    let wanted = router.want(ID).expect("multiplexed");
+    let given_up = router.request_stream(ID).expect("multiplexed");
+    router.cancel(given_up);
+    let wanted = router.request_stream(ID).expect("multiplexed");
     router.receive(link, admission(ID), 0, now);
     assert_eq!(router.next_opening(), Some((wanted, true)));
 }
 
 #[test]
-fn how_many_knock_at_once_depends_on_the_peer() {
+fn the_number_of_concurrent_knocks_depends_on_the_peer() {
     let ((mut router, link), now) = (multiplexed(), Instant::now());
-    let tickets: Vec<_> = (1..=300).map(|id| router.want(ServiceId(id)).expect("multiplexed")).collect();
-    assert_eq!(sent(&mut router, link, now), [knock(ID)], "one, until more is known of the peer");
-    router.meet(link, Manner::AtOnce);
-    assert_eq!(sent(&mut router, link, now).len(), MAX_ASKED - 1);
+    let tickets: Vec<_> =
+        (1..=300).map(|id| router.request_stream(ServiceId(id)).expect("multiplexed")).collect();
+    assert_eq!(sent(&mut router, link, now), [knock(ID)], "one, because the peer is unknown");
+    router.set_policy(link, KnockPolicy::Concurrent);
+    assert_eq!(sent(&mut router, link, now).len(), MAX_IN_FLIGHT - 1);
 
-    // A main connection goes before the others, when nothing is under way.
-    let main = router.want_main().expect("multiplexed");
-    for id in (1..).take(MAX_ASKED) {
+    // A main connection comes before the other requests, when no knock is in flight.
+    let main = router.request_main_stream().expect("multiplexed");
+    for id in (1..).take(MAX_IN_FLIGHT) {
         assert_eq!(router.next_opening(), None);
         router.receive(link, refusal(ServiceId(id), "no"), 0, now);
         assert_eq!(sent(&mut router, link, now), []);
     }
     assert_eq!(router.next_opening(), Some((main, true)));
-    assert!(router.opened());
-    assert_eq!(sent(&mut router, link, now).len(), MAX_ASKED);
+    assert!(router.stream_opened());
+    assert_eq!(sent(&mut router, link, now).len(), MAX_IN_FLIGHT);
     assert_eq!(router.progress(tickets[0]), Some(&Progress::Refused("no".to_owned())));
 }
 
 #[test]
-fn a_flood_of_knocks_is_turned_away() {
-    let ((mut router, link), now) = (at_once(), Instant::now());
+fn a_flood_of_knocks_is_refused() {
+    let ((mut router, link), now) = (concurrent(), Instant::now());
     router.serve(ID, None, now).expect("free");
     for id in 1..10_000 {
         router.receive(link, knock(ServiceId(id % 4)), 0, now);
     }
-    assert!(size(&router) <= MAX_KNOCKS + MAX_OUTBOX, "{}", size(&router));
+    assert!(router.size() <= MAX_KNOCKS + MAX_OUTBOX, "{}", router.size());
 }
 
 fn message() -> impl Strategy<Value = ConnInfo> {
@@ -490,13 +489,13 @@ fn event() -> impl Strategy<Value = Event> {
         (0..6_u32).prop_map(Event::Serve),
         Just(Event::Stop),
         (0..6_u32).prop_map(Event::Claim),
-        (0..6_u32).prop_map(Event::Want),
-        Just(Event::WantMain),
-        Just(Event::Look),
-        Just(Event::GiveBack),
-        Just(Event::Opened),
-        (0..4_usize, any::<bool>()).prop_map(|(link, ours)| Event::Meet(link, ours)),
-        Just(Event::Stream),
+        (0..6_u32).prop_map(Event::RequestStream),
+        Just(Event::RequestMainStream),
+        Just(Event::Progress),
+        Just(Event::Cancel),
+        Just(Event::StreamOpened),
+        (0..4_usize, any::<bool>()).prop_map(|(link, concurrent)| Event::SetPolicy(link, concurrent)),
+        Just(Event::Route),
         Just(Event::NewSession),
         (0..20_000_u64).prop_map(Event::TimePasses),
     ]
@@ -504,32 +503,32 @@ fn event() -> impl Strategy<Value = Event> {
 
 proptest! {
     #[test]
-    fn nothing_that_happens_breaks_it(multiplexed: bool, events in prop::collection::vec(event(), 0..200)) {
-        events::run(multiplexed, events);
+    fn the_invariants_hold_after_any_events(multiplexed: bool, events in prop::collection::vec(event(), 0..200)) {
+        fuzzing::run(multiplexed, events);
     }
 }
 
-/// A dialer and an acceptor, and what is on its way between them.
+/// A dialer and an acceptor, with the messages and streams between them.
 struct Pair {
     dialer: Router,
     acceptor: Router,
     link: LinkId,
-    /// Knocks and streams, as they follow each other on the wire.
+    /// Knocks and streams, in the order on the wire.
     to_acceptor: VecDeque<Sent>,
     to_dialer: VecDeque<ConnInfo>,
-    /// Streams that have come to the acceptor and are not routed.
+    /// Streams that have come to the acceptor and were not routed yet.
     arrived: VecDeque<Option<Want>>,
     asking: Vec<(Ticket, Want)>,
     servings: Vec<(ServiceId, ServingId)>,
 }
 
-/// What somebody wants: a service, or a main connection.
+/// The purpose of a stream: a service, or `None` for a main connection.
 type Want = Option<ServiceId>;
 
 #[derive(Debug)]
 enum Sent {
     Knock(ConnInfo),
-    /// With what it is wanted for, or `None` if nobody wants it.
+    /// With its purpose, or `None` if its request was cancelled.
     Stream(Option<Want>),
 }
 
@@ -561,11 +560,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 impl Pair {
-    fn new(manner: Manner) -> Self {
+    fn new(policy: KnockPolicy) -> Self {
         let ((mut dialer, link), (mut acceptor, same)) = (multiplexed(), multiplexed());
         assert_eq!(link, same);
-        dialer.meet(link, manner);
-        acceptor.meet(link, manner);
+        dialer.set_policy(link, policy);
+        acceptor.set_policy(link, policy);
         Self {
             dialer,
             acceptor,
@@ -587,13 +586,15 @@ impl Pair {
         match *step {
             Step::Ask(id) => {
                 let id = ServiceId(id);
-                self.asking.push((self.dialer.want(id).expect("multiplexed"), Some(id)));
+                self.asking.push((self.dialer.request_stream(id).expect("multiplexed"), Some(id)));
             }
-            Step::AskMain => self.asking.push((self.dialer.want_main().expect("multiplexed"), None)),
+            Step::AskMain => {
+                self.asking.push((self.dialer.request_main_stream().expect("multiplexed"), None))
+            }
             Step::GiveUp(which) => {
                 if !self.asking.is_empty() {
                     let (ticket, _) = self.asking.remove(which % self.asking.len());
-                    self.dialer.give_back(ticket);
+                    self.dialer.cancel(ticket);
                 }
             }
             Step::Open => {
@@ -601,9 +602,9 @@ impl Pair {
                     let wanted =
                         self.asking.iter().find(|(ticket, _)| *ticket == next).map(|(_, want)| *want);
                     self.to_acceptor.push_back(Sent::Stream(wanted));
-                    prop_assert_eq!(self.dialer.opened(), wanted.is_some());
+                    prop_assert_eq!(self.dialer.stream_opened(), wanted.is_some());
                     self.asking.retain(|(ticket, _)| *ticket != next);
-                    self.dialer.give_back(next);
+                    self.dialer.cancel(next);
                 }
             }
             Step::Serve(id) => {
@@ -642,13 +643,13 @@ impl Pair {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
     #[test]
-    fn every_stream_goes_to_whom_it_is_for(steps in prop::collection::vec(step(), 0..200)) {
+    fn every_stream_reaches_its_service(steps in prop::collection::vec(step(), 0..200)) {
         let now = Instant::now();
-        let mut pair = Pair::new(Manner::AtOnce);
+        let mut pair = Pair::new(KnockPolicy::Concurrent);
         for step in &steps {
             pair.step(step, now)?;
         }
-        // What is not served is refused in the end, everything on its way arrives, and every stream is opened.
+        // In the end, knocks for unserved ids are refused, all messages arrive, and all streams are opened.
         let mut late = now;
         for _ in 0..2 * steps.len() + 2 {
             late += MINUTE;
@@ -660,11 +661,11 @@ proptest! {
             matches!(pair.dialer.progress(*ticket), Some(Progress::Refused(_)))
         };
         prop_assert!(pair.asking.iter().all(refused));
-        prop_assert_eq!(pair.acceptor.route(late), None, "no stream is expected that will not come");
+        prop_assert_eq!(pair.acceptor.route(late), None, "no further stream is expected");
     }
 }
 
-/// A peer in Go as the dialer: it knocks in turn, and where it has given up it opens no stream.
+/// A step of a dialer in Go: it knocks serially, and opens no stream after it has given up.
 #[derive(Debug, Clone)]
 enum GoStep {
     Dial(u32),
@@ -693,18 +694,18 @@ fn go_step() -> impl Strategy<Value = GoStep> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
     #[test]
-    fn no_stream_of_a_go_dialer_goes_to_a_knock_that_it_gave_up(
+    fn no_stream_of_a_go_dialer_reaches_the_service_of_a_knock_that_it_gave_up(
         steps in prop::collection::vec(go_step(), 0..200)
     ) {
         let ((mut acceptor, link), now) = (multiplexed(), Instant::now());
         let (mut to_acceptor, mut to_dialer, mut arrived) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
-        // Who has its mutex, and whether the peer has let it in.
+        // The dial that holds the mutex, and whether the peer has admitted it.
         let mut dialing: Option<(ServiceId, bool)> = None;
         let mut servings = Vec::new();
         for step in steps {
             match step {
                 GoStep::Dial(id) if dialing.is_none() => {
-                    // It drops late answers after as many seconds as it waits for one.
+                    // It drops late replies.
                     to_dialer.retain(|late| *late != ServiceId(id));
                     dialing = Some((ServiceId(id), false));
                     to_acceptor.push_back(Sent::Knock(knock(ServiceId(id))));
@@ -728,7 +729,7 @@ proptest! {
                 }
                 GoStep::Route => {
                     if let Some(wanted) = arrived.pop_front() {
-                        // One that takes the answer to its last knock for that to its next may find nobody.
+                        // If it takes a late reply for the reply to its new knock, the stream may not be expected.
                         let taken = acceptor.route(now);
                         prop_assert!(taken.is_none() || wanted == Some(taken), "{:?} went to {:?}", wanted, taken);
                     }

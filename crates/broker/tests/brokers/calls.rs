@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rpcplugin_broker::{
-    BoxError, Broker, BrokerSettings, DialError, HOST_SERVICES, Place, ServeError, Side, Translate,
+    AcceptError, BoxError, Broker, BrokerSettings, DialError, HOST_SERVICES, ListenAt, Role, Translate,
     Unreachable,
 };
 use rpcplugin_core::{Endpoint, ServiceId};
@@ -37,7 +37,7 @@ async fn each_side_calls_what_the_other_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_at_once_in_each_direction_reach_whom_they_mean() {
+async fn sixty_four_concurrent_calls_in_each_direction_reach_their_services() {
     for kind in KINDS {
         let pair = Pair::new(kind).await;
         let mut calls = JoinSet::new();
@@ -45,10 +45,10 @@ async fn sixty_four_at_once_in_each_direction_reach_whom_they_mean() {
             for n in 0..64 {
                 let (acceptor, dialer) = (acceptor.clone(), dialer.clone());
                 calls.spawn(async move {
-                    let name = format!("{:?} {n}", acceptor.side());
+                    let name = format!("{:?} {n}", acceptor.role());
                     let served = acceptor.serve(named(&name).await).await.expect("served");
                     let channel = dialer.dial(served.id()).await.expect("dialled");
-                    ask(channel, &name).await.expect("answered by the right one");
+                    ask(channel, &name).await.expect("answered by the right service");
                     served.stop().await;
                 });
             }
@@ -61,20 +61,20 @@ async fn sixty_four_at_once_in_each_direction_reach_whom_they_mean() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_an_id_that_nobody_serves_holds_up_nobody_else() {
+async fn a_dial_of_an_unserved_id_does_not_delay_other_dials() {
     in_each(|kind| async move {
-        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_secs(3)).await;
+        let pair = Pair::with(kind, |settings| settings.peer_timeout = Duration::from_secs(3)).await;
         for (acceptor, dialer) in pair.directions() {
             let mut unserved = JoinSet::new();
             let begun = Instant::now();
             for _ in 0..8 {
                 let (id, dialer) = (acceptor.next_id(), dialer.clone());
-                unserved.spawn(async move { dialer.dial(id).await.expect_err("nobody serves it") });
+                unserved.spawn(async move { dialer.dial(id).await.expect_err("not served") });
             }
             tokio::task::yield_now().await;
             let served = acceptor.serve(named("mine").await).await.expect("served");
             ask(dialer.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
-            // Not one after the other.
+            // The dials wait concurrently.
             unserved.join_all().await;
             assert!(begun.elapsed() < Duration::from_secs(15), "{kind:?}: {:?}", begun.elapsed());
         }
@@ -95,7 +95,7 @@ async fn a_dial_may_come_before_its_service() {
                 ask(channel, name).await.expect("answered");
             };
             let serving = async {
-                // The dial is under way before anything is served.
+                // The dial begins before the service.
                 tokio::task::yield_now().await;
                 acceptor.serve_at(id, named(name).await).await.expect("served")
             };
@@ -107,7 +107,7 @@ async fn a_dial_may_come_before_its_service() {
 }
 
 #[tokio::test]
-async fn an_id_can_be_dialled_again_also_when_it_is_served_anew() {
+async fn an_id_can_be_dialled_again_and_served_again() {
     for kind in KINDS {
         let pair = Pair::new(kind).await;
         for (acceptor, dialer) in pair.directions() {
@@ -119,7 +119,7 @@ async fn an_id_can_be_dialled_again_also_when_it_is_served_anew() {
                     ask(channel, name).await.expect("answered");
                 }
                 let taken = acceptor.serve_at(id, named(name).await).await.expect_err("in use");
-                assert!(matches!(taken, ServeError::InUse { id: ServiceId(77) }), "{taken:?}");
+                assert!(matches!(taken, AcceptError::IdInUse { id: ServiceId(77) }), "{taken:?}");
                 served.stop().await;
             }
         }
@@ -128,7 +128,7 @@ async fn an_id_can_be_dialled_again_also_when_it_is_served_anew() {
 }
 
 #[tokio::test]
-async fn a_channel_whose_connection_broke_makes_another() {
+async fn a_channel_whose_connection_broke_makes_a_new_one() {
     for kind in KINDS {
         let pair = Pair::new(kind).await;
         for (acceptor, dialer) in pair.directions() {
@@ -136,13 +136,13 @@ async fn a_channel_whose_connection_broke_makes_another() {
             let (channel, first) = tokio::join!(dialer.dial(incoming.id()), incoming.accept());
             let channel = channel.expect("dialled");
             drop(first.expect("a connection").expect("secured"));
-            // From here on connections are served.
+            // From now on, connections are served.
             let (streams, served) = mpsc::channel(1);
             let shutdown = CancellationToken::new();
             let serving = Serving::new(named("again").await, Security::Plain, shutdown.clone());
             let serving = tokio::spawn(http2::serve(Secured(served), serving));
             let calls = async {
-                // The first calls may still meet the broken connection.
+                // The first calls may still use the broken connection.
                 while ask(channel.clone(), "again").await.is_err() {
                     tokio::task::yield_now().await;
                 }
@@ -151,7 +151,7 @@ async fn a_channel_whose_connection_broke_makes_another() {
                 let stream = incoming.accept().await.expect("another connection").expect("secured");
                 assert_eq!(stream.is_mutual(), kind.mutual);
                 streams.send(stream).await.expect("it is served");
-                // Whoever else comes is not wanted; the call is on the first.
+                // Further connections are not served.
                 std::future::pending::<()>().await;
             };
             tokio::select! {
@@ -166,7 +166,7 @@ async fn a_channel_whose_connection_broke_makes_another() {
 }
 
 #[tokio::test]
-async fn bare_streams_carry_any_protocol() {
+async fn streams_carry_any_protocol() {
     for kind in KINDS {
         let pair = Pair::new(kind).await;
         for (acceptor, dialer) in pair.directions() {
@@ -185,11 +185,11 @@ async fn bare_streams_carry_any_protocol() {
 }
 
 #[tokio::test]
-async fn plugins_call_the_hosts_services_without_being_told_a_number() {
+async fn plugins_call_the_hosts_services_without_an_id() {
     for kind in KINDS {
         let pair = Pair::new(kind).await;
         let channel = pair.plugin.host_channel();
-        // A first call may come before the host is ready.
+        // The first call begins before the host serves.
         let early = tokio::spawn(ask(channel.clone(), "host"));
         tokio::task::yield_now().await;
         let served = pair.host.serve_at(HOST_SERVICES, named("host").await).await.expect("served");
@@ -203,37 +203,37 @@ async fn plugins_call_the_hosts_services_without_being_told_a_number() {
 }
 
 #[tokio::test]
-async fn a_host_that_offers_nothing_is_unavailable() {
+async fn calls_to_a_host_without_services_are_unavailable() {
     for kind in KINDS {
-        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_millis(100)).await;
-        let status = ask(pair.plugin.host_channel(), "host").await.expect_err("nobody serves");
+        let pair = Pair::with(kind, |settings| settings.peer_timeout = Duration::from_millis(100)).await;
+        let status = ask(pair.plugin.host_channel(), "host").await.expect_err("not served");
         assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
         pair.close().await;
     }
 }
 
 #[tokio::test]
-async fn a_host_that_says_so_offers_nothing_at_once() {
+async fn calls_to_a_host_that_refuses_them_fail_at_once() {
     for kind in KINDS {
-        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_secs(300)).await;
-        pair.host.offer_nothing();
+        let pair = Pair::with(kind, |settings| settings.peer_timeout = Duration::from_secs(300)).await;
+        pair.host.refuse_host_services();
         let asked = async {
             for _ in 0..3 {
-                let status = ask(pair.plugin.host_channel(), "host").await.expect_err("nothing is offered");
+                let status = ask(pair.plugin.host_channel(), "host").await.expect_err("refused");
                 assert_eq!(status.code(), tonic::Code::FailedPrecondition, "{status:?}");
                 assert!(status.message().contains("Host::callbacks"), "{status:?}");
             }
-            let dialled = pair.plugin.dial(HOST_SERVICES).await.expect_err("nothing is offered");
-            assert!(matches!(dialled, DialError::NothingOffered), "{dialled:?}");
+            let dialled = pair.plugin.dial(HOST_SERVICES).await.expect_err("refused");
+            assert!(matches!(dialled, DialError::NoHostServices), "{dialled:?}");
         };
         tokio::time::timeout(Duration::from_secs(30), asked).await.expect("at once");
-        // It may be served after all.
-        let offered = pair.host.offer(named("host").await).await.expect("offered");
+        // The host can serve them later.
+        let offered = pair.host.serve_host_services(named("host").await).await.expect("offered");
         let dialled = async {
             loop {
-                // Until the plugin has heard of it.
+                // Until the announcement has arrived.
                 match pair.plugin.dial(HOST_SERVICES).await {
-                    Err(DialError::NothingOffered) => tokio::time::sleep(Duration::from_millis(5)).await,
+                    Err(DialError::NoHostServices) => tokio::time::sleep(Duration::from_millis(5)).await,
                     dialled => break dialled,
                 }
             }
@@ -247,26 +247,26 @@ async fn a_host_that_says_so_offers_nothing_at_once() {
 }
 
 #[tokio::test]
-async fn an_id_that_nobody_serves_fails_and_harms_nothing() {
+async fn a_dial_of_an_unserved_id_fails_and_later_dials_succeed() {
     in_each(|kind| async move {
-        let patience = Duration::from_secs(1);
-        let pair = Pair::with(kind, |settings| settings.patience = patience).await;
+        let timeout = Duration::from_secs(1);
+        let pair = Pair::with(kind, |settings| settings.peer_timeout = timeout).await;
         for (acceptor, dialer) in pair.directions() {
-            let error = dialer.dial(ServiceId(1000)).await.expect_err("nobody serves");
+            let error = dialer.dial(ServiceId(1000)).await.expect_err("not served");
             match (kind.multiplexed, error) {
-                (false, DialError::Unannounced { id: ServiceId(1000), waited }) => {
-                    assert_eq!(waited, patience)
+                (false, DialError::NoAddress { id: ServiceId(1000), waited }) => {
+                    assert_eq!(waited, timeout)
                 }
-                (true, DialError::Unanswered { id: ServiceId(1000), waited }) => assert_eq!(waited, patience),
+                (true, DialError::NoReply { id: ServiceId(1000), waited }) => assert_eq!(waited, timeout),
                 (_, other) => panic!("{other:?}"),
             }
-            // Served too late: the peer lets in a dialer who has gone.
+            // Served too late: the peer admits a dial that has failed.
             let late = acceptor.serve_at(ServiceId(1000), named("late").await).await.expect("served");
             let served = acceptor.serve(named("mine").await).await.expect("served");
             let channel = dialer.dial(served.id()).await.expect("dialled");
-            ask(channel, "mine").await.expect("answered by the right one");
+            ask(channel, "mine").await.expect("answered by the right service");
             let channel = dialer.dial(late.id()).await.expect("dialled");
-            ask(channel, "late").await.expect("answered by the right one");
+            ask(channel, "late").await.expect("answered by the right service");
         }
         pair.close().await;
     })
@@ -274,22 +274,22 @@ async fn an_id_that_nobody_serves_fails_and_harms_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dialer_that_gives_up_makes_way_and_settles_what_it_owes() {
+async fn a_cancelled_dial_delays_no_other_and_opens_its_stream() {
     let pair = Pair::new(Kind { multiplexed: true, mutual: false }).await;
     let dial = tokio::spawn({
         let host = pair.host.clone();
         async move { host.dial(ServiceId(5)).await.map(drop) }
     });
     let start = Instant::now();
-    // Time stands still for as long as anybody has something to do: when it moves, the knock has arrived.
+    // The paused clock advances only when all tasks wait. By then the knock has arrived.
     tokio::time::sleep(Duration::from_millis(1)).await;
     dial.abort();
     let served = pair.plugin.serve(named("mine").await).await.expect("served");
     ask(pair.host.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
-    assert!(start.elapsed() < Duration::from_millis(500), "nobody waits for one who has gone");
+    assert!(start.elapsed() < Duration::from_millis(500), "the cancelled dial does not delay others");
 
-    // The plugin lets in the one who has gone. The stream for that comes of itself, so that the next main stream is taken
-    // for what it is: health is served by the late one only.
+    // The plugin admits the cancelled dial. The host opens the stream for it, so that the plugin recognises the next main
+    // stream as such. Only the late service answers to this name.
     let _late = pair.plugin.serve_at(ServiceId(5), named("late").await).await.expect("served");
     tokio::time::sleep(Duration::from_millis(1)).await;
     let status = ask(pair.another_main().await, "late").await.expect_err("not on a main connection");
@@ -298,10 +298,10 @@ async fn a_dialer_that_gives_up_makes_way_and_settles_what_it_owes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_knock_that_nobody_answers_is_refused_before_the_dialer_gives_up() {
+async fn a_knock_for_an_unserved_id_is_refused_before_the_dial_times_out() {
     let pair = Pair::new(Kind { multiplexed: true, mutual: false }).await;
     for (acceptor, dialer) in pair.directions() {
-        let error = dialer.dial(ServiceId(5)).await.expect_err("nobody serves");
+        let error = dialer.dial(ServiceId(5)).await.expect_err("not served");
         let DialError::Refused { id: ServiceId(5), reason } = error else { panic!("{error:?}") };
         assert_eq!(reason, "no listener for id 5");
         let served = acceptor.serve(named("mine").await).await.expect("served");
@@ -310,14 +310,14 @@ async fn a_knock_that_nobody_answers_is_refused_before_the_dialer_gives_up() {
 }
 
 #[tokio::test]
-async fn a_dialer_that_goes_away_confuses_nobody() {
+async fn a_dial_that_is_dropped_at_any_step_does_not_disturb_others() {
     for kind in KINDS {
         let pair = Pair::new(kind).await;
         for (acceptor, dialer) in pair.directions() {
             let unwanted = acceptor.serve(named("unwanted").await).await.expect("served");
             let wanted = acceptor.serve(named("wanted").await).await.expect("served");
             for polls in 0..12 {
-                // Dropped after some steps, wherever it is then.
+                // Dropped after this number of polls.
                 let dial = tokio::spawn({
                     let (dialer, id) = (dialer.clone(), unwanted.id());
                     async move { dialer.dial(id).await.map(drop) }
@@ -327,7 +327,7 @@ async fn a_dialer_that_goes_away_confuses_nobody() {
                 }
                 dial.abort();
                 let channel = dialer.dial(wanted.id()).await.expect("dialled");
-                ask(channel, "wanted").await.expect("answered by the right one");
+                ask(channel, "wanted").await.expect("answered by the right service");
             }
         }
         pair.close().await;
@@ -335,7 +335,7 @@ async fn a_dialer_that_goes_away_confuses_nobody() {
 }
 
 #[tokio::test]
-async fn closing_ends_everything_and_leaves_no_task() {
+async fn closing_ends_all_services_and_tasks() {
     for kind in KINDS {
         let before = tasks();
         let pair = Pair::new(kind).await;
@@ -356,7 +356,7 @@ async fn closing_ends_everything_and_leaves_no_task() {
         let error = waiting.await.expect("no panic").expect_err("closed");
         assert!(matches!(error, DialError::Unreachable(Unreachable::Closed)), "{error:?}");
         let error = pair.host.serve(named("more").await).await.expect_err("closed");
-        assert!(matches!(error, ServeError::Unreachable(Unreachable::Closed)), "{error:?}");
+        assert!(matches!(error, AcceptError::Unreachable(Unreachable::Closed)), "{error:?}");
         if !kind.multiplexed {
             pair.plugin.close();
             eventually("the sockets are removed", || pair.sockets().is_empty()).await;
@@ -398,8 +398,8 @@ async fn addresses_are_translated_both_ways() {
 async fn services_may_listen_on_tcp() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let host = std::net::Ipv4Addr::LOCALHOST.into();
-    let place = Place::Tcp { host, ports: 0..=0 };
-    let broker = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), place);
+    let place = ListenAt::Tcp { host, ports: 0..=0 };
+    let broker = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), place);
     let attached = tokio::spawn(broker.attach(pair.main.clone()));
     let served = broker.serve(named("tcp").await).await.expect("served");
     ask(pair.plugin.dial(served.id()).await.expect("dialled"), "tcp").await.expect("answered");

@@ -1,8 +1,8 @@
-//! How a service ends.
+//! The end of a service.
 
 use std::time::Duration;
 
-use rpcplugin_broker::{Broker, BrokerSettings, DialError, Place, ServeError, Side, Unreachable};
+use rpcplugin_broker::{AcceptError, Broker, BrokerSettings, DialError, ListenAt, Role, Unreachable};
 use rpcplugin_core::ServiceId;
 use rpcplugin_transport::{Security, SocketDir, http2::ChannelError};
 
@@ -11,7 +11,7 @@ use crate::pair::{KINDS, Kind, Pair, ask, eventually, in_each, named, securities
 const DIRECT: Kind = Kind { multiplexed: false, mutual: false };
 
 #[tokio::test]
-async fn stopping_and_dropping_remove_the_socket_and_give_the_id_back() {
+async fn stopping_and_dropping_remove_the_socket_and_free_the_id() {
     let pair = Pair::new(DIRECT).await;
     let first = pair.host.serve_at(ServiceId(5), named("mine").await).await.expect("served");
     let second = pair.plugin.serve_at(ServiceId(5), named("mine").await).await.expect("served");
@@ -27,9 +27,9 @@ async fn stopping_and_dropping_remove_the_socket_and_give_the_id_back() {
 }
 
 #[tokio::test]
-async fn a_service_that_stopped_is_not_there_any_more() {
+async fn a_stopped_service_cannot_be_dialled() {
     in_each(|kind| async move {
-        let pair = Pair::with(kind, |settings| settings.patience = Duration::from_secs(1)).await;
+        let pair = Pair::with(kind, |settings| settings.peer_timeout = Duration::from_secs(1)).await;
         for (acceptor, dialer) in pair.directions() {
             let served = acceptor.serve(named("mine").await).await.expect("served");
             let id = served.id();
@@ -37,10 +37,10 @@ async fn a_service_that_stopped_is_not_there_any_more() {
             ask(channel.clone(), "mine").await.expect("answered");
             served.stop().await;
             ask(channel, "mine").await.expect_err("its connection is closed");
-            let error = dialer.dial(id).await.expect_err("nobody listens");
+            let error = dialer.dial(id).await.expect_err("no listener");
             match error {
                 DialError::Connect(ChannelError::Connect(_)) => assert!(!kind.multiplexed),
-                DialError::Unanswered { .. } => assert!(kind.multiplexed),
+                DialError::NoReply { .. } => assert!(kind.multiplexed),
                 other => panic!("{other:?}"),
             }
         }
@@ -59,20 +59,20 @@ async fn a_service_finishes_without_error_when_its_broker_closes() {
             tokio::task::yield_now().await;
             host.close();
         });
-        finished.expect("closed in order");
-        served.finished().await.expect("as often as one asks");
+        finished.expect("closed without an error");
+        served.finished().await.expect("again");
         drop(served);
         pair.close().await;
     }
 }
 
 #[tokio::test]
-async fn the_end_of_the_multiplexed_connection_is_told() {
+async fn the_end_of_the_multiplexed_connection_is_an_error() {
     let pair = Pair::new(Kind { multiplexed: true, mutual: false }).await;
     let mut served = pair.host.serve(named("mine").await).await.expect("served");
     pair.end_session().await;
     let error = served.finished().await.expect_err("the connection is gone");
-    assert!(matches!(error, ServeError::Unreachable(Unreachable::Session(_))), "{error:?}");
+    assert!(matches!(error, AcceptError::Unreachable(Unreachable::Session(_))), "{error:?}");
     let error = pair.host.dial(ServiceId(1)).await.expect_err("the connection is gone");
     assert!(matches!(error, DialError::Unreachable(Unreachable::Session(_))), "{error:?}");
     drop(served);
@@ -80,11 +80,11 @@ async fn the_end_of_the_multiplexed_connection_is_told() {
 }
 
 #[tokio::test]
-async fn the_last_handle_and_the_shutdown_token_close_too() {
+async fn dropping_the_last_handle_or_cancelling_the_token_closes() {
     let settings = BrokerSettings::new(Security::Plain);
     let shutdown = settings.shutdown.clone();
     let dir = SocketDir::private(None).expect("a directory");
-    let other = Broker::direct(Side::Host, settings, Place::Unix(dir));
+    let other = Broker::direct(Role::Host, settings, ListenAt::Unix(dir));
     shutdown.cancel();
     let error = other.dial(ServiceId(1)).await.expect_err("closed");
     assert!(matches!(error, DialError::Unreachable(Unreachable::Closed)), "{error:?}");
@@ -100,23 +100,23 @@ async fn the_last_handle_and_the_shutdown_token_close_too() {
 }
 
 #[tokio::test]
-async fn strangers_are_turned_away() {
+async fn unauthorized_clients_are_refused() {
     for kind in KINDS.into_iter().filter(|kind| kind.mutual) {
         let pair = Pair::new(kind).await;
         let served = pair.plugin.serve(named("mine").await).await.expect("served");
         if !kind.multiplexed {
             let [socket] = &pair.sockets()[..] else { panic!("one socket") };
             let endpoint = rpcplugin_core::SocketPath::new(socket).expect("a path").into();
-            let stranger = crate::pair::Socket { endpoint, security: securities(true).0 };
-            let refused = rpcplugin_transport::http2::connect(stranger, &Default::default()).await;
+            let unauthorized = crate::pair::Socket { endpoint, security: securities(true).0 };
+            let refused = rpcplugin_transport::http2::connect(unauthorized, &Default::default()).await;
             match refused {
                 Err(ChannelError::Secure(_)) => {}
                 Err(other) => panic!("{other:?}"),
-                Ok(_) => panic!("let in"),
+                Ok(_) => panic!("accepted"),
             }
         }
-        let friend = pair.host.dial(served.id()).await.expect("dialled");
-        ask(friend, "mine").await.expect("answered");
+        let channel = pair.host.dial(served.id()).await.expect("dialled");
+        ask(channel, "mine").await.expect("answered");
         pair.close().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Interceptors and layers, around what is served and around what was dialled.
+//! Interceptors and layers around services and around channels.
 
 use std::{
     sync::{
@@ -21,7 +21,7 @@ use tower_service::Service;
 use crate::pair::{Pair, ask, in_each, named};
 
 #[tokio::test]
-async fn interceptors_go_around_both_ends() {
+async fn interceptors_apply_to_services_and_to_channels() {
     in_each(|kind| async move {
         let pair = Pair::new(kind).await;
         for (acceptor, dialer) in pair.directions() {
@@ -39,12 +39,12 @@ async fn interceptors_go_around_both_ends() {
 }
 
 #[tokio::test]
-async fn layers_go_around_both_ends() {
+async fn layers_apply_to_services_and_to_channels() {
     in_each(|kind| async move {
         let pair = Pair::new(kind).await;
         for (acceptor, dialer) in pair.directions() {
             let (near, far) = (Counted::default(), Counted::default());
-            // One layer around every service of the set.
+            // One layer around all services of the set.
             let services = named("mine").await.layer(&far);
             let served = acceptor.serve(services).await.expect("served");
             let channel = dialer.dial(served.id()).await.expect("dialled");
@@ -61,10 +61,10 @@ async fn layers_go_around_both_ends() {
 }
 
 #[tokio::test]
-async fn a_lazily_made_channel_takes_them_too() {
+async fn interceptors_apply_to_the_host_channel() {
     in_each(|kind| async move {
         let pair = Pair::new(kind).await;
-        let _offered = pair.host.offer(guarded()).await.expect("offered");
+        let _offered = pair.host.serve_host_services(guarded()).await.expect("offered");
         let channel: PluginChannel = pair.plugin.host_channel();
         let mut client = HealthClient::with_interceptor(channel, add_the_token);
         for _ in 0..3 {
@@ -91,7 +91,7 @@ fn only_with_a_token(request: Request<()>) -> Result<Request<()>, Status> {
     token.is_some().then_some(request).ok_or_else(|| Status::unauthenticated("no token"))
 }
 
-/// Counts the calls that pass.
+/// Counts calls.
 #[derive(Debug, Clone, Default)]
 struct Counted(Arc<AtomicUsize>);
 

@@ -1,4 +1,4 @@
-//! Two brokers that speak to each other, and one that speaks to peers of other kinds.
+//! Two brokers with each other, and one broker with peers of other implementations.
 
 mod calls;
 mod endings;

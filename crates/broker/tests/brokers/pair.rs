@@ -1,8 +1,8 @@
-//! A host's and a plugin's broker in one process, connected as they are in earnest.
+//! The broker of a host and the broker of a plugin in one process.
 
 use std::{os::unix::fs::FileTypeExt as _, path::PathBuf, time::Duration};
 
-use rpcplugin_broker::{Broker, BrokerSettings, Detached, Place, Side};
+use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, Role, StreamEnd};
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{
@@ -18,7 +18,7 @@ use tonic_health::{
     server::health_reporter,
 };
 
-/// The four ways in which a host and a plugin can be connected.
+/// The four kinds of connections between a host and a plugin.
 pub(crate) const KINDS: [Kind; 4] = [
     Kind { multiplexed: false, mutual: false },
     Kind { multiplexed: false, mutual: true },
@@ -32,7 +32,7 @@ pub(crate) struct Kind {
     pub(crate) mutual: bool,
 }
 
-/// Runs a test in all four ways at once.
+/// Runs a test with all four kinds concurrently.
 pub(crate) async fn in_each<F: Future<Output = ()> + Send + 'static>(test: impl Fn(Kind) -> F) {
     let mut running: JoinSet<()> = KINDS.into_iter().map(test).collect();
     while let Some(done) = running.join_next().await {
@@ -46,9 +46,9 @@ pub(crate) struct Pair {
     pub(crate) plugin: Broker,
     /// The host's main channel.
     pub(crate) main: PluginChannel,
-    /// Where all sockets are, in direct mode.
+    /// The directory of the sockets, in direct mode.
     pub(crate) dir: Option<SocketDir>,
-    pub(crate) attached: JoinHandle<Detached>,
+    pub(crate) attached: JoinHandle<StreamEnd>,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
     session: Option<yamux::Session>,
@@ -59,7 +59,7 @@ impl Pair {
         Self::with(kind, |_| {}).await
     }
 
-    /// A pair whose settings have been seen to by `change`.
+    /// A pair with settings that `change` has changed.
     pub(crate) async fn with(kind: Kind, change: impl Fn(&mut BrokerSettings)) -> Self {
         let (host_security, plugin_security) = securities(kind.mutual);
         let settings = |security: &Security| {
@@ -71,12 +71,12 @@ impl Pair {
         let shutdown = CancellationToken::new();
         let serve = |services| Serving::new(services, plugin_security.clone(), shutdown.clone());
         if kind.multiplexed {
-            let host = Broker::multiplexed(Side::Host, host_settings);
-            let plugin = Broker::multiplexed(Side::Plugin, plugin_settings);
+            let host = Broker::multiplexed(Role::Host, host_settings);
+            let plugin = Broker::multiplexed(Role::Plugin, plugin_settings);
             let (near, far) = tokio::io::duplex(1 << 20);
             let session = yamux::Session::client(near, yamux::Config::default());
-            drop(host.session(session.clone()));
-            let main = plugin.session(yamux::Session::server(far, yamux::Config::default()));
+            drop(host.start_session(session.clone()));
+            let main = plugin.start_session(yamux::Session::server(far, yamux::Config::default()));
             let serving = tokio::spawn(http2::serve(main, serve(plugin.services())));
             let connect = Streams { host: host.clone(), security: host_security };
             let main = http2::connect(connect, &http2::Settings::default()).await.expect("connected");
@@ -84,8 +84,8 @@ impl Pair {
             Self { host, plugin, main, dir: None, attached, shutdown, serving, session: Some(session) }
         } else {
             let dir = SocketDir::private(None).expect("a directory");
-            let host = Broker::direct(Side::Host, host_settings, Place::Unix(dir.clone()));
-            let plugin = Broker::direct(Side::Plugin, plugin_settings, Place::Unix(dir.clone()));
+            let host = Broker::direct(Role::Host, host_settings, ListenAt::Unix(dir.clone()));
+            let plugin = Broker::direct(Role::Plugin, plugin_settings, ListenAt::Unix(dir.clone()));
             let listener = Listener::unix_in(&dir).expect("bound");
             let connect = Socket { endpoint: listener.endpoint().clone(), security: host_security };
             let serving = tokio::spawn(http2::serve(listener, serve(plugin.services())));
@@ -95,7 +95,7 @@ impl Pair {
         }
     }
 
-    /// Another main channel of a multiplexing host, behind its broker's back.
+    /// Another main channel of a multiplexing host, without its broker.
     pub(crate) async fn another_main(&self) -> PluginChannel {
         let connect = Bare(self.session.clone().expect("multiplexed"));
         http2::connect(connect, &http2::Settings::default()).await.expect("connected")
@@ -113,17 +113,17 @@ impl Pair {
         let entries = entries.map(|entry| entry.expect("an entry"));
         let sockets = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket()));
         let mut paths: Vec<_> = sockets.map(|entry| entry.path()).collect();
-        // One is the main one.
+        // The first is the main socket.
         paths.sort_by_key(|path| path.metadata().and_then(|file| file.created()).ok());
         paths.split_off(1)
     }
 
-    /// Ends the multiplexed connection under everything.
+    /// Ends the multiplexed session.
     pub(crate) async fn end_session(&self) {
         self.session.as_ref().expect("multiplexed").close().await;
     }
 
-    /// Ends everything in order, and waits until it has ended.
+    /// Closes both brokers and the main connection, and waits for their end.
     pub(crate) async fn close(self) {
         self.host.close();
         self.plugin.close();
@@ -137,11 +137,11 @@ impl Pair {
     }
 }
 
-fn attach(host: &Broker, main: &PluginChannel) -> JoinHandle<Detached> {
+fn attach(host: &Broker, main: &PluginChannel) -> JoinHandle<StreamEnd> {
     tokio::spawn(host.attach(main.clone()))
 }
 
-/// What a host and a plugin use that trust each other.
+/// The security of a host and of a plugin that trust each other.
 pub(crate) fn securities(mutual: bool) -> (Security, Security) {
     if !mutual {
         return (Security::Plain, Security::Plain);
@@ -154,7 +154,7 @@ pub(crate) fn securities(mutual: bool) -> (Security, Security) {
     (trusting(&identities[0], &identities[1]), trusting(&identities[1], &identities[0]))
 }
 
-/// The host's way to a plugin that listens on a socket.
+/// Connects to a plugin that listens on a socket.
 pub(crate) struct Socket {
     pub(crate) endpoint: Endpoint,
     pub(crate) security: Security,
@@ -166,7 +166,7 @@ impl Connect for Socket {
     }
 }
 
-/// The host's way to a plugin that multiplexes: a stream without a knock.
+/// Connects to a plugin that multiplexes, with a stream without a knock.
 struct Streams {
     host: Broker,
     security: Security,
@@ -183,7 +183,7 @@ impl Connect for Streams {
     }
 }
 
-/// A stream of the session, whatever the broker does.
+/// Opens a stream of the session, without the broker.
 struct Bare(yamux::Session);
 
 impl Connect for Bare {
@@ -193,20 +193,20 @@ impl Connect for Bare {
     }
 }
 
-/// A service that knows its name, so that a connection to the wrong one is found out.
+/// A service with a name, so that a connection to another service is noticed.
 pub(crate) async fn named(name: &str) -> Services {
     let (reporter, server) = health_reporter();
     reporter.set_service_status(name, tonic_health::ServingStatus::Serving).await;
     Services::new().add(server)
 }
 
-/// Calls the service and checks that it is the one of this name.
+/// Calls the service. Fails if the service has another name.
 pub(crate) async fn ask(channel: PluginChannel, name: &str) -> Result<(), Status> {
     let request = HealthCheckRequest { service: name.to_owned() };
     HealthClient::new(channel).check(request).await.map(drop)
 }
 
-/// Streams that are secured already, for serving.
+/// A listener for streams that are secured already.
 pub(crate) struct Secured(pub(crate) tokio::sync::mpsc::Receiver<SecureStream>);
 
 impl Listen for Secured {
@@ -215,7 +215,7 @@ impl Listen for Secured {
     }
 }
 
-/// Waits until a condition holds, and fails if it does not within ten seconds.
+/// Waits until a condition holds. Panics after ten seconds.
 #[track_caller]
 pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) -> impl Future<Output = ()> {
     let waiting = async move {
@@ -226,11 +226,11 @@ pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) -> impl Futur
     let what = what.to_owned();
     async move {
         let done = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-        assert!(done.is_ok(), "waited in vain: {what}");
+        assert!(done.is_ok(), "not within ten seconds: {what}");
     }
 }
 
-/// How many tasks the runtime has, besides the one that asks.
+/// Returns the number of tasks of the runtime.
 pub(crate) fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }

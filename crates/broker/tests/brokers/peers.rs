@@ -1,10 +1,11 @@
-//! Peers of other kinds: Go's habits, pyvider's, and hostile ones.
+//! Peers of other implementations: Go, pyvider, and hostile peers.
 
 use std::{os::unix::fs::FileTypeExt as _, pin::Pin, time::Duration};
 
 use futures_core::Stream;
 use rpcplugin_broker::{
-    Arrival, Broker, BrokerSettings, Detached, DialError, HOST_SERVICES, Place, ServeError, Side, Unreachable,
+    AcceptError, Broker, BrokerSettings, DialError, HOST_SERVICES, ListenAt, PeerOrigin, Role, StreamEnd,
+    Unreachable,
 };
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, Knock};
@@ -25,10 +26,10 @@ use crate::pair::{KINDS, Kind, Pair, Socket, ask, named};
 
 type Messages = Pin<Box<dyn Stream<Item = Result<ConnInfo, Status>> + Send>>;
 
-/// What a plugin of another kind does with a stream.
+/// The behaviour of a plugin on the broker's stream.
 type Behaviour = fn(Streaming<ConnInfo>, mpsc::Sender<ConnInfo>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A plugin's broker that behaves in some way. Its stream ends when the behaviour does.
+/// A plugin's broker with this behaviour. Its stream ends when the behaviour ends.
 struct Peer(Behaviour);
 
 #[tonic::async_trait]
@@ -52,7 +53,7 @@ impl GrpcBroker for Peer {
     }
 }
 
-/// A stream from a polling function.
+/// Makes a stream of a polling function.
 fn futures_poll<T>(
     poll: impl FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin,
 ) -> impl Stream<Item = T> {
@@ -69,16 +70,16 @@ fn futures_poll<T>(
     FromFn(poll)
 }
 
-/// A Rust host that is attached to a plugin of another kind.
+/// A host that is attached to a plugin of another implementation.
 struct Attached {
     host: Broker,
-    attached: JoinHandle<Detached>,
+    attached: JoinHandle<StreamEnd>,
     dir: SocketDir,
     _shutdown: tokio_util::sync::DropGuard,
 }
 
-/// Long enough for a busy machine, short enough to be waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Long enough for a busy machine, and short enough for a test.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 async fn serve_main(services: Services, dir: &SocketDir) -> (PluginChannel, CancellationToken) {
     let listener = Listener::unix_in(dir).expect("bound");
@@ -92,11 +93,11 @@ async fn attached(services: Services, multiplexed: bool) -> Attached {
     let dir = SocketDir::private(None).expect("a directory");
     let (main, shutdown) = serve_main(services, &dir).await;
     let mut settings = BrokerSettings::new(Security::Plain);
-    settings.patience = PATIENCE;
+    settings.peer_timeout = TIMEOUT;
     let host = if multiplexed {
-        Broker::multiplexed(Side::Host, settings)
+        Broker::multiplexed(Role::Host, settings)
     } else {
-        Broker::direct(Side::Host, settings, Place::Unix(dir.clone()))
+        Broker::direct(Role::Host, settings, ListenAt::Unix(dir.clone()))
     };
     let attached = tokio::spawn(host.attach(main));
     Attached { host, attached, dir, _shutdown: shutdown.drop_guard() }
@@ -111,18 +112,18 @@ fn address(id: u32, network: &str, address: &str) -> ConnInfo {
 }
 
 #[tokio::test]
-async fn a_plugin_without_a_broker_is_told_from_a_slow_one() {
+async fn a_plugin_without_a_broker_is_noticed_at_once() {
     let peer = attached(named("plugin").await, false).await;
-    assert_eq!(peer.attached.await.expect("no panic"), Detached::NoBroker);
-    let error = peer.host.dial(ServiceId(1)).await.expect_err("nobody to ask");
+    assert_eq!(peer.attached.await.expect("no panic"), StreamEnd::NoBroker);
+    let error = peer.host.dial(ServiceId(1)).await.expect_err("no broker");
     assert!(matches!(error, DialError::Unreachable(Unreachable::NoBroker)), "{error:?}");
-    let error = peer.host.serve(named("mine").await).await.expect_err("nobody to tell");
-    assert!(matches!(error, ServeError::Unreachable(Unreachable::NoBroker)), "{error:?}");
+    let error = peer.host.serve(named("mine").await).await.expect_err("no broker");
+    assert!(matches!(error, AcceptError::Unreachable(Unreachable::NoBroker)), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_go_plugin_says_nothing_until_it_has_something_to_say() {
-    // Not even headers: what is served is announced all the same.
+async fn a_go_plugin_sends_no_headers_before_its_first_message() {
+    // The host announces its services without having received headers.
     let silent = peer(|mut incoming, answers| {
         Box::pin(async move {
             let first = incoming.message().await.expect("a message").expect("one");
@@ -132,7 +133,7 @@ async fn a_go_plugin_says_nothing_until_it_has_something_to_say() {
     });
     let peer = attached(silent, false).await;
     let served = peer.host.serve(named("mine").await).await.expect("served");
-    // The peer gives our own address back under another number.
+    // The peer announces our own address under another id.
     let channel = peer.host.dial(ServiceId(7)).await.expect("dialled");
     ask(channel, "mine").await.expect("answered");
     served.stop().await;
@@ -140,24 +141,25 @@ async fn a_go_plugin_says_nothing_until_it_has_something_to_say() {
 }
 
 #[tokio::test]
-async fn a_go_plugin_whose_broker_is_dead_is_found_out() {
+async fn the_closed_broker_of_a_go_plugin_is_an_error() {
     let dead = || peer(|mut incoming, _| Box::pin(async move { drop(incoming.message().await) }));
     let peer = attached(dead(), false).await;
-    let mut served = peer.host.serve(named("mine").await).await.expect("the peer has not said anything yet");
-    let error = served.finished().await.expect_err("nobody will ever call");
-    assert!(matches!(error, ServeError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
+    let mut served =
+        peer.host.serve(named("mine").await).await.expect("the peer has not ended the stream yet");
+    let error = served.finished().await.expect_err("the peer cannot call");
+    assert!(matches!(error, AcceptError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
     let error = peer.host.serve(named("mine").await).await.expect_err("known by now");
-    assert!(matches!(error, ServeError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
+    assert!(matches!(error, AcceptError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
     let error = peer.host.dial(ServiceId(1)).await.expect_err("known by now");
     assert!(matches!(error, DialError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
-    assert_eq!(peer.attached.await.expect("no panic"), Detached::PeerClosed);
+    assert_eq!(peer.attached.await.expect("no panic"), StreamEnd::PeerClosed);
 }
 
 #[tokio::test]
-async fn a_stream_that_ended_is_followed_by_another() {
+async fn a_host_can_attach_again_after_its_stream_ended() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let dir = SocketDir::private(None).expect("a directory");
-    let host = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+    let host = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
     let mine = host.serve_at(ServiceId(4_000_000_002), named("mine").await);
     let (mine, ended) = tokio::join!(mine, async {
         let first = tokio::spawn(host.attach(pair.main.clone()));
@@ -168,57 +170,57 @@ async fn a_stream_that_ended_is_followed_by_another() {
     });
     assert!(ended.is_err_and(|error| error.is_cancelled()));
     let attached = tokio::spawn(host.attach(pair.main.clone()));
-    // Both sides' services are announced anew.
+    // The services of both sides are announced again.
     let mine = mine.expect("served");
     ask(pair.plugin.dial(mine.id()).await.expect("dialled"), "mine").await.expect("answered");
     let yours = pair.plugin.serve(named("yours").await).await.expect("served");
     ask(host.dial(yours.id()).await.expect("dialled"), "yours").await.expect("answered");
     host.close();
-    assert_eq!(attached.await.expect("no panic"), Detached::Closed);
+    assert_eq!(attached.await.expect("no panic"), StreamEnd::Closed);
     pair.close().await;
 }
 
 #[tokio::test]
-async fn a_host_that_attaches_and_only_dials_finds_a_dead_broker_out() {
+async fn a_dial_by_an_attached_host_fails_at_once_if_the_broker_is_closed() {
     let dead = peer(|mut incoming, _| Box::pin(async move { drop(incoming.message().await) }));
     let dir = SocketDir::private(None).expect("a directory");
     let (main, _shutdown) = serve_main(dead, &dir).await;
     let mut settings = BrokerSettings::new(Security::Plain);
-    settings.arrival = Arrival::Attached;
-    // It would be waited for, were it not found out.
-    settings.patience = Duration::from_secs(3600);
-    let host = Broker::direct(Side::Host, settings, Place::Unix(dir.clone()));
+    settings.peer_origin = PeerOrigin::Attached;
+    // Without the probe the dial would wait for the whole timeout.
+    settings.peer_timeout = Duration::from_secs(3600);
+    let host = Broker::direct(Role::Host, settings, ListenAt::Unix(dir.clone()));
     let attached = tokio::spawn(host.attach(main));
     let dialled = tokio::time::timeout(Duration::from_secs(60), host.dial(ServiceId(1))).await;
-    let error = dialled.expect("at once").expect_err("nobody will ever answer");
+    let error = dialled.expect("at once").expect_err("the broker is closed");
     assert!(matches!(error, DialError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
     attached.await.expect("no panic");
 }
 
 #[tokio::test]
-async fn whoever_waits_hears_that_the_stream_ended() {
+async fn a_dial_fails_when_the_stream_ends() {
     let short = peer(|mut incoming, answers| {
         Box::pin(async move {
             answers.send(address(2, "unix", "/nowhere")).await.expect("sent");
-            // Ends in order, after the first message.
+            // Ends without an error after the first message.
             drop(incoming.message().await);
         })
     });
     let peer = attached(short, false).await;
-    let error = peer.host.dial(ServiceId(2)).await.expect_err("nothing is there");
+    let error = peer.host.dial(ServiceId(2)).await.expect_err("no socket");
     assert!(matches!(error, DialError::Connect(_)), "{error:?}");
     let (dialled, served) = tokio::join!(peer.host.dial(ServiceId(1)), peer.host.serve(named("mine").await));
     let _served = served.expect("the peer was still there");
     let error = dialled.expect_err("the stream ended");
     assert!(matches!(error, DialError::Unreachable(Unreachable::StreamEnded)), "{error:?}");
-    assert_eq!(peer.attached.await.expect("no panic"), Detached::Lost);
+    assert_eq!(peer.attached.await.expect("no panic"), StreamEnd::Lost);
     let error = peer.host.dial(ServiceId(1)).await.expect_err("there is no other");
-    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(TIMEOUT))), "{error:?}");
 }
 
 #[tokio::test]
-async fn dialers_that_take_turns_wait_no_longer_than_their_patience() {
-    // A Go plugin answers no knock for what it does not serve.
+async fn dialers_that_take_turns_wait_no_longer_than_their_timeout() {
+    // A plugin in Go does not reply to a knock for an unserved id.
     let silent = peer(|mut incoming, answers| {
         Box::pin(async move {
             while let Ok(Some(_)) = incoming.message().await {}
@@ -227,7 +229,7 @@ async fn dialers_that_take_turns_wait_no_longer_than_their_patience() {
     });
     let peer = attached(silent, true).await;
     let (near, _far) = tokio::io::duplex(1 << 10);
-    drop(peer.host.session(yamux::Session::client(near, yamux::Config::default())));
+    drop(peer.host.start_session(yamux::Session::client(near, yamux::Config::default())));
     let begun = Instant::now();
     let mut dials = JoinSet::new();
     for id in 1..=12 {
@@ -235,29 +237,29 @@ async fn dialers_that_take_turns_wait_no_longer_than_their_patience() {
         dials.spawn(async move { host.dial(ServiceId(id)).await.expect_err("no answer") });
     }
     for error in dials.join_all().await {
-        assert!(matches!(error, DialError::Unanswered { waited: PATIENCE, .. }), "{error:?}");
+        assert!(matches!(error, DialError::NoReply { waited: TIMEOUT, .. }), "{error:?}");
     }
-    assert!(begun.elapsed() < 6 * PATIENCE, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < 6 * TIMEOUT, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
-async fn a_broker_that_is_not_attached_says_so() {
+async fn a_broker_without_a_host_is_an_error() {
     let dir = SocketDir::private(None).expect("a directory");
     let mut settings = BrokerSettings::new(Security::Plain);
-    settings.patience = PATIENCE;
-    let plugin = Broker::direct(Side::Plugin, settings.clone(), Place::Unix(dir));
+    settings.peer_timeout = TIMEOUT;
+    let plugin = Broker::direct(Role::Plugin, settings.clone(), ListenAt::Unix(dir));
     let error = plugin.serve(named("mine").await).await.expect_err("no host");
-    assert!(matches!(error, ServeError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
-    let plugin = Broker::multiplexed(Side::Plugin, settings);
+    assert!(matches!(error, AcceptError::Unreachable(Unreachable::NoStream(TIMEOUT))), "{error:?}");
+    let plugin = Broker::multiplexed(Role::Plugin, settings);
     let error = plugin.dial(ServiceId(1)).await.expect_err("no host");
-    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(PATIENCE))), "{error:?}");
+    assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(TIMEOUT))), "{error:?}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_dialled_fails_its_own_dial() {
+async fn an_invalid_address_fails_only_its_own_dial() {
     let odd = peer(|mut incoming, answers| {
         Box::pin(async move {
-            // Unasked answers, as pyvider sends them, and an address that is none.
+            // A reply without a knock, as pyvider sends it, an invalid address, and an address without a listener.
             let knock = Knock { knock: false, ack: true, error: "Channel not found".into() };
             for unasked in [
                 ConnInfo { knock: Some(knock), ..address(1, "unix", "/p") },
@@ -272,27 +274,27 @@ async fn what_cannot_be_dialled_fails_its_own_dial() {
         })
     });
     let peer = attached(odd, false).await;
-    let error = peer.host.dial(ServiceId(1)).await.expect_err("that was no address");
-    assert!(matches!(error, DialError::Unannounced { id: ServiceId(1), waited: PATIENCE }), "{error:?}");
+    let error = peer.host.dial(ServiceId(1)).await.expect_err("not announced");
+    assert!(matches!(error, DialError::NoAddress { id: ServiceId(1), waited: TIMEOUT }), "{error:?}");
     let error = peer.host.dial(ServiceId(2)).await.expect_err("unknown network");
-    assert!(matches!(error, DialError::Address { id: ServiceId(2), .. }), "{error:?}");
-    let error = peer.host.dial(ServiceId(3)).await.expect_err("nobody listens");
+    assert!(matches!(error, DialError::InvalidAddress { id: ServiceId(2), .. }), "{error:?}");
+    let error = peer.host.dial(ServiceId(3)).await.expect_err("no listener");
     assert!(matches!(error, DialError::Connect(_)), "{error:?}");
     let _served = peer.host.serve(named("mine").await).await.expect("served");
     ask(peer.host.dial(ServiceId(4)).await.expect("dialled"), "mine").await.expect("answered");
-    // Its own and that of the service.
+    // The main socket and that of the service.
     let entries = std::fs::read_dir(peer.dir.path()).expect("readable").flatten();
     assert_eq!(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket())).count(), 2);
 }
 
 #[tokio::test]
-async fn a_plugins_broker_serves_one_host_after_the_other() {
+async fn a_plugins_broker_serves_one_host_after_another() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let fixed = pair.plugin.serve_at(ServiceId(4_000_000_001), named("fixed").await).await.expect("served");
     for _ in 0..3 {
-        // A host of another process: it never heard what was served before it came.
+        // A new host: the services were announced before it connected.
         let dir = SocketDir::private(None).expect("a directory");
-        let next = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+        let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
         let attached = tokio::spawn(next.attach(pair.main.clone()));
         ask(next.dial(fixed.id()).await.expect("dialled"), "fixed").await.expect("answered");
         let mine = next.serve(named("mine").await).await.expect("served");
@@ -302,22 +304,22 @@ async fn a_plugins_broker_serves_one_host_after_the_other() {
         next.close();
         attached.await.expect("no panic");
     }
-    // The first host is still there.
+    // The first host is still connected.
     let mine = pair.host.serve(named("mine").await).await.expect("served");
     ask(pair.plugin.dial(mine.id()).await.expect("dialled"), "mine").await.expect("answered");
     pair.close().await;
 }
 
 #[tokio::test]
-async fn a_second_host_breaks_nothing_of_the_first() {
+async fn a_second_host_does_not_disturb_the_first() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let dir = SocketDir::private(None).expect("a directory");
     let mut settings = BrokerSettings::new(Security::Plain);
-    settings.arrival = Arrival::Attached;
-    let second = Broker::direct(Side::Host, settings, Place::Unix(dir));
+    settings.peer_origin = PeerOrigin::Attached;
+    let second = Broker::direct(Role::Host, settings, ListenAt::Unix(dir));
     let attached = tokio::spawn(second.attach(pair.main.clone()));
     let theirs = second.serve(named("second").await).await.expect("served");
-    // Both are there: each is heard by the plugin, and hears it.
+    // The plugin can dial both hosts, and both can dial the plugin.
     for _ in 0..3 {
         let mine = pair.host.serve(named("first").await).await.expect("served");
         ask(pair.plugin.dial(mine.id()).await.expect("dialled"), "first").await.expect("answered");
@@ -327,7 +329,7 @@ async fn a_second_host_breaks_nothing_of_the_first() {
             ask(host.dial(sub.id()).await.expect("dialled"), "sub").await.expect("answered");
         }
     }
-    // And goes away in order, which ends nothing that the plugin serves.
+    // The second host closes. The services of the plugin go on.
     let mut sub = pair.plugin.serve(named("sub").await).await.expect("served");
     second.close();
     attached.await.expect("no panic");
@@ -342,13 +344,13 @@ async fn a_second_host_breaks_nothing_of_the_first() {
 }
 
 #[tokio::test]
-async fn a_host_that_goes_away_in_order_ends_nothing_that_its_plugin_serves() {
+async fn the_services_of_a_plugin_outlive_its_host() {
     let mut pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let mut sub = pair.plugin.serve(named("sub").await).await.expect("served");
     pair.host.close();
     (&mut pair.attached).await.expect("no panic");
     let dir = SocketDir::private(None).expect("a directory");
-    let next = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
+    let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
     let attached = tokio::spawn(next.attach(pair.main.clone()));
     let id = sub.id();
     tokio::select! {
@@ -359,38 +361,38 @@ async fn a_host_that_goes_away_in_order_ends_nothing_that_its_plugin_serves() {
     }
     next.close();
     attached.await.expect("no panic");
-    pair.attached = tokio::spawn(async { Detached::Closed });
+    pair.attached = tokio::spawn(async { StreamEnd::Closed });
     pair.close().await;
 }
 
 #[tokio::test]
-async fn what_a_host_offers_waits_for_its_plugin() {
+async fn host_services_are_served_without_a_stream_to_the_plugin() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let dir = SocketDir::private(None).expect("a directory");
-    let next = Broker::direct(Side::Host, BrokerSettings::new(Security::Plain), Place::Unix(dir));
-    // There is no stream to a plugin, and nobody waits for one.
-    let offered = next.offer(named("host").await).await.expect("offered");
-    let twice = next.offer(named("host").await).await.expect_err("in use");
-    assert!(matches!(twice, ServeError::InUse { id: HOST_SERVICES }), "{twice:?}");
+    let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
+    // There is no stream to a plugin yet.
+    let offered = next.serve_host_services(named("host").await).await.expect("served");
+    let twice = next.serve_host_services(named("host").await).await.expect_err("in use");
+    assert!(matches!(twice, AcceptError::IdInUse { id: HOST_SERVICES }), "{twice:?}");
     let attached = tokio::spawn(next.attach(pair.main.clone()));
     ask(pair.plugin.host_channel(), "host").await.expect("answered");
     offered.stop().await;
     next.close();
-    let closed = next.offer(named("host").await).await.expect_err("closed");
-    assert!(matches!(closed, ServeError::Unreachable(Unreachable::Closed)), "{closed:?}");
+    let closed = next.serve_host_services(named("host").await).await.expect_err("closed");
+    assert!(matches!(closed, AcceptError::Unreachable(Unreachable::Closed)), "{closed:?}");
     attached.await.expect("no panic");
     pair.close().await;
 }
 
 #[tokio::test]
-async fn a_plugin_without_a_broker_makes_no_offer_fail() {
+async fn host_services_are_served_to_a_plugin_without_a_broker() {
     let peer = attached(named("plugin").await, false).await;
     peer.attached.await.expect("no panic");
-    peer.host.offer(named("host").await).await.expect("the plugin will not call").detach();
+    peer.host.serve_host_services(named("host").await).await.expect("the plugin will not call").detach();
 }
 
 #[tokio::test]
-async fn a_host_that_floods_is_bounded_and_still_served() {
+async fn a_flood_of_messages_does_not_stop_the_broker() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let (flood, messages) = mpsc::channel(64);
     let mut messages = messages;
@@ -402,7 +404,7 @@ async fn a_host_that_floods_is_bounded_and_still_served() {
     }
     let served = pair.host.serve(named("mine").await).await.expect("served");
     ask(pair.plugin.dial(served.id()).await.expect("dialled"), "mine").await.expect("answered");
-    // A message that no broker would send ends the stream, and nothing else.
+    // A message that is too large ends the stream. The broker goes on.
     flood.send(address(1, "unix", &"x".repeat(100_000))).await.expect("taken");
     drop(flood);
     drop(call.await);
@@ -412,7 +414,7 @@ async fn a_host_that_floods_is_bounded_and_still_served() {
 }
 
 #[tokio::test]
-async fn a_broker_that_closes_answers_the_calls_that_are_under_way() {
+async fn a_broker_that_closes_finishes_the_calls_in_flight() {
     for kind in KINDS {
         let pair = Pair::with(kind, |settings| settings.grace = Duration::from_secs(600)).await;
         let echo = peer(|mut incoming, answers| {
@@ -432,13 +434,13 @@ async fn a_broker_that_closes_answers_the_calls_that_are_under_way() {
         let plugin = pair.plugin.clone();
         let mut drained = Box::pin(plugin.drained());
         let waiting = tokio::time::timeout(Duration::from_millis(50), drained.as_mut()).await;
-        waiting.expect_err("a call is under way");
+        waiting.expect_err("a call is in flight");
         say.send(address(7, "unix", "/p")).await.expect("taken");
         assert_eq!(answers.message().await.expect("answered").map(|answer| answer.service_id), Some(7));
-        assert_eq!(answers.message().await.expect("ended in order"), None);
-        tokio::time::timeout(Duration::from_secs(60), &mut drained).await.expect("nothing is under way");
+        assert_eq!(answers.message().await.expect("ended without an error"), None);
+        tokio::time::timeout(Duration::from_secs(60), &mut drained).await.expect("no call is in flight");
         if kind.multiplexed {
-            let error = pair.host.dial(ServiceId(1)).await.expect_err("nothing is left");
+            let error = pair.host.dial(ServiceId(1)).await.expect_err("the session has ended");
             assert!(matches!(error, DialError::Unreachable(Unreachable::Session(_))), "{error:?}");
         }
         pair.close().await;
@@ -446,7 +448,7 @@ async fn a_broker_that_closes_answers_the_calls_that_are_under_way() {
 }
 
 #[tokio::test]
-async fn one_that_connects_and_says_nothing_makes_no_other_wait() {
+async fn a_silent_connection_does_not_delay_others() {
     let kind = Kind { multiplexed: false, mutual: true };
     let pair =
         Pair::with(kind, |settings| settings.http2.handshake_timeout = Duration::from_secs(3600)).await;
@@ -457,7 +459,7 @@ async fn one_that_connects_and_says_nothing_makes_no_other_wait() {
     let both = async { tokio::join!(incoming.accept(), pair.host.dial_stream(id)) };
     let (accepted, dialled) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("at once");
     accepted.expect("a connection").expect("secured");
-    dialled.expect("let in");
+    dialled.expect("accepted");
     drop(silent);
     pair.close().await;
 }

@@ -47,7 +47,7 @@ pub(crate) struct AttachArgs {
     app_version: u32,
     #[command(flatten)]
     tls: TlsFiles,
-    /// Limits the time to connect.
+    /// The timeout for connecting.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::limit)]
     timeout: Duration,
     /// Shows complete fingerprints.
@@ -167,7 +167,9 @@ async fn attach(target: Target, args: &AttachArgs, out: &Out) -> Result<Plugin, 
         // A server with TLS closes a connection without TLS.
         AttachError::Refused {
             ref endpoint,
-            source: LaunchFault::Connect(_) | LaunchFault::FirstCall(_),
+            source:
+                LaunchFault::Connect(rpcplugin::host::ConnectFault::Unreachable(_))
+                | LaunchFault::Connect(rpcplugin::host::ConnectFault::HealthCheckFailed(_)),
         } if !secured => WithoutIdentity { endpoint: endpoint.clone(), source: error }.into(),
         error => error.into(),
     })

@@ -56,7 +56,7 @@ pub(crate) struct MethodArgs {
     /// Sends metadata. The value is base64 if the name ends in -bin.
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = headers::parse)]
     pub(crate) header: Vec<Header>,
-    /// Limits the duration of the call, such as 5s.
+    /// The timeout of the call, such as 5s.
     #[arg(long, value_name = "TIME", value_parser = duration::limit)]
     pub(crate) deadline: Option<Duration>,
     /// Shows fields with their default value.
@@ -71,10 +71,10 @@ pub(crate) struct MethodArgs {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("the response of type {message} has no JSON form: {fault}")]
 #[diagnostic(
-    code(rpcplugin::protocol::answer_without_json),
+    code(rpcplugin::protocol::response_without_json),
     help("decode the bytes with `base64 -d | protoc --decode_raw`")
 )]
-struct WithoutJson {
+struct ResponseWithoutJson {
     message: String,
     fault: Fault,
 }
@@ -162,7 +162,7 @@ async fn exchange(
     out: &mut Out,
 ) -> Result<Result<Shown, Status>, CommandError> {
     let Requests { messages, mut failure } = requests;
-    let answered = async {
+    let outcome = async {
         let mut client = tonic::client::Grpc::new(plugin.channel())
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX);
@@ -177,15 +177,15 @@ async fn exchange(
         if args.show_metadata {
             show_metadata("header", response.metadata(), out);
         }
-        let mut answers = response.into_inner();
+        let mut responses = response.into_inner();
         let (types, mut count, mut shown) = (Types::new(method.parent_pool()), 0, Shown::All);
         let mut unknown = None;
-        while let Some(answer) = answers.message().await? {
-            if !show_answer(&answer, method, &types, args.emit_defaults, out) {
+        while let Some(message) = responses.message().await? {
+            if !print_response(&message, method, &types, args.emit_defaults, out) {
                 shown = Shown::Some;
             }
             // Printed once for responses with the same unknown fields.
-            let read = DynamicMessage::decode(method.output(), answer.clone()).ok();
+            let read = DynamicMessage::decode(method.output(), message.clone()).ok();
             let found = read.as_ref().and_then(unknown_fields);
             if let Some(text) = found.as_ref().filter(|_| found != unknown) {
                 out.note(dim(text));
@@ -199,7 +199,7 @@ async fn exchange(
             consume_budget().await;
         }
         if args.show_metadata
-            && let Some(trailers) = answers.trailers().await?
+            && let Some(trailers) = responses.trailers().await?
         {
             show_metadata("trailer", &trailers, out);
         }
@@ -210,29 +210,29 @@ async fn exchange(
             _ => Ok(shown),
         }
     };
-    let mut answered = pin!(answered);
+    let mut outcome = pin!(outcome);
     tokio::select! {
         biased;
         Ok(error) = &mut failure => Err(error.into()),
-        answered = &mut answered => match failure.try_recv() {
+        outcome = &mut outcome => match failure.try_recv() {
             // The invalid request ended the stream. The status that the plugin returned for this does not matter.
             Ok(error) => Err(error.into()),
-            Err(_) => Ok(answered),
+            Err(_) => Ok(outcome),
         },
     }
 }
 
 /// Prints a response: on several lines, or on one line in a stream and with `--json`. Returns `false` for a response without a JSON
 /// form, for which an error is printed.
-fn show_answer(
-    answer: &[u8],
+fn print_response(
+    message: &[u8],
     method: &MethodDescriptor,
     types: &Types,
     defaults: bool,
     out: &mut Out,
 ) -> bool {
     let lines = method.is_server_streaming() || out.is_json();
-    let fault = match protojson::write(answer, &method.output(), types, Style { pretty: !lines, defaults }) {
+    let fault = match protojson::write(message, &method.output(), types, Style { pretty: !lines, defaults }) {
         Ok(json) if lines => {
             out.json_line(&json);
             return true;
@@ -243,8 +243,8 @@ fn show_answer(
         }
         Err(fault) => fault,
     };
-    let (field, bytes) = (fault.path(), STANDARD.encode(answer));
-    let error = WithoutJson { message: method.output().full_name().to_owned(), fault };
+    let (field, bytes) = (fault.path(), STANDARD.encode(message));
+    let error = ResponseWithoutJson { message: method.output().full_name().to_owned(), fault };
     if lines {
         let mut error = error_as_json(&error);
         error["field"] = field.into();

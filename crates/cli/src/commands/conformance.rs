@@ -1,7 +1,6 @@
-//! `rpcplugin conformance`: whether a plugin keeps to the protocol, whatever language it is written in.
+//! `rpcplugin conformance`: checks whether a plugin follows the protocol, in any language.
 //!
-//! Each check starts the plugin anew and speaks to it without a host library in between. A check has a deadline, and
-//! leaves nothing behind.
+//! Each check launches the plugin anew and speaks to it without the host library. A check has a timeout, and leaves nothing behind.
 
 mod baseline;
 mod check;
@@ -68,7 +67,7 @@ pub(crate) struct ConformanceArgs {
     /// Runs this many checks at once.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
-    /// Limits the duration of each check.
+    /// The timeout of each check.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration::limit)]
     deadline: Duration,
     #[command(flatten)]

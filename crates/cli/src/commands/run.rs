@@ -7,7 +7,7 @@ use std::{path::PathBuf, pin::pin};
 use clap::{Args, ValueEnum};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
-    Event, Events, Exit as PluginExit, OutputOptions, OutputSource, OutputStream, Plugin,
+    Event, Events, Exit as PluginExit, OutputOptions, OutputSource, OutputStream, Pid, Plugin,
     handshake::{ReattachConfig, ReattachConfigs},
     hclog::Level,
 };
@@ -161,7 +161,7 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
         let parsed = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
         out.json_line(&json!({
             "kind": "ready",
-            "pid": plugin.pid().map_or(0, rpcplugin::Pid::get),
+            "pid": plugin.pid().map(Pid::get),
             "version": plugin.version().0,
             "mutual_tls": secured,
             "reattach": parsed(config.to_string()),
@@ -170,10 +170,10 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
         return;
     }
     let security = if secured { good("mutual TLS") } else { warn("no TLS") };
+    let process = plugin.pid().map_or_else(|| "of unknown pid".to_owned(), |pid| pid.to_string());
     out.hint(&format!(
-        "{} is up: process {}, version {}, {security}, ready after {}",
+        "{} is up: process {process}, version {}, {security}, ready after {}",
         strong(plugin.name()),
-        plugin.pid().map_or(0, rpcplugin::Pid::get),
         plugin.version(),
         crate::ui::duration::show(plugin.launch_time())
     ));

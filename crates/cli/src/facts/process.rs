@@ -2,10 +2,10 @@
 
 use std::{
     fs,
-    io::Read as _,
     path::{Path, PathBuf},
 };
 
+use rpcplugin::{Pid, host::ProgramFile};
 use serde::Serialize;
 
 use crate::os::{self, Ownership};
@@ -34,13 +34,13 @@ pub(crate) struct FileFacts {
 
 impl ProcessFacts {
     /// Inspects a process. `program` is the path from which the process was started.
-    pub(crate) fn of(pid: u32, program: Option<&Path>) -> Self {
+    pub(crate) fn of(pid: Pid, program: Option<&Path>) -> Self {
         let running = os::executable(pid);
         let link = fs::read_link(&running).ok();
         let executable = link.or_else(|| program.and_then(|program| program.canonicalize().ok()));
         let mut files = [running].into_iter().chain(executable.clone());
         let architecture = files.find_map(|file| architecture(&file));
-        Self { pid, executable, architecture }
+        Self { pid: pid.get(), executable, architecture }
     }
 }
 
@@ -61,25 +61,12 @@ impl FileFacts {
 
 /// Returns the architecture in the header of an ELF or Mach-O file.
 fn architecture(file: &Path) -> Option<&'static str> {
-    let mut head = [0; 20];
-    fs::File::open(file).ok()?.read_exact(&mut head).ok()?;
-    if let [0x7f, b'E', b'L', b'F', ..] = head {
-        let bytes = [head[18], head[19]];
-        let machine = if head[5] == 2 { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
-        return Some(match machine {
-            3 => "x86",
-            40 => "arm",
-            62 => "x86-64",
-            183 => "arm64",
-            243 => "riscv64",
-            _ => "unknown",
-        });
-    }
-    match (head[..4].try_into().map(u32::from_le_bytes), head[4..8].try_into().map(u32::from_le_bytes)) {
-        (Ok(0xfeed_facf), Ok(0x0100_0007)) => Some("x86-64"),
-        (Ok(0xfeed_facf), Ok(0x0100_000c)) => Some("arm64"),
-        _ => None,
-    }
+    Some(match ProgramFile::of(file).ok()?.architecture()? {
+        "x86_64" => "x86-64",
+        "aarch64" => "arm64",
+        known @ ("x86" | "arm" | "riscv64") => known,
+        _ => "unknown",
+    })
 }
 
 #[cfg(test)]
@@ -88,7 +75,7 @@ mod tests {
 
     #[test]
     fn inspects_its_own_process() {
-        let facts = ProcessFacts::of(std::process::id(), None);
+        let facts = ProcessFacts::of(Pid::current(), None);
         if cfg!(target_arch = "x86_64") && cfg!(target_os = "linux") {
             assert_eq!(facts.architecture, Some("x86-64"), "{facts:?}");
         }

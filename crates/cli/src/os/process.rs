@@ -1,4 +1,4 @@
-//! Processes, their groups and their ends.
+//! Processes and process groups.
 
 use std::{
     fs, io,
@@ -7,17 +7,26 @@ use std::{
     process::Command,
 };
 
-use rpcplugin::ExitReason;
-pub(crate) use rustix::process::{Pid, Signal};
-use rustix::process::{WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process, waitid};
+use rpcplugin::{ExitReason, Pid, Signal};
+use rustix::process::{
+    self, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process, waitid,
+};
 use tokio::process::Child;
+
+/// A signal that can end a process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StopSignal {
+    Interrupt,
+    Terminate,
+    Kill,
+}
 
 /// A child process that leads a process group of its own. Dropping this kills the group.
 ///
 /// The child is not reaped before the drop, so that its pid cannot be reused while signals may be sent to it.
 #[derive(Debug)]
 pub(crate) struct ProcessGroup {
-    leader: Pid,
+    leader: process::Pid,
     /// Kept to be reaped after the drop.
     _child: Child,
 }
@@ -30,18 +39,24 @@ impl ProcessGroup {
     ) -> io::Result<(Self, T)> {
         command.process_group(0);
         let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
-        let leader = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        let leader = child.id().and_then(Pid::new).and_then(raw);
         let leader = leader.ok_or_else(|| io::Error::other("the process has no pid"))?;
         let taken = take(&mut child);
         Ok((Self { leader, _child: child }, taken))
     }
 
     pub(crate) fn pid(&self) -> Pid {
-        self.leader
+        let number = self.leader.as_raw_nonzero().unsigned_abs();
+        number.into()
     }
 
     /// Sends a signal to the leader.
-    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub(crate) fn signal(&self, signal: StopSignal) -> io::Result<()> {
+        let signal = match signal {
+            StopSignal::Interrupt => process::Signal::INT,
+            StopSignal::Terminate => process::Signal::TERM,
+            StopSignal::Kill => process::Signal::KILL,
+        };
         Ok(kill_process(self.leader, signal)?)
     }
 
@@ -50,7 +65,7 @@ impl ProcessGroup {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         match waitid(WaitId::Pid(self.leader), options) {
             Ok(Some(status)) => {
-                let signal = status.terminating_signal().map(rpcplugin::Signal::new).map(ExitReason::Signal);
+                let signal = status.terminating_signal().map(Signal::new).map(ExitReason::Signal);
                 let status = status.exit_status().map(ExitReason::Status);
                 signal.or(status).or(Some(ExitReason::Unknown))
             }
@@ -63,21 +78,28 @@ impl ProcessGroup {
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         // The group is empty if all of its processes have ended.
-        let _ = kill_process_group(self.leader, Signal::KILL);
+        let _ = kill_process_group(self.leader, process::Signal::KILL);
     }
 }
 
 /// Whether a process that is not a child of this one is alive. A zombie is not alive.
 pub(crate) fn is_alive(pid: Pid) -> bool {
-    match fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) {
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')),
         // Without /proc only a signal can find out.
-        Err(_) => !Path::new("/proc/self").exists() && test_kill_process(pid).is_ok(),
+        Err(_) => {
+            !Path::new("/proc/self").exists() && raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+        }
     }
 }
 
-/// Returns the link to the file that a process executes, where the system has one. The link leads to the file even after another file
+/// Returns the link to the executed file of a process, if the system has such links. The link leads to the file even after another file
 /// has been put at its path.
-pub(crate) fn executable(pid: u32) -> PathBuf {
+pub(crate) fn executable(pid: Pid) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/exe"))
+}
+
+/// Returns a pid as the type of the system calls.
+fn raw(pid: Pid) -> Option<process::Pid> {
+    process::Pid::from_raw(i32::try_from(pid.get()).ok()?)
 }

@@ -57,7 +57,7 @@ pub(crate) struct LaunchArgs {
     /// Starts the plugin in this directory.
     #[arg(long, value_name = "PATH")]
     pub(crate) dir: Option<PathBuf>,
-    /// Limits the launch of the plugin, such as 30s or 500ms.
+    /// The timeout of the launch, such as 30s or 500ms.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::limit)]
     pub(crate) timeout: Duration,
     /// Shows complete fingerprints and backtraces.

@@ -1,7 +1,8 @@
 //! The launch of a plugin, with errors that name the flags of this program.
 
-use std::{path::Path, sync::atomic::Ordering};
+use std::{fmt, path::Path, sync::atomic::Ordering};
 
+use miette::Diagnostic;
 use rpcplugin::{Host, LaunchFault, Plugin, handshake::VersionNotOffered};
 
 use super::{
@@ -16,17 +17,17 @@ use crate::{
 };
 
 /// The plugin selected a version that was not offered.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+///
+/// The code is that of the library's error.
+#[derive(Debug, thiserror::Error)]
 #[error("the plugin speaks version {} of the protocol, and the host offered {}", refused.plugin, refused.host)]
-#[diagnostic(code(rpcplugin::protocol::version_not_offered))]
 pub(crate) struct OtherVersion {
     refused: VersionNotOffered,
-    #[help]
     help: String,
 }
 
 /// The program is not in PATH, but in the working directory.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{program} is not in PATH, but in the working directory")]
 #[diagnostic(
     code(rpcplugin::transport::plugin_not_in_path),
@@ -40,8 +41,8 @@ impl LaunchArgs {
     /// Launches the plugin, with a progress indicator on the terminal.
     ///
     /// # Errors
-    /// [`NotStarted`], [`CookieMissing`], [`OtherVersion`] or [`NotInPath`]; [`TlsFilesError`](super::TlsFilesError) and [`HandshakeLineFault::Packer`](rpcplugin::handshake::HandshakeLineFault::Packer)
-    /// before the plugin is started.
+    /// [`NotStarted`], [`CookieMissing`], [`OtherVersion`] or [`NotInPath`]. Before the start: unusable certificate files, and a plugin
+    /// of an ecosystem with another protocol.
     pub(crate) async fn launch(&self, out: &Out) -> Result<Plugin, CommandError> {
         let _working = out.working(format!("starting {}", self.name()));
         self.launch_by(&self.host()).await
@@ -61,17 +62,31 @@ impl LaunchArgs {
             launched = host.launch(self.command()).await;
         }
         launched.map_err(|error| match error.fault {
-            LaunchFault::CookieRefused(_) if !self.has_cookie() => CookieMissing::new(error, self).into(),
-            LaunchFault::Version(refused) => {
+            LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(_))
+                if !self.has_cookie() =>
+            {
+                CookieMissing::new(error, self).into()
+            }
+            LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Version(refused)) => {
                 OtherVersion { help: self.help_for_version(refused.plugin), refused }.into()
             }
-            LaunchFault::NotFound { ref program }
+            LaunchFault::Program(rpcplugin::host::ProgramFault::NotFound { ref program })
                 if program.components().count() == 1 && Path::new(".").join(program).is_file() =>
             {
                 NotInPath { program: self.name() }.into()
             }
             _ => NotStarted::new(error, self).into(),
         })
+    }
+}
+
+impl Diagnostic for OtherVersion {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.refused.code()
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(&self.help))
     }
 }
 

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
-use rpcplugin::{LaunchError, LaunchFault};
+use rpcplugin::{
+    LaunchError, LaunchFault,
+    host::{ConnectFault, HandshakeFault, SecurityFault},
+};
 
 use super::{args::LaunchArgs, expected_variable::expected_variable};
 use crate::{
@@ -24,7 +27,7 @@ pub(crate) struct NotStarted {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("the magic cookie of {program} is missing")]
 #[diagnostic(
-    code(rpcplugin::config::cookie_missing),
+    code(rpcplugin::config::cookie_not_given),
     help(
         "{named}give the cookie with --cookie KEY=VALUE (`MagicCookieKey` and `MagicCookieValue` in the source of the plugin or \
          its host), or name a well-known host with --preset"
@@ -70,16 +73,19 @@ impl CookieMissing {
 /// Returns the flag that helps with a fault.
 fn flag(error: &LaunchError, args: &LaunchArgs) -> Option<String> {
     match &error.fault {
-        LaunchFault::Silent(_) | LaunchFault::NotReady(_) => {
+        LaunchFault::Handshake(HandshakeFault::Timeout(_))
+        | LaunchFault::Connect(ConnectFault::Timeout(_)) => {
             Some("change the limit with --timeout TIME".to_owned())
         }
-        LaunchFault::IgnoredMtls => Some("disable AutoMTLS with --no-mtls".to_owned()),
-        LaunchFault::CookieRefused(_) => {
+        LaunchFault::Security(SecurityFault::IgnoredMtls) => {
+            Some("disable AutoMTLS with --no-mtls".to_owned())
+        }
+        LaunchFault::Handshake(HandshakeFault::CookieRefused(_)) => {
             let name = named_variable(error).filter(|name| name != args.magic_cookie().key())?;
             Some(expects(&name))
         }
         // The variable may be the cookie or another setting.
-        LaunchFault::ExitedEarly(_) => {
+        LaunchFault::Handshake(HandshakeFault::ExitedEarly(_)) => {
             let name = named_variable(error).filter(|name| name != args.magic_cookie().key())?;
             let as_cookie = match args.has_cookie() {
                 true => String::new(),
@@ -87,7 +93,7 @@ fn flag(error: &LaunchError, args: &LaunchArgs) -> Option<String> {
             };
             Some(format!("the plugin names the variable {name}: set it with --env {name}=…{as_cookie}"))
         }
-        LaunchFault::OwnCertificates => {
+        LaunchFault::Security(SecurityFault::OwnCertificates) => {
             Some("name the certificate files with --cert, --key and --ca".to_owned())
         }
         _ => None,

@@ -19,43 +19,22 @@ impl Types {
         self.0
             .get_message_by_name(name)
             .or_else(|| DescriptorPool::global().get_message_by_name(name))
-            .or_else(|| googles_own()?.get_message_by_name(name))
+            .or_else(|| error_details()?.get_message_by_name(name))
     }
 }
 
 /// Google's types for error details, which most libraries use.
-fn googles_own() -> Option<&'static DescriptorPool> {
+fn error_details() -> Option<&'static DescriptorPool> {
     static POOL: OnceLock<Option<DescriptorPool>> = OnceLock::new();
-    let compile = || {
-        let mut resolver = protox::file::ChainFileResolver::new();
-        resolver.add(protox::file::GoogleFileResolver::new());
-        resolver.add(ErrorDetails);
-        let mut compiler = protox::Compiler::with_file_resolver(resolver);
-        compiler.include_imports(true).open_file(ERROR_DETAILS).ok()?;
-        Some(compiler.descriptor_pool())
-    };
-    POOL.get_or_init(compile).as_ref()
+    POOL.get_or_init(|| DescriptorPool::decode(tonic_types::pb::FILE_DESCRIPTOR_SET).ok()).as_ref()
 }
-
-struct ErrorDetails;
-
-impl protox::file::FileResolver for ErrorDetails {
-    fn open_file(&self, name: &str) -> Result<protox::file::File, protox::Error> {
-        match name {
-            ERROR_DETAILS => protox::file::File::from_source(name, include_str!("error_details.proto")),
-            _ => Err(protox::Error::file_not_found(name)),
-        }
-    }
-}
-
-const ERROR_DETAILS: &str = "google/rpc/error_details.proto";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn all_of_googles_types_are_described() {
+    fn the_types_of_error_details_are_known() {
         let types = Types::new(&DescriptorPool::new());
         for name in [
             "ErrorInfo",

@@ -64,22 +64,22 @@ impl Connect for StreamOf {
 }
 
 /// Whether a gRPC server responded to a call, even with an error. The status of a broken connection has a source.
-pub(crate) fn answered<T>(result: &Result<T, Status>) -> bool {
+pub(crate) fn is_response<T>(result: &Result<T, Status>) -> bool {
     result.as_ref().err().is_none_or(|status| std::error::Error::source(status).is_none())
 }
 
 /// Makes a health call for a service. Returns the number of the `ServingStatus`.
 pub(crate) async fn health(channel: PluginChannel, service: impl Into<String>) -> Result<i32, Status> {
     let mut request = Request::new(HealthCheckRequest { service: service.into() });
-    request.set_timeout(ANSWER_TIMEOUT);
+    request.set_timeout(RESPONSE_TIMEOUT);
     HealthClient::new(channel).check(request).await.map(|answer| answer.into_inner().status)
 }
 
 pub(super) fn settings() -> http2::Settings {
     let mut settings = http2::Settings::default();
-    settings.handshake_timeout = ANSWER_TIMEOUT;
+    settings.handshake_timeout = RESPONSE_TIMEOUT;
     settings
 }
 
 /// The limit for a response of the plugin.
-pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -25,7 +25,7 @@ use rustls::{
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::connection::{ANSWER_TIMEOUT, answered, channel, health, settings};
+use super::connection::{RESPONSE_TIMEOUT, channel, health, is_response, settings};
 
 /// An unauthorized client: a client that is not the plugin's host and can reach its address. It does not verify the plugin.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +77,7 @@ pub(crate) async fn impostor_channel(
     http2::connect(UncheckedServer { endpoint: endpoint.clone(), config }, &settings()).await
 }
 
-/// Whether the plugin responds to an impostor's call within [`ANSWER_TIMEOUT`].
+/// Whether the plugin responds to an impostor's call within [`RESPONSE_TIMEOUT`].
 pub(crate) async fn is_served(
     impostor: Impostor,
     endpoint: &Endpoint,
@@ -86,11 +86,11 @@ pub(crate) async fn is_served(
 ) -> bool {
     let call = async {
         match impostor_channel(impostor, endpoint, host, plugin).await {
-            Ok(channel) => answered(&health(channel, "plugin").await),
+            Ok(channel) => is_response(&health(channel, "plugin").await),
             Err(_) => false,
         }
     };
-    timeout(ANSWER_TIMEOUT, call).await.unwrap_or(false)
+    timeout(RESPONSE_TIMEOUT, call).await.unwrap_or(false)
 }
 
 /// Returns the protocol that the plugin selects from `h2` and `http/1.1` by ALPN.

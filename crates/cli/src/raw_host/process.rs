@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::ExitReason;
+use rpcplugin::{ExitReason, Pid};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
@@ -16,7 +16,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::os::{Pid, ProcessGroup, Signal};
+use crate::os::{ProcessGroup, StopSignal};
 
 /// A plugin's process and its output. Dropping this kills its process group and removes its temporary directory.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Process {
 /// The process printed no handshake line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoLine {
-    #[error("the plugin exited with {reason} before it printed a line{}", quoted(stdout, "stdout"))]
+    #[error("the plugin ended with {reason} before it printed a line{}", quoted(stdout, "stdout"))]
     Exited { reason: ExitReason, stdout: String },
     #[error("the plugin closed its stdout before it printed a line{}", quoted(stdout, "stdout"))]
     Closed { stdout: String },
@@ -79,7 +79,7 @@ impl Process {
         self.group.pid()
     }
 
-    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub(crate) fn signal(&self, signal: StopSignal) -> io::Result<()> {
         self.group.signal(signal)
     }
 

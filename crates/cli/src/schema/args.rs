@@ -1,4 +1,4 @@
-//! The arguments that name files with services and messages.
+//! The arguments that name files with descriptions of services and messages.
 
 use std::path::PathBuf;
 
@@ -7,28 +7,28 @@ use clap::Args;
 use super::files::{self, Given};
 use crate::error::CommandError;
 
-/// Where the descriptions of the messages come from.
+/// Files with descriptions of services and messages.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Schema options")]
 pub(crate) struct SchemaArgs {
-    /// Takes services and messages from a .proto file, before what the plugin says of itself.
+    /// Describes services and messages with a .proto file, which takes precedence over reflection.
     #[arg(long, value_name = "FILE")]
     pub(crate) proto: Vec<PathBuf>,
-    /// Where imports of .proto files are looked for, beside the files' own directories.
+    /// A directory for imports of .proto files. The directories of the files are searched too.
     #[arg(long, short = 'I', value_name = "DIR")]
     pub(crate) proto_path: Vec<PathBuf>,
-    /// Takes services and messages from a compiled set of descriptors, as `protoc --include_imports` writes it.
+    /// Describes services and messages with a descriptor set, as written by `protoc --include_imports`.
     #[arg(long, value_name = "FILE", conflicts_with = "proto")]
     pub(crate) descriptor_set: Option<PathBuf>,
 }
 
 impl SchemaArgs {
-    /// Whether there is a file that describes the services.
+    /// Whether a file is given.
     pub(crate) fn is_given(&self) -> bool {
         self.descriptor_set.is_some() || !self.proto.is_empty()
     }
 
-    /// Reads the files, if any are given.
+    /// Reads the given files.
     pub(crate) fn read(&self) -> Result<Option<Given>, CommandError> {
         if let Some(file) = &self.descriptor_set {
             return files::descriptor_set(file).map(Some);

@@ -1,7 +1,7 @@
-//! Whether descriptors hold together, before a library relies on them.
+//! Checks the descriptors of a peer before prost-reflect uses them.
 //!
-//! They are a peer's bytes. Names, numbers, references and shapes are checked here, each message, enum and service by
-//! itself: what is at fault is left out with the reason, as is what cannot be read without it, and the rest can be used.
+//! Each message, enum and service is checked by itself: its names, numbers, references and form. An invalid part and the parts that need
+//! it are left out, with the reason. The rest can be used.
 
 use std::{
     cell::RefCell,
@@ -18,7 +18,7 @@ use super::{
     features::{Features, Presence},
 };
 
-/// A file, and where it comes from. What the user gave goes before what the plugin has.
+/// A file and its origin. The user's files take precedence over the plugin's.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) owner: Owner,
@@ -27,7 +27,7 @@ pub(super) struct Source {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
-    /// A file that the user named.
+    /// A file that the user gave.
     User(String),
     Plugin,
 }
@@ -41,34 +41,34 @@ impl fmt::Display for Owner {
     }
 }
 
-/// Why something is not described.
+/// Why a part is left out.
 pub(super) type Why = Rc<str>;
 
-/// Google's own files, which the library has.
+/// Google's files, which prost-reflect includes.
 pub(super) struct Base {
     pub(super) pool: DescriptorPool,
-    /// Everything in them that has a name.
+    /// All names in these files.
     names: HashSet<String>,
 }
 
-/// What they are.
+/// Google's files.
 pub(super) static BASE: LazyLock<Base> = LazyLock::new(Base::new);
 
-/// What was found in the files.
+/// The result of the checks.
 pub(super) struct Checked<'a> {
     sources: &'a [Source],
     base: &'a Base,
-    /// What keeps files from being read on, such as a bound that was reached.
+    /// The limit of reflection that was reached, if files are missing because of it.
     cut: Option<&'a str>,
-    /// Everything that has a name, since names are given once.
+    /// All names. A name can be used only once.
     names: HashMap<String, Claim>,
-    /// The files by name: of those that have the same, the first.
+    /// The files by name. Of several files with a name, the first.
     file_names: HashMap<&'a str, usize>,
-    /// What is missing because of a file's imports, as far as it was looked up.
+    /// The missing imports of files. Filled on demand.
     missing_imports: RefCell<HashMap<usize, Option<Why>>>,
-    /// By their index in `sources`: why files are left out.
+    /// The files that are left out, by index in `sources`.
     pub(super) left_out: BTreeMap<usize, Why>,
-    /// Messages and enums; what is around comes before what is within.
+    /// Messages and enums. A parent comes before its children.
     pub(super) types: Vec<Type<'a>>,
     pub(super) extensions: Vec<Extension<'a>>,
     pub(super) services: Vec<Service<'a>>,
@@ -82,9 +82,9 @@ pub(super) struct Type<'a> {
     pub(super) parent: Option<usize>,
     pub(super) body: Body<'a>,
     pub(super) fault: Option<Fault>,
-    /// Whether the library can be given this in a file of that syntax only.
+    /// The syntax of the file that must contain the type for prost-reflect.
     pub(super) syntax: Option<Syntax>,
-    /// What of each field is another type.
+    /// The type of each field that has a message or enum type.
     pub(super) targets: Vec<Option<Target>>,
     users: Vec<usize>,
 }
@@ -98,7 +98,7 @@ pub(super) enum Body<'a> {
 #[derive(Clone)]
 pub(super) struct Fault {
     pub(super) why: Why,
-    /// Whether it is at fault itself, and not what it uses.
+    /// Whether the type itself is invalid, not a type that it uses.
     own: bool,
 }
 
@@ -108,17 +108,17 @@ pub(super) enum Syntax {
     Proto3,
 }
 
-/// What a name of a type stands for.
+/// The type that a name refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     Type(usize),
-    /// One of Google's own, and whether it is an enum.
+    /// A type of Google's files, and whether it is an enum.
     Base(String, bool),
 }
 
 pub(super) struct Extension<'a> {
     pub(super) file: usize,
-    /// The message that it is written in.
+    /// The message that contains the extension.
     pub(super) parent: Option<usize>,
     pub(super) scope: String,
     pub(super) field: &'a Field,
@@ -132,7 +132,7 @@ pub(super) struct Service<'a> {
     pub(super) file: usize,
     pub(super) service: &'a descriptor::Service,
     pub(super) fault: Option<Why>,
-    /// The input and the output of each method, or why it cannot be called.
+    /// The input and output types of each method, or why it cannot be called.
     pub(super) methods: Vec<Result<(Target, Target), Why>>,
 }
 
@@ -143,7 +143,7 @@ enum Claim {
 }
 
 impl<'a> Checked<'a> {
-    /// Checks files, of which those of an owner stand together, beside Google's own.
+    /// Checks files. The files of an owner are adjacent.
     pub(super) fn new(sources: &'a [Source], base: &'a Base, cut: Option<&'a str>) -> Self {
         let packages = ["google", "google.protobuf"].map(|package| (package.to_owned(), Claim::Package));
         let mut this = Self {
@@ -203,17 +203,17 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// What is wrong with the whole of a file, or what its fields are like.
+    /// Returns the fault of a file, or its features.
     fn read_file(&mut self, index: usize) -> Option<Features> {
         let sources = self.sources;
         let Source { owner, file } = &sources[index];
         let first = *self.file_names.entry(&file.name).or_insert(index);
         let fault = if first != index && self.sources[first].owner == *owner {
-            Some(format!("{owner} has two files of that name"))
+            Some(format!("{owner} has two files with this name"))
         } else if !is_package(&file.package) {
-            Some(format!("its package {:?} is no protobuf name", cut(&file.package)))
+            Some(format!("the package {:?} is not a valid name", cut(&file.package)))
         } else if !self.claim_package(&file.package) {
-            Some(format!("its package {} has the name of something else", file.package))
+            Some(format!("the package {} has the name of another element", file.package))
         } else {
             match Features::of(file) {
                 Ok(features) => return Some(features),
@@ -233,7 +233,7 @@ impl<'a> Checked<'a> {
         })
     }
 
-    /// Notes the types of a file.
+    /// Collects the types of a file.
     fn collect(&mut self, index: usize, features: Features) {
         let sources = self.sources;
         let file = &sources[index].file;
@@ -293,12 +293,10 @@ impl<'a> Checked<'a> {
         };
         let mut fault = None;
         for value in &enumeration.value {
-            // Values stand beside their enum, not within.
+            // The scope of a value is that of its enum.
             if !is_name(&value.name) || !self.claim(join(scope, &value.name)) {
-                fault = Some(format!(
-                    "has the value {:?}, whose name is invalid or given twice",
-                    cut(&value.name)
-                ));
+                fault =
+                    Some(format!("has the value {:?}, whose name is invalid or duplicate", cut(&value.name)));
             }
         }
         match enumeration.value.first() {
@@ -311,7 +309,7 @@ impl<'a> Checked<'a> {
         self.blame(index, fault);
     }
 
-    /// Notes a type. None where it is known already.
+    /// Adds a type. Returns `None` if it is known already.
     fn claim_type(
         &mut self,
         scope: &str,
@@ -336,10 +334,7 @@ impl<'a> Checked<'a> {
                     return None;
                 }
                 let there = &self.sources[known.file].file.name;
-                let why = format!(
-                    "{name} is described twice, and differently, in {there} and in {}",
-                    here.file.name
-                );
+                let why = format!("{name} has different descriptions in {there} and in {}", here.file.name);
                 let fault = Fault { why: why.into(), own: true };
                 self.blame_all_of(other, &fault);
                 return None;
@@ -348,7 +343,7 @@ impl<'a> Checked<'a> {
                 self.names.insert(name.clone(), Claim::Type(index));
             }
             Some(Claim::Package | Claim::Other) | None => {
-                let why = self.in_file(file, &format!("{name} has the name of something else"));
+                let why = self.in_file(file, &format!("{name} has the name of another element"));
                 fault = Some(Fault { why, own: true });
             }
         }
@@ -358,7 +353,7 @@ impl<'a> Checked<'a> {
         };
         self.types.push(Type { name, file, parent, body, fault, syntax: None, targets, users: Vec::new() });
         if !is_name(own) || self.types[index].name.len() > LONGEST_NAME {
-            self.blame(index, Some(format!("the type {:?} has a name that is no protobuf name", cut(own))));
+            self.blame(index, Some(format!("the type {:?} has an invalid name", cut(own))));
         }
         Some(index)
     }
@@ -374,17 +369,17 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// Notes what is wrong with a type itself, unless something is noted already.
+    /// Records the fault of a type, unless it has one already.
     fn blame(&mut self, index: usize, fault: Option<String>) {
         let Some(fault) = fault else { return };
         let why = self.in_file(self.types[index].file, &fault);
         self.types[index].fault.get_or_insert(Fault { why, own: true });
     }
 
-    /// The same for a type and all that is within it.
+    /// Records the fault of a type and of its children.
     fn blame_all_of(&mut self, index: usize, fault: &Fault) {
         self.types[index].fault.get_or_insert_with(|| fault.clone());
-        // What is within follows what is around.
+        // Children follow their parent.
         let inner = self.types[index + 1..].iter_mut();
         for inner in inner.take_while(|inner| inner.parent.is_some_and(|parent| parent >= index)) {
             inner.fault.get_or_insert_with(|| fault.clone());
@@ -395,7 +390,7 @@ impl<'a> Checked<'a> {
         format!("in {} {fault}", self.sources[file].file.name).into()
     }
 
-    /// Looks up the types of all fields.
+    /// Resolves the types of all fields.
     fn resolve(&mut self) {
         for index in 0..self.types.len() {
             let Body::Message(message, _) = self.types[index].body else { continue };
@@ -419,19 +414,19 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// What is wrong with using a type for a field.
+    /// Returns the fault of a field with this type.
     fn misuse(&self, field: &Field, target: &Target) -> Option<String> {
         let name = &field.name;
         let is_enum = self.is_enum(target);
         if (field.kind == ENUM && !is_enum) || (matches!(field.kind, GROUP | MESSAGE) && is_enum) {
-            return Some(format!("has the field {name}, whose type is of another kind"));
+            return Some(format!("has the field {name}, whose type has another kind"));
         }
         let single = field.label != REPEATED;
         (single && self.is_map_entry(target))
-            .then(|| format!("has the field {name}, which is one entry of a map"))
+            .then(|| format!("has the field {name}, which is a single map entry"))
     }
 
-    /// Finds what a name stands for: whole after a dot, else as seen from within `scope`.
+    /// Resolves a name: absolute after a dot, otherwise relative to `scope`.
     fn lookup(&self, scope: &str, name: &str) -> Option<Target> {
         if let Some(whole) = name.strip_prefix('.') {
             return self.find(whole);
@@ -444,7 +439,7 @@ impl<'a> Checked<'a> {
             if scope.is_empty() {
                 return None;
             }
-            scope = scope.rsplit_once('.').map_or("", |(around, _)| around);
+            scope = scope.rsplit_once('.').map_or("", |(outer, _)| outer);
         }
     }
 
@@ -466,7 +461,7 @@ impl<'a> Checked<'a> {
         self.base.pool.get_enum_by_name(name).map(|_| Target::Base(name.to_owned(), true))
     }
 
-    /// Why a type is not there: because of an import, where one of them is missing.
+    /// Returns why a type is missing. A missing import is the reason if there is one.
     fn missing(&self, file: usize, name: &str) -> Why {
         let known = self.missing_imports.borrow().get(&file).cloned();
         let import = known.unwrap_or_else(|| {
@@ -476,7 +471,7 @@ impl<'a> Checked<'a> {
         });
         import.unwrap_or_else(|| {
             let name = cut(name.trim_start_matches('.'));
-            self.in_file(file, &format!("the type {name:?} is used, and no file has it"))
+            self.in_file(file, &format!("the type {name:?} is missing"))
         })
     }
 
@@ -505,8 +500,7 @@ impl<'a> Checked<'a> {
         left_out
     }
 
-    /// Chooses a syntax for everything within one outermost type. Fields without presence are there in proto3 only, and
-    /// enums without 0 at their head in proto2 only.
+    /// Selects a syntax for each outermost type. Fields without presence need proto3. Enums whose first value is not 0 need proto2.
     fn choose_syntaxes(&mut self) {
         let mut outermost: Vec<usize> = Vec::with_capacity(self.types.len());
         let mut without_presence = HashSet::new();
@@ -530,7 +524,7 @@ impl<'a> Checked<'a> {
             if without_presence.contains(root) {
                 let name = &self.types[index].name;
                 let fault = format!(
-                    "{name} has names that differ in case and underscores only, or begins with another value than 0, \
+                    "{name} has names that differ only in case and underscores, or a first value other than 0, \
                      beside fields without presence; this program cannot describe both"
                 );
                 self.blame(index, Some(fault));
@@ -550,8 +544,8 @@ impl<'a> Checked<'a> {
         })
     }
 
-    /// What uses a type that is at fault cannot be read either. Nor can what is within such a type, if what is around that
-    /// is sound: there is no place for it then.
+    /// Marks the types that use an invalid type as invalid, and the children of such types whose outer parent is valid: they have no
+    /// place then.
     fn hand_on_faults(&mut self) {
         let mut waiting: VecDeque<usize> =
             (0..self.types.len()).filter(|index| self.types[*index].fault.is_some()).collect();
@@ -577,7 +571,7 @@ impl<'a> Checked<'a> {
         around.into_iter().any(|around| self.types[around].fault.is_none())
     }
 
-    /// Notes the extensions that can be used. Those of Google's options have no part in calls.
+    /// Collects the valid extensions. Extensions of Google's options are not used in calls.
     fn collect_extensions(&mut self, features: &[Option<Features>]) {
         let sources = self.sources;
         let mut found: Vec<Extension<'a>> = Vec::new();
@@ -636,7 +630,7 @@ impl<'a> Checked<'a> {
         sound.then(|| Extension { file, parent, scope: scope.to_owned(), field, features, extendee, target })
     }
 
-    /// Notes the services, and of each method whether it can be called.
+    /// Collects the services, and checks whether each method can be called.
     fn collect_services(&mut self, index: usize) {
         let sources = self.sources;
         let file = &sources[index].file;
@@ -647,15 +641,14 @@ impl<'a> Checked<'a> {
                 let known = &mut self.services[*known];
                 if sources[known.file].owner == sources[index].owner && known.service != service {
                     let (there, here) = (&sources[known.file].file.name, &file.name);
-                    let why = format!("{name} is described twice, and differently, in {there} and in {here}");
+                    let why = format!("{name} has different descriptions in {there} and in {here}");
                     known.fault.get_or_insert_with(|| why.into());
                 }
                 continue;
             } else if !is_name(&service.name) || name.len() > LONGEST_NAME {
-                fault =
-                    Some(format!("the service {:?} has a name that is no protobuf name", cut(&service.name)));
+                fault = Some(format!("the service {:?} has an invalid name", cut(&service.name)));
             } else if !self.claim(name.clone()) {
-                fault = Some(format!("the service {name} has the name of something else"));
+                fault = Some(format!("the service {name} has the name of another element"));
             }
             let fault = fault.map(|fault| self.in_file(index, &fault));
             let methods = service.method.iter().map(|method| self.method(index, &name, method)).collect();
@@ -668,7 +661,7 @@ impl<'a> Checked<'a> {
         let own = join(service, &method.name);
         if !is_name(&method.name) || own.len() > LONGEST_NAME || !self.claim(own) {
             let name = cut(&method.name);
-            let fault = format!("the method {name:?} of {service} has a name that is invalid or given twice");
+            let fault = format!("the method {name:?} of {service} has an invalid or duplicate name");
             return Err(self.in_file(file, &fault));
         }
         let input = self.method_type(file, service, &method.input)?;
@@ -702,15 +695,15 @@ impl Body<'_> {
     }
 }
 
-/// What is wrong with a message in itself.
+/// Checks a message by itself.
 fn fault_of(message: &Message, features: Features) -> Result<(), String> {
     let options = message.options.unwrap_or_default();
     if options.message_set_wire_format {
-        return Err("is a MessageSet, which this program does not read".to_owned());
+        return Err("is a MessageSet, which is not supported".to_owned());
     }
     let ranges = merged(&message.extension_range);
     if ranges.len() > MOST_RANGES {
-        return Err(format!("has more than {MOST_RANGES} ranges for extensions"));
+        return Err(format!("has more than {MOST_RANGES} extension ranges"));
     }
     let mut numbers = HashSet::with_capacity(message.field.len());
     for field in &message.field {
@@ -720,12 +713,12 @@ fn fault_of(message: &Message, features: Features) -> Result<(), String> {
             return Err(format!("has two fields with the number {}", field.number));
         }
         if ranges.iter().any(|range| contains(range, field.number)) {
-            return Err(format!("has the field {name}, whose number is one for extensions"));
+            return Err(format!("has the field {name}, whose number is reserved for extensions"));
         }
         if let Some(index) = field.oneof_index {
             let exists = usize::try_from(index).is_ok_and(|index| index < message.oneof.len());
             if !exists || !matches!(field.label, 0 | OPTIONAL) {
-                return Err(format!("has the field {name}, which is in a oneof that cannot have it"));
+                return Err(format!("has the field {name}, which cannot be in its oneof"));
             }
         }
     }
@@ -733,22 +726,19 @@ fn fault_of(message: &Message, features: Features) -> Result<(), String> {
         return Err(format!("has the oneof {:?}, whose name is invalid", cut(&oneof.name)));
     }
     match options.map_entry && !is_entry(message, features) {
-        true => Err("is to be the entry of a map, and is not made as one".to_owned()),
+        true => Err("is not a valid map entry".to_owned()),
         false => Ok(()),
     }
 }
 
-/// What is wrong with a field in itself.
+/// Checks a field by itself.
 fn fault_of_field(field: &Field) -> Result<(), String> {
     let name = cut(&field.name);
     if !is_name(&field.name) {
-        return Err(format!("has the field {name:?}, whose name is no protobuf name"));
+        return Err(format!("has the field {name:?}, whose name is invalid"));
     }
     if !(1..=LAST_NUMBER).contains(&field.number) || (19_000..20_000).contains(&field.number) {
-        return Err(format!(
-            "has the field {name} with the number {}, which no field may have",
-            field.number
-        ));
+        return Err(format!("has the field {name} with the invalid number {}", field.number));
     }
     let has_type = !field.type_name.is_empty();
     let sound = match field.kind {
@@ -762,7 +752,7 @@ fn fault_of_field(field: &Field) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a message is made as the entry of a map.
+/// Whether a message has the form of a map entry.
 fn is_entry(message: &Message, features: Features) -> bool {
     let is_single = |field: &Field| {
         matches!(field.label, 0 | OPTIONAL)
@@ -772,12 +762,12 @@ fn is_entry(message: &Message, features: Features) -> bool {
     let [one, other] = message.field.as_slice() else { return false };
     let (key, value) = if one.number == 1 { (one, other) } else { (other, one) };
     let keyed = (key.number, key.name.as_str(), value.number, value.name.as_str()) == (1, "key", 2, "value");
-    // All whole numbers, bool, and string.
+    // All integers, bool, and string.
     let by_key = matches!(key.kind, 3..=9 | 13 | 15..=18);
     keyed && by_key && value.kind != GROUP && is_single(key) && is_single(value) && message.oneof.is_empty()
 }
 
-/// Whether a field has no presence, if it is no message.
+/// Whether a field has no presence, unless it is a message.
 fn is_implicit(field: &Field, features: Features) -> bool {
     matches!(field.label, 0 | OPTIONAL)
         && field.oneof_index.is_none()
@@ -785,13 +775,13 @@ fn is_implicit(field: &Field, features: Features) -> bool {
         && features.of_field(field).presence == Presence::Implicit
 }
 
-/// Whether two fields have names that differ in case and underscores only.
+/// Whether two fields have names that differ only in case and underscores.
 fn has_similar_names(message: &Message) -> bool {
     let mut names = HashSet::with_capacity(message.field.len());
     message.field.iter().any(|field| !names.insert(field.name.replace('_', "").to_ascii_lowercase()))
 }
 
-/// Ranges in order. Ranges that touch are put together, and empty ranges left out.
+/// Sorts and merges ranges, without the empty ones.
 pub(super) fn merged(ranges: &[Range]) -> Vec<Range> {
     let mut sorted: Vec<Range> = ranges.to_vec();
     sorted.retain(|range| range.start >= 1 && range.start < range.end);
@@ -817,7 +807,7 @@ impl Base {
     }
 }
 
-/// Every name that the pool has.
+/// Returns all names in a pool.
 fn names_of(pool: &DescriptorPool) -> HashSet<String> {
     let mut names = HashSet::new();
     for message in pool.all_messages() {
@@ -837,7 +827,7 @@ pub(super) fn join(scope: &str, name: &str) -> String {
     if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
 }
 
-/// A name as protobuf has them: letters, digits and underscores.
+/// Whether this is a protobuf name: letters, digits and underscores.
 fn is_name(name: &str) -> bool {
     let begins = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     begins && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -850,7 +840,7 @@ fn is_package(package: &str) -> bool {
             && package.split('.').all(is_name)
 }
 
-/// The beginning of a name that may be of any length.
+/// Shortens a name for an error text.
 fn cut(name: &str) -> &str {
     name.char_indices().nth(60).map_or(name, |(end, _)| &name[..end])
 }
@@ -863,10 +853,10 @@ pub(super) const GROUP: i32 = 10;
 pub(super) const MESSAGE: i32 = 11;
 pub(super) const ENUM: i32 = 14;
 
-/// The last number that a field may have.
+/// The largest field number.
 const LAST_NUMBER: i32 = (1 << 29) - 1;
 
-/// What no real file comes near, and what the library could be kept busy with.
+/// Limits far above real files, below the sizes that make prost-reflect slow.
 const LONGEST_NAME: usize = 512;
 const DEEPEST_PACKAGE: usize = 64;
 const MOST_RANGES: usize = 1000;

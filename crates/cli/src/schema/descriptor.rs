@@ -1,13 +1,13 @@
-//! Descriptors as a peer sends them: what calls need of them, and nothing else.
+//! Descriptors from a peer, with the parts that calls need.
 //!
-//! prost's own types have no edition and no features, and keep much that takes memory and is not used here.
+//! The types of prost have no editions and no features, and keep unused parts in memory.
 
 use prost::{
     Message as _,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
 
-/// `google.protobuf.FileDescriptorSet`, with each file as its bytes.
+/// `google.protobuf.FileDescriptorSet`, with encoded files.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FileSet {
     #[prost(bytes = "vec", repeated, tag = "1")]
@@ -121,14 +121,14 @@ pub(super) struct Method {
     pub(super) server_streaming: bool,
 }
 
-/// A oneof, of which only the name matters.
+/// A oneof. Only its name is used.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Named {
     #[prost(string, tag = "1")]
     pub(super) name: String,
 }
 
-/// Numbers for extensions: the first, and the one after the last.
+/// A range of extension numbers: the first, and the number after the last.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(super) struct Range {
     #[prost(int32, tag = "1")]
@@ -161,8 +161,7 @@ pub(super) struct FieldOptions {
     pub(super) features: Option<FeatureSet>,
 }
 
-/// `google.protobuf.FeatureSet`. Whether an enum is open makes no difference here: numbers without a name are shown and
-/// taken as numbers in either case.
+/// `google.protobuf.FeatureSet`. Open and closed enums are treated alike: numbers without a name are shown and accepted as numbers.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(super) struct FeatureSet {
     #[prost(int32, tag = "1")]
@@ -174,43 +173,43 @@ pub(super) struct FeatureSet {
 }
 
 impl File {
-    /// Reads a file. The error says what is wrong with it, and is preceded by its name as far as that can be read.
+    /// Reads a file. The error has the name of the file, if it can be read, and the reason.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, (String, String)> {
         let name = || name(bytes).unwrap_or_else(|| "a file without a name".to_owned());
         match Self::decode(bytes) {
-            Ok(file) if file.name.is_empty() => Err((name(), "it has no name".to_owned())),
+            Ok(file) if file.name.is_empty() => Err((name(), "the file has no name".to_owned())),
             Ok(file) => Ok(file),
-            Err(error) => Err((name(), format!("it is no file descriptor: {error}"))),
+            Err(error) => Err((name(), format!("not a file descriptor: {error}"))),
         }
     }
 }
 
 impl Message {
-    /// Whether it stands for the entries of a map.
+    /// Whether the message is a map entry.
     pub(super) fn is_map_entry(&self) -> bool {
         self.options.is_some_and(|options| options.map_entry)
     }
 }
 
-/// How many messages, fields, enums and the like a file has, before it is read: two bytes can be one of them, which
-/// takes a hundred times as much when it is read.
+/// Counts the messages, fields, enums and other parts of an encoded file. An encoded part can have two bytes and take a hundred times as
+/// much memory when it is decoded.
 pub(super) fn parts(file: &[u8]) -> usize {
     count(file, Level::File, DEPTH)
 }
 
-/// What a part of a file can have parts in.
+/// The kind of a part of a file, which determines the kinds of its parts.
 #[derive(Clone, Copy)]
 enum Level {
     File,
     Message,
-    /// An enum or a service, whose only parts are in field 2.
+    /// An enum or a service. Its parts are in field 2.
     List,
-    /// What has no parts.
+    /// A part without parts.
     Leaf,
 }
 
 impl Level {
-    /// What is in a field at this level. None where it is no part.
+    /// Returns the kind of the parts in a field, or `None` if the field has no parts.
     fn within(self, field: u32) -> Option<Self> {
         match (self, field) {
             (Self::File, 4) | (Self::Message, 3) => Some(Self::Message),
@@ -221,7 +220,7 @@ impl Level {
     }
 }
 
-/// Stops at bytes that cannot be read: so does the reading.
+/// Stops at invalid bytes, as decoding does.
 fn count(mut rest: &[u8], level: Level, depth: u32) -> usize {
     let mut found = 0;
     while let Some((field, content)) = next(&mut rest) {
@@ -234,7 +233,7 @@ fn count(mut rest: &[u8], level: Level, depth: u32) -> usize {
     found
 }
 
-/// The name of a file, also of one that cannot be read to its end.
+/// Returns the name of an encoded file, even if a later part is invalid.
 pub(super) fn name(mut file: &[u8]) -> Option<String> {
     while let Some((field, content)) = next(&mut file) {
         if let (1, Some(content)) = (field, content) {
@@ -244,7 +243,7 @@ pub(super) fn name(mut file: &[u8]) -> Option<String> {
     None
 }
 
-/// Takes the next field, with its content if that has a length.
+/// Takes the next field. Returns its content if it has a length.
 fn next<'a>(rest: &mut &'a [u8]) -> Option<(u32, Option<&'a [u8]>)> {
     if rest.is_empty() {
         return None;
@@ -260,7 +259,7 @@ fn next<'a>(rest: &mut &'a [u8]) -> Option<(u32, Option<&'a [u8]>)> {
     Some((field, Some(content)))
 }
 
-/// As deep as prost reads.
+/// The maximum depth of prost.
 const DEPTH: u32 = 100;
 
 #[cfg(test)]
@@ -294,12 +293,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_named() {
+    fn the_name_of_an_invalid_file_is_read() {
         let mut bytes = File { name: "a.proto".to_owned(), ..Default::default() }.encode_to_vec();
         assert!(File::read(&bytes).is_ok());
         bytes.extend([0x22, 0x7f]);
         let (name, why) = File::read(&bytes).unwrap_err();
-        assert!(name == "a.proto" && why.starts_with("it is no file descriptor: "), "{name}: {why}");
+        assert!(name == "a.proto" && why.starts_with("not a file descriptor: "), "{name}: {why}");
         assert_eq!(File::read(&[]).unwrap_err().0, "a file without a name");
     }
 }

@@ -1,17 +1,17 @@
-//! What fields are by the syntax or the edition of their file.
+//! The features of fields, from the syntax or edition of their file.
 
 use super::descriptor::{FeatureSet, Field, File};
 
-/// How fields are written, where they do not say otherwise.
+/// The default features of fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Features {
-    /// Whether a field that is not set differs from one with the default value.
+    /// Whether an unset field differs from a field with the default value.
     pub(super) presence: Presence,
-    /// Whether numbers of a list are written into one field.
+    /// Whether lists of numbers are packed.
     packed: bool,
-    /// Whether messages are written between marks, as groups are, and not with a length.
+    /// Whether messages are delimited like groups, not prefixed with a length.
     delimited: bool,
-    /// Whether the file has an edition, and fields say all this by features.
+    /// Whether the file has an edition, and fields can override these features.
     by_features: bool,
 }
 
@@ -23,7 +23,7 @@ pub(super) enum Presence {
 }
 
 impl Features {
-    /// What a file's syntax or edition says, and what its options change of that. The error says what is not known.
+    /// Returns the features of a file, from its syntax or edition and its options. The error names an unknown syntax or edition.
     pub(super) fn of(file: &File) -> Result<Self, String> {
         let proto2 =
             Self { presence: Presence::Explicit, packed: false, delimited: false, by_features: false };
@@ -34,16 +34,16 @@ impl Features {
             ("proto3", _) | ("", PROTO3) => proto3,
             ("" | "editions", EDITION_2023 | EDITION_2024) => edition,
             ("" | "editions", unknown) => {
-                return Err(format!("it has an edition that this program does not know, number {unknown}"));
+                return Err(format!("the edition with number {unknown} is unknown"));
             }
             (unknown, _) => {
-                return Err(format!("it has a syntax that this program does not know, {unknown:?}"));
+                return Err(format!("the syntax {unknown:?} is unknown"));
             }
         };
         Ok(features.with(file.options.and_then(|options| options.features)))
     }
 
-    /// What a message, an enum or a field changes. Values that are not known change nothing.
+    /// Applies the features of a message, an enum or a field. Unknown values are ignored.
     pub(super) fn with(mut self, set: Option<FeatureSet>) -> Self {
         let Some(set) = set.filter(|_| self.by_features) else { return self };
         match set.field_presence {
@@ -65,7 +65,7 @@ impl Features {
         self
     }
 
-    /// What a field is among these.
+    /// Returns the features of a field.
     pub(super) fn of_field(self, field: &Field) -> Self {
         let options = field.options.unwrap_or_default();
         let mut own = self.with(options.features);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn features_are_handed_down_and_changed_on_the_way() {
+    fn features_are_inherited_and_overridden() {
         let set = |field_presence, repeated_field_encoding, message_encoding| {
             Some(FeatureSet { field_presence, repeated_field_encoding, message_encoding })
         };
@@ -131,7 +131,7 @@ mod tests {
         let options = Some(FieldOptions { packed: None, features: set(3, 0, 1) });
         let field = features.of_field(&Field { options, ..Default::default() });
         assert!(field.presence == Presence::Required && !field.is_packed() && !field.is_delimited());
-        // Files without an edition have options in their place.
+        // Files without an edition have options in place of features.
         let options = Some(FieldOptions { packed: Some(true), features: set(3, 2, 2) });
         let field = of("", 0).unwrap().of_field(&Field { options, ..Default::default() });
         assert!(field.presence == Presence::Explicit && field.is_packed() && !field.is_delimited());

@@ -1,4 +1,4 @@
-//! Descriptions of services from files.
+//! Descriptions of services and messages from files.
 
 use std::path::{Path, PathBuf};
 
@@ -11,20 +11,20 @@ use super::{
 };
 use crate::error::{CommandError, UsageError};
 
-/// What the user gave.
+/// The given files.
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
-    /// The files, as they are spoken of.
+    /// The names of the files, for texts.
     pub(super) name: String,
     pub(super) files: Vec<File>,
     pub(super) left_out: Vec<LeftOut>,
 }
 
-/// Compiles .proto files. Their own directories are where imports are looked for last.
+/// Compiles .proto files. Imports are searched in `includes`, and then in the directories of the files.
 pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> Result<Given, CommandError> {
     if let Some(missing) = files.iter().find(|file| !file.is_file()) {
-        let help = "check the path: it is relative to the working directory";
-        return Err(UsageError::new(format!("there is no file {}", missing.display()), help).into());
+        let help = "check the path, which is relative to the working directory";
+        return Err(UsageError::new(format!("the file {} does not exist", missing.display()), help).into());
     }
     let own = files.iter().map(|file| match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
@@ -39,8 +39,8 @@ pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> Result<Given, 
     let mut compiler = protox::Compiler::new(&all).into_diagnostic()?;
     compiler.include_imports(true);
     compiler.open_files(files).map_err(|error| {
-        let help = "fix the file; --proto-path names the directories in which its imports are. A file of an edition is \
-                    compiled by protoc: --descriptor-set";
+        let help = "fix the file, or name the directories of its imports with --proto-path; for a file with an edition, use protoc and \
+                    --descriptor-set";
         UsageError::new(format!("the .proto file cannot be compiled: {error}"), help)
     })?;
     let names: Vec<String> = files.iter().map(|file| name(file)).collect();
@@ -48,18 +48,18 @@ pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> Result<Given, 
     Ok(given(names.join(", "), &set))
 }
 
-/// Reads a compiled set of descriptors.
+/// Reads a descriptor set.
 pub(super) fn descriptor_set(file: &Path) -> Result<Given, CommandError> {
     let unusable = |error: &dyn std::fmt::Display| {
-        let help = "make it with `protoc --include_imports --descriptor_set_out=FILE`";
-        UsageError::new(format!("{} is no set of descriptors: {error}", file.display()), help)
+        let help = "write the file with `protoc --include_imports --descriptor_set_out=FILE`";
+        UsageError::new(format!("{} is not a descriptor set: {error}", file.display()), help)
     };
     let bytes = std::fs::read(file).map_err(|error| unusable(&error))?;
     let set = FileSet::decode(bytes.as_slice()).map_err(|error| unusable(&error))?;
     let given = given(name(file), &set);
     match given.left_out.as_slice() {
         _ if !given.files.is_empty() => Ok(given),
-        [] => Err(unusable(&"there is no file in it").into()),
+        [] => Err(unusable(&"it has no files").into()),
         [first, ..] => Err(unusable(&first.why).into()),
     }
 }

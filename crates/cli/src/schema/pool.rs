@@ -1,7 +1,7 @@
-//! Descriptors that hold together, as the library takes them.
+//! Valid descriptors as a pool of prost-reflect.
 //!
-//! The library knows proto2 and proto3. What fields are by the features of an edition is said in the terms of these; what
-//! has no part in a call (options, reserved names, default values) is left out, so that it cannot be at fault.
+//! prost-reflect supports proto2 and proto3. The features of an edition are expressed with these. Parts that calls do not need (options,
+//! reserved names, default values) are left out, so that they cannot cause errors.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -21,19 +21,19 @@ use super::{
     features::{Features, Presence},
 };
 
-/// Everything that files describe.
+/// The services and messages of files.
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) pool: DescriptorPool,
-    /// The services of the files, by their names.
+    /// The services of the files, by name.
     pub(super) services: BTreeMap<String, ServiceState>,
     pub(super) left_out: Vec<LeftOut>,
 }
 
-/// How far a service is described.
+/// The state of a service's description.
 #[derive(Debug, Default)]
 pub(super) struct ServiceState {
-    /// Why none of its methods can be called.
+    /// Why no method can be called.
     pub(super) why: Option<String>,
     pub(super) methods: Vec<Undescribed>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct LeftOut {
     pub(crate) why: String,
 }
 
-/// A method whose types are not all known.
+/// A method with an unknown type.
 #[derive(Debug, Clone)]
 pub(crate) struct Undescribed {
     pub(crate) name: String,
@@ -56,7 +56,7 @@ pub(crate) struct Undescribed {
     pub(crate) why: String,
 }
 
-/// Checks files and puts together what can be used of them. `cut` is what kept more of them from being read.
+/// Checks files and builds a pool of the valid parts. `cut` is the limit of reflection that was reached.
 pub(super) fn describe(sources: &[Source], cut: Option<&str>) -> Described {
     let base = &*BASE;
     let checked = Checked::new(sources, base, cut);
@@ -100,21 +100,21 @@ fn undescribed(method: &Method, why: &str) -> Undescribed {
     }
 }
 
-/// Files for the library, made of what is sound in the files of the peer.
+/// Files for prost-reflect, built from the valid parts of the peer's files.
 struct Units<'a> {
     checked: &'a Checked<'a>,
     base: &'a DescriptorPool,
     all: Vec<Unit>,
     by_scope: HashMap<(usize, String, Syntax), usize>,
-    /// In which of them each type is.
+    /// The file of each type.
     of_type: Vec<Option<usize>>,
-    /// What is within each message.
+    /// The children of each message.
     within: Vec<Vec<usize>>,
     extensions_within: HashMap<usize, Vec<usize>>,
 }
 
 struct Unit {
-    /// The file that it is made from.
+    /// The peer's file with the parts.
     file: usize,
     proto: FileDescriptorProto,
     uses: BTreeSet<String>,
@@ -156,8 +156,8 @@ impl<'a> Units<'a> {
         this
     }
 
-    /// Finds a place for each sound type: within the message around it, or, if that message cannot be used, in a file whose
-    /// package is its scope. Returns the outermost types.
+    /// Places each valid type in its parent message, or, if that is invalid, in a file whose package is its scope. Returns the
+    /// outermost types.
     fn place_types(&mut self) -> Vec<(usize, usize)> {
         let mut outermost = Vec::new();
         for (index, one) in self.checked.types.iter().enumerate() {
@@ -182,7 +182,7 @@ impl<'a> Units<'a> {
         outermost
     }
 
-    /// The same for extensions.
+    /// Places each valid extension in the same way.
     fn place_extensions(&mut self) -> Vec<(usize, usize)> {
         let mut outermost = Vec::new();
         for (index, one) in self.checked.extensions.iter().enumerate() {
@@ -199,7 +199,7 @@ impl<'a> Units<'a> {
         let index = *self.by_scope.entry((file, scope.to_owned(), syntax)).or_insert(next);
         if index == next {
             let proto = FileDescriptorProto {
-                // No file of a peer is called that, and Google's own neither.
+                // Neither a peer's file nor Google's has this name.
                 name: Some(format!("#{next}")),
                 package: Some(scope.to_owned()).filter(|scope| !scope.is_empty()),
                 syntax: (syntax == Syntax::Proto3).then(|| "proto3".to_owned()),
@@ -261,7 +261,7 @@ impl<'a> Units<'a> {
         field
     }
 
-    /// A field, with what its features say in the terms of proto3, which can say all of it.
+    /// Returns a field with its features expressed in proto3.
     fn field(
         &mut self,
         field: &Field,
@@ -329,7 +329,7 @@ impl<'a> Units<'a> {
         }
     }
 
-    /// The whole name of a type, and a note that the unit needs its file.
+    /// Returns the full name of a type, and records that the unit needs its file.
     fn name(&mut self, target: &Target, unit: usize) -> String {
         match target {
             Target::Type(index) => {
@@ -356,7 +356,7 @@ fn enumeration(one: &Enumeration) -> EnumDescriptorProto {
         options: None,
     };
     let mut values: Vec<EnumValueDescriptorProto> = one.value.iter().map(value).collect();
-    // The first is the default; the others in order are put together quickly however many they are.
+    // The first value is the default. Sorting the others makes building the pool fast.
     if let Some((_, rest)) = values.split_first_mut() {
         rest.sort_by_key(|value| value.number);
     }
@@ -370,7 +370,7 @@ fn enumeration(one: &Enumeration) -> EnumDescriptorProto {
     }
 }
 
-/// The names of a message's fields in JSON. Where two would be the same, each has its name in the description.
+/// Returns the JSON names of a message's fields. Fields with equal JSON names use their own names.
 fn json_names(message: &Message) -> Vec<String> {
     let name = |field: &Field| field.json_name.clone().unwrap_or_else(|| camel_case(&field.name));
     let mut names: Vec<String> = message.field.iter().map(name).collect();
@@ -402,8 +402,8 @@ fn camel_case(name: &str) -> String {
     camel
 }
 
-/// Gives the library all files. If it refuses them, against expectation, it is given one file of the peer after the other;
-/// what it refuses then is returned with the reason.
+/// Adds all files to a pool. If prost-reflect rejects them unexpectedly, adds the files one by one. Returns the rejected files with the
+/// reasons.
 fn build(base: &DescriptorPool, units: Vec<Unit>) -> (DescriptorPool, BTreeMap<usize, String>) {
     let all = units.iter().map(|unit| unit.proto.clone()).collect();
     let mut refused = BTreeMap::new();
@@ -415,7 +415,7 @@ fn build(base: &DescriptorPool, units: Vec<Unit>) -> (DescriptorPool, BTreeMap<u
         by_file.entry(unit.file).or_default().push(unit.proto);
     }
     let mut pool = base.clone();
-    // A second time, since a file may need one that comes later.
+    // Twice, because a file may need a later file.
     for _ in 0..2 {
         refused.clear();
         by_file.retain(|file, protos| match add(&pool, protos.clone()) {
@@ -434,10 +434,10 @@ fn build(base: &DescriptorPool, units: Vec<Unit>) -> (DescriptorPool, BTreeMap<u
 
 fn add(pool: &DescriptorPool, files: Vec<FileDescriptorProto>) -> Result<DescriptorPool, String> {
     let mut grown = pool.clone();
-    // The copy is dropped where it has not become whole.
+    // A failed copy is dropped.
     match catch_unwind(AssertUnwindSafe(|| grown.add_file_descriptor_protos(files))) {
         Ok(Ok(())) => Ok(grown),
-        Ok(Err(error)) => Err(format!("it cannot be used: {error}")),
-        Err(_) => Err("it cannot be used: reading it failed".to_owned()),
+        Ok(Err(error)) => Err(format!("cannot be used: {error}")),
+        Err(_) => Err("cannot be used: prost-reflect panicked".to_owned()),
     }
 }

@@ -1,7 +1,7 @@
-//! Descriptions of services from the plugin itself.
+//! Descriptions of services and messages from the plugin's gRPC reflection.
 //!
-//! gRPC's reflection service exists as `v1` and, older, as `v1alpha`. Their messages are the same on the wire, so one
-//! set of types asks either. What is read is bounded in number, size and time; what came before a bound is used.
+//! The reflection service has the versions `v1` and `v1alpha`. Their messages have the same encoding, so one set of types serves both.
+//! Number, size and time are limited. The part before a limit is used.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -28,50 +28,50 @@ use super::{
     pool::LeftOut,
 };
 
-/// What a plugin's reflection says.
+/// The result of a plugin's reflection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reflection {
     Served {
-        /// Of the reflection service.
+        /// The version of the reflection service.
         version: &'static str,
         services: Vec<String>,
-        /// What kept more from being read.
+        /// The limit that was reached, as a sentence.
         bound: Option<String>,
     },
-    /// The plugin has none.
+    /// The plugin has no reflection.
     Absent,
-    /// It has one that does not say what it serves, for this reason.
+    /// The plugin's reflection fails, for this reason.
     Failed(String),
 }
 
-/// What the plugin says of itself.
+/// The descriptions that the plugin sends.
 #[derive(Debug)]
-pub(super) struct Answered {
+pub(super) struct PluginFiles {
     pub(super) reflection: Reflection,
     pub(super) files: Vec<File>,
     pub(super) left_out: Vec<LeftOut>,
-    /// Why there is no file for a service.
+    /// The reasons why the plugin sends no file for a service.
     pub(super) without_file: BTreeMap<String, String>,
 }
 
-/// How much is read.
+/// The limits of reflection.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     services: usize,
     files: usize,
-    /// In bytes, of one answer.
+    /// The maximum size of a response, in bytes.
     answer: usize,
-    /// In bytes, of all files.
+    /// The maximum size of all files, in bytes.
     size: usize,
-    /// Messages, fields and the like, in all files.
+    /// The maximum number of messages, fields and other parts in all files.
     parts: usize,
-    /// Extensions of one message.
+    /// The maximum number of extensions of a message.
     extensions: usize,
     failures: usize,
     time: Duration,
 }
 
-/// More than any plugin has that means well, and no more than a machine can hold.
+/// Limits above the needs of real plugins, and below the memory of a machine.
 const BOUNDS: Bounds = Bounds {
     services: 10_000,
     files: 4_000,
@@ -83,36 +83,35 @@ const BOUNDS: Bounds = Bounds {
     time: Duration::from_secs(10),
 };
 
-/// Asks the plugin for its services, and for everything that they are made of. That a plugin does not know the question is
-/// no error.
-pub(super) async fn ask(channel: &PluginChannel) -> Answered {
-    ask_within(channel, BOUNDS).await
+/// Requests the plugin's services with all of their types. A plugin without reflection is not an error.
+pub(super) async fn fetch(channel: &PluginChannel) -> PluginFiles {
+    fetch_within(channel, BOUNDS).await
 }
 
-async fn ask_within(channel: &PluginChannel, bounds: Bounds) -> Answered {
+async fn fetch_within(channel: &PluginChannel, bounds: Bounds) -> PluginFiles {
     let deadline = Instant::now() + bounds.time;
     let mut reflection = Reflection::Absent;
     for version in ["v1", "v1alpha"] {
-        let mut asking = Asking::new(channel, version, bounds, deadline);
-        match asking.ask(MessageRequest::ListServices(String::new())).await {
+        let mut conversation = Conversation::new(channel, version, bounds, deadline);
+        match conversation.request(MessageRequest::ListServices(String::new())).await {
             Ok(MessageResponse::ListServicesResponse(listed)) => {
                 let mut services: Vec<String> =
                     listed.service.into_iter().map(|service| service.name).collect();
                 services.sort();
                 services.dedup();
                 if services.len() > bounds.services {
-                    asking.stop(&format!("has more than {} services", bounds.services));
+                    conversation.stop(&format!("has more than {} services", bounds.services));
                     services.truncate(bounds.services);
                 }
-                asking.describe(&services).await;
-                return asking.answered(version, services);
+                conversation.describe(&services).await;
+                return conversation.into_files(version, services);
             }
             Ok(MessageResponse::ErrorResponse(error)) => {
                 reflection = Reflection::Failed(error.error_message);
                 break;
             }
             Ok(_) => {
-                reflection = Reflection::Failed("it does not list its services".to_owned());
+                reflection = Reflection::Failed("the plugin does not list its services".to_owned());
                 break;
             }
             Err(Failure::Status(status)) if status.code() == Code::Unimplemented => {}
@@ -121,45 +120,45 @@ async fn ask_within(channel: &PluginChannel, bounds: Bounds) -> Answered {
                 break;
             }
             Err(Failure::Bound) => {
-                let why = asking.bound.unwrap_or_default();
-                reflection = Reflection::Failed(why.replacen("its reflection", "it", 1));
+                let why = conversation.bound.unwrap_or_default();
+                reflection = Reflection::Failed(why.replacen("the reflection of the plugin", "it", 1));
                 break;
             }
         }
     }
-    Answered { reflection, files: Vec::new(), left_out: Vec::new(), without_file: BTreeMap::new() }
+    PluginFiles { reflection, files: Vec::new(), left_out: Vec::new(), without_file: BTreeMap::new() }
 }
 
-/// One conversation with the reflection service.
-struct Asking {
+/// A conversation with the reflection service.
+struct Conversation {
     channel: PluginChannel,
     path: PathAndQuery,
     open: Option<(mpsc::Sender<ServerReflectionRequest>, Streaming<ServerReflectionResponse>)>,
     bounds: Bounds,
     deadline: Instant,
-    /// Google's own files, which need not be asked for.
+    /// Google's files, which are not requested.
     own: DescriptorPool,
     files: BTreeMap<String, File>,
     left_out: BTreeMap<String, String>,
     without_file: BTreeMap<String, String>,
-    /// The imports that are to be asked for, and all that were ever among these.
+    /// The imports to request, and all imports that were ever in this list.
     imports: VecDeque<String>,
     asked: BTreeSet<String>,
     size: usize,
     parts: usize,
     failures: usize,
-    /// The bound that was reached.
+    /// The limit that was reached.
     bound: Option<String>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 enum Failure {
     Status(Status),
-    /// A bound was reached, and nothing more is asked.
+    /// A limit was reached. No further request is made.
     Bound,
 }
 
-impl Asking {
+impl Conversation {
     fn new(channel: &PluginChannel, version: &str, bounds: Bounds, deadline: Instant) -> Self {
         let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
         Self {
@@ -181,8 +180,8 @@ impl Asking {
         }
     }
 
-    fn answered(self, version: &'static str, services: Vec<String>) -> Answered {
-        Answered {
+    fn into_files(self, version: &'static str, services: Vec<String>) -> PluginFiles {
+        PluginFiles {
             reflection: Reflection::Served { version, services, bound: self.bound },
             files: self.files.into_values().collect(),
             left_out: self.left_out.into_iter().map(|(file, why)| LeftOut { file, why }).collect(),
@@ -190,15 +189,16 @@ impl Asking {
         }
     }
 
-    /// Notes the bound that was reached, in words that follow "its reflection".
+    /// Records the limit that was reached. `what` continues "the reflection of the plugin".
     fn stop(&mut self, what: &str) {
-        self.bound.get_or_insert_with(|| format!("its reflection {what}, and was read no further"));
+        self.bound
+            .get_or_insert_with(|| format!("the reflection of the plugin {what}, and the rest was not read"));
     }
 
-    /// Asks for the files of all services, for what these import, and for the extensions of their messages.
+    /// Requests the files of all services, their imports, and the extensions of their messages.
     async fn describe(&mut self, services: &[String]) {
         for service in services {
-            // A service without a description, such as one made by hand, is shown by its name.
+            // A service without a description is shown by its name.
             let request = MessageRequest::FileContainingSymbol(service.clone());
             match self.collect(request).await {
                 Ok(None) => {}
@@ -209,13 +209,13 @@ impl Asking {
                 Err(Failure::Bound) => return,
             }
         }
-        // Each ends at a bound, and what it found until then is kept.
+        // Each stops at a limit. The part before the limit is kept.
         let _ = self.collect_imports().await;
         let _ = self.collect_extensions().await;
         let _ = self.collect_imports().await;
     }
 
-    /// Asks for what the files import, until nothing new comes. Imports that are not there are missed where they are used.
+    /// Requests the imports of the files until all are there. A missing import is reported where it is used.
     async fn collect_imports(&mut self) -> Result<(), Failure> {
         while let Some(name) = self.imports.pop_front() {
             if self.files.contains_key(&name) || self.own.get_file_by_name(&name).is_some() {
@@ -229,7 +229,7 @@ impl Asking {
         Ok(())
     }
 
-    /// Asks for the extensions of messages that can have some.
+    /// Requests the extensions of messages with extension ranges.
     async fn collect_extensions(&mut self) -> Result<(), Failure> {
         let (mut extendable, mut known) = (Vec::new(), BTreeSet::new());
         for file in self.files.values() {
@@ -239,10 +239,10 @@ impl Asking {
             }
         }
         for name in extendable {
-            let numbers = match self.ask(MessageRequest::AllExtensionNumbersOfType(name.clone())).await {
+            let numbers = match self.request(MessageRequest::AllExtensionNumbersOfType(name.clone())).await {
                 Ok(MessageResponse::AllExtensionNumbersResponse(numbers)) => numbers.extension_number,
                 Ok(_) => continue,
-                // It does not know the question.
+                // The plugin does not support the request.
                 Err(failure) => return Err(failure),
             };
             let is_new = |number: &i32| !known.contains(&(name.clone(), *number));
@@ -259,9 +259,9 @@ impl Asking {
         Ok(())
     }
 
-    /// Asks for files, and keeps them. Text says why no file came.
+    /// Requests files and keeps them. Returns the reason if no file came.
     async fn collect(&mut self, request: MessageRequest) -> Result<Option<String>, Failure> {
-        match self.ask(request).await? {
+        match self.request(request).await? {
             MessageResponse::FileDescriptorResponse(answer) => {
                 for bytes in answer.file_descriptor_proto {
                     self.take(&bytes)?;
@@ -269,11 +269,11 @@ impl Asking {
                 Ok(None)
             }
             MessageResponse::ErrorResponse(error) => Ok(Some(error.error_message)),
-            _ => Ok(Some("it answers another question".to_owned())),
+            _ => Ok(Some("the plugin sends an unexpected response".to_owned())),
         }
     }
 
-    /// Keeps a file that is not known yet.
+    /// Keeps a new file.
     fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let name = descriptor::name(bytes).unwrap_or_default();
         if self.files.contains_key(&name) || self.left_out.contains_key(&name) {
@@ -287,7 +287,7 @@ impl Asking {
             self.stop(&format!("has files of more than {} MiB", self.bounds.size >> 20));
         } else if self.parts > self.bounds.parts {
             self.stop(&format!(
-                "has files with more than {} messages, fields and the like",
+                "has files with more than {} messages, fields and other parts",
                 self.bounds.parts
             ));
         }
@@ -305,8 +305,8 @@ impl Asking {
         Ok(())
     }
 
-    /// Asks one question. A stream that ended with an error is opened again for the next.
-    async fn ask(&mut self, request: MessageRequest) -> Result<MessageResponse, Failure> {
+    /// Makes a request. After an error the next request opens a new stream.
+    async fn request(&mut self, request: MessageRequest) -> Result<MessageResponse, Failure> {
         if self.bound.is_some() {
             return Err(Failure::Bound);
         }
@@ -322,12 +322,12 @@ impl Asking {
         self.open = None;
         self.failures += 1;
         if status.message().contains(TOO_LARGE) {
-            self.stop(&format!("has an answer of more than {} MiB", self.bounds.answer >> 20));
+            self.stop(&format!("has a response of more than {} MiB", self.bounds.answer >> 20));
             return Err(Failure::Bound);
         }
         if self.failures > self.bounds.failures {
             self.stop(&format!(
-                "failed more than {} times, at last with {:?}",
+                "failed more than {} times, the last time with {:?}",
                 self.bounds.failures,
                 said(&status)
             ));
@@ -344,7 +344,7 @@ impl Asking {
                 answers
             }
             None => {
-                // Some servers answer the call itself only after the first request.
+                // Some servers respond to the call only after the first request.
                 let (requests, receiver) = mpsc::channel(1);
                 requests.send(request).await.map_err(|_| gone())?;
                 let channel = self.channel.clone();
@@ -361,7 +361,7 @@ impl Asking {
     }
 }
 
-/// What a status says, and its code where it says nothing.
+/// Returns the message of a status, or its code if the message is empty.
 fn said(status: &Status) -> String {
     match status.message() {
         "" => format!("{:?}", status.code()),
@@ -369,7 +369,7 @@ fn said(status: &Status) -> String {
     }
 }
 
-/// Notes the names of messages that have numbers for extensions, but for Google's own; and the extensions in messages.
+/// Collects the names of messages with extension ranges, except Google's, and the extensions in messages.
 fn note_extendable(
     message: &Message,
     scope: &str,
@@ -386,10 +386,10 @@ fn note_extendable(
     }
 }
 
-/// Notes which number of which message extensions have.
+/// Collects the numbers of extensions, by message.
 fn note_extensions(extensions: &[Field], known: &mut BTreeSet<(String, i32)>) {
     known.extend(extensions.iter().map(|one| (one.extendee.trim_start_matches('.').to_owned(), one.number)));
 }
 
-/// How tonic says that an answer is larger than it may be.
+/// The text of tonic's error for a response above the limit.
 const TOO_LARGE: &str = "decoded message length too large";

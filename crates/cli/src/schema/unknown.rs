@@ -1,10 +1,10 @@
-//! Fields of a message that its description does not have.
+//! Fields of a message without a description.
 
 use std::collections::BTreeSet;
 
 use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 
-/// Says which fields of a message are not shown because they are not described. `None` if all are described.
+/// Returns a note on the fields of a message that have no description and are not shown. Returns `None` if all fields have one.
 pub(crate) fn unknown_fields(message: &DynamicMessage) -> Option<String> {
     let mut found = BTreeSet::new();
     collect(message, &mut found);
@@ -14,7 +14,7 @@ pub(crate) fn unknown_fields(message: &DynamicMessage) -> Option<String> {
     let shown: Vec<String> =
         found.iter().take(MANY).map(|(name, number)| format!("field {number} of {name}")).collect();
     let more = if found.len() > MANY { " and more" } else { "" };
-    Some(format!("not shown, since not described: {}{more}", shown.join(", ")))
+    Some(format!("not shown, because they have no description: {}{more}", shown.join(", ")))
 }
 
 fn collect(message: &DynamicMessage, found: &mut BTreeSet<(String, u32)>) {
@@ -41,5 +41,5 @@ fn collect_value(value: &Value, found: &mut BTreeSet<(String, u32)>) {
     }
 }
 
-/// As many fields as are named.
+/// The maximum number of named fields.
 const MANY: usize = 10;

@@ -28,7 +28,7 @@ pub(crate) fn show_record(record: &LogRecord, full: bool) -> String {
 /// Formats a line of a plugin's stderr in the same way. Returns `None` if it is not a log record.
 pub(crate) fn show_line(line: &str, full: bool) -> Option<String> {
     let line = Parser::new().push(format!("{line}\n").as_bytes()).next()?;
-    let Some(entry) = &line.entry else {
+    let Some(entry) = &line.record else {
         // Records of other loggers are in the message.
         let message = line.text().into_owned();
         return Entry { message, ..Entry::of(line.level) }.read().ok().map(|entry| show(entry, full));

@@ -1,4 +1,4 @@
-//! Generates the code of the services. There is no need for protoc.
+//! Generates the code of the services, without protoc.
 
 fn main() -> Result<(), rpcplugin_build::BuildError> {
     rpcplugin_build::compile(&["proto/__snake__.proto"], &["proto"])

@@ -1,4 +1,4 @@
-//! What is measured adds up.
+//! `bench`: the results are consistent.
 
 use std::{ffi::OsString, path::Path};
 
@@ -23,12 +23,12 @@ fn launches_and_calls_are_measured() {
 }
 
 #[test]
-fn the_picture_is_drawn() {
+fn percentiles_and_histograms_are_printed() {
     let run = bench(&["--launches", "1", "--time", "50ms"], &basic_plugin()).ended_with(0);
     run.says(&[
         "launch  from the start",
         "latency  ",
-        "calls a second with 16 under way",
+        "calls per second with 16 in flight",
         "half within",
         "≤ ",
         "█",
@@ -36,11 +36,11 @@ fn the_picture_is_drawn() {
 }
 
 #[test]
-fn what_does_not_start_is_not_measured() {
+fn a_plugin_that_does_not_start_is_an_error() {
     let run = bench(&["--json"], Path::new("/no/such/plugin")).ended_with(3);
     assert_eq!(run.json()["error"]["code"], "rpcplugin::transport::plugin_not_found");
     let without = rpcplugin(["bench".as_ref(), basic_plugin().as_os_str()]);
-    without.ended_with(3).says(&["rpcplugin::config::cookie_missing", "--cookie BASIC_PLUGIN=…"]);
+    without.ended_with(3).says(&["rpcplugin::config::cookie_not_given", "--cookie BASIC_PLUGIN=…"]);
 }
 
 fn bench(args: &[&str], plugin: &Path) -> Run {

@@ -1,4 +1,4 @@
-//! Plugins that are right pass, and those that are wrong fail by name.
+//! `conformance`: correct plugins pass, and each fault fails the right check.
 
 use std::{
     collections::BTreeMap,
@@ -16,12 +16,12 @@ use crate::program::{Run, basic_plugin, peer, rpcplugin, start};
 const COOKIE: [&str; 2] = ["--cookie", "BASIC_PLUGIN=hello"];
 
 #[test]
-fn a_plugin_of_ours_passes_everything() {
+fn a_rust_plugin_passes_all_checks() {
     let junit = tempfile::NamedTempFile::new().unwrap();
     let run = check(&["--json", "--jobs", "4", "--junit", junit.path().to_str().unwrap()], &basic_plugin());
     let results = results(&run.ended_with(0));
     let not_passed: Vec<_> = results.iter().filter(|(_, result)| *result != "pass").collect();
-    // What is only worth knowing, and what does not apply to Unix sockets.
+    // The checks of level INFO, and those that do not apply to Unix sockets.
     let expected = [
         "disconnected",
         "host-death",
@@ -43,7 +43,7 @@ fn a_plugin_of_ours_passes_everything() {
 }
 
 #[test]
-fn a_go_plugin_passes_everything() {
+fn a_go_plugin_passes_all_checks() {
     let Some(plugin) = peer("go", "kit-plugin") else { return };
     let run = rpcplugin(
         ["conformance", "--json", "--jobs", "4", "--"].map(Path::new).iter().chain([&plugin.as_path()]),
@@ -53,9 +53,9 @@ fn a_go_plugin_passes_everything() {
     assert_eq!((results["mux-mtls"].as_str(), results["shutdown"].as_str()), ("pass", "pass"));
 }
 
-/// pyvider lets in whoever speaks TLS, and makes its socket where it likes.
+/// pyvider serves every client with TLS, and ignores the socket directory.
 #[test]
-fn a_python_plugin_is_found_out() {
+fn a_python_plugin_fails_the_checks_that_it_breaks() {
     let Some(python) = peer("python", "bin/python") else { return };
     let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
     let only =
@@ -79,8 +79,8 @@ fn a_python_plugin_is_found_out() {
 }
 
 #[test]
-fn each_fault_is_called_by_its_name() {
-    // A script that leads to the real plugin by a detour, and the one check that has to notice.
+fn each_fault_fails_its_check() {
+    // A check, and a wrapper script of a correct plugin that breaks it.
     let faults = [
         ("cookie-missing", "export BASIC_PLUGIN=hello; exec \"$PLUGIN\""),
         ("line-form", "echo Welcome; exec \"$PLUGIN\""),
@@ -102,19 +102,19 @@ fn each_fault_is_called_by_its_name() {
     }
 }
 
-/// Plugins made with a go-plugin before 1.5 do so, and hosts get along with them.
+/// Plugins made with go-plugin before 1.5 ignore the socket directory, and hosts work with them.
 #[test]
-fn a_socket_elsewhere_is_only_worth_a_warning() {
+fn a_socket_in_another_directory_is_only_a_warning() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("elsewhere");
     let script = format!("#!/bin/sh\nunset PLUGIN_UNIX_SOCKET_DIR; exec '{}'\n", basic_plugin().display());
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     let run = check(&["--only", "socket-directory"], &path).ended_with(0);
-    run.says(&["WARN  socket-directory", "it listens on", "go-plugin 1.5", "1 warnings"]);
+    run.says(&["WARN  socket-directory", "the plugin listens on", "go-plugin 1.5", "1 warnings"]);
 }
 
-/// A plugin in plain Python that answers every call with UNIMPLEMENTED.
+/// A plugin in plain Python that returns UNIMPLEMENTED for every call.
 const SERVES_NOTHING: &str = r#"
 import socket, threading
 
@@ -144,9 +144,9 @@ while True:
     threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 "#;
 
-/// The advice is to have the service, or to answer so: a plugin that does has nothing to do.
+/// A plugin may leave out the broker.
 #[test]
-fn a_plugin_without_a_broker_that_says_so_is_not_warned() {
+fn a_plugin_without_a_broker_gets_no_warning() {
     let Some(python) = peer("python", "bin/python") else { return };
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("nothing.py");
@@ -156,13 +156,13 @@ fn a_plugin_without_a_broker_that_says_so_is_not_warned() {
     let results = results(&run);
     let result = |name: &str| results[name].as_str();
     assert_eq!((result("broker"), result("unknown-method")), ("skip", "pass"), "{}", run.stdout);
-    // Without this one something is lost, and the check of streams that are opened again has nothing to open.
+    // Without stdio, output is lost, and `stdio-again` has no stream to open.
     assert_eq!((result("stdio"), result("stdio-again")), ("fail", "skip"), "{}", run.stdout);
 }
 
-/// Go hosts trim the line, so that one with Windows' line end is no failure.
+/// Go hosts trim the line, so CR LF is not a failure.
 #[test]
-fn a_line_break_of_windows_is_only_worth_a_warning() {
+fn a_line_that_ends_with_cr_lf_is_only_a_warning() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("windows");
     let script = "#!/bin/sh\nprintf '1|2|tcp|127.0.0.1:1|grpc|\\r\\n'; exec sleep 30\n";
@@ -173,7 +173,7 @@ fn a_line_break_of_windows_is_only_worth_a_warning() {
 }
 
 #[test]
-fn what_fails_is_explained() {
+fn a_failure_is_printed_with_rule_and_advice() {
     let run = check(&["--only", "line-form"], Path::new("/bin/ls")).ended_with(1);
     run.says(&[
         "FAIL  line-form",
@@ -184,7 +184,7 @@ fn what_fails_is_explained() {
 }
 
 #[test]
-fn checks_of_tls_are_left_out_on_demand() {
+fn no_mtls_skips_the_checks_of_tls() {
     let run =
         check(&["--json", "--no-mtls", "--only", "mtls-serves,shutdown"], &basic_plugin()).ended_with(0);
     let results = results(&run);
@@ -195,13 +195,12 @@ fn checks_of_tls_are_left_out_on_demand() {
     );
 }
 
-/// Whoever ends the program ends what it has started.
 #[test]
-fn an_interrupted_program_leaves_nothing_behind() {
+fn an_interrupted_program_kills_its_plugin() {
     for signal in [Signal::INT, Signal::TERM] {
         let dir = tempfile::tempdir().unwrap();
         let (plugin, pid) = (dir.path().join("plugin"), dir.path().join("pid"));
-        // Written elsewhere first, so that the number is whole when the file is there.
+        // Renamed after writing, so that the file is complete when it appears.
         let script =
             format!("#!/bin/sh\necho $$ > {0}.part; mv {0}.part {0}; exec sleep 60\n", pid.display());
         std::fs::write(&plugin, script).unwrap();
@@ -219,7 +218,7 @@ fn an_interrupted_program_leaves_nothing_behind() {
 }
 
 #[test]
-fn what_is_known_is_told_when_somebody_interrupts() {
+fn an_interrupted_run_prints_its_results_so_far() {
     let dir = tempfile::tempdir().unwrap();
     let junit = dir.path().join("findings.xml");
     let mut program = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
@@ -237,21 +236,21 @@ fn what_is_known_is_told_when_somebody_interrupts() {
     kill_process(Pid::from_child(&program), Signal::INT).unwrap();
     stdout.read_to_string(&mut printed).unwrap();
     assert_eq!(program.wait().unwrap().code(), Some(130));
-    assert!(printed.starts_with("PASS") && printed.contains("was not checked to the end"), "{printed}");
+    assert!(printed.starts_with("PASS") && printed.contains("was not checked completely"), "{printed}");
     let junit = std::fs::read_to_string(junit).unwrap();
     assert!(junit.contains("cookie-missing") && junit.contains("<error message="), "{junit}");
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_told_before_anything_is_checked() {
+fn an_unwritable_junit_file_is_an_error_before_the_checks_run() {
     let run = check(&["--junit", "/nowhere/at/all.xml"], &basic_plugin()).ended_with(2);
     assert_eq!(run.stdout, "");
     run.says(&["/nowhere/at/all.xml cannot be written"]);
 }
 
-/// What doctor has seen by then is told as well, and that it is not all.
+/// `doctor` also prints its steps so far.
 #[test]
-fn programs_that_read_json_are_told_of_an_interruption() {
+fn an_interruption_is_reported_as_json() {
     let dir = tempfile::tempdir().unwrap();
     let is_up = dir.path().join("up");
     let silent = dir.path().join("silent");
@@ -271,21 +270,21 @@ fn programs_that_read_json_are_told_of_an_interruption() {
         let mut stdout = String::new();
         program.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
         assert_eq!(program.wait().unwrap().code(), Some(130), "{stdout}");
-        let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        let printed: serde_json::Value = serde_json::from_str(&stdout).unwrap();
         match command {
             "doctor" => {
                 assert_eq!(
-                    (&told["interrupted"], &told["healthy"]),
+                    (&printed["interrupted"], &printed["healthy"]),
                     (&true.into(), &serde_json::Value::Null)
                 );
-                assert_eq!(told["steps"][0]["step"], "file");
+                assert_eq!(printed["steps"][0]["step"], "file");
             }
-            _ => assert_eq!(told["error"]["code"], "rpcplugin::base::interrupted"),
+            _ => assert_eq!(printed["error"]["code"], "rpcplugin::base::interrupted"),
         }
     }
 }
 
-/// Whether a process has ended, be it that nobody has asked how.
+/// Whether a process has exited, reaped or not.
 fn is_gone(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
     match stat {
@@ -295,12 +294,12 @@ fn is_gone(pid: Pid) -> bool {
 }
 
 fn eventually<T>(mut what: impl FnMut() -> Option<T>) -> T {
-    let patience = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         if let Some(is) = what() {
             return is;
         }
-        assert!(Instant::now() < patience, "not within 20 s");
+        assert!(Instant::now() < deadline, "not within 20 s");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -310,15 +309,15 @@ fn all_checks_are_listed() {
     rpcplugin(["conformance", "--list"]).ended_with(0).says(&["MUST", "cookie-missing", "mux-shutdown"]);
     let list = rpcplugin(["conformance", "--list", "--json", "--cookie", "A=b"]).ended_with(0).json();
     assert_eq!(list[0]["name"], "cookie-missing");
-    rpcplugin(["conformance"]).ended_with(2).says(&["there is no plugin to check"]);
+    rpcplugin(["conformance"]).ended_with(2).says(&["the plugin is missing"]);
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_arguments_are_usage_errors() {
     check(&["--only", "no-such-check"], &basic_plugin()).ended_with(2).says(&["no-such-check", "--list"]);
     let run =
         rpcplugin(["--json", "conformance", "--", "/bin/ls"]).ended_with(2).says(&["--cookie KEY=VALUE"]);
-    assert_eq!(run.json()["error"]["code"], "rpcplugin::config::arguments");
+    assert_eq!(run.json()["error"]["code"], "rpcplugin::config::invalid_arguments");
 }
 
 fn check(args: &[&str], plugin: &Path) -> Run {
@@ -326,7 +325,7 @@ fn check(args: &[&str], plugin: &Path) -> Run {
     rpcplugin(args.map(Path::new).chain([plugin]))
 }
 
-/// The result of each check by its name.
+/// Returns the result of each check by name.
 #[track_caller]
 fn results(run: &Run) -> BTreeMap<String, String> {
     let json = run.json();

@@ -1,4 +1,4 @@
-//! For everything that can be wrong there is a name and an advice.
+//! `doctor`: each fault has a step and an advice.
 
 use std::{
     ffi::OsString,
@@ -11,14 +11,14 @@ use crate::program::{Run, basic_plugin, peer, rpcplugin};
 const COOKIE: &str = "BASIC_PLUGIN=hello";
 
 #[test]
-fn a_plugin_that_starts_is_told_so() {
+fn a_working_plugin_has_no_fault() {
     for flags in [&[][..], &["--no-mtls"], &["--mux"]] {
         let run = doctor(&[&["--cookie", COOKIE], flags].concat(), &basic_plugin()).ended_with(0);
         let words = [
             "ok     cookie",
             "ok     health      SERVING",
             "ok     end         exit status 0",
-            "nothing is wrong",
+            "has no fault",
         ];
         run.says(&words);
     }
@@ -26,9 +26,9 @@ fn a_plugin_that_starts_is_told_so() {
     doctor(&[], &plugin).ended_with(0).says(&["ok     connection  TLS and HTTP/2"]);
 }
 
-/// pyvider refuses versions above 7, so they are offered only on demand.
+/// pyvider refuses versions above 7, which are offered only with `--versions`.
 #[test]
-fn a_python_plugin_needs_no_more_than_its_cookie() {
+fn a_python_plugin_needs_only_its_cookie() {
     let Some(python) = peer("python", "bin/python") else { return };
     let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
     let args = ["doctor", "--cookie", "CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance", "--"];
@@ -37,7 +37,7 @@ fn a_python_plugin_needs_no_more_than_its_cookie() {
 }
 
 #[test]
-fn what_is_no_program_is_explained() {
+fn a_file_that_is_not_a_program_is_a_fault() {
     let dir = tempfile::tempdir().unwrap();
     let foreign = if cfg!(target_arch = "x86_64") { 183 } else { 62 };
     let mut elf = vec![0; 64];
@@ -55,13 +55,13 @@ fn what_is_no_program_is_explained() {
         path
     };
     let cases: [(PathBuf, &str, &str); 10] = [
-        (link("round", "round"), "file", "leads back to it"),
-        (link("dangling", "nothing"), "file", "is a link to nothing, and that is not there"),
-        (dir.path().join("missing"), "file", "there is no file"),
+        (link("round", "round"), "file", "leads back to"),
+        (link("dangling", "nothing"), "file", "is a link to nothing, which does not exist"),
+        (dir.path().join("missing"), "file", "does not exist"),
         (dir.path().to_owned(), "file", "is a directory"),
         (file("text", 0o644, b"hello\n"), "format", "neither a program nor a script"),
         (file("text-x", 0o755, b"hello\n"), "format", "neither a program nor a script"),
-        (file("closed", 0o644, b"#!/bin/sh\n"), "permission", "nobody may execute it"),
+        (file("closed", 0o644, b"#!/bin/sh\n"), "permission", "no user may execute it"),
         (file("no-interpreter", 0o755, b"#!/no/such/thing\n"), "format", "/no/such/thing is missing"),
         (file("foreign", 0o755, &elf), "format", "this machine is"),
         (file("empty", 0o755, b""), "format", "the file is empty"),
@@ -70,13 +70,13 @@ fn what_is_no_program_is_explained() {
         wrong(&doctor(&["--json"], &path), step, words);
     }
     doctor(&[], &file("plugin.py", 0o644, b"import x\n")).says(&["-- python3", "plugin.py"]);
-    doctor(&[], &file("main.go", 0o755, b"package main\n")).says(&["source code", "build it"]);
+    doctor(&[], &file("main.go", 0o755, b"package main\n")).says(&["build the source code"]);
     let listed = doctor(&[], dir.path());
-    listed.says(&["name the plugin's program in it: ", "foreign"]);
+    listed.says(&["name a program in the directory: ", "foreign"]);
 }
 
 #[test]
-fn what_starts_and_is_no_plugin_is_explained() {
+fn a_program_that_is_not_a_plugin_is_a_fault() {
     let dir = tempfile::tempdir().unwrap();
     let script = |name: &str, content: &str| {
         let path = dir.path().join(name);
@@ -84,11 +84,16 @@ fn what_starts_and_is_no_plugin_is_explained() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         path
     };
-    wrong(&doctor(&["--json"], Path::new("/bin/ls")), "line", "in place of a handshake line it printed");
+    wrong(&doctor(&["--json"], Path::new("/bin/ls")), "line", "printed no handshake line, but");
     let cases = [
-        ("hello", "echo hello", "line", "in place of a handshake line it printed \"hello\""),
-        ("done", "exit 0", "line", "exit status 0 before it spoke"),
-        ("failed", "echo no luck today >&2; exit 3", "line", "on stderr it wrote:\n    no luck today"),
+        ("hello", "echo hello", "line", "printed no handshake line, but \"hello\""),
+        ("done", "exit 0", "line", "exit status 0 before its handshake line"),
+        (
+            "failed",
+            "echo no luck today >&2; exit 3",
+            "line",
+            "the plugin wrote on stderr:\n    no luck today",
+        ),
         ("crashed", "kill -SEGV $$", "line", "SIGSEGV"),
         (
             "library",
@@ -98,25 +103,25 @@ fn what_starts_and_is_no_plugin_is_explained() {
         ),
         ("netrpc", "echo '1|1|tcp|127.0.0.1:1|netrpc'; sleep 30", "line", "net/rpc"),
         ("version", "echo '1|77|tcp|127.0.0.1:1|grpc'; sleep 30", "version", "speaks version 77"),
-        ("plain", "echo '1|1|tcp|127.0.0.1:1|grpc'; sleep 30", "security", "does without"),
+        ("plain", "echo '1|1|tcp|127.0.0.1:1|grpc'; sleep 30", "security", "ignores the request"),
     ];
     for (name, content, step, words) in cases {
         wrong(&doctor(&["--json", "--timeout", "20s"], &script(name, content)), step, words);
     }
     let silent = script("silent", "sleep 30");
-    wrong(&doctor(&["--json", "--timeout", "1s"], &silent), "line", "it said nothing for 1.00 s");
+    wrong(&doctor(&["--json", "--timeout", "1s"], &silent), "line", "printed nothing for 1.00 s");
     let unflushed = script("unflushed", "printf '1|1|tcp'; sleep 30");
     wrong(&doctor(&["--json", "--timeout", "4s"], &unflushed), "line", "has no line break");
-    let nobody = script("nobody", "echo '1|1|unix|/nowhere/socket|grpc'; sleep 30");
-    wrong(&doctor(&["--json", "--no-mtls"], &nobody), "address", "cannot connect");
+    let closed = script("closed", "echo '1|1|unix|/nowhere/socket|grpc'; sleep 30");
+    wrong(&doctor(&["--json", "--no-mtls"], &closed), "address", "cannot connect");
 }
 
 #[test]
-fn a_wrong_cookie_is_found() {
+fn a_wrong_cookie_is_a_fault() {
     let run = doctor(&["--json"], &basic_plugin());
     assert!(wrong(&run, "cookie", "this program is a plugin").contains("--preset"), "{}", run.stdout);
     let run = doctor(&["--json", "--cookie", "BASIC_PLUGIN=other"], &basic_plugin());
-    assert!(wrong(&run, "cookie", "this program is a plugin").contains("not the one"), "{}", run.stdout);
+    assert!(wrong(&run, "cookie", "this program is a plugin").contains("another cookie"), "{}", run.stdout);
 }
 
 fn doctor(args: &[&str], plugin: &Path) -> Run {
@@ -124,7 +129,7 @@ fn doctor(args: &[&str], plugin: &Path) -> Run {
     rpcplugin(args.map(OsString::from).chain([plugin.into()]))
 }
 
-/// Expects this step to be the one at fault, and returns the advice.
+/// Expects a fault in this step. Returns the advice.
 #[track_caller]
 fn wrong(run: &Run, step: &str, words: &str) -> String {
     assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);

@@ -1,4 +1,4 @@
-//! Plugins of many ecosystems and ages: what their hosts set is set, and none is accused of what it does not do.
+//! Plugins of different ecosystems and library versions: presets set what their hosts set, and correct plugins have no faults.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use crate::program::{Run, basic_plugin, peer, rpcplugin};
 
 const AGED: [&str; 2] = ["--cookie", "AGED_PLUGIN=hello"];
 
-/// A script that writes down its environment and ends.
+/// Writes a script that records its environment and exits.
 fn recorder(dir: &Path, name: &str) -> PathBuf {
     let path = dir.join(name);
     let script = format!("#!/bin/sh\nenv > '{}'\nexit 1\n", dir.join("environment").display());
@@ -20,7 +20,7 @@ fn recorder(dir: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// What a plugin of this name finds in its environment.
+/// Returns the environment of a plugin with this name.
 fn environment(command: &str, args: &[&str], name: &str) -> BTreeMap<String, String> {
     let dir = tempfile::tempdir().unwrap();
     let plugin = recorder(dir.path(), name);
@@ -32,7 +32,7 @@ fn environment(command: &str, args: &[&str], name: &str) -> BTreeMap<String, Str
 }
 
 #[test]
-fn a_preset_sets_what_the_hosts_of_its_ecosystem_set() {
+fn a_preset_sets_the_variables_of_its_hosts() {
     let vault = [("VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"), ("VAULT_PLUGIN_METADATA_MODE", "false")];
     let dkron = "b29a76488b6f3ca7955c5f769b50641f0fcd88748d8cedecda313d516320ca19";
     let cases: [(&str, &[(&str, &str)]); 8] = [
@@ -63,21 +63,21 @@ fn a_preset_sets_what_the_hosts_of_its_ecosystem_set() {
             }
         }
     }
-    // A connector of Conduit ends where one of these is missing or empty.
+    // A Conduit connector exits if one of these is missing or empty.
     let conduit = environment("inspect", &["--preset", "conduit"], "plugin");
     for name in ["UTILITIES_GRPC_TARGET", "TOKEN", "ID"] {
         let value = conduit.get(&format!("CONDUIT_CONNECTOR_{name}"));
         assert!(value.is_some_and(|value| !value.is_empty()), "{name}: {conduit:?}");
     }
     assert!(environment("inspect", &["--preset", "crowdsec"], "plugin").contains_key("CROWDSEC_PLUGIN_KEY"));
-    // What is given by hand counts more.
+    // Flags override the preset.
     let own = environment(
         "inspect",
         &["--preset", "vault", "--env", "VAULT_PLUGIN_METADATA_MODE=true", "--versions", "9"],
         "plugin",
     );
     assert_eq!((&*own["VAULT_PLUGIN_METADATA_MODE"], &*own["PLUGIN_PROTOCOL_VERSIONS"]), ("true", "9"));
-    // Names are enough where an ecosystem has a convention.
+    // The name of the program selects the preset.
     let by_name = environment("inspect", &[], "conduit-connector-generator");
     assert!(by_name.contains_key("CONDUIT_PLUGIN_MAGIC_COOKIE"), "{by_name:?}");
 }
@@ -91,7 +91,7 @@ fn without_a_preset_0_to_7_are_offered() {
 }
 
 #[test]
-fn plugins_of_packer_are_refused_in_its_own_terms() {
+fn plugins_of_packer_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = recorder(dir.path(), "packer-plugin-amazon_v1.3.0_x5.0_linux_amd64");
     let named = plugin.to_str().unwrap();
@@ -104,9 +104,9 @@ fn plugins_of_packer_are_refused_in_its_own_terms() {
         }
     }
     rpcplugin(["doctor", named]).ended_with(1).says(&["wrong  protocol", "let `packer` start it"]);
-    assert!(!dir.path().join("environment").exists(), "none of them is started");
+    assert!(!dir.path().join("environment").exists(), "the plugin is not started");
 
-    // Under another name its line tells.
+    // Under another name the handshake line shows the protocol.
     let line = "#!/bin/sh\necho '5|0|unix|/tmp/packer-plugin123'; exec sleep 60\n";
     std::fs::write(&other, line).unwrap();
     for command in ["inspect", "conformance", "doctor"] {
@@ -119,9 +119,9 @@ fn plugins_of_packer_are_refused_in_its_own_terms() {
     }
 }
 
-/// go-plugin answers with its oldest version where no version is in common, by whatever protocol that one is served.
+/// Without a common version go-plugin selects its oldest version, even if it is served over net/rpc.
 #[test]
-fn a_plugin_whose_oldest_version_is_net_rpc_is_not_accused() {
+fn a_plugin_may_serve_its_oldest_version_over_net_rpc() {
     let Some(plugin) = peer("go", "aged-plugin") else { return };
     let run = conformance(
         &["--json", "--only", "version,line-form"],
@@ -131,14 +131,14 @@ fn a_plugin_whose_oldest_version_is_net_rpc_is_not_accused() {
     );
     let run = run.ended_with(0);
     let seen = |name: &str| finding(&run, name)["seen"].as_str().unwrap().to_owned();
-    assert_eq!(seen("version-no-overlap"), "it answers with 1 by net/rpc");
-    assert_eq!(seen("version-not-sent"), "it answers with 1 by net/rpc");
-    assert_eq!(seen("version-alone"), "3, 2 by net/rpc, 1 by net/rpc served; 7, 6, 5, 4, 0 not");
+    assert_eq!(seen("version-no-overlap"), "the plugin selects 1 over net/rpc");
+    assert_eq!(seen("version-not-sent"), "the plugin selects 1 over net/rpc");
+    assert_eq!(seen("version-alone"), "3, 2 over net/rpc, 1 over net/rpc served, 7, 6, 5, 4, 0 not served");
     assert!(results(&run).values().all(|result| result == "pass"), "{}", run.stdout);
 }
 
 #[test]
-fn a_plugin_of_net_rpc_is_one_line() {
+fn a_net_rpc_plugin_is_one_error() {
     let Some(plugin) = peer("go", "aged-plugin") else { return };
     let junit = tempfile::NamedTempFile::new().unwrap();
     let junit_file = junit.path().to_str().unwrap();
@@ -148,8 +148,8 @@ fn a_plugin_of_net_rpc_is_one_line() {
         "net/rpc is not supported",
         "rebuild the plugin with a gRPC server",
     ]);
-    assert_eq!(run.stdout, "", "there is nothing to be found");
-    // It sends its certificate, and that is of no interest.
+    assert_eq!(run.stdout, "", "there are no results");
+    // The certificate in the line is not shown.
     assert!(run.stderr.len() < 600, "{}", run.stderr);
     let xml = std::fs::read_to_string(junit.path()).unwrap();
     assert!(xml.contains("errors=\"1\"") && xml.contains("net/rpc"), "{xml}");
@@ -158,11 +158,10 @@ fn a_plugin_of_net_rpc_is_one_line() {
     let doctor = with("doctor", &[], &AGED, &plugin, &["--net-rpc", "1,2"]).ended_with(1);
     doctor.says(&["wrong  line", "characters of certificate", "rebuild the plugin with a gRPC server"]);
 
-    // It may serve others than those that were offered.
+    // The plugin may serve other versions over gRPC.
     let both = ["--net-rpc", "1,2", "--grpc", "3"];
     for command in ["conformance", "doctor"] {
-        with(command, &["--versions", "2"], &AGED, &plugin, &both)
-            .says(&["other versions than --versions 2"]);
+        with(command, &["--versions", "2"], &AGED, &plugin, &both).says(&["versions other than 2"]);
     }
 }
 
@@ -174,14 +173,14 @@ fn a_plugin_of_an_older_go_plugin_conforms() {
     let results = results(&run);
     let wrong: Vec<_> =
         results.iter().filter(|(_, result)| *result == "fail").map(|(name, _)| &**name).collect();
-    // What came with go-plugin 1.5, and is not there.
+    // Features of go-plugin 1.5.
     assert_eq!(wrong, ["socket-directory", "socket-group"], "{}", run.stdout);
     assert_eq!(finding(&run, "socket-directory")["level"], "should");
     assert_eq!(results["mux"], "skip");
 }
 
 #[test]
-fn a_plugin_of_version_0_is_reached() {
+fn a_plugin_with_version_0_works() {
     let Some(plugin) = peer("go", "aged-plugin") else { return };
     let facts = with("inspect", &["--json"], &AGED, &plugin, &["--grpc", "0"]).ended_with(0).json();
     assert_eq!(facts["protocol"]["app"], 0);
@@ -190,9 +189,9 @@ fn a_plugin_of_version_0_is_reached() {
     assert!(results(&run).values().all(|result| result == "pass"), "{}", run.stdout);
 }
 
-/// pyvider's plugins refuse a list with 0 in it.
+/// pyvider's plugins refuse a list with version 0.
 #[test]
-fn a_python_plugin_is_offered_what_it_bears() {
+fn a_python_plugin_is_offered_versions_without_0() {
     let Some(python) = peer("python", "bin/python") else { return };
     let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
     let rest = ["--cookie", "CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance", "--"];
@@ -204,7 +203,7 @@ fn a_python_plugin_is_offered_what_it_bears() {
 }
 
 #[test]
-fn versions_that_are_not_served_are_no_fault_of_the_plugin() {
+fn a_plugin_without_the_offered_versions_has_no_fault() {
     let Some(plugin) = peer("go", "aged-plugin") else { return };
     let serves = ["--grpc", "3"];
     let run = conformance(&["--json", "--versions", "5,6", "--only", "version"], &AGED, &plugin, &serves);
@@ -226,17 +225,19 @@ fn versions_that_are_not_served_are_no_fault_of_the_plugin() {
             assert!(!run.stdout.contains("update") && !run.stderr.contains("update"), "{run:?}");
         }
     }
-    // A preset and the default are named as well.
+    // The help names the preset or the default.
     let preset = ["--preset", "terraform", "--env", "AGED_PLUGIN=hello"];
     with("inspect", &preset, &[], &plugin, &serves)
         .ended_with(3)
-        .says(&["the hosts of terraform offer 6,5: --versions 3 does"]);
-    with("inspect", &[], &AGED, &plugin, &["--grpc", "12"]).ended_with(3).says(&["--versions 12 does"]);
+        .says(&["the hosts of terraform offer 6,5; offer it with --versions 3"]);
+    with("inspect", &[], &AGED, &plugin, &["--grpc", "12"])
+        .ended_with(3)
+        .says(&["offer it with --versions 12"]);
 }
 
-/// Of a TLS that is not the handshake's doing the line says nothing; the socket does.
+/// The handshake line does not show the plugin's own certificates. The socket does.
 #[test]
-fn a_plugin_with_certificates_of_its_own_is_known_and_reached() {
+fn a_plugin_with_its_own_certificates_is_recognized_and_reached() {
     let (Some(plugin), Some(host)) = (peer("go", "kit-plugin"), peer("go", "kit-host")) else { return };
     let dir = tempfile::tempdir().unwrap();
     assert!(Command::new(host).arg("certs").arg(dir.path()).status().unwrap().success());
@@ -246,14 +247,14 @@ fn a_plugin_with_certificates_of_its_own_is_known_and_reached() {
     let tls_dir = dir.path().to_str().unwrap();
     let serves = ["--tls-dir", tls_dir];
 
-    // Without what goes with them.
+    // Without the certificate files.
     for flags in [&[][..], &["--no-mtls"]] {
         let said = with("inspect", flags, &[], &plugin, &serves).ended_with(3);
         let said = said.says(&["rpcplugin::security::own_certificates", "--cert, --key and --ca"]);
-        assert!(!said.stderr.contains("does without"), "{}", said.stderr);
+        assert!(!said.stderr.contains("ignores the request"), "{}", said.stderr);
         with("doctor", flags, &[], &plugin, &serves)
             .ended_with(1)
-            .says(&["wrong  security    it secures its socket with certificates of its own", "--cert FILE"]);
+            .says(&["wrong  security    the plugin has its own certificates", "--cert FILE"]);
     }
     let run = conformance(&["--json", "--jobs", "4"], &[], &plugin, &serves).ended_with(0);
     let json = run.json();
@@ -270,16 +271,14 @@ fn a_plugin_with_certificates_of_its_own_is_known_and_reached() {
     let text = conformance(&["--only", "mtls,health"], &[], &plugin, &serves).ended_with(0);
     assert_eq!(text.stdout.matches("NOTE").count(), 1, "{}", text.stdout);
 
-    // With it.
+    // With the certificate files.
     let facts =
         with("inspect", &[&["--json"], &given[..]].concat(), &[], &plugin, &serves).ended_with(0).json();
     assert_eq!(
         (&facts["security"]["kind"], &facts["security"]["trust"]),
         (&"mutual".into(), &"authorities".into())
     );
-    with("doctor", &given, &[], &plugin, &serves)
-        .ended_with(0)
-        .says(&["ok     security", "nothing is wrong"]);
+    with("doctor", &given, &[], &plugin, &serves).ended_with(0).says(&["ok     security", "has no fault"]);
     let args = ["call", "Kit/Info", "-d", "{}"].iter().chain(&given).chain(&["--"]).map(Path::new);
     let call = rpcplugin(args.chain([plugin.as_path()]).chain(serves.map(Path::new)));
     assert_eq!(call.ended_with(0).json()["protocolVersion"], 3);
@@ -294,7 +293,7 @@ fn a_plugin_with_certificates_of_its_own_is_known_and_reached() {
     }
     assert_eq!(with_them["mtls-certificate"], "skip");
 
-    // A file that is not there is a wrong argument.
+    // A missing file is a usage error.
     let missing = ["--cert", "/no/cert", "--key", &key, "--ca", &ca];
     for command in ["inspect", "doctor", "conformance"] {
         with(command, &missing, &[], &plugin, &serves).ended_with(2).says(&["/no/cert"]);
@@ -303,7 +302,7 @@ fn a_plugin_with_certificates_of_its_own_is_known_and_reached() {
 }
 
 #[test]
-fn known_deviations_do_not_make_a_run_red() {
+fn failures_in_the_baseline_do_not_fail_the_run() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = dir.path().join("plugin");
     let script = format!("#!/bin/sh\nunset PLUGIN_CLIENT_CERT; exec '{}'\n", basic_plugin().display());
@@ -326,7 +325,7 @@ fn known_deviations_do_not_make_a_run_red() {
     let json = known.json();
     assert_eq!((&json["conforms"], &json["known"], &json["failed"]), (&true.into(), &1.into(), &0.into()));
     assert_eq!(finding(&known, "mtls-certificate")["result"], "known");
-    assert_eq!(json["mended"], serde_json::json!(["line-form"]), "it passes, and need not be there");
+    assert_eq!(json["mended"], serde_json::json!(["line-form"]), "the check passes");
     let junit = dir.path().join("junit.xml");
     let text = conformance(
         &["--only", "mtls-certificate", "--baseline", baseline, "--junit", junit.to_str().unwrap()],
@@ -336,7 +335,7 @@ fn known_deviations_do_not_make_a_run_red() {
     );
     text.ended_with(0).says(&["KNOWN mtls-certificate", "1 known", "conforms"]);
     assert!(std::fs::read_to_string(&junit).unwrap().contains("failures=\"0\""));
-    // Another failure counts as before.
+    // A failure that is not in the baseline counts.
     std::fs::write(&file, "line-form\n").unwrap();
     run(&["--baseline", baseline]).ended_with(1);
 
@@ -345,9 +344,9 @@ fn known_deviations_do_not_make_a_run_red() {
     run(&["--baseline", "/no/such/file"]).ended_with(2).says(&["/no/such/file cannot be read"]);
 }
 
-/// Hosts of CrowdSec make up the value, and its plugins compare it with itself.
+/// Hosts of CrowdSec generate the value, and its plugins compare the value with itself.
 #[test]
-fn any_value_of_a_cookie_is_right_where_hosts_make_it_up() {
+fn any_cookie_value_is_accepted_if_hosts_generate_it() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = dir.path().join("plugin");
     let basic = basic_plugin();

@@ -1,4 +1,4 @@
-//! The program and the plugins that it is run on.
+//! Runs of the program, and the plugins for them.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,7 +7,7 @@ use std::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rpcplugin");
 
-/// How a run of the program ended.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -15,13 +15,13 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
 }
 
-/// Runs the program with a temporary directory of its own, and expects nothing to be left there.
+/// Runs the program with its own temporary directory, which must be empty afterwards.
 #[track_caller]
 pub(crate) fn rpcplugin<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Run {
     rpcplugin_into(Stdio::piped(), args)
 }
 
-/// The same, with another stdout.
+/// Runs the program in the same way, with another stdout.
 #[track_caller]
 pub(crate) fn rpcplugin_into<A: AsRef<std::ffi::OsStr>>(
     stdout: impl Into<Stdio>,
@@ -48,7 +48,7 @@ pub(crate) fn rpcplugin_into<A: AsRef<std::ffi::OsStr>>(
     }
 }
 
-/// Starts the program, and lets it run.
+/// Starts the program.
 pub(crate) fn start<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Child {
     let mut command = Command::new(PROGRAM);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -76,21 +76,21 @@ impl Run {
     }
 }
 
-/// The example of this crate.
+/// Returns the example plugin of this crate.
 pub(crate) fn basic_plugin() -> PathBuf {
     Path::new(PROGRAM).parent().unwrap().join("examples/basic-plugin")
 }
 
-/// The directory of everything that was built.
+/// Returns the target directory.
 pub(crate) fn target() -> PathBuf {
     Path::new(PROGRAM).ancestors().nth(2).unwrap().to_owned()
 }
 
-/// A plugin in another language, or `None` where it is not built, unless it is required.
+/// Returns a plugin in another language. Returns `None` if it is not built, unless it is required.
 #[expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "how a test is told what must not be skipped"
+    reason = "the environment names the tests that must not be skipped"
 )]
 pub(crate) fn peer(language: &str, program: &str) -> Option<PathBuf> {
     let path = target().join("interop").join(language).join(program);

@@ -1,4 +1,4 @@
-//! Arguments, and variables of the environment in their place.
+//! Arguments and environment variables.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::program::{basic_plugin, rpcplugin};
 const COOKIE: [&str; 2] = ["--cookie", "BASIC_PLUGIN=hello"];
 
 #[test]
-fn lengths_of_time_have_bounds() {
+fn durations_have_limits() {
     for args in [
         &["call", "Info", "--deadline", "100000000h", "p"][..],
         &["call", "Info", "--deadline", "0s", "p"],
@@ -35,13 +35,13 @@ fn an_empty_variable_is_not_set() {
     let plugin = basic_plugin();
     let inspect = ["inspect", plugin.to_str().unwrap()];
     let (code, said) = run("RPCPLUGIN_COOKIE", "", &inspect);
-    assert!(code == Some(3) && said.contains("rpcplugin::config::cookie_missing"), "{said}");
+    assert!(code == Some(3) && said.contains("rpcplugin::config::cookie_not_given"), "{said}");
     let given = ["inspect", COOKIE[0], COOKIE[1], inspect[1]];
     assert_eq!(run("RPCPLUGIN_COOKIE", "", &given).0, Some(0));
     assert_eq!(run("RPCPLUGIN_COOKIE", "BASIC_PLUGIN=hello", &inspect).0, Some(0));
     for variable in ["RPCPLUGIN_REATTACH", "TF_REATTACH_PROVIDERS"] {
         let (code, said) = run(variable, "", &["attach"]);
-        assert!(code == Some(2) && said.contains("it is not said what to attach to"), "{variable}: {said}");
+        assert!(code == Some(2) && said.contains("the plugin to attach to is missing"), "{variable}: {said}");
         let (code, said) = run(variable, "/nowhere/at/all", &["attach"]);
         assert!(code == Some(2) && said.contains("cannot be read"), "{variable}: {said}");
     }

@@ -1,4 +1,4 @@
-//! Plugins that are kept up, and hosts that attach to them.
+//! `run` and `attach`.
 
 use std::{
     os::unix::fs::PermissionsExt as _,
@@ -13,14 +13,14 @@ use crate::{
 };
 
 #[test]
-fn a_plugin_is_kept_up_and_ended() {
+fn run_keeps_a_plugin_running_and_shuts_it_down() {
     let Some(kit) = kit() else { return };
     for signal in [Signal::INT, Signal::TERM] {
         let mut running = Running::start(&["--no-mtls"], &kit);
         let json = running.reattach();
         let call = ["attach", &json, "call", "WriteStdio", "-d", r#"{"stdout":"aGkK","stderr":"aG8K"}"#];
         rpcplugin(call).ended_with(0);
-        // They come in any order.
+        // The order of the two is not defined.
         let kinds = ["stdout", "stderr"];
         let printed = running.until_any(&kinds);
         let other = running.until_any(&kinds);
@@ -34,12 +34,12 @@ fn a_plugin_is_kept_up_and_ended() {
         let (code, rest) = running.end_with(signal);
         assert_eq!(code, Some(0), "{rest}");
         assert!(rest.contains(r#""clean":true"#), "{rest}");
-        assert!(test_kill_process(plugin).is_err(), "it is gone");
+        assert!(test_kill_process(plugin).is_err(), "the plugin has exited");
     }
 }
 
 #[test]
-fn a_crash_is_told() {
+fn run_reports_a_crash() {
     let Some(kit) = kit() else { return };
     let running = Running::start(&[], &kit);
     kill_process(Pid::from_raw(running.plugin()).unwrap(), Signal::ABORT).unwrap();
@@ -49,7 +49,7 @@ fn a_crash_is_told() {
 }
 
 #[test]
-fn a_secured_plugin_lets_in_who_has_the_handover() {
+fn a_plugin_under_mutual_tls_serves_clients_with_the_handover() {
     let Some(kit) = kit() else { return };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("handover.json");
@@ -57,7 +57,7 @@ fn a_secured_plugin_lets_in_who_has_the_handover() {
     let running = Running::start(&["--handover", path], &kit);
     let begun = Instant::now();
     while !std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it is written");
+        assert!(begun.elapsed() < Duration::from_secs(20), "the file is written");
         std::thread::yield_now();
     }
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -74,18 +74,18 @@ fn a_secured_plugin_lets_in_who_has_the_handover() {
         there.ended_with(if files[1] == "/nowhere.proto" { 2 } else { 0 });
     }
 
-    // Without the key nobody gets in, and is told why.
+    // Without the key the plugin refuses the client.
     rpcplugin(["attach", &running.reattach()])
         .ended_with(3)
         .says(&["rpcplugin::security::attach_without_identity", "--handover FILE"]);
     let (code, _) = running.end_with(Signal::INT);
     assert_eq!(code, Some(0));
-    assert!(!file.exists(), "the key goes with the plugin");
+    assert!(!file.exists(), "the file is removed with the plugin");
     rpcplugin(["attach", "unix:/nowhere/plugin"]).ended_with(3).says(&["there is no plugin at"]);
 }
 
 #[test]
-fn one_of_several_and_by_address() {
+fn attach_by_name_and_by_address() {
     let Some(provider) = of_the_tests("terraform-provider-demo") else { return };
     let running = Running::start(&["--no-mtls", "--name", "example.com/a/demo"], &provider);
     let all = running.ready["tf_reattach_providers"].to_string();
@@ -98,20 +98,20 @@ fn one_of_several_and_by_address() {
     assert_eq!(facts["security"]["kind"], "none");
     let one = all.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap();
     let two = format!("{{{one},{}}}", one.replace("/demo", "/other"));
-    rpcplugin(["attach", &two]).ended_with(2).says(&["it is not said which plugin", "example.com/a/other"]);
+    rpcplugin(["attach", &two]).ended_with(2).says(&["the JSON has several plugins", "example.com/a/other"]);
     rpcplugin(["attach", &two, "--name", "example.com/a/other"]).ended_with(0);
-    rpcplugin(["attach", &two, "--name", "example.com/a/nobody"]).ended_with(2).says(&[
-        "there is no plugin \"example.com/a/nobody\" in the JSON",
-        "there are: example.com/a/demo, ",
+    rpcplugin(["attach", &two, "--name", "example.com/a/missing"]).ended_with(2).says(&[
+        "there is no plugin \"example.com/a/missing\" in the JSON",
+        "use one of the plugins: example.com/a/demo, ",
     ]);
     rpcplugin(["attach", &address, "stop"]).ended_with(0).says(&["the plugin"]);
     let (code, rest) = running.end();
-    assert_eq!(code, Some(4), "somebody else ended it: {rest}");
-    assert!(rest.contains("in good order, and not for this program"), "{rest}");
+    assert_eq!(code, Some(4), "another program shut it down: {rest}");
+    assert!(rest.contains("cleanly, without a request of this program"), "{rest}");
 }
 
 #[test]
-fn with_given_certificates() {
+fn attach_with_certificate_files() {
     use crate::program::peer;
     let (Some(kit), Some(go)) = (kit(), peer("go", "kit-host")) else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -143,23 +143,23 @@ fn with_given_certificates() {
 }
 
 #[test]
-fn nothing_to_attach_to() {
-    rpcplugin(["attach"]).ended_with(2).says(&["it is not said what to attach to"]);
+fn attach_without_a_plugin_is_a_usage_error() {
+    rpcplugin(["attach"]).ended_with(2).says(&["the plugin to attach to is missing"]);
     rpcplugin(["attach", "/nowhere/at/all"]).ended_with(2).says(&["cannot be read"]);
     rpcplugin(["attach", "unix:/tmp/x", "--cert", "x"]).ended_with(2);
     let given = ["attach", "unix:/tmp/x", "--cert", "/no/cert", "--key", "/no/key", "--ca", "/no/ca"];
     rpcplugin(given).ended_with(2).says(&["/no/cert"]);
-    for (json, told) in [
+    for (json, message) in [
         (r#"{"a":null}"#, "rpcplugin::handshake::reattach_unreadable"),
         (r#"{"Protocol":"netrpc"}"#, "rpcplugin::handshake::reattach_not_grpc"),
         ("{}", "there is no plugin in the JSON"),
     ] {
-        rpcplugin(["attach", json]).ended_with(2).says(&[told]);
+        rpcplugin(["attach", json]).ended_with(2).says(&[message]);
     }
 }
 
 #[test]
-fn a_key_that_does_not_match_is_a_wrong_argument() {
+fn a_key_that_does_not_match_is_a_usage_error() {
     use crate::program::peer;
     let Some(go) = peer("go", "kit-host") else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -172,7 +172,7 @@ fn a_key_that_does_not_match_is_a_wrong_argument() {
         .says(&["rpcplugin::security::identity_key_mismatch"]);
 }
 
-/// A program that serves for hosts that attach, and the first line that it printed.
+/// A plugin in test mode, and its first line on stdout.
 struct Serving {
     child: std::process::Child,
     line: String,
@@ -193,11 +193,11 @@ impl Serving {
         Self { child, line: line.trim().to_owned() }
     }
 
-    /// Waits for its end.
+    /// Waits for its exit.
     fn ends(&mut self) {
         let begun = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "it ends");
+            assert!(begun.elapsed() < Duration::from_secs(20), "the process exits");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -210,29 +210,33 @@ impl Drop for Serving {
     }
 }
 
-/// A plugin in test mode is asked to end, whichever library it is made with.
+/// A plugin in test mode is shut down, in every language.
 #[test]
-fn a_plugin_in_test_mode_is_stopped() {
+fn stop_shuts_down_a_plugin_in_test_mode() {
     use crate::program::peer;
     for plugin in [peer("go", "kit-plugin"), kit()].into_iter().flatten() {
         let mut serving = Serving::start(plugin.clone(), &["--test-mode"]);
         assert!(serving.line.contains("\"Test\":true"), "{}", serving.line);
         let run = rpcplugin(["attach", &serving.line, "stop"]).ended_with(0);
-        assert!(run.stdout.starts_with("the plugin ") && !run.stdout.contains("goes on"), "{}", run.stdout);
+        assert!(
+            run.stdout.starts_with("the plugin ") && !run.stdout.contains("keeps running"),
+            "{}",
+            run.stdout
+        );
         serving.ends();
         rpcplugin(["attach", &serving.line, "stop"]).ended_with(3).says(&["there is no plugin at"]);
     }
     let Some(kit) = kit() else { return };
-    // What `run` prints says that its plugin is in test mode.
+    // The reattach JSON of `run` says that the plugin is in test mode.
     let running = Running::start(&["--no-mtls"], &kit);
     let json = rpcplugin(["--json", "attach", &running.reattach(), "stop"]).ended_with(0).json();
     assert!(json["end"].is_string(), "{json}");
-    assert_eq!(running.end().0, Some(4), "it was ended, and not for its own host");
+    assert_eq!(running.end().0, Some(4), "another program shut it down");
 }
 
-/// What cannot be asked to end and may not be killed is left, and that is said.
+/// A plugin without Shutdown that must not be killed keeps running, and this is an error.
 #[test]
-fn a_plugin_that_goes_on_is_not_called_stopped() {
+fn stop_fails_if_the_plugin_keeps_running() {
     use crate::program::peer;
     let Some(plugin) = peer("go", "bare-plugin") else { return };
     let mut serving = Serving::start(plugin, &[]);
@@ -250,8 +254,8 @@ fn a_plugin_that_goes_on_is_not_called_stopped() {
     assert_eq!(in_test_mode["error"]["code"], "rpcplugin::protocol::not_stopped");
     let help = in_test_mode["error"]["help"].as_str().unwrap();
     assert!(help.contains(&format!("kill {pid}")), "{in_test_mode}");
-    assert!(serving.child.try_wait().unwrap().is_none(), "it is left alone");
-    // A process that is known and not in test mode is killed.
+    assert!(serving.child.try_wait().unwrap().is_none(), "the plugin keeps running");
+    // A plugin with a known pid and not in test mode is killed.
     let killed = rpcplugin(["attach", &reattach(false), "stop"]).ended_with(0);
     killed.says(&["the plugin had to be killed"]);
     serving.ends();

@@ -1,4 +1,4 @@
-//! Calls with JSON.
+//! `call`.
 
 use std::{
     ffi::OsStr,
@@ -18,13 +18,13 @@ fn call(args: &[&str], plugin: &Path) -> Run {
     rpcplugin(["call"].iter().chain(args).map(OsStr::new).chain([plugin.as_os_str()]))
 }
 
-/// The lines of JSON that were printed.
+/// Returns the printed lines of JSON.
 fn lines(run: &Run) -> Vec<Value> {
     run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
-fn all_four_kinds_of_method() {
+fn all_four_kinds_of_method_are_called() {
     let Some(kit) = kit() else { return };
     let one = call(&["Kit/Echo", "-d", r#"{"data":"aGk="}"#], &kit).ended_with(0).json();
     assert_eq!(one, json!({ "data": "aGk=" }));
@@ -37,9 +37,9 @@ fn all_four_kinds_of_method() {
     assert_eq!(lines(&both), [json!({ "seq": "1", "text": "re: a" }), json!({ "seq": "1", "text": "bye" })]);
 }
 
-/// Each request goes when it has been written, and its answer comes before the next.
+/// Each request is sent at once, and its response comes before the next request.
 #[test]
-fn a_conversation_over_the_standard_input() {
+fn requests_are_read_from_stdin_one_by_one() {
     let Some(kit) = kit() else { return };
     let mut child = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
         .args(["call", "Kit/Chat"])
@@ -61,7 +61,7 @@ fn a_conversation_over_the_standard_input() {
 }
 
 #[test]
-fn metadata_defaults_and_files() {
+fn metadata_defaults_and_request_files() {
     let Some(kit) = kit() else { return };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("request.json");
@@ -75,7 +75,7 @@ fn metadata_defaults_and_files() {
 }
 
 #[test]
-fn a_status_with_its_details() {
+fn a_failed_call_shows_code_message_and_details() {
     let Some(kit) = kit() else { return };
     let fail = ["Fail", "-d", r#"{"code":9,"message":"not now","note":"why"}"#];
     call(&fail, &kit).ended_with(1).says(&["FAILED_PRECONDITION (9)", "not now", "\"note\": \"why\""]);
@@ -89,24 +89,23 @@ fn a_status_with_its_details() {
 }
 
 #[test]
-fn a_plugin_that_dies_of_the_call() {
+fn a_plugin_that_exits_during_the_call_is_reported() {
     let Some(kit) = kit() else { return };
     let run = call(&["Panic", "-d", r#"{"message":"boom"}"#], &kit).ended_with(4);
     run.says(&["UNAVAILABLE", "has ended: exit status 101", "its log:", "boom"]);
 }
 
-/// The names of the members of an error, and the error.
+/// Returns the member names of an error, and the error.
 fn shape(run: &Run) -> (Vec<String>, Value) {
-    assert_eq!(run.stdout.lines().count(), 1, "a document is a line: {}", run.stdout);
+    assert_eq!(run.stdout.lines().count(), 1, "a document is one line: {}", run.stdout);
     let error = run.json()["error"].clone();
     let names = error.as_object().unwrap().keys().cloned().collect();
     (names, error)
 }
 
-/// Errors of a call and of the program have the same members: `kind` says which it is, `code` is one of `docs/errors.md`, and
-/// `grpc` has gRPC's.
+/// Errors of a call and of the program have the same members.
 #[test]
-fn errors_have_one_shape() {
+fn all_errors_have_the_same_members() {
     let Some(kit) = peer("go", "kit-plugin") else { return };
     let of_the_call =
         call(&["--json", "--preset", "kit", "Get", "-d", r#"{"key":"none"}"#], &kit).ended_with(1);
@@ -126,7 +125,7 @@ fn errors_have_one_shape() {
 
     for (args, code, exit) in [
         (&["--json", "--preset", "kit", "Ecko"][..], "rpcplugin::protocol::no_such_method", 2),
-        (&["--json", "--no-such-flag"], "rpcplugin::config::arguments", 2),
+        (&["--json", "--no-such-flag"], "rpcplugin::config::invalid_arguments", 2),
         (&["--json", "--cookie", "A=b", "Get"], "rpcplugin::handshake::cookie_refused", 3),
     ] {
         let run = call(args, &kit).ended_with(exit);
@@ -140,29 +139,29 @@ fn errors_have_one_shape() {
 }
 
 #[test]
-fn the_plugin_before_the_method_is_noticed() {
+fn a_plugin_before_the_method_is_a_usage_error() {
     let Some(kit) = peer("go", "kit-plugin") else { return };
     let kit = kit.to_str().unwrap();
     let line = format!("rpcplugin call Kit/Echo {kit}");
     let run = rpcplugin(["call", "-d", "{}", kit, "Kit/Echo"]).ended_with(2);
-    run.says(&["stands in the place of the method", &line]);
+    run.says(&["is a program, not a method", &line]);
     let run = rpcplugin(["--json", "call", kit, "Kit/Echo", "serve"]).ended_with(2).json();
     assert!(run["error"]["help"].as_str().unwrap().ends_with(&format!("{line} serve")), "{run}");
-    // What is no swap stays what it is.
+    // A missing program is not a swap.
     rpcplugin(["call", "Kit/Echo", "/nowhere/at/all"]).ended_with(3).says(&["there is no program"]);
 }
 
 #[test]
-fn what_cannot_be_called() {
+fn invalid_methods_and_requests_are_usage_errors() {
     let Some(kit) = kit() else { return };
     call(&["Kit/Ecko"], &kit)
         .ended_with(2)
         .says(&["rpcplugin::protocol::no_such_method", "did you mean conformance.v1.Kit/Echo?"]);
     call(&["Get", "-d", r#"{"kex":"k"}"#], &kit)
         .ended_with(2)
-        .says(&["unrecognized field name 'kex'", "its fields are key (string)"]);
+        .says(&["unrecognized field name 'kex'", "use the fields of the message: key (string)"]);
     call(&["Get", "-d", "{} {}"], &kit).ended_with(2).says(&["the method takes one message"]);
-    call(&["Chat", "-d", "{} {"], &kit).ended_with(2).says(&["the request is no JSON"]);
+    call(&["Chat", "-d", "{} {"], &kit).ended_with(2).says(&["the request is not valid JSON"]);
     call(&["Get", "-H", "no colon"], &kit).ended_with(2);
     call(&["Info", "--timeout", "0s"], &kit)
         .ended_with(2)
@@ -170,12 +169,12 @@ fn what_cannot_be_called() {
 }
 
 #[test]
-fn a_name_that_can_mean_several_methods() {
+fn an_ambiguous_name_is_a_usage_error() {
     let Some(provider) = crate::running::of_the_tests("terraform-provider-demo") else { return };
     let proto = kit_proto();
     let proto = proto.to_str().unwrap();
     let own = provider.parent().unwrap().join("kit-plugin");
-    // Two services of the kit's description have the same method name under different packages only in this file.
+    // Two services with the same method name.
     let dir = tempfile::tempdir().unwrap();
     let two = dir.path().join("two.proto");
     let text = "syntax = \"proto3\"; package t; message M {} service A { rpc Do(M) returns (M); } service B { rpc Do(M) returns (M); }";
@@ -187,7 +186,7 @@ fn a_name_that_can_mean_several_methods() {
 }
 
 #[test]
-fn go_and_python_plugins() {
+fn methods_of_go_and_python_plugins_are_called() {
     if let Some(plugin) = peer("go", "kit-plugin") {
         let both = call(&["Chat", "-d", r#"{"seq":1}{"seq":2}"#], &plugin).ended_with(0);
         assert_eq!(lines(&both).len(), 3);

@@ -1,4 +1,4 @@
-//! Plugins whose descriptions are of an edition, incomplete, wrong, or without an end.
+//! Plugins whose descriptors have an edition, or are incomplete, invalid or endless.
 
 use std::{
     ffi::OsStr,
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::program::{Run, peer, rpcplugin};
 
-/// A plugin whose reflection answers with anything.
+/// A plugin with arbitrary responses of its reflection.
 struct Subject {
     plugin: PathBuf,
     dir: TempDir,
@@ -26,13 +26,13 @@ struct Subject {
 }
 
 impl Subject {
-    /// It lists the services of files, and has these files. None where the Go programs are not built.
+    /// Returns a plugin that describes itself with these files. Returns `None` if the Go programs are not built.
     fn with(files: &[FileDescriptorProto]) -> Option<Self> {
         let bytes: Vec<Vec<u8>> = files.iter().map(prost::Message::encode_to_vec).collect();
         Self::with_bytes(&files.iter().zip(bytes).collect::<Vec<_>>())
     }
 
-    /// The same, with other bytes for each file.
+    /// Returns a plugin with other bytes for each file.
     fn with_bytes(files: &[(&FileDescriptorProto, Vec<u8>)]) -> Option<Self> {
         let plugin = peer("go", "reflection-plugin")?;
         let (mut services, mut symbols, mut by_name) = (Vec::new(), json!({}), json!({}));
@@ -69,7 +69,7 @@ impl Subject {
     }
 }
 
-/// The same plugin with files that protobuf-go itself reads, and with what it makes of messages.
+/// Runs a plugin whose files and messages protobuf-go reads and writes.
 fn typed(args: &[&str]) -> Option<Run> {
     let plugin = peer("go", "reflection-plugin")?;
     let (first, rest) = args.split_first().unwrap();
@@ -116,7 +116,7 @@ fn field(name: &str, number: i32, kind: Type, type_name: Option<&str>) -> FieldD
     }
 }
 
-/// A service with methods that take and return a type.
+/// Returns a service with methods that take and return a type.
 fn service(name: &str, methods: &[(&str, &str)]) -> ServiceDescriptorProto {
     let method = |(name, types): &(&str, &str)| MethodDescriptorProto {
         name: Some((*name).to_owned()),
@@ -131,7 +131,7 @@ fn service(name: &str, methods: &[(&str, &str)]) -> ServiceDescriptorProto {
     }
 }
 
-/// A file with a message of text and a service that echoes it.
+/// Returns a file with a text message and a service that echoes it.
 fn plain(name: &str, package: &str) -> FileDescriptorProto {
     let text = message("Text", &[field("text", 1, Type::String, None)]);
     file(name, package, &[text], &[service("Plain", &[("Echo", &format!(".{package}.Text"))])])
@@ -145,7 +145,7 @@ fn service_of<'a>(facts: &'a Value, name: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("{name} is missing in {facts}"))
 }
 
-/// The field `edition` is one that this library's messages do not have.
+/// Encodes a file with an edition, a field that prost-types does not have.
 fn of_edition(file: &FileDescriptorProto, edition: u64) -> Vec<u8> {
     let mut bytes =
         FileDescriptorProto { syntax: Some("editions".to_owned()), ..file.clone() }.encode_to_vec();
@@ -170,21 +170,21 @@ fn files_of_an_edition_are_described_and_called() {
         let answer = subject.call(method, r#"{"text":"a"}"#).ended_with(0).json();
         assert_eq!(answer, json!({ "text": "a" }));
     }
-    // A field of an edition that is empty is there all the same.
+    // In an edition an empty field is present.
     assert_eq!(
         subject.call("ed.v1.Plain/Echo", r#"{"text":""}"#).ended_with(0).json(),
         json!({ "text": "" })
     );
     subject.call("new.v1.Plain/Echo", "{}").ended_with(2).says(&[
         "rpcplugin::protocol::not_fully_described",
-        "new.v1.Plain is not fully described: new.proto is left out: it has an edition",
+        "new.v1.Plain is not fully described: new.proto is left out: the edition",
     ]);
     subject.run(&["inspect"]).ended_with(0).says(&["new.proto is left out", "ed.v1.Plain"]);
 }
 
-/// protobuf-go reads what is sent, by its own understanding of the features.
+/// protobuf-go decodes the requests by its own implementation of features.
 #[test]
-fn features_are_on_the_wire_what_protobuf_go_makes_of_them() {
+fn features_are_encoded_as_by_protobuf_go() {
     let full = r#"{"name":"","plain":7,"packed":[1,2],"expanded":[3,4],"inner":{"name":"in","inner":{"packed":[5]}},
         "color":"GREEN","byName":{"a":1,"b":2}}"#;
     let Some(shown) = typed(&["call", "ed.v1.Ed/Show", "-d", full]) else { return };
@@ -193,7 +193,7 @@ fn features_are_on_the_wire_what_protobuf_go_makes_of_them() {
     assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), wanted);
     let echoed = typed(&["call", "ed.v1.Ed/Echo", "-d", full]).unwrap().ended_with(0).json();
     assert_eq!(echoed, wanted);
-    // Without presence, 0 is not there.
+    // Without presence, 0 is not encoded.
     let echoed = typed(&["call", "Ed/Echo", "-d", r#"{"plain":0}"#]).unwrap().ended_with(0).json();
     assert_eq!(echoed, json!({}));
     let strict = typed(&["call", "Ed/Strict", "-d", r#"{"must":0}"#]).unwrap().ended_with(0).json();
@@ -204,7 +204,7 @@ fn features_are_on_the_wire_what_protobuf_go_makes_of_them() {
 }
 
 #[test]
-fn extensions_are_asked_for() {
+fn extensions_are_requested() {
     let full = r#"{"a":"x","[more.v1.note]":"n","[more.v1.marks]":[1,2],"[more.v1.detail]":{"text":"t"}}"#;
     let Some(echoed) = typed(&["call", "two.v1.Two/Echo", "-d", full]) else { return };
     let echoed = echoed.ended_with(0);
@@ -212,15 +212,18 @@ fn extensions_are_asked_for() {
     assert!(!echoed.stderr.contains("not described"), "{}", echoed.stderr);
 }
 
-/// What stays unknown is named.
 #[test]
-fn fields_that_are_not_described_are_named() {
+fn unknown_fields_are_named() {
     let Some(mut subject) = Subject::with(&[plain("a.proto", "a.v1")]) else { return };
-    // Text in field 1, and a number in field 100.
+    // A string in field 1, and a number in field 100.
     subject.answers["Calls"] = json!({ "/a.v1.Plain/Echo": base64(&[0x0a, 1, b'x', 0xa0, 0x06, 7]) });
     let run = subject.call("Echo", "{}").ended_with(0);
     assert_eq!(run.json(), json!({ "text": "x" }));
-    assert!(run.stderr.contains("not shown, since not described: field 100 of a.v1.Text"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("not shown, because they have no description: field 100 of a.v1.Text"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
@@ -250,7 +253,7 @@ fn a_missing_import_is_named_and_the_rest_works() {
         subject.call(method, "{}").ended_with(2).says(&[
             "rpcplugin::protocol::not_fully_described",
             &format!("bad.v1.Bad is not fully described: {why}"),
-            "give it with --proto",
+            "describe the missing types with --proto",
         ]);
     }
     for method in ["bad.v1.Part/Fine", "Part/Inner"] {
@@ -262,7 +265,7 @@ fn a_missing_import_is_named_and_the_rest_works() {
     assert_eq!((&methods[0]["name"], &methods[0]["not_described"]), (&"Do".into(), &why.into()));
     subject.run(&["inspect"]).ended_with(0).says(&[why, "Do ", "dep.v1.Other"]);
 
-    // With the file that is missing, everything can be called.
+    // With the missing file, all methods can be called.
     let dep = subject.dir.path().join("dep.proto");
     fs::write(&dep, "syntax = \"proto3\"; package dep.v1; message Other { string text = 1; }").unwrap();
     let dep = dep.to_str().unwrap();
@@ -272,9 +275,9 @@ fn a_missing_import_is_named_and_the_rest_works() {
     }
 }
 
-/// Each of these made the program abort, or is of the same kind.
+/// Each of these made the program abort, or is similar to one that did.
 #[test]
-fn descriptors_that_make_no_sense_are_left_out_by_name() {
+fn invalid_descriptors_are_left_out_and_named() {
     let text = || field("text", 1, Type::String, None);
     let map_entry = |fields: &[FieldDescriptorProto]| DescriptorProto {
         options: Some(MessageOptions { map_entry: Some(true), ..Default::default() }),
@@ -287,23 +290,17 @@ fn descriptors_that_make_no_sense_are_left_out_by_name() {
     };
     let oneof = FieldDescriptorProto { oneof_index: Some(7), ..text() };
     let odd: Vec<(DescriptorProto, &str)> = vec![
-        (with_map(&[]), "is to be the entry of a map"),
-        (
-            with_map(&[field("key", 1, Type::Bytes, None), field("value", 2, Type::Bytes, None)]),
-            "entry of a map",
-        ),
-        (
-            with_map(&[field("key", 1, Type::String, None), field("value", 3, Type::Bytes, None)]),
-            "entry of a map",
-        ),
+        (with_map(&[]), "is not a valid map entry"),
+        (with_map(&[field("key", 1, Type::Bytes, None), field("value", 2, Type::Bytes, None)]), "map entry"),
+        (with_map(&[field("key", 1, Type::String, None), field("value", 3, Type::Bytes, None)]), "map entry"),
         (message("M", &[text(), field("other", 1, Type::String, None)]), "two fields with the number 1"),
         (message("M", &[text(), field("text", 2, Type::String, None)]), "two parts named \"text\""),
-        (message("M", &[field("a b", 1, Type::String, None)]), "whose name is no protobuf name"),
-        (message("M", &[field("text", 0, Type::String, None)]), "with the number 0"),
+        (message("M", &[field("a b", 1, Type::String, None)]), "whose name is invalid"),
+        (message("M", &[field("text", 0, Type::String, None)]), "with the invalid number 0"),
         (message("M", &[field("text", 1, Type::Message, None)]), "whose type is unknown"),
         (message("M", &[field("text", 1, Type::Message, Some(".odd.v1.Nothing"))]), "odd.v1.Nothing"),
-        (message("M", &[field("text", 1, Type::Enum, Some(".odd.v1.M"))]), "of another kind"),
-        (message("M", &[oneof]), "in a oneof that cannot have it"),
+        (message("M", &[field("text", 1, Type::Enum, Some(".odd.v1.M"))]), "has another kind"),
+        (message("M", &[oneof]), "cannot be in its oneof"),
         (message("M", &[FieldDescriptorProto { label: Some(9), ..text() }]), "whose type is unknown"),
         (message("M", &[FieldDescriptorProto { r#type: Some(99), ..text() }]), "whose type is unknown"),
     ];
@@ -311,7 +308,7 @@ fn descriptors_that_make_no_sense_are_left_out_by_name() {
         let good = plain("good.proto", "good.v1");
         let bad = file("odd.proto", "odd.v1", &[message], &[service("Odd", &[("Do", ".odd.v1.M")])]);
         let Some(mut subject) = Subject::with(&[good, bad]) else { return };
-        // An entry with a key and a value, as a plugin may answer.
+        // A response with a key and a value in the entry.
         subject.answers["Calls"] = json!({ "/odd.v1.Odd/Do": base64(&[0x0a, 4, 0x0a, 0, 0x12, 0]) });
         subject
             .call("odd.v1.Odd/Do", "{}")
@@ -324,7 +321,7 @@ fn descriptors_that_make_no_sense_are_left_out_by_name() {
 }
 
 #[test]
-fn a_service_whose_name_is_none_is_left_alone() {
+fn a_service_with_an_invalid_name_is_left_out() {
     for name in ["b c", "b/c", "é", "b\u{1b}[2J", ""] {
         let good = plain("good.proto", "good.v1");
         let bad = FileDescriptorProto {
@@ -343,9 +340,9 @@ fn a_service_whose_name_is_none_is_left_alone() {
     }
 }
 
-/// Whatever keeps one service from being described keeps no other from it.
+/// A service without a description does not hide others.
 #[test]
-fn reflection_that_fails_says_so() {
+fn failing_reflection_is_reported() {
     let Some(mut subject) = Subject::with(&[plain("a.proto", "a.v1"), plain("b.proto", "b.v1")]) else {
         return;
     };
@@ -364,8 +361,8 @@ fn reflection_that_fails_says_so() {
         "the list is lost",
         "--proto FILE",
     ]);
-    subject.run(&["inspect"]).ended_with(0).says(&["its reflection fails: the list is lost"]);
-    // A file that is no description.
+    subject.run(&["inspect"]).ended_with(0).says(&["the plugin's reflection fails: the list is lost"]);
+    // A file that is not a descriptor.
     let Some(mut subject) = Subject::with(&[plain("a.proto", "a.v1")]) else { return };
     subject.answers["Symbols"]["a.v1.Plain"] = json!([base64(b"\x0a\x07a.proto\x22\x7f")]);
     let facts = subject.facts();
@@ -373,9 +370,9 @@ fn reflection_that_fails_says_so() {
     subject.call("a.v1.Plain/Echo", "{}").ended_with(2).says(&["a.v1.Plain is not fully described"]);
 }
 
-/// Imports without an end, files without an end, and an answer that does not come.
+/// Endless imports, endless files, and a missing response.
 #[test]
-fn reflection_is_read_within_bounds() {
+fn reflection_has_limits() {
     let begun =
         FileDescriptorProto { dependency: vec!["endless0.proto".to_owned()], ..plain("a.proto", "a.v1") };
     let endless = |size: usize| {
@@ -388,16 +385,16 @@ fn reflection_is_read_within_bounds() {
         let facts = subject.facts();
         assert_eq!(facts["features"]["reflection"], "v1");
         let fault = facts["features"]["reflection_fault"].as_str().unwrap();
-        assert_eq!(fault, format!("its reflection {bound}, and was read no further"));
-        // What is described without the rest works.
+        assert_eq!(fault, format!("the reflection of the plugin {bound}, and the rest was not read"));
+        // The part before the limit works.
         subject.call("a.v1.Plain/Echo", "{}").ended_with(0);
     }
     let Some(subject) = endless(17 << 20) else { return };
     subject
         .run(&["inspect"])
         .ended_with(0)
-        .says(&["in part: its reflection has an answer of more than 16 MiB"]);
-    // Two bytes are a message.
+        .says(&["incomplete: the reflection of the plugin has a response of more than 16 MiB"]);
+    // A message can have two bytes.
     let Some(mut subject) = endless(0) else { return };
     let bomb = [begun.encode_to_vec(), [0x22, 0].repeat(300_000)].concat();
     subject.answers["Symbols"]["a.v1.Plain"] = json!([base64(&bomb)]);
@@ -410,14 +407,20 @@ fn reflection_is_read_within_bounds() {
     subject.answers["Silent"] = "b.v1.Plain".into();
     let begun = Instant::now();
     subject.call("a.v1.Plain/Echo", "{}").ended_with(0);
-    subject.call("b.v1.Plain/Echo", "{}").ended_with(2).says(&["its reflection took longer than 10 s"]);
+    subject
+        .call("b.v1.Plain/Echo", "{}")
+        .ended_with(2)
+        .says(&["the reflection of the plugin took longer than 10 s"]);
     assert!(begun.elapsed() >= Duration::from_secs(20));
     subject.answers["Silent"] = "list".into();
-    subject.run(&["inspect"]).ended_with(0).says(&["its reflection fails: it took longer than 10 s"]);
+    subject
+        .run(&["inspect"])
+        .ended_with(0)
+        .says(&["the plugin's reflection fails: it took longer than 10 s"]);
 }
 
 #[test]
-fn files_are_compared_with_what_the_plugin_says() {
+fn files_are_compared_with_reflection() {
     let Some(subject) = Subject::with(&[plain("a.proto", "a.v1")]) else { return };
     let given = subject.dir.path().join("given.proto");
     let text = "syntax = \"proto3\"; package a.v1; message Text { string text = 1; } \
@@ -430,20 +433,20 @@ fn files_are_compared_with_what_the_plugin_says() {
     assert_eq!((&plain["served"], &other["served"]), (&true.into(), &false.into()));
     let differences: Vec<&Value> =
         plain["methods"].as_array().unwrap().iter().map(|method| &method["difference"]).collect();
-    assert_eq!(differences, ["the plugin has it as a.v1.Text → a.v1.Text", "the plugin does not have it"]);
+    assert_eq!(differences, ["in the plugin: a.v1.Text → a.v1.Text", "the plugin does not have this method"]);
     subject
         .run(&["inspect", "--proto", given])
         .ended_with(0)
-        .says(&["given.proto has it, and the plugin does not serve it", "the plugin does not have it"]);
+        .says(&["in given.proto, but not served by the plugin", "the plugin does not have this method"]);
     let fewer = "syntax = \"proto3\"; package a.v1; message Text { string text = 1; } service Plain {}";
     fs::write(given, fewer).unwrap();
     let facts = subject.run(&["inspect", "--json", "--proto", given]).ended_with(0).json();
     assert_eq!(service_of(&facts, "a.v1.Plain")["not_in_files"], json!(["Echo"]));
 }
 
-/// Where there is no reflection, nothing says what is served.
+/// Without reflection it is unknown which services the plugin serves.
 #[test]
-fn without_reflection_services_are_as_files_have_them() {
+fn without_reflection_services_come_from_files() {
     let Some(python) = peer("python", "bin/python") else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
     let proto = crate::running::kit_proto();

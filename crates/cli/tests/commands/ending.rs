@@ -1,4 +1,4 @@
-//! What ends a command before it is done, and what is said then.
+//! Early ends of a command: deadlines, interruptions, and failures of stdout.
 
 use std::{
     fs::OpenOptions,
@@ -14,14 +14,14 @@ use crate::{
     running::kit,
 };
 
-/// A call whose answers come for ever, and faster than anybody prints them.
+/// Starts a call with endless responses, faster than the program prints them.
 fn endless(args: &[&str], kit: &Path) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rpcplugin"));
     command.args(["call", "Kit/Count", "-d", r#"{"n":-1}"#]).args(args).arg(kit);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Somebody who reads all that is printed, as fast as it comes.
+/// Reads all output in a thread.
 fn read_all(child: &mut Child) -> std::thread::JoinHandle<u64> {
     let mut stdout = child.stdout.take().unwrap();
     std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap())
@@ -33,9 +33,9 @@ fn a_fast_stream_ends_at_its_deadline() {
     let mut child = endless(&["--deadline", "5s"], &kit);
     let reader = read_all(&mut child);
     let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && told.contains("DEADLINE_EXCEEDED"), "{output:?}");
-    assert!(reader.join().unwrap() > 0, "there were answers");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && printed.contains("DEADLINE_EXCEEDED"), "{output:?}");
+    assert!(reader.join().unwrap() > 0, "there were responses");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_fast_stream_ends_when_it_is_interrupted() {
 }
 
 #[test]
-fn a_stream_that_nobody_reads_any_more_ends_quietly() {
+fn a_stream_ends_quietly_when_its_reader_is_gone() {
     let Some(kit) = kit() else { return };
     let mut child = endless(&[], &kit);
     let mut line = String::new();
@@ -64,7 +64,7 @@ fn a_stream_that_nobody_reads_any_more_ends_quietly() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told() {
+fn a_full_stdout_is_an_error() {
     let Some(kit) = kit() else { return };
     let kit = kit.to_str().unwrap();
     for args in [
@@ -82,34 +82,34 @@ fn what_cannot_be_written_is_told() {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_told_as_json_too() {
-    let told = rpcplugin(["inspect", "--json", "--nonsense"]).ended_with(2).json();
-    assert_eq!(told["error"]["code"], "rpcplugin::config::arguments");
-    assert_eq!(told["error"]["message"], "unexpected argument '--nonsense' found");
-    assert!(told["error"]["help"].as_str().unwrap().contains("Usage: rpcplugin inspect"), "{told}");
+fn usage_errors_are_json_too() {
+    let printed = rpcplugin(["inspect", "--json", "--nonsense"]).ended_with(2).json();
+    assert_eq!(printed["error"]["code"], "rpcplugin::config::invalid_arguments");
+    assert_eq!(printed["error"]["message"], "unexpected argument '--nonsense' found");
+    assert!(printed["error"]["help"].as_str().unwrap().contains("Usage: rpcplugin inspect"), "{printed}");
     let without = rpcplugin(["inspect", "--nonsense"]).ended_with(2);
     assert!(without.stdout.is_empty() && without.stderr.starts_with("error: "), "{without:?}");
     assert!(rpcplugin(["--version"]).ended_with(0).stdout.starts_with("rpcplugin "));
 }
 
 #[test]
-fn an_interrupted_command_leaves_json() {
+fn an_interruption_is_an_error_in_json() {
     let Some(kit) = kit() else { return };
     let args = ["--json", "--show-metadata", "-H", "x-kit-a: b"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_rpcplugin"));
     command.args(["call", "Kit/Chat"]).args(args).arg(kit);
-    // Its standard input stays open: the call lasts until somebody ends it.
+    // Stdin stays open, so the call does not end by itself.
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = child.spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    // The call is under way.
+    // The call is in flight.
     stderr.read_line(&mut String::new()).unwrap();
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    // Waiting would close it, and a call that ends by itself at that moment has its answer printed too.
+    // Waiting would close stdin, and the call could end with a response.
     let input = child.stdin.take();
     let output = child.wait_with_output().unwrap();
     drop(input);
     assert_eq!(output.status.code(), Some(130));
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(told["error"]["code"], "rpcplugin::base::interrupted");
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed["error"]["code"], "rpcplugin::base::interrupted");
 }

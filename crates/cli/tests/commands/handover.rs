@@ -1,4 +1,4 @@
-//! The file that `run --handover` writes: it takes no other's place.
+//! The file of `run --handover` never replaces another file.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ fn written(file: &Path) -> String {
 }
 
 #[test]
-fn what_is_there_already_is_left_alone() {
+fn existing_files_are_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let started = dir.path().join("started");
     let plugin = dir.path().join("plugin");
@@ -35,28 +35,28 @@ fn what_is_there_already_is_left_alone() {
     let plugin = plugin.to_str().unwrap();
     let refused = |path: &Path, words: &str| {
         let run = rpcplugin(["run", "--handover", path.to_str().unwrap(), plugin]).ended_with(2);
-        run.says(&["rpcplugin::config::arguments", words, "--handover"]);
-        assert!(!started.exists(), "no plugin is started for it");
+        run.says(&["rpcplugin::config::invalid_arguments", words, "--handover"]);
+        assert!(!started.exists(), "the plugin is not started");
     };
     let reattach = r#"{"Protocol":"grpc","ProtocolVersion":1,"Pid":1,"Test":true,"Addr":{"Network":"unix","String":"/tmp/p"}}"#;
     for content in ["", "notes\n", "{}", "[]", reattach, "{\"WrittenBy\":1}"] {
         let file = dir.path().join("file");
         fs::write(&file, content).unwrap();
-        refused(&file, "no run has written it");
+        refused(&file, "not from an earlier run");
         assert_eq!(fs::read_to_string(&file).unwrap(), content);
     }
     let link = dir.path().join("link");
     symlink("nowhere", &link).unwrap();
-    refused(&link, "is there, and is no file");
+    refused(&link, "exists and is not a file");
     assert_eq!(fs::read_link(&link).unwrap(), Path::new("nowhere"));
-    refused(dir.path(), "is there, and is no file");
-    refused(Path::new("/dev/null"), "is there, and is no file");
+    refused(dir.path(), "exists and is not a file");
+    refused(Path::new("/dev/null"), "exists and is not a file");
     refused(&dir.path().join("no/such/directory"), "cannot be written");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "the plugin, the file and the link");
 }
 
 #[test]
-fn what_a_run_has_left_is_replaced() {
+fn a_file_of_an_earlier_run_is_replaced() {
     let Some(kit) = kit() else { return };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("handover.json");
@@ -73,7 +73,7 @@ fn what_a_run_has_left_is_replaced() {
 }
 
 #[test]
-fn what_has_taken_its_place_stays() {
+fn a_file_that_has_taken_its_place_is_not_removed() {
     let Some(kit) = kit() else { return };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("handover.json");

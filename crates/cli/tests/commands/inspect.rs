@@ -1,4 +1,4 @@
-//! What a plugin is; and what is no plugin.
+//! `inspect`.
 
 use std::{ffi::OsStr, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -13,7 +13,7 @@ fn inspect(args: &[&str], plugin: impl AsRef<OsStr>) -> Run {
     rpcplugin(["inspect"].iter().chain(args).map(OsStr::new).chain([plugin.as_ref()]))
 }
 
-/// What is told of a plugin as JSON.
+/// Returns the JSON of `inspect`.
 fn facts(args: &[&str], plugin: &Path) -> Value {
     inspect(&[&["--json"], args].concat(), plugin).ended_with(0).json()
 }
@@ -24,7 +24,7 @@ fn service<'a>(facts: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
-fn everything_about_a_plugin_of_ours() {
+fn a_rust_plugin_is_shown_completely() {
     let Some(kit) = kit() else { return };
     let facts = facts(&[], &kit);
     assert_eq!(facts["protocol"], serde_json::json!({ "core": 1, "app": 3 }));
@@ -52,21 +52,21 @@ fn everything_about_a_plugin_of_ours() {
 }
 
 #[test]
-fn plain_multiplexed_and_by_tcp() {
+fn plain_text_multiplexing_and_tcp_are_shown() {
     let Some(kit) = kit() else { return };
     let plain = facts(&["--no-mtls"], &kit);
     assert_eq!(plain["security"]["kind"], "none");
     assert!(plain["security"]["plugin_certificate"].is_null());
     let over_one_socket = facts(&["--mux"], &kit);
     assert_eq!(over_one_socket["features"]["multiplexing"], "yes");
-    assert!(over_one_socket["security"]["strangers"].is_null(), "nobody tried");
+    assert!(over_one_socket["security"]["strangers"].is_null(), "not tested");
     let tcp = rpcplugin(["--json", "inspect", kit.to_str().unwrap(), "--net", "tcp"]).ended_with(0).json();
     assert_eq!((&tcp["transport"]["network"], &tcp["transport"]["socket"]), (&"tcp".into(), &Value::Null));
     assert_eq!(facts(&["--versions", "1-2"], &kit)["protocol"]["app"], 2);
 }
 
 #[test]
-fn a_tree_for_people_without_colours_in_a_pipe() {
+fn the_tree_has_no_colours_in_a_pipe() {
     let run = inspect(&["--cookie", "BASIC_PLUGIN=hello"], basic_plugin()).ended_with(0);
     assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);
     let run = run.says(&["process", "mutual TLS", "SHA-256", "services", "handshake line", "ended cleanly"]);
@@ -75,14 +75,14 @@ fn a_tree_for_people_without_colours_in_a_pipe() {
     assert!(coloured.ended_with(0).stdout.contains("\u{1b}[32m"));
 }
 
-/// What JSON calls a thing, the tree calls so too.
+/// The tree has the names of the JSON.
 #[test]
-fn a_thing_has_one_name() {
+fn tree_and_json_have_the_same_names() {
     let args = ["--cookie", "BASIC_PLUGIN=hello", "--versions", "1,3"];
     let json = facts(&args, &basic_plugin());
     let tree = inspect(&args, basic_plugin()).ended_with(0);
     let features = json["features"].as_object().unwrap();
-    // These are shown only where there is something to show.
+    // These are shown only if they have a value.
     let features = features
         .keys()
         .filter(|name| !["described_by_files", "files", "reflection_fault"].contains(&name.as_str()));
@@ -92,9 +92,9 @@ fn a_thing_has_one_name() {
     tree.says(&["version 1 (offered: 3, 1)"]);
 }
 
-/// The shell goes on when the plugin has ended, and is killed.
+/// The shell keeps running after the plugin has exited, and is killed.
 #[test]
-fn the_time_of_an_end_is_said_once() {
+fn the_duration_of_a_shutdown_is_shown_once() {
     let Some(kit) = peer("go", "kit-plugin") else { return };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("stays");
@@ -106,17 +106,17 @@ fn the_time_of_an_end_is_said_once() {
 }
 
 #[test]
-fn flags_that_went_to_the_plugin_are_named() {
+fn a_note_names_flags_that_go_to_the_plugin() {
     let plugin = basic_plugin();
     let plugin = plugin.to_str().unwrap();
     let run = rpcplugin(["inspect", plugin, "serve", "--cookie", "BASIC_PLUGIN=hello"]).ended_with(3);
-    run.says(&["--cookie went to the plugin", "put it before the plugin", "cookie_missing"]);
+    run.says(&["--cookie goes to the plugin", "put it before the plugin", "cookie_not_given"]);
     let run = rpcplugin(["inspect", "--", plugin, "serve", "--cookie", "BASIC_PLUGIN=hello"]).ended_with(3);
-    assert!(!run.stderr.contains("went to the plugin"), "{}", run.stderr);
+    assert!(!run.stderr.contains("goes to the plugin"), "{}", run.stderr);
 }
 
 #[test]
-fn a_go_plugin() {
+fn a_go_plugin_is_shown() {
     let Some(plugin) = peer("go", "kit-plugin") else { return };
     let facts = facts(&[], &plugin);
     assert_eq!(facts["security"]["plugin_certificate"]["key"], "ECDSA P-521");
@@ -124,9 +124,9 @@ fn a_go_plugin() {
     assert_eq!((&facts["features"]["stdio"], &facts["features"]["controller"]), (&true.into(), &true.into()));
 }
 
-/// It has no reflection, so that files have to tell what it serves.
+/// The plugin has no reflection, so a file describes its services.
 #[test]
-fn a_python_plugin() {
+fn a_python_plugin_is_shown_with_a_proto_file() {
     let Some(python) = peer("python", "bin/python") else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
     let proto = kit_proto();
@@ -135,19 +135,19 @@ fn a_python_plugin() {
     let facts = rpcplugin(all).ended_with(0).json();
     assert!(facts["features"]["reflection"].is_null() && facts["features"]["controller"].is_null());
     assert_eq!(facts["features"]["described_by_files"], true);
-    // pyvider asks nobody for a certificate.
+    // pyvider does not require a client certificate.
     assert_eq!(facts["security"]["strangers"], "served_without_certificate");
     assert!(!service(&facts, "conformance.v1.Kit")["methods"].as_array().unwrap().is_empty());
-    let untold = rpcplugin(
+    let undescribed = rpcplugin(
         [OsStr::new("inspect"), OsStr::new("--preset"), OsStr::new("kit")]
             .into_iter()
             .chain([python.as_os_str(), script.as_os_str()]),
     );
-    untold.ended_with(0).says(&["it has no reflection", "--proto FILE"]);
+    undescribed.ended_with(0).says(&["the plugin has no reflection", "--proto FILE"]);
 }
 
 #[test]
-fn a_terraform_provider_by_its_name() {
+fn a_terraform_provider_is_recognized_by_its_name() {
     let Some(provider) = of_the_tests("terraform-provider-demo") else { return };
     let facts = facts(&[], &provider);
     assert_eq!((&facts["command"]["preset"], &facts["protocol"]["app"]), (&"terraform".into(), &6.into()));
@@ -157,7 +157,7 @@ fn a_terraform_provider_by_its_name() {
 }
 
 #[test]
-fn what_is_no_plugin_is_told_apart() {
+fn programs_that_are_not_plugins_are_errors() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str, mode: u32| {
         let path = dir.path().join(name);
@@ -169,7 +169,7 @@ fn what_is_no_plugin_is_told_apart() {
     none(Path::new("/bin/ls"), &["did not start", "ordinary program and no plugin", "exit status 0"]);
     none(&file("hello.sh", "#!/bin/sh\necho hello\n", 0o755), &["hello", "it is a script for /bin/sh"]);
     none(&file("text", "text\n", 0o644), &["may not be executed", "neither a program nor a script"]);
-    none(&file("run", "text\n", 0o755), &["is no program for this machine", "#!/bin/sh"]);
+    none(&file("run", "text\n", 0o755), &["is not a program for this machine", "#!/bin/sh"]);
     none(Path::new("/nowhere/at/all"), &["there is no program", "check the path"]);
     none(dir.path(), &["is a directory, not a program"]);
     let without_tls = "#!/bin/sh\necho '1|1|unix|/nowhere|grpc'\nsleep 60\n";
@@ -187,23 +187,23 @@ fn what_is_no_plugin_is_told_apart() {
 }
 
 #[test]
-fn a_cookie_that_is_missing_or_wrong() {
+fn a_missing_or_wrong_cookie_is_an_error() {
     inspect(&[], basic_plugin()).ended_with(3).says(&[
-        "rpcplugin::config::cookie_missing",
+        "rpcplugin::config::cookie_not_given",
         "--cookie BASIC_PLUGIN=…",
         "BASIC_PLUGIN is not set",
         "--preset",
     ]);
     inspect(&["--cookie", "BASIC_PLUGIN=other"], basic_plugin())
         .ended_with(3)
-        .says(&["it takes itself for the plugin of another host", "the same value"]);
+        .says(&["the plugin refused the magic cookie, which another host has", "the same value"]);
     let json = inspect(&["--json"], basic_plugin()).ended_with(3).json();
     assert!(json["error"]["help"].as_str().unwrap().contains("--cookie"), "{json}");
 }
 
-/// A name alone is a program in PATH, also where a file of that name is at hand.
+/// A name without a slash is searched in PATH, even if the working directory has such a file.
 #[test]
-fn a_program_in_this_directory() {
+fn a_program_in_the_working_directory_needs_a_path() {
     let dir = basic_plugin();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
         .args(["inspect", "basic-plugin"])
@@ -219,11 +219,13 @@ fn a_program_in_this_directory() {
 }
 
 #[test]
-fn arguments_that_make_no_sense() {
+fn invalid_arguments_are_usage_errors() {
     for args in [&["inspect"][..], &["inspect", "--cookie", "x", "y"], &["inspect", "--versions", "x", "y"]] {
         rpcplugin(args).ended_with(2);
     }
     rpcplugin(["inspect", "--preset", "none", "x"]).ended_with(2).says(&["terraform"]);
     let missing = inspect(&["--cookie", "BASIC_PLUGIN=hello", "--proto", "/nowhere.proto"], basic_plugin());
-    missing.ended_with(2).says(&["rpcplugin::config::arguments", "there is no file /nowhere.proto"]);
+    missing
+        .ended_with(2)
+        .says(&["rpcplugin::config::invalid_arguments", "the file /nowhere.proto does not exist"]);
 }

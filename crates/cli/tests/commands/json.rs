@@ -1,5 +1,4 @@
-//! Messages that JSON can hardly say, of a plugin in Go. What it reads and writes itself, it does by `protojson`, beside which
-//! the crate's own tests put some thousands of texts.
+//! JSON at the limits, with a plugin in Go that uses `protojson`. The unit tests compare some thousands of texts with it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use crate::program::{Run, peer, rpcplugin};
 
 const COOKIE: &str = "CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance";
 
-/// The plugin, with the descriptors that it wants.
+/// The plugin, with its descriptors.
 struct Plugin {
     program: PathBuf,
     descriptors: NamedTempFile,
@@ -39,21 +38,21 @@ impl Plugin {
         rpcplugin(args.iter().chain(&described))
     }
 
-    /// What the plugin gets where the request is this.
+    /// Returns the bytes that the plugin receives for a request.
     fn receives(&self, json: &str) -> Vec<u8> {
         let answer = self.call(&["call", "Received", "-d", json]).ended_with(0).json();
         STANDARD.decode(answer["bytes"].as_str().unwrap_or_default()).unwrap()
     }
 }
 
-/// A field of bytes.
+/// Returns a field of bytes.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let number = u16::from(number) << 3 | 2;
     [&[number as u8 | 0x80, (number >> 7) as u8, bytes.len() as u8], bytes].concat()
 }
 
 #[test]
-fn requests_are_kept_digit_by_digit() {
+fn requests_keep_every_digit() {
     let Some(plugin) = Plugin::find() else { return };
     let kept = plugin.receives(
         r#"{"fInt64": 9007199254740993.0, "fInt32": "1e2", "fColor": 1.0, "null": 0,
@@ -68,7 +67,7 @@ fn requests_are_kept_digit_by_digit() {
         b"\xb2\x04\0",
     ];
     assert_eq!(kept, expected.concat());
-    // What the program prints, it takes.
+    // The printed JSON is a valid request.
     let request = json!({
         "fFloat": 3.4028235e+38, "fUint64": "18446744073709551615", "timestamp": "1969-12-31T23:59:59.100Z",
         "any": { "@type": "x/json.v1.Every", "any": {} }, "value": null, "mBool": { "false": "a", "true": "b" },
@@ -83,7 +82,7 @@ fn requests_are_kept_digit_by_digit() {
 }
 
 #[test]
-fn requests_that_cannot_be_kept_are_refused_with_their_place() {
+fn invalid_requests_are_errors_with_their_position() {
     let Some(plugin) = Plugin::find() else { return };
     for (json, words) in [
         (
@@ -95,25 +94,25 @@ fn requests_that_cannot_be_kept_are_refused_with_their_place() {
             &["rEvery[1].fEvery.fDouble: \"1e999\" is out of"],
         ),
         (r#"{"fFloat": "1e39"}"#, &["fFloat", "out of the range of float"]),
-        (
-            "{\"fInt32\": 1,\n \"f_int32\": 2}",
-            &["f_int32: the field is there a second time (line 2, column 2)"],
-        ),
-        (r#"{"fInt32": 1, "fInt32": 1}"#, &["fInt32: the field is there a second time"]),
-        (r#"{"mInt32": {"1": "a", "01": "b"}}"#, &["mInt32[\"01\"]: the key is there a second time"]),
-        (r#"{"struct": {"a": {"b": 1, "b": 2}}}"#, &["struct[\"a\"][\"b\"]: the key is there a second time"]),
-        (r#"{"cInt32": 1, "cString": "a"}"#, &["cString: another field of the same oneof"]),
+        ("{\"fInt32\": 1,\n \"f_int32\": 2}", &["f_int32: the field appears twice (line 2, column 2)"]),
+        (r#"{"fInt32": 1, "fInt32": 1}"#, &["fInt32: the field appears twice"]),
+        (r#"{"mInt32": {"1": "a", "01": "b"}}"#, &["mInt32[\"01\"]: the key appears twice"]),
+        (r#"{"struct": {"a": {"b": 1, "b": 2}}}"#, &["struct[\"a\"][\"b\"]: the key appears twice"]),
+        (r#"{"cInt32": 1, "cString": "a"}"#, &["cString: the oneof has another field"]),
         (r#"{"timestamp": "2016-12-31T23:59:60Z"}"#, &["timestamp", "no leap seconds"]),
         (r#"{"timestamp": "2020-01-01T00:00:00.1234567891Z"}"#, &["timestamp", "more than nine digits"]),
         (r#"{"duration": "1.0000000001s"}"#, &["duration", "more than nine digits"]),
         (r#"{"mask": "a,,b"}"#, &["mask", "has the path \"\""]),
         (
             r#"{"any": {"@type": "x/not.Described", "value": "AA=="}}"#,
-            &["any", "\"x/not.Described\" is not described"],
+            &["any", "\"x/not.Described\" is unknown"],
         ),
-        (r#"{"fInt32": "1 2"}"#, &["fInt32: \"1 2\" is no int32"]),
-        (r#"{"fEvery": {"nope": 1}}"#, &["fEvery: unrecognized field name 'nope'", "its fields are"]),
-        (r#"{"fInt32": 1e}"#, &["the request is no JSON", "column 12"]),
+        (r#"{"fInt32": "1 2"}"#, &["fInt32: \"1 2\" is not a valid int32"]),
+        (
+            r#"{"fEvery": {"nope": 1}}"#,
+            &["fEvery: unrecognized field name 'nope'", "use the fields of the message"],
+        ),
+        (r#"{"fInt32": 1e}"#, &["the request is not valid JSON", "column 12"]),
     ] {
         plugin.call(&["call", "Received", "-d", json]).ended_with(2).says(words);
     }
@@ -121,7 +120,7 @@ fn requests_that_cannot_be_kept_are_refused_with_their_place() {
 }
 
 #[test]
-fn answers_without_a_json_form_are_said_to_have_none() {
+fn a_response_without_a_json_form_is_an_error() {
     let Some(plugin) = Plugin::find() else { return };
     let nan = [b"\x11".as_slice(), &f64::NAN.to_le_bytes()].concat();
     let unknown = [b"\x0a\x0fx/not.Described\x12\x02\0\x01".as_slice()].concat();
@@ -159,7 +158,7 @@ fn answers_without_a_json_form_are_said_to_have_none() {
                 continue;
             }
             let error = &line["error"];
-            assert_eq!(error["code"], "rpcplugin::protocol::answer_without_json");
+            assert_eq!(error["code"], "rpcplugin::protocol::response_without_json");
             assert_eq!((&error["field"], &error["bytes"]), (&(*field).into(), &bytes.as_str().into()));
             assert!(error["message"].as_str().unwrap().contains(field), "{error}");
         }
@@ -173,7 +172,7 @@ fn answers_without_a_json_form_are_said_to_have_none() {
     let people = plugin.call(&["call", "One", "-d", &one]).ended_with(1);
     assert_eq!(people.stdout, "");
     people.says(&[
-        "rpcplugin::protocol::answer_without_json",
+        "rpcplugin::protocol::response_without_json",
         "timestamp: 253402300800 seconds",
         &encoded[0],
     ]);

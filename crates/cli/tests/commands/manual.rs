@@ -1,4 +1,4 @@
-//! Help, completions, manual pages, and the page in `docs` that describes each command.
+//! Help, completions, manual pages, and `docs/cli.md`.
 
 use std::{
     path::Path,
@@ -23,7 +23,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["man"],
 ];
 
-/// What a command prints as its help, in a terminal of so many columns.
+/// Returns the help of a command for a terminal with this many columns.
 fn help(command: &[&str], columns: &str) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_rpcplugin"));
     let output = program
@@ -39,7 +39,7 @@ fn help(command: &[&str], columns: &str) -> String {
 }
 
 #[test]
-fn help_has_groups_examples_exit_codes_and_says_where_to_read_on() {
+fn help_has_groups_examples_exit_codes_and_the_documentation() {
     for command in COMMANDS {
         for columns in ["80", "120"] {
             let help = help(command, columns);
@@ -68,7 +68,7 @@ fn help_has_groups_examples_exit_codes_and_says_where_to_read_on() {
 }
 
 #[test]
-fn colours_of_help_are_those_that_were_asked_for() {
+fn help_respects_color() {
     let coloured = rpcplugin(["--color=always", "inspect", "--help"]).ended_with(0);
     assert!(coloured.stdout.contains("\u{1b}["), "{}", coloured.stdout);
     let coloured = rpcplugin(["inspect", "--color", "always", "--no-such-flag"]).ended_with(2);
@@ -76,12 +76,12 @@ fn colours_of_help_are_those_that_were_asked_for() {
     assert!(!rpcplugin(["inspect", "--help"]).ended_with(0).stdout.contains('\u{1b}'));
 }
 
-/// A shell and `man` read text: the flag is in no help of theirs, and is refused.
+/// `completions` and `man` print text only: their help has no `--json`, and they refuse the flag.
 #[test]
-fn json_is_refused_where_it_does_nothing() {
+fn commands_without_json_output_refuse_the_flag() {
     for args in [&["man", "--json"][..], &["--json", "man"], &["completions", "bash", "--json"]] {
         let error = rpcplugin(args).ended_with(2).json();
-        assert_eq!(error["error"]["code"], "rpcplugin::config::arguments", "{args:?}");
+        assert_eq!(error["error"]["code"], "rpcplugin::config::invalid_arguments", "{args:?}");
     }
     for command in [&["man"][..], &["completions"]] {
         assert!(!help(command, "80").contains("\n      --json"));
@@ -113,7 +113,7 @@ fn a_manual_page_for_every_command() {
     }
 }
 
-/// `man` has nothing to complain of, where it is there.
+/// Checks a page with `man`, if it is installed.
 fn readable(page: &Path) {
     let output = Command::new("man").arg("--warnings").arg("-l").arg(page).env("MANPAGER", "cat").output();
     let Ok(output) = output else { return };
@@ -122,9 +122,9 @@ fn readable(page: &Path) {
     assert!(text.contains("EXAMPLES") && text.contains("rpcplugin "), "{text}");
 }
 
-/// The commands and flags that clap knows are all in `docs/cli.md`.
+/// All commands and flags are in `docs/cli.md`.
 #[test]
-fn everything_is_in_the_documentation() {
+fn all_commands_and_flags_are_documented() {
     let page = std::fs::read_to_string(target().join("../docs/cli.md")).unwrap();
     let dir = tempfile::tempdir().unwrap();
     rpcplugin(["man", "--dir", dir.path().to_str().unwrap()]).ended_with(0);
@@ -148,5 +148,5 @@ fn everything_is_in_the_documentation() {
     }
     missing.sort();
     missing.dedup();
-    assert!(missing.is_empty(), "docs/cli.md says nothing of {missing:?}");
+    assert!(missing.is_empty(), "docs/cli.md lacks {missing:?}");
 }

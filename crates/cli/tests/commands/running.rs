@@ -1,4 +1,4 @@
-//! Plugins of this repository, and the program while it runs.
+//! Plugins of this repository, and runs of `run`.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use crate::program::target;
 
-/// A program of the workspace's tests, or `None` where only this crate is built, unless peers are required.
+/// Returns a program of the workspace's tests. Returns `None` if only this crate is built, unless peers are required.
 #[expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "how a test is told what must not be skipped"
+    reason = "the environment names the tests that must not be skipped"
 )]
 pub(crate) fn of_the_tests(program: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_BIN_EXE_rpcplugin")).with_file_name(program);
@@ -28,12 +28,12 @@ pub(crate) fn of_the_tests(program: &str) -> Option<PathBuf> {
     None
 }
 
-/// The conformance plugin of this repository.
+/// Returns the conformance plugin of this repository.
 pub(crate) fn kit() -> Option<PathBuf> {
     of_the_tests("kit-plugin")
 }
 
-/// The description of the conformance plugin, for plugins that have no reflection.
+/// Returns the .proto file of the conformance plugin.
 pub(crate) fn kit_proto() -> PathBuf {
     target().join("../proto/conformance/v1/kit.proto")
 }
@@ -42,12 +42,12 @@ pub(crate) fn kit_proto() -> PathBuf {
 pub(crate) struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    /// The line that says that the plugin is up.
+    /// The line with `kind` `ready`.
     pub(crate) ready: Value,
 }
 
 impl Running {
-    /// Runs a plugin and waits until it is up.
+    /// Runs a plugin and waits until it is ready.
     pub(crate) fn start(args: &[&str], plugin: &std::path::Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
             .args(["--json", "run"])
@@ -78,7 +78,7 @@ impl Running {
         values.find(|value| kinds.iter().any(|kind| value["kind"] == *kind)).unwrap()
     }
 
-    /// What a host that attaches is told.
+    /// Returns the reattach JSON.
     pub(crate) fn reattach(&self) -> String {
         self.ready["reattach"].to_string()
     }

@@ -1,4 +1,4 @@
-//! The program on a terminal.
+//! Runs of the program on a terminal.
 
 use std::{
     ffi::OsStr,
@@ -13,7 +13,7 @@ use rustix::{
     termios::{Winsize, tcsetwinsize},
 };
 
-/// Runs the program on a terminal of so many columns, and returns how it ends with all that it sent there.
+/// Runs the program on a terminal with this many columns. Returns the exit code and everything that was sent to the terminal.
 pub(crate) fn on_a_terminal<A: AsRef<OsStr>>(
     columns: u16,
     args: impl IntoIterator<Item = A>,
@@ -39,12 +39,12 @@ pub(crate) fn on_a_terminal<A: AsRef<OsStr>>(
         .spawn()
         .unwrap();
     let mut sent = Vec::new();
-    // When the last of its ends is closed, reading fails.
+    // Reading fails when the last end of the terminal is closed.
     let _ = File::from(terminal).read_to_end(&mut sent);
     (child.wait().unwrap().code(), String::from_utf8_lossy(&sent).into_owned())
 }
 
-/// The lines of a terminal to which this was sent: what was overwritten or erased is not on them.
+/// Returns the lines of a terminal that received this text, without overwritten and erased parts.
 pub(crate) fn screen(sent: &str) -> Vec<String> {
     let mut lines = vec![Vec::new()];
     let (mut row, mut column) = (0, 0);
@@ -67,7 +67,7 @@ pub(crate) fn screen(sent: &str) -> Vec<String> {
                     Some('B') => row += number.unwrap_or(1),
                     Some('K') if number == Ok(2) => lines[row].clear(),
                     Some('K') => lines[row].truncate(column),
-                    // Colours, and whether the cursor is seen.
+                    // Colours, and the visibility of the cursor.
                     Some('m' | 'h' | 'l') => {}
                     other => panic!("CSI {parameter} {other:?} is not known here"),
                 }

@@ -1,4 +1,4 @@
-//! Whatever a plugin says, nothing of it acts on the terminal, nor on one that shows the file into which it went.
+//! No output of a plugin can act on the terminal, directly or through a file that the terminal shows.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -18,14 +18,14 @@ use crate::{
     terminal::on_a_terminal,
 };
 
-/// The clipboard, the screen, a sequence of the second set of controls, DEL, directions, a colour, and a carriage return;
-/// as an argument of a shell's `printf`.
+/// Sequences that act on a terminal, as an argument of the shell's `printf`: the clipboard, the screen, a C1 control, DEL, direction marks,
+/// a colour, and a carriage return.
 const ACTS: &str =
     r"\033]52;c;aGk=\007\033[2J\302\23331m\177\342\200\256x\342\201\246\033[31mcrimson\033[0m\r";
 
 const COOKIE: [&str; 2] = ["--cookie", "ACTING_PLUGIN=1"];
 
-/// Expects nothing in the text to act on a terminal, besides the program's own colours where there are any.
+/// Expects that nothing in a text can act on a terminal, except the colours of the program.
 #[track_caller]
 fn is_harmless(text: &str) {
     let plain = own_colours_taken_out(text);
@@ -33,7 +33,7 @@ fn is_harmless(text: &str) {
     assert!(acting.is_empty(), "{acting:?} in {plain:?}");
 }
 
-/// The text without sequences that colour it. Those of the plugin are known by what stands beside them.
+/// Removes the colours of the program. Colours of the plugin are recognized by the text beside them.
 fn own_colours_taken_out(text: &str) -> String {
     for colour in ["\u{1b}[31mcrimson", "crimson\u{1b}[0m"] {
         assert!(!text.contains(colour), "a plugin's colour is shown: {text:?}");
@@ -63,7 +63,7 @@ fn script(dir: &Path, name: &str, content: &str) -> PathBuf {
     path
 }
 
-/// Errors of the library and of this program, as text, with colours, and as JSON.
+/// Errors of the library and of this program: as text, with colours, and as JSON.
 #[test]
 fn plugins_that_do_not_start() {
     let dir = tempfile::tempdir().unwrap();
@@ -92,12 +92,12 @@ fn plugins_that_do_not_start() {
             }
         }
     }
-    // Shown is what it is, where it is not cut.
+    // The sequences are shown as escapes.
     let shown = rpcplugin([OsStr::new("inspect"), dir.path().join("stray").as_os_str()]);
     says_harmlessly(shown, &["\\u{1b}]52;c;aGk=\\u{7}", "\\u{9b}31m\\u{7f}\\u{202e}x\\u{2066}"]);
 }
 
-/// A plugin in Python that is made without any library for plugins.
+/// Returns a plugin in Python without a plugin library.
 fn acting() -> Option<[PathBuf; 2]> {
     let python = peer("python", "bin/python")?;
     Some([python, Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/acting_plugin.py")])
@@ -144,24 +144,24 @@ fn names_subjects_statuses_answers_and_findings() {
     }
     is_harmless(&fs::read_to_string(junit).unwrap());
 
-    // No line of another's words looks like one of the program.
+    // No line of a plugin looks like a line of the program.
     let inspected = rpcplugin(of(&["inspect"], &plugin));
     assert!(inspected.stdout.contains("subject\\nSHA-256 of another line"), "{}", inspected.stdout);
     let failed = rpcplugin(of(&["call", "Kit/Fail", "-d", "{}", "--proto", proto], &plugin));
     assert!(failed.stderr.contains("\n    ERROR of another line"), "{}", failed.stderr);
-    // JSON has the words themselves.
+    // JSON has the original text.
     let answer = rpcplugin(of(&["--json", "call", "Kit/Chat", "-d", "{}", "--proto", proto], &plugin)).json();
     assert!(
         answer["text"].as_str().unwrap().starts_with("answer \u{1b}]52;c;aGk=\u{7}\u{1b}[2J\u{9b}31m"),
         "{answer}"
     );
-    // Without its cookie it says so, in words of its own.
+    // Without its cookie the plugin prints its own message.
     let without = ["inspect".into()].into_iter().chain(plugin.iter().map(OsString::from));
     let without = rpcplugin(without).ended_with(3);
     says_harmlessly(without, &["--cookie ACTING_PLUGIN=…", "its magic cookie ACTING_PLUGIN is not set"]);
 }
 
-/// What it logs and prints while it runs.
+/// The log and the output of a running plugin.
 #[test]
 fn log_and_output() {
     let Some(plugin) = acting() else { return };

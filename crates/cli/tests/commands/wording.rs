@@ -1,4 +1,4 @@
-//! What is seen on a terminal, and how it is worded.
+//! Output on a terminal, and texts.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -19,7 +19,7 @@ use crate::{
 
 const COOKIE: [&str; 2] = ["--cookie", "BASIC_PLUGIN=hello"];
 
-/// Runs a command on the example of this crate, on a terminal.
+/// Runs a command with the example plugin on a terminal.
 fn seen(columns: u16, args: &[&str]) -> Vec<String> {
     let args = args.iter().chain(&COOKIE).map(OsString::from);
     let (code, sent) = on_a_terminal(columns, args.chain([basic_plugin().into()]));
@@ -39,7 +39,7 @@ fn script(dir: &Path, name: &str, content: &str) -> PathBuf {
 }
 
 #[test]
-fn the_sign_that_something_goes_on_leaves_nothing() {
+fn the_progress_indicator_is_removed() {
     let lines = seen(100, &["conformance", "--only", "cookie,line,health,large-message,start-time"]);
     assert!(lines.iter().all(|line| !line.contains("checking basic-plugin")), "{lines:#?}");
     assert!(lines.iter().any(|line| line.starts_with("PASS  cookie-missing ")), "{lines:#?}");
@@ -51,7 +51,7 @@ fn the_sign_that_something_goes_on_leaves_nothing() {
 }
 
 #[test]
-fn values_go_on_under_their_column() {
+fn values_are_wrapped_in_their_column() {
     for columns in [60, 80, 120] {
         let inspected = seen(columns, &["inspect"]);
         assert!(inspected.iter().any(|line| line.contains("SHA-256 ")), "{inspected:#?}");
@@ -66,9 +66,9 @@ fn values_go_on_under_their_column() {
     }
 }
 
-/// A record goes on further in, at a blank.
+/// The lines after the first are indented.
 #[test]
-fn a_log_is_broken_at_blanks() {
+fn a_log_record_is_wrapped_at_blanks() {
     let Some(kit) = kit() else { return };
     let dir = tempfile::tempdir().unwrap();
     let record = r#"{"@level":"error","@message":"a message of some words that goes on","@module":"m","name":"another text"}"#;
@@ -84,7 +84,7 @@ fn a_log_is_broken_at_blanks() {
 }
 
 #[test]
-fn a_fingerprint_is_cut_unless_all_is_to_be_seen() {
+fn a_fingerprint_is_shortened_without_full() {
     let inspect = |args: &[&str]| {
         let args = ["inspect"].iter().chain(args).chain(&COOKIE).map(OsStr::new);
         rpcplugin(args.chain([basic_plugin().as_os_str()])).ended_with(0)
@@ -103,21 +103,21 @@ fn a_fingerprint_is_cut_unless_all_is_to_be_seen() {
 }
 
 #[test]
-fn verdicts_say_what_they_mean() {
+fn results_are_worded_plainly() {
     let run = rpcplugin(["doctor", "/bin/ls"]).ended_with(1);
     assert!(!run.stdout.contains("does not start"), "{run:?}");
-    run.says(&["ls starts, and does not serve as a plugin: see above"]);
+    run.says(&["ls starts, but does not serve as a plugin: see above"]);
     rpcplugin(["doctor", "/nowhere/ls"]).ended_with(1).says(&["ls does not start: see above"]);
     let run = rpcplugin(["inspect", "/dev/null"]).ended_with(3);
     assert!(!run.stderr.contains("chmod"), "{run:?}");
-    run.says(&["is no file, but a pipe or a device"]);
+    run.says(&["is a pipe or a device, not a program"]);
     let args = ["conformance", "--only", "large-message"].iter().chain(&COOKIE).map(OsStr::new);
     let run = rpcplugin(args.chain([basic_plugin().as_os_str()])).ended_with(0);
     assert!(!run.stdout.contains("answered with"), "{run:?}");
-    run.says(&["PASS  large-message", "and the connection goes on"]);
+    run.says(&["PASS  large-message", "and the connection stays usable"]);
 }
 
-/// One that a signal ends during the call has nothing more to say.
+/// The plugin logs nothing before a signal kills it.
 #[test]
 fn a_log_without_records_has_no_heading() {
     let Some(kit) = kit() else { return };
@@ -147,29 +147,31 @@ fn a_backtrace_has_the_plugins_own_frames() {
 }
 
 #[test]
-fn a_plugin_without_its_cookie_says_which() {
+fn the_help_names_the_cookie_that_the_plugin_expects() {
     let dir = tempfile::tempdir().unwrap();
     let words = "This binary is a plugin. Set the environment variable STUDIO_PLUGIN as its host does.";
     let plugin = script(dir.path(), "studio", &format!("echo '{words}' >&2\nexit 1"));
     let plugin = plugin.to_str().unwrap();
-    let expects = "the plugin expects the variable STUDIO_PLUGIN; give its value: --cookie STUDIO_PLUGIN=…";
+    let expects = "the plugin expects the variable STUDIO_PLUGIN: set it with --cookie STUDIO_PLUGIN=…";
     let run = rpcplugin(["inspect", plugin]).ended_with(3);
-    run.says(&["rpcplugin::config::cookie_missing", expects, "Set the environment variable STUDIO_PLUGIN"]);
+    run.says(&["rpcplugin::config::cookie_not_given", expects, "Set the environment variable STUDIO_PLUGIN"]);
     let error = rpcplugin(["--json", "inspect", plugin]).ended_with(3).json();
     assert!(error["error"]["help"].as_str().unwrap().contains(expects), "{error}");
     assert!(error["error"]["evidence"].to_string().contains(words), "{error}");
-    // With another one too; and with the right one it is no news.
+    // With another cookie too, but not with the right cookie.
     rpcplugin(["inspect", "--cookie", "OTHER=1", plugin]).ended_with(3).says(&[expects]);
     let run = rpcplugin(["inspect", "--cookie", "STUDIO_PLUGIN=1", plugin]).ended_with(3);
     assert!(!run.stderr.contains("expects the variable"), "{run:?}");
-    rpcplugin(["doctor", plugin]).ended_with(1).says(&["it expects the variable STUDIO_PLUGIN"]);
+    rpcplugin(["doctor", plugin])
+        .ended_with(1)
+        .says(&["set the variable STUDIO_PLUGIN that the plugin expects"]);
     // Not every variable is a cookie.
     let other = script(dir.path(), "other", "echo 'error: the variable DATABASE_URL is not set' >&2\nexit 1");
     let run = rpcplugin(["inspect", "--cookie", "STUDIO_PLUGIN=1", other.to_str().unwrap()]).ended_with(3);
-    run.says(&["the plugin names the variable DATABASE_URL: --env DATABASE_URL=… sets it"]);
+    run.says(&["the plugin names the variable DATABASE_URL: set it with --env DATABASE_URL=…"]);
 }
 
-/// What is printed until the plugin can be ended.
+/// Returns the output on stdout and stderr until the plugin is ready.
 fn announced(args: &[&str], plugin: &Path) -> (Vec<String>, Vec<String>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
         .arg("run")
@@ -182,7 +184,7 @@ fn announced(args: &[&str], plugin: &Path) -> (Vec<String>, Vec<String>) {
         .unwrap();
     let mut noted = Vec::new();
     let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    while noted.last().is_none_or(|line: &String| line != "Ctrl-C ends it") {
+    while noted.last().is_none_or(|line: &String| line != "press Ctrl-C to shut it down") {
         noted.push(stderr.next().unwrap());
     }
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
@@ -193,7 +195,7 @@ fn announced(args: &[&str], plugin: &Path) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn what_lets_a_person_in_comes_first() {
+fn the_command_to_attach_is_printed_first() {
     let (Some(kit), Some(provider)) = (kit(), of_the_tests("terraform-provider-demo")) else { return };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a file");

@@ -7,7 +7,7 @@ use tonic_health::{
     pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire, health_client::HealthClient},
 };
 
-use crate::error::LaunchFault;
+use crate::error::ConnectFault;
 
 /// Asks the plugin for its health.
 ///
@@ -28,11 +28,11 @@ pub(crate) async fn health(channel: PluginChannel) -> Result<ServingStatus, Stat
 /// # Protocol
 /// Differs from go-plugin's `Ping`: the status in the response counts. A plugin that does not serve health, or not for the name
 /// `plugin`, has answered all the same.
-pub(super) async fn check_health(channel: &PluginChannel) -> Result<(), LaunchFault> {
+pub(super) async fn check_health(channel: &PluginChannel) -> Result<(), ConnectFault> {
     match health(channel.clone()).await {
         Ok(ServingStatus::Serving) => Ok(()),
-        Ok(status) => Err(LaunchFault::NotHealthy(status)),
+        Ok(status) => Err(ConnectFault::NotHealthy(status)),
         Err(status) if matches!(status.code(), Code::Unimplemented | Code::NotFound) => Ok(()),
-        Err(status) => Err(LaunchFault::FirstCall(status)),
+        Err(status) => Err(ConnectFault::HealthCheckFailed(status)),
     }
 }

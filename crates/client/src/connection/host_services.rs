@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use rpcplugin_broker::{Broker, ServeError};
+use rpcplugin_broker::{AcceptError, Broker};
 use rpcplugin_core::AppVersion;
 use rpcplugin_transport::Services;
 
@@ -30,18 +30,21 @@ impl HostServices {
     }
 
     /// Serves the services to a plugin until its broker closes. Nothing is waited for, so that the plugin is ready no later.
-    async fn serve(&self, plugin: &CallingPlugin) -> Result<(), ServeError> {
-        plugin.broker.offer((self.0)(plugin)).await?.detach();
+    async fn serve(&self, plugin: &CallingPlugin) -> Result<(), AcceptError> {
+        plugin.broker.serve_host_services((self.0)(plugin)).await?.detach();
         Ok(())
     }
 }
 
 /// Serves the host's services to a plugin, or reports to the plugin that this host has none.
-pub(crate) async fn serve(services: Option<&HostServices>, plugin: &CallingPlugin) -> Result<(), ServeError> {
+pub(crate) async fn serve(
+    services: Option<&HostServices>,
+    plugin: &CallingPlugin,
+) -> Result<(), AcceptError> {
     match services {
         Some(services) => services.serve(plugin).await,
         None => {
-            plugin.broker.offer_nothing();
+            plugin.broker.refuse_host_services();
             Ok(())
         }
     }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use rpcplugin_broker::{Arrival, Broker, BrokerSettings, Place, Side, Translate};
+use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, PeerOrigin, Role, Translate};
 use rpcplugin_config::{ByteSize, HostConfig};
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::PeerCertificate;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use tracing::Span;
 
 use super::health::check_health;
-use crate::error::LaunchFault;
+use crate::error::ConnectFault;
 
 /// What is needed to reach a plugin.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(crate) struct Target<'a> {
     /// What the broker and the session do of themselves belongs to the plugin's life, and not to who connects.
     pub(crate) span: &'a Span,
     /// Whether the plugin may know other hosts.
-    pub(crate) arrival: Arrival,
+    pub(crate) arrival: PeerOrigin,
 }
 
 /// A connection on which somebody answers.
@@ -78,19 +78,21 @@ impl Drop for BrokerGuard {
 }
 
 /// Opens the channel and makes sure that somebody answers.
-pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Opened, LaunchFault> {
+pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
     let mutual = target.security.is_mutual();
     open_any(target, config).await.map_err(|fault| match fault {
         // In TLS 1.3 a server looks at the client's certificate when the client's handshake is over.
-        LaunchFault::Connect(ChannelError::NotHttp2(error)) if mutual => LaunchFault::HostRefused(error),
-        LaunchFault::FirstCall(status) if mutual && http2::is_broken_connection(&status) => {
-            LaunchFault::HostRefused(status.into())
+        ConnectFault::Unreachable(ChannelError::NotHttp2(error)) if mutual => {
+            ConnectFault::HostRefused(error)
+        }
+        ConnectFault::HealthCheckFailed(status) if mutual && http2::is_broken_connection(&status) => {
+            ConnectFault::HostRefused(status.into())
         }
         fault => fault,
     })
 }
 
-async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, LaunchFault> {
+async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
     let begun = Instant::now();
     let Target { endpoint, security, multiplex, sockets, translate, meter, layers, span, arrival } = target;
     let mut settings = http2_settings(config);
@@ -98,29 +100,29 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Lau
     let mut brokered = BrokerSettings::new(security.clone());
     brokered.http2 = settings.clone();
     brokered.http2.meter = Some(meter.brokered());
-    brokered.patience = config.broker_timeout;
+    brokered.peer_timeout = config.broker_timeout;
     brokered.translate = translate;
     brokered.layers = layers.clone();
     brokered.span = span.clone();
-    brokered.arrival = arrival;
+    brokered.peer_origin = arrival;
     let security = security.clone();
     let presented = Arc::new(OnceLock::new());
     let connected = async {
         if multiplex {
-            let broker = Broker::multiplexed(Side::Host, brokered);
+            let broker = Broker::multiplexed(Role::Host, brokered);
             let connection = dial(endpoint).await.map_err(ChannelError::from)?;
             let session = span.in_scope(|| yamux::Session::client(connection, yamux::Config::default()));
             // The host has no main listener: what nobody knocked for is reset by the broker.
-            drop(broker.session(session));
+            drop(broker.start_session(session));
             let connector =
                 Multiplexed { broker: broker.clone(), security, presented: Arc::clone(&presented) };
             Ok((http2::connect(connector, &settings).await?, broker))
         } else {
             let place = match endpoint {
-                Endpoint::Tcp(_) => Place::Tcp { host: [127, 0, 0, 1].into(), ports: 0..=0 },
-                _ => Place::Unix(sockets.clone()),
+                Endpoint::Tcp(_) => ListenAt::Tcp { host: [127, 0, 0, 1].into(), ports: 0..=0 },
+                _ => ListenAt::Unix(sockets.clone()),
             };
-            let broker = Broker::direct(Side::Host, brokered, place);
+            let broker = Broker::direct(Role::Host, brokered, place);
             let connector =
                 Direct { endpoint: endpoint.clone(), security, presented: Arc::clone(&presented) };
             Ok((http2::connect(connector, &settings).await?, broker))
@@ -130,7 +132,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Lau
         None => connected.await,
         Some(deadline) => within(deadline, connected).await,
     }
-    .map_err(LaunchFault::Connect)?;
+    .map_err(ConnectFault::Unreachable)?;
     let connection = begun.elapsed();
     let health = if config.health_check {
         let asked = Instant::now();

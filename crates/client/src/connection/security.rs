@@ -4,10 +4,10 @@ use rpcplugin_config::{HostConfig, HostTls, Pem};
 use rpcplugin_mtls::{Identity, MutualTls, PeerCertificate, RootCertificates, TlsError, Trust};
 use rpcplugin_transport::Security;
 
-use crate::error::LaunchFault;
+use crate::error::SecurityFault;
 
 /// How the connection is to be secured, as far as the host can know before the plugin has answered.
-pub(crate) struct Secret {
+pub(crate) struct HostSecurity {
     side: Side,
     /// The name that is dialled, if not `localhost`.
     server_name: Option<String>,
@@ -27,12 +27,12 @@ enum Side {
 
 /// The security that the configuration gives without a handshake: mutual with all of certificate, key and authorities,
 /// plain with none of them.
-pub(crate) fn given(config: &HostConfig) -> Result<Security, LaunchFault> {
+pub(crate) fn given(config: &HostConfig) -> Result<Security, SecurityFault> {
     match &config.tls {
-        HostTls::Given { server_roots: Some(_), .. } => Secret::prepare(config)?.decide(None),
+        HostTls::Given { server_roots: Some(_), .. } => HostSecurity::prepare(config)?.decide(None),
         HostTls::Plaintext | HostTls::AutoMtls { server_roots: None } => Ok(Security::Plain),
         HostTls::Given { server_roots: None, .. } | HostTls::AutoMtls { server_roots: Some(_) } => {
-            Err(LaunchFault::HalfGiven)
+            Err(SecurityFault::IncompleteTls)
         }
     }
 }
@@ -45,8 +45,8 @@ pub(crate) fn named(security: Security, server_name: Option<&str>) -> Result<Sec
     })
 }
 
-impl Secret {
-    pub(crate) fn prepare(config: &HostConfig) -> Result<Self, LaunchFault> {
+impl HostSecurity {
+    pub(crate) fn prepare(config: &HostConfig) -> Result<Self, SecurityFault> {
         let side = match &config.tls {
             HostTls::AutoMtls { server_roots } => {
                 let roots = roots(server_roots.as_ref())?;
@@ -66,7 +66,7 @@ impl Secret {
     }
 
     /// The certificate for the plugin's environment.
-    pub(crate) fn to_offer(&self) -> Option<String> {
+    pub(crate) fn certificate_for_plugin(&self) -> Option<String> {
         match &self.side {
             Side::Tls { identity, offered: true, .. } => Some(identity.certificate_pem()),
             Side::Tls { .. } | Side::Plaintext => None,
@@ -83,7 +83,7 @@ impl Secret {
     /// | no | yes | refused: nobody asked |
     ///
     /// Given roots take the place of the certificate in the answer.
-    pub(crate) fn decide(self, certificate: Option<&[u8]>) -> Result<Security, LaunchFault> {
+    pub(crate) fn decide(self, certificate: Option<&[u8]>) -> Result<Security, SecurityFault> {
         let mutual = |identity, trust| {
             let tls = Security::Mutual(MutualTls::new(identity, trust)?);
             Ok(named(tls, self.server_name.as_deref())?)
@@ -93,14 +93,14 @@ impl Secret {
             (Side::Tls { identity, roots: None, .. }, Some(certificate)) => {
                 mutual(identity, Trust::Pinned(PeerCertificate::from_der(certificate)?))
             }
-            (Side::Tls { roots: None, .. }, None) => Err(LaunchFault::IgnoredMtls),
-            (Side::Plaintext, Some(_)) => Err(LaunchFault::UnaskedCertificate),
+            (Side::Tls { roots: None, .. }, None) => Err(SecurityFault::IgnoredMtls),
+            (Side::Plaintext, Some(_)) => Err(SecurityFault::UnexpectedCertificate),
             (Side::Plaintext, None) => Ok(Security::Plain),
         }
     }
 }
 
-fn roots(bundle: Option<&Pem>) -> Result<Option<RootCertificates>, LaunchFault> {
+fn roots(bundle: Option<&Pem>) -> Result<Option<RootCertificates>, SecurityFault> {
     let roots = bundle.map(|bundle| RootCertificates::from_pem(bundle.as_str())).transpose()?;
     for (number, why) in roots.iter().flat_map(RootCertificates::out_of_date) {
         tracing::warn!(number, "a certificate of server_roots {why} and vouches for nobody");

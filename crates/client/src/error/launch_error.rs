@@ -4,11 +4,13 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use miette::Diagnostic;
 use rpcplugin_core::PlainReport;
-use rpcplugin_handshake::HandshakeLineFault;
+use rpcplugin_handshake::{HandshakeLineError, HandshakeLineFault};
 
 use super::{
+    connect::ConnectFault,
     evidence::Evidence,
     fault::{LaunchFault, NOT_EXECUTABLE, NOT_FOUND},
+    handshake::HandshakeFault,
     plugin_reason::{PluginReason, ReasonKind, hints_at_cookie},
 };
 use crate::{exit::ExitReason, quoted::Shown};
@@ -78,12 +80,14 @@ impl LaunchError {
 
     /// The plugin's own reason, where it is why there is no plugin.
     fn own_reason(&self) -> Option<&PluginReason> {
-        let (LaunchFault::ExitedEarly(ended) | LaunchFault::ExitedConnecting(ended)) = self.fault else {
-            return None;
+        let exit = match self.fault {
+            LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit))
+            | LaunchFault::Connect(ConnectFault::Exited(exit)) => exit,
+            _ => return None,
         };
         let reason = self.facts.reason.as_ref().filter(|reason| reason.is_certain())?;
         // A program that reports an error ends by itself. One that a signal ended had only complained before.
-        let by_signal = matches!(ended, ExitReason::Signal(_));
+        let by_signal = matches!(exit, ExitReason::Signal(_));
         (reason.kind == ReasonKind::Panic || !by_signal).then_some(reason)
     }
 
@@ -92,10 +96,7 @@ impl LaunchError {
         match &self.facts.reason {
             Some(reason) if reason.is_certain() => reason.is_about_the_cookie(),
             _ => {
-                let instead = match &self.fault {
-                    LaunchFault::HandshakeLine(error) => Some(error.line()),
-                    _ => None,
-                };
+                let instead = self.fault.invalid_line().map(HandshakeLineError::line);
                 let facts = self.facts.stderr.iter().chain(&self.facts.stdout).map(|line| &**line);
                 facts.chain(instead).any(hints_at_cookie)
             }
@@ -117,9 +118,32 @@ impl LaunchError {
     /// Whether what the plugin last wrote on stderr says more of the fault: any line of one that said no more, and otherwise
     /// one that is about a fault.
     fn belongs_to_the_reason(&self, reason: &PluginReason) -> bool {
-        let said_no_more = matches!(self.fault, LaunchFault::Silent(_) | LaunchFault::StdoutClosed);
+        let said_no_more = matches!(
+            self.fault,
+            LaunchFault::Handshake(HandshakeFault::Timeout(_) | HandshakeFault::StdoutClosed)
+        );
         let ended = self.facts.ended.is_some() || self.fault.names_exit();
         self.fault.is_explained_by_stderr() && (said_no_more || ended || reason.is_about_a_fault())
+    }
+
+    /// The advice for what is known beside the fault, which has its own.
+    fn advice(&self) -> Option<&'static str> {
+        let facts = &self.facts;
+        if self.fault.invalid_line().is_some_and(|error| error.fault == HandshakeLineFault::NotAHandshakeLine) {
+            return if self.points_to_the_cookie() {
+                Some(COOKIE)
+            } else {
+                facts.ended.is_some().then_some(ORDINARY_PROGRAM)
+            };
+        }
+        let LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit)) = self.fault else { return None };
+        Some(match exit {
+            ExitReason::Status(NOT_EXECUTABLE | NOT_FOUND) => NOTHING_TO_RUN,
+            exit if exit.is_success() && self.points_to_the_cookie() => COOKIE,
+            exit if exit.is_success() => NO_COMPLAINT,
+            _ if facts.reason.is_some() => SAID_WHY,
+            _ => SAID_NOTHING,
+        })
     }
 
     /// What is known beside the reason.
@@ -183,30 +207,10 @@ impl Diagnostic for LaunchError {
             });
             return Some(Box::new(advice));
         }
-        let advice = match &self.fault {
-            LaunchFault::HandshakeLine(error)
-                if error.fault == HandshakeLineFault::NotAnAnswer && self.points_to_the_cookie() =>
-            {
-                COOKIE
-            }
-            LaunchFault::HandshakeLine(error)
-                if error.fault == HandshakeLineFault::NotAnAnswer && self.facts.ended.is_some() =>
-            {
-                ORDINARY_PROGRAM
-            }
-            LaunchFault::ExitedEarly(ExitReason::Status(NOT_EXECUTABLE | NOT_FOUND)) => NOTHING_TO_RUN,
-            LaunchFault::ExitedEarly(reason) if reason.is_success() => {
-                if self.points_to_the_cookie() {
-                    COOKIE
-                } else {
-                    NO_COMPLAINT
-                }
-            }
-            LaunchFault::ExitedEarly(_) if self.facts.reason.is_some() => SAID_WHY,
-            LaunchFault::ExitedEarly(_) => SAID_NOTHING,
-            fault => return innermost(fault, &|diagnostic| diagnostic.help().map(|help| help.to_string())),
-        };
-        Some(Box::new(advice))
+        match self.advice() {
+            Some(advice) => Some(Box::new(advice)),
+            None => innermost(&self.fault, &|diagnostic| diagnostic.help().map(|help| help.to_string())),
+        }
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
@@ -219,17 +223,11 @@ impl Diagnostic for LaunchError {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        match &self.fault {
-            LaunchFault::HandshakeLine(error) => error.source_code(),
-            _ => None,
-        }
+        self.fault.invalid_line().and_then(|error| error.source_code())
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        match &self.fault {
-            LaunchFault::HandshakeLine(error) => error.labels(),
-            _ => None,
-        }
+        self.fault.invalid_line().and_then(|error| error.labels())
     }
 }
 

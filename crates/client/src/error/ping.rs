@@ -10,22 +10,22 @@ use crate::exit::ExitReason;
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum PingError {
-    /// Its process has ended. The source of a call that failed by it, `PluginExited`, has the same code.
+    /// The process has exited. [`PluginExited`](crate::PluginExited), the source of a failed call, has the same code.
     #[error("the plugin has ended: {0}")]
     #[diagnostic(code(rpcplugin::transport::plugin_ended), help("launch it again"))]
     Ended(ExitReason),
-    /// It did not answer in time.
+    /// The plugin did not answer in time.
     #[error("the plugin did not answer within {} s", .0.as_secs_f32())]
     #[diagnostic(
-        code(rpcplugin::transport::plugin_hangs),
-        help("it may be stopped, overloaded or stuck: stop it, and launch it again")
+        code(rpcplugin::transport::ping_timeout),
+        help("stop the plugin, and launch it again: it may be stopped, overloaded or stuck")
     )]
-    Late(Duration),
-    /// It answered with an error.
-    #[error("the plugin cannot be asked for its health")]
+    Timeout(Duration),
+    /// The plugin answered with an error.
+    #[error("the health call of the plugin failed")]
     #[diagnostic(
         code(rpcplugin::protocol::no_health),
-        help("the plugin has to serve grpc.health.v1.Health for the name `plugin`")
+        help("serve grpc.health.v1.Health for the name `plugin` in the plugin")
     )]
     Failed(#[from] tonic::Status),
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rpcplugin_broker::Arrival;
+use rpcplugin_broker::PeerOrigin;
 use rpcplugin_core::{AppVersion, Pid};
 use rpcplugin_transport::{Meter, speaks_tls};
 use tokio::time::{Instant, timeout_at};
@@ -17,7 +17,7 @@ use crate::{
         host_services::{self, CallingPlugin},
         open::{self, Opened, Target},
     },
-    error::{LaunchError, LaunchFault},
+    error::{ConnectFault, LaunchError, LaunchFault, SecurityFault},
     plugin::{
         Observed, Ownership, Plugin,
         assemble::{Connected, Launching, assemble},
@@ -48,23 +48,24 @@ pub(super) async fn connect<R: Runner>(
         meter: &meter,
         layers: &launch.host.layers,
         span: &launch.span,
-        arrival: Arrival::AtLaunch,
+        arrival: PeerOrigin::Launched,
     };
     let opened = tokio::select! {
         opened = timeout_at(deadline, open(launch, target, version)) => {
-            opened.unwrap_or_else(|_| Err(stopped(&process).unwrap_or(LaunchFault::NotReady(allowed))))
+            let late = || stopped(&process).map_or(ConnectFault::Timeout(allowed).into(), LaunchFault::from);
+            opened.map_or_else(|_| Err(late()), |opened| Ok(opened?))
         }
-        reason = process.exited() => Err(LaunchFault::ExitedConnecting(reason)),
+        reason = process.exited() => Err(ConnectFault::Exited(reason).into()),
         never = launch.report_waiting(&process) => match never {},
     };
     let opened = match opened {
         Ok(opened) => opened,
         Err(fault) => {
             let fault = match fault {
-                LaunchFault::Connect(_) | LaunchFault::FirstCall(_)
+                LaunchFault::Connect(ConnectFault::Unreachable(_) | ConnectFault::HealthCheckFailed(_))
                     if !security.is_mutual() && speaks_tls(&endpoint).await =>
                 {
-                    LaunchFault::OwnCertificates
+                    SecurityFault::OwnCertificates.into()
                 }
                 fault => fault,
             };
@@ -72,7 +73,7 @@ pub(super) async fn connect<R: Runner>(
         }
     };
     if timeout_at(deadline, process.ready()).await.is_err() {
-        return Err(fail(launch, LaunchFault::NotReady(allowed), process).await);
+        return Err(fail(launch, ConnectFault::Timeout(allowed).into(), process).await);
     }
     let connected = Connected { process, stdin, opened, version, endpoint, security, meter, sockets };
     let observed = Observed {
@@ -105,7 +106,7 @@ async fn open<R>(
     launch: &Launch<'_, R>,
     target: Target<'_>,
     version: AppVersion,
-) -> Result<Opened, LaunchFault> {
+) -> Result<Opened, ConnectFault> {
     let opened = open::open(target, &launch.host.config).await?;
     // Last, when nothing else can fail: the services are served until the broker is closed.
     let plugin = CallingPlugin { plugin: launch.fan_out.id(), version, broker: opened.broker.get().clone() };

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span};
 
 use crate::{
-    error::LaunchFault,
+    error::HandshakeFault,
     host::Host,
     observe::{event::Event, fan_out::FanOut},
     os,
@@ -84,10 +84,10 @@ impl<R> Launch<'_, R> {
 }
 
 /// The fault of a process that is stopped, if it is.
-pub(super) fn stopped(process: &ProcessHandle) -> Option<LaunchFault> {
+pub(super) fn stopped(process: &ProcessHandle) -> Option<HandshakeFault> {
     // The pid of a process that has exited may belong to another process.
     let pid = process.exit_reason().is_none().then(|| process.pid()).flatten()?;
-    os::stopped_by(pid).map(|signal| LaunchFault::Stopped { signal })
+    os::stopped_by(pid).map(|signal| HandshakeFault::Stopped { signal })
 }
 
 /// The longest part of a stray line that is kept, in bytes.

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::context::Launch;
 use crate::{
-    error::{LaunchError, LaunchFacts, LaunchFault, PluginReason},
+    error::{ConnectFault, HandshakeFault, LaunchError, LaunchFacts, LaunchFault, PluginReason},
     exit::ExitReason,
     process::{owner::ProcessHandle, runner::Runner},
     program::{lookup::find, notes::notes},
@@ -20,22 +20,21 @@ pub(super) async fn fail<R: Runner>(
     process: ProcessHandle,
 ) -> LaunchError {
     // A plugin that prints garbage or closes its connections is often about to exit. How it exits explains more.
-    let fault = match fault {
-        fault if fault.is_explained_by_exit() => match (timeout(EXIT_WAIT, process.exited()).await, fault) {
-            (
-                Ok(reason),
-                LaunchFault::Connect(_) | LaunchFault::HostRefused(_) | LaunchFault::FirstCall(_),
-            ) => LaunchFault::ExitedConnecting(reason),
-            (_, fault) => fault,
-        },
-        fault => fault,
-    };
+    let fault = if fault.is_explained_by_exit() { refined_by_exit(fault, &process).await } else { fault };
     let exit = process.exit_reason();
     process.output_is_complete();
     process.kill();
     // The pipe may still hold the plugin's last lines. A process in uninterruptible I/O survives SIGKILL.
     let _ = timeout(2 * launch.host.config.drain_timeout, process.finished()).await;
     explain(launch, fault, exit).await
+}
+
+/// The better fault for a connection that broke because the process exited.
+async fn refined_by_exit(fault: LaunchFault, process: &ProcessHandle) -> LaunchFault {
+    match (timeout(EXIT_WAIT, process.exited()).await, fault) {
+        (Ok(reason), LaunchFault::Connect(_)) => ConnectFault::Exited(reason).into(),
+        (_, fault) => fault,
+    }
 }
 
 /// The error, with all facts that are known.
@@ -46,11 +45,11 @@ pub(super) async fn explain<R: Runner>(
 ) -> LaunchError {
     let stderr = launch.stderr_tail.lines();
     let reason = PluginReason::find(&stderr);
-    let fault = fault.in_the_light_of(&stderr, reason.as_ref());
+    let fault = fault.refined_by(&stderr, reason.as_ref());
     let notes = timeout(DIAGNOSIS, launch.runner.diagnose(&fault)).await.ok().flatten().or_else(|| {
         // A program that prints a line and exits without a complaint is most likely not a plugin.
         let no_line =
-            matches!(&fault, LaunchFault::HandshakeLine(error) if error.fault == HandshakeLineFault::NotAnAnswer);
+            matches!(&fault, LaunchFault::Handshake(HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAHandshakeLine);
         let is_wrong_file = no_line && exit.is_some() && stderr.is_empty();
         is_wrong_file.then(|| notes(&find(&launch.program))).flatten()
     });

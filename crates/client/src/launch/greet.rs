@@ -18,8 +18,8 @@ use super::{
     spawn::Spawned,
 };
 use crate::{
-    connection::security::Secret,
-    error::{LaunchError, LaunchFault},
+    connection::security::HostSecurity,
+    error::{HandshakeFault, LaunchError, LaunchFault, SecurityFault},
     exit::ExitReason,
     plugin::{LaunchTimings, Stdin},
     process::{owner::ProcessHandle, runner::Runner, socket_cleanup::AnnouncedSocket},
@@ -49,25 +49,26 @@ pub(super) async fn greet<R: Runner>(
     launch: &Launch<'_, R>,
     spawned: Spawned,
 ) -> Result<Greeted, LaunchError> {
-    let Spawned { process, mut stdout, stdin, secret, sockets, translate, before_start, took } = spawned;
+    let Spawned { process, mut stdout, stdin, host_security, sockets, translate, before_start, took } =
+        spawned;
     let waiting = Instant::now();
     let mut read = Vec::new();
     let line = wait_for_line(launch, &process, &mut stdout, &mut read).await;
-    let dialled = |announced: &Endpoint| -> Result<_, LaunchFault> {
+    let dialled = |announced: &Endpoint| -> Result<_, HandshakeFault> {
         let endpoint = dialled(translate.as_deref(), announced)?;
         if let Endpoint::Unix(path) = &endpoint {
             process.remove_socket(AnnouncedSocket::new(path.clone(), before_start));
         }
         Ok(endpoint)
     };
-    if let Err(LaunchFault::HandshakeLine(error)) = &line {
+    if let Err(HandshakeFault::InvalidLine(error)) = &line {
         let _ = error.endpoint().map(dialled);
     }
     let mut reached = None;
-    let decided = line.and_then(|line| {
+    let decided = line.map_err(LaunchFault::from).and_then(|line| {
         let endpoint = dialled(&line.endpoint);
         reached = endpoint.as_ref().ok().cloned();
-        let security = decide(launch, &line, secret)?;
+        let security = decide(launch, &line, host_security)?;
         Ok((line, endpoint?, security))
     });
     let (handshake_line, endpoint, security) = match decided {
@@ -77,8 +78,10 @@ pub(super) async fn greet<R: Runner>(
             lines.take(MOST_STRAY).for_each(|line| launch.keep_stray_line(line));
             let fault = match (fault, &reached) {
                 // The plugin sent no certificate, and its socket speaks TLS all the same.
-                (LaunchFault::IgnoredMtls, Some(endpoint)) if speaks_tls(endpoint).await => {
-                    LaunchFault::OwnCertificates
+                (LaunchFault::Security(SecurityFault::IgnoredMtls), Some(endpoint))
+                    if speaks_tls(endpoint).await =>
+                {
+                    SecurityFault::OwnCertificates.into()
                 }
                 (fault, _) => fault,
             };
@@ -100,12 +103,12 @@ async fn wait_for_line<R: Runner>(
     process: &ProcessHandle,
     stdout: &mut Stdout,
     read: &mut Vec<u8>,
-) -> Result<HandshakeLine, LaunchFault> {
+) -> Result<HandshakeLine, HandshakeFault> {
     tokio::select! {
         line = timeout_at(launch.deadline, read_line(launch, stdout, read, process)) => {
-            line.unwrap_or_else(|_| Err(stopped(process).unwrap_or(LaunchFault::Silent(launch.timeout))))
+            line.unwrap_or_else(|_| Err(stopped(process).unwrap_or(HandshakeFault::Timeout(launch.timeout))))
         }
-        reason = exited_and_drained(launch, process) => Err(LaunchFault::ExitedEarly(reason)),
+        reason = exited_and_drained(launch, process) => Err(HandshakeFault::ExitedEarly(reason)),
         never = launch.report_waiting(process) => match never {},
     }
 }
@@ -124,7 +127,7 @@ async fn read_line<R>(
     stdout: &mut Stdout,
     read: &mut Vec<u8>,
     process: &ProcessHandle,
-) -> Result<HandshakeLine, LaunchFault> {
+) -> Result<HandshakeLine, HandshakeFault> {
     let limit = launch.host.config.handshake_line_limit.as_usize();
     loop {
         let (line, is_last) = match first_line(stdout, read, limit).await {
@@ -135,15 +138,16 @@ async fn read_line<R>(
             Err(NoLine::TooLong) => {
                 let start = String::from_utf8_lossy(&read[..read.len().min(80)]).into_owned();
                 read.clear();
-                return Err(LaunchFault::EndlessLine { start });
+                return Err(HandshakeFault::LineTooLong { start });
             }
-            Err(NoLine::Failed(error)) => return Err(LaunchFault::Stdout(error)),
+            Err(NoLine::Failed(error)) => return Err(HandshakeFault::Stdout(error)),
         };
         match HandshakeLine::parse(&String::from_utf8_lossy(&line)) {
             Ok(line) => return Ok(line),
             // Only a line without any likeness to a handshake line can be a banner. A malformed handshake line is final.
             Err(error)
-                if error.fault == HandshakeLineFault::NotAnAnswer && (is_last || launch.may_skip_line()) =>
+                if error.fault == HandshakeLineFault::NotAHandshakeLine
+                    && (is_last || launch.may_skip_line()) =>
             {
                 launch.keep_stray_line(&line);
                 if is_last && !launch.may_skip_line() {
@@ -161,29 +165,33 @@ async fn read_line<R>(
 }
 
 /// The fault of a plugin whose stdout has ended. Most often the process has exited too.
-async fn stdout_ended<R>(launch: &Launch<'_, R>, process: &ProcessHandle) -> LaunchFault {
+async fn stdout_ended<R>(launch: &Launch<'_, R>, process: &ProcessHandle) -> HandshakeFault {
     let exit = timeout(launch.host.config.drain_timeout, process.exited()).await;
-    exit.map_or(LaunchFault::StdoutClosed, LaunchFault::ExitedEarly)
+    exit.map_or(HandshakeFault::StdoutClosed, HandshakeFault::ExitedEarly)
 }
 
 /// The endpoint that this host dials for the one that the plugin announced.
-fn dialled(translate: Option<&dyn Translate>, announced: &Endpoint) -> Result<Endpoint, LaunchFault> {
+fn dialled(translate: Option<&dyn Translate>, announced: &Endpoint) -> Result<Endpoint, HandshakeFault> {
     let Some(translate) = translate else { return Ok(announced.clone()) };
     translate
         .dial_as(announced)
-        .map_err(|source| LaunchFault::Translate { endpoint: announced.clone(), source })
+        .map_err(|source| HandshakeFault::Translate { endpoint: announced.clone(), source })
 }
 
 /// Decides whether this host accepts the handshake line, and how the connection is secured.
-fn decide<R>(launch: &Launch<'_, R>, line: &HandshakeLine, secret: Secret) -> Result<Security, LaunchFault> {
-    accept_version(line.version, &launch.host.versions)?;
+fn decide<R>(
+    launch: &Launch<'_, R>,
+    line: &HandshakeLine,
+    host_security: HostSecurity,
+) -> Result<Security, LaunchFault> {
+    accept_version(line.version, &launch.host.versions).map_err(HandshakeFault::from)?;
     if !allows(&launch.host.config.transports, &line.endpoint) {
-        return Err(LaunchFault::Transport { endpoint: line.endpoint.clone() });
+        return Err(HandshakeFault::Transport { endpoint: line.endpoint.clone() }.into());
     }
     if launch.host.config.multiplex && line.multiplexing != Multiplexing::Yes {
-        return Err(LaunchFault::NoMultiplexing);
+        return Err(HandshakeFault::NoMultiplexing.into());
     }
-    secret.decide(line.certificate.as_deref())
+    Ok(host_security.decide(line.certificate.as_deref())?)
 }
 
 /// Whether plugins may listen on an endpoint of this kind.

@@ -17,6 +17,8 @@ impl Signal {
     pub const TERM: Self = Self(libc::SIGTERM);
     /// A process ended itself after a fault that it found.
     pub const ABORT: Self = Self(libc::SIGABRT);
+    /// Ends a process that touched memory that is not its own.
+    pub const SEGV: Self = Self(libc::SIGSEGV);
     /// Stops a process. No process can catch it.
     pub const STOP: Self = Self(libc::SIGSTOP);
     /// Stops a process at the request of the terminal.

@@ -11,7 +11,7 @@ use crate::reattach::handover::Handover;
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{} ends with this host, and cannot be handed over to another", plugin.name())]
 #[diagnostic(
-    code(rpcplugin::config::hand_over_dies),
+    code(rpcplugin::config::handover_dies_with_host),
     help(
         "launch it with HostConfig::die_with_host = false (PLUGIN_DIE_WITH_HOST=false), and with exit_with_host = false in a \
          plugin made with rpcplugin that does not load its configuration from the environment"

@@ -24,7 +24,7 @@ impl Plugin {
     /// Asks the plugin for its health, within this time.
     ///
     /// # Errors
-    /// [`PingError::Ended`] when its process is over, [`PingError::Late`] when no answer came in time,
+    /// [`PingError::Ended`] when its process is over, [`PingError::Timeout`] when no answer came in time,
     /// [`PingError::Failed`] when the answer is an error, such as that of a plugin without a health service.
     ///
     /// # Cancel safety
@@ -40,7 +40,7 @@ impl Plugin {
         Err(match (timeout(exit_wait, self.process.exited()).await, status) {
             (Ok(reason), _) => PingError::Ended(reason),
             (Err(_), Some(status)) => PingError::Failed(status),
-            (Err(_), None) => PingError::Late(limit),
+            (Err(_), None) => PingError::Timeout(limit),
         })
     }
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     command::{Command, Stdin},
-    error::LaunchFault,
+    error::{LaunchFault, ProgramFault},
     exit::ExitReason,
     os::{self, ExitWatch, Signal},
     program::{lookup::find, notes::notes, verified_executable::Executable},
@@ -112,27 +112,27 @@ impl Command {
     }
 
     /// The fault of a process that could not be started.
-    fn fault(&self, source: io::Error) -> LaunchFault {
+    fn fault(&self, source: io::Error) -> ProgramFault {
         let program = self.program.clone();
         if let Some(dir) = self.dir.as_ref().filter(|dir| !dir.is_dir()) {
-            return LaunchFault::NoDirectory { dir: dir.clone() };
+            return ProgramFault::NoDirectory { dir: dir.clone() };
         }
         match source.kind() {
             // A bare name that is not in PATH comes back from `find` unchanged.
             io::ErrorKind::NotFound
                 if Some(find(&program)).is_some_and(|file| file.is_absolute() && file.exists()) =>
             {
-                LaunchFault::InterpreterNotFound { program }
+                ProgramFault::InterpreterNotFound { program }
             }
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => LaunchFault::NotFound { program },
-            io::ErrorKind::PermissionDenied if program.is_dir() => LaunchFault::IsDirectory { program },
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ProgramFault::NotFound { program },
+            io::ErrorKind::PermissionDenied if program.is_dir() => ProgramFault::IsDirectory { program },
             io::ErrorKind::PermissionDenied if program.exists() && !program.is_file() => {
-                LaunchFault::NotAFile { program }
+                ProgramFault::NotAFile { program }
             }
-            io::ErrorKind::PermissionDenied => LaunchFault::NotExecutable { program },
-            io::ErrorKind::ExecutableFileBusy => LaunchFault::Busy { program },
-            _ if os::is_unknown_format(&source) => LaunchFault::NotAProgram { program },
-            _ => LaunchFault::Spawn { program, source },
+            io::ErrorKind::PermissionDenied => ProgramFault::NotExecutable { program },
+            io::ErrorKind::ExecutableFileBusy => ProgramFault::TextFileBusy { program },
+            _ if os::is_unknown_format(&source) => ProgramFault::NotAProgram { program },
+            _ => ProgramFault::Spawn { program, source },
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{checksum::Checksum, lookup::find};
-use crate::{error::LaunchFault, os};
+use crate::{error::ProgramFault, os};
 
 /// A program's file, ready to be executed.
 #[derive(Debug)]
@@ -31,12 +31,12 @@ struct WhileWanted {
 
 impl Executable {
     /// Finds the program, and verifies its file if a checksum is given.
-    pub(crate) async fn find(program: &Path, checksum: Option<Checksum>) -> Result<Self, LaunchFault> {
+    pub(crate) async fn find(program: &Path, checksum: Option<Checksum>) -> Result<Self, ProgramFault> {
         let path = find(program);
         let Some(checksum) = checksum else { return Ok(Self { path, _verified: None }) };
         let program = program.to_owned();
         let file = open_regular(&path, &program)?;
-        let unreadable = |source| LaunchFault::ChecksumUnread { program: program.clone(), source };
+        let unreadable = |source| ProgramFault::ChecksumUnreadable { program: program.clone(), source };
         let expected = checksum.to_string();
         let wanted = Wanted::default();
         let mut file = WhileWanted { file, wanted: Arc::downgrade(&wanted.0) };
@@ -47,10 +47,10 @@ impl Executable {
         match checked {
             Ok(Ok(())) => {
                 let path = os::executable_file(path, &mut file)
-                    .map_err(|source| LaunchFault::Spawn { program: program.clone(), source })?;
+                    .map_err(|source| ProgramFault::Spawn { program: program.clone(), source })?;
                 Ok(Self { path, _verified: Some(file) })
             }
-            Ok(Err(found)) => Err(LaunchFault::Checksum { program, expected, found }),
+            Ok(Err(found)) => Err(ProgramFault::Checksum { program, expected, found }),
             Err(source) => Err(unreadable(source)),
         }
     }
@@ -71,19 +71,19 @@ impl Read for WhileWanted {
 }
 
 /// Opens the file at `path`, which has to be a regular one.
-fn open_regular(path: &Path, program: &Path) -> Result<File, LaunchFault> {
+fn open_regular(path: &Path, program: &Path) -> Result<File, ProgramFault> {
     let program = program.to_owned();
     let file = match os::open_without_waiting(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(LaunchFault::NotFound { program });
+            return Err(ProgramFault::NotFound { program });
         }
-        Err(source) => return Err(LaunchFault::ChecksumUnread { program, source }),
+        Err(source) => return Err(ProgramFault::ChecksumUnreadable { program, source }),
     };
     match file.metadata() {
         Ok(kind) if kind.is_file() => Ok(file),
-        Ok(kind) if kind.is_dir() => Err(LaunchFault::IsDirectory { program }),
-        Ok(_) => Err(LaunchFault::NotAFile { program }),
-        Err(source) => Err(LaunchFault::ChecksumUnread { program, source }),
+        Ok(kind) if kind.is_dir() => Err(ProgramFault::IsDirectory { program }),
+        Ok(_) => Err(ProgramFault::NotAFile { program }),
+        Err(source) => Err(ProgramFault::ChecksumUnreadable { program, source }),
     }
 }

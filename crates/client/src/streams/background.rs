@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rpcplugin_broker::{Broker, Detached};
+use rpcplugin_broker::{Broker, StreamEnd};
 use rpcplugin_transport::http2::PluginChannel;
 use tokio::task::AbortHandle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument as _, Span};
 
 use super::{
-    reopen::{Reopening, StreamEnd},
+    reopen::{CallEnd, Reopening},
     stdio,
 };
 use crate::{observe::fan_out::FanOut, process::owner::ProcessHandle};
@@ -87,18 +87,18 @@ impl Drop for BackgroundStreams {
 }
 
 /// Attaches to the plugin's broker once.
-async fn attach(broker: &Broker, channel: PluginChannel, fan_out: &FanOut) -> StreamEnd {
+async fn attach(broker: &Broker, channel: PluginChannel, fan_out: &FanOut) -> CallEnd {
     match broker.attach(channel).await {
-        Detached::Lost => StreamEnd::Broken,
-        Detached::PeerClosed => {
+        StreamEnd::Lost => CallEnd::Broken,
+        StreamEnd::PeerClosed => {
             tracing::warn!(
                 parent: None,
                 plugin = fan_out.name(),
                 "the plugin's broker is closed for good, as that of a Go plugin is once its first stream has ended; \
                  side connections with it fail until it is started anew"
             );
-            StreamEnd::Complete
+            CallEnd::Complete
         }
-        _ => StreamEnd::Complete,
+        _ => CallEnd::Complete,
     }
 }

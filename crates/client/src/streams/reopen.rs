@@ -9,7 +9,7 @@ use crate::{backoff::Backoff, process::owner::ProcessExit};
 
 /// How a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StreamEnd {
+pub(crate) enum CallEnd {
     /// The peer reported that there is no more.
     Complete,
     /// The connection broke. It can be made anew.
@@ -26,11 +26,11 @@ pub(super) struct Reopening {
 impl Reopening {
     /// Opens the stream, and again after a pause when the connection broke, until the process has exited or is being shut down.
     /// The first pause gives a process whose connection broke because it is exiting the time to be reaped.
-    pub(super) async fn keep_open<F: Future<Output = StreamEnd>>(self, mut open: impl FnMut() -> F) {
+    pub(super) async fn keep_open<F: Future<Output = CallEnd>>(self, mut open: impl FnMut() -> F) {
         let mut broken = 0;
         loop {
             let opened = Instant::now();
-            if open().await == StreamEnd::Complete {
+            if open().await == CallEnd::Complete {
                 return;
             }
             if opened.elapsed() > PAUSES.max {
@@ -69,7 +69,7 @@ mod tests {
         let (begun, mut calls) = (Instant::now(), Vec::new());
         let call = || {
             calls.push(begun.elapsed().as_millis());
-            ready(if calls.len() < 9 { StreamEnd::Broken } else { StreamEnd::Complete })
+            ready(if calls.len() < 9 { CallEnd::Broken } else { CallEnd::Complete })
         };
         again.keep_open(call).await;
         assert_eq!(calls, [0, 100, 300, 700, 1500, 3100, 6300, 11_300, 16_300]);
@@ -82,7 +82,7 @@ mod tests {
         let call = || async {
             sleep(Duration::from_secs(10)).await;
             calls.set(calls.get() + 1);
-            if calls.get() < 5 { StreamEnd::Broken } else { StreamEnd::Complete }
+            if calls.get() < 5 { CallEnd::Broken } else { CallEnd::Complete }
         };
         again.keep_open(call).await;
         assert_eq!(begun.elapsed(), Duration::from_millis(50_400));
@@ -102,7 +102,7 @@ mod tests {
                     } else {
                         report.send_replace(Some(ExitReason::Status(0)));
                     }
-                    ready(StreamEnd::Broken)
+                    ready(CallEnd::Broken)
                 })
                 .await;
             assert_eq!(calls, 1);

@@ -80,7 +80,7 @@ impl Reader {
 
     /// Tells the panic that is open. What comes later is another story.
     fn end_panic(&mut self) {
-        self.parser.flush_group();
+        self.parser.end_panic();
         if let Some(report) = self.panic.take() {
             self.sinks.deliver(report.into_record(self.sinks.fan_out.id()));
         }

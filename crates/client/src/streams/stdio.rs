@@ -6,7 +6,7 @@ use rpcplugin_proto::{Channel as Source, GrpcStdioClient};
 use rpcplugin_transport::http2::PluginChannel;
 use tonic::Code;
 
-use super::reopen::StreamEnd;
+use super::reopen::CallEnd;
 use crate::observe::{fan_out::FanOut, output::OutputSource};
 
 /// Reads the plugin's output to its end, or to that of the connection. To be spawned: against a Go plugin the call itself
@@ -14,7 +14,7 @@ use crate::observe::{fan_out::FanOut, output::OutputSource};
 ///
 /// # Protocol
 /// go-plugin `grpc_stdio.go`: the stream has to be read as long as the connection lives, or the plugin blocks.
-pub(crate) async fn forward(channel: PluginChannel, fan_out: &FanOut) -> StreamEnd {
+pub(crate) async fn forward(channel: PluginChannel, fan_out: &FanOut) -> CallEnd {
     let mut client = GrpcStdioClient::new(channel).max_decoding_message_size(MAX_PIECE);
     let ended = async {
         let mut stream = client.stream_stdio(()).await?.into_inner();
@@ -41,16 +41,16 @@ pub(crate) async fn forward(channel: PluginChannel, fan_out: &FanOut) -> StreamE
     match ended {
         Ok(()) => {
             tracing::trace!(%plugin, "the plugin's output has ended");
-            StreamEnd::Complete
+            CallEnd::Complete
         }
         Err(status) if status.code() == Code::Unimplemented => {
             tracing::debug!(%plugin, "the plugin does not forward its output");
-            StreamEnd::Complete
+            CallEnd::Complete
         }
         // The ordinary end of a Go plugin, which cuts its connections.
         Err(status) => {
             tracing::debug!(%plugin, error = %status, "the plugin's output is cut off");
-            StreamEnd::Broken
+            CallEnd::Broken
         }
     }
 }

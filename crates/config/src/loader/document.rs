@@ -2,30 +2,30 @@
 
 use std::ops::Range;
 
-/// Something in a file, and where it stands.
+/// A value in a file, with its place.
 pub(super) struct Node {
     pub(super) item: Item,
     pub(super) span: Range<usize>,
 }
 
-/// What a file is made of, in either format.
+/// The kinds of values in a file.
 pub(super) enum Item {
-    /// `null`, which says nothing.
+    /// `null`, which counts as not set.
     Nothing,
-    /// Text, a number or a truth value, as text.
+    /// Text, a number or a boolean, as text.
     Text(String),
     List(Vec<Node>),
     Table(Vec<Entry>),
 }
 
-/// A key with what belongs to it.
+/// A key and its value.
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) key_span: Range<usize>,
     pub(super) node: Node,
 }
 
-/// Why a text is not of its format, and where it stops being so.
+/// A syntax error, with its place.
 pub(super) struct SyntaxFault {
     pub(super) why: String,
     pub(super) span: Range<usize>,

@@ -1,4 +1,4 @@
-//! Settings from environment variables, and which variables are none.
+//! Settings from environment variables, and the variables that are ignored.
 
 use std::{
     collections::BTreeMap,
@@ -21,15 +21,15 @@ use crate::{
     value::FILE_SCHEME,
 };
 
-/// What the environment says.
+/// The settings from the environment.
 pub(super) struct Environment {
     pub(super) tree: Tree,
-    /// The variable from which each setting was taken.
+    /// The variable that sets each setting.
     pub(super) chosen: BTreeMap<&'static str, &'static str>,
     pub(super) ignored: Vec<IgnoredVariable>,
 }
 
-/// Takes the settings from the variables. `has_key` says whether a private key is set elsewhere.
+/// Reads the settings from the variables. `has_key` states whether another layer sets a private key.
 pub(super) fn read(
     names: &Names,
     variables: &BTreeMap<OsString, Redacted<OsString>>,
@@ -40,21 +40,21 @@ pub(super) fn read(
     let value =
         |name: &str| variables.get(OsStr::new(name)).map(|value| &value.0).filter(|value| !value.is_empty());
     let has_key = has_key || PRIVATE_KEY.iter().any(|name| value(name).is_some());
-    let is_offer = |name: &str| match names.side() {
-        Side::Plugin => OFFER.contains(&name),
+    let is_handshake = |name: &str| match names.side() {
+        Side::Plugin => HANDSHAKE.contains(&name),
         Side::Host => {
-            // A host that is itself a plugin carries the offer that was made to it. Go's hosts, and ours, always
-            // name versions in an offer; one of pyvider does not, but sends nothing else than its certificate.
+            // A host that is itself a plugin inherits the variables of its own handshake. Hosts of Go and of this library always
+            // set the versions. A host of pyvider sets only its certificate.
             let is_plugin = value(VERSIONS).is_some();
-            OFFER.contains(&name) && is_plugin || name == CERTIFICATE && !has_key
+            HANDSHAKE.contains(&name) && is_plugin || name == CERTIFICATE && !has_key
         }
     };
 
     for setting in names.settings() {
         for name in setting.env.iter().copied() {
             let Some(text) = value(name) else { continue };
-            if is_offer(name) {
-                environment.ignore(name, IgnoredBecause::Offer);
+            if is_handshake(name) {
+                environment.ignore(name, IgnoredBecause::Handshake);
             } else if let Some(other) = environment.chosen.get(&*setting.name) {
                 environment.ignore(name, IgnoredBecause::OverruledBy(other));
             } else if let Some(text) = text.to_str() {
@@ -79,7 +79,7 @@ pub(super) fn read(
         let ours = |setting: &&Setting| setting.env.contains(&name);
         let known = names.settings().any(|setting| ours(&setting))
             || legacy_settings().iter().any(|legacy| legacy.env == name)
-            || OFFER.contains(&name)
+            || HANDSHAKE.contains(&name)
             || name == CONFIG_FILE;
         if known {
             continue;
@@ -100,7 +100,7 @@ impl Environment {
     }
 }
 
-/// The text as it would stand in a file: with the unit, or the mark of a file, that the variable's name implies.
+/// The text as a file would have it: with the unit, or the `file://`, that the variable's name implies.
 fn in_full(name: &str, text: &str) -> String {
     let number = text.trim();
     if name.ends_with("_MS") && number.chars().all(|c| c.is_ascii_digit() || c == '.') {
@@ -112,9 +112,8 @@ fn in_full(name: &str, text: &str) -> String {
     }
 }
 
-/// The variables by which a host makes its offer, go-plugin's names. They are the handshake's business; here they
-/// matter because a host has settings of the same names.
-const OFFER: [&str; 7] = [
+/// The variables of the handshake, which go-plugin names. A host has settings with the same variables.
+const HANDSHAKE: [&str; 7] = [
     "PLUGIN_MIN_PORT",
     "PLUGIN_MAX_PORT",
     VERSIONS,

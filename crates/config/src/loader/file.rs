@@ -1,4 +1,4 @@
-//! A configuration file: its settings, and where in its text each of them stands.
+//! A configuration file: its settings, and their places in the text.
 
 use std::{
     collections::BTreeMap,
@@ -34,14 +34,14 @@ pub enum Format {
     Json,
 }
 
-/// The text of a file that was read.
+/// The text of a configuration file.
 pub(super) struct FileText {
     path: PathBuf,
     text: Arc<str>,
     format: Format,
-    /// Where each setting of this side has its value.
+    /// The place of each setting of this side.
     places: BTreeMap<String, Range<usize>>,
-    /// The parts of the text that are secret.
+    /// The secret parts of the text.
     secrets: Vec<Range<usize>>,
 }
 
@@ -66,9 +66,9 @@ impl FileText {
         }
     }
 
-    /// The settings of one side. Names are checked for both sides: a file may serve both.
+    /// Reads the settings of one side. Names are checked for both sides, because a file may serve both.
     ///
-    /// `table` are the names on the way to the table to read; all else is not looked at.
+    /// `table` is the path of the table with the settings. The rest of the file is ignored.
     pub(super) fn layer(
         mut self,
         table: &[String],
@@ -86,7 +86,7 @@ impl FileText {
                     Format::Toml => "TOML",
                     Format::Json => "JSON",
                 };
-                // In a file that is shared the line can be the application's, whose secrets have any name.
+                // In a shared file the line may have a secret of the application, under any name.
                 let shared = !table.is_empty();
                 let whole = 0..self.text.len();
                 self.secrets = if shared { vec![whole] } else { all_but_the_line(&self.text, span.start) };
@@ -117,7 +117,7 @@ impl FileText {
         Some((self, tree))
     }
 
-    /// Where a setting stands, as line and column.
+    /// The line and the column of a setting.
     pub(super) fn origin(&self, setting: &str) -> Origin {
         match self.places.get(setting) {
             Some(span) => self.origin_at(span.start),

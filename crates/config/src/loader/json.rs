@@ -1,4 +1,4 @@
-//! JSON, with the place of everything in it.
+//! JSON, with the place of each value.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -18,8 +18,8 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxFault> {
     Ok(node(text, raw.get(), DEEPEST))
 }
 
-/// What a part of the text stands for. The part is valid JSON, and a piece of the text itself: its address tells its
-/// place. What lies deeper than `depth` is left out.
+/// Reads a part of the text. The part is valid JSON and a slice of `text`, so that its address gives its place. Values deeper than
+/// `depth` are left out.
 fn node(text: &str, raw: &str, depth: usize) -> Node {
     let start = raw.as_ptr().addr() - text.as_ptr().addr();
     let span = start..start + raw.len();
@@ -45,14 +45,13 @@ fn node(text: &str, raw: &str, depth: usize) -> Node {
     Node { item, span }
 }
 
-/// Where a key stands, which is right before its value; a key written with escapes is not found, and its value stands
-/// for it.
+/// The place of a key, which stands right before its value. For a key with escapes, returns the place of its value.
 fn key_span(text: &str, key: &str, value: &Range<usize>) -> Range<usize> {
     let quoted = format!("{key:?}");
     let start = text[..value.start].rfind(&quoted);
     start.map_or_else(|| value.clone(), |start| start..start + quoted.len())
 }
 
-/// No setting lies deeper than `plugin.rate_limit.per_service.name` in a table of the application's choice; a bound keeps the
-/// stack safe from a hostile file.
+/// The deepest setting is `plugin.rate_limit.per_service.name`, in a table of the application's choice. The bound protects the
+/// stack from a hostile file.
 const DEEPEST: usize = 24;

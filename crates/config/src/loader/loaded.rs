@@ -1,4 +1,4 @@
-//! What a loader returns.
+//! The result of a loader.
 
 use super::{ignored::IgnoredVariable, names::Names, sources::Sources};
 use crate::{
@@ -7,32 +7,31 @@ use crate::{
     schema::{RenderedSetting, Setting},
 };
 
-/// A configuration, and where each part of it comes from.
+/// A configuration, with the origin of each value.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Loaded<C> {
     /// The configuration.
     pub config: C,
-    /// Each setting with its value and where that comes from, in the order of [`settings`](crate::settings).
+    /// Each setting with its value and origin, in the order of [`settings`](crate::settings).
     pub effective: Vec<EffectiveSetting>,
-    /// Variables that look as if they were meant for this configuration, but have no part in it. They may be the
-    /// application's own; a program does well to mention them once.
+    /// Variables that look like settings and are ignored. They may be the application's own. A program should log them once.
     pub ignored: Vec<IgnoredVariable>,
 }
 
-/// A setting as it is in force.
+/// A setting with its effective value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EffectiveSetting {
     /// The setting.
     pub setting: &'static Setting,
-    /// Its value, as one would write it, or `…` where it is a secret. In a group that is off, its default.
+    /// The value as text, or `…` if it is secret. In a group that is off, the default.
     pub value: String,
-    /// Where the value comes from.
+    /// The origin of the value.
     pub origin: Origin,
 }
 
-/// Each setting with its value. `written` has the values of settings that were joined, some of which may be without effect.
+/// Lists each setting with its value. `written` has the values of joined settings, including those without effect.
 pub(super) fn effective<C: Configuration>(
     config: &C,
     mut written: Vec<RenderedSetting>,
@@ -43,7 +42,7 @@ pub(super) fn effective<C: Configuration>(
     let value = |setting: &Setting| match written.iter().find(|written| written.name == setting.name) {
         Some(RenderedSetting { secret: true, .. }) if setting.secret => REDACTED.to_owned(),
         Some(written) => written.text.clone(),
-        // Only groups that are off are not written.
+        // Groups that are off are not in `written`.
         None => setting.default.to_owned(),
     };
     names
@@ -56,5 +55,5 @@ pub(super) fn effective<C: Configuration>(
         .collect()
 }
 
-/// What stands for a secret.
+/// The text in place of a secret.
 const REDACTED: &str = "…";

@@ -1,11 +1,10 @@
-//! Excerpts of files without their secrets.
+//! Masks the secrets in excerpts of files.
 
 use std::{ops::Range, sync::Arc};
 
 use crate::catalog::settings;
 
-/// The text with stars for secrets, so that what is shown around a fault gives nothing away. Nothing moves: lines and
-/// offsets stay what they are.
+/// Replaces secrets by stars, so that an excerpt around a fault shows none. Lines and offsets do not change.
 pub(super) fn masked(text: &str, secrets: &[Range<usize>]) -> Arc<str> {
     let secret = |offset| secrets.iter().any(|span| span.contains(&offset));
     let mask = |(offset, letter): (usize, char)| {
@@ -16,8 +15,8 @@ pub(super) fn masked(text: &str, secrets: &[Range<usize>]) -> Arc<str> {
     text.char_indices().flat_map(mask).collect::<String>().into()
 }
 
-/// What to mask in a text that cannot be read, so that nobody knows where its secrets are: everything but the line at
-/// fault, and that too where it looks like part of a secret.
+/// The parts to mask in a text with a syntax error, where the places of secrets are unknown: all but the faulty line. The line is
+/// masked too if it may be part of a secret.
 pub(super) fn all_but_the_line(text: &str, offset: usize) -> Vec<Range<usize>> {
     let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);

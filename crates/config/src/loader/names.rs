@@ -1,4 +1,4 @@
-//! The names that settings have, and the nearest one to a name that none has.
+//! Names of settings, and the nearest name to an unknown one.
 
 use std::collections::BTreeMap;
 
@@ -36,42 +36,42 @@ impl Names {
         self.by_name.get(name).copied()
     }
 
-    /// The setting of this name, or of this variable, or of this field of pyvider.
+    /// The setting with this name, variable or pyvider field.
     pub(crate) fn setting_called(&self, name: &str) -> Option<&'static Setting> {
         self.setting(name).or_else(|| {
             self.settings().find(|setting| setting.env.contains(&name) || setting.pyvider.contains(&name))
         })
     }
 
-    /// Whether settings have names that begin with this one and a dot.
+    /// Whether this is the name of a group.
     pub(crate) fn is_group(&self, name: &str) -> bool {
         self.by_name
             .keys()
             .any(|setting| setting.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
     }
 
-    /// The switch of a group that can be switched on and off.
+    /// The setting that switches a group on or off, if the group has one.
     pub(crate) fn switch(&self, group: &str) -> Option<&'static Setting> {
         self.setting(&format!("{group}.{SWITCH}"))
     }
 
-    /// The fault that there is no setting of this name.
+    /// The fault for a name that no setting has.
     pub(crate) fn unknown(&self, name: &str) -> FaultKind {
         let remedy = match self.nearest(name) {
-            Some(nearest) => format!("write `{nearest}`, if that is what is meant"),
+            Some(nearest) => format!("write `{nearest}` if that setting is meant"),
             None => format!("remove it; `docs/configuration.md` lists the settings of a {}", self.side),
         };
         FaultKind::UnknownSetting { name: name.to_owned(), remedy }
     }
 
-    /// The setting whose name a person may have meant.
+    /// The setting with the nearest name.
     pub(crate) fn nearest(&self, name: &str) -> Option<&'static str> {
-        // Who writes a variable's or pyvider's name, in any case, knows exactly what is meant.
+        // A name that equals a variable or a pyvider field, whatever its case, is no typo.
         let same = |known: &&str| known.eq_ignore_ascii_case(name);
         let renamed =
             self.settings().find(|setting| setting.env.iter().any(same) || setting.pyvider.iter().any(same));
         renamed.map(|setting| &*setting.name).or_else(|| {
-            // The last part alone may be right, in the wrong group.
+            // The name may be right and only its group wrong.
             let leaf = |known: &str| known.rsplit('.').next() == Some(name);
             nearest(name, self.by_name.keys().copied())
                 .or_else(|| self.by_name.keys().copied().find(|known| leaf(known)))
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_near_and_nonsense_is_not() {
+    fn a_typo_is_near_a_setting_and_nonsense_is_not() {
         let names = Names::of(Side::Plugin);
         for (written, meant) in [
             ("output_bufer", Some("output_buffer")),

@@ -1,4 +1,4 @@
-//! From the merged layers to values.
+//! Reads typed values from the merged layers.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -11,7 +11,7 @@ use crate::{
     value::{FILE_SCHEME, Text},
 };
 
-/// Reads one setting after the other, and gathers the faults.
+/// Reads settings and collects their faults.
 pub(crate) struct Reader<'a> {
     sources: &'a Sources,
     names: &'a Names,
@@ -20,7 +20,7 @@ pub(crate) struct Reader<'a> {
     faulty: BTreeSet<String>,
     /// Settings that contradict each other.
     contradictions: Vec<Contradiction>,
-    /// The settings that were joined, each with its value as it was read.
+    /// The joined settings, each with the value that was read.
     joined: Vec<RenderedSetting>,
 }
 
@@ -36,8 +36,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// All faults, and the values of the settings that were joined. Whether values go together is not asked of one that could
-    /// not be read.
+    /// Checks the configuration. Returns all faults, and the values of the joined settings. A contradiction between settings is not
+    /// reported if one of them has a fault already.
     pub(super) fn finish(mut self, config: &impl Check) -> (Vec<Fault>, Vec<RenderedSetting>) {
         let mut checks = Checks::default();
         config.check(&mut checks);
@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
         let contents;
         let text = match text.strip_prefix(FILE_SCHEME).map(Path::new) {
             Some(path) if T::NAMES_FILE => {
-                // The name is kept, but a file that is not there is better known now than later.
+                // The value keeps the name. Reading the file now reports a missing file early.
                 self.file(setting, path)?;
                 text
             }
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
         };
         let value = T::from_text(text);
         if value.is_none() {
-            let given = if T::SECRET { "what was given".to_owned() } else { quoted(text) };
+            let given = if T::SECRET { "this value".to_owned() } else { quoted(text) };
             let kind =
                 FaultKind::NotAllowed { setting: setting.to_owned(), given, allowed: T::ALLOWED.to_owned() };
             self.fault(setting, kind);
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// What is in the file that holds a setting's value, without blanks around it.
+    /// The content of the file with a setting's value, without blanks around it.
     fn file(&mut self, setting: &str, path: &Path) -> Option<String> {
         let (setting_name, path_name) = (setting.to_owned(), path.to_owned());
         match read_file(path) {

@@ -1,6 +1,6 @@
 //! Text that is not shown.
 
-/// Text that may hold secrets, and so shows nothing of itself.
+/// Text that may be secret. `Debug` does not show it.
 #[derive(Clone)]
 pub(super) struct Redacted<T>(pub(super) T);
 

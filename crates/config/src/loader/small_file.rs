@@ -1,4 +1,4 @@
-//! Files that are small enough to be a configuration.
+//! Reads small files.
 
 use std::{
     fs::File,
@@ -6,9 +6,9 @@ use std::{
     path::Path,
 };
 
-/// The text of a file that is small enough to be a configuration.
+/// Reads a regular file of at most 4 MiB.
 pub(super) fn read_file(path: &Path) -> io::Result<String> {
-    // Opening a pipe would wait for somebody to write to it.
+    // Opening a pipe would block until a writer opens it.
     if !path.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }

@@ -1,4 +1,4 @@
-//! The layers of settings, merged.
+//! The merged layers of settings.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use figment::{
 use super::{file::FileText, names::Names, tree::Tree};
 use crate::error::{Fault, FaultKind, Origin};
 
-/// The layers, merged, and what is needed to say where a value comes from.
+/// The merged layers, with the origins of their values.
 pub(super) struct Sources {
     figment: Figment,
-    /// All settings. Figment would merge the layers anew for each one that is looked up.
+    /// All settings. Figment would merge the layers again for each lookup.
     merged: Value,
     file: Option<FileText>,
-    /// The variable from which a setting was taken.
+    /// The variable that sets each setting.
     variables: BTreeMap<&'static str, &'static str>,
 }
 
 impl Sources {
-    /// Merges the layers over the defaults. `file` and `variables` say where the values of two layers come from.
+    /// Merges the layers over the defaults. `file` and `variables` give the origins of the values in two layers.
     pub(super) fn merge(
         names: &Names,
         layers: Layers,
@@ -36,7 +36,7 @@ impl Sources {
         Self { merged: merged(&figment), figment, file, variables }
     }
 
-    /// Whether a layer above the defaults has the setting.
+    /// Whether a setting is set in any layer above the defaults.
     pub(super) fn is_set(&self, setting: &str) -> bool {
         self.find(setting).is_some_and(|(_, layer)| layer != DEFAULTS)
     }
@@ -46,14 +46,14 @@ impl Sources {
         self.find(setting).map(|(text, _)| text)
     }
 
-    /// The text of a setting, and the layer that it comes from.
+    /// The text of a setting, and the layer with the setting.
     fn find(&self, setting: &str) -> Option<(&str, &str)> {
         let value = self.merged.find_ref(setting)?;
         let layer = self.figment.get_metadata(value.tag()).map_or(DEFAULTS, |metadata| &metadata.name);
         value.as_str().map(|text| (text, layer))
     }
 
-    /// Where a setting, or anything in a group of settings, was set.
+    /// The origin of a setting's value.
     pub(super) fn origin(&self, setting: &str) -> Origin {
         match self.find(setting) {
             Some((_, FILE)) => self.file.as_ref().map_or(Origin::Default, |file| file.origin(setting)),
@@ -66,7 +66,7 @@ impl Sources {
         }
     }
 
-    /// The fault, with its place.
+    /// A fault at the place of a setting.
     pub(super) fn fault(&self, setting: &str, kind: FaultKind) -> Fault {
         let origin = self.origin(setting);
         match (&origin, self.file.as_ref().and_then(|file| file.excerpt(setting))) {
@@ -83,7 +83,7 @@ pub(super) struct Layers {
     pub(super) code: Tree,
 }
 
-/// One layer of settings as figment takes it.
+/// A layer of settings, as a provider for figment.
 struct Layer {
     name: &'static str,
     tree: Tree,
@@ -107,7 +107,7 @@ fn defaults(names: &Names) -> Tree {
     tree
 }
 
-/// The settings of all layers, each with the tag of the layer that it comes from.
+/// The settings of all layers, each with the tag of its layer.
 fn merged(figment: &Figment) -> Value {
     let settings = figment.data().ok().and_then(|mut profiles| profiles.remove(&Profile::Default));
     Value::from(settings.unwrap_or_default())

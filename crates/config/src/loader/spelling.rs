@@ -1,8 +1,8 @@
-//! How near two names are.
+//! The distance between two names.
 
-/// The name that differs least from the given one, if it does not differ too much to be a slip.
+/// Returns the known name with the least distance from a name, unless even that distance is too large for a typo.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // A name longer than any known one can be no slip, and need not be compared letter by letter.
+    // No known name is as long, so there is nothing to compare.
     const LONGEST: usize = 64;
     if name.len() > LONGEST {
         return None;
@@ -12,9 +12,9 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     near.filter(|(distance, _)| *distance <= tolerance).min().map(|(_, known)| known)
 }
 
-/// How many letters have to be added, left out or exchanged to make one word of the other.
+/// The Levenshtein distance between two words.
 pub(crate) fn distance(from: &str, to: &str) -> usize {
-    // The row of the usual table for the letters of `from` seen so far.
+    // The row of the usual table for the letters of `from` so far.
     let mut row: Vec<usize> = (0..=to.chars().count()).collect();
     for (seen, letter) in from.chars().enumerate() {
         let mut diagonal = row[0];

@@ -1,4 +1,4 @@
-//! TOML, with the place of everything in it.
+//! TOML, with the place of each value.
 
 use std::ops::Range;
 
@@ -8,14 +8,14 @@ use super::document::{Entry, Item, Node, SyntaxFault};
 
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxFault> {
     let document = ImDocument::parse(text).map_err(|error| SyntaxFault {
-        // The parser's words are more lines than one sentence needs.
+        // The parser's message has several lines.
         why: error.message().lines().collect::<Vec<_>>().join(", "),
         span: error.span().unwrap_or_default(),
     })?;
     Ok(Node { item: table(document.as_table(), 0..0), span: 0..text.len() })
 }
 
-/// `place` stands for what has no place of its own, such as a table that only dotted keys imply.
+/// Reads a table. `place` is the place of values without one of their own, such as a table that only dotted keys imply.
 fn table(table: &dyn TableLike, place: Range<usize>) -> Item {
     let entries = table.iter().map(|(key, item)| {
         let key_span =

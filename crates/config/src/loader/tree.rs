@@ -1,10 +1,10 @@
-//! Settings of one layer, by name.
+//! The settings of one layer.
 
 use std::collections::BTreeMap;
 
 use figment::value::{Dict, Value};
 
-/// The text of each setting that a layer sets, by the setting's full name. Empty text is no setting.
+/// The text of each setting in a layer, by the setting's full name. Empty text is left out.
 #[derive(Debug, Default)]
 pub(super) struct Tree(BTreeMap<String, String>);
 

@@ -1,4 +1,4 @@
-//! Warnings of variables whose names are almost those of settings.
+//! Warnings about variables whose names are probably typos.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
 
 use super::ignored::IgnoredVariable;
 
-/// Warns of each slip that this process has not been warned of.
+/// Logs a warning for each probable typo, once in a process.
 pub(super) fn warn(ignored: &[IgnoredVariable]) {
     static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     for typo in ignored.iter().filter(|variable| variable.is_typo()) {
@@ -19,7 +19,7 @@ pub(super) fn warn(ignored: &[IgnoredVariable]) {
         if tracing::dispatcher::has_been_set() {
             tracing::warn!(variable = typo.name, "{typo}");
         } else {
-            // Nothing can be done if stderr is closed. A host reads the level of its plugin's line.
+            // A failed write to stderr is ignored. The host of a plugin parses the level of the line.
             let _ = io::stderr().write_all(format!("[WARN] {typo}\n").as_bytes());
         }
     }

@@ -1,4 +1,4 @@
-//! The way through a file: from its tables to settings of one side.
+//! A walk through the tables of a file, which collects the settings of one side.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -14,7 +14,7 @@ use crate::{
     value::Shape,
 };
 
-/// The way through a file: settings on one side, what is wrong on the other.
+/// The state of a walk: the settings and the faults so far.
 pub(super) struct Walk<'a> {
     pub(super) own: &'a Names,
     pub(super) other: &'a Names,
@@ -25,7 +25,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// The table at the end of the way. What is beside the way may be secret: it is the application's own.
+    /// The table at a path. Values outside the path may be secrets of the application.
     pub(super) fn table_called(&mut self, way: &[String], mut node: Node) -> Option<Node> {
         let mut so_far = String::new();
         for name in way {
@@ -52,7 +52,7 @@ impl Walk<'_> {
         Some(node)
     }
 
-    /// Shows no text of a part of the file.
+    /// Marks all text of a value as secret.
     fn hide(&mut self, node: &Node) {
         match &node.item {
             Item::Nothing => {}
@@ -67,7 +67,7 @@ impl Walk<'_> {
             self.wrong_kind(&root, "the file", "a table of settings");
             return;
         };
-        // What is for one side counts more than what is for both, wherever it stands.
+        // A key for one side takes precedence over a key for both, in whatever order they stand.
         let (sides, both): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| side_called(&entry.key).is_some());
         let (own, other) = (self.own, self.other);
@@ -81,7 +81,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A table of settings that any of the sides may know.
+    /// Reads a table whose settings may belong to any of the sides.
     fn table(&mut self, prefix: &str, entries: Vec<Entry>, sides: &[&Names]) {
         for Entry { key, key_span, node } in entries {
             let name = format!("{prefix}{key}");
@@ -91,7 +91,7 @@ impl Walk<'_> {
             } else if sides.iter().any(|names| names.is_group(&name)) {
                 match (node.item, switch) {
                     (Item::Table(entries), switch) => {
-                        // A group that is named without a word on what is in it is meant to be on.
+                        // An empty table switches its group on.
                         if let (Some(switch), true) = (switch, entries.is_empty()) {
                             self.put(switch, "true", node.span, sides);
                         }
@@ -141,7 +141,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Notes a setting, if it is one of this side.
+    /// Adds a setting if it belongs to this side.
     fn put(&mut self, setting: &Setting, text: &str, span: Range<usize>, sides: &[&Names]) {
         let own = sides.iter().any(|names| names.side() == self.own.side());
         if own && self.own.setting(&setting.name).is_some() {
@@ -163,7 +163,7 @@ impl Walk<'_> {
     }
 }
 
-/// The side to which a table at the top of a file belongs.
+/// The side that a table at the top of a file is named for.
 fn side_called(key: &str) -> Option<Side> {
     [Side::Plugin, Side::Host].into_iter().find(|side| side.to_string() == key)
 }

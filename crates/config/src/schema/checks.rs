@@ -1,4 +1,4 @@
-//! Which values are possible, and which go together.
+//! Checks of values, and of settings that depend on each other.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -8,22 +8,22 @@ use crate::{
     value::{ByteSize, Text},
 };
 
-/// Says what is impossible about the values of a struct.
+/// Checks the values of a struct of settings.
 pub(crate) trait Check {
     fn check(&self, checks: &mut Checks);
 }
 
-/// What was found impossible.
+/// Collects the faults that checks find.
 #[derive(Default)]
 pub(crate) struct Checks {
     pub(crate) found: Vec<Contradiction>,
-    /// The group whose settings are looked at, with a dot.
+    /// The name of the group that is being checked, with a dot.
     prefix: String,
 }
 
-/// A fault that no value has by itself.
+/// A fault of a value, or of several settings together.
 pub(crate) struct Contradiction {
-    /// The settings that do not go together, beginning with the one at which to point. Never empty.
+    /// The settings that contradict each other. Error reports point at the first. Never empty.
     pub(crate) settings: Vec<String>,
     pub(crate) kind: FaultKind,
 }
@@ -35,7 +35,7 @@ impl Contradiction {
 }
 
 impl Checks {
-    /// Looks at a group of settings.
+    /// Checks a group of settings.
     pub(crate) fn group(&mut self, name: &str, group: &impl Check) {
         let outer = std::mem::replace(&mut self.prefix, format!("{name}."));
         group.check(self);
@@ -102,7 +102,7 @@ impl Checks {
     }
 }
 
-/// What is wrong with a configuration that no loader has seen.
+/// Checks a configuration that was made in code.
 pub(crate) fn check_made_in_code(config: &impl Check, side: Side) -> Result<(), ConfigError> {
     let mut checks = Checks::default();
     config.check(&mut checks);

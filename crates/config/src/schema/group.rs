@@ -1,4 +1,4 @@
-//! Groups of settings: how they are read and written down.
+//! Groups of settings: the traits by which they are read and rendered.
 
 use crate::{
     error::FaultKind,
@@ -6,7 +6,7 @@ use crate::{
     value::{FILE_SCHEME, NONE, Text},
 };
 
-/// The value that a default in a table stands for.
+/// Parses a default of a table.
 pub(crate) fn default_value<T: Text>(text: &str) -> T {
     T::from_text(text).expect("a test reads every default of the tables")
 }
@@ -15,36 +15,36 @@ pub(crate) fn default_value<T: Text>(text: &str) -> T {
 pub(crate) trait Group: Sized {
     const TABLE: &'static Table;
 
-    /// Takes the settings under the prefix from what was loaded. Faults gather in the reader.
+    /// Reads the settings whose names begin with the prefix. The reader collects the faults.
     fn read<R: ReadSettings>(reader: &mut R, prefix: &str) -> Self;
 
-    /// Writes down each setting as text, secrets included.
+    /// Renders each setting as text, secrets included.
     fn write(&self, prefix: &str, written: &mut Vec<RenderedSetting>);
 }
 
-/// A group of settings that says itself whether it is there.
+/// A group of settings that is present or absent depending on its settings.
 pub(crate) trait OptionalGroup: Sized {
     const TABLE: &'static Table;
 
-    /// Takes the settings under the prefix from what was loaded, if they are there.
+    /// Reads the settings whose names begin with the prefix. Returns `None` if they are not set.
     fn read<R: ReadSettings>(reader: &mut R, prefix: &str) -> Option<Self>;
 
-    /// Writes down each setting as text, secrets included.
+    /// Renders each setting as text, secrets included.
     fn write(&self, prefix: &str, written: &mut Vec<RenderedSetting>);
 }
 
-/// A value that several settings make together. Combinations of settings that contradict each other have no such value.
+/// A value that several settings define together. Settings that contradict each other define no value.
 pub(crate) trait Joint: Sized {
     /// The settings.
     type Settings: Group + Default;
 
-    /// The value that the settings stand for.
+    /// Returns the value that the settings define.
     fn join(settings: Self::Settings) -> Result<Self, Contradiction>;
 
-    /// Settings that stand for the value.
+    /// Returns settings that define the value.
     fn split(&self) -> Self::Settings;
 
-    /// The value that the defaults of the settings stand for.
+    /// Returns the value that the defaults of the settings define.
     fn default_value() -> Self {
         Self::join(Self::Settings::default()).ok().expect("a test reads every default of the tables")
     }
@@ -52,23 +52,23 @@ pub(crate) trait Joint: Sized {
 
 /// Reads the values of settings, and collects the faults in them.
 pub(crate) trait ReadSettings: Sized {
-    /// The value of a setting, or its default if there is a fault in it.
+    /// Returns the value of a setting, or its default if the value is faulty.
     fn value<T: Text>(&mut self, setting: &str, default: &str) -> T;
 
-    /// The text of a setting, unread, if the setting is set.
+    /// Returns the unparsed text of a setting, if the setting is set.
     fn text(&mut self, setting: &str) -> Option<String>;
 
-    /// A value that several settings make together.
+    /// Returns a value that several settings define together.
     fn joint<J: Joint>(&mut self, prefix: &str) -> J;
 
-    /// A group, if it is switched on. A group without a word about its switch is on if anything in it is set.
+    /// Returns a group if it is switched on. A group whose switch is not set is on if any of its settings is set.
     fn switchable<G: Group>(&mut self, prefix: &str) -> Option<G>;
 
-    /// Adds a fault at the place where the setting was set.
+    /// Adds a fault and points it at the place where the setting was set.
     fn fault(&mut self, setting: &str, kind: FaultKind);
 }
 
-/// A setting and its value as text.
+/// The name of a setting, and its value as text.
 pub(crate) struct RenderedSetting {
     pub(crate) name: String,
     pub(crate) text: String,
@@ -79,11 +79,11 @@ pub(crate) struct RenderedSetting {
 impl RenderedSetting {
     pub(crate) fn new<T: Text>(prefix: &str, name: &str, value: &T) -> Self {
         let text = value.to_text();
-        // What holds a secret may also name the file that holds it, which is none; neither is the absence of one.
+        // A `file://` reference and `none` are not secret. Every other value of a secret setting is.
         let secret = T::SECRET && text != NONE && !text.starts_with(FILE_SCHEME);
         Self { name: format!("{prefix}{name}"), text, secret }
     }
 }
 
-/// The name, within its group, of the setting that switches the group on or off.
+/// The setting that switches its group on or off.
 pub(crate) const SWITCH: &str = "enabled";

@@ -2,44 +2,44 @@
 
 use crate::{side::Side, value::Shape};
 
-/// What there is to know about one setting.
+/// The description of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Setting {
-    /// Its name, as in a file and as the path of fields in the struct: `http2.max_frame`.
+    /// The name in files, such as `http2.max_frame`.
     pub name: String,
-    /// Whom it is for.
+    /// The side that has the setting.
     pub side: Side,
-    /// The environment variables that set it, the one that counts first. A plain number is a count of milliseconds
-    /// where the variable's name ends in `_MS`; a name that ends in `_FILE` holds the path of a file with the value.
+    /// The environment variables that set it. The first that is set counts. In a variable whose name ends in `_MS` a plain number
+    /// counts milliseconds. A variable whose name ends in `_FILE` holds the path of a file with the value.
     pub env: &'static [&'static str],
-    /// Its type in Rust.
+    /// The Rust type.
     pub kind: &'static str,
-    /// What may be written.
+    /// The values that are allowed.
     pub allowed: &'static str,
-    /// What a plain number counts, such as `seconds`; empty where it counts nothing in particular.
+    /// The unit of a plain number, such as `seconds`. Empty if plain numbers have no unit.
     pub unit: &'static str,
-    /// The default, as one would write it; `none` where there is none.
+    /// The default as text, or `none`.
     pub default: &'static str,
-    /// What it does, and what its extremes do.
+    /// The effect of the setting and of its extreme values.
     pub effect: String,
-    /// The fields of pyvider's configuration for which it stands.
+    /// The equivalent fields of pyvider's configuration.
     pub pyvider: &'static [&'static str],
-    /// Whether its value is never shown. The name of a file that holds the value is no secret.
+    /// Whether the value is secret and never shown. The name of a file that holds the value is not secret.
     pub secret: bool,
-    /// How a file may write it, apart from as text.
+    /// The form of the value in a file, beside text.
     pub(crate) shape: Shape,
 }
 
 /// The rows of a struct's table, and the tables of the groups within it.
 pub(crate) struct Table {
     pub(crate) rows: &'static [Row],
-    /// Tables whose settings stand in this table's group, and make one value of a struct's field together.
+    /// Tables of settings that define one value together. They stand in this table's group.
     pub(crate) joined: &'static [&'static Self],
     pub(crate) groups: &'static [(&'static str, &'static Self)],
 }
 
-/// One row of a table: a [`Setting`] that does not know yet in which group it stands.
+/// One row of a table: a [`Setting`] without the name of its group.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) env: &'static [&'static str],

@@ -1,16 +1,14 @@
-//! The syntax of tables, from which descriptions, structs and defaults are made.
+//! The macro `table!`, which defines a struct of settings.
 
-/// Makes a struct of settings from a table: the fields with their documentation, `Default`, and the rows that
-/// [`settings`] shows.
+/// Defines a struct of settings: documented fields, `Default`, and the rows that `settings` describes.
 ///
 /// ```text
 /// field: Type = "default", env ["VARIABLE", "ITS_FALLBACK"], pyvider ["name_of_the_field"];
 /// ```
 ///
-/// After the struct come its fields that several settings make together, `joined`, and those that are groups of settings:
-/// `groups` that are always there, `optional` ones that
-/// say themselves whether they are there, and `switchable` ones that are off unless their switch, or anything in them,
-/// is set.
+/// Further fields follow the struct: `joined` fields, which several settings define together; `groups`, which are always present;
+/// `optional` groups, which are present or absent depending on their settings; and `switchable` groups, which are off unless
+/// their switch, or any of their settings, is set.
 macro_rules! table {
     (
         $(#[$attribute:meta])*

@@ -1,6 +1,4 @@
-//! Which values are possible, and which go together.
-//!
-//! Whether a value can be read at all is known to its type; here is what depends on the setting.
+//! The checks of each setting's range, and of settings that depend on each other.
 
 use std::time::Duration;
 
@@ -19,20 +17,20 @@ use crate::{
 };
 
 impl PluginConfig {
-    /// Whether the values are possible and go together, as it is of every configuration that was loaded.
+    /// Checks the values and their combinations. A loader has checked every configuration that it returns.
     ///
     /// # Errors
-    /// [`ConfigError`] with everything that is wrong.
+    /// [`ConfigError`] with every fault.
     pub fn check(&self) -> Result<(), ConfigError> {
         check_made_in_code(self, Side::Plugin)
     }
 }
 
 impl HostConfig {
-    /// Whether the values are possible and go together, as it is of every configuration that was loaded.
+    /// Checks the values and their combinations. A loader has checked every configuration that it returns.
     ///
     /// # Errors
-    /// [`ConfigError`] with everything that is wrong.
+    /// [`ConfigError`] with every fault.
     pub fn check(&self) -> Result<(), ConfigError> {
         check_made_in_code(self, Side::Host)
     }
@@ -106,7 +104,7 @@ impl Check for Http2Config {
             checks.within(name, size, smallest..=ByteSize::bytes(largest));
         };
         within("stream_window", self.stream_window, ByteSize::kib(16), LARGEST_WINDOW);
-        // A connection begins with a window of 65535 bytes, which can only be enlarged.
+        // A connection starts with a window of 65535 bytes, and HTTP/2 can only enlarge it.
         within("connection_window", self.connection_window, ByteSize::bytes(65_535), LARGEST_WINDOW);
         within("max_frame", self.max_frame, ByteSize::kib(16), LARGEST_FRAME);
         within("max_headers", self.max_headers, ByteSize::kib(4), 1 << 30);
@@ -167,10 +165,10 @@ impl Check for SupervisionConfig {
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The shortest time in which anything can be expected to happen.
+/// The shortest timeout that makes sense.
 const INSTANT: Duration = Duration::from_millis(1);
 
-/// gRPC servers hang up on a client that pings more often than this while nothing is going on.
+/// gRPC servers close an idle connection on which a client pings more often.
 const LEAST_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// RFC 9113, 6.9.1: the largest window.
@@ -179,6 +177,6 @@ const LARGEST_WINDOW: u64 = (1 << 31) - 1;
 /// RFC 9113, 4.2: the largest frame.
 const LARGEST_FRAME: u64 = (1 << 24) - 1;
 
-/// One call a day, and one a nanosecond: what the limiter can count.
+/// The limiter can count from one call per day to one call per nanosecond.
 const SLOWEST_RATE: f64 = 1.0 / 86_400.0;
 const FASTEST_RATE: f64 = 1e9;

@@ -8,7 +8,7 @@ use crate::{
     value::Shape,
 };
 
-/// The magic cookie is a value of its own, checked where it is made; here it has a table like any other group.
+/// `MagicCookie` validates itself. This implementation gives it a table, as every other group of settings has.
 impl OptionalGroup for MagicCookie {
     const TABLE: &'static Table = &Table {
         rows: &[
@@ -19,7 +19,7 @@ impl OptionalGroup for MagicCookie {
                 allowed: "the name of an environment variable",
                 unit: "",
                 default: "none",
-                effect: "The variable in which a host shows the cookie. It needs `magic_cookie.value`.",
+                effect: "The environment variable that carries the cookie. It requires `magic_cookie.value`.",
                 pyvider: &["plugin_magic_cookie_key"],
                 secret: false,
                 shape: Shape::Scalar,
@@ -31,7 +31,7 @@ impl OptionalGroup for MagicCookie {
                 allowed: "text that is not empty",
                 unit: "",
                 default: "none",
-                effect: "What the variable must hold. It needs `magic_cookie.key`.",
+                effect: "The value of that variable. It requires `magic_cookie.key`.",
                 pyvider: &["plugin_magic_cookie_value"],
                 secret: true,
                 shape: Shape::Scalar,
@@ -58,7 +58,7 @@ impl OptionalGroup for MagicCookie {
     }
 
     fn write(&self, prefix: &str, written: &mut Vec<RenderedSetting>) {
-        // The key is no secret, but useless without the value: both are shown, or neither.
+        // The key is not secret, but it is useless without the value: an export has both or neither.
         for (name, text) in [("key", self.key()), ("value", self.value())] {
             written.push(RenderedSetting {
                 name: format!("{prefix}{name}"),

@@ -1,4 +1,4 @@
-//! What may be set on the side of a host.
+//! The settings of a host.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -14,85 +14,85 @@ use crate::{
 };
 
 table! {
-    /// What the author or the operator of a host may set.
+    /// The settings of a host, for its author and its operator.
     ///
-    /// Load it with [`Loader::host`](crate::Loader::host), or begin with [`HostConfig::default`] and change fields;
-    /// [`check`](Self::check) then says whether they fit together.
+    /// Load them with [`Loader::host`](crate::Loader::host), or start from [`HostConfig::default`] and change fields.
+    /// [`check`](Self::check) validates a configuration that was made in code.
     pub struct HostConfig {
-        /// The time from the start of the process to a verified channel. A plugin that takes longer is killed.
+        /// Timeout of a launch, from the start of the process to a verified channel. A plugin that takes longer is killed.
         launch_timeout: Duration = "1m",
             env ["PLUGIN_LAUNCH_TIMEOUT", "PLUGIN_HANDSHAKE_TIMEOUT"], pyvider ["plugin_handshake_timeout"];
-        /// The time for making the connection, TLS and HTTP/2 included, once the plugin has said where it listens.
-        /// None leaves it what is left of `launch_timeout`.
+        /// Timeout of the connection, including TLS and HTTP/2. It starts when the plugin has printed its handshake line. With
+        /// `none` only `launch_timeout` applies.
         connection_timeout: Option<Duration> = "none",
             env ["PLUGIN_CONNECTION_TIMEOUT"], pyvider ["plugin_connection_timeout"];
-        /// The time from the plugin's answer to a channel on which the health call succeeded. None leaves it what is
-        /// left of `launch_timeout`.
+        /// Timeout from the handshake line to a successful health call. With `none` only `launch_timeout` applies.
         ready_timeout: Option<Duration> = "none",
             env ["PLUGIN_CHANNEL_READY_TIMEOUT"], pyvider ["plugin_channel_ready_timeout"];
-        /// How often a host that waits for a start says so. 0 says nothing.
+        /// Interval of the log messages that a launch still waits for its plugin. 0 logs none.
         still_waiting_interval: Duration = "5s", env ["PLUGIN_STILL_WAITING_INTERVAL"], pyvider [];
-        /// How long a program file that is still being written to is tried again.
+        /// How long a launch retries while the program file is being written to ("text file busy").
         busy_timeout: Duration = "1s", env ["PLUGIN_BUSY_TIMEOUT"], pyvider [];
-        /// The time between asking a plugin to end and killing it. 0 kills it at once.
+        /// Time between the request to shut down and the kill of a plugin that has not exited. 0 kills the plugin at once.
         grace: Duration = "2s", env ["PLUGIN_STOP_GRACE_PERIOD"], pyvider [];
-        /// How long the call that asks a plugin to end may take.
+        /// Timeout of the call that requests a plugin to shut down.
         shutdown_timeout: Duration = "1s", env ["PLUGIN_SHUTDOWN_TIMEOUT"], pyvider [];
-        /// The time between asking a plugin to end and sending it SIGTERM, which has to be less than `grace`. None
-        /// sends none.
+        /// Time between the request to shut down and SIGTERM. It must not exceed `grace`. With `none` no SIGTERM is sent.
         terminate_after: Option<Duration> = "none", env ["PLUGIN_TERMINATE_AFTER"], pyvider [];
-        /// How long the pipes of an ended plugin are read on. A grandchild may hold them open for ever.
+        /// How long the host keeps reading the output of a plugin that has exited. A process that the plugin started may keep
+        /// the pipes open.
         drain_timeout: Duration = "1s", env ["PLUGIN_DRAIN_TIMEOUT"], pyvider [];
-        /// How long calls to the plugin's own services (health, broker) may take.
+        /// Timeout of calls to the plugin's built-in services, such as health and broker.
         admin_timeout: Duration = "5s", env ["PLUGIN_ADMIN_TIMEOUT"], pyvider [];
-        /// The transports on which a plugin may listen. An answer that names another is refused.
+        /// The transports on which a plugin may listen. A handshake line with another transport is refused.
         transports: Vec<TransportKind> = "unix, tcp",
             env ["PLUGIN_CLIENT_TRANSPORTS", "PLUGIN_SUPPORTED_TRANSPORTS"],
             pyvider ["plugin_client_transports", "plugin_supported_transports"];
-        /// The name that a plugin's certificate must carry when `server_roots` verify it: a DNS name or an IP
-        /// address. Otherwise it is only told to the plugin. None takes `localhost`, as go-plugin does.
+        /// The name that a plugin's certificate must carry when `server_roots` verify it: a DNS name or an IP address. Without
+        /// `server_roots` the name is only sent to the plugin. `none` stands for `localhost`, as in go-plugin.
         server_name: Option<String> = "none", env ["PLUGIN_SERVER_NAME"], pyvider [];
-        /// Whether to ask that brokered connections share the main connection's socket. Plugins on old versions of
-        /// go-plugin, and those of pyvider, cannot.
+        /// Whether to request that brokered connections share the main connection's socket. Plugins of pyvider and of old
+        /// versions of go-plugin do not support it.
         multiplex: bool = "false", env ["PLUGIN_MULTIPLEX_GRPC"], pyvider [];
-        /// The directory in which plugins make their Unix sockets. None makes a private one.
+        /// The directory in which plugins create their Unix sockets. With `none` each plugin gets a private directory.
         unix_socket_dir: Option<PathBuf> = "none", env ["PLUGIN_UNIX_SOCKET_DIR"], pyvider [];
-        /// The group, by name or number, that may connect to plugins' Unix sockets. None lets only the same user.
+        /// The group, by name or number, that may connect to plugins' Unix sockets. With `none` only the same user may.
         unix_socket_group: Option<String> = "none", env ["PLUGIN_UNIX_SOCKET_GROUP"], pyvider [];
-        /// Whether a plugin must answer a health call before it counts as started. Without it the connection alone
-        /// has to stand.
+        /// Whether a launch requires a successful health call. With `false` the connection is enough.
         health_check: bool = "true", env ["PLUGIN_HEALTH_CHECK"], pyvider [];
-        /// The largest message that the host accepts, as it is on the wire: in answers on every channel, and in calls of its
-        /// callbacks and of what it serves through the broker. A larger one ends its call with `RESOURCE_EXHAUSTED`. None
-        /// leaves the 2 GiB that a message can have.
+        /// The largest message that the host receives, as encoded on the wire. The limit applies to responses on every channel,
+        /// and to requests to the host's own services. A larger message ends its call with `RESOURCE_EXHAUSTED`. `none` leaves
+        /// gRPC's limit of 2 GiB.
         max_receive_message_size: Option<ByteSize> = "none",
             env ["PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_receive_message_size"];
-        /// The largest message that the host sends: in answers of its callbacks and of what it serves through the broker, and
-        /// by clients that are told in the same way. None is no limit of the host's; a plugin may accept less.
+        /// The largest message that the host sends. The limit applies to responses of the host's own services, and to clients
+        /// that are created with it. With `none` the host has no limit; a plugin may still refuse a message.
         max_send_message_size: Option<ByteSize> = "none",
             env ["PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE"], pyvider ["plugin_grpc_max_send_message_size"];
         /// How long each side of a brokered connection waits for the other.
         broker_timeout: Duration = "5s", env ["PLUGIN_BROKER_TIMEOUT"], pyvider [];
-        /// How many lines on a plugin's standard output are passed over before its answer. 0 takes the first line
-        /// for the answer, as go-plugin does; more forgives a plugin that prints a banner.
+        /// How many lines on a plugin's stdout may come before its handshake line. With 0 the first line must be the handshake
+        /// line, as in go-plugin. A larger number permits a plugin that prints a banner.
         stray_lines: usize = "0", env ["PLUGIN_STRAY_LINES"], pyvider [];
-        /// The longest answer accepted from a plugin.
+        /// The longest handshake line that is accepted.
         handshake_line_limit: ByteSize = "64KiB", env ["PLUGIN_HANDSHAKE_LINE_LIMIT"], pyvider [];
-        /// The longest line of a plugin's output kept in one piece; the rest follows as continuations.
+        /// The longest line of a plugin's output that stays one log record. The rest of a longer line follows in further
+        /// records.
         log_line_limit: ByteSize = "64KiB", env ["PLUGIN_LOG_LINE_LIMIT"], pyvider [];
-        /// Whether warnings, errors and panics in a plugin's log are printed on the host's standard error where nothing else
-        /// takes them: neither a tracing subscriber nor an observer.
+        /// Whether warnings, errors and panics in a plugin's log are printed on the host's stderr. They are printed only if
+        /// neither a tracing subscriber nor an observer receives them.
         print_logs: bool = "true", env ["PLUGIN_PRINT_LOGS"], pyvider [];
-        /// How many of the last lines on a plugin's standard error are kept for errors.
+        /// How many of the last lines on a plugin's stderr are kept for error reports.
         stderr_tail_lines: usize = "50", env ["PLUGIN_STDERR_TAIL_LINES"], pyvider [];
-        /// How many of the last bytes on a plugin's standard error are kept for errors.
+        /// How many of the last bytes on a plugin's stderr are kept for error reports.
         stderr_tail_bytes: ByteSize = "16KiB", env ["PLUGIN_STDERR_TAIL_BYTES"], pyvider [];
-        /// Which variables of the host's own environment a plugin inherits.
+        /// Which variables of the host's environment a plugin inherits.
         inherit_env: EnvPolicy = "inherit", env ["PLUGIN_INHERIT_ENV"], pyvider [];
-        /// Whether plugins die with the host, however it dies. Without it a killed host leaves them running.
+        /// Whether a watchdog ends the plugins when the host exits for any reason, SIGKILL included. With `false` the plugins of
+        /// a killed host keep running.
         die_with_host: bool = "true", env ["PLUGIN_DIE_WITH_HOST"], pyvider [];
-        /// The time between the death of the host and the killing of its plugins, which are asked to end first. 0 kills
-        /// them at once. Without `die_with_host` it has no effect.
+        /// Time between the exit of the host and the kill of its plugins. The watchdog requests them to shut down first. 0 kills
+        /// them at once. The setting has no effect without `die_with_host`.
         orphan_grace: Duration = "2s", env ["PLUGIN_ORPHAN_GRACE"], pyvider [];
     }
     joined {
@@ -108,19 +108,17 @@ table! {
     groups {
         /// HTTP/2 windows and limits.
         http2: Http2Config;
-        /// How a supervised plugin that died is started again.
+        /// When and how a supervised plugin is restarted.
         supervision: SupervisionConfig;
     }
     optional {
-        /// The variable, and its value, by which a plugin knows that a host started it.
+        /// The magic cookie: the variable, and its value, by which a plugin knows that a host launched it.
         magic_cookie: MagicCookie;
     }
     switchable {
-        /// Pings on an idle connection. Setting any part of it switches it on, unless the switch itself is
-        /// set to false.
+        /// Pings on an idle connection. Any setting of the group switches the pings on, unless `keepalive.enabled` is `false`.
         keepalive: KeepaliveConfig, env ["PLUGIN_GRPC_KEEPALIVE_ENABLED"], pyvider [];
-        /// Further tries of a start that failed. Setting any part of it switches it on, unless the
-        /// switch itself is set to false.
+        /// Retries of a failed launch. Any setting of the group switches the retries on, unless `retry.enabled` is `false`.
         retry: RetryConfig,
             env ["PLUGIN_CLIENT_RETRY_ENABLED"], pyvider ["plugin_client_retry_enabled"];
     }

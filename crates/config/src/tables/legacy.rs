@@ -5,7 +5,7 @@ use crate::{
     value::Text,
 };
 
-/// A setting of pyvider that is none here, because it could not do what its name says.
+/// A setting of pyvider without an equivalent here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LegacySetting {
@@ -13,41 +13,41 @@ pub struct LegacySetting {
     pub env: &'static str,
     /// The field of pyvider's configuration.
     pub pyvider: &'static str,
-    /// Why it would have no effect.
+    /// Why the setting would have no effect.
     pub reason: &'static str,
-    /// What to do instead.
+    /// The help for users of the setting.
     pub remedy: &'static str,
-    /// What becomes of it where it is set.
+    /// Which values are accepted.
     pub policy: LegacyPolicy,
 }
 
-/// What becomes of a setting that would have no effect.
+/// The values of a legacy setting that are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LegacyPolicy {
-    /// Any value is refused.
+    /// Every value is refused.
     Refused,
-    /// The value that says what is the case anyway is accepted, every other one is refused.
+    /// Only this number, which matches the actual behaviour, is accepted.
     OnlyNumber(u32),
-    /// `false` says what is the case anyway and is accepted, everything else is refused.
+    /// Only `false`, which matches the actual behaviour, is accepted.
     OnlyFalse,
-    /// Any value is ignored: it is meant for another program.
+    /// Every value is ignored: the setting is for another program.
     Ignored,
 }
 
-/// The settings of pyvider that are none here, each with the reason.
+/// Returns the settings of pyvider without an equivalent here, each with the reason.
 #[must_use]
 pub fn legacy_settings() -> &'static [LegacySetting] {
     LEGACY_SETTINGS
 }
 
 impl LegacySetting {
-    /// Whether this is its variable, or its field in pyvider.
+    /// Whether this is the setting's variable or its field in pyvider.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.env == name || self.pyvider == name
     }
 
-    /// The fault of setting it to this value, if it is one.
+    /// Returns the fault if this value is refused.
     pub(crate) fn refuse(&self, name: &str, value: &str) -> Option<FaultKind> {
         let value = value.trim();
         let harmless = match self.policy {
@@ -69,77 +69,77 @@ const LEGACY_SETTINGS: &[LegacySetting] = &[
     LegacySetting {
         env: "PLUGIN_CORE_VERSION",
         pyvider: "plugin_core_version",
-        reason: "there is only one version of the handshake, and every peer refuses another",
-        remedy: "remove it; the versions of your own protocol are in supported_versions",
+        reason: "the handshake has only one version",
+        remedy: "remove it; supported_versions has the versions of the application's protocol",
         policy: LegacyPolicy::OnlyNumber(1),
     },
     LegacySetting {
         env: "PLUGIN_PROTOCOL_VERSION",
         pyvider: "plugin_protocol_version",
-        reason: "host and plugin agree on the newest version that both have",
-        remedy: "remove it; set SUPPORTED_PROTOCOL_VERSIONS to restrict what a plugin serves",
+        reason: "host and plugin negotiate the newest version that both support",
+        remedy: "remove it; set SUPPORTED_PROTOCOL_VERSIONS to restrict the versions of a plugin",
         policy: LegacyPolicy::Refused,
     },
     LegacySetting {
         env: "PLUGIN_TRANSPORT_BUFFER_SIZE",
         pyvider: "plugin_transport_buffer_size",
-        reason: "what a connection holds is bounded by HTTP/2 windows, not by a buffer of its own",
+        reason: "HTTP/2 windows bound the memory of a connection, which has no buffer of its own",
         remedy: "remove it, or set PLUGIN_HTTP2_STREAM_WINDOW and PLUGIN_HTTP2_CONNECTION_WINDOW",
         policy: LegacyPolicy::Refused,
     },
     LegacySetting {
         env: "PLUGIN_BUFFER_SIZE",
         pyvider: "plugin_buffer_size",
-        reason: "what a connection holds is bounded by HTTP/2 windows, not by a buffer of its own",
+        reason: "HTTP/2 windows bound the memory of a connection, which has no buffer of its own",
         remedy: "remove it, or set PLUGIN_HTTP2_STREAM_WINDOW and PLUGIN_HTTP2_CONNECTION_WINDOW",
         policy: LegacyPolicy::Refused,
     },
     LegacySetting {
         env: "PLUGIN_CHUNK_SIZE",
         pyvider: "plugin_chunk_size",
-        reason: "a plugin's answer is read as it comes, whatever its pieces",
-        remedy: "remove it, or set PLUGIN_HANDSHAKE_LINE_LIMIT to bound the whole answer",
+        reason: "a handshake line is read in pieces of any size",
+        remedy: "remove it, or set PLUGIN_HANDSHAKE_LINE_LIMIT to limit the handshake line",
         policy: LegacyPolicy::Refused,
     },
     LegacySetting {
         env: "PLUGIN_MTLS_CERT_DIR",
         pyvider: "plugin_mtls_cert_dir",
-        reason: "one-time identities are never written to a disk",
-        remedy: "remove it, or name the files of your own identity with file://",
+        reason: "ephemeral identities are never written to a disk",
+        remedy: "remove it, or set certificate and private_key to file:// and the paths of an identity",
         policy: LegacyPolicy::Refused,
     },
     LegacySetting {
         env: "PLUGIN_INSECURE",
         pyvider: "plugin_insecure",
-        reason: "it never switched anything off",
-        remedy: "remove it, or set PLUGIN_AUTO_MTLS to false if plain text is really meant",
+        reason: "the setting has no effect in pyvider either",
+        remedy: "remove it, or set PLUGIN_AUTO_MTLS to false for plain text",
         policy: LegacyPolicy::OnlyFalse,
     },
     LegacySetting {
         env: "PLUGIN_CERT_VALIDITY_DAYS",
         pyvider: "plugin_cert_validity_days",
-        reason: "a one-time identity ends with its process, and peers compare its bytes, not its dates",
-        remedy: "remove it, or set a certificate of your own",
+        reason: "an ephemeral identity ends with its process, and peers compare its bytes and not its dates",
+        remedy: "remove it, or set certificate and private_key",
         policy: LegacyPolicy::Refused,
     },
     LegacySetting {
         env: "PLUGIN_EXIT_ON_STOP",
         pyvider: "plugin_exit_on_stop",
-        reason: "serving returns when it is over, and the program decides how it ends",
+        reason: "serving returns after the shutdown, and the program decides how it exits",
         remedy: "remove it",
         policy: LegacyPolicy::Ignored,
     },
     LegacySetting {
         env: "PLUGIN_UI_ENABLED",
         pyvider: "plugin_ui_enabled",
-        reason: "a library has no user interface; the `rpcplugin` program has one",
+        reason: "the library has no user interface",
         remedy: "remove it",
         policy: LegacyPolicy::Ignored,
     },
     LegacySetting {
         env: "PLUGIN_SHOW_EMOJI_MATRIX",
         pyvider: "plugin_show_emoji_matrix",
-        reason: "a library has no user interface; the `rpcplugin` program has one",
+        reason: "the library has no user interface",
         remedy: "remove it",
         policy: LegacyPolicy::Ignored,
     },
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_the_case_anyway_may_be_said() {
+    fn a_value_that_matches_the_behaviour_is_accepted() {
         let refuses = |env: &str, value| {
             let legacy = legacy_settings().iter().find(|legacy| legacy.env == env).expect(env);
             legacy.refuse(env, value).is_some()

@@ -1,4 +1,4 @@
-//! The ports on which a host lets its plugins listen: the settings of it, and the value that they stand for.
+//! The ports on which plugins may listen: the settings, and the value that they stand for.
 
 use rpcplugin_core::TcpPorts;
 
@@ -11,7 +11,7 @@ use crate::{
 table! {
     /// The settings of [`HostConfig::tcp_ports`](crate::HostConfig::tcp_ports).
     pub(crate) struct PortSettings {
-        /// The lowest TCP port on which a plugin may listen. 0, with `max_port` 0, leaves the choice to the system.
+        /// The lowest TCP port on which a plugin may listen. If this and `max_port` are 0, the operating system chooses a port.
         min_port: u16 = "10000", env ["PLUGIN_MIN_PORT"], pyvider [];
         /// The highest TCP port on which a plugin may listen.
         max_port: u16 = "25000", env ["PLUGIN_MAX_PORT"], pyvider [];

@@ -1,4 +1,4 @@
-//! How connections are secured: the settings of it, and the one mode that they stand for.
+//! How connections are secured: the settings, and the one mode that they stand for.
 
 use crate::{
     error::FaultKind,
@@ -14,20 +14,20 @@ use crate::{
 pub enum HostTls {
     /// No TLS. Every process of the same user can connect to the plugin.
     Plaintext,
-    /// Mutual TLS with an ephemeral identity, made for each launch. A plugin that does not support it is refused.
+    /// Mutual TLS with an ephemeral identity for each launch. A plugin that does not support AutoMTLS is refused.
     AutoMtls {
-        /// The roots that must have issued the plugin's certificate. `None` trusts exactly the certificate in the
-        /// plugin's handshake line.
+        /// The roots that must have issued the plugin's certificate. With `None` the host trusts exactly the certificate in the
+        /// handshake line.
         server_roots: Option<Pem>,
     },
-    /// Mutual TLS with an identity from a certificate authority of the user's.
+    /// Mutual TLS with the user's own identity.
     Given {
         /// The host's certificate chain, leaf first.
         certificate: Pem,
         /// The private key of the leaf.
         private_key: SecretPem,
-        /// The roots that must have issued the plugin's certificate. `None` trusts exactly the certificate in the
-        /// plugin's handshake line.
+        /// The roots that must have issued the plugin's certificate. With `None` the host trusts exactly the certificate in the
+        /// handshake line.
         server_roots: Option<Pem>,
     },
 }
@@ -38,15 +38,15 @@ pub enum HostTls {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "code that decides on security names every mode")]
 pub enum PluginTls {
-    /// No TLS. A host that asks for mutual TLS is refused.
+    /// No TLS. A host that requests mutual TLS is refused.
     Plaintext,
-    /// Mutual TLS with an ephemeral identity, if the host asks for it.
+    /// Mutual TLS with an ephemeral identity, if the host requests it.
     AutoMtls {
-        /// The roots that must have issued the host's certificate. `None` trusts exactly the certificate that the host
-        /// put into the plugin's environment; a host without such a certificate is then served in plain text.
+        /// The roots that must have issued the host's certificate. A host that sends no certificate is then refused. With `None`
+        /// the plugin trusts exactly the certificate that the host sends, and serves a host without one in plain text.
         client_roots: Option<Pem>,
     },
-    /// Mutual TLS with an identity from a certificate authority of the user's.
+    /// Mutual TLS with the user's own identity.
     Given {
         /// The plugin's certificate chain, leaf first.
         certificate: Pem,
@@ -58,22 +58,22 @@ pub enum PluginTls {
 }
 
 impl HostTls {
-    /// AutoMTLS that trusts exactly the certificate in the plugin's handshake line. This is the default.
+    /// AutoMTLS without roots: the host trusts exactly the certificate in the handshake line. This is the default.
     pub const AUTO: Self = Self::AutoMtls { server_roots: None };
 }
 
 impl PluginTls {
-    /// AutoMTLS that trusts exactly the certificate that the host put into the plugin's environment. This is the default.
+    /// AutoMTLS without roots: the plugin trusts exactly the certificate that the host sends. This is the default.
     pub const AUTO: Self = Self::AutoMtls { client_roots: None };
 }
 
 table! {
     /// The settings of [`HostTls`].
     pub(crate) struct HostTlsSettings {
-        /// Whether to ask for mutual TLS with one-time certificates. A plugin that then sends none is refused.
-        /// Without it, and without a certificate, whatever runs as the same user can talk to the plugin.
+        /// Whether to request mutual TLS with ephemeral certificates (AutoMTLS). A plugin that does not support it is refused.
+        /// With `false`, and without `certificate`, every process of the same user can connect to the plugin.
         auto_mtls: bool = "true", env ["PLUGIN_AUTO_MTLS"], pyvider ["plugin_auto_mtls"];
-        /// The certificate chain to show to plugins instead of a one-time one, leaf first. It needs `private_key`.
+        /// The certificate chain that the host presents instead of an ephemeral one, leaf first. It requires `private_key`.
         certificate: Option<Pem> = "none",
             env ["PLUGIN_CLIENT_CERT", "PLUGIN_CLIENT_CERT_FILE"],
             pyvider ["plugin_client_cert", "plugin_client_cert_file"];
@@ -81,8 +81,8 @@ table! {
         private_key: Option<SecretPem> = "none",
             env ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"],
             pyvider ["plugin_client_key", "plugin_client_key_file"];
-        /// The authorities of which one must have issued a plugin's certificate. None trusts exactly the certificate
-        /// in the plugin's answer.
+        /// The roots that must have issued the plugin's certificate. With `none` the host trusts exactly the certificate in the
+        /// handshake line.
         server_roots: Option<Pem> = "none",
             env ["PLUGIN_SERVER_ROOT_CERTS", "PLUGIN_CA_CERT"],
             pyvider ["plugin_server_root_certs", "plugin_ca_cert"];
@@ -92,17 +92,17 @@ table! {
 table! {
     /// The settings of [`PluginTls`].
     pub(crate) struct PluginTlsSettings {
-        /// Whether to answer a host that asks for mutual TLS with a one-time certificate. Without it such a host is
-        /// refused loudly, never served in plain text.
+        /// Whether to use an ephemeral certificate (AutoMTLS) if the host requests mutual TLS. With `false`, and without
+        /// `certificate`, such a host is refused, and never served in plain text.
         auto_mtls: bool = "true", env ["PLUGIN_AUTO_MTLS"], pyvider ["plugin_auto_mtls"];
-        /// The certificate chain to show to hosts instead of a one-time one, leaf first. It needs `private_key` and
+        /// The certificate chain that the plugin presents instead of an ephemeral one, leaf first. It requires `private_key` and
         /// `client_roots`.
         certificate: Option<Pem> = "none", env ["PLUGIN_SERVER_CERT"], pyvider ["plugin_server_cert"];
         /// The private key of `certificate`.
         private_key: Option<SecretPem> = "none", env ["PLUGIN_SERVER_KEY"], pyvider ["plugin_server_key"];
-        /// The authorities of which one must have issued a host's certificate. A host without such a certificate is
-        /// refused, and nobody is served in plain text. It needs `certificate`, or `auto_mtls` and hosts that offer such
-        /// a certificate when they start the plugin; one-time certificates are of no authority.
+        /// The roots that must have issued the host's certificate. Every other host is refused, and no host is served in plain
+        /// text. It requires `certificate` or `auto_mtls`. With `auto_mtls` alone the host must send a certificate that the
+        /// roots issued when it launches the plugin; an ephemeral one does not qualify.
         client_roots: Option<Pem> = "none",
             env ["PLUGIN_CLIENT_ROOT_CERTS"], pyvider ["plugin_client_root_certs"];
     }
@@ -169,7 +169,7 @@ impl Joint for PluginTls {
     }
 }
 
-/// The given identity, if there is one.
+/// The identity that the settings give, if they give one.
 fn given(
     certificate: Option<Pem>,
     private_key: Option<SecretPem>,

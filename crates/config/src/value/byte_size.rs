@@ -4,27 +4,27 @@ use std::fmt;
 
 use super::text::Text;
 
-/// An amount of bytes, written as a plain number or with a unit: `16MiB`, `4MB`, `1048576`.
+/// An amount of bytes. Its text is a plain number or a number with a unit: `16MiB`, `4MB`, `1048576`.
 ///
-/// `kB`, `MB` and `GB` are powers of 1000, `KiB`, `MiB` and `GiB` powers of 1024; the case of the letters does not
-/// matter.
+/// `kB`, `MB` and `GB` are powers of 1000, `KiB`, `MiB` and `GiB` powers of 1024. The case of the letters
+/// does not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ByteSize(u64);
 
 impl ByteSize {
-    /// This many bytes.
+    /// Creates an amount of bytes.
     #[must_use]
     pub const fn bytes(bytes: u64) -> Self {
         Self(bytes)
     }
 
-    /// This many times 1024 bytes, as far as they can be counted.
+    /// Creates an amount of `count` times 1024 bytes. It saturates at the largest amount.
     #[must_use]
     pub const fn kib(count: u64) -> Self {
         Self(count.saturating_mul(1 << 10))
     }
 
-    /// This many times 1024² bytes, as far as they can be counted.
+    /// Creates an amount of `count` times 1024² bytes. It saturates at the largest amount.
     #[must_use]
     pub const fn mib(count: u64) -> Self {
         Self(count.saturating_mul(1 << 20))
@@ -36,20 +36,20 @@ impl ByteSize {
         self.0
     }
 
-    /// The number of bytes, or the largest number that fits.
+    /// The number of bytes. It saturates at the largest number of the type.
     #[must_use]
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 
-    /// The number of bytes, or the largest number that fits.
+    /// The number of bytes. It saturates at the largest number of the type.
     #[must_use]
     pub fn as_u32(self) -> u32 {
         u32::try_from(self.0).unwrap_or(u32::MAX)
     }
 }
 
-/// The amount in the largest binary unit that needs no fraction: `64KiB`.
+/// The amount in the largest binary unit that needs no fraction, such as `64KiB`.
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fits = |(_, size): &&(&str, u64)| self.0 != 0 && self.0.is_multiple_of(*size);
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn amounts_with_and_without_units_are_read() {
         for (text, bytes) in [
             ("0", 0),
             ("4194304", 4 << 20),
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn other_text_is_refused() {
         for text in ["", "MiB", "-1", "1.5MiB", "16M", "16MiBs", "99999999999GiB", "18446744073709551616"] {
             assert_eq!(ByteSize::from_text(text), None, "{text}");
         }
     }
 
     #[test]
-    fn shows_the_largest_unit_without_fraction() {
+    fn the_largest_unit_without_a_fraction_is_shown() {
         for (bytes, text) in [(0, "0"), (1, "1"), (1536, "1536"), (65536, "64KiB"), (8 << 20, "8MiB")] {
             assert_eq!(ByteSize(bytes).to_string(), text);
         }

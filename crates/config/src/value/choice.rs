@@ -1,20 +1,20 @@
-//! Values that are one of a few words.
+//! Values with a fixed set of words.
 
 use std::fmt;
 
 use super::text::Text;
 
-/// A way to connect host and plugin.
+/// A transport between host and plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportKind {
-    /// A Unix domain socket: `unix`. The faster one, guarded by file permissions.
+    /// `unix`: a Unix domain socket. It is faster than TCP, and file permissions protect it.
     Unix,
-    /// TCP: `tcp`. For Windows, and across containers.
+    /// `tcp`: TCP, for Windows and for connections between containers.
     Tcp,
 }
 
-/// How much is logged: this level and all that are graver.
+/// The minimum level of log records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LogLevel {
@@ -22,11 +22,11 @@ pub enum LogLevel {
     Trace,
     /// `debug`: every step of the protocol.
     Debug,
-    /// `info`: the ordinary course of things, a handful of records in the life of a plugin.
+    /// `info`: the main events, a handful of records for one plugin.
     Info,
-    /// `warn`, or `warning`: something is degraded.
+    /// `warn`, or `warning`: degraded operation.
     Warn,
-    /// `error`, or `critical`: something failed.
+    /// `error`, or `critical`: failures.
     Error,
 }
 

@@ -1,10 +1,10 @@
-//! A span of time, as people write it.
+//! Durations.
 
 use std::time::Duration;
 
 use super::text::Text;
 
-/// Written with units, `500ms` or `1m30s`, or as a plain number of seconds, which may have a fraction.
+/// The text has units, such as `500ms` or `1m30s`, or is a plain number of seconds with an optional fraction.
 impl Text for Duration {
     const ALLOWED: &'static str = "a duration, such as 500ms, 2s, 1m30s or 1h, or a plain number of seconds";
     const UNIT: &'static str = "seconds";
@@ -21,7 +21,7 @@ impl Text for Duration {
             let (unit, after) =
                 after.split_at(after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len()));
             let size = UNITS.iter().find(|(name, _)| *name == unit)?.1;
-            // Whole numbers are counted exactly; only a fraction goes through floating point.
+            // Whole numbers are exact. Only a fraction goes through floating point.
             let part = match number.parse::<u64>() {
                 Ok(count) => Self::from_nanos(size.checked_mul(count)?),
                 Err(_) => {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn durations_with_and_without_units_are_read() {
         for (text, milliseconds) in [
             ("500ms", 500),
             ("2s", 2_000),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn other_text_is_refused() {
         for text in [
             "",
             "soon",
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_what_it_reads() {
+    fn rendered_text_is_read_back() {
         for text in ["0s", "500ms", "1m30s", "1d2h", "1s1ns", "5m"] {
             assert_eq!(Duration::from_text(text).map(|span| span.to_text()).as_deref(), Some(text));
         }

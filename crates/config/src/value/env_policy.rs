@@ -1,17 +1,17 @@
-//! Which of the host's variables a plugin gets.
+//! The environment variables that a plugin inherits.
 
 use super::text::{Shape, Text};
 
-/// Which variables of the host's own environment a plugin inherits. Those of the handshake and those that the
-/// command sets come on top.
+/// The variables of the host's environment that a plugin inherits. The variables of the handshake and those of the command are
+/// added to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EnvPolicy {
-    /// All: `inherit`. What every ordinary child process gets, secrets in the environment included.
+    /// `inherit`: all variables, as for every ordinary child process, including secrets.
     Inherit,
-    /// None: `clear`. Most programs want at least `PATH` and `HOME`.
+    /// `clear`: no variables. Most programs need at least `PATH` and `HOME`.
     Clear,
-    /// Those with these names, where they exist: `PATH, HOME`.
+    /// Only the variables with these names, such as `PATH, HOME`.
     Only(Vec<String>),
 }
 
@@ -37,7 +37,7 @@ impl Text for EnvPolicy {
     }
 }
 
-/// The text as the name of a variable, if it can be one. Blanks inside are more likely a forgotten comma.
+/// Returns the text if it can be the name of a variable. A blank inside is refused: it is probably a missing comma.
 fn variable_name(text: &str) -> Option<String> {
     let name = text.trim();
     let possible = !name.is_empty() && !name.contains(|c: char| c == '=' || c == '\0' || c.is_whitespace());
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_a_word_or_a_list_of_names() {
+    fn a_policy_is_a_word_or_a_list_of_names() {
         assert_eq!(EnvPolicy::from_text("Inherit"), Some(EnvPolicy::Inherit));
         assert_eq!(EnvPolicy::from_text("clear"), Some(EnvPolicy::Clear));
         let names = EnvPolicy::Only(vec!["PATH".into(), "HOME".into()]);

@@ -1,4 +1,4 @@
-//! Certificates and keys as a user gives them: PEM text, or the name of a file that holds it.
+//! Certificates and keys: PEM text, or the name of a file with PEM text.
 
 use std::{fmt, path::Path};
 
@@ -8,8 +8,7 @@ use super::text::{FILE_SCHEME, Text};
 
 /// Certificates: PEM text, or `file://` and the path of a file with such text.
 ///
-/// The text is not read here beyond its first line; whoever builds TLS from it says what is wrong with it.
-/// [`Debug`] shows a file's name, but never the text.
+/// This crate does not parse the text. `rpcplugin-mtls` reports its faults. [`Debug`] shows a file's name, but never the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pem(String);
 
@@ -20,19 +19,19 @@ pub struct Pem(String);
 pub struct SecretPem(Zeroizing<String>);
 
 impl Pem {
-    /// Certificates as PEM text, or as `file://` and a path.
+    /// Creates certificates from PEM text, or from `file://` and a path.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// What was given: text, or `file://` and a path.
+    /// The PEM text, or `file://` and a path.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The file, if one is named.
+    /// The path of the file, if the value names a file.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         named_file(&self.0)
@@ -40,19 +39,19 @@ impl Pem {
 }
 
 impl SecretPem {
-    /// A private key as PEM text, or as `file://` and a path.
+    /// Creates a private key from PEM text, or from `file://` and a path.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// What was given: text, or `file://` and a path. The text is a secret.
+    /// The PEM text, or `file://` and a path. The text is secret.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The file, if one is named.
+    /// The path of the file, if the value names a file.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         named_file(&self.0)
@@ -110,7 +109,7 @@ fn named_file(text: &str) -> Option<&Path> {
     text.trim().strip_prefix(FILE_SCHEME).map(Path::new)
 }
 
-/// Whether the text names a file or has at least the beginning of a PEM block. Files may have remarks before it.
+/// Whether the text names a file or contains the start of a PEM block. Comments may precede the block.
 fn is_pem(text: &str) -> bool {
     named_file(text).map_or_else(|| text.contains("-----BEGIN "), |path| !path.as_os_str().is_empty())
 }
@@ -120,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_a_file_or_is_text() {
+    fn a_value_names_a_file_or_is_pem_text() {
         let named = Pem::from_text("file:///etc/cert.pem").expect("a file");
         assert_eq!(named.file(), Some(Path::new("/etc/cert.pem")));
         assert!(Pem::from_text("-----BEGIN CERTIFICATE-----\n").expect("text").file().is_none());

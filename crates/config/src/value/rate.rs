@@ -1,26 +1,26 @@
-//! Rates of calls, and rates by name.
+//! Rates of calls.
 
 use std::{collections::BTreeMap, fmt};
 
 use super::text::{NONE, Shape, Text};
 
-/// How many calls a second are let through, and how many at once: `100/200`. Without the second number it is the
-/// first, rounded up.
+/// A rate of calls: calls per second, and calls at once. Its text is `100/200`. Without the second number, the burst is the first
+/// number rounded up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Rate {
-    /// Calls a second, in the long run. Always above zero.
+    /// Calls per second in the long run. More than 0.
     pub requests_per_second: f64,
-    /// Calls let through at once after a quiet time. Never zero.
+    /// Calls that may come at once after an idle time. At least 1.
     pub burst_capacity: u32,
 }
 
-/// A [`Rate`] for each of some names: `kv.KV=10/20, kv.Admin=1`. In a file it may be a table.
+/// Rates by name. The text is `kv.KV=10/20, kv.Admin=1`; in a file it may be a table.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rates(BTreeMap<String, Rate>);
 
 impl Rate {
-    /// This many calls a second, and this many at once; `None` unless both are above zero.
+    /// Creates a rate. Returns `None` unless both numbers are more than 0.
     #[must_use]
     pub fn new(requests_per_second: f64, burst_capacity: u32) -> Option<Self> {
         let possible = requests_per_second.is_finite() && requests_per_second > 0.0 && burst_capacity > 0;
@@ -29,13 +29,13 @@ impl Rate {
 }
 
 impl Rates {
-    /// The rate for a name, if there is one.
+    /// The rate for a name.
     #[must_use]
     pub fn rate(&self, name: &str) -> Option<Rate> {
         self.0.get(name).copied()
     }
 
-    /// Sets the rate for a name, and returns the one that it had.
+    /// Sets the rate for a name, and returns the former rate.
     pub fn set(&mut self, name: impl Into<String>, rate: Rate) -> Option<Rate> {
         self.0.insert(name.into(), rate)
     }
@@ -45,7 +45,7 @@ impl Rates {
         self.0.iter().map(|(name, rate)| (name.as_str(), *rate))
     }
 
-    /// Whether no name has a rate.
+    /// Whether there are no rates.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -59,14 +59,14 @@ impl fmt::Display for Rate {
 }
 
 impl Text for Rate {
-    const ALLOWED: &'static str = "calls a second and at once, both above 0, such as 100/200";
+    const ALLOWED: &'static str = "calls per second and calls at once, both more than 0, such as 100/200";
 
     fn from_text(text: &str) -> Option<Self> {
         let (requests, burst) = match text.split_once('/') {
             Some((requests, burst)) => (f64::from_text(requests.trim())?, burst.trim().parse().ok()?),
             None => {
                 let requests = f64::from_text(text)?;
-                // A cast cannot wrap: it stops at the ends of the range.
+                // The cast saturates.
                 (requests, requests.ceil() as u32)
             }
         };
@@ -79,7 +79,8 @@ impl Text for Rate {
 }
 
 impl Text for Rates {
-    const ALLOWED: &'static str = "names with calls a second and at once, such as kv.KV=10/20, or none";
+    const ALLOWED: &'static str =
+        "names with calls per second and calls at once, such as kv.KV=10/20, or none";
     const SHAPE: Shape = Shape::Map;
 
     fn from_text(text: &str) -> Option<Self> {

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn rendered_text_is_read_back() {
         for (text, port) in [("none", TcpPort::FromHost), ("0", TcpPort::Any), ("7", TcpPort::from(7))] {
             assert_eq!((TcpPort::from_text(text), port.to_text()), (Some(port), text.to_owned()));
         }

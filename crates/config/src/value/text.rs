@@ -1,4 +1,4 @@
-//! How a value is written and read as text, and the values without a type of their own.
+//! The text form of values, and its implementation for standard types.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -7,40 +7,40 @@ use std::{
 
 use rpcplugin_core::Versions;
 
-/// A value that a person can write and read.
+/// A value with a text form.
 ///
-/// What [`to_text`](Self::to_text) writes, [`from_text`](Self::from_text) reads back to an equal value.
+/// [`from_text`](Self::from_text) reads the result of [`to_text`](Self::to_text) back to an equal value.
 pub(crate) trait Text: Sized {
-    /// What may be written, as the end of the sentence "allowed is …".
+    /// The allowed values, as the end of the sentence "give …".
     const ALLOWED: &'static str;
-    /// What a plain number counts, where it counts something.
+    /// The unit of a plain number, if plain numbers have a unit.
     const UNIT: &'static str = "";
-    /// How a file may write it, apart from as text.
+    /// The form of the value in a file, beside text.
     const SHAPE: Shape = Shape::Scalar;
-    /// Whether the value must never be shown.
+    /// Whether the value is secret and must not be shown.
     const SECRET: bool = false;
-    /// Whether `file://` is part of the value, and not to be replaced by what is in the file.
+    /// Whether `file://` is part of the value and does not stand for the content of the file.
     const NAMES_FILE: bool = false;
 
-    /// The value that the text stands for, if it is allowed. The text comes without blanks around it.
+    /// Parses the text, which has no blanks around it. Returns `None` if the value is not allowed.
     fn from_text(text: &str) -> Option<Self>;
 
-    /// The value as text. Nothing is redacted.
+    /// Renders the value as text, secrets included.
     fn to_text(&self) -> String;
 }
 
-/// How a file may write a value, apart from as text.
+/// The form of a value in a file, beside text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// As a number or a truth value.
+    /// A number or a boolean.
     Scalar,
-    /// As an array, which is read as its elements with commas between.
+    /// An array. Its text has commas between the elements.
     List,
-    /// As a table of names with a value each, which is read as `name=value` with commas between.
+    /// A table of names and values. Its text is `name=value` with commas between the entries.
     Map,
 }
 
-/// A missing value: `none`, in any case.
+/// `None` is the text `none`, in any case.
 impl<T: Text> Text for Option<T> {
     const ALLOWED: &'static str = T::ALLOWED;
     const UNIT: &'static str = T::UNIT;
@@ -57,7 +57,7 @@ impl<T: Text> Text for Option<T> {
     }
 }
 
-/// Elements with commas between.
+/// The elements, with commas between them.
 impl<T: Text> Text for Vec<T> {
     const ALLOWED: &'static str = T::ALLOWED;
     const SHAPE: Shape = Shape::List;
@@ -191,8 +191,8 @@ impl Text for Versions {
     }
 }
 
-/// What stands for no value at all.
+/// The text of a value that is not set.
 pub(crate) const NONE: &str = "none";
 
-/// What a value begins with that is to be found in a file.
+/// The start of a text that names the file with the value.
 pub(crate) const FILE_SCHEME: &str = "file://";

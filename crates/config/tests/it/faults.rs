@@ -1,4 +1,4 @@
-//! Every fault, at once, at its place, with a code and a remedy.
+//! Faults: all at once, each with its place, a code and help.
 
 use std::error::Error;
 
@@ -21,7 +21,7 @@ max_frame = '64MiB'
         .set("workers", 0)
         .set("colour", "red")
         .plugin()
-        .expect_err("much is wrong");
+        .expect_err("nine faults");
     let mut shown: Vec<String> = error.faults().iter().map(ToString::to_string).collect();
     shown.sort();
     assert_eq!(
@@ -29,7 +29,7 @@ max_frame = '64MiB'
         [
             "PLUGIN_AUTO_MTLS: auto_mtls cannot be \"maybe\"",
             "PLUGIN_SERVER_PORT: tcp_port cannot be \"99999\"",
-            "`PLUGIN_INSECURE` cannot be set to \"true\": it never switched anything off",
+            "`PLUGIN_INSECURE` cannot be set to \"true\": the setting has no effect in pyvider either",
             "plugin.toml:1:1: there is no setting `grase`",
             "plugin.toml:2:17: output_buffer cannot be \"huge\"",
             "plugin.toml:3:10: health cannot be this array",
@@ -41,7 +41,7 @@ max_frame = '64MiB'
     for fault in error.faults() {
         let code = fault.code().expect("a code").to_string();
         assert!(code.starts_with("rpcplugin::config::"), "{code}");
-        assert!(!fault.help().expect("a remedy").to_string().is_empty());
+        assert!(!fault.help().expect("help").to_string().is_empty());
     }
     assert_eq!(error.related().expect("related").count(), 9);
     assert!(
@@ -73,7 +73,7 @@ fn a_fault_underlines_its_place() {
 }
 
 #[test]
-fn a_slip_gets_the_right_name() {
+fn a_typo_is_answered_with_the_nearest_name() {
     for (text, right) in [
         ("grase = 1", "`grace`"),
         ("PLUGIN_IGNORE_SIGINT = true", "`ignore_sigint`"),
@@ -82,13 +82,13 @@ fn a_slip_gets_the_right_name() {
         ("ports = 1", "docs/configuration.md"),
     ] {
         let error = Loader::new().text("c.toml", text, Format::Toml).plugin().expect_err(text);
-        let help = error.faults()[0].help().expect("a remedy").to_string();
+        let help = error.faults()[0].help().expect("help").to_string();
         assert!(help.contains(right), "{help}");
     }
 }
 
 #[test]
-fn what_does_not_go_together_is_a_fault() {
+fn values_that_contradict_each_other_are_a_fault() {
     let plugin =
         |text: &str| Loader::new().text("c.toml", text, Format::Toml).plugin().map(|_: PluginConfig| ());
     let host = |text: &str| Loader::new().text("c.toml", text, Format::Toml).host().map(|_: HostConfig| ());
@@ -137,7 +137,7 @@ fn what_does_not_go_together_is_a_fault() {
 }
 
 #[test]
-fn configurations_made_in_code_are_checked_alike() {
+fn a_configuration_made_in_code_is_checked_too() {
     let mut config = PluginConfig::default();
     assert!(config.check().is_ok());
     config.transports.clear();
@@ -175,16 +175,16 @@ fn a_file_that_cannot_be_read_is_a_fault() {
 
 #[cfg(unix)]
 #[test]
-fn a_variable_that_is_no_text_is_a_fault() {
+fn a_variable_that_is_not_utf8_is_a_fault() {
     use std::os::unix::ffi::OsStrExt;
     let bytes = std::ffi::OsStr::from_bytes(b"\xff");
     let result = Loader::new().env([("PLUGIN_LOG_LEVEL", bytes)]).plugin();
     check("bytes", result.map(|_| ()), "not_unicode");
-    Loader::new().env([("HOME", bytes)]).plugin().expect("none of ours");
+    Loader::new().env([("HOME", bytes)]).plugin().expect("HOME is not a setting");
 }
 
 #[test]
-fn causes_are_not_told_twice() {
+fn a_message_does_not_repeat_its_cause() {
     let error = Loader::new().set("shutdown_file", "file:///nowhere/at/all").plugin().expect_err("missing");
     let fault = &error.faults()[0];
     let cause = fault.source().expect("what the system said").to_string();

@@ -1,4 +1,4 @@
-//! Configurations as users write them.
+//! Tests of loaders and registries with files and variables of users.
 
 mod faults;
 mod precedence;

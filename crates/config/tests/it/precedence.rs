@@ -1,10 +1,10 @@
-//! Every setting: its default, a file, its variables and the program, each stronger than the one before.
+//! The precedence of the layers, for every setting: default, file, variables, program.
 
 use rpcplugin_config::{
     Configuration, Format, HostConfig, Loader, Origin, PluginConfig, PluginTls, Setting, Side, settings,
 };
 
-/// Two values that differ from the default, and from each other, and one that is refused.
+/// Two valid values that differ from the default and from each other, and an invalid value.
 struct Samples {
     one: String,
     other: String,
@@ -12,7 +12,7 @@ struct Samples {
 }
 
 #[test]
-fn defaults_are_in_force_when_nothing_is_set() {
+fn an_unset_setting_has_its_default() {
     for setting in settings() {
         assert_eq!(
             effective(setting, &Loader::new()),
@@ -24,7 +24,7 @@ fn defaults_are_in_force_when_nothing_is_set() {
 }
 
 #[test]
-fn each_layer_is_stronger_than_the_one_before() {
+fn each_layer_takes_precedence_over_the_one_below() {
     for setting in settings() {
         let Samples { one, other, .. } = samples(setting);
         let shown = |text: &str| {
@@ -54,7 +54,7 @@ fn each_layer_is_stronger_than_the_one_before() {
 }
 
 #[test]
-fn no_setting_takes_nonsense() {
+fn every_setting_refuses_invalid_values() {
     for setting in settings() {
         let bad = samples(setting).bad;
         if bad.is_empty() {
@@ -72,19 +72,19 @@ fn no_setting_takes_nonsense() {
 }
 
 #[test]
-fn the_first_variable_of_a_setting_counts() {
+fn the_first_variable_of_a_setting_takes_precedence() {
     let loader =
         Loader::new().env([("PLUGIN_CLIENT_RETRY_DELAY", "3"), ("PLUGIN_CLIENT_INITIAL_BACKOFF_MS", "200")]);
     let loaded = loader.load::<HostConfig>().expect("valid");
     assert_eq!(loaded.config.retry.expect("on").initial.as_millis(), 200);
     assert_eq!(
         loaded.ignored.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["PLUGIN_CLIENT_RETRY_DELAY does not count, because PLUGIN_CLIENT_INITIAL_BACKOFF_MS is set"]
+        ["PLUGIN_CLIENT_RETRY_DELAY is ignored because PLUGIN_CLIENT_INITIAL_BACKOFF_MS is set"]
     );
 }
 
 #[test]
-fn empty_text_is_no_setting_and_none_takes_away() {
+fn empty_text_counts_as_unset_and_none_unsets() {
     let file = "grace = ''\nshutdown_file = '/run/stop'\n";
     let loader = Loader::new().text("c.toml", file, Format::Toml).env([("PLUGIN_AUTO_MTLS", "")]);
     let config = loader.plugin().expect("valid");
@@ -95,7 +95,7 @@ fn empty_text_is_no_setting_and_none_takes_away() {
 }
 
 #[test]
-fn a_group_is_on_when_anything_in_it_is_set() {
+fn a_group_is_on_if_any_of_its_settings_is_set() {
     let plugin =
         |text: &str| Loader::new().text("c.toml", text, Format::Toml).plugin().expect(text).rate_limit;
     for (text, on) in [
@@ -112,7 +112,7 @@ fn a_group_is_on_when_anything_in_it_is_set() {
 }
 
 #[test]
-fn files_write_values_as_such() {
+fn a_file_may_have_numbers_arrays_and_tables() {
     let text = "
         transports = ['tcp', 'unix']
         grace = 1.5
@@ -193,7 +193,7 @@ fn load(setting: &Setting, loader: &Loader) -> Result<(String, Origin), rpcplugi
     }
 }
 
-/// A loader of what has to be set along with the setting.
+/// A loader with the settings that the setting requires.
 fn with_companions(setting: &Setting) -> Loader {
     let loader = Loader::new();
     let pem = "-----BEGIN X";
@@ -207,7 +207,7 @@ fn with_companions(setting: &Setting) -> Loader {
         "magic_cookie.key" => loader.set("magic_cookie.value", "hello"),
         "magic_cookie.value" => loader.set("magic_cookie.key", "KV"),
         name => match name.rsplit_once('.') {
-            // The value of a setting in a group that is off is not in force.
+            // A setting in a group that is off has no effect.
             Some((group @ ("rate_limit" | "keepalive" | "retry"), setting)) if setting != "enabled" => {
                 loader.set(format!("{group}.enabled"), true)
             }
@@ -216,7 +216,7 @@ fn with_companions(setting: &Setting) -> Loader {
     }
 }
 
-/// In a variable that counts milliseconds a duration is a plain number, and one of a file has a path.
+/// Returns the text for a variable: a plain number for `_MS`, and a path for `_FILE`.
 fn in_variable(variable: &str, text: &str) -> String {
     if variable.ends_with("_MS") {
         let milliseconds = text.strip_suffix("m").map(|minutes| format!("{minutes}0000"));
@@ -228,7 +228,7 @@ fn in_variable(variable: &str, text: &str) -> String {
     }
 }
 
-/// Minutes times 10 000, as milliseconds.
+/// Converts minutes times 10 000 to milliseconds.
 fn scaled(ten_thousands: &str) -> String {
     (ten_thousands.parse::<u64>().expect("a number") * 6).to_string()
 }

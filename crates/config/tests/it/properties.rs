@@ -1,9 +1,9 @@
-//! No input makes a loader panic, and what was loaded survives being written down.
+//! No input makes a loader panic, and an export is imported unchanged.
 
 use proptest::prelude::*;
 use rpcplugin_config::{Format, Loader, PluginConfig, Registry, legacy_settings, settings};
 
-/// The name of a variable that a loader looks at.
+/// The name of a variable that a loader reads.
 fn variable() -> impl Strategy<Value = &'static str> {
     let mut names: Vec<_> = settings().iter().flat_map(|setting| setting.env).copied().collect();
     names.extend(legacy_settings().iter().map(|legacy| legacy.env));
@@ -11,7 +11,7 @@ fn variable() -> impl Strategy<Value = &'static str> {
     prop::sample::select(names)
 }
 
-/// Anything, and what comes close to being right.
+/// Arbitrary text, and text that is nearly valid.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -44,13 +44,13 @@ proptest! {
     }
 
     #[test]
-    fn what_was_loaded_survives_being_written_down(
+    fn an_exported_configuration_is_imported_unchanged(
         grace in 0u64..3_600_000_000_000,
         buffer in 4096u64..(1 << 30),
         rate in 0.001f64..1e6,
         cookie in "[^\0]*[^\0\\s][^\0]*",
     ) {
-        // A cookie that begins like this would be the name of a file.
+        // Text that begins with `file://` names a file.
         prop_assume!(!cookie.starts_with("file://"));
         let mut config = PluginConfig::default();
         config.grace = std::time::Duration::from_nanos(grace);

@@ -1,4 +1,4 @@
-//! Nothing that pyvider's users know is forgotten.
+//! Compatibility with the settings of pyvider.
 
 use rpcplugin_config::{HostTls, Loader, Side, legacy_settings, settings};
 
@@ -21,7 +21,7 @@ const FIELDS: &str = "
 ";
 
 #[test]
-fn every_field_is_a_setting_or_says_why_not() {
+fn every_field_of_pyvider_is_a_setting_or_a_legacy_setting() {
     assert_eq!(FIELDS.split_whitespace().count(), 55);
     for field in FIELDS.split_whitespace() {
         let variable = field.to_uppercase();
@@ -29,15 +29,15 @@ fn every_field_is_a_setting_or_says_why_not() {
         match (setting, legacy_settings().iter().find(|legacy| legacy.pyvider == field)) {
             (Some(setting), None) => assert!(setting.env.contains(&&*variable), "{field}"),
             (None, Some(legacy)) => assert_eq!(legacy.env, variable),
-            // The versions that a host offers are part of the handshake, not a setting.
+            // The versions of a host are part of the handshake and not a setting.
             (None, None) => assert_eq!(field, "plugin_protocol_versions"),
-            (Some(_), Some(_)) => panic!("{field} is a setting and is none"),
+            (Some(_), Some(_)) => panic!("{field} is a setting and a legacy setting"),
         }
     }
 }
 
 #[test]
-fn variables_mean_one_thing_on_each_side() {
+fn a_variable_belongs_to_one_setting_of_a_side() {
     for side in [Side::Plugin, Side::Host] {
         let mut variables: Vec<_> = settings()
             .iter()
@@ -73,7 +73,7 @@ fn plain_numbers_count_what_pyvider_counts() {
 }
 
 #[test]
-fn files_of_certificates_go_by_path() {
+fn certificates_may_be_given_by_path() {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let config = Loader::new()
         .env([("PLUGIN_CLIENT_CERT_FILE", here), ("PLUGIN_CLIENT_KEY_FILE", here)])

@@ -1,4 +1,4 @@
-//! No secret is ever shown.
+//! No output shows a secret.
 
 use miette::Diagnostic;
 use rpcplugin_config::{Format, HostConfig, Loader, PluginConfig, Registry};
@@ -16,7 +16,7 @@ fn with_secrets() -> String {
 }
 
 #[test]
-fn not_by_debug() {
+fn debug_shows_no_secret() {
     let loader = Loader::new()
         .text("c.toml", with_secrets(), Format::Toml)
         .set("private_key", format!("-----BEGIN {SECRET}"));
@@ -27,7 +27,7 @@ fn not_by_debug() {
 }
 
 #[test]
-fn not_by_a_loader_with_secret_variables() {
+fn a_loader_shows_no_secret_variable() {
     let loader = Loader::new().env([("PLUGIN_MAGIC_COOKIE_VALUE", SECRET), ("DATABASE_PASSWORD", SECRET)]);
     assert!(!format!("{loader:?}").contains(SECRET));
     let shown = format!("{:?}", loader.load::<PluginConfig>().expect_err("half a cookie"));
@@ -35,7 +35,7 @@ fn not_by_a_loader_with_secret_variables() {
 }
 
 #[test]
-fn not_around_a_fault() {
+fn an_excerpt_around_a_fault_shows_no_secret() {
     let faulty = format!("{}grace = 'soon'\n", with_secrets());
     let bad_secret = format!("private_key = '{SECRET}'\n");
     let broken = [
@@ -58,7 +58,7 @@ fn not_around_a_fault() {
 }
 
 #[test]
-fn not_by_an_export() {
+fn an_export_has_no_secret() {
     let mut registry = Registry::<PluginConfig>::new();
     registry.import("one", &with_secrets()).expect("valid");
     let export = registry.export("one").expect("there");

@@ -23,7 +23,7 @@ fn a_name_is_taken_once() {
 }
 
 #[test]
-fn what_cannot_be_used_does_not_get_in() {
+fn an_invalid_configuration_is_not_registered() {
     let mut registry = Registry::new();
     let mut config = HostConfig::default();
     config.transports.clear();
@@ -41,7 +41,7 @@ fn what_cannot_be_used_does_not_get_in() {
 }
 
 #[test]
-fn an_update_changes_what_it_names() {
+fn an_update_changes_only_the_named_settings() {
     let mut registry = Registry::<PluginConfig>::new();
     registry.register("one", PluginConfig::default()).expect("valid");
     registry.update("one", [("rate_limit.burst_capacity", 7), ("workers", 2)]).expect("valid");

@@ -23,7 +23,7 @@ fn one_file_serves_both_sides() {
 }
 
 #[test]
-fn a_slip_in_the_other_sides_table_is_found() {
+fn a_typo_in_the_other_sides_table_is_a_fault() {
     let loader =
         Loader::new().text("c.toml", "[host]\ngrase = 1\n[plugin]\ndie_with_host = true", Format::Toml);
     let error = loader.plugin().expect_err("two slips");
@@ -31,7 +31,7 @@ fn a_slip_in_the_other_sides_table_is_found() {
 }
 
 #[test]
-fn an_offer_is_no_configuration() {
+fn variables_of_the_handshake_are_not_settings() {
     let offer = [
         ("PLUGIN_PROTOCOL_VERSIONS", "1,2"),
         ("PLUGIN_MIN_PORT", "no port"),
@@ -44,13 +44,13 @@ fn an_offer_is_no_configuration() {
     let plugin = Loader::new().env(offer).load::<PluginConfig>().expect("left alone");
     assert_eq!((plugin.config, plugin.ignored.len()), (PluginConfig::default(), 0));
 
-    // A host that is itself a plugin carries the offer that was made to it.
+    // A host that is itself a plugin inherits the variables of its own handshake.
     let host = Loader::new().env(offer).load::<HostConfig>().expect("left alone");
     assert_eq!(host.config, HostConfig::default());
     assert_eq!(host.ignored.len(), 6);
-    assert!(host.ignored.iter().all(|ignored| ignored.reason == IgnoredBecause::Offer));
+    assert!(host.ignored.iter().all(|ignored| ignored.reason == IgnoredBecause::Handshake));
 
-    // Without versions it is the host's own configuration, but for a certificate without its key.
+    // Without versions the variables are the host's own settings, except a certificate without its key.
     let host = Loader::new().env([("PLUGIN_MIN_PORT", "2000"), ("PLUGIN_CLIENT_CERT", "garbage")]);
     assert_eq!(*host.host().expect("valid").tcp_ports.numbers().start(), 2000);
     let host = host.env([("PLUGIN_CLIENT_KEY", "-----BEGIN X")]);
@@ -58,7 +58,7 @@ fn an_offer_is_no_configuration() {
 }
 
 #[test]
-fn foreign_variables_are_listed_and_left_alone() {
+fn unknown_variables_are_listed_and_ignored() {
     let loader = Loader::new().env([
         ("PLUGIN_COLOUR", "red"),
         ("PLUGIN_LOG_LEVLE", "debug"),
@@ -97,7 +97,7 @@ fn a_table_shares_a_file_with_the_applications_own_settings() {
 }
 
 #[test]
-fn faults_in_a_table_have_their_place_and_show_nothing_of_the_rest() {
+fn faults_in_a_table_have_places_and_show_no_text_outside_the_table() {
     use miette::{Diagnostic as _, NarratableReportHandler};
 
     let text = "name = 'app'\n[database]\npassword = 'hunter2'\n[plugin]\ngrase = '3s'\nworkers = 'many'\n";
@@ -137,7 +137,7 @@ fn a_syntax_error_in_a_shared_file_shows_no_line_of_the_application() {
 }
 
 #[test]
-fn a_slip_in_a_variables_name_is_seen_and_other_programs_variables_are_not() {
+fn a_typo_in_a_variables_name_is_detected() {
     let is_typo = |name: &str| {
         let loaded = Loader::new().env([(name, "2s")]).load::<HostConfig>().expect("valid");
         loaded.ignored.iter().any(|ignored| ignored.name == name && ignored.is_typo())

@@ -1,4 +1,4 @@
-//! The families of errors.
+//! Categories of errors.
 
 use std::fmt;
 
@@ -6,24 +6,24 @@ use miette::Diagnostic;
 
 use super::causes::innermost;
 
-/// What a failure is about, told by the second part of its code: `rpcplugin::transport::cannot_connect`.
+/// The category of an error: the second part of its code, such as `transport` in `rpcplugin::transport::cannot_connect`.
 ///
 /// ```
 /// # use rpcplugin_core::{ErrorCategory, MagicCookie};
 /// assert_eq!(ErrorCategory::of(&MagicCookie::new("KEY", "").unwrap_err()), ErrorCategory::Config);
 /// assert_eq!(ErrorCategory::of_code("rpcplugin::security::mtls_refused"), ErrorCategory::Security);
-/// assert_eq!(ErrorCategory::of_code("somebody::elses::code"), ErrorCategory::Base);
+/// assert_eq!(ErrorCategory::of_code("other::library::code"), ErrorCategory::Base);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ErrorCategory {
-    /// None of the others.
+    /// No other category.
     Base,
-    /// What a user or a program has set.
+    /// Settings of a user or a program.
     Config,
-    /// From the start of a plugin's process to its handshake line.
+    /// The launch of a plugin up to its handshake line.
     Handshake,
-    /// What host and plugin say to each other once they are connected.
+    /// Calls between host and plugin.
     Protocol,
     /// Processes, sockets and connections.
     Transport,
@@ -32,26 +32,26 @@ pub enum ErrorCategory {
 }
 
 impl ErrorCategory {
-    /// Every family.
+    /// Every category.
     pub const ALL: &'static [Self] =
         &[Self::Base, Self::Config, Self::Handshake, Self::Protocol, Self::Transport, Self::Security];
 
-    /// The family of a failure: that of the innermost cause with a code.
+    /// The category of an error, by the innermost cause with a code.
     #[must_use]
     pub fn of(diagnostic: &dyn Diagnostic) -> Self {
         innermost(diagnostic, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
             .map_or(Self::Base, |code| Self::of_code(&code))
     }
 
-    /// The family that a code names. One that is not of this project belongs to [`Base`](Self::Base).
+    /// The category that a code names. A code of another project belongs to [`Base`](Self::Base).
     #[must_use]
     pub fn of_code(code: &str) -> Self {
         let name =
             code.strip_prefix("rpcplugin::").and_then(|rest| rest.split("::").next()).unwrap_or_default();
-        Self::ALL.iter().copied().find(|family| family.name() == name).unwrap_or(Self::Base)
+        Self::ALL.iter().copied().find(|category| category.name() == name).unwrap_or(Self::Base)
     }
 
-    /// Its name in a code.
+    /// The category's name in a code.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Errors as a person wants them at the end of a program: what failed, why, and what to do.
+//! Error reports in plain text: what failed, why, and what to do.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use miette::Diagnostic;
 
 use super::causes::{causes, innermost, is_advice};
 
-/// Shows a diagnostic with its causes, its related faults, its help and its code, in plain text.
+/// Shows a diagnostic in plain text: its causes, its related faults, its help and its code.
 ///
-/// A fault that the message quotes already is not told twice; of its only fault, a diagnostic takes help and code. Related
-/// diagnostics of the severity `Advice` are no faults: they stand at the end, after help and code.
+/// A fault that the message has already is not repeated. A diagnostic with exactly one fault shows the fault's help and code. Related
+/// diagnostics of the severity `Advice` are not faults: they follow after help and code.
 ///
-/// Programs that link `miette` with its `fancy` feature have a better way; this is for the others, and for a plugin's
-/// last words, which a host shows as they come.
+/// The report is for programs without the `fancy` feature of `miette`, and for the last output of a plugin, which a host shows as it
+/// is.
 ///
 /// ```
 /// # use rpcplugin_core::{PlainReport, MagicCookie};
@@ -70,7 +70,7 @@ mod tests {
     struct Faults(&'static str, #[related] Vec<Fault>);
 
     #[test]
-    fn related_faults_are_told_one_by_one() {
+    fn related_faults_are_listed() {
         let error = Faults("", vec![Fault("port"), Fault("path")]);
         assert_eq!(
             PlainReport(&error).to_string(),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_fault_is_told_once() {
+    fn a_single_fault_is_not_repeated() {
         let error = Faults(": the port is wrong", vec![Fault("port")]);
         assert_eq!(
             PlainReport(&error).to_string(),
@@ -101,7 +101,7 @@ mod tests {
     struct Failed(#[related] Vec<Evidence>);
 
     #[test]
-    fn evidence_stands_at_the_end_and_gives_no_advice() {
+    fn evidence_follows_at_the_end() {
         assert_eq!(
             PlainReport(&Failed(vec![Evidence])).to_string(),
             "it failed\n  help: mend it\n  code: test::failed\n  stderr of it:\n    one\n    two"

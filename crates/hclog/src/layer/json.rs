@@ -5,19 +5,19 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// A value that [`HclogLayer`](crate::HclogLayer) writes as nested JSON; to be recorded with `%` or `?`:
+/// A value that [`HclogLayer`](crate::HclogLayer) writes as nested JSON. Record it with `%` or `?`:
 ///
 /// ```
 /// # use rpcplugin_hclog::Json;
 /// tracing::info!(limits = %Json(serde_json::json!({"cpu": 2, "tags": ["a", "b"]})), "configured");
 /// ```
 ///
-/// Both its `Display` and its `Debug` are compact JSON, so other subscribers show the same text; a value that cannot be
-/// serialised shows the error as a JSON string. It is nested only when it is the whole value of the field: inside
-/// another type it is part of that type's text.
+/// `Display` and `Debug` write compact JSON, so that other subscribers show the same text. If the value cannot be
+/// serialised, they write the error as a JSON string. The JSON is nested only if it is the whole value of the field. Inside
+/// another type it is part of the text of that type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Json<T>(
-    /// What is to be written.
+    /// The value to write.
     pub T,
 );
 
@@ -26,9 +26,9 @@ impl<T: Serialize> fmt::Display for Json<T> {
         let json = serde_json::to_string(&self.0)
             .unwrap_or_else(|error| serde_json::Value::from(error.to_string()).to_string());
         f.write_str(&json)?;
-        let _ = LISTENING.try_with(|listening| {
-            if listening.get() {
-                SPOKEN.with(|spoken| spoken.set(Some(json)));
+        let _ = CAPTURING.try_with(|capturing| {
+            if capturing.get() {
+                CAPTURED.with(|captured| captured.set(Some(json)));
             }
         });
         Ok(())
@@ -41,25 +41,25 @@ impl<T: Serialize> fmt::Debug for Json<T> {
     }
 }
 
-/// Runs `render`, which formats one value and returns the number of bytes it got. Returns the JSON text if the value
-/// was a [`Json`] and nothing else.
+/// Runs `render`, which formats one value and returns the number of bytes. Returns the JSON text if the whole value was a
+/// [`Json`].
 ///
-/// A visitor sees its values as `dyn Debug` and cannot ask for their type, so `Json` leaves its text here while
-/// somebody listens. A `Json` within another type leaves it too, but its text is then shorter than the whole.
-pub(super) fn listen(render: impl FnOnce() -> usize) -> Option<String> {
+/// A visitor sees its values as `dyn Debug` without their type. `Json` therefore leaves its text here during a capture. A
+/// `Json` within another type leaves its text too, but that is shorter than the text of the whole value.
+pub(super) fn capture(render: impl FnOnce() -> usize) -> Option<String> {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
-            let _ = LISTENING.try_with(|listening| listening.set(self.0));
+            let _ = CAPTURING.try_with(|capturing| capturing.set(self.0));
         }
     }
 
-    let restore = Restore(LISTENING.try_with(|listening| listening.replace(true)).ok()?);
-    let _ = SPOKEN.try_with(Cell::take);
+    let restore = Restore(CAPTURING.try_with(|capturing| capturing.replace(true)).ok()?);
+    let _ = CAPTURED.try_with(Cell::take);
     let length = render();
     drop(restore);
-    // A newline, possible in text that was serialised elsewhere, would break the line in two.
-    SPOKEN
+    // A raw JSON value may contain a newline, which would divide the line.
+    CAPTURED
         .try_with(Cell::take)
         .ok()
         .flatten()
@@ -67,6 +67,6 @@ pub(super) fn listen(render: impl FnOnce() -> usize) -> Option<String> {
 }
 
 thread_local! {
-    static LISTENING: Cell<bool> = const { Cell::new(false) };
-    static SPOKEN: Cell<Option<String>> = const { Cell::new(None) };
+    static CAPTURING: Cell<bool> = const { Cell::new(false) };
+    static CAPTURED: Cell<Option<String>> = const { Cell::new(None) };
 }

@@ -1,4 +1,4 @@
-//! A maximum level that can be changed while the program runs.
+//! A maximum level that can change while the program runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,26 +8,26 @@ use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter};
 
-/// A filter for one layer and the handle that changes it: clones share the level.
+/// A filter for a layer, and the handle that changes its level. Clones share the level.
 ///
-/// Events and spans beyond the level cost next to nothing, for tracing skips them where they are made.
+/// tracing skips events and spans beyond the level where they are made, so that they cost little.
 #[derive(Clone, Debug)]
 pub struct MaxLevel(Arc<AtomicUsize>);
 
 impl MaxLevel {
-    /// Lets everything up to and including `level` through.
+    /// Makes a filter for events up to and including `level`.
     #[must_use]
     pub fn new(level: LevelFilter) -> Self {
         Self(Arc::new(AtomicUsize::new(index_of(level))))
     }
 
-    /// Changes the level for this handle, its clones, and the layers that have one of them as filter.
+    /// Changes the level of this handle, its clones, and the layers that they filter.
     pub fn set(&self, level: LevelFilter) {
         self.0.store(index_of(level), Ordering::Relaxed);
         tracing::callsite::rebuild_interest_cache();
     }
 
-    /// The level in force.
+    /// Returns the current level.
     #[must_use]
     pub fn current(&self) -> LevelFilter {
         LEVELS[self.0.load(Ordering::Relaxed)]

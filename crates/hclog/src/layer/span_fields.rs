@@ -1,8 +1,8 @@
-//! The fields of one span, rendered when they were recorded.
+//! The fields of one span, formatted when they are recorded.
 
 use super::value::Value;
 
-/// Names with their values as JSON text. Spans have few fields, so a list is searched from its start.
+/// Names with their values as JSON text. A list is fast enough, because spans have few fields.
 #[derive(Default)]
 pub(super) struct SpanFields(Vec<(&'static str, Vec<u8>)>);
 

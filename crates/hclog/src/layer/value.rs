@@ -1,4 +1,4 @@
-//! A recorded value of any type, and its JSON.
+//! A recorded value of any type, and its JSON text.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use super::json;
 use crate::encode::{self, Escape};
 
-/// The value of a field, as tracing's visitor tells the types apart.
+/// The value of a field, in the types of tracing's visitor.
 pub(super) enum Value<'a> {
     Bool(bool),
     I64(i64),
@@ -25,7 +25,7 @@ impl Value<'_> {
         match self {
             Self::Bool(_) | Self::I64(_) | Self::U64(_) => self.push_text(out),
             Self::F64(float) if float.is_finite() => {
-                // The only error is one of the writer, and a vector has none.
+                // Only the writer can fail, and a vector does not.
                 let _ = serde_json::to_writer(out, float);
             }
             Self::F64(_) | Self::Str(_) | Self::Error(_) => {
@@ -36,7 +36,7 @@ impl Value<'_> {
             Self::Debug(value) => {
                 let start = out.len();
                 out.push(b'"');
-                let json = json::listen(|| push_formatted(out, format_args!("{value:?}")));
+                let json = json::capture(|| push_formatted(out, format_args!("{value:?}")));
                 match json {
                     Some(json) => {
                         out.truncate(start);
@@ -48,7 +48,7 @@ impl Value<'_> {
         }
     }
 
-    /// Appends the value as the inside of a JSON string.
+    /// Appends the value as the text of a JSON string, without the quotes.
     pub(super) fn push_text(&self, out: &mut Vec<u8>) {
         match self {
             Self::Bool(value) => push_formatted(out, format_args!("{value}")),
@@ -78,9 +78,9 @@ impl Value<'_> {
 }
 
 /// A visitor that calls a closure with the name and value of each field.
-pub(super) struct Each<F>(pub(super) F);
+pub(super) struct FieldVisitor<F>(pub(super) F);
 
-impl<F: FnMut(&'static str, Value<'_>)> Visit for Each<F> {
+impl<F: FnMut(&'static str, Value<'_>)> Visit for FieldVisitor<F> {
     fn record_bool(&mut self, field: &Field, value: bool) {
         (self.0)(name_of(field), Value::Bool(value));
     }
@@ -94,7 +94,7 @@ impl<F: FnMut(&'static str, Value<'_>)> Visit for Each<F> {
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        // Numbers that 64 bits do not hold would lose digits in every reader, so these become strings.
+        // A number beyond 64 bits would lose digits in readers, so it becomes a string.
         match i64::try_from(value) {
             Ok(value) => self.record_i64(field, value),
             Err(_) => (self.0)(name_of(field), Value::Debug(&value)),
@@ -125,21 +125,21 @@ impl<F: FnMut(&'static str, Value<'_>)> Visit for Each<F> {
     }
 }
 
-/// The name without the mark of a raw identifier, which is Rust's and not the author's.
+/// Returns the name without the prefix of a raw identifier.
 fn name_of(field: &Field) -> &'static str {
     let name = field.name();
     name.strip_prefix("r#").unwrap_or(name)
 }
 
-/// Appends the escaped text and returns its length before escaping. A `Debug` that fails half way keeps its first half.
+/// Appends the escaped text and returns its length before escaping. If formatting fails, the first part stays.
 fn push_formatted(out: &mut Vec<u8>, text: fmt::Arguments<'_>) -> usize {
     let mut escape = Escape { out, count: 0 };
     let _ = escape.write_fmt(text);
     escape.count
 }
 
-/// The error's message and those of its causes, joined by `: `. Errors that print their cause themselves are not made
-/// to say it twice.
+/// Returns the error's message and those of its causes, joined by `: `. A cause that the message already ends with is not
+/// repeated.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     let _ = write!(text, "{error}");
@@ -157,5 +157,5 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Real chains have a handful; this only stops an error that is its own cause.
+/// The limit for an error that is its own cause. Real chains have a few causes.
 const MAX_CAUSES: usize = 64;

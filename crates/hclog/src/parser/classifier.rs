@@ -1,44 +1,44 @@
-//! The level of each line, and which lines are one panic.
+//! The level of each line, and the lines that belong to one panic.
 
-use super::entry::{self, Json};
-use super::foreign;
-use super::splitter::{Cut, Piece};
+use super::line::{LogLine, Piece};
+use super::other_formats;
+use super::parsed_record::{self, Json, ParsedRecord};
+use super::splitter::Cut;
 use super::traceback::Traceback;
-use super::{Entry, LogLine};
-use crate::Level;
+use crate::level::Level;
 
-/// Remembers what earlier lines mean for later ones.
+/// The state that earlier lines leave for later lines.
 #[derive(Debug)]
 pub(super) struct Classifier {
     max_lines: usize,
     max_bytes: usize,
     /// The open panic.
     panic: Option<Size>,
-    /// Where in a traceback that is, if it is one.
+    /// The position in the traceback, if the open panic is one.
     traceback: Option<Traceback>,
-    /// Whether a Go program announced its death: all further text without a level is an error.
+    /// Whether a program in Go has panicked: all further text without a level is an error.
     dying: bool,
-    /// The level of the line whose pieces are coming.
+    /// The level of the long line whose pieces follow.
     long_line: Level,
 }
 
-/// How much belongs to the open panic so far.
+/// The size of the open panic so far.
 #[derive(Debug)]
 struct Size {
     lines: usize,
     bytes: usize,
 }
 
-/// What a line is, as far as it says so itself.
+/// The kind of a line, without regard to earlier lines.
 enum Kind {
-    Record(Entry),
+    Record(ParsedRecord),
     OpensPanic(Language),
-    Levelled(Level),
+    TextWithLevel(Level),
     Object,
     Text,
 }
 
-/// Whose panic it is.
+/// The language of a panic.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Language {
     Go,
@@ -64,7 +64,7 @@ impl Classifier {
             level: Level::Debug,
             part_of_panic: false,
             opens_panic: false,
-            entry: None,
+            record: None,
         };
         if matches!(cut.piece, Piece::Continued | Piece::Last) {
             line.level = self.long_line;
@@ -78,10 +78,10 @@ impl Classifier {
             return line;
         }
         match kind_of(&line.text(), cut.piece) {
-            Kind::Record(entry) => {
+            Kind::Record(record) => {
                 self.panic = None;
-                line.level = entry.level;
-                line.entry = Some(entry);
+                line.level = record.level;
+                line.record = Some(record);
             }
             Kind::OpensPanic(language) => {
                 self.dying |= language == Language::Go;
@@ -94,7 +94,7 @@ impl Classifier {
                 line.part_of_panic = self.panic_takes(&line.raw);
                 line.opens_panic = line.part_of_panic;
             }
-            Kind::Levelled(level) => {
+            Kind::TextWithLevel(level) => {
                 self.panic = None;
                 line.level = level;
             }
@@ -110,18 +110,18 @@ impl Classifier {
         line
     }
 
-    /// Whether the open traceback goes on with this line. One that does not has ended.
+    /// Whether the open traceback continues with this line. Ends the traceback otherwise.
     fn traceback_takes(&mut self, line: &LogLine) -> bool {
         let Some(traceback) = self.traceback.take() else { return false };
         self.traceback = traceback.after(&line.text());
-        let goes_on = self.traceback.is_some() && self.panic_takes(&line.raw);
-        if !goes_on {
+        let continues = self.traceback.is_some() && self.panic_takes(&line.raw);
+        if !continues {
             self.end_panic();
         }
-        goes_on
+        continues
     }
 
-    /// Whether the open panic has place for a line; without place it ends.
+    /// Whether the open panic has room for a line. Ends the panic otherwise.
     fn panic_takes(&mut self, raw: &[u8]) -> bool {
         let Some(Size { lines, bytes }) = self.panic.take() else { return false };
         let (lines, bytes) = (lines + 1, bytes.saturating_add(raw.len()));
@@ -135,13 +135,13 @@ impl Classifier {
 
 fn kind_of(text: &str, piece: Piece) -> Kind {
     if piece == Piece::Whole {
-        match entry::read(text) {
-            Json::Record(entry) => return Kind::Record(entry),
-            Json::Other(level) => return level.map_or(Kind::Object, Kind::Levelled),
+        match parsed_record::read(text) {
+            Json::Record(record) => return Kind::Record(record),
+            Json::Other(level) => return level.map_or(Kind::Object, Kind::TextWithLevel),
             Json::No => {}
         }
     } else if let Some(level) = cut_record_level(text) {
-        return Kind::Levelled(level);
+        return Kind::TextWithLevel(level);
     }
     if text.starts_with("panic: ") || text.starts_with("fatal error: ") {
         return Kind::OpensPanic(Language::Go);
@@ -152,10 +152,10 @@ fn kind_of(text: &str, piece: Piece) -> Kind {
     if let Some(traceback) = Traceback::opened_by(text) {
         return Kind::OpensPanic(Language::Python(traceback));
     }
-    prefix_level(text).or_else(|| foreign::level_of(text)).map_or(Kind::Text, Kind::Levelled)
+    prefix_level(text).or_else(|| other_formats::level_of(text)).map_or(Kind::Text, Kind::TextWithLevel)
 }
 
-/// The prefixes that a Go host knows, in capitals only.
+/// Returns the level of a prefix that a host in Go knows. Only capitals count.
 fn prefix_level(text: &str) -> Option<Level> {
     let (word, _) = text.strip_prefix('[')?.split_once(']')?;
     match word {
@@ -168,17 +168,17 @@ fn prefix_level(text: &str) -> Option<Level> {
     }
 }
 
-/// The level of a record that is too long to be read: writers put it first, as this crate and hclog do.
+/// Returns the level of a record that is too long to be parsed. hclog and this crate write the level first.
 fn cut_record_level(text: &str) -> Option<Level> {
     let (level, _) = text.strip_prefix("{\"@level\":\"")?.split_once('"')?;
     Level::parse(level)
 }
 
-/// `thread 'main' panicked at …`, in newer versions of Rust `thread 'main' (4711) panicked at …`; or the words of a
-/// thread that overflowed its stack.
+/// Whether the line is `thread 'main' panicked at …` (with newer versions of Rust, `thread 'main' (4711) panicked at …`) or
+/// reports a stack overflow.
 fn is_rust_panic(text: &str) -> bool {
-    let Some(rest) = foreign::head(text).strip_prefix("thread '") else { return false };
-    // A name may hold an apostrophe, so every one could be the closing one.
+    let Some(rest) = other_formats::head(text).strip_prefix("thread '") else { return false };
+    // A thread name may contain apostrophes, so any apostrophe can be the closing one.
     rest.match_indices('\'').any(|(at, _)| {
         let after = &rest[at + 1..];
         let after = match after.strip_prefix(" (").and_then(|id| id.split_once(')')) {

@@ -1,47 +1,8 @@
-//! Lines out of chunks, none longer than the maximum.
+//! Splits chunks into lines and pieces of a maximum length.
 
-/// How a line ended.
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "with raw bytes it reproduces the stream, so every case must be handled"
-)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LineEnd {
-    /// It goes on in the next piece, or the stream ended.
-    None,
-    /// A line feed.
-    Lf,
-    /// Carriage return and line feed.
-    CrLf,
-}
+use super::line::{LineEnd, Piece};
 
-impl LineEnd {
-    /// The bytes of the end.
-    #[must_use]
-    pub const fn as_bytes(self) -> &'static [u8] {
-        match self {
-            Self::None => b"",
-            Self::Lf => b"\n",
-            Self::CrLf => b"\r\n",
-        }
-    }
-}
-
-/// Which part of a line one has.
-#[expect(clippy::exhaustive_enums, reason = "a line has no other parts")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Piece {
-    /// All of it.
-    Whole,
-    /// The beginning of a line that is too long.
-    First,
-    /// More of such a line, and not the end.
-    Continued,
-    /// The end of such a line; empty if the line ended just at the cut.
-    Last,
-}
-
-/// A line or piece, not looked into yet.
+/// A line or piece that is not classified yet.
 #[derive(Debug)]
 pub(super) struct Cut {
     pub(super) raw: Vec<u8>,
@@ -49,25 +10,25 @@ pub(super) struct Cut {
     pub(super) piece: Piece,
 }
 
-/// Cuts the stream; holds at most `max` bytes.
+/// Splits the stream. Holds at most `max` bytes.
 #[derive(Debug)]
 pub(super) struct Splitter {
     max: usize,
     buffer: Vec<u8>,
-    /// Whether pieces of the current line were given already.
+    /// Whether pieces of the current line have been returned.
     begun: bool,
 }
 
 impl Splitter {
-    /// `max` is at least 1.
+    /// `max` must be at least 1.
     pub(super) fn new(max: usize) -> Self {
         Self { max, buffer: Vec::new(), begun: false }
     }
 
-    /// Takes bytes from the front of `chunk` up to the end of a line or piece; `None` when all are taken without one.
+    /// Takes bytes from the front of `chunk` up to the end of a line or piece. Returns `None` if the chunk ends first.
     pub(super) fn next(&mut self, chunk: &mut &[u8]) -> Option<Cut> {
         let room = self.max - self.buffer.len();
-        // A newline just behind the last byte there is room for still makes a whole line.
+        // A newline after a line of the maximum length still makes a whole line.
         let window = &chunk[..chunk.len().min(room.saturating_add(1))];
         if let Some(at) = window.iter().position(|byte| *byte == b'\n') {
             self.buffer.extend_from_slice(&chunk[..at]);
@@ -106,8 +67,8 @@ impl Splitter {
     }
 }
 
-/// Where to cut so as not to divide a character: before one that begins in the last three bytes and does not end
-/// there. Never 0, so that every piece has something.
+/// Returns where to cut without dividing a character: before a character that begins in the last three bytes and does not
+/// end there. Not 0, so that no piece is empty.
 fn boundary(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().saturating_sub(1).min(3) {
         let length = match bytes[bytes.len() - back] {
@@ -124,7 +85,8 @@ fn boundary(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{LineEnd, Piece, Splitter};
+    use super::super::line::{LineEnd, Piece};
+    use super::Splitter;
 
     #[track_caller]
     fn check(max: usize, input: &[u8], expected: &[(&[u8], LineEnd, Piece)]) {
@@ -179,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_stay_whole_when_they_can() {
+    fn a_cut_does_not_divide_a_character_that_fits() {
         check(
             4,
             "abc\u{e9}d".as_bytes(),

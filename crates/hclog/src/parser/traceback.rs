@@ -1,19 +1,19 @@
-//! Which lines belong to a traceback of Python.
+//! The lines of a traceback of Python.
 
-/// Where in a traceback the last line was.
+/// The position in a traceback after the last line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Traceback {
-    /// Among the frames. The exception itself is still to come.
+    /// In the frames, before the exception.
     Frames,
-    /// At the exception, or at what belongs to its message.
+    /// At the exception or in its message.
     Raised,
-    /// Between the traceback of a cause and that of what it led to.
+    /// Between the traceback of a cause and that of the exception it led to.
     Chained,
 }
 
 impl Traceback {
-    /// Where a traceback is after this line, if it opens one. All lines of a group of exceptions are indented, also those
-    /// that name them.
+    /// Returns the position after this line if the line opens a traceback. In a group of exceptions, the lines that name the
+    /// exceptions are indented too.
     pub(super) fn opened_by(text: &str) -> Option<Self> {
         const OPENING: &str = "Traceback (most recent call last):";
         let text = text.trim_end();
@@ -27,7 +27,7 @@ impl Traceback {
         }
     }
 
-    /// Where the traceback is after this line. None when the line does not belong to it.
+    /// Returns the position after this line, or `None` if the line does not belong to the traceback.
     pub(super) fn after(self, text: &str) -> Option<Self> {
         let text = text.trim_end();
         match self {
@@ -41,7 +41,7 @@ impl Traceback {
     }
 }
 
-/// `RuntimeError: boom`, `subprocess.CalledProcessError: …`, or a name alone.
+/// Whether the line names an exception: `RuntimeError: boom`, `subprocess.CalledProcessError: …`, or a name alone.
 fn names_exception(text: &str) -> bool {
     let name = text.split_once(':').map_or(text, |(name, _)| name);
     let is_word = |word: &str| {
@@ -52,7 +52,7 @@ fn names_exception(text: &str) -> bool {
     name.split('.').all(is_word)
 }
 
-/// What stands between two tracebacks of one story.
+/// The lines with which Python links two tracebacks.
 const LINKS: [&str; 2] = [
     "During handling of the above exception, another exception occurred:",
     "The above exception was the direct cause of the following exception:",

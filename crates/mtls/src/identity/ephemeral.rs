@@ -1,4 +1,4 @@
-//! The shape of the certificates that programs make for themselves.
+//! The form of ephemeral certificates.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::algorithm::KeyAlgorithm;
 use super::error::IdentityError;
 
-/// Makes a key and a certificate for it that is valid at `now`.
+/// Generates a key and its certificate, which is valid at `now`.
 pub(super) fn issue(
     algorithm: KeyAlgorithm,
     now: UnixTime,
@@ -23,8 +23,8 @@ pub(super) fn issue(
     Ok((certificate.der().clone(), PrivatePkcs8KeyDer::from(key.serialize_der()).into()))
 }
 
-/// Names and usages for both roles, because brokered connections swap them; no authority, because peers built on
-/// BoringSSL and on stock rustls refuse one as a leaf.
+/// The certificate has names and usages for both roles, because brokered connections swap them. It is not an authority, because peers
+/// built on BoringSSL and rustls refuse an authority as a leaf.
 fn parameters(now: UnixTime) -> Result<CertificateParams, rcgen::Error> {
     let now = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
     let mut parameters = CertificateParams::default();
@@ -60,10 +60,10 @@ fn generate(source: rcgen::Error) -> IdentityError {
     IdentityError::Generate { source: source.into() }
 }
 
-/// Clocks of machines and containers differ, often by more than the half minute that go-plugin allows.
+/// The clocks of machines and containers differ, often by more than the half minute of go-plugin.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// go-plugin's 262 980 hours, about thirty years: a one-time identity ends with its process, not by date.
+/// go-plugin's 262 980 hours, about thirty years: an ephemeral identity ends with its process and not by date.
 const LIFE: Duration = Duration::from_secs(262_980 * 60 * 60);
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_only_a_broken_machine_meets_has_a_code_too() {
+    fn errors_of_a_broken_machine_have_codes() {
         let error = generate(rcgen::Error::RingUnspecified);
         assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::security::identity_generate");
     }

@@ -1,4 +1,4 @@
-//! Why an identity cannot be made or loaded.
+//! Errors of identities.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use super::algorithm::KeyAlgorithm;
 use crate::pem::{PemError, PemOrigin};
 use crate::validity::utc;
 
-/// Why there is no identity.
+/// The error of an identity that cannot be generated or loaded.
 #[derive(Debug, Error, Diagnostic)]
 #[non_exhaustive]
 pub enum IdentityError {
@@ -17,87 +17,84 @@ pub enum IdentityError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Pem(#[from] PemError),
-    /// The key is of a kind that this build cannot sign with.
-    #[error("the private key in {origin} is of an unsupported kind: {algorithm}")]
+    /// The algorithm of the key is not supported.
+    #[error("the algorithm of the private key in {origin} is not supported: {algorithm}")]
     #[diagnostic(
         code(rpcplugin::security::identity_unsupported_key),
         help("use an RSA (2048 bits or more), P-256, P-384, P-521 or Ed25519 key")
     )]
     UnsupportedKey {
-        /// Where the key was read.
+        /// The origin of the key.
         origin: PemOrigin,
-        /// The kind of the key.
+        /// The algorithm.
         algorithm: &'static str,
     },
-    /// The key is damaged, or of a kind that is not even recognised.
+    /// The key is damaged, or its algorithm is unknown.
     #[error("the private key in {origin} cannot be used")]
     #[diagnostic(
         code(rpcplugin::security::identity_unusable_key),
         help(
-            "check it with `openssl pkey -noout -text`: it must be an undamaged RSA (2048 bits or more), P-256, P-384, \
-             P-521 or Ed25519 key"
+            "check the key with `openssl pkey -noout -text`; use an RSA (2048 bits or more), P-256, P-384, P-521 or Ed25519 key"
         )
     )]
     UnusableKey {
-        /// Where the key was read.
+        /// The origin of the key.
         origin: PemOrigin,
     },
     /// The key does not belong to the first certificate.
     #[error("the private key in {key} does not belong to the first certificate in {certificates}")]
     #[diagnostic(
         code(rpcplugin::security::identity_key_mismatch),
-        help(
-            "give the key the certificate was made with, and put that certificate before those of its issuers"
-        )
+        help("give the key of the certificate, and put that certificate before those of its issuers")
     )]
     KeyMismatch {
-        /// Where the certificates were read.
+        /// The origin of the certificates.
         certificates: PemOrigin,
-        /// Where the key was read.
+        /// The origin of the key.
         key: PemOrigin,
     },
-    /// The certificate has run out.
+    /// The certificate has expired.
     #[error("the certificate in {origin} expired on {}", utc(*.not_after))]
     #[diagnostic(
         code(rpcplugin::security::identity_expired),
-        help("renew the certificate, or set this machine's clock if it is wrong")
+        help("renew the certificate, or correct this machine's clock")
     )]
     Expired {
-        /// Where the certificate was read.
+        /// The origin of the certificate.
         origin: PemOrigin,
-        /// The last moment at which it was valid.
+        /// The end of its validity.
         not_after: SystemTime,
     },
-    /// The certificate's time has not come.
+    /// The certificate is not valid yet.
     #[error("the certificate in {origin} is not valid before {}", utc(*.not_before))]
     #[diagnostic(
         code(rpcplugin::security::identity_not_yet_valid),
-        help("set this machine's clock if it is wrong, or wait until the certificate is valid")
+        help("correct this machine's clock, or wait until the certificate is valid")
     )]
     NotYetValid {
-        /// Where the certificate was read.
+        /// The origin of the certificate.
         origin: PemOrigin,
-        /// The first moment at which it is valid.
+        /// The start of its validity.
         not_before: SystemTime,
     },
-    /// No key of the asked kind can be made by this build.
-    #[error("this program cannot make {algorithm:?} keys")]
+    /// This build cannot generate keys of the algorithm.
+    #[error("this program cannot generate {algorithm:?} keys")]
     #[diagnostic(
         code(rpcplugin::security::identity_algorithm_unavailable),
         help("use P256, or build with the feature `aws-lc-rs` of rpcplugin")
     )]
     AlgorithmUnavailable {
-        /// The kind that was asked for.
+        /// The algorithm.
         algorithm: KeyAlgorithm,
     },
-    /// The key or its certificate cannot be made.
-    #[error("a one-time identity cannot be made")]
+    /// The key or its certificate cannot be generated.
+    #[error("an ephemeral identity cannot be generated")]
     #[diagnostic(
         code(rpcplugin::security::identity_generate),
         help("check that this machine's source of randomness works")
     )]
     Generate {
-        /// What the cryptography said.
+        /// The error of the cryptography.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

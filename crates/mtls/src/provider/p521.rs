@@ -1,7 +1,6 @@
-//! ECDSA on P-521, which ring lacks and every go-plugin peer uses: verification here, signing in its own file.
+//! Verification of ECDSA on P-521, which ring does not support and every go-plugin peer uses.
 //!
-//! Only public data passes through here (a peer's certificate, its signature, the transcript), so the timing of
-//! the arithmetic reveals nothing.
+//! The code handles only public data (a peer's certificate, its signature, the transcript), so timing reveals nothing.
 
 mod signing;
 
@@ -16,11 +15,10 @@ use super::sha512::{P256_SHA512, P384_SHA512};
 
 pub(super) use signing::Keys;
 
-/// `supported`, and P-521 and SHA-512 on the shorter curves besides.
+/// Adds P-521, and SHA-512 on the shorter curves, to `supported`.
 ///
-/// TLS 1.3 ties a signature scheme to one curve and takes the first algorithm of its mapping. TLS 1.2 does not:
-/// there a Go peer signs with its P-521 key and whichever hash stands first in our list, so P-521 is also
-/// added behind the curves that ring knows for the shorter hashes.
+/// TLS 1.3 ties a signature scheme to one curve and uses the first algorithm of its mapping. In TLS 1.2 a Go peer signs with its P-521 key
+/// and the first hash of our list, so P-521 is also added after ring's curves for the shorter hashes.
 pub(super) fn added_to(supported: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
     let mut all = supported.all.to_vec();
     all.extend([P521_SHA512, P521_SHA384, P521_SHA256, P384_SHA512, P256_SHA512]);
@@ -36,7 +34,7 @@ pub(super) fn added_to(supported: WebPkiSupportedAlgorithms) -> WebPkiSupportedA
         .collect();
     mapping.push((SignatureScheme::ECDSA_NISTP521_SHA512, &[P521_SHA512, P384_SHA512, P256_SHA512]));
 
-    // rustls wants these lists for the life of the program; the caller builds its provider once per process.
+    // rustls requires static lists. The caller builds its provider once per process.
     WebPkiSupportedAlgorithms { all: all.leak(), mapping: mapping.leak() }
 }
 

@@ -1,6 +1,6 @@
-//! ECDSA on P-256 and P-384 with SHA-512, which ring lacks and some authorities sign with.
+//! ECDSA on P-256 and P-384 with SHA-512, which ring does not support and some authorities use.
 //!
-//! Only public data passes through here, as in the file on P-521.
+//! The code handles only public data.
 
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::{Digest, Sha512};
@@ -19,7 +19,7 @@ enum Curve {
     P384,
 }
 
-/// One curve's crate. Of a digest longer than the curve's numbers both take the first bytes, as ECDSA has it.
+/// Verifies with the crate of one curve. Both crates truncate a digest that is longer than the curve's numbers, as ECDSA requires.
 macro_rules! verify {
     ($curve:ident, $public_key:expr, $message:expr, $signature:expr) => {{
         use $curve::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier as _};

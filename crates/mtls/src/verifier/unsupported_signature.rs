@@ -1,4 +1,4 @@
-//! A refusal for the algorithm of a signature, in words. rustls shows the bytes of its object identifier.
+//! The error for an unsupported signature algorithm, by name. rustls shows the bytes of its object identifier.
 
 use std::{fmt, sync::Arc};
 
@@ -6,13 +6,13 @@ use rustls::{CertificateError, Error, OtherError};
 
 use crate::usage::object_identifier;
 
-/// A certificate that is signed in a way which is not accepted.
+/// The error for a certificate with an unsupported signature algorithm.
 #[derive(Debug)]
 struct UnsupportedSignature {
     algorithm: String,
 }
 
-/// The same error, in words where rustls has none.
+/// Replaces the errors of rustls that show only an object identifier.
 pub(super) fn in_words(error: Error) -> Error {
     let algorithm = match &error {
         Error::InvalidCertificate(
@@ -23,7 +23,7 @@ pub(super) fn in_words(error: Error) -> Error {
         ) => name(signature_algorithm_id),
         _ => return error,
     };
-    // Within a certificate's error rustls would show it as a value in Rust.
+    // rustls shows errors inside a certificate error in the form of `Debug`.
     Error::Other(OtherError(Arc::new(UnsupportedSignature { algorithm })))
 }
 
@@ -31,8 +31,8 @@ impl fmt::Display for UnsupportedSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the peer's certificate, or one between it and an authority, is signed with {}, which is not accepted: have it issued anew \
-             with SHA-256, SHA-384 or SHA-512 and an RSA, P-256, P-384, P-521 or Ed25519 key",
+            "the peer's certificate, or one between it and a root, is signed with {}, which is not supported: issue it again with \
+             SHA-256, SHA-384 or SHA-512 and an RSA, P-256, P-384, P-521 or Ed25519 key",
             self.algorithm
         )
     }
@@ -40,14 +40,14 @@ impl fmt::Display for UnsupportedSignature {
 
 impl std::error::Error for UnsupportedSignature {}
 
-/// The algorithm as OpenSSL calls it, or the numbers of its object identifier.
+/// OpenSSL's name of the algorithm, or the numbers of its object identifier.
 fn name(identifier: &[u8]) -> String {
     let numbers = object_identifier(identifier).unwrap_or_default();
     let known = NAMES.iter().find(|(known, _)| *known == numbers);
     known.map_or_else(|| format!("the algorithm {numbers}"), |(_, name)| (*name).to_owned())
 }
 
-/// What is in the field, or was.
+/// Algorithms in use, now or in the past.
 const NAMES: &[(&str, &str)] = &[
     ("1.2.840.113549.1.1.4", "md5WithRSAEncryption"),
     ("1.2.840.113549.1.1.5", "sha1WithRSAEncryption"),

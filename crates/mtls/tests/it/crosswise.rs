@@ -1,8 +1,8 @@
-//! Certificates that Go made, judged as Go judges them: every hash with every curve, and every extended key usage.
+//! Certificates from Go, with the same results as in Go: every hash with every curve, and every extended key usage.
 
-use crate::parties::{Foreign, VERSIONS, data, handshake, localhost, trusting};
+use crate::parties::{OtherPeer, VERSIONS, data, handshake, localhost, trusting};
 
-/// What `make.go` wrote down: who is presented, by which bundle, in which role, and what Go says.
+/// The table of `make.go`: the certificate, the bundle, the role, and Go's result.
 #[test]
 fn go_and_this_crate_accept_the_same_certificates() {
     let verdicts = data("crosswise/verdicts.txt");
@@ -16,7 +16,7 @@ fn go_and_this_crate_accept_the_same_certificates() {
         let file = |name: &str| data(&format!("crosswise/{name}"));
         let ours = trusting(&us, &file(bundle));
         for version in VERSIONS {
-            let peer = Foreign::new(&file(presented), &key, version);
+            let peer = OtherPeer::new(&file(presented), &key, version);
             let refusal = match role {
                 "server" => handshake(ours.client_config(), peer.server(), localhost()).client,
                 _ => handshake(peer.client(), ours.server_config(), localhost()).server,
@@ -32,9 +32,9 @@ fn go_and_this_crate_accept_the_same_certificates() {
     assert_eq!(judged, 108);
 }
 
-/// No Go program accepts these either.
+/// Go refuses these certificates too.
 #[test]
-fn an_algorithm_that_is_not_accepted_is_named() {
+fn an_unsupported_algorithm_is_named() {
     let key = data("crosswise/key.pem");
     let ours = trusting(&rpcplugin_mtls::Identity::generate().unwrap(), &data("crosswise/odd.ca.pem"));
     for (file, name) in [
@@ -42,13 +42,13 @@ fn an_algorithm_that_is_not_accepted_is_named() {
         ("odd-sha224.pem", "ecdsa-with-SHA224,"),
         ("odd-sha3-256.pem", "ecdsa_with_SHA3-256,"),
     ] {
-        let peer = Foreign::new(&data(&format!("crosswise/{file}")), &key, VERSIONS[1]);
+        let peer = OtherPeer::new(&data(&format!("crosswise/{file}")), &key, VERSIONS[1]);
         for refusal in [
             handshake(ours.client_config(), peer.server(), localhost()).client,
             handshake(peer.client(), ours.server_config(), localhost()).server,
         ] {
             let text = refusal.unwrap_err().to_string();
-            assert!(text.contains(name) && text.contains("have it issued anew with SHA-256"), "{text}");
+            assert!(text.contains(name) && text.contains("issue it again with SHA-256"), "{text}");
         }
     }
 }

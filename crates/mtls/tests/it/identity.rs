@@ -1,4 +1,4 @@
-//! Identities that are made, loaded and handed over.
+//! Identities that are generated, loaded and exported.
 
 use std::fmt::Debug;
 
@@ -15,7 +15,7 @@ fn generated_identities_differ() {
 }
 
 #[test]
-fn the_certificate_has_one_block_and_reads_back() {
+fn the_certificate_is_one_block_and_is_parsed_back() {
     let identity = Identity::generate().unwrap();
     let pem = identity.certificate_pem();
     assert!(
@@ -41,7 +41,7 @@ fn p521_identities_need_the_provider_that_can_make_them() {
 }
 
 #[test]
-fn an_exported_identity_goes_on_elsewhere() {
+fn an_exported_identity_works_in_another_process() {
     let peer = Identity::generate().unwrap();
     for original in [
         Identity::generate().unwrap(),
@@ -60,7 +60,7 @@ fn an_exported_identity_goes_on_elsewhere() {
 }
 
 #[test]
-fn an_export_holds_the_text_it_was_read_from() {
+fn an_export_has_the_text_of_the_identity() {
     let identity = Identity::from_pem(&data("rsa2048.cert.pem"), &data("rsa2048.pkcs1.pem")).unwrap();
     let exported = identity.export();
     assert_eq!(exported.certificates_pem(), data("rsa2048.cert.pem"));
@@ -89,7 +89,7 @@ fn files_and_inline_text_load_alike() {
 }
 
 #[test]
-fn one_text_may_hold_certificate_and_key() {
+fn one_text_may_have_certificate_and_key() {
     let both = format!("{}{}", data("p256.pkcs8.pem"), data("p256.cert.pem"));
     Identity::from_pem(&both, &both).unwrap();
     let crlf = both.replace('\n', "\r\n");
@@ -115,7 +115,7 @@ fn a_peer_certificate_is_never_read_from_a_file() {
 }
 
 #[test]
-fn the_first_of_several_peer_certificates_counts() {
+fn the_first_of_several_peer_certificates_is_used() {
     let damaged = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     let text = format!("comment\n{}{}{damaged}", data("p256.cert.pem"), data("p384.cert.pem"));
     let first = PeerCertificate::from_pem(&text).unwrap();
@@ -123,7 +123,7 @@ fn the_first_of_several_peer_certificates_counts() {
 }
 
 #[test]
-fn bytes_that_are_no_certificate_are_refused() {
+fn bytes_that_are_not_a_certificate_are_refused() {
     let mut trailing = Identity::generate().unwrap().certificate_der().to_vec();
     trailing.push(0);
     for der in [Vec::new(), b"rubbish".to_vec(), trailing] {

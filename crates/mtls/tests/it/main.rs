@@ -1,4 +1,4 @@
-//! Handshakes in memory, between this crate and peers that do things differently.
+//! Handshakes in memory with peers that do not use this crate's settings.
 #![expect(clippy::unwrap_used, reason = "the functions that tests share may fail a test too")]
 
 mod crosswise;

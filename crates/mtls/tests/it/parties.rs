@@ -1,4 +1,4 @@
-//! Peers that are built without this crate's settings, and the wire between two parties.
+//! Peers without this crate's settings, and the connection between two parties.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(crate) fn trusting(identity: &Identity, bundle: &str) -> MutualTls {
     MutualTls::new(identity.clone(), Trust::Roots(RootCertificates::from_pem(bundle).unwrap())).unwrap()
 }
 
-/// How a handshake went for each side.
+/// The result of a handshake for each side.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) client: Result<(), Error>,
@@ -70,7 +70,7 @@ impl Outcome {
     }
 }
 
-/// Lets two parties talk until neither has more to say.
+/// Passes data between two parties until both are silent.
 pub(crate) fn handshake(
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
@@ -96,7 +96,7 @@ pub(crate) fn handshake(
     }
 }
 
-/// Carries everything that `from` has to say; tells whether there was anything.
+/// Passes the data of `from`. Returns whether there was any.
 fn carry(from: &mut Connection, to: &mut Connection, outcome: &mut Result<(), Error>) -> bool {
     let mut moved = false;
     while from.wants_write() {
@@ -116,16 +116,16 @@ pub(crate) fn localhost() -> ServerName<'static> {
     ServerName::try_from("localhost").unwrap()
 }
 
-/// A peer that presents what it likes and believes any certificate, if the signature over the handshake is right.
-pub(crate) struct Foreign {
+/// A peer that presents any certificate and accepts any certificate with a valid handshake signature.
+pub(crate) struct OtherPeer {
     presented: Option<Arc<CertifiedKey>>,
     version: &'static SupportedProtocolVersion,
     pub(crate) alpn: Vec<Vec<u8>>,
     pub(crate) hints: Vec<DistinguishedName>,
 }
 
-impl Foreign {
-    /// Presents a chain and signs with a key, which need not belong to it.
+impl OtherPeer {
+    /// Presents a chain and signs with a key, which may belong to another certificate.
     pub(crate) fn new(certificates: &str, key: &str, version: &'static SupportedProtocolVersion) -> Self {
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
         let key = provider().key_provider.load_private_key(key).unwrap();
@@ -137,12 +137,12 @@ impl Foreign {
         Self::new(exported.certificates_pem(), exported.private_key_pem(), version)
     }
 
-    /// A thief, who has a copy of one certificate and the key of another.
-    pub(crate) fn thief(of: &Identity, with: &Identity, version: &'static SupportedProtocolVersion) -> Self {
+    /// A peer with a copied certificate and the key of another one.
+    pub(crate) fn with_copied_certificate(of: &Identity, with: &Identity, version: &'static SupportedProtocolVersion) -> Self {
         Self::new(&of.certificate_pem(), with.export().private_key_pem(), version)
     }
 
-    /// Presents what a go-plugin process presents, signed with the pure-Rust P-521 implementation.
+    /// Presents the certificate of a go-plugin process and signs with the pure-Rust P-521 implementation.
     pub(crate) fn go_plugin(scheme: SignatureScheme, version: &'static SupportedProtocolVersion) -> Self {
         let key = Arc::new(P521Key { scheme });
         Self::presenting(Some(CertifiedKey::new(chain(&data("go-plugin-p521.cert.pem")), key)), version)
@@ -161,7 +161,7 @@ impl Foreign {
             .with_protocol_versions(&[self.version])
             .unwrap()
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Gullible { hints: Vec::new() }));
+            .with_custom_certificate_verifier(Arc::new(AcceptAny { hints: Vec::new() }));
         let mut config = match &self.presented {
             Some(certified) => {
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(certified))))
@@ -177,7 +177,7 @@ impl Foreign {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[self.version])
             .unwrap()
-            .with_client_cert_verifier(Arc::new(Gullible { hints: self.hints.clone() }))
+            .with_client_cert_verifier(Arc::new(AcceptAny { hints: self.hints.clone() }))
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(certified))));
         config.alpn_protocols = self.alpn.clone();
         Arc::new(config)
@@ -189,11 +189,11 @@ fn chain(pem: &str) -> Vec<CertificateDer<'static>> {
 }
 
 #[derive(Debug)]
-struct Gullible {
+struct AcceptAny {
     hints: Vec<DistinguishedName>,
 }
 
-impl ServerCertVerifier for Gullible {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -228,7 +228,7 @@ impl ServerCertVerifier for Gullible {
     }
 }
 
-impl ClientCertVerifier for Gullible {
+impl ClientCertVerifier for AcceptAny {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &self.hints
     }
@@ -265,7 +265,7 @@ impl ClientCertVerifier for Gullible {
     }
 }
 
-/// The key in `go-plugin-p521.sec1.pem`, which insists on one signature scheme.
+/// The key in `go-plugin-p521.sec1.pem`, with one signature scheme only.
 #[derive(Debug)]
 struct P521Key {
     scheme: SignatureScheme,
@@ -288,7 +288,7 @@ impl Signer for P521Key {
         else {
             unreachable!("the file holds a SEC1 key");
         };
-        // A sequence header, the version and the header of the octet string come before the number itself.
+        // The headers of the sequence and the octet string, and the version, precede the number.
         let key = p521::ecdsa::SigningKey::from_slice(&key.secret_sec1_der()[8..8 + 66]).unwrap();
         let digest = match self.scheme {
             SignatureScheme::ECDSA_NISTP256_SHA256 => {
@@ -306,7 +306,7 @@ impl Signer for P521Key {
     }
 }
 
-/// An authority that issues certificates.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) own: Credentials,
@@ -323,8 +323,8 @@ impl Credentials {
         Identity::from_pem(&self.certificates, &self.key).unwrap()
     }
 
-    pub(crate) fn foreign(&self, version: &'static SupportedProtocolVersion) -> Foreign {
-        Foreign::new(&self.certificates, &self.key, version)
+    pub(crate) fn foreign(&self, version: &'static SupportedProtocolVersion) -> OtherPeer {
+        OtherPeer::new(&self.certificates, &self.key, version)
     }
 }
 
@@ -333,14 +333,14 @@ impl Authority {
         Self::with(authority_params(name), None)
     }
 
-    /// An authority that differs from an ordinary one in some way.
+    /// An authority with changed parameters.
     pub(crate) fn changed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = authority_params(name);
         change(&mut params);
         Self::with(params, None)
     }
 
-    /// An authority below this one. What it issues comes with its own certificate behind.
+    /// An intermediate authority. Chains of its certificates include its own certificate.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
         Self::with(authority_params(name), Some(self))
     }
@@ -355,7 +355,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), own }
     }
 
-    /// A certificate for `names`, changed as the test likes.
+    /// Issues a certificate for `names` with changed parameters.
     pub(crate) fn issue(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Credentials {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();

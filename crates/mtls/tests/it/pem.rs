@@ -1,4 +1,4 @@
-//! Every fault in PEM text says where, what and what to do.
+//! Each fault in PEM text has its origin, its code and help.
 
 use std::error::Error as _;
 
@@ -7,7 +7,7 @@ use rpcplugin_mtls::{Identity, IdentityError, PeerCertificate, PeerCertificateEr
 
 use crate::parties::{data, data_path};
 
-/// Loads an identity and compares the error: its code, and what its text must contain.
+/// Loads an identity and checks the code and the text of the error.
 #[track_caller]
 fn check(certificates: &str, key: &str, code: &str, mentions: &[&str]) {
     let error = Identity::from_pem(certificates, key).expect_err("this must not load");
@@ -54,7 +54,7 @@ fn an_unreadable_file() {
 }
 
 #[test]
-fn a_pipe_is_not_waited_for() {
+fn a_pipe_does_not_block() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -116,7 +116,7 @@ fn text_whose_line_breaks_were_lost() {
 }
 
 #[test]
-fn a_certificate_that_is_none() {
+fn an_invalid_certificate() {
     let nothing = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     check(nothing, &key(), "pem_bad_certificate", &["inline PEM", "certificate 1"]);
     check(&format!("{}{nothing}", certificate()), &key(), "pem_bad_certificate", &["certificate 2"]);
@@ -124,7 +124,7 @@ fn a_certificate_that_is_none() {
 
 #[test]
 fn keys_that_cannot_be_used() {
-    // An Ed448 key: the kind is named, and nothing else of it is looked at.
+    // The start of an Ed448 key: only the algorithm is read.
     let ed448 = "-----BEGIN PRIVATE KEY-----\nMAUGAytlcQ==\n-----END PRIVATE KEY-----\n";
     check(&certificate(), ed448, "identity_unsupported_key", &["inline PEM", "Ed448"]);
     let nothing = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";

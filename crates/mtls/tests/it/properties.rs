@@ -1,13 +1,13 @@
-//! No text and no bytes make the readers panic.
+//! No input makes the parsers panic.
 
 use proptest::prelude::*;
 use rpcplugin_mtls::{Identity, PeerCertificate, RootCertificates};
 
 use crate::parties::data;
 
-/// Reads `text` in every way there is.
+/// Parses `text` in every way.
 fn read_everywhere(text: &str) {
-    // A property test may not depend on which files exist.
+    // A property test must not depend on existing files.
     if text.trim().starts_with("file://") {
         return;
     }
@@ -71,7 +71,7 @@ proptest! {
         read_everywhere(&format!("{first}\n{}\n{last}\n", STANDARD.encode(der)));
     }
 
-    /// Whatever parses is kept byte for byte.
+    /// A parsed certificate keeps its bytes.
     #[test]
     fn certificates_survive_the_round_trip(at in any::<proptest::sample::Index>(), change in any::<u8>()) {
         let mut der = PeerCertificate::from_pem(&data("go-plugin-p521.cert.pem")).unwrap().der().to_vec();

@@ -1,4 +1,4 @@
-//! Peers that somebody vouches for.
+//! Peers with certificates that roots issued.
 
 use miette::Diagnostic as _;
 use rcgen::{DnType, ExtendedKeyUsagePurpose, IsCa};
@@ -7,7 +7,7 @@ use rustls::pki_types::ServerName;
 use rustls::{CertificateError, Error};
 
 use crate::parties::{
-    Authority, Credentials, Foreign, VERSIONS, data, data_path, handshake, localhost, trusting,
+    Authority, Credentials, OtherPeer, VERSIONS, data, data_path, handshake, localhost, trusting,
 };
 
 fn us() -> Identity {
@@ -20,7 +20,7 @@ fn leaf(authority: &Authority) -> Credentials {
 }
 
 #[test]
-fn what_an_authority_issued_is_accepted_in_both_roles() {
+fn a_certificate_of_a_root_is_accepted_in_both_roles() {
     let authority = Authority::new("ours");
     let ours = trusting(&us(), &authority.own.certificates);
     for version in VERSIONS {
@@ -45,10 +45,10 @@ fn a_chain_through_an_intermediate_is_accepted() {
     assert!(peer.certificate_pem().lines().eq(leaf.certificates.lines()), "the leaf comes first");
     let ours = trusting(&us, &root.own.certificates);
     for version in VERSIONS {
-        let peer = Foreign::with(&peer, version);
+        let peer = OtherPeer::with(&peer, version);
         handshake(ours.client_config(), peer.server(), localhost()).assert_connected();
         handshake(peer.client(), ours.server_config(), localhost()).assert_connected();
-        // Without the certificate in between nothing leads to the root.
+        // Without the intermediate certificate there is no path to the root.
         let outcome = handshake(ours.client_config(), leaf.foreign(version).server(), localhost());
         outcome.assert_client_refuses(CertificateError::UnknownIssuer);
     }
@@ -57,7 +57,7 @@ fn a_chain_through_an_intermediate_is_accepted() {
 }
 
 #[test]
-fn what_another_authority_issued_is_refused_in_both_roles() {
+fn a_certificate_of_another_root_is_refused_in_both_roles() {
     let ours = trusting(&us(), &Authority::new("same name").own.certificates);
     let peer = leaf(&Authority::new("other name"));
     for version in VERSIONS {
@@ -66,13 +66,13 @@ fn what_another_authority_issued_is_refused_in_both_roles() {
         outcome.assert_client_refuses(CertificateError::UnknownIssuer);
         let outcome = handshake(peer.client(), ours.server_config(), localhost());
         outcome.assert_server_refuses(CertificateError::UnknownIssuer);
-        let outcome = handshake(Foreign::anonymous(version).client(), ours.server_config(), localhost());
+        let outcome = handshake(OtherPeer::anonymous(version).client(), ours.server_config(), localhost());
         outcome.assert_server_refuses(Error::NoCertificatesPresented);
     }
 }
 
 #[test]
-fn an_authority_of_the_same_name_with_another_key_is_refused() {
+fn a_root_of_the_same_name_with_another_key_is_refused() {
     let ours = trusting(&us(), &Authority::new("same").own.certificates);
     let peer = leaf(&Authority::new("same")).foreign(VERSIONS[1]);
     let outcome = handshake(ours.client_config(), peer.server(), localhost());
@@ -104,7 +104,7 @@ fn a_server_must_carry_the_dialed_name() {
 }
 
 #[test]
-fn an_authority_certificate_presented_as_ones_own_is_accepted_if_it_is_in_the_bundle() {
+fn an_authority_presented_as_a_leaf_is_accepted_if_it_is_in_the_bundle() {
     let authority = Authority::new("both");
     let ours = trusting(&us(), &authority.own.certificates);
     let by_another = trusting(&us(), &Authority::new("another").own.certificates);
@@ -123,7 +123,7 @@ fn an_authority_certificate_presented_as_ones_own_is_accepted_if_it_is_in_the_bu
 fn the_go_plugin_identity_is_accepted_if_it_is_in_the_bundle() {
     let ours = trusting(&us(), &data("go-plugin-p521.cert.pem"));
     for version in VERSIONS {
-        let peer = Foreign::go_plugin(rustls::SignatureScheme::ECDSA_NISTP521_SHA512, version);
+        let peer = OtherPeer::go_plugin(rustls::SignatureScheme::ECDSA_NISTP521_SHA512, version);
         handshake(ours.client_config(), peer.server(), localhost()).assert_connected();
         handshake(peer.client(), ours.server_config(), localhost()).assert_connected();
     }
@@ -139,7 +139,7 @@ fn a_leaf_in_the_bundle_is_accepted_without_its_issuer() {
         let peer = leaf.foreign(version);
         handshake(ours.client_config(), peer.server(), localhost()).assert_connected();
         handshake(peer.client(), ours.server_config(), localhost()).assert_connected();
-        // Being in the bundle excuses no wrong name.
+        // A certificate of the bundle needs the right name too.
         let outcome = handshake(elsewhere.client_config(), peer.server(), elsewhere.server_name());
         assert!(
             matches!(
@@ -148,8 +148,8 @@ fn a_leaf_in_the_bundle_is_accepted_without_its_issuer() {
             ),
             "{outcome:?}"
         );
-        // Nor a missing key.
-        let thief = Foreign::thief(&leaf.identity(), &us(), version);
+        // It also needs its key.
+        let thief = OtherPeer::with_copied_certificate(&leaf.identity(), &us(), version);
         let outcome = handshake(ours.client_config(), thief.server(), localhost());
         outcome.assert_client_refuses(CertificateError::BadSignature);
         let outcome = handshake(thief.client(), ours.server_config(), localhost());
@@ -158,7 +158,7 @@ fn a_leaf_in_the_bundle_is_accepted_without_its_issuer() {
 }
 
 #[test]
-fn a_leaf_in_the_bundle_vouches_for_nobody() {
+fn a_leaf_in_the_bundle_verifies_no_other_certificate() {
     let leaf = Authority::changed("leaf", |params| params.is_ca = IsCa::ExplicitNoCa);
     let bundles = [
         leaf.own.certificates.clone(),
@@ -180,15 +180,15 @@ fn a_leaf_in_the_bundle_vouches_for_nobody() {
 }
 
 #[test]
-fn an_expired_authority_vouches_for_nobody() {
+fn an_expired_root_verifies_no_certificate() {
     let expired = Authority::changed("expired", |params| {
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
     });
-    // A bundle of which some are in force is used: one changes authorities by having the old and the new side by side.
+    // A bundle may have roots outside their dates beside others: old and new roots overlap during a change.
     let bundle = format!("{}{}", Authority::new("present").own.certificates, expired.own.certificates);
-    let told: Vec<_> = RootCertificates::from_pem(&bundle).unwrap().out_of_date().collect();
-    let [(2, why)] = told[..] else { panic!("{told:?}") };
+    let listed: Vec<_> = RootCertificates::from_pem(&bundle).unwrap().out_of_date().collect();
+    let [(2, why)] = listed[..] else { panic!("{listed:?}") };
     assert_eq!(why.to_string(), "expired on 2021-01-01 00:00 UTC");
     let ours = trusting(&us(), &bundle);
     for version in VERSIONS {
@@ -206,7 +206,7 @@ fn an_issued_certificate_without_its_key_is_refused() {
     let ours = trusting(&us(), &authority.own.certificates);
     let victim = leaf(&authority).identity();
     for version in VERSIONS {
-        let thief = Foreign::thief(&victim, &us(), version);
+        let thief = OtherPeer::with_copied_certificate(&victim, &us(), version);
         let outcome = handshake(ours.client_config(), thief.server(), localhost());
         outcome.assert_client_refuses(CertificateError::BadSignature);
         let outcome = handshake(thief.client(), ours.server_config(), localhost());
@@ -219,7 +219,7 @@ fn certificates_outside_their_dates_are_refused_even_from_the_bundle() {
     for name in ["expired.cert.pem", "not-yet-valid.cert.pem"] {
         let bundle = format!("{}{}", data(name), Authority::new("present").own.certificates);
         let ours = trusting(&us(), &bundle);
-        let peer = Foreign::new(&data(name), &data("p256.pkcs8.pem"), VERSIONS[1]);
+        let peer = OtherPeer::new(&data(name), &data("p256.pkcs8.pem"), VERSIONS[1]);
         for refusal in [
             handshake(ours.client_config(), peer.server(), localhost()).client,
             handshake(peer.client(), ours.server_config(), localhost()).server,
@@ -236,7 +236,7 @@ fn certificates_outside_their_dates_are_refused_even_from_the_bundle() {
 }
 
 #[test]
-fn a_bundle_in_which_nobody_is_within_their_dates_is_refused_with_its_file_and_the_date() {
+fn a_bundle_outside_its_dates_is_refused_with_its_file_and_the_date() {
     for (name, date) in [
         ("expired.cert.pem", "the first expired on"),
         ("not-yet-valid.cert.pem", "the first is not valid before"),
@@ -267,7 +267,7 @@ fn a_certificate_for_servers_only_does_not_make_a_client() {
 }
 
 #[test]
-fn a_generated_identity_satisfies_a_stock_verifier_in_both_roles_by_every_local_name() {
+fn a_generated_identity_satisfies_a_web_verifier_in_both_roles_by_every_local_name() {
     // The verifier of this crate would take a byte-equal certificate early, so rustls' own is asked here.
     use std::sync::Arc;
 
@@ -312,7 +312,7 @@ fn every_certificate_of_a_bundle_must_parse() {
 }
 
 #[test]
-fn a_name_that_is_none_is_refused() {
+fn an_invalid_name_is_refused() {
     let authorities = RootCertificates::from_pem(&data("p256.cert.pem")).unwrap();
     let tls = MutualTls::new(us(), Trust::Roots(authorities)).unwrap();
     for name in ["", "two words", "localhost:1234"] {

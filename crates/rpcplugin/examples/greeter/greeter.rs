@@ -1,6 +1,6 @@
 //! The greeter of the examples: the code generated from `proto/greeter`, and the simplest service that implements it.
 //!
-//! In a project of your own the generated code comes from your `build.rs`, see `rpcplugin-build`.
+//! In your own project, `build.rs` generates the code: see `rpcplugin-build`.
 #![allow(clippy::allow_attributes, dead_code, unused_imports, reason = "no example uses all of it")]
 
 use tonic::{Request, Response, Status};
@@ -21,7 +21,7 @@ pub(crate) use v1::{
     greeter_server::{Greeter, GreeterServer},
 };
 
-/// Greets everybody in the same way.
+/// Greets in English.
 #[derive(Debug, Clone)]
 pub(crate) struct English;
 
@@ -32,7 +32,7 @@ impl Greeter for English {
     }
 }
 
-/// A request to greet this person.
+/// Makes a request to greet this person.
 pub(crate) fn named(name: &str) -> GreetRequest {
     GreetRequest { name: name.to_owned() }
 }

@@ -1,6 +1,6 @@
 //! The key/value service of the examples: its generated code, and a store in memory that implements it.
 //!
-//! In a project of your own the generated code comes from your `build.rs`, see `rpcplugin-build`.
+//! In your own project, `build.rs` generates the code: see `rpcplugin-build`.
 #![allow(clippy::allow_attributes, dead_code, reason = "hosts have no store, and plugins no client")]
 
 use std::{
@@ -21,21 +21,21 @@ pub(crate) mod proto;
 
 use proto::{kv_server::Kv, sync_request, watch_event, *};
 
-/// What reflection tells about the service.
+/// The descriptors of the service, for reflection.
 pub(crate) const DESCRIPTORS: &[u8] = include_bytes!("generated/kv_descriptor.bin");
 
-/// A store in memory. Clones share what is stored.
+/// A store in memory. Clones share the entries.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     entries: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     changes: broadcast::Sender<WatchEvent>,
 }
 
-/// A stream of answers.
+/// A stream of responses.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Store {
-    /// An empty store.
+    /// Makes an empty store.
     pub(crate) fn new() -> Self {
         Self { entries: Arc::default(), changes: broadcast::Sender::new(64) }
     }
@@ -46,7 +46,7 @@ impl Store {
 
     fn put(&self, entry: Entry) -> bool {
         let replaced = self.entries().insert(entry.key.clone(), entry.value.clone()).is_some();
-        // Nobody may be watching.
+        // Sending fails if there are no watchers.
         let _ = self.changes.send(WatchEvent { change: Some(watch_event::Change::Put(entry)) });
         replaced
     }

@@ -1,4 +1,4 @@
-//! What is generated from `proto/tfplugin`: the messages, and the services of both protocols.
+//! The code generated from `proto/tfplugin`: the messages, and the services of both protocols.
 #![allow(
     clippy::all,
     clippy::allow_attributes,
@@ -6,7 +6,7 @@
     missing_docs,
     unreachable_pub,
     unused_qualifications,
-    reason = "generated code, of which hosts use one side"
+    reason = "generated code, of which a host uses the clients"
 )]
 
 #[path = "generated/tfplugin.rs"]

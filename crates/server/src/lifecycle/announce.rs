@@ -24,7 +24,7 @@ impl Bound {
         let _entered = span.enter();
         let _greet = tracing::debug_span!("greet", endpoint = %self.handshake_line.endpoint).entered();
         self.watch_shutdown_file();
-        // One write: a host that reads byte by byte must not read half a line of a process that has died.
+        // One write: if this process dies, a host that reads byte by byte must not have read half a line.
         to.write_all(format!("{}\n", self.handshake_line).as_bytes())
             .and_then(|()| to.flush())
             .map_err(ServeError::Announce)?;

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use rpcplugin_broker::{Broker, BrokerSettings, Side};
+use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, Role};
 use rpcplugin_config::{ByteSize, PluginConfig};
 use rpcplugin_core::{Endpoint, Versions};
 use rpcplugin_handshake::{HandshakeLine, Multiplexing, Negotiated, ReceivedEnv, negotiate};
@@ -54,7 +54,7 @@ impl Serve {
     /// The first step: begins to catch signals, agrees with the host, and listens. No host knows of the plugin yet. The
     /// parent of this process is from now on the host whose exit ends the plugin.
     ///
-    /// A signal that asks for the shutdown takes effect once the plugin serves, so that nothing is left behind.
+    /// A signal during this step takes effect once the plugin serves, so that nothing is left behind.
     ///
     /// # Errors
     /// [`ServeError`].
@@ -93,43 +93,19 @@ impl Bound {
         let Decision { security, certificate } = security::decide(&serve.config, env)?;
         let listening = listen(&serve.config, env, serve.transport.take(), security.is_mutual()).await?;
         let socket_dirs = SocketDirs { host: env.socket_dir.clone(), private: listening.private_dir(env) };
-        let Listening { listener, endpoint, place } = listening;
-
-        let meter = Meter::new();
-        let settings = broker_settings(&serve, security.clone(), &meter, &span);
-        let broker = if env.multiplex {
-            Broker::multiplexed(Side::Plugin, settings)
-        } else {
-            Broker::direct(Side::Plugin, settings, place)
-        };
-        let context = PluginContext {
-            version: versions.negotiated.version,
-            broker,
-            health: Health::new(),
-            shutdown: triggers.shutdown().clone(),
-            host: HostFacts {
-                offered_version: versions.negotiated.offered,
-                mutual_tls: security.is_mutual(),
-                multiplexed: env.multiplex,
-            },
-            rate_limit: serve.config.rate_limit.as_ref().map(RateLimit::new),
-            meter: meter.clone(),
-        };
+        let Listening { listener, endpoint, listen_at } = listening;
+        let context = context(&serve, env, &versions.negotiated, &triggers, &security, listen_at);
         let drain = drain(&mut serve, &context);
-        let services = services(&mut serve, &context, &drain);
+        let serving = serving(&mut serve, security, &context, &drain);
         span.record("plugin.version", context.version.0)
             .record("endpoint", tracing::field::display(&endpoint));
         versions.log(&endpoint, env);
 
-        let mut serving = http2::Serving::new(services, security, context.shutdown.token());
-        serving.settings = http2_settings(&serve.config);
-        serving.settings.meter = Some(meter);
-        serving.grace = serve.config.grace.saturating_add(LAST_CONNECTIONS);
         let handshake_line = HandshakeLine {
             version: context.version,
             endpoint,
             certificate,
-            multiplexing: if env.multiplex { Multiplexing::Yes } else { Multiplexing::NotSaid },
+            multiplexing: if env.multiplex { Multiplexing::Yes } else { Multiplexing::Unspecified },
         };
         let Serve { config, progress, .. } = serve;
         Ok(Self {
@@ -193,20 +169,47 @@ impl AgreedVersions {
         tracing::debug!(network = endpoint.network(), address = endpoint.address(), "plugin address");
         if let Some(offered) = env.versions.as_ref().filter(|_| !self.negotiated.offered) {
             let served = &self.served;
-            tracing::warn!(%offered, %served, "no version in common; answering with the oldest, which the host will refuse");
+            tracing::warn!(%offered, %served, "no version in common; announcing the oldest, which the host will refuse");
         }
     }
 }
 
-fn broker_settings(serve: &Serve, security: Security, meter: &Meter, span: &Span) -> BrokerSettings {
-    let mut settings = BrokerSettings::new(security);
-    settings.http2 = http2_settings(&serve.config);
+/// Makes the context of the plugin's services, with its broker.
+fn context(
+    serve: &Serve,
+    env: &ReceivedEnv,
+    negotiated: &Negotiated,
+    triggers: &Triggers,
+    security: &Security,
+    listen_at: ListenAt,
+) -> PluginContext {
+    let config = &serve.config;
+    let meter = Meter::new();
+    let mut settings = BrokerSettings::new(security.clone());
+    settings.http2 = http2_settings(config);
     settings.http2.meter = Some(meter.brokered());
-    settings.patience = serve.config.broker_timeout;
-    settings.grace = serve.config.grace;
-    settings.span = span.clone();
+    settings.peer_timeout = config.broker_timeout;
+    settings.grace = config.grace;
+    settings.span = triggers.span().clone();
     settings.layers = serve.layers.clone();
-    settings
+    let broker = if env.multiplex {
+        Broker::multiplexed(Role::Plugin, settings)
+    } else {
+        Broker::direct(Role::Plugin, settings, listen_at)
+    };
+    PluginContext {
+        version: negotiated.version,
+        broker,
+        health: Health::new(),
+        shutdown: triggers.shutdown().clone(),
+        host: HostFacts {
+            offered_version: negotiated.offered,
+            mutual_tls: security.is_mutual(),
+            multiplexed: env.multiplex,
+        },
+        rate_limit: config.rate_limit.as_ref().map(RateLimit::new),
+        meter,
+    }
 }
 
 fn drain(serve: &mut Serve, context: &PluginContext) -> Drain {
@@ -219,6 +222,15 @@ fn drain(serve: &mut Serve, context: &PluginContext) -> Drain {
         output: CaptureBuffer::new(config.output_buffer.as_usize(), config.output_timeout),
         grace: config.grace,
     }
+}
+
+fn serving(serve: &mut Serve, security: Security, context: &PluginContext, drain: &Drain) -> http2::Serving {
+    let services = services(serve, context, drain);
+    let mut serving = http2::Serving::new(services, security, context.shutdown.token());
+    serving.settings = http2_settings(&serve.config);
+    serving.settings.meter = Some(context.meter.clone());
+    serving.grace = serve.config.grace.saturating_add(LAST_CONNECTIONS);
+    serving
 }
 
 /// Makes the plugin's own services, puts the layers around them, and adds the services of the protocol.
@@ -261,6 +273,6 @@ impl fmt::Debug for Bound {
     }
 }
 
-/// How much longer than calls the connections last, on which hosts read the last output. Handlers that block cannot be cut:
-/// they are left running then.
+/// How much longer than calls the connections stay open, so that hosts can read the last output. Handlers that block cannot be
+/// cut, and are left running after this time.
 const LAST_CONNECTIONS: Duration = Duration::from_millis(500);

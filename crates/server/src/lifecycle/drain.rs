@@ -37,7 +37,7 @@ impl Drain {
             capture.release_stdout();
         }
         health.end();
-        // Calls that arrived before the one that asked for the shutdown may not have begun yet.
+        // Calls that arrived before the Shutdown call may not have begun yet.
         yield_now().await;
         let hooks = timeout_at(deadline.into(), run_hooks(hooks));
         let calls = async {
@@ -58,8 +58,8 @@ impl Drain {
     }
 }
 
-/// Runs all hooks side by side. A hook that panics is over: the panic hook of the process logs it, and the other hooks and
-/// the shutdown go on.
+/// Runs all hooks concurrently. If a hook panics, the panic hook of the process logs it, and the other hooks and the shutdown
+/// go on.
 async fn run_hooks(hooks: Vec<ShutdownHook>) {
     let hooks = join_all(hooks.into_iter().map(|hook| AssertUnwindSafe(hook).catch_unwind())).await;
     let panicked = hooks.iter().filter(|hook| hook.is_err()).count();

@@ -77,11 +77,3 @@ impl Bound {
         Served { cause }
     }
 }
-
-impl Served {
-    /// Whether the shutdown was requested. `false` if the host had exited.
-    #[must_use]
-    pub fn was_requested(self) -> bool {
-        !matches!(self.cause, ShutdownCause::HostExited)
-    }
-}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rpcplugin_broker::Place;
+use rpcplugin_broker::ListenAt;
 use rpcplugin_config::{PluginConfig, TcpPort, TransportKind};
 use rpcplugin_core::{Endpoint, SocketPath, TcpPorts};
 use rpcplugin_handshake::{ReceivedEnv, variable};
@@ -15,14 +15,14 @@ use crate::error::ServeError;
 pub(crate) struct Listening {
     pub(crate) listener: AnyListener,
     pub(crate) endpoint: Endpoint,
-    pub(crate) place: Place,
+    pub(crate) listen_at: ListenAt,
 }
 
 impl Listening {
     /// Returns the directory that the plugin has made for its sockets, if it has made one.
     pub(crate) fn private_dir(&self, env: &ReceivedEnv) -> Option<PathBuf> {
-        match &self.place {
-            Place::Unix(dir) if env.socket_dir.is_none() => Some(dir.path().to_owned()),
+        match &self.listen_at {
+            ListenAt::Unix(dir) if env.socket_dir.is_none() => Some(dir.path().to_owned()),
             _ => None,
         }
     }
@@ -41,11 +41,11 @@ pub(crate) async fn listen(
 ) -> Result<Listening, ServeError> {
     if let Some(bind) = custom {
         let (listener, endpoint) = bind().await.map_err(ServeError::CustomTransport)?;
-        let place = match config.transports.first() {
-            Some(TransportKind::Tcp) => tcp_place(config, env)?,
-            _ => Place::Unix(socket_dir(env)?),
+        let listen_at = match config.transports.first() {
+            Some(TransportKind::Tcp) => tcp_listen_at(config, env)?,
+            _ => ListenAt::Unix(socket_dir(env)?),
         };
-        return Ok(Listening { listener, endpoint, place });
+        return Ok(Listening { listener, endpoint, listen_at });
     }
     let mut kinds = config.transports.iter().peekable();
     while let Some(kind) = kinds.next() {
@@ -75,18 +75,18 @@ fn unix(config: &PluginConfig, env: &ReceivedEnv) -> Result<Listening, ServeErro
         Some(path) => Listener::unix_at(&absolute(path)?, group(env)?)?,
         None => Listener::unix_in(&dir)?,
     };
-    Ok(listening(listener, Place::Unix(dir)))
+    Ok(listening(listener, ListenAt::Unix(dir)))
 }
 
 async fn tcp(config: &PluginConfig, env: &ReceivedEnv) -> Result<Listening, ServeError> {
     let ports = ports(config, env)?;
     let listener = Listener::tcp(config.tcp_host, ports.numbers()).await?;
-    Ok(listening(listener, tcp_place(config, env)?))
+    Ok(listening(listener, tcp_listen_at(config, env)?))
 }
 
-fn listening(listener: Listener, place: Place) -> Listening {
+fn listening(listener: Listener, listen_at: ListenAt) -> Listening {
     let endpoint = listener.endpoint().clone();
-    Listening { listener: AnyListener::new(listener), endpoint, place }
+    Listening { listener: AnyListener::new(listener), endpoint, listen_at }
 }
 
 /// Returns where brokered services listen on TCP: on the host's ports, also if the plugin has a port of its own. If the host's
@@ -95,7 +95,7 @@ fn listening(listener: Listener, place: Place) -> Listening {
 /// # Protocol
 /// go-plugin `grpc_broker.go` `AcceptAndServe` listens by the same function as the plugin itself. Differs: there a range of
 /// one port leaves no port for the broker.
-fn tcp_place(config: &PluginConfig, env: &ReceivedEnv) -> Result<Place, ServeError> {
+fn tcp_listen_at(config: &PluginConfig, env: &ReceivedEnv) -> Result<ListenAt, ServeError> {
     let ports = match config.tcp_port {
         TcpPort::Any => TcpPorts::Any,
         TcpPort::Fixed(_) => env.ports.unwrap_or(TcpPorts::Any),
@@ -105,7 +105,7 @@ fn tcp_place(config: &PluginConfig, env: &ReceivedEnv) -> Result<Place, ServeErr
         TcpPorts::Range(range) if range.min() == range.max() => TcpPorts::Any,
         several => several,
     };
-    Ok(Place::Tcp { host: config.tcp_host, ports: ports.numbers() })
+    Ok(ListenAt::Tcp { host: config.tcp_host, ports: ports.numbers() })
 }
 
 fn socket_dir(env: &ReceivedEnv) -> Result<SocketDir, SocketDirError> {
@@ -165,8 +165,8 @@ mod tests {
             config.tcp_port = own;
             let ports = offered.map(|(min, max)| TcpPorts::between(min, max).expect("in order"));
             let env = ReceivedEnv { ports, ..ReceivedEnv::default() };
-            let place = tcp_place(&config, &env).expect("no faults");
-            let Place::Tcp { ports, .. } = place else { panic!("{place:?}") };
+            let listen_at = tcp_listen_at(&config, &env).expect("no faults");
+            let ListenAt::Tcp { ports, .. } = listen_at else { panic!("{listen_at:?}") };
             ports
         };
         assert_eq!(ports(TcpPort::FromHost, Some((5000, 5999))), 5000..=5999);

@@ -73,7 +73,7 @@ impl Listen for MuxListener {
                 Some(opened) = self.silent.join_next() => if let Ok(Some(session)) = opened {
                     self.listener = None;
                     self.silent.abort_all();
-                    self.main = Some(self.broker.session(session));
+                    self.main = Some(self.broker.start_session(session));
                 },
                 stream = more, if takes_more => match stream {
                     Some(stream) => self.connected(stream),
@@ -94,7 +94,7 @@ const MAX_SILENT: usize = 64;
 mod tests {
     use std::time::Duration;
 
-    use rpcplugin_broker::{BrokerSettings, Side};
+    use rpcplugin_broker::{BrokerSettings, Role};
     use rpcplugin_transport::Security;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
@@ -114,7 +114,7 @@ mod tests {
 
     fn listener() -> (mpsc::Sender<Stream>, MuxListener) {
         let (connections, incoming) = mpsc::channel(8);
-        let broker = Broker::multiplexed(Side::Plugin, BrokerSettings::new(Security::Plain));
+        let broker = Broker::multiplexed(Role::Plugin, BrokerSettings::new(Security::Plain));
         (connections, MuxListener::new(AnyListener::new(Incoming(incoming)), broker))
     }
 

@@ -15,7 +15,7 @@ use rustix::{
 };
 use tokio::io::Interest;
 
-/// How many bytes a pipe that has room accepts in one write, on every system that sets a greater size than POSIX.
+/// How many bytes a pipe that has room accepts in one write: `PIPE_BUF` of Linux, and elsewhere the minimum of POSIX.
 pub(crate) const PIPE_BUF: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// Makes a pipe. Returns the end to read from, then the end to write to.
@@ -29,8 +29,8 @@ pub(crate) fn open_null() -> io::Result<File> {
     File::options().write(true).open("/dev/null")
 }
 
-/// Waits until at least one of the files has something to read, or is at its end, and returns which of them. Waits
-/// without a limit if there is no `timeout`. `None` if the time is over.
+/// Waits until at least one of the files can be read or is at its end. Returns which of them. `None` after `timeout`. Without a
+/// `timeout`, waits as long as it takes.
 pub(crate) fn readable<'a>(
     files: impl Iterator<Item = &'a File>,
     timeout: Option<Duration>,
@@ -46,10 +46,10 @@ pub(crate) fn readable<'a>(
     }
 }
 
-/// Waits until the file has room for [`PIPE_BUF`] bytes, or reports an error to whoever writes.
+/// Waits until the file has room for [`PIPE_BUF`] bytes, or a write would fail at once.
 ///
 /// # Errors
-/// `Interrupted` when a signal came in between, `TimedOut` when the time is over.
+/// `Interrupted` when a signal arrived, `TimedOut` after `timeout`.
 pub(crate) fn writable(file: &File, timeout: Duration) -> io::Result<()> {
     let mut fds = [PollFd::new(file, PollFlags::OUT)];
     match poll(&mut fds, Timespec::try_from(timeout).ok().as_ref()) {

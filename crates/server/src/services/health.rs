@@ -61,7 +61,7 @@ impl Health {
         });
     }
 
-    /// Sets every status to NOT_SERVING for good. Streams of `Watch` report it and end.
+    /// Sets every status to NOT_SERVING until the end. Streams of `Watch` report the change and end.
     pub(crate) fn end(&self) {
         self.0.send_modify(|statuses| {
             statuses.by_service.values_mut().for_each(|status| *status = Wire::NotServing);
@@ -205,7 +205,7 @@ mod tests {
 
     async fn check(health: &Health, service: &str) -> Result<i32, tonic::Code> {
         let request = tonic::Request::new(HealthCheckRequest { service: service.to_owned() });
-        health.check(request).await.map(|answer| answer.get_ref().status).map_err(|status| status.code())
+        health.check(request).await.map(|response| response.get_ref().status).map_err(|status| status.code())
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! What begins the shutdown from outside the plugin: signals, the exit of the host, the shutdown file.
+//! The triggers of a shutdown outside the plugin: signals, the exit of the host, the shutdown file.
 
 use std::{io, path::PathBuf};
 
@@ -33,6 +33,10 @@ impl Triggers {
 
     pub(crate) fn shutdown(&self) -> &Shutdown {
         &self.shutdown
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
     }
 
     /// Watches for signals.

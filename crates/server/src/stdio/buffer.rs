@@ -306,12 +306,12 @@ mod tests {
     #[tokio::test]
     async fn output_that_only_a_dropped_reader_has_not_read_is_removed() {
         let buffer = CaptureBuffer::new(2, Duration::from_secs(3600));
-        let (gone, mut reader) = (buffer.attach(), buffer.attach());
+        let (dropped, mut reader) = (buffer.attach(), buffer.attach());
         text(&buffer, "x");
         text(&buffer, "x");
         assert!(next(&mut reader).await.is_some());
         assert!(next(&mut reader).await.is_some());
-        drop(gone);
+        drop(dropped);
         assert_eq!(text(&buffer, "x"), 0, "no output that a reader needs was dropped");
     }
 

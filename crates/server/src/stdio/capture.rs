@@ -90,7 +90,7 @@ impl Capture {
         Ok(this)
     }
 
-    /// Closes the original stdout for good, unless captured output is written there too.
+    /// Closes the original stdout, unless captured output is written there too. It cannot be restored after this.
     ///
     /// # Protocol
     /// go-plugin 1.6.0 (Terraform 1.11) logs an error when it closes its end of stdout before it has read the end of the
@@ -139,7 +139,7 @@ impl Drop for Capture {
     }
 }
 
-/// What the thread owns.
+/// The pipes, owned by the thread.
 struct Pipes {
     /// The pipes that have not ended. `poll` would report an ended pipe each time.
     open: Vec<Pipe>,
@@ -180,8 +180,8 @@ impl Pipes {
         }
     }
 
-    /// Waits for something to read. Returns which of the open pipes have it, and last whether the thread is to stop. Once
-    /// the thread is stopping, only what is there already counts: a program that the plugin started may keep its end open.
+    /// Waits until a pipe can be read. Returns which of the open pipes can, and as the last item whether the thread is to stop.
+    /// Once the thread is stopping, this does not wait: a program that the plugin started may keep its end open.
     fn wait(&self, stopping: bool) -> Option<Vec<bool>> {
         let pipes = self.open.iter().map(|pipe| &pipe.end);
         let stopped = (!stopping).then_some(&self.stopped);
@@ -240,7 +240,7 @@ impl Copy {
             let room = os::writable(&self.original, timeout);
             self.stalled.set(room.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut));
             if !self.stalled.get() {
-                // A reader that is gone is no reason to stop.
+                // If the reader has closed its end, hosts still get the output.
                 let _ = (&self.original).write_all(piece);
             }
         }

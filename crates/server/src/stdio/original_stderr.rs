@@ -14,7 +14,7 @@ use crate::os;
 /// The process's stderr as it was at the start, whatever file descriptor 2 becomes later.
 ///
 /// A write waits up to a second for a host that does not read. After that, lines are dropped at once until the host reads
-/// again; one record then says how many. If the host is gone, lines are discarded.
+/// again. One record then reports how many lines were dropped. If the host has exited, lines are discarded.
 #[derive(Clone, Debug)]
 pub struct OriginalStderr(Arc<Mutex<Lines>>);
 
@@ -130,7 +130,7 @@ impl Lines {
                         return bytes;
                     }
                 }
-                // The reader is gone.
+                // The reader has closed its end.
                 Ok(_) | Err(_) => return &[],
             }
         }

@@ -23,10 +23,10 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Who is to be greeted.
+// The person to greet.
 type GreetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A name; any text.
+	// The name. Any text.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -72,7 +72,7 @@ func (x *GreetRequest) GetName() string {
 // The greeting.
 type GreetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Words to show to that person.
+	// The text for that person.
 	Greeting      string `protobuf:"bytes,1,opt,name=greeting,proto3" json:"greeting,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -30,7 +30,7 @@ const (
 //
 // Greets people.
 type GreeterClient interface {
-	// A greeting for one person.
+	// Returns a greeting.
 	Greet(ctx context.Context, in *GreetRequest, opts ...grpc.CallOption) (*GreetResponse, error)
 }
 
@@ -58,7 +58,7 @@ func (c *greeterClient) Greet(ctx context.Context, in *GreetRequest, opts ...grp
 //
 // Greets people.
 type GreeterServer interface {
-	// A greeting for one person.
+	// Returns a greeting.
 	Greet(context.Context, *GreetRequest) (*GreetResponse, error)
 	mustEmbedUnimplementedGreeterServer()
 }

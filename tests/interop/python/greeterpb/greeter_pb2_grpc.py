@@ -47,7 +47,7 @@ class GreeterServicer:
     """
 
     def Greet(self, request, context):
-        """A greeting for one person.
+        """Returns a greeting.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

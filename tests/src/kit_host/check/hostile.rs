@@ -44,7 +44,7 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 async fn silent() -> Verdict {
-    refused("exec sleep 60", "rpcplugin::handshake::silent").await
+    refused("exec sleep 60", "rpcplugin::handshake::timeout").await
 }
 
 async fn exits() -> Verdict {
@@ -52,7 +52,7 @@ async fn exits() -> Verdict {
 }
 
 async fn half_a_line() -> Verdict {
-    let codes = ["rpcplugin::handshake::exited_early", "rpcplugin::handshake::not_an_answer"];
+    let codes = ["rpcplugin::handshake::exited_early", "rpcplugin::handshake::not_a_handshake_line"];
     expect_launch_error(&shell("printf '1|3'"), &codes).await
 }
 
@@ -69,7 +69,7 @@ async fn binary() -> Verdict {
 }
 
 async fn endless_line() -> Verdict {
-    refused("exec tr '\\0' x < /dev/zero", "rpcplugin::handshake::endless_line").await
+    refused("exec tr '\\0' x < /dev/zero", "rpcplugin::handshake::line_too_long").await
 }
 
 async fn closes_stdout() -> Verdict {
@@ -97,7 +97,7 @@ async fn ignores_mtls() -> Verdict {
 
 async fn unasked_certificate() -> Verdict {
     let launching = says(&format!("1|3|tcp|127.0.0.1:1|grpc|{NO_CERTIFICATE}"));
-    expect_launch_error(&launching, &["rpcplugin::security::unasked_certificate"]).await
+    expect_launch_error(&launching, &["rpcplugin::security::unexpected_certificate"]).await
 }
 
 async fn bad_certificate() -> Verdict {
@@ -212,7 +212,7 @@ async fn listens(codes: &[&str], with: impl AsyncFn(TcpStream)) -> Verdict {
 }
 
 /// A line that is none.
-const NO_LINE: &[&str] = &["rpcplugin::handshake::not_an_answer"];
+const NO_LINE: &[&str] = &["rpcplugin::handshake::not_a_handshake_line"];
 
 /// Base64 of some words, long enough to be taken for a certificate.
 const NO_CERTIFICATE: &str = "VGhpcyBpcyBub3QgYSBjZXJ0aWZpY2F0ZSwgYnV0IGl0IGlzIGxvbmcgZW5vdWdoIGZvciBvbmU";
@@ -220,6 +220,6 @@ const NO_CERTIFICATE: &str = "VGhpcyBpcyBub3QgYSBjZXJ0aWZpY2F0ZSwgYnV0IGl0IGlzIG
 /// A connection that was made and came to nothing.
 const CUT: &[&str] = &[
     "rpcplugin::transport::not_http2",
-    "rpcplugin::transport::first_call",
+    "rpcplugin::transport::health_check_failed",
     "rpcplugin::security::host_refused",
 ];

@@ -44,7 +44,7 @@ async fn supervised_restarts(run: &Run) -> Verdict {
         expect(next.is_some(), format!("there is no generation after {number}"))?;
         expect(kit.info(InfoRequest {}).await?.into_inner().pid != first, "the process is the same")?;
     }
-    supervised.stop().await;
+    supervised.shut_down().await;
     let events = &recorder.so_far().events;
     let count = |which: fn(&Event) -> bool| events.iter().filter(|event| which(event)).count();
     same("starts", count(|event| matches!(event, Event::Started { .. })), 3)?;
@@ -82,5 +82,5 @@ async fn checksum_right(run: &Run) -> Verdict {
 async fn checksum_wrong(run: &Run) -> Verdict {
     let mut launching = run.launching();
     launching.checksum = Some(Checksum::sha256(&"0123456789abcdef".repeat(4))?);
-    expect_launch_error(&launching, &["rpcplugin::security::checksum"]).await
+    expect_launch_error(&launching, &["rpcplugin::security::checksum_mismatch"]).await
 }

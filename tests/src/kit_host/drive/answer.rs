@@ -7,7 +7,7 @@ use miette::Diagnostic;
 use prost::Message as _;
 use rpcplugin::{
     AttachError, ChecksumError, LaunchError, PingError, SuperviseError,
-    broker::{DialError, ServeError},
+    broker::{AcceptError, DialError},
     handshake::ReattachError,
 };
 use serde_json::{Map, Value, json};
@@ -124,8 +124,8 @@ impl From<DialError> for Failure {
     }
 }
 
-impl From<ServeError> for Failure {
-    fn from(error: ServeError) -> Self {
+impl From<AcceptError> for Failure {
+    fn from(error: AcceptError) -> Self {
         Self::of_the_library(&error)
     }
 }

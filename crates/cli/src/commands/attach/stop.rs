@@ -25,7 +25,7 @@ pub(crate) struct NotStopped {
 /// Shuts the plugin down. Returns a description of its end.
 pub(super) async fn stop(plugin: Plugin) -> Result<String, NotStopped> {
     let endpoint = plugin.endpoint().clone();
-    let pid = plugin.pid().map(rpcplugin::Pid::get);
+    let pid = plugin.pid();
     let may_be_killed = !plugin.reattach_config().test;
     let response = shut_down(plugin.channel()).await;
     let has_controller = !response.is_err_and(|status| status.code() == Code::Unimplemented);

@@ -190,7 +190,7 @@ pub(super) fn name(method: &MethodDescriptor) -> String {
     format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
-/// Suggests similar methods. If there are none, lists the known methods.
+/// Suggests similar methods, or lists the known methods if no name is similar.
 fn suggestions(wanted: &str, methods: &[Candidate]) -> String {
     let wanted = wanted.to_lowercase();
     let mut near: Vec<(usize, &Candidate)> = methods

@@ -3,18 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
-use prost_types::Any;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
 use crate::protojson::{self, Types};
-
-/// `google.rpc.Status`, which has the details of a gRPC status.
-#[derive(Clone, PartialEq, prost::Message)]
-struct RpcStatus {
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
 
 /// Returns the name of a code in gRPC's documentation.
 pub(super) fn name(code: Code) -> &'static str {
@@ -44,7 +36,7 @@ pub(super) fn details(status: &Status, pool: &DescriptorPool) -> Vec<Value> {
     if status.details().is_empty() {
         return Vec::new();
     }
-    match RpcStatus::decode(status.details()) {
+    match tonic_types::Status::decode(status.details()) {
         Ok(status) => {
             let types = Types::new(pool);
             status.details.iter().map(|any| protojson::any(&any.type_url, &any.value, &types)).collect()
@@ -55,6 +47,8 @@ pub(super) fn details(status: &Status, pool: &DescriptorPool) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
+    use prost_types::Any;
+
     use super::*;
 
     /// A string in field 1.
@@ -72,7 +66,7 @@ mod tests {
     #[test]
     fn details_of_unknown_types_keep_their_bytes() {
         let details = vec![any("google.rpc.ErrorInfo"), any("not.Described")];
-        let bytes = RpcStatus { details }.encode_to_vec();
+        let bytes = tonic_types::Status { details, ..Default::default() }.encode_to_vec();
         let status = Status::with_details(Code::Internal, "m", bytes.into());
         let pool = DescriptorPool::global();
         assert_eq!(

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tonic::Status;
 
 use crate::raw_host::{
-    NoLine, OwnTls, PluginUnderTest, Process, Start, answered, channel, health, quoted, shown_line,
+    NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted, shown_line,
 };
 
 /// A rule of the protocol, with the code that checks it.
@@ -190,14 +190,18 @@ impl Served {
         let result = match channel(&self.line.endpoint, self.security.clone()).await {
             Ok(channel) => {
                 let result = health(channel, "plugin").await;
-                if answered(&result) { Ok(()) } else { result.map(drop).map_err(|error| in_one_line(&error)) }
+                if is_response(&result) {
+                    Ok(())
+                } else {
+                    result.map(drop).map_err(|error| in_one_line(&error))
+                }
             }
             Err(error) => Err(in_one_line(&error)),
         };
         let Err(error) = result else { return Ok(()) };
         let end = match self.process.exit_within(Duration::ZERO).await {
             Some(reason) => {
-                format!("it has exited with {reason}{}", quoted(&self.process.stderr(), "stderr"))
+                format!("it has ended with {reason}{}", quoted(&self.process.stderr(), "stderr"))
             }
             None => "it is still running".to_owned(),
         };

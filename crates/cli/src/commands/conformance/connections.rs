@@ -5,7 +5,7 @@ use rpcplugin::transport::{Stream, dial};
 use tokio::io::AsyncWriteExt as _;
 
 use super::check::{Check, Mutual, Served, Verdict, check, fail, served_mutual, served_plain};
-use crate::raw_host::{PluginUnderTest, answered, health};
+use crate::raw_host::{PluginUnderTest, health, is_response};
 
 pub(super) const CHECKS: &[Check] = &[
     check!(
@@ -84,7 +84,7 @@ async fn many(plugin: &PluginUnderTest) -> Verdict {
     let channels = try_join_all((0..10).map(|_| served.channel())).await?;
     let answers = channels.iter().map(|channel| health(channel.clone(), "plugin"));
     let answers = futures_util::future::join_all(answers).await;
-    match answers.iter().filter(|answer| answered(answer)).count() {
+    match answers.iter().filter(|answer| is_response(answer)).count() {
         10 => Ok("the plugin serves ten connections at once".to_owned()),
         some => fail(format!("the plugin serves {some} of ten connections")),
     }

@@ -78,7 +78,7 @@ async fn refused(plugin: &PluginUnderTest, cookie: Option<&str>) -> Verdict<(Exi
 
 /// Whether a line is a handshake line, of gRPC or of another protocol.
 fn is_handshake_line(line: &str) -> bool {
-    HandshakeLine::parse(line).err().is_none_or(|error| error.fault != HandshakeLineFault::NotAnAnswer)
+    HandshakeLine::parse(line).err().is_none_or(|error| error.fault != HandshakeLineFault::NotAHandshakeLine)
 }
 
 /// The limit for a plugin to exit without its cookie.

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use rpcplugin::ExitReason;
+use rpcplugin::{ExitReason, Pid};
 
 use super::check::{
     Check, GRACE, Mutual, PrintedLine, Served, Verdict, check, fail, read_line, security_without_auto_mtls,
     served_mutual, served_plain, skip,
 };
 use crate::{
-    os::{Pid, Signal, is_alive},
+    os::{StopSignal, is_alive},
     raw_host::{PluginUnderTest, broker_stream, channel, health, quoted, shut_down, stdio_stream},
     ui::duration::show,
 };
@@ -104,7 +104,7 @@ async fn exits_after_shutdown(served: Served) -> Verdict {
             Ok(format!("{reason} after {}, the call {outcome}", show(took)))
         }
         Some(reason) => fail(format!(
-            "the plugin exited with {reason} after {}{}",
+            "the plugin ended with {reason} after {}{}",
             show(took),
             quoted(&served.process.stderr(), "stderr")
         )),
@@ -123,11 +123,11 @@ async fn sigint(plugin: &PluginUnderTest) -> Verdict {
     let served = served_plain(plugin).await?;
     served.still_serves("its start").await?;
     for _ in 0..3 {
-        served.process.signal(Signal::INT)?;
+        served.process.signal(StopSignal::Interrupt)?;
         served.still_serves("SIGINT").await?;
     }
     match served.process.exit_within(SIGINT_PERIOD).await {
-        Some(reason) => fail(format!("the plugin exited with {reason}")),
+        Some(reason) => fail(format!("the plugin ended with {reason}")),
         None => Ok("three signals, and the plugin keeps serving".to_owned()),
     }
 }
@@ -147,7 +147,7 @@ async fn terminated(plugin: &PluginUnderTest) -> Verdict<(ExitReason, Duration, 
     let served = served_plain(plugin).await?;
     served.still_serves("its start").await?;
     let asked = Instant::now();
-    served.process.signal(Signal::TERM)?;
+    served.process.signal(StopSignal::Terminate)?;
     match served.process.exit_within(SIGTERM_TIMEOUT).await {
         Some(reason) => Ok((reason, asked.elapsed(), served)),
         None => fail(format!("the plugin was still running {} s after SIGTERM", SIGTERM_TIMEOUT.as_secs())),
@@ -163,11 +163,11 @@ async fn host_death(plugin: &PluginUnderTest) -> Verdict {
     let shell = plugin.start().spawn_below_a_shell(&pid_file, tmp)?;
     let PrintedLine { process: shell, line, .. } = read_line(shell, plugin.start_timeout).await?;
     let number = std::fs::read_to_string(&pid_file)?;
-    let Some(pid) = number.trim().parse().ok().and_then(Pid::from_raw) else {
+    let Some(pid) = number.trim().parse().ok().and_then(Pid::new) else {
         return skip("the pid of the plugin is not known");
     };
     let channel = channel(&line.endpoint, security).await?;
-    shell.signal(Signal::KILL)?;
+    shell.signal(StopSignal::Kill)?;
     shell.close_pipes();
     drop(channel);
     let died = Instant::now();
@@ -186,7 +186,7 @@ async fn disconnected(plugin: &PluginUnderTest) -> Verdict {
     let served = served_plain(plugin).await?;
     drop(served.channel().await?);
     Ok(match served.process.exit_within(Duration::from_millis(500)).await {
-        Some(reason) => format!("the plugin exits with {reason}"),
+        Some(reason) => format!("the plugin ends with {reason}"),
         None => "the plugin keeps running".to_owned(),
     })
 }

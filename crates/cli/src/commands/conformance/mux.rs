@@ -8,7 +8,7 @@ use super::check::{
     Check, Mutual, PrintedLine, Served, Verdict, check, fail, in_one_line, mutual, printed_line,
     security_without_auto_mtls, skip, supports_auto_mtls,
 };
-use crate::raw_host::{Multiplexed, PluginUnderTest, answered, health, multiplexed_channel, shut_down};
+use crate::raw_host::{Multiplexed, PluginUnderTest, health, is_response, multiplexed_channel, shut_down};
 
 pub(super) const CHECKS: &[Check] = &[
     check!(
@@ -70,7 +70,7 @@ async fn shutdown(plugin: &PluginUnderTest) -> Verdict {
     let _ = shut_down(channel).await;
     match served.process.exit_within(super::check::GRACE).await {
         Some(reason) if reason.is_success() => Ok(reason.to_string()),
-        Some(reason) => fail(format!("the plugin exited with {reason}")),
+        Some(reason) => fail(format!("the plugin ended with {reason}")),
         None => fail("the plugin was still running after 2 s"),
     }
 }
@@ -81,7 +81,7 @@ async fn host_gone(plugin: &PluginUnderTest) -> Verdict {
     calls(&connection, &served).await?;
     drop(connection);
     Ok(match served.process.exit_within(Duration::from_secs(3)).await {
-        Some(reason) => format!("the plugin exits with {reason}"),
+        Some(reason) => format!("the plugin ends with {reason}"),
         None => "the plugin keeps running".to_owned(),
     })
 }
@@ -98,7 +98,7 @@ async fn calls(connection: &Multiplexed, served: &Served) -> Verdict<()> {
     };
     for _ in 0..2 {
         let result = health(channel.clone(), "plugin").await;
-        let arrived = answered(&result);
+        let arrived = is_response(&result);
         if let (Err(status), false) = (result, arrived) {
             return fail(format!(
                 "the plugin reports multiplexing, but a call fails: {}",
@@ -119,7 +119,7 @@ async fn multiplexing(plugin: &PluginUnderTest) -> Verdict<Served> {
 fn supports_multiplexing(multiplexing: Multiplexing) -> Verdict<()> {
     match multiplexing {
         Multiplexing::Yes => Ok(()),
-        Multiplexing::NotSaid => {
+        Multiplexing::Unspecified => {
             skip("the handshake line has no seventh field: the plugin does not multiplex")
         }
         Multiplexing::No => skip("the plugin reports that it does not multiplex"),

@@ -11,8 +11,8 @@ use super::check::{
     served_plain, supports_auto_mtls,
 };
 use crate::raw_host::{
-    ANSWER_TIMEOUT, Impostor, PluginUnderTest, alpn, answered, channel, health, impostor_channel, is_served,
-    names_localhost,
+    Impostor, PluginUnderTest, RESPONSE_TIMEOUT, alpn, channel, health, impostor_channel, is_response,
+    is_served, names_localhost,
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -127,7 +127,7 @@ async fn certificate(plugin: &PluginUnderTest) -> Verdict {
 async fn serves(plugin: &PluginUnderTest) -> Verdict {
     let Mutual { served, .. } = served_mutual(plugin).await?;
     let result = health(served.channel().await?, "plugin").await;
-    if answered(&result) { Ok("the plugin serves its host".to_owned()) } else { fail(broken(result)) }
+    if is_response(&result) { Ok("the plugin serves its host".to_owned()) } else { fail(broken(result)) }
 }
 
 async fn chooses_h2(plugin: &PluginUnderTest) -> Verdict {
@@ -198,7 +198,11 @@ async fn serves_plain(plugin: &PluginUnderTest) -> Verdict {
     supports_auto_mtls(plugin)?;
     let served = served_plain(plugin).await?;
     let result = health(channel(&served.line.endpoint, Security::Plain).await?, "plugin").await;
-    if answered(&result) { Ok("the plugin responds in plain text".to_owned()) } else { fail(broken(result)) }
+    if is_response(&result) {
+        Ok("the plugin responds in plain text".to_owned())
+    } else {
+        fail(broken(result))
+    }
 }
 
 /// Checks that the plugin refuses an impostor, and still serves its host afterwards.
@@ -208,12 +212,12 @@ async fn refuses(plugin: &PluginUnderTest, impostor: Impostor) -> Verdict {
         let channel = impostor_channel(impostor, &served.line.endpoint, &host, &certificate).await;
         let channel = channel.map_err(|error| in_one_line(&error))?;
         let result = health(channel, "plugin").await;
-        if answered(&result) { Ok(()) } else { Err(broken(result)) }
+        if is_response(&result) { Ok(()) } else { Err(broken(result)) }
     };
-    let refusal = match tokio::time::timeout(ANSWER_TIMEOUT, call).await {
+    let refusal = match tokio::time::timeout(RESPONSE_TIMEOUT, call).await {
         Ok(Ok(())) => return fail("the plugin serves an unauthorized client"),
         Ok(Err(refusal)) => refusal,
-        Err(_) => format!("no response within {} s", ANSWER_TIMEOUT.as_secs()),
+        Err(_) => format!("no response within {} s", RESPONSE_TIMEOUT.as_secs()),
     };
     served.still_serves("the unauthorized client was refused").await?;
     Ok(format!("refused: {refusal}"))

@@ -11,7 +11,7 @@ use tonic_reflection::pb::v1::{
 
 use super::check::{Check, Verdict, check, fail, in_one_line, served_plain, skip};
 use crate::raw_host::{
-    ANSWER_TIMEOUT, PluginUnderTest, answered, broker_stream, health, padded_health, stdio_stream,
+    PluginUnderTest, RESPONSE_TIMEOUT, broker_stream, health, is_response, padded_health, stdio_stream,
     unknown_method,
 };
 
@@ -179,7 +179,7 @@ async fn large_message(plugin: &PluginUnderTest) -> Verdict {
     let channel = served.channel().await?;
     let result = padded_health(channel.clone(), LARGE).await;
     served.still_serves("a message of 5 MiB").await?;
-    if let (Err(status), false) = (&result, answered(&result)) {
+    if let (Err(status), false) = (&result, is_response(&result)) {
         return fail(format!("the connection breaks: {}", in_one_line(status)));
     }
     if let (Err(status), false) = split(health(channel, "plugin").await) {
@@ -205,7 +205,7 @@ async fn reflection(plugin: &PluginUnderTest) -> Verdict {
         let requests = futures_util::stream::iter([request]);
         client.server_reflection_info(requests).await?.into_inner().message().await
     };
-    let answer = match timeout(ANSWER_TIMEOUT, asking).await? {
+    let answer = match timeout(RESPONSE_TIMEOUT, asking).await? {
         Ok(answer) => answer,
         Err(status) if status.code() == Code::Unimplemented => return skip("the plugin has no reflection"),
         Err(status) => return Err(status.into()),
@@ -220,7 +220,7 @@ async fn reflection(plugin: &PluginUnderTest) -> Verdict {
 
 /// Returns a result, and whether it is the response of a server.
 fn split<T>(result: Result<T, Status>) -> (Result<T, Status>, bool) {
-    let answered = answered(&result);
+    let answered = is_response(&result);
     (result, answered)
 }
 

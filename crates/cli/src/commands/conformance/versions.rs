@@ -137,9 +137,9 @@ async fn no_overlap(plugin: &PluginUnderTest) -> Verdict {
     match process.exit_within(limit).await {
         Some(reason) if !reason.is_success() => {
             process.all_printed().await;
-            Ok(format!("the plugin exits with {reason}{}", quoted(&process.stderr(), "stderr")))
+            Ok(format!("the plugin ends with {reason}{}", quoted(&process.stderr(), "stderr")))
         }
-        Some(reason) => fail(format!("the plugin exits with {reason} and without a handshake line")),
+        Some(reason) => fail(format!("the plugin ends with {reason} and without a handshake line")),
         None => fail(format!("the plugin neither prints a handshake line nor exits: {seen}")),
     }
 }
@@ -235,7 +235,7 @@ mod tests {
         // The current form of go-plugin, and the form before it supported gRPC.
         assert_eq!(read("1|2|unix|/p|netrpc|\n").unwrap(), "2 over net/rpc");
         assert_eq!(read("1|4|tcp|127.0.0.1:1\n").unwrap(), "4 over net/rpc");
-        assert_eq!(read("hello\n"), Err(HandshakeLineFault::NotAnAnswer));
+        assert_eq!(read("hello\n"), Err(HandshakeLineFault::NotAHandshakeLine));
         assert_eq!(read("5|0|unix|/p\n"), Err(HandshakeLineFault::Packer));
     }
 }

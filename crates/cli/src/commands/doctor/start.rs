@@ -52,7 +52,7 @@ pub(super) async fn examine(
     if let Some(obstacle) = &suspicion {
         record.doubt("format", format!("{obstacle}, but the process starts"), "");
     }
-    record.ok("start", format!("process {}", process.pid().as_raw_nonzero()));
+    record.ok("start", format!("process {}", process.pid()));
     let mut line = first_line(launch, &mut process, record).await;
     if line.is_err() && launch.guesses_versions() && refuses_a_version(&process.stderr()) {
         let versions = without_zero().to_string();
@@ -115,7 +115,7 @@ fn parse(
 ) -> Result<HandshakeLine, Fault> {
     let took = show(process.started.elapsed());
     let handshake = HandshakeLine::parse(line).map_err(|error| match error.fault {
-        HandshakeLineFault::NotAnAnswer => other_output(launch, line),
+        HandshakeLineFault::NotAHandshakeLine => other_output(launch, line),
         _ => {
             let seen = format!("{}: {:?}", error.fault, shown_line(line));
             Fault::new("line", seen, launch.help_for_line(&error))
@@ -167,10 +167,15 @@ fn no_line(launch: &LaunchArgs, process: &Process, error: NoLine) -> Fault {
 
 /// Returns the fault of a plugin that exited without output on stdout.
 fn exited(launch: &LaunchArgs, reason: ExitReason, stderr: &str) -> Fault {
-    let seen = format!("the plugin exited with {reason} before its handshake line");
+    let seen = format!("the plugin ended with {reason} before its handshake line");
     let lower = stderr.to_lowercase();
     let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if mentions(&["error while loading shared libraries", "library not loaded", "version `glibc"]) {
+    if mentions(&[
+        "error while loading shared libraries",
+        "error loading shared library",
+        "library not loaded",
+        "version `glibc",
+    ]) {
         let advice = "install the library that stderr names, in the version that the plugin was built with";
         return Fault::new("libraries", seen, advice);
     }

@@ -155,7 +155,7 @@ async fn shut_down_and_record(channel: PluginChannel, process: &Process, record:
         Some(reason) if reason.is_success() => record.ok("end", reason.to_string()),
         Some(reason) => record.doubt(
             "end",
-            format!("after Shutdown the plugin exited with {reason}"),
+            format!("after Shutdown the plugin ended with {reason}"),
             "run `rpcplugin conformance` for details",
         ),
         None => record.doubt(

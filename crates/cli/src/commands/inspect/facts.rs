@@ -159,7 +159,7 @@ impl Facts {
         Self {
             name: plugin.name().to_owned(),
             command: None,
-            process: plugin.pid().map(|pid| ProcessFacts::of(pid.get(), None)),
+            process: plugin.pid().map(|pid| ProcessFacts::of(pid, None)),
             protocol: ProtocolFacts { core: CORE, app: plugin.version().0 },
             transport: TransportFacts::of(plugin.endpoint()),
             security: SecurityFacts::of(plugin),
@@ -270,7 +270,7 @@ impl FeatureFacts {
             broker: schema.serves("plugin.GRPCBroker").unwrap_or_else(|| plugin.serves_broker()),
             stdio: schema.serves("plugin.GRPCStdio").unwrap_or_else(|| plugin.forwards_output()),
             controller: schema.serves("plugin.GRPCController"),
-            multiplexing: match plugin.handshake_line().map(|answer| answer.multiplexing) {
+            multiplexing: match plugin.handshake_line().map(|line| line.multiplexing) {
                 Some(Multiplexing::Yes) => "yes",
                 Some(Multiplexing::No) => "no",
                 Some(Multiplexing::Unreadable) => "unreadable",

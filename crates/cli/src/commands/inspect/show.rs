@@ -118,7 +118,7 @@ fn security(facts: &SecurityFacts, full: bool) -> Tree {
                 _ => "mutual TLS",
             };
             tree.fact(name, good(format_args!("encrypted; this side accepts {accepted}")));
-            tree.fact("unauthorized", unauthorized_clients(facts.unauthorized_clients));
+            tree.fact("clients", unauthorized_clients(facts.unauthorized_clients));
         }
     }
     if let Some(own) = &facts.host_certificate {
@@ -133,9 +133,9 @@ fn security(facts: &SecurityFacts, full: bool) -> Tree {
 /// Describes how the plugin treats unauthorized clients. Nothing else shows which clients the plugin accepts.
 fn unauthorized_clients(seen: Option<UnauthorizedClients>) -> String {
     match seen {
-        Some(UnauthorizedClients::Refused) => {
-            good("the plugin refuses clients without a certificate and with an unknown certificate")
-        }
+        Some(UnauthorizedClients::Refused) => good(
+            "the plugin refuses unauthorized clients, without a certificate and with an unknown certificate",
+        ),
         Some(UnauthorizedClients::ServedWithAnyCertificate) => bad(
             "the plugin serves clients with any certificate: every process that can reach the address can call it",
         ),

@@ -1,9 +1,6 @@
 //! The files of a project, from templates.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    path::Path,
-};
+use std::path::Path;
 
 use super::name::Name;
 
@@ -66,8 +63,7 @@ impl Project {
 
 /// Returns a unique value for the cookie. It is not a secret and may be predictable.
 fn cookie() -> String {
-    let random = || RandomState::new().hash_one(std::process::id());
-    format!("{:016x}{:016x}", random(), random())
+    format!("{:032x}", fastrand::u128(..))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The host: starts the plugin, calls it, and ends it.
+//! The host: launches the plugin, calls it, and shuts it down.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use rpcplugin::{Command, Host, MagicCookie};
 
 use __snake___protocol::{COOKIE, GreetRequest, VERSION, greeter_client::GreeterClient};
 
-/// Has this plugin greet somebody.
+/// Greets a person with a plugin.
 ///
 /// # Errors
-/// When the plugin does not start, and when it refuses the call.
+/// The plugin cannot be launched, or the call fails.
 pub async fn greet(plugin: impl Into<PathBuf>, name: &str) -> Result<String> {
     let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, VERSION);
     let plugin = host.launch(Command::new(plugin)).await?;

@@ -1,4 +1,4 @@
-//! The service.
+//! The service of the plugin.
 
 use tonic::{Request, Response, Status};
 
@@ -15,7 +15,7 @@ impl Greeter for English {
     ) -> Result<Response<GreetResponse>, Status> {
         let name = &request.get_ref().name;
         if name.is_empty() {
-            return Err(Status::invalid_argument("there is nobody to greet"));
+            return Err(Status::invalid_argument("the name is empty"));
         }
         let greeting = format!("Hello, {name}!");
         Ok(Response::new(GreetResponse { greeting }))
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn greets_nobody_without_a_name() {
+    async fn an_empty_name_is_an_error() {
         assert_eq!(greet("").await.unwrap_err().code(), Code::InvalidArgument);
     }
 }

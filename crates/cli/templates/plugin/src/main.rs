@@ -1,4 +1,4 @@
-//! The plugin: a program that a host starts, and that serves it until it ends.
+//! The plugin: a program that a host launches.
 
 mod greeter;
 

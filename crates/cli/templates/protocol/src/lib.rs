@@ -1,13 +1,13 @@
-//! What plugins and their hosts agree on: the services, and how the two recognise each other.
+//! The protocol of plugins and hosts: the services, their version, and the magic cookie.
 
 tonic::include_proto!("__snake__.v1");
 
-/// Describes the services to tools that know nothing of them.
+/// The descriptors of the services, for tools.
 pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("descriptors");
 
-/// The version of the services. Raise it when old hosts no longer understand new plugins.
+/// The version of the services. Raise it for a change that old hosts do not understand.
 pub const VERSION: u32 = 1;
 
-/// The variable by which a plugin knows that a host of this kind started it, and its value. It is no secret: it keeps
-/// people from starting the plugin by hand.
+/// The magic cookie: a variable and its value. A plugin without the cookie was not launched by a host, and does not serve. It is not a
+/// secret.
 pub const COOKIE: (&str, &str) = ("__SHOUT___PLUGIN", "__cookie__");

@@ -1,7 +1,7 @@
-//! Signing with P-521 keys, for those who are given such certificates.
+//! Signing with P-521 keys of given certificates.
 //!
-//! A secret passes through here: the p521 crate computes with it in constant time, and each signature takes fresh
-//! randomness from the system. Identities that this library makes are never of this kind.
+//! The code handles secret keys. The p521 crate computes in constant time, and each signature uses fresh randomness of the system.
+//! Ephemeral identities never have such keys.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use rustls::sign::{self, Signer, public_key_to_spki};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use sha2::{Digest, Sha512};
 
-/// ring's keys, and P-521 besides.
+/// Loads the keys that ring supports, and P-521 keys.
 #[derive(Debug)]
 pub(in crate::provider) struct Keys;
 

@@ -24,7 +24,7 @@ pub mod translator_client {
     #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
     use tonic::codegen::http::Uri;
     use tonic::codegen::*;
-    /// What the plugin serves.
+    /// The service of the plugin.
     #[derive(Debug, Clone)]
     pub struct TranslatorClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -122,7 +122,7 @@ pub mod translator_server {
             request: tonic::Request<super::TranslateRequest>,
         ) -> std::result::Result<tonic::Response<super::TranslateResponse>, tonic::Status>;
     }
-    /// What the plugin serves.
+    /// The service of the plugin.
     #[derive(Debug)]
     pub struct TranslatorServer<T> {
         inner: Arc<T>,
@@ -260,7 +260,7 @@ pub mod dictionary_client {
     #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
     use tonic::codegen::http::Uri;
     use tonic::codegen::*;
-    /// What the host serves to its plugins.
+    /// The service of the host for its plugins.
     #[derive(Debug, Clone)]
     pub struct DictionaryClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -326,7 +326,7 @@ pub mod dictionary_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Looks up a word. NOT_FOUND when the dictionary does not have it.
+        /// Looks up a word. NOT_FOUND if the dictionary does not contain it.
         pub async fn look_up(
             &mut self,
             request: impl tonic::IntoRequest<super::LookUpRequest>,
@@ -352,13 +352,13 @@ pub mod dictionary_server {
     /// Generated trait containing gRPC methods that should be implemented for use with DictionaryServer.
     #[async_trait]
     pub trait Dictionary: std::marker::Send + std::marker::Sync + 'static {
-        /// Looks up a word. NOT_FOUND when the dictionary does not have it.
+        /// Looks up a word. NOT_FOUND if the dictionary does not contain it.
         async fn look_up(
             &self,
             request: tonic::Request<super::LookUpRequest>,
         ) -> std::result::Result<tonic::Response<super::LookUpResponse>, tonic::Status>;
     }
-    /// What the host serves to its plugins.
+    /// The service of the host for its plugins.
     #[derive(Debug)]
     pub struct DictionaryServer<T> {
         inner: Arc<T>,

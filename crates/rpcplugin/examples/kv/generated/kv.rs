@@ -2,17 +2,17 @@
 /// A key and its value.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Entry {
-    /// The key; any text, also the empty one.
+    /// The key. Any text, including the empty one.
     #[prost(string, tag = "1")]
     pub key: ::prost::alloc::string::String,
-    /// The value; any bytes.
+    /// The value. Any bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub value: ::prost::alloc::vec::Vec<u8>,
 }
-/// Asks for one value to be stored.
+/// A request to store a value.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PutRequest {
-    /// What to store, and under which key.
+    /// The key and the value.
     #[prost(message, optional, tag = "1")]
     pub entry: ::core::option::Option<Entry>,
 }
@@ -23,61 +23,61 @@ pub struct PutResponse {
     #[prost(bool, tag = "1")]
     pub replaced: bool,
 }
-/// Asks for one value.
+/// A request for a value.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetRequest {
     /// The key to read.
     #[prost(string, tag = "1")]
     pub key: ::prost::alloc::string::String,
 }
-/// The value that was asked for.
+/// The requested value.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetResponse {
     /// The value as it was stored.
     #[prost(bytes = "vec", tag = "1")]
     pub value: ::prost::alloc::vec::Vec<u8>,
 }
-/// Asks for one key to be removed.
+/// A request to remove a key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteRequest {
     /// The key to remove.
     #[prost(string, tag = "1")]
     pub key: ::prost::alloc::string::String,
 }
-/// The key is gone.
+/// The key is removed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteResponse {
-    /// Whether it had a value before.
+    /// Whether the key had a value before.
     #[prost(bool, tag = "1")]
     pub removed: bool,
 }
-/// Asks for the entries that exist.
+/// A request for the current entries.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListRequest {
-    /// Only keys that start with this; empty for all.
+    /// Only keys with this prefix. Empty for all keys.
     #[prost(string, tag = "1")]
     pub prefix: ::prost::alloc::string::String,
 }
-/// Asks for changes.
+/// A request for changes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchRequest {
-    /// Only keys that start with this; empty for all.
+    /// Only keys with this prefix. Empty for all keys.
     #[prost(string, tag = "1")]
     pub prefix: ::prost::alloc::string::String,
 }
 /// One change.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchEvent {
-    /// What happened.
+    /// The change.
     #[prost(oneof = "watch_event::Change", tags = "1, 2")]
     pub change: ::core::option::Option<watch_event::Change>,
 }
 /// Nested message and enum types in `WatchEvent`.
 pub mod watch_event {
-    /// What happened.
+    /// The change.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Change {
-        /// This entry was stored, new or over an older value.
+        /// This entry was stored.
         #[prost(message, tag = "1")]
         Put(super::Entry),
         /// This key was removed.
@@ -91,13 +91,13 @@ pub struct SyncRequest {
     /// Chosen by the caller and returned with the acknowledgement.
     #[prost(uint64, tag = "1")]
     pub sequence: u64,
-    /// What to do.
+    /// The change.
     #[prost(oneof = "sync_request::Change", tags = "2, 3")]
     pub change: ::core::option::Option<sync_request::Change>,
 }
 /// Nested message and enum types in `SyncRequest`.
 pub mod sync_request {
-    /// What to do.
+    /// The change.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Change {
         /// Store this entry.
@@ -111,10 +111,10 @@ pub mod sync_request {
 /// One change is applied.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SyncResponse {
-    /// The sequence of the change that this acknowledges.
+    /// The sequence number of the acknowledged change.
     #[prost(uint64, tag = "1")]
     pub sequence: u64,
-    /// How many entries the store holds now.
+    /// The number of entries in the store.
     #[prost(uint64, tag = "2")]
     pub entries: u64,
 }
@@ -189,7 +189,7 @@ pub mod kv_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Stores a value and says whether the key had one before.
+        /// Stores a value. Returns whether the key had a value before.
         pub async fn put(
             &mut self,
             request: impl tonic::IntoRequest<super::PutRequest>,
@@ -204,7 +204,7 @@ pub mod kv_client {
             req.extensions_mut().insert(GrpcMethod::new("rpcplugin.examples.kv.v1.Kv", "Put"));
             self.inner.unary(req, path, codec).await
         }
-        /// Reads a value. NOT_FOUND when the key has none.
+        /// Returns a value. NOT_FOUND if the key has no value.
         pub async fn get(
             &mut self,
             request: impl tonic::IntoRequest<super::GetRequest>,
@@ -219,7 +219,7 @@ pub mod kv_client {
             req.extensions_mut().insert(GrpcMethod::new("rpcplugin.examples.kv.v1.Kv", "Get"));
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a key and says whether it was there. Not an error if it was not.
+        /// Removes a key. Returns whether it existed. A missing key is not an error.
         pub async fn delete(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteRequest>,
@@ -234,7 +234,7 @@ pub mod kv_client {
             req.extensions_mut().insert(GrpcMethod::new("rpcplugin.examples.kv.v1.Kv", "Delete"));
             self.inner.unary(req, path, codec).await
         }
-        /// Streams the entries that exist now, in the order of their keys, and ends.
+        /// Streams the current entries in the order of their keys.
         pub async fn list(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRequest>,
@@ -250,7 +250,7 @@ pub mod kv_client {
             req.extensions_mut().insert(GrpcMethod::new("rpcplugin.examples.kv.v1.Kv", "List"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Streams the changes that happen from now on, until the caller leaves.
+        /// Streams changes from now on, until the caller cancels.
         pub async fn watch(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchRequest>,
@@ -266,8 +266,8 @@ pub mod kv_client {
             req.extensions_mut().insert(GrpcMethod::new("rpcplugin.examples.kv.v1.Kv", "Watch"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Applies every change as it arrives and acknowledges each in order. Ends
-        /// when the caller has no more to send.
+        /// Applies each change when it arrives, and acknowledges the changes in
+        /// order. Ends when the caller closes its stream.
         pub async fn sync(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::SyncRequest>,
@@ -292,17 +292,17 @@ pub mod kv_server {
     /// Generated trait containing gRPC methods that should be implemented for use with KvServer.
     #[async_trait]
     pub trait Kv: std::marker::Send + std::marker::Sync + 'static {
-        /// Stores a value and says whether the key had one before.
+        /// Stores a value. Returns whether the key had a value before.
         async fn put(
             &self,
             request: tonic::Request<super::PutRequest>,
         ) -> std::result::Result<tonic::Response<super::PutResponse>, tonic::Status>;
-        /// Reads a value. NOT_FOUND when the key has none.
+        /// Returns a value. NOT_FOUND if the key has no value.
         async fn get(
             &self,
             request: tonic::Request<super::GetRequest>,
         ) -> std::result::Result<tonic::Response<super::GetResponse>, tonic::Status>;
-        /// Removes a key and says whether it was there. Not an error if it was not.
+        /// Removes a key. Returns whether it existed. A missing key is not an error.
         async fn delete(
             &self,
             request: tonic::Request<super::DeleteRequest>,
@@ -311,7 +311,7 @@ pub mod kv_server {
         type ListStream: tonic::codegen::tokio_stream::Stream<Item = std::result::Result<super::Entry, tonic::Status>>
             + std::marker::Send
             + 'static;
-        /// Streams the entries that exist now, in the order of their keys, and ends.
+        /// Streams the current entries in the order of their keys.
         async fn list(
             &self,
             request: tonic::Request<super::ListRequest>,
@@ -320,7 +320,7 @@ pub mod kv_server {
         type WatchStream: tonic::codegen::tokio_stream::Stream<Item = std::result::Result<super::WatchEvent, tonic::Status>>
             + std::marker::Send
             + 'static;
-        /// Streams the changes that happen from now on, until the caller leaves.
+        /// Streams changes from now on, until the caller cancels.
         async fn watch(
             &self,
             request: tonic::Request<super::WatchRequest>,
@@ -330,8 +330,8 @@ pub mod kv_server {
                 Item = std::result::Result<super::SyncResponse, tonic::Status>,
             > + std::marker::Send
             + 'static;
-        /// Applies every change as it arrives and acknowledges each in order. Ends
-        /// when the caller has no more to send.
+        /// Applies each change when it arrives, and acknowledges the changes in
+        /// order. Ends when the caller closes its stream.
         async fn sync(
             &self,
             request: tonic::Request<tonic::Streaming<super::SyncRequest>>,

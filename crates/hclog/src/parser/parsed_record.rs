@@ -1,4 +1,4 @@
-//! A JSON line: an hclog record, or some other object.
+//! A line of JSON: an hclog record or another object.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,35 +7,36 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::{Level, Timestamp};
+use super::other_formats;
+use crate::{level::Level, timestamp::Timestamp};
 
-/// What an hclog record says.
+/// The content of an hclog record.
 ///
-/// A record is a JSON object whose `@level` is a level's name and whose `@message` is a string or absent. The other
-/// names of the format count only when they are what they should be; else they stay ordinary fields.
+/// A record is a JSON object whose `@level` is the name of a level and whose `@message` is a string or absent. If another
+/// member of the format has the wrong type, it stays an ordinary field.
 ///
 /// # Protocol
-/// Differs: a Go host takes a record with a timestamp that it cannot read for text, and crashes when `@message`,
-/// `@level` or `@timestamp` is no string.
+/// Differs: a host in Go treats a record with an invalid timestamp as text. It crashes if `@message`, `@level` or
+/// `@timestamp` is not a string.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Entry {
+pub struct ParsedRecord {
     /// `@level`.
     pub level: Level,
-    /// `@message`; empty if absent.
+    /// `@message`, or an empty string if it is absent.
     pub message: String,
-    /// `@module`, the part of the plugin that speaks.
+    /// `@module`, the name of the logger.
     pub module: Option<String>,
-    /// `@caller`, by custom `file:line`.
+    /// `@caller`, usually `file:line`.
     pub caller: Option<String>,
-    /// `@timestamp`, when it is one.
+    /// `@timestamp`, if it is valid.
     pub timestamp: Option<Timestamp>,
-    /// All other members in the order of the line. Of a name that occurs twice both are here; the last one counts.
+    /// All other members in the order of the line. If a name occurs twice, both members are here, and the last counts.
     pub fields: Vec<(String, Value)>,
 }
 
-impl Entry {
-    /// The value of the field of this name.
+impl ParsedRecord {
+    /// Returns the value of a field.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Value> {
         last(&self.fields, name)
@@ -46,7 +47,7 @@ impl Entry {
         if last(&members, "@message").is_some_and(|message| !message.is_string()) {
             return None;
         }
-        let mut entry = Self {
+        let mut record = Self {
             level,
             message: String::new(),
             module: None,
@@ -56,33 +57,33 @@ impl Entry {
         };
         for (name, value) in members {
             match (name.as_str(), value) {
-                // Both were judged by their last occurrence; an earlier one of another type says nothing.
+                // The last occurrence has been checked above. Earlier ones of another type do not count.
                 ("@level", _) => {}
-                ("@message", Value::String(text)) => entry.message = text,
+                ("@message", Value::String(text)) => record.message = text,
                 ("@message", _) => {}
-                ("@module", Value::String(text)) => entry.module = Some(text),
-                ("@caller", Value::String(text)) => entry.caller = Some(text),
+                ("@module", Value::String(text)) => record.module = Some(text),
+                ("@caller", Value::String(text)) => record.caller = Some(text),
                 ("@timestamp", Value::String(text)) => match Timestamp::parse(&text) {
-                    Some(timestamp) => entry.timestamp = Some(timestamp),
-                    None => entry.fields.push((name, Value::String(text))),
+                    Some(timestamp) => record.timestamp = Some(timestamp),
+                    None => record.fields.push((name, Value::String(text))),
                 },
-                (_, value) => entry.fields.push((name, value)),
+                (_, value) => record.fields.push((name, value)),
             }
         }
-        Some(entry)
+        Some(record)
     }
 }
 
-/// What a line is to JSON.
+/// A line as JSON.
 pub(super) enum Json {
-    Record(Entry),
-    /// An object that is no record, with the level that it seems to claim.
+    Record(ParsedRecord),
+    /// An object that is not a record, with its level.
     Other(Option<Level>),
-    /// No object at all.
+    /// Not an object.
     No,
 }
 
-/// Reads a line as JSON. Nesting beyond what `serde_json` follows makes it text.
+/// Reads a line as JSON. A line that is nested deeper than `serde_json` allows is text.
 pub(super) fn read(text: &str) -> Json {
     if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
         return Json::No;
@@ -92,8 +93,8 @@ pub(super) fn read(text: &str) -> Json {
         Cow::Borrowed(_) => Err(error),
     });
     let Ok(Members(members)) = parsed else { return Json::No };
-    let foreign = foreign_level(&members);
-    Entry::from_members(members).map_or(Json::Other(foreign), Json::Record)
+    let level = level_of_other(&members);
+    ParsedRecord::from_members(members).map_or(Json::Other(level), Json::Record)
 }
 
 /// The members of an object in their order.
@@ -125,13 +126,13 @@ fn last<'m>(members: &'m [(String, Value)], name: &str) -> Option<&'m Value> {
     members.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
-/// The level of a JSON line of slog, zap, zerolog, logrus, tracing, structlog, pino, bunyan: a level beside something
-/// that can be a message.
-fn foreign_level(members: &[(String, Value)]) -> Option<Level> {
+/// Returns the level of a JSON line of slog, zap, zerolog, logrus, tracing, structlog, pino or bunyan: an object with a
+/// level and a message.
+fn level_of_other(members: &[(String, Value)]) -> Option<Level> {
     let any_of = |names: &[&str]| names.iter().find_map(|name| last(members, name));
     any_of(&["msg", "message", "event", "fields"])?;
     match any_of(&["level", "lvl", "severity", "levelname", "log.level"])? {
-        Value::String(word) => super::foreign::level_word(word),
+        Value::String(word) => other_formats::level_word(word),
         Value::Number(number) => match number.as_u64()? {
             10 => Some(Level::Trace),
             20 => Some(Level::Debug),
@@ -144,8 +145,8 @@ fn foreign_level(members: &[(String, Value)]) -> Option<Level> {
     }
 }
 
-/// Replaces escapes of half a surrogate pair, which Go reads and Python's `json` writes for undecodable file names,
-/// by the escape of the replacement character.
+/// Replaces escapes of half a surrogate pair with the escape of the replacement character. Python's `json` writes such
+/// escapes for undecodable file names, and Go reads them.
 fn mend_surrogates(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut mended = Vec::new();
@@ -173,7 +174,7 @@ fn mend_surrogates(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&mended).into_owned())
 }
 
-/// The number in the six bytes `\uXXXX` that begin at `at`.
+/// Returns the number in the six bytes `\uXXXX` that begin at `at`.
 fn escaped_unit(bytes: &[u8], at: usize) -> Option<u32> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
@@ -183,13 +184,13 @@ fn escaped_unit(bytes: &[u8], at: usize) -> Option<u32> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Entry, Json, read};
-    use crate::Level;
+    use super::{Json, ParsedRecord, read};
+    use crate::level::Level;
 
     #[track_caller]
-    fn record(line: &str) -> Entry {
+    fn parsed(line: &str) -> ParsedRecord {
         match read(line) {
-            Json::Record(entry) => entry,
+            Json::Record(record) => record,
             Json::Other(level) => panic!("an object with level {level:?}: {line}"),
             Json::No => panic!("text: {line}"),
         }
@@ -206,20 +207,20 @@ mod tests {
     }
 
     #[test]
-    fn a_full_record() {
-        let entry = record(
+    fn all_members_of_a_record_are_read() {
+        let record = parsed(
             r#" {"@level":" Info ","@message":"m\u00e9","@module":"demo.x","@caller":"a.go:1","@timestamp":"2026-11-20T13:19:54.029982Z","z":1,"a":{"b":[1,true,null]},"foo":"bar"} "#,
         );
-        assert_eq!((entry.level, entry.message.as_str()), (Level::Info, "m\u{e9}"));
-        assert_eq!((entry.module.as_deref(), entry.caller.as_deref()), (Some("demo.x"), Some("a.go:1")));
-        assert_eq!(entry.timestamp.map(|moment| moment.unix_micros()), Some(1_795_180_794_029_982));
+        assert_eq!((record.level, record.message.as_str()), (Level::Info, "m\u{e9}"));
+        assert_eq!((record.module.as_deref(), record.caller.as_deref()), (Some("demo.x"), Some("a.go:1")));
+        assert_eq!(record.timestamp.map(|timestamp| timestamp.unix_micros()), Some(1_795_180_794_029_982));
         let fields = [("z", json!(1)), ("a", json!({"b": [1, true, null]})), ("foo", json!("bar"))];
-        assert_eq!(entry.fields, fields.map(|(name, value)| (name.to_owned(), value)));
+        assert_eq!(record.fields, fields.map(|(name, value)| (name.to_owned(), value)));
     }
 
     #[test]
-    fn strange_members_become_fields() {
-        let kept = |line, name| record(line).field(name).cloned();
+    fn a_member_of_the_wrong_type_is_a_field() {
+        let kept = |line, name| parsed(line).field(name).cloned();
         assert_eq!(kept(r#"{"@level":"warn","@message":"m","@timestamp":5}"#, "@timestamp"), Some(json!(5)));
         assert_eq!(
             kept(r#"{"@level":"warn","@message":"m","@timestamp":"2026-11-20T13:19:54.029Z"}"#, "@timestamp"),
@@ -230,27 +231,27 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_a_name_counts() {
-        let entry = record(r#"{"@level":1,"@message":2,"k":1,"@message":"m","@level":"error","k":2}"#);
-        assert_eq!((entry.level, entry.message.as_str()), (Level::Error, "m"));
-        assert_eq!(entry.field("k"), Some(&json!(2)));
+    fn the_last_member_of_a_name_counts() {
+        let record = parsed(r#"{"@level":1,"@message":2,"k":1,"@message":"m","@level":"error","k":2}"#);
+        assert_eq!((record.level, record.message.as_str()), (Level::Error, "m"));
+        assert_eq!(record.field("k"), Some(&json!(2)));
         check_other(r#"{"@level":"error","@message":"m","@message":1}"#, None);
     }
 
     #[test]
     fn a_missing_message_is_empty() {
-        assert_eq!(record(r#"{"@level":"error","k":1}"#).message, "");
+        assert_eq!(parsed(r#"{"@level":"error","k":1}"#).message, "");
     }
 
     #[test]
-    fn half_surrogates_are_replaced() {
+    fn half_a_surrogate_pair_is_replaced() {
         let line = r#"{"@level":"info","@message":"\udc80 \ud83e\udd80 \ud83e\\udd80 \\ud800"}"#;
-        assert_eq!(record(line).message, "\u{fffd} \u{1f980} \u{fffd}\\udd80 \\ud800");
+        assert_eq!(parsed(line).message, "\u{fffd} \u{1f980} \u{fffd}\\udd80 \\ud800");
         check_text(r#"{"@level":"info","@message":"\ud80"#);
     }
 
     #[test]
-    fn other_objects() {
+    fn other_objects_have_the_level_of_their_logger() {
         check_other(r#"{"a":1}"#, None);
         check_other("{}", None);
         check_other(r#"{"@message":1}"#, None);
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn no_objects() {
+    fn other_json_and_invalid_json_is_text() {
         for line in ["", "null", "12345", r#"["HELLO"]"#, r#""x""#, "{", "{}}", "{\"a\":1e999}", "plain"] {
             check_text(line);
         }
@@ -287,10 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn huge_numbers_are_floats() {
-        let entry =
-            record(r#"{"@level":"info","k":123456789012345678901234567890,"max":18446744073709551615}"#);
-        assert_eq!(entry.field("k").and_then(Value::as_f64), Some(123_456_789_012_345_678_901_234_567_890.0));
-        assert_eq!(entry.field("max"), Some(&json!(u64::MAX)));
+    fn a_number_beyond_64_bits_is_a_float() {
+        let record =
+            parsed(r#"{"@level":"info","k":123456789012345678901234567890,"max":18446744073709551615}"#);
+        assert_eq!(
+            record.field("k").and_then(Value::as_f64),
+            Some(123_456_789_012_345_678_901_234_567_890.0)
+        );
+        assert_eq!(record.field("max"), Some(&json!(u64::MAX)));
     }
 }

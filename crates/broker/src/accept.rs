@@ -1,4 +1,4 @@
-//! Serving under an id.
+//! Serving under an id, and accepting connections to it.
 
 use std::sync::Arc;
 
@@ -16,62 +16,61 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{
-    error::{ServeError, Unreachable},
-    router::{Reach, ServingId},
-    settings::Place,
-    shared::{Session, Shared, State, Way, deadline, now},
-    streams::BACKLOG,
+    error::{AcceptError, Unreachable},
+    router::{Reachability, ServingId},
+    session::BACKLOG,
+    settings::ListenAt,
+    shared::{Mode, Session, Shared, State, deadline, now},
 };
 
-/// A service that is being served. Dropping this ends it at once: its socket is removed, its calls are cut.
+/// The handle of a brokered service. Dropping it ends the service at once: its socket is removed and its calls are
+/// cancelled.
 #[derive(Debug)]
-#[must_use = "dropping it ends the service"]
-pub struct Brokered {
+#[must_use = "dropping the handle ends the service"]
+pub struct ServiceHandle {
     registration: Arc<Registration>,
     task: JoinHandle<()>,
     shutdown: CancellationToken,
     detached: bool,
 }
 
-impl Brokered {
-    /// The number that the peer has to dial.
+impl ServiceHandle {
+    /// Returns the id that the peer must dial.
     #[must_use]
     pub fn id(&self) -> ServiceId {
         self.registration.id
     }
 
-    /// Stops serving: no further connection is accepted, and calls that are under way may go on for the
-    /// [grace](crate::BrokerSettings::grace) period. When this returns, no connection and no socket is left.
+    /// Stops the service. No further connection is accepted, and calls in flight have the
+    /// [grace](crate::BrokerSettings::grace) to finish. When this returns, no connection and no socket is left.
     ///
     /// # Cancel safety
-    /// Dropping the future ends everything at once.
+    /// Dropping the future ends the service at once.
     pub async fn stop(mut self) {
         self.registration.end();
         self.shutdown.cancel();
-        // It is never aborted before `self` is dropped, and a panic is none of ours. Who has waited for it already must
-        // not wait again.
+        // The task is aborted only on drop, and a panic in it is not an error here. A finished task must not be polled
+        // again.
         if !self.task.is_finished() {
             let _ = (&mut self.task).await;
         }
     }
 
-    /// Waits until serving has ended by itself: because the broker was closed, which is no error, or because the peer
-    /// can never call.
+    /// Waits until the service can no longer be called. Returns `Ok` if the broker was closed.
     ///
     /// # Errors
-    /// [`Unreachable::NoBroker`] or [`PeerClosed`](Unreachable::PeerClosed) when the peer turned out to have no broker
-    /// after this side had told it of the service; [`Session`](Unreachable::Session) when the multiplexed connection
-    /// ended.
+    /// - [`Unreachable::NoBroker`] or [`Unreachable::PeerClosed`] if the peer has no open broker.
+    /// - [`Unreachable::Session`] if the multiplexed connection has ended.
     ///
     /// # Cancel safety
     /// Safe to drop and to call again.
-    pub async fn finished(&mut self) -> Result<(), ServeError> {
+    pub async fn finished(&mut self) -> Result<(), AcceptError> {
         let shared = &self.registration.shared;
-        let never = |state: &mut State| match (&state.session, state.router.reach()) {
+        let never = |state: &mut State| match (&state.session, state.router.reachability()) {
             (Session::Ended(reason), _) => Some(Unreachable::Session(reason.clone())),
-            (_, Reach::NoBroker) => Some(Unreachable::NoBroker),
-            (_, Reach::PeerClosed) => Some(Unreachable::PeerClosed),
-            (_, Reach::Up(_) | Reach::Down) => None,
+            (_, Reachability::NoBroker) => Some(Unreachable::NoBroker),
+            (_, Reachability::PeerClosed) => Some(Unreachable::PeerClosed),
+            (_, Reachability::Up(_) | Reachability::Down) => None,
         };
         match shared.until(never).await {
             Ok(reason) => Err(reason.into()),
@@ -84,13 +83,13 @@ impl Brokered {
         }
     }
 
-    /// Serves until the broker closes, without this handle.
+    /// Drops the handle and keeps the service until the broker closes.
     pub fn detach(mut self) {
         self.detached = true;
     }
 }
 
-impl Drop for Brokered {
+impl Drop for ServiceHandle {
     fn drop(&mut self) {
         if !self.detached {
             self.registration.end();
@@ -99,49 +98,49 @@ impl Drop for Brokered {
     }
 }
 
-/// Connections to an id, as bare streams. Dropping this gives the id back.
+/// The incoming connections of an id, as streams without gRPC. Dropping it frees the id.
 #[derive(Debug)]
 pub struct Incoming {
     source: Source,
-    /// Connections that have come in.
+    /// Connections whose TLS handshake is in progress.
     securing: JoinSet<Result<SecureStream, SecureError>>,
-    /// There will be no more.
-    over: bool,
+    /// The source has ended.
+    ended: bool,
     registration: Registration,
 }
 
 impl Incoming {
-    /// The number that the peer has to dial.
+    /// Returns the id that the peer must dial.
     #[must_use]
     pub fn id(&self) -> ServiceId {
         self.registration.id
     }
 
-    /// The next connection, secured as the main one is. `None` when there will be no more. One that fails concerns
-    /// its peer only: there may be others.
+    /// Returns the next connection, secured as the main one is, or `None` when no more can come. An error is that of one
+    /// connection. Others may follow.
     ///
     /// # Cancel safety
     /// Safe to drop and to call again.
     pub async fn accept(&mut self) -> Option<Result<SecureStream, SecureError>> {
         let shared = Arc::clone(&self.registration.shared);
         loop {
-            let takes_more = !self.over && self.securing.len() < BACKLOG;
+            let takes_more = !self.ended && self.securing.len() < BACKLOG;
             tokio::select! {
                 biased;
                 () = shared.closed.cancelled() => return None,
                 Some(secured) = self.securing.join_next() => {
-                    // One that was closed to make room for another is an error of its peer's.
+                    // A connection that was closed to make room for another has failed.
                     return Some(secured.unwrap_or_else(|ended| Err(SecureError(ended.into()))));
                 }
                 stream = self.source.accept(), if takes_more => match stream {
-                    // In a task of its own: one that says nothing makes no other wait.
+                    // In a task of its own, so that a silent connection does not delay others.
                     Some(stream) => {
                         let newcomer = PendingConnection::new(&stream);
                         let secured = secure(Arc::clone(&shared), stream, newcomer.clone());
                         newcomer.set_task(self.securing.spawn(secured));
                     }
                     None => {
-                        self.over = true;
+                        self.ended = true;
                         continue;
                     }
                 },
@@ -156,14 +155,14 @@ async fn secure(
     stream: Stream,
     newcomer: PendingConnection,
 ) -> Result<SecureStream, SecureError> {
-    let deadline = shared.settings.http2.handshake_timeout;
-    let secured = timeout(deadline, shared.settings.security.server(stream)).await;
-    // From now on it is whose who takes it in.
+    let handshake_timeout = shared.settings.http2.handshake_timeout;
+    let secured = timeout(handshake_timeout, shared.settings.security.server(stream)).await;
+    // From now on the connection is not closed to make room for another.
     newcomer.called();
     secured.unwrap_or_else(|late| Err(SecureError(late.into())))
 }
 
-/// Where connections come from.
+/// The source of connections.
 #[derive(Debug)]
 enum Source {
     Socket(Listener),
@@ -179,7 +178,7 @@ impl Listen for Source {
     }
 }
 
-/// An id that is in use, until this goes or is ended.
+/// An id in use. It is free again after `end` or drop.
 #[derive(Debug)]
 struct Registration {
     shared: Arc<Shared>,
@@ -199,27 +198,27 @@ impl Drop for Registration {
     }
 }
 
-/// Takes in connections to `id`, or to the next free one, once the peer can be told.
-pub(crate) async fn listen(shared: &Arc<Shared>, id: Option<ServiceId>) -> Result<Incoming, ServeError> {
-    shared.link(deadline(shared.settings.patience)).await?;
-    listen_unheard(shared, id).await
+/// Accepts connections to `id`, or to the next free id, once there is a link on which to announce it.
+pub(crate) async fn listen(shared: &Arc<Shared>, id: Option<ServiceId>) -> Result<Incoming, AcceptError> {
+    shared.link(deadline(shared.settings.peer_timeout)).await?;
+    listen_without_link(shared, id).await
 }
 
-/// Takes in connections to `id`, or to the next free one. The peer is told when it can be.
-pub(crate) async fn listen_unheard(
+/// Accepts connections to `id`, or to the next free id. It is announced on the next link if there is none.
+pub(crate) async fn listen_without_link(
     shared: &Arc<Shared>,
     id: Option<ServiceId>,
-) -> Result<Incoming, ServeError> {
+) -> Result<Incoming, AcceptError> {
     if shared.closed.is_cancelled() {
         return Err(Unreachable::Closed.into());
     }
-    let (source, streams, endpoint) = match &shared.way {
-        Way::Direct(place) => {
-            let listener = bind(place).await?;
+    let (source, streams, endpoint) = match &shared.mode {
+        Mode::Direct(listen_at) => {
+            let listener = bind(listen_at).await?;
             let endpoint = listener.endpoint().clone();
             (Source::Socket(listener), None, Some(endpoint))
         }
-        Way::Multiplexed => {
+        Mode::Multiplexed => {
             let (sender, streams) = mpsc::channel(BACKLOG);
             (Source::Streams(streams), Some(sender), None)
         }
@@ -229,14 +228,14 @@ pub(crate) async fn listen_unheard(
         let id = id.unwrap_or_else(|| shared.next_id());
         let endpoint = match (&shared.settings.translate, &endpoint) {
             (Some(translate), Some(endpoint)) => {
-                let told = translate.announce_as(endpoint);
-                Some(told.map_err(|source| ServeError::Translate { id, source })?)
+                let translated = translate.announce_as(endpoint);
+                Some(translated.map_err(|source| AcceptError::Translate { id, source })?)
             }
             _ => endpoint.clone(),
         };
         let serving = shared.change(|state| {
             let serving = state.router.serve(id, endpoint, now())?;
-            // Before anybody can see that the peer was let in.
+            // In the same step, because the router may have let the peer in.
             if let Some(sender) = &streams {
                 state.listeners.insert(id, sender.clone());
             }
@@ -246,41 +245,41 @@ pub(crate) async fn listen_unheard(
             Some(serving) => {
                 tracing::debug!(service.id = %id, "listening for brokered connections");
                 let registration = Registration { shared: Arc::clone(shared), id, serving };
-                return Ok(Incoming { source, securing: JoinSet::new(), over: false, registration });
+                return Ok(Incoming { source, securing: JoinSet::new(), ended: false, registration });
             }
             None if fresh => {}
-            None => return Err(ServeError::InUse { id }),
+            None => return Err(AcceptError::IdInUse { id }),
         }
     }
 }
 
-/// Serves on what [`listen`] gave.
-pub(crate) fn serve(incoming: Incoming, services: Services) -> Brokered {
+/// Serves gRPC services on incoming connections.
+pub(crate) fn serve(incoming: Incoming, services: Services) -> ServiceHandle {
     let Incoming { source, registration, .. } = incoming;
     let registration = Arc::new(registration);
     let Shared { settings, closed, .. } = &*registration.shared;
     let shutdown = closed.child_token();
-    // As on the main connection: a call that belongs to a trace is served within it.
+    // Tracing is as on the main connection: a call that belongs to a trace is served within it.
     let limits =
         MessageLimits::new(settings.http2.max_receive_message_size, settings.http2.max_send_message_size);
     let services = settings.layers.wrap(services.limited(limits)).traced();
     let mut serving = Serving::new(services, settings.security.clone(), shutdown.clone());
     serving.settings = settings.http2.clone();
     serving.grace = settings.grace;
-    let life = registration.shared.span();
-    let span = tracing::debug_span!(parent: &life, "broker", service.id = %registration.id);
+    let plugin_span = registration.shared.span();
+    let span = tracing::debug_span!(parent: &plugin_span, "broker", service.id = %registration.id);
     let kept = Arc::clone(&registration);
     let serve = async move {
         http2::serve(source, serving).await;
         drop(kept);
     };
-    let task = registration.shared.serving.spawn(serve.instrument(span).instrument(life));
-    Brokered { registration, task, shutdown, detached: false }
+    let task = registration.shared.tasks.spawn(serve.instrument(span).instrument(plugin_span));
+    ServiceHandle { registration, task, shutdown, detached: false }
 }
 
-async fn bind(place: &Place) -> Result<Listener, rpcplugin_transport::BindError> {
-    match place {
-        Place::Unix(dir) => Listener::unix_in(dir),
-        Place::Tcp { host, ports } => Listener::tcp(*host, ports.clone()).await,
+async fn bind(listen_at: &ListenAt) -> Result<Listener, rpcplugin_transport::BindError> {
+    match listen_at {
+        ListenAt::Unix(dir) => Listener::unix_in(dir),
+        ListenAt::Tcp { host, ports } => Listener::tcp(*host, ports.clone()).await,
     }
 }

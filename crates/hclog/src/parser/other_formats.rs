@@ -1,26 +1,26 @@
-//! Levels in the text of loggers other than hclog.
+//! The levels of text from loggers other than hclog.
 //!
-//! A rule must not take prose for a log line: a bare level has to be in capitals, and stand where loggers put it.
+//! Prose must not be taken for a log line. A bare level must therefore be in capitals and in a place where loggers put it.
 
 use std::borrow::Cow;
 
-use crate::Level;
+use crate::level::Level;
 
-/// The level that a text line claims in one of the known formats.
+/// Returns the level of a line in one of the known formats.
 pub(super) fn level_of(text: &str) -> Option<Level> {
     let head = plain_head(text);
     let head = head.as_ref();
     glog(head).or_else(|| logfmt(head)).or_else(|| after_time(head)).or_else(|| leading(head))
 }
 
-/// A level by any of its usual names in any case, with the offsets of slog such as `DEBUG-4`.
+/// Reads a level by any of its usual names in any case, with an offset of slog such as `DEBUG-4`.
 pub(super) fn level_word(word: &str) -> Option<Level> {
     let (name, offset) = match word.find(['+', '-']) {
         Some(at) => (&word[..at], word[at..].parse::<i32>().ok()?),
         None => (word, 0),
     };
     let (_, level) = NAMES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known))?;
-    // slog's own numbers: four steps from level to level.
+    // The numbers of slog: four steps between levels.
     let base = match level {
         _ if offset == 0 => return Some(*level),
         Level::Trace => -8,
@@ -38,13 +38,13 @@ pub(super) fn level_word(word: &str) -> Option<Level> {
     })
 }
 
-/// The beginning of the line, of 512 bytes or little less: no rule looks further, which bounds what a line can cost.
+/// Returns at most the first 512 bytes of the line. No rule looks further, which bounds the cost of a line.
 pub(super) fn head(text: &str) -> &str {
     let end = (0..=HEAD_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     &text[..end]
 }
 
-/// The head without colours; levels stand there or nowhere.
+/// Returns the head of the line without colours.
 fn plain_head(text: &str) -> Cow<'_, str> {
     let head = head(text);
     if !head.contains('\x1b') {
@@ -59,7 +59,7 @@ fn plain_head(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// glog and klog: `I0102 15:04:05.000000 …`, with the year before the month in newer ones.
+/// glog and klog: `I0102 15:04:05.000000 …`, in newer versions with the year before the month.
 fn glog(head: &str) -> Option<Level> {
     let level = match head.as_bytes().first()? {
         b'I' => Level::Info,
@@ -72,7 +72,7 @@ fn glog(head: &str) -> Option<Level> {
     (is_date && is_clock(rest.trim_start())).then_some(level)
 }
 
-/// slog's text form, logrus and others: `time=… level=INFO msg=…`, beginning with any `key=`.
+/// The text format of slog, logrus and others: `time=… level=INFO msg=…`, beginning with any `key=`.
 fn logfmt(head: &str) -> Option<Level> {
     let (key, _) = head.split_once('=')?;
     let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
@@ -85,15 +85,15 @@ fn logfmt(head: &str) -> Option<Level> {
     })
 }
 
-/// Lines that begin with a time: tracing and env_logger, Go's log and slog, hclog's text, zap, zerolog, Python, loguru.
+/// Lines that begin with a time: tracing, env_logger, Go's log and slog, hclog as text, zap, zerolog, Python, loguru.
 fn after_time(head: &str) -> Option<Level> {
     let rest = without_time(head.trim_start().trim_start_matches('['))?;
     let mut rest = rest.trim_start_matches([']', '|', ' ']);
-    // Python's favourite, `time - name - LEVEL - message`.
+    // The usual format of Python: `time - name - LEVEL - message`.
     if let Some(parts) = rest.strip_prefix("- ") {
         return parts.split(" - ").take(3).find_map(capitals);
     }
-    // Go's log can name the place in the source first.
+    // Go's log can write the position in the source first.
     if let Some((_, after)) = rest.split_once(": ").filter(|(place, _)| is_go_place(place)) {
         rest = after;
     }
@@ -101,7 +101,7 @@ fn after_time(head: &str) -> Option<Level> {
     if decorated { level_word(word) } else { capitals(word) }
 }
 
-/// Lines that begin with the level itself: `INFO target: …`, `WARNING:name:…`, `[INFO  target] …`.
+/// Lines that begin with the level: `INFO target: …`, `WARNING:name:…`, `[INFO  target] …`.
 fn leading(head: &str) -> Option<Level> {
     let (word, _) = first_word(head.trim_start())?;
     capitals(word)
@@ -112,7 +112,8 @@ fn capitals(word: &str) -> Option<Level> {
     if word.contains(|c: char| c.is_ascii_lowercase()) { None } else { level_word(word) }
 }
 
-/// The first word without what surrounds it, and whether that was something a writer of prose would not put there.
+/// Returns the first word without the brackets around it, and whether it has brackets or punctuation that prose does not
+/// have.
 fn first_word(text: &str) -> Option<(&str, bool)> {
     let inner = text.trim_start_matches(['[', '<', '(']);
     let end = inner.find(|c: char| c.is_whitespace() || matches!(c, ']' | '>' | ')' | ':' | '|'))?;
@@ -120,7 +121,7 @@ fn first_word(text: &str) -> Option<(&str, bool)> {
     (!word.is_empty()).then(|| (word, inner.len() < text.len() || inner[end..].starts_with([':', '\t', '|'])))
 }
 
-/// What follows a date and time, or a time alone.
+/// Returns the text after a date and time, or after a time.
 fn without_time(text: &str) -> Option<&str> {
     let (token, rest) = split_token(text);
     if is_clock(token) {
@@ -139,7 +140,7 @@ fn without_time(text: &str) -> Option<&str> {
     }
 }
 
-/// The text up to white space or a closing bracket, and what follows that.
+/// Splits the text at white space or a closing bracket.
 fn split_token(text: &str) -> (&str, &str) {
     let (token, rest) = text.split_once(|c: char| c.is_whitespace() || c == ']').unwrap_or((text, ""));
     (token, rest.trim_start_matches(' '))
@@ -169,7 +170,7 @@ fn is_go_place(text: &str) -> bool {
         .is_some_and(|(_, line)| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// How far into a line a level is searched.
+/// The number of bytes in which a level is searched.
 const HEAD_BYTES: usize = 512;
 
 const NAMES: [(&str, Level); 24] = [
@@ -202,7 +203,7 @@ const NAMES: [(&str, Level); 24] = [
 #[cfg(test)]
 mod tests {
     use super::level_of;
-    use crate::Level;
+    use crate::level::Level;
 
     #[track_caller]
     fn check(level: Level, lines: &[&str]) {
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn rust_tracing_and_env_logger() {
+    fn levels_of_tracing_and_env_logger_are_found() {
         check(
             Level::Info,
             &[
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn go_log_slog_hclog_zap_zerolog() {
+    fn levels_of_go_loggers_are_found() {
         check(
             Level::Info,
             &[
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn python_and_glog() {
+    fn levels_of_python_and_glog_are_found() {
         check(
             Level::Warn,
             &[
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_and_stack_lines_have_none() {
+    fn prose_and_stack_lines_have_no_level() {
         for line in [
             "",
             " ",

@@ -1,27 +1,28 @@
-//! Takes tonic's limit on received messages out of generated code.
+//! Removes tonic's limit on received messages from generated code.
 
-/// The text of the code generator is not the one that this crate knows.
+/// The generated code is not that of the known version of the generator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
-#[error("the code generator wrote {found} of {expected} times what was expected: `{text}`")]
+#[error("the code generator wrote `{text}` {found} times instead of {expected}")]
 #[diagnostic(
     code(rpcplugin::base::build_generator_changed),
-    help("use the version of tonic-prost-build that this version of rpcplugin-build was made for")
+    help("use the version of tonic-prost-build that this version of rpcplugin-build depends on")
 )]
-pub struct NotUnlimited {
-    /// What stands there for each client or server.
+#[non_exhaustive]
+pub struct PatchFailed {
+    /// The text to replace in each client or server.
     pub text: &'static str,
-    /// How often it should stand there.
+    /// The number of clients and servers with this text.
     pub expected: usize,
-    /// How often it does.
+    /// The number of times that the text was found.
     pub found: usize,
 }
 
-/// Makes the clients and servers in `code`, which tonic's generator wrote, take messages of any size, unless they are
-/// told otherwise by their `max_decoding_message_size`.
+/// Makes the clients and servers in generated code accept messages of any size. Their method `max_decoding_message_size`
+/// still sets a limit.
 ///
 /// # Errors
-/// [`NotUnlimited`] when there are not just as many clients and servers as said.
-pub fn unlimited(code: &str, clients: usize, servers: usize) -> Result<String, NotUnlimited> {
+/// [`PatchFailed`] if the code does not have exactly these numbers of clients and servers.
+pub(crate) fn patch(code: &str, clients: usize, servers: usize) -> Result<String, PatchFailed> {
     let mut code = code.to_owned();
     for edit in EDITS {
         let expected = match edit.of {
@@ -31,28 +32,28 @@ pub fn unlimited(code: &str, clients: usize, servers: usize) -> Result<String, N
         };
         let found = code.matches(edit.from).count();
         if found != expected {
-            return Err(NotUnlimited { text: edit.from, expected, found });
+            return Err(PatchFailed { text: edit.from, expected, found });
         }
         code = code.replace(edit.from, edit.to);
     }
     Ok(code)
 }
 
-/// A piece of generated code, and what replaces it.
+/// A text in generated code, and its replacement.
 struct Edit {
     of: Of,
     from: &'static str,
     to: &'static str,
 }
 
-/// Where a piece stands once.
+/// Where the text occurs, once in each.
 enum Of {
     Client,
     Server,
     Both,
 }
 
-/// Sending has no limit as it is.
+/// The edits for received messages. Sent messages have no limit.
 const EDITS: [Edit; 4] = [
     Edit {
         of: Of::Client,
@@ -77,10 +78,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generator_that_writes_something_else_is_noticed() {
-        let error = unlimited("pub mod kv_client {}", 1, 0).expect_err("no client");
+    fn code_of_another_generator_is_refused() {
+        let error = patch("pub mod kv_client {}", 1, 0).expect_err("no client");
         assert_eq!((error.expected, error.found), (1, 0));
-        assert_eq!(unlimited("nothing", 0, 0).as_deref(), Ok("nothing"));
-        assert!(unlimited("max_decoding_message_size: None,", 0, 0).is_err(), "a server that nobody counted");
+        assert_eq!(patch("nothing", 0, 0).as_deref(), Ok("nothing"));
+        assert!(patch("max_decoding_message_size: None,", 0, 0).is_err(), "one server too many");
     }
 }

@@ -1,4 +1,4 @@
-//! Multiplexed mode: the streams that come in on the session.
+//! Multiplexed mode: the session, its incoming streams, and the opening of streams.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use crate::{
-    settings::Side,
+    settings::Role,
     shared::{Session, Shared, now},
 };
 
-/// The incoming streams of a multiplexed session that are nobody's brokered connection.
+/// The incoming main connections of a multiplexed session.
 ///
-/// On a plugin these are main connections, to be served with the plugin's own services. On a host there are none. Ends
-/// when the session does, or the broker closes.
+/// On a plugin these are served with the plugin's own services. On a host there are none. Ends when the session ends or
+/// the broker closes.
 #[derive(Debug)]
 pub struct MainStreams(mpsc::Receiver<Stream>);
 
@@ -24,8 +24,8 @@ impl Listen for MainStreams {
     }
 }
 
-/// Takes charge of a session: from now on every stream that comes in goes to whom it is for.
-pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> MainStreams {
+/// Starts the task that owns the session: it hands out incoming streams and opens streams of this side.
+pub(crate) fn start(shared: &Arc<Shared>, session: yamux::Session) -> MainStreams {
     shared.change(|state| {
         state.router.new_session();
         state.closer = Some(session.closer());
@@ -33,72 +33,71 @@ pub(crate) fn take_charge(shared: &Arc<Shared>, session: yamux::Session) -> Main
     });
     let (main, streams) = mpsc::channel(BACKLOG);
     let span = shared.span();
-    let tasks = shared.serving.clone();
+    let tasks = shared.tasks.clone();
     let shared = Arc::clone(shared);
-    let taking = async move {
+    let owner = async move {
         let end = tokio::select! {
             biased;
             () = shared.closed.cancelled() => yamux::Error::Closed,
             end = distribute(&shared, &session, &main) => end,
             end = open(&shared, &session) => end,
         };
-        tracing::debug!(reason = %end, "no more streams come in");
+        tracing::debug!(reason = %end, "the multiplexed session ended");
         shared.change(|state| {
             state.session = Session::Ended(end);
             state.listeners.clear();
-            state.askers.values().for_each(|asker| asker.notify_one());
+            state.pending.values().for_each(|caller| caller.notify_one());
             std::mem::take(&mut state.opened)
         });
     };
-    tasks.spawn(taking.instrument(span));
+    tasks.spawn(owner.instrument(span));
     MainStreams(streams)
 }
 
-/// Hands out streams until the session ends, and returns why it did. Never waits for whom a stream is for.
+/// Hands out incoming streams until the session ends, and returns why it ended. Does not wait for the listeners.
 async fn distribute(shared: &Shared, session: &yamux::Session, main: &mpsc::Sender<Stream>) -> yamux::Error {
     while session.acceptable().await {
-        // In one step: a stream that was accepted and is not routed yet would count as one that has not come.
+        // In one step, because a stream that is accepted and not yet routed would not be counted as arrived.
         let accepted = shared.look(|state| {
             let stream = session.try_accept()?;
             let listener = match state.router.route(now()) {
                 Some(id) => state.listeners.get(&id).cloned(),
-                None if shared.side == Side::Plugin => Some(main.clone()),
+                None if shared.role == Role::Plugin => Some(main.clone()),
                 None => None,
             };
             Some((stream, listener))
         });
         let Some((stream, listener)) = accepted else { continue };
-        // A stream that nobody takes is reset by being dropped: its listener has gone since it let it in, or takes none
-        // because too many wait.
+        // Dropping the stream resets it. This happens when its listener has gone, or has too many streams waiting.
         if listener.is_none_or(|listener| listener.try_send(Stream::other(stream)).is_err()) {
-            tracing::debug!("a stream came for which nobody listens");
+            tracing::debug!("an incoming stream was reset: it has no listener");
         }
     }
     session.closed().await
 }
 
-/// Opens the streams of this side, one after the other in the order in which the peer expects them, until the session
-/// ends, and returns why it did. The peer expects also those that nobody wants any more; they are closed at once.
+/// Opens the streams of this side in the order in which the peer expects them, until the session ends, and returns why it
+/// ended. The streams of cancelled tickets are expected too. They are closed at once.
 async fn open(shared: &Shared, session: &yamux::Session) -> yamux::Error {
     loop {
-        let Ok((ticket, on_its_way)) = shared.until(|state| state.router.next_opening()).await else {
+        let Ok((ticket, flush)) = shared.until(|state| state.router.next_opening()).await else {
             return yamux::Error::Closed;
         };
-        let opened = if on_its_way { session.open().await } else { session.open_soon().await };
+        let opened = if flush { session.open().await } else { session.open_soon().await };
         let stream = match opened {
             Ok(stream) => stream,
             Err(error) => return error,
         };
-        let unwanted = shared.change(|state| {
-            if !state.router.opened() {
+        let unused = shared.change(|state| {
+            if !state.router.stream_opened() {
                 return Some(stream);
             }
-            if let Some(asker) = state.askers.get(&ticket) {
-                asker.notify_one();
+            if let Some(caller) = state.pending.get(&ticket) {
+                caller.notify_one();
             }
             state.opened.insert(ticket, stream)
         });
-        drop(unwanted);
+        drop(unused);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The stream of messages between two brokers, seen from either side.
+//! The stream of messages between two brokers, for the host and for the plugin.
 
 use std::{
     pin::Pin,
@@ -17,22 +17,22 @@ use tonic::{
 };
 
 use crate::{
-    router::{LinkEnd, LinkId, Manner, Reach},
+    router::{KnockPolicy, LinkEnd, LinkId, Reachability},
     shared::{Shared, now},
 };
 
-/// The service with which a plugin's broker is reached.
+/// The service of a plugin's broker.
 pub(crate) fn services(shared: &Arc<Shared>) -> Services {
     let service = Service(Arc::clone(shared));
     Services::new().add(GrpcBrokerServer::new(service).max_decoding_message_size(MAX_MESSAGE))
 }
 
-/// Opens a link upon the host's main channel and keeps it for as long as it lasts.
+/// Opens a link on the host's main channel, and returns how it ended.
 ///
 /// # Protocol
-/// go-plugin `grpc_broker.go` `StartStream`. A Go plugin answers not even with headers until it has something to say.
-pub(crate) async fn attach(shared: Arc<Shared>, channel: PluginChannel) -> Detached {
-    let link = Link::open(&shared);
+/// go-plugin `grpc_broker.go` `StartStream`. A plugin in Go sends no headers before its first message.
+pub(crate) async fn attach(shared: Arc<Shared>, channel: PluginChannel) -> StreamEnd {
+    let link = OpenLink::new(&shared);
     let outgoing = Outgoing::new(&shared, link.id);
     let end = tokio::select! {
         biased;
@@ -42,41 +42,42 @@ pub(crate) async fn attach(shared: Arc<Shared>, channel: PluginChannel) -> Detac
     tracing::debug!(?end, "the broker's stream ended");
     link.close(end);
     if shared.closed.is_cancelled() {
-        return Detached::Closed;
+        return StreamEnd::Closed;
     }
-    match shared.look(|state| state.router.reach()) {
-        Reach::NoBroker => Detached::NoBroker,
-        Reach::PeerClosed => Detached::PeerClosed,
-        Reach::Up(_) | Reach::Down => Detached::Lost,
+    match shared.look(|state| state.router.reachability()) {
+        Reachability::NoBroker => StreamEnd::NoBroker,
+        Reachability::PeerClosed => StreamEnd::PeerClosed,
+        Reachability::Up(_) | Reachability::Down => StreamEnd::Lost,
     }
 }
 
-/// How a stream to a plugin's broker ended, and so whether there is any use in [attaching](crate::Broker::attach) again.
+/// How the stream to a plugin's broker ended. Only after [`Lost`](Self::Lost) it is of use to
+/// [attach](crate::Broker::attach) again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Detached {
-    /// It broke, or the plugin ended it in order. The next one may last.
+pub enum StreamEnd {
+    /// The stream broke, or the plugin ended it without an error. Another stream may last.
     Lost,
     /// The plugin has no broker.
     NoBroker,
-    /// The plugin's broker is closed for good.
+    /// The plugin's broker is closed, and does not open again.
     PeerClosed,
     /// This side's broker is closed.
     Closed,
 }
 
-/// Opens the call and takes in what the plugin says.
+/// Opens the stream and receives the plugin's messages.
 async fn receive(shared: &Arc<Shared>, link: LinkId, channel: PluginChannel, outgoing: Outgoing) -> LinkEnd {
     let mut client = GrpcBrokerClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
     let mut incoming = match client.start_stream(Messages(outgoing)).await {
         Ok(response) => {
-            let manner = manner(response.metadata(), "server");
-            shared.change(|state| state.router.meet(link, manner));
+            let policy = policy(response.metadata(), "server");
+            shared.change(|state| state.router.set_policy(link, policy));
             response.into_inner()
         }
         Err(status) if status.code() == Code::Unimplemented => return LinkEnd::Unimplemented,
         Err(status) => {
-            tracing::debug!(error = %status, "the broker's stream could not be opened");
+            tracing::debug!(error = %status, "the broker's stream cannot be opened");
             return LinkEnd::Lost;
         }
     };
@@ -92,23 +93,23 @@ async fn receive(shared: &Arc<Shared>, link: LinkId, channel: PluginChannel, out
     }
 }
 
-/// How the peer knocks, by the header in which it says who it is.
-fn manner(headers: &MetadataMap, header: &str) -> Manner {
+/// Returns how the peer knocks, by the header that names its implementation.
+fn policy(headers: &MetadataMap, header: &str) -> KnockPolicy {
     match headers.get(header).and_then(|name| name.to_str().ok()) {
-        Some(name) if name.starts_with("rpcplugin/") => Manner::AtOnce,
-        _ => Manner::InTurn,
+        Some(name) if name.starts_with("rpcplugin/") => KnockPolicy::Concurrent,
+        _ => KnockPolicy::Serial,
     }
 }
 
-/// A link that is closed when this goes.
+/// A link that is closed on drop.
 #[derive(Debug)]
-struct Link {
+struct OpenLink {
     shared: Arc<Shared>,
     id: LinkId,
 }
 
-impl Link {
-    fn open(shared: &Arc<Shared>) -> Self {
+impl OpenLink {
+    fn new(shared: &Arc<Shared>) -> Self {
         let id = shared.change(|state| state.router.open_link(now()));
         Self { shared: Arc::clone(shared), id }
     }
@@ -118,18 +119,18 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for OpenLink {
     fn drop(&mut self) {
         self.close(LinkEnd::Lost);
     }
 }
 
-/// What this side sends on a link. Ends when the link does, or the broker closes.
+/// The messages that this side sends on a link. Ends when the link ends or the broker closes.
 struct Outgoing {
     shared: Arc<Shared>,
     link: LinkId,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Runs until there is something to send even if nothing happens.
+    /// Runs until the router's next deadline.
     timer: Option<Pin<Box<Sleep>>>,
     is_up: bool,
 }
@@ -145,7 +146,7 @@ impl Outgoing {
             return Poll::Ready(None);
         }
         if !self.is_up {
-            // Somebody reads: from now on messages arrive.
+            // The first poll: from now on messages are sent.
             self.is_up = true;
             self.shared.change(|state| state.router.link_up(self.link));
         }
@@ -168,7 +169,7 @@ impl Outgoing {
                 Next::End => return Poll::Ready(None),
             };
             self.timer = deadline.map(|deadline| Box::pin(sleep_until(Instant::from_std(deadline))));
-            // Once the time has come there is a message, or a later time.
+            // At the deadline there is a message, or a later deadline.
             if self.timer.as_mut().is_none_or(|timer| timer.as_mut().poll(cx).is_pending()) {
                 return Poll::Pending;
             }
@@ -176,15 +177,15 @@ impl Outgoing {
     }
 }
 
-/// What a link has to send.
+/// The next step of a link.
 enum Next {
     Message(ConnInfo),
-    /// Nothing until something happens, or until this time.
+    /// No message before the next event or this deadline.
     Nothing(Option<std::time::Instant>),
     End,
 }
 
-/// The host's half of a link.
+/// The host's side of a link.
 struct Messages(Outgoing);
 
 impl Stream for Messages {
@@ -195,8 +196,8 @@ impl Stream for Messages {
     }
 }
 
-/// What a plugin registers. Every stream that a host opens is a link of its own, so the broker lives as long as the
-/// plugin does.
+/// The service that a plugin registers. Every stream that a host opens is a new link, so that the broker lives as long as
+/// the plugin.
 ///
 /// # Protocol
 /// Differs: the broker of a Go plugin is dead once its first stream has ended.
@@ -213,9 +214,9 @@ impl GrpcBroker for Service {
         if self.0.closed.is_cancelled() {
             return Err(Status::unavailable("the plugin is shutting down"));
         }
-        let link = Link::open(&self.0);
-        let manner = manner(request.metadata(), "user-agent");
-        self.0.change(|state| state.router.meet(link.id, manner));
+        let link = OpenLink::new(&self.0);
+        let policy = policy(request.metadata(), "user-agent");
+        self.0.change(|state| state.router.set_policy(link.id, policy));
         let outgoing = Outgoing::new(&self.0, link.id);
         let mut response = Response::new(Exchange { link, outgoing, incoming: request.into_inner() });
         response.metadata_mut().insert("server", MetadataValue::from_static(THIS_SERVER));
@@ -223,10 +224,10 @@ impl GrpcBroker for Service {
     }
 }
 
-/// The plugin's half of a link: what it sends, and in passing, what it receives. Being read drives both, so a host that
-/// does not read is not read from.
+/// The plugin's side of a link: the messages that it sends. Polling it also receives messages, so that nothing is read
+/// from a host that does not read.
 struct Exchange {
-    link: Link,
+    link: OpenLink,
     outgoing: Outgoing,
     incoming: Streaming<ConnInfo>,
 }
@@ -257,8 +258,8 @@ impl Stream for Exchange {
     }
 }
 
-/// What a plugin says of itself to its host; a host says it as its user agent.
+/// How a plugin names its implementation to the host. A host does it in the user agent.
 const THIS_SERVER: &str = concat!("rpcplugin/", env!("CARGO_PKG_VERSION"));
 
-/// The largest message of a broker. Real ones have some hundred bytes.
+/// The largest message of a broker in bytes. Real messages have a few hundred bytes.
 const MAX_MESSAGE: usize = 64 << 10;
