@@ -243,7 +243,7 @@ async fn launches_that_fail_and_restarts_are_counted() {
     kill_process(pid, Signal::KILL).unwrap();
     let second = supervised.later_generation(first.number()).await.unwrap();
     assert_eq!(second.number(), 2);
-    supervised.stop().await;
+    supervised.shut_down().await;
     assert!(telemetry.shut_down().await, "all was sent");
 
     let total =

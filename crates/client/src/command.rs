@@ -1,4 +1,4 @@
-//! Which program to start, and in what surroundings.
+//! The command of a plugin: program, arguments, environment.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use rpcplugin_config::EnvPolicy;
 
 use crate::program::checksum::Checksum;
 
-/// A plugin's program with its arguments and surroundings.
+/// The program of a plugin with its arguments and its environment.
 ///
 /// ```
 /// use rpcplugin_client::Command;
@@ -21,14 +21,14 @@ use crate::program::checksum::Checksum;
 /// let careful = command.environment(EnvPolicy::Only(vec!["PATH".to_owned()]));
 /// ```
 ///
-/// It is the [`Runner`](crate::Runner) of ordinary plugins. `Debug` does not show the values of variables.
+/// `Command` is the [`Runner`](crate::Runner) of ordinary plugins. `Debug` does not show the values of variables.
 ///
-/// The process that is started has to be the plugin, or to live as long as it: a script ends with `exec ./kv-plugin`, or
-/// waits for it. One that ends takes what it left in the background along, as part of its process group, whether or not
-/// that has printed a handshake line: what is nobody's child could not be stopped, nor its end be seen.
+/// The started process has to be the plugin, or has to run as long as the plugin: a script ends with `exec ./kv-plugin`, or waits for
+/// it. When the started process exits, its process group is killed, including anything that it left in the background, because the host
+/// could neither stop nor wait for such a process.
 ///
 /// # Protocol
-/// Differs: a Go host goes on with a plugin that a script has left in the background, for as long as that holds its pipes.
+/// Differs: a Go host keeps a plugin that a script has left in the background, for as long as the plugin holds its pipes.
 #[derive(Clone)]
 pub struct Command {
     pub(crate) program: PathBuf,
@@ -45,18 +45,19 @@ pub struct Command {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stdin {
-    /// What the host reads. The default, as in go-plugin. At a terminal a plugin that reads it, or asks on `/dev/tty`, is
-    /// stopped by the system, since it is in the background there; see [`Command::share_process_group`].
+    /// The host's own standard input. The default, as in go-plugin. A plugin is a background process of the terminal: the system stops
+    /// it when it reads from the terminal or asks on `/dev/tty`. See [`Command::share_process_group`].
     #[default]
     Inherit,
-    /// Nothing.
+    /// An empty input.
     Null,
-    /// What the host writes into [`Plugin::take_stdin`](crate::Plugin::take_stdin).
+    /// A pipe, which the host writes into with [`Plugin::take_stdin`](crate::Plugin::take_stdin).
     Piped,
 }
 
 impl Command {
-    /// Starts `program`, by its path, relative to the working directory of the host, or by its name in the host's `PATH`.
+    /// Makes a command that starts `program`. A path is relative to the host's working directory, and a bare name is looked up in the
+    /// host's `PATH`.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
@@ -85,35 +86,34 @@ impl Command {
         self
     }
 
-    /// Sets a variable of the plugin's environment. It wins over an inherited one, and over the handshake's own.
+    /// Sets a variable of the plugin's environment. It replaces an inherited variable, and one of the handshake.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.insert(name.into(), Some(value.into()));
         self
     }
 
-    /// Keeps a variable of the host's environment from the plugin.
+    /// Removes a variable of the host's environment from the plugin's.
     #[must_use]
     pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
         self.env.insert(name.into(), None);
         self
     }
 
-    /// Chooses how much of the host's environment the plugin gets, whatever
-    /// [the configuration](rpcplugin_config::HostConfig::inherit_env) says.
+    /// Chooses how much of the host's environment the plugin inherits. Takes the place of
+    /// [the configuration](rpcplugin_config::HostConfig::inherit_env).
     #[must_use]
     pub fn environment(mut self, environment: EnvPolicy) -> Self {
         self.environment = Some(environment);
         self
     }
 
-    /// Starts the program only if its file has this digest.
+    /// Verifies the checksum of the program's file before the start.
     ///
-    /// On Linux the file that was read is the one that is executed, whatever is put at its path meanwhile; elsewhere the
-    /// path is executed a moment after its file was read. In either case nobody who is not trusted may be able to write
-    /// into the file itself. What the file needs to run is not verified: libraries, and for a script its interpreter and
-    /// what it imports. A script that is verified inherits its open file, and on Linux sees itself as
-    /// `/proc/self/fd/N`; the few other processes that this host starts in the same moment may inherit the file too.
+    /// On Linux the file that was verified is the file that is executed, even if another file is put at its path meanwhile. On other systems
+    /// the path is executed a moment after its file was read. In either case only trusted users may be able to write into the file itself.
+    /// Libraries, the interpreter of a script and what a script imports are not verified. A verified script inherits its open file, and on
+    /// Linux sees itself as `/proc/self/fd/N`. Other processes that the host starts in the same moment may inherit the file too.
     #[must_use]
     pub fn checksum(mut self, checksum: Checksum) -> Self {
         self.checksum = Some(checksum);
@@ -136,9 +136,9 @@ impl Command {
 
     /// Leaves the plugin in the host's process group, as go-plugin does.
     ///
-    /// By default a plugin leads a group of its own: a Ctrl-C in the terminal reaches the host alone, which decides
-    /// what ends, and what a plugin has started and left in its group when it ends is killed. The price is that such a
-    /// plugin cannot read from the terminal, and that `setsid()` in it fails with EPERM, as for every leader of a group.
+    /// By default a plugin leads a group of its own. Ctrl-C in the terminal then reaches only the host, and what a plugin leaves in its
+    /// group is killed when the plugin exits. Such a plugin cannot read from the terminal, and `setsid()` in it fails with EPERM, as for
+    /// every leader of a group.
     ///
     /// A plugin in the host's group does not [die with the host](rpcplugin_config::HostConfig::die_with_host), unless it
     /// watches the host by itself as plugins made with rpcplugin do.
@@ -154,10 +154,28 @@ impl Command {
         &self.program
     }
 
-    /// The name by which logs call the plugin: the program's file name.
+    /// The plugin's name in logs: the file name of the program.
     #[must_use]
     pub fn name(&self) -> String {
         name(&self.program)
+    }
+}
+
+impl From<&str> for Command {
+    fn from(program: &str) -> Self {
+        Self::new(program)
+    }
+}
+
+impl From<&Path> for Command {
+    fn from(program: &Path) -> Self {
+        Self::new(program)
+    }
+}
+
+impl From<PathBuf> for Command {
+    fn from(program: PathBuf) -> Self {
+        Self::new(program)
     }
 }
 
@@ -176,7 +194,7 @@ impl fmt::Debug for Command {
     }
 }
 
-/// The name by which logs call the plugin of a program.
+/// The name of a program's plugin in logs.
 pub(crate) fn name(program: &Path) -> String {
     program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
 }

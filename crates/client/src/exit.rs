@@ -4,46 +4,45 @@ use std::{fmt, process::ExitStatus, time::Duration};
 
 use crate::os::{self, Signal};
 
-/// How a plugin ended after the host had asked it to.
+/// How a plugin ended after the host asked it to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit {
-    /// By itself, with status 0.
+    /// The process exited by itself with status 0.
     Clean,
-    /// By itself, in another way.
+    /// The process ended by itself in another way.
     Failed(ExitReason),
-    /// By itself, and nobody knows with which status: it was not a process of this host.
+    /// The process ended by itself. Its exit status is unknown because it is not a child of this host.
     Ended,
-    /// It has not: it is somebody else's, and goes on without this host.
+    /// The plugin was left running. Another program or a person ends it.
     Detached,
-    /// It has not, although the host did what it can: it is not known which process it is, so that it could not be
-    /// killed, or the system does not let go of it, as of one that waits for a device. What is left is to end it by hand. A
-    /// process that this host started is waited for in the background, and reaped.
+    /// The process still runs after SIGKILL, for example in uninterruptible I/O. Or its pid is unknown, so that it could not be killed.
+    /// What remains is to end it by hand. A child of this host is waited for in the background, and reaped.
     StillRunning,
-    /// It did not end when it was asked to, and a signal of the host ended it.
+    /// The process did not exit when it was asked to, and a signal of the host ended it.
     Killed {
-        /// The signal: SIGKILL, or SIGTERM where that is configured and was enough.
+        /// SIGKILL, or SIGTERM where that is configured and was enough.
         signal: Signal,
-        /// How long it had been asked to end.
+        /// The time from the request until the process ended.
         after: Duration,
     },
 }
 
-/// The status or signal with which a process ended.
+/// The exit status of a process, or the signal that ended it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {
-    /// It exited with this status.
+    /// The process exited with this status.
     Status(i32),
-    /// This signal ended it.
+    /// This signal ended the process.
     Signal(Signal),
-    /// Nobody could tell: the process was not this one's child, or a runner does not know.
+    /// The exit status is not known: the process was not a child of this host, or the runner does not report it.
     Unknown,
 }
 
 impl Exit {
-    /// What the end of a process means after it had been asked for, with the last of the host's signals where asking was
-    /// not enough. A plugin that ends by itself at the last moment has not been killed.
+    /// Classifies the end of a process that was asked to end. `sent` is the last signal of the host, if the request alone was not enough.
+    /// A plugin that exits by itself at the last moment has not been killed.
     pub(crate) fn after_asking(reason: ExitReason, sent: Option<Signal>, after: Duration) -> Self {
         match (reason, sent) {
             (reason, _) if reason.is_success() => Self::Clean,
@@ -84,7 +83,7 @@ impl From<ExitStatus> for ExitReason {
     }
 }
 
-/// `exit status 3`, or `signal 9 (SIGKILL: killed by someone, or by the system for want of memory)`.
+/// `exit status 3`, or `signal 9 (SIGKILL: killed by another process, or by the system because memory ran out)`.
 impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -110,7 +109,7 @@ impl fmt::Display for ExitReason {
     }
 }
 
-/// `ended cleanly`, or `had to be killed with SIGKILL after 2003 ms`; the alternate form leaves the time out.
+/// `ended cleanly`, or `had to be killed with SIGKILL after 2003 ms`. The alternate form has no time.
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -16,9 +16,9 @@ use crate::{
     },
 };
 
-/// A host: what it offers to every plugin that it starts.
+/// What a host offers to every plugin that it launches.
 ///
-/// Cheap to clone. One host can launch any number of plugins, one after another or at once.
+/// Cheap to clone. One host can launch any number of plugins, also at the same time.
 ///
 /// ```no_run
 /// # use rpcplugin_client::{Command, Host};
@@ -42,8 +42,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host that speaks these versions of its protocol, with the defaults: AutoMTLS, a Unix socket in a private
-    /// directory, and a plugin that ends with the host.
+    /// Makes a host that speaks these versions of its protocol. The defaults are AutoMTLS, a Unix socket in a private directory, and a
+    /// plugin that ends with the host.
     pub fn new(cookie: MagicCookie, versions: impl Into<Versions>) -> Self {
         Self {
             cookie,
@@ -70,11 +70,11 @@ impl Host {
         self
     }
 
-    /// Lets every plugin that is launched from now on call these services: a plugin built with this library on
+    /// Serves these services to every plugin that is launched from now on. A plugin built with this library calls them on
     /// `PluginContext::host_channel`, any other by dialling [`HOST_SERVICES`](rpcplugin_broker::HOST_SERVICES).
     ///
-    /// They cost a plugin that never calls them a listening socket, or nothing when multiplexed. Each plugin has a
-    /// connection of its own, secured as its main one is. Given twice, the later services replace the earlier.
+    /// Each plugin has a connection of its own, secured as its main one is. A plugin that never calls the services costs a listening
+    /// socket, or nothing when multiplexed. A second call replaces the services of the first.
     ///
     /// ```no_run
     /// # use rpcplugin_client::{Command, Host};
@@ -90,8 +90,8 @@ impl Host {
         self.callbacks_with(move |_| services.clone())
     }
 
-    /// As [`callbacks`](Self::callbacks), with services that know who calls: `make` is called for each plugin that is
-    /// launched, before the plugin can call.
+    /// As [`callbacks`](Self::callbacks), with services made for each plugin. `make` is called once for each plugin that is launched,
+    /// before the plugin can call.
     #[must_use]
     pub fn callbacks_with(
         mut self,
@@ -102,29 +102,28 @@ impl Host {
     }
 
     /// Puts a tower layer around every service that plugins can call: the [callbacks](Self::callbacks), and what is served
-    /// through [`Plugin::broker`]. For plugins that are launched from now on; further layers go around the earlier ones.
+    /// through [`Plugin::broker`](crate::Plugin::broker). It applies to plugins that are launched from now on. A later layer goes around an
+    /// earlier one.
     #[must_use]
     pub fn layer(mut self, layer: impl ServiceLayer) -> Self {
         self.layers = self.layers.layer(layer);
         self
     }
 
-    /// Follows every plugin that is launched from now on, beside those who do already.
+    /// Adds an observer of every plugin that is launched from now on.
     #[must_use]
     pub fn observe(mut self, observer: impl Observer) -> Self {
         self.observers.push(Arc::new(observer));
         self
     }
 
-    /// What happens from now on in the lives of all plugins of this host and its clones. It ends with the last of them
-    /// and their last plugin.
+    /// The events from now on of all plugins of this host and its clones. The stream ends with the last of them and their last plugin.
     #[must_use]
     pub fn events(&self) -> Events {
         self.topics.events()
     }
 
-    /// What all plugins of this host and its clones print from now on. It ends with the last of them and their last
-    /// plugin.
+    /// The output from now on of all plugins of this host and its clones. The stream ends with the last of them and their last plugin.
     #[must_use]
     pub fn output(&self, options: OutputOptions) -> OutputStream {
         self.topics.output(options)

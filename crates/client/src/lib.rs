@@ -1,14 +1,18 @@
-//! The host side: command, spawn, answer, channel, stop.
+//! The host side: launching plugins, attaching to them, supervising and observing them.
 //!
-//! A [`Host`] knows what it offers: a magic cookie, the versions of its protocol, and its configuration.
-//! [`Host::launch`] takes a [`Command`] the whole way: it makes a one-time identity, starts the process, reads the
-//! handshake line, decides on the security of the connection, dials, and makes sure that the plugin is healthy, all
-//! within one deadline. What comes back is a [`Plugin`]: a tonic channel for the generated client, and the way to stop
-//! it.
+//! A [`Host`] has a magic cookie, the versions of its protocol, and its configuration. [`Host::launch`] turns a [`Command`] into a
+//! [`Plugin`] within one timeout. The launch makes an ephemeral identity, starts the process, reads the handshake line, decides on the
+//! security of the connection, connects, and makes sure that the plugin is healthy. A [`Plugin`] has a channel for the generated client,
+//! and the means to shut the plugin down.
 //!
-//! A plugin's log, its output and its life can be followed by an [`Observer`]; without one they are tracing events.
-//! Each failure is a [`LaunchError`] that says what happened, how the process ended, what it last wrote on stderr,
-//! and what to do.
+//! An [`Observer`] follows a plugin's log, its output and its events. Without an observer they are tracing events. A failed launch is a
+//! [`LaunchError`] with the fault, the exit status, the last lines on stderr, and help.
+//!
+//! This crate is a part of `rpcplugin`, and its API is that of the modules there.
+//!
+//! # Layout
+//! The modules stand in the order of a launch, the lowest first: `os`, `error`, `program`, `command`, `observe`, `process`, `streams`,
+//! `connection`, `reattach`, `host`, `plugin`, `launch`, `attach`, `supervise`, `set`. Each uses only those before it.
 
 mod attach;
 mod backoff;
@@ -47,8 +51,6 @@ pub use os::Signal;
 pub use plugin::{LaunchTimings, MessageLimits, NotHandedOver, Plugin, PluginExited};
 pub use plugin_id::PluginId;
 pub use process::{ChildProcess, LaunchEnvironment, PluginProcess, Runner, StartedProcess};
-#[doc(hidden)]
-pub use program::format;
 pub use program::{Checksum, ChecksumError, Obstacle, ProgramFile, discover};
 pub use reattach::{Attachment, Handover, HandoverError};
 pub use set::{Managed, PluginSet};

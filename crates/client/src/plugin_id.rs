@@ -1,18 +1,18 @@
-//! Which plugin, among those of a host.
+//! The identity of a plugin among those of a host.
 
 use std::{fmt, sync::Arc};
 
 use rpcplugin_core::Pid;
 
-/// Which plugin, and which of its processes, something is about. Cheap to clone.
+/// Names a plugin and one of its processes. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PluginId {
-    /// The name by which logs call the plugin: the file name of its program.
+    /// The plugin's name in logs: the file name of its program.
     pub name: Arc<str>,
-    /// Its process. None before there is one, and for a plugin whose process is not known.
+    /// The pid of the process. `None` before the start, and if the pid is not known.
     pub pid: Option<Pid>,
-    /// Which start of a supervised plugin this is, counted from 1. Always 1 without supervision.
+    /// The number of the start, counted from 1. Always 1 without supervision.
     pub generation: u64,
 }
 

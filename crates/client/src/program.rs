@@ -3,9 +3,8 @@
 pub(crate) mod checksum;
 pub(crate) mod discover;
 pub(crate) mod file;
-#[doc(hidden)]
-pub mod format;
-pub(crate) mod interpreter;
+mod format;
+mod interpreter;
 pub(crate) mod lookup;
 pub(crate) mod notes;
 pub(crate) mod verified_executable;

@@ -1,9 +1,9 @@
-//! What a plugin wrote, as one line of an error shows it.
+//! Text of a plugin as one line of an error shows it.
 
 use std::fmt;
 
-/// Text in quotation marks on one line: shortened to so many characters, with those that would disturb a terminal, or
-/// cannot be seen, escaped. Quotation marks within it stay as they are.
+/// Text in quotation marks on one line, cut after so many characters. Characters that disturb a terminal or cannot be seen are
+/// escaped. Quotation marks in the text stay as they are.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str, pub(crate) usize);
 
 impl fmt::Display for Quoted<'_> {
@@ -29,7 +29,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// Text of at most so many characters.
+/// Cuts text after so many characters.
 pub(crate) fn shortened(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         Some((at, _)) => format!("{}…", &text[..at]),

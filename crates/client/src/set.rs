@@ -1,4 +1,4 @@
-//! Several plugins that end together.
+//! Several plugins that are shut down together.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::{exit::Exit, plugin::Plugin, supervise::Supervised};
 
-/// Plugins by name, which are stopped together. Dropping the set kills them all.
+/// Plugins by name, which are shut down together. Dropping the set kills them all.
 ///
 /// ```no_run
 /// # use rpcplugin_client::{Command, Host, PluginSet};
@@ -28,20 +28,20 @@ pub struct PluginSet {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Managed {
-    /// One that runs once.
+    /// A plugin that runs once.
     Plugin(Box<Plugin>),
-    /// One that is started again when it dies.
+    /// A plugin that is restarted when it exits.
     Supervised(Box<Supervised>),
 }
 
 impl PluginSet {
-    /// A set without plugins.
+    /// Makes an empty set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a plugin, and returns the one that had the name before.
+    /// Adds a plugin. Returns the plugin that had the name before.
     pub fn insert(&mut self, name: impl Into<String>, plugin: impl Into<Managed>) -> Option<Managed> {
         self.plugins.insert(name.into(), plugin.into())
     }
@@ -52,7 +52,7 @@ impl PluginSet {
         self.plugins.get(name)
     }
 
-    /// Takes a plugin out of the set. It is then up to the caller to stop it.
+    /// Removes a plugin from the set, and returns it still running.
     pub fn remove(&mut self, name: &str) -> Option<Managed> {
         self.plugins.remove(name)
     }
@@ -62,27 +62,27 @@ impl PluginSet {
         self.plugins.iter().map(|(name, plugin)| (name.as_str(), plugin))
     }
 
-    /// How many there are.
+    /// The number of plugins.
     #[must_use]
     pub fn len(&self) -> usize {
         self.plugins.len()
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.plugins.is_empty()
     }
 
-    /// Stops all plugins at the same time, each as [`Plugin::shut_down`] and [`Supervised::stop`] do, and returns how
-    /// they ended by name; None for a supervised plugin that was not running.
+    /// Shuts all plugins down at the same time, as [`Plugin::shut_down`] and [`Supervised::shut_down`] do. Returns by name how each
+    /// ended, and `None` for a supervised plugin that was not running.
     ///
-    /// One that hangs is killed after its own grace period, and makes no other wait.
+    /// A plugin that hangs is killed after its own grace period, and does not delay the others.
     ///
     /// # Cancel safety
     /// Dropping the future kills those that have not ended yet.
     pub async fn shut_down(self) -> BTreeMap<String, Option<Exit>> {
-        self.stop_all(None).await
+        self.end_all(None).await
     }
 
     /// As [`shut_down`](Self::shut_down), but with this grace period for each.
@@ -90,25 +90,25 @@ impl PluginSet {
     /// # Cancel safety
     /// Dropping the future kills those that have not ended yet.
     pub async fn shut_down_within(self, grace: Duration) -> BTreeMap<String, Option<Exit>> {
-        self.stop_all(Some(grace)).await
+        self.end_all(Some(grace)).await
     }
 
-    async fn stop_all(self, grace: Option<Duration>) -> BTreeMap<String, Option<Exit>> {
-        let mut stopping = JoinSet::new();
+    async fn end_all(self, grace: Option<Duration>) -> BTreeMap<String, Option<Exit>> {
+        let mut ending = JoinSet::new();
         for (name, plugin) in self.plugins {
-            stopping.spawn(async move { (name, plugin.stop(grace).await) });
+            ending.spawn(async move { (name, plugin.end(grace).await) });
         }
-        stopping.join_all().await.into_iter().collect()
+        ending.join_all().await.into_iter().collect()
     }
 }
 
 impl Managed {
-    async fn stop(self, grace: Option<Duration>) -> Option<Exit> {
+    async fn end(self, grace: Option<Duration>) -> Option<Exit> {
         match (self, grace) {
             (Self::Plugin(plugin), None) => Some(plugin.shut_down().await),
             (Self::Plugin(plugin), Some(grace)) => Some(plugin.shut_down_within(grace).await),
-            (Self::Supervised(supervised), None) => supervised.stop().await,
-            (Self::Supervised(supervised), Some(grace)) => supervised.stop_within(grace).await,
+            (Self::Supervised(supervised), None) => supervised.shut_down().await,
+            (Self::Supervised(supervised), Some(grace)) => supervised.shut_down_within(grace).await,
         }
     }
 }

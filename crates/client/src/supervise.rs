@@ -31,7 +31,7 @@ impl Host {
     ///     })
     ///     .await?;
     /// let channel = supervised.channel(); // kept by clients, and good for every process
-    /// supervised.stop().await;
+    /// supervised.shut_down().await;
     /// # Ok(()) }
     /// ```
     pub fn supervise(&self, command: impl Into<Command>) -> Supervise {

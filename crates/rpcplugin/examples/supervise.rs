@@ -67,7 +67,7 @@ async fn host() -> Result<ExitCode> {
     // A requested restart, for example for a new configuration, does not use up the budget.
     println!("restarted: {}", plugin.restart().await);
     println!("{}", greeter.greet(named("Barbara")).await.into_diagnostic()?.into_inner().greeting);
-    if let Some(exit) = plugin.stop().await {
+    if let Some(exit) = plugin.shut_down().await {
         println!("the plugin {exit}");
     }
     Ok(ExitCode::SUCCESS)

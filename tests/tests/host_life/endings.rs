@@ -130,7 +130,7 @@ async fn a_stopped_process_is_late_and_killed() {
     let plugin = place.launch(kit()).await;
     freeze(plugin.pid().unwrap().get()).unwrap();
     let late = plugin.ping_within(Duration::from_millis(200)).await.unwrap_err();
-    assert!(matches!(late, PingError::Late(_)), "{late:?}");
+    assert!(matches!(late, PingError::Timeout(_)), "{late:?}");
     let exit = plugin.shut_down_within(Duration::from_millis(300)).await;
     assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
     assert!(place.is_tidy());

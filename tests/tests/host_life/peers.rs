@@ -90,7 +90,7 @@ async fn comes_back(command: Command) {
     }
     timeout(PATIENCE, supervised.later_generation(3)).await.unwrap().unwrap();
     kit.echo(EchoRequest::default()).await.unwrap();
-    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
     assert!(place.is_tidy());
 }
 

@@ -118,7 +118,7 @@ async fn killed_fifty_times_under_load() {
     kit.echo(EchoRequest::default()).await.unwrap();
     assert!(failed.load(Ordering::Relaxed) > 0, "nothing was under way at any of the kills");
 
-    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
     pids.into_iter().for_each(eventually_gone);
     assert!(place.is_tidy());
 }
@@ -147,7 +147,7 @@ async fn events_tell_every_generation_and_the_end() {
     assert!(refused.message().contains("exit status 4"), "{refused:?}");
     assert!(matches!(supervised.state(), SupervisionState::GaveUp { .. }));
     assert!(supervised.generation().is_none() && supervised.later_generation(0).await.is_none());
-    assert_eq!(supervised.stop().await, None);
+    assert_eq!(supervised.shut_down().await, None);
     assert!(place.is_tidy());
 }
 
@@ -185,7 +185,7 @@ async fn calls_wait_for_the_next_generation_or_fail_as_they_choose() {
     let missing = timeout(PATIENCE, kit.get(GetRequest { key: "k".to_owned() })).await.unwrap().unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
     assert_eq!(later(&supervised, 1).await.number(), 2);
-    supervised.stop().await;
+    supervised.shut_down().await;
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn what_a_call_waits_is_taken_from_its_deadline() {
     sleeping.set_timeout(Duration::from_secs(5));
     timeout(PATIENCE, kit.sleep(sleeping)).await.unwrap().unwrap_err();
     assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
-    supervised.stop().await;
+    supervised.shut_down().await;
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn a_plugin_that_hangs_is_replaced() {
     let answer = kit.info(InfoRequest {}).await.unwrap();
     assert_eq!(u32::try_from(answer.get_ref().pid).ok(), second.plugin().pid.map(rpcplugin::Pid::get));
     assert_eq!(process_state(pid), None);
-    supervised.stop().await;
+    supervised.shut_down().await;
 }
 
 #[tokio::test]
@@ -261,7 +261,7 @@ async fn every_generation_is_set_up_before_calls_reach_it() {
         assert_eq!(String::from_utf8_lossy(&value), number);
         client.exit(ExitRequest { code: 1 }).await.unwrap_err();
     }
-    supervised.stop().await;
+    supervised.shut_down().await;
     assert!(place.is_tidy());
 
     let refused = place.host.supervise(kit()).on_start(|_| async { Err("not today") }).await.unwrap_err();
@@ -292,7 +292,7 @@ async fn a_restart_that_is_asked_for_is_polite_and_free() {
             break;
         }
     }
-    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
     assert!(place.is_tidy());
 }
 
@@ -318,7 +318,7 @@ async fn a_stop_between_generations_is_at_once() {
     })
     .await
     .unwrap();
-    assert_eq!(timeout(PATIENCE, supervised.stop()).await.unwrap(), None);
+    assert_eq!(timeout(PATIENCE, supervised.shut_down()).await.unwrap(), None);
     let refused = timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap_err();
     assert!(refused.message().contains("stopped by its host"), "{refused:?}");
     assert!(place.is_tidy());
@@ -383,7 +383,7 @@ async fn a_restart_while_the_plugin_is_started_anyway_is_that_start() {
     let_in.add_permits(1);
     assert!(timeout(PATIENCE, restart).await.unwrap());
     assert_eq!((starts.load(Ordering::SeqCst), later(&supervised, 1).await.number()), (2, 2));
-    supervised.stop().await;
+    supervised.shut_down().await;
 }
 
 #[tokio::test]
@@ -426,7 +426,7 @@ async fn the_first_start_is_tried_as_the_configuration_says() {
     let_in.add_permits(1);
     let supervised = place.host.supervise_with(moody).await.unwrap();
     assert_eq!((starts.load(Ordering::SeqCst), supervised.generation().unwrap().number()), (2, 1));
-    supervised.stop().await;
+    supervised.shut_down().await;
 }
 
 /// Starts the conformance plugin as a process, and counts how often it was asked to.
@@ -462,7 +462,7 @@ async fn what_another_runner_starts_is_supervised_too() {
         send(generation.plugin().pid.unwrap().get(), Signal::KILL);
     }
     timeout(PATIENCE, supervised.later_generation(3)).await.unwrap().unwrap();
-    assert_eq!(supervised.stop().await, Some(Exit::Clean));
+    assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
     assert_eq!(started.load(Ordering::SeqCst), 4);
     assert!(place.is_tidy());
 }

@@ -1,4 +1,4 @@
-//! The plugin side with real processes: what is promised of it in `docs/features-plugin.md`.
+//! The plugin side with real processes: what is promised of it in `docs/features.md`.
 //!
 //! The plugin is `plugin-subject`, or `kit-plugin` where peers in other languages are its hosts.
 #![cfg(unix)]

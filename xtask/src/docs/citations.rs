@@ -4,8 +4,7 @@ use super::sources::Source;
 use crate::texts::Text;
 
 /// Pages that give a test for each row of their tables.
-const PAGES: [&str; 4] =
-    ["docs/parity-pyvider.md", "docs/features-host.md", "docs/features-plugin.md", "docs/features-broker.md"];
+const PAGES: [&str; 2] = ["docs/features.md", "docs/migration-from-pyvider.md"];
 
 /// Stands before the reason in a row that has no test.
 const NO_TEST: &str = "no test";

@@ -2,11 +2,10 @@
 
 use std::{
     fs,
-    io::Read as _,
     path::{Path, PathBuf},
 };
 
-use rpcplugin::Pid;
+use rpcplugin::{Pid, host::ProgramFile};
 use serde::Serialize;
 
 use crate::os::{self, Ownership};
@@ -62,25 +61,12 @@ impl FileFacts {
 
 /// Returns the architecture in the header of an ELF or Mach-O file.
 fn architecture(file: &Path) -> Option<&'static str> {
-    let mut head = [0; 20];
-    fs::File::open(file).ok()?.read_exact(&mut head).ok()?;
-    if let [0x7f, b'E', b'L', b'F', ..] = head {
-        let bytes = [head[18], head[19]];
-        let machine = if head[5] == 2 { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
-        return Some(match machine {
-            3 => "x86",
-            40 => "arm",
-            62 => "x86-64",
-            183 => "arm64",
-            243 => "riscv64",
-            _ => "unknown",
-        });
-    }
-    match (head[..4].try_into().map(u32::from_le_bytes), head[4..8].try_into().map(u32::from_le_bytes)) {
-        (Ok(0xfeed_facf), Ok(0x0100_0007)) => Some("x86-64"),
-        (Ok(0xfeed_facf), Ok(0x0100_000c)) => Some("arm64"),
-        _ => None,
-    }
+    Some(match ProgramFile::of(file).ok()?.architecture()? {
+        "x86_64" => "x86-64",
+        "aarch64" => "arm64",
+        known @ ("x86" | "arm" | "riscv64") => known,
+        _ => "unknown",
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use rpcplugin_transport::Security;
 use crate::error::SecurityFault;
 
 /// How the connection is to be secured, as far as the host can know before the plugin has answered.
-pub(crate) struct Secret {
+pub(crate) struct HostSecurity {
     side: Side,
     /// The name that is dialled, if not `localhost`.
     server_name: Option<String>,
@@ -29,7 +29,7 @@ enum Side {
 /// plain with none of them.
 pub(crate) fn given(config: &HostConfig) -> Result<Security, SecurityFault> {
     match &config.tls {
-        HostTls::Given { server_roots: Some(_), .. } => Secret::prepare(config)?.decide(None),
+        HostTls::Given { server_roots: Some(_), .. } => HostSecurity::prepare(config)?.decide(None),
         HostTls::Plaintext | HostTls::AutoMtls { server_roots: None } => Ok(Security::Plain),
         HostTls::Given { server_roots: None, .. } | HostTls::AutoMtls { server_roots: Some(_) } => {
             Err(SecurityFault::IncompleteTls)
@@ -45,7 +45,7 @@ pub(crate) fn named(security: Security, server_name: Option<&str>) -> Result<Sec
     })
 }
 
-impl Secret {
+impl HostSecurity {
     pub(crate) fn prepare(config: &HostConfig) -> Result<Self, SecurityFault> {
         let side = match &config.tls {
             HostTls::AutoMtls { server_roots } => {
@@ -66,7 +66,7 @@ impl Secret {
     }
 
     /// The certificate for the plugin's environment.
-    pub(crate) fn to_offer(&self) -> Option<String> {
+    pub(crate) fn certificate_for_plugin(&self) -> Option<String> {
         match &self.side {
             Side::Tls { identity, offered: true, .. } => Some(identity.certificate_pem()),
             Side::Tls { .. } | Side::Plaintext => None,

@@ -18,7 +18,7 @@ use super::{
     spawn::Spawned,
 };
 use crate::{
-    connection::security::Secret,
+    connection::security::HostSecurity,
     error::{HandshakeFault, LaunchError, LaunchFault, SecurityFault},
     exit::ExitReason,
     plugin::{LaunchTimings, Stdin},
@@ -49,7 +49,8 @@ pub(super) async fn greet<R: Runner>(
     launch: &Launch<'_, R>,
     spawned: Spawned,
 ) -> Result<Greeted, LaunchError> {
-    let Spawned { process, mut stdout, stdin, secret, sockets, translate, before_start, took } = spawned;
+    let Spawned { process, mut stdout, stdin, host_security, sockets, translate, before_start, took } =
+        spawned;
     let waiting = Instant::now();
     let mut read = Vec::new();
     let line = wait_for_line(launch, &process, &mut stdout, &mut read).await;
@@ -67,7 +68,7 @@ pub(super) async fn greet<R: Runner>(
     let decided = line.map_err(LaunchFault::from).and_then(|line| {
         let endpoint = dialled(&line.endpoint);
         reached = endpoint.as_ref().ok().cloned();
-        let security = decide(launch, &line, secret)?;
+        let security = decide(launch, &line, host_security)?;
         Ok((line, endpoint?, security))
     });
     let (handshake_line, endpoint, security) = match decided {
@@ -178,7 +179,11 @@ fn dialled(translate: Option<&dyn Translate>, announced: &Endpoint) -> Result<En
 }
 
 /// Decides whether this host accepts the handshake line, and how the connection is secured.
-fn decide<R>(launch: &Launch<'_, R>, line: &HandshakeLine, secret: Secret) -> Result<Security, LaunchFault> {
+fn decide<R>(
+    launch: &Launch<'_, R>,
+    line: &HandshakeLine,
+    host_security: HostSecurity,
+) -> Result<Security, LaunchFault> {
     accept_version(line.version, &launch.host.versions).map_err(HandshakeFault::from)?;
     if !allows(&launch.host.config.transports, &line.endpoint) {
         return Err(HandshakeFault::Transport { endpoint: line.endpoint.clone() }.into());
@@ -186,7 +191,7 @@ fn decide<R>(launch: &Launch<'_, R>, line: &HandshakeLine, secret: Secret) -> Re
     if launch.host.config.multiplex && line.multiplexing != Multiplexing::Yes {
         return Err(HandshakeFault::NoMultiplexing.into());
     }
-    Ok(secret.decide(line.certificate.as_deref())?)
+    Ok(host_security.decide(line.certificate.as_deref())?)
 }
 
 /// Whether plugins may listen on an endpoint of this kind.

@@ -11,7 +11,7 @@ use tokio::{io::AsyncRead, time::timeout_at};
 
 use super::context::Launch;
 use crate::{
-    connection::{security::Secret, socket_dir},
+    connection::{security::HostSecurity, socket_dir},
     error::{LaunchFault, SetupFault, StartFault},
     host::Host,
     observe::event::Event,
@@ -30,7 +30,7 @@ pub(super) struct Spawned {
     pub(super) process: ProcessHandle,
     pub(super) stdout: Box<dyn AsyncRead + Send + Unpin>,
     pub(super) stdin: Option<Stdin>,
-    pub(super) secret: Secret,
+    pub(super) host_security: HostSecurity,
     pub(super) sockets: SocketDir,
     pub(super) translate: Option<Arc<dyn Translate>>,
     /// A time before the start of the process, by the clock of the file system.
@@ -43,13 +43,13 @@ pub(super) struct Spawned {
 pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, LaunchFault> {
     let config = &launch.host.config;
     config.check().map_err(SetupFault::from)?;
-    let secret = Secret::prepare(config)?;
+    let host_security = HostSecurity::prepare(config)?;
     // Late: if the host is killed before the start of the process, the directory is left for the next host to remove.
     let sockets = socket_dir::private(config).map_err(SetupFault::from)?;
     let before_start = change_time(sockets.path())
         .map_err(|source| SocketDirError::Create { parent: sockets.path().to_owned(), source })
         .map_err(SetupFault::from)?;
-    let environment = environment(launch.host, secret.to_offer(), &sockets);
+    let environment = environment(launch.host, host_security.certificate_for_plugin(), &sockets);
     let starting = timeout_at(launch.deadline, launch.runner.start(&environment));
     let StartedProcess { process, stdout, stderr, stdin, translate } =
         starting.await.unwrap_or(Err(StartFault::Timeout(launch.timeout).into()))?;
@@ -67,7 +67,7 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
     let log = stderr_log::read_log(stderr, max_line, config.print_logs, tail, fan_out);
     process.read_output(launch.task(log));
     let took = launch.started.elapsed();
-    Ok(Spawned { process, stdout, stdin, secret, sockets, translate, before_start, took })
+    Ok(Spawned { process, stdout, stdin, host_security, sockets, translate, before_start, took })
 }
 
 fn environment(host: &Host, client_certificate: Option<String>, sockets: &SocketDir) -> LaunchEnvironment {

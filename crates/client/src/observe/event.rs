@@ -1,4 +1,4 @@
-//! What happens in a plugin's life, as a stream.
+//! Events of plugins, as a stream.
 
 use std::{
     pin::Pin,
@@ -16,53 +16,53 @@ use super::{
 };
 use crate::{exit::ExitReason, plugin_id::PluginId};
 
-/// Something that happened in a plugin's life.
+/// An event of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Its process runs.
+    /// The process was started.
     Started {
         /// The process. `None` if the pid is not known.
         pid: Option<Pid>,
     },
-    /// It has not answered yet.
+    /// The plugin has not printed its handshake line, or is not ready, yet.
     StillWaiting {
-        /// How long it has run.
+        /// The time since the start of the launch.
         elapsed: Duration,
     },
-    /// It is connected, and healthy.
+    /// The plugin is connected and healthy.
     Ready {
-        /// How long that took from its start.
+        /// The time that the launch took.
         elapsed: Duration,
     },
-    /// It wrote to its log. Only [`Events`] has these; an [`Observer`](crate::Observer) has a method for them.
+    /// The plugin wrote a log record. Only [`Events`] has these. An [`Observer`](crate::Observer) has a method for them.
     Log(Arc<LogRecord>),
-    /// It did not answer a health call of its supervisor in time, and is killed.
+    /// The plugin did not answer a health call of its supervisor in time, and is killed.
     Hung {
-        /// How long it was given.
+        /// The timeout of the health call.
         after: Duration,
     },
-    /// Its process is over, and what it printed has been read, as far as
-    /// [`HostConfig::drain`](rpcplugin_config::HostConfig::drain) allows.
+    /// The process has exited, and its output has been read as far as
+    /// [`HostConfig::drain_timeout`](rpcplugin_config::HostConfig::drain_timeout) allows.
     Exited {
-        /// How it ended.
+        /// How it exited.
         reason: ExitReason,
     },
-    /// Its supervisor starts it again.
+    /// The supervisor restarts the plugin.
     Restarting {
-        /// Which start this is within the window of the budget, counted from 1.
+        /// The number of the restart within the window of the budget, counted from 1.
         attempt: u32,
-        /// The pause before it.
+        /// The pause before the restart.
         delay: Duration,
     },
-    /// Its supervisor has used up its restarts, or sees that they are of no use, and leaves it down.
+    /// The supervisor gave the plugin up: the budget of restarts is used up, or the fault will not pass.
     GaveUp {
-        /// How many restarts were made within the window.
+        /// The number of restarts within the window.
         restarts: u32,
     },
 }
 
-/// An event, and whose.
+/// An event with the plugin that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PluginEvent {
@@ -72,11 +72,10 @@ pub struct PluginEvent {
     pub event: Event,
 }
 
-/// The events of one plugin, or of all plugins of a host, as a stream. It ends when there can be no more.
+/// The events of one plugin, or of all plugins of a host, as a stream. The stream ends when no further event can come.
 ///
-/// At most 1024 events wait to be taken, with at most 1 MiB of log. What does not fit drops the oldest records of the
-/// log, and events of the plugin's life only where nothing else is left; [`missed`](Self::missed) counts. A slow
-/// reader never holds up a plugin.
+/// The stream holds up to 1024 events with up to 1 MiB of log. When it is full, the oldest log records are dropped first, and other events
+/// only if no log record is left. [`missed`](Self::missed) counts the dropped events. A slow reader never delays a plugin.
 #[derive(Debug)]
 pub struct Events {
     reader: Reader<PluginEvent>,
@@ -87,7 +86,7 @@ impl Events {
         Self { reader }
     }
 
-    /// The next event, or None when there can be no more.
+    /// The next event, or `None` when no further event can come.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
@@ -95,7 +94,7 @@ impl Events {
         self.reader.next().await
     }
 
-    /// How many events were dropped since they were not taken in time.
+    /// The number of events that were dropped because the stream was full.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.reader.missed()
@@ -121,7 +120,7 @@ impl Item for PluginEvent {
         }
     }
 
-    /// Log records go first, so that a chatty plugin does not hide that it died.
+    /// Log records are dropped first, so that a plugin with a long log does not hide its exit.
     fn is_expendable(&self) -> bool {
         matches!(self.event, Event::Log(_))
     }

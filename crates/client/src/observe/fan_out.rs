@@ -1,4 +1,4 @@
-//! From the readers of one plugin's streams to everybody who follows it.
+//! From the streams of one plugin to all observers and subscribers.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -18,17 +18,17 @@ use super::{
 };
 use crate::{error::LaunchError, plugin_id::PluginId};
 
-/// What is known by everybody who follows the same plugins.
+/// The topics to which the same events and output are published.
 #[derive(Debug)]
 pub(crate) struct Topics {
     pub(crate) events: Topic<PluginEvent>,
     pub(crate) output: Topic<OutputChunk>,
 }
 
-/// The followers of one plugin process: observers, who are called, and topics, which are read.
+/// Where the events, logs and output of one plugin process go: observers, which are called, and topics, which are read.
 pub(crate) struct FanOut {
     name: Arc<str>,
-    /// 0 as long as there is no process.
+    /// 0 before the start of the process.
     pid: AtomicU32,
     generation: u64,
     observers: Vec<Arc<dyn Observer>>,
@@ -36,8 +36,8 @@ pub(crate) struct FanOut {
     own: Arc<PluginTopics>,
 }
 
-/// The topics of one plugin, or of all generations of a supervised one. What happens before anybody asks is kept for
-/// the first who does.
+/// The topics of one plugin, or of all generations of a supervised plugin. What is published before the first subscription is kept for
+/// the first subscriber.
 #[derive(Debug)]
 pub(crate) struct PluginTopics {
     topics: Topics,
@@ -99,7 +99,7 @@ impl FanOut {
         Self { name: name.into(), pid: AtomicU32::new(0), generation, observers, host, own }
     }
 
-    /// Which plugin this is, as far as that is known by now.
+    /// The id of the plugin, with the pid as soon as it is known.
     pub(crate) fn id(&self) -> PluginId {
         let pid = Pid::new(self.pid.load(Ordering::Relaxed));
         PluginId { name: Arc::clone(&self.name), pid, generation: self.generation }
@@ -113,7 +113,7 @@ impl FanOut {
         &self.own
     }
 
-    /// Tells what happened in the plugin's life.
+    /// Publishes an event.
     pub(crate) fn event(&self, event: Event) {
         if let Event::Started { pid } = event {
             self.pid.store(pid.map_or(0, Pid::get), Ordering::Relaxed);
@@ -125,24 +125,24 @@ impl FanOut {
         self.publish(plugin, event);
     }
 
-    /// Tells what counts the plugin's traffic.
+    /// Gives the observers the meter of the plugin's connections.
     pub(crate) fn connected(&self, meter: &Meter) {
         let plugin = self.id();
         self.observers.iter().for_each(|observer| observer.connected(&plugin, meter));
     }
 
-    /// Tells that the plugin did not start.
+    /// Reports a failed launch to the observers.
     pub(crate) fn not_launched(&self, error: &LaunchError) {
         let plugin = self.id();
         self.observers.iter().for_each(|observer| observer.not_launched(&plugin, error));
     }
 
-    /// Whether an observer does something with the plugin's log.
+    /// Whether an observer shows or stores the plugin's log.
     pub(crate) fn logs_are_observed(&self) -> bool {
         self.observers.iter().any(|observer| observer.takes_logs())
     }
 
-    /// Tells a record of the plugin's log.
+    /// Publishes a log record.
     pub(crate) fn log(&self, record: LogRecord) {
         for observer in &self.observers {
             observer.log(&record);
@@ -152,10 +152,10 @@ impl FanOut {
         }
     }
 
-    /// Tells what the plugin printed. Takes no longer than the readers of output were promised.
+    /// Publishes output. Waits for slow subscribers as long as their overflow policies allow.
     ///
     /// # Cancel safety
-    /// Some followers may have got the output, and others not.
+    /// Some subscribers may have got the output, and others not.
     pub(crate) async fn output(&self, source: OutputSource, bytes: Bytes) {
         let plugin = self.id();
         for observer in &self.observers {
@@ -177,10 +177,11 @@ impl FanOut {
         self.host.events.publish(&event);
     }
 
-    /// Records are not kept for those who may never ask: they are many, and the tail has the last of them.
+    /// Whether log records are published. Before the first subscription they are not kept: there are many, and the stderr tail has the last
+    /// lines.
     fn logs_are_subscribed(&self) -> bool {
-        let unasked = self.own.early_events.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        (!unasked && self.own.topics.events.has_subscribers()) || self.host.events.has_subscribers()
+        let not_subscribed = self.own.early_events.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        (!not_subscribed && self.own.topics.events.has_subscribers()) || self.host.events.has_subscribers()
     }
 }
 
@@ -188,11 +189,11 @@ impl FanOut {
 const EVENTS: Bounds<PluginEvent> =
     Bounds { items: 1024, weight: 1 << 20, when_full: OverflowPolicy::DropOldest, wanted: |_| true };
 
-/// There is a handful of events in the life of a process, beside its log.
+/// A process has a handful of events beside its log.
 const EARLY_EVENTS: Bounds<PluginEvent> =
     Bounds { items: 64, wanted: |event| !event.is_expendable(), ..EVENTS };
 
-/// As much as a pipe holds.
+/// The size of a pipe.
 const EARLY_OUTPUT: Bounds<OutputChunk> = Bounds {
     items: 1024,
     weight: 64 << 10,

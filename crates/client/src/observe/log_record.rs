@@ -4,28 +4,27 @@ use rpcplugin_hclog::{Level, LogLine, Piece};
 
 use crate::plugin_id::PluginId;
 
-/// A record of a plugin's log: a line of its stderr, or all lines of one panic.
+/// A log record of a plugin: a line of its stderr, or all lines of one panic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogRecord {
-    /// Whose it is.
+    /// The plugin.
     pub plugin: PluginId,
-    /// The level that the plugin claims, or that a line of text seems to have.
+    /// The level in the record, or the level that a line of plain text seems to have.
     pub level: Level,
-    /// The message, or the line as it came. A panic's lines are joined by line breaks.
+    /// The message, or the whole line of plain text. The lines of a panic are joined by line breaks.
     pub message: String,
-    /// The logger within the plugin, if it names one.
+    /// The logger within the plugin, if the record names one.
     pub module: Option<String>,
-    /// The place in the plugin's source, if it names one.
+    /// The place in the plugin's source, if the record names one.
     pub caller: Option<String>,
-    /// When it was written, as the plugin says.
+    /// The time in the record.
     pub timestamp: Option<String>,
-    /// Further fields, in their order, with their values as JSON.
+    /// Further fields in their order, with their values as JSON.
     pub fields: Vec<(String, String)>,
-    /// Whether this is the report of a panic, with its backtrace as far as there is one, or a traceback of Python: up to
-    /// 1000 lines and 256 KiB.
+    /// Whether the record is a panic with its backtrace, or a traceback of Python. Up to 1000 lines and 256 KiB.
     pub is_panic: bool,
-    /// Whether this is all of a line, or which piece of one that was too long.
+    /// Whether the record is a whole line, or which piece of a line that was too long.
     pub piece: Piece,
 }
 

@@ -13,7 +13,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use super::queue::{Bounds, Item, OverflowPolicy, Reader};
 use crate::plugin_id::PluginId;
 
-/// Where output came from.
+/// The source of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OutputSource {
@@ -27,27 +27,27 @@ pub enum OutputSource {
     RawStderr,
 }
 
-/// A piece of a plugin's output. The bytes may be cut anywhere, also within a character.
+/// A piece of a plugin's output. The bytes may be cut anywhere, even within a character.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputChunk {
     /// The plugin.
     pub plugin: PluginId,
-    /// Where it printed.
+    /// The source.
     pub source: OutputSource,
-    /// What it printed.
+    /// The bytes.
     pub bytes: Bytes,
 }
 
-/// How output is kept for its reader.
+/// How much output is kept for its reader.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct OutputOptions {
-    /// How many bytes wait for the reader. Default 1 MiB.
+    /// The size of the buffer in bytes. Default 1 MiB.
     pub capacity: usize,
-    /// What becomes of output that does not fit. By default the oldest is dropped.
+    /// What happens to output that does not fit. By default the oldest is dropped.
     pub when_full: OverflowPolicy,
-    /// Whether the process's own stdout and stderr are wanted too, beside what is forwarded. Default false.
+    /// Whether the process's real stdout and stderr are read too, beside forwarded output. Default false.
     pub raw: bool,
 }
 
@@ -57,7 +57,7 @@ impl Default for OutputOptions {
     }
 }
 
-/// A plugin's output as a stream. It ends when there can be no more.
+/// The output of a plugin, or of all plugins of a host, as a stream. The stream ends when no further output can come.
 #[derive(Debug)]
 pub struct OutputStream {
     reader: Reader<OutputChunk>,
@@ -68,7 +68,7 @@ impl OutputStream {
         Self { reader }
     }
 
-    /// The next piece, or None when there can be no more.
+    /// The next piece, or `None` when no further output can come.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
@@ -76,14 +76,13 @@ impl OutputStream {
         self.reader.next().await
     }
 
-    /// How many pieces were dropped since they were not taken in time.
+    /// The number of pieces that were dropped because the stream was full.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.reader.missed()
     }
 
-    /// Copies what comes from `source` into a writer until the output ends, and flushes after every piece. Other
-    /// output is passed over.
+    /// Copies the output of `source` into a writer until the stream ends, and flushes after every piece. Skips other output.
     ///
     /// # Errors
     /// The first error of the writer.
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn copies_one_source_and_passes_over_raw_bytes() {
+    async fn copying_takes_one_source_and_skips_raw_output() {
         let topic = Topic::new();
         let options = OutputOptions::default();
         let mut output = OutputStream::new(topic.subscribe(options.bounds()));

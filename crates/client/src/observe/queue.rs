@@ -1,4 +1,4 @@
-//! A bounded queue to one reader, whose writers never wait for ever.
+//! Bounded queues, one for each reader of a topic. Writers wait for a bounded time at most.
 
 use std::{
     collections::VecDeque,
@@ -9,39 +9,39 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-/// What a queue can hold.
+/// An item of a queue.
 pub(crate) trait Item: Clone + Send + 'static {
-    /// How much of the queue's weight it takes.
+    /// The share of the queue's weight that the item takes.
     fn weight(&self) -> usize;
 
-    /// Whether it is dropped before those that are not.
+    /// Whether the item is dropped before items that are not expendable.
     fn is_expendable(&self) -> bool;
 }
 
-/// What a queue holds, how much of it, and what becomes of more.
+/// The limits of a queue.
 #[derive(Debug)]
 pub(crate) struct Bounds<T> {
     pub(crate) items: usize,
     pub(crate) weight: usize,
     pub(crate) when_full: OverflowPolicy,
-    /// Other items do not get in.
+    /// Items for which this is false are not taken in.
     pub(crate) wanted: fn(&T) -> bool,
 }
 
-/// What happens to output that its reader does not take in time.
+/// What happens to items that a reader does not take in time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverflowPolicy {
-    /// The oldest is dropped: the reader gets what is newest. The default.
+    /// The oldest item is dropped. The default.
     #[default]
     DropOldest,
-    /// The newest is dropped: the reader gets what came first.
+    /// The newest item is dropped.
     DropNewest,
-    /// The plugin waits, but for each piece no longer than this; then the newest is dropped.
+    /// The plugin waits up to this long for each item. Then the newest item is dropped.
     Wait(Duration),
 }
 
-/// All queues to which the same items are given.
+/// The queues to which the same items are published.
 #[derive(Debug)]
 pub(crate) struct Topic<T: Item> {
     queues: Arc<Queues<T>>,
@@ -53,14 +53,14 @@ type Queues<T> = Mutex<Vec<Arc<Queue<T>>>>;
 #[derive(Debug)]
 pub(crate) struct Reader<T: Item> {
     queue: Arc<Queue<T>>,
-    /// Where it is known, for as long as more can come.
+    /// The topic, as long as it exists.
     known: Weak<Queues<T>>,
 }
 
 #[derive(Debug)]
 struct Queue<T> {
     state: Mutex<State<T>>,
-    /// Told when the reader has taken something, or is gone.
+    /// Notified when the reader has taken an item, or has been dropped.
     room: Notify,
 }
 
@@ -70,11 +70,11 @@ struct State<T> {
     weight: usize,
     bounds: Bounds<T>,
     missed: u64,
-    /// The reader, where it waits.
+    /// The waker of a reader that waits.
     waker: Option<Waker>,
-    /// Nothing more will come.
+    /// No further item will come.
     ended: bool,
-    /// Nobody reads any more.
+    /// The reader has been dropped.
     reader_is_gone: bool,
 }
 
@@ -83,7 +83,7 @@ impl<T: Item> Topic<T> {
         Self { queues: Arc::default() }
     }
 
-    /// A reader of everything that is given from now on.
+    /// Makes a reader of all items from now on.
     pub(crate) fn subscribe(&self, bounds: Bounds<T>) -> Reader<T> {
         let state = State {
             items: VecDeque::new(),
@@ -99,17 +99,17 @@ impl<T: Item> Topic<T> {
         Reader { queue, known: Arc::downgrade(&self.queues) }
     }
 
-    /// Whether anybody reads.
+    /// Whether there are readers.
     pub(crate) fn has_subscribers(&self) -> bool {
         !lock(&self.queues).is_empty()
     }
 
-    /// Gives an item to all readers without waiting for any.
+    /// Publishes an item to all readers without waiting.
     pub(crate) fn publish(&self, item: &T) {
         lock(&self.queues).retain(|queue| queue.publish(item));
     }
 
-    /// Gives an item to all readers, and waits for those that were promised it.
+    /// Publishes an item to all readers, and waits for those whose policy is [`OverflowPolicy::Wait`].
     ///
     /// # Cancel safety
     /// Some readers may have got the item, and others not.
@@ -139,7 +139,7 @@ impl<T: Item> Drop for Topic<T> {
 }
 
 impl<T: Item> Queue<T> {
-    /// Takes the item in as the bounds say. False when nobody will read it.
+    /// Adds an item as the limits allow. False if the reader has been dropped.
     fn publish(&self, item: &T) -> bool {
         let mut state = lock(&self.state);
         if state.reader_is_gone {
@@ -155,7 +155,7 @@ impl<T: Item> Queue<T> {
         true
     }
 
-    /// How long its reader is waited for, if it wants the item at all.
+    /// How long to wait for the reader to make room for this item.
     fn wait_for_reader(&self, item: &T) -> Option<Duration> {
         let bounds = &lock(&self.state).bounds;
         match bounds.when_full {
@@ -179,7 +179,7 @@ impl<T: Item> Queue<T> {
 }
 
 impl<T: Item> State<T> {
-    /// An item heavier than the whole queue fits into an empty one: the first bound on its size is its source's.
+    /// Whether there is room. An item that is heavier than the limit fits into an empty queue, because its source has limited its size.
     fn fits(&self, weight: usize) -> bool {
         self.items.is_empty()
             || (self.items.len() < self.bounds.items
@@ -230,7 +230,7 @@ impl<T: Item> Reader<T> {
         lock(&self.queue.state).missed
     }
 
-    /// Changes how much is held from now on.
+    /// Replaces the limits.
     pub(crate) fn set_bounds(&self, bounds: Bounds<T>) {
         lock(&self.queue.state).bounds = bounds;
     }
@@ -265,7 +265,7 @@ mod tests {
             1
         }
 
-        /// Odd numbers matter.
+        /// Even numbers are expendable.
         fn is_expendable(&self) -> bool {
             self.0.is_multiple_of(2)
         }
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn drops_what_can_be_spared_and_counts_it() {
+    async fn expendable_items_are_dropped_first_and_counted() {
         for (when_full, expected) in [
             (OverflowPolicy::DropOldest, (vec![1, 6, 8], 2)),
             (OverflowPolicy::DropNewest, (vec![1, 2, 4], 2)),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn drops_what_matters_only_for_what_matters_too() {
+    async fn other_items_are_dropped_only_for_items_of_their_kind() {
         let topic = Topic::new();
         let reader = topic.subscribe(bounds(2, OverflowPolicy::DropOldest));
         for number in [1, 3, 4, 5] {
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn heavy_items_push_out_several() {
+    async fn a_heavy_item_takes_the_place_of_several() {
         #[derive(Clone)]
         struct Bytes(usize);
         impl Item for Bytes {
@@ -328,12 +328,16 @@ mod tests {
         }
         assert_eq!(reader.next().await.map(|bytes| bytes.0), Some(90));
         topic.publish(&Bytes(1000));
-        assert_eq!(reader.next().await.map(|bytes| bytes.0), Some(1000), "what is too heavy comes alone");
+        assert_eq!(
+            reader.next().await.map(|bytes| bytes.0),
+            Some(1000),
+            "an item that is too heavy comes alone"
+        );
         assert_eq!(reader.missed(), 4);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waits_for_a_slow_reader_but_not_for_ever() {
+    async fn a_slow_reader_is_waited_for_within_the_limit() {
         let topic = Topic::new();
         let mut reader = topic.subscribe(bounds(1, OverflowPolicy::Wait(Duration::from_secs(1))));
         topic.publish_and_wait(&Number(2)).await;
@@ -348,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn takes_only_what_is_wanted() {
+    async fn only_wanted_items_are_taken() {
         let topic = Topic::new();
         let even = Bounds {
             wanted: |number: &Number| number.0.is_multiple_of(2),
@@ -362,7 +366,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn forgets_readers_that_are_gone_whether_or_not_anything_is_given() {
+    async fn dropped_readers_are_removed_without_another_item() {
         let topic = Topic::<Number>::new();
         let stays = topic.subscribe(bounds(1, OverflowPolicy::DropOldest));
         for _ in 0..3 {

@@ -8,7 +8,7 @@ use std::{
 use super::observer::Observer;
 use crate::plugin_id::PluginId;
 
-/// An [`Observer`] that writes plugins' output into writers, byte for byte.
+/// An [`Observer`] that copies plugins' output into writers, byte for byte.
 ///
 /// ```
 /// # use rpcplugin_client::{Host, Writers};
@@ -17,7 +17,7 @@ use crate::plugin_id::PluginId;
 /// let host = Host::new(cookie, 1).observe(Writers::new().with_stdout(std::io::stdout()).with_stderr(std::io::stderr()));
 /// ```
 ///
-/// A writer that blocks holds up the plugins that print, as every observer does. One that fails gets no more.
+/// A writer that blocks delays the plugins that print. A writer that fails is not used again.
 ///
 /// # Protocol
 /// go-plugin `ClientConfig`: `SyncStdout`, `SyncStderr` and `Stderr`.
@@ -32,34 +32,34 @@ pub struct Writers {
 type Target = Option<Mutex<Option<Box<dyn io::Write + Send>>>>;
 
 impl Writers {
-    /// Writes nothing yet.
+    /// Makes an observer without writers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Writes here what the plugin's code prints on stdout.
+    /// Copies forwarded stdout into this writer.
     #[must_use]
     pub fn with_stdout(mut self, writer: impl io::Write + Send + 'static) -> Self {
         self.stdout = target(writer);
         self
     }
 
-    /// Writes here what the plugin's code prints on stderr.
+    /// Copies forwarded stderr into this writer.
     #[must_use]
     pub fn with_stderr(mut self, writer: impl io::Write + Send + 'static) -> Self {
         self.stderr = target(writer);
         self
     }
 
-    /// Writes here what comes from the process's own stdout after the handshake line.
+    /// Copies the process's real stdout after the handshake line into this writer.
     #[must_use]
     pub fn with_raw_stdout(mut self, writer: impl io::Write + Send + 'static) -> Self {
         self.raw_stdout = target(writer);
         self
     }
 
-    /// Writes here what comes from the process's own stderr, which is also read as its log.
+    /// Copies the process's real stderr, which is also read as its log, into this writer.
     #[must_use]
     pub fn with_raw_stderr(mut self, writer: impl io::Write + Send + 'static) -> Self {
         self.raw_stderr = target(writer);
@@ -68,7 +68,7 @@ impl Writers {
 }
 
 impl Observer for Writers {
-    /// Whether it writes what comes from the process's own stderr.
+    /// Whether there is a writer for the real stderr.
     fn takes_logs(&self) -> bool {
         self.raw_stderr.is_some()
     }
@@ -110,7 +110,7 @@ fn write(target: &Target, plugin: &PluginId, bytes: &[u8]) {
     let mut open = target.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(writer) = open.as_mut() else { return };
     if let Err(error) = writer.write_all(bytes).and_then(|()| writer.flush()) {
-        tracing::warn!(%plugin, %error, "a plugin's output cannot be written any more");
+        tracing::warn!(%plugin, %error, "output of the plugin cannot be written; this writer is not used again");
         *open = None;
     }
 }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_writer_that_fails_gets_no_more() {
+    fn a_writer_that_fails_is_not_used_again() {
         struct Full(Arc<Mutex<u32>>);
         impl io::Write for Full {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

@@ -1,6 +1,7 @@
 //! Saying of a failed call that the plugin's process is over, and how it ended.
 
 use std::{
+    collections::HashMap,
     fmt,
     pin::Pin,
     sync::{Arc, OnceLock},
@@ -8,10 +9,10 @@ use std::{
 };
 
 use miette::Diagnostic;
-use prost::Message as _;
 use rpcplugin_transport::http2::Explain;
 use tokio::time::timeout;
-use tonic::{Code, Status, codegen::Bytes, metadata::MetadataMap};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
     error::{Evidence, PingError, PluginReason, ReasonKind},
@@ -130,8 +131,7 @@ impl ExitExplainer {
         let plugin = self.plugin.clone();
         let ended = PluginExited { plugin, reason, stderr, said, status: Arc::new(status), evidence };
         let message = ended.to_string();
-        let mut status =
-            Status::with_details_and_metadata(CODE, &message, details(&ended, &message), MetadataMap::new());
+        let mut status = Status::with_error_details(CODE, message, details(&ended));
         status.set_source(Arc::new(ended));
         status
     }
@@ -157,27 +157,24 @@ fn quoted(said: Option<&PluginReason>) -> String {
     said.map_or_else(String::new, |said| format!("; {said}"))
 }
 
-/// The details in the form in which gRPC's libraries send them: `google.rpc.Status` with a `google.rpc.ErrorInfo`.
-fn details(ended: &PluginExited, message: &str) -> Bytes {
+/// The facts as gRPC libraries send them: a `google.rpc.ErrorInfo`.
+fn details(ended: &PluginExited) -> ErrorDetails {
     let plugin = &ended.plugin;
-    let mut facts = vec![("plugin", plugin.name.to_string()), ("generation", plugin.generation.to_string())];
-    facts.extend(plugin.pid.map(|pid| ("pid", pid.to_string())));
+    let mut facts = HashMap::from([
+        ("plugin".to_owned(), plugin.name.to_string()),
+        ("generation".to_owned(), plugin.generation.to_string()),
+    ]);
+    facts.extend(plugin.pid.map(|pid| ("pid".to_owned(), pid.to_string())));
     match ended.reason {
-        ExitReason::Status(status) => facts.push(("exit_status", status.to_string())),
-        ExitReason::Signal(signal) => facts.push(("signal", signal.number().to_string())),
-        ExitReason::Unknown => {}
-    }
+        ExitReason::Status(status) => facts.insert("exit_status".to_owned(), status.to_string()),
+        ExitReason::Signal(signal) => facts.insert("signal".to_owned(), signal.number().to_string()),
+        ExitReason::Unknown => None,
+    };
     let stderr = last_that_fit(&ended.stderr);
     if !stderr.is_empty() {
-        facts.push(("stderr", stderr.join("\n")));
+        facts.insert("stderr".to_owned(), stderr.join("\n"));
     }
-    let info = ErrorInfo {
-        reason: "PLUGIN_ENDED".to_owned(),
-        domain: "rpcplugin".to_owned(),
-        metadata: facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-    };
-    let any = Any { type_url: ERROR_INFO.to_owned(), value: info.encode_to_vec() };
-    RpcStatus { code: CODE as i32, message: message.to_owned(), details: vec![any] }.encode_to_vec().into()
+    ErrorDetails::with_error_info("PLUGIN_ENDED", "rpcplugin", facts)
 }
 
 /// The last lines for which details have room.
@@ -193,39 +190,6 @@ fn last_that_fit(lines: &[String]) -> &[String] {
     let count = lines.iter().rev().take_while(fits).count();
     &lines[lines.len() - count..]
 }
-
-/// `google.rpc.Status`.
-#[derive(Clone, PartialEq, prost::Message)]
-struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-/// `google.protobuf.Any`.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
-}
-
-/// `google.rpc.ErrorInfo`.
-#[derive(Clone, PartialEq, prost::Message)]
-struct ErrorInfo {
-    #[prost(string, tag = "1")]
-    reason: String,
-    #[prost(string, tag = "2")]
-    domain: String,
-    #[prost(btree_map = "string, string", tag = "3")]
-    metadata: std::collections::BTreeMap<String, String>,
-}
-
-const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 
 /// Another process may answer the next call.
 const CODE: Code = Code::Unavailable;
@@ -275,9 +239,8 @@ mod tests {
         status.source().and_then(|source| source.downcast_ref()).unwrap()
     }
 
-    fn facts(status: &Status) -> std::collections::BTreeMap<String, String> {
-        let details = RpcStatus::decode(status.details()).unwrap();
-        ErrorInfo::decode(&*details.details[0].value).unwrap().metadata
+    fn facts(status: &Status) -> HashMap<String, String> {
+        status.get_details_error_info().unwrap().metadata
     }
 
     #[tokio::test(start_paused = true)]

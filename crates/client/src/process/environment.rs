@@ -7,7 +7,7 @@ use std::{
 
 use rpcplugin_config::EnvPolicy;
 
-/// The plugin's environment: what is inherited, then the offer, then what the command says.
+/// Returns the plugin's environment: inherited variables, then those of the handshake, then those of the command.
 pub(super) fn environment(
     inherited: impl Iterator<Item = (OsString, OsString)>,
     policy: &EnvPolicy,
@@ -31,13 +31,12 @@ fn passes(policy: &EnvPolicy, name: &OsStr) -> bool {
     match policy {
         EnvPolicy::Clear => false,
         EnvPolicy::Only(names) => names.iter().any(|passed| OsStr::new(passed) == name),
-        // What the offer does not set is removed by it, so only secrets need care here.
+        // The handshake removes each variable that it does not set, so that only secrets are left out here.
         _ => PRIVATE_KEY.iter().all(|secret| OsStr::new(secret) != name),
     }
 }
 
-/// A host that is configured through its environment has its private key, or the path to it, here, where no plugin
-/// should find it.
+/// The variables in which a host that is configured by its environment has its private key. Plugins do not inherit them.
 const PRIVATE_KEY: [&str; 2] = ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
 
 #[cfg(test)]
@@ -76,16 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_made_to_the_host_never_reaches_its_plugin() {
+    fn handshake_variables_of_the_host_never_reach_its_plugin() {
         let environment = given(&EnvPolicy::Inherit, &Command::new("p"));
         assert_eq!(value(&environment, "PATH"), Some("/bin"));
         assert_eq!(value(&environment, "COOKIE"), Some("value"));
         assert_eq!(value(&environment, "PLUGIN_PROTOCOL_VERSIONS"), Some("3"));
-        assert_eq!(
-            value(&environment, "PLUGIN_LOG_LEVEL"),
-            Some("debug"),
-            "settings are not the handshake's"
-        );
+        assert_eq!(value(&environment, "PLUGIN_LOG_LEVEL"), Some("debug"), "settings are inherited");
         let removed =
             ["PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC", "PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
         for name in removed {
@@ -94,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commands_own_variables_win() {
+    fn variables_of_the_command_replace_all_others() {
         let command = Command::new("p").env("PATH", "/opt").env("PLUGIN_MIN_PORT", "1").env_remove("HOME");
         let environment = given(&EnvPolicy::Inherit, &command);
         assert_eq!(value(&environment, "PATH"), Some("/opt"));
@@ -103,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_keeps_the_rest_out() {
+    fn a_policy_limits_what_is_inherited() {
         let environment = given(&EnvPolicy::Only(vec!["HOME".into()]), &Command::new("p"));
         assert_eq!((value(&environment, "HOME"), value(&environment, "PATH")), (Some("/home"), None));
         let environment = given(&EnvPolicy::Clear, &Command::new("p").env("A", "b"));

@@ -1,4 +1,4 @@
-//! Ways to start a plugin.
+//! How a plugin is started: the traits of runners and of what they start.
 
 use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -9,78 +9,77 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{command::variable_names, error::LaunchFault, exit::ExitReason};
 
-/// A way to start a plugin: as a process of this host, which is what a [`Command`](crate::Command) does, or in a
-/// container, on another machine, or as a double in a test.
+/// Starts plugins: as a child process of this host, which a [`Command`](crate::Command) does, in a container, on another
+/// machine, or as a double in a test.
 ///
-/// A runner is asked for a plugin once for each try, and again by whoever supervises it.
+/// `start` is called once for each attempt, and by a supervisor for each generation.
 ///
 /// # Protocol
-/// go-plugin `runner/runner.go`. Differs: the environment that is offered is a list of changes, so that a runner cannot
-/// hand on by accident what was meant for the host itself.
+/// go-plugin `runner/runner.go`. Differs: the environment is a list of changes, so that a runner cannot pass on by accident what was
+/// meant for the host itself.
 pub trait Runner: Send + Sync {
-    /// What this runner starts.
+    /// The process that this runner starts.
     type Process: PluginProcess;
 
-    /// What is started, as errors and logs call it. The last part of the path is the plugin's name.
+    /// The program, as errors and logs show it. The last part of the path is the plugin's name.
     fn program(&self) -> PathBuf;
 
-    /// Starts the plugin with these environment and does not wait for it to say anything.
+    /// Starts the plugin with this environment, and does not wait for its handshake line.
     ///
     /// # Errors
     /// A [`LaunchFault`]; [`LaunchFault::runner`] makes one of any error. Nothing may be left running then.
     ///
     /// # Cancel safety
-    /// Nothing may be left running either when the future is dropped.
+    /// Dropping the future has to end what was started.
     fn start(
         &self,
         environment: &LaunchEnvironment,
     ) -> impl Future<Output = Result<StartedProcess<Self::Process>, LaunchFault>> + Send;
 
-    /// What can be said about a plugin that did not start for this reason: shown at the end of the error. It is asked
-    /// about every fault, when nothing of the plugin runs any more, and has a second.
+    /// Explains a fault. The text is shown at the end of the error. Called for every fault, after the plugin has been ended, and given one
+    /// second.
     fn diagnose(&self, fault: &LaunchFault) -> impl Future<Output = Option<String>> + Send {
         let _ = fault;
         async { None }
     }
 }
 
-/// A plugin that runs. Dropping it ends it by the shortest way; no future may be needed for that.
+/// The running process of a plugin. Dropping it has to end the process without awaiting anything.
 pub trait PluginProcess: Send + 'static {
-    /// By what the plugin is known: the number of its process, or the name of its container.
+    /// The name of the process in logs: its pid, or the name of its container.
     fn id(&self) -> String;
 
-    /// Its process, if that is one of this machine which this host may see. By default there is none.
+    /// The pid, if the process runs on this machine and this host can see it. `None` by default.
     fn pid(&self) -> Option<Pid> {
         None
     }
 
-    /// Told once, when the plugin has answered and before anybody gets to use it: the time for whatever would have made
-    /// its start slower. By default nothing is done.
+    /// Called once when the plugin has answered, before the launch returns: the time for work that would have made the start slower.
+    /// Does nothing by default.
     ///
-    /// The launch waits for it, and the plugin is not watched meanwhile.
+    /// The launch waits for this call. The exit of the process is not noticed meanwhile.
     ///
     /// # Cancel safety
-    /// Dropped when the launch is given up, or its deadline has passed.
+    /// The future is dropped when the launch is given up or its timeout is over.
     fn ready(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }
 
-    /// Waits until it has ended and nothing is left of it.
+    /// Waits until the process has exited and has been cleaned up.
     ///
     /// # Cancel safety
     /// May be dropped and called again.
     fn wait(&mut self) -> impl Future<Output = ExitReason> + Send;
 
-    /// Asks it to end, as SIGTERM does. By default nobody is asked.
+    /// Asks the process to end, as SIGTERM does. Does nothing by default.
     fn terminate(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }
 
-    /// Ends it whether it wants to or not, with what it started. [`wait`](Self::wait) has to return soon after.
+    /// Ends the process at once, with all processes that it started. [`wait`](Self::wait) has to return soon after.
     fn kill(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Lets it go on without this host, for [`Plugin::hand_over`](crate::Plugin::hand_over). By default it cannot, and
-    /// ends.
+    /// Lets the process run on without this host, for [`Plugin::hand_over`](crate::Plugin::hand_over). Ends the process by default.
     fn leave(self) -> impl Future<Output = ()> + Send
     where
         Self: Sized,
@@ -89,45 +88,45 @@ pub trait PluginProcess: Send + 'static {
     }
 }
 
-/// A plugin that was started a moment ago.
+/// A process that a runner has started.
 #[non_exhaustive]
 pub struct StartedProcess<P> {
-    /// The plugin.
+    /// The process.
     pub process: P,
-    /// What it prints: first its handshake line.
+    /// Its stdout. The first line is the handshake line.
     pub stdout: Box<dyn AsyncRead + Send + Unpin>,
-    /// What it writes to its log.
+    /// Its stderr, which is its log.
     pub stderr: Box<dyn AsyncRead + Send + Unpin>,
-    /// The writing end of its standard input, if the host is to have it.
+    /// The writing end of its standard input, for [`Plugin::take_stdin`](crate::Plugin::take_stdin).
     pub stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
-    /// Translates addresses, if the plugin does not see the files and networks that the host sees. It is asked for the
-    /// plugin's own address and for those of brokered connections, in both directions.
+    /// Translates addresses where the plugin sees other files or networks than the host. Used for the plugin's own address and for those of
+    /// brokered connections, in both directions.
     pub translate: Option<Arc<dyn Translate>>,
 }
 
-/// What a plugin has to find around it.
+/// What a runner has to provide to a plugin.
 ///
-/// `Debug` does not show the values of the environment, the magic cookie among them.
+/// `Debug` shows only the names of the variables. One value is the magic cookie.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct LaunchEnvironment {
-    /// The handshake's offer: environment variables to set, and those to remove (`None`) should they be there.
+    /// The variables of the handshake: a variable to set, or to remove (`None`).
     pub handshake_env: Vec<(String, Option<OsString>)>,
-    /// How much of the host's own environment the plugin inherits besides.
+    /// How much of the host's own environment the plugin inherits.
     pub inherit: EnvPolicy,
-    /// The directory for sockets, which the plugin has to be able to write to. It is named in the offer too: a runner
-    /// whose plugins know it by another name changes that there.
+    /// The directory for sockets, in which the plugin has to be able to make files. A variable of the handshake names it too: a runner whose
+    /// plugins know it by another path changes that variable.
     pub socket_dir: PathBuf,
-    /// Whether the plugin has to die with the host, however the host dies.
+    /// Whether the plugin has to end with the host, however the host ends.
     pub die_with_host: bool,
-    /// How long a plugin whose host has died may take to end by itself, before it is killed.
+    /// How long the plugin may take to end by itself after the death of its host, before it is killed.
     pub orphan_grace: Duration,
-    /// How long a program that is still being written is tried again.
+    /// How long the start is tried again while the program's file is open for writing.
     pub busy_timeout: Duration,
 }
 
 impl<P> StartedProcess<P> {
-    /// A plugin with its two outputs, no standard input and addresses that need no translation.
+    /// A process with its two outputs, no standard input, and addresses that need no translation.
     pub fn new(
         process: P,
         stdout: impl AsyncRead + Send + Unpin + 'static,
@@ -179,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cookie_is_not_shown() {
+    fn debug_output_has_no_cookie() {
         let environment = LaunchEnvironment {
             handshake_env: vec![
                 ("KV_COOKIE".into(), Some("hunter2".into())),

@@ -108,7 +108,7 @@ impl Watchdog {
     }
 }
 
-/// Where the shell looks for `sleep` and `rm`: where most systems have them, and then where this host looks.
+/// The `PATH` of the shell, for `sleep` and `rm`: the directories of most systems, then the `PATH` of this host.
 fn path() -> std::ffi::OsString {
     let mut path = std::ffi::OsString::from("/usr/bin:/bin");
     if let Some((_, own)) = std::env::vars_os().find(|(name, own)| name == "PATH" && !own.is_empty()) {
@@ -118,20 +118,20 @@ fn path() -> std::ffi::OsString {
     path
 }
 
-/// What the shell does. Its arguments are the plugin's number, the moment at which it started if the shell is not in its
-/// group, the directory, and the grace in seconds with and without fractions.
+/// The program of the shell. Its arguments are the plugin's pid, the plugin's start time if the shell is not in its group, the directory,
+/// and the grace period in seconds with and without fractions.
 ///
-/// - A signal to the group is for the others, also one of the terminal's: the guard stays until it is killed.
-/// - The host writes nothing, so that `read` returns when the host is gone.
-/// - `/proc` tells a zombie, which has no further thread, from a process that runs; where there is none, or it is not the one of this namespace, `kill`
-///   has to do. A shell that is in the group needs no start time: the number cannot pass to another.
-/// - The plugin alone is asked first, since what it started may have to help it to its end. When it has ended, so is what it
-///   left in the group.
-/// - The clock is a process beside the one that looks after the plugin, so that the grace is one on a busy machine too.
-///   Whichever comes to the end first kills the other, as part of the group.
-/// - The directory goes before the group, of which this shell is a part. A plugin that is being killed may still make a
-///   socket in it.
-/// - Without `sleep` there is no grace.
+/// - Signals to the group, also those of the terminal, are meant for the others: the watchdog ignores all but SIGKILL.
+/// - The host writes nothing to the pipe, so that `read` returns when the host is gone.
+/// - `/proc` distinguishes a zombie without further threads from a running process. Where there is no `/proc`, or where it is that of another
+///   namespace, `kill -0` has to be enough. A shell in the plugin's group needs no start time, because the number of the group is in use.
+/// - The plugin alone is asked first, since processes that it started may have to help it to end. When it has exited, the rest of its group
+///   is asked.
+/// - A second process waits for the grace period, so that a busy machine does not extend it. The process that finishes first kills the other
+///   with the group.
+/// - The directory is removed before the group is killed, because this shell is in the group. A plugin that is being killed may still make
+///   a socket in it.
+/// - Without `sleep` there is no grace period.
 const SCRIPT: &str = r#"trap '' HUP INT QUIT TERM TSTP TTIN TTOU USR1 USR2 ALRM PIPE
 plugin=$1 started=$2 dir=$3 grace=$4 seconds=$5
 runs() {

@@ -1,4 +1,4 @@
-//! Making sure that a program is the one that was meant.
+//! The checksum of a program's file.
 
 use std::{
     fmt,
@@ -19,15 +19,14 @@ use subtle::ConstantTimeEq as _;
 /// ```
 ///
 /// # Protocol
-/// go-plugin `SecureConfig`. Differs: it can be used any number of times, and on Linux the file that is executed is the
-/// one that was read.
+/// go-plugin `SecureConfig`. Differs: a checksum can be used any number of times, and on Linux the executed file is the verified one.
 #[derive(Clone)]
 pub struct Checksum {
     expected: Vec<u8>,
     digest: fn(&mut dyn Read) -> io::Result<Vec<u8>>,
 }
 
-/// The digest given cannot be one of the kind named.
+/// The given digest has the wrong length for its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error("a digest of this kind has {expected} bytes, and the one given has {given}")]
 #[diagnostic(
@@ -36,14 +35,14 @@ pub struct Checksum {
 )]
 #[non_exhaustive]
 pub struct ChecksumError {
-    /// How many bytes were given. 0 for text that is not hexadecimal.
+    /// The length of the given digest in bytes. 0 for text that is not hexadecimal.
     pub given: usize,
-    /// How many the digest has.
+    /// The length of such a digest in bytes.
     pub expected: usize,
 }
 
 impl Checksum {
-    /// The SHA-256 digest in hexadecimal, as `sha256sum` prints it.
+    /// Makes a checksum from a SHA-256 digest in hexadecimal, as `sha256sum` prints it.
     ///
     /// # Errors
     /// [`ChecksumError`] when the text is not 64 hexadecimal digits.
@@ -51,7 +50,7 @@ impl Checksum {
         Self::new::<Sha256>(bytes(hexadecimal.trim()).unwrap_or_default())
     }
 
-    /// The digest of any kind, such as SHA-512 from the `sha2` crate: whatever implements `Digest` of `digest` 0.11.
+    /// Makes a checksum from a digest of any kind that implements `Digest` of `digest` 0.11, such as SHA-512 from the `sha2` crate.
     ///
     /// # Errors
     /// [`ChecksumError`] when digests of this kind have another length.
@@ -64,7 +63,7 @@ impl Checksum {
         Ok(Self { expected, digest: digest::<D> })
     }
 
-    /// Reads the file and compares. What comes back is the digest that the file has instead, if it has another.
+    /// Reads the file and compares. Returns the digest of the file as the error if it is another one.
     pub(crate) fn check(&self, file: &mut impl Read) -> io::Result<Result<(), String>> {
         let found = (self.digest)(file)?;
         let same = bool::from(found.ct_eq(&self.expected));
@@ -72,7 +71,7 @@ impl Checksum {
     }
 }
 
-/// In hexadecimal.
+/// Writes the digest in hexadecimal.
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hexadecimal(&self.expected))
@@ -119,7 +118,7 @@ mod tests {
     const OF_FOO: &str = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 
     #[test]
-    fn takes_a_digest_of_the_right_length_only() {
+    fn a_digest_of_the_wrong_length_is_refused() {
         assert_eq!(Checksum::sha256(&format!("{OF_FOO}\n")).expect("a digest").to_string(), OF_FOO);
         assert!(Checksum::sha256(&OF_FOO.to_uppercase()).is_ok());
         for wrong in ["", "2c26", &OF_FOO[1..], &OF_FOO.replace('2', "x"), &format!("{OF_FOO}00")] {
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_files_apart() {
+    fn a_file_with_another_digest_is_refused() {
         let mut file = tempfile::tempfile().expect("a file");
         let checksum = Checksum::sha256(OF_FOO).expect("a digest");
         assert!(checksum.check(&mut file).expect("readable").is_err());

@@ -5,11 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The files in `dir` whose names match `pattern`, by name: absolute paths if `dir` is absolute.
+/// Returns the files in `dir` whose names match `pattern`, sorted by name. The paths are absolute if `dir` is.
 ///
-/// In the pattern `*` stands for any characters, `?` for one, and `[a-z]` or `[^a-z]` for one of, or outside of, some.
-/// Whether what is found can be executed is not looked at: a plugin that cannot is best refused with a reason when it is
-/// launched. Names that are not UTF-8 never match.
+/// In the pattern `*` matches any characters, `?` matches one character, and `[a-z]` or `[^a-z]` matches one character inside or outside
+/// of a set. Files that cannot be executed are returned too: the launch refuses them with a reason. Names that are not UTF-8 never match.
 ///
 /// ```no_run
 /// # use rpcplugin_client::{Command, discover};
@@ -21,7 +20,7 @@ use std::{
 /// ```
 ///
 /// # Errors
-/// When the directory cannot be read. One that is not there has no plugins: that is no error.
+/// The error of the operating system if the directory cannot be read. A missing directory has no plugins and is not an error.
 ///
 /// # Protocol
 /// go-plugin `discover.go`. Differs: directories are left out.
@@ -45,7 +44,7 @@ pub fn discover(dir: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Goes back to the last `*` only, which is enough and never takes more than length times length steps.
+/// Backtracks to the last `*` only, which is enough and takes at most length times length steps.
 fn matches(pattern: &[char], name: &[char]) -> bool {
     let (mut at, mut star) = ((0, 0), None);
     loop {
@@ -75,14 +74,14 @@ fn matches(pattern: &[char], name: &[char]) -> bool {
     }
 }
 
-/// Lets the last `*` take one character more.
+/// Lets the last `*` match one more character.
 fn back(star: &mut Option<(usize, usize)>) -> Option<(usize, usize)> {
     let (pattern, name) = (*star)?;
     *star = Some((pattern, name + 1));
     *star
 }
 
-/// Whether `c` is in the class with which `pattern` begins, and how long that is. None for a class without end.
+/// Whether `c` is in the class at the start of `pattern`, and the length of the class. `None` for a class without an end.
 fn class(pattern: &[char], c: char) -> Option<(bool, usize)> {
     let negated = matches!(pattern.get(1), Some('^' | '!'));
     let first = if negated { 2 } else { 1 };

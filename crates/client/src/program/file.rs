@@ -1,4 +1,4 @@
-//! What a program's file says of itself before it is run.
+//! A program's file before it is started.
 
 use std::{
     fmt, io,
@@ -6,13 +6,15 @@ use std::{
 };
 
 use super::{
-    format::{Format, architecture_of_elf, elf_machine, format_of, macho_cpu, pe_machine},
+    format::{
+        Format, architecture_of_elf, architecture_of_macho, elf_machine, format_of, macho_cpu, pe_machine,
+    },
     interpreter::{Interpreter, interpreter},
     lookup::find,
 };
 use crate::os::{NATIVE_FORMAT, NativeFormat};
 
-/// A program's file: where it is, of what kind, and what keeps this machine from running it.
+/// A program's file: its path, its format, and why this machine cannot run it.
 ///
 /// ```
 /// # use std::path::Path;
@@ -28,42 +30,42 @@ pub struct ProgramFile {
     format: Format,
 }
 
-/// Why this machine cannot run a file, as far as the file itself tells. [`Display`](fmt::Display) says what is wrong, and
-/// [`advice`](Self::advice) what to do.
+/// Why this machine cannot run a file, as far as the file itself shows. [`Display`](fmt::Display) states the obstacle, and
+/// [`advice`](Self::advice) the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// It has no content.
+    /// The file is empty.
     Empty,
-    /// It is neither a program nor a script.
+    /// The file is neither a program nor a script.
     NoProgram,
-    /// It is a program of another operating system.
+    /// The program is for another operating system.
     OtherSystem {
-        /// What kind of program it is.
+        /// The format of the program.
         format: String,
     },
-    /// It is a program for another kind of processor. A machine that was told how may run it all the same.
+    /// The program is for another processor. A machine with an emulator may run it all the same.
     OtherArchitecture {
-        /// For which it is.
+        /// The architecture of the program.
         built_for: String,
     },
-    /// Its dynamic loader is missing: it was built for another C library.
+    /// The dynamic loader of the program is missing. The program was built for another C library.
     LoaderMissing {
         /// The path of the loader.
         loader: PathBuf,
     },
-    /// The program that has to run the script is missing.
+    /// The interpreter of the script is missing.
     InterpreterMissing {
-        /// By its path, or by the name for which `env` looks in `PATH`.
+        /// The path of the interpreter, or the name that `env` looks up in `PATH`.
         interpreter: String,
     },
-    /// The script's lines end as on Windows, so that the name of its interpreter does too.
+    /// The script's lines end in CR LF, so that the name of its interpreter ends in CR.
     WindowsLineEnds,
 }
 
 impl ProgramFile {
-    /// Looks for a program as [`Command`](crate::Command) does: at its path, or for a bare name in `PATH`. What is nowhere
-    /// comes back as it is.
+    /// Looks up a program as [`Command`](crate::Command) does: at its path, or a bare name in `PATH`. A name that is not found is returned
+    /// unchanged.
     #[must_use]
     pub fn find(program: &Path) -> PathBuf {
         find(program)
@@ -72,19 +74,18 @@ impl ProgramFile {
     /// Reads the beginning of the file at this path.
     ///
     /// # Errors
-    /// What the operating system says when the file cannot be opened or read.
+    /// The error of the operating system if the file cannot be opened or read.
     pub fn of(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), format: format_of(path)? })
     }
 
-    /// Where the file is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What keeps this machine from running the file. Libraries that are missing are not noticed here: the dynamic
-    /// loader tells of them when the program is started.
+    /// Returns why this machine cannot run the file. Missing libraries are not noticed here: the dynamic loader reports them at the start.
     #[must_use]
     pub fn obstacle(&self) -> Option<Obstacle> {
         match &self.format {
@@ -113,12 +114,26 @@ impl ProgramFile {
         }
     }
 
+    /// The architecture that the program is built for, as Rust names it: `x86_64`, `aarch64`. `None` for a file that is not a
+    /// program, and `unknown` for an architecture without a name.
+    #[must_use]
+    pub fn architecture(&self) -> Option<&'static str> {
+        match &self.format {
+            Format::Elf { machine, .. } => Some(architecture_of_elf(*machine).unwrap_or("unknown")),
+            Format::MachO { cpus } => {
+                Some(cpus.first().and_then(|cpu| architecture_of_macho(*cpu)).unwrap_or("unknown"))
+            }
+            Format::Pe { .. } => Some("unknown"),
+            Format::Script { .. } | Format::Empty | Format::Other => None,
+        }
+    }
+
     fn other_system(&self) -> Obstacle {
         Obstacle::OtherSystem { format: self.to_string() }
     }
 }
 
-/// What kind of file it is: `ELF program (Linux) for x86_64`, `script for /bin/sh`.
+/// Writes the kind of the file: `ELF program (Linux) for x86_64`, `script for /bin/sh`.
 impl fmt::Display for ProgramFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.format {
@@ -139,7 +154,7 @@ impl fmt::Display for ProgramFile {
 }
 
 impl Obstacle {
-    /// What to do about it.
+    /// The remedy.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
@@ -180,12 +195,12 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// The architecture of an ELF file by Rust's name, which is also what this machine is called, or else by the file's.
+/// The architecture of an ELF file, as Rust names it where Rust has a name, and otherwise as ELF does.
 fn built_for(machine: u16) -> String {
     architecture_of_elf(machine).map_or_else(|| elf_machine(machine), str::to_owned)
 }
 
-/// Whether this machine runs programs of such an architecture. Many run those of their smaller relatives too.
+/// Whether this machine runs programs of such an architecture. 64-bit machines often run 32-bit programs too.
 fn runs_here(built_for: &str) -> bool {
     let here = std::env::consts::ARCH;
     matches!((here, built_for), ("x86_64", "x86") | ("aarch64", "arm")) || here == built_for
@@ -202,13 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn this_very_program_has_no_obstacle() {
+    fn the_running_program_has_no_obstacle() {
         let own = std::env::current_exe().expect("it runs");
         assert_eq!(ProgramFile::of(&own).expect("it exists").obstacle(), None);
     }
 
     #[test]
-    fn each_obstacle_is_seen_and_explained() {
+    fn each_obstacle_is_found_and_has_advice() {
         let mut foreign = vec![0; 64];
         foreign[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1]);
         foreign[18] = if cfg!(target_arch = "x86_64") { 183 } else { 62 };
@@ -231,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_of_other_systems_are_called_by_their_name() {
+    fn programs_of_other_systems_are_named() {
         if std::env::consts::OS != "linux" {
             return;
         }

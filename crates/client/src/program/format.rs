@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-/// What kind of file it is, as far as running it goes.
+/// The format of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// A Linux or BSD program, with the path of its dynamic loader if it has one.
@@ -17,9 +17,9 @@ pub(crate) enum Format {
     Pe { machine: u16 },
     /// A script, with the words of its first line.
     Script { interpreter: String, argument: Option<String> },
-    /// Nothing at all.
+    /// An empty file.
     Empty,
-    /// Something else.
+    /// Any other file.
     Other,
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn elf_machine(machine: u16) -> String {
     name.to_owned()
 }
 
-/// The architecture of an ELF file as Rust calls it, where it is one of those that this library is used on.
+/// The architecture of an ELF file as Rust names it, for the architectures that this library is used on.
 pub(crate) fn architecture_of_elf(machine: u16) -> Option<&'static str> {
     Some(match machine {
         3 => "x86",
@@ -162,6 +162,17 @@ pub(crate) fn architecture_of_elf(machine: u16) -> Option<&'static str> {
         183 => "aarch64",
         243 => "riscv64",
         258 => "loongarch64",
+        _ => return None,
+    })
+}
+
+/// The architecture of a Mach-O file as Rust names it.
+pub(crate) fn architecture_of_macho(cpu: u32) -> Option<&'static str> {
+    Some(match cpu {
+        7 => "x86",
+        12 => "arm",
+        0x0100_0007 => "x86_64",
+        0x0100_000c => "aarch64",
         _ => return None,
     })
 }
@@ -193,5 +204,5 @@ pub(crate) fn pe_machine(machine: u16) -> &'static str {
 /// The type of the segment that names the dynamic loader.
 const PT_INTERP: u32 = 3;
 
-/// As much of a file as is read to know its format: a PE header lies within the first few hundred bytes.
+/// The size of the part that is read to determine the format. A PE header is within the first few hundred bytes.
 const HEAD: u64 = 4096;

@@ -4,16 +4,17 @@ use std::path::Path;
 
 use super::lookup::find;
 
-/// Whether what has to run a script is there.
+/// Whether the interpreter of a script can be run.
 pub(crate) enum Interpreter<'a> {
     There,
     WindowsLineEnds,
-    /// There is no such file.
+    /// The file does not exist.
     Missing(&'a str),
-    /// `env` will not find it.
+    /// `env` does not find the name in `PATH`.
     NotInPath(&'a str),
 }
 
+/// Looks for the interpreter that the first line of a script names.
 pub(crate) fn interpreter<'a>(interpreter: &'a str, argument: Option<&'a str>) -> Interpreter<'a> {
     if interpreter.ends_with('\r') || argument.is_some_and(|argument| argument.ends_with('\r')) {
         return Interpreter::WindowsLineEnds;

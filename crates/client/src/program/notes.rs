@@ -8,8 +8,8 @@ use super::{
 };
 use crate::os;
 
-/// Notes about a program's file: its mode, owner, group and format, and what it needs and is not there. Nothing for a file
-/// that cannot be looked at.
+/// Returns notes on a program's file: mode, owner, group and format, and what is missing to run it. `None` if the file cannot be
+/// inspected.
 ///
 /// # Protocol
 /// The first lines are those of go-plugin's `additionalNotesAboutCommand`, with its words for architectures.
@@ -77,7 +77,7 @@ fn script_notes(interpreter: &str, argument: Option<&str>) -> Vec<String> {
     notes
 }
 
-/// This machine's architecture as Go calls it.
+/// This machine's architecture as Go names it.
 fn go_architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn names_architectures_as_go_does() {
+    fn architectures_have_the_names_of_go() {
         assert!(notes_of(&elf_with(183, "/bin/sh")).contains("ELF architecture: EM_AARCH64 (current"));
         let macho = [&0xfeed_facf_u32.to_le_bytes()[..], &0x0100_000c_u32.to_le_bytes()].concat();
         assert!(notes_of(&macho).contains("MachO architecture: CpuArm64 (current"));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn names_what_is_missing() {
+    fn missing_parts_are_named() {
         let missing = notes_of(&elf_with(62, "/lib/ld-nowhere.so.1"));
         assert!(missing.contains("its dynamic loader /lib/ld-nowhere.so.1 is missing"), "{missing}");
         assert!(!notes_of(&elf_with(62, "/bin/sh")).contains("missing"));
@@ -145,7 +145,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_file_is_too_strange(start in 0..4usize, content in proptest::collection::vec(0u8.., 0..300)) {
+        fn any_file_has_notes(start in 0..4usize, content in proptest::collection::vec(0u8.., 0..300)) {
             let starts: [&[u8]; 4] = [b"", b"\x7fELF\x02\x01", b"MZ", &[0xca, 0xfe, 0xba, 0xbe]];
             notes_of(&[starts[start], &content].concat());
         }

@@ -124,21 +124,21 @@ impl Supervised {
     ///
     /// # Cancel safety
     /// Dropping the future kills the plugin.
-    pub async fn stop(self) -> Option<Exit> {
-        self.stop_with(None).await
+    pub async fn shut_down(self) -> Option<Exit> {
+        self.end(None).await
     }
 
-    /// As [`stop`](Self::stop), but with this grace period.
+    /// As [`shut_down`](Self::shut_down), but with this grace period.
     ///
     /// # Cancel safety
     /// Dropping the future kills the plugin.
-    pub async fn stop_within(self, grace: Duration) -> Option<Exit> {
-        self.stop_with(Some(grace)).await
+    pub async fn shut_down_within(self, grace: Duration) -> Option<Exit> {
+        self.end(Some(grace)).await
     }
 
-    async fn stop_with(self, grace: Option<Duration>) -> Option<Exit> {
+    async fn end(self, grace: Option<Duration>) -> Option<Exit> {
         let (done, stopped) = oneshot::channel();
-        self.requests.send(Request::Stop { grace, done }).ok()?;
+        self.requests.send(Request::ShutDown { grace, done }).ok()?;
         stopped.await.ok().flatten()
     }
 }

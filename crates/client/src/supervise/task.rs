@@ -34,7 +34,7 @@ type SetupFuture = Pin<Box<dyn Future<Output = Result<(), SetupFailure>> + Send>
 #[derive(Debug)]
 pub(super) enum Request {
     /// Ends the supervision.
-    Stop { grace: Option<Duration>, done: oneshot::Sender<Option<Exit>> },
+    ShutDown { grace: Option<Duration>, done: oneshot::Sender<Option<Exit>> },
     /// Replaces the generation of this number, unless that has happened.
     Restart { after: u64, done: oneshot::Sender<()> },
 }
@@ -56,7 +56,7 @@ pub(super) struct Supervisor<R> {
 enum Over {
     Exited(ExitReason),
     Hung(Duration),
-    Stop { grace: Option<Duration>, done: oneshot::Sender<Option<Exit>> },
+    ShutDown { grace: Option<Duration>, done: oneshot::Sender<Option<Exit>> },
     Restart(oneshot::Sender<()>),
 }
 
@@ -120,7 +120,7 @@ impl<R: Runner> Supervisor<R> {
                     let _ = done.send(());
                     self.replace(&mut requests).await
                 }
-                Over::Stop { grace, done } => {
+                Over::ShutDown { grace, done } => {
                     self.state.send_replace(State::Stopped { last: self.last });
                     let grace = grace.unwrap_or(self.host.config.grace);
                     let _ = done.send(Some(plugin.shut_down_within(grace).await));
@@ -143,8 +143,8 @@ impl<R: Runner> Supervisor<R> {
                 after = hung.as_mut() => return Over::Hung(after),
             };
             match request {
-                None => return Over::Stop { grace: Some(Duration::ZERO), done: oneshot::channel().0 },
-                Some(Request::Stop { grace, done }) => return Over::Stop { grace, done },
+                None => return Over::ShutDown { grace: Some(Duration::ZERO), done: oneshot::channel().0 },
+                Some(Request::ShutDown { grace, done }) => return Over::ShutDown { grace, done },
                 Some(Request::Restart { after, done }) if after == self.last => return Over::Restart(done),
                 Some(Request::Restart { done, .. }) => {
                     let _ = done.send(());
@@ -200,7 +200,7 @@ impl<R: Runner> Supervisor<R> {
         let launched = tokio::select! {
             // Dropping a launch kills what it has started.
             launched = async { sleep(delay).await; self.launch(Tries::One).await } => launched,
-            done = stop_requested(requests) => {
+            done = shutdown_requested(requests) => {
                 self.state.send_replace(State::Stopped { last: self.last });
                 let _ = done.send(None);
                 return None;
@@ -223,7 +223,7 @@ impl<R: Runner> Supervisor<R> {
         tracing::error!(plugin = self.name, restarts, because, "gave the plugin up");
         self.state.send_replace(State::GaveUp { last: self.last, because: because.into() });
         self.tell(Event::GaveUp { restarts });
-        let _ = stop_requested(requests).await.send(None);
+        let _ = shutdown_requested(requests).await.send(None);
     }
 
     fn set_down(&self, because: &str) {
@@ -286,10 +286,12 @@ async fn probe(plugin: &Plugin, config: &HostConfig) -> Duration {
 }
 
 /// Resolves when the plugin is to be stopped, or nobody holds it any more. A restart is what is going on anyway.
-async fn stop_requested(requests: &mut mpsc::UnboundedReceiver<Request>) -> oneshot::Sender<Option<Exit>> {
+async fn shutdown_requested(
+    requests: &mut mpsc::UnboundedReceiver<Request>,
+) -> oneshot::Sender<Option<Exit>> {
     loop {
         match requests.recv().await {
-            Some(Request::Stop { done, .. }) => return done,
+            Some(Request::ShutDown { done, .. }) => return done,
             Some(Request::Restart { done, .. }) => drop(done.send(())),
             None => return oneshot::channel().0,
         }

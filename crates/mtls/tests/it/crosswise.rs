@@ -1,6 +1,6 @@
 //! Certificates from Go, with the same results as in Go: every hash with every curve, and every extended key usage.
 
-use crate::parties::{Foreign, VERSIONS, data, handshake, localhost, trusting};
+use crate::parties::{OtherPeer, VERSIONS, data, handshake, localhost, trusting};
 
 /// The table of `make.go`: the certificate, the bundle, the role, and Go's result.
 #[test]
@@ -16,7 +16,7 @@ fn go_and_this_crate_accept_the_same_certificates() {
         let file = |name: &str| data(&format!("crosswise/{name}"));
         let ours = trusting(&us, &file(bundle));
         for version in VERSIONS {
-            let peer = Foreign::new(&file(presented), &key, version);
+            let peer = OtherPeer::new(&file(presented), &key, version);
             let refusal = match role {
                 "server" => handshake(ours.client_config(), peer.server(), localhost()).client,
                 _ => handshake(peer.client(), ours.server_config(), localhost()).server,
@@ -42,7 +42,7 @@ fn an_unsupported_algorithm_is_named() {
         ("odd-sha224.pem", "ecdsa-with-SHA224,"),
         ("odd-sha3-256.pem", "ecdsa_with_SHA3-256,"),
     ] {
-        let peer = Foreign::new(&data(&format!("crosswise/{file}")), &key, VERSIONS[1]);
+        let peer = OtherPeer::new(&data(&format!("crosswise/{file}")), &key, VERSIONS[1]);
         for refusal in [
             handshake(ours.client_config(), peer.server(), localhost()).client,
             handshake(peer.client(), ours.server_config(), localhost()).server,

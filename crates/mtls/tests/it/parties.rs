@@ -117,14 +117,14 @@ pub(crate) fn localhost() -> ServerName<'static> {
 }
 
 /// A peer that presents any certificate and accepts any certificate with a valid handshake signature.
-pub(crate) struct Foreign {
+pub(crate) struct OtherPeer {
     presented: Option<Arc<CertifiedKey>>,
     version: &'static SupportedProtocolVersion,
     pub(crate) alpn: Vec<Vec<u8>>,
     pub(crate) hints: Vec<DistinguishedName>,
 }
 
-impl Foreign {
+impl OtherPeer {
     /// Presents a chain and signs with a key, which may belong to another certificate.
     pub(crate) fn new(certificates: &str, key: &str, version: &'static SupportedProtocolVersion) -> Self {
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
@@ -138,7 +138,7 @@ impl Foreign {
     }
 
     /// A peer with a copied certificate and the key of another one.
-    pub(crate) fn thief(of: &Identity, with: &Identity, version: &'static SupportedProtocolVersion) -> Self {
+    pub(crate) fn with_copied_certificate(of: &Identity, with: &Identity, version: &'static SupportedProtocolVersion) -> Self {
         Self::new(&of.certificate_pem(), with.export().private_key_pem(), version)
     }
 
@@ -161,7 +161,7 @@ impl Foreign {
             .with_protocol_versions(&[self.version])
             .unwrap()
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Gullible { hints: Vec::new() }));
+            .with_custom_certificate_verifier(Arc::new(AcceptAny { hints: Vec::new() }));
         let mut config = match &self.presented {
             Some(certified) => {
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(certified))))
@@ -177,7 +177,7 @@ impl Foreign {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[self.version])
             .unwrap()
-            .with_client_cert_verifier(Arc::new(Gullible { hints: self.hints.clone() }))
+            .with_client_cert_verifier(Arc::new(AcceptAny { hints: self.hints.clone() }))
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(certified))));
         config.alpn_protocols = self.alpn.clone();
         Arc::new(config)
@@ -189,11 +189,11 @@ fn chain(pem: &str) -> Vec<CertificateDer<'static>> {
 }
 
 #[derive(Debug)]
-struct Gullible {
+struct AcceptAny {
     hints: Vec<DistinguishedName>,
 }
 
-impl ServerCertVerifier for Gullible {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -228,7 +228,7 @@ impl ServerCertVerifier for Gullible {
     }
 }
 
-impl ClientCertVerifier for Gullible {
+impl ClientCertVerifier for AcceptAny {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &self.hints
     }
@@ -323,8 +323,8 @@ impl Credentials {
         Identity::from_pem(&self.certificates, &self.key).unwrap()
     }
 
-    pub(crate) fn foreign(&self, version: &'static SupportedProtocolVersion) -> Foreign {
-        Foreign::new(&self.certificates, &self.key, version)
+    pub(crate) fn foreign(&self, version: &'static SupportedProtocolVersion) -> OtherPeer {
+        OtherPeer::new(&self.certificates, &self.key, version)
     }
 }
 

@@ -11,7 +11,7 @@ use rustls::{
     ProtocolVersion, SignatureScheme,
 };
 
-use crate::parties::{Authority, Foreign, VERSIONS, data, handshake, localhost, pinning};
+use crate::parties::{Authority, OtherPeer, VERSIONS, data, handshake, localhost, pinning};
 
 const NOT_THE_PINNED: CertificateError = CertificateError::ApplicationVerificationFailure;
 
@@ -44,11 +44,11 @@ fn every_kind_of_key_connects_in_both_roles_and_versions() {
         let ours = pinning(&us, &them.peer_certificate());
         let theirs = pinning(&them, &us.peer_certificate());
         for version in VERSIONS {
-            let foreign = Foreign::with(&them, version);
+            let foreign = OtherPeer::with(&them, version);
             handshake(ours.client_config(), foreign.server(), localhost()).assert_connected();
             handshake(foreign.client(), ours.server_config(), localhost()).assert_connected();
             // In the other direction the loaded identity uses this crate's settings.
-            let foreign = Foreign::with(&us, version);
+            let foreign = OtherPeer::with(&us, version);
             handshake(theirs.client_config(), foreign.server(), localhost()).assert_connected();
             handshake(foreign.client(), theirs.server_config(), localhost()).assert_connected();
         }
@@ -84,7 +84,7 @@ fn the_identity_of_a_go_plugin_process_connects_in_both_roles() {
         (VERSIONS[0], SignatureScheme::ECDSA_NISTP256_SHA256),
     ];
     for (version, scheme) in cases {
-        let foreign = Foreign::go_plugin(scheme, version);
+        let foreign = OtherPeer::go_plugin(scheme, version);
         handshake(ours.client_config(), foreign.server(), localhost()).assert_connected();
         handshake(foreign.client(), ours.server_config(), localhost()).assert_connected();
     }
@@ -94,7 +94,7 @@ fn the_identity_of_a_go_plugin_process_connects_in_both_roles() {
 fn a_p521_key_may_not_sign_with_the_scheme_of_another_curve_in_tls13() {
     let us = Identity::generate().unwrap();
     let go = PeerCertificate::from_pem(&data("go-plugin-p521.cert.pem")).unwrap();
-    let foreign = Foreign::go_plugin(SignatureScheme::ECDSA_NISTP384_SHA384, VERSIONS[1]);
+    let foreign = OtherPeer::go_plugin(SignatureScheme::ECDSA_NISTP384_SHA384, VERSIONS[1]);
     let outcome = handshake(pinning(&us, &go).client_config(), foreign.server(), localhost());
     assert!(outcome.client.is_err(), "{outcome:?}");
 }
@@ -104,7 +104,7 @@ fn another_server_certificate_is_refused() {
     let [us, agreed, other] = three();
     for version in VERSIONS {
         let ours = pinning(&us, &agreed.peer_certificate());
-        let outcome = handshake(ours.client_config(), Foreign::with(&other, version).server(), localhost());
+        let outcome = handshake(ours.client_config(), OtherPeer::with(&other, version).server(), localhost());
         outcome.assert_client_refuses(NOT_THE_PINNED);
     }
 }
@@ -114,7 +114,7 @@ fn another_client_certificate_is_refused() {
     let [us, agreed, other] = three();
     for version in VERSIONS {
         let ours = pinning(&us, &agreed.peer_certificate());
-        let outcome = handshake(Foreign::with(&other, version).client(), ours.server_config(), localhost());
+        let outcome = handshake(OtherPeer::with(&other, version).client(), ours.server_config(), localhost());
         outcome_of_refused_client(&outcome, NOT_THE_PINNED);
     }
 }
@@ -124,7 +124,7 @@ fn a_client_without_a_certificate_is_refused() {
     let [us, agreed, _] = three();
     for version in VERSIONS {
         let ours = pinning(&us, &agreed.peer_certificate());
-        let outcome = handshake(Foreign::anonymous(version).client(), ours.server_config(), localhost());
+        let outcome = handshake(OtherPeer::anonymous(version).client(), ours.server_config(), localhost());
         outcome_of_refused_client(&outcome, Error::NoCertificatesPresented);
     }
 }
@@ -134,7 +134,7 @@ fn a_stolen_server_certificate_is_refused() {
     let [us, agreed, thief] = three();
     for version in VERSIONS {
         let ours = pinning(&us, &agreed.peer_certificate());
-        let thief = Foreign::thief(&agreed, &thief, version);
+        let thief = OtherPeer::with_copied_certificate(&agreed, &thief, version);
         let outcome = handshake(ours.client_config(), thief.server(), localhost());
         outcome.assert_client_refuses(CertificateError::BadSignature);
     }
@@ -145,7 +145,7 @@ fn a_stolen_client_certificate_is_refused() {
     let [us, agreed, thief] = three();
     for version in VERSIONS {
         let ours = pinning(&us, &agreed.peer_certificate());
-        let thief = Foreign::thief(&agreed, &thief, version);
+        let thief = OtherPeer::with_copied_certificate(&agreed, &thief, version);
         let outcome = handshake(thief.client(), ours.server_config(), localhost());
         outcome_of_refused_client(&outcome, CertificateError::BadSignature);
     }
@@ -173,7 +173,7 @@ fn neither_name_nor_dates_of_a_pinned_certificate_matter() {
         .with_server_name("elsewhere.example")
         .unwrap();
     for version in VERSIONS {
-        let expired = Foreign::new(&data("expired.cert.pem"), &data("p256.pkcs8.pem"), version);
+        let expired = OtherPeer::new(&data("expired.cert.pem"), &data("p256.pkcs8.pem"), version);
         handshake(ours.client_config(), expired.server(), ours.server_name()).assert_connected();
         handshake(expired.client(), ours.server_config(), localhost()).assert_connected();
     }
@@ -184,7 +184,7 @@ fn a_peer_with_another_protocol_is_refused() {
     let [us, agreed, _] = three();
     let ours = pinning(&us, &agreed.peer_certificate());
     for version in VERSIONS {
-        let mut foreign = Foreign::with(&agreed, version);
+        let mut foreign = OtherPeer::with(&agreed, version);
         foreign.alpn = vec![b"http/1.1".to_vec()];
         let outcome = handshake(foreign.client(), ours.server_config(), localhost());
         outcome.assert_server_refuses(Error::NoApplicationProtocol);
@@ -201,7 +201,7 @@ fn a_peer_without_a_protocol_must_present_its_certificate() {
     let [us, agreed, other] = three();
     let ours = pinning(&us, &agreed.peer_certificate());
     for version in VERSIONS {
-        let mut silent = Foreign::with(&agreed, version);
+        let mut silent = OtherPeer::with(&agreed, version);
         silent.alpn = Vec::new();
         for outcome in [
             handshake(silent.client(), ours.server_config(), localhost()),
@@ -212,7 +212,7 @@ fn a_peer_without_a_protocol_must_present_its_certificate() {
                 "{outcome:?}"
             );
         }
-        let mut peer = Foreign::with(&other, version);
+        let mut peer = OtherPeer::with(&other, version);
         peer.alpn = Vec::new();
         let outcome = handshake(peer.client(), ours.server_config(), localhost());
         outcome_of_refused_client(&outcome, NOT_THE_PINNED);
@@ -224,7 +224,7 @@ fn no_session_is_resumed_and_no_ticket_is_given() {
     let [us, agreed, _] = three();
     let ours = pinning(&us, &agreed.peer_certificate());
     for version in VERSIONS {
-        let foreign = Foreign::with(&agreed, version);
+        let foreign = OtherPeer::with(&agreed, version);
         let (as_client, as_server) = (foreign.client(), foreign.server());
         for _ in 0..2 {
             for (client, server) in
@@ -244,7 +244,7 @@ fn the_client_presents_its_certificate_whatever_the_server_hints() {
     let [us, agreed, _] = three();
     let ours = pinning(&us, &agreed.peer_certificate());
     for version in VERSIONS {
-        let mut foreign = Foreign::with(&agreed, version);
+        let mut foreign = OtherPeer::with(&agreed, version);
         foreign.hints = vec![DistinguishedName::from(b"\x30\x00".to_vec())];
         handshake(ours.client_config(), foreign.server(), localhost()).assert_connected();
     }
@@ -275,7 +275,7 @@ fn the_server_always_requires_a_certificate_and_sends_no_hints() {
     let ours = pinning(&us, &agreed.peer_certificate());
     for version in VERSIONS {
         let listener = Arc::new(Listener::default());
-        let mut client = ClientConfig::clone(&Foreign::anonymous(version).client());
+        let mut client = ClientConfig::clone(&OtherPeer::anonymous(version).client());
         client.client_auth_cert_resolver = listener.clone();
         let outcome = handshake(Arc::new(client), ours.server_config(), localhost());
         outcome_of_refused_client(&outcome, Error::NoCertificatesPresented);
@@ -309,7 +309,7 @@ fn a_p521_certificate_needs_its_own_scheme() {
     // The premise of the P-521 verifier: a Go peer fails without it.
     let us = Identity::generate().unwrap();
     let go = PeerCertificate::from_pem(&data("go-plugin-p521.cert.pem")).unwrap();
-    let foreign = Foreign::go_plugin(SignatureScheme::ED448, VERSIONS[1]);
+    let foreign = OtherPeer::go_plugin(SignatureScheme::ED448, VERSIONS[1]);
     let outcome = handshake(pinning(&us, &go).client_config(), foreign.server(), localhost());
     assert_eq!(outcome.server, Err(Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon)));
 }

@@ -7,7 +7,7 @@ use rustls::pki_types::ServerName;
 use rustls::{CertificateError, Error};
 
 use crate::parties::{
-    Authority, Credentials, Foreign, VERSIONS, data, data_path, handshake, localhost, trusting,
+    Authority, Credentials, OtherPeer, VERSIONS, data, data_path, handshake, localhost, trusting,
 };
 
 fn us() -> Identity {
@@ -45,7 +45,7 @@ fn a_chain_through_an_intermediate_is_accepted() {
     assert!(peer.certificate_pem().lines().eq(leaf.certificates.lines()), "the leaf comes first");
     let ours = trusting(&us, &root.own.certificates);
     for version in VERSIONS {
-        let peer = Foreign::with(&peer, version);
+        let peer = OtherPeer::with(&peer, version);
         handshake(ours.client_config(), peer.server(), localhost()).assert_connected();
         handshake(peer.client(), ours.server_config(), localhost()).assert_connected();
         // Without the intermediate certificate there is no path to the root.
@@ -66,7 +66,7 @@ fn a_certificate_of_another_root_is_refused_in_both_roles() {
         outcome.assert_client_refuses(CertificateError::UnknownIssuer);
         let outcome = handshake(peer.client(), ours.server_config(), localhost());
         outcome.assert_server_refuses(CertificateError::UnknownIssuer);
-        let outcome = handshake(Foreign::anonymous(version).client(), ours.server_config(), localhost());
+        let outcome = handshake(OtherPeer::anonymous(version).client(), ours.server_config(), localhost());
         outcome.assert_server_refuses(Error::NoCertificatesPresented);
     }
 }
@@ -123,7 +123,7 @@ fn an_authority_presented_as_a_leaf_is_accepted_if_it_is_in_the_bundle() {
 fn the_go_plugin_identity_is_accepted_if_it_is_in_the_bundle() {
     let ours = trusting(&us(), &data("go-plugin-p521.cert.pem"));
     for version in VERSIONS {
-        let peer = Foreign::go_plugin(rustls::SignatureScheme::ECDSA_NISTP521_SHA512, version);
+        let peer = OtherPeer::go_plugin(rustls::SignatureScheme::ECDSA_NISTP521_SHA512, version);
         handshake(ours.client_config(), peer.server(), localhost()).assert_connected();
         handshake(peer.client(), ours.server_config(), localhost()).assert_connected();
     }
@@ -149,7 +149,7 @@ fn a_leaf_in_the_bundle_is_accepted_without_its_issuer() {
             "{outcome:?}"
         );
         // It also needs its key.
-        let thief = Foreign::thief(&leaf.identity(), &us(), version);
+        let thief = OtherPeer::with_copied_certificate(&leaf.identity(), &us(), version);
         let outcome = handshake(ours.client_config(), thief.server(), localhost());
         outcome.assert_client_refuses(CertificateError::BadSignature);
         let outcome = handshake(thief.client(), ours.server_config(), localhost());
@@ -206,7 +206,7 @@ fn an_issued_certificate_without_its_key_is_refused() {
     let ours = trusting(&us(), &authority.own.certificates);
     let victim = leaf(&authority).identity();
     for version in VERSIONS {
-        let thief = Foreign::thief(&victim, &us(), version);
+        let thief = OtherPeer::with_copied_certificate(&victim, &us(), version);
         let outcome = handshake(ours.client_config(), thief.server(), localhost());
         outcome.assert_client_refuses(CertificateError::BadSignature);
         let outcome = handshake(thief.client(), ours.server_config(), localhost());
@@ -219,7 +219,7 @@ fn certificates_outside_their_dates_are_refused_even_from_the_bundle() {
     for name in ["expired.cert.pem", "not-yet-valid.cert.pem"] {
         let bundle = format!("{}{}", data(name), Authority::new("present").own.certificates);
         let ours = trusting(&us(), &bundle);
-        let peer = Foreign::new(&data(name), &data("p256.pkcs8.pem"), VERSIONS[1]);
+        let peer = OtherPeer::new(&data(name), &data("p256.pkcs8.pem"), VERSIONS[1]);
         for refusal in [
             handshake(ours.client_config(), peer.server(), localhost()).client,
             handshake(peer.client(), ours.server_config(), localhost()).server,

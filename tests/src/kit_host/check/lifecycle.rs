@@ -212,7 +212,7 @@ async fn ping_frozen(run: &Run) -> Verdict {
     let plugin = launching.launch_by(host).await?;
     freeze(plugin.pid().map_or(0, rpcplugin::Pid::get))?;
     let ping = timeout(NOTICED, plugin.ping()).await?;
-    expect(matches!(ping, Err(PingError::Late(_))), format!("the frozen plugin answers: {ping:?}"))?;
+    expect(matches!(ping, Err(PingError::Timeout(_))), format!("the frozen plugin answers: {ping:?}"))?;
     signal(plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::CONT)?;
     plugin.ping().await?;
     plugin.kill().await;

@@ -44,7 +44,7 @@ async fn supervised_restarts(run: &Run) -> Verdict {
         expect(next.is_some(), format!("there is no generation after {number}"))?;
         expect(kit.info(InfoRequest {}).await?.into_inner().pid != first, "the process is the same")?;
     }
-    supervised.stop().await;
+    supervised.shut_down().await;
     let events = &recorder.so_far().events;
     let count = |which: fn(&Event) -> bool| events.iter().filter(|event| which(event)).count();
     same("starts", count(|event| matches!(event, Event::Started { .. })), 3)?;

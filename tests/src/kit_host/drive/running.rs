@@ -95,7 +95,7 @@ impl Running {
     pub(crate) async fn stop(self) -> Option<Exit> {
         match self {
             Self::Once(plugin) => Some(plugin.shut_down().await),
-            Self::Supervised(supervised) => supervised.stop().await,
+            Self::Supervised(supervised) => supervised.shut_down().await,
         }
     }
 
@@ -103,7 +103,7 @@ impl Running {
     pub(crate) async fn stop_within(self, grace: Duration) -> Option<Exit> {
         match self {
             Self::Once(plugin) => Some(plugin.shut_down_within(grace).await),
-            Self::Supervised(supervised) => supervised.stop_within(grace).await,
+            Self::Supervised(supervised) => supervised.shut_down_within(grace).await,
         }
     }
 }
