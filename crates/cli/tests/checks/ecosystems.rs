@@ -100,10 +100,14 @@ fn plugins_of_packer_are_refused() {
     for command in ["inspect", "run", "conformance", "bench"] {
         for args in [&[named][..], &by_preset] {
             let run = rpcplugin([command].iter().chain(args));
-            run.ended_with(3).says(&["rpcplugin::protocol::packer", "Packer's", "let `packer` start it"]);
+            run.ended_with(3).says(&[
+                "rpcplugin::protocol::packer",
+                "of Packer",
+                "launch the plugin with `packer`",
+            ]);
         }
     }
-    rpcplugin(["doctor", named]).ended_with(1).says(&["wrong  protocol", "let `packer` start it"]);
+    rpcplugin(["doctor", named]).ended_with(1).says(&["wrong  protocol", "launch the plugin with `packer`"]);
     assert!(!dir.path().join("environment").exists(), "the plugin is not started");
 
     // Under another name the handshake line shows the protocol.
@@ -112,7 +116,7 @@ fn plugins_of_packer_are_refused() {
     for command in ["inspect", "conformance", "doctor"] {
         let run = rpcplugin([command, "--cookie", "A=b", other.to_str().unwrap()]);
         assert!(run.code == Some(3) || command == "doctor" && run.code == Some(1), "{run:?}");
-        let run = run.says(&["Packer's", "let `packer` start it"]);
+        let run = run.says(&["of Packer", "launch the plugin with `packer`"]);
         assert!(
             !run.stdout.contains("core protocol version") && !run.stderr.contains("core protocol version")
         );
@@ -214,9 +218,10 @@ fn a_plugin_without_the_offered_versions_has_no_fault() {
         assert!(finding["seen"].as_str().unwrap().contains("--versions"), "{finding}");
     }
     assert_eq!(finding(&run, "version-no-overlap")["result"], "pass");
-    for (given, reason) in
-        [("6", "--versions 6 does not offer it: --versions 3 does"), ("1,2", "--versions 2,1 does not")]
-    {
+    for (given, reason) in [
+        ("6", "--versions 6 does not include it; offer it with --versions 3"),
+        ("1,2", "--versions 2,1 does not include it"),
+    ] {
         let said = with("inspect", &["--versions", given], &AGED, &plugin, &serves).ended_with(3);
         let said = said.says(&["rpcplugin::protocol::version_not_offered", reason]);
         let doctor = with("doctor", &["--versions", given], &AGED, &plugin, &serves).ended_with(1);

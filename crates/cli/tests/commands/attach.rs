@@ -241,7 +241,8 @@ fn stop_fails_if_the_plugin_keeps_running() {
     let Some(plugin) = peer("go", "bare-plugin") else { return };
     let mut serving = Serving::start(plugin, &[]);
     let address = serving.line.split('|').nth(3).unwrap().to_owned();
-    let words = ["rpcplugin::protocol::not_stopped", "no plugin.GRPCController", "by hand"];
+    let words =
+        ["rpcplugin::protocol::not_stopped", "does not implement plugin.GRPCController", "and kill it"];
     let by_address = rpcplugin(["attach", &address, "stop"]).ended_with(1).says(&words);
     assert_eq!(by_address.stdout, "");
     let pid = serving.child.id();

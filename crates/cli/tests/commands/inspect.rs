@@ -175,7 +175,9 @@ fn programs_that_are_not_plugins_are_errors() {
     let without_tls = "#!/bin/sh\necho '1|1|unix|/nowhere|grpc'\nsleep 60\n";
     none(&file("plain", without_tls, 0o755), &["plugin_ignored_mtls", "--no-mtls"]);
     let silent = file("silent", "#!/bin/sh\nexec sleep 60\n", 0o755);
-    inspect(&["--timeout", "100ms"], &silent).ended_with(3).says(&["it said nothing", "--timeout"]);
+    inspect(&["--timeout", "100ms"], &silent)
+        .ended_with(3)
+        .says(&["printed no handshake line within", "--timeout"]);
     let log = r#"{"@level":"error","@message":"there is no database under this address","@module":"kv","@timestamp":"2026-11-20T18:35:19.725250Z","address":"a-long-name.example.com"}"#;
     let logs = format!("#!/bin/sh\necho '{log}' >&2\nexit 7\n");
     none(
