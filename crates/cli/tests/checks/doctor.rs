@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::program::{Run, basic_plugin, peer, rpcplugin};
+use crate::program::{Run, basic_plugin, peer, rpcplugin, script};
 
 const COOKIE: &str = "BASIC_PLUGIN=hello";
 
@@ -78,12 +78,7 @@ fn a_file_that_is_not_a_program_is_a_fault() {
 #[test]
 fn a_program_that_is_not_a_plugin_is_a_fault() {
     let dir = tempfile::tempdir().unwrap();
-    let script = |name: &str, content: &str| {
-        let path = dir.path().join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    };
+    let script = |name: &str, content: &str| script(dir.path(), name, content);
     wrong(&doctor(&["--json"], Path::new("/bin/ls")), "line", "printed no handshake line, but");
     let cases = [
         ("hello", "echo hello", "line", "printed no handshake line, but \"hello\""),

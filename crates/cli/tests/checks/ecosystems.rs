@@ -2,22 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use crate::program::{Run, basic_plugin, peer, rpcplugin};
+use crate::program::{Run, basic_plugin, peer, rpcplugin, script};
 
 const AGED: [&str; 2] = ["--cookie", "AGED_PLUGIN=hello"];
 
 /// Writes a script that records its environment and exits.
 fn recorder(dir: &Path, name: &str) -> PathBuf {
-    let path = dir.join(name);
-    let script = format!("#!/bin/sh\nenv > '{}'\nexit 1\n", dir.join("environment").display());
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    path
+    script(dir, name, &format!("env > '{}'\nexit 1", dir.join("environment").display()))
 }
 
 /// Returns the environment of a plugin with this name.
@@ -111,8 +106,7 @@ fn plugins_of_packer_are_refused() {
     assert!(!dir.path().join("environment").exists(), "the plugin is not started");
 
     // Under another name the handshake line shows the protocol.
-    let line = "#!/bin/sh\necho '5|0|unix|/tmp/packer-plugin123'; exec sleep 60\n";
-    std::fs::write(&other, line).unwrap();
+    let other = script(dir.path(), "other", "echo '5|0|unix|/tmp/packer-plugin123'; exec sleep 60");
     for command in ["inspect", "conformance", "doctor"] {
         let run = rpcplugin([command, "--cookie", "A=b", other.to_str().unwrap()]);
         assert!(run.code == Some(3) || command == "doctor" && run.code == Some(1), "{run:?}");
@@ -309,10 +303,8 @@ fn a_plugin_with_its_own_certificates_is_recognized_and_reached() {
 #[test]
 fn failures_in_the_baseline_do_not_fail_the_run() {
     let dir = tempfile::tempdir().unwrap();
-    let plugin = dir.path().join("plugin");
-    let script = format!("#!/bin/sh\nunset PLUGIN_CLIENT_CERT; exec '{}'\n", basic_plugin().display());
-    std::fs::write(&plugin, script).unwrap();
-    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let wrapper = format!("unset PLUGIN_CLIENT_CERT; exec '{}'", basic_plugin().display());
+    let plugin = script(dir.path(), "plugin", &wrapper);
     let cookie = ["--cookie", "BASIC_PLUGIN=hello"];
     let only = ["--json", "--only", "mtls-certificate,line-form"];
     let run = |flags: &[&str]| conformance(&[&only[..], flags].concat(), &cookie, &plugin, &[]);
@@ -353,15 +345,12 @@ fn failures_in_the_baseline_do_not_fail_the_run() {
 #[test]
 fn any_cookie_value_is_accepted_if_hosts_generate_it() {
     let dir = tempfile::tempdir().unwrap();
-    let plugin = dir.path().join("plugin");
-    let basic = basic_plugin();
-    let script = format!(
-        "#!/bin/sh\n[ -n \"$CROWDSEC_PLUGIN_KEY\" ] || {{ echo 'This binary is a plugin.' >&2; exit 1; }}\n\
-         BASIC_PLUGIN=hello exec '{}'\n",
-        basic.display()
+    let wrapper = format!(
+        "[ -n \"$CROWDSEC_PLUGIN_KEY\" ] || {{ echo 'This binary is a plugin.' >&2; exit 1; }}\n\
+         BASIC_PLUGIN=hello exec '{}'",
+        basic_plugin().display()
     );
-    std::fs::write(&plugin, script).unwrap();
-    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let plugin = script(dir.path(), "plugin", &wrapper);
     let run =
         conformance(&["--json", "--preset", "crowdsec", "--only", "cookie"], &[], &plugin, &[]).ended_with(0);
     let results = results(&run);

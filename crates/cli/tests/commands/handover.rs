@@ -10,7 +10,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    program::rpcplugin,
+    program::{rpcplugin, script},
     running::{Running, kit},
 };
 
@@ -19,7 +19,7 @@ fn written(file: &Path) -> String {
     loop {
         match fs::read_to_string(file) {
             Ok(text) if text.ends_with('\n') => return text,
-            _ => assert!(begun.elapsed() < Duration::from_secs(20), "it is written"),
+            _ => assert!(begun.elapsed() < Duration::from_secs(20), "the file is written"),
         }
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -29,9 +29,7 @@ fn written(file: &Path) -> String {
 fn existing_files_are_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let started = dir.path().join("started");
-    let plugin = dir.path().join("plugin");
-    fs::write(&plugin, format!("#!/bin/sh\ntouch {}\n", started.display())).unwrap();
-    fs::set_permissions(&plugin, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let plugin = script(dir.path(), "plugin", &format!("touch {}", started.display()));
     let plugin = plugin.to_str().unwrap();
     let refused = |path: &Path, words: &str| {
         let run = rpcplugin(["run", "--handover", path.to_str().unwrap(), plugin]).ended_with(2);

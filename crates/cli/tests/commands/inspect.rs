@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs, os::unix::fs::PermissionsExt as _, path::Path};
 use serde_json::Value;
 
 use crate::{
-    program::{Run, basic_plugin, peer, rpcplugin},
+    program::{Run, basic_plugin, peer, rpcplugin, script},
     running::{kit, kit_proto, of_the_tests},
 };
 
@@ -97,9 +97,7 @@ fn tree_and_json_have_the_same_names() {
 fn the_duration_of_a_shutdown_is_shown_once() {
     let Some(kit) = peer("go", "kit-plugin") else { return };
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("stays");
-    fs::write(&path, format!("#!/bin/sh\n'{}'\nexec sleep 60\n", kit.display())).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = script(dir.path(), "stays", &format!("'{}'\nexec sleep 60", kit.display()));
     let run = inspect(&["--preset", "kit"], &path).ended_with(0);
     let end = run.stdout.lines().find(|line| line.contains("had to be killed with SIGKILL")).unwrap();
     assert_eq!(end.matches("after").count(), 1, "{end}");

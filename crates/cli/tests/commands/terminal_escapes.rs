@@ -4,7 +4,6 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -13,7 +12,7 @@ use rpcplugin::disturbs;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    program::{Run, peer, rpcplugin},
+    program::{Run, peer, rpcplugin, script},
     running::kit_proto,
     terminal::on_a_terminal,
 };
@@ -54,13 +53,6 @@ fn says_harmlessly(run: Run, words: &[&str]) {
     is_harmless(&run.stdout);
     is_harmless(&run.stderr);
     run.says(words);
-}
-
-fn script(dir: &Path, name: &str, content: &str) -> PathBuf {
-    let path = dir.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
 }
 
 /// Errors of the library and of this program: as text, with colours, and as JSON.

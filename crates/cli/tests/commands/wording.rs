@@ -2,17 +2,15 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs,
     io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    program::{basic_plugin, peer, rpcplugin},
+    program::{basic_plugin, peer, rpcplugin, script},
     running::{Running, kit, of_the_tests},
     terminal::{on_a_terminal, screen},
 };
@@ -29,13 +27,6 @@ fn seen(columns: u16, args: &[&str]) -> Vec<String> {
         assert!(line.chars().count() <= columns.into(), "a line of {columns} columns is broken: {line:?}");
     }
     lines
-}
-
-fn script(dir: &Path, name: &str, content: &str) -> PathBuf {
-    let path = dir.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
 }
 
 #[test]
