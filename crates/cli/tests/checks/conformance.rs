@@ -106,7 +106,7 @@ fn a_socket_in_another_directory_is_only_a_warning() {
     let wrapper = format!("unset PLUGIN_UNIX_SOCKET_DIR; exec '{}'", basic_plugin().display());
     let path = script(dir.path(), "elsewhere", &wrapper);
     let run = check(&["--only", "socket-directory"], &path).ended_with(0);
-    run.says(&["WARN  socket-directory", "the plugin listens on", "go-plugin 1.5", "1 warnings"]);
+    run.prints(&["WARN  socket-directory", "the plugin listens on", "go-plugin 1.5", "1 warnings"]);
 }
 
 /// A plugin in plain Python that returns UNIMPLEMENTED for every call.
@@ -161,13 +161,13 @@ fn a_line_that_ends_with_cr_lf_is_only_a_warning() {
     let dir = tempfile::tempdir().unwrap();
     let path = script(dir.path(), "windows", "printf '1|2|tcp|127.0.0.1:1|grpc|\\r\\n'; exec sleep 30");
     let run = check(&["--only", "line-form,line-fields"], &path).ended_with(0);
-    run.says(&["PASS  line-form", "WARN  line-fields", "CR LF", "1 warnings"]);
+    run.prints(&["PASS  line-form", "WARN  line-fields", "CR LF", "1 warnings"]);
 }
 
 #[test]
 fn a_failure_is_printed_with_rule_and_advice() {
     let run = check(&["--only", "line-form"], Path::new("/bin/ls")).ended_with(1);
-    run.says(&[
+    run.prints(&[
         "FAIL  line-form",
         "MUST:",
         "do: Print nothing on stdout before the line",
@@ -235,7 +235,7 @@ fn an_interrupted_run_prints_its_results_so_far() {
 fn an_unwritable_junit_file_is_an_error_before_the_checks_run() {
     let run = check(&["--junit", "/nowhere/at/all.xml"], &basic_plugin()).ended_with(2);
     assert_eq!(run.stdout, "");
-    run.says(&["/nowhere/at/all.xml cannot be written"]);
+    run.prints(&["/nowhere/at/all.xml cannot be written"]);
 }
 
 /// `doctor` also prints its steps so far.
@@ -294,17 +294,17 @@ fn eventually<T>(mut what: impl FnMut() -> Option<T>) -> T {
 
 #[test]
 fn all_checks_are_listed() {
-    rpcplugin(["conformance", "--list"]).ended_with(0).says(&["MUST", "cookie-missing", "mux-shutdown"]);
+    rpcplugin(["conformance", "--list"]).ended_with(0).prints(&["MUST", "cookie-missing", "mux-shutdown"]);
     let list = rpcplugin(["conformance", "--list", "--json", "--cookie", "A=b"]).ended_with(0).json();
     assert_eq!(list[0]["name"], "cookie-missing");
-    rpcplugin(["conformance"]).ended_with(2).says(&["the plugin is missing"]);
+    rpcplugin(["conformance"]).ended_with(2).prints(&["the plugin is missing"]);
 }
 
 #[test]
 fn invalid_arguments_are_usage_errors() {
-    check(&["--only", "no-such-check"], &basic_plugin()).ended_with(2).says(&["no-such-check", "--list"]);
+    check(&["--only", "no-such-check"], &basic_plugin()).ended_with(2).prints(&["no-such-check", "--list"]);
     let run =
-        rpcplugin(["--json", "conformance", "--", "/bin/ls"]).ended_with(2).says(&["--cookie KEY=VALUE"]);
+        rpcplugin(["--json", "conformance", "--", "/bin/ls"]).ended_with(2).prints(&["--cookie KEY=VALUE"]);
     assert_eq!(run.json()["error"]["code"], "rpcplugin::config::invalid_arguments");
 }
 

@@ -95,14 +95,16 @@ fn plugins_of_packer_are_refused() {
     for command in ["inspect", "run", "conformance", "bench"] {
         for args in [&[named][..], &by_preset] {
             let run = rpcplugin([command].iter().chain(args));
-            run.ended_with(3).says(&[
+            run.ended_with(3).prints(&[
                 "rpcplugin::protocol::packer",
                 "of Packer",
                 "launch the plugin with `packer`",
             ]);
         }
     }
-    rpcplugin(["doctor", named]).ended_with(1).says(&["wrong  protocol", "launch the plugin with `packer`"]);
+    rpcplugin(["doctor", named])
+        .ended_with(1)
+        .prints(&["wrong  protocol", "launch the plugin with `packer`"]);
     assert!(!dir.path().join("environment").exists(), "the plugin is not started");
 
     // Under another name the handshake line shows the protocol.
@@ -110,7 +112,7 @@ fn plugins_of_packer_are_refused() {
     for command in ["inspect", "conformance", "doctor"] {
         let run = rpcplugin([command, "--cookie", "A=b", other.to_str().unwrap()]);
         assert!(run.code == Some(3) || command == "doctor" && run.code == Some(1), "{run:?}");
-        let run = run.says(&["of Packer", "launch the plugin with `packer`"]);
+        let run = run.prints(&["of Packer", "launch the plugin with `packer`"]);
         assert!(
             !run.stdout.contains("core protocol version") && !run.stderr.contains("core protocol version")
         );
@@ -141,7 +143,7 @@ fn a_net_rpc_plugin_is_one_error() {
     let junit = tempfile::NamedTempFile::new().unwrap();
     let junit_file = junit.path().to_str().unwrap();
     let run = conformance(&["--junit", junit_file], &AGED, &plugin, &["--net-rpc", "1,2"]).ended_with(3);
-    let run = run.says(&[
+    let run = run.prints(&[
         "rpcplugin::protocol::net_rpc",
         "net/rpc is not supported",
         "rebuild the plugin with a gRPC server",
@@ -154,12 +156,12 @@ fn a_net_rpc_plugin_is_one_error() {
     let json = conformance(&["--json"], &AGED, &plugin, &["--net-rpc", "1,2"]).ended_with(3).json();
     assert_eq!(json["error"]["code"], "rpcplugin::protocol::net_rpc");
     let doctor = with("doctor", &[], &AGED, &plugin, &["--net-rpc", "1,2"]).ended_with(1);
-    doctor.says(&["wrong  line", "characters of certificate", "rebuild the plugin with a gRPC server"]);
+    doctor.prints(&["wrong  line", "characters of certificate", "rebuild the plugin with a gRPC server"]);
 
     // The plugin may serve other versions over gRPC.
     let both = ["--net-rpc", "1,2", "--grpc", "3"];
     for command in ["conformance", "doctor"] {
-        with(command, &["--versions", "2"], &AGED, &plugin, &both).says(&["versions other than 2"]);
+        with(command, &["--versions", "2"], &AGED, &plugin, &both).prints(&["versions other than 2"]);
     }
 }
 
@@ -182,7 +184,7 @@ fn a_plugin_with_version_0_works() {
     let Some(plugin) = peer("go", "aged-plugin") else { return };
     let facts = with("inspect", &["--json"], &AGED, &plugin, &["--grpc", "0"]).ended_with(0).json();
     assert_eq!(facts["protocol"]["app"], 0);
-    with("doctor", &[], &AGED, &plugin, &["--grpc", "0"]).ended_with(0).says(&["ok     version     0"]);
+    with("doctor", &[], &AGED, &plugin, &["--grpc", "0"]).ended_with(0).prints(&["ok     version     0"]);
     let run = conformance(&["--json", "--only", "version"], &AGED, &plugin, &["--grpc", "0"]).ended_with(0);
     assert!(results(&run).values().all(|result| result == "pass"), "{}", run.stdout);
 }
@@ -216,11 +218,11 @@ fn a_plugin_without_the_offered_versions_has_no_fault() {
         ("6", "--versions 6 does not include it; offer it with --versions 3"),
         ("1,2", "--versions 2,1 does not include it"),
     ] {
-        let said = with("inspect", &["--versions", given], &AGED, &plugin, &serves).ended_with(3);
-        let said = said.says(&["rpcplugin::protocol::version_not_offered", reason]);
+        let inspected = with("inspect", &["--versions", given], &AGED, &plugin, &serves).ended_with(3);
+        let inspected = inspected.prints(&["rpcplugin::protocol::version_not_offered", reason]);
         let doctor = with("doctor", &["--versions", given], &AGED, &plugin, &serves).ended_with(1);
-        let doctor = doctor.says(&["wrong  version", reason]);
-        for run in [said, doctor] {
+        let doctor = doctor.prints(&["wrong  version", reason]);
+        for run in [inspected, doctor] {
             assert!(!run.stdout.contains("update") && !run.stderr.contains("update"), "{run:?}");
         }
     }
@@ -228,10 +230,10 @@ fn a_plugin_without_the_offered_versions_has_no_fault() {
     let preset = ["--preset", "terraform", "--env", "AGED_PLUGIN=hello"];
     with("inspect", &preset, &[], &plugin, &serves)
         .ended_with(3)
-        .says(&["the hosts of terraform offer 6,5; offer it with --versions 3"]);
+        .prints(&["the hosts of terraform offer 6,5; offer it with --versions 3"]);
     with("inspect", &[], &AGED, &plugin, &["--grpc", "12"])
         .ended_with(3)
-        .says(&["offer it with --versions 12"]);
+        .prints(&["offer it with --versions 12"]);
 }
 
 /// The handshake line does not show the plugin's own certificates. The socket does.
@@ -248,12 +250,13 @@ fn a_plugin_with_its_own_certificates_is_recognized_and_reached() {
 
     // Without the certificate files.
     for flags in [&[][..], &["--no-mtls"]] {
-        let said = with("inspect", flags, &[], &plugin, &serves).ended_with(3);
-        let said = said.says(&["rpcplugin::security::own_certificates", "--cert, --key and --ca"]);
-        assert!(!said.stderr.contains("ignores the request"), "{}", said.stderr);
+        let inspected = with("inspect", flags, &[], &plugin, &serves).ended_with(3);
+        let inspected =
+            inspected.prints(&["rpcplugin::security::own_certificates", "--cert, --key and --ca"]);
+        assert!(!inspected.stderr.contains("ignores the request"), "{}", inspected.stderr);
         with("doctor", flags, &[], &plugin, &serves)
             .ended_with(1)
-            .says(&["wrong  security    the plugin has its own certificates", "--cert FILE"]);
+            .prints(&["wrong  security    the plugin has its own certificates", "--cert FILE"]);
     }
     let run = conformance(&["--json", "--jobs", "4"], &[], &plugin, &serves).ended_with(0);
     let json = run.json();
@@ -277,7 +280,7 @@ fn a_plugin_with_its_own_certificates_is_recognized_and_reached() {
         (&facts["security"]["kind"], &facts["security"]["trust"]),
         (&"mutual".into(), &"authorities".into())
     );
-    with("doctor", &given, &[], &plugin, &serves).ended_with(0).says(&["ok     security", "has no fault"]);
+    with("doctor", &given, &[], &plugin, &serves).ended_with(0).prints(&["ok     security", "has no fault"]);
     let args = ["call", "Kit/Info", "-d", "{}"].iter().chain(&given).chain(&["--"]).map(Path::new);
     let call = rpcplugin(args.chain([plugin.as_path()]).chain(serves.map(Path::new)));
     assert_eq!(call.ended_with(0).json()["protocolVersion"], 3);
@@ -295,9 +298,9 @@ fn a_plugin_with_its_own_certificates_is_recognized_and_reached() {
     // A missing file is a usage error.
     let missing = ["--cert", "/no/cert", "--key", &key, "--ca", &ca];
     for command in ["inspect", "doctor", "conformance"] {
-        with(command, &missing, &[], &plugin, &serves).ended_with(2).says(&["/no/cert"]);
+        with(command, &missing, &[], &plugin, &serves).ended_with(2).prints(&["/no/cert"]);
     }
-    with("inspect", &["--cert", &cert], &[], &plugin, &[]).ended_with(2).says(&["--key"]);
+    with("inspect", &["--cert", &cert], &[], &plugin, &[]).ended_with(2).prints(&["--key"]);
 }
 
 #[test]
@@ -312,7 +315,7 @@ fn failures_in_the_baseline_do_not_fail_the_run() {
 
     let skipped = run(&["--skip", "mtls"]).ended_with(0);
     assert_eq!(results(&skipped)["mtls-certificate"], "skip");
-    run(&["--skip", "no-such"]).ended_with(2).says(&["no-such", "--list"]);
+    run(&["--skip", "no-such"]).ended_with(2).prints(&["no-such", "--list"]);
 
     let file = dir.path().join("baseline");
     let baseline = file.to_str().unwrap();
@@ -330,15 +333,15 @@ fn failures_in_the_baseline_do_not_fail_the_run() {
         &plugin,
         &[],
     );
-    text.ended_with(0).says(&["KNOWN mtls-certificate", "1 known", "conforms"]);
+    text.ended_with(0).prints(&["KNOWN mtls-certificate", "1 known", "conforms"]);
     assert!(std::fs::read_to_string(&junit).unwrap().contains("failures=\"0\""));
     // A failure that is not in the baseline counts.
     std::fs::write(&file, "line-form\n").unwrap();
     run(&["--baseline", baseline]).ended_with(1);
 
     std::fs::write(&file, "line-form\nmtls\n").unwrap();
-    run(&["--baseline", baseline]).ended_with(2).says(&["no check \\\"mtls\\\", named on line 2"]);
-    run(&["--baseline", "/no/such/file"]).ended_with(2).says(&["/no/such/file cannot be read"]);
+    run(&["--baseline", baseline]).ended_with(2).prints(&["no check \\\"mtls\\\", named on line 2"]);
+    run(&["--baseline", "/no/such/file"]).ended_with(2).prints(&["/no/such/file cannot be read"]);
 }
 
 /// Hosts of CrowdSec generate the value, and its plugins compare the value with itself.

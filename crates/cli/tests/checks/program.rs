@@ -64,10 +64,10 @@ impl Run {
     }
 
     #[track_caller]
-    pub(crate) fn says(self, words: &[&str]) -> Self {
-        let said = format!("{}\n{}", self.stdout, self.stderr);
+    pub(crate) fn prints(self, words: &[&str]) -> Self {
+        let printed = format!("{}\n{}", self.stdout, self.stderr);
         for word in words {
-            assert!(said.contains(word), "{word:?} is missing in {said}");
+            assert!(printed.contains(word), "{word:?} is missing in {printed}");
         }
         self
     }

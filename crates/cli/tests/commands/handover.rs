@@ -33,7 +33,7 @@ fn existing_files_are_not_replaced() {
     let plugin = plugin.to_str().unwrap();
     let refused = |path: &Path, words: &str| {
         let run = rpcplugin(["run", "--handover", path.to_str().unwrap(), plugin]).ended_with(2);
-        run.says(&["rpcplugin::config::invalid_arguments", words, "--handover"]);
+        run.prints(&["rpcplugin::config::invalid_arguments", words, "--handover"]);
         assert!(!started.exists(), "the plugin is not started");
     };
     let reattach = r#"{"Protocol":"grpc","ProtocolVersion":1,"Pid":1,"Test":true,"Addr":{"Network":"unix","String":"/tmp/p"}}"#;

@@ -49,10 +49,10 @@ fn own_colours_taken_out(text: &str) -> String {
 }
 
 #[track_caller]
-fn says_harmlessly(run: Run, words: &[&str]) {
+fn prints_harmlessly(run: Run, words: &[&str]) {
     is_harmless(&run.stdout);
     is_harmless(&run.stderr);
-    run.says(words);
+    run.prints(words);
 }
 
 /// Errors of the library and of this program: as text, with colours, and as JSON.
@@ -86,7 +86,7 @@ fn plugins_that_do_not_start() {
     }
     // The sequences are shown as escapes.
     let shown = rpcplugin([OsStr::new("inspect"), dir.path().join("stray").as_os_str()]);
-    says_harmlessly(shown, &["\\u{1b}]52;c;aGk=\\u{7}", "\\u{9b}31m\\u{7f}\\u{202e}x\\u{2066}"]);
+    prints_harmlessly(shown, &["\\u{1b}]52;c;aGk=\\u{7}", "\\u{9b}31m\\u{7f}\\u{202e}x\\u{2066}"]);
 }
 
 /// Returns a plugin in Python without a plugin library.
@@ -128,7 +128,7 @@ fn names_subjects_statuses_answers_and_findings() {
         for global in [&[][..], &["--color", "always"], &["--json"]] {
             let run = rpcplugin(of(&[global, args].concat(), &plugin));
             assert_eq!(run.code, Some(code), "{args:?}: {run:?}");
-            says_harmlessly(run, words);
+            prints_harmlessly(run, words);
         }
         let (code_there, screen) = on_a_terminal(80, of(args, &plugin));
         assert_eq!(code_there, Some(code), "{args:?}: {screen}");
@@ -150,7 +150,7 @@ fn names_subjects_statuses_answers_and_findings() {
     // Without its cookie the plugin prints its own message.
     let without = ["inspect".into()].into_iter().chain(plugin.iter().map(OsString::from));
     let without = rpcplugin(without).ended_with(3);
-    says_harmlessly(without, &["--cookie ACTING_PLUGIN=…", "its magic cookie ACTING_PLUGIN is not set"]);
+    prints_harmlessly(without, &["--cookie ACTING_PLUGIN=…", "its magic cookie ACTING_PLUGIN is not set"]);
 }
 
 /// The log and the output of a running plugin.

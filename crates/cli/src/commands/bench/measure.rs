@@ -18,9 +18,9 @@ pub(super) async fn launches(launch: &LaunchArgs, times: u32) -> Result<(Samples
         let begun = Instant::now();
         let plugin = launch.launch_by(&host).await?;
         starts.push(begun.elapsed());
-        let asked = Instant::now();
+        let requested = Instant::now();
         plugin.shut_down().await;
-        stops.push(asked.elapsed());
+        stops.push(requested.elapsed());
     }
     Ok((samples(starts)?, samples(stops)?))
 }
