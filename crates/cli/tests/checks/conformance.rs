@@ -5,12 +5,11 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::program::{Run, basic_plugin, peer, rpcplugin, script, start};
+use crate::program::{Run, basic_plugin, eventually, peer, rpcplugin, script, start};
 
 const COOKIE: [&str; 2] = ["--cookie", "BASIC_PLUGIN=hello"];
 
@@ -278,17 +277,6 @@ fn is_gone(pid: Pid) -> bool {
     match stat {
         Ok(stat) => stat.contains(") Z "),
         Err(_) => test_kill_process(pid).is_err(),
-    }
-}
-
-fn eventually<T>(mut what: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(is) = what() {
-            return is;
-        }
-        assert!(Instant::now() < deadline, "not within 20 s");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

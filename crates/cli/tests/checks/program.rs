@@ -4,6 +4,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rpcplugin");
@@ -74,6 +75,19 @@ impl Run {
 
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+/// Waits until `probe` returns a value, for at most 20 seconds.
+#[track_caller]
+pub(crate) fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(value) = probe() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "not within 20 s");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

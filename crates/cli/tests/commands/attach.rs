@@ -1,14 +1,11 @@
 //! `run` and `attach`.
 
-use std::{
-    os::unix::fs::PermissionsExt as _,
-    time::{Duration, Instant},
-};
+use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::{
-    program::rpcplugin,
+    program::{eventually, rpcplugin},
     running::{Running, kit, kit_proto, of_the_tests},
 };
 
@@ -55,11 +52,7 @@ fn a_plugin_under_mutual_tls_serves_clients_with_the_handover() {
     let file = dir.path().join("handover.json");
     let path = file.to_str().unwrap();
     let running = Running::start(&["--handover", path], &kit);
-    let begun = Instant::now();
-    while !std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
-        assert!(begun.elapsed() < Duration::from_secs(20), "the file is written");
-        std::thread::yield_now();
-    }
+    eventually(|| std::fs::read_to_string(&file).ok().filter(|text| text.ends_with('\n')));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let facts = rpcplugin(["--json", "attach", path]).ended_with(0).json();
     assert_eq!(facts["process"]["pid"], running.ready["pid"]);
@@ -197,11 +190,7 @@ impl Serving {
 
     /// Waits for its exit.
     fn ends(&mut self) {
-        let begun = Instant::now();
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "the process exits");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        eventually(|| self.child.try_wait().unwrap());
     }
 }
 

@@ -1,28 +1,17 @@
 //! The file of `run --handover` never replaces another file.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use rustix::process::Signal;
 
 use crate::{
-    program::{rpcplugin, script},
+    program::{eventually, rpcplugin, script},
     running::{Running, kit},
 };
 
+/// Waits until the file is complete, and returns its text.
 fn written(file: &Path) -> String {
-    let begun = Instant::now();
-    loop {
-        match fs::read_to_string(file) {
-            Ok(text) if text.ends_with('\n') => return text,
-            _ => assert!(begun.elapsed() < Duration::from_secs(20), "the file is written"),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually(|| fs::read_to_string(file).ok().filter(|text| text.ends_with('\n')))
 }
 
 #[test]
