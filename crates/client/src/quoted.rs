@@ -1,7 +1,6 @@
-//! Text for errors: quoted, cut, and with causes.
+//! Text for errors: quoted and cut.
 
 use std::fmt;
-
 
 /// Text in quotation marks on one line, cut after so many characters. Characters that disturb a terminal or cannot be
 /// seen are escaped. Quotation marks in the text stay as they are.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     exit::ExitReason,
-    quoted::Quoted,
+    quoted::Shown,
 };
 
 /// A plugin did not start. Its process has been killed and reaped, and its sockets are removed.
@@ -112,7 +112,7 @@ impl LaunchError {
         if let Some(reason) = self.own_reason() {
             return reason.to_string();
         }
-        let text = Quoted(&with_causes(self.fault.to_string(), &self.fault), LONGEST_REASON).to_string();
+        let text = Shown(&with_causes(self.fault.to_string(), &self.fault), LONGEST_REASON).to_string();
         match &self.facts.reason {
             Some(reason) if self.belongs_to_the_reason(reason) => format!("{text}; {reason}"),
             _ => text,
