@@ -153,7 +153,7 @@ async fn garbage() {
     let parts = [
         "printed other text in place of its handshake line",
         "logs and banners belong on stderr",
-        "it has ended: exit status 3",
+        "the process has ended: exit status 3",
     ];
     let fault = fault(plain, "echo 'Welcome to my program'; echo why >&2; exit 3", &parts).await;
     assert_fault!(fault, LaunchFault::Handshake(HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAHandshakeLine);

@@ -105,7 +105,7 @@ async fn a_panic_is_the_reason() {
         let error = refused(&host(|_| {}), faulty(fault), TIMEOUT).await;
         is_plain(&error, message);
         assert!(error.to_string().contains("faulty-plugin.rs:"), "{error}");
-        shows(&error, &["help: the fault is in the plugin"]);
+        shows(&error, &["help: correct what it names as its reason"]);
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     exit::Exit,
     plugin_args::LaunchArgs,
     protojson::{self, Fault, Style, Types},
-    schema::{Given, Schema, SchemaArgs, unknown_fields},
+    schema::{GivenFiles, Schema, SchemaArgs, unknown_fields},
     ui::{
         Out, causes, duration, error_as_json,
         log_record::show_record,
@@ -110,7 +110,7 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> Result<Exit, CommandE
 }
 
 /// Returns the schema with the method: from the files alone if they describe it, and otherwise from the plugin too.
-pub(crate) async fn schema(files: Option<&Given>, plugin: &Plugin, args: &MethodArgs) -> Schema {
+pub(crate) async fn schema(files: Option<&GivenFiles>, plugin: &Plugin, args: &MethodArgs) -> Schema {
     if let Some(files) = files.map(Schema::of_files)
         && method::find(&files, &args.method).is_ok()
     {

@@ -37,6 +37,10 @@ pub(crate) struct NotInPath {
     program: String,
 }
 
+impl ExitsWith for NotInPath {
+    const EXIT: Exit = Exit::NotStarted;
+}
+
 impl LaunchArgs {
     /// Launches the plugin, with a progress indicator on the terminal.
     ///
@@ -91,9 +95,5 @@ impl Diagnostic for OtherVersion {
 }
 
 impl ExitsWith for OtherVersion {
-    const EXIT: Exit = Exit::NotStarted;
-}
-
-impl ExitsWith for NotInPath {
     const EXIT: Exit = Exit::NotStarted;
 }

@@ -23,6 +23,10 @@ pub(crate) struct NotStarted {
     evidence: Vec<Evidence>,
 }
 
+impl ExitsWith for NotStarted {
+    const EXIT: Exit = Exit::NotStarted;
+}
+
 /// The plugin expects a magic cookie, and no cookie was given.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("the magic cookie of {program} is missing")]
@@ -40,6 +44,10 @@ pub(crate) struct CookieMissing {
     source: LaunchError,
     #[related]
     evidence: Vec<Evidence>,
+}
+
+impl ExitsWith for CookieMissing {
+    const EXIT: Exit = Exit::NotStarted;
 }
 
 /// A fact about the plugin, such as its last lines on stderr.
@@ -164,14 +172,6 @@ impl Diagnostic for NotStarted {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         self.error.labels()
     }
-}
-
-impl ExitsWith for NotStarted {
-    const EXIT: Exit = Exit::NotStarted;
-}
-
-impl ExitsWith for CookieMissing {
-    const EXIT: Exit = Exit::NotStarted;
 }
 
 #[cfg(test)]

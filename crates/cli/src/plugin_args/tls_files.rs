@@ -38,6 +38,10 @@ pub(crate) enum TlsFilesError {
     Tls(#[from] TlsError),
 }
 
+impl ExitsWith for TlsFilesError {
+    const EXIT: Exit = Exit::Usage;
+}
+
 impl TlsFiles {
     /// Reads the files. Returns the identity of this side and the trusted roots.
     pub(crate) fn read(&self) -> Result<Option<(Identity, Trust)>, TlsFilesError> {
@@ -78,8 +82,4 @@ impl TlsFiles {
 fn as_url(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     format!("file://{}", path.display())
-}
-
-impl ExitsWith for TlsFilesError {
-    const EXIT: Exit = Exit::Usage;
 }

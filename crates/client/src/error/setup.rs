@@ -1,4 +1,4 @@
-//! Why the host could not prepare a launch.
+//! Faults of the host's own settings and directories.
 
 use miette::Diagnostic;
 use rpcplugin_config::ConfigError;

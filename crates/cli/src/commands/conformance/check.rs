@@ -12,8 +12,11 @@ use rpcplugin::{
 use serde::Serialize;
 use tonic::Status;
 
-use crate::raw_host::{
-    NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted, shown_line,
+use crate::{
+    raw_host::{
+        NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted, shown_line,
+    },
+    ui::with_causes,
 };
 
 /// A rule of the protocol, with the code that checks it.
@@ -57,7 +60,7 @@ pub(super) enum CheckFailure {
 /// An unexpected error fails the check.
 impl<E: std::error::Error + 'static> From<E> for CheckFailure {
     fn from(error: E) -> Self {
-        Self::Fail(in_one_line(&error))
+        Self::Fail(one_line(&error))
     }
 }
 
@@ -191,13 +194,9 @@ impl Served {
         let result = match channel(&self.line.endpoint, self.security.clone()).await {
             Ok(channel) => {
                 let result = health(channel, "plugin").await;
-                if is_response(&result) {
-                    Ok(())
-                } else {
-                    result.map(drop).map_err(|error| in_one_line(&error))
-                }
+                if is_response(&result) { Ok(()) } else { result.map(drop).map_err(|error| one_line(&error)) }
             }
-            Err(error) => Err(in_one_line(&error)),
+            Err(error) => Err(one_line(&error)),
         };
         let Err(error) = result else { return Ok(()) };
         let end = match self.process.exit_within(Duration::ZERO).await {
@@ -220,7 +219,7 @@ impl Served {
 }
 
 /// Formats an error and its causes in one line.
-pub(super) fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
     // The `Display` of a status has its source in `Debug` form.
     let message = match error.downcast_ref::<Status>() {
         Some(status) => format!("{:?}, {}", status.code(), status.message()),
