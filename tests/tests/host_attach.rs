@@ -144,7 +144,7 @@ async fn an_address_without_a_listener_is_refused_immediately() {
     assert!(matches!(error, AttachError::NoPlugin { .. }), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::transport::attach_no_plugin");
     let text = PlainReport(&error).to_string();
-    assert!(text.contains("there is no plugin at unix:") && text.contains("start it anew"), "{text}");
+    assert!(text.contains("there is no plugin at unix:") && text.contains("start the plugin anew"), "{text}");
 }
 
 #[tokio::test]
