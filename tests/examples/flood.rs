@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Command, Event, Events, Host, MagicCookie, Plugin, Stdin};
+use rpcplugin::{
+    Command, Host, MagicCookie, Plugin,
+    host::{Event, Events, Stdin},
+};
 use rpcplugin_tests::pb::{EchoRequest, kit_client::KitClient};
 use tokio::time::sleep;
 

@@ -3,7 +3,10 @@
 use std::{error::Error, path::Path};
 
 use bytes::Bytes;
-use rpcplugin::{MagicCookie, config::Pem, config::SecretPem};
+use rpcplugin::{
+    MagicCookie,
+    config::{Pem, SecretPem},
+};
 
 /// The versions of the kit, which all have the same service.
 pub const VERSIONS: [u32; 3] = [1, 2, 3];

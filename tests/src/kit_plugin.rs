@@ -14,7 +14,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use rpcplugin::{OriginalStderr, Serve, config::Loader, hclog::Level};
+use rpcplugin::{Serve, config::Loader, hclog::Level, plugin::OriginalStderr};
 
 use crate::{contract, kit_plugin::args::Args};
 

@@ -192,7 +192,7 @@ fn log() -> io::Result<()> {
         .with_default(LevelFilter::WARN)
         .with_target("rpcplugin", LevelFilter::DEBUG)
         .with_target(env!("CARGO_CRATE_NAME"), LevelFilter::TRACE);
-    let layer = rpcplugin::hclog_layer()?.with_filter(chosen);
+    let layer = rpcplugin::plugin::hclog_layer()?.with_filter(chosen);
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
         .map_err(io::Error::other)
 }

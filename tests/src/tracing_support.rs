@@ -10,7 +10,10 @@ use std::{
 };
 
 use http::{Request, Response};
-use rpcplugin::{PluginChannel, PluginContext, Services, TraceContext, current_trace};
+use rpcplugin::{
+    PluginChannel, PluginContext, Services,
+    telemetry::{TraceContext, current_trace},
+};
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::{BoxError, Layer, Service, ServiceExt as _, service_fn, util::BoxCloneSyncService};

@@ -13,9 +13,10 @@ use std::{
 };
 
 use rpcplugin::{
-    Host, Plugin, PluginChannel, ServiceId, Services, Versions,
-    broker::{Broker, ServiceHandle},
+    Host, Plugin, PluginChannel, Services, Versions,
+    broker::{Broker, ServiceHandle, ServiceId},
     config::HostTls,
+    host::Stdin,
 };
 use rpcplugin_tests::{
     contract::cookie,

@@ -4,9 +4,10 @@
 use std::net::Ipv4Addr;
 
 use rpcplugin::{
-    Endpoint, Exit, MagicCookie, Pid, Serve, Services,
+    Endpoint, Exit, MagicCookie, Serve, Services,
     config::{HostConfig, PluginConfig},
     handshake::ReceivedEnv,
+    host::Pid,
     pyvider::{ServerTransport, basic_protocol, plugin_client, plugin_protocol, plugin_server, with_plugin},
 };
 use rpcplugin_tests::{

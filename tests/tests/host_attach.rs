@@ -7,11 +7,14 @@ use std::{
 
 use rpcplugin::host::SetupFault;
 use rpcplugin::{
-    AttachError, Attachment, Command, Endpoint, Exit, Handover, Host, LaunchFault, MagicCookie, PlainReport,
-    Plugin, ServiceId, ServingStatus, Versions,
+    Command, Endpoint, Exit, Host, MagicCookie, Plugin, Versions,
+    broker::ServiceId,
     config::{HostConfig, HostTls, Pem, SecretPem},
+    error::PlainReport,
     handshake::{ReattachConfig, ReattachConfigs},
-    mtls::{Identity, PeerCertificate},
+    host::{AttachError, Attachment, Handover, LaunchFault},
+    plugin::ServingStatus,
+    tls::{Identity, PeerCertificate},
 };
 use rpcplugin_tests::support::{
     conformance,
@@ -102,7 +105,7 @@ async fn a_pid_that_was_reused_is_never_signalled() {
     let tree = ProcessTree::new();
     let (first, mut config) = launched(&tree).await;
     let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
-    config.pid = rpcplugin::Pid::new(other.id());
+    config.pid = rpcplugin::host::Pid::new(other.id());
     let second = plain().attach(config).await.expect("it runs");
     assert_eq!(second.pid(), first.pid(), "the process that listens is the plugin");
     stop(&first);
@@ -342,7 +345,7 @@ async fn over_tcp_the_process_is_the_owner_of_the_port() {
     assert!(matches!(config.endpoint, Endpoint::Tcp(_)));
     let second = kit_host().attach(config.clone()).await.expect("it runs");
     assert_eq!(second.pid(), first.pid());
-    config.pid = Some(rpcplugin::Pid::current());
+    config.pid = Some(rpcplugin::host::Pid::current());
     let third = kit_host().attach(config.clone()).await.expect("it runs");
     assert_eq!(third.pid(), None, "this process does not listen there");
     let address = Attachment::new(config.endpoint, 3);

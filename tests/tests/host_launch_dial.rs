@@ -9,7 +9,8 @@ use std::{
 };
 
 use rpcplugin::{
-    Exit, Host, ServiceId,
+    Exit, Host,
+    broker::ServiceId,
     config::{ByteSize, HostConfig, KeepaliveConfig},
 };
 use rpcplugin_tests::{

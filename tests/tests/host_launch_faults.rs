@@ -14,11 +14,12 @@ use std::{
 
 use rpcplugin::host::{ConnectFault, HandshakeFault, ProgramFault, SecurityFault};
 use rpcplugin::{
-    AppVersion, ChildProcess, Command, ExitReason, LaunchEnvironment, LaunchFault, Runner, ServingStatus,
-    StartedProcess,
+    AppVersion, Command,
     config::{ByteSize, HostConfig, HostTls, TransportKind},
     handshake::HandshakeLineFault,
-    mtls::Identity,
+    host::{ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, Runner, StartedProcess},
+    plugin::ServingStatus,
+    tls::Identity,
 };
 use rpcplugin_tests::support::{
     faulty::{faulty, host, refused, shows},
@@ -63,7 +64,7 @@ async fn a_wrong_cookie() {
     shows(
         &error,
         &[
-            "takes itself for the plugin of another host: exit status 1",
+            "refused the magic cookie, which another host has: exit status 1",
             "same magic cookie",
             "code: rpcplugin::handshake::cookie_refused",
             "FAULTY_PLUGIN",
@@ -149,9 +150,9 @@ async fn a_socket_from_before_the_launch_stays() {
 #[tokio::test]
 async fn garbage() {
     let parts = [
-        "something else before its handshake line",
+        "printed other text in place of its handshake line",
         "logs and banners belong on stderr",
-        "it has ended: exit status 3",
+        "the process has ended: exit status 3",
     ];
     let fault = fault(plain, "echo 'Welcome to my program'; echo why >&2; exit 3", &parts).await;
     assert_fault!(fault, LaunchFault::Handshake(HandshakeFault::InvalidLine(error)) if error.fault == HandshakeLineFault::NotAHandshakeLine);
@@ -206,7 +207,12 @@ async fn stopped_while_it_starts() {
         assert_fault!(fault, LaunchFault::Handshake(HandshakeFault::Stopped { .. }));
     }
     // A plugin that is continued is silent like any other.
-    let fault = fault(short, "(sleep 0.1; kill -CONT $$) & kill -STOP $$; sleep 60", &["said nothing"]).await;
+    let fault = fault(
+        short,
+        "(sleep 0.1; kill -CONT $$) & kill -STOP $$; sleep 60",
+        &["printed no handshake line within 0.5 s"],
+    )
+    .await;
     assert_fault!(fault, LaunchFault::Handshake(HandshakeFault::Timeout(_)));
 }
 
@@ -225,14 +231,17 @@ async fn killed_by_a_signal() {
     let fault = fault(|_| {}, "kill -SEGV $$; sleep 60", &["signal 11 (SIGSEGV"]).await;
     assert_fault!(
         fault,
-        LaunchFault::Handshake(HandshakeFault::ExitedEarly(ExitReason::Signal(rpcplugin::Signal::SEGV)))
+        LaunchFault::Handshake(HandshakeFault::ExitedEarly(ExitReason::Signal(
+            rpcplugin::host::Signal::SEGV
+        )))
     );
 }
 
 #[tokio::test]
 async fn closes_its_stdout() {
     let quick = |config: &mut HostConfig| config.drain_timeout = Duration::from_millis(100);
-    let fault = fault(quick, "exec >&-; sleep 60", &["closed its stdout and said nothing"]).await;
+    let fault =
+        fault(quick, "exec >&-; sleep 60", &["closed its stdout without printing a handshake line"]).await;
     assert_fault!(fault, LaunchFault::Handshake(HandshakeFault::StdoutClosed));
 }
 
@@ -297,13 +306,17 @@ async fn not_a_program_or_a_program_for_another_machine() {
 
 #[tokio::test]
 async fn a_missing_or_unexpected_certificate() {
-    let ignored =
-        fault(|_| {}, "echo '1|1|unix|/tmp/missing|grpc|'; sleep 60", &["does without", "AutoMTLS"]).await;
+    let ignored = fault(
+        |_| {},
+        "echo '1|1|unix|/tmp/missing|grpc|'; sleep 60",
+        &["does not use mutual TLS", "AutoMTLS"],
+    )
+    .await;
     assert_fault!(ignored, LaunchFault::Security(SecurityFault::IgnoredMtls));
 
     let certificate = base64(Identity::generate().expect("an identity").certificate_der());
     let text = format!("echo '1|1|unix|/tmp/missing|grpc|{certificate}'; sleep 60");
-    let unasked = fault(plain, &text, &["sent a certificate that this host did not ask for"]).await;
+    let unasked = fault(plain, &text, &["sent a certificate, and this host does not use TLS"]).await;
     assert_fault!(unasked, LaunchFault::Security(SecurityFault::UnexpectedCertificate));
 
     let text = format!("echo '1|1|unix|/tmp/missing|grpc|{}'; sleep 60", "A".repeat(80));
@@ -333,9 +346,12 @@ async fn an_address_without_a_listener() {
     assert_fault!(dead, LaunchFault::Connect(ConnectFault::Unreachable(_)));
     assert!(!path.exists(), "the socket file of a dead plugin is removed");
 
-    let gone =
-        fault(plain, "echo '1|1|unix|/tmp/no-such-socket|grpc|'; sleep 60", &["the socket file is gone"])
-            .await;
+    let gone = fault(
+        plain,
+        "echo '1|1|unix|/tmp/no-such-socket|grpc|'; sleep 60",
+        &["its socket file does not exist"],
+    )
+    .await;
     assert_fault!(gone, LaunchFault::Connect(ConnectFault::Unreachable(_)));
 }
 
@@ -350,7 +366,7 @@ async fn a_listener_that_never_answers() {
         config.ready_timeout = Some(Duration::from_millis(300));
     };
     let begun = Instant::now();
-    let hangs = fault(ready, &text, &["was not ready after 0.3 s", "it may hang"]).await;
+    let hangs = fault(ready, &text, &["was not ready after 0.3 s", "check whether the plugin hangs"]).await;
     assert_fault!(hangs, LaunchFault::Connect(ConnectFault::Timeout(_)));
     assert!(begun.elapsed() < Duration::from_secs(3));
 
@@ -400,7 +416,7 @@ async fn lines_that_are_not_handshake_lines() {
         let fault = fault(plain, &format!("echo '{line}'; sleep 60"), &[part]).await;
         assert_fault!(fault, LaunchFault::Handshake(HandshakeFault::InvalidLine(error)) if error.fault == expected);
     }
-    let address = fault(plain, "echo '1|1|pipe|/tmp/p|grpc|'; sleep 60", &["cannot be dialled"]).await;
+    let address = fault(plain, "echo '1|1|pipe|/tmp/p|grpc|'; sleep 60", &["unknown network \"pipe\""]).await;
     assert_fault!(address, LaunchFault::Handshake(HandshakeFault::InvalidLine(error)) if matches!(error.fault, HandshakeLineFault::Address(_)));
 }
 
@@ -413,7 +429,7 @@ async fn a_transport_that_the_host_does_not_use() {
     let fault = fault(
         unix,
         "echo '1|1|tcp|127.0.0.1:9|grpc|'; sleep 60",
-        &["this host does not use tcp", "rpcplugin::transport::not_allowed"],
+        &["this host does not allow tcp", "rpcplugin::transport::not_allowed"],
     )
     .await;
     assert_fault!(fault, LaunchFault::Handshake(HandshakeFault::Transport { .. }));
@@ -422,7 +438,7 @@ async fn a_transport_that_the_host_does_not_use() {
 #[tokio::test]
 async fn a_first_line_of_ten_mebibytes() {
     let text = "head -c 10485760 /dev/zero | tr '\\0' x; echo; sleep 60";
-    let fault = fault(plain, text, &["a line that has no end: \"xxx"]).await;
+    let fault = fault(plain, text, &["a line that is too long for a handshake line: \"xxx"]).await;
     assert_fault!(fault, LaunchFault::Handshake(HandshakeFault::LineTooLong { .. }));
 }
 

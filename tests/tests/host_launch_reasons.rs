@@ -4,8 +4,10 @@ use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::host::HandshakeFault;
 use rpcplugin::{
-    Command, LaunchError, LaunchFault, PlainReport, ReasonKind,
+    Command, LaunchError,
     config::{HostConfig, HostTls},
+    error::PlainReport,
+    host::{LaunchFault, ReasonKind},
 };
 use rpcplugin_tests::support::{
     faulty::{faulty, host, refused, shows},
@@ -103,7 +105,7 @@ async fn a_panic_is_the_reason() {
         let error = refused(&host(|_| {}), faulty(fault), TIMEOUT).await;
         is_plain(&error, message);
         assert!(error.to_string().contains("faulty-plugin.rs:"), "{error}");
-        shows(&error, &["help: the fault is in the plugin"]);
+        shows(&error, &["help: correct what it names as its reason"]);
     }
 }
 
@@ -141,7 +143,7 @@ async fn the_reason_of_a_script_is_in_the_error() {
 async fn a_line_that_is_not_a_handshake_line_is_in_the_message() {
     let error =
         refused(&host(plain), script(r"printf 'Hello \033[31m\177 world\n'; sleep 60"), TIMEOUT).await;
-    is_plain(&error, "before its handshake line: \"Hello \\u{1b}[31m\\u{7f} world\"");
+    is_plain(&error, "in place of its handshake line: \"Hello \\u{1b}[31m\\u{7f} world\"");
 }
 
 #[tokio::test]
@@ -167,7 +169,7 @@ async fn python_and_its_traceback() {
     let error = refused(&host(plain), Command::new("python3").arg("-c").arg(program), TIMEOUT).await;
     is_plain(
         &error,
-        "something else before its handshake line: \"starting up\"; it last wrote: \"no config\"",
+        "other text in place of its handshake line: \"starting up\"; it last wrote: \"no config\"",
     );
 }
 
@@ -189,7 +191,7 @@ async fn go_and_its_panics() {
     is_plain(&error, "exit status 1; it last wrote: \"cannot open the database\"");
     // The message of go-plugin for a missing or another cookie.
     let error = refused(&host(plain), go("cookie"), TIMEOUT).await;
-    shows(&error, &["takes itself for the plugin of another host", "same magic cookie"]);
+    shows(&error, &["refused the magic cookie, which another host has", "same magic cookie"]);
 }
 
 const GO: &str = r#"

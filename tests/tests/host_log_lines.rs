@@ -8,8 +8,9 @@ use std::{
 };
 
 use rpcplugin::{
-    Host, LogRecord, Observer,
+    Host,
     config::{HostConfig, HostTls},
+    host::{LogRecord, Observer},
 };
 use rpcplugin_tests::support::{
     faulty::{faulty, host},

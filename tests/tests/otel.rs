@@ -13,8 +13,10 @@ use std::{
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use rpcplugin::{
-    Command, Host, LaunchError, LogRecord, MagicCookie, Observer, ServiceId, Services, Stdin,
-    otel::{Telemetry, TelemetryBuilder},
+    Command, Host, LaunchError, MagicCookie, Services,
+    broker::ServiceId,
+    host::{LogRecord, Observer, Stdin},
+    telemetry::{Telemetry, TelemetryBuilder},
 };
 use rpcplugin_tests::{
     support::{process::send, programs::example},

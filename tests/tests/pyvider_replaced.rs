@@ -9,9 +9,10 @@ use std::{fs, time::Duration};
 
 use rpcplugin::host::HandshakeFault;
 use rpcplugin::{
-    Command, ExitReason, LaunchError, LaunchFault, Plugin, Stdin,
+    Command, LaunchError, Plugin,
     config::{HostConfig, HostTls, Pem, SecretPem},
-    mtls::Identity,
+    host::{ExitReason, LaunchFault, Stdin},
+    tls::Identity,
 };
 use rpcplugin_tests::{
     pb::{InfoRequest, SleepRequest},

@@ -14,10 +14,11 @@ use std::{
 };
 
 use rpcplugin::{
-    BasicProtocol, Endpoint, LaunchError, MagicCookie, Observer, OutputOptions, OutputSource, Plugin,
-    PluginId, Serve,
+    Endpoint, LaunchError, MagicCookie, Plugin, Serve,
     config::{HostTls, Loader, Pem, SecretPem},
-    mtls::Identity,
+    host::{Observer, OutputOptions, OutputSource, PluginId},
+    plugin::BasicProtocol,
+    tls::Identity,
 };
 use rpcplugin_tests::{
     pb::{BigPayloadRequest, CallbackRequest, EchoRequest, InfoRequest, SleepRequest, WriteStdioRequest},

@@ -4,8 +4,10 @@
 use std::sync::{Arc, Mutex};
 
 use rpcplugin::{
-    Command, Host, LogRecord, MagicCookie, Observer, Plugin, ServiceId, Services, Stdin, TraceCalls,
-    TraceContext, in_trace,
+    Command, Host, MagicCookie, Plugin, Services,
+    broker::ServiceId,
+    host::{LogRecord, Observer, Stdin},
+    telemetry::{TraceCalls, TraceContext, in_trace},
 };
 use rpcplugin_tests::tracing_support::{WhichTrace, ask, ask_trace};
 use tower::Layer as _;

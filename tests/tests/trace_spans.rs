@@ -1,6 +1,8 @@
 //! The spans of a plugin's life, on both sides. The only test of its process, because it sets the subscriber.
 
-use rpcplugin::{Command, Host, MagicCookie, ServiceId, Services, Stdin, TraceCalls};
+use rpcplugin::{
+    Command, Host, MagicCookie, Services, broker::ServiceId, host::Stdin, telemetry::TraceCalls,
+};
 use rpcplugin_tests::tracing_support::{SeenSpan, SpanLog, WhichTrace, ask};
 use tower::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;

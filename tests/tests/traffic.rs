@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rpcplugin::{
-    ConnectionKind, Meter, Plugin, ServiceId, Services,
+    Plugin, Services,
+    broker::ServiceId,
+    telemetry::{ConnectionKind, Meter},
     transport::{Listen, SecureStream, Security, Stream, http2},
 };
 use rpcplugin_tests::{

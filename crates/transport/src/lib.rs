@@ -12,6 +12,8 @@
 //! This crate owns socket files. It makes them in private directories, does not replace sockets in use, and removes its
 //! own socket files and those of ended processes. It starts no process and reads no handshake line. Its error texts and
 //! help texts speak of host and plugin, because users of this library have these.
+//!
+//! This crate is a part of `rpcplugin`, and its API is that of the modules there.
 
 mod cleanup;
 mod frames;

@@ -7,6 +7,8 @@
 //! plugin is the server and opens streams with even ids, and every gRPC connection is one stream. This crate speaks the
 //! same protocol, version 0. It knows nothing else of go-plugin, and opens no connection itself.
 //!
+//! This crate is a part of `rpcplugin`, and its API is that of the modules there.
+//!
 //! From the ground up:
 //!
 //! - `frame` encodes and decodes the 12-byte header.

@@ -49,7 +49,7 @@ pub(crate) enum Event {
     Finished(u32),
     /// The stream was reset. At most once for each stream, and never after both halves have finished.
     Reset(u32),
-    /// There is room for a writer that found none.
+    /// There is room for a writer that waits for it.
     Writable(u32),
     /// One more stream may be opened.
     Openable,

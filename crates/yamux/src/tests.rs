@@ -49,14 +49,14 @@ impl RawPeer {
 
     async fn expect(&mut self, hex: &str) {
         let mut bytes = vec![0; hex.len() / 2];
-        timeout(TIMEOUT, self.0.read_exact(&mut bytes)).await.expect("the frame came in time").unwrap();
+        timeout(TIMEOUT, self.0.read_exact(&mut bytes)).await.expect("the frame arrives in time").unwrap();
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(text, hex);
     }
 
     async fn expect_end(&mut self) {
         let mut rest = Vec::new();
-        timeout(TIMEOUT, self.0.read_to_end(&mut rest)).await.expect("the end came in time").unwrap();
+        timeout(TIMEOUT, self.0.read_to_end(&mut rest)).await.expect("the end arrives in time").unwrap();
         assert_eq!(rest, b"");
     }
 
@@ -244,7 +244,7 @@ async fn reading_goes_on_while_a_write_is_blocked() {
     stream.write_all(&vec![1; 128 * 1024]).await.unwrap();
     far.write_all(b"\0\0\0\0\0\0\0\x01\0\0\0\x02hi").await.unwrap();
     let mut text = [0; 2];
-    timeout(TIMEOUT, stream.read_exact(&mut text)).await.expect("the data came in").unwrap();
+    timeout(TIMEOUT, stream.read_exact(&mut text)).await.expect("the data arrives").unwrap();
     assert_eq!(&text, b"hi");
 }
 
@@ -283,7 +283,7 @@ async fn a_reset_wakes_a_writer_that_waits_for_room() {
     let writing = tokio::spawn(async move { opened.write_all(&vec![0; 2 * MIB]).await });
     tokio::task::yield_now().await;
     drop(accepted);
-    let error = timeout(TIMEOUT, writing).await.expect("the writer heard of it").unwrap().unwrap_err();
+    let error = timeout(TIMEOUT, writing).await.expect("the writer is woken").unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }
 

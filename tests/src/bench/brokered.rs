@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rpcplugin::{Plugin, PluginChannel, ServiceId};
+use rpcplugin::{Plugin, PluginChannel, broker::ServiceId};
 
 use crate::{
     bench::{

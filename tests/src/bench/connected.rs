@@ -1,6 +1,6 @@
 //! The process that a measurement calls.
 
-use rpcplugin::{Command, Host, Observer, Plugin, PluginChannel, config::HostTls};
+use rpcplugin::{Command, Host, Plugin, PluginChannel, config::HostTls, host::Observer};
 use tonic::{
     body::Body,
     client::GrpcService,
@@ -97,7 +97,7 @@ pub(crate) async fn launch_followed(options: &Options, observer: impl Observer) 
 
 pub(crate) async fn launch_by(host: &Host, options: &Options) -> Measured<Plugin> {
     let (program, args) = options.command.split_first().ok_or("no plugin is named")?;
-    Ok(host.launch(Command::new(program).args(args).stdin(rpcplugin::Stdin::Null)).await?)
+    Ok(host.launch(Command::new(program).args(args).stdin(rpcplugin::host::Stdin::Null)).await?)
 }
 
 /// The process of a launched plugin.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rpcplugin::{LogRecord, Observer, PluginId};
+use rpcplugin::host::{LogRecord, Observer, PluginId};
 use tokio::sync::watch;
 
 /// An observer that counts. Clones share the counters.

@@ -15,7 +15,7 @@
 
 use std::{env::args, process::ExitCode, time::Duration};
 
-use rpcplugin::{Command, Event, Host, MagicCookie};
+use rpcplugin::{Command, Host, MagicCookie, host::Event};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

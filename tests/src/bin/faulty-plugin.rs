@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use rpcplugin::{
-    MagicCookie, OriginalStderr, Serve, Services, ServingStatus, config::Loader, hclog::Sink as _,
+    MagicCookie, Serve, Services,
+    config::Loader,
+    hclog::Sink as _,
+    plugin::{OriginalStderr, ServingStatus},
 };
 use rustix::process::{getpgid, getppid, setpgid};
 

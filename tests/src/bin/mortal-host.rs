@@ -17,7 +17,12 @@
 use std::io::Read as _;
 
 use miette::Diagnostic as _;
-use rpcplugin::{Command, Event, Host, MagicCookie, PlainReport, Stdin, config::Loader};
+use rpcplugin::{
+    Command, Host, MagicCookie,
+    config::Loader,
+    error::PlainReport,
+    host::{Event, Stdin},
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -4,7 +4,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use rpcplugin::{MagicCookie, PlainReport, Serve, config::Loader, otel::Telemetry};
+use rpcplugin::{MagicCookie, Serve, config::Loader, error::PlainReport, telemetry::Telemetry};
 use rpcplugin_tests::tracing_support::services;
 
 fn main() -> ExitCode {

@@ -16,8 +16,9 @@ use std::{
 use clap::Parser;
 use futures_util::stream;
 use rpcplugin::{
-    BasicProtocol, MagicCookie, PluginContext, Protocol, Readiness, Serve, Services, ServingStatus, Versions,
+    MagicCookie, PluginContext, Serve, Services, Versions,
     config::Loader,
+    plugin::{BasicProtocol, Protocol, Readiness, ServingStatus},
 };
 use rpcplugin_tests::pb::{
     CloseRequest, CloseResponse, GreetRequest, GreetResponse, TicksRequest, TicksResponse, TransformRequest,
@@ -123,7 +124,7 @@ async fn attachable(serve: Serve) -> ExitCode {
 /// A socket that is not made by rpcplugin.
 struct OwnSocket(std::path::PathBuf);
 
-impl rpcplugin::CustomTransport for OwnSocket {
+impl rpcplugin::plugin::CustomTransport for OwnSocket {
     type Listener = OwnListener;
 
     async fn bind(

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use rpcplugin::{MagicCookie, Serve, TraceCalls, hclog_layer};
+use rpcplugin::{MagicCookie, Serve, plugin::hclog_layer, telemetry::TraceCalls};
 use rpcplugin_tests::tracing_support::{SpanLog, services};
 use tracing_subscriber::layer::SubscriberExt as _;
 

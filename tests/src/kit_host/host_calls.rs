@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rpcplugin::{
-    ServiceId, Services,
-    broker::{AcceptError, Broker, ServiceHandle},
+    Services,
+    broker::{AcceptError, Broker, ServiceHandle, ServiceId},
 };
 use tonic::{Request, Response, Status};
 

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use rpcplugin::{
-    Checksum, Command, Host, LaunchError, MagicCookie, Plugin, Stdin, SuperviseError, Supervised, Versions,
+    Command, Host, LaunchError, MagicCookie, Plugin, Versions,
     config::{EnvPolicy, HostConfig, HostTls},
+    host::{Checksum, Stdin, SuperviseError, Supervised},
 };
 
 use crate::{

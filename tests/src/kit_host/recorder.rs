@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rpcplugin::{Event, LogRecord, Observer, PluginId};
+use rpcplugin::host::{Event, LogRecord, Observer, PluginId};
 
 /// Records the output, log and events of one plugin. Clones share the records.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,8 @@
 //! A `Sub` of a plugin, dialled by the host.
 
 use rpcplugin::{
-    PluginChannel, ServiceId,
-    broker::{Broker, DialError},
+    PluginChannel,
+    broker::{Broker, DialError, ServiceId},
 };
 use tonic::Status;
 

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use rpcplugin::{
-    ServiceId, Services,
-    broker::{Broker, ServiceHandle},
+    Services,
+    broker::{Broker, ServiceHandle, ServiceId},
 };
 use tokio::sync::Notify;
 use tokio_stream::{StreamExt as _, iter};

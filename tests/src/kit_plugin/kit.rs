@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream;
 use prost::Message as _;
-use rpcplugin::{OriginalStderr, PluginContext, Services, hclog::Level, transport::Route};
+use rpcplugin::{PluginContext, Services, hclog::Level, plugin::OriginalStderr, transport::Route};
 use tokio::time::sleep;
 use tokio_stream::StreamExt as _;
 use tonic::{

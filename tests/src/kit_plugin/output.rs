@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use rpcplugin::{
-    OriginalStderr,
     hclog::{Level, Record, Sink as _},
+    plugin::OriginalStderr,
 };
 use tokio::task::spawn_blocking;
 use tonic::Status;

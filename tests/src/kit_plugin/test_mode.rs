@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use rpcplugin::{PlainReport, Serve, ServeError};
+use rpcplugin::{Serve, ServeError, error::PlainReport};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 

@@ -1,6 +1,8 @@
 //! The conformance plugin and its host.
 
-use rpcplugin::{Command, Host, LaunchError, Plugin, PluginChannel, Stdin, Versions, config::HostConfig};
+use rpcplugin::{
+    Command, Host, LaunchError, Plugin, PluginChannel, Versions, config::HostConfig, host::Stdin,
+};
 use tonic::{Code, Status};
 
 use super::programs::program;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rpcplugin::{Command, Host, LaunchError, MagicCookie, PlainReport, config::HostConfig};
+use rpcplugin::{Command, Host, LaunchError, MagicCookie, config::HostConfig, error::PlainReport};
 
 use super::{process_tree::ProcessTree, programs::program};
 

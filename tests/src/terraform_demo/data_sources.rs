@@ -4,8 +4,8 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpcplugin::OriginalStderr;
 use rpcplugin::hclog::{Json, Sink as _};
+use rpcplugin::plugin::OriginalStderr;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::sleep;

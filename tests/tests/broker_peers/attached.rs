@@ -3,10 +3,11 @@
 use std::{path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::{
-    Attachment, Endpoint, Host, Plugin, ServiceId,
-    broker::{AcceptError, DialError, Unreachable},
+    Endpoint, Host, Plugin,
+    broker::{AcceptError, DialError, ServiceId, Unreachable},
     config::HostTls,
     handshake::HandshakeLine,
+    host::Attachment,
 };
 use rpcplugin_tests::{
     contract::cookie,
@@ -61,7 +62,7 @@ async fn the_dead_broker_of_a_go_plugin_is_reported_immediately() {
     let error = plugin.broker().dial(ServiceId(1)).await.expect_err("the broker is dead");
     assert!(matches!(error, DialError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
     let help = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();
-    assert!(help.contains("start the plugin anew"), "{help}");
+    assert!(help.contains("launch the plugin again"), "{help}");
     KitClient::new(plugin.channel()).info(InfoRequest {}).await.expect("the plugin is alive");
 }
 

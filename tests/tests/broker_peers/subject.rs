@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use rpcplugin::{
-    Command, Exit, Plugin, PluginChannel, ServiceId, Services, Stdin,
-    broker::{Broker, HOST_SERVICES, ServiceHandle},
+    Command, Exit, Plugin, PluginChannel, Services,
+    broker::{Broker, HOST_SERVICES, ServiceHandle, ServiceId},
     config::HostTls,
+    host::Stdin,
 };
 use rpcplugin_tests::{
     pb::{

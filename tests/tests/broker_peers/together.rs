@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use rpcplugin::{ServiceId, broker::DialError};
+use rpcplugin::broker::{DialError, ServiceId};
 use rpcplugin_tests::{
     pb::{CallbackRequest, ChatMessage, CloseRequest},
     support::TIMEOUT,

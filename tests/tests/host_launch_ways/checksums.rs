@@ -6,7 +6,11 @@ use std::{
 };
 
 use rpcplugin::host::ProgramFault;
-use rpcplugin::{Checksum, Command, Exit, LaunchFault, PlainReport};
+use rpcplugin::{
+    Command, Exit,
+    error::PlainReport,
+    host::{Checksum, LaunchFault},
+};
 use rpcplugin_tests::support::faulty::{faulty, host, shows};
 use sha2::{Digest as _, Sha256, Sha512};
 
@@ -35,7 +39,7 @@ async fn a_checksum_lets_only_the_right_file_run() {
     shows(
         &error,
         &[
-            "is not the file that was meant",
+            "the checksum of ",
             &hexadecimal,
             "install the plugin anew",
             "rpcplugin::security::checksum_mismatch",

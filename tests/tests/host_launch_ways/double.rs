@@ -3,10 +3,11 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rpcplugin::{
-    Endpoint, ExitReason, LaunchEnvironment, LaunchFault, PluginProcess, Runner, StartedProcess,
+    Endpoint, Services,
     broker::{BoxError, Translate},
+    host::{ExitReason, LaunchEnvironment, LaunchFault, PluginProcess, Runner, StartedProcess},
     transport::{
-        Listener, Security, Services,
+        Listener, Security,
         http2::{Serving, serve},
     },
 };

@@ -1,6 +1,6 @@
 //! The environment, arguments, directory and standard input of a plugin.
 
-use rpcplugin::{Exit, Stdin, config::EnvPolicy};
+use rpcplugin::{Exit, config::EnvPolicy, host::Stdin};
 use rpcplugin_tests::support::{
     faulty::{faulty, host},
     scripts::script,

@@ -8,8 +8,9 @@ use std::{
 
 use rpcplugin::host::{HandshakeFault, ProgramFault, SetupFault};
 use rpcplugin::{
-    Command, Event, Exit, ExitReason, LaunchFault,
+    Command, Exit,
     config::{HostConfig, RetryConfig},
+    host::{Event, ExitReason, LaunchFault},
 };
 use rpcplugin_tests::support::{
     faulty::{faulty, host, shows},

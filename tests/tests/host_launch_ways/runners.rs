@@ -9,11 +9,13 @@ use std::{
 
 use rpcplugin::host::{ConnectFault, HandshakeFault};
 use rpcplugin::{
-    AttachError, Attachment, ChildProcess, Endpoint, Exit, ExitReason, LaunchEnvironment, LaunchFault,
-    PluginProcess, Runner, StartedProcess,
+    Endpoint, Exit, Services,
     broker::{BoxError, Translate},
     config::{EnvPolicy, HostTls},
-    transport::Services,
+    host::{
+        AttachError, Attachment, ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, PluginProcess,
+        Runner, StartedProcess,
+    },
 };
 use rpcplugin_tests::support::{
     faulty::{host, shows},
@@ -195,13 +197,16 @@ async fn a_runner_diagnoses_every_fault() {
         &error,
         &[
             "the runner did not start the plugin within 0.2 s",
-            "the engine has heard that it was not started",
+            "the engine has heard that the runner did not start the plugin",
             "rpcplugin::transport::not_started",
         ],
     );
     assert!(error.fault.may_pass());
     let error = short.launch_with(&Engine { starts: true }).await.expect_err("it says nothing");
-    shows(&error, &["the engine has heard that it said nothing", "rpcplugin::handshake::timeout"]);
+    shows(
+        &error,
+        &["the engine has heard that the plugin printed no handshake line", "rpcplugin::handshake::timeout"],
+    );
 }
 
 /// A runner that starts plugins through a shell, as on another machine: with another environment, and with another path of the

@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc, time::Duration};
 
-use rpcplugin::{Event, Observer, PluginId, Supervised};
+use rpcplugin::host::{Event, Observer, PluginId, Supervised};
 use rpcplugin_tests::support::{
     conformance::kit,
     process::{eventually_gone, group, send},

@@ -7,8 +7,10 @@ use std::{
 
 use rpcplugin::host::HandshakeFault;
 use rpcplugin::{
-    Event, Exit, ExitReason, LaunchFault, OutputOptions, PingError, PluginExited, PluginSet, ServingStatus,
+    Exit,
     config::HostTls,
+    host::{Event, ExitReason, LaunchFault, OutputOptions, PingError, PluginExited, PluginSet},
+    plugin::ServingStatus,
 };
 use rpcplugin_tests::{
     pb::{CountRequest, CountResponse, EchoRequest, ExitRequest, SleepRequest, kit_client::KitClient},
@@ -69,7 +71,7 @@ async fn an_ignored_shutdown_ends_in_a_kill_of_the_whole_group() {
     let plugin = test_host.launch(hostile("stays-forever")).await;
     let pid = plugin.pid().unwrap();
     let exit = plugin.shut_down().await;
-    let Exit::Killed { signal: rpcplugin::Signal::KILL, after } = exit else { panic!("{exit:?}") };
+    let Exit::Killed { signal: rpcplugin::host::Signal::KILL, after } = exit else { panic!("{exit:?}") };
     assert!(after >= Duration::from_millis(1500) && after < TIMEOUT, "{after:?}");
     assert_eq!(state(pid), None);
     // The processes that the plugin started are dead too, though this process cannot reap them.
@@ -88,7 +90,7 @@ async fn a_plugin_that_left_its_group_is_killed_too() {
     let plugin = test_host.launch(hostile("leaves:stays-forever")).await;
     let pid = plugin.pid().unwrap();
     let exit = plugin.shut_down_within(Duration::from_millis(500)).await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::KILL, .. }), "{exit:?}");
     assert_eq!(state(pid), None, "it was killed and reaped");
     let plugin = test_host.launch(hostile("leaves:")).await;
     let pid = plugin.pid().unwrap();
@@ -96,7 +98,7 @@ async fn a_plugin_that_left_its_group_is_killed_too() {
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
     let test_host = TestHost::configured(|host| host.configure(|config| config.tls = HostTls::Plaintext));
     let exit = test_host.launch(hostile("leaves:uncontrolled")).await.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::TERM, .. }), "{exit:?}");
 }
 
 #[tokio::test]
@@ -105,7 +107,7 @@ async fn sigterm_is_sent_if_configured() {
         host.configure(|config| config.terminate_after = Some(Duration::from_millis(500)))
     });
     let exit = test_host.launch(hostile("stays")).await.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::TERM, .. }), "{exit:?}");
 }
 
 #[tokio::test]
@@ -121,7 +123,7 @@ async fn a_plugin_without_a_controller_receives_sigterm() {
     let pid = plugin.pid().unwrap();
     let begun = Instant::now();
     let exit = plugin.shut_down().await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::TERM, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::TERM, .. }), "{exit:?}");
     assert!(begun.elapsed() < TIMEOUT / 2, "the plugin exits on SIGTERM, before the timeout");
     assert_eq!(state(pid), None);
     assert!(test_host.is_clean());
@@ -135,7 +137,7 @@ async fn a_suspended_process_is_late_and_killed() {
     let late = plugin.ping_within(Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(late, PingError::Timeout(_)), "{late:?}");
     let exit = plugin.shut_down_within(Duration::from_millis(300)).await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::KILL, .. }), "{exit:?}");
     assert!(test_host.is_clean());
 }
 
@@ -240,7 +242,7 @@ async fn a_set_shuts_down_all_plugins_at_the_same_time() {
     let elapsed = begun.elapsed();
     for name in ["a", "b", "c"] {
         assert!(
-            matches!(exits[name], Some(Exit::Killed { signal: rpcplugin::Signal::KILL, .. })),
+            matches!(exits[name], Some(Exit::Killed { signal: rpcplugin::host::Signal::KILL, .. })),
             "{exits:?}"
         );
     }
@@ -257,7 +259,7 @@ async fn a_kill_is_immediate() {
     let plugin = test_host.launch(kit()).await;
     let mut output = plugin.output(OutputOptions::default());
     let exit = plugin.kill().await;
-    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: rpcplugin::host::Signal::KILL, .. }), "{exit:?}");
     assert!(test_host.is_clean());
     while output.next().await.is_some() {}
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpcplugin::{Exit, Host, OutputOptions, config::HostTls};
+use rpcplugin::{Exit, Host, config::HostTls, host::OutputOptions};
 use rpcplugin_tests::{
     pb::{EchoRequest, WriteStdioRequest},
     support::{TIMEOUT, conformance::client},

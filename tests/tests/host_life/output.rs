@@ -7,10 +7,13 @@ use std::{
 };
 
 use rpcplugin::{
-    Event, Events, ExitReason, LogRecord, OutputOptions, OutputSource, OutputStream, OverflowPolicy, Plugin,
-    Writers,
+    Plugin,
     config::ByteSize,
     hclog::{Level, Piece},
+    host::{
+        Event, Events, ExitReason, LogRecord, OutputOptions, OutputSource, OutputStream, OverflowPolicy,
+        Writers,
+    },
 };
 use rpcplugin_tests::{
     pb::{

@@ -4,8 +4,11 @@ use std::error::Error as _;
 
 use miette::Diagnostic as _;
 use rpcplugin::{
-    AttachError, Command, Event, Exit, ExitReason, OutputOptions, OutputSource, PlainReport, PluginExited,
-    ReasonKind, ServingStatus, config::HostTls,
+    Command, Exit,
+    config::HostTls,
+    error::PlainReport,
+    host::{AttachError, Event, ExitReason, OutputOptions, OutputSource, PluginExited, ReasonKind},
+    plugin::ServingStatus,
 };
 use rpcplugin_tests::{
     pb::{

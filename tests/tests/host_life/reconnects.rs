@@ -7,9 +7,11 @@ use std::{
 };
 
 use rpcplugin::{
-    ChildProcess, Command, Endpoint, Exit, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream,
-    Plugin, Runner, Services, StartedProcess,
+    Command, Endpoint, Exit, Plugin, Services,
     broker::{BoxError, Translate},
+    host::{
+        ChildProcess, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream, Runner, StartedProcess,
+    },
 };
 use rpcplugin_tests::{
     pb::{

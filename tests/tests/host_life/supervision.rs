@@ -12,8 +12,12 @@ use std::{
 
 use rpcplugin::host::ProgramFault;
 use rpcplugin::{
-    ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchEnvironment, LaunchFault,
-    PluginExited, Runner, StartedProcess, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
+    Command, Exit, Host,
+    config::RetryConfig,
+    host::{
+        ChildProcess, Event, Events, ExitReason, Generation, LaunchEnvironment, LaunchFault, PluginExited,
+        Runner, StartedProcess, SuperviseError, SupervisionState, WhileDown,
+    },
 };
 use rpcplugin_tests::{
     pb::{
@@ -61,7 +65,7 @@ async fn next(events: &mut Events) -> Event {
     timeout(TIMEOUT, found).await.unwrap()
 }
 
-async fn later(supervised: &rpcplugin::Supervised, than: u64) -> Generation {
+async fn later(supervised: &rpcplugin::host::Supervised, than: u64) -> Generation {
     timeout(TIMEOUT, supervised.later_generation(than)).await.unwrap().unwrap()
 }
 
@@ -87,7 +91,7 @@ async fn killed_fifty_times_under_load() {
                             let ended =
                                 status.source().and_then(|cause| cause.downcast_ref::<PluginExited>());
                             let ended = ended.unwrap_or_else(|| panic!("unexplained: {status:?}"));
-                            assert_eq!(ended.reason, ExitReason::Signal(rpcplugin::Signal::KILL));
+                            assert_eq!(ended.reason, ExitReason::Signal(rpcplugin::host::Signal::KILL));
                             assert_eq!(status.code(), Code::Unavailable);
                             failed.fetch_add(1, Ordering::Relaxed);
                         }
@@ -236,7 +240,10 @@ async fn a_plugin_that_hangs_is_replaced() {
     }
     let second = later(&supervised, 1).await;
     let answer = kit.info(InfoRequest {}).await.unwrap();
-    assert_eq!(u32::try_from(answer.get_ref().pid).ok().and_then(rpcplugin::Pid::new), second.plugin().pid);
+    assert_eq!(
+        u32::try_from(answer.get_ref().pid).ok().and_then(rpcplugin::host::Pid::new),
+        second.plugin().pid
+    );
     assert_eq!(state(pid), None);
     supervised.shut_down().await;
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rpcplugin::{Command, Host, Plugin, Stdin, Versions};
+use rpcplugin::{Command, Host, Plugin, Versions, host::Stdin};
 use rpcplugin_tests::{
     contract::cookie,
     support::{TIMEOUT, conformance, programs},

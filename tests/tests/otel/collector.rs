@@ -21,9 +21,12 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
     trace::v1::Span,
 };
-use rpcplugin::transport::{
-    Listener, Security, Services,
-    http2::{Serving, serve},
+use rpcplugin::{
+    Services,
+    transport::{
+        Listener, Security,
+        http2::{Serving, serve},
+    },
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rpcplugin::{
-    ServiceId,
+    broker::ServiceId,
     handshake::{ReattachConfig, ReattachConfigs},
     transport::Security,
 };
@@ -48,7 +48,7 @@ async fn each_host_in_turn_has_a_working_broker_and_stdio() {
         (Some(rpcplugin::AppVersion(4)), true),
         "the oldest"
     );
-    assert_eq!(plugin.config.pid, rpcplugin::Pid::new(plugin.child.id()));
+    assert_eq!(plugin.config.pid, rpcplugin::host::Pid::new(plugin.child.id()));
     for host in ["first", "second", "third"] {
         // A host that attaches first checks for a listener.
         let rpcplugin::Endpoint::Unix(path) = &plugin.config.endpoint else { panic!("a socket") };

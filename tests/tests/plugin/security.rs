@@ -3,7 +3,7 @@
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
 
 use rpcplugin::{
-    mtls::{Identity, MutualTls, PeerCertificate, RootCertificates, Trust},
+    tls::{Identity, MutualTls, PeerCertificate, RootCertificates, Trust},
     transport::Security,
 };
 use tonic::Code;

@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use rpcplugin::{Endpoint, ServiceId};
+use rpcplugin::{Endpoint, broker::ServiceId};
 use rpcplugin_proto::Channel::Stdout;
 use rpcplugin_tests::support::wait::eventually;
 use tokio::io::AsyncWriteExt as _;

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use rpcplugin::{Plugin, PluginChannel, ServiceId, config::HostTls};
+use rpcplugin::{Plugin, PluginChannel, broker::ServiceId, config::HostTls};
 use rpcplugin_tests::{
     pb::{BigPayloadRequest, EchoRequest, kit_client::KitClient},
     support::{

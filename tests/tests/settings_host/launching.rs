@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Command, Event, LaunchError, MagicCookie, Plugin, Services, pyvider::plugin_client};
+use rpcplugin::{Command, LaunchError, MagicCookie, Plugin, Services, host::Event, pyvider::plugin_client};
 use rpcplugin_tests::support::{
     TIMEOUT,
     conformance::plugin,

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use rpcplugin::{LogRecord, Observer};
+use rpcplugin::host::{LogRecord, Observer};
 use rpcplugin_tests::{
     pb::WriteStdioRequest,
     support::{

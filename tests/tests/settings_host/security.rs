@@ -2,8 +2,9 @@
 
 use base64::Engine as _;
 use rpcplugin::{
-    Attachment, LaunchError, Plugin,
-    mtls::{Identity, RootCertificates, Trust},
+    LaunchError, Plugin,
+    host::Attachment,
+    tls::{Identity, RootCertificates, Trust},
 };
 use rpcplugin_tests::support::conformance::plugin;
 

@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use http::{Request, Response};
 use rpcplugin::{
     Services,
-    mtls::Identity,
+    tls::Identity,
     transport::{Listener, Security, SocketDir, http2},
 };
 use tempfile::TempDir;

@@ -60,7 +60,7 @@ async fn terminate_after() {
         plain(variables).launch(script(&polite)).await.unwrap().shut_down().await
     };
     let short = ("PLUGIN_STOP_GRACE_PERIOD", "300ms");
-    assert!(matches!(stop(&[short]).await, Exit::Killed { signal: rpcplugin::Signal::KILL, .. }));
+    assert!(matches!(stop(&[short]).await, Exit::Killed { signal: rpcplugin::host::Signal::KILL, .. }));
     let long = ("PLUGIN_STOP_GRACE_PERIOD", "30s");
     assert_eq!(stop(&[long, ("PLUGIN_TERMINATE_AFTER", "50ms")]).await, Exit::Clean);
 }

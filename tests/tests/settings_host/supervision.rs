@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpcplugin::{Event, Events, Pid, Supervised};
+use rpcplugin::host::{Event, Events, Pid, Supervised};
 use rpcplugin_tests::support::{
     TIMEOUT,
     conformance::plugin,

@@ -13,7 +13,7 @@ use crate::frame::INITIAL_WINDOW;
 
 const INITIAL_CREDIT: u64 = INITIAL_WINDOW as u64;
 
-/// One side, with a record of what its application did and saw.
+/// One side, with a record of the calls of its application and their results.
 struct Side {
     state: SessionState,
     /// Bytes on their way from this side.
@@ -231,7 +231,7 @@ impl Pair {
         side.state.detach(id, true, self.now);
     }
 
-    /// Moves one frame to the wire and checks it against the frames before. Returns false if there was none.
+    /// Moves one frame to the wire and checks it against the frames before. Returns false if there was no frame.
     fn send(&mut self, at: usize) -> bool {
         let [client, server] = &mut self.sides;
         let (side, peer) = if at == 0 { (client, server) } else { (server, client) };
@@ -263,7 +263,7 @@ impl Pair {
         true
     }
 
-    /// Moves bytes from one side to the other. Returns false if there were none.
+    /// Moves bytes from one side to the other. Returns false if there were no bytes.
     fn deliver(&mut self, from: usize, bytes: usize) -> bool {
         let count = bytes.min(self.sides[from].wire.len());
         let chunk: Vec<u8> = self.sides[from].wire.drain(..count).collect();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rpcplugin::ServiceId;
+use rpcplugin::broker::ServiceId;
 use tonic::Code;
 
 use crate::{

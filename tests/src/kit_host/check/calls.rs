@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpcplugin::ServingStatus;
+use rpcplugin::plugin::ServingStatus;
 use tokio::time::timeout;
 use tonic::{
     Code, Request,

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rpcplugin::{Exit, ExitReason, PingError};
+use rpcplugin::{
+    Exit,
+    host::{ExitReason, PingError},
+};
 use rustix::process::Signal;
 use tokio::time::timeout;
 use tonic::{Code, Status};
@@ -124,4 +127,4 @@ fn expect_cut<T>(called: Result<T, Status>) -> Verdict {
     }
 }
 
-const KILLED: ExitReason = ExitReason::Signal(rpcplugin::Signal::KILL);
+const KILLED: ExitReason = ExitReason::Signal(rpcplugin::host::Signal::KILL);

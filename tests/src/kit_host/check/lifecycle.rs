@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Endpoint, Event, Exit, ExitReason, PingError};
+use rpcplugin::{
+    Endpoint, Exit,
+    host::{Event, ExitReason, PingError},
+};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::time::timeout;
 
@@ -182,7 +185,7 @@ async fn sigterm(run: &Run) -> Verdict {
     let reason = subject.expect_end().await?;
     match reason {
         ExitReason::Status(0) => Ok(()),
-        ExitReason::Signal(rpcplugin::Signal::TERM) if subject.peer.is_go() => {
+        ExitReason::Signal(rpcplugin::host::Signal::TERM) if subject.peer.is_go() => {
             skip("go-plugin leaves SIGTERM to its default")
         }
         _ => fail(format!("the plugin ended with {reason}")),

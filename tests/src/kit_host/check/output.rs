@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use rpcplugin::{LogRecord, hclog::Level};
+use rpcplugin::{hclog::Level, host::LogRecord};
 
 use crate::{
     contract::pattern,

@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use rpcplugin::{
     Endpoint, MagicCookie, Plugin,
-    mtls::{Identity, MutualTls},
+    tls::{Identity, MutualTls},
     transport::{
         SecureStream, Security, dial,
         http2::{self, ChannelError, Connect},
@@ -162,7 +162,7 @@ mod tests {
 
     fn mutual_tls() -> Security {
         let (own, peers) = (Identity::generate().expect("valid"), Identity::generate().expect("valid"));
-        let trust = rpcplugin::mtls::Trust::Pinned(peers.peer_certificate());
+        let trust = rpcplugin::tls::Trust::Pinned(peers.peer_certificate());
         Security::Mutual(MutualTls::new(own, trust).expect("valid"))
     }
 

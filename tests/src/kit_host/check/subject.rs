@@ -6,7 +6,7 @@ use std::{
 };
 
 use miette::Diagnostic;
-use rpcplugin::{Exit, Pid, Plugin, PluginChannel};
+use rpcplugin::{Exit, Plugin, PluginChannel, host::Pid};
 
 use crate::{
     kit_host::{
@@ -71,7 +71,7 @@ impl Subject {
     }
 
     /// Waits until the process has exited.
-    pub(crate) async fn expect_end(&self) -> Verdict<rpcplugin::ExitReason> {
+    pub(crate) async fn expect_end(&self) -> Verdict<rpcplugin::host::ExitReason> {
         let ended = holds_within(NOTICED, || self.plugin.ended().is_some()).await;
         expect(ended, "the plugin still runs")?;
         Ok(self.plugin.wait().await)

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rpcplugin::{Checksum, Event, SupervisionState};
+use rpcplugin::host::{Checksum, Event, SupervisionState};
 use rustix::process::Signal;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;

@@ -6,9 +6,10 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use miette::Diagnostic;
 use prost::Message as _;
 use rpcplugin::{
-    AttachError, ChecksumError, LaunchError, PingError, SuperviseError,
+    LaunchError,
     broker::{AcceptError, DialError},
     handshake::ReattachError,
+    host::{AttachError, ChecksumError, PingError, SuperviseError},
 };
 use serde_json::{Map, Value, json};
 use tonic::{Code, Status};

@@ -6,7 +6,10 @@ use std::{
 };
 
 use rpcplugin::{
-    Checksum, Event, Exit, ExitReason, LogRecord, ServingStatus, Versions, handshake::ReattachConfig,
+    Exit, Versions,
+    handshake::ReattachConfig,
+    host::{Checksum, Event, ExitReason, LogRecord},
+    plugin::ServingStatus,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;

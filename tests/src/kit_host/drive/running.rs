@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use rpcplugin::{Exit, Generation, Pid, Plugin, PluginChannel, Supervised, SupervisionState, broker::Broker};
+use rpcplugin::{
+    Exit, Plugin, PluginChannel,
+    broker::Broker,
+    host::{Generation, Pid, Supervised, SupervisionState},
+};
 use serde_json::{Value, json};
 use tonic_health::pb::health_client::HealthClient;
 

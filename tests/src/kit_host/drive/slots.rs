@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rpcplugin::ExitReason;
+use rpcplugin::host::ExitReason;
 
 use crate::kit_host::{
     drive::{answer::Failure, running::Running},

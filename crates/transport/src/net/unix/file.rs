@@ -73,7 +73,10 @@ mod tests {
                     std::os::unix::fs::symlink(target, path.as_path()).expect("linked");
                 }
                 let error = SocketFile::new(&path, group, None).expect_err("another file is there");
-                assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::transport::socket_not_shared");
+                assert_eq!(
+                    error.code().expect("a code").to_string(),
+                    "rpcplugin::transport::socket_not_shared"
+                );
                 let mode = fs::metadata(target).expect("there").permissions().mode() & 0o777;
                 assert_eq!(mode, 0o640, "{target:?} {hard}");
                 fs::remove_file(path.as_path()).expect("the link is still there");
