@@ -345,7 +345,7 @@ async fn a_listener_that_is_dead() {
     assert!(!path.exists(), "the socket file of a dead plugin is removed");
 
     let gone =
-        fault(plain, "echo '1|1|unix|/tmp/no-such-socket|grpc|'; sleep 60", &["the socket file is gone"])
+        fault(plain, "echo '1|1|unix|/tmp/no-such-socket|grpc|'; sleep 60", &["its socket file does not exist"])
             .await;
     assert_fault!(gone, LaunchFault::Connect(rpcplugin::host::ConnectFault::Unreachable(_)));
 }
