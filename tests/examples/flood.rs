@@ -1,14 +1,13 @@
-//! How much a plugin that floods its stderr slows down its own calls, and what it costs its host.
+//! Measures the effect of a plugin that floods its stderr on its calls and on the memory of its host.
 //!
 //! ```text
 //! cargo build --release -p rpcplugin-tests --bin hostile-plugin
 //! cargo run --release -p rpcplugin-tests --example flood -- [MEBIBYTES]
 //! ```
 //!
-//! Measures the latency of small calls without and with a flood, 1024 MiB of log lines if nothing else is said, and the
-//! memory of the host before and after. It states numbers and no verdict: they are only worth something on a machine
-//! that does nothing else.
-#![expect(clippy::print_stdout, reason = "a measurement for people to look at")]
+//! The flood is 1024 MiB of log lines by default. The program measures the latency of small calls with and without the
+//! flood. The numbers are meaningful only on an idle machine.
+#![expect(clippy::print_stdout, reason = "the results of a measurement")]
 
 use std::{
     error::Error,
@@ -16,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Command, Event, Events, Host, MagicCookie, Plugin, Stdin};
+use rpcplugin::{
+    Command, Host, MagicCookie, Plugin,
+    host::{Event, Events, Stdin},
+};
 use rpcplugin_tests::pb::{EchoRequest, kit_client::KitClient};
 use tokio::time::sleep;
 
@@ -52,7 +54,7 @@ async fn launch(vice: &str) -> Result<Plugin> {
     Ok(Host::new(cookie, 1).launch(command).await?)
 }
 
-/// When there have been enough calls.
+/// When to stop calling.
 enum Ending {
     After(Duration),
     WithFlood(Events),

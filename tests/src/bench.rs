@@ -1,8 +1,8 @@
-//! `kit-bench`: a host that takes one measurement and prints it as one line of JSON.
+//! `kit-bench`: a host that makes one measurement and prints it as one line of JSON.
 //!
-//! `cargo xtask bench` runs it in turn with the hosts of other implementations, which take the same flags, measure by
-//! the same method and print the same names. Times are as the name says, `_us` or `_ms`; `cpu_us_per_call` is what
-//! host and plugin together spent.
+//! `cargo xtask bench` alternates between this program and the hosts of other implementations. They have the same flags,
+//! methods and names. The unit of a time is in its name: `_us` or `_ms`. `cpu_us_per_call` is the CPU time of host and
+//! plugin together.
 //!
 //! ```text
 //! kit-bench host FIGURE [--auto-mtls] [--mux] [...] -- PLUGIN [ARG...]
@@ -43,12 +43,12 @@ use self::{
     few_calls::FewCalls,
     result::Results,
 };
-use crate::facts;
+use crate::contract;
 
-/// What every measurement ends with.
+/// The result of a measurement.
 type Measured<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Runs the program. A measurement that fails is status 1 and says why on stderr.
+/// Runs the program. A failed measurement is reported on stderr, with exit status 1.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
     };
     let done = match args.mode {
         Mode::Host(options) => on_runtime(&options, measure(options.clone())),
-        Mode::Plugin => return Serve::new(facts::cookie()).version(3, FewCalls).main(),
+        Mode::Plugin => return Serve::new(contract::cookie()).version(3, FewCalls).main(),
         #[cfg(feature = "raw-tonic")]
         Mode::RawHost(options) => on_runtime(&options, raw::measure(options.clone())),
         #[cfg(feature = "raw-tonic")]
@@ -69,13 +69,13 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "kit-bench: {}", facts::in_one_line(&*error));
+            let _ = writeln!(io::stderr(), "kit-bench: {}", contract::in_one_line(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Takes the measurement on a runtime of its own and prints it.
+/// Makes the measurement on a new runtime and prints it.
 fn on_runtime(
     options: &Options,
     measurement: impl Future<Output = Measured<Results>> + Send + 'static,
@@ -83,7 +83,7 @@ fn on_runtime(
     usage::allow_many_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(options.workers).enable_all().build()?;
-    // Spawned: calls from the thread that only waits would pay for a switch of threads each.
+    // In a task: each call from the blocked thread would cost a switch of threads.
     let results = runtime.block_on(runtime.spawn(measurement))??;
     writeln!(io::stdout(), "{results}")?;
     Ok(())
@@ -106,12 +106,12 @@ async fn measure(options: Options) -> Measured<Results> {
     }
 }
 
-/// The measurements that need a channel and nothing else.
+/// The measurements that need only a channel.
 async fn measure_calls(options: &Options, connected: &Connected<impl Channel>) -> Measured<Results> {
     match options.figure {
         Figure::Unary => calls::measure(options, connected).await,
         Figure::Down => streams::down(options, connected).await,
         Figure::Up => streams::up(options, connected).await,
-        other => Err(format!("{other:?} is not measured without a plugin").into()),
+        other => Err(format!("{other:?} needs a plugin").into()),
     }
 }

@@ -1,5 +1,4 @@
-//! The generator's output, as it comes. Its style is the generator's own; the lints that it does not keep are named
-//! here.
+//! The unchanged output of the code generator, and the lints that it breaks.
 #![expect(
     clippy::allow_attributes,
     clippy::exhaustive_enums,

@@ -1,8 +1,7 @@
-//! `kit-host`: a host that is driven by JSON lines, or goes through a list of checks.
+//! `kit-host`: a host that is driven by JSON lines, or that runs a list of checks.
 
 mod check;
 mod drive;
-mod eventually;
 pub(crate) mod host_calls;
 mod launching;
 mod recorder;
@@ -29,13 +28,13 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Do what the JSON objects on stdin say, and answer each with one on stdout.
+    /// Execute the JSON objects on stdin, and answer each with one on stdout.
     Drive,
-    /// Check a plugin: print PASS, FAIL or SKIP for each check, and how many passed and failed.
+    /// Check a plugin: print PASS, FAIL or SKIP for each check, and the numbers of passed and failed checks.
     Check(CheckArgs),
 }
 
-/// Runs the host. The status is 0 when `drive` came to the end of its input, or `check` found nothing to complain of.
+/// Runs the host. The exit status is 0 when `drive` has reached the end of its input, or when no check of `check` failed.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -64,17 +63,17 @@ fn run(command: Command) -> io::Result<ExitCode> {
         };
         tokio::select! {
             done = work => done,
-            // What is dropped here takes its plugins with it.
-            () = asked_to_end()? => Ok(ExitCode::from(INTERRUPTED)),
+            // Dropping the work kills its plugins.
+            () = termination_signal()? => Ok(ExitCode::from(INTERRUPTED)),
         }
     });
-    // A thread that reads stdin reads on for as long as that is open. Plugins have ended when the time is over.
+    // A thread that reads stdin blocks until stdin closes. The plugins have exited within this time.
     runtime.shutdown_timeout(LAST_WAIT);
     done
 }
 
-/// Resolves when the process is asked to end.
-fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+/// Resolves on SIGTERM or SIGINT.
+fn termination_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -88,5 +87,5 @@ fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
 
 const INTERRUPTED: u8 = 130;
 
-/// Enough for every plugin to be killed and reaped.
+/// Long enough to kill and reap every plugin.
 const LAST_WAIT: Duration = Duration::from_secs(1);

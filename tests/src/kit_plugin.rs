@@ -14,11 +14,11 @@ use std::{
 };
 
 use clap::Parser as _;
-use rpcplugin::{OriginalStderr, Serve, config::Loader, hclog::Level};
+use rpcplugin::{Serve, config::Loader, hclog::Level, plugin::OriginalStderr};
 
-use crate::{facts, kit_plugin::args::Args};
+use crate::{contract, kit_plugin::args::Args};
 
-/// Runs the plugin. Every failure to start is status 1, wrong flags among them.
+/// Runs the plugin. Every failure to start, wrong flags included, is exit status 1.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -37,13 +37,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs the plugin without flags: as the settings in its environment say.
+/// Runs the plugin without flags, with settings from its environment.
 pub fn main_by_environment() -> ExitCode {
     let Ok(stderr) = OriginalStderr::get() else { return ExitCode::FAILURE };
-    let mut serve = Serve::new(facts::cookie())
+    let mut serve = Serve::new(contract::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .load_config(&Loader::new().process_env());
-    for version in facts::VERSIONS {
+    for version in contract::VERSIONS {
         let stderr = stderr.clone();
         serve =
             serve.version_with(version, move |context| kit::services(context.clone(), stderr, Level::Trace));
@@ -51,10 +51,10 @@ pub fn main_by_environment() -> ExitCode {
     serve.main()
 }
 
-/// The plugin that the flags describe.
+/// The plugin with the settings of the flags.
 fn serve(args: &Args) -> io::Result<Serve> {
     let stderr = OriginalStderr::get()?;
-    let mut serve = Serve::new(facts::cookie())
+    let mut serve = Serve::new(contract::cookie())
         .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
         .config(args.config());
     for &version in &args.versions {

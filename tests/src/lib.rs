@@ -1,17 +1,17 @@
-//! The conformance kit: two programs built on the public API of `rpcplugin` and on nothing private.
+//! The conformance kit, two programs that use only the public API of `rpcplugin`, and what the test programs share.
 //!
-//! `kit-plugin` serves `conformance.v1.Kit`; `kit-host` launches plugins, drives them by JSON lines, or goes through
-//! its own list of checks. Peers in other languages, well-behaved and hostile, are run against both.
+//! `kit-plugin` serves `conformance.v1.Kit`. `kit-host` launches plugins and drives them by JSON lines, or runs its list of
+//! checks. Both also run against peers in other languages, well-behaved and hostile.
 
 pub mod bench;
-mod facts;
-mod frozen;
+pub mod contract;
+
 mod generated;
 pub mod kit_host;
 pub mod kit_plugin;
 pub mod raw_http2;
+pub mod support;
 pub mod terraform_demo;
-pub mod trace_kit;
+pub mod tracing_support;
 
-pub use frozen::freeze;
 pub use generated::conformance as pb;

@@ -1,51 +1,55 @@
-//! HTTP/2 written and read byte by byte: a peer that says what no library would.
+//! HTTP/2 written and read byte by byte: a peer that sends what no library would send.
 //!
-//! Headers are literals without Huffman coding, so that their length on the wire is known, and cut into frames as the test
-//! says. What comes in is handed on as frames; settings and pings are answered on the way.
+//! Headers are literals without Huffman coding, so that their length on the wire is known. The test chooses how they are cut
+//! into frames. Incoming frames are returned to the test, except settings and pings, which are answered.
+
+mod settings;
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+pub use settings::{PeerSettings, SilentServer};
+
 /// One side of a connection.
 #[derive(Debug)]
 pub struct RawPeer<S> {
     io: S,
-    /// What has been written and not flushed.
+    /// The bytes that have not been flushed.
     pending: Vec<u8>,
 }
 
-/// A frame that came in.
+/// A received frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "HTTP/2 has no more")]
+#[expect(clippy::exhaustive_structs, reason = "HTTP/2 has no other fields")]
 pub struct RawFrame {
     /// Such as [`HEADERS`].
     pub kind: u8,
     /// Such as [`END_STREAM`].
     pub flags: u8,
-    /// 0 is the connection.
+    /// The stream; 0 is the connection.
     pub stream: u32,
-    /// Without padding removed.
+    /// The payload, padding included.
     pub payload: Vec<u8>,
 }
 
-/// The kind of a frame with a part of a body.
+/// The frame type of a part of a body.
 pub const DATA: u8 = 0;
-/// The kind of a frame that begins headers, or trailers.
+/// The frame type of the first part of headers or trailers.
 pub const HEADERS: u8 = 1;
-/// The kind of a frame that ends a call.
+/// The frame type that aborts a call.
 pub const RST_STREAM: u8 = 3;
-/// The kind of a frame with settings.
+/// The frame type of settings.
 pub const SETTINGS: u8 = 4;
-/// The kind of a ping and its answer.
+/// The frame type of a ping and of its answer.
 pub const PING: u8 = 6;
-/// The kind of a frame that announces the end of the connection.
+/// The frame type that announces the end of the connection.
 pub const GOAWAY: u8 = 7;
-/// The kind of a frame that lets the peer send more.
+/// The frame type that widens a window.
 pub const WINDOW_UPDATE: u8 = 8;
-/// The kind of a frame that goes on with headers.
+/// The frame type of further parts of headers.
 pub const CONTINUATION: u8 = 9;
-/// The flag of the last frame of a direction.
+/// The flag of the last frame in one direction.
 pub const END_STREAM: u8 = 1;
 /// The flag of the last frame of headers.
 pub const END_HEADERS: u8 = 4;
@@ -61,25 +65,25 @@ impl RawFrame {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> RawPeer<S> {
-    /// The side that opened the connection. Its preface and settings are written: windows as large as can be.
+    /// The client of a connection. Writes the preface, and settings with the largest windows.
     ///
     /// # Errors
-    /// What the stream says.
+    /// Those of the stream.
     pub async fn client(io: S) -> io::Result<Self> {
         let mut peer = Self { io, pending: PREFACE.to_vec() };
         peer.greet().await?;
         Ok(peer)
     }
 
-    /// The side that accepted it. The client's preface is read.
+    /// The server of a connection. Reads the preface of the client.
     ///
     /// # Errors
-    /// What the stream says, and what is no preface.
+    /// Those of the stream, and a wrong preface.
     pub async fn server(mut io: S) -> io::Result<Self> {
         let mut preface = [0; 24];
         io.read_exact(&mut preface).await?;
         if preface != PREFACE {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "no preface"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a preface"));
         }
         let mut peer = Self { io, pending: Vec::new() };
         peer.greet().await?;
@@ -93,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawPeer<S> {
         self.flush().await
     }
 
-    /// Writes a frame with the next [`flush`](Self::flush).
+    /// Adds a frame to the bytes that the next [`flush`](Self::flush) writes.
     pub fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let [_, a, b, c] = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
         self.pending.extend_from_slice(&[a, b, c, kind, flags]);
@@ -101,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawPeer<S> {
         self.pending.extend_from_slice(payload);
     }
 
-    /// Writes a block of headers, cut into frames of `pieces` bytes, the last length again and again.
+    /// Writes a block of headers, cut into frames of `pieces` bytes. The last length repeats.
     pub fn headers(&mut self, stream: u32, block: &[u8], pieces: &[usize], ends_stream: bool) {
         let (mut rest, mut nth) = (block, 0);
         loop {
@@ -118,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawPeer<S> {
         }
     }
 
-    /// Begins a call.
+    /// Writes the headers of a call.
     pub fn call(&mut self, stream: u32, path: &str, more: &[(&str, &str)], pieces: &[usize]) {
         let request = [
             (":method", "POST"),
@@ -142,30 +146,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawPeer<S> {
         }
     }
 
-    /// Ends a call with this code of HTTP/2.
+    /// Aborts a call with this HTTP/2 error code.
     pub fn reset(&mut self, stream: u32, code: u32) {
         self.frame(RST_STREAM, 0, stream, &code.to_be_bytes());
     }
 
-    /// Says that no call after `last` is answered.
+    /// Announces that no call after `last` will be answered.
     pub fn go_away(&mut self, last: u32, code: u32, why: &str) {
         let payload = [&last.to_be_bytes(), &code.to_be_bytes()[..], why.as_bytes()].concat();
         self.frame(GOAWAY, 0, 0, &payload);
     }
 
-    /// Writes what is pending.
+    /// Writes the pending bytes.
     ///
     /// # Errors
-    /// What the stream says.
+    /// Those of the stream.
     pub async fn flush(&mut self) -> io::Result<()> {
         self.io.write_all(&std::mem::take(&mut self.pending)).await?;
         self.io.flush().await
     }
 
-    /// The next frame that is neither about settings nor a ping. `None` at the end.
+    /// The next frame, other than settings, pings and window updates. `None` at the end of the connection.
     ///
     /// # Errors
-    /// What the stream says.
+    /// Those of the stream.
     pub async fn next(&mut self) -> io::Result<Option<RawFrame>> {
         loop {
             let mut header = [0; 9];
@@ -187,10 +191,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawPeer<S> {
         }
     }
 
-    /// Reads on to the end of a stream, and returns its frames.
+    /// Reads to the end of a stream, and returns its frames.
     ///
     /// # Errors
-    /// What the stream says, and a GOAWAY or an end before it.
+    /// Those of the stream, and a GOAWAY or the end of the connection before the end of the stream.
     pub async fn answer(&mut self, stream: u32) -> io::Result<Vec<RawFrame>> {
         let mut frames = Vec::new();
         loop {
@@ -213,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawPeer<S> {
     }
 }
 
-/// Headers as HPACK's literals without indexing and without Huffman coding.
+/// Headers as HPACK literals without indexing and without Huffman coding.
 #[must_use]
 pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();

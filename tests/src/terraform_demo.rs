@@ -1,12 +1,11 @@
 //! `terraform-provider-demo`: a provider for Terraform, built on the plugin library.
 //!
-//! The real Terraform is a host that nobody here wrote, so what it thinks of this plugin is worth more than our own
-//! tests. The provider part knows nothing of processes, sockets and handshakes; the plugin part is this file.
+//! The real Terraform is an independent host, so its results are worth more than tests of this project. The provider knows
+//! nothing of processes, sockets and handshakes. Only this file does.
 //!
-//! From the bottom up: `value` and `schema` are Terraform's type system, `diagnostics` what is told to a person,
-//! `framework` the traits of which a provider is made, `wire` both versions of the protocol mapped onto them.
-//! Above are the demo provider and its parts: `provider`, `resource`, `data_sources`, `ephemeral`,
-//! `functions`, and the `store` in which its things exist.
+//! From the bottom up: `value` and `schema` are the type system of Terraform, `diagnostics` the messages for people,
+//! `framework` the traits of a provider, and `wire` maps both versions of the protocol to them. The demo provider is in
+//! `provider`, `resource`, `data_sources`, `ephemeral` and `functions`, with the `store` for its things.
 
 mod value;
 
@@ -54,25 +53,25 @@ use self::provider::Demo;
 use self::store::Store;
 use self::wire::Wire;
 
-/// The provider's address: where it would be published.
+/// The address of the provider in a registry.
 const ADDRESS: &str = "example.com/accept/demo";
 
-/// By this Terraform and its providers know each other.
+/// The cookie of Terraform.
 const COOKIE: (&str, &str) =
     ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
-/// What Terraform accepts of a schema, and a little for what is around a value of that size.
+/// The largest schema that Terraform accepts, and a margin for a value of that size.
 const MAX_MESSAGE: usize = (64 << 20) + (1 << 20);
 
-/// The whole program.
+/// Runs the program.
 ///
-/// It is started by Terraform, and reads two variables of its own: `DEMO_STORE` is the directory in which things are
-/// stored, and `DEMO_PROTOCOLS` the versions of the protocol that are served, `5,6` unless it says otherwise.
+/// Terraform starts the program, which reads two variables: `DEMO_STORE` is the directory in which things are stored, and
+/// `DEMO_PROTOCOLS` the versions of the protocol to serve, `5,6` by default.
 pub fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
         Err(error) => {
-            // Not `eprintln`, which panics when the host is gone.
+            // `eprintln` panics when the host is gone.
             let _ = writeln!(io::stderr(), "the provider cannot start: {error}");
             ExitCode::FAILURE
         }
@@ -91,11 +90,11 @@ fn run() -> io::Result<ExitCode> {
             if debugged() { Box::pin(serve_attachable(serve)) } else { Box::pin(serve_host(serve)) };
         tokio::select! {
             code = serving => code,
-            // Dropped in the middle, the plugin answers nobody any more but takes its socket along.
+            // Dropping the plugin closes its connections and removes its socket.
             () = crash.notified() => ExitCode::from(CRASHED),
         }
     });
-    // Calls that were cut off still hold the directory of the sockets, which goes with the last of them.
+    // Cancelled calls still hold the directory of the sockets. The last of them removes it.
     runtime.shutdown_timeout(UNWIND);
     Ok(code)
 }
@@ -132,8 +131,8 @@ async fn serve_host(serve: Serve) -> ExitCode {
     }
 }
 
-/// Serves whichever Terraform attaches, as providers do that are started with `-debug`: prints the variable by which it
-/// finds this process, and ends with SIGINT or SIGTERM.
+/// Serves every Terraform that attaches, as providers do with `-debug`. Prints the variable with the reattach configuration,
+/// and ends with SIGINT or SIGTERM.
 async fn serve_attachable(serve: Serve) -> ExitCode {
     let served = async {
         let end = CancellationToken::new();
@@ -160,19 +159,19 @@ async fn serve_attachable(serve: Serve) -> ExitCode {
     }
 }
 
-/// Whether somebody started the provider to attach to it.
+/// Whether the provider was started with `-debug`.
 fn debugged() -> bool {
     std::env::args_os().skip(1).any(|argument| argument == "-debug" || argument == "--debug")
 }
 
-/// A version of Terraform's plugin protocol.
+/// A version of the plugin protocol of Terraform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     Five,
     Six,
 }
 
-/// The versions that a list such as `5,6` names; both if it names none.
+/// The versions in a list such as `5,6`. Both if the list has no version.
 fn versions(list: Option<OsString>) -> Vec<Version> {
     let list = list.and_then(|list| list.into_string().ok()).unwrap_or_default();
     let named: Vec<_> = list
@@ -186,27 +185,27 @@ fn versions(list: Option<OsString>) -> Vec<Version> {
     if named.is_empty() { vec![Version::Five, Version::Six] } else { named }
 }
 
-/// Logs to Terraform, which filters by `TF_LOG`: everything of the provider's own, the steps of the library, and of
-/// others what went wrong.
+/// Logs to Terraform, which filters by `TF_LOG`: all records of the provider, the steps of the library, and warnings of other
+/// crates.
 fn log() -> io::Result<()> {
     let chosen = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("rpcplugin", LevelFilter::DEBUG)
         .with_target(env!("CARGO_CRATE_NAME"), LevelFilter::TRACE);
-    let layer = rpcplugin::hclog_layer()?.with_filter(chosen);
+    let layer = rpcplugin::plugin::hclog_layer()?.with_filter(chosen);
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
         .map_err(io::Error::other)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a provider is set up through its environment")]
+#[expect(clippy::disallowed_methods, reason = "a provider takes settings from its environment")]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// How long a call that blocks its thread may keep the process from ending.
+/// The longest that a call that blocks its thread may delay the exit.
 const UNWIND: Duration = Duration::from_millis(500);
 
-/// The status of a Go program that panicked.
+/// The exit status of a Go program after a panic.
 const CRASHED: u8 = 2;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Side connections leave nothing behind: memory, file descriptors and sockets of both processes stay as they are,
-//! however many connections are made and dropped.
+//! Brokered connections leave nothing: memory, file descriptors and sockets of both processes do not grow with the number of
+//! connections that are made and dropped.
 //!
-//! A test that is alone in its process, since it measures it. `RPCPLUGIN_BROKERED` says how many connections are made
-//! in each mode; 100 000 of them take some minutes in a release build, where a leak of 100 bytes each would show.
+//! The test is alone in its process, because it measures the process. `RPCPLUGIN_BROKERED` is the number of connections in each
+//! mode. 100 000 connections take some minutes in a release build, and would show a leak of 100 bytes each.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(target_os = "linux")]
 
@@ -13,25 +13,30 @@ use std::{
 };
 
 use rpcplugin::{
-    Command, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
-    broker::{Broker, ServiceHandle},
+    Host, Plugin, PluginChannel, Services, Versions,
+    broker::{Broker, ServiceHandle, ServiceId},
     config::HostTls,
+    host::Stdin,
 };
-use rpcplugin_tests::pb::{
-    CallbackRequest, CloseRequest, GreetRequest, OpenSubRequest, TransformRequest, TransformResponse,
-    host_calls_server::{HostCalls, HostCallsServer},
-    kit_client::KitClient,
-    sub_client::SubClient,
+use rpcplugin_tests::{
+    contract::cookie,
+    pb::{
+        CallbackRequest, CloseRequest, GreetRequest, OpenSubRequest, TransformRequest, TransformResponse,
+        host_calls_server::{HostCalls, HostCallsServer},
+        kit_client::KitClient,
+        sub_client::SubClient,
+    },
+    support::conformance::kit,
 };
 use tempfile::TempDir;
 use tonic::{Request, Response, Status};
 
 #[tokio::test]
-async fn however_many_connections_leave_nothing() {
+async fn many_connections_leave_nothing() {
     let connections = connections();
     for multiplexed in [false, true] {
         let subject = Subject::launch(multiplexed).await;
-        // What is made once and kept: buffers, caches, what the allocators hold on to.
+        // Fills buffers, caches and the free lists of allocators.
         subject.make_and_drop(connections / 5).await;
         let before = subject.settled().await;
         let begun = Instant::now();
@@ -53,27 +58,27 @@ async fn however_many_connections_leave_nothing() {
     }
 }
 
-/// What allocators may come to hold without a leak. More than 1 KiB for each connection is found out.
+/// The growth of allocators without a leak. A leak of more than 1 KiB for each connection is found.
 const ALLOWED_KIB: u64 = 800;
 
-/// How many connections are made, half of them in each direction.
-#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+/// The number of connections, half of them in each direction.
+#[expect(clippy::disallowed_methods, reason = "the switch of a test")]
 fn connections() -> usize {
     std::env::var("RPCPLUGIN_BROKERED").map_or(800, |number| number.parse().expect("a number"))
 }
 
-/// A plugin, and all there is to measure.
+/// A plugin and the directory of its sockets.
 struct Subject {
     plugin: Plugin,
     sockets: TempDir,
 }
 
-/// What there is at a time.
+/// The resources of both processes.
 #[derive(Debug)]
 struct Use {
     host: Process,
     plugin: Process,
-    /// Everything in the directory of sockets, also that itself.
+    /// The number of files in the directory of sockets.
     sockets: usize,
 }
 
@@ -87,18 +92,16 @@ struct Process {
 impl Subject {
     async fn launch(multiplexed: bool) -> Self {
         let sockets = TempDir::new_in("/tmp").unwrap();
-        let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
-        let host = Host::new(cookie, Versions::new([1]).unwrap()).configure(|config| {
+        let host = Host::new(cookie(), Versions::new([1]).unwrap()).configure(|config| {
             config.tls = HostTls::Plaintext;
             config.multiplex = multiplexed;
             config.unix_socket_dir = Some(sockets.path().to_owned());
         });
-        let command = Command::new(env!("CARGO_BIN_EXE_kit-plugin")).arg("--log-level").arg("warn");
-        let plugin = host.launch(command.stdin(Stdin::Null)).await.unwrap();
+        let plugin = host.launch(kit().args(["--log-level", "warn"])).await.unwrap();
         Self { plugin, sockets }
     }
 
-    /// Half of them are dialled by the plugin, half by the host.
+    /// Makes and drops connections, half of them dialled by the plugin, half by the host.
     async fn make_and_drop(&self, connections: usize) {
         let broker = self.plugin.broker();
         for n in 0..connections / 2 {
@@ -106,7 +109,7 @@ impl Subject {
             let request =
                 CallbackRequest { broker_id: served.id().0, calls: 1, ..CallbackRequest::default() };
             self.kit().callback(request).await.unwrap();
-            // Both ways of ending.
+            // A service ends by a stop or by a drop.
             if n % 2 == 0 {
                 served.stop().await;
             }
@@ -119,7 +122,7 @@ impl Subject {
         }
     }
 
-    /// What there is once the last connections have come to their end: they are closed in the background.
+    /// The resources once the last connections are closed, which happens in the background.
     async fn settled(&self) -> Use {
         let mut last = self.measure();
         let mut unchanged_since = Instant::now();

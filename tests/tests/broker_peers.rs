@@ -1,8 +1,8 @@
-//! Side connections between real processes: this host and this plugin, each with the original's counterpart too, in
-//! every mode.
+//! Brokered connections between real processes, in every mode: this host and this plugin, and each with its counterpart in
+//! go-plugin.
 //!
-//! Go's programs are those that `cargo xtask interop` builds. Where they are absent, what needs them says that it is
-//! skipped, unless the environment variable `RPCPLUGIN_REQUIRE` contains `go`.
+//! `cargo xtask interop` builds the programs in Go. Without them, their tests are skipped, which is printed. They fail if
+//! `RPCPLUGIN_REQUIRE` contains `go`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "broker_peers/attached.rs"]

@@ -1,15 +1,9 @@
-//! The examples of the facade, as a user would start them: each launches itself as a plugin and tells what happens.
+//! The examples of the facade, started as a user starts them: each launches itself as a plugin and prints the results.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "support/pages.rs"]
-mod pages;
-#[path = "support/examples.rs"]
-mod support;
 
 use std::process::{Command, Stdio};
 
-use pages::shown;
-use support::example;
+use rpcplugin_tests::support::{pages::shown, programs::example};
 
 #[test]
 fn versions() {
@@ -26,7 +20,7 @@ fn versions() {
 
 #[test]
 fn callback() {
-    says(
+    prints(
         "callback",
         &[
             "callback may use the dictionary",
@@ -39,7 +33,7 @@ fn callback() {
 
 #[test]
 fn mux() {
-    says(
+    prints(
         "mux",
         &[
             "Hello, Ada! (asked over a connection of its own)",
@@ -66,7 +60,7 @@ fn static_tls() {
 
 #[test]
 fn rate_limit() {
-    says(
+    prints(
         "rate-limit",
         &[
             "Hello, Ada!",
@@ -81,7 +75,7 @@ fn rate_limit() {
 
 #[test]
 fn health() {
-    says(
+    prints(
         "health",
         &[
             "plugin: Serving",
@@ -125,12 +119,12 @@ fn reattach() {
 
 #[test]
 fn custom_runner() {
-    says("custom-runner", &["Hello, Ada! I may open 123 files.", "the plugin ended cleanly"]);
+    prints("custom-runner", &["Hello, Ada! I may open 123 files.", "the plugin ended cleanly"]);
 }
 
 #[test]
 fn log_forwarding() {
-    // What comes by different ways comes in any order.
+    // Output and logs arrive in any order.
     let mut lines = lines("log-forwarding");
     lines.sort();
     assert_eq!(
@@ -159,7 +153,7 @@ fn self_launching() {
 
 #[test]
 fn remote() {
-    says(
+    prints(
         "remote",
         &["Hello, Ada!", "a host without a certificate is refused", "the service ended: exit status: 0"],
     );
@@ -169,25 +163,25 @@ fn remote() {
 fn settings() {
     let program = example("settings");
     let output = Command::new(program).env("PLUGIN_STOP_GRACE_PERIOD", "3s").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
     for line in [
         "launch_timeout = 20s (host.toml:2:18)",
         "grace = 3s (PLUGIN_STOP_GRACE_PERIOD)",
         "multiplex = true (the program)",
         "supervision.max_restarts = 10 (host.toml:6:16)",
     ] {
-        assert!(said.lines().any(|said| said == line), "{line:?} is not in\n{said}");
+        assert!(printed.lines().any(|printed| printed == line), "{line:?} is not in\n{printed}");
     }
-    shown("configuration.md", &said.lines().take(3).collect::<Vec<_>>().join("\n"));
+    shown("configuration.md", &printed.lines().take(3).collect::<Vec<_>>().join("\n"));
     for fault in ["grace cannot be \"soon\"", "there is no setting `colour`"] {
-        assert!(said.contains(fault), "{fault:?} is not in\n{said}");
+        assert!(printed.contains(fault), "{fault:?} is not in\n{printed}");
     }
 }
 
 #[test]
 fn pyvider_names() {
-    says("pyvider-names", &["Hello, Ada!", "the plugin ended cleanly"]);
+    prints("pyvider-names", &["Hello, Ada!", "the plugin ended cleanly"]);
 }
 
 #[test]
@@ -201,7 +195,7 @@ fn quickstart() {
         "  get durian    NotFound: no such key: durian",
         "  list          apple = red",
     ] {
-        assert!(lines.iter().any(|said| said == line), "{line:?} is not in {lines:#?}");
+        assert!(lines.iter().any(|printed| printed == line), "{line:?} is not in {lines:#?}");
         shown("../../README.md", line);
     }
 }
@@ -211,27 +205,27 @@ fn terraform_host() {
     let provider = env!("CARGO_BIN_EXE_terraform-provider-demo");
     let output =
         Command::new(example("terraform-host")).args([provider, "add", "0.1", "0.2"]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout);
     for line in
         ["  function add(a number, b number) number", "add(0.1, 0.2) = \"0.3\"", "the provider ended cleanly"]
     {
-        assert!(said.lines().any(|said| said == line), "{line:?} is not in\n{said}");
+        assert!(printed.lines().any(|printed| printed == line), "{line:?} is not in\n{printed}");
     }
 }
 
 #[test]
 fn kv_host_and_plugin() {
     example("kv-plugin");
-    says("kv-host", &["hello, plugin", "the plugin ended cleanly"]);
+    prints("kv-host", &["hello, plugin", "the plugin ended cleanly"]);
 }
 
 /// Fails unless the example prints these lines.
 #[track_caller]
-fn says(name: &str, expected: &[&str]) {
+fn prints(name: &str, expected: &[&str]) {
     assert_eq!(lines(name), expected);
 }
 
-/// What the example prints, if that is so many lines.
+/// The lines that the example prints. Their number must be `N`.
 #[track_caller]
 fn exactly<const N: usize>(name: &str) -> [String; N] {
     lines(name).try_into().unwrap_or_else(|lines: Vec<_>| panic!("{} lines: {lines:#?}", lines.len()))
@@ -245,11 +239,11 @@ fn starts<const N: usize>(name: &str) -> [String; N] {
     lines.into_iter().take(N).collect::<Vec<_>>().try_into().unwrap()
 }
 
-/// All lines that the example prints. It has to succeed.
+/// All lines that the example prints. The example must succeed.
 #[track_caller]
 fn lines(name: &str) -> Vec<String> {
     let output = Command::new(example(name)).stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    said.lines().map(str::to_owned).collect()
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    printed.lines().map(str::to_owned).collect()
 }

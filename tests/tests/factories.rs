@@ -1,9 +1,5 @@
-//! Hosts and plugins made by the names that pyvider gives them.
+//! Hosts and plugins with the names of pyvider.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "settings/support.rs"]
-#[expect(dead_code, reason = "the tests of settings need more of it")]
-mod support;
 
 use std::net::Ipv4Addr;
 
@@ -11,36 +7,39 @@ use rpcplugin::{
     Endpoint, Exit, MagicCookie, Serve, Services,
     config::{HostConfig, PluginConfig},
     handshake::ReceivedEnv,
+    host::Pid,
     pyvider::{ServerTransport, basic_protocol, plugin_client, plugin_protocol, plugin_server, with_plugin},
 };
-use rpcplugin_tests::pb::InfoRequest;
-
-use crate::support::{PATIENCE, client, code, eventually, host, is_alive, plugin};
-
-fn cookie() -> MagicCookie {
-    MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap()
-}
+use rpcplugin_tests::{
+    contract::cookie,
+    pb::InfoRequest,
+    support::{
+        TIMEOUT,
+        conformance::{client, code, host, plugin},
+        process::is_alive,
+        wait::eventually,
+    },
+};
 
 #[tokio::test]
-async fn a_scope_always_closes() {
-    let (pid, exit) =
-        with_plugin(&host(), plugin(&[]), async |plugin| plugin.pid().unwrap().get()).await.unwrap();
+async fn a_scope_always_shuts_the_plugin_down() {
+    let (pid, exit) = with_plugin(&host(), plugin(&[]), async |plugin| plugin.pid().unwrap()).await.unwrap();
     assert!(!is_alive(pid), "{exit}");
 
-    // Also when the work within fails, or is given up.
+    // Also when the work in the scope fails or is cancelled.
     let failing =
-        with_plugin(&host(), plugin(&[]), async |plugin| Err::<(), u32>(plugin.pid().unwrap().get())).await;
+        with_plugin(&host(), plugin(&[]), async |plugin| Err::<(), Pid>(plugin.pid().unwrap())).await;
     assert!(!is_alive(failing.unwrap().0.unwrap_err()));
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let given_up = tokio::spawn(async move {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let cancelled = tokio::spawn(async move {
         let work = async |plugin: &rpcplugin::Plugin| {
-            tell.send(plugin.pid().unwrap().get()).unwrap();
+            sender.send(plugin.pid().unwrap()).unwrap();
             std::future::pending::<()>().await;
         };
         let _ = with_plugin(&host(), plugin(&[]), work).await;
     });
-    let pid = tokio::time::timeout(PATIENCE, told).await.unwrap().unwrap();
-    given_up.abort();
+    let pid = tokio::time::timeout(TIMEOUT, receiver).await.unwrap().unwrap();
+    cancelled.abort();
     eventually("the plugin is gone", || !is_alive(pid)).await;
     assert!(with_plugin(&host(), rpcplugin::Command::new("/nowhere"), async |_| ()).await.is_err());
 }
@@ -49,7 +48,7 @@ async fn a_scope_always_closes() {
 async fn a_client_starts_its_plugin_again() {
     let client_of = plugin_client(cookie(), 2, plugin(&[]), HostConfig::default());
     let (first, second) = (client_of.start().await.unwrap(), client_of.start().await.unwrap());
-    assert_ne!(first.pid().unwrap().get(), second.pid().unwrap().get());
+    assert_ne!(first.pid(), second.pid());
     assert_eq!(code(client(&first).info(InfoRequest {}).await), tonic::Code::Ok);
     let exit = first.shut_down().await;
     assert_eq!(exit, Exit::Clean);
@@ -59,7 +58,7 @@ async fn a_client_starts_its_plugin_again() {
 }
 
 #[tokio::test]
-async fn a_client_takes_the_operators_cookie() {
+async fn a_client_uses_the_cookie_of_the_settings() {
     let mut config = HostConfig::default();
     config.magic_cookie = Some(MagicCookie::new("OTHER", "cookie").unwrap());
     let refused = plugin_client(cookie(), 1, plugin(&[]), config).start().await;
@@ -71,7 +70,7 @@ async fn announced(serve: Serve) -> Endpoint {
 }
 
 #[tokio::test]
-async fn a_server_listens_where_it_is_told() {
+async fn a_server_listens_on_the_given_transport() {
     let server = |transport, change: fn(&mut PluginConfig)| {
         let mut config = PluginConfig::default();
         change(&mut config);

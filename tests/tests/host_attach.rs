@@ -1,27 +1,34 @@
-//! Attaching to plugins that run already, with real processes.
+//! Attaching to running plugins, with real processes.
 
 use std::{
     process::Stdio,
     time::{Duration, Instant},
 };
 
+use rpcplugin::host::SetupFault;
 use rpcplugin::{
-    AttachError, Attachment, Command, Endpoint, Exit, Handover, Host, LaunchFault, MagicCookie, PlainReport,
-    Plugin, ServiceId, ServingStatus, Versions,
+    Command, Endpoint, Exit, Host, MagicCookie, Plugin, Versions,
+    broker::ServiceId,
     config::{HostConfig, HostTls, Pem, SecretPem},
+    error::PlainReport,
     handshake::{ReattachConfig, ReattachConfigs},
-    mtls::{Identity, PeerCertificate},
+    host::{AttachError, Attachment, Handover, LaunchFault},
+    plugin::ServingStatus,
+    tls::{Identity, PeerCertificate},
+};
+use rpcplugin_tests::support::{
+    conformance,
+    faulty::{faulty, host},
+    process::suspend,
+    process_tree::{MARK, ProcessTree},
+    programs::peer,
+    wait::eventually_within,
 };
 
-#[path = "support/hosts.rs"]
-mod hosts;
-
-use hosts::{Brood, eventually, faulty, host, peer};
-
-const SOON: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const PLUGIN: &str = env!("CARGO_BIN_EXE_faulty-plugin");
 
-/// The code that an error itself has.
+/// The code of an error.
 fn code(error: &dyn miette::Diagnostic) -> String {
     error.code().map(|code| code.to_string()).unwrap_or_default()
 }
@@ -30,40 +37,37 @@ fn plain() -> Host {
     host(|config| config.tls = HostTls::Plaintext)
 }
 
-/// A plugin without TLS, and what is written down about it.
-async fn launched(brood: &Brood) -> (Plugin, ReattachConfig) {
-    let plugin = plain().launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+/// A plugin without TLS, and its reattach configuration.
+async fn launched(tree: &ProcessTree) -> (Plugin, ReattachConfig) {
+    let plugin = plain().launch(tree.mark(faulty("healthy"))).await.expect("it starts");
     let json = plugin.reattach_config().to_string();
-    (plugin, ReattachConfig::parse(&json).expect("it reads what it wrote"))
+    (plugin, ReattachConfig::parse(&json).expect("a configuration can be parsed"))
 }
 
 #[tokio::test]
 async fn a_second_host_can_use_and_end_a_plugin() {
-    let brood = Brood::new();
-    let (first, config) = launched(&brood).await;
+    let tree = ProcessTree::new();
+    let (first, config) = launched(&tree).await;
     assert_eq!(config.pid, first.pid());
 
     let second = plain().attach(config.clone()).await.expect("it runs");
-    assert_eq!(
-        (second.pid().unwrap().get(), second.version()),
-        (first.pid().unwrap().get(), first.version())
-    );
+    assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));
     assert_eq!(second.ping().await.expect("it is well"), ServingStatus::Serving);
     assert_eq!(second.reattach_config(), config);
     drop(second);
-    first.ping().await.expect("a host that lets go leaves the plugin as it is");
+    first.ping().await.expect("the plugin runs after its host has disconnected");
 
     let third = plain().attach(Attachment::from(config).name("kv")).await.expect("it runs");
     assert_eq!(third.name(), "kv");
     assert_eq!(third.shut_down().await, Exit::Ended);
     assert!(first.wait().await.is_success());
-    brood.dies_out().await;
+    tree.dies_out().await;
 }
 
 #[tokio::test]
-async fn what_a_plugin_answered_and_how_long_each_step_took() {
-    let brood = Brood::new();
-    let plugin = host(|_| {}).launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+async fn a_plugin_keeps_its_handshake_line_and_the_duration_of_each_step() {
+    let tree = ProcessTree::new();
+    let plugin = host(|_| {}).launch(tree.mark(faulty("healthy"))).await.expect("it starts");
     let answer = plugin.handshake_line().expect("it was launched");
     assert_eq!((answer.version, &answer.endpoint), (plugin.version(), plugin.endpoint()));
     assert!(answer.certificate.is_some());
@@ -76,7 +80,7 @@ async fn what_a_plugin_answered_and_how_long_each_step_took() {
     assert!([process, answered, steps.connection, health].iter().all(|step| !step.is_zero()), "{steps:?}");
     plugin.shut_down().await;
 
-    let (first, config) = launched(&brood).await;
+    let (first, config) = launched(&tree).await;
     let second = plain().attach(config).await.expect("it runs");
     assert!(second.handshake_line().is_none() && second.certificate().is_none());
     let steps = second.launch_timings();
@@ -85,54 +89,54 @@ async fn what_a_plugin_answered_and_how_long_each_step_took() {
 }
 
 #[tokio::test]
-async fn several_are_named_as_terraform_does() {
-    let brood = Brood::new();
-    let (first, config) = launched(&brood).await;
+async fn several_configurations_are_named_as_terraform_does() {
+    let tree = ProcessTree::new();
+    let (first, config) = launched(&tree).await;
     let json = format!(r#"{{"registry.example/acme/kv":{config}}}"#);
     let configs = ReattachConfigs::parse(&json).expect("readable");
     let config = configs.0["registry.example/acme/kv"].clone();
     plain().attach(config).await.expect("it runs").ping().await.expect("it is well");
     drop(first);
-    brood.dies_out().await;
+    tree.dies_out().await;
 }
 
 #[tokio::test]
-async fn a_number_that_passed_to_a_stranger_is_never_signalled() {
-    let brood = Brood::new();
-    let (first, mut config) = launched(&brood).await;
-    let mut stranger = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
-    config.pid = rpcplugin::Pid::new(stranger.id());
+async fn a_pid_that_was_reused_is_never_signalled() {
+    let tree = ProcessTree::new();
+    let (first, mut config) = launched(&tree).await;
+    let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
+    config.pid = rpcplugin::host::Pid::new(other.id());
     let second = plain().attach(config).await.expect("it runs");
-    assert_eq!(second.pid().unwrap().get(), first.pid().unwrap().get(), "who listens is who is meant");
+    assert_eq!(second.pid(), first.pid(), "the process that listens is the plugin");
     stop(&first);
     assert!(matches!(second.shut_down_within(Duration::from_millis(200)).await, Exit::Killed { .. }));
-    assert!(stranger.try_wait().expect("ours").is_none(), "the stranger was signalled");
-    stranger.kill().expect("ours");
-    stranger.wait().expect("ours");
-    brood.dies_out().await;
+    assert!(other.try_wait().expect("ours").is_none(), "the other process was signalled");
+    other.kill().expect("ours");
+    other.wait().expect("ours");
+    tree.dies_out().await;
 }
 
-/// Makes a plugin deaf to everything but SIGKILL.
+/// Suspends a plugin, so that only SIGKILL ends it.
 fn stop(plugin: &Plugin) {
-    rpcplugin_tests::freeze(plugin.pid().unwrap().get()).expect("it runs");
+    suspend(plugin.pid().expect("it was launched")).expect("it runs");
 }
 
 #[tokio::test]
-async fn the_end_of_somebody_elses_process_is_noticed() {
-    let brood = Brood::new();
-    let (first, config) = launched(&brood).await;
+async fn the_exit_of_an_attached_process_is_noticed() {
+    let tree = ProcessTree::new();
+    let (first, config) = launched(&tree).await;
     let second = plain().attach(config).await.expect("it runs");
     assert_eq!(second.ended(), None);
     first.kill().await;
-    tokio::time::timeout(SOON, second.wait()).await.expect("its end is seen");
+    tokio::time::timeout(TIMEOUT, second.wait()).await.expect("its exit is noticed");
     assert!(second.ping().await.is_err());
-    brood.dies_out().await;
+    tree.dies_out().await;
 }
 
 #[tokio::test]
-async fn a_dead_address_is_refused_at_once() {
-    let brood = Brood::new();
-    let (first, config) = launched(&brood).await;
+async fn an_address_without_a_listener_is_refused_immediately() {
+    let tree = ProcessTree::new();
+    let (first, config) = launched(&tree).await;
     first.shut_down().await;
     let begun = Instant::now();
     let error = plain().attach(config.clone()).await.expect_err("it has ended");
@@ -144,20 +148,20 @@ async fn a_dead_address_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_plugin_in_test_mode_is_left_alone() {
-    let brood = Brood::new();
-    let (first, mut config) = launched(&brood).await;
+async fn a_plugin_in_test_mode_is_not_shut_down() {
+    let tree = ProcessTree::new();
+    let (first, mut config) = launched(&tree).await;
     config.test = true;
     let second = plain().attach(config).await.expect("it runs");
     assert_eq!(second.shut_down().await, Exit::Detached);
-    first.ping().await.expect("it goes on");
+    first.ping().await.expect("it still runs");
     assert_eq!(first.shut_down().await, Exit::Clean);
 }
 
 #[tokio::test]
-async fn sockets_are_made_where_the_settings_say() {
-    let brood = Brood::new();
-    let (first, config) = launched(&brood).await;
+async fn brokered_sockets_are_in_the_directory_of_the_settings() {
+    let tree = ProcessTree::new();
+    let (first, config) = launched(&tree).await;
     let dir = tempfile::tempdir_in("/tmp").expect("a directory");
     let here = plain().configure(|config| config.unix_socket_dir = Some(dir.path().to_owned()));
     let second = here.attach(config.clone()).await.expect("it runs");
@@ -166,23 +170,17 @@ async fn sockets_are_made_where_the_settings_say() {
     let other = plain().configure(|config| config.unix_socket_group = Some("no-such-group".into()));
     let error = other.attach(config).await.expect_err("there is no such group");
     assert!(
-        matches!(
-            error,
-            AttachError::Refused {
-                source: LaunchFault::Setup(rpcplugin::host::SetupFault::SocketDir(_)),
-                ..
-            }
-        ),
+        matches!(error, AttachError::Refused { source: LaunchFault::Setup(SetupFault::SocketDir(_)), .. }),
         "{error:?}"
     );
     drop(first);
-    brood.dies_out().await;
+    tree.dies_out().await;
 }
 
 #[tokio::test]
-async fn versions_and_settings_have_to_fit() {
-    let brood = Brood::new();
-    let (first, mut config) = launched(&brood).await;
+async fn versions_and_settings_must_fit() {
+    let tree = ProcessTree::new();
+    let (first, mut config) = launched(&tree).await;
     let other = || {
         let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a cookie");
         Host::new(cookie, Versions::new([7, 8]).expect("versions"))
@@ -190,35 +188,35 @@ async fn versions_and_settings_have_to_fit() {
     let error = other().attach(config.clone()).await.expect_err("it speaks another version");
     assert!(matches!(error, AttachError::Version(_)), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::protocol::attach_version");
-    // Go hosts do not write the version down.
+    // Go hosts do not store the version.
     config.version = None;
-    assert_eq!(other().attach(config.clone()).await.expect("any will do").version(), 8.into());
+    assert_eq!(other().attach(config.clone()).await.expect("any version is accepted").version(), 8.into());
     let multiplexed = plain().configure(|config| config.multiplex = true);
-    let error = multiplexed.attach(config).await.expect_err("that cannot be");
+    let error = multiplexed.attach(config).await.expect_err("a multiplexing host cannot attach");
     assert!(matches!(error, AttachError::Multiplexed), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::config::attach_multiplexed");
     drop(first);
-    brood.dies_out().await;
+    tree.dies_out().await;
 }
 
 #[tokio::test]
 async fn without_the_identity_a_secured_plugin_cannot_be_attached_to() {
-    let brood = Brood::new();
-    let plugin = host(|_| {}).launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    let tree = ProcessTree::new();
+    let plugin = host(|_| {}).launch(tree.mark(faulty("healthy"))).await.expect("it starts");
     let begun = Instant::now();
     let error = plain().attach(plugin.reattach_config()).await.expect_err("it wants a certificate");
-    assert!(begun.elapsed() < SOON, "{error:?}");
+    assert!(begun.elapsed() < TIMEOUT, "{error:?}");
     assert!(matches!(error, AttachError::Refused { .. }), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::transport::attach_refused");
-    plugin.ping().await.expect("it took no harm");
+    plugin.ping().await.expect("it is unharmed");
     drop(plugin);
-    brood.dies_out().await;
+    tree.dies_out().await;
 }
 
 #[tokio::test]
-async fn half_of_what_mutual_tls_needs_is_refused_and_not_plain_text() {
-    let brood = Brood::new();
-    let (plugin, config) = launched(&brood).await;
+async fn an_incomplete_tls_configuration_is_refused_and_not_plain_text() {
+    let tree = ProcessTree::new();
+    let (plugin, config) = launched(&tree).await;
     let identity = Identity::generate().expect("made").export();
     let certificate = |config: &mut HostConfig| {
         config.tls = HostTls::Given {
@@ -236,39 +234,39 @@ async fn half_of_what_mutual_tls_needs_is_refused_and_not_plain_text() {
         assert_eq!(code(&source), "rpcplugin::security::incomplete_tls");
     }
     drop(plugin);
-    brood.dies_out().await;
+    tree.dies_out().await;
 }
 
 #[tokio::test]
 async fn a_secured_plugin_survives_the_upgrade_of_its_host() {
-    let brood = Brood::new();
+    let tree = ProcessTree::new();
     let old = std::process::Command::new(env!("CARGO_BIN_EXE_doomed-host"))
         .args(["goes-on", PLUGIN])
-        .env(hosts::MARK, brood.name())
+        .env(MARK, tree.name())
         .stdin(Stdio::null())
         .output()
         .expect("it was built");
     assert!(old.status.success(), "{}", String::from_utf8_lossy(&old.stderr));
     let json = String::from_utf8(old.stdout).expect("UTF-8");
-    assert_eq!(brood.alive().len(), 1, "the plugin alone goes on");
+    assert_eq!(tree.alive().len(), 1, "only the plugin is alive");
 
     let plugin = host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("it runs");
     assert!(plugin.security().is_mutual());
-    assert_eq!(brood.alive(), [plugin.pid().unwrap().get()]);
+    assert_eq!(tree.alive(), [plugin.pid().map_or(0, u32::from)]);
     assert_eq!(plugin.ping().await.expect("it is well"), ServingStatus::Serving);
     let Endpoint::Unix(path) = plugin.endpoint().clone() else { panic!("{plugin:?}") };
     let dir = path.as_path().parent().expect("a directory").to_owned();
     assert!(dir.exists());
     assert_eq!(plugin.shut_down().await, Exit::Ended);
-    brood.dies_out().await;
-    eventually(SOON, "the first host's directory is removed", || !dir.exists()).await;
+    tree.dies_out().await;
+    eventually_within(TIMEOUT, "the first host's directory is removed", || !dir.exists()).await;
 }
 
 #[tokio::test]
-async fn what_dies_with_its_host_is_not_handed_over() {
-    let brood = Brood::new();
+async fn a_plugin_that_dies_with_its_host_is_not_handed_over() {
+    let tree = ProcessTree::new();
     let host = host(|_| {});
-    let plugin = host.launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
     let config = plugin.reattach_config();
     let error = plugin.hand_over().await.expect_err("it would end with this host");
     assert_eq!(code(&error), "rpcplugin::config::handover_dies_with_host");
@@ -278,47 +276,47 @@ async fn what_dies_with_its_host_is_not_handed_over() {
     assert_eq!(plugin.ping().await.expect("it is as it was"), ServingStatus::Serving);
     assert_eq!(plugin.reattach_config(), config);
     assert_eq!(plugin.shut_down().await, Exit::Clean);
-    // Dropping the error is dropping the plugin.
-    let plugin = host.launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    // Dropping the error drops the plugin.
+    let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
     drop(plugin.hand_over().await.expect_err("the same"));
-    brood.dies_out().await;
+    tree.dies_out().await;
 }
 
-/// The directory of a plugin that was handed over is there for the plugin: no later host sweeps it.
+/// Later hosts do not remove the directory of a plugin that was handed over.
 #[tokio::test]
 async fn the_directory_of_a_plugin_that_was_handed_over_stays_while_it_runs() {
-    let brood = Brood::new();
-    let place = tempfile::TempDir::new_in("/tmp").expect("a directory");
+    let tree = ProcessTree::new();
+    let dir = tempfile::TempDir::new_in("/tmp").expect("a directory");
     let old = std::process::Command::new(env!("CARGO_BIN_EXE_doomed-host"))
         .args(["goes-on", PLUGIN])
-        .env(hosts::MARK, brood.name())
-        .env("TMPDIR", place.path())
+        .env(MARK, tree.name())
+        .env("TMPDIR", dir.path())
         .stdin(Stdio::null())
         .output()
         .expect("it was built");
     let json = String::from_utf8(old.stdout).expect("UTF-8");
-    let left = || std::fs::read_dir(place.path()).expect("readable").count();
+    let left = || std::fs::read_dir(dir.path()).expect("readable").count();
     assert_eq!(left(), 1, "{}", String::from_utf8_lossy(&old.stderr));
-    let next = host(|config| config.unix_socket_dir = Some(place.path().to_owned()));
-    let other = next.launch(brood.mark(faulty("healthy"))).await.expect("it starts");
+    let next = host(|config| config.unix_socket_dir = Some(dir.path().to_owned()));
+    let other = next.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
     assert_eq!(other.shut_down().await, Exit::Clean);
     let plugin = host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("it runs");
     assert_eq!(plugin.shut_down().await, Exit::Ended);
-    brood.dies_out().await;
-    eventually(SOON, "the directory is removed", || left() == 0).await;
+    tree.dies_out().await;
+    eventually_within(TIMEOUT, "the directory is removed", || left() == 0).await;
 }
 
 #[tokio::test]
 async fn a_handover_does_not_show_its_key() {
-    let brood = Brood::new();
+    let tree = ProcessTree::new();
     let host = host(|config| config.die_with_host = false);
-    let plugin = host.launch(brood.mark(faulty("healthy"))).await.expect("it starts");
-    let handover = plugin.hand_over().await.expect("it may go on");
+    let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
+    let handover = plugin.hand_over().await.expect("it may outlive this host");
     assert!(handover.to_json().contains("PRIVATE KEY"));
     assert!(!format!("{handover:?}").contains("PRIVATE KEY"));
     let plugin = host.attach(Handover::parse(&handover.to_json()).expect("readable")).await.expect("it runs");
     assert_eq!(plugin.shut_down().await, Exit::Ended);
-    brood.dies_out().await;
+    tree.dies_out().await;
 
     let part = |from: &str, to: &str| {
         let json = handover.to_json().replace(from, to);
@@ -335,39 +333,37 @@ async fn a_handover_does_not_show_its_key() {
 }
 
 fn kit_host() -> Host {
-    let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").expect("a cookie");
-    Host::new(cookie, Versions::new([1, 2, 3]).expect("versions"))
-        .configure(|config| config.tls = HostTls::Plaintext)
+    conformance::host().configure(|config| config.tls = HostTls::Plaintext)
 }
 
 #[tokio::test]
-async fn over_tcp_the_process_is_the_one_that_has_the_port() {
-    let brood = Brood::new();
+async fn over_tcp_the_process_is_the_owner_of_the_port() {
+    let tree = ProcessTree::new();
     let command = Command::new(env!("CARGO_BIN_EXE_kit-plugin")).args(["--net", "tcp"]);
-    let first = kit_host().launch(brood.mark(command)).await.expect("it starts");
+    let first = kit_host().launch(tree.mark(command)).await.expect("it starts");
     let mut config = first.reattach_config();
     assert!(matches!(config.endpoint, Endpoint::Tcp(_)));
     let second = kit_host().attach(config.clone()).await.expect("it runs");
-    assert_eq!(second.pid().unwrap().get(), first.pid().unwrap().get());
-    config.pid = Some(rpcplugin::Pid::current());
+    assert_eq!(second.pid(), first.pid());
+    config.pid = Some(rpcplugin::host::Pid::current());
     let third = kit_host().attach(config.clone()).await.expect("it runs");
     assert_eq!(third.pid(), None, "this process does not listen there");
     let address = Attachment::new(config.endpoint, 3);
     let fourth = kit_host().attach(address).await.expect("an address is enough");
     stop(&first);
     let exit = fourth.shut_down_within(Duration::from_millis(200)).await;
-    assert_eq!(exit, Exit::StillRunning, "nobody can kill what is not known");
+    assert_eq!(exit, Exit::StillRunning, "a process that is not known cannot be killed");
     first.kill().await;
-    brood.dies_out().await;
+    tree.dies_out().await;
 }
 
 #[tokio::test]
-async fn the_broker_of_a_go_plugin_is_dead_and_says_so() {
-    let Some(program) = peer("go", "go/kit-plugin") else { return };
-    let brood = Brood::new();
-    let first = kit_host().launch(brood.mark(Command::new(program))).await.expect("it starts");
+async fn the_dead_broker_of_a_go_plugin_is_reported() {
+    let Some(program) = peer("go", "kit-plugin") else { return };
+    let tree = ProcessTree::new();
+    let first = kit_host().launch(tree.mark(Command::new(program))).await.expect("it starts");
     let config = first.reattach_config();
-    // The broker dies with the first host's stream to it.
+    // The broker ends with the stream of the first host.
     first.broker().close();
     tokio::time::sleep(Duration::from_millis(200)).await;
 
@@ -380,5 +376,5 @@ async fn the_broker_of_a_go_plugin_is_dead_and_says_so() {
     assert!(text.contains("peer's broker is closed") || text.contains("announced no address"), "{text}");
     assert_eq!(second.shut_down().await, Exit::Ended);
     first.wait().await;
-    brood.dies_out().await;
+    tree.dies_out().await;
 }

@@ -1,9 +1,6 @@
-//! What becomes of plugins whose host is killed: real hosts, and plugins in three languages.
+//! Plugins whose host is killed: real hosts, and plugins in three languages.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "support/signals.rs"]
-mod signals;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -14,35 +11,38 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rpcplugin_tests::support::{
+    process::{running_group, send, try_send},
+    programs::conformance_plugin,
+    signals,
+    wait::blocking::eventually,
+};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-/// As long as anything here may take on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A host that is to be killed, its plugin, and the place of their sockets and files.
+/// A host that the test kills, its plugin, and the directories of their sockets and files.
 struct Mortal {
     host: Child,
     stdout: BufReader<ChildStdout>,
-    /// The plugin's process, and its group.
+    /// The pid of the plugin, which is also its group.
     plugin: u32,
-    place: Place,
+    directories: Directories,
 }
 
-/// Where one test's hosts make their directories.
-struct Place {
+/// The directories of the hosts of one test.
+struct Directories {
     sockets: TempDir,
     files: TempDir,
 }
 
-/// A program with its arguments, and the cookie by which it knows its host.
+/// A program with its arguments, and its cookie.
 #[derive(Clone)]
 struct Program {
     words: Vec<OsString>,
     cookie: &'static str,
 }
 
-/// How the two speak.
+/// The settings of the connection.
 const MODES: [(&str, &[(&str, &str)]); 3] = [
     ("plain", &[("PLUGIN_AUTO_MTLS", "false")]),
     ("AutoMTLS", &[]),
@@ -51,9 +51,9 @@ const MODES: [(&str, &[(&str, &str)]); 3] = [
 
 const SIGNALS: [Signal; 3] = [Signal::KILL, Signal::TERM, Signal::HUP];
 
-impl Place {
+impl Directories {
     fn new() -> Self {
-        // Short, since the path of a socket has to be.
+        // In `/tmp`, because the path of a socket must be short.
         Self { sockets: TempDir::new_in("/tmp").unwrap(), files: TempDir::new().unwrap() }
     }
 
@@ -61,12 +61,12 @@ impl Place {
         self.files.path().join(name)
     }
 
-    /// What is left of any directory.
+    /// The directories of sockets that exist.
     fn left(&self) -> Vec<PathBuf> {
         fs::read_dir(self.sockets.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// Starts a host, and waits until it says which process its plugin is.
+    /// Starts a host, and waits for the pid of its plugin.
     fn host(self, program: &Program, settings: &[(&str, &str)]) -> Mortal {
         let (mut host, mut stdout) = self.start(program, settings);
         let line = line(&mut stdout);
@@ -75,7 +75,7 @@ impl Place {
             host.wait().unwrap();
             panic!("{line}{}", std::io::read_to_string(stdout).unwrap());
         };
-        Mortal { host, stdout, plugin, place: self }
+        Mortal { host, stdout, plugin, directories: self }
     }
 
     fn start(&self, program: &Program, settings: &[(&str, &str)]) -> (Child, BufReader<ChildStdout>) {
@@ -102,21 +102,21 @@ impl Mortal {
         Instant::now()
     }
 
-    /// Waits until nothing is left: no process of the group, the guard included, and no directory.
+    /// Waits until no process of the group, the watchdog included, and no directory is left.
     #[track_caller]
     fn leaves_nothing(&self, what: &str) {
-        eventually(&format!("{what}: no process is left"), || group(self.plugin).is_empty());
-        eventually(&format!("{what}: no directory is left"), || self.place.left().is_empty());
+        eventually(&format!("{what}: no process is left"), || running_group(self.plugin).is_empty());
+        eventually(&format!("{what}: no directory is left"), || self.directories.left().is_empty());
     }
 }
 
-/// A test that fails leaves nothing behind.
+/// A failed test leaves no process.
 impl Drop for Mortal {
     fn drop(&mut self) {
         let _ = self.host.kill();
         let _ = self.host.wait();
-        group(self.plugin).into_iter().for_each(|member| {
-            let _ = signalled(member, Signal::KILL);
+        running_group(self.plugin).into_iter().for_each(|member| {
+            let _ = try_send(member, Signal::KILL);
         });
     }
 }
@@ -126,10 +126,10 @@ impl Program {
         Self { words: words.into_iter().map(|word| word.as_ref().to_owned()).collect(), cookie }
     }
 
-    /// A plugin made with this library, whose shutdown hook takes its time and then writes a file.
-    fn rust(place: &Place, hook_after: &str) -> Self {
+    /// A plugin of this library with a shutdown hook that writes a file after this many milliseconds.
+    fn rust(directories: &Directories, hook_after: &str) -> Self {
         let subject = env!("CARGO_BIN_EXE_plugin-subject");
-        let hook = place.file("hook");
+        let hook = directories.file("hook");
         let words: [&OsStr; 5] = [
             subject.as_ref(),
             "--hook".as_ref(),
@@ -140,37 +140,20 @@ impl Program {
         Self::new("PLUGIN_SUBJECT=yes", words)
     }
 
-    /// The same behind a shell that the host takes for the plugin.
+    /// The same program as a child of a shell, which is the plugin for the host.
     fn behind(self, script: &str) -> Self {
         let before = ["/bin/sh", "-c", script].map(OsString::from);
         Self { words: before.into_iter().chain(self.words).collect(), ..self }
     }
 
-    /// A shell that says nothing.
+    /// A shell that prints no handshake line.
     fn silent(script: &str) -> Self {
         Self::new("ANY=cookie", ["/bin/sh", "-c", script])
     }
 
-    /// The conformance plugin in another language, if it is there.
-    #[expect(
-        clippy::disallowed_methods,
-        clippy::print_stdout,
-        reason = "a test's own switch, and what it does"
-    )]
+    /// The conformance plugin in another language, if it is built.
     fn peer(language: &str) -> Option<Self> {
-        let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let interop = tests.join("../target/interop").join(language);
-        let words: Vec<PathBuf> = match language {
-            "go" => vec![interop.join("kit-plugin")],
-            _ => vec![interop.join("bin/python"), tests.join("interop/python/kit_plugin.py")],
-        };
-        let is_there = words[0].exists();
-        let required = std::env::var("RPCPLUGIN_REQUIRE").unwrap_or_default();
-        assert!(is_there || !required.contains(language), "the {language} peer is required and not there");
-        if !is_there {
-            println!("skipped: there is no {} (cargo xtask interop builds it)", words[0].display());
-        }
-        is_there.then(|| Self::new("CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance", words))
+        Some(Self::new("CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance", conformance_plugin(language)?))
     }
 }
 
@@ -180,50 +163,20 @@ fn line(stdout: &mut impl std::io::BufRead) -> String {
     line
 }
 
-fn signalled(pid: u32, signal: Signal) -> rustix::io::Result<()> {
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal)
-}
-
-#[track_caller]
-fn send(pid: u32, signal: Signal) {
-    signalled(pid, signal).unwrap();
-}
-
-/// The processes of a group that run: where nobody reaps, zombies stay.
-fn group(leader: u32) -> Vec<u32> {
-    let pids =
-        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter(|pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let columns: Vec<_> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
-        columns.get(2).and_then(|group| group.parse().ok()) == Some(leader) && columns[0] != "Z"
-    })
-    .collect()
-}
-
-#[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
-fn plugins_in_rust_end_in_order() {
+fn plugins_in_rust_shut_down_cleanly() {
     for (mode, settings) in MODES {
         for signal in SIGNALS {
             let what = format!("{mode}, {signal:?}");
-            let place = Place::new();
-            let program = Program::rust(&place, "300");
-            // A machine that is busy is slow to end anything.
+            let directories = Directories::new();
+            let program = Program::rust(&directories, "300");
+            // A clean end takes long on a busy machine.
             let settings = [settings, &[("PLUGIN_ORPHAN_GRACE", "30s")]].concat();
-            let mut mortal = place.host(&program, &settings);
-            assert_eq!(mortal.place.left().len(), 1, "{what}");
+            let mut mortal = directories.host(&program, &settings);
+            assert_eq!(mortal.directories.left().len(), 1, "{what}");
             mortal.die(signal);
             mortal.leaves_nothing(&what);
-            let hook = fs::read_to_string(mortal.place.file("hook"));
+            let hook = fs::read_to_string(mortal.directories.file("hook"));
             assert_eq!(hook.unwrap_or_default(), "done", "{what}: the hook ran to its end");
         }
     }
@@ -233,8 +186,8 @@ fn peers_end(language: &str, modes: &[(&str, &[(&str, &str)])]) {
     let Some(program) = Program::peer(language) else { return };
     for (mode, settings) in modes {
         for signal in SIGNALS {
-            let mut mortal = Place::new().host(&program, settings);
-            assert!(group(mortal.plugin).len() >= 2, "the plugin and its guard");
+            let mut mortal = Directories::new().host(&program, settings);
+            assert!(running_group(mortal.plugin).len() >= 2, "the plugin and its watchdog");
             mortal.die(signal);
             mortal.leaves_nothing(&format!("{language}, {mode}, {signal:?}"));
         }
@@ -246,22 +199,22 @@ fn plugins_in_go_end_and_leave_nothing() {
     peers_end("go", &MODES);
 }
 
-/// They do not multiplex.
+/// Plugins in Python do not multiplex.
 #[test]
 fn plugins_in_python_end_and_leave_nothing() {
     peers_end("python", &MODES[..2]);
 }
 
 #[test]
-fn plugins_that_start_end_too() {
+fn plugins_that_are_starting_end_too() {
     let silent = Program::silent("sleep 1000 & sleep 1000");
     let deaf = Program::silent("trap '' TERM HUP INT; sleep 1000 & while :; do sleep 1000; done");
     let peers = ["go", "python"].into_iter().filter_map(Program::peer);
     for program in [silent, deaf].into_iter().chain(peers) {
         for signal in SIGNALS {
-            // The signal comes as early as anything can know of the plugin.
+            // The signal is sent as soon as the pid is known.
             let settings = [("MORTAL_HOST", "starting"), ("PLUGIN_ORPHAN_GRACE", "500ms")];
-            let mut mortal = Place::new().host(&program, &settings);
+            let mut mortal = Directories::new().host(&program, &settings);
             mortal.die(signal);
             mortal.leaves_nothing(&format!("{:?}, {signal:?}", program.words));
         }
@@ -269,73 +222,74 @@ fn plugins_that_start_end_too() {
 }
 
 #[test]
-fn what_does_not_end_in_time_is_killed() {
+fn a_plugin_that_does_not_exit_in_time_is_killed() {
     for grace in ["300ms", "0"] {
-        let place = Place::new();
-        let program = Program::rust(&place, "600000");
+        let directories = Directories::new();
+        let program = Program::rust(&directories, "600000");
         let settings = [("PLUGIN_ORPHAN_GRACE", grace), ("PLUGIN_GRPC_GRACE_PERIOD", "600")];
-        let mut mortal = place.host(&program, &settings);
+        let mut mortal = directories.host(&program, &settings);
         let died = mortal.die(Signal::KILL);
-        eventually("it is killed", || group(mortal.plugin).is_empty());
+        eventually("it is killed", || running_group(mortal.plugin).is_empty());
         assert!(grace == "0" || died.elapsed() >= Duration::from_millis(300), "{:?}", died.elapsed());
         mortal.leaves_nothing(grace);
-        assert!(!mortal.place.file("hook").exists());
+        assert!(!mortal.directories.file("hook").exists());
     }
 }
 
-/// The grace is not waited for when everything has ended.
+/// The watchdog does not wait for the grace if all processes have exited.
 #[test]
-fn a_quick_end_is_noticed() {
-    let place = Place::new();
-    let program = Program::rust(&place, "0");
-    let mut mortal = place.host(&program, &[("PLUGIN_ORPHAN_GRACE", "1h")]);
+fn an_early_exit_is_noticed() {
+    let directories = Directories::new();
+    let program = Program::rust(&directories, "0");
+    let mut mortal = directories.host(&program, &[("PLUGIN_ORPHAN_GRACE", "1h")]);
     mortal.die(Signal::KILL);
     mortal.leaves_nothing("a grace of an hour");
 }
 
 #[test]
-fn what_the_plugin_left_in_its_group_goes_with_it() {
-    // The plugin behind a shell is asked when the shell is gone; what hears of nothing is killed in the end.
+fn processes_in_the_group_of_the_plugin_end_with_it() {
+    // The plugin behind the shell receives the signal when the shell has exited. A process that ignores it is killed.
     for (script, hook) in
         [("\"$0\" \"$@\" & wait", true), ("trap '' TERM; sleep 1000 & exec \"$0\" \"$@\"", false)]
     {
-        let place = Place::new();
-        let program = Program::rust(&place, "100").behind(script);
-        let mut mortal = place.host(&program, &[("PLUGIN_ORPHAN_GRACE", if hook { "30s" } else { "1s" })]);
+        let directories = Directories::new();
+        let program = Program::rust(&directories, "100").behind(script);
+        let mut mortal =
+            directories.host(&program, &[("PLUGIN_ORPHAN_GRACE", if hook { "30s" } else { "1s" })]);
         mortal.die(Signal::KILL);
         mortal.leaves_nothing(script);
         if hook {
-            assert!(mortal.place.file("hook").exists(), "{script}");
+            assert!(mortal.directories.file("hook").exists(), "{script}");
         }
     }
 }
 
 #[test]
-fn a_stopped_plugin_ends_in_order_too() {
-    let place = Place::new();
-    let program = Program::rust(&place, "0");
-    let mut mortal = place.host(&program, &[("PLUGIN_ORPHAN_GRACE", "30s")]);
+fn a_suspended_plugin_shuts_down_cleanly_too() {
+    let directories = Directories::new();
+    let program = Program::rust(&directories, "0");
+    let mut mortal = directories.host(&program, &[("PLUGIN_ORPHAN_GRACE", "30s")]);
     send(mortal.plugin, Signal::STOP);
     mortal.die(Signal::KILL);
     mortal.leaves_nothing("stopped");
-    assert!(mortal.place.file("hook").exists());
+    assert!(mortal.directories.file("hook").exists());
 }
 
 #[test]
-fn a_signal_to_the_group_does_not_end_the_guard() {
-    let mut mortal = Place::new().host(
+fn a_signal_to_the_group_does_not_end_the_watchdog() {
+    let mut mortal = Directories::new().host(
         &Program::silent("trap '' TERM HUP INT QUIT USR1 USR2 TTIN TTOU TSTP; while :; do sleep 1000; done"),
         &[("MORTAL_HOST", "starting"), ("PLUGIN_ORPHAN_GRACE", "100ms")],
     );
-    eventually("plugin, its child and the guard", || group(mortal.plugin).len() == 3);
-    // The guard is a shell that starts.
+    eventually("the plugin, its child and the watchdog run", || running_group(mortal.plugin).len() == 3);
+    // The watchdog is a shell that is starting.
     let signals = ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "TTIN", "TTOU", "TSTP"];
-    let trapped = |pid: &u32| {
+    let ignores = |pid: &u32| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
         u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask >> 9 & 1 == 1)
     };
-    eventually("all hear nothing", || group(mortal.plugin).iter().all(trapped));
+    eventually("all processes ignore the signals", || running_group(mortal.plugin).iter().all(ignores));
     for signal in signals {
         let script = format!("kill -{signal} -{}", mortal.plugin);
         assert!(Command::new("/bin/sh").args(["-c", &script]).status().unwrap().success());
@@ -344,62 +298,69 @@ fn a_signal_to_the_group_does_not_end_the_guard() {
     mortal.leaves_nothing("after all those signals");
 }
 
-/// Hosts that are started from now on die of the signals of a terminal, also where this test runs under `nohup`.
+/// Lets hosts that are started from now on die of the signals of a terminal, also if this test runs under `nohup`.
 fn at_a_terminal() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { signals::not_ignored() });
+    runtime.block_on(async { signals::reset_ignored() });
 }
 
-/// The guard of a plugin: the shell in its group that the plugin did not start.
-fn guard(plugin: u32) -> u32 {
+/// The watchdog of a plugin: the shell in its group that the plugin did not start.
+fn watchdog(plugin: u32) -> u32 {
     let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    group(plugin).into_iter().find(|pid| name(pid).contains("rpcplugin-watchdog")).unwrap()
+    running_group(plugin).into_iter().find(|pid| name(pid).contains("rpcplugin-watchdog")).unwrap()
 }
 
 #[test]
-fn what_host_and_guard_left_is_swept_by_the_next_host() {
-    let place = Place::new();
-    let program = Program::rust(&place, "0");
-    let alive = place.host(&program, &[]);
-    let shared = alive.place.sockets.path().to_str().unwrap().to_owned();
-    let its_own = alive.place.left();
+fn leftovers_of_host_and_watchdog_are_removed_by_the_next_host() {
+    let directories = Directories::new();
+    let program = Program::rust(&directories, "0");
+    let alive = directories.host(&program, &[]);
+    let shared = alive.directories.sockets.path().to_str().unwrap().to_owned();
+    let its_own = alive.directories.left();
 
-    // Three hosts in the same place: all are killed together with their guards, one plugin lives on.
+    // Three hosts with the same directory: all are killed together with their watchdogs, and one plugin survives.
     let there = [("PLUGIN_UNIX_SOCKET_DIR", &*shared), ("PLUGIN_EXIT_WITH_HOST", "false")];
-    let mut dead: Vec<_> = (0..3).map(|_| Place::new().host(&program, &there)).collect();
+    let mut dead: Vec<_> = (0..3).map(|_| Directories::new().host(&program, &there)).collect();
     for (number, mortal) in dead.iter_mut().enumerate() {
-        send(guard(mortal.plugin), Signal::KILL);
+        send(watchdog(mortal.plugin), Signal::KILL);
         mortal.die(Signal::KILL);
         if number < 2 {
             send(mortal.plugin, Signal::KILL);
-            eventually("it is killed", || group(mortal.plugin).is_empty());
+            eventually("it is killed", || running_group(mortal.plugin).is_empty());
         }
     }
-    assert_eq!(alive.place.left().len(), 4, "{:?}", alive.place.left());
+    assert_eq!(alive.directories.left().len(), 4, "{:?}", alive.directories.left());
 
-    let mut next = Place::new().host(&program, &there);
-    eventually("two directories are swept", || alive.place.left().len() == 3);
-    assert!(its_own.iter().all(|dir| alive.place.left().contains(dir)), "that of a host that lives stays");
-    assert!(group(dead[2].plugin).contains(&dead[2].plugin), "what was left alive lives on");
+    let mut next = Directories::new().host(&program, &there);
+    eventually("two directories are removed", || alive.directories.left().len() == 3);
+    assert!(
+        its_own.iter().all(|dir| alive.directories.left().contains(dir)),
+        "the directory of a live host stays"
+    );
+    assert!(running_group(dead[2].plugin).contains(&dead[2].plugin), "the surviving plugin is not killed");
     send(dead[2].plugin, Signal::KILL);
     next.die(Signal::KILL);
-    eventually("its guard has done all", || group(next.plugin).is_empty());
-    assert_eq!(alive.place.left().len(), 2, "that of the one that lived is for the next");
-    let mut last = Place::new().host(&program, &there);
-    eventually("the last is swept", || alive.place.left().len() == 2);
+    eventually("its watchdog has ended", || running_group(next.plugin).is_empty());
+    assert_eq!(
+        alive.directories.left().len(),
+        2,
+        "the next host removes the directory of the surviving plugin"
+    );
+    let mut last = Directories::new().host(&program, &there);
+    eventually("the last directory is removed", || alive.directories.left().len() == 2);
     last.die(Signal::KILL);
-    eventually("its guard has done all", || group(last.plugin).is_empty());
-    assert_eq!(alive.place.left(), its_own);
+    eventually("its watchdog has ended", || running_group(last.plugin).is_empty());
+    assert_eq!(alive.directories.left(), its_own);
 }
 
-/// The directory that a plugin makes where no host names one.
+/// The directory that a plugin creates without a directory from a host.
 #[test]
-fn what_a_killed_plugin_left_is_swept_by_the_next() {
-    let place = Place::new();
+fn leftovers_of_a_killed_plugin_are_removed_by_the_next() {
+    let directories = Directories::new();
     let start = || {
         let mut plugin = Command::new(env!("CARGO_BIN_EXE_plugin-subject"))
             .env("PLUGIN_SUBJECT", "yes")
-            .env("TMPDIR", place.sockets.path())
+            .env("TMPDIR", directories.sockets.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -409,54 +370,55 @@ fn what_a_killed_plugin_left_is_swept_by_the_next() {
         plugin
     };
     let mut first = start();
-    let left = place.left();
+    let left = directories.left();
     assert_eq!(left.len(), 1);
     first.kill().unwrap();
-    // Before it is reaped, too.
+    // Also before the process is reaped.
     let mut second = start();
-    eventually("it is swept", || !left[0].exists());
-    assert_eq!(place.left().len(), 1);
+    eventually("it is removed", || !left[0].exists());
+    assert_eq!(directories.left().len(), 1);
     first.wait().unwrap();
     second.kill().unwrap();
     second.wait().unwrap();
 }
 
 #[test]
-fn what_a_plugin_leaves_in_its_group_dies_with_it_whatever_dies_with_the_host() {
+fn processes_in_the_group_are_killed_with_the_plugin_for_either_die_with_host() {
     for dies in ["true", "false"] {
-        let place = Place::new();
-        let program = Program::rust(&place, "0").behind("sleep 1000 & exec \"$0\" \"$@\"");
-        let mut mortal = place.host(&program, &[("MORTAL_HOST", "stopping"), ("PLUGIN_DIE_WITH_HOST", dies)]);
-        assert!(group(mortal.plugin).len() >= 2);
+        let directories = Directories::new();
+        let program = Program::rust(&directories, "0").behind("sleep 1000 & exec \"$0\" \"$@\"");
+        let mut mortal =
+            directories.host(&program, &[("MORTAL_HOST", "stopping"), ("PLUGIN_DIE_WITH_HOST", dies)]);
+        assert!(running_group(mortal.plugin).len() >= 2);
         drop(mortal.host.stdin.take());
         assert_eq!(line(&mut mortal.stdout), "Clean\n");
         mortal.leaves_nothing(dies);
     }
 }
 
-/// At a real terminal, which `script` makes.
+/// At a real terminal, which `script(1)` makes.
 #[test]
-fn a_plugin_that_asks_on_the_terminal_is_told_to_be_stopped() {
+fn a_plugin_that_reads_from_the_terminal_is_reported_as_stopped() {
     if !Path::new("/usr/bin/script").exists() {
-        println!("skipped: there is no script(1)");
+        println!("skipped: script(1) is missing");
         return;
     }
     for (ask, signal) in [("read -r answer", "SIGTTIN"), ("stty -echo </dev/tty", "SIGTTOU")] {
-        let place = Place::new();
+        let directories = Directories::new();
         let host = env!("CARGO_BIN_EXE_mortal-host");
         let mut terminal = Command::new("/usr/bin/script")
             .args(["-qec", &format!("exec '{host}' /bin/sh -c '{ask}; sleep 1000'"), "/dev/null"])
             .env("MORTAL_HOST", "terminal")
             .env("MORTAL_HOST_COOKIE", "ANY=cookie")
-            .env("PLUGIN_UNIX_SOCKET_DIR", place.sockets.path())
+            .env("PLUGIN_UNIX_SOCKET_DIR", directories.sockets.path())
             .env("PLUGIN_HANDSHAKE_TIMEOUT", "1s")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = std::io::read_to_string(terminal.stdout.take().unwrap()).unwrap();
+        let printed = std::io::read_to_string(terminal.stdout.take().unwrap()).unwrap();
         terminal.wait().unwrap();
-        assert!(said.contains("rpcplugin::handshake::stopped"), "{said}");
-        assert!(said.contains(signal) && said.contains("terminal"), "{said}");
+        assert!(printed.contains("rpcplugin::handshake::stopped"), "{printed}");
+        assert!(printed.contains(signal) && printed.contains("terminal"), "{printed}");
     }
 }

@@ -1,4 +1,4 @@
-//! What can be put around the channels to a plugin: tower layers, interceptors, limits; and the pings upon them.
+//! Tower layers, interceptors, limits and pings on the channels to a plugin.
 
 use std::{
     sync::{
@@ -9,22 +9,22 @@ use std::{
 };
 
 use rpcplugin::{
-    Command, Exit, Host, MagicCookie, ServiceId, Versions,
+    Exit, Host,
+    broker::ServiceId,
     config::{ByteSize, HostConfig, KeepaliveConfig},
 };
-use rpcplugin_tests::pb::{
-    EchoRequest, GreetRequest, OpenSubRequest, kit_client::KitClient, sub_client::SubClient,
+use rpcplugin_tests::{
+    pb::{EchoRequest, GreetRequest, OpenSubRequest, kit_client::KitClient, sub_client::SubClient},
+    support::{
+        conformance::{self, kit},
+        process::suspend,
+    },
 };
 use tonic::{Request, body::Body};
 use tower::util::MapRequestLayer;
 
 fn host(change: impl FnOnce(&mut HostConfig)) -> Host {
-    let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").expect("a cookie");
-    Host::new(cookie, Versions::new([1, 2, 3]).expect("versions")).configure(change)
-}
-
-fn kit() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_kit-plugin"))
+    conformance::host().configure(change)
 }
 
 #[tokio::test]
@@ -63,22 +63,22 @@ async fn interceptors_add_metadata() {
 async fn a_limit_on_messages_holds_on_every_channel() {
     let limited = host(|config| config.max_receive_message_size = Some(ByteSize::kib(64)));
     let plugin = limited.launch(kit()).await.expect("it starts");
-    let rpcplugin::MessageLimits { receive: received, send: sent, .. } = plugin.message_limits();
-    assert_eq!((received, sent), (64 << 10, usize::MAX));
-    // Whatever its client is told.
+    let limits = plugin.message_limits();
+    assert_eq!((limits.receive, limits.send), (64 << 10, usize::MAX));
+    // The limit holds whatever limit the client has.
     let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX);
     let big = EchoRequest { data: vec![0; 65 << 10].into() };
     let status = kit.echo(big.clone()).await.expect_err("it is too large");
     assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
     assert!(kit.echo(EchoRequest { data: vec![0; 60 << 10].into() }).await.is_ok());
 
-    let plugin = host(|_| {}).launch(self::kit()).await.expect("it starts");
+    let plugin = host(|_| {}).launch(conformance::kit()).await.expect("it starts");
     let mut kit = KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX);
     assert_eq!(kit.echo(big).await.expect("no limit").get_ref().data.len(), 65 << 10);
 }
 
 #[tokio::test]
-async fn a_plugin_that_dies_without_a_word_is_noticed_by_pings() {
+async fn pings_notice_a_plugin_that_hangs() {
     let pinging = host(|config| {
         let mut keepalive = KeepaliveConfig::default();
         keepalive.permitted = true;
@@ -86,8 +86,8 @@ async fn a_plugin_that_dies_without_a_word_is_noticed_by_pings() {
         config.keepalive = Some(keepalive);
     });
     let plugin = pinging.launch(kit()).await.expect("it starts");
-    rpcplugin_tests::freeze(plugin.pid().unwrap().get()).expect("it runs");
+    suspend(plugin.pid().expect("it was launched")).expect("it runs");
     let mut kit = KitClient::new(plugin.channel());
     let call = tokio::time::timeout(Duration::from_secs(20), kit.echo(EchoRequest::default()));
-    call.await.expect("without pings it would hang for ever").expect_err("nobody answers");
+    call.await.expect("without pings the call would hang").expect_err("the plugin does not answer");
 }

@@ -1,16 +1,16 @@
-//! Many plugins: one after another without a trace, and a hundred at once.
+//! Many plugins: a thousand one after another, and a hundred at the same time.
 
 use std::{fs, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use rpcplugin::{Exit, Plugin};
+use rpcplugin_tests::support::{
+    faulty::{faulty, host},
+    process::children,
+    wait::eventually_within,
+};
 
-#[path = "support/hosts.rs"]
-mod hosts;
-
-use hosts::{children, eventually, faulty, host};
-
-/// What this process holds.
+/// The resources of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Held {
     descriptors: usize,
@@ -54,17 +54,17 @@ async fn launch_and_stop(count: usize) {
         .await;
 }
 
-/// One test, because what a process holds is the business of all its tests. Two threads, so that the runtime has all that
-/// it will have.
+/// One test, because the resources of a process belong to all its tests. With two threads from the start, the runtime starts no
+/// more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg(target_os = "linux")]
-async fn a_thousand_in_a_row_leave_nothing_and_a_hundred_live_together() {
-    // Caches and pools are filled by the first.
+async fn a_thousand_launches_leave_nothing_and_a_hundred_plugins_run_together() {
+    // The first launches fill caches and pools.
     launch_and_stop(50).await;
-    eventually(Duration::from_secs(10), "the first have gone", || children().is_empty()).await;
+    eventually_within(Duration::from_secs(10), "the first plugins are gone", || children().is_empty()).await;
     let before = Held::now();
     launch_and_stop(1000).await;
-    eventually(Duration::from_secs(10), "all that was held is given back", || {
+    eventually_within(Duration::from_secs(10), "all resources are released", || {
         Held::now().is_no_more_than(before)
     })
     .await;
@@ -88,7 +88,7 @@ async fn a_thousand_in_a_row_leave_nothing_and_a_hundred_live_together() {
     }
     let ends = futures_util::future::join_all(plugins.into_iter().map(Plugin::shut_down)).await;
     assert!(ends.iter().all(|exit| *exit == Exit::Clean), "{ends:?}");
-    eventually(Duration::from_secs(10), "all that was held is given back", || {
+    eventually_within(Duration::from_secs(10), "all resources are released", || {
         Held::now().is_no_more_than(before)
     })
     .await;

@@ -1,24 +1,26 @@
-//! What a host says of a plugin that says itself why it cannot start: the plugin's own reason and advice, in one line too.
+//! The error for a plugin that prints why it cannot start: the reason and the help of the plugin, also in one line.
 
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
+use rpcplugin::host::HandshakeFault;
 use rpcplugin::{
-    Command, LaunchError, LaunchFault, PlainReport, ReasonKind,
+    Command, LaunchError,
     config::{HostConfig, HostTls},
+    error::PlainReport,
+    host::{LaunchFault, ReasonKind},
+};
+use rpcplugin_tests::support::{
+    faulty::{faulty, host, refused, shows},
+    scripts::script,
 };
 
-#[path = "support/hosts.rs"]
-mod hosts;
-
-use hosts::{faulty, host, refused, says, script};
-
-const SOON: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn plain(config: &mut HostConfig) {
     config.tls = HostTls::Plaintext;
 }
 
-/// What every such error keeps to: one line with no control character, no advice about things that are well.
+/// Checks that the error is one line without control characters, and has no help about unrelated problems.
 #[track_caller]
 fn is_plain(error: &LaunchError, headline: &str) {
     let line = error.to_string();
@@ -26,10 +28,10 @@ fn is_plain(error: &LaunchError, headline: &str) {
     assert!(!line.contains(char::is_control) && line.chars().count() < 1200, "{line:?}");
     let all = PlainReport(error).to_string();
     let help = rpcplugin_help(error);
-    for of_no_concern in ["ELF", "mode: ", "owner: ", "interpreter"] {
-        assert!(!all.contains(of_no_concern), "{of_no_concern}: {all}");
+    for unrelated in ["ELF", "mode: ", "owner: ", "interpreter"] {
+        assert!(!all.contains(unrelated), "{unrelated}: {all}");
     }
-    assert!(!help.contains("stderr of the plugin"), "evidence is no help: {help}");
+    assert!(!help.contains("stderr of the plugin"), "the stderr is not a help: {help}");
 }
 
 fn rpcplugin_help(error: &LaunchError) -> String {
@@ -41,7 +43,7 @@ fn code(error: &LaunchError) -> String {
 }
 
 #[tokio::test]
-async fn a_plugin_of_ours_gives_its_reason_its_code_and_its_help() {
+async fn a_plugin_of_this_library_gives_a_reason_a_code_and_a_help() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("it has one").port().to_string();
     let long = format!("/tmp/{}", "x".repeat(150));
@@ -74,7 +76,7 @@ async fn a_plugin_of_ours_gives_its_reason_its_code_and_its_help() {
     ] {
         let command =
             variables.iter().fold(faulty("healthy"), |command, (name, value)| command.env(name, value));
-        let error = refused(&host(|_| {}), command, SOON).await;
+        let error = refused(&host(|_| {}), command, TIMEOUT).await;
         is_plain(&error, headline);
         let reason = error.facts().reason.as_ref().expect("it gave one");
         assert_eq!(reason.kind, ReasonKind::Error);
@@ -83,17 +85,14 @@ async fn a_plugin_of_ours_gives_its_reason_its_code_and_its_help() {
         assert!(rpcplugin_help(&error).contains(help), "{error:?}");
         assert_eq!(Some(rpcplugin_help(&error)), reason.help, "{error:?}");
         assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
-        says(
+        shows(
             &error,
             &[
                 "because the plugin exited before it printed a handshake line: exit status 1",
                 "stderr of the plugin:\n    ",
             ],
         );
-        assert!(matches!(
-            error.fault,
-            LaunchFault::Handshake(rpcplugin::host::HandshakeFault::ExitedEarly(_))
-        ));
+        assert!(matches!(error.fault, LaunchFault::Handshake(HandshakeFault::ExitedEarly(_))));
     }
 }
 
@@ -103,53 +102,55 @@ async fn a_panic_is_the_reason() {
         ("panics", "it panicked: \"there is no configuration "),
         ("panics-serving", "it panicked: \"there is no database ("),
     ] {
-        let error = refused(&host(|_| {}), faulty(fault), SOON).await;
+        let error = refused(&host(|_| {}), faulty(fault), TIMEOUT).await;
         is_plain(&error, message);
         assert!(error.to_string().contains("faulty-plugin.rs:"), "{error}");
-        says(&error, &["help: the fault is in the plugin"]);
+        shows(&error, &["help: correct what it names as its reason"]);
     }
 }
 
 #[tokio::test]
-async fn main_within_a_runtime_says_what_to_call() {
-    let error = refused(&host(|_| {}), faulty("main-within"), SOON).await;
+async fn main_within_a_runtime_names_the_function_to_call() {
+    let error = refused(&host(|_| {}), faulty("main-within"), TIMEOUT).await;
     is_plain(&error, "`Serve::main` makes a runtime");
     assert_eq!(code(&error), "rpcplugin::config::nested_runtime");
     assert!(rpcplugin_help(&error).contains("await `Serve::run`"), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_script_that_names_its_reason() {
-    let error = refused(&host(plain), script("echo 'cannot find \u{1b}[31mkv.db' >&2; exit 4"), SOON).await;
+async fn the_reason_of_a_script_is_in_the_error() {
+    let error =
+        refused(&host(plain), script("echo 'cannot find \u{1b}[31mkv.db' >&2; exit 4"), TIMEOUT).await;
     is_plain(
         &error,
         "the plugin exited before it printed a handshake line: exit status 4; it last wrote: \"cannot find kv.db\"",
     );
-    says(&error, &["help: correct what it names on stderr"]);
+    shows(&error, &["help: correct what it names on stderr"]);
     assert!(!PlainReport(&error).to_string().contains("cookie"), "{error:?}");
 
-    // A hint in its own words is followed, on whichever stream it comes.
+    // A hint of the plugin is used, on either stream.
     for text in [
         "echo 'This is a plugin; it must be started by kv-host' >&2; exit 1",
         "echo 'This is a plugin and must be started by kv-host'; exit 1",
         "echo 'This binary is a plugin, not to be run directly' >&2; exit 0",
     ] {
-        let error = refused(&host(plain), script(text), SOON).await;
-        says(&error, &["give host and plugin the same magic cookie"]);
+        let error = refused(&host(plain), script(text), TIMEOUT).await;
+        shows(&error, &["give host and plugin the same magic cookie"]);
     }
 }
 
 #[tokio::test]
-async fn a_line_that_is_none_stands_in_the_message() {
-    let error = refused(&host(plain), script(r"printf 'Hello \033[31m\177 world\n'; sleep 60"), SOON).await;
-    is_plain(&error, "before its handshake line: \"Hello \\u{1b}[31m\\u{7f} world\"");
+async fn a_line_that_is_not_a_handshake_line_is_in_the_message() {
+    let error =
+        refused(&host(plain), script(r"printf 'Hello \033[31m\177 world\n'; sleep 60"), TIMEOUT).await;
+    is_plain(&error, "in place of its handshake line: \"Hello \\u{1b}[31m\\u{7f} world\"");
 }
 
 #[tokio::test]
-async fn silence_tells_the_last_words() {
+async fn the_last_stderr_lines_are_in_the_error_of_a_silent_plugin() {
     let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(500);
     let error =
-        refused(&host(short), script("echo 'waiting for the database' >&2; exec sleep 60"), SOON).await;
+        refused(&host(short), script("echo 'waiting for the database' >&2; exec sleep 60"), TIMEOUT).await;
     is_plain(
         &error,
         "the plugin printed no handshake line within 0.5 s; it last wrote: \"waiting for the database\"",
@@ -162,13 +163,13 @@ async fn python_and_its_traceback() {
         return;
     }
     let program = "import sys\ndef main():\n    raise RuntimeError('no such table: kv')\nmain()";
-    let error = refused(&host(plain), Command::new("python3").arg("-c").arg(program), SOON).await;
+    let error = refused(&host(plain), Command::new("python3").arg("-c").arg(program), TIMEOUT).await;
     is_plain(&error, "it panicked: \"RuntimeError: no such table: kv\"");
     let program = "import sys\nprint('starting up')\nsys.stdout.flush()\nsys.exit('no config')";
-    let error = refused(&host(plain), Command::new("python3").arg("-c").arg(program), SOON).await;
+    let error = refused(&host(plain), Command::new("python3").arg("-c").arg(program), TIMEOUT).await;
     is_plain(
         &error,
-        "something else before its handshake line: \"starting up\"; it last wrote: \"no config\"",
+        "other text in place of its handshake line: \"starting up\"; it last wrote: \"no config\"",
     );
 }
 
@@ -184,13 +185,13 @@ async fn go_and_its_panics() {
     let built = std::process::Command::new("go").arg("build").arg("-o").arg(&program).arg(&source).status();
     assert!(built.expect("go can be started").success());
     let go = |how: &str| Command::new(Path::new(&program)).arg(how);
-    let error = refused(&host(plain), go("panic"), SOON).await;
+    let error = refused(&host(plain), go("panic"), TIMEOUT).await;
     is_plain(&error, "it panicked: \"listen tcp :80: bind: permission denied\"");
-    let error = refused(&host(plain), go("fatal"), SOON).await;
+    let error = refused(&host(plain), go("fatal"), TIMEOUT).await;
     is_plain(&error, "exit status 1; it last wrote: \"cannot open the database\"");
-    // What go-plugin says to a person who starts a plugin by hand, and to a host with another cookie.
-    let error = refused(&host(plain), go("cookie"), SOON).await;
-    says(&error, &["takes itself for the plugin of another host", "same magic cookie"]);
+    // The message of go-plugin for a missing or another cookie.
+    let error = refused(&host(plain), go("cookie"), TIMEOUT).await;
+    shows(&error, &["refused the magic cookie, which another host has", "same magic cookie"]);
 }
 
 const GO: &str = r#"

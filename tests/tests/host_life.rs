@@ -1,4 +1,4 @@
-//! What a host sees of a plugin's output and life, and how that life ends and begins again: with real processes.
+//! The output, life, end and restart of plugins, as a host sees them, with real processes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "host_life/drops.rs"]

@@ -1,4 +1,4 @@
-//! A plugin's log as a person sees it at the host: in the lines of a subscriber, and on stderr without one.
+//! The log of a plugin at the host: as lines of a subscriber, and on stderr without a subscriber.
 
 use std::{
     io,
@@ -8,16 +8,17 @@ use std::{
 };
 
 use rpcplugin::{
-    Host, LogRecord, Observer,
+    Host,
     config::{HostConfig, HostTls},
+    host::{LogRecord, Observer},
+};
+use rpcplugin_tests::support::{
+    faulty::{faulty, host},
+    scripts::script,
+    wait::eventually_within,
 };
 
-#[path = "support/hosts.rs"]
-mod hosts;
-
-use hosts::{eventually, faulty, host, script};
-
-/// What a subscriber wrote.
+/// The output of a subscriber.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -37,14 +38,14 @@ impl io::Write for Written {
     }
 }
 
-/// In a process of its own: tracing remembers for all threads of a process whether an event is wanted.
+/// In a process of its own, because tracing caches for the whole process whether an event is enabled.
 #[test]
-fn a_record_is_a_line_with_the_plugins_name_and_fields_of_its_own() {
+fn a_record_is_a_line_with_the_name_of_the_plugin_and_its_fields() {
     stderr_of("lines", "record");
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+#[expect(clippy::disallowed_methods, reason = "the switch of a test")]
 async fn lines() {
     if std::env::var("HOST_LOG_LINES").as_deref() != Ok("record") {
         return;
@@ -60,8 +61,9 @@ async fn lines() {
     let _subscribed = tracing::subscriber::set_default(subscriber);
     let plugin = host(|_| {}).launch(faulty("logs")).await.expect("it starts");
     let added = r#" INFO faulty-plugin: added word="a" count=1 ok=true"#.to_owned();
-    eventually(Duration::from_secs(10), "the record is there", || written.lines().contains(&added)).await;
-    let pid = plugin.pid().unwrap().get();
+    eventually_within(Duration::from_secs(10), "the record is written", || written.lines().contains(&added))
+        .await;
+    let pid = plugin.pid().expect("it was launched");
     plugin.shut_down().await;
     let lines = written.lines();
     let ready: Vec<_> = lines.iter().filter(|line| line.contains("plugin ready")).collect();
@@ -73,14 +75,14 @@ async fn lines() {
     }
 }
 
-/// An observer that takes the log.
+/// An observer of the log.
 struct Taker;
 
 impl Observer for Taker {
     fn log(&self, _: &LogRecord) {}
 }
 
-/// An observer of something else.
+/// An observer that does not take logs.
 struct Counter;
 
 impl Observer for Counter {
@@ -89,9 +91,9 @@ impl Observer for Counter {
     }
 }
 
-/// The host of the tests below, which start this test in a process of its own. Without them it does nothing.
+/// The host of the following tests, which start this test in another process. Without its variable, it does nothing.
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "a test's own switch")]
+#[expect(clippy::disallowed_methods, reason = "the switch of a test")]
 async fn child() {
     let Ok(case) = std::env::var("HOST_LOG_LINES") else { return };
     if case == "subscriber" {
@@ -113,7 +115,7 @@ async fn child() {
     host.launch(script(&text)).await.expect_err("it ends");
 }
 
-/// What the test prints on stderr in a process of its own.
+/// The stderr of the test in another process.
 fn stderr_of(test: &str, case: &str) -> String {
     let output = Process::new(std::env::current_exe().expect("this program"))
         .args(["--exact", test, "--nocapture"])
@@ -138,14 +140,14 @@ fn without_a_subscriber_warnings_errors_and_panics_are_on_stderr() {
 }
 
 #[test]
-fn what_takes_the_log_or_switches_it_off_keeps_stderr_quiet() {
+fn an_observer_of_logs_or_the_setting_keeps_stderr_quiet() {
     for case in ["subscriber", "observer", "off"] {
         assert_eq!(stderr_of("child", case), "", "{case}");
     }
 }
 
 #[test]
-fn a_host_is_warned_of_a_slip_in_a_variables_name() {
+fn a_host_warns_of_a_misspelt_variable() {
     let host = Process::new(env!("CARGO_BIN_EXE_settings-host"))
         .arg("/no/such/plugin")
         .env("PLUGIN_HANDSHAKE_TIMOUT", "2s")
@@ -158,11 +160,11 @@ fn a_host_is_warned_of_a_slip_in_a_variables_name() {
 }
 
 #[tokio::test]
-async fn a_plugin_warns_of_a_slip_in_its_log() {
+async fn a_plugin_logs_a_warning_of_a_misspelt_variable() {
     let command = faulty("healthy").env("PLUGIN_SERVER_TRANSPORT", "tcp").env("PLUGIN_DIR", "/");
     let plugin = host(|_| {}).launch(command).await.expect("it starts");
     let warning = "PLUGIN_SERVER_TRANSPORT is not a setting; the nearest is PLUGIN_SERVER_TRANSPORTS";
     let log = || plugin.stderr_tail().join("\n");
-    eventually(Duration::from_secs(10), "the warning is there", || log().contains(warning)).await;
+    eventually_within(Duration::from_secs(10), "the warning is written", || log().contains(warning)).await;
     assert!(!log().contains("PLUGIN_DIR"), "{}", log());
 }

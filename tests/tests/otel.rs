@@ -1,10 +1,8 @@
-//! Telemetry of a host and of a plugin's process, as a collector gets it.
+//! The telemetry of a host and of a plugin, as a collector receives it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "otel/collector.rs"]
 mod collector;
-#[path = "support/examples.rs"]
-mod support;
 
 use std::{
     collections::BTreeSet,
@@ -15,11 +13,16 @@ use std::{
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use rpcplugin::{
-    Command, Host, LaunchError, LogRecord, MagicCookie, Observer, ServiceId, Services, Stdin,
-    otel::{Telemetry, TelemetryBuilder},
+    Command, Host, LaunchError, MagicCookie, Services,
+    broker::ServiceId,
+    host::{LogRecord, Observer, Stdin},
+    telemetry::{Telemetry, TelemetryBuilder},
 };
-use rpcplugin_tests::trace_kit::{WhichTrace, ask};
-use rustix::process::{Pid, Signal, kill_process};
+use rpcplugin_tests::{
+    support::{process::send, programs::example},
+    tracing_support::{WhichTrace, ask},
+};
+use rustix::process::Signal;
 use tonic::Code;
 use tower::Layer as _;
 use tracing::Instrument as _;
@@ -27,7 +30,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use self::collector::{Collector, attributes};
 
-/// A plugin that sends what is left to a collector has to be given the time on a busy machine.
+/// A host with a long grace: on a busy machine, a plugin needs time to send the rest of its telemetry.
 fn host() -> Host {
     Host::new(MagicCookie::new("OTEL_KIT_COOKIE", "otel").unwrap(), 1)
         .configure(|config| config.grace = Duration::from_secs(30))
@@ -43,7 +46,7 @@ fn telemetry(service: &str, endpoint: &str) -> TelemetryBuilder {
     Telemetry::builder().service_name(service).endpoint(endpoint).flush_timeout(Duration::from_secs(30))
 }
 
-/// What plugins log.
+/// An observer of logs.
 #[derive(Clone, Default)]
 struct Logged(Arc<Mutex<Vec<LogRecord>>>);
 
@@ -53,7 +56,7 @@ impl Observer for Logged {
     }
 }
 
-/// The one span of this name and kind.
+/// The only span with this name and kind.
 #[track_caller]
 fn one<'a>(spans: &'a [Span], name: &str, kind: SpanKind) -> &'a Span {
     let found: Vec<_> =
@@ -65,14 +68,14 @@ fn one<'a>(spans: &'a [Span], name: &str, kind: SpanKind) -> &'a Span {
 #[track_caller]
 fn is_child(child: &Span, parent: &Span) {
     assert_eq!(child.trace_id, parent.trace_id, "{child:#?} is in another trace than {parent:#?}");
-    assert_eq!(child.parent_span_id, parent.span_id, "{child:#?} is no child of {parent:#?}");
+    assert_eq!(child.parent_span_id, parent.span_id, "{child:#?} is not a child of {parent:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn spans_and_metrics_of_both_sides_reach_the_collector() {
     let collector = Collector::start().await;
     let telemetry = telemetry("otel-host", &collector.endpoint).build().unwrap();
-    // The only test of this process that sets a subscriber.
+    // No other test of this process sets a subscriber.
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(telemetry.layer())).unwrap();
     let logged = Logged::default();
     let host =
@@ -83,7 +86,7 @@ async fn spans_and_metrics_of_both_sides_reach_the_collector() {
         .env("PLUGIN_RATE_LIMIT_BURST_CAPACITY", "4");
     let plugin = host.launch(command).await.unwrap();
     let channel = plugin.channel_with(&telemetry.calls());
-    let story = async {
+    let run = async {
         ask(channel.clone(), "Host").await.unwrap();
         for _ in 0..2 {
             assert_eq!(ask(channel.clone(), "Ok").await.unwrap_err().code(), Code::Ok);
@@ -95,24 +98,24 @@ async fn spans_and_metrics_of_both_sides_reach_the_collector() {
         let brokered = plugin.broker().dial(id).await.unwrap();
         ask(telemetry.calls().layer(brokered), "Brokered").await.unwrap();
     };
-    story.instrument(tracing::info_span!("request")).await;
+    run.instrument(tracing::info_span!("request")).await;
     plugin.shut_down().await;
     assert!(telemetry.shut_down().await, "all was sent");
 
-    // The plugin's log names the trace, and has nothing that is for a collector.
+    // The log of the plugin has the id of the trace, and no fields for a collector.
     let asked = logged.0.lock().unwrap().iter().find(|record| record.message == "asked").cloned().unwrap();
     let names: Vec<_> = asked.fields.iter().map(|(name, _)| name.as_str()).collect();
     assert!(names.contains(&"trace.id") && !names.contains(&"otel.kind"), "{asked:?}");
-    spans_join_across_the_border(&collector);
+    spans_join_across_processes(&collector);
     metrics_of_the_host(&collector);
     metrics_of_the_plugin(&collector);
     let everything = collector.everything();
     for secret in ["OTEL_KIT_COOKIE", "BEGIN ", "MII"] {
-        assert!(!everything.contains(secret), "{secret} went to the collector");
+        assert!(!everything.contains(secret), "{secret} was sent to the collector");
     }
 }
 
-fn spans_join_across_the_border(collector: &Collector) {
+fn spans_join_across_processes(collector: &Collector) {
     let (ours, theirs) = (collector.spans("otel-host"), collector.spans("otel-plugin"));
     let request = one(&ours, "request", SpanKind::Internal);
     let asked = one(&ours, "trace.WhichTrace/Host", SpanKind::Client);
@@ -126,11 +129,11 @@ fn spans_join_across_the_border(collector: &Collector) {
     is_child(brokered, request);
     is_child(one(&theirs, "trace.WhichTrace/Brokered", SpanKind::Server), brokered);
 
-    let said = attributes(&asked.attributes);
-    assert_eq!(said["rpc.system.name"], "grpc");
-    assert_eq!(said["rpc.method"], "trace.WhichTrace/Host");
+    let printed = attributes(&asked.attributes);
+    assert_eq!(printed["rpc.system.name"], "grpc");
+    assert_eq!(printed["rpc.method"], "trace.WhichTrace/Host");
     assert_eq!(
-        (said["rpc.response.status_code"].as_str(), said["error.type"].as_str()),
+        (printed["rpc.response.status_code"].as_str(), printed["error.type"].as_str()),
         ("ABORTED", "ABORTED")
     );
     let status = |span: &Span| span.status.as_ref().map_or(0, |status| status.code);
@@ -178,7 +181,7 @@ fn metrics_of_the_host(collector: &Collector) {
         }
     }
     let running = collector.points("otel-host", "rpcplugin.plugin.running");
-    assert_eq!(running.iter().map(|point| point.value).collect::<Vec<_>>(), [0.0], "it is over");
+    assert_eq!(running.iter().map(|point| point.value).collect::<Vec<_>>(), [0.0], "the plugin has ended");
     assert_eq!(total("rpcplugin.plugin.restarts", &[]), 0.0);
 }
 
@@ -195,7 +198,7 @@ fn metrics_of_the_plugin(collector: &Collector) {
     }
 }
 
-/// A caller can invent method names without end, and each label of a metric costs memory here and at the collector.
+/// A caller can invent any number of method names, and each label of a metric costs memory.
 #[tokio::test]
 async fn invented_methods_become_no_labels() {
     let collector = Collector::start().await;
@@ -226,7 +229,7 @@ async fn invented_methods_become_no_labels() {
         let refused = ("rpc.response.status_code", "RESOURCE_EXHAUSTED");
         collector.total("otel-plugin", calls, &[("rpc.method", method), refused])
     };
-    assert_eq!(total("_OTHER"), 1000.0, "refused calls are counted");
+    assert_eq!(total("_OTHER"), 1000.0, "rejected calls are counted");
     assert_eq!(total("trace.WhichTrace/Ok"), 1.0, "a method that has answered keeps its name");
 }
 
@@ -239,8 +242,7 @@ async fn launches_that_fail_and_restarts_are_counted() {
 
     let supervised = host.supervise(command(&collector.endpoint)).await.unwrap();
     let first = supervised.generation().unwrap();
-    let pid = first.plugin().pid.and_then(|pid| Pid::from_raw(pid.get().try_into().unwrap())).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
+    send(first.plugin().pid.unwrap(), Signal::KILL);
     let second = supervised.later_generation(first.number()).await.unwrap();
     assert_eq!(second.number(), 2);
     supervised.shut_down().await;
@@ -258,8 +260,8 @@ async fn launches_that_fail_and_restarts_are_counted() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_or_silent_holds_nobody_up() {
-    // Nobody listens at the one; the other lets everybody in and never says a word.
+async fn a_missing_or_silent_collector_delays_nothing() {
+    // The first endpoint has no listener. The second accepts connections and sends nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [away, silent.local_addr().unwrap()] {
@@ -267,7 +269,7 @@ async fn a_collector_that_is_away_or_silent_holds_nobody_up() {
         let telemetry = Telemetry::builder().endpoint(&endpoint).flush_timeout(Duration::from_millis(300));
         let telemetry = telemetry.build().unwrap();
         let host = telemetry.host(host());
-        // Such a plugin would send for 10 s, and its host waits for no more than 2.
+        // The plugin would send for 10 s, and its host waits for 2 s.
         let host = host.configure(|config| config.grace = Duration::from_secs(2));
         let plugin = host.launch(command(&endpoint)).await.unwrap();
         let channel = plugin.channel_with(&telemetry.calls());
@@ -287,12 +289,12 @@ async fn telemetry_can_be_switched_off() {
     plugin.shut_down().await;
 }
 
-/// Whatever keeps it from being set up is said, and nothing is left to guess.
+/// A failed setup is reported with its cause.
 #[tokio::test]
-async fn what_cannot_be_set_up_says_why() {
+async fn a_failed_setup_reports_its_cause() {
     let plugin = env!("CARGO_BIN_EXE_otel-plugin");
     for (shell, code) in [
-        // The runtime of the exporter needs more files than are left.
+        // The runtime of the exporter needs more files than the limit allows.
         (r#"ulimit -n 4; exec "$0""#, "rpcplugin::base::telemetry_thread"),
         (
             r#"OTEL_EXPORTER_OTLP_ENDPOINT="not an address" exec "$0""#,
@@ -301,29 +303,29 @@ async fn what_cannot_be_set_up_says_why() {
         (r#"OTEL_TRACES_EXPORTER=zipkin exec "$0""#, "rpcplugin::config::telemetry_setting"),
     ] {
         let output = tokio::process::Command::new("sh").args(["-c", shell, plugin]).output().await.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && said.contains(code), "{shell}: {said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && printed.contains(code), "{shell}: {printed}");
     }
 }
 
 #[tokio::test]
-async fn the_example_tells_its_story() {
+async fn the_example_exports_its_spans() {
     let collector = Collector::start().await;
-    let mut example = tokio::process::Command::new(support::example("otel"));
+    let mut example = tokio::process::Command::new(example("otel"));
     example.stdin(Stdio::null()).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint);
     let output = example.output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let all = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let all = format!("{printed}{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{all}");
-    let lines: Vec<_> = said.lines().collect();
+    let lines: Vec<_> = printed.lines().collect();
     assert_eq!(lines[0], "hello, collector", "{all}");
     assert!(lines[1].starts_with("farewell: "), "{all}");
     assert_eq!(lines[2], "the plugin ended cleanly", "{all}");
     let (ours, theirs) = (collector.spans("otel-example-host"), collector.spans("otel-example-plugin"));
     let put = one(&ours, "rpcplugin.examples.kv.v1.Kv/Put", SpanKind::Client);
-    let story = one(&ours, "story", SpanKind::Internal);
-    is_child(put, story);
+    let run = one(&ours, "run", SpanKind::Internal);
+    is_child(put, run);
     let life = one(&ours, "plugin", SpanKind::Internal);
-    assert!(life.links.iter().any(|link| link.span_id == story.span_id), "what launched it: {life:#?}");
+    assert!(life.links.iter().any(|link| link.span_id == run.span_id), "the link to the launch: {life:#?}");
     is_child(one(&theirs, "rpcplugin.examples.kv.v1.Kv/Put", SpanKind::Server), put);
 }

@@ -1,55 +1,46 @@
-//! A pyvider plugin that is configured by nothing but environment variables behaves the same when it is replaced by a
-//! plugin of this library with the same variables.
+//! A plugin of this library can replace a pyvider plugin that takes its settings from environment variables: with the same
+//! variables, it behaves the same.
 //!
-//! Needs the Python of `cargo xtask interop`; without it the tests are skipped with a word, and fail where
+//! The tests need the Python of `cargo xtask interop`. Without it, they are skipped, which is printed. They fail if
 //! `RPCPLUGIN_REQUIRE` names python.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/signals.rs"]
-mod signals;
-#[path = "settings/support.rs"]
-#[expect(dead_code, reason = "the tests of settings need more of it")]
-mod support;
+use std::{fs, time::Duration};
 
-use std::{fs, path::Path, time::Duration};
-
+use rpcplugin::host::HandshakeFault;
 use rpcplugin::{
-    Command, ExitReason, LaunchError, LaunchFault, Plugin, Stdin,
+    Command, LaunchError, Plugin,
     config::{HostConfig, HostTls, Pem, SecretPem},
-    mtls::Identity,
+    host::{ExitReason, LaunchFault, Stdin},
+    tls::Identity,
 };
-use rpcplugin_tests::pb::{InfoRequest, SleepRequest};
-use rustix::process::{Pid, Signal, kill_process};
+use rpcplugin_tests::{
+    pb::{InfoRequest, SleepRequest},
+    support::{
+        TIMEOUT,
+        conformance::{client, code, host, plugin},
+        process::send,
+        programs::python,
+        signals,
+    },
+};
+use rustix::process::Signal;
 use tokio::time::timeout;
 use tonic::Code;
 
-use crate::support::{PATIENCE, client, code, host};
-
-/// What the operator of either plugin sets.
+/// The cookie in the settings of both plugins.
 const COOKIE: [(&str, &str); 2] = [
     ("PLUGIN_MAGIC_COOKIE_KEY", "CONFORMANCE_KIT_COOKIE"),
     ("PLUGIN_MAGIC_COOKIE_VALUE", "b1d0c9a6-conformance"),
 ];
 
-/// The plugin of pyvider, if its Python is there.
-#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a test's own switch, and what it does")]
+/// The plugin of pyvider, if its Python is built.
 fn pyvider() -> Option<Command> {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = tests.join("../target/interop/python/bin/python");
-    if python.exists() {
-        return Some(Command::new(python).arg(tests.join("interop/python/env_plugin.py")));
-    }
-    let required = std::env::var("RPCPLUGIN_REQUIRE").unwrap_or_default();
-    assert!(!required.contains("python"), "python is required, and there is no {}", python.display());
-    println!("skipped: there is no {} (cargo xtask interop makes it)", python.display());
-    None
+    let [python, script] = python("env_plugin.py")?;
+    Some(Command::new(python).arg(script))
 }
 
-fn ours() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_settings-plugin"))
-}
-
-/// Launches pyvider's plugin and ours with the same variables. None where there is no Python.
+/// Launches the plugins of pyvider and of this library with the same variables. `None` without Python.
 async fn both(
     variables: &[(&str, &str)],
     change: impl Fn(&mut HostConfig),
@@ -61,16 +52,16 @@ async fn both(
         let host = host().configure(&change);
         Box::pin(async move { host.launch(command).await })
     };
-    let (theirs, own) = tokio::join!(launch(pyvider()?), launch(ours()));
+    let (theirs, own) = tokio::join!(launch(pyvider()?), launch(plugin(&[])));
     Some([theirs, own])
 }
 
-/// As [`both`], where both have to start.
+/// As [`both`]. Both plugins must start.
 async fn pair(variables: &[(&str, &str)]) -> Option<[Plugin; 2]> {
     Some(both(variables, |_| {}).await?.map(Result::unwrap))
 }
 
-/// What a host can see of a plugin without calling its own services.
+/// The properties of a plugin that a host sees without calls to its services.
 #[derive(Debug, PartialEq)]
 struct Facts {
     network: &'static str,
@@ -89,7 +80,7 @@ async fn facts(plugin: &Plugin) -> Facts {
 }
 
 #[tokio::test]
-async fn what_a_host_sees_is_the_same() {
+async fn a_host_sees_no_difference() {
     let usual = || Facts { network: "unix", version: 3, mutual: true, healthy: true };
     for (variables, expected) in [
         (&[][..], usual()),
@@ -114,7 +105,7 @@ async fn a_wrong_cookie_ends_both_with_status_1() {
         let fault = launched.unwrap_err().fault;
         let ended = ExitReason::Status(1);
         assert!(
-            matches!(fault, LaunchFault::Handshake(rpcplugin::host::HandshakeFault::ExitedEarly(reason)) | LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(reason)) if reason == ended),
+            matches!(fault, LaunchFault::Handshake(HandshakeFault::ExitedEarly(reason)) | LaunchFault::Handshake(HandshakeFault::CookieRefused(reason)) if reason == ended),
             "{fault:?}"
         );
     }
@@ -124,29 +115,28 @@ async fn a_wrong_cookie_ends_both_with_status_1() {
 async fn the_shutdown_file_ends_both() {
     let directory = tempfile::tempdir().unwrap();
     let stop = directory.path().join("stop");
-    // Each gets a file of its own, since it removes it.
+    // Each plugin has its own file, because it removes the file.
     for number in [0, 1] {
         let path = stop.with_extension(number.to_string());
         let Some(pair) = pair(&[("PLUGIN_SHUTDOWN_FILE_PATH", path.to_str().unwrap())]).await else { return };
         let plugin = pair.into_iter().nth(number).unwrap();
         fs::write(&path, "").unwrap();
-        assert_eq!(timeout(PATIENCE, plugin.wait()).await.unwrap(), ExitReason::Status(0));
+        assert_eq!(timeout(TIMEOUT, plugin.wait()).await.unwrap(), ExitReason::Status(0));
         assert!(!path.exists());
     }
 }
 
 #[tokio::test]
 async fn an_interrupt_is_ignored_or_not() {
-    signals::not_ignored();
+    signals::reset_ignored();
     for (ignore, stays) in [("true", true), ("false", false)] {
         let Some(pair) = pair(&[("PLUGIN_IGNORE_SIGINT", ignore)]).await else { return };
         for plugin in pair {
-            let pid = Pid::from_raw(i32::try_from(plugin.pid().unwrap().get()).unwrap()).unwrap();
-            kill_process(pid, Signal::INT).unwrap();
+            send(plugin.pid().unwrap(), Signal::INT);
             if stays {
                 assert!(plugin.ping().await.is_ok());
             } else {
-                timeout(PATIENCE, plugin.wait()).await.unwrap();
+                timeout(TIMEOUT, plugin.wait()).await.unwrap();
             }
         }
     }
@@ -163,7 +153,7 @@ async fn calls_have_the_grace_period() {
             while other.info(InfoRequest {}).await.unwrap().get_ref().calls < 2 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            plugin.shut_down_within(PATIENCE).await;
+            plugin.shut_down_within(TIMEOUT).await;
             assert_eq!(code(sleeping.await.unwrap()) == Code::Ok, finishes, "{grace}");
         }
     }
@@ -171,7 +161,7 @@ async fn calls_have_the_grace_period() {
 
 #[tokio::test]
 async fn given_certificates_are_mutual() {
-    let (host, plugin, stranger) =
+    let (host, plugin, unknown) =
         (Identity::generate().unwrap(), Identity::generate().unwrap(), Identity::generate().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
@@ -188,7 +178,7 @@ async fn given_certificates_are_mutual() {
         ("PLUGIN_SERVER_KEY", &*key),
         ("PLUGIN_CLIENT_ROOT_CERTS", &*authorities),
     ];
-    for (identity, welcome) in [(&host, true), (&stranger, false)] {
+    for (identity, accepted) in [(&host, true), (&unknown, false)] {
         let launched = both(&variables, |config| {
             let own = identity.export();
             config.tls = HostTls::Given {
@@ -199,7 +189,7 @@ async fn given_certificates_are_mutual() {
         });
         let Some(launched) = launched.await else { return };
         for launched in launched {
-            assert_eq!(launched.is_ok(), welcome, "{launched:?}");
+            assert_eq!(launched.is_ok(), accepted, "{launched:?}");
         }
     }
 }

@@ -1,11 +1,5 @@
-//! Each setting of a plugin changes what a real plugin does. The tests bear the settings' names.
+//! Each setting of a plugin changes what a real plugin does. Each test is named after its setting.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "settings/raw_http2.rs"]
-#[expect(dead_code, reason = "the tests of hosts need more of it")]
-mod raw_http2;
-#[path = "settings/support.rs"]
-mod support;
 
 use std::{
     fs,
@@ -20,26 +14,29 @@ use std::{
 };
 
 use rpcplugin::{
-    BasicProtocol, Endpoint, LaunchError, MagicCookie, Observer, OutputOptions, OutputSource, Plugin,
-    PluginId, Serve,
+    Endpoint, LaunchError, MagicCookie, Plugin, Serve,
     config::{HostTls, Loader, Pem, SecretPem},
-    mtls::Identity,
+    host::{Observer, OutputOptions, OutputSource, PluginId},
+    plugin::BasicProtocol,
+    tls::Identity,
 };
-use rpcplugin_tests::pb::{
-    BigPayloadRequest, CallbackRequest, EchoRequest, InfoRequest, SleepRequest, WriteStdioRequest,
+use rpcplugin_tests::{
+    pb::{BigPayloadRequest, CallbackRequest, EchoRequest, InfoRequest, SleepRequest, WriteStdioRequest},
+    raw_http2::PeerSettings,
+    support::{
+        TIMEOUT,
+        conformance::{client, code, host, launch, plugin, try_launch},
+        process::{is_alive, send},
+        wait::eventually,
+    },
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::{io::AsyncReadExt as _, net::UnixStream, time::timeout};
 use tonic::{Code, Request};
 use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
 
-use crate::{
-    raw_http2::Announced,
-    support::{PATIENCE, client, code, eventually, host, is_alive, launch, plugin, try_launch},
-};
-
-/// What the plugin wrote when it did not start.
-fn last_words(error: &LaunchError) -> String {
+/// The stderr of a plugin that did not start.
+fn stderr_of(error: &LaunchError) -> String {
     error.facts().stderr.join("\n")
 }
 
@@ -80,17 +77,17 @@ async fn tcp_port() {
 #[tokio::test]
 async fn auto_mtls() {
     let error = try_launch(&[("PLUGIN_AUTO_MTLS", "false")], |_| {}).await.unwrap_err();
-    assert!(last_words(&error).contains("rpcplugin::security::mtls_refused"), "{error:?}");
+    assert!(stderr_of(&error).contains("rpcplugin::security::mtls_refused"), "{error:?}");
     assert!(launch(&[("PLUGIN_AUTO_MTLS", "true")], |_| {}).await.security().is_mutual());
 }
 
-/// Two sides that know each other's certificate beforehand.
-struct Acquainted {
+/// A host and a plugin with given certificates that trust each other.
+struct GivenCertificates {
     host: Identity,
     plugin: Identity,
 }
 
-impl Acquainted {
+impl GivenCertificates {
     fn new() -> Self {
         Self { host: Identity::generate().unwrap(), plugin: Identity::generate().unwrap() }
     }
@@ -115,18 +112,18 @@ impl Acquainted {
 
 #[tokio::test]
 async fn certificate() {
-    let sides = Acquainted::new();
+    let sides = GivenCertificates::new();
     let (own, host) = (sides.plugin.export(), sides.host.certificate_pem());
     let plugin = sides.launch(own.certificates_pem(), own.private_key_pem(), &host).await.unwrap();
     assert!(plugin.security().is_mutual());
     let other = Identity::generate().unwrap().export();
-    let stranger = sides.launch(other.certificates_pem(), other.private_key_pem(), &host).await;
-    stranger.expect_err("the host knows another certificate");
+    let unknown = sides.launch(other.certificates_pem(), other.private_key_pem(), &host).await;
+    unknown.expect_err("the host knows another certificate");
 }
 
 #[tokio::test]
 async fn private_key() {
-    let sides = Acquainted::new();
+    let sides = GivenCertificates::new();
     let (own, host) = (sides.plugin.export(), sides.host.certificate_pem());
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), own.private_key_pem()).unwrap();
@@ -134,12 +131,12 @@ async fn private_key() {
     sides.launch(own.certificates_pem(), &path, &host).await.unwrap();
     let other = Identity::generate().unwrap().export();
     let error = sides.launch(own.certificates_pem(), other.private_key_pem(), &host).await.unwrap_err();
-    assert!(last_words(&error).contains("rpcplugin::security::identity_key_mismatch"), "{error:?}");
+    assert!(stderr_of(&error).contains("rpcplugin::security::identity_key_mismatch"), "{error:?}");
 }
 
 #[tokio::test]
 async fn client_roots() {
-    let sides = Acquainted::new();
+    let sides = GivenCertificates::new();
     let own = sides.plugin.export();
     let other = Identity::generate().unwrap().certificate_pem();
     let refused = sides.launch(own.certificates_pem(), own.private_key_pem(), &other).await;
@@ -173,7 +170,7 @@ async fn capture_output() {
         let request = WriteStdioRequest { stdout: "printed\n".into(), ..WriteStdioRequest::default() };
         client(&plugin).write_stdio(request).await.unwrap();
         loop {
-            let chunk = timeout(PATIENCE, output.next()).await.unwrap().unwrap();
+            let chunk = timeout(TIMEOUT, output.next()).await.unwrap().unwrap();
             if chunk.bytes.windows(7).any(|window| window == b"printed") {
                 assert_eq!(chunk.source, source, "{value}");
                 break;
@@ -182,7 +179,7 @@ async fn capture_output() {
     }
 }
 
-/// Somebody who takes no output before being told, and counts what comes then.
+/// An observer that blocks until the test lets it continue, and counts the output.
 struct Slow {
     until: std::sync::Mutex<mpsc::Receiver<()>>,
     taken: Arc<AtomicUsize>,
@@ -195,13 +192,13 @@ impl Observer for Slow {
     }
 }
 
-/// A plugin whose host does not read its output, and what lets the host read on.
+/// A plugin whose host does not read its output, the sender whose drop lets the host read, and the counter of output.
 async fn unread(variables: &[(&str, &str)]) -> (Plugin, mpsc::Sender<()>, Arc<AtomicUsize>) {
     let (go_on, until) = mpsc::channel();
     let taken = Arc::<AtomicUsize>::default();
     let slow = Slow { until: until.into(), taken: Arc::clone(&taken) };
     let host = host().observe(slow).configure(|config| {
-        // Little fits on the way.
+        // Small windows, so that little output is in transit.
         config.http2.stream_window = rpcplugin::config::ByteSize::kib(64);
         config.http2.connection_window = rpcplugin::config::ByteSize::kib(256);
     });
@@ -231,25 +228,25 @@ async fn output_buffer() {
 async fn output_timeout() {
     let small = ("PLUGIN_OUTPUT_BUFFER", "64KiB");
     let (hasty, _unread, _) = unread(&[small, ("PLUGIN_OUTPUT_TIMEOUT", "0")]).await;
-    timeout(PATIENCE, client(&hasty).write_stdio(much())).await.unwrap().unwrap();
+    timeout(TIMEOUT, client(&hasty).write_stdio(much())).await.unwrap().unwrap();
 
-    let (patient, go_on, _) = unread(&[small, ("PLUGIN_OUTPUT_TIMEOUT", "60s")]).await;
-    let mut patient_client = client(&patient);
-    let mut writing = std::pin::pin!(patient_client.write_stdio(much()));
+    let (long, go_on, _) = unread(&[small, ("PLUGIN_OUTPUT_TIMEOUT", "60s")]).await;
+    let mut waiting_client = client(&long);
+    let mut writing = std::pin::pin!(waiting_client.write_stdio(much()));
     let held_up = timeout(Duration::from_millis(300), writing.as_mut()).await;
     assert!(held_up.is_err(), "the plugin waits for its host");
     drop(go_on);
-    timeout(PATIENCE, writing).await.unwrap().unwrap();
+    timeout(TIMEOUT, writing).await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn grace() {
     for (value, expected) in [("10s", Code::Ok), ("0", Code::Unavailable)] {
-        let plugin = launch(&[("PLUGIN_GRPC_GRACE_PERIOD", value)], |config| config.grace = PATIENCE).await;
+        let plugin = launch(&[("PLUGIN_GRPC_GRACE_PERIOD", value)], |config| config.grace = TIMEOUT).await;
         let mut client = client(&plugin);
         let mut other = client.clone();
         let sleeping = tokio::spawn(async move { client.sleep(SleepRequest { ms: 600 }).await });
-        // The call is under way when it has been counted.
+        // The call is in flight when it has been counted.
         while other.info(InfoRequest {}).await.unwrap().get_ref().calls < 2 {}
         plugin.shut_down().await;
         let ended = code(sleeping.await.unwrap());
@@ -263,13 +260,12 @@ async fn ready_timeout() {
     let loader = Loader::new().env([("PLUGIN_SERVER_READY_TIMEOUT", "20ms")]);
     let plugin = Serve::new(cookie).protocol(BasicProtocol::new(1)).load_config(&loader);
     let mut readiness = plugin.readiness();
-    // It is not run at all.
+    // The plugin is not run.
     assert_eq!(readiness.wait().await.unwrap_err().to_string(), "the plugin did not serve within 0.02 s");
 }
 
 fn interrupt(plugin: &Plugin) {
-    let pid = Pid::from_raw(i32::try_from(plugin.pid().unwrap().get()).unwrap()).unwrap();
-    kill_process(pid, Signal::INT).unwrap();
+    send(plugin.pid().unwrap(), Signal::INT);
 }
 
 #[tokio::test]
@@ -279,7 +275,7 @@ async fn ignore_sigint() {
     assert!(stays.ping().await.is_ok());
     let goes = launch(&[("PLUGIN_IGNORE_SIGINT", "false")], |_| {}).await;
     interrupt(&goes);
-    timeout(PATIENCE, goes.wait()).await.unwrap();
+    timeout(TIMEOUT, goes.wait()).await.unwrap();
     assert_eq!(stays.ended(), None);
 }
 
@@ -289,11 +285,11 @@ async fn shutdown_file() {
     let file = directory.path().join("stop");
     let plugin = launch(&[("PLUGIN_SHUTDOWN_FILE_PATH", file.to_str().unwrap())], |_| {}).await;
     fs::write(&file, "").unwrap();
-    assert!(timeout(PATIENCE, plugin.wait()).await.unwrap().is_success());
+    assert!(timeout(TIMEOUT, plugin.wait()).await.unwrap().is_success());
     assert!(!file.exists());
 }
 
-/// A plugin whose host is this test itself, and its handshake line.
+/// A plugin that the test starts without a host library, and its handshake line.
 fn without_library(variables: &[(&str, &str)]) -> (Child, String) {
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_settings-plugin"))
         .env("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance")
@@ -341,16 +337,16 @@ async fn max_send_message_size() {
 #[tokio::test]
 async fn broker_timeout() {
     let plugin = launch(&[("PLUGIN_BROKER_TIMEOUT", "30ms")], |_| {}).await;
-    // Nobody serves this number.
+    // This id is not served.
     let request = CallbackRequest { broker_id: 777, calls: 1, ..CallbackRequest::default() };
-    let status = timeout(PATIENCE, client(&plugin).callback(request)).await.unwrap().unwrap_err();
+    let status = timeout(TIMEOUT, client(&plugin).callback(request)).await.unwrap().unwrap_err();
     assert!(status.message().contains("0.03 s"), "{status:?}");
 }
 
 #[tokio::test]
 async fn workers() {
     let threads = |plugin: &Plugin| {
-        let tasks = fs::read_dir(format!("/proc/{}/task", plugin.pid().unwrap().get())).unwrap();
+        let tasks = fs::read_dir(format!("/proc/{}/task", plugin.pid().unwrap())).unwrap();
         let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
         names.filter(|name| name.starts_with("tokio")).count()
     };
@@ -363,12 +359,12 @@ async fn log_level() {
     for (level, logged) in [("debug", true), ("error", false)] {
         let plugin = launch(&[("PLUGIN_LOG_LEVEL", level)], |_| {}).await;
         client(&plugin).info(InfoRequest {}).await.unwrap();
-        // The library's own word at debug, written before the handshake line.
-        let words = || plugin.stderr_tail().join("\n").contains("plugin address");
+        // A record of the library at debug level, from before the handshake line.
+        let is_logged = || plugin.stderr_tail().join("\n").contains("plugin address");
         if logged {
-            eventually("the log", words).await;
+            eventually("the log", is_logged).await;
         }
-        assert_eq!(words(), logged, "{level}");
+        assert_eq!(is_logged(), logged, "{level}");
     }
 }
 
@@ -378,8 +374,8 @@ async fn supported_versions() {
     assert_eq!(launch(&[("SUPPORTED_PROTOCOL_VERSIONS", "1,2")], |_| {}).await.version().0, 2);
 }
 
-/// How many of five calls in a row are let through.
-async fn let_through(variables: &[(&str, &str)]) -> usize {
+/// The number of calls that pass, of five in a row.
+async fn passing_calls(variables: &[(&str, &str)]) -> usize {
     let plugin = launch(variables, |_| {}).await;
     let mut through = 0;
     for _ in 0..5 {
@@ -397,15 +393,15 @@ const SLOWLY: (&str, &str) = ("PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND", "0.01");
 #[tokio::test]
 async fn rate_limit_enabled() {
     let burst = ("PLUGIN_RATE_LIMIT_BURST_CAPACITY", "2");
-    assert_eq!(let_through(&[SLOWLY, burst, ("PLUGIN_RATE_LIMIT_ENABLED", "true")]).await, 2);
-    assert_eq!(let_through(&[SLOWLY, burst, ("PLUGIN_RATE_LIMIT_ENABLED", "false")]).await, 5);
+    assert_eq!(passing_calls(&[SLOWLY, burst, ("PLUGIN_RATE_LIMIT_ENABLED", "true")]).await, 2);
+    assert_eq!(passing_calls(&[SLOWLY, burst, ("PLUGIN_RATE_LIMIT_ENABLED", "false")]).await, 5);
 }
 
 #[tokio::test]
 async fn rate_limit_burst_capacity() {
     for burst in [1, 3] {
         let value = burst.to_string();
-        assert_eq!(let_through(&[SLOWLY, ("PLUGIN_RATE_LIMIT_BURST_CAPACITY", &value)]).await, burst);
+        assert_eq!(passing_calls(&[SLOWLY, ("PLUGIN_RATE_LIMIT_BURST_CAPACITY", &value)]).await, burst);
     }
 }
 
@@ -416,29 +412,29 @@ async fn rate_limit_requests_per_second() {
     let begun = std::time::Instant::now();
     let mut through = 0;
     while through < 3 {
-        assert!(begun.elapsed() < PATIENCE, "fifty a second come back");
+        assert!(begun.elapsed() < TIMEOUT, "fifty tokens come back in a second");
         through += usize::from(echo(&quick, 1).await == Code::Ok);
     }
-    assert_eq!(let_through(&[burst, SLOWLY]).await, 1);
+    assert_eq!(passing_calls(&[burst, SLOWLY]).await, 1);
 }
 
 #[tokio::test]
 async fn rate_limit_per_service() {
-    assert_eq!(let_through(&[("PLUGIN_RATE_LIMIT_PER_SERVICE", "conformance.v1.Kit=0.01/2")]).await, 2);
-    assert_eq!(let_through(&[("PLUGIN_RATE_LIMIT_PER_SERVICE", "another.Service=0.01/2")]).await, 5);
+    assert_eq!(passing_calls(&[("PLUGIN_RATE_LIMIT_PER_SERVICE", "conformance.v1.Kit=0.01/2")]).await, 2);
+    assert_eq!(passing_calls(&[("PLUGIN_RATE_LIMIT_PER_SERVICE", "another.Service=0.01/2")]).await, 5);
 }
 
 #[tokio::test]
 async fn rate_limit_per_method() {
-    assert_eq!(let_through(&[("PLUGIN_RATE_LIMIT_PER_METHOD", "conformance.v1.Kit/Echo=0.01/2")]).await, 2);
-    assert_eq!(let_through(&[("PLUGIN_RATE_LIMIT_PER_METHOD", "conformance.v1.Kit/Put=0.01/2")]).await, 5);
+    assert_eq!(passing_calls(&[("PLUGIN_RATE_LIMIT_PER_METHOD", "conformance.v1.Kit/Echo=0.01/2")]).await, 2);
+    assert_eq!(passing_calls(&[("PLUGIN_RATE_LIMIT_PER_METHOD", "conformance.v1.Kit/Put=0.01/2")]).await, 5);
 }
 
-/// What a plugin that speaks without TLS announces of itself.
-async fn announced(variables: &[(&str, &str)]) -> Announced {
+/// The HTTP/2 settings of a plugin without TLS.
+async fn announced(variables: &[(&str, &str)]) -> PeerSettings {
     let plugin = launch(variables, |config| config.tls = HostTls::Plaintext).await;
     let stream = UnixStream::connect(plugin.endpoint().address().as_ref() as &str).await.unwrap();
-    timeout(PATIENCE, Announced::read(stream, true)).await.unwrap().unwrap()
+    timeout(TIMEOUT, PeerSettings::read(stream, true)).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -476,12 +472,12 @@ async fn http2_handshake_timeout() {
     assert!(hung_up.is_ok(), "well before the default of 20 s");
 }
 
-/// What a plugin says that was started with these variables, by somebody who shows `shown` in `KEY`.
-fn said(variables: &[(&str, &str)], shown: (&str, &str)) -> String {
+/// The start of the stdout of a plugin with these variables and this cookie.
+fn stdout_of(variables: &[(&str, &str)], cookie: (&str, &str)) -> String {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_settings-plugin"))
         .env_clear()
         .envs(variables.iter().copied())
-        .env(shown.0, shown.1)
+        .env(cookie.0, cookie.1)
         .env("PLUGIN_SHUTDOWN_FILE_PATH", "/dev/null/none")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -489,10 +485,10 @@ fn said(variables: &[(&str, &str)], shown: (&str, &str)) -> String {
         .spawn();
     let mut child = output.unwrap();
     let mut first = [0; 2];
-    let spoke = child.stdout.as_mut().unwrap().read_exact(&mut first).is_ok();
+    let printed = child.stdout.as_mut().unwrap().read_exact(&mut first).is_ok();
     child.kill().unwrap();
     child.wait().unwrap();
-    if spoke { String::from_utf8_lossy(&first).into_owned() } else { String::new() }
+    if printed { String::from_utf8_lossy(&first).into_owned() } else { String::new() }
 }
 
 const COOKIE: [(&str, &str); 2] =
@@ -500,11 +496,11 @@ const COOKIE: [(&str, &str); 2] =
 
 #[tokio::test]
 async fn magic_cookie_key() {
-    assert_eq!(said(&COOKIE, ("MY_COOKIE", "sweet")), "1|");
-    assert_eq!(said(&COOKIE, ("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance")), "");
+    assert_eq!(stdout_of(&COOKIE, ("MY_COOKIE", "sweet")), "1|");
+    assert_eq!(stdout_of(&COOKIE, ("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance")), "");
 }
 
 #[tokio::test]
 async fn magic_cookie_value() {
-    assert_eq!(said(&COOKIE, ("MY_COOKIE", "bitter")), "");
+    assert_eq!(stdout_of(&COOKIE, ("MY_COOKIE", "bitter")), "");
 }

@@ -1,16 +1,18 @@
-//! A trace goes on in a plugin's process, and comes back.
+//! A trace continues in the process of a plugin, and in its calls to the host.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
 
 use rpcplugin::{
-    Command, Host, LogRecord, MagicCookie, Observer, Plugin, ServiceId, Services, Stdin, TraceCalls,
-    TraceContext, in_trace,
+    Command, Host, MagicCookie, Plugin, Services,
+    broker::ServiceId,
+    host::{LogRecord, Observer, Stdin},
+    telemetry::{TraceCalls, TraceContext, in_trace},
 };
-use rpcplugin_tests::trace_kit::{WhichTrace, ask, ask_trace};
+use rpcplugin_tests::tracing_support::{WhichTrace, ask, ask_trace};
 use tower::Layer as _;
 
-/// What the plugin logs while it is asked.
+/// An observer of logs.
 #[derive(Clone, Default)]
 struct Logged(Arc<Mutex<Vec<LogRecord>>>);
 
@@ -29,7 +31,7 @@ fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_trace-plugin")).stdin(Stdin::Null)
 }
 
-/// The trace that the plugin sees, as it says.
+/// The trace that the plugin sees.
 async fn seen(plugin: &Plugin) -> Option<TraceContext> {
     ask_trace(TraceCalls.layer(plugin.channel()), "Say").await.unwrap()
 }
@@ -39,7 +41,7 @@ fn ours() -> TraceContext {
 }
 
 #[tokio::test]
-async fn a_trace_goes_on_in_the_plugin() {
+async fn a_trace_continues_in_the_plugin() {
     let logged = Logged::default();
     let plugin = host().observe(logged.clone()).launch(command()).await.unwrap();
 
@@ -49,7 +51,7 @@ async fn a_trace_goes_on_in_the_plugin() {
     assert_ne!(seen(&plugin).await.unwrap().trace_id(), ours().trace_id(), "another trace");
     plugin.shut_down().await;
 
-    // What the plugin logs while it serves a call names the trace, and not the plugin, which its host knows.
+    // The log records of a call have the id of the trace. They do not have the plugin, which the host knows.
     let logged = logged.0.lock().unwrap();
     let asked = logged.iter().find(|record| record.message == "asked").unwrap();
     let field = |wanted: &str| {
@@ -60,7 +62,7 @@ async fn a_trace_goes_on_in_the_plugin() {
 }
 
 #[tokio::test]
-async fn a_trace_goes_on_in_callbacks_and_in_brokered_services() {
+async fn a_trace_continues_in_callbacks_and_in_brokered_services() {
     let plugin = host().launch(command()).await.unwrap();
     let traced = in_trace(ours(), async {
         let channel = TraceCalls.layer(plugin.channel());

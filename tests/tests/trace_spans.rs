@@ -1,11 +1,13 @@
-//! A plugin's life has its spans on both sides. The one test of its process, which has one subscriber.
+//! The spans of a plugin's life, on both sides. The only test of its process, because it sets the subscriber.
 
-use rpcplugin::{Command, Host, MagicCookie, ServiceId, Services, Stdin, TraceCalls};
-use rpcplugin_tests::trace_kit::{SeenSpan, SpanLog, WhichTrace, ask};
+use rpcplugin::{
+    Command, Host, MagicCookie, Services, broker::ServiceId, host::Stdin, telemetry::TraceCalls,
+};
+use rpcplugin_tests::tracing_support::{SeenSpan, SpanLog, WhichTrace, ask};
 use tower::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// The one span of this path.
+/// The only span with this path.
 #[track_caller]
 fn one<'a>(spans: &'a [SeenSpan], path: &str) -> &'a SeenSpan {
     let found: Vec<_> = spans.iter().filter(|span| span.path == path).collect();
@@ -24,11 +26,11 @@ async fn a_plugins_life_has_its_spans_on_both_sides() {
         .callbacks(Services::new().add(WhichTrace::here()));
     let command = Command::new(path).stdin(Stdin::Null).env("TRACE_KIT_SPANS", &file);
     let plugin = host.launch(command).await.unwrap();
-    // Steps end with themselves, and not with the connection or the tasks that they have begun.
+    // The span of a step ends with the step, and not with the connection or the tasks that the step has started.
     for step in ["plugin:launch", "plugin:launch:greet", "plugin:launch:connect"] {
         assert!(one(&log.spans(), step).closed, "{step}");
     }
-    let (pid, endpoint) = (plugin.pid().unwrap().get().to_string(), plugin.endpoint().to_string());
+    let (pid, endpoint) = (plugin.pid().unwrap().to_string(), plugin.endpoint().to_string());
     let id = ServiceId(ask(plugin.channel(), "Broker").await.unwrap().parse().unwrap());
     let brokered = plugin.broker().dial(id).await.unwrap();
     ask(TraceCalls.layer(brokered), "Say").await.unwrap();
@@ -50,7 +52,7 @@ async fn a_plugins_life_has_its_spans_on_both_sides() {
     assert_eq!(one(&ours, "plugin:launch:connect").fields["endpoint"], endpoint);
     let brokers: Vec<_> = ours.iter().filter(|span| span.path == "plugin:broker").collect();
     let ids: Vec<_> = brokers.iter().map(|span| span.fields["service.id"].as_str()).collect();
-    assert_eq!(ids, ["4000000000", "1"], "what is offered, and what was dialled: {ours:#?}");
+    assert_eq!(ids, ["4000000000", "1"], "the served and the dialled id: {ours:#?}");
     assert!(brokers.iter().all(|span| span.level == "DEBUG"));
 
     let theirs = SpanLog::load(&file).unwrap();

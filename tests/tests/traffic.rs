@@ -1,15 +1,16 @@
-//! What goes over a plugin's connections is counted, on both sides, and can be read at any time.
+//! Both sides count the bytes and messages of a plugin's connections. The counters can be read at any time.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "settings/support.rs"]
-#[expect(dead_code, reason = "the tests of settings need more of it")]
-mod support;
-
 use rpcplugin::{
-    ConnectionKind, Meter, Plugin, ServiceId, Services,
+    Plugin, Services,
+    broker::ServiceId,
+    telemetry::{ConnectionKind, Meter},
     transport::{Listen, SecureStream, Security, Stream, http2},
 };
-use rpcplugin_tests::pb::{EchoRequest, GreetRequest, OpenSubRequest, sub_client::SubClient};
+use rpcplugin_tests::{
+    pb::{EchoRequest, GreetRequest, OpenSubRequest, sub_client::SubClient},
+    support::conformance::{client, launch},
+};
 use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
 use tonic_health::{
@@ -17,8 +18,6 @@ use tonic_health::{
     pb::{HealthCheckRequest, health_client::HealthClient},
     server::health_reporter,
 };
-
-use crate::support::{client, launch};
 
 const SIZE: usize = 10_000;
 
@@ -38,7 +37,7 @@ async fn calls_are_counted_as_they_are_made() {
     assert_eq!(after.messages_sent - before.messages_sent, 10);
     assert_eq!(after.messages_received - before.messages_received, 10);
     for bytes in [after.bytes_sent - before.bytes_sent, after.bytes_received - before.bytes_received] {
-        // The messages, and some frames around them.
+        // The messages and their frames.
         assert!((10 * SIZE as u64..11 * SIZE as u64).contains(&bytes), "{bytes}");
     }
 }
@@ -59,7 +58,7 @@ async fn each_connection_is_counted() {
     }
 }
 
-/// A listener that has one stream in memory to hand over.
+/// A listener with one stream in memory.
 struct Injected(Option<DuplexStream>);
 
 impl Listen for Injected {
@@ -71,7 +70,7 @@ impl Listen for Injected {
     }
 }
 
-/// The other end of it.
+/// A connector with the other end of the stream.
 struct To(std::sync::Mutex<Option<DuplexStream>>);
 
 impl http2::Connect for To {

@@ -1,6 +1,6 @@
-//! What a peer may write that no library writes: each side against raw HTTP/2.
+//! Each side against raw HTTP/2, with input that no library sends.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "the functions that tests share may fail a test too")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "wire/callbacks.rs"]
 mod callbacks;

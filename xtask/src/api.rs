@@ -13,7 +13,7 @@ use crate::workspace::{self, Crate, Outcome, Workspace};
 /// Options of `cargo xtask api`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Change nothing; fail if a listing is not what the code gives
+    /// Change nothing; fail if a listing differs from the code
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -93,7 +93,7 @@ fn document(libraries: &[&Crate], target: &Path) -> Outcome<std::path::PathBuf> 
     }
 }
 
-/// The listing of a library: a line for each item, and none for the methods that a trait already has.
+/// The listing of a library: a line for each item. Methods that a trait has already are left out.
 fn listing(library: &str, json: &Path) -> Outcome<String> {
     let api =
         public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build().map_err(|error| {

@@ -36,9 +36,6 @@ pub(crate) struct Options {
     /// The number of rounds
     #[arg(long)]
     rounds: Option<usize>,
-    /// Use the programs that are there and build nothing
-    #[arg(long)]
-    no_build: bool,
     /// List the figures and measure nothing
     #[arg(long)]
     list: bool,
@@ -67,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
 
     let directory = Workspace::load()?.target.join("bench");
     fs::create_dir_all(&directory)?;
-    let programs = pairs::prepare(&options.against, &directory, options.no_build)?;
+    let programs = pairs::prepare(&options.against, &directory)?;
     let mut report = Report::begin(options.quick, &programs)?;
     if report.machine.is_busy() {
         println!("\nthis machine does other work (load {:.1}): only the ratios count\n", report.machine.load);

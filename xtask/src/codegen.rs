@@ -17,7 +17,7 @@ use crate::workspace::{self, Outcome};
 /// Options of `cargo xtask codegen`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Change nothing; fail if the committed code is not what the sources give
+    /// Change nothing; fail if the committed code differs from the generated code
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -66,7 +66,7 @@ const PAYLOAD: &[&str] = &[
     ".conformance.v1.TransformResponse.data",
 ];
 
-/// Generates every package, and writes the result or compares it with what is committed.
+/// Generates every package, and writes the code or compares it with the committed code.
 pub(crate) fn run(options: &Options) -> Outcome {
     let root = workspace::root();
     let mut is_stale = false;

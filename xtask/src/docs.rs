@@ -15,7 +15,7 @@ use crate::workspace::{self, Outcome};
 /// Options of `cargo xtask docs`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Change nothing; fail if a page is not what the code gives
+    /// Change nothing; fail if a page differs from the code
     #[arg(long)]
     pub(crate) check: bool,
 }

@@ -120,7 +120,7 @@ impl Session {
     }
 }
 
-/// Whether the lines are as the page shows them. `…` alone stands for any lines, and within a line for any text.
+/// Whether the printed lines match the page. `…` alone stands for any lines, and within a line for any text.
 fn matches(shown: &[&str], printed: &[&str]) -> bool {
     match (shown, printed) {
         ([], []) => true,

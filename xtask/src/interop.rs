@@ -70,6 +70,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
 
     let directory = Workspace::load()?.target.join("interop");
+    fs::create_dir_all(&directory)?;
     if options.build {
         return build(&options.require, &directory);
     }
@@ -78,7 +79,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     for language in Language::ALL {
         let makes_certificates = |cell: &Cell| language == Language::Go && cell.security.is_given;
         if cells.iter().any(|cell| [cell.host, cell.plugin].contains(&language) || makes_certificates(cell)) {
-            peers.insert(language, peers::prepare(language, &directory)?);
+            peers.insert(language, peers::prepare(language, &directory));
         }
     }
     refuse_missing(&options.require, &peers)?;
@@ -157,7 +158,7 @@ fn settle_table(recorded: &Recorded, check: bool) -> Outcome {
 fn build(required: &[Tool], directory: &Path) -> Outcome {
     let mut peers = Peers::new();
     for language in [Language::Go, Language::Python] {
-        let readiness = peers::prepare(language, directory)?;
+        let readiness = peers::prepare(language, directory);
         match &readiness {
             Readiness::Ready { toolchain, .. } => println!("{language} is built with {toolchain}"),
             Readiness::Missing(why) => println!("{language} is SKIPPED: {why}"),
@@ -170,7 +171,7 @@ fn build(required: &[Tool], directory: &Path) -> Outcome {
 
 /// The commands of Python's host and plugin, for measurements, and the version of their toolchain.
 pub(crate) fn python_programs(directory: &Path) -> Outcome<(Vec<OsString>, Vec<OsString>, String)> {
-    match peers::prepare(Language::Python, directory)? {
+    match peers::prepare(Language::Python, directory) {
         Readiness::Ready { programs, toolchain } => Ok((programs.host, programs.plugin, toolchain)),
         Readiness::Missing(why) | Readiness::Broken(why) => Err(why.into()),
     }

@@ -1,8 +1,7 @@
 //! The workspace's own commands, run as `cargo xtask COMMAND`.
 //!
-//! Each command is one file. All of them print the cargo line that does the same by hand where there is one, and
-//! end with a non-zero status if anything failed.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program that talks to a terminal")]
+//! Each command is a file. The exit status is not zero if anything failed.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program for a terminal")]
 
 mod api;
 mod bench;
@@ -44,19 +43,19 @@ enum Command {
     Docs(docs::Options),
     /// Check the house rules: arrows between crates, manifests, sources
     Tidy,
-    /// Run everything that must hold before a change is accepted
+    /// Run every check that a change has to pass
     Ci(ci::Options),
     /// Run hosts and plugins of Rust, Go and Python against each other
     Interop(interop::Options),
     /// Run the fuzz targets of tests/fuzz (nightly compiler, cargo-fuzz)
     Fuzz(fuzz::Options),
-    /// Follow the guide word by word in a fresh directory
+    /// Run every step of the guide in a fresh directory
     Guide,
-    /// Measure this library beside others, and write what came of it into docs/performance
+    /// Measure this library beside others, and write the results into docs/performance
     Bench(bench::Options),
     /// Count the instructions of small pieces of work under valgrind, beside the baseline
     Instructions(instructions::Options),
-    /// Record what `rpcplugin inspect` shows, as a picture and as text in docs/cli.md
+    /// Record the output of `rpcplugin inspect`, as a picture and as text in docs/cli.md
     Picture,
     /// Run the real Terraform against the demo provider
     Terraform(terraform::Options),

@@ -1,4 +1,4 @@
-//! `cargo xtask picture`: what `rpcplugin inspect` shows, as `docs/images/inspect.svg` and as text in `docs/cli.md`.
+//! `cargo xtask picture`: the output of `rpcplugin inspect`, as `docs/images/inspect.svg` and as text in `docs/cli.md`.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use anstyle_svg::Term;
 use crate::markdown;
 use crate::workspace::{self, Outcome};
 
-/// Builds the program and a plugin, inspects the plugin, and draws what the program prints.
+/// Builds the program and a plugin, inspects the plugin, and draws the output.
 pub(crate) fn run() -> Outcome {
     for line in ["build -p rpcplugin-cli --bins", "build -p rpcplugin --examples"] {
         workspace::succeed(&mut workspace::cargo(line.split(' ')))?;

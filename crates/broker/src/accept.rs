@@ -135,9 +135,9 @@ impl Incoming {
                 stream = self.source.accept(), if takes_more => match stream {
                     // In a task of its own, so that a silent connection does not delay others.
                     Some(stream) => {
-                        let newcomer = PendingConnection::new(&stream);
-                        let secured = secure(Arc::clone(&shared), stream, newcomer.clone());
-                        newcomer.set_task(self.securing.spawn(secured));
+                        let pending = PendingConnection::new(&stream);
+                        let secured = secure(Arc::clone(&shared), stream, pending.clone());
+                        pending.set_task(self.securing.spawn(secured));
                     }
                     None => {
                         self.ended = true;
@@ -153,12 +153,12 @@ impl Incoming {
 async fn secure(
     shared: Arc<Shared>,
     stream: Stream,
-    newcomer: PendingConnection,
+    pending: PendingConnection,
 ) -> Result<SecureStream, SecureError> {
     let handshake_timeout = shared.settings.http2.handshake_timeout;
     let secured = timeout(handshake_timeout, shared.settings.security.server(stream)).await;
     // From now on the connection is not closed to make room for another.
-    newcomer.called();
+    pending.called();
     secured.unwrap_or_else(|late| Err(SecureError(late.into())))
 }
 

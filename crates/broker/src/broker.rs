@@ -10,7 +10,7 @@ use crate::{
     dial,
     error::{AcceptError, DialError, Unreachable},
     ids::HOST_SERVICES,
-    message_stream::{self, StreamEnd},
+    message_stream::{self, DisconnectReason},
     session::{self, MainStreams},
     settings::{BrokerSettings, ListenAt, Role},
     shared::{Mode, Shared},
@@ -79,13 +79,13 @@ impl Broker {
     ///
     /// A plugin without a broker ends the stream at once. Then every service and every dial of this side fails.
     ///
-    /// After [`StreamEnd::Lost`] the broker can be attached again. Its services are announced again, and callers that wait
+    /// After [`DisconnectReason::Lost`] the broker can be attached again. Its services are announced again, and callers that wait
     /// for the stream go on. The broker of rpcplugin accepts any number of streams. That of a plugin in Go closes when its
-    /// first stream ends, which the next stream finds out: [`StreamEnd::PeerClosed`].
+    /// first stream ends, which the next stream finds out: [`DisconnectReason::PeerClosed`].
     ///
     /// # Cancel safety
     /// Dropping the future ends the stream. The broker can be attached again.
-    pub fn attach(&self, channel: PluginChannel) -> impl Future<Output = StreamEnd> + Send + use<> {
+    pub fn attach(&self, channel: PluginChannel) -> impl Future<Output = DisconnectReason> + Send + use<> {
         message_stream::attach(Arc::clone(self.shared()), channel)
     }
 

@@ -84,7 +84,7 @@ impl Connect for Redial {
         match (first, &self.endpoint) {
             (Some(stream), _) => Ok(stream),
             (None, Some(endpoint)) => direct::connect(&self.shared, endpoint).await,
-            (None, None) => open(&self.shared, self.id).await.map_err(as_connect_error),
+            (None, None) => open(&self.shared, self.id).await.map_err(as_channel_error),
         }
     }
 }
@@ -105,7 +105,7 @@ impl Connect for LazyDial {
             },
             None => Err(Unreachable::Closed.into()),
         };
-        opened.map_err(as_connect_error)
+        opened.map_err(as_channel_error)
     }
 }
 
@@ -151,7 +151,7 @@ impl Listen for SingleStream {
     }
 }
 
-fn as_connect_error(error: DialError) -> ChannelError {
+fn as_channel_error(error: DialError) -> ChannelError {
     match error {
         DialError::Connect(error) => error,
         other => ChannelError::Other { what: "the brokered service cannot be reached", source: other.into() },

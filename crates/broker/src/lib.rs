@@ -28,6 +28,8 @@
 //! # }
 //! ```
 //!
+//! The crate is internal: users find its items in `rpcplugin::broker`. Its API may change with any release.
+//!
 //! # Invariants
 //!
 //! - A brokered connection is never less secure than the main one: one [`Security`] applies to all.
@@ -54,6 +56,6 @@ pub use accept::{Incoming, ServiceHandle};
 pub use broker::Broker;
 pub use error::{AcceptError, DialError, Unreachable};
 pub use ids::HOST_SERVICES;
-pub use message_stream::StreamEnd;
+pub use message_stream::DisconnectReason;
 pub use session::MainStreams;
 pub use settings::{BoxError, BrokerSettings, ListenAt, PeerOrigin, Role, Translate};

@@ -31,7 +31,7 @@ pub(crate) fn services(shared: &Arc<Shared>) -> Services {
 ///
 /// # Protocol
 /// go-plugin `grpc_broker.go` `StartStream`. A plugin in Go sends no headers before its first message.
-pub(crate) async fn attach(shared: Arc<Shared>, channel: PluginChannel) -> StreamEnd {
+pub(crate) async fn attach(shared: Arc<Shared>, channel: PluginChannel) -> DisconnectReason {
     let link = OpenLink::new(&shared);
     let outgoing = Outgoing::new(&shared, link.id);
     let end = tokio::select! {
@@ -42,12 +42,12 @@ pub(crate) async fn attach(shared: Arc<Shared>, channel: PluginChannel) -> Strea
     tracing::debug!(?end, "the broker's stream ended");
     link.close(end);
     if shared.closed.is_cancelled() {
-        return StreamEnd::Closed;
+        return DisconnectReason::Closed;
     }
     match shared.look(|state| state.router.reachability()) {
-        Reachability::NoBroker => StreamEnd::NoBroker,
-        Reachability::PeerClosed => StreamEnd::PeerClosed,
-        Reachability::Up(_) | Reachability::Down => StreamEnd::Lost,
+        Reachability::NoBroker => DisconnectReason::NoBroker,
+        Reachability::PeerClosed => DisconnectReason::PeerClosed,
+        Reachability::Up(_) | Reachability::Down => DisconnectReason::Lost,
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) async fn attach(shared: Arc<Shared>, channel: PluginChannel) -> Strea
 /// [attach](crate::Broker::attach) again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StreamEnd {
+pub enum DisconnectReason {
     /// The stream broke, or the plugin ended it without an error. Another stream may last.
     Lost,
     /// The plugin has no broker.

@@ -1,7 +1,7 @@
 //! Errors that end a command, with their exit codes.
 
 use miette::{Diagnostic, Report};
-use rpcplugin::{AttachError, handshake::HandshakeLineFault};
+use rpcplugin::{handshake::HandshakeLineFault, host::AttachError};
 
 use crate::exit::Exit;
 

@@ -18,7 +18,7 @@ use rpcplugin::PluginChannel;
 
 pub(crate) use self::{
     args::SchemaArgs,
-    files::Given,
+    files::GivenFiles,
     pool::{LeftOut, Undescribed},
     reflection::Reflection,
     unknown::unknown_fields,
@@ -56,12 +56,12 @@ type Methods = BTreeMap<String, BTreeMap<String, String>>;
 
 impl Schema {
     /// Returns the schema from files and from the plugin's reflection.
-    pub(crate) async fn of(given: Option<&Given>, channel: &PluginChannel) -> Self {
+    pub(crate) async fn of(given: Option<&GivenFiles>, channel: &PluginChannel) -> Self {
         Self::assemble(given, Some(reflection::fetch(channel).await))
     }
 
     /// Returns the schema from files alone.
-    pub(crate) fn of_files(given: &Given) -> Self {
+    pub(crate) fn of_files(given: &GivenFiles) -> Self {
         Self::assemble(Some(given), None)
     }
 
@@ -114,7 +114,7 @@ impl Schema {
         own.keys().filter(|method| !in_file.contains_key(*method)).cloned().collect()
     }
 
-    fn assemble(given: Option<&Given>, sent: Option<PluginFiles>) -> Self {
+    fn assemble(given: Option<&GivenFiles>, sent: Option<PluginFiles>) -> Self {
         let mut sources = Vec::new();
         let mut left_out = Vec::new();
         if let Some(given) = given {
@@ -179,7 +179,8 @@ fn signature(method: &Method) -> String {
 #[cfg(test)]
 mod tests {
     use rpcplugin::{
-        Attachment, Host, MagicCookie, Services,
+        Host, MagicCookie, Services,
+        host::Attachment,
         transport::{Listener, Security, SocketDir, http2},
     };
     use tokio::time::timeout;

@@ -1,6 +1,7 @@
 //! What the program prints: where, in which form, and in which colours.
 
 pub(crate) mod backtrace;
+mod causes;
 pub(crate) mod duration;
 mod error_json;
 pub(crate) mod lines;
@@ -12,7 +13,8 @@ mod visible_error;
 mod wrap;
 
 pub(crate) use self::{
-    error_json::{causes, error_as_json},
+    causes::{causes, with_causes},
+    error_json::error_as_json,
     out::{Out, StdoutUnwritable},
     tree::Tree,
 };

@@ -21,7 +21,7 @@ fn a_new_project_builds_and_passes_its_tests() {
     let project = dir.join("my-weather");
     let run =
         rpcplugin(["new".as_ref(), "--path-to-rpcplugin".as_ref(), root.as_os_str(), project.as_os_str()]);
-    run.ended_with(0).says(&["plugin/src/main.rs", "cargo test"]);
+    run.ended_with(0).prints(&["plugin/src/main.rs", "cargo test"]);
 
     // The versions and the profile of this workspace, so that its artifacts are reused.
     std::fs::copy(root.join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
@@ -59,13 +59,13 @@ fn existing_files_are_not_overwritten() {
     let project = dir.path().join("taken");
     std::fs::create_dir(&project).unwrap();
     std::fs::write(project.join("mine"), "").unwrap();
-    rpcplugin(["new".as_ref(), project.as_os_str()]).ended_with(2).says(&["already exists"]);
+    rpcplugin(["new".as_ref(), project.as_os_str()]).ended_with(2).prints(&["already exists"]);
     assert!(!project.join("Cargo.toml").exists());
 }
 
 #[test]
 fn invalid_names_and_checkouts_are_refused() {
-    rpcplugin(["new", "Not A Name"]).ended_with(2).says(&["lower-case letters"]);
-    rpcplugin(["new", "--path-to-rpcplugin", "/nowhere", "x"]).ended_with(2).says(&["crates/rpcplugin"]);
+    rpcplugin(["new", "Not A Name"]).ended_with(2).prints(&["lower-case letters"]);
+    rpcplugin(["new", "--path-to-rpcplugin", "/nowhere", "x"]).ended_with(2).prints(&["crates/rpcplugin"]);
     assert!(!Path::new("x").exists());
 }

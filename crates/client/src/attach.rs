@@ -17,7 +17,7 @@ pub use self::error::AttachError;
 use crate::{
     connection::{
         host_services::{self, CallingPlugin},
-        open::{self, Opened, Target},
+        open::{self, ConnectTarget, Opened},
         security, socket_dir,
     },
     error::{ConnectFault, HandshakeFault, SecurityFault, SetupFault},
@@ -37,28 +37,31 @@ use crate::{
 };
 
 impl Host {
-    /// Attaches to a plugin that runs already: that of an earlier host, one in test mode, or one that somebody else runs.
+    /// Attaches to a running plugin: that of an earlier host, a plugin in test mode, or one that another program
+    /// launched.
     ///
-    /// Dropping the [`Plugin`] then leaves it running; [`Plugin::shut_down`] ends it, unless it is in test mode. There is
-    /// no log of it and none of its real output, because those go to whoever started it.
+    /// Dropping the [`Plugin`] leaves it running. [`Plugin::shut_down`] ends it, unless it is in test mode. The log
+    /// and the real output go to the program that launched it, and are not read here.
     ///
     /// ```no_run
     /// # use rpcplugin_client::Host;
     /// # use rpcplugin_handshake::ReattachConfigs;
     /// # async fn example(host: Host) -> Result<(), Box<dyn std::error::Error>> {
-    /// let printed = std::env::args().nth(1).unwrap_or_default(); // what TF_REATTACH_PROVIDERS would hold
+    /// let printed = std::env::args().nth(1).unwrap_or_default(); // the value of TF_REATTACH_PROVIDERS
     /// for (name, config) in ReattachConfigs::parse(&printed)?.0 {
     ///     let plugin = host.attach(config).await?;
-    ///     println!("{name} is process {}", plugin.pid());
+    ///     if let Some(pid) = plugin.pid() {
+    ///         println!("{name} is process {pid}");
+    ///     }
     /// }
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// [`AttachError`]. The plugin is left as it is.
+    /// [`AttachError`]. The plugin is not changed.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the plugin as it is.
+    /// Dropping the future does not change the plugin.
     pub async fn attach(&self, attachment: impl Into<Attachment>) -> Result<Plugin, AttachError> {
         attach(self, attachment.into()).await
     }
@@ -67,8 +70,8 @@ impl Host {
 /// Attaches to a plugin.
 ///
 /// # Protocol
-/// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call. The recorded pid counts only if that
-/// process has the listening socket open, so that no signal reaches another process that got the same pid.
+/// go-plugin `client.go` `reattach`. Differs: the plugin has to answer its health call. The recorded pid counts only
+/// if that process has the listening socket open, so that no signal reaches another process that got the same pid.
 async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachError> {
     let started = Instant::now();
     let config = &host.config;
@@ -76,7 +79,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     if config.multiplex {
         return Err(AttachError::Multiplexed);
     }
-    let Resolved { version, endpoint, security } = resolve(host, &attachment)?;
+    let Resolved { version, endpoint, security } = resolve(host, &attachment).map_err(|error| *error)?;
     let refused = |source| AttachError::Refused { endpoint: attachment.config.endpoint.clone(), source };
     let Attachment { config: ReattachConfig { pid, test, .. }, name, translate, leftover_dir, .. } =
         attachment.clone();
@@ -84,7 +87,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     let meter = Meter::new();
     let span = span::span(name.as_ref());
     span.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
-    let target = Target {
+    let target = ConnectTarget {
         endpoint: &endpoint,
         security: &security,
         multiplex: false,
@@ -93,7 +96,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
         meter: &meter,
         layers: &host.layers,
         span: &span,
-        arrival: PeerOrigin::Attached,
+        peer_origin: PeerOrigin::Attached,
     };
     let opened = connect(host, target, &span).await.map_err(|fault| match fault {
         ConnectFault::Unreachable(source @ (ChannelError::Connect(_) | ChannelError::Timeout(_))) => {
@@ -120,21 +123,21 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     Ok(plugin)
 }
 
-/// What an attachment and the host's configuration say about the connection.
+/// The connection as the attachment and the host's configuration describe it.
 struct Resolved {
     version: AppVersion,
-    /// Where this host dials: the recorded endpoint, translated.
+    /// The endpoint that this host dials: the recorded one, translated.
     endpoint: Endpoint,
     security: Security,
 }
 
-fn resolve(host: &Host, attachment: &Attachment) -> Result<Resolved, AttachError> {
+fn resolve(host: &Host, attachment: &Attachment) -> Result<Resolved, Box<AttachError>> {
     let Attachment {
         config: ReattachConfig { version, endpoint, .. }, security, server_name, translate, ..
     } = attachment;
-    let refused = |source| AttachError::Refused { endpoint: endpoint.clone(), source };
+    let refused = |source| Box::new(AttachError::Refused { endpoint: endpoint.clone(), source });
     let version = match version {
-        Some(version) => accept_version(*version, &host.versions)?,
+        Some(version) => accept_version(*version, &host.versions).map_err(AttachError::from)?,
         // A Go host writes 0 for an unknown version.
         None if host.versions.contains(AppVersion(0)) => AppVersion(0),
         None => host.versions.newest(),
@@ -155,7 +158,7 @@ fn resolve(host: &Host, attachment: &Attachment) -> Result<Resolved, AttachError
     Ok(Resolved { version, endpoint: dialled, security })
 }
 
-async fn connect(host: &Host, target: Target<'_>, span: &Span) -> Result<Opened, ConnectFault> {
+async fn connect(host: &Host, target: ConnectTarget<'_>, span: &Span) -> Result<Opened, ConnectFault> {
     let endpoint = target.endpoint;
     let opening = open::open(target, &host.config)
         .instrument(tracing::debug_span!(parent: span, "connect", %endpoint))

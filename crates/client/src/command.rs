@@ -23,9 +23,9 @@ use crate::program::checksum::Checksum;
 ///
 /// `Command` is the [`Runner`](crate::Runner) of ordinary plugins. `Debug` does not show the values of variables.
 ///
-/// The started process has to be the plugin, or has to run as long as the plugin: a script ends with `exec ./kv-plugin`, or waits for
-/// it. When the started process exits, its process group is killed, including anything that it left in the background, because the host
-/// could neither stop nor wait for such a process.
+/// The started process has to be the plugin, or has to run as long as the plugin: a script ends with `exec
+/// ./kv-plugin`, or waits for it. When the started process exits, its process group is killed, including anything
+/// that it left in the background, because the host could neither stop nor wait for such a process.
 ///
 /// # Protocol
 /// Differs: a Go host keeps a plugin that a script has left in the background, for as long as the plugin holds its pipes.
@@ -41,12 +41,13 @@ pub struct Command {
     pub(crate) checksum: Option<Checksum>,
 }
 
-/// What a plugin reads from its standard input.
+/// The standard input of a plugin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stdin {
-    /// The host's own standard input. The default, as in go-plugin. A plugin is a background process of the terminal: the system stops
-    /// it when it reads from the terminal or asks on `/dev/tty`. See [`Command::share_process_group`].
+    /// The host's own standard input. The default, as in go-plugin. A plugin is a background process of the terminal:
+    /// the system stops it when it reads from the terminal or asks on `/dev/tty`. See
+    /// [`Command::share_process_group`].
     #[default]
     Inherit,
     /// An empty input.
@@ -56,8 +57,8 @@ pub enum Stdin {
 }
 
 impl Command {
-    /// Makes a command that starts `program`. A path is relative to the host's working directory, and a bare name is looked up in the
-    /// host's `PATH`.
+    /// Makes a command that starts `program`. A path is relative to the host's working directory, and a bare name is
+    /// looked up in the host's `PATH`.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
@@ -110,10 +111,11 @@ impl Command {
 
     /// Verifies the checksum of the program's file before the start.
     ///
-    /// On Linux the file that was verified is the file that is executed, even if another file is put at its path meanwhile. On other systems
-    /// the path is executed a moment after its file was read. In either case only trusted users may be able to write into the file itself.
-    /// Libraries, the interpreter of a script and what a script imports are not verified. A verified script inherits its open file, and on
-    /// Linux sees itself as `/proc/self/fd/N`. Other processes that the host starts in the same moment may inherit the file too.
+    /// On Linux the file that was verified is the file that is executed, even if another file is put at its path
+    /// meanwhile. On other systems the path is executed a moment after its file was read. In either case only trusted
+    /// users may be able to write into the file itself. Libraries, the interpreter of a script and what a script
+    /// imports are not verified. A verified script inherits its open file, and on Linux sees itself as
+    /// `/proc/self/fd/N`. Other processes that the host starts in the same moment may inherit the file too.
     #[must_use]
     pub fn checksum(mut self, checksum: Checksum) -> Self {
         self.checksum = Some(checksum);
@@ -136,9 +138,9 @@ impl Command {
 
     /// Leaves the plugin in the host's process group, as go-plugin does.
     ///
-    /// By default a plugin leads a group of its own. Ctrl-C in the terminal then reaches only the host, and what a plugin leaves in its
-    /// group is killed when the plugin exits. Such a plugin cannot read from the terminal, and `setsid()` in it fails with EPERM, as for
-    /// every leader of a group.
+    /// By default a plugin leads a group of its own. Ctrl-C in the terminal then reaches only the host, and what a
+    /// plugin leaves in its group is killed when the plugin exits. Such a plugin cannot read from the terminal, and
+    /// `setsid()` in it fails with EPERM, as for every leader of a group.
     ///
     /// A plugin in the host's group does not [die with the host](rpcplugin_config::HostConfig::die_with_host), unless it
     /// watches the host by itself as plugins made with rpcplugin do.
@@ -199,8 +201,8 @@ pub(crate) fn name(program: &Path) -> String {
     program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// The changes of an environment without the values, which may be secret: `+` before the name of a variable that is set, `-`
-/// before the name of one that is removed.
+/// The changes of an environment without the values, which may be secret: `+` before the name of a variable that is
+/// set, `-` before the name of one that is removed.
 pub(crate) fn variable_names<'v>(
     changes: impl IntoIterator<Item = (&'v OsStr, &'v Option<OsString>)>,
 ) -> Vec<String> {
@@ -213,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_value_of_a_variable_is_shown() {
+    fn debug_output_has_no_values_of_variables() {
         let command = Command::new("kv").env("TOKEN", "hunter2").env_remove("HOME");
         let text = format!("{command:?}");
         assert!(text.contains(r#"["-HOME", "+TOKEN"]"#) && !text.contains("hunter2"), "{text}");

@@ -1,10 +1,10 @@
-//! How a plugin ended.
+//! The exit of a process and the end of a plugin.
 
 use std::{fmt, process::ExitStatus, time::Duration};
 
 use crate::os::{self, Signal};
 
-/// How a plugin ended after the host asked it to.
+/// The end of a plugin after the host asked it to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit {
@@ -16,8 +16,9 @@ pub enum Exit {
     Ended,
     /// The plugin was left running. Another program or a person ends it.
     Detached,
-    /// The process still runs after SIGKILL, for example in uninterruptible I/O. Or its pid is unknown, so that it could not be killed.
-    /// What remains is to end it by hand. A child of this host is waited for in the background, and reaped.
+    /// The process still runs after SIGKILL, for example in uninterruptible I/O. Or its pid is unknown, so that it
+    /// could not be killed. What remains is to end it by hand. A child of this host is waited for in the background,
+    /// and reaped.
     StillRunning,
     /// The process did not exit when it was asked to, and a signal of the host ended it.
     Killed {
@@ -41,8 +42,8 @@ pub enum ExitReason {
 }
 
 impl Exit {
-    /// Classifies the end of a process that was asked to end. `sent` is the last signal of the host, if the request alone was not enough.
-    /// A plugin that exits by itself at the last moment has not been killed.
+    /// Classifies the end of a process that was asked to end. `sent` is the last signal of the host, if the request
+    /// alone was not enough. A plugin that exits by itself at the last moment has not been killed.
     pub(crate) fn after_asking(reason: ExitReason, sent: Option<Signal>, after: Duration) -> Self {
         match (reason, sent) {
             (reason, _) if reason.is_success() => Self::Clean,
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn speaks_of_signals_by_name() {
+    fn signals_are_shown_by_name() {
         assert_eq!(ExitReason::Status(3).to_string(), "exit status 3");
         assert_eq!(ExitReason::Signal(Signal::TERM).to_string(), "signal 15 (SIGTERM)");
         assert!(ExitReason::Signal(Signal::KILL).to_string().contains("memory ran out"));

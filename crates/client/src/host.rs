@@ -1,4 +1,4 @@
-//! What a host offers its plugins.
+//! A host: cookie, versions, configuration, services and observers.
 
 use std::{fmt, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What a host offers to every plugin that it launches.
+/// A host, with everything that its plugins have in common.
 ///
 /// Cheap to clone. One host can launch any number of plugins, also at the same time.
 ///
@@ -42,8 +42,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Makes a host that speaks these versions of its protocol. The defaults are AutoMTLS, a Unix socket in a private directory, and a
-    /// plugin that ends with the host.
+    /// Makes a host that speaks these versions of its protocol. The defaults are AutoMTLS, a Unix socket in a private
+    /// directory, and a plugin that ends with the host.
     pub fn new(cookie: MagicCookie, versions: impl Into<Versions>) -> Self {
         Self {
             cookie,
@@ -73,8 +73,8 @@ impl Host {
     /// Serves these services to every plugin that is launched from now on. A plugin built with this library calls them on
     /// `PluginContext::host_channel`, any other by dialling [`HOST_SERVICES`](rpcplugin_broker::HOST_SERVICES).
     ///
-    /// Each plugin has a connection of its own, secured as its main one is. A plugin that never calls the services costs a listening
-    /// socket, or nothing when multiplexed. A second call replaces the services of the first.
+    /// Each plugin has a connection of its own, secured as its main one is. A plugin that never calls the services
+    /// costs a listening socket, or nothing when multiplexed. A second call replaces the services of the first.
     ///
     /// ```no_run
     /// # use rpcplugin_client::{Command, Host};
@@ -90,8 +90,8 @@ impl Host {
         self.callbacks_with(move |_| services.clone())
     }
 
-    /// As [`callbacks`](Self::callbacks), with services made for each plugin. `make` is called once for each plugin that is launched,
-    /// before the plugin can call.
+    /// As [`callbacks`](Self::callbacks), with services made for each plugin. `make` is called once for each plugin
+    /// that is launched, before the plugin can call.
     #[must_use]
     pub fn callbacks_with(
         mut self,
@@ -101,9 +101,9 @@ impl Host {
         self
     }
 
-    /// Puts a tower layer around every service that plugins can call: the [callbacks](Self::callbacks), and what is served
-    /// through [`Plugin::broker`](crate::Plugin::broker). It applies to plugins that are launched from now on. A later layer goes around an
-    /// earlier one.
+    /// Puts a tower layer around every service that plugins can call: the [callbacks](Self::callbacks), and what is
+    /// served through [`Plugin::broker`](crate::Plugin::broker). It applies to plugins that are launched from now on.
+    /// A later layer goes around an earlier one.
     #[must_use]
     pub fn layer(mut self, layer: impl ServiceLayer) -> Self {
         self.layers = self.layers.layer(layer);
@@ -117,19 +117,21 @@ impl Host {
         self
     }
 
-    /// The events from now on of all plugins of this host and its clones. The stream ends with the last of them and their last plugin.
+    /// The events from now on of all plugins of this host and its clones. The stream ends with the last of them and
+    /// their last plugin.
     #[must_use]
     pub fn events(&self) -> Events {
         self.topics.events()
     }
 
-    /// The output from now on of all plugins of this host and its clones. The stream ends with the last of them and their last plugin.
+    /// The output from now on of all plugins of this host and its clones. The stream ends with the last of them and
+    /// their last plugin.
     #[must_use]
     pub fn output(&self, options: OutputOptions) -> OutputStream {
         self.topics.output(options)
     }
 
-    /// Where the events of a plugin that is about to be launched go.
+    /// Distributes the events of a plugin that is about to be launched.
     pub(crate) fn fan_out(&self, name: &str, generation: u64, own: Arc<PluginTopics>) -> Arc<FanOut> {
         Arc::new(FanOut::new(name, generation, self.observers.clone(), Arc::clone(&self.topics), own))
     }

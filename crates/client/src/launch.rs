@@ -1,8 +1,8 @@
 //! From a command to a plugin.
 //!
-//! A launch is one attempt, or several with pauses between them ([`retry`]). An [`attempt`] has three steps, each of which takes what
-//! the one before has made: [`spawn`] starts the process, [`greet`] reads the handshake line, [`connect`] opens the channel. Dropping
-//! the result of a step kills the process.
+//! A launch is one attempt, or several with pauses between them ([`retry`]). An [`attempt`] has three steps, each of
+//! which takes what the one before has made: [`spawn`] starts the process, [`greet`] reads the handshake line,
+//! [`connect`] opens the channel. Dropping the result of a step kills the process.
 
 pub(crate) mod attempt;
 mod connect;
@@ -26,7 +26,8 @@ use crate::{
 impl Host {
     /// Starts a plugin, and returns when the plugin is connected and has reported that it is healthy.
     ///
-    /// A failed launch that may succeed the next time is tried again as [the configuration](rpcplugin_config::HostConfig::retry) says.
+    /// A failed launch that may succeed the next time is tried again as [the
+    /// configuration](rpcplugin_config::HostConfig::retry) says.
     ///
     /// # Errors
     /// [`LaunchError`]. Nothing is left of the plugin then, and the launch can be tried again.

@@ -1,18 +1,19 @@
 //! The host side: launching plugins, attaching to them, supervising and observing them.
 //!
-//! A [`Host`] has a magic cookie, the versions of its protocol, and its configuration. [`Host::launch`] turns a [`Command`] into a
-//! [`Plugin`] within one timeout. The launch makes an ephemeral identity, starts the process, reads the handshake line, decides on the
-//! security of the connection, connects, and makes sure that the plugin is healthy. A [`Plugin`] has a channel for the generated client,
-//! and the means to shut the plugin down.
+//! A [`Host`] has a magic cookie, the versions of its protocol, and its configuration. [`Host::launch`] turns a
+//! [`Command`] into a [`Plugin`] within one timeout. The launch makes an ephemeral identity, starts the process,
+//! reads the handshake line, decides on the security of the connection, connects, and makes sure that the plugin is
+//! healthy. A [`Plugin`] has a channel for the generated client, and the means to shut the plugin down.
 //!
-//! An [`Observer`] follows a plugin's log, its output and its events. Without an observer they are tracing events. A failed launch is a
-//! [`LaunchError`] with the fault, the exit status, the last lines on stderr, and help.
+//! An [`Observer`] follows a plugin's log, its output and its events. Without an observer they are tracing events. A
+//! failed launch is a [`LaunchError`] with the fault, the exit status, the last lines on stderr, and help.
 //!
 //! This crate is a part of `rpcplugin`, and its API is that of the modules there.
 //!
 //! # Layout
-//! The modules stand in the order of a launch, the lowest first: `os`, `error`, `program`, `command`, `observe`, `process`, `streams`,
-//! `connection`, `reattach`, `host`, `plugin`, `launch`, `attach`, `supervise`, `set`. Each uses only those before it.
+//! The modules stand in the order of a launch, the lowest first: `os`, `error`, `program`, `command`, `observe`,
+//! `process`, `streams`, `connection`, `reattach`, `host`, `plugin`, `launch`, `attach`, `supervise`, `set`. Each
+//! uses only those before it.
 
 mod attach;
 mod backoff;

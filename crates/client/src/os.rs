@@ -1,7 +1,7 @@
 //! Everything that depends on the operating system.
 //!
-//! `signal`, `process`, `file` and `stderr` work on every Unix. `system` is what only Linux offers, with a substitute that does
-//! less elsewhere.
+//! `signal`, `process`, `file` and `stderr` work on every Unix. `system` is what only Linux offers, with a substitute
+//! that does less elsewhere.
 
 mod file;
 #[cfg(target_os = "linux")]
@@ -9,13 +9,10 @@ mod linux;
 #[cfg(not(target_os = "linux"))]
 mod other;
 mod process;
+mod raw_pid;
 mod signal;
 mod stderr;
-
-#[cfg(target_os = "linux")]
-use self::linux as system;
-#[cfg(not(target_os = "linux"))]
-use self::other as system;
+mod system;
 
 pub use self::signal::Signal;
 pub(crate) use self::{

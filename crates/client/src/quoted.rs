@@ -1,9 +1,9 @@
-//! Text of a plugin as one line of an error shows it.
+//! Text for errors: quoted and cut.
 
 use std::fmt;
 
-/// Text in quotation marks on one line, cut after so many characters. Characters that disturb a terminal or cannot be seen are
-/// escaped. Quotation marks in the text stay as they are.
+/// Text in quotation marks on one line, cut after so many characters. Characters that disturb a terminal or cannot be
+/// seen are escaped. Quotation marks in the text stay as they are.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str, pub(crate) usize);
 
 impl fmt::Display for Quoted<'_> {
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_what_cannot_be_seen() {
+    fn invisible_characters_are_escaped() {
         assert_eq!(
             Quoted("a\u{1b}[31m\n\u{202e}\u{fffd}ü", 20).to_string(),
             "\"a\\u{1b}[31m\\n\\u{202e}\u{fffd}ü\""

@@ -74,8 +74,8 @@ impl PluginSet {
         self.plugins.is_empty()
     }
 
-    /// Shuts all plugins down at the same time, as [`Plugin::shut_down`] and [`Supervised::shut_down`] do. Returns by name how each
-    /// ended, and `None` for a supervised plugin that was not running.
+    /// Shuts all plugins down at the same time, as [`Plugin::shut_down`] and [`Supervised::shut_down`] do. Returns by
+    /// name how each ended, and `None` for a supervised plugin that was not running.
     ///
     /// A plugin that hangs is killed after its own grace period, and does not delay the others.
     ///

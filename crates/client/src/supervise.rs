@@ -1,4 +1,4 @@
-//! Supervised plugins, which are restarted when they exit.
+//! Supervision: plugins that are restarted when they exit.
 
 mod budget;
 mod builder;
@@ -17,8 +17,9 @@ pub use self::{
 use crate::{command::Command, host::Host, process::runner::Runner};
 
 impl Host {
-    /// Starts a plugin, and starts it again whenever it dies, as
-    /// [`HostConfig::supervision`](HostConfig::supervision) says. Awaiting what is returned launches it.
+    /// Launches a plugin, and restarts it whenever it exits, as
+    /// [`HostConfig::supervision`](rpcplugin_config::HostConfig::supervision) says. Awaiting the returned value
+    /// launches the plugin.
     ///
     /// ```no_run
     /// # use rpcplugin_client::{Command, Generation, Host};
@@ -26,11 +27,11 @@ impl Host {
     /// let supervised = host
     ///     .supervise(Command::new("./kv-plugin"))
     ///     .on_start(|generation: Generation| async move {
-    ///         // A fresh process has to be told its settings anew: call it over `generation.channel()`.
+    ///         // A new process needs its settings again: call it on `generation.channel()`.
     ///         Ok::<_, tonic::Status>(())
     ///     })
     ///     .await?;
-    /// let channel = supervised.channel(); // kept by clients, and good for every process
+    /// let channel = supervised.channel(); // clients keep it: it reaches every generation
     /// supervised.shut_down().await;
     /// # Ok(()) }
     /// ```
@@ -38,7 +39,8 @@ impl Host {
         self.supervise_with(command.into())
     }
 
-    /// As [`supervise`](Self::supervise), for a plugin that is started in another way than as a process of this host.
+    /// As [`supervise`](Self::supervise), for a plugin that is started in another way than as a child process of this
+    /// host.
     pub fn supervise_with<R: Runner + 'static>(&self, runner: R) -> Supervise<R> {
         Supervise::new(self.clone(), runner)
     }

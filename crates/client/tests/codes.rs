@@ -1,4 +1,4 @@
-//! Each fault of a launch has the code under which it is documented. The plugins are scripts that go wrong in one way.
+//! Each fault of a launch has its documented code. The plugins are scripts, each with one fault.
 #![cfg(unix)]
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
@@ -26,7 +26,7 @@ async fn run(host: Host, script: &str) -> Result<Plugin, LaunchError> {
     host.launch(Command::new("/bin/sh").arg("-c").arg(script)).await
 }
 
-/// A plugin that prints this line and stays.
+/// A plugin that prints this line and runs on.
 async fn says(host: Host, line: &str) -> Result<Plugin, LaunchError> {
     run(host, &format!("echo '{line}'; exec sleep 60")).await
 }
@@ -39,7 +39,7 @@ fn check(launched: Result<Plugin, LaunchError>, code: &str) {
 }
 
 #[tokio::test]
-async fn of_programs_that_cannot_be_started() {
+async fn programs_that_cannot_be_started_have_their_codes() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = |name: &str, content: &[u8], mode: u32| {
         let path = dir.path().join(name);
@@ -64,7 +64,7 @@ async fn of_programs_that_cannot_be_started() {
 }
 
 #[tokio::test]
-async fn of_plugins_that_do_not_speak() {
+async fn plugins_without_a_handshake_line_have_their_codes() {
     check(run(host(|_| {}), "exit 3").await, "rpcplugin::handshake::exited_early");
     let loads = |loader: &str| format!("echo '{loader}' >&2; exit 127");
     for loader in [
@@ -77,7 +77,7 @@ async fn of_plugins_that_do_not_speak() {
     for (script, advice) in [
         ("no-such-command", "not there or may not be executed"),
         ("/dev/null", "not there or may not be executed"),
-        ("sleep 60 & exit 0", "has to become it (`exec`) or wait for it"),
+        ("sleep 60 & exit 0", "start the plugin with `exec` in the script"),
         ("exit 3", "wrote nothing on stderr"),
         ("echo 'no database' >&2; exit 3", "correct what it names on stderr"),
     ] {
@@ -101,7 +101,7 @@ async fn of_plugins_that_do_not_speak() {
 }
 
 #[tokio::test]
-async fn of_answers_that_do_not_fit() {
+async fn handshake_lines_that_do_not_fit_have_their_codes() {
     check(says(host(|_| {}), "1|9|unix|/p|grpc|").await, "rpcplugin::protocol::version");
     let secure = || host(|config| config.tls = HostTls::AUTO);
     check(says(secure(), "1|1|unix|/p|grpc|").await, "rpcplugin::security::plugin_ignored_mtls");
@@ -114,7 +114,7 @@ async fn of_answers_that_do_not_fit() {
     check(says(host(|_| {}), "1|1|unix|/nowhere|grpc|").await, "rpcplugin::transport::unreachable");
 }
 
-/// A server in this process that scripts announce as theirs.
+/// A server in this process, whose endpoint scripts print in their handshake line.
 struct Server {
     _task: AbortOnDropHandle<()>,
     _dir: SocketDir,
@@ -134,15 +134,15 @@ fn server(with_health: bool) -> Server {
 }
 
 #[tokio::test]
-async fn of_connections_that_come_to_nothing() {
+async fn connections_that_fail_have_their_codes() {
     let server = server(true);
     server.health.set_service_status("plugin", ServingStatus::NotServing).await;
     check(says(host(|_| {}), &server.line).await, "rpcplugin::protocol::not_healthy");
 
-    // Somebody listens, and never says a word.
+    // A listener that never answers.
     let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("mute");
-    let _mute = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+    let path = dir.path().join("silent");
+    let _silent = std::os::unix::net::UnixListener::bind(&path).expect("bound");
     let line = format!("1|1|unix|{}|grpc|", path.display());
     let short = |config: &mut HostConfig| config.launch_timeout = Duration::from_millis(400);
     check(says(host(short), &line).await, "rpcplugin::transport::not_ready");
@@ -151,7 +151,7 @@ async fn of_connections_that_come_to_nothing() {
 }
 
 #[tokio::test]
-async fn of_first_calls_that_are_refused() {
+async fn refused_health_calls_have_their_code() {
     let dir = SocketDir::private(None).expect("a directory");
     let listener = Listener::unix_in(&dir).expect("bound");
     let line = format!("1|1|unix|{}|grpc|", listener.endpoint().address());
@@ -165,9 +165,9 @@ async fn of_first_calls_that_are_refused() {
     check(says(host(|_| {}), &line).await, "rpcplugin::transport::health_check_failed");
 }
 
-/// TLS that host and plugin have from elsewhere leaves no trace in the line.
+/// TLS with given certificates is not visible in the handshake line.
 #[tokio::test]
-async fn of_a_plugin_with_certificates_of_its_own() {
+async fn a_plugin_with_certificates_of_its_own_has_its_code() {
     let identity = Identity::generate().expect("made");
     let trust = Trust::Pinned(identity.peer_certificate());
     let security = Security::Mutual(MutualTls::new(identity, trust).expect("settings"));
@@ -183,7 +183,7 @@ async fn of_a_plugin_with_certificates_of_its_own() {
 }
 
 #[tokio::test]
-async fn of_hosts_that_are_set_up_wrongly() {
+async fn hosts_with_invalid_settings_have_their_codes() {
     let rubbish = |config: &mut HostConfig| {
         config.tls = HostTls::Given {
             certificate: Pem::new("-----BEGIN CERTIFICATE-----"),
@@ -208,19 +208,20 @@ async fn of_hosts_that_are_set_up_wrongly() {
 }
 
 #[tokio::test]
-async fn of_pings() {
+async fn failed_pings_have_their_codes() {
     let code = |error: PingError| error.code().expect("a code").to_string();
     let server = server(false);
     let plugin = says(host(|_| {}), &server.line).await.expect("it has no health, and lives");
     assert_eq!(code(plugin.ping().await.expect_err("no health")), "rpcplugin::protocol::no_health");
 
-    // Somebody accepts the connection, and never says a word.
+    // A listener that never answers.
     let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("mute");
-    let _mute = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+    let path = dir.path().join("silent");
+    let _silent = std::os::unix::net::UnixListener::bind(&path).expect("bound");
     let line = format!("1|1|unix|{}|grpc|", path.display());
-    let mute = says(host(|config| config.health_check = false), &line).await.expect("nobody asked it");
-    let late = mute.ping_within(Duration::from_millis(20)).await.expect_err("it says nothing");
+    let silent =
+        says(host(|config| config.health_check = false), &line).await.expect("the health check is off");
+    let late = silent.ping_within(Duration::from_millis(20)).await.expect_err("it says nothing");
     assert_eq!(code(late), "rpcplugin::transport::ping_timeout");
 
     let pid = plugin.pid().expect("a process").to_string();
@@ -231,18 +232,18 @@ async fn of_pings() {
 }
 
 #[tokio::test]
-async fn of_generations_that_cannot_be_set_up() {
+async fn generations_that_cannot_be_set_up_have_their_code() {
     let server = server(true);
     server.health.set_service_status("plugin", ServingStatus::Serving).await;
     let command = Command::new("/bin/sh").arg("-c").arg(format!("echo '{}'; exec sleep 60", server.line));
-    let supervised = host(|_| {}).supervise(command).on_start(|_| async { Err("it will not be told") }).await;
+    let supervised = host(|_| {}).supervise(command).on_start(|_| async { Err("refused") }).await;
     let error = supervised.expect_err("the function says so");
     assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::base::supervised_setup");
 }
 
 #[tokio::test]
-async fn of_attaching() {
-    // Somebody is there who refuses the first call.
+async fn failed_attachments_have_their_code() {
+    // A server that reports that it is not serving.
     let dir = SocketDir::private(None).expect("a directory");
     let listener = Listener::unix_in(&dir).expect("bound");
     let endpoint = listener.endpoint().clone();
@@ -255,7 +256,7 @@ async fn of_attaching() {
 }
 
 #[test]
-fn of_handovers() {
+fn invalid_handovers_have_their_codes() {
     let (host, plugin) = (Identity::generate().expect("made"), Identity::generate().expect("made"));
     let json = |certificate: &str, key: &str, plugin: &str| {
         let escaped = |text: &str| text.replace('\n', "\\n");
@@ -279,20 +280,20 @@ fn of_handovers() {
 }
 
 #[test]
-fn of_checksums() {
-    let error = Checksum::sha256("not hexadecimal").expect_err("it is none");
+fn invalid_checksums_have_their_code() {
+    let error = Checksum::sha256("not hexadecimal").expect_err("not a digest");
     assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::config::checksum_length");
 }
 
 #[tokio::test]
-async fn of_programs_that_cannot_be_read() {
+async fn programs_that_cannot_be_read_have_their_code() {
     let checksum = Checksum::sha256(&"0".repeat(64)).expect("it could be one");
     let launched = host(|_| {}).launch(Command::new("/proc/self/mem").checksum(checksum)).await;
     check(launched, "rpcplugin::security::checksum_unreadable");
 }
 
 #[test]
-fn of_what_hardly_ever_happens() {
+fn rare_faults_have_their_codes() {
     let code = |fault: LaunchFault| fault.code().expect("a code").to_string();
     let broken = std::io::Error::other("the pipe is broken");
     assert_eq!(

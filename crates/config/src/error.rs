@@ -174,7 +174,9 @@ pub enum FaultKind {
     #[error("certificate is set without client_roots")]
     #[diagnostic(
         code(rpcplugin::config::certificate_without_roots),
-        help("set client_roots as well: TLS that authenticates only the plugin is not supported")
+        help(
+            "set client_roots (`PLUGIN_CLIENT_ROOT_CERTS`) as well: TLS that authenticates only the plugin is not supported"
+        )
     )]
     CertificateWithoutRoots,
     /// Roots are set, but TLS is off.

@@ -32,7 +32,7 @@ mod visible;
 pub use cookie::{CookieError, MagicCookie};
 pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
 pub use pid::Pid;
-pub use report::{ErrorCategory, PlainReport, causes, innermost};
+pub use report::{ErrorCategory, PlainReport, causes, innermost, with_causes};
 pub use service_id::ServiceId;
 pub use tcp_ports::{PortRange, PortRangeError, TcpPorts};
 pub use trace_context::TraceContext;

@@ -5,5 +5,5 @@ mod causes;
 mod plain;
 
 pub use category::ErrorCategory;
-pub use causes::{causes, innermost};
+pub use causes::{causes, innermost, with_causes};
 pub use plain::PlainReport;

@@ -1,23 +1,23 @@
-//! What a host has to know to attach to a plugin that it did not start.
+//! The data by which a host attaches to a plugin that it did not launch.
 
 use std::{collections::BTreeMap, fmt};
 
 use rpcplugin_core::{AppVersion, Endpoint, EndpointError, Pid};
 use serde::{Deserialize, Serialize};
 
-/// Where and how a running plugin is reached: what stands in for the handshake when a host attaches to it.
+/// The endpoint, version and pid of a running plugin, which take the place of the handshake when a host attaches.
 ///
-/// [`Display`](fmt::Display) writes it as one line of JSON, [`parse`](Self::parse) reads that.
+/// [`Display`](fmt::Display) writes one line of JSON, and [`parse`](Self::parse) reads it.
 ///
 /// # Protocol
 /// go-plugin's `ReattachConfig`, in the JSON form that Terraform's `TF_REATTACH_PROVIDERS` made common:
 /// `{"Protocol":"grpc","ProtocolVersion":6,"Pid":12345,"Test":true,"Addr":{"Network":"unix","String":"/tmp/p"}}`.
-/// As Go does, reading passes over members that it does not know and takes missing ones for zero.
+/// As in Go, parsing ignores unknown members and takes missing ones as zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReattachConfig {
-    /// The version of the application's protocol that the plugin serves. `None` where it was not written down: a Go host writes 0.
+    /// The version of the application's protocol that the plugin serves. `None` if it is not recorded: a Go host writes 0.
     pub version: Option<AppVersion>,
-    /// Where the plugin listens.
+    /// The endpoint on which the plugin listens.
     pub endpoint: Endpoint,
     /// The pid of the plugin's process. `None` if the host cannot see the process.
     pub pid: Option<Pid>,
@@ -25,57 +25,57 @@ pub struct ReattachConfig {
     pub test: bool,
 }
 
-/// Several plugins to attach to, each under a name: the value of `TF_REATTACH_PROVIDERS` and variables like it.
+/// Several plugins to attach to, by name: the value of `TF_REATTACH_PROVIDERS` and similar variables.
 ///
-/// [`Display`](fmt::Display) writes one line of JSON, in the order of the names.
+/// [`Display`](fmt::Display) writes one line of JSON, sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReattachConfigs(pub BTreeMap<String, ReattachConfig>);
 
-/// The text does not tell how to attach to a plugin.
+/// The text is not a reattach configuration.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum ReattachError {
-    /// The text is no JSON of the right shape.
+    /// The text is not JSON of the right form.
     #[error("the reattach configuration cannot be read")]
     #[diagnostic(
         code(rpcplugin::handshake::reattach_unreadable),
-        help("it has to be the JSON object that the plugin printed, copied whole")
+        help("copy the whole JSON object that the plugin printed")
     )]
     Unreadable(#[source] serde_json::Error),
-    /// The plugin speaks net/rpc: it says so, or it says nothing, which means the same.
+    /// The plugin speaks net/rpc: `Protocol` is `netrpc`, or empty, which means the same.
     #[error("the plugin to attach to speaks {protocol:?}, not gRPC")]
     #[diagnostic(
         code(rpcplugin::handshake::reattach_not_grpc),
-        help("`Protocol` has to be \"grpc\"; a plugin that speaks net/rpc cannot be attached to")
+        help("set `Protocol` to \"grpc\"; a host cannot attach to a plugin that speaks net/rpc")
     )]
     NotGrpc {
-        /// What it says; empty means net/rpc.
+        /// The value of `Protocol`. Empty means net/rpc.
         protocol: String,
     },
-    /// There is no such address.
-    #[error("the plugin to attach to has no address that can be dialled")]
+    /// The address is missing or invalid.
+    #[error("the address of the plugin to attach to cannot be dialled")]
     #[diagnostic(
         code(rpcplugin::handshake::reattach_address),
-        help("`Addr` needs a `Network`, \"unix\" or \"tcp\", and the address as `String`")
+        help("give `Addr` a `Network`, \"unix\" or \"tcp\", and the address as `String`")
     )]
     Address(#[source] EndpointError),
 }
 
 impl ReattachConfig {
-    /// Reads one plugin's configuration.
+    /// Parses the configuration of one plugin.
     ///
     /// # Errors
-    /// [`ReattachError`] when it is not JSON, not of a gRPC plugin, or without an address.
+    /// [`ReattachError`] if the text is not JSON, is not of a gRPC plugin, or has no valid address.
     pub fn parse(json: &str) -> Result<Self, ReattachError> {
         serde_json::from_str::<Wire>(json).map_err(ReattachError::Unreadable)?.read()
     }
 }
 
 impl ReattachConfigs {
-    /// Reads the configurations of several plugins by their names.
+    /// Parses the configurations of several plugins by name.
     ///
     /// # Errors
-    /// [`ReattachError`] when one of them cannot be read.
+    /// [`ReattachError`] if one of them cannot be parsed.
     pub fn parse(json: &str) -> Result<Self, ReattachError> {
         let wire: BTreeMap<String, Wire> = serde_json::from_str(json).map_err(ReattachError::Unreadable)?;
         let read = wire.into_iter().map(|(name, wire)| wire.read().map(|config| (name, config)));
@@ -96,7 +96,7 @@ impl fmt::Display for ReattachConfigs {
     }
 }
 
-/// The members as they are spelled on the wire.
+/// The members as they are spelled in JSON.
 #[derive(Serialize, Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct Wire {
@@ -162,20 +162,20 @@ mod tests {
     }
 
     #[test]
-    fn speaks_the_form_that_terraform_reads() {
+    fn the_form_is_that_of_terraform() {
         assert_eq!(terraforms().to_string(), TERRAFORMS);
         assert_eq!(ReattachConfig::parse(TERRAFORMS).expect("readable"), terraforms());
     }
 
     #[test]
-    fn passes_over_what_it_does_not_know_and_does_without_the_rest() {
+    fn unknown_members_are_ignored_and_missing_ones_are_none() {
         let json = r#" {"Protocol":"grpc","Later":[1],"Addr":{"Network":"tcp","String":"127.0.0.1:80"}} "#;
         let config = ReattachConfig::parse(json).expect("readable");
         assert_eq!((config.version, config.pid, config.test), (None, None, false));
     }
 
     #[test]
-    fn names_several_plugins() {
+    fn several_plugins_have_names() {
         let json = format!(r#"{{"example.org/a/kv":{TERRAFORMS}}}"#);
         let configs = ReattachConfigs::parse(&json).expect("readable");
         assert_eq!(configs.0.get("example.org/a/kv"), Some(&terraforms()));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_nobody_could_attach_to() {
+    fn unusable_configurations_are_refused() {
         assert!(matches!(ReattachConfig::parse("TF_REATTACH"), Err(ReattachError::Unreadable(_))));
         assert!(matches!(ReattachConfig::parse(r#"{"Pid":-1}"#), Err(ReattachError::Unreadable(_))));
         let netrpc = TERRAFORMS.replace(r#""grpc""#, r#""""#);
@@ -195,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reading_what_was_written_gives_the_same(
+        fn parsing_what_was_written_gives_the_same_value(
             version in prop::option::of(1..=u32::MAX),
             path in "/[ -{}~]{1,80}",
             pid in prop::option::of(1..u32::MAX),
@@ -212,7 +212,7 @@ mod tests {
         }
 
         #[test]
-        fn reading_is_total(text in ".{0,200}") {
+        fn parsing_never_panics(text in ".{0,200}") {
             let _ = (ReattachConfig::parse(&text), ReattachConfigs::parse(&text));
         }
     }

@@ -30,6 +30,8 @@
 //! assert_eq!(line.record.unwrap().module.as_deref(), Some("demo"));
 //! ```
 //!
+//! The crate is internal: users find its items in `rpcplugin::hclog`. Its API may change with any release.
+//!
 //! # Invariants
 //!
 //! - `@level`, `@message`, `@module` and `@timestamp` are written as strings. A host in Go crashes on any other type.

@@ -4,6 +4,8 @@
 //! compiler. `cargo xtask codegen --check` compares the two. Each service has a client, a trait, and a server for
 //! implementations of the trait.
 //!
+//! The crate is internal. Its API may change with any release.
+//!
 //! The crate has no behaviour. `rpcplugin-broker` implements brokered connections, `rpcplugin-server` the services of a
 //! plugin, and `rpcplugin-client` their clients. The public signatures of other crates do not contain these types.
 //!

@@ -1,20 +1,20 @@
-//! A way of one's own to start plugins: here through a shell that limits what they may open.
+//! A custom runner: it starts plugins through a shell that limits their open files.
 //!
 //! ```text
 //! cargo run --example custom-runner
 //! ```
 //!
-//! A `Runner` starts plugins in a sandbox, in a container or on another machine; the rest of the library does not notice.
-//! This one changes the command and leaves the work to the runner for ordinary processes. One that starts a plugin
-//! elsewhere implements `PluginProcess` too, for its end, and translates addresses if the plugin sees other files or networks
-//! than the host does.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! A `Runner` starts plugins in a sandbox, in a container or on another machine. The rest of the library works as before.
+//! This runner changes the command and uses the runner for ordinary processes. A runner for another machine also implements
+//! `PluginProcess`, and translates addresses if the plugin sees other files or networks.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, path::PathBuf, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{
-    ChildProcess, Command, Host, LaunchEnvironment, LaunchFault, MagicCookie, Runner, Serve, StartedProcess,
+    Command, Host, MagicCookie, Serve,
+    host::{ChildProcess, LaunchEnvironment, LaunchFault, Runner, StartedProcess},
 };
 use tonic::{Request, Response, Status};
 
@@ -29,7 +29,7 @@ fn main() -> Result<ExitCode> {
     if env::var_os(COOKIE.0).is_some() { Ok(plugin()) } else { host() }
 }
 
-/// Starts a program that may have only so many files open.
+/// Starts a program with a limit on its open files.
 struct Limited {
     program: PathBuf,
     open_files: u32,
@@ -44,12 +44,12 @@ impl Runner for Limited {
 
     async fn start(
         &self,
-        surroundings: &LaunchEnvironment,
+        environment: &LaunchEnvironment,
     ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
-        // `exec` puts the plugin in the place of the shell: the process that is watched is the plugin itself.
+        // `exec` replaces the shell with the plugin, so that the host watches the plugin itself.
         let script = r#"ulimit -n "$0" && exec "$@""#;
         let shell = Command::new("/bin/sh").args(["-c", script]).arg(self.open_files.to_string());
-        shell.arg(&self.program).start(surroundings).await
+        shell.arg(&self.program).start(environment).await
     }
 
     async fn diagnose(&self, _: &LaunchFault) -> Option<String> {
@@ -75,7 +75,7 @@ fn plugin() -> ExitCode {
         .main()
 }
 
-/// A greeter that says how narrow its place is.
+/// A greeter that prints its limit of open files.
 struct Confined;
 
 #[tonic::async_trait]

@@ -12,7 +12,7 @@
 use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
-use rpcplugin::{Command, Host, MagicCookie, Serve, Services, ServingStatus};
+use rpcplugin::{Command, Host, MagicCookie, Serve, Services, plugin::ServingStatus};
 use tonic::{Streaming, server::NamedService};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
 

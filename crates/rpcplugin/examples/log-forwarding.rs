@@ -12,7 +12,10 @@
 use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
-use rpcplugin::{Command, Host, LogRecord, MagicCookie, Observer, PluginId, Serve};
+use rpcplugin::{
+    Command, Host, MagicCookie, Serve,
+    host::{LogRecord, Observer, PluginId},
+};
 use tonic::{Request, Response, Status};
 
 #[path = "greeter/greeter.rs"]

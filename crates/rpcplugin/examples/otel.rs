@@ -17,7 +17,7 @@
 use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
-use rpcplugin::{Command, Host, MagicCookie, Serve, otel::Telemetry};
+use rpcplugin::{Command, Host, MagicCookie, Serve, telemetry::Telemetry};
 use tracing::Instrument as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 

@@ -1,17 +1,17 @@
-//! A plugin that outlives its host: one host lets go of it, and another goes on with the same process.
+//! A plugin that outlives its host: one host hands it over, and another attaches to the same process.
 //!
 //! ```text
 //! cargo run --example reattach
 //! ```
 //!
-//! This is how a long-running host is upgraded without its plugins noticing. What the second host needs is one line of
-//! JSON, which contains the key under which the plugin knows its host: keep it where only that host can read it.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! A long-running host can be upgraded in this way without restarting its plugins. The second host needs one line of JSON.
+//! The line contains the private key of the first host: keep it where only the second host can read it.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
-use rpcplugin::{Command, Handover, Host, MagicCookie, Serve};
+use rpcplugin::{Command, Host, MagicCookie, Serve, host::Handover};
 
 #[path = "kv/kv.rs"]
 mod kv;
@@ -27,7 +27,7 @@ fn main() -> Result<ExitCode> {
     if env::var_os(COOKIE.0).is_some() { Ok(plugin()) } else { host() }
 }
 
-/// The plugin: a store in memory, which would be empty if the process were another.
+/// The plugin: a store in memory. A new process would have an empty store.
 fn plugin() -> ExitCode {
     Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value"))
         .configure(|config| config.exit_with_host = false)
@@ -42,7 +42,7 @@ async fn host() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the plugin, stores something in it, and lets go.
+/// Launches the plugin, stores a value in it, and hands it over.
 async fn old_host() -> Result<String> {
     let host =
         Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1).configure(|config| config.die_with_host = false);
@@ -50,11 +50,11 @@ async fn old_host() -> Result<String> {
     let mut kv = KvClient::new(plugin.channel());
     let entry = Entry { key: "written by".to_owned(), value: "the old host".into() };
     kv.put(PutRequest { entry: Some(entry) }).await.into_diagnostic()?;
-    println!("the old host lets go of process {}", plugin.pid().expect("a child process"));
+    println!("the old host hands over process {}", plugin.pid().expect("a child process"));
     Ok(plugin.hand_over().await?.to_json())
 }
 
-/// Goes on with the same process, and ends it as if it had started it.
+/// Attaches to the same process, and shuts it down.
 async fn new_host(line: &str) -> Result<()> {
     let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1);
     let plugin = host.attach(Handover::parse(line)?).await?;

@@ -17,9 +17,12 @@ use std::{
 
 use miette::{IntoDiagnostic as _, Result, miette};
 use rpcplugin::{
-    Attachment, Endpoint, Host, MagicCookie, PlainReport, Serve, Services, ShutdownCause,
+    Endpoint, Host, MagicCookie, Serve, Services,
     config::Loader,
-    mtls::{Identity, RootCertificates, Trust},
+    error::PlainReport,
+    host::Attachment,
+    plugin::ShutdownCause,
+    tls::{Identity, RootCertificates, Trust},
 };
 use tokio::signal::unix::{SignalKind, signal};
 

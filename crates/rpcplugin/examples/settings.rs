@@ -10,8 +10,8 @@
 
 use miette::Result;
 use rpcplugin::{
-    PlainReport,
     config::{Format, HostConfig, Loader, Origin},
+    error::PlainReport,
 };
 
 /// The text of a file. An application reads its file with `Loader::file`.

@@ -1,21 +1,23 @@
-//! Certificates of your own, over TCP: for a plugin on another machine, or where certificates come from elsewhere.
+//! Your own certificates, over TCP: for a plugin on another machine, or with certificates of an authority.
 //!
 //! ```text
 //! cargo run --example static-tls
 //! ```
 //!
-//! By default each launch makes one-time certificates, and nothing has to be configured. Here both sides have
-//! certificates that somebody gave them: each presents its own and accepts only what its authorities vouch for. The
-//! plugin reads its part from variables that its operator sets; each may also be `file://` and a path.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a program for people to look at")]
+//! By default each launch makes ephemeral certificates, and no configuration is needed. Here both sides have certificates of
+//! their own. Each presents its certificate and accepts only certificates that its roots have signed. The plugin reads its
+//! certificates from variables that its operator sets. A value can also be `file://` and a path.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
 use rpcplugin::{
-    Attachment, Command, Host, MagicCookie, PlainReport, Serve,
+    Command, Host, MagicCookie, Serve,
     config::{HostTls, Loader, Pem, SecretPem},
-    mtls::Identity,
+    error::PlainReport,
+    host::Attachment,
+    tls::Identity,
 };
 
 #[path = "greeter/greeter.rs"]
@@ -29,7 +31,7 @@ fn main() -> Result<ExitCode> {
     if env::var_os(COOKIE.0).is_some() { Ok(plugin()) } else { host() }
 }
 
-/// The plugin: its certificates and its transport are no part of its code.
+/// The plugin: its certificates and its transport are configured in its environment.
 fn plugin() -> ExitCode {
     Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value"))
         .load_config(&Loader::new().process_env())
@@ -39,8 +41,8 @@ fn plugin() -> ExitCode {
 
 #[tokio::main]
 async fn host() -> Result<ExitCode> {
-    // In place of files from your authority: one identity for each side, each known to the other.
-    let [ours, plugins, strangers] = [Identity::generate()?, Identity::generate()?, Identity::generate()?];
+    // In place of files from a certificate authority: one identity for each side, and each trusts the other.
+    let [ours, plugins, unknown] = [Identity::generate()?, Identity::generate()?, Identity::generate()?];
     let known_plugins = Pem::new(plugins.certificate_pem());
 
     let exported = plugins.export();
@@ -54,24 +56,24 @@ async fn host() -> Result<ExitCode> {
     let mut greeter = GreeterClient::new(plugin.channel());
     println!("{}", greeter.greet(named("Ada")).await.into_diagnostic()?.into_inner().greeting);
 
-    // Anybody can reach the port. Nobody without a certificate that the plugin knows gets a word out of it.
+    // Every process can connect to the port. The plugin refuses a certificate that it does not trust.
     let address = Attachment::new(plugin.endpoint().clone(), 1);
-    match with_identity(&strangers, known_plugins)?.attach(address).await {
-        Ok(_) => println!("a stranger was let in"),
-        Err(error) => println!("a stranger is refused: {}", PlainReport(&error)),
+    match with_identity(&unknown, known_plugins)?.attach(address).await {
+        Ok(_) => println!("an unauthorized host is accepted"),
+        Err(error) => println!("an unauthorized host is refused: {}", PlainReport(&error)),
     }
     println!("the plugin {}", plugin.shut_down().await);
     Ok(ExitCode::SUCCESS)
 }
 
-/// A host that presents this identity, and accepts plugins that these authorities vouch for.
-fn with_identity(identity: &Identity, authorities: Pem) -> Result<Host> {
+/// Makes a host with this identity, which accepts plugins whose certificates these roots have signed.
+fn with_identity(identity: &Identity, roots: Pem) -> Result<Host> {
     let exported = identity.export();
     Ok(Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, 1).configure(|config| {
         config.tls = HostTls::Given {
             certificate: Pem::new(exported.certificates_pem()),
             private_key: SecretPem::new(exported.private_key_pem()),
-            server_roots: Some(authorities),
+            server_roots: Some(roots),
         };
     }))
 }

@@ -11,7 +11,7 @@
 use std::{env, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
-use rpcplugin::{Command, Host, MagicCookie, PlainReport, Serve, Versions};
+use rpcplugin::{Command, Host, MagicCookie, Serve, Versions, error::PlainReport};
 use tonic::{Request, Response, Status};
 
 #[path = "greeter/greeter.rs"]

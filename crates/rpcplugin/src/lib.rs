@@ -85,40 +85,12 @@
 
 pub mod pyvider;
 
-pub use rpcplugin_broker as broker;
 #[cfg(feature = "client")]
-pub use rpcplugin_client::{
-    AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, Event, Events,
-    Exit, ExitReason, Generation, Handover, HandoverError, Host, LaunchEnvironment, LaunchError, LaunchFacts,
-    LaunchFault, LaunchTimings, LogRecord, Managed, MessageLimits, NotHandedOver, Observer, Obstacle,
-    OutputChunk, OutputOptions, OutputSource, OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent,
-    PluginExited, PluginId, PluginProcess, PluginReason, PluginSet, ProgramFile, ReasonKind, Runner, Signal,
-    StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown, Writers,
-    discover,
-};
-pub use rpcplugin_config as config;
-pub use rpcplugin_core::{
-    AppVersion, Endpoint, ErrorCategory, MagicCookie, Pid, PlainReport, ServiceId, TraceContext, Versions,
-    Visible, disturbs,
-};
-pub use rpcplugin_handshake as handshake;
-pub use rpcplugin_hclog as hclog;
-pub use rpcplugin_mtls as mtls;
-#[cfg(feature = "otel")]
-pub use rpcplugin_otel as otel;
+pub use rpcplugin_client::{Command, Exit, Host, LaunchError, Plugin};
+pub use rpcplugin_core::{AppVersion, Endpoint, MagicCookie, Versions};
 #[cfg(feature = "server")]
-pub use rpcplugin_server::{
-    Attachable, BasicProtocol, CustomTransport, Health, HostFacts, NotReady, OriginalStderr, PluginContext,
-    Protocol, RateLimit, Readiness, Serve, ServeError, Served, ServingStatus, Shutdown, ShutdownCause,
-    hclog_layer,
-};
-pub use rpcplugin_transport as transport;
-pub use rpcplugin_transport::{
-    ConnectionKind, ConnectionTraffic, Meter, ServiceLayer, Services, TraceCalls, TraceServices, Traffic,
-    current_trace,
-    http2::{PluginChannel, ResponseBody},
-    in_trace,
-};
+pub use rpcplugin_server::{PluginContext, Serve, ServeError, Served};
+pub use rpcplugin_transport::{Services, http2::PluginChannel};
 
 /// The host's side: launching plugins, attaching to them, supervising them, and observing them.
 #[cfg(feature = "client")]
@@ -133,30 +105,67 @@ pub mod host {
         Signal, StartFault, StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState,
         WhileDown, Writers, discover,
     };
+    pub use rpcplugin_core::Pid;
 }
 
 /// The plugin's side: serving, health, readiness, shutdown and logging.
 #[cfg(feature = "server")]
 pub mod plugin {
     pub use rpcplugin_server::{
-        Attachable, BasicProtocol, BoxError, CustomTransport, Health, HostFacts, NotReady, OriginalStderr,
-        PluginContext, Protocol, RateLimit, Readiness, Serve, ServeError, Served, ServingStatus, Shutdown,
-        ShutdownCause, hclog_layer,
+        Announced, Attachable, BasicProtocol, Bound, BoxError, CustomTransport, Health, HostFacts, NotReady,
+        OriginalStderr, PluginContext, Protocol, RateLimit, RateLimited, Readiness, Serve, ServeError,
+        Served, ServingStatus, Shutdown, ShutdownCause, hclog_layer,
+    };
+}
+
+/// Settings: their values, where they come from, and the loader.
+pub mod config {
+    pub use rpcplugin_config::{
+        ByteSize, ConfigError, Configuration, EffectiveSetting, EnvPolicy, Fault, FaultKind, Format,
+        HostConfig, HostTls, Http2Config, IgnoredBecause, IgnoredVariable, KeepaliveConfig, LegacyPolicy,
+        LegacySetting, Loaded, Loader, LogLevel, Origin, Pem, PluginConfig, PluginTls, PortRange,
+        PortRangeError, Rate, RateLimitConfig, Rates, Registry, RegistryError, RetryConfig, SecretPem,
+        Setting, Side, SupervisionConfig, TcpPort, TcpPorts, TransportKind, legacy_settings, settings,
     };
 }
 
 /// What all errors have in common: categories and reports in plain text.
 pub mod error {
-    pub use rpcplugin_core::{ErrorCategory, PlainReport, Visible, disturbs};
+    pub use rpcplugin_core::{ErrorCategory, PlainReport, Visible, causes, disturbs, with_causes};
+}
+
+/// Further connections between a host and its plugin, in both directions.
+pub mod broker {
+    pub use rpcplugin_broker::{
+        AcceptError, BoxError, Broker, BrokerSettings, DialError, DisconnectReason, HOST_SERVICES, Incoming,
+        ListenAt, PeerOrigin, Role, ServiceHandle, Translate, Unreachable,
+    };
+    pub use rpcplugin_core::ServiceId;
+}
+
+/// The handshake: what a host passes to its plugin in the environment, and the line that the plugin prints.
+pub mod handshake {
+    pub use rpcplugin_handshake::{
+        CookieRefused, HandshakeLine, HandshakeLineError, HandshakeLineFault, HostEnv, HostEnvFault,
+        Multiplexing, Negotiated, PortRange, PortRangeError, ReattachConfig, ReattachConfigs, ReattachError,
+        ReceivedEnv, TcpPorts, VersionNotOffered, accept_version, check_cookie, negotiate, variable,
+    };
 }
 
 /// Certificates, keys and roots of mutual TLS.
 pub mod tls {
     pub use rpcplugin_mtls::{
         ExportedIdentity, Identity, IdentityError, KeyAlgorithm, MutualTls, OutOfDate, PeerCertificate,
-        PeerCertificateError, PemError, RootCertificates, TlsError, Trust,
+        PeerCertificateError, PemError, PemOrigin, RootCertificates, TlsError, Trust, provider,
     };
-    pub use rpcplugin_transport::{SecureError, Security};
+}
+
+/// hclog records: the layer that writes them, and the parser that reads them.
+pub mod hclog {
+    pub use rpcplugin_hclog::{
+        HclogLayer, Json, Level, LineEnd, Lines, LogLine, MaxLevel, ParsedRecord, Parser, Piece, Record,
+        Sink, Timestamp,
+    };
 }
 
 /// Traffic counts, the context of traces, and with the feature `otel` the export to an OpenTelemetry collector.
@@ -164,9 +173,32 @@ pub mod telemetry {
     pub use rpcplugin_core::TraceContext;
     #[cfg(feature = "otel")]
     pub use rpcplugin_otel::{
-        InstrumentCalls, InstrumentServices, Telemetry, TelemetryBuilder, TelemetryError,
+        CallBody, CallFuture, InstrumentCalls, InstrumentServices, Instrumented, Telemetry, TelemetryBuilder,
+        TelemetryError,
     };
     pub use rpcplugin_transport::{
-        ConnectionKind, ConnectionTraffic, Meter, TraceCalls, TraceServices, Traffic, current_trace, in_trace,
+        ConnectionKind, ConnectionTraffic, Meter, TraceCalls, TraceServices, TracedCalls, TracedService,
+        Traffic, current_trace, in_trace,
     };
+}
+
+/// Streams and listeners, for custom transports and for code that connects without a [`host`](crate::host).
+pub mod transport {
+    pub use rpcplugin_transport::{
+        BindError, ConnectError, Io, Listen, Listener, MessageLimits, Route, SecureError, SecureStream,
+        Security, ServiceLayer, ServiceLayers, SocketDir, SocketDirError, Stream, dial, speaks_tls,
+    };
+
+    /// gRPC over HTTP/2: a channel over a stream, and a server for incoming streams.
+    pub mod http2 {
+        pub use rpcplugin_transport::http2::{
+            CallFuture, ChannelError, Choose, Connect, Explain, IncomingBody, Keepalive, PluginChannel,
+            ResponseBody, Serving, Settings, connect, connect_lazy, serve,
+        };
+    }
+
+    /// Many streams over one connection, for hosts and plugins that multiplex.
+    pub mod yamux {
+        pub use rpcplugin_transport::yamux::{Closer, Config, Error, Session, Stream};
+    }
 }

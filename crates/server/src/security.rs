@@ -61,26 +61,26 @@ fn given_identity(certificate: &Pem, key: &SecretPem) -> Result<Identity, ServeE
     Identity::from_pem(certificate.as_str(), key.as_str()).map_err(|source| ServeError::ServerCertificate {
         given: format!(
             "the certificate in {} with the key in {}",
-            place(certificate.file(), "PLUGIN_SERVER_CERT"),
-            place(key.file(), "PLUGIN_SERVER_KEY")
+            source_of(certificate.file(), "PLUGIN_SERVER_CERT"),
+            source_of(key.file(), "PLUGIN_SERVER_KEY")
         ),
         source,
     })
 }
 
 fn given_roots(bundle: &Pem) -> Result<RootCertificates, ServeError> {
-    let place = place(bundle.file(), "PLUGIN_CLIENT_ROOT_CERTS");
+    let file = source_of(bundle.file(), "PLUGIN_CLIENT_ROOT_CERTS");
     let roots = match RootCertificates::from_pem(bundle.as_str()) {
         Ok(roots) => roots,
-        Err(source) => return Err(ServeError::ClientRoots { roots: place, source }),
+        Err(source) => return Err(ServeError::ClientRoots { roots: file, source }),
     };
     for (number, why) in roots.out_of_date() {
-        tracing::warn!(number, roots = place, "a certificate among the roots {why}, and is not used");
+        tracing::warn!(number, roots = file, "a certificate among the roots {why}, and is not used");
     }
     Ok(roots)
 }
 
 /// Returns the source of PEM text: its file, or the setting that holds it.
-fn place(file: Option<&Path>, setting: &str) -> String {
+fn source_of(file: Option<&Path>, setting: &str) -> String {
     file.map_or_else(|| setting.to_owned(), |file| file.display().to_string())
 }

@@ -1,4 +1,4 @@
-//! The messages of a peer's broker, in any order with everything else that happens to a broker.
+//! The messages of a peer's broker, in any order with the other events of a broker.
 #![no_main]
 
 use libfuzzer_sys::{
@@ -62,7 +62,7 @@ fn link(bytes: &mut Unstructured<'_>) -> Result<usize> {
     bytes.int_in_range(0..=3)
 }
 
-/// One of a few ids, so that they meet; some of them well-known.
+/// One of a few ids, so that ids repeat. Some are well-known.
 fn id(bytes: &mut Unstructured<'_>) -> Result<u32> {
     Ok(*bytes.choose(&[0, 1, 2, 3, 0x8000_0000, 4_000_000_000])?)
 }

@@ -1,4 +1,4 @@
-//! A plugin's stderr.
+//! The stderr of a plugin.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,7 +7,7 @@ use rpcplugin_hclog::{LogLine, Parser};
 fuzz_target!(|input: (Vec<u8>, u8)| {
     let (bytes, step) = input;
     let whole = lines(&bytes, bytes.len());
-    assert_eq!(lines(&bytes, usize::from(step)), whole, "how the bytes are divided makes no difference");
+    assert_eq!(lines(&bytes, usize::from(step)), whole, "the division of the bytes makes no difference");
 
     let mut again = Vec::new();
     for line in &whole {
@@ -18,9 +18,9 @@ fuzz_target!(|input: (Vec<u8>, u8)| {
     assert_eq!(again, bytes, "no byte is lost");
 });
 
-/// What comes of the bytes, `step` at a time.
+/// The records from the bytes, fed `step` at a time.
 fn lines(bytes: &[u8], step: usize) -> Vec<LogLine> {
-    // Short lines and panics, so that their limits are met.
+    // Low limits for lines and panics, so that the bytes reach them.
     let mut parser = Parser::new().with_max_line(40).with_panic_limit(5, 200);
     let mut lines = Vec::new();
     for chunk in bytes.chunks(step.max(1)) {

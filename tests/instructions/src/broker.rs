@@ -1,4 +1,4 @@
-//! What a plugin's broker does with a message of its host, from the bytes of the stream to those of the answer.
+//! The work of a plugin's broker for a message of its host, from the bytes of the stream to the bytes of the answer.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -24,7 +24,7 @@ use crate::{Piece, TIMES, Work};
 pub(crate) const PIECES: &[Piece] =
     &[("broker: keep an address", keep_addresses), ("broker: answer a knock", answer_knocks)];
 
-/// Direct: the host says where each of its services listens.
+/// Direct: the host sends the address of each of its services.
 fn keep_addresses() -> Work {
     let place = ListenAt::Tcp { host: Ipv4Addr::LOCALHOST.into(), ports: 0..=0 };
     let broker = Broker::direct(Role::Plugin, settings(), place);
@@ -42,7 +42,7 @@ fn keep_addresses() -> Work {
     })
 }
 
-/// Multiplexed: the host knocks for one service again and again, and is let in.
+/// Multiplexed: the host knocks for one service many times, and each knock is accepted.
 fn answer_knocks() -> Work {
     let broker = Broker::multiplexed(Role::Plugin, settings());
     let mut host = Host::attach(&broker);
@@ -61,7 +61,7 @@ fn settings() -> BrokerSettings {
     BrokerSettings::new(Security::Plain)
 }
 
-/// A host's stream to the broker, without a connection.
+/// The stream of a host to the broker, without a connection.
 struct Host {
     runtime: Runtime,
     said: Said,
@@ -70,21 +70,20 @@ struct Host {
 
 impl Host {
     fn attach(broker: &Broker) -> Self {
-        let runtime =
-            Builder::new_current_thread().enable_time().build().expect("a clock is all that it needs");
+        let runtime = Builder::new_current_thread().enable_time().build().expect("it needs only a clock");
         let said = Said::default();
         let request = Request::post("/plugin.GRPCBroker/StartStream")
             .header(header::CONTENT_TYPE, "application/grpc")
             .body(Body::new(said.clone()))
-            .expect("its parts are good ones");
+            .expect("a valid request");
         let Ok(response) = runtime.block_on(broker.services().call(request));
         let mut host = Self { runtime, said, answers: Box::pin(response.into_body()) };
-        // The broker can speak to its host as soon as it is listened to.
+        // The broker can send as soon as the stream is read.
         host.say(Bytes::new());
         host
     }
 
-    /// Says this, and takes what the broker answers at once: how many bytes.
+    /// Sends messages, and returns the number of bytes that the broker answers immediately.
     fn say(&mut self, what: Bytes) -> usize {
         self.said.say(what);
         let _runtime = self.runtime.enter();
@@ -116,7 +115,7 @@ impl http_body::Body for Said {
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        // Nobody is woken: there is no task, and the next thing is said before the next poll.
+        // No waker is called: there is no task, and the next message is sent before the next poll.
         match self.say(Bytes::new()) {
             nothing if nothing.is_empty() => Poll::Pending,
             said => Poll::Ready(Some(Ok(Frame::data(said)))),
@@ -124,13 +123,13 @@ impl http_body::Body for Said {
     }
 }
 
-/// The messages as gRPC has them on the wire: not compressed, each after its length.
+/// The messages in the wire format of gRPC: uncompressed, each after its length.
 fn frames(messages: impl Iterator<Item = ConnInfo>) -> Bytes {
     let mut frames = BytesMut::new();
     for message in messages {
         let message = message.encode_to_vec();
         frames.put_u8(0);
-        frames.put_u32(u32::try_from(message.len()).expect("it has some dozen bytes"));
+        frames.put_u32(u32::try_from(message.len()).expect("a message has a few dozen bytes"));
         frames.extend_from_slice(&message);
     }
     frames.freeze()

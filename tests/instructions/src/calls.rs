@@ -1,4 +1,4 @@
-//! What lies between the HTTP/2 connection and a plugin's service: finding it, and the rate limit.
+//! The work between the HTTP/2 connection and a service of a plugin: dispatch and the rate limit.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -23,7 +23,7 @@ pub(crate) const PIECES: &[Piece] = &[
     ("rate limit: a call that is refused", || limited(0.001, 1)),
 ];
 
-/// A service that answers at once.
+/// A service that answers immediately.
 #[derive(Clone)]
 struct AtOnce<const N: usize>;
 
@@ -62,7 +62,7 @@ fn limited(requests_per_second: f64, burst_capacity: u32) -> Work {
     call(RateLimit::new(&config).layer(AtOnce::<4>), "/kv.v1.Kv/Get")
 }
 
-/// Calls one path, with the requests made beforehand.
+/// Calls one path with prepared requests.
 fn call<S>(mut service: S, path: &'static str) -> Work
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + 'static,
@@ -74,7 +74,7 @@ where
     };
     consume(request, move |request| {
         let answer = pin!(service.call(request)).poll(&mut Context::from_waker(Waker::noop()));
-        assert!(answer.is_ready(), "nothing here waits");
+        assert!(answer.is_ready(), "the call does not wait");
         answer
     })
 }

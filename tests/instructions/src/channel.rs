@@ -1,4 +1,4 @@
-//! A whole unary call, with both sides in this process: upon our channel, and upon tonic's own on the same kind of connection.
+//! A whole unary call with both sides in this process: on the channel of this library, and on the channel of tonic.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{Piece, TIMES, Work};
 
 pub(crate) const PIECES: &[Piece] = &[
     ("channel: a unary call", || calls(|channel| channel)),
-    ("channel: a unary call upon tonic's", || calls(|channel| channel.tonic_channel())),
+    ("channel: a unary call on tonic's channel", || calls(|channel| channel.tonic_channel())),
 ];
 
 struct Controller;
@@ -27,7 +27,7 @@ impl GrpcController for Controller {
     }
 }
 
-/// Streams within the process, as they are asked for.
+/// A connector that makes streams within the process.
 struct Handed(mpsc::UnboundedReceiver<Stream>);
 
 impl Listen for Handed {
@@ -41,7 +41,7 @@ struct Hand(mpsc::UnboundedSender<Stream>);
 impl Connect for Hand {
     async fn connect(&self) -> Result<SecureStream, ChannelError> {
         let (near, far) = tokio::io::duplex(1 << 16);
-        // If it is not taken, the connection breaks.
+        // If the other end is not accepted, the connection breaks.
         let _ = self.0.send(Stream::other(far));
         Ok(Security::Plain.client(Stream::other(near)).await?)
     }
@@ -56,7 +56,7 @@ fn runtime() -> Arc<Runtime> {
     )
 }
 
-/// Calls one after another upon a connection that is open.
+/// Calls one after another on an open connection.
 fn calls<C>(channel: fn(PluginChannel) -> C) -> Work
 where
     C: GrpcService<Body> + 'static,

@@ -1,4 +1,4 @@
-//! The offer in the environment and the answer in the first line, each in both directions.
+//! The variables of the handshake and the handshake line, each written and read.
 
 use std::ffi::OsString;
 use std::hint::black_box;
@@ -9,10 +9,10 @@ use rpcplugin_handshake::{HandshakeLine, HostEnv, ReceivedEnv};
 use crate::{Piece, Work, repeat};
 
 pub(crate) const PIECES: &[Piece] = &[
-    ("handshake: parse the answer", parse_answer),
-    ("handshake: print the answer", print_answer),
-    ("handshake: make the offer", make_offer),
-    ("handshake: read the offer", read_offer),
+    ("handshake: parse the line", parse_line),
+    ("handshake: print the line", print_line),
+    ("handshake: make the variables", make_variables),
+    ("handshake: read the variables", read_variables),
 ];
 
 fn line() -> String {
@@ -20,33 +20,33 @@ fn line() -> String {
     format!("1|3|unix|/tmp/plugin-dir123/plugin456|grpc|{}|true", "TUlJ".repeat(133))
 }
 
-fn parse_answer() -> Work {
+fn parse_line() -> Work {
     let line = line();
     repeat(move || HandshakeLine::parse(black_box(&line)).is_ok())
 }
 
-fn print_answer() -> Work {
-    let answer = HandshakeLine::parse(&line()).expect("the line is a good one");
-    repeat(move || black_box(&answer).to_string())
+fn print_line() -> Work {
+    let line = HandshakeLine::parse(&line()).expect("a valid line");
+    repeat(move || black_box(&line).to_string())
 }
 
-fn make_offer() -> Work {
-    let (offer, cookie) = offer();
-    repeat(move || black_box(&offer).to_env(&cookie))
+fn make_variables() -> Work {
+    let (host, cookie) = host_env();
+    repeat(move || black_box(&host).to_env(&cookie))
 }
 
-fn read_offer() -> Work {
-    let (offer, cookie) = offer();
-    let environment: Vec<(String, Option<OsString>)> = offer.to_env(&cookie);
+fn read_variables() -> Work {
+    let (host, cookie) = host_env();
+    let environment: Vec<(String, Option<OsString>)> = host.to_env(&cookie);
     repeat(move || {
         let environment = black_box(&environment);
         ReceivedEnv::from_env(|name| environment.iter().find(|(known, _)| known == name)?.1.clone())
     })
 }
 
-fn offer() -> (HostEnv, MagicCookie) {
-    let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("it has a key and a value");
-    let offer = HostEnv {
+fn host_env() -> (HostEnv, MagicCookie) {
+    let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("a key and a value");
+    let host = HostEnv {
         versions: Versions::from(3),
         ports: TcpPorts::GO_DEFAULT,
         client_certificate: Some("-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n".to_owned()),
@@ -54,5 +54,5 @@ fn offer() -> (HostEnv, MagicCookie) {
         socket_dir: Some("/tmp/plugin-dir123".into()),
         socket_group: None,
     };
-    (offer, cookie)
+    (host, cookie)
 }

@@ -1,4 +1,4 @@
-//! What a plugin writes to its log, and what its host reads there.
+//! The log of a plugin, written by the plugin and read by its host.
 
 use std::hint::black_box;
 use std::time::{Duration, UNIX_EPOCH};
@@ -27,7 +27,7 @@ const PANIC: &[&str] = &[
     "\t/src/main.go:7\n",
 ];
 
-/// All lines at once, as a pipe hands them on.
+/// All lines at once, as from a pipe.
 fn read(lines: &'static [&'static str]) -> Work {
     let chunk: String = lines.iter().copied().cycle().take(TIMES).collect();
     Box::new(move || {
@@ -47,7 +47,7 @@ fn write_record() -> Work {
     repeat(move || black_box(&record).to_line())
 }
 
-/// With the subscriber that a plugin has.
+/// With the subscriber of a plugin.
 fn write_event() -> Work {
     let layer = HclogLayer::new(|line: &[u8]| {
         black_box(line);

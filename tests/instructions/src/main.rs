@@ -1,9 +1,9 @@
 //! Small pieces of work whose instructions `cargo xtask instructions` counts under valgrind.
 //!
-//! Without an argument it prints the names of all pieces, one in a line; with a name it does that piece twice: once to
-//! have behind it what is done once in a process, and once in [`counted_by_callgrind`]. It measures nothing by itself,
-//! and runs without valgrind as well. Inputs are the same every time and are made beforehand.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program that talks to its caller")]
+//! Without an argument, the program prints the names of all pieces, one on each line. With a name, it runs that piece twice:
+//! once to do what is done once in a process, and once in [`counted_by_callgrind`]. The program does not measure, and also
+//! runs without valgrind. The inputs are always the same and are made beforehand.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the output of a program")]
 
 mod broker;
 mod calls;
@@ -13,14 +13,14 @@ mod log;
 
 use std::process::ExitCode;
 
-/// Work that is ready to be done: [`TIMES`] times the same.
+/// Prepared work: the same [`TIMES`] times.
 type Work = Box<dyn FnOnce()>;
 
-/// Its name, and how it is made ready.
+/// The name of a piece, and its preparation.
 type Piece = (&'static str, fn() -> Work);
 
-/// How often a piece is done: `cargo xtask instructions` divides by it. Often enough that what a growing vector or a
-/// hash table does now and then is spread evenly.
+/// The repetitions of a piece. `cargo xtask instructions` divides by it. Many repetitions spread the growth of vectors and hash
+/// tables evenly.
 const TIMES: usize = 64;
 
 fn main() -> ExitCode {
@@ -41,13 +41,13 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Instructions count while this runs, by its name.
+/// callgrind counts the instructions in this function, which it finds by name.
 #[inline(never)]
 fn counted_by_callgrind(work: Work) {
     work();
 }
 
-/// Work that needs no input of its own.
+/// Work without input.
 fn repeat<R>(mut once: impl FnMut() -> R + 'static) -> Work {
     Box::new(move || {
         for _ in 0..TIMES {
@@ -56,7 +56,7 @@ fn repeat<R>(mut once: impl FnMut() -> R + 'static) -> Work {
     })
 }
 
-/// Work that uses up its input.
+/// Work that consumes its input.
 fn consume<I: 'static, R>(input: impl FnMut() -> I, mut once: impl FnMut(I) -> R + 'static) -> Work {
     let inputs: Vec<I> = std::iter::repeat_with(input).take(TIMES).collect();
     Box::new(move || {

@@ -53,7 +53,7 @@ def health(_request: bytes, _context: grpc.ServicerContext) -> bytes:
 
 
 def stdio(_request: bytes, context: grpc.ServicerContext):
-    """What it prints, on both channels."""
+    """The output, on both channels."""
     for channel in (1, 2):
         yield bytes([8, channel]) + field(2, f"printed {ACTS}\n")
     over = threading.Event()
@@ -62,7 +62,7 @@ def stdio(_request: bytes, context: grpc.ServicerContext):
 
 
 def reflection(requests, _context: grpc.ServicerContext):
-    """A service with a name that no service can have, and one that it does not describe."""
+    """A service with an impossible name, and a service without a description."""
     for request in requests:
         if b"\x3a" in request[:1]:
             names = (f"service.{ACTS}", "conformance.v1.Kit")
@@ -86,7 +86,7 @@ def chat(requests, _context: grpc.ServicerContext):
 
 
 def credentials(host_pem: str) -> tuple[grpc.ServerCredentials, bytes]:
-    """One-time credentials, and the certificate as DER."""
+    """Ephemeral credentials, and the certificate as DER."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [
@@ -115,7 +115,7 @@ def credentials(host_pem: str) -> tuple[grpc.ServerCredentials, bytes]:
 
 
 def main() -> None:
-    """Serve until the host says stop."""
+    """Serve until the host calls Shutdown."""
     log()
     if os.environ.get("ACTING_PLUGIN") != "1":
         sys.exit(f"this program is a plugin, and its magic cookie ACTING_PLUGIN is not set {ACTS}")

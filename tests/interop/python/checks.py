@@ -1,4 +1,4 @@
-"""The named checks of `kit_host.py check`, in the order they are run.
+"""The named checks of `kit_host.py check`, in the order in which they run.
 
 A check returns when all is well, and raises otherwise. Skip says that this
 host or this plugin cannot do the thing at all.
@@ -38,7 +38,7 @@ class Failure(Exception):
 
 @dataclass
 class Run:
-    """What the checks know: the plugin, and what the command line expects of it."""
+    """The state of the checks: the plugin, and the expectations of the command line."""
 
     plugin: Plugin
     command: list[str]
@@ -120,12 +120,12 @@ async def network(run: Run) -> None:
 
 @check("security")
 async def security(run: Run) -> None:
-    # This library goes on in plaintext, silently, when the line has no
-    # certificate, so that has to be looked at.
+    # Without a certificate in the line, this library silently continues in
+    # plain text, so the check looks at the line.
     expect_equal("certificate in the handshake line", run.plugin.serves_tls, run.secured)
 
 
-# What a caller sees of a connection that the plugin closes or of a call that it refuses.
+# The codes for a connection that the plugin closes, or for a call that it refuses.
 REFUSALS = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.PERMISSION_DENIED,
@@ -133,24 +133,24 @@ REFUSALS = (
 )
 
 
-@check("strangers-refused")
-async def strangers_refused(run: Run) -> None:
+@check("unauthorized-clients-refused")
+async def unauthorized_clients_refused(run: Run) -> None:
     if not run.secured:
         raise Skip("needs --auto-mtls or --tls-dir")
     if run.auto_mtls and await run.plugin_is_pyvider():
-        raise Skip(f"a {LIBRARY} plugin verifies nobody in automatic mode")
+        raise Skip(f"a {LIBRARY} plugin does not verify hosts in automatic mode")
     root = run.plugin.server_certificate()
     foreign = Certificate.create_self_signed_client_cert(
-        common_name="stranger", organization_name="stranger", validity_days=1, key_type="ecdsa"
+        common_name="unauthorized", organization_name="unauthorized", validity_days=1, key_type="ecdsa"
     )
-    strangers = {
+    unauthorized = {
         "plaintext": None,
         "no certificate": grpc.ssl_channel_credentials(root),
         "foreign certificate": grpc.ssl_channel_credentials(
             root, foreign.key_pem.encode(), foreign.cert_pem.encode()
         ),
     }
-    for who, credentials in strangers.items():
+    for who, credentials in unauthorized.items():
         async with run.plugin.open_channel(credentials) as channel:
             try:
                 await kit_pb2_grpc.KitStub(channel).Info(kit_pb2.InfoRequest(), timeout=3)
@@ -287,7 +287,7 @@ async def bidi(run: Run) -> None:
 
 @check("big-3mib-down")
 async def big_down(run: Run) -> None:
-    # The library's channel receives less than 4 MiB, whatever is configured.
+    # The channel of the library receives less than 4 MiB, whatever the settings.
     request = kit_pb2.BigPayloadRequest(n=3 * MIB, seed=7)
     answer = await run.kit.BigPayload(request, timeout=CALL_SECONDS)
     expect_equal("payload", answer.data == big_payload(3 * MIB, 7), True)
@@ -299,7 +299,7 @@ async def big_up(run: Run) -> None:
     for replaced in [False, True]:
         answer = await run.kit.Put(kit_pb2.PutRequest(key="big", value=value), timeout=CALL_SECONDS)
         expect_equal("replaced", answer.replaced, replaced)
-    # The library's channel cannot take the value back, and goes on after it.
+    # The channel of the library cannot receive the value, and works afterwards.
     call = run.kit.Get(kit_pb2.GetRequest(key="big"), timeout=CALL_SECONDS)
     await expect_status(call, grpc.StatusCode.RESOURCE_EXHAUSTED)
     await run.info()
@@ -333,7 +333,7 @@ async def deadline(run: Run) -> None:
     await expect_status(call, grpc.StatusCode.DEADLINE_EXCEEDED)
     took = time.monotonic() - started
     if took > 2:
-        raise Failure(f"the caller was told after {took:.1f} s")
+        raise Failure(f"the caller learned this after {took:.1f} s")
     await expect_cancelled_calls(run, before.cancelled_calls + 1)
 
 
@@ -346,14 +346,14 @@ async def cancel(run: Run) -> None:
     sleeping = run.kit.Sleep(kit_pb2.SleepRequest(ms=10_000))
 
     async def sleep_has_started() -> bool:
-        # Info counts itself, so each look adds one.
+        # Info counts itself, so each poll adds one.
         nonlocal looks
         looks += 1
         return (await run.info()).calls >= before.calls + 2 + looks
 
     looks = 0
     if not await eventually(sleep_has_started):
-        raise Failure("Sleep never started")
+        raise Failure("Sleep did not start")
     sleeping.cancel()
     await expect_cancelled_calls(run, before.cancelled_calls + 2)
 
@@ -390,7 +390,7 @@ async def stdio(run: Run) -> None:
 
 @check("raw-stderr")
 async def raw_stderr(run: Run) -> None:
-    # Far more than a pipe holds: a host that did not drain it would stop the plugin.
+    # Far more than a pipe holds: the plugin blocks if the host does not read.
     filler = b"".join(b"filler %d %s\n" % (i, b"." * 1000) for i in range(300))
     request = kit_pb2.WriteStdioRequest(raw_stderr=filler + b"raw stderr marker\n")
     await run.kit.WriteStdio(request, timeout=CALL_SECONDS)
@@ -478,7 +478,7 @@ async def sigterm(run: Run) -> None:
 
 @check("stop")
 async def stop(run: Run) -> None:
-    # The last one: it ends the plugin that all the others have used.
+    # The last check: it ends the plugin that all other checks have used.
     took = await run.plugin.shutdown()
     expect_equal("exit status", await run.plugin.exit_status(0), 0)
     expect_equal("endpoint is still there", run.plugin.endpoint_is_open(), False)

@@ -1,4 +1,4 @@
-"""The Kit plugin, set up by nothing but the environment, as pyvider reads it.
+"""The Kit plugin, with settings only from the environment, as pyvider reads it.
 
 A host starts it as `PYTHON env_plugin.py`.
 """
@@ -17,7 +17,7 @@ from kit_service import KitService
 
 
 async def serve() -> None:
-    """Serve until the host says stop. Ends the process, as the library does."""
+    """Serve until the host calls Shutdown. Ends the process, as the library does."""
     server = RPCPluginServer(
         protocol=KitProtocol(VERSIONS),
         handler=KitService(negotiated_version=lambda: server._protocol_version),

@@ -26,7 +26,7 @@ from pyvider.rpcplugin.protocol.grpc_stdio_pb2_grpc import GRPCStdioStub
 from kit_facts import COOKIE_KEY, COOKIE_VALUE, VERSIONS
 from kitpb import kit_pb2_grpc
 
-# A variable of the host's own choosing, to see that it reaches the plugin.
+# A variable that the host sets, to check that it reaches the plugin.
 PROBE_NAME, PROBE_VALUE = "KIT_HOST_PROBE", "from the python host"
 
 START_SECONDS = 45
@@ -56,9 +56,9 @@ library_process.GRPCStdioStub = RecordingStdioStub
 
 
 class Plugin:
-    """A plugin, from its launch on."""
+    """A launched plugin."""
 
-    # Every plugin this process has launched, so that none is left behind.
+    # Every plugin that this process has launched, so that all are stopped.
     launched: list[Plugin] = []
 
     def __init__(self, command: list[str]) -> None:
@@ -71,12 +71,12 @@ class Plugin:
                     # The library does not send the versions by itself.
                     "PLUGIN_PROTOCOL_VERSIONS": ",".join(map(str, VERSIONS)),
                     PROBE_NAME: PROBE_VALUE,
-                    # The host's own level is meant for the host only.
+                    # The level of the host must not apply to the plugin.
                     "PROVIDE_LOG_LEVEL": "WARNING",
                 }
             },
         )
-        # The library keeps a hundred lines; a plugin that logs much needs more.
+        # The library keeps a hundred lines. A plugin that logs much needs more.
         self.client._stderr_tail = deque(maxlen=10_000)
         self.launched.append(self)
 
@@ -118,7 +118,7 @@ class Plugin:
         return list(self.client._stderr_tail)
 
     async def rest_of_stderr(self) -> str:
-        """What an ended plugin had written that the library never drained.
+        """The output of an ended plugin that the library did not drain.
 
         Its relay stops as soon as it sees that the process has ended.
         """
@@ -185,7 +185,7 @@ class Plugin:
 
 def kill_all_plugins() -> None:
     for plugin in Plugin.launched:
-        # While it starts, and until it is closed, the library has the process.
+        # From the start until the close, the library owns the process.
         managed = plugin.client._process
         process = plugin.process or (managed and managed.process)
         if process and process.poll() is None:
@@ -193,7 +193,7 @@ def kill_all_plugins() -> None:
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 5) -> bool:
-    """Whether the condition came true in time."""
+    """Whether the condition became true in time."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while not await condition():

@@ -1,4 +1,4 @@
-"""What both peers must agree on before they can talk."""
+"""The shared part of the conformance plugin and host."""
 
 from importlib.metadata import version
 import platform
@@ -8,8 +8,8 @@ COOKIE_VALUE = "b1d0c9a6-conformance"
 VERSIONS = [1, 2, 3]
 SERVICE_NAME = "conformance.v1.Kit"
 
-# The checks recognise a plugin built on this library by it, because some
-# things it cannot do.
+# The checks recognise a plugin of this library by this name, because it lacks
+# some features.
 LIBRARY = "pyvider-rpcplugin"
 
 

@@ -32,7 +32,7 @@ CHECK_SECONDS = 30
 
 def configure(auto_mtls: bool, tls_dir: Path | None) -> None:
     """Set up the library, which reads the environment once, at its import."""
-    # Left over from a host above this one, these would change what is offered.
+    # Inherited from another host, these would change the handshake variables.
     for name in [
         "PLUGIN_CLIENT_CERT",
         "PLUGIN_CLIENT_KEY",
@@ -44,25 +44,25 @@ def configure(auto_mtls: bool, tls_dir: Path | None) -> None:
         "PLUGIN_MAGIC_COOKIE_KEY": COOKIE_KEY,
         "PLUGIN_MAGIC_COOKIE_VALUE": COOKIE_VALUE,
         "PLUGIN_AUTO_MTLS": str(auto_mtls).lower(),
-        # One launch, and its own error instead of one about retries.
+        # One launch, so that its error is not hidden by an error about retries.
         "PLUGIN_CLIENT_RETRY_ENABLED": "false",
         "PLUGIN_HANDSHAKE_TIMEOUT": "30",
         "PLUGIN_CHANNEL_READY_TIMEOUT": "4",
     }
     if tls_dir:
-        # This library trusts the certificate in the handshake line, whatever authority signed it: there is no ca.pem
-        # to be told of.
+        # This library trusts the certificate in the handshake line, whatever root signed it, so there is no setting
+        # for ca.pem.
         os.environ |= {
             "PLUGIN_CLIENT_CERT": (tls_dir / "host.pem").read_text(),
             "PLUGIN_CLIENT_KEY": (tls_dir / "host.key").read_text(),
         }
-    # Errors are reported by the checks, and at shutdown the library logs some
-    # of its own making.
+    # The checks report errors, and the library logs errors of its own at
+    # shutdown.
     os.environ.setdefault("PROVIDE_LOG_LEVEL", "CRITICAL")
 
 
 def take_stdout() -> None:
-    """Keep stdout for the report: whatever else writes there goes to stderr."""
+    """Keep stdout for the report, and redirect other output to stderr."""
     report = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(report, "w", buffering=1)
@@ -91,7 +91,7 @@ async def check(arguments: argparse.Namespace) -> int:
     for name, function in selected.items():
         try:
             if name in arguments.skip:
-                raise checks.Skip("by --skip")
+                raise checks.Skip("named by --skip")
             await asyncio.wait_for(function(run), CHECK_SECONDS)
         except checks.Skip as reason:
             print(f"SKIP {name}: {reason}")
@@ -163,7 +163,7 @@ async def bench(arguments: argparse.Namespace) -> int:
 
 def one_line(error: BaseException) -> str:
     code = getattr(error, "code", None)
-    if callable(code):  # A gRPC error's own text has several lines.
+    if callable(code):  # The text of a gRPC error has several lines.
         return f"{code().name}: {error.details()}"
     text = " ".join(str(error).split())
     return text if type(error).__name__ == "Failure" else f"{type(error).__name__} {text}".rstrip()
@@ -207,7 +207,7 @@ def positive(text: str) -> int:
 
 
 def leave(status: int) -> None:
-    """End at once, leaving no plugin behind.
+    """Exit immediately, without leaving a plugin.
 
     An ordinary exit would wait for the library's threads, and those wait for
     the plugin's pipes.
@@ -235,7 +235,7 @@ def main() -> None:
         watchdog.start()
 
     async def run_and_leave() -> None:
-        # Leaving from inside: asyncio.run() can hang on its way out.
+        # Exits here, because asyncio.run() can hang at its end.
         try:
             status = await arguments.function(arguments)
         except Exception:

@@ -21,7 +21,7 @@ from kitpb import kit_pb2, kit_pb2_grpc
 
 
 class KitProtocol(RPCPluginProtocol):
-    """Tells the library what is served: the Kit service, in these versions."""
+    """The protocol for the library: the Kit service, in these versions."""
 
     service_name = SERVICE_NAME
 
@@ -42,7 +42,7 @@ class KitProtocol(RPCPluginProtocol):
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Serve until the host says stop. Ends the process, as the library does."""
+    """Serve until the host calls Shutdown. Ends the process, as the library does."""
     config = {"PLUGIN_MAGIC_COOKIE_KEY": COOKIE_KEY, "PLUGIN_MAGIC_COOKIE_VALUE": COOKIE_VALUE}
     if arguments.tls_dir:
         config |= {
@@ -50,7 +50,7 @@ async def serve(arguments: argparse.Namespace) -> None:
             "PLUGIN_SERVER_KEY": (arguments.tls_dir / "plugin.key").read_text(),
             "PLUGIN_CLIENT_ROOT_CERTS": (arguments.tls_dir / "ca.pem").read_text(),
         }
-    # The library keeps the negotiated version to itself.
+    # The library does not expose the negotiated version.
     service = KitService(negotiated_version=lambda: server._protocol_version)
     server = plugin_server(
         protocol=KitProtocol(arguments.versions),
@@ -61,8 +61,8 @@ async def serve(arguments: argparse.Namespace) -> None:
     try:
         await server.serve()
     except SystemExit as end:
-        # Everything is closed by now. Leaving at once keeps a write to a
-        # stderr that nobody reads from holding up the exit.
+        # Everything is closed. An immediate exit avoids a write to stderr,
+        # which blocks if the host does not read.
         sys.stderr.flush()
         os._exit(end.code)
 

@@ -106,8 +106,8 @@ class KitService(kit_pb2_grpc.KitServicer):
     # -- streams -------------------------------------------------------------
 
     async def Count(self, request, context):
-        # Writing through the context instead of yielding: a cancelled call
-        # then surfaces here, where it is counted.
+        # Writes through the context instead of yielding, so that a cancelled
+        # call is visible here, where it is counted.
         self._calls += 1
         with self._counting_cancellation():
             sent = 0
@@ -152,8 +152,8 @@ class KitService(kit_pb2_grpc.KitServicer):
         os._exit(request.code & 0xFF)
 
     async def Panic(self, request, context):
-        # gRPC would turn an exception into a status. What Python does with an
-        # uncaught one is to print the traceback and exit with status 1.
+        # gRPC turns an exception into a status. Python prints the traceback of
+        # an uncaught exception and exits with status 1.
         self._calls += 1
         try:
             raise RuntimeError(request.message)
@@ -212,6 +212,6 @@ def hclog_line(request: kit_pb2.LogLineRequest) -> bytes:
         kind = field.WhichOneof("value")
         value = getattr(field, kind) if kind else None
         if isinstance(value, float) and not math.isfinite(value):
-            value = str(value)  # JSON has no such number.
+            value = str(value)  # JSON has no NaN and no infinities.
         line[field.key] = value
     return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

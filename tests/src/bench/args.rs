@@ -4,7 +4,7 @@ use std::{ffi::OsString, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Takes one measurement and prints it as one line of JSON.
+/// Makes one measurement and prints it as one line of JSON.
 #[derive(Debug, Parser)]
 #[command(name = "kit-bench")]
 pub(crate) struct Args {
@@ -16,15 +16,15 @@ pub(crate) struct Args {
 pub(crate) enum Mode {
     /// Launch a plugin and measure.
     Host(Options),
-    /// Serve Echo, Count and Sum of the kit, by this library.
+    /// Serve Echo, Count and Sum of the kit with this library.
     Plugin,
-    /// Start a server that is no plugin and measure.
+    /// Start a server that is not a plugin and measure.
     #[cfg(feature = "raw-tonic")]
     RawHost(Options),
-    /// Serve Echo, Count and Sum of the kit, by tonic alone.
+    /// Serve Echo, Count and Sum of the kit with tonic alone.
     #[cfg(feature = "raw-tonic")]
     RawPlugin,
-    /// Run a program on some cores only.
+    /// Run a program on these cores only.
     Pin {
         /// The cores: 0, or 0,1.
         #[arg(value_delimiter = ',', required = true)]
@@ -35,39 +35,39 @@ pub(crate) enum Mode {
     },
 }
 
-/// What is measured, and how much of it.
+/// The measurement and its size.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// What to measure.
+    /// The measurement.
     pub(crate) figure: Figure,
     /// Secure the connection with AutoMTLS.
     #[arg(long)]
     pub(crate) auto_mtls: bool,
-    /// Put brokered connections on the main one.
+    /// Multiplex brokered connections.
     #[arg(long)]
     pub(crate) mux: bool,
-    /// Let plugins outlive a host that is killed: no guard is started beside each.
+    /// Let plugins outlive a killed host: start no watchdogs.
     #[arg(long)]
     pub(crate) unguarded: bool,
     /// Worker threads of the host.
     #[arg(long, default_value_t = 1)]
     pub(crate) workers: usize,
-    /// How long calls and streams are measured, or a plugin is left idle.
+    /// The duration of calls, streams, or the idle time of a plugin.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "2")]
     pub(crate) seconds: Duration,
-    /// Calls at once.
+    /// Concurrent calls.
     #[arg(long, default_value_t = 1)]
     pub(crate) in_flight: usize,
-    /// Bytes of each call, message or write.
+    /// Bytes in each call, message or write.
     #[arg(long, default_value_t = 64)]
     pub(crate) payload: usize,
-    /// How often a launch or a brokered connection is repeated; how many writes are made.
+    /// The number of launches, brokered connections or writes.
     #[arg(long, default_value_t = 21)]
     pub(crate) rounds: usize,
-    /// Plugins of a crowd.
+    /// The number of plugins of `crowd`.
     #[arg(long, default_value_t = 50)]
     pub(crate) plugins: usize,
-    /// Plugins of a crowd that are launched at once.
+    /// The number of plugins of `crowd` that are launched at the same time.
     #[arg(long, default_value_t = 8)]
     pub(crate) at_once: usize,
     /// The plugin and its arguments.
@@ -77,7 +77,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Figure {
-    /// From the launch to a plugin that has said that it is well, and the stop.
+    /// The launch of a plugin until it is healthy, and its shutdown.
     Launch,
     /// Echo.
     Unary,
@@ -85,19 +85,19 @@ pub(crate) enum Figure {
     Down,
     /// A stream to the plugin.
     Up,
-    /// From dialling a brokered service to its first answer.
+    /// A dial of a brokered service until its first answer.
     Broker,
-    /// What the plugin prints.
+    /// The output of the plugin.
     Stdio,
-    /// What the plugin logs.
+    /// The log of the plugin.
     Logs,
-    /// What a plugin costs that does nothing.
+    /// The cost of an idle plugin.
     Idle,
     /// Many plugins.
     Crowd,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is needed".to_owned())?;
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rpcplugin::{Plugin, PluginChannel, ServiceId};
+use rpcplugin::{Plugin, PluginChannel, broker::ServiceId};
 
 use crate::{
     bench::{
@@ -15,7 +15,7 @@ use crate::{
     pb::{CallbackRequest, CloseRequest, GreetRequest, OpenSubRequest, sub_client::SubClient},
 };
 
-/// Fresh connections from just before the dial to the first answer, dialled by the plugin and by the host.
+/// New connections, from just before the dial until the first answer, dialled by the plugin and by the host.
 pub(crate) async fn measure(options: &Options) -> Measured<Results> {
     let plugin = connected::launch(options).await?;
     let connected = Connected::to(&plugin);

@@ -13,14 +13,14 @@ use crate::{
         connected::{Channel, Connected},
         result::{Results, micros, percentile},
     },
-    facts::pattern,
+    contract::pattern,
     pb::{EchoRequest, kit_client::KitClient},
 };
 
-/// As many calls as go, `in_flight` at a time.
+/// As many calls as possible, with `in_flight` at a time.
 pub(crate) async fn measure(options: &Options, connected: &Connected<impl Channel>) -> Measured<Results> {
     let data = pattern(options.payload, 0);
-    // The first calls pay for buffers that grow.
+    // The first calls allocate buffers.
     echo_for(options.seconds / 8, options.in_flight, connected, &data).await?;
     let before = connected.spent();
     let begun = Instant::now();
@@ -37,7 +37,7 @@ pub(crate) async fn measure(options: &Options, connected: &Connected<impl Channe
         .with("host_cpu_us_per_call", spent.host / calls))
 }
 
-/// Calls for this long. Returns how long each call took.
+/// Makes calls for this long. Returns the duration of each call.
 async fn echo_for(
     time: Duration,
     in_flight: usize,

@@ -1,6 +1,6 @@
-//! The other side of a measurement.
+//! The process that a measurement calls.
 
-use rpcplugin::{Command, Host, Observer, Plugin, PluginChannel, config::HostTls};
+use rpcplugin::{Command, Host, Plugin, PluginChannel, config::HostTls, host::Observer};
 use tonic::{
     body::Body,
     client::GrpcService,
@@ -13,11 +13,11 @@ use crate::{
         args::Options,
         usage::{cpu_of, own_cpu},
     },
-    facts,
+    contract,
     pb::kit_client::KitClient,
 };
 
-/// A channel for generated clients: this library's, or that of tonic alone.
+/// A channel for generated clients, from this library or from tonic alone.
 pub(crate) trait Channel:
     GrpcService<
         Body,
@@ -43,7 +43,7 @@ pub(crate) struct Connected<C> {
     pub(crate) pid: u32,
 }
 
-/// What both processes have spent.
+/// The CPU time of both processes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spent {
     /// Host and plugin, in µs.
@@ -54,7 +54,7 @@ pub(crate) struct Spent {
 
 impl Connected<PluginChannel> {
     pub(crate) fn to(plugin: &Plugin) -> Self {
-        Self { channel: plugin.channel(), pid: plugin.pid().map_or(0, rpcplugin::Pid::get) }
+        Self { channel: plugin.channel(), pid: process(plugin) }
     }
 }
 
@@ -63,13 +63,13 @@ impl<C: Channel> Connected<C> {
         KitClient::new(self.channel.clone())
     }
 
-    /// What both processes have spent so far.
+    /// The CPU time of both processes so far.
     pub(crate) fn spent(&self) -> Spent {
         let host = own_cpu().as_secs_f64() * 1e6;
         Spent { both: host + cpu_of(self.pid).as_secs_f64() * 1e6, host }
     }
 
-    /// What they have spent since then.
+    /// The CPU time since then.
     pub(crate) fn spent_since(&self, before: Spent) -> Spent {
         let now = self.spent();
         Spent { both: now.both - before.both, host: now.host - before.host }
@@ -78,7 +78,7 @@ impl<C: Channel> Connected<C> {
 
 /// The host that the options describe.
 pub(crate) fn host(options: &Options) -> Host {
-    Host::new(facts::cookie(), 3).configure(|config| {
+    Host::new(contract::cookie(), 3).configure(|config| {
         config.tls = if options.auto_mtls { HostTls::AUTO } else { HostTls::Plaintext };
         config.multiplex = options.mux;
         config.die_with_host = !options.unguarded;
@@ -90,12 +90,17 @@ pub(crate) async fn launch(options: &Options) -> Measured<Plugin> {
     launch_by(&host(options), options).await
 }
 
-/// Launches the plugin with somebody who follows it.
+/// Launches the plugin with an observer.
 pub(crate) async fn launch_followed(options: &Options, observer: impl Observer) -> Measured<Plugin> {
     launch_by(&host(options).observe(observer), options).await
 }
 
 pub(crate) async fn launch_by(host: &Host, options: &Options) -> Measured<Plugin> {
     let (program, args) = options.command.split_first().ok_or("no plugin is named")?;
-    Ok(host.launch(Command::new(program).args(args).stdin(rpcplugin::Stdin::Null)).await?)
+    Ok(host.launch(Command::new(program).args(args).stdin(rpcplugin::host::Stdin::Null)).await?)
+}
+
+/// The process of a launched plugin.
+pub(crate) fn process(plugin: &Plugin) -> u32 {
+    plugin.pid().expect("a launched plugin has a process").get()
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use rpcplugin::{LogRecord, Observer, PluginId};
+use rpcplugin::host::{LogRecord, Observer, PluginId};
 use tokio::sync::watch;
 
-/// Counts what arrives. Cheap to clone.
+/// An observer that counts. Clones share the counters.
 #[derive(Debug, Clone)]
 pub(crate) struct Counting {
     stdout: Arc<watch::Sender<usize>>,
@@ -19,7 +19,7 @@ impl Counting {
 
     /// Waits until this many bytes of stdout have arrived.
     pub(crate) async fn bytes(&self, wanted: usize) {
-        // The sender lives in this value.
+        // This value owns the sender.
         let _ = self.stdout.subscribe().wait_for(|count| *count >= wanted).await;
     }
 
@@ -28,7 +28,7 @@ impl Counting {
         let _ = self.records.subscribe().wait_for(|count| *count >= wanted).await;
     }
 
-    /// How many records have arrived.
+    /// The number of records that have arrived.
     pub(crate) fn records_so_far(&self) -> usize {
         *self.records.borrow()
     }

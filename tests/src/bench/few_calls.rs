@@ -1,5 +1,5 @@
-//! Echo, Count and Sum of the kit without anything around them: what this library and tonic alone both serve, so that
-//! the difference is the library.
+//! Echo, Count and Sum of the kit without layers. Both this library and tonic alone serve them, so that the difference is
+//! the library.
 
 use std::{
     convert::Infallible,
@@ -19,7 +19,7 @@ use tower::{Service, service_fn};
 
 use crate::pb::{CountRequest, CountResponse, EchoRequest, EchoResponse, SumRequest, SumResponse};
 
-/// A service that answers three calls.
+/// A service with three methods.
 #[derive(Debug, Clone)]
 pub(crate) struct FewCalls;
 

@@ -1,4 +1,4 @@
-//! Plugins that come, stay and go.
+//! Plugins from launch to exit.
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,10 +16,10 @@ use crate::{
     pb::EchoRequest,
 };
 
-/// Launches and stops, one after the other.
+/// Launches and shutdowns, one after the other.
 pub(crate) async fn launch(options: &Options) -> Measured<Results> {
     let host = connected::host(options);
-    // The first loads the program from its file.
+    // The first launch reads the program from the disk.
     connected::launch_by(&host, options).await?.shut_down().await;
     let (mut launches, mut stops) = (Vec::new(), Vec::new());
     let before = own_cpu() + children_cpu();
@@ -40,12 +40,12 @@ pub(crate) async fn launch(options: &Options) -> Measured<Results> {
         .with("cpu_ms", millis(spent) / options.rounds as f64))
 }
 
-/// A plugin that was called once and then left alone.
+/// A plugin that is called once and then idle.
 pub(crate) async fn idle(options: &Options) -> Measured<Results> {
     let plugin = connected::launch(options).await?;
     let connected = Connected::to(&plugin);
     connected.kit().echo(EchoRequest { data: vec![0; options.payload].into() }).await?;
-    let (host, pid) = (std::process::id(), plugin.pid().map_or(0, rpcplugin::Pid::get));
+    let (host, pid) = (std::process::id(), connected::process(&plugin));
     let (cpu, host_cpu, sleeps) = (cpu_of(pid), own_cpu(), sleeps_of(pid));
     sleep(options.seconds).await;
     let (cpu, host_cpu, sleeps) = (cpu_of(pid) - cpu, own_cpu() - host_cpu, sleeps_of(pid) - sleeps);
@@ -64,10 +64,10 @@ pub(crate) async fn idle(options: &Options) -> Measured<Results> {
     Ok(results)
 }
 
-/// Many plugins, some of them launched at once, all of them alive at the end.
+/// Many plugins, launched some at a time, that run at the same time in the end.
 pub(crate) async fn crowd(options: &Options) -> Measured<Results> {
     let host = connected::host(options);
-    // What the host needs for any plugin at all does not count.
+    // The first plugin pays for what the host shares between plugins.
     connected::launch_by(&host, options).await?.shut_down().await;
     let own = std::process::id();
     let (rss, threads, own_tasks) = (memory_of(own).rss, threads_of(own), tasks());
@@ -87,10 +87,7 @@ pub(crate) async fn crowd(options: &Options) -> Measured<Results> {
     }
     let ready = begun.elapsed();
     let each = |sum: f64| sum / options.plugins as f64;
-    let pss: u64 = plugins
-        .iter()
-        .map(|plugin: &Plugin| memory_of(plugin.pid().map_or(0, rpcplugin::Pid::get)).pss)
-        .sum();
+    let pss: u64 = plugins.iter().map(|plugin: &Plugin| memory_of(connected::process(plugin)).pss).sum();
     let results = Results::default()
         .with("ready_ms", millis(ready))
         .with("ready_ms_per_plugin", each(millis(ready)))
@@ -107,7 +104,7 @@ pub(crate) async fn crowd(options: &Options) -> Measured<Results> {
     Ok(results.with("stop_ms", millis(begun.elapsed())))
 }
 
-/// How many tasks of the runtime live.
+/// The number of tasks in the runtime.
 fn tasks() -> f64 {
     Handle::current().metrics().num_alive_tasks() as f64
 }

@@ -1,4 +1,4 @@
-//! What a plugin prints and logs, as it reaches the host's own code.
+//! The output and the log of a plugin, as the code of the host receives them.
 
 use std::{fmt::Write as _, time::Instant};
 
@@ -13,14 +13,14 @@ use crate::{
     pb::WriteStdioRequest,
 };
 
-/// Writes of `payload` bytes to stdout, `rounds` of them.
+/// `rounds` writes of `payload` bytes to stdout.
 pub(crate) async fn stdio(options: &Options) -> Measured<Results> {
     let counting = Counting::new();
     let plugin = connected::launch_followed(options, counting.clone()).await?;
     let connected = Connected::to(&plugin);
     let mut kit = connected.kit();
     let request = WriteStdioRequest { stdout: line_of(options.payload), ..WriteStdioRequest::default() };
-    // The first shows that the stream is open.
+    // After the first, the stream is open.
     kit.write_stdio(request.clone()).await?;
     counting.bytes(options.payload).await;
     let before = connected.spent();
@@ -38,7 +38,7 @@ pub(crate) async fn stdio(options: &Options) -> Measured<Results> {
         .with("cpu_ns_per_kib", spent.both * 1e3 / (bytes / 1024.0)))
 }
 
-/// `rounds` writes of a thousand records each to the real stderr, as a plugin's logger writes them.
+/// `rounds` writes of a thousand records each to the original stderr, as the logger of a plugin writes them.
 pub(crate) async fn logs(options: &Options) -> Measured<Results> {
     let counting = Counting::new();
     let plugin = connected::launch_followed(options, counting.clone()).await?;

@@ -1,4 +1,4 @@
-//! Running a program on some cores only.
+//! Running a program on given cores only.
 
 use std::{ffi::OsString, os::unix::process::CommandExt as _, process::Command};
 
@@ -6,7 +6,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::bench::Measured;
 
-/// Becomes the program. Its threads and children inherit the cores.
+/// Replaces this process with the program. Its threads and children inherit the cores.
 pub(crate) fn run(cpus: &[usize], command: &[OsString]) -> Measured<()> {
     let mut set = CpuSet::new();
     for &cpu in cpus {

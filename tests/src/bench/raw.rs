@@ -1,4 +1,4 @@
-//! The same calls with tonic alone: its server and its channel, over the same kind of socket with the same settings.
+//! The same calls with tonic alone: its server and channel, with the same kind of socket and the same settings.
 
 use std::{
     io::{self, Write as _},
@@ -30,7 +30,7 @@ pub(crate) async fn measure(options: Options) -> Measured<Results> {
         .spawn()?;
     let pid = server.id().ok_or("the server has ended")?;
     let stdout = server.stdout.take().ok_or("the server has no stdout")?;
-    let path = BufReader::new(stdout).lines().next_line().await?.ok_or("the server said nothing")?;
+    let path = BufReader::new(stdout).lines().next_line().await?.ok_or("the server printed nothing")?;
     let connector = service_fn(move |_| {
         let path = path.clone();
         async move { UnixStream::connect(path).await.map(TokioIo::new) }
@@ -69,7 +69,7 @@ pub(crate) fn serve() -> Measured<()> {
     }))?
 }
 
-// What `rpcplugin` has by default.
+// The defaults of `rpcplugin`.
 const STREAM_WINDOW: u32 = 8 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 const MAX_FRAME: u32 = 256 << 10;

@@ -1,4 +1,4 @@
-//! The line that is printed.
+//! The printed result.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -29,13 +29,13 @@ pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// The value at this share of all, the smallest first.
+/// The value at this share of the sorted values.
 pub(crate) fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let rank = (sorted.len() as f64 * share) as usize;
     sorted.get(rank.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
-/// The value in the middle.
+/// The median.
 pub(crate) fn median(mut values: Vec<Duration>) -> Duration {
     values.sort_unstable();
     percentile(&values, 0.5)

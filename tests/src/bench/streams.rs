@@ -13,11 +13,11 @@ use crate::{
         connected::{Channel, Connected, Spent},
         result::Results,
     },
-    facts::pattern,
+    contract::pattern,
     pb::{CountRequest, SumResponse},
 };
 
-/// From the plugin, by `Count`.
+/// A stream from the plugin, with `Count`.
 pub(crate) async fn down(options: &Options, connected: &Connected<impl Channel>) -> Measured<Results> {
     let request = CountRequest { from: 0, n: -1, pad_bytes: u32::try_from(options.payload)?, interval_us: 0 };
     let mut messages = connected.kit().count(request).await?.into_inner();
@@ -35,7 +35,7 @@ pub(crate) async fn down(options: &Options, connected: &Connected<impl Channel>)
     Ok(results(bytes as f64, begun, connected.spent_since(before)))
 }
 
-/// To the plugin, by `Sum`.
+/// A stream to the plugin, with `Sum`.
 pub(crate) async fn up(options: &Options, connected: &Connected<impl Channel>) -> Measured<Results> {
     send(options.seconds / 8, options, connected).await?;
     let before = connected.spent();
@@ -44,7 +44,7 @@ pub(crate) async fn up(options: &Options, connected: &Connected<impl Channel>) -
     Ok(results(messages * options.payload as f64, begun, connected.spent_since(before)))
 }
 
-/// Sends for this long. Returns how many messages arrived.
+/// Sends for this long. Returns the number of messages that arrived.
 async fn send(
     time: std::time::Duration,
     options: &Options,
@@ -72,8 +72,8 @@ fn results(bytes: f64, begun: Instant, spent: Spent) -> Results {
         .with("cpu_ns_per_kib", spent.both * 1e3 / (bytes / 1024.0))
 }
 
-/// A `SumRequest` with a field that its reader does not know and passes over: the kit has no stream to the plugin
-/// with messages of any size.
+/// A `SumRequest` with an unknown field, which the reader skips. The kit has no stream to the plugin with messages of any
+/// size.
 #[derive(Clone, PartialEq, prost::Message)]
 struct PaddedSumRequest {
     #[prost(int64, tag = "1")]

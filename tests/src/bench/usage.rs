@@ -1,4 +1,4 @@
-//! What processes use: CPU time, memory, threads.
+//! The CPU time, memory and threads of processes.
 
 use std::{fs, time::Duration};
 
@@ -8,12 +8,12 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 
-/// The CPU time of this process, all threads.
+/// The CPU time of all threads of this process.
 pub(crate) fn own_cpu() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
-/// The CPU time of this process's children that have ended.
+/// The CPU time of the children of this process that have exited.
 pub(crate) fn children_cpu() -> Duration {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return Duration::ZERO };
     let micros = |time: nix::sys::time::TimeVal| {
@@ -22,7 +22,7 @@ pub(crate) fn children_cpu() -> Duration {
     Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time()))
 }
 
-/// The CPU time of another process: what its threads that live have used, to the nanosecond.
+/// The CPU time of the live threads of another process, in nanoseconds.
 pub(crate) fn cpu_of(pid: u32) -> Duration {
     let spent = |task: &str| -> Option<u64> {
         let text = fs::read_to_string(format!("{task}/schedstat")).ok()?;
@@ -31,19 +31,19 @@ pub(crate) fn cpu_of(pid: u32) -> Duration {
     Duration::from_nanos(tasks(pid).iter().filter_map(|task| spent(task)).sum())
 }
 
-/// How often the threads of a process that live have gone to sleep: each time, something woke them again.
+/// How often the live threads of a process have gone to sleep. Each time, they were woken again.
 pub(crate) fn sleeps_of(pid: u32) -> u64 {
     tasks(pid).iter().filter_map(|task| field(&format!("{task}/status"), "voluntary_ctxt_switches:")).sum()
 }
 
-/// Memory that a process holds, in KiB.
+/// The memory of a process, in KiB.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Memory {
-    /// All of it.
+    /// All resident memory.
     pub(crate) rss: u64,
-    /// Only its share of what others hold too.
+    /// Resident memory, of which shared pages count in proportion.
     pub(crate) pss: u64,
-    /// What no file stands behind: what each further process like it costs.
+    /// Memory without a file behind it: the cost of one more process of this kind.
     pub(crate) anonymous: u64,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn memory_of(pid: u32) -> Memory {
     Memory { rss: kib("Rss:"), pss: kib("Pss:"), anonymous: kib("Anonymous:") }
 }
 
-/// The most memory that a process has held, in KiB.
+/// The peak resident memory of a process, in KiB.
 pub(crate) fn peak_of(pid: u32) -> u64 {
     field(&format!("/proc/{pid}/status"), "VmHWM:").unwrap_or(0)
 }
@@ -62,7 +62,7 @@ pub(crate) fn threads_of(pid: u32) -> u64 {
     field(&format!("/proc/{pid}/status"), "Threads:").unwrap_or(0)
 }
 
-/// Hundreds of plugins need more than the 1024 open files that are common. Go raises the limit by itself.
+/// Raises the limit of open files: hundreds of plugins need more than the usual 1024. Go does this by itself.
 pub(crate) fn allow_many_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
@@ -73,7 +73,7 @@ fn tasks(pid: u32) -> Vec<String> {
     entries.map(|entry| entry.path().display().to_string()).collect()
 }
 
-/// The number after a name in a file of the kernel's.
+/// The number after a name in a file of `/proc`.
 fn field(path: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

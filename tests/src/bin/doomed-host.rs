@@ -1,13 +1,21 @@
-//! A host that is going to be killed, for tests of what becomes of its plugin: starts the program named by its second
-//! argument, says so, and waits for its end. Its first argument is what becomes of the plugin: `dies`, `lives`,
-//! `goes-on`, which hands it over and ends, `ends`, which stops
-//! it and says how it ended, `leaves`, whose plugin leaves its group, or `starts`, which never comes to an
-//! answer.
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "its output is what the tests look at")]
+//! A host that a test kills, to see the effect on its plugin: launches the program in its second argument, prints `ready`,
+//! and waits.
+//!
+//! The first argument is the fate of the plugin:
+//!
+//! | argument | fate |
+//! |---|---|
+//! | `dies` | it dies with the host |
+//! | `lives` | it outlives the host |
+//! | `goes-on` | the host hands it over and exits |
+//! | `ends` | the host shuts it down, prints how it ended, and exits |
+//! | `leaves` | it leaves its process group |
+//! | `starts` | it never prints its handshake line |
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "the tests read the output")]
 
 use std::{env::args, process::ExitCode, time::Duration};
 
-use rpcplugin::{Command, Event, Host, MagicCookie};
+use rpcplugin::{Command, Host, MagicCookie, host::Event};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -18,7 +26,7 @@ async fn main() -> ExitCode {
     if fate == "starts" {
         return starts(host).await;
     }
-    // The shell has a child of its own in the group, and is no plugin that watches its host.
+    // The shell has another child in the group, and does not watch the host.
     let shell = Command::new("/bin/sh").args(["-c", "sleep 1000 & \"$0\" healthy & wait", &program]);
     let command = match &*fate {
         "goes-on" => Command::new(program).arg("healthy"),
@@ -34,7 +42,7 @@ async fn main() -> ExitCode {
         }
     };
     if fate == "goes-on" {
-        println!("{}", plugin.hand_over().await.expect("it may go on").to_json());
+        println!("{}", plugin.hand_over().await.expect("it may outlive this host").to_json());
         return ExitCode::SUCCESS;
     }
     if fate == "ends" {
@@ -45,13 +53,13 @@ async fn main() -> ExitCode {
     std::future::pending().await
 }
 
-/// Launches what never answers, and says so when it is guarded.
+/// Launches a plugin that prints nothing, and prints `ready` when its watchdog runs.
 async fn starts(host: Host) -> ExitCode {
     let host = host.configure(|config| config.still_waiting_interval = Duration::from_millis(5));
     let mut events = host.events();
     tokio::spawn(async move {
         while let Some(event) = events.next().await {
-            // The plugin and its guard. When that comes is the library's own affair.
+            // The plugin and its watchdog.
             if matches!(event.event, Event::StillWaiting { .. }) && children() == 2 {
                 println!("ready");
                 break;
@@ -60,13 +68,13 @@ async fn starts(host: Host) -> ExitCode {
     });
     let silent = Command::new("/bin/sh").args(["-c", "sleep 1000 & sleep 1000"]);
     match host.launch(silent).await {
-        Ok(_) => eprintln!("nobody can have answered"),
+        Ok(_) => eprintln!("the plugin cannot have started"),
         Err(error) => eprintln!("{error:?}"),
     }
     ExitCode::FAILURE
 }
 
-/// How many processes the only thread of this one has started.
+/// The number of children of this process, which has one thread.
 fn children() -> usize {
     let me = std::process::id();
     let children = std::fs::read_to_string(format!("/proc/{me}/task/{me}/children")).unwrap_or_default();

@@ -1,9 +1,12 @@
-//! A plugin that does what it is told to by its first argument: for tests of hosts.
+//! A plugin with the fault in its first argument, for tests of hosts.
 
 use std::process::ExitCode;
 
 use rpcplugin::{
-    MagicCookie, OriginalStderr, Serve, Services, ServingStatus, config::Loader, hclog::Sink as _,
+    MagicCookie, Serve, Services,
+    config::Loader,
+    hclog::Sink as _,
+    plugin::{OriginalStderr, ServingStatus},
 };
 use rustix::process::{getpgid, getppid, setpgid};
 
@@ -11,7 +14,7 @@ fn main() -> ExitCode {
     let fault = std::env::args().nth(1).unwrap_or_default();
     let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a key and a value");
     if fault == "leaves" {
-        // Where no group of its own can be guarded.
+        // The host cannot kill the plugin through its group.
         let group = getpgid(getppid()).expect("there is a parent");
         setpgid(None, Some(group)).expect("it is of the same session");
     }
@@ -26,14 +29,14 @@ fn main() -> ExitCode {
                 "logs" => tracing::info!(word = "a", count = 1, ok = true, "added"),
                 "panics-serving" => panic!("there is no database"),
                 "stdin" => {
-                    // Says on its log what it read from its standard input.
+                    // Logs the first line of stdin.
                     std::thread::spawn(move || {
                         let mut line = String::new();
                         let _ = std::io::stdin().read_line(&mut line);
                         stderr.write_line(format!("read {line:?}\n").as_bytes());
                     });
                 }
-                other => stderr.write_line(format!("there is no fault called {other:?}\n").as_bytes()),
+                other => stderr.write_line(format!("unknown fault {other:?}\n").as_bytes()),
             }
             Services::new()
         });

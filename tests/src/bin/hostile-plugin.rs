@@ -1,14 +1,14 @@
-//! The conformance plugin with a vice, which the variable `HOSTILE` names.
+//! The conformance plugin with the fault in the variable `HOSTILE`.
 //!
-//! | `HOSTILE` | vice |
+//! | `HOSTILE` | fault |
 //! |---|---|
-//! | `flood:N` | writes N MiB of log lines to its real stderr, as fast as the host reads them |
-//! | `grandchild` | leaves a process of another process group behind that holds its pipes, and logs `grandchild PID` |
-//! | `stays` | does not end when its host asks it to, but on SIGTERM |
-//! | `stays-for-ever` | does not end when its host asks it to, nor on SIGTERM |
-//! | `uncontrolled` | has health and no controller: SIGTERM is the only way to ask it to end |
-//! | `silent` | never answers, and leaves a process in its group |
-//! | `leaves:VICE` | goes over to the process group of its host, and has the other vice besides |
+//! | `flood:N` | writes N MiB of log lines to its original stderr, as fast as the host reads them |
+//! | `grandchild` | leaves a process of another process group that holds its pipes, and logs `grandchild PID` |
+//! | `stays` | ignores `Shutdown`, but exits on SIGTERM |
+//! | `stays-forever` | ignores `Shutdown` and SIGTERM |
+//! | `uncontrolled` | has a health service and no controller: only SIGTERM asks it to exit |
+//! | `silent` | prints no handshake line, and leaves a process in its group |
+//! | `leaves:FAULT` | moves to the process group of its host, and has the other fault too |
 
 use std::{
     io::{self, Write as _},
@@ -29,16 +29,16 @@ use rustix::process::{getpgid, getppid, setpgid};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
-    #[expect(clippy::disallowed_methods, reason = "a program's own switch")]
-    let vice = std::env::var("HOSTILE").unwrap_or_default();
-    let vice = match vice.strip_prefix("leaves:") {
+    #[expect(clippy::disallowed_methods, reason = "the switch of a program")]
+    let fault = std::env::var("HOSTILE").unwrap_or_default();
+    let fault = match fault.strip_prefix("leaves:") {
         Some(rest) => match leave_group() {
             Ok(()) => rest.to_owned(),
             Err(error) => return failure(&error.into()),
         },
-        None => vice,
+        None => fault,
     };
-    match vice.as_str() {
+    match fault.as_str() {
         "silent" => {
             let _child = sleeper().spawn();
             let error = sleeper().exec();
@@ -51,24 +51,24 @@ fn main() -> ExitCode {
         },
         _ => {}
     }
-    if let Some(mebibytes) = vice.strip_prefix("flood:").and_then(|n| n.parse().ok()) {
-        match real_stderr() {
+    if let Some(mebibytes) = fault.strip_prefix("flood:").and_then(|n| n.parse().ok()) {
+        match original_stderr() {
             Ok(stderr) => drop(thread::spawn(move || flood(stderr, mebibytes))),
             Err(error) => return failure(&error),
         }
     }
     let code = rpcplugin_tests::kit_plugin::main();
-    // What is executed in place of this program has none of its signal handlers.
-    match vice.as_str() {
+    // The program that replaces this process has no signal handlers.
+    match fault.as_str() {
         "stays" => failure(&sleeper().exec()),
-        "stays-for-ever" => {
+        "stays-forever" => {
             failure(&Command::new("sh").args(["-c", "trap '' TERM; while :; do sleep 1; done"]).exec())
         }
         _ => code,
     }
 }
 
-/// What a server does that is a plugin only by its handshake line.
+/// Serves as a plugin without a controller.
 #[tokio::main(flavor = "current_thread")]
 async fn serve_without_a_controller() -> ExitCode {
     let listener = match Listener::tcp(Ipv4Addr::LOCALHOST.into(), 0..=0).await {
@@ -95,13 +95,13 @@ fn sleeper() -> Command {
     command
 }
 
-/// What stderr is before the plugin forwards it.
-fn real_stderr() -> io::Result<std::fs::File> {
+/// The stderr of the process before the plugin redirects it.
+fn original_stderr() -> io::Result<std::fs::File> {
     std::fs::OpenOptions::new().write(true).open("/proc/self/fd/2")
 }
 
 fn flood(mut stderr: std::fs::File, mebibytes: usize) {
-    let line = "[INFO] a line of the flood, as long as the lines of a plugin that talks too much are\n";
+    let line = "[INFO] a line of the flood, as long as the lines of a plugin that logs too much are\n";
     let block = line.repeat(1 + (64 << 10) / line.len());
     for _ in 0..mebibytes * 16 {
         if stderr.write_all(block.as_bytes()).is_err() {

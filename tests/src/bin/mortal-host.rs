@@ -1,19 +1,28 @@
-//! A host that a test ends by a signal: launches the program in its arguments, set up by nothing but its environment.
+//! A host that a test ends by a signal: launches the program in its arguments, with settings from its environment.
 //!
-//! It prints the number of the plugin's process when that is ready, or with `MORTAL_HOST=starting` as soon as there is one,
-//! or the fault if the plugin does not start; then it waits. With `MORTAL_HOST=stopping` it stops the plugin as soon as its
-//! standard input ends, prints how that ended, and goes on waiting. With `MORTAL_HOST=terminal` the plugin has this host's
-//! standard input, and a fault is the end.
+//! The host prints the pid of the plugin when the plugin is ready, or the error of the launch, and waits. `MORTAL_HOST` changes
+//! this:
+//!
+//! | `MORTAL_HOST` | effect |
+//! |---|---|
+//! | `starting` | prints the pid as soon as the process has started |
+//! | `stopping` | shuts the plugin down at the end of stdin, prints how it ended, and waits |
+//! | `terminal` | the plugin inherits stdin, and the host exits if the launch fails |
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "a test's own switch, and what it looks at"
+    reason = "the switch of a test, and the output that it reads"
 )]
 
 use std::io::Read as _;
 
 use miette::Diagnostic as _;
-use rpcplugin::{Command, Event, Host, MagicCookie, PlainReport, Stdin, config::Loader};
+use rpcplugin::{
+    Command, Host, MagicCookie,
+    config::Loader,
+    error::PlainReport,
+    host::{Event, Stdin},
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     match host.launch(command).await {
         Ok(plugin) => {
             if !starting {
-                println!("{}", plugin.pid().map_or(0, rpcplugin::Pid::get));
+                println!("{}", plugin.pid().ok_or("the plugin has no process")?);
             }
             if when == "stopping" {
                 tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;

@@ -1,45 +1,11 @@
-//! A plugin that exports its telemetry: it answers, calls its host back, serves through the broker, and limits its
-//! calls if it is told to.
-
-#![expect(clippy::print_stderr, reason = "a plugin says why it does not start")]
+//! A plugin that exports telemetry: it answers calls, calls its host, serves through the broker, and limits calls if its
+//! settings say so.
+#![expect(clippy::print_stderr, reason = "the reason why the plugin does not start")]
 
 use std::{process::ExitCode, time::Duration};
 
-use rpcplugin::{
-    MagicCookie, PlainReport, PluginContext, Serve, Services,
-    config::Loader,
-    otel::{InstrumentCalls, Telemetry},
-};
-use rpcplugin_tests::trace_kit::{WhichTrace, ask, here};
-use tonic::Status;
-use tower::Layer as _;
-
-fn services(context: &PluginContext, calls: InstrumentCalls) -> Services {
-    let context = context.clone();
-    let answer = move |method: String| {
-        let (context, calls) = (context.clone(), calls.clone());
-        async move {
-            tracing::info!("asked");
-            match method.as_str() {
-                "Ok" => Status::ok(""),
-                "Host" => {
-                    let said = ask(calls.layer(context.host_channel()), "Say").await;
-                    said.map_or_else(|status| status, Status::aborted)
-                }
-                "Broker" => match context.broker.serve(Services::new().add(WhichTrace::here())).await {
-                    Ok(served) => {
-                        let id = served.id();
-                        served.detach();
-                        Status::aborted(id.to_string())
-                    }
-                    Err(error) => Status::internal(error.to_string()),
-                },
-                _ => here(),
-            }
-        }
-    };
-    Services::new().add(WhichTrace::new(answer))
-}
+use rpcplugin::{MagicCookie, Serve, config::Loader, error::PlainReport, telemetry::Telemetry};
+use rpcplugin_tests::tracing_support::services;
 
 fn main() -> ExitCode {
     let Ok(cookie) = MagicCookie::new("OTEL_KIT_COOKIE", "otel") else { return ExitCode::FAILURE };

@@ -1,7 +1,7 @@
-//! A plugin that does on request what a plugin may do, for the tests of the plugin side.
+//! A plugin that runs commands, for the tests of the plugin side.
 //!
-//! It takes its settings from the environment, and orders through `conformance.v1.Sub/Greet`: the name to greet is the
-//! order. `HostCalls/Transform` sends back what it gets, of any size.
+//! The plugin takes its settings from the environment, and commands through `conformance.v1.Sub/Greet`: the name to greet
+//! is the command. `HostCalls/Transform` returns the data of the request, of any size.
 
 use std::{
     io::Write as _,
@@ -16,8 +16,9 @@ use std::{
 use clap::Parser;
 use futures_util::stream;
 use rpcplugin::{
-    BasicProtocol, MagicCookie, PluginContext, Protocol, Readiness, Serve, Services, ServingStatus, Versions,
+    MagicCookie, PluginContext, Serve, Services, Versions,
     config::Loader,
+    plugin::{BasicProtocol, Protocol, Readiness, ServingStatus},
 };
 use rpcplugin_tests::pb::{
     CloseRequest, CloseResponse, GreetRequest, GreetResponse, TicksRequest, TicksResponse, TransformRequest,
@@ -35,7 +36,7 @@ struct Args {
     /// Serve a protocol without services.
     #[arg(long)]
     basic: bool,
-    /// Print while the services are made, and leave a line unfinished before.
+    /// Print while the services are made, after an unfinished line.
     #[arg(long)]
     noisy: bool,
     /// Write this file in a shutdown hook ...
@@ -44,21 +45,21 @@ struct Args {
     /// ... after so many milliseconds.
     #[arg(long, default_value = "0")]
     hook_after: u64,
-    /// Make this file when the plugin starts, and go on when it is gone.
+    /// Create this file when the plugin starts, and continue when the file is gone.
     #[arg(long)]
     start_after: Option<std::path::PathBuf>,
     /// Panic in another shutdown hook.
     #[arg(long)]
     hook_panics: bool,
-    /// Listen on a transport of its own, at this path.
+    /// Listen on a custom transport, at this path.
     #[arg(long)]
     own_socket: Option<std::path::PathBuf>,
-    /// Serve hosts that attach, and show them the output.
+    /// Serve in test mode, and copy the output to stdout and stderr.
     #[arg(long)]
     attachable: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "a plugin whose author forgot a line of debugging")]
+#[expect(clippy::print_stdout, reason = "a plugin with a forgotten line of debugging")]
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.noisy {
@@ -120,10 +121,10 @@ async fn attachable(serve: Serve) -> ExitCode {
     }
 }
 
-/// A socket made by other means than rpcplugin's.
+/// A socket that is not made by rpcplugin.
 struct OwnSocket(std::path::PathBuf);
 
-impl rpcplugin::CustomTransport for OwnSocket {
+impl rpcplugin::plugin::CustomTransport for OwnSocket {
     type Listener = OwnListener;
 
     async fn bind(
@@ -158,119 +159,123 @@ impl Protocol for Subject {
         vec![include_bytes!("../generated/conformance_descriptor.bin")]
     }
 
-    #[expect(clippy::print_stdout, reason = "a plugin whose author forgot a line of debugging")]
+    #[expect(clippy::print_stdout, reason = "a plugin with a forgotten line of debugging")]
     fn services(&self, context: &PluginContext) -> Services {
         if self.noisy {
             println!("a line of debugging");
         }
-        let orders = Orders {
+        let commands = Commands {
             context: context.clone(),
             readiness: self.readiness.clone(),
             filled: Arc::new(AtomicU64::new(0)),
         };
-        Services::new().add(SubServer::new(orders.clone())).add(HostCallsServer::new(orders))
+        Services::new().add(SubServer::new(commands.clone())).add(HostCallsServer::new(commands))
     }
 }
 
 #[derive(Clone)]
-struct Orders {
+struct Commands {
     context: PluginContext,
     readiness: Readiness,
-    /// How many bytes have been written by `fill`.
+    /// The bytes that `fill` has written.
     filled: Arc<AtomicU64>,
 }
 
-impl Orders {
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "what a plugin prints is what is tested")]
-    async fn carry_out(&self, order: &str) -> Result<String, Status> {
-        let (verb, rest) = order.split_once(' ').unwrap_or((order, ""));
-        let number = || rest.parse::<u64>().map_err(|_| Status::invalid_argument("no number"));
-        Ok(match verb {
-            "version" => self.context.version.to_string(),
-            "facts" => format!("{:?}", self.context.host),
-            "ready" => format!("{:?}", self.readiness.clone().wait().await),
-            "print" => {
-                println!("{rest}");
-                eprintln!("{rest}");
-                String::new()
-            }
-            "child" => {
-                let status = Command::new("sh").arg("-c").arg(rest).status();
-                status.map_err(|error| Status::internal(error.to_string()))?.to_string()
-            }
-            "fill" => {
-                let (bytes, filled) = (number()?, Arc::clone(&self.filled));
-                std::thread::spawn(move || {
-                    let line = [b'x'; 4096];
-                    while filled.load(Ordering::Relaxed) < bytes {
-                        let _ = std::io::stdout().write_all(&line);
-                        filled.fetch_add(4096, Ordering::Relaxed);
-                    }
-                });
-                String::new()
-            }
-            "filled" => self.filled.load(Ordering::Relaxed).to_string(),
-            "print_at_the_end" => {
-                self.context.shutdown_token().cancelled().await;
-                // By now everything else that ends has begun to.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                println!("{rest}");
-                String::new()
-            }
-            "silence" => {
-                let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
-                rustix::stdio::dup2_stdout(nowhere).map_err(std::io::Error::from)?;
-                String::new()
-            }
-            "log" => {
-                tracing::info!(count = 7, "{rest}");
-                String::new()
-            }
+impl Commands {
+    async fn run_command(&self, command: &str) -> Result<String, Status> {
+        let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let number = || rest.parse::<u64>().map_err(|_| Status::invalid_argument("not a number"));
+        match verb {
+            "version" => return Ok(self.context.version.to_string()),
+            "facts" => return Ok(format!("{:?}", self.context.host)),
+            "ready" => return Ok(format!("{:?}", self.readiness.clone().wait().await)),
+            "child" => return run_child(rest),
+            "filled" => return Ok(self.filled.load(Ordering::Relaxed).to_string()),
+            "block" => return block_thread(number()?),
+            "serve" => return self.serve_another().await,
+            "print" => print(rest),
+            "fill" => self.fill(number()?),
+            "print_at_the_end" => self.print_at_the_end(rest).await,
+            "silence" => silence_stdout()?,
+            "log" => tracing::info!(count = 7, "{rest}"),
             "panic" => panic!("{rest}"),
             "sleep" => {
                 tokio::time::sleep(Duration::from_millis(number()?)).await;
-                "slept".to_owned()
+                return Ok("slept".to_owned());
             }
-            "block" => {
-                // Nothing else tells that it blocks: nothing is answered.
-                std::fs::write(std::env::temp_dir().join(BLOCKED), "")?;
-                std::thread::sleep(Duration::from_millis(number()?));
-                "blocked".to_owned()
+            "unwell" => self.context.health.set(rest, ServingStatus::NotServing),
+            "end" => self.context.shutdown_token().cancel(),
+            _ => return Ok(format!("hello {command}")),
+        }
+        Ok(String::new())
+    }
+
+    /// Writes this many bytes to stdout in a thread of its own.
+    fn fill(&self, bytes: u64) {
+        let filled = Arc::clone(&self.filled);
+        std::thread::spawn(move || {
+            let line = [b'x'; 4096];
+            while filled.load(Ordering::Relaxed) < bytes {
+                let _ = std::io::stdout().write_all(&line);
+                filled.fetch_add(4096, Ordering::Relaxed);
             }
-            "unwell" => {
-                self.context.health.set(rest, ServingStatus::NotServing);
-                String::new()
-            }
-            "serve" => {
-                let served =
-                    self.context.broker.serve(Services::new().add(SubServer::new(self.clone()))).await;
-                let served = served.map_err(|error| Status::unavailable(error.to_string()))?;
-                let id = served.id().to_string();
-                served.detach();
-                id
-            }
-            "end" => {
-                self.context.shutdown_token().cancel();
-                String::new()
-            }
-            _ => format!("hello {order}"),
-        })
+        });
+    }
+
+    #[expect(clippy::print_stdout, reason = "the output of a plugin is tested")]
+    async fn print_at_the_end(&self, text: &str) {
+        self.context.shutdown_token().cancelled().await;
+        // By now every other part of the shutdown has begun.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        println!("{text}");
+    }
+
+    /// Serves the commands through the broker too, and returns the id.
+    async fn serve_another(&self) -> Result<String, Status> {
+        let served = self.context.broker.serve(Services::new().add(SubServer::new(self.clone()))).await;
+        let served = served.map_err(|error| Status::unavailable(error.to_string()))?;
+        let id = served.id().to_string();
+        served.detach();
+        Ok(id)
     }
 }
 
-/// The file in the temporary directory that says that a handler is about to block its thread.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the output of a plugin is tested")]
+fn print(text: &str) {
+    println!("{text}");
+    eprintln!("{text}");
+}
+
+fn run_child(script: &str) -> Result<String, Status> {
+    let status = Command::new("sh").arg("-c").arg(script).status();
+    Ok(status.map_err(|error| Status::internal(error.to_string()))?.to_string())
+}
+
+fn silence_stdout() -> Result<(), Status> {
+    let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stdout(nowhere).map_err(std::io::Error::from)?)
+}
+
+fn block_thread(milliseconds: u64) -> Result<String, Status> {
+    // The only sign for the test: while the thread is blocked, no call is answered.
+    std::fs::write(std::env::temp_dir().join(BLOCKED), "")?;
+    std::thread::sleep(Duration::from_millis(milliseconds));
+    Ok("blocked".to_owned())
+}
+
+/// The file in the temporary directory that announces a blocked thread.
 const BLOCKED: &str = "blocked";
 
 #[tonic::async_trait]
-impl Sub for Orders {
+impl Sub for Commands {
     async fn greet(&self, request: Request<GreetRequest>) -> Result<Response<GreetResponse>, Status> {
-        let text = self.carry_out(&request.get_ref().name).await?;
+        let text = self.run_command(&request.get_ref().name).await?;
         Ok(Response::new(GreetResponse { text }))
     }
 
     type TicksStream = BoxStream<TicksResponse>;
 
-    /// Ticks for ever if told to, and ends with the plugin.
+    /// Ticks until the plugin ends if `n` is negative.
     async fn ticks(&self, request: Request<TicksRequest>) -> Result<Response<Self::TicksStream>, Status> {
         let n = request.get_ref().n;
         let end = self.context.shutdown_token();
@@ -293,7 +298,7 @@ impl Sub for Orders {
 }
 
 #[tonic::async_trait]
-impl HostCalls for Orders {
+impl HostCalls for Commands {
     async fn transform(
         &self,
         request: Request<TransformRequest>,

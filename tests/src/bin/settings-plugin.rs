@@ -1,4 +1,4 @@
-//! The conformance plugin, set up by nothing but its environment.
+//! The conformance plugin with settings from its environment.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `kit-host check`: the project's own list of what a plugin and this host do with each other.
+//! `kit-host check`: the checks of a plugin and of this host together.
 
 mod broker;
 mod calls;
@@ -33,7 +33,7 @@ use crate::kit_host::{
     launching::Launching,
 };
 
-/// What to check, and how to launch it.
+/// The checks, and the launch of the plugin.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Secure connections with AutoMTLS.
@@ -42,14 +42,14 @@ pub(crate) struct CheckArgs {
     /// Multiplex brokered connections over the main one.
     #[arg(long)]
     mux: bool,
-    /// Given certificates in place of AutoMTLS: DIR/ca.pem, DIR/host.pem, DIR/host.key.
+    /// The certificates to use instead of AutoMTLS: DIR/ca.pem, DIR/host.pem, DIR/host.key.
     #[arg(long, value_name = "DIR")]
     tls_dir: Option<PathBuf>,
-    /// Check brokered connections too. Other hosts of the kit need to be told; this one does it in any case, unless the
-    /// plugin has none.
+    /// Check brokered connections too. Other hosts of the kit need this flag. This host always checks them, unless the plugin
+    /// has no broker.
     #[arg(long)]
     broker: bool,
-    /// Leave out the checks of this host that use other programs than the plugin, and so come out alike for each.
+    /// Leave out the checks that do not use the plugin, and so have the same results for every plugin.
     #[arg(long)]
     no_others: bool,
     /// Run only these checks.
@@ -63,7 +63,7 @@ pub(crate) struct CheckArgs {
     command: Vec<String>,
 }
 
-/// All checks, in their order.
+/// All checks, in the order in which they run.
 fn checks() -> Vec<Check> {
     [
         versions::CHECKS,
@@ -82,14 +82,14 @@ fn checks() -> Vec<Check> {
     .concat()
 }
 
-/// Runs the checks one after the other and prints a line for each.
+/// Runs the checks one after the other, and prints a line for each.
 pub(crate) async fn run(args: CheckArgs) -> io::Result<ExitCode> {
     let checks = checks();
     let known: BTreeSet<_> = checks.iter().map(|check| check.name).collect();
     if let Some(unknown) = args.only.iter().chain(&args.skip).find(|name| !known.contains(name.as_str())) {
-        // A misspelt name would silently check nothing.
+        // Otherwise a misspelt name silently checks nothing.
         let known: Vec<_> = known.into_iter().collect();
-        let why = format!("no check is called {unknown:?}; there are: {}", known.join(", "));
+        let why = format!("unknown check {unknown:?}; the checks are: {}", known.join(", "));
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     let mut launching = Launching::new(args.command);
@@ -107,7 +107,7 @@ pub(crate) async fn run(args: CheckArgs) -> io::Result<ExitCode> {
             continue;
         }
         if args.skip.iter().any(|skip| skip == name) {
-            writeln!(out, "SKIP {name}: asked to")?;
+            writeln!(out, "SKIP {name}: named by --skip")?;
             continue;
         }
         match run.perform(check).await {

@@ -1,4 +1,4 @@
-//! `kit-host drive`: one JSON object a line in, one a line out.
+//! `kit-host drive`: reads JSON objects, one on each line, and answers each with one.
 
 mod answer;
 mod bench;
@@ -19,7 +19,7 @@ use crate::kit_host::drive::{
     slots::Slots,
 };
 
-/// Does what every line says, until the input ends; then stops every plugin.
+/// Executes each line until the input ends, then shuts down every plugin.
 pub(crate) async fn run() -> io::Result<()> {
     let mut lines = BufReader::new(stdin()).split(b'\n');
     let mut out = stdout();
@@ -41,7 +41,7 @@ pub(crate) async fn run() -> io::Result<()> {
     Ok(())
 }
 
-/// Finds the part that knows the operation.
+/// Calls the function of the operation.
 async fn perform(slots: &mut Slots, request: Request) -> Result<Answer, Failure> {
     let Request { op, plugin, fields } = request;
     match op.as_str() {

@@ -1,15 +1,15 @@
-//! `HostCalls`, which a plugin calls back.
+//! `HostCalls`, which plugins call.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rpcplugin::{
-    ServiceId, Services,
-    broker::{AcceptError, Broker, ServiceHandle},
+    Services,
+    broker::{AcceptError, Broker, ServiceHandle, ServiceId},
 };
 use tonic::{Request, Response, Status};
 
 use crate::{
-    facts::{in_one_line, reversed},
+    contract::{in_one_line, reversed},
     pb::{
         GreetRequest, TransformRequest, TransformResponse,
         host_calls_server::{HostCalls, HostCallsServer},
@@ -17,22 +17,22 @@ use crate::{
     },
 };
 
-/// Serves `HostCalls` under a fresh id, as long as what comes back is held.
+/// Serves `HostCalls` under a fresh id until the returned handle is dropped.
 pub(crate) async fn serve(broker: &Broker) -> Result<ServiceHandle, AcceptError> {
     serve_and_note(broker, Calls::default()).await
 }
 
-/// The same, and takes note of the calls.
+/// The same, and records the calls.
 pub(crate) async fn serve_and_note(broker: &Broker, calls: Calls) -> Result<ServiceHandle, AcceptError> {
     let service = HostCallsServer::new(Service { broker: broker.clone(), calls });
     broker.serve(Services::new().add(service.max_decoding_message_size(usize::MAX))).await
 }
 
-/// The calls that came.
+/// The recorded calls.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>);
 
-/// What is looked at in a call.
+/// The parts of a call that checks compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) seq: u32,

@@ -1,18 +1,19 @@
-//! How a plugin is launched.
+//! The launch of a plugin.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use rpcplugin::{
-    Checksum, Command, Host, LaunchError, MagicCookie, Plugin, Stdin, SuperviseError, Supervised, Versions,
+    Command, Host, LaunchError, MagicCookie, Plugin, Versions,
     config::{EnvPolicy, HostConfig, HostTls},
+    host::{Checksum, Stdin, SuperviseError, Supervised},
 };
 
 use crate::{
-    facts::{self, Given},
+    contract::{self, TlsFiles},
     kit_host::recorder::Recorder,
 };
 
-/// What is launched, and how.
+/// A command and the settings of its launch.
 #[derive(Debug, Clone)]
 pub(crate) struct Launching {
     /// The program and its arguments.
@@ -22,16 +23,16 @@ pub(crate) struct Launching {
     pub(crate) auto_mtls: bool,
     pub(crate) mux: bool,
     pub(crate) versions: Versions,
-    /// Where certificates are that take the place of AutoMTLS.
+    /// The directory of the certificates to use instead of AutoMTLS.
     pub(crate) tls_dir: Option<PathBuf>,
     pub(crate) launch_timeout: Duration,
     pub(crate) socket_group: Option<String>,
-    /// What the program's file must be.
+    /// The checksum that the program must have.
     pub(crate) checksum: Option<Checksum>,
 }
 
 impl Launching {
-    /// This command, as the kit's peers are launched by default.
+    /// This command, with the default settings of the kit.
     pub(crate) fn new(command: Vec<String>) -> Self {
         Self {
             command,
@@ -39,7 +40,7 @@ impl Launching {
             env_clear: false,
             auto_mtls: true,
             mux: false,
-            versions: Versions::new(facts::VERSIONS).expect("there are three"),
+            versions: Versions::new(contract::VERSIONS).expect("three versions"),
             tls_dir: None,
             launch_timeout: HostConfig::default().launch_timeout,
             socket_group: None,
@@ -47,17 +48,17 @@ impl Launching {
         }
     }
 
-    /// Launches, with everything that happens told to the recorder.
+    /// Launches, with the recorder as an observer.
     pub(crate) async fn launch(&self, recorder: &Recorder) -> Result<Plugin, LaunchError> {
         self.launch_by(self.host(recorder)).await
     }
 
-    /// Launches from a host of the caller's making.
+    /// Launches from this host.
     pub(crate) async fn launch_by(&self, host: Host) -> Result<Plugin, LaunchError> {
         host.launch(self.command()).await
     }
 
-    /// Launches, and launches again so many times when the plugin dies.
+    /// Launches under supervision, with this many restarts.
     pub(crate) async fn supervise(
         &self,
         max_restarts: u32,
@@ -85,10 +86,10 @@ impl Launching {
 
     /// The host that launches.
     pub(crate) fn host(&self, recorder: &Recorder) -> Host {
-        self.host_with(facts::cookie(), recorder)
+        self.host_with(contract::cookie(), recorder)
     }
 
-    /// The host that launches, with a cookie of the caller's.
+    /// The host that launches, with this cookie.
     pub(crate) fn host_with(&self, cookie: MagicCookie, recorder: &Recorder) -> Host {
         Host::new(cookie, self.versions.clone()).observe(recorder.clone()).configure(|config| {
             config.tls = if self.auto_mtls { HostTls::AUTO } else { HostTls::Plaintext };
@@ -96,11 +97,11 @@ impl Launching {
             config.launch_timeout = self.launch_timeout;
             config.unix_socket_group.clone_from(&self.socket_group);
             if let Some(dir) = &self.tls_dir {
-                let given = Given::of("host", dir);
+                let given = TlsFiles::of("host", dir);
                 config.tls = HostTls::Given {
                     certificate: given.certificate,
                     private_key: given.private_key,
-                    server_roots: Some(given.authorities),
+                    server_roots: Some(given.roots),
                 };
             }
         })

@@ -1,25 +1,25 @@
-//! Everything that a plugin sends its host beside answers.
+//! The output, log and events of a plugin.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rpcplugin::{Event, LogRecord, Observer, PluginId};
+use rpcplugin::host::{Event, LogRecord, Observer, PluginId};
 
-/// Records what happens to one plugin. Cheap to clone.
+/// Records the output, log and events of one plugin. Clones share the records.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recorder(Arc<Mutex<Recorded>>);
 
-/// What has been recorded.
+/// The records.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
-    /// What the plugin printed, as it forwards it.
+    /// The output that the plugin forwarded.
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
-    /// The end of what came from its real stderr.
+    /// The end of the original stderr.
     pub(crate) raw_stderr: VecDeque<u8>,
-    /// The last records of its log.
+    /// The last log records.
     pub(crate) logs: VecDeque<LogRecord>,
     pub(crate) events: Vec<Event>,
 }
@@ -60,13 +60,13 @@ impl Observer for Recorder {
 }
 
 impl Recorded {
-    /// The end of the real stderr as text.
+    /// The end of the original stderr as text.
     pub(crate) fn raw_stderr_tail(&self) -> String {
         let bytes: Vec<u8> = self.raw_stderr.iter().copied().collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
-/// Enough for every check, and a bound for a plugin that floods.
+/// The limit of recorded bytes: enough for every check, and bounded for a plugin that floods.
 const KEPT_LOGS: usize = 10_000;
 const KEPT_STDERR: usize = 1 << 20;

@@ -1,17 +1,17 @@
-//! What a status of gRPC carries, and calls with a deadline.
+//! The details of a gRPC status, and calls with a timeout.
 
 use std::time::Duration;
 
 use prost::Message as _;
 use tonic::{Request, Status};
 
-use crate::facts::RpcStatus;
+use crate::contract::RpcStatus;
 
-/// A request that has so long to be answered.
-pub(crate) fn within<T>(deadline: Duration, message: T) -> Request<T> {
+/// A request with this timeout.
+pub(crate) fn within<T>(timeout: Duration, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    // tonic panics at what is too long to be sent.
-    request.set_timeout(deadline.min(LONG));
+    // tonic panics for a timeout that is too long for the wire.
+    request.set_timeout(timeout.min(LONG));
     request
 }
 
@@ -20,6 +20,6 @@ const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The details of a status, each an `Any`.
 pub(crate) fn details(status: &Status) -> Vec<prost_types::Any> {
-    // What cannot be read is a peer's own affair: such a status has no details that anybody could name.
+    // Details that cannot be decoded count as no details.
     RpcStatus::decode(status.details()).map(|status| status.details).unwrap_or_default()
 }

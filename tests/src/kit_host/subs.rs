@@ -1,8 +1,8 @@
-//! A `Sub` that a plugin serves and the host has dialled.
+//! A `Sub` of a plugin, dialled by the host.
 
 use rpcplugin::{
-    PluginChannel, ServiceId,
-    broker::{Broker, DialError},
+    PluginChannel,
+    broker::{Broker, DialError, ServiceId},
 };
 use tonic::Status;
 
@@ -13,7 +13,7 @@ use crate::pb::{CloseRequest, GreetRequest, TicksRequest, sub_client::SubClient}
 pub(crate) struct OpenSub(SubClient<PluginChannel>);
 
 impl OpenSub {
-    /// Dials the id that the plugin gave.
+    /// Dials the id from the plugin.
     pub(crate) async fn dial(broker: &Broker, id: u32) -> Result<Self, DialError> {
         let channel = broker.dial(ServiceId(id)).await?;
         Ok(Self(SubClient::new(channel).max_decoding_message_size(usize::MAX)))
@@ -24,7 +24,7 @@ impl OpenSub {
         Ok(self.0.greet(GreetRequest { name }).await?.into_inner().text)
     }
 
-    /// All ticks of one stream.
+    /// The ticks of one stream.
     pub(crate) async fn ticks(&mut self, n: i64) -> Result<Vec<i64>, Status> {
         let mut stream = self.0.ticks(TicksRequest { n }).await?.into_inner();
         let mut ticks = Vec::new();
@@ -34,7 +34,7 @@ impl OpenSub {
         Ok(ticks)
     }
 
-    /// Has the plugin stop serving it, and hangs up.
+    /// Calls `Close`, and closes the connection.
     pub(crate) async fn close(mut self) -> Result<(), Status> {
         self.0.close(CloseRequest {}).await.map(|_| ())
     }

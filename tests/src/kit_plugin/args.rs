@@ -1,4 +1,4 @@
-//! The flags, and the settings that they stand for.
+//! The flags, and their settings.
 
 use std::path::PathBuf;
 
@@ -8,34 +8,34 @@ use rpcplugin::{
     hclog::Level,
 };
 
-use crate::facts::Given;
+use crate::contract::TlsFiles;
 
 /// Serves the conformance kit to the host that starts it.
 #[derive(Debug, Parser)]
 #[command(name = "kit-plugin")]
 pub(crate) struct Args {
-    /// Versions to serve.
+    /// The versions to serve.
     #[arg(long, value_delimiter = ',', default_value = "1,2,3")]
     pub(crate) versions: Vec<u32>,
-    /// Transport to listen on.
+    /// The transport to listen on.
     #[arg(long, value_enum, default_value = "unix")]
     net: Net,
-    /// Given certificates in place of AutoMTLS: DIR/ca.pem, DIR/plugin.pem, DIR/plugin.key.
+    /// The certificates to use instead of AutoMTLS: DIR/ca.pem, DIR/plugin.pem, DIR/plugin.key.
     #[arg(long, value_name = "DIR")]
     tls_dir: Option<PathBuf>,
-    /// Largest request [default: unlimited].
+    /// The largest request [default: unlimited].
     #[arg(long, value_name = "BYTES")]
     max_recv: Option<u64>,
-    /// Level of the plugin's own log: trace, debug, info, warn or error.
+    /// The level of the plugin's log: trace, debug, info, warn or error.
     #[arg(long, value_parser = level, default_value = "trace")]
     pub(crate) log_level: Level,
-    /// Calls of Kit a second, on average.
+    /// The average number of calls of Kit in a second.
     #[arg(long, value_name = "PER_SECOND", requires = "burst")]
     rate: Option<f64>,
-    /// Calls of Kit at once.
+    /// The number of calls of Kit in a burst.
     #[arg(long, value_name = "N", requires = "rate")]
     burst: Option<u32>,
-    /// Stop when this file appears.
+    /// Shut down when this file appears.
     #[arg(long, value_name = "PATH")]
     shutdown_file: Option<PathBuf>,
     /// Serve without cookie and handshake line; print the reattach JSON on stdout.
@@ -58,11 +58,11 @@ impl Args {
             Net::Tcp => TransportKind::Tcp,
         }];
         if let Some(dir) = &self.tls_dir {
-            let given = Given::of("plugin", dir);
+            let given = TlsFiles::of("plugin", dir);
             config.tls = PluginTls::Given {
                 certificate: given.certificate,
                 private_key: given.private_key,
-                client_roots: given.authorities,
+                client_roots: given.roots,
             };
         }
         config.log_level = match self.log_level {
@@ -85,5 +85,5 @@ impl Args {
 }
 
 fn level(name: &str) -> Result<Level, String> {
-    Level::parse(name).ok_or_else(|| "one of trace, debug, info, warn and error is needed".to_owned())
+    Level::parse(name).ok_or_else(|| "not one of trace, debug, info, warn and error".to_owned())
 }

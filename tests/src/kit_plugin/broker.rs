@@ -1,18 +1,18 @@
-//! The side connections: calling back the host, and serving it something more.
+//! Brokered connections: calls to the host, and more services for it.
 
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use rpcplugin::{
-    ServiceId, Services,
-    broker::{Broker, ServiceHandle},
+    Services,
+    broker::{Broker, ServiceHandle, ServiceId},
 };
 use tokio::sync::Notify;
 use tokio_stream::{StreamExt as _, iter};
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use crate::{
-    facts::in_one_line,
+    contract::in_one_line,
     pb::{
         CallbackRequest, CallbackResponse, CloseRequest, CloseResponse, GreetRequest, GreetResponse,
         TicksRequest, TicksResponse, TransformRequest,
@@ -21,9 +21,9 @@ use crate::{
     },
 };
 
-/// Calls the host's `HostCalls`, with a `Sub` for it to call in turn where that is asked for.
+/// Calls the host's `HostCalls`. For a nested call, serves a `Sub` for the host to call.
 pub(crate) async fn callback(broker: &Broker, request: CallbackRequest) -> Result<CallbackResponse, Status> {
-    // Served as long as this call goes on.
+    // Served until this call ends.
     let nested = if request.nested { Some(serve_sub(broker, "nested").await?.0) } else { None };
     let begun = Instant::now();
     let channel = broker
@@ -49,7 +49,7 @@ pub(crate) async fn callback(broker: &Broker, request: CallbackRequest) -> Resul
     Ok(answer)
 }
 
-/// Serves a `Sub` under a fresh id, until it is asked to close or the plugin ends.
+/// Serves a `Sub` under a fresh id until its `Close` is called or the plugin exits.
 pub(crate) async fn open_sub(broker: &Broker, label: String) -> Result<ServiceId, Status> {
     let (mut sub, closed) = serve_sub(broker, &label).await?;
     let id = sub.id();
@@ -58,13 +58,13 @@ pub(crate) async fn open_sub(broker: &Broker, label: String) -> Result<ServiceId
             () = closed.notified() => {}
             _ = sub.finished() => {}
         }
-        // Gives the call that asked for it the time to be answered.
+        // The answer to `Close` must be sent before the connection closes.
         sub.stop().await;
     });
     Ok(id)
 }
 
-/// Serves a `Sub` as long as what comes back is held, and tells of a call to `Close`.
+/// Serves a `Sub` until the returned handle is dropped, and reports a call of `Close`.
 async fn serve_sub(broker: &Broker, label: &str) -> Result<(ServiceHandle, Arc<Notify>), Status> {
     let closed = Arc::new(Notify::new());
     let sub = Labelled { label: label.to_owned(), closed: Arc::clone(&closed) };
@@ -73,7 +73,7 @@ async fn serve_sub(broker: &Broker, label: &str) -> Result<(ServiceHandle, Arc<N
     Ok((served, closed))
 }
 
-/// `Sub` as the plugin serves it.
+/// The `Sub` of the plugin.
 struct Labelled {
     label: String,
     closed: Arc<Notify>,

@@ -1,18 +1,18 @@
-//! The numbers that `Info` reports.
+//! The counters that `Info` reports.
 
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering::Relaxed},
 };
 
-/// Counts calls. Cheap to clone.
+/// Counters of calls. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counters {
     started: Arc<AtomicI64>,
     cancelled: Arc<AtomicI64>,
 }
 
-/// A call that counts as cancelled when this is dropped before it has [ended](Self::ended).
+/// A call. It counts as cancelled if it is dropped before it has [ended](Self::ended).
 #[derive(Debug)]
 pub(crate) struct Cancellable(Option<Arc<AtomicI64>>);
 
@@ -35,13 +35,13 @@ impl Counters {
 }
 
 impl Cancellable {
-    /// The call ran to its end.
+    /// Marks the call as complete.
     pub(crate) fn ended(mut self) {
         self.0 = None;
     }
 }
 
-/// A handler whose caller has gone away is dropped where it waits.
+/// tonic drops the handler of a cancelled call while it waits.
 impl Drop for Cancellable {
     fn drop(&mut self) {
         if let Some(cancelled) = &self.0 {

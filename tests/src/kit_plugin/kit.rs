@@ -1,4 +1,4 @@
-//! `Kit`, method by method.
+//! The methods of `Kit`.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream;
 use prost::Message as _;
-use rpcplugin::{OriginalStderr, PluginContext, Services, hclog::Level, transport::Route};
+use rpcplugin::{PluginContext, Services, hclog::Level, plugin::OriginalStderr, transport::Route};
 use tokio::time::sleep;
 use tokio_stream::StreamExt as _;
 use tonic::{
@@ -19,7 +19,7 @@ use tonic::{
 use tower::{layer::layer_fn, service_fn};
 
 use crate::{
-    facts::{FAIL_DETAIL, RpcStatus, pattern},
+    contract::{FAIL_DETAIL, RpcStatus, pattern},
     kit_plugin::{broker, counters::Counters, metadata::echo_metadata, output},
     pb::{
         BigPayloadRequest, BigPayloadResponse, CallbackRequest, CallbackResponse, ChatMessage, CountRequest,
@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// The services of the plugin: `Kit`, whose calls are counted and whose `Echo` sends metadata back.
+/// The services of the plugin: `Kit`, with counted calls and with an `Echo` that returns metadata.
 pub(crate) fn services(context: PluginContext, stderr: OriginalStderr, least: Level) -> Services {
     let counters = Counters::default();
     let kit = Kit { context, stderr, least, counters: counters.clone(), values: Mutex::default() };
@@ -49,7 +49,7 @@ pub(crate) fn services(context: PluginContext, stderr: OriginalStderr, least: Le
 struct Kit {
     context: PluginContext,
     stderr: OriginalStderr,
-    /// The least grave records that are logged.
+    /// The minimum level of records.
     least: Level,
     counters: Counters,
     values: Mutex<HashMap<String, Bytes>>,
@@ -98,7 +98,7 @@ impl kit_server::Kit for Kit {
         let interval = Duration::from_micros(interval_us.into());
         let call = self.counters.cancellable();
         let counting = stream::unfold((0_i64, call), move |(done, call)| async move {
-            // After each message; the first one waits for nothing.
+            // Between messages, so not before the first.
             if done > 0 && !interval.is_zero() {
                 sleep(interval).await;
             }
@@ -146,13 +146,13 @@ impl kit_server::Kit for Kit {
         if code == 0 {
             return Ok(Response::new(FailResponse {}));
         }
-        // What gRPC has no name for is sent as UNKNOWN.
+        // A code without a name in gRPC is sent as UNKNOWN.
         let sent = Code::from_i32(code);
         let mut details = Bytes::new();
         if !note.is_empty() {
             let value = FailDetail { note, code }.encode_to_vec();
             let detail = prost_types::Any { type_url: FAIL_DETAIL.to_owned(), value };
-            // Both codes have to be the same, or a Go host makes an error of its own of them.
+            // Both codes must be equal; a Go host reports an error of its own otherwise.
             let status = RpcStatus { code: sent.into(), message: message.clone(), details: vec![detail] };
             details = status.encode_to_vec().into();
         }
@@ -187,7 +187,7 @@ impl kit_server::Kit for Kit {
     #[expect(clippy::disallowed_methods, reason = "the contract is to read the environment")]
     async fn env(&self, request: Request<EnvRequest>) -> Result<Response<EnvResponse>, Status> {
         let name = request.into_inner().name;
-        // A name that no variable can have makes the standard library panic.
+        // The standard library panics for a name that no variable can have.
         let possible = !name.is_empty() && !name.contains(['=', '\0']);
         let value = possible.then(|| std::env::var_os(&name)).flatten();
         Ok(Response::new(EnvResponse {
@@ -211,7 +211,7 @@ impl kit_server::Kit for Kit {
     #[expect(clippy::disallowed_methods, reason = "the contract is to end the process")]
     async fn panic(&self, request: Request<PanicRequest>) -> Result<Response<PanicResponse>, Status> {
         let message = request.into_inner().message;
-        // A panic ends its task; the contract asks for what it does to `main`.
+        // A panic in a handler ends only its task. The contract asks for the effect of a panic in `main`.
         let _ = catch_unwind(|| panic!("{message}"));
         std::process::exit(RUST_PANIC)
     }

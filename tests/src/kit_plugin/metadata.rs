@@ -1,4 +1,4 @@
-//! The metadata that `Echo` sends back.
+//! The metadata that `Echo` returns.
 
 use std::convert::Infallible;
 
@@ -8,9 +8,9 @@ use rpcplugin::transport::Route;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
-/// Answers `Echo` with its caller's `x-kit-` metadata as headers and as trailers, and passes other calls on.
+/// Returns the caller's `x-kit-` metadata of `Echo` as headers and as trailers. Other calls pass unchanged.
 ///
-/// This works on HTTP, because tonic has no way to add trailers to a call that succeeds.
+/// This layer works on HTTP, because tonic cannot add trailers to a successful call.
 pub(crate) async fn echo_metadata(
     route: Route,
     request: Request<Body>,
@@ -35,7 +35,7 @@ pub(crate) async fn echo_metadata(
     }))
 }
 
-/// The entries under `x-kit-`, by the rest of their keys.
+/// The entries under `x-kit-`, with keys without this prefix.
 fn kit_metadata(headers: &HeaderMap) -> Vec<(String, HeaderValue)> {
     let entry = |(name, value): (&HeaderName, &HeaderValue)| {
         Some((name.as_str().strip_prefix(HEADER)?.to_owned(), value.clone()))
@@ -44,7 +44,7 @@ fn kit_metadata(headers: &HeaderMap) -> Vec<(String, HeaderValue)> {
 }
 
 fn append(to: &mut HeaderMap, prefix: &str, rest: &str, value: &HeaderValue) {
-    // What follows a prefix of a name in another name is fit for one.
+    // The rest of a valid name is a valid name.
     if let Ok(name) = HeaderName::try_from(format!("{prefix}{rest}")) {
         to.append(name, value.clone());
     }

@@ -1,19 +1,19 @@
-//! What the plugin writes: to its output and to its log.
+//! The output and the log of the plugin.
 
 use std::io::{self, Write};
 
 use rpcplugin::{
-    OriginalStderr,
     hclog::{Level, Record, Sink as _},
+    plugin::OriginalStderr,
 };
 use tokio::task::spawn_blocking;
 use tonic::Status;
 
 use crate::pb::{LogLineRequest, WriteStdioRequest, log_field::Value};
 
-/// Writes everything, in its order, and flushes it.
+/// Writes the three streams in order, and flushes them.
 pub(crate) async fn write_stdio(stderr: OriginalStderr, request: WriteStdioRequest) -> Result<(), Status> {
-    // A host that reads slowly holds these writes up; they must not hold up other calls.
+    // A host that reads slowly blocks these writes. They must not block other calls.
     let writing = spawn_blocking(move || {
         write(&mut io::stdout(), &request.stdout)?;
         write(&mut io::stderr(), &request.stderr)?;
@@ -26,7 +26,7 @@ pub(crate) async fn write_stdio(stderr: OriginalStderr, request: WriteStdioReque
     written.map_err(|error| Status::internal(format!("the output cannot be written: {error}")))
 }
 
-/// Writes one record to the plugin's log, unless its level is not logged.
+/// Writes one record to the log of the plugin, unless its level is below the minimum.
 pub(crate) fn log_line(stderr: &OriginalStderr, least: Level, request: LogLineRequest) -> Result<(), Status> {
     let level = Level::parse(&request.level)
         .ok_or_else(|| Status::invalid_argument(format!("unknown level: {}", request.level)))?;

@@ -1,15 +1,15 @@
-//! The plugin for hosts that did not start it.
+//! The plugin in test mode.
 
 use std::{
     io::{self, Write as _},
     process::ExitCode,
 };
 
-use rpcplugin::{PlainReport, Serve, ServeError};
+use rpcplugin::{Serve, ServeError, error::PlainReport};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Prints on stdout what a host needs to attach, and serves until a host, a signal or the shutdown file ends it.
+/// Prints the reattach configuration on stdout, and serves until a host, a signal or the shutdown file ends the plugin.
 pub(crate) fn main(serve: Serve) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let served = match runtime {

@@ -1,11 +1,11 @@
-//! The data sources. Two compute, and four do something to the plugin that a host has to cope with.
+//! The data sources. Two compute a value, and four have an effect on the plugin that a host must handle.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpcplugin::OriginalStderr;
 use rpcplugin::hclog::{Json, Sink as _};
+use rpcplugin::plugin::OriginalStderr;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -22,16 +22,16 @@ pub(crate) struct Echo;
 /// `demo_describe`: the type that a host sends with a dynamic value.
 pub(crate) struct Describe;
 
-/// `demo_stdio`: prints, which the host gets through the stdio service.
+/// `demo_stdio`: prints. The host receives the output through the stdio service.
 pub(crate) struct Stdio;
 
 /// `demo_log`: logs.
 pub(crate) struct Log;
 
-/// `demo_crash`: ends the process as a panic in Go would. Notifies `main`, which does it.
+/// `demo_crash`: ends the process like a panic in Go. Notifies `main`, which ends it.
 pub(crate) struct Crash(pub(crate) Arc<Notify>);
 
-/// `demo_slow`: waits, unless it is told to stop.
+/// `demo_slow`: waits until its time is over, or until a stop.
 pub(crate) struct Slow(pub(crate) Arc<Notify>);
 
 #[async_trait]
@@ -79,7 +79,7 @@ impl DataSource for Stdio {
     async fn read(&self, config: Object) -> Result<Object, Diagnostics> {
         let given = |name: &str| config.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (stdout, stderr) = (given("stdout"), given("stderr"));
-        // On a thread of its own: printing more than anybody reads may wait.
+        // On a thread of its own: printing may block until the host reads.
         let printed = tokio::task::spawn_blocking(move || print(&stdout, &stderr)).await;
         printed.map_err(io::Error::other).and_then(|printed| printed).map_err(|error| {
             Diagnostics::from(Diagnostic::error("Cannot print").detail(error.to_string()))
@@ -114,7 +114,7 @@ impl DataSource for Log {
             Some(tracing::Level::WARN) => tracing::warn!(answer = 42, %nested, "{message}"),
             Some(tracing::Level::ERROR) => tracing::error!(answer = 42, %nested, "{message}"),
             None => {
-                let detail = format!("{level:?} is none of trace, debug, info, warn and error");
+                let detail = format!("{level:?} is not one of trace, debug, info, warn and error");
                 return Err(Diagnostic::error("Unknown level").detail(detail).at("level").into());
             }
         }

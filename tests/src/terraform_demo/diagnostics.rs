@@ -1,8 +1,8 @@
-//! What a provider tells a person: errors and warnings, and the place in the configuration that they are about.
+//! The messages of a provider for people: errors and warnings, with their place in the configuration.
 
 use super::proto::tfplugin::{self as pb, attribute_path::Step, attribute_path::step::Selector};
 
-/// Errors and warnings, in the order in which they are shown.
+/// Errors and warnings, in the order of their display.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Diagnostics(Vec<Diagnostic>);
 
@@ -21,7 +21,7 @@ enum Severity {
     Warning,
 }
 
-/// The way from a block to a value in it. The empty one is the block itself.
+/// The path from a block to a value in it. The empty path is the block.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Path(Vec<Selector>);
 
@@ -80,13 +80,13 @@ impl From<Diagnostic> for Diagnostics {
 }
 
 impl Path {
-    /// An attribute or nested block of what the path leads to.
+    /// Adds an attribute or nested block to the path.
     pub(crate) fn attribute(mut self, name: &str) -> Self {
         self.0.push(Selector::AttributeName(name.to_owned()));
         self
     }
 
-    /// An element of the list that the path leads to.
+    /// Adds an element of a list to the path.
     pub(crate) fn index(mut self, index: usize) -> Self {
         self.0.push(Selector::ElementKeyInt(i64::try_from(index).unwrap_or(i64::MAX)));
         self

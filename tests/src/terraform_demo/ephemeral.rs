@@ -1,4 +1,4 @@
-//! The ephemeral resource `demo_token`, which leaves a mark in the store each time it is opened and closed.
+//! The ephemeral resource `demo_token`. Each open and close leaves a mark in the store.
 
 use tonic::async_trait;
 

@@ -1,4 +1,4 @@
-//! What a provider is made of, whatever version of the protocol it is served in.
+//! The traits of a provider, independent of the version of the protocol.
 
 use tonic::async_trait;
 
@@ -6,26 +6,26 @@ use super::diagnostics::{Diagnostic, Diagnostics, Path};
 use super::schema::Schema;
 use super::value::{Object, RawObject, Type, Value};
 
-/// A provider: its own configuration, and the parts that it offers.
+/// A provider: its configuration and its parts.
 #[async_trait]
 pub(crate) trait Provider: Send + Sync + 'static {
-    /// What may stand in the `provider` block.
+    /// The schema of the `provider` block.
     fn schema(&self) -> Schema;
 
-    /// Checks a configuration, of which parts may be unknown.
+    /// Checks a configuration. Parts of it may be unknown.
     fn validate(&self, config: &Object) -> Diagnostics;
 
-    /// Takes the configuration, before any part is asked to do something.
+    /// Applies the configuration, before any part is used.
     async fn configure(&self, terraform_version: &str, config: Object) -> Diagnostics;
 
-    /// Makes whatever is under way return soon.
+    /// Makes operations in flight return soon.
     fn stop(&self);
 
-    /// Everything that the provider offers, by type name.
+    /// The parts of the provider, by type name.
     fn parts(&self) -> Parts;
 }
 
-/// What a provider offers, by type name.
+/// The parts of a provider, by type name.
 #[derive(Default)]
 pub(crate) struct Parts {
     pub(crate) resources: Vec<(&'static str, Box<dyn Resource>)>,
@@ -39,77 +39,77 @@ pub(crate) struct Parts {
 pub(crate) trait Resource: Send + Sync {
     fn schema(&self) -> Schema;
 
-    /// Checks a configuration, of which parts may be unknown.
+    /// Checks a configuration. Parts of it may be unknown.
     fn validate(&self, config: &Object) -> Diagnostics;
 
-    /// Brings state of an older version to the schema as it is now. What is still missing is added afterwards.
+    /// Upgrades state of an older version to the current schema. Missing values are added afterwards.
     fn upgrade(&self, version: i64, state: &mut RawObject);
 
-    /// Says what applying would do.
+    /// Plans a change.
     async fn plan(&self, change: Change) -> Result<Planned, Diagnostics>;
 
-    /// Does what was planned.
+    /// Applies a planned change.
     async fn apply(&self, change: Change) -> Result<Stored, Failed>;
 
-    /// Looks at the thing as it is now.
+    /// Reads the current state of the thing.
     async fn read(&self, stored: Stored) -> Result<Stored, Diagnostics>;
 
-    /// Takes over a thing that exists already.
+    /// Imports a thing that exists.
     async fn import(&self, id: &str) -> Result<Stored, Diagnostics>;
 }
 
-/// From one state to another: a creation without the first, a destruction without the second.
+/// A change from one state to another: a creation has no first state, a destruction no second.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) prior: Option<Object>,
-    /// While planning what the configuration asks for, and then what was planned.
+    /// The configured state while planning, and the planned state while applying.
     pub(crate) next: Option<Object>,
-    /// While planning what was stored with the prior state, and then what the plan brought along.
+    /// The private bytes of the prior state while planning, and those of the plan while applying.
     pub(crate) private: Vec<u8>,
 }
 
-/// What applying would do.
+/// A planned change.
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) state: Option<Object>,
-    /// Attributes that cannot change in a thing that exists.
+    /// The attributes whose change requires a new thing.
     pub(crate) requires_replace: Vec<Path>,
-    /// For the resource's own use when the plan is applied.
+    /// Private bytes of the resource, for the apply.
     pub(crate) private: Vec<u8>,
 }
 
-/// A thing as it is, or none if it is gone.
+/// The state of a thing; `None` if the thing is gone.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) state: Option<Object>,
-    /// For the resource's own use; Terraform keeps it beside the state.
+    /// Private bytes of the resource, which Terraform stores with the state.
     pub(crate) private: Vec<u8>,
 }
 
-/// Why a plan could not be applied, and how things are now.
+/// The reason why a plan could not be applied, and the current state.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) diagnostics: Diagnostics,
     pub(crate) left: Stored,
 }
 
-/// A thing that Terraform only looks at.
+/// A thing that Terraform only reads.
 #[async_trait]
 pub(crate) trait DataSource: Send + Sync {
     fn schema(&self) -> Schema;
 
-    /// Fills in what the configuration leaves open.
+    /// Reads the values that the configuration does not set.
     async fn read(&self, config: Object) -> Result<Object, Diagnostics>;
 }
 
-/// A thing that exists while Terraform runs and is stored nowhere.
+/// A thing that exists while Terraform runs, and is not stored.
 #[async_trait]
 pub(crate) trait EphemeralResource: Send + Sync {
     fn schema(&self) -> Schema;
 
     async fn open(&self, config: Object) -> Result<Opened, Diagnostics>;
 
-    /// Ends what was opened, of which only the private bytes are known by now.
+    /// Closes the thing with these private bytes.
     async fn close(&self, private: &[u8]) -> Diagnostics;
 }
 
@@ -120,15 +120,15 @@ pub(crate) struct Opened {
     pub(crate) private: Vec<u8>,
 }
 
-/// A function for expressions. It needs no configuration, and is called without one.
+/// A function for expressions, which is called without a configuration.
 pub(crate) trait Function: Send + Sync {
     fn signature(&self) -> Signature;
 
-    /// Computes. There are as many arguments as the signature says, none of them null or unknown.
+    /// Computes the value. The number of arguments fits the signature, and no argument is null or unknown.
     fn call(&self, arguments: Vec<Value>) -> Result<Value, FunctionError>;
 }
 
-/// What a function takes and gives.
+/// The parameters and the result of a function.
 #[derive(Debug, Clone)]
 pub(crate) struct Signature {
     pub(crate) summary: &'static str,
@@ -138,11 +138,11 @@ pub(crate) struct Signature {
     pub(crate) returns: Type,
 }
 
-/// Why a function gives no value.
+/// The reason why a function has no value.
 #[derive(Debug, PartialEq)]
 pub(crate) struct FunctionError {
     pub(crate) text: String,
-    /// Which argument is to blame, counted from zero.
+    /// The wrong argument, counted from zero.
     pub(crate) argument: Option<usize>,
 }
 
@@ -179,7 +179,7 @@ impl FunctionError {
     }
 }
 
-/// An error about one text attribute of a configuration is so common that it has a short form.
+/// The value of a required text attribute.
 pub(crate) fn text<'o>(object: &'o Object, attribute: &str) -> Result<&'o str, Diagnostic> {
     let value = object.get(attribute).and_then(Value::as_str);
     value.ok_or_else(|| Diagnostic::error(format!("{attribute} is required")).at(attribute))

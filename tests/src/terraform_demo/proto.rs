@@ -1,5 +1,4 @@
-//! The generator's output, as it comes, from where the example of a host has it too. Its style is the generator's own;
-//! the lints that it does not keep are named here.
+//! The unchanged output of the code generator, from the example of a host, and the lints that it breaks.
 #![allow(
     clippy::all,
     clippy::allow_attributes,
@@ -19,10 +18,10 @@ pub(crate) mod tfplugin5;
 #[path = "../../../crates/rpcplugin/examples/terraform/generated/tfplugin6.rs"]
 pub(crate) mod tfplugin6;
 
-/// What reflection tells about protocol 5.
+/// The descriptors of protocol 5, for reflection.
 pub(crate) const DESCRIPTORS_5: &[u8] =
     include_bytes!("../../../crates/rpcplugin/examples/terraform/generated/tfplugin5_descriptor.bin");
 
-/// What reflection tells about protocol 6.
+/// The descriptors of protocol 6, for reflection.
 pub(crate) const DESCRIPTORS_6: &[u8] =
     include_bytes!("../../../crates/rpcplugin/examples/terraform/generated/tfplugin6_descriptor.bin");

@@ -1,4 +1,4 @@
-//! The provider `demo`: its own configuration, and what it offers.
+//! The provider `demo`: its configuration and its parts.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -23,12 +23,12 @@ pub(crate) struct Demo {
     crash: Arc<Notify>,
 }
 
-/// What greetings begin with. Cheap to clone; all clones change at once.
+/// The prefix of greetings. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Prefix(Arc<RwLock<String>>);
 
 impl Demo {
-    /// A provider whose things are in `store`. Notifying `crash` is to end the process.
+    /// A provider whose things are in `store`. A notification of `crash` ends the process.
     pub(crate) fn new(store: Store, crash: Arc<Notify>) -> Self {
         Self { prefix: Prefix::new("hello"), store, stopped: Arc::default(), crash }
     }
@@ -58,7 +58,7 @@ impl Provider for Demo {
         Diagnostics::default()
     }
 
-    /// Whoever waits now is woken; whoever waits later, in another run that shares this process, is not.
+    /// Wakes the waiting calls. Later calls, of another run with the same process, are not affected.
     fn stop(&self) {
         self.stopped.notify_waiters();
     }

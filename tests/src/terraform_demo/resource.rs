@@ -12,9 +12,9 @@ use super::schema::{Attribute, Block, Schema};
 use super::store::Store;
 use super::value::{Number, Object, RawObject, Type, Value};
 
-/// A greeting, its revision, and what else the configuration wants to have stored.
+/// A greeting, its revision, and the other values of the configuration.
 ///
-/// Private bytes go with plan and state, so that the provider notices when a host loses or mixes them up.
+/// Plan and state have private bytes, by which the provider notices when a host loses or confuses them.
 pub(crate) struct Thing {
     prefix: Prefix,
     store: Store,
@@ -25,7 +25,7 @@ impl Thing {
         Self { prefix, store }
     }
 
-    /// Creates what was planned.
+    /// Creates the planned thing.
     async fn create(&self, planned: Object) -> Result<Stored, Diagnostics> {
         let name = text(&planned, "name")?.to_owned();
         if name == "explode" {
@@ -41,7 +41,7 @@ impl Thing {
         self.write(&name, thing).await
     }
 
-    /// Changes what was there into what was planned.
+    /// Changes the thing as planned.
     async fn update(&self, prior: &Object, planned: Object) -> Result<Stored, Diagnostics> {
         let name = text(&planned, "name")?.to_owned();
         let mut thing = planned;
@@ -63,7 +63,7 @@ impl Thing {
         Ok(Stored { state: None, private: Vec::new() })
     }
 
-    /// The thing as it is in the store.
+    /// The thing in the store.
     async fn stored(&self, id: &str) -> Result<Option<Object>, Diagnostics> {
         let schema = self.schema();
         let mut thing = self.store.read(id, &schema.ty()).await?;
@@ -116,7 +116,7 @@ impl Resource for Thing {
         diagnostics
     }
 
-    /// In version 0 a name was called a title.
+    /// In version 0, the name was called title.
     fn upgrade(&self, version: i64, state: &mut RawObject) {
         if version == 0
             && let Some(title) = state.remove("title")
@@ -179,7 +179,7 @@ impl Resource for Thing {
     }
 }
 
-/// Checks the private bytes that were stored with the prior state. State that is older than they are has none.
+/// Checks the private bytes of the prior state. State of older versions has no private bytes.
 fn check_stored_private(prior: &Object, private: &[u8]) -> Result<(), Diagnostic> {
     let old = prior.get("id").and_then(Value::as_str).is_some_and(|id| id.starts_with("old-"));
     if old || private.starts_with(APPLIED) || private == IMPORTED {
@@ -193,7 +193,7 @@ fn name_of(thing: &Object) -> &str {
     thing.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The name's own, so that the same name always gives the same thing.
+/// An id that depends only on the name.
 fn id_of(name: &str) -> String {
     let mut id = String::from("thing-");
     for byte in &Sha256::digest(name)[..6] {

@@ -1,4 +1,4 @@
-//! What a resource, a data source or the provider itself looks like in a configuration.
+//! The schemas of resources, data sources and the provider.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ pub(crate) struct Schema {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Block {
     attributes: Vec<Attribute>,
-    /// Any number of each, in the order of the configuration.
+    /// Nested blocks, which may be repeated.
     lists: Vec<(&'static str, Self)>,
 }
 
-/// One attribute. Somebody has to set it: the configuration, the provider, or either.
+/// One attribute, set by the configuration, by the provider, or by either.
 #[derive(Debug, Clone)]
 pub(crate) struct Attribute {
     name: &'static str,
@@ -29,14 +29,14 @@ pub(crate) struct Attribute {
     sensitive: bool,
 }
 
-/// Where the value of an attribute comes from.
+/// The source of the value of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// The configuration, always.
+    /// The configuration must set it.
     Required,
-    /// The configuration, perhaps.
+    /// The configuration may set it.
     Optional,
-    /// The provider.
+    /// The provider sets it.
     Computed,
 }
 
@@ -46,7 +46,7 @@ impl Schema {
         Self::default()
     }
 
-    /// Stored state of older versions is upgraded to this one.
+    /// Sets the version. Stored state of older versions is upgraded to it.
     pub(crate) fn version(mut self, version: i64) -> Self {
         self.version = version;
         self
@@ -57,18 +57,18 @@ impl Schema {
         self
     }
 
-    /// Adds a nested block that may be repeated.
+    /// Adds a nested block, which may be repeated.
     pub(crate) fn list(mut self, name: &'static str, block: Block) -> Self {
         self.block.lists.push((name, block));
         self
     }
 
-    /// The type of the values that have this schema.
+    /// The type of values with this schema.
     pub(crate) fn ty(&self) -> Type {
         self.block.ty()
     }
 
-    /// Adds what an object from elsewhere lacks: attributes as null, nested blocks as empty lists.
+    /// Adds missing attributes as null, and missing nested blocks as empty lists.
     pub(crate) fn complete(&self, object: &mut Object) {
         for attribute in &self.block.attributes {
             object.entry(attribute.name.to_owned()).or_insert(Value::Null);
@@ -113,7 +113,7 @@ impl Block {
 }
 
 impl Attribute {
-    /// An attribute that the configuration has to set.
+    /// An attribute that the configuration must set.
     pub(crate) fn required(name: &'static str, ty: Type) -> Self {
         Self { name, ty, from: Source::Required, sensitive: false }
     }
@@ -128,7 +128,7 @@ impl Attribute {
         Self { name, ty, from: Source::Computed, sensitive: false }
     }
 
-    /// Keeps the value out of what Terraform shows.
+    /// Hides the value in the output of Terraform.
     pub(crate) fn sensitive(mut self) -> Self {
         self.sensitive = true;
         self

@@ -1,4 +1,4 @@
-//! Where things exist: a directory with one JSON file for each.
+//! The store of things: a directory with one JSON file for each.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ use tokio::io::AsyncWriteExt as _;
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::value::{Object, Type, Value};
 
-/// A directory of things. Cheap to clone.
+/// A directory of things.
 #[derive(Debug, Clone)]
 pub(crate) struct Store(Arc<Option<PathBuf>>);
 
 impl Store {
-    /// The store in this directory. Without one everything fails but what needs no store.
+    /// The store in this directory. Without a directory, every use of the store fails.
     pub(crate) fn new(directory: Option<PathBuf>) -> Self {
         Self(Arc::new(directory))
     }
 
-    /// The thing with this id, if there is one.
+    /// The thing with this id, if it exists.
     pub(crate) async fn read(&self, id: &str, ty: &Type) -> Result<Option<Object>, Diagnostics> {
-        // An id that no thing can have, perhaps typed in for an import, is not looked for.
+        // An id that cannot be a file name, perhaps from an import, has no thing.
         let Some(path) = self.file(&format!("{id}.json"))? else { return Ok(None) };
         let json = match fs::read(&path).await {
             Ok(json) => json,
@@ -31,12 +31,12 @@ impl Store {
         };
         match Value::from_json(&json, ty) {
             Ok(Value::Object(thing)) => Ok(Some(thing)),
-            Ok(_) => Err(failed("read", &path, &io::Error::other("it holds no object"))),
+            Ok(_) => Err(failed("read", &path, &io::Error::other("not an object"))),
             Err(error) => Err(failed("read", &path, &io::Error::other(error))),
         }
     }
 
-    /// Writes the thing with this id, as a whole or not at all.
+    /// Writes the thing with this id atomically.
     pub(crate) async fn write(&self, id: &str, thing: &Object) -> Result<(), Diagnostics> {
         let path = self.file(&format!("{id}.json"))?.ok_or_else(|| no_file_name(id))?;
         let new = path.with_extension("new");
@@ -49,7 +49,7 @@ impl Store {
         written.await.map_err(|error| failed("write", &path, &error))
     }
 
-    /// Removes the thing with this id, if it is there.
+    /// Removes the thing with this id, if it exists.
     pub(crate) async fn remove(&self, id: &str) -> Result<(), Diagnostics> {
         let Some(path) = self.file(&format!("{id}.json"))? else { return Ok(()) };
         match fs::remove_file(&path).await {
@@ -70,9 +70,9 @@ impl Store {
         marked.await.map_err(|error| failed("write", &path, &error))
     }
 
-    /// The path of a file in the store, or none if the name would lead out of it.
+    /// The path of a file in the store. Fails if the name leads out of the store.
     fn file(&self, name: &str) -> Result<Option<PathBuf>, Diagnostics> {
-        let missing = || Diagnostic::error("No store").detail("DEMO_STORE has to name a directory");
+        let missing = || Diagnostic::error("No store").detail("DEMO_STORE must name a directory");
         let directory = self.0.as_ref().as_ref().ok_or_else(missing)?;
         let stays = !name.contains(['/', '\\', '\0']) && name.len() <= MAX_NAME;
         Ok(stays.then(|| directory.join(name)))
@@ -88,5 +88,5 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> Diagnostics {
     Diagnostic::error("Store cannot be used").detail(detail).into()
 }
 
-/// The longest name that a file can have on the systems that there are.
+/// The longest file name on common systems.
 const MAX_NAME: usize = 255;

@@ -1,7 +1,7 @@
 //! Values of Terraform's type system, as a provider sees them.
 //!
-//! On the wire a value is msgpack that says little of its type; the schema says it. In state and in the store it is
-//! JSON. [`Value::from_msgpack`] and [`Value::from_json`] read either by a [`Type`]; writing needs none.
+//! On the wire, a value is msgpack, whose type is in the schema. In state and in the store, a value is JSON.
+//! [`Value::from_msgpack`] and [`Value::from_json`] need a [`Type`] to read. Writing needs no type.
 
 mod json;
 mod msgpack;
@@ -20,9 +20,9 @@ pub(crate) type Object = BTreeMap<String, Value>;
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
-    /// There is none.
+    /// No value.
     Null,
-    /// There will be one, once something else has been applied. What is known about it already is not kept.
+    /// A value that is known only after an apply. Refinements are not kept.
     Unknown,
     Bool(bool),
     Number(Number),
@@ -31,27 +31,27 @@ pub(crate) enum Value {
     List(Vec<Self>),
     /// A map or object.
     Object(Object),
-    /// A value of type `dynamic`, which brings a type of its own.
+    /// A value of type `dynamic`, with its own type.
     Dynamic(Box<Dynamic>),
 }
 
 /// A value with its own type.
 #[derive(Debug, Clone)]
 pub(crate) struct Dynamic {
-    /// The type as whoever sent the value wrote it.
+    /// The type in the text of the sender.
     pub(crate) type_json: String,
     pub(crate) ty: Type,
     pub(crate) value: Value,
 }
 
-/// Bytes that are no value of the type that the schema wants.
+/// The reason why bytes are not a value of the type in the schema.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ValueError {
     #[error("the value ends too early")]
     Truncated,
     #[error("{0} bytes follow the value")]
     Trailing(usize),
-    #[error("0x{0:02x} begins no msgpack value")]
+    #[error("0x{0:02x} is not the start of a msgpack value")]
     Marker(u8),
     #[error("a text is not UTF-8")]
     Text,
@@ -61,7 +61,7 @@ pub(crate) enum ValueError {
     Type(#[from] TypeError),
     #[error("the value is nested too deeply")]
     TooDeep,
-    #[error("{0:?} is not a number within reason")]
+    #[error("{0:?} is not a number, or is too long")]
     Number(String),
     #[error("the value is not JSON")]
     Json(#[from] serde_json::Error),
@@ -84,13 +84,13 @@ impl Value {
         if let Self::Object(object) = self { Some(object) } else { None }
     }
 
-    /// The elements of a list, and none of anything else.
+    /// The elements of a list. Empty for other values.
     pub(crate) fn elements(&self) -> &[Self] {
         if let Self::List(elements) = self { elements } else { &[] }
     }
 }
 
-/// The text of the type is not compared: it depends on who wrote it.
+/// The text of the type is not compared, because it depends on the sender.
 impl PartialEq for Dynamic {
     fn eq(&self, other: &Self) -> bool {
         self.ty == other.ty && self.value == other.value
@@ -121,7 +121,7 @@ impl From<u64> for Value {
     }
 }
 
-/// How deeply values may be nested: far deeper than anybody writes, and far from the end of a thread's stack.
+/// The deepest nesting of values: deeper than any real value, and safe for the stack of a thread.
 const MAX_DEPTH: usize = 128;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A provider on the wire: the calls of protocols 5 and 6, mapped onto the traits of [`framework`](super::framework).
 //!
-//! The two protocols differ in the names of a few calls only. Each call is handled once, below; what goes wrong is a
-//! diagnostic in its answer and never a failed call, so that Terraform shows it in the right place.
+//! The two protocols differ only in the names of a few calls, so each call is implemented once. An error is a diagnostic in
+//! the answer and not a failed call, so that Terraform shows it in the right place.
 
 mod functions;
 mod resources;
@@ -25,7 +25,7 @@ use super::proto::{tfplugin5, tfplugin6};
 use super::schema::Schema;
 use super::value::{Object, Type, Value};
 
-/// A provider as a gRPC service, of protocol 5 as well as 6. Cheap to clone.
+/// A provider as a gRPC service of protocols 5 and 6.
 pub(crate) struct Wire<P>(Arc<Served<P>>);
 
 struct Served<P> {
@@ -35,11 +35,11 @@ struct Served<P> {
     data_sources: BTreeMap<&'static str, Described<Box<dyn DataSource>>>,
     ephemeral: BTreeMap<&'static str, Described<Box<dyn EphemeralResource>>>,
     functions: BTreeMap<&'static str, Box<dyn Function>>,
-    /// How many calls there have been.
+    /// The number of calls so far.
     calls: AtomicU64,
 }
 
-/// A part of a provider, its schema, and the type that follows from it.
+/// A part of a provider, its schema, and the type of the schema.
 struct Described<T> {
     part: T,
     schema: Schema,
@@ -56,7 +56,7 @@ macro_rules! calls {
                     &self,
                     request: Request<$message::Request>,
                 ) -> Result<Response<$message::Response>, Status> {
-                    // The fields by which Terraform's own providers mark what they log during a call.
+                    // The fields of records during a call, as in Terraform's own providers.
                     let span = tracing::info_span!(
                         "call",
                         tf_rpc = stringify!($call),
@@ -130,7 +130,7 @@ impl<P> Clone for Wire<P> {
     }
 }
 
-/// The provider itself, its data sources and its ephemeral resources. Resources and functions have files of their own.
+/// The calls of the provider, data sources and ephemeral resources. Resources and functions have files of their own.
 impl<P: Provider> Served<P> {
     async fn schema(&self, _: get_schema::Request) -> get_schema::Response {
         get_schema::Response {
@@ -220,7 +220,7 @@ impl<P: Provider> Served<P> {
         }
     }
 
-    /// Nothing here expires, so nothing is renewed; a host that asks all the same keeps what it has.
+    /// Tokens do not expire, so that a renewal changes nothing.
     async fn renew(&self, request: renew_ephemeral_resource::Request) -> renew_ephemeral_resource::Response {
         renew_ephemeral_resource::Response { private: request.private, ..Default::default() }
     }
@@ -264,7 +264,7 @@ fn find<'p, T>(
     parts.get(name).ok_or_else(|| missing().into())
 }
 
-/// The value that was sent, by whichever encoding was used.
+/// The sent value, in either encoding.
 fn value(sent: Option<&DynamicValue>, ty: &Type) -> Result<Value, Diagnostics> {
     let read = match sent {
         Some(sent) if !sent.msgpack.is_empty() => Value::from_msgpack(&sent.msgpack, ty),
@@ -274,7 +274,7 @@ fn value(sent: Option<&DynamicValue>, ty: &Type) -> Result<Value, Diagnostics> {
     read.map_err(|error| Diagnostic::error("Value cannot be read").detail(with_causes(&error)).into())
 }
 
-/// The object that was sent, or none if it was null.
+/// The sent object; `None` if it is null.
 fn object(sent: Option<&DynamicValue>, ty: &Type) -> Result<Option<Object>, Diagnostics> {
     match value(sent, ty)? {
         Value::Null => Ok(None),
@@ -283,12 +283,12 @@ fn object(sent: Option<&DynamicValue>, ty: &Type) -> Result<Option<Object>, Diag
     }
 }
 
-/// The configuration that was sent.
+/// The sent configuration.
 fn config(sent: Option<&DynamicValue>, ty: &Type) -> Result<Object, Diagnostics> {
     object(sent, ty)?.ok_or_else(|| Diagnostic::error("Configuration is missing").into())
 }
 
-/// Checks a configuration. One that is unknown as a whole passes.
+/// Checks a configuration. A wholly unknown configuration passes.
 fn validated(
     sent: Option<&DynamicValue>,
     ty: &Type,
@@ -305,7 +305,7 @@ fn some(object: Object) -> DynamicValue {
     sent(&Value::Object(object))
 }
 
-/// The object, or null for none.
+/// The object, or null for `None`.
 fn optional(object: Option<Object>) -> DynamicValue {
     sent(&object.map_or(Value::Null, Value::Object))
 }

@@ -1,14 +1,19 @@
-//! What becomes of a plugin's broker when its host goes and another comes.
+//! The broker of a plugin whose host disconnects and another attaches.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
 use rpcplugin::{
-    Attachment, Endpoint, Host, MagicCookie, Plugin, ServiceId,
-    broker::{AcceptError, DialError, Unreachable},
+    Endpoint, Host, Plugin,
+    broker::{AcceptError, DialError, ServiceId, Unreachable},
     config::HostTls,
     handshake::HandshakeLine,
+    host::Attachment,
 };
-use rpcplugin_tests::pb::{CallbackRequest, InfoRequest, kit_client::KitClient};
+use rpcplugin_tests::{
+    contract::cookie,
+    pb::{CallbackRequest, InfoRequest, kit_client::KitClient},
+    support::TIMEOUT,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -16,7 +21,7 @@ use tokio::{
 };
 use tonic::Status;
 
-use crate::subject::{OFFERED, PATIENCE, Peer, host_calls};
+use crate::subject::{OFFERED, Peer, host_calls};
 
 #[tokio::test]
 async fn the_broker_of_a_rust_plugin_serves_one_host_after_another() {
@@ -30,47 +35,46 @@ async fn the_broker_of_a_rust_plugin_serves_one_host_after_another() {
 }
 
 #[tokio::test]
-async fn the_dead_broker_of_a_go_plugin_is_told_at_once() {
+async fn the_dead_broker_of_a_go_plugin_is_reported_immediately() {
     let Some(program) = Peer::Go.program() else { return };
     let process = Process::start(&program).await;
     let first = process.attach(&host()).await;
     callback(&first).await.unwrap();
     drop(first);
 
-    let told = async {
+    let noticed = async {
         loop {
             let plugin = process.attach(&host()).await;
-            // It accepts the stream, and ends it at the first message, for which a host that attaches sees by itself.
+            // The plugin accepts the stream, and ends it at the first message.
             let ended = match plugin.broker().serve(host_calls(plugin.broker())).await {
                 Ok(mut served) => timeout(Duration::from_secs(1), served.finished()).await,
                 Err(error) => Ok(Err(error)),
             };
             match ended {
                 Ok(Err(AcceptError::Unreachable(Unreachable::PeerClosed))) => return plugin,
-                // The plugin may still be taking leave of its first host.
+                // The plugin may not have noticed that its first host is gone.
                 Err(_) => {}
                 Ok(other) => panic!("{other:?}"),
             }
         }
     };
-    let plugin = timeout(PATIENCE, told).await.expect("it is found out");
-    let error = plugin.broker().dial(ServiceId(1)).await.expect_err("nobody will ever answer");
+    let plugin = timeout(TIMEOUT, noticed).await.expect("the dead broker is noticed");
+    let error = plugin.broker().dial(ServiceId(1)).await.expect_err("the broker is dead");
     assert!(matches!(error, DialError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
     let help = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();
-    assert!(help.contains("start the plugin anew"), "{help}");
-    KitClient::new(plugin.channel()).info(InfoRequest {}).await.expect("it is alive otherwise");
+    assert!(help.contains("launch the plugin again"), "{help}");
+    KitClient::new(plugin.channel()).info(InfoRequest {}).await.expect("the plugin is alive");
 }
 
-/// A host in plain text that waits long enough for a busy machine.
+/// A host in plain text with a timeout for a busy machine.
 fn host() -> Host {
-    let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
-    Host::new(cookie, 1).configure(|config| {
+    Host::new(cookie(), 1).configure(|config| {
         config.tls = HostTls::Plaintext;
-        config.broker_timeout = PATIENCE;
+        config.broker_timeout = TIMEOUT;
     })
 }
 
-/// A plugin that was started by hand, so that hosts can come and go. It is killed in the end.
+/// A plugin without a host, to which hosts attach. Dropping it kills the plugin.
 struct Process {
     endpoint: Endpoint,
     _child: Child,
@@ -88,7 +92,7 @@ impl Process {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let line = timeout(TIMEOUT, lines.next_line()).await.unwrap().unwrap().unwrap();
         Self { endpoint: HandshakeLine::parse(&line).unwrap().endpoint, _child: child }
     }
 
@@ -97,7 +101,7 @@ impl Process {
     }
 }
 
-/// Serves something and has the plugin call it.
+/// Serves `HostCalls`, and makes the plugin call it.
 async fn callback(plugin: &Plugin) -> Result<(), Status> {
     let served = plugin.broker().serve(host_calls(plugin.broker())).await.unwrap();
     call_back(plugin, served.id()).await?;

@@ -1,20 +1,22 @@
-//! The original's host with this plugin: its own list of checks.
+//! The host of go-plugin with this plugin: the checks of that host.
 
 use std::{path::Path, process::Stdio};
 
 use tokio::process::Command;
 
-use crate::subject::{MODES, Mode, Peer, go_program};
+use rpcplugin_tests::support::programs::peer;
+
+use crate::subject::{MODES, Mode, Peer};
 
 #[tokio::test]
-async fn a_go_host_has_side_connections_with_this_plugin() {
-    let Some(host) = go_program("kit-host") else { return };
+async fn a_go_host_has_brokered_connections_with_this_plugin() {
+    let Some(host) = peer("go", "kit-host") else { return };
     let plugin = Peer::Rust.program().unwrap();
     let checks = MODES.map(async |mode| check(&host, &plugin, mode).await);
     futures_util::future::join_all(checks).await;
 }
 
-/// What the host has to find, and what only without multiplexing, and what only with.
+/// The checks that must pass: in every mode, only without multiplexing, and only with.
 const ALWAYS: &[&str] = &[
     "callback",
     "callback-nested",

@@ -1,27 +1,28 @@
-//! A plugin of some kind, launched in some mode, and what is done with it.
+//! A plugin in Rust or Go, launched in one mode, and operations on it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use rpcplugin::{
-    Command, Exit, Host, MagicCookie, Plugin, PluginChannel, ServiceId, Services, Stdin, Versions,
-    broker::{Broker, HOST_SERVICES, ServiceHandle},
+    Command, Exit, Plugin, PluginChannel, Services,
+    broker::{Broker, HOST_SERVICES, ServiceHandle, ServiceId},
     config::HostTls,
+    host::Stdin,
 };
-use rpcplugin_tests::pb::{
-    CallbackRequest, CallbackResponse, CloseRequest, GreetRequest, InfoRequest, OpenSubRequest, TicksRequest,
-    TransformRequest, TransformResponse,
-    host_calls_server::{HostCalls, HostCallsServer},
-    kit_client::KitClient,
-    sub_client::SubClient,
+use rpcplugin_tests::{
+    pb::{
+        CallbackRequest, CallbackResponse, CloseRequest, GreetRequest, InfoRequest, OpenSubRequest,
+        TicksRequest, TransformRequest, TransformResponse,
+        host_calls_server::{HostCalls, HostCallsServer},
+        kit_client::KitClient,
+        sub_client::SubClient,
+    },
+    support::{TIMEOUT, conformance, programs},
 };
 use tempfile::TempDir;
 use tonic::{Request, Response, Status};
 
-/// How a host and its plugin are connected.
+/// The kind of connection between host and plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mode {
     pub(crate) mutual: bool,
@@ -35,14 +36,14 @@ pub(crate) const MODES: [Mode; 4] = [
     Mode { mutual: true, multiplexed: true },
 ];
 
-/// Whose plugin it is.
+/// The library of the plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
     Rust,
     Go,
 }
 
-/// A plugin that runs.
+/// A running plugin.
 pub(crate) struct Subject {
     pub(crate) peer: Peer,
     pub(crate) mode: Mode,
@@ -50,7 +51,7 @@ pub(crate) struct Subject {
     sockets: TempDir,
 }
 
-/// Launches a plugin in every mode, and does something with each, all at once.
+/// Launches a plugin in every mode, and checks each, all at the same time.
 pub(crate) async fn in_every_mode(peer: Peer, check: impl AsyncFn(&Subject)) {
     let Some(program) = peer.program() else { return };
     let checks = MODES.map(async |mode| {
@@ -62,49 +63,27 @@ pub(crate) async fn in_every_mode(peer: Peer, check: impl AsyncFn(&Subject)) {
 }
 
 impl Peer {
-    /// The kit's plugin, if it is there.
+    /// The conformance plugin, if it is built.
     pub(crate) fn program(self) -> Option<PathBuf> {
         match self {
-            Self::Rust => Some(env!("CARGO_BIN_EXE_kit-plugin").into()),
-            Self::Go => go_program("kit-plugin"),
+            Self::Rust => Some(programs::program("kit-plugin")),
+            Self::Go => programs::peer("go", "kit-plugin"),
         }
     }
 }
 
-/// One of the kit's programs in Go, if it is there.
-///
-/// # Panics
-/// When it is not there and has to be.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "the switches of a test, and what they do"
-)]
-pub(crate) fn go_program(name: &str) -> Option<PathBuf> {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/go");
-    let program = std::env::var_os("RPCPLUGIN_GO_KIT").map_or(built, PathBuf::from).join(name);
-    if program.exists() {
-        return Some(program);
-    }
-    let required = std::env::var("RPCPLUGIN_REQUIRE").unwrap_or_default();
-    assert!(!required.contains("go"), "{} is required and not there", program.display());
-    println!("skipped: there is no {} (cargo xtask interop builds it)", program.display());
-    None
-}
-
 impl Subject {
-    /// A plugin whose host offers `HostCalls` to it.
+    /// A plugin whose host serves `HostCalls`.
     pub(crate) async fn launch(peer: Peer, mode: Mode, program: &Path) -> Self {
-        // Short, since the path of a socket has to be.
+        // In `/tmp`, because the path of a socket must be short.
         let sockets = TempDir::new_in("/tmp").unwrap();
-        let cookie = MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").unwrap();
-        let host = Host::new(cookie, Versions::new([1, 2, 3]).unwrap())
+        let host = conformance::host()
             .configure(|config| {
                 config.tls = if mode.mutual { HostTls::AUTO } else { HostTls::Plaintext };
                 config.multiplex = mode.multiplexed;
                 config.unix_socket_dir = Some(sockets.path().to_owned());
-                config.grace = PATIENCE;
-                config.shutdown_timeout = PATIENCE;
+                config.grace = TIMEOUT;
+                config.shutdown_timeout = TIMEOUT;
             })
             .callbacks_with(|caller| host_calls(&caller.broker));
         let plugin = host.launch(Command::new(program).stdin(Stdin::Null)).await.unwrap();
@@ -116,8 +95,8 @@ impl Subject {
         KitClient::new(self.plugin.channel()).max_decoding_message_size(usize::MAX)
     }
 
-    /// How many side connections may be made at the same time: go-plugin hands out the streams of a multiplexed
-    /// connection in the order in which they come in, and demands that they be made one after the other.
+    /// The number of brokered connections that may be made at the same time. go-plugin assigns the streams of a multiplexed
+    /// connection in the order of their arrival, and requires that they are made one after the other.
     pub(crate) fn at_once(&self) -> usize {
         match (self.peer, self.mode.multiplexed) {
             (Peer::Go, true) => 1,
@@ -130,7 +109,7 @@ impl Subject {
         self.plugin.broker().serve(host_calls(self.plugin.broker())).await.unwrap()
     }
 
-    /// Has the plugin call what the host serves under this id.
+    /// Makes the plugin call the service of the host with this id.
     pub(crate) async fn call_back(&self, id: ServiceId, calls: u32) -> Result<CallbackResponse, Status> {
         let request = CallbackRequest { broker_id: id.0, calls, data: b"forwards".to_vec(), nested: false };
         let answer = self.kit().callback(request).await?.into_inner();
@@ -139,20 +118,20 @@ impl Subject {
         Ok(answer)
     }
 
-    /// Serves something, has the plugin call it, and stops serving it.
+    /// Serves `HostCalls`, makes the plugin call it, and stops serving it.
     pub(crate) async fn callback(&self) {
         let served = self.serve_host_calls().await;
         self.call_back(served.id(), 1).await.unwrap();
         served.stop().await;
     }
 
-    /// Has the plugin serve a `Sub`.
+    /// Makes the plugin serve a `Sub`.
     pub(crate) async fn open_sub(&self, label: &str) -> ServiceId {
         let request = OpenSubRequest { label: label.to_owned() };
         ServiceId(self.kit().open_sub(request).await.unwrap().get_ref().broker_id)
     }
 
-    /// Dials a `Sub` and checks that it is the one with this label.
+    /// Dials a `Sub`, and checks its label.
     pub(crate) async fn dial_sub(&self, id: ServiceId, label: &str) -> SubClient<PluginChannel> {
         let mut sub = SubClient::new(self.plugin.broker().dial(id).await.unwrap());
         let greeting = sub.greet(GreetRequest { name: "you".to_owned() }).await.unwrap();
@@ -160,20 +139,20 @@ impl Subject {
         sub
     }
 
-    /// Has the plugin serve a `Sub`, calls it, and has it closed.
+    /// Makes the plugin serve a `Sub`, calls it, and closes it.
     pub(crate) async fn sub(&self, label: &str) {
         let mut sub = self.dial_sub(self.open_sub(label).await, label).await;
         sub.close(CloseRequest {}).await.unwrap();
     }
 
-    /// Checks that calls and side connections work, in both directions.
+    /// Checks that calls and brokered connections work, in both directions.
     pub(crate) async fn is_usable(&self) {
         self.kit().info(InfoRequest {}).await.unwrap();
         self.callback().await;
         self.sub("afterwards").await;
     }
 
-    /// Stops the plugin: it ends by itself, soon, and neither side leaves a socket.
+    /// Shuts the plugin down. It must exit by itself, and neither side may leave a socket.
     pub(crate) async fn stop(self) {
         let exit = self.plugin.shut_down().await;
         assert!(matches!(exit, Exit::Clean), "{:?}: {exit:?}", self.mode);
@@ -182,7 +161,7 @@ impl Subject {
     }
 }
 
-/// Reads a stream of this many messages over a side connection.
+/// Reads a stream of this many messages on a brokered connection.
 pub(crate) async fn ticks(sub: &mut SubClient<PluginChannel>, n: i64) -> Vec<i64> {
     let mut stream = sub.ticks(TicksRequest { n }).await.unwrap().into_inner();
     let mut values = Vec::new();
@@ -198,7 +177,7 @@ pub(crate) fn host_calls(broker: &Broker) -> Services {
     Services::new().add(calls.max_decoding_message_size(usize::MAX))
 }
 
-/// Answers with the reversed data, and with what the plugin's own service says if there is one.
+/// Answers with the reversed data, and with the greeting of the plugin's `Sub` if there is one.
 struct Reversing {
     broker: Broker,
 }
@@ -222,8 +201,5 @@ impl HostCalls for Reversing {
     }
 }
 
-/// The id under which a host offers its services.
+/// The id of the services of the host.
 pub(crate) const OFFERED: ServiceId = HOST_SERVICES;
-
-/// Longer than anything takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

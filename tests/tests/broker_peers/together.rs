@@ -1,22 +1,25 @@
-//! This host with a plugin of either kind.
+//! This host with a plugin in Rust or Go.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use rpcplugin::{ServiceId, broker::DialError};
-use rpcplugin_tests::pb::{CallbackRequest, ChatMessage, CloseRequest};
+use rpcplugin::broker::{DialError, ServiceId};
+use rpcplugin_tests::{
+    pb::{CallbackRequest, ChatMessage, CloseRequest},
+    support::TIMEOUT,
+};
 use tokio::time::{sleep, timeout};
 
-use crate::subject::{OFFERED, PATIENCE, Peer, Subject, in_every_mode, ticks};
+use crate::subject::{OFFERED, Peer, Subject, in_every_mode, ticks};
 
-/// Makes a test of each check for each kind of plugin.
+/// Makes a test of each check for each language of the plugin.
 macro_rules! tests {
     ($($check:ident),+ $(,)?) => {
         mod rust_plugin {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
-                timeout(2 * PATIENCE, in_every_mode(Peer::Rust, super::$check)).await.unwrap();
+                timeout(2 * TIMEOUT, in_every_mode(Peer::Rust, super::$check)).await.unwrap();
             })+
         }
 
@@ -24,38 +27,38 @@ macro_rules! tests {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
-                timeout(2 * PATIENCE, in_every_mode(Peer::Go, super::$check)).await.unwrap();
+                timeout(2 * TIMEOUT, in_every_mode(Peer::Go, super::$check)).await.unwrap();
             })+
         }
     };
 }
 
 tests!(
-    a_plugin_calls_what_its_host_serves,
-    a_plugin_calls_what_its_host_offers_to_all,
+    a_plugin_calls_a_service_of_its_host,
+    a_plugin_calls_the_callbacks_of_its_host,
     a_host_dials_back_inside_a_callback,
     a_callback_may_be_large,
-    a_stream_goes_over_a_side_connection,
+    a_stream_on_a_brokered_connection,
     thirty_in_turn_in_each_direction,
     many_at_once_in_each_direction,
     an_id_can_be_dialled_again,
-    an_id_that_nobody_serves_fails_its_dialer_only,
-    what_was_closed_cannot_be_called_any_more,
-    calls_go_on_beside_streams_that_nobody_reads,
-    a_plugin_stops_with_side_connections_open,
+    an_unserved_id_fails_only_its_dial,
+    a_closed_service_cannot_be_called,
+    calls_continue_beside_unread_streams,
+    a_plugin_shuts_down_with_open_brokered_connections,
 );
 
-async fn a_plugin_calls_what_its_host_serves(subject: &Subject) {
+async fn a_plugin_calls_a_service_of_its_host(subject: &Subject) {
     let served = subject.serve_host_calls().await;
     let answer = subject.call_back(served.id(), 30).await.unwrap();
     assert_eq!(answer.greeting, "");
     served.stop().await;
 }
 
-async fn a_plugin_calls_what_its_host_offers_to_all(subject: &Subject) {
+async fn a_plugin_calls_the_callbacks_of_its_host(subject: &Subject) {
     subject.call_back(OFFERED, 3).await.unwrap();
     if subject.peer == Peer::Rust || subject.mode.multiplexed {
-        // Without multiplexing a Go plugin dials an id once.
+        // Without multiplexing, a Go plugin dials an id once.
         subject.call_back(OFFERED, 3).await.unwrap();
     }
 }
@@ -81,7 +84,7 @@ async fn a_callback_may_be_large(subject: &Subject) {
     served.stop().await;
 }
 
-async fn a_stream_goes_over_a_side_connection(subject: &Subject) {
+async fn a_stream_on_a_brokered_connection(subject: &Subject) {
     let mut sub = subject.dial_sub(subject.open_sub("streaming").await, "streaming").await;
     assert!(ticks(&mut sub, 20_000).await.into_iter().eq(0..20_000));
     sub.close(CloseRequest {}).await.unwrap();
@@ -96,7 +99,7 @@ async fn thirty_in_turn_in_each_direction(subject: &Subject) {
 
 async fn many_at_once_in_each_direction(subject: &Subject) {
     if subject.at_once() == 1 {
-        // It has to be asked for one after the other: see the test above.
+        // Connections must be made one after the other, as in the test above.
         return;
     }
     let callbacks = join_all((0..subject.at_once()).map(|_| subject.callback()));
@@ -113,7 +116,7 @@ async fn an_id_can_be_dialled_again(subject: &Subject) {
     let mut third = subject.dial_sub(id, "again").await;
     third.close(CloseRequest {}).await.unwrap();
 
-    // Without multiplexing a Go plugin dials an id once.
+    // Without multiplexing, a Go plugin dials an id once.
     let times = if subject.peer == Peer::Go && !subject.mode.multiplexed { 1 } else { 3 };
     let served = subject.serve_host_calls().await;
     for _ in 0..times {
@@ -122,28 +125,28 @@ async fn an_id_can_be_dialled_again(subject: &Subject) {
     served.stop().await;
 }
 
-async fn an_id_that_nobody_serves_fails_its_dialer_only(subject: &Subject) {
+async fn an_unserved_id_fails_only_its_dial(subject: &Subject) {
     let begun = Instant::now();
     let unserved = subject.plugin.broker().next_id();
-    let status = subject.call_back(unserved, 1).await.expect_err("nobody serves it");
-    // Five seconds by the protocol; a busy machine adds to that.
+    let status = subject.call_back(unserved, 1).await.expect_err("the id is not served");
+    // Five seconds in the protocol, and a margin for a busy machine.
     assert!(begun.elapsed().as_secs() < 10, "{:?}: {status}", begun.elapsed());
     subject.is_usable().await;
 
     let begun = Instant::now();
-    let error = subject.plugin.broker().dial(ServiceId(77_777)).await.expect_err("nobody serves it");
+    let error = subject.plugin.broker().dial(ServiceId(77_777)).await.expect_err("the id is not served");
     assert!(begun.elapsed().as_secs() < 10, "{:?}: {error}", begun.elapsed());
-    let told = match error {
+    let reported = match error {
         DialError::NoAddress { id, .. } | DialError::Refused { id, .. } => id,
         // A Go plugin that multiplexes never answers such a knock.
         DialError::NoReply { id, .. } => id,
         other => panic!("{other:?}"),
     };
-    assert_eq!(told, ServiceId(77_777));
+    assert_eq!(reported, ServiceId(77_777));
     subject.is_usable().await;
 }
 
-async fn what_was_closed_cannot_be_called_any_more(subject: &Subject) {
+async fn a_closed_service_cannot_be_called(subject: &Subject) {
     let mut sub = subject.dial_sub(subject.open_sub("to be closed").await, "to be closed").await;
     sub.close(CloseRequest {}).await.unwrap();
     let served = subject.serve_host_calls().await;
@@ -153,24 +156,24 @@ async fn what_was_closed_cannot_be_called_any_more(subject: &Subject) {
     subject.is_usable().await;
 }
 
-async fn a_plugin_stops_with_side_connections_open(subject: &Subject) {
+async fn a_plugin_shuts_down_with_open_brokered_connections(subject: &Subject) {
     let _dialled = subject.dial_sub(subject.open_sub("left open").await, "left open").await;
     subject.open_sub("never dialled").await;
     subject.serve_host_calls().await.detach();
     let called = subject.serve_host_calls().await;
     subject.call_back(called.id(), 1).await.unwrap();
-    // The stop follows: see `Subject::stop`.
+    // `Subject::stop` follows.
     called.detach();
 }
 
-async fn calls_go_on_beside_streams_that_nobody_reads(subject: &Subject) {
-    // Until its answers are taken, a plugin takes no more messages of a chat.
+async fn calls_continue_beside_unread_streams(subject: &Subject) {
+    // A plugin reads no more messages of a chat until its answers are read.
     let chats = join_all((0..4).map(async |_| {
         let messages = (0..20).map(|seq| ChatMessage { seq, text: "x".repeat(1 << 20) });
         subject.kit().chat(tokio_stream::iter(messages)).await.unwrap()
     }))
     .await;
-    // More than two streams may hold.
+    // More than the windows of two streams.
     let received = 24 << 20;
     let sent = if subject.peer == Peer::Rust { received + (24 << 20) } else { received };
     loop {

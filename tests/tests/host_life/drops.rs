@@ -1,12 +1,17 @@
-//! Whatever is dropped, and wherever: no process stays.
+//! Drops of plugins, launches, supervisors and runtimes: no process stays.
 
 use std::{sync::mpsc, time::Duration};
 
-use rpcplugin::{Event, Observer, PluginId, Supervised};
+use rpcplugin::host::{Event, Observer, PluginId, Supervised};
+use rpcplugin_tests::support::{
+    conformance::kit,
+    process::{eventually_gone, group, send},
+    wait::blocking::eventually,
+};
 use rustix::process::Signal;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{Place, eventually, eventually_gone, group, hostile, kit, send};
+use crate::support::{TestHost, hostile};
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -14,50 +19,50 @@ fn runtime() -> Runtime {
 
 #[tokio::test]
 async fn inside_a_runtime() {
-    let place = Place::new();
-    let plugin = place.launch(kit()).await;
-    let pid = plugin.pid().unwrap().get();
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(kit()).await;
+    let pid = plugin.pid().unwrap();
     drop(plugin);
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }
 
 #[test]
 fn outside_a_runtime() {
-    let (place, runtime) = (Place::new(), runtime());
-    let plugin = runtime.block_on(place.launch(kit()));
-    let pid = plugin.pid().unwrap().get();
+    let (test_host, runtime) = (TestHost::new(), runtime());
+    let plugin = runtime.block_on(test_host.launch(kit()));
+    let pid = plugin.pid().unwrap();
     drop(plugin);
     eventually_gone(pid);
-    eventually("nothing is left", || place.is_tidy());
+    eventually("nothing is left", || test_host.is_clean());
 }
 
 #[test]
 fn the_runtime_first() {
-    let (place, runtime) = (Place::new(), runtime());
-    let plugin = runtime.block_on(place.launch(kit()));
-    let pid = plugin.pid().unwrap().get();
-    assert!(group(pid).len() > 1, "the plugin has its guard");
+    let (test_host, runtime) = (TestHost::new(), runtime());
+    let plugin = runtime.block_on(test_host.launch(kit()));
+    let pid = plugin.pid().unwrap();
+    assert!(group(pid).len() > 1, "the plugin has its watchdog");
     drop(runtime);
-    assert_eq!(group(pid), [0; 0], "not even a zombie is left, though nobody is there to reap it later");
+    assert_eq!(group(pid), [0; 0], "not even a zombie is left, which no task would reap later");
     drop(plugin);
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }
 
 #[test]
 fn the_runtime_in_the_background() {
-    let (place, runtime) = (Place::new(), runtime());
-    let plugin = runtime.block_on(place.launch(kit()));
-    let pid = plugin.pid().unwrap().get();
+    let (test_host, runtime) = (TestHost::new(), runtime());
+    let plugin = runtime.block_on(test_host.launch(kit()));
+    let pid = plugin.pid().unwrap();
     runtime.shutdown_background();
     eventually_gone(pid);
     drop(plugin);
-    eventually("nothing is left", || place.is_tidy());
+    eventually("nothing is left", || test_host.is_clean());
 }
 
-/// The program `kit-host`, whose standard input stays open.
+/// The program `kit-host`, with an open stdin.
 #[test]
-fn a_host_that_is_asked_to_end() {
+fn a_host_that_receives_sigterm() {
     use std::{
         io::{BufRead as _, BufReader, Write as _},
         process::{Command, Stdio},
@@ -77,15 +82,15 @@ fn a_host_that_is_asked_to_end() {
     let plugin = answer
         .split_once(r#""pid":"#)
         .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
-    let plugin = plugin.unwrap_or_else(|| panic!("{answer}"));
+    let plugin: u32 = plugin.unwrap_or_else(|| panic!("{answer}"));
     send(host.id(), Signal::TERM);
-    eventually("the host ends", || host.try_wait().unwrap().is_some());
+    eventually("the host exits", || host.try_wait().unwrap().is_some());
     assert_eq!(host.wait().unwrap().code(), Some(130));
     eventually_gone(plugin);
     drop(orders);
 }
 
-/// Tells the process of each plugin as it starts.
+/// Sends the pid of each plugin as it starts.
 struct Pids(mpsc::Sender<u32>);
 
 impl Observer for Pids {
@@ -97,24 +102,24 @@ impl Observer for Pids {
 }
 
 #[tokio::test]
-async fn a_launch_that_is_under_way() {
-    let (tell, pids) = mpsc::channel();
-    let place = Place::configured(|host| host.observe(Pids(tell)));
-    let launch = place.host.launch(hostile("silent"));
+async fn a_launch_in_progress() {
+    let (sender, pids) = mpsc::channel();
+    let test_host = TestHost::configured(|host| host.observe(Pids(sender)));
+    let launch = test_host.host.launch(hostile("silent"));
     tokio::time::timeout(Duration::from_millis(500), launch).await.unwrap_err();
     let pid = pids.recv().unwrap();
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }
 
 #[tokio::test]
-async fn a_polite_stop_that_is_under_way() {
-    let place = Place::new();
-    let plugin = place.launch(hostile("stays-for-ever")).await;
-    let pid = plugin.pid().unwrap().get();
+async fn a_shutdown_in_progress() {
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(hostile("stays-forever")).await;
+    let pid = plugin.pid().unwrap();
     tokio::time::timeout(Duration::from_millis(300), plugin.shut_down()).await.unwrap_err();
     tokio::task::spawn_blocking(move || eventually_gone(pid)).await.unwrap();
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }
 
 #[test]
@@ -122,7 +127,7 @@ fn a_supervised_plugin_in_each_of_these_ways() {
     let drop_in: [fn(Runtime, Supervised); 3] = [
         |runtime, supervised| {
             runtime.block_on(async move { drop(supervised) });
-            // The runtime goes on until the plugin is gone.
+            // The runtime runs until the plugin is gone.
             std::mem::forget(runtime);
         },
         |runtime, supervised| {
@@ -135,14 +140,14 @@ fn a_supervised_plugin_in_each_of_these_ways() {
         },
     ];
     for drop_it in drop_in {
-        let (tell, pids) = mpsc::channel();
-        let place = Place::configured(|host| host.observe(Pids(tell)));
+        let (sender, pids) = mpsc::channel();
+        let test_host = TestHost::configured(|host| host.observe(Pids(sender)));
         let runtime = runtime();
-        let supervised = runtime.block_on(async { place.host.supervise(kit()).await.unwrap() });
+        let supervised = runtime.block_on(async { test_host.host.supervise(kit()).await.unwrap() });
         drop_it(runtime, supervised);
         eventually_gone(pids.recv().unwrap());
-        // The directory goes when the end has been seen, which can be a moment after the process is gone.
-        eventually("nothing is left", || place.is_tidy());
+        // The directory is removed when the exit has been noticed, which can be a moment later.
+        eventually("nothing is left", || test_host.is_clean());
         assert!(pids.try_recv().is_err(), "it was started again");
     }
 }

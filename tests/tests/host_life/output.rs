@@ -1,4 +1,4 @@
-//! What plugins print and log.
+//! The output and the logs of plugins.
 
 use std::{
     io,
@@ -7,20 +7,30 @@ use std::{
 };
 
 use rpcplugin::{
-    Event, Events, ExitReason, LogRecord, OutputOptions, OutputSource, OutputStream, OverflowPolicy, Plugin,
-    Writers,
+    Plugin,
     config::ByteSize,
     hclog::{Level, Piece},
+    host::{
+        Event, Events, ExitReason, LogRecord, OutputOptions, OutputSource, OutputStream, OverflowPolicy,
+        Writers,
+    },
 };
-use rpcplugin_tests::pb::{
-    EchoRequest, ExitRequest, LogField, LogLineRequest, PanicRequest, WriteStdioRequest, log_field::Value,
+use rpcplugin_tests::{
+    pb::{
+        EchoRequest, ExitRequest, LogField, LogLineRequest, PanicRequest, WriteStdioRequest, log_field::Value,
+    },
+    support::{
+        TIMEOUT,
+        conformance::{client, kit},
+        process::send,
+    },
 };
 use rustix::process::Signal;
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, Place, client, hostile, kit, send};
+use crate::support::{TestHost, hostile};
 
-/// A writer that many can look at.
+/// A writer whose clones share the bytes.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
@@ -46,7 +56,7 @@ async fn print(plugin: &Plugin, stdout: &[u8], stderr: &[u8], raw_stderr: &[u8])
         stderr: stderr.to_vec(),
         raw_stderr: raw_stderr.to_vec(),
     };
-    timeout(PATIENCE, client(plugin).write_stdio(request)).await.unwrap().unwrap();
+    timeout(TIMEOUT, client(plugin).write_stdio(request)).await.unwrap().unwrap();
 }
 
 /// The next record whose message contains this.
@@ -59,7 +69,7 @@ async fn record(events: &mut Events, text: &str) -> Arc<LogRecord> {
             }
         }
     };
-    timeout(PATIENCE, found).await.unwrap()
+    timeout(TIMEOUT, found).await.unwrap()
 }
 
 #[tokio::test]
@@ -67,17 +77,17 @@ async fn printed_bytes_arrive_exactly_in_writers_streams_and_raw_taps() {
     let (stdout, stderr, raw) = (Shared::default(), Shared::default(), Shared::default());
     let writers =
         Writers::new().with_stdout(stdout.clone()).with_stderr(stderr.clone()).with_raw_stderr(raw.clone());
-    let place = Place::configured(|host| host.observe(writers));
+    let test_host = TestHost::configured(|host| host.observe(writers));
     let mut options = OutputOptions::default();
     options.raw = true;
     options.capacity = 4 << 20;
-    let mut output = place.host.output(options);
-    let plugin = place.launch(kit()).await;
+    let mut output = test_host.host.output(options);
+    let plugin = test_host.launch(kit()).await;
 
     let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n ^ (n >> 8)) as u8).collect();
     print(&plugin, &bytes, b"one\ntwo", b"straight to the log\n").await;
     plugin.shut_down().await;
-    drop(place);
+    drop(test_host);
 
     let mut seen = [Vec::new(), Vec::new(), Vec::new()];
     while let Some(chunk) = output.next().await {
@@ -96,12 +106,12 @@ async fn printed_bytes_arrive_exactly_in_writers_streams_and_raw_taps() {
 }
 
 #[tokio::test]
-async fn who_asks_late_still_gets_what_was_printed_before() {
-    let place = Place::new();
-    let plugin = place.launch(kit()).await;
+async fn a_late_subscriber_gets_earlier_output() {
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(kit()).await;
     print(&plugin, b"early", b"", b"").await;
     let mut first = plugin.output(OutputOptions::default());
-    let chunk = timeout(PATIENCE, first.next()).await.unwrap().unwrap();
+    let chunk = timeout(TIMEOUT, first.next()).await.unwrap().unwrap();
     assert_eq!((chunk.source, &*chunk.bytes), (OutputSource::Stdout, &b"early"[..]));
     assert_eq!(chunk.plugin, plugin.id());
     let mut copied = Vec::new();
@@ -112,14 +122,14 @@ async fn who_asks_late_still_gets_what_was_printed_before() {
 }
 
 #[tokio::test]
-async fn a_reader_that_sleeps_loses_output_and_holds_up_nobody() {
-    let place = Place::new();
+async fn a_sleeping_reader_loses_output_and_delays_nothing() {
+    let test_host = TestHost::new();
     for when_full in [
         OverflowPolicy::DropOldest,
         OverflowPolicy::DropNewest,
         OverflowPolicy::Wait(Duration::from_millis(1)),
     ] {
-        let plugin = place.launch(kit()).await;
+        let plugin = test_host.launch(kit()).await;
         let mut options = OutputOptions::default();
         options.capacity = 10_000;
         options.when_full = when_full;
@@ -143,8 +153,8 @@ async fn a_reader_that_sleeps_loses_output_and_holds_up_nobody() {
 
 #[tokio::test]
 async fn records_keep_level_module_and_fields() {
-    let place = Place::new();
-    let plugin = place.launch(kit()).await;
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(kit()).await;
     let mut events = plugin.events();
     let field = |key: &str, value| LogField { key: key.to_owned(), value: Some(value) };
     let line = LogLineRequest {
@@ -158,57 +168,58 @@ async fn records_keep_level_module_and_fields() {
         module: "disk.watch".to_owned(),
     };
     client(&plugin).log_line(line).await.unwrap();
-    let told = record(&mut events, "nearly full").await;
-    assert_eq!((told.level, told.module.as_deref()), (Level::Warn, Some("disk.watch")));
-    let fields: Vec<_> = told.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let received = record(&mut events, "nearly full").await;
+    assert_eq!((received.level, received.module.as_deref()), (Level::Warn, Some("disk.watch")));
+    let fields: Vec<_> =
+        received.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(fields, [("path", "\"/var\""), ("left", "12"), ("mounted", "true")]);
-    assert_eq!(told.plugin, plugin.id());
-    assert!(told.timestamp.is_some() && !told.is_panic);
+    assert_eq!(received.plugin, plugin.id());
+    assert!(received.timestamp.is_some() && !received.is_panic);
     plugin.shut_down().await;
 }
 
 #[tokio::test]
 async fn a_panic_is_one_record() {
-    let place = Place::new();
-    let plugin = place.launch(kit()).await;
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(kit()).await;
     let mut events = plugin.events();
     let text = b"panic: it broke\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:12 +0x1d\n";
     print(&plugin, b"", b"", text).await;
-    // Nothing follows: silence ends it.
-    let told = record(&mut events, "it broke").await;
-    assert!(told.is_panic && told.level == Level::Error);
-    assert_eq!(told.message.lines().count(), 5, "{}", told.message);
+    // No line follows, so that a pause ends the record.
+    let received = record(&mut events, "it broke").await;
+    assert!(received.is_panic && received.level == Level::Error);
+    assert_eq!(received.message.lines().count(), 5, "{}", received.message);
 
     let dying = client(&plugin).panic(PanicRequest { message: "out of ideas".to_owned() }).await;
     dying.unwrap_err();
-    let told = record(&mut events, "out of ideas").await;
-    assert!(told.message.starts_with("panic: ") && told.level == Level::Error, "{told:?}");
+    let received = record(&mut events, "out of ideas").await;
+    assert!(received.message.starts_with("panic: ") && received.level == Level::Error, "{received:?}");
     assert!(plugin.stderr_tail().iter().any(|line| line.contains("out of ideas")));
 }
 
 #[tokio::test]
-async fn long_lines_come_in_marked_pieces_and_the_tail_is_bounded() {
-    let place = Place::configured(|host| {
+async fn long_lines_are_cut_into_marked_pieces_and_the_tail_is_bounded() {
+    let test_host = TestHost::configured(|host| {
         host.configure(|config| {
             config.log_line_limit = ByteSize::kib(1);
             config.stderr_tail_lines = 3;
             config.stderr_tail_bytes = ByteSize::bytes(100);
         })
     });
-    let plugin = place.launch(kit()).await;
+    let plugin = test_host.launch(kit()).await;
     let mut events = plugin.events();
     let line = format!("[WARN] {}\nafter it\n", "y".repeat(2500));
     print(&plugin, b"", b"", line.as_bytes()).await;
     let mut pieces = Vec::new();
     while pieces.len() < 3 {
-        let told = record(&mut events, "yyy").await;
-        assert_eq!(told.level, Level::Warn);
-        pieces.push(told.piece);
+        let received = record(&mut events, "yyy").await;
+        assert_eq!(received.level, Level::Warn);
+        pieces.push(received.piece);
     }
     assert_eq!(pieces, [Piece::First, Piece::Continued, Piece::Last]);
     record(&mut events, "after it").await;
     let mut tail = plugin.stderr_tail();
-    // The plugin logs at trace level too: a record of its broker may come behind the line.
+    // The plugin also logs at trace level: a record of its broker may follow the line.
     for _ in 0..10 {
         if tail.last().is_some_and(|line| line == "after it") {
             break;
@@ -223,22 +234,22 @@ async fn long_lines_come_in_marked_pieces_and_the_tail_is_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_go_on_through_a_flood_and_memory_stays() {
-    let place = Place::new();
-    let plugin = place.launch(hostile("flood:48")).await;
+async fn calls_continue_during_a_flood_and_memory_is_bounded() {
+    let test_host = TestHost::new();
+    let plugin = test_host.launch(hostile("flood:48")).await;
     let mut events = plugin.events();
     let before = resident();
     let mut calls = client(&plugin);
     let mut answered = 0;
     let calling = async {
         loop {
-            timeout(PATIENCE, calls.echo(EchoRequest { data: b"x".to_vec().into() })).await.unwrap().unwrap();
+            timeout(TIMEOUT, calls.echo(EchoRequest { data: b"x".to_vec().into() })).await.unwrap().unwrap();
             answered += 1;
         }
     };
     let flooded = async {
         loop {
-            // Slower than the flood, so that records are dropped.
+            // The reader is slower than the flood, so that records are dropped.
             tokio::time::sleep(Duration::from_millis(1)).await;
             match events.next().await.unwrap().event {
                 Event::Log(record) if record.message.contains("the flood is over") => return,
@@ -248,28 +259,28 @@ async fn calls_go_on_through_a_flood_and_memory_stays() {
     };
     tokio::select! {
         never = calling => never,
-        () = async { timeout(4 * PATIENCE, flooded).await.unwrap() } => {}
+        () = async { timeout(4 * TIMEOUT, flooded).await.unwrap() } => {}
     }
     assert!(answered > 0 && events.missed() > 0, "{answered} calls, {} missed", events.missed());
     let grown = resident().saturating_sub(before);
-    // The records of the flood together would take more than this.
+    // All records of the flood would need more.
     assert!(grown < 100 << 20, "{} MiB more than before", grown >> 20);
     assert!(plugin.stderr_tail().len() <= 50);
     plugin.shut_down().await;
 }
 
-/// A plugin that ended by itself after it had written `last words` on its stderr, and somebody who takes their time to
-/// read that: as much comes before it as a pipe holds.
-async fn last_words_unread(place: &Place) -> (Plugin, OutputStream) {
+/// A plugin that exited after it had printed `last line` on its stderr, and its output, which is not read: more output than
+/// a pipe holds comes before the last line.
+async fn last_line_unread(test_host: &TestHost) -> (Plugin, OutputStream) {
     let mut options = OutputOptions::default();
     options.raw = true;
     options.capacity = 1;
-    options.when_full = OverflowPolicy::Wait(2 * PATIENCE);
-    let plugin = place.launch(kit()).await;
+    options.when_full = OverflowPolicy::Wait(2 * TIMEOUT);
+    let plugin = test_host.launch(kit()).await;
     let output = plugin.output(options);
-    // The reader is held up by the first piece, and what follows stays in the pipe.
+    // The reader blocks at the first chunk, and the rest stays in the pipe.
     print(&plugin, b"", b"", &b"a line of many\n".repeat(1000)).await;
-    print(&plugin, b"", b"", b"last words\n").await;
+    print(&plugin, b"", b"", b"last line\n").await;
     client(&plugin).exit(ExitRequest { code: 3 }).await.unwrap_err();
     while plugin.ended().is_none() {
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -277,11 +288,11 @@ async fn last_words_unread(place: &Place) -> (Plugin, OutputStream) {
     (plugin, output)
 }
 
-/// Reads until the last words.
-async fn hear(output: &mut OutputStream) {
+/// Reads until the last line.
+async fn read_last_line(output: &mut OutputStream) {
     let mut heard = Vec::new();
-    while !String::from_utf8_lossy(&heard).contains("last words") {
-        let chunk = timeout(PATIENCE, output.next()).await.unwrap().expect("they were written");
+    while !String::from_utf8_lossy(&heard).contains("last line") {
+        let chunk = timeout(TIMEOUT, output.next()).await.unwrap().expect("the plugin has printed it");
         if chunk.source == OutputSource::RawStderr {
             heard.extend_from_slice(&chunk.bytes);
         }
@@ -289,13 +300,13 @@ async fn hear(output: &mut OutputStream) {
 }
 
 #[tokio::test]
-async fn the_end_is_told_after_the_last_words() {
-    let place = Place::configured(|host| host.configure(|config| config.drain_timeout = 4 * PATIENCE));
-    let (plugin, mut output) = last_words_unread(&place).await;
+async fn the_exit_is_reported_after_the_last_output() {
+    let test_host = TestHost::configured(|host| host.configure(|config| config.drain_timeout = 4 * TIMEOUT));
+    let (plugin, mut output) = last_line_unread(&test_host).await;
     let mut events = plugin.events();
     let mut waiting = std::pin::pin!(plugin.wait());
     let early = timeout(Duration::ZERO, &mut waiting).await;
-    assert!(early.is_err(), "nobody has heard the last words");
+    assert!(early.is_err(), "the last line has not been read");
     let mut exited = std::pin::pin!(async {
         loop {
             if let Event::Exited { reason } = events.next().await.unwrap().event {
@@ -303,47 +314,47 @@ async fn the_end_is_told_after_the_last_words() {
             }
         }
     });
-    assert!(timeout(Duration::ZERO, &mut exited).await.is_err(), "nor is the end told");
-    hear(&mut output).await;
+    assert!(timeout(Duration::ZERO, &mut exited).await.is_err(), "the exit is not reported");
+    read_last_line(&mut output).await;
     let read_on = async { while output.next().await.is_some() {} };
     tokio::select! {
-        // It ends only with the plugin's handle.
-        () = read_on => panic!("more may come"),
-        told = async { timeout(PATIENCE, async { (waiting.await, exited.await) }).await.unwrap() } => {
-            assert_eq!(told, (ExitReason::Status(3), ExitReason::Status(3)));
+        // The output ends only with the handle of the plugin.
+        () = read_on => panic!("the output has not ended"),
+        received = async { timeout(TIMEOUT, async { (waiting.await, exited.await) }).await.unwrap() } => {
+            assert_eq!(received, (ExitReason::Status(3), ExitReason::Status(3)));
         }
     }
-    assert!(plugin.stderr_tail().iter().any(|line| line == "last words"));
+    assert!(plugin.stderr_tail().iter().any(|line| line == "last line"));
 }
 
 #[tokio::test]
-async fn the_last_words_are_heard_though_the_handle_is_gone() {
-    let place = Place::configured(|host| host.configure(|config| config.drain_timeout = 4 * PATIENCE));
-    let (plugin, mut output) = last_words_unread(&place).await;
+async fn the_last_output_is_read_after_the_handle_is_dropped() {
+    let test_host = TestHost::configured(|host| host.configure(|config| config.drain_timeout = 4 * TIMEOUT));
+    let (plugin, mut output) = last_line_unread(&test_host).await;
     drop(plugin);
-    hear(&mut output).await;
+    read_last_line(&mut output).await;
 }
 
 #[tokio::test]
-async fn who_holds_the_pipes_open_is_not_waited_for() {
-    let place =
-        Place::configured(|host| host.configure(|config| config.drain_timeout = Duration::from_millis(1)));
-    let plugin = place.launch(hostile("grandchild")).await;
+async fn a_process_that_holds_the_pipes_open_delays_nothing() {
+    let test_host =
+        TestHost::configured(|host| host.configure(|config| config.drain_timeout = Duration::from_millis(1)));
+    let plugin = test_host.launch(hostile("grandchild")).await;
     let mut events = plugin.events();
     client(&plugin).exit(ExitRequest { code: 3 }).await.unwrap_err();
-    assert_eq!(timeout(PATIENCE, plugin.wait()).await.unwrap(), ExitReason::Status(3));
-    let told = record_of_grandchild(&plugin);
+    assert_eq!(timeout(TIMEOUT, plugin.wait()).await.unwrap(), ExitReason::Status(3));
+    let received = record_of_grandchild(&plugin);
     while !matches!(events.next().await.unwrap().event, Event::Exited { .. }) {}
-    send(told, Signal::KILL);
+    send(received, Signal::KILL);
 }
 
-/// The process that the plugin says it left behind.
+/// The process that the plugin left behind, from its log.
 fn record_of_grandchild(plugin: &Plugin) -> u32 {
     let tail = plugin.stderr_tail();
     tail.iter().find_map(|line| line.split_once("grandchild ")?.1.trim().parse().ok()).unwrap()
 }
 
-/// The memory of this process in bytes, with what other tests of the program take at the same time.
+/// The memory of this process in bytes, that of concurrent tests included.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

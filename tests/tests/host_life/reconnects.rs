@@ -1,4 +1,4 @@
-//! A connection that breaks though the plugin runs on: between host and plugin stands something that cuts it.
+//! Connections that break while the plugin runs, because a proxy between host and plugin cuts them.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,13 +7,22 @@ use std::{
 };
 
 use rpcplugin::{
-    ChildProcess, Command, Endpoint, Exit, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream,
-    Plugin, Runner, Services, Started,
+    Command, Endpoint, Exit, Plugin, Services,
     broker::{BoxError, Translate},
+    host::{
+        ChildProcess, LaunchEnvironment, LaunchFault, OutputOptions, OutputStream, Runner, StartedProcess,
+    },
 };
-use rpcplugin_tests::pb::{
-    CallbackRequest, CallbackResponse, EchoRequest, TransformRequest, TransformResponse, WriteStdioRequest,
-    host_calls_server::{HostCalls, HostCallsServer},
+use rpcplugin_tests::{
+    pb::{
+        CallbackRequest, CallbackResponse, EchoRequest, TransformRequest, TransformResponse,
+        WriteStdioRequest,
+        host_calls_server::{HostCalls, HostCallsServer},
+    },
+    support::{
+        TIMEOUT,
+        conformance::{client, kit},
+    },
 };
 use tokio::{
     io::copy_bidirectional,
@@ -23,16 +32,16 @@ use tokio::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::support::{PATIENCE, Place, client, kit, peer};
+use crate::support::{TestHost, peer};
 
-/// Starts a plugin and stands between it and its host.
+/// A runner that starts a plugin and a proxy between it and its host.
 #[derive(Clone)]
 struct Between {
     command: Command,
     line: Arc<Line>,
 }
 
-/// The line between the two, for the main connection alone.
+/// The proxy of the main connection.
 #[derive(Debug)]
 struct Line {
     door: PathBuf,
@@ -47,7 +56,7 @@ impl Between {
         Self { command, line: Arc::new(line) }
     }
 
-    /// Cuts what is connected.
+    /// Cuts the open connections.
     fn cut(&self) {
         let open = std::mem::take(&mut *self.line.open.lock().unwrap());
         assert!(!open.is_empty(), "the host is connected");
@@ -79,7 +88,7 @@ impl Translate for Detour {
         Ok(endpoint.clone())
     }
 
-    /// The first address is the plugin's own.
+    /// Replaces the first address, which is that of the plugin.
     fn dial_as(&self, endpoint: &Endpoint) -> Result<Endpoint, BoxError> {
         let mut answering = self.0.answering.lock().unwrap();
         let Endpoint::Unix(plugin) = endpoint else { return Err("a socket".into()) };
@@ -100,7 +109,7 @@ impl Translate for Detour {
     }
 }
 
-/// What the plugin calls back.
+/// The service that the plugin calls.
 struct Calls;
 
 #[tonic::async_trait]
@@ -114,8 +123,8 @@ impl HostCalls for Calls {
     }
 }
 
-/// Until it succeeds: calls that were under way when the line was cut fail.
-async fn again_and_again<T, E: std::fmt::Debug>(mut call: impl AsyncFnMut() -> Result<T, E>) -> T {
+/// Repeats a call until it succeeds: calls in flight fail when the connection is cut.
+async fn until_it_succeeds<T, E: std::fmt::Debug>(mut call: impl AsyncFnMut() -> Result<T, E>) -> T {
     let trying = async {
         loop {
             match call().await {
@@ -124,7 +133,7 @@ async fn again_and_again<T, E: std::fmt::Debug>(mut call: impl AsyncFnMut() -> R
             }
         }
     };
-    timeout(PATIENCE, trying).await.unwrap()
+    timeout(TIMEOUT, trying).await.unwrap()
 }
 
 async fn call_back(plugin: &Plugin) -> Result<CallbackResponse, BoxError> {
@@ -137,45 +146,45 @@ async fn call_back(plugin: &Plugin) -> Result<CallbackResponse, BoxError> {
 
 async fn print(plugin: &Plugin, text: &[u8]) {
     let request = || WriteStdioRequest { stdout: text.to_vec(), ..Default::default() };
-    again_and_again(async || client(plugin).write_stdio(request()).await).await;
+    until_it_succeeds(async || client(plugin).write_stdio(request()).await).await;
 }
 
 async fn hear(output: &mut OutputStream, text: &[u8]) {
     let mut heard = Vec::new();
     while !heard.ends_with(text) {
-        heard.extend_from_slice(&timeout(PATIENCE, output.next()).await.unwrap().unwrap().bytes);
+        heard.extend_from_slice(&timeout(TIMEOUT, output.next()).await.unwrap().unwrap().bytes);
     }
 }
 
 #[tokio::test]
-async fn output_and_broker_come_back() {
+async fn output_and_broker_are_reopened() {
     let dir = tempfile::tempdir_in("/tmp").unwrap();
     let between = Between::new(kit(), dir.path());
-    let place = Place::new();
-    let plugin = place.host.launch_with(&between).await.unwrap();
+    let test_host = TestHost::new();
+    let plugin = test_host.host.launch_with(&between).await.unwrap();
     let mut output = plugin.output(OutputOptions::default());
     for text in [b"first", b"secnd", b"third"] {
         print(&plugin, text).await;
         hear(&mut output, text).await;
-        again_and_again(async || call_back(&plugin).await).await;
+        until_it_succeeds(async || call_back(&plugin).await).await;
         assert!(plugin.forwards_output() && plugin.serves_broker());
         between.cut();
-        again_and_again(async || client(&plugin).echo(EchoRequest::default()).await).await;
+        until_it_succeeds(async || client(&plugin).echo(EchoRequest::default()).await).await;
     }
     assert_eq!(plugin.shut_down().await, Exit::Clean);
 }
 
 #[tokio::test]
-async fn a_go_plugin_prints_on_and_its_broker_is_known_to_be_closed() {
+async fn a_go_plugin_still_prints_and_its_broker_is_reported_as_closed() {
     let Some(command) = peer("go") else { return };
     let dir = tempfile::tempdir_in("/tmp").unwrap();
     let between = Between::new(command, dir.path());
-    let place = Place::new();
-    let plugin = place.host.launch_with(&between).await.unwrap();
+    let test_host = TestHost::new();
+    let plugin = test_host.host.launch_with(&between).await.unwrap();
     let mut output = plugin.output(OutputOptions::default());
     call_back(&plugin).await.unwrap();
     between.cut();
-    // More than it can print while nobody reads; what it had in hand when the line was cut is lost.
+    // More than the plugin can print unread. Output that was being sent when the connection was cut is lost.
     for _ in 0..3 {
         print(&plugin, &[b'x'; 100_000]).await;
     }
@@ -184,13 +193,13 @@ async fn a_go_plugin_prints_on_and_its_broker_is_known_to_be_closed() {
     let closed = async {
         loop {
             match call_back(&plugin).await {
-                Ok(_) => panic!("its broker is dead"),
+                Ok(_) => panic!("the broker of the plugin is dead"),
                 Err(error) if error.to_string().contains("peer's broker is closed") => return,
                 Err(_) => sleep(Duration::from_millis(10)).await,
             }
         }
     };
-    timeout(4 * PATIENCE, closed).await.unwrap();
+    timeout(4 * TIMEOUT, closed).await.unwrap();
     while plugin.serves_broker() {
         sleep(Duration::from_millis(2)).await;
     }

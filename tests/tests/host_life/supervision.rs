@@ -1,4 +1,4 @@
-//! Plugins that are started again.
+//! Supervised plugins.
 
 use std::{
     error::Error as _,
@@ -10,14 +10,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rpcplugin::host::ProgramFault;
 use rpcplugin::{
-    ChildProcess, Command, Event, Events, Exit, ExitReason, Generation, Host, LaunchEnvironment, LaunchFault,
-    PluginExited, Runner, StartedProcess, SuperviseError, SupervisionState, WhileDown, config::RetryConfig,
+    Command, Exit, Host,
+    config::RetryConfig,
+    host::{
+        ChildProcess, Event, Events, ExitReason, Generation, LaunchEnvironment, LaunchFault, PluginExited,
+        Runner, StartedProcess, SuperviseError, SupervisionState, WhileDown,
+    },
 };
 use rpcplugin_tests::{
-    freeze,
     pb::{
         EchoRequest, ExitRequest, GetRequest, InfoRequest, PutRequest, SleepRequest, kit_client::KitClient,
+    },
+    support::{
+        TIMEOUT,
+        conformance::kit,
+        process::{eventually_gone, send, state, suspend},
+        wait::eventually,
     },
 };
 use rustix::process::Signal;
@@ -27,11 +37,11 @@ use tokio::{
 };
 use tonic::{Code, Request};
 
-use crate::support::{PATIENCE, Place, eventually_gone, kit, process_state, send};
+use crate::support::TestHost;
 
-/// A place whose plugins are started again at once, and as often as this.
-fn place(restarts: u32) -> Place {
-    Place::configured(|host| supervising(host, restarts))
+/// A host that restarts its plugins immediately, at most this many times.
+fn restarting_host(restarts: u32) -> TestHost {
+    TestHost::configured(|host| supervising(host, restarts))
 }
 
 fn supervising(host: Host, restarts: u32) -> Host {
@@ -52,18 +62,18 @@ async fn next(events: &mut Events) -> Event {
             }
         }
     };
-    timeout(PATIENCE, found).await.unwrap()
+    timeout(TIMEOUT, found).await.unwrap()
 }
 
-async fn later(supervised: &rpcplugin::Supervised, than: u64) -> Generation {
-    timeout(PATIENCE, supervised.later_generation(than)).await.unwrap().unwrap()
+async fn later(supervised: &rpcplugin::host::Supervised, than: u64) -> Generation {
+    timeout(TIMEOUT, supervised.later_generation(than)).await.unwrap().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_fifty_times_under_load() {
     const KILLS: u64 = 50;
-    let place = place(1000);
-    let supervised = place.host.supervise(kit()).await.unwrap();
+    let test_host = restarting_host(1000);
+    let supervised = test_host.host.supervise(kit()).await.unwrap();
     let (answered, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
 
     let callers: Vec<_> = (0..4)
@@ -81,7 +91,7 @@ async fn killed_fifty_times_under_load() {
                             let ended =
                                 status.source().and_then(|cause| cause.downcast_ref::<PluginExited>());
                             let ended = ended.unwrap_or_else(|| panic!("unexplained: {status:?}"));
-                            assert_eq!(ended.reason, ExitReason::Signal(rpcplugin::Signal::KILL));
+                            assert_eq!(ended.reason, ExitReason::Signal(rpcplugin::host::Signal::KILL));
                             assert_eq!(status.code(), Code::Unavailable);
                             failed.fetch_add(1, Ordering::Relaxed);
                         }
@@ -95,9 +105,9 @@ async fn killed_fifty_times_under_load() {
     for number in 0..KILLS {
         let generation = later(&supervised, number).await;
         assert_eq!(generation.number(), number + 1);
-        // The channel serves this generation before it is killed.
+        // The channel has used this generation before it is killed.
         let before = answered.load(Ordering::Relaxed);
-        timeout(PATIENCE, async {
+        timeout(TIMEOUT, async {
             while answered.load(Ordering::Relaxed) < before + 10 {
                 assert!(callers.iter().all(|caller| !caller.is_finished()), "a caller has failed");
                 sleep(Duration::from_millis(1)).await;
@@ -105,7 +115,7 @@ async fn killed_fifty_times_under_load() {
         })
         .await
         .unwrap();
-        let pid = generation.plugin().pid.unwrap().get();
+        let pid = generation.plugin().pid.unwrap();
         pids.push(pid);
         send(pid, Signal::KILL);
     }
@@ -116,17 +126,17 @@ async fn killed_fifty_times_under_load() {
     }
     let mut kit = KitClient::new(supervised.channel());
     kit.echo(EchoRequest::default()).await.unwrap();
-    assert!(failed.load(Ordering::Relaxed) > 0, "nothing was under way at any of the kills");
+    assert!(failed.load(Ordering::Relaxed) > 0, "no call was in flight at any of the kills");
 
     assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
     pids.into_iter().for_each(eventually_gone);
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }
 
 #[tokio::test]
-async fn events_tell_every_generation_and_the_end() {
-    let place = place(1);
-    let supervised = place.host.supervise(kit()).await.unwrap();
+async fn events_report_every_generation_and_the_end() {
+    let test_host = restarting_host(1);
+    let supervised = test_host.host.supervise(kit()).await.unwrap();
     let mut events = supervised.events();
     let mut kit = KitClient::new(supervised.channel());
     for status in [3, 4] {
@@ -148,18 +158,18 @@ async fn events_tell_every_generation_and_the_end() {
     assert!(matches!(supervised.state(), SupervisionState::GaveUp { .. }));
     assert!(supervised.generation().is_none() && supervised.later_generation(0).await.is_none());
     assert_eq!(supervised.shut_down().await, None);
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }
 
 #[tokio::test]
 async fn calls_wait_for_the_next_generation_or_fail_as_they_choose() {
-    let place = Place::configured(|host| {
+    let test_host = TestHost::configured(|host| {
         host.configure(|config| {
             config.supervision.initial = Duration::from_secs(2);
             config.supervision.multiplier = 1.0;
         })
     });
-    let supervised = place.host.supervise(kit()).await.unwrap();
+    let supervised = test_host.host.supervise(kit()).await.unwrap();
     let mut kit = KitClient::new(supervised.channel());
     kit.put(PutRequest { key: "k".to_owned(), value: b"v".to_vec().into() }).await.unwrap();
     kit.exit(ExitRequest { code: 5 }).await.unwrap_err();
@@ -181,46 +191,46 @@ async fn calls_wait_for_the_next_generation_or_fail_as_they_choose() {
     assert_eq!(late.code(), Code::DeadlineExceeded);
     assert!(late.message().contains("exit status 5"), "{late:?}");
 
-    // A call that waits long enough is answered, by a process that knows nothing of the last one.
-    let missing = timeout(PATIENCE, kit.get(GetRequest { key: "k".to_owned() })).await.unwrap().unwrap_err();
+    // A call that waits long enough is answered by the new process, which does not have the state of the old one.
+    let missing = timeout(TIMEOUT, kit.get(GetRequest { key: "k".to_owned() })).await.unwrap().unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
     assert_eq!(later(&supervised, 1).await.number(), 2);
     supervised.shut_down().await;
 }
 
 #[tokio::test]
-async fn what_a_call_waits_is_taken_from_its_deadline() {
-    let place = Place::configured(|host| {
+async fn the_wait_of_a_call_counts_against_its_deadline() {
+    let test_host = TestHost::configured(|host| {
         host.configure(|config| config.supervision.initial = Duration::from_millis(500))
     });
-    let supervised = place.host.supervise(kit()).await.unwrap();
+    let supervised = test_host.host.supervise(kit()).await.unwrap();
     let mut kit = KitClient::new(supervised.channel());
     kit.exit(ExitRequest { code: 1 }).await.unwrap_err();
     let begun = Instant::now();
     let mut sleeping = Request::new(SleepRequest { ms: 600_000 });
     sleeping.set_timeout(Duration::from_secs(5));
-    timeout(PATIENCE, kit.sleep(sleeping)).await.unwrap().unwrap_err();
+    timeout(TIMEOUT, kit.sleep(sleeping)).await.unwrap().unwrap_err();
     assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
     supervised.shut_down().await;
 }
 
 #[tokio::test]
 async fn a_plugin_that_hangs_is_replaced() {
-    let place = Place::configured(|host| {
+    let test_host = TestHost::configured(|host| {
         supervising(host, 5).configure(|config| {
             config.supervision.probe_interval = Some(Duration::from_millis(20));
             config.supervision.probe_timeout = Duration::from_secs(2);
         })
     });
-    let supervised = place.host.supervise(kit()).await.unwrap();
+    let supervised = test_host.host.supervise(kit()).await.unwrap();
     let mut events = supervised.events();
     let first = supervised.generation().unwrap();
-    let pid = first.plugin().pid.unwrap().get();
+    let pid = first.plugin().pid.unwrap();
     let mut kit = KitClient::new(supervised.channel());
     kit.info(InfoRequest {}).await.unwrap();
-    freeze(pid).unwrap();
-    // This call hangs with the process, and fails with it.
-    let hung = timeout(PATIENCE, kit.echo(EchoRequest::default())).await.unwrap().unwrap_err();
+    suspend(pid).unwrap();
+    // This call hangs with the process, and fails when it is killed.
+    let hung = timeout(TIMEOUT, kit.echo(EchoRequest::default())).await.unwrap().unwrap_err();
     assert!(hung.message().contains("signal 9"), "{hung:?}");
     loop {
         if let Event::Hung { after } = next(&mut events).await {
@@ -230,22 +240,25 @@ async fn a_plugin_that_hangs_is_replaced() {
     }
     let second = later(&supervised, 1).await;
     let answer = kit.info(InfoRequest {}).await.unwrap();
-    assert_eq!(u32::try_from(answer.get_ref().pid).ok(), second.plugin().pid.map(rpcplugin::Pid::get));
-    assert_eq!(process_state(pid), None);
+    assert_eq!(
+        u32::try_from(answer.get_ref().pid).ok().and_then(rpcplugin::host::Pid::new),
+        second.plugin().pid
+    );
+    assert_eq!(state(pid), None);
     supervised.shut_down().await;
 }
 
 #[tokio::test]
 async fn every_generation_is_set_up_before_calls_reach_it() {
-    let place = place(5);
-    let told = Arc::new(AtomicU32::new(0));
-    let supervised = place.host.supervise(kit()).on_start({
-        let told = Arc::clone(&told);
+    let test_host = restarting_host(5);
+    let received = Arc::new(AtomicU32::new(0));
+    let supervised = test_host.host.supervise(kit()).on_start({
+        let received = Arc::clone(&received);
         move |generation: Generation| {
-            let told = Arc::clone(&told);
+            let received = Arc::clone(&received);
             async move {
-                if told.fetch_add(1, Ordering::Relaxed) == 1 {
-                    return Err(tonic::Status::internal("no luck with the second"));
+                if received.fetch_add(1, Ordering::Relaxed) == 1 {
+                    return Err(tonic::Status::internal("the second generation fails"));
                 }
                 let value = generation.number().to_string().into_bytes().into();
                 let put = PutRequest { key: "generation".to_owned(), value };
@@ -262,27 +275,27 @@ async fn every_generation_is_set_up_before_calls_reach_it() {
         client.exit(ExitRequest { code: 1 }).await.unwrap_err();
     }
     supervised.shut_down().await;
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 
-    let refused = place.host.supervise(kit()).on_start(|_| async { Err("not today") }).await.unwrap_err();
+    let refused = test_host.host.supervise(kit()).on_start(|_| async { Err("not today") }).await.unwrap_err();
     assert!(matches!(refused, SuperviseError::Setup { .. }), "{refused:?}");
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }
 
 #[tokio::test]
-async fn a_first_start_that_fails_is_told_at_once() {
-    let place = place(5);
-    let refused = place.host.supervise(Command::new("/bin/true")).await.unwrap_err();
+async fn a_first_launch_that_fails_is_an_immediate_error() {
+    let test_host = restarting_host(5);
+    let refused = test_host.host.supervise(Command::new("/bin/true")).await.unwrap_err();
     assert!(matches!(refused, SuperviseError::Launch(_)), "{refused:?}");
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }
 
 #[tokio::test]
-async fn a_restart_that_is_asked_for_is_polite_and_free() {
-    let place = place(0);
-    let supervised = place.host.supervise(kit()).await.unwrap();
+async fn a_requested_restart_is_clean_and_uses_no_budget() {
+    let test_host = restarting_host(0);
+    let supervised = test_host.host.supervise(kit()).await.unwrap();
     let mut events = supervised.events();
-    assert!(timeout(PATIENCE, supervised.restart()).await.unwrap());
+    assert!(timeout(TIMEOUT, supervised.restart()).await.unwrap());
     let mut kit = KitClient::new(supervised.channel());
     kit.echo(EchoRequest::default()).await.unwrap();
     assert_eq!(supervised.generation().map(|generation| generation.number()), Some(2));
@@ -293,56 +306,56 @@ async fn a_restart_that_is_asked_for_is_polite_and_free() {
         }
     }
     assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }
 
 #[tokio::test]
-async fn a_stop_between_generations_is_at_once() {
-    let place = Place::configured(|host| {
+async fn a_shutdown_between_generations_is_immediate() {
+    let test_host = TestHost::configured(|host| {
         host.configure(|config| {
             config.supervision.initial = Duration::from_secs(600);
             config.supervision.max = Duration::from_secs(600);
         })
     });
-    let supervised = place.host.supervise(kit()).await.unwrap();
+    let supervised = test_host.host.supervise(kit()).await.unwrap();
     let channel = supervised.channel();
     KitClient::new(channel.clone()).exit(ExitRequest { code: 1 }).await.unwrap_err();
     let waiting = tokio::spawn({
         let mut kit = KitClient::new(channel);
         async move { kit.echo(EchoRequest::default()).await }
     });
-    timeout(PATIENCE, async {
+    timeout(TIMEOUT, async {
         while !matches!(supervised.state(), SupervisionState::Restarting { .. }) {
             sleep(Duration::from_millis(1)).await;
         }
     })
     .await
     .unwrap();
-    assert_eq!(timeout(PATIENCE, supervised.shut_down()).await.unwrap(), None);
-    let refused = timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(timeout(TIMEOUT, supervised.shut_down()).await.unwrap(), None);
+    let refused = timeout(TIMEOUT, waiting).await.unwrap().unwrap().unwrap_err();
     assert!(refused.message().contains("stopped by its host"), "{refused:?}");
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }
 
-/// Starts the conformance plugin, or does not, as the fault for the number of the start says; from the second start on only
-/// when it is let.
-struct Moody {
+/// A runner of the conformance plugin that fails with the fault for the number of the start. From the second start on, it waits
+/// for the test.
+struct FaultyRunner {
     starts: Arc<AtomicU64>,
     faults: fn(u64) -> Option<LaunchFault>,
-    let_in: Arc<Semaphore>,
+    may_start: Arc<Semaphore>,
 }
 
-impl Moody {
+impl FaultyRunner {
     fn new(faults: fn(u64) -> Option<LaunchFault>) -> Self {
-        Self { starts: Arc::default(), faults, let_in: Arc::new(Semaphore::new(0)) }
+        Self { starts: Arc::default(), faults, may_start: Arc::new(Semaphore::new(0)) }
     }
 }
 
-impl Runner for Moody {
+impl Runner for FaultyRunner {
     type Process = ChildProcess;
 
     fn program(&self) -> PathBuf {
-        "moody".into()
+        "faulty".into()
     }
 
     async fn start(
@@ -354,51 +367,40 @@ impl Runner for Moody {
             return Err(fault);
         }
         if start > 1 {
-            let _let_in = self.let_in.acquire().await;
+            let _may_start = self.may_start.acquire().await;
         }
         kit().start(surroundings).await
     }
 }
 
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let waiting = async {
-        while !holds() {
-            sleep(Duration::from_millis(1)).await;
-        }
-    };
-    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}"));
-}
-
 #[tokio::test]
-async fn a_restart_while_the_plugin_is_started_anyway_is_that_start() {
-    let place = place(5);
-    let moody = Moody::new(|_| None);
-    let (starts, let_in) = (Arc::clone(&moody.starts), Arc::clone(&moody.let_in));
-    let supervised = place.host.supervise_with(moody).await.unwrap();
-    send(supervised.generation().unwrap().plugin().pid.unwrap().get(), Signal::KILL);
-    eventually("it is started again", || starts.load(Ordering::SeqCst) == 2).await;
+async fn a_restart_during_a_start_joins_that_start() {
+    let test_host = restarting_host(5);
+    let faulty = FaultyRunner::new(|_| None);
+    let (starts, may_start) = (Arc::clone(&faulty.starts), Arc::clone(&faulty.may_start));
+    let supervised = test_host.host.supervise_with(faulty).await.unwrap();
+    send(supervised.generation().unwrap().plugin().pid.unwrap(), Signal::KILL);
+    eventually("the plugin is started again", || starts.load(Ordering::SeqCst) == 2).await;
     let mut restart = Box::pin(supervised.restart());
     let early = timeout(Duration::from_millis(50), &mut restart).await;
-    assert!(early.is_err(), "it is neither given up nor stopped: {early:?}");
-    let_in.add_permits(1);
-    assert!(timeout(PATIENCE, restart).await.unwrap());
+    assert!(early.is_err(), "the supervisor neither gives up nor shuts down: {early:?}");
+    may_start.add_permits(1);
+    assert!(timeout(TIMEOUT, restart).await.unwrap());
     assert_eq!((starts.load(Ordering::SeqCst), later(&supervised, 1).await.number()), (2, 2));
     supervised.shut_down().await;
 }
 
 #[tokio::test]
-async fn what_will_not_pass_uses_up_no_budget() {
-    let place = place(5);
+async fn permanent_faults_use_no_budget() {
+    let test_host = restarting_host(5);
     let gone = |start| {
-        (start > 1).then(|| {
-            LaunchFault::Program(rpcplugin::host::ProgramFault::NotFound { program: "moody".into() })
-        })
+        (start > 1).then(|| LaunchFault::Program(ProgramFault::NotFound { program: "faulty".into() }))
     };
-    let moody = Moody::new(gone);
-    let starts = Arc::clone(&moody.starts);
-    let supervised = place.host.supervise_with(moody).await.unwrap();
+    let faulty = FaultyRunner::new(gone);
+    let starts = Arc::clone(&faulty.starts);
+    let supervised = test_host.host.supervise_with(faulty).await.unwrap();
     let mut events = supervised.events();
-    send(supervised.generation().unwrap().plugin().pid.unwrap().get(), Signal::KILL);
+    send(supervised.generation().unwrap().plugin().pid.unwrap(), Signal::KILL);
     loop {
         match next(&mut events).await {
             Event::GaveUp { restarts } => break assert_eq!(restarts, 1),
@@ -407,29 +409,29 @@ async fn what_will_not_pass_uses_up_no_budget() {
         }
     }
     assert_eq!(starts.load(Ordering::SeqCst), 2);
-    assert!(!timeout(PATIENCE, supervised.restart()).await.unwrap());
+    assert!(!timeout(TIMEOUT, supervised.restart()).await.unwrap());
     let refused = KitClient::new(supervised.channel()).echo(EchoRequest::default()).await.unwrap_err();
-    assert!(refused.message().contains("there is no program moody"), "{refused:?}");
+    assert!(refused.message().contains("there is no program faulty"), "{refused:?}");
 }
 
 #[tokio::test]
-async fn the_first_start_is_tried_as_the_configuration_says() {
-    let place = Place::configured(|host| {
+async fn the_first_launch_follows_the_retry_settings() {
+    let test_host = TestHost::configured(|host| {
         host.configure(|config| {
             let mut retry = RetryConfig::default();
             (retry.max_retries, retry.initial) = (2, Duration::from_millis(1));
             config.retry = Some(retry);
         })
     });
-    let moody = Moody::new(|start| (start == 1).then(|| LaunchFault::runner("not yet")));
-    let (starts, let_in) = (Arc::clone(&moody.starts), Arc::clone(&moody.let_in));
-    let_in.add_permits(1);
-    let supervised = place.host.supervise_with(moody).await.unwrap();
+    let faulty = FaultyRunner::new(|start| (start == 1).then(|| LaunchFault::runner("not yet")));
+    let (starts, may_start) = (Arc::clone(&faulty.starts), Arc::clone(&faulty.may_start));
+    may_start.add_permits(1);
+    let supervised = test_host.host.supervise_with(faulty).await.unwrap();
     assert_eq!((starts.load(Ordering::SeqCst), supervised.generation().unwrap().number()), (2, 1));
     supervised.shut_down().await;
 }
 
-/// Starts the conformance plugin as a process, and counts how often it was asked to.
+/// A runner that starts the conformance plugin as a process, and counts the starts.
 struct Counting(Arc<AtomicU64>);
 
 impl Runner for Counting {
@@ -449,20 +451,20 @@ impl Runner for Counting {
 }
 
 #[tokio::test]
-async fn what_another_runner_starts_is_supervised_too() {
-    let place = Place::configured(|host| {
+async fn processes_of_another_runner_are_supervised_too() {
+    let test_host = TestHost::configured(|host| {
         host.configure(|config| config.supervision.initial = Duration::from_millis(1))
     });
     let started = Arc::new(AtomicU64::new(0));
-    let supervised = place.host.supervise_with(Counting(Arc::clone(&started))).await.unwrap();
+    let supervised = test_host.host.supervise_with(Counting(Arc::clone(&started))).await.unwrap();
     for number in 0..3 {
-        let generation = timeout(PATIENCE, supervised.later_generation(number)).await.unwrap().unwrap();
+        let generation = timeout(TIMEOUT, supervised.later_generation(number)).await.unwrap().unwrap();
         assert_eq!(started.load(Ordering::SeqCst), number + 1);
         KitClient::new(supervised.channel()).echo(EchoRequest::default()).await.unwrap();
-        send(generation.plugin().pid.unwrap().get(), Signal::KILL);
+        send(generation.plugin().pid.unwrap(), Signal::KILL);
     }
-    timeout(PATIENCE, supervised.later_generation(3)).await.unwrap().unwrap();
+    timeout(TIMEOUT, supervised.later_generation(3)).await.unwrap().unwrap();
     assert_eq!(supervised.shut_down().await, Some(Exit::Clean));
     assert_eq!(started.load(Ordering::SeqCst), 4);
-    assert!(place.is_tidy());
+    assert!(test_host.is_clean());
 }

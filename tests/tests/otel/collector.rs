@@ -1,4 +1,4 @@
-//! A collector on this machine that keeps what it gets.
+//! A collector in this process that keeps the telemetry.
 
 use std::{
     collections::BTreeMap,
@@ -21,14 +21,17 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
     trace::v1::Span,
 };
-use rpcplugin::transport::{
-    Listener, Security, Services,
-    http2::{Serving, serve},
+use rpcplugin::{
+    Services,
+    transport::{
+        Listener, Security,
+        http2::{Serving, serve},
+    },
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-/// What came in.
+/// The received telemetry.
 #[derive(Debug, Clone)]
 pub(crate) struct Collector {
     pub(crate) endpoint: String,
@@ -45,7 +48,7 @@ struct Kept {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Point {
     pub(crate) attributes: BTreeMap<String, String>,
-    /// A counter's or a gauge's value, or the count of a histogram.
+    /// The value of a counter or gauge, or the count of a histogram.
     pub(crate) value: f64,
     /// The sum of a histogram.
     pub(crate) sum: Option<f64>,
@@ -69,11 +72,11 @@ impl Collector {
         kept.spans.iter().filter(|(of, _)| of == service).map(|(_, span)| span.clone()).collect()
     }
 
-    /// The last values of a metric of a service. None that it ever told is an empty list.
+    /// The last values of a metric of a service. Empty if the service never sent the metric.
     pub(crate) fn points(&self, service: &str, name: &str) -> Vec<Point> {
         let kept = self.kept.lock().unwrap();
-        let mut told = kept.metrics.iter().rev().filter(|(of, _)| of == service).map(|(_, metric)| metric);
-        told.find(|metric| metric.name == name).map_or_else(Vec::new, points)
+        let mut values = kept.metrics.iter().rev().filter(|(of, _)| of == service).map(|(_, metric)| metric);
+        values.find(|metric| metric.name == name).map_or_else(Vec::new, points)
     }
 
     /// The sum of the values that have these attributes.
@@ -84,7 +87,7 @@ impl Collector {
         self.points(service, name).into_iter().filter(has).map(|point| point.value).sum()
     }
 
-    /// All that came in, as text.
+    /// All received telemetry, as text.
     pub(crate) fn everything(&self) -> String {
         format!("{:?}", self.kept.lock().unwrap())
     }
@@ -117,7 +120,7 @@ fn points(metric: &Metric) -> Vec<Point> {
     numbers.iter().map(point).collect()
 }
 
-/// Attributes as they print.
+/// Attributes as text.
 pub(crate) fn attributes(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |value: &Option<AnyValue>| match value.as_ref().and_then(|value| value.value.as_ref()) {
         Some(Value::StringValue(text)) => text.clone(),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rpcplugin::{
-    ServiceId,
+    broker::ServiceId,
     handshake::{ReattachConfig, ReattachConfigs},
     transport::Security,
 };
@@ -41,16 +41,16 @@ impl Drop for Attachable {
 }
 
 #[tokio::test]
-async fn one_host_after_the_other_has_a_working_broker_and_stdio() {
+async fn each_host_in_turn_has_a_working_broker_and_stdio() {
     let mut plugin = attachable(subject().arg("--versions").arg("4,5"));
     assert_eq!(
         (plugin.config.version, plugin.config.test),
         (Some(rpcplugin::AppVersion(4)), true),
         "the oldest"
     );
-    assert_eq!(plugin.config.pid, rpcplugin::Pid::new(plugin.child.id()));
+    assert_eq!(plugin.config.pid, rpcplugin::host::Pid::new(plugin.child.id()));
     for host in ["first", "second", "third"] {
-        // A host that attaches looks first whether anybody listens.
+        // A host that attaches first checks for a listener.
         let rpcplugin::Endpoint::Unix(path) = &plugin.config.endpoint else { panic!("a socket") };
         drop(tokio::net::UnixStream::connect(path.as_path()).await.unwrap());
 
@@ -67,7 +67,7 @@ async fn one_host_after_the_other_has_a_working_broker_and_stdio() {
             format!("for the {host} host"),
             "and to the terminal"
         );
-        // The host goes without a word.
+        // The host disconnects without a call.
         drop((channel, broker));
     }
     shut_down(channel(&plugin.config.endpoint, Security::Plain).await.unwrap()).await.unwrap();
@@ -83,7 +83,7 @@ async fn the_assignment_is_what_terraform_reads() {
 }
 
 #[tokio::test]
-async fn sigint_is_left_alone() {
+async fn sigint_has_its_default_action() {
     use std::os::unix::process::ExitStatusExt as _;
     let mut plugin = attachable(subject());
     kill_process(pid(&plugin.child), Signal::INT).unwrap();
@@ -91,7 +91,7 @@ async fn sigint_is_left_alone() {
 }
 
 #[tokio::test]
-async fn its_own_token_ends_it() {
+async fn its_shutdown_token_ends_it() {
     let mut plugin = attachable(subject());
     let channel = Arc::new(channel(&plugin.config.endpoint, Security::Plain).await.unwrap());
     greet((*channel).clone(), "end").await.unwrap();

@@ -7,32 +7,33 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rpcplugin_proto::Channel::Stdout;
+use rpcplugin_tests::{
+    pb::{TicksRequest, sub_client::SubClient},
+    support::{process::is_alive, wait::eventually},
+};
 use rustix::process::Signal;
 use tokio::time::timeout;
 
-use crate::subject::{
-    PATIENCE, entries, eventually, greet, is_alive, pid, read_until, shut_down, stdio, subject,
-};
-use rpcplugin_proto::Channel::Stdout;
-use rpcplugin_tests::pb::{TicksRequest, sub_client::SubClient};
+use crate::subject::{TIMEOUT, entries, greet, pid, read_until, shut_down, stdio, subject};
 
 #[tokio::test]
 async fn shutdown_is_answered_before_the_connection_closes() {
     let plugin = subject().start();
     shut_down(plugin.channel().await).await.expect("an answer, not a broken connection");
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
-async fn sigterm_is_an_orderly_end() {
+async fn sigterm_is_a_clean_shutdown() {
     let plugin = subject().start();
-    assert_eq!(plugin.order("x").await, "hello x");
+    assert_eq!(plugin.run("x").await, "hello x");
     plugin.signal(Signal::TERM);
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
-async fn sighup_is_an_orderly_end() {
+async fn sighup_is_a_clean_shutdown() {
     let start = subject();
     let hook = start.path("hook");
     let plugin = start.arg("--hook").arg(&hook).arg("--hook-after").arg("100").start();
@@ -44,7 +45,7 @@ async fn sighup_is_an_orderly_end() {
 }
 
 #[tokio::test]
-async fn sighup_that_is_ignored_from_the_start_stays_ignored() {
+async fn sighup_that_was_ignored_at_the_start_stays_ignored() {
     let start = subject();
     let mut plugin = Command::new("/bin/sh")
         .args(["-c", "trap '' HUP; exec \"$0\"", env!("CARGO_BIN_EXE_plugin-subject")])
@@ -73,9 +74,9 @@ async fn sighup_that_is_ignored_from_the_start_stays_ignored() {
     eventually("the plugin is gone", || plugin.try_wait().unwrap().is_some()).await;
 }
 
-/// A guard of its host may ask a plugin that has noticed the death of its host by itself.
+/// The watchdog may send a signal to a plugin that has already noticed the exit of its host.
 #[tokio::test]
-async fn what_asks_again_cuts_nothing_short() {
+async fn repeated_signals_do_not_cut_the_shutdown_short() {
     let start = subject();
     let hook = start.path("hook");
     let mut plugin = start.arg("--hook").arg(&hook).arg("--hook-after").arg("600").start();
@@ -88,11 +89,11 @@ async fn what_asks_again_cuts_nothing_short() {
 }
 
 #[tokio::test]
-async fn a_signal_right_after_the_line_is_an_orderly_end_too() {
+async fn a_signal_right_after_the_line_is_a_clean_shutdown() {
     let plugin = subject().start();
     plugin.signal(Signal::INT);
     plugin.signal(Signal::TERM);
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
@@ -102,18 +103,18 @@ async fn the_shutdown_file_ends_it_and_is_removed() {
     let plugin = start.env("PLUGIN_SHUTDOWN_FILE_PATH", &file).start();
     std::fs::write(&file, "").unwrap();
     eventually("the file is removed", || !file.exists()).await;
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
-async fn its_own_token_ends_it() {
+async fn its_shutdown_token_ends_it() {
     let plugin = subject().start();
-    plugin.order("end").await;
-    plugin.ends_in_good_order().await;
+    plugin.run("end").await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
-async fn sigint_is_swallowed_unless_told_otherwise() {
+async fn sigint_is_ignored_by_default() {
     let plugin = subject().env("PLUGIN_LOG_LEVEL", "trace").start();
     let channel = plugin.channel().await;
     assert_eq!(greet(channel.clone(), "x").await.unwrap(), "hello x");
@@ -123,7 +124,7 @@ async fn sigint_is_swallowed_unless_told_otherwise() {
 
     let plugin = subject().env("PLUGIN_IGNORE_SIGINT", "false").start();
     plugin.signal(Signal::INT);
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
@@ -138,10 +139,10 @@ async fn streams_end_and_calls_drain_within_the_grace() {
     read_until(&mut output, Stdout, "before the end").await;
     let begin = Instant::now();
     shut_down(channel).await.unwrap();
-    assert_eq!(call.await.unwrap().unwrap(), "slept", "a call under way is answered");
-    while timeout(PATIENCE, ticks.message()).await.unwrap().unwrap().is_some() {}
-    while timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end").is_some() {}
-    plugin.ends_in_good_order().await;
+    assert_eq!(call.await.unwrap().unwrap(), "slept", "a call in flight is answered");
+    while timeout(TIMEOUT, ticks.message()).await.unwrap().unwrap().is_some() {}
+    while timeout(TIMEOUT, output.message()).await.unwrap().expect("a clean end").is_some() {}
+    plugin.ends_cleanly().await;
     assert!(
         begin.elapsed() < Duration::from_secs(8),
         "the grace is a bound, not a pause: {:?}",
@@ -150,41 +151,41 @@ async fn streams_end_and_calls_drain_within_the_grace() {
 }
 
 #[tokio::test]
-async fn a_call_that_outlives_the_grace_is_cut() {
+async fn a_call_that_outlives_the_grace_is_cancelled() {
     let plugin = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "100ms").start();
     let channel = plugin.channel().await;
     let call = tokio::spawn(greet(channel.clone(), "sleep 60000"));
-    // The connection is in order: the call has gone out before.
+    // The call was sent before, on the same connection.
     shut_down(channel).await.unwrap();
-    assert!(timeout(PATIENCE, call).await.unwrap().unwrap().is_err());
-    plugin.ends_in_good_order().await;
+    assert!(timeout(TIMEOUT, call).await.unwrap().unwrap().is_err());
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
-async fn a_handler_that_blocks_its_thread_cannot_hold_the_process() {
+async fn a_handler_that_blocks_its_thread_does_not_delay_the_exit() {
     let plugin = subject().env("PLUGIN_WORKERS", "2").start();
     let channel = plugin.channel().await;
     let _call = tokio::spawn(greet(channel.clone(), "block 60000"));
     shut_down(channel).await.unwrap();
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
-/// With one thread, as by default, nothing of the runtime moves any more.
+/// With one thread, as by default, no task of the runtime runs any more.
 #[tokio::test]
-async fn handlers_that_block_every_thread_cannot_hold_the_process_either() {
+async fn handlers_that_block_every_thread_do_not_delay_the_exit() {
     let mut plugin = subject().start();
     let socket = plugin.socket();
     let _call = tokio::spawn(greet(plugin.channel().await, "block 60000"));
     let blocked = plugin.tmp.path().join("blocked");
     eventually("the handler blocks", || blocked.exists()).await;
     plugin.signal(Signal::TERM);
-    assert_eq!(plugin.ended().await.code(), Some(1), "this is no orderly end");
+    assert_eq!(plugin.ended().await.code(), Some(1), "the shutdown was not clean");
     assert!(plugin.all_stderr().contains("the plugin cannot shut down"));
     assert!(!socket.exists());
 }
 
 #[tokio::test]
-async fn programs_that_it_started_do_not_hold_it() {
+async fn programs_that_it_started_do_not_delay_the_exit() {
     for child in ["sleep 30 &", "yes &", "yes >&2 &"] {
         for asked in ["a signal", "a call"] {
             let plugin = subject().start();
@@ -194,13 +195,13 @@ async fn programs_that_it_started_do_not_hold_it() {
                 "a signal" => plugin.signal(Signal::TERM),
                 _ => shut_down(channel).await.unwrap(),
             }
-            plugin.ends_in_good_order().await;
+            plugin.ends_cleanly().await;
         }
     }
 }
 
 #[tokio::test]
-async fn a_hook_that_panics_leaves_the_end_in_order() {
+async fn a_hook_that_panics_does_not_disturb_the_shutdown() {
     let start = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "20s");
     let file = start.path("hook");
     let mut plugin =
@@ -208,10 +209,10 @@ async fn a_hook_that_panics_leaves_the_end_in_order() {
     let channel = plugin.channel().await;
     let call = tokio::spawn(greet(channel.clone(), "sleep 500"));
     shut_down(channel).await.unwrap();
-    assert_eq!(call.await.unwrap().expect("a call under way is answered"), "slept");
+    assert_eq!(call.await.unwrap().expect("a call in flight is answered"), "slept");
     plugin.ended().await;
     assert!(plugin.all_stderr().contains("panic: in a hook") && file.exists(), "the other hook has run");
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
@@ -221,16 +222,16 @@ async fn hooks_run_within_the_grace() {
     let plugin = start.arg("--hook").arg(&file).arg("--hook-after").arg("100").start();
     shut_down(plugin.channel().await).await.unwrap();
     eventually("the hook has run", || file.exists()).await;
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 
     let start = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "50ms");
     let file = start.path("hook");
     let plugin = start.arg("--hook").arg(&file).arg("--hook-after").arg("60000").start();
     shut_down(plugin.channel().await).await.unwrap();
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
-/// A host that is a shell: it starts the plugin, shows its process and its line, and waits.
+/// A host that is a shell. It starts the plugin, prints its pid and its handshake line, and waits.
 struct Host {
     shell: std::process::Child,
     plugin: u32,
@@ -238,7 +239,8 @@ struct Host {
     stdout: BufReader<std::process::ChildStdout>,
 }
 
-/// Shows the number of the plugin's process. The plugin's pipes are the shell's own, so that only its death tells.
+/// Prints the pid of the plugin. The plugin inherits the pipes of the shell, so that only `getppid` shows the exit of the
+/// shell.
 fn shell(start: &crate::subject::Start) -> Command {
     let command = start.command();
     let arguments: Vec<_> = command.get_args().map(|argument| format!("'{}'", argument.display())).collect();
@@ -282,7 +284,7 @@ impl Host {
 }
 
 #[tokio::test]
-async fn the_death_of_the_host_is_its_own_within_two_seconds() {
+async fn it_exits_within_two_seconds_of_its_host() {
     for multiplex in ["false", "true"] {
         let start = subject().env("PLUGIN_MULTIPLEX_GRPC", multiplex);
         let mut host = Host::start(&start);
@@ -297,12 +299,12 @@ async fn the_death_of_the_host_is_its_own_within_two_seconds() {
 }
 
 #[tokio::test]
-async fn what_ends_it_during_a_slow_start_leaves_nothing_either() {
+async fn a_shutdown_during_a_slow_start_leaves_nothing() {
     let start = subject();
     let waiting = start.path("waiting");
     let start = start.arg("--start-after").arg(&waiting);
     let mut plugin = start.command().stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    eventually("it starts", || waiting.exists()).await;
+    eventually("the plugin starts", || waiting.exists()).await;
     assert_eq!(entries(&start.path("")).len(), 2, "the file, and the directory of its socket");
     rustix::process::kill_process(pid(&plugin), Signal::TERM).unwrap();
     std::fs::remove_file(&waiting).unwrap();
@@ -310,13 +312,13 @@ async fn what_ends_it_during_a_slow_start_leaves_nothing_either() {
     assert!(plugin.wait().unwrap().success());
     assert!(entries(&start.path("")).is_empty());
 
-    // Its host dies, and the test goes on holding the pipes.
+    // The host dies, and the test still holds the pipes.
     let mut shell = shell(&start).spawn().unwrap();
     let mut stdout = BufReader::new(shell.stdout.take().unwrap());
     let mut plugin = String::new();
     stdout.read_line(&mut plugin).unwrap();
-    let plugin = plugin.trim().parse().unwrap();
-    eventually("it starts", || waiting.exists()).await;
+    let plugin: u32 = plugin.trim().parse().unwrap();
+    eventually("the plugin starts", || waiting.exists()).await;
     rustix::process::kill_process(pid(&shell), Signal::KILL).unwrap();
     shell.wait().unwrap();
     std::fs::remove_file(&waiting).unwrap();
@@ -326,7 +328,7 @@ async fn what_ends_it_during_a_slow_start_leaves_nothing_either() {
 }
 
 #[tokio::test]
-async fn a_handler_that_blocks_does_not_outlive_the_host_either() {
+async fn a_blocking_handler_does_not_outlive_the_host() {
     let start = subject();
     let hosts = start.path("plugin-dir123");
     std::fs::create_dir(&hosts).unwrap();
@@ -346,7 +348,7 @@ async fn a_handler_that_blocks_does_not_outlive_the_host_either() {
 }
 
 #[tokio::test]
-async fn a_directory_that_a_dead_host_made_for_it_goes_too() {
+async fn the_directory_of_a_dead_host_is_removed_too() {
     let start = subject();
     let (hosts, operators) = (start.path("plugin-dir123"), start.path("sockets"));
     let start = start.env("PLUGIN_UNIX_SOCKET_DIR", &hosts);
@@ -364,7 +366,7 @@ async fn a_directory_that_a_dead_host_made_for_it_goes_too() {
 }
 
 #[tokio::test]
-async fn it_outlives_its_host_when_told_to() {
+async fn it_outlives_its_host_if_configured() {
     let start = subject().env("PLUGIN_EXIT_WITH_HOST", "false");
     let mut host = Host::start(&start);
     let endpoint = host.endpoint();
@@ -377,25 +379,25 @@ async fn it_outlives_its_host_when_told_to() {
 }
 
 #[tokio::test]
-async fn what_cannot_serve_ends_with_status_1_and_words_on_stderr_alone() {
-    subject().without("PLUGIN_SUBJECT").refused().await.says(&[
+async fn a_plugin_that_cannot_serve_exits_with_status_1_and_prints_only_to_stderr() {
+    subject().without("PLUGIN_SUBJECT").refused().await.printed(&[
         "no host launched it",
         "PLUGIN_SUBJECT",
         "help:",
     ]);
-    subject().env("PLUGIN_SUBJECT", "no").refused().await.says(&["expects another plugin"]);
-    subject().arg("--versions").arg("0").refused().await.says(&["serves no version", "help:"]);
-    subject().env("PLUGIN_WORKERS", "none at all").refused().await.says(&["PLUGIN_WORKERS"]);
+    subject().env("PLUGIN_SUBJECT", "no").refused().await.printed(&["expects another plugin"]);
+    subject().arg("--versions").arg("0").refused().await.printed(&["serves no version", "help:"]);
+    subject().env("PLUGIN_WORKERS", "none at all").refused().await.printed(&["PLUGIN_WORKERS"]);
     subject()
         .env("SUPPORTED_PROTOCOL_VERSIONS", "7")
         .refused()
         .await
-        .says(&["allows the versions 7", "has 1"]);
+        .printed(&["allows the versions 7", "has 1"]);
     subject()
         .env("PLUGIN_CLIENT_CERT", "rubbish")
         .refused()
         .await
-        .says(&["certificate", "PLUGIN_CLIENT_CERT"]);
+        .printed(&["certificate", "PLUGIN_CLIENT_CERT"]);
 }
 
 #[tokio::test]

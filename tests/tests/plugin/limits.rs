@@ -1,4 +1,4 @@
-//! How many calls, and how large.
+//! Limits of the rate of calls and of the size of messages.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tonic::{Code, Status, transport::Endpoint};
 use crate::subject::{greet, shut_down, subject, transform};
 
 #[tokio::test]
-async fn of_ten_thousand_calls_the_budget_is_let_through() {
+async fn of_ten_thousand_calls_only_the_budget_passes() {
     let plugin = subject()
         .env("PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND", "100")
         .env("PLUGIN_RATE_LIMIT_BURST_CAPACITY", "200")
@@ -34,15 +34,15 @@ async fn of_ten_thousand_calls_the_budget_is_let_through() {
             }
         }
     }
-    // The plugin decides on a call at a time between its sending and its answer. The bucket, full at first, was empty
-    // when the last refused call was decided, and nothing that came after the last answer was spent. Between these two
-    // the budget is known however slow the machine is, and beyond them it may be missed by 2%.
+    // The plugin decides about a call between its request and its answer. The bucket is full at first, and empty when the last
+    // rejected call is decided. Tokens from after the last answer are not spent. These two bounds hold on a machine of any
+    // speed, with a margin of 2%.
     let budget = |elapsed: Duration| 200.0 + 100.0 * elapsed.as_secs_f64();
     let least = 0.98 * budget(refused.saturating_sub(answered));
     let most = 1.02 * budget(begin.elapsed());
     assert!((least..=most).contains(&passed), "{passed} of a budget of {least:.1} to {most:.1}");
 
-    // With the bucket empty, a host can still ask for health, and end the plugin.
+    // With an empty bucket, a host can still call the health service and shut the plugin down.
     let _ = stream::iter(0..50).map(|_| greet(channel.clone(), "x")).buffer_unordered(50).count().await;
     let ping = tonic_health::pb::HealthCheckRequest { service: "plugin".to_owned() };
     let mut health = tonic_health::pb::health_client::HealthClient::new(channel.clone());
@@ -50,10 +50,10 @@ async fn of_ten_thousand_calls_the_budget_is_let_through() {
         health.check(ping.clone()).await.unwrap();
     }
     shut_down(channel).await.unwrap();
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
-/// `google.rpc.Status` as far as it matters here.
+/// The fields of `google.rpc.Status` that the test reads.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Details {
     #[prost(message, repeated, tag = "3")]
@@ -61,7 +61,7 @@ struct Details {
 }
 
 #[tokio::test]
-async fn a_refusal_says_when_to_come_back() {
+async fn a_rejected_call_says_when_to_retry() {
     let plugin = subject()
         .env("PLUGIN_RATE_LIMIT_REQUESTS_PER_SECOND", "5")
         .env("PLUGIN_RATE_LIMIT_BURST_CAPACITY", "1")
@@ -75,11 +75,11 @@ async fn a_refusal_says_when_to_come_back() {
     let details = Details::decode(refused.details()).unwrap();
     assert_eq!(details.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
     tokio::time::sleep(Duration::from_millis(wait)).await;
-    greet(channel, "x").await.expect("what was promised");
+    greet(channel, "x").await.expect("the bucket has a token");
 }
 
 #[tokio::test]
-async fn a_service_and_a_method_can_have_rates_of_their_own() {
+async fn a_service_and_a_method_can_have_their_own_rates() {
     let plugin = subject()
         .env("PLUGIN_RATE_LIMIT_PER_SERVICE", "conformance.v1.Sub=0.001/5")
         .env("PLUGIN_RATE_LIMIT_PER_METHOD", "conformance.v1.Sub/Greet=0.001/2")
@@ -93,16 +93,16 @@ async fn a_service_and_a_method_can_have_rates_of_their_own() {
 }
 
 #[tokio::test]
-async fn messages_have_no_limit_of_their_own() {
+async fn messages_have_no_limit_by_default() {
     let plugin = subject().start();
     let bytes = 20 << 20;
     assert_eq!(transform(plugin.channel().await, bytes).await.unwrap(), bytes);
 }
 
 #[tokio::test]
-async fn messages_above_a_limit_are_refused_in_grpcs_words() {
+async fn messages_above_a_limit_are_rejected_as_grpc_does() {
     #[track_caller]
-    fn is_refused(answer: Result<usize, Status>, words: &str) {
+    fn is_rejected(answer: Result<usize, Status>, words: &str) {
         let refused = answer.expect_err("too large");
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
         assert!(refused.message().contains(words), "{refused}");
@@ -110,23 +110,23 @@ async fn messages_above_a_limit_are_refused_in_grpcs_words() {
     let plugin = subject().env("PLUGIN_GRPC_MAX_RECEIVE_MESSAGE_SIZE", "1MiB").start();
     let channel = plugin.channel().await;
     assert_eq!(transform(channel.clone(), 1_000_000).await.unwrap(), 1_000_000);
-    is_refused(transform(channel.clone(), 2_000_000).await, "grpc: received message larger than max (2000");
-    assert_eq!(transform(channel, 1_000_000).await.unwrap(), 1_000_000, "the connection is in order");
+    is_rejected(transform(channel.clone(), 2_000_000).await, "grpc: received message larger than max (2000");
+    assert_eq!(transform(channel, 1_000_000).await.unwrap(), 1_000_000, "the connection still works");
 
     let plugin = subject().env("PLUGIN_GRPC_MAX_SEND_MESSAGE_SIZE", "1MiB").start();
     let channel = plugin.channel().await;
-    is_refused(
+    is_rejected(
         transform(channel.clone(), 2_000_000).await,
         "grpc: trying to send message larger than max (2000",
     );
-    assert_eq!(transform(channel, 1_000_000).await.unwrap(), 1_000_000, "the connection is in order");
+    assert_eq!(transform(channel, 1_000_000).await.unwrap(), 1_000_000, "the connection still works");
 }
 
 #[tokio::test]
 async fn pings_of_an_idle_host_are_tolerated() {
     let plugin = subject().start();
     let path = plugin.socket();
-    // A thousand times as often as a pyvider host pings.
+    // A thousand times as often as a pyvider host.
     let channel = Endpoint::from_static("http://localhost")
         .http2_keep_alive_interval(Duration::from_millis(30))
         .keep_alive_timeout(Duration::from_secs(5))

@@ -1,8 +1,8 @@
-//! The plugin side with real processes: what is promised of it in `docs/features.md`.
+//! The plugin side with real processes, as `docs/features.md` describes it.
 //!
-//! The plugin is `plugin-subject`, or `kit-plugin` where peers in other languages are its hosts.
+//! The plugin is `plugin-subject`, or `kit-plugin` where the host is written in another language.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "the functions that tests share may fail a test too")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod attach;
 mod ending;
@@ -11,7 +11,5 @@ mod output;
 mod peers;
 mod security;
 mod services;
-#[path = "../support/signals.rs"]
-mod signals;
 mod subject;
 mod transports;

@@ -1,4 +1,4 @@
-//! What a plugin prints, and what it logs.
+//! The output and the log of a plugin.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -8,11 +8,10 @@ use std::{
 
 use rpcplugin::PluginChannel;
 use rpcplugin_proto::Channel::{Stderr, Stdout};
+use rpcplugin_tests::support::wait::eventually;
 use tokio::time::timeout;
 
-use crate::subject::{
-    PATIENCE, Start, channel, entries, eventually, greet, read_until, shut_down, stdio, subject,
-};
+use crate::subject::{Start, TIMEOUT, channel, entries, greet, read_until, shut_down, stdio, subject};
 
 #[tokio::test]
 async fn prints_and_children_reach_the_host() {
@@ -27,14 +26,14 @@ async fn prints_and_children_reach_the_host() {
     read_until(&mut output, Stdout, "from a child\n").await;
     greet(channel, "child echo to stderr >&2").await.unwrap();
     read_until(&mut output, Stderr, "to stderr\n").await;
-    assert_eq!(plugin.stderr(), "", "the real stderr is for logs");
+    assert_eq!(plugin.stderr(), "", "the original stderr is for logs");
 }
 
 #[tokio::test]
-async fn several_listeners_each_get_everything() {
+async fn each_of_several_readers_gets_all_output() {
     let plugin = subject().start();
     let channel = plugin.channel().await;
-    // Headers come with the first output, so both have to be asked for at once.
+    // The headers arrive with the first output, so both streams are opened at the same time.
     let order = async { greet(channel.clone(), "print first").await.unwrap() };
     let (mut one, mut two, _) = tokio::join!(stdio(channel.clone()), stdio(channel.clone()), order);
     greet(channel.clone(), "print for all").await.unwrap();
@@ -42,7 +41,7 @@ async fn several_listeners_each_get_everything() {
 }
 
 #[tokio::test]
-async fn a_hundred_mebibytes_without_a_listener_leave_it_responsive() {
+async fn a_hundred_mebibytes_without_a_reader_leave_it_responsive() {
     let plugin = subject().start();
     let channel = plugin.channel().await;
     greet(channel.clone(), &format!("fill {}", 100 << 20)).await.unwrap();
@@ -56,18 +55,18 @@ async fn a_hundred_mebibytes_without_a_listener_leave_it_responsive() {
         }
     }
     assert!(longest < Duration::from_secs(2), "one call took {longest:?}");
-    // What is kept is the newest, within bounds: the buffer, and what is on its way there, which a busy machine may not
-    // have moved when the reader comes (a full pipe, and as much in the hands of the thread that empties it).
+    // The newest output is kept, within bounds: the buffer, a full pipe, and as much in the thread that empties the pipe. A
+    // busy machine may not have moved the latter when the reader arrives.
     greet(channel.clone(), "print the very last").await.unwrap();
     let mut output = stdio(channel.clone()).await;
     let kept = read_until(&mut output, Stdout, "the very last").await;
     assert!(kept.len() <= (1 << 20) + 2 * (64 << 10), "{} bytes were kept", kept.len());
     shut_down(channel).await.unwrap();
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
-async fn a_listener_that_stops_reading_holds_it_up_once_only() {
+async fn a_reader_that_stops_delays_it_only_once() {
     let plugin = subject().env("PLUGIN_OUTPUT_TIMEOUT", "200ms").start();
     let channel = plugin.channel().await;
     greet(channel.clone(), "print first").await.unwrap();
@@ -75,26 +74,26 @@ async fn a_listener_that_stops_reading_holds_it_up_once_only() {
     greet(channel.clone(), &format!("fill {}", 64 << 20)).await.unwrap();
     let begin = Instant::now();
     while greet(channel.clone(), "filled").await.unwrap().parse::<u64>().unwrap() < 64 << 20 {
-        assert!(begin.elapsed() < PATIENCE, "the plugin's prints hang");
+        assert!(begin.elapsed() < TIMEOUT, "the prints of the plugin hang");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     shut_down(channel).await.unwrap();
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
-async fn what_a_call_prints_while_it_drains_reaches_the_host() {
+async fn output_of_a_draining_call_reaches_the_host() {
     let plugin = subject().env("PLUGIN_GRPC_GRACE_PERIOD", "20s").start();
     let channel = plugin.channel().await;
     greet(channel.clone(), "print first").await.unwrap();
     let mut output = stdio(channel.clone()).await;
     let call = tokio::spawn(greet(channel.clone(), "print_at_the_end its last words"));
-    // The connection is in order: the call has gone out before.
+    // The call was sent before, on the same connection.
     shut_down(channel).await.unwrap();
-    call.await.unwrap().expect("a call under way is answered");
+    call.await.unwrap().expect("a call in flight is answered");
     read_until(&mut output, Stdout, "its last words\n").await;
-    while timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end").is_some() {}
-    plugin.ends_in_good_order().await;
+    while timeout(TIMEOUT, output.message()).await.unwrap().expect("a clean end").is_some() {}
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
@@ -107,8 +106,8 @@ async fn a_hook_that_uses_up_the_grace_leaves_time_for_the_output() {
     let mut output = stdio(channel.clone()).await;
     shut_down(channel).await.unwrap();
     read_until(&mut output, Stdout, "to be read to the end\n").await;
-    while timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end").is_some() {}
-    plugin.ends_in_good_order().await;
+    while timeout(TIMEOUT, output.message()).await.unwrap().expect("a clean end").is_some() {}
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
@@ -120,7 +119,7 @@ async fn more_than_the_buffer_holds_reaches_a_host_that_reads_to_the_end() {
     let mut output = stdio(channel.clone()).await;
     let mut read = read_until(&mut output, Stdout, "first\n").await.len();
     let reading = tokio::spawn(async move {
-        while let Some(chunk) = timeout(PATIENCE, output.message()).await.unwrap().expect("an orderly end") {
+        while let Some(chunk) = timeout(TIMEOUT, output.message()).await.unwrap().expect("a clean end") {
             read += if chunk.channel() == Stdout { chunk.data.len() } else { 0 };
         }
         read
@@ -129,10 +128,10 @@ async fn more_than_the_buffer_holds_reaches_a_host_that_reads_to_the_end() {
     while greet(channel.clone(), "filled").await.unwrap().parse::<usize>().unwrap() < FILL {}
     shut_down(channel).await.unwrap();
     assert_eq!(reading.await.unwrap(), "first\n".len() + FILL);
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
-/// What a plugin prints in pieces that divide it.
+/// The output of a plugin, in bytes: a multiple of its pieces.
 const FILL: usize = 3 << 20;
 
 #[tokio::test]
@@ -155,19 +154,19 @@ async fn replacing_descriptor_1_does_not_keep_a_thread_busy() {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_is_dropped_and_counted() {
+async fn log_records_that_are_not_read_are_dropped_and_counted() {
     let start = subject();
     let (mut child, channel) = unread(&start).await;
     let text = "x".repeat(1000);
     let mut logged = 200;
     for _ in 0..logged {
-        greet(channel.clone(), &format!("log {text}")).await.expect("the plugin goes on");
+        greet(channel.clone(), &format!("log {text}")).await.expect("the plugin still serves");
     }
     let read = std::thread::spawn({
         let stderr = child.stderr.take().unwrap();
         move || std::io::read_to_string(stderr).unwrap()
     });
-    // The first that finds room again tells what is missing. The reader may need a moment to make it.
+    // The first record after a gap reports the number of dropped records. It is written once the reader has made room.
     for _ in 0..100 {
         greet(channel.clone(), "log again").await.unwrap();
         logged += 1;
@@ -184,14 +183,14 @@ async fn a_log_that_nobody_reads_is_dropped_and_counted() {
 }
 
 #[tokio::test]
-async fn a_full_buffer_does_not_delay_the_end() {
+async fn a_full_buffer_does_not_delay_the_exit() {
     let plugin = subject().env("PLUGIN_OUTPUT_TIMEOUT", "1h").start();
     let channel = plugin.channel().await;
     greet(channel.clone(), "print first").await.unwrap();
     let _never_read = stdio(plugin.channel().await).await;
     greet(channel.clone(), &format!("fill {}", 64 << 20)).await.unwrap();
     shut_down(channel).await.unwrap();
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
@@ -207,7 +206,7 @@ async fn capturing_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn what_is_printed_before_the_line_is_not_in_its_way() {
+async fn output_before_the_handshake_line_does_not_disturb_it() {
     let plugin = subject().arg("--noisy").start();
     eventually("it goes to stderr", || {
         let stderr = plugin.stderr();
@@ -218,11 +217,11 @@ async fn what_is_printed_before_the_line_is_not_in_its_way() {
 }
 
 #[tokio::test]
-async fn logs_are_hclog_records_on_the_real_stderr() {
+async fn logs_are_hclog_records_on_the_original_stderr() {
     let plugin = subject().start();
     let channel = plugin.channel().await;
     greet(channel.clone(), "log it works").await.unwrap();
-    eventually("the record is there", || plugin.stderr().contains("it works")).await;
+    eventually("the record is written", || plugin.stderr().contains("it works")).await;
     let stderr = plugin.stderr();
     let line = stderr.lines().find(|line| line.contains("it works")).unwrap();
     let record: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -239,7 +238,7 @@ async fn the_level_of_the_log_is_a_setting() {
     let channel = plugin.channel().await;
     greet(channel.clone(), "log not to be seen").await.unwrap();
     let _ = greet(channel, "panic to be seen").await;
-    eventually("the panic is there", || plugin.stderr().contains("to be seen")).await;
+    eventually("the panic is written", || plugin.stderr().contains("to be seen")).await;
     assert!(!plugin.stderr().contains("not to be seen"));
 }
 
@@ -250,7 +249,7 @@ async fn a_panic_is_one_record_and_one_failed_call() {
     let status = greet(channel.clone(), "panic on order").await.expect_err("the handler panicked");
     assert_eq!(status.code(), tonic::Code::Internal);
     assert_eq!(status.message(), "the handler panicked: on order");
-    eventually("the record is there", || plugin.stderr().ends_with('\n')).await;
+    eventually("the record is written", || plugin.stderr().ends_with('\n')).await;
     let stderr = plugin.stderr();
     let record: serde_json::Value = serde_json::from_str(stderr.trim_end()).unwrap();
     assert_eq!((&record["@level"], &record["@message"]), (&"error".into(), &"panic: on order".into()));
@@ -259,7 +258,7 @@ async fn a_panic_is_one_record_and_one_failed_call() {
 }
 
 #[tokio::test]
-async fn a_host_that_closed_its_ends_makes_no_print_and_no_log_fail() {
+async fn prints_and_logs_do_not_fail_after_the_host_closed_its_pipes() {
     let start = subject().env("PLUGIN_EXIT_WITH_HOST", "false");
     let (mut child, channel) = unread(&start).await;
     drop((child.stdout.take(), child.stderr.take()));
@@ -270,7 +269,7 @@ async fn a_host_that_closed_its_ends_makes_no_print_and_no_log_fail() {
     assert_eq!(crate::subject::ended(&mut child).await.code(), Some(0));
 }
 
-/// A plugin of whose pipes nothing is read but the line.
+/// A plugin from whose pipes only the handshake line is read.
 async fn unread(start: &Start) -> (std::process::Child, PluginChannel) {
     let mut command = start.command();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,55 +1,42 @@
-//! The plugin side under hosts of other implementations: go-plugin, and pyvider on gRPC's C core.
+//! The plugin side with hosts of other implementations: go-plugin, and pyvider on the C core of gRPC.
 //!
-//! The hosts are those that `cargo xtask interop` builds. Where one is missing, its tests say so and pass, unless
-//! `RPCPLUGIN_REQUIRE` names its language.
+//! `cargo xtask interop` builds the hosts. If a host is missing, its tests print that and pass, unless `RPCPLUGIN_REQUIRE`
+//! names its language.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
-use rustix::process::{Signal, kill_process};
+use rpcplugin_tests::support::{
+    process::{is_alive, send},
+    programs::{self, peer},
+    wait::eventually,
+};
+use rustix::process::Signal;
 
-use crate::subject::{ended, pid};
+use crate::subject::{ended, entries};
 
 const KIT_PLUGIN: &str = env!("CARGO_BIN_EXE_kit-plugin");
 
-/// Checks in which the plugin's process is cut off, and its socket left.
+/// Checks in which the plugin exits abruptly, and leaves its socket.
 const SKIP_ABRUPT: [&str; 2] = ["--skip", "exit,panic"];
 
-/// A host in another language, or `None` where it is not built.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "how a test is told what must not be skipped"
-)]
-fn peer(language: &str, program: &str) -> Option<PathBuf> {
-    let target = Path::new(KIT_PLUGIN).ancestors().nth(2).unwrap();
-    let path = target.join("interop").join(language).join(program);
-    if path.exists() {
-        return Some(path);
-    }
-    let required = std::env::var_os("RPCPLUGIN_REQUIRE").unwrap_or_default();
-    assert!(!required.to_string_lossy().contains(language), "{} is not there", path.display());
-    eprintln!("skipped: {} is not there; `cargo xtask interop` builds it", path.display());
-    None
-}
-
-/// Runs a host to its end with a temporary directory of its own, and expects it to be content and nothing to be left.
+/// Runs a host to its end with a new temporary directory. It must succeed and leave nothing.
 #[track_caller]
-fn content(command: &mut Command) {
-    let left = content_with_leftovers(command);
+fn succeeds(command: &mut Command) {
+    let left = leftovers_of(command);
     assert!(left.is_empty(), "{left:?} is left");
 }
 
-/// The same, and returns what is left.
+/// Runs a host to its end with a new temporary directory. It must succeed. Returns the files that are left.
 #[track_caller]
-fn content_with_leftovers(command: &mut Command) -> Vec<PathBuf> {
+fn leftovers_of(command: &mut Command) -> Vec<PathBuf> {
     let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
     let output = command.env("TMPDIR", tmp.path()).stdin(Stdio::null()).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
-    crate::subject::entries(tmp.path())
+    entries(tmp.path())
 }
 
 fn go(args: &[&str]) -> Option<Command> {
@@ -59,71 +46,71 @@ fn go(args: &[&str]) -> Option<Command> {
 }
 
 fn python(args: &[&str]) -> Option<Command> {
-    let mut command = Command::new(peer("python", "bin/python")?);
-    let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/python/kit_host.py");
+    let [python, host] = programs::python("kit_host.py")?;
+    let mut command = Command::new(python);
     command.arg(host).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
     Some(command)
 }
 
 #[test]
-fn go_hosts_find_everything_in_plain_text_and_under_mtls() {
+fn go_hosts_pass_all_checks_in_plain_text_and_under_mtls() {
     for flags in [&["check", "--broker"][..], &["check", "--broker", "--auto-mtls"]] {
         let Some(mut host) = go(flags) else { return };
-        content(host.args(SKIP_ABRUPT).arg("--").arg(KIT_PLUGIN));
+        succeeds(host.args(SKIP_ABRUPT).arg("--").arg(KIT_PLUGIN));
     }
 }
 
 #[test]
 fn go_hosts_see_how_a_plugin_exits_and_panics() {
     let Some(mut host) = go(&["check", "--only", "exit,panic", "--"]) else { return };
-    // Nobody removes the socket of a process that is cut off.
-    content_with_leftovers(host.arg(KIT_PLUGIN));
+    // The socket of a process that exits abruptly stays.
+    leftovers_of(host.arg(KIT_PLUGIN));
 }
 
 #[test]
-fn go_hosts_find_everything_over_tcp() {
+fn go_hosts_pass_all_checks_over_tcp() {
     let Some(mut host) = go(&["check", "--broker", "--auto-mtls", "--"]) else { return };
-    content(host.arg(KIT_PLUGIN).args(["--net", "tcp"]));
+    succeeds(host.arg(KIT_PLUGIN).args(["--net", "tcp"]));
 }
 
 #[test]
-fn go_hosts_find_everything_on_one_multiplexed_connection() {
+fn go_hosts_pass_all_checks_on_one_multiplexed_connection() {
     for flags in [&["check", "--broker", "--mux"][..], &["check", "--broker", "--mux", "--auto-mtls"]] {
         let Some(mut host) = go(flags) else { return };
-        content(host.arg("--").arg(KIT_PLUGIN));
+        succeeds(host.arg("--").arg(KIT_PLUGIN));
     }
 }
 
 #[test]
-fn go_hosts_with_given_certificates_are_known_by_their_authority() {
+fn go_hosts_with_given_certificates_are_trusted_by_their_root() {
     let dir = tempfile::tempdir().unwrap();
     let Some(mut certs) = go(&["certs"]) else { return };
-    content(certs.arg(dir.path()));
+    succeeds(certs.arg(dir.path()));
     let Some(mut host) = go(&["check", "--broker", "--tls-dir"]) else { return };
-    content(
+    succeeds(
         host.arg(dir.path()).args(SKIP_ABRUPT).arg("--").arg(KIT_PLUGIN).arg("--tls-dir").arg(dir.path()),
     );
 }
 
 #[test]
-fn python_hosts_find_everything_in_plain_text_and_under_mtls() {
-    // Over a Unix socket these hosts send the percent-encoded path as authority, which Rust's HTTP/2 refuses as such.
+fn python_hosts_pass_all_checks_in_plain_text_and_under_mtls() {
+    // Over a Unix socket, these hosts send the percent-encoded path as `:authority`, which is not valid for Rust's HTTP/2.
     for flags in [&["check", "--net", "unix"][..], &["check", "--net", "unix", "--auto-mtls"]] {
         let Some(mut host) = python(flags) else { return };
-        content(host.args(["--skip", "exit-status,panic"]).arg("--").arg(KIT_PLUGIN));
+        succeeds(host.args(["--skip", "exit-status,panic"]).arg("--").arg(KIT_PLUGIN));
     }
 }
 
 #[test]
-fn python_hosts_find_everything_over_tcp() {
+fn python_hosts_pass_all_checks_over_tcp() {
     for flags in [&["check", "--net", "tcp"][..], &["check", "--net", "tcp", "--auto-mtls"]] {
         let Some(mut host) = python(flags) else { return };
-        content(host.arg("--").arg(KIT_PLUGIN).args(["--net", "tcp"]));
+        succeeds(host.arg("--").arg(KIT_PLUGIN).args(["--net", "tcp"]));
     }
 }
 
 #[tokio::test]
-async fn a_go_host_that_is_killed_takes_its_plugin_along() {
+async fn the_plugin_exits_when_a_go_host_is_killed() {
     use std::io::BufRead as _;
     let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
     for flags in [&["hold"][..], &["hold", "--auto-mtls"], &["hold", "--mux"]] {
@@ -141,12 +128,12 @@ async fn a_go_host_that_is_killed_takes_its_plugin_along() {
         let held: serde_json::Value = serde_json::from_str(&line).unwrap();
         let plugin = u32::try_from(held["pid"].as_u64().unwrap()).unwrap();
         let socket = PathBuf::from(held["addr"].as_str().unwrap());
-        kill_process(pid(&host), Signal::KILL).unwrap();
+        send(host.id(), Signal::KILL);
         ended(&mut host).await;
         let died = std::time::Instant::now();
-        crate::subject::eventually("the plugin is gone", || !crate::subject::is_alive(plugin)).await;
+        eventually("the plugin is gone", || !is_alive(plugin)).await;
         assert!(died.elapsed() < std::time::Duration::from_secs(2), "{:?}", died.elapsed());
-        assert!(!socket.exists() && crate::subject::entries(tmp.path()).is_empty());
+        assert!(!socket.exists() && entries(tmp.path()).is_empty());
     }
 }
 
@@ -166,7 +153,7 @@ async fn go_hosts_attach_one_after_the_other_with_broker_and_stdio() {
     stdout.read_line(&mut json).unwrap();
     for _ in 0..3 {
         let Some(mut host) = go(&["reattach", "--calls", "--broker", json.trim()]) else { return };
-        content(&mut host);
+        succeeds(&mut host);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a host finds on a plugin beside its own services.
+//! The built-in services of a plugin.
 
 use rpcplugin::PluginChannel;
 use tokio::time::timeout;
@@ -11,7 +11,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use crate::subject::{PATIENCE, greet, shut_down, subject};
+use crate::subject::{TIMEOUT, greet, shut_down, subject};
 
 async fn health(channel: PluginChannel, service: &str) -> Result<ServingStatus, Code> {
     let request = HealthCheckRequest { service: service.to_owned() };
@@ -36,20 +36,20 @@ async fn health_knows_the_plugin_its_services_and_what_it_sets() {
 }
 
 #[tokio::test]
-async fn health_is_not_serving_as_the_end_begins() {
+async fn health_is_not_serving_when_the_shutdown_begins() {
     let plugin = subject().start();
     let channel = plugin.channel().await;
     let request = HealthCheckRequest { service: "plugin".to_owned() };
     let mut watch = HealthClient::new(channel.clone()).watch(request).await.unwrap().into_inner();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
     shut_down(channel).await.unwrap();
-    let last = timeout(PATIENCE, watch.message()).await.unwrap().unwrap().unwrap();
+    let last = timeout(TIMEOUT, watch.message()).await.unwrap().unwrap().unwrap();
     assert_eq!(last.status(), ServingStatus::NotServing);
     assert!(
-        timeout(PATIENCE, watch.message()).await.unwrap().unwrap().is_none(),
+        timeout(TIMEOUT, watch.message()).await.unwrap().unwrap().is_none(),
         "the stream ends in good order"
     );
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 async fn reflected(channel: PluginChannel) -> Result<Vec<String>, Code> {
@@ -101,7 +101,7 @@ async fn health_and_reflection_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn the_newest_version_that_both_speak_is_served() {
+async fn the_newest_common_version_is_served() {
     let versions = |has: &str, offered: &str| {
         subject().arg("--versions").arg(has).env("PLUGIN_PROTOCOL_VERSIONS", offered)
     };
@@ -110,24 +110,24 @@ async fn the_newest_version_that_both_speak_is_served() {
     {
         let plugin = versions(has, offered).start();
         assert_eq!(plugin.answer.version.to_string(), spoken);
-        assert_eq!(plugin.order("version").await, spoken, "its services know");
+        assert_eq!(plugin.run("version").await, spoken, "the services see the version");
     }
     let plugin = versions("1,2,3", "1,2,3").env("SUPPORTED_PROTOCOL_VERSIONS", "1,2,7").start();
-    assert_eq!(plugin.order("version").await, "2", "an operator may allow less");
+    assert_eq!(plugin.run("version").await, "2", "the settings may allow fewer versions");
 }
 
 #[tokio::test]
-async fn a_protocol_may_have_no_service_of_its_own() {
+async fn a_protocol_may_have_no_services() {
     let plugin = subject().arg("--basic").start();
     let channel = plugin.channel().await;
     assert_eq!(health(channel.clone(), "plugin").await, Ok(ServingStatus::Serving));
     assert_eq!(greet(channel.clone(), "x").await.expect_err("no such service").code(), Code::Unimplemented);
     shut_down(channel).await.unwrap();
-    plugin.ends_in_good_order().await;
+    plugin.ends_cleanly().await;
 }
 
 #[tokio::test]
-async fn readiness_is_told_inside_the_plugin() {
+async fn readiness_is_visible_inside_the_plugin() {
     let plugin = subject().start();
-    assert_eq!(plugin.order("ready").await, "Ok(())");
+    assert_eq!(plugin.run("ready").await, "Ok(())");
 }

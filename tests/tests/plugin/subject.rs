@@ -1,4 +1,4 @@
-//! A plugin's process, spoken to without a host library: the environment, the line, a channel.
+//! The process of a plugin, used without a host library: the environment, the handshake line, a channel.
 
 use std::{
     collections::BTreeMap,
@@ -21,8 +21,9 @@ use rpcplugin::{
     },
 };
 use rpcplugin_proto::{Empty, GrpcControllerClient, GrpcStdioClient, StdioData};
-use rpcplugin_tests::pb::{
-    GreetRequest, TransformRequest, host_calls_client::HostCallsClient, sub_client::SubClient,
+use rpcplugin_tests::{
+    pb::{GreetRequest, TransformRequest, host_calls_client::HostCallsClient, sub_client::SubClient},
+    support::signals,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -30,7 +31,7 @@ use tokio::time::{sleep, timeout};
 use tonic::{Status, Streaming};
 
 /// Longer than anything takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A plugin to start.
 pub(crate) struct Start {
@@ -39,7 +40,7 @@ pub(crate) struct Start {
     tmp: TempDir,
 }
 
-/// A plugin that runs. Dropping it kills it.
+/// A running plugin. Dropping it kills the process.
 pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) answer: HandshakeLine,
@@ -49,14 +50,14 @@ pub(crate) struct Running {
     pub(crate) tmp: TempDir,
 }
 
-/// How a plugin that did not serve ended.
+/// The exit and the output of a plugin that did not serve.
 pub(crate) struct Refused {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// The plugin of these tests, with its cookie and a temporary directory of its own.
+/// The plugin of these tests, with its cookie and a new temporary directory.
 pub(crate) fn subject() -> Start {
     let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
     let env = BTreeMap::from([
@@ -83,13 +84,13 @@ impl Start {
         self
     }
 
-    /// A path in the plugin's temporary directory.
+    /// A path in the temporary directory of the plugin.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.tmp.path().join(name)
     }
 
     pub(crate) fn command(&self) -> Command {
-        crate::signals::not_ignored();
+        signals::reset_ignored();
         let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-subject"));
         command.args(&self.args).env_clear().envs(&self.env).env("PATH", "/usr/bin:/bin");
         command
@@ -108,18 +109,18 @@ impl Start {
         (child, stdout, stderr, reader, self.tmp)
     }
 
-    /// Starts it, and reads its line.
+    /// Starts the plugin, and reads its handshake line.
     pub(crate) fn start(self) -> Running {
         let (child, mut stdout, stderr, reader, tmp) = self.spawn();
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let Ok(answer) = HandshakeLine::parse(&line) else {
-            panic!("{line:?} is no answer; stderr: {}", stderr.lock().unwrap())
+            panic!("{line:?} is not a handshake line; stderr: {}", stderr.lock().unwrap())
         };
         Running { child, answer, stdout, stderr, reader: Some(reader), tmp }
     }
 
-    /// Starts it, and waits for it to end by itself.
+    /// Starts the plugin, and waits for its exit.
     pub(crate) async fn refused(self) -> Refused {
         let (mut child, mut stdout, stderr, reader, _tmp) = self.spawn();
         let status = ended(&mut child).await;
@@ -132,9 +133,9 @@ impl Start {
 }
 
 impl Refused {
-    /// Status 1, nothing on stdout, and these words on stderr.
+    /// Checks that the plugin exited with status 1, printed nothing on stdout, and these words on stderr.
     #[track_caller]
-    pub(crate) fn says(&self, words: &[&str]) {
+    pub(crate) fn printed(&self, words: &[&str]) {
         assert_eq!((self.status.code(), self.stdout.as_str()), (Some(1), ""), "stderr: {}", self.stderr);
         for word in words {
             assert!(self.stderr.contains(word), "{word:?} is missing in {}", self.stderr);
@@ -147,11 +148,11 @@ impl Running {
         self.answer.endpoint.clone()
     }
 
-    /// The path of its socket.
+    /// The path of the socket.
     pub(crate) fn socket(&self) -> PathBuf {
         match self.endpoint() {
             Endpoint::Unix(path) => path.as_path().to_owned(),
-            other => panic!("{other} is no Unix socket"),
+            other => panic!("{other} is not a Unix socket"),
         }
     }
 
@@ -160,22 +161,22 @@ impl Running {
         channel(&self.endpoint(), Security::Plain).await.unwrap()
     }
 
-    /// A channel in plain text, and the first order.
-    pub(crate) async fn order(&self, order: &str) -> String {
-        greet(self.channel().await, order).await.unwrap()
+    /// Runs a command on a new channel in plain text.
+    pub(crate) async fn run(&self, command: &str) -> String {
+        greet(self.channel().await, command).await.unwrap()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(pid(&self.child), signal).unwrap();
     }
 
-    /// Waits for the process to end.
+    /// Waits for the exit of the process.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         ended(&mut self.child).await
     }
 
-    /// Waits for it to end with status 0, having removed all of its sockets and directories.
-    pub(crate) async fn ends_in_good_order(mut self) {
+    /// Waits for an exit with status 0. The plugin must have removed its sockets and directories.
+    pub(crate) async fn ends_cleanly(mut self) {
         let status = self.ended().await;
         let stderr = self.all_stderr();
         assert_eq!(status.code(), Some(0), "stderr: {stderr}");
@@ -188,12 +189,12 @@ impl Running {
         assert!(left.is_empty(), "{left:?} is left");
     }
 
-    /// What has come on its real stderr so far.
+    /// The text on the original stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()
     }
 
-    /// Everything on its real stderr, once it has ended.
+    /// The whole text on the original stderr, after the exit.
     pub(crate) fn all_stderr(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
@@ -209,7 +210,7 @@ impl Drop for Running {
     }
 }
 
-/// One endpoint, again and again.
+/// A connector to one endpoint.
 struct To(Endpoint, Security);
 
 impl Connect for To {
@@ -222,32 +223,32 @@ pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<P
     http2::connect(To(endpoint.clone(), security), &http2::Settings::default()).await
 }
 
-pub(crate) async fn greet(channel: PluginChannel, order: &str) -> Result<String, Status> {
-    let request = GreetRequest { name: order.to_owned() };
-    timeout(PATIENCE, SubClient::new(channel).greet(request))
+pub(crate) async fn greet(channel: PluginChannel, command: &str) -> Result<String, Status> {
+    let request = GreetRequest { name: command.to_owned() };
+    timeout(TIMEOUT, SubClient::new(channel).greet(request))
         .await
         .expect("an answer in time")
         .map(|answer| answer.into_inner().text)
 }
 
-/// Sends so many bytes and gets them back.
+/// Sends this many bytes, and returns the number of bytes in the answer.
 pub(crate) async fn transform(channel: PluginChannel, bytes: usize) -> Result<usize, Status> {
     let request = TransformRequest { data: vec![7; bytes].into(), ..TransformRequest::default() };
-    let answer = timeout(PATIENCE, HostCallsClient::new(channel).transform(request)).await;
+    let answer = timeout(TIMEOUT, HostCallsClient::new(channel).transform(request)).await;
     answer.expect("an answer in time").map(|answer| answer.into_inner().data.len())
 }
 
 pub(crate) async fn shut_down(channel: PluginChannel) -> Result<(), Status> {
     let mut controller = GrpcControllerClient::new(channel);
-    timeout(PATIENCE, controller.shutdown(Empty {})).await.expect("an answer in time").map(|_| ())
+    timeout(TIMEOUT, controller.shutdown(Empty {})).await.expect("an answer in time").map(|_| ())
 }
 
 pub(crate) async fn stdio(channel: PluginChannel) -> Streaming<StdioData> {
     let mut client = GrpcStdioClient::new(channel);
-    timeout(PATIENCE, client.stream_stdio(())).await.expect("headers in time").unwrap().into_inner()
+    timeout(TIMEOUT, client.stream_stdio(())).await.expect("headers in time").unwrap().into_inner()
 }
 
-/// Reads synced output until `text` has come on `source`, and returns all that came on it.
+/// Reads forwarded output until `text` arrives on `source`, and returns all output of the source.
 pub(crate) async fn read_until(
     stream: &mut Streaming<StdioData>,
     source: rpcplugin_proto::Channel,
@@ -255,7 +256,7 @@ pub(crate) async fn read_until(
 ) -> String {
     let mut all = String::new();
     while !all.contains(text) {
-        let chunk = timeout(PATIENCE, stream.message()).await.expect("output in time").unwrap();
+        let chunk = timeout(TIMEOUT, stream.message()).await.expect("output in time").unwrap();
         let chunk = chunk.unwrap_or_else(|| panic!("the stream ended after {all:?}"));
         if chunk.channel() == source {
             all.push_str(&String::from_utf8_lossy(&chunk.data));
@@ -264,7 +265,7 @@ pub(crate) async fn read_until(
     all
 }
 
-/// A host's broker in direct mode, upon the main channel.
+/// The broker of a host in direct mode, on the main channel.
 pub(crate) fn host_broker(channel: &PluginChannel) -> Broker {
     let sockets = ListenAt::Unix(SocketDir::private(None).unwrap());
     let broker = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), sockets);
@@ -272,36 +273,19 @@ pub(crate) fn host_broker(channel: &PluginChannel) -> Broker {
     broker
 }
 
-/// Waits for something to become true.
-pub(crate) async fn eventually(what: &str, mut check: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !check() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        sleep(Duration::from_millis(5)).await;
-    }
-}
-
 pub(crate) async fn ended(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        assert!(Instant::now() < deadline, "the process did not end within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "the process did not exit within {TIMEOUT:?}");
         sleep(Duration::from_millis(5)).await;
     }
 }
 
 pub(crate) fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap()
-}
-
-/// Whether a process is alive: neither gone nor a zombie.
-pub(crate) fn is_alive(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .ok()
-        .and_then(|stat| stat.rsplit_once(") ").map(|(_, rest)| !rest.starts_with('Z')))
-        .unwrap_or(false)
 }
 
 /// The directories and sockets below `dir`.

@@ -8,14 +8,14 @@ use serde_json::{Value as Json, json};
 
 use super::workdir::{ADDRESS, Outcome, Workdir};
 
-/// By this Terraform and its providers know each other.
+/// The cookie of Terraform.
 const COOKIE: (&str, &str) =
     ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
 /// A provider that runs.
 struct Attached {
     child: Child,
-    /// Kept open: a plugin whose output nobody reads takes its host for dead.
+    /// Kept open: a plugin whose stdout has no reader counts its host as dead.
     _stdout: BufReader<ChildStdout>,
     line: String,
 }
@@ -30,7 +30,7 @@ pub(crate) fn protocol_5(place: &Workdir) -> Outcome {
     by_hand(place, 5)
 }
 
-/// A plugin that was started for this, and says itself how it is reached.
+/// A plugin in test mode, which prints how to attach.
 pub(crate) fn test_mode(place: &Workdir) -> Outcome {
     let mut command = Command::new(place.provider());
     command.arg("-debug");
@@ -49,7 +49,7 @@ fn by_hand(place: &Workdir, version: u32) -> Outcome {
     let attached = Attached::start(place, command)?;
     let fields: Vec<&str> = attached.line.trim().split('|').collect();
     let ["1", served, network, address, "grpc", ..] = fields.as_slice() else {
-        return Err(format!("{:?} is no handshake line", attached.line).into());
+        return Err(format!("{:?} is not a handshake line", attached.line).into());
     };
     if *served != version.to_string() {
         return Err(format!("version {served} is served, not {version}").into());
@@ -128,7 +128,7 @@ output "add" {
     }
 }
 
-/// Nobody is left behind by a scenario that fails.
+/// A failed scenario leaves no process.
 impl Drop for Attached {
     fn drop(&mut self) {
         let _ = self.child.kill();

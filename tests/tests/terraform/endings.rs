@@ -67,7 +67,7 @@ pub(crate) fn many(place: &Workdir) -> Outcome {
     same("the store", place.stored()?, Vec::<String>::new())
 }
 
-/// Terraform names no directory for sockets, but whoever runs it can.
+/// Terraform names no directory for sockets, but its environment can.
 pub(crate) fn socket_directory(place: &Workdir) -> Outcome {
     let directory = place.path("sockets");
     std::fs::create_dir(&directory)?;

@@ -92,7 +92,7 @@ pub(crate) fn calls(place: &Workdir) -> Outcome {
     Ok(())
 }
 
-/// What somebody else removed or changed is noticed.
+/// Terraform notices things that another program removed or changed.
 pub(crate) fn drift(place: &Workdir) -> Outcome {
     place.configure(&format!("{ONE}  size = 1\n}}\n"))?;
     place.succeeds("apply -auto-approve")?;

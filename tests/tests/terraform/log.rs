@@ -55,7 +55,7 @@ impl Log {
             let unhappy = UNHAPPY.iter().any(|words| message.contains(words));
             let failed = message == "plugin process exited" && !record["error"].is_null();
             let grave = matches!(record["@level"].as_str(), Some("error" | "warn"));
-            // What the provider was told to print or to log is grave on purpose.
+            // Errors that a scenario makes the provider print or log.
             let on_purpose = message == "unexpected data" || module(record).starts_with("rpcplugin_tests");
             let ours = ["provider", "rpcplugin"].iter().any(|name| module(record).starts_with(name));
             if unhappy || failed || (grave && ours && !on_purpose) {

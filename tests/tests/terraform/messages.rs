@@ -1,4 +1,4 @@
-//! Errors and warnings, at the place that they are about.
+//! Errors and warnings, with their places in the configuration.
 
 use super::workdir::{Outcome, Workdir, id, same};
 
@@ -31,7 +31,7 @@ pub(crate) fn warning(place: &Workdir) -> Outcome {
     ended.must_say("name = \"warn\"")
 }
 
-/// What failed is not there, everything else is.
+/// The failed thing does not exist, and the others do.
 pub(crate) fn application(place: &Workdir) -> Outcome {
     place.configure(
         "resource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\nresource \"demo_thing\" \"bad\" {\n  name = \"explode\"\n}\n",

@@ -57,7 +57,7 @@ pub(crate) fn fields(place: &Workdir) -> Outcome {
     same("the call", &record["tf_rpc"], "read_data_source")?;
     let configured = log.plugin_record("provider configured")?;
     same("level", &configured["@level"], "info")?;
-    same("a version is told", configured["terraform_version"].is_string(), true)
+    same("Terraform sends its version", configured["terraform_version"].is_string(), true)
 }
 
 /// What is printed goes through the stdio service, and does not disturb the log.

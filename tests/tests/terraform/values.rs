@@ -1,4 +1,4 @@
-//! Values on their way through Terraform and the provider.
+//! Values that pass through Terraform and the provider.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::workdir::{Outcome, Workdir, id, same};
 
-/// The two that compute.
+/// The data sources that compute values.
 pub(crate) fn data_sources(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -41,7 +41,7 @@ output "text" {
     same("type of a text", place.output("text")?, "\"string\"")
 }
 
-/// Functions are called by processes that are not configured.
+/// Functions are called in processes that are not configured.
 pub(crate) fn functions(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -67,7 +67,7 @@ output "large" {
     same("calls", log.calls().iter().filter(|call| call.starts_with("Configure")).count(), 0)
 }
 
-/// Opened and closed once in each walk that needs it.
+/// An ephemeral resource is opened and closed once in each walk that needs it.
 pub(crate) fn ephemeral(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -97,7 +97,7 @@ resource "demo_thing" "a" {
     same("the token is in the state", state.contains("\"demo_token\""), false)
 }
 
-/// What goes in comes out.
+/// A value of each kind comes back unchanged.
 pub(crate) fn every_kind(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -134,7 +134,7 @@ output "extra" {
     same("extra as an output", place.output("extra")?, extra)?;
     place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")?;
 
-    // Everything that may be absent is, and then the type of the dynamic value changes.
+    // First without all optional attributes, then with another type of the dynamic value.
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\n")?;
     place.succeeds("apply -auto-approve")?;
     let thing = place.thing(id("one"))?;
@@ -180,14 +180,14 @@ resource "demo_thing" "b" {
     same("notes", &b["notes"], &json!(["known", format!("pre-{}", id("one"))]))?;
     same("port", &b["rule"][0]["port"], 1001)?;
     place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")?;
-    // The second follows from the first, whose name changes.
+    // The name of the first thing changes, and with it the second.
     place.succeeds("apply -auto-approve -var name=two")?;
     same("name after a replacement", &place.attributes("b")?["name"], "hello, two!")?;
     place.succeeds("destroy -auto-approve")?;
     same("the store", place.stored()?, Vec::<String>::new())
 }
 
-/// Far more than the 4 MiB at which gRPC libraries stop by default.
+/// Far more than 4 MiB, the default limit of gRPC libraries.
 pub(crate) fn large(place: &Workdir) -> Outcome {
     fs::write(place.path("work/large.txt"), "0123456789abcdef".repeat((12 << 20) / 16))?;
     place.configure(

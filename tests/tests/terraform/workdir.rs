@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::leftovers;
 use super::log::Log;
 
-/// A fresh directory with a configuration, a store and a place for temporary files.
+/// A fresh directory with a configuration, a store and temporary files.
 pub(crate) struct Workdir {
     directory: TempDir,
     provider: PathBuf,
@@ -46,7 +46,7 @@ pub(crate) struct Running {
     deadline: Instant,
 }
 
-/// The result of a step. The error says what is not as it should be.
+/// The result of a step. The error is the text of the failure.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Runs a scenario in a fresh directory, and checks that nothing is left behind. Skipped without Terraform, which
@@ -319,7 +319,7 @@ fn without_colours(text: &str) -> String {
 /// The provider's address. The host in it is never asked, because the provider is overridden.
 pub(crate) const ADDRESS: &str = "example.com/accept/demo";
 
-/// How long one command may take.
+/// How long a command may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The pause between two looks at a running Terraform.

@@ -1,9 +1,9 @@
-//! A plugin that calls a host which lets it call nothing.
+//! A plugin that calls a host without callbacks.
 
 use std::time::Duration;
 
 use rpcplugin::{Command, Host, MagicCookie, config::HostTls};
-use rpcplugin_tests::trace_kit::ask;
+use rpcplugin_tests::tracing_support::ask;
 use tokio::time::timeout;
 use tonic::Code;
 
@@ -14,7 +14,7 @@ async fn a_host_without_callbacks_says_so_at_once() {
             config.multiplex = multiplex;
             config.tls = if mutual { HostTls::AUTO } else { HostTls::Plaintext };
         });
-        // Whoever waits, waits for longer than this test.
+        // A dial that waits takes longer than this test.
         let command = Command::new(env!("CARGO_BIN_EXE_trace-plugin")).env("PLUGIN_BROKER_TIMEOUT", "300s");
         let plugin = host.launch(command).await.unwrap();
         for _ in 0..2 {

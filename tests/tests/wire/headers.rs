@@ -1,4 +1,4 @@
-//! Headers in any frames, and of any length.
+//! Headers of any length, cut into any frames.
 
 use std::path::Path;
 
@@ -16,16 +16,16 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Code;
 
-use crate::support::{INFO, PATIENCE, To, answers, host, launch, raw};
+use crate::support::{INFO, TIMEOUT, To, answers, host, launch, raw};
 
 const KIB: usize = 1 << 10;
 
-/// A call of Info with a header of this length in frames of these. Returns whether it was answered with a message.
+/// Calls Info with a header of this length, cut into these frames. Returns whether the answer has a message.
 async fn info(peer: &mut RawPeer<UnixStream>, stream: u32, header: usize, pieces: &[usize]) -> bool {
     peer.call(stream, INFO, &[("x-long", &"v".repeat(header))], pieces);
     peer.data(stream, &message(&[]), true);
     peer.flush().await.unwrap();
-    let frames = timeout(PATIENCE, peer.answer(stream)).await.unwrap().unwrap();
+    let frames = timeout(TIMEOUT, peer.answer(stream)).await.unwrap().unwrap();
     frames.iter().any(|frame| frame.kind == DATA && !frame.payload.is_empty())
 }
 
@@ -54,7 +54,7 @@ async fn longer_headers_fail_one_call_and_no_other() {
     {
         let plugin = launch(":", &[("PLUGIN_HTTP2_MAX_HEADERS", limit)]).await;
         let mut peer = raw(&plugin).await;
-        // A call that is under way all the time.
+        // A call that is in flight all the time.
         let mut client = KitClient::new(plugin.channel());
         let count = CountRequest { n: -1, interval_us: 1000, ..CountRequest::default() };
         let mut other = client.count(count).await.unwrap().into_inner();
@@ -62,18 +62,18 @@ async fn longer_headers_fail_one_call_and_no_other() {
         for length in lengths {
             for pieces in [&[16 * KIB][..], &[1000], &[256 * KIB]] {
                 assert!(!info(&mut peer, stream, *length, pieces).await, "{length} of {limit}");
-                assert!(info(&mut peer, stream + 2, 5, pieces).await, "the connection is in order");
+                assert!(info(&mut peer, stream + 2, 5, pieces).await, "the connection still works");
                 stream += 4;
             }
         }
-        other.message().await.unwrap().expect("it goes on");
+        other.message().await.unwrap().expect("the call continues");
     }
 }
 
 #[tokio::test]
 async fn a_flood_ends_its_connection_and_nothing_else() {
     let plugin = launch("ulimit -v 1500000", &[]).await;
-    // Frames with nothing in them, and headers without an end.
+    // Empty frames, and headers without an end.
     for filler in [&[][..], &[0; 16 << 10]] {
         let mut peer = raw(&plugin).await;
         peer.frame(HEADERS, 0, 1, &block(&[(":method", "POST")]));
@@ -90,7 +90,7 @@ async fn a_flood_ends_its_connection_and_nothing_else() {
     }
 }
 
-/// Answers every call: `Info` with what it was told, after it a status with a message of this length in frames of these.
+/// Answers each call with a status whose message has this length, cut into these frames.
 async fn serve(listener: UnixListener, answers: Vec<(usize, Vec<usize>)>) {
     let (io, _) = listener.accept().await.unwrap();
     let mut peer = RawPeer::server(io).await.unwrap();
@@ -100,7 +100,7 @@ async fn serve(listener: UnixListener, answers: Vec<(usize, Vec<usize>)>) {
         if frame.kind != DATA || !frame.ends_stream() {
             continue;
         }
-        // The first call stays open for as long as there are others.
+        // The first call stays open until the others have ended.
         let Some(first) = first else {
             first = Some(frame.stream);
             continue;
@@ -137,11 +137,11 @@ async fn a_host_takes_long_trailers_in_any_frames() {
         (3500 * KIB, vec![5000]),
     ];
     let _server = AbortOnDropHandle::new(tokio::spawn(serve(listener, cases.to_vec())));
-    // Without a host, which has calls of its own to make.
+    // Without a host, because a host makes calls too.
     let endpoint = Endpoint::parse("unix", dir.path().join("raw").to_str().unwrap()).unwrap();
     let channel = http2::connect(To(endpoint), &http2::Settings::default()).await.unwrap();
     let info = |channel| async move {
-        timeout(PATIENCE, KitClient::new(channel).info(InfoRequest {})).await.unwrap()
+        timeout(TIMEOUT, KitClient::new(channel).info(InfoRequest {})).await.unwrap()
     };
     let first = AbortOnDropHandle::new(tokio::spawn(info(channel.clone())));
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
@@ -152,8 +152,8 @@ async fn a_host_takes_long_trailers_in_any_frames() {
             assert_eq!(status.message().len(), length);
         }
     }
-    info(channel).await.expect("the connection is in order");
-    first.await.unwrap().expect("the call beside them is answered");
+    info(channel).await.expect("the connection still works");
+    first.await.unwrap().expect("the first call is answered");
 }
 
 /// A program of the Go peers, or `None` where they are not built.

@@ -1,4 +1,4 @@
-//! Messages that are announced and do not come.
+//! Messages whose length is announced, but which do not arrive.
 
 use rpcplugin::{Command, Plugin, Services, config::ByteSize};
 use rpcplugin_tests::{
@@ -13,9 +13,9 @@ use rpcplugin_tests::{
 use tokio::time::timeout;
 use tonic::{Code, Request, Response, Status};
 
-use crate::support::{INFO, PATIENCE, answers, host, launch, raw};
+use crate::support::{INFO, TIMEOUT, answers, host, launch, raw};
 
-/// Services of which a plugin serves some for its author, and some for the protocol.
+/// Services of the plugin, and services of the protocol.
 const PATHS: [&str; 6] = [
     INFO,
     "/conformance.v1.Kit/Chat",
@@ -40,14 +40,14 @@ async fn announces(plugin: &Plugin, prefix: [u8; 5], calls: u32) {
     peer.call(last, INFO, &[], &[]);
     peer.data(last, &raw_http2::message(&[]), true);
     peer.flush().await.unwrap();
-    let frames = timeout(PATIENCE, peer.answer(last)).await.unwrap().unwrap();
+    let frames = timeout(TIMEOUT, peer.answer(last)).await.unwrap().unwrap();
     assert!(frames.iter().any(|frame| frame.kind == raw_http2::DATA), "{frames:?}");
     answers(plugin).await;
 }
 
 #[tokio::test]
 async fn five_bytes_reserve_nothing() {
-    // Threads have stacks and arenas of their own, of which little is used.
+    // The stacks and arenas of threads are mostly unused.
     let plugin = launch("ulimit -v 1500000", &[("PLUGIN_REFLECTION_ENABLED", "true")]).await;
     for prefix in [
         [0, 0xff, 0xff, 0xff, 0xff],
@@ -69,7 +69,7 @@ async fn a_message_that_ends_early_is_said() {
         peer.call(stream, INFO, &[], &[]);
         peer.data(stream, &[&[0][..], &length.to_be_bytes(), b"short"].concat(), true);
         peer.flush().await.unwrap();
-        let frames = timeout(PATIENCE, peer.answer(stream)).await.unwrap().unwrap();
+        let frames = timeout(TIMEOUT, peer.answer(stream)).await.unwrap().unwrap();
         assert_eq!(frames.iter().map(|frame| frame.kind).next(), Some(HEADERS));
     }
     answers(&plugin).await;

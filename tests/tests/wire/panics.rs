@@ -17,7 +17,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::support::To;
 
-/// Panics where its requests say.
+/// A service that panics as its requests demand.
 #[derive(Debug)]
 struct Panics;
 
@@ -95,5 +95,5 @@ async fn a_handler_that_panics_fails_its_call_and_no_other() {
     while other.message().await.unwrap().is_some() {
         ticks += 1;
     }
-    assert_eq!(ticks, 100, "the other call goes on");
+    assert_eq!(ticks, 100, "the other call continues");
 }

@@ -49,7 +49,7 @@ pub(super) struct Built {
 }
 
 /// Builds the programs of this library and of the pairs to compare with.
-pub(super) fn prepare(against: &[Pair], directory: &Path, no_build: bool) -> Outcome<Programs> {
+pub(super) fn prepare(against: &[Pair], directory: &Path) -> Outcome<Programs> {
     let target = directory.parent().ok_or("the target directory has no parent")?;
     let mut build = cargo(["build", "--release", "-p", "rpcplugin-tests", "--features", "raw-tonic"]);
     build.args(["--bin", "kit-bench", "--bin", "kit-plugin"]);
@@ -62,9 +62,7 @@ pub(super) fn prepare(against: &[Pair], directory: &Path, no_build: bool) -> Out
         release.push(triple);
     }
     let release = release.join("release");
-    if !no_build {
-        succeed(&mut build)?;
-    }
+    succeed(&mut build)?;
     let bench = release.join("kit-bench");
     let rustc = first_line(Command::new("rustc").arg("--version"))?;
     let rustc = format!("tonic {}, {rustc}", locked("tonic")?);
@@ -78,7 +76,7 @@ pub(super) fn prepare(against: &[Pair], directory: &Path, no_build: bool) -> Out
         let built = match pair {
             Pair::Rust => continue,
             Pair::Tonic => own("raw-host", &[bench.clone().into(), "raw-plugin".into()]),
-            Pair::Go => go(&directory.join("go"), no_build)?,
+            Pair::Go => go(&directory.join("go"))?,
             Pair::Python => {
                 let (mut host, plugin, toolchain) = interop::python_programs(directory)?;
                 host.push("bench".into());
@@ -90,14 +88,12 @@ pub(super) fn prepare(against: &[Pair], directory: &Path, no_build: bool) -> Out
     Ok(Programs { bench, pairs })
 }
 
-fn go(programs: &Path, no_build: bool) -> Outcome<Built> {
+fn go(programs: &Path) -> Outcome<Built> {
     let sources = workspace::root().join("tests/interop/go");
     let toolchain = Tool::Go.version()?;
-    if !no_build {
-        let mut build = Command::new("go");
-        build.args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]).arg(programs.join("")).arg("./cmd/...");
-        succeed(build.current_dir(&sources))?;
-    }
+    let mut build = Command::new("go");
+    build.args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]).arg(programs.join("")).arg("./cmd/...");
+    succeed(build.current_dir(&sources))?;
     let mut library = Command::new("go");
     library.args(["list", "-m", "-f", "{{.Version}}", "github.com/hashicorp/go-plugin"]);
     let library = first_line(library.current_dir(sources))?;

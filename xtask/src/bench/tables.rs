@@ -37,7 +37,7 @@ pub(super) fn pages(
     Ok([page("README.md", &short)?, page("docs/performance.md", &long)?])
 }
 
-/// Whether the pages say what the results say.
+/// Whether the tables of the pages are those of the results.
 pub(crate) fn check(read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let report = serde_json::from_str(&read(RESULTS).unwrap_or_default());
     let pages = report.map_err(|error| format!("{RESULTS}: {error}").into());

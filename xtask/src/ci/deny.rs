@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use super::Step;
 use super::steps::{by_cargo, given};
 use crate::toolchain::cargo_subcommand;
-use crate::workspace::cargo;
+use crate::workspace;
 
 /// Bans, licences and sources: needs the lock file and the sources of the dependencies only.
 pub(super) fn rules() -> Step {
@@ -20,9 +20,9 @@ pub(super) fn advisories() -> Step {
 
 /// Fetches the advisory database, a git repository of some megabytes, within 90 seconds.
 fn fetch_database() -> Result<(), String> {
-    let fetch = cargo(["deny", "fetch", "db"]);
     let mut limited = Command::new("timeout");
-    limited.arg("90").arg(fetch.get_program()).args(fetch.get_args()).stdin(Stdio::null());
+    limited.args(["90", "cargo", "deny", "fetch", "db"]).stdin(Stdio::null()).current_dir(workspace::root());
+    workspace::forget_cargo(&mut limited);
     let output = limited.output().map_err(|error| format!("timeout cannot be started: {error}"))?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     // The last line has the innermost cause.

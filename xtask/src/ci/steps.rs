@@ -84,7 +84,11 @@ pub(super) fn by_cargo(
 ) -> Step {
     let environment = environment.to_vec();
     let variables = environment.iter().map(|(variable, value)| format!("{variable}='{value}' "));
-    let reproduce = format!("{}cargo {line}", variables.collect::<String>());
+    // A shell needs quotes around the filter of nextest.
+    let words = line
+        .split(' ')
+        .map(|word| if word.contains('(') { format!(" '{word}'") } else { format!(" {word}") });
+    let reproduce = format!("{}cargo{}", variables.collect::<String>(), words.collect::<String>());
     Step { name, reproduce, action: Box::new(move || run_cargo(line, &environment)) }
 }
 

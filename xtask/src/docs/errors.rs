@@ -209,8 +209,8 @@ const INTRODUCTION: &str = "# Errors
 <!-- Made by `cargo xtask docs` from the sources; change those. -->
 
 Every error has a code, a message and help. The code is `rpcplugin::<family>::<case>` and stays the same from release to
-release. A `…` on this page stands for a part of the message that differs from case to case. `rpcplugin::PlainReport`
-prints an error in plain text with its causes, and `rpcplugin::ErrorCategory` is the family of an error.
+release. A `…` on this page stands for a part of the message that differs from case to case. `rpcplugin::error::PlainReport`
+prints an error in plain text with its causes, and `rpcplugin::error::ErrorCategory` is the family of an error.
 ";
 
 #[cfg(test)]

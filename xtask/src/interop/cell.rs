@@ -19,12 +19,12 @@ fn core(host: Language) -> &'static str {
     match host {
         Language::Rust => {
             "ping,put-get,server-stream,bidi,callback,open-sub,security,\
-             strangers-in-plain-text-refused,strangers-with-certificate-refused,stop,stop-socket-gone"
+             plain-text-clients-refused,unknown-clients-refused,stop,stop-socket-gone"
         }
         Language::Go => {
-            "ping,put-get,server-stream,bidi,callback,open-sub,strangers-refused,stop,stop-socket-gone"
+            "ping,put-get,server-stream,bidi,callback,open-sub,unauthorized-clients-refused,stop,stop-socket-gone"
         }
-        Language::Python => "network,security,put-get,server-stream,bidi,strangers-refused,stop",
+        Language::Python => "network,security,put-get,server-stream,bidi,unauthorized-clients-refused,stop",
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::env::consts::EXE_EXTENSION;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::matrix::Language;
 use crate::toolchain::{Tool, first_line};
-use crate::workspace::{self, Outcome, cargo, succeed};
+use crate::workspace::{self, cargo, succeed};
 
 /// Whether the programs of a language can be run.
 pub(super) enum Readiness {
@@ -34,26 +35,25 @@ pub(super) struct Programs {
 }
 
 /// Builds the programs of a language below `directory`.
-pub(super) fn prepare(language: Language, directory: &Path) -> Outcome<Readiness> {
+pub(super) fn prepare(language: Language, directory: &Path) -> Readiness {
     println!("building the {language} programs");
-    fs::create_dir_all(directory)?;
     let built = match language {
-        Language::Rust => rust(directory)?,
+        Language::Rust => rust(directory),
         Language::Go => go(directory),
-        Language::Python => python(directory)?,
+        Language::Python => python(directory),
     };
-    Ok(built.unwrap_or_else(|fault| fault))
+    built.unwrap_or_else(|fault| fault)
 }
 
 /// `Readiness` as an error says why the programs are not ready.
 type Built = Result<Readiness, Readiness>;
 
-fn rust(directory: &Path) -> Outcome<Built> {
+fn rust(directory: &Path) -> Built {
     // The whole workspace selects the features, as in every other step. Nothing is compiled a second time.
     let mut build = cargo(["build", "--workspace", "--bin", "kit-host", "--bin", "kit-plugin"]);
-    let built = directory.parent().ok_or("the target directory has no parent")?.join("debug");
-    let toolchain = first_line(Command::new("rustc").arg("--version"))?;
-    Ok(succeed(&mut build).map_err(Readiness::Broken).map(|()| binaries(&built, toolchain)))
+    succeed(&mut build).map_err(Readiness::Broken)?;
+    let toolchain = first_line(Command::new("rustc").arg("--version")).map_err(Readiness::Broken)?;
+    Ok(binaries(&directory.with_file_name("debug"), toolchain))
 }
 
 fn go(directory: &Path) -> Built {
@@ -85,15 +85,13 @@ fn binaries(directory: &Path, toolchain: String) -> Readiness {
     }
 }
 
-fn python(directory: &Path) -> Outcome<Built> {
-    let toolchain = match Tool::Python.version() {
-        Ok(version) => version,
-        Err(why) => return Ok(Err(Readiness::Missing(why))),
-    };
+fn python(directory: &Path) -> Built {
+    let toolchain = Tool::Python.version().map_err(Readiness::Missing)?;
     let sources = workspace::root().join("tests/interop/python");
     let environment = directory.join("python");
     let interpreter = environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    let wanted = fs::read_to_string(sources.join("requirements.txt"))?;
+    let broken = |error: io::Error| Readiness::Broken(error.to_string());
+    let wanted = fs::read_to_string(sources.join("requirements.txt")).map_err(broken)?;
     // Written last, so that an unfinished environment is made again.
     let installed = environment.join("installed.txt");
     if fs::read_to_string(&installed).ok().as_ref() != Some(&wanted) {
@@ -101,21 +99,18 @@ fn python(directory: &Path) -> Outcome<Built> {
         create.args(["-m", "venv", "--clear"]).arg(&environment);
         let mut install = Command::new(&interpreter);
         install.args("-m pip install --quiet --disable-pip-version-check -r requirements.txt".split(' '));
-        install.current_dir(&sources);
-        for command in [&mut create, &mut install] {
-            if let Err(why) = succeed(command) {
-                let why = format!("the Python environment cannot be made: {why}");
-                return Ok(Err(Readiness::Missing(why)));
-            }
+        for command in [&mut create, install.current_dir(&sources)] {
+            succeed(command)
+                .map_err(|why| Readiness::Missing(format!("the Python environment cannot be made: {why}")))?;
         }
-        fs::write(&installed, wanted)?;
+        fs::write(&installed, wanted).map_err(broken)?;
     }
     let program = |name: &str| vec![interpreter.clone().into(), sources.join(name).into()];
     let programs = Programs { host: program("kit_host.py"), plugin: program("kit_plugin.py") };
-    Ok(Ok(Readiness::Ready { programs, toolchain }))
+    Ok(Readiness::Ready { programs, toolchain })
 }
 
-/// Certificates for one run: a directory for each kind of keys, or why there is none.
+/// Certificates for one run: a directory for each kind of keys, or the reason why it could not be made.
 pub(super) type Certificates = BTreeMap<&'static str, Result<PathBuf, String>>;
 
 /// Has the Go host make certificates with keys of this kind. It can make every kind of the matrix, and ring cannot.

@@ -1,5 +1,4 @@
-//! An example is worth something when people find it and when it runs: each of the facade's is in the README's list, and
-//! is started by a test.
+//! Each example of the facade is in the README's list, and a test runs it.
 
 use super::Subject;
 
@@ -18,7 +17,7 @@ pub(super) fn check(subject: &Subject) -> Vec<String> {
         }
         let quoted = format!("\"{name}\"");
         if !contents(|path| path.starts_with("tests/tests/")).any(|test| test.contains(&quoted)) {
-            found.push(format!("{DIRECTORY}{name}.rs: no test in tests/tests starts it"));
+            found.push(format!("{DIRECTORY}{name}.rs: no test in tests/tests runs it"));
         }
     }
     found
@@ -34,7 +33,7 @@ mod tests {
     use super::program;
 
     #[test]
-    fn programs_are_told_from_their_parts() {
+    fn programs_are_distinguished_from_their_parts() {
         assert_eq!(program("crates/rpcplugin/examples/mux.rs"), Some("mux"));
         assert_eq!(program("crates/rpcplugin/examples/kv/kv.rs"), None);
         assert_eq!(program("crates/rpcplugin/src/lib.rs"), None);

@@ -1,5 +1,4 @@
-//! Code that the documentation shows is code that is compiled: each block names the file it comes from, and stands
-//! there.
+//! Code in the documentation is compiled code: each block names its file, and stands in it.
 //!
 //! A block of code in the README or in `docs/` has a comment right above it: `<!-- from PATH -->` for an excerpt of a file
 //! of this repository, or `<!-- file PATH -->` on a page that `cargo xtask guide` follows, where the page itself is the
@@ -9,7 +8,7 @@ use super::Subject;
 use crate::guide;
 use crate::markdown::{Block, blocks};
 
-/// What counts as code. Text, sessions and settings of other programs do not.
+/// Languages of code. Text, sessions and settings of other programs are not code.
 const LANGUAGES: &[&str] = &["rust", "go", "python", "proto", "toml"];
 
 /// Looks at every block of code of every page.
@@ -32,7 +31,7 @@ pub(super) fn check(subject: &Subject) -> Vec<String> {
             let followed = comment.starts_with("file ") && guide::PAGES.contains(&page.path.as_str());
             let language = language.split(',').next().unwrap_or_default();
             if LANGUAGES.contains(&language) && !followed {
-                found.push(format!("{place}: a {language} block that does not say which file it is from"));
+                found.push(format!("{place}: a {language} block without the file that it is from"));
             }
         }
     }
@@ -43,7 +42,7 @@ fn is_page(path: &str) -> bool {
     path == "README.md" || (path.starts_with("docs/") && path.ends_with(".md"))
 }
 
-/// Whether these lines stand in the source, one after the other, all of them indented by the same.
+/// Whether these lines stand in the source, in this order and with the same indentation.
 fn is_excerpt(code: &str, source: &str) -> bool {
     let source: Vec<_> = source.lines().collect();
     let lines: Vec<_> = code.lines().collect();

@@ -1,9 +1,11 @@
-//! Links from page to page lead somewhere: to a file that is there, and to a heading that is in it.
+//! Links from page to page lead to a file that exists, and to a heading in it.
+
+use std::collections::BTreeMap;
 
 use super::{Subject, Text};
 use crate::workspace;
 
-/// Looks at every link of the README and of `docs/` that is no address on the web.
+/// Looks at every link of the README and of `docs/` that is not an address on the web.
 pub(super) fn check(subject: &Subject) -> Vec<String> {
     let mut found = Vec::new();
     for page in subject.texts.iter().filter(|text| text.path == "README.md" || is_in_docs(&text.path)) {
@@ -20,7 +22,7 @@ fn is_in_docs(path: &str) -> bool {
     path.starts_with("docs/") && path.ends_with(".md")
 }
 
-/// The targets of links, with their lines. Code has none, and pictures are drawn by `cargo xtask bench --papers`.
+/// The targets of links, with their lines. Code and pictures are left out.
 fn targets(markdown: &str) -> Vec<(usize, &str)> {
     let mut targets = Vec::new();
     let mut in_code = false;
@@ -55,7 +57,7 @@ fn resolve(subject: &Subject, page: &Text, target: &str) -> Result<(), &'static 
     }
 }
 
-/// A path as it is seen from the page's directory.
+/// A path relative to the page's directory, from the top of the repository.
 fn beside(page: &str, file: &str) -> String {
     let mut parts: Vec<_> = page.split('/').collect();
     parts.pop();
@@ -69,11 +71,10 @@ fn beside(page: &str, file: &str) -> String {
     parts.join("/")
 }
 
-/// The names under which headings can be linked to, as forges make them: letters, digits, `-` and `_`, and a number for
-/// those that come again.
+/// The anchors of headings, as forges make them: letters, digits, `-` and `_`, and a number for a repeated heading.
 fn anchors(markdown: &str) -> Vec<String> {
-    let mut anchors: Vec<String> = Vec::new();
-    let mut seen: Vec<String> = Vec::new();
+    let mut anchors = Vec::new();
+    let mut seen = BTreeMap::new();
     let mut in_code = false;
     for line in markdown.lines() {
         in_code ^= line.starts_with("```");
@@ -83,9 +84,8 @@ fn anchors(markdown: &str) -> Vec<String> {
         let heading = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
         let anchor: String =
             heading.chars().filter(|each| each.is_alphanumeric() || matches!(each, '-' | '_')).collect();
-        let times = seen.iter().filter(|earlier| **earlier == anchor).count();
-        seen.push(anchor.clone());
-        anchors.push(if times == 0 { anchor } else { format!("{anchor}-{times}") });
+        let times = seen.entry(anchor.clone()).and_modify(|times| *times += 1).or_insert(0);
+        anchors.push(if *times == 0 { anchor } else { format!("{anchor}-{times}") });
     }
     anchors
 }
@@ -95,19 +95,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_found_outside_of_code() {
+    fn links_outside_of_code_are_found() {
         let page = "see [a](b.md) and [`c`](d.md#e)\n```text\n[x](y)\n```\n[f](https://g)\n";
         assert_eq!(targets(page), [(1, "b.md"), (1, "d.md#e"), (5, "https://g")]);
     }
 
     #[test]
-    fn headings_have_names() {
+    fn headings_have_anchors() {
         let page = "# A page\n## `grace`\n```sh\n# none\n```\n## grace\n### `a::b_c`\n";
         assert_eq!(anchors(page), ["a-page", "grace", "grace-1", "ab_c"]);
     }
 
     #[test]
-    fn paths_are_seen_from_the_page() {
+    fn paths_are_relative_to_the_page() {
         assert_eq!(beside("docs/guide/a.md", "../errors.md"), "docs/errors.md");
         assert_eq!(beside("README.md", "docs/guide/README.md"), "docs/guide/README.md");
     }

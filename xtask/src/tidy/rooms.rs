@@ -110,6 +110,27 @@ const CRATES: &[Crate] = &[
         rooms: &["os", "cleanup", "io", "net", "frames", "tls", "meter", "service", "http2"],
     },
     Crate {
+        folder: "crates/hclog",
+        rooms: &["level", "timestamp", "encode", "sink", "record", "parser", "layer"],
+    },
+    Crate {
+        folder: "crates/broker",
+        rooms: &[
+            "ids",
+            "settings",
+            "error",
+            "router",
+            "fuzzing",
+            "shared",
+            "message_stream",
+            "session",
+            "accept",
+            "dial",
+            "broker",
+        ],
+    },
+    Crate { folder: "crates/build", rooms: &["message_limit_patch", "error", "build"] },
+    Crate {
         folder: "crates/yamux",
         rooms: &["error", "frame", "config", "state", "shared", "batch", "driver", "stream", "session"],
     },

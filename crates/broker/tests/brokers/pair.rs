@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::FileTypeExt as _, path::PathBuf, time::Duration};
 
-use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, Role, StreamEnd};
+use rpcplugin_broker::{Broker, BrokerSettings, DisconnectReason, ListenAt, Role};
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::{Identity, MutualTls, Trust};
 use rpcplugin_transport::{
@@ -48,7 +48,7 @@ pub(crate) struct Pair {
     pub(crate) main: PluginChannel,
     /// The directory of the sockets, in direct mode.
     pub(crate) dir: Option<SocketDir>,
-    pub(crate) attached: JoinHandle<StreamEnd>,
+    pub(crate) attached: JoinHandle<DisconnectReason>,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
     session: Option<yamux::Session>,
@@ -137,7 +137,7 @@ impl Pair {
     }
 }
 
-fn attach(host: &Broker, main: &PluginChannel) -> JoinHandle<StreamEnd> {
+fn attach(host: &Broker, main: &PluginChannel) -> JoinHandle<DisconnectReason> {
     tokio::spawn(host.attach(main.clone()))
 }
 

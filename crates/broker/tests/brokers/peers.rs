@@ -4,8 +4,8 @@ use std::{os::unix::fs::FileTypeExt as _, pin::Pin, time::Duration};
 
 use futures_core::Stream;
 use rpcplugin_broker::{
-    AcceptError, Broker, BrokerSettings, DialError, HOST_SERVICES, ListenAt, PeerOrigin, Role, StreamEnd,
-    Unreachable,
+    AcceptError, Broker, BrokerSettings, DialError, DisconnectReason, HOST_SERVICES, ListenAt, PeerOrigin,
+    Role, Unreachable,
 };
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, Knock};
@@ -73,7 +73,7 @@ fn futures_poll<T>(
 /// A host that is attached to a plugin of another implementation.
 struct Attached {
     host: Broker,
-    attached: JoinHandle<StreamEnd>,
+    attached: JoinHandle<DisconnectReason>,
     dir: SocketDir,
     _shutdown: tokio_util::sync::DropGuard,
 }
@@ -114,7 +114,7 @@ fn address(id: u32, network: &str, address: &str) -> ConnInfo {
 #[tokio::test]
 async fn a_plugin_without_a_broker_is_noticed_at_once() {
     let peer = attached(named("plugin").await, false).await;
-    assert_eq!(peer.attached.await.expect("no panic"), StreamEnd::NoBroker);
+    assert_eq!(peer.attached.await.expect("no panic"), DisconnectReason::NoBroker);
     let error = peer.host.dial(ServiceId(1)).await.expect_err("no broker");
     assert!(matches!(error, DialError::Unreachable(Unreachable::NoBroker)), "{error:?}");
     let error = peer.host.serve(named("mine").await).await.expect_err("no broker");
@@ -152,7 +152,7 @@ async fn the_closed_broker_of_a_go_plugin_is_an_error() {
     assert!(matches!(error, AcceptError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
     let error = peer.host.dial(ServiceId(1)).await.expect_err("known by now");
     assert!(matches!(error, DialError::Unreachable(Unreachable::PeerClosed)), "{error:?}");
-    assert_eq!(peer.attached.await.expect("no panic"), StreamEnd::PeerClosed);
+    assert_eq!(peer.attached.await.expect("no panic"), DisconnectReason::PeerClosed);
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn a_host_can_attach_again_after_its_stream_ended() {
     let yours = pair.plugin.serve(named("yours").await).await.expect("served");
     ask(host.dial(yours.id()).await.expect("dialled"), "yours").await.expect("answered");
     host.close();
-    assert_eq!(attached.await.expect("no panic"), StreamEnd::Closed);
+    assert_eq!(attached.await.expect("no panic"), DisconnectReason::Closed);
     pair.close().await;
 }
 
@@ -213,7 +213,7 @@ async fn a_dial_fails_when_the_stream_ends() {
     let _served = served.expect("the peer was still there");
     let error = dialled.expect_err("the stream ended");
     assert!(matches!(error, DialError::Unreachable(Unreachable::StreamEnded)), "{error:?}");
-    assert_eq!(peer.attached.await.expect("no panic"), StreamEnd::Lost);
+    assert_eq!(peer.attached.await.expect("no panic"), DisconnectReason::Lost);
     let error = peer.host.dial(ServiceId(1)).await.expect_err("there is no other");
     assert!(matches!(error, DialError::Unreachable(Unreachable::NoStream(TIMEOUT))), "{error:?}");
 }
@@ -361,7 +361,7 @@ async fn the_services_of_a_plugin_outlive_its_host() {
     }
     next.close();
     attached.await.expect("no panic");
-    pair.attached = tokio::spawn(async { StreamEnd::Closed });
+    pair.attached = tokio::spawn(async { DisconnectReason::Closed });
     pair.close().await;
 }
 

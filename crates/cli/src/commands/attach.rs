@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
-    AppVersion, AttachError, Attachment, Endpoint, Handover, HandoverError, Host, LaunchFault, MagicCookie,
-    Plugin, Versions,
+    AppVersion, Endpoint, Host, MagicCookie, Plugin, Versions,
     handshake::{ReattachConfig, ReattachConfigs, ReattachError},
-    mtls::TlsError,
+    host::{AttachError, Attachment, Handover, HandoverError, LaunchFault},
+    tls::TlsError,
 };
 use serde_json::Value;
 
@@ -89,6 +89,10 @@ pub(crate) struct WithoutIdentity {
     source: AttachError,
 }
 
+impl ExitsWith for WithoutIdentity {
+    const EXIT: Exit = Exit::NotStarted;
+}
+
 /// The arguments do not describe a plugin to attach to.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(crate) enum TargetError {
@@ -107,6 +111,10 @@ pub(crate) enum TargetError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Tls(#[from] TlsError),
+}
+
+impl ExitsWith for TargetError {
+    const EXIT: Exit = Exit::Usage;
 }
 
 /// Attaches, and executes the action. The plugin keeps running.
@@ -242,14 +250,6 @@ fn from_json(text: &str, name: Option<&str>) -> Result<Target, TargetError> {
     };
     let version = config.version.unwrap_or(AppVersion(0));
     Ok(Target { attachment: Attachment::from(config).name(name), version, secured: false })
-}
-
-impl ExitsWith for WithoutIdentity {
-    const EXIT: Exit = Exit::NotStarted;
-}
-
-impl ExitsWith for TargetError {
-    const EXIT: Exit = Exit::Usage;
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ use std::{pin::pin, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
-use rpcplugin::{Event, Plugin, PluginExited};
+use rpcplugin::{
+    Plugin,
+    host::{Event, PluginExited},
+};
 use serde_json::{Value, json};
 use tokio::{task::coop::consume_budget, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -25,7 +28,7 @@ use crate::{
     exit::Exit,
     plugin_args::LaunchArgs,
     protojson::{self, Fault, Style, Types},
-    schema::{Given, Schema, SchemaArgs, unknown_fields},
+    schema::{GivenFiles, Schema, SchemaArgs, unknown_fields},
     ui::{
         Out, causes, duration, error_as_json,
         log_record::show_record,
@@ -107,7 +110,7 @@ pub(crate) async fn run(args: &CallArgs, out: &mut Out) -> Result<Exit, CommandE
 }
 
 /// Returns the schema with the method: from the files alone if they describe it, and otherwise from the plugin too.
-pub(crate) async fn schema(files: Option<&Given>, plugin: &Plugin, args: &MethodArgs) -> Schema {
+pub(crate) async fn schema(files: Option<&GivenFiles>, plugin: &Plugin, args: &MethodArgs) -> Schema {
     if let Some(files) = files.map(Schema::of_files)
         && method::find(&files, &args.method).is_ok()
     {

@@ -30,7 +30,7 @@ use miette::{IntoDiagnostic as _, miette};
 use self::{
     baseline::Baseline,
     check::{Check, Level, fail, skip},
-    opening::{Opening, open},
+    opening::{FirstLaunch, open},
     report::{Finding, Report},
 };
 use crate::{
@@ -121,7 +121,7 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> Result<Exit, C
     }
     launch.is_supported()?;
     let mut plugin = launch.under_test()?;
-    let chosen = Chosen::of(args)?;
+    let chosen = Selection::of(args)?;
     let mut interruptions = Interruptions::new().into_diagnostic()?;
     let junit = args.junit.as_deref().map(Junit::create).transpose()?;
     let opened = {
@@ -139,7 +139,7 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> Result<Exit, C
             let why = miette!(help = help, "{} cannot be started: {error}", launch.name());
             return cannot_be_checked(launch, &why, junit, out);
         }
-        Some(Ok(Opening::OtherProtocol(error, line))) => {
+        Some(Ok(FirstLaunch::OtherProtocol(error, line))) => {
             let code = miette::Diagnostic::code(&error).map(|code| code.to_string()).unwrap_or_default();
             let (help, line) = (launch.help_for_line(&error), shown_line(&line));
             let why = miette!(
@@ -152,7 +152,7 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> Result<Exit, C
             return cannot_be_checked(launch, &why, junit, out);
         }
         Some(Ok(opening)) => {
-            let has_line = matches!(opening, Opening::GrpcLine);
+            let has_line = matches!(opening, FirstLaunch::GrpcLine);
             findings(args, &plugin, has_line, &chosen, &mut interruptions, out).await
         }
     };
@@ -210,7 +210,7 @@ async fn findings(
     args: &ConformanceArgs,
     plugin: &PluginUnderTest,
     has_line: bool,
-    chosen: &Chosen,
+    chosen: &Selection,
     interruptions: &mut Interruptions,
     out: &mut Out,
 ) -> Report {
@@ -277,13 +277,13 @@ fn checks() -> impl Iterator<Item = &'static Check> {
 }
 
 /// The checks to run or skip, and the baseline.
-struct Chosen {
+struct Selection {
     checks: Vec<&'static Check>,
     left_out: Vec<String>,
     baseline: Baseline,
 }
 
-impl Chosen {
+impl Selection {
     fn of(args: &ConformanceArgs) -> Result<Self, UsageError> {
         let checks = choose(&args.only)?;
         choose(&args.skip)?;

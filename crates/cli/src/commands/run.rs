@@ -7,9 +7,10 @@ use std::{path::PathBuf, pin::pin};
 use clap::{Args, ValueEnum};
 use miette::IntoDiagnostic as _;
 use rpcplugin::{
-    Event, Events, Exit as PluginExit, OutputOptions, OutputSource, OutputStream, Pid, Plugin,
+    Exit as PluginExit, Plugin,
     handshake::{ReattachConfig, ReattachConfigs},
     hclog::Level,
+    host::{Event, Events, OutputOptions, OutputSource, OutputStream, Pid},
 };
 use serde_json::json;
 
@@ -54,7 +55,7 @@ enum LevelArg {
 }
 
 /// The plugin's events and output.
-struct Following {
+struct Follower {
     events: Events,
     output: OutputStream,
     stdout: Lines,
@@ -69,7 +70,7 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
     let mut interruptions = Interruptions::new().into_diagnostic()?;
     let handover = args.handover.as_deref().map(PendingHandover::at).transpose()?;
     let host = args.launch.host();
-    let mut following = Following {
+    let mut follower = Follower {
         events: host.events(),
         output: host.output(OutputOptions::default()),
         stdout: Lines::default(),
@@ -82,7 +83,7 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
         loop {
             tokio::select! {
                 launched = &mut launching => break launched?,
-                () = following.next(out) => {}
+                () = follower.next(out) => {}
                 () = interruptions.any() => return Err(Interrupted.into()),
             }
         }
@@ -99,7 +100,7 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
             }
             tokio::select! {
                 reason = &mut end => break Some(reason),
-                () = following.next(out) => {}
+                () = follower.next(out) => {}
                 () = interruptions.any() => break None,
             }
         }
@@ -107,14 +108,14 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
     match exited {
         Some(reason) => {
             drop(launched);
-            following.rest(out).await;
+            follower.rest(out).await;
             // An exit with success may be the result of another host's Shutdown.
             let how =
                 if reason.is_success() { "cleanly, without a request of this program" } else { "by itself" };
             print_end(&format!("the plugin exited {how}: {reason}"), false, out);
             Ok(Exit::PluginExited)
         }
-        None => Ok(end(launched, &mut interruptions, &mut following, out).await),
+        None => Ok(end(launched, &mut interruptions, &mut follower, out).await),
     }
 }
 
@@ -122,7 +123,7 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
 async fn end(
     plugin: Plugin,
     interruptions: &mut Interruptions,
-    following: &mut Following,
+    follower: &mut Follower,
     out: &mut Out,
 ) -> Exit {
     if !out.is_json() {
@@ -133,12 +134,12 @@ async fn end(
         loop {
             tokio::select! {
                 exit = &mut shutdown => break Some(exit),
-                () = following.next(out) => {}
+                () = follower.next(out) => {}
                 () = interruptions.any() => break None,
             }
         }
     };
-    following.rest(out).await;
+    follower.rest(out).await;
     match exit {
         None => {
             print_end("the plugin was killed", false, out);
@@ -179,16 +180,16 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
     ));
     match &args.handover {
         Some(path) => {
-            out.note(format_args!("attach to it: rpcplugin attach {}", in_a_shell(&path.to_string_lossy())))
+            out.note(format_args!("attach to it: rpcplugin attach {}", shell_quoted(&path.to_string_lossy())))
         }
         None if secured => out.hint(&warn(
             "it serves only this host: use --handover FILE for `rpcplugin attach FILE`, or --no-mtls for every client",
         )),
-        None => out.note(format_args!("attach to it: rpcplugin attach {}", in_a_shell(&config.to_string()))),
+        None => out.note(format_args!("attach to it: rpcplugin attach {}", shell_quoted(&config.to_string()))),
     }
     out.line(&config);
     if let Some(by_name) = by_name {
-        out.line(format_args!("TF_REATTACH_PROVIDERS={}", in_a_shell(&by_name.to_string())));
+        out.line(format_args!("TF_REATTACH_PROVIDERS={}", shell_quoted(&by_name.to_string())));
         if secured {
             out.note(dim("Terraform cannot attach without a key: run the provider with --no-mtls"));
         }
@@ -204,7 +205,7 @@ fn for_terraform(args: &RunArgs, config: &ReattachConfig) -> Option<ReattachConf
 }
 
 /// Quotes a text as one word of a shell.
-fn in_a_shell(text: &str) -> String {
+fn shell_quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
@@ -232,7 +233,7 @@ fn print_end(what: &str, clean: bool, out: &mut Out) {
     }
 }
 
-impl Following {
+impl Follower {
     /// Shows the next event or chunk of output. Never resolves after the last one.
     async fn next(&mut self, out: &mut Out) {
         tokio::select! {
@@ -330,7 +331,7 @@ mod tests {
         for (text, word) in
             [("/tmp/a.json", "/tmp/a.json"), ("", "''"), ("{\"a\":1}", "'{\"a\":1}'"), ("it's", "'it'\\''s'")]
         {
-            assert_eq!(in_a_shell(text), word);
+            assert_eq!(shell_quoted(text), word);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The contents of a certificate as text.
 
-use rpcplugin::mtls::PeerCertificate;
+use rpcplugin::tls::PeerCertificate;
 use serde::Serialize;
 use x509_parser::{
     certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _, public_key::PublicKey,
@@ -101,7 +101,7 @@ fn address(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use rpcplugin::mtls::{Identity, KeyAlgorithm};
+    use rpcplugin::tls::{Identity, KeyAlgorithm};
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rpcplugin::{Pid, host::ProgramFile};
+use rpcplugin::host::{Pid, ProgramFile};
 use serde::Serialize;
 
 use crate::os::{self, Ownership};

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use rpcplugin::{ExitReason, Pid, Signal};
+use rpcplugin::host::{ExitReason, Pid, Signal};
 use rustix::process::{
     self, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process, waitid,
 };

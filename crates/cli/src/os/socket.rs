@@ -7,8 +7,9 @@ pub(crate) const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107
 
 /// Whether an endpoint is an abstract Unix socket, which has no path. Only Linux has abstract sockets.
 pub(crate) fn is_abstract(endpoint: &Endpoint) -> bool {
-    #[cfg(target_os = "linux")]
-    return matches!(endpoint, Endpoint::Unix(path) if path.abstract_name().is_some());
-    #[cfg(not(target_os = "linux"))]
-    return false;
+    match endpoint {
+        #[cfg(target_os = "linux")]
+        Endpoint::Unix(path) => path.abstract_name().is_some(),
+        _ => false,
+    }
 }

@@ -12,9 +12,10 @@ use std::{
 
 use clap::{Args, builder::TypedValueParser as _};
 use rpcplugin::{
-    AppVersion, Command, Host, MagicCookie, Stdin, Versions,
+    AppVersion, Command, Host, MagicCookie, Versions,
     config::HostTls,
     handshake::{HandshakeLineError, HandshakeLineFault, variable},
+    host::Stdin,
 };
 
 use super::{

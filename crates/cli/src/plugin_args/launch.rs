@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::atomic::Ordering};
 
 use miette::Diagnostic;
-use rpcplugin::{Host, LaunchFault, Plugin, handshake::VersionNotOffered};
+use rpcplugin::{Host, Plugin, handshake::VersionNotOffered, host::LaunchFault};
 
 use super::{
     args::LaunchArgs,
@@ -35,6 +35,10 @@ pub(crate) struct OtherVersion {
 )]
 pub(crate) struct NotInPath {
     program: String,
+}
+
+impl ExitsWith for NotInPath {
+    const EXIT: Exit = Exit::NotStarted;
 }
 
 impl LaunchArgs {
@@ -91,9 +95,5 @@ impl Diagnostic for OtherVersion {
 }
 
 impl ExitsWith for OtherVersion {
-    const EXIT: Exit = Exit::NotStarted;
-}
-
-impl ExitsWith for NotInPath {
     const EXIT: Exit = Exit::NotStarted;
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 use rpcplugin::{
-    LaunchError, LaunchFault,
-    host::{ConnectFault, HandshakeFault, SecurityFault},
+    LaunchError,
+    host::{ConnectFault, HandshakeFault, LaunchFault, SecurityFault},
 };
 
 use super::{args::LaunchArgs, expected_variable::expected_variable};
@@ -21,6 +21,10 @@ pub(crate) struct NotStarted {
     error: LaunchError,
     help: String,
     evidence: Vec<Evidence>,
+}
+
+impl ExitsWith for NotStarted {
+    const EXIT: Exit = Exit::NotStarted;
 }
 
 /// The plugin expects a magic cookie, and no cookie was given.
@@ -40,6 +44,10 @@ pub(crate) struct CookieMissing {
     source: LaunchError,
     #[related]
     evidence: Vec<Evidence>,
+}
+
+impl ExitsWith for CookieMissing {
+    const EXIT: Exit = Exit::NotStarted;
 }
 
 /// A fact about the plugin, such as its last lines on stderr.
@@ -164,14 +172,6 @@ impl Diagnostic for NotStarted {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         self.error.labels()
     }
-}
-
-impl ExitsWith for NotStarted {
-    const EXIT: Exit = Exit::NotStarted;
-}
-
-impl ExitsWith for CookieMissing {
-    const EXIT: Exit = Exit::NotStarted;
 }
 
 #[cfg(test)]

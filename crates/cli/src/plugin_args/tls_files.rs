@@ -6,7 +6,7 @@ use crate::{error::ExitsWith, exit::Exit};
 use clap::Args;
 use rpcplugin::{
     config::{HostConfig, HostTls, Pem, SecretPem},
-    mtls::{Identity, IdentityError, MutualTls, PemError, RootCertificates, TlsError, Trust},
+    tls::{Identity, IdentityError, MutualTls, PemError, RootCertificates, TlsError, Trust},
     transport::Security,
 };
 
@@ -36,6 +36,10 @@ pub(crate) enum TlsFilesError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Tls(#[from] TlsError),
+}
+
+impl ExitsWith for TlsFilesError {
+    const EXIT: Exit = Exit::Usage;
 }
 
 impl TlsFiles {
@@ -78,8 +82,4 @@ impl TlsFiles {
 fn as_url(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     format!("file://{}", path.display())
-}
-
-impl ExitsWith for TlsFilesError {
-    const EXIT: Exit = Exit::Usage;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rpcplugin::{
     Endpoint, PluginChannel,
-    mtls::{Identity, PeerCertificate, provider},
+    tls::{Identity, PeerCertificate, provider},
     transport::{
         SecureStream, Security, Stream, dial,
         http2::{self, ChannelError, Connect},
@@ -213,7 +213,7 @@ fn localhost() -> ServerName<'static> {
 
 #[cfg(test)]
 mod tests {
-    use rpcplugin::mtls::{MutualTls, Trust};
+    use rpcplugin::tls::{MutualTls, Trust};
     use rustls::{
         DistinguishedName, ServerConfig,
         server::danger::{ClientCertVerified, ClientCertVerifier},

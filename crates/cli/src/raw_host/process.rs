@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{ExitReason, Pid};
+use rpcplugin::host::{ExitReason, Pid};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},

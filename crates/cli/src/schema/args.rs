@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::files::{self, Given};
+use super::files::{self, GivenFiles};
 use crate::error::CommandError;
 
 /// Files with descriptions of services and messages.
@@ -29,7 +29,7 @@ impl SchemaArgs {
     }
 
     /// Reads the given files.
-    pub(crate) fn read(&self) -> Result<Option<Given>, CommandError> {
+    pub(crate) fn read(&self) -> Result<Option<GivenFiles>, CommandError> {
         if let Some(file) = &self.descriptor_set {
             return files::descriptor_set(file).map(Some);
         }

@@ -13,7 +13,7 @@ use crate::error::{CommandError, UsageError};
 
 /// The given files.
 #[derive(Debug, Clone)]
-pub(crate) struct Given {
+pub(crate) struct GivenFiles {
     /// The names of the files, for texts.
     pub(super) name: String,
     pub(super) files: Vec<File>,
@@ -21,7 +21,7 @@ pub(crate) struct Given {
 }
 
 /// Compiles .proto files. Imports are searched in `includes`, and then in the directories of the files.
-pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> Result<Given, CommandError> {
+pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> Result<GivenFiles, CommandError> {
     if let Some(missing) = files.iter().find(|file| !file.is_file()) {
         let help = "check the path, which is relative to the working directory";
         return Err(UsageError::new(format!("the file {} does not exist", missing.display()), help).into());
@@ -49,7 +49,7 @@ pub(super) fn compile(files: &[PathBuf], includes: &[PathBuf]) -> Result<Given, 
 }
 
 /// Reads a descriptor set.
-pub(super) fn descriptor_set(file: &Path) -> Result<Given, CommandError> {
+pub(super) fn descriptor_set(file: &Path) -> Result<GivenFiles, CommandError> {
     let unusable = |error: &dyn std::fmt::Display| {
         let help = "write the file with `protoc --include_imports --descriptor_set_out=FILE`";
         UsageError::new(format!("{} is not a descriptor set: {error}", file.display()), help)
@@ -64,8 +64,8 @@ pub(super) fn descriptor_set(file: &Path) -> Result<Given, CommandError> {
     }
 }
 
-fn given(name: String, set: &FileSet) -> Given {
-    let mut given = Given { name, files: Vec::new(), left_out: Vec::new() };
+fn given(name: String, set: &FileSet) -> GivenFiles {
+    let mut given = GivenFiles { name, files: Vec::new(), left_out: Vec::new() };
     for bytes in &set.file {
         match File::read(bytes) {
             Ok(file) => given.files.push(file),

@@ -116,7 +116,7 @@ async fn fetch_within(channel: &PluginChannel, bounds: Bounds) -> PluginFiles {
             }
             Err(Failure::Status(status)) if status.code() == Code::Unimplemented => {}
             Err(Failure::Status(status)) => {
-                reflection = Reflection::Failed(said(&status));
+                reflection = Reflection::Failed(status_text(&status));
                 break;
             }
             Err(Failure::Bound) => {
@@ -204,7 +204,7 @@ impl Conversation {
                 Ok(None) => {}
                 Ok(Some(why)) => _ = self.without_file.insert(service.clone(), why),
                 Err(Failure::Status(status)) => {
-                    self.without_file.insert(service.clone(), said(&status));
+                    self.without_file.insert(service.clone(), status_text(&status));
                 }
                 Err(Failure::Bound) => return,
             }
@@ -329,7 +329,7 @@ impl Conversation {
             self.stop(&format!(
                 "failed more than {} times, the last time with {:?}",
                 self.bounds.failures,
-                said(&status)
+                status_text(&status)
             ));
         }
         Err(Failure::Status(status))
@@ -362,7 +362,7 @@ impl Conversation {
 }
 
 /// Returns the message of a status, or its code if the message is empty.
-fn said(status: &Status) -> String {
+fn status_text(status: &Status) -> String {
     match status.message() {
         "" => format!("{:?}", status.code()),
         message => message.to_owned(),

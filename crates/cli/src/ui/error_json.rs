@@ -3,6 +3,8 @@
 use miette::{Diagnostic, Severity};
 use serde_json::json;
 
+use super::causes::causes;
+
 /// Returns an error of this program as JSON. The error of a call has the same members.
 pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
     let mut help = error.help().map(|help| help.to_string());
@@ -28,9 +30,4 @@ pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
         "evidence": evidence,
         "details": [],
     })
-}
-
-/// Returns the texts of an error's causes, the nearest first.
-pub(crate) fn causes(error: &dyn std::error::Error) -> Vec<String> {
-    std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect()
 }

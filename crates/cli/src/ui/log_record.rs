@@ -1,8 +1,8 @@
 //! Log records of a plugin, as text and as JSON.
 
 use rpcplugin::{
-    LogRecord,
     hclog::{Level, Parser},
+    host::LogRecord,
 };
 use serde_json::{Map, Value, json};
 

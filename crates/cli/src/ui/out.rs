@@ -14,7 +14,7 @@ use anstream::AutoStream;
 use clap::ColorChoice;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, Report};
-use rpcplugin::{Visible, disturbs};
+use rpcplugin::error::{Visible, disturbs};
 use serde::Serialize;
 use serde_json::json;
 

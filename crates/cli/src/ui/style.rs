@@ -10,7 +10,7 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use rpcplugin::Visible;
+use rpcplugin::error::Visible;
 use unicode_width::UnicodeWidthChar as _;
 
 /// Styles a text as correct.
@@ -124,7 +124,7 @@ pub(super) fn closed(lines: impl Iterator<Item = String>) -> Vec<String> {
 
 fn width(c: char) -> usize {
     // A character that would act on a terminal is printed as an escape.
-    if rpcplugin::disturbs(c) { c.escape_default().count() } else { c.width().unwrap_or(0) }
+    if rpcplugin::error::disturbs(c) { c.escape_default().count() } else { c.width().unwrap_or(0) }
 }
 
 fn paint(style: Style, text: impl Display) -> String {

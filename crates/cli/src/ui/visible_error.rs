@@ -3,7 +3,7 @@
 use std::{error::Error, fmt};
 
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
-use rpcplugin::Visible;
+use rpcplugin::error::Visible;
 
 /// A copy of an error in which every text is [visible](Visible). A report of it has no terminal sequences except those of the renderer.
 pub(super) struct VisibleError<'a> {

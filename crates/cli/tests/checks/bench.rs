@@ -25,7 +25,7 @@ fn launches_and_calls_are_measured() {
 #[test]
 fn percentiles_and_histograms_are_printed() {
     let run = bench(&["--launches", "1", "--time", "50ms"], &basic_plugin()).ended_with(0);
-    run.says(&[
+    run.prints(&[
         "launch  from the start",
         "latency  ",
         "calls per second with 16 in flight",
@@ -40,7 +40,7 @@ fn a_plugin_that_does_not_start_is_an_error() {
     let run = bench(&["--json"], Path::new("/no/such/plugin")).ended_with(3);
     assert_eq!(run.json()["error"]["code"], "rpcplugin::transport::plugin_not_found");
     let without = rpcplugin(["bench".as_ref(), basic_plugin().as_os_str()]);
-    without.ended_with(3).says(&["rpcplugin::config::cookie_not_given", "--cookie BASIC_PLUGIN=…"]);
+    without.ended_with(3).prints(&["rpcplugin::config::cookie_not_given", "--cookie BASIC_PLUGIN=…"]);
 }
 
 fn bench(args: &[&str], plugin: &Path) -> Run {

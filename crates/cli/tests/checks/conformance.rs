@@ -3,15 +3,13 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Read as _},
-    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::program::{Run, basic_plugin, peer, rpcplugin, start};
+use crate::program::{Run, basic_plugin, eventually, peer, rpcplugin, script, start};
 
 const COOKIE: [&str; 2] = ["--cookie", "BASIC_PLUGIN=hello"];
 
@@ -92,11 +90,9 @@ fn each_fault_fails_its_check() {
         ("sigint-ignored", "\"$PLUGIN\" & trap 'exit 2' INT; wait"),
     ];
     let dir = tempfile::tempdir().unwrap();
-    for (name, script) in faults {
-        let path = dir.path().join(name);
-        std::fs::write(&path, format!("#!/bin/sh\nPLUGIN='{}'\n{script}\n", basic_plugin().display()))
-            .unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for (name, wrapper) in faults {
+        let wrapper = format!("PLUGIN='{}'\n{wrapper}", basic_plugin().display());
+        let path = script(dir.path(), name, &wrapper);
         let run = check(&["--json", "--only", name], &path).ended_with(1);
         assert_eq!(results(&run)[name], "fail", "{name}: {}", run.stdout);
     }
@@ -106,12 +102,10 @@ fn each_fault_fails_its_check() {
 #[test]
 fn a_socket_in_another_directory_is_only_a_warning() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("elsewhere");
-    let script = format!("#!/bin/sh\nunset PLUGIN_UNIX_SOCKET_DIR; exec '{}'\n", basic_plugin().display());
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let wrapper = format!("unset PLUGIN_UNIX_SOCKET_DIR; exec '{}'", basic_plugin().display());
+    let path = script(dir.path(), "elsewhere", &wrapper);
     let run = check(&["--only", "socket-directory"], &path).ended_with(0);
-    run.says(&["WARN  socket-directory", "the plugin listens on", "go-plugin 1.5", "1 warnings"]);
+    run.prints(&["WARN  socket-directory", "the plugin listens on", "go-plugin 1.5", "1 warnings"]);
 }
 
 /// A plugin in plain Python that returns UNIMPLEMENTED for every call.
@@ -164,18 +158,15 @@ fn a_plugin_without_a_broker_gets_no_warning() {
 #[test]
 fn a_line_that_ends_with_cr_lf_is_only_a_warning() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("windows");
-    let script = "#!/bin/sh\nprintf '1|2|tcp|127.0.0.1:1|grpc|\\r\\n'; exec sleep 30\n";
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = script(dir.path(), "windows", "printf '1|2|tcp|127.0.0.1:1|grpc|\\r\\n'; exec sleep 30");
     let run = check(&["--only", "line-form,line-fields"], &path).ended_with(0);
-    run.says(&["PASS  line-form", "WARN  line-fields", "CR LF", "1 warnings"]);
+    run.prints(&["PASS  line-form", "WARN  line-fields", "CR LF", "1 warnings"]);
 }
 
 #[test]
 fn a_failure_is_printed_with_rule_and_advice() {
     let run = check(&["--only", "line-form"], Path::new("/bin/ls")).ended_with(1);
-    run.says(&[
+    run.prints(&[
         "FAIL  line-form",
         "MUST:",
         "do: Print nothing on stdout before the line",
@@ -199,12 +190,10 @@ fn no_mtls_skips_the_checks_of_tls() {
 fn an_interrupted_program_kills_its_plugin() {
     for signal in [Signal::INT, Signal::TERM] {
         let dir = tempfile::tempdir().unwrap();
-        let (plugin, pid) = (dir.path().join("plugin"), dir.path().join("pid"));
+        let pid = dir.path().join("pid");
         // Renamed after writing, so that the file is complete when it appears.
-        let script =
-            format!("#!/bin/sh\necho $$ > {0}.part; mv {0}.part {0}; exec sleep 60\n", pid.display());
-        std::fs::write(&plugin, script).unwrap();
-        std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let record = format!("echo $$ > {0}.part; mv {0}.part {0}; exec sleep 60", pid.display());
+        let plugin = script(dir.path(), "plugin", &record);
         let mut program =
             start(["conformance", "--cookie", "A=b", "--"].map(Path::new).into_iter().chain([&*plugin]));
         let pid = eventually(|| std::fs::read_to_string(&pid).ok());
@@ -245,7 +234,7 @@ fn an_interrupted_run_prints_its_results_so_far() {
 fn an_unwritable_junit_file_is_an_error_before_the_checks_run() {
     let run = check(&["--junit", "/nowhere/at/all.xml"], &basic_plugin()).ended_with(2);
     assert_eq!(run.stdout, "");
-    run.says(&["/nowhere/at/all.xml cannot be written"]);
+    run.prints(&["/nowhere/at/all.xml cannot be written"]);
 }
 
 /// `doctor` also prints its steps so far.
@@ -253,9 +242,7 @@ fn an_unwritable_junit_file_is_an_error_before_the_checks_run() {
 fn an_interruption_is_reported_as_json() {
     let dir = tempfile::tempdir().unwrap();
     let is_up = dir.path().join("up");
-    let silent = dir.path().join("silent");
-    std::fs::write(&silent, format!("#!/bin/sh\ntouch {}\nexec sleep 600\n", is_up.display())).unwrap();
-    std::fs::set_permissions(&silent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let silent = script(dir.path(), "silent", &format!("touch {}\nexec sleep 600", is_up.display()));
     for command in ["doctor", "run"] {
         let mut program = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
             .args(["--json", command])
@@ -293,30 +280,19 @@ fn is_gone(pid: Pid) -> bool {
     }
 }
 
-fn eventually<T>(mut what: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(is) = what() {
-            return is;
-        }
-        assert!(Instant::now() < deadline, "not within 20 s");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn all_checks_are_listed() {
-    rpcplugin(["conformance", "--list"]).ended_with(0).says(&["MUST", "cookie-missing", "mux-shutdown"]);
+    rpcplugin(["conformance", "--list"]).ended_with(0).prints(&["MUST", "cookie-missing", "mux-shutdown"]);
     let list = rpcplugin(["conformance", "--list", "--json", "--cookie", "A=b"]).ended_with(0).json();
     assert_eq!(list[0]["name"], "cookie-missing");
-    rpcplugin(["conformance"]).ended_with(2).says(&["the plugin is missing"]);
+    rpcplugin(["conformance"]).ended_with(2).prints(&["the plugin is missing"]);
 }
 
 #[test]
 fn invalid_arguments_are_usage_errors() {
-    check(&["--only", "no-such-check"], &basic_plugin()).ended_with(2).says(&["no-such-check", "--list"]);
+    check(&["--only", "no-such-check"], &basic_plugin()).ended_with(2).prints(&["no-such-check", "--list"]);
     let run =
-        rpcplugin(["--json", "conformance", "--", "/bin/ls"]).ended_with(2).says(&["--cookie KEY=VALUE"]);
+        rpcplugin(["--json", "conformance", "--", "/bin/ls"]).ended_with(2).prints(&["--cookie KEY=VALUE"]);
     assert_eq!(run.json()["error"]["code"], "rpcplugin::config::invalid_arguments");
 }
 

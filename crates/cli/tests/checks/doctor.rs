@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::program::{Run, basic_plugin, peer, rpcplugin};
+use crate::program::{Run, basic_plugin, peer, rpcplugin, script};
 
 const COOKIE: &str = "BASIC_PLUGIN=hello";
 
@@ -20,10 +20,10 @@ fn a_working_plugin_has_no_fault() {
             "ok     end         exit status 0",
             "has no fault",
         ];
-        run.says(&words);
+        run.prints(&words);
     }
     let Some(plugin) = peer("go", "kit-plugin") else { return };
-    doctor(&[], &plugin).ended_with(0).says(&["ok     connection  TLS and HTTP/2"]);
+    doctor(&[], &plugin).ended_with(0).prints(&["ok     connection  TLS and HTTP/2"]);
 }
 
 /// pyvider refuses versions above 7, which are offered only with `--versions`.
@@ -33,7 +33,7 @@ fn a_python_plugin_needs_only_its_cookie() {
     let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
     let args = ["doctor", "--cookie", "CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance", "--"];
     let run = rpcplugin(args.map(Path::new).into_iter().chain([python.as_path(), plugin.as_path()]));
-    run.ended_with(0).says(&["ok     version     3", "ok     health      SERVING"]);
+    run.ended_with(0).prints(&["ok     version     3", "ok     health      SERVING"]);
 }
 
 #[test]
@@ -69,21 +69,16 @@ fn a_file_that_is_not_a_program_is_a_fault() {
     for (path, step, words) in cases {
         wrong(&doctor(&["--json"], &path), step, words);
     }
-    doctor(&[], &file("plugin.py", 0o644, b"import x\n")).says(&["-- python3", "plugin.py"]);
-    doctor(&[], &file("main.go", 0o755, b"package main\n")).says(&["build the source code"]);
+    doctor(&[], &file("plugin.py", 0o644, b"import x\n")).prints(&["-- python3", "plugin.py"]);
+    doctor(&[], &file("main.go", 0o755, b"package main\n")).prints(&["build the source code"]);
     let listed = doctor(&[], dir.path());
-    listed.says(&["name a program in the directory: ", "foreign"]);
+    listed.prints(&["name a program in the directory: ", "foreign"]);
 }
 
 #[test]
 fn a_program_that_is_not_a_plugin_is_a_fault() {
     let dir = tempfile::tempdir().unwrap();
-    let script = |name: &str, content: &str| {
-        let path = dir.path().join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    };
+    let script = |name: &str, content: &str| script(dir.path(), name, content);
     wrong(&doctor(&["--json"], Path::new("/bin/ls")), "line", "printed no handshake line, but");
     let cases = [
         ("hello", "echo hello", "line", "printed no handshake line, but \"hello\""),

@@ -2,22 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use crate::program::{Run, basic_plugin, peer, rpcplugin};
+use crate::program::{Run, basic_plugin, peer, rpcplugin, script};
 
 const AGED: [&str; 2] = ["--cookie", "AGED_PLUGIN=hello"];
 
 /// Writes a script that records its environment and exits.
 fn recorder(dir: &Path, name: &str) -> PathBuf {
-    let path = dir.join(name);
-    let script = format!("#!/bin/sh\nenv > '{}'\nexit 1\n", dir.join("environment").display());
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    path
+    script(dir, name, &format!("env > '{}'\nexit 1", dir.join("environment").display()))
 }
 
 /// Returns the environment of a plugin with this name.
@@ -100,19 +95,24 @@ fn plugins_of_packer_are_refused() {
     for command in ["inspect", "run", "conformance", "bench"] {
         for args in [&[named][..], &by_preset] {
             let run = rpcplugin([command].iter().chain(args));
-            run.ended_with(3).says(&["rpcplugin::protocol::packer", "Packer's", "let `packer` start it"]);
+            run.ended_with(3).prints(&[
+                "rpcplugin::protocol::packer",
+                "of Packer",
+                "launch the plugin with `packer`",
+            ]);
         }
     }
-    rpcplugin(["doctor", named]).ended_with(1).says(&["wrong  protocol", "let `packer` start it"]);
+    rpcplugin(["doctor", named])
+        .ended_with(1)
+        .prints(&["wrong  protocol", "launch the plugin with `packer`"]);
     assert!(!dir.path().join("environment").exists(), "the plugin is not started");
 
     // Under another name the handshake line shows the protocol.
-    let line = "#!/bin/sh\necho '5|0|unix|/tmp/packer-plugin123'; exec sleep 60\n";
-    std::fs::write(&other, line).unwrap();
+    let other = script(dir.path(), "other", "echo '5|0|unix|/tmp/packer-plugin123'; exec sleep 60");
     for command in ["inspect", "conformance", "doctor"] {
         let run = rpcplugin([command, "--cookie", "A=b", other.to_str().unwrap()]);
         assert!(run.code == Some(3) || command == "doctor" && run.code == Some(1), "{run:?}");
-        let run = run.says(&["Packer's", "let `packer` start it"]);
+        let run = run.prints(&["of Packer", "launch the plugin with `packer`"]);
         assert!(
             !run.stdout.contains("core protocol version") && !run.stderr.contains("core protocol version")
         );
@@ -143,7 +143,7 @@ fn a_net_rpc_plugin_is_one_error() {
     let junit = tempfile::NamedTempFile::new().unwrap();
     let junit_file = junit.path().to_str().unwrap();
     let run = conformance(&["--junit", junit_file], &AGED, &plugin, &["--net-rpc", "1,2"]).ended_with(3);
-    let run = run.says(&[
+    let run = run.prints(&[
         "rpcplugin::protocol::net_rpc",
         "net/rpc is not supported",
         "rebuild the plugin with a gRPC server",
@@ -156,12 +156,12 @@ fn a_net_rpc_plugin_is_one_error() {
     let json = conformance(&["--json"], &AGED, &plugin, &["--net-rpc", "1,2"]).ended_with(3).json();
     assert_eq!(json["error"]["code"], "rpcplugin::protocol::net_rpc");
     let doctor = with("doctor", &[], &AGED, &plugin, &["--net-rpc", "1,2"]).ended_with(1);
-    doctor.says(&["wrong  line", "characters of certificate", "rebuild the plugin with a gRPC server"]);
+    doctor.prints(&["wrong  line", "characters of certificate", "rebuild the plugin with a gRPC server"]);
 
     // The plugin may serve other versions over gRPC.
     let both = ["--net-rpc", "1,2", "--grpc", "3"];
     for command in ["conformance", "doctor"] {
-        with(command, &["--versions", "2"], &AGED, &plugin, &both).says(&["versions other than 2"]);
+        with(command, &["--versions", "2"], &AGED, &plugin, &both).prints(&["versions other than 2"]);
     }
 }
 
@@ -184,7 +184,7 @@ fn a_plugin_with_version_0_works() {
     let Some(plugin) = peer("go", "aged-plugin") else { return };
     let facts = with("inspect", &["--json"], &AGED, &plugin, &["--grpc", "0"]).ended_with(0).json();
     assert_eq!(facts["protocol"]["app"], 0);
-    with("doctor", &[], &AGED, &plugin, &["--grpc", "0"]).ended_with(0).says(&["ok     version     0"]);
+    with("doctor", &[], &AGED, &plugin, &["--grpc", "0"]).ended_with(0).prints(&["ok     version     0"]);
     let run = conformance(&["--json", "--only", "version"], &AGED, &plugin, &["--grpc", "0"]).ended_with(0);
     assert!(results(&run).values().all(|result| result == "pass"), "{}", run.stdout);
 }
@@ -214,14 +214,15 @@ fn a_plugin_without_the_offered_versions_has_no_fault() {
         assert!(finding["seen"].as_str().unwrap().contains("--versions"), "{finding}");
     }
     assert_eq!(finding(&run, "version-no-overlap")["result"], "pass");
-    for (given, reason) in
-        [("6", "--versions 6 does not offer it: --versions 3 does"), ("1,2", "--versions 2,1 does not")]
-    {
-        let said = with("inspect", &["--versions", given], &AGED, &plugin, &serves).ended_with(3);
-        let said = said.says(&["rpcplugin::protocol::version_not_offered", reason]);
+    for (given, reason) in [
+        ("6", "--versions 6 does not include it; offer it with --versions 3"),
+        ("1,2", "--versions 2,1 does not include it"),
+    ] {
+        let inspected = with("inspect", &["--versions", given], &AGED, &plugin, &serves).ended_with(3);
+        let inspected = inspected.prints(&["rpcplugin::protocol::version_not_offered", reason]);
         let doctor = with("doctor", &["--versions", given], &AGED, &plugin, &serves).ended_with(1);
-        let doctor = doctor.says(&["wrong  version", reason]);
-        for run in [said, doctor] {
+        let doctor = doctor.prints(&["wrong  version", reason]);
+        for run in [inspected, doctor] {
             assert!(!run.stdout.contains("update") && !run.stderr.contains("update"), "{run:?}");
         }
     }
@@ -229,10 +230,10 @@ fn a_plugin_without_the_offered_versions_has_no_fault() {
     let preset = ["--preset", "terraform", "--env", "AGED_PLUGIN=hello"];
     with("inspect", &preset, &[], &plugin, &serves)
         .ended_with(3)
-        .says(&["the hosts of terraform offer 6,5; offer it with --versions 3"]);
+        .prints(&["the hosts of terraform offer 6,5; offer it with --versions 3"]);
     with("inspect", &[], &AGED, &plugin, &["--grpc", "12"])
         .ended_with(3)
-        .says(&["offer it with --versions 12"]);
+        .prints(&["offer it with --versions 12"]);
 }
 
 /// The handshake line does not show the plugin's own certificates. The socket does.
@@ -249,12 +250,13 @@ fn a_plugin_with_its_own_certificates_is_recognized_and_reached() {
 
     // Without the certificate files.
     for flags in [&[][..], &["--no-mtls"]] {
-        let said = with("inspect", flags, &[], &plugin, &serves).ended_with(3);
-        let said = said.says(&["rpcplugin::security::own_certificates", "--cert, --key and --ca"]);
-        assert!(!said.stderr.contains("ignores the request"), "{}", said.stderr);
+        let inspected = with("inspect", flags, &[], &plugin, &serves).ended_with(3);
+        let inspected =
+            inspected.prints(&["rpcplugin::security::own_certificates", "--cert, --key and --ca"]);
+        assert!(!inspected.stderr.contains("ignores the request"), "{}", inspected.stderr);
         with("doctor", flags, &[], &plugin, &serves)
             .ended_with(1)
-            .says(&["wrong  security    the plugin has its own certificates", "--cert FILE"]);
+            .prints(&["wrong  security    the plugin has its own certificates", "--cert FILE"]);
     }
     let run = conformance(&["--json", "--jobs", "4"], &[], &plugin, &serves).ended_with(0);
     let json = run.json();
@@ -278,7 +280,7 @@ fn a_plugin_with_its_own_certificates_is_recognized_and_reached() {
         (&facts["security"]["kind"], &facts["security"]["trust"]),
         (&"mutual".into(), &"authorities".into())
     );
-    with("doctor", &given, &[], &plugin, &serves).ended_with(0).says(&["ok     security", "has no fault"]);
+    with("doctor", &given, &[], &plugin, &serves).ended_with(0).prints(&["ok     security", "has no fault"]);
     let args = ["call", "Kit/Info", "-d", "{}"].iter().chain(&given).chain(&["--"]).map(Path::new);
     let call = rpcplugin(args.chain([plugin.as_path()]).chain(serves.map(Path::new)));
     assert_eq!(call.ended_with(0).json()["protocolVersion"], 3);
@@ -296,18 +298,16 @@ fn a_plugin_with_its_own_certificates_is_recognized_and_reached() {
     // A missing file is a usage error.
     let missing = ["--cert", "/no/cert", "--key", &key, "--ca", &ca];
     for command in ["inspect", "doctor", "conformance"] {
-        with(command, &missing, &[], &plugin, &serves).ended_with(2).says(&["/no/cert"]);
+        with(command, &missing, &[], &plugin, &serves).ended_with(2).prints(&["/no/cert"]);
     }
-    with("inspect", &["--cert", &cert], &[], &plugin, &[]).ended_with(2).says(&["--key"]);
+    with("inspect", &["--cert", &cert], &[], &plugin, &[]).ended_with(2).prints(&["--key"]);
 }
 
 #[test]
 fn failures_in_the_baseline_do_not_fail_the_run() {
     let dir = tempfile::tempdir().unwrap();
-    let plugin = dir.path().join("plugin");
-    let script = format!("#!/bin/sh\nunset PLUGIN_CLIENT_CERT; exec '{}'\n", basic_plugin().display());
-    std::fs::write(&plugin, script).unwrap();
-    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let wrapper = format!("unset PLUGIN_CLIENT_CERT; exec '{}'", basic_plugin().display());
+    let plugin = script(dir.path(), "plugin", &wrapper);
     let cookie = ["--cookie", "BASIC_PLUGIN=hello"];
     let only = ["--json", "--only", "mtls-certificate,line-form"];
     let run = |flags: &[&str]| conformance(&[&only[..], flags].concat(), &cookie, &plugin, &[]);
@@ -315,7 +315,7 @@ fn failures_in_the_baseline_do_not_fail_the_run() {
 
     let skipped = run(&["--skip", "mtls"]).ended_with(0);
     assert_eq!(results(&skipped)["mtls-certificate"], "skip");
-    run(&["--skip", "no-such"]).ended_with(2).says(&["no-such", "--list"]);
+    run(&["--skip", "no-such"]).ended_with(2).prints(&["no-such", "--list"]);
 
     let file = dir.path().join("baseline");
     let baseline = file.to_str().unwrap();
@@ -333,30 +333,27 @@ fn failures_in_the_baseline_do_not_fail_the_run() {
         &plugin,
         &[],
     );
-    text.ended_with(0).says(&["KNOWN mtls-certificate", "1 known", "conforms"]);
+    text.ended_with(0).prints(&["KNOWN mtls-certificate", "1 known", "conforms"]);
     assert!(std::fs::read_to_string(&junit).unwrap().contains("failures=\"0\""));
     // A failure that is not in the baseline counts.
     std::fs::write(&file, "line-form\n").unwrap();
     run(&["--baseline", baseline]).ended_with(1);
 
     std::fs::write(&file, "line-form\nmtls\n").unwrap();
-    run(&["--baseline", baseline]).ended_with(2).says(&["no check \\\"mtls\\\", named on line 2"]);
-    run(&["--baseline", "/no/such/file"]).ended_with(2).says(&["/no/such/file cannot be read"]);
+    run(&["--baseline", baseline]).ended_with(2).prints(&["no check \\\"mtls\\\", named on line 2"]);
+    run(&["--baseline", "/no/such/file"]).ended_with(2).prints(&["/no/such/file cannot be read"]);
 }
 
 /// Hosts of CrowdSec generate the value, and its plugins compare the value with itself.
 #[test]
 fn any_cookie_value_is_accepted_if_hosts_generate_it() {
     let dir = tempfile::tempdir().unwrap();
-    let plugin = dir.path().join("plugin");
-    let basic = basic_plugin();
-    let script = format!(
-        "#!/bin/sh\n[ -n \"$CROWDSEC_PLUGIN_KEY\" ] || {{ echo 'This binary is a plugin.' >&2; exit 1; }}\n\
-         BASIC_PLUGIN=hello exec '{}'\n",
-        basic.display()
+    let wrapper = format!(
+        "[ -n \"$CROWDSEC_PLUGIN_KEY\" ] || {{ echo 'This binary is a plugin.' >&2; exit 1; }}\n\
+         BASIC_PLUGIN=hello exec '{}'",
+        basic_plugin().display()
     );
-    std::fs::write(&plugin, script).unwrap();
-    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let plugin = script(dir.path(), "plugin", &wrapper);
     let run =
         conformance(&["--json", "--preset", "crowdsec", "--only", "cookie"], &[], &plugin, &[]).ended_with(0);
     let results = results(&run);

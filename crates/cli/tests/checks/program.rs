@@ -1,8 +1,10 @@
 //! Runs of the program, and the plugins for them.
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rpcplugin");
@@ -63,10 +65,10 @@ impl Run {
     }
 
     #[track_caller]
-    pub(crate) fn says(self, words: &[&str]) -> Self {
-        let said = format!("{}\n{}", self.stdout, self.stderr);
+    pub(crate) fn prints(self, words: &[&str]) -> Self {
+        let printed = format!("{}\n{}", self.stdout, self.stderr);
         for word in words {
-            assert!(said.contains(word), "{word:?} is missing in {said}");
+            assert!(printed.contains(word), "{word:?} is missing in {printed}");
         }
         self
     }
@@ -74,6 +76,27 @@ impl Run {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
+}
+
+/// Waits until `probe` returns a value, for at most 20 seconds.
+#[track_caller]
+pub(crate) fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(value) = probe() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "not within 20 s");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Writes a shell script, and returns its path.
+pub(crate) fn script(dir: &Path, name: &str, content: &str) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
 }
 
 /// Returns the example plugin of this crate.

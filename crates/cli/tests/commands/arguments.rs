@@ -17,7 +17,7 @@ fn durations_have_limits() {
         &["attach", "unix:/nowhere", "--timeout", "100000000h"],
         &["attach", "unix:/nowhere", "call", "Info", "--deadline", "100000000h"],
     ] {
-        rpcplugin(args).ended_with(2).says(&["between 1ms and 24h"]);
+        rpcplugin(args).ended_with(2).prints(&["between 1ms and 24h"]);
     }
 }
 
@@ -34,15 +34,18 @@ fn an_empty_variable_is_not_set() {
     };
     let plugin = basic_plugin();
     let inspect = ["inspect", plugin.to_str().unwrap()];
-    let (code, said) = run("RPCPLUGIN_COOKIE", "", &inspect);
-    assert!(code == Some(3) && said.contains("rpcplugin::config::cookie_not_given"), "{said}");
+    let (code, stderr) = run("RPCPLUGIN_COOKIE", "", &inspect);
+    assert!(code == Some(3) && stderr.contains("rpcplugin::config::cookie_not_given"), "{stderr}");
     let given = ["inspect", COOKIE[0], COOKIE[1], inspect[1]];
     assert_eq!(run("RPCPLUGIN_COOKIE", "", &given).0, Some(0));
     assert_eq!(run("RPCPLUGIN_COOKIE", "BASIC_PLUGIN=hello", &inspect).0, Some(0));
     for variable in ["RPCPLUGIN_REATTACH", "TF_REATTACH_PROVIDERS"] {
-        let (code, said) = run(variable, "", &["attach"]);
-        assert!(code == Some(2) && said.contains("the plugin to attach to is missing"), "{variable}: {said}");
-        let (code, said) = run(variable, "/nowhere/at/all", &["attach"]);
-        assert!(code == Some(2) && said.contains("cannot be read"), "{variable}: {said}");
+        let (code, stderr) = run(variable, "", &["attach"]);
+        assert!(
+            code == Some(2) && stderr.contains("the plugin to attach to is missing"),
+            "{variable}: {stderr}"
+        );
+        let (code, stderr) = run(variable, "/nowhere/at/all", &["attach"]);
+        assert!(code == Some(2) && stderr.contains("cannot be read"), "{variable}: {stderr}");
     }
 }

@@ -1,14 +1,11 @@
 //! `run` and `attach`.
 
-use std::{
-    os::unix::fs::PermissionsExt as _,
-    time::{Duration, Instant},
-};
+use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::{
-    program::rpcplugin,
+    program::{eventually, rpcplugin},
     running::{Running, kit, kit_proto, of_the_tests},
 };
 
@@ -55,11 +52,7 @@ fn a_plugin_under_mutual_tls_serves_clients_with_the_handover() {
     let file = dir.path().join("handover.json");
     let path = file.to_str().unwrap();
     let running = Running::start(&["--handover", path], &kit);
-    let begun = Instant::now();
-    while !std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
-        assert!(begun.elapsed() < Duration::from_secs(20), "the file is written");
-        std::thread::yield_now();
-    }
+    eventually(|| std::fs::read_to_string(&file).ok().filter(|text| text.ends_with('\n')));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let facts = rpcplugin(["--json", "attach", path]).ended_with(0).json();
     assert_eq!(facts["process"]["pid"], running.ready["pid"]);
@@ -77,11 +70,11 @@ fn a_plugin_under_mutual_tls_serves_clients_with_the_handover() {
     // Without the key the plugin refuses the client.
     rpcplugin(["attach", &running.reattach()])
         .ended_with(3)
-        .says(&["rpcplugin::security::attach_without_identity", "--handover FILE"]);
+        .prints(&["rpcplugin::security::attach_without_identity", "--handover FILE"]);
     let (code, _) = running.end_with(Signal::INT);
     assert_eq!(code, Some(0));
     assert!(!file.exists(), "the file is removed with the plugin");
-    rpcplugin(["attach", "unix:/nowhere/plugin"]).ended_with(3).says(&["there is no plugin at"]);
+    rpcplugin(["attach", "unix:/nowhere/plugin"]).ended_with(3).prints(&["there is no plugin at"]);
 }
 
 #[test]
@@ -98,13 +91,15 @@ fn attach_by_name_and_by_address() {
     assert_eq!(facts["security"]["kind"], "none");
     let one = all.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap();
     let two = format!("{{{one},{}}}", one.replace("/demo", "/other"));
-    rpcplugin(["attach", &two]).ended_with(2).says(&["the JSON has several plugins", "example.com/a/other"]);
+    rpcplugin(["attach", &two])
+        .ended_with(2)
+        .prints(&["the JSON has several plugins", "example.com/a/other"]);
     rpcplugin(["attach", &two, "--name", "example.com/a/other"]).ended_with(0);
-    rpcplugin(["attach", &two, "--name", "example.com/a/missing"]).ended_with(2).says(&[
+    rpcplugin(["attach", &two, "--name", "example.com/a/missing"]).ended_with(2).prints(&[
         "there is no plugin \"example.com/a/missing\" in the JSON",
         "use one of the plugins: example.com/a/demo, ",
     ]);
-    rpcplugin(["attach", &address, "stop"]).ended_with(0).says(&["the plugin"]);
+    rpcplugin(["attach", &address, "stop"]).ended_with(0).prints(&["the plugin"]);
     let (code, rest) = running.end();
     assert_eq!(code, Some(4), "another program shut it down: {rest}");
     assert!(rest.contains("cleanly, without a request of this program"), "{rest}");
@@ -144,17 +139,17 @@ fn attach_with_certificate_files() {
 
 #[test]
 fn attach_without_a_plugin_is_a_usage_error() {
-    rpcplugin(["attach"]).ended_with(2).says(&["the plugin to attach to is missing"]);
-    rpcplugin(["attach", "/nowhere/at/all"]).ended_with(2).says(&["cannot be read"]);
+    rpcplugin(["attach"]).ended_with(2).prints(&["the plugin to attach to is missing"]);
+    rpcplugin(["attach", "/nowhere/at/all"]).ended_with(2).prints(&["cannot be read"]);
     rpcplugin(["attach", "unix:/tmp/x", "--cert", "x"]).ended_with(2);
     let given = ["attach", "unix:/tmp/x", "--cert", "/no/cert", "--key", "/no/key", "--ca", "/no/ca"];
-    rpcplugin(given).ended_with(2).says(&["/no/cert"]);
+    rpcplugin(given).ended_with(2).prints(&["/no/cert"]);
     for (json, message) in [
         (r#"{"a":null}"#, "rpcplugin::handshake::reattach_unreadable"),
         (r#"{"Protocol":"netrpc"}"#, "rpcplugin::handshake::reattach_not_grpc"),
         ("{}", "there is no plugin in the JSON"),
     ] {
-        rpcplugin(["attach", json]).ended_with(2).says(&[message]);
+        rpcplugin(["attach", json]).ended_with(2).prints(&[message]);
     }
 }
 
@@ -169,7 +164,7 @@ fn a_key_that_does_not_match_is_a_usage_error() {
     let (cert, key, ca) = (file("host.pem"), file("plugin.key"), file("ca.pem"));
     rpcplugin(["attach", "unix:/tmp/x", "--cert", &cert, "--key", &key, "--ca", &ca])
         .ended_with(2)
-        .says(&["rpcplugin::security::identity_key_mismatch"]);
+        .prints(&["rpcplugin::security::identity_key_mismatch"]);
 }
 
 /// A plugin in test mode, and its first line on stdout.
@@ -195,11 +190,7 @@ impl Serving {
 
     /// Waits for its exit.
     fn ends(&mut self) {
-        let begun = Instant::now();
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "the process exits");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        eventually(|| self.child.try_wait().unwrap());
     }
 }
 
@@ -224,7 +215,7 @@ fn stop_shuts_down_a_plugin_in_test_mode() {
             run.stdout
         );
         serving.ends();
-        rpcplugin(["attach", &serving.line, "stop"]).ended_with(3).says(&["there is no plugin at"]);
+        rpcplugin(["attach", &serving.line, "stop"]).ended_with(3).prints(&["there is no plugin at"]);
     }
     let Some(kit) = kit() else { return };
     // The reattach JSON of `run` says that the plugin is in test mode.
@@ -241,8 +232,9 @@ fn stop_fails_if_the_plugin_keeps_running() {
     let Some(plugin) = peer("go", "bare-plugin") else { return };
     let mut serving = Serving::start(plugin, &[]);
     let address = serving.line.split('|').nth(3).unwrap().to_owned();
-    let words = ["rpcplugin::protocol::not_stopped", "no plugin.GRPCController", "by hand"];
-    let by_address = rpcplugin(["attach", &address, "stop"]).ended_with(1).says(&words);
+    let words =
+        ["rpcplugin::protocol::not_stopped", "does not implement plugin.GRPCController", "and kill it"];
+    let by_address = rpcplugin(["attach", &address, "stop"]).ended_with(1).prints(&words);
     assert_eq!(by_address.stdout, "");
     let pid = serving.child.id();
     let reattach = |test: bool| {
@@ -257,6 +249,6 @@ fn stop_fails_if_the_plugin_keeps_running() {
     assert!(serving.child.try_wait().unwrap().is_none(), "the plugin keeps running");
     // A plugin with a known pid and not in test mode is killed.
     let killed = rpcplugin(["attach", &reattach(false), "stop"]).ended_with(0);
-    killed.says(&["the plugin had to be killed"]);
+    killed.prints(&["the plugin had to be killed"]);
     serving.ends();
 }

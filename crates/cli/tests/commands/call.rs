@@ -71,28 +71,28 @@ fn metadata_defaults_and_request_files() {
     assert_eq!(put, json!({ "replaced": false }));
     let args = ["Echo", "-d", "{}", "-H", "x-kit-a: b", "-H", "x-kit-c-bin: AAE", "--show-metadata"];
     let run = call(&args, &kit).ended_with(0);
-    run.says(&["header x-kit-a: b", "header x-kit-c-bin: AAE=", "trailer x-kit-trailer-a: b"]);
+    run.prints(&["header x-kit-a: b", "header x-kit-c-bin: AAE=", "trailer x-kit-trailer-a: b"]);
 }
 
 #[test]
 fn a_failed_call_shows_code_message_and_details() {
     let Some(kit) = kit() else { return };
     let fail = ["Fail", "-d", r#"{"code":9,"message":"not now","note":"why"}"#];
-    call(&fail, &kit).ended_with(1).says(&["FAILED_PRECONDITION (9)", "not now", "\"note\": \"why\""]);
+    call(&fail, &kit).ended_with(1).prints(&["FAILED_PRECONDITION (9)", "not now", "\"note\": \"why\""]);
     let error = call(&[&["--json"], &fail[..]].concat(), &kit).ended_with(1).json();
     assert_eq!(error["error"]["grpc"], json!({ "code": "FAILED_PRECONDITION", "number": 9 }));
     let detail = &error["error"]["details"][0];
     assert_eq!(detail["@type"], "type.googleapis.com/conformance.v1.FailDetail");
     assert_eq!(detail["note"], "why");
     let late = call(&["Sleep", "-d", r#"{"ms":60000}"#, "--deadline", "300ms"], &kit).ended_with(1);
-    late.says(&["DEADLINE_EXCEEDED"]);
+    late.prints(&["DEADLINE_EXCEEDED"]);
 }
 
 #[test]
 fn a_plugin_that_exits_during_the_call_is_reported() {
     let Some(kit) = kit() else { return };
     let run = call(&["Panic", "-d", r#"{"message":"boom"}"#], &kit).ended_with(4);
-    run.says(&["UNAVAILABLE", "has ended: exit status 101", "its log:", "boom"]);
+    run.prints(&["UNAVAILABLE", "has ended: exit status 101", "its log:", "boom"]);
 }
 
 /// Returns the member names of an error, and the error.
@@ -144,11 +144,11 @@ fn a_plugin_before_the_method_is_a_usage_error() {
     let kit = kit.to_str().unwrap();
     let line = format!("rpcplugin call Kit/Echo {kit}");
     let run = rpcplugin(["call", "-d", "{}", kit, "Kit/Echo"]).ended_with(2);
-    run.says(&["is a program, not a method", &line]);
+    run.prints(&["is a program, not a method", &line]);
     let run = rpcplugin(["--json", "call", kit, "Kit/Echo", "serve"]).ended_with(2).json();
     assert!(run["error"]["help"].as_str().unwrap().ends_with(&format!("{line} serve")), "{run}");
     // A missing program is not a swap.
-    rpcplugin(["call", "Kit/Echo", "/nowhere/at/all"]).ended_with(3).says(&["there is no program"]);
+    rpcplugin(["call", "Kit/Echo", "/nowhere/at/all"]).ended_with(3).prints(&["there is no program"]);
 }
 
 #[test]
@@ -156,16 +156,16 @@ fn invalid_methods_and_requests_are_usage_errors() {
     let Some(kit) = kit() else { return };
     call(&["Kit/Ecko"], &kit)
         .ended_with(2)
-        .says(&["rpcplugin::protocol::no_such_method", "did you mean conformance.v1.Kit/Echo?"]);
+        .prints(&["rpcplugin::protocol::no_such_method", "did you mean conformance.v1.Kit/Echo?"]);
     call(&["Get", "-d", r#"{"kex":"k"}"#], &kit)
         .ended_with(2)
-        .says(&["unrecognized field name 'kex'", "use the fields of the message: key (string)"]);
-    call(&["Get", "-d", "{} {}"], &kit).ended_with(2).says(&["the method takes one message"]);
-    call(&["Chat", "-d", "{} {"], &kit).ended_with(2).says(&["the request is not valid JSON"]);
+        .prints(&["unrecognized field name 'kex'", "use the fields of the message: key (string)"]);
+    call(&["Get", "-d", "{} {}"], &kit).ended_with(2).prints(&["the method takes one message"]);
+    call(&["Chat", "-d", "{} {"], &kit).ended_with(2).prints(&["the request is not valid JSON"]);
     call(&["Get", "-H", "no colon"], &kit).ended_with(2);
     call(&["Info", "--timeout", "0s"], &kit)
         .ended_with(2)
-        .says(&["'--timeout <TIME>'", "between 1ms and 24h"]);
+        .prints(&["'--timeout <TIME>'", "between 1ms and 24h"]);
 }
 
 #[test]
@@ -180,8 +180,8 @@ fn an_ambiguous_name_is_a_usage_error() {
     let text = "syntax = \"proto3\"; package t; message M {} service A { rpc Do(M) returns (M); } service B { rpc Do(M) returns (M); }";
     std::fs::write(&two, text).unwrap();
     let run = call(&["Do", "--proto", two.to_str().unwrap()], &own).ended_with(2);
-    run.says(&["rpcplugin::protocol::ambiguous_method", "t.A/Do, t.B/Do"]);
-    call(&["A/Do", "--proto", two.to_str().unwrap()], &own).ended_with(1).says(&["UNIMPLEMENTED"]);
+    run.prints(&["rpcplugin::protocol::ambiguous_method", "t.A/Do, t.B/Do"]);
+    call(&["A/Do", "--proto", two.to_str().unwrap()], &own).ended_with(1).prints(&["UNIMPLEMENTED"]);
     assert!(call(&["Info", "--proto", proto], &own).ended_with(0).json()["pid"].is_string());
 }
 
@@ -192,7 +192,7 @@ fn methods_of_go_and_python_plugins_are_called() {
         assert_eq!(lines(&both).len(), 3);
         call(&["Get", "-d", r#"{"key":"none"}"#], &plugin)
             .ended_with(1)
-            .says(&["NOT_FOUND (5)", "no such key"]);
+            .prints(&["NOT_FOUND (5)", "no such key"]);
     }
     let Some(python) = peer("python", "bin/python") else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/python/kit_plugin.py");
@@ -203,5 +203,5 @@ fn methods_of_go_and_python_plugins_are_called() {
     assert_eq!(rpcplugin(described).ended_with(0).json()["protocolVersion"], 3);
     rpcplugin(["call", "Info", "--preset", "kit", python, script])
         .ended_with(2)
-        .says(&["rpcplugin::protocol::methods_unknown", "--proto FILE"]);
+        .prints(&["rpcplugin::protocol::methods_unknown", "--proto FILE"]);
 }

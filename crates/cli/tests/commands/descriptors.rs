@@ -175,11 +175,11 @@ fn files_of_an_edition_are_described_and_called() {
         subject.call("ed.v1.Plain/Echo", r#"{"text":""}"#).ended_with(0).json(),
         json!({ "text": "" })
     );
-    subject.call("new.v1.Plain/Echo", "{}").ended_with(2).says(&[
+    subject.call("new.v1.Plain/Echo", "{}").ended_with(2).prints(&[
         "rpcplugin::protocol::not_fully_described",
         "new.v1.Plain is not fully described: new.proto is left out: the edition",
     ]);
-    subject.run(&["inspect"]).ended_with(0).says(&["new.proto is left out", "ed.v1.Plain"]);
+    subject.run(&["inspect"]).ended_with(0).prints(&["new.proto is left out", "ed.v1.Plain"]);
 }
 
 /// protobuf-go decodes the requests by its own implementation of features.
@@ -250,7 +250,7 @@ fn a_missing_import_is_named_and_the_rest_works() {
     let Some(subject) = Subject::with(&[bad]) else { return };
     let why = "the plugin does not have dep.proto, which bad.proto imports";
     for method in ["bad.v1.Bad/Do", "Bad/Use", "Use"] {
-        subject.call(method, "{}").ended_with(2).says(&[
+        subject.call(method, "{}").ended_with(2).prints(&[
             "rpcplugin::protocol::not_fully_described",
             &format!("bad.v1.Bad is not fully described: {why}"),
             "describe the missing types with --proto",
@@ -259,11 +259,11 @@ fn a_missing_import_is_named_and_the_rest_works() {
     for method in ["bad.v1.Part/Fine", "Part/Inner"] {
         assert_eq!(subject.call(method, r#"{"n":1}"#).ended_with(0).json(), json!({ "n": 1 }), "{method}");
     }
-    subject.call("Part/Not", "{}").ended_with(2).says(&[why]);
+    subject.call("Part/Not", "{}").ended_with(2).prints(&[why]);
     let facts = subject.facts();
     let methods = service_of(&facts, "bad.v1.Bad")["methods"].as_array().unwrap();
     assert_eq!((&methods[0]["name"], &methods[0]["not_described"]), (&"Do".into(), &why.into()));
-    subject.run(&["inspect"]).ended_with(0).says(&[why, "Do ", "dep.v1.Other"]);
+    subject.run(&["inspect"]).ended_with(0).prints(&[why, "Do ", "dep.v1.Other"]);
 
     // With the missing file, all methods can be called.
     let dep = subject.dir.path().join("dep.proto");
@@ -313,7 +313,7 @@ fn invalid_descriptors_are_left_out_and_named() {
         subject
             .call("odd.v1.Odd/Do", "{}")
             .ended_with(2)
-            .says(&["odd.v1.Odd is not fully described: in odd.proto ", why]);
+            .prints(&["odd.v1.Odd is not fully described: in odd.proto ", why]);
         assert_eq!(subject.call("good.v1.Plain/Echo", "{}").ended_with(0).json(), json!({}), "{why}");
         let facts = subject.facts();
         assert!(service_of(&facts, "odd.v1.Odd")["methods"][0]["not_described"].is_string(), "{facts}");
@@ -336,7 +336,7 @@ fn a_service_with_an_invalid_name_is_left_out() {
         subject
             .call(&format!("{full}/Do"), "{}")
             .ended_with(2)
-            .says(&["is not fully described", "bad.proto"]);
+            .prints(&["is not fully described", "bad.proto"]);
     }
 }
 
@@ -354,20 +354,20 @@ fn failing_reflection_is_reported() {
     subject
         .call("a.v1.Plain/Echo", "{}")
         .ended_with(2)
-        .says(&["a.v1.Plain is not fully described", "is lost"]);
+        .prints(&["a.v1.Plain is not fully described", "is lost"]);
     subject.answers["Fail"] = "list".into();
-    subject.call("a.v1.Plain/Echo", "{}").ended_with(2).says(&[
+    subject.call("a.v1.Plain/Echo", "{}").ended_with(2).prints(&[
         "rpcplugin::protocol::reflection_failed",
         "the list is lost",
         "--proto FILE",
     ]);
-    subject.run(&["inspect"]).ended_with(0).says(&["the plugin's reflection fails: the list is lost"]);
+    subject.run(&["inspect"]).ended_with(0).prints(&["the plugin's reflection fails: the list is lost"]);
     // A file that is not a descriptor.
     let Some(mut subject) = Subject::with(&[plain("a.proto", "a.v1")]) else { return };
     subject.answers["Symbols"]["a.v1.Plain"] = json!([base64(b"\x0a\x07a.proto\x22\x7f")]);
     let facts = subject.facts();
     assert_eq!(facts["left_out"][0]["file"], "a.proto", "{facts}");
-    subject.call("a.v1.Plain/Echo", "{}").ended_with(2).says(&["a.v1.Plain is not fully described"]);
+    subject.call("a.v1.Plain/Echo", "{}").ended_with(2).prints(&["a.v1.Plain is not fully described"]);
 }
 
 /// Endless imports, endless files, and a missing response.
@@ -393,7 +393,7 @@ fn reflection_has_limits() {
     subject
         .run(&["inspect"])
         .ended_with(0)
-        .says(&["incomplete: the reflection of the plugin has a response of more than 16 MiB"]);
+        .prints(&["incomplete: the reflection of the plugin has a response of more than 16 MiB"]);
     // A message can have two bytes.
     let Some(mut subject) = endless(0) else { return };
     let bomb = [begun.encode_to_vec(), [0x22, 0].repeat(300_000)].concat();
@@ -410,13 +410,13 @@ fn reflection_has_limits() {
     subject
         .call("b.v1.Plain/Echo", "{}")
         .ended_with(2)
-        .says(&["the reflection of the plugin took longer than 10 s"]);
+        .prints(&["the reflection of the plugin took longer than 10 s"]);
     assert!(begun.elapsed() >= Duration::from_secs(20));
     subject.answers["Silent"] = "list".into();
     subject
         .run(&["inspect"])
         .ended_with(0)
-        .says(&["the plugin's reflection fails: it took longer than 10 s"]);
+        .prints(&["the plugin's reflection fails: it took longer than 10 s"]);
 }
 
 #[test]
@@ -437,7 +437,7 @@ fn files_are_compared_with_reflection() {
     subject
         .run(&["inspect", "--proto", given])
         .ended_with(0)
-        .says(&["in given.proto, but not served by the plugin", "the plugin does not have this method"]);
+        .prints(&["in given.proto, but not served by the plugin", "the plugin does not have this method"]);
     let fewer = "syntax = \"proto3\"; package a.v1; message Text { string text = 1; } service Plain {}";
     fs::write(given, fewer).unwrap();
     let facts = subject.run(&["inspect", "--json", "--proto", given]).ended_with(0).json();
@@ -452,5 +452,5 @@ fn without_reflection_services_come_from_files() {
     let proto = crate::running::kit_proto();
     let args = ["inspect", "--preset", "kit", "--proto"].map(OsStr::new);
     let run = rpcplugin(args.into_iter().chain([proto.as_os_str(), python.as_os_str(), script.as_os_str()]));
-    run.ended_with(0).says(&["services, as kit.proto has them", "conformance.v1.Kit"]);
+    run.ended_with(0).prints(&["services, as kit.proto has them", "conformance.v1.Kit"]);
 }

@@ -77,7 +77,7 @@ fn a_full_stdout_is_an_error() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         rpcplugin_into(full, args)
             .ended_with(1)
-            .says(&["rpcplugin::base::stdout_unwritable", "No space left on device"]);
+            .prints(&["rpcplugin::base::stdout_unwritable", "No space left on device"]);
     }
 }
 

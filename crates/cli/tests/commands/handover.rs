@@ -1,41 +1,28 @@
 //! The file of `run --handover` never replaces another file.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use rustix::process::Signal;
 
 use crate::{
-    program::rpcplugin,
+    program::{eventually, rpcplugin, script},
     running::{Running, kit},
 };
 
+/// Waits until the file is complete, and returns its text.
 fn written(file: &Path) -> String {
-    let begun = Instant::now();
-    loop {
-        match fs::read_to_string(file) {
-            Ok(text) if text.ends_with('\n') => return text,
-            _ => assert!(begun.elapsed() < Duration::from_secs(20), "it is written"),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually(|| fs::read_to_string(file).ok().filter(|text| text.ends_with('\n')))
 }
 
 #[test]
 fn existing_files_are_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let started = dir.path().join("started");
-    let plugin = dir.path().join("plugin");
-    fs::write(&plugin, format!("#!/bin/sh\ntouch {}\n", started.display())).unwrap();
-    fs::set_permissions(&plugin, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let plugin = script(dir.path(), "plugin", &format!("touch {}", started.display()));
     let plugin = plugin.to_str().unwrap();
     let refused = |path: &Path, words: &str| {
         let run = rpcplugin(["run", "--handover", path.to_str().unwrap(), plugin]).ended_with(2);
-        run.says(&["rpcplugin::config::invalid_arguments", words, "--handover"]);
+        run.prints(&["rpcplugin::config::invalid_arguments", words, "--handover"]);
         assert!(!started.exists(), "the plugin is not started");
     };
     let reattach = r#"{"Protocol":"grpc","ProtocolVersion":1,"Pid":1,"Test":true,"Addr":{"Network":"unix","String":"/tmp/p"}}"#;

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs, os::unix::fs::PermissionsExt as _, path::Path};
 use serde_json::Value;
 
 use crate::{
-    program::{Run, basic_plugin, peer, rpcplugin},
+    program::{Run, basic_plugin, peer, rpcplugin, script},
     running::{kit, kit_proto, of_the_tests},
 };
 
@@ -69,7 +69,8 @@ fn plain_text_multiplexing_and_tcp_are_shown() {
 fn the_tree_has_no_colours_in_a_pipe() {
     let run = inspect(&["--cookie", "BASIC_PLUGIN=hello"], basic_plugin()).ended_with(0);
     assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);
-    let run = run.says(&["process", "mutual TLS", "SHA-256", "services", "handshake line", "ended cleanly"]);
+    let run =
+        run.prints(&["process", "mutual TLS", "SHA-256", "services", "handshake line", "ended cleanly"]);
     assert_eq!(run.stderr, "");
     let coloured = inspect(&["--color", "always", "--cookie", "BASIC_PLUGIN=hello"], basic_plugin());
     assert!(coloured.ended_with(0).stdout.contains("\u{1b}[32m"));
@@ -89,7 +90,7 @@ fn tree_and_json_have_the_same_names() {
     for name in features.map(String::as_str).chain(["features", "services", "timings"]) {
         assert!(tree.stdout.contains(&format!("─ {name}")), "{name} is missing in {}", tree.stdout);
     }
-    tree.says(&["version 1 (offered: 3, 1)"]);
+    tree.prints(&["version 1 (offered: 3, 1)"]);
 }
 
 /// The shell keeps running after the plugin has exited, and is killed.
@@ -97,9 +98,7 @@ fn tree_and_json_have_the_same_names() {
 fn the_duration_of_a_shutdown_is_shown_once() {
     let Some(kit) = peer("go", "kit-plugin") else { return };
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("stays");
-    fs::write(&path, format!("#!/bin/sh\n'{}'\nexec sleep 60\n", kit.display())).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = script(dir.path(), "stays", &format!("'{}'\nexec sleep 60", kit.display()));
     let run = inspect(&["--preset", "kit"], &path).ended_with(0);
     let end = run.stdout.lines().find(|line| line.contains("had to be killed with SIGKILL")).unwrap();
     assert_eq!(end.matches("after").count(), 1, "{end}");
@@ -110,7 +109,7 @@ fn a_note_names_flags_that_go_to_the_plugin() {
     let plugin = basic_plugin();
     let plugin = plugin.to_str().unwrap();
     let run = rpcplugin(["inspect", plugin, "serve", "--cookie", "BASIC_PLUGIN=hello"]).ended_with(3);
-    run.says(&["--cookie goes to the plugin", "put it before the plugin", "cookie_not_given"]);
+    run.prints(&["--cookie goes to the plugin", "put it before the plugin", "cookie_not_given"]);
     let run = rpcplugin(["inspect", "--", plugin, "serve", "--cookie", "BASIC_PLUGIN=hello"]).ended_with(3);
     assert!(!run.stderr.contains("goes to the plugin"), "{}", run.stderr);
 }
@@ -143,7 +142,7 @@ fn a_python_plugin_is_shown_with_a_proto_file() {
             .into_iter()
             .chain([python.as_os_str(), script.as_os_str()]),
     );
-    undescribed.ended_with(0).says(&["the plugin has no reflection", "--proto FILE"]);
+    undescribed.ended_with(0).prints(&["the plugin has no reflection", "--proto FILE"]);
 }
 
 #[test]
@@ -165,8 +164,8 @@ fn programs_that_are_not_plugins_are_errors() {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         path
     };
-    let none = |path: &Path, words: &[&str]| _ = inspect(&[], path).ended_with(3).says(words);
-    none(Path::new("/bin/ls"), &["did not start", "ordinary program and no plugin", "exit status 0"]);
+    let none = |path: &Path, words: &[&str]| _ = inspect(&[], path).ended_with(3).prints(words);
+    none(Path::new("/bin/ls"), &["did not start", "as an ordinary program", "exit status 0"]);
     none(&file("hello.sh", "#!/bin/sh\necho hello\n", 0o755), &["hello", "it is a script for /bin/sh"]);
     none(&file("text", "text\n", 0o644), &["may not be executed", "neither a program nor a script"]);
     none(&file("run", "text\n", 0o755), &["is not a program for this machine", "#!/bin/sh"]);
@@ -175,7 +174,9 @@ fn programs_that_are_not_plugins_are_errors() {
     let without_tls = "#!/bin/sh\necho '1|1|unix|/nowhere|grpc'\nsleep 60\n";
     none(&file("plain", without_tls, 0o755), &["plugin_ignored_mtls", "--no-mtls"]);
     let silent = file("silent", "#!/bin/sh\nexec sleep 60\n", 0o755);
-    inspect(&["--timeout", "100ms"], &silent).ended_with(3).says(&["it said nothing", "--timeout"]);
+    inspect(&["--timeout", "100ms"], &silent)
+        .ended_with(3)
+        .prints(&["printed no handshake line within", "--timeout"]);
     let log = r#"{"@level":"error","@message":"there is no database under this address","@module":"kv","@timestamp":"2026-11-20T18:35:19.725250Z","address":"a-long-name.example.com"}"#;
     let logs = format!("#!/bin/sh\necho '{log}' >&2\nexit 7\n");
     none(
@@ -188,7 +189,7 @@ fn programs_that_are_not_plugins_are_errors() {
 
 #[test]
 fn a_missing_or_wrong_cookie_is_an_error() {
-    inspect(&[], basic_plugin()).ended_with(3).says(&[
+    inspect(&[], basic_plugin()).ended_with(3).prints(&[
         "rpcplugin::config::cookie_not_given",
         "--cookie BASIC_PLUGIN=…",
         "BASIC_PLUGIN is not set",
@@ -196,7 +197,7 @@ fn a_missing_or_wrong_cookie_is_an_error() {
     ]);
     inspect(&["--cookie", "BASIC_PLUGIN=other"], basic_plugin())
         .ended_with(3)
-        .says(&["the plugin refused the magic cookie, which another host has", "the same value"]);
+        .prints(&["the plugin refused the magic cookie, which another host has", "the same value"]);
     let json = inspect(&["--json"], basic_plugin()).ended_with(3).json();
     assert!(json["error"]["help"].as_str().unwrap().contains("--cookie"), "{json}");
 }
@@ -211,10 +212,10 @@ fn a_program_in_the_working_directory_needs_a_path() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3));
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("rpcplugin::transport::plugin_not_in_path") && said.contains("./basic-plugin"),
-        "{said}"
+        stderr.contains("rpcplugin::transport::plugin_not_in_path") && stderr.contains("./basic-plugin"),
+        "{stderr}"
     );
 }
 
@@ -223,9 +224,9 @@ fn invalid_arguments_are_usage_errors() {
     for args in [&["inspect"][..], &["inspect", "--cookie", "x", "y"], &["inspect", "--versions", "x", "y"]] {
         rpcplugin(args).ended_with(2);
     }
-    rpcplugin(["inspect", "--preset", "none", "x"]).ended_with(2).says(&["terraform"]);
+    rpcplugin(["inspect", "--preset", "none", "x"]).ended_with(2).prints(&["terraform"]);
     let missing = inspect(&["--cookie", "BASIC_PLUGIN=hello", "--proto", "/nowhere.proto"], basic_plugin());
     missing
         .ended_with(2)
-        .says(&["rpcplugin::config::invalid_arguments", "the file /nowhere.proto does not exist"]);
+        .prints(&["rpcplugin::config::invalid_arguments", "the file /nowhere.proto does not exist"]);
 }

@@ -114,9 +114,9 @@ fn invalid_requests_are_errors_with_their_position() {
         ),
         (r#"{"fInt32": 1e}"#, &["the request is not valid JSON", "column 12"]),
     ] {
-        plugin.call(&["call", "Received", "-d", json]).ended_with(2).says(words);
+        plugin.call(&["call", "Received", "-d", json]).ended_with(2).prints(words);
     }
-    plugin.call(&["call", "EchoLegacy", "-d", "{}"]).ended_with(2).says(&["id: the field is required"]);
+    plugin.call(&["call", "EchoLegacy", "-d", "{}"]).ended_with(2).prints(&["id: the field is required"]);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_response_without_a_json_form_is_an_error() {
     );
     let people = plugin.call(&["call", "One", "-d", &one]).ended_with(1);
     assert_eq!(people.stdout, "");
-    people.says(&[
+    people.prints(&[
         "rpcplugin::protocol::response_without_json",
         "timestamp: 253402300800 seconds",
         &encoded[0],

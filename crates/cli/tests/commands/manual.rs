@@ -91,14 +91,14 @@ fn commands_without_json_output_refuse_the_flag() {
 #[test]
 fn completions_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        rpcplugin(["completions", shell]).ended_with(0).says(&["rpcplugin", "inspect", "handover"]);
+        rpcplugin(["completions", shell]).ended_with(0).prints(&["rpcplugin", "inspect", "handover"]);
     }
     rpcplugin(["completions", "none"]).ended_with(2);
 }
 
 #[test]
 fn a_manual_page_for_every_command() {
-    rpcplugin(["man"]).ended_with(0).says(&[".TH rpcplugin 1"]);
+    rpcplugin(["man"]).ended_with(0).prints(&[".TH rpcplugin 1"]);
     let dir = tempfile::tempdir().unwrap();
     rpcplugin(["man", "--dir", dir.path().to_str().unwrap()]).ended_with(0);
     for command in COMMANDS {

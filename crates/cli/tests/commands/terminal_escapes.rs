@@ -4,16 +4,15 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use rpcplugin::disturbs;
+use rpcplugin::error::disturbs;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    program::{Run, peer, rpcplugin},
+    program::{Run, peer, rpcplugin, script},
     running::kit_proto,
     terminal::on_a_terminal,
 };
@@ -50,17 +49,10 @@ fn own_colours_taken_out(text: &str) -> String {
 }
 
 #[track_caller]
-fn says_harmlessly(run: Run, words: &[&str]) {
+fn prints_harmlessly(run: Run, words: &[&str]) {
     is_harmless(&run.stdout);
     is_harmless(&run.stderr);
-    run.says(words);
-}
-
-fn script(dir: &Path, name: &str, content: &str) -> PathBuf {
-    let path = dir.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
+    run.prints(words);
 }
 
 /// Errors of the library and of this program: as text, with colours, and as JSON.
@@ -94,7 +86,7 @@ fn plugins_that_do_not_start() {
     }
     // The sequences are shown as escapes.
     let shown = rpcplugin([OsStr::new("inspect"), dir.path().join("stray").as_os_str()]);
-    says_harmlessly(shown, &["\\u{1b}]52;c;aGk=\\u{7}", "\\u{9b}31m\\u{7f}\\u{202e}x\\u{2066}"]);
+    prints_harmlessly(shown, &["\\u{1b}]52;c;aGk=\\u{7}", "\\u{9b}31m\\u{7f}\\u{202e}x\\u{2066}"]);
 }
 
 /// Returns a plugin in Python without a plugin library.
@@ -136,7 +128,7 @@ fn names_subjects_statuses_answers_and_findings() {
         for global in [&[][..], &["--color", "always"], &["--json"]] {
             let run = rpcplugin(of(&[global, args].concat(), &plugin));
             assert_eq!(run.code, Some(code), "{args:?}: {run:?}");
-            says_harmlessly(run, words);
+            prints_harmlessly(run, words);
         }
         let (code_there, screen) = on_a_terminal(80, of(args, &plugin));
         assert_eq!(code_there, Some(code), "{args:?}: {screen}");
@@ -158,7 +150,7 @@ fn names_subjects_statuses_answers_and_findings() {
     // Without its cookie the plugin prints its own message.
     let without = ["inspect".into()].into_iter().chain(plugin.iter().map(OsString::from));
     let without = rpcplugin(without).ended_with(3);
-    says_harmlessly(without, &["--cookie ACTING_PLUGIN=…", "its magic cookie ACTING_PLUGIN is not set"]);
+    prints_harmlessly(without, &["--cookie ACTING_PLUGIN=…", "its magic cookie ACTING_PLUGIN is not set"]);
 }
 
 /// The log and the output of a running plugin.

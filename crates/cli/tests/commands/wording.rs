@@ -2,17 +2,15 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs,
     io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    program::{basic_plugin, peer, rpcplugin},
+    program::{basic_plugin, peer, rpcplugin, script},
     running::{Running, kit, of_the_tests},
     terminal::{on_a_terminal, screen},
 };
@@ -29,13 +27,6 @@ fn seen(columns: u16, args: &[&str]) -> Vec<String> {
         assert!(line.chars().count() <= columns.into(), "a line of {columns} columns is broken: {line:?}");
     }
     lines
-}
-
-fn script(dir: &Path, name: &str, content: &str) -> PathBuf {
-    let path = dir.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
 }
 
 #[test]
@@ -106,15 +97,15 @@ fn a_fingerprint_is_shortened_without_full() {
 fn results_are_worded_plainly() {
     let run = rpcplugin(["doctor", "/bin/ls"]).ended_with(1);
     assert!(!run.stdout.contains("does not start"), "{run:?}");
-    run.says(&["ls starts, but does not serve as a plugin: see above"]);
-    rpcplugin(["doctor", "/nowhere/ls"]).ended_with(1).says(&["ls does not start: see above"]);
+    run.prints(&["ls starts, but does not serve as a plugin: see above"]);
+    rpcplugin(["doctor", "/nowhere/ls"]).ended_with(1).prints(&["ls does not start: see above"]);
     let run = rpcplugin(["inspect", "/dev/null"]).ended_with(3);
     assert!(!run.stderr.contains("chmod"), "{run:?}");
-    run.says(&["is a pipe or a device, not a program"]);
+    run.prints(&["is a pipe or a device, not a program"]);
     let args = ["conformance", "--only", "large-message"].iter().chain(&COOKIE).map(OsStr::new);
     let run = rpcplugin(args.chain([basic_plugin().as_os_str()])).ended_with(0);
     assert!(!run.stdout.contains("answered with"), "{run:?}");
-    run.says(&["PASS  large-message", "and the connection stays usable"]);
+    run.prints(&["PASS  large-message", "and the connection stays usable"]);
 }
 
 /// The plugin logs nothing before a signal kills it.
@@ -154,21 +145,25 @@ fn the_help_names_the_cookie_that_the_plugin_expects() {
     let plugin = plugin.to_str().unwrap();
     let expects = "the plugin expects the variable STUDIO_PLUGIN: set it with --cookie STUDIO_PLUGIN=…";
     let run = rpcplugin(["inspect", plugin]).ended_with(3);
-    run.says(&["rpcplugin::config::cookie_not_given", expects, "Set the environment variable STUDIO_PLUGIN"]);
+    run.prints(&[
+        "rpcplugin::config::cookie_not_given",
+        expects,
+        "Set the environment variable STUDIO_PLUGIN",
+    ]);
     let error = rpcplugin(["--json", "inspect", plugin]).ended_with(3).json();
     assert!(error["error"]["help"].as_str().unwrap().contains(expects), "{error}");
     assert!(error["error"]["evidence"].to_string().contains(words), "{error}");
     // With another cookie too, but not with the right cookie.
-    rpcplugin(["inspect", "--cookie", "OTHER=1", plugin]).ended_with(3).says(&[expects]);
+    rpcplugin(["inspect", "--cookie", "OTHER=1", plugin]).ended_with(3).prints(&[expects]);
     let run = rpcplugin(["inspect", "--cookie", "STUDIO_PLUGIN=1", plugin]).ended_with(3);
     assert!(!run.stderr.contains("expects the variable"), "{run:?}");
     rpcplugin(["doctor", plugin])
         .ended_with(1)
-        .says(&["set the variable STUDIO_PLUGIN that the plugin expects"]);
+        .prints(&["set the variable STUDIO_PLUGIN that the plugin expects"]);
     // Not every variable is a cookie.
     let other = script(dir.path(), "other", "echo 'error: the variable DATABASE_URL is not set' >&2\nexit 1");
     let run = rpcplugin(["inspect", "--cookie", "STUDIO_PLUGIN=1", other.to_str().unwrap()]).ended_with(3);
-    run.says(&["the plugin names the variable DATABASE_URL: set it with --env DATABASE_URL=…"]);
+    run.prints(&["the plugin names the variable DATABASE_URL: set it with --env DATABASE_URL=…"]);
 }
 
 /// Returns the output on stdout and stderr until the plugin is ready.

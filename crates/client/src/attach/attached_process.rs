@@ -115,11 +115,11 @@ impl PluginProcess for AttachedProcess {
 }
 
 impl Identified {
-    /// Returns the recorded process if it has the listening socket open. Otherwise returns the process that the kernel reports for
-    /// the socket, if that process has it open. Otherwise `None`.
+    /// Returns the recorded process if it has the listening socket open. Otherwise returns the process that the
+    /// kernel reports for the socket, if that process has it open. Otherwise `None`.
     ///
-    /// The kernel reports the process that called `listen`. That process may have passed the socket on, as systemd does. It may also
-    /// have exited, and its pid may have passed to another process.
+    /// The kernel reports the process that called `listen`. That process may have passed the socket on, as systemd
+    /// does. It may also have exited, and its pid may have passed to another process.
     async fn find(endpoint: &Endpoint, recorded: Option<Pid>) -> Option<Self> {
         let reported = os::listening_pid(endpoint, DIAL_INTERVAL).await;
         [recorded, reported].into_iter().flatten().find_map(|pid| Self::hold(pid, endpoint))

@@ -8,54 +8,54 @@ use rpcplugin_transport::http2::ChannelError;
 
 use crate::error::LaunchFault;
 
-/// A host could not attach to a plugin.
+/// The host could not attach to the plugin.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum AttachError {
-    /// Nobody is there.
+    /// No process listens at the endpoint.
     #[error("there is no plugin at {endpoint}")]
     #[diagnostic(
         code(rpcplugin::transport::attach_no_plugin),
         help(
-            "the plugin has ended, or listens elsewhere by now: start it anew, and attach with what it says then"
+            "start the plugin anew, and attach with what it prints then: it has ended, or listens elsewhere now"
         )
     )]
     NoPlugin {
-        /// Where it was looked for.
+        /// The endpoint.
         endpoint: Endpoint,
-        /// What became of the connection.
+        /// The error of the connection.
         source: ChannelError,
     },
-    /// Somebody is there, and not a plugin that this host can use.
+    /// A process listens at the endpoint, and this host cannot use it.
     #[error("the plugin at {endpoint} cannot be attached to")]
     #[diagnostic(
         code(rpcplugin::transport::attach_refused),
         help("check that it is the plugin that was meant, and that both sides are secured in the same way")
     )]
     Refused {
-        /// Where it is.
+        /// The endpoint.
         endpoint: Endpoint,
-        /// What went wrong.
+        /// The fault.
         #[diagnostic_source]
         source: LaunchFault,
     },
-    /// It speaks a version of the protocol that this host does not.
-    #[error("it does not speak this host's protocol")]
+    /// The plugin speaks a version of the protocol that this host does not offer.
+    #[error("the plugin does not speak this host's protocol")]
     #[diagnostic(code(rpcplugin::protocol::attach_version))]
     Version(
         #[from]
         #[diagnostic_source]
         VersionNotOffered,
     ),
-    /// The host's configuration has values that are impossible, or do not go together.
+    /// The host's settings have invalid values, or contradict each other.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Settings(#[from] ConfigError),
-    /// The host asks for one socket for everything.
+    /// The host asks for multiplexing, which an attachment does not support.
     #[error("a plugin that is attached to cannot carry all connections over one socket")]
     #[diagnostic(
         code(rpcplugin::config::attach_multiplexed),
-        help("do not ask for multiplexing in the host (PLUGIN_MULTIPLEX_GRPC) when it attaches")
+        help("switch multiplexing off in the host (PLUGIN_MULTIPLEX_GRPC) for attachments")
     )]
     Multiplexed,
 }

@@ -26,8 +26,8 @@ pub(crate) async fn health(channel: PluginChannel) -> Result<ServingStatus, Stat
 /// Makes sure that the plugin answers, and that it reports to be healthy.
 ///
 /// # Protocol
-/// Differs from go-plugin's `Ping`: the status in the response counts. A plugin that does not serve health, or not for the name
-/// `plugin`, has answered all the same.
+/// Differs from go-plugin's `Ping`: the status in the response counts. A plugin that does not serve health, or not
+/// for the name `plugin`, has answered all the same.
 pub(super) async fn check_health(channel: &PluginChannel) -> Result<(), ConnectFault> {
     match health(channel.clone()).await {
         Ok(ServingStatus::Serving) => Ok(()),

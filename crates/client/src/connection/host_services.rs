@@ -1,4 +1,4 @@
-//! What a host lets its plugins call.
+//! The services of the host that plugins call.
 
 use std::{fmt, sync::Arc};
 
@@ -8,19 +8,19 @@ use rpcplugin_transport::Services;
 
 use crate::plugin_id::PluginId;
 
-/// The plugin for which a host's services are made: see [`Host::callbacks_with`](crate::Host::callbacks_with).
+/// The plugin for which a host makes services: see [`Host::callbacks_with`](crate::Host::callbacks_with).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CallingPlugin {
-    /// Which plugin it is.
+    /// The plugin's name, pid and generation.
     pub plugin: PluginId,
-    /// The version of the application's protocol that was agreed upon with it.
+    /// The version of the application's protocol that host and plugin agreed upon.
     pub version: AppVersion,
-    /// Side connections with it, for services that call it in their turn.
+    /// The broker of further connections with the plugin, for services that call the plugin.
     pub broker: Broker,
 }
 
-/// Makes a host's services, once for each plugin.
+/// Makes the host's services, once for each plugin.
 #[derive(Clone)]
 pub(crate) struct HostServices(Arc<dyn Fn(&CallingPlugin) -> Services + Send + Sync>);
 
@@ -29,7 +29,8 @@ impl HostServices {
         Self(Arc::new(make))
     }
 
-    /// Serves the services to a plugin until its broker closes. Nothing is waited for, so that the plugin is ready no later.
+    /// Serves the services to a plugin until its broker closes. Nothing is waited for, so that the plugin is ready no
+    /// later.
     async fn serve(&self, plugin: &CallingPlugin) -> Result<(), AcceptError> {
         plugin.broker.serve_host_services((self.0)(plugin)).await?.detach();
         Ok(())

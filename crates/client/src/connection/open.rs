@@ -1,4 +1,4 @@
-//! The connection with a plugin that has said where it listens: channel, broker, and a first call.
+//! Opening the connection: channel, broker, and the health call.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -20,52 +20,52 @@ use tracing::Span;
 use super::health::check_health;
 use crate::error::ConnectFault;
 
-/// What is needed to reach a plugin.
+/// The plugin to connect to.
 #[derive(Debug)]
-pub(crate) struct Target<'a> {
-    /// Where this host dials.
+pub(crate) struct ConnectTarget<'a> {
+    /// The endpoint that this host dials.
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) security: &'a Security,
     /// Whether brokered connections share the main one's socket.
     pub(crate) multiplex: bool,
-    /// Where the host makes sockets of its own.
+    /// The directory for sockets of the host.
     pub(crate) sockets: &'a SocketDir,
     pub(crate) translate: Option<Arc<dyn Translate>>,
-    /// What counts the traffic of all connections.
+    /// Counts the bytes on all connections.
     pub(crate) meter: &'a Meter,
-    /// What is put around the host's services.
+    /// Layers around the host's services.
     pub(crate) layers: &'a ServiceLayers,
-    /// What the broker and the session do of themselves belongs to the plugin's life, and not to who connects.
+    /// The plugin's span, for the tasks of the broker and of the session.
     pub(crate) span: &'a Span,
     /// Whether the plugin may know other hosts.
-    pub(crate) arrival: PeerOrigin,
+    pub(crate) peer_origin: PeerOrigin,
 }
 
-/// A connection on which somebody answers.
+/// An open connection, on which the plugin has answered.
 pub(crate) struct Opened {
     pub(crate) channel: PluginChannel,
     pub(crate) broker: BrokerGuard,
     /// The certificate that the plugin presented.
     pub(crate) certificate: Option<PeerCertificate>,
-    /// How long it took to open.
+    /// The time that it took to open.
     pub(crate) connection: Duration,
-    /// How long the health call took.
+    /// The time that the health call took.
     pub(crate) health: Option<Duration>,
 }
 
-/// A broker that is closed on drop, unless it is kept: what it serves for the host may hold a clone of it, and would go on
-/// though the plugin never was there.
+/// Closes the broker when it is dropped, unless it was kept. Services on the broker may hold a clone of it, and would
+/// continue after a failed launch.
 pub(crate) struct BrokerGuard(Option<Broker>);
 
 impl BrokerGuard {
-    /// The broker, which stays this one's to close.
+    /// Returns the broker, which this guard still closes.
     pub(crate) fn get(&self) -> &Broker {
-        self.0.as_ref().expect("it is taken out with the last of this value")
+        self.0.as_ref().expect("only `keep` takes it, and consumes the guard")
     }
 
-    /// The broker, to be closed by somebody else.
+    /// Returns the broker. The caller closes it.
     pub(crate) fn keep(mut self) -> Broker {
-        self.0.take().expect("only this takes it, and only once")
+        self.0.take().expect("only `keep` takes it, and consumes the guard")
     }
 }
 
@@ -77,11 +77,11 @@ impl Drop for BrokerGuard {
     }
 }
 
-/// Opens the channel and makes sure that somebody answers.
-pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
+/// Opens the channel and makes sure that the plugin answers.
+pub(crate) async fn open(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
     let mutual = target.security.is_mutual();
     open_any(target, config).await.map_err(|fault| match fault {
-        // In TLS 1.3 a server looks at the client's certificate when the client's handshake is over.
+        // In TLS 1.3 a server verifies the client's certificate after the client's handshake is complete.
         ConnectFault::Unreachable(ChannelError::NotHttp2(error)) if mutual => {
             ConnectFault::HostRefused(error)
         }
@@ -92,9 +92,10 @@ pub(crate) async fn open(target: Target<'_>, config: &HostConfig) -> Result<Open
     })
 }
 
-async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
+async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
     let begun = Instant::now();
-    let Target { endpoint, security, multiplex, sockets, translate, meter, layers, span, arrival } = target;
+    let ConnectTarget { endpoint, security, multiplex, sockets, translate, meter, layers, span, peer_origin } =
+        target;
     let mut settings = http2_settings(config);
     settings.meter = Some(meter.clone());
     let mut brokered = BrokerSettings::new(security.clone());
@@ -104,7 +105,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Con
     brokered.translate = translate;
     brokered.layers = layers.clone();
     brokered.span = span.clone();
-    brokered.peer_origin = arrival;
+    brokered.peer_origin = peer_origin;
     let security = security.clone();
     let presented = Arc::new(OnceLock::new());
     let connected = async {
@@ -112,17 +113,17 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Con
             let broker = Broker::multiplexed(Role::Host, brokered);
             let connection = dial(endpoint).await.map_err(ChannelError::from)?;
             let session = span.in_scope(|| yamux::Session::client(connection, yamux::Config::default()));
-            // The host has no main listener: what nobody knocked for is reset by the broker.
+            // The host has no main listener: the broker resets streams without a knock.
             drop(broker.start_session(session));
             let connector =
                 Multiplexed { broker: broker.clone(), security, presented: Arc::clone(&presented) };
             Ok((http2::connect(connector, &settings).await?, broker))
         } else {
-            let place = match endpoint {
+            let listen_at = match endpoint {
                 Endpoint::Tcp(_) => ListenAt::Tcp { host: [127, 0, 0, 1].into(), ports: 0..=0 },
                 _ => ListenAt::Unix(sockets.clone()),
             };
-            let broker = Broker::direct(Role::Host, brokered, place);
+            let broker = Broker::direct(Role::Host, brokered, listen_at);
             let connector =
                 Direct { endpoint: endpoint.clone(), security, presented: Arc::clone(&presented) };
             Ok((http2::connect(connector, &settings).await?, broker))
@@ -130,7 +131,7 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Con
     };
     let (channel, broker) = match config.connection_timeout {
         None => connected.await,
-        Some(deadline) => within(deadline, connected).await,
+        Some(limit) => within(limit, connected).await,
     }
     .map_err(ConnectFault::Unreachable)?;
     let connection = begun.elapsed();
@@ -146,23 +147,23 @@ async fn open_any(target: Target<'_>, config: &HostConfig) -> Result<Opened, Con
 }
 
 async fn within<T>(
-    deadline: Duration,
+    limit: Duration,
     connected: impl Future<Output = Result<T, ChannelError>>,
 ) -> Result<T, ChannelError> {
-    timeout(deadline, connected).await.unwrap_or(Err(ChannelError::Timeout(deadline)))
+    timeout(limit, connected).await.unwrap_or(Err(ChannelError::Timeout(limit)))
 }
 
-/// Opens connections to the plugin's own endpoint.
+/// Opens connections to the plugin's endpoint.
 struct Direct {
     endpoint: Endpoint,
     security: Security,
     presented: Presented,
 }
 
-/// The certificate that the other side presented first. It cannot change: a host trusts no second one.
+/// The certificate that the plugin presented first. It cannot change, because the host trusts no other.
 type Presented = Arc<OnceLock<PeerCertificate>>;
 
-/// Notes the certificate of a stream that has just been secured.
+/// Keeps the certificate of a stream that has just been secured.
 fn note(stream: SecureStream, presented: &Presented) -> SecureStream {
     if let Some(certificate) = stream.peer_certificate() {
         presented.get_or_init(|| certificate);
@@ -176,7 +177,7 @@ impl Connect for Direct {
     }
 }
 
-/// Opens streams on the one connection to the plugin.
+/// Opens streams on the multiplexed connection to the plugin.
 struct Multiplexed {
     broker: Broker,
     security: Security,

@@ -1,4 +1,4 @@
-//! How the connection with a plugin is secured: the one place where that is decided.
+//! The security of the connection with a plugin. It is decided here and nowhere else.
 
 use rpcplugin_config::{HostConfig, HostTls, Pem};
 use rpcplugin_mtls::{Identity, MutualTls, PeerCertificate, RootCertificates, TlsError, Trust};
@@ -6,27 +6,27 @@ use rpcplugin_transport::Security;
 
 use crate::error::SecurityFault;
 
-/// How the connection is to be secured, as far as the host can know before the plugin has answered.
+/// The host's part of the security, before the handshake line.
 pub(crate) struct HostSecurity {
     side: Side,
-    /// The name that is dialled, if not `localhost`.
+    /// The name in the plugin's certificate, if it is not `localhost`.
     server_name: Option<String>,
 }
 
 enum Side {
     Plaintext,
     Tls {
-        /// The identity that this side presents.
+        /// The host's identity.
         identity: Identity,
-        /// By what plugins are verified, if not by the certificate in their answer.
+        /// The roots by which the plugin is verified. Without roots, the certificate in the handshake line is pinned.
         roots: Option<RootCertificates>,
-        /// Whether the certificate is offered, so that a plugin has to answer with its own.
+        /// Whether the host's certificate is in the plugin's environment. The plugin then has to send its own.
         offered: bool,
     },
 }
 
-/// The security that the configuration gives without a handshake: mutual with all of certificate, key and authorities,
-/// plain with none of them.
+/// The security of a connection without a handshake: mutual TLS with a certificate, a key and roots, plain text
+/// without them.
 pub(crate) fn given(config: &HostConfig) -> Result<Security, SecurityFault> {
     match &config.tls {
         HostTls::Given { server_roots: Some(_), .. } => HostSecurity::prepare(config)?.decide(None),
@@ -37,7 +37,7 @@ pub(crate) fn given(config: &HostConfig) -> Result<Security, SecurityFault> {
     }
 }
 
-/// The same security, for dialling another name than `localhost`.
+/// The same security with another name than `localhost` in the plugin's certificate.
 pub(crate) fn named(security: Security, server_name: Option<&str>) -> Result<Security, TlsError> {
     Ok(match (security, server_name) {
         (Security::Mutual(tls), Some(name)) => Security::Mutual(tls.with_server_name(name)?),
@@ -55,8 +55,7 @@ impl HostSecurity {
             HostTls::Given { certificate, private_key, server_roots } => {
                 let roots = roots(server_roots.as_ref())?;
                 let identity = Identity::from_pem(certificate.as_str(), private_key.as_str())?;
-                // With roots both sides have what they need. Without, the plugin's certificate has to come in its
-                // answer, and plugins send it only to hosts that offer theirs.
+                // Without roots the plugin has to send its certificate, and plugins do so only if the host sends its own.
                 let offered = roots.is_none();
                 Side::Tls { identity, roots, offered }
             }
@@ -65,7 +64,7 @@ impl HostSecurity {
         Ok(Self { side, server_name: config.server_name.clone() })
     }
 
-    /// The certificate for the plugin's environment.
+    /// The certificate for the plugin's environment, in PEM.
     pub(crate) fn certificate_for_plugin(&self) -> Option<String> {
         match &self.side {
             Side::Tls { identity, offered: true, .. } => Some(identity.certificate_pem()),
@@ -73,16 +72,16 @@ impl HostSecurity {
         }
     }
 
-    /// The security of every connection with this plugin: the one place where that is decided.
+    /// Decides the security of every connection with this plugin.
     ///
-    /// | offered | certificate in the answer | result |
+    /// | certificate in the environment | certificate in the handshake line | result |
     /// |---|---|---|
-    /// | no | no | plain |
-    /// | yes | yes | mutual, that certificate and no other |
-    /// | yes | no | refused: the plugin ignored the offer |
-    /// | no | yes | refused: nobody asked |
+    /// | no | no | plain text |
+    /// | yes | yes | mutual TLS, with this certificate pinned |
+    /// | yes | no | refused: `plugin_ignored_mtls` |
+    /// | no | yes | refused: `unexpected_certificate` |
     ///
-    /// Given roots take the place of the certificate in the answer.
+    /// With roots, the plugin is verified by the roots instead.
     pub(crate) fn decide(self, certificate: Option<&[u8]>) -> Result<Security, SecurityFault> {
         let mutual = |identity, trust| {
             let tls = Security::Mutual(MutualTls::new(identity, trust)?);
@@ -103,7 +102,7 @@ impl HostSecurity {
 fn roots(bundle: Option<&Pem>) -> Result<Option<RootCertificates>, SecurityFault> {
     let roots = bundle.map(|bundle| RootCertificates::from_pem(bundle.as_str())).transpose()?;
     for (number, why) in roots.iter().flat_map(RootCertificates::out_of_date) {
-        tracing::warn!(number, "a certificate of server_roots {why} and vouches for nobody");
+        tracing::warn!(number, "a certificate of server_roots {why} and is not used");
     }
     Ok(roots)
 }

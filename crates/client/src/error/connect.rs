@@ -1,4 +1,4 @@
-//! Why the host could not connect to the plugin.
+//! Faults of the connection.
 
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ pub enum ConnectFault {
         help("see what the plugin wrote on stderr: it failed after its handshake line")
     )]
     Exited(ExitReason),
-    /// The TLS connection was established, and closed before the plugin answered. A plugin that does not accept the host's
-    /// certificate reports so only after the host has accepted the plugin's.
+    /// The TLS connection was established, and closed before the plugin answered. A plugin that does not accept the
+    /// host's certificate reports so only after the host has accepted the plugin's.
     #[error("the plugin does not accept this host's certificate, or closed the connection")]
     #[diagnostic(
         code(rpcplugin::security::host_refused),

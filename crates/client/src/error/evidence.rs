@@ -2,13 +2,13 @@
 
 use miette::{Diagnostic, Severity};
 
-/// Something that is known of a plugin that did not start, or has ended.
+/// A fact about a plugin that did not start, or has exited.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Evidence(pub(super) String);
 
 impl Evidence {
-    /// What the plugin wrote on stdout or stderr, if it did.
+    /// The plugin's lines on stdout or stderr, if there are any.
     pub(crate) fn lines(name: &str, lines: &[String]) -> Option<Self> {
         let indented: String = lines.iter().map(|line| format!("\n  {line}")).collect();
         (!lines.is_empty()).then(|| Self(format!("{name} of the plugin:{indented}")))

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::exit::ExitReason;
 
-/// What went wrong in a launch, by its step.
+/// The fault of a failed launch, by the step that failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum LaunchFault {

@@ -1,4 +1,4 @@
-//! Why there is no valid handshake line.
+//! Faults of the handshake line.
 
 use std::{io, time::Duration};
 
@@ -59,8 +59,8 @@ pub enum HandshakeFault {
         )
     )]
     Timeout(Duration),
-    /// The process is stopped by a signal. Most often it reads from or writes to the terminal: a plugin is a background process
-    /// there, and the system stops it by SIGTTIN or SIGTTOU.
+    /// The process is stopped by a signal. Most often it reads from or writes to the terminal: a plugin is a
+    /// background process there, and the system stops it by SIGTTIN or SIGTTOU.
     #[error("the plugin's process is stopped by {}", stopping(*.signal))]
     #[diagnostic(
         code(rpcplugin::handshake::stopped),
@@ -87,7 +87,7 @@ pub enum HandshakeFault {
         )
     )]
     LineTooLong {
-        /// How the line begins.
+        /// The beginning of the line.
         start: String,
     },
     /// The plugin's stdout cannot be read.
@@ -111,7 +111,7 @@ pub enum HandshakeFault {
         )
     )]
     Transport {
-        /// Where the plugin listens.
+        /// The endpoint on which the plugin listens.
         endpoint: Endpoint,
     },
     /// The address that the plugin announced cannot be translated for this host.

@@ -1,9 +1,9 @@
-//! Why a plugin is not there.
+//! The error of a failed launch.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
 use miette::Diagnostic;
-use rpcplugin_core::PlainReport;
+use rpcplugin_core::{PlainReport, innermost, with_causes};
 use rpcplugin_handshake::{HandshakeLineError, HandshakeLineFault};
 
 use super::{
@@ -13,41 +13,44 @@ use super::{
     handshake::HandshakeFault,
     plugin_reason::{PluginReason, ReasonKind, hints_at_cookie},
 };
-use crate::{exit::ExitReason, quoted::Shown};
+use crate::{
+    exit::ExitReason,
+    quoted::Shown,
+};
 
-/// A plugin did not start. Nothing of it is left: the process has been killed and reaped, its sockets are removed.
+/// A plugin did not start. Its process has been killed and reaped, and its sockets are removed.
 ///
-/// [`Display`](fmt::Display) is one line with the reason and its causes. Where the plugin itself says on stderr why it ended,
-/// that is the reason, quoted and shortened, and its advice is the help; the fault is the source then. What the plugin last
-/// wrote, how it ended, notes about its file where the fault is one of the file, and the tries that failed before are
-/// [related](Diagnostic::related) diagnostics of the severity [`Advice`](miette::Severity::Advice).
+/// [`Display`](fmt::Display) writes one line with the reason and its causes. If the plugin reported on stderr why it
+/// exited, that is the reason, quoted and shortened, and the plugin's help is the help; the fault is then the source.
+/// Further facts are [related](Diagnostic::related) diagnostics of the severity [`Advice`](miette::Severity::Advice):
+/// the last lines on stdout and stderr, the exit status, notes about the program's file, and earlier attempts.
 ///
-/// [`Debug`] explains as [`PlainReport`] does, so that a `main` which returns this error ends with words for a person.
+/// [`Debug`] writes a [`PlainReport`], so that a `main` that returns this error prints a readable report.
 pub struct LaunchError {
-    /// What went wrong.
+    /// The fault.
     pub fault: LaunchFault,
     facts: Box<LaunchFacts>,
     earlier: Vec<Self>,
     evidence: Vec<Evidence>,
 }
 
-/// What is known of a plugin that did not start.
+/// The facts about a plugin that did not start.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct LaunchFacts {
     /// The program.
     pub program: PathBuf,
-    /// How the process ended by itself, if it did.
+    /// The exit of the process, if it exited by itself.
     pub ended: Option<ExitReason>,
-    /// The last lines it wrote on its stderr.
+    /// The last lines on its stderr.
     pub stderr: Vec<String>,
-    /// Lines that it printed on its stdout in place of a handshake line, or before it.
+    /// The lines on its stdout before the handshake line, or in its place.
     pub stdout: Vec<String>,
-    /// Why it ended, as it said on its stderr itself.
+    /// The plugin's own reason, found on its stderr.
     pub reason: Option<PluginReason>,
-    /// Notes about the program's file, where they may explain the fault.
+    /// Notes about the program's file, where the file may explain the fault.
     pub notes: Option<String>,
-    /// How long it was tried.
+    /// The duration of the attempt.
     pub elapsed: Duration,
 }
 
@@ -58,40 +61,41 @@ impl LaunchError {
         error
     }
 
-    /// The error of the last try, with the errors of those before it.
+    /// Adds the errors of the earlier attempts.
     pub(crate) fn after(mut self, earlier: Vec<Self>) -> Self {
         self.earlier = earlier;
         self.evidence = self.gather();
         self
     }
 
-    /// What is known of the plugin.
+    /// The facts about the plugin.
     #[must_use]
     pub fn facts(&self) -> &LaunchFacts {
         &self.facts
     }
 
-    /// The tries that failed before this one, the first one first. Empty without
+    /// The errors of the earlier attempts, the first one first. Empty without
     /// [retries](rpcplugin_config::HostConfig::retry).
     #[must_use]
     pub fn earlier(&self) -> &[Self] {
         &self.earlier
     }
 
-    /// The plugin's own reason, where it is why there is no plugin.
+    /// The plugin's own reason, if it explains the failed launch.
     fn own_reason(&self) -> Option<&PluginReason> {
-        let exit = match self.fault {
-            LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit))
-            | LaunchFault::Connect(ConnectFault::Exited(exit)) => exit,
-            _ => return None,
+        let (LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit))
+        | LaunchFault::Connect(ConnectFault::Exited(exit))) = self.fault
+        else {
+            return None;
         };
         let reason = self.facts.reason.as_ref().filter(|reason| reason.is_certain())?;
-        // A program that reports an error ends by itself. One that a signal ended had only complained before.
+        // A program that reports an error exits by itself. The report of a program that a signal ended is older than
+        // the fault.
         let by_signal = matches!(exit, ExitReason::Signal(_));
         (reason.kind == ReasonKind::Panic || !by_signal).then_some(reason)
     }
 
-    /// Whether the plugin's words point to the magic cookie.
+    /// Whether the plugin's output names the magic cookie.
     fn points_to_the_cookie(&self) -> bool {
         match &self.facts.reason {
             Some(reason) if reason.is_certain() => reason.is_about_the_cookie(),
@@ -103,33 +107,34 @@ impl LaunchError {
         }
     }
 
-    /// Why there is no plugin, on one line.
+    /// The reason on one line.
     fn reason(&self) -> String {
         if let Some(reason) = self.own_reason() {
             return reason.to_string();
         }
-        let text = Shown(&with_causes(&self.fault), LONGEST_REASON).to_string();
+        let text = Shown(&with_causes(self.fault.to_string(), &self.fault), LONGEST_REASON).to_string();
         match &self.facts.reason {
             Some(reason) if self.belongs_to_the_reason(reason) => format!("{text}; {reason}"),
             _ => text,
         }
     }
 
-    /// Whether what the plugin last wrote on stderr says more of the fault: any line of one that said no more, and otherwise
-    /// one that is about a fault.
+    /// Whether the last lines on stderr explain the fault further. Every line does if the plugin printed nothing
+    /// else, and otherwise a line that is about a fault.
     fn belongs_to_the_reason(&self, reason: &PluginReason) -> bool {
-        let said_no_more = matches!(
+        let printed_nothing_else = matches!(
             self.fault,
             LaunchFault::Handshake(HandshakeFault::Timeout(_) | HandshakeFault::StdoutClosed)
         );
         let ended = self.facts.ended.is_some() || self.fault.names_exit();
-        self.fault.is_explained_by_stderr() && (said_no_more || ended || reason.is_about_a_fault())
+        self.fault.is_explained_by_stderr() && (printed_nothing_else || ended || reason.is_about_a_fault())
     }
 
-    /// The advice for what is known beside the fault, which has its own.
+    /// Help that depends on the facts beside the fault. `None` if the fault's own help applies.
     fn advice(&self) -> Option<&'static str> {
         let facts = &self.facts;
-        if self.fault.invalid_line().is_some_and(|error| error.fault == HandshakeLineFault::NotAHandshakeLine) {
+        if self.fault.invalid_line().is_some_and(|error| error.fault == HandshakeLineFault::NotAHandshakeLine)
+        {
             return if self.points_to_the_cookie() {
                 Some(COOKIE)
             } else {
@@ -140,18 +145,18 @@ impl LaunchError {
         Some(match exit {
             ExitReason::Status(NOT_EXECUTABLE | NOT_FOUND) => NOTHING_TO_RUN,
             exit if exit.is_success() && self.points_to_the_cookie() => COOKIE,
-            exit if exit.is_success() => NO_COMPLAINT,
-            _ if facts.reason.is_some() => SAID_WHY,
-            _ => SAID_NOTHING,
+            exit if exit.is_success() => EXITED_CLEANLY,
+            _ if facts.reason.is_some() => REPORTED_REASON,
+            _ => EMPTY_STDERR,
         })
     }
 
-    /// What is known beside the reason.
+    /// Collects the facts beside the reason.
     fn gather(&self) -> Vec<Evidence> {
         let facts = &self.facts;
         let mut evidence = Vec::new();
         if let (Some(ended), false) = (facts.ended, self.fault.names_exit()) {
-            evidence.push(Evidence(format!("it has ended: {ended}")));
+            evidence.push(Evidence(format!("the process has ended: {ended}")));
         }
         evidence.extend(Evidence::lines("stdout", &facts.stdout));
         evidence.extend(Evidence::lines("stderr", &facts.stderr));
@@ -183,33 +188,35 @@ impl fmt::Debug for LaunchError {
 }
 
 impl std::error::Error for LaunchError {
-    /// How the plugin ended, where its own words are the reason. Otherwise the fault and its causes are the reason.
+    /// The fault, if the plugin's own reason is shown. Otherwise the fault and its causes are part of the text.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.own_reason().map(|_| &self.fault as &(dyn std::error::Error + 'static))
     }
 }
 
 impl Diagnostic for LaunchError {
-    /// The code of the fault, or the one that a plugin made with this library ended with.
+    /// The code of the fault, or the code in the plugin's own report if the plugin was made with this library.
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let own = self.own_reason().and_then(|reason| reason.code.as_ref());
         if let Some(code) = own.filter(|code| code.starts_with("rpcplugin::")) {
             return Some(Box::new(code));
         }
-        innermost(&self.fault, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
+        boxed(innermost(&self.fault, &|diagnostic| diagnostic.code().map(|code| code.to_string())))
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         if let Some(reason) = self.own_reason() {
             let advice = reason.help.as_deref().unwrap_or(match reason.kind {
                 ReasonKind::Panic => PANICKED,
-                _ => SAID_WHY,
+                _ => REPORTED_REASON,
             });
             return Some(Box::new(advice));
         }
         match self.advice() {
             Some(advice) => Some(Box::new(advice)),
-            None => innermost(&self.fault, &|diagnostic| diagnostic.help().map(|help| help.to_string())),
+            None => {
+                boxed(innermost(&self.fault, &|diagnostic| diagnostic.help().map(|help| help.to_string())))
+            }
         }
     }
 
@@ -218,7 +225,7 @@ impl Diagnostic for LaunchError {
     }
 
     fn diagnostic_source(&self) -> Option<&dyn Diagnostic> {
-        // The fault's own help is part of this one's; a source would show it again. What it underlines is shown.
+        // The help of the fault is part of this error's help. A diagnostic source would repeat it.
         None
     }
 
@@ -231,62 +238,36 @@ impl Diagnostic for LaunchError {
     }
 }
 
-/// A fault with its causes on one line. Some libraries repeat their cause's text in their own.
-fn with_causes(fault: &LaunchFault) -> String {
-    let mut text = fault.to_string();
-    let mut source = std::error::Error::source(fault);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text += &format!(": {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
+fn boxed<'a>(text: Option<String>) -> Option<Box<dyn fmt::Display + 'a>> {
+    text.map(|text| Box::new(text) as Box<dyn fmt::Display>)
 }
 
-/// The property of the innermost diagnostic that has one: the closer to the cause, the better the advice.
-fn innermost<'a>(
-    diagnostic: &dyn Diagnostic,
-    property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
-) -> Option<Box<dyn fmt::Display + 'a>> {
-    fn find(
-        diagnostic: &dyn Diagnostic,
-        property: &dyn Fn(&dyn Diagnostic) -> Option<String>,
-    ) -> Option<String> {
-        let inner = diagnostic.diagnostic_source().and_then(|inner| find(inner, property));
-        inner.or_else(|| property(diagnostic))
-    }
-    find(diagnostic, property).map(|text| Box::new(text) as Box<dyn fmt::Display>)
-}
+/// The help for exit statuses of a shell or a loader that could not run a program.
+const NOTHING_TO_RUN: &str = "check the commands and paths in the script, and see its stderr: a shell or a loader exits with this \
+                              status when a program is not there or may not be executed";
 
-/// The help for those statuses.
-const NOTHING_TO_RUN: &str = "a shell or a loader ends with this status when what it has to run is not there or may not be \
-                              executed: see what it wrote on stderr, and check the commands and paths in the script";
+/// The help for an exit with status 0.
+const EXITED_CLEANLY: &str = "start the plugin with `exec` in the script, or wait for it there: the process that the host started \
+                            exited with status 0, and what it left in the background ends with it";
 
-/// The help for what ended as if all were well.
-const NO_COMPLAINT: &str = "it ended as if all were well: a script that starts the plugin has to become it (`exec`) or wait \
-                            for it, since what it leaves in the background ends with it";
+/// The help for a plugin that reported its reason without help.
+const REPORTED_REASON: &str = "correct what it names on stderr as its reason";
 
-/// The help for what ended and said why, in words that have no help of their own.
-const SAID_WHY: &str = "correct what it names on stderr as its reason";
+/// The help for a panic.
+const PANICKED: &str = "correct what it names as its reason, or pass the last lines of its stderr on to the plugin's author: the \
+                        plugin panicked";
 
-/// The help for what panicked.
-const PANICKED: &str = "the fault is in the plugin, or in what it was given: correct what it names as its reason, or pass \
-                        the last lines of its stderr on to its author";
+/// The help for an exit without a line on stderr.
+const EMPTY_STDERR: &str = "start it by hand with the same arguments and environment to see how far it comes: it wrote nothing on \
+                            stderr";
 
-/// The help for what ended without a word.
-const SAID_NOTHING: &str = "it wrote nothing on stderr: start it by hand with the same arguments and environment to see how \
-                            far it comes";
+/// The help for a refused magic cookie.
+const COOKIE: &str = "give host and plugin the same magic cookie: the same variable, and the same value in it; launch the \
+                      plugin of another program from that program";
 
-/// The help for what takes itself for the plugin of another host.
-const COOKIE: &str = "give host and plugin the same magic cookie: the same variable, and the same value in it; if it is the \
-                      plugin of another program, that one has to start it";
+/// The help for a program that printed something and exited.
+const ORDINARY_PROGRAM: &str = "check that the program is a plugin: it printed something and exited, as an ordinary program; in a \
+                                plugin print nothing on stdout before the handshake line: logs and banners belong on stderr";
 
-/// The help for what printed something and ended.
-const ORDINARY_PROGRAM: &str = "it seems to be an ordinary program and no plugin: it printed something and ended; if it \
-                                is a plugin, it may print nothing on stdout before it serves: logs and banners belong \
-                                on stderr";
-
-/// As many characters of a fault with its causes as stand on one line.
+/// The limit of a fault with its causes on one line, in characters.
 const LONGEST_REASON: usize = 600;

@@ -1,4 +1,4 @@
-//! Why a plugin did not answer a ping.
+//! The error of a ping.
 
 use std::time::Duration;
 

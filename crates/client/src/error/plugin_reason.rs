@@ -1,7 +1,8 @@
-//! The reason that a plugin itself gives for its end, found in what it wrote on stderr.
+//! The plugin's own reason for its exit, found on its stderr.
 //!
-//! Plugins made with this library end with [`PlainReport`](rpcplugin_core::PlainReport), whose layout is read exactly, and so is
-//! that of `miette`. Of all others the words are those of their language's runtime, and failing that their last line.
+//! A plugin made with this library prints a [`PlainReport`](rpcplugin_core::PlainReport), whose layout is parsed
+//! exactly, and so is that of `miette`. For other plugins the words of the runtimes of several languages are
+//! recognised. Otherwise the last line is used.
 
 use std::fmt;
 
@@ -11,45 +12,45 @@ use serde_json::Value;
 
 use crate::quoted::{Quoted, shortened};
 
-/// The reason that a plugin gave on stderr for its end, in its own words. Every text in it is bounded.
+/// The plugin's own reason for its exit, in its own words. The length of every text is limited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PluginReason {
-    /// What kind of words these are.
+    /// The kind of the reason.
     pub kind: ReasonKind,
     /// The reason on one line, with its causes.
     pub message: String,
-    /// The code of the error, if the plugin wrote one in a layout that is known: words joined by `::`.
+    /// The code of the error, if the plugin printed one in a known layout: words joined by `::`.
     pub code: Option<String>,
-    /// What the plugin advises.
+    /// The help in the plugin's report.
     pub help: Option<String>,
-    /// The line has the level of an error.
+    /// Whether the line has the level of an error.
     grave: bool,
 }
 
-/// How a plugin gave its reason.
+/// The kind of a plugin's reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReasonKind {
-    /// It reported an error and ended.
+    /// The plugin reported an error and exited.
     Error,
-    /// It panicked, or ended by an exception that nothing caught.
+    /// The plugin panicked, or ended by an exception that was not caught.
     Panic,
-    /// It is the last line that seems to be about a fault, or simply the last one.
+    /// The last line that seems to be about a fault, or simply the last line.
     LastWords,
 }
 
 impl PluginReason {
-    /// The reason in the last lines of a plugin's stderr.
+    /// Finds the reason in the last lines of a plugin's stderr.
     pub(crate) fn find(stderr: &[String]) -> Option<Self> {
         let lines: Vec<String> = stderr.iter().map(|line| without_colours(line)).collect();
         let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
         let strong = READERS
             .iter()
-            // Of two that begin at the same line the one that stands first knows more.
+            // Of two reasons at the same line, that of the earlier reader has more detail.
             .rev()
             .filter_map(|read| read(&lines))
-            // A complaint that ordinary work or another error followed is not why it ended.
+            // A complaint that is followed by ordinary lines or another error is not the reason for the exit.
             .filter(|found| {
                 let after = &lines[found.end.min(lines.len())..];
                 left_over(after) <= AFTERWORDS && !after.iter().any(|line| is_grave(line))
@@ -58,18 +59,18 @@ impl PluginReason {
         strong.map(|found| found.reason).or_else(|| last_words(&lines)).map(Self::bounded)
     }
 
-    /// Whether the plugin leaves no doubt that this is why it ended.
+    /// Whether the plugin reported this as the reason for its exit.
     pub(crate) fn is_certain(&self) -> bool {
         self.kind != ReasonKind::LastWords
     }
 
-    /// Whether the plugin says that no host, or another one, has started it.
+    /// Whether the reason is that no host, or another one, launched the plugin.
     pub(crate) fn is_about_the_cookie(&self) -> bool {
         self.code.as_deref().is_some_and(|code| code.starts_with(COOKIE_CODES))
             || hints_at_cookie(&self.message)
     }
 
-    /// Whether the words are about a fault, and not simply the last ones.
+    /// Whether the words are about a fault.
     pub(crate) fn is_about_a_fault(&self) -> bool {
         self.is_certain() || self.grave
     }
@@ -90,7 +91,7 @@ impl PluginReason {
     }
 }
 
-/// How the plugin gave its reason, and the reason quoted on one line, with control characters escaped.
+/// Writes the kind of the reason, and the reason quoted on one line with control characters escaped.
 impl fmt::Display for PluginReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = match self.kind {
@@ -102,8 +103,7 @@ impl fmt::Display for PluginReason {
     }
 }
 
-/// Whether a line says that the program is a plugin and wants to be started by its host, as rpcplugin, go-plugin,
-/// pyvider, and people do.
+/// Whether a line is a refusal to run without a host, in the words of rpcplugin, go-plugin, pyvider and others.
 pub(crate) fn hints_at_cookie(line: &str) -> bool {
     let line = line.to_lowercase();
     let says_any = |words: &[&str]| words.iter().any(|words| line.contains(words));
@@ -131,7 +131,7 @@ pub(crate) fn hints_at_cookie(line: &str) -> bool {
             ])
 }
 
-/// A reason, and the lines that it takes up.
+/// A reason, and the range of its lines.
 struct Found {
     start: usize,
     end: usize,
@@ -152,7 +152,7 @@ const READERS: &[Read] = &[
     exception,
 ];
 
-/// What [`PlainReport`](rpcplugin_core::PlainReport) writes: a line, and indented under it causes, faults, help and code.
+/// Reads a [`PlainReport`](rpcplugin_core::PlainReport): a line, and indented under it causes, faults, help and code.
 fn explained(lines: &[&str]) -> Option<Found> {
     let at = lines.iter().rposition(|line| line.strip_prefix("  code: ").is_some_and(is_code))?;
     let start = lines[..at].iter().rposition(|line| !line.starts_with("  ") && !line.trim().is_empty())?;
@@ -184,7 +184,7 @@ fn explained(lines: &[&str]) -> Option<Found> {
     })
 }
 
-/// What `miette` draws: the code, `× message`, `├─▶ cause`, and `help: ` at the end.
+/// Reads the graphical report of `miette`: the code, `× message`, `├─▶ cause`, and `help: ` at the end.
 fn miette_drawn(lines: &[&str]) -> Option<Found> {
     let drawn = |line: &str| {
         let rest = without_error(line).trim_start();
@@ -225,7 +225,7 @@ fn miette_drawn(lines: &[&str]) -> Option<Found> {
     })
 }
 
-/// What `miette` writes for screen readers.
+/// Reads the report of `miette` for screen readers.
 fn miette_narrated(lines: &[&str]) -> Option<Found> {
     const SEVERITY: &str = "Diagnostic severity: ";
     let at = lines.iter().rposition(|line| line.trim_start().starts_with(SEVERITY))?;
@@ -252,7 +252,8 @@ fn miette_narrated(lines: &[&str]) -> Option<Found> {
     })
 }
 
-/// What Rust writes of an error that `main` returns, `anyhow`'s causes included; and command lines in many languages.
+/// Reads an error that Rust's `main` returned, with the causes of `anyhow`, and errors of command lines in many
+/// languages.
 fn returned(lines: &[&str]) -> Option<Found> {
     let starts = |line: &&str| {
         ["Error: ", "error: ", "fatal: ", "FATAL: "]
@@ -277,7 +278,7 @@ fn returned(lines: &[&str]) -> Option<Found> {
     Some(Found { start, end, reason: PluginReason::new(ReasonKind::Error, message) })
 }
 
-/// What Rust's own hook writes.
+/// Reads the report of Rust's own panic hook.
 fn rust_panic(lines: &[&str]) -> Option<Found> {
     let opens = |line: &&str| line.trim_start().starts_with("thread '") && line.contains(" panicked at ");
     let main = lines.iter().rposition(|line| opens(line) && line.contains("thread 'main'"));
@@ -309,7 +310,7 @@ fn rust_panic(lines: &[&str]) -> Option<Found> {
     Some(Found { start, end, reason: PluginReason::new(ReasonKind::Panic, message) })
 }
 
-/// What the hook of plugins made with this library writes.
+/// Reads the log record of a panic in a plugin made with this library.
 fn record_of_panic(lines: &[&str]) -> Option<Found> {
     let read = |line: &str| {
         let message = member(line, &["@message"])?;
@@ -321,7 +322,7 @@ fn record_of_panic(lines: &[&str]) -> Option<Found> {
     Some(Found { start, end: start + 1, reason: PluginReason::new(ReasonKind::Panic, message) })
 }
 
-/// What Go's runtime writes: the panic, and the goroutines with their frames.
+/// Reads the report of Go's runtime: the panic, and the goroutines with their frames.
 fn go_panic(lines: &[&str]) -> Option<Found> {
     let opened = |line: &&str| {
         let line: &str = line;
@@ -341,7 +342,7 @@ fn go_panic(lines: &[&str]) -> Option<Found> {
     Some(Found { start, end, reason: PluginReason::new(ReasonKind::Panic, message) })
 }
 
-/// What Python writes: the line after the frames, which alone is not indented, names the exception.
+/// Reads a traceback of Python. The line after the frames, which is not indented, names the exception.
 fn traceback(lines: &[&str]) -> Option<Found> {
     let start = lines.iter().rposition(|line| line.trim_start() == "Traceback (most recent call last):")?;
     let named =
@@ -350,7 +351,7 @@ fn traceback(lines: &[&str]) -> Option<Found> {
     Some(Found { start, end: at + 1, reason: PluginReason::new(ReasonKind::Panic, lines[at]) })
 }
 
-/// What other runtimes write of an exception that nothing caught.
+/// Reads an exception that was not caught, as other runtimes print it.
 fn exception(lines: &[&str]) -> Option<Found> {
     fn named(line: &str) -> Option<String> {
         if let Some((_, thrown)) =
@@ -382,7 +383,7 @@ fn exception(lines: &[&str]) -> Option<Found> {
     Some(Found { start, end, reason: PluginReason::new(ReasonKind::Panic, message) })
 }
 
-/// The last line that its writer marks as an error, or simply the last one.
+/// The last line with the level of an error, or simply the last line.
 fn last_words(lines: &[&str]) -> Option<PluginReason> {
     let said: Vec<&&str> = lines.iter().filter(|line| is_said(line)).collect();
     let recent = &said[said.len().saturating_sub(RECENT)..];
@@ -391,7 +392,7 @@ fn last_words(lines: &[&str]) -> Option<PluginReason> {
     Some(PluginReason { grave: grave.is_some(), ..PluginReason::new(ReasonKind::LastWords, words_of(line)) })
 }
 
-/// What a line says to a person: the message and the error of a record, or the line itself.
+/// The text of a line: the message and the error of a record, or the line itself.
 fn words_of(line: &str) -> String {
     let Some(message) = member(line, &["@message", "message", "msg", "event"]) else {
         return without_clock(line).to_owned();
@@ -402,17 +403,17 @@ fn words_of(line: &str) -> String {
     }
 }
 
-/// Whether the parser of logs takes the line for an error.
+/// Whether the log parser gives the line the level of an error.
 fn is_grave(line: &str) -> bool {
     let mut parser = Parser::new();
     let first = parser.push(line.as_bytes()).next();
-    // Without a line break it is the last line of its stream.
+    // A line without a line break is the last line of its stream.
     let level = first.or_else(|| parser.finish()).map(|line| line.level);
-    // The parser takes a record that was cut off for text.
+    // The parser reads a record that was cut off as text.
     level == Some(Level::Error) || line.starts_with(r#"{"@level":"error","#)
 }
 
-/// The member of a JSON object, as text. A line of the tail may be cut off; what stands before counts.
+/// A member of a JSON object, as text. A line of the tail may be cut off: members before the cut are found.
 fn member(line: &str, names: &[&str]) -> Option<String> {
     if !line.starts_with('{') {
         return None;
@@ -432,7 +433,7 @@ fn member(line: &str, names: &[&str]) -> Option<String> {
     })
 }
 
-/// A line without the date and time that Go's `log` puts in front.
+/// Removes the date and time of Go's `log`.
 fn without_clock(line: &str) -> &str {
     let is_date = |word: &str| word.len() == 10 && word.split('/').count() == 3;
     let is_time = |word: &str| word.len() >= 8 && word.split(':').count() == 3;
@@ -443,7 +444,7 @@ fn without_clock(line: &str) -> &str {
     }
 }
 
-/// Text without line breaks and without characters that would disturb a terminal. JSON may have brought them.
+/// Replaces line breaks and characters that disturb a terminal. JSON can have both.
 fn in_one_line(text: &str) -> String {
     let shown = |c| match c {
         '\n' | '\r' | '\t' => ' ',
@@ -453,12 +454,12 @@ fn in_one_line(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// A line without the word that Rust puts before what `main` returns.
+/// Removes the word that Rust prints before an error of `main`.
 fn without_error(line: &str) -> &str {
     line.strip_prefix("Error: ").or_else(|| line.strip_prefix("error: ")).unwrap_or(line)
 }
 
-/// Whether this is the code of a diagnostic: `a::b`, of at least two words.
+/// Whether this is an error code: at least two words joined by `::`.
 fn is_code(text: &str) -> bool {
     let word = |word: &str| {
         !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
@@ -473,7 +474,7 @@ fn is_trace_of_rust(line: &str) -> bool {
         || line.starts_with("  ")
 }
 
-/// Whether a line only adds to the one that names a fault.
+/// Whether a line adds to the line with the fault.
 fn is_detail(line: &str) -> bool {
     let line_start = line.trim_start();
     line.is_empty()
@@ -483,18 +484,18 @@ fn is_detail(line: &str) -> bool {
             .any(|word| line_start.starts_with(word))
 }
 
-/// Whether a line says anything, and not only how something that the plugin ran has ended.
+/// Whether a line has content, and is not only the exit status of a program that the plugin ran.
 fn is_said(line: &str) -> bool {
     let line = line.trim();
     !line.is_empty() && !line.starts_with("exit status ")
 }
 
-/// Counts the lines behind a reason that do not belong to it.
+/// Counts the lines after a reason that do not belong to it.
 fn left_over(lines: &[&str]) -> usize {
     lines.iter().filter(|line| is_said(line)).count()
 }
 
-/// A line of a tail without the sequences that colour it, whose first character the tail has replaced.
+/// Removes colour sequences, whose first character the tail has replaced.
 fn without_colours(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
@@ -517,18 +518,18 @@ fn without_colours(line: &str) -> String {
     out
 }
 
-/// The codes of a plugin whose host is another.
+/// The codes of a refused or missing magic cookie.
 const COOKIE_CODES: &str = "rpcplugin::handshake::cookie";
 
-/// As many characters of a reason as one line of an error has room for.
+/// The limit of a reason on one line, in characters.
 const MESSAGE: usize = 400;
 
 const HELP: usize = 1000;
 
-/// How many of the last lines may be the last words.
+/// The number of last lines among which the reason is looked for.
 const RECENT: usize = 10;
 
-/// How many lines may follow the reason for an end: what a shell, `go run` or a core dump adds.
+/// The number of lines that may follow the reason: those of a shell, of `go run` or of a core dump.
 const AFTERWORDS: usize = 5;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is wrong with the program.
+//! Faults of the program.
 
 use std::{io, path::PathBuf};
 
@@ -8,7 +8,7 @@ use miette::Diagnostic;
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum ProgramFault {
-    /// There is no such program.
+    /// The program does not exist.
     #[error("there is no program {}", program.display())]
     #[diagnostic(
         code(rpcplugin::transport::plugin_not_found),

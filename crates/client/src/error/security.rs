@@ -1,4 +1,4 @@
-//! Why the connection cannot be secured.
+//! Faults of the security of the connection.
 
 use miette::Diagnostic;
 use rpcplugin_mtls::{IdentityError, PeerCertificateError, PemError, TlsError};
@@ -31,7 +31,8 @@ pub enum SecurityFault {
         help("switch AutoMTLS on in the host, or the plugin's own certificate off")
     )]
     UnexpectedCertificate,
-    /// The host has an identity or roots, but not both. An attachment has no handshake by which the host could learn the rest.
+    /// The host has an identity or roots, but not both. An attachment has no handshake by which the host could learn
+    /// the rest.
     #[error("the TLS settings of the host are incomplete for an attachment")]
     #[diagnostic(
         code(rpcplugin::security::incomplete_tls),
@@ -57,7 +58,7 @@ pub enum SecurityFault {
         #[diagnostic_source]
         IdentityError,
     ),
-    /// The host's roots cannot be read, or none of them is valid at this time.
+    /// The host's roots cannot be read, or all of them are out of date.
     #[error("the roots of the host (server_roots) cannot be used")]
     #[diagnostic(code(rpcplugin::security::host_roots))]
     Roots(

@@ -1,8 +1,7 @@
-//! Why the host could not prepare a launch.
+//! Faults of the host's own settings and directories.
 
 use miette::Diagnostic;
 use rpcplugin_config::ConfigError;
-use rpcplugin_handshake::PortRangeError;
 use rpcplugin_transport::SocketDirError;
 
 /// The host could not prepare the launch.
@@ -21,8 +20,4 @@ pub enum SetupFault {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Settings(#[from] ConfigError),
-    /// The port range of the host is reversed.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Ports(#[from] PortRangeError),
 }

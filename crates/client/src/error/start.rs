@@ -1,4 +1,4 @@
-//! Why a runner did not start the plugin.
+//! Faults of the runner.
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     connection::{
         host_services::{self, CallingPlugin},
-        open::{self, Opened, Target},
+        open::{self, ConnectTarget, Opened},
     },
     error::{ConnectFault, LaunchError, LaunchFault, SecurityFault},
     plugin::{
@@ -39,7 +39,7 @@ pub(super) async fn connect<R: Runner>(
         _ => (launch.deadline, launch.timeout),
     };
     let meter = Meter::new();
-    let target = Target {
+    let target = ConnectTarget {
         endpoint: &endpoint,
         security: &security,
         multiplex: config.multiplex,
@@ -48,7 +48,7 @@ pub(super) async fn connect<R: Runner>(
         meter: &meter,
         layers: &launch.host.layers,
         span: &launch.span,
-        arrival: PeerOrigin::Launched,
+        peer_origin: PeerOrigin::Launched,
     };
     let opened = tokio::select! {
         opened = timeout_at(deadline, open(launch, target, version)) => {
@@ -104,7 +104,7 @@ fn report<R>(launch: &Launch<'_, R>, plugin: &Plugin) {
 
 async fn open<R>(
     launch: &Launch<'_, R>,
-    target: Target<'_>,
+    target: ConnectTarget<'_>,
     version: AppVersion,
 ) -> Result<Opened, ConnectFault> {
     let opened = open::open(target, &launch.host.config).await?;

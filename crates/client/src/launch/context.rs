@@ -1,4 +1,4 @@
-//! What the steps of one launch share.
+//! The state that the steps of one launch share.
 
 use std::{
     convert::Infallible,
@@ -20,16 +20,16 @@ use crate::{
     streams::stderr_tail::StderrTail,
 };
 
-/// What the steps of one launch share.
+/// The state that the steps of one launch share.
 pub(super) struct Launch<'h, R> {
     pub(super) host: &'h Host,
     pub(super) runner: &'h R,
     pub(super) program: PathBuf,
     pub(super) name: String,
     pub(super) started: Instant,
-    /// How long the whole launch may take.
+    /// The time that the whole launch may take.
     pub(super) timeout: Duration,
-    /// When the whole launch has to be complete.
+    /// The moment at which the whole launch has to be complete.
     pub(super) deadline: Instant,
     pub(super) stderr_tail: Arc<StderrTail>,
     pub(super) fan_out: Arc<FanOut>,

@@ -65,8 +65,8 @@ pub(super) async fn explain<R: Runner>(
     LaunchError::new(fault, facts)
 }
 
-/// How long a process that seems to be exiting is waited for.
+/// The longest wait for a process that seems to be exiting.
 const EXIT_WAIT: Duration = Duration::from_millis(100);
 
-/// How long a [runner](Runner) may take to report what it knows about a fault.
+/// The time that a [runner](Runner) has to explain a fault.
 const DIAGNOSIS: Duration = Duration::from_secs(1);

@@ -21,7 +21,7 @@ use crate::{
     connection::security::HostSecurity,
     error::{HandshakeFault, LaunchError, LaunchFault, SecurityFault},
     exit::ExitReason,
-    plugin::{LaunchTimings, Stdin},
+    plugin::{LaunchTimings, StdinWriter},
     process::{owner::ProcessHandle, runner::Runner, socket_cleanup::AnnouncedSocket},
     streams::{
         handshake_line::{NoLine, first_line},
@@ -32,9 +32,9 @@ use crate::{
 /// A plugin that has printed its handshake line.
 pub(super) struct Greeted {
     pub(super) process: ProcessHandle,
-    pub(super) stdin: Option<Stdin>,
+    pub(super) stdin: Option<StdinWriter>,
     pub(super) handshake_line: HandshakeLine,
-    /// Where this host dials: the announced endpoint, translated.
+    /// The endpoint that this host dials: the announced one, translated.
     pub(super) endpoint: Endpoint,
     pub(super) timings: LaunchTimings,
     pub(super) security: Security,
@@ -113,8 +113,8 @@ async fn wait_for_line<R: Runner>(
     }
 }
 
-/// Resolves when the process has exited and the drain timeout is over. A process that the plugin left behind may hold its stdout
-/// open indefinitely.
+/// Resolves when the process has exited and the drain timeout is over. A process that the plugin left behind may hold
+/// its stdout open indefinitely.
 async fn exited_and_drained<R>(launch: &Launch<'_, R>, process: &ProcessHandle) -> ExitReason {
     let reason = process.exited().await;
     sleep(launch.host.config.drain_timeout).await;

@@ -16,7 +16,7 @@ use crate::{
     host::Host,
     observe::event::Event,
     os::FileTime,
-    plugin::Stdin,
+    plugin::StdinWriter,
     process::{
         owner::{OnDrop, ProcessHandle},
         runner::{LaunchEnvironment, PluginProcess as _, Runner, StartedProcess},
@@ -29,13 +29,13 @@ use crate::{
 pub(super) struct Spawned {
     pub(super) process: ProcessHandle,
     pub(super) stdout: Box<dyn AsyncRead + Send + Unpin>,
-    pub(super) stdin: Option<Stdin>,
+    pub(super) stdin: Option<StdinWriter>,
     pub(super) host_security: HostSecurity,
     pub(super) sockets: SocketDir,
     pub(super) translate: Option<Arc<dyn Translate>>,
     /// A time before the start of the process, by the clock of the file system.
     pub(super) before_start: FileTime,
-    /// How long the start took.
+    /// The time that the start took.
     pub(super) took: Duration,
 }
 

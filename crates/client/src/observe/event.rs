@@ -45,7 +45,7 @@ pub enum Event {
     /// The process has exited, and its output has been read as far as
     /// [`HostConfig::drain_timeout`](rpcplugin_config::HostConfig::drain_timeout) allows.
     Exited {
-        /// How it exited.
+        /// The exit.
         reason: ExitReason,
     },
     /// The supervisor restarts the plugin.
@@ -68,14 +68,15 @@ pub enum Event {
 pub struct PluginEvent {
     /// The plugin.
     pub plugin: PluginId,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
 /// The events of one plugin, or of all plugins of a host, as a stream. The stream ends when no further event can come.
 ///
-/// The stream holds up to 1024 events with up to 1 MiB of log. When it is full, the oldest log records are dropped first, and other events
-/// only if no log record is left. [`missed`](Self::missed) counts the dropped events. A slow reader never delays a plugin.
+/// The stream holds up to 1024 events with up to 1 MiB of log. When it is full, the oldest log records are dropped
+/// first, and other events only if no log record is left. [`missed`](Self::missed) counts the dropped events. A slow
+/// reader never delays a plugin.
 #[derive(Debug)]
 pub struct Events {
     reader: Reader<PluginEvent>,

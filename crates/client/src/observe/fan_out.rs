@@ -25,7 +25,8 @@ pub(crate) struct Topics {
     pub(crate) output: Topic<OutputChunk>,
 }
 
-/// Where the events, logs and output of one plugin process go: observers, which are called, and topics, which are read.
+/// Distributes the events, logs and output of one plugin process to observers, which are called, and topics, which are
+/// read.
 pub(crate) struct FanOut {
     name: Arc<str>,
     /// 0 before the start of the process.
@@ -36,8 +37,8 @@ pub(crate) struct FanOut {
     own: Arc<PluginTopics>,
 }
 
-/// The topics of one plugin, or of all generations of a supervised plugin. What is published before the first subscription is kept for
-/// the first subscriber.
+/// The topics of one plugin, or of all generations of a supervised plugin. What is published before the first
+/// subscription is kept for the first subscriber.
 #[derive(Debug)]
 pub(crate) struct PluginTopics {
     topics: Topics,
@@ -177,8 +178,8 @@ impl FanOut {
         self.host.events.publish(&event);
     }
 
-    /// Whether log records are published. Before the first subscription they are not kept: there are many, and the stderr tail has the last
-    /// lines.
+    /// Whether log records are published. Before the first subscription they are not kept: there are many, and the
+    /// stderr tail has the last lines.
     fn logs_are_subscribed(&self) -> bool {
         let not_subscribed = self.own.early_events.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         (!not_subscribed && self.own.topics.events.has_subscribers()) || self.host.events.has_subscribers()

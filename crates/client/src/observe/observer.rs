@@ -7,18 +7,20 @@ use crate::{error::LaunchError, plugin_id::PluginId};
 
 /// Observes plugins. The default of every method does nothing.
 ///
-/// The methods are called in order for each stream, from the task that reads it. A slow method delays that stream, and in the end the
-/// plugin when it prints more. An observer that may be slow reads [`Plugin::events`](crate::Plugin::events) and
-/// [`Plugin::output`](crate::Plugin::output) instead, which drop what is not taken in time.
+/// The methods are called in order for each stream, from the task that reads it. A slow method delays that stream,
+/// and in the end the plugin when it prints more. An observer that may be slow reads
+/// [`Plugin::events`](crate::Plugin::events) and [`Plugin::output`](crate::Plugin::output) instead, which drop what
+/// is not taken in time.
 pub trait Observer: Send + Sync + 'static {
     /// The plugin wrote a log record on its real stderr.
     fn log(&self, record: &LogRecord) {
         let _ = record;
     }
 
-    /// Whether this observer shows or stores the log. If one does, a host without a tracing subscriber does not print warnings and errors of
-    /// its plugins on stderr ([`HostConfig::print_logs`](rpcplugin_config::HostConfig::print_logs)). Called once for each plugin. An observer
-    /// that only counts returns false. The default is true.
+    /// Whether this observer shows or stores the log. If one does, a host without a tracing subscriber does not print
+    /// warnings and errors of its plugins on stderr
+    /// ([`HostConfig::print_logs`](rpcplugin_config::HostConfig::print_logs)). Called once for each plugin. An
+    /// observer that only counts returns false. The default is true.
     fn takes_logs(&self) -> bool {
         true
     }
@@ -43,12 +45,14 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (plugin, bytes);
     }
 
-    /// The plugin is connected. `meter` counts the bytes on all of its connections, from the first one. [`Event::Ready`] follows.
+    /// The plugin is connected. `meter` counts the bytes on all of its connections, from the first one.
+    /// [`Event::Ready`] follows.
     fn connected(&self, plugin: &PluginId, meter: &Meter) {
         let _ = (plugin, meter);
     }
 
-    /// A launch failed. Where the host [tries again](rpcplugin_config::HostConfig::retry), each failed attempt is reported.
+    /// A launch failed. Where the host [tries again](rpcplugin_config::HostConfig::retry), each failed attempt is
+    /// reported.
     fn not_launched(&self, plugin: &PluginId, error: &LaunchError) {
         let _ = (plugin, error);
     }

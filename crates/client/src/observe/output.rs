@@ -17,9 +17,9 @@ use crate::plugin_id::PluginId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OutputSource {
-    /// What the plugin's code printed on stdout, forwarded over the connection.
+    /// Stdout of the plugin's code, forwarded over the connection.
     Stdout,
-    /// What the plugin's code printed on stderr, forwarded over the connection.
+    /// Stderr of the plugin's code, forwarded over the connection.
     Stderr,
     /// The process's own stdout after the handshake line.
     RawStdout,
@@ -39,13 +39,13 @@ pub struct OutputChunk {
     pub bytes: Bytes,
 }
 
-/// How much output is kept for its reader.
+/// The options of an output stream.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct OutputOptions {
     /// The size of the buffer in bytes. Default 1 MiB.
     pub capacity: usize,
-    /// What happens to output that does not fit. By default the oldest is dropped.
+    /// The policy for output that does not fit. By default the oldest is dropped.
     pub when_full: OverflowPolicy,
     /// Whether the process's real stdout and stderr are read too, beside forwarded output. Default false.
     pub raw: bool,
@@ -82,7 +82,8 @@ impl OutputStream {
         self.reader.missed()
     }
 
-    /// Copies the output of `source` into a writer until the stream ends, and flushes after every piece. Skips other output.
+    /// Copies the output of `source` into a writer until the stream ends, and flushes after every piece. Skips other
+    /// output.
     ///
     /// # Errors
     /// The first error of the writer.

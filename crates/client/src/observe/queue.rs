@@ -28,7 +28,7 @@ pub(crate) struct Bounds<T> {
     pub(crate) wanted: fn(&T) -> bool,
 }
 
-/// What happens to items that a reader does not take in time.
+/// The policy for items that a reader does not take in time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverflowPolicy {
@@ -155,7 +155,7 @@ impl<T: Item> Queue<T> {
         true
     }
 
-    /// How long to wait for the reader to make room for this item.
+    /// The longest wait for the reader to make room for this item.
     fn wait_for_reader(&self, item: &T) -> Option<Duration> {
         let bounds = &lock(&self.state).bounds;
         match bounds.when_full {
@@ -179,7 +179,8 @@ impl<T: Item> Queue<T> {
 }
 
 impl<T: Item> State<T> {
-    /// Whether there is room. An item that is heavier than the limit fits into an empty queue, because its source has limited its size.
+    /// Whether there is room. An item that is heavier than the limit fits into an empty queue, because its source has
+    /// limited its size.
     fn fits(&self, weight: usize) -> bool {
         self.items.is_empty()
             || (self.items.len() < self.bounds.items

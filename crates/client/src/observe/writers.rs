@@ -23,13 +23,13 @@ use crate::plugin_id::PluginId;
 /// go-plugin `ClientConfig`: `SyncStdout`, `SyncStderr` and `Stderr`.
 #[derive(Default)]
 pub struct Writers {
-    stdout: Target,
-    stderr: Target,
-    raw_stdout: Target,
-    raw_stderr: Target,
+    stdout: WriterSlot,
+    stderr: WriterSlot,
+    raw_stdout: WriterSlot,
+    raw_stderr: WriterSlot,
 }
 
-type Target = Option<Mutex<Option<Box<dyn io::Write + Send>>>>;
+type WriterSlot = Option<Mutex<Option<Box<dyn io::Write + Send>>>>;
 
 impl Writers {
     /// Makes an observer without writers.
@@ -41,28 +41,28 @@ impl Writers {
     /// Copies forwarded stdout into this writer.
     #[must_use]
     pub fn with_stdout(mut self, writer: impl io::Write + Send + 'static) -> Self {
-        self.stdout = target(writer);
+        self.stdout = slot(writer);
         self
     }
 
     /// Copies forwarded stderr into this writer.
     #[must_use]
     pub fn with_stderr(mut self, writer: impl io::Write + Send + 'static) -> Self {
-        self.stderr = target(writer);
+        self.stderr = slot(writer);
         self
     }
 
     /// Copies the process's real stdout after the handshake line into this writer.
     #[must_use]
     pub fn with_raw_stdout(mut self, writer: impl io::Write + Send + 'static) -> Self {
-        self.raw_stdout = target(writer);
+        self.raw_stdout = slot(writer);
         self
     }
 
     /// Copies the process's real stderr, which is also read as its log, into this writer.
     #[must_use]
     pub fn with_raw_stderr(mut self, writer: impl io::Write + Send + 'static) -> Self {
-        self.raw_stderr = target(writer);
+        self.raw_stderr = slot(writer);
         self
     }
 }
@@ -101,11 +101,11 @@ impl fmt::Debug for Writers {
     }
 }
 
-fn target(writer: impl io::Write + Send + 'static) -> Target {
+fn slot(writer: impl io::Write + Send + 'static) -> WriterSlot {
     Some(Mutex::new(Some(Box::new(writer))))
 }
 
-fn write(target: &Target, plugin: &PluginId, bytes: &[u8]) {
+fn write(target: &WriterSlot, plugin: &PluginId, bytes: &[u8]) {
     let Some(target) = target else { return };
     let mut open = target.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(writer) = open.as_mut() else { return };

@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use super::system;
 
-/// When a file was made or last changed, by the clock of the file system.
+/// The time at which a file was made or last changed, by the clock of the file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileTime {
     seconds: i64,
@@ -59,8 +59,8 @@ pub(crate) fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-/// The path by which exactly this open file is executed, where the system has such a path, and the file's own path elsewhere.
-/// The file has to stay open until it is executed.
+/// The path by which exactly this open file is executed, where the system has such a path, and the file's own path
+/// elsewhere. The file has to stay open until it is executed.
 pub(crate) fn executable_file(path: PathBuf, file: &mut File) -> io::Result<PathBuf> {
     system::path_of_open_file(path, file)
 }

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 pub(crate) use self::socket_owner::listens;
-use super::{process::raw, signal::Signal};
+use super::{raw_pid::raw, signal::Signal};
 
 /// A process by its pidfd, which never means another process.
 #[derive(Debug)]
@@ -84,26 +84,4 @@ pub(super) fn path_of_open_file(_: PathBuf, file: &mut File) -> io::Result<PathB
 pub(super) fn reopened_for_writing(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     open(path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()).ok()
-}
-
-/// The place of a real-time signal, counted from the first one.
-pub(super) fn real_time_signal(number: i32) -> Option<i32> {
-    (FIRST_REAL_TIME..=LAST_REAL_TIME).contains(&number).then(|| number - FIRST_REAL_TIME)
-}
-
-/// The first of the real-time signals as the C library counts them. The two before it belong to the library.
-const FIRST_REAL_TIME: i32 = 34;
-
-const LAST_REAL_TIME: i32 = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn real_time_signals_are_counted_from_the_first() {
-        let names = [33, 34, 40, 64, 65].map(|number| Signal::new(number).name());
-        let names = names.each_ref().map(Option::as_deref);
-        assert_eq!(names, [None, Some("SIGRTMIN"), Some("SIGRTMIN+6"), Some("SIGRTMIN+30"), None]);
-    }
 }

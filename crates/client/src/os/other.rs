@@ -1,5 +1,5 @@
-//! Substitutes where there is no Linux: without pidfds and `/proc` no process of another parent can be identified for
-//! certain, and therefore none is signalled.
+//! Substitutes for systems other than Linux. Without pidfds and `/proc`, a process of another parent cannot be identified
+//! for certain, and is therefore never signalled.
 
 use std::{
     fs::File,
@@ -51,9 +51,5 @@ pub(super) fn path_of_open_file(path: PathBuf, _: &mut File) -> io::Result<PathB
 }
 
 pub(super) fn reopened_for_writing(_: BorrowedFd<'_>) -> Option<OwnedFd> {
-    None
-}
-
-pub(super) fn real_time_signal(_: i32) -> Option<i32> {
     None
 }

@@ -17,6 +17,7 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
+    raw_pid::raw,
     signal::Signal,
     system::{self, PidHandle},
 };
@@ -25,8 +26,8 @@ use super::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Group(sys::Pid);
 
-/// Watches for the exit of a child and leaves the child unreaped. Until a child is reaped, its pid and the number of its group
-/// cannot be given to another process, so that what the child left in the group can be killed.
+/// Watches for the exit of a child and leaves the child unreaped. Until a child is reaped, its pid and the number of
+/// its group cannot be given to another process, so that what the child left in the group can be killed.
 #[derive(Debug)]
 pub(crate) enum ExitWatch {
     /// The pidfd becomes readable when the process exits.
@@ -87,8 +88,8 @@ pub(crate) fn spawn_leader(command: &mut tokio::process::Command) -> io::Result<
     command.process_group(0).spawn()
 }
 
-/// Whether the system refused because this process may not do it. Joining a group fails so when there is no such group any more, or
-/// when it belongs to another session.
+/// Whether the system refused because this process may not do it. Joining a group fails so when there is no such
+/// group any more, or when it belongs to another session.
 pub(crate) fn is_not_permitted(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::PERM)
 }
@@ -148,11 +149,6 @@ pub(crate) fn collect_exit_statuses() {
             Err(error) => tracing::warn!(%error, "SIGCHLD is ignored: exit statuses of plugins are lost"),
         }
     });
-}
-
-/// The pid in the form that system calls take.
-pub(super) fn raw(pid: Pid) -> Option<sys::Pid> {
-    sys::Pid::from_raw(i32::try_from(pid.get()).ok()?)
 }
 
 #[cfg(test)]

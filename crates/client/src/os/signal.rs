@@ -46,9 +46,10 @@ impl Signal {
         if let Ok(known) = nix::sys::signal::Signal::try_from(self.0) {
             return Some(known.as_str().into());
         }
-        match super::system::real_time_signal(self.0)? {
-            0 => Some("SIGRTMIN".into()),
-            n => Some(format!("SIGRTMIN+{n}").into()),
+        match self.0.saturating_sub(FIRST_REAL_TIME) {
+            0 if cfg!(target_os = "linux") => Some("SIGRTMIN".into()),
+            n @ 1..=30 if cfg!(target_os = "linux") => Some(format!("SIGRTMIN+{n}").into()),
+            _ => None,
         }
     }
 }
@@ -62,6 +63,9 @@ impl fmt::Display for Signal {
     }
 }
 
+/// The first of Linux's 31 real-time signals as the C library counts them. The two before it belong to the library.
+const FIRST_REAL_TIME: i32 = 34;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +76,14 @@ mod tests {
         assert_eq!(name(libc::SIGPROF).as_deref(), Some("SIGPROF"));
         assert_eq!(Signal::KILL.to_string(), "SIGKILL");
         assert_eq!((name(99), Signal::new(99).to_string().as_str()), (None, "signal 99"));
+    }
+
+    #[test]
+    fn real_time_signals_are_counted_from_the_first() {
+        if cfg!(target_os = "linux") {
+            let names = [33, 34, 40, 64, 65].map(|number| Signal::new(number).name());
+            let names = names.each_ref().map(Option::as_deref);
+            assert_eq!(names, [None, Some("SIGRTMIN"), Some("SIGRTMIN+6"), Some("SIGRTMIN+30"), None]);
+        }
     }
 }

@@ -13,8 +13,8 @@ use rustix::{
 
 use super::system;
 
-/// Writes as much as there is room for. Fails with [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and with
-/// [`BrokenPipe`](io::ErrorKind::BrokenPipe) if there is no reader.
+/// Writes as much as fits. Fails with [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and
+/// with [`BrokenPipe`](io::ErrorKind::BrokenPipe) if there is no reader.
 pub(crate) fn write_without_waiting(stderr: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     let stderr = stderr.as_fd();
     let kind = FileType::from_raw_mode(fstat(stderr)?.st_mode);

@@ -9,7 +9,8 @@ use rpcplugin_transport::{Meter, Security, SocketDir};
 use tokio::time::Instant;
 
 use super::{
-    LaunchRecord, LaunchTimings, Observed, Ownership, Plugin, Session, Stdin, call_status::ExitExplainer,
+    LaunchRecord, LaunchTimings, Observed, Ownership, Plugin, Session, StdinWriter,
+    call_status::ExitExplainer,
 };
 use crate::{
     connection::open::Opened, observe::event::Event, process::owner::ProcessHandle,
@@ -19,7 +20,7 @@ use crate::{
 /// A process that the host is connected to.
 pub(crate) struct Connected {
     pub(crate) process: ProcessHandle,
-    pub(crate) stdin: Option<Stdin>,
+    pub(crate) stdin: Option<StdinWriter>,
     pub(crate) opened: Opened,
     pub(crate) version: AppVersion,
     pub(crate) endpoint: Endpoint,
@@ -28,7 +29,7 @@ pub(crate) struct Connected {
     pub(crate) sockets: SocketDir,
 }
 
-/// What is known of the launch before it is complete.
+/// The results of the launch before it is complete.
 pub(crate) struct Launching {
     pub(crate) started: Instant,
     pub(crate) timings: LaunchTimings,

@@ -1,4 +1,4 @@
-//! Saying of a failed call that the plugin's process is over, and how it ended.
+//! The status of a call that failed because the process exited.
 
 use std::{
     collections::HashMap,
@@ -23,11 +23,12 @@ use crate::{
     streams::stderr_tail::StderrTail,
 };
 
-/// A plugin's process has ended: the source of the status of calls that failed by it.
+/// The process of a plugin has exited: the source of the status of a call that failed for that reason.
 ///
-/// [`Display`](fmt::Display) says how it ended, and quotes the plugin where it says on stderr why it did. The last lines that it
-/// wrote are a [related](Diagnostic::related) diagnostic of the severity [`Advice`](miette::Severity::Advice). The code is
-/// `rpcplugin::transport::plugin_ended`, as that of [`PingError::Ended`].
+/// [`Display`](fmt::Display) reports the exit status, and quotes the plugin's own reason from its stderr. The last
+/// lines on stderr are a [related](Diagnostic::related) diagnostic of the severity
+/// [`Advice`](miette::Severity::Advice). The code is `rpcplugin::transport::plugin_ended`, as that of
+/// [`PingError::Ended`].
 ///
 /// ```
 /// use std::error::Error as _;
@@ -41,16 +42,16 @@ use crate::{
 #[error("the plugin {plugin} has ended: {reason}{}", quoted(said.as_ref()))]
 #[non_exhaustive]
 pub struct PluginExited {
-    /// Which plugin, and which process.
+    /// The plugin, and the process.
     pub plugin: PluginId,
-    /// How it ended.
+    /// The exit of the process.
     pub reason: ExitReason,
-    /// The last lines that it wrote on its stderr, as [`Plugin::stderr_tail`](crate::Plugin::stderr_tail) has them. Empty for a
-    /// plugin that was attached to: its stderr is another's.
+    /// The last lines on its stderr, as [`Plugin::stderr_tail`](crate::Plugin::stderr_tail) returns them. Empty for a
+    /// plugin that the host attached to.
     pub stderr: Arc<[String]>,
-    /// Why it ended, as it said on its stderr itself: its error, or its panic.
+    /// The plugin's own reason, found on its stderr: its error, or its panic.
     pub said: Option<PluginReason>,
-    /// What the call itself came to know: mostly that the connection broke.
+    /// The original status of the call. Most often it reports a broken connection.
     #[source]
     pub status: Arc<Status>,
     evidence: Option<Arc<Evidence>>,
@@ -63,7 +64,7 @@ impl Diagnostic for PluginExited {
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let own = self.said.as_ref().and_then(|said| said.help.as_deref());
-        Some(Box::new(own.unwrap_or(if self.stderr.is_empty() { SILENT } else { LAST_LINES })))
+        Some(Box::new(own.unwrap_or(if self.stderr.is_empty() { EMPTY_STDERR } else { SEE_LAST_LINES })))
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
@@ -71,22 +72,22 @@ impl Diagnostic for PluginExited {
     }
 }
 
-/// The end of a plugin's process, as calls upon its channel ask for it.
+/// Explains failed calls of one process by its exit.
 #[derive(Debug)]
 pub(crate) struct ExitExplainer {
     plugin: PluginId,
-    /// The process has been reaped.
+    /// Resolves when the process has been reaped.
     end: ProcessExit,
-    /// The same, and what it printed has been read.
+    /// Resolves when its output has been read too.
     finished: ProcessExit,
     tail: Arc<StderrTail>,
-    /// What it last wrote, once all of it has been read: many calls can fail at once.
-    last: OnceLock<LastWords>,
+    /// The last lines, once all output has been read. Many calls can fail at once.
+    last: OnceLock<LastLines>,
 }
 
-/// What a plugin last wrote on its stderr.
+/// The last lines of a plugin on its stderr.
 #[derive(Debug, Clone)]
-struct LastWords {
+struct LastLines {
     stderr: Arc<[String]>,
     said: Option<PluginReason>,
     evidence: Option<Arc<Evidence>>,
@@ -102,22 +103,22 @@ impl ExitExplainer {
         Self { plugin, end, finished, tail, last: OnceLock::new() }
     }
 
-    /// The status of a call whose connection broke: how the process ended if it is gone, or is seen to be gone soon.
+    /// Returns the status with the exit of the process, if the process has exited or exits soon.
     pub(crate) async fn explained(&self, status: Status) -> Status {
         match timeout(EXIT_WAIT, self.end.clone().wait()).await {
-            Ok(reason) => self.status(status, reason, self.last_words().await),
+            Ok(reason) => self.status(status, reason, self.last_lines().await),
             Err(_) => status,
         }
     }
 
-    /// What the plugin last wrote. A program that it left behind may hold its stderr open; it is not waited for then.
-    async fn last_words(&self) -> LastWords {
+    /// The last lines. A process that the plugin left behind may hold stderr open, so that the wait is limited.
+    async fn last_lines(&self) -> LastLines {
         if let Some(last) = self.last.get() {
             return last.clone();
         }
         let is_all_read = timeout(EXIT_WAIT, self.finished.clone().wait()).await.is_ok();
         let stderr = self.tail.lines();
-        let last = LastWords {
+        let last = LastLines {
             said: PluginReason::find(&stderr),
             evidence: Evidence::lines("stderr", &stderr).map(Arc::new),
             stderr: stderr.into(),
@@ -125,9 +126,9 @@ impl ExitExplainer {
         if is_all_read { self.last.get_or_init(|| last).clone() } else { last }
     }
 
-    fn status(&self, status: Status, reason: ExitReason, last: LastWords) -> Status {
-        let LastWords { stderr, said, evidence } = last;
-        let said = said.filter(|said| is_why(said, reason));
+    fn status(&self, status: Status, reason: ExitReason, last: LastLines) -> Status {
+        let LastLines { stderr, said, evidence } = last;
+        let said = said.filter(|said| explains(said, reason));
         let plugin = self.plugin.clone();
         let ended = PluginExited { plugin, reason, stderr, said, status: Arc::new(status), evidence };
         let message = ended.to_string();
@@ -143,9 +144,9 @@ impl Explain for ExitExplainer {
     }
 }
 
-/// Whether what a plugin said is why it ended so. One that goes on after a panic may be killed later, and one that ends well has
-/// got over its errors.
-fn is_why(said: &PluginReason, reason: ExitReason) -> bool {
+/// Whether the plugin's own reason explains this exit. A plugin that continued after a panic may be killed later, and
+/// a plugin that exits with status 0 has recovered from its errors.
+fn explains(said: &PluginReason, reason: ExitReason) -> bool {
     match reason {
         ExitReason::Status(status) => status != 0 && said.is_certain(),
         ExitReason::Signal(signal) => signal == Signal::ABORT && said.kind == ReasonKind::Panic,
@@ -177,7 +178,7 @@ fn details(ended: &PluginExited) -> ErrorDetails {
     ErrorDetails::with_error_info("PLUGIN_ENDED", "rpcplugin", facts)
 }
 
-/// The last lines for which details have room.
+/// The last lines that fit into the details.
 fn last_that_fit(lines: &[String]) -> &[String] {
     let mut room = DETAILS;
     let fits = |line: &&String| match room.checked_sub(line.len() + 1) {
@@ -194,17 +195,17 @@ fn last_that_fit(lines: &[String]) -> &[String] {
 /// Another process may answer the next call.
 const CODE: Code = Code::Unavailable;
 
-/// How long a process whose connection broke is given to be seen dead, and then its last lines to be read. The connection of a
-/// dying process breaks first, and a busy machine takes its time to tell the rest.
+/// The longest wait for the exit of a process whose connection broke, and then for its last lines. The connection of
+/// a process breaks before its exit is noticed, and a busy machine needs time for the rest.
 pub(crate) const EXIT_WAIT: Duration = Duration::from_secs(1);
 
-/// As many bytes of stderr as details have. A host may hand a status on to its own callers: details travel in a header there, for
-/// which 8 KiB are all that some peers accept.
+/// The number of bytes of stderr in the details. A host may pass a status on to its own callers: details are a header
+/// there, and some peers accept only 8 KiB of headers.
 const DETAILS: usize = 1024;
 
-const LAST_LINES: &str = "see its last lines, correct what they complain of, and launch it again";
+const SEE_LAST_LINES: &str = "correct what its last lines on stderr report, and launch the plugin again";
 
-const SILENT: &str = "launch it again; it left no word on its stderr";
+const EMPTY_STDERR: &str = "launch the plugin again; its stderr is empty";
 
 #[cfg(test)]
 mod tests {
@@ -218,7 +219,8 @@ mod tests {
 
     type End = watch::Sender<Option<ExitReason>>;
 
-    /// The end of a process that wrote these lines; what ends it, and what says that its output has been read.
+    /// An explainer for a process that wrote these lines, the sender of its exit, and the sender of the end of its
+    /// output.
     fn ending(lines: &[&str]) -> (ExitExplainer, End, End) {
         let plugin = PluginId { name: "kv".into(), pid: Pid::new(7), generation: 1 };
         let (ended, end) = ProcessExit::channel();
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn explains_only_when_the_process_is_over() {
+    async fn a_call_is_explained_only_if_the_process_exited() {
         let status = status(&[], ExitReason::Signal(Signal::SEGV)).await;
         assert_eq!(status.code(), Code::Unavailable);
         assert!(status.message().starts_with("the plugin kv (process 7) has ended: signal 11"), "{status:?}");
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_lines_are_waited_for_and_carried() {
+    async fn the_last_lines_are_awaited_and_attached() {
         let (ending, ended, read) = ending(&["starting"]);
         let reason = ExitReason::Status(2);
         ended.send_replace(Some(reason));
@@ -278,7 +280,7 @@ mod tests {
         assert_eq!(carried.said.as_ref().unwrap().kind, ReasonKind::Panic);
         assert!(status.message().contains("exit status 2; it panicked: \"no "), "{status:?}");
         assert_eq!(carried.code().unwrap().to_string(), "rpcplugin::transport::plugin_ended");
-        assert_eq!(carried.help().unwrap().to_string(), LAST_LINES);
+        assert_eq!(carried.help().unwrap().to_string(), SEE_LAST_LINES);
         let evidence: Vec<String> = carried.related().unwrap().map(|one| one.to_string()).collect();
         assert_eq!(evidence, [format!("stderr of the plugin:\n  {}", lines.join("\n  "))]);
         assert_eq!(facts(&status)["stderr"], lines.join("\n"));
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pipe_that_stays_open_holds_no_call_up() {
+    async fn a_pipe_that_stays_open_delays_no_call() {
         let (ending, ended, _read) = ending(&["panic: x"]);
         ended.send_replace(Some(ExitReason::Status(2)));
         let begun = tokio::time::Instant::now();
@@ -300,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_it_said_counts_only_as_the_reason_of_such_an_end() {
+    async fn the_plugins_own_reason_is_used_only_for_exits_that_it_explains() {
         for (reason, counts) in [
             (ExitReason::Status(2), true),
             (ExitReason::Signal(Signal::ABORT), true),
@@ -314,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn details_have_room_for_whole_lines_only() {
+    async fn details_have_whole_lines_only() {
         let long = "x".repeat(600);
         let status = status(&[&long, &long, "last"], ExitReason::Status(1)).await;
         assert_eq!(facts(&status)["stderr"], format!("{long}\nlast"));

@@ -1,6 +1,6 @@
-//! Which host ends a plugin.
+//! The ownership of a plugin.
 
-/// Which host ends a plugin.
+/// The party that ends a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ownership {
     /// This host does.

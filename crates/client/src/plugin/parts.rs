@@ -17,7 +17,7 @@ pub(crate) struct Session {
     pub(crate) channel: PluginChannel,
     /// The same channel. Failed calls report how the process exited.
     pub(crate) exit_aware: PluginChannel,
-    /// What makes the calls of `exit_aware` do that.
+    /// Explains the failed calls of `exit_aware`.
     pub(crate) explainer: Arc<ExitExplainer>,
     pub(crate) broker: Broker,
     pub(crate) version: AppVersion,
@@ -29,7 +29,7 @@ pub(crate) struct Session {
     pub(crate) sockets: SocketDir,
 }
 
-/// Where a plugin can be observed.
+/// The observers, the tail of stderr and the span of a plugin.
 pub(crate) struct Observed {
     pub(crate) fan_out: Arc<FanOut>,
     pub(crate) stderr_tail: Arc<StderrTail>,
@@ -37,7 +37,7 @@ pub(crate) struct Observed {
     pub(crate) span: Span,
 }
 
-/// How the launch went.
+/// The results of the launch.
 pub(crate) struct LaunchRecord {
     pub(crate) timings: LaunchTimings,
     pub(crate) total: Duration,

@@ -10,7 +10,7 @@ use super::{Plugin, call_status::EXIT_WAIT};
 use crate::{connection::health::health, error::PingError};
 
 impl Plugin {
-    /// Asks the plugin for its health, within [`HostConfig::admin_timeout`].
+    /// Asks the plugin for its health, within [`HostConfig::admin_timeout`](rpcplugin_config::HostConfig::admin_timeout).
     ///
     /// # Errors
     /// As [`ping_within`](Self::ping_within).
@@ -24,8 +24,8 @@ impl Plugin {
     /// Asks the plugin for its health, within this time.
     ///
     /// # Errors
-    /// [`PingError::Ended`] when its process is over, [`PingError::Timeout`] when no answer came in time,
-    /// [`PingError::Failed`] when the answer is an error, such as that of a plugin without a health service.
+    /// [`PingError::Ended`] when the process has exited, [`PingError::Timeout`] when no response came in time,
+    /// [`PingError::Failed`] when the response is an error, such as that of a plugin without a health service.
     ///
     /// # Cancel safety
     /// Dropping the future cancels the call.

@@ -14,15 +14,15 @@ use crate::{
 };
 
 impl Plugin {
-    /// Ends the plugin: asks it to shut down, waits for [`HostConfig::grace`], and kills it with its process group if
-    /// it has not ended then. [`HostConfig::terminate_after`] puts a SIGTERM between; a plugin that does not know the
-    /// call is sent one at once.
+    /// Shuts the plugin down: asks it to end, waits for [`HostConfig::grace`](rpcplugin_config::HostConfig::grace),
+    /// then kills its process group. [`HostConfig::terminate_after`](rpcplugin_config::HostConfig::terminate_after)
+    /// adds a SIGTERM in between. A plugin without a controller service gets the SIGTERM at once.
     ///
-    /// A plugin in test mode is left alone: [`Exit::Detached`].
+    /// A plugin in test mode is left running: [`Exit::Detached`].
     ///
-    /// Returns how it ended, and [`Exit::StillRunning`] if it could not be killed. Takes no longer than the grace period
-    /// and three times [`HostConfig::drain`], whatever the plugin does or leaves behind, and five seconds more should the
-    /// system not let go of it.
+    /// Returns how the plugin ended. [`Exit::StillRunning`] if it could not be killed. Takes no longer than the grace
+    /// period and three times [`HostConfig::drain_timeout`](rpcplugin_config::HostConfig::drain_timeout), and five
+    /// seconds more if the process survives SIGKILL.
     ///
     /// # Cancel safety
     /// Dropping the future kills the plugin.
@@ -34,8 +34,8 @@ impl Plugin {
     /// As [`shut_down`](Self::shut_down), but with this grace period.
     ///
     /// # Protocol
-    /// go-plugin `client.go` `Kill`: the broker, then the call, whose outcome says nothing because a Go plugin cuts
-    /// the connection in place of an answer, then the wait. Differs: every step has a deadline, and the whole process
+    /// go-plugin `client.go` `Kill`: the broker, then the call, whose outcome is ignored because a Go plugin closes
+    /// the connection instead of answering, then the wait. Differs: every step has a timeout, and the whole process
     /// group is killed.
     pub async fn shut_down_within(self, grace: Duration) -> Exit {
         let lifetime = self.observed.span.clone();
@@ -54,7 +54,7 @@ impl Plugin {
             self.session.broker.close();
             return Exit::Detached;
         }
-        // The plugin may have ended the connection. Multiplexed, a broker that is closed opens no other.
+        // The plugin may have closed the connection. A closed broker opens no other where connections are multiplexed.
         let connecting = timeout(self.config.shutdown_timeout.min(grace), self.session.channel.connect());
         tokio::select! {
             _ = connecting => {}
@@ -62,7 +62,7 @@ impl Plugin {
         }
         self.session.broker.close();
         let left = grace.saturating_sub(begun.elapsed());
-        let exit = match timeout(left, self.end_in_stages(left)).await {
+        let exit = match timeout(left, self.ask_to_end(left)).await {
             Ok((reason, sent)) => Exit::after_asking(reason, sent, begun.elapsed()),
             Err(_) => {
                 tracing::warn!(parent: None, plugin = &*self.id().name, "the plugin ignored the shutdown; killing it");
@@ -75,42 +75,44 @@ impl Plugin {
         exit
     }
 
-    /// Removes the directory of a plugin that has ended. Tasks of the broker that end a moment later hold it too.
+    /// Removes the directory of the sockets of a plugin that has ended. Tasks of the broker that end a moment later
+    /// hold the directory too.
     fn remove_sockets(&self, exit: Exit) {
         if exit != Exit::StillRunning {
             self.session.sockets.remove();
         }
     }
 
-    /// Kills the plugin that was to end since `begun`, and waits for its end.
+    /// Kills a plugin that was asked to end at `begun`, and waits for its exit.
     async fn kill_after(&self, begun: Instant) -> Exit {
         self.process.kill();
         let sent = self.process.reached_by(Signal::KILL);
-        // However little the pipes are worth, a process takes a moment to be seen dead.
-        let patience = self.config.drain_timeout.max(sent.map_or(Duration::ZERO, |_| DYING));
-        match timeout(patience, self.process.exited()).await {
+        // Also with a short drain timeout, a process needs a moment to exit.
+        let limit = self.config.drain_timeout.max(sent.map_or(Duration::ZERO, |_| DYING));
+        match timeout(limit, self.process.exited()).await {
             Ok(reason) => Exit::after_asking(reason, sent, begun.elapsed()),
-            // The system may keep a process that waits for a device beyond SIGKILL.
+            // A process in uninterruptible I/O survives SIGKILL.
             Err(_) => Exit::StillRunning,
         }
     }
 
-    /// Waits until what is left in the plugin's pipes and streams has been read, and until the tasks of the plugin have ended,
-    /// so that its span ends with it. Bounded: a process that the plugin left behind may hold the pipes open.
+    /// Waits until the plugin's pipes and streams have been read, and until its tasks have ended, so that its span
+    /// ends. Each wait is limited, because a process that the plugin left behind may hold the pipes open.
     async fn drain(&mut self) {
         let drain = self.config.drain_timeout;
         let _ = tokio::join!(
             timeout(drain, self.streams.broker_ended()),
             timeout(drain, self.session.broker.drained()),
-            // They are given up by then; longer, so that the end is told before this returns.
+            // Twice as long as the output tasks may take, so that the exit is published before this returns.
             timeout(2 * drain, self.process.finished()),
         );
     }
 
-    /// Kills the plugin at once, with its process group, and waits for its end, but no longer than
-    /// [`HostConfig::drain`] or five seconds, whichever is more. A plugin in test mode is left alone: [`Exit::Detached`].
+    /// Kills the plugin and its process group at once, and waits for the exit, but no longer than
+    /// [`HostConfig::drain_timeout`](rpcplugin_config::HostConfig::drain_timeout) or five seconds, whichever is more.
+    /// A plugin in test mode is left running: [`Exit::Detached`].
     ///
-    /// Returns how it ended; [`Exit::StillRunning`] if it could not be killed, or has not ended yet.
+    /// Returns how the plugin ended. [`Exit::StillRunning`] if it could not be killed, or has not exited yet.
     ///
     /// # Cancel safety
     /// The plugin is killed even if the future is dropped.
@@ -126,33 +128,33 @@ impl Plugin {
         exit
     }
 
-    /// Asks the plugin to end and waits until it has, with SIGTERM on the way where that is configured, or is the only
-    /// way to ask. Tells of the signal if it was sent.
-    async fn end_in_stages(&self, grace: Duration) -> (ExitReason, Option<Signal>) {
+    /// Asks the plugin to end and waits for its exit, with SIGTERM in between where that is configured, or where the
+    /// plugin has no controller service. Returns the signal if it was sent.
+    async fn ask_to_end(&self, grace: Duration) -> (ExitReason, Option<Signal>) {
         let mut controller = GrpcControllerClient::new(self.session.channel.clone());
         let asking = timeout(self.config.shutdown_timeout.min(grace), controller.shutdown(Empty {}));
-        let not_understood = async {
+        let no_controller = async {
             match asking.await {
                 Ok(Err(status)) if status.code() == Code::Unimplemented => {}
                 _ => std::future::pending().await,
             }
         };
-        let patience = async {
+        let terminate_after = async {
             match self.config.terminate_after {
-                Some(patience) => sleep(patience).await,
+                Some(time) => sleep(time).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             reason = self.process.exited() => return (reason, None),
-            () = not_understood => tracing::debug!(plugin = %self.id(), "the plugin has no controller"),
-            () = patience => {}
+            () = no_controller => tracing::debug!(plugin = %self.id(), "the plugin has no controller"),
+            () = terminate_after => {}
         }
         self.process.terminate();
         (self.process.exited().await, self.process.reached_by(Signal::TERM))
     }
 }
 
-/// How long a process that was killed is given to be seen dead, at the least. Most are at once; a busy machine takes its
-/// time, and one that waits for a device may stay.
+/// The shortest wait for the exit of a killed process. Most exit at once. A busy machine needs a moment, and a
+/// process in uninterruptible I/O may stay.
 const DYING: Duration = Duration::from_secs(5);

@@ -1,15 +1,15 @@
-//! The span of a plugin's life.
+//! The span of a plugin.
 
 use std::path::Path;
 
 use tracing::{Span, field::Empty};
 
-/// The span `plugin`, from before its process is there until its last output is read.
+/// Makes the span `plugin`, which lasts from the launch until the last output has been read.
 ///
-/// It stands by itself and only follows from the span in which the host asked for the plugin: a span cannot end before
-/// its children, and a request that happened to launch a plugin would seem to last as long as the plugin does.
+/// The span has no parent and follows from the current one. A span cannot end before its children, so that a request
+/// that happened to launch a plugin would seem to last as long as the plugin.
 pub(crate) fn span(path: &Path) -> Span {
-    let life = tracing::info_span!(
+    let span = tracing::info_span!(
         parent: None,
         "plugin",
         plugin.path = %path.display(),
@@ -17,6 +17,6 @@ pub(crate) fn span(path: &Path) -> Span {
         plugin.version = Empty,
         endpoint = Empty,
     );
-    life.follows_from(Span::current());
-    life
+    span.follows_from(Span::current());
+    span
 }

@@ -118,10 +118,7 @@ impl Command {
             return ProgramFault::NoDirectory { dir: dir.clone() };
         }
         match source.kind() {
-            // A bare name that is not in PATH comes back from `find` unchanged.
-            io::ErrorKind::NotFound
-                if Some(find(&program)).is_some_and(|file| file.is_absolute() && file.exists()) =>
-            {
+            io::ErrorKind::NotFound if is_found(&find(&program)) => {
                 ProgramFault::InterpreterNotFound { program }
             }
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ProgramFault::NotFound { program },
@@ -137,8 +134,9 @@ impl Command {
     }
 }
 
-/// Spawns the process. Tries again for `busy_timeout` while the program's file is open for writing: a plugin that has just been
-/// installed is often held open by a process that was forked meanwhile and has not closed the descriptor yet.
+/// Spawns the process. Tries again for `busy_timeout` while the program's file is open for writing: a plugin that has
+/// just been installed is often held open by a process that was forked meanwhile and has not closed the descriptor
+/// yet.
 async fn spawn(command: std::process::Command, busy_timeout: Duration) -> io::Result<Child> {
     let mut command = tokio::process::Command::from(command);
     let begun = Instant::now();
@@ -155,8 +153,9 @@ async fn spawn(command: std::process::Command, busy_timeout: Duration) -> io::Re
 }
 
 impl ChildProcess {
-    /// Starts a watchdog, which ends the process and its group when the host dies. It is started together with the process: a host can be
-    /// killed while its plugin starts, and a plugin that never prints its handshake line would run indefinitely.
+    /// Starts a watchdog, which ends the process and its group when the host dies. It is started together with the
+    /// process: a host can be killed while its plugin starts, and a plugin that never prints its handshake line would
+    /// run indefinitely.
     fn die_with_host(&mut self, will: LastWill<'_>) {
         let Some(leader) = self.pid() else { return };
         match Watchdog::over(leader, will) {
@@ -237,7 +236,13 @@ impl Drop for ChildProcess {
     }
 }
 
+/// Whether the file exists. A bare name that is not in `PATH` comes back from `find` unchanged, and is not a file of the
+/// working directory.
+fn is_found(file: &Path) -> bool {
+    file.is_absolute() && file.exists()
+}
+
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long the drop of a process waits for its end after SIGKILL.
+/// The longest wait for the exit in the drop of a process.
 const LAST_WAIT: Duration = Duration::from_millis(200);

@@ -44,7 +44,7 @@ pub(crate) struct ProcessHandle {
 #[derive(Debug, Clone)]
 pub(crate) struct ProcessExit(watch::Receiver<Option<ExitReason>>);
 
-/// What happens to a process whose handle is dropped.
+/// The fate of a process whose handle is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnDrop {
     /// The process is killed. This host started it.
@@ -53,8 +53,8 @@ pub(crate) enum OnDrop {
     Leave,
 }
 
-/// Tasks that read the process's stdout and stderr. The process task owns them, so that output is drained even after the handle
-/// is dropped.
+/// Tasks that read the process's stdout and stderr. The process task owns them, so that output is drained even after
+/// the handle is dropped.
 #[derive(Debug, Clone, Default)]
 struct OutputTasks {
     tasks: Arc<Mutex<Vec<OutputTask>>>,
@@ -73,8 +73,9 @@ enum Request {
 }
 
 impl ProcessHandle {
-    /// Starts the task that owns the process, within the plugin's span. After the exit of the process, its
-    /// [output tasks](Self::read_output) have the time `drain_timeout` to read the rest, and then as long as the handle is held.
+    /// Starts the task that owns the process, within the plugin's span. After the exit of the process, its [output
+    /// tasks](Self::read_output) have the time `drain_timeout` to read the rest, and then as long as the handle is
+    /// held.
     pub(crate) fn own(
         process: impl PluginProcess,
         on_drop: OnDrop,
@@ -116,7 +117,8 @@ impl ProcessHandle {
         self.output.lock().push(task);
     }
 
-    /// Declares that no further output task will be added, so that [`finished`](Self::finished) waits for those that were.
+    /// Declares that no further output task will be added, so that [`finished`](Self::finished) waits for those that
+    /// were.
     pub(crate) fn output_is_complete(&self) {
         self.output.complete.cancel();
     }
@@ -133,13 +135,13 @@ impl ProcessHandle {
         self.on_drop == OnDrop::Kill
     }
 
-    /// Returns `signal` if this host can send it to the process. A process that another program started is signalled only if its
-    /// pid is known.
+    /// Returns `signal` if this host can send it to the process. A process that another program started is signalled
+    /// only if its pid is known.
     pub(crate) fn reached_by(&self, signal: Signal) -> Option<Signal> {
         (self.is_killed_on_drop() || self.pid.is_some()).then_some(signal)
     }
 
-    /// How the process exited, if it has.
+    /// The exit of the process, if it has exited.
     pub(crate) fn exit_reason(&self) -> Option<ExitReason> {
         self.exit().now()
     }
@@ -218,7 +220,7 @@ impl ProcessExit {
         (report, Self(exit))
     }
 
-    /// How the process exited, if it has.
+    /// The exit of the process, if it has exited.
     pub(crate) fn now(&self) -> Option<ExitReason> {
         *self.0.borrow()
     }
@@ -272,11 +274,11 @@ struct End {
     unread: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-/// The state of the owning task. All signals are sent from this task, and none after the process was reaped, so that no signal can
-/// reach another process that got the same pid.
+/// The state of the owning task. All signals are sent from this task, and none after the process was reaped, so that
+/// no signal can reach another process that got the same pid.
 ///
-/// The sockets are removed after the process is dropped, also where the runtime drops the task: [`run`](Self::run) takes the owner
-/// first and the process second, and arguments are dropped in reverse order.
+/// The sockets are removed after the process is dropped, also where the runtime drops the task: [`run`](Self::run)
+/// takes the owner first and the process second, and arguments are dropped in reverse order.
 struct Owner {
     sockets: RemoveOnDrop,
     on_drop: OnDrop,

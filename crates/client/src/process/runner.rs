@@ -15,8 +15,8 @@ use crate::{command::variable_names, error::LaunchFault, exit::ExitReason};
 /// `start` is called once for each attempt, and by a supervisor for each generation.
 ///
 /// # Protocol
-/// go-plugin `runner/runner.go`. Differs: the environment is a list of changes, so that a runner cannot pass on by accident what was
-/// meant for the host itself.
+/// go-plugin `runner/runner.go`. Differs: the environment is a list of changes, so that a runner cannot pass on by
+/// accident what was meant for the host itself.
 pub trait Runner: Send + Sync {
     /// The process that this runner starts.
     type Process: PluginProcess;
@@ -36,8 +36,8 @@ pub trait Runner: Send + Sync {
         environment: &LaunchEnvironment,
     ) -> impl Future<Output = Result<StartedProcess<Self::Process>, LaunchFault>> + Send;
 
-    /// Explains a fault. The text is shown at the end of the error. Called for every fault, after the plugin has been ended, and given one
-    /// second.
+    /// Explains a fault. The text is shown at the end of the error. Called for every fault, after the plugin has been
+    /// ended, and given one second.
     fn diagnose(&self, fault: &LaunchFault) -> impl Future<Output = Option<String>> + Send {
         let _ = fault;
         async { None }
@@ -54,8 +54,8 @@ pub trait PluginProcess: Send + 'static {
         None
     }
 
-    /// Called once when the plugin has answered, before the launch returns: the time for work that would have made the start slower.
-    /// Does nothing by default.
+    /// Called once when the plugin has answered, before the launch returns: the time for work that would have made
+    /// the start slower. Does nothing by default.
     ///
     /// The launch waits for this call. The exit of the process is not noticed meanwhile.
     ///
@@ -79,7 +79,8 @@ pub trait PluginProcess: Send + 'static {
     /// Ends the process at once, with all processes that it started. [`wait`](Self::wait) has to return soon after.
     fn kill(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Lets the process run on without this host, for [`Plugin::hand_over`](crate::Plugin::hand_over). Ends the process by default.
+    /// Lets the process run on without this host, for [`Plugin::hand_over`](crate::Plugin::hand_over). Ends the
+    /// process by default.
     fn leave(self) -> impl Future<Output = ()> + Send
     where
         Self: Sized,
@@ -99,12 +100,12 @@ pub struct StartedProcess<P> {
     pub stderr: Box<dyn AsyncRead + Send + Unpin>,
     /// The writing end of its standard input, for [`Plugin::take_stdin`](crate::Plugin::take_stdin).
     pub stdin: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
-    /// Translates addresses where the plugin sees other files or networks than the host. Used for the plugin's own address and for those of
-    /// brokered connections, in both directions.
+    /// Translates addresses where the plugin sees other files or networks than the host. Used for the plugin's own
+    /// address and for those of brokered connections, in both directions.
     pub translate: Option<Arc<dyn Translate>>,
 }
 
-/// What a runner has to provide to a plugin.
+/// The environment that a runner has to provide to a plugin.
 ///
 /// `Debug` shows only the names of the variables. One value is the magic cookie.
 #[derive(Clone)]
@@ -112,16 +113,16 @@ pub struct StartedProcess<P> {
 pub struct LaunchEnvironment {
     /// The variables of the handshake: a variable to set, or to remove (`None`).
     pub handshake_env: Vec<(String, Option<OsString>)>,
-    /// How much of the host's own environment the plugin inherits.
+    /// The part of the host's own environment that the plugin inherits.
     pub inherit: EnvPolicy,
-    /// The directory for sockets, in which the plugin has to be able to make files. A variable of the handshake names it too: a runner whose
-    /// plugins know it by another path changes that variable.
+    /// The directory for sockets, in which the plugin has to be able to make files. A variable of the handshake names
+    /// it too: a runner whose plugins know it by another path changes that variable.
     pub socket_dir: PathBuf,
     /// Whether the plugin has to end with the host, however the host ends.
     pub die_with_host: bool,
-    /// How long the plugin may take to end by itself after the death of its host, before it is killed.
+    /// The time in which the plugin may end by itself after the death of its host, before it is killed.
     pub orphan_grace: Duration,
-    /// How long the start is tried again while the program's file is open for writing.
+    /// The time for which the start is tried again while the program's file is open for writing.
     pub busy_timeout: Duration,
 }
 

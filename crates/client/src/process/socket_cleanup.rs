@@ -11,16 +11,16 @@ use rpcplugin_transport::{SocketDir, remove_stale_socket};
 
 use crate::os::{self, FileTime};
 
-/// The socket path from the handshake line. The path is untrusted. After the process has exited, the file is removed only if it
-/// is a socket, has no listener, and was created after the launch.
+/// The socket path from the handshake line. The path is untrusted. After the process has exited, the file is removed
+/// only if it is a socket, has no listener, and was created after the launch.
 #[derive(Debug)]
 pub(crate) struct AnnouncedSocket {
     path: SocketPath,
     launched: FileTime,
 }
 
-/// The sockets to remove when a process has exited. Shared by the launch, which adds them, and the owner of the process, which
-/// removes them.
+/// The sockets to remove when a process has exited. Shared by the launch, which adds them, and the owner of the
+/// process, which removes them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SocketCleanup(Arc<Mutex<State>>, Arc<Mutex<Option<SocketDir>>>);
 
@@ -37,7 +37,7 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct RemoveOnDrop(SocketCleanup);
 
-/// When this directory was made, or last changed.
+/// The time at which this directory was made, or last changed.
 pub(crate) fn change_time(dir: &Path) -> io::Result<FileTime> {
     fs::symlink_metadata(dir).map(|dir| FileTime::of(&dir))
 }
@@ -65,8 +65,8 @@ impl SocketCleanup {
         }
     }
 
-    /// Adds the directory of the plugin's sockets. It is not removed earlier, because a running process may make a file in it at any
-    /// time.
+    /// Adds the directory of the plugin's sockets. It is not removed earlier, because a running process may make a
+    /// file in it at any time.
     pub(crate) fn add_dir(&self, dir: SocketDir) {
         *self.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir);
     }

@@ -8,16 +8,16 @@ use tokio::process::{Child, Command};
 
 use crate::os::{self, Group};
 
-/// A process that ends a plugin and its group when this host dies. It asks the plugin to end, waits for the grace period, kills
-/// what is left, and removes the directory of the plugin's sockets.
+/// A process that ends a plugin and its group when this host dies. It asks the plugin to end, waits for the grace
+/// period, kills what is left, and removes the directory of the plugin's sockets.
 ///
-/// The watchdog waits for the end of a pipe whose other end only this host has. The kernel closes the files of a host that is
-/// killed, so that the host need not do anything. The watchdog belongs to the plugin's process group. While it runs, the number of
-/// the group, which is the plugin's pid too, cannot be given to other processes, and signals to the group end the watchdog
-/// together with the plugin. `docs/decisions` has the reasons.
+/// The watchdog waits for the end of a pipe whose other end only this host has. The kernel closes the files of a host
+/// that is killed, so that the host need not do anything. The watchdog belongs to the plugin's process group. While
+/// it runs, the number of the group, which is the plugin's pid too, cannot be given to other processes, and signals
+/// to the group end the watchdog together with the plugin. `docs/decisions` has the reasons.
 ///
-/// If the plugin has already moved to another process group, the watchdog cannot join the original group. It then identifies the
-/// plugin by pid and start time.
+/// If the plugin has already moved to another process group, the watchdog cannot join the original group. It then
+/// identifies the plugin by pid and start time.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     /// The group that the watchdog belongs to, if it does.
@@ -26,10 +26,10 @@ pub(crate) struct Watchdog {
     _pipe: io::PipeWriter,
 }
 
-/// What a watchdog does when the host is dead.
+/// The instructions to a watchdog for the death of the host.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LastWill<'w> {
-    /// How long the plugin may take to end before it is killed.
+    /// The time in which the plugin may end by itself before it is killed.
     pub(crate) grace: Duration,
     /// The directory of the plugin's sockets.
     pub(crate) socket_dir: &'w Path,
@@ -87,8 +87,8 @@ impl Watchdog {
         let _ = self.shell.start_kill();
     }
 
-    /// Kills what is left of the group, the watchdog with it. Called when the leader has ended, so that processes that the
-    /// leader started and left behind end too. A task reaps the watchdog.
+    /// Kills what is left of the group, the watchdog with it. Called when the leader has ended, so that processes
+    /// that the leader started and left behind end too. A task reaps the watchdog.
     pub(crate) fn end_group(mut self) {
         // Until the watchdog has been reaped, the number of its group cannot be given to another.
         if self.remains() {
@@ -118,19 +118,20 @@ fn path() -> std::ffi::OsString {
     path
 }
 
-/// The program of the shell. Its arguments are the plugin's pid, the plugin's start time if the shell is not in its group, the directory,
-/// and the grace period in seconds with and without fractions.
+/// The program of the shell. Its arguments are the plugin's pid, the plugin's start time if the shell is not in its
+/// group, the directory, and the grace period in seconds with and without fractions.
 ///
 /// - Signals to the group, also those of the terminal, are meant for the others: the watchdog ignores all but SIGKILL.
 /// - The host writes nothing to the pipe, so that `read` returns when the host is gone.
-/// - `/proc` distinguishes a zombie without further threads from a running process. Where there is no `/proc`, or where it is that of another
-///   namespace, `kill -0` has to be enough. A shell in the plugin's group needs no start time, because the number of the group is in use.
-/// - The plugin alone is asked first, since processes that it started may have to help it to end. When it has exited, the rest of its group
-///   is asked.
-/// - A second process waits for the grace period, so that a busy machine does not extend it. The process that finishes first kills the other
-///   with the group.
-/// - The directory is removed before the group is killed, because this shell is in the group. A plugin that is being killed may still make
-///   a socket in it.
+/// - `/proc` distinguishes a zombie without further threads from a running process. Where there is no `/proc`, or
+///   where it is that of another namespace, `kill -0` has to be enough. A shell in the plugin's group needs no start
+///   time, because the number of the group is in use.
+/// - The plugin alone is asked first, since processes that it started may have to help it to end. When it has exited,
+///   the rest of its group is asked.
+/// - A second process waits for the grace period, so that a busy machine does not extend it. The process that
+///   finishes first kills the other with the group.
+/// - The directory is removed before the group is killed, because this shell is in the group. A plugin that is being
+///   killed may still make a socket in it.
 /// - Without `sleep` there is no grace period.
 const SCRIPT: &str = r#"trap '' HUP INT QUIT TERM TSTP TTIN TTOU USR1 USR2 ALRM PIPE
 plugin=$1 started=$2 dir=$3 grace=$4 seconds=$5

@@ -19,7 +19,8 @@ use subtle::ConstantTimeEq as _;
 /// ```
 ///
 /// # Protocol
-/// go-plugin `SecureConfig`. Differs: a checksum can be used any number of times, and on Linux the executed file is the verified one.
+/// go-plugin `SecureConfig`. Differs: a checksum can be used any number of times, and on Linux the executed file is
+/// the verified one.
 #[derive(Clone)]
 pub struct Checksum {
     expected: Vec<u8>,
@@ -50,7 +51,8 @@ impl Checksum {
         Self::new::<Sha256>(bytes(hexadecimal.trim()).unwrap_or_default())
     }
 
-    /// Makes a checksum from a digest of any kind that implements `Digest` of `digest` 0.11, such as SHA-512 from the `sha2` crate.
+    /// Makes a checksum from a digest of any kind that implements `Digest` of `digest` 0.11, such as SHA-512 from the
+    /// `sha2` crate.
     ///
     /// # Errors
     /// [`ChecksumError`] when digests of this kind have another length.

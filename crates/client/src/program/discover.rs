@@ -7,8 +7,9 @@ use std::{
 
 /// Returns the files in `dir` whose names match `pattern`, sorted by name. The paths are absolute if `dir` is.
 ///
-/// In the pattern `*` matches any characters, `?` matches one character, and `[a-z]` or `[^a-z]` matches one character inside or outside
-/// of a set. Files that cannot be executed are returned too: the launch refuses them with a reason. Names that are not UTF-8 never match.
+/// In the pattern `*` matches any characters, `?` matches one character, and `[a-z]` or `[^a-z]` matches one
+/// character inside or outside of a set. Files that cannot be executed are returned too: the launch refuses them with
+/// a reason. Names that are not UTF-8 never match.
 ///
 /// ```no_run
 /// # use rpcplugin_client::{Command, discover};
@@ -20,7 +21,8 @@ use std::{
 /// ```
 ///
 /// # Errors
-/// The error of the operating system if the directory cannot be read. A missing directory has no plugins and is not an error.
+/// The error of the operating system if the directory cannot be read. A missing directory has no plugins and is not
+/// an error.
 ///
 /// # Protocol
 /// go-plugin `discover.go`. Differs: directories are left out.
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_as_a_shell_has_it() {
+    fn patterns_match_as_in_a_shell() {
         check("kv-*", "kv-plugin", true);
         check("kv-*", "kv", false);
         check("*", "anything", true);
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_files_by_name_in_order() {
+    fn files_are_found_by_name_and_sorted() {
         let dir = tempfile::tempdir().expect("a directory");
         for name in ["kv-b", "kv-a", "other"] {
             fs::write(dir.path().join(name), "").expect("writable");
@@ -142,7 +144,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn matching_is_total(pattern in "[ab*?\\[\\]^-]{0,12}", name in "[ab\\[-]{0,12}") {
+        fn matching_never_panics(pattern in "[ab*?\\[\\]^-]{0,12}", name in "[ab\\[-]{0,12}") {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
             matches(&chars(&pattern), &chars(&name));
         }

@@ -30,8 +30,8 @@ pub struct ProgramFile {
     format: Format,
 }
 
-/// Why this machine cannot run a file, as far as the file itself shows. [`Display`](fmt::Display) states the obstacle, and
-/// [`advice`](Self::advice) the remedy.
+/// The reason why this machine cannot run a file, as far as the file itself shows. [`Display`](fmt::Display) states the
+/// obstacle, and [`advice`](Self::advice) the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Obstacle {
@@ -64,8 +64,8 @@ pub enum Obstacle {
 }
 
 impl ProgramFile {
-    /// Looks up a program as [`Command`](crate::Command) does: at its path, or a bare name in `PATH`. A name that is not found is returned
-    /// unchanged.
+    /// Looks up a program as [`Command`](crate::Command) does: at its path, or a bare name in `PATH`. A name that is
+    /// not found is returned unchanged.
     #[must_use]
     pub fn find(program: &Path) -> PathBuf {
         find(program)
@@ -85,7 +85,8 @@ impl ProgramFile {
         &self.path
     }
 
-    /// Returns why this machine cannot run the file. Missing libraries are not noticed here: the dynamic loader reports them at the start.
+    /// Returns why this machine cannot run the file. Missing libraries are not noticed here: the dynamic loader
+    /// reports them at the start.
     #[must_use]
     pub fn obstacle(&self) -> Option<Obstacle> {
         match &self.format {
@@ -114,8 +115,8 @@ impl ProgramFile {
         }
     }
 
-    /// The architecture that the program is built for, as Rust names it: `x86_64`, `aarch64`. `None` for a file that is not a
-    /// program, and `unknown` for an architecture without a name.
+    /// The architecture that the program is built for, as Rust names it: `x86_64`, `aarch64`. `None` for a file that
+    /// is not a program, and `unknown` for an architecture without a name.
     #[must_use]
     pub fn architecture(&self) -> Option<&'static str> {
         match &self.format {

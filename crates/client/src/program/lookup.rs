@@ -7,8 +7,8 @@ use std::{
 
 use crate::os;
 
-/// The file of a program: its path, relative to the host's working directory, or for a bare name the first executable file of
-/// that name in `PATH`. A bare name that is not in `PATH` is returned unchanged.
+/// The file of a program: its path, relative to the host's working directory, or for a bare name the first executable
+/// file of that name in `PATH`. A bare name that is not in `PATH` is returned unchanged.
 pub(crate) fn find(program: &Path) -> PathBuf {
     let bare = program.components().count() == 1 && !program.as_os_str().as_encoded_bytes().contains(&b'/');
     if !bare {

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::os;
 
-/// Returns notes on a program's file: mode, owner, group and format, and what is missing to run it. `None` if the file cannot be
-/// inspected.
+/// Returns notes on a program's file: mode, owner, group and format, and what is missing to run it. `None` if the
+/// file cannot be inspected.
 ///
 /// # Protocol
 /// The first lines are those of go-plugin's `additionalNotesAboutCommand`, with its words for architectures.

@@ -22,8 +22,8 @@ pub(crate) struct Executable {
 #[derive(Debug, Default)]
 struct Wanted(Arc<()>);
 
-/// A file whose reads fail once no caller waits any more. A blocking task cannot be cancelled and would delay the end of its
-/// runtime.
+/// A file whose reads fail once no caller waits any more. A blocking task cannot be cancelled and would delay the end
+/// of its runtime.
 struct WhileWanted {
     file: File,
     wanted: Weak<()>,

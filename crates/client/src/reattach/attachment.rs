@@ -8,10 +8,10 @@ use rpcplugin_handshake::ReattachConfig;
 use rpcplugin_mtls::{Identity, MutualTls, TlsError, Trust};
 use rpcplugin_transport::Security;
 
-/// A plugin that runs already, and how to reach it.
+/// A running plugin, and how to reach it.
 ///
-/// It is made of what a plugin in test mode or an earlier host wrote down ([`ReattachConfig`], [`Handover`]), or simply
-/// of an address.
+/// It is made from the data of a plugin in test mode or of an earlier host ([`ReattachConfig`],
+/// [`Handover`](crate::Handover)), or from an endpoint.
 ///
 /// ```
 /// use rpcplugin_client::Attachment;
@@ -32,44 +32,45 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// A plugin that listens at this address and speaks this version of the application's protocol. It is not known which
-    /// process it is, unless the address tells; it is ended as a plugin of this host would be.
+    /// Makes an attachment to a plugin that listens at this endpoint and speaks this version of the application's
+    /// protocol. The process is looked up by the endpoint. [`Plugin::shut_down`](crate::Plugin::shut_down) ends the
+    /// plugin as one of this host.
     #[must_use]
     pub fn new(endpoint: impl Into<Endpoint>, version: impl Into<AppVersion>) -> Self {
         let (endpoint, version) = (endpoint.into(), version.into());
         ReattachConfig { version: Some(version), endpoint, pid: None, test: false }.into()
     }
 
-    /// Secures the connection: this side presents `identity` and accepts whom `trust` names.
+    /// Secures the connection: this side presents `identity`, and verifies the plugin by `trust`.
     ///
-    /// Without it the connection is secured by the certificate, key and authorities of the host's configuration if it has
-    /// all three, and otherwise not at all: whoever can reach the plugin may speak to it, as with go-plugin.
+    /// By default the connection is secured by the certificate, key and roots of the host's configuration, if it has
+    /// all three. Otherwise it is not secured, and every process that can reach the plugin can call it, as with
+    /// go-plugin.
     ///
     /// # Errors
-    /// [`TlsError`] when these make no TLS settings.
+    /// [`TlsError`] if TLS cannot be set up with these.
     pub fn secured(mut self, identity: Identity, trust: Trust) -> Result<Self, TlsError> {
         self.security = Some(Security::Mutual(MutualTls::new(identity, trust)?));
         Ok(self)
     }
 
-    /// Translates addresses, if the plugin does not see the files and networks that this host sees: its own address, as
-    /// it is written down, and those of brokered connections in both directions. By default none is.
+    /// Translates addresses where the plugin sees other files or networks than this host: its own recorded address,
+    /// and those of brokered connections in both directions. By default addresses are used as they are.
     #[must_use]
     pub fn translate(mut self, translate: Arc<dyn Translate>) -> Self {
         self.translate = Some(translate);
         self
     }
 
-    /// The name that the plugin's certificate must carry where authorities verify it: a DNS name or an IP address. By
-    /// default that of the host's configuration, which is `localhost` if nothing else is said. One that is neither makes
-    /// attaching fail.
+    /// The name that the plugin's certificate must have where it is verified by roots: a DNS name or an IP address.
+    /// By default that of the host's configuration, or `localhost`. Attaching fails with any other text.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
-    /// The name by which logs call the plugin. By default `attached`.
+    /// The plugin's name in logs. By default `attached`.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();

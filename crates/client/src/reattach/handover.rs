@@ -1,4 +1,4 @@
-//! What another host needs to go on with a plugin, secrets included.
+//! The data of a handover, secrets included.
 
 use std::{fmt, path::PathBuf};
 
@@ -14,11 +14,11 @@ use serde_json::Value;
 
 use super::attachment::Attachment;
 
-/// What another host needs to go on with a plugin, such as the next version of this one: where it is, and for AutoMTLS the
-/// identity of the host that started it.
+/// The data with which another host goes on with a plugin, such as the next version of this one: its endpoint, pid and
+/// version, and for AutoMTLS the identity of the host that launched it.
 ///
-/// It holds a private key: whoever has it can impersonate the host. Keep it out of logs, environments and files that
-/// others can read. `Debug` does not show the key.
+/// It has a private key in it, with which a process can impersonate the host. Keep it out of logs, environments and
+/// files that other users can read. `Debug` does not show the key.
 #[derive(Clone)]
 pub struct Handover {
     config: ReattachConfig,
@@ -26,22 +26,22 @@ pub struct Handover {
     socket_dir: Option<PathBuf>,
 }
 
-/// The text of a handover is of no use.
+/// The text of a handover cannot be used.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum HandoverError {
-    /// It is not what [`Handover::to_json`] wrote.
+    /// The text is not that of [`Handover::to_json`].
     #[error("the handover cannot be read")]
     #[diagnostic(
         code(rpcplugin::handshake::handover_unreadable),
-        help("it has to be the text that the other host made, copied whole")
+        help("copy the whole text that the other host wrote")
     )]
     Unreadable(#[source] serde_json::Error),
-    /// It does not say where the plugin is.
+    /// The reattach configuration in the text cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Config(#[from] ReattachError),
-    /// The host's identity cannot be used.
+    /// The host's identity in the text cannot be used.
     #[error("the host's identity in the handover cannot be used")]
     #[diagnostic(code(rpcplugin::security::handover_identity))]
     Identity(
@@ -49,7 +49,7 @@ pub enum HandoverError {
         #[diagnostic_source]
         IdentityError,
     ),
-    /// The plugin's certificate cannot be used.
+    /// The plugin's certificate in the text cannot be used.
     #[error("the plugin's certificate in the handover cannot be used")]
     #[diagnostic(code(rpcplugin::security::handover_certificate))]
     Certificate(
@@ -57,7 +57,7 @@ pub enum HandoverError {
         #[diagnostic_source]
         PeerCertificateError,
     ),
-    /// The two make no TLS settings.
+    /// TLS cannot be set up with the identity and the certificate.
     #[error("TLS cannot be set up from the handover")]
     #[diagnostic(code(rpcplugin::security::handover_tls))]
     Tls(
@@ -67,7 +67,7 @@ pub enum HandoverError {
     ),
 }
 
-/// What stands beside go-plugin's members.
+/// The members beside those of go-plugin.
 #[derive(Serialize, Deserialize)]
 struct Wire {
     #[serde(rename = "Tls", default, skip_serializing_if = "Option::is_none")]
@@ -89,7 +89,7 @@ impl Handover {
         let identity = match security {
             Security::Mutual(tls) => match tls.trust() {
                 Trust::Pinned(certificate) => Some((tls.identity().export(), certificate.clone())),
-                // Authorities are the configuration of whoever attaches.
+                // Roots come from the configuration of the host that attaches.
                 _ => None,
             },
             _ => None,
@@ -97,13 +97,13 @@ impl Handover {
         Self { config, identity, socket_dir }
     }
 
-    /// Where the plugin is: the part without secrets.
+    /// The part without secrets.
     #[must_use]
     pub fn config(&self) -> &ReattachConfig {
         &self.config
     }
 
-    /// One line of JSON: go-plugin's members, and beside them the host's private key. Secret.
+    /// Writes one line of JSON: go-plugin's members, and beside them the host's private key. Secret.
     #[must_use]
     pub fn to_json(&self) -> String {
         let tls = self.identity.as_ref().map(|(identity, certificate)| WireTls {
@@ -120,10 +120,10 @@ impl Handover {
         Value::Object(members.flatten().collect()).to_string()
     }
 
-    /// Reads what [`to_json`](Self::to_json) wrote.
+    /// Reads the text of [`to_json`](Self::to_json).
     ///
     /// # Errors
-    /// [`HandoverError`] when a part of it is of no use.
+    /// [`HandoverError`] if a part of it cannot be used.
     pub fn parse(json: &str) -> Result<Attachment, HandoverError> {
         let config = ReattachConfig::parse(json)?;
         let Wire { tls, socket_dir } = serde_json::from_str(json).map_err(HandoverError::Unreadable)?;

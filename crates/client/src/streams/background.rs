@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rpcplugin_broker::{Broker, StreamEnd};
+use rpcplugin_broker::{Broker, DisconnectReason};
 use rpcplugin_transport::http2::PluginChannel;
 use tokio::task::AbortHandle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{observe::fan_out::FanOut, process::owner::ProcessHandle};
 
-/// The long-lived streams of one plugin. Dropping it ends the broker's stream. The stream of forwarded output is one of the
-/// process's output tasks.
+/// The long-lived streams of one plugin. Dropping it ends the broker's stream. The stream of forwarded output is one
+/// of the process's output tasks.
 #[derive(Debug)]
 pub(crate) struct BackgroundStreams {
     stdio: AbortHandle,
@@ -89,13 +89,13 @@ impl Drop for BackgroundStreams {
 /// Attaches to the plugin's broker once.
 async fn attach(broker: &Broker, channel: PluginChannel, fan_out: &FanOut) -> CallEnd {
     match broker.attach(channel).await {
-        StreamEnd::Lost => CallEnd::Broken,
-        StreamEnd::PeerClosed => {
+        DisconnectReason::Lost => CallEnd::Broken,
+        DisconnectReason::PeerClosed => {
             tracing::warn!(
                 parent: None,
                 plugin = fan_out.name(),
-                "the plugin's broker is closed for good, as that of a Go plugin is once its first stream has ended; \
-                 side connections with it fail until it is started anew"
+                "the plugin's broker is closed until the plugin is launched anew, as that of a Go plugin after the end of its first stream; \
+                 brokered connections with the plugin fail"
             );
             CallEnd::Complete
         }

@@ -4,24 +4,24 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Why there is no first line.
+/// The reason why there is no line.
 #[derive(Debug)]
 pub(crate) enum NoLine {
     /// The stream ended.
     Ended,
-    /// More than a line's worth came without a line break.
+    /// No line break came within the limit.
     TooLong,
     Failed(io::Error),
 }
 
-/// Takes the first line out of `read` and `stdout`, however the bytes arrive. What comes after it stays in `read`, and so
-/// does what has come when there is no line.
+/// Takes the first line out of `read` and `stdout`. What comes after the line stays in `read`, and so does what came
+/// without a line.
 ///
 /// # Protocol
 /// go-plugin `client.go`: its scanner takes 64 KiB, the line break included.
 ///
 /// # Cancel safety
-/// Nothing is lost: what has come is in `read`.
+/// Nothing is lost: what has been read is in `read`.
 pub(crate) async fn first_line(
     stdout: &mut (impl AsyncRead + Unpin),
     read: &mut Vec<u8>,
@@ -60,13 +60,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn splits_at_the_first_break() {
+    async fn the_line_ends_at_the_first_break() {
         let (line, rest) = read(b"one\ntwo\n").await;
         assert_eq!((&*line.expect("a line"), &*rest), (&b"one"[..], &b"two\n"[..]));
     }
 
     #[tokio::test]
-    async fn says_what_came_instead() {
+    async fn a_missing_line_leaves_what_was_read() {
         assert!(matches!(read(b"").await, (Err(NoLine::Ended), read) if read.is_empty()));
         assert!(matches!(read(b"half").await, (Err(NoLine::Ended), read) if read == b"half"));
         let endless = vec![b'x'; 10 << 20];

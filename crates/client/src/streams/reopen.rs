@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{backoff::Backoff, process::owner::ProcessExit};
 
-/// How a stream ended.
+/// The end of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallEnd {
     /// The peer reported that there is no more.
@@ -16,7 +16,7 @@ pub(crate) enum CallEnd {
     Broken,
 }
 
-/// When streams are opened again.
+/// The conditions under which streams are opened again.
 #[derive(Debug, Clone)]
 pub(super) struct Reopening {
     pub(super) exit: ProcessExit,
@@ -24,8 +24,8 @@ pub(super) struct Reopening {
 }
 
 impl Reopening {
-    /// Opens the stream, and again after a pause when the connection broke, until the process has exited or is being shut down.
-    /// The first pause gives a process whose connection broke because it is exiting the time to be reaped.
+    /// Opens the stream, and again after a pause when the connection broke, until the process has exited or is being
+    /// shut down. The first pause gives a process whose connection broke because it is exiting the time to be reaped.
     pub(super) async fn keep_open<F: Future<Output = CallEnd>>(self, mut open: impl FnMut() -> F) {
         let mut broken = 0;
         loop {

@@ -1,4 +1,4 @@
-//! A plugin's log, as it becomes the host's.
+//! The log of a plugin: its stderr becomes log records.
 
 mod panic_report;
 mod print;
@@ -18,7 +18,7 @@ use self::panic_report::PanicReport;
 use super::stderr_tail::StderrTail;
 use crate::observe::{fan_out::FanOut, log_record::LogRecord, output::OutputSource};
 
-/// Reads a plugin's stderr to its end, whatever comes.
+/// Reads a plugin's stderr to its end and publishes its log records.
 pub(crate) async fn read_log(
     mut stderr: impl AsyncRead + Unpin,
     max_line: usize,
@@ -26,10 +26,10 @@ pub(crate) async fn read_log(
     tail: Arc<StderrTail>,
     fan_out: Arc<FanOut>,
 ) -> io::Result<()> {
-    // Observers do not change, and nor does what they do with a log.
+    // The observers of a plugin do not change.
     let prints = prints && !fan_out.logs_are_observed();
     let parser = Parser::new().with_max_line(max_line);
-    let mut reader = Reader { parser, panic: None, tail, sinks: Sinks { prints, fan_out } };
+    let mut reader = LogReader { parser, panic: None, tail, sinks: Sinks { prints, fan_out } };
     let mut buffer = vec![0; READ_SIZE];
     loop {
         let read = match reader.panic {
@@ -47,38 +47,38 @@ pub(crate) async fn read_log(
             return Ok(());
         }
         reader.sinks.fan_out.output(OutputSource::RawStderr, Bytes::copy_from_slice(&buffer[..read])).await;
-        reader.take(&buffer[..read]);
-        // A flood must not keep the other tasks of this thread from running.
+        reader.push(&buffer[..read]);
+        // A flood of lines must not keep other tasks of this thread from running.
         yield_now().await;
     }
 }
 
-/// Makes records of the lines of one stderr.
-struct Reader {
+/// Parses the lines of one stderr into log records.
+struct LogReader {
     parser: Parser,
-    /// The panic whose lines are coming.
+    /// The panic whose lines are being read.
     panic: Option<PanicReport>,
     tail: Arc<StderrTail>,
     sinks: Sinks,
 }
 
-/// Where records go.
+/// The destinations of log records.
 struct Sinks {
-    /// Whether those that a person has to see are printed where tracing has no subscriber.
+    /// Whether warnings and errors are printed on the host's stderr if tracing has no subscriber.
     prints: bool,
     fan_out: Arc<FanOut>,
 }
 
-impl Reader {
-    fn take(&mut self, chunk: &[u8]) {
-        // The parser's lines borrow it, and making records needs the rest.
+impl LogReader {
+    fn push(&mut self, chunk: &[u8]) {
+        // The lines borrow the parser, and the records need the other fields.
         let Self { parser, panic, tail, sinks } = self;
         for line in parser.push(chunk) {
-            take_line(line, panic, tail, sinks);
+            push_line(line, panic, tail, sinks);
         }
     }
 
-    /// Tells the panic that is open. What comes later is another story.
+    /// Delivers the panic that is being read. Later lines do not belong to it.
     fn end_panic(&mut self) {
         self.parser.end_panic();
         if let Some(report) = self.panic.take() {
@@ -89,16 +89,16 @@ impl Reader {
     fn finish(mut self) {
         let parser = std::mem::take(&mut self.parser);
         if let Some(line) = parser.finish() {
-            take_line(line, &mut self.panic, &self.tail, &self.sinks);
+            push_line(line, &mut self.panic, &self.tail, &self.sinks);
         }
         self.end_panic();
     }
 }
 
-fn take_line(line: LogLine, panic: &mut Option<PanicReport>, tail: &StderrTail, sinks: &Sinks) {
+fn push_line(line: LogLine, panic: &mut Option<PanicReport>, tail: &StderrTail, sinks: &Sinks) {
     tail.push(&line.raw);
-    let is_another_story = !line.part_of_panic || line.opens_panic;
-    if let Some(report) = panic.take_if(|_| is_another_story) {
+    let is_not_part = !line.part_of_panic || line.opens_panic;
+    if let Some(report) = panic.take_if(|_| is_not_part) {
         sinks.deliver(report.into_record(sinks.fan_out.id()));
     }
     match panic {
@@ -118,10 +118,10 @@ impl Sinks {
     }
 }
 
-/// Small enough that other tasks get their turn within a millisecond.
+/// The size of a read. It is small, so that other tasks run within a millisecond.
 const READ_SIZE: usize = 16 << 10;
 
-/// A panic is written at once, by one thread. When nothing has come for this long, it is over.
+/// One thread writes a panic at once. After this time without a line the panic is complete.
 const QUIET: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

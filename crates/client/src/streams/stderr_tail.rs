@@ -1,4 +1,4 @@
-//! The last lines that a plugin wrote to its stderr, for errors.
+//! The last lines of a plugin's stderr, for errors.
 
 use std::{
     collections::VecDeque,
@@ -8,7 +8,7 @@ use std::{
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::disturbs;
 
-/// A ring of lines, bounded in number and in size.
+/// The last lines, limited in number and in bytes.
 #[derive(Debug)]
 pub(crate) struct StderrTail {
     ring: Mutex<Ring>,
@@ -31,12 +31,12 @@ impl StderrTail {
         Self { ring: Mutex::default(), max_lines, max_bytes }
     }
 
-    /// Adds a line, shortened where it is very long and without characters that would disturb a terminal.
+    /// Adds a line. Long lines are cut, and characters that disturb a terminal are replaced.
     pub(crate) fn push(&self, line: &[u8]) {
         if self.max_lines == 0 || self.max_bytes == 0 {
             return;
         }
-        let text = tamed(line, MAX_LINE.min(self.max_bytes));
+        let text = cleaned(line, MAX_LINE.min(self.max_bytes));
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.bytes += text.len();
         ring.lines.push_back(text);
@@ -51,7 +51,7 @@ impl StderrTail {
     }
 }
 
-fn tamed(line: &[u8], max: usize) -> String {
+fn cleaned(line: &[u8], max: usize) -> String {
     let cut = &line[..line.len().min(max)];
     let mut text: String = String::from_utf8_lossy(cut)
         .chars()
@@ -63,7 +63,7 @@ fn tamed(line: &[u8], max: usize) -> String {
     text
 }
 
-/// Enough for any message; a minified stack trace is not worth more.
+/// The longest part of a line that is kept. A minified stack trace is longer, and not useful.
 const MAX_LINE: usize = 1024;
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_last_lines_and_tames_them() {
+    fn the_last_lines_are_kept_without_control_characters() {
         let tail = StderrTail::bounded(2, 1 << 20);
         for line in [&b"one"[..], b"two\x1b[31m", &[b'x'; 2000]] {
             tail.push(line);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn is_bounded_in_bytes_and_keeps_the_last_line_whatever_it_weighs() {
+    fn the_last_line_is_kept_even_beyond_the_byte_limit() {
         let tail = StderrTail::bounded(100, 10);
         for line in [&b"one"[..], b"four", b"seven"] {
             tail.push(line);

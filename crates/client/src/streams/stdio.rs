@@ -1,4 +1,4 @@
-//! What a plugin prints, as it comes over the stdio service.
+//! Forwarded output, from the stdio service of a plugin.
 
 use std::borrow::Cow;
 
@@ -9,11 +9,11 @@ use tonic::Code;
 use super::reopen::CallEnd;
 use crate::observe::{fan_out::FanOut, output::OutputSource};
 
-/// Reads the plugin's output to its end, or to that of the connection. To be spawned: against a Go plugin the call itself
+/// Reads forwarded output until its end or that of the connection. To be spawned: with a Go plugin the call itself
 /// returns only with the first output.
 ///
 /// # Protocol
-/// go-plugin `grpc_stdio.go`: the stream has to be read as long as the connection lives, or the plugin blocks.
+/// go-plugin `grpc_stdio.go`: the stream has to be read as long as the connection is open, or the plugin blocks.
 pub(crate) async fn forward(channel: PluginChannel, fan_out: &FanOut) -> CallEnd {
     let mut client = GrpcStdioClient::new(channel).max_decoding_message_size(MAX_PIECE);
     let ended = async {
@@ -30,7 +30,7 @@ pub(crate) async fn forward(channel: PluginChannel, fan_out: &FanOut) -> CallEnd
                     fan_out.output(OutputSource::Stderr, message.data).await;
                 }
                 Source::Invalid => {
-                    tracing::warn!(parent: None, plugin = &*plugin.name, "output of an unknown kind was dropped")
+                    tracing::warn!(parent: None, plugin = &*plugin.name, "output from an unknown source was dropped")
                 }
             }
         }
@@ -47,24 +47,24 @@ pub(crate) async fn forward(channel: PluginChannel, fan_out: &FanOut) -> CallEnd
             tracing::debug!(%plugin, "the plugin does not forward its output");
             CallEnd::Complete
         }
-        // The ordinary end of a Go plugin, which cuts its connections.
+        // A Go plugin ends so: it closes its connections.
         Err(status) => {
-            tracing::debug!(%plugin, error = %status, "the plugin's output is cut off");
+            tracing::debug!(%plugin, error = %status, "the connection of the plugin's output broke");
             CallEnd::Broken
         }
     }
 }
 
-/// As much of a piece as an event shows.
+/// The part of a piece that an event shows.
 fn shown(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = &bytes[..bytes.len().min(SHOWN)];
     String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(bytes))
 }
 
-/// The target of all events that show what a plugin printed.
+/// The target of the events that show output.
 const TARGET: &str = "plugin::stdout";
 
 const SHOWN: usize = 8 << 10;
 
-/// go-plugin sends at most 1 KiB at a time, and no plugin has a reason to send much more.
+/// The limit of a piece. go-plugin sends at most 1 KiB at a time.
 const MAX_PIECE: usize = 16 << 20;

@@ -1,4 +1,4 @@
-//! How often, and after what pauses, a plugin may be started again.
+//! The budget of restarts.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -11,14 +11,14 @@ use crate::backoff::Backoff;
 #[derive(Debug)]
 pub(super) struct Budget {
     config: SupervisionConfig,
-    /// When restarts were made, the oldest first.
+    /// The times of the restarts within the window, the oldest first.
     made: VecDeque<Instant>,
 }
 
 /// A restart that the budget allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Restart {
-    /// Which one within the window, counted from 1.
+    /// The number of the restart within the window, counted from 1.
     pub(super) attempt: u32,
     /// The pause before it.
     pub(super) delay: Duration,
@@ -29,7 +29,7 @@ impl Budget {
         Self { config, made: VecDeque::new() }
     }
 
-    /// The next restart, or None when the window has no place for another.
+    /// Takes a restart from the budget. `None` if the window has no place for another.
     pub(super) fn draw(&mut self, now: Instant) -> Option<Restart> {
         while self.made.front().is_some_and(|made| now.duration_since(*made) >= self.config.window) {
             self.made.pop_front();
@@ -40,13 +40,12 @@ impl Budget {
         }
         let SupervisionConfig { initial, multiplier, max, .. } = self.config;
         let delay = Backoff { initial, multiplier, max: max.max(initial) }.pause(made);
-        // A restart counts from when it is made, not from when it was decided: long pauses would else wear themselves
-        // out of the window.
+        // A restart counts from the end of its pause. Otherwise long pauses would move restarts out of the window.
         self.made.push_back(now + delay);
         Some(Restart { attempt: made + 1, delay })
     }
 
-    /// How many restarts were made lately.
+    /// The number of restarts within the window.
     pub(super) fn made_within_window(&self) -> u32 {
         u32::try_from(self.made.len()).unwrap_or(u32::MAX)
     }
@@ -63,7 +62,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pauses_grow_to_their_bound_and_the_window_forgets() {
+    async fn old_restarts_leave_the_window() {
         let mut budget = budget(|config| {
             config.max_restarts = 3;
             config.window = Duration::from_secs(60);
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn extremes_are_bounded() {
+    async fn extreme_settings_have_limited_pauses() {
         let now = Instant::now();
         assert_eq!(budget(|config| config.max_restarts = 0).draw(now), None);
         let mut steep = budget(|config| {

@@ -19,7 +19,7 @@ use crate::{
     process::runner::Runner,
 };
 
-/// A plugin is about to be supervised. Awaiting it launches the first generation.
+/// A plugin that is about to be supervised. Awaiting it launches the first generation.
 ///
 /// Made by [`Host::supervise`].
 #[must_use = "nothing is launched before it is awaited"]
@@ -41,10 +41,10 @@ impl<R: Runner + 'static> Supervise<R> {
         self
     }
 
-    /// Does this with every generation, the first one included, before calls reach it: a fresh process knows nothing of
-    /// what its predecessor was told. Several functions are called in order.
+    /// Calls this function with every generation, the first one included, before other calls reach it: a new process
+    /// has no state of the one before. Several functions are called in order.
     ///
-    /// When it fails, the generation is killed, and counts as a start that failed. It has as long as a start has:
+    /// If the function fails, the generation is killed, and the start has failed. The function has the launch timeout,
     /// [`HostConfig::launch_timeout`](rpcplugin_config::HostConfig::launch_timeout).
     pub fn on_start<F, E>(mut self, setup: impl Fn(Generation) -> F + Send + Sync + 'static) -> Self
     where

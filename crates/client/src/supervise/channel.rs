@@ -1,4 +1,4 @@
-//! Which process the calls to a supervised plugin go to.
+//! The channel of a supervised plugin, which chooses a generation for each call.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::{state::State, while_down::WhileDown};
 
-/// The generations of one plugin: a call goes to the one that is ready when it is made.
+/// The generations of one plugin. A call goes to the one that is ready when the call is made.
 pub(super) struct Generations {
     pub(super) name: Arc<str>,
     pub(super) while_down: WhileDown,
@@ -19,7 +19,7 @@ pub(super) struct Generations {
 }
 
 impl Choose for Generations {
-    /// The generation that takes calls, unless its process is known to be gone.
+    /// Returns the generation that takes calls, unless its process is known to have exited.
     fn ready(&self) -> Option<PluginChannel> {
         let state = self.state.borrow();
         Some(state.ready().filter(|generation| !generation.has_exited())?.channel())
@@ -40,7 +40,7 @@ impl Generations {
             WhileDown::Wait(bound) => bound,
             WhileDown::Fail => Duration::ZERO,
         };
-        // Beyond what the clock can tell there is no limit.
+        // A bound that overflows the clock counts as no limit.
         let end = begun.checked_add(bound).unwrap_or_else(|| begun + FAR);
         let until = due.map_or(end, |due| due.min(end));
         let settled =
@@ -50,13 +50,13 @@ impl Generations {
         let late = match waited.map(|settled| settled.map(|state| state.clone())) {
             Ok(Ok(State::Ready(generation))) => return Ok(generation.channel()),
             Ok(Ok(over)) => return Err(refusal(&self.name, &over)),
-            // The supervisor is gone.
+            // The supervisor has been dropped.
             Ok(Err(_)) => return Err(refusal(&self.name, &State::Stopped { last: 0 })),
             Err(late) => late,
         };
         let why = match &*self.state.borrow() {
             State::Down { because, .. } => Arc::clone(because),
-            _ => "its process is gone".into(),
+            _ => "its process has exited".into(),
         };
         let name = &self.name;
         let mut status = if due.is_some_and(|due| due <= end) && !bound.is_zero() {
@@ -81,5 +81,5 @@ fn refusal(name: &str, state: &State) -> Status {
     })
 }
 
-/// A hundred years.
+/// One hundred years.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

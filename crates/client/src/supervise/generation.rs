@@ -1,4 +1,4 @@
-//! One start of a supervised plugin.
+//! One generation of a supervised plugin.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -9,8 +9,8 @@ use tonic::transport::Channel;
 
 use crate::{plugin::Plugin, plugin_id::PluginId, process::owner::ProcessExit};
 
-/// One start of a supervised plugin: a process, and the connection with it. Cheap to clone; holding it does not keep
-/// the process.
+/// One generation of a supervised plugin: a process, and the connection with it. Cheap to clone. Holding it does not
+/// keep the process running.
 #[derive(Clone)]
 pub struct Generation(Arc<Facts>);
 
@@ -39,43 +39,43 @@ impl Generation {
         }))
     }
 
-    /// Which start this is, counted from 1.
+    /// The number of the generation, counted from 1.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.0.plugin.generation
     }
 
-    /// Which plugin this is, and which process.
+    /// The plugin's name, pid and generation.
     #[must_use]
     pub fn plugin(&self) -> &PluginId {
         &self.0.plugin
     }
 
-    /// The version of the application's protocol that was agreed upon with this process.
+    /// The version of the application's protocol that host and plugin agreed upon.
     #[must_use]
     pub fn version(&self) -> AppVersion {
         self.0.version
     }
 
-    /// Where this process listens.
+    /// The endpoint on which this process listens.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
     }
 
-    /// How the connection with this process is secured.
+    /// The security of the connection.
     #[must_use]
     pub fn security(&self) -> &Security {
         &self.0.security
     }
 
-    /// How long it took from the start of its launch until this process was ready.
+    /// The time from the start of the launch until this process was ready.
     #[must_use]
     pub fn launch_time(&self) -> Duration {
         self.0.launch_time
     }
 
-    /// The channel to this process and no other. Its calls fail when the process is gone, and say how it ended.
+    /// The channel to this process only. Its calls fail after the exit of the process, and report the exit.
     #[must_use]
     pub fn channel(&self) -> PluginChannel {
         self.0.channel.clone()
@@ -90,13 +90,13 @@ impl Generation {
         self.0.channel.tonic_channel()
     }
 
-    /// Side connections with this process.
+    /// The broker of further connections with this process.
     #[must_use]
     pub fn broker(&self) -> &Broker {
         &self.0.broker
     }
 
-    /// Whether the process is known to be gone.
+    /// Whether the process is known to have exited.
     pub(super) fn has_exited(&self) -> bool {
         self.0.exit.now().is_some()
     }

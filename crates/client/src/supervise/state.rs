@@ -1,31 +1,31 @@
-//! How it stands with a supervised plugin.
+//! The state of a supervised plugin.
 
 use std::sync::Arc;
 
 use super::generation::Generation;
 use crate::plugin_id::PluginId;
 
-/// How it stands with a supervised plugin, for those who look.
+/// The state of a supervised plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SupervisionState {
     /// A generation takes calls.
     Ready(PluginId),
-    /// No generation takes calls, and the next one is being started.
+    /// No generation takes calls. The next one is being launched.
     Restarting {
-        /// Why the last one is gone.
+        /// The reason why the last generation ended.
         because: Arc<str>,
     },
-    /// The budget of restarts is used up.
+    /// The plugin was given up.
     GaveUp {
-        /// Why the last generation is gone, or could not be started.
+        /// The reason why the last generation ended, or did not start.
         because: Arc<str>,
     },
-    /// The host has stopped it.
+    /// The host shut the plugin down.
     Stopped,
 }
 
-/// As [`SupervisionState`], for channels.
+/// As [`SupervisionState`], with the generations, for channels.
 #[derive(Debug, Clone)]
 pub(super) enum State {
     Ready(Generation),
@@ -46,7 +46,7 @@ impl State {
         matches!(self, Self::GaveUp { .. } | Self::Stopped { .. })
     }
 
-    /// The number of the generation that takes calls, or was the last to.
+    /// The number of the generation that takes calls, or was the last one to.
     pub(super) fn last_generation(&self) -> u64 {
         match self {
             Self::Ready(generation) => generation.number(),

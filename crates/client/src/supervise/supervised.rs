@@ -22,13 +22,12 @@ use crate::{
     },
 };
 
-/// A plugin that is started again when it dies. Dropping it ends the supervision and kills the plugin.
+/// A plugin that is restarted when it exits. Dropping it ends the supervision and kills the plugin.
 ///
-/// The restarts, their pauses and their budget are
-/// [`HostConfig::supervision`](rpcplugin_config::HostConfig::supervision). When the budget is used up, or a start fails by
-/// a fault that [will not pass](crate::LaunchFault::may_pass), the plugin is given up: [`channel`](Self::channel)s fail
-/// from then on, and say why. The first start is tried as often as
-/// [`HostConfig::retry`](rpcplugin_config::HostConfig::retry) says.
+/// [`HostConfig::supervision`](rpcplugin_config::HostConfig::supervision) has the budget of restarts and their
+/// pauses. The supervisor gives the plugin up when the budget is used up, or when a launch fails with a fault that
+/// [will not pass](crate::LaunchFault::may_pass). Calls on [`channel`](Self::channel) fail from then on with the
+/// reason. The first launch is tried as often as [`HostConfig::retry`](rpcplugin_config::HostConfig::retry) says.
 pub struct Supervised {
     pub(super) name: String,
     pub(super) while_down: WhileDown,
@@ -39,13 +38,12 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// The channel for generated clients, whichever process the plugin is: `KvClient::new(supervised.channel())`.
-    /// Cheap to clone, and to be kept.
+    /// The channel for generated clients, for all generations: `KvClient::new(supervised.channel())`. Cheap to clone.
     ///
-    /// A call goes to the generation that is ready when it is made. A call that is under way when the process dies fails
-    /// with a status that says how it died, as [`Plugin::explain`](crate::Plugin::explain) describes it; it is never made
-    /// a second time, since it is not known how far it had got. A call that is made while there is no process waits for the
-    /// next one, or fails at once: see [`WhileDown`]. What has waited has that much less of its own deadline left.
+    /// A call goes to the generation that is ready when the call is made. A call in flight when the process exits
+    /// fails with a status that reports the exit, as [`Plugin::explain`](crate::Plugin::explain) describes. It is
+    /// never repeated, because it is not known how far it had got. A call that is made while the plugin is down waits
+    /// for the next generation or fails at once: see [`WhileDown`]. The wait counts toward the deadline of the call.
     #[must_use]
     pub fn channel(&self) -> PluginChannel {
         self.channel_while_down(self.while_down)
@@ -58,26 +56,26 @@ impl Supervised {
         PluginChannel::chosen(Arc::new(Generations { name, while_down, state }))
     }
 
-    /// The name by which logs call the plugin.
+    /// The plugin's name in logs.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How it stands with the plugin.
+    /// The state of the supervision.
     #[must_use]
     pub fn state(&self) -> SupervisionState {
         self.state.borrow().describe()
     }
 
-    /// The generation that takes calls; None while there is none.
+    /// The generation that takes calls. `None` while the plugin is down.
     #[must_use]
     pub fn generation(&self) -> Option<Generation> {
         self.state.borrow().ready().cloned()
     }
 
-    /// Waits until a generation later than `number` takes calls, and returns it; None when there will be none since
-    /// the plugin was given up or stopped. With 0 it waits for any.
+    /// Waits until a generation with a number above `number` takes calls, and returns it. `None` if there will be no
+    /// further generation because the plugin was given up or shut down. With 0 it waits for any generation.
     ///
     /// # Cancel safety
     /// May be dropped and awaited again.
@@ -88,28 +86,28 @@ impl Supervised {
         state.wait_for(later).await.ok()?.ready().cloned()
     }
 
-    /// The events of all generations. The first caller gets those since the first start, others those from now on.
+    /// The events of all generations. The first caller gets those since the first launch, others those from now on.
     #[must_use]
     pub fn events(&self) -> Events {
         self.topics.events()
     }
 
-    /// What all generations print. The first caller also gets the last 64 KiB of what was printed through the
-    /// connection since the first start, others what is printed from now on.
+    /// The output of all generations. The first caller also gets the last 64 KiB of forwarded output since the first
+    /// launch, others only output from now on.
     #[must_use]
     pub fn output(&self, options: OutputOptions) -> OutputStream {
         self.topics.output(options)
     }
 
-    /// Ends the running generation politely and starts the next, without drawing on the budget. Returns when the new
-    /// one takes calls; false when the plugin was given up or stopped before. While the plugin is being started again
-    /// anyway, that start is the restart.
+    /// Shuts the running generation down and launches the next, without using the budget. Returns true when the new
+    /// generation takes calls, and false if the plugin was given up or shut down. If a restart is going on already,
+    /// that restart counts.
     ///
-    /// Calls under way on the old generation have the plugin's own grace period. Calls that are made meanwhile wait or
-    /// fail as [`WhileDown`] says.
+    /// Calls in flight on the old generation have the plugin's own grace period. Calls that are made meanwhile wait
+    /// or fail as [`WhileDown`] says.
     ///
     /// # Cancel safety
-    /// The restart goes on when the future is dropped.
+    /// Dropping the future does not stop the restart.
     pub async fn restart(&self) -> bool {
         let (done, restarted) = oneshot::channel();
         let number = self.state.borrow().last_generation();
@@ -119,8 +117,8 @@ impl Supervised {
         restarted.await.is_ok() && self.later_generation(number).await.is_some()
     }
 
-    /// Ends the supervision, and the plugin as [`Plugin::shut_down`](crate::Plugin::shut_down) does. Returns how it
-    /// ended; None when it was not running.
+    /// Ends the supervision, and shuts the plugin down as [`Plugin::shut_down`](crate::Plugin::shut_down) does.
+    /// Returns how the plugin ended, and `None` if it was not running.
     ///
     /// # Cancel safety
     /// Dropping the future kills the plugin.

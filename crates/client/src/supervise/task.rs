@@ -1,8 +1,9 @@
-//! The task that keeps a plugin running.
+//! The task that restarts a plugin.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use rpcplugin_config::HostConfig;
+use rpcplugin_core::with_causes;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
@@ -30,16 +31,16 @@ use crate::{
 pub(super) type Setup = Box<dyn Fn(Generation) -> SetupFuture + Send + Sync>;
 type SetupFuture = Pin<Box<dyn Future<Output = Result<(), SetupFailure>> + Send>>;
 
-/// What the owner of a supervised plugin wants of the task.
+/// A request of a [`Supervised`](super::supervised::Supervised) to its task.
 #[derive(Debug)]
 pub(super) enum Request {
     /// Ends the supervision.
     ShutDown { grace: Option<Duration>, done: oneshot::Sender<Option<Exit>> },
-    /// Replaces the generation of this number, unless that has happened.
+    /// Replaces the generation with this number, unless it has been replaced already.
     Restart { after: u64, done: oneshot::Sender<()> },
 }
 
-/// Starts the generations of a plugin, one after another.
+/// Launches the generations of a plugin, one after another.
 pub(super) struct Supervisor<R> {
     host: Host,
     runner: R,
@@ -52,7 +53,7 @@ pub(super) struct Supervisor<R> {
     last: u64,
 }
 
-/// Why a generation does not take calls any more.
+/// The end of a generation.
 enum Over {
     Exited(ExitReason),
     Hung(Duration),
@@ -60,18 +61,18 @@ enum Over {
     Restart(oneshot::Sender<()>),
 }
 
-/// Why a generation did not start.
+/// A launch that failed.
 struct Failure {
     because: String,
-    /// Whether the next one may.
+    /// Whether the next launch may succeed.
     may_pass: bool,
 }
 
-/// How often a generation is tried before its start has failed.
+/// The number of attempts to launch a generation.
 enum Tries {
-    /// As [`HostConfig::retry`] says: there is nobody yet to try again.
+    /// As [`HostConfig::retry`] says. For the first generation, for which there is no budget.
     AsConfigured,
-    /// Once: the budget and its pauses are for the rest.
+    /// Once. The budget of restarts applies to the rest.
     One,
 }
 
@@ -84,7 +85,7 @@ impl<R: Runner> Supervisor<R> {
         topics: Arc<PluginTopics>,
     ) -> Result<(Self, Plugin), SuperviseError> {
         let budget = Budget::new(host.config.supervision.clone());
-        let (state, _) = watch::channel(State::Down { last: 0, because: "it has not been started".into() });
+        let (state, _) = watch::channel(State::Down { last: 0, because: "it has not been launched".into() });
         let name = name(&runner.program());
         let mut supervisor = Self { host, runner, name, setups, topics, budget, state, last: 0 };
         let plugin = supervisor.launch(Tries::AsConfigured).await?;
@@ -95,7 +96,7 @@ impl<R: Runner> Supervisor<R> {
         self.state.subscribe()
     }
 
-    /// Keeps the plugin running until it is stopped or given up.
+    /// Restarts the plugin until it is shut down or given up.
     pub(super) async fn run(mut self, first: Plugin, mut requests: mpsc::UnboundedReceiver<Request>) {
         let mut plugin = first;
         loop {
@@ -132,7 +133,7 @@ impl<R: Runner> Supervisor<R> {
         }
     }
 
-    /// Follows one generation to its end.
+    /// Waits until one generation has ended or a request ends it.
     async fn watch(&self, plugin: &Plugin, requests: &mut mpsc::UnboundedReceiver<Request>) -> Over {
         let mut hung = std::pin::pin!(probe(plugin, &self.host.config));
         loop {
@@ -153,7 +154,7 @@ impl<R: Runner> Supervisor<R> {
         }
     }
 
-    /// Starts the next generation, as often as the budget allows. None when there will be none.
+    /// Launches the next generation, as often as the budget allows. `None` if there will be no further generation.
     async fn revive(
         &mut self,
         mut because: String,
@@ -166,7 +167,7 @@ impl<R: Runner> Supervisor<R> {
             };
             let plugin = &self.name;
             tracing::warn!(plugin, attempt, ?delay, because, "restarting the plugin");
-            self.tell(Event::Restarting { attempt, delay });
+            self.publish(Event::Restarting { attempt, delay });
             match self.launch_after(delay, requests).await? {
                 Ok(plugin) => return Some(plugin),
                 Err(failure) if failure.may_pass => because = failure.because,
@@ -178,7 +179,7 @@ impl<R: Runner> Supervisor<R> {
         }
     }
 
-    /// Starts the next generation at once; as often as the budget allows if that fails.
+    /// Launches the next generation at once. If that fails, launches it as often as the budget allows.
     async fn replace(&mut self, requests: &mut mpsc::UnboundedReceiver<Request>) -> Option<Plugin> {
         match self.launch_after(Duration::ZERO, requests).await? {
             Ok(plugin) => Some(plugin),
@@ -190,15 +191,14 @@ impl<R: Runner> Supervisor<R> {
         }
     }
 
-    /// Launches the next generation after a pause, or tells why it did not start. None when the plugin is stopped
-    /// meanwhile.
+    /// Launches the next generation after a pause. `None` if the plugin is shut down meanwhile.
     async fn launch_after(
         &mut self,
         delay: Duration,
         requests: &mut mpsc::UnboundedReceiver<Request>,
     ) -> Option<Result<Plugin, Failure>> {
         let launched = tokio::select! {
-            // Dropping a launch kills what it has started.
+            // Dropping a launch kills its process.
             launched = async { sleep(delay).await; self.launch(Tries::One).await } => launched,
             done = shutdown_requested(requests) => {
                 self.state.send_replace(State::Stopped { last: self.last });
@@ -207,7 +207,8 @@ impl<R: Runner> Supervisor<R> {
             }
         };
         Some(launched.map_err(|error| {
-            let because = format!("it could not be started again: {}", one_line(&error));
+            let because =
+                format!("it could not be started again: {}", with_causes(error.to_string(), &error));
             self.set_down(&because);
             let may_pass = match &error {
                 SuperviseError::Launch(error) => error.fault.may_pass(),
@@ -217,12 +218,12 @@ impl<R: Runner> Supervisor<R> {
         }))
     }
 
-    /// Leaves the plugin down, and answers who still requests something.
+    /// Gives the plugin up, and answers requests until the shutdown.
     async fn give_up(&self, because: &str, requests: &mut mpsc::UnboundedReceiver<Request>) {
         let restarts = self.budget.made_within_window();
         tracing::error!(plugin = self.name, restarts, because, "gave the plugin up");
         self.state.send_replace(State::GaveUp { last: self.last, because: because.into() });
-        self.tell(Event::GaveUp { restarts });
+        self.publish(Event::GaveUp { restarts });
         let _ = shutdown_requested(requests).await.send(None);
     }
 
@@ -230,8 +231,8 @@ impl<R: Runner> Supervisor<R> {
         self.state.send_replace(State::Down { last: self.last, because: because.into() });
     }
 
-    /// Tells what happened to the plugin as such; it has no process just now.
-    fn tell(&self, event: Event) {
+    /// Publishes an event of the plugin while it has no process.
+    fn publish(&self, event: Event) {
         self.host.fan_out(&self.name, self.last, Arc::clone(&self.topics)).event(event);
     }
 
@@ -265,9 +266,10 @@ impl<R: Runner> Supervisor<R> {
     }
 }
 
-/// Resolves with how long the plugin was given when it does not answer a health call; never, without such calls.
+/// Resolves with the timeout when the plugin does not answer a health call. Never resolves if the supervisor makes no
+/// health calls.
 ///
-/// A plugin without a health service, or with one that reports bad news, has answered.
+/// A plugin without a health service, or with another status than serving, has answered.
 async fn probe(plugin: &Plugin, config: &HostConfig) -> Duration {
     let Some(every) = config.supervision.probe_interval else { return std::future::pending().await };
     let deadline = config.supervision.probe_timeout;
@@ -278,14 +280,14 @@ async fn probe(plugin: &Plugin, config: &HostConfig) -> Duration {
         ticks.tick().await;
         match plugin.ping_within(deadline).await {
             Err(PingError::Timeout(after)) => return after,
-            // A connection that broke though the process lives on is no use to anybody.
+            // The connection broke and the process runs on: no call can reach the plugin.
             Err(PingError::Failed(status)) if status.code() == Code::Unavailable => return deadline,
             _ => {}
         }
     }
 }
 
-/// Resolves when the plugin is to be stopped, or nobody holds it any more. A restart is what is going on anyway.
+/// Resolves when the plugin is to be shut down, or its handle has been dropped. A request to restart is answered at once.
 async fn shutdown_requested(
     requests: &mut mpsc::UnboundedReceiver<Request>,
 ) -> oneshot::Sender<Option<Exit>> {
@@ -296,18 +298,4 @@ async fn shutdown_requested(
             None => return oneshot::channel().0,
         }
     }
-}
-
-/// An error with its causes on one line.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let cause_text = error.to_string();
-        if !text.contains(&cause_text) {
-            text += &format!(": {cause_text}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-/// What happens to calls while a supervised plugin is down.
+/// The treatment of calls that are made while a supervised plugin is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhileDown {
-    /// They wait for the next generation, as long as their own deadline allows, and no longer than this. The default,
-    /// with 30 s.
+    /// Calls wait for the next generation, up to this long and up to their own deadline. The default, with 30 s.
     Wait(Duration),
-    /// They fail at once with UNAVAILABLE.
+    /// Calls fail at once with UNAVAILABLE.
     Fail,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use miette::Diagnostic;
 
-use super::causes::innermost;
+use super::causes::innermost_fault;
 
 /// The category of an error: the second part of its code, such as `transport` in `rpcplugin::transport::cannot_connect`.
 ///
@@ -36,10 +36,10 @@ impl ErrorCategory {
     pub const ALL: &'static [Self] =
         &[Self::Base, Self::Config, Self::Handshake, Self::Protocol, Self::Transport, Self::Security];
 
-    /// The category of an error, by the innermost cause with a code.
+    /// The category of an error, by the innermost_fault cause with a code.
     #[must_use]
     pub fn of(diagnostic: &dyn Diagnostic) -> Self {
-        innermost(diagnostic, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
+        innermost_fault(diagnostic, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
             .map_or(Self::Base, |code| Self::of_code(&code))
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use miette::Diagnostic;
 
-use super::causes::{causes, innermost, is_advice};
+use super::causes::{causes, innermost_fault, is_advice};
 
 /// Shows a diagnostic in plain text: its causes, its related faults, its help and its code.
 ///
@@ -36,10 +36,14 @@ impl fmt::Display for PlainReport<'_> {
         for fault in faults.into_iter().filter(|fault| !message.contains(&fault.to_string())) {
             write!(f, "\n  - {}", PlainReport(fault).to_string().replace('\n', "\n  "))?;
         }
-        if let Some(help) = innermost(self.0, &|diagnostic| diagnostic.help().map(|help| help.to_string())) {
+        if let Some(help) =
+            innermost_fault(self.0, &|diagnostic| diagnostic.help().map(|help| help.to_string()))
+        {
             write!(f, "\n  help: {help}")?;
         }
-        if let Some(code) = innermost(self.0, &|diagnostic| diagnostic.code().map(|code| code.to_string())) {
+        if let Some(code) =
+            innermost_fault(self.0, &|diagnostic| diagnostic.code().map(|code| code.to_string()))
+        {
             write!(f, "\n  code: {code}")?;
         }
         for text in advice {

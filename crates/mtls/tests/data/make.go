@@ -1,7 +1,7 @@
-// Makes the certificates and keys in this directory: `go run make.go` here. They are for tests only.
+// Generates the certificates and keys in this directory: `go run make.go`. They are for tests only.
 //
-// Everything is valid from 2020 to 2120, so that the tests do not depend on the day they run, except what is named
-// otherwise. The P-521 certificate has the shape of those that go-plugin makes when it starts.
+// All certificates are valid from 2020 to 2120, unless their names say otherwise, so that the tests do not depend on the date.
+// The P-521 certificate has the form of those that go-plugin generates when it starts.
 package main
 
 import (
@@ -39,7 +39,7 @@ func write(name, label string, der []byte) {
 	}
 }
 
-// An ordinary leaf: no authority, both roles, the local names.
+// An ordinary leaf: not an authority, both roles, the local names.
 func leaf(from, to int) *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber:          must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))),
@@ -54,7 +54,7 @@ func leaf(from, to int) *x509.Certificate {
 	}
 }
 
-// The certificate that go-plugin's automatic mTLS makes.
+// The certificate of go-plugin's AutoMTLS.
 func goPlugin() *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber:          must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128))),

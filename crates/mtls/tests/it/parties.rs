@@ -138,7 +138,11 @@ impl OtherPeer {
     }
 
     /// A peer with a copied certificate and the key of another one.
-    pub(crate) fn with_copied_certificate(of: &Identity, with: &Identity, version: &'static SupportedProtocolVersion) -> Self {
+    pub(crate) fn with_copied_certificate(
+        of: &Identity,
+        with: &Identity,
+        version: &'static SupportedProtocolVersion,
+    ) -> Self {
         Self::new(&of.certificate_pem(), with.export().private_key_pem(), version)
     }
 

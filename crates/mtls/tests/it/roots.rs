@@ -268,7 +268,7 @@ fn a_certificate_for_servers_only_does_not_make_a_client() {
 
 #[test]
 fn a_generated_identity_satisfies_a_web_verifier_in_both_roles_by_every_local_name() {
-    // The verifier of this crate would take a byte-equal certificate early, so rustls' own is asked here.
+    // This crate's verifier accepts a byte-equal certificate early, so this test uses rustls' own verifier.
     use std::sync::Arc;
 
     use rpcplugin_mtls::provider;

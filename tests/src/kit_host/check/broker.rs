@@ -1,24 +1,24 @@
-//! Side connections, in both directions.
+//! Brokered connections, in both directions.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rpcplugin::ServiceId;
+use rpcplugin::broker::ServiceId;
 use tonic::Code;
 
 use crate::{
-    facts::{pattern, reversed},
+    contract::{pattern, reversed},
     kit_host::{
         check::{
             run::{Check, Run, own, shared},
             subject::{NOTICED, Subject},
             verdict::{Miss, Verdict, expect, fail, same, skip},
         },
-        eventually::LOOK_AGAIN,
         host_calls::{self, Call, Calls},
         subs::OpenSub,
     },
     pb::{CallbackRequest, CallbackResponse, InfoRequest, OpenSubRequest},
+    support::wait::POLL_INTERVAL,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -97,7 +97,7 @@ async fn subs_16_at_once(subject: &Subject) -> Verdict {
 async fn sub_ids_are_fresh(subject: &Subject) -> Verdict {
     let (first, second) = (open_sub(subject, "first").await?, open_sub(subject, "second").await?);
     expect(first != second, format!("both subs have id {first}"))?;
-    // In the other order than they were opened in.
+    // In the reverse order.
     for (id, label) in [(second, "second"), (first, "first")] {
         let mut sub = OpenSub::dial(subject.plugin.broker(), id).await?;
         same("greeting", sub.greet("you").await?, format!("hello you from {label}"))?;
@@ -114,7 +114,7 @@ async fn sub_long_stream(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-/// A sub that was closed serves nobody any more, and the plugin goes on.
+/// After `Close`, a sub is not served any more, and the plugin still runs.
 async fn sub_closed(subject: &Subject) -> Verdict {
     let id = open_sub(subject, "to be closed").await?;
     let mut sub = OpenSub::dial(subject.plugin.broker(), id).await?;
@@ -122,12 +122,12 @@ async fn sub_closed(subject: &Subject) -> Verdict {
     sub.close().await?;
     subject.kit().info(InfoRequest {}).await?;
     let begun = Instant::now();
-    // It answers first and stops then.
+    // The plugin answers before it stops serving.
     while let Ok(mut again) = OpenSub::dial(subject.plugin.broker(), id).await
-        && again.greet("anybody").await.is_ok()
+        && again.greet("you").await.is_ok()
     {
-        expect(begun.elapsed() < NOTICED, "it still is served")?;
-        tokio::time::sleep(LOOK_AGAIN).await;
+        expect(begun.elapsed() < NOTICED, "the sub is still served")?;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     one_callback(subject).await
 }
@@ -138,28 +138,28 @@ async fn both_ways_at_once(subject: &Subject) -> Verdict {
     callback.and(sub)
 }
 
-/// The plugin dials what nobody serves.
+/// The plugin dials an id that is not served.
 async fn dial_unserved_id(subject: &Subject) -> Verdict {
     expect_broker(subject)?;
     let begun = Instant::now();
     let broker_id = subject.plugin.broker().next_id().0;
     let request = CallbackRequest { broker_id, calls: 1, data: b"x".to_vec(), nested: false };
-    let Err(status) = subject.kit().callback(request).await else { return fail("an answer came") };
+    let Err(status) = subject.kit().callback(request).await else { return fail("the call was answered") };
     let took = begun.elapsed();
-    expect(took < PATIENCE, format!("it took {} ms to fail: {status}", took.as_millis()))?;
+    expect(took < DIAL_TIMEOUT, format!("the call failed after {} ms: {status}", took.as_millis()))?;
     subject.kit().info(InfoRequest {}).await?;
     one_callback(subject).await?;
     one_sub(subject).await
 }
 
-/// The host dials what nobody serves.
+/// The host dials an id that is not served.
 async fn host_dials_unserved_id(subject: &Subject) -> Verdict {
     expect_broker(subject)?;
     let begun = Instant::now();
     let dialled = subject.plugin.broker().dial(ServiceId(77_777)).await;
     expect(dialled.is_err(), "the id was dialled")?;
     let took = begun.elapsed();
-    expect(took < PATIENCE, format!("it took {} ms to fail", took.as_millis()))?;
+    expect(took < DIAL_TIMEOUT, format!("the dial failed after {} ms", took.as_millis()))?;
     one_sub(subject).await
 }
 
@@ -171,7 +171,7 @@ async fn stop_with_brokered_open(run: &Run) -> Verdict {
     subject.stop_cleanly().await
 }
 
-/// Serves `HostCalls`, has the plugin call it, and looks at the results.
+/// Serves `HostCalls`, makes the plugin call it, and checks the results.
 async fn expect_callback(
     subject: &Subject,
     calls: u32,
@@ -187,14 +187,14 @@ async fn expect_callback(
     same("results", answer.results.len(), calls as usize)?;
     let wanted = (0..calls).map(|seq| Call { seq, asks_to_dial_back: nested && seq == 0 });
     same("calls", came.so_far(), wanted.collect::<Vec<_>>())?;
-    expect(answer.first_answer_us > 0, "the first answer took no time at all")?;
+    expect(answer.first_answer_us > 0, "the plugin measured no time for the first answer")?;
     let wanted = reversed(&data);
     expect(answer.results.iter().all(|result| *result == wanted), "a result is not the reversed data")?;
-    expect(nested || answer.greeting.is_empty(), "a greeting came that nobody asked for")?;
+    expect(nested || answer.greeting.is_empty(), "an unexpected greeting")?;
     Ok(answer)
 }
 
-/// Has the plugin serve a `Sub`, dials it, and looks at its answers.
+/// Makes the plugin serve a `Sub`, dials it, and checks its answers.
 async fn expect_sub(subject: &Subject, label: &str) -> Verdict<OpenSub> {
     let id = open_sub(subject, label).await?;
     let mut sub = OpenSub::dial(subject.plugin.broker(), id).await?;
@@ -215,7 +215,7 @@ fn expect_broker(subject: &Subject) -> Verdict {
     subject.peer.beyond_pyvider("no working broker")
 }
 
-/// A method that the plugin does not have is no failure of the broker.
+/// An unimplemented method is not a failure of the broker.
 fn unless_missing(status: tonic::Status) -> Miss {
     match status.code() {
         Code::Unimplemented => Miss::Skipped("the plugin does not implement this".to_owned()),
@@ -223,7 +223,7 @@ fn unless_missing(status: tonic::Status) -> Miss {
     }
 }
 
-/// go-plugin hands out the streams of a multiplexed connection in the order in which they come in.
+/// go-plugin assigns the streams of a multiplexed connection in the order of their arrival.
 fn one_at_a_time(subject: &Subject) -> Verdict {
     if subject.launching.mux && subject.peer.is_go() {
         return skip("go-plugin requires multiplexed connections to be made one after the other");
@@ -231,5 +231,5 @@ fn one_at_a_time(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-/// The five seconds that each side waits for the other, and some more.
-const PATIENCE: Duration = Duration::from_secs(7);
+/// The five seconds that each side waits for the other, and a margin.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(7);

@@ -1,8 +1,8 @@
-//! Unary calls, and the library's own services.
+//! Unary calls, and the built-in services of the library.
 
 use std::time::Duration;
 
-use rpcplugin::ServingStatus;
+use rpcplugin::plugin::ServingStatus;
 use tokio::time::timeout;
 use tonic::{
     Code, Request,
@@ -14,7 +14,7 @@ use tonic_health::pb::{
 use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::{
-    facts::{VERSIONS, cookie, pattern},
+    contract::{VERSIONS, cookie, pattern},
     kit_host::check::{
         run::{Check, EMPTY_VARIABLE, shared},
         subject::{NOTICED, Subject, unique},
@@ -55,11 +55,11 @@ async fn info(subject: &Subject) -> Verdict {
     subject.kit().echo(EchoRequest { data: "counted".into() }).await?;
     subject.kit().count(CountRequest::default()).await?.into_inner().message().await?;
     let second = subject.info().await?;
-    expect(!first.implementation.is_empty(), "the plugin does not say what it is")?;
+    expect(!first.implementation.is_empty(), "the plugin does not name its implementation")?;
     same("calls from one info to the other", second.calls - first.calls, 3)?;
-    // A launcher may have started the plugin as a child of its own.
+    // The launched process may be a parent of the plugin.
     if !subject.peer.is_pyvider() {
-        same("process", first.pid, i64::from(subject.plugin.pid().map_or(0, rpcplugin::Pid::get)))?;
+        same("process", first.pid, i64::from(subject.pid()?.get()))?;
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ async fn put_replaced(subject: &Subject) -> Verdict {
 }
 
 async fn missing_key(subject: &Subject) -> Verdict {
-    let key = "nobody put this: ключ 100%".to_owned();
+    let key = "a missing key: ключ 100%".to_owned();
     match subject.kit().get(GetRequest { key: key.clone() }).await {
         Ok(_) => fail("the key is known"),
         Err(status) => {
@@ -112,7 +112,7 @@ async fn echo_metadata(subject: &Subject) -> Verdict {
     metadata.append("x-kit-many", "second".parse()?);
     metadata.insert_bin("x-kit-blob-bin", MetadataValue::from_bytes(&bytes));
     metadata.insert("x-other", "not echoed".parse()?);
-    // The headers and the trailers of a unary call come in one map, each under keys of their own.
+    // The headers and the trailers of a unary call are in one map, under different keys.
     let answer = subject.kit().echo(request).await?;
     same("data", &*answer.get_ref().data, b"payload")?;
     let metadata = answer.metadata();
@@ -123,7 +123,7 @@ async fn echo_metadata(subject: &Subject) -> Verdict {
         let blob = metadata.get_bin(&*key).map(BinaryMetadataValue::to_bytes);
         same(&key, blob.and_then(Result::ok).as_deref(), Some(&bytes[..]))?;
     }
-    expect(metadata.get("x-other").is_none(), "x-other came back, though it does not start with x-kit-")
+    expect(metadata.get("x-other").is_none(), "x-other was returned, though it does not start with x-kit-")
 }
 
 fn texts<'a>(metadata: &'a MetadataMap, key: &str) -> Vec<&'a str> {
@@ -188,7 +188,7 @@ async fn env(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-/// What the host offers by the environment.
+/// The variables that the host sets.
 async fn env_offer(subject: &Subject) -> Verdict {
     for (name, value) in [("PLUGIN_MIN_PORT", "10000"), ("PLUGIN_MAX_PORT", "25000")] {
         same(name, variable(subject, name).await?.as_deref(), Some(value))?;
@@ -223,7 +223,7 @@ async fn reflection(subject: &Subject) -> Verdict {
         let Some(MessageResponse::ListServicesResponse(list)) =
             answers.message().await?.and_then(|answer| answer.message_response)
         else {
-            return fail("v1: no list came");
+            return fail("v1: no list of services");
         };
         let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
         expect_services("v1", &names)?;
@@ -239,7 +239,7 @@ async fn reflection(subject: &Subject) -> Verdict {
     let Some(MessageResponse::ListServicesResponse(list)) =
         answers.message().await?.and_then(|answer| answer.message_response)
     else {
-        return fail("v1alpha: no list came");
+        return fail("v1alpha: no list of services");
     };
     let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
     expect_services("v1alpha", &names)
@@ -272,7 +272,7 @@ async fn health_known(subject: &Subject) -> Verdict {
 
 async fn health_unknown(subject: &Subject) -> Verdict {
     let mut health = HealthClient::new(subject.plugin.channel());
-    let request = HealthCheckRequest { service: "nobody.knows.This".to_owned() };
+    let request = HealthCheckRequest { service: "missing.Service".to_owned() };
     match health.check(request).await {
         Ok(answer) => fail(format!("an unknown service is {:?}", answer.get_ref().status())),
         Err(status) => same("code", status.code(), Code::NotFound),
@@ -289,7 +289,7 @@ async fn health_watch(subject: &Subject) -> Verdict {
     };
     let first = timeout(NOTICED, watch.message()).await??;
     same("first status", first.map(|answer| answer.status()), Some(Wire::Serving))?;
-    // Nothing changes, so nothing more comes.
+    // Without a change, there is no second status.
     let second = timeout(Duration::from_millis(50), watch.message()).await;
-    expect(second.is_err(), "a second status came though nothing changed")
+    expect(second.is_err(), "a second status without a change")
 }

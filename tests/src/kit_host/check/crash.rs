@@ -1,8 +1,11 @@
-//! Plugins that end without having been asked to.
+//! Plugins that exit by themselves.
 
 use std::time::Duration;
 
-use rpcplugin::{Exit, ExitReason, PingError};
+use rpcplugin::{
+    Exit,
+    host::{ExitReason, PingError},
+};
 use rustix::process::Signal;
 use tokio::time::timeout;
 use tonic::{Code, Status};
@@ -14,8 +17,8 @@ use crate::{
         subject::{NOTICED, Subject, unique},
         verdict::{Verdict, expect, fail, same},
     },
-    kit_host::eventually::eventually,
     pb::{CountRequest, ExitRequest, InfoRequest, PanicRequest, SleepRequest},
+    support::wait::holds_within,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -41,7 +44,7 @@ async fn exit_status_0(run: &Run) -> Verdict {
 async fn expect_exit(run: &Run, code: i32) -> Verdict {
     let subject = run.launch().await?;
     expect_cut(subject.kit().exit(ExitRequest { code }).await)?;
-    same("how it ended", subject.expect_end().await?, ExitReason::Status(code))
+    same("exit of the plugin", subject.expect_end().await?, ExitReason::Status(code))
 }
 
 async fn panic(run: &Run) -> Verdict {
@@ -51,7 +54,7 @@ async fn panic(run: &Run) -> Verdict {
     let reason = subject.expect_end().await?;
     expect(!reason.is_success(), "the process ended with status 0")?;
     let printed = || subject.recorder.so_far().raw_stderr_tail().contains(&message);
-    expect(eventually(NOTICED, printed).await, "the message is not on stderr")
+    expect(holds_within(NOTICED, printed).await, "the message is not on stderr")
 }
 
 async fn killed(run: &Run) -> Verdict {
@@ -112,16 +115,16 @@ async fn killed_then_relaunched(run: &Run) -> Verdict {
 }
 
 async fn kill(subject: &Subject) -> Verdict {
-    signal(subject.plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::KILL)?;
-    same("how it ended", subject.expect_end().await?, KILLED)
+    signal(subject.pid()?, Signal::KILL)?;
+    same("exit of the plugin", subject.expect_end().await?, KILLED)
 }
 
-/// A call that the plugin did not live to answer.
+/// The status of a call whose plugin exited before the answer.
 fn expect_cut<T>(called: Result<T, Status>) -> Verdict {
     match called {
-        Ok(_) => fail("an answer came"),
+        Ok(_) => fail("the call was answered"),
         Err(status) => same("code", status.code(), Code::Unavailable),
     }
 }
 
-const KILLED: ExitReason = ExitReason::Signal(rpcplugin::Signal::KILL);
+const KILLED: ExitReason = ExitReason::Signal(rpcplugin::host::Signal::KILL);

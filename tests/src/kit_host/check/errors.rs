@@ -1,4 +1,4 @@
-//! Calls that fail, and calls that are given up.
+//! Calls that fail, and calls that are cancelled.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::{task::yield_now, time::timeout};
 use tonic::{Code, Request};
 
 use crate::{
-    facts::FAIL_DETAIL,
+    contract::FAIL_DETAIL,
     kit_host::{
         check::{
             run::{Check, shared},
@@ -37,7 +37,7 @@ async fn fail_codes(subject: &Subject) -> Verdict {
     for code in 1..=16 {
         let message = format!("code {code}: 100% \"naïve\" ключ");
         let request = FailRequest { code, message: message.clone(), note: String::new() };
-        let Err(status) = subject.kit().fail(request).await else { return fail("an answer came") };
+        let Err(status) = subject.kit().fail(request).await else { return fail("the call was answered") };
         same("code", status.code(), Code::from_i32(code))?;
         same("message", status.message(), message)?;
         same("details without a note", details(&status).len(), 0)?;
@@ -49,7 +49,7 @@ async fn fail_details(subject: &Subject) -> Verdict {
     for code in 1..=16 {
         let (message, note) = (format!("code {code}\nsecond line"), format!("note {code}"));
         let request = FailRequest { code, message: message.clone(), note: note.clone() };
-        let Err(status) = subject.kit().fail(request).await else { return fail("an answer came") };
+        let Err(status) = subject.kit().fail(request).await else { return fail("the call was answered") };
         same("code", status.code(), Code::from_i32(code))?;
         same("message", status.message(), message)?;
         let details = details(&status);
@@ -63,7 +63,7 @@ async fn fail_details(subject: &Subject) -> Verdict {
 async fn fail_long_message(subject: &Subject) -> Verdict {
     let message = "too long for one frame of headers, äöü; ".repeat(100);
     let request = FailRequest { code: 9, message: message.clone(), note: "and a note".to_owned() };
-    let Err(status) = subject.kit().fail(request).await else { return fail("an answer came") };
+    let Err(status) = subject.kit().fail(request).await else { return fail("the call was answered") };
     same("code", status.code(), Code::FailedPrecondition)?;
     same("message", status.message(), message)
 }
@@ -73,7 +73,7 @@ async fn unknown_method(subject: &Subject) -> Verdict {
 }
 
 async fn unknown_service(subject: &Subject) -> Verdict {
-    expect_unimplemented(subject, "/nobody.serves.This/Method").await
+    expect_unimplemented(subject, "/missing.Service/Method").await
 }
 
 async fn expect_unimplemented(subject: &Subject, path: &'static str) -> Verdict {
@@ -82,7 +82,7 @@ async fn expect_unimplemented(subject: &Subject, path: &'static str) -> Verdict 
     let codec = tonic_prost::ProstCodec::<InfoRequest, InfoResponse>::default();
     let called = client.unary(Request::new(InfoRequest {}), PathAndQuery::from_static(path), codec).await;
     match called {
-        Ok(_) => fail("an answer came"),
+        Ok(_) => fail("the call was answered"),
         Err(status) => same("code", status.code(), Code::Unimplemented),
     }
 }
@@ -91,7 +91,7 @@ async fn deadline(subject: &Subject) -> Verdict {
     let before = subject.info().await?.cancelled_calls;
     let begun = Instant::now();
     let request = within(Duration::from_millis(100), SleepRequest { ms: 20_000 });
-    let Err(status) = subject.kit().sleep(request).await else { return fail("an answer came") };
+    let Err(status) = subject.kit().sleep(request).await else { return fail("the call was answered") };
     same("code", status.code(), Code::DeadlineExceeded)?;
     expect(begun.elapsed() < Duration::from_secs(2), "the deadline came late")?;
     subject.expect_cancelled(before).await?;
@@ -108,7 +108,7 @@ async fn cancel(subject: &Subject) -> Verdict {
     let before = subject.info().await?;
     let mut kit = subject.kit();
     let sleeping = tokio::spawn(async move { kit.sleep(SleepRequest { ms: 20_000 }).await.map(|_| ()) });
-    // The plugin has to have it before it can be taken back. Every look is a call that counts itself.
+    // The plugin must have the call before it is cancelled. Each poll is a call that counts too.
     let started = async {
         let mut looks = 0;
         while {

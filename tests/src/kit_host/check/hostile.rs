@@ -1,5 +1,5 @@
-//! Programs that are no plugins, or bad ones. They are played by the shell and by this process, so these checks do not
-//! depend on the plugin under test.
+//! Programs that are not plugins, or that are broken plugins. The shell and this process play them, so that these checks
+//! do not depend on the plugin under test.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
@@ -29,10 +29,10 @@ pub(crate) const CHECKS: &[Check] = &[
     alone!("hostile-other-version", other_version),
     alone!("hostile-net-rpc", net_rpc),
     alone!("hostile-ignores-mtls", ignores_mtls),
-    alone!("hostile-unasked-certificate", unasked_certificate),
+    alone!("hostile-unexpected-certificate", unexpected_certificate),
     alone!("hostile-bad-certificate", bad_certificate),
     alone!("hostile-no-mux", no_mux),
-    alone!("hostile-nobody-listens", nobody_listens),
+    alone!("hostile-no-listener", no_listener),
     alone!("hostile-accepts-in-silence", accepts_in_silence),
     alone!("hostile-talks-nonsense", talks_nonsense),
     alone!("hostile-hangs-up", hangs_up),
@@ -77,50 +77,50 @@ async fn closes_stdout() -> Verdict {
 }
 
 async fn other_handshake() -> Verdict {
-    expect_launch_error(&says("2|3|tcp|127.0.0.1:1|grpc"), &["rpcplugin::handshake::core_version"]).await
+    expect_launch_error(&prints("2|3|tcp|127.0.0.1:1|grpc"), &["rpcplugin::handshake::core_version"]).await
 }
 
 async fn other_version() -> Verdict {
-    expect_launch_error(&says("1|4|tcp|127.0.0.1:1|grpc"), &["rpcplugin::protocol::version_not_offered"])
+    expect_launch_error(&prints("1|4|tcp|127.0.0.1:1|grpc"), &["rpcplugin::protocol::version_not_offered"])
         .await
 }
 
 async fn net_rpc() -> Verdict {
-    expect_launch_error(&says("1|3|tcp|127.0.0.1:1|netrpc"), &["rpcplugin::protocol::net_rpc"]).await
+    expect_launch_error(&prints("1|3|tcp|127.0.0.1:1|netrpc"), &["rpcplugin::protocol::net_rpc"]).await
 }
 
 async fn ignores_mtls() -> Verdict {
-    let mut launching = says("1|3|tcp|127.0.0.1:1|grpc");
+    let mut launching = prints("1|3|tcp|127.0.0.1:1|grpc");
     launching.auto_mtls = true;
     expect_launch_error(&launching, &["rpcplugin::security::plugin_ignored_mtls"]).await
 }
 
-async fn unasked_certificate() -> Verdict {
-    let launching = says(&format!("1|3|tcp|127.0.0.1:1|grpc|{NO_CERTIFICATE}"));
+async fn unexpected_certificate() -> Verdict {
+    let launching = prints(&format!("1|3|tcp|127.0.0.1:1|grpc|{NO_CERTIFICATE}"));
     expect_launch_error(&launching, &["rpcplugin::security::unexpected_certificate"]).await
 }
 
 async fn bad_certificate() -> Verdict {
-    let mut launching = says(&format!("1|3|tcp|127.0.0.1:1|grpc|{NO_CERTIFICATE}"));
+    let mut launching = prints(&format!("1|3|tcp|127.0.0.1:1|grpc|{NO_CERTIFICATE}"));
     launching.auto_mtls = true;
     expect_launch_error(&launching, &["rpcplugin::security::peer_not_x509"]).await
 }
 
 async fn no_mux() -> Verdict {
-    let mut launching = says("1|3|tcp|127.0.0.1:1|grpc");
+    let mut launching = prints("1|3|tcp|127.0.0.1:1|grpc");
     launching.mux = true;
     expect_launch_error(&launching, &["rpcplugin::protocol::no_multiplexing"]).await
 }
 
-async fn nobody_listens() -> Verdict {
+async fn no_listener() -> Verdict {
     let dir = tempfile::tempdir()?;
     let line = format!("1|3|unix|{}|grpc", dir.path().join("nothing").display());
     let codes = ["rpcplugin::transport::cannot_connect", "rpcplugin::transport::unreachable"];
-    expect_launch_error(&says(&line), &codes).await
+    expect_launch_error(&prints(&line), &codes).await
 }
 
 async fn accepts_in_silence() -> Verdict {
-    // Long enough to be dialled, short of HTTP/2's own patience.
+    // Long enough to dial, shorter than the timeout of the HTTP/2 handshake.
     let late = ["rpcplugin::transport::not_ready", "rpcplugin::transport::peer_timeout"];
     listens(&late, async |stream| {
         let _held = stream;
@@ -140,7 +140,7 @@ async fn hangs_up() -> Verdict {
     listens(CUT, async |stream| drop(stream)).await
 }
 
-/// The pipes stay open in a process that nobody knows of.
+/// The pipes stay open in a child that the host does not know.
 async fn leaves_a_child() -> Verdict {
     refused("sleep 20 & exit 3", "rpcplugin::handshake::exited_early").await
 }
@@ -178,7 +178,7 @@ async fn refused(script: &str, code: &str) -> Verdict {
     expect_launch_error(&shell(script), &[code]).await
 }
 
-/// A script in place of a plugin, in plain text and with little patience.
+/// A script instead of a plugin, without TLS and with a short timeout.
 fn shell(script: &str) -> Launching {
     let mut launching = Launching::new(["sh", "-c", script].map(str::to_owned).to_vec());
     launching.auto_mtls = false;
@@ -186,14 +186,14 @@ fn shell(script: &str) -> Launching {
     launching
 }
 
-/// A plugin that prints this line and nothing more.
-fn says(line: &str) -> Launching {
+/// A plugin that prints this line and then does nothing.
+fn prints(line: &str) -> Launching {
     let mut launching = shell(&format!("echo '{line}'; exec sleep 60"));
     launching.launch_timeout = Duration::from_secs(10);
     launching
 }
 
-/// A plugin that does this with every connection.
+/// A plugin that handles every connection with this function.
 async fn listens(codes: &[&str], with: impl AsyncFn(TcpStream)) -> Verdict {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut launching = shell(&format!("echo '1|3|tcp|{}|grpc'; exec sleep 60", listener.local_addr()?));
@@ -211,13 +211,13 @@ async fn listens(codes: &[&str], with: impl AsyncFn(TcpStream)) -> Verdict {
     }
 }
 
-/// A line that is none.
+/// The code for a line that is not a handshake line.
 const NO_LINE: &[&str] = &["rpcplugin::handshake::not_a_handshake_line"];
 
-/// Base64 of some words, long enough to be taken for a certificate.
+/// Base64 of a text that is as long as a certificate.
 const NO_CERTIFICATE: &str = "VGhpcyBpcyBub3QgYSBjZXJ0aWZpY2F0ZSwgYnV0IGl0IGlzIGxvbmcgZW5vdWdoIGZvciBvbmU";
 
-/// A connection that was made and came to nothing.
+/// The codes for a connection that is closed before it is usable.
 const CUT: &[&str] = &[
     "rpcplugin::transport::not_http2",
     "rpcplugin::transport::health_check_failed",

@@ -1,27 +1,29 @@
-//! From launch to stop.
+//! From launch to shutdown.
 
 use std::{
     path::Path,
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Endpoint, Event, Exit, ExitReason, PingError};
+use rpcplugin::{
+    Endpoint, Exit,
+    host::{Event, ExitReason, PingError},
+};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::time::timeout;
 
 use crate::{
-    freeze,
     kit_host::{
         check::{
             run::{Check, Run, own},
             subject::{NOTICED, Subject, code, unique},
             verdict::{Verdict, expect, fail, same, skip},
         },
-        eventually::eventually,
         launching::Launching,
         recorder::Recorder,
     },
     pb::{CountRequest, GetRequest, PutRequest, SleepRequest},
+    support::{process::suspend, wait::holds_within},
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -29,7 +31,7 @@ pub(crate) const CHECKS: &[Check] = &[
     own!("stop-socket-gone", stop_socket_gone),
     own!("stop-with-call-open", stop_with_call_open),
     own!("stop-with-stream-open", stop_with_stream_open),
-    own!("stop-frozen", stop_frozen),
+    own!("stop-suspended", stop_suspended),
     own!("stop-without-grace", stop_without_grace),
     own!("second-launch", second_launch),
     own!("launch-8-at-once", launch_8_at_once),
@@ -37,15 +39,15 @@ pub(crate) const CHECKS: &[Check] = &[
     own!("abandoned-launch-kills", abandoned_launch_kills),
     own!("sigterm", sigterm),
     own!("sigint-ignored", sigint_ignored),
-    own!("ping-frozen", ping_frozen),
+    own!("ping-suspended", ping_suspended),
     own!("events-in-order", events_in_order),
 ];
 
 async fn stop(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
+    let pid = subject.pid()?;
     subject.stop_cleanly().await?;
-    expect(!runs(pid), "the process is still there")
+    expect(!runs(pid), "the process still exists")
 }
 
 async fn stop_socket_gone(run: &Run) -> Verdict {
@@ -55,11 +57,11 @@ async fn stop_socket_gone(run: &Run) -> Verdict {
         return skip("the plugin listens on TCP");
     };
     subject.plugin.shut_down().await;
-    expect(!path.as_path().exists(), format!("{} is still there", path.as_path().display()))?;
-    // The directory is the host's own, if the plugin went along with it.
+    expect(!path.as_path().exists(), format!("{} still exists", path.as_path().display()))?;
+    // The directory belongs to the host, if the plugin uses it.
     let left =
         path.as_path().parent().filter(|dir| *dir != std::env::temp_dir() && *dir != Path::new("/tmp"));
-    expect(left.is_none_or(|dir| !dir.exists()), "the directory of the socket is still there")
+    expect(left.is_none_or(|dir| !dir.exists()), "the directory of the socket still exists")
 }
 
 async fn stop_with_call_open(run: &Run) -> Verdict {
@@ -83,7 +85,7 @@ async fn stop_with_stream_open(run: &Run) -> Verdict {
     Ok(())
 }
 
-/// Waits until the plugin has counted so many calls besides those of Info.
+/// Waits until the plugin has counted this many calls, those of Info not included.
 async fn calls_reach(subject: &Subject, others: i64) -> Verdict {
     let deadline = Instant::now() + NOTICED;
     let mut looks = 0;
@@ -92,51 +94,47 @@ async fn calls_reach(subject: &Subject, others: i64) -> Verdict {
         if subject.info().await?.calls >= others + looks {
             return Ok(());
         }
-        expect(Instant::now() < deadline, "the call never started")?;
+        expect(Instant::now() < deadline, "the call did not start")?;
         tokio::task::yield_now().await;
     }
 }
 
-/// Stops the plugin, which may cut what is under way but not wait for it.
+/// Shuts the plugin down. It may cancel calls in flight but not wait for them.
 async fn expect_quick_end(subject: Subject) -> Verdict {
     let begun = Instant::now();
     let exit = subject.plugin.shut_down().await;
     same("exit", exit, Exit::Clean)?;
-    expect(begun.elapsed() < Duration::from_secs(2), "the stop took 2 s")
+    expect(begun.elapsed() < Duration::from_secs(2), "the shutdown took 2 s")
 }
 
-/// A plugin that does nothing any more is killed when its time is over.
-async fn stop_frozen(run: &Run) -> Verdict {
+/// A suspended plugin is killed after the grace.
+async fn stop_suspended(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
-    freeze(pid)?;
+    let pid = subject.pid()?;
+    suspend(pid)?;
     let begun = Instant::now();
     let exit = subject.plugin.shut_down_within(Duration::from_millis(300)).await;
     let took = begun.elapsed();
-    expect(matches!(exit, Exit::Killed { .. }), format!("the frozen plugin {exit}"))?;
+    expect(matches!(exit, Exit::Killed { .. }), format!("the suspended plugin {exit}"))?;
     let in_time = took >= Duration::from_millis(300) && took < Duration::from_secs(3);
-    expect(in_time, format!("it took {} ms", took.as_millis()))?;
-    expect(!runs(pid), "the process is still there")
+    expect(in_time, format!("{} ms", took.as_millis()))?;
+    expect(!runs(pid), "the process still exists")
 }
 
 async fn stop_without_grace(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
+    let pid = subject.pid()?;
     subject.plugin.shut_down_within(Duration::ZERO).await;
-    expect(!runs(pid), "the process is still there")
+    expect(!runs(pid), "the process still exists")
 }
 
 async fn second_launch(run: &Run) -> Verdict {
     let (first, second) = (run.launch().await?, run.launch().await?);
-    expect(
-        first.plugin.pid().map_or(0, rpcplugin::Pid::get)
-            != second.plugin.pid().map_or(0, rpcplugin::Pid::get),
-        "both have the same process",
-    )?;
+    expect(first.plugin.pid() != second.plugin.pid(), "both plugins have the same process")?;
     let key = unique("second-launch");
     first.kit().put(PutRequest { key: key.clone(), value: "first".into() }).await?;
     let known = second.kit().get(GetRequest { key: key.clone() }).await;
-    expect(known.is_err(), "the second plugin knows what was put into the first")?;
+    expect(known.is_err(), "the second plugin has the value of the first")?;
     second.stop_cleanly().await?;
     same("value", &*first.kit().get(GetRequest { key }).await?.into_inner().value, b"first")?;
     let third = run.launch().await?;
@@ -156,17 +154,17 @@ async fn launch_8_at_once(run: &Run) -> Verdict {
 
 async fn drop_kills(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    let pid = subject.plugin.pid().map_or(0, rpcplugin::Pid::get);
+    let pid = subject.pid()?;
     drop(subject);
-    expect(eventually(NOTICED, || !runs(pid)).await, "the process is still there")
+    expect(holds_within(NOTICED, || !runs(pid)).await, "the process still exists")
 }
 
-/// A launch that is given up leaves nothing behind.
+/// A cancelled launch leaves no process behind.
 async fn abandoned_launch_kills(run: &Run) -> Verdict {
     let (launching, recorder) = (run.launching(), Recorder::default());
     let started = || {
         recorder.so_far().events.iter().find_map(|event| match event {
-            Event::Started { pid } => pid.map(rpcplugin::Pid::get),
+            Event::Started { pid } => *pid,
             _ => None,
         })
     };
@@ -174,46 +172,47 @@ async fn abandoned_launch_kills(run: &Run) -> Verdict {
         let recorder = recorder.clone();
         async move { launching.launch(&recorder).await }
     });
-    eventually(NOTICED, || started().is_some()).await;
+    holds_within(NOTICED, || started().is_some()).await;
     launch.abort();
     let _ = launch.await;
-    let Some(pid) = started() else { return fail("nothing was started") };
-    expect(eventually(NOTICED, || !runs(pid)).await, "the process is still there")
+    let Some(pid) = started() else { return fail("no process was started") };
+    expect(holds_within(NOTICED, || !runs(pid)).await, "the process still exists")
 }
 
 async fn sigterm(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    signal(subject.plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::TERM)?;
+    signal(subject.pid()?, Signal::TERM)?;
     let reason = subject.expect_end().await?;
     match reason {
         ExitReason::Status(0) => Ok(()),
-        ExitReason::Signal(rpcplugin::Signal::TERM) if subject.peer.is_go() => {
+        ExitReason::Signal(rpcplugin::host::Signal::TERM) if subject.peer.is_go() => {
             skip("go-plugin leaves SIGTERM to its default")
         }
         _ => fail(format!("the plugin ended with {reason}")),
     }
 }
 
-/// A Ctrl-C at the terminal is the host's affair.
+/// The host handles Ctrl-C at the terminal; the plugin ignores it.
 async fn sigint_ignored(run: &Run) -> Verdict {
-    run.peer().beyond_pyvider("its own way with SIGINT")?;
+    run.peer().beyond_pyvider("its own handler of SIGINT")?;
     let subject = run.launch().await?;
     for _ in 0..3 {
-        signal(subject.plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::INT)?;
+        signal(subject.pid()?, Signal::INT)?;
         subject.info().await?;
     }
     subject.stop_cleanly().await
 }
 
-async fn ping_frozen(run: &Run) -> Verdict {
+async fn ping_suspended(run: &Run) -> Verdict {
     let (launching, recorder) = (run.launching(), Recorder::default());
     let host = launching.host(&recorder);
     let host = host.configure(|config| config.admin_timeout = Duration::from_millis(300));
     let plugin = launching.launch_by(host).await?;
-    freeze(plugin.pid().map_or(0, rpcplugin::Pid::get))?;
+    let Some(pid) = plugin.pid() else { return fail("the plugin has no process") };
+    suspend(pid)?;
     let ping = timeout(NOTICED, plugin.ping()).await?;
-    expect(matches!(ping, Err(PingError::Timeout(_))), format!("the frozen plugin answers: {ping:?}"))?;
-    signal(plugin.pid().map_or(0, rpcplugin::Pid::get), Signal::CONT)?;
+    expect(matches!(ping, Err(PingError::Timeout(_))), format!("the suspended plugin answers: {ping:?}"))?;
+    signal(pid, Signal::CONT)?;
     plugin.ping().await?;
     plugin.kill().await;
     Ok(())
@@ -234,7 +233,7 @@ async fn events_in_order(run: &Run) -> Verdict {
     }
 }
 
-/// Launches what has to be refused with one of these codes, and soon.
+/// Launches a program, which must fail soon with one of these codes.
 pub(crate) async fn expect_launch_error(launching: &Launching, codes: &[&str]) -> Verdict {
     let begun = Instant::now();
     let recorder = Recorder::default();
@@ -244,22 +243,22 @@ pub(crate) async fn expect_launch_error(launching: &Launching, codes: &[&str]) -
     let code = code(&error);
     expect(codes.contains(&&*code), format!("the code is {code}, not {codes:?}: {error:?}"))?;
     let limit = launching.launch_timeout + Duration::from_secs(4);
-    expect(took < limit, format!("it took {} ms", took.as_millis()))?;
+    expect(took < limit, format!("{} ms", took.as_millis()))?;
     for event in &recorder.so_far().events {
         if let Event::Started { pid: Some(pid) } = event {
-            expect(!runs(pid.get()), "the process is still there")?;
+            expect(!runs(*pid), "the process still exists")?;
         }
     }
     Ok(())
 }
 
-/// Whether there is such a process; one that has ended and been waited for is none.
-pub(crate) fn runs(pid: u32) -> bool {
-    process(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+/// Whether the process exists. A reaped process does not.
+pub(crate) fn runs(pid: impl Into<u32>) -> bool {
+    process(pid.into()).is_some_and(|pid| test_kill_process(pid).is_ok())
 }
 
-pub(crate) fn signal(pid: u32, signal: Signal) -> Verdict {
-    match process(pid) {
+pub(crate) fn signal(pid: impl Into<u32>, signal: Signal) -> Verdict {
+    match process(pid.into()) {
         Some(pid) => Ok(kill_process(pid, signal)?),
         None => fail("there is no process"),
     }

@@ -1,20 +1,18 @@
-//! What a plugin prints and logs.
+//! The output and the log of a plugin.
 
 use std::time::SystemTime;
 
-use rpcplugin::{LogRecord, hclog::Level};
+use rpcplugin::{hclog::Level, host::LogRecord};
 
 use crate::{
-    facts::pattern,
-    kit_host::{
-        check::{
-            run::{Check, Run, own, shared},
-            subject::{NOTICED, Subject, unique},
-            verdict::{Verdict, expect, fail, same, skip},
-        },
-        eventually::eventually,
+    contract::pattern,
+    kit_host::check::{
+        run::{Check, Run, own, shared},
+        subject::{NOTICED, Subject, unique},
+        verdict::{Verdict, expect, fail, same, skip},
     },
     pb::{LogField, LogLineRequest, WriteStdioRequest, log_field::Value},
+    support::wait::holds_within,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -30,9 +28,9 @@ pub(crate) const CHECKS: &[Check] = &[
     shared!("log-line-in-order", log_line_in_order),
 ];
 
-/// Some rounds are longer than a pipe or a message, have no newline at the end, or are empty on one side.
+/// Some rounds are longer than a pipe or a message, end without a newline, or are empty on one stream.
 async fn stdio(subject: &Subject) -> Verdict {
-    subject.peer.beyond_pyvider("no synced output")?;
+    subject.peer.beyond_pyvider("no forwarded output")?;
     let rounds: [(&[u8], &[u8]); 4] = [
         (b"out\nand no newline", b"err\r\n"),
         (&pattern(200_000, 1), &pattern(150_000, 2)),
@@ -46,23 +44,23 @@ async fn stdio(subject: &Subject) -> Verdict {
 }
 
 async fn stdio_1mib(subject: &Subject) -> Verdict {
-    subject.peer.beyond_pyvider("no synced output")?;
+    subject.peer.beyond_pyvider("no forwarded output")?;
     write_and_expect(subject, &pattern(1 << 20, 3), &pattern(1 << 20, 4)).await
 }
 
 async fn stdio_in_pieces(subject: &Subject) -> Verdict {
-    subject.peer.beyond_pyvider("no synced output")?;
+    subject.peer.beyond_pyvider("no forwarded output")?;
     for i in 0..100 {
         write_and_expect(subject, format!("piece {i}").as_bytes(), b"").await?;
     }
     Ok(())
 }
 
-/// What was written before the plugin was asked to end arrives all the same.
+/// Output from before the shutdown arrives.
 async fn stdio_until_stop(run: &Run) -> Verdict {
-    run.peer().beyond_pyvider("no synced output")?;
+    run.peer().beyond_pyvider("no forwarded output")?;
     if run.peer().is_go() {
-        return skip("go-plugin cuts its connections when it ends");
+        return skip("go-plugin closes its connections when it exits");
     }
     let subject = run.launch().await?;
     let (recorder, stdout) = (subject.recorder.clone(), pattern(300_000, 5));
@@ -79,7 +77,7 @@ async fn write_and_expect(subject: &Subject, stdout: &[u8], stderr: &[u8]) -> Ve
     let request =
         WriteStdioRequest { stdout: stdout.to_vec(), stderr: stderr.to_vec(), raw_stderr: Vec::new() };
     subject.kit().write_stdio(request).await?;
-    eventually(NOTICED, || {
+    holds_within(NOTICED, || {
         let recorded = subject.recorder.so_far();
         recorded.stdout.len() >= out_from + stdout.len() && recorded.stderr.len() >= err_from + stderr.len()
     })
@@ -101,7 +99,7 @@ async fn raw_stderr(subject: &Subject) -> Verdict {
     same("level", record.level, Level::Debug)
 }
 
-/// Far more than a pipe holds: a host that did not read it would stop the plugin.
+/// Far more than a pipe holds: the plugin blocks if the host does not read.
 async fn raw_stderr_flood(subject: &Subject) -> Verdict {
     let last = unique("last line of the flood");
     let mut flood = String::new();
@@ -112,7 +110,7 @@ async fn raw_stderr_flood(subject: &Subject) -> Verdict {
     expect_record(subject, &last).await.map(|_| ())
 }
 
-/// The levels that lines of text seem to have.
+/// The levels that the host recognises in lines of text.
 async fn raw_stderr_levels(subject: &Subject) -> Verdict {
     for (prefix, level) in [
         ("[TRACE]", Level::Trace),
@@ -125,7 +123,7 @@ async fn raw_stderr_levels(subject: &Subject) -> Verdict {
         write_raw(subject, format!("{prefix} {name}\n")).await?;
         let found =
             || subject.recorder.so_far().logs.iter().rev().find(|log| log.message.contains(&name)).cloned();
-        eventually(NOTICED, || found().is_some()).await;
+        holds_within(NOTICED, || found().is_some()).await;
         same(prefix, found().map(|record| record.level), Some(level))?;
     }
     Ok(())
@@ -189,17 +187,17 @@ async fn log_line_in_order(subject: &Subject) -> Verdict {
     let recorded = subject.recorder.so_far();
     let ours = recorded.logs.iter().filter(|log| log.message.starts_with(&prefix));
     let wanted = (0..100).map(|i| format!("{prefix} {i}"));
-    expect(ours.map(|log| log.message.clone()).eq(wanted), "the lines came in another order")
+    expect(ours.map(|log| log.message.clone()).eq(wanted), "the lines are in another order")
 }
 
 /// Waits for the record with this message.
 async fn expect_record(subject: &Subject, message: &str) -> Verdict<LogRecord> {
     let found = || subject.recorder.so_far().logs.iter().rev().find(|log| log.message == message).cloned();
-    eventually(NOTICED, || found().is_some()).await;
-    found().map_or_else(|| fail(format!("no record {message:?} came")), Ok)
+    holds_within(NOTICED, || found().is_some()).await;
+    found().map_or_else(|| fail(format!("no record {message:?}")), Ok)
 }
 
-/// Exact but around New Year's Eve, in UTC as records are.
+/// The year in UTC, as in records. Wrong for a moment at New Year.
 fn this_year() -> u64 {
     const AVERAGE_YEAR: u64 = 31_556_952;
     1970 + SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / AVERAGE_YEAR)

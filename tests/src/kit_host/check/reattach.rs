@@ -1,4 +1,4 @@
-//! Attaching to plugins that run already.
+//! Attaching to running plugins.
 
 use std::process::Stdio;
 
@@ -31,13 +31,13 @@ pub(crate) const CHECKS: &[Check] = &[
     own!("test-mode-second-host", test_mode_second_host),
 ];
 
-/// A second host attaches, goes away again, and leaves the plugin to the first.
+/// A second host attaches and detaches, and the plugin stays with the first.
 async fn reattach(run: &Run) -> Verdict {
     if run.launching().mux {
-        return skip("a multiplexing plugin serves one host only");
+        return skip("a multiplexing plugin serves only one host");
     }
     if run.launching().auto_mtls && run.launching().tls_dir.is_none() {
-        return skip("under AutoMTLS a plugin knows one host only");
+        return skip("under AutoMTLS a plugin accepts only one host");
     }
     let subject = run.launch().await?;
     let attached = attach(run, subject.plugin.reattach_config()).await?;
@@ -47,7 +47,7 @@ async fn reattach(run: &Run) -> Verdict {
     subject.stop_cleanly().await
 }
 
-/// Nobody is there any more.
+/// The plugin has exited.
 async fn reattach_gone(run: &Run) -> Verdict {
     if run.launching().mux {
         return skip("a host that multiplexes cannot attach");
@@ -56,20 +56,20 @@ async fn reattach_gone(run: &Run) -> Verdict {
     let config = subject.plugin.reattach_config();
     subject.plugin.shut_down().await;
     let attached = run.launching().host(&Recorder::default()).attach(config).await;
-    expect(attached.is_err(), "a plugin that has ended was attached to")
+    expect(attached.is_err(), "the host attached to a plugin that has exited")
 }
 
 async fn test_mode(run: &Run) -> Verdict {
     let (mut child, config) = start_by_hand(run).await?;
-    expect(config.test, "the plugin does not say that it is in test mode")?;
+    expect(config.test, "the configuration is not of test mode")?;
     let attached = attach(run, config).await?;
     let process = child.id().unwrap_or_default();
     same("process", pid(&attached).await?, i64::from(process))?;
     attached.ping().await?;
     expect_sub(&attached).await?;
-    // A host that stops a plugin in test mode only lets go of it.
+    // To shut down a plugin in test mode only disconnects the host.
     attached.shut_down().await;
-    expect(child.try_wait()?.is_none(), "the plugin ended with its host")?;
+    expect(child.try_wait()?.is_none(), "the plugin exited with its host")?;
     end_by_hand(child).await
 }
 
@@ -79,14 +79,14 @@ async fn test_mode_second_host(run: &Run) -> Verdict {
         let attached = attach(run, config.clone()).await?;
         pid(&attached).await?;
         if !run.peer().is_go() {
-            // The broker of go-plugin itself serves its first host only.
+            // The broker of go-plugin serves only its first host.
             expect_sub(&attached).await?;
         }
     }
     end_by_hand(child).await
 }
 
-/// Starts the plugin in test mode, and reads what it prints.
+/// Starts the plugin in test mode, and reads its reattach configuration.
 async fn start_by_hand(run: &Run) -> Verdict<(Child, ReattachConfig)> {
     run.peer().beyond_pyvider("no test mode")?;
     if run.launching().mux {
@@ -102,16 +102,16 @@ async fn start_by_hand(run: &Run) -> Verdict<(Child, ReattachConfig)> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()?;
-    let Some(stdout) = child.stdout.take() else { return fail("there is no stdout") };
+    let Some(stdout) = child.stdout.take() else { return fail("no stdout") };
     let line = timeout(NOTICED, BufReader::new(stdout).lines().next_line()).await??;
     Ok((child, ReattachConfig::parse(&line.unwrap_or_default())?))
 }
 
-/// Ends a plugin that was started by hand, which leaves nothing behind then.
+/// Ends a plugin in test mode, which removes its socket.
 async fn end_by_hand(mut child: Child) -> Verdict {
     signal(child.id().unwrap_or_default(), Signal::TERM)?;
     let status = timeout(NOTICED, child.wait()).await??;
-    expect(status.success(), format!("the plugin ended with {status}"))
+    expect(status.success(), format!("the plugin exited with {status}"))
 }
 
 async fn attach(run: &Run, config: ReattachConfig) -> Verdict<Plugin> {

@@ -1,4 +1,4 @@
-//! Running checks: each within a deadline, on a plugin that they share or on one of its own.
+//! Running checks: each with a timeout, on a shared plugin or on a plugin of its own.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -12,30 +12,30 @@ use crate::kit_host::{
     launching::Launching,
 };
 
-/// A named thing that host and plugin have to do.
+/// A named check of host and plugin.
 #[derive(Clone, Copy)]
 pub(crate) struct Check {
     pub(crate) name: &'static str,
     pub(crate) work: Work,
 }
 
-/// A variable that each plugin is given, with nothing in it.
+/// A variable that is empty in the environment of each plugin.
 pub(crate) const EMPTY_VARIABLE: &str = "KIT_HOST_SETS_THIS_TO_NOTHING";
 
-/// What a check works on.
+/// The plugins that a check uses.
 #[derive(Clone, Copy)]
 pub(crate) enum Work {
-    /// A plugin that other checks use too.
+    /// A plugin that checks share.
     Shared(for<'a> fn(&'a Subject) -> Working<'a>),
-    /// Plugins that it launches itself.
+    /// Plugins that the check launches.
     Own(for<'a> fn(&'a Run) -> Working<'a>),
-    /// No plugin at all.
+    /// No plugin.
     Alone(fn() -> Working<'static>),
 }
 
 pub(crate) type Working<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
 
-/// A check by its name and its function, which is asynchronous and works on a `&Subject`.
+/// A check with its name and its asynchronous function of a `&Subject`.
 macro_rules! shared {
     ($name:literal, $check:path) => {
         crate::kit_host::check::run::Check {
@@ -45,7 +45,7 @@ macro_rules! shared {
     };
 }
 
-/// A check by its name and its function, which is asynchronous and works on a `&Run`.
+/// A check with its name and its asynchronous function of a `&Run`.
 macro_rules! own {
     ($name:literal, $check:path) => {
         crate::kit_host::check::run::Check {
@@ -55,7 +55,7 @@ macro_rules! own {
     };
 }
 
-/// A check by its name and its function, which is asynchronous and needs nothing.
+/// A check with its name and its asynchronous function without arguments.
 macro_rules! alone {
     ($name:literal, $check:path) => {
         crate::kit_host::check::run::Check {
@@ -67,13 +67,13 @@ macro_rules! alone {
 
 pub(crate) use {alone, own, shared};
 
-/// What the checks of one run share.
+/// The shared state of the checks of one run.
 pub(crate) struct Run {
     launching: Launching,
     shared: Option<Subject>,
-    /// The plugin does not start at all: every check would wait for the same.
+    /// The plugin does not start, so that further checks do not wait for it.
     dead: bool,
-    /// Why it does not start, where that is no fault of it.
+    /// The reason to skip all checks, if the plugin cannot start without being at fault.
     unfit: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl Run {
             match check.work {
                 Work::Shared(work) => work(self.shared().await?).await,
                 Work::Own(work) => {
-                    // For what the plugin says of itself.
+                    // The check needs the implementation of the plugin.
                     self.shared().await?;
                     work(self).await
                 }
@@ -98,42 +98,42 @@ impl Run {
         match timeout(DEADLINE, working).await {
             Ok(verdict) => verdict,
             Err(_) => {
-                // Whatever hangs there shall not hold up the others.
+                // A plugin that hangs must not delay the other checks.
                 self.shared = None;
                 fail(format!("not done after {} s", DEADLINE.as_secs()))
             }
         }
     }
 
-    /// Stops what is left.
+    /// Shuts down the shared plugin.
     pub(crate) async fn end(self) {
         if let Some(subject) = self.shared {
             subject.plugin.shut_down().await;
         }
     }
 
-    /// How the plugin is launched.
+    /// The launch of the plugin.
     pub(crate) fn launching(&self) -> Launching {
         self.launching.clone()
     }
 
-    /// A plugin of the check's own.
+    /// A new plugin for one check.
     pub(crate) async fn launch(&self) -> Verdict<Subject> {
         Subject::launch(&self.launching).await
     }
 
-    /// What the plugin says of itself.
+    /// The implementation that the plugin reports.
     pub(crate) fn peer(&self) -> &Peer {
         static UNKNOWN: Peer = Peer::unknown();
         self.shared.as_ref().map_or(&UNKNOWN, |subject| &subject.peer)
     }
 
-    /// The plugin that checks share; launched for the first, and again after one that ended it.
+    /// The shared plugin. It is launched for the first check, and again after a check that ended it.
     async fn shared(&mut self) -> Verdict<&Subject> {
         if let Some(why) = &self.unfit {
             return skip(why);
         }
-        expect(!self.dead, "the plugin does not start, as told above")?;
+        expect(!self.dead, "the plugin does not start, see above")?;
         if self.shared.as_ref().is_none_or(|subject| subject.plugin.ended().is_some()) {
             match Subject::launch(&self.launching).await {
                 Ok(subject) => self.shared = Some(subject),
@@ -150,5 +150,5 @@ impl Run {
     }
 }
 
-/// More than the slowest check needs on a busy machine.
+/// The timeout of a check: more than the slowest needs on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);

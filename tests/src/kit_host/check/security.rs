@@ -1,10 +1,10 @@
-//! Who is let in.
+//! The clients that a plugin accepts and refuses.
 
 use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use rpcplugin::{
     Endpoint, MagicCookie, Plugin,
-    mtls::{Identity, MutualTls},
+    tls::{Identity, MutualTls},
     transport::{
         SecureStream, Security, dial,
         http2::{self, ChannelError, Connect},
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tonic::{Code, Status};
 
 use crate::{
-    facts::{cookie, in_one_line},
+    contract::{cookie, in_one_line},
     kit_host::{
         check::{
             run::{Check, Run, own, shared},
@@ -28,8 +28,8 @@ use crate::{
 
 pub(crate) const CHECKS: &[Check] = &[
     shared!("security", security),
-    shared!("strangers-in-plain-text-refused", strangers_in_plain_text),
-    shared!("strangers-with-certificate-refused", strangers_with_certificate),
+    shared!("plain-text-clients-refused", plain_text_clients),
+    shared!("unknown-clients-refused", unknown_clients),
     shared!("socket-is-private", socket_is_private),
     own!("wrong-cookie-refused", wrong_cookie),
     own!("no-cookie-explained", no_cookie),
@@ -40,35 +40,37 @@ async fn security(subject: &Subject) -> Verdict {
     same("mutual TLS", subject.plugin.security().is_mutual(), wanted)
 }
 
-async fn strangers_in_plain_text(subject: &Subject) -> Verdict {
+async fn plain_text_clients(subject: &Subject) -> Verdict {
     mutual(subject)?;
     expect_refused(&subject.plugin, Security::Plain).await
 }
 
-async fn strangers_with_certificate(subject: &Subject) -> Verdict {
+async fn unknown_clients(subject: &Subject) -> Verdict {
     let tls = mutual(subject)?;
     if subject.launching.tls_dir.is_none() {
         subject.peer.beyond_pyvider("no verification of hosts under AutoMTLS")?;
     }
-    // They know whom to trust, but nobody knows them.
-    let stranger = MutualTls::new(Identity::generate()?, tls.trust().clone())?;
-    expect_refused(&subject.plugin, Security::Mutual(stranger)).await
+    // This client trusts the plugin, but the plugin does not trust it.
+    let unknown = MutualTls::new(Identity::generate()?, tls.trust().clone())?;
+    expect_refused(&subject.plugin, Security::Mutual(unknown)).await
 }
 
-/// The settings of the connection, where there is a door to knock at and a lock in it.
+/// The TLS settings of the connection. Skips the check without TLS, or without a listener for a second client.
 fn mutual(subject: &Subject) -> Verdict<&MutualTls> {
     match subject.plugin.security() {
-        _ if subject.launching.mux => skip("a multiplexing plugin listens for one host only"),
+        _ if subject.launching.mux => skip("a multiplexing plugin listens for only one host"),
         Security::Mutual(tls) => Ok(tls),
         _ => skip("the connection is in plain text"),
     }
 }
 
-/// The plugin has to say no: by a TLS alert, by closing the connection, or by a status that means refusal. Silence is no
-/// refusal, since a plugin that hangs is silent too, and neither is the end of the plugin.
+/// Checks that the plugin refuses the client, and still runs.
+///
+/// A TLS alert, a closed connection, or a status that means refusal is a refusal. Silence is not: a plugin that hangs is silent
+/// too.
 async fn expect_refused(plugin: &Plugin, security: Security) -> Verdict {
     let other = OtherClient { endpoint: plugin.endpoint().clone(), security };
-    refused(other, SILENCE).await?;
+    refused(other, REFUSAL_TIMEOUT).await?;
     plugin.ping().await?;
     Ok(())
 }
@@ -79,7 +81,7 @@ async fn refused(other: OtherClient, within: Duration) -> Verdict {
         match http2::connect(other, &settings).await {
             Ok(channel) => refused_by_status(KitClient::new(channel).info(InfoRequest {}).await),
             Err(ChannelError::Secure(_) | ChannelError::NotHttp2(_) | ChannelError::HangsUp) => Ok(()),
-            Err(error) => fail(format!("not refused, but out of reach: {}", in_one_line(&error))),
+            Err(error) => fail(format!("not refused, but unreachable: {}", in_one_line(&error))),
         }
     };
     let silent = || fail(format!("neither served nor refused within {} s", within.as_secs_f32()));
@@ -87,17 +89,17 @@ async fn refused(other: OtherClient, within: Duration) -> Verdict {
 }
 
 fn refused_by_status<T>(answer: Result<T, Status>) -> Verdict {
-    let Err(status) = answer else { return fail("a client that is not the host was served") };
-    // What breaks on the way to the plugin has a source.
+    let Err(status) = answer else { return fail("the plugin served an unauthorized client") };
+    // The status of a broken connection has a source.
     let broken = std::error::Error::source(&status).is_some() && status.code() != Code::DeadlineExceeded;
     let refusals = [Code::Unavailable, Code::PermissionDenied, Code::Unauthenticated];
     expect(broken || refusals.contains(&status.code()), format!("not refused, but answered: {status}"))
 }
 
-/// How long a plugin may take to refuse a client.
-const SILENCE: Duration = Duration::from_secs(5);
+/// The longest that a plugin may take to refuse a client.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client that is not the plugin's host.
+/// A client that is not the host of the plugin.
 struct OtherClient {
     endpoint: Endpoint,
     security: Security,
@@ -110,15 +112,15 @@ impl Connect for OtherClient {
 }
 
 async fn socket_is_private(subject: &Subject) -> Verdict {
-    subject.peer.beyond_pyvider("its socket where it likes")?;
+    subject.peer.beyond_pyvider("its socket in any directory")?;
     let Endpoint::Unix(path) = subject.plugin.endpoint() else { return skip("the plugin listens on TCP") };
     let Some(dir) = path.as_path().parent() else { return fail("the socket is in no directory") };
     if subject.launching.mux && subject.peer.is_ours() {
-        // Once its one host is connected, the socket is gone.
+        // The plugin removes the socket when its host has connected.
         return same("mode of the directory", mode(dir)? & 0o077, 0);
     }
     let open_to_others = mode(path.as_path())? & mode(dir)? & 0o077;
-    same("what others may do", open_to_others, 0)
+    same("permissions of others", open_to_others, 0)
 }
 
 fn mode(path: &Path) -> Verdict<u32> {
@@ -129,7 +131,7 @@ async fn wrong_cookie(run: &Run) -> Verdict {
     expect_cookie_refused(run, MagicCookie::new(cookie().key(), "another value")?).await
 }
 
-/// What the plugin says to someone who starts it by hand.
+/// The refusal of a start without a cookie.
 async fn no_cookie(run: &Run) -> Verdict {
     expect_cookie_refused(run, MagicCookie::new("ANOTHER_COOKIE", "value")?).await
 }
@@ -137,10 +139,10 @@ async fn no_cookie(run: &Run) -> Verdict {
 async fn expect_cookie_refused(run: &Run, cookie: MagicCookie) -> Verdict {
     let launching = run.launching();
     match launching.launch_by(launching.host_with(cookie, &Recorder::default())).await {
-        Ok(_) => fail("the plugin serves a host that does not know its cookie"),
+        Ok(_) => fail("the plugin serves a host with another cookie"),
         Err(error) => {
             same("code", &*code(&error), "rpcplugin::handshake::cookie_refused")?;
-            expect(!error.facts().stderr.is_empty(), "the plugin does not say why it ends")
+            expect(!error.facts().stderr.is_empty(), "the plugin does not print why it exits")
         }
     }
 }
@@ -152,24 +154,24 @@ mod tests {
     use super::*;
     use crate::kit_host::check::verdict::Miss;
 
-    /// The listener stays open while the client waits, and accepts nothing.
+    /// The verdict on a listener that stays open and accepts no connection.
     async fn verdict_on(listener: &TcpListener, security: Security) -> Verdict {
         let endpoint = Endpoint::parse("tcp", &listener.local_addr()?.to_string())?;
         refused(OtherClient { endpoint, security }, Duration::from_millis(300)).await
     }
 
     fn mutual_tls() -> Security {
-        let (own, peers) = (Identity::generate().expect("made"), Identity::generate().expect("made"));
-        let trust = rpcplugin::mtls::Trust::Pinned(peers.peer_certificate());
-        Security::Mutual(MutualTls::new(own, trust).expect("made"))
+        let (own, peers) = (Identity::generate().expect("valid"), Identity::generate().expect("valid"));
+        let trust = rpcplugin::tls::Trust::Pinned(peers.peer_certificate());
+        Security::Mutual(MutualTls::new(own, trust).expect("valid"))
     }
 
     #[tokio::test]
-    async fn silence_is_no_refusal() {
+    async fn silence_is_not_a_refusal() {
         for security in [Security::Plain, mutual_tls()] {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
             let Err(Miss::Failed(why)) = verdict_on(&listener, security).await else {
-                panic!("a plugin that says nothing has refused no client")
+                panic!("silence counts as a refusal")
             };
             assert!(why.contains("neither served nor refused"), "{why}");
         }
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_a_refusal_only_if_it_says_so() {
+    fn only_a_refusing_status_is_a_refusal() {
         assert!(refused_by_status(Err::<(), _>(Status::permission_denied("no"))).is_ok());
         assert!(refused_by_status(Err::<(), _>(Status::unavailable("no"))).is_ok());
         for status in

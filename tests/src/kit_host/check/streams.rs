@@ -58,7 +58,7 @@ async fn server_stream_cancel(subject: &Subject) -> Verdict {
     subject.expect_cancelled(before).await
 }
 
-/// A stream that nobody reads holds up neither the plugin nor other calls.
+/// A stream that is not read delays neither the plugin nor other calls.
 async fn server_stream_slow_reader(subject: &Subject) -> Verdict {
     let request = CountRequest { from: 0, n: 2000, pad_bytes: 10_000, interval_us: 0 };
     let mut slow = subject.kit().count(request).await?.into_inner();
@@ -72,7 +72,7 @@ async fn server_stream_slow_reader(subject: &Subject) -> Verdict {
     expect_end(&mut slow).await
 }
 
-/// The plugin rests after each message.
+/// The plugin pauses after each message.
 async fn server_stream_interval(subject: &Subject) -> Verdict {
     let begun = Instant::now();
     let request = CountRequest { from: 0, n: 5, pad_bytes: 0, interval_us: 20_000 };
@@ -116,7 +116,7 @@ async fn expect_sum(subject: &Subject, values: &[i64], sum: i64) -> Verdict {
     same("sum and count", (answer.sum, answer.count), (sum, values.len() as i64))
 }
 
-/// Each answer comes at once, before the next message is sent.
+/// Each answer arrives before the next message is sent.
 async fn bidi(subject: &Subject) -> Verdict {
     converse(subject, "message", 50).await
 }
@@ -134,7 +134,7 @@ async fn bidi_many(subject: &Subject) -> Verdict {
 async fn converse(subject: &Subject, name: &str, n: i64) -> Verdict {
     let (say, heard) = mpsc::channel(1);
     let mut kit = subject.kit();
-    // Some servers send nothing at all before their first answer, so the call is not awaited before the first message.
+    // Some servers send nothing before their first answer, so the first message is sent before the call is awaited.
     let mut calling = Box::pin(kit.chat(ReceiverStream::new(heard)));
     let mut answers: Option<Streaming<ChatMessage>> = None;
     for i in 0..n {

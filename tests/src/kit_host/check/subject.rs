@@ -6,19 +6,19 @@ use std::{
 };
 
 use miette::Diagnostic;
-use rpcplugin::{Exit, Plugin, PluginChannel};
+use rpcplugin::{Exit, Plugin, PluginChannel, host::Pid};
 
 use crate::{
     kit_host::{
         check::verdict::{Verdict, expect, fail, skip},
-        eventually::eventually,
         launching::Launching,
         recorder::Recorder,
     },
     pb::{InfoRequest, InfoResponse, kit_client::KitClient},
+    support::wait::{POLL_INTERVAL, holds_within},
 };
 
-/// A plugin that runs, and everything that it sent.
+/// A running plugin, and its output, log and events.
 pub(crate) struct Subject {
     pub(crate) plugin: Plugin,
     pub(crate) recorder: Recorder,
@@ -26,7 +26,7 @@ pub(crate) struct Subject {
     pub(crate) peer: Peer,
 }
 
-/// What a plugin says of its implementation, which decides what it can do.
+/// The implementation that a plugin reports. It decides which checks apply.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer(String);
 
@@ -43,7 +43,12 @@ impl Subject {
         Ok(Self { plugin, recorder, launching: launching.clone(), peer })
     }
 
-    /// A client that accepts messages of any size.
+    /// The process of the plugin.
+    pub(crate) fn pid(&self) -> Verdict<Pid> {
+        self.plugin.pid().map_or_else(|| fail("the plugin has no process"), Ok)
+    }
+
+    /// A client without a limit of message sizes.
     pub(crate) fn kit(&self) -> KitClient<PluginChannel> {
         client(&self.plugin)
     }
@@ -60,25 +65,25 @@ impl Subject {
                 return Ok(());
             }
             let late = tokio::time::Instant::now() > deadline;
-            expect(!late, "the plugin did not notice that its caller went away")?;
-            tokio::time::sleep(crate::kit_host::eventually::LOOK_AGAIN).await;
+            expect(!late, "the plugin did not notice the cancelled call")?;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Waits until the process has ended.
-    pub(crate) async fn expect_end(&self) -> Verdict<rpcplugin::ExitReason> {
-        let ended = eventually(NOTICED, || self.plugin.ended().is_some()).await;
-        expect(ended, "the plugin goes on")?;
+    /// Waits until the process has exited.
+    pub(crate) async fn expect_end(&self) -> Verdict<rpcplugin::host::ExitReason> {
+        let ended = holds_within(NOTICED, || self.plugin.ended().is_some()).await;
+        expect(ended, "the plugin still runs")?;
         Ok(self.plugin.wait().await)
     }
 
-    /// Stops the plugin, which has to end by itself, in time and with status 0.
+    /// Shuts the plugin down. It must exit by itself within a second, with status 0.
     pub(crate) async fn stop_cleanly(self) -> Verdict {
         let begun = std::time::Instant::now();
         let exit = self.plugin.shut_down().await;
         expect(exit == Exit::Clean, format!("the plugin {exit}"))?;
         let took = begun.elapsed();
-        expect(took < Duration::from_secs(1), format!("the stop took {} ms", took.as_millis()))
+        expect(took < Duration::from_secs(1), format!("the shutdown took {} ms", took.as_millis()))
     }
 }
 
@@ -87,12 +92,12 @@ impl Peer {
         Self(String::new())
     }
 
-    /// go-plugin itself.
+    /// Whether the plugin is built on go-plugin.
     pub(crate) fn is_go(&self) -> bool {
         self.0.contains("hashicorp/go-plugin")
     }
 
-    /// A plugin of this very library.
+    /// Whether the plugin is built on this library.
     pub(crate) fn is_ours(&self) -> bool {
         self.0.starts_with("rust, rpcplugin")
     }
@@ -101,7 +106,7 @@ impl Peer {
         self.0.contains("pyvider")
     }
 
-    /// Skips a check of something that plugins on pyvider.rpcplugin do not have.
+    /// Skips a check of a feature that plugins built on pyvider.rpcplugin do not have.
     pub(crate) fn beyond_pyvider(&self, what: &str) -> Verdict {
         if self.is_pyvider() { skip(format!("a pyvider plugin has {what}")) } else { Ok(()) }
     }
@@ -114,7 +119,7 @@ pub(crate) fn code(error: &dyn Diagnostic) -> String {
 
 const NO_MUX: &str = "rpcplugin::protocol::no_multiplexing";
 
-/// A name that no other call makes.
+/// A name that is unique in this process.
 pub(crate) fn unique(prefix: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{prefix}-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
@@ -124,5 +129,5 @@ fn client(plugin: &Plugin) -> KitClient<PluginChannel> {
     KitClient::new(plugin.channel()).max_decoding_message_size(usize::MAX)
 }
 
-/// Within this time each side notices what the other does.
+/// The longest that each side may take to notice an action of the other.
 pub(crate) const NOTICED: Duration = Duration::from_secs(10);

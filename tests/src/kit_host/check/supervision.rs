@@ -1,8 +1,8 @@
-//! Plugins that are started again, and programs that have to be the right ones.
+//! Supervised plugins, and programs with a checksum.
 
 use std::fs;
 
-use rpcplugin::{Checksum, Event, SupervisionState};
+use rpcplugin::host::{Checksum, Event, SupervisionState};
 use rustix::process::Signal;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
@@ -15,10 +15,10 @@ use crate::{
             subject::{NOTICED, Subject},
             verdict::{Verdict, expect, fail, same, skip},
         },
-        eventually::eventually,
         recorder::Recorder,
     },
     pb::{InfoRequest, kit_client::KitClient},
+    support::wait::holds_within,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -28,7 +28,7 @@ pub(crate) const CHECKS: &[Check] = &[
     own!("checksum-wrong", checksum_wrong),
 ];
 
-/// A client that is kept goes on with the next process.
+/// A client continues with the next process.
 async fn supervised_restarts(run: &Run) -> Verdict {
     let recorder = Recorder::default();
     let supervised = run.launching().supervise(2, &recorder).await?;
@@ -36,7 +36,7 @@ async fn supervised_restarts(run: &Run) -> Verdict {
     let first = kit.info(InfoRequest {}).await?.into_inner().pid;
     for number in 1..=2 {
         let Some(generation) = supervised.generation() else { return fail("the plugin is down") };
-        let Some(pid) = generation.plugin().pid.map(rpcplugin::Pid::get) else {
+        let Some(pid) = generation.plugin().pid else {
             return fail("the plugin has no process");
         };
         signal(pid, Signal::KILL)?;
@@ -55,24 +55,22 @@ async fn supervised_restarts(run: &Run) -> Verdict {
 async fn supervised_gives_up(run: &Run) -> Verdict {
     let recorder = Recorder::default();
     let supervised = run.launching().supervise(0, &recorder).await?;
-    let Some(pid) =
-        supervised.generation().and_then(|generation| generation.plugin().pid.map(rpcplugin::Pid::get))
-    else {
+    let Some(pid) = supervised.generation().and_then(|generation| generation.plugin().pid) else {
         return fail("the plugin has no process");
     };
     signal(pid, Signal::KILL)?;
     let gave_up = || matches!(supervised.state(), SupervisionState::GaveUp { .. });
-    expect(eventually(NOTICED, gave_up).await, "the plugin is not given up")?;
+    expect(holds_within(NOTICED, gave_up).await, "the supervisor does not give up")?;
     let called = KitClient::new(supervised.channel()).info(InfoRequest {}).await;
-    expect(called.is_err(), "a plugin that was given up answers")?;
-    let told = recorder.so_far().events.iter().any(|event| matches!(event, Event::GaveUp { .. }));
-    expect(told, "nobody was told")
+    expect(called.is_err(), "the plugin answers after the supervisor gave up")?;
+    let reported = recorder.so_far().events.iter().any(|event| matches!(event, Event::GaveUp { .. }));
+    expect(reported, "no event reports that the supervisor gave up")
 }
 
 async fn checksum_right(run: &Run) -> Verdict {
     let mut launching = run.launching();
     let Some(program) = launching.command.first().filter(|program| program.contains('/')) else {
-        return skip("the program is found by its name");
+        return skip("the program is looked up by name");
     };
     let digest = Sha256::digest(fs::read(program)?);
     launching.checksum = Some(Checksum::new::<Sha256>(digest.to_vec())?);

@@ -1,49 +1,49 @@
-//! What a check has to say.
+//! The result of a check.
 
 use std::{error::Error, fmt::Debug};
 
-use crate::facts::in_one_line;
+use crate::contract::in_one_line;
 
-/// Nothing, when all is well.
+/// The result of a check that passes, or its value.
 pub(crate) type Verdict<T = ()> = Result<T, Miss>;
 
-/// Why a check did not pass.
+/// The reason why a check did not pass.
 #[derive(Debug)]
 pub(crate) enum Miss {
     Failed(String),
-    /// It does not apply to this plugin, or this way of launching it.
+    /// The check does not apply to this plugin, or to this launch.
     Skipped(String),
 }
 
-/// Whatever error ends a check makes it fail.
+/// Any other error fails the check.
 impl<E: Error> From<E> for Miss {
     fn from(error: E) -> Self {
         Self::Failed(in_one_line(&error))
     }
 }
 
-/// Fails with these words.
+/// Fails the check.
 pub(crate) fn fail<T>(why: impl Into<String>) -> Verdict<T> {
     Err(Miss::Failed(why.into()))
 }
 
-/// Does not apply, for this reason.
+/// Skips the check for this reason.
 pub(crate) fn skip<T>(why: impl Into<String>) -> Verdict<T> {
     Err(Miss::Skipped(why.into()))
 }
 
-/// Fails unless this holds.
+/// Fails the check unless the condition holds.
 pub(crate) fn expect(holds: bool, otherwise: impl Into<String>) -> Verdict {
     if holds { Ok(()) } else { fail(otherwise) }
 }
 
-/// Fails unless both are the same.
+/// Fails the check unless both values are equal.
 #[expect(clippy::needless_pass_by_value, reason = "reads as a comparison where it is used")]
 pub(crate) fn same<A: Debug + PartialEq<B>, B: Debug>(what: &str, got: A, wanted: B) -> Verdict {
     expect(got == wanted, format!("{what}: {}, not {}", short(&got), short(&wanted)))
 }
 
-/// A value as it is shown, or the beginning of that.
+/// A value formatted for debugging, cut if it is long.
 pub(crate) fn short(value: &impl Debug) -> String {
     let text = format!("{value:?}");
     match text.char_indices().nth(200) {

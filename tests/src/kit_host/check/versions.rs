@@ -1,9 +1,9 @@
-//! Agreeing on a version.
+//! The negotiation of a version.
 
 use rpcplugin::Versions;
 
 use crate::{
-    facts::VERSIONS,
+    contract::VERSIONS,
     kit_host::check::{
         lifecycle::expect_launch_error,
         run::{Check, Run, own, shared},
@@ -46,7 +46,7 @@ async fn expect_version(run: &Run, offered: &[u32], agreed: u32) -> Verdict {
 async fn none_in_common(run: &Run) -> Verdict {
     let mut launching = run.launching();
     launching.versions = Versions::from(4);
-    // A plugin answers with a version of its own, which this host refuses, or gives up by itself.
+    // The plugin offers another version, which this host refuses, or exits by itself.
     expect_launch_error(
         &launching,
         &["rpcplugin::protocol::version_not_offered", "rpcplugin::handshake::exited_early"],

@@ -1,4 +1,4 @@
-//! An answer: the fields of what was done, or why it was not.
+//! The answer to a request: its fields, or the reason of a failure.
 
 use std::{error::Error, fmt::Display};
 
@@ -6,44 +6,45 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use miette::Diagnostic;
 use prost::Message as _;
 use rpcplugin::{
-    AttachError, ChecksumError, LaunchError, PingError, SuperviseError,
+    LaunchError,
     broker::{AcceptError, DialError},
     handshake::ReattachError,
+    host::{AttachError, ChecksumError, PingError, SuperviseError},
 };
 use serde_json::{Map, Value, json};
 use tonic::{Code, Status};
 
 use crate::kit_host::status::details;
 
-/// The fields of an answer: an object.
+/// The fields of an answer, an object.
 pub(crate) type Answer = Value;
 
-/// Why something was not done: the value of `error`.
+/// The reason of a failure: the value of `error`.
 #[derive(Debug)]
 pub(crate) struct Failure(Value);
 
 impl Failure {
-    /// The request itself is wrong.
+    /// The request is wrong.
     pub(crate) fn request(message: impl Display) -> Self {
         Self::of_the_kit("kit::request", message, "correct the request")
     }
 
-    /// The operation does not fit what there is.
+    /// The operation does not fit the state of the plugin.
     pub(crate) fn state(message: impl Display) -> Self {
         Self::of_the_kit("kit::state", message, "launch the plugin first, or choose another handle")
     }
 
-    /// Something did not happen in time.
+    /// The timeout has passed.
     pub(crate) fn late(message: impl Display) -> Self {
         Self::of_the_kit("kit::late", message, "allow it more time")
     }
 
-    /// What was to end goes on.
+    /// The plugin still runs after its shutdown.
     pub(crate) fn still_running(message: impl Display) -> Self {
-        Self::of_the_kit("kit::still_running", message, "end it by hand")
+        Self::of_the_kit("kit::still_running", message, "kill the process")
     }
 
-    /// The library has no such thing.
+    /// The library does not have this feature.
     pub(crate) fn unsupported(what: &str) -> Self {
         let message = format!("{what} is not supported");
         Self::of_the_kit("rpcplugin::config::unsupported", message, "do without it")
@@ -66,7 +67,7 @@ impl Failure {
     }
 }
 
-/// A call that failed.
+/// A failed call.
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let details: Vec<_> =

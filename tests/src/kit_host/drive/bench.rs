@@ -1,4 +1,4 @@
-//! How fast calls are.
+//! The latency and rate of calls.
 
 use std::{
     sync::{
@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::timeout};
 use tonic::Status;
 
 use crate::{
-    facts::pattern,
+    contract::pattern,
     kit_host::drive::{
         answer::{Answer, Failure},
         request::Fields,
@@ -29,10 +29,10 @@ pub(crate) async fn bench(slot: &Slot, mut fields: Fields) -> Result<Answer, Fai
     let payload: usize = fields.take("payload", 0)?;
     fields.end()?;
     if calls == 0 || in_flight == 0 {
-        return Err(Failure::request("calls and in_flight have to be at least 1"));
+        return Err(Failure::request("calls and in_flight must be at least 1"));
     }
     if payload > MOST_BYTES {
-        return Err(Failure::request(format!("payload has to be at most {MOST_BYTES} bytes")));
+        return Err(Failure::request(format!("payload must be at most {MOST_BYTES} bytes")));
     }
     let kit = slot.running()?.kit();
     let data = pattern(payload, 0);
@@ -54,10 +54,10 @@ pub(crate) async fn bench(slot: &Slot, mut fields: Fields) -> Result<Answer, Fai
     let mut took = Vec::new();
     loop {
         let before = left.load(Relaxed);
-        match timeout(PATIENCE, callers.join_next()).await {
+        match timeout(CALL_TIMEOUT, callers.join_next()).await {
             Ok(Some(caller)) => took.extend(caller.map_err(Failure::state)??),
             Ok(None) => break,
-            // A call has begun since then.
+            // Calls have been made since then.
             Err(_) if left.load(Relaxed) < before => {}
             Err(_) => return Err(Status::deadline_exceeded("a call was not answered").into()),
         }
@@ -72,19 +72,19 @@ pub(crate) async fn bench(slot: &Slot, mut fields: Fields) -> Result<Answer, Fai
     }))
 }
 
-/// How long a call may take. It is looked at from outside, so that it costs the calls nothing.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout of a call. Another task checks it, so that calls do not pay for a timer.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// As much as a gRPC message of go-plugin holds.
+/// The largest message of go-plugin.
 const MOST_BYTES: usize = i32::MAX as usize;
 
-/// The value below which this share of all lies.
+/// The value below which this share of the sorted values lies.
 fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let rank = (sorted.len() as f64 * share).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// What this process has used.
+/// The CPU time of this process.
 fn cpu_time() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(used).unwrap_or_default()

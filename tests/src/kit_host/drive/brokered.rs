@@ -1,4 +1,4 @@
-//! Side connections.
+//! Brokered connections.
 
 use std::time::Duration;
 
@@ -77,12 +77,12 @@ pub(crate) async fn close_subs(slot: &mut Slot, fields: Fields) -> Result<Answer
     Ok(json!({ "closed": closed }))
 }
 
-/// What is done with a side connection, all of it within the deadline.
+/// Runs an operation on a brokered connection within its timeout.
 async fn in_time<T>(
     deadline: Duration,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let late = || Status::deadline_exceeded("it was not done in time").into();
+    let late = || Status::deadline_exceeded("the operation did not finish in time").into();
     timeout(deadline, work).await.unwrap_or_else(|_| Err(late()))
 }
 
@@ -90,5 +90,5 @@ fn deadline(fields: &mut Fields) -> Result<Duration, Failure> {
     Ok(fields.take("timeout_ms", None)?.map_or(DEADLINE, Duration::from_millis))
 }
 
-/// The deadline where none is said.
+/// The default timeout.
 const DEADLINE: Duration = Duration::from_secs(10);

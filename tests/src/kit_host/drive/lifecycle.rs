@@ -1,4 +1,4 @@
-//! From launch to exit, and what is known of a plugin on the way.
+//! From launch to exit: the state, health, output and events of a plugin.
 
 use std::{
     path::PathBuf,
@@ -6,7 +6,10 @@ use std::{
 };
 
 use rpcplugin::{
-    Checksum, Event, Exit, ExitReason, LogRecord, ServingStatus, Versions, handshake::ReattachConfig,
+    Exit, Versions,
+    handshake::ReattachConfig,
+    host::{Checksum, Event, ExitReason, LogRecord},
+    plugin::ServingStatus,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
@@ -14,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire};
 
 use crate::{
-    facts::VERSIONS,
+    contract::VERSIONS,
     kit_host::{
         drive::{
             answer::{Answer, Failure, base64},
@@ -22,10 +25,10 @@ use crate::{
             running::Running,
             slots::{Slot, Slots},
         },
-        eventually::eventually,
         launching::Launching,
         status::within,
     },
+    support::wait::holds_within,
 };
 
 pub(crate) async fn launch(slots: &mut Slots, handle: &str, mut fields: Fields) -> Result<Answer, Failure> {
@@ -54,7 +57,7 @@ pub(crate) async fn launch(slots: &mut Slots, handle: &str, mut fields: Fields) 
     slot.running.insert(running).describe()
 }
 
-/// How often a plugin is started again.
+/// The number of restarts of a supervised plugin.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Supervision {
@@ -147,22 +150,22 @@ pub(crate) async fn stop(slot: &mut Slot, mut fields: Fields) -> Result<Answer, 
 
 pub(crate) fn kill_pid(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
     fields.end()?;
-    let pid = i32::try_from(slot.running()?.pid()?).ok().and_then(Pid::from_raw);
+    let pid = i32::try_from(slot.running()?.pid()?.get()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| Failure::state("the plugin has no process"))?;
     kill_process(pid, Signal::KILL).map_err(Failure::state)?;
     Ok(json!({}))
 }
 
-/// Of a supervised plugin this is how its last process ended.
+/// Waits for the exit of the plugin; for a supervised plugin, of its last process.
 pub(crate) async fn wait_exit(slot: &Slot, mut fields: Fields) -> Result<Answer, Failure> {
-    let patience = Duration::from_millis(fields.take("timeout_ms", 10_000)?);
+    let limit = Duration::from_millis(fields.take("timeout_ms", 10_000)?);
     fields.end()?;
     if slot.ended.is_none() {
         slot.running()?;
-        eventually(patience, || last_exit(slot).is_some()).await;
+        holds_within(limit, || last_exit(slot).is_some()).await;
     }
     let reason = slot.ended.or_else(|| last_exit(slot));
-    reason.map(exit_reason).ok_or_else(|| Failure::late("the plugin has not ended"))
+    reason.map(exit_reason).ok_or_else(|| Failure::late("the plugin has not exited"))
 }
 
 fn last_exit(slot: &Slot) -> Option<ExitReason> {
@@ -172,7 +175,7 @@ fn last_exit(slot: &Slot) -> Option<ExitReason> {
     })
 }
 
-/// The JSON object that the text of a configuration is.
+/// The configuration as a JSON object.
 fn written(config: &ReattachConfig) -> Value {
     let text = config.to_string();
     serde_json::from_str(&text).unwrap_or(Value::String(text))
@@ -190,7 +193,7 @@ fn log(record: &LogRecord) -> Value {
     })
 }
 
-/// The events of the contract; others are nobody's concern here.
+/// The event as the contract describes it. `None` for events that are not in the contract.
 fn event(event: &Event) -> Option<Value> {
     match event {
         Event::Started { .. } => Some(json!("started")),

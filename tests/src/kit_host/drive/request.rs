@@ -1,4 +1,4 @@
-//! A request: what to do, with which plugin, and the fields of that.
+//! A request: the operation, the plugin and the fields.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -16,7 +16,7 @@ pub(crate) struct Request {
     pub(crate) fields: Fields,
 }
 
-/// The fields of a request. Each is taken once, and in the end none may be left.
+/// The fields of a request. Each is taken once, and no field may be left at the end.
 #[derive(Debug)]
 pub(crate) struct Fields(Map<String, Value>);
 
@@ -28,7 +28,7 @@ struct Base64(Vec<u8>);
 impl Request {
     pub(crate) fn parse(line: &[u8]) -> Result<Self, Failure> {
         let fields: Map<String, Value> = serde_json::from_slice(line)
-            .map_err(|error| Failure::request(format!("this is no JSON object: {error}")))?;
+            .map_err(|error| Failure::request(format!("not a JSON object: {error}")))?;
         let mut fields = Fields(fields);
         let op = fields.required("op")?;
         let plugin = fields.take("plugin", "p".to_owned())?;
@@ -37,7 +37,7 @@ impl Request {
 }
 
 impl Fields {
-    /// The value of a field that need not be there. A null stands for one that is not.
+    /// The value of an optional field. A null counts as missing.
     pub(crate) fn take<T: DeserializeOwned>(&mut self, name: &str, default: T) -> Result<T, Failure> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(default),
@@ -46,18 +46,18 @@ impl Fields {
         }
     }
 
-    /// The value of a field that must be there.
+    /// The value of a required field.
     pub(crate) fn required<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, Failure> {
         let missing = || Failure::request(format!("the field {name:?} is missing"));
         self.take(name, None)?.ok_or_else(missing)
     }
 
-    /// The bytes of a field, none if it is not there.
+    /// The bytes of a field, empty if it is missing.
     pub(crate) fn bytes(&mut self, name: &str) -> Result<Bytes, Failure> {
         Ok(self.take(name, Base64::default())?.0.into())
     }
 
-    /// To be called when all has been taken: whatever is left is unknown.
+    /// Fails if a field has not been taken, because it is unknown.
     pub(crate) fn end(self) -> Result<(), Failure> {
         match self.0.keys().next() {
             None => Ok(()),

@@ -1,28 +1,32 @@
-//! A plugin that runs, once or again and again.
+//! A running plugin, supervised or not.
 
 use std::time::Duration;
 
-use rpcplugin::{Exit, Generation, Plugin, PluginChannel, Supervised, SupervisionState, broker::Broker};
+use rpcplugin::{
+    Exit, Plugin, PluginChannel,
+    broker::Broker,
+    host::{Generation, Pid, Supervised, SupervisionState},
+};
 use serde_json::{Value, json};
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::{kit_host::drive::answer::Failure, pb::kit_client::KitClient};
 
-/// A plugin as it was launched.
+/// A plugin after its launch.
 #[derive(Debug)]
 pub(crate) enum Running {
     /// One process.
     Once(Box<Plugin>),
-    /// A process, and another whenever it dies.
+    /// A process that is restarted when it exits.
     Supervised(Supervised),
 }
 
 impl Running {
-    /// What is known of it: the fields of the answer to a launch.
+    /// The fields of the answer to a launch.
     pub(crate) fn describe(&self) -> Result<Value, Failure> {
         let (pid, version, endpoint, security, launch_time) = match self {
             Self::Once(plugin) => (
-                plugin.pid().map(rpcplugin::Pid::get),
+                plugin.pid(),
                 plugin.version(),
                 plugin.endpoint().clone(),
                 plugin.security().clone(),
@@ -31,7 +35,7 @@ impl Running {
             Self::Supervised(supervised) => {
                 let plugin = generation(supervised)?;
                 (
-                    plugin.plugin().pid.map(rpcplugin::Pid::get),
+                    plugin.plugin().pid,
                     plugin.version(),
                     plugin.endpoint().clone(),
                     plugin.security().clone(),
@@ -40,7 +44,7 @@ impl Running {
             }
         };
         Ok(json!({
-            "pid": pid,
+            "pid": pid.map(Pid::get),
             "version": version.0,
             "network": endpoint.network(),
             "address": endpoint.address(),
@@ -49,7 +53,7 @@ impl Running {
         }))
     }
 
-    /// A client that accepts messages of any size.
+    /// A client without a limit of message sizes.
     pub(crate) fn kit(&self) -> KitClient<PluginChannel> {
         KitClient::new(self.channel()).max_decoding_message_size(usize::MAX)
     }
@@ -65,7 +69,7 @@ impl Running {
         }
     }
 
-    /// Side connections with the process that runs now.
+    /// The broker of the current process.
     pub(crate) fn broker(&self) -> Result<Broker, Failure> {
         match self {
             Self::Once(plugin) => Ok(plugin.broker().clone()),
@@ -73,17 +77,16 @@ impl Running {
         }
     }
 
-    /// The process that runs now.
-    pub(crate) fn pid(&self) -> Result<u32, Failure> {
+    /// The current process.
+    pub(crate) fn pid(&self) -> Result<Pid, Failure> {
         let pid = match self {
-            Self::Once(plugin) => plugin.ended().is_none().then(|| plugin.pid()).flatten(),
+            Self::Once(plugin) => plugin.pid().filter(|_| plugin.ended().is_none()),
             Self::Supervised(supervised) => generation(supervised)?.plugin().pid,
         };
-        pid.map(rpcplugin::Pid::get)
-            .ok_or_else(|| Failure::state("the plugin has no process, or it has ended"))
+        pid.ok_or_else(|| Failure::state("the plugin has no process, or the process has exited"))
     }
 
-    /// Whether there is a process, or will be one again.
+    /// Whether there is a process, or will be after a restart.
     pub(crate) fn is_alive(&self) -> bool {
         match self {
             Self::Once(plugin) => plugin.ended().is_none(),
@@ -91,7 +94,7 @@ impl Running {
         }
     }
 
-    /// Ends it. None when there is no process that could end.
+    /// Shuts the plugin down. `None` if it has no process.
     pub(crate) async fn stop(self) -> Option<Exit> {
         match self {
             Self::Once(plugin) => Some(plugin.shut_down().await),
@@ -99,7 +102,7 @@ impl Running {
         }
     }
 
-    /// Ends it within this grace period.
+    /// Shuts the plugin down with this grace. `None` if it has no process.
     pub(crate) async fn stop_within(self, grace: Duration) -> Option<Exit> {
         match self {
             Self::Once(plugin) => Some(plugin.shut_down_within(grace).await),

@@ -1,8 +1,8 @@
-//! The plugins of one drive, by their handles.
+//! The plugins of one drive, by handle.
 
 use std::collections::BTreeMap;
 
-use rpcplugin::ExitReason;
+use rpcplugin::host::ExitReason;
 
 use crate::kit_host::{
     drive::{answer::Failure, running::Running},
@@ -10,16 +10,16 @@ use crate::kit_host::{
     subs::OpenSub,
 };
 
-/// All plugins that have been launched.
+/// All launched plugins.
 #[derive(Debug, Default)]
 pub(crate) struct Slots(BTreeMap<String, Slot>);
 
-/// One plugin that runs or ran, and all that is kept of it.
+/// One plugin, running or not, and its records.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    /// Nothing when it did not start, or has been stopped.
+    /// `None` when the plugin did not start, or has been shut down.
     pub(crate) running: Option<Running>,
-    /// How the process ended, once the plugin has been stopped.
+    /// The exit of the process, once the plugin has been shut down.
     pub(crate) ended: Option<ExitReason>,
     pub(crate) recorder: Recorder,
     pub(crate) subs: Vec<OpenSub>,
@@ -28,10 +28,10 @@ pub(crate) struct Slot {
 impl Slots {
     /// The slot of this handle.
     pub(crate) fn get(&mut self, handle: &str) -> Result<&mut Slot, Failure> {
-        self.0.get_mut(handle).ok_or_else(|| Failure::state(format!("there is no plugin {handle:?}")))
+        self.0.get_mut(handle).ok_or_else(|| Failure::state(format!("no plugin has the handle {handle:?}")))
     }
 
-    /// A fresh slot for this handle, unless a plugin runs under it.
+    /// A new slot for this handle, unless its plugin runs.
     pub(crate) fn fresh(&mut self, handle: &str) -> Result<&mut Slot, Failure> {
         let alive = |slot: &Slot| slot.running.as_ref().is_some_and(Running::is_alive);
         if self.0.get(handle).is_some_and(alive) {
@@ -41,7 +41,7 @@ impl Slots {
         self.get(handle)
     }
 
-    /// Stops every plugin, all at once.
+    /// Shuts down every plugin at the same time.
     pub(crate) async fn stop_all(&mut self) {
         let running = self.0.values_mut().filter_map(|slot| slot.running.take());
         futures_util::future::join_all(running.map(Running::stop)).await;
@@ -49,8 +49,8 @@ impl Slots {
 }
 
 impl Slot {
-    /// The plugin, which is there though its process may have ended.
+    /// The plugin. Its process may have exited.
     pub(crate) fn running(&self) -> Result<&Running, Failure> {
-        self.running.as_ref().ok_or_else(|| Failure::state("the plugin did not start, or has been stopped"))
+        self.running.as_ref().ok_or_else(|| Failure::state("the plugin did not start, or has been shut down"))
     }
 }

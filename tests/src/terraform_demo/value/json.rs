@@ -1,7 +1,6 @@
-//! Values as JSON: how state and the store hold them.
+//! Values as JSON, as in state and in the store.
 //!
-//! A dynamic value is an object of two, `{"value":…,"type":…}`. Numbers are read from their text and written as such,
-//! whatever their size.
+//! A dynamic value is the object `{"value":…,"type":…}`. Numbers of any size are read and written as text.
 
 use serde::de::DeserializeOwned;
 use serde::ser::{Error as _, SerializeMap as _};
@@ -10,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{BTreeMap, Dynamic, MAX_DEPTH, Type, Value, ValueError};
 
-/// The members of a JSON object, not looked into yet.
+/// The unparsed members of a JSON object.
 pub(crate) type RawObject = BTreeMap<String, Box<RawValue>>;
 
 #[derive(Deserialize)]
@@ -22,8 +21,8 @@ struct RawDynamic<'a> {
 }
 
 impl Value {
-    /// Reads a value of this type. Attributes that an object lacks are null, and those that the type does not have are
-    /// passed over, so that older state can be read.
+    /// Reads a value of this type. So that older state can be read, missing attributes are null and unknown ones are
+    /// skipped.
     pub(crate) fn from_json(json: &[u8], ty: &Type) -> Result<Self, ValueError> {
         Self::from_raw(serde_json::from_slice(json)?, ty)
     }
@@ -43,7 +42,7 @@ fn read(json: &RawValue, ty: &Type, depth: usize) -> Result<Value, ValueError> {
     Ok(match ty {
         Type::Bool => Value::Bool(parse(text, ty)?),
         Type::String => Value::String(parse(text, ty)?),
-        // Terraform itself reads numbers in quotes too.
+        // Terraform reads numbers in quotes too.
         Type::Number if text.starts_with('"') => Value::Number(parse::<String>(text, ty)?.parse()?),
         Type::Number => Value::Number(text.parse()?),
         Type::List(element) | Type::Set(element) => {
@@ -116,7 +115,7 @@ impl Serialize for Value {
     }
 }
 
-/// JSON that is written as it stands.
+/// JSON from a text that is valid JSON.
 fn verbatim(json: String) -> Box<RawValue> {
     RawValue::from_string(json).expect("digits and types are JSON")
 }

@@ -1,21 +1,24 @@
-//! Values as msgpack: how Terraform sends them.
+//! Values as msgpack, as Terraform sends them.
 //!
 //! - A number is an integer where 64 bits suffice, a float where that is exact, and decimal text otherwise.
-//! - An unknown value is an extension. Whatever its kind and content, which may tell what is known about the value
-//!   already, it is read as unknown; written is the plain kind 0.
+//! - An unknown value is an extension. Every extension is read as unknown: its kind and content, which may describe the
+//!   value, are ignored. Kind 0 is written.
 //! - A dynamic value is an array of two: its type as JSON in a byte string, and the value. A null is a bare nil, and an
 //!   unknown of unknown type a bare extension.
 
 mod token;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, convert::Infallible};
+
+use rmp::encode::{self, ByteBuf, ValueWriteError};
 
 use self::token::{Reader, Token};
 use super::{Dynamic, MAX_DEPTH, Number, Type, Value, ValueError};
 
 impl Value {
-    /// Reads a value of this type. Total: no bytes make it panic, recurse without end, or allocate more than a small
-    /// multiple of their length.
+    /// Reads a value of this type.
+    ///
+    /// No bytes make this function panic, recurse without end, or allocate more than a small multiple of their length.
     pub(crate) fn from_msgpack(bytes: &[u8], ty: &Type) -> Result<Self, ValueError> {
         let mut reader = Reader::new(bytes);
         let value = read(&mut reader, ty, MAX_DEPTH)?;
@@ -27,9 +30,9 @@ impl Value {
 
     /// Writes the value.
     pub(crate) fn to_msgpack(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        write(&mut bytes, self);
-        bytes
+        let mut bytes = ByteBuf::new();
+        let Ok(()) = write(&mut bytes, self);
+        bytes.into_vec()
     }
 }
 
@@ -92,40 +95,58 @@ fn mismatch(wanted: &Type, found: &Token<'_>) -> ValueError {
     ValueError::Mismatch { wanted: wanted.to_string(), found: found.kind() }
 }
 
-fn write(bytes: &mut Vec<u8>, value: &Value) {
+/// Writes a value to memory, which cannot fail.
+fn write(bytes: &mut ByteBuf, value: &Value) -> Written {
     match value {
-        Value::Null => token::write_nil(bytes),
-        Value::Unknown => token::write_unknown(bytes),
-        Value::Bool(truth) => token::write_bool(bytes, *truth),
+        Value::Null => encode::write_nil(bytes).map_err(ValueWriteError::InvalidMarkerWrite),
+        Value::Unknown => {
+            encode::write_ext_meta(bytes, 1, 0)?;
+            bytes.as_mut_vec().push(0);
+            Ok(())
+        }
+        Value::Bool(truth) => encode::write_bool(bytes, *truth).map_err(ValueWriteError::InvalidMarkerWrite),
         Value::Number(number) => write_number(bytes, number),
-        Value::String(text) => token::write_str(bytes, text),
+        Value::String(text) => encode::write_str(bytes, text),
         Value::List(elements) => {
-            token::write_array(bytes, elements.len());
-            elements.iter().for_each(|element| write(bytes, element));
+            encode::write_array_len(bytes, length(elements.len()))?;
+            elements.iter().try_for_each(|element| write(bytes, element))
         }
         Value::Object(entries) => {
-            token::write_map(bytes, entries.len());
-            for (name, value) in entries {
-                token::write_str(bytes, name);
-                write(bytes, value);
-            }
+            encode::write_map_len(bytes, length(entries.len()))?;
+            entries.iter().try_for_each(|(name, value)| {
+                encode::write_str(bytes, name)?;
+                write(bytes, value)
+            })
         }
         Value::Dynamic(dynamic) => {
-            token::write_array(bytes, 2);
-            token::write_bin(bytes, dynamic.type_json.as_bytes());
-            write(bytes, &dynamic.value);
+            encode::write_array_len(bytes, 2)?;
+            encode::write_bin(bytes, dynamic.type_json.as_bytes())?;
+            write(bytes, &dynamic.value)
         }
     }
 }
 
-fn write_number(bytes: &mut Vec<u8>, number: &Number) {
+/// Writes a number as Terraform does: a negative integer takes one byte or nine.
+fn write_number(bytes: &mut ByteBuf, number: &Number) -> Written {
     if let Some(number) = number.as_u64() {
-        token::write_unsigned(bytes, number);
+        encode::write_uint(bytes, number).map(drop)
     } else if let Some(number) = number.as_i64() {
-        token::write_signed(bytes, number);
+        match i8::try_from(number) {
+            Ok(number @ -32..) => {
+                encode::write_nfix(bytes, number).map_err(ValueWriteError::InvalidMarkerWrite)
+            }
+            _ => encode::write_i64(bytes, number),
+        }
     } else if let Some(number) = number.as_exact_f64() {
-        token::write_float(bytes, number);
+        encode::write_f64(bytes, number)
     } else {
-        token::write_str(bytes, &number.to_string());
+        encode::write_str(bytes, &number.to_string())
     }
 }
+
+/// The length of a list or map. A message of gRPC is shorter than 4 GiB.
+fn length(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+type Written = Result<(), ValueWriteError<Infallible>>;

@@ -8,7 +8,7 @@ use bigdecimal::{BigDecimal, ToPrimitive as _};
 
 use super::ValueError;
 
-/// A decimal number of any size. Terraform computes with 512 bits, so nothing here goes through floating point.
+/// A decimal number of any size. Terraform computes with 512 bits, so floating point would lose digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Number(BigDecimal);
 
@@ -23,14 +23,14 @@ impl Number {
         self.0.is_integer().then(|| self.0.to_i64()).flatten()
     }
 
-    /// The number in floating point, if that loses nothing.
+    /// The number in floating point, if that is exact.
     pub(crate) fn as_exact_f64(&self) -> Option<f64> {
         let float = self.0.to_f64().filter(|float| float.is_finite())?;
         let back = BigDecimal::try_from(float).ok()?;
         (back == self.0).then_some(float)
     }
 
-    /// The nearest number in floating point.
+    /// The nearest floating-point number.
     pub(crate) fn to_f64(&self) -> f64 {
         self.0.to_f64().unwrap_or(f64::NAN)
     }
@@ -51,7 +51,7 @@ impl From<i64> for Number {
 impl TryFrom<f64> for Number {
     type Error = ValueError;
 
-    /// Infinities, which Terraform has, are refused.
+    /// Refuses infinities, although Terraform has them.
     fn try_from(number: f64) -> Result<Self, ValueError> {
         BigDecimal::try_from(number).map(Self).map_err(|_| ValueError::Number(number.to_string()))
     }
@@ -60,7 +60,7 @@ impl TryFrom<f64> for Number {
 impl FromStr for Number {
     type Err = ValueError;
 
-    /// Reads decimal text, with an exponent or without.
+    /// Reads decimal text, with or without an exponent.
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let refuse = || ValueError::Number(text.chars().take(SHOWN).collect());
         let plain = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
@@ -68,7 +68,7 @@ impl FromStr for Number {
             return Err(refuse());
         }
         let number = BigDecimal::from_str(text).map_err(|_| refuse())?;
-        // Written out, 1e999999999 would fill the memory.
+        // 1e999999999 without an exponent would fill the memory.
         if number.fractional_digit_count().unsigned_abs() > MAX_DIGITS as u64 {
             return Err(refuse());
         }
@@ -84,15 +84,15 @@ impl Add for Number {
     }
 }
 
-/// Plain digits without an exponent, as Terraform reads them.
+/// Digits without an exponent, as Terraform reads them.
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_plain_string())
     }
 }
 
-/// Terraform's largest number has 155 digits, and its smallest fraction not many more than this.
+/// The most digits of a number. The largest number of Terraform has 155.
 const MAX_DIGITS: usize = 10_000;
 
-/// As much of a bad number as an error shows.
+/// The most characters of a bad number in an error.
 const SHOWN: usize = 40;

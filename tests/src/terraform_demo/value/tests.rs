@@ -1,4 +1,4 @@
-//! What Terraform was seen to send, what a provider may answer, and what nobody should send.
+//! Values that Terraform sends, answers of providers, and invalid values.
 
 use proptest::prelude::*;
 
@@ -78,7 +78,7 @@ fn numbers_are_read_in_any_form() {
 }
 
 #[test]
-fn numbers_beyond_reason_are_refused() {
+fn numbers_that_are_too_long_are_refused() {
     for text in ["1e999999999", "1e-999999999", "nan", "inf", "1_000", "", "-", "1.2.3", "0x10"] {
         assert!(text.parse::<Number>().is_err(), "{text}");
     }
@@ -97,9 +97,9 @@ fn sums_are_exact() {
 }
 
 #[test]
-fn whatever_is_an_extension_is_unknown() {
+fn every_extension_is_unknown() {
     for bytes in [
-        // Plain; a refined text; a refined length; a kind that nobody knows; a long one.
+        // Plain; a refined text; a refined length; an unknown kind; a long one.
         &b"\xd4\x00\x00"[..],
         b"\xc7\x09\x0c\x82\x01\xc2\x02\xa4pre-",
         b"\xc7\x03\x0c\x81\x01\xc2",
@@ -138,12 +138,12 @@ fn objects_have_exactly_their_attributes_in_any_order() {
 }
 
 #[test]
-fn dynamic_values_bring_their_type() {
+fn dynamic_values_have_their_own_type() {
     check("\"dynamic\"", b"\x92\xc4\x08\"string\"\xa1a", &dynamic("\"string\"", "a".into()));
     check("\"dynamic\"", b"\x92\xc4\x08\"number\"\xd4\x00\x00", &dynamic("\"number\"", Value::Unknown));
     check("\"dynamic\"", b"\xc0", &Value::Null);
     check("\"dynamic\"", b"\xd4\x00\x00", &Value::Unknown);
-    // The text of the type is kept as it came.
+    // The text of the type is kept.
     let spaced = b"\x92\xc4\x12[\"list\", \"string\"]\x91\xa1a";
     let value = dynamic("[\"list\", \"string\"]", Value::List(vec!["a".into()]));
     check("\"dynamic\"", spaced, &value);
@@ -154,7 +154,7 @@ fn dynamic_values_bring_their_type() {
 }
 
 #[test]
-fn nesting_ends_somewhere() {
+fn deep_nesting_is_refused() {
     let mut bytes = b"\x92\xc4\x09\"dynamic\"".repeat(100_000);
     bytes.push(0xc0);
     assert!(matches!(Value::from_msgpack(&bytes, &Type::Dynamic), Err(ValueError::TooDeep)));
@@ -163,7 +163,7 @@ fn nesting_ends_somewhere() {
 }
 
 #[test]
-fn what_is_not_there_is_not_waited_for() {
+fn truncated_values_are_refused() {
     for bytes in [&b""[..], b"\xa5hel", b"\xdb\xff\xff\xff\xff", b"\xdd\xff\xff\xff\xff", b"\xd4", b"\xc1"] {
         assert!(Value::from_msgpack(bytes, &ty("[\"list\",\"string\"]")).is_err(), "{bytes:02x?}");
         assert!(Value::from_msgpack(bytes, &Type::String).is_err(), "{bytes:02x?}");
@@ -199,7 +199,7 @@ fn json_both_ways() {
 }
 
 #[test]
-fn older_json_is_read_with_what_it_has() {
+fn json_of_an_older_schema_is_read() {
     let wanted = ty("[\"object\",{\"a\":\"string\",\"n\":\"number\"}]");
     let value = Value::from_json(b"{ \"a\" : \"x\", \"gone\" : 1 }", &wanted).unwrap();
     assert_eq!(value, object([("a", "x".into()), ("n", Value::Null)]));
@@ -243,7 +243,7 @@ fn typed() -> impl Strategy<Value = (Type, Value)> {
     })
 }
 
-/// Types that bytes from nowhere are read by.
+/// Types for reading random bytes.
 fn targets() -> impl Strategy<Value = Type> {
     prop::sample::select(vec![
         ty("\"dynamic\""),
@@ -257,14 +257,14 @@ fn targets() -> impl Strategy<Value = Type> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read((ty, value) in typed()) {
+    fn written_values_are_read((ty, value) in typed()) {
         let bytes = value.to_msgpack();
         prop_assert_eq!(Value::from_msgpack(&bytes, &ty).unwrap(), value);
     }
 
     #[test]
-    fn json_that_is_written_is_read((ty, value) in typed()) {
-        // What is unknown has no JSON form, which is an error and no panic.
+    fn written_json_is_read((ty, value) in typed()) {
+        // An unknown value has no JSON form: an error, not a panic.
         if let Ok(json) = serde_json::to_vec(&value) {
             let read = Value::from_json(&json, &ty).unwrap();
             prop_assert_eq!(serde_json::to_vec(&read).unwrap(), json);
@@ -272,22 +272,22 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), ty in targets()) {
+    fn random_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), ty in targets()) {
         let _ = Value::from_msgpack(&bytes, &ty);
         let _ = Value::from_json(&bytes, &ty);
     }
 
     #[test]
-    fn no_cut_or_change_makes_it_panic(
+    fn cut_or_changed_bytes_do_not_panic(
         (ty, value) in typed(),
         cut in any::<prop::sample::Index>(),
-        place in any::<prop::sample::Index>(),
+index in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
         let mut bytes = value.to_msgpack();
         prop_assert!(Value::from_msgpack(&bytes[..cut.index(bytes.len())], &ty).is_err());
-        let place = place.index(bytes.len());
-        bytes[place] = byte;
+        let index = index.index(bytes.len());
+        bytes[index] = byte;
         let _ = Value::from_msgpack(&bytes, &ty);
     }
 }

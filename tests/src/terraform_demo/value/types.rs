@@ -5,13 +5,13 @@ use std::fmt;
 
 use serde_json::{Value as Json, json};
 
-/// A type of Terraform's.
+/// A type of Terraform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Type {
     String,
     Number,
     Bool,
-    /// Any type: the value says which.
+    /// Any type. The value has its own type.
     Dynamic,
     List(Box<Self>),
     Set(Box<Self>),
@@ -20,12 +20,12 @@ pub(crate) enum Type {
     Tuple(Vec<Self>),
 }
 
-/// A text that is no type.
+/// The reason why a text is not a type.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TypeError {
     #[error("the type is not JSON")]
     Json(#[from] serde_json::Error),
-    #[error("there is no type {0}")]
+    #[error("unknown type {0}")]
     Unknown(Json),
 }
 
@@ -62,7 +62,7 @@ impl Type {
             [Json::String(kind), Json::Array(elements)] if kind == "tuple" => {
                 Ok(Self::Tuple(elements.iter().map(Self::read).collect::<Result<_, _>>()?))
             }
-            // A third part names the attributes that a configuration may leave out; values have them all.
+            // The third element lists the optional attributes. Values have all attributes.
             [Json::String(kind), Json::Object(attributes), ..] if kind == "object" && parts.len() <= 3 => {
                 let read = |(name, ty): (&String, &Json)| Ok((name.clone(), Self::read(ty)?));
                 Ok(Self::Object(attributes.iter().map(read).collect::<Result<_, TypeError>>()?))

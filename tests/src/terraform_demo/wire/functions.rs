@@ -35,7 +35,7 @@ impl Signature {
     }
 }
 
-/// The arguments by the types of their parameters, those of the variadic one last.
+/// The arguments, with the types of their parameters. The variadic parameter is the last.
 fn arguments(signature: &Signature, sent: &[pb::DynamicValue]) -> Result<Vec<Value>, FunctionError> {
     let wanted = signature.parameters.len();
     if sent.len() < wanted || (sent.len() > wanted && signature.variadic.is_none()) {

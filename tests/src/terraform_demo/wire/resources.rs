@@ -80,7 +80,7 @@ impl<P: Provider> Served<P> {
         });
         let (resource, change) = match change {
             Ok(change) => change,
-            // Nothing has been done, so things are as they were.
+            // Nothing has been applied, so the state is the prior state.
             Err(diagnostics) => {
                 return apply_resource_change::Response {
                     new_state: request.prior_state,

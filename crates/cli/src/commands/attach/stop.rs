@@ -22,6 +22,8 @@ pub(crate) struct NotStopped {
     help: String,
 }
 
+impl ExitsWith for NotStopped {}
+
 /// Shuts the plugin down. Returns a description of its end.
 pub(super) async fn stop(plugin: Plugin) -> Result<String, NotStopped> {
     let endpoint = plugin.endpoint().clone();
@@ -73,5 +75,3 @@ async fn wait_for_end(plugin: &Plugin, endpoint: &Endpoint) -> Option<String> {
 const GRACE: Duration = Duration::from_secs(5);
 
 const PAUSE: Duration = Duration::from_millis(20);
-
-impl ExitsWith for NotStopped {}

@@ -18,9 +18,9 @@ pub(super) async fn launches(launch: &LaunchArgs, times: u32) -> Result<(Samples
         let begun = Instant::now();
         let plugin = launch.launch_by(&host).await?;
         starts.push(begun.elapsed());
-        let asked = Instant::now();
+        let requested = Instant::now();
         plugin.shut_down().await;
-        stops.push(asked.elapsed());
+        stops.push(requested.elapsed());
     }
     Ok((samples(starts)?, samples(stops)?))
 }
@@ -31,7 +31,7 @@ pub(super) struct Call {
 }
 
 /// The result of a series of calls.
-pub(super) struct Called {
+pub(super) struct CallSeries {
     pub(super) latencies: Samples,
     took: Duration,
 }
@@ -42,14 +42,14 @@ impl Call {
     }
 
     /// Keeps `in_flight` calls in flight for `time`.
-    pub(super) async fn for_a_while(&self, in_flight: u16, time: Duration) -> miette::Result<Called> {
+    pub(super) async fn for_a_while(&self, in_flight: u16, time: Duration) -> miette::Result<CallSeries> {
         let warm_up = WARM_UP / usize::from(in_flight) + 1;
         self.at_once(in_flight, move |calls| calls < warm_up).await?;
         let begun = Instant::now();
         // At least one call, even if the time is very short.
         let all = self.at_once(in_flight, move |calls| calls == 0 || begun.elapsed() < time).await?;
         let took = begun.elapsed();
-        Ok(Called { latencies: samples(all)?, took })
+        Ok(CallSeries { latencies: samples(all)?, took })
     }
 
     /// Makes calls in `in_flight` tasks at once.
@@ -93,7 +93,7 @@ async fn one_by_one(
     Ok(latencies)
 }
 
-impl Called {
+impl CallSeries {
     pub(super) fn per_second(&self) -> f64 {
         self.latencies.len() as f64 / self.took.as_secs_f64()
     }

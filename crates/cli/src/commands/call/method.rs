@@ -63,6 +63,10 @@ pub(crate) enum MethodError {
     },
 }
 
+impl ExitsWith for MethodError {
+    const EXIT: Exit = Exit::Usage;
+}
+
 /// Finds a method by its full name or by the end of its name.
 pub(super) fn find(schema: &Schema, wanted: &str) -> Result<MethodDescriptor, MethodError> {
     let wanted_name = wanted.trim_start_matches('/').replace('/', ".");
@@ -223,10 +227,6 @@ fn suggestions(wanted: &str, methods: &[Candidate]) -> String {
 
 /// The maximum number of methods in a list.
 const MANY: usize = 30;
-
-impl ExitsWith for MethodError {
-    const EXIT: Exit = Exit::Usage;
-}
 
 #[cfg(test)]
 mod tests {

@@ -4,15 +4,19 @@ use std::{fmt, pin::Pin, time::Duration};
 
 use rpcplugin::{
     Endpoint, PluginChannel,
+    error::with_causes,
     handshake::HandshakeLine,
-    mtls::{Identity, MutualTls, PeerCertificate, Trust},
+    tls::{Identity, MutualTls, PeerCertificate, Trust},
     transport::Security,
 };
 use serde::Serialize;
 use tonic::Status;
 
-use crate::raw_host::{
-    NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted, shown_line,
+use crate::{
+    raw_host::{
+        NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted, shown_line,
+    },
+    ui::with_causes,
 };
 
 /// A rule of the protocol, with the code that checks it.
@@ -56,7 +60,7 @@ pub(super) enum CheckFailure {
 /// An unexpected error fails the check.
 impl<E: std::error::Error + 'static> From<E> for CheckFailure {
     fn from(error: E) -> Self {
-        Self::Fail(in_one_line(&error))
+        Self::Fail(one_line(&error))
     }
 }
 
@@ -190,13 +194,9 @@ impl Served {
         let result = match channel(&self.line.endpoint, self.security.clone()).await {
             Ok(channel) => {
                 let result = health(channel, "plugin").await;
-                if is_response(&result) {
-                    Ok(())
-                } else {
-                    result.map(drop).map_err(|error| in_one_line(&error))
-                }
+                if is_response(&result) { Ok(()) } else { result.map(drop).map_err(|error| one_line(&error)) }
             }
-            Err(error) => Err(in_one_line(&error)),
+            Err(error) => Err(one_line(&error)),
         };
         let Err(error) = result else { return Ok(()) };
         let end = match self.process.exit_within(Duration::ZERO).await {
@@ -219,22 +219,13 @@ impl Served {
 }
 
 /// Formats an error and its causes in one line.
-pub(super) fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
     // The `Display` of a status has its source in `Debug` form.
-    let mut line = match error.downcast_ref::<Status>() {
+    let message = match error.downcast_ref::<Status>() {
         Some(status) => format!("{:?}, {}", status.code(), status.message()),
         None => error.to_string(),
     };
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        // Some libraries repeat the text of the cause.
-        if !line.contains(&text) {
-            line += &format!(": {text}");
-        }
-        source = cause.source();
-    }
-    line
+    with_causes(message, error)
 }
 
 impl fmt::Display for Level {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rpcplugin::{
-    ExitReason,
     handshake::{HandshakeLine, HandshakeLineFault},
+    host::ExitReason,
 };
 
 use super::check::{Check, Verdict, check, fail, skip};

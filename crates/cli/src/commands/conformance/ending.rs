@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rpcplugin::{ExitReason, Pid};
+use rpcplugin::host::{ExitReason, Pid};
 
 use super::check::{
     Check, GRACE, Mutual, PrintedLine, Served, Verdict, check, fail, read_line, security_without_auto_mtls,
@@ -90,10 +90,10 @@ async fn exits_after_shutdown(served: Served) -> Verdict {
     ];
     // After a health call both streams have reached the plugin, as with a host.
     let _ = health(channel.clone(), "plugin").await;
-    let asked = Instant::now();
+    let requested = Instant::now();
     let response = shut_down(channel).await;
-    let ended = served.process.exit_within(GRACE.saturating_sub(asked.elapsed())).await;
-    let took = asked.elapsed();
+    let ended = served.process.exit_within(GRACE.saturating_sub(requested.elapsed())).await;
+    let took = requested.elapsed();
     streams.iter().for_each(tokio::task::JoinHandle::abort);
     let outcome = match &response {
         Ok(()) => "answered".to_owned(),
@@ -146,10 +146,10 @@ async fn sigterm_orderly(plugin: &PluginUnderTest) -> Verdict {
 async fn terminated(plugin: &PluginUnderTest) -> Verdict<(ExitReason, Duration, Served)> {
     let served = served_plain(plugin).await?;
     served.still_serves("its start").await?;
-    let asked = Instant::now();
+    let requested = Instant::now();
     served.process.signal(StopSignal::Terminate)?;
     match served.process.exit_within(SIGTERM_TIMEOUT).await {
-        Some(reason) => Ok((reason, asked.elapsed(), served)),
+        Some(reason) => Ok((reason, requested.elapsed(), served)),
         None => fail(format!("the plugin was still running {} s after SIGTERM", SIGTERM_TIMEOUT.as_secs())),
     }
 }

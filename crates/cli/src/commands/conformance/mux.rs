@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rpcplugin::{handshake::Multiplexing, mtls::Identity};
+use rpcplugin::{handshake::Multiplexing, tls::Identity};
 
 use super::check::{
-    Check, Mutual, PrintedLine, Served, Verdict, check, fail, in_one_line, mutual, printed_line,
+    Check, Mutual, PrintedLine, Served, Verdict, check, fail, mutual, one_line, printed_line,
     security_without_auto_mtls, skip, supports_auto_mtls,
 };
 use crate::raw_host::{Multiplexed, PluginUnderTest, health, is_response, multiplexed_channel, shut_down};
@@ -92,7 +92,7 @@ async fn calls(connection: &Multiplexed, served: &Served) -> Verdict<()> {
     let channel = match channel {
         Ok(channel) => channel,
         Err(error) => {
-            let error = in_one_line(&error);
+            let error = one_line(&error);
             return fail(format!("the plugin reports multiplexing, but yamux streams fail: {error}"));
         }
     };
@@ -100,10 +100,7 @@ async fn calls(connection: &Multiplexed, served: &Served) -> Verdict<()> {
         let result = health(channel.clone(), "plugin").await;
         let arrived = is_response(&result);
         if let (Err(status), false) = (result, arrived) {
-            return fail(format!(
-                "the plugin reports multiplexing, but a call fails: {}",
-                in_one_line(&status)
-            ));
+            return fail(format!("the plugin reports multiplexing, but a call fails: {}", one_line(&status)));
         }
     }
     Ok(())

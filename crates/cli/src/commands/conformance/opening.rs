@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What the first launch of a plugin shows.
-pub(super) enum Opening {
+pub(super) enum FirstLaunch {
     /// The plugin prints a handshake line for gRPC.
     GrpcLine,
     /// The plugin prints no handshake line. The check `line-form` shows details.
@@ -23,7 +23,7 @@ pub(super) enum Opening {
 }
 
 /// Launches the plugin once. Updates `plugin.tls`, and `plugin.versions` if these are the default of this program.
-pub(super) async fn open(plugin: &mut PluginUnderTest, guesses_versions: bool) -> io::Result<Opening> {
+pub(super) async fn open(plugin: &mut PluginUnderTest, guesses_versions: bool) -> io::Result<FirstLaunch> {
     let mut process = plugin.start().spawn()?;
     let mut line = process.first_line(plugin.start_timeout).await;
     if line.is_err() && guesses_versions {
@@ -34,18 +34,18 @@ pub(super) async fn open(plugin: &mut PluginUnderTest, guesses_versions: bool) -
             line = process.first_line(plugin.start_timeout).await;
         }
     }
-    let Ok(line) = line else { return Ok(Opening::NoLine) };
+    let Ok(line) = line else { return Ok(FirstLaunch::NoLine) };
     let text = String::from_utf8_lossy(&line).into_owned();
     let line = match HandshakeLine::parse(&text) {
         Ok(line) => line,
         Err(error) if matches!(error.fault, HandshakeLineFault::NetRpc | HandshakeLineFault::Packer) => {
-            return Ok(Opening::OtherProtocol(error, text));
+            return Ok(FirstLaunch::OtherProtocol(error, text));
         }
-        Err(_) => return Ok(Opening::NoLine),
+        Err(_) => return Ok(FirstLaunch::NoLine),
     };
     // This launch had no PLUGIN_CLIENT_CERT, so TLS means that the plugin has its own certificates.
     if matches!(plugin.tls, OwnTls::None) && speaks_tls(&line.endpoint).await {
         plugin.tls = OwnTls::Missing;
     }
-    Ok(Opening::GrpcLine)
+    Ok(FirstLaunch::GrpcLine)
 }

@@ -250,7 +250,7 @@ fn escaped(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\n' | '\t' => escaped.push(c),
-            c if rpcplugin::disturbs(c) => escaped.push(char::REPLACEMENT_CHARACTER),
+            c if rpcplugin::error::disturbs(c) => escaped.push(char::REPLACEMENT_CHARACTER),
             c => escaped.push(c),
         }
     }

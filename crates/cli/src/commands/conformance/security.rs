@@ -2,12 +2,12 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use rpcplugin::{
-    mtls::{Identity, PeerCertificate},
+    tls::{Identity, PeerCertificate},
     transport::Security,
 };
 
 use super::check::{
-    Check, CheckFailure, Mutual, PrintedLine, Verdict, check, fail, in_one_line, printed_line, served_mutual,
+    Check, CheckFailure, Mutual, PrintedLine, Verdict, check, fail, one_line, printed_line, served_mutual,
     served_plain, supports_auto_mtls,
 };
 use crate::raw_host::{
@@ -210,7 +210,7 @@ async fn refuses(plugin: &PluginUnderTest, impostor: Impostor) -> Verdict {
     let Mutual { served, host, certificate } = served_mutual(plugin).await?;
     let call = async {
         let channel = impostor_channel(impostor, &served.line.endpoint, &host, &certificate).await;
-        let channel = channel.map_err(|error| in_one_line(&error))?;
+        let channel = channel.map_err(|error| one_line(&error))?;
         let result = health(channel, "plugin").await;
         if is_response(&result) { Ok(()) } else { Err(broken(result)) }
     };
@@ -224,5 +224,5 @@ async fn refuses(plugin: &PluginUnderTest, impostor: Impostor) -> Verdict {
 }
 
 fn broken(result: Result<i32, tonic::Status>) -> String {
-    result.err().map_or_else(|| "a response".to_owned(), |status| in_one_line(&status))
+    result.err().map_or_else(|| "a response".to_owned(), |status| one_line(&status))
 }

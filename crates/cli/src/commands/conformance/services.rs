@@ -9,7 +9,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use super::check::{Check, Verdict, check, fail, in_one_line, served_plain, skip};
+use super::check::{Check, Verdict, check, fail, one_line, served_plain, skip};
 use crate::raw_host::{
     PluginUnderTest, RESPONSE_TIMEOUT, broker_stream, health, is_response, padded_health, stdio_stream,
     unknown_method,
@@ -110,7 +110,7 @@ async fn stdio(plugin: &PluginUnderTest) -> Verdict {
     let opening = tokio::spawn(stdio_stream(channel.clone()));
     let result = health(channel, "plugin").await;
     if let (Err(status), false) = split(result) {
-        return fail(format!("while the stream is open, other calls fail: {}", in_one_line(&status)));
+        return fail(format!("while the stream is open, other calls fail: {}", one_line(&status)));
     }
     match timeout(END_TIMEOUT, opening).await {
         Err(_) => Ok("open, without output".to_owned()),
@@ -146,7 +146,7 @@ async fn broker(plugin: &PluginUnderTest) -> Verdict {
     let opening = tokio::spawn(broker_stream(channel.clone()));
     let result = health(channel, "plugin").await;
     if let (Err(status), false) = split(result) {
-        return fail(format!("while the stream is open, other calls fail: {}", in_one_line(&status)));
+        return fail(format!("while the stream is open, other calls fail: {}", one_line(&status)));
     }
     match timeout(END_TIMEOUT, opening).await {
         Err(_) => Ok("open".to_owned()),
@@ -180,10 +180,10 @@ async fn large_message(plugin: &PluginUnderTest) -> Verdict {
     let result = padded_health(channel.clone(), LARGE).await;
     served.still_serves("a message of 5 MiB").await?;
     if let (Err(status), false) = (&result, is_response(&result)) {
-        return fail(format!("the connection breaks: {}", in_one_line(status)));
+        return fail(format!("the connection breaks: {}", one_line(status)));
     }
     if let (Err(status), false) = split(health(channel, "plugin").await) {
-        return fail(format!("later calls on the connection fail: {}", in_one_line(&status)));
+        return fail(format!("later calls on the connection fail: {}", one_line(&status)));
     }
     match result {
         Err(status) => Ok(format!(

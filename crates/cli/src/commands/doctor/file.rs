@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rpcplugin::{Obstacle, ProgramFile};
+use rpcplugin::host::{Obstacle, ProgramFile};
 
 use super::record::{Fault, Record};
 use crate::{os, plugin_args::LaunchArgs};

@@ -1,12 +1,14 @@
 //! The steps of an examination, and the first fault.
 
 use miette::Diagnostic;
+use rpcplugin::error::with_causes;
 use serde_json::json;
 
 use crate::ui::{
     Out,
     log_record::show_line,
     style::{self, without_colours},
+    with_causes,
 };
 
 /// The first fault: its step, what was seen, and how to fix it.
@@ -24,15 +26,7 @@ impl Fault {
 
     /// A fault with the text, the causes and the help of an error.
     pub(super) fn of(step: &'static str, error: &(impl Diagnostic + 'static)) -> Self {
-        let mut seen = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            if !seen.contains(&text) {
-                seen += &format!(": {text}");
-            }
-            source = cause.source();
-        }
+        let seen = with_causes(error.to_string(), error);
         let advice = error.help().map_or_else(String::new, |help| help.to_string());
         Self { step, seen, advice }
     }

@@ -3,9 +3,9 @@
 use std::{io, path::Path};
 
 use rpcplugin::{
-    ExitReason, Obstacle,
     handshake::{HandshakeLine, HandshakeLineFault, variable},
-    mtls::Identity,
+    host::{ExitReason, Obstacle},
+    tls::Identity,
 };
 
 use super::record::{Fault, Record};
@@ -34,7 +34,7 @@ pub(super) async fn examine(
             format!("no temporary directory can be created in {}: {error}", std::env::temp_dir().display());
         Fault::new("temporary", seen, "set TMPDIR to a directory in which this user can write")
     })?;
-    room_for_a_socket(tmp.path())?;
+    check_socket_path_length(tmp.path())?;
     record.ok("temporary", std::env::temp_dir().display().to_string());
     let plugin = launch.under_test().map_err(|error| Fault::of("security", &error))?;
     let host = match launch.no_mtls || launch.tls.is_given() {
@@ -66,7 +66,7 @@ pub(super) async fn examine(
 }
 
 /// Checks that the path of a socket in the temporary directory is not too long.
-fn room_for_a_socket(tmp: &Path) -> Result<(), Fault> {
+fn check_socket_path_length(tmp: &Path) -> Result<(), Fault> {
     // The longest suffix of the known libraries: `/plugin` with ten digits, `/pyvider-….sock`.
     let length = tmp.as_os_str().len() + "/pyvider-12345678.sock".len();
     if length <= LONGEST_SOCKET_PATH {

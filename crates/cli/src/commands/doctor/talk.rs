@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use rpcplugin::{
     PluginChannel,
     handshake::{Multiplexing, accept_version},
-    mtls::{MutualTls, PeerCertificate, Trust},
+    tls::{MutualTls, PeerCertificate, Trust},
     transport::{Security, dial, speaks_tls},
 };
 use tonic::Code;

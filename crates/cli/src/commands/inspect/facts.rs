@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path, time::Duration};
 
 use prost_reflect::MethodDescriptor;
 use rpcplugin::{
-    Endpoint, Exit, PingError, Plugin, ServingStatus, handshake::Multiplexing, mtls::Trust,
+    Endpoint, Exit, Plugin, handshake::Multiplexing, host::PingError, plugin::ServingStatus, tls::Trust,
     transport::Security,
 };
 use serde::Serialize;

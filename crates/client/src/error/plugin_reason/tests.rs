@@ -14,7 +14,7 @@ fn says(text: &str, kind: ReasonKind, message: &str) {
 }
 
 #[test]
-fn of_rust() {
+fn reports_of_rust_are_recognised() {
     let reason = found(
         "starting\nthe plugin cannot listen\n  because cannot listen on tcp:127.0.0.1:80\n  because Address in use (os error 98)\n  \
          help: end the other process,\n  or take another port\n  code: kv::transport::in_use",
@@ -74,7 +74,7 @@ fn of_rust() {
 }
 
 #[test]
-fn of_miette() {
+fn reports_of_miette_are_recognised() {
     let drawn = "Error: kv::transport::in_use (https://example.org)\n\n  × the plugin cannot listen\n  ├─▶ port 80\n  ╰─▶ in use\n  \
                  help: end the other process, or\n        take another port\n";
     let narrated = "Error: the plugin cannot listen\n    Diagnostic severity: error\n    Caused by: port 80\n    Caused by: in use\n\
@@ -89,7 +89,7 @@ fn of_miette() {
 }
 
 #[test]
-fn of_other_languages() {
+fn reports_of_other_languages_are_recognised() {
     use ReasonKind::{LastWords, Panic};
     for (text, kind, message) in [
         ("panic: no database\n\ngoroutine 1 [running]:\nmain.main()\n\t/p.go:5 +0x8a", Panic, "no database"),
@@ -150,7 +150,7 @@ fn of_other_languages() {
 }
 
 #[test]
-fn a_complaint_that_an_error_followed_is_not_the_reason() {
+fn a_complaint_before_an_error_is_not_the_reason() {
     let record = r#"{"@level":"error","@message":"cannot bind :80"}"#;
     let panic = "thread 'worker' panicked at src/w.rs:1:1:\nodd\nnote: run with `RUST_BACKTRACE=1`";
     says(&format!("{panic}\n{record}"), ReasonKind::LastWords, "cannot bind :80");
@@ -162,7 +162,7 @@ fn a_complaint_that_an_error_followed_is_not_the_reason() {
 }
 
 #[test]
-fn a_plugin_that_is_a_host_itself_gives_its_own_code_and_help() {
+fn the_report_of_a_plugin_that_is_a_host_has_its_own_code_and_help() {
     let lines = "\n    a line of the inner plugin".repeat(20);
     let reason = found(&format!(
         "Error: the plugin inner did not start: it says: \"no\"\n  help: correct it\n  code: inner::no\n  stderr of the plugin:{lines}"
@@ -171,7 +171,7 @@ fn a_plugin_that_is_a_host_itself_gives_its_own_code_and_help() {
 }
 
 #[test]
-fn is_bounded_and_quoted() {
+fn a_reason_is_cut_and_quoted() {
     let reason = found(&format!("{}\u{1b}", "ä".repeat(5000)));
     assert_eq!(reason.message.chars().count(), MESSAGE + 1);
     assert_eq!(found("a \"b\"").to_string(), "it last wrote: \"a \"b\"\"");
@@ -181,7 +181,7 @@ fn is_bounded_and_quoted() {
 }
 
 #[test]
-fn words_about_the_cookie() {
+fn refusals_of_the_cookie_are_recognised() {
     for line in [
         "this program is a plugin, and no host has started it",
         "This binary is a plugin. These are not meant to be executed directly.",
@@ -198,7 +198,7 @@ fn words_about_the_cookie() {
 
 proptest::proptest! {
     #[test]
-    fn no_words_are_too_strange(
+    fn any_lines_can_be_searched(
         lines in proptest::collection::vec(
             "(|  |    |Error: |panic: |\\{\"@message\":|× |thread 'main' panicked at |Traceback \\(most recent call last\\):|  code: a::b)(\\PC{0,20})",
             0..12,

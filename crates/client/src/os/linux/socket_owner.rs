@@ -1,16 +1,16 @@
-//! Which process listens where, as `/proc` tells.
+//! Finds out from `/proc` whether a process listens at an endpoint.
 
 use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use rpcplugin_core::{Endpoint, Pid, SocketPath};
 
-/// Whether this process has the socket open that listens at the endpoint. False where that cannot be told: of another
-/// user's process, and where several sockets could be meant.
+/// Whether this process has the listening socket at the endpoint open. False if that is unknown: for a process of
+/// another user, and if several sockets listen at the path.
 pub(crate) fn listens(pid: Pid, endpoint: &Endpoint) -> bool {
     match endpoint {
         Endpoint::Unix(path) => {
             let sockets = unix(pid, path);
-            // One may have taken another's place at the path, and still be open elsewhere.
+            // A second socket may have been bound to the path while the first is still open.
             sockets.len() == 1 && has_open(pid, &sockets)
         }
         Endpoint::Tcp(address) => has_open(pid, &tcp(pid, address.port())),
@@ -28,14 +28,14 @@ fn has_open(pid: Pid, inodes: &BTreeSet<String>) -> bool {
     })
 }
 
-/// The inodes of the sockets that listen on this port, in the network that the process sees.
+/// The inodes of the sockets that listen on this port, in the network namespace of the process.
 fn tcp(pid: Pid, port: u16) -> BTreeSet<String> {
     let tables = ["tcp", "tcp6"].map(|table| table_of(pid, table));
     let lines = tables.iter().flat_map(|table| table.lines());
     lines.filter_map(|line| listening_tcp(line, port)).map(str::to_owned).collect()
 }
 
-/// The inode in a line of `/proc/net/tcp`, if that is a socket that listens on this port.
+/// The inode in a line of `/proc/net/tcp`, if the line is of a socket that listens on this port.
 fn listening_tcp(line: &str, port: u16) -> Option<&str> {
     let mut columns = line.split_whitespace().skip(1);
     let (_, local_port) = columns.next()?.rsplit_once(':')?;
@@ -51,7 +51,7 @@ fn unix(pid: Pid, path: &SocketPath) -> BTreeSet<String> {
     listening.filter(|(_, bound)| is_the_same(pid, bound, path)).map(|(inode, _)| inode.to_owned()).collect()
 }
 
-/// Inode and path in a line of `/proc/net/unix`, if that is a socket that listens.
+/// The inode and the path in a line of `/proc/net/unix`, if the line is of a listening socket.
 fn listening_unix(line: &str) -> Option<(&str, &str)> {
     let mut rest = line;
     let mut columns = [""; 7];
@@ -60,12 +60,12 @@ fn listening_unix(line: &str) -> Option<(&str, &str)> {
     }
     let [_, _, _, flags, _, _, inode] = columns;
     let flags = u32::from_str_radix(flags, 16).ok()?;
-    // The inode is padded; the path is not, and may begin with a blank only if the program wanted it so.
+    // The inode is padded. The path is not.
     (flags & ACCEPTS != 0).then_some((inode, rest.trim_start()))
 }
 
-/// Whether what a process bound under one name is what is known by another: through a link, or relative to the
-/// directory in which the process is.
+/// Whether the path that a process bound and the known path are the same file: through a link, or relative to the
+/// working directory of the process.
 fn is_the_same(pid: Pid, bound: &str, path: &SocketPath) -> bool {
     let known = path.as_path();
     if known == Path::new(bound) {
@@ -79,7 +79,7 @@ fn is_the_same(pid: Pid, bound: &str, path: &SocketPath) -> bool {
     bound.is_some() && bound == file(known)
 }
 
-/// One of the kernel's tables of sockets, as the process sees it. Empty if it cannot be read.
+/// A table of sockets, as the process sees it. Empty if it cannot be read.
 fn table_of(pid: Pid, name: &str) -> String {
     let bytes = fs::read(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_who_listens_on_a_port() {
+    fn the_process_that_listens_on_a_port_is_found() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
         let endpoint = Endpoint::parse("tcp", &format!("127.0.0.1:{port}")).expect("an address");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_who_listens_at_a_path() {
+    fn the_process_that_listens_at_a_path_is_found() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a socket");
         let at = |path: &Path| Endpoint::parse("unix", path.to_str().expect("UTF-8")).expect("an address");
@@ -123,10 +123,10 @@ mod tests {
 
         fs::remove_file(&path).expect("there");
         let second = UnixListener::bind(&path).expect("bound");
-        assert!(!listens(me, &at(&path)), "there are two, and one is meant");
+        assert!(!listens(me, &at(&path)), "two sockets have been bound to the path");
         drop(listener);
         assert!(listens(me, &at(&path)));
         drop(second);
-        assert!(!listens(me, &at(&path)), "nobody listens on what is left");
+        assert!(!listens(me, &at(&path)), "the file is left, and has no listener");
     }
 }

@@ -1,14 +1,14 @@
-//! All lines of one panic as one record.
+//! The lines of one panic as one log record.
 
 use rpcplugin_hclog::{Level, LineEnd, LogLine, Piece};
 
 use crate::{observe::log_record::LogRecord, plugin_id::PluginId};
 
-/// The lines of a panic so far. The parser bounds how many there can be.
+/// The lines of a panic so far. The parser limits their number.
 #[derive(Debug)]
 pub(super) struct PanicReport {
     text: String,
-    /// What stands between the text and the next line: nothing after a piece of a line that was cut.
+    /// The separator before the next line: empty after a piece of a line that was cut.
     pending: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! Warnings, errors and panics of plugins on the host's stderr, where nothing else takes them.
+//! Warnings, errors and panics of plugins on the host's stderr, for a host without a tracing subscriber.
 
 use std::{
     fmt::Write as _,
@@ -12,7 +12,7 @@ use rpcplugin_hclog::Level;
 use super::tracing_event::as_text;
 use crate::{observe::log_record::LogRecord, os, quoted::shortened};
 
-/// Prints a record at warning level or above, unless tracing has a subscriber.
+/// Prints a log record of at least the level of a warning, unless tracing has a subscriber.
 pub(super) fn print(record: &LogRecord) {
     if record.level >= Level::Warn && !tracing::dispatcher::has_been_set() {
         let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -20,18 +20,18 @@ pub(super) fn print(record: &LogRecord) {
     }
 }
 
-/// What could not be written so far.
+/// The records that could not be written.
 #[derive(Debug)]
 struct State {
     dropped: u64,
-    /// A line was written in part.
+    /// The last line was written in part.
     broken: bool,
 }
 
 static STATE: Mutex<State> = Mutex::new(State { dropped: 0, broken: false });
 
 impl State {
-    /// Writes all of it at once, or nothing where there is no room or no reader.
+    /// Writes the line at once, or drops it if stderr has no room or no reader.
     fn write(&mut self, stderr: &impl os::AsFd, line: &str) {
         let mut text = String::new();
         if self.broken {
@@ -49,7 +49,7 @@ impl State {
             Ok(0) => self.dropped += 1,
             Ok(written) => (self.dropped, self.broken) = (0, written < text.len()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.dropped += 1,
-            // Closed, or on a disk that is full.
+            // Stderr is closed, or its disk is full.
             Err(_) => {}
         }
     }
@@ -69,7 +69,7 @@ fn line(record: &LogRecord) -> String {
     if more > 0 {
         let _ = write!(text, "\n    … and {more} more lines");
     }
-    // A backtrace is a page of its own. The error of the plugin, and tracing, have it.
+    // A backtrace is too long for this. The error of the plugin and tracing have it.
     let fields: Vec<_> = record.fields.iter().filter(|(name, _)| name != "backtrace").cloned().collect();
     if !fields.is_empty() {
         let _ = write!(text, " {}", Visible(&shortened(&as_text(&fields), LONGEST_FIELDS)));
@@ -78,12 +78,11 @@ fn line(record: &LogRecord) -> String {
     text
 }
 
-/// Together less than a pipe takes at once, 4096 bytes, as a rule. A longer line is written in one piece where there is
-/// room for it.
+/// Together less than the 4096 bytes that a pipe takes at once. A longer line is written in one piece if there is room.
 const LONGEST_MESSAGE: usize = 2500;
 const LONGEST_FIELDS: usize = 1000;
 
-/// A panic with its message and the beginning of its backtrace.
+/// The largest number of lines of a record: the message of a panic, and the start of its backtrace.
 const MOST_LINES: usize = 12;
 
 #[cfg(test)]
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_a_line() {
+    fn a_record_is_printed_as_a_line() {
         assert_eq!(
             line(&record(Level::Warn, "nearly full")),
             "WARN kv-plugin: nearly full left=12 disk=\"a\"\n"
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_pipe_holds_nothing_up_and_what_was_left_out_is_counted() {
+    fn a_full_pipe_delays_no_record_and_dropped_records_are_counted() {
         let (mut read, write) = io::pipe().unwrap();
         let mut state = State { dropped: 0, broken: false };
         let line = "x".repeat(4000) + "\n";
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_no_fault() {
+    fn a_closed_pipe_is_ignored() {
         let (read, write) = io::pipe().unwrap();
         drop(read);
         let mut state = State { dropped: 0, broken: false };

@@ -47,7 +47,7 @@ fn plugin(max_line: usize) -> (DuplexStream, Records, impl Future<Output = io::R
 }
 
 #[tokio::test(start_paused = true)]
-async fn panics_end_with_silence_with_another_story_and_with_the_stream() {
+async fn a_panic_ends_with_silence_another_record_or_the_stream() {
     let (mut stderr, records, pump) = plugin(1 << 10);
     let pump = tokio::spawn(pump);
     stderr.write_all(b"panic: one\n\ngoroutine 1 [running]:\n").await.unwrap();
@@ -76,7 +76,7 @@ async fn panics_end_with_silence_with_another_story_and_with_the_stream() {
 }
 
 #[tokio::test]
-async fn a_long_line_of_a_panic_is_put_together_again() {
+async fn the_pieces_of_a_long_line_of_a_panic_are_joined() {
     let (mut stderr, records, pump) = plugin(16);
     let line = format!("panic: {}", "x".repeat(50));
     stderr.write_all(format!("{line}\nnext\n").as_bytes()).await.unwrap();
@@ -87,9 +87,9 @@ async fn a_long_line_of_a_panic_is_put_together_again() {
 
 /// Keeps target, level and fields of every event as text.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<String>>>);
+struct Events(Arc<Mutex<Vec<String>>>);
 
-impl<S: Subscriber> Layer<S> for Told {
+impl<S: Subscriber> Layer<S> for Events {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         struct Fields(String);
         impl Visit for Fields {
@@ -107,18 +107,18 @@ impl<S: Subscriber> Layer<S> for Told {
 
 #[tokio::test]
 async fn records_become_tracing_events() {
-    let told = Told::default();
-    let _subscribed = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
+    let events = Events::default();
+    let _subscribed = tracing::subscriber::set_default(tracing_subscriber::registry().with(events.clone()));
     let (mut stderr, _, pump) = plugin(200);
     let record =
         br#"{"@level":"warn","@message":"nearly full","@module":"disk","@caller":"d.go:3","left":12,"who":"a \"b\"","ok":true,"rest":[1,null]}"#;
     stderr.write_all(&[record, &b"\nplain\n"[..], &[b'y'; 250], b"\npanic: x\ny\n"].concat()).await.unwrap();
     drop(stderr);
     pump.await.unwrap();
-    let told = told.0.lock().unwrap();
+    let events = events.0.lock().unwrap();
     let long = |length| "y".repeat(length);
     assert_eq!(
-        told[..],
+        events[..],
         [
             r#"kv WARN message=nearly full left=12 who="a \"b\"" ok=true rest=[1,null] module="disk" caller="d.go:3""#.to_owned(),
             "kv DEBUG message=plain".to_owned(),

@@ -1,8 +1,9 @@
-//! A record as an event of tracing whose target is the plugin's name and whose fields are the record's.
+//! A log record as a tracing event, whose target is the plugin's name and whose fields are those of the record.
 //!
-//! tracing wants target, level and names of fields to live as long as the process. The macros take them from the source; here
-//! they come with the record. So each combination that occurs is kept for good, as the macros' are, and a bound makes
-//! sure that a plugin which invents names cannot use up the memory of its host: beyond it fields are one text.
+//! tracing requires that target, level and names of fields live as long as the process. Its macros take them from the
+//! source. Here they come with the record, so that each combination is kept forever, as those of the macros are. A
+//! limit makes sure that a plugin which invents names cannot use up the host's memory. Beyond the limit, all fields
+//! are one text.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,14 +23,14 @@ use tracing::{
 
 use crate::observe::log_record::LogRecord;
 
-/// Makes a record an event at its level, outside of all spans: that of the plugin's life carries what every line would
-/// repeat.
+/// Emits a log record as an event at its level, outside of all spans. The fields of the plugin's span would only
+/// repeat those of the record.
 pub(super) fn emit(record: &LogRecord) {
     let level = level_of(record.level);
     if level > LevelFilter::current() {
         return;
     }
-    let target = tamed(&record.plugin.name, '_');
+    let target = without_control_characters(&record.plugin.name, '_');
     let mut fields = fields_of(record);
     let names: Vec<Box<str>> = fields.iter().map(|(name, _)| name.as_str().into()).collect();
     let shape = Shape::get(level, &target, names).unwrap_or_else(|| {
@@ -43,7 +44,7 @@ pub(super) fn emit(record: &LogRecord) {
         }
         let message = display(&record.message);
         let keys: Vec<_> = metadata.fields().iter().collect();
-        // tracing takes values in arrays only. A field without a value is not there.
+        // tracing takes values only as arrays. A field without a value is absent.
         let Some(first) = keys.first() else { return };
         let mut values: [(_, Option<&dyn Value>); MOST_FIELDS] = [(first, None); MOST_FIELDS];
         values[0].1 = Some(&message);
@@ -54,10 +55,10 @@ pub(super) fn emit(record: &LogRecord) {
     });
 }
 
-/// The fields of a record with their values, and then what is known of the record itself.
+/// The fields of a record with their values, then the properties of the record.
 fn fields_of(record: &LogRecord) -> Vec<(String, Box<dyn Value>)> {
     let mut fields: Vec<(String, Box<dyn Value>)> = Vec::new();
-    // Of fields with one name the last counts.
+    // The last of several fields with one name is used.
     let mut names = HashSet::new();
     let mut counted: Vec<_> = record.fields.iter().rev().filter(|(name, _)| names.insert(name)).collect();
     counted.reverse();
@@ -71,7 +72,7 @@ fn fields_of(record: &LogRecord) -> Vec<(String, Box<dyn Value>)> {
     let rest: Vec<_> = counted[own..].iter().map(|field| (*field).clone()).collect();
     let about = [
         (TOGETHER, (!rest.is_empty()).then(|| Box::new(display(as_text(&rest))) as Box<dyn Value>)),
-        ("module", says_more(record).map(|module| Box::new(module.to_owned()) as Box<dyn Value>)),
+        ("module", distinct_module(record).map(|module| Box::new(module.to_owned()) as Box<dyn Value>)),
         ("caller", record.caller.clone().map(|caller| Box::new(caller) as Box<dyn Value>)),
         ("panic", record.is_panic.then(|| Box::new(true) as Box<dyn Value>)),
         ("piece", piece_name(record.piece).map(|piece| Box::new(piece.to_owned()) as Box<dyn Value>)),
@@ -84,8 +85,8 @@ fn fields_of(record: &LogRecord) -> Vec<(String, Box<dyn Value>)> {
     fields
 }
 
-/// The record's module, unless it only repeats the plugin's name.
-fn says_more(record: &LogRecord) -> Option<&str> {
+/// The record's module, unless it repeats the plugin's name.
+fn distinct_module(record: &LogRecord) -> Option<&str> {
     let same = |a: char, b: char| a == b || matches!((a, b), ('-' | '_', '-' | '_'));
     let name = &record.plugin.name;
     let module = record.module.as_deref()?;
@@ -94,7 +95,7 @@ fn says_more(record: &LogRecord) -> Option<&str> {
     (!repeats && !module.is_empty()).then_some(module)
 }
 
-/// A value in JSON as tracing knows it: text, number, truth value, or JSON.
+/// A JSON value as tracing takes it: text, number, boolean, or JSON text.
 fn value_of(json: &str) -> Box<dyn Value> {
     match serde_json::from_str(json) {
         Ok(serde_json::Value::String(text)) => Box::new(text),
@@ -115,7 +116,7 @@ pub(super) fn as_text(fields: &[(String, String)]) -> String {
     text.chars().map(|c| if disturbs(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// A name as it can stand before a `=`, apart from that of the message.
+/// Makes a name that can stand before a `=` and differs from the name of the message.
 fn field_name(name: &str) -> String {
     let plain = |c: char| if c.is_alphanumeric() || "_-.:/@".contains(c) { c } else { '_' };
     let name: String = name.chars().take(LONGEST_NAME).map(plain).collect();
@@ -126,7 +127,7 @@ fn field_name(name: &str) -> String {
     }
 }
 
-fn tamed(text: &str, instead: char) -> String {
+fn without_control_characters(text: &str, instead: char) -> String {
     text.chars().take(LONGEST_NAME).map(|c| if disturbs(c) { instead } else { c }).collect()
 }
 
@@ -140,7 +141,7 @@ fn level_of(level: Level) -> tracing::Level {
     }
 }
 
-/// Which piece of a long line this is; None for a whole line.
+/// The name of a piece of a long line. `None` for a whole line.
 fn piece_name(piece: Piece) -> Option<&'static str> {
     match piece {
         Piece::Whole => None,
@@ -150,7 +151,7 @@ fn piece_name(piece: Piece) -> Option<&'static str> {
     }
 }
 
-/// A level, a target and names of fields: what the macros make at each place in the source.
+/// A level, a target and names of fields: what the macros make for each place in the source.
 #[derive(Debug)]
 struct Shape {
     metadata: OnceLock<Metadata<'static>>,
@@ -163,7 +164,7 @@ struct Key {
     names: Vec<Box<str>>,
 }
 
-/// All shapes so far, and how many of them each target has.
+/// All shapes so far, and their number for each target.
 #[derive(Default)]
 struct Shapes {
     known: HashMap<Key, &'static Shape>,
@@ -173,7 +174,7 @@ struct Shapes {
 static SHAPES: LazyLock<Mutex<Shapes>> = LazyLock::new(Mutex::default);
 
 impl Shape {
-    /// The shape for these fields beside the message. None where the target has too many already.
+    /// Returns the shape with these fields beside the message. `None` if the target has too many already.
     fn get(level: tracing::Level, target: &str, names: Vec<Box<str>>) -> Option<&'static Self> {
         let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
         let key = Key { level, target: target.into(), names };
@@ -189,12 +190,12 @@ impl Shape {
         let shape = Self::new(&key);
         shapes.known.insert(key, shape);
         drop(shapes);
-        // Subscribers are asked here, and may log.
+        // Subscribers are called here, and may log themselves.
         register(shape);
         Some(shape)
     }
 
-    /// The shape in which all fields are one text. Each target of the first thousand has its own.
+    /// Returns the shape in which all fields are one text. Each of the first thousands of targets has its own.
     fn of_text(level: tracing::Level, target: &str) -> &'static Self {
         static TEXTS: LazyLock<Mutex<HashMap<Key, &'static Shape>>> = LazyLock::new(Mutex::default);
         let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -210,7 +211,7 @@ impl Shape {
         shape
     }
 
-    /// Keeps a shape for good.
+    /// Makes a shape that is kept forever.
     fn new(key: &Key) -> &'static Self {
         let shape: &'static Self = Box::leak(Box::new(Self { metadata: OnceLock::new() }));
         let kept = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
@@ -225,35 +226,35 @@ impl Shape {
 }
 
 impl tracing::Callsite for Shape {
-    /// Nothing is kept: the subscriber is asked at each record.
+    /// The interest is not cached: the subscriber is asked at each record.
     fn set_interest(&self, _: Interest) {}
 
     fn metadata(&self) -> &Metadata<'_> {
-        self.metadata.get_or_init(|| unreachable!("a shape is filled where it is made"))
+        self.metadata.get_or_init(|| unreachable!("`new` sets it"))
     }
 }
 
 const MESSAGE: &str = "message";
 
-/// The field of several fields as one text.
+/// The field that has several fields as one text.
 const TOGETHER: &str = "fields";
 
-/// The target of plugins beyond all bounds.
+/// The target of plugins beyond the limit.
 const ANY_PLUGIN: &str = "plugin";
 
-/// What tracing allows.
+/// The limit of tracing.
 const MOST_FIELDS: usize = 32;
 
-/// As many fields of a record are fields of its event, beside the message and the few about the record.
+/// The limit of a record's own fields in an event, beside the message and the properties of the record.
 const MOST_OWN_FIELDS: usize = 26;
 
-/// Characters of a name.
+/// The limit of a name, in characters.
 const LONGEST_NAME: usize = 64;
 
-/// More than the places in a program that log. A shape takes up to 3 KiB.
+/// The limit for one target, above the number of places that log in a program. A shape takes up to 3 KiB.
 const MOST_OF_ONE_TARGET: usize = 512;
 
-/// All targets together.
+/// The limit for all targets together.
 const MOST_SHAPES: usize = 4096;
 
 #[cfg(test)]
@@ -261,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_without_end_are_one_text() {
+    fn names_beyond_the_limit_become_one_text() {
         let names = |n: usize| vec![format!("name{n}").into_boxed_str()];
         let shape = |n| Shape::get(tracing::Level::INFO, "hostile-plugin", names(n));
         assert!((0..MOST_OF_ONE_TARGET).all(|n| shape(n).is_some()));
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_plain() {
+    fn names_have_plain_characters() {
         for (name, plain) in
             [("a b\n=\"", "a_b___"), ("", "_"), ("message", "field.message"), ("http.status", "http.status")]
         {

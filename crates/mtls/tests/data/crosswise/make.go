@@ -1,8 +1,8 @@
-// Makes the certificates in this directory, and asks Go about each of them: `go run make.go` here. They are for tests only.
+// Generates the certificates in this directory and verifies each of them: `go run make.go`. They are for tests only.
 //
-// `CURVE.ca.pem` are authorities, `CURVE-HASH.pem` is what they issued with that hash, with `key.pem` as its key. `eku-*.pem`
-// are self-signed, or in a chain, with the usages in the name. `verdicts.txt` is what x509.Verify says of each: name,
-// bundle, chain, role, and `yes` or `no`.
+// `CURVE.ca.pem` are authorities. They issued `CURVE-HASH.pem` with that hash; its key is `key.pem`. `eku-*.pem` are self-signed or
+// in a chain, and have the usages in their names. `verdicts.txt` has the result of x509.Verify for each certificate: name, bundle,
+// chain, role, and `yes` or `no`.
 package main
 
 import (
@@ -52,7 +52,7 @@ func issue(cert, by *x509.Certificate, of *ecdsa.PublicKey, with *ecdsa.PrivateK
 
 var verdicts strings.Builder
 
-// What Go says of a leaf, by this bundle, in both roles.
+// Go's results for a leaf with this bundle, in both roles.
 func judge(name, bundle string, in *x509.Certificate, leaf *x509.Certificate) {
 	for role, usage := range map[string]x509.ExtKeyUsage{"server": x509.ExtKeyUsageServerAuth, "client": x509.ExtKeyUsageClientAuth} {
 		roots := x509.NewCertPool()
@@ -100,7 +100,7 @@ func main() {
 			signed := issue(own, own, &key.PublicKey, key)
 			file := "eku-" + kind + "-" + name + ".pem"
 			write(file, "CERTIFICATE", signed.Raw)
-			// Presented as one's own, and in the bundle itself.
+			// Presented as a leaf, and in the bundle.
 			judge(file, file, signed, signed)
 			if ca {
 				child := issue(template("child of "+name, false), signed, &key.PublicKey, key)

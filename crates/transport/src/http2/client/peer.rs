@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use rpcplugin_core::causes;
+use rpcplugin_core::with_causes;
 use tonic::Status;
 
 use super::{connect::ChannelError, reconnect::Reconnect};
@@ -26,7 +26,7 @@ pub trait Explain: Send + Sync + 'static {
 impl Peer {
     /// Returns the status of a call for which no connection could be opened.
     pub(super) async fn unreachable(&self, error: Arc<ChannelError>) -> Status {
-        let mut status = Status::unavailable(with_causes(&error));
+        let mut status = Status::unavailable(with_causes(error.to_string(), &*error));
         status.set_source(error);
         self.explained(status).await
     }
@@ -38,17 +38,4 @@ impl Peer {
             None => status,
         }
     }
-}
-
-/// Prints an error with its causes on one line.
-fn with_causes(error: &ChannelError) -> String {
-    let mut text = error.to_string();
-    for cause in causes(error) {
-        let cause = cause.to_string();
-        // Some errors repeat their cause.
-        if !text.ends_with(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }

@@ -1,5 +1,5 @@
 // Command aged-plugin serves some versions of its protocol by net/rpc and
-// others by gRPC, as plugins do that are older than gRPC in the library
+// others by gRPC, as plugins do that are older than the library's gRPC
 // (go-plugin's examples/negotiated, Terraform providers of the first SDK).
 package main
 
@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// byNetRPC is dispensed by net/rpc only.
+// byNetRPC is dispensed only by net/rpc.
 type byNetRPC struct{}
 
 func (byNetRPC) Server(*plugin.MuxBroker) (any, error) {
@@ -26,8 +26,8 @@ func (byNetRPC) Client(*plugin.MuxBroker, *rpc.Client) (any, error) {
 	return nil, nil
 }
 
-// byGRPC is dispensed by gRPC only, and serves nothing but the library's own
-// services.
+// byGRPC is dispensed only by gRPC, and serves only the services of the
+// library.
 type byGRPC struct {
 	plugin.NetRPCUnsupportedPlugin
 }

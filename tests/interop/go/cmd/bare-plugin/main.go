@@ -1,6 +1,6 @@
 // Command bare-plugin is a gRPC server with a handshake line and the health
-// service, and nothing else of go-plugin's: no controller among other things.
-// It takes no cookie, and listens on TCP.
+// service, but without a controller and the other services of go-plugin. It
+// ignores the cookie, and listens on TCP.
 package main
 
 import (

@@ -1,5 +1,5 @@
 // Command greeter-host is the Go host of the guide: it starts a greeter plugin,
-// in whatever language, and greets somebody.
+// in any language, and calls it.
 //
 //	greeter-host PLUGIN [ARG...]
 package main

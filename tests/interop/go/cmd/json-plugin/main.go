@@ -64,7 +64,7 @@ func load(path string) (*jsonPlugin, error) {
 	}
 	service, ok := found.(protoreflect.ServiceDescriptor)
 	if !ok {
-		return nil, errors.New("json.v1.Json is no service")
+		return nil, errors.New("json.v1.Json is not a service")
 	}
 	return &jsonPlugin{types: dynamicpb.NewTypes(files), service: service}, nil
 }
@@ -132,7 +132,7 @@ func (p *jsonPlugin) write(in, out *dynamicpb.Message) error {
 	})
 }
 
-// each answers each message of a list. What protojson panics at is an error.
+// each answers each message of a list. A panic of protojson is an error.
 func (p *jsonPlugin) each(in *dynamicpb.Message, list string, out *dynamicpb.Message, answer func(question, result protoreflect.Message) error) error {
 	questions, results := in.Get(field(in, list)).List(), out.Mutable(field(out, "results")).List()
 	for i := range questions.Len() {
@@ -164,7 +164,7 @@ func (p *jsonPlugin) echo(in, out *dynamicpb.Message) error {
 	return nil
 }
 
-// one answers with bytes that may be no message at all.
+// one answers with bytes that may not be a message.
 func (p *jsonPlugin) one(in, out *dynamicpb.Message) error {
 	out.SetUnknown(in.Get(field(in, "messages")).List().Get(0).Bytes())
 	return nil
@@ -207,7 +207,7 @@ func (p *jsonPlugin) method(name string, handle func(in, out *dynamicpb.Message)
 func (p *jsonPlugin) new(name string) (proto.Message, error) {
 	message, err := p.types.FindMessageByName(protoreflect.FullName(name))
 	if err != nil {
-		return nil, fmt.Errorf("there is no message %s: %w", name, err)
+		return nil, fmt.Errorf("unknown message %s: %w", name, err)
 	}
 	return message.New().Interface(), nil
 }

@@ -33,8 +33,8 @@ type benchResult struct {
 	Stop              int64   `json:"stop_us"`
 }
 
-// runBench takes the measurement that is named first. Without a name it times
-// a launch, Echo calls, brokered connections and the stop.
+// runBench makes the measurement that is named first. Without a name, it times
+// a launch, Echo calls, brokered connections and the shutdown.
 func runBench(args []string) error {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		return runMeasurement(args[0], args[1:])
@@ -77,7 +77,7 @@ func (r *benchResult) measure(s *session, calls, inFlight, payload int) error {
 	ctx := context.Background()
 	data := kit.Pattern(uint32(payload), 0)
 
-	// The first calls pay for buffers and windows that grow.
+	// The first calls enlarge buffers and windows.
 	if _, err := echoMany(ctx, s, min(calls, 500), inFlight, data); err != nil {
 		return err
 	}
@@ -114,8 +114,8 @@ func (r *benchResult) measure(s *session, calls, inFlight, payload int) error {
 	return nil
 }
 
-// echoMany makes the calls, inFlight at a time, and returns how long each
-// one took.
+// echoMany makes the calls, inFlight at a time, and returns the duration of
+// each.
 func echoMany(ctx context.Context, s *session, calls, inFlight int, data []byte) ([]time.Duration, error) {
 	latencies := make([]time.Duration, calls)
 	var next atomic.Int64

@@ -19,9 +19,9 @@ import (
 	"time"
 )
 
-// runCerts writes what --tls-dir of both programs reads: ca.pem, and a
-// certificate and key each for plugin and host, signed by that CA. The CA's
-// own key is thrown away. All keys are of one kind.
+// runCerts writes the files of --tls-dir of both programs: ca.pem, and a
+// certificate and key each for plugin and host, signed by that CA. The key of
+// the CA is not kept. All keys are of one kind.
 func runCerts(args []string) error {
 	flags := flag.NewFlagSet("certs", flag.ContinueOnError)
 	kind := flags.String("keys", "p256", "kind of the keys: p256, p384, p521 or rsa")
@@ -90,7 +90,7 @@ func generateKey(kind string) (crypto.Signer, error) {
 	case "rsa":
 		return rsa.GenerateKey(rand.Reader, 2048)
 	default:
-		return nil, fmt.Errorf("no kind of keys is called %q", kind)
+		return nil, fmt.Errorf("unknown kind of keys %q", kind)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// checkLimit is how long one check may take.
+// checkLimit is the timeout of one check.
 const checkLimit = 60 * time.Second
 
 var errChecksFailed = errors.New("checks failed")
@@ -26,8 +26,8 @@ type skipped string
 
 func (s skipped) Error() string { return string(s) }
 
-// checkRun is what the checks work on: one plugin that they share, and the
-// means to launch more.
+// checkRun is the state of the checks: one plugin that they share, and the
+// settings to launch more.
 type checkRun struct {
 	options  *pluginOptions
 	shared   *session
@@ -35,8 +35,8 @@ type checkRun struct {
 	launch   error // why the plugin does not start
 }
 
-// session returns the shared plugin; it launches one at first, and again
-// after a check that ended it.
+// session returns the shared plugin. It launches one for the first check, and
+// again after a check that ended it.
 func (r *checkRun) session() (*session, error) {
 	if r.shared != nil && !r.shared.client.Exited() {
 		return r.shared, nil
@@ -49,7 +49,7 @@ func (r *checkRun) session() (*session, error) {
 	return s, nil
 }
 
-// open launches a plugin of the caller's own.
+// open launches a new plugin for one check.
 func (r *checkRun) open() (*session, error) {
 	if r.launch != nil {
 		return nil, r.launch
@@ -64,8 +64,8 @@ func (r *checkRun) open() (*session, error) {
 	return s, nil
 }
 
-// close stops every plugin that is left. What a socket check had to say
-// about the files is said by now, so those go too.
+// close stops every plugin that is left, and removes their sockets: the checks
+// of sockets have run.
 func (r *checkRun) close() {
 	for _, s := range r.sessions {
 		_, _ = s.kill()
@@ -101,7 +101,7 @@ func runCheck(args []string) error {
 	return runChecks(run, chosen, onlyNames, skipNames)
 }
 
-// knownNames refuses names that no check has: a misspelt one would silently
+// knownNames refuses unknown names, because a misspelt name would silently
 // check nothing.
 func knownNames(all []check, sets ...map[string]bool) error {
 	var names []string
@@ -114,7 +114,7 @@ func knownNames(all []check, sets ...map[string]bool) error {
 	for _, set := range sets {
 		for name := range set {
 			if !known[name] {
-				return fmt.Errorf("no check is called %q; there are: %s", name, strings.Join(names, ", "))
+				return fmt.Errorf("unknown check %q; the checks are: %s", name, strings.Join(names, ", "))
 			}
 		}
 	}
@@ -153,8 +153,8 @@ func runChecks(r *checkRun, checks []check, only, skip map[string]bool) error {
 	return nil
 }
 
-// runOne gives a check its time limit. A check that outlives it is left
-// behind, and later checks get another plugin.
+// runOne runs a check with a timeout. A check that exceeds it is abandoned, and
+// later checks get another plugin.
 func runOne(r *checkRun, c check) error {
 	ctx, cancel := context.WithTimeout(context.Background(), checkLimit)
 	defer cancel()

@@ -29,9 +29,9 @@ var brokerChecks = []check{
 	{"stop-with-brokered-open", checkStopWithBrokeredOpen},
 }
 
-// oneAtATime is why two brokered connections are not made at the same time
-// over one multiplexed connection: the original hands out the streams in the
-// order they come in.
+// oneAtATime is the reason why two brokered connections are not made at the
+// same time over one multiplexed connection: go-plugin assigns the streams in
+// the order of their arrival.
 const oneAtATime = skipped("go-plugin requires multiplexed connections to be made one after the other")
 
 func checkCallback(ctx context.Context, s *session) error {
@@ -143,10 +143,10 @@ func checkDialUnserved(ctx context.Context, s *session) error {
 	_, err := s.kit.Callback(ctx, &kitpb.CallbackRequest{BrokerId: s.broker.NextId(), Calls: 1, Data: []byte("x")})
 	took := time.Since(start)
 	if code := status.Code(err); code == codes.OK {
-		return errors.New("a callback to an id that nobody serves was answered with OK")
+		return errors.New("a callback to an id that is not served was answered with OK")
 	}
 	if took > 7*time.Second {
-		return fmt.Errorf("it took %v to fail: %v", took, err)
+		return fmt.Errorf("the call failed after %v: %v", took, err)
 	}
 	if err := checkPutGet(ctx, s); err != nil {
 		return fmt.Errorf("calls afterwards: %w", err)
@@ -179,7 +179,7 @@ func checkStopWithBrokeredOpen(ctx context.Context, r *checkRun) error {
 	return wantCleanStop(s)
 }
 
-// callback serves HostCalls, has the plugin call it, and checks the results.
+// callback serves HostCalls, makes the plugin call it, and checks the results.
 func callback(ctx context.Context, s *session, request *kitpb.CallbackRequest) (*kitpb.CallbackResponse, error) {
 	id, server, err := serveHostCalls(s.broker)
 	if err != nil {
@@ -201,7 +201,7 @@ func callback(ctx context.Context, s *session, request *kitpb.CallbackRequest) (
 		}
 	}
 	if !request.Nested && answer.Greeting != "" {
-		return nil, fmt.Errorf("a greeting that nobody asked for: %q", answer.Greeting)
+		return nil, fmt.Errorf("an unexpected greeting: %q", answer.Greeting)
 	}
 	return answer, nil
 }
@@ -212,7 +212,7 @@ type brokeredSub struct {
 	client kitpb.SubClient
 }
 
-// openSub has the plugin serve a Sub, dials it, and checks its answers.
+// openSub makes the plugin serve a Sub, dials it, and checks its answers.
 func openSub(ctx context.Context, s *session, label string) (*brokeredSub, error) {
 	opened, err := s.kit.OpenSub(ctx, &kitpb.OpenSubRequest{Label: label})
 	if err != nil {
@@ -257,7 +257,7 @@ func (b *brokeredSub) verify(ctx context.Context, label string) error {
 	}
 }
 
-// close has the plugin stop serving the id and closes the connection.
+// close makes the plugin stop serving the id, and closes the connection.
 func (b *brokeredSub) close(ctx context.Context) error {
 	_, err := b.client.Close(ctx, &kitpb.CloseRequest{})
 	return errors.Join(err, b.conn.Close())

@@ -41,7 +41,7 @@ var callChecks = []check{
 	{"env", onSession(checkEnv)},
 	{"reflection", onSession(checkReflection)},
 	{"health-unknown", onSession(checkHealth)},
-	{"strangers-refused", onSession(checkStrangersRefused)},
+	{"unauthorized-clients-refused", onSession(checkUnauthorizedClientsRefused)},
 }
 
 // onSession makes a check of something that works on the shared plugin.
@@ -69,7 +69,7 @@ func checkNegotiatedVersion(ctx context.Context, r *checkRun) error {
 		return fmt.Errorf("the host negotiated version %d, not %d", got, want)
 	}
 	if info.ProtocolVersion != int32(want) {
-		return fmt.Errorf("the plugin says version %d, not %d", info.ProtocolVersion, want)
+		return fmt.Errorf("the plugin reports version %d, not %d", info.ProtocolVersion, want)
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func checkPutGet(ctx context.Context, s *session) error {
 }
 
 func checkMissingKey(ctx context.Context, s *session) error {
-	const key = "nobody put this: ключ 100%"
+	const key = "a missing key: ключ 100%"
 	_, err := s.kit.Get(ctx, &kitpb.GetRequest{Key: key})
 	return wantStatus(err, codes.NotFound, "no such key: "+key)
 }
@@ -156,7 +156,7 @@ func checkEchoMetadata(ctx context.Context, s *session) error {
 		}
 	}
 	if len(header.Get("x-other"))+len(trailer.Get("x-kit-trailer-x-other")) > 0 {
-		return errors.New("x-other came back, though it does not start with x-kit-")
+		return errors.New("x-other was returned, though it does not start with x-kit-")
 	}
 	return nil
 }
@@ -259,7 +259,7 @@ func checkBidi(ctx context.Context, s *session) error {
 		if err := stream.Send(&kitpb.ChatMessage{Seq: seq, Text: text}); err != nil {
 			return err
 		}
-		// The answer must come at once, before the next message is sent.
+		// The answer must arrive before the next message is sent.
 		answer, err := stream.Recv()
 		if err != nil {
 			return err
@@ -503,7 +503,7 @@ func wantEnd[T any](message *T, err error) error {
 	}
 }
 
-// wantCancelled waits until the plugin has noticed a call that was given up.
+// wantCancelled waits until the plugin has noticed a cancelled call.
 func wantCancelled(ctx context.Context, s *session, before int64) error {
 	return eventually(ctx, 5*time.Second, "cancelled_calls grows", func() (bool, error) {
 		info, err := s.kit.Info(ctx, &kitpb.InfoRequest{})
@@ -534,7 +534,7 @@ func atOnce(n int, call func(i int) error) error {
 	}
 }
 
-// unique makes a name that no other call makes.
+// unique makes a name that is unique in this process.
 func unique(prefix string) string {
 	return fmt.Sprintf("%s-%d", prefix, time.Now().UnixNano())
 }

@@ -60,11 +60,11 @@ func checkStopSocketGone(ctx context.Context, r *checkRun) error {
 	case err != nil:
 		return err
 	case r.options.mux && strings.Contains(info.Implementation, "hashicorp/go-plugin"):
-		// The original never closes the listener that its muxer wraps.
+		// go-plugin never closes the listener that its muxer wraps.
 		_ = os.Remove(addr.String())
-		return skipped("go-plugin itself leaves its socket behind when it multiplexes")
+		return skipped("go-plugin leaves its socket when it multiplexes")
 	default:
-		return fmt.Errorf("%s is still there", addr)
+		return fmt.Errorf("%s still exists", addr)
 	}
 }
 
@@ -85,7 +85,7 @@ func checkSecondLaunch(ctx context.Context, r *checkRun) error {
 		return err
 	}
 	if _, err := second.kit.Get(ctx, &kitpb.GetRequest{Key: key}); err == nil {
-		return errors.New("the second plugin knows what was put into the first")
+		return errors.New("the second plugin has the value of the first")
 	}
 	if err := wantCleanStop(second); err != nil {
 		return err
@@ -141,8 +141,8 @@ func checkPanic(ctx context.Context, r *checkRun) error {
 	return nil
 }
 
-// wantDeath checks that a call which ends the plugin got no answer, and
-// waits until the process is gone.
+// wantDeath checks that a call which ends the plugin has no answer, and waits
+// until the process is gone.
 func wantDeath(ctx context.Context, s *session, callErr error) error {
 	if code := status.Code(callErr); code != codes.Unavailable {
 		return fmt.Errorf("the call ended with %v, not Unavailable: %v", code, callErr)
@@ -172,14 +172,14 @@ func wantCleanStop(s *session) error {
 	}
 	state := s.cmd.ProcessState
 	if state == nil {
-		return errors.New("nobody waited for the process")
+		return errors.New("the process was not reaped")
 	}
 	if !state.Success() {
 		return fmt.Errorf("the plugin ended with %v; its stderr ends with %q", state, tail(s.rawStderr.bytes(0), 300))
 	}
 	for _, process := range family {
 		if running(process) {
-			return fmt.Errorf("process %d of the plugin is still there", process)
+			return fmt.Errorf("process %d of the plugin still exists", process)
 		}
 	}
 	return nil
@@ -207,13 +207,13 @@ func descendants(pid int) []int {
 	return found
 }
 
-// running says whether a process exists and is not a zombie.
+// running reports whether a process exists and is not a zombie.
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return false
 	}
-	// The command name, in parentheses, may hold anything; the state follows.
+	// The state follows the command name, which is in parentheses and may contain anything.
 	after := stat[bytes.LastIndexByte(stat, ')')+1:]
 	return !bytes.HasPrefix(bytes.TrimSpace(after), []byte("Z"))
 }

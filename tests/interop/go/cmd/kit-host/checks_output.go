@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// outputChecks are about what a plugin writes and logs.
+// outputChecks are about the output and the log of a plugin.
 var outputChecks = []check{
 	{"stdio", onSession(checkStdio)},
 	{"log-line", onSession(checkLogLine)},
@@ -21,12 +21,12 @@ var outputChecks = []check{
 const rawStderrLine = "kit-host asked for this line"
 
 func checkStdio(ctx context.Context, s *session) error {
-	// Only the host that launched a plugin reads its real stderr. Once that
-	// host is gone, a line there may well end the plugin (SIGPIPE).
+	// Only the host that launched a plugin reads its original stderr. Once
+	// that host is gone, a line may end the plugin (SIGPIPE).
 	readsRaw := s.options.reattach == nil
 
-	// Some rounds are longer than a pipe's or a stdio message's buffer, have
-	// no newline at the end, or are empty on one side.
+	// Some rounds are longer than the buffer of a pipe or of a stdio message,
+	// end without a newline, or are empty on one stream.
 	for i, round := range []struct{ stdout, stderr []byte }{
 		{[]byte("out\nand no newline"), []byte("err\r\n")},
 		{kit.Pattern(200_000, 1), kit.Pattern(150_000, 2)},

@@ -19,9 +19,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// checkStrangersRefused knocks at the plugin's address as someone whom nobody
-// has told the plugin of.
-func checkStrangersRefused(ctx context.Context, s *session) error {
+// checkUnauthorizedClientsRefused calls the plugin as clients that it must
+// refuse.
+func checkUnauthorizedClientsRefused(ctx context.Context, s *session) error {
 	switch {
 	case !s.options.autoMTLS && s.options.tlsDir == "":
 		return skipped("the connection is in plain text")
@@ -32,11 +32,11 @@ func checkStrangersRefused(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	// They ask the plugin for no proof: the plugin is to refuse, not they.
+	// The clients do not verify the plugin: the plugin must refuse them.
 	withCertificates := func(certificates ...tls.Certificate) credentials.TransportCredentials {
 		return credentials.NewTLS(&tls.Config{Certificates: certificates, InsecureSkipVerify: true})
 	}
-	strangers := map[string]credentials.TransportCredentials{
+	unauthorized := map[string]credentials.TransportCredentials{
 		"in plain text":              insecure.NewCredentials(),
 		"without a certificate":      withCertificates(),
 		"with a foreign certificate": withCertificates(foreign),
@@ -45,9 +45,9 @@ func checkStrangersRefused(ctx context.Context, s *session) error {
 	dial := func(ctx context.Context, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, address.Network(), address.String())
 	}
-	for who, stranger := range strangers {
+	for which, client := range unauthorized {
 		conn, err := grpc.NewClient("passthrough:///localhost",
-			grpc.WithTransportCredentials(stranger), grpc.WithContextDialer(dial))
+			grpc.WithTransportCredentials(client), grpc.WithContextDialer(dial))
 		if err != nil {
 			return err
 		}
@@ -56,23 +56,23 @@ func checkStrangersRefused(ctx context.Context, s *session) error {
 		cancel()
 		_ = conn.Close()
 		if err == nil {
-			return fmt.Errorf("a stranger %s was served", who)
+			return fmt.Errorf("a client %s was served", which)
 		}
 		// A plugin that hangs is silent too.
 		if code := status.Code(err); code != codes.Unavailable && code != codes.PermissionDenied && code != codes.Unauthenticated {
-			return fmt.Errorf("a stranger %s was not refused: %w", who, err)
+			return fmt.Errorf("a client %s was not refused: %w", which, err)
 		}
 	}
 	return s.ping()
 }
 
-// foreignCertificate is signed by nobody but its own key.
+// foreignCertificate is a self-signed certificate.
 func foreignCertificate() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	template := certificateTemplate(1, "stranger")
+	template := certificateTemplate(1, "unauthorized")
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"conformance.test/gokit/internal/kit"
 )
 
-// runHold keeps a plugin running until stdin ends. Tests kill it to see what
-// becomes of the plugin.
+// runHold keeps a plugin running until stdin ends. Tests kill it to see the
+// effect on the plugin.
 func runHold(args []string) error {
 	flags := flag.NewFlagSet("hold", flag.ContinueOnError)
 	options := &pluginOptions{}
@@ -37,7 +37,7 @@ func runHold(args []string) error {
 		return err
 	}
 	fmt.Printf("%s\n", line)
-	// The plugin inherits this stdin and leaves it alone.
+	// The plugin inherits this stdin and does not read it.
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	_, err = s.kill()
 	return err

@@ -1,4 +1,4 @@
-// Command kit-host is a conformance host built on the original Go library.
+// Command kit-host is a conformance host built on go-plugin.
 // It launches a plugin that serves conformance.v1.Kit and checks, holds,
 // measures or reattaches to it.
 package main
@@ -54,7 +54,7 @@ func main() {
 	}
 }
 
-// stopPluginsOnSignal leaves no plugin behind when the host is asked to go.
+// stopPluginsOnSignal stops all plugins on SIGINT or SIGTERM.
 func stopPluginsOnSignal() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -65,7 +65,7 @@ func stopPluginsOnSignal() {
 	}()
 }
 
-// pluginOptions say how to launch a plugin or how to speak to a running one.
+// pluginOptions are the settings to launch a plugin or to attach to one.
 type pluginOptions struct {
 	autoMTLS bool
 	mux      bool
@@ -83,7 +83,7 @@ func (o *pluginOptions) register(flags *flag.FlagSet) {
 	flags.BoolVar(&o.verbose, "verbose", false, "copy the host's log to stderr")
 }
 
-// parse reads the flags and takes what follows them as the plugin's command.
+// parse reads the flags, and the command of the plugin after them.
 func (o *pluginOptions) parse(flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -18,9 +18,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// measureOptions say what is measured and how much of it. Flags, results and
-// method are those of the Rust host, kit-bench, so that the two can be
-// compared.
+// measureOptions are the measurement and its size. Flags, results and method
+// are those of the Rust host, kit-bench, so that the results can be compared.
 type measureOptions struct {
 	pluginOptions
 	seconds  float64
@@ -46,11 +45,11 @@ var measurements = map[string]func(*measureOptions) (results, error){
 	"crowd":  measureCrowd,
 }
 
-// runMeasurement takes one measurement and prints it as one JSON line.
+// runMeasurement makes one measurement and prints it as one JSON line.
 func runMeasurement(figure string, args []string) error {
 	measurement, ok := measurements[figure]
 	if !ok {
-		return fmt.Errorf("there is no figure %q", figure)
+		return fmt.Errorf("unknown figure %q", figure)
 	}
 	flags := flag.NewFlagSet("bench "+figure, flag.ContinueOnError)
 	options := &measureOptions{pluginOptions: pluginOptions{counts: newCounts()}}
@@ -95,7 +94,7 @@ func withSession(measure func(*measureOptions, *session) (results, error)) func(
 	}
 }
 
-// end stops the plugin and leaves nothing behind.
+// end stops the plugin and removes its files.
 func (s *session) end() error {
 	_, err := s.kill()
 	s.removeSocket()
@@ -104,7 +103,7 @@ func (s *session) end() error {
 
 // measureLaunch launches and stops plugins, one after the other.
 func measureLaunch(options *measureOptions) (results, error) {
-	// The first loads the program from its file.
+	// The first launch reads the program from the disk.
 	if _, _, err := launchAndStop(options); err != nil {
 		return nil, err
 	}
@@ -140,10 +139,10 @@ func launchAndStop(options *measureOptions) (launch, stop time.Duration, err err
 	return launch, stop, err
 }
 
-// measureUnary makes as many Echo calls as go, inFlight at a time.
+// measureUnary makes as many Echo calls as possible, inFlight at a time.
 func measureUnary(options *measureOptions, s *session) (results, error) {
 	data := kit.Pattern(uint32(options.payload), 0)
-	// The first calls pay for buffers and windows that grow.
+	// The first calls enlarge buffers and windows.
 	if _, err := echoFor(options.duration()/8, s, options.inFlight, data); err != nil {
 		return nil, err
 	}
@@ -178,7 +177,7 @@ func echoFor(duration time.Duration, s *session, inFlight int, data []byte) ([]t
 	return slices.Concat(took...), errors.Join(failures...)
 }
 
-// echoUntil makes one call after the other and returns how long each took.
+// echoUntil makes one call after the other and returns the duration of each.
 func echoUntil(end time.Time, s *session, data []byte) ([]time.Duration, error) {
 	took := make([]time.Duration, 0, 1024)
 	ctx := context.Background()
@@ -224,8 +223,8 @@ func measureDown(options *measureOptions, s *session) (results, error) {
 }
 
 // measureUp sends a stream to the plugin, by Sum. The padding of its messages
-// is a field that their reader does not know and passes over: the kit has no
-// stream to the plugin with messages of any size.
+// is an unknown field, which the reader skips: the kit has no stream to the
+// plugin with messages of any size.
 func measureUp(options *measureOptions, s *session) (results, error) {
 	request := &kitpb.SumRequest{Value: 1}
 	padding := protowire.AppendTag(nil, 2, protowire.BytesType)
@@ -263,7 +262,7 @@ func streamed(bytes int, start time.Time, spent spent) results {
 	}
 }
 
-// measureBroker times fresh connections from just before the dial to the first
+// measureBroker times new connections from just before the dial to the first
 // answer, dialled by the plugin and by the host.
 func measureBroker(options *measureOptions, s *session) (results, error) {
 	ctx := context.Background()
@@ -288,12 +287,12 @@ func measureBroker(options *measureOptions, s *session) (results, error) {
 	}, nil
 }
 
-// measureStdio has the plugin write to its stdout, payload bytes at a time.
+// measureStdio makes the plugin write to its stdout, payload bytes at a time.
 func measureStdio(options *measureOptions, s *session) (results, error) {
 	ctx := context.Background()
 	stdout := options.counts.stdout
 	request := &kitpb.WriteStdioRequest{Stdout: []byte(strings.Repeat(".", max(options.payload, 1)-1) + "\n")}
-	// The first shows that the stream is open.
+	// After the first, the stream is open.
 	if _, err := s.kit.WriteStdio(ctx, request); err != nil {
 		return nil, err
 	}
@@ -308,11 +307,11 @@ func measureStdio(options *measureOptions, s *session) (results, error) {
 	return streamed(len(request.Stdout)*options.rounds, start, s.spentSince(before)), nil
 }
 
-// recordsAtOnce is how many log records are in one write.
+// recordsAtOnce is the number of log records in one write.
 const recordsAtOnce = 1000
 
-// measureLogs has the plugin write records to its real stderr, as its logger
-// writes them.
+// measureLogs makes the plugin write records to its original stderr, as its
+// logger writes them.
 func measureLogs(options *measureOptions, s *session) (results, error) {
 	ctx := context.Background()
 	records := options.counts.records
@@ -347,7 +346,7 @@ func logRecords() []byte {
 	return []byte(lines.String())
 }
 
-// measureIdle calls a plugin once and then leaves it alone.
+// measureIdle calls a plugin once and then leaves it idle.
 func measureIdle(options *measureOptions, s *session) (results, error) {
 	data := kit.Pattern(uint32(options.payload), 0)
 	if _, err := s.kit.Echo(context.Background(), &kitpb.EchoRequest{Data: data}); err != nil {
@@ -370,10 +369,10 @@ func measureIdle(options *measureOptions, s *session) (results, error) {
 	}, nil
 }
 
-// measureCrowd launches many plugins, some of them at once, and keeps them all
-// until the last is ready.
+// measureCrowd launches many plugins, some of them at the same time, and keeps
+// all until the last is ready.
 func measureCrowd(options *measureOptions) (results, error) {
-	// What the host needs for any plugin at all does not count.
+	// The first plugin pays for what the host shares between plugins.
 	if _, _, err := launchAndStop(options); err != nil {
 		return nil, err
 	}
@@ -417,7 +416,7 @@ func measureCrowd(options *measureOptions) (results, error) {
 	return measured, errors.Join(err, stopErr)
 }
 
-// eachOf does something for each plugin, atOnce at a time.
+// eachOf calls do for each plugin, atOnce at a time.
 func eachOf(options *measureOptions, do func(i int) error) error {
 	failures := make([]error, options.plugins)
 	turns := make(chan struct{}, options.atOnce)

@@ -7,7 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// outputBuffer collects what a plugin writes.
+// outputBuffer collects the output of a plugin.
 type outputBuffer struct {
 	mutex sync.Mutex
 	data  []byte
@@ -33,7 +33,7 @@ func (b *outputBuffer) len() int {
 	return len(b.data)
 }
 
-// logEntry is one entry of the host's log, among which are the plugin's own.
+// logEntry is one entry of the host's log, which includes that of the plugin.
 type logEntry struct {
 	logger  string
 	level   hclog.Level

@@ -8,8 +8,8 @@ import (
 	"conformance.test/gokit/internal/kit"
 )
 
-// runReattach attaches to a plugin that is already running, checks it, and
-// leaves it running unless told otherwise.
+// runReattach attaches to a running plugin and checks it. Without --kill, the
+// plugin continues to run.
 func runReattach(args []string) error {
 	flags := flag.NewFlagSet("reattach", flag.ContinueOnError)
 	options := &pluginOptions{}
@@ -29,8 +29,8 @@ func runReattach(args []string) error {
 	}
 	options.reattach = config
 
-	// What needs a launch has no place here: the host neither negotiated nor
-	// set the environment.
+	// No checks of a launch: this host neither negotiated the version nor set
+	// the environment.
 	chosen := []check{{"put-get", onSession(checkPutGet)}}
 	if *calls {
 		chosen = slices.DeleteFunc(slices.Clone(callChecks), func(c check) bool {

@@ -17,11 +17,11 @@ import (
 	"google.golang.org/grpc"
 )
 
-// hostVariable is set for every plugin, so that the env check can look for
-// something that only the host can have passed on.
+// hostVariable is set for every plugin. The env check reads it, because only
+// the host can have set it.
 const hostVariable, hostValue = "KIT_HOST_VARIABLE", "set by kit-host"
 
-// session is one plugin that runs or ran, and everything it sent the host.
+// session is one plugin, and everything that it sent to the host.
 type session struct {
 	options *pluginOptions
 	client  *plugin.Client
@@ -122,8 +122,8 @@ func (s *session) ping() error {
 // pid is the process id of a plugin that this host launched.
 func (s *session) pid() int { return s.cmd.Process.Pid }
 
-// kill stops the plugin and says how long that took. The library's Kill has
-// no bound of its own, so a plugin that holds it up is killed the hard way.
+// kill stops the plugin and returns the duration. Kill of the library has no
+// timeout, so a plugin that delays it is killed with SIGKILL.
 func (s *session) kill() (time.Duration, error) {
 	const limit = 15 * time.Second
 	start := time.Now()
@@ -150,8 +150,8 @@ func (s *session) removeSocket() {
 	}
 }
 
-// hostPlugin is the host's side of the plugin set: it hands out the
-// connection and the broker.
+// hostPlugin is the host's side of the plugin set. It returns the connection
+// and the broker.
 type hostPlugin struct{}
 
 type dispensedKit struct {

@@ -13,10 +13,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// spent is CPU time: of host and plugin, and of the host alone.
+// spent is the CPU time of host and plugin, and of the host alone.
 type spent struct{ both, host time.Duration }
 
-// spent is what host and plugin have used so far.
+// spent is the CPU time of host and plugin so far.
 func (s *session) spent() spent {
 	host := cpuTime()
 	return spent{both: host + cpuOf(s.pid()), host: host}
@@ -27,8 +27,8 @@ func (s *session) spentSince(before spent) spent {
 	return spent{both: now.both - before.both, host: now.host - before.host}
 }
 
-// cpuOf is the CPU time of another process: what its threads that live have
-// used, to the nanosecond.
+// cpuOf is the CPU time of the live threads of another process, in
+// nanoseconds.
 func cpuOf(pid int) time.Duration {
 	total := int64(0)
 	for _, task := range tasksOf(pid) {
@@ -40,7 +40,8 @@ func cpuOf(pid int) time.Duration {
 	return time.Duration(total)
 }
 
-// childrenCPU is the CPU time of this process's children that have ended.
+// childrenCPU is the CPU time of the children of this process that have
+// exited.
 func childrenCPU() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage); err != nil {
@@ -49,7 +50,7 @@ func childrenCPU() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// sleepsOf is how often the threads of a process that live have gone to sleep.
+// sleepsOf is how often the live threads of a process have gone to sleep.
 func sleepsOf(pid int) uint64 {
 	total := uint64(0)
 	for _, task := range tasksOf(pid) {
@@ -58,8 +59,8 @@ func sleepsOf(pid int) uint64 {
 	return total
 }
 
-// memory is what a process holds in KiB: all of it, its share where others hold
-// it too, and what no file stands behind.
+// memory is the memory of a process in KiB: resident, proportional (shared
+// pages count in part), and anonymous (without a file behind it).
 type memory struct{ rss, pss, anonymous uint64 }
 
 func memoryOf(pid int) memory {
@@ -67,7 +68,7 @@ func memoryOf(pid int) memory {
 	return memory{statusField(path, "Rss:"), statusField(path, "Pss:"), statusField(path, "Anonymous:")}
 }
 
-// peakOf is the most memory that a process has held, in KiB.
+// peakOf is the peak resident memory of a process, in KiB.
 func peakOf(pid int) uint64 { return statusField(fmt.Sprintf("/proc/%d/status", pid), "VmHWM:") }
 
 func threadsOf(pid int) uint64 { return statusField(fmt.Sprintf("/proc/%d/status", pid), "Threads:") }
@@ -77,7 +78,7 @@ func tasksOf(pid int) []string {
 	return tasks
 }
 
-// statusField is the number after a name in a file of the kernel's.
+// statusField is the number after a name in a file of /proc.
 func statusField(path, name string) uint64 {
 	text, _ := os.ReadFile(path)
 	for line := range strings.Lines(string(text)) {
@@ -91,8 +92,8 @@ func statusField(path, name string) uint64 {
 	return 0
 }
 
-// counts take the place of everything that a session collects, so that a
-// measurement does not measure the collecting.
+// counts replace the buffers of a session, so that a measurement does not
+// include their cost.
 type counts struct{ stdout, records *counter }
 
 func newCounts() *counts { return &counts{stdout: newCounter(), records: newCounter()} }
@@ -102,8 +103,8 @@ func (c *counts) logger() hclog.Logger {
 	return countingLogger{Logger: hclog.NewNullLogger(), records: c.records}
 }
 
-// countingLogger takes every level: the library does not even read records
-// that its logger would drop.
+// countingLogger accepts every level: the library does not parse records that
+// its logger drops.
 type countingLogger struct {
 	hclog.Logger
 	records *counter

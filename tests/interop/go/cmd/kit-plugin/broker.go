@@ -61,9 +61,9 @@ func (k *kitServer) OpenSub(_ context.Context, request *kitpb.OpenSubRequest) (*
 	return &kitpb.OpenSubResponse{BrokerId: id}, nil
 }
 
-// serveSub serves Sub on a broker id and returns once the id is listening: a
-// multiplexing plugin that is knocked at on an id it does not listen on yet
-// ends its main server.
+// serveSub serves Sub on a broker id and returns once the id is listening. A
+// multiplexing plugin ends its main server when it receives a knock for an id
+// that is not listening yet.
 func serveSub(broker *plugin.GRPCBroker, id uint32, label string) (*grpc.Server, error) {
 	listening := make(chan *grpc.Server, 1)
 	go func() {
@@ -104,8 +104,8 @@ func (s *subServer) Ticks(request *kitpb.TicksRequest, stream grpc.ServerStreami
 }
 
 func (s *subServer) Close(context.Context, *kitpb.CloseRequest) (*kitpb.CloseResponse, error) {
-	// A graceful stop closes the listener at once and then waits for this
-	// very call to be answered.
+	// A graceful stop closes the listener immediately, and waits for the
+	// answer of this call.
 	go s.server.GracefulStop()
 	return &kitpb.CloseResponse{}, nil
 }

@@ -252,8 +252,7 @@ func (k *kitServer) BigPayload(_ context.Context, request *kitpb.BigPayloadReque
 	return &kitpb.BigPayloadResponse{Data: kit.Pattern(request.N, request.Seed)}, nil
 }
 
-// ended counts a call that its caller gave up, and turns the error into a
-// status.
+// ended counts a cancelled call, and turns the error into a status.
 func (k *kitServer) ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		k.counters.cancelled.Add(1)
@@ -278,7 +277,7 @@ func sleep(ctx context.Context, duration time.Duration) error {
 	}
 }
 
-// counters are the numbers that Info reports.
+// counters are the counters that Info reports.
 type counters struct {
 	started   atomic.Int64
 	cancelled atomic.Int64

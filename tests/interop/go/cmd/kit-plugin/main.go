@@ -1,5 +1,5 @@
-// Command kit-plugin is a conformance plugin built on the original Go
-// library. It serves conformance.v1.Kit; see kit.proto for the contract.
+// Command kit-plugin is a conformance plugin built on go-plugin. It serves
+// conformance.v1.Kit; see kit.proto for the contract.
 package main
 
 import (
@@ -33,8 +33,8 @@ func main() {
 		fail(err)
 	}
 
-	// Serve puts pipes in place of os.Stdout and os.Stderr. What must reach
-	// the process's own descriptors goes through these two.
+	// Serve replaces os.Stdout and os.Stderr with pipes. These two keep the
+	// original descriptors of the process.
 	realStdout, realStderr := os.Stdout, os.Stderr
 
 	logger := hclog.New(&hclog.LoggerOptions{
@@ -66,8 +66,8 @@ func main() {
 	}
 
 	if *tlsDir != "" {
-		// The files are read before Serve, which would log a bad file and
-		// still let the process end with status 0.
+		// The files are read before Serve, which logs a bad file but exits
+		// with status 0.
 		tlsConfig, err := kit.LoadTLS(*tlsDir, "plugin")
 		if err != nil {
 			fail(err)
@@ -82,8 +82,8 @@ func main() {
 	plugin.Serve(config)
 }
 
-// serveTest serves in the library's test mode until SIGINT or SIGTERM, or
-// until a host asks for Shutdown.
+// serveTest serves in test mode until SIGINT or SIGTERM, or until a host calls
+// Shutdown.
 func serveTest(config *plugin.ServeConfig, stdout *os.File) {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()

@@ -14,26 +14,26 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// answers is what a plugin answers with. Bytes are base64 in JSON.
+// answers are the answers of a plugin. Bytes are base64 in JSON.
 type answers struct {
-	// Services are listed.
+	// Services is the list of services.
 	Services []string
-	// Symbols and Files are the files that are sent for a name.
+	// Symbols and Files are the files for a name.
 	Symbols map[string][][]byte
 	Files   map[string][][]byte
 	// Numbers are the extensions of a message, Extensions their files by
 	// "message/number".
 	Numbers    map[string][]int32
 	Extensions map[string][][]byte
-	// Calls are what methods answer with, by their path.
+	// Calls are the answers of methods, by path.
 	Calls map[string][]byte
-	// Endless makes each file import another one, and gives it that many
-	// bytes of text.
+	// Endless makes each file import another file, with that many bytes of
+	// text.
 	Endless int
 	// Fail makes a question for this symbol end the stream, or the first
 	// question of all with "list".
 	Fail string
-	// Silent makes a question go without an answer, in the same way.
+	// Silent leaves a question without an answer, in the same way.
 	Silent string
 }
 
@@ -124,7 +124,7 @@ func (a *answers) reflect(stream grpc.ServerStream) error {
 	}
 }
 
-// files answers with files, or says that there is no such one.
+// files answers with files, or with an error for unknown files.
 func files(response *reflection.ServerReflectionResponse, found [][]byte, ok bool, name string) {
 	if !ok {
 		response.MessageResponse = &reflection.ServerReflectionResponse_ErrorResponse{
@@ -137,7 +137,7 @@ func files(response *reflection.ServerReflectionResponse, found [][]byte, ok boo
 	}
 }
 
-// endless is a file that imports another one.
+// endless is a file that imports another file.
 func (a *answers) endless(name string) []byte {
 	var number int
 	_, _ = fmt.Sscanf(name, "endless%d.proto", &number)
@@ -157,7 +157,7 @@ func (a *answers) endless(name string) []byte {
 	return bytes
 }
 
-// codec passes bytes on as they are, and messages as protobuf.
+// codec encodes messages as protobuf, and leaves bytes unchanged.
 type codec struct{}
 
 func (codec) Marshal(value any) ([]byte, error) {

@@ -1,11 +1,11 @@
-// Command reflection-plugin is a plugin whose descriptions are the subject.
+// Command reflection-plugin is a plugin to test reflection.
 //
 // Without arguments it serves messages of protobuf edition 2023 and of proto2
 // with extensions, by the reflection of grpc-go, and reads and writes them as
 // protobuf-go does.
 //
-// With --answers FILE its reflection answers with the bytes in FILE, whatever
-// they are, and each method answers with its request, or with bytes of FILE.
+// With --answers FILE, its reflection answers with the bytes in FILE, valid or
+// not, and each method answers with its request or with bytes of FILE.
 package main
 
 import (
@@ -55,7 +55,7 @@ func read(path string) (*answers, error) {
 	return read, json.Unmarshal(bytes, read)
 }
 
-// kitless serves nothing of its own.
+// kitless serves no services of its own.
 type kitless struct {
 	plugin.NetRPCUnsupportedPlugin
 	noClient

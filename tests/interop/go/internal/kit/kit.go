@@ -1,6 +1,6 @@
-// Package kit holds what the conformance plugin and the conformance host
-// agree on: the handshake, the versions, the plugin's name, the certificate
-// files and the reattach JSON.
+// Package kit is the shared part of the conformance plugin and host: the
+// handshake, the versions, the name of the plugin, the certificate files and
+// the reattach JSON.
 package kit
 
 import (
@@ -44,8 +44,8 @@ func ParseVersions(list string) ([]int, error) {
 }
 
 // LoadTLS builds one configuration for both directions from DIR/ca.pem,
-// DIR/NAME.pem and DIR/NAME.key: the broker makes every peer a client and a
-// server at times, so the CA judges both kinds of peer.
+// DIR/NAME.pem and DIR/NAME.key. With a broker, each peer is both client and
+// server, so the CA verifies both kinds of peer.
 func LoadTLS(dir, name string) (*tls.Config, error) {
 	caPEM, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
 	if err != nil {

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-/// Fails unless a page of the documentation shows these lines.
+/// Fails the test unless a page of the guide contains these lines.
 #[track_caller]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-pub(crate) fn shown(page: &str, lines: &str) {
+pub fn shown(page: &str, lines: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/guide").join(page);
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains(lines), "{page} does not show:\n{lines}");

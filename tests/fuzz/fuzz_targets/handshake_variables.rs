@@ -1,4 +1,4 @@
-//! A plugin's environment: the variables of an offer in turn, one on each line.
+//! The environment of a plugin: the handshake variables in turn, one on each line.
 #![no_main]
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};

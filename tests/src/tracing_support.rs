@@ -1,5 +1,5 @@
-//! What tests of traces need on both sides: a service that tells in which trace it was called, and a layer that keeps
-//! the spans of a process.
+//! Support for tests of traces: a service that answers with the trace of its call, and a layer that records the spans of
+//! a process.
 
 use std::{
     collections::BTreeMap,
@@ -10,25 +10,28 @@ use std::{
 };
 
 use http::{Request, Response};
-use rpcplugin::{TraceContext, current_trace};
+use rpcplugin::{
+    PluginChannel, PluginContext, Services,
+    telemetry::{TraceContext, current_trace},
+};
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status, body::Body, server::NamedService};
-use tower::{Service, ServiceExt as _, service_fn, util::BoxCloneSyncService};
+use tower::{BoxError, Layer, Service, ServiceExt as _, service_fn, util::BoxCloneSyncService};
 use tracing::{
     Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
 };
-use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use tracing_subscriber::{layer::Context, registry::LookupSpan};
 
-/// Answers every method in the words of a status, so that there is no message to define.
+/// A service that answers every method with the message of a status, which needs no message type.
 #[derive(Clone)]
 pub struct WhichTrace(Answering);
 
 type Answering = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 impl WhichTrace {
-    /// Answers the method of this name as the function says.
+    /// A service whose answer to a method is made by this function.
     pub fn new<F>(answer: impl Fn(String) -> F + Clone + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Status> + Send + 'static,
@@ -40,7 +43,7 @@ impl WhichTrace {
         })))
     }
 
-    /// Says in which trace it was called.
+    /// A service that answers with the trace of its call.
     #[must_use]
     pub fn here() -> Self {
         Self::new(async |_| here())
@@ -71,20 +74,54 @@ impl Service<Request<Body>> for WhichTrace {
     }
 }
 
-/// The trace of the call that is served.
+/// The trace of the call that is being served.
 #[must_use]
 pub fn here() -> Status {
     Status::aborted(current_trace().map(|context| context.traceparent()).unwrap_or_default())
 }
 
-/// Calls a method of [`WhichTrace`], and returns the words of its answer.
+/// The services of a plugin that answers with the trace of a call: of the call to itself, of its call to the host (method
+/// `Host`), or with the id of a brokered service that does the same (method `Broker`).
+pub fn services<L, B>(context: &PluginContext, calls: L) -> Services
+where
+    L: Layer<PluginChannel> + Clone + Send + Sync + 'static,
+    L::Service: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Send,
+    B: Send + 'static,
+{
+    let context = context.clone();
+    let answer = move |method: String| {
+        let (context, calls) = (context.clone(), calls.clone());
+        async move {
+            tracing::info!("asked");
+            match method.as_str() {
+                "Ok" => Status::ok(""),
+                "Host" => {
+                    let answered = ask(calls.layer(context.host_channel()), "Say").await;
+                    answered.map_or_else(|status| status, Status::aborted)
+                }
+                "Broker" => match context.broker.serve(Services::new().add(WhichTrace::here())).await {
+                    Ok(served) => {
+                        let id = served.id();
+                        served.detach();
+                        Status::aborted(id.to_string())
+                    }
+                    Err(error) => Status::internal(error.to_string()),
+                },
+                _ => here(),
+            }
+        }
+    };
+    Services::new().add(WhichTrace::new(answer))
+}
+
+/// Calls a method of [`WhichTrace`], and returns the message of its answer.
 ///
 /// # Errors
-/// Any status but ABORTED, which is the one with the answer.
+/// Any status other than ABORTED, which carries the answer.
 pub async fn ask<S, B>(mut channel: S, method: &str) -> Result<String, Status>
 where
     S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Error: Into<BoxError>,
 {
     let request = Request::post(format!("http://localhost/{}/{method}", WhichTrace::NAME))
         .header("content-type", "application/grpc")
@@ -100,70 +137,70 @@ where
     }
 }
 
-/// The trace that is answered.
+/// Calls a method of [`WhichTrace`], and returns the trace in its answer.
 ///
 /// # Errors
 /// As [`ask`].
 pub async fn ask_trace<S, B>(channel: S, method: &str) -> Result<Option<TraceContext>, Status>
 where
     S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Error: Into<BoxError>,
 {
     Ok(TraceContext::parse(&ask(channel, method).await?, None))
 }
 
-/// Keeps the spans of a process.
+/// A layer that records the spans of a process.
 #[derive(Debug, Clone, Default)]
 pub struct SpanLog(Arc<Mutex<Vec<SeenSpan>>>);
 
-/// A span, as it was last seen.
+/// The last state of a span.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SeenSpan {
     /// The names from the root to this one, such as `plugin:launch:greet`.
     pub path: String,
-    /// The crate that made it.
+    /// The crate that created the span.
     pub target: String,
-    /// Its level, in capitals.
+    /// The level, in capitals.
     pub level: String,
-    /// Its fields, as they print.
+    /// The fields, formatted for debugging.
     pub fields: BTreeMap<String, String>,
-    /// Whether it is over.
+    /// Whether the span has closed.
     pub closed: bool,
 }
 
-/// Where a span is in the log.
-struct Place(usize);
+/// The index of a span in the log.
+struct Index(usize);
 
 impl SpanLog {
-    /// What was seen so far, in the order of beginnings.
+    /// The recorded spans, in the order of their starts.
     #[must_use]
     pub fn spans(&self) -> Vec<SeenSpan> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes it down for another process.
+    /// Writes the spans to a file, for another process.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// The file cannot be written.
     pub fn save(&self, file: &Path) -> io::Result<()> {
         std::fs::write(file, serde_json::to_vec(&self.spans())?)
     }
 
-    /// Reads what another process wrote down.
+    /// Reads the spans that another process wrote to a file.
     ///
     /// # Errors
-    /// Where the file cannot be read.
+    /// The file cannot be read.
     pub fn load(file: &Path) -> io::Result<Vec<SeenSpan>> {
         Ok(serde_json::from_slice(&std::fs::read(file)?)?)
     }
 
-    fn change(&self, place: usize, change: impl FnOnce(&mut SeenSpan)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place).map(change);
+    fn change(&self, index: usize, change: impl FnOnce(&mut SeenSpan)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index).map(change);
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLog {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for SpanLog {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(id) else { return };
         let path: Vec<_> = span.scope().from_root().map(|span| span.name()).collect();
@@ -176,25 +213,25 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLog {
         };
         attributes.record(&mut Fields(&mut seen.fields));
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        span.extensions_mut().insert(Place(all.len()));
+        span.extensions_mut().insert(Index(all.len()));
         all.push(seen);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        if let Some(place) = place(id, &ctx) {
-            self.change(place, |seen| values.record(&mut Fields(&mut seen.fields)));
+        if let Some(index) = index(id, &ctx) {
+            self.change(index, |seen| values.record(&mut Fields(&mut seen.fields)));
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        if let Some(place) = place(&id, &ctx) {
-            self.change(place, |seen| seen.closed = true);
+        if let Some(index) = index(&id, &ctx) {
+            self.change(index, |seen| seen.closed = true);
         }
     }
 }
 
-fn place<S: Subscriber + for<'a> LookupSpan<'a>>(id: &Id, ctx: &Context<'_, S>) -> Option<usize> {
-    ctx.span(id)?.extensions().get::<Place>().map(|place| place.0)
+fn index<S: Subscriber + for<'a> LookupSpan<'a>>(id: &Id, ctx: &Context<'_, S>) -> Option<usize> {
+    ctx.span(id)?.extensions().get::<Index>().map(|index| index.0)
 }
 
 struct Fields<'a>(&'a mut BTreeMap<String, String>);

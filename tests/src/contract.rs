@@ -1,15 +1,20 @@
-//! What both programs know of the kit.
+//! The parts of the kit's contract that hosts and plugins share.
 
 use std::{error::Error, path::Path};
 
 use bytes::Bytes;
-use rpcplugin::{MagicCookie, config::Pem, config::SecretPem};
+use rpcplugin::{
+    MagicCookie,
+    config::{Pem, SecretPem},
+};
 
-/// The versions of the kit. They have the same service.
-pub(crate) const VERSIONS: [u32; 3] = [1, 2, 3];
+/// The versions of the kit, which all have the same service.
+pub const VERSIONS: [u32; 3] = [1, 2, 3];
 
-/// The cookie that every peer knows.
-pub(crate) fn cookie() -> MagicCookie {
+/// The cookie of all conformance plugins and hosts.
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "both are constants")]
+pub fn cookie() -> MagicCookie {
     MagicCookie::new("CONFORMANCE_KIT_COOKIE", "b1d0c9a6-conformance").expect("a key and a value")
 }
 
@@ -26,38 +31,38 @@ pub(crate) fn pattern(n: usize, seed: u32) -> Bytes {
     data.into()
 }
 
-/// The certificates that one side is given: its own, its key, and the authority that signed both sides'.
-pub(crate) struct Given {
+/// The certificate, key and roots of one side.
+pub(crate) struct TlsFiles {
     pub(crate) certificate: Pem,
     pub(crate) private_key: SecretPem,
-    pub(crate) authorities: Pem,
+    pub(crate) roots: Pem,
 }
 
-impl Given {
-    /// Those of `name`, which is `host` or `plugin`, by their usual names in `dir`.
+impl TlsFiles {
+    /// The files of `name`, which is `host` or `plugin`, in `dir`.
     pub(crate) fn of(name: &str, dir: &Path) -> Self {
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
         let file = |name: String| format!("file://{}", dir.join(name).display());
         Self {
             certificate: Pem::new(file(format!("{name}.pem"))),
             private_key: SecretPem::new(file(format!("{name}.key"))),
-            authorities: Pem::new(file("ca.pem".to_owned())),
+            roots: Pem::new(file("ca.pem".to_owned())),
         }
     }
 }
 
-/// The reversed bytes, as `HostCalls.Transform` answers.
+/// The reversed bytes: the answer of `HostCalls.Transform`.
 pub(crate) fn reversed(data: &[u8]) -> Bytes {
     data.iter().rev().copied().collect::<Vec<_>>().into()
 }
 
-/// An error and its causes in one line.
+/// An error and its causes, in one line.
 pub(crate) fn in_one_line(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        // tonic repeats the text of its cause in its own.
+        // tonic repeats the text of the cause.
         if !line.contains(&cause_text) {
             line += ": ";
             line += &cause_text;
@@ -67,7 +72,7 @@ pub(crate) fn in_one_line(error: &dyn Error) -> String {
     line
 }
 
-/// `google.rpc.Status`: what a gRPC status carries in `grpc-status-details-bin`.
+/// `google.rpc.Status`: the content of `grpc-status-details-bin`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct RpcStatus {
     #[prost(int32, tag = "1")]
@@ -78,7 +83,7 @@ pub(crate) struct RpcStatus {
     pub(crate) details: Vec<prost_types::Any>,
 }
 
-/// The type of the one detail that `Fail` sends.
+/// The type of the detail that `Fail` sends.
 pub(crate) const FAIL_DETAIL: &str = "type.googleapis.com/conformance.v1.FailDetail";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Plugins that are scripts, and servers in this process that scripts announce as theirs.
+//! Servers in the process of the test, whose addresses scripts print as theirs.
 
 use std::{
     convert::Infallible,
@@ -10,8 +10,8 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use http::{Request, Response};
 use rpcplugin::{
-    Command, Services,
-    mtls::Identity,
+    Services,
+    tls::Identity,
     transport::{Listener, Security, SocketDir, http2},
 };
 use tempfile::TempDir;
@@ -20,21 +20,11 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{body::Body, server::NamedService};
 use tower::Service;
 
-/// A plugin that is this script.
-pub(crate) fn script(script: &str) -> Command {
-    Command::new("/bin/sh").arg("-c").arg(script)
-}
-
-/// A plugin that prints this line and stays, deaf to everything.
-pub(crate) fn says(line: &str) -> Command {
-    script(&format!("echo '{line}'; exec sleep 60"))
-}
-
 /// A server in this process.
 pub(crate) struct Server {
     _task: AbortOnDropHandle<()>,
     _dir: SocketDir,
-    /// What a plugin that it is would print.
+    /// The handshake line of the server.
     pub(crate) line: String,
 }
 
@@ -49,33 +39,33 @@ impl Server {
     }
 }
 
-/// A socket on which connections wait for ever, unless a test takes them.
-pub(crate) struct Mute {
+/// A socket whose connections are not accepted unless the test accepts them.
+pub(crate) struct SilentSocket {
     pub(crate) socket: UnixListener,
     _dir: TempDir,
     path: PathBuf,
 }
 
-impl Mute {
+impl SilentSocket {
     pub(crate) fn new() -> Self {
         let dir = TempDir::new_in("/tmp").unwrap();
-        let path = dir.path().join("mute");
+        let path = dir.path().join("silent");
         Self { socket: UnixListener::bind(&path).unwrap(), _dir: dir, path }
     }
 
-    /// The line of a plugin without TLS.
+    /// The handshake line of a plugin without TLS.
     pub(crate) fn line(&self) -> String {
         format!("1|1|unix|{}|grpc|", self.path.display())
     }
 
-    /// The line of a plugin that announces a certificate.
+    /// The handshake line of a plugin with a certificate.
     pub(crate) fn secure_line(&self) -> String {
         let certificate = STANDARD_NO_PAD.encode(Identity::generate().unwrap().certificate_der());
         format!("{}{certificate}", self.line())
     }
 }
 
-/// A controller whose every call goes on until it is cancelled, and then says so.
+/// A controller whose calls never end. A cancelled call is notified.
 #[derive(Clone, Default)]
 pub(crate) struct StubbornController {
     pub(crate) cancelled: Arc<Notify>,

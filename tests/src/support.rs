@@ -1,0 +1,19 @@
+//! What the test programs of the workspace share: hosts, plugins, processes, and waiting for conditions.
+//!
+//! Every function fails the test that calls it, by a panic, where what it needs is missing.
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
+
+pub mod conformance;
+pub mod faulty;
+pub mod pages;
+pub mod process;
+pub mod process_tree;
+pub mod programs;
+pub mod scripts;
+pub mod signals;
+pub mod wait;
+
+use std::time::Duration;
+
+/// The longest that anything in a test may take on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,117 @@
+//! Processes, as `/proc` shows them.
+
+use std::{
+    fs, io,
+    path::Path,
+    process, thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::wait::blocking::eventually;
+
+/// The state of a process as a letter: `Z` is a zombie. `None` when the process is gone.
+#[must_use]
+pub fn state(pid: impl Into<u32>) -> Option<char> {
+    let pid = pid.into();
+    state_in(Path::new(&format!("/proc/{pid}/stat")))
+}
+
+/// Whether the process runs: it is neither gone nor a zombie.
+#[must_use]
+pub fn is_alive(pid: impl Into<u32>) -> bool {
+    state(pid).is_some_and(|state| state != 'Z')
+}
+
+/// Waits until the process is gone and has been reaped.
+#[track_caller]
+pub fn eventually_gone(pid: impl Into<u32>) {
+    let pid = pid.into();
+    eventually(&format!("process {pid} is gone"), || state(pid).is_none());
+}
+
+/// All processes of this machine.
+pub fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The children of this process, zombies included.
+#[must_use]
+pub fn children() -> Vec<u32> {
+    let me = process::id();
+    processes().filter(|pid| number_after_state(*pid, 1) == Some(me)).collect()
+}
+
+/// The processes of a process group, zombies included.
+#[must_use]
+pub fn group(leader: impl Into<u32>) -> Vec<u32> {
+    let leader = leader.into();
+    processes().filter(|pid| number_after_state(*pid, 2) == Some(leader)).collect()
+}
+
+/// The processes of a process group that run.
+#[must_use]
+pub fn running_group(leader: impl Into<u32>) -> Vec<u32> {
+    group(leader).into_iter().filter(|pid| is_alive(*pid)).collect()
+}
+
+/// Sends a signal to a process.
+///
+/// # Errors
+/// As `kill(2)`: mostly because the process is gone.
+pub fn try_send(pid: impl Into<u32>, signal: Signal) -> io::Result<()> {
+    let pid = i32::try_from(pid.into()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(kill_process(pid, signal)?)
+}
+
+/// Sends a signal to a process, which must be there.
+#[track_caller]
+pub fn send(pid: impl Into<u32>, signal: Signal) {
+    try_send(pid, signal).unwrap();
+}
+
+/// Stops a process with SIGSTOP, and waits until none of its threads runs.
+///
+/// The system stops one thread after another: on a busy machine, a call that is made right after the signal may still be
+/// answered.
+///
+/// # Errors
+/// There is no such process, or it has not stopped within 10 s.
+pub fn suspend(pid: impl Into<u32>) -> io::Result<()> {
+    let pid = pid.into();
+    try_send(pid, Signal::STOP)?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_suspended(pid)? {
+        if Instant::now() > deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn is_suspended(pid: u32) -> io::Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        if state_in(&thread?.path().join("stat")) != Some('T') {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The state of a process or thread in its `stat` file.
+fn state_in(stat: &Path) -> Option<char> {
+    after_name(stat)?.chars().next()
+}
+
+/// A number of `/proc/PID/stat`, counted from the state.
+fn number_after_state(pid: u32, nth: usize) -> Option<u32> {
+    after_name(Path::new(&format!("/proc/{pid}/stat")))?.split(' ').nth(nth)?.parse().ok()
+}
+
+/// The part of a `stat` file after the name of the process, which may contain anything, also brackets.
+fn after_name(stat: &Path) -> Option<String> {
+    Some(fs::read_to_string(stat).ok()?.rsplit_once(") ")?.1.to_owned())
+}

@@ -1,0 +1,150 @@
+//! Programs whose checksum is verified.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rpcplugin::host::ProgramFault;
+use rpcplugin::{
+    Command, Exit,
+    error::PlainReport,
+    host::{Checksum, LaunchFault},
+};
+use rpcplugin_tests::support::faulty::{faulty, host, shows};
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::support::{PLUGIN, executable, stderr_of};
+
+#[tokio::test]
+async fn a_checksum_lets_only_the_right_file_run() {
+    let bytes = fs::read(PLUGIN).expect("it was built");
+    let hexadecimal: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let right = Checksum::sha256(&hexadecimal).expect("a digest");
+    let plugin = host(|_| {}).launch(faulty("healthy").checksum(right)).await.expect("it is the right one");
+    let arguments =
+        fs::read(format!("/proc/{}/cmdline", plugin.pid().expect("it was launched"))).expect("it runs");
+    assert!(arguments.starts_with(PLUGIN.as_bytes()), "the plugin sees its own path");
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
+
+    let other = Checksum::new::<Sha512>(Sha512::digest(&bytes).to_vec()).expect("a digest");
+    host(|_| {}).launch(faulty("healthy").checksum(other)).await.expect("other digests work too");
+
+    let marker = tempfile::NamedTempFile::new().expect("a file");
+    let program = format!("#!/bin/sh\necho ran > {}\nexit 1\n", marker.path().display());
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = executable(dir.path(), program.as_bytes());
+    let wrong = Checksum::sha256(&hexadecimal).expect("a digest");
+    let error = host(|_| {}).launch(Command::new(&path).checksum(wrong)).await.expect_err("another file");
+    shows(
+        &error,
+        &[
+            "the checksum of ",
+            &hexadecimal,
+            "install the plugin anew",
+            "rpcplugin::security::checksum_mismatch",
+        ],
+    );
+    assert!(matches!(error.fault, LaunchFault::Program(ProgramFault::Checksum { .. })), "{error:?}");
+    assert_eq!(fs::read_to_string(marker.path()).expect("readable"), "", "the program did not run");
+
+    let unreadable = Checksum::sha256(&hexadecimal).expect("a digest");
+    let error =
+        host(|_| {}).launch(Command::new("/proc/self/mem").checksum(unreadable)).await.expect_err("no bytes");
+    shows(&error, &["cannot be read to verify its checksum", "rpcplugin::security::checksum_unreadable"]);
+
+    let error = Checksum::sha256("2c26").expect_err("a digest has 32 bytes");
+    assert!(PlainReport(&error).to_string().contains("code: rpcplugin::config::checksum_length"));
+
+    let absent = Checksum::sha256(&hexadecimal).expect("a digest");
+    let error = host(|_| {}).launch(Command::new("/no/such").checksum(absent)).await.expect_err("none");
+    assert!(matches!(error.fault, LaunchFault::Program(ProgramFault::NotFound { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn only_files_are_verified() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+    let checksum = || Checksum::new::<Sha256>([0; 32]).expect("a digest");
+    // Opening a pipe waits for its other end, and reading a device may never end.
+    for program in [pipe, "/dev/zero".into()] {
+        let error =
+            host(|_| {}).launch(Command::new(program).checksum(checksum())).await.expect_err("no file");
+        shows(&error, &["is a pipe or a device, not a program", "rpcplugin::transport::plugin_not_a_file"]);
+    }
+    let error = host(|_| {}).launch(Command::new(dir.path()).checksum(checksum())).await;
+    assert!(matches!(
+        error.expect_err("a directory").fault,
+        LaunchFault::Program(ProgramFault::IsDirectory { .. })
+    ));
+}
+
+/// SHA-256 of the verified file. When its last byte has been read, another file replaces it.
+#[derive(Default)]
+#[cfg(target_os = "linux")]
+struct ThenSwapped(Sha256);
+
+/// The file that replaces the verified file, and its path.
+#[cfg(target_os = "linux")]
+static SWAP: std::sync::Mutex<Option<(PathBuf, PathBuf)>> = std::sync::Mutex::new(None);
+
+#[cfg(target_os = "linux")]
+mod then_swapped {
+    use sha2::{
+        Sha256,
+        digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update},
+    };
+
+    use super::{SWAP, ThenSwapped};
+
+    impl OutputSizeUser for ThenSwapped {
+        type OutputSize = <Sha256 as OutputSizeUser>::OutputSize;
+    }
+
+    impl HashMarker for ThenSwapped {}
+
+    impl Update for ThenSwapped {
+        fn update(&mut self, data: &[u8]) {
+            Update::update(&mut self.0, data);
+        }
+    }
+
+    impl FixedOutput for ThenSwapped {
+        fn finalize_into(self, out: &mut Output<Self>) {
+            let (other, path) = SWAP.lock().expect("unpoisoned").take().expect("one swap for each check");
+            std::fs::rename(other, path).expect("both are there");
+            FixedOutput::finalize_into(self.0, out);
+        }
+    }
+}
+
+/// Another file replaces the program between verification and start. The verified file runs, whether script or binary.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn the_verified_file_is_the_file_that_runs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let checked = |contents: &[u8]| {
+        let other = executable(dir.path(), b"#!/bin/sh\necho 'I am another' >&2\nexit 7\n");
+        let aside = dir.path().join("another");
+        fs::rename(other, &aside).expect("ours");
+        let path = executable(dir.path(), contents);
+        *SWAP.lock().expect("unpoisoned") = Some((aside, path.clone()));
+        let checksum = Checksum::new::<ThenSwapped>(Sha256::digest(contents).to_vec()).expect("a digest");
+        (Command::new(&path).checksum(checksum), path)
+    };
+    let was_swapped = |path: &Path| {
+        SWAP.lock().expect("unpoisoned").is_none()
+            && fs::read_to_string(path).is_ok_and(|text| text.contains("another"))
+    };
+
+    let (script, path) = checked(b"#!/bin/sh\necho 'I was verified' >&2\nexit 1\n");
+    let stderr = stderr_of(|_| {}, script).await;
+    assert_eq!(stderr, ["I was verified"]);
+    assert!(was_swapped(&path), "the test swaps");
+
+    let (program, path) = checked(&fs::read(PLUGIN).expect("it was built"));
+    let plugin = host(|_| {}).launch(program.arg("healthy")).await.expect("the program that was verified");
+    assert!(was_swapped(&path), "the test swaps");
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
+}

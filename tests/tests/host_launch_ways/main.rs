@@ -1,0 +1,10 @@
+//! The ways to launch a plugin, with real processes.
+
+mod checksums;
+mod cleanup;
+mod double;
+mod environment;
+mod host_death;
+mod retries;
+mod runners;
+mod support;

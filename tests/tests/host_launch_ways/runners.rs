@@ -1,0 +1,278 @@
+//! Runners that users write.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rpcplugin::host::{ConnectFault, HandshakeFault};
+use rpcplugin::{
+    Endpoint, Exit, Services,
+    broker::{BoxError, Translate},
+    config::{EnvPolicy, HostTls},
+    host::{
+        AttachError, Attachment, ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, PluginProcess,
+        Runner, StartedProcess,
+    },
+};
+use rpcplugin_tests::support::{
+    faulty::{host, shows},
+    scripts::script,
+    wait::eventually_within,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, service::interceptor::InterceptedService};
+
+use crate::{
+    double::{Double, DoubleRunning, Loopback},
+    support::{PLUGIN, TIMEOUT},
+};
+
+#[tokio::test]
+async fn a_runner_may_be_a_test_double() {
+    let plain = host(|config| config.tls = HostTls::Plaintext);
+    let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
+    let plugin = plain.launch_with(&double).await.expect("it starts");
+    assert_eq!((plugin.name(), plugin.pid(), plugin.id().pid), ("double", None, None));
+    assert_eq!(plugin.reattach_config().pid, None);
+    assert!(plugin.endpoint().to_string().starts_with("tcp:127.0.0.1:"));
+    plugin.ping().await.expect("it is well");
+    let logged = || plugin.stderr_tail().iter().any(|line| line.contains("as good as a process"));
+    eventually_within(TIMEOUT, "its log is read", logged).await;
+    // The double has no controller, so that it is killed.
+    assert_eq!(plugin.shut_down_within(Duration::from_millis(100)).await, Exit::Clean);
+
+    let elsewhere = Double { line: "1|1|tcp|elsewhere.example:PORT|grpc|\n" };
+    let error = plain.launch_with(&elsewhere).await.expect_err("its address means nothing");
+    shows(
+        &error,
+        &[
+            "cannot be translated for this host",
+            "is not on the loopback",
+            "rpcplugin::transport::translation",
+        ],
+    );
+    let error = plain.launch_with(&Double { line: "" }).await.expect_err("its runner fails");
+    shows(
+        &error,
+        &["the runner could not start the plugin", "there is no engine", "rpcplugin::transport::runner"],
+    );
+    let banner = Double { line: "Welcome!\n" };
+    let error = plain.launch_with(&banner).await.expect_err("that is not a handshake line");
+    shows(&error, &["notes about the program:\n    it is only a double"]);
+}
+
+/// A test double that never finishes `ready`.
+struct NeverReady(Double);
+
+struct NeverReadyRunning(DoubleRunning);
+
+impl Runner for NeverReady {
+    type Process = NeverReadyRunning;
+
+    fn program(&self) -> PathBuf {
+        self.0.program()
+    }
+
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<NeverReadyRunning>, LaunchFault> {
+        let StartedProcess { process: running, stdout, stderr, translate, .. } =
+            self.0.start(surroundings).await?;
+        let started = StartedProcess::new(NeverReadyRunning(running), stdout, stderr);
+        Ok(translate.into_iter().fold(started, StartedProcess::translate))
+    }
+}
+
+impl PluginProcess for NeverReadyRunning {
+    fn id(&self) -> String {
+        self.0.id()
+    }
+
+    async fn ready(&mut self) {
+        std::future::pending().await
+    }
+
+    async fn wait(&mut self) -> ExitReason {
+        self.0.wait().await
+    }
+
+    async fn kill(&mut self) {
+        self.0.kill().await;
+    }
+}
+
+#[tokio::test]
+async fn a_runner_that_is_never_ready_delays_a_launch_until_its_deadline() {
+    let hasty = host(|config| {
+        config.tls = HostTls::Plaintext;
+        config.launch_timeout = Duration::from_millis(500);
+    });
+    let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
+    let error = hasty.launch_with(&runner).await.expect_err("it is never ready");
+    assert!(matches!(error.fault, LaunchFault::Connect(ConnectFault::Timeout(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn callbacks_end_with_a_launch_that_failed_after_they_were_served() {
+    let held = Arc::new(());
+    let kept = Arc::clone(&held);
+    let hasty = host(|config| {
+        config.tls = HostTls::Plaintext;
+        config.launch_timeout = Duration::from_millis(500);
+    })
+    .callbacks_with(move |caller| {
+        let own = (caller.broker.clone(), Arc::clone(&kept));
+        let (_, health) = tonic_health::server::health_reporter();
+        let holding = InterceptedService::new(health, move |request: Request<()>| {
+            let _ = &own;
+            Ok(request)
+        });
+        Services::new().add(holding)
+    });
+    let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
+    hasty.launch_with(&runner).await.expect_err("it is never ready");
+    // This function and the function that makes the services.
+    eventually_within(TIMEOUT, "the services are dropped", || Arc::strong_count(&held) == 2).await;
+}
+
+#[tokio::test]
+async fn an_attached_address_may_be_translated() {
+    let plain = host(|config| config.tls = HostTls::Plaintext);
+    let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
+    let plugin = plain.launch_with(&double).await.expect("it starts");
+    let Endpoint::Tcp(address) = plugin.endpoint() else { panic!("{plugin:?}") };
+    let there = Endpoint::parse("tcp", &format!("plugin.example:{}", address.port())).expect("an address");
+    let attachment = Attachment::new(there, 1).translate(Arc::new(Loopback));
+    let second = plain.attach(attachment).await.expect("it runs");
+    second.ping().await.expect("it is well");
+    let elsewhere = Endpoint::parse("tcp", "elsewhere.example:1").expect("an address");
+    let attachment = Attachment::new(elsewhere, 1).translate(Arc::new(Loopback));
+    let error = plain.attach(attachment).await.expect_err("its address means nothing");
+    let AttachError::Refused { source: LaunchFault::Handshake(HandshakeFault::Translate { .. }), .. } = error
+    else {
+        panic!("{error:?}")
+    };
+}
+
+/// A runner whose plugin prints nothing, or does not start.
+struct Engine {
+    starts: bool,
+}
+
+impl Runner for Engine {
+    type Process = DoubleRunning;
+
+    fn program(&self) -> PathBuf {
+        "engine".into()
+    }
+
+    async fn start(&self, _: &LaunchEnvironment) -> Result<StartedProcess<DoubleRunning>, LaunchFault> {
+        if !self.starts {
+            return std::future::pending().await;
+        }
+        let end = CancellationToken::new();
+        let (printing, stdout) = tokio::io::duplex(16);
+        let ended = end.clone();
+        tokio::spawn(async move {
+            ended.cancelled().await;
+            drop(printing);
+        });
+        Ok(StartedProcess::new(DoubleRunning(end), stdout, tokio::io::empty()))
+    }
+
+    async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {
+        Some(format!("the engine has heard that {fault}"))
+    }
+}
+
+#[tokio::test]
+async fn a_runner_diagnoses_every_fault() {
+    let short = host(|config| config.launch_timeout = Duration::from_millis(200));
+    let error = short.launch_with(&Engine { starts: false }).await.expect_err("it never starts");
+    shows(
+        &error,
+        &[
+            "the runner did not start the plugin within 0.2 s",
+            "the engine has heard that the runner did not start the plugin",
+            "rpcplugin::transport::not_started",
+        ],
+    );
+    assert!(error.fault.may_pass());
+    let error = short.launch_with(&Engine { starts: true }).await.expect_err("it says nothing");
+    shows(
+        &error,
+        &["the engine has heard that the plugin printed no handshake line", "rpcplugin::handshake::timeout"],
+    );
+}
+
+/// A runner that starts plugins through a shell, as on another machine: with another environment, and with another path of the
+/// socket directory.
+#[derive(Debug)]
+struct Shell {
+    alias: PathBuf,
+}
+
+#[derive(Debug)]
+struct Alias {
+    theirs: PathBuf,
+    ours: PathBuf,
+}
+
+impl Alias {
+    fn translate(endpoint: &Endpoint, from: &Path, to: &Path) -> Result<Endpoint, BoxError> {
+        let Endpoint::Unix(path) = endpoint else { return Err("only Unix sockets can be shared".into()) };
+        let name = path.as_path().strip_prefix(from)?;
+        Ok(Endpoint::parse("unix", &to.join(name).display().to_string())?)
+    }
+}
+
+impl Translate for Alias {
+    fn announce_as(&self, endpoint: &Endpoint) -> Result<Endpoint, BoxError> {
+        Self::translate(endpoint, &self.ours, &self.theirs)
+    }
+
+    fn dial_as(&self, endpoint: &Endpoint) -> Result<Endpoint, BoxError> {
+        Self::translate(endpoint, &self.theirs, &self.ours)
+    }
+}
+
+impl Runner for Shell {
+    type Process = ChildProcess;
+
+    fn program(&self) -> PathBuf {
+        "remote/faulty-plugin".into()
+    }
+
+    async fn start(
+        &self,
+        surroundings: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
+        std::os::unix::fs::symlink(&surroundings.socket_dir, &self.alias).map_err(LaunchFault::runner)?;
+        let mut there = surroundings.clone();
+        there.inherit = EnvPolicy::Clear;
+        for (name, value) in &mut there.handshake_env {
+            if name == "PLUGIN_UNIX_SOCKET_DIR" {
+                *value = Some(OsString::from(&self.alias));
+            }
+        }
+        let started = script("exec \"$0\" healthy").arg(PLUGIN).start(&there).await?;
+        let alias = Alias { theirs: self.alias.clone(), ours: surroundings.socket_dir.clone() };
+        Ok(started.translate(Arc::new(alias)))
+    }
+}
+
+#[tokio::test]
+async fn a_runner_may_start_plugins_elsewhere() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let shell = Shell { alias: dir.path().join("sockets") };
+    let plugin = host(|_| {}).launch_with(&shell).await.expect("it starts");
+    let Endpoint::Unix(path) = plugin.endpoint() else { panic!("{plugin:?}") };
+    assert!(!path.as_path().starts_with(dir.path()), "the host dials its own path of the directory");
+    assert!(plugin.security().is_mutual());
+    plugin.ping().await.expect("it is well");
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
+}
