@@ -1,4 +1,4 @@
-//! The conformance kit, two programs that use only the public API of `rpcplugin`, and what the test programs share.
+//! The conformance kit, two programs that use only the public API of `rpcplugin`, and support for the test programs.
 //!
 //! `kit-plugin` serves `conformance.v1.Kit`. `kit-host` launches plugins and drives them by JSON lines, or runs its list of
 //! checks. Both also run against peers in other languages, well-behaved and hostile.

@@ -1,4 +1,4 @@
-//! HTTP/2 written and read byte by byte: a peer that sends what no library would send.
+//! HTTP/2 written and read byte by byte: a peer that sends frames that no library sends.
 //!
 //! Headers are literals without Huffman coding, so that their length on the wire is known. The test chooses how they are cut
 //! into frames. Incoming frames are returned to the test, except settings and pings, which are answered.

@@ -1,6 +1,6 @@
 //! What the test programs of the workspace share: hosts, plugins, processes, and waiting for conditions.
 //!
-//! Every function fails the test that calls it, by a panic, where what it needs is missing.
+//! A function that lacks something it needs fails the test with a panic.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 pub mod conformance;

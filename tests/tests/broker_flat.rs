@@ -16,7 +16,6 @@ use rpcplugin::{
     Host, Plugin, PluginChannel, Services, Versions,
     broker::{Broker, ServiceHandle, ServiceId},
     config::HostTls,
-    host::Stdin,
 };
 use rpcplugin_tests::{
     contract::cookie,

@@ -39,7 +39,7 @@ fn plain() -> Host {
 
 /// A plugin without TLS, and its reattach configuration.
 async fn launched(tree: &ProcessTree) -> (Plugin, ReattachConfig) {
-    let plugin = plain().launch(tree.mark(faulty("healthy"))).await.expect("it starts");
+    let plugin = plain().launch(tree.mark(faulty("healthy"))).await.expect("the plugin starts");
     let json = plugin.reattach_config().to_string();
     (plugin, ReattachConfig::parse(&json).expect("a configuration can be parsed"))
 }
@@ -50,14 +50,14 @@ async fn a_second_host_can_use_and_end_a_plugin() {
     let (first, config) = launched(&tree).await;
     assert_eq!(config.pid, first.pid());
 
-    let second = plain().attach(config.clone()).await.expect("it runs");
+    let second = plain().attach(config.clone()).await.expect("the plugin runs");
     assert_eq!((second.pid(), second.version()), (first.pid(), first.version()));
-    assert_eq!(second.ping().await.expect("it is well"), ServingStatus::Serving);
+    assert_eq!(second.ping().await.expect("the plugin is healthy"), ServingStatus::Serving);
     assert_eq!(second.reattach_config(), config);
     drop(second);
     first.ping().await.expect("the plugin runs after its host has disconnected");
 
-    let third = plain().attach(Attachment::from(config).name("kv")).await.expect("it runs");
+    let third = plain().attach(Attachment::from(config).name("kv")).await.expect("the plugin runs");
     assert_eq!(third.name(), "kv");
     assert_eq!(third.shut_down().await, Exit::Ended);
     assert!(first.wait().await.is_success());
@@ -67,21 +67,21 @@ async fn a_second_host_can_use_and_end_a_plugin() {
 #[tokio::test]
 async fn a_plugin_keeps_its_handshake_line_and_the_duration_of_each_step() {
     let tree = ProcessTree::new();
-    let plugin = host(|_| {}).launch(tree.mark(faulty("healthy"))).await.expect("it starts");
-    let answer = plugin.handshake_line().expect("it was launched");
+    let plugin = host(|_| {}).launch(tree.mark(faulty("healthy"))).await.expect("the plugin starts");
+    let answer = plugin.handshake_line().expect("the plugin was launched");
     assert_eq!((answer.version, &answer.endpoint), (plugin.version(), plugin.endpoint()));
     assert!(answer.certificate.is_some());
     assert_eq!(answer.certificate.as_deref(), plugin.certificate().map(PeerCertificate::der));
     assert!(plugin.forwards_output() && plugin.serves_broker());
     let steps = plugin.launch_timings();
     let (process, answered) = (steps.process.expect("launched"), steps.handshake.expect("launched"));
-    let health = steps.health.expect("it was asked");
+    let health = steps.health.expect("the health check was made");
     assert!(process + answered + steps.connection + health <= plugin.launch_time(), "{steps:?}");
     assert!([process, answered, steps.connection, health].iter().all(|step| !step.is_zero()), "{steps:?}");
     plugin.shut_down().await;
 
     let (first, config) = launched(&tree).await;
-    let second = plain().attach(config).await.expect("it runs");
+    let second = plain().attach(config).await.expect("the plugin runs");
     assert!(second.handshake_line().is_none() && second.certificate().is_none());
     let steps = second.launch_timings();
     assert!(steps.process.is_none() && steps.handshake.is_none() && steps.health.is_some(), "{steps:?}");
@@ -95,7 +95,7 @@ async fn several_configurations_are_named_as_terraform_does() {
     let json = format!(r#"{{"registry.example/acme/kv":{config}}}"#);
     let configs = ReattachConfigs::parse(&json).expect("readable");
     let config = configs.0["registry.example/acme/kv"].clone();
-    plain().attach(config).await.expect("it runs").ping().await.expect("it is well");
+    plain().attach(config).await.expect("the plugin runs").ping().await.expect("the plugin is healthy");
     drop(first);
     tree.dies_out().await;
 }
@@ -106,7 +106,7 @@ async fn a_pid_that_was_reused_is_never_signalled() {
     let (first, mut config) = launched(&tree).await;
     let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
     config.pid = rpcplugin::host::Pid::new(other.id());
-    let second = plain().attach(config).await.expect("it runs");
+    let second = plain().attach(config).await.expect("the plugin runs");
     assert_eq!(second.pid(), first.pid(), "the process that listens is the plugin");
     stop(&first);
     assert!(matches!(second.shut_down_within(Duration::from_millis(200)).await, Exit::Killed { .. }));
@@ -118,17 +118,17 @@ async fn a_pid_that_was_reused_is_never_signalled() {
 
 /// Suspends a plugin, so that only SIGKILL ends it.
 fn stop(plugin: &Plugin) {
-    suspend(plugin.pid().expect("it was launched")).expect("it runs");
+    suspend(plugin.pid().expect("the plugin was launched")).expect("the plugin runs");
 }
 
 #[tokio::test]
 async fn the_exit_of_an_attached_process_is_noticed() {
     let tree = ProcessTree::new();
     let (first, config) = launched(&tree).await;
-    let second = plain().attach(config).await.expect("it runs");
+    let second = plain().attach(config).await.expect("the plugin runs");
     assert_eq!(second.ended(), None);
     first.kill().await;
-    tokio::time::timeout(TIMEOUT, second.wait()).await.expect("its exit is noticed");
+    tokio::time::timeout(TIMEOUT, second.wait()).await.expect("the exit is noticed");
     assert!(second.ping().await.is_err());
     tree.dies_out().await;
 }
@@ -139,12 +139,12 @@ async fn an_address_without_a_listener_is_refused_immediately() {
     let (first, config) = launched(&tree).await;
     first.shut_down().await;
     let begun = Instant::now();
-    let error = plain().attach(config.clone()).await.expect_err("it has ended");
+    let error = plain().attach(config.clone()).await.expect_err("the plugin has exited");
     assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(matches!(error, AttachError::NoPlugin { .. }), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::transport::attach_no_plugin");
     let text = PlainReport(&error).to_string();
-    assert!(text.contains("there is no plugin at unix:") && text.contains("start it anew"), "{text}");
+    assert!(text.contains("there is no plugin at unix:") && text.contains("start the plugin anew"), "{text}");
 }
 
 #[tokio::test]
@@ -152,9 +152,9 @@ async fn a_plugin_in_test_mode_is_not_shut_down() {
     let tree = ProcessTree::new();
     let (first, mut config) = launched(&tree).await;
     config.test = true;
-    let second = plain().attach(config).await.expect("it runs");
+    let second = plain().attach(config).await.expect("the plugin runs");
     assert_eq!(second.shut_down().await, Exit::Detached);
-    first.ping().await.expect("it still runs");
+    first.ping().await.expect("the plugin still runs");
     assert_eq!(first.shut_down().await, Exit::Clean);
 }
 
@@ -164,11 +164,11 @@ async fn brokered_sockets_are_in_the_directory_of_the_settings() {
     let (first, config) = launched(&tree).await;
     let dir = tempfile::tempdir_in("/tmp").expect("a directory");
     let here = plain().configure(|config| config.unix_socket_dir = Some(dir.path().to_owned()));
-    let second = here.attach(config.clone()).await.expect("it runs");
+    let second = here.attach(config.clone()).await.expect("the plugin runs");
     assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 1);
     drop(second);
     let other = plain().configure(|config| config.unix_socket_group = Some("no-such-group".into()));
-    let error = other.attach(config).await.expect_err("there is no such group");
+    let error = other.attach(config).await.expect_err("an unknown group");
     assert!(
         matches!(error, AttachError::Refused { source: LaunchFault::Setup(SetupFault::SocketDir(_)), .. }),
         "{error:?}"
@@ -185,7 +185,7 @@ async fn versions_and_settings_must_fit() {
         let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a cookie");
         Host::new(cookie, Versions::new([7, 8]).expect("versions"))
     };
-    let error = other().attach(config.clone()).await.expect_err("it speaks another version");
+    let error = other().attach(config.clone()).await.expect_err("the plugin serves another version");
     assert!(matches!(error, AttachError::Version(_)), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::protocol::attach_version");
     // Go hosts do not store the version.
@@ -202,13 +202,14 @@ async fn versions_and_settings_must_fit() {
 #[tokio::test]
 async fn without_the_identity_a_secured_plugin_cannot_be_attached_to() {
     let tree = ProcessTree::new();
-    let plugin = host(|_| {}).launch(tree.mark(faulty("healthy"))).await.expect("it starts");
+    let plugin = host(|_| {}).launch(tree.mark(faulty("healthy"))).await.expect("the plugin starts");
     let begun = Instant::now();
-    let error = plain().attach(plugin.reattach_config()).await.expect_err("it wants a certificate");
+    let error =
+        plain().attach(plugin.reattach_config()).await.expect_err("the plugin requires a certificate");
     assert!(begun.elapsed() < TIMEOUT, "{error:?}");
     assert!(matches!(error, AttachError::Refused { .. }), "{error:?}");
     assert_eq!(code(&error), "rpcplugin::transport::attach_refused");
-    plugin.ping().await.expect("it is unharmed");
+    plugin.ping().await.expect("the plugin is unharmed");
     drop(plugin);
     tree.dies_out().await;
 }
@@ -245,15 +246,16 @@ async fn a_secured_plugin_survives_the_upgrade_of_its_host() {
         .env(MARK, tree.name())
         .stdin(Stdio::null())
         .output()
-        .expect("it was built");
+        .expect("the program is built");
     assert!(old.status.success(), "{}", String::from_utf8_lossy(&old.stderr));
     let json = String::from_utf8(old.stdout).expect("UTF-8");
     assert_eq!(tree.alive().len(), 1, "only the plugin is alive");
 
-    let plugin = host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("it runs");
+    let plugin =
+        host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("the plugin runs");
     assert!(plugin.security().is_mutual());
     assert_eq!(tree.alive(), [plugin.pid().map_or(0, u32::from)]);
-    assert_eq!(plugin.ping().await.expect("it is well"), ServingStatus::Serving);
+    assert_eq!(plugin.ping().await.expect("the plugin is healthy"), ServingStatus::Serving);
     let Endpoint::Unix(path) = plugin.endpoint().clone() else { panic!("{plugin:?}") };
     let dir = path.as_path().parent().expect("a directory").to_owned();
     assert!(dir.exists());
@@ -266,18 +268,18 @@ async fn a_secured_plugin_survives_the_upgrade_of_its_host() {
 async fn a_plugin_that_dies_with_its_host_is_not_handed_over() {
     let tree = ProcessTree::new();
     let host = host(|_| {});
-    let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
+    let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("the plugin starts");
     let config = plugin.reattach_config();
-    let error = plugin.hand_over().await.expect_err("it would end with this host");
+    let error = plugin.hand_over().await.expect_err("the plugin dies with this host");
     assert_eq!(code(&error), "rpcplugin::config::handover_dies_with_host");
     let text = PlainReport(&error).to_string();
     assert!(text.contains("die_with_host = false") && text.contains("PLUGIN_DIE_WITH_HOST"), "{text}");
     let plugin = error.into_plugin();
-    assert_eq!(plugin.ping().await.expect("it is as it was"), ServingStatus::Serving);
+    assert_eq!(plugin.ping().await.expect("the plugin is unchanged"), ServingStatus::Serving);
     assert_eq!(plugin.reattach_config(), config);
     assert_eq!(plugin.shut_down().await, Exit::Clean);
     // Dropping the error drops the plugin.
-    let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
+    let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("the plugin starts");
     drop(plugin.hand_over().await.expect_err("the same"));
     tree.dies_out().await;
 }
@@ -293,14 +295,15 @@ async fn the_directory_of_a_plugin_that_was_handed_over_stays_while_it_runs() {
         .env("TMPDIR", dir.path())
         .stdin(Stdio::null())
         .output()
-        .expect("it was built");
+        .expect("the program is built");
     let json = String::from_utf8(old.stdout).expect("UTF-8");
     let left = || std::fs::read_dir(dir.path()).expect("readable").count();
     assert_eq!(left(), 1, "{}", String::from_utf8_lossy(&old.stderr));
     let next = host(|config| config.unix_socket_dir = Some(dir.path().to_owned()));
-    let other = next.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
+    let other = next.launch(tree.mark(faulty("healthy"))).await.expect("the plugin starts");
     assert_eq!(other.shut_down().await, Exit::Clean);
-    let plugin = host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("it runs");
+    let plugin =
+        host(|_| {}).attach(Handover::parse(&json).expect("readable")).await.expect("the plugin runs");
     assert_eq!(plugin.shut_down().await, Exit::Ended);
     tree.dies_out().await;
     eventually_within(TIMEOUT, "the directory is removed", || left() == 0).await;
@@ -310,11 +313,12 @@ async fn the_directory_of_a_plugin_that_was_handed_over_stays_while_it_runs() {
 async fn a_handover_does_not_show_its_key() {
     let tree = ProcessTree::new();
     let host = host(|config| config.die_with_host = false);
-    let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("it starts");
-    let handover = plugin.hand_over().await.expect("it may outlive this host");
+    let plugin = host.launch(tree.mark(faulty("healthy"))).await.expect("the plugin starts");
+    let handover = plugin.hand_over().await.expect("the plugin may outlive this host");
     assert!(handover.to_json().contains("PRIVATE KEY"));
     assert!(!format!("{handover:?}").contains("PRIVATE KEY"));
-    let plugin = host.attach(Handover::parse(&handover.to_json()).expect("readable")).await.expect("it runs");
+    let plugin =
+        host.attach(Handover::parse(&handover.to_json()).expect("readable")).await.expect("the plugin runs");
     assert_eq!(plugin.shut_down().await, Exit::Ended);
     tree.dies_out().await;
 
@@ -340,13 +344,13 @@ fn kit_host() -> Host {
 async fn over_tcp_the_process_is_the_owner_of_the_port() {
     let tree = ProcessTree::new();
     let command = Command::new(env!("CARGO_BIN_EXE_kit-plugin")).args(["--net", "tcp"]);
-    let first = kit_host().launch(tree.mark(command)).await.expect("it starts");
+    let first = kit_host().launch(tree.mark(command)).await.expect("the plugin starts");
     let mut config = first.reattach_config();
     assert!(matches!(config.endpoint, Endpoint::Tcp(_)));
-    let second = kit_host().attach(config.clone()).await.expect("it runs");
+    let second = kit_host().attach(config.clone()).await.expect("the plugin runs");
     assert_eq!(second.pid(), first.pid());
     config.pid = Some(rpcplugin::host::Pid::current());
-    let third = kit_host().attach(config.clone()).await.expect("it runs");
+    let third = kit_host().attach(config.clone()).await.expect("the plugin runs");
     assert_eq!(third.pid(), None, "this process does not listen there");
     let address = Attachment::new(config.endpoint, 3);
     let fourth = kit_host().attach(address).await.expect("an address is enough");
@@ -361,16 +365,16 @@ async fn over_tcp_the_process_is_the_owner_of_the_port() {
 async fn the_dead_broker_of_a_go_plugin_is_reported() {
     let Some(program) = peer("go", "kit-plugin") else { return };
     let tree = ProcessTree::new();
-    let first = kit_host().launch(tree.mark(Command::new(program))).await.expect("it starts");
+    let first = kit_host().launch(tree.mark(Command::new(program))).await.expect("the plugin starts");
     let config = first.reattach_config();
     // The broker ends with the stream of the first host.
     first.broker().close();
     tokio::time::sleep(Duration::from_millis(200)).await;
 
-    let second = kit_host().attach(config).await.expect("it runs");
-    second.ping().await.expect("it is well");
+    let second = kit_host().attach(config).await.expect("the plugin runs");
+    second.ping().await.expect("the plugin is healthy");
     let begun = Instant::now();
-    let error = second.broker().dial(ServiceId(7)).await.expect_err("its broker is dead");
+    let error = second.broker().dial(ServiceId(7)).await.expect_err("the broker of the plugin is dead");
     assert!(begun.elapsed() < Duration::from_secs(8), "{error:?}");
     let text = PlainReport(&error).to_string();
     assert!(text.contains("peer's broker is closed") || text.contains("announced no address"), "{text}");

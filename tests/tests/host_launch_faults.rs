@@ -50,7 +50,8 @@ macro_rules! assert_fault {
 #[tokio::test]
 async fn a_plugin_started_manually_names_the_program_to_start() {
     let mut plugin = std::process::Command::new(env!("CARGO_BIN_EXE_faulty-plugin"));
-    let output = plugin.env_remove("FAULTY_PLUGIN").stdin(Stdio::null()).output().expect("it can be started");
+    let output =
+        plugin.env_remove("FAULTY_PLUGIN").stdin(Stdio::null()).output().expect("the program starts");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("this program is a plugin"), "{stderr}");
@@ -400,7 +401,7 @@ async fn tls_refused() {
 #[tokio::test]
 async fn not_healthy() {
     let error = refused(&host(|_| {}), faulty("unhealthy"), TIMEOUT).await;
-    shows(&error, &["the plugin reports its health as NotServing", "set its own health status"]);
+    shows(&error, &["the plugin reports its health as NotServing", "the plugin set this health status itself"]);
     assert_fault!(error.fault, LaunchFault::Connect(ConnectFault::NotHealthy(ServingStatus::NotServing)));
 }
 
@@ -518,7 +519,7 @@ async fn a_grandchild_that_holds_the_pipes() {
     // A process in another session is not killed with the group. It exits by itself.
     let text = "setsid sh -c 'sleep 2' & echo tail >&2; exit 5";
     let begun = Instant::now();
-    let error = host(quick).launch(script(text)).await.expect_err("it exits");
+    let error = host(quick).launch(script(text)).await.expect_err("the plugin exits");
     assert!(begun.elapsed() < Duration::from_secs(2), "{error:?}");
     shows(&error, &["exit status 5", "tail"]);
 }

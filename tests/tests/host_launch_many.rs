@@ -84,7 +84,7 @@ async fn a_thousand_launches_leave_nothing_and_a_hundred_plugins_run_together() 
             .collect()
             .await;
     for plugin in &plugins {
-        plugin.ping().await.expect("all are well");
+        plugin.ping().await.expect("the plugin is healthy");
     }
     let ends = futures_util::future::join_all(plugins.into_iter().map(Plugin::shut_down)).await;
     assert!(ends.iter().all(|exit| *exit == Exit::Clean), "{ends:?}");

@@ -35,7 +35,7 @@ fn is_plain(error: &LaunchError, headline: &str) {
 }
 
 fn rpcplugin_help(error: &LaunchError) -> String {
-    miette::Diagnostic::help(error).expect("there is help").to_string()
+    miette::Diagnostic::help(error).expect("a help").to_string()
 }
 
 fn code(error: &LaunchError) -> String {
@@ -45,7 +45,7 @@ fn code(error: &LaunchError) -> String {
 #[tokio::test]
 async fn a_plugin_of_this_library_gives_a_reason_a_code_and_a_help() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = taken.local_addr().expect("it has one").port().to_string();
+    let port = taken.local_addr().expect("an address").port().to_string();
     let long = format!("/tmp/{}", "x".repeat(150));
     for (variables, headline, expected, help) in [
         (
@@ -78,7 +78,7 @@ async fn a_plugin_of_this_library_gives_a_reason_a_code_and_a_help() {
             variables.iter().fold(faulty("healthy"), |command, (name, value)| command.env(name, value));
         let error = refused(&host(|_| {}), command, TIMEOUT).await;
         is_plain(&error, headline);
-        let reason = error.facts().reason.as_ref().expect("it gave one");
+        let reason = error.facts().reason.as_ref().expect("a reason");
         assert_eq!(reason.kind, ReasonKind::Error);
         assert!(code(&error).starts_with(expected), "{error:?}");
         assert_eq!(Some(&code(&error)), reason.code.as_ref(), "{error:?}");

@@ -59,11 +59,11 @@ async fn lines() {
         .without_time()
         .finish();
     let _subscribed = tracing::subscriber::set_default(subscriber);
-    let plugin = host(|_| {}).launch(faulty("logs")).await.expect("it starts");
+    let plugin = host(|_| {}).launch(faulty("logs")).await.expect("the plugin starts");
     let added = r#" INFO faulty-plugin: added word="a" count=1 ok=true"#.to_owned();
     eventually_within(Duration::from_secs(10), "the record is written", || written.lines().contains(&added))
         .await;
-    let pid = plugin.pid().expect("it was launched");
+    let pid = plugin.pid().expect("the plugin was launched");
     plugin.shut_down().await;
     let lines = written.lines();
     let ready: Vec<_> = lines.iter().filter(|line| line.contains("plugin ready")).collect();
@@ -112,7 +112,7 @@ async fn child() {
     let text = format!(
         "printf '%b\\n' '[INFO] all is well' '[WARN] nearly full' '{error}' 'panic: boom\\n\\ngoroutine 1 [running]:' >&2; exit 3"
     );
-    host.launch(script(&text)).await.expect_err("it ends");
+    host.launch(script(&text)).await.expect_err("the script exits");
 }
 
 /// The stderr of the test in another process.
@@ -122,7 +122,7 @@ fn stderr_of(test: &str, case: &str) -> String {
         .env("HOST_LOG_LINES", case)
         .stdout(Stdio::null())
         .output()
-        .expect("it can be started");
+        .expect("the program starts");
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -152,7 +152,7 @@ fn a_host_warns_of_a_misspelt_variable() {
         .arg("/no/such/plugin")
         .env("PLUGIN_HANDSHAKE_TIMOUT", "2s")
         .output()
-        .expect("it can be started");
+        .expect("the program starts");
     let stderr = String::from_utf8_lossy(&host.stderr);
     let warning =
         "[WARN] PLUGIN_HANDSHAKE_TIMOUT is not a setting; the nearest is PLUGIN_HANDSHAKE_TIMEOUT\n";
@@ -162,7 +162,7 @@ fn a_host_warns_of_a_misspelt_variable() {
 #[tokio::test]
 async fn a_plugin_logs_a_warning_of_a_misspelt_variable() {
     let command = faulty("healthy").env("PLUGIN_SERVER_TRANSPORT", "tcp").env("PLUGIN_DIR", "/");
-    let plugin = host(|_| {}).launch(command).await.expect("it starts");
+    let plugin = host(|_| {}).launch(command).await.expect("the plugin starts");
     let warning = "PLUGIN_SERVER_TRANSPORT is not a setting; the nearest is PLUGIN_SERVER_TRANSPORTS";
     let log = || plugin.stderr_tail().join("\n");
     eventually_within(Duration::from_secs(10), "the warning is written", || log().contains(warning)).await;

@@ -1,9 +1,9 @@
-//! The real Terraform against the demo provider, as a user would run it.
+//! The real Terraform with the demo provider, as a user runs it.
 //!
-//! Every scenario has a fresh directory, with a store and temporary files of its own. It looks at what Terraform printed
-//! and stored, at the files of the store and at Terraform's trace log. After every scenario no process may have been
-//! killed, no error may have been logged about one, and nothing may be left behind. Without `terraform` the scenarios are
-//! skipped, unless the environment variable `RPCPLUGIN_REQUIRE` contains `terraform`.
+//! Every scenario has a new directory with a store and temporary files. It checks the output and the state of Terraform, the
+//! files in the store, and the trace log of Terraform. In every scenario, all plugins must exit by themselves and without
+//! errors in the log, and no process or file may be left. Without `terraform`, the scenarios are skipped, unless the variable
+//! `RPCPLUGIN_REQUIRE` contains `terraform`.
 #![cfg(unix)]
 
 #[path = "terraform/attached.rs"]
@@ -37,7 +37,7 @@ macro_rules! scenarios {
     };
 }
 
-/// Scenarios about the connection, in a mode: a protocol and a security.
+/// Scenarios about the connection, in one mode: a protocol version, with or without TLS.
 macro_rules! mode {
     ($mode:ident, $environment:expr) => {
         mod $mode {

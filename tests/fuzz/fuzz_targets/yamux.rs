@@ -23,7 +23,7 @@ fuzz_target!(|input: (bool, &[u8])| {
     });
 });
 
-/// A session that is fed with these bytes and then loses its connection.
+/// A session that reads these bytes and then loses its connection.
 async fn session(client: bool, bytes: &[u8]) {
     let (near, far) = tokio::io::duplex(1 << 16);
     let session = if client {
@@ -39,7 +39,7 @@ async fn session(client: bool, bytes: &[u8]) {
     let mut streams = JoinSet::new();
     let serve = async {
         if client {
-            // The peer's first frames may be about these.
+            // The first frames of the peer may refer to these streams.
             for _ in 0..2 {
                 if let Ok(stream) = session.open().await {
                     streams.spawn(echo(stream));
@@ -61,7 +61,7 @@ async fn session(client: bool, bytes: &[u8]) {
     drain.await.expect("no panic");
 }
 
-/// Sends back what comes.
+/// Echoes a stream.
 async fn echo(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let _ = tokio::io::copy(&mut reader, &mut writer).await;

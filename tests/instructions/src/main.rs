@@ -1,7 +1,7 @@
 //! Small pieces of work whose instructions `cargo xtask instructions` counts under valgrind.
 //!
 //! Without an argument, the program prints the names of all pieces, one on each line. With a name, it runs that piece twice:
-//! once to do what is done once in a process, and once in [`counted_by_callgrind`]. The program does not measure, and also
+//! once for the work that is done once in a process, and once in [`counted_by_callgrind`]. The program does not measure, and also
 //! runs without valgrind. The inputs are always the same and are made beforehand.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the output of a program")]
 

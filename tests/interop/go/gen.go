@@ -1,8 +1,8 @@
 // Package gokit is the root of the Go conformance peers.
 //
 // kitpb is generated from the repository's proto/conformance/v1/kit.proto, and
-// greeterpb from proto/greeter/v1/greeter.proto. To make them again, with protoc, protoc-gen-go v1.36.11 and
-// protoc-gen-go-grpc v1.6.2 on the PATH, run `go generate` here. The protoc
+// greeterpb from proto/greeter/v1/greeter.proto. To generate them again, run `go generate` here, with protoc,
+// protoc-gen-go v1.36.11 and protoc-gen-go-grpc v1.6.2 on the PATH. The protoc
 // that comes with the Python package grpcio-tools (`python -m
 // grpc_tools.protoc`) takes the same arguments.
 package gokit

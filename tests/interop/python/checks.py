@@ -181,7 +181,7 @@ async def health(run: Run) -> None:
 @check("health-unknown")
 async def health_unknown(run: Run) -> None:
     stub = health_pb2_grpc.HealthStub(run.plugin.client.grpc_channel)
-    request = health_pb2.HealthCheckRequest(service="nobody.serves.This")
+    request = health_pb2.HealthCheckRequest(service="missing.Service")
     await expect_status(stub.Check(request, timeout=CALL_SECONDS), grpc.StatusCode.NOT_FOUND)
 
 

@@ -67,7 +67,7 @@ pub(crate) async fn idle(options: &Options) -> Measured<Results> {
 /// Many plugins, launched some at a time, that run at the same time in the end.
 pub(crate) async fn crowd(options: &Options) -> Measured<Results> {
     let host = connected::host(options);
-    // The first plugin pays for what the host shares between plugins.
+    // The first plugin pays for the shared state of the host.
     connected::launch_by(&host, options).await?.shut_down().await;
     let own = std::process::id();
     let (rss, threads, own_tasks) = (memory_of(own).rss, threads_of(own), tasks());

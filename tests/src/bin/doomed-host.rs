@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
         }
     };
     if fate == "goes-on" {
-        println!("{}", plugin.hand_over().await.expect("it may outlive this host").to_json());
+        println!("{}", plugin.hand_over().await.expect("the plugin may outlive this host").to_json());
         return ExitCode::SUCCESS;
     }
     if fate == "ends" {

@@ -15,11 +15,11 @@ fn main() -> ExitCode {
     let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a key and a value");
     if fault == "leaves" {
         // The host cannot kill the plugin through its group.
-        let group = getpgid(getppid()).expect("there is a parent");
-        setpgid(None, Some(group)).expect("it is of the same session");
+        let group = getpgid(getppid()).expect("a parent process");
+        setpgid(None, Some(group)).expect("a process of the same session");
     }
     assert!(fault != "panics", "there is no\nconfiguration \u{1b}[31m");
-    let stderr = OriginalStderr::get().expect("there is one");
+    let stderr = OriginalStderr::get().expect("a stderr");
     let within = fault == "main-within";
     let serve =
         Serve::new(cookie).load_config(&Loader::new().process_env()).version_with(1, move |context| {
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             Services::new()
         });
     if within {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("there are descriptors");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("free descriptors");
         return runtime.block_on(async { serve.main() });
     }
     serve.main()

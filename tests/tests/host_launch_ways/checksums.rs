@@ -18,12 +18,12 @@ use crate::support::{PLUGIN, executable, stderr_of};
 
 #[tokio::test]
 async fn a_checksum_lets_only_the_right_file_run() {
-    let bytes = fs::read(PLUGIN).expect("it was built");
+    let bytes = fs::read(PLUGIN).expect("the program is built");
     let hexadecimal: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let right = Checksum::sha256(&hexadecimal).expect("a digest");
-    let plugin = host(|_| {}).launch(faulty("healthy").checksum(right)).await.expect("it is the right one");
-    let arguments =
-        fs::read(format!("/proc/{}/cmdline", plugin.pid().expect("it was launched"))).expect("it runs");
+    let plugin = host(|_| {}).launch(faulty("healthy").checksum(right)).await.expect("the checksum is right");
+    let arguments = fs::read(format!("/proc/{}/cmdline", plugin.pid().expect("the plugin was launched")))
+        .expect("the plugin runs");
     assert!(arguments.starts_with(PLUGIN.as_bytes()), "the plugin sees its own path");
     assert_eq!(plugin.shut_down().await, Exit::Clean);
 
@@ -57,7 +57,7 @@ async fn a_checksum_lets_only_the_right_file_run() {
     assert!(PlainReport(&error).to_string().contains("code: rpcplugin::config::checksum_length"));
 
     let absent = Checksum::sha256(&hexadecimal).expect("a digest");
-    let error = host(|_| {}).launch(Command::new("/no/such").checksum(absent)).await.expect_err("none");
+    let error = host(|_| {}).launch(Command::new("/no/such").checksum(absent)).await.expect_err("no program");
     assert!(matches!(error.fault, LaunchFault::Program(ProgramFault::NotFound { .. })), "{error:?}");
 }
 
@@ -65,7 +65,7 @@ async fn a_checksum_lets_only_the_right_file_run() {
 async fn only_files_are_verified() {
     let dir = tempfile::tempdir().expect("a directory");
     let pipe = dir.path().join("pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("the plugin runs").success());
     let checksum = || Checksum::new::<Sha256>([0; 32]).expect("a digest");
     // Opening a pipe waits for its other end, and reading a device may never end.
     for program in [pipe, "/dev/zero".into()] {
@@ -113,7 +113,7 @@ mod then_swapped {
     impl FixedOutput for ThenSwapped {
         fn finalize_into(self, out: &mut Output<Self>) {
             let (other, path) = SWAP.lock().expect("unpoisoned").take().expect("one swap for each check");
-            std::fs::rename(other, path).expect("both are there");
+            std::fs::rename(other, path).expect("both files exist");
             FixedOutput::finalize_into(self.0, out);
         }
     }
@@ -141,10 +141,10 @@ async fn the_verified_file_is_the_file_that_runs() {
     let (script, path) = checked(b"#!/bin/sh\necho 'I was verified' >&2\nexit 1\n");
     let stderr = stderr_of(|_| {}, script).await;
     assert_eq!(stderr, ["I was verified"]);
-    assert!(was_swapped(&path), "the test swaps");
+    assert!(was_swapped(&path), "the test swaps the files");
 
-    let (program, path) = checked(&fs::read(PLUGIN).expect("it was built"));
+    let (program, path) = checked(&fs::read(PLUGIN).expect("the program is built"));
     let plugin = host(|_| {}).launch(program.arg("healthy")).await.expect("the program that was verified");
-    assert!(was_swapped(&path), "the test swaps");
+    assert!(was_swapped(&path), "the test swaps the files");
     assert_eq!(plugin.shut_down().await, Exit::Clean);
 }

@@ -16,7 +16,7 @@ async fn a_dropped_launch_leaves_nothing() {
     let tree = ProcessTree::new();
     let launching = host(|_| {});
     let launch = launching.launch(tree.mark(script("sleep 1000 & sleep 1000")));
-    tokio::time::timeout(Duration::from_millis(300), launch).await.expect_err("it is silent");
+    tokio::time::timeout(Duration::from_millis(300), launch).await.expect_err("the plugin prints nothing");
     tree.dies_out().await;
 }
 
@@ -24,7 +24,7 @@ async fn a_dropped_launch_leaves_nothing() {
 async fn sockets_are_removed_when_the_plugin_ends() {
     let dir = tempfile::tempdir().expect("a directory");
     let here = host(|config| config.unix_socket_dir = Some(dir.path().to_owned()));
-    let plugin = here.launch(faulty("healthy")).await.expect("it starts");
+    let plugin = here.launch(faulty("healthy")).await.expect("the plugin starts");
     assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 1);
     drop(plugin);
     eventually_within(TIMEOUT, "nothing is left", || {

@@ -37,10 +37,11 @@ async fn the_directory_and_the_arguments() {
 
 #[tokio::test]
 async fn standard_input() {
-    let mut plugin = host(|_| {}).launch(faulty("stdin").stdin(Stdin::Piped)).await.expect("it starts");
-    let mut stdin = plugin.take_stdin().expect("it was asked for");
+    let mut plugin =
+        host(|_| {}).launch(faulty("stdin").stdin(Stdin::Piped)).await.expect("the plugin starts");
+    let mut stdin = plugin.take_stdin().expect("a piped stdin");
     assert!(plugin.take_stdin().is_none());
-    stdin.write_all(b"hello\n").await.expect("it is read");
+    stdin.write_all(b"hello\n").await.expect("the plugin reads it");
     let read = || plugin.stderr_tail().iter().any(|line| line.contains(r#"read "hello\n""#));
     eventually_within(TIMEOUT, "the plugin has read it", read).await;
     assert_eq!(plugin.shut_down().await, Exit::Clean);

@@ -14,14 +14,14 @@ async fn after_the_host_was_killed(fate: &str, tree: &ProcessTree) {
         .env(MARK, tree.name())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("it was built");
+        .expect("the program is built");
     let mut line = String::new();
     let stdout = doomed.stdout.take().expect("a pipe");
     std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("readable");
     assert_eq!(line, "ready\n");
     assert!(tree.alive().len() >= 2, "the host and its children");
-    doomed.kill().expect("it runs");
-    doomed.wait().expect("it is ours");
+    doomed.kill().expect("the plugin runs");
+    doomed.wait().expect("a child of this process");
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn the_exit_is_known_where_sigchld_is_ignored() {
         .args(["-c", "trap '' CHLD; exec \"$0\" ends \"$1\"", host, PLUGIN])
         .stdin(Stdio::null())
         .output()
-        .expect("it was built");
+        .expect("the program is built");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(stdout, "Clean\n", "{stderr}");
 }

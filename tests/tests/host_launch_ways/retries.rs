@@ -22,10 +22,11 @@ use crate::support::{PLUGIN, TIMEOUT, executable};
 #[tokio::test]
 async fn a_program_that_is_still_being_written_is_waited_for() {
     let dir = tempfile::tempdir().expect("a directory");
-    let path = executable(dir.path(), &fs::read(PLUGIN).expect("it was built"));
+    let path = executable(dir.path(), &fs::read(PLUGIN).expect("the program is built"));
     let writing = fs::OpenOptions::new().append(true).open(&path).expect("ours");
     let short = host(|config| config.busy_timeout = Duration::from_millis(100));
-    let error = short.launch(Command::new(&path).arg("healthy")).await.expect_err("it is busy");
+    let error =
+        short.launch(Command::new(&path).arg("healthy")).await.expect_err("the program is open for writing");
     shows(
         &error,
         &["is still being written", "wait until it is installed", "rpcplugin::transport::program_busy"],
@@ -38,7 +39,7 @@ async fn a_program_that_is_still_being_written_is_waited_for() {
         drop(writing);
     };
     let (launched, ()) = tokio::join!(long.launch(Command::new(&path).arg("healthy")), closing);
-    assert_eq!(launched.expect("it is there").shut_down().await, Exit::Clean);
+    assert_eq!(launched.expect("the program is complete").shut_down().await, Exit::Clean);
 }
 
 fn retry(config: &mut HostConfig) {
@@ -66,7 +67,7 @@ async fn transient_faults_are_tried_again() {
     assert_eq!(plugin.shut_down().await, Exit::Clean);
 
     let dir = tempfile::tempdir().expect("a directory");
-    let error = host(retry).launch(fails(9, dir.path())).await.expect_err("it always fails");
+    let error = host(retry).launch(fails(9, dir.path())).await.expect_err("the script always fails");
     assert_eq!(error.earlier().len(), 2);
     shows(
         &error,
@@ -81,14 +82,14 @@ async fn transient_faults_are_tried_again() {
 #[tokio::test]
 async fn permanent_faults_are_not_tried_again() {
     for command in [Command::new("/no/such/plugin"), faulty("healthy").env("FAULTY_PLUGIN", "another")] {
-        let error = host(retry).launch(command).await.expect_err("it cannot start");
+        let error = host(retry).launch(command).await.expect_err("the plugin cannot start");
         assert!(error.earlier().is_empty(), "{error:?}");
     }
     let hopeless = |config: &mut HostConfig| {
         retry(config);
         config.retry.as_mut().expect("set").total = Duration::from_millis(50);
     };
-    let error = host(hopeless).launch(script("exit 7")).await.expect_err("it always fails");
+    let error = host(hopeless).launch(script("exit 7")).await.expect_err("the script always fails");
     assert!(error.earlier().is_empty(), "the first pause would be longer than all tries together: {error:?}");
 }
 
@@ -99,7 +100,7 @@ async fn a_waiting_host_emits_events() {
         config.still_waiting_interval = Duration::from_millis(50);
     });
     let mut events = waiting.events();
-    waiting.launch(script("sleep 60")).await.expect_err("it is silent");
+    waiting.launch(script("sleep 60")).await.expect_err("the plugin prints nothing");
     let mut waits = 0;
     while let Some(event) = events.next().await {
         match event.event {

@@ -34,18 +34,18 @@ use crate::{
 async fn a_runner_may_be_a_test_double() {
     let plain = host(|config| config.tls = HostTls::Plaintext);
     let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
-    let plugin = plain.launch_with(&double).await.expect("it starts");
+    let plugin = plain.launch_with(&double).await.expect("the plugin starts");
     assert_eq!((plugin.name(), plugin.pid(), plugin.id().pid), ("double", None, None));
     assert_eq!(plugin.reattach_config().pid, None);
     assert!(plugin.endpoint().to_string().starts_with("tcp:127.0.0.1:"));
-    plugin.ping().await.expect("it is well");
+    plugin.ping().await.expect("the plugin is healthy");
     let logged = || plugin.stderr_tail().iter().any(|line| line.contains("as good as a process"));
     eventually_within(TIMEOUT, "its log is read", logged).await;
     // The double has no controller, so that it is killed.
     assert_eq!(plugin.shut_down_within(Duration::from_millis(100)).await, Exit::Clean);
 
     let elsewhere = Double { line: "1|1|tcp|elsewhere.example:PORT|grpc|\n" };
-    let error = plain.launch_with(&elsewhere).await.expect_err("its address means nothing");
+    let error = plain.launch_with(&elsewhere).await.expect_err("the address cannot be translated");
     shows(
         &error,
         &[
@@ -54,7 +54,7 @@ async fn a_runner_may_be_a_test_double() {
             "rpcplugin::transport::translation",
         ],
     );
-    let error = plain.launch_with(&Double { line: "" }).await.expect_err("its runner fails");
+    let error = plain.launch_with(&Double { line: "" }).await.expect_err("the runner fails");
     shows(
         &error,
         &["the runner could not start the plugin", "there is no engine", "rpcplugin::transport::runner"],
@@ -112,7 +112,7 @@ async fn a_runner_that_is_never_ready_delays_a_launch_until_its_deadline() {
         config.launch_timeout = Duration::from_millis(500);
     });
     let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
-    let error = hasty.launch_with(&runner).await.expect_err("it is never ready");
+    let error = hasty.launch_with(&runner).await.expect_err("the runner is never ready");
     assert!(matches!(error.fault, LaunchFault::Connect(ConnectFault::Timeout(_))), "{error:?}");
 }
 
@@ -134,7 +134,7 @@ async fn callbacks_end_with_a_launch_that_failed_after_they_were_served() {
         Services::new().add(holding)
     });
     let runner = NeverReady(Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" });
-    hasty.launch_with(&runner).await.expect_err("it is never ready");
+    hasty.launch_with(&runner).await.expect_err("the runner is never ready");
     // This function and the function that makes the services.
     eventually_within(TIMEOUT, "the services are dropped", || Arc::strong_count(&held) == 2).await;
 }
@@ -143,15 +143,15 @@ async fn callbacks_end_with_a_launch_that_failed_after_they_were_served() {
 async fn an_attached_address_may_be_translated() {
     let plain = host(|config| config.tls = HostTls::Plaintext);
     let double = Double { line: "1|1|tcp|plugin.example:PORT|grpc|\n" };
-    let plugin = plain.launch_with(&double).await.expect("it starts");
+    let plugin = plain.launch_with(&double).await.expect("the plugin starts");
     let Endpoint::Tcp(address) = plugin.endpoint() else { panic!("{plugin:?}") };
     let there = Endpoint::parse("tcp", &format!("plugin.example:{}", address.port())).expect("an address");
     let attachment = Attachment::new(there, 1).translate(Arc::new(Loopback));
-    let second = plain.attach(attachment).await.expect("it runs");
-    second.ping().await.expect("it is well");
+    let second = plain.attach(attachment).await.expect("the plugin runs");
+    second.ping().await.expect("the plugin is healthy");
     let elsewhere = Endpoint::parse("tcp", "elsewhere.example:1").expect("an address");
     let attachment = Attachment::new(elsewhere, 1).translate(Arc::new(Loopback));
-    let error = plain.attach(attachment).await.expect_err("its address means nothing");
+    let error = plain.attach(attachment).await.expect_err("the address cannot be translated");
     let AttachError::Refused { source: LaunchFault::Handshake(HandshakeFault::Translate { .. }), .. } = error
     else {
         panic!("{error:?}")
@@ -192,7 +192,8 @@ impl Runner for Engine {
 #[tokio::test]
 async fn a_runner_diagnoses_every_fault() {
     let short = host(|config| config.launch_timeout = Duration::from_millis(200));
-    let error = short.launch_with(&Engine { starts: false }).await.expect_err("it never starts");
+    let error =
+        short.launch_with(&Engine { starts: false }).await.expect_err("the runner never starts the plugin");
     shows(
         &error,
         &[
@@ -202,7 +203,7 @@ async fn a_runner_diagnoses_every_fault() {
         ],
     );
     assert!(error.fault.may_pass());
-    let error = short.launch_with(&Engine { starts: true }).await.expect_err("it says nothing");
+    let error = short.launch_with(&Engine { starts: true }).await.expect_err("the plugin prints nothing");
     shows(
         &error,
         &["the engine has heard that the plugin printed no handshake line", "rpcplugin::handshake::timeout"],
@@ -269,10 +270,10 @@ impl Runner for Shell {
 async fn a_runner_may_start_plugins_elsewhere() {
     let dir = tempfile::tempdir().expect("a directory");
     let shell = Shell { alias: dir.path().join("sockets") };
-    let plugin = host(|_| {}).launch_with(&shell).await.expect("it starts");
+    let plugin = host(|_| {}).launch_with(&shell).await.expect("the plugin starts");
     let Endpoint::Unix(path) = plugin.endpoint() else { panic!("{plugin:?}") };
     assert!(!path.as_path().starts_with(dir.path()), "the host dials its own path of the directory");
     assert!(plugin.security().is_mutual());
-    plugin.ping().await.expect("it is well");
+    plugin.ping().await.expect("the plugin is healthy");
     assert_eq!(plugin.shut_down().await, Exit::Clean);
 }

@@ -21,7 +21,7 @@ pub(crate) async fn stderr_of(change: impl FnOnce(&mut HostConfig), command: Com
     let long = |config: &mut HostConfig| {
         (config.stderr_tail_lines, config.stderr_tail_bytes) = (1000, ByteSize::mib(1))
     };
-    let error = host(long).configure(change).launch(command).await.expect_err("it only writes");
+    let error = host(long).configure(change).launch(command).await.expect_err("the script only prints");
     error.facts().stderr.clone()
 }
 

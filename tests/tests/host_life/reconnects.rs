@@ -149,7 +149,7 @@ async fn print(plugin: &Plugin, text: &[u8]) {
     until_it_succeeds(async || client(plugin).write_stdio(request()).await).await;
 }
 
-async fn hear(output: &mut OutputStream, text: &[u8]) {
+async fn read_until(output: &mut OutputStream, text: &[u8]) {
     let mut heard = Vec::new();
     while !heard.ends_with(text) {
         heard.extend_from_slice(&timeout(TIMEOUT, output.next()).await.unwrap().unwrap().bytes);
@@ -165,7 +165,7 @@ async fn output_and_broker_are_reopened() {
     let mut output = plugin.output(OutputOptions::default());
     for text in [b"first", b"secnd", b"third"] {
         print(&plugin, text).await;
-        hear(&mut output, text).await;
+        read_until(&mut output, text).await;
         until_it_succeeds(async || call_back(&plugin).await).await;
         assert!(plugin.forwards_output() && plugin.serves_broker());
         between.cut();
@@ -189,7 +189,7 @@ async fn a_go_plugin_still_prints_and_its_broker_is_reported_as_closed() {
         print(&plugin, &[b'x'; 100_000]).await;
     }
     print(&plugin, b"the end").await;
-    hear(&mut output, b"the end").await;
+    read_until(&mut output, b"the end").await;
     let closed = async {
         loop {
             match call_back(&plugin).await {

@@ -110,7 +110,7 @@ async fn server_name() {
         assert_eq!(config(&[("PLUGIN_SERVER_NAME", name)]).server_name.as_deref(), Some(name));
         let launched = host(Some(name)).launch(secured.clone()).await.unwrap();
         assert!(launched.security().is_mutual());
-        host(None).launch(secured.clone()).await.expect_err("it is not localhost");
+        host(None).launch(secured.clone()).await.expect_err("the name is not localhost");
         host(Some("elsewhere")).launch(secured.clone()).await.expect_err("not the name in the certificate");
         assert_eq!(
             fault_code(host(Some("no name")).launch(secured).await),
@@ -125,7 +125,7 @@ async fn server_name() {
         };
         let host = with(&[]);
         host.attach(there().server_name(name)).await.unwrap().ping().await.unwrap();
-        host.attach(there()).await.expect_err("it is not localhost");
+        host.attach(there()).await.expect_err("the name is not localhost");
         host.attach(there().server_name("no name")).await.expect_err("not a valid name");
     }
 }

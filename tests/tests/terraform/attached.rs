@@ -12,7 +12,7 @@ use super::workdir::{ADDRESS, Outcome, Workdir};
 const COOKIE: (&str, &str) =
     ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
-/// A provider that runs.
+/// A running provider.
 struct Attached {
     child: Child,
     /// Kept open: a plugin whose stdout has no reader counts its host as dead.
@@ -20,12 +20,12 @@ struct Attached {
     line: String,
 }
 
-/// A plugin of protocol 6, started as a host would start it.
+/// A plugin of protocol 6, started with the variables of a host.
 pub(crate) fn protocol_6(place: &Workdir) -> Outcome {
     by_hand(place, 6)
 }
 
-/// A plugin of protocol 5, started as a host would start it.
+/// A plugin of protocol 5, started with the variables of a host.
 pub(crate) fn protocol_5(place: &Workdir) -> Outcome {
     by_hand(place, 5)
 }
@@ -38,7 +38,7 @@ pub(crate) fn test_mode(place: &Workdir) -> Outcome {
     let (variable, value) = attached.line.trim().split_once('=').ok_or("no assignment was printed")?;
     let config: Json = serde_json::from_str(value.trim_matches('\''))?;
     if variable != "TF_REATTACH_PROVIDERS" || config[ADDRESS]["Pid"] != attached.child.id() {
-        return Err(format!("{:?} does not say how to attach", attached.line).into());
+        return Err(format!("{:?} is not a valid assignment", attached.line).into());
     }
     attached.serve(place, config.to_string())
 }
@@ -65,7 +65,7 @@ fn by_hand(place: &Workdir, version: u32) -> Outcome {
 }
 
 impl Attached {
-    /// Starts a provider and reads its first line.
+    /// Starts a provider, and reads its first line.
     fn start(place: &Workdir, mut command: Command) -> Outcome<Self> {
         place.surround(&mut command);
         let stderr = std::fs::File::create(place.path("attached.stderr"))?;
@@ -76,7 +76,7 @@ impl Attached {
         Ok(Self { child, _stdout: stdout, line })
     }
 
-    /// Lets Terraform use it, several times over, and ends it.
+    /// Runs several commands of Terraform with the provider, and ends the provider.
     fn serve(mut self, place: &Workdir, config: String) -> Outcome {
         place.set("TF_REATTACH_PROVIDERS", config);
         place.configure(
@@ -98,13 +98,13 @@ output "add" {
         for line in ["validate", "apply -auto-approve", "plan -detailed-exitcode", "destroy -auto-approve"] {
             let log = place.succeeds(line)?.log;
             if log.processes() != 0 {
-                return Err(format!("terraform {line}: started a provider of its own").into());
+                return Err(format!("terraform {line}: started another provider").into());
             }
             if let Some(status) = self.child.try_wait()? {
                 return Err(format!("terraform {line}: the provider ended with {status}").into());
             }
             if line.starts_with("apply") && place.output("add")? != 3 {
-                return Err("the function gave nothing".into());
+                return Err("the function has a wrong result".into());
             }
         }
         if !place.stored()?.is_empty() {
@@ -113,7 +113,7 @@ output "add" {
         self.end()
     }
 
-    /// Ends it politely, as a service manager would.
+    /// Ends the provider with SIGTERM, as a service manager does.
     fn end(&mut self) -> Outcome {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
         let deadline = Instant::now() + LIMIT;
@@ -121,7 +121,7 @@ output "add" {
             match self.child.try_wait()? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => return Err(format!("the provider ended with {status}").into()),
-                None if Instant::now() > deadline => return Err("the provider does not end".into()),
+                None if Instant::now() > deadline => return Err("the provider does not exit".into()),
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         }
@@ -136,5 +136,5 @@ impl Drop for Attached {
     }
 }
 
-/// How long a provider may take to end.
+/// The longest that a provider may take to exit.
 const LIMIT: Duration = Duration::from_secs(2);

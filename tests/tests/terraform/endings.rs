@@ -1,28 +1,28 @@
-//! Plugins that end, or run many calls at once.
+//! Plugins that crash, that are interrupted, or that serve many calls at the same time.
 
 use std::time::{Duration, Instant};
 
 use super::workdir::{Outcome, Workdir, same};
 
-/// A plugin that dies is reported with its trace, and takes nothing with it.
+/// A crash of the plugin is reported with its trace, and does not affect the next run.
 pub(crate) fn crash(place: &Workdir) -> Outcome {
     place.configure("data \"demo_crash\" \"c\" {\n  message = \"at the disco\"\n}\n")?;
     let ended = place.terraform_uncertain("plan")?;
     same("status", ended.status, Some(1))?;
-    if !ended.said("Plugin did not respond") {
-        ended.must_say("Request cancelled")?;
+    if !ended.printed("Plugin did not respond") {
+        ended.must_print("Request cancelled")?;
     }
-    ended.must_say("Stack trace from the terraform-provider-demo plugin:")?;
-    ended.must_say("panic: at the disco goroutine 1 [running]: main.main()")?;
-    ended.must_say("Error: The terraform-provider-demo plugin crashed!")?;
+    ended.must_print("Stack trace from the terraform-provider-demo plugin:")?;
+    ended.must_print("panic: at the disco goroutine 1 [running]: main.main()")?;
+    ended.must_print("Error: The terraform-provider-demo plugin crashed!")?;
     same("what the host knows of its end", ended.log.text.contains("exit status 2"), true)?;
-    // The next one starts as if nothing had happened.
+    // The next plugin starts normally.
     place.configure("data \"demo_echo\" \"e\" {\n  text = \"x\"\n}\n")?;
     place.succeeds("plan")?;
     Ok(())
 }
 
-/// Versions and security are those that the variables choose.
+/// The variables choose the protocol version and TLS.
 pub(crate) fn modes(place: &Workdir) -> Outcome {
     place.configure("data \"demo_echo\" \"e\" {\n  text = \"x\"\n}\n")?;
     for (protocols, disabled, version, security) in
@@ -39,7 +39,7 @@ pub(crate) fn modes(place: &Workdir) -> Outcome {
     Ok(())
 }
 
-/// Ctrl-C reaches Terraform and the plugin; the plugin waits for what Terraform decides.
+/// Ctrl-C reaches Terraform and the plugin. The plugin waits for the decision of Terraform.
 pub(crate) fn stop(place: &Workdir) -> Outcome {
     place.configure("data \"demo_slow\" \"s\" {\n  seconds = 60\n}\n")?;
     let begin = Instant::now();
@@ -48,22 +48,22 @@ pub(crate) fn stop(place: &Workdir) -> Outcome {
     running.interrupt()?;
     let ended = running.ended()?;
     same("status", ended.status, Some(1))?;
-    ended.must_say("Interrupt received.")?;
-    ended.must_say("Error: Stopped")?;
+    ended.must_print("Interrupt received.")?;
+    ended.must_print("Error: Stopped")?;
     same("it took less than the minute", begin.elapsed() < Duration::from_secs(30), true)?;
     ended.log.check_good_endings()
 }
 
-/// Sixty calls at a time, for as long as they last.
+/// Hundreds of calls, sixty at a time.
 pub(crate) fn many(place: &Workdir) -> Outcome {
     place.configure(
         "resource \"demo_thing\" \"a\" {\n  count = 300\n  name  = \"thing ${count.index}\"\n  size  = count.index\n}\n",
     )?;
-    place.succeeds("apply -auto-approve -parallelism=60")?.must_say("Resources: 300 added")?;
+    place.succeeds("apply -auto-approve -parallelism=60")?.must_print("Resources: 300 added")?;
     same("files in the store", place.stored()?.len(), 300)?;
     same("instances in the state", place.instances("a")?.len(), 300)?;
-    place.succeeds("plan -detailed-exitcode -parallelism=60")?.must_say("No changes.")?;
-    place.succeeds("destroy -auto-approve -parallelism=60")?.must_say("Resources: 300 destroyed.")?;
+    place.succeeds("plan -detailed-exitcode -parallelism=60")?.must_print("No changes.")?;
+    place.succeeds("destroy -auto-approve -parallelism=60")?.must_print("Resources: 300 destroyed.")?;
     same("the store", place.stored()?, Vec::<String>::new())
 }
 

@@ -1,4 +1,4 @@
-//! Processes that carry a marker, and files in a directory.
+//! Marked processes, and files in a directory.
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 /// Every process of a scenario inherits this variable. Its value is the directory of the scenario.
 pub(crate) const MARKER: &str = "RPCPLUGIN_TERRAFORM_MARKER";
 
-/// How long a plugin may live after its host has exited.
+/// The longest that a plugin may live after the exit of its host.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The marked processes that are still there after the grace. They are killed. Empty where there is no `/proc`.
+/// Kills and returns the marked processes that are alive after the grace. Empty without `/proc`.
 pub(crate) fn survivors(marker: &str) -> Vec<String> {
     let deadline = Instant::now() + GRACE;
     while !marked(marker).is_empty() && Instant::now() < deadline {
@@ -21,7 +21,7 @@ pub(crate) fn survivors(marker: &str) -> Vec<String> {
     kill_marked(marker)
 }
 
-/// Kills the marked processes.
+/// Kills and returns the marked processes.
 pub(crate) fn kill_marked(marker: &str) -> Vec<String> {
     let found = marked(marker);
     for (pid, _) in &found {
@@ -30,7 +30,7 @@ pub(crate) fn kill_marked(marker: &str) -> Vec<String> {
     found.into_iter().map(|(pid, command)| format!("process {pid} ({command})")).collect()
 }
 
-/// Sends SIGKILL to a process or, as `-PID`, to its group. A target that has exited before is no fault.
+/// Sends SIGKILL to a process or, as `-PID`, to its group. The target may have exited already.
 pub(crate) fn kill(target: &str) {
     let _ = Command::new("kill").args(["-KILL", "--", target]).stderr(Stdio::null()).status();
 }

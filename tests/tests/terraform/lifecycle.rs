@@ -9,21 +9,21 @@ use super::workdir::{Outcome, Workdir, id, same};
 const ONE: &str =
     "provider \"demo\" {\n  prefix = \"good day\"\n}\nresource \"demo_thing\" \"a\" {\n  name = \"one\"\n";
 
-/// Validated, planned, applied, updated, replaced, forgotten, imported, destroyed.
+/// A thing is validated, planned, applied, updated, replaced, forgotten, imported and destroyed.
 pub(crate) fn whole(place: &Workdir) -> Outcome {
     place.configure(&format!("{ONE}  size = 1\n}}\n"))?;
     place.succeeds("validate")?;
-    place.succeeds("plan -out=first.plan")?.must_say("Plan: 1 to add, 0 to change, 0 to destroy.")?;
+    place.succeeds("plan -out=first.plan")?.must_print("Plan: 1 to add, 0 to change, 0 to destroy.")?;
     same("the store after a plan", place.stored()?, Vec::<String>::new())?;
-    place.succeeds("apply first.plan")?.must_say("Resources: 1 added, 0 changed, 0 destroyed.")?;
+    place.succeeds("apply first.plan")?.must_print("Resources: 1 added, 0 changed, 0 destroyed.")?;
     let thing = place.thing(id("one"))?;
     same("greeting", &thing["greeting"], "good day, one!")?;
     same("revision", &thing["revision"], 1)?;
     same("attributes in the state", place.attributes("a")?, thing)?;
-    place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")?;
+    place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")?;
 
     place.configure(&format!("{ONE}  size = 2.5\n  tags = {{ colour = \"red\" }}\n}}\n"))?;
-    place.succeeds("apply -auto-approve")?.must_say("Resources: 0 added, 1 changed, 0 destroyed.")?;
+    place.succeeds("apply -auto-approve")?.must_print("Resources: 0 added, 1 changed, 0 destroyed.")?;
     let thing = place.thing(id("one"))?;
     same("size after an update", &thing["size"], &json!(2.5))?;
     same("tags after an update", &thing["tags"], &json!({ "colour": "red" }))?;
@@ -31,21 +31,21 @@ pub(crate) fn whole(place: &Workdir) -> Outcome {
 
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"two\"\n}\n")?;
     let replaced = place.succeeds("apply -auto-approve")?;
-    replaced.must_say("# forces replacement")?;
-    replaced.must_say("Resources: 1 added, 0 changed, 1 destroyed.")?;
+    replaced.must_print("# forces replacement")?;
+    replaced.must_print("Resources: 1 added, 0 changed, 1 destroyed.")?;
     same("the store after a replacement", place.stored()?, [format!("{}.json", id("two"))])?;
     same("the default greeting", &place.thing(id("two"))?["greeting"], "hello, two!")?;
 
     place.succeeds("state rm demo_thing.a")?;
-    place.succeeds(&format!("import demo_thing.a {}", id("two")))?.must_say("Import successful!")?;
+    place.succeeds(&format!("import demo_thing.a {}", id("two")))?.must_print("Import successful!")?;
     same("attributes after an import", place.attributes("a")?, place.thing(id("two"))?)?;
-    place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")?;
+    place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")?;
     place.succeeds("refresh")?;
-    place.succeeds("destroy -auto-approve")?.must_say("Resources: 1 destroyed.")?;
+    place.succeeds("destroy -auto-approve")?.must_print("Resources: 1 destroyed.")?;
     same("the store after a destruction", place.stored()?, Vec::<String>::new())
 }
 
-/// Each command makes the calls that it is known to make, in that order.
+/// Each command makes the expected calls in the expected order.
 pub(crate) fn calls(place: &Workdir) -> Outcome {
     const PROVIDER: &[&str] = &["ValidateProviderConfig", "ConfigureProvider"];
     const VALIDATE: &[&str] =
@@ -99,13 +99,13 @@ pub(crate) fn drift(place: &Workdir) -> Outcome {
     let mut thing = place.thing(id("one"))?;
     thing["size"] = json!(7);
     fs::write(place.path(&format!("store/{}.json", id("one"))), thing.to_string())?;
-    place.succeeds("plan")?.must_say("~ size = 7 -> 1")?;
+    place.succeeds("plan")?.must_print("~ size = 7 -> 1")?;
     fs::remove_file(place.path(&format!("store/{}.json", id("one"))))?;
-    place.succeeds("apply -auto-approve")?.must_say("Resources: 1 added, 0 changed, 0 destroyed.")?;
+    place.succeeds("apply -auto-approve")?.must_print("Resources: 1 added, 0 changed, 0 destroyed.")?;
     same("size of the thing made anew", &place.thing(id("one"))?["size"], 1)
 }
 
-/// State of version 0 had titles, and knew no rules.
+/// State of version 0 has titles and no rules.
 pub(crate) fn upgrade(place: &Workdir) -> Outcome {
     let thing = json!({ "id": "old-1", "name": "aged", "greeting": "hm, aged!", "revision": 3 });
     fs::write(place.path("store/old-1.json"), thing.to_string())?;
@@ -128,15 +128,15 @@ pub(crate) fn upgrade(place: &Workdir) -> Outcome {
     });
     fs::write(place.path("work/terraform.tfstate"), format!("{state:#}"))?;
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"aged\"\n}\n")?;
-    place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")?;
+    place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")?;
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"aged\"\n  size = 3\n}\n")?;
-    place.succeeds("apply -auto-approve")?.must_say("Resources: 0 added, 1 changed, 0 destroyed.")?;
+    place.succeeds("apply -auto-approve")?.must_print("Resources: 0 added, 1 changed, 0 destroyed.")?;
     same("version of the stored state", &place.instances("a")?[0]["schema_version"], 1)?;
     same("name in the state", &place.attributes("a")?["name"], "aged")?;
     same("revision in the store", &place.thing("old-1")?["revision"], 4)
 }
 
-/// Neither an id that nothing has nor one that is a path is imported.
+/// An unknown id and an id that is a path are not imported.
 pub(crate) fn import_of_nothing(place: &Workdir) -> Outcome {
     place.configure(&format!("{ONE}}}\n"))?;
     fs::write(place.path("secret.json"), "{}")?;
@@ -146,7 +146,7 @@ pub(crate) fn import_of_nothing(place: &Workdir) -> Outcome {
     Ok(())
 }
 
-/// With this order a replacement exists beside what it replaces.
+/// In this order, a replacement exists before the old thing is destroyed.
 pub(crate) fn create_before_destroy(place: &Workdir) -> Outcome {
     let named = |name: &str| {
         format!(
@@ -156,6 +156,6 @@ pub(crate) fn create_before_destroy(place: &Workdir) -> Outcome {
     place.configure(&named("one"))?;
     place.succeeds("apply -auto-approve")?;
     place.configure(&named("two"))?;
-    place.succeeds("apply -auto-approve")?.must_say("Resources: 1 added, 0 changed, 1 destroyed.")?;
+    place.succeeds("apply -auto-approve")?.must_print("Resources: 1 added, 0 changed, 1 destroyed.")?;
     same("the store", place.stored()?, [format!("{}.json", id("two"))])
 }

@@ -1,10 +1,10 @@
-//! Terraform's log: what it says about its plugins, and what they say through it.
+//! The log of Terraform, with records about plugins and records of plugins.
 
 use serde_json::Value as Json;
 
 use super::workdir::Outcome;
 
-/// A log. Its records are JSON where Terraform was asked for that.
+/// A log. Its records are JSON if Terraform was asked for JSON.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) text: String,
@@ -17,8 +17,8 @@ impl Log {
         Self { text: text.to_owned(), records }
     }
 
-    /// The calls that Terraform made, in order. Schemas are left out: every process is asked for its own first, and
-    /// each other call looks for it in a cache, which is logged in the same words.
+    /// The calls of Terraform, in order. Schema calls are left out: the log does not distinguish the first call to a process
+    /// from a look into the cache.
     pub(crate) fn calls(&self) -> Vec<&str> {
         // Terraform 1.11 writes `GRPCProvide.v6` once.
         let calls = self.messages().filter(|message| message.starts_with("GRPCProvide"));
@@ -26,12 +26,12 @@ impl Log {
         names.filter(|name| !matches!(*name, "GetProviderSchema" | "Close")).collect()
     }
 
-    /// How many processes there were.
+    /// The number of plugin processes.
     pub(crate) fn processes(&self) -> usize {
         self.count("plugin started")
     }
 
-    /// How often exactly this was logged.
+    /// The number of records with exactly this message.
     pub(crate) fn count(&self, message: &str) -> usize {
         self.messages().filter(|logged| *logged == message).count()
     }
@@ -43,12 +43,12 @@ impl Log {
 
     /// The record of a plugin with this message.
     pub(crate) fn plugin_record(&self, message: &str) -> Outcome<&Json> {
-        // Terraform hands a record on as it is, with the time at which it was written under another name.
+        // Terraform forwards a record unchanged, except for the name of its timestamp.
         let wanted = |record: &&Json| record["@message"] == message && record["timestamp"].is_string();
         self.records.iter().find(wanted).ok_or_else(|| format!("no plugin logged {message:?}").into())
     }
 
-    /// Checks how the plugins ended: all of them by themselves, and without a word of complaint.
+    /// Checks that all plugins exited by themselves, without errors or warnings.
     pub(crate) fn check_good_endings(&self) -> Outcome {
         for record in &self.records {
             let message = record["@message"].as_str().unwrap_or_default();
@@ -78,7 +78,7 @@ fn module(record: &Json) -> &str {
     record["@module"].as_str().unwrap_or_default()
 }
 
-/// What a host says of a plugin that does not end as it should.
+/// Messages of a host about a plugin that does not exit cleanly.
 const UNHAPPY: &[&str] = &["failed to exit gracefully", "killed", "signal: ", "stdio service not available"];
 
 const GOOD: &str = r#"{"@level":"debug","@message":"plugin started","@module":"provider"}

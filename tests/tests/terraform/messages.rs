@@ -17,9 +17,9 @@ resource "demo_thing" "a" {
 "#,
     )?;
     let ended = place.fails("validate", "Error: Invalid name")?;
-    ended.must_say("name = \"\"")?;
-    ended.must_say("Error: Invalid port")?;
-    ended.must_say("port = 70000")?;
+    ended.must_print("name = \"\"")?;
+    ended.must_print("Error: Invalid port")?;
+    ended.must_print("port = 70000")?;
     place.fails("plan", "Error: Invalid port")?;
     Ok(())
 }
@@ -27,8 +27,8 @@ resource "demo_thing" "a" {
 pub(crate) fn warning(place: &Workdir) -> Outcome {
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"warn\"\n}\n")?;
     let ended = place.succeeds("apply -auto-approve")?;
-    ended.must_say("Warning: Suspicious name")?;
-    ended.must_say("name = \"warn\"")
+    ended.must_print("Warning: Suspicious name")?;
+    ended.must_print("name = \"warn\"")
 }
 
 /// The failed thing does not exist, and the others do.
@@ -37,12 +37,12 @@ pub(crate) fn application(place: &Workdir) -> Outcome {
         "resource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\nresource \"demo_thing\" \"bad\" {\n  name = \"explode\"\n}\n",
     )?;
     let ended = place.fails("apply -auto-approve", "Error: Cannot create")?;
-    ended.must_say("name = \"explode\"")?;
+    ended.must_print("name = \"explode\"")?;
     same("the store", place.stored()?, [format!("{}.json", id("one"))])?;
     same("instances in the state", place.instances("bad")?.len(), 0)?;
     same("name in the state", &place.attributes("a")?["name"], "one")?;
 
-    // A replacement that cannot be created leaves nothing, neither in the store nor in the state.
+    // A failed replacement leaves nothing in the store and in the state.
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"explode\"\n}\n")?;
     place.fails("apply -auto-approve", "Error: Cannot create")?;
     same("the store", place.stored()?, Vec::<String>::new())?;
@@ -52,7 +52,7 @@ pub(crate) fn application(place: &Workdir) -> Outcome {
 pub(crate) fn function(place: &Workdir) -> Outcome {
     place.configure("output \"o\" {\n  value = provider::demo::join(\"!\", \"a\")\n}\n")?;
     let ended = place.fails("plan", "separator must not be an exclamation mark")?;
-    ended.must_say("Invalid value for \"sep\" parameter")?;
+    ended.must_print("Invalid value for \"sep\" parameter")?;
     place.configure("output \"o\" {\n  value = provider::demo::add(1, \"x\")\n}\n")?;
     place.fails("plan", "Invalid value for \"b\" parameter")?;
     Ok(())
@@ -63,10 +63,10 @@ pub(crate) fn provider(place: &Workdir) -> Outcome {
         "provider \"demo\" {\n  prefix = \"bad\"\n}\nresource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\n",
     )?;
     let ended = place.fails("validate", "Error: Bad prefix")?;
-    ended.must_say("prefix = \"bad\"")
+    ended.must_print("prefix = \"bad\"")
 }
 
-/// The store's directory cannot be made.
+/// The directory of the store cannot be created.
 pub(crate) fn no_store(place: &Workdir) -> Outcome {
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\n")?;
     place.fails("apply -auto-approve", "Error: Store cannot be used")?;

@@ -1,4 +1,4 @@
-//! What the provider logs and prints, as Terraform shows it.
+//! The log and the output of the provider, as Terraform shows them.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::workdir::{ADDRESS, Outcome, Workdir, same};
 
 const LEVELS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
 
-/// Each level shows itself and what is graver, whichever variable chooses it.
+/// Each level shows records of this level and above, for each variable that sets the level.
 pub(crate) fn levels(place: &Workdir) -> Outcome {
     let mut configuration = String::new();
     for level in LEVELS {
@@ -60,7 +60,7 @@ pub(crate) fn fields(place: &Workdir) -> Outcome {
     same("Terraform sends its version", configured["terraform_version"].is_string(), true)
 }
 
-/// What is printed goes through the stdio service, and does not disturb the log.
+/// Output goes through the stdio service, and does not disturb the log.
 pub(crate) fn stdio(place: &Workdir) -> Outcome {
     place.configure(
         "data \"demo_stdio\" \"s\" {\n  stdout = \"to stdout\\n\"\n  stderr = \"to stderr\\n\"\n}\noutput \"done\" {\n  value = data.demo_stdio.s.done\n}\n",

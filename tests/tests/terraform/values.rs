@@ -122,7 +122,7 @@ output "extra" {
 "#,
     )?;
     let shown = place.succeeds("apply -auto-approve")?;
-    same("the secret is shown", shown.said("hidden"), false)?;
+    same("the secret is shown", shown.printed("hidden"), false)?;
     let text = fs::read_to_string(place.path(&format!("store/{}.json", id("one"))))?;
     same("the large number in the store", text.contains(":12345678901234567890123,"), true)?;
     let thing = place.thing(id("one"))?;
@@ -132,7 +132,7 @@ output "extra" {
     let extra = json!({ "n": 0.1, "l": [1, true, "x", null], "m": { "deep": [{ "er": -5 }] } });
     same("extra", &thing["extra"]["value"], &extra)?;
     same("extra as an output", place.output("extra")?, extra)?;
-    place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")?;
+    place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")?;
 
     // First without all optional attributes, then with another type of the dynamic value.
     place.configure("resource \"demo_thing\" \"a\" {\n  name = \"one\"\n}\n")?;
@@ -144,10 +144,10 @@ output "extra" {
     same("rules", &thing["rule"], &json!([]))?;
     place.configure("resource \"demo_thing\" \"a\" {\n  name  = \"one\"\n  extra = \"text\"\n}\n")?;
     place.succeeds("apply -auto-approve")?;
-    place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")
+    place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")
 }
 
-/// Values that are known only when something else has been applied.
+/// Values that are known only after an apply.
 pub(crate) fn unknown(place: &Workdir) -> Outcome {
     place.configure(
         r#"
@@ -173,13 +173,13 @@ resource "demo_thing" "b" {
 }
 "#,
     )?;
-    place.succeeds("apply -auto-approve")?.must_say("Resources: 2 added, 0 changed, 0 destroyed.")?;
+    place.succeeds("apply -auto-approve")?.must_print("Resources: 2 added, 0 changed, 0 destroyed.")?;
     let b = place.attributes("b")?;
     same("name", &b["name"], "hello, one!")?;
     same("greeting", &b["greeting"], "hello, hello, one!!")?;
     same("notes", &b["notes"], &json!(["known", format!("pre-{}", id("one"))]))?;
     same("port", &b["rule"][0]["port"], 1001)?;
-    place.succeeds("plan -detailed-exitcode")?.must_say("No changes.")?;
+    place.succeeds("plan -detailed-exitcode")?.must_print("No changes.")?;
     // The name of the first thing changes, and with it the second.
     place.succeeds("apply -auto-approve -var name=two")?;
     same("name after a replacement", &place.attributes("b")?["name"], "hello, two!")?;

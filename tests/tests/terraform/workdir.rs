@@ -21,12 +21,12 @@ pub(crate) struct Workdir {
     /// The directory of the provider.
     _overrides: TempDir,
     environment: RefCell<Vec<(&'static str, String)>>,
-    /// The marker of all processes that were started here.
+    /// The marker of all processes of the scenario.
     marker: String,
     runs: Cell<usize>,
 }
 
-/// A Terraform that has ended.
+/// A finished run of Terraform.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: Option<i32>,
@@ -36,7 +36,7 @@ pub(crate) struct Ended {
     pub(crate) log: Log,
 }
 
-/// A Terraform that runs.
+/// A running Terraform.
 pub(crate) struct Running {
     pub(crate) child: Child,
     what: String,
@@ -49,8 +49,8 @@ pub(crate) struct Running {
 /// The result of a step. The error is the text of the failure.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Runs a scenario in a fresh directory, and checks that nothing is left behind. Skipped without Terraform, which
-/// `RPCPLUGIN_REQUIRE` can forbid.
+/// Runs a scenario in a new directory, and checks that nothing is left. Without Terraform, the scenario is skipped, or fails if
+/// `RPCPLUGIN_REQUIRE` names it.
 pub(crate) fn scenario(environment: &[(&'static str, &'static str)], run: fn(&Workdir) -> Outcome) {
     if let Err(error) = Command::new("terraform").arg("version").output() {
         let required = std::env::var("RPCPLUGIN_REQUIRE").unwrap_or_default();
@@ -65,8 +65,8 @@ pub(crate) fn scenario(environment: &[(&'static str, &'static str)], run: fn(&Wo
     }
 }
 
-/// Checks one thing.
-#[expect(clippy::needless_pass_by_value, reason = "values that are made for it need no ampersand")]
+/// Checks that a value is as expected.
+#[expect(clippy::needless_pass_by_value, reason = "callers pass temporary values")]
 pub(crate) fn same<A: Debug + PartialEq<B>, B: Debug>(what: &str, found: A, wanted: B) -> Outcome {
     if found == wanted {
         return Ok(());
@@ -74,7 +74,7 @@ pub(crate) fn same<A: Debug + PartialEq<B>, B: Debug>(what: &str, found: A, want
     Err(format!("{what}\n  is     {found:?}\n  not    {wanted:?}").into())
 }
 
-/// The identifier of the thing of this name: the beginning of the name's SHA-256.
+/// The id of the thing with this name: the start of the SHA-256 of the name.
 pub(crate) fn id(name: &str) -> &'static str {
     match name {
         "one" => "thing-7692c3ad3540",
@@ -89,7 +89,7 @@ impl Workdir {
         let environment =
             RefCell::new(environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect());
         let marker = directory.path().display().to_string();
-        // The provider alone in a directory, because Terraform takes the first program that fits.
+        // The provider is alone in its directory, because Terraform takes the first matching program.
         let overrides = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let provider = overrides.path().join("terraform-provider-demo");
         fs::hard_link(env!("CARGO_BIN_EXE_terraform-provider-demo"), &provider)?;
@@ -106,7 +106,7 @@ impl Workdir {
         Ok(place)
     }
 
-    /// Sets a variable for all programs that are started later.
+    /// Sets a variable for all programs that are started from now on.
     pub(crate) fn set(&self, name: &'static str, value: impl Into<String>) {
         self.environment.borrow_mut().push((name, value.into()));
     }
@@ -120,7 +120,7 @@ impl Workdir {
         &self.provider
     }
 
-    /// Replaces the configuration. The provider and its requirement are added.
+    /// Replaces the configuration, and adds the requirement of the provider.
     pub(crate) fn configure(&self, configuration: &str) -> Outcome {
         let required = format!(
             "terraform {{\n  required_providers {{\n    demo = {{ source = \"{ADDRESS}\" }}\n  }}\n}}\n"
@@ -128,14 +128,14 @@ impl Workdir {
         Ok(fs::write(self.path("work/main.tf"), required + configuration)?)
     }
 
-    /// Runs Terraform to its end, and checks that its plugins ended well.
+    /// Runs Terraform to its end, and checks that its plugins exited cleanly.
     pub(crate) fn terraform(&self, line: &str) -> Outcome<Ended> {
         let ended = self.terraform_uncertain(line)?;
         ended.log.check_good_endings().map_err(|why| format!("terraform {line}: {why}"))?;
         Ok(ended)
     }
 
-    /// As [`terraform`](Self::terraform), which has to succeed.
+    /// As [`terraform`](Self::terraform). Terraform must succeed.
     pub(crate) fn succeeds(&self, line: &str) -> Outcome<Ended> {
         let ended = self.terraform(line)?;
         if ended.status == Some(0) {
@@ -144,22 +144,22 @@ impl Workdir {
         Err(format!("terraform {line}: status {:?}\n{}", ended.status, ended.stderr).into())
     }
 
-    /// As [`terraform`](Self::terraform), which has to fail with this message.
+    /// As [`terraform`](Self::terraform). Terraform must fail with this message.
     pub(crate) fn fails(&self, line: &str, message: &str) -> Outcome<Ended> {
         let ended = self.terraform(line)?;
-        if ended.status == Some(1) && ended.said(message) {
+        if ended.status == Some(1) && ended.printed(message) {
             return Ok(ended);
         }
         let Ended { status, stderr, .. } = ended;
         Err(format!("terraform {line}: status {status:?}, and {message:?} was expected\n{stderr}").into())
     }
 
-    /// Runs Terraform to its end, also if its plugins do not end well.
+    /// Runs Terraform to its end, without a check of its plugins.
     pub(crate) fn terraform_uncertain(&self, line: &str) -> Outcome<Ended> {
         self.start(line)?.ended()
     }
 
-    /// Starts Terraform in a process group of its own, as a shell does.
+    /// Starts Terraform in a new process group, as a shell does.
     pub(crate) fn start(&self, line: &str) -> Outcome<Running> {
         let run = self.runs.replace(self.runs.get() + 1);
         let file = |ending: &str| self.path(&format!("{run}.{ending}"));
@@ -183,7 +183,7 @@ impl Workdir {
         Ok(Running { child, what: line.to_owned(), log, stdout, stderr, deadline: Instant::now() + LIMIT })
     }
 
-    /// Gives a command the environment of all programs here.
+    /// Sets the environment of the scenario for a command.
     pub(crate) fn surround(&self, command: &mut Command) {
         command
             .env("TMPDIR", self.path("tmp"))
@@ -241,7 +241,7 @@ impl Workdir {
         if left.is_empty() { Ok(()) } else { Err(format!("left behind: {}", left.join(", ")).into()) }
     }
 
-    /// Keeps the directory for a person to look at, and returns a line with its path.
+    /// Keeps the directory for inspection, and returns a line with its path.
     pub(crate) fn keep(mut self) -> String {
         leftovers::kill_marked(&self.marker);
         self.directory.disable_cleanup(true);
@@ -250,7 +250,7 @@ impl Workdir {
 }
 
 impl Running {
-    /// Waits until the log has a line like this.
+    /// Waits until a line of the log contains this text.
     pub(crate) fn until_logged(&mut self, text: &str) -> Outcome {
         while !fs::read_to_string(&self.log).unwrap_or_default().contains(text) {
             if self.child.try_wait()?.is_some() || Instant::now() > self.deadline {
@@ -292,7 +292,7 @@ impl Running {
 
 impl Ended {
     /// Whether Terraform printed this, with any line breaks.
-    pub(crate) fn said(&self, message: &str) -> bool {
+    pub(crate) fn printed(&self, message: &str) -> bool {
         let words = |text: &str| {
             let words = text.split(|c: char| c.is_whitespace() || "│╷╵".contains(c));
             words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
@@ -301,26 +301,26 @@ impl Ended {
     }
 
     /// Checks that Terraform printed this.
-    pub(crate) fn must_say(&self, message: &str) -> Outcome {
-        if self.said(message) {
+    pub(crate) fn must_print(&self, message: &str) -> Outcome {
+        if self.printed(message) {
             return Ok(());
         }
         Err(format!("{message:?} was expected\n{}{}", self.stdout, self.stderr).into())
     }
 }
 
-/// The text without colours. Terraform prints colours to files too, and some commands have no option against that.
+/// The text without colours. Terraform prints colours to files too, and not all commands have an option against that.
 fn without_colours(text: &str) -> String {
     let mut pieces = text.split("\u{1b}[");
     let plain = pieces.next().unwrap_or_default().to_owned();
     pieces.fold(plain, |plain, piece| plain + piece.split_once('m').map_or(piece, |(_, rest)| rest))
 }
 
-/// The provider's address. The host in it is never asked, because the provider is overridden.
+/// The address of the provider. Terraform does not contact the registry, because the provider is overridden.
 pub(crate) const ADDRESS: &str = "example.com/accept/demo";
 
 /// How long a command may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The pause between two looks at a running Terraform.
+/// The pause between two checks of a running Terraform.
 const POLL: Duration = Duration::from_millis(5);

@@ -20,7 +20,7 @@ async fn a_host_without_callbacks_says_so_at_once() {
         for _ in 0..2 {
             let asked =
                 timeout(Duration::from_secs(60), ask(plugin.channel(), "Host")).await.expect("at once");
-            let status = asked.expect_err("there are no callbacks");
+            let status = asked.expect_err("the host has no callbacks");
             assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
             assert!(status.message().contains("Host::callbacks"), "{status:?}");
         }

@@ -1,4 +1,4 @@
-// Command old-plugin is built on go-plugin 1.4, which knows neither
+// Command old-plugin is built on go-plugin 1.4, which supports neither
 // PLUGIN_UNIX_SOCKET_DIR nor multiplexing.
 package main
 
@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// old serves nothing but the library's own services.
+// old serves only the services of the library.
 type old struct {
 	plugin.NetRPCUnsupportedPlugin
 }

@@ -472,7 +472,7 @@ func checkHealth(ctx context.Context, s *session) error {
 			return fmt.Errorf("service %q is %v", service, answer.Status)
 		}
 	}
-	_, err := client.Check(ctx, &healthpb.HealthCheckRequest{Service: "nobody.knows.This"})
+	_, err := client.Check(ctx, &healthpb.HealthCheckRequest{Service: "missing.Service"})
 	if code := status.Code(err); code != codes.NotFound {
 		return fmt.Errorf("an unknown service gives %v, not NotFound: %v", code, err)
 	}

@@ -372,7 +372,7 @@ func measureIdle(options *measureOptions, s *session) (results, error) {
 // measureCrowd launches many plugins, some of them at the same time, and keeps
 // all until the last is ready.
 func measureCrowd(options *measureOptions) (results, error) {
-	// The first plugin pays for what the host shares between plugins.
+	// The first plugin pays for the shared state of the host.
 	if _, _, err := launchAndStop(options); err != nil {
 		return nil, err
 	}
