@@ -180,10 +180,10 @@ pub(crate) fn python_programs(directory: &Path) -> Outcome<(Vec<OsString>, Vec<O
 /// Fails if the programs of a required toolchain cannot be had, for example without a network.
 fn refuse_missing(required: &[Tool], peers: &Peers) -> Outcome {
     for (language, readiness) in peers {
-        if let (Some(tool), Readiness::Missing(why)) = (language.tool(), readiness)
-            && required.contains(&tool)
+        if let Readiness::Missing(why) = readiness
+            && required.iter().any(|tool| tool.to_string() == language.to_string())
         {
-            return Err(format!("{tool} is required, but {why}").into());
+            return Err(format!("{language} is required, but {why}").into());
         }
     }
     Ok(())

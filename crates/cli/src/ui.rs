@@ -1,7 +1,6 @@
 //! What the program prints: where, in which form, and in which colours.
 
 pub(crate) mod backtrace;
-mod causes;
 pub(crate) mod duration;
 mod error_json;
 pub(crate) mod lines;
@@ -13,8 +12,7 @@ mod visible_error;
 mod wrap;
 
 pub(crate) use self::{
-    causes::{causes, with_causes},
-    error_json::error_as_json,
+    error_json::{cause_texts, error_as_json},
     out::{Out, StdoutUnwritable},
     tree::Tree,
 };

@@ -1,58 +1,53 @@
-//! Who has to act on an error.
+//! The person who has to act on an error.
 
-/// The beginning of a code, and the person who has to act. The longest beginning counts.
+/// The person, and the beginnings of codes after `rpcplugin::`. The longest beginning counts.
 const RESPONSIBLE: &[(&str, &str)] = &[
-    ("rpcplugin::base::", "the programmer who calls it"),
-    ("rpcplugin::base::build_", "the programmer who builds"),
-    ("rpcplugin::config::", "the person who configures the program that reports it"),
-    ("rpcplugin::config::cookie_", "the programmer of the program that reports it"),
-    ("rpcplugin::config::no_versions", "the programmer of the program that reports it"),
-    ("rpcplugin::config::nothing_served", "the programmer of the plugin"),
-    ("rpcplugin::config::registry_", "the programmer of the program that reports it"),
-    ("rpcplugin::handshake::", "the programmer of the plugin"),
-    ("rpcplugin::handshake::cannot_announce", "the programmer of the host"),
-    ("rpcplugin::handshake::cookie_missing", "the user: start the host, not the plugin"),
-    ("rpcplugin::handshake::cookie_mismatch", "the programmers of host and plugin, together"),
-    ("rpcplugin::handshake::invalid_host_env", "the programmer of the host"),
-    ("rpcplugin::handshake::host_ports", "the person who configures the host"),
-    ("rpcplugin::handshake::reattach_", "the person who started the plugin that is attached to"),
-    ("rpcplugin::protocol::", "the programmer of the plugin"),
-    ("rpcplugin::protocol::broker_", "the programmers of host and plugin, together"),
-    ("rpcplugin::protocol::not_stopped", "the user: end its process by hand"),
-    ("rpcplugin::protocol::packer", "the user: let Packer start it"),
-    ("rpcplugin::protocol::version", "the person who chose these versions of host and plugin"),
+    ("the programmer who calls it", "base::"),
+    ("the programmer who builds", "base::build_"),
+    ("the person who configures the program that reports it", "config:: transport::path_ transport::socket_"),
     (
-        "rpcplugin::protocol::no_multiplexing",
-        "the person who configures the host, or the programmer of the plugin",
+        "the programmer of the program that reports it",
+        "config::cookie_ config::no_versions config::registry_",
     ),
-    ("rpcplugin::transport::", "the programmer of the plugin"),
-    ("rpcplugin::transport::cannot_", "the person who runs the machine"),
-    ("rpcplugin::transport::socket_in_use", "the person who configures the plugin"),
-    ("rpcplugin::transport::interpreter_not_found", "the person who installs the plugin"),
-    ("rpcplugin::transport::library_missing", "the person who installs the plugin"),
-    ("rpcplugin::transport::no_", "the person who runs the machine"),
-    ("rpcplugin::transport::not_a_program", "the person who installs the plugin"),
-    ("rpcplugin::transport::not_a_socket", "the person who configures the plugin"),
-    ("rpcplugin::transport::path_", "the person who configures the program that reports it"),
-    ("rpcplugin::transport::plugin_not_", "the person who installs the plugin"),
-    ("rpcplugin::transport::plugin_not_ready", "the programmer of the plugin"),
-    ("rpcplugin::transport::plugin_not_serving", "the programmer of the plugin"),
-    ("rpcplugin::transport::ping_timeout", "the host: restart it; the programmer of the plugin"),
-    ("rpcplugin::transport::plugin_ended", "the host: restart it; the programmer of the plugin"),
-    ("rpcplugin::transport::process", "the person who runs the machine"),
-    ("rpcplugin::transport::socket_", "the person who configures the program that reports it"),
-    ("rpcplugin::transport::spawn", "the person who runs the machine"),
-    ("rpcplugin::security::", "the person who configures certificates"),
-    ("rpcplugin::security::certificate_unreadable", "the programmer of the plugin"),
-    ("rpcplugin::security::host_certificate", "the programmer of the host"),
-    ("rpcplugin::security::plugin_certificate", "the programmer of the plugin"),
-    ("rpcplugin::security::plugin_ignored_mtls", "the programmer of the plugin"),
-    ("rpcplugin::security::tls_handshake_failed", "the person who configures certificates, on both sides"),
-    ("rpcplugin::security::unexpected_certificate", "the person who configures the host"),
+    (
+        "the programmer of the plugin",
+        "config::nothing_served handshake:: protocol:: transport:: transport::plugin_not_ready \
+         transport::plugin_not_serving security::certificate_unreadable security::plugin_certificate \
+         security::plugin_ignored_mtls",
+    ),
+    (
+        "the programmer of the host",
+        "handshake::cannot_announce handshake::invalid_host_env security::host_certificate",
+    ),
+    ("the user: start the host, not the plugin", "handshake::cookie_missing"),
+    ("the programmers of host and plugin, together", "handshake::cookie_mismatch protocol::broker_"),
+    ("the person who configures the host", "handshake::host_ports security::unexpected_certificate"),
+    ("the person who started the plugin that is attached to", "handshake::reattach_"),
+    ("the user: end its process by hand", "protocol::not_stopped"),
+    ("the user: let Packer start it", "protocol::packer"),
+    ("the person who chose these versions of host and plugin", "protocol::version"),
+    ("the person who configures the host, or the programmer of the plugin", "protocol::no_multiplexing"),
+    (
+        "the person who runs the machine",
+        "transport::cannot_ transport::no_ transport::process transport::spawn",
+    ),
+    ("the person who configures the plugin", "transport::socket_in_use transport::not_a_socket"),
+    (
+        "the person who installs the plugin",
+        "transport::interpreter_not_found transport::library_missing transport::not_a_program \
+         transport::plugin_not_",
+    ),
+    ("the host: restart it; the programmer of the plugin", "transport::ping_timeout transport::plugin_ended"),
+    ("the person who configures certificates", "security::"),
+    ("the person who configures certificates, on both sides", "security::tls_handshake_failed"),
 ];
 
-/// Who has to act on this code.
+/// The person who has to act on this code.
 pub(super) fn of(code: &str) -> &'static str {
-    let known = RESPONSIBLE.iter().filter(|(beginning, _)| code.starts_with(beginning));
-    known.max_by_key(|(beginning, _)| beginning.len()).map_or("the person who calls it", |(_, who)| who)
+    let case = code.strip_prefix("rpcplugin::").unwrap_or(code);
+    let length = |beginnings: &str| {
+        beginnings.split(' ').filter(|beginning| case.starts_with(beginning)).map(str::len).max()
+    };
+    let known = RESPONSIBLE.iter().filter_map(|(who, beginnings)| Some((length(beginnings)?, *who)));
+    known.max().map_or("the person who calls it", |(_, who)| who)
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::toolchain::Tool;
-
 /// The language of a program. One side of each cell is Rust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Language {
@@ -147,15 +145,6 @@ impl Cell {
 
 impl Language {
     pub(super) const ALL: [Self; 3] = [Self::Rust, Self::Go, Self::Python];
-
-    /// The toolchain that its programs need, beyond Rust's.
-    pub(super) fn tool(self) -> Option<Tool> {
-        match self {
-            Self::Rust => None,
-            Self::Go => Some(Tool::Go),
-            Self::Python => Some(Tool::Python),
-        }
-    }
 }
 
 impl fmt::Display for Language {

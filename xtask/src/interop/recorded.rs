@@ -30,15 +30,11 @@ pub(super) enum Entry {
         /// Names of checks that were skipped, in order.
         skipped: Vec<String>,
     },
-    Other(Other),
+    /// `refused`: the peer refused.
+    Other(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Other {
-    /// The peer refused.
-    Refused,
-}
+pub(super) const REFUSED: &str = "refused";
 
 impl Recorded {
     /// Reads the file.
@@ -103,7 +99,7 @@ impl Entry {
                 passed: result.checks.passed.len(),
                 skipped: sorted(&result.checks.skipped),
             }),
-            Verdict::Refused(_) => Some(Self::Other(Other::Refused)),
+            Verdict::Refused(_) => Some(Self::Other(REFUSED.to_owned())),
             Verdict::Failed(_) | Verdict::Skipped(_) => None,
         }
     }
@@ -176,7 +172,7 @@ mod tests {
     fn the_file_is_read_as_it_is_written() {
         let mut recorded = Recorded::default();
         recorded.record(&[result(&["a", "b"], &["d", "c"])], &[Cell::FIRST]);
-        recorded.0.insert("another".to_owned(), Entry::Other(Other::Refused));
+        recorded.0.insert("another".to_owned(), Entry::Other(REFUSED.to_owned()));
         let text = recorded.text().unwrap();
         assert_eq!(Recorded::parse(&text).unwrap(), recorded, "{text}");
         assert_eq!(text.lines().count(), 4, "{text}");

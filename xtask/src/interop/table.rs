@@ -1,7 +1,7 @@
 //! The table of the README: the recorded result of every pair and mode, and the limits of the peers.
 
 use super::matrix::{self, Ability, Cell, NETWORKS, SECURITIES};
-use super::recorded::{Entry, FILE, Other, Recorded};
+use super::recorded::{Entry, FILE, REFUSED, Recorded};
 use crate::markdown;
 
 /// The page that has the table.
@@ -23,7 +23,7 @@ pub(crate) fn check(read: impl Fn(&str) -> Option<String>) -> Vec<String> {
         Ok(recorded) => recorded,
         Err(why) => return vec![why.to_string()],
     };
-    let without = matrix::cells().into_iter().filter(|cell| status(*cell, &recorded) == Status::Unknown);
+    let without = matrix::cells().into_iter().filter(|cell| status(*cell, &recorded).is_none());
     let mut faults: Vec<_> = without
         .map(|cell| format!("{FILE}: no result of {cell}; run `cargo xtask interop --write`"))
         .collect();
@@ -63,38 +63,28 @@ pub(super) fn table(recorded: &Recorded) -> String {
     table + "\n"
 }
 
-/// The state of a cell.
-#[derive(Debug, PartialEq, Eq)]
-enum Status {
-    Passed,
-    /// Host and plugin cannot, and why. A run has shown it, or there is nothing to run.
-    Impossible(&'static str),
-    Unknown,
-}
-
-fn status(cell: Cell, recorded: &Recorded) -> Status {
+/// Whether a run has passed the cell, or why host and plugin cannot. `None` if no run has shown either.
+fn status(cell: Cell, recorded: &Recorded) -> Option<Result<(), &'static str>> {
     match (cell.ability(), recorded.of(&cell)) {
-        (Ability::Absent { why }, _) | (Ability::Refused { why, .. }, Some(Entry::Other(Other::Refused))) => {
-            Status::Impossible(why)
-        }
-        (Ability::Works, Some(Entry::Passed { passed, .. })) if *passed > 0 => Status::Passed,
-        _ => Status::Unknown,
+        (Ability::Absent { why }, _) => Some(Err(why)),
+        (Ability::Refused { why, .. }, Some(Entry::Other(word))) if word == REFUSED => Some(Err(why)),
+        (Ability::Works, Some(Entry::Passed { passed, .. })) if *passed > 0 => Some(Ok(())),
+        _ => None,
     }
 }
 
 /// A tick, the number of the reason why not, or a question mark.
 fn mark(cell: Cell, recorded: &Recorded, reasons: &mut Vec<&'static str>) -> String {
     let why = match status(cell, recorded) {
-        Status::Passed => return TICK.to_owned(),
-        Status::Unknown => return NO_RESULT.to_owned(),
-        Status::Impossible(why) => why,
+        Some(Ok(())) => return TICK.to_owned(),
+        Some(Err(why)) => why,
+        None => return NO_RESULT.to_owned(),
     };
-    let known = reasons.iter().position(|reason| *reason == why);
-    let index = known.unwrap_or_else(|| {
+    if !reasons.contains(&why) {
         reasons.push(why);
-        reasons.len() - 1
-    });
-    format!("n/a<sup>{}</sup>", index + 1)
+    }
+    let number = reasons.iter().take_while(|reason| **reason != why).count() + 1;
+    format!("n/a<sup>{number}</sup>")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Item, UseTree, Visibility};
 
@@ -197,7 +197,9 @@ fn collect_paths(code: TokenStream, found: &mut Vec<Vec<String>>) {
                 if !is_import {
                     finish(&mut path, found);
                 }
-                collect_paths(group.stream(), found);
+                if !is_scope(&group) {
+                    collect_paths(group.stream(), found);
+                }
                 path.clear();
                 colons = 0;
             }
@@ -208,6 +210,11 @@ fn collect_paths(code: TokenStream, found: &mut Vec<Vec<String>>) {
         }
     }
     finish(&mut path, found);
+}
+
+/// Whether this is the `(in crate::a)` of a visibility, which imports nothing.
+fn is_scope(group: &Group) -> bool {
+    matches!(group.stream().into_iter().next(), Some(TokenTree::Ident(first)) if first == "in")
 }
 
 fn finish(path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {

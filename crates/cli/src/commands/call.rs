@@ -30,7 +30,7 @@ use crate::{
     protojson::{self, Fault, Style, Types},
     schema::{GivenFiles, Schema, SchemaArgs, unknown_fields},
     ui::{
-        Out, causes, duration, error_as_json,
+        Out, cause_texts, duration, error_as_json,
         log_record::show_record,
         style::{bad, dim, on_one_line},
     },
@@ -277,7 +277,7 @@ fn call_error_as_json(status: &Status, details: &[Value]) -> Value {
         None => json!({
             "code": null,
             "message": status.message(),
-            "causes": causes(status),
+            "causes": cause_texts(status),
             "help": null,
             "evidence": [],
         }),

@@ -1,9 +1,8 @@
 //! Errors as JSON.
 
 use miette::{Diagnostic, Severity};
+use rpcplugin::error::causes;
 use serde_json::json;
-
-use super::causes::causes;
 
 /// Returns an error of this program as JSON. The error of a call has the same members.
 pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
@@ -25,9 +24,14 @@ pub(crate) fn error_as_json(error: &dyn Diagnostic) -> serde_json::Value {
         "code": code,
         "grpc": null,
         "message": error.to_string(),
-        "causes": causes(error),
+        "causes": cause_texts(error),
         "help": help,
         "evidence": evidence,
         "details": [],
     })
+}
+
+/// Returns the texts of an error's causes, the nearest first.
+pub(crate) fn cause_texts(error: &dyn std::error::Error) -> Vec<String> {
+    causes(error).map(ToString::to_string).collect()
 }

@@ -13,10 +13,7 @@ use super::{
     handshake::HandshakeFault,
     plugin_reason::{PluginReason, ReasonKind, hints_at_cookie},
 };
-use crate::{
-    exit::ExitReason,
-    quoted::Shown,
-};
+use crate::{exit::ExitReason, quoted::Shown};
 
 /// A plugin did not start. Its process has been killed and reaped, and its sockets are removed.
 ///

@@ -12,11 +12,8 @@ use rpcplugin::{
 use serde::Serialize;
 use tonic::Status;
 
-use crate::{
-    raw_host::{
-        NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted, shown_line,
-    },
-    ui::with_causes,
+use crate::raw_host::{
+    NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted, shown_line,
 };
 
 /// A rule of the protocol, with the code that checks it.

@@ -8,7 +8,6 @@ use crate::ui::{
     Out,
     log_record::show_line,
     style::{self, without_colours},
-    with_causes,
 };
 
 /// The first fault: its step, what was seen, and how to fix it.
