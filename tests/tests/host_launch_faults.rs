@@ -401,7 +401,10 @@ async fn tls_refused() {
 #[tokio::test]
 async fn not_healthy() {
     let error = refused(&host(|_| {}), faulty("unhealthy"), TIMEOUT).await;
-    shows(&error, &["the plugin reports its health as NotServing", "the plugin set this health status itself"]);
+    shows(
+        &error,
+        &["the plugin reports its health as NotServing", "the plugin set this health status itself"],
+    );
     assert_fault!(error.fault, LaunchFault::Connect(ConnectFault::NotHealthy(ServingStatus::NotServing)));
 }
 

@@ -58,7 +58,7 @@ async fn both(
 
 /// As [`both`]. Both plugins must start.
 async fn pair(variables: &[(&str, &str)]) -> Option<[Plugin; 2]> {
-    Some(both(variables, |_| {}).await?.map(Result::unwrap))
+    Some(both(variables, |_| {}).await?.map(|launched| launched.unwrap()))
 }
 
 /// The properties of a plugin that a host sees without calls to its services.

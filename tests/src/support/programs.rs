@@ -17,7 +17,6 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 /// An example of the facade, built with the features of the tests if it is not there.
-#[expect(clippy::must_use_candidate, reason = "some tests only build it")]
 pub fn example(name: &str) -> PathBuf {
     let built = program("kit-plugin").with_file_name("examples").join(name);
     if !built.exists() {

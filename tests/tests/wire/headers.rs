@@ -1,12 +1,11 @@
 //! Headers of any length, cut into any frames.
 
-use std::path::Path;
-
 use prost::Message as _;
 use rpcplugin::{Command, Endpoint, config::HostTls, transport::http2};
 use rpcplugin_tests::{
     pb::{CountRequest, FailRequest, InfoRequest, InfoResponse, kit_client::KitClient},
     raw_http2::{self, DATA, HEADERS, RawPeer, block, message},
+    support::programs::peer,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -156,22 +155,9 @@ async fn a_host_takes_long_trailers_in_any_frames() {
     first.await.unwrap().expect("the first call is answered");
 }
 
-/// A program of the Go peers, or `None` where they are not built.
-#[expect(clippy::print_stderr, clippy::disallowed_methods, reason = "how a test says what it skips")]
-fn go(program: &str) -> Option<std::path::PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/go").join(program);
-    if path.exists() {
-        return Some(path);
-    }
-    let required = std::env::var_os("RPCPLUGIN_REQUIRE").unwrap_or_default();
-    assert!(!required.to_string_lossy().contains("go"), "{} is not there", path.display());
-    eprintln!("skipped: {} is not there; `cargo xtask interop` builds it", path.display());
-    None
-}
-
 #[tokio::test]
-async fn a_go_plugin_may_have_much_to_say() {
-    let Some(program) = go("kit-plugin") else { return };
+async fn a_go_plugin_may_send_long_status_messages() {
+    let Some(program) = peer("go", "kit-plugin") else { return };
     for mutual in [false, true] {
         let tls = if mutual { HostTls::AUTO } else { HostTls::Plaintext };
         let plugin = host(|config| config.tls = tls).launch(Command::new(&program)).await.unwrap();
