@@ -28,7 +28,8 @@
 //! # }
 //! ```
 //!
-//! The crate is internal: users find its items in `rpcplugin::broker`. Its API may change with any release.
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! `rpcplugin::broker`.
 //!
 //! # Invariants
 //!

@@ -14,6 +14,9 @@
 //! The modules stand in the order of a launch, the lowest first: `os`, `error`, `program`, `command`, `observe`,
 //! `process`, `streams`, `connection`, `reattach`, `host`, `plugin`, `launch`, `attach`, `supervise`, `set`. Each
 //! uses only those before it.
+//!
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! `rpcplugin` and `rpcplugin::host`.
 
 mod attach;
 mod backoff;

@@ -21,6 +21,9 @@
 //!
 //! The crate searches for no file, reads only the environment that it is given, and has no global state. The variables of the
 //! handshake belong to `rpcplugin-handshake`. Certificates and keys are passed on unread, and `Debug` hides them.
+//!
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! `rpcplugin::config`.
 
 mod catalog;
 mod error;

@@ -17,6 +17,9 @@
 //! assert!(!format!("{cookie:?}").contains("hello"), "a cookie never reaches a log");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! the modules of `rpcplugin`.
 
 mod cookie;
 mod endpoint;

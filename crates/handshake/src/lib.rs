@@ -23,6 +23,9 @@
 //!
 //! # Protocol
 //! go-plugin `client.go` `Client.Start` and `server.go` `Serve`, v1.0.0 to v1.8.0.
+//!
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! `rpcplugin::handshake`.
 
 mod cookie_check;
 mod go_strconv;

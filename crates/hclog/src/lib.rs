@@ -30,7 +30,8 @@
 //! assert_eq!(line.record.unwrap().module.as_deref(), Some("demo"));
 //! ```
 //!
-//! The crate is internal: users find its items in `rpcplugin::hclog`. Its API may change with any release.
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! `rpcplugin::hclog`.
 //!
 //! # Invariants
 //!

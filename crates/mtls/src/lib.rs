@@ -38,6 +38,9 @@
 //! are on, `aws-lc-rs` is used. It enables neither the FIPS module of AWS-LC nor a preference for post-quantum key exchange:
 //! X25519MLKEM768 is offered after the classic groups. Set `AWS_LC_SYS_NO_JITTER_ENTROPY=1` when you build the final program with this
 //! feature; otherwise the first key takes about 31 ms.
+//!
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! `rpcplugin::tls`.
 
 mod identity;
 mod mutual;

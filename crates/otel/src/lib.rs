@@ -44,6 +44,9 @@
 //!
 //! The program does not wait for the collector. Threads of this crate send spans and metrics, and drop what cannot be sent.
 //! At the end they have [a bounded time](TelemetryBuilder::flush_timeout) for the rest.
+//!
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! `rpcplugin::telemetry`.
 
 mod calls;
 mod error;

@@ -9,6 +9,9 @@
 //!
 //! The steps are values too: [`Serve::bind`] returns a [`Bound`] plugin, and [`Bound::announce`] an [`Announced`] one, which can
 //! [serve](Announced::serve). [`Attachable`] is a plugin in test mode, which a person starts.
+//!
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! `rpcplugin` and `rpcplugin::plugin`.
 
 mod context;
 mod environment;

@@ -14,6 +14,9 @@
 //! help texts speak of host and plugin, because users of this library have these.
 //!
 //! This crate is a part of `rpcplugin`, and its API is that of the modules there.
+//!
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! `rpcplugin::transport` and `rpcplugin::telemetry`.
 
 mod cleanup;
 mod frames;

@@ -31,6 +31,9 @@
 //!   and still reads.
 //! - A stream that the peer does not acknowledge does not end the session.
 //! - The end of a session sends a go-away frame before the connection is closed.
+//!
+//! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
+//! `rpcplugin::transport::yamux`.
 
 mod batch;
 mod config;

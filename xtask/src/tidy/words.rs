@@ -4,7 +4,18 @@ use super::{Subject, Text};
 
 /// The words, in lower case. `CONTRIBUTING.md` says what to write instead.
 const WORDS: &[&str] = &[
-    "anybody", "are none", "for ever", "is none", "nobody", "patience", "somebody", "stranger", "strangers", "tell", "tells", "told",
+    "anybody",
+    "are none",
+    "for ever",
+    "is none",
+    "nobody",
+    "patience",
+    "somebody",
+    "stranger",
+    "strangers",
+    "tell",
+    "tells",
+    "told",
     "whoever",
 ];
 
@@ -17,11 +28,16 @@ const JSON_MEMBER: &str = "strangers";
 /// Finds the words in all code and prose that is written by hand.
 pub(super) fn check(subject: &Subject) -> Vec<String> {
     let lines = subject.texts.iter().filter(|text| is_prose(text)).flat_map(|text| {
-        text.content.lines().enumerate().map(move |(number, line)| (&text.path, number + 1, line.to_lowercase()))
+        text.content
+            .lines()
+            .enumerate()
+            .map(move |(number, line)| (&text.path, number + 1, line.to_lowercase()))
     });
     lines
         .flat_map(|(path, number, line)| {
-            let line = line.replace(&format!("\"{JSON_MEMBER}\""), "").replace(&format!("security.{JSON_MEMBER}"), "");
+            let line = line
+                .replace(&format!("\"{JSON_MEMBER}\""), "")
+                .replace(&format!("security.{JSON_MEMBER}"), "");
             let found = WORDS.iter().filter(move |word| has(&line, word));
             found.map(move |word| format!("{path}:{number}: `{word}`: write what CONTRIBUTING.md has for it"))
         })
