@@ -87,7 +87,7 @@ impl Crate {
     /// `src/lib.rs`, or `src/main.rs` of a program.
     pub(crate) fn front_page(&self) -> &Path {
         let of_kind = |kind: &str| self.targets.iter().find(|target| target.kind == [kind]);
-        of_kind("lib").or(of_kind("bin")).map_or(Path::new(""), |target| &target.src_path)
+        of_kind("lib").or_else(|| of_kind("bin")).map_or_else(|| Path::new(""), |target| &target.src_path)
     }
 }
 

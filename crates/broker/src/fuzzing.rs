@@ -12,6 +12,7 @@ use crate::{
 
 /// An event of a router. Links are counted from the newest, which is 0.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Event {
     /// A link is opened.
     OpenLink,

@@ -149,11 +149,11 @@ impl Addresses {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Worth {
     /// A further dial of an id. This is rare, because the channel of the first dial keeps the address.
-    FurtherDial,
+    Further,
     /// The dial for which the address was announced.
-    FirstDial,
+    First,
     /// Any dial, at any time.
-    AnyDial,
+    Any,
 }
 
 impl Entry {
@@ -163,11 +163,11 @@ impl Entry {
 
     fn worth(&self, id: ServiceId) -> Worth {
         if is_well_known(id) {
-            Worth::AnyDial
+            Worth::Any
         } else if self.was_dialled {
-            Worth::FurtherDial
+            Worth::Further
         } else {
-            Worth::FirstDial
+            Worth::First
         }
     }
 }

@@ -97,7 +97,7 @@ fn a_program_that_is_not_a_plugin_is_a_fault() {
             "libx.so",
         ),
         ("netrpc", "echo '1|1|tcp|127.0.0.1:1|netrpc'; sleep 30", "line", "net/rpc"),
-        ("version", "echo '1|77|tcp|127.0.0.1:1|grpc'; sleep 30", "version", "speaks version 77"),
+        ("version", "echo '1|77|tcp|127.0.0.1:1|grpc'; sleep 30", "version", "serves version 77"),
         ("plain", "echo '1|1|tcp|127.0.0.1:1|grpc'; sleep 30", "security", "ignores the request"),
     ];
     for (name, content, step, words) in cases {

@@ -116,7 +116,10 @@ fn invalid_requests_are_errors_with_their_position() {
     ] {
         plugin.call(&["call", "Received", "-d", json]).ended_with(2).prints(words);
     }
-    plugin.call(&["call", "EchoLegacy", "-d", "{}"]).ended_with(2).prints(&["id: the field is required"]);
+    plugin
+        .call(&["call", "EchoLegacy", "-d", "{}"])
+        .ended_with(2)
+        .prints(&["id: the required field is missing"]);
 }
 
 #[test]
