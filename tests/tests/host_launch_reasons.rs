@@ -64,7 +64,7 @@ async fn a_plugin_of_this_library_gives_a_reason_a_code_and_a_help() {
             &[("PLUGIN_SERVER_PORT", "http"), ("PLUGIN_WORKERS", "many")],
             "the configuration of the plugin cannot be used: 2 faults",
             "rpcplugin::config::invalid",
-            "correct each of them",
+            "correct each fault",
         ),
         (
             &[("PLUGIN_AUTO_MTLS", "false")],

@@ -30,7 +30,7 @@ impl BuiltIn<'_> {
     /// is served.
     pub(crate) fn with(
         self,
-        own: Services,
+        own: &Services,
         config: &PluginConfig,
         descriptors: Vec<&'static [u8]>,
     ) -> Services {
@@ -45,7 +45,7 @@ impl BuiltIn<'_> {
             .merge(&self.broker.services())
             .add(GrpcControllerServer::new(Controller(self.shutdown.clone())))
             .add(GrpcStdioServer::new(Stdio(Arc::clone(self.output))))
-            .merge(&own);
+            .merge(own);
         if config.reflection {
             let mut names: Vec<_> = services.names().collect();
             names.extend(["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]);

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{environment, listen};
 
 /// The settings of a plugin that the watchdog needs.
+#[derive(Clone, Copy)]
 pub(crate) struct Limits {
     /// How many threads serve.
     pub(crate) workers: usize,

@@ -51,6 +51,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Runs a scenario in a new directory, and checks that nothing is left. Without Terraform, the scenario is skipped, or fails if
 /// `RPCPLUGIN_REQUIRE` names it.
+#[expect(clippy::disallowed_methods, reason = "the variable is for the tests alone")]
 pub(crate) fn scenario(environment: &[(&'static str, &'static str)], run: fn(&Workdir) -> Outcome) {
     if let Err(error) = Command::new("terraform").arg("version").output() {
         let required = std::env::var("RPCPLUGIN_REQUIRE").unwrap_or_default();

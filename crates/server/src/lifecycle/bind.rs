@@ -245,7 +245,7 @@ fn services(serve: &mut Serve, context: &PluginContext, drain: &Drain) -> Servic
         shutdown: &context.shutdown,
         output: &drain.output,
     };
-    built_in.with(own, &serve.config, std::mem::take(&mut serve.descriptors))
+    built_in.with(&own, &serve.config, std::mem::take(&mut serve.descriptors))
 }
 
 /// Returns the versions of the plugin that the configuration allows.
