@@ -204,7 +204,7 @@ pub(crate) async fn listen(shared: &Arc<Shared>, id: Option<ServiceId>) -> Resul
     listen_without_link(shared, id).await
 }
 
-/// Accepts connections to `id`, or to the next free id. It is announced on the next link if there is none.
+/// Accepts connections to `id`, or to the next free id. Without a link, the id is announced on the next link.
 pub(crate) async fn listen_without_link(
     shared: &Arc<Shared>,
     id: Option<ServiceId>,

@@ -13,7 +13,7 @@ use crate::{
 
 /// The incoming main connections of a multiplexed session.
 ///
-/// On a plugin these are served with the plugin's own services. On a host there are none. Ends when the session ends or
+/// On a plugin these are served with the plugin's own services. A host has no such connections. Ends when the session ends or
 /// the broker closes.
 #[derive(Debug)]
 pub struct MainStreams(mpsc::Receiver<Stream>);
