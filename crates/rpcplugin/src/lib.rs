@@ -182,7 +182,7 @@ pub mod telemetry {
     };
 }
 
-/// Streams and listeners, for custom transports and for code that connects without a [`host`](crate::host).
+/// Streams and listeners, for custom transports and for code that connects without a [`host`].
 pub mod transport {
     pub use rpcplugin_transport::{
         BindError, ConnectError, Io, Listen, Listener, MessageLimits, Route, SecureError, SecureStream,
