@@ -16,7 +16,7 @@ use std::fs;
 use std::time::Instant;
 
 use self::pairs::Pair;
-use self::report::{RESULTS, Report};
+use self::report::{RESULTS, Report, Row};
 use crate::workspace::{self, Outcome, Workspace};
 
 pub(crate) use self::tables::check;
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         rows.iter().for_each(|row| println!("   {}", tables::line(row)));
         report.rows.extend(rows);
     }
-    report.rows.extend(programs.sizes());
+    report.rows.extend(Row::sizes(&programs));
     report.machine.end();
 
     if options.quick || options.figure.is_some() {

@@ -93,6 +93,25 @@ impl From<Outcome> for Verdict {
     }
 }
 
+/// A step that is one cargo line.
+fn by_cargo(name: &'static str, line: &'static str, environment: &[(&'static str, String)]) -> Step {
+    let environment = environment.to_vec();
+    let variables = environment.iter().map(|(variable, value)| format!("{variable}='{value}' "));
+    // A shell needs quotes around the filter of nextest.
+    let words = line
+        .split(' ')
+        .map(|word| if word.contains('(') { format!(" '{word}'") } else { format!(" {word}") });
+    let reproduce = format!("{}cargo{}", variables.collect::<String>(), words.collect::<String>());
+    Step { name, reproduce, action: Box::new(move || run_cargo(line, &environment)) }
+}
+
+/// A step that needs something first, and is skipped with the reason where that is missing.
+fn given(needed: impl FnOnce() -> Result<(), String> + 'static, step: Step) -> Step {
+    let action = step.action;
+    let guarded = Box::new(move || needed().map_or_else(Verdict::Skipped, |()| action()));
+    Step { action: guarded, ..step }
+}
+
 /// Runs cargo. It prints to the terminal.
 fn run_cargo(line: &str, environment: &[(&'static str, String)]) -> Verdict {
     run_command(cargo(line.split(' ')), environment)

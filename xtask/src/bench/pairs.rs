@@ -10,8 +10,7 @@ use std::process::Command;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::figures::{Figure, Number};
-use super::report::{Row, Spread};
+use super::figures::Figure;
 use crate::interop;
 use crate::toolchain::{Tool, first_line};
 use crate::workspace::{self, Outcome, cargo, succeed};
@@ -43,7 +42,7 @@ pub(super) struct Programs {
 #[derive(Debug)]
 pub(super) struct Built {
     host: Vec<OsString>,
-    plugin: Vec<OsString>,
+    pub(super) plugin: Vec<OsString>,
     /// The tools that they were built with.
     pub(super) toolchain: String,
 }
@@ -120,21 +119,6 @@ impl Programs {
     /// The words that run a program on these cores only.
     pub(super) fn pin(&self, cores: &str) -> Vec<OsString> {
         vec![self.bench.clone().into(), "pin".into(), cores.into(), "--".into()]
-    }
-
-    /// The sizes of the plugins that are one file.
-    pub(super) fn sizes(&self) -> Option<Row> {
-        let mut pairs = BTreeMap::new();
-        for (pair, built) in &self.pairs {
-            if let [program] = built.plugin.as_slice() {
-                pairs.insert(*pair, Spread::of(&[fs::metadata(program).ok()?.len() as f64 / 1e6]));
-            }
-        }
-        let ours = pairs.get(&Pair::Rust)?.median;
-        let others = pairs.iter().filter(|(pair, _)| **pair != Pair::Rust);
-        let ratios = others.map(|(pair, theirs)| (*pair, Spread::of(&[ours / theirs.median]))).collect();
-        let number = Number::read("size MB < program of the plugin");
-        Some(Row { ratios, ..Row::new("size", &number, pairs) })
     }
 }
 

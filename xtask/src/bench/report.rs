@@ -128,6 +128,21 @@ impl Row {
         }
     }
 
+    /// The sizes of the plugins that are one file.
+    pub(super) fn sizes(programs: &Programs) -> Option<Self> {
+        let mut pairs = BTreeMap::new();
+        for (pair, built) in &programs.pairs {
+            if let [program] = built.plugin.as_slice() {
+                pairs.insert(*pair, Spread::of(&[fs::metadata(program).ok()?.len() as f64 / 1e6]));
+            }
+        }
+        let ours = pairs.get(&Pair::Rust)?.median;
+        let others = pairs.iter().filter(|(pair, _)| **pair != Pair::Rust);
+        let ratios = others.map(|(pair, theirs)| (*pair, Spread::of(&[ours / theirs.median]))).collect();
+        let number = Number::read("size MB < program of the plugin");
+        Some(Self { ratios, ..Self::new("size", &number, pairs) })
+    }
+
     /// Whether the target is met, if there is one.
     pub(super) fn meets(&self) -> Option<bool> {
         let (target, (_, ratio)) = (self.target?, self.ratios.first_key_value()?);

@@ -2,8 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::Step;
-use super::steps::{by_cargo, given};
+use super::{Step, by_cargo, given};
 use crate::toolchain::cargo_subcommand;
 use crate::workspace;
 

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::steps::by_cargo;
-use super::{Step, Verdict, run_command};
+use super::{Step, Verdict, by_cargo, run_command};
 use crate::workspace::{Outcome, Workspace, cargo, forget_cargo, root};
 
 /// Builds the examples as programs, because tests start them. `cargo test --examples` would build them as tests only.

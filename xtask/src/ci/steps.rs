@@ -1,6 +1,6 @@
 //! The steps of `cargo xtask ci`, in order: quick ones that break often come first.
 
-use super::{Options, Step, Verdict, deny, msrv, packages, plain, run_cargo};
+use super::{Options, Step, by_cargo, deny, given, msrv, packages, plain};
 use crate::toolchain::{Tool, cargo_subcommand};
 use crate::workspace::Outcome;
 use crate::{api, codegen, docs, guide, instructions, interop, terraform, tidy};
@@ -76,30 +76,7 @@ const FEATURES: &[(&str, &str)] = &[
     ("tests: aws-lc-rs", "test -p rpcplugin-mtls --no-default-features --features aws-lc-rs --no-fail-fast"),
 ];
 
-/// A step that is one cargo line.
-pub(super) fn by_cargo(
-    name: &'static str,
-    line: &'static str,
-    environment: &[(&'static str, String)],
-) -> Step {
-    let environment = environment.to_vec();
-    let variables = environment.iter().map(|(variable, value)| format!("{variable}='{value}' "));
-    // A shell needs quotes around the filter of nextest.
-    let words = line
-        .split(' ')
-        .map(|word| if word.contains('(') { format!(" '{word}'") } else { format!(" {word}") });
-    let reproduce = format!("{}cargo{}", variables.collect::<String>(), words.collect::<String>());
-    Step { name, reproduce, action: Box::new(move || run_cargo(line, &environment)) }
-}
-
 /// A step that is another command of this program.
 fn by_xtask(name: &'static str, line: &str, run: impl FnOnce() -> Outcome + 'static) -> Step {
     Step { name, reproduce: format!("cargo xtask {line}"), action: Box::new(|| run().into()) }
-}
-
-/// A step that needs something first, and is skipped with the reason where that is missing.
-pub(super) fn given(needed: impl FnOnce() -> Result<(), String> + 'static, step: Step) -> Step {
-    let action = step.action;
-    let guarded = Box::new(move || needed().map_or_else(Verdict::Skipped, |()| action()));
-    Step { action: guarded, ..step }
 }
