@@ -68,8 +68,9 @@ async fn terminate_after() {
 #[tokio::test]
 async fn drain_timeout() {
     let server = healthy_server().await;
-    // A process outside the process group of the plugin keeps the pipes open.
-    let leaves = format!("setsid sleep 10 & echo '{}'; exec sleep 60", server.line);
+    // A process outside the process group of the plugin keeps the pipes open. It prints the line, so that it has left the group
+    // before the group is killed.
+    let leaves = format!(r#"setsid sh -c 'echo "$1"; exec sleep 10' sh '{}' & exec sleep 60"#, server.line);
     for (drain, at_least) in [("50ms", Duration::ZERO), ("3s", Duration::from_secs(3))] {
         let variables = [("PLUGIN_DRAIN_TIMEOUT", drain), ("PLUGIN_STOP_GRACE_PERIOD", "0")];
         let plugin = plain(&variables).launch(script(&leaves)).await.unwrap();
