@@ -34,7 +34,7 @@ pub use net::{
     BindError, ConnectError, Io, Listen, Listener, PendingConnection, SocketDir, SocketDirError, SocketGroup,
     Stream, dial, remove_empty_dir, remove_stale_socket,
 };
-pub use os::{descriptors::async_fd, processes::start_time};
+pub use os::*;
 pub use rpcplugin_yamux as yamux;
 pub use service::{
     MessageLimits, Route, ServiceLayer, ServiceLayers, Services, TraceCalls, TraceServices, TracedCalls,

@@ -1,9 +1,19 @@
 //! Everything that depends on the operating system: descriptors, files, groups, processes, sockets, and the exit of the
 //! process.
+//!
+//! `unix` and `windows` have the same modules with the same functions. Windows has no Unix sockets here: each function
+//! for one fails with [`Unsupported`](std::io::ErrorKind::Unsupported), and a listener listens on TCP.
 
-pub(crate) mod descriptors;
-pub(crate) mod exit;
-pub(crate) mod files;
-pub(crate) mod groups;
-pub(crate) mod processes;
-pub(crate) mod sockets;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+pub(crate) use self::unix::{descriptors, exit, files, groups, processes, sockets};
+#[cfg(unix)]
+pub use self::unix::{descriptors::async_fd, processes::start_time};
+#[cfg(windows)]
+pub use self::windows::processes::start_time;
+#[cfg(windows)]
+pub(crate) use self::windows::{descriptors, exit, files, groups, processes, sockets};

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use rpcplugin_core::{Endpoint, SocketPath};
-use tokio::net::{TcpStream, UnixStream};
+use rpcplugin_core::Endpoint;
+use tokio::net::TcpStream;
 
 use super::stream::Stream;
 use crate::os::sockets;
@@ -37,7 +37,7 @@ pub struct ConnectError {
 /// Dropping the future closes the socket.
 pub async fn dial(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
     let stream = match endpoint {
-        Endpoint::Unix(path) => dial_unix(path).await.map(Stream::unix),
+        Endpoint::Unix(path) => sockets::dial(path).await.map(Stream::unix),
         Endpoint::Tcp(address) => TcpStream::connect((address.host(), address.port())).await.map(|stream| {
             // Calls are small: Nagle's algorithm would delay some by 40 ms. A failure makes calls slower only.
             let _ = stream.set_nodelay(true);
@@ -48,12 +48,4 @@ pub async fn dial(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
         }
     };
     stream.map_err(|source| ConnectError { endpoint: endpoint.clone(), source })
-}
-
-async fn dial_unix(path: &SocketPath) -> io::Result<UnixStream> {
-    // tokio does not support abstract names.
-    if path.abstract_name().is_some() {
-        return UnixStream::from_std(sockets::connect_at_once(&sockets::address(path)?)?);
-    }
-    UnixStream::connect(path.as_path()).await
 }

@@ -3,17 +3,17 @@
 use std::{io, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use rpcplugin_core::{Endpoint, SocketPath};
-use tokio::{
-    net::{TcpListener, UnixListener},
-    time::Instant,
-};
+use tokio::{net::TcpListener, time::Instant};
 
 use super::{
     pending::make_room,
     stream::Stream,
     unix::{Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, clear, occupant, warn_if_open},
 };
-use crate::os::{descriptors::is_shortage, sockets};
+use crate::os::{
+    descriptors::is_shortage,
+    sockets::{self, UnixListener},
+};
 
 /// A source of incoming streams.
 pub trait Listen: Send + 'static {
@@ -244,9 +244,7 @@ fn bind_unix(
     group: Option<SocketGroup>,
     dir: Option<SocketDir>,
 ) -> Result<Listener, BindError> {
-    let socket = sockets::address(path)
-        .and_then(|address| sockets::listen_closed(&address))
-        .and_then(UnixListener::from_std)
+    let socket = sockets::listen_closed(path)
         .map_err(|source| BindError::Refused { endpoint: path.clone().into(), source })?;
     let file = match path.abstract_name() {
         Some(_) => None,
@@ -278,6 +276,7 @@ const LOG_PAUSE: Duration = Duration::from_secs(60);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
 

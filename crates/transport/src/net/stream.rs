@@ -4,10 +4,13 @@ use std::{fmt, net::SocketAddr};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
+    net::TcpStream,
 };
 
-use crate::{io::dispatch_io, os::sockets::enlarge_send_buffer};
+use crate::{
+    io::dispatch_io,
+    os::sockets::{UnixStream, enlarge_send_buffer},
+};
 
 /// A byte stream that can be used as a [`Stream`].
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -17,7 +20,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 /// A raw byte stream between a host and a plugin.
 #[non_exhaustive]
 pub enum Stream {
-    /// A Unix domain socket.
+    /// A Unix domain socket. There is no such stream on Windows.
     Unix(UnixStream),
     /// A TCP connection.
     Tcp(TcpStream),

@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     cleanup::{self, Leftover, Registration},
-    os::files,
+    os::{
+        files::{self, DirGuard},
+        sockets,
+    },
 };
 
 /// A directory in which sockets are made under fresh names.
@@ -32,7 +35,15 @@ struct Inner {
     path: PathBuf,
     group: Option<SocketGroup>,
     /// Present if this process made the directory and removes it.
-    private: Mutex<Option<(TempDir, Registration)>>,
+    private: Mutex<Option<Private>>,
+}
+
+/// A directory that this process made. The fields are dropped in this order.
+#[derive(Debug)]
+struct Private {
+    guard: DirGuard,
+    dir: TempDir,
+    at_exit: Registration,
 }
 
 impl SocketDir {
@@ -63,12 +74,8 @@ impl SocketDir {
         let create = |source| SocketDirError::Create { parent: parent.to_owned(), source };
         // A peer with another working directory needs an absolute path.
         let parent = std::path::absolute(parent).map_err(create)?;
-        // Closed from its first moment, whatever the umask.
-        let dir = tempfile::Builder::new()
-            .prefix(orphans::PREFIX)
-            .permissions(files::private())
-            .tempdir_in(&parent)
-            .map_err(create)?;
+        let dir = files::make_private_dir(&parent, orphans::PREFIX).map_err(create)?;
+        let guard = DirGuard::over(dir.path()).map_err(create)?;
         let path = dir.path().to_owned();
         let at_exit = cleanup::register(Leftover::Dir(path.clone()));
         // Without a record only the later removal of an orphan is lost.
@@ -76,8 +83,9 @@ impl SocketDir {
             tracing::debug!(%error, dir = %path.display(), "the owner of a socket directory could not be recorded");
         }
         orphans::sweep_once(&parent);
-        let this = Self(Arc::new(Inner { path, group, private: Mutex::new(Some((dir, at_exit))) }));
-        this.name("plugin0123456789")?;
+        let this =
+            Self(Arc::new(Inner { path, group, private: Mutex::new(Some(Private { guard, dir, at_exit })) }));
+        this.check_length()?;
         if let Some(group) = group {
             share(this.path(), group)?;
         }
@@ -93,7 +101,7 @@ impl SocketDir {
         let path = std::path::absolute(dir)
             .map_err(|source| SocketDirError::Create { parent: dir.to_owned(), source })?;
         let this = Self(Arc::new(Inner { path, group, private: Mutex::default() }));
-        this.name("plugin0123456789")?;
+        this.check_length()?;
         warn_if_open(this.path());
         Ok(this)
     }
@@ -120,9 +128,10 @@ impl SocketDir {
         if fs::symlink_metadata(self.0.path.join(PLUGIN)).is_err() {
             let _ = fs::remove_file(self.0.path.join(HOST));
         }
-        if let Some((dir, at_exit)) = self.0.private.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let kept = self.0.private.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Private { guard, dir, at_exit }) = kept {
             let _ = dir.keep();
-            drop(at_exit);
+            drop((guard, at_exit));
         }
     }
 
@@ -134,6 +143,11 @@ impl SocketDir {
 
     pub(crate) fn group(&self) -> Option<SocketGroup> {
         self.0.group
+    }
+
+    /// Fails if no socket fits into the directory.
+    fn check_length(&self) -> Result<(), SocketDirError> {
+        if sockets::AVAILABLE { self.name("plugin0123456789").map(drop) } else { Ok(()) }
     }
 
     /// Returns the path of a socket in this directory.
@@ -177,7 +191,7 @@ fn share(path: &Path, group: SocketGroup) -> Result<(), SocketDirError> {
 pub(crate) fn warn_if_open(dir: &Path) {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     if let Ok(metadata) = fs::metadata(dir)
-        && is_open(files::mode(&metadata))
+        && files::is_open(&metadata)
     {
         tracing::warn!(
             dir = %dir.display(),
@@ -187,12 +201,8 @@ pub(crate) fn warn_if_open(dir: &Path) {
     }
 }
 
-/// Whether every user can replace the files in a directory with this mode.
-fn is_open(mode: u32) -> bool {
-    mode & 0o002 != 0 && mode & 0o1000 == 0
-}
-
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -217,14 +227,5 @@ mod tests {
         std::os::unix::fs::symlink(&precious, &link).expect("linked");
         share(&link, own).expect_err("a link");
         assert_eq!(fs::metadata(&precious).expect("there").permissions().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn a_directory_is_open_if_every_user_may_write_and_it_has_no_sticky_bit() {
-        for (mode, open) in
-            [(0o700, false), (0o755, false), (0o770, false), (0o1777, false), (0o777, true), (0o40702, true)]
-        {
-            assert_eq!(is_open(mode), open, "{mode:o}");
-        }
     }
 }

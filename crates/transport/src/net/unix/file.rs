@@ -44,6 +44,7 @@ impl Drop for SocketFile {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::{
         fs,

@@ -55,13 +55,11 @@ pub(crate) fn occupant(path: &Path) -> io::Result<Occupant> {
     }
     // Only a refused connection proves that there is no listener. A full backlog or a missing permission proves that
     // there is one.
-    match sockets::connect_at_once(&sockets::path_address(path)?) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Occupant::Stale),
-        _ => Ok(Occupant::Live),
-    }
+    Ok(if sockets::refuses_connections(path)? { Occupant::Stale } else { Occupant::Live })
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
 

@@ -13,6 +13,17 @@ use std::{
 
 pub(crate) use std::os::unix::fs::symlink;
 
+/// Guards a directory that this process has made. Does nothing here: [`call_at_exit`](super::exit::call_at_exit) and the
+/// records of owners do.
+#[derive(Debug)]
+pub(crate) struct DirGuard;
+
+impl DirGuard {
+    pub(crate) fn over(_: &Path) -> io::Result<Self> {
+        Ok(Self)
+    }
+}
+
 /// The identity of a file: its device and inode.
 pub(crate) type FileId = (u64, u64);
 
@@ -32,14 +43,25 @@ pub(crate) fn is_socket(metadata: &Metadata) -> bool {
     metadata.file_type().is_socket()
 }
 
+/// Whether every user can replace the files in a directory.
+pub(crate) fn is_open(metadata: &Metadata) -> bool {
+    is_open_mode(mode(metadata))
+}
+
+fn is_open_mode(mode: u32) -> bool {
+    mode & 0o002 != 0 && mode & 0o1000 == 0
+}
+
 /// The permissions of the file, with the set-id and sticky bits.
-pub(crate) fn mode(metadata: &Metadata) -> u32 {
+fn mode(metadata: &Metadata) -> u32 {
     metadata.mode() & 0o7777
 }
 
-/// Permissions that only the user of this process has.
-pub(crate) fn private() -> Permissions {
-    Permissions::from_mode(0o700)
+/// Makes a directory below `parent` under a fresh name. Only the user of this process may enter the directory, from its
+/// first moment, whatever the umask.
+pub(crate) fn make_private_dir(parent: &Path, prefix: &str) -> io::Result<tempfile::TempDir> {
+    let private = Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix(prefix).permissions(private).tempdir_in(parent)
 }
 
 /// The bytes of a file's name or path.
@@ -168,6 +190,20 @@ mod imp {
         pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
             let mode = Mode::from_bits_truncate(mode as nix::libc::mode_t);
             Ok(fchmodat(CWD, &self.0, mode, FchmodatFlags::NoFollowSymlink)?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_open_mode;
+
+    #[test]
+    fn a_directory_is_open_if_every_user_may_write_and_it_has_no_sticky_bit() {
+        for (mode, open) in
+            [(0o700, false), (0o755, false), (0o770, false), (0o1777, false), (0o777, true), (0o40702, true)]
+        {
+            assert_eq!(is_open_mode(mode), open, "{mode:o}");
         }
     }
 }

@@ -2,20 +2,42 @@
 
 use std::{
     fs, io,
-    os::{
-        fd::OwnedFd,
-        unix::net::{UnixListener, UnixStream},
-    },
+    os::{fd::OwnedFd, unix::net},
     path::Path,
 };
 
 use rpcplugin_core::SocketPath;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+pub(crate) use tokio::net::{UnixListener, UnixStream};
 
 use super::files;
 
+/// Whether this system has Unix sockets.
+pub(crate) const AVAILABLE: bool = true;
+
+/// Connects to the socket at a path or abstract name.
+pub(crate) async fn dial(path: &SocketPath) -> io::Result<UnixStream> {
+    // tokio does not support abstract names.
+    if path.abstract_name().is_some() {
+        return UnixStream::from_std(connect_at_once(&address(path)?)?);
+    }
+    UnixStream::connect(path.as_path()).await
+}
+
+/// Listens at a path or abstract name, open to the user of this process alone.
+pub(crate) fn listen_closed(path: &SocketPath) -> io::Result<UnixListener> {
+    UnixListener::from_std(bound_closed(&address(path)?)?)
+}
+
+/// Whether the socket at a path refuses connections at once, as a socket without a listener does. A full backlog and a
+/// missing permission do not count as a refusal.
+pub(crate) fn refuses_connections(path: &Path) -> io::Result<bool> {
+    let connected = connect_at_once(&SocketAddrUnix::new(path)?);
+    Ok(connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
+}
+
 /// Returns the address that the operating system has for a path.
-pub(crate) fn address(path: &SocketPath) -> io::Result<SocketAddrUnix> {
+fn address(path: &SocketPath) -> io::Result<SocketAddrUnix> {
     #[cfg(target_os = "linux")]
     if let Some(name) = path.abstract_name() {
         return Ok(SocketAddrUnix::new_abstract_name(name.as_bytes())?);
@@ -23,21 +45,15 @@ pub(crate) fn address(path: &SocketPath) -> io::Result<SocketAddrUnix> {
     Ok(SocketAddrUnix::new(path.as_path())?)
 }
 
-/// Returns the address that the operating system has for the path of a file.
-pub(crate) fn path_address(path: &Path) -> io::Result<SocketAddrUnix> {
-    Ok(SocketAddrUnix::new(path)?)
-}
-
 /// Connects at once, or fails. A blocking connect would wait while the backlog of the socket is full. The stream does
 /// not block.
-pub(crate) fn connect_at_once(address: &SocketAddrUnix) -> io::Result<UnixStream> {
+fn connect_at_once(address: &SocketAddrUnix) -> io::Result<net::UnixStream> {
     let socket = nonblocking_socket()?;
     rustix::net::connect(&socket, address)?;
     Ok(socket.into())
 }
 
-/// Listens at a path or abstract name, open to the user of this process alone.
-pub(crate) fn listen_closed(address: &SocketAddrUnix) -> io::Result<UnixListener> {
+fn bound_closed(address: &SocketAddrUnix) -> io::Result<net::UnixListener> {
     let socket = nonblocking_socket()?;
     // Linux makes the file with the mode of the socket, less the umask, so that other users can connect at no moment.
     // Elsewhere this fails, and there is such a moment.
@@ -48,7 +64,7 @@ pub(crate) fn listen_closed(address: &SocketAddrUnix) -> io::Result<UnixListener
 }
 
 /// Asks for a send buffer with room for several large frames. The operating system may grant less.
-pub(crate) fn enlarge_send_buffer(stream: &tokio::net::UnixStream) {
+pub(crate) fn enlarge_send_buffer(stream: &UnixStream) {
     // Without the room calls are only slower.
     let _ = rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER);
 }
@@ -96,7 +112,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("given");
         let address = SocketAddrUnix::new(&path).expect("it fits");
-        let _listener = listen_closed(&address).expect("bound");
+        let _listener = bound_closed(&address).expect("bound");
         let mode = fs::metadata(&path).expect("it exists").permissions().mode();
         assert_eq!(mode & 0o777 & !0o600, 0, "{mode:o}");
     }
