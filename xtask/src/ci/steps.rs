@@ -31,7 +31,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         // nextest runs each test in a process of its own. Terraform has a step of its own.
         Ok(()) => steps.extend([
             by_cargo("tests", "nextest run --workspace --no-fail-fast -E !binary(terraform)", &required),
-            plain::sample(&required),
+            given(unix, plain::sample(&required)),
         ]),
         Err(_) => steps.push(plain::all(&required)),
     }
@@ -39,7 +39,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         by_cargo("doc tests", "test --workspace --no-fail-fast --doc", &[]),
         by_cargo("docs", "doc --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings".to_owned())]),
         by_cargo("examples", "build --workspace --examples", &[]),
-        by_xtask("guide", "guide", guide::run),
+        given(unix, by_xtask("guide", "guide", guide::run)),
     ]);
     steps.extend(FEATURES.iter().map(|(name, line)| by_cargo(name, line, &[])));
     if options.full {
@@ -51,10 +51,11 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         || instructions::obstacle().map_or(Ok(()), Err),
         by_xtask("instructions", "instructions", || instructions::run(&instructions::Options::default())),
     ));
-    steps.push(by_xtask("interop", &format!("interop --check{flag}"), {
+    let interop = by_xtask("interop", &format!("interop --check{flag}"), {
         let require = options.require.clone();
         move || interop::run(&interop::Options { require, check: true, ..Default::default() })
-    }));
+    });
+    steps.push(given(unix, interop));
     let require = options.require.contains(&Tool::Terraform);
     let line = if require { "terraform --require" } else { "terraform" };
     let terraform = by_xtask("terraform", line, move || {
@@ -75,6 +76,11 @@ const FEATURES: &[(&str, &str)] = &[
     ("features: raw-tonic", "check -p rpcplugin-tests --features raw-tonic --bin kit-bench"),
     ("tests: aws-lc-rs", "test -p rpcplugin-mtls --no-default-features --features aws-lc-rs --no-fail-fast"),
 ];
+
+/// Whether this is a Unix system.
+fn unix() -> Result<(), String> {
+    if cfg!(unix) { Ok(()) } else { Err("it needs a shell and Unix sockets".to_owned()) }
+}
 
 /// A step that is another command of this program.
 fn by_xtask(name: &'static str, line: &str, run: impl FnOnce() -> Outcome + 'static) -> Step {
