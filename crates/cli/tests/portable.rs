@@ -37,7 +37,7 @@ fn a_plugin_that_does_not_exist_is_named() {
     let missing = dir.path().join("no-such-plugin");
     let json = run(&["inspect", "--json"], &missing).ended_with(3).json();
     assert_eq!(json["error"]["code"], "rpcplugin::transport::plugin_not_found", "{json}");
-    run(&["doctor"], &missing).ended_with(1).prints(&["no-such-plugin does not exist"]);
+    run(&["doctor"], &missing).ended_with(1).prints(&["no-such-plugin", "does not exist"]);
 }
 
 /// The checks of a plugin that do not measure how fast its process ends.
