@@ -35,10 +35,8 @@ const ALL: &str = "check --workspace --all-targets";
 const PROGRAMS: &str = "build --workspace --bins --example quickstart";
 
 /// The tests that run on every system: whole programs, and the code that only Windows has.
-const TESTS: [&str; 2] = [
-    "test --workspace --no-fail-fast --test portable",
-    "test --workspace --no-fail-fast --lib os::windows",
-];
+const TESTS: [&str; 2] =
+    ["test --workspace --no-fail-fast --test portable", "test --workspace --no-fail-fast --lib os::windows"];
 
 /// Compiles for each system, and runs what can run.
 pub(crate) fn run(options: &Options) -> Outcome {

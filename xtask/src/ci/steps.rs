@@ -33,7 +33,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         // nextest runs each test in a process of its own. Terraform has a step of its own.
         Ok(()) => steps.extend([
             by_cargo("tests", "nextest run --workspace --no-fail-fast -E !binary(terraform)", &required),
-            plain::sample(&required),
+            given(unix, plain::sample(&required)),
         ]),
         Err(_) => steps.push(plain::all(&required)),
     }
@@ -41,7 +41,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         by_cargo("doc tests", "test --workspace --no-fail-fast --doc", &[]),
         by_cargo("docs", "doc --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings".to_owned())]),
         by_cargo("examples", "build --workspace --examples", &[]),
-        by_xtask("guide", "guide", guide::run),
+        given(unix, by_xtask("guide", "guide", guide::run)),
     ]);
     steps.extend(FEATURES.iter().map(|(name, line)| by_cargo(name, line, &[])));
     if options.full {
@@ -53,10 +53,11 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         || instructions::obstacle().map_or(Ok(()), Err),
         by_xtask("instructions", "instructions", || instructions::run(&instructions::Options::default())),
     ));
-    steps.push(by_xtask("interop", &format!("interop --check{flag}"), {
+    let interop = by_xtask("interop", &format!("interop --check{flag}"), {
         let require = options.require.clone();
         move || interop::run(&interop::Options { require, check: true, ..Default::default() })
-    }));
+    });
+    steps.push(given(unix, interop));
     let full = options.full;
     let cross = move || cross::run(&cross::Options { full, ..Default::default() });
     steps.push(given(cross::obstacle, by_xtask("macOS and Windows", "cross", cross)));
@@ -92,6 +93,11 @@ const FEATURES: &[(&str, &str)] = &[
     ("features: raw-tonic", "check -p rpcplugin-tests --features raw-tonic --bin kit-bench"),
     ("tests: aws-lc-rs", "test -p rpcplugin-mtls --no-default-features --features aws-lc-rs --no-fail-fast"),
 ];
+
+/// Whether this is a Unix system.
+fn unix() -> Result<(), String> {
+    if cfg!(unix) { Ok(()) } else { Err("it needs a shell and Unix sockets".to_owned()) }
+}
 
 /// A step that is another command of this program.
 fn by_xtask(name: &'static str, line: &str, run: impl FnOnce() -> Outcome + 'static) -> Step {

@@ -51,7 +51,8 @@ pub(super) fn prepare() -> Outcome<Tools> {
         // cc-rs passes on what clang understands and zig does not.
         let filter = "for a; do shift; case $a in --target=*|-arch|arm64|x86_64|-mmacosx-version-min=*) ;; \
                       *) set -- \"$@\" \"$a\" ;; esac; done";
-        tools.script(&format!("cc-{rust}"), &format!("{filter}\nexec {zig} cc -target {zig_target} \"$@\""))?;
+        tools
+            .script(&format!("cc-{rust}"), &format!("{filter}\nexec {zig} cc -target {zig_target} \"$@\""))?;
     }
     tools.script("ar", &format!("exec {zig} ar \"$@\""))?;
     Ok(tools)

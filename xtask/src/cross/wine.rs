@@ -50,7 +50,10 @@ impl Wine {
         let mut left = Vec::new();
         for user in fs::read_dir(self.prefix.join("drive_c/users"))? {
             for temporary in ["AppData/Local/Temp", "Temp"] {
-                for entry in fs::read_dir(user.as_ref().map_err(ToString::to_string)?.path().join(temporary)).into_iter().flatten() {
+                for entry in fs::read_dir(user.as_ref().map_err(ToString::to_string)?.path().join(temporary))
+                    .into_iter()
+                    .flatten()
+                {
                     let name = entry?.file_name().to_string_lossy().into_owned();
                     left.extend(name.starts_with("rpcplugin-").then_some(name));
                 }

@@ -83,7 +83,10 @@ pub(super) fn of_windows(rust: &Path, runner: &[String], directory: &Path) -> Ou
     let (host, _) = go_of_windows(directory);
     let mut build = Command::new("go");
     build.args(["build", "-o"]).arg(host.with_file_name("")).args(["./cmd/kit-host", "./cmd/kit-plugin"]);
-    build.env("GOOS", "windows").env("GOARCH", "amd64").current_dir(workspace::root().join("tests/interop/go"));
+    build
+        .env("GOOS", "windows")
+        .env("GOARCH", "amd64")
+        .current_dir(workspace::root().join("tests/interop/go"));
     succeed(&mut build)?;
     let programs = |folder: &Path| Programs {
         host: runner.iter().map(OsString::from).chain([folder.join("kit-host.exe").into()]).collect(),
