@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::environment::VariableName;
+use super::environment::host_variable;
 
 /// The program at this path: the file itself, if its name has an extension and it exists, or the first file with one of
 /// the extensions of `PATHEXT` added to its name. `None` for a relative path, so that the working directory is not
@@ -57,8 +57,7 @@ fn added(path: &Path, extension: &str) -> PathBuf {
 
 /// The value of `PATHEXT`, or what Go takes without it.
 fn extensions() -> String {
-    std::env::vars_os()
-        .find_map(|(name, value)| (VariableName::from(name) == *"PATHEXT").then_some(value))
+    host_variable("PATHEXT")
         .filter(|value| !value.is_empty())
         .map_or_else(|| ".com;.exe;.bat;.cmd".to_owned(), |value| value.to_string_lossy().into_owned())
 }
