@@ -25,7 +25,8 @@ use crate::program::checksum::Checksum;
 ///
 /// The started process has to be the plugin, or has to run as long as the plugin: a script ends with `exec
 /// ./kv-plugin`, or waits for it. When the started process exits, its process group is killed, including anything
-/// that it left in the background, because the host could neither stop nor wait for such a process.
+/// that it left in the background, because the host could neither stop nor wait for such a process. On Windows a job has
+/// the part of the group: all that the plugin has started is in it.
 ///
 /// # Protocol
 /// Differs: a Go host keeps a plugin that a script has left in the background, for as long as the plugin holds its pipes.
@@ -58,7 +59,7 @@ pub enum Stdin {
 
 impl Command {
     /// Makes a command that starts `program`. A path is relative to the host's working directory, and a bare name is
-    /// looked up in the host's `PATH`.
+    /// looked up in the host's `PATH`. On Windows a name without an extension gets one of `PATHEXT`, such as `.exe`.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
@@ -103,6 +104,9 @@ impl Command {
 
     /// Chooses how much of the host's environment the plugin inherits. Takes the place of
     /// [the configuration](rpcplugin_config::HostConfig::inherit_env).
+    ///
+    /// On Windows names are the same in any case, and every plugin inherits `SystemRoot`, without which many programs do
+    /// not start.
     #[must_use]
     pub fn environment(mut self, environment: EnvPolicy) -> Self {
         self.environment = Some(environment);
@@ -112,7 +116,8 @@ impl Command {
     /// Verifies the checksum of the program's file before the start.
     ///
     /// On Linux the file that was verified is the file that is executed, even if another file is put at its path
-    /// meanwhile. On other systems the path is executed a moment after its file was read. In either case only trusted
+    /// meanwhile. On Windows the file can be neither written nor replaced until it is executed, and has to be an `.exe`.
+    /// On other systems the path is executed a moment after its file was read. Except on Windows, only trusted
     /// users may be able to write into the file itself. Libraries, the interpreter of a script and what a script
     /// imports are not verified. A verified script inherits its open file, and on Linux sees itself as
     /// `/proc/self/fd/N`. Other processes that the host starts in the same moment may inherit the file too.
@@ -141,6 +146,9 @@ impl Command {
     /// By default a plugin leads a group of its own. Ctrl-C in the terminal then reaches only the host, and what a
     /// plugin leaves in its group is killed when the plugin exits. Such a plugin cannot read from the terminal, and
     /// `setsid()` in it fails with EPERM, as for every leader of a group.
+    ///
+    /// On Windows such a plugin is not put into a job: what it started is not ended with it, and it cannot be asked to end
+    /// by Ctrl-Break.
     ///
     /// A plugin in the host's group does not [die with the host](rpcplugin_config::HostConfig::die_with_host), unless it
     /// watches the host by itself as plugins made with rpcplugin do.

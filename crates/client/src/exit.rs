@@ -30,6 +30,9 @@ pub enum Exit {
 }
 
 /// The exit status of a process, or the signal that ended it.
+///
+/// Windows has no signals. There a process that this host killed ended by SIGKILL, and a process that was asked to end and
+/// did not handle that ended by SIGTERM. A process that crashed has a status of the system, such as 0xC0000005.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {
@@ -76,9 +79,9 @@ impl ExitReason {
 
 impl From<ExitStatus> for ExitReason {
     fn from(status: ExitStatus) -> Self {
-        match (status.code(), os::signal_of(status)) {
-            (Some(code), _) => Self::Status(code),
-            (None, Some(signal)) => Self::Signal(signal),
+        match (os::signal_of(status), status.code()) {
+            (Some(signal), _) => Self::Signal(signal),
+            (None, Some(code)) => Self::Status(code),
             (None, None) => Self::Unknown,
         }
     }
@@ -88,7 +91,10 @@ impl From<ExitStatus> for ExitReason {
 impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Status(status) => write!(f, "exit status {status}"),
+            Self::Status(status) => match os::describe_status(*status) {
+                Some(described) => write!(f, "exit status {described}"),
+                None => write!(f, "exit status {status}"),
+            },
             Self::Signal(signal) => {
                 write!(f, "signal {}", signal.number())?;
                 let Some(name) = signal.name() else { return Ok(()) };

@@ -1,30 +1,40 @@
-//! Everything that depends on the operating system.
+//! Everything that depends on the operating system: files and programs, environments, child processes and processes of
+//! other parents, signals, and the host's stderr.
 //!
-//! `signal`, `process`, `file` and `stderr` work on every Unix. `system` is what only Linux offers, with a substitute
-//! that does less elsewhere.
+//! `unix` and `windows` have the same functions and types. `system` is the part of `unix` for which each Unix has its own
+//! way: Linux, macOS, and a substitute that does less on others.
 
-mod file;
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(not(target_os = "linux"))]
+#[cfg(target_os = "macos")]
+mod macos;
+mod native_format;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "macos"))))]
 mod other;
-mod process;
-mod raw_pid;
 mod signal;
-mod stderr;
+#[cfg(unix)]
 mod system;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
+pub(crate) use self::native_format::{NATIVE_FORMAT, NativeFormat};
 pub use self::signal::Signal;
-pub(crate) use self::{
-    file::{
-        FileTime, NATIVE_FORMAT, NativeFormat, executable_file, is_executable, is_socket, notes_on_access,
-        open_without_waiting,
-    },
-    process::{
-        ExitWatch, Group, argument_zero, collect_exit_statuses, is_not_permitted, is_unknown_format,
-        lead_group, signal_of, signal_process, spawn_leader, stopped_by,
-    },
-    stderr::write_without_waiting,
-    system::{PidHandle, listening_pid, listens},
+#[cfg(windows)]
+pub(crate) use self::windows::{
+    AsStderr, FileTime, LastWill, PidHandle, ProcessTree, VariableName, argument_zero, collect_exit_statuses,
+    describe_status, executable_at, executable_file, is_always_inherited, is_busy, is_command_file,
+    is_socket, is_unknown_format, lead_group, listening_pid, name_without_extension, notes_on_access,
+    open_without_waiting, signal_of, spawn, stopped_by, with_extension, write_without_waiting,
 };
-pub(crate) use std::os::fd::AsFd;
+#[cfg(unix)]
+pub(crate) use self::{
+    system::PidHandle,
+    unix::{
+        AsStderr, FileTime, LastWill, ProcessTree, VariableName, argument_zero, collect_exit_statuses,
+        describe_status, executable_at, executable_file, is_always_inherited, is_busy, is_command_file,
+        is_socket, is_unknown_format, lead_group, listening_pid, name_without_extension, notes_on_access,
+        open_without_waiting, signal_of, spawn, stopped_by, with_extension, write_without_waiting,
+    },
+};

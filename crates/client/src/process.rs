@@ -5,7 +5,6 @@ mod environment;
 pub(crate) mod owner;
 pub(crate) mod runner;
 pub(crate) mod socket_cleanup;
-mod watchdog;
 
 pub use self::{
     child::ChildProcess,

@@ -1,9 +1,11 @@
 //! The steps of `cargo xtask ci`, in order: quick ones that break often come first.
 
+use std::process::Command;
+
 use super::{Options, Step, by_cargo, deny, given, msrv, packages, plain};
-use crate::toolchain::{Tool, cargo_subcommand};
+use crate::toolchain::{Tool, cargo_subcommand, first_line};
 use crate::workspace::Outcome;
-use crate::{api, codegen, docs, guide, instructions, interop, terraform, tidy};
+use crate::{api, codegen, cross, docs, guide, instructions, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -46,7 +48,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         let line = "check -p rpcplugin --no-default-features --features client,server,aws-lc-rs";
         steps.push(by_cargo("features: aws-lc-rs", line, &[]));
     }
-    steps.extend([msrv::step(), packages::step(), deny::rules(), deny::advisories()]);
+    steps.extend([msrv::step(), packages::step(), deny::rules(), deny::advisories(), semver()]);
     steps.push(given(
         || instructions::obstacle().map_or(Ok(()), Err),
         by_xtask("instructions", "instructions", || instructions::run(&instructions::Options::default())),
@@ -55,6 +57,9 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         let require = options.require.clone();
         move || interop::run(&interop::Options { require, check: true, ..Default::default() })
     }));
+    let full = options.full;
+    let cross = move || cross::run(&cross::Options { full, ..Default::default() });
+    steps.push(given(cross::obstacle, by_xtask("macOS and Windows", "cross", cross)));
     let require = options.require.contains(&Tool::Terraform);
     let line = if require { "terraform --require" } else { "terraform" };
     let terraform = by_xtask("terraform", line, move || {
@@ -62,6 +67,18 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     });
     steps.push(given(move || if require { Ok(()) } else { Tool::Terraform.version().map(drop) }, terraform));
     steps
+}
+
+/// Compares the public API with that of the newest release, if there is one.
+fn semver() -> Step {
+    let mut tags = Command::new("git");
+    let newest = first_line(tags.args(["tag", "--list", "v*", "--sort=-v:refname"])).unwrap_or_default();
+    let line = format!("semver-checks --workspace --baseline-rev {newest}");
+    let needed = move || match newest.is_empty() {
+        true => Err("there is no release to compare with: no tag begins with `v`".to_owned()),
+        false => cargo_subcommand("semver-checks"),
+    };
+    given(needed, by_cargo("semver", &line, &[]))
 }
 
 /// The facade as its users build it: with one side only, with none, and with each crypto provider. All other steps have

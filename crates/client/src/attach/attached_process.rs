@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use rpcplugin_core::{Endpoint, Pid};
-use rpcplugin_transport::{dial, start_time};
+use rpcplugin_transport::dial;
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -122,19 +122,21 @@ impl Identified {
     /// does. It may also have exited, and its pid may have passed to another process.
     async fn find(endpoint: &Endpoint, recorded: Option<Pid>) -> Option<Self> {
         let reported = os::listening_pid(endpoint, DIAL_INTERVAL).await;
-        [recorded, reported].into_iter().flatten().find_map(|pid| Self::hold(pid, endpoint))
+        for pid in [recorded, reported].into_iter().flatten() {
+            if let Some(process) = Self::hold(pid, endpoint).await {
+                return Some(process);
+            }
+        }
+        None
     }
 
     /// Opens a handle of the process with this pid, if that process listens at the endpoint.
-    fn hold(pid: Pid, endpoint: &Endpoint) -> Option<Self> {
+    async fn hold(pid: Pid, endpoint: &Endpoint) -> Option<Self> {
         if pid.get() == INIT || pid == Pid::current() {
             return None;
         }
-        let before = start_time(pid.get())?;
-        let handle = PidHandle::open(pid)?;
-        // The same start time before and after: the handle and the socket belong to one process.
-        let is_the_same = os::listens(pid, endpoint) && start_time(pid.get()) == Some(before);
-        is_the_same.then_some(Self { pid, handle })
+        let handle = PidHandle::of_listener(pid, endpoint, DIAL_INTERVAL).await?;
+        Some(Self { pid, handle })
     }
 }
 
@@ -145,6 +147,7 @@ const INIT: u32 = 1;
 const DIAL_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::{
         os::{fd::OwnedFd, unix::net::UnixListener},
@@ -180,7 +183,7 @@ mod tests {
         drop(socket);
         assert_eq!(found(Some(heir.id())).await, Some(heir.id()));
         // Now the kernel names a process that does not have it any more, as if it had died and left its number.
-        assert!(Identified::hold(Pid::current(), &endpoint).is_none());
+        assert!(Identified::hold(Pid::current(), &endpoint).await.is_none());
         for child in [&mut other, &mut heir] {
             child.kill().expect("it runs");
             child.wait().expect("ours");

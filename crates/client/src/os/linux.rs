@@ -11,19 +11,16 @@ use std::{
 };
 
 use rpcplugin_core::{Endpoint, Pid};
-use rpcplugin_transport::{Stream, dial};
+use rpcplugin_transport::start_time;
 use rustix::{
     fs::{Mode, OFlags, open},
     io::{FdFlags, fcntl_setfd},
     process::{PidfdFlags, Signal as RawSignal, pidfd_open, pidfd_send_signal},
 };
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    time::timeout,
-};
+use tokio::io::{Interest, unix::AsyncFd};
 
-pub(crate) use self::socket_owner::listens;
-use super::{raw_pid::raw, signal::Signal};
+use self::socket_owner::listens;
+use super::{signal::Signal, unix::raw};
 
 /// A process by its pidfd, which never means another process.
 #[derive(Debug)]
@@ -34,6 +31,15 @@ impl PidHandle {
     pub(crate) fn open(pid: Pid) -> Option<Self> {
         let pidfd = pidfd_open(raw(pid)?, PidfdFlags::NONBLOCK).ok()?;
         rpcplugin_transport::async_fd(pidfd, Interest::READABLE).ok().map(Self)
+    }
+
+    /// Opens the process with this pid, if that process has the listening socket at the endpoint open.
+    pub(crate) async fn of_listener(pid: Pid, endpoint: &Endpoint, _: Duration) -> Option<Self> {
+        let before = start_time(pid.get())?;
+        let handle = Self::open(pid)?;
+        // The same start time before and after: the handle and the socket belong to one process.
+        let is_the_same = listens(pid, endpoint) && start_time(pid.get()) == Some(before);
+        is_the_same.then_some(handle)
     }
 
     /// Resolves when the process has exited.
@@ -49,15 +55,6 @@ impl PidHandle {
         let signal = RawSignal::from_named_raw(signal.number()).ok_or(io::ErrorKind::InvalidInput)?;
         Ok(pidfd_send_signal(&self.0, signal)?)
     }
-}
-
-/// The pid that the kernel reports for the listener at a Unix socket: that of the process that called `listen`.
-pub(crate) async fn listening_pid(endpoint: &Endpoint, within: Duration) -> Option<Pid> {
-    if !matches!(endpoint, Endpoint::Unix(_)) {
-        return None;
-    }
-    let Stream::Unix(stream) = timeout(within, dial(endpoint)).await.ok()?.ok()? else { return None };
-    Pid::new(u32::try_from(stream.peer_cred().ok()?.pid()?).ok()?)
 }
 
 /// Whether this process ignores the signal.

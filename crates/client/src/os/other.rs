@@ -1,4 +1,4 @@
-//! Substitutes for systems other than Linux. Without pidfds and `/proc`, a process of another parent cannot be identified
+//! Substitutes for Unix systems other than Linux and macOS. Without pidfds and `/proc`, a process of another parent cannot be identified
 //! for certain, and is therefore never signalled.
 
 use std::{
@@ -22,6 +22,10 @@ impl PidHandle {
         None
     }
 
+    pub(crate) async fn of_listener(_: Pid, _: &Endpoint, _: Duration) -> Option<Self> {
+        None
+    }
+
     pub(crate) async fn exited(&self) {
         match *self {}
     }
@@ -29,16 +33,6 @@ impl PidHandle {
     pub(crate) fn signal(&self, _: Signal) -> io::Result<()> {
         match *self {}
     }
-}
-
-/// The listening process is unknown on this system.
-pub(crate) async fn listening_pid(_: &Endpoint, _: Duration) -> Option<Pid> {
-    None
-}
-
-/// Whether the process listens at the endpoint is unknown on this system.
-pub(crate) fn listens(_: Pid, _: &Endpoint) -> bool {
-    false
 }
 
 /// tokio handles SIGCHLD by itself on this system.

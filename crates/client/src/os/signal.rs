@@ -2,9 +2,13 @@
 
 use std::{borrow::Cow, fmt};
 
-use nix::libc;
+#[cfg(unix)]
+use super::unix::signals;
+#[cfg(windows)]
+use super::windows::signals;
 
-/// A signal, by its number on this system.
+/// A signal, by its number on this system. Windows has numbers and names for those that its C runtime knows, and for
+/// SIGKILL. The signals that stop a process have numbers there that no signal has.
 ///
 /// [`Display`](fmt::Display) writes the name, such as `SIGKILL`, or the number of a signal without a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,21 +16,21 @@ pub struct Signal(i32);
 
 impl Signal {
     /// Ends a process at once. No process can catch it.
-    pub const KILL: Self = Self(libc::SIGKILL);
+    pub const KILL: Self = Self(signals::KILL);
     /// Asks a process to end.
-    pub const TERM: Self = Self(libc::SIGTERM);
+    pub const TERM: Self = Self(signals::TERM);
     /// A process ended itself after a fault that it found.
-    pub const ABORT: Self = Self(libc::SIGABRT);
+    pub const ABORT: Self = Self(signals::ABORT);
     /// Ends a process that touched memory that is not its own.
-    pub const SEGV: Self = Self(libc::SIGSEGV);
+    pub const SEGV: Self = Self(signals::SEGV);
     /// Stops a process. No process can catch it.
-    pub const STOP: Self = Self(libc::SIGSTOP);
+    pub const STOP: Self = Self(signals::STOP);
     /// Stops a process at the request of the terminal.
-    pub const TSTP: Self = Self(libc::SIGTSTP);
+    pub const TSTP: Self = Self(signals::TSTP);
     /// Stops a background process that reads from the terminal.
-    pub const TTIN: Self = Self(libc::SIGTTIN);
+    pub const TTIN: Self = Self(signals::TTIN);
     /// Stops a background process that changes the terminal.
-    pub const TTOU: Self = Self(libc::SIGTTOU);
+    pub const TTOU: Self = Self(signals::TTOU);
 
     /// The signal with this number.
     #[must_use]
@@ -43,14 +47,7 @@ impl Signal {
     /// The signal's name, such as `SIGKILL` or `SIGRTMIN+6`. `None` for a number that is not a signal of this system.
     #[must_use]
     pub fn name(self) -> Option<Cow<'static, str>> {
-        if let Ok(known) = nix::sys::signal::Signal::try_from(self.0) {
-            return Some(known.as_str().into());
-        }
-        match self.0.saturating_sub(FIRST_REAL_TIME) {
-            0 if cfg!(target_os = "linux") => Some("SIGRTMIN".into()),
-            n @ 1..=30 if cfg!(target_os = "linux") => Some(format!("SIGRTMIN+{n}").into()),
-            _ => None,
-        }
+        signals::name(self.0)
     }
 }
 
@@ -63,27 +60,21 @@ impl fmt::Display for Signal {
     }
 }
 
-/// The first of Linux's 31 real-time signals as the C library counts them. The two before it belong to the library.
-const FIRST_REAL_TIME: i32 = 34;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn signals_have_the_names_of_their_numbers() {
-        let name = |number| Signal::new(number).name();
-        assert_eq!(name(libc::SIGPROF).as_deref(), Some("SIGPROF"));
-        assert_eq!(Signal::KILL.to_string(), "SIGKILL");
-        assert_eq!((name(99), Signal::new(99).to_string().as_str()), (None, "signal 99"));
-    }
-
-    #[test]
-    fn real_time_signals_are_counted_from_the_first() {
-        if cfg!(target_os = "linux") {
-            let names = [33, 34, 40, 64, 65].map(|number| Signal::new(number).name());
-            let names = names.each_ref().map(Option::as_deref);
-            assert_eq!(names, [None, Some("SIGRTMIN"), Some("SIGRTMIN+6"), Some("SIGRTMIN+30"), None]);
+        for (signal, name) in [
+            (Signal::KILL, "SIGKILL"),
+            (Signal::TERM, "SIGTERM"),
+            (Signal::ABORT, "SIGABRT"),
+            (Signal::SEGV, "SIGSEGV"),
+        ] {
+            assert_eq!(signal.to_string(), name);
         }
+        let unknown = Signal::new(99);
+        assert_eq!((unknown.name(), unknown.to_string().as_str()), (None, "signal 99"));
     }
 }

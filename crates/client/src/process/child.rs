@@ -13,26 +13,20 @@ use tokio::{process::Child, time::sleep};
 use super::{
     environment::environment,
     runner::{LaunchEnvironment, PluginProcess, Runner, StartedProcess},
-    watchdog::{LastWill, Watchdog},
 };
 use crate::{
     command::{Command, Stdin},
     error::{LaunchFault, ProgramFault},
     exit::ExitReason,
-    os::{self, ExitWatch, Signal},
+    os::{self, LastWill, ProcessTree, Signal},
     program::{lookup::find, notes::notes, verified_executable::Executable},
 };
 
-/// A child process of this host, and the group that it leads. Dropping it kills both.
+/// A child process of this host, and what it started: on Unix the group that it leads, on Windows the job that it is
+/// in. Dropping it kills all of them.
 #[derive(Debug)]
 pub struct ChildProcess {
-    child: Child,
-    leads_group: bool,
-    /// Reports the exit before the process is reaped. Only for a process that leads a group.
-    exit: Option<ExitWatch>,
-    watchdog: Option<Watchdog>,
-    /// Whether dropping this value kills the process.
-    kill_on_drop: bool,
+    tree: ProcessTree,
 }
 
 /// Starts a child process of this host.
@@ -56,22 +50,12 @@ impl Runner for Command {
         let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
         let stderr = child.stderr.take().expect("stderr was asked to be a pipe");
         let stdin = child.stdin.take();
-        let mut process = ChildProcess {
-            child,
-            leads_group: self.own_group,
-            exit: None,
-            watchdog: None,
-            kill_on_drop: true,
-        };
-        if self.own_group {
-            process.exit = process.pid().and_then(ExitWatch::of);
-            if environment.die_with_host {
-                process.die_with_host(LastWill {
-                    grace: environment.orphan_grace,
-                    socket_dir: &environment.socket_dir,
-                });
-            }
-        }
+        let will = environment
+            .die_with_host
+            .then_some(LastWill { grace: environment.orphan_grace, socket_dir: &environment.socket_dir });
+        let tree = ProcessTree::over(child, self.own_group, will)
+            .map_err(|source| ProgramFault::Spawn { program: self.program.clone(), source })?;
+        let process = ChildProcess { tree };
         let started = StartedProcess::new(process, stdout, stderr);
         Ok(match stdin {
             Some(stdin) => started.stdin(stdin),
@@ -127,7 +111,7 @@ impl Command {
                 ProgramFault::NotAFile { program }
             }
             io::ErrorKind::PermissionDenied => ProgramFault::NotExecutable { program },
-            io::ErrorKind::ExecutableFileBusy => ProgramFault::TextFileBusy { program },
+            _ if os::is_busy(&source) => ProgramFault::TextFileBusy { program },
             _ if os::is_unknown_format(&source) => ProgramFault::NotAProgram { program },
             _ => ProgramFault::Spawn { program, source },
         }
@@ -141,37 +125,11 @@ async fn spawn(command: std::process::Command, busy_timeout: Duration) -> io::Re
     let mut command = tokio::process::Command::from(command);
     let begun = Instant::now();
     loop {
-        match command.spawn() {
-            Err(error)
-                if error.kind() == io::ErrorKind::ExecutableFileBusy && begun.elapsed() < busy_timeout =>
-            {
+        match os::spawn(&mut command) {
+            Err(error) if os::is_busy(&error) && begun.elapsed() < busy_timeout => {
                 sleep(BUSY_PAUSE).await;
             }
             done => return done,
-        }
-    }
-}
-
-impl ChildProcess {
-    /// Starts a watchdog, which ends the process and its group when the host dies. It is started together with the
-    /// process: a host can be killed while its plugin starts, and a plugin that never prints its handshake line would
-    /// run indefinitely.
-    fn die_with_host(&mut self, will: LastWill<'_>) {
-        let Some(leader) = self.pid() else { return };
-        match Watchdog::over(leader, will) {
-            Ok(watchdog) => self.watchdog = Some(watchdog),
-            Err(error) => {
-                tracing::warn!(plugin.pid = leader.get(), %error, "the plugin will not die with this host");
-            }
-        }
-    }
-
-    /// Sends a signal to the process, and to the whole group that it leads. Without effect once the process has been
-    /// reaped: until then the pid and the group belong to it.
-    fn signal(&self, signal: Signal) {
-        let Some(pid) = self.pid() else { return };
-        if let Err(error) = os::signal_process(pid, self.leads_group, signal) {
-            tracing::debug!(%error, %signal, "a signal could not be sent");
         }
     }
 }
@@ -182,57 +140,23 @@ impl PluginProcess for ChildProcess {
     }
 
     fn pid(&self) -> Option<Pid> {
-        self.child.id().and_then(Pid::new)
+        self.tree.pid()
     }
 
     async fn wait(&mut self) -> ExitReason {
-        if let Some(exit) = &mut self.exit {
-            exit.exited().await;
-            // The process has not been reaped, so that the number of its group is still its own.
-            self.signal(Signal::KILL);
-        }
-        let status = self.child.wait().await;
-        if let Some(watchdog) = self.watchdog.take() {
-            watchdog.end_group();
-        }
-        status.map_or(ExitReason::Unknown, ExitReason::from)
+        self.tree.wait().await.map_or(ExitReason::Unknown, ExitReason::from)
     }
 
     async fn terminate(&mut self) {
-        self.signal(Signal::TERM);
+        self.tree.signal(Signal::TERM);
     }
 
     async fn kill(&mut self) {
-        self.signal(Signal::KILL);
+        self.tree.signal(Signal::KILL);
     }
 
-    async fn leave(mut self) {
-        self.kill_on_drop = false;
-        if let Some(watchdog) = self.watchdog.take() {
-            watchdog.dismiss().await;
-        }
-    }
-}
-
-impl Drop for ChildProcess {
-    fn drop(&mut self) {
-        // The runtime is shutting down: no task is left that could wait. A killed process is gone within a moment, and
-        // waiting for it here keeps it from staying behind as a zombie.
-        if !self.kill_on_drop || self.child.id().is_none() {
-            return;
-        }
-        self.signal(Signal::KILL);
-        if let Some(watchdog) = &mut self.watchdog {
-            watchdog.kill();
-        }
-        let deadline = Instant::now() + LAST_WAIT;
-        let mut remain = || {
-            let watchdog_remains = self.watchdog.as_mut().is_some_and(Watchdog::remains);
-            matches!(self.child.try_wait(), Ok(None)) || watchdog_remains
-        };
-        while remain() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+    async fn leave(self) {
+        self.tree.leave().await;
     }
 }
 
@@ -243,6 +167,3 @@ fn is_found(file: &Path) -> bool {
 }
 
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
-
-/// The longest wait for the exit in the drop of a process.
-const LAST_WAIT: Duration = Duration::from_millis(200);

@@ -2,10 +2,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    ffi::{OsStr, OsString},
+    ffi::OsString,
 };
 
 use rpcplugin_config::EnvPolicy;
+
+use crate::os::{self, VariableName};
 
 /// Returns the plugin's environment: inherited variables, then those of the handshake, then those of the command.
 pub(super) fn environment(
@@ -13,10 +15,11 @@ pub(super) fn environment(
     policy: &EnvPolicy,
     offer: &[(String, Option<OsString>)],
     own: &BTreeMap<OsString, Option<OsString>>,
-) -> HashMap<OsString, OsString> {
-    let mut environment: HashMap<_, _> = inherited.filter(|(name, _)| passes(policy, name)).collect();
-    let offered = offer.iter().map(|(name, value)| (OsString::from(name), value.clone()));
-    let own = own.iter().map(|(name, value)| (name.clone(), value.clone()));
+) -> HashMap<VariableName, OsString> {
+    let passed = inherited.map(|(name, value)| (VariableName::from(name), value));
+    let mut environment: HashMap<_, _> = passed.filter(|(name, _)| passes(policy, name)).collect();
+    let offered = offer.iter().map(|(name, value)| (VariableName::from(&**name), value.clone()));
+    let own = own.iter().map(|(name, value)| (VariableName::from(name.clone()), value.clone()));
     for (name, value) in offered.chain(own) {
         match value {
             Some(value) => environment.insert(name, value),
@@ -27,12 +30,14 @@ pub(super) fn environment(
 }
 
 /// Whether a plugin inherits this variable of the host.
-fn passes(policy: &EnvPolicy, name: &OsStr) -> bool {
+fn passes(policy: &EnvPolicy, name: &VariableName) -> bool {
     match policy {
-        EnvPolicy::Clear => false,
-        EnvPolicy::Only(names) => names.iter().any(|passed| OsStr::new(passed) == name),
+        EnvPolicy::Clear => os::is_always_inherited(name),
+        EnvPolicy::Only(names) => {
+            names.iter().any(|passed| *name == **passed) || os::is_always_inherited(name)
+        }
         // The handshake removes each variable that it does not set, so that only secrets are left out here.
-        _ => PRIVATE_KEY.iter().all(|secret| OsStr::new(secret) != name),
+        _ => PRIVATE_KEY.iter().all(|secret| *name != **secret),
     }
 }
 
@@ -47,7 +52,7 @@ mod tests {
     use super::*;
     use crate::command::Command;
 
-    fn given(policy: &EnvPolicy, command: &Command) -> HashMap<OsString, OsString> {
+    fn given(policy: &EnvPolicy, command: &Command) -> HashMap<VariableName, OsString> {
         let offer = HostEnv {
             versions: Versions::from(3),
             ports: TcpPorts::GO_DEFAULT,
@@ -70,8 +75,8 @@ mod tests {
         environment(inherited, policy, &offer.to_env(&cookie), &command.env)
     }
 
-    fn value<'e>(environment: &'e HashMap<OsString, OsString>, name: &str) -> Option<&'e str> {
-        environment.get(OsStr::new(name)).and_then(|value| value.to_str())
+    fn value<'e>(environment: &'e HashMap<VariableName, OsString>, name: &str) -> Option<&'e str> {
+        environment.get(&VariableName::from(name)).and_then(|value| value.to_str())
     }
 
     #[test]

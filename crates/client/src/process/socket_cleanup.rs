@@ -104,6 +104,7 @@ impl Drop for RemoveOnDrop {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::net::UnixListener;
 

@@ -5,11 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::os;
+
 /// Returns the files in `dir` whose names match `pattern`, sorted by name. The paths are absolute if `dir` is.
 ///
 /// In the pattern `*` matches any characters, `?` matches one character, and `[a-z]` or `[^a-z]` matches one
 /// character inside or outside of a set. Files that cannot be executed are returned too: the launch refuses them with
-/// a reason. Names that are not UTF-8 never match.
+/// a reason. Names that are not UTF-8 never match. On Windows the pattern is that of the name with or without its
+/// extension `.exe`.
 ///
 /// ```no_run
 /// # use rpcplugin_client::{Command, discover};
@@ -33,12 +36,13 @@ pub fn discover(dir: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
         Err(error) => return Err(error),
     };
     let pattern: Vec<char> = pattern.chars().collect();
+    let is_match = |name: &str| matches(&pattern, &name.chars().collect::<Vec<_>>());
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let name: Vec<char> = name.chars().collect();
-        if matches(&pattern, &name) && entry.path().is_file() {
+        let is_named = is_match(&name) || os::name_without_extension(&name).is_some_and(is_match);
+        if is_named && entry.path().is_file() {
             found.push(entry.path());
         }
     }

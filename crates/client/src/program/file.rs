@@ -7,21 +7,21 @@ use std::{
 
 use super::{
     format::{
-        Format, architecture_of_elf, architecture_of_macho, elf_machine, format_of, macho_cpu, pe_machine,
+        Format, architecture_of_elf, architecture_of_macho, architecture_of_pe, elf_machine, format_of,
+        macho_cpu, pe_machine,
     },
     interpreter::{Interpreter, interpreter},
     lookup::find,
 };
-use crate::os::{NATIVE_FORMAT, NativeFormat};
+use crate::os::{self, NATIVE_FORMAT, NativeFormat};
 
 /// A program's file: its path, its format, and why this machine cannot run it.
 ///
 /// ```
-/// # use std::path::Path;
 /// use rpcplugin_client::ProgramFile;
 ///
-/// let shell = ProgramFile::of(Path::new("/bin/sh"))?;
-/// assert!(shell.obstacle().is_none());
+/// let own = ProgramFile::of(&std::env::current_exe()?)?;
+/// assert!(own.obstacle().is_none());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
@@ -102,7 +102,14 @@ impl ProgramFile {
             }
             Format::MachO { .. } if NATIVE_FORMAT != NativeFormat::MachO => Some(self.other_system()),
             Format::MachO { .. } => None,
-            Format::Pe { .. } => Some(self.other_system()),
+            Format::Pe { .. } if NATIVE_FORMAT != NativeFormat::Pe => Some(self.other_system()),
+            Format::Pe { machine } => architecture_of_pe(*machine)
+                .filter(|built_for| !runs_here(built_for))
+                .map(|built_for| Obstacle::OtherArchitecture { built_for: built_for.to_owned() }),
+            // The system runs these by their extension, whatever is in them.
+            _ if os::is_command_file(&self.path) => None,
+            // The first line of a script means nothing to Windows.
+            Format::Script { .. } if NATIVE_FORMAT == NativeFormat::Pe => Some(self.other_system()),
             Format::Script { interpreter: name, argument } => match interpreter(name, argument.as_deref()) {
                 Interpreter::There => None,
                 Interpreter::WindowsLineEnds => Some(Obstacle::WindowsLineEnds),
@@ -124,7 +131,7 @@ impl ProgramFile {
             Format::MachO { cpus } => {
                 Some(cpus.first().and_then(|cpu| architecture_of_macho(*cpu)).unwrap_or("unknown"))
             }
-            Format::Pe { .. } => Some("unknown"),
+            Format::Pe { machine } => Some(architecture_of_pe(*machine).unwrap_or("unknown")),
             Format::Script { .. } | Format::Empty | Format::Other => None,
         }
     }
@@ -201,10 +208,15 @@ fn built_for(machine: u16) -> String {
     architecture_of_elf(machine).map_or_else(|| elf_machine(machine), str::to_owned)
 }
 
-/// Whether this machine runs programs of such an architecture. 64-bit machines often run 32-bit programs too.
+/// Whether this machine runs programs of such an architecture. 64-bit machines often run 32-bit programs too, and
+/// Windows on ARM emulates x86.
 fn runs_here(built_for: &str) -> bool {
     let here = std::env::consts::ARCH;
-    matches!((here, built_for), ("x86_64", "x86") | ("aarch64", "arm")) || here == built_for
+    match (here, built_for) {
+        ("x86_64", "x86") | ("aarch64", "arm") => true,
+        ("aarch64", "x86" | "x86_64") => NATIVE_FORMAT == NativeFormat::Pe,
+        _ => here == built_for,
+    }
 }
 
 #[cfg(test)]
@@ -223,6 +235,7 @@ mod tests {
         assert_eq!(ProgramFile::of(&own).expect("it exists").obstacle(), None);
     }
 
+    #[cfg(unix)]
     #[test]
     fn each_obstacle_is_found_and_has_advice() {
         let mut foreign = vec![0; 64];

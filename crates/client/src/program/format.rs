@@ -177,6 +177,18 @@ pub(crate) fn architecture_of_macho(cpu: u32) -> Option<&'static str> {
     })
 }
 
+/// The architecture of a PE file as Rust names it.
+pub(crate) fn architecture_of_pe(machine: u16) -> Option<&'static str> {
+    Some(match machine {
+        0x014c => "x86",
+        0x01c0 | 0x01c4 => "arm",
+        0x6264 => "loongarch64",
+        0x8664 => "x86_64",
+        0xaa64 => "aarch64",
+        _ => return None,
+    })
+}
+
 pub(crate) fn macho_cpu(cpu: u32) -> String {
     let name = match cpu {
         7 => "Cpu386",

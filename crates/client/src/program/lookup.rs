@@ -1,27 +1,30 @@
 //! Where the file of a program is.
 
-use std::{
-    ffi::OsStr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf, is_separator};
 
-use crate::os;
+use crate::os::{self, VariableName};
 
 /// The file of a program: its path, relative to the host's working directory, or for a bare name the first executable
 /// file of that name in `PATH`. A bare name that is not in `PATH` is returned unchanged.
+///
+/// On Windows an extension of `PATHEXT` is added to a name that has no extension. Directories of `PATH` that are relative
+/// are left out there, as Go leaves them out.
 pub(crate) fn find(program: &Path) -> PathBuf {
-    let bare = program.components().count() == 1 && !program.as_os_str().as_encoded_bytes().contains(&b'/');
-    if !bare {
-        return std::path::absolute(program).unwrap_or_else(|_| program.to_owned());
+    let has_separator =
+        program.as_os_str().as_encoded_bytes().iter().any(|byte| is_separator(char::from(*byte)));
+    if program.components().count() != 1 || has_separator {
+        let path = std::path::absolute(program).unwrap_or_else(|_| program.to_owned());
+        return os::with_extension(path);
     }
-    let path = std::env::vars_os().find_map(|(name, value)| (name == OsStr::new("PATH")).then_some(value));
+    let path =
+        std::env::vars_os().find_map(|(name, value)| (VariableName::from(name) == *"PATH").then_some(value));
     std::env::split_paths(&path.unwrap_or_default())
-        .map(|dir| dir.join(program))
-        .find(|file| file.metadata().is_ok_and(|file| os::is_executable(&file)))
+        .find_map(|dir| os::executable_at(dir.join(program)))
         .unwrap_or_else(|| program.to_owned())
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -19,6 +19,8 @@ pub(crate) fn notes(path: &Path) -> Option<String> {
     notes.extend(os::notes_on_access(&file));
     if file.is_file() {
         match format_of(path) {
+            // The system runs it by its extension, whatever is in it.
+            Ok(Format::Other | Format::Script { .. }) if os::is_command_file(path) => {}
             Ok(format) => notes.extend(notes_on_format(&format)),
             Err(error) => notes.push(format!("its first bytes cannot be read: {error}")),
         }
@@ -131,6 +133,7 @@ mod tests {
         assert!(notes_of(&pe).contains("PE architecture: amd64 (current"));
     }
 
+    #[cfg(unix)]
     #[test]
     fn missing_parts_are_named() {
         let missing = notes_of(&elf_with(62, "/lib/ld-nowhere.so.1"));

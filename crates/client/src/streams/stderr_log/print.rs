@@ -32,7 +32,7 @@ static STATE: Mutex<State> = Mutex::new(State { dropped: 0, broken: false });
 
 impl State {
     /// Writes the line at once, or drops it if stderr has no room or no reader.
-    fn write(&mut self, stderr: &impl os::AsFd, line: &str) {
+    fn write(&mut self, stderr: &impl os::AsStderr, line: &str) {
         let mut text = String::new();
         if self.broken {
             text.push('\n');
@@ -87,8 +87,6 @@ const MOST_LINES: usize = 12;
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
     use rpcplugin_hclog::Piece;
 
     use super::*;
@@ -119,8 +117,11 @@ mod tests {
         assert!(panic.contains("\n    … and 9 more lines"), "{panic}");
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_full_pipe_delays_no_record_and_dropped_records_are_counted() {
+        use std::io::Read as _;
+
         let (mut read, write) = io::pipe().unwrap();
         let mut state = State { dropped: 0, broken: false };
         let line = "x".repeat(4000) + "\n";

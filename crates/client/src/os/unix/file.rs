@@ -1,16 +1,16 @@
-//! Files: permissions, times, kinds, and which formats of programs the system runs.
+//! Files: permissions, times and kinds.
 
 use std::{
     fs::{File, Metadata, OpenOptions},
     io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 use rustix::fs::OFlags;
 
-use super::system;
+use crate::os::system;
 
 /// The time at which a file was made or last changed, by the clock of the file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,19 +18,6 @@ pub(crate) struct FileTime {
     seconds: i64,
     nanoseconds: i64,
 }
-
-/// A format of programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NativeFormat {
-    /// Linux and the BSDs.
-    Elf,
-    /// macOS.
-    MachO,
-}
-
-/// The format of the programs that this system runs.
-pub(crate) const NATIVE_FORMAT: NativeFormat =
-    if cfg!(target_os = "macos") { NativeFormat::MachO } else { NativeFormat::Elf };
 
 impl FileTime {
     pub(crate) fn of(file: &Metadata) -> Self {
@@ -46,11 +33,6 @@ impl FileTime {
 
 pub(crate) fn is_socket(file: &Metadata) -> bool {
     file.file_type().is_socket()
-}
-
-/// Whether this is a regular file that some user may execute.
-pub(crate) fn is_executable(file: &Metadata) -> bool {
-    file.is_file() && file.permissions().mode() & 0o111 != 0
 }
 
 /// Opens a file for reading, and returns at once if the file is a pipe without a writer.
@@ -100,7 +82,7 @@ fn group(id: Gid) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 

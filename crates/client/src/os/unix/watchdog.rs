@@ -6,7 +6,7 @@ use rpcplugin_core::Pid;
 use rpcplugin_transport::start_time;
 use tokio::process::{Child, Command};
 
-use crate::os::{self, Group};
+use super::group::{self, Group};
 
 /// A process that ends a plugin and its group when this host dies. It asks the plugin to end, waits for the grace
 /// period, kills what is left, and removes the directory of the plugin's sockets.
@@ -19,7 +19,7 @@ use crate::os::{self, Group};
 /// If the plugin has already moved to another process group, the watchdog cannot join the original group. It then
 /// identifies the plugin by pid and start time.
 #[derive(Debug)]
-pub(crate) struct Watchdog {
+pub(super) struct Watchdog {
     /// The group that the watchdog belongs to, if it does.
     group: Option<Group>,
     shell: Child,
@@ -37,13 +37,13 @@ pub(crate) struct LastWill<'w> {
 
 impl Watchdog {
     /// Watches over the leader of a group, which must not have been reaped.
-    pub(crate) fn over(leader: Pid, will: LastWill<'_>) -> io::Result<Self> {
+    pub(super) fn over(leader: Pid, will: LastWill<'_>) -> io::Result<Self> {
         let group = Group::of(leader).ok_or(io::ErrorKind::InvalidInput)?;
         match Self::start(leader, will, None, |shell| group.spawn(shell)) {
             Ok((shell, pipe)) => Ok(Self { group: Some(group), shell, _pipe: pipe }),
-            Err(error) if os::is_not_permitted(&error) => {
+            Err(error) if group::is_not_permitted(&error) => {
                 let started = start_time(leader.get()).ok_or(error)?;
-                let (shell, pipe) = Self::start(leader, will, Some(started), os::spawn_leader)?;
+                let (shell, pipe) = Self::start(leader, will, Some(started), group::spawn_leader)?;
                 Ok(Self { group: None, shell, _pipe: pipe })
             }
             Err(error) => Err(error),
@@ -77,19 +77,19 @@ impl Watchdog {
     }
 
     /// Whether the watchdog still runs. Reaps a watchdog that has ended.
-    pub(crate) fn remains(&mut self) -> bool {
+    pub(super) fn remains(&mut self) -> bool {
         matches!(self.shell.try_wait(), Ok(None))
     }
 
     /// Kills the watchdog, and does not wait for its end.
-    pub(crate) fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         // It may have been killed with its group already.
         let _ = self.shell.start_kill();
     }
 
     /// Kills what is left of the group, the watchdog with it. Called when the leader has ended, so that processes
     /// that the leader started and left behind end too. A task reaps the watchdog.
-    pub(crate) fn end_group(mut self) {
+    pub(super) fn end_group(mut self) {
         // Until the watchdog has been reaped, the number of its group cannot be given to another.
         if self.remains() {
             if let Some(group) = self.group {
@@ -103,7 +103,7 @@ impl Watchdog {
     ///
     /// # Cancel safety
     /// The watchdog ends even if the future is dropped.
-    pub(crate) async fn dismiss(mut self) {
+    pub(super) async fn dismiss(mut self) {
         let _ = self.shell.kill().await;
     }
 }

@@ -11,7 +11,7 @@ use rustix::{
     fs::{FileType, fstat},
 };
 
-use super::system;
+use crate::os::system;
 
 /// Writes as much as fits. Fails with [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and
 /// with [`BrokenPipe`](io::ErrorKind::BrokenPipe) if there is no reader.
