@@ -20,12 +20,10 @@ mod counting;
 mod few_calls;
 mod lives;
 mod output;
-mod pin;
-#[cfg(feature = "raw-tonic")]
+#[cfg(all(feature = "raw-tonic", unix))]
 mod raw;
 mod result;
 mod streams;
-mod usage;
 
 use std::{
     error::Error,
@@ -43,7 +41,7 @@ use self::{
     few_calls::FewCalls,
     result::Results,
 };
-use crate::contract;
+use crate::{contract, os};
 
 /// The result of a measurement.
 type Measured<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -60,11 +58,11 @@ pub fn main() -> ExitCode {
     let done = match args.mode {
         Mode::Host(options) => on_runtime(&options, measure(options.clone())),
         Mode::Plugin => return Serve::new(contract::cookie()).version(3, FewCalls).main(),
-        #[cfg(feature = "raw-tonic")]
+        #[cfg(all(feature = "raw-tonic", unix))]
         Mode::RawHost(options) => on_runtime(&options, raw::measure(options.clone())),
-        #[cfg(feature = "raw-tonic")]
+        #[cfg(all(feature = "raw-tonic", unix))]
         Mode::RawPlugin => raw::serve(),
-        Mode::Pin { cpus, command } => pin::run(&cpus, &command),
+        Mode::Pin { cpus, command } => Err(os::cores::run_on(&cpus, &command).into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,7 +78,7 @@ fn on_runtime(
     options: &Options,
     measurement: impl Future<Output = Measured<Results>> + Send + 'static,
 ) -> Measured<()> {
-    usage::allow_many_files();
+    os::usage::allow_many_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(options.workers).enable_all().build()?;
     // In a task: each call from the blocked thread would cost a switch of threads.

@@ -16,7 +16,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::kit_host::check::CheckArgs;
+use crate::{kit_host::check::CheckArgs, os::Termination};
 
 /// Launches conformance plugins.
 #[derive(Debug, Parser)]
@@ -55,6 +55,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let done = runtime.block_on(async {
+        let mut termination = Termination::new()?;
         let work = async {
             match command {
                 Command::Drive => drive::run().await.map(|()| ExitCode::SUCCESS),
@@ -64,25 +65,12 @@ fn run(command: Command) -> io::Result<ExitCode> {
         tokio::select! {
             done = work => done,
             // Dropping the work kills its plugins.
-            () = termination_signal()? => Ok(ExitCode::from(INTERRUPTED)),
+            () = termination.requested() => Ok(ExitCode::from(INTERRUPTED)),
         }
     });
     // A thread that reads stdin blocks until stdin closes. The plugins have exited within this time.
     runtime.shutdown_timeout(LAST_WAIT);
     done
-}
-
-/// Resolves on SIGTERM or SIGINT.
-fn termination_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
 
 const INTERRUPTED: u8 = 130;

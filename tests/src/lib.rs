@@ -9,6 +9,7 @@ pub mod contract;
 mod generated;
 pub mod kit_host;
 pub mod kit_plugin;
+pub mod os;
 pub mod raw_http2;
 pub mod support;
 pub mod terraform_demo;

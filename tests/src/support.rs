@@ -4,12 +4,17 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 pub mod conformance;
+#[cfg(unix)]
 pub mod faulty;
 pub mod pages;
+#[cfg(unix)]
 pub mod process;
+#[cfg(unix)]
 pub mod process_tree;
 pub mod programs;
+#[cfg(unix)]
 pub mod scripts;
+#[cfg(unix)]
 pub mod signals;
 pub mod wait;
 

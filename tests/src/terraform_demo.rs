@@ -40,7 +40,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpcplugin::{AppVersion, MagicCookie, Serve};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
@@ -52,6 +51,7 @@ use self::proto::{tfplugin5, tfplugin6};
 use self::provider::Demo;
 use self::store::Store;
 use self::wire::Wire;
+use crate::os::Termination;
 
 /// The address of the provider in a registry.
 const ADDRESS: &str = "example.com/accept/demo";
@@ -137,14 +137,10 @@ async fn serve_attachable(serve: Serve) -> ExitCode {
     let served = async {
         let end = CancellationToken::new();
         let plugin = serve.shutdown_token(end.clone()).attachable().await?;
-        let mut interrupted = signal(SignalKind::interrupt())?;
-        let mut terminated = signal(SignalKind::terminate())?;
+        let mut termination = Termination::new()?;
         writeln!(io::stdout(), "{}", plugin.assignment("TF_REATTACH_PROVIDERS", ADDRESS))?;
         tokio::spawn(async move {
-            tokio::select! {
-                _ = interrupted.recv() => {}
-                _ = terminated.recv() => {}
-            }
+            termination.requested().await;
             end.cancel();
         });
         plugin.tee_output().serve().await?;

@@ -3,6 +3,7 @@
 //!
 //! `cargo xtask interop` builds the programs in Go. Without them, their tests are skipped, which is printed. They fail if
 //! `RPCPLUGIN_REQUIRE` contains `go`.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "broker_peers/attached.rs"]

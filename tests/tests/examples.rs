@@ -1,4 +1,5 @@
 //! The examples of the facade, started as a user starts them: each launches itself as a plugin and prints the results.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::{Command, Stdio};

@@ -1,4 +1,5 @@
 //! Hosts and plugins with the names of pyvider.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::Ipv4Addr;

@@ -1,6 +1,7 @@
 //! The programs of the guide: hosts and plugins in three languages.
 //!
 //! The code blocks in `docs/guide` are excerpts of these programs, and the sessions are those of these tests.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::{Command, Stdio};

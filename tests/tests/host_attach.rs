@@ -1,4 +1,5 @@
 //! Attaching to running plugins, with real processes.
+#![cfg(unix)]
 
 use std::{
     process::Stdio,

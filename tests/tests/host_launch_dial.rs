@@ -1,4 +1,5 @@
 //! Tower layers, interceptors, limits and pings on the channels to a plugin.
+#![cfg(unix)]
 
 use std::{
     sync::{

@@ -1,5 +1,6 @@
 //! The faults of a launch, with real processes. Each fault has its own variant and a help, is reported in time, and leaves no
 //! process.
+#![cfg(unix)]
 
 use std::{
     fs,

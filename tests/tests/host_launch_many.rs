@@ -1,4 +1,5 @@
 //! Many plugins: a thousand one after another, and a hundred at the same time.
+#![cfg(unix)]
 
 use std::{fs, time::Duration};
 

@@ -1,4 +1,5 @@
 //! The error for a plugin that prints why it cannot start: the reason and the help of the plugin, also in one line.
+#![cfg(unix)]
 
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 

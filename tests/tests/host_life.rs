@@ -1,4 +1,5 @@
 //! The output, life, end and restart of plugins, as a host sees them, with real processes.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "host_life/drops.rs"]

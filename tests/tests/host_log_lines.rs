@@ -1,4 +1,5 @@
 //! The log of a plugin at the host: as lines of a subscriber, and on stderr without a subscriber.
+#![cfg(unix)]
 
 use std::{
     io,

@@ -1,4 +1,5 @@
 //! The telemetry of a host and of a plugin, as a collector receives it.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "otel/collector.rs"]

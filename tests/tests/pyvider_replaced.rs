@@ -3,6 +3,7 @@
 //!
 //! The tests need the Python of `cargo xtask interop`. Without it, they are skipped, which is printed. They fail if
 //! `RPCPLUGIN_REQUIRE` names python.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, time::Duration};

@@ -1,4 +1,5 @@
 //! Each setting of a plugin changes what a real plugin does. Each test is named after its setting.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{

@@ -1,4 +1,5 @@
 //! A trace continues in the process of a plugin, and in its calls to the host.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};

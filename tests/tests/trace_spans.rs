@@ -1,4 +1,5 @@
 //! The spans of a plugin's life, on both sides. The only test of its process, because it sets the subscriber.
+#![cfg(unix)]
 
 use rpcplugin::{
     Command, Host, MagicCookie, Services, broker::ServiceId, host::Stdin, telemetry::TraceCalls,

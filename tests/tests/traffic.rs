@@ -1,4 +1,5 @@
 //! Both sides count the bytes and messages of a plugin's connections. The counters can be read at any time.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rpcplugin::{

@@ -94,15 +94,15 @@ impl From<Outcome> for Verdict {
 }
 
 /// A step that is one cargo line.
-fn by_cargo(name: &'static str, line: &'static str, environment: &[(&'static str, String)]) -> Step {
-    let environment = environment.to_vec();
+fn by_cargo(name: &'static str, line: &str, environment: &[(&'static str, String)]) -> Step {
+    let (line, environment) = (line.to_owned(), environment.to_vec());
     let variables = environment.iter().map(|(variable, value)| format!("{variable}='{value}' "));
     // A shell needs quotes around the filter of nextest.
     let words = line
         .split(' ')
         .map(|word| if word.contains('(') { format!(" '{word}'") } else { format!(" {word}") });
     let reproduce = format!("{}cargo{}", variables.collect::<String>(), words.collect::<String>());
-    Step { name, reproduce, action: Box::new(move || run_cargo(line, &environment)) }
+    Step { name, reproduce, action: Box::new(move || run_cargo(&line, &environment)) }
 }
 
 /// A step that needs something first, and is skipped with the reason where that is missing.

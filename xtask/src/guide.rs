@@ -6,7 +6,10 @@
 //! something use this workspace and the programs that it has built.
 
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::symlink;
+#[cfg(windows)]
+use std::os::windows::fs::symlink_dir as symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

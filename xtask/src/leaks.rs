@@ -2,8 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileTypeExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -38,7 +36,9 @@ pub(crate) fn run(command: &mut Command, name: &str, logs: &Path, limit: Duratio
     let temporary = tempfile::Builder::new().prefix("ix").tempdir()?;
     fs::create_dir_all(logs)?;
     let [stdout, stderr] = ["out", "err"].map(|ending| logs.join(format!("{name}.{ending}")));
-    command.env("TMPDIR", temporary.path()).env(MARKER, &token).process_group(0);
+    command.env("TMPDIR", temporary.path()).env(MARKER, &token);
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
     command.stdin(Stdio::null()).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
     let begin = Instant::now();
     let status = command.spawn().and_then(|mut child| wait(&mut child, &token, limit));
@@ -89,7 +89,7 @@ pub(crate) fn files(directory: &Path) -> Vec<String> {
             let path = entry.path();
             let kind = match entry.file_type() {
                 Ok(kind) if kind.is_dir() => "directory",
-                Ok(kind) if kind.is_socket() => "socket",
+                Ok(kind) if !kind.is_file() && !kind.is_symlink() => "socket",
                 _ => "file",
             };
             found.push(format!("{kind} {}", path.strip_prefix(top).unwrap_or(&path).display()));
@@ -121,10 +121,14 @@ fn marked(token: &str) -> Vec<(u32, String)> {
 
 /// Sends SIGKILL. A target that has exited before is no fault.
 fn kill(target: &str) {
+    #[cfg(windows)]
+    let _ = Command::new("taskkill").args(["/F", "/T", "/PID"]).arg(target.trim_start_matches('-')).status();
+    #[cfg(unix)]
     let _ = Command::new("kill").args(["-KILL", "--"]).arg(target).stderr(Stdio::null()).status();
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -7,6 +7,7 @@ mod api;
 mod bench;
 mod ci;
 mod codegen;
+mod cross;
 mod docs;
 mod fuzz;
 mod guide;
@@ -47,6 +48,8 @@ enum Command {
     Ci(ci::Options),
     /// Run hosts and plugins of Rust, Go and Python against each other
     Interop(interop::Options),
+    /// Compile for macOS and Windows, and run the Windows programs under Wine
+    Cross(cross::Options),
     /// Run the fuzz targets of tests/fuzz (nightly compiler, cargo-fuzz)
     Fuzz(fuzz::Options),
     /// Run every step of the guide in a fresh directory
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Ci(options) => ci::run(&options),
         Command::Interop(options) => interop::run(&options),
+        Command::Cross(options) => cross::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Guide => guide::run(),
         Command::Bench(options) => bench::run(&options),

@@ -1,17 +1,14 @@
 //! Everything that depends on the operating system. The rest of the program compiles unchanged on each.
+//!
+//! `unix` and `windows` have the same modules with the same functions. A function that Windows has nothing for fails with
+//! [`Unsupported`](std::io::ErrorKind::Unsupported), or returns `None`.
 
-mod file;
-mod interrupt;
-mod process;
-mod socket;
-mod terminal;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
-pub(crate) use self::{
-    file::{
-        FileId, Ownership, is_executable_by_this_user, is_link_loop, mode, own_group, set_mode, special_kind,
-    },
-    interrupt::Interruptions,
-    process::{ProcessGroup, StopSignal, executable, is_alive},
-    socket::{LONGEST_SOCKET_PATH, is_abstract},
-    terminal::columns,
-};
+#[cfg(unix)]
+pub(crate) use self::unix::{file::*, interrupt::Interruptions, process::*, socket::*, terminal::columns};
+#[cfg(windows)]
+pub(crate) use self::windows::{file::*, interrupt::Interruptions, process::*, socket::*, terminal::columns};

@@ -1,5 +1,6 @@
 //! `conformance`, `doctor` and `bench` with real plugins.
 
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "checks/bench.rs"]

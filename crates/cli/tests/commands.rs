@@ -1,5 +1,6 @@
 //! `inspect`, `call`, `run` and `attach` with real plugins, and with other programs.
 
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "commands/arguments.rs"]

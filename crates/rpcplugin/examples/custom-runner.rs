@@ -6,7 +6,7 @@
 //!
 //! A `Runner` starts plugins in a sandbox, in a container or on another machine. The rest of the library works as before.
 //! This runner changes the command and uses the runner for ordinary processes. A runner for another machine also implements
-//! `PluginProcess`, and translates addresses if the plugin sees other files or networks.
+//! `PluginProcess`, and translates addresses if the plugin sees other files or networks. The shell is that of a Unix system.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{env, path::PathBuf, process::ExitCode};

@@ -9,10 +9,10 @@
 //! configuration differs.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
-use std::{env, os::unix::fs::FileTypeExt as _, process::ExitCode};
+use std::{env, path::Path, process::ExitCode};
 
 use miette::{IntoDiagnostic as _, Result};
-use rpcplugin::{Command, Host, MagicCookie, PluginChannel, Serve, Services};
+use rpcplugin::{Command, Endpoint, Host, MagicCookie, PluginChannel, Serve, Services};
 use tonic::{Request, Response, Status};
 
 #[path = "greeter/greeter.rs"]
@@ -61,16 +61,16 @@ async fn host() -> Result<ExitCode> {
         let mut greeter = GreeterClient::new(plugin.channel());
         println!("{}", greeter.greet(named("Ada")).await.into_diagnostic()?.into_inner().greeting);
         // All sockets of a plugin, its own and those of the broker, are in one private directory. A plugin that multiplexes
-        // removes its socket when the host has connected.
-        let address = plugin.endpoint().address();
-        let sockets = address.rsplit_once('/').map_or(Ok(0), |(directory, _)| count(directory))?;
-        println!("sockets to connect to: {sockets}");
+        // removes its socket when the host has connected. On Windows the sockets are ports, which are in no directory.
+        if let Endpoint::Unix(path) = plugin.endpoint() {
+            println!("sockets to connect to: {}", path.as_path().parent().map_or(Ok(0), count)?);
+        }
         plugin.shut_down().await;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn count(directory: &str) -> Result<usize> {
+fn count(directory: &Path) -> Result<usize> {
     let entries = std::fs::read_dir(directory).into_diagnostic()?.flatten();
-    Ok(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket())).count())
+    Ok(entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_file() && !kind.is_dir())).count())
 }

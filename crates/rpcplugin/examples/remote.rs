@@ -11,8 +11,8 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
+    io::{self, BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
 };
 
 use miette::{IntoDiagnostic as _, Result, miette};
@@ -24,7 +24,6 @@ use rpcplugin::{
     plugin::ShutdownCause,
     tls::{Identity, RootCertificates, Trust},
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 #[path = "greeter/greeter.rs"]
 mod greeter;
@@ -41,7 +40,7 @@ async fn main() -> Result<()> {
 /// The plugin: its address and its certificates are in its environment.
 async fn plugin() -> Result<()> {
     // Only the service manager ends this plugin, with a signal that the program must handle.
-    let mut terminated = signal(SignalKind::terminate()).into_diagnostic()?;
+    let mut terminated = terminations().into_diagnostic()?;
     let plugin = Serve::new(MagicCookie::new(COOKIE.0, COOKIE.1)?)
         .load_config(&Loader::new().process_env())
         .version_with(1, |context| {
@@ -57,6 +56,26 @@ async fn plugin() -> Result<()> {
     println!("{}", plugin.config().endpoint.address());
     plugin.serve().await?;
     Ok(())
+}
+
+/// The signal by which a service manager stops a program.
+#[cfg(unix)]
+fn terminations() -> io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+}
+
+/// The message by which the system stops a service.
+#[cfg(windows)]
+fn terminations() -> io::Result<tokio::signal::windows::CtrlShutdown> {
+    tokio::signal::windows::ctrl_shutdown()
+}
+
+/// Stops the plugin as a service manager does. A program that is no service manager can only kill it on Windows.
+fn stop(remote: &mut Child) -> io::Result<()> {
+    if cfg!(windows) {
+        return remote.kill();
+    }
+    Command::new("kill").arg(remote.id().to_string()).status().map(drop)
 }
 
 async fn host() -> Result<()> {
@@ -78,8 +97,7 @@ async fn host() -> Result<()> {
     let address = line.ok_or_else(|| miette!("the plugin did not start"))?.into_diagnostic()?;
 
     let outcome = greet(&address, ours, &plugins.certificate_pem()).await;
-    // A service manager stops it in this way.
-    Command::new("kill").arg(remote.id().to_string()).status().into_diagnostic()?;
+    stop(&mut remote).into_diagnostic()?;
     println!("the service ended: {}", remote.wait().into_diagnostic()?);
     outcome
 }

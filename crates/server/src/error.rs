@@ -149,10 +149,10 @@ pub enum ServeError {
     )]
     CustomTransport(#[source] BoxError),
     /// The configuration allows no transport that this system has.
-    #[error("the plugin's configuration allows no transport")]
+    #[error("the plugin's configuration allows no transport that this system has")]
     #[diagnostic(
         code(rpcplugin::config::no_transport),
-        help("add `unix` or `tcp` to PLUGIN_SERVER_TRANSPORTS")
+        help("add `tcp` to PLUGIN_SERVER_TRANSPORTS; on Linux and macOS `unix` works too")
     )]
     NoTransport,
     /// The handshake line cannot be printed.

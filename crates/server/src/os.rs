@@ -1,15 +1,24 @@
-//! Everything in this crate that depends on the operating system: descriptors, the parent process, signals.
+//! Everything in this crate that depends on the operating system: pipes, the standard streams, the parent process,
+//! signals, and where a plugin listens.
 //!
-//! Plugins run on Unix. What only Linux has is replaced by other means on other systems.
+//! `unix` and `windows` have the same functions and types. Windows has no Unix sockets here, and a plugin listens on TCP.
 
-mod descriptors;
-mod parent;
-mod signals;
-mod standard_streams;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
-pub(crate) use descriptors::{
-    PIPE_BUF, open_null, pipe, readable, reader_closed, reopen_nonblocking, writable,
+#[cfg(unix)]
+use self::unix as system;
+#[cfg(windows)]
+use self::windows as system;
+
+pub(crate) use self::system::{
+    listening::{DEFAULT_PORTS, HAS_UNIX_SOCKETS},
+    output::{Output, PIPE_BUF},
+    parent::Parent,
+    pipes::{is_ended, open_null, pipe, readable, reader_closed},
+    shell::assignment,
+    signals::{ReceivedSignal, Signals},
+    standard_streams::{clone_stderr, clone_stdout, replace_stderr, replace_stdout},
 };
-pub(crate) use parent::Parent;
-pub(crate) use signals::{ReceivedSignal, Signals};
-pub(crate) use standard_streams::{clone_stderr, clone_stdout, replace_stderr, replace_stdout};

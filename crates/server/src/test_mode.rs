@@ -9,6 +9,7 @@ use crate::{
     environment,
     error::ServeError,
     lifecycle::{Bound, Served, StartedBy},
+    os,
     serve::Serve,
     stdio::Tee,
 };
@@ -75,7 +76,8 @@ impl Attachable {
         }
     }
 
-    /// Returns the same data as an assignment for a shell: `TF_REATTACH_PROVIDERS='{"example.org/demo/kv":{…}}'`.
+    /// Returns the same data as an assignment for a shell: `TF_REATTACH_PROVIDERS='{"example.org/demo/kv":{…}}'`. On Windows
+    /// it is an assignment for PowerShell: `$env:TF_REATTACH_PROVIDERS='…'`.
     ///
     /// # Protocol
     /// Terraform and OpenTofu read `TF_REATTACH_PROVIDERS`, with the provider's address as `name`. Waypoint reads
@@ -83,7 +85,7 @@ impl Attachable {
     #[must_use]
     pub fn assignment(&self, variable: &str, name: &str) -> String {
         let configs = ReattachConfigs(BTreeMap::from([(name.to_owned(), self.config())]));
-        format!("{variable}='{}'", configs.to_string().replace('\'', r"'\''"))
+        os::assignment(variable, &configs.to_string())
     }
 
     /// Forwards the plugin's stdout and stderr to hosts, besides writing them as before.

@@ -19,10 +19,10 @@ pub(crate) enum Mode {
     /// Serve Echo, Count and Sum of the kit with this library.
     Plugin,
     /// Start a server that is not a plugin and measure.
-    #[cfg(feature = "raw-tonic")]
+    #[cfg(all(feature = "raw-tonic", unix))]
     RawHost(Options),
     /// Serve Echo, Count and Sum of the kit with tonic alone.
-    #[cfg(feature = "raw-tonic")]
+    #[cfg(all(feature = "raw-tonic", unix))]
     RawPlugin,
     /// Run a program on these cores only.
     Pin {

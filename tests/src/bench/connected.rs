@@ -8,12 +8,9 @@ use tonic::{
 };
 
 use crate::{
-    bench::{
-        Measured,
-        args::Options,
-        usage::{cpu_of, own_cpu},
-    },
+    bench::{Measured, args::Options},
     contract,
+    os::usage::{cpu_of, own_cpu},
     pb::kit_client::KitClient,
 };
 
@@ -33,7 +30,7 @@ pub(crate) trait Channel:
 
 impl Channel for PluginChannel {}
 
-#[cfg(feature = "raw-tonic")]
+#[cfg(all(feature = "raw-tonic", unix))]
 impl Channel for tonic::transport::Channel {}
 
 /// A process that serves the kit, and a channel to it.

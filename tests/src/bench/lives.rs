@@ -11,8 +11,8 @@ use crate::{
         args::Options,
         connected::{self, Connected},
         result::{Results, median, millis, percentile},
-        usage::{children_cpu, cpu_of, memory_of, own_cpu, peak_of, sleeps_of, threads_of},
     },
+    os::usage::{children_cpu, cpu_of, memory_of, own_cpu, peak_of, sleeps_of, threads_of},
     pb::EchoRequest,
 };
 

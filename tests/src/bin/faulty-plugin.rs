@@ -8,15 +8,14 @@ use rpcplugin::{
     hclog::Sink as _,
     plugin::{OriginalStderr, ServingStatus},
 };
-use rustix::process::{getpgid, getppid, setpgid};
+use rpcplugin_tests::os::join_group_of_parent;
 
 fn main() -> ExitCode {
     let fault = std::env::args().nth(1).unwrap_or_default();
     let cookie = MagicCookie::new("FAULTY_PLUGIN", "cookie").expect("a key and a value");
     if fault == "leaves" {
         // The host cannot kill the plugin through its group.
-        let group = getpgid(getppid()).expect("a parent process");
-        setpgid(None, Some(group)).expect("a process of the same session");
+        join_group_of_parent().expect("a parent process of the same session");
     }
     assert!(fault != "panics", "there is no\nconfiguration \u{1b}[31m");
     let stderr = OriginalStderr::get().expect("a stderr");

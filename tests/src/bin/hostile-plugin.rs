@@ -8,14 +8,16 @@
 //! | `stays-forever` | ignores `Shutdown` and SIGTERM |
 //! | `uncontrolled` | has a health service and no controller: only SIGTERM asks it to exit |
 //! | `silent` | prints no handshake line, and leaves a process in its group |
+//! | `held:ADDRESS` | connects to this TCP address, prints no handshake line, and ends when the connection is closed |
+//! | `holds:ADDRESS` | connects to this TCP address, and starts a process with `held:ADDRESS` |
 //! | `leaves:FAULT` | moves to the process group of its host, and has the other fault too |
 
 use std::{
-    io::{self, Write as _},
-    net::Ipv4Addr,
-    os::unix::process::CommandExt as _,
+    io::{self, Read as _, Write as _},
+    net::{Ipv4Addr, TcpStream},
     process::{Command, ExitCode, Stdio},
     thread,
+    time::Duration,
 };
 
 use rpcplugin::{
@@ -25,31 +27,45 @@ use rpcplugin::{
         http2::{Serving, serve},
     },
 };
-use rustix::process::{getpgid, getppid, setpgid};
+use rpcplugin_tests::os::{become_sleeper, in_own_group, join_group_of_parent, original_stderr, sleeper};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "the switch of a program")]
     let fault = std::env::var("HOSTILE").unwrap_or_default();
     let fault = match fault.strip_prefix("leaves:") {
-        Some(rest) => match leave_group() {
+        Some(rest) => match join_group_of_parent() {
             Ok(()) => rest.to_owned(),
-            Err(error) => return failure(&error.into()),
+            Err(error) => return failure(&error),
         },
         None => fault,
     };
     match fault.as_str() {
         "silent" => {
-            let _child = sleeper().spawn();
-            let error = sleeper().exec();
-            return failure(&error);
+            let _child = sleeper().and_then(start);
+            return failure(&become_sleeper(false));
         }
+        "sleeps" => thread::sleep(Duration::from_secs(1000)),
         "uncontrolled" => return serve_without_a_controller(),
-        "grandchild" => match sleeper().process_group(0).spawn() {
-            Ok(child) => log(&format!("grandchild {}", child.id())),
+        "grandchild" => match sleeper().map(in_own_group).and_then(start) {
+            Ok(pid) => log(&format!("grandchild {pid}")),
             Err(error) => return failure(&error),
         },
         _ => {}
+    }
+    if let Some(address) = fault.strip_prefix("held:") {
+        return match TcpStream::connect(address).and_then(|mut held| held.read_to_end(&mut Vec::new())) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => failure(&error),
+        };
+    }
+    // Open until the process ends.
+    let mut held = Vec::new();
+    if let Some(address) = fault.strip_prefix("holds:") {
+        match hold(address) {
+            Ok(stream) => held.push(stream),
+            Err(error) => return failure(&error),
+        }
     }
     if let Some(mebibytes) = fault.strip_prefix("flood:").and_then(|n| n.parse().ok()) {
         match original_stderr() {
@@ -60,10 +76,8 @@ fn main() -> ExitCode {
     let code = rpcplugin_tests::kit_plugin::main();
     // The program that replaces this process has no signal handlers.
     match fault.as_str() {
-        "stays" => failure(&sleeper().exec()),
-        "stays-forever" => {
-            failure(&Command::new("sh").args(["-c", "trap '' TERM; while :; do sleep 1; done"]).exec())
-        }
+        "stays" => failure(&become_sleeper(false)),
+        "stays-forever" => failure(&become_sleeper(true)),
         _ => code,
     }
 }
@@ -84,20 +98,17 @@ async fn serve_without_a_controller() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn leave_group() -> rustix::io::Result<()> {
-    let group = getpgid(getppid())?;
-    setpgid(None, Some(group))
+/// Starts a process, and returns its pid.
+fn start(mut command: Command) -> io::Result<u32> {
+    Ok(command.stdin(Stdio::null()).spawn()?.id())
 }
 
-fn sleeper() -> Command {
-    let mut command = Command::new("sleep");
-    command.arg("1000").stdin(Stdio::null());
-    command
-}
-
-/// The stderr of the process before the plugin redirects it.
-fn original_stderr() -> io::Result<std::fs::File> {
-    std::fs::OpenOptions::new().write(true).open("/proc/self/fd/2")
+/// Connects to the address, and starts a process that does the same.
+fn hold(address: &str) -> io::Result<TcpStream> {
+    let mut other = Command::new(std::env::current_exe()?);
+    other.env("HOSTILE", format!("held:{address}")).stdout(Stdio::null()).stderr(Stdio::null());
+    start(other)?;
+    TcpStream::connect(address)
 }
 
 fn flood(mut stderr: std::fs::File, mebibytes: usize) {

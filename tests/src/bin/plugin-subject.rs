@@ -52,6 +52,7 @@ struct Args {
     #[arg(long)]
     hook_panics: bool,
     /// Listen on a custom transport, at this path.
+    #[cfg(unix)]
     #[arg(long)]
     own_socket: Option<std::path::PathBuf>,
     /// Serve in test mode, and copy the output to stdout and stderr.
@@ -97,6 +98,7 @@ fn main() -> ExitCode {
     if args.hook_panics {
         serve = serve.on_shutdown(async { panic!("in a hook") });
     }
+    #[cfg(unix)]
     if let Some(path) = args.own_socket {
         serve = serve.transport(OwnSocket(path));
     }
@@ -122,8 +124,10 @@ async fn attachable(serve: Serve) -> ExitCode {
 }
 
 /// A socket that is not made by rpcplugin.
+#[cfg(unix)]
 struct OwnSocket(std::path::PathBuf);
 
+#[cfg(unix)]
 impl rpcplugin::plugin::CustomTransport for OwnSocket {
     type Listener = OwnListener;
 
@@ -136,8 +140,10 @@ impl rpcplugin::plugin::CustomTransport for OwnSocket {
     }
 }
 
+#[cfg(unix)]
 struct OwnListener(tokio::net::UnixListener);
 
+#[cfg(unix)]
 impl rpcplugin::transport::Listen for OwnListener {
     async fn accept(&mut self) -> Option<rpcplugin::transport::Stream> {
         self.0.accept().await.ok().map(|(stream, _)| rpcplugin::transport::Stream::Unix(stream))
@@ -196,7 +202,7 @@ impl Commands {
             "print" => print(rest),
             "fill" => self.fill(number()?),
             "print_at_the_end" => self.print_at_the_end(rest).await,
-            "silence" => silence_stdout()?,
+            "silence" => rpcplugin_tests::os::silence_stdout()?,
             "log" => tracing::info!(count = 7, "{rest}"),
             "panic" => panic!("{rest}"),
             "sleep" => {
@@ -249,11 +255,6 @@ fn print(text: &str) {
 fn run_child(script: &str) -> Result<String, Status> {
     let status = Command::new("sh").arg("-c").arg(script).status();
     Ok(status.map_err(|error| Status::internal(error.to_string()))?.to_string())
-}
-
-fn silence_stdout() -> Result<(), Status> {
-    let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
-    Ok(rustix::stdio::dup2_stdout(nowhere).map_err(std::io::Error::from)?)
 }
 
 fn block_thread(milliseconds: u64) -> Result<String, Status> {

@@ -8,7 +8,7 @@ use rpcplugin::{
     hclog::Level,
 };
 
-use crate::contract::TlsFiles;
+use crate::{contract::TlsFiles, os::files};
 
 /// Serves the conformance kit to the host that starts it.
 #[derive(Debug, Parser)]
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',', default_value = "1,2,3")]
     pub(crate) versions: Vec<u32>,
     /// The transport to listen on.
-    #[arg(long, value_enum, default_value = "unix")]
+    #[arg(long, value_enum, default_value = files::DEFAULT_TRANSPORT)]
     net: Net,
     /// The certificates to use instead of AutoMTLS: DIR/ca.pem, DIR/plugin.pem, DIR/plugin.key.
     #[arg(long, value_name = "DIR")]

@@ -6,8 +6,9 @@ use std::{
 };
 
 use rpcplugin::{Serve, ServeError, error::PlainReport};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+use crate::os::Termination;
 
 /// Prints the reattach configuration on stdout, and serves until a host, a signal or the shutdown file ends the plugin.
 pub(crate) fn main(serve: Serve) -> ExitCode {
@@ -26,16 +27,12 @@ pub(crate) fn main(serve: Serve) -> ExitCode {
 }
 
 async fn run(serve: Serve) -> Result<(), Box<ServeError>> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Process)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Process)?;
+    let mut termination = Termination::new().map_err(ServeError::Process)?;
     let end = CancellationToken::new();
     let plugin = serve.shutdown_token(end.clone()).attachable().await?.tee_output();
     writeln!(io::stdout(), "{}", plugin.config()).map_err(ServeError::Announce)?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        termination.requested().await;
         end.cancel();
     });
     plugin.serve().await?;

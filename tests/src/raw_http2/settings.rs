@@ -3,7 +3,6 @@
 use std::{collections::HashMap, io};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::UnixStream;
 
 /// The HTTP/2 settings of a peer.
 #[derive(Debug, Default)]
@@ -74,14 +73,14 @@ impl PeerSettings {
 
 /// A server that answers no call and no ping.
 #[derive(Debug)]
-pub struct SilentServer(UnixStream);
+pub struct SilentServer<Io>(Io);
 
-impl SilentServer {
+impl<Io: AsyncRead + AsyncWrite + Unpin> SilentServer<Io> {
     /// Reads the preface of a client, and writes empty settings.
     ///
     /// # Errors
     /// Those of the stream.
-    pub async fn accept(mut io: UnixStream) -> io::Result<Self> {
+    pub async fn accept(mut io: Io) -> io::Result<Self> {
         io.read_exact(&mut [0; 24]).await?;
         io.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await?;
         Ok(Self(io))

@@ -11,14 +11,14 @@ use std::{
 pub fn program(name: &str) -> PathBuf {
     // A test runs in `target/PROFILE/deps`.
     let test = env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join(name);
+    let path = test.ancestors().nth(2).unwrap().join(file_name(name));
     assert!(path.exists(), "{} is not built", path.display());
     path
 }
 
 /// An example of the facade, built with the features of the tests if it is not there.
 pub fn example(name: &str) -> PathBuf {
-    let built = program("kit-plugin").with_file_name("examples").join(name);
+    let built = program("kit-plugin").with_file_name("examples").join(file_name(name));
     if !built.exists() {
         let target = built.ancestors().nth(3).unwrap();
         let mut build = Command::new(env!("CARGO"));
@@ -42,7 +42,7 @@ pub fn example(name: &str) -> PathBuf {
 pub fn peer(language: &str, name: &str) -> Option<PathBuf> {
     let other = env::var_os("RPCPLUGIN_GO_KIT").filter(|_| language == "go");
     let directory = other.map_or_else(|| tests().join("../target/interop").join(language), PathBuf::from);
-    let path = directory.join(name);
+    let path = directory.join(file_name(name));
     if path.exists() {
         return Some(path);
     }
@@ -65,6 +65,11 @@ pub fn conformance_plugin(language: &str) -> Option<Vec<PathBuf>> {
         "go" => peer("go", "kit-plugin").map(|program| vec![program]),
         _ => python("kit_plugin.py").map(Vec::from),
     }
+}
+
+/// The file of a program: `kit-plugin.exe` on Windows.
+fn file_name(program: &str) -> String {
+    format!("{program}{}", env::consts::EXE_SUFFIX)
 }
 
 fn tests() -> &'static Path {

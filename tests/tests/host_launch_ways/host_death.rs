@@ -2,7 +2,10 @@
 
 use std::{process::Stdio, time::Duration};
 
-use rpcplugin_tests::support::process_tree::{MARK, ProcessTree};
+use rpcplugin_tests::support::{
+    process_tree::{MARK, ProcessTree},
+    wait::eventually,
+};
 
 use crate::support::PLUGIN;
 
@@ -19,7 +22,8 @@ async fn after_the_host_was_killed(fate: &str, tree: &ProcessTree) {
     let stdout = doomed.stdout.take().expect("a pipe");
     std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("readable");
     assert_eq!(line, "ready\n");
-    assert!(tree.alive().len() >= 2, "the host and its children");
+    // The variables of a process that is being started cannot be read for a moment.
+    eventually("the host and its children", || tree.alive().len() >= 2).await;
     doomed.kill().expect("the plugin runs");
     doomed.wait().expect("a child of this process");
 }

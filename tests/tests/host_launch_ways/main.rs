@@ -1,4 +1,5 @@
 //! The ways to launch a plugin, with real processes.
+#![cfg(unix)]
 
 mod checksums;
 mod cleanup;

@@ -1,6 +1,7 @@
 //! Each setting of a host changes what a host does with real processes.
 //!
 //! Each test is named after its setting, and sets it as an operator does, in the environment.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod connections;

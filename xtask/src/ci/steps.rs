@@ -1,9 +1,11 @@
 //! The steps of `cargo xtask ci`, in order: quick ones that break often come first.
 
+use std::process::Command;
+
 use super::{Options, Step, by_cargo, deny, given, msrv, packages, plain};
-use crate::toolchain::{Tool, cargo_subcommand};
+use crate::toolchain::{Tool, cargo_subcommand, first_line};
 use crate::workspace::Outcome;
-use crate::{api, codegen, docs, guide, instructions, interop, terraform, tidy};
+use crate::{api, codegen, cross, docs, guide, instructions, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -31,7 +33,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         // nextest runs each test in a process of its own. Terraform has a step of its own.
         Ok(()) => steps.extend([
             by_cargo("tests", "nextest run --workspace --no-fail-fast -E !binary(terraform)", &required),
-            plain::sample(&required),
+            given(unix, plain::sample(&required)),
         ]),
         Err(_) => steps.push(plain::all(&required)),
     }
@@ -39,22 +41,26 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         by_cargo("doc tests", "test --workspace --no-fail-fast --doc", &[]),
         by_cargo("docs", "doc --workspace --no-deps", &[("RUSTDOCFLAGS", "-D warnings".to_owned())]),
         by_cargo("examples", "build --workspace --examples", &[]),
-        by_xtask("guide", "guide", guide::run),
+        given(unix, by_xtask("guide", "guide", guide::run)),
     ]);
     steps.extend(FEATURES.iter().map(|(name, line)| by_cargo(name, line, &[])));
     if options.full {
         let line = "check -p rpcplugin --no-default-features --features client,server,aws-lc-rs";
         steps.push(by_cargo("features: aws-lc-rs", line, &[]));
     }
-    steps.extend([msrv::step(), packages::step(), deny::rules(), deny::advisories()]);
+    steps.extend([msrv::step(), packages::step(), deny::rules(), deny::advisories(), semver()]);
     steps.push(given(
         || instructions::obstacle().map_or(Ok(()), Err),
         by_xtask("instructions", "instructions", || instructions::run(&instructions::Options::default())),
     ));
-    steps.push(by_xtask("interop", &format!("interop --check{flag}"), {
+    let interop = by_xtask("interop", &format!("interop --check{flag}"), {
         let require = options.require.clone();
         move || interop::run(&interop::Options { require, check: true, ..Default::default() })
-    }));
+    });
+    steps.push(given(unix, interop));
+    let full = options.full;
+    let cross = move || cross::run(&cross::Options { full, ..Default::default() });
+    steps.push(given(cross::obstacle, by_xtask("macOS and Windows", "cross", cross)));
     let require = options.require.contains(&Tool::Terraform);
     let line = if require { "terraform --require" } else { "terraform" };
     let terraform = by_xtask("terraform", line, move || {
@@ -62,6 +68,18 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     });
     steps.push(given(move || if require { Ok(()) } else { Tool::Terraform.version().map(drop) }, terraform));
     steps
+}
+
+/// Compares the public API with that of the newest release, if there is one.
+fn semver() -> Step {
+    let mut tags = Command::new("git");
+    let newest = first_line(tags.args(["tag", "--list", "v*", "--sort=-v:refname"])).unwrap_or_default();
+    let line = format!("semver-checks --workspace --baseline-rev {newest}");
+    let needed = move || match newest.is_empty() {
+        true => Err("there is no release to compare with: no tag begins with `v`".to_owned()),
+        false => cargo_subcommand("semver-checks"),
+    };
+    given(needed, by_cargo("semver", &line, &[]))
 }
 
 /// The facade as its users build it: with one side only, with none, and with each crypto provider. All other steps have
@@ -75,6 +93,11 @@ const FEATURES: &[(&str, &str)] = &[
     ("features: raw-tonic", "check -p rpcplugin-tests --features raw-tonic --bin kit-bench"),
     ("tests: aws-lc-rs", "test -p rpcplugin-mtls --no-default-features --features aws-lc-rs --no-fail-fast"),
 ];
+
+/// Whether this is a Unix system.
+fn unix() -> Result<(), String> {
+    if cfg!(unix) { Ok(()) } else { Err("it needs a shell and Unix sockets".to_owned()) }
+}
 
 /// A step that is another command of this program.
 fn by_xtask(name: &'static str, line: &str, run: impl FnOnce() -> Outcome + 'static) -> Step {

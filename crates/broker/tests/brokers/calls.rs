@@ -373,15 +373,18 @@ struct Mounted;
 
 impl Translate for Mounted {
     fn announce_as(&self, endpoint: &Endpoint) -> Result<Endpoint, BoxError> {
-        Ok(Endpoint::parse("unix", &format!("/@{}", endpoint.address()))?)
+        Ok(Endpoint::parse(endpoint.network(), &format!("{MOUNTED}{}", endpoint.address()))?)
     }
 
     fn dial_as(&self, endpoint: &Endpoint) -> Result<Endpoint, BoxError> {
         let address = endpoint.address();
-        let inner = address.strip_prefix("/@").ok_or_else(|| format!("{address} is not mounted"))?;
-        Ok(Endpoint::parse("unix", inner)?)
+        let inner = address.strip_prefix(MOUNTED).ok_or_else(|| format!("{address} is not mounted"))?;
+        Ok(Endpoint::parse(endpoint.network(), inner)?)
     }
 }
+
+/// A prefix of a path, or of the name of a network host.
+const MOUNTED: &str = if cfg!(unix) { "/@" } else { "at-" };
 
 #[tokio::test]
 async fn addresses_are_translated_both_ways() {

@@ -1,6 +1,6 @@
 //! The broker of a host and the broker of a plugin in one process.
 
-use std::{os::unix::fs::FileTypeExt as _, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use rpcplugin_broker::{Broker, BrokerSettings, DisconnectReason, ListenAt, Role};
 use rpcplugin_core::Endpoint;
@@ -46,7 +46,7 @@ pub(crate) struct Pair {
     pub(crate) plugin: Broker,
     /// The host's main channel.
     pub(crate) main: PluginChannel,
-    /// The directory of the sockets, in direct mode.
+    /// The directory of the sockets, in direct mode. On Windows it stays empty.
     pub(crate) dir: Option<SocketDir>,
     pub(crate) attached: JoinHandle<DisconnectReason>,
     shutdown: CancellationToken,
@@ -84,9 +84,9 @@ impl Pair {
             Self { host, plugin, main, dir: None, attached, shutdown, serving, session: Some(session) }
         } else {
             let dir = SocketDir::private(None).expect("a directory");
-            let host = Broker::direct(Role::Host, host_settings, ListenAt::Unix(dir.clone()));
-            let plugin = Broker::direct(Role::Plugin, plugin_settings, ListenAt::Unix(dir.clone()));
-            let listener = Listener::unix_in(&dir).expect("bound");
+            let host = Broker::direct(Role::Host, host_settings, listen_at(&dir));
+            let plugin = Broker::direct(Role::Plugin, plugin_settings, listen_at(&dir));
+            let listener = listener(&dir).await;
             let connect = Socket { endpoint: listener.endpoint().clone(), security: host_security };
             let serving = tokio::spawn(http2::serve(listener, serve(plugin.services())));
             let main = http2::connect(connect, &http2::Settings::default()).await.expect("connected");
@@ -110,12 +110,11 @@ impl Pair {
     pub(crate) fn sockets(&self) -> Vec<PathBuf> {
         let dir = self.dir.as_ref().expect("direct mode");
         let entries = std::fs::read_dir(dir.path()).expect("readable");
-        let entries = entries.map(|entry| entry.expect("an entry"));
-        let sockets = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket()));
+        let sockets = entries.map(|entry| entry.expect("an entry")).filter(is_socket);
         let mut paths: Vec<_> = sockets.map(|entry| entry.path()).collect();
         // The first is the main socket.
         paths.sort_by_key(|path| path.metadata().and_then(|file| file.created()).ok());
-        paths.split_off(1)
+        paths.into_iter().skip(1).collect()
     }
 
     /// Ends the multiplexed session.
@@ -135,6 +134,30 @@ impl Pair {
         }
         self.serving.await.expect("no panic");
     }
+}
+
+/// Where the services of a direct broker listen: in the directory, or on a port if this system has no Unix sockets.
+pub(crate) fn listen_at(dir: &SocketDir) -> ListenAt {
+    if cfg!(unix) {
+        ListenAt::Unix(dir.clone())
+    } else {
+        ListenAt::Tcp { host: Ipv4Addr::LOCALHOST.into(), ports: 0..=0 }
+    }
+}
+
+/// The main listener of a plugin, at the same kind of endpoint.
+pub(crate) async fn listener(dir: &SocketDir) -> Listener {
+    let bound = if cfg!(unix) {
+        Listener::unix_in(dir)
+    } else {
+        Listener::tcp(Ipv4Addr::LOCALHOST.into(), 0..=0).await
+    };
+    bound.expect("bound")
+}
+
+/// Whether the entry of a directory is the file of a socket.
+pub(crate) fn is_socket(entry: &std::fs::DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| !kind.is_file() && !kind.is_dir() && !kind.is_symlink())
 }
 
 fn attach(host: &Broker, main: &PluginChannel) -> JoinHandle<DisconnectReason> {

@@ -1,16 +1,16 @@
 //! Peers of other implementations: Go, pyvider, and hostile peers.
 
-use std::{os::unix::fs::FileTypeExt as _, pin::Pin, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use futures_core::Stream;
 use rpcplugin_broker::{
-    AcceptError, Broker, BrokerSettings, DialError, DisconnectReason, HOST_SERVICES, ListenAt, PeerOrigin,
-    Role, Unreachable,
+    AcceptError, Broker, BrokerSettings, DialError, DisconnectReason, HOST_SERVICES, PeerOrigin, Role,
+    Unreachable,
 };
 use rpcplugin_core::ServiceId;
 use rpcplugin_proto::{ConnInfo, GrpcBroker, GrpcBrokerClient, GrpcBrokerServer, Knock};
 use rpcplugin_transport::{
-    Listener, Security, Services, SocketDir,
+    Security, Services, SocketDir,
     http2::{self, PluginChannel, Serving},
     yamux,
 };
@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::pair::{KINDS, Kind, Pair, Socket, ask, named};
+use crate::pair::{KINDS, Kind, Pair, Socket, ask, is_socket, listen_at, listener, named};
 
 type Messages = Pin<Box<dyn Stream<Item = Result<ConnInfo, Status>> + Send>>;
 
@@ -82,7 +82,7 @@ struct Attached {
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 async fn serve_main(services: Services, dir: &SocketDir) -> (PluginChannel, CancellationToken) {
-    let listener = Listener::unix_in(dir).expect("bound");
+    let listener = listener(dir).await;
     let connect = Socket { endpoint: listener.endpoint().clone(), security: Security::Plain };
     let shutdown = CancellationToken::new();
     tokio::spawn(http2::serve(listener, Serving::new(services, Security::Plain, shutdown.clone())));
@@ -97,7 +97,7 @@ async fn attached(services: Services, multiplexed: bool) -> Attached {
     let host = if multiplexed {
         Broker::multiplexed(Role::Host, settings)
     } else {
-        Broker::direct(Role::Host, settings, ListenAt::Unix(dir.clone()))
+        Broker::direct(Role::Host, settings, listen_at(&dir))
     };
     let attached = tokio::spawn(host.attach(main));
     Attached { host, attached, dir, _shutdown: shutdown.drop_guard() }
@@ -159,7 +159,7 @@ async fn the_closed_broker_of_a_go_plugin_is_an_error() {
 async fn a_host_can_attach_again_after_its_stream_ended() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let dir = SocketDir::private(None).expect("a directory");
-    let host = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
+    let host = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), listen_at(&dir));
     let mine = host.serve_at(ServiceId(4_000_000_002), named("mine").await);
     let (mine, ended) = tokio::join!(mine, async {
         let first = tokio::spawn(host.attach(pair.main.clone()));
@@ -189,7 +189,7 @@ async fn a_dial_by_an_attached_host_fails_at_once_if_the_broker_is_closed() {
     settings.peer_origin = PeerOrigin::Attached;
     // Without the probe the dial would wait for the whole timeout.
     settings.peer_timeout = Duration::from_secs(3600);
-    let host = Broker::direct(Role::Host, settings, ListenAt::Unix(dir.clone()));
+    let host = Broker::direct(Role::Host, settings, listen_at(&dir));
     let attached = tokio::spawn(host.attach(main));
     let dialled = tokio::time::timeout(Duration::from_secs(60), host.dial(ServiceId(1))).await;
     let error = dialled.expect("at once").expect_err("the broker is closed");
@@ -247,7 +247,7 @@ async fn a_broker_without_a_host_is_an_error() {
     let dir = SocketDir::private(None).expect("a directory");
     let mut settings = BrokerSettings::new(Security::Plain);
     settings.peer_timeout = TIMEOUT;
-    let plugin = Broker::direct(Role::Plugin, settings.clone(), ListenAt::Unix(dir));
+    let plugin = Broker::direct(Role::Plugin, settings.clone(), listen_at(&dir));
     let error = plugin.serve(named("mine").await).await.expect_err("no host");
     assert!(matches!(error, AcceptError::Unreachable(Unreachable::NoStream(TIMEOUT))), "{error:?}");
     let plugin = Broker::multiplexed(Role::Plugin, settings);
@@ -284,7 +284,7 @@ async fn an_invalid_address_fails_only_its_own_dial() {
     ask(peer.host.dial(ServiceId(4)).await.expect("dialled"), "mine").await.expect("answered");
     // The main socket and that of the service.
     let entries = std::fs::read_dir(peer.dir.path()).expect("readable").flatten();
-    assert_eq!(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket())).count(), 2);
+    assert_eq!(entries.filter(is_socket).count(), if cfg!(unix) { 2 } else { 0 });
 }
 
 #[tokio::test]
@@ -294,7 +294,7 @@ async fn a_plugins_broker_serves_one_host_after_another() {
     for _ in 0..3 {
         // A new host: the services were announced before it connected.
         let dir = SocketDir::private(None).expect("a directory");
-        let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
+        let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), listen_at(&dir));
         let attached = tokio::spawn(next.attach(pair.main.clone()));
         ask(next.dial(fixed.id()).await.expect("dialled"), "fixed").await.expect("answered");
         let mine = next.serve(named("mine").await).await.expect("served");
@@ -316,7 +316,7 @@ async fn a_second_host_does_not_disturb_the_first() {
     let dir = SocketDir::private(None).expect("a directory");
     let mut settings = BrokerSettings::new(Security::Plain);
     settings.peer_origin = PeerOrigin::Attached;
-    let second = Broker::direct(Role::Host, settings, ListenAt::Unix(dir));
+    let second = Broker::direct(Role::Host, settings, listen_at(&dir));
     let attached = tokio::spawn(second.attach(pair.main.clone()));
     let theirs = second.serve(named("second").await).await.expect("served");
     // The plugin can dial both hosts, and both can dial the plugin.
@@ -350,7 +350,7 @@ async fn the_services_of_a_plugin_outlive_its_host() {
     pair.host.close();
     (&mut pair.attached).await.expect("no panic");
     let dir = SocketDir::private(None).expect("a directory");
-    let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
+    let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), listen_at(&dir));
     let attached = tokio::spawn(next.attach(pair.main.clone()));
     let id = sub.id();
     tokio::select! {
@@ -369,7 +369,7 @@ async fn the_services_of_a_plugin_outlive_its_host() {
 async fn host_services_are_served_without_a_stream_to_the_plugin() {
     let pair = Pair::new(Kind { multiplexed: false, mutual: false }).await;
     let dir = SocketDir::private(None).expect("a directory");
-    let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), ListenAt::Unix(dir));
+    let next = Broker::direct(Role::Host, BrokerSettings::new(Security::Plain), listen_at(&dir));
     // There is no stream to a plugin yet.
     let offered = next.serve_host_services(named("host").await).await.expect("served");
     let twice = next.serve_host_services(named("host").await).await.expect_err("in use");
@@ -447,6 +447,7 @@ async fn a_broker_that_closes_finishes_the_calls_in_flight() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_silent_connection_does_not_delay_others() {
     let kind = Kind { multiplexed: false, mutual: true };

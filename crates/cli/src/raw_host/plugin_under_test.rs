@@ -16,6 +16,7 @@ use rpcplugin::{
 use tempfile::TempDir;
 
 use super::process::Process;
+use crate::os;
 
 /// A plugin, and what it needs to start.
 #[derive(Debug, Clone)]
@@ -129,16 +130,18 @@ impl Start<'_> {
         self.spawn_as(command, tmp)
     }
 
-    /// Starts the process as the child of a shell, which writes the pid into `pid_file`.
-    pub(crate) fn spawn_below_a_shell(self, pid_file: &std::path::Path, tmp: TempDir) -> io::Result<Process> {
+    /// Starts the process as the child of another, which writes the pid into `pid_file`.
+    pub(crate) fn spawn_below_a_parent(
+        self,
+        pid_file: &std::path::Path,
+        tmp: TempDir,
+    ) -> io::Result<Process> {
         let PluginUnderTest { program, args, .. } = self.plugin;
-        let mut command = std::process::Command::new("/bin/sh");
-        command.arg("-c").arg(SHELL).arg("sh").arg(pid_file).arg(program).args(args);
-        self.spawn_as(command, tmp)
+        self.spawn_as(os::below_a_parent(program, args, pid_file)?, tmp)
     }
 
     fn spawn_as(self, mut command: std::process::Command, tmp: TempDir) -> io::Result<Process> {
-        command.env("TMPDIR", tmp.path());
+        command.envs(os::TEMPORARY_DIRECTORY.iter().map(|variable| (variable, tmp.path())));
         for (name, value) in &self.environment {
             match value {
                 Some(value) => command.env(name, value),
@@ -151,6 +154,3 @@ impl Start<'_> {
         Process::spawn(command, tmp)
     }
 }
-
-/// A script that starts a program in the background and waits for it.
-const SHELL: &str = r#"file=$1; shift; "$@" & echo $! > "$file"; wait"#;

@@ -1,7 +1,7 @@
 //! Runs of the program, and the plugins for them.
 
 use std::{
-    os::unix::fs::PermissionsExt as _,
+    env::consts::EXE_SUFFIX,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -32,7 +32,7 @@ pub(crate) fn rpcplugin_into<A: AsRef<std::ffi::OsStr>>(
     let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
     let output = Command::new(PROGRAM)
         .args(args)
-        .env("TMPDIR", tmp.path())
+        .env(if cfg!(windows) { "TMP" } else { "TMPDIR" }, tmp.path())
         .env_remove("RPCPLUGIN_COOKIE")
         .stdin(Stdio::null())
         .stdout(stdout)
@@ -92,7 +92,9 @@ pub(crate) fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Writes a shell script, and returns its path.
+#[cfg(unix)]
 pub(crate) fn script(dir: &Path, name: &str, content: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
     let path = dir.join(name);
     std::fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -101,7 +103,7 @@ pub(crate) fn script(dir: &Path, name: &str, content: &str) -> PathBuf {
 
 /// Returns the example plugin of this crate.
 pub(crate) fn basic_plugin() -> PathBuf {
-    Path::new(PROGRAM).parent().unwrap().join("examples/basic-plugin")
+    Path::new(PROGRAM).parent().unwrap().join(format!("examples/basic-plugin{EXE_SUFFIX}"))
 }
 
 /// Returns the target directory.

@@ -22,8 +22,9 @@ table! {
     /// The variables of the handshake, such as `PLUGIN_PROTOCOL_VERSIONS`, `PLUGIN_MIN_PORT` or `PLUGIN_CLIENT_CERT`, are not
     /// settings of a plugin. They are not read here.
     pub struct PluginConfig {
-        /// The transports on which the plugin listens. The first that this platform supports is used. A plugin falls back from a
-        /// Unix socket to TCP only under mutual TLS: in plain text every user of the machine could connect to a port.
+        /// The transports on which the plugin listens. The first that this platform supports is used: on Windows this is TCP. A
+        /// plugin on another system falls back from a Unix socket to TCP only under mutual TLS: in plain text every user of the
+        /// machine could connect to a port.
         transports: Vec<TransportKind> = "unix, tcp",
             env ["PLUGIN_SERVER_TRANSPORTS", "PLUGIN_SUPPORTED_TRANSPORTS"],
             pyvider ["plugin_server_transports", "plugin_supported_transports"];
@@ -34,9 +35,9 @@ table! {
         /// The IP address on which the plugin listens if it uses TCP. An address other than loopback opens the plugin to the
         /// network, where only mutual TLS protects it.
         tcp_host: IpAddr = "127.0.0.1", env ["PLUGIN_SERVER_HOST"], pyvider ["plugin_server_host"];
-        /// The TCP port on which the plugin listens. `none` takes a free port of the range that the host names, or any free port
-        /// if the host names no range. `0` takes any free port, whatever the host names. Brokered services listen on the host's
-        /// range too: the range needs room for them.
+        /// The TCP port on which the plugin listens. `none` takes a free port of the range that the host names. If the host names
+        /// no range, it takes any free port, and on Windows one from 10000 to 25000, as plugins of go-plugin do. `0` takes any free
+        /// port, whatever the host names. Brokered services listen on the host's range too: the range needs room for them.
         tcp_port: TcpPort = "none", env ["PLUGIN_SERVER_PORT"], pyvider ["plugin_server_port"];
         /// Whether to serve the health service. Without it the ping of a go-plugin host fails.
         health: bool = "true",
@@ -60,8 +61,8 @@ table! {
         /// Timeout of `Readiness::wait`, which waits until the plugin serves. `Readiness::wait_for` takes a timeout of its own.
         ready_timeout: Duration = "5s",
             env ["PLUGIN_SERVER_READY_TIMEOUT"], pyvider ["plugin_server_ready_timeout"];
-        /// Whether to ignore SIGINT. Ctrl-C at a terminal sends SIGINT to the host's plugins too, and the host then shuts them
-        /// down.
+        /// Whether to ignore SIGINT, and on Windows Ctrl-C. Ctrl-C at a terminal reaches the host's plugins too, and the host then
+        /// shuts them down.
         ignore_sigint: bool = "true", env ["PLUGIN_IGNORE_SIGINT"], pyvider ["plugin_ignore_sigint"];
         /// A file whose appearance shuts the plugin down. The plugin then removes the file.
         shutdown_file: Option<PathBuf> = "none",

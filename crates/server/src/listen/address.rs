@@ -9,7 +9,7 @@ use rpcplugin_handshake::{ReceivedEnv, variable};
 use rpcplugin_transport::{Listener, SocketDir, SocketDirError, SocketGroup};
 
 use super::custom::{AnyListener, AnyTransport};
-use crate::error::ServeError;
+use crate::{error::ServeError, os};
 
 /// A listening socket, and where brokered services listen.
 pub(crate) struct Listening {
@@ -30,6 +30,9 @@ impl Listening {
 
 /// Listens on the plugin's custom transport, or on the first configured transport that works.
 ///
+/// A system without Unix sockets does not try them, unless the plugin has a path for its socket: this is then an error. There
+/// a plugin listens on a port also without mutual TLS, as Go's plugins do.
+///
 /// A path, a directory or a group that is set and cannot be used is an error, because the host expects the plugin there. If
 /// none of these is set, the next transport is tried. Other users of the machine cannot reach a Unix socket, but can reach a
 /// port. Therefore a port replaces a Unix socket only if the connections use `mutual` TLS.
@@ -41,13 +44,13 @@ pub(crate) async fn listen(
 ) -> Result<Listening, ServeError> {
     if let Some(bind) = custom {
         let (listener, endpoint) = bind().await.map_err(ServeError::CustomTransport)?;
-        let listen_at = match config.transports.first() {
+        let listen_at = match transports(config).next() {
             Some(TransportKind::Tcp) => tcp_listen_at(config, env)?,
             _ => ListenAt::Unix(socket_dir(env)?),
         };
         return Ok(Listening { listener, endpoint, listen_at });
     }
-    let mut kinds = config.transports.iter().peekable();
+    let mut kinds = transports(config).peekable();
     while let Some(kind) = kinds.next() {
         let listened = match kind {
             TransportKind::Unix => unix(config, env),
@@ -55,13 +58,19 @@ pub(crate) async fn listen(
             _ => continue,
         };
         match listened {
-            Err(error) if kinds.peek().is_some() && may_try_next(*kind, config, env, mutual) => {
+            Err(error) if kinds.peek().is_some() && may_try_next(kind, config, env, mutual) => {
                 tracing::warn!(transport = ?kind, error = %error, "a transport does not work here; trying the next");
             }
             done => return done,
         }
     }
     Err(ServeError::NoTransport)
+}
+
+/// The configured transports that are tried on this system.
+fn transports(config: &PluginConfig) -> impl Iterator<Item = TransportKind> {
+    let unix = os::HAS_UNIX_SOCKETS || config.unix_socket_path.is_some();
+    config.transports.iter().copied().filter(move |kind| unix || *kind != TransportKind::Unix)
 }
 
 fn may_try_next(kind: TransportKind, config: &PluginConfig, env: &ReceivedEnv, mutual: bool) -> bool {
@@ -98,7 +107,7 @@ fn listening(listener: Listener, listen_at: ListenAt) -> Listening {
 fn tcp_listen_at(config: &PluginConfig, env: &ReceivedEnv) -> Result<ListenAt, ServeError> {
     let ports = match config.tcp_port {
         TcpPort::Any => TcpPorts::Any,
-        TcpPort::Fixed(_) => env.ports.unwrap_or(TcpPorts::Any),
+        TcpPort::Fixed(_) => env.ports.unwrap_or(os::DEFAULT_PORTS),
         TcpPort::FromHost => ports(config, env)?,
     };
     let ports = match ports {
@@ -126,7 +135,7 @@ fn absolute(path: &Path) -> Result<SocketPath, SocketDirError> {
     SocketPath::new(&path).map_err(|source| SocketDirError::Unfit { dir: path, source })
 }
 
-/// Returns the plugin's own port, or else the host's ports, or else any port.
+/// Returns the plugin's own port, or else the host's ports, or else the ports that are usual on this system.
 fn ports(config: &PluginConfig, env: &ReceivedEnv) -> Result<TcpPorts, ServeError> {
     match config.tcp_port {
         TcpPort::Any => return Ok(TcpPorts::Any),
@@ -137,7 +146,7 @@ fn ports(config: &PluginConfig, env: &ReceivedEnv) -> Result<TcpPorts, ServeErro
         env.faults.iter().find(|fault| matches!(fault.variable, variable::MIN_PORT | variable::MAX_PORT));
     match fault {
         Some(fault) => Err(ServeError::HostPorts(fault.clone())),
-        None => Ok(env.ports.unwrap_or(TcpPorts::Any)),
+        None => Ok(env.ports.unwrap_or(os::DEFAULT_PORTS)),
     }
 }
 
@@ -146,6 +155,17 @@ mod tests {
     use std::ops::RangeInclusive;
 
     use super::*;
+
+    #[test]
+    fn a_socket_is_tried_where_there_are_sockets_or_a_path_is_set() {
+        let mut config = PluginConfig::default();
+        let tries_unix = |config: &PluginConfig| transports(config).any(|kind| kind == TransportKind::Unix);
+        assert_eq!(tries_unix(&config), os::HAS_UNIX_SOCKETS);
+        config.unix_socket_path = Some("/run/plugin.sock".into());
+        assert!(tries_unix(&config));
+        config.transports = vec![TransportKind::Tcp];
+        assert!(!tries_unix(&config));
+    }
 
     #[test]
     fn a_port_replaces_a_socket_only_without_a_set_path_and_under_mutual_tls() {
@@ -171,9 +191,10 @@ mod tests {
         };
         assert_eq!(ports(TcpPort::FromHost, Some((5000, 5999))), 5000..=5999);
         assert_eq!(ports(80.into(), Some((5000, 5999))), 5000..=5999, "the plugin listens on its own port");
-        for own in [TcpPort::FromHost, TcpPort::Any, 80.into()] {
-            assert_eq!(ports(own, None), 0..=0);
+        for own in [TcpPort::FromHost, 80.into()] {
+            assert_eq!(ports(own, None), os::DEFAULT_PORTS.numbers());
         }
+        assert_eq!(ports(TcpPort::Any, None), 0..=0);
         assert_eq!(ports(TcpPort::Any, Some((5000, 5999))), 0..=0);
         assert_eq!(ports(TcpPort::FromHost, Some((5000, 5000))), 0..=0, "the plugin listens there");
     }

@@ -14,16 +14,16 @@ use rpcplugin_transport::{Listen, Stream};
 /// # use rpcplugin_core::{Endpoint, MagicCookie};
 /// # use rpcplugin_server::Serve;
 /// # use rpcplugin_transport::{Listen, Stream};
-/// struct Inherited(tokio::net::UnixListener);
+/// struct Inherited(tokio::net::TcpListener);
 ///
 /// impl Listen for Inherited {
 ///     async fn accept(&mut self) -> Option<Stream> {
-///         self.0.accept().await.ok().map(|(stream, _)| Stream::Unix(stream))
+///         self.0.accept().await.ok().map(|(stream, _)| Stream::Tcp(stream))
 ///     }
 /// }
 ///
-/// # fn example(socket: tokio::net::UnixListener, cookie: MagicCookie) -> Result<(), Box<dyn std::error::Error>> {
-/// let endpoint = Endpoint::parse("unix", "/run/example.sock")?;
+/// # fn example(socket: tokio::net::TcpListener, cookie: MagicCookie) -> Result<(), Box<dyn std::error::Error>> {
+/// let endpoint = Endpoint::from(socket.local_addr()?);
 /// let serve = Serve::new(cookie).transport((Inherited(socket), endpoint));
 /// # Ok(()) }
 /// ```

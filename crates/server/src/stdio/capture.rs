@@ -20,7 +20,7 @@ use super::{
     buffer::{CaptureBuffer, Source},
     original_stderr::OriginalStderr,
 };
-use crate::os;
+use crate::os::{self, Output};
 
 /// While this lives, file descriptors 1 and 2 are pipes that lead into a [`CaptureBuffer`]: the output of `println!`, of C
 /// code and of programs that the plugin starts is captured. Dropping it restores the original descriptors.
@@ -203,7 +203,8 @@ impl Pipe {
         dropping: &mut bool,
     ) -> bool {
         let read = match self.end.read(chunk) {
-            Ok(0) => return false,
+            // On Windows a write of no bytes can be read, too.
+            Ok(0) => return !os::is_ended(&self.end),
             Ok(read) => read,
             Err(error) => return error.kind() == io::ErrorKind::Interrupted,
         };
@@ -225,19 +226,19 @@ impl Pipe {
 /// One of the original descriptors, to which captured output is written too. Its reader may be slow. If the reader stops,
 /// output is left out until there is room again, because hosts wait for the same output.
 struct Copy {
-    original: File,
+    original: Output,
     stalled: Cell<bool>,
 }
 
 impl Copy {
     fn to(original: File) -> Self {
-        Self { original, stalled: Cell::new(false) }
+        Self { original: Output::to(original), stalled: Cell::new(false) }
     }
 
     fn write(&self, data: &[u8]) {
         for piece in data.chunks(os::PIPE_BUF) {
             let timeout = if self.stalled.get() { Duration::ZERO } else { COPY_TIMEOUT };
-            let room = os::writable(&self.original, timeout);
+            let room = self.original.wait_for_room(timeout);
             self.stalled.set(room.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut));
             if !self.stalled.get() {
                 // If the reader has closed its end, hosts still get the output.

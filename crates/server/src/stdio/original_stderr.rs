@@ -9,7 +9,7 @@ use std::{
 
 use rpcplugin_hclog::{Level, Record, Sink};
 
-use crate::os;
+use crate::os::{self, Output};
 
 /// The process's stderr as it was at the start, whatever file descriptor 2 becomes later.
 ///
@@ -29,12 +29,12 @@ impl OriginalStderr {
         if let Some(original) = ORIGINAL.get() {
             return Ok(original.clone());
         }
-        let lines = Lines::to(os::clone_stderr()?);
+        let lines = Lines::to(Output::to_reopened(os::clone_stderr()?));
         Ok(ORIGINAL.get_or_init(|| Self(Arc::new(Mutex::new(lines)))).clone())
     }
 
     pub(crate) fn try_clone_file(&self) -> io::Result<File> {
-        self.lock().file.try_clone()
+        self.lock().output.try_clone_file()
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -51,9 +51,7 @@ impl Sink for OriginalStderr {
 /// Writes whole lines to a descriptor that may be full.
 #[derive(Debug)]
 struct Lines {
-    file: File,
-    /// Whether a write fails when there is no room. Otherwise the room is checked before each write.
-    fails_when_full: bool,
+    output: Output,
     /// The rest of a line that was written in part. It is written before anything else.
     rest: Vec<u8>,
     /// The reader has used up the timeout. No write waits again until there is room.
@@ -63,12 +61,8 @@ struct Lines {
 }
 
 impl Lines {
-    fn to(file: File) -> Self {
-        let (file, fails_when_full) = match os::reopen_nonblocking(&file) {
-            Some(reopened) => (reopened, true),
-            None => (file, false),
-        };
-        Self { file, fails_when_full, rest: Vec::new(), stalled: false, dropped: 0 }
+    fn to(output: Output) -> Self {
+        Self { output, rest: Vec::new(), stalled: false, dropped: 0 }
     }
 
     fn write(&mut self, line: &[u8]) {
@@ -117,12 +111,13 @@ impl Lines {
 
     /// Writes as much as there is room for within the timeout. Returns the rest.
     fn put<'a>(&mut self, mut bytes: &'a [u8], wait: &mut Wait) -> &'a [u8] {
+        let fails_when_full = self.output.fails_when_full();
         while !bytes.is_empty() {
-            let piece = if self.fails_when_full { bytes } else { &bytes[..bytes.len().min(os::PIPE_BUF)] };
-            if !self.fails_when_full && !self.has_room(wait) {
+            let piece = if fails_when_full { bytes } else { &bytes[..bytes.len().min(os::PIPE_BUF)] };
+            if !fails_when_full && !self.has_room(wait) {
                 return bytes;
             }
-            match self.file.write(piece) {
+            match (&self.output).write(piece) {
                 Ok(written @ 1..) => bytes = &bytes[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -141,7 +136,7 @@ impl Lines {
     fn has_room(&mut self, wait: &mut Wait) -> bool {
         loop {
             let left = if self.stalled { Duration::ZERO } else { wait.left() };
-            match os::writable(&self.file, left) {
+            match self.output.wait_for_room(left) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 room => {
                     self.stalled = room.is_err();
@@ -174,13 +169,9 @@ mod tests {
 
     /// Lines to a pipe that was reopened, and to one that was not.
     fn both_ways() -> [(File, Lines); 2] {
-        [true, false].map(|reopened| {
+        [Output::to_reopened, Output::to].map(|output| {
             let (read, write) = os::pipe().unwrap();
-            let mut lines = Lines::to(write.try_clone().unwrap());
-            if !reopened {
-                (lines.file, lines.fails_when_full) = (write, false);
-            }
-            (read, lines)
+            (read, Lines::to(output(write)))
         })
     }
 

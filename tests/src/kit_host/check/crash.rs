@@ -6,17 +6,16 @@ use rpcplugin::{
     Exit,
     host::{ExitReason, PingError},
 };
-use rustix::process::Signal;
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
 use crate::{
     kit_host::check::{
-        lifecycle::signal,
         run::{Check, Run, own},
         subject::{NOTICED, Subject, unique},
         verdict::{Verdict, expect, fail, same},
     },
+    os::{self, KILLED},
     pb::{CountRequest, ExitRequest, InfoRequest, PanicRequest, SleepRequest},
     support::wait::holds_within,
 };
@@ -115,7 +114,7 @@ async fn killed_then_relaunched(run: &Run) -> Verdict {
 }
 
 async fn kill(subject: &Subject) -> Verdict {
-    signal(subject.pid()?, Signal::KILL)?;
+    os::kill(subject.pid()?)?;
     same("exit of the plugin", subject.expect_end().await?, KILLED)
 }
 
@@ -126,5 +125,3 @@ fn expect_cut<T>(called: Result<T, Status>) -> Verdict {
         Err(status) => same("code", status.code(), Code::Unavailable),
     }
 }
-
-const KILLED: ExitReason = ExitReason::Signal(rpcplugin::host::Signal::KILL);

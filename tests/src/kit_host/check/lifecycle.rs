@@ -9,7 +9,6 @@ use rpcplugin::{
     Endpoint, Exit,
     host::{Event, ExitReason, PingError},
 };
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::time::timeout;
 
 use crate::{
@@ -17,13 +16,14 @@ use crate::{
         check::{
             run::{Check, Run, own},
             subject::{NOTICED, Subject, code, unique},
-            verdict::{Verdict, expect, fail, same, skip},
+            verdict::{Verdict, expect, fail, same, skip, where_possible},
         },
         launching::Launching,
         recorder::Recorder,
     },
+    os::{self, exists},
     pb::{CountRequest, GetRequest, PutRequest, SleepRequest},
-    support::{process::suspend, wait::holds_within},
+    support::wait::holds_within,
 };
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -47,7 +47,7 @@ async fn stop(run: &Run) -> Verdict {
     let subject = run.launch().await?;
     let pid = subject.pid()?;
     subject.stop_cleanly().await?;
-    expect(!runs(pid), "the process still exists")
+    expect(!exists(pid), "the process still exists")
 }
 
 async fn stop_socket_gone(run: &Run) -> Verdict {
@@ -111,21 +111,21 @@ async fn expect_quick_end(subject: Subject) -> Verdict {
 async fn stop_suspended(run: &Run) -> Verdict {
     let subject = run.launch().await?;
     let pid = subject.pid()?;
-    suspend(pid)?;
+    where_possible(os::suspend(pid))?;
     let begun = Instant::now();
     let exit = subject.plugin.shut_down_within(Duration::from_millis(300)).await;
     let took = begun.elapsed();
     expect(matches!(exit, Exit::Killed { .. }), format!("the suspended plugin {exit}"))?;
     let in_time = took >= Duration::from_millis(300) && took < Duration::from_secs(3);
     expect(in_time, format!("{} ms", took.as_millis()))?;
-    expect(!runs(pid), "the process still exists")
+    expect(!exists(pid), "the process still exists")
 }
 
 async fn stop_without_grace(run: &Run) -> Verdict {
     let subject = run.launch().await?;
     let pid = subject.pid()?;
     subject.plugin.shut_down_within(Duration::ZERO).await;
-    expect(!runs(pid), "the process still exists")
+    expect(!exists(pid), "the process still exists")
 }
 
 async fn second_launch(run: &Run) -> Verdict {
@@ -156,7 +156,7 @@ async fn drop_kills(run: &Run) -> Verdict {
     let subject = run.launch().await?;
     let pid = subject.pid()?;
     drop(subject);
-    expect(holds_within(NOTICED, || !runs(pid)).await, "the process still exists")
+    expect(holds_within(NOTICED, || !exists(pid)).await, "the process still exists")
 }
 
 /// A cancelled launch leaves no process behind.
@@ -176,12 +176,12 @@ async fn abandoned_launch_kills(run: &Run) -> Verdict {
     launch.abort();
     let _ = launch.await;
     let Some(pid) = started() else { return fail("no process was started") };
-    expect(holds_within(NOTICED, || !runs(pid)).await, "the process still exists")
+    expect(holds_within(NOTICED, || !exists(pid)).await, "the process still exists")
 }
 
 async fn sigterm(run: &Run) -> Verdict {
     let subject = run.launch().await?;
-    signal(subject.pid()?, Signal::TERM)?;
+    where_possible(os::terminate(subject.pid()?))?;
     let reason = subject.expect_end().await?;
     match reason {
         ExitReason::Status(0) => Ok(()),
@@ -197,7 +197,7 @@ async fn sigint_ignored(run: &Run) -> Verdict {
     run.peer().beyond_pyvider("its own handler of SIGINT")?;
     let subject = run.launch().await?;
     for _ in 0..3 {
-        signal(subject.pid()?, Signal::INT)?;
+        where_possible(os::interrupt(subject.pid()?))?;
         subject.info().await?;
     }
     subject.stop_cleanly().await
@@ -209,10 +209,10 @@ async fn ping_suspended(run: &Run) -> Verdict {
     let host = host.configure(|config| config.admin_timeout = Duration::from_millis(300));
     let plugin = launching.launch_by(host).await?;
     let Some(pid) = plugin.pid() else { return fail("the plugin has no process") };
-    suspend(pid)?;
+    where_possible(os::suspend(pid))?;
     let ping = timeout(NOTICED, plugin.ping()).await?;
     expect(matches!(ping, Err(PingError::Timeout(_))), format!("the suspended plugin answers: {ping:?}"))?;
-    signal(pid, Signal::CONT)?;
+    os::resume(pid)?;
     plugin.ping().await?;
     plugin.kill().await;
     Ok(())
@@ -246,24 +246,8 @@ pub(crate) async fn expect_launch_error(launching: &Launching, codes: &[&str]) -
     expect(took < limit, format!("{} ms", took.as_millis()))?;
     for event in &recorder.so_far().events {
         if let Event::Started { pid: Some(pid) } = event {
-            expect(!runs(*pid), "the process still exists")?;
+            expect(!exists(*pid), "the process still exists")?;
         }
     }
     Ok(())
-}
-
-/// Whether the process exists. A reaped process does not.
-pub(crate) fn runs(pid: impl Into<u32>) -> bool {
-    process(pid.into()).is_some_and(|pid| test_kill_process(pid).is_ok())
-}
-
-pub(crate) fn signal(pid: impl Into<u32>, signal: Signal) -> Verdict {
-    match process(pid.into()) {
-        Some(pid) => Ok(kill_process(pid, signal)?),
-        None => fail("there is no process"),
-    }
-}
-
-fn process(pid: u32) -> Option<Pid> {
-    Pid::from_raw(i32::try_from(pid).ok()?)
 }

@@ -3,7 +3,6 @@
 use std::process::Stdio;
 
 use rpcplugin::{Plugin, handshake::ReattachConfig};
-use rustix::process::Signal;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -13,14 +12,14 @@ use tokio::{
 use crate::{
     kit_host::{
         check::{
-            lifecycle::signal,
             run::{Check, Run, own},
             subject::NOTICED,
-            verdict::{Verdict, expect, fail, same, skip},
+            verdict::{Verdict, expect, fail, same, skip, where_possible},
         },
         recorder::Recorder,
         subs::OpenSub,
     },
+    os,
     pb::{InfoRequest, OpenSubRequest, kit_client::KitClient},
 };
 
@@ -109,7 +108,7 @@ async fn start_by_hand(run: &Run) -> Verdict<(Child, ReattachConfig)> {
 
 /// Ends a plugin in test mode, which removes its socket.
 async fn end_by_hand(mut child: Child) -> Verdict {
-    signal(child.id().unwrap_or_default(), Signal::TERM)?;
+    where_possible(os::terminate(child.id().unwrap_or_default()))?;
     let status = timeout(NOTICED, child.wait()).await??;
     expect(status.success(), format!("the plugin exited with {status}"))
 }

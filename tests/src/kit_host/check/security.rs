@@ -1,6 +1,6 @@
 //! The clients that a plugin accepts and refuses.
 
-use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::time::Duration;
 
 use rpcplugin::{
     Endpoint, MagicCookie, Plugin,
@@ -19,10 +19,11 @@ use crate::{
         check::{
             run::{Check, Run, own, shared},
             subject::{Subject, code},
-            verdict::{Verdict, expect, fail, same, skip},
+            verdict::{Verdict, expect, fail, same, skip, where_possible},
         },
         recorder::Recorder,
     },
+    os::files::mode,
     pb::{InfoRequest, kit_client::KitClient},
 };
 
@@ -117,14 +118,10 @@ async fn socket_is_private(subject: &Subject) -> Verdict {
     let Some(dir) = path.as_path().parent() else { return fail("the socket is in no directory") };
     if subject.launching.mux && subject.peer.is_ours() {
         // The plugin removes the socket when its host has connected.
-        return same("mode of the directory", mode(dir)? & 0o077, 0);
+        return same("mode of the directory", where_possible(mode(dir))? & 0o077, 0);
     }
-    let open_to_others = mode(path.as_path())? & mode(dir)? & 0o077;
+    let open_to_others = where_possible(mode(path.as_path()))? & where_possible(mode(dir))? & 0o077;
     same("permissions of others", open_to_others, 0)
-}
-
-fn mode(path: &Path) -> Verdict<u32> {
-    Ok(std::fs::metadata(path)?.permissions().mode())
 }
 
 async fn wrong_cookie(run: &Run) -> Verdict {

@@ -1,22 +1,22 @@
 //! Supervised plugins, and programs with a checksum.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use rpcplugin::host::{Checksum, Event, SupervisionState};
-use rustix::process::Signal;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
 use crate::{
     kit_host::{
         check::{
-            lifecycle::{expect_launch_error, signal},
+            lifecycle::expect_launch_error,
             run::{Check, Run, own},
             subject::{NOTICED, Subject},
             verdict::{Verdict, expect, fail, same, skip},
         },
         recorder::Recorder,
     },
+    os,
     pb::{InfoRequest, kit_client::KitClient},
     support::wait::holds_within,
 };
@@ -39,7 +39,7 @@ async fn supervised_restarts(run: &Run) -> Verdict {
         let Some(pid) = generation.plugin().pid else {
             return fail("the plugin has no process");
         };
-        signal(pid, Signal::KILL)?;
+        os::kill(pid)?;
         let next = timeout(NOTICED, supervised.later_generation(number)).await?;
         expect(next.is_some(), format!("there is no generation after {number}"))?;
         expect(kit.info(InfoRequest {}).await?.into_inner().pid != first, "the process is the same")?;
@@ -58,7 +58,7 @@ async fn supervised_gives_up(run: &Run) -> Verdict {
     let Some(pid) = supervised.generation().and_then(|generation| generation.plugin().pid) else {
         return fail("the plugin has no process");
     };
-    signal(pid, Signal::KILL)?;
+    os::kill(pid)?;
     let gave_up = || matches!(supervised.state(), SupervisionState::GaveUp { .. });
     expect(holds_within(NOTICED, gave_up).await, "the supervisor does not give up")?;
     let called = KitClient::new(supervised.channel()).info(InfoRequest {}).await;
@@ -69,7 +69,9 @@ async fn supervised_gives_up(run: &Run) -> Verdict {
 
 async fn checksum_right(run: &Run) -> Verdict {
     let mut launching = run.launching();
-    let Some(program) = launching.command.first().filter(|program| program.contains('/')) else {
+    let Some(program) =
+        launching.command.first().filter(|program| Path::new(program).components().count() > 1)
+    else {
         return skip("the program is looked up by name");
     };
     let digest = Sha256::digest(fs::read(program)?);

@@ -1,6 +1,6 @@
 //! The result of a check.
 
-use std::{error::Error, fmt::Debug};
+use std::{error::Error, fmt::Debug, io};
 
 use crate::contract::in_one_line;
 
@@ -30,6 +30,14 @@ pub(crate) fn fail<T>(why: impl Into<String>) -> Verdict<T> {
 /// Skips the check for this reason.
 pub(crate) fn skip<T>(why: impl Into<String>) -> Verdict<T> {
     Err(Miss::Skipped(why.into()))
+}
+
+/// The result of an operation. Skips the check on a system that does not have the operation.
+pub(crate) fn where_possible<T>(result: io::Result<T>) -> Verdict<T> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => skip(error.to_string()),
+        result => Ok(result?),
+    }
 }
 
 /// Fails the check unless the condition holds.

@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::{task::JoinSet, time::timeout};
 use tonic::Status;
@@ -20,6 +19,7 @@ use crate::{
         request::Fields,
         slots::Slot,
     },
+    os::usage::own_cpu,
     pb::EchoRequest,
 };
 
@@ -37,7 +37,7 @@ pub(crate) async fn bench(slot: &Slot, mut fields: Fields) -> Result<Answer, Fai
     let kit = slot.running()?.kit();
     let data = pattern(payload, 0);
     let left = Arc::new(AtomicUsize::new(calls));
-    let (begun, cpu) = (Instant::now(), cpu_time());
+    let (begun, cpu) = (Instant::now(), own_cpu());
     let mut callers = JoinSet::new();
     for _ in 0..in_flight {
         let (mut kit, data, left) = (kit.clone(), data.clone(), Arc::clone(&left));
@@ -62,7 +62,7 @@ pub(crate) async fn bench(slot: &Slot, mut fields: Fields) -> Result<Answer, Fai
             Err(_) => return Err(Status::deadline_exceeded("a call was not answered").into()),
         }
     }
-    let (elapsed, cpu) = (begun.elapsed(), cpu_time().saturating_sub(cpu));
+    let (elapsed, cpu) = (begun.elapsed(), own_cpu().saturating_sub(cpu));
     took.sort_unstable();
     Ok(json!({
         "p50_us": micros(percentile(&took, 0.50)),
@@ -82,12 +82,6 @@ const MOST_BYTES: usize = i32::MAX as usize;
 fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let rank = (sorted.len() as f64 * share).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
-}
-
-/// The CPU time of this process.
-fn cpu_time() -> Duration {
-    let used = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::try_from(used).unwrap_or_default()
 }
 
 fn micros(duration: Duration) -> f64 {

@@ -11,7 +11,6 @@ use rpcplugin::{
     host::{Checksum, Event, ExitReason, LogRecord},
     plugin::ServingStatus,
 };
-use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus as Wire};
@@ -28,6 +27,7 @@ use crate::{
         launching::Launching,
         status::within,
     },
+    os,
     support::wait::holds_within,
 };
 
@@ -150,9 +150,7 @@ pub(crate) async fn stop(slot: &mut Slot, mut fields: Fields) -> Result<Answer, 
 
 pub(crate) fn kill_pid(slot: &Slot, fields: Fields) -> Result<Answer, Failure> {
     fields.end()?;
-    let pid = i32::try_from(slot.running()?.pid()?.get()).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| Failure::state("the plugin has no process"))?;
-    kill_process(pid, Signal::KILL).map_err(Failure::state)?;
+    os::kill(slot.running()?.pid()?).map_err(Failure::state)?;
     Ok(json!({}))
 }
 

@@ -9,7 +9,7 @@ use rpcplugin::{Endpoint, Exit, Plugin, transport::dial};
 use tokio::time::{sleep, timeout};
 use tonic::Code;
 
-use crate::{error::ExitsWith, raw_host::shut_down, ui::duration::show};
+use crate::{error::ExitsWith, os::HOW_TO_KILL, raw_host::shut_down, ui::duration::show};
 
 /// The plugin keeps running.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -48,7 +48,7 @@ pub(super) async fn stop(plugin: Plugin) -> Result<String, NotStopped> {
         false => format!("it does not implement plugin.GRPCController, and {reason}"),
     };
     let help = match pid {
-        Some(pid) => format!("kill the process: kill {pid}"),
+        Some(pid) => format!("kill the process: {HOW_TO_KILL} {pid}"),
         None => format!("find the process that listens at {endpoint}, and kill it"),
     };
     Err(NotStopped { endpoint, why, help })

@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsStr,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -59,9 +58,7 @@ fn is_there(program: impl AsRef<Path>) -> bool {
 
 /// Whether there is such an executable file.
 fn is_program(program: &Path) -> bool {
-    let runs =
-        |place: PathBuf| fs::metadata(place).is_ok_and(|file| file.is_file() && os::mode(&file) & 0o111 != 0);
-    places(program).any(runs)
+    places(program).any(|place| os::is_program(&place))
 }
 
 #[expect(clippy::disallowed_methods, reason = "programs are looked for where the system does")]
@@ -88,6 +85,7 @@ mod tests {
         Some(miette::Diagnostic::help(&error).unwrap().to_string())
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_plugin_before_the_method_is_an_error() {
         let sh = "/bin/sh";

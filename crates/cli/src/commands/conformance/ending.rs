@@ -1,12 +1,15 @@
 //! The exit of a plugin: what ends it, how fast, and what does not end it.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use rpcplugin::host::{ExitReason, Pid};
 
 use super::check::{
-    Check, GRACE, Mutual, PrintedLine, Served, Verdict, check, fail, read_line, security_without_auto_mtls,
-    served_mutual, served_plain, skip,
+    Check, CheckFailure, GRACE, Mutual, PrintedLine, Served, Verdict, check, fail, read_line,
+    security_without_auto_mtls, served_mutual, served_plain, skip,
 };
 use crate::{
     os::{StopSignal, is_alive},
@@ -123,7 +126,7 @@ async fn sigint(plugin: &PluginUnderTest) -> Verdict {
     let served = served_plain(plugin).await?;
     served.still_serves("its start").await?;
     for _ in 0..3 {
-        served.process.signal(StopSignal::Interrupt)?;
+        send(&served, StopSignal::Interrupt)?;
         served.still_serves("SIGINT").await?;
     }
     match served.process.exit_within(SIGINT_PERIOD).await {
@@ -147,10 +150,23 @@ async fn terminated(plugin: &PluginUnderTest) -> Verdict<(ExitReason, Duration, 
     let served = served_plain(plugin).await?;
     served.still_serves("its start").await?;
     let requested = Instant::now();
-    served.process.signal(StopSignal::Terminate)?;
+    send(&served, StopSignal::Terminate)?;
     match served.process.exit_within(SIGTERM_TIMEOUT).await {
         Some(reason) => Ok((reason, requested.elapsed(), served)),
         None => fail(format!("the plugin was still running {} s after SIGTERM", SIGTERM_TIMEOUT.as_secs())),
+    }
+}
+
+/// Sends a signal. Skips the check on a system without the signal.
+fn send(served: &Served, signal: StopSignal) -> Verdict<()> {
+    served.process.signal(signal).map_err(skip_unsupported)
+}
+
+/// An error of the operating system fails the check, unless the system has nothing to check.
+fn skip_unsupported(error: io::Error) -> CheckFailure {
+    match error.kind() {
+        io::ErrorKind::Unsupported => CheckFailure::Skip(error.to_string()),
+        _ => error.into(),
     }
 }
 
@@ -160,21 +176,21 @@ async fn host_death(plugin: &PluginUnderTest) -> Verdict {
     let dir = tempfile::tempdir()?;
     let pid_file = dir.path().join("pid");
     let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir()?;
-    let shell = plugin.start().spawn_below_a_shell(&pid_file, tmp)?;
-    let PrintedLine { process: shell, line, .. } = read_line(shell, plugin.start_timeout).await?;
+    let parent = plugin.start().spawn_below_a_parent(&pid_file, tmp).map_err(skip_unsupported)?;
+    let PrintedLine { process: parent, line, .. } = read_line(parent, plugin.start_timeout).await?;
     let number = std::fs::read_to_string(&pid_file)?;
     let Some(pid) = number.trim().parse().ok().and_then(Pid::new) else {
         return skip("the pid of the plugin is not known");
     };
     let channel = channel(&line.endpoint, security).await?;
-    shell.signal(StopSignal::Kill)?;
-    shell.close_pipes();
+    parent.signal(StopSignal::Kill)?;
+    parent.close_pipes();
     drop(channel);
     let died = Instant::now();
     while is_alive(pid) && died.elapsed() < HOST_DEATH_TIMEOUT {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // Dropping `shell` kills the process group.
+    // Dropping `parent` kills the process group.
     Ok(if is_alive(pid) {
         format!("the plugin was still running {} s after its host was killed", HOST_DEATH_TIMEOUT.as_secs())
     } else {

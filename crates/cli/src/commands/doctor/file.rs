@@ -9,7 +9,10 @@ use std::{
 use rpcplugin::host::{Obstacle, ProgramFile};
 
 use super::record::{Fault, Record};
-use crate::{os, plugin_args::LaunchArgs};
+use crate::{
+    os::{self, Access},
+    plugin_args::LaunchArgs,
+};
 
 /// Examines the file. Returns an obstacle that may not be one: an emulator can run programs for another machine.
 pub(super) fn examine(launch: &LaunchArgs, record: &mut Record<'_>) -> Result<Option<Obstacle>, Fault> {
@@ -102,18 +105,18 @@ fn missing(program: &Path, path: &Path) -> Fault {
 /// Returns the names of up to five programs in a directory.
 fn programs_in(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let runs = |entry: &fs::DirEntry| {
-        entry.metadata().is_ok_and(|file| file.is_file() && os::mode(&file) & 0o111 != 0)
-    };
-    let mut names: Vec<_> =
-        entries.filter(runs).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let programs = entries.filter(|entry| os::is_program(&entry.path()));
+    let mut names: Vec<_> = programs.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names.truncate(5);
     names
 }
 
 fn permission(path: &Path, record: &mut Record<'_>) -> Result<(), Fault> {
-    let mode = fs::metadata(path).map_or(0, |file| os::mode(&file));
+    let Some(Access { mode, .. }) = fs::metadata(path).ok().and_then(|file| Access::of(&file)) else {
+        record.ok("permission", "not checked: this system has no permission bits, the start shows it");
+        return Ok(());
+    };
     if os::is_executable_by_this_user(path) {
         record.ok("permission", format!("mode {mode:04o}: this user may execute it"));
         return Ok(());

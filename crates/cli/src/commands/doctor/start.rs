@@ -10,7 +10,7 @@ use rpcplugin::{
 
 use super::record::{Fault, Record};
 use crate::{
-    os::LONGEST_SOCKET_PATH,
+    os::{LONGEST_SOCKET_PATH, TEMPORARY_DIRECTORY},
     plugin_args::{LaunchArgs, expected_variable, refuses_a_version, without_zero},
     raw_host::{NoLine, Process, quoted, shown_line},
     ui::duration::show,
@@ -32,7 +32,11 @@ pub(super) async fn examine(
     let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir().map_err(|error| {
         let seen =
             format!("no temporary directory can be created in {}: {error}", std::env::temp_dir().display());
-        Fault::new("temporary", seen, "set TMPDIR to a directory in which this user can write")
+        Fault::new(
+            "temporary",
+            seen,
+            format!("set {} to a directory in which this user can write", TEMPORARY_DIRECTORY[0]),
+        )
     })?;
     check_socket_path_length(tmp.path())?;
     record.ok("temporary", std::env::temp_dir().display().to_string());
@@ -69,13 +73,10 @@ pub(super) async fn examine(
 fn check_socket_path_length(tmp: &Path) -> Result<(), Fault> {
     // The longest suffix of the known libraries: `/plugin` with ten digits, `/pyvider-….sock`.
     let length = tmp.as_os_str().len() + "/pyvider-12345678.sock".len();
-    if length <= LONGEST_SOCKET_PATH {
-        return Ok(());
-    }
+    let Some(longest) = LONGEST_SOCKET_PATH.filter(|longest| length > *longest) else { return Ok(()) };
     let dir = std::env::temp_dir();
     let seen = format!("the path of the temporary directory {} is too long for a socket", dir.display());
-    let advice =
-        format!("set TMPDIR to a shorter path: the path of a socket has at most {LONGEST_SOCKET_PATH} bytes");
+    let advice = format!("set TMPDIR to a shorter path: the path of a socket has at most {longest} bytes");
     Err(Fault::new("temporary", seen, advice))
 }
 

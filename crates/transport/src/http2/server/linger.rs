@@ -59,7 +59,7 @@ const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
 mod tests {
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::UnixStream,
+        net::{TcpListener, TcpStream},
         time::Instant,
     };
 
@@ -68,8 +68,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_writes_while_it_reads_receives_the_last_bytes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
         for _ in 0..50 {
-            let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+            let (ours, theirs) = tokio::join!(listener.accept(), TcpStream::connect(address));
+            let ((ours, _), mut theirs) = (ours.expect("accepted"), theirs.expect("connected"));
             let closing = tokio::spawn(async move {
                 let mut ours = Inspected::new(ours, Linger::default());
                 ours.write_all(&[7; 100_000]).await.expect("there is room, or a reader");

@@ -37,7 +37,7 @@ pub(crate) fn refuses_connections(path: &Path) -> io::Result<bool> {
 }
 
 /// Returns the address that the operating system has for a path.
-fn address(path: &SocketPath) -> io::Result<SocketAddrUnix> {
+pub(crate) fn address(path: &SocketPath) -> io::Result<SocketAddrUnix> {
     #[cfg(target_os = "linux")]
     if let Some(name) = path.abstract_name() {
         return Ok(SocketAddrUnix::new_abstract_name(name.as_bytes())?);
@@ -47,7 +47,7 @@ fn address(path: &SocketPath) -> io::Result<SocketAddrUnix> {
 
 /// Connects at once, or fails. A blocking connect would wait while the backlog of the socket is full. The stream does
 /// not block.
-fn connect_at_once(address: &SocketAddrUnix) -> io::Result<net::UnixStream> {
+pub(crate) fn connect_at_once(address: &SocketAddrUnix) -> io::Result<net::UnixStream> {
     let socket = nonblocking_socket()?;
     rustix::net::connect(&socket, address)?;
     Ok(socket.into())

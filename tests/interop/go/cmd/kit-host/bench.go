@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"conformance.test/gokit/internal/kit"
@@ -161,13 +160,4 @@ func timeFirstGreeting(ctx context.Context, s *session) (time.Duration, error) {
 	}
 	took := time.Since(start)
 	return took, sub.close(ctx)
-}
-
-// cpuTime is the CPU time this process has used, without its children.
-func cpuTime() time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return 0
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,16 +37,6 @@ func cpuOf(pid int) time.Duration {
 		total += nanoseconds
 	}
 	return time.Duration(total)
-}
-
-// childrenCPU is the CPU time of the children of this process that have
-// exited.
-func childrenCPU() time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage); err != nil {
-		return 0
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // sleepsOf is how often the live threads of a process have gone to sleep.

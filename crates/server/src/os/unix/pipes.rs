@@ -3,25 +3,19 @@
 use std::{
     fs::File,
     io,
-    os::fd::{AsFd as _, BorrowedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
-use rpcplugin_transport::async_fd;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    pipe::{PipeFlags, pipe_with},
 };
-use tokio::io::Interest;
-
-/// How many bytes a pipe that has room accepts in one write: `PIPE_BUF` of Linux, and elsewhere the minimum of POSIX.
-pub(crate) const PIPE_BUF: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// Makes a pipe. Returns the end to read from, then the end to write to.
 pub(crate) fn pipe() -> io::Result<(File, File)> {
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-    Ok((read.into(), write.into()))
+    let (read, write) = io::pipe()?;
+    Ok((OwnedFd::from(read).into(), OwnedFd::from(write).into()))
 }
 
 /// Opens the file that discards what is written to it.
@@ -46,21 +40,17 @@ pub(crate) fn readable<'a>(
     }
 }
 
-/// Waits until the file has room for [`PIPE_BUF`] bytes, or a write would fail at once.
-///
-/// # Errors
-/// `Interrupted` when a signal arrived, `TimedOut` after `timeout`.
-pub(crate) fn writable(file: &File, timeout: Duration) -> io::Result<()> {
-    let mut fds = [PollFd::new(file, PollFlags::OUT)];
-    match poll(&mut fds, Timespec::try_from(timeout).ok().as_ref()) {
-        Ok(0) => Err(io::ErrorKind::TimedOut.into()),
-        Ok(_) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
+/// Whether a pipe from which nothing was read has ended.
+pub(crate) fn is_ended(_: &File) -> bool {
+    true
 }
 
 /// Resolves when `output` is a pipe or socket and its other end is closed. Never resolves for files and terminals.
+#[cfg(target_os = "linux")]
 pub(crate) async fn reader_closed(output: File) {
+    use rpcplugin_transport::async_fd;
+    use tokio::io::Interest;
+
     // Epoll does not accept regular files. A terminal that hangs up sends SIGHUP.
     if let Ok(watched) = async_fd(output.into(), Interest::ERROR) {
         while let Ok(mut ready) = watched.ready(Interest::ERROR).await {
@@ -73,33 +63,33 @@ pub(crate) async fn reader_closed(output: File) {
     std::future::pending().await
 }
 
+/// Resolves when `output` is a pipe or socket and its other end is closed. Never resolves for files and terminals.
+///
+/// The other end is looked at twice a second: kqueue reports a closed reader as an end of input, and tokio does not pass
+/// this on to a task that waits for errors.
+#[cfg(not(target_os = "linux"))]
+pub(crate) async fn reader_closed(output: File) {
+    use rustix::fs::{FileType, fstat};
+
+    let kind = fstat(&output).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if matches!(kind, Ok(FileType::Fifo | FileType::Socket)) {
+        while !is_broken(output.as_fd()) {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        return;
+    }
+    std::future::pending().await
+}
+
+/// How often the other end of a pipe is looked at where no event reports that it was closed.
+#[cfg(not(target_os = "linux"))]
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Whether the other end of a pipe or socket is closed.
 fn is_broken(output: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(output, PollFlags::empty())];
+    // Linux reports the end whatever is asked for. macOS looks at a descriptor only if something is asked for.
+    let mut fds = [PollFd::from_borrowed_fd(output, PollFlags::HUP)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
         && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
-}
-
-/// Opens a pipe once more, so that writes through the new file fail while the pipe is full. The flag belongs to the open
-/// file description, and other processes that share the old description do not expect it there. `None` if `file` is not a
-/// pipe, or the system cannot do this.
-#[cfg(target_os = "linux")]
-pub(crate) fn reopen_nonblocking(file: &File) -> Option<File> {
-    use std::os::fd::AsRawFd as _;
-
-    use rustix::fs::{FileType, Mode, OFlags};
-
-    let mode = rustix::fs::fstat(file).ok()?.st_mode;
-    if FileType::from_raw_mode(mode) != FileType::Fifo {
-        return None;
-    }
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).ok().map(File::from)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn reopen_nonblocking(_: &File) -> Option<File> {
-    None
 }

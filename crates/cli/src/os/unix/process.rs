@@ -1,6 +1,7 @@
 //! Processes and process groups.
 
 use std::{
+    ffi::OsString,
     fs, io,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -93,13 +94,29 @@ pub(crate) fn is_alive(pid: Pid) -> bool {
     }
 }
 
-/// Returns the link to the executed file of a process, if the system has such links. The link leads to the file even after another file
-/// has been put at its path.
-pub(crate) fn executable(pid: Pid) -> PathBuf {
-    PathBuf::from(format!("/proc/{pid}/exe"))
+/// Returns a path that leads to the executed file of a process, if the system has such paths. On Linux it leads to the file even after
+/// another file has been put at its path.
+pub(crate) fn executable(pid: Pid) -> Option<PathBuf> {
+    Some(PathBuf::from(format!("/proc/{pid}/exe")))
+}
+
+/// Returns a command that starts a program as the child of another process, which writes the pid of the program into a file and waits.
+///
+/// # Errors
+/// Fails with [`Unsupported`](io::ErrorKind::Unsupported) on a system without a shell.
+pub(crate) fn below_a_parent(program: &Path, args: &[OsString], pid_file: &Path) -> io::Result<Command> {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(SHELL).arg("sh").arg(pid_file).arg(program).args(args);
+    Ok(command)
 }
 
 /// Returns a pid as the type of the system calls.
 fn raw(pid: Pid) -> Option<process::Pid> {
     process::Pid::from_raw(i32::try_from(pid.get()).ok()?)
 }
+
+/// The command that kills a process, for people. Its pid follows.
+pub(crate) const HOW_TO_KILL: &str = "kill";
+
+/// A script that starts a program in the background and waits for it.
+const SHELL: &str = r#"file=$1; shift; "$@" & echo $! > "$file"; wait"#;

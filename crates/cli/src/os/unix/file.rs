@@ -8,14 +8,15 @@ use std::{
 };
 
 use rustix::{
-    fs::{Access, access},
+    fs::{Access as Wanted, access},
     io::Errno,
     process::{getegid, getuid},
 };
 
-/// The user and the group of a file.
+/// The permission bits of a file, the special ones included, with its user and its group.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ownership {
+pub(crate) struct Access {
+    pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
@@ -27,9 +28,10 @@ pub(crate) struct FileId {
     inode: u64,
 }
 
-impl Ownership {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self { uid: metadata.uid(), gid: metadata.gid() }
+impl Access {
+    /// Returns the access to a file. `None` on a system without permission bits.
+    pub(crate) fn of(metadata: &Metadata) -> Option<Self> {
+        Some(Self { mode: metadata.mode() & 0o7777, uid: metadata.uid(), gid: metadata.gid() })
     }
 
     /// Whether the file belongs to the user who runs this program.
@@ -44,9 +46,9 @@ impl FileId {
     }
 }
 
-/// Returns the permission bits of a file, the special ones included.
-pub(crate) fn mode(metadata: &Metadata) -> u32 {
-    metadata.mode() & 0o7777
+/// Whether a regular file can be started by some user.
+pub(crate) fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0)
 }
 
 /// Sets the permission bits of a file.
@@ -56,7 +58,7 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 
 /// Whether this user may execute a file, or enter a directory.
 pub(crate) fn is_executable_by_this_user(path: &Path) -> bool {
-    access(path, Access::EXEC_OK).is_ok()
+    access(path, Wanted::EXEC_OK).is_ok()
 }
 
 /// Returns what a file is that is neither a regular file nor a directory.
@@ -75,7 +77,10 @@ pub(crate) fn is_link_loop(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
-/// Returns the group of this process.
-pub(crate) fn own_group() -> u32 {
-    getegid().as_raw()
+/// Returns the group of this process. `None` on a system without groups of files.
+pub(crate) fn own_group() -> Option<u32> {
+    Some(getegid().as_raw())
 }
+
+/// The variables that set the temporary directory of a program.
+pub(crate) const TEMPORARY_DIRECTORY: &[&str] = &["TMPDIR"];

@@ -1,0 +1,7 @@
+//! Unix: Linux, macOS and the BSDs.
+
+pub(crate) mod file;
+pub(crate) mod interrupt;
+pub(crate) mod process;
+pub(crate) mod socket;
+pub(crate) mod terminal;

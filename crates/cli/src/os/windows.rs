@@ -1,0 +1,8 @@
+//! Windows.
+
+pub(crate) mod file;
+pub(crate) mod interrupt;
+mod kernel;
+pub(crate) mod process;
+pub(crate) mod socket;
+pub(crate) mod terminal;

@@ -1,0 +1,11 @@
+//! Addresses of Unix sockets, of which there are none.
+
+use rpcplugin::Endpoint;
+
+/// The longest path of a Unix socket: plugins have no Unix sockets here.
+pub(crate) const LONGEST_SOCKET_PATH: Option<usize> = None;
+
+/// Whether an endpoint is an abstract Unix socket. Only Linux has abstract sockets.
+pub(crate) fn is_abstract(_: &Endpoint) -> bool {
+    false
+}

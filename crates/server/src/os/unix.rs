@@ -1,0 +1,9 @@
+//! Unix: Linux, macOS and the BSDs.
+
+pub(crate) mod listening;
+pub(crate) mod output;
+pub(crate) mod parent;
+pub(crate) mod pipes;
+pub(crate) mod shell;
+pub(crate) mod signals;
+pub(crate) mod standard_streams;

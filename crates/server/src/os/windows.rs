@@ -1,0 +1,11 @@
+//! Windows.
+
+pub(crate) mod listening;
+pub(crate) mod output;
+pub(crate) mod parent;
+mod peek;
+pub(crate) mod pipes;
+mod process;
+pub(crate) mod shell;
+pub(crate) mod signals;
+pub(crate) mod standard_streams;

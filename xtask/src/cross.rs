@@ -1,0 +1,72 @@
+//! `cargo xtask cross`: compiles the workspace for macOS and for Windows, and runs the Windows programs under Wine.
+//!
+//! Debian's compiler is used, because its package `rust-web-src` has the source of the standard library, from which cargo
+//! builds the library for any system. Code in C is compiled by mingw for Windows and by zig, which has the headers, for
+//! macOS. Nothing can be run on macOS here.
+
+mod tools;
+mod wine;
+
+use std::process::Command;
+
+pub(crate) use self::tools::obstacle;
+use self::wine::Wine;
+use crate::interop;
+use crate::workspace::{Outcome, cargo, succeed};
+
+/// Options of `cargo xtask cross`.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Compile for macOS on x86-64 too
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Compile, and run nothing
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+const MACOS: [&str; 2] = ["aarch64-apple-darwin", "x86_64-apple-darwin"];
+const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
+/// Everything that a user can compile.
+const ALL: &str = "check --workspace --all-targets";
+
+/// The programs that run under Wine.
+const PROGRAMS: &str = "build --workspace --bins --example quickstart";
+
+/// The tests that run on every system: whole programs, and the code that only Windows has.
+const TESTS: [&str; 2] =
+    ["test --workspace --no-fail-fast --test portable", "test --workspace --no-fail-fast --lib os::windows"];
+
+/// Compiles for each system, and runs what can run.
+pub(crate) fn run(options: &Options) -> Outcome {
+    obstacle()?;
+    let tools = tools::prepare()?;
+    for target in &MACOS[..if options.full { 2 } else { 1 }] {
+        succeed(&mut for_target(ALL, target, &tools))?;
+    }
+    succeed(&mut for_target(ALL, WINDOWS, &tools))?;
+    if options.check {
+        return Ok(());
+    }
+    succeed(&mut for_target(PROGRAMS, WINDOWS, &tools))?;
+    let programs = tools.directory.join(WINDOWS).join("debug");
+    let wine = Wine::start(&tools)?;
+    let peers = interop::on_windows(&programs, wine.command(), &tools.directory)?;
+    for line in TESTS {
+        let mut test = for_target(line, WINDOWS, &tools);
+        test.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", wine::PROGRAM).envs(wine.environment());
+        test.env("RPCPLUGIN_PORTABLE_GO_HOST", &peers.0).env("RPCPLUGIN_PORTABLE_GO_PLUGIN", &peers.1);
+        test.env("RPCPLUGIN_PORTABLE_QUICKSTART", programs.join("examples/quickstart.exe"));
+        succeed(&mut test)?;
+    }
+    wine.check_leftovers()
+}
+
+/// A cargo line for another system, in a target directory of its own. A warning is an error.
+fn for_target(line: &str, target: &str, tools: &tools::Tools) -> Command {
+    let mut command = cargo(line.split(' '));
+    command.args(["-Zbuild-std=std,panic_abort", "-Zwarnings", "--config", "build.warnings=\"deny\""]);
+    command.args(["--target", target, "--target-dir"]).arg(&tools.directory).envs(tools.environment());
+    command
+}
