@@ -56,7 +56,7 @@ impl AttachedProcess {
             let closed = |error: &io::Error| {
                 matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
             };
-            if let Ok(Err(error)) = timeout(DIAL_INTERVAL, dial(&self.endpoint)).await
+            if let Ok(Err(error)) = timeout(REFUSAL, dial(&self.endpoint)).await
                 && closed(&error.source)
             {
                 return;
@@ -143,8 +143,11 @@ impl Identified {
 /// The pid of init, which inherits orphaned plugins and opens sockets for others, and is not a plugin itself.
 const INIT: u32 = 1;
 
-/// The interval at which the endpoint is dialled, and the timeout of each dial.
+/// The interval at which the endpoint is dialled, and the time in which the kernel names its listener.
 const DIAL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The time in which a system refuses a connection to a port without a listener. Windows tries for two seconds.
+const REFUSAL: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
 #[cfg(unix)]

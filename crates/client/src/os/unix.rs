@@ -17,7 +17,7 @@ pub(crate) use std::os::fd::AsFd as AsStderr;
 
 pub(super) use self::raw_pid::raw;
 pub(crate) use self::{
-    environment::{VariableName, is_always_inherited},
+    environment::{VariableName, host_variable, is_always_inherited},
     file::{FileTime, executable_file, is_socket, notes_on_access, open_without_waiting},
     listening_pid::listening_pid,
     process::{

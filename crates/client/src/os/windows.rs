@@ -9,6 +9,7 @@ mod final_path;
 mod handles;
 mod job;
 mod listeners;
+mod output;
 mod pid_handle;
 mod process;
 mod process_tree;
@@ -20,7 +21,7 @@ mod threads;
 pub(crate) use std::os::windows::io::AsHandle as AsStderr;
 
 pub(crate) use self::{
-    environment::{VariableName, is_always_inherited},
+    environment::{VariableName, host_variable, is_always_inherited},
     exit_status::{describe_status, signal_of},
     file::{FileTime, executable_file, is_socket, notes_on_access, open_without_waiting},
     pid_handle::{PidHandle, listening_pid},

@@ -44,17 +44,14 @@ impl Runner for Command {
         let executable = Executable::find(&self.program, self.checksum.clone()).await?;
         let command = self.prepared(executable.path(), environment);
         os::collect_exit_statuses();
-        let mut child =
-            spawn(command, environment.busy_timeout).await.map_err(|source| self.fault(source))?;
+        let child = spawn(command, environment.busy_timeout).await.map_err(|source| self.fault(source))?;
         drop(executable);
-        let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
-        let stderr = child.stderr.take().expect("stderr was asked to be a pipe");
-        let stdin = child.stdin.take();
         let will = environment
             .die_with_host
             .then_some(LastWill { grace: environment.orphan_grace, socket_dir: &environment.socket_dir });
-        let tree = ProcessTree::over(child, self.own_group, will)
-            .map_err(|source| ProgramFault::Spawn { program: self.program.clone(), source })?;
+        let not_started = |source| ProgramFault::Spawn { program: self.program.clone(), source };
+        let mut tree = ProcessTree::over(child, self.own_group, will).map_err(not_started)?;
+        let (stdout, stderr, stdin) = tree.take_pipes().map_err(not_started)?;
         let process = ChildProcess { tree };
         let started = StartedProcess::new(process, stdout, stderr);
         Ok(match stdin {

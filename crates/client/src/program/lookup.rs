@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf, is_separator};
 
-use crate::os::{self, VariableName};
+use crate::os;
 
 /// The file of a program: its path, relative to the host's working directory, or for a bare name the first executable
 /// file of that name in `PATH`. A bare name that is not in `PATH` is returned unchanged.
@@ -16,9 +16,7 @@ pub(crate) fn find(program: &Path) -> PathBuf {
         let path = std::path::absolute(program).unwrap_or_else(|_| program.to_owned());
         return os::with_extension(path);
     }
-    let path =
-        std::env::vars_os().find_map(|(name, value)| (VariableName::from(name) == *"PATH").then_some(value));
-    std::env::split_paths(&path.unwrap_or_default())
+    std::env::split_paths(&os::host_variable("PATH").unwrap_or_default())
         .find_map(|dir| os::executable_at(dir.join(program)))
         .unwrap_or_else(|| program.to_owned())
 }

@@ -61,8 +61,8 @@ table! {
         /// Timeout of `Readiness::wait`, which waits until the plugin serves. `Readiness::wait_for` takes a timeout of its own.
         ready_timeout: Duration = "5s",
             env ["PLUGIN_SERVER_READY_TIMEOUT"], pyvider ["plugin_server_ready_timeout"];
-        /// Whether to ignore SIGINT. Ctrl-C at a terminal sends SIGINT to the host's plugins too, and the host then shuts them
-        /// down.
+        /// Whether to ignore SIGINT, and on Windows Ctrl-C. Ctrl-C at a terminal reaches the host's plugins too, and the host then
+        /// shuts them down.
         ignore_sigint: bool = "true", env ["PLUGIN_IGNORE_SIGINT"], pyvider ["plugin_ignore_sigint"];
         /// A file whose appearance shuts the plugin down. The plugin then removes the file.
         shutdown_file: Option<PathBuf> = "none",

@@ -23,7 +23,7 @@ use rpcplugin_transport::{Listen, Stream};
 /// }
 ///
 /// # fn example(socket: tokio::net::TcpListener, cookie: MagicCookie) -> Result<(), Box<dyn std::error::Error>> {
-/// let endpoint = Endpoint::parse("tcp", "127.0.0.1:7400")?;
+/// let endpoint = Endpoint::from(socket.local_addr()?);
 /// let serve = Serve::new(cookie).transport((Inherited(socket), endpoint));
 /// # Ok(()) }
 /// ```

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 pub enum ShutdownCause {
     /// The host called `GRPCController.Shutdown`.
     HostRequest,
-    /// The process received SIGTERM or SIGHUP, or SIGINT where it is not ignored.
+    /// The process received SIGTERM or SIGHUP, or SIGINT where it is not ignored. On Windows: Ctrl-Break, the end of the console
+    /// or of the system, or Ctrl-C where it is not ignored.
     Signal,
     /// The host has exited.
     HostExited,

@@ -9,7 +9,8 @@ use crate::{
 };
 
 /// Shuts the plugin down when the host exits: when `host`, its parent, has exited, or when no process holds the other ends
-/// of its stdout and stderr. The latter detects the exit of a host that launched the plugin through a shell.
+/// of its stdout and stderr. The latter detects the exit of a host that launched the plugin through a shell. On Windows only the
+/// exit of the parent counts, also one from before the plugin began to watch.
 ///
 /// Take `host` first of all: a host that exits earlier is not the parent any more. The failing write of the handshake line
 /// detects this, unless another process holds the pipe too.

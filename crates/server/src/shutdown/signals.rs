@@ -11,6 +11,8 @@ use crate::os::{ReceivedSignal, Signals};
 /// caught and not ignored, because programs that the plugin starts would inherit an ignored signal. SIGHUP stays ignored if
 /// the plugin was started so, for example by `nohup`.
 ///
+/// On Windows, Ctrl-C stands for SIGINT, and Ctrl-Break, the closed window and the shutdown of the system for SIGTERM.
+///
 /// # Protocol
 /// go-plugin `server.go` `Serve` swallows SIGINT. Differs: SIGTERM and SIGHUP end a Go plugin at once, and its socket stays.
 ///

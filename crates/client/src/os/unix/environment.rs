@@ -11,6 +11,11 @@ pub(crate) fn is_always_inherited(_: &VariableName) -> bool {
     false
 }
 
+/// The value of a variable of this process.
+pub(crate) fn host_variable(name: &str) -> Option<OsString> {
+    std::env::vars_os().find_map(|(known, value)| (known == name).then_some(value))
+}
+
 impl From<OsString> for VariableName {
     fn from(name: OsString) -> Self {
         Self(name)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rpcplugin_core::Pid;
-use tokio::process::Child;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::{
     exit_watch::ExitWatch,
@@ -55,6 +55,13 @@ impl ProcessTree {
                 tracing::warn!(plugin.pid = leader.get(), %error, "the plugin will not die with this host");
             }
         }
+    }
+
+    /// Takes the child's stdout and stderr, which have to be pipes, and its stdin if it is a pipe. Never fails on Unix.
+    pub(crate) fn take_pipes(&mut self) -> io::Result<(ChildStdout, ChildStderr, Option<ChildStdin>)> {
+        let stdout = self.child.stdout.take().expect("stdout was asked to be a pipe");
+        let stderr = self.child.stderr.take().expect("stderr was asked to be a pipe");
+        Ok((stdout, stderr, self.child.stdin.take()))
     }
 
     /// The pid of the child. `None` once it has been reaped.

@@ -1,10 +1,7 @@
 //! The processes that listen at TCP ports.
 #![expect(unsafe_code, reason = "the standard library does not know who listens at a port")]
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    ptr,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rpcplugin_core::{Endpoint, HostPort, Pid};
 use windows_sys::Win32::{

@@ -9,9 +9,14 @@ use std::{
 };
 
 use rpcplugin_core::Pid;
-use tokio::process::Child;
+use tokio::{
+    net::windows::named_pipe::NamedPipeServer,
+    process::{Child, ChildStdin},
+};
 
-use super::{console::send_break, exit_status::KILLED, handles, job::Job, threads::resume};
+use super::{
+    console::send_break, exit_status::KILLED, handles, job::Job, output::overlapped, threads::resume,
+};
 use crate::os::signal::Signal;
 
 /// A child process of this host, and the job that it is in with all that it started. Dropping it kills all of them.
@@ -64,6 +69,15 @@ impl ProcessTree {
             resume(pid)?;
         }
         Ok(tree)
+    }
+
+    /// Takes the child's stdout and stderr, which have to be pipes, and its stdin if it is a pipe.
+    pub(crate) fn take_pipes(
+        &mut self,
+    ) -> io::Result<(NamedPipeServer, NamedPipeServer, Option<ChildStdin>)> {
+        let stdout = self.child.stdout.take().expect("stdout was asked to be a pipe").into_owned_handle()?;
+        let stderr = self.child.stderr.take().expect("stderr was asked to be a pipe").into_owned_handle()?;
+        Ok((overlapped(stdout)?, overlapped(stderr)?, self.child.stdin.take()))
     }
 
     /// The pid of the child. `None` once it has been waited for.
@@ -140,7 +154,7 @@ mod tests {
 
     use tokio::{
         io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
-        process::{ChildStdout, Command},
+        process::Command,
         time::timeout,
     };
 
@@ -160,8 +174,8 @@ mod tests {
             .args(["--exact", "--nocapture", "os::windows::process_tree::tests::a_role_is_played"])
             .env(ROLE, role)
             .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -183,18 +197,19 @@ mod tests {
         }
     }
 
-    fn start(role: &str, own_group: bool, die_with_host: bool) -> (ProcessTree, BufReader<ChildStdout>) {
+    fn start(role: &str, own_group: bool, die_with_host: bool) -> (ProcessTree, BufReader<NamedPipeServer>) {
         let mut command = itself(role);
         if own_group {
             lead_group(&mut command);
         }
-        let mut child = spawn(&mut Command::from(command)).expect("started");
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let child = spawn(&mut Command::from(command)).expect("started");
         let will = die_with_host.then_some(LastWill { grace: Duration::ZERO, socket_dir: Path::new("") });
-        (ProcessTree::over(child, own_group, will).expect("taken over"), stdout)
+        let mut tree = ProcessTree::over(child, own_group, will).expect("taken over");
+        let (stdout, _, _) = tree.take_pipes().expect("pipes");
+        (tree, BufReader::new(stdout))
     }
 
-    async fn started(stdout: &mut BufReader<ChildStdout>) -> Pid {
+    async fn started(stdout: &mut BufReader<NamedPipeServer>) -> Pid {
         let mut lines = stdout.lines();
         while let Some(line) = timeout(LONG, lines.next_line()).await.expect("in time").expect("readable") {
             if let Some(pid) = line.strip_prefix("started ") {
@@ -205,7 +220,7 @@ mod tests {
     }
 
     /// Resolves when no process has the pipe open any more.
-    async fn closed(mut stdout: BufReader<ChildStdout>) {
+    async fn closed(mut stdout: BufReader<NamedPipeServer>) {
         let mut rest = Vec::new();
         timeout(LONG, stdout.read_to_end(&mut rest)).await.expect("the pipe is closed").expect("readable");
     }
@@ -265,5 +280,22 @@ mod tests {
             handles::terminate(&handles::open(pid).expect("it runs"), 0).expect("it runs on");
         }
         closed(stdout).await;
+    }
+
+    #[test]
+    fn a_process_that_is_left_does_not_keep_the_runtime() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let pids = runtime.block_on(async {
+            let (tree, mut stdout) = start("parent", true, false);
+            let pids = [tree.pid().expect("it runs"), started(&mut stdout).await];
+            tree.leave().await;
+            tokio::spawn(closed(stdout));
+            tokio::task::yield_now().await;
+            pids
+        });
+        drop(runtime);
+        for pid in pids {
+            handles::terminate(&handles::open(pid).expect("it runs"), 0).expect("it runs on");
+        }
     }
 }

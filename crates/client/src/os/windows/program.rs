@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::environment::VariableName;
+use super::environment::host_variable;
 
 /// The program at this path: the file itself, if its name has an extension and it exists, or the first file with one of
 /// the extensions of `PATHEXT` added to its name. `None` for a relative path, so that the working directory is not
@@ -10,12 +10,12 @@ use super::environment::VariableName;
 ///
 /// Follows Go's `exec.LookPath`.
 pub(crate) fn executable_at(path: PathBuf) -> Option<PathBuf> {
-    if path.is_absolute() { found(&path, &extensions()) } else { None }
+    if path.is_absolute() { found(path, &extensions()).ok() } else { None }
 }
 
 /// The path with the extension of the program that it stands for. A path that stands for no program stays as it is.
 pub(crate) fn with_extension(path: PathBuf) -> PathBuf {
-    found(&path, &extensions()).unwrap_or(path)
+    found(path, &extensions()).unwrap_or_else(|path| path)
 }
 
 /// The name of a program's file without the extension `.exe`. `None` if it has another extension.
@@ -37,15 +37,15 @@ fn has_extension(path: &Path, known: &[&str]) -> bool {
     path.extension().is_some_and(|extension| known.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
-fn found(path: &Path, extensions: &str) -> Option<PathBuf> {
+/// The program that the path stands for, or the path itself as the error.
+fn found(path: PathBuf, extensions: &str) -> Result<PathBuf, PathBuf> {
     if path.extension().is_some() && path.is_file() {
-        return Some(path.to_owned());
+        return Ok(path);
     }
     let extensions = extensions.split(';').map(|extension| extension.trim_start_matches('.'));
-    extensions
-        .filter(|extension| !extension.is_empty())
-        .map(|extension| added(path, extension))
-        .find(|path| path.is_file())
+    let mut programs =
+        extensions.filter(|extension| !extension.is_empty()).map(|extension| added(&path, extension));
+    programs.find(|program| program.is_file()).ok_or(path)
 }
 
 fn added(path: &Path, extension: &str) -> PathBuf {
@@ -57,8 +57,7 @@ fn added(path: &Path, extension: &str) -> PathBuf {
 
 /// The value of `PATHEXT`, or what Go takes without it.
 fn extensions() -> String {
-    std::env::vars_os()
-        .find_map(|(name, value)| (VariableName::from(name) == *"PATHEXT").then_some(value))
+    host_variable("PATHEXT")
         .filter(|value| !value.is_empty())
         .map_or_else(|| ".com;.exe;.bat;.cmd".to_owned(), |value| value.to_string_lossy().into_owned())
 }
@@ -89,7 +88,7 @@ mod tests {
             ("folder", None),
             ("nothing", None),
         ] {
-            assert_eq!(found(&at(name), EXTENSIONS), expected.map(at), "{name}");
+            assert_eq!(found(at(name), EXTENSIONS).ok(), expected.map(at), "{name}");
         }
         assert_eq!(with_extension(at("plain")), at("plain"));
     }
