@@ -11,8 +11,7 @@ use std::process::Command;
 
 pub(crate) use self::tools::obstacle;
 use self::wine::Wine;
-use crate::interop;
-use crate::workspace::{Outcome, cargo, succeed};
+use crate::workspace::{self, Outcome, cargo, succeed};
 
 /// Options of `cargo xtask cross`.
 #[derive(Debug, Default, clap::Args)]
@@ -50,14 +49,18 @@ pub(crate) fn run(options: &Options) -> Outcome {
         return Ok(());
     }
     succeed(&mut for_target(PROGRAMS, WINDOWS, &tools))?;
-    let programs = tools.directory.join(WINDOWS).join("debug");
+    let peers = tools.directory.join("go");
+    let mut go = Command::new("go");
+    go.args(["build", "-o"]).arg(peers.join("")).args(["./cmd/kit-host", "./cmd/kit-plugin"]);
+    go.current_dir(workspace::root().join("tests/interop/go"))
+        .envs([("GOOS", "windows"), ("GOARCH", "amd64")]);
+    succeed(&mut go)?;
     let wine = Wine::start(&tools)?;
-    let peers = interop::on_windows(&programs, wine.command(), &tools.directory)?;
     for line in TESTS {
         let mut test = for_target(line, WINDOWS, &tools);
         test.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", wine::PROGRAM).envs(wine.environment());
-        test.env("RPCPLUGIN_PORTABLE_GO_HOST", &peers.0).env("RPCPLUGIN_PORTABLE_GO_PLUGIN", &peers.1);
-        test.env("RPCPLUGIN_PORTABLE_QUICKSTART", programs.join("examples/quickstart.exe"));
+        test.env("RPCPLUGIN_PORTABLE_GO_HOST", peers.join("kit-host.exe"));
+        test.env("RPCPLUGIN_PORTABLE_GO_PLUGIN", peers.join("kit-plugin.exe"));
         succeed(&mut test)?;
     }
     wine.check_leftovers()

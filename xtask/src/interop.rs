@@ -15,7 +15,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -167,21 +167,6 @@ fn build(required: &[Tool], directory: &Path) -> Outcome {
         peers.insert(language, readiness);
     }
     refuse_missing(required, &peers)
-}
-
-/// Runs the cells of Windows with programs for it: the Rust ones in this directory, and Go's, which are built. `runner` is
-/// the command line that starts a Windows program. Returns Go's host and plugin.
-pub(crate) fn on_windows(rust: &Path, runner: Vec<String>, directory: &Path) -> Outcome<(PathBuf, PathBuf)> {
-    let peers = peers::of_windows(rust, &runner, directory)?;
-    let mut certificates = Certificates::new();
-    certificates.insert("p256", peers::certificates("p256", &peers, directory));
-    let setup = Setup { peers: &peers, certificates: &certificates, directory };
-    let results = run_all(&matrix::cells_of_windows(), &setup, None)?;
-    report::write(directory, &results, &peers)?;
-    match results.iter().filter(|result| !matches!(result.verdict, Verdict::Passed)).count() {
-        0 => Ok(peers::go_of_windows(directory)),
-        failed => Err(format!("{failed} of {} cells did not pass", results.len()).into()),
-    }
 }
 
 /// The commands of Python's host and plugin, for measurements, and the version of their toolchain.

@@ -35,12 +35,6 @@ impl Wine {
         Ok(Self { prefix, keeper })
     }
 
-    /// The command line before that of a Windows program.
-    pub(super) fn command(&self) -> Vec<String> {
-        let variables = self.environment().into_iter().map(|(name, value)| format!("{name}={value}"));
-        std::iter::once("env".to_owned()).chain(variables).chain([PROGRAM.to_owned()]).collect()
-    }
-
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         environment(&self.prefix)
     }

@@ -83,20 +83,6 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-/// The network of cells whose programs run on Windows, where everything listens on TCP.
-const WINDOWS: &str = "windows";
-
-/// The cells of Windows: Rust and Go, each security that is one of its own kind there.
-pub(super) fn cells_of_windows() -> Vec<Cell> {
-    let pairs = pairs().filter(|(host, plugin)| ![host, plugin].contains(&&Language::Python));
-    let cell = |(host, plugin)| {
-        SECURITIES[..3].iter().flat_map(move |security| {
-            [false, true].map(|mux| Cell { host, plugin, security: *security, network: WINDOWS, mux })
-        })
-    };
-    pairs.flat_map(cell).collect()
-}
-
 /// Every pair with Rust on one side.
 pub(super) fn pairs() -> impl Iterator<Item = (Language, Language)> {
     let all = Language::ALL.into_iter();

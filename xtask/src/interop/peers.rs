@@ -10,7 +10,7 @@ use std::process::Command;
 
 use super::matrix::Language;
 use crate::toolchain::{Tool, first_line};
-use crate::workspace::{self, Outcome, cargo, succeed};
+use crate::workspace::{self, cargo, succeed};
 
 /// Whether the programs of a language can be run.
 pub(super) enum Readiness {
@@ -77,32 +77,6 @@ fn go(directory: &Path) -> Built {
     Ok(binaries(&programs, toolchain))
 }
 
-/// Builds Go's programs for Windows, and puts the runner before those that a person starts.
-pub(super) fn of_windows(rust: &Path, runner: &[String], directory: &Path) -> Outcome<Peers> {
-    let toolchain = Tool::Go.version()?;
-    let (host, _) = go_of_windows(directory);
-    let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(host.with_file_name("")).args(["./cmd/kit-host", "./cmd/kit-plugin"]);
-    build
-        .env("GOOS", "windows")
-        .env("GOARCH", "amd64")
-        .current_dir(workspace::root().join("tests/interop/go"));
-    succeed(&mut build)?;
-    let programs = |folder: &Path| Programs {
-        host: runner.iter().map(OsString::from).chain([folder.join("kit-host.exe").into()]).collect(),
-        plugin: vec![folder.join("kit-plugin.exe").into()],
-    };
-    let ready = |folder: &Path, toolchain| Readiness::Ready { programs: programs(folder), toolchain };
-    let go = ready(host.with_file_name("").as_path(), toolchain);
-    Ok(Peers::from([(Language::Rust, ready(rust, "cross-compiled".to_owned())), (Language::Go, go)]))
-}
-
-/// Go's host and plugin for Windows.
-pub(super) fn go_of_windows(directory: &Path) -> (PathBuf, PathBuf) {
-    let program = |name: &str| directory.join("go").join(name);
-    (program("kit-host.exe"), program("kit-plugin.exe"))
-}
-
 fn binaries(directory: &Path, toolchain: String) -> Readiness {
     let program = |name: &str| vec![directory.join(name).with_extension(EXE_EXTENSION).into()];
     Readiness::Ready {
@@ -149,7 +123,7 @@ pub(super) fn certificates(keys: &str, peers: &Peers, directory: &Path) -> Resul
     };
     let made = directory.join("certificates").join(keys);
     let mut command = Command::new(&programs.host[0]);
-    let output = command.args(&programs.host[1..]).args(["certs", "--keys", keys]).arg(&made).output();
+    let output = command.args(["certs", "--keys", keys]).arg(&made).output();
     let output = output.map_err(|error| error.to_string())?;
     if output.status.success() { Ok(made) } else { Err(failed(&String::from_utf8_lossy(&output.stderr))) }
 }
