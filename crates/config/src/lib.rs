@@ -28,6 +28,7 @@
 mod catalog;
 mod error;
 mod loader;
+mod os;
 mod registry;
 mod schema;
 mod side;

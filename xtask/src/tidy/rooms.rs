@@ -81,7 +81,7 @@ const CRATES: &[Crate] = &[
     },
     Crate {
         folder: "crates/config",
-        rooms: &["side", "value", "error", "schema", "tables", "catalog", "loader", "registry"],
+        rooms: &["os", "side", "value", "error", "schema", "tables", "catalog", "loader", "registry"],
     },
     Crate {
         folder: "crates/mtls",

@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    errno::Errno,
-    sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue},
-};
+use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 use rpcplugin_core::{Endpoint, Pid};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -32,26 +29,20 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct PidHandle {
     pid: rustix::process::Pid,
-    /// Becomes readable when the process exits. `None` for a process that had exited before.
-    exit: Option<AsyncFd<OwnedFd>>,
+    /// Becomes readable when the process exits.
+    exit: AsyncFd<OwnedFd>,
 }
 
 impl PidHandle {
-    /// Opens the process that has this pid now.
+    /// Opens the process that has this pid now. `None` for a process that exits, or has exited and is not reaped.
     pub(crate) fn open(pid: Pid) -> Option<Self> {
         let ident = usize::try_from(pid.get()).ok()?;
         let pid = raw(pid)?;
         let queue = Kqueue::new().ok()?;
         let exit = KEvent::new(ident, EventFilter::EVFILT_PROC, EvFlags::EV_ADD, FilterFlag::NOTE_EXIT, 0, 0);
-        match queue.kevent(&[exit], &mut [], None) {
-            Ok(_) => {
-                let queue = rpcplugin_transport::async_fd(queue.into(), Interest::READABLE).ok()?;
-                Some(Self { pid, exit: Some(queue) })
-            }
-            // It is exiting, or has exited and is not reaped.
-            Err(Errno::ESRCH) => Some(Self { pid, exit: None }),
-            Err(_) => None,
-        }
+        queue.kevent(&[exit], &mut [], None).ok()?;
+        let exit = rpcplugin_transport::async_fd(queue.into(), Interest::READABLE).ok()?;
+        Some(Self { pid, exit })
     }
 
     /// Opens the process with this pid, if the kernel reports that process for the listener at the endpoint. The
@@ -68,10 +59,8 @@ impl PidHandle {
     /// # Cancel safety
     /// May be dropped and called again.
     pub(crate) async fn exited(&self) {
-        if let Some(exit) = &self.exit {
-            // Only a closed reactor could fail here. Then no task waits any more.
-            let _ = exit.readable().await;
-        }
+        // Only a closed reactor could fail here. Then no task waits any more.
+        let _ = self.exit.readable().await;
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
@@ -84,8 +73,7 @@ impl PidHandle {
 
     /// Whether the kqueue has the exit. The exit stays in it.
     fn has_exited(&self) -> bool {
-        let Some(exit) = &self.exit else { return true };
-        let mut fds = [PollFd::new(exit.get_ref(), PollFlags::IN)];
+        let mut fds = [PollFd::new(self.exit.get_ref(), PollFlags::IN)];
         !matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use super::{names::Names, small_file::read_file, sources::Sources};
 use crate::{
     error::{Fault, FaultKind, quoted},
+    os,
     schema::{
         Check, Checks, Contradiction, Group, Joint, ReadSettings, RenderedSetting, SWITCH, default_value,
     },
@@ -52,7 +53,7 @@ impl<'a> Reader<'a> {
     fn read<T: Text>(&mut self, setting: &str) -> Option<T> {
         let text = self.sources.text(setting)?.trim();
         let contents;
-        let text = match text.strip_prefix(FILE_SCHEME).map(Path::new) {
+        let text = match text.strip_prefix(FILE_SCHEME).map(os::path_of_file_url) {
             Some(path) if T::NAMES_FILE => {
                 // The value keeps the name. Reading the file now reports a missing file early.
                 self.file(setting, path)?;
@@ -103,7 +104,7 @@ impl ReadSettings for Reader<'_> {
         }
         let text = self.sources.text(setting)?;
         match text.strip_prefix(FILE_SCHEME) {
-            Some(path) => self.file(setting, Path::new(path.trim())),
+            Some(path) => self.file(setting, os::path_of_file_url(path.trim())),
             None => Some(text.to_owned()),
         }
     }

@@ -5,6 +5,7 @@ use std::{fmt, path::Path};
 use zeroize::Zeroizing;
 
 use super::text::{FILE_SCHEME, Text};
+use crate::os;
 
 /// Certificates: PEM text, or `file://` and the path of a file with such text.
 ///
@@ -106,7 +107,7 @@ fn debug(name: &str, file: Option<&Path>, f: &mut fmt::Formatter<'_>) -> fmt::Re
 }
 
 fn named_file(text: &str) -> Option<&Path> {
-    text.trim().strip_prefix(FILE_SCHEME).map(Path::new)
+    text.trim().strip_prefix(FILE_SCHEME).map(os::path_of_file_url)
 }
 
 /// Whether the text names a file or contains the start of a PEM block. Comments may precede the block.

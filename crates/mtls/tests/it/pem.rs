@@ -53,6 +53,7 @@ fn an_unreadable_file() {
     check(&certificate(), &format!("file://{path}"), "pem_not_readable", &[&path, "private key"]);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_pipe_does_not_block() {
     let directory = tempfile::tempdir().unwrap();

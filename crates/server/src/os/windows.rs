@@ -1,9 +1,9 @@
 //! Windows.
 
+mod anonymous_pipe;
 pub(crate) mod listening;
 pub(crate) mod output;
 pub(crate) mod parent;
-mod peek;
 pub(crate) mod pipes;
 mod process;
 pub(crate) mod shell;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// How many bytes one write to a pipe takes, where the caller divides: the capacity of a pipe.
+/// How many bytes one write to a pipe takes, where the caller divides: the usual capacity of a pipe.
 pub(crate) const PIPE_BUF: usize = 4096;
 
 /// A handle whose reader may have stopped reading. Its user waits for room, and not longer than it wants to.
