@@ -9,7 +9,7 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub(crate) use self::unix::{cores, files, processes::*, usage};
+pub(crate) use self::unix::{cores, files, processes::*, table, usage};
 #[cfg(unix)]
 pub use self::unix::{
     programs::{

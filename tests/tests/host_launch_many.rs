@@ -1,5 +1,5 @@
 //! Many plugins: a thousand one after another, and a hundred at the same time.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::{fs, time::Duration};
 
@@ -58,7 +58,6 @@ async fn launch_and_stop(count: usize) {
 /// One test, because the resources of a process belong to all its tests. With two threads from the start, the runtime starts no
 /// more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[cfg(target_os = "linux")]
 async fn a_thousand_launches_leave_nothing_and_a_hundred_plugins_run_together() {
     // The first launches fill caches and pools.
     launch_and_stop(50).await;

@@ -1,21 +1,19 @@
-//! Processes, as `/proc` shows them.
+//! Processes, as the system shows them.
 
 use std::{
-    fs, io,
-    path::Path,
-    process, thread,
+    io, process, thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::wait::blocking::eventually;
+use crate::os::table;
 
 /// The state of a process as a letter: `Z` is a zombie. `None` when the process is gone.
 #[must_use]
 pub fn state(pid: impl Into<u32>) -> Option<char> {
-    let pid = pid.into();
-    state_in(Path::new(&format!("/proc/{pid}/stat")))
+    table::of(pid.into()).map(|process| process.state)
 }
 
 /// Whether the process runs: it is neither gone nor a zombie.
@@ -31,24 +29,18 @@ pub fn eventually_gone(pid: impl Into<u32>) {
     eventually(&format!("process {pid} is gone"), || state(pid).is_none());
 }
 
-/// All processes of this machine.
-pub fn processes() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
 /// The children of this process, zombies included.
 #[must_use]
 pub fn children() -> Vec<u32> {
     let me = process::id();
-    processes().filter(|pid| number_after_state(*pid, 1) == Some(me)).collect()
+    table::all().filter(|process| process.parent == me).map(|process| process.pid).collect()
 }
 
 /// The processes of a process group, zombies included.
 #[must_use]
 pub fn group(leader: impl Into<u32>) -> Vec<u32> {
     let leader = leader.into();
-    processes().filter(|pid| number_after_state(*pid, 2) == Some(leader)).collect()
+    table::all().filter(|process| process.group == leader).map(|process| process.pid).collect()
 }
 
 /// The processes of a process group that run.
@@ -83,35 +75,11 @@ pub fn suspend(pid: impl Into<u32>) -> io::Result<()> {
     let pid = pid.into();
     try_send(pid, Signal::STOP)?;
     let deadline = Instant::now() + Duration::from_secs(10);
-    while !is_suspended(pid)? {
+    while !table::have_stopped(pid)? {
         if Instant::now() > deadline {
             return Err(io::ErrorKind::TimedOut.into());
         }
         thread::sleep(Duration::from_millis(1));
     }
     Ok(())
-}
-
-fn is_suspended(pid: u32) -> io::Result<bool> {
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        if state_in(&thread?.path().join("stat")) != Some('T') {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// The state of a process or thread in its `stat` file.
-fn state_in(stat: &Path) -> Option<char> {
-    after_name(stat)?.chars().next()
-}
-
-/// A number of `/proc/PID/stat`, counted from the state.
-fn number_after_state(pid: u32, nth: usize) -> Option<u32> {
-    after_name(Path::new(&format!("/proc/{pid}/stat")))?.split(' ').nth(nth)?.parse().ok()
-}
-
-/// The part of a `stat` file after the name of the process, which may contain anything, also brackets.
-fn after_name(stat: &Path) -> Option<String> {
-    Some(fs::read_to_string(stat).ok()?.rsplit_once(") ")?.1.to_owned())
 }

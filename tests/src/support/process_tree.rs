@@ -5,10 +5,8 @@ use std::time::Duration;
 use rpcplugin::Command;
 use rustix::process::Signal;
 
-use super::{
-    process::{processes, try_send},
-    wait::eventually_within,
-};
+use super::{process::try_send, wait::eventually_within};
+use crate::os::table;
 
 /// The variable that marks every process of a test.
 pub const MARK: &str = "RPCPLUGIN_TEST_MARK";
@@ -50,13 +48,7 @@ impl ProcessTree {
     /// The processes of the tree, zombies included.
     #[must_use]
     pub fn alive(&self) -> Vec<u32> {
-        let mark = format!("{MARK}={}", self.0);
-        processes()
-            .filter(|pid| {
-                let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
-            })
-            .collect()
+        table::with_variable(&format!("{MARK}={}", self.0))
     }
 
     /// Waits until every process of the tree has ended.

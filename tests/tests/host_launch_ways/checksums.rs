@@ -1,9 +1,6 @@
 //! Programs whose checksum is verified.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use rpcplugin::host::ProgramFault;
 use rpcplugin::{
@@ -14,7 +11,7 @@ use rpcplugin::{
 use rpcplugin_tests::support::faulty::{faulty, host, shows};
 use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::support::{PLUGIN, executable, stderr_of};
+use crate::support::{PLUGIN, executable};
 
 #[tokio::test]
 async fn a_checksum_lets_only_the_right_file_run() {
@@ -78,73 +75,4 @@ async fn only_files_are_verified() {
         error.expect_err("a directory").fault,
         LaunchFault::Program(ProgramFault::IsDirectory { .. })
     ));
-}
-
-/// SHA-256 of the verified file. When its last byte has been read, another file replaces it.
-#[derive(Default)]
-#[cfg(target_os = "linux")]
-struct ThenSwapped(Sha256);
-
-/// The file that replaces the verified file, and its path.
-#[cfg(target_os = "linux")]
-static SWAP: std::sync::Mutex<Option<(PathBuf, PathBuf)>> = std::sync::Mutex::new(None);
-
-#[cfg(target_os = "linux")]
-mod then_swapped {
-    use sha2::{
-        Sha256,
-        digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update},
-    };
-
-    use super::{SWAP, ThenSwapped};
-
-    impl OutputSizeUser for ThenSwapped {
-        type OutputSize = <Sha256 as OutputSizeUser>::OutputSize;
-    }
-
-    impl HashMarker for ThenSwapped {}
-
-    impl Update for ThenSwapped {
-        fn update(&mut self, data: &[u8]) {
-            Update::update(&mut self.0, data);
-        }
-    }
-
-    impl FixedOutput for ThenSwapped {
-        fn finalize_into(self, out: &mut Output<Self>) {
-            let (other, path) = SWAP.lock().expect("unpoisoned").take().expect("one swap for each check");
-            std::fs::rename(other, path).expect("both files exist");
-            FixedOutput::finalize_into(self.0, out);
-        }
-    }
-}
-
-/// Another file replaces the program between verification and start. The verified file runs, whether script or binary.
-#[tokio::test]
-#[cfg(target_os = "linux")]
-async fn the_verified_file_is_the_file_that_runs() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let checked = |contents: &[u8]| {
-        let other = executable(dir.path(), b"#!/bin/sh\necho 'I am another' >&2\nexit 7\n");
-        let aside = dir.path().join("another");
-        fs::rename(other, &aside).expect("ours");
-        let path = executable(dir.path(), contents);
-        *SWAP.lock().expect("unpoisoned") = Some((aside, path.clone()));
-        let checksum = Checksum::new::<ThenSwapped>(Sha256::digest(contents).to_vec()).expect("a digest");
-        (Command::new(&path).checksum(checksum), path)
-    };
-    let was_swapped = |path: &Path| {
-        SWAP.lock().expect("unpoisoned").is_none()
-            && fs::read_to_string(path).is_ok_and(|text| text.contains("another"))
-    };
-
-    let (script, path) = checked(b"#!/bin/sh\necho 'I was verified' >&2\nexit 1\n");
-    let stderr = stderr_of(|_| {}, script).await;
-    assert_eq!(stderr, ["I was verified"]);
-    assert!(was_swapped(&path), "the test swaps the files");
-
-    let (program, path) = checked(&fs::read(PLUGIN).expect("the program is built"));
-    let plugin = host(|_| {}).launch(program.arg("healthy")).await.expect("the program that was verified");
-    assert!(was_swapped(&path), "the test swaps the files");
-    assert_eq!(plugin.shut_down().await, Exit::Clean);
 }

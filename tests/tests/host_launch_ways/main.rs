@@ -9,3 +9,5 @@ mod host_death;
 mod retries;
 mod runners;
 mod support;
+#[cfg(target_os = "linux")]
+mod verified_file;

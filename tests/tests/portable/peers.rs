@@ -31,7 +31,6 @@ const BOTH: &[&str] = &[
     "callback-3mib",
     "open-sub",
     "subs-30-in-turn",
-    "dial-unserved-id",
     "exit",
     "panic",
 ];
@@ -48,7 +47,6 @@ const OURS: &[&str] = &[
     "killed",
     "killed-during-call",
     "killed-during-stream",
-    "killed-then-stopped",
     "supervised-restarts",
     "supervised-gives-up",
     "version-none-in-common",

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Parses a timeout between a millisecond and a day.
 pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     let limit = parse(text)?;
-    match (Duration::from_millis(1)..=Duration::from_hours(24)).contains(&limit) {
+    match (Duration::from_millis(1)..=Duration::from_secs(24 * 3600)).contains(&limit) {
         true => Ok(limit),
         false => Err("must be between 1ms and 24h".to_owned()),
     }

@@ -38,7 +38,6 @@ pub(crate) const CHECKS: &[Check] = &[
     alone!("hostile-hangs-up", hangs_up),
     alone!("hostile-leaves-a-child", leaves_a_child),
     alone!("hostile-floods-stderr", floods_stderr),
-    alone!("missing-program", missing_program),
     alone!("not-executable", not_executable),
     alone!("not-a-program", not_a_program),
 ];
@@ -150,11 +149,6 @@ async fn floods_stderr() -> Verdict {
     let mut launching = shell(script);
     launching.launch_timeout = Duration::from_secs(30);
     expect_launch_error(&launching, &["rpcplugin::handshake::exited_early"]).await
-}
-
-async fn missing_program() -> Verdict {
-    let launching = Launching::new(vec!["/nowhere/no-such-plugin".to_owned()]);
-    expect_launch_error(&launching, &["rpcplugin::transport::plugin_not_found"]).await
 }
 
 async fn not_executable() -> Verdict {

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::{
     kit_host::{
         check::{
-            run::{Check, Run, own},
+            run::{Check, Run, alone, own},
             subject::{NOTICED, Subject, code, unique},
             verdict::{Verdict, expect, fail, same, skip, where_possible},
         },
@@ -41,6 +41,7 @@ pub(crate) const CHECKS: &[Check] = &[
     own!("sigint-ignored", sigint_ignored),
     own!("ping-suspended", ping_suspended),
     own!("events-in-order", events_in_order),
+    alone!("missing-program", missing_program),
 ];
 
 async fn stop(run: &Run) -> Verdict {
@@ -231,6 +232,11 @@ async fn events_in_order(run: &Run) -> Verdict {
         }
         _ => fail(format!("{events:?}")),
     }
+}
+
+async fn missing_program() -> Verdict {
+    let launching = Launching::new(vec!["/nowhere/no-such-plugin".to_owned()]);
+    expect_launch_error(&launching, &["rpcplugin::transport::plugin_not_found"]).await
 }
 
 /// Launches a program, which must fail soon with one of these codes.

@@ -1,4 +1,4 @@
-//! Permissions of files, of which there are none.
+//! Permissions of files. Windows has access lists in their place.
 
 use std::{io, path::Path};
 

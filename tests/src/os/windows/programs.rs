@@ -6,9 +6,10 @@ use std::{
     io,
     os::windows::{io::AsHandle as _, process::CommandExt as _},
     process::Command,
-    thread,
     time::Duration,
 };
+
+use tokio::{signal::windows::ctrl_break, time::sleep};
 
 use super::{kernel, unsupported};
 
@@ -37,12 +38,23 @@ pub fn in_own_group(mut command: Command) -> Command {
     command
 }
 
-/// Sleeps for a long time. What this process ignores, it ignores in its sleep too.
+/// Sleeps for a long time. Ctrl-Break ends this process, unless it is to be ignored.
 #[must_use]
-pub fn become_sleeper(_: bool) -> io::Error {
-    thread::sleep(Duration::from_secs(1000));
-    io::ErrorKind::TimedOut.into()
+pub fn become_sleeper(ignores_termination: bool) -> io::Error {
+    let sleeping = async {
+        // As long as an event of the console has a receiver, the system does not end the process.
+        let _receiver = ignores_termination.then(ctrl_break).transpose()?;
+        sleep(Duration::from_secs(1000)).await;
+        Err(io::ErrorKind::TimedOut.into())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .and_then(|runtime| runtime.block_on(sleeping))
+        .map_or_else(|error| error, |never: Never| match never {})
 }
+
+/// Has no value.
+enum Never {}
 
 /// The stderr of the process before the plugin redirects it.
 ///

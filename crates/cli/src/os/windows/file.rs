@@ -56,7 +56,6 @@ pub(crate) fn is_program(path: &Path) -> bool {
 }
 
 /// Does nothing: a directory keeps the access list that it inherits.
-#[expect(clippy::unnecessary_wraps, reason = "Unix can fail")]
 pub(crate) fn set_mode(_: &Path, _: u32) -> io::Result<()> {
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Addresses of Unix sockets, of which there are none.
+//! Addresses of Unix sockets. Plugins have no Unix sockets here.
 
 use rpcplugin::Endpoint;
 
