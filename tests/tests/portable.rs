@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | `RPCPLUGIN_PORTABLE_PLUGIN` | the conformance plugin | `kit-plugin` beside the tests |
 //! | `RPCPLUGIN_PORTABLE_QUICKSTART` | the example `quickstart` | the example beside the tests |
-//! | `RPCPLUGIN_PORTABLE_GO_PLUGIN` | the conformance plugin in Go | its tests are skipped |
-//! | `RPCPLUGIN_PORTABLE_GO_HOST` | the conformance host in Go | its tests are skipped |
+//! | `RPCPLUGIN_PORTABLE_GO_PLUGIN` | the conformance plugin in Go | that of `cargo xtask interop` on Windows; elsewhere its tests are skipped |
+//! | `RPCPLUGIN_PORTABLE_GO_HOST` | the conformance host in Go | as above |
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "portable/calls.rs"]

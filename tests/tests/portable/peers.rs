@@ -46,7 +46,6 @@ const OURS: &[&str] = &[
     "stop-without-grace",
     "killed",
     "killed-during-call",
-    "killed-during-stream",
     "supervised-restarts",
     "supervised-gives-up",
     "version-none-in-common",
@@ -61,14 +60,14 @@ fn our_host_and_our_plugin() {
 
 #[test]
 fn our_host_and_a_plugin_in_go() {
-    if let Some(plugin) = named_peer("RPCPLUGIN_PORTABLE_GO_PLUGIN") {
+    if let Some(plugin) = named_peer("RPCPLUGIN_PORTABLE_GO_PLUGIN", "kit-plugin") {
         our_host_with(&plugin);
     }
 }
 
 #[test]
 fn a_host_in_go_and_our_plugin() {
-    let Some(host) = named_peer("RPCPLUGIN_PORTABLE_GO_HOST") else { return };
+    let Some(host) = named_peer("RPCPLUGIN_PORTABLE_GO_HOST", "kit-host") else { return };
     for mode in MODES {
         passes(&host, mode, &kit_plugin(), BOTH);
     }

@@ -23,10 +23,12 @@ fn named(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from)
 }
 
-/// The program that a variable names. Without the variable the test is skipped, which is printed.
+/// The program in Go that a variable names. Without the variable it is the one of `cargo xtask interop` on Windows, where no
+/// other test runs it. Elsewhere the test is skipped, which is printed.
 #[expect(clippy::print_stdout, reason = "the effect of a switch")]
-pub(crate) fn named_peer(variable: &str) -> Option<PathBuf> {
-    let program = named(variable);
+pub(crate) fn named_peer(variable: &str, name: &str) -> Option<PathBuf> {
+    let built = || if cfg!(windows) { programs::peer("go", name) } else { None };
+    let program = named(variable).or_else(built);
     if program.is_none() {
         println!("skipped: {variable} is not set");
     }
