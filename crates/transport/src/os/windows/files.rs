@@ -10,7 +10,7 @@ use std::{
 
 use super::no_unix_sockets;
 
-/// The identity of a file. Only files of sockets have one here, and there are none.
+/// The identity of a file. Only files of sockets have an identity here, and no such file exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileId {}
 
@@ -73,7 +73,7 @@ pub(crate) fn is_socket(_: &Metadata) -> bool {
     false
 }
 
-/// Whether every user can replace the files in a directory. Unknown: only the access list of the directory tells.
+/// Whether every user can replace the files in a directory. Unknown: the access list of the directory is not read.
 pub(crate) fn is_open(_: &Metadata) -> bool {
     false
 }

@@ -1,4 +1,4 @@
-//! Unix sockets, of which there are none.
+//! Unix sockets, which do not exist here.
 
 use std::{
     io,
