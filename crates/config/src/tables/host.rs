@@ -92,7 +92,8 @@ table! {
         /// a killed host keep running.
         die_with_host: bool = "true", env ["PLUGIN_DIE_WITH_HOST"], pyvider [];
         /// Time between the exit of the host and the kill of its plugins. The watchdog requests them to shut down first. 0 kills
-        /// them at once. The setting has no effect without `die_with_host`.
+        /// them at once. The setting has no effect without `die_with_host`, and none on Windows, where the system kills them at
+        /// once.
         orphan_grace: Duration = "2s", env ["PLUGIN_ORPHAN_GRACE"], pyvider [];
     }
     joined {

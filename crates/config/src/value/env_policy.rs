@@ -3,7 +3,7 @@
 use super::text::{Shape, Text};
 
 /// The variables of the host's environment that a plugin inherits. The variables of the handshake and those of the command are
-/// added to them.
+/// added to them. On Windows names have no case, and `SystemRoot` is always inherited, because programs do not start without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EnvPolicy {
