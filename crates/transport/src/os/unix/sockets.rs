@@ -101,10 +101,10 @@ const BACKLOG: i32 = 4096;
 const SEND_BUFFER: usize = 1 << 20;
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn a_socket_is_closed_to_other_users_from_its_first_moment() {
         use std::os::unix::fs::PermissionsExt as _;
