@@ -16,39 +16,38 @@ use crate::workspace::{self, Outcome, cargo, succeed};
 /// Options of `cargo xtask cross`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
-    /// Compile for macOS on x86-64 too
+    /// Compile everything for both systems, and for macOS on x86-64 too
     #[arg(long)]
     pub(crate) full: bool,
-    /// Compile, and run nothing
-    #[arg(long)]
-    pub(crate) check: bool,
 }
 
 const MACOS: [&str; 2] = ["aarch64-apple-darwin", "x86_64-apple-darwin"];
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
-/// Everything that a user can compile.
+/// Everything that can be compiled, and what users compile.
 const ALL: &str = "check --workspace --all-targets";
+const LIBRARY: &str = "check -p rpcplugin";
 
-/// The programs that run under Wine.
-const PROGRAMS: &str = "build --workspace --bins --example quickstart";
+/// What runs under Wine. Each line selects the same packages, and a test, so that nothing is compiled with other features.
+const PACKAGES: &str = "-p rpcplugin -p rpcplugin-client -p rpcplugin-server -p rpcplugin-tests";
+const PROGRAMS: &str = "build --bins --example quickstart --test portable";
 
-/// The tests that run on every system: whole programs, and the code that only Windows has.
-const TESTS: [&str; 2] =
-    ["test --workspace --no-fail-fast --test portable", "test --workspace --no-fail-fast --lib os::windows"];
+/// The tests that run on every system, and those of the code that only Windows has.
+const TESTS: [&str; 2] = ["test --no-fail-fast --test portable", "test --no-fail-fast --lib os::windows"];
 
 /// Compiles for each system, and runs what can run.
 pub(crate) fn run(options: &Options) -> Outcome {
     obstacle()?;
     let tools = tools::prepare()?;
     for target in &MACOS[..if options.full { 2 } else { 1 }] {
-        succeed(&mut for_target(ALL, target, &tools))?;
+        succeed(&mut for_target(if options.full { ALL } else { LIBRARY }, target, &tools))?;
     }
-    succeed(&mut for_target(ALL, WINDOWS, &tools))?;
-    if options.check {
-        return Ok(());
+    if options.full {
+        succeed(&mut for_target(ALL, WINDOWS, &tools))?;
     }
-    succeed(&mut for_target(PROGRAMS, WINDOWS, &tools))?;
+    let of_packages =
+        |line: &str| for_target(&line.replacen(' ', &format!(" {PACKAGES} "), 1), WINDOWS, &tools);
+    succeed(&mut of_packages(PROGRAMS))?;
     let peers = tools.directory.join("go");
     let mut go = Command::new("go");
     go.args(["build", "-o"]).arg(peers.join("")).args(["./cmd/kit-host", "./cmd/kit-plugin"]);
@@ -57,11 +56,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
     succeed(&mut go)?;
     let wine = Wine::start(&tools)?;
     for line in TESTS {
-        let mut test = for_target(line, WINDOWS, &tools);
+        let mut test = of_packages(line);
         test.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", wine::PROGRAM).envs(wine.environment());
         test.env("RPCPLUGIN_PORTABLE_GO_HOST", peers.join("kit-host.exe"));
         test.env("RPCPLUGIN_PORTABLE_GO_PLUGIN", peers.join("kit-plugin.exe"));
-        succeed(&mut test)?;
+        // Wine 8 does not know the process of a socket.
+        succeed(test.args(["--", "--skip", "process_that_listens"]))?;
     }
     wine.check_leftovers()
 }

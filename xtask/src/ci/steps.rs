@@ -59,7 +59,7 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     });
     steps.push(given(unix, interop));
     let full = options.full;
-    let cross = move || cross::run(&cross::Options { full, ..Default::default() });
+    let cross = move || cross::run(&cross::Options { full });
     steps.push(given(cross::obstacle, by_xtask("macOS and Windows", "cross", cross)));
     let require = options.require.contains(&Tool::Terraform);
     let line = if require { "terraform --require" } else { "terraform" };

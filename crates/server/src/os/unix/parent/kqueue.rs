@@ -7,7 +7,6 @@ use rpcplugin_transport::async_fd;
 use rustix::process::Pid;
 use tokio::io::{Interest, unix::AsyncFd};
 
-
 /// Makes a kqueue that becomes readable when the process exits. `None` if the process has exited, or the system refuses.
 pub(super) fn open(pid: Pid) -> Option<AsyncFd<OwnedFd>> {
     let queue = Kqueue::new().ok()?;
