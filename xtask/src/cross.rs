@@ -45,9 +45,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.full {
         succeed(&mut for_target(ALL, WINDOWS, &tools))?;
     }
-    let of_packages =
-        |line: &str| for_target(&line.replacen(' ', &format!(" {PACKAGES} "), 1), WINDOWS, &tools);
-    succeed(&mut of_packages(PROGRAMS))?;
+    let program = if options.full { (" -p rpcplugin-cli", " --example basic-plugin") } else { ("", "") };
+    let packages = format!(" {PACKAGES}{} ", program.0);
+    let of_packages = |line: &str| for_target(&line.replacen(' ', &packages, 1), WINDOWS, &tools);
+    succeed(&mut of_packages(&format!("{PROGRAMS}{}", program.1)))?;
     let peers = tools.directory.join("go");
     let mut go = Command::new("go");
     go.args(["build", "-o"]).arg(peers.join("")).args(["./cmd/kit-host", "./cmd/kit-plugin"]);

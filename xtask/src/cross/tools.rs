@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::toolchain::first_line;
+use crate::toolchain::{Tool, first_line};
 use crate::workspace::{Outcome, Workspace, succeed};
 
 /// The compiler of Debian's `rustc-web`, and the source of its standard library from `rust-web-src`.
@@ -21,7 +21,7 @@ pub(super) struct Tools {
     pub(super) directory: PathBuf,
 }
 
-/// Why nothing can be compiled for other systems on this machine, if it cannot.
+/// Why nothing can be compiled for other systems on this machine, if it cannot. Installs zig below the target directory.
 pub(crate) fn obstacle() -> Result<(), String> {
     let missing = |package: &str| format!("{package} is missing: it is a package of Debian (see .ci/run)");
     first_line(Command::new(RUSTC).arg("--version")).map_err(|_| missing("rustc-web"))?;
@@ -31,20 +31,32 @@ pub(crate) fn obstacle() -> Result<(), String> {
             return Err(missing(package));
         }
     }
-    Ok(())
+    for tool in [Tool::Go, Tool::Python] {
+        tool.version()?;
+    }
+    install_zig().map_err(|why| format!("zig cannot be installed: {why}"))
 }
 
-/// Installs zig below the target directory, and writes the programs by which cargo starts it.
-pub(super) fn prepare() -> Outcome<Tools> {
-    let directory = Workspace::load()?.target.join("cross");
-    let python = directory.join("python");
-    if !python.join("installed").exists() {
-        fs::create_dir_all(&directory)?;
-        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&python))?;
-        let mut install = Command::new(python.join("bin/python"));
-        succeed(install.args("-m pip install --quiet --disable-pip-version-check".split(' ')).arg(ZIG))?;
-        fs::write(python.join("installed"), ZIG)?;
+fn install_zig() -> Outcome {
+    let python = directory()?.join("python");
+    if python.join(ZIG).exists() {
+        return Ok(());
     }
+    fs::create_dir_all(&python)?;
+    succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&python))?;
+    let mut install = Command::new(python.join("bin/python"));
+    succeed(install.args("-m pip install --quiet --disable-pip-version-check".split(' ')).arg(ZIG))?;
+    Ok(fs::write(python.join(ZIG), "")?)
+}
+
+fn directory() -> Outcome<PathBuf> {
+    Ok(Workspace::load()?.target.join("cross"))
+}
+
+/// Writes the programs by which cargo starts zig.
+pub(super) fn prepare() -> Outcome<Tools> {
+    let directory = directory()?;
+    let python = directory.join("python");
     let tools = Tools { directory };
     let zig = format!("{} -m ziglang", python.join("bin/python").display());
     for (rust, zig_target) in [("aarch64", "aarch64-macos"), ("x86_64", "x86_64-macos")] {
