@@ -16,8 +16,11 @@ use crate::workspace::{self, Outcome, cargo, succeed};
 /// Options of `cargo xtask cross`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
-    /// Compile everything for both systems, and for macOS on x86-64 too
+    /// Compile the library and the program, and run nothing
     #[arg(long)]
+    pub(crate) check: bool,
+    /// Compile everything for both systems, and for macOS on x86-64 too
+    #[arg(long, conflicts_with = "check")]
     pub(crate) full: bool,
 }
 
@@ -26,7 +29,7 @@ const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
 /// Everything that can be compiled, and what users compile.
 const ALL: &str = "check --workspace --all-targets";
-const LIBRARY: &str = "check -p rpcplugin";
+const USED: &str = "check -p rpcplugin -p rpcplugin-cli";
 
 /// What runs under Wine. Each line selects the same packages, and a test, so that nothing is compiled with other features.
 const PACKAGES: &str = "-p rpcplugin -p rpcplugin-client -p rpcplugin-server -p rpcplugin-tests";
@@ -37,13 +40,16 @@ const TESTS: [&str; 2] = ["test --no-fail-fast --test portable", "test --no-fail
 
 /// Compiles for each system, and runs what can run.
 pub(crate) fn run(options: &Options) -> Outcome {
-    obstacle()?;
+    obstacle(options.check)?;
     let tools = tools::prepare()?;
     for target in &MACOS[..if options.full { 2 } else { 1 }] {
-        succeed(&mut for_target(if options.full { ALL } else { LIBRARY }, target, &tools))?;
+        succeed(&mut for_target(if options.full { ALL } else { USED }, target, &tools))?;
     }
-    if options.full {
-        succeed(&mut for_target(ALL, WINDOWS, &tools))?;
+    if options.full || options.check {
+        succeed(&mut for_target(if options.full { ALL } else { USED }, WINDOWS, &tools))?;
+    }
+    if options.check {
+        return Ok(());
     }
     let program = if options.full { (" -p rpcplugin-cli", " --example basic-plugin") } else { ("", "") };
     let packages = format!(" {PACKAGES}{} ", program.0);

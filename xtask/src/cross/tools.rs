@@ -21,18 +21,19 @@ pub(super) struct Tools {
     pub(super) directory: PathBuf,
 }
 
-/// Why nothing can be compiled for other systems on this machine, if it cannot. Installs zig below the target directory.
-pub(crate) fn obstacle() -> Result<(), String> {
+/// Why nothing can be compiled for other systems on this machine, or run there, if it cannot. Installs zig below the target
+/// directory.
+pub(crate) fn obstacle(only_compile: bool) -> Result<(), String> {
     let missing = |package: &str| format!("{package} is missing: it is a package of Debian (see .ci/run)");
     first_line(Command::new(RUSTC).arg("--version")).map_err(|_| missing("rustc-web"))?;
     first_line(Command::new(MINGW).arg("--version")).map_err(|_| missing("gcc-mingw-w64-x86-64"))?;
-    for (file, package) in [(SOURCE, "rust-web-src"), (super::wine::PROGRAM, "wine64")] {
-        if !Path::new(file).exists() {
-            return Err(missing(package));
-        }
+    if !Path::new(SOURCE).exists() {
+        return Err(missing("rust-web-src"));
     }
-    for tool in [Tool::Go, Tool::Python] {
-        tool.version()?;
+    Tool::Python.version()?;
+    if !only_compile {
+        Tool::Go.version()?;
+        Path::new(super::wine::PROGRAM).exists().then_some(()).ok_or_else(|| missing("wine64"))?;
     }
     install_zig().map_err(|why| format!("zig cannot be installed: {why}"))
 }
