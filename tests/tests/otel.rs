@@ -31,6 +31,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use self::collector::{Collector, attributes};
 
+/// Held by each test that launches a plugin. The subscriber of one test is that of the whole process, and would also record
+/// the launches of the others.
+static LAUNCHES: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A host with a long grace: on a busy machine, a plugin needs time to send the rest of its telemetry.
 fn host() -> Host {
     Host::new(MagicCookie::new("OTEL_KIT_COOKIE", "otel").unwrap(), 1)
@@ -74,9 +78,10 @@ fn is_child(child: &Span, parent: &Span) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn spans_and_metrics_of_both_sides_reach_the_collector() {
+    let _launches = LAUNCHES.lock().await;
     let collector = Collector::start().await;
     let telemetry = telemetry("otel-host", &collector.endpoint).build().unwrap();
-    // No other test of this process sets a subscriber.
+    // No other test of this process sets a subscriber, and none launches a plugin meanwhile.
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(telemetry.layer())).unwrap();
     let logged = Logged::default();
     let host =
@@ -202,6 +207,7 @@ fn metrics_of_the_plugin(collector: &Collector) {
 /// A caller can invent any number of method names, and each label of a metric costs memory.
 #[tokio::test]
 async fn invented_methods_become_no_labels() {
+    let _launches = LAUNCHES.lock().await;
     let collector = Collector::start().await;
     let command = command(&collector.endpoint)
         .env("PLUGIN_RATE_LIMIT_ENABLED", "true")
@@ -236,6 +242,7 @@ async fn invented_methods_become_no_labels() {
 
 #[tokio::test]
 async fn launches_that_fail_and_restarts_are_counted() {
+    let _launches = LAUNCHES.lock().await;
     let collector = Collector::start().await;
     let telemetry = telemetry("otel-supervisor", &collector.endpoint).build().unwrap();
     let host = telemetry.host(host().configure(|config| config.supervision.initial = Duration::ZERO));
@@ -262,6 +269,7 @@ async fn launches_that_fail_and_restarts_are_counted() {
 
 #[tokio::test]
 async fn a_missing_or_silent_collector_delays_nothing() {
+    let _launches = LAUNCHES.lock().await;
     // The first endpoint has no listener. The second accepts connections and sends nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -284,6 +292,7 @@ async fn a_missing_or_silent_collector_delays_nothing() {
 
 #[tokio::test]
 async fn telemetry_can_be_switched_off() {
+    let _launches = LAUNCHES.lock().await;
     let endpoint = Collector::start().await.endpoint;
     let plugin = host().launch(command(&endpoint).env("OTEL_SDK_DISABLED", "true")).await.unwrap();
     assert_eq!(ask(plugin.channel(), "Ok").await.unwrap_err().code(), Code::Ok);
