@@ -15,7 +15,8 @@ const TESTS: &str = "test --workspace --no-fail-fast --lib --bins --tests";
 
 /// The tests whose results may depend on the runner: they start examples and programs of other crates, or send signals to
 /// processes that they started. Their names select them in the whole workspace, so that nothing is built with other features.
-const SAMPLE: &str = "test --workspace --no-fail-fast --test checks --test commands --test plugin --test host_killed --test examples";
+const SAMPLE: &str =
+    "test --workspace --no-fail-fast --test checks --test plugin --test host_killed --test examples";
 
 /// The step "tests", where nextest is missing.
 pub(super) fn all(environment: &[(&'static str, String)]) -> Step {
