@@ -83,6 +83,8 @@
 //! - `ring` (default) or `aws-lc-rs`: the cryptography.
 //! - `otel`: export of spans and metrics to an OpenTelemetry collector.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod pyvider;
 
 #[cfg(feature = "client")]
