@@ -155,7 +155,9 @@ fn check_words(what: &str, words: &Value) -> Vec<String> {
         _ => CATEGORIES.contains(&word),
     };
     let refused = words.iter().filter(|word| !is_allowed(word));
-    found.extend(refused.map(|word| format!("has a {what} that the registry or this rule does not know: {word}")));
+    found.extend(
+        refused.map(|word| format!("has a {what} that the registry or this rule does not know: {word}")),
+    );
     found
 }
 
@@ -214,7 +216,10 @@ mod tests {
         });
         let one: Crate = serde_json::from_value(fields).unwrap();
         assert_eq!(check_readme("# a\n\na = \"1.2\"\n\nRust 1.88\n", &one), Vec::<String>::new());
-        assert_eq!(check_readme("# a\n\na = \"1.1\"\n\nRust 1.88\n", &one), ["its README.md does not say `a = \"1.2\"`"]);
+        assert_eq!(
+            check_readme("# a\n\na = \"1.1\"\n\nRust 1.88\n", &one),
+            ["its README.md does not say `a = \"1.2\"`"]
+        );
         assert_eq!(check_readme("# b\n", &one).len(), 3);
     }
 }
