@@ -44,8 +44,7 @@ fn run() -> Outcome {
         let directory = directory(package);
         let archive = made.join(format!("{directory}.crate"));
         succeed(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&unpacked))?;
-        let missing =
-            missing(package.manifest.parent().unwrap_or(Path::new("")), &unpacked.join(&directory))?;
+        let missing = missing(&package.manifest.with_file_name(""), &unpacked.join(&directory))?;
         if !missing.is_empty() {
             return Err(format!("the package of {} has no {}", package.name, missing.join(", ")).into());
         }
