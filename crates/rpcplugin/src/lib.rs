@@ -148,6 +148,8 @@
 //!
 //! The crates `rpcplugin-*` behind this one are internal: their APIs may change with any release.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod pyvider;
 
 #[cfg(feature = "client")]
