@@ -21,8 +21,9 @@ use kv::proto::{Entry, GetRequest, PutRequest, kv_client::KvClient};
 async fn main() -> Result<()> {
     let plugin = env::args_os().nth(1).map_or_else(beside_this_program, |path| Ok(path.into()))?;
 
-    // The plugin's log records are events of this host, under the plugin's name.
-    tracing_subscriber::fmt().without_time().with_writer(std::io::stderr).init();
+    // The plugin's log records are events of this host, and their target is the name of the plugin.
+    let log = tracing_subscriber::fmt().with_env_filter("warn,kv-plugin=info").without_time();
+    log.with_writer(std::io::stderr).init();
 
     let host = Host::new(MagicCookie::new("KV_PLUGIN", "hello")?, 1);
     let plugin = host.launch(Command::new(plugin)).await?;
