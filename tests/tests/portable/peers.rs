@@ -35,8 +35,7 @@ const BOTH: &[&str] = &[
     "panic",
 ];
 
-/// The checks of the host of this library beside them. Wine sometimes keeps the sockets of a killed process open, so that a call
-/// in flight ends at its deadline: the checks of such calls are not among these.
+/// The checks of the host of this library beside them.
 const OURS: &[&str] = &[
     "security",
     "cancel",
