@@ -184,8 +184,9 @@ pub(crate) const PAGES: &[Page] = &[
         name: "rpcplugin-new",
         examples: &[
             ("A plugin and its host in ./my-weather", "rpcplugin new my-weather"),
+            ("The same in this directory, without a git repository", "rpcplugin new --vcs none ."),
             (
-                "The same, with a checkout of rpcplugin",
+                "With a checkout of rpcplugin",
                 "rpcplugin new --path-to-rpcplugin ../rpcplugin my-weather",
             ),
         ],
