@@ -6,7 +6,11 @@
 //!
 //! With the variable `RPCPLUGIN_RELEASE` nothing is passed in any case: a program for other machines must not name a directory of
 //! the machine that built it.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the interface between Cargo and build scripts")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "the interface between Cargo and build scripts"
+)]
 
 use std::{
     env, fs,

@@ -145,7 +145,9 @@ fn no_repository_begins_within_another_and_without_git() {
 fn existing_files_are_not_overwritten() {
     let (_guard, project) = empty_directory();
     fs::write(project.join("mine"), "").unwrap();
-    rpcplugin(["new".as_ref(), project.as_os_str()]).ended_with(2).prints(&["has files already, among them mine"]);
+    rpcplugin(["new".as_ref(), project.as_os_str()])
+        .ended_with(2)
+        .prints(&["has files already, among them mine"]);
     assert!(!project.join("Cargo.toml").exists());
     let file = project.join("mine");
     rpcplugin(["new".as_ref(), file.as_os_str()]).ended_with(2).prints(&["is not a directory"]);

@@ -90,7 +90,8 @@ pub(crate) async fn run(args: &NewArgs, out: &mut Out) -> Result<Exit, CommandEr
 
 fn print_summary(path: &Path, created: &Created, out: &mut Out) {
     let Created { name, source, files, has_begun_repository } = created;
-    let is_here = path.canonicalize().is_ok_and(|path| Path::new(".").canonicalize().is_ok_and(|here| here == path));
+    let is_here =
+        path.canonicalize().is_ok_and(|path| Path::new(".").canonicalize().is_ok_and(|here| here == path));
     let place = if is_here { "this directory".to_owned() } else { format!("{}/", path.display()) };
     if last_part(path) == name.kebab() && !is_here {
         out.line(format_args!("Created {}", style::strong(&place)));
@@ -125,7 +126,8 @@ fn check_is_free(path: &Path) -> Result<(), UsageError> {
         return Err(UsageError::new(format!("{shown} is not a directory"), "choose another directory"));
     }
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let mut visible = entries.map(|entry| entry.file_name()).filter(|name| !name.to_string_lossy().starts_with('.'));
+    let mut visible =
+        entries.map(|entry| entry.file_name()).filter(|name| !name.to_string_lossy().starts_with('.'));
     match visible.next() {
         None => Ok(()),
         Some(first) => Err(UsageError::new(

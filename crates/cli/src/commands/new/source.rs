@@ -58,7 +58,9 @@ impl Source {
             ),
             None => (
                 "is not a checkout of rpcplugin any more".to_owned(),
-                format!("get a checkout with `git clone {REPOSITORY}`, and name it with --path-to-rpcplugin DIR"),
+                format!(
+                    "get a checkout with `git clone {REPOSITORY}`, and name it with --path-to-rpcplugin DIR"
+                ),
             ),
         };
         Err(UsageError::new(format!("{}, which this program was built from, {fault}", dir.display()), help))
@@ -95,7 +97,8 @@ fn version_of(dir: &Path) -> Option<String> {
     }
     let manifest = fs::read_to_string(dir.join("Cargo.toml")).ok()?;
     let package = manifest.lines().skip_while(|line| line.trim() != "[workspace.package]").skip(1);
-    let mut fields = package.take_while(|line| !line.starts_with('[')).filter_map(|line| line.split_once('='));
+    let mut fields =
+        package.take_while(|line| !line.starts_with('[')).filter_map(|line| line.split_once('='));
     let (_, version) = fields.find(|(name, _)| name.trim() == "version")?;
     Some(version.trim().trim_matches('"').to_owned())
 }
@@ -113,7 +116,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("crates/rpcplugin")).unwrap();
         fs::write(dir.path().join("crates/rpcplugin/Cargo.toml"), "").unwrap();
-        let manifest = format!("[workspace]\nversion = 'no'\n\n[workspace.package]\nversion = \"{version}\"\n");
+        let manifest =
+            format!("[workspace]\nversion = 'no'\n\n[workspace.package]\nversion = \"{version}\"\n");
         fs::write(dir.path().join("Cargo.toml"), manifest).unwrap();
         dir
     }

@@ -4,9 +4,8 @@ use miette::Result;
 use rpcplugin::{Host, MagicCookie, PluginChannel, config::Loader};
 use tonic::Status;
 
-use __snake___protocol::{
-    COOKIE, GreetAllRequest, GreetRequest, Progress, VERSION, greeter_client::GreeterClient,
-};
+use __snake___protocol::greeter_client::GreeterClient;
+use __snake___protocol::{COOKIE, GreetAllRequest, GreetRequest, Progress, VERSION};
 
 /// The host, ready to launch plugins. The operator can change its settings by variables such as `PLUGIN_LAUNCH_TIMEOUT`.
 ///
@@ -25,7 +24,8 @@ pub async fn greet(
     greeter: &mut GreeterClient<PluginChannel>,
     name: &str,
 ) -> Result<String, Status> {
-    let request = GreetRequest { name: name.to_owned() };
+    let name = name.to_owned();
+    let request = GreetRequest { name };
     Ok(greeter.greet(request).await?.into_inner().greeting)
 }
 
@@ -38,7 +38,8 @@ pub async fn greet_all(
     names: &[String],
     mut show: impl FnMut(Progress),
 ) -> Result<(), Status> {
-    let request = GreetAllRequest { names: names.to_vec() };
+    let names = names.to_vec();
+    let request = GreetAllRequest { names };
     let mut stream = greeter.greet_all(request).await?.into_inner();
     while let Some(progress) = stream.message().await? {
         show(progress);

@@ -14,7 +14,8 @@ async fn main() -> Result<()> {
     log_to_stderr();
     let mut arguments = std::env::args().skip(1);
     let Some(program) = arguments.next() else {
-        return Err(miette!(help = "__name__-host PLUGIN [NAME…]", "the plugin is missing"));
+        let usage = "__name__-host PLUGIN [NAME…]";
+        return Err(miette!(help = usage, "the plugin is missing"));
     };
     let names: Vec<String> = arguments.collect();
 
@@ -31,15 +32,21 @@ async fn main() -> Result<()> {
 async fn call(plugin: &Plugin, names: &[String]) -> Result<()> {
     let mut greeter = GreeterClient::new(plugin.channel());
     println!("{}", greet(&mut greeter, "World").await.into_diagnostic()?);
-    let show = |progress: Progress| {
-        println!("{} of {}: {}", progress.done, progress.total, progress.greeting);
-    };
     greet_all(&mut greeter, names, show).await.into_diagnostic()
 }
 
-/// Shows the log of this program, and with it the events of the plugin. `RUST_LOG` filters both: `RUST_LOG=warn,__name__-plugin=info`.
+fn show(progress: Progress) {
+    let (done, total) = (progress.done, progress.total);
+    println!("{done} of {total}: {}", progress.greeting);
+}
+
+/// Shows the log of this program, and with it the events of the plugin. `RUST_LOG` filters both:
+/// `RUST_LOG=warn,__name__-plugin=info`, for example.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
-    log.with_ansi(stderr().is_terminal()).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .init();
 }

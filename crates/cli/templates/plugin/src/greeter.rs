@@ -6,9 +6,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use __snake___protocol::{
-    GreetAllRequest, GreetRequest, GreetResponse, Progress, greeter_server::Greeter,
-};
+use __snake___protocol::greeter_server::Greeter;
+use __snake___protocol::{GreetAllRequest, GreetRequest, GreetResponse, Progress};
 
 /// Greets in English.
 pub struct English;
@@ -59,7 +58,12 @@ async fn greet_each(
         // Stands for work. Code that blocks or computes belongs into `tokio::task::spawn_blocking`.
         tokio::time::sleep(Duration::from_millis(200)).await;
         let greeting = greeting(name)?;
-        let _ = progress.send(Ok(Progress { done, total, greeting })).await;
+        let message = Progress {
+            done,
+            total,
+            greeting,
+        };
+        let _ = progress.send(Ok(message)).await;
     }
     Ok(())
 }
@@ -80,7 +84,8 @@ mod tests {
     use super::*;
 
     async fn greet(name: &str) -> Result<String, Status> {
-        let request = GreetRequest { name: name.to_owned() };
+        let name = name.to_owned();
+        let request = GreetRequest { name };
         let answer = English.greet(Request::new(request)).await?;
         Ok(answer.into_inner().greeting)
     }

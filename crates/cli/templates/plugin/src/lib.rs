@@ -4,7 +4,8 @@ mod greeter;
 
 use rpcplugin::{MagicCookie, Serve};
 
-use __snake___protocol::{COOKIE, DESCRIPTORS, VERSION, greeter_server::GreeterServer};
+use __snake___protocol::greeter_server::GreeterServer;
+use __snake___protocol::{COOKIE, DESCRIPTORS, VERSION};
 
 use crate::greeter::English;
 
