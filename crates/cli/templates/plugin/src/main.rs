@@ -1,4 +1,4 @@
-//! The program that a host launches. The library has its code, so that tests can serve the plugin in their own process.
+//! The program that a host launches. The library has its code, so that tests can start the plugin in their own process.
 
 use std::process::ExitCode;
 

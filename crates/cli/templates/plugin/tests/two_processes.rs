@@ -2,7 +2,7 @@
 
 use std::process;
 
-use rpcplugin::Command;
+use rpcplugin::{Command, Exit};
 
 use __snake___host::{greet, host};
 use __snake___protocol::greeter_client::GreeterClient;
@@ -14,7 +14,7 @@ async fn the_plugin_greets_and_exits_cleanly() {
     let plugin = host().unwrap().launch(Command::new(PLUGIN)).await.unwrap();
     let mut greeter = GreeterClient::new(plugin.channel());
     assert_eq!(greet(&mut greeter, "Ada").await.unwrap(), "Hello, Ada!");
-    assert_eq!(plugin.shut_down().await.to_string(), "ended cleanly");
+    assert_eq!(plugin.shut_down().await, Exit::Clean);
 }
 
 #[test]
