@@ -249,7 +249,6 @@ fn user_errors() {
     assert_eq!(refused, "the name is empty\n  help: write the name of the person\n  code: NAME_REFUSED");
     let died = reports.next().unwrap();
     assert!(died.contains("has ended: signal 6 (SIGABRT"), "{died}");
-    assert!(died.contains("turned to stone"), "{died}");
     assert!(died.contains("  code: rpcplugin::transport::plugin_ended"), "{died}");
     for report in [missing, refused] {
         shown("user-errors.md", report);

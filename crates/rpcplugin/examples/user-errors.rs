@@ -8,9 +8,9 @@
 //! with miette, and one with windows reads its parts.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
 
-use std::{env, error::Error as _, process::ExitCode};
+use std::{env, error::Error as _, fmt::Display, process::ExitCode};
 
-use miette::{IntoDiagnostic as _, Report, Result, miette};
+use miette::{Diagnostic as _, IntoDiagnostic as _, Report, Result, miette};
 use rpcplugin::{
     Command, Host, LaunchError, MagicCookie, Serve,
     error::PlainReport,
@@ -47,7 +47,9 @@ impl Greeter for Particular {
             return Err(refused("name", "the name is empty", "write the name of the person"));
         }
         if name == "Medusa" {
-            eprintln_and_abort();
+            tracing::error!("turned to stone");
+            // Stands for a fault that no handler can catch.
+            std::process::abort();
         }
         Ok(Response::new(GreetResponse { greeting: format!("Hello, {name}!") }))
     }
@@ -59,13 +61,6 @@ fn refused(field: &str, fault: &str, help: &str) -> Status {
     details.add_bad_request_violation(field, fault);
     details.set_error_info("NAME_REFUSED", "greeter.example", [("help".to_owned(), help.to_owned())]);
     Status::with_error_details(Code::InvalidArgument, fault, details)
-}
-
-/// Stands for a fault of native code, which no handler can catch.
-#[expect(clippy::print_stderr, reason = "the last words of a process")]
-fn eprintln_and_abort() -> ! {
-    eprintln!("fatal error: turned to stone");
-    std::process::abort()
 }
 
 #[tokio::main]
@@ -100,9 +95,9 @@ fn for_a_window(error: &LaunchError) -> String {
 
 /// The report of a call that has failed.
 fn report(status: Status) -> Report {
-    // The plugin has exited: the reason, its last lines on stderr, a code and help are in the source.
+    // The plugin has exited. Its status and its own reason are in the source, with a code and help.
     if let Some(exited) = status.source().and_then(|source| source.downcast_ref::<PluginExited>()) {
-        return exited.clone().into();
+        return miette!(code = text(exited.code()), help = text(exited.help()), "{exited}");
     }
     // The plugin answers with an error. Its details have a code and help.
     if let Some(info) = status.get_details_error_info() {
@@ -111,4 +106,9 @@ fn report(status: Status) -> Report {
     }
     // Any other status: a deadline, or a method that this plugin does not have.
     miette!(code = format!("{:?}", status.code()), "the call has failed: {}", status.message())
+}
+
+/// The text of a part that not every error has.
+fn text(part: Option<Box<dyn Display + '_>>) -> String {
+    part.map(|part| part.to_string()).unwrap_or_default()
 }
