@@ -3,7 +3,7 @@
 use std::{io, path::Path, process::Stdio, time::Duration};
 
 use clap::ValueEnum;
-use miette::miette;
+use miette::{IntoDiagnostic as _, miette};
 use tokio::{process::Command, time::timeout};
 
 use crate::error::CommandError;
@@ -17,13 +17,13 @@ pub(crate) enum Vcs {
     None,
 }
 
-/// Begins a repository, unless the directory is in one already. Returns whether it has begun one.
+/// Begins a repository, unless the directory is in one already. Returns whether it has begun one. The directory exists.
 ///
 /// # Errors
 /// git cannot be run, or fails.
 pub(super) async fn begin(dir: &Path) -> Result<bool, CommandError> {
-    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    if absolute.ancestors().any(|dir| dir.join(".git").exists()) {
+    let full = dir.canonicalize().into_diagnostic()?;
+    if full.ancestors().any(|dir| dir.join(".git").exists()) {
         return Ok(false);
     }
     let mut git = Command::new("git");
