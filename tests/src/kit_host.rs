@@ -2,7 +2,7 @@
 
 mod check;
 mod drive;
-pub(crate) mod host_calls;
+pub mod host_calls;
 mod launching;
 mod recorder;
 mod status;

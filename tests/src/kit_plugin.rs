@@ -27,7 +27,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
-    match serve(&args) {
+    match serve(args.versions.iter().copied(), args.log_level).map(|serve| serve.config(args.config())) {
         Ok(serve) if args.test_mode => test_mode::main(serve),
         Ok(serve) => serve.main(),
         Err(error) => {
@@ -39,26 +39,27 @@ pub fn main() -> ExitCode {
 
 /// Runs the plugin without flags, with settings from its environment.
 pub fn main_by_environment() -> ExitCode {
-    let Ok(stderr) = OriginalStderr::get() else { return ExitCode::FAILURE };
-    let mut serve = Serve::new(contract::cookie())
-        .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
-        .load_config(&Loader::new().process_env());
-    for version in contract::VERSIONS {
-        let stderr = stderr.clone();
-        serve =
-            serve.version_with(version, move |context| kit::services(context.clone(), stderr, Level::Trace));
+    match plugin() {
+        Ok(serve) => serve.load_config(&Loader::new().process_env()).main(),
+        Err(_) => ExitCode::FAILURE,
     }
-    serve.main()
 }
 
-/// The plugin with the settings of the flags.
-fn serve(args: &Args) -> io::Result<Serve> {
+/// Returns the plugin with all its versions and default settings.
+///
+/// # Errors
+/// When the process has no stderr.
+pub fn plugin() -> io::Result<Serve> {
+    serve(contract::VERSIONS, Level::Trace)
+}
+
+/// The plugin with these versions, which logs records of this level and above.
+fn serve(versions: impl IntoIterator<Item = u32>, least: Level) -> io::Result<Serve> {
     let stderr = OriginalStderr::get()?;
-    let mut serve = Serve::new(contract::cookie())
-        .descriptors(include_bytes!("generated/conformance_descriptor.bin"))
-        .config(args.config());
-    for &version in &args.versions {
-        let (stderr, least) = (stderr.clone(), args.log_level);
+    let mut serve =
+        Serve::new(contract::cookie()).descriptors(include_bytes!("generated/conformance_descriptor.bin"));
+    for version in versions {
+        let stderr = stderr.clone();
         serve = serve.version_with(version, move |context| kit::services(context.clone(), stderr, least));
     }
     Ok(serve)

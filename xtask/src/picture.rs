@@ -1,6 +1,8 @@
-//! `cargo xtask picture`: the output of `rpcplugin inspect`, as `docs/images/inspect.svg` and as text in `docs/cli.md`.
+//! `cargo xtask picture`: the output of `rpcplugin inspect`, as `docs/images/inspect.svg` and as text in `docs/cli.md`, and that
+//! of the example `kv-host`, as `docs/images/kv-host.svg`.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anstyle_svg::Term;
@@ -8,7 +10,7 @@ use anstyle_svg::Term;
 use crate::markdown;
 use crate::workspace::{self, Outcome};
 
-/// Builds the program and a plugin, inspects the plugin, and draws the output.
+/// Builds the program, a host and a plugin, runs them, and draws the outputs.
 pub(crate) fn run() -> Outcome {
     for line in ["build -p rpcplugin-cli --bins", "build -p rpcplugin --examples"] {
         workspace::succeed(&mut workspace::cargo(line.split(' ')))?;
@@ -31,7 +33,21 @@ pub(crate) fn run() -> Outcome {
     let block = format!("```text\n{}\n```\n", plain.trim_end());
     let page =
         markdown::between(&page, BEGIN, END, &block).ok_or("docs/cli.md has no place for the session")?;
-    workspace::settle(PAGE, page.as_bytes(), false).map(drop)
+    workspace::settle(PAGE, page.as_bytes(), false)?;
+    draw_host(&target)
+}
+
+/// Draws the output of a host whose plugin logs. A shell puts stdout and stderr together.
+fn draw_host(target: &Path) -> Outcome {
+    let host = target.join("examples/kv-host");
+    let output = Command::new("sh").args(["-c", "exec \"$0\" 2>&1"]).arg(host).output()?;
+    let shown =
+        String::from_utf8(output.stdout)?.replace(&*target.join("examples").to_string_lossy(), "/opt/kv");
+    if !output.status.success() {
+        return Err(shown.into());
+    }
+    let session = format!("$ ./kv-host\n{shown}");
+    workspace::settle("docs/images/kv-host.svg", Term::new().render_svg(&session).as_bytes(), false).map(drop)
 }
 
 const PAGE: &str = "docs/cli.md";

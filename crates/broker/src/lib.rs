@@ -40,6 +40,8 @@
 //!
 //! [`Security`]: rpcplugin_transport::Security
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod accept;
 mod broker;
 mod dial;

@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use rpcplugin_core::Endpoint;
-use rpcplugin_transport::{Security, ServiceLayers, SocketDir, http2};
+use rpcplugin_transport::{Dialer, Security, ServiceLayers, SocketDir, http2};
 use tokio_util::sync::CancellationToken;
 
 /// The side of the main connection that a broker is on.
@@ -57,6 +57,9 @@ pub struct BrokerSettings {
     /// Translates addresses for a peer that sees other paths or networks, such as a plugin in a container. Without effect
     /// in multiplexed mode. Default: none.
     pub translate: Option<Arc<dyn Translate>>,
+    /// Opens connections to the addresses that the peer announces, after their translation. Without effect in multiplexed
+    /// mode. Default: by sockets.
+    pub dialer: Dialer,
     /// The span of the plugin. The broker's own work is recorded in it, and not in the span of the call that began the
     /// work. Default: none.
     pub span: tracing::Span,
@@ -77,6 +80,7 @@ impl BrokerSettings {
             peer_origin: PeerOrigin::Launched,
             layers: ServiceLayers::new(),
             translate: None,
+            dialer: Dialer::sockets(),
             span: tracing::Span::none(),
             shutdown: CancellationToken::new(),
         }

@@ -25,6 +25,8 @@
 //! # Invariants
 //! - Code that cannot be patched is an error of the build.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod build;
 mod error;
 mod message_limit_patch;

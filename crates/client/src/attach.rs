@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rpcplugin_broker::PeerOrigin;
 use rpcplugin_core::{AppVersion, Endpoint, Pid};
 use rpcplugin_handshake::{ReattachConfig, accept_version};
-use rpcplugin_transport::{Meter, Security, http2::ChannelError};
+use rpcplugin_transport::{Dialer, Meter, Security, http2::ChannelError};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, Span};
 
@@ -18,6 +18,7 @@ use crate::{
     connection::{
         host_services::{self, CallingPlugin},
         open::{self, ConnectTarget, Opened},
+        route::Route,
         security, socket_dir,
     },
     error::{ConnectFault, HandshakeFault, SecurityFault, SetupFault},
@@ -89,14 +90,15 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     span.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
     let target = ConnectTarget {
         endpoint: &endpoint,
+        route: Route { translate, dialer: Dialer::sockets() },
         security: &security,
         multiplex: false,
         sockets: &sockets,
-        translate,
         meter: &meter,
         layers: &host.layers,
         span: &span,
         peer_origin: PeerOrigin::Attached,
+        exit: None,
     };
     let opened = connect(host, target, &span).await.map_err(|fault| match fault {
         ConnectFault::Unreachable(source @ (ChannelError::Connect(_) | ChannelError::Timeout(_))) => {

@@ -3,6 +3,7 @@
 pub(crate) mod health;
 pub(crate) mod host_services;
 pub(crate) mod open;
+pub(crate) mod route;
 pub(crate) mod security;
 pub(crate) mod socket_dir;
 

@@ -18,6 +18,8 @@
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
 //! `rpcplugin` and `rpcplugin::host`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod attach;
 mod backoff;
 mod command;

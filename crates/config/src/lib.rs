@@ -25,6 +25,8 @@
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
 //! `rpcplugin::config`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod catalog;
 mod error;
 mod loader;

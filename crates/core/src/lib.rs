@@ -21,6 +21,8 @@
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
 //! the modules of `rpcplugin`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod cookie;
 mod endpoint;
 mod os;

@@ -27,6 +27,8 @@
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
 //! `rpcplugin::handshake`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod cookie_check;
 mod go_strconv;
 mod handshake_line;

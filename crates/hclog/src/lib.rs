@@ -41,6 +41,8 @@
 //!   are divided into chunks.
 //! - The crate opens no files, starts no threads and emits no events.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod encode;
 mod layer;
 mod level;

@@ -42,6 +42,8 @@
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
 //! `rpcplugin::tls`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod identity;
 mod mutual;
 mod os;

@@ -48,6 +48,8 @@
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
 //! `rpcplugin::telemetry`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod calls;
 mod error;
 #[cfg(feature = "client")]

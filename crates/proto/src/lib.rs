@@ -23,6 +23,8 @@
 //! - Names, numbers and types are those of go-plugin's `internal/plugin/*.proto`.
 //! - `StdioData::data` is [`bytes::Bytes`](prost::bytes::Bytes), so that forwarded output is not copied.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod generated;
 
 pub use generated::plugin::conn_info::Knock;

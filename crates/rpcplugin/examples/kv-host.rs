@@ -20,6 +20,10 @@ use kv::proto::{Entry, GetRequest, PutRequest, kv_client::KvClient};
 #[tokio::main]
 async fn main() -> Result<()> {
     let plugin = env::args_os().nth(1).map_or_else(beside_this_program, |path| Ok(path.into()))?;
+
+    // The plugin's log records are events of this host, under the plugin's name.
+    tracing_subscriber::fmt().without_time().with_writer(std::io::stderr).init();
+
     let host = Host::new(MagicCookie::new("KV_PLUGIN", "hello")?, 1);
     let plugin = host.launch(Command::new(plugin)).await?;
 

@@ -1,11 +1,38 @@
 //! Plugins as separate processes over gRPC, on the wire protocol of HashiCorp go-plugin.
 //!
-//! A *host* launches *plugins*: programs in Rust, Go, Python or any other language that implements the protocol. Host and
-//! plugin find each other by environment variables and one line of text on stdout. They authenticate each other with
-//! certificates that are made for this launch, and then speak gRPC over a Unix socket or TCP. A plugin that crashes does
-//! not crash the host, and a plugin can be replaced without rebuilding the host.
+//! A *host* launches *plugins*: programs in Rust, Go, Python or any other language that implements the protocol. A plugin that
+//! crashes does not crash the host, and is replaced without rebuilding the host. Host and plugin authenticate each other with
+//! certificates that are made for each launch, and speak gRPC over a Unix socket or TCP.
+//!
+//! # Cargo.toml
+//!
+//! Both sides need the same dependencies, and a `build.rs` that generates client and server from a `.proto` file, without a
+//! protobuf compiler:
+//!
+//! ```toml
+//! [dependencies]
+//! rpcplugin = "0.1"
+//! tonic = { version = "0.14", default-features = false, features = ["codegen"] }
+//! tonic-prost = "0.14"
+//! prost = "0.14"
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//! tracing = "0.1"
+//!
+//! [build-dependencies]
+//! rpcplugin-build = "0.1"
+//! ```
+//!
+//! ```ignore
+//! // build.rs
+//! fn main() -> Result<(), rpcplugin_build::BuildError> {
+//!     rpcplugin_build::compile(&["proto/kv.proto"], &["proto"])
+//! }
+//! ```
 //!
 //! # A host
+//!
+//! `KvClient` is generated. The *magic cookie* is an environment variable by which the plugin knows that a host launched it. It
+//! is not a secret. `1` is the version of the service.
 //!
 //! ```no_run
 //! # mod kv { pub use tonic_health::pb::health_client::HealthClient as KvClient; }
@@ -16,72 +43,112 @@
 //! let plugin = host.launch(Command::new("./kv-plugin")).await?;
 //! let kv = kv::KvClient::new(plugin.channel());
 //! // … call it …
-//! println!("{}", plugin.shut_down().await);
+//! println!("the plugin {}", plugin.shut_down().await);
 //! # Ok(()) }
 //! ```
 //!
 //! # A plugin
 //!
+//! `KvServer` is generated, and wraps your implementation of the service.
+//!
 //! ```no_run
 //! use std::process::ExitCode;
 //!
 //! use rpcplugin::{MagicCookie, Serve};
-//! # fn kv_server() -> tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health> {
-//! #     tonic_health::server::health_reporter().1
+//! # struct MyKv;
+//! # struct KvServer;
+//! # impl KvServer {
+//! #     fn new(_: MyKv) -> tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health> {
+//! #         tonic_health::server::health_reporter().1
+//! #     }
 //! # }
 //!
 //! fn main() -> ExitCode {
 //!     let cookie = MagicCookie::new("KV_PLUGIN", "hello").expect("a key and a value");
-//!     Serve::new(cookie).version(1, kv_server()).main()
+//!     Serve::new(cookie).version(1, KvServer::new(MyKv)).main()
 //! }
 //! ```
+//!
+//! # Logs
+//!
+//! A plugin logs with `tracing`. [`Serve`] sets the subscriber. The records become `tracing` events of the host, whose target is
+//! the name of the plugin's program: a host that sets a subscriber sees them. A host without a subscriber prints warnings,
+//! errors and panics of its plugins on stderr. What a plugin prints with `println!` is [forwarded](host::OutputStream) too.
+//!
+//! # Errors
+//!
+//! Each error is a `miette::Diagnostic` with a code that stays and with help that names the next step.
+//! [`LaunchError`] has the cause, the exit status, and the plugin's last lines. A call that fails because the plugin exited has
+//! the source [`PluginExited`](host::PluginExited). [`PlainReport`](error::PlainReport) prints an error without miette's colours.
+//!
+//! # The ten types that you need
+//!
+//! | type | purpose |
+//! |---|---|
+//! | [`Host`] | launches plugins: cookie, versions, settings, callbacks |
+//! | [`Command`] | the program to launch, with arguments and environment |
+//! | [`Plugin`] | a launched plugin: its channel, its broker, its shutdown |
+//! | [`PluginChannel`] | the channel for generated clients |
+//! | [`Exit`] | how a plugin ended |
+//! | [`LaunchError`] | why a plugin did not start |
+//! | [`Serve`] | serves a plugin: cookie, versions, services, settings |
+//! | [`PluginContext`] | what services of a plugin can use: the host's channel, the broker, health, shutdown |
+//! | [`Services`] | several gRPC services together |
+//! | [`MagicCookie`] | the variable by which a plugin knows its host |
 //!
 //! # Calls from the plugin to the host
 //!
-//! A host can serve gRPC services to its plugins, and a plugin can call them:
-//!
-//! ```
-//! use rpcplugin::{Host, PluginChannel, PluginContext, Services};
-//! use tonic_health::pb::health_client::HealthClient as DictionaryClient;
-//! # fn dictionary() -> tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health> {
-//! #     tonic_health::server::health_reporter().1
-//! # }
-//!
-//! fn with_callbacks(host: Host) -> Host {
-//!     host.callbacks(Services::new().add(dictionary()))
-//! }
-//!
-//! fn client(context: &PluginContext) -> DictionaryClient<PluginChannel> {
-//!     DictionaryClient::new(context.host_channel())
-//! }
-//! ```
-//!
-//! The first call opens the connection. All calls share it, and it is secured as the main connection is. The module
-//! [`broker`] makes further connections: either side serves services under a number, and the other side dials the number.
+//! [`Host::callbacks`] serves gRPC services to every plugin, and a plugin calls them on [`PluginContext::host_channel`]. The first
+//! call opens the connection. All calls share it, and it is secured as the main connection is. The module [`broker`] makes further
+//! connections: either side serves services under a number, and the other side dials the number.
 //!
 //! # What a launch does
 //!
-//! [`Host::launch`] makes an identity for this launch, starts the process, reads its handshake line, decides how the
-//! connection is secured, connects, and calls the plugin's health service. One timeout covers all of it. [`Serve`] does
-//! the same steps on the plugin's side. The module [`handshake`] has the values that host and plugin exchange.
+//! [`Host::launch`] makes an identity for this launch, starts the process, reads its handshake line, decides how the connection
+//! is secured, connects, and calls the plugin's health service. One timeout covers all of it. [`Serve`] does the same steps on
+//! the plugin's side. The module [`handshake`] has the values that host and plugin exchange.
 //!
 //! # Modules
 //!
-//! The root has what the first host and the first plugin need. The rest is in modules by subject: [`host`] and [`plugin`]
-//! for the two sides, [`config`] for settings, [`error`] for reports of errors, [`broker`] for further connections,
-//! [`tls`] for certificates, [`handshake`], [`hclog`] for log records, [`telemetry`] for traffic, traces and metrics,
-//! [`transport`] for streams and HTTP/2, and [`pyvider`] for the names of pyvider.rpcplugin.
+//! The root has what the first host and the first plugin need. The rest is in modules by subject:
 //!
-//! The guide, from an empty folder to deployment, is in `docs/guide` of the repository. This crate's `examples` have a
-//! program for each capability; `cargo run --example quickstart` is the first.
-//!
-//! The crates `rpcplugin-*` behind this one are internal: their APIs may change with any release.
+//! | module | subject |
+//! |---|---|
+//! | [`host`] | launching, attaching, observing, supervising |
+//! | [`plugin`] | serving, health, readiness, shutdown, logging |
+//! | [`config`] | settings from file, environment and code |
+//! | [`error`] | categories and reports of errors |
+//! | [`broker`] | further connections, in both directions |
+//! | [`tls`] | certificates, keys, roots |
+//! | [`handshake`] | the variables and the line that host and plugin exchange |
+//! | [`hclog`] | log records in go-plugin's format |
+//! | [`telemetry`] | traffic, traces, and with the feature `otel` metrics |
+//! | `testing` | host and plugin in one process, with the feature `testing` |
+//! | [`transport`] | streams and HTTP/2 |
+//! | [`pyvider`] | the names of pyvider.rpcplugin |
 //!
 //! # Features
 //!
-//! - `client` and `server` (default): the two sides.
-//! - `ring` (default) or `aws-lc-rs`: the cryptography.
-//! - `otel`: export of spans and metrics to an OpenTelemetry collector.
+//! | feature | default | effect |
+//! |---|---|---|
+//! | `client` | yes | the host side |
+//! | `server` | yes | the plugin side |
+//! | `ring` | yes | the cryptography of ring, which is fast to build |
+//! | `aws-lc-rs` | | the cryptography of AWS-LC without its FIPS module. Used if both are enabled |
+//! | `otel` | | export of spans and metrics to an OpenTelemetry collector |
+//! | `testing` | | host and plugin in one process, for tests |
+//!
+//! # More
+//!
+//! - The [guide](https://github.com/rpcplugin/rpcplugin/tree/main/docs/guide), from an empty folder to deployment
+//! - The [examples](https://github.com/rpcplugin/rpcplugin/tree/main/crates/rpcplugin/examples), a program for each capability
+//! - [Settings](https://github.com/rpcplugin/rpcplugin/blob/main/docs/configuration.md),
+//!   [errors](https://github.com/rpcplugin/rpcplugin/blob/main/docs/errors.md), and the
+//!   [program `rpcplugin`](https://github.com/rpcplugin/rpcplugin/blob/main/docs/cli.md), which inspects plugins in any language
+//!
+//! The crates `rpcplugin-*` behind this one are internal: their APIs may change with any release.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod pyvider;
 
@@ -112,9 +179,10 @@ pub mod host {
 #[cfg(feature = "server")]
 pub mod plugin {
     pub use rpcplugin_server::{
-        Announced, Attachable, BasicProtocol, Bound, BoxError, CustomTransport, Health, HostFacts, NotReady,
-        OriginalStderr, PluginContext, Protocol, RateLimit, RateLimited, Readiness, Serve, ServeError,
-        Served, ServingStatus, Shutdown, ShutdownCause, hclog_layer,
+        Announced, Attachable, BasicProtocol, Bound, BoxError, CustomTransport, Health, HostFacts,
+        InProcessPlugin, NotReady, OriginalStderr, PluginContext, PluginOutput, Protocol, RateLimit,
+        RateLimited, Readiness, Serve, ServeError, Served, ServingStatus, Shutdown, ShutdownCause,
+        hclog_layer,
     };
 }
 
@@ -182,11 +250,18 @@ pub mod telemetry {
     };
 }
 
+/// Host and plugin in one process, for tests of a plugin or a host.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use rpcplugin_testing::{InProcess, InProcessTask};
+}
+
 /// Streams and listeners, for custom transports and for code that connects without a [`host`].
 pub mod transport {
     pub use rpcplugin_transport::{
-        BindError, ConnectError, Io, Listen, Listener, MessageLimits, Route, SecureError, SecureStream,
-        Security, ServiceLayer, ServiceLayers, SocketDir, SocketDirError, Stream, dial, speaks_tls,
+        BindError, ConnectError, Dial, Dialer, Io, Listen, Listener, MessageLimits, Route, SecureError,
+        SecureStream, Security, ServiceLayer, ServiceLayers, SocketDir, SocketDirError, Stream, dial,
+        speaks_tls,
     };
 
     /// gRPC over HTTP/2: a channel over a stream, and a server for incoming streams.

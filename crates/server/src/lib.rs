@@ -8,14 +8,18 @@
 //! further connections, and the controller, by which it shuts the plugin down.
 //!
 //! The steps are values too: [`Serve::bind`] returns a [`Bound`] plugin, and [`Bound::announce`] an [`Announced`] one, which can
-//! [serve](Announced::serve). [`Attachable`] is a plugin in test mode, which a person starts.
+//! [serve](Announced::serve). [`Attachable`] is a plugin in test mode, which a person starts. [`InProcessPlugin`] is a plugin in
+//! the process of its host, for tests.
 //!
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
 //! `rpcplugin` and `rpcplugin::plugin`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod context;
 mod environment;
 mod error;
+mod in_process;
 mod layers;
 mod lifecycle;
 mod listen;
@@ -35,6 +39,7 @@ mod watchdog;
 
 pub use context::{HostFacts, PluginContext};
 pub use error::ServeError;
+pub use in_process::{InProcessPlugin, PluginOutput};
 pub use layers::{RateLimit, RateLimited};
 pub use lifecycle::{Announced, Bound, Served};
 pub use listen::CustomTransport;

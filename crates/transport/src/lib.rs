@@ -18,6 +18,8 @@
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
 //! `rpcplugin::transport` and `rpcplugin::telemetry`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod cleanup;
 mod frames;
 pub mod http2;
@@ -31,8 +33,8 @@ mod tls;
 pub use cleanup::remove_sockets;
 pub use meter::{ConnectionKind, ConnectionTraffic, Meter, Traffic};
 pub use net::{
-    BindError, ConnectError, Io, Listen, Listener, PendingConnection, SocketDir, SocketDirError, SocketGroup,
-    Stream, dial, remove_empty_dir, remove_stale_socket,
+    BindError, ConnectError, Dial, Dialer, Io, Listen, Listener, PendingConnection, SocketDir,
+    SocketDirError, SocketGroup, Stream, dial, remove_empty_dir, remove_stale_socket,
 };
 pub use os::*;
 pub use rpcplugin_yamux as yamux;

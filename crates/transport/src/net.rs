@@ -6,7 +6,7 @@ mod pending;
 mod stream;
 mod unix;
 
-pub use dial::{ConnectError, dial};
+pub use dial::{ConnectError, Dial, Dialer, dial};
 pub use listener::{BindError, Listen, Listener};
 pub use pending::PendingConnection;
 pub use stream::{Io, Stream};

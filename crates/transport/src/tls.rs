@@ -10,7 +10,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream, rustls};
 use crate::{
     frames::AuthorityRewrite,
     io::{Inspected, dispatch_io},
-    net::{Stream, dial},
+    net::{Dialer, Stream},
 };
 
 /// How all streams between two peers are secured: the main connection and the brokered connections.
@@ -133,20 +133,20 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// Whether the listener at `endpoint` speaks TLS, with any certificates. A listener that replies to the beginning of a
+/// Whether the listener that `dialer` reaches at `endpoint` speaks TLS, with any certificates. A listener that replies to the beginning of a
 /// TLS handshake with TLS speaks it.
 ///
 /// This opens one connection and closes it again. Returns false if there is no reply within two seconds.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
-pub async fn speaks_tls(endpoint: &Endpoint) -> bool {
+pub async fn speaks_tls(dialer: &Dialer, endpoint: &Endpoint) -> bool {
     let handshake = async {
         // The identity trusts only itself, so that no peer passes.
         let identity = Identity::generate().ok()?;
         let trust = Trust::Pinned(identity.peer_certificate());
         let tls = MutualTls::new(identity, trust).ok()?;
-        let stream = dial(endpoint).await.ok()?;
+        let stream = dialer.dial(endpoint).await.ok()?;
         let refused = Security::Mutual(tls).client(stream).await.err()?;
         let fault = refused.0.get_ref()?.downcast_ref::<rustls::Error>()?;
         Some(!matches!(fault, rustls::Error::InvalidMessage(_)))
@@ -185,7 +185,7 @@ mod tests {
                     None => drop(tls.server(Stream::Tcp(stream)).await),
                 }
             };
-            tokio::join!(speaks_tls(&endpoint), replying).0
+            tokio::join!(speaks_tls(&Dialer::sockets(), &endpoint), replying).0
         };
         assert!(detected(None).await, "with certificates of its own");
         assert!(detected(Some(&[21, 3, 3, 0, 2, 2, 40])).await, "an alert is a reply");

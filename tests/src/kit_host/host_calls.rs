@@ -18,7 +18,10 @@ use crate::{
 };
 
 /// Serves `HostCalls` under a fresh id until the returned handle is dropped.
-pub(crate) async fn serve(broker: &Broker) -> Result<ServiceHandle, AcceptError> {
+///
+/// # Errors
+/// [`AcceptError`] when the broker cannot serve.
+pub async fn serve(broker: &Broker) -> Result<ServiceHandle, AcceptError> {
     serve_and_note(broker, Calls::default()).await
 }
 

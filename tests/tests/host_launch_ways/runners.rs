@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -9,21 +10,33 @@ use std::{
 
 use rpcplugin::host::{ConnectFault, HandshakeFault};
 use rpcplugin::{
-    Endpoint, Exit, Services,
+    Endpoint, Exit, Host, Services,
     broker::{BoxError, Translate},
     config::{EnvPolicy, HostTls},
     host::{
         AttachError, Attachment, ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, PluginProcess,
         Runner, StartedProcess,
     },
+    transport::{Dial, Stream, dial},
 };
-use rpcplugin_tests::support::{
-    faulty::{host, shows},
-    scripts::script,
-    wait::eventually_within,
+use rpcplugin_tests::{
+    contract,
+    pb::{CountRequest, EchoRequest, SleepRequest, kit_client::KitClient},
+    support::{
+        faulty::{host, shows},
+        process::send,
+        programs::peer,
+        scripts::script,
+        wait::eventually_within,
+    },
+};
+use rustix::process::Signal;
+use tokio::{
+    io::{copy, duplex, split},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, service::interceptor::InterceptedService};
+use tonic::{Code, Request, service::interceptor::InterceptedService};
 
 use crate::{
     double::{Double, DoubleRunning, Loopback},
@@ -175,7 +188,7 @@ impl Runner for Engine {
             return std::future::pending().await;
         }
         let end = CancellationToken::new();
-        let (printing, stdout) = tokio::io::duplex(16);
+        let (printing, stdout) = duplex(16);
         let ended = end.clone();
         tokio::spawn(async move {
             ended.cancelled().await;
@@ -276,4 +289,79 @@ async fn a_runner_may_start_plugins_elsewhere() {
     assert!(plugin.security().is_mutual());
     plugin.ping().await.expect("the plugin is healthy");
     assert_eq!(plugin.shut_down().await, Exit::Clean);
+}
+
+/// A runner of a child process whose connections stay open after its exit, as a port-forward or another process with the
+/// same socket holds them.
+struct HeldOpen(rpcplugin::Command);
+
+#[derive(Debug)]
+struct Hold;
+
+impl Runner for HeldOpen {
+    type Process = ChildProcess;
+
+    fn program(&self) -> PathBuf {
+        Runner::program(&self.0)
+    }
+
+    async fn start(
+        &self,
+        environment: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
+        Ok(self.0.start(environment).await?.dial(Hold))
+    }
+}
+
+impl Dial for Hold {
+    async fn dial(&self, endpoint: &Endpoint) -> io::Result<Stream> {
+        let (mut from_plugin, mut to_plugin) = split(dial(endpoint).await.map_err(|error| error.source)?);
+        let (near, far) = duplex(1 << 16);
+        let (mut from_host, mut to_host) = split(far);
+        tokio::spawn(async move {
+            let held = async {
+                let _ = copy(&mut from_plugin, &mut to_host).await;
+                std::future::pending().await
+            };
+            tokio::select! {
+                _ = copy(&mut from_host, &mut to_plugin) => {}
+                () = held => {}
+            }
+        });
+        Ok(Stream::other(near))
+    }
+}
+
+#[tokio::test]
+async fn calls_end_with_the_process_although_its_connections_stay_open() {
+    let Some(program) = peer("go", "kit-plugin") else { return };
+    for multiplex in [false, true] {
+        let host = Host::new(contract::cookie(), 3).configure(|config| config.multiplex = multiplex);
+        let runner = HeldOpen(rpcplugin::Command::new(&program));
+        let plugin = host.launch_with(&runner).await.expect("the plugin starts");
+        let mut kit = KitClient::new(plugin.channel());
+        let endless = CountRequest { n: -1, interval_us: 1000, ..CountRequest::default() };
+        let mut counting = kit.count(endless).await.expect("the stream begins").into_inner();
+        let mut sleeping = kit.clone();
+        let sleeping = tokio::spawn(async move { sleeping.sleep(SleepRequest { ms: 3_600_000 }).await });
+        kit.echo(EchoRequest::default()).await.expect("the plugin answers");
+        send(plugin.pid().expect("a child process"), Signal::KILL);
+        let slept = timeout(TIMEOUT, sleeping).await.expect("the call ends").expect("no panic");
+        let counted = timeout(TIMEOUT, async {
+            loop {
+                match counting.message().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("the stream was cut, and not complete"),
+                    Err(status) => break status,
+                }
+            }
+        });
+        let counted = counted.await.expect("the stream ends");
+        for status in [slept.expect_err("killed"), counted] {
+            assert_eq!(status.code(), Code::Unavailable, "{status}");
+            assert!(status.message().contains("has ended: signal"), "{status}");
+        }
+        let later = timeout(TIMEOUT, kit.echo(EchoRequest::default())).await.expect("a later call ends");
+        assert_eq!(later.expect_err("there is no plugin").code(), Code::Unavailable);
+    }
 }

@@ -46,6 +46,8 @@ const OURS: &[&str] = &[
     "abandoned-launch-kills",
     "stop-without-grace",
     "killed",
+    "killed-during-call",
+    "killed-during-stream",
     "supervised-restarts",
     "supervised-gives-up",
     "version-none-in-common",

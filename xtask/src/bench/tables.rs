@@ -77,7 +77,10 @@ fn table<'r>(rows: impl Iterator<Item = &'r Row>, details: bool) -> String {
     let others = || pairs.iter().filter(|pair| **pair != Pair::Rust);
     let mut table = String::from("|  |");
     pairs.iter().for_each(|pair| table += &format!(" {pair} |"));
-    others().for_each(|pair| table += &format!(" ratio to {pair} |"));
+    others().for_each(|pair| match details {
+        true => table += &format!(" ratio to {pair} |"),
+        false => table += &format!(" better than {pair} by |"),
+    });
     table += if details { " asked for |\n|---|" } else { "\n|---|" };
     table += &"--:|".repeat(pairs.len() + others().count() + usize::from(details));
     table.push('\n');
@@ -89,7 +92,8 @@ fn table<'r>(rows: impl Iterator<Item = &'r Row>, details: bool) -> String {
         }
         for pair in others() {
             let cell = row.ratios.get(pair);
-            let cell = cell.map(|ratio| if details { with_extremes(ratio) } else { number(ratio.median) });
+            let cell =
+                cell.map(|ratio| if details { with_extremes(ratio) } else { factor(ratio, row.better) });
             table += &format!(" {} |", cell.unwrap_or_default());
         }
         if details {
@@ -134,6 +138,11 @@ fn amount(spread: &Spread, unit: &str) -> String {
         "/s" => format!("{}/s", number(spread.median)),
         _ => format!("{} {unit}", number(spread.median)),
     }
+}
+
+/// How many times better, whether more or less of it is better: a factor above 1 is in favour of this library.
+fn factor(ratio: &Spread, better: Better) -> String {
+    format!("{} ×", number(if better == Better::Lower { 1.0 / ratio.median } else { ratio.median }))
 }
 
 fn with_extremes(spread: &Spread) -> String {

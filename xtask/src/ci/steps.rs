@@ -73,10 +73,11 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     steps
 }
 
-/// Compares the public API with that of the newest release, if there is one.
+/// Compares the public API with that of the newest release before this commit, if there is one.
 fn semver() -> Step {
     let mut tags = Command::new("git");
-    let newest = first_line(tags.args(["tag", "--list", "v*", "--sort=-v:refname"])).unwrap_or_default();
+    let tags = tags.args(["tag", "--list", "v*", "--no-contains", "HEAD", "--sort=-v:refname"]);
+    let newest = first_line(tags).unwrap_or_default();
     let line = format!("semver-checks --workspace --baseline-rev {newest}");
     let needed = move || match newest.is_empty() {
         true => Err("there is no release to compare with: no tag begins with `v`".to_owned()),

@@ -11,7 +11,13 @@ pub(super) const PAGE: &str = "README.md";
 const BEGIN: &str = "<!-- interop: written by `cargo xtask interop` -->";
 const END: &str = "<!-- /interop -->";
 
-const TICK: &str = "✓";
+const WORKS: &str = "●";
+const SEPARATE_ONLY: &str = "◐";
+const ABSENT: &str = "–";
+
+/// The line above the table.
+const LEGEND: &str = "● works, with separate and with multiplexed brokered connections · ◐ works with separate ones only · – cannot \
+                      work; the numbers are the reasons";
 
 /// The mark of a cell that no run has passed.
 const NO_RESULT: &str = "?";
@@ -39,26 +45,25 @@ pub(super) fn put(text: &str, recorded: &Recorded) -> Option<String> {
     markdown::between(text, BEGIN, END, &format!("\n\n{}\n", table(recorded)))
 }
 
-/// A row for each pair and network, and a column for each kind of security. A cell has two marks, for separate brokered
-/// connections and for multiplexed ones, or one mark where the same reason keeps both from working.
+/// A legend, then a row for each pair and network, and a column for each kind of security. A full circle is a pair that works
+/// with separate and with multiplexed brokered connections, and a half circle one that works with separate ones only.
 pub(super) fn table(recorded: &Recorded) -> String {
     let mut reasons = Vec::new();
     let titles: String = SECURITIES.iter().map(|security| format!(" {} |", security.title)).collect();
-    let mut table = format!("| host → plugin |{titles}\n|---|{}\n", ":-:|".repeat(SECURITIES.len()));
+    let mut table =
+        format!("{LEGEND}\n\n| host → plugin |{titles}\n|---|{}\n", ":-:|".repeat(SECURITIES.len()));
     for (host, plugin) in matrix::pairs() {
         for network in NETWORKS {
             table += &format!("| {host:?} → {plugin:?}, {network} |");
             for security in SECURITIES {
-                let cell = |mux| mark(Cell { host, plugin, security, network, mux }, recorded, &mut reasons);
-                let marks = [false, true].map(cell);
-                let once = marks[0] == marks[1] && marks[0] != TICK;
-                table += &format!(" {} |", marks[usize::from(once)..].join(" "));
+                let cell = |mux| status(Cell { host, plugin, security, network, mux }, recorded);
+                table += &format!(" {} |", mark([false, true].map(cell), &mut reasons));
             }
             table += "\n";
         }
     }
     for (number, why) in (1..).zip(reasons) {
-        table += &format!("\n{number}. n/a: {why}");
+        table += &format!("\n{number}. {why}");
     }
     table + "\n"
 }
@@ -73,18 +78,19 @@ fn status(cell: Cell, recorded: &Recorded) -> Option<Result<(), &'static str>> {
     }
 }
 
-/// A tick, the number of the reason why not, or a question mark.
-fn mark(cell: Cell, recorded: &Recorded, reasons: &mut Vec<&'static str>) -> String {
-    let why = match status(cell, recorded) {
-        Some(Ok(())) => return TICK.to_owned(),
-        Some(Err(why)) => why,
-        None => return NO_RESULT.to_owned(),
+/// The mark of a pair with separate and with multiplexed brokered connections, and the number of the reason for what is missing.
+fn mark(both: [Option<Result<(), &'static str>>; 2], reasons: &mut Vec<&'static str>) -> String {
+    let (mark, why) = match both {
+        [Some(Ok(())), Some(Ok(()))] => return WORKS.to_owned(),
+        [Some(Ok(())), Some(Err(why))] => (SEPARATE_ONLY, why),
+        [Some(Err(why)), Some(Err(_))] => (ABSENT, why),
+        _ => return NO_RESULT.to_owned(),
     };
     if !reasons.contains(&why) {
         reasons.push(why);
     }
     let number = reasons.iter().take_while(|reason| **reason != why).count() + 1;
-    format!("n/a<sup>{number}</sup>")
+    format!("{mark}<sup>{number}</sup>")
 }
 
 #[cfg(test)]
@@ -110,16 +116,19 @@ mod tests {
         let rows: Vec<_> = table.lines().filter(|line| line.contains(" → ")).collect();
         assert_eq!(rows.len(), 1 + 5 * 2);
         assert!(rows.iter().all(|row| row.matches('|').count() == 8), "{table}");
+        let rows = rows.join("\n");
+        let count = |mark: &str| rows.matches(mark).count();
         let works = |cell: &Cell| cell.ability() == Ability::Works;
-        assert_eq!(table.matches(TICK).count(), matrix::cells().into_iter().filter(works).count());
+        let working = matrix::cells().into_iter().filter(works).count();
+        assert_eq!(2 * count(WORKS) + count(SEPARATE_ONLY), working, "{rows}");
         assert!(!table.contains("|  |") && !table.contains(NO_RESULT), "{table}");
-        assert!(table.contains("\n1. n/a: "), "{table}");
+        assert!(table.contains("\n1. "), "{table}");
     }
 
     #[test]
     fn a_tick_needs_a_result() {
         let nothing = table(&Recorded::default());
-        assert!(!nothing.contains(TICK) && nothing.contains(NO_RESULT), "{nothing}");
+        assert!(!nothing.contains("| ● |") && nothing.contains(NO_RESULT), "{nothing}");
         let none_passed = recorded().replacen("\"passed\": 1", "\"passed\": 0", 1);
         assert_eq!(table(&Recorded::parse(&none_passed).unwrap()).matches(NO_RESULT).count(), 1);
     }

@@ -41,6 +41,11 @@ const HOUSE: &[Room] = &[
         may_use: &["rpcplugin-core", "rpcplugin-transport", "rpcplugin-server", "rpcplugin-client"],
     },
     Room {
+        name: "rpcplugin-testing",
+        floor: 6,
+        may_use: &["rpcplugin-core", "rpcplugin-transport", "rpcplugin-server", "rpcplugin-client"],
+    },
+    Room {
         name: "rpcplugin",
         floor: 7,
         may_use: &[
@@ -55,6 +60,7 @@ const HOUSE: &[Room] = &[
             "rpcplugin-transport",
             "rpcplugin-broker",
             "rpcplugin-otel",
+            "rpcplugin-testing",
         ],
     },
     Room { name: "rpcplugin-cli", floor: 8, may_use: &["rpcplugin"] },

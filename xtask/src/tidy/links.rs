@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use super::{Subject, Text};
 use crate::workspace;
 
-/// Looks at every link of the README and of `docs/` that is not an address on the web.
+/// The address of this repository's files, for pages that are read elsewhere, such as the README of a package.
+const REPOSITORY: &str = "https://github.com/rpcplugin/rpcplugin/blob/main/";
+
+/// Looks at every link of every page that is not an address on the web, or is one of a file of this repository.
 pub(super) fn check(subject: &Subject) -> Vec<String> {
     let mut found = Vec::new();
-    for page in subject.texts.iter().filter(|text| text.path == "README.md" || is_in_docs(&text.path)) {
+    for page in subject.texts.iter().filter(|text| text.path.ends_with(".md")) {
         for (line, target) in targets(&page.content) {
             if let Err(why) = resolve(subject, page, target) {
                 found.push(format!("{}:{line}: {target}: {why}", page.path));
@@ -16,10 +19,6 @@ pub(super) fn check(subject: &Subject) -> Vec<String> {
         }
     }
     found
-}
-
-fn is_in_docs(path: &str) -> bool {
-    path.starts_with("docs/") && path.ends_with(".md")
 }
 
 /// The targets of links, with their lines. Code and pictures are left out.
@@ -38,11 +37,13 @@ fn targets(markdown: &str) -> Vec<(usize, &str)> {
 }
 
 fn resolve(subject: &Subject, page: &Text, target: &str) -> Result<(), &'static str> {
-    if target.contains("://") {
-        return Ok(());
-    }
+    let (page, target) = match target.strip_prefix(REPOSITORY) {
+        Some(target) => ("README.md", target),
+        None if target.contains("://") => return Ok(()),
+        None => (page.path.as_str(), target),
+    };
     let (file, heading) = target.split_once('#').unwrap_or((target, ""));
-    let path = if file.is_empty() { page.path.clone() } else { beside(&page.path, file) };
+    let path = if file.is_empty() { page.to_owned() } else { beside(page, file) };
     if !workspace::root().join(&path).exists() {
         return Err("there is no such file");
     }

@@ -8,8 +8,27 @@ use serde_json::Value;
 use super::Subject;
 use crate::workspace::{self, Crate};
 
-/// Fields that users see on crates.io and docs.rs, as `cargo metadata` names them. The workspace has values for most.
-const FIELDS: &[&str] = &["description", "license", "repository", "readme", "rust_version"];
+/// Fields that users see in the registry, as `cargo metadata` names them. The workspace has values for most.
+const FIELDS: &[&str] = &["description", "license", "repository", "homepage", "rust_version"];
+
+/// Categories of the registry that fit crates of this workspace. The registry drops a category that it does not have.
+const CATEGORIES: &[&str] = &[
+    "asynchronous",
+    "authentication",
+    "command-line-utilities",
+    "config",
+    "cryptography",
+    "development-tools::build-utils",
+    "development-tools::debugging",
+    "development-tools::profiling",
+    "development-tools::testing",
+    "encoding",
+    "network-programming",
+    "parser-implementations",
+];
+
+/// What the generated pages need to show the features of items.
+const SHOWS_FEATURES: &str = "#![cfg_attr(docsrs, feature(doc_cfg))]";
 
 /// Both licences are in each package, as links to those of the workspace.
 const LICENCES: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT"];
@@ -75,8 +94,13 @@ fn check_package(one: &Crate) -> Vec<String> {
     let mut found: Vec<String> = without.map(|field| format!("has no {}", field.replace('_', "-"))).collect();
     found.extend(check_words("keyword", &one.fields["keywords"]));
     found.extend(check_words("category", &one.fields["categories"]));
-    if one.fields["metadata"]["docs"]["rs"].is_null() {
-        found.push("has no [package.metadata.docs.rs], which names the targets to build".to_owned());
+    if one.is_library() {
+        found.extend(check_pages(&one.fields["metadata"]["docs"]["rs"]));
+        if !fs::read_to_string(one.front_page()).unwrap_or_default().contains(SHOWS_FEATURES) {
+            found.push(format!("the crate's front page has no `{SHOWS_FEATURES}` below its documentation"));
+        }
+    } else if one.fields["metadata"]["binstall"].is_null() {
+        found.push("has no [package.metadata.binstall], which names the archives of a release".to_owned());
     }
     let manifest = fs::read_to_string(&one.manifest).unwrap_or_default();
     if !manifest.lines().any(|line| line.starts_with("include")) {
@@ -88,23 +112,59 @@ fn check_package(one: &Crate) -> Vec<String> {
             found.push(format!("has no {licence}: ln -s ../../{licence}"));
         }
     }
+    match fs::read_to_string(one.manifest.with_file_name("README.md")) {
+        Ok(readme) if one.text("readme") == "README.md" => found.extend(check_readme(&readme, one)),
+        _ => found.push("has no README.md of its own with `readme = \"README.md\"`".to_owned()),
+    }
     found
 }
 
-/// crates.io takes up to five of each; a keyword has up to 20 letters.
+/// The settings of the generated pages: all features, shown at the items that need them, and the systems to build for.
+fn check_pages(settings: &Value) -> Vec<String> {
+    let all_features = settings["all-features"] == true;
+    let shown = settings["rustdoc-args"].as_array().is_some_and(|words| words.contains(&"docsrs".into()));
+    let targets = settings["targets"].as_array().is_some_and(|targets| !targets.is_empty());
+    let complete = [
+        (all_features, "all-features = true"),
+        (shown, "rustdoc-args = [\"--cfg\", \"docsrs\"]"),
+        (targets, "targets"),
+    ];
+    let missing = complete.into_iter().filter(|(is_there, _)| !is_there);
+    missing.map(|(_, setting)| format!("[package.metadata.docs.rs] has no {setting}")).collect()
+}
+
+/// The README of a package has its name and says which compiler it needs. That of a library says how to depend on it.
+fn check_readme(readme: &str, one: &Crate) -> Vec<String> {
+    let version = one.text("version");
+    let line = format!("{} = \"{}\"", one.name, version.rsplit_once('.').map_or(version, |(minor, _)| minor));
+    let mut wanted = vec![format!("# {}\n", one.name), format!("Rust {}", one.text("rust_version"))];
+    wanted.extend(one.is_library().then_some(line));
+    let missing = wanted.into_iter().filter(|text| !readme.contains(text.as_str()));
+    missing.map(|text| format!("its README.md does not say `{}`", text.trim_end())).collect()
+}
+
+/// The registry takes up to five of each. A keyword has up to 20 letters, digits, `-`, `_` and `+`.
 fn check_words(what: &str, words: &Value) -> Vec<String> {
     let words: Vec<&str> = words.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut found = Vec::new();
     if words.is_empty() || words.len() > 5 {
         found.push(format!("has {} {what} entries, and not one to five", words.len()));
     }
-    let too_long = words.iter().filter(|word| what == "keyword" && word.len() > 20);
-    found.extend(too_long.map(|word| format!("has a {what} that is too long: {word}")));
+    let is_allowed = |word: &str| match what {
+        "keyword" => word.len() <= 20 && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_+".contains(c)),
+        _ => CATEGORIES.contains(&word),
+    };
+    let refused = words.iter().filter(|word| !is_allowed(word));
+    found.extend(
+        refused.map(|word| format!("has a {what} that the registry or this rule does not know: {word}")),
+    );
     found
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -129,7 +189,37 @@ mod tests {
         let faults = |what, words: &[&str]| check_words(what, &words.into()).len();
         assert_eq!(faults("keyword", &["a", "b"]), 0);
         assert_eq!(faults("keyword", &[]), 1);
-        assert_eq!(faults("category", &["a", "b", "c", "d", "e", "f"]), 1);
+        assert_eq!(faults("keyword", &["a", "b", "c", "d", "e", "f"]), 1);
         assert_eq!(faults("keyword", &["far-too-long-for-a-keyword"]), 1);
+        assert_eq!(faults("keyword", &["two words"]), 1);
+        assert_eq!(faults("category", &["config", "encoding"]), 0);
+        assert_eq!(faults("category", &["no-such-category"]), 1);
+    }
+
+    #[test]
+    fn pages_without_all_features_are_faults() {
+        let whole = json!({ "all-features": true, "rustdoc-args": ["--cfg", "docsrs"], "targets": ["a"] });
+        assert_eq!(check_pages(&whole), Vec::<String>::new());
+        for name in ["all-features", "rustdoc-args", "targets"] {
+            let mut without = whole.clone();
+            without[name].take();
+            assert_eq!(check_pages(&without).len(), 1, "{name}");
+        }
+        assert_eq!(check_pages(&Value::Null).len(), 3);
+    }
+
+    #[test]
+    fn a_readme_has_name_version_and_compiler() {
+        let fields = json!({
+            "name": "a", "manifest_path": "a/Cargo.toml", "version": "1.2.3", "rust_version": "1.88", "dependencies": [],
+            "targets": [{ "kind": ["lib"], "src_path": "a/src/lib.rs" }],
+        });
+        let one: Crate = serde_json::from_value(fields).unwrap();
+        assert_eq!(check_readme("# a\n\na = \"1.2\"\n\nRust 1.88\n", &one), Vec::<String>::new());
+        assert_eq!(
+            check_readme("# a\n\na = \"1.1\"\n\nRust 1.88\n", &one),
+            ["its README.md does not say `a = \"1.2\"`"]
+        );
+        assert_eq!(check_readme("# b\n", &one).len(), 3);
     }
 }

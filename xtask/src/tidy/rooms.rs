@@ -51,6 +51,7 @@ const CRATES: &[Crate] = &[
             "serve",
             "lifecycle",
             "test_mode",
+            "in_process",
             "watchdog",
             "run",
         ],

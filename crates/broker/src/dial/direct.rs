@@ -3,7 +3,7 @@
 use std::io;
 
 use rpcplugin_core::{Endpoint, ServiceId};
-use rpcplugin_transport::{self as transport, SecureStream, http2::ChannelError};
+use rpcplugin_transport::{SecureStream, http2::ChannelError};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -48,7 +48,7 @@ pub(super) async fn open(shared: &Shared, id: ServiceId) -> Result<(SecureStream
 pub(super) async fn connect(shared: &Shared, endpoint: &Endpoint) -> Result<SecureStream, ChannelError> {
     let handshake_timeout = shared.settings.http2.handshake_timeout;
     let opening = async {
-        let stream = transport::dial(endpoint).await?;
+        let stream = shared.settings.dialer.dial(endpoint).await?;
         Ok(shared.settings.security.client(stream).await?)
     };
     timeout(handshake_timeout, opening).await.unwrap_or(Err(ChannelError::Timeout(handshake_timeout)))

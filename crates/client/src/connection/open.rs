@@ -5,19 +5,20 @@ use std::{
     time::Duration,
 };
 
-use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, PeerOrigin, Role, Translate};
+use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, PeerOrigin, Role};
 use rpcplugin_config::{ByteSize, HostConfig};
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_transport::{
-    Meter, SecureStream, Security, ServiceLayers, SocketDir, dial,
+    Dialer, Meter, SecureStream, Security, ServiceLayers, SocketDir,
     http2::{self, ChannelError, Connect, PluginChannel},
     yamux,
 };
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::health::check_health;
+use super::{health::check_health, route::Route};
 use crate::error::ConnectFault;
 
 /// The plugin to connect to.
@@ -25,12 +26,12 @@ use crate::error::ConnectFault;
 pub(crate) struct ConnectTarget<'a> {
     /// The endpoint that this host dials.
     pub(crate) endpoint: &'a Endpoint,
+    pub(crate) route: Route,
     pub(crate) security: &'a Security,
     /// Whether brokered connections share the main one's socket.
     pub(crate) multiplex: bool,
     /// The directory for sockets of the host.
     pub(crate) sockets: &'a SocketDir,
-    pub(crate) translate: Option<Arc<dyn Translate>>,
     /// Counts the bytes on all connections.
     pub(crate) meter: &'a Meter,
     /// Layers around the host's services.
@@ -39,6 +40,8 @@ pub(crate) struct ConnectTarget<'a> {
     pub(crate) span: &'a Span,
     /// Whether the plugin may know other hosts.
     pub(crate) peer_origin: PeerOrigin,
+    /// Cancelled when the process of the plugin has exited, if this host knows the process.
+    pub(crate) exit: Option<CancellationToken>,
 }
 
 /// An open connection, on which the plugin has answered.
@@ -94,15 +97,28 @@ pub(crate) async fn open(target: ConnectTarget<'_>, config: &HostConfig) -> Resu
 
 async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Opened, ConnectFault> {
     let begun = Instant::now();
-    let ConnectTarget { endpoint, security, multiplex, sockets, translate, meter, layers, span, peer_origin } =
-        target;
+    let ConnectTarget {
+        endpoint,
+        route,
+        security,
+        multiplex,
+        sockets,
+        meter,
+        layers,
+        span,
+        peer_origin,
+        exit,
+    } = target;
+    let Route { translate, dialer } = route;
     let mut settings = http2_settings(config);
     settings.meter = Some(meter.clone());
+    settings.peer_exit = exit;
     let mut brokered = BrokerSettings::new(security.clone());
     brokered.http2 = settings.clone();
     brokered.http2.meter = Some(meter.brokered());
     brokered.peer_timeout = config.broker_timeout;
     brokered.translate = translate;
+    brokered.dialer = dialer.clone();
     brokered.layers = layers.clone();
     brokered.span = span.clone();
     brokered.peer_origin = peer_origin;
@@ -111,7 +127,7 @@ async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Open
     let connected = async {
         if multiplex {
             let broker = Broker::multiplexed(Role::Host, brokered);
-            let connection = dial(endpoint).await.map_err(ChannelError::from)?;
+            let connection = dialer.dial(endpoint).await.map_err(ChannelError::from)?;
             let session = span.in_scope(|| yamux::Session::client(connection, yamux::Config::default()));
             // The host has no main listener: the broker resets streams without a knock.
             drop(broker.start_session(session));
@@ -125,7 +141,7 @@ async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Open
             };
             let broker = Broker::direct(Role::Host, brokered, listen_at);
             let connector =
-                Direct { endpoint: endpoint.clone(), security, presented: Arc::clone(&presented) };
+                Direct { endpoint: endpoint.clone(), dialer, security, presented: Arc::clone(&presented) };
             Ok((http2::connect(connector, &settings).await?, broker))
         }
     };
@@ -156,6 +172,7 @@ async fn within<T>(
 /// Opens connections to the plugin's endpoint.
 struct Direct {
     endpoint: Endpoint,
+    dialer: Dialer,
     security: Security,
     presented: Presented,
 }
@@ -173,7 +190,7 @@ fn note(stream: SecureStream, presented: &Presented) -> SecureStream {
 
 impl Connect for Direct {
     async fn connect(&self) -> Result<SecureStream, ChannelError> {
-        Ok(note(self.security.client(dial(&self.endpoint).await?).await?, &self.presented))
+        Ok(note(self.security.client(self.dialer.dial(&self.endpoint).await?).await?, &self.presented))
     }
 }
 

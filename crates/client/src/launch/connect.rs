@@ -30,7 +30,7 @@ pub(super) async fn connect<R: Runner>(
     launch: &Launch<'_, R>,
     greeted: Greeted,
 ) -> Result<Plugin, LaunchError> {
-    let Greeted { process, stdin, handshake_line, endpoint, timings, security, sockets, translate } = greeted;
+    let Greeted { process, stdin, handshake_line, endpoint, timings, security, sockets, route } = greeted;
     let version = handshake_line.version;
     let config = &launch.host.config;
     let ready = config.ready_timeout.map(|timeout| (Instant::now() + timeout, timeout));
@@ -41,14 +41,15 @@ pub(super) async fn connect<R: Runner>(
     let meter = Meter::new();
     let target = ConnectTarget {
         endpoint: &endpoint,
+        route: route.clone(),
         security: &security,
         multiplex: config.multiplex,
         sockets: &sockets,
-        translate,
         meter: &meter,
         layers: &launch.host.layers,
         span: &launch.span,
         peer_origin: PeerOrigin::Launched,
+        exit: Some(process.exit_token()),
     };
     let opened = tokio::select! {
         opened = timeout_at(deadline, open(launch, target, version)) => {
@@ -63,7 +64,7 @@ pub(super) async fn connect<R: Runner>(
         Err(fault) => {
             let fault = match fault {
                 LaunchFault::Connect(ConnectFault::Unreachable(_) | ConnectFault::HealthCheckFailed(_))
-                    if !security.is_mutual() && speaks_tls(&endpoint).await =>
+                    if !security.is_mutual() && speaks_tls(&route.dialer, &endpoint).await =>
                 {
                     SecurityFault::OwnCertificates.into()
                 }

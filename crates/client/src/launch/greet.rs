@@ -18,7 +18,7 @@ use super::{
     spawn::Spawned,
 };
 use crate::{
-    connection::security::HostSecurity,
+    connection::{route::Route, security::HostSecurity},
     error::{HandshakeFault, LaunchError, LaunchFault, SecurityFault},
     exit::ExitReason,
     plugin::{LaunchTimings, StdinWriter},
@@ -39,7 +39,7 @@ pub(super) struct Greeted {
     pub(super) timings: LaunchTimings,
     pub(super) security: Security,
     pub(super) sockets: SocketDir,
-    pub(super) translate: Option<Arc<dyn Translate>>,
+    pub(super) route: Route,
 }
 
 type Stdout = Box<dyn AsyncRead + Send + Unpin>;
@@ -49,13 +49,12 @@ pub(super) async fn greet<R: Runner>(
     launch: &Launch<'_, R>,
     spawned: Spawned,
 ) -> Result<Greeted, LaunchError> {
-    let Spawned { process, mut stdout, stdin, host_security, sockets, translate, before_start, took } =
-        spawned;
+    let Spawned { process, mut stdout, stdin, host_security, sockets, route, before_start, took } = spawned;
     let waiting = Instant::now();
     let mut read = Vec::new();
     let line = wait_for_line(launch, &process, &mut stdout, &mut read).await;
     let dialled = |announced: &Endpoint| -> Result<_, HandshakeFault> {
-        let endpoint = dialled(translate.as_deref(), announced)?;
+        let endpoint = dialled(route.translate.as_deref(), announced)?;
         if let Endpoint::Unix(path) = &endpoint {
             process.remove_socket(AnnouncedSocket::new(path.clone(), before_start));
         }
@@ -79,7 +78,7 @@ pub(super) async fn greet<R: Runner>(
             let fault = match (fault, &reached) {
                 // The plugin sent no certificate, and its socket speaks TLS all the same.
                 (LaunchFault::Security(SecurityFault::IgnoredMtls), Some(endpoint))
-                    if speaks_tls(endpoint).await =>
+                    if speaks_tls(&route.dialer, endpoint).await =>
                 {
                     SecurityFault::OwnCertificates.into()
                 }
@@ -94,7 +93,7 @@ pub(super) async fn greet<R: Runner>(
     launch.span.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
     tracing::debug!(mutual = security.is_mutual(), "plugin printed its handshake line");
     process.read_output(launch.task(stdout_drain::drain(stdout, read, Arc::clone(&launch.fan_out))));
-    Ok(Greeted { process, stdin, handshake_line, endpoint, timings, security, sockets, translate })
+    Ok(Greeted { process, stdin, handshake_line, endpoint, timings, security, sockets, route })
 }
 
 /// Waits for the handshake line, the exit of the process, or the end of the timeout.

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rpcplugin_broker::Translate;
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::Pid;
 use rpcplugin_handshake::HostEnv;
@@ -11,7 +10,7 @@ use tokio::{io::AsyncRead, time::timeout_at};
 
 use super::context::Launch;
 use crate::{
-    connection::{security::HostSecurity, socket_dir},
+    connection::{route::Route, security::HostSecurity, socket_dir},
     error::{LaunchFault, SetupFault, StartFault},
     host::Host,
     observe::event::Event,
@@ -32,7 +31,7 @@ pub(super) struct Spawned {
     pub(super) stdin: Option<StdinWriter>,
     pub(super) host_security: HostSecurity,
     pub(super) sockets: SocketDir,
-    pub(super) translate: Option<Arc<dyn Translate>>,
+    pub(super) route: Route,
     /// A time before the start of the process, by the clock of the file system.
     pub(super) before_start: FileTime,
     /// The time that the start took.
@@ -51,7 +50,7 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
         .map_err(SetupFault::from)?;
     let environment = environment(launch.host, host_security.certificate_for_plugin(), &sockets);
     let starting = timeout_at(launch.deadline, launch.runner.start(&environment));
-    let StartedProcess { process, stdout, stderr, stdin, translate } =
+    let StartedProcess { process, stdout, stderr, stdin, translate, dialer } =
         starting.await.unwrap_or(Err(StartFault::Timeout(launch.timeout).into()))?;
     if let Some(pid) = process.pid() {
         sockets.add_owner(pid.get());
@@ -67,7 +66,8 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
     let log = stderr_log::read_log(stderr, max_line, config.print_logs, tail, fan_out);
     process.read_output(launch.task(log));
     let took = launch.started.elapsed();
-    Ok(Spawned { process, stdout, stdin, host_security, sockets, translate, before_start, took })
+    let route = Route { translate, dialer };
+    Ok(Spawned { process, stdout, stdin, host_security, sockets, route, before_start, took })
 }
 
 fn environment(host: &Host, client_certificate: Option<String>, sockets: &SocketDir) -> LaunchEnvironment {

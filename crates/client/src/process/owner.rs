@@ -35,6 +35,8 @@ pub(crate) struct ProcessHandle {
     requests: mpsc::UnboundedSender<Request>,
     output: OutputTasks,
     exited: watch::Receiver<Option<ExitReason>>,
+    /// Cancelled when the process has exited.
+    exit_token: CancellationToken,
     /// As `exited`, but set only when the output of the process has been read.
     finished: watch::Receiver<Option<ExitReason>>,
     sockets: SocketCleanup,
@@ -88,12 +90,14 @@ impl ProcessHandle {
         let (report_exit, exited) = watch::channel(None);
         let (report_finish, finished) = watch::channel(None);
         let (output, sockets) = (OutputTasks::default(), SocketCleanup::default());
+        let exit_token = CancellationToken::new();
         let owner = Owner {
             sockets: sockets.remove_on_drop(),
             on_drop,
             drain_timeout,
             output: output.clone(),
             exited: report_exit,
+            exit_token: exit_token.clone(),
             fan_out: Arc::clone(fan_out),
         };
         let owning = owner.run(process, received).instrument(span.clone());
@@ -109,7 +113,7 @@ impl ProcessHandle {
                 }
             }
         });
-        Self { id, pid, on_drop, requests, output, exited, finished, sockets }
+        Self { id, pid, on_drop, requests, output, exited, exit_token, finished, sockets }
     }
 
     /// Adds a task that reads output of the process and ends when there is no more.
@@ -152,6 +156,11 @@ impl ProcessHandle {
     /// May be dropped and awaited again.
     pub(crate) fn exited(&self) -> impl Future<Output = ExitReason> + Send + use<> {
         self.exit().wait()
+    }
+
+    /// Returns a token that is cancelled when the process has exited.
+    pub(crate) fn exit_token(&self) -> CancellationToken {
+        self.exit_token.clone()
     }
 
     /// Resolves when the process has exited, and its output has been read as far as the drain timeout allows.
@@ -285,6 +294,7 @@ struct Owner {
     drain_timeout: Duration,
     output: OutputTasks,
     exited: watch::Sender<Option<ExitReason>>,
+    exit_token: CancellationToken,
     fan_out: Arc<FanOut>,
 }
 
@@ -323,6 +333,7 @@ impl Owner {
         };
         drop(self.sockets);
         self.exited.send_replace(Some(reason));
+        self.exit_token.cancel();
         let mut unread: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(self.output.finish());
         let is_all_read = timeout(self.drain_timeout, &mut unread).await.is_ok();
         // Before `finished` resolves, so that a caller that waited for it finds the event published.

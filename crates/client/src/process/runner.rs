@@ -5,6 +5,7 @@ use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 use rpcplugin_broker::Translate;
 use rpcplugin_config::EnvPolicy;
 use rpcplugin_core::Pid;
+use rpcplugin_transport::{Dial, Dialer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{command::variable_names, error::LaunchFault, exit::ExitReason};
@@ -103,6 +104,8 @@ pub struct StartedProcess<P> {
     /// Translates addresses where the plugin sees other files or networks than the host. Used for the plugin's own
     /// address and for those of brokered connections, in both directions.
     pub translate: Option<Arc<dyn Translate>>,
+    /// Opens the connections to the plugin: the main connection, and those to its brokered services.
+    pub dialer: Dialer,
 }
 
 /// The environment that a runner has to provide to a plugin.
@@ -127,13 +130,20 @@ pub struct LaunchEnvironment {
 }
 
 impl<P> StartedProcess<P> {
-    /// A process with its two outputs, no standard input, and addresses that need no translation.
+    /// A process with its two outputs, no standard input, and addresses that this machine's sockets reach as they are.
     pub fn new(
         process: P,
         stdout: impl AsyncRead + Send + Unpin + 'static,
         stderr: impl AsyncRead + Send + Unpin + 'static,
     ) -> Self {
-        Self { process, stdout: Box::new(stdout), stderr: Box::new(stderr), stdin: None, translate: None }
+        Self {
+            process,
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+            stdin: None,
+            translate: None,
+            dialer: Dialer::sockets(),
+        }
     }
 
     /// Gives the host the writing end of the plugin's standard input.
@@ -147,6 +157,16 @@ impl<P> StartedProcess<P> {
     #[must_use]
     pub fn translate(mut self, translate: Arc<dyn Translate>) -> Self {
         self.translate = Some(translate);
+        self
+    }
+
+    /// Opens the connections to this plugin in another way than by sockets. The endpoints are those that the plugin
+    /// announces, after their translation. Connections from the plugin to the host's brokered services are not
+    /// affected: a plugin that cannot dial the host's sockets needs
+    /// [`multiplex`](rpcplugin_config::HostConfig::multiplex).
+    #[must_use]
+    pub fn dial(mut self, dial: impl Dial) -> Self {
+        self.dialer = Dialer::new(dial);
         self
     }
 }
@@ -170,6 +190,7 @@ impl<P: fmt::Debug> fmt::Debug for StartedProcess<P> {
         f.debug_struct("StartedProcess")
             .field("process", &self.process)
             .field("translate", &self.translate)
+            .field("dialer", &self.dialer)
             .finish_non_exhaustive()
     }
 }

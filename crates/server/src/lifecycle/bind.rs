@@ -1,6 +1,6 @@
 //! The first step: agree with the host, and listen.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, Role};
 use rpcplugin_config::{ByteSize, PluginConfig};
@@ -46,7 +46,7 @@ pub struct Bound {
 pub(crate) enum StartedBy {
     /// By a host, as its child.
     Host,
-    /// By a person, for hosts that attach.
+    /// In another way: by a person, for hosts that attach, or in the process of the host.
     Manually,
 }
 
@@ -126,6 +126,16 @@ impl Bound {
     #[must_use]
     pub fn handshake_line(&self) -> &HandshakeLine {
         &self.handshake_line
+    }
+
+    /// The output that hosts read.
+    pub(crate) fn output(&self) -> Arc<CaptureBuffer> {
+        Arc::clone(&self.drain.output)
+    }
+
+    /// Shuts the plugin down.
+    pub(crate) fn shutdown(&self) -> Shutdown {
+        self.context.shutdown.clone()
     }
 
     /// Watches for the shutdown file, if the configuration has one.

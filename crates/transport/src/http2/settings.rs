@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::{frames::HeaderLimit, meter::Meter};
@@ -46,6 +47,9 @@ pub struct Settings {
     pub keepalive: Option<Keepalive>,
     /// Counts the traffic of each connection. Default: no meter.
     pub meter: Option<Meter>,
+    /// Cancelled when the process of the peer has exited. Connections that this side has opened close half a second later,
+    /// although another process may hold the peer's end open. No further connection is opened. Default: not known.
+    pub peer_exit: Option<CancellationToken>,
 }
 
 /// Pings that detect a dead connection.
@@ -80,6 +84,7 @@ impl Default for Settings {
             handshake_timeout: Duration::from_secs(20),
             keepalive: None,
             meter: None,
+            peer_exit: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Connecting to an endpoint.
 
-use std::io;
+use std::{fmt, io, pin::Pin, sync::Arc};
 
 use rpcplugin_core::Endpoint;
 use tokio::net::TcpStream;
@@ -48,4 +48,68 @@ pub async fn dial(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
         }
     };
     stream.map_err(|source| ConnectError { endpoint: endpoint.clone(), source })
+}
+
+/// A way to reach endpoints that this machine's sockets do not reach: a port-forward, an ssh channel, or memory.
+pub trait Dial: fmt::Debug + Send + Sync + 'static {
+    /// Opens a raw stream to an endpoint of the peer. Each call opens another stream.
+    ///
+    /// # Errors
+    /// Any error that keeps the stream from being opened. There is no timeout: the caller gives up by dropping the future.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has to close what was opened.
+    fn dial(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Stream>> + Send;
+}
+
+/// Opens raw streams to endpoints: by this machine's sockets, or by a [`Dial`]. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Dialer(Option<Arc<dyn DialBoxed>>);
+
+impl Dialer {
+    /// Makes a dialer of this machine's sockets. This is the default.
+    #[must_use]
+    pub fn sockets() -> Self {
+        Self(None)
+    }
+
+    /// Makes a dialer that opens streams by this [`Dial`].
+    #[must_use]
+    pub fn new(dial: impl Dial) -> Self {
+        Self(Some(Arc::new(dial)))
+    }
+
+    /// Opens a raw stream to `endpoint`.
+    ///
+    /// # Errors
+    /// [`ConnectError`]. There is no timeout: the caller must give up on an endpoint that does not answer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the stream.
+    pub async fn dial(&self, endpoint: &Endpoint) -> Result<Stream, ConnectError> {
+        match &self.0 {
+            None => dial(endpoint).await,
+            Some(custom) => custom
+                .dial_boxed(endpoint)
+                .await
+                .map_err(|source| ConnectError { endpoint: endpoint.clone(), source }),
+        }
+    }
+}
+
+/// [`Dial`] as a trait that can be boxed.
+trait DialBoxed: fmt::Debug + Send + Sync {
+    fn dial_boxed<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Stream>> + Send + 'a>>;
+}
+
+impl<D: Dial> DialBoxed for D {
+    fn dial_boxed<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Stream>> + Send + 'a>> {
+        Box::pin(self.dial(endpoint))
+    }
 }

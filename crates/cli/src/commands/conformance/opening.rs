@@ -4,7 +4,7 @@ use std::io;
 
 use rpcplugin::{
     handshake::{HandshakeLine, HandshakeLineError, HandshakeLineFault},
-    transport::speaks_tls,
+    transport::{Dialer, speaks_tls},
 };
 
 use crate::{
@@ -44,7 +44,7 @@ pub(super) async fn open(plugin: &mut PluginUnderTest, guesses_versions: bool) -
         Err(_) => return Ok(FirstLaunch::NoLine),
     };
     // This launch had no PLUGIN_CLIENT_CERT, so TLS means that the plugin has its own certificates.
-    if matches!(plugin.tls, OwnTls::None) && speaks_tls(&line.endpoint).await {
+    if matches!(plugin.tls, OwnTls::None) && speaks_tls(&Dialer::sockets(), &line.endpoint).await {
         plugin.tls = OwnTls::Missing;
     }
     Ok(FirstLaunch::GrpcLine)

@@ -7,7 +7,7 @@ use rpcplugin::{
     PluginChannel,
     handshake::{Multiplexing, accept_version},
     tls::{MutualTls, PeerCertificate, Trust},
-    transport::{Security, dial, speaks_tls},
+    transport::{Dialer, Security, dial, speaks_tls},
 };
 use tonic::Code;
 
@@ -58,7 +58,9 @@ pub(super) async fn examine(
     let channel = match tested {
         Ok(channel) => channel,
         // Tested last, because a multiplexing plugin accepts only one connection.
-        Err(_) if !secured && speaks_tls(endpoint).await => return Err(own_certificates()),
+        Err(_) if !secured && speaks_tls(&Dialer::sockets(), endpoint).await => {
+            return Err(own_certificates());
+        }
         Err(cause) => return Err(cause),
     };
     shut_down_and_record(channel, &printed.process, record).await;
@@ -84,7 +86,9 @@ async fn security(
             let advice = "remove --no-mtls, and change the plugin: it must send a certificate only if the host sends one";
             return Err(Fault::new("security", seen, advice));
         }
-        (Some(_), None) if speaks_tls(&printed.line.endpoint).await => return Err(own_certificates()),
+        (Some(_), None) if speaks_tls(&Dialer::sockets(), &printed.line.endpoint).await => {
+            return Err(own_certificates());
+        }
         (Some(_), None) => {
             let advice = "build the plugin with a library that supports AutoMTLS, or disable AutoMTLS with --no-mtls and in the \
                           host";

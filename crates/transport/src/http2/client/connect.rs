@@ -59,6 +59,10 @@ pub enum ChannelError {
         )
     )]
     HangsUp,
+    /// The process of the peer has exited.
+    #[error("the process of the peer has exited")]
+    #[diagnostic(code(rpcplugin::transport::peer_exited), help("launch the plugin anew"))]
+    PeerExited,
     /// Another way of connecting failed.
     #[error("{what}")]
     #[diagnostic(code(rpcplugin::transport::connector_failed), help("see the cause"))]

@@ -61,7 +61,7 @@ impl Connection {
             broke: AtomicBool::new(false),
             ended_by_peer: AtomicBool::new(false),
         });
-        tokio::spawn(run(connection, settings.keepalive, Arc::clone(&state)));
+        tokio::spawn(run(connection, settings.keepalive, settings.peer_exit.clone(), Arc::clone(&state)));
         Ok(Self { send, state })
     }
 }
@@ -135,6 +135,7 @@ const INITIAL_STREAMS: usize = 100;
 async fn run(
     mut connection: h2::client::Connection<HeaderBlocks<Metered<SecureStream>>, Bytes>,
     keepalive: Option<Keepalive>,
+    peer_exit: Option<CancellationToken>,
     state: Arc<ConnectionState>,
 ) {
     let pings = keepalive.and_then(|keepalive| Some((keepalive, connection.ping_pong()?)));
@@ -144,6 +145,8 @@ async fn run(
         limit = unanswered_ping(pings) => {
             Some(format!("the peer did not answer a ping within {} s", limit.as_secs_f32()))
         }
+        // Last: what has arrived is read first.
+        () = outlived(peer_exit) => Some("the process of the peer has exited".to_owned()),
     };
     if let Some(cause) = cause {
         tracing::debug!(error = cause, "a connection failed");
@@ -169,6 +172,18 @@ async fn unanswered_ping(pings: Option<(Keepalive, h2::PingPong)>) -> Duration {
         }
     }
 }
+
+/// Completes when the connection has outlived the process of the peer for a moment. Never completes if the exit is not known.
+async fn outlived(peer_exit: Option<CancellationToken>) {
+    match peer_exit {
+        Some(exit) => exit.cancelled_owned().await,
+        None => std::future::pending().await,
+    }
+    sleep(LAST_BYTES).await;
+}
+
+/// How long the last bytes of a process may take to arrive. A port-forward or an ssh channel may still carry some.
+const LAST_BYTES: Duration = Duration::from_millis(500);
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

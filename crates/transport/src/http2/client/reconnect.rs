@@ -181,5 +181,15 @@ async fn open(connector: Arc<dyn DynConnect>, settings: &Settings) -> Result<Con
         let stream = connector.open().await?;
         Connection::open(stream, settings).await.map_err(|error| ChannelError::NotHttp2(error.into()))
     };
-    timeout(limit, opening).await.unwrap_or(Err(ChannelError::Timeout(limit)))
+    let exited = async {
+        match &settings.peer_exit {
+            Some(exit) => exit.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        opened = timeout(limit, opening) => opened.unwrap_or(Err(ChannelError::Timeout(limit))),
+        // Another process may hold the socket open, and never answer.
+        () = exited => Err(ChannelError::PeerExited),
+    }
 }
