@@ -6,11 +6,7 @@
 //!
 //! With the variable `RPCPLUGIN_RELEASE` nothing is passed in any case: a program for other machines must not name a directory of
 //! the machine that built it.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "the interface between Cargo and build scripts"
-)]
+#![expect(clippy::disallowed_methods, reason = "Cargo passes its values to build scripts in the environment")]
 
 use std::{
     env, fs,

@@ -77,7 +77,7 @@ async fn host() -> Result<ExitCode> {
     let mut greeter = GreeterClient::new(plugin.channel());
     for name in ["", "Medusa"] {
         if let Err(status) = greeter.greet(named(name)).await {
-            println!("{}\n", PlainReport(report(status).as_ref()));
+            println!("{}\n", PlainReport(report(&status).as_ref()));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -94,7 +94,7 @@ fn for_a_window(error: &LaunchError) -> String {
 }
 
 /// The report of a call that has failed.
-fn report(status: Status) -> Report {
+fn report(status: &Status) -> Report {
     // The plugin has exited. Its status and its own reason are in the source, with a code and help.
     if let Some(exited) = status.source().and_then(|source| source.downcast_ref::<PluginExited>()) {
         return miette!(code = text(exited.code()), help = text(exited.help()), "{exited}");
