@@ -3,6 +3,7 @@
 //! Each rule is a file with one `check`, which returns a line for each fault. The same checks run as a test.
 
 mod arrows;
+mod checks;
 mod examples;
 mod excerpts;
 mod imports;
@@ -32,6 +33,7 @@ const RULES: &[Rule] = &[
     ("examples", examples::check),
     ("excerpts", excerpts::check),
     ("links", links::check),
+    ("checks", checks::check),
     // The tables of the README and of `docs/` are those of the recorded results.
     ("performance", |subject| bench::check(|path| subject.read(path))),
     ("interop", |subject| interop::check_table(|path| subject.read(path))),

@@ -55,6 +55,8 @@
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
 //! `rpcplugin::testing`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod in_process;
 mod memory;
 mod task;

@@ -8,6 +8,7 @@ mod connections;
 mod cookie;
 mod ending;
 mod line;
+mod logs;
 mod mux;
 mod opening;
 mod report;
@@ -267,6 +268,7 @@ fn checks() -> impl Iterator<Item = &'static Check> {
         versions::CHECKS,
         security::CHECKS,
         services::CHECKS,
+        logs::CHECKS,
         connections::CHECKS,
         ending::CHECKS,
         sockets::CHECKS,

@@ -85,6 +85,7 @@ fn each_fault_fails_its_check() {
         ("line-no-unasked-mux", "PLUGIN_MULTIPLEX_GRPC=true exec \"$PLUGIN\""),
         ("version-list", "PLUGIN_PROTOCOL_VERSIONS=${PLUGIN_PROTOCOL_VERSIONS%%,*} exec \"$PLUGIN\""),
         ("mtls-certificate", "unset PLUGIN_CLIENT_CERT; exec \"$PLUGIN\""),
+        ("log-members", "echo '{\"@message\":1}' >&2; exec \"$PLUGIN\""),
         ("shutdown", "\"$PLUGIN\"; exit 3"),
         ("sigterm", "trap '' TERM; \"$PLUGIN\" & wait; sleep 30"),
         ("sigint-ignored", "\"$PLUGIN\" & trap 'exit 2' INT; wait"),
@@ -106,6 +107,24 @@ fn a_socket_in_another_directory_is_only_a_warning() {
     let path = script(dir.path(), "elsewhere", &wrapper);
     let run = check(&["--only", "socket-directory"], &path).ended_with(0);
     run.prints(&["WARN  socket-directory", "the plugin listens on", "go-plugin 1.5", "1 warnings"]);
+}
+
+/// Go hosts read such a record as text, and send no empty variables.
+#[test]
+fn another_timestamp_and_an_empty_variable_that_counts_are_only_warnings() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = [
+        ("log-timestamp", "echo '{\"@timestamp\":\"2026-11-20T14:00:58Z\"}' >&2"),
+        (
+            "line-empty-variables",
+            "[ \"${PLUGIN_MULTIPLEX_GRPC-unset}\" ] || export PLUGIN_MULTIPLEX_GRPC=true",
+        ),
+    ];
+    for (name, fault) in faults {
+        let path = script(dir.path(), name, &format!("{fault}\nexec '{}'", basic_plugin().display()));
+        let run = check(&["--only", name], &path).ended_with(0);
+        run.prints(&[&*format!("WARN  {name}"), "1 warnings"]);
+    }
 }
 
 /// A plugin in plain Python that returns UNIMPLEMENTED for every call.

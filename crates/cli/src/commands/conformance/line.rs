@@ -1,8 +1,12 @@
 //! The handshake line: its form, its fields, and its address.
 
-use rpcplugin::{Endpoint, transport::dial};
+use rpcplugin::{
+    Endpoint,
+    handshake::{Multiplexing, variable},
+    transport::dial,
+};
 
-use super::check::{Check, Verdict, check, fail, printed_line, skip};
+use super::check::{Check, PrintedLine, Verdict, check, fail, printed_line, skip};
 use crate::{
     os::is_abstract,
     raw_host::{PluginUnderTest, shown_line},
@@ -40,6 +44,13 @@ pub(super) const CHECKS: &[Check] = &[
         "Without PLUGIN_MULTIPLEX_GRPC there is no seventh field: hosts before go-plugin 1.6 read it as a part of the \
          certificate.",
         "Print the seventh field only if the variable is set.",
+    ),
+    check!(
+        "line-empty-variables",
+        Should,
+        empty_variables,
+        "An empty variable of the handshake counts as not set, as in go-plugin.",
+        "Treat PLUGIN_CLIENT_CERT, PLUGIN_MULTIPLEX_GRPC and the other variables as missing if they are empty.",
     ),
     check!(
         "line-listens",
@@ -92,6 +103,20 @@ async fn no_unasked_mux(plugin: &PluginUnderTest) -> Verdict {
     match line.trim().split('|').nth(6) {
         None => Ok("no seventh field".to_owned()),
         Some(field) => fail(format!("an unrequested seventh field, {field:?}")),
+    }
+}
+
+async fn empty_variables(plugin: &PluginUnderTest) -> Verdict {
+    // Without versions the plugin selects its oldest, see version-not-sent.
+    let names = variable::ALL.into_iter().filter(|name| *name != variable::PROTOCOL_VERSIONS);
+    let start = names.fold(plugin.start(), |start, name| start.set(name, ""));
+    let PrintedLine { line, text, .. } = printed_line(start).await?;
+    if line.certificate.is_some() {
+        fail("the plugin prints a certificate")
+    } else if line.multiplexing != Multiplexing::Unspecified {
+        fail("the plugin prints a seventh field")
+    } else {
+        Ok(shown_line(&text))
     }
 }
 
