@@ -181,6 +181,81 @@ fn settings() {
 }
 
 #[test]
+fn streams() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let mut host = Command::new(example("streams"));
+    host.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut host = host.spawn().unwrap();
+    let mut stdout = BufReader::new(host.stdout.take().unwrap());
+    let mut printed = String::new();
+    while !printed.ends_with("indexing until Ctrl-C\n") {
+        assert_ne!(stdout.read_line(&mut printed).unwrap(), 0, "{printed}");
+    }
+    kill_process(Pid::from_child(&host), Signal::INT).unwrap();
+    stdout.read_to_string(&mut printed).unwrap();
+    let mut log = String::new();
+    host.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(host.wait().unwrap().success(), "{printed}{log}");
+    assert_eq!(
+        printed,
+        "1 of 3: a.txt\n2 of 3: b.txt\n3 of 3: c.txt\n\
+         document 1 is enough\n\
+         DeadlineExceeded: the call's deadline has passed\n\
+         indexing until Ctrl-C\n\
+         the plugin ended cleanly\n"
+    );
+    shown("streams.md", &printed);
+    let mut events: Vec<_> = log.lines().filter_map(|line| Some(line.split_once(" streams: ")?.1)).collect();
+    events.sort_unstable();
+    assert_eq!(
+        events,
+        [
+            "indexed all documents",
+            // By a drop, and by Ctrl-C.
+            "the call is cancelled",
+            "the call is cancelled",
+            "the handler is dropped",
+        ]
+    );
+}
+
+#[test]
+fn long_work() {
+    let lines = exactly::<5>("long-work");
+    assert_eq!(
+        lines,
+        [
+            "1 of 5000 documents are indexed",
+            "found meanwhile: needles.txt",
+            "health meanwhile: Serving",
+            "the stream ended: the plugin shuts down",
+            "the plugin ended cleanly",
+        ]
+    );
+    shown("long-work.md", &lines.join("\n"));
+}
+
+#[test]
+fn user_errors() {
+    let printed = lines("user-errors").join("\n");
+    let mut reports = printed.split("\n\n");
+    let missing = reports.next().unwrap();
+    assert!(missing.starts_with("The plugin ./greeter-that-is-not-there is not installed.\n"), "{missing}");
+    assert!(missing.contains("  code: rpcplugin::transport::plugin_not_found"), "{missing}");
+    let refused = reports.next().unwrap();
+    assert_eq!(refused, "the name is empty\n  help: write the name of the person\n  code: NAME_REFUSED");
+    let died = reports.next().unwrap();
+    assert!(died.contains("has ended: signal 6 (SIGABRT"), "{died}");
+    assert!(died.contains("  code: rpcplugin::transport::plugin_ended"), "{died}");
+    for report in [missing, refused] {
+        shown("user-errors.md", report);
+    }
+}
+
+#[test]
 fn pyvider_names() {
     prints("pyvider-names", &["Hello, Ada!", "the plugin ended cleanly"]);
 }

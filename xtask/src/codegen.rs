@@ -41,6 +41,12 @@ const PACKAGES: &[Package] = &[
         "crates/rpcplugin/examples/callback/generated",
         "callback",
     ),
+    (
+        "rpcplugin.examples.indexer.v1",
+        &["indexer/v1/indexer.proto"],
+        "crates/rpcplugin/examples/indexer/generated",
+        "indexer",
+    ),
     ("rpcplugin.examples.greeter.v1", &["greeter/v1/greeter.proto"], GREETER, "greeter_v1"),
     ("rpcplugin.examples.greeter.v2", &["greeter/v2/greeter.proto"], GREETER, "greeter_v2"),
     // The services of both protocols, and the messages that they share.

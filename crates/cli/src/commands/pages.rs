@@ -184,10 +184,8 @@ pub(crate) const PAGES: &[Page] = &[
         name: "rpcplugin-new",
         examples: &[
             ("A plugin and its host in ./my-weather", "rpcplugin new my-weather"),
-            (
-                "The same, with a checkout of rpcplugin",
-                "rpcplugin new --path-to-rpcplugin ../rpcplugin my-weather",
-            ),
+            ("The same in this directory, without a git repository", "rpcplugin new --vcs none ."),
+            ("With a checkout of rpcplugin", "rpcplugin new --path-to-rpcplugin ../rpcplugin my-weather"),
         ],
         exits: WRITING,
         see_also: &[],

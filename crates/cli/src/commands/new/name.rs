@@ -1,7 +1,5 @@
 //! The name of a project, in its different spellings.
 
-use std::path::Path;
-
 use crate::error::UsageError;
 
 /// A name that is valid for a crate, a protobuf package and an environment variable.
@@ -9,13 +7,16 @@ use crate::error::UsageError;
 pub(super) struct Name(String);
 
 impl Name {
-    /// Returns the name in the last part of a path.
-    pub(super) fn of(path: &Path) -> Result<Self, UsageError> {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// Cargo or protobuf would refuse the name.
+    pub(super) fn parse(name: &str) -> Result<Self, UsageError> {
         Self::new(name).ok_or_else(|| {
             UsageError::new(
                 format!("{name:?} is not a valid project name"),
-                "use lower-case letters, digits and `-`, start with a letter, and avoid Rust keywords",
+                "use lower-case letters, digits and `-`, start with a letter, and avoid Rust keywords; `--name NAME` sets a name other \
+                 than that of the directory",
             )
         })
     }

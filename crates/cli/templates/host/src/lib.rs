@@ -1,23 +1,48 @@
-//! The host: launches the plugin, calls it, and shuts it down.
+//! The host's side of the protocol: how plugins are launched, and how they are called.
 
-use std::path::PathBuf;
+use miette::Result;
+use rpcplugin::{Host, MagicCookie, PluginChannel, config::Loader};
+use tonic::Status;
 
-use miette::{Result, miette};
-use rpcplugin::{Command, Host, MagicCookie};
+use __snake___protocol::greeter_client::GreeterClient;
+use __snake___protocol::{COOKIE, GreetAllRequest, GreetRequest, Progress, VERSION};
 
-use __snake___protocol::{COOKIE, GreetRequest, VERSION, greeter_client::GreeterClient};
-
-/// Greets a person with a plugin.
+/// The host, ready to launch plugins. The operator can change its settings by variables such as `PLUGIN_LAUNCH_TIMEOUT`.
 ///
 /// # Errors
-/// The plugin cannot be launched, or the call fails.
-pub async fn greet(plugin: impl Into<PathBuf>, name: &str) -> Result<String> {
-    let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, VERSION);
-    let plugin = host.launch(Command::new(plugin)).await?;
-    let mut greeter = GreeterClient::new(plugin.channel());
+/// A variable has an invalid value.
+pub fn host() -> Result<Host> {
+    let settings = Loader::new().process_env().host()?;
+    Ok(Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, VERSION).config(settings))
+}
+
+/// Greets a person.
+///
+/// # Errors
+/// The plugin refuses the name, or has exited.
+pub async fn greet(
+    greeter: &mut GreeterClient<PluginChannel>,
+    name: &str,
+) -> Result<String, Status> {
     let name = name.to_owned();
-    let answer = greeter.greet(GreetRequest { name }).await;
-    plugin.shut_down().await;
-    let answer = answer.map_err(|status| miette!("the plugin refuses: {}", status.message()))?;
-    Ok(answer.into_inner().greeting)
+    let request = GreetRequest { name };
+    Ok(greeter.greet(request).await?.into_inner().greeting)
+}
+
+/// Greets people, and shows each greeting when it arrives. To cancel the call, drop the future.
+///
+/// # Errors
+/// The plugin refuses a name, or has exited.
+pub async fn greet_all(
+    greeter: &mut GreeterClient<PluginChannel>,
+    names: &[String],
+    mut show: impl FnMut(Progress),
+) -> Result<(), Status> {
+    let names = names.to_vec();
+    let request = GreetAllRequest { names };
+    let mut stream = greeter.greet_all(request).await?.into_inner();
+    while let Some(progress) = stream.message().await? {
+        show(progress);
+    }
+    Ok(())
 }

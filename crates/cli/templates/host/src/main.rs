@@ -1,15 +1,52 @@
-//! Greets a person with a plugin: `__name__-host PLUGIN [NAME]`.
+//! Greets people with a plugin: `__name__-host PLUGIN [NAME…]`.
 
-use miette::{Result, miette};
+use std::io::{IsTerminal, stderr};
+
+use miette::{IntoDiagnostic, Result, miette};
+use rpcplugin::{Command, Plugin};
+use tracing_subscriber::EnvFilter;
+
+use __snake___host::{greet, greet_all, host};
+use __snake___protocol::{Progress, greeter_client::GreeterClient};
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut args = std::env::args().skip(1);
-    let Some(plugin) = args.next() else {
-        let help = "__name__-host PLUGIN [NAME]";
-        return Err(miette!(help = help, "the plugin is missing"));
+    log_to_stderr();
+    let mut arguments = std::env::args().skip(1);
+    let Some(program) = arguments.next() else {
+        let usage = "__name__-host PLUGIN [NAME…]";
+        return Err(miette!(help = usage, "the plugin is missing"));
     };
-    let name = args.next().unwrap_or_else(|| "World".to_owned());
-    println!("{}", __snake___host::greet(plugin, &name).await?);
-    Ok(())
+    let names: Vec<String> = arguments.collect();
+
+    let plugin = host()?.launch(Command::new(program)).await?;
+    let result = tokio::select! {
+        result = call(&plugin, &names) => result,
+        // The other branch is dropped. This cancels its call in the plugin.
+        _ = tokio::signal::ctrl_c() => Err(miette!("interrupted")),
+    };
+    println!("the plugin {}", plugin.shut_down().await);
+    result
+}
+
+async fn call(plugin: &Plugin, names: &[String]) -> Result<()> {
+    let mut greeter = GreeterClient::new(plugin.channel());
+    println!("{}", greet(&mut greeter, "World").await.into_diagnostic()?);
+    greet_all(&mut greeter, names, show).await.into_diagnostic()
+}
+
+fn show(progress: Progress) {
+    let (done, total) = (progress.done, progress.total);
+    println!("{done} of {total}: {}", progress.greeting);
+}
+
+/// Shows the log of this program, and with it the events of the plugin. `RUST_LOG` filters both:
+/// `RUST_LOG=warn,__name__-plugin=info`, for example.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .init();
 }

@@ -1,20 +1,7 @@
-//! The plugin: a program that a host launches.
-
-mod greeter;
+//! The program that a host launches. The library has its code, so that tests can start the plugin in their own process.
 
 use std::process::ExitCode;
 
-use rpcplugin::{MagicCookie, Serve};
-
-use __snake___protocol::{COOKIE, DESCRIPTORS, VERSION, greeter_server::GreeterServer};
-
-use crate::greeter::English;
-
 fn main() -> ExitCode {
-    let cookie = MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value");
-    let greeter = GreeterServer::new(English);
-    Serve::new(cookie)
-        .version(VERSION, greeter)
-        .descriptors(DESCRIPTORS)
-        .main()
+    __snake___plugin::serve().main()
 }

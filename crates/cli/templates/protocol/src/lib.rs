@@ -8,6 +8,6 @@ pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("descriptors"
 /// The version of the services. Raise it for a change that old hosts do not understand.
 pub const VERSION: u32 = 1;
 
-/// The magic cookie: a variable and its value. A plugin without the cookie was not launched by a host, and does not serve. It is not a
-/// secret.
+/// The magic cookie: a variable and its value. A program that starts without the variable was not launched by a host: the
+/// plugin then explains what it is, and exits. The cookie is not a secret.
 pub const COOKIE: (&str, &str) = ("__SHOUT___PLUGIN", "__cookie__");
