@@ -16,6 +16,7 @@
 mod context;
 mod environment;
 mod error;
+mod instances;
 mod layers;
 mod lifecycle;
 mod listen;
@@ -35,6 +36,7 @@ mod watchdog;
 
 pub use context::{HostFacts, PluginContext};
 pub use error::ServeError;
+pub use instances::{Instance, InstanceSpec, Instances};
 pub use layers::{RateLimit, RateLimited};
 pub use lifecycle::{Announced, Bound, Served};
 pub use listen::CustomTransport;
