@@ -145,6 +145,31 @@ fn log_forwarding() {
 }
 
 #[test]
+fn instances() {
+    // Logs arrive in any order.
+    let (mut logs, lines): (Vec<_>, Vec<_>) =
+        lines("instances").into_iter().partition(|line| line.starts_with("log: "));
+    assert_eq!(
+        lines,
+        [
+            "tenants/acme: Hello, Ada!",
+            "tenants/bistro: Bonjour, Ada!",
+            "tenants/none is refused: a tenant needs a token",
+            r#"after the removal of tenants/acme: ["tenants/bistro"]"#,
+            "the plugin ended cleanly",
+        ]
+    );
+    logs.sort();
+    assert_eq!(
+        logs,
+        ["acme", "bistro"].map(|tenant| {
+            format!(r#"log: a guest has arrived [("number", "1"), ("instance", "\"tenants/{tenant}\"")]"#)
+        })
+    );
+    shown("instances.md", &logs[0]);
+}
+
+#[test]
 fn self_launching() {
     let [before, failed, after] = &exactly::<3>("self-launching");
     assert_eq!((before.as_str(), after.as_str()), ("Hello, Ada!", "Hello, Grace!"));

@@ -33,6 +33,7 @@ const PACKAGES: &[Package] = &[
         "crates/proto/src/generated",
         "plugin",
     ),
+    (EXTENSIONS, &["rpcplugin/v1/instances.proto"], "crates/proto/src/generated", "instances"),
     ("conformance.v1", &["conformance/v1/kit.proto"], "tests/src/generated", "conformance"),
     ("rpcplugin.examples.kv.v1", &["kv/v1/kv.proto"], "crates/rpcplugin/examples/kv/generated", "kv"),
     (
@@ -56,6 +57,8 @@ const PACKAGES: &[Package] = &[
 ];
 
 const PROTOCOL: &str = "plugin";
+/// The services that rpcplugin adds to the protocol.
+const EXTENSIONS: &str = "rpcplugin.v1";
 const GREETER: &str = "crates/rpcplugin/examples/greeter/generated";
 const TERRAFORM: &str = "crates/rpcplugin/examples/terraform/generated";
 
@@ -71,6 +74,9 @@ const PAYLOAD: &[&str] = &[
     ".conformance.v1.TransformRequest.data",
     ".conformance.v1.TransformResponse.data",
 ];
+
+/// Messages that may contain secrets. Their `Debug` is written by hand.
+const SECRET: &[&str] = &[".rpcplugin.v1.CreateInstanceRequest"];
 
 /// Generates every package, and writes the code or compares it with the committed code.
 pub(crate) fn run(options: &Options) -> Outcome {
@@ -110,13 +116,14 @@ fn rust_code(descriptors: &FileDescriptorSet, name: &str) -> Outcome<Vec<u8>> {
         PAYLOAD.iter().filter(of_package).fold(builder, |builder, field| builder.bytes(*field))
     };
     // Messages of the protocol are small. All other code is generated as `rpcplugin-build` generates it for its users.
-    if name != PROTOCOL {
+    if ![PROTOCOL, EXTENSIONS].contains(&name) {
         Build::new().configure(payload).generate(descriptors.clone(), scratch.path())?;
     } else {
         let builder = tonic_prost_build::configure()
             // No `connect` helper: the host connects, and the code then needs no transport.
             .build_transport(false)
             .emit_rerun_if_changed(false)
+            .skip_debug(SECRET)
             .out_dir(scratch.path());
         payload(builder).compile_fds(descriptors.clone())?;
     }

@@ -1,9 +1,10 @@
-//! The errors of launches and pings, with the facts that explain them.
+//! The errors of launches, pings and requests about instances, with the facts that explain them.
 
 mod connect;
 mod evidence;
 mod fault;
 mod handshake;
+mod instance;
 mod launch_error;
 mod ping;
 mod plugin_reason;
@@ -12,11 +13,11 @@ mod security;
 mod setup;
 mod start;
 
-pub(crate) use self::evidence::Evidence;
 pub use self::{
     connect::ConnectFault,
     fault::LaunchFault,
     handshake::HandshakeFault,
+    instance::InstanceError,
     launch_error::{LaunchError, LaunchFacts},
     ping::PingError,
     plugin_reason::{PluginReason, ReasonKind},
@@ -25,3 +26,4 @@ pub use self::{
     setup::SetupFault,
     start::StartFault,
 };
+pub(crate) use self::{evidence::Evidence, instance::InstanceRequest};

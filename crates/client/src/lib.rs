@@ -12,7 +12,7 @@
 //!
 //! # Layout
 //! The modules stand in the order of a launch, the lowest first: `os`, `error`, `program`, `command`, `observe`,
-//! `process`, `streams`, `connection`, `reattach`, `host`, `plugin`, `launch`, `attach`, `supervise`, `set`. Each
+//! `process`, `streams`, `connection`, `instances`, `reattach`, `host`, `plugin`, `launch`, `attach`, `supervise`, `set`. Each
 //! uses only those before it.
 //!
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
@@ -27,6 +27,7 @@ mod connection;
 mod error;
 mod exit;
 mod host;
+mod instances;
 mod launch;
 mod observe;
 mod os;
@@ -44,11 +45,12 @@ pub use attach::AttachError;
 pub use command::{Command, Stdin};
 pub use connection::CallingPlugin;
 pub use error::{
-    ConnectFault, HandshakeFault, LaunchError, LaunchFacts, LaunchFault, PingError, PluginReason,
-    ProgramFault, ReasonKind, SecurityFault, SetupFault, StartFault,
+    ConnectFault, HandshakeFault, InstanceError, LaunchError, LaunchFacts, LaunchFault, PingError,
+    PluginReason, ProgramFault, ReasonKind, SecurityFault, SetupFault, StartFault,
 };
 pub use exit::{Exit, ExitReason};
 pub use host::Host;
+pub use instances::{InstanceRemoval, PluginInstance};
 pub use observe::{
     Event, Events, LogRecord, Observer, OutputChunk, OutputOptions, OutputSource, OutputStream,
     OverflowPolicy, PluginEvent, Writers,

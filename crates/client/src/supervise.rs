@@ -5,6 +5,7 @@ mod builder;
 mod channel;
 mod error;
 mod generation;
+mod instances;
 mod state;
 mod supervised;
 mod task;

@@ -25,6 +25,7 @@
 
 mod cookie;
 mod endpoint;
+mod instance;
 mod os;
 mod pid;
 mod report;
@@ -36,6 +37,7 @@ mod visible;
 
 pub use cookie::{CookieError, MagicCookie};
 pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
+pub use instance::{ConfigurationError, InstanceConfiguration, InstanceId, InstanceIdError};
 pub use pid::Pid;
 pub use report::{ErrorCategory, PlainReport, causes, innermost, with_causes};
 pub use service_id::ServiceId;

@@ -8,4 +8,5 @@
     reason = "generated code"
 )]
 
+pub(crate) mod instances;
 pub(crate) mod plugin;

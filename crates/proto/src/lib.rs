@@ -1,6 +1,7 @@
-//! The messages and services that go-plugin adds to every plugin: broker, controller and stdio.
+//! The messages and services that go-plugin adds to every plugin: broker, controller and stdio. Beside them, the service of
+//! rpcplugin's own [instances](Instances).
 //!
-//! `cargo xtask codegen` generates the code from `proto/plugin/`. The code is committed, so that a build needs no protobuf
+//! `cargo xtask codegen` generates the code from `proto/plugin/` and `proto/rpcplugin/`. The code is committed, so that a build needs no protobuf
 //! compiler. `cargo xtask codegen --check` compares the two. Each service has a client, a trait, and a server for
 //! implementations of the trait.
 //!
@@ -26,7 +27,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod generated;
+mod redacted;
 
+pub use generated::instances::instances_client::InstancesClient;
+pub use generated::instances::instances_server::{Instances, InstancesServer};
+pub use generated::instances::{
+    CreateInstanceRequest, CreateInstanceResponse, ListInstancesRequest, ListInstancesResponse,
+    RemoveInstanceRequest, RemoveInstanceResponse,
+};
 pub use generated::plugin::conn_info::Knock;
 pub use generated::plugin::grpc_broker_client::GrpcBrokerClient;
 pub use generated::plugin::grpc_broker_server::{GrpcBroker, GrpcBrokerServer};
@@ -44,6 +52,9 @@ pub use generated::plugin::{ConnInfo, Empty, StdioData};
 /// go-plugin embeds the same definitions under `internal/plugin/`. Differs: reflection shows other file names, such as
 /// `plugin/grpc_broker.proto`.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/plugin_descriptor.bin");
+
+/// The encoded `FileDescriptorSet` of the service [`Instances`], for gRPC reflection.
+pub const INSTANCES_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/instances_descriptor.bin");
 
 #[cfg(test)]
 mod tests {
@@ -126,7 +137,30 @@ mod tests {
     }
 
     #[test]
+    fn instances_have_the_bytes_of_the_wire() {
+        let create = CreateInstanceRequest {
+            id: "a".to_owned(),
+            configuration: b"{}".to_vec(),
+            content_type: "x/y".to_owned(),
+        };
+        check(&create, "0a016112027b7d1a03782f79");
+        check(&RemoveInstanceRequest { id: "a".to_owned(), grace_ms: 300 }, "0a016110ac02");
+        check(&RemoveInstanceResponse { in_use: true }, "0801");
+        check(&ListInstancesResponse { ids: vec!["a".to_owned(), "b".to_owned()] }, "0a01610a0162");
+        assert!(FileDescriptorSet::decode(INSTANCES_DESCRIPTOR_SET).is_ok());
+    }
+
+    #[test]
+    fn a_configuration_is_not_shown() {
+        let configuration = b"secret".to_vec();
+        let create = CreateInstanceRequest { configuration, ..CreateInstanceRequest::default() };
+        let shown = format!("{create:?}");
+        assert!(shown.contains("6 bytes") && !shown.contains("115"), "{shown}");
+    }
+
+    #[test]
     fn services_have_the_names_of_the_wire() {
+        assert_eq!(generated::instances::instances_server::SERVICE_NAME, "rpcplugin.v1.Instances");
         assert_eq!(generated::plugin::grpc_broker_server::SERVICE_NAME, "plugin.GRPCBroker");
         assert_eq!(generated::plugin::grpc_controller_server::SERVICE_NAME, "plugin.GRPCController");
         assert_eq!(generated::plugin::grpc_stdio_server::SERVICE_NAME, "plugin.GRPCStdio");

@@ -165,24 +165,25 @@ pub mod host {
     pub use rpcplugin_client::{
         AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, ConnectFault,
         Event, Events, Exit, ExitReason, Generation, Handover, HandoverError, HandshakeFault, Host,
-        LaunchEnvironment, LaunchError, LaunchFacts, LaunchFault, LaunchTimings, LogRecord, Managed,
-        MessageLimits, NotHandedOver, Observer, Obstacle, OutputChunk, OutputOptions, OutputSource,
-        OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent, PluginExited, PluginId, PluginProcess,
-        PluginReason, PluginSet, ProgramFault, ProgramFile, ReasonKind, Runner, SecurityFault, SetupFault,
-        Signal, StartFault, StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState,
-        WhileDown, Writers, discover,
+        InstanceError, InstanceRemoval, LaunchEnvironment, LaunchError, LaunchFacts, LaunchFault,
+        LaunchTimings, LogRecord, Managed, MessageLimits, NotHandedOver, Observer, Obstacle, OutputChunk,
+        OutputOptions, OutputSource, OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent,
+        PluginExited, PluginId, PluginInstance, PluginProcess, PluginReason, PluginSet, ProgramFault,
+        ProgramFile, ReasonKind, Runner, SecurityFault, SetupFault, Signal, StartFault, StartedProcess,
+        Stdin, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown, Writers, discover,
     };
-    pub use rpcplugin_core::Pid;
+    pub use rpcplugin_core::{ConfigurationError, InstanceConfiguration, InstanceId, InstanceIdError, Pid};
 }
 
-/// The plugin's side: serving, health, readiness, shutdown and logging.
+/// The plugin's side: serving, health, instances, readiness, shutdown and logging.
 #[cfg(feature = "server")]
 pub mod plugin {
+    pub use rpcplugin_core::{ConfigurationError, InstanceConfiguration, InstanceId, InstanceIdError};
     pub use rpcplugin_server::{
         Announced, Attachable, BasicProtocol, Bound, BoxError, CustomTransport, Health, HostFacts,
-        InProcessPlugin, NotReady, OriginalStderr, PluginContext, PluginOutput, Protocol, RateLimit,
-        RateLimited, Readiness, Serve, ServeError, Served, ServingStatus, Shutdown, ShutdownCause,
-        hclog_layer,
+        InProcessPlugin, Instance, InstanceSpec, Instances, NotReady, OriginalStderr, PluginContext,
+        PluginOutput, Protocol, RateLimit, RateLimited, Readiness, Serve, ServeError, Served, ServingStatus,
+        Shutdown, ShutdownCause, hclog_layer,
     };
 }
 

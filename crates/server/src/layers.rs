@@ -19,15 +19,19 @@ pub(crate) fn around(
     users: &ServiceLayers,
     calls: &InFlightCalls,
 ) -> Services {
-    let limits = MessageLimits::new(
-        config.max_receive_message_size.map(ByteSize::as_u64),
-        config.max_send_message_size.map(ByteSize::as_u64),
-    );
-    let mut own = own.limited(limits);
+    let mut own = own.limited(message_limits(config));
     if let Some(limit) = rate_limit {
         // Around the message limits, so that a refused call costs nothing else.
         own = own.layer(limit);
     }
     // The user's layers are around the limits: they see refused calls too.
     users.wrap(own).traced().layer(calls)
+}
+
+/// The limits on the messages of a service.
+pub(crate) fn message_limits(config: &PluginConfig) -> MessageLimits {
+    MessageLimits::new(
+        config.max_receive_message_size.map(ByteSize::as_u64),
+        config.max_send_message_size.map(ByteSize::as_u64),
+    )
 }

@@ -15,6 +15,7 @@ use tracing_subscriber::Registry;
 
 use crate::{
     context::PluginContext,
+    instances::{Instances, ServeInstances},
     listen::{self, AnyTransport, CustomTransport},
     logging::SubscriberLayer,
     protocol::Protocol,
@@ -47,6 +48,7 @@ pub struct Serve {
     pub(crate) progress: Progress,
     pub(crate) layers: ServiceLayers,
     pub(crate) on_start: Vec<StartHook>,
+    pub(crate) instances: Option<Arc<dyn ServeInstances>>,
     /// Further layers of the tracing subscriber.
     pub(crate) subscribers: Vec<SubscriberLayer>,
     /// The runtime on which signals, the host and the shutdown file are watched. Default: the current one.
@@ -78,6 +80,7 @@ impl Serve {
             progress: Progress::new(),
             layers: ServiceLayers::new(),
             on_start: Vec::new(),
+            instances: None,
             subscribers: Vec::new(),
             watch: None,
         }
@@ -163,6 +166,14 @@ impl Serve {
     /// services, such as health, get no layers.
     pub fn layer(mut self, layer: impl ServiceLayer) -> Self {
         self.layers = self.layers.layer(layer);
+        self
+    }
+
+    /// Serves the service by which hosts make and remove these instances, with all versions. Calls that name an instance are
+    /// served within a span with the field `instance`, inside of other [layers](Self::layer). A later call of this method
+    /// replaces an earlier one.
+    pub fn instances<T: Send + Sync + 'static>(mut self, instances: &Instances<T>) -> Self {
+        self.instances = Some(Arc::new(instances.clone()));
         self
     }
 

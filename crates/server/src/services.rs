@@ -15,7 +15,7 @@ use rpcplugin_transport::Services;
 pub use health::{Health, ServingStatus};
 
 use self::{controller::Controller, health::HealthService, stdio::Stdio};
-use crate::{shutdown::Shutdown, stdio::CaptureBuffer};
+use crate::{instances::ServeInstances, layers, shutdown::Shutdown, stdio::CaptureBuffer};
 
 /// The parts of the plugin on which the built-in services work.
 pub(crate) struct BuiltIn<'a> {
@@ -23,6 +23,7 @@ pub(crate) struct BuiltIn<'a> {
     pub(crate) broker: &'a Broker,
     pub(crate) shutdown: &'a Shutdown,
     pub(crate) output: &'a Arc<CaptureBuffer>,
+    pub(crate) instances: Option<&'a dyn ServeInstances>,
 }
 
 impl BuiltIn<'_> {
@@ -44,8 +45,11 @@ impl BuiltIn<'_> {
         services = services
             .merge(&self.broker.services())
             .add(GrpcControllerServer::new(Controller(self.shutdown.clone())))
-            .add(GrpcStdioServer::new(Stdio(Arc::clone(self.output))))
-            .merge(own);
+            .add(GrpcStdioServer::new(Stdio(Arc::clone(self.output))));
+        if let Some(instances) = self.instances {
+            services = services.merge(&instances.services(config.grace, layers::message_limits(config)));
+        }
+        services = services.merge(own);
         if config.reflection {
             let mut names: Vec<_> = services.names().collect();
             names.extend(["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]);

@@ -197,6 +197,7 @@ fn about(family: ErrorCategory) -> &'static str {
     match family {
         ErrorCategory::Config => "Settings of users and programs.",
         ErrorCategory::Handshake => "From the start of a plugin's process to its handshake line.",
+        ErrorCategory::Instance => "Instances of a plugin, and their configurations.",
         ErrorCategory::Protocol => "Messages between host and plugin after they have connected.",
         ErrorCategory::Transport => "Processes, sockets and connections.",
         ErrorCategory::Security => "Certificates, keys and TLS.",

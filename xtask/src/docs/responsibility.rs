@@ -19,6 +19,8 @@ const RESPONSIBLE: &[(&str, &str)] = &[
         "the programmer of the host",
         "handshake::cannot_announce handshake::invalid_host_env security::host_certificate",
     ),
+    ("the programmer of the host", "instance::"),
+    ("the programmer of the plugin", "instance::unsupported instance::refused"),
     ("the user: start the host, not the plugin", "handshake::cookie_missing"),
     ("the programmers of host and plugin, together", "handshake::cookie_mismatch protocol::broker_"),
     ("the person who configures the host", "handshake::host_ports security::unexpected_certificate"),

@@ -8,6 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     error::SuperviseError,
     generation::Generation,
+    instances::{KeptInstances, SupervisedInstances},
     supervised::Supervised,
     task::{Setup, Supervisor},
     while_down::WhileDown,
@@ -15,6 +16,7 @@ use super::{
 use crate::{
     command::{Command, name},
     host::Host,
+    instances::InstanceLimits,
     observe::fan_out::PluginTopics,
     process::runner::Runner,
 };
@@ -65,16 +67,29 @@ impl<R: Runner + 'static> IntoFuture for Supervise<R> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { host, runner, while_down, setups } = self;
+            let Self { host, runner, while_down, mut setups } = self;
+            let kept = KeptInstances::new(InstanceLimits::new(&host.config));
+            // Before the functions of the host, which may call instances.
+            setups.insert(0, restoring(&kept));
             let name = name(&runner.program());
             let topics = Arc::new(PluginTopics::new());
             let (supervisor, plugin) = Supervisor::start(host, runner, setups, Arc::clone(&topics)).await?;
             let state = supervisor.state();
             let (requests, received) = mpsc::unbounded_channel();
             let _task = AbortOnDropHandle::new(tokio::spawn(supervisor.run(plugin, received)));
-            Ok(Supervised { name, while_down, state, requests, topics, _task })
+            let instances = Arc::new(SupervisedInstances { kept, state: state.clone() });
+            Ok(Supervised { name, while_down, state, requests, topics, instances, _task })
         })
     }
+}
+
+/// Creates the kept instances in each generation.
+fn restoring(kept: &KeptInstances) -> Setup {
+    let kept = kept.clone();
+    Box::new(move |generation| {
+        let kept = kept.clone();
+        Box::pin(async move { kept.restore(generation).await.map_err(Into::into) })
+    })
 }
 
 impl<R: Runner> fmt::Debug for Supervise<R> {

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use rpcplugin_core::{InstanceConfiguration, InstanceId};
 use rpcplugin_transport::http2::PluginChannel;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
@@ -9,12 +10,15 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     channel::Generations,
     generation::Generation,
+    instances::SupervisedInstances,
     state::{State, SupervisionState},
     task::Request,
     while_down::WhileDown,
 };
 use crate::{
+    error::InstanceError,
     exit::Exit,
+    instances::PluginInstance,
     observe::{
         event::Events,
         fan_out::PluginTopics,
@@ -34,6 +38,7 @@ pub struct Supervised {
     pub(super) state: watch::Receiver<State>,
     pub(super) requests: mpsc::UnboundedSender<Request>,
     pub(super) topics: Arc<PluginTopics>,
+    pub(super) instances: Arc<SupervisedInstances>,
     pub(super) _task: AbortOnDropHandle<()>,
 }
 
@@ -84,6 +89,52 @@ impl Supervised {
         let later =
             |state: &State| state.is_over() || state.ready().is_some_and(|ready| ready.number() > number);
         state.wait_for(later).await.ok()?.ready().cloned()
+    }
+
+    /// Creates an instance in the plugin, as [`Plugin::create_instance`](crate::Plugin::create_instance) does, and keeps its
+    /// configuration: every later generation gets the instance before calls reach it. While the plugin is down, this waits for
+    /// the next generation. All of it has [`HostConfig::launch_timeout`](rpcplugin_config::HostConfig::launch_timeout).
+    ///
+    /// If a later generation refuses the instance, this is logged, and calls to the instance fail with NOT_FOUND. Creating it
+    /// again, or another restart, may help. The channel of the instance follows the plugin as [`channel`](Self::channel) does.
+    ///
+    /// # Errors
+    /// As [`Plugin::create_instance`](crate::Plugin::create_instance). An instance that failed is not kept.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the creation. An instance that was made just before stays until the generation ends.
+    pub async fn create_instance(
+        &self,
+        id: impl AsRef<str>,
+        configuration: InstanceConfiguration,
+    ) -> Result<PluginInstance, InstanceError> {
+        let id = InstanceId::new(id)?;
+        self.instances.create(&id, configuration).await?;
+        Ok(self.instance_of(id))
+    }
+
+    /// Returns an instance that exists already. The plugin is not asked whether it exists.
+    ///
+    /// # Errors
+    /// [`InstanceError::InvalidId`].
+    pub fn instance(&self, id: impl AsRef<str>) -> Result<PluginInstance, InstanceError> {
+        Ok(self.instance_of(InstanceId::new(id)?))
+    }
+
+    /// Returns the ids of all instances of the generation that takes calls. While the plugin is down, this waits for the next
+    /// generation, as [`create_instance`](Self::create_instance) does.
+    ///
+    /// # Errors
+    /// As [`Plugin::instances`](crate::Plugin::instances).
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call.
+    pub async fn instances(&self) -> Result<Vec<InstanceId>, InstanceError> {
+        self.instances.list().await
+    }
+
+    fn instance_of(&self, id: InstanceId) -> PluginInstance {
+        PluginInstance::new(id, self.channel(), Arc::clone(&self.instances) as _)
     }
 
     /// The events of all generations. The first caller gets those since the first launch, others those from now on.

@@ -23,6 +23,8 @@ pub enum ErrorCategory {
     Config,
     /// The launch of a plugin up to its handshake line.
     Handshake,
+    /// Instances of a plugin.
+    Instance,
     /// Calls between host and plugin.
     Protocol,
     /// Processes, sockets and connections.
@@ -33,8 +35,15 @@ pub enum ErrorCategory {
 
 impl ErrorCategory {
     /// Every category.
-    pub const ALL: &'static [Self] =
-        &[Self::Base, Self::Config, Self::Handshake, Self::Protocol, Self::Transport, Self::Security];
+    pub const ALL: &'static [Self] = &[
+        Self::Base,
+        Self::Config,
+        Self::Handshake,
+        Self::Instance,
+        Self::Protocol,
+        Self::Transport,
+        Self::Security,
+    ];
 
     /// The category of an error, by the innermost_fault cause with a code.
     #[must_use]
@@ -58,6 +67,7 @@ impl ErrorCategory {
             Self::Base => "base",
             Self::Config => "config",
             Self::Handshake => "handshake",
+            Self::Instance => "instance",
             Self::Protocol => "protocol",
             Self::Transport => "transport",
             Self::Security => "security",

@@ -6,7 +6,7 @@ use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, Role};
 use rpcplugin_config::{ByteSize, PluginConfig};
 use rpcplugin_core::{Endpoint, Versions};
 use rpcplugin_handshake::{HandshakeLine, Multiplexing, Negotiated, ReceivedEnv, negotiate};
-use rpcplugin_transport::{Meter, Security, Services, http2};
+use rpcplugin_transport::{Meter, Security, ServiceLayers, Services, http2};
 use tokio::runtime::Handle;
 use tracing::{Instrument as _, Span};
 
@@ -14,6 +14,7 @@ use super::drain::Drain;
 use crate::{
     context::{HostFacts, PluginContext},
     error::ServeError,
+    instances::InstanceSpans,
     layers::{self, InFlightCalls, RateLimit},
     listen::{AnyListener, Listening, SocketDirs, listen},
     readiness::Progress,
@@ -86,6 +87,9 @@ impl Bound {
         // Before anything that takes time: if the host exits, this process gets another parent.
         let mut triggers = triggers(&mut serve, started_by, &span);
         let versions = agree(&mut serve, env)?;
+        if serve.instances.is_some() {
+            serve.layers = ServiceLayers::new().layer(InstanceSpans).layers(&serve.layers);
+        }
         if started_by == StartedBy::Host {
             // Before there is a socket to leave behind, and before the application's own code, which may take time.
             triggers.watch_signals(serve.config.ignore_sigint).map_err(ServeError::Process)?;
@@ -226,6 +230,7 @@ fn drain(serve: &mut Serve, context: &PluginContext) -> Drain {
     let config = &serve.config;
     Drain {
         hooks: std::mem::take(&mut serve.hooks),
+        instances: serve.instances.clone(),
         calls: InFlightCalls::default(),
         health: context.health.clone(),
         broker: context.broker.clone(),
@@ -254,6 +259,7 @@ fn services(serve: &mut Serve, context: &PluginContext, drain: &Drain) -> Servic
         broker: &context.broker,
         shutdown: &context.shutdown,
         output: &drain.output,
+        instances: serve.instances.as_deref(),
     };
     built_in.with(&own, &serve.config, std::mem::take(&mut serve.descriptors))
 }

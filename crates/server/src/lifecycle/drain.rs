@@ -11,6 +11,7 @@ use rpcplugin_broker::Broker;
 use tokio::{task::yield_now, time::timeout_at};
 
 use crate::{
+    instances::ServeInstances,
     layers::InFlightCalls,
     serve::ShutdownHook,
     services::Health,
@@ -21,6 +22,7 @@ use crate::{
 pub(super) struct Drain {
     pub(super) hooks: Vec<ShutdownHook>,
     pub(super) calls: InFlightCalls,
+    pub(super) instances: Option<Arc<dyn ServeInstances>>,
     pub(super) health: Health,
     pub(super) broker: Broker,
     pub(super) output: Arc<CaptureBuffer>,
@@ -31,12 +33,15 @@ pub(super) struct Drain {
 impl Drain {
     /// Drains. Restores stdout and stderr once nothing of the plugin prints any more.
     pub(super) async fn run(self, mut capture: Option<Capture>) {
-        let Self { hooks, calls, health, broker, output, grace } = self;
+        let Self { hooks, calls, instances, health, broker, output, grace } = self;
         let deadline = Instant::now() + grace;
         if let Some(capture) = &mut capture {
             capture.release_stdout();
         }
         health.end();
+        if let Some(instances) = &instances {
+            instances.begin_shutdown();
+        }
         // Calls that arrived before the Shutdown call may not have begun yet.
         yield_now().await;
         let hooks = timeout_at(deadline.into(), run_hooks(hooks));
@@ -50,6 +55,13 @@ impl Drain {
             tracing::warn!("a shutdown hook was still running after the grace period");
         }
         broker.close();
+        if let Some(instances) = instances
+            && timeout_at(deadline.max(Instant::now() + LAST_INSTANCES).into(), instances.shut_down())
+                .await
+                .is_err()
+        {
+            tracing::warn!("instances were still being removed after the grace period");
+        }
         // Hooks and calls may have printed until now.
         if let Some(capture) = &mut capture {
             capture.finish(deadline.max(Instant::now() + LAST_OUTPUT)).await;
@@ -67,6 +79,9 @@ async fn run_hooks(hooks: Vec<ShutdownHook>) {
         tracing::error!(panicked, "shutdown hooks panicked; the shutdown goes on");
     }
 }
+
+/// How long instances may take to end when the grace is used up.
+const LAST_INSTANCES: Duration = Duration::from_millis(250);
 
 /// How long the last output may take to reach hosts when the grace is used up.
 const LAST_OUTPUT: Duration = Duration::from_millis(200);

@@ -30,6 +30,7 @@ impl Content {
     fn builder(&self) -> Builder<'_> {
         let own = [
             rpcplugin_proto::FILE_DESCRIPTOR_SET,
+            rpcplugin_proto::INSTANCES_DESCRIPTOR_SET,
             tonic_health::pb::FILE_DESCRIPTOR_SET,
             pb::v1::FILE_DESCRIPTOR_SET,
             pb::v1alpha::FILE_DESCRIPTOR_SET,

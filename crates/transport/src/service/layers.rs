@@ -49,6 +49,13 @@ impl ServiceLayers {
         self
     }
 
+    /// Adds the layers of another list around the existing layers.
+    #[must_use]
+    pub fn layers(mut self, outer: &Self) -> Self {
+        self.0.extend(outer.0.iter().cloned());
+        self
+    }
+
     /// Wraps each of the services in all layers.
     #[must_use]
     pub fn wrap(&self, services: Services) -> Services {

@@ -61,11 +61,11 @@ async fn call(channel: PluginChannel, request: Request<Body>) -> Result<Response
 
 async fn respond(
     channel: PluginChannel,
-    request: Request<Body>,
+    mut request: Request<Body>,
     due: Option<Instant>,
 ) -> Result<Response<ResponseBody>, Status> {
     let left = || due.map(|due| due.saturating_duration_since(Instant::now()));
-    let (peer, mut waited) = channel.peer(due).await?;
+    let (peer, mut waited) = channel.peer(due, request.headers_mut()).await?;
     let (mut head, mut upload) = Head::of(request)?;
     for _ in 0..ATTEMPTS {
         let connection = match peer.connection.current() {

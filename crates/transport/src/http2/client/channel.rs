@@ -2,6 +2,7 @@
 
 use std::{fmt, pin::Pin, sync::Arc};
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -35,7 +36,11 @@ use super::{
 /// gRPC `PROTOCOL-HTTP2.md`, "Errors", and `http-grpc-status-mapping.md`. For STREAM_CLOSED and HTTP_1_1_REQUIRED, which the
 /// former leaves out, grpc-go `internal/transport/http_util.go` `http2ErrConvTab`: INTERNAL.
 #[derive(Clone)]
-pub struct PluginChannel(pub(super) Target);
+pub struct PluginChannel {
+    pub(super) target: Target,
+    /// Headers of every call.
+    headers: Option<Arc<HeaderMap>>,
+}
 
 /// The destination of calls.
 #[derive(Clone)]
@@ -59,21 +64,35 @@ pub trait Choose: Send + Sync + 'static {
 
 impl PluginChannel {
     pub(super) fn over(connection: Reconnect) -> Self {
-        Self(Target::Peer(Peer { connection: Arc::new(connection), explain: None }))
+        Self::to(Target::Peer(Peer { connection: Arc::new(connection), explain: None }))
     }
 
     /// Returns a channel for whose calls `choose` chooses the peer.
     pub fn chosen(choose: Arc<dyn Choose>) -> Self {
-        Self(Target::Chosen(choose))
+        Self::to(Target::Chosen(choose))
+    }
+
+    fn to(target: Target) -> Self {
+        Self { target, headers: None }
+    }
+
+    /// Returns the same channel with calls that carry this header: gRPC metadata, such as the instance that the calls are
+    /// for. It replaces a header of the same name that a call has. The calls of [`tonic_channel`](Self::tonic_channel) do
+    /// not carry it.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        Arc::make_mut(self.headers.get_or_insert_default()).insert(name, value);
+        self
     }
 
     /// Returns the same channel with calls that `explain` explains when their connection breaks.
     #[must_use]
     pub fn explained(self, explain: Arc<dyn Explain>) -> Self {
-        match self.0 {
-            Target::Peer(peer) => Self(Target::Peer(Peer { explain: Some(explain), ..peer })),
-            chosen @ Target::Chosen(_) => Self(chosen),
-        }
+        let target = match self.target {
+            Target::Peer(peer) => Target::Peer(Peer { explain: Some(explain), ..peer }),
+            chosen @ Target::Chosen(_) => chosen,
+        };
+        Self { target, ..self }
     }
 
     /// Opens a connection unless one is open. Calls do this by themselves.
@@ -84,18 +103,29 @@ impl PluginChannel {
     /// # Cancel safety
     /// The future may be dropped. The connection is still opened for the calls that wait for it.
     pub async fn connect(&self) -> Result<(), Status> {
-        let (peer, _) = self.clone().peer(None).await?;
+        let (peer, _) = self.clone().peer(None, &mut HeaderMap::new()).await?;
         match peer.connection.ready().await {
             Ok(_) => Ok(()),
             Err(error) => Err(peer.unreachable(error).await),
         }
     }
 
-    /// Waits for the peer of the next call. Also returns whether this took time.
-    pub(super) async fn peer(self, due: Option<Instant>) -> Result<(Peer, bool), Status> {
+    /// Waits for the peer of the next call, and adds the headers of the channel to those of the call. Also returns whether
+    /// this took time.
+    pub(super) async fn peer(
+        self,
+        due: Option<Instant>,
+        headers: &mut HeaderMap,
+    ) -> Result<(Peer, bool), Status> {
+        for (name, value) in self.headers.iter().flat_map(|own| own.iter()) {
+            headers.insert(name, value.clone());
+        }
         let (mut channel, mut waited) = (self, false);
         loop {
-            let choose = match channel.0 {
+            for (name, value) in channel.headers.iter().flat_map(|own| own.iter()) {
+                headers.entry(name).or_insert_with(|| value.clone());
+            }
+            let choose = match channel.target {
                 Target::Peer(peer) => return Ok((peer, waited)),
                 Target::Chosen(choose) => choose,
             };

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use http::Uri;
+use http::{HeaderMap, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
@@ -29,13 +29,14 @@ impl PluginChannel {
     /// own with its first call.
     ///
     /// It has none of the differences that are listed [above](Self). Its clients panic at a status with details that
-    /// are not base64, and its HTTP/2 errors depend on the features of tonic.
+    /// are not base64, and its HTTP/2 errors depend on the features of tonic. Its calls do not carry the headers of
+    /// [`with_header`](Self::with_header).
     ///
     /// # Panics
     /// Panics outside of a tokio runtime.
     #[must_use]
     pub fn tonic_channel(&self) -> Channel {
-        match &self.0 {
+        match &self.target {
             Target::Peer(peer) => {
                 let connection = Arc::clone(&peer.connection);
                 lazy(move || connection.open_stream(), peer.connection.settings())
@@ -70,7 +71,7 @@ fn following(choose: Arc<dyn Choose>) -> Channel {
                 Some(ready) => ready,
                 None => choose.wait(None).await.map_err(failed)?,
             };
-            let (peer, _) = channel.peer(None).await.map_err(failed)?;
+            let (peer, _) = channel.peer(None, &mut HeaderMap::new()).await.map_err(failed)?;
             peer.connection.open_stream().await
         })
     };
