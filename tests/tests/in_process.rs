@@ -81,12 +81,8 @@ async fn host_and_plugin_call_each_other_over_brokered_connections() {
     for multiplex in [false, true] {
         let plugin = host(multiplex).launch_with(&kit()).await.unwrap();
         let served = host_calls::serve(plugin.broker()).await.unwrap();
-        let request = CallbackRequest {
-            broker_id: served.id().0,
-            calls: 3,
-            data: b"abc".to_vec().into(),
-            nested: true,
-        };
+        let request =
+            CallbackRequest { broker_id: served.id().0, calls: 3, data: b"abc".to_vec(), nested: true };
         let answer = KitClient::new(plugin.channel()).callback(request).await.unwrap().into_inner();
         assert_eq!(answer.results, [b"cba".as_slice(); 3]);
         assert!(answer.greeting.ends_with("from nested"), "{}", answer.greeting);

@@ -185,7 +185,8 @@ mod tests {
                     None => drop(tls.server(Stream::Tcp(stream)).await),
                 }
             };
-            tokio::join!(speaks_tls(&Dialer::sockets(), &endpoint), replying).0
+            let dialer = Dialer::sockets();
+            tokio::join!(speaks_tls(&dialer, &endpoint), replying).0
         };
         assert!(detected(None).await, "with certificates of its own");
         assert!(detected(Some(&[21, 3, 3, 0, 2, 2, 40])).await, "an alert is a reply");
