@@ -33,6 +33,7 @@ const PACKAGES: &[Package] = &[
         "crates/proto/src/generated",
         "plugin",
     ),
+    (METADATA, &["rpcplugin/v1/metadata.proto"], "crates/proto/src/generated", "metadata"),
     ("conformance.v1", &["conformance/v1/kit.proto"], "tests/src/generated", "conformance"),
     ("rpcplugin.examples.kv.v1", &["kv/v1/kv.proto"], "crates/rpcplugin/examples/kv/generated", "kv"),
     (
@@ -50,6 +51,7 @@ const PACKAGES: &[Package] = &[
 ];
 
 const PROTOCOL: &str = "plugin";
+const METADATA: &str = "rpcplugin.v1";
 const GREETER: &str = "crates/rpcplugin/examples/greeter/generated";
 const TERRAFORM: &str = "crates/rpcplugin/examples/terraform/generated";
 
@@ -103,8 +105,8 @@ fn rust_code(descriptors: &FileDescriptorSet, name: &str) -> Outcome<Vec<u8>> {
     let payload = |builder: tonic_prost_build::Builder| {
         PAYLOAD.iter().filter(of_package).fold(builder, |builder, field| builder.bytes(*field))
     };
-    // Messages of the protocol are small. All other code is generated as `rpcplugin-build` generates it for its users.
-    if name != PROTOCOL {
+    // Messages of the protocol and of its extensions are small. All other code is generated as `rpcplugin-build` generates it for its users.
+    if ![PROTOCOL, METADATA].contains(&name) {
         Build::new().configure(payload).generate(descriptors.clone(), scratch.path())?;
     } else {
         let builder = tonic_prost_build::configure()

@@ -23,6 +23,7 @@
 
 mod cookie;
 mod endpoint;
+mod metadata;
 mod os;
 mod pid;
 mod report;
@@ -34,8 +35,13 @@ mod visible;
 
 pub use cookie::{CookieError, MagicCookie};
 pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
+pub use metadata::{
+    MetadataError, MetadataField, MetadataScanner, PluginMetadata, PluginMetadataBuilder, check_embedded,
+    embedded,
+};
 pub use pid::Pid;
 pub use report::{ErrorCategory, PlainReport, causes, innermost, with_causes};
+pub use semver;
 pub use service_id::ServiceId;
 pub use tcp_ports::{PortRange, PortRangeError, TcpPorts};
 pub use trace_context::TraceContext;

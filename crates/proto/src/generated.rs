@@ -8,4 +8,5 @@
     reason = "generated code"
 )]
 
+pub(crate) mod metadata;
 pub(crate) mod plugin;

@@ -2,6 +2,7 @@
 
 mod controller;
 mod health;
+mod metadata;
 mod reflection;
 mod stdio;
 
@@ -9,12 +10,13 @@ use std::sync::Arc;
 
 use rpcplugin_broker::Broker;
 use rpcplugin_config::PluginConfig;
-use rpcplugin_proto::{GrpcControllerServer, GrpcStdioServer};
+use rpcplugin_core::PluginMetadata;
+use rpcplugin_proto::{GrpcControllerServer, GrpcStdioServer, METADATA_DESCRIPTOR_SET, PluginMetadataServer};
 use rpcplugin_transport::Services;
 
 pub use health::{Health, ServingStatus};
 
-use self::{controller::Controller, health::HealthService, stdio::Stdio};
+use self::{controller::Controller, health::HealthService, metadata::Metadata, stdio::Stdio};
 use crate::{shutdown::Shutdown, stdio::CaptureBuffer};
 
 /// The parts of the plugin on which the built-in services work.
@@ -23,6 +25,8 @@ pub(crate) struct BuiltIn<'a> {
     pub(crate) broker: &'a Broker,
     pub(crate) shutdown: &'a Shutdown,
     pub(crate) output: &'a Arc<CaptureBuffer>,
+    /// What the plugin is. The service is served only with it.
+    pub(crate) metadata: Option<&'a PluginMetadata>,
 }
 
 impl BuiltIn<'_> {
@@ -32,7 +36,7 @@ impl BuiltIn<'_> {
         self,
         own: &Services,
         config: &PluginConfig,
-        descriptors: Vec<&'static [u8]>,
+        mut descriptors: Vec<&'static [u8]>,
     ) -> Services {
         let mut services = Services::new();
         if config.health {
@@ -44,8 +48,12 @@ impl BuiltIn<'_> {
         services = services
             .merge(&self.broker.services())
             .add(GrpcControllerServer::new(Controller(self.shutdown.clone())))
-            .add(GrpcStdioServer::new(Stdio(Arc::clone(self.output))))
-            .merge(own);
+            .add(GrpcStdioServer::new(Stdio(Arc::clone(self.output))));
+        if let Some(metadata) = self.metadata {
+            services = services.add(PluginMetadataServer::new(Metadata::new(metadata)));
+            descriptors.push(METADATA_DESCRIPTOR_SET);
+        }
+        services = services.merge(own);
         if config.reflection {
             let mut names: Vec<_> = services.names().collect();
             names.extend(["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]);

@@ -244,6 +244,7 @@ fn services(serve: &mut Serve, context: &PluginContext, drain: &Drain) -> Servic
         broker: &context.broker,
         shutdown: &context.shutdown,
         output: &drain.output,
+        metadata: serve.metadata.as_ref(),
     };
     built_in.with(&own, &serve.config, std::mem::take(&mut serve.descriptors))
 }
