@@ -5,9 +5,11 @@ mod evidence;
 mod fault;
 mod handshake;
 mod launch_error;
+mod metadata;
 mod ping;
 mod plugin_reason;
 mod program;
+mod requirement;
 mod security;
 mod setup;
 mod start;
@@ -18,9 +20,11 @@ pub use self::{
     fault::LaunchFault,
     handshake::HandshakeFault,
     launch_error::{LaunchError, LaunchFacts},
+    metadata::MetadataCallError,
     ping::PingError,
     plugin_reason::{PluginReason, ReasonKind},
     program::ProgramFault,
+    requirement::RequirementFault,
     security::SecurityFault,
     setup::SetupFault,
     start::StartFault,

@@ -3,6 +3,7 @@
 pub(crate) mod assemble;
 mod call_status;
 mod hand_over;
+mod metadata;
 mod ownership;
 mod parts;
 mod ping;

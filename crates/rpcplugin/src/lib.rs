@@ -69,8 +69,8 @@
 //!
 //! The root has what the first host and the first plugin need. The rest is in modules by subject: [`host`] and [`plugin`]
 //! for the two sides, [`config`] for settings, [`error`] for reports of errors, [`broker`] for further connections,
-//! [`tls`] for certificates, [`handshake`], [`hclog`] for log records, [`telemetry`] for traffic, traces and metrics,
-//! [`transport`] for streams and HTTP/2, and [`pyvider`] for the names of pyvider.rpcplugin.
+//! [`metadata`] for what a plugin is, [`tls`] for certificates, [`handshake`], [`hclog`] for log records, [`telemetry`] for
+//! traffic, traces and metrics, [`transport`] for streams and HTTP/2, and [`pyvider`] for the names of pyvider.rpcplugin.
 //!
 //! The guide, from an empty folder to deployment, is in `docs/guide` of the repository. This crate's `examples` have a
 //! program for each capability; `cargo run --example quickstart` is the first.
@@ -87,7 +87,7 @@ pub mod pyvider;
 
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{Command, Exit, Host, LaunchError, Plugin};
-pub use rpcplugin_core::{AppVersion, Endpoint, MagicCookie, Versions};
+pub use rpcplugin_core::{AppVersion, Endpoint, MagicCookie, Versions, plugin_metadata};
 #[cfg(feature = "server")]
 pub use rpcplugin_server::{PluginContext, Serve, ServeError, Served};
 pub use rpcplugin_transport::{Services, http2::PluginChannel};
@@ -97,13 +97,14 @@ pub use rpcplugin_transport::{Services, http2::PluginChannel};
 pub mod host {
     pub use rpcplugin_client::{
         AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, ConnectFault,
-        Event, Events, Exit, ExitReason, Generation, Handover, HandoverError, HandshakeFault, Host,
-        LaunchEnvironment, LaunchError, LaunchFacts, LaunchFault, LaunchTimings, LogRecord, Managed,
-        MessageLimits, NotHandedOver, Observer, Obstacle, OutputChunk, OutputOptions, OutputSource,
-        OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent, PluginExited, PluginId, PluginProcess,
-        PluginReason, PluginSet, ProgramFault, ProgramFile, ReasonKind, Runner, SecurityFault, SetupFault,
-        Signal, StartFault, StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState,
-        WhileDown, Writers, discover,
+        DiscoveredPlugin, Event, Events, Exit, ExitReason, Generation, Handover, HandoverError,
+        HandshakeFault, Host, LaunchEnvironment, LaunchError, LaunchFacts, LaunchFault, LaunchTimings,
+        LogRecord, Managed, MessageLimits, MetadataCallError, NotHandedOver, Observer, Obstacle, OutputChunk,
+        OutputOptions, OutputSource, OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent,
+        PluginExited, PluginId, PluginProcess, PluginReason, PluginSet, ProgramFault, ProgramFile,
+        ReasonKind, RequirementFault, Requirements, Runner, SecurityFault, SetupFault, Signal, StartFault,
+        StartedProcess, Stdin, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown, Writers,
+        discover, discover_plugins,
     };
     pub use rpcplugin_core::Pid;
 }
@@ -132,6 +133,16 @@ pub mod config {
 /// What all errors have in common: categories and reports in plain text.
 pub mod error {
     pub use rpcplugin_core::{ErrorCategory, PlainReport, Visible, causes, disturbs, with_causes};
+}
+
+/// What a plugin is: its name, its version, its capabilities. A plugin reports it when it runs, and has it in its program file.
+///
+/// [`plugin_metadata!`](crate::plugin_metadata) makes the metadata of a crate. The versions are those of the crate `semver`.
+pub mod metadata {
+    pub use rpcplugin_core::{
+        MetadataError, MetadataField, MetadataScanner, PluginMetadata, PluginMetadataBuilder,
+        semver::{Version, VersionReq},
+    };
 }
 
 /// Further connections between a host and its plugin, in both directions.

@@ -64,6 +64,7 @@ const CRATES: &[Crate] = &[
             "exit",
             "plugin_id",
             "error",
+            "requirements",
             "program",
             "command",
             "observe",

@@ -7,14 +7,17 @@ use std::{
 
 use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, PeerOrigin, Role, Translate};
 use rpcplugin_config::{ByteSize, HostConfig};
-use rpcplugin_core::Endpoint;
+use rpcplugin_core::{Endpoint, PluginMetadata};
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_transport::{
     Meter, SecureStream, Security, ServiceLayers, SocketDir, dial,
     http2::{self, ChannelError, Connect, PluginChannel},
     yamux,
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout},
+};
 use tracing::Span;
 
 use super::health::check_health;
@@ -47,11 +50,15 @@ pub(crate) struct Opened {
     pub(crate) broker: BrokerGuard,
     /// The certificate that the plugin presented.
     pub(crate) certificate: Option<PeerCertificate>,
+    pub(crate) metadata: KnownMetadata,
     /// The time that it took to open.
     pub(crate) connection: Duration,
     /// The time that the health call took.
     pub(crate) health: Option<Duration>,
 }
+
+/// The metadata of a plugin, once it has been asked for. `None` in it if the plugin has no metadata.
+pub(crate) type KnownMetadata = Arc<OnceCell<Option<PluginMetadata>>>;
 
 /// Closes the broker when it is dropped, unless it was kept. Services on the broker may hold a clone of it, and would
 /// continue after a failed launch.
@@ -143,7 +150,8 @@ async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Open
         None
     };
     let broker = BrokerGuard(Some(broker));
-    Ok(Opened { channel, broker, certificate: presented.get().cloned(), connection, health })
+    let certificate = presented.get().cloned();
+    Ok(Opened { channel, broker, certificate, metadata: KnownMetadata::default(), connection, health })
 }
 
 async fn within<T>(
