@@ -20,6 +20,20 @@ fn versions() {
 }
 
 #[test]
+fn metadata() {
+    let printed = [
+        "in the file: greeter 1.2.0, with english and formal",
+        "running: greeter 1.2.0, with english and formal",
+        "Hello, Ada!",
+        "refused: the plugin greeter has version 1.2.0, and this host requires >=2, <3",
+        "refused: the plugin greeter 1.2.0 does not have the capability french, which this host requires",
+        "refused: the plugin greeter requires a host of version 2.0.0 or later, and this host has version 1.9.0",
+    ];
+    prints("metadata", &printed);
+    shown("versions.md", &printed.join("\n"));
+}
+
+#[test]
 fn callback() {
     prints(
         "callback",

@@ -34,6 +34,7 @@ const PACKAGES: &[Package] = &[
         "plugin",
     ),
     (EXTENSIONS, &["rpcplugin/v1/instances.proto"], "crates/proto/src/generated", "instances"),
+    (EXTENSIONS, &["rpcplugin/v1/metadata.proto"], "crates/proto/src/generated", "metadata"),
     ("conformance.v1", &["conformance/v1/kit.proto"], "tests/src/generated", "conformance"),
     ("rpcplugin.examples.kv.v1", &["kv/v1/kv.proto"], "crates/rpcplugin/examples/kv/generated", "kv"),
     (
@@ -115,7 +116,7 @@ fn rust_code(descriptors: &FileDescriptorSet, name: &str) -> Outcome<Vec<u8>> {
     let payload = |builder: tonic_prost_build::Builder| {
         PAYLOAD.iter().filter(of_package).fold(builder, |builder, field| builder.bytes(*field))
     };
-    // Messages of the protocol are small. All other code is generated as `rpcplugin-build` generates it for its users.
+    // Messages of the protocol and of its extensions are small. All other code is generated as `rpcplugin-build` generates it for its users.
     if ![PROTOCOL, EXTENSIONS].contains(&name) {
         Build::new().configure(payload).generate(descriptors.clone(), scratch.path())?;
     } else {

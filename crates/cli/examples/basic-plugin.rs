@@ -7,9 +7,15 @@
 
 use std::process::ExitCode;
 
-use rpcplugin::{MagicCookie, Serve, Services};
+use rpcplugin::{MagicCookie, Serve, Services, plugin_metadata};
 
 fn main() -> ExitCode {
     let cookie = MagicCookie::new("BASIC_PLUGIN", "hello").expect("a key and a value");
-    Serve::new(cookie).version_with(1, |_| Services::new()).version_with(2, |_| Services::new()).main()
+    Serve::new(cookie)
+        .version_with(1, |_| Services::new())
+        .version_with(2, |_| Services::new())
+        .metadata(
+            plugin_metadata!(name = "basic", capabilities = ["nothing"], build = { "example" => "yes" }),
+        )
+        .main()
 }

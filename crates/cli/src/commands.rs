@@ -7,6 +7,7 @@ pub(crate) mod bench;
 pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod conformance;
+pub(crate) mod discover;
 pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod man;

@@ -33,7 +33,7 @@ use serde_json::json;
 
 use crate::{
     cli::{Action, Cli, Color, command, stray_flags, without_empty_variables},
-    commands::{attach, bench, call, completions, conformance, doctor, inspect, man, new, run},
+    commands::{attach, bench, call, completions, conformance, discover, doctor, inspect, man, new, run},
     error::{CommandError, Interrupted, UsageError},
     exit::Exit,
     os::Interruptions,
@@ -141,6 +141,7 @@ async fn dispatch(action: &Action, out: &mut Out) -> Result<Exit, CommandError> 
         Action::Call(args) => Box::pin(call::run(args, out)).await,
         Action::Run(args) => Box::pin(run::run(args, out)).await,
         Action::Attach(args) => Box::pin(attach::run(args, out)).await,
+        Action::Discover(args) => discover::run(args, out).await,
         Action::Doctor(args) => Box::pin(doctor::run(args, out)).await,
         Action::Bench(args) => Box::pin(bench::run(args, out)).await,
         Action::New(args) => new::run(args, out).await,

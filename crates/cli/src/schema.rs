@@ -154,9 +154,11 @@ impl Schema {
     }
 }
 
-/// Whether a service belongs to go-plugin or gRPC, not to the application.
+/// Whether a service belongs to go-plugin, to gRPC or to rpcplugin, not to the application.
 pub(crate) fn is_of_the_protocol(service: &str) -> bool {
-    ["plugin.GRPC", "grpc.health.", "grpc.reflection."].iter().any(|start| service.starts_with(start))
+    ["plugin.GRPC", "grpc.health.", "grpc.reflection.", "rpcplugin.v1."]
+        .iter()
+        .any(|start| service.starts_with(start))
 }
 
 fn methods<'a>(files: impl Iterator<Item = &'a File>) -> Methods {

@@ -11,6 +11,8 @@ mod attach;
 mod call;
 #[path = "commands/descriptors.rs"]
 mod descriptors;
+#[path = "commands/discover.rs"]
+mod discover;
 #[path = "commands/ending.rs"]
 mod ending;
 #[path = "commands/handover.rs"]

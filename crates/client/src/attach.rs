@@ -106,6 +106,11 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
         }
         fault => refused(fault.into()),
     })?;
+    let (own, limit) = (host.program_version.as_ref(), config.admin_timeout);
+    opened
+        .check_requirements(&name, Some(&attachment.requirements), own, limit)
+        .await
+        .map_err(|fault| refused(fault.into()))?;
     let fan_out = host.fan_out(&name, 1, Arc::new(PluginTopics::new()));
     let plugin = CallingPlugin { plugin: fan_out.id(), version, broker: opened.broker.get().clone() };
     host_services::serve(host.services.as_ref(), &plugin)

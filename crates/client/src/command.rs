@@ -8,8 +8,9 @@ use std::{
 };
 
 use rpcplugin_config::EnvPolicy;
+use rpcplugin_core::semver::VersionReq;
 
-use crate::program::checksum::Checksum;
+use crate::{program::checksum::Checksum, requirements::Requirements};
 
 /// The program of a plugin with its arguments and its environment.
 ///
@@ -40,6 +41,7 @@ pub struct Command {
     pub(crate) stdin: Stdin,
     pub(crate) own_group: bool,
     pub(crate) checksum: Option<Checksum>,
+    pub(crate) requirements: Requirements,
 }
 
 /// The standard input of a plugin.
@@ -71,6 +73,7 @@ impl Command {
             stdin: Stdin::default(),
             own_group: true,
             checksum: None,
+            requirements: Requirements::new(),
         }
     }
 
@@ -124,6 +127,31 @@ impl Command {
     #[must_use]
     pub fn checksum(mut self, checksum: Checksum) -> Self {
         self.checksum = Some(checksum);
+        self
+    }
+
+    /// Requires a version of the plugin, which the plugin reports in its [metadata](rpcplugin_core::PluginMetadata). The launch fails
+    /// with [`RequirementFault`](crate::RequirementFault) if the plugin has another version or reports none. A supervised plugin is
+    /// checked at every start.
+    ///
+    /// ```
+    /// # use rpcplugin_client::Command;
+    /// # use rpcplugin_core::semver::VersionReq;
+    /// let command = Command::new("./weather").require_version(VersionReq::parse(">=2, <3")?);
+    /// # Ok::<(), rpcplugin_core::semver::Error>(())
+    /// ```
+    ///
+    /// [`Requirements::version`] says which pre-releases are accepted.
+    #[must_use]
+    pub fn require_version(mut self, version: VersionReq) -> Self {
+        self.requirements = self.requirements.version(version);
+        self
+    }
+
+    /// Requires a capability of the plugin, as [`require_version`](Self::require_version) requires a version.
+    #[must_use]
+    pub fn require_capability(mut self, capability: impl Into<String>) -> Self {
+        self.requirements = self.requirements.capability(capability);
         self
     }
 
@@ -200,6 +228,7 @@ impl fmt::Debug for Command {
             .field("stdin", &self.stdin)
             .field("own_group", &self.own_group)
             .field("checksum", &self.checksum)
+            .field("requirements", &self.requirements)
             .finish()
     }
 }

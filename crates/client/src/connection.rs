@@ -2,6 +2,7 @@
 
 pub(crate) mod health;
 pub(crate) mod host_services;
+pub(crate) mod metadata;
 pub(crate) mod open;
 pub(crate) mod route;
 pub(crate) mod security;

@@ -6,9 +6,11 @@ mod fault;
 mod handshake;
 mod instance;
 mod launch_error;
+mod metadata;
 mod ping;
 mod plugin_reason;
 mod program;
+mod requirement;
 mod security;
 mod setup;
 mod start;
@@ -19,9 +21,11 @@ pub use self::{
     handshake::HandshakeFault,
     instance::InstanceError,
     launch_error::{LaunchError, LaunchFacts},
+    metadata::MetadataCallError,
     ping::PingError,
     plugin_reason::{PluginReason, ReasonKind},
     program::ProgramFault,
+    requirement::RequirementFault,
     security::SecurityFault,
     setup::SetupFault,
     start::StartFault,

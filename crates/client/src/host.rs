@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use rpcplugin_config::HostConfig;
-use rpcplugin_core::{MagicCookie, Versions};
+use rpcplugin_core::{MagicCookie, Versions, semver::Version};
 use rpcplugin_transport::{ServiceLayer, ServiceLayers, Services};
 
 use crate::{
@@ -35,6 +35,7 @@ pub struct Host {
     pub(crate) cookie: MagicCookie,
     pub(crate) versions: Versions,
     pub(crate) config: HostConfig,
+    pub(crate) program_version: Option<Version>,
     pub(crate) services: Option<HostServices>,
     pub(crate) layers: ServiceLayers,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
@@ -49,6 +50,7 @@ impl Host {
             cookie,
             versions: versions.into(),
             config: HostConfig::default(),
+            program_version: None,
             services: None,
             layers: ServiceLayers::new(),
             observers: Vec::new(),
@@ -67,6 +69,17 @@ impl Host {
     #[must_use]
     pub fn configure(mut self, change: impl FnOnce(&mut HostConfig)) -> Self {
         change(&mut self.config);
+        self
+    }
+
+    /// Sets the version of the host's own program, such as `env!("CARGO_PKG_VERSION").parse()?`. It is not a version of the protocol.
+    ///
+    /// A launch then asks each plugin for its [metadata](rpcplugin_core::PluginMetadata). It fails with
+    /// [`RequirementFault::HostVersion`](crate::RequirementFault::HostVersion) if the plugin requires a later host. A plugin without
+    /// metadata is launched. A pre-release is older than its release.
+    #[must_use]
+    pub fn program_version(mut self, version: Version) -> Self {
+        self.program_version = Some(version);
         self
     }
 

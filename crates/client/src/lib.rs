@@ -11,7 +11,7 @@
 //! This crate is a part of `rpcplugin`, and its API is that of the modules there.
 //!
 //! # Layout
-//! The modules stand in the order of a launch, the lowest first: `os`, `error`, `program`, `command`, `observe`,
+//! The modules stand in the order of a launch, the lowest first: `os`, `error`, `requirements`, `program`, `command`, `observe`,
 //! `process`, `streams`, `connection`, `instances`, `reattach`, `host`, `plugin`, `launch`, `attach`, `supervise`, `set`. Each
 //! uses only those before it.
 //!
@@ -37,6 +37,7 @@ mod process;
 mod program;
 mod quoted;
 mod reattach;
+mod requirements;
 mod set;
 mod streams;
 mod supervise;
@@ -45,8 +46,9 @@ pub use attach::AttachError;
 pub use command::{Command, Stdin};
 pub use connection::CallingPlugin;
 pub use error::{
-    ConnectFault, HandshakeFault, InstanceError, LaunchError, LaunchFacts, LaunchFault, PingError,
-    PluginReason, ProgramFault, ReasonKind, SecurityFault, SetupFault, StartFault,
+    ConnectFault, HandshakeFault, InstanceError, LaunchError, LaunchFacts, LaunchFault, MetadataCallError,
+    PingError, PluginReason, ProgramFault, ReasonKind, RequirementFault, SecurityFault, SetupFault,
+    StartFault,
 };
 pub use exit::{Exit, ExitReason};
 pub use host::Host;
@@ -59,7 +61,10 @@ pub use os::Signal;
 pub use plugin::{LaunchTimings, MessageLimits, NotHandedOver, Plugin, PluginExited};
 pub use plugin_id::PluginId;
 pub use process::{ChildProcess, LaunchEnvironment, PluginProcess, Runner, StartedProcess};
-pub use program::{Checksum, ChecksumError, Obstacle, ProgramFile, discover};
+pub use program::{
+    Checksum, ChecksumError, DiscoveredPlugin, Obstacle, ProgramFile, discover, discover_plugins,
+};
 pub use reattach::{Attachment, Handover, HandoverError};
+pub use requirements::Requirements;
 pub use set::{Managed, PluginSet};
 pub use supervise::{Generation, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown};

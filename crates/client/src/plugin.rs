@@ -4,6 +4,7 @@ pub(crate) mod assemble;
 mod call_status;
 mod hand_over;
 mod instances;
+mod metadata;
 mod ownership;
 mod parts;
 mod ping;

@@ -2,6 +2,7 @@
 
 pub(crate) mod checksum;
 pub(crate) mod discover;
+mod embedded_metadata;
 pub(crate) mod file;
 mod format;
 mod interpreter;
@@ -11,6 +12,6 @@ pub(crate) mod verified_executable;
 
 pub use self::{
     checksum::{Checksum, ChecksumError},
-    discover::discover,
+    discover::{DiscoveredPlugin, discover, discover_plugins},
     file::{Obstacle, ProgramFile},
 };

@@ -26,6 +26,7 @@
 mod cookie;
 mod endpoint;
 mod instance;
+mod metadata;
 mod os;
 mod pid;
 mod report;
@@ -38,8 +39,13 @@ mod visible;
 pub use cookie::{CookieError, MagicCookie};
 pub use endpoint::{Endpoint, EndpointError, HostPort, SocketPath};
 pub use instance::{ConfigurationError, InstanceConfiguration, InstanceId, InstanceIdError};
+pub use metadata::{
+    MetadataError, MetadataField, MetadataScanner, PluginMetadata, PluginMetadataBuilder, check_embedded,
+    embedded,
+};
 pub use pid::Pid;
 pub use report::{ErrorCategory, PlainReport, causes, innermost, with_causes};
+pub use semver;
 pub use service_id::ServiceId;
 pub use tcp_ports::{PortRange, PortRangeError, TcpPorts};
 pub use trace_context::TraceContext;

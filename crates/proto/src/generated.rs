@@ -9,4 +9,5 @@
 )]
 
 pub(crate) mod instances;
+pub(crate) mod metadata;
 pub(crate) mod plugin;

@@ -1,5 +1,5 @@
-//! The messages and services that go-plugin adds to every plugin: broker, controller and stdio. Beside them, the service of
-//! rpcplugin's own [instances](Instances).
+//! The messages and services that go-plugin adds to every plugin: broker, controller and stdio. Beside them, the services of
+//! rpcplugin's own [instances](Instances) and [metadata](PluginMetadata).
 //!
 //! `cargo xtask codegen` generates the code from `proto/plugin/` and `proto/rpcplugin/`. The code is committed, so that a build needs no protobuf
 //! compiler. `cargo xtask codegen --check` compares the two. Each service has a client, a trait, and a server for
@@ -21,7 +21,8 @@
 //!
 //! # Invariants
 //!
-//! - Names, numbers and types are those of go-plugin's `internal/plugin/*.proto`.
+//! - Names, numbers and types are those of go-plugin's `internal/plugin/*.proto`, but for the metadata service, which go-plugin does
+//!   not have.
 //! - `StdioData::data` is [`bytes::Bytes`](prost::bytes::Bytes), so that forwarded output is not copied.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -35,6 +36,9 @@ pub use generated::instances::{
     CreateInstanceRequest, CreateInstanceResponse, ListInstancesRequest, ListInstancesResponse,
     RemoveInstanceRequest, RemoveInstanceResponse,
 };
+pub use generated::metadata::plugin_metadata_client::PluginMetadataClient;
+pub use generated::metadata::plugin_metadata_server::{PluginMetadata, PluginMetadataServer};
+pub use generated::metadata::{GetMetadataRequest, GetMetadataResponse};
 pub use generated::plugin::conn_info::Knock;
 pub use generated::plugin::grpc_broker_client::GrpcBrokerClient;
 pub use generated::plugin::grpc_broker_server::{GrpcBroker, GrpcBrokerServer};
@@ -45,7 +49,10 @@ pub use generated::plugin::grpc_stdio_server::{GrpcStdio, GrpcStdioServer};
 pub use generated::plugin::stdio_data::Channel;
 pub use generated::plugin::{ConnInfo, Empty, StdioData};
 
-/// The encoded `FileDescriptorSet` of the three services and their imports, for gRPC reflection.
+/// The encoded `FileDescriptorSet` of the metadata service, for gRPC reflection.
+pub const METADATA_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/metadata_descriptor.bin");
+
+/// The encoded `FileDescriptorSet` of the three services of go-plugin and their imports, for gRPC reflection.
 ///
 /// # Protocol
 ///
@@ -101,6 +108,30 @@ mod tests {
         check(&hi(Channel::Stdout), "0801120368690a");
         check(&hi(Channel::Stderr), "0802120368690a");
         check(&Empty {}, "");
+    }
+
+    #[test]
+    fn metadata_has_the_bytes_that_docs_metadata_shows() {
+        let metadata = GetMetadataResponse {
+            name: "weather".to_owned(),
+            version: "1.2.0".to_owned(),
+            build: [("commit".to_owned(), "3f1c".to_owned())].into(),
+            capabilities: vec!["alerts".to_owned()],
+            minimum_host_version: Some("2.0.0".to_owned()),
+        };
+        check(
+            &metadata,
+            "0a07776561746865721205312e322e301a0e0a06636f6d6d69741204336631632206616c657274732a05322e302e30",
+        );
+        check(&GetMetadataResponse::default(), "");
+        let set = FileDescriptorSet::decode(METADATA_DESCRIPTOR_SET).unwrap();
+        let service = &set.file[0].service[0];
+        let path = format!("/{}.{}/{}", set.file[0].package(), service.name(), service.method[0].name());
+        assert_eq!(path, "/rpcplugin.v1.PluginMetadata/GetMetadata");
+        assert_eq!(
+            path.trim_start_matches('/').split('/').next(),
+            Some(generated::metadata::plugin_metadata_server::SERVICE_NAME)
+        );
     }
 
     #[test]

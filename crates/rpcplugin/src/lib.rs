@@ -119,6 +119,7 @@
 //! | [`config`] | settings from file, environment and code |
 //! | [`error`] | categories and reports of errors |
 //! | [`broker`] | further connections, in both directions |
+//! | [`metadata`] | what a plugin is: name, version, capabilities |
 //! | [`tls`] | certificates, keys, roots |
 //! | [`handshake`] | the variables and the line that host and plugin exchange |
 //! | [`hclog`] | log records in go-plugin's format |
@@ -154,7 +155,7 @@ pub mod pyvider;
 
 #[cfg(feature = "client")]
 pub use rpcplugin_client::{Command, Exit, Host, LaunchError, Plugin};
-pub use rpcplugin_core::{AppVersion, Endpoint, MagicCookie, Versions};
+pub use rpcplugin_core::{AppVersion, Endpoint, MagicCookie, Versions, plugin_metadata};
 #[cfg(feature = "server")]
 pub use rpcplugin_server::{PluginContext, Serve, ServeError, Served};
 pub use rpcplugin_transport::{Services, http2::PluginChannel};
@@ -164,13 +165,14 @@ pub use rpcplugin_transport::{Services, http2::PluginChannel};
 pub mod host {
     pub use rpcplugin_client::{
         AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, ConnectFault,
-        Event, Events, Exit, ExitReason, Generation, Handover, HandoverError, HandshakeFault, Host,
-        InstanceError, InstanceRemoval, LaunchEnvironment, LaunchError, LaunchFacts, LaunchFault,
-        LaunchTimings, LogRecord, Managed, MessageLimits, NotHandedOver, Observer, Obstacle, OutputChunk,
-        OutputOptions, OutputSource, OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent,
-        PluginExited, PluginId, PluginInstance, PluginProcess, PluginReason, PluginSet, ProgramFault,
-        ProgramFile, ReasonKind, Runner, SecurityFault, SetupFault, Signal, StartFault, StartedProcess,
-        Stdin, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown, Writers, discover,
+        DiscoveredPlugin, Event, Events, Exit, ExitReason, Generation, Handover, HandoverError,
+        HandshakeFault, Host, InstanceError, InstanceRemoval, LaunchEnvironment, LaunchError, LaunchFacts,
+        LaunchFault, LaunchTimings, LogRecord, Managed, MessageLimits, MetadataCallError, NotHandedOver,
+        Observer, Obstacle, OutputChunk, OutputOptions, OutputSource, OutputStream, OverflowPolicy,
+        PingError, Plugin, PluginEvent, PluginExited, PluginId, PluginInstance, PluginProcess, PluginReason,
+        PluginSet, ProgramFault, ProgramFile, ReasonKind, RequirementFault, Requirements, Runner,
+        SecurityFault, SetupFault, Signal, StartFault, StartedProcess, Stdin, Supervise, SuperviseError,
+        Supervised, SupervisionState, WhileDown, Writers, discover, discover_plugins,
     };
     pub use rpcplugin_core::{ConfigurationError, InstanceConfiguration, InstanceId, InstanceIdError, Pid};
 }
@@ -201,6 +203,16 @@ pub mod config {
 /// What all errors have in common: categories and reports in plain text.
 pub mod error {
     pub use rpcplugin_core::{ErrorCategory, PlainReport, Visible, causes, disturbs, with_causes};
+}
+
+/// What a plugin is: its name, its version, its capabilities. A plugin reports it when it runs, and has it in its program file.
+///
+/// [`plugin_metadata!`](crate::plugin_metadata) makes the metadata of a crate. The versions are those of the crate `semver`.
+pub mod metadata {
+    pub use rpcplugin_core::{
+        MetadataError, MetadataField, MetadataScanner, PluginMetadata, PluginMetadataBuilder,
+        semver::{Version, VersionReq},
+    };
 }
 
 /// Further connections between a host and its plugin, in both directions.

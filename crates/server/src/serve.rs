@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
 use bytes::Bytes;
 use http::{Request, Response};
 use rpcplugin_config::{ConfigError, IgnoredVariable, Loaded, Loader, PluginConfig};
-use rpcplugin_core::{AppVersion, MagicCookie};
+use rpcplugin_core::{AppVersion, MagicCookie, PluginMetadata};
 use rpcplugin_transport::{ServiceLayer, ServiceLayers, Services};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,7 @@ pub struct Serve {
     pub(crate) cookie: MagicCookie,
     pub(crate) versions: BTreeMap<AppVersion, MakeServices>,
     pub(crate) descriptors: Vec<&'static [u8]>,
+    pub(crate) metadata: Option<PluginMetadata>,
     pub(crate) config: PluginConfig,
     /// Why the configuration could not be loaded.
     pub(crate) config_error: Option<ConfigError>,
@@ -71,6 +72,7 @@ impl Serve {
             cookie,
             versions: BTreeMap::new(),
             descriptors: Vec::new(),
+            metadata: None,
             config: PluginConfig::default(),
             config_error: None,
             typos: Vec::new(),
@@ -125,6 +127,22 @@ impl Serve {
     /// reflection only lists the names of the services.
     pub fn descriptors(mut self, encoded: &'static [u8]) -> Self {
         self.descriptors.push(encoded);
+        self
+    }
+
+    /// Reports this metadata to hosts that ask for it. Without this call hosts get no metadata.
+    ///
+    /// ```no_run
+    /// # use rpcplugin_core as rpcplugin;
+    /// # fn example(serve: rpcplugin_server::Serve) -> std::process::ExitCode {
+    /// serve.metadata(rpcplugin::plugin_metadata!(capabilities = ["alerts"])).main()
+    /// # }
+    /// ```
+    ///
+    /// # Protocol
+    /// Served as `rpcplugin.v1.PluginMetadata`. Differs: go-plugin has no such service, and its hosts do not call it.
+    pub fn metadata(mut self, metadata: PluginMetadata) -> Self {
+        self.metadata = Some(metadata);
         self
     }
 

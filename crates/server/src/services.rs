@@ -2,6 +2,7 @@
 
 mod controller;
 mod health;
+mod metadata;
 mod reflection;
 mod stdio;
 
@@ -9,12 +10,13 @@ use std::sync::Arc;
 
 use rpcplugin_broker::Broker;
 use rpcplugin_config::PluginConfig;
-use rpcplugin_proto::{GrpcControllerServer, GrpcStdioServer};
+use rpcplugin_core::PluginMetadata;
+use rpcplugin_proto::{GrpcControllerServer, GrpcStdioServer, METADATA_DESCRIPTOR_SET, PluginMetadataServer};
 use rpcplugin_transport::Services;
 
 pub use health::{Health, ServingStatus};
 
-use self::{controller::Controller, health::HealthService, stdio::Stdio};
+use self::{controller::Controller, health::HealthService, metadata::Metadata, stdio::Stdio};
 use crate::{instances::ServeInstances, layers, shutdown::Shutdown, stdio::CaptureBuffer};
 
 /// The parts of the plugin on which the built-in services work.
@@ -24,6 +26,8 @@ pub(crate) struct BuiltIn<'a> {
     pub(crate) shutdown: &'a Shutdown,
     pub(crate) output: &'a Arc<CaptureBuffer>,
     pub(crate) instances: Option<&'a dyn ServeInstances>,
+    /// What the plugin is. The service is served only with it.
+    pub(crate) metadata: Option<&'a PluginMetadata>,
 }
 
 impl BuiltIn<'_> {
@@ -33,7 +37,7 @@ impl BuiltIn<'_> {
         self,
         own: &Services,
         config: &PluginConfig,
-        descriptors: Vec<&'static [u8]>,
+        mut descriptors: Vec<&'static [u8]>,
     ) -> Services {
         let mut services = Services::new();
         if config.health {
@@ -48,6 +52,10 @@ impl BuiltIn<'_> {
             .add(GrpcStdioServer::new(Stdio(Arc::clone(self.output))));
         if let Some(instances) = self.instances {
             services = services.merge(&instances.services(config.grace, layers::message_limits(config)));
+        }
+        if let Some(metadata) = self.metadata {
+            services = services.add(PluginMetadataServer::new(Metadata::new(metadata)));
+            descriptors.push(METADATA_DESCRIPTOR_SET);
         }
         services = services.merge(own);
         if config.reflection {

@@ -27,7 +27,7 @@ const RESPONSIBLE: &[(&str, &str)] = &[
     ("the person who started the plugin that is attached to", "handshake::reattach_"),
     ("the user: end its process by hand", "protocol::not_stopped"),
     ("the user: let Packer start it", "protocol::packer"),
-    ("the person who chose these versions of host and plugin", "protocol::version"),
+    ("the person who chose these versions of host and plugin", "protocol::version protocol::required_"),
     ("the person who configures the host, or the programmer of the plugin", "protocol::no_multiplexing"),
     (
         "the person who runs the machine",

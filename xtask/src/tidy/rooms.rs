@@ -66,6 +66,7 @@ const CRATES: &[Crate] = &[
             "exit",
             "plugin_id",
             "error",
+            "requirements",
             "program",
             "command",
             "observe",

@@ -4,8 +4,8 @@ use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     attach::AttachArgs, bench::BenchArgs, call::CallArgs, completions::CompletionsArgs,
-    conformance::ConformanceArgs, doctor::DoctorArgs, inspect::InspectArgs, man::ManArgs, new::NewArgs,
-    run::RunArgs,
+    conformance::ConformanceArgs, discover::DiscoverArgs, doctor::DoctorArgs, inspect::InspectArgs,
+    man::ManArgs, new::NewArgs, run::RunArgs,
 };
 
 /// Inspects, calls, runs and tests plugins that speak go-plugin's protocol, in any language.
@@ -33,6 +33,8 @@ pub(crate) enum Action {
     Run(RunArgs),
     /// Attaches to a running plugin: shows it, calls it, or shuts it down.
     Attach(AttachArgs),
+    /// Lists the plugins in a directory, with the metadata in their files.
+    Discover(DiscoverArgs),
     /// Finds out why a plugin does not start.
     Doctor(DoctorArgs),
     /// Checks whether a plugin follows the protocol.

@@ -72,7 +72,7 @@ pub(crate) const PAGES: &[Page] = &[
             ),
         ],
         exits: LOOKING,
-        see_also: &["call", "attach", "doctor"],
+        see_also: &["call", "attach", "discover", "doctor"],
     },
     Page {
         name: "rpcplugin-call",
@@ -142,6 +142,19 @@ pub(crate) const PAGES: &[Page] = &[
         )],
         exits: LOOKING,
         see_also: &["run"],
+    },
+    Page {
+        name: "rpcplugin-discover",
+        examples: &[
+            ("Every file in a directory", "rpcplugin discover /usr/lib/my-app/plugins"),
+            (
+                "Only the versions of the plugins",
+                "rpcplugin discover --json . | jq '.plugins[].metadata.version'",
+            ),
+            ("Only some files", "rpcplugin discover --glob 'terraform-provider-*' ."),
+        ],
+        exits: EXAMINING,
+        see_also: &["inspect"],
     },
     Page {
         name: "rpcplugin-doctor",

@@ -7,7 +7,7 @@ use std::{
 
 use crate::program::{rpcplugin, target};
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["inspect"],
     &["call"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["attach"],
     &["attach", "call"],
     &["attach", "stop"],
+    &["discover"],
     &["doctor"],
     &["conformance"],
     &["bench"],

@@ -7,14 +7,17 @@ use std::{
 
 use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, PeerOrigin, Role};
 use rpcplugin_config::{ByteSize, HostConfig};
-use rpcplugin_core::Endpoint;
+use rpcplugin_core::{Endpoint, PluginMetadata};
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_transport::{
     Dialer, Meter, SecureStream, Security, ServiceLayers, SocketDir,
     http2::{self, ChannelError, Connect, PluginChannel},
     yamux,
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
@@ -50,11 +53,15 @@ pub(crate) struct Opened {
     pub(crate) broker: BrokerGuard,
     /// The certificate that the plugin presented.
     pub(crate) certificate: Option<PeerCertificate>,
+    pub(crate) metadata: KnownMetadata,
     /// The time that it took to open.
     pub(crate) connection: Duration,
     /// The time that the health call took.
     pub(crate) health: Option<Duration>,
 }
+
+/// The metadata of a plugin, once it has been asked for. `None` in it if the plugin has no metadata.
+pub(crate) type KnownMetadata = Arc<OnceCell<Option<PluginMetadata>>>;
 
 /// Closes the broker when it is dropped, unless it was kept. Services on the broker may hold a clone of it, and would
 /// continue after a failed launch.
@@ -159,7 +166,8 @@ async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Open
         None
     };
     let broker = BrokerGuard(Some(broker));
-    Ok(Opened { channel, broker, certificate: presented.get().cloned(), connection, health })
+    let certificate = presented.get().cloned();
+    Ok(Opened { channel, broker, certificate, metadata: KnownMetadata::default(), connection, health })
 }
 
 async fn within<T>(

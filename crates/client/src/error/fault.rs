@@ -7,8 +7,10 @@ use rpcplugin_transport::http2::ChannelError;
 use super::{
     connect::ConnectFault,
     handshake::HandshakeFault,
+    metadata::MetadataCallError,
     plugin_reason::{PluginReason, hints_at_cookie},
     program::ProgramFault,
+    requirement::RequirementFault,
     security::SecurityFault,
     setup::SetupFault,
     start::StartFault,
@@ -43,6 +45,10 @@ pub enum LaunchFault {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Connect(#[from] ConnectFault),
+    /// The plugin does not meet a requirement of the host, or the host does not meet one of the plugin.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Requirement(#[from] RequirementFault),
 }
 
 impl LaunchFault {
@@ -73,6 +79,10 @@ impl LaunchFault {
             Self::Connect(fault) => {
                 !matches!(fault, ConnectFault::HostRefused(_) | ConnectFault::HostServices(_))
             }
+            Self::Requirement(fault) => matches!(
+                fault,
+                RequirementFault::Metadata(MetadataCallError::Timeout(_) | MetadataCallError::Failed(_))
+            ),
             Self::Setup(_) | Self::Security(_) => false,
         }
     }
@@ -86,6 +96,7 @@ impl LaunchFault {
                     | ConnectFault::HostRefused(_)
                     | ConnectFault::HealthCheckFailed(_)
             ) | Self::Handshake(HandshakeFault::InvalidLine(_) | HandshakeFault::LineTooLong { .. })
+                | Self::Requirement(RequirementFault::Metadata(MetadataCallError::Failed(_)))
         )
     }
 

@@ -54,7 +54,7 @@ pub(super) async fn connect<R: Runner>(
     let opened = tokio::select! {
         opened = timeout_at(deadline, open(launch, target, version)) => {
             let late = || stopped(&process).map_or(ConnectFault::Timeout(allowed).into(), LaunchFault::from);
-            opened.map_or_else(|_| Err(late()), |opened| Ok(opened?))
+            opened.unwrap_or_else(|_| Err(late()))
         }
         reason = process.exited() => Err(ConnectFault::Exited(reason).into()),
         never = launch.report_waiting(&process) => match never {},
@@ -103,14 +103,17 @@ fn report<R>(launch: &Launch<'_, R>, plugin: &Plugin) {
     );
 }
 
-async fn open<R>(
+async fn open<R: Runner>(
     launch: &Launch<'_, R>,
     target: ConnectTarget<'_>,
     version: AppVersion,
-) -> Result<Opened, ConnectFault> {
-    let opened = open::open(target, &launch.host.config).await?;
+) -> Result<Opened, LaunchFault> {
+    let (host, requirements) = (launch.host, launch.runner.requirements());
+    let opened = open::open(target, &host.config).await?;
+    let (own, limit) = (host.program_version.as_ref(), host.config.admin_timeout);
+    opened.check_requirements(&launch.name, requirements, own, limit).await?;
     // Last, when nothing else can fail: the services are served until the broker is closed.
     let plugin = CallingPlugin { plugin: launch.fan_out.id(), version, broker: opened.broker.get().clone() };
-    host_services::serve(launch.host.services.as_ref(), &plugin).await?;
+    host_services::serve(host.services.as_ref(), &plugin).await.map_err(ConnectFault::from)?;
     Ok(opened)
 }

@@ -32,7 +32,9 @@ pub(super) async fn fail<R: Runner>(
 /// The better fault for a connection that broke because the process exited.
 async fn refined_by_exit(fault: LaunchFault, process: &ProcessHandle) -> LaunchFault {
     match (timeout(EXIT_WAIT, process.exited()).await, fault) {
-        (Ok(reason), LaunchFault::Connect(_)) => ConnectFault::Exited(reason).into(),
+        (Ok(reason), LaunchFault::Connect(_) | LaunchFault::Requirement(_)) => {
+            ConnectFault::Exited(reason).into()
+        }
         (_, fault) => fault,
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn assemble(
     ownership: Ownership,
 ) -> Plugin {
     let Connected { process, stdin, opened, version, endpoint, security, meter, sockets } = connected;
-    let Opened { channel, broker, certificate, connection, health } = opened;
+    let Opened { channel, broker, certificate, metadata, connection, health } = opened;
     let Launching { started, timings, handshake_line } = launching;
     let fan_out = &observed.fan_out;
     let streams = BackgroundStreams::open(&channel, broker.get(), fan_out, &process, &observed.span);
@@ -66,6 +66,7 @@ pub(crate) fn assemble(
         endpoint,
         security,
         certificate,
+        metadata,
         meter,
         sockets,
     };

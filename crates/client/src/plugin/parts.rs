@@ -10,7 +10,7 @@ use rpcplugin_transport::{Meter, Security, SocketDir, http2::PluginChannel};
 use tracing::Span;
 
 use super::{call_status::ExitExplainer, timings::LaunchTimings};
-use crate::{observe::fan_out::FanOut, streams::stderr_tail::StderrTail};
+use crate::{connection::open::KnownMetadata, observe::fan_out::FanOut, streams::stderr_tail::StderrTail};
 
 /// The connection with a plugin.
 pub(crate) struct Session {
@@ -24,6 +24,7 @@ pub(crate) struct Session {
     pub(crate) endpoint: Endpoint,
     pub(crate) security: Security,
     pub(crate) certificate: Option<PeerCertificate>,
+    pub(crate) metadata: KnownMetadata,
     pub(crate) meter: Meter,
     /// The directory of the host's sockets, removed with everything in it after the plugin has exited.
     pub(crate) sockets: SocketDir,

@@ -20,6 +20,7 @@ use crate::{
     exit::ExitReason,
     os::{self, LastWill, ProcessTree, Signal},
     program::{lookup::find, notes::notes, verified_executable::Executable},
+    requirements::Requirements,
 };
 
 /// A child process of this host, and what it started: on Unix the group that it leads, on Windows the job that it is
@@ -58,6 +59,10 @@ impl Runner for Command {
             Some(stdin) => started.stdin(stdin),
             None => started,
         })
+    }
+
+    fn requirements(&self) -> Option<&Requirements> {
+        Some(&self.requirements)
     }
 
     async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {

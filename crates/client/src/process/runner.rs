@@ -8,7 +8,7 @@ use rpcplugin_core::Pid;
 use rpcplugin_transport::{Dial, Dialer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{command::variable_names, error::LaunchFault, exit::ExitReason};
+use crate::{command::variable_names, error::LaunchFault, exit::ExitReason, requirements::Requirements};
 
 /// Starts plugins: as a child process of this host, which a [`Command`](crate::Command) does, in a container, on another
 /// machine, or as a double in a test.
@@ -36,6 +36,11 @@ pub trait Runner: Send + Sync {
         &self,
         environment: &LaunchEnvironment,
     ) -> impl Future<Output = Result<StartedProcess<Self::Process>, LaunchFault>> + Send;
+
+    /// What the host requires of the plugin. Nothing by default.
+    fn requirements(&self) -> Option<&Requirements> {
+        None
+    }
 
     /// Explains a fault. The text is shown at the end of the error. Called for every fault, after the plugin has been
     /// ended, and given one second.

@@ -5,7 +5,42 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rpcplugin_core::PluginMetadata;
+
+use super::embedded_metadata::embedded_metadata;
 use crate::os;
+
+/// A file that [`discover_plugins`] has found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DiscoveredPlugin {
+    /// The path of the file.
+    pub path: PathBuf,
+    /// The metadata in the file. `None` if the file has none, and an error if the file cannot be read.
+    pub metadata: io::Result<Option<PluginMetadata>>,
+}
+
+/// Returns the files that [`discover`] returns, each with the metadata that the program has in its file. No program is started.
+///
+/// Every file is read, as [`ProgramFile::embedded_metadata`](crate::ProgramFile::embedded_metadata) reads it. The call blocks.
+///
+/// ```no_run
+/// # use rpcplugin_client::discover_plugins;
+/// # use std::path::Path;
+/// for plugin in discover_plugins(Path::new("/usr/lib/my-app/plugins"), "my-app-*")? {
+///     if let Ok(Some(metadata)) = &plugin.metadata {
+///         println!("{metadata}: {}", plugin.path.display());
+///     }
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`discover`]. A file that cannot be read is returned with its error.
+pub fn discover_plugins(dir: &Path, pattern: &str) -> io::Result<Vec<DiscoveredPlugin>> {
+    let read = |path: PathBuf| DiscoveredPlugin { metadata: embedded_metadata(&path), path };
+    Ok(discover(dir, pattern)?.into_iter().map(read).collect())
+}
 
 /// Returns the files in `dir` whose names match `pattern`, sorted by name. The paths are absolute if `dir` is.
 ///
@@ -144,6 +179,18 @@ mod tests {
         assert_eq!(found, [dir.path().join("kv-a"), dir.path().join("kv-b")]);
         assert!(discover(&dir.path().join("nowhere"), "*").expect("no error").is_empty());
         assert!(discover(&dir.path().join("other"), "*").is_err());
+    }
+
+    #[test]
+    fn metadata_is_read_from_the_files() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let version = rpcplugin_core::semver::Version::new(1, 2, 0);
+        let metadata = PluginMetadata::builder("kv", version).finish().expect("valid");
+        fs::write(dir.path().join("kv-a"), metadata.to_block()).expect("writable");
+        fs::write(dir.path().join("kv-b"), "a plugin").expect("writable");
+        let found = discover_plugins(dir.path(), "kv-*").expect("readable");
+        let found: Vec<_> = found.into_iter().map(|one| one.metadata.expect("readable")).collect();
+        assert_eq!(found, [Some(metadata), None]);
     }
 
     proptest::proptest! {

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rpcplugin_core::PluginMetadata;
+
 use super::{
+    embedded_metadata::embedded_metadata,
     format::{
         Format, architecture_of_elf, architecture_of_macho, architecture_of_pe, elf_machine, format_of,
         macho_cpu, pe_machine,
@@ -134,6 +137,18 @@ impl ProgramFile {
             Format::Pe { machine } => Some(architecture_of_pe(*machine).unwrap_or("unknown")),
             Format::Script { .. } | Format::Empty | Format::Other => None,
         }
+    }
+
+    /// Reads the metadata that the program has in its file, without starting the program. `None` if the file has none: the plugin may
+    /// still report metadata when it runs.
+    ///
+    /// The file is read up to its first valid block, piece by piece, so that the memory is small for a file of any size. The call blocks.
+    /// Metadata in a file is only as trustworthy as the file.
+    ///
+    /// # Errors
+    /// The error of the operating system if the file cannot be opened or read.
+    pub fn embedded_metadata(&self) -> io::Result<Option<PluginMetadata>> {
+        embedded_metadata(&self.path)
     }
 
     fn other_system(&self) -> Obstacle {

@@ -3,10 +3,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rpcplugin_broker::Translate;
-use rpcplugin_core::{AppVersion, Endpoint};
+use rpcplugin_core::{AppVersion, Endpoint, semver::VersionReq};
 use rpcplugin_handshake::ReattachConfig;
 use rpcplugin_mtls::{Identity, MutualTls, TlsError, Trust};
 use rpcplugin_transport::Security;
+
+use crate::requirements::Requirements;
 
 /// A running plugin, and how to reach it.
 ///
@@ -27,6 +29,7 @@ pub struct Attachment {
     pub(crate) server_name: Option<String>,
     pub(crate) name: String,
     pub(crate) translate: Option<Arc<dyn Translate>>,
+    pub(crate) requirements: Requirements,
     /// A directory that an earlier host made for the plugin's socket.
     pub(crate) leftover_dir: Option<PathBuf>,
 }
@@ -76,6 +79,20 @@ impl Attachment {
         self.name = name.into();
         self
     }
+
+    /// Requires a version of the plugin, as [`Command::require_version`](crate::Command::require_version) does.
+    #[must_use]
+    pub fn require_version(mut self, version: VersionReq) -> Self {
+        self.requirements = self.requirements.version(version);
+        self
+    }
+
+    /// Requires a capability of the plugin, as [`Command::require_version`](crate::Command::require_version) requires a version.
+    #[must_use]
+    pub fn require_capability(mut self, capability: impl Into<String>) -> Self {
+        self.requirements = self.requirements.capability(capability);
+        self
+    }
 }
 
 impl From<ReattachConfig> for Attachment {
@@ -86,6 +103,7 @@ impl From<ReattachConfig> for Attachment {
             server_name: None,
             name: "attached".to_owned(),
             translate: None,
+            requirements: Requirements::new(),
             leftover_dir: None,
         }
     }

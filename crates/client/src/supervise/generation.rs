@@ -3,11 +3,17 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use rpcplugin_broker::Broker;
-use rpcplugin_core::{AppVersion, Endpoint};
+use rpcplugin_core::{AppVersion, Endpoint, PluginMetadata};
 use rpcplugin_transport::{Security, http2::PluginChannel};
 use tonic::transport::Channel;
 
-use crate::{plugin::Plugin, plugin_id::PluginId, process::owner::ProcessExit};
+use crate::{
+    connection::{metadata::known, open::KnownMetadata},
+    error::MetadataCallError,
+    plugin::Plugin,
+    plugin_id::PluginId,
+    process::owner::ProcessExit,
+};
 
 /// One generation of a supervised plugin: a process, and the connection with it. Cheap to clone. Holding it does not
 /// keep the process running.
@@ -19,6 +25,7 @@ struct Facts {
     version: AppVersion,
     endpoint: Endpoint,
     security: Security,
+    metadata: (KnownMetadata, Duration),
     launch_time: Duration,
     channel: PluginChannel,
     exit: ProcessExit,
@@ -32,6 +39,7 @@ impl Generation {
             version: plugin.version(),
             endpoint: plugin.endpoint().clone(),
             security: plugin.security().clone(),
+            metadata: plugin.known_metadata(),
             launch_time: plugin.launch_time(),
             channel: plugin.channel(),
             exit: plugin.exit(),
@@ -67,6 +75,18 @@ impl Generation {
     #[must_use]
     pub fn security(&self) -> &Security {
         &self.0.security
+    }
+
+    /// Returns what the plugin of this process is, as [`Plugin::metadata`] does.
+    ///
+    /// # Errors
+    /// As [`Plugin::metadata`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call.
+    pub async fn metadata(&self) -> Result<Option<&PluginMetadata>, MetadataCallError> {
+        let (metadata, limit) = &self.0.metadata;
+        known(metadata, self.channel(), *limit).await
     }
 
     /// The time from the start of the launch until this process was ready.

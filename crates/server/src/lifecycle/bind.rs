@@ -260,6 +260,7 @@ fn services(serve: &mut Serve, context: &PluginContext, drain: &Drain) -> Servic
         shutdown: &context.shutdown,
         output: &drain.output,
         instances: serve.instances.as_deref(),
+        metadata: serve.metadata.as_ref(),
     };
     built_in.with(&own, &serve.config, std::mem::take(&mut serve.descriptors))
 }

@@ -4,14 +4,14 @@ use std::{ffi::OsStr, path::Path, time::Duration};
 
 use prost_reflect::MethodDescriptor;
 use rpcplugin::{
-    Endpoint, Exit, Plugin, handshake::Multiplexing, host::PingError, plugin::ServingStatus, tls::Trust,
-    transport::Security,
+    Endpoint, Exit, Plugin, error::with_causes, handshake::Multiplexing, host::PingError,
+    plugin::ServingStatus, tls::Trust, transport::Security,
 };
 use serde::Serialize;
 
 use super::unauthorized_clients::UnauthorizedClients;
 use crate::{
-    facts::{CertificateFacts, FileFacts, ProcessFacts},
+    facts::{CertificateFacts, FileFacts, MetadataFacts, ProcessFacts},
     plugin_args::LaunchArgs,
     schema::{self, LeftOut, Reflection, Schema, Undescribed},
 };
@@ -23,6 +23,10 @@ pub(crate) struct Facts {
     /// The command of the launch. `None` for an attached plugin.
     pub(crate) command: Option<CommandFacts>,
     pub(crate) process: Option<ProcessFacts>,
+    /// What the plugin reports about itself. `None` if it reports nothing.
+    pub(crate) metadata: Option<MetadataFacts>,
+    /// Why the metadata cannot be read.
+    pub(crate) metadata_fault: Option<String>,
     pub(crate) protocol: ProtocolFacts,
     pub(crate) transport: TransportFacts,
     pub(crate) security: SecurityFacts,
@@ -156,10 +160,16 @@ impl Facts {
         let (own, of_the_protocol): (Vec<_>, Vec<_>) =
             schema.services.iter().cloned().partition(|name| !schema::is_of_the_protocol(name));
         let steps = plugin.launch_timings();
+        let (metadata, metadata_fault) = match plugin.metadata().await {
+            Ok(metadata) => (metadata.map(MetadataFacts::of), None),
+            Err(error) => (None, Some(with_causes(error.to_string(), &error))),
+        };
         Self {
             name: plugin.name().to_owned(),
             command: None,
             process: plugin.pid().map(|pid| ProcessFacts::of(pid, None)),
+            metadata,
+            metadata_fault,
             protocol: ProtocolFacts { core: CORE, app: plugin.version().0 },
             transport: TransportFacts::of(plugin.endpoint()),
             security: SecurityFacts::of(plugin),

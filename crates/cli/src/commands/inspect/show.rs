@@ -18,6 +18,14 @@ use crate::{
 pub(crate) fn show(facts: &Facts, full: bool) -> Tree {
     let mut root = Tree::new(&facts.name);
     root.fact("process", process(facts));
+    if let Some(metadata) = &facts.metadata {
+        let mut tree = Tree::new("metadata");
+        metadata.show(&mut tree);
+        root.tree(tree);
+    }
+    if let Some(fault) = &facts.metadata_fault {
+        root.fact("metadata", bad(fault));
+    }
     root.fact("protocol", protocol(facts));
     root.fact("transport", transport(&facts.transport));
     root.fact("health", health(facts));
