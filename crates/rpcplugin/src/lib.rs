@@ -113,8 +113,8 @@ pub mod host {
 pub mod plugin {
     pub use rpcplugin_server::{
         Announced, Attachable, BasicProtocol, Bound, BoxError, CustomTransport, Health, HostFacts, NotReady,
-        OriginalStderr, PluginContext, Protocol, RateLimit, RateLimited, Readiness, Serve, ServeError,
-        Served, ServingStatus, Shutdown, ShutdownCause, hclog_layer,
+        OriginalStderr, PanicOutput, PluginContext, Protocol, RateLimit, RateLimited, Readiness, Serve,
+        ServeError, Served, ServingStatus, Shutdown, ShutdownCause, hclog_layer,
     };
 }
 
@@ -192,8 +192,9 @@ pub mod transport {
     /// gRPC over HTTP/2: a channel over a stream, and a server for incoming streams.
     pub mod http2 {
         pub use rpcplugin_transport::http2::{
-            CallFuture, ChannelError, Choose, Connect, Explain, IncomingBody, Keepalive, PluginChannel,
-            ResponseBody, Serving, Settings, connect, connect_lazy, serve,
+            AnyBodyChannel, AnyBodyFuture, CallFuture, ChannelError, Choose, Connect, Explain, IncomingBody,
+            InfallibleBody, Keepalive, PluginChannel, ResponseBody, Serving, Settings, connect, connect_lazy,
+            serve,
         };
     }
 

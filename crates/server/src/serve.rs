@@ -16,7 +16,7 @@ use tracing_subscriber::Registry;
 use crate::{
     context::PluginContext,
     listen::{self, AnyTransport, CustomTransport},
-    logging::SubscriberLayer,
+    logging::{PanicOutput, SubscriberLayer},
     protocol::Protocol,
     readiness::{Progress, Readiness},
 };
@@ -49,6 +49,7 @@ pub struct Serve {
     pub(crate) on_start: Vec<StartHook>,
     /// Further layers of the tracing subscriber.
     pub(crate) subscribers: Vec<SubscriberLayer>,
+    pub(crate) panic_output: PanicOutput,
     /// The runtime on which signals, the host and the shutdown file are watched. Default: the current one.
     pub(crate) watch: Option<Handle>,
 }
@@ -79,6 +80,7 @@ impl Serve {
             layers: ServiceLayers::new(),
             on_start: Vec::new(),
             subscribers: Vec::new(),
+            panic_output: PanicOutput::default(),
             watch: None,
         }
     }
@@ -179,6 +181,13 @@ impl Serve {
         layer: impl tracing_subscriber::Layer<Registry> + Send + Sync + 'static,
     ) -> Self {
         self.subscribers.push(Box::new(layer));
+        self
+    }
+
+    /// Sets the form in which [`run`](Self::run) writes panics to the host. The first plugin that runs sets the form for the whole
+    /// process. Default: [`PanicOutput::Record`].
+    pub fn panic_output(mut self, output: PanicOutput) -> Self {
+        self.panic_output = output;
         self
     }
 
