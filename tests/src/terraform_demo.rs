@@ -39,6 +39,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rpcplugin::plugin::PanicOutput;
 use rpcplugin::{AppVersion, MagicCookie, Serve};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -55,10 +56,6 @@ use crate::os::Termination;
 
 /// The address of the provider in a registry.
 const ADDRESS: &str = "example.com/accept/demo";
-
-/// The cookie of Terraform.
-const COOKIE: (&str, &str) =
-    ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
 /// The largest schema that Terraform accepts, and a margin for a value of that size.
 const MAX_MESSAGE: usize = (64 << 20) + (1 << 20);
@@ -101,8 +98,10 @@ fn run() -> io::Result<ExitCode> {
 
 /// The plugin: the same provider under both versions of the protocol.
 fn plugin(wire: &Wire<Demo>) -> Serve {
-    let cookie = MagicCookie::new(COOKIE.0, COOKIE.1).expect("a key and a value");
-    let mut serve = Serve::new(cookie).descriptors(proto::DESCRIPTORS_5).descriptors(proto::DESCRIPTORS_6);
+    let mut serve = Serve::new(MagicCookie::terraform())
+        .descriptors(proto::DESCRIPTORS_5)
+        .descriptors(proto::DESCRIPTORS_6)
+        .panic_output(PanicOutput::Text);
     for version in versions(variable("DEMO_PROTOCOLS")) {
         serve = match version {
             Version::Five => serve.version(

@@ -89,6 +89,19 @@ fn rate_limit() {
 }
 
 #[test]
+fn grafana_plugin() {
+    prints(
+        "grafana-plugin",
+        &[
+            "OK: the clock ticks",
+            r#"time: 200 {"time":"noon"}"#,
+            r#"place: 404 {"error":"there is only the time"}"#,
+            "the plugin ended cleanly",
+        ],
+    );
+}
+
+#[test]
 fn health() {
     prints(
         "health",

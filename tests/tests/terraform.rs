@@ -48,6 +48,7 @@ macro_rules! mode {
                 ephemeral, $environment, crate::values::ephemeral;
                 stdio, $environment, crate::output::stdio;
                 crash, $environment, crate::endings::crash;
+                panic, $environment, crate::endings::panic;
             }
         }
     };

@@ -51,6 +51,7 @@ const PACKAGES: &[Package] = &[
     ),
     ("rpcplugin.examples.greeter.v1", &["greeter/v1/greeter.proto"], GREETER, "greeter_v1"),
     ("rpcplugin.examples.greeter.v2", &["greeter/v2/greeter.proto"], GREETER, "greeter_v2"),
+    ("pluginv2", &["grafana/backend.proto"], "crates/rpcplugin/examples/grafana/generated", "pluginv2"),
     // The services of both protocols, and the messages that they share.
     ("tfplugin", &["tfplugin/messages.proto"], TERRAFORM, "tfplugin"),
     ("tfplugin5", &["tfplugin/provider5.proto"], TERRAFORM, "tfplugin5"),

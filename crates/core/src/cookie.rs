@@ -82,6 +82,29 @@ impl MagicCookie {
         Ok(Self { key: key.into_boxed_str(), value: value.into_boxed_str() })
     }
 
+    /// Creates the cookie of Terraform's providers. OpenTofu has the same cookie. Providers serve the versions 5 and 6.
+    ///
+    /// # Protocol
+    /// hashicorp/terraform-plugin-go `tfprotov6/tf6server/server.go`, and `tfprotov5/tf5server/server.go` with the same values.
+    #[must_use]
+    pub fn terraform() -> Self {
+        Self::of("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
+    }
+
+    /// Creates the cookie of Grafana's backend plugins, of every kind. These plugins serve version 2.
+    ///
+    /// # Protocol
+    /// grafana/grafana-plugin-sdk-go `backend/grpcplugin`, `MagicCookieKey` and `MagicCookieValue`.
+    #[must_use]
+    pub fn grafana() -> Self {
+        Self::of("grafana_plugin_type", "datasource")
+    }
+
+    /// Creates a cookie that a test has checked.
+    fn of(key: &str, value: &str) -> Self {
+        Self { key: key.into(), value: value.into() }
+    }
+
     /// The name of the environment variable.
     #[must_use]
     pub fn key(&self) -> &str {
@@ -111,6 +134,13 @@ mod tests {
         assert_eq!(MagicCookie::new("A=B", "v"), Err(CookieError::InvalidKey { key: "A=B".into() }));
         assert_eq!(MagicCookie::new("K", ""), Err(CookieError::EmptyValue { key: "K".into() }));
         assert_eq!(MagicCookie::new("K", "a\0b"), Err(CookieError::InvalidValue { key: "K".into() }));
+    }
+
+    #[test]
+    fn the_cookies_of_ecosystems_are_valid() {
+        for cookie in [MagicCookie::terraform(), MagicCookie::grafana()] {
+            assert_eq!(MagicCookie::new(cookie.key(), cookie.value()), Ok(cookie));
+        }
     }
 
     #[test]

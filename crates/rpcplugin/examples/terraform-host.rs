@@ -20,10 +20,6 @@ mod proto;
 
 use proto::tfplugin::{DynamicValue, Function, Schema, call_function, function::Parameter, get_schema};
 
-/// The cookie of Terraform and its providers.
-const COOKIE: (&str, &str) =
-    ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
-
 /// The schema of a large provider has tens of megabytes. The default limit of a generated client is four.
 const MAX_SCHEMA: usize = 64 << 20;
 
@@ -34,7 +30,7 @@ async fn main() -> Result<()> {
         bail!("usage: terraform-host PROVIDER [FUNCTION [ARGUMENT…]]");
     };
 
-    let host = Host::new(MagicCookie::new(COOKIE.0, COOKIE.1)?, Versions::new([5, 6])?);
+    let host = Host::new(MagicCookie::terraform(), Versions::new([5, 6])?);
     let plugin = host.launch(Command::new(program)).await?;
     let mut provider = Provider::of(&plugin)?;
     let schema = provider.schema().await?;

@@ -183,9 +183,9 @@ pub mod plugin {
     pub use rpcplugin_core::{ConfigurationError, InstanceConfiguration, InstanceId, InstanceIdError};
     pub use rpcplugin_server::{
         Announced, Attachable, BasicProtocol, Bound, BoxError, CustomTransport, Health, HostFacts,
-        InProcessPlugin, Instance, InstanceSpec, Instances, NotReady, OriginalStderr, PluginContext,
-        PluginOutput, Protocol, RateLimit, RateLimited, Readiness, Serve, ServeError, Served, ServingStatus,
-        Shutdown, ShutdownCause, hclog_layer,
+        InProcessPlugin, Instance, InstanceSpec, Instances, NotReady, OriginalStderr, PanicOutput,
+        PluginContext, PluginOutput, Protocol, RateLimit, RateLimited, Readiness, Serve, ServeError, Served,
+        ServingStatus, Shutdown, ShutdownCause, hclog_layer,
     };
 }
 
@@ -280,8 +280,9 @@ pub mod transport {
     /// gRPC over HTTP/2: a channel over a stream, and a server for incoming streams.
     pub mod http2 {
         pub use rpcplugin_transport::http2::{
-            CallFuture, ChannelError, Choose, Connect, Explain, IncomingBody, Keepalive, PluginChannel,
-            ResponseBody, Serving, Settings, connect, connect_lazy, serve,
+            AnyBodyChannel, AnyBodyFuture, CallFuture, ChannelError, Choose, Connect, Explain, IncomingBody,
+            InfallibleBody, Keepalive, PluginChannel, ResponseBody, Serving, Settings, connect, connect_lazy,
+            serve,
         };
     }
 

@@ -45,7 +45,7 @@ pub use instances::{Instance, InstanceSpec, Instances};
 pub use layers::{RateLimit, RateLimited};
 pub use lifecycle::{Announced, Bound, Served};
 pub use listen::CustomTransport;
-pub use logging::hclog_layer;
+pub use logging::{PanicOutput, hclog_layer};
 pub use protocol::{BasicProtocol, Protocol};
 pub use readiness::{NotReady, Readiness};
 pub use rpcplugin_broker::BoxError;

@@ -44,7 +44,8 @@ impl Serve {
         check_cookie(cookie, environment::variable)?;
         let cookie_key = cookie.key().to_owned();
         let level = MaxLevel::new(logging::filter(self.config.log_level));
-        logging::init(level, std::mem::take(&mut self.subscribers)).map_err(ServeError::Process)?;
+        logging::init(level, std::mem::take(&mut self.subscribers), self.panic_output)
+            .map_err(ServeError::Process)?;
         for typo in self.typos.drain(..).filter(|typo| typo.name != cookie_key) {
             tracing::warn!(variable = typo.name, "{typo}");
         }

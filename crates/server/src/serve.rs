@@ -17,7 +17,7 @@ use crate::{
     context::PluginContext,
     instances::{Instances, ServeInstances},
     listen::{self, AnyTransport, CustomTransport},
-    logging::SubscriberLayer,
+    logging::{PanicOutput, SubscriberLayer},
     protocol::Protocol,
     readiness::{Progress, Readiness},
 };
@@ -52,6 +52,7 @@ pub struct Serve {
     pub(crate) instances: Option<Arc<dyn ServeInstances>>,
     /// Further layers of the tracing subscriber.
     pub(crate) subscribers: Vec<SubscriberLayer>,
+    pub(crate) panic_output: PanicOutput,
     /// The runtime on which signals, the host and the shutdown file are watched. Default: the current one.
     pub(crate) watch: Option<Handle>,
 }
@@ -84,6 +85,7 @@ impl Serve {
             on_start: Vec::new(),
             instances: None,
             subscribers: Vec::new(),
+            panic_output: PanicOutput::default(),
             watch: None,
         }
     }
@@ -208,6 +210,13 @@ impl Serve {
         layer: impl tracing_subscriber::Layer<Registry> + Send + Sync + 'static,
     ) -> Self {
         self.subscribers.push(Box::new(layer));
+        self
+    }
+
+    /// Sets the form in which [`run`](Self::run) writes panics to the host. The first plugin that runs sets the form for the whole
+    /// process. Default: [`PanicOutput::Record`].
+    pub fn panic_output(mut self, output: PanicOutput) -> Self {
+        self.panic_output = output;
         self
     }
 

@@ -8,8 +8,8 @@ mod settings;
 mod timeout;
 
 pub use client::{
-    CallFuture, ChannelError, Choose, Connect, Explain, PluginChannel, ResponseBody, connect, connect_lazy,
-    is_broken_connection,
+    AnyBodyChannel, AnyBodyFuture, CallFuture, ChannelError, Choose, Connect, Explain, InfallibleBody,
+    PluginChannel, ResponseBody, connect, connect_lazy, is_broken_connection,
 };
 pub use incoming::IncomingBody;
 pub use server::{Serving, serve};

@@ -1,4 +1,4 @@
-//! The data sources. Two compute a value, and four have an effect on the plugin that a host must handle.
+//! The data sources. Two compute a value, and five have an effect on the plugin that a host must handle.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -30,6 +30,9 @@ pub(crate) struct Log;
 
 /// `demo_crash`: ends the process like a panic in Go. Notifies `main`, which ends it.
 pub(crate) struct Crash(pub(crate) Arc<Notify>);
+
+/// `demo_panic`: panics. The call fails, and the process continues.
+pub(crate) struct Panic;
 
 /// `demo_slow`: waits until its time is over, or until a stop.
 pub(crate) struct Slow(pub(crate) Arc<Notify>);
@@ -139,6 +142,20 @@ impl DataSource for Crash {
         }
         self.0.notify_one();
         std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl DataSource for Panic {
+    fn schema(&self) -> Schema {
+        Schema::new()
+            .attribute(Attribute::required("message", Type::String))
+            .attribute(Attribute::computed("done", Type::Bool))
+    }
+
+    async fn read(&self, config: Object) -> Result<Object, Diagnostics> {
+        let message = text(&config, "message")?;
+        panic!("{message}")
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Notify;
 use tonic::async_trait;
 
-use super::data_sources::{Crash, Describe, Echo, Log, Slow, Stdio};
+use super::data_sources::{Crash, Describe, Echo, Log, Panic, Slow, Stdio};
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::ephemeral::Token;
 use super::framework::{Parts, Provider};
@@ -71,6 +71,7 @@ impl Provider for Demo {
             .data_source("demo_stdio", Stdio)
             .data_source("demo_log", Log)
             .data_source("demo_crash", Crash(Arc::clone(&self.crash)))
+            .data_source("demo_panic", Panic)
             .data_source("demo_slow", Slow(Arc::clone(&self.stopped)))
             .ephemeral("demo_token", Token::new(self.store.clone()))
             .function("join", Join)

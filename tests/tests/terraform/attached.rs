@@ -4,13 +4,10 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rpcplugin::MagicCookie;
 use serde_json::{Value as Json, json};
 
 use super::workdir::{ADDRESS, Outcome, Workdir};
-
-/// The cookie of Terraform.
-const COOKIE: (&str, &str) =
-    ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
 /// A running provider.
 struct Attached {
@@ -45,7 +42,8 @@ pub(crate) fn test_mode(place: &Workdir) -> Outcome {
 
 fn by_hand(place: &Workdir, version: u32) -> Outcome {
     let mut command = Command::new(place.provider());
-    command.env(COOKIE.0, COOKIE.1).env("PLUGIN_PROTOCOL_VERSIONS", version.to_string());
+    let cookie = MagicCookie::terraform();
+    command.env(cookie.key(), cookie.value()).env("PLUGIN_PROTOCOL_VERSIONS", version.to_string());
     let attached = Attached::start(place, command)?;
     let fields: Vec<&str> = attached.line.trim().split('|').collect();
     let ["1", served, network, address, "grpc", ..] = fields.as_slice() else {

@@ -22,6 +22,15 @@ pub(crate) fn crash(place: &Workdir) -> Outcome {
     Ok(())
 }
 
+/// A panic in Rust fails its call. Terraform shows the message and the trace, and the plugin exits cleanly.
+pub(crate) fn panic(place: &Workdir) -> Outcome {
+    place.configure("data \"demo_panic\" \"p\" {\n  message = \"at the disco\"\n}\n")?;
+    let ended = place.fails("plan", "the handler panicked: at the disco")?;
+    ended.must_print("Stack trace from the terraform-provider-demo plugin:")?;
+    ended.must_print("panic: at the disco thread ")?;
+    ended.must_print("data_sources.rs:")
+}
+
 /// The variables choose the protocol version and TLS.
 pub(crate) fn modes(place: &Workdir) -> Outcome {
     place.configure("data \"demo_echo\" \"e\" {\n  text = \"x\"\n}\n")?;

@@ -237,6 +237,12 @@ mod tests {
     }
 
     #[test]
+    fn the_cookies_of_the_library_are_the_same() {
+        assert_eq!(find("terraform").cookie(), MagicCookie::terraform());
+        assert_eq!(find("grafana").cookie(), MagicCookie::grafana());
+    }
+
+    #[test]
     fn programs_are_recognized_by_their_names() {
         let name = |path: &str| of_program(Path::new(path)).map(|preset| preset.name);
         assert_eq!(name("/opt/terraform-provider-aws_v5.1"), Some("terraform"));

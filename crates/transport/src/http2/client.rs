@@ -1,5 +1,6 @@
 //! The client side: connections, calls, and the channel for generated clients.
 
+mod any_body;
 mod call;
 mod channel;
 mod connect;
@@ -14,6 +15,7 @@ mod status_details;
 mod tonic_channel;
 mod upload;
 
+pub use any_body::{AnyBodyChannel, AnyBodyFuture, InfallibleBody};
 pub use call::CallFuture;
 pub use channel::{Choose, PluginChannel};
 pub use connect::{ChannelError, Connect};

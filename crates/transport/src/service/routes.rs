@@ -82,7 +82,24 @@ impl Services {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.with(Named { name: S::NAME, route: Route::new(service), limits: MessageLimits::default() })
+        self.add_named(S::NAME, service)
+    }
+
+    /// Adds a gRPC service under its full name, such as `kv.v1.Kv`: a service that another version of tonic generated, or any
+    /// other tower service that responds with gRPC.
+    ///
+    /// The versions of tonic since 0.12 have the types of requests and responses in common, and each version has its own
+    /// `NamedService`, which [`add`](Self::add) needs. The generated code has the name too: in `SERVICE_NAME`, beside the
+    /// server, or in `NAME` of the server.
+    #[must_use]
+    pub fn add_named<S, B>(self, name: &'static str, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.with(Named { name, route: Route::new(service), limits: MessageLimits::default() })
     }
 
     /// Adds the services of another set.
