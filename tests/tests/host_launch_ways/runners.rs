@@ -8,16 +8,18 @@ use std::{
     time::Duration,
 };
 
+use miette::Diagnostic;
 use rpcplugin::host::{ConnectFault, HandshakeFault};
 use rpcplugin::{
     Endpoint, Exit, Host, Services,
     broker::{BoxError, Translate},
     config::{EnvPolicy, HostTls},
+    error::causes,
     host::{
         AttachError, Attachment, ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, PluginProcess,
         Runner, StartedProcess,
     },
-    transport::{Dial, Stream, dial},
+    transport::{Dial, Stream, dial, http2::ChannelError},
 };
 use rpcplugin_tests::{
     contract,
@@ -362,6 +364,10 @@ async fn calls_end_with_the_process_although_its_connections_stay_open() {
             assert!(status.message().contains("has ended: signal"), "{status}");
         }
         let later = timeout(TIMEOUT, kit.echo(EchoRequest::default())).await.expect("a later call ends");
-        assert_eq!(later.expect_err("there is no plugin").code(), Code::Unavailable);
+        let later = later.expect_err("there is no plugin");
+        assert_eq!(later.code(), Code::Unavailable);
+        let fault = causes(&later).find_map(|cause| cause.downcast_ref::<ChannelError>());
+        let code = fault.and_then(Diagnostic::code).expect("a fault of the channel").to_string();
+        assert_eq!(code, "rpcplugin::transport::peer_exited");
     }
 }

@@ -188,8 +188,9 @@ async fn open(connector: Arc<dyn DynConnect>, settings: &Settings) -> Result<Con
         }
     };
     tokio::select! {
-        opened = timeout(limit, opening) => opened.unwrap_or(Err(ChannelError::Timeout(limit))),
+        biased;
         // Another process may hold the socket open, and never answer.
         () = exited => Err(ChannelError::PeerExited),
+        opened = timeout(limit, opening) => opened.unwrap_or(Err(ChannelError::Timeout(limit))),
     }
 }
