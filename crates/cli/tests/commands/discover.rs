@@ -22,7 +22,7 @@ fn metadata_of_a_running_plugin_is_shown() {
     assert!(served.contains(&"rpcplugin.v1.PluginMetadata".into()), "{served:?}");
     assert!(facts["services"].as_array().unwrap().is_empty(), "{facts}");
     let tree = rpcplugin(["inspect", "--cookie", "BASIC_PLUGIN=hello", plugin]).ended_with(0);
-    tree.prints(&["─ metadata", "name          basic", "capabilities  nothing", "build example  yes"]);
+    tree.prints(&["─ metadata", "─ name ", "basic\n", "─ capabilities   nothing", "─ build example  yes"]);
 }
 
 #[test]

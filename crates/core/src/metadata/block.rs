@@ -115,20 +115,20 @@ impl PluginMetadata {
 
 /// Parses a block without the text of its first line.
 fn parse_body(body: &str) -> Result<PluginMetadata, MetadataError> {
-    let fault = |what| MetadataError::Block { what };
-    let lines = body.strip_suffix(LAST).ok_or_else(|| fault("its last line is another"))?;
+    let fault = |what| move || MetadataError::Block { what };
+    let lines = body.strip_suffix(LAST).ok_or_else(fault("its last line is another"))?;
     let lines = lines.strip_prefix("\r\n").or_else(|| lines.strip_prefix('\n'));
-    let lines = lines.ok_or_else(|| fault("its first line is longer than it should be"))?;
+    let lines = lines.ok_or_else(fault("its first line is longer than it should be"))?;
     let lines = if lines.is_empty() {
         lines
     } else {
-        lines.strip_suffix('\n').ok_or_else(|| fault("a line has no end"))?
+        lines.strip_suffix('\n').ok_or_else(fault("a line has no end"))?
     };
     let (mut name, mut version, mut minimum) = ("", "", None);
     let (mut build_facts, mut capabilities) = (Vec::new(), Vec::new());
     for line in lines.split('\n') {
         let line = line.strip_suffix('\r').unwrap_or(line);
-        let (key, value) = line.split_once('=').ok_or_else(|| fault("a line has no `=`"))?;
+        let (key, value) = line.split_once('=').ok_or_else(fault("a line has no `=`"))?;
         match key {
             "name" => name = value,
             "version" => version = value,
