@@ -2,14 +2,12 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-
-use crate::program::target;
 
 /// Returns a program of the workspace's tests. Returns `None` if only this crate is built, unless peers are required.
 #[expect(
@@ -35,7 +33,7 @@ pub(crate) fn kit() -> Option<PathBuf> {
 
 /// Returns the .proto file of the conformance plugin.
 pub(crate) fn kit_proto() -> PathBuf {
-    target().join("../proto/conformance/v1/kit.proto")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto/conformance/v1/kit.proto")
 }
 
 /// `rpcplugin --json run`, with what it prints.
