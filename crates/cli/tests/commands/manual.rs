@@ -126,7 +126,8 @@ fn readable(page: &Path) {
 /// All commands and flags are in `docs/cli.md`.
 #[test]
 fn all_commands_and_flags_are_documented() {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md")).unwrap();
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md")).unwrap();
     let dir = tempfile::tempdir().unwrap();
     rpcplugin(["man", "--dir", dir.path().to_str().unwrap()]).ended_with(0);
     let mut missing = Vec::new();

@@ -46,7 +46,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Runs a plugin and waits until it is ready.
-    pub(crate) fn start(args: &[&str], plugin: &std::path::Path) -> Self {
+    pub(crate) fn start(args: &[&str], plugin: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
             .args(["--json", "run"])
             .args(args)
