@@ -21,11 +21,18 @@ use super::{channel::PluginChannel, response::ResponseBody};
 /// fails has a response with the status, as if the peer had sent it.
 ///
 /// ```
-/// # mod old { pub use tonic_health::pb::health_client::HealthClient; }
+/// # mod old {
+/// #     pub struct KvClient<C>(pub C);
+/// #     impl<C> KvClient<C> {
+/// #         pub fn new(channel: C) -> Self {
+/// #             Self(channel)
+/// #         }
+/// #     }
+/// # }
 /// # use rpcplugin_transport::http2::PluginChannel;
 /// # fn example(channel: PluginChannel) {
 /// // `old` has the code that an older tonic generated.
-/// let client = old::HealthClient::new(channel.any_body());
+/// let client = old::KvClient::new(channel.any_body());
 /// # }
 /// ```
 ///
