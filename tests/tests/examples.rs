@@ -213,6 +213,27 @@ fn remote() {
 }
 
 #[test]
+fn sidecars() {
+    let printed = lines("sidecars");
+    let failed = printed.last().unwrap();
+    assert!(
+        failed.starts_with("english: no process listens on the socket ") && failed.ends_with("english.sock")
+    );
+    let printed = &printed[..printed.len() - 1];
+    assert_eq!(
+        printed,
+        [
+            "english is there, and serves rpcplugin.examples.greeter.v1.Greeter: true",
+            "Hello, Ada!",
+            "french is there, and serves rpcplugin.examples.greeter.v1.Greeter: true",
+            "Bonjour, Ada!",
+            "english is gone: its process has exited",
+        ]
+    );
+    shown("sidecars.md", &printed.join("\n"));
+}
+
+#[test]
 fn settings() {
     let program = example("settings");
     let output = Command::new(program).env("PLUGIN_STOP_GRACE_PERIOD", "3s").output().unwrap();

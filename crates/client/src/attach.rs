@@ -12,7 +12,7 @@ use rpcplugin_transport::{Dialer, Meter, Security, http2::ChannelError};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, Span};
 
-use self::attached_process::AttachedProcess;
+use self::attached_process::{AttachedProcess, LeftBehind};
 pub use self::error::AttachError;
 use crate::{
     connection::{
@@ -82,8 +82,14 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     }
     let Resolved { version, endpoint, security } = resolve(host, &attachment).map_err(|error| *error)?;
     let refused = |source| AttachError::Refused { endpoint: attachment.config.endpoint.clone(), source };
-    let Attachment { config: ReattachConfig { pid, test, .. }, name, translate, leftover_dir, .. } =
-        attachment.clone();
+    let Attachment {
+        config: ReattachConfig { pid, test, .. },
+        name,
+        translate,
+        leftover_dir,
+        leaves_socket,
+        ..
+    } = attachment.clone();
     let sockets = socket_dir::private(config).map_err(|error| refused(SetupFault::from(error).into()))?;
     let meter = Meter::new();
     let span = span::span(name.as_ref());
@@ -116,7 +122,8 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     host_services::serve(host.services.as_ref(), &plugin)
         .await
         .map_err(|error| refused(ConnectFault::from(error).into()))?;
-    let process = AttachedProcess::find(&endpoint, pid, leftover_dir).await;
+    let process =
+        AttachedProcess::find(&endpoint, pid, LeftBehind { dir: leftover_dir, leaves_socket }).await;
     span.record("plugin.pid", process.pid().map(Pid::get));
     // Before the process is watched: it may exit at any moment, and the exit has to follow the start.
     fan_out.event(Event::Started { pid: process.pid() });

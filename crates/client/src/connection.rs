@@ -4,6 +4,7 @@ pub(crate) mod health;
 pub(crate) mod host_services;
 pub(crate) mod metadata;
 pub(crate) mod open;
+pub(crate) mod reflection;
 pub(crate) mod route;
 pub(crate) mod security;
 pub(crate) mod socket_dir;

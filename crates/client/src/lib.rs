@@ -12,7 +12,7 @@
 //!
 //! # Layout
 //! The modules stand in the order of a launch, the lowest first: `os`, `error`, `requirements`, `program`, `command`, `observe`,
-//! `process`, `streams`, `connection`, `instances`, `reattach`, `host`, `plugin`, `launch`, `attach`, `supervise`, `set`. Each
+//! `process`, `streams`, `connection`, `instances`, `reattach`, `host`, `plugin`, `launch`, `attach`, `folder`, `supervise`, `set`. Each
 //! uses only those before it.
 //!
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
@@ -26,6 +26,7 @@ mod command;
 mod connection;
 mod error;
 mod exit;
+mod folder;
 mod host;
 mod instances;
 mod launch;
@@ -51,6 +52,7 @@ pub use error::{
     StartFault,
 };
 pub use exit::{Exit, ExitReason};
+pub use folder::{FolderError, FolderEvent, FolderPlugin, GoneReason, SocketFolder};
 pub use host::Host;
 pub use instances::{InstanceRemoval, PluginInstance};
 pub use observe::{

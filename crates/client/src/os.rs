@@ -23,20 +23,20 @@ pub(crate) use self::native_format::{NATIVE_FORMAT, NativeFormat};
 pub use self::signal::Signal;
 #[cfg(windows)]
 pub(crate) use self::windows::{
-    AsStderr, FileTime, LastWill, PidHandle, ProcessTree, VariableName, argument_zero, collect_exit_statuses,
-    describe_status, executable_at, executable_file, host_variable, is_always_inherited, is_busy,
-    is_command_file, is_socket, is_unknown_format, lead_group, listening_pid, name_without_extension,
-    notes_on_access, open_without_waiting, signal_of, spawn, stopped_by, with_extension,
-    write_without_waiting,
+    AsStderr, FileTime, LastWill, PidHandle, ProcessTree, SocketFileId, VariableName, argument_zero,
+    collect_exit_statuses, describe_status, executable_at, executable_file, host_variable,
+    is_always_inherited, is_busy, is_command_file, is_socket, is_unknown_format, lead_group, listening_pid,
+    name_without_extension, notes_on_access, open_without_waiting, signal_of, sockets_in, spawn, stopped_by,
+    with_extension, write_without_waiting,
 };
 #[cfg(unix)]
 pub(crate) use self::{
     system::PidHandle,
     unix::{
-        AsStderr, FileTime, LastWill, ProcessTree, VariableName, argument_zero, collect_exit_statuses,
-        describe_status, executable_at, executable_file, host_variable, is_always_inherited, is_busy,
-        is_command_file, is_socket, is_unknown_format, lead_group, listening_pid, name_without_extension,
-        notes_on_access, open_without_waiting, signal_of, spawn, stopped_by, with_extension,
-        write_without_waiting,
+        AsStderr, FileTime, LastWill, ProcessTree, SocketFileId, VariableName, argument_zero,
+        collect_exit_statuses, describe_status, executable_at, executable_file, host_variable,
+        is_always_inherited, is_busy, is_command_file, is_socket, is_unknown_format, lead_group,
+        listening_pid, name_without_extension, notes_on_access, open_without_waiting, signal_of, sockets_in,
+        spawn, stopped_by, with_extension, write_without_waiting,
     },
 };

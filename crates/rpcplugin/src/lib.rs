@@ -165,14 +165,15 @@ pub use rpcplugin_transport::{Services, http2::PluginChannel};
 pub mod host {
     pub use rpcplugin_client::{
         AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, ConnectFault,
-        DiscoveredPlugin, Event, Events, Exit, ExitReason, Generation, Handover, HandoverError,
-        HandshakeFault, Host, InstanceError, InstanceRemoval, LaunchEnvironment, LaunchError, LaunchFacts,
-        LaunchFault, LaunchTimings, LogRecord, Managed, MessageLimits, MetadataCallError, NotHandedOver,
-        Observer, Obstacle, OutputChunk, OutputOptions, OutputSource, OutputStream, OverflowPolicy,
-        PingError, Plugin, PluginEvent, PluginExited, PluginId, PluginInstance, PluginProcess, PluginReason,
-        PluginSet, ProgramFault, ProgramFile, ReasonKind, RequirementFault, Requirements, Runner,
-        SecurityFault, SetupFault, Signal, StartFault, StartedProcess, Stdin, Supervise, SuperviseError,
-        Supervised, SupervisionState, WhileDown, Writers, discover, discover_plugins,
+        DiscoveredPlugin, Event, Events, Exit, ExitReason, FolderError, FolderEvent, FolderPlugin,
+        Generation, GoneReason, Handover, HandoverError, HandshakeFault, Host, InstanceError,
+        InstanceRemoval, LaunchEnvironment, LaunchError, LaunchFacts, LaunchFault, LaunchTimings, LogRecord,
+        Managed, MessageLimits, MetadataCallError, NotHandedOver, Observer, Obstacle, OutputChunk,
+        OutputOptions, OutputSource, OutputStream, OverflowPolicy, PingError, Plugin, PluginEvent,
+        PluginExited, PluginId, PluginInstance, PluginProcess, PluginReason, PluginSet, ProgramFault,
+        ProgramFile, ReasonKind, RequirementFault, Requirements, Runner, SecurityFault, SetupFault, Signal,
+        SocketFolder, StartFault, StartedProcess, Stdin, Supervise, SuperviseError, Supervised,
+        SupervisionState, WhileDown, Writers, discover, discover_plugins,
     };
     pub use rpcplugin_core::{ConfigurationError, InstanceConfiguration, InstanceId, InstanceIdError, Pid};
 }

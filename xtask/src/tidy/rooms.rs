@@ -79,6 +79,7 @@ const CRATES: &[Crate] = &[
             "plugin",
             "launch",
             "attach",
+            "folder",
             "supervise",
             "set",
         ],

@@ -17,8 +17,17 @@ use crate::{
 pub(crate) struct AttachedProcess {
     endpoint: Endpoint,
     process: Option<Identified>,
+    left_behind: LeftBehind,
+}
+
+/// The files that a plugin leaves behind.
+#[derive(Debug)]
+pub(crate) struct LeftBehind {
     /// A directory that an earlier host made for the plugin's socket.
-    leftover_dir: Option<PathBuf>,
+    pub(crate) dir: Option<PathBuf>,
+    /// Whether the socket stays. Other hosts and programs may look after it: a socket that a new process has made, and does
+    /// not listen on yet, looks like one that was left.
+    pub(crate) leaves_socket: bool,
 }
 
 /// A process that has the listening socket open. Its handle never means another process.
@@ -30,11 +39,7 @@ struct Identified {
 
 impl AttachedProcess {
     /// Finds the process that listens at `endpoint`. `recorded` is the pid in the reattach configuration.
-    pub(crate) async fn find(
-        endpoint: &Endpoint,
-        recorded: Option<Pid>,
-        leftover_dir: Option<PathBuf>,
-    ) -> Self {
+    pub(crate) async fn find(endpoint: &Endpoint, recorded: Option<Pid>, left_behind: LeftBehind) -> Self {
         let process = Identified::find(endpoint, recorded).await;
         if let (Some(recorded), found) = (recorded, process.as_ref().map(|process| process.pid))
             && found != Some(recorded)
@@ -46,7 +51,7 @@ impl AttachedProcess {
                 "the recorded process does not listen at the endpoint; it will not be signalled"
             );
         }
-        Self { endpoint: endpoint.clone(), process, leftover_dir }
+        Self { endpoint: endpoint.clone(), process, left_behind }
     }
 
     /// Resolves when no process listens at the endpoint any more. For a process that cannot be watched.
@@ -93,10 +98,12 @@ impl PluginProcess for AttachedProcess {
             Some(process) => process.handle.exited().await,
             None => self.endpoint_closed().await,
         }
-        if let Endpoint::Unix(path) = &self.endpoint {
+        if let Endpoint::Unix(path) = &self.endpoint
+            && !self.left_behind.leaves_socket
+        {
             rpcplugin_transport::remove_stale_socket(path);
         }
-        if let Some(dir) = self.leftover_dir.take() {
+        if let Some(dir) = self.left_behind.dir.take() {
             // Only if the directory is empty: other files in it belong to other programs.
             let _ = rpcplugin_transport::remove_empty_dir(&dir);
         }

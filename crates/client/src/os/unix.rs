@@ -10,6 +10,7 @@ mod process_tree;
 mod program;
 mod raw_pid;
 pub(super) mod signals;
+mod socket_files;
 mod stderr;
 mod watchdog;
 
@@ -26,6 +27,7 @@ pub(crate) use self::{
     },
     process_tree::ProcessTree,
     program::{executable_at, is_command_file, name_without_extension, with_extension},
+    socket_files::{SocketFileId, sockets_in},
     stderr::write_without_waiting,
     watchdog::LastWill,
 };

@@ -15,6 +15,7 @@ mod process;
 mod process_tree;
 mod program;
 pub(super) mod signals;
+mod socket_files;
 mod stderr;
 mod threads;
 
@@ -30,5 +31,6 @@ pub(crate) use self::{
     },
     process_tree::{LastWill, ProcessTree},
     program::{executable_at, is_command_file, name_without_extension, with_extension},
+    socket_files::{SocketFileId, sockets_in},
     stderr::write_without_waiting,
 };

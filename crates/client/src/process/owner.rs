@@ -234,6 +234,15 @@ impl ProcessExit {
         *self.0.borrow()
     }
 
+    /// Resolves when the process has exited, or with `None` when it is not watched any more, because its handle was dropped.
+    ///
+    /// # Cancel safety
+    /// May be dropped and awaited again.
+    pub(crate) async fn watched(mut self) -> Option<ExitReason> {
+        self.0.wait_for(Option::is_some).await.ok()?;
+        self.now()
+    }
+
     /// Resolves when the process has exited.
     ///
     /// # Cancel safety

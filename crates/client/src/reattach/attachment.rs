@@ -32,6 +32,8 @@ pub struct Attachment {
     pub(crate) requirements: Requirements,
     /// A directory that an earlier host made for the plugin's socket.
     pub(crate) leftover_dir: Option<PathBuf>,
+    /// Whether the socket of a plugin that has exited stays, because other programs look after it.
+    pub(crate) leaves_socket: bool,
 }
 
 impl Attachment {
@@ -105,6 +107,7 @@ impl From<ReattachConfig> for Attachment {
             translate: None,
             requirements: Requirements::new(),
             leftover_dir: None,
+            leaves_socket: false,
         }
     }
 }
