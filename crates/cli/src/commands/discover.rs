@@ -1,5 +1,7 @@
 //! `rpcplugin discover`: lists the plugins in a directory, without starting any of them.
 
+mod sockets;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -26,6 +28,9 @@ pub(crate) struct DiscoverArgs {
     /// Lists only the files whose names match: `*` is any text, `?` is one character, `[a-z]` is a set.
     #[arg(long, value_name = "PATTERN", default_value = "*")]
     glob: String,
+    /// Lists the Unix sockets in place of the files: attaches to the plugin of each, and shows its health and its services.
+    #[arg(long, conflicts_with = "glob")]
+    sockets: bool,
 }
 
 /// The files of a directory. The field names are those of the JSON.
@@ -50,6 +55,9 @@ struct Found {
 
 /// Lists the files.
 pub(crate) async fn run(args: &DiscoverArgs, out: &mut Out) -> Result<Exit, CommandError> {
+    if args.sockets {
+        return sockets::run(&args.dir, out).await;
+    }
     let working = out.working("reading");
     let (dir, pattern) = (args.dir.clone(), args.glob.clone());
     // Large files take a while, and Ctrl-C ends the command meanwhile.

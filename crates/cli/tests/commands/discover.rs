@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::program::{basic_plugin, rpcplugin};
+use crate::{
+    program::{basic_plugin, rpcplugin},
+    running::{Running, kit},
+};
 
 #[test]
 fn metadata_of_a_running_plugin_is_shown() {
@@ -45,4 +48,51 @@ fn plugins_in_a_directory_are_listed_without_a_start() {
     rpcplugin(["discover", "--glob", "z*", path]).ended_with(0).prints(&["no file matches z*"]);
     rpcplugin(["discover", "/nowhere/at/all"]).ended_with(1).prints(&["cannot read /nowhere/at/all"]);
     rpcplugin(["discover"]).ended_with(2);
+}
+
+#[test]
+fn sockets_in_a_directory_are_listed_with_what_their_plugins_report() {
+    let dir = tempfile::Builder::new().prefix("d").tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    drop(std::os::unix::net::UnixListener::bind(dir.path().join("stale.sock")).unwrap());
+    rpcplugin(["discover", "--sockets", path]).ended_with(0).prints(&[
+        "stale.sock",
+        "name",
+        "no process listens",
+    ]);
+    let listed = rpcplugin(["--json", "discover", "--sockets", path]).ended_with(0).json();
+    let stale = &listed["sockets"][0];
+    assert_eq!((&stale["name"], stale["health"].is_null()), (&"stale".into(), true));
+    assert_eq!(stale["fault"]["code"], "rpcplugin::transport::folder_no_listener");
+    assert!(stale["fault"]["help"].as_str().unwrap().contains("remove the file"), "{stale}");
+    fs::remove_file(dir.path().join("stale.sock")).unwrap();
+    rpcplugin(["discover", "--sockets", path]).ended_with(0).prints(&["no socket"]);
+    rpcplugin(["discover", "--sockets", "/nowhere/at/all"])
+        .ended_with(1)
+        .prints(&["cannot read /nowhere/at/all"]);
+    rpcplugin(["discover", "--sockets", "--glob", "*", path]).ended_with(2);
+}
+
+#[test]
+fn plugins_whose_sockets_are_in_a_directory_are_attached_to_and_run_on() {
+    let Some(kit) = kit() else { return };
+    let dir = tempfile::Builder::new().prefix("d").tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let running = Running::start(&["--no-mtls"], &kit);
+    let config: serde_json::Value = serde_json::from_str(&running.reattach()).unwrap();
+    let socket = config["Addr"]["String"].as_str().unwrap();
+    std::os::unix::fs::symlink(socket, dir.path().join("kit.sock")).unwrap();
+    for _ in 0..2 {
+        let listed = rpcplugin(["--json", "discover", "--sockets", path]).ended_with(0).json();
+        let plugin = &listed["sockets"][0];
+        assert_eq!((&plugin["name"], &plugin["health"]), (&"kit".into(), &"SERVING".into()), "{listed}");
+        assert_eq!(plugin["pid"].as_i64().unwrap(), i64::from(running.plugin()), "{listed}");
+        let services = plugin["services"].as_array().unwrap();
+        assert!(services.contains(&"conformance.v1.Kit".into()), "{listed}");
+    }
+    rpcplugin(["discover", "--sockets", path]).ended_with(0).prints(&[
+        "kit.sock",
+        "SERVING",
+        "conformance.v1.Kit",
+    ]);
 }
