@@ -51,7 +51,7 @@ pub use error::{
     PingError, PluginReason, ProgramFault, ReasonKind, RequirementFault, SecurityFault, SetupFault,
     StartFault,
 };
-pub use exit::{Exit, ExitReason};
+pub use exit::{Exit, ExitCause, ExitReason, ExitReport};
 pub use folder::{FolderError, FolderEvent, FolderPlugin, GoneReason, SocketFolder};
 pub use host::Host;
 pub use instances::{InstanceRemoval, PluginInstance};
