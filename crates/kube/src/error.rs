@@ -365,8 +365,6 @@ fn image_help(reason: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use kube::core::response::StatusDetails;
-
     use super::*;
 
     fn answer(code: u16, message: &str) -> KubeError {
@@ -408,7 +406,7 @@ mod tests {
             assert_eq!(code(status, message), expected, "{message}");
         }
         let mut missing = Status::failure(r#"namespaces "plugins" not found"#, "NotFound").with_code(404);
-        missing.details = Some(StatusDetails { kind: "namespaces".into(), ..StatusDetails::default() });
+        missing.details = serde_json::from_value(serde_json::json!({"kind": "namespaces"})).unwrap();
         let error = KubeError::of(Action::Create, "plugins", &kube::Error::Api(missing.boxed()));
         assert_eq!(error, KubeError::NoNamespace { namespace: "plugins".into() });
     }
