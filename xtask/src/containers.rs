@@ -55,6 +55,13 @@ pub(crate) fn run(options: &Options) -> Outcome {
     podman.show(&mut tests);
     tests.env("RPCPLUGIN_TEST_PROGRAM", &program);
     succeed(&mut tests)?;
+    if !options.measure {
+        // The features of the program are off by default, also in a build of the workspace.
+        let line = "test --quiet -p rpcplugin-cli --features docker --test runner_docker -- --ignored --test-threads 2";
+        let mut program = cargo(line.split(' '));
+        podman.show(program.args(&options.filter));
+        succeed(&mut program)?;
+    }
     podman.stop()
 }
 

@@ -22,6 +22,7 @@ mod os;
 mod plugin_args;
 mod protojson;
 mod raw_host;
+mod runner;
 mod schema;
 mod ui;
 

@@ -87,7 +87,7 @@ const HOUSE: &[Room] = &[
         floor: 8,
         may_use: &["rpcplugin-core", "rpcplugin-transport", "rpcplugin-broker", "rpcplugin-client"],
     },
-    Room { name: "rpcplugin-cli", floor: 9, may_use: &["rpcplugin"] },
+    Room { name: "rpcplugin-cli", floor: 9, may_use: &["rpcplugin", "rpcplugin-kube"] },
 ];
 
 /// The two sides use everything below them, and never each other.

@@ -27,6 +27,7 @@ use std::{
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use futures_util::{StreamExt as _, stream};
 use miette::{IntoDiagnostic as _, miette};
+use rpcplugin::error::with_causes;
 
 use self::{
     baseline::Baseline,
@@ -92,7 +93,7 @@ impl Args for MaybeLaunch {
 
 impl FromArgMatches for MaybeLaunch {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let is_given = matches.contains_id("program");
+        let is_given = matches.contains_id("program") || matches.contains_id("runner");
         is_given.then(|| LaunchArgs::from_arg_matches(matches)).transpose().map(Self)
     }
 
@@ -137,6 +138,7 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> Result<Exit, C
         // Every check would fail in the same way.
         Some(Err(error)) => {
             let help = "run `rpcplugin doctor` to find the reason";
+            let error = with_causes(error.to_string(), &error);
             let why = miette!(help = help, "{} cannot be started: {error}", launch.name());
             return cannot_be_checked(launch, &why, junit, out);
         }

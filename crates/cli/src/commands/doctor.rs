@@ -35,7 +35,13 @@ pub(crate) async fn run(args: &DoctorArgs, out: &mut Out) -> Result<Exit, Comman
 }
 
 async fn examine(launch: &LaunchArgs, record: &mut Record<'_>) -> Result<(), Fault> {
-    let suspicion = file::examine(launch, record)?;
+    let suspicion = match &launch.runner {
+        None => file::examine(launch, record)?,
+        Some(runner) => {
+            record.ok("runner", runner.to_string());
+            None
+        }
+    };
     launch.is_supported().map_err(|fault| Fault::of("protocol", &fault))?;
     let started = start::examine(launch, suspicion, record).await?;
     talk::examine(launch, started, record).await

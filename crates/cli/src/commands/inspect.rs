@@ -14,6 +14,7 @@ use crate::{
     error::CommandError,
     exit::Exit,
     plugin_args::LaunchArgs,
+    runner::RunnerChoice,
     schema::{Schema, SchemaArgs},
     ui::Out,
 };
@@ -35,8 +36,9 @@ pub(crate) async fn run(args: &InspectArgs, out: &mut Out) -> Result<Exit, Comma
     let schema = Schema::of(files.as_ref(), &plugin.channel()).await;
     let mut facts = Facts::gather(&plugin, &schema).await;
     facts.launched(&args.launch);
-    // A multiplexing plugin accepts only one connection.
-    if !args.launch.mux {
+    // A multiplexing plugin accepts only one connection, and the sockets of a pod are not on this machine.
+    let has_sockets_here = args.launch.runner.as_ref().is_none_or(RunnerChoice::has_sockets_here);
+    if !args.launch.mux && has_sockets_here {
         facts.security.unauthorized_clients = UnauthorizedClients::probe(&plugin).await;
     }
     let begun = Instant::now();

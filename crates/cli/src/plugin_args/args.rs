@@ -1,7 +1,7 @@
 //! The arguments that describe a plugin and its host. Most commands share them.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -21,10 +21,12 @@ use rpcplugin::{
 use super::{
     presets::{self, Preset},
     refused_version::without_zero,
-    tls_files::{TlsFiles, TlsFilesError},
+    tls_files::TlsFiles,
 };
 use crate::{
+    error::{CommandError, UsageError},
     raw_host::{OwnTls, PluginUnderTest},
+    runner::{AnyRunner, InImage, RunnerChoice, RunnerOption},
     ui::duration,
 };
 
@@ -56,8 +58,15 @@ pub(crate) struct LaunchArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = variable)]
     pub(crate) env: Vec<(String, String)>,
     /// Starts the plugin in this directory.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "runner")]
     pub(crate) dir: Option<PathBuf>,
+    /// Starts the plugin in a container or a pod: docker:IMAGE or kube:IMAGE. PLUGIN and ARGS are then the program in the image and its
+    /// arguments, by default those of the image.
+    #[arg(long, value_name = "RUNNER")]
+    pub(crate) runner: Option<RunnerChoice>,
+    /// Sets an option of the runner, such as memory=64m, pull=never or namespace=plugins.
+    #[arg(long, value_name = "KEY=VALUE", requires = "runner")]
+    runner_option: Vec<RunnerOption>,
     /// The timeout of the launch, such as 30s or 500ms.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::limit)]
     pub(crate) timeout: Duration,
@@ -65,8 +74,8 @@ pub(crate) struct LaunchArgs {
     #[arg(long)]
     pub(crate) full: bool,
     /// The program of the plugin.
-    #[arg(value_name = "PLUGIN")]
-    pub(crate) program: PathBuf,
+    #[arg(value_name = "PLUGIN", required_unless_present = "runner")]
+    program: Option<PathBuf>,
     /// The arguments of the plugin. Put `--` before arguments that look like flags of this program.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<OsString>,
@@ -88,32 +97,65 @@ impl LaunchArgs {
         })
     }
 
-    /// Returns the plugin's command. Its stdin is empty.
-    pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(&self.program).args(&self.args).stdin(Stdin::Null);
-        if self.refused_zero.load(Ordering::Relaxed) {
-            command = command.env(variable::PROTOCOL_VERSIONS, without_zero().to_string());
+    /// Returns the runner that starts the plugin: that of `--runner`, or the plugin's command with an empty stdin.
+    ///
+    /// # Errors
+    /// A runner that is not compiled in, and an invalid option of a runner.
+    pub(crate) fn runner(&self) -> Result<AnyRunner, UsageError> {
+        let versions = self.refused_zero.load(Ordering::Relaxed).then(|| without_zero().to_string());
+        let versions = versions.as_deref().map(|versions| (variable::PROTOCOL_VERSIONS, versions));
+        let env = versions.into_iter().chain(self.variables());
+        if let Some(choice) = &self.runner {
+            let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            return self.remote(choice, env);
         }
-        for (name, value) in self.variables() {
+        let mut command = Command::new(self.program()).args(&self.args).stdin(Stdin::Null);
+        for (name, value) in env {
             command = command.env(name, value);
         }
-        match &self.dir {
-            Some(dir) => command.current_dir(dir),
-            None => command,
+        if let Some(dir) = &self.dir {
+            command = command.current_dir(dir);
+        }
+        Ok(AnyRunner::Child(Box::new(command)))
+    }
+
+    /// Returns the runner of `--runner`, with these variables beside those of the handshake.
+    fn remote(&self, choice: &RunnerChoice, env: Vec<(String, String)>) -> Result<AnyRunner, UsageError> {
+        let text = |word: &OsStr| {
+            let help = "give the program and its arguments in UTF-8";
+            let invalid = || UsageError::new(format!("{} is not UTF-8", word.display()), help);
+            word.to_str().map(str::to_owned).ok_or_else(invalid)
+        };
+        let inside = InImage {
+            program: self.program.as_ref().map(|program| text(program.as_os_str())).transpose()?,
+            args: self.args.iter().map(|arg| text(arg)).collect::<Result<_, _>>()?,
+            env,
+        };
+        choice.runner(inside, &self.runner_option)
+    }
+
+    /// Returns the program of the plugin. With `--runner` the program in the image, or the name of the image.
+    pub(crate) fn program(&self) -> &Path {
+        match (&self.program, &self.runner) {
+            (Some(program), _) => program,
+            (None, Some(choice)) => Path::new(choice.name()),
+            // The parser requires one of both.
+            (None, None) => Path::new(""),
         }
     }
 
     /// Returns the plugin for a host without the host library.
     ///
     /// # Errors
-    /// [`TlsFilesError`].
-    pub(crate) fn under_test(&self) -> Result<PluginUnderTest, TlsFilesError> {
-        let is_name = self.program.components().count() == 1
-            && !self.program.as_os_str().as_encoded_bytes().contains(&b'/');
+    /// [`TlsFilesError`](super::TlsFilesError), and those of [`runner`](Self::runner).
+    pub(crate) fn under_test(&self) -> Result<PluginUnderTest, CommandError> {
+        let program = self.program();
+        let is_name =
+            program.components().count() == 1 && !program.as_os_str().as_encoded_bytes().contains(&b'/');
         // `--dir` would change the meaning of a relative path.
-        let program = if is_name { None } else { std::path::absolute(&self.program).ok() };
+        let absolute = if is_name { None } else { std::path::absolute(program).ok() };
         Ok(PluginUnderTest {
-            program: program.unwrap_or_else(|| self.program.clone()),
+            program: absolute.unwrap_or_else(|| program.to_owned()),
             args: self.args.clone(),
             cookie: self.magic_cookie(),
             further_cookies: self.preset().map_or(&[], Preset::further_cookies),
@@ -121,6 +163,8 @@ impl LaunchArgs {
             versions: self.offered_versions(),
             env: self.variables().map(|(name, value)| (name.into(), value.into())).collect(),
             dir: self.dir.clone(),
+            // Each start has its own variables.
+            runner: self.runner.as_ref().map(|choice| self.remote(choice, Vec::new())).transpose()?,
             start_timeout: self.timeout,
             tls: self.tls.security()?.map_or(OwnTls::None, OwnTls::Given),
         })
@@ -148,7 +192,7 @@ impl LaunchArgs {
         // `--preset` overrides the cookie, which may come from the environment.
         self.preset.or_else(|| match &self.cookie {
             Some(_) => None,
-            None => presets::of_program(&self.program),
+            None => presets::of_program(self.program()),
         })
     }
 
@@ -210,7 +254,8 @@ impl LaunchArgs {
 
     /// Returns the file name of the program.
     pub(crate) fn name(&self) -> String {
-        let name = self.program.file_name().unwrap_or(self.program.as_os_str());
+        let program = self.program();
+        let name = program.file_name().unwrap_or(program.as_os_str());
         Path::new(name).display().to_string()
     }
 }

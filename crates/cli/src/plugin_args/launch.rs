@@ -57,13 +57,13 @@ impl LaunchArgs {
         self.is_supported()?;
         // An unusable certificate file is a usage error, not a fault of the plugin.
         self.tls.read()?;
-        let mut launched = host.launch(self.command()).await;
+        let mut launched = host.launch_with(&self.runner()?).await;
         if let Err(error) = &launched
             && self.guesses_versions()
             && error.facts().stderr.iter().any(|line| refuses_a_version(line))
         {
             self.refused_zero.store(true, Ordering::Relaxed);
-            launched = host.launch(self.command()).await;
+            launched = host.launch_with(&self.runner()?).await;
         }
         launched.map_err(|error| match error.fault {
             LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(_))

@@ -12,6 +12,7 @@ use super::{args::LaunchArgs, expected_variable::expected_variable};
 use crate::{
     error::ExitsWith,
     exit::Exit,
+    runner::explanation,
     ui::{backtrace::own_frames, log_record::show_line, style::plain},
 };
 
@@ -63,7 +64,10 @@ impl Diagnostic for Evidence {
 
 impl NotStarted {
     pub(super) fn new(error: LaunchError, args: &LaunchArgs) -> Self {
-        let mut help = error.help().map(|help| help.to_string()).unwrap_or_default();
+        // The error of a runner has help of its own, which says more than that a runner failed.
+        let of_the_runner = explanation(&error.fault).and_then(Diagnostic::help);
+        let help = of_the_runner.or_else(|| error.help());
+        let mut help = help.map(|help| help.to_string()).unwrap_or_default();
         if let Some(flag) = flag(&error, args) {
             help += &format!("\n{flag}");
         }
@@ -154,7 +158,7 @@ impl std::error::Error for NotStarted {
 
 impl Diagnostic for NotStarted {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.error.code()
+        explanation(&self.error.fault).and_then(Diagnostic::code).or_else(|| self.error.code())
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use rpcplugin::{
-    Endpoint, PluginChannel,
+    PluginChannel,
     transport::{
-        SecureStream, Security, Stream, dial,
+        SecureStream, Security, Stream,
         http2::{self, ChannelError, Connect},
         yamux,
     },
@@ -13,19 +13,21 @@ use rpcplugin::{
 use tonic::{Request, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
+use super::address::Address;
+
 /// Opens a channel as the plugin's host does.
-pub(crate) async fn channel(endpoint: &Endpoint, security: Security) -> Result<PluginChannel, ChannelError> {
-    http2::connect(Direct { endpoint: endpoint.clone(), security }, &settings()).await
+pub(crate) async fn channel(address: &Address, security: Security) -> Result<PluginChannel, ChannelError> {
+    http2::connect(Direct { address: address.clone(), security }, &settings()).await
 }
 
 struct Direct {
-    endpoint: Endpoint,
+    address: Address,
     security: Security,
 }
 
 impl Connect for Direct {
     async fn connect(&self) -> Result<SecureStream, ChannelError> {
-        Ok(self.security.client(dial(&self.endpoint).await?).await?)
+        Ok(self.security.client(self.address.dial().await?).await?)
     }
 }
 
@@ -35,8 +37,8 @@ pub(crate) struct Multiplexed {
 }
 
 impl Multiplexed {
-    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, ChannelError> {
-        let connection = dial(endpoint).await?;
+    pub(crate) async fn open(address: &Address) -> Result<Self, ChannelError> {
+        let connection = address.dial().await?;
         Ok(Self { session: yamux::Session::client(connection, yamux::Config::default()) })
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use rpcplugin::{
-    Endpoint, PluginChannel,
+    PluginChannel,
     tls::{Identity, PeerCertificate, provider},
     transport::{
-        SecureStream, Security, Stream, dial,
+        SecureStream, Security, Stream,
         http2::{self, ChannelError, Connect},
     },
 };
@@ -25,7 +25,10 @@ use rustls::{
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::connection::{RESPONSE_TIMEOUT, channel, health, is_response, settings};
+use super::{
+    address::Address,
+    connection::{RESPONSE_TIMEOUT, channel, health, is_response, settings},
+};
 
 /// An unauthorized client: a client that is not the plugin's host and can reach its address. It does not verify the plugin.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +48,7 @@ pub(crate) enum Impostor {
 /// Opens a channel as an impostor. Under TLS 1.3 a plugin refuses most impostors at their first call, not at the connection.
 pub(crate) async fn impostor_channel(
     impostor: Impostor,
-    endpoint: &Endpoint,
+    address: &Address,
     host: &Identity,
     plugin: &PeerCertificate,
 ) -> Result<PluginChannel, ChannelError> {
@@ -61,7 +64,7 @@ pub(crate) async fn impostor_channel(
         Ok(CertifiedKey::new(vec![identity.certificate_der().to_vec().into()], key))
     };
     let presented = match impostor {
-        Impostor::PlainText => return channel(endpoint, Security::Plain).await,
+        Impostor::PlainText => return channel(address, Security::Plain).await,
         Impostor::NoCertificate => None,
         Impostor::UnknownCertificate => Some(own().map_err(made)?),
         Impostor::HostCertificate => {
@@ -74,18 +77,18 @@ pub(crate) async fn impostor_channel(
         }
     };
     let config = unchecked_config(presented).map_err(|error| made(error.into()))?;
-    http2::connect(UncheckedServer { endpoint: endpoint.clone(), config }, &settings()).await
+    http2::connect(UncheckedServer { address: address.clone(), config }, &settings()).await
 }
 
 /// Whether the plugin responds to an impostor's call within [`RESPONSE_TIMEOUT`].
 pub(crate) async fn is_served(
     impostor: Impostor,
-    endpoint: &Endpoint,
+    address: &Address,
     host: &Identity,
     plugin: &PeerCertificate,
 ) -> bool {
     let call = async {
-        match impostor_channel(impostor, endpoint, host, plugin).await {
+        match impostor_channel(impostor, address, host, plugin).await {
             Ok(channel) => is_response(&health(channel, "plugin").await),
             Err(_) => false,
         }
@@ -94,7 +97,7 @@ pub(crate) async fn is_served(
 }
 
 /// Returns the protocol that the plugin selects from `h2` and `http/1.1` by ALPN.
-pub(crate) async fn alpn(endpoint: &Endpoint, host: &Identity) -> Result<Option<String>, ChannelError> {
+pub(crate) async fn alpn(address: &Address, host: &Identity) -> Result<Option<String>, ChannelError> {
     let exported = host.export();
     let made = |source: Box<dyn std::error::Error + Send + Sync>| ChannelError::Other {
         what: "the host's own key cannot be used",
@@ -106,7 +109,7 @@ pub(crate) async fn alpn(endpoint: &Endpoint, host: &Identity) -> Result<Option<
     let presented = CertifiedKey::new(vec![host.certificate_der().to_vec().into()], key);
     let mut config = unchecked_config(Some(presented)).map_err(|error| made(error.into()))?;
     Arc::make_mut(&mut config).alpn_protocols.push(b"http/1.1".to_vec());
-    let stream = UncheckedServer { endpoint: endpoint.clone(), config }.tls().await?;
+    let stream = UncheckedServer { address: address.clone(), config }.tls().await?;
     let chosen = stream.get_ref().1.alpn_protocol();
     Ok(chosen.map(|chosen| String::from_utf8_lossy(chosen).into_owned()))
 }
@@ -118,13 +121,13 @@ pub(crate) fn names_localhost(certificate: &PeerCertificate) -> Result<(), rustl
 }
 
 struct UncheckedServer {
-    endpoint: Endpoint,
+    address: Address,
     config: Arc<ClientConfig>,
 }
 
 impl UncheckedServer {
     async fn tls(&self) -> Result<TlsStream<Stream>, ChannelError> {
-        let stream = dial(&self.endpoint).await?;
+        let stream = self.address.dial().await?;
         let connecting = TlsConnector::from(Arc::clone(&self.config)).connect(localhost(), stream);
         connecting
             .await
@@ -213,7 +216,10 @@ fn localhost() -> ServerName<'static> {
 
 #[cfg(test)]
 mod tests {
-    use rpcplugin::tls::{MutualTls, Trust};
+    use rpcplugin::{
+        Endpoint,
+        tls::{MutualTls, Trust},
+    };
     use rustls::{
         DistinguishedName, ServerConfig,
         server::danger::{ClientCertVerified, ClientCertVerifier},
@@ -282,7 +288,8 @@ mod tests {
             TlsAcceptor::from(server).accept(stream).await.is_ok()
         };
         let certificate = plugin.peer_certificate();
-        let (accepted, _) = tokio::join!(accepted, impostor_channel(impostor, &endpoint, host, &certificate));
+        let (accepted, _) =
+            tokio::join!(accepted, impostor_channel(impostor, &Address::from(&endpoint), host, &certificate));
         accepted
     }
 

@@ -11,12 +11,13 @@ use std::{
 use rpcplugin::{
     MagicCookie, Versions,
     handshake::{HostEnv, TcpPorts, variable},
+    host::{LaunchEnvironment, LaunchFault, StartFault},
     transport::Security,
 };
 use tempfile::TempDir;
 
-use super::process::Process;
-use crate::os;
+use super::process::{Process, SpawnError};
+use crate::{os, runner::AnyRunner};
 
 /// A plugin, and what it needs to start.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub(crate) struct PluginUnderTest {
     /// Further variables. They override all others.
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) dir: Option<PathBuf>,
+    /// The runner that starts the plugin elsewhere. `None` for a child process.
+    pub(crate) runner: Option<AnyRunner>,
     /// The limit for the handshake line.
     pub(crate) start_timeout: Duration,
     pub(crate) tls: OwnTls,
@@ -117,17 +120,31 @@ impl Start<'_> {
     }
 
     /// Starts the process, with a temporary directory of its own.
-    pub(crate) fn spawn(self) -> io::Result<Process> {
+    pub(crate) async fn spawn(self) -> Result<Process, SpawnError> {
         let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir()?;
-        self.spawn_in(tmp)
+        self.spawn_in(tmp).await
     }
 
     /// Starts the process with this temporary directory, which is removed with it.
-    pub(crate) fn spawn_in(self, tmp: TempDir) -> io::Result<Process> {
-        let PluginUnderTest { program, args, .. } = self.plugin;
+    pub(crate) async fn spawn_in(self, tmp: TempDir) -> Result<Process, SpawnError> {
+        let PluginUnderTest { program, args, runner, .. } = self.plugin;
+        if let Some(runner) = runner {
+            // A host names the directory, which a runner mounts.
+            let socket_dir = tmp.path().as_os_str().to_owned();
+            let limit = self.plugin.start_timeout;
+            let mut environment = LaunchEnvironment::new(tmp.path());
+            environment.handshake_env = self
+                .set(variable::UNIX_SOCKET_DIR, socket_dir)
+                .environment
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+                .collect();
+            let started = tokio::time::timeout(limit, Process::start(runner, &environment, tmp)).await;
+            return Ok(started.unwrap_or_else(|_| Err(LaunchFault::Start(StartFault::Timeout(limit))))?);
+        }
         let mut command = std::process::Command::new(program);
         command.args(args);
-        self.spawn_as(command, tmp)
+        Ok(self.spawn_as(command, tmp)?)
     }
 
     /// Starts the process as the child of another, which writes the pid into `pid_file`.

@@ -4,10 +4,17 @@ use std::{
     io,
     path::Path,
     process::Stdio,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use rpcplugin::host::{ExitReason, Pid};
+use rpcplugin::{
+    Endpoint,
+    broker::{BoxError, Translate},
+    handshake::HandshakeLine,
+    host::{ExitReason, LaunchEnvironment, LaunchFault, Runner as _, StartedProcess},
+    transport::Dialer,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
@@ -16,16 +23,53 @@ use tokio::{
     time::sleep,
 };
 
-use crate::os::{ProcessGroup, StopSignal};
+use super::{address::Address, runner_process::RunnerProcess};
+use crate::{
+    os::{ProcessGroup, StopSignal},
+    runner::AnyRunner,
+};
 
-/// A plugin's process and its output. Dropping this kills its process group and removes its temporary directory.
+/// A plugin's process and its output. Dropping this ends the process with all that it started, and removes its temporary directory.
 #[derive(Debug)]
 pub(crate) struct Process {
-    group: ProcessGroup,
+    body: Body,
+    route: Route,
     stdout: Printed,
     stderr: Printed,
     tmp: TempDir,
     pub(crate) started: Instant,
+}
+
+#[derive(Debug)]
+enum Body {
+    Child(ProcessGroup),
+    Started(RunnerProcess),
+}
+
+/// How this side reaches the addresses of the process.
+#[derive(Debug, Default)]
+struct Route {
+    translate: Option<Arc<dyn Translate>>,
+    dialer: Dialer,
+}
+
+/// The process was not started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpawnError {
+    #[error(transparent)]
+    System(#[from] io::Error),
+    #[error(transparent)]
+    Runner(#[from] LaunchFault),
+    #[error(transparent)]
+    Address(#[from] NoWay),
+}
+
+/// This side cannot reach the endpoint that a plugin announced.
+#[derive(Debug, thiserror::Error)]
+#[error("the plugin announces {endpoint}, which this side cannot reach")]
+pub(crate) struct NoWay {
+    endpoint: Endpoint,
+    source: BoxError,
 }
 
 /// The process printed no handshake line.
@@ -47,7 +91,32 @@ impl Process {
             ProcessGroup::spawn(command, |child| (child.stdout.take(), child.stderr.take()))?;
         let stdout = Printed::read(stdout.expect("stdout was asked to be a pipe"));
         let stderr = Printed::read(stderr.expect("stderr was asked to be a pipe"));
-        Ok(Self { group, stdout, stderr, tmp, started })
+        Ok(Self { body: Body::Child(group), route: Route::default(), stdout, stderr, tmp, started })
+    }
+
+    /// Starts the process by a runner. The directory for sockets is the temporary directory.
+    pub(super) async fn start(
+        runner: &AnyRunner,
+        environment: &LaunchEnvironment,
+        tmp: TempDir,
+    ) -> Result<Self, LaunchFault> {
+        let started = Instant::now();
+        let StartedProcess { process, stdout, stderr, translate, dialer, .. } =
+            runner.start(environment).await?;
+        let (stdout, stderr) = (Printed::read(stdout), Printed::read(stderr));
+        let body = Body::Started(RunnerProcess::own(process));
+        Ok(Self { body, route: Route { translate, dialer }, stdout, stderr, tmp, started })
+    }
+
+    /// Returns the way to the endpoint in the handshake line of this process.
+    pub(crate) fn address(&self, line: &HandshakeLine) -> Result<Address, NoWay> {
+        let endpoint = match &self.route.translate {
+            None => line.endpoint.clone(),
+            Some(translate) => translate
+                .dial_as(&line.endpoint)
+                .map_err(|source| NoWay { endpoint: line.endpoint.clone(), source })?,
+        };
+        Ok(Address { endpoint, dialer: self.route.dialer.clone() })
     }
 
     /// Reads the first line on stdout, with its line break.
@@ -68,19 +137,34 @@ impl Process {
     pub(crate) async fn exit_within(&self, timeout: Duration) -> Option<ExitReason> {
         let deadline = Instant::now() + timeout;
         loop {
-            match self.group.exit_reason() {
+            match self.exit_reason() {
                 None if Instant::now() < deadline => sleep(PAUSE).await,
                 reason => return reason,
             }
         }
     }
 
-    pub(crate) fn pid(&self) -> Pid {
-        self.group.pid()
+    fn exit_reason(&self) -> Option<ExitReason> {
+        match &self.body {
+            Body::Child(group) => group.exit_reason(),
+            Body::Started(process) => process.exit_reason(),
+        }
     }
 
+    /// Returns the pid, or the name of the container.
+    pub(crate) fn id(&self) -> String {
+        match &self.body {
+            Body::Child(group) => group.pid().to_string(),
+            Body::Started(process) => process.id().to_owned(),
+        }
+    }
+
+    /// Sends a signal. Fails with [`io::ErrorKind::Unsupported`] if the system or the runner does not have this signal.
     pub(crate) fn signal(&self, signal: StopSignal) -> io::Result<()> {
-        self.group.signal(signal)
+        match &self.body {
+            Body::Child(group) => group.signal(signal),
+            Body::Started(process) => process.signal(signal),
+        }
     }
 
     /// Returns the output on stdout so far.

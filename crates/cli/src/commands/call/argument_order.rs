@@ -15,7 +15,7 @@ pub(super) fn check_argument_order(method: &str, launch: &LaunchArgs) -> Result<
     // No service name starts with these.
     let is_path = ["./", "../"].iter().any(|start| method.starts_with(start));
     let words: Vec<&OsStr> =
-        [launch.program.as_os_str()].into_iter().chain(launch.args.iter().map(AsRef::as_ref)).collect();
+        [launch.program().as_os_str()].into_iter().chain(launch.args.iter().map(AsRef::as_ref)).collect();
     let is_meant = |word: &OsStr, between| is_method(word, between) && !is_there(word);
     // The word in the place of the program may be a method name without a service.
     let meant = words

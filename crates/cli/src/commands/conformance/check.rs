@@ -13,7 +13,8 @@ use serde::Serialize;
 use tonic::Status;
 
 use crate::raw_host::{
-    NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted, shown_line,
+    Address, NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted,
+    shown_line,
 };
 
 /// A rule of the protocol, with the code that checks it.
@@ -89,13 +90,14 @@ pub(super) struct PrintedLine {
     pub(super) process: Process,
     pub(super) text: String,
     pub(super) line: HandshakeLine,
+    pub(super) address: Address,
 }
 
 /// A plugin that has printed its handshake line, and the security of connections to it.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) process: Process,
-    pub(super) line: HandshakeLine,
+    pub(super) address: Address,
     pub(super) security: Security,
 }
 
@@ -110,14 +112,14 @@ pub(super) struct Mutual {
 /// Starts a plugin and reads its handshake line.
 pub(super) async fn printed_line(start: Start<'_>) -> Verdict<PrintedLine> {
     let timeout = start.start_timeout();
-    read_line(start.spawn()?, timeout).await
+    read_line(start.spawn().await?, timeout).await
 }
 
 /// Reads the handshake line of a process.
 pub(super) async fn read_line(process: Process, limit: Duration) -> Verdict<PrintedLine> {
     let (process, text) = line_of(process, limit).await?;
     match HandshakeLine::parse(&text) {
-        Ok(line) => Ok(PrintedLine { process, text, line }),
+        Ok(line) => Ok(PrintedLine { address: process.address(&line)?, process, text, line }),
         Err(error) => fail(format!("{}: {:?}", error.fault, shown_line(&text))),
     }
 }
@@ -155,11 +157,19 @@ pub(super) fn supports_auto_mtls(plugin: &PluginUnderTest) -> Verdict<()> {
     }
 }
 
+/// Skips the check for a plugin that a runner starts elsewhere: the check looks at the process or at its files.
+pub(super) fn is_child_process(plugin: &PluginUnderTest) -> Verdict<()> {
+    match plugin.runner.is_none() {
+        true => Ok(()),
+        false => skip("--runner was given: this needs a plugin that is a child process of this program"),
+    }
+}
+
 /// Starts a plugin without AutoMTLS.
 pub(super) async fn served_plain(plugin: &PluginUnderTest) -> Verdict<Served> {
     let security = security_without_auto_mtls(plugin)?;
-    let PrintedLine { process, line, .. } = printed_line(plugin.start()).await?;
-    Ok(Served { process, line, security })
+    let PrintedLine { process, address, .. } = printed_line(plugin.start()).await?;
+    Ok(Served { process, address, security })
 }
 
 /// Starts a plugin under AutoMTLS.
@@ -171,24 +181,24 @@ pub(super) async fn served_mutual(plugin: &PluginUnderTest) -> Verdict<Mutual> {
 
 /// Returns the security of connections to a plugin that got the host's certificate.
 pub(super) fn mutual(announced: PrintedLine, host: Identity) -> Verdict<Mutual> {
-    let PrintedLine { process, line, .. } = announced;
-    let Some(certificate) = line.certificate.clone() else {
+    let PrintedLine { process, line, address, .. } = announced;
+    let Some(certificate) = line.certificate else {
         return skip("the handshake line has no certificate: see mtls-certificate");
     };
     let certificate = PeerCertificate::from_der(certificate)?;
     let tls = MutualTls::new(host.clone(), Trust::Pinned(certificate.clone()))?;
-    Ok(Mutual { served: Served { process, line, security: Security::Mutual(tls) }, host, certificate })
+    Ok(Mutual { served: Served { process, address, security: Security::Mutual(tls) }, host, certificate })
 }
 
 impl Served {
     /// Opens a new connection as the plugin's host.
     pub(super) async fn channel(&self) -> Verdict<PluginChannel> {
-        Ok(channel(&self.line.endpoint, self.security.clone()).await?)
+        Ok(channel(&self.address, self.security.clone()).await?)
     }
 
     /// Checks that the plugin still responds to its host on a new connection.
     pub(super) async fn still_serves(&self, after: &str) -> Verdict<()> {
-        let result = match channel(&self.line.endpoint, self.security.clone()).await {
+        let result = match channel(&self.address, self.security.clone()).await {
             Ok(channel) => {
                 let result = health(channel, "plugin").await;
                 if is_response(&result) { Ok(()) } else { result.map(drop).map_err(|error| one_line(&error)) }
@@ -207,7 +217,7 @@ impl Served {
 
     /// Returns the path of the plugin's socket. Skips the check if the socket is not a file.
     pub(super) fn socket(&self) -> Verdict<&std::path::Path> {
-        match &self.line.endpoint {
+        match self.address.endpoint() {
             Endpoint::Unix(path) if path.as_path().is_absolute() => Ok(path.as_path()),
             Endpoint::Unix(_) => skip("the plugin's socket is not a file"),
             other => skip(format!("the plugin listens on {other}")),

@@ -1,7 +1,7 @@
 //! Connections that are closed, silent or full of random bytes.
 
 use futures_util::future::try_join_all;
-use rpcplugin::transport::{Stream, dial};
+use rpcplugin::transport::Stream;
 use tokio::io::AsyncWriteExt as _;
 
 use super::check::{Check, Mutual, Served, Verdict, check, fail, served_mutual, served_plain};
@@ -48,7 +48,7 @@ pub(super) const CHECKS: &[Check] = &[
 async fn closed(plugin: &PluginUnderTest) -> Verdict {
     let served = served_plain(plugin).await?;
     for _ in 0..5 {
-        drop(dial(&served.line.endpoint).await?);
+        drop(served.address.dial().await?);
     }
     served.still_serves("five empty connections").await?;
     Ok("five connections closed, and the plugin keeps serving".to_owned())
@@ -71,7 +71,7 @@ async fn silent(plugin: &PluginUnderTest) -> Verdict {
 async fn tls(plugin: &PluginUnderTest) -> Verdict {
     let Mutual { served, .. } = served_mutual(plugin).await?;
     for _ in 0..5 {
-        drop(dial(&served.line.endpoint).await?);
+        drop(served.address.dial().await?);
     }
     let _broken = send_other_protocols(&served).await?;
     let _silent = stay_silent(&served).await?;
@@ -93,7 +93,7 @@ async fn many(plugin: &PluginUnderTest) -> Verdict {
 async fn send_other_protocols(served: &Served) -> Verdict<Vec<Stream>> {
     let mut held = Vec::new();
     for bytes in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"SSH-2.0-nonsense\r\n", &[0xff; 4096]] {
-        let mut stream = dial(&served.line.endpoint).await?;
+        let mut stream = served.address.dial().await?;
         // The plugin may already have closed the connection.
         let _ = stream.write_all(bytes).await;
         held.push(stream);
@@ -104,7 +104,7 @@ async fn send_other_protocols(served: &Served) -> Verdict<Vec<Stream>> {
 async fn stay_silent(served: &Served) -> Verdict<Vec<Stream>> {
     let mut held = Vec::new();
     for _ in 0..5 {
-        held.push(dial(&served.line.endpoint).await?);
+        held.push(served.address.dial().await?);
     }
     Ok(held)
 }

@@ -58,7 +58,7 @@ async fn message(plugin: &PluginUnderTest) -> Verdict {
 }
 
 async fn refused(plugin: &PluginUnderTest, cookie: Option<&str>) -> Verdict<(ExitReason, Process)> {
-    let mut process = plugin.start().cookie(cookie).spawn()?;
+    let mut process = plugin.start().cookie(cookie).spawn().await?;
     // A plugin that prints a handshake line fails the check, even if it exits afterwards.
     let line = process.first_line(REFUSAL_TIMEOUT).await;
     if let Ok(line) = &line

@@ -8,8 +8,8 @@ use std::{
 use rpcplugin::host::{ExitReason, Pid};
 
 use super::check::{
-    Check, CheckFailure, GRACE, Mutual, PrintedLine, Served, Verdict, check, fail, read_line,
-    security_without_auto_mtls, served_mutual, served_plain, skip,
+    Check, CheckFailure, GRACE, Mutual, PrintedLine, Served, Verdict, check, fail, is_child_process,
+    read_line, security_without_auto_mtls, served_mutual, served_plain, skip,
 };
 use crate::{
     os::{StopSignal, is_alive},
@@ -172,17 +172,18 @@ fn skip_unsupported(error: io::Error) -> CheckFailure {
 
 /// Kills the plugin's parent and closes its pipes and connections.
 async fn host_death(plugin: &PluginUnderTest) -> Verdict {
+    is_child_process(plugin)?;
     let security = security_without_auto_mtls(plugin)?;
     let dir = tempfile::tempdir()?;
     let pid_file = dir.path().join("pid");
     let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir()?;
     let parent = plugin.start().spawn_below_a_parent(&pid_file, tmp).map_err(skip_unsupported)?;
-    let PrintedLine { process: parent, line, .. } = read_line(parent, plugin.start_timeout).await?;
+    let PrintedLine { process: parent, address, .. } = read_line(parent, plugin.start_timeout).await?;
     let number = std::fs::read_to_string(&pid_file)?;
     let Some(pid) = number.trim().parse().ok().and_then(Pid::new) else {
         return skip("the pid of the plugin is not known");
     };
-    let channel = channel(&line.endpoint, security).await?;
+    let channel = channel(&address, security).await?;
     parent.signal(StopSignal::Kill)?;
     parent.close_pipes();
     drop(channel);

@@ -3,7 +3,6 @@
 use rpcplugin::{
     Endpoint,
     handshake::{Multiplexing, variable},
-    transport::dial,
 };
 
 use super::check::{Check, PrintedLine, Verdict, check, fail, printed_line, skip};
@@ -122,8 +121,8 @@ async fn empty_variables(plugin: &PluginUnderTest) -> Verdict {
 
 async fn listens(plugin: &PluginUnderTest) -> Verdict {
     let printed = printed_line(plugin.start()).await?;
-    dial(&printed.line.endpoint).await?;
-    Ok(format!("{} accepts connections", printed.line.endpoint))
+    printed.address.dial().await?;
+    Ok(format!("{} accepts connections", printed.address))
 }
 
 async fn address(plugin: &PluginUnderTest) -> Verdict {

@@ -44,7 +44,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 async fn plain(plugin: &PluginUnderTest) -> Verdict {
     let served = multiplexing(plugin).await?;
-    let connection = Multiplexed::open(&served.line.endpoint).await?;
+    let connection = Multiplexed::open(&served.address).await?;
     calls(&connection, &served).await?;
     Ok("`true`, and calls succeed".to_owned())
 }
@@ -57,14 +57,14 @@ async fn secured(plugin: &PluginUnderTest) -> Verdict {
     let mux = printed.line.multiplexing;
     let Mutual { served, .. } = mutual(printed, host)?;
     supports_multiplexing(mux)?;
-    let connection = Multiplexed::open(&served.line.endpoint).await?;
+    let connection = Multiplexed::open(&served.address).await?;
     calls(&connection, &served).await?;
     Ok("TLS on a stream".to_owned())
 }
 
 async fn shutdown(plugin: &PluginUnderTest) -> Verdict {
     let served = multiplexing(plugin).await?;
-    let connection = Multiplexed::open(&served.line.endpoint).await?;
+    let connection = Multiplexed::open(&served.address).await?;
     let channel = multiplexed_channel(&connection, served.security.clone()).await?;
     let _ = health(channel.clone(), "plugin").await;
     let _ = shut_down(channel).await;
@@ -77,7 +77,7 @@ async fn shutdown(plugin: &PluginUnderTest) -> Verdict {
 
 async fn host_gone(plugin: &PluginUnderTest) -> Verdict {
     let served = multiplexing(plugin).await?;
-    let connection = Multiplexed::open(&served.line.endpoint).await?;
+    let connection = Multiplexed::open(&served.address).await?;
     calls(&connection, &served).await?;
     drop(connection);
     Ok(match served.process.exit_within(Duration::from_secs(3)).await {
@@ -108,9 +108,9 @@ async fn calls(connection: &Multiplexed, served: &Served) -> Verdict<()> {
 
 /// Starts a plugin with multiplexing and without AutoMTLS. Skips the check if the plugin does not multiplex.
 async fn multiplexing(plugin: &PluginUnderTest) -> Verdict<Served> {
-    let PrintedLine { process, line, .. } = printed_line(plugin.start().multiplexed()).await?;
+    let PrintedLine { process, line, address, .. } = printed_line(plugin.start().multiplexed()).await?;
     supports_multiplexing(line.multiplexing)?;
-    Ok(Served { process, line, security: security_without_auto_mtls(plugin)? })
+    Ok(Served { process, address, security: security_without_auto_mtls(plugin)? })
 }
 
 fn supports_multiplexing(multiplexing: Multiplexing) -> Verdict<()> {

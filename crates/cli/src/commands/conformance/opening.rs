@@ -1,15 +1,10 @@
 //! The launch before the checks: whether the plugin prints a handshake line, its protocol, and its TLS.
 
-use std::io;
-
-use rpcplugin::{
-    handshake::{HandshakeLine, HandshakeLineError, HandshakeLineFault},
-    transport::{Dialer, speaks_tls},
-};
+use rpcplugin::handshake::{HandshakeLine, HandshakeLineError, HandshakeLineFault};
 
 use crate::{
     plugin_args::{refuses_a_version, without_zero},
-    raw_host::{OwnTls, PluginUnderTest},
+    raw_host::{OwnTls, PluginUnderTest, SpawnError},
 };
 
 /// What the first launch of a plugin shows.
@@ -23,14 +18,17 @@ pub(super) enum FirstLaunch {
 }
 
 /// Launches the plugin once. Updates `plugin.tls`, and `plugin.versions` if these are the default of this program.
-pub(super) async fn open(plugin: &mut PluginUnderTest, guesses_versions: bool) -> io::Result<FirstLaunch> {
-    let mut process = plugin.start().spawn()?;
+pub(super) async fn open(
+    plugin: &mut PluginUnderTest,
+    guesses_versions: bool,
+) -> Result<FirstLaunch, SpawnError> {
+    let mut process = plugin.start().spawn().await?;
     let mut line = process.first_line(plugin.start_timeout).await;
     if line.is_err() && guesses_versions {
         process.all_printed().await;
         if refuses_a_version(&process.stderr()) {
             plugin.versions = without_zero();
-            process = plugin.start().spawn()?;
+            process = plugin.start().spawn().await?;
             line = process.first_line(plugin.start_timeout).await;
         }
     }
@@ -44,7 +42,7 @@ pub(super) async fn open(plugin: &mut PluginUnderTest, guesses_versions: bool) -
         Err(_) => return Ok(FirstLaunch::NoLine),
     };
     // This launch had no PLUGIN_CLIENT_CERT, so TLS means that the plugin has its own certificates.
-    if matches!(plugin.tls, OwnTls::None) && speaks_tls(&Dialer::sockets(), &line.endpoint).await {
+    if matches!(plugin.tls, OwnTls::None) && process.address(&line)?.speaks_tls().await {
         plugin.tls = OwnTls::Missing;
     }
     Ok(FirstLaunch::GrpcLine)

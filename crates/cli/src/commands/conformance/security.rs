@@ -132,7 +132,7 @@ async fn serves(plugin: &PluginUnderTest) -> Verdict {
 
 async fn chooses_h2(plugin: &PluginUnderTest) -> Verdict {
     let Mutual { served, host, .. } = served_mutual(plugin).await?;
-    match alpn(&served.line.endpoint, &host).await?.as_deref() {
+    match alpn(&served.address, &host).await?.as_deref() {
         Some("h2") => Ok("h2".to_owned()),
         Some(other) => fail(format!("the plugin selects {other}")),
         None => fail("the plugin selects no protocol"),
@@ -183,8 +183,8 @@ async fn unreadable(plugin: &PluginUnderTest) -> Verdict {
     };
     let unknown = Identity::generate()?;
     for impostor in [Impostor::PlainText, Impostor::NoCertificate, Impostor::UnknownCertificate] {
-        let endpoint = &printed.line.endpoint;
-        if is_served(impostor, endpoint, &unknown, &unknown.peer_certificate()).await {
+        let address = &printed.address;
+        if is_served(impostor, address, &unknown, &unknown.peer_certificate()).await {
             return fail(match impostor {
                 Impostor::PlainText => "the plugin serves every client in plain text",
                 _ => "the plugin serves every client with TLS",
@@ -197,7 +197,7 @@ async fn unreadable(plugin: &PluginUnderTest) -> Verdict {
 async fn serves_plain(plugin: &PluginUnderTest) -> Verdict {
     supports_auto_mtls(plugin)?;
     let served = served_plain(plugin).await?;
-    let result = health(channel(&served.line.endpoint, Security::Plain).await?, "plugin").await;
+    let result = health(channel(&served.address, Security::Plain).await?, "plugin").await;
     if is_response(&result) {
         Ok("the plugin responds in plain text".to_owned())
     } else {
@@ -209,7 +209,7 @@ async fn serves_plain(plugin: &PluginUnderTest) -> Verdict {
 async fn refuses(plugin: &PluginUnderTest, impostor: Impostor) -> Verdict {
     let Mutual { served, host, certificate } = served_mutual(plugin).await?;
     let call = async {
-        let channel = impostor_channel(impostor, &served.line.endpoint, &host, &certificate).await;
+        let channel = impostor_channel(impostor, &served.address, &host, &certificate).await;
         let channel = channel.map_err(|error| one_line(&error))?;
         let result = health(channel, "plugin").await;
         if is_response(&result) { Ok(()) } else { Err(broken(result)) }

@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 use rpcplugin::{Endpoint, handshake::variable};
 
 use super::check::{
-    Check, GRACE, PrintedLine, Served, Verdict, check, fail, printed_line, read_line, served_plain, skip,
+    Check, GRACE, PrintedLine, Served, Verdict, check, fail, is_child_process, printed_line, read_line,
+    served_plain, skip,
 };
 use crate::{
     os::{self, Access},
@@ -68,10 +69,11 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 async fn private(plugin: &PluginUnderTest) -> Verdict {
+    is_child_process(plugin)?;
     let tmp = tempfile::Builder::new().prefix("rpcplugin-").tempdir()?;
     // Every user may enter this directory, as the system's temporary directory. The plugin itself must protect the socket.
     os::set_mode(tmp.path(), 0o755)?;
-    let served = served(read_line(plugin.start().spawn_in(tmp)?, plugin.start_timeout).await?);
+    let served = served(read_line(plugin.start().spawn_in(tmp).await?, plugin.start_timeout).await?);
     let socket = served.socket()?;
     let mode = mode(socket)?;
     let directory = socket.parent().map(self::mode).transpose()?.unwrap_or_default();
@@ -85,6 +87,7 @@ async fn private(plugin: &PluginUnderTest) -> Verdict {
 }
 
 async fn directory(plugin: &PluginUnderTest) -> Verdict {
+    is_child_process(plugin)?;
     let dir = tempfile::Builder::new().prefix("rpcplugin-").tempdir()?;
     let start = plugin.start().set(variable::UNIX_SOCKET_DIR, dir.path());
     let served = served(printed_line(start).await?);
@@ -97,6 +100,7 @@ async fn directory(plugin: &PluginUnderTest) -> Verdict {
 }
 
 async fn group(plugin: &PluginUnderTest) -> Verdict {
+    is_child_process(plugin)?;
     let Some(own) = os::own_group() else { return skip("this system has no groups of files") };
     let start = plugin.start().set(variable::UNIX_SOCKET_GROUP, own.to_string());
     let served = served(printed_line(start).await?);
@@ -112,6 +116,7 @@ async fn group(plugin: &PluginUnderTest) -> Verdict {
 }
 
 async fn gone(plugin: &PluginUnderTest) -> Verdict {
+    is_child_process(plugin)?;
     let served = served_plain(plugin).await?;
     served.still_serves("its start").await?;
     let _ = shut_down(served.channel().await?).await;
@@ -135,9 +140,10 @@ async fn gone(plugin: &PluginUnderTest) -> Verdict {
 }
 
 async fn long_path(plugin: &PluginUnderTest) -> Verdict {
+    is_child_process(plugin)?;
     served(printed_line(plugin.start()).await?).socket()?;
     let tmp = tempfile::Builder::new().prefix(&format!("rpcplugin-{}", "x".repeat(120))).tempdir()?;
-    let mut process = plugin.start().spawn_in(tmp)?;
+    let mut process = plugin.start().spawn_in(tmp).await?;
     Ok(match process.first_line(plugin.start_timeout).await {
         Ok(line) => {
             format!("the plugin listens: {}", shown_line(&String::from_utf8_lossy(&line)))
@@ -147,8 +153,9 @@ async fn long_path(plugin: &PluginUnderTest) -> Verdict {
 }
 
 async fn tcp_loopback(plugin: &PluginUnderTest) -> Verdict {
+    is_child_process(plugin)?;
     let served = served(printed_line(plugin.start()).await?);
-    let Endpoint::Tcp(address) = &served.line.endpoint else {
+    let Endpoint::Tcp(address) = served.address.endpoint() else {
         return skip("the plugin listens on a Unix socket");
     };
     let loopback = address.host() == "localhost"
@@ -161,12 +168,13 @@ async fn tcp_loopback(plugin: &PluginUnderTest) -> Verdict {
 }
 
 async fn tcp_ports(plugin: &PluginUnderTest) -> Verdict {
+    is_child_process(plugin)?;
     // A range that is not the default of a library.
     let (min, max) = (41_000, 41_999);
     let start =
         plugin.start().set(variable::MIN_PORT, min.to_string()).set(variable::MAX_PORT, max.to_string());
     let served = served(printed_line(start).await?);
-    let Endpoint::Tcp(address) = &served.line.endpoint else {
+    let Endpoint::Tcp(address) = served.address.endpoint() else {
         return skip("the plugin listens on a Unix socket");
     };
     let seen = format!("port {} of {min} to {max}", address.port());
@@ -175,8 +183,8 @@ async fn tcp_ports(plugin: &PluginUnderTest) -> Verdict {
 
 /// Returns the plugin for checks that do not connect to it.
 fn served(printed: PrintedLine) -> Served {
-    let PrintedLine { process, line, .. } = printed;
-    Served { process, line, security: rpcplugin::transport::Security::Plain }
+    let PrintedLine { process, address, .. } = printed;
+    Served { process, address, security: rpcplugin::transport::Security::Plain }
 }
 
 fn mode(path: &Path) -> Verdict<u32> {

@@ -117,7 +117,7 @@ async fn alone(plugin: &PluginUnderTest) -> Verdict {
 }
 
 async fn no_overlap(plugin: &PluginUnderTest) -> Verdict {
-    let mut process = plugin.start().versions(NEVER).spawn()?;
+    let mut process = plugin.start().versions(NEVER).spawn().await?;
     let (seen, limit) = match process.first_line(plugin.start_timeout).await {
         Ok(line) => {
             let line = String::from_utf8_lossy(&line);
@@ -196,7 +196,7 @@ impl fmt::Display for Selected {
 
 async fn selected(start: Start<'_>) -> Verdict<Selected> {
     let timeout = start.start_timeout();
-    let (_process, line) = line_of(start.spawn()?, timeout).await?;
+    let (_process, line) = line_of(start.spawn().await?, timeout).await?;
     Selected::read(&line).or_else(|fault| fail(format!("{fault}: {:?}", shown_line(&line))))
 }
 

@@ -16,7 +16,7 @@ use crate::{
 
 /// Examines the file. Returns an obstacle that may not be one: an emulator can run programs for another machine.
 pub(super) fn examine(launch: &LaunchArgs, record: &mut Record<'_>) -> Result<Option<Obstacle>, Fault> {
-    let path = found(&launch.program)?;
+    let path = found(launch.program())?;
     record.ok("file", path.display().to_string());
     permission(&path, record)?;
     if let Some(dir) = &launch.dir {

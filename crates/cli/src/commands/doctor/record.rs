@@ -24,10 +24,18 @@ impl Fault {
     }
 
     /// A fault with the text, the causes and the help of an error.
-    pub(super) fn of(step: &'static str, error: &(impl Diagnostic + 'static)) -> Self {
+    pub(super) fn of(step: &'static str, error: &(dyn Diagnostic + 'static)) -> Self {
         let seen = with_causes(error.to_string(), error);
         let advice = error.help().map_or_else(String::new, |help| help.to_string());
         Self { step, seen, advice }
+    }
+
+    /// Adds the explanation of the runner, if it has one.
+    pub(super) fn explained(mut self, explanation: Option<String>) -> Self {
+        if let Some(explanation) = explanation {
+            self.seen += &format!("\n{explanation}");
+        }
+        self
     }
 
     /// Adds the last lines that the plugin wrote on stderr.

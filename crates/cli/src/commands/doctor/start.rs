@@ -3,6 +3,7 @@
 use std::{io, path::Path};
 
 use rpcplugin::{
+    error::with_causes,
     handshake::{HandshakeLine, HandshakeLineFault, variable},
     host::{ExitReason, Obstacle},
     tls::Identity,
@@ -12,7 +13,8 @@ use super::record::{Fault, Record};
 use crate::{
     os::{LONGEST_SOCKET_PATH, TEMPORARY_DIRECTORY},
     plugin_args::{LaunchArgs, expected_variable, refuses_a_version, without_zero},
-    raw_host::{NoLine, Process, quoted, shown_line},
+    raw_host::{Address, NoLine, NoWay, Process, SpawnError, quoted, shown_line},
+    runner::explanation,
     ui::duration::show,
 };
 
@@ -20,6 +22,7 @@ use crate::{
 pub(super) struct PrintedLine {
     pub(super) process: Process,
     pub(super) line: HandshakeLine,
+    pub(super) address: Address,
     pub(super) host: Option<Identity>,
 }
 
@@ -40,7 +43,7 @@ pub(super) async fn examine(
     })?;
     check_socket_path_length(tmp.path())?;
     record.ok("temporary", std::env::temp_dir().display().to_string());
-    let plugin = launch.under_test().map_err(|error| Fault::of("security", &error))?;
+    let plugin = launch.under_test().map_err(|error| Fault::of("security", error.report.as_ref()))?;
     let host = match launch.no_mtls || launch.tls.is_given() {
         true => None,
         false => Some(Identity::generate().map_err(|error| Fault::of("security", &error))?),
@@ -52,21 +55,31 @@ pub(super) async fn examine(
         }
         if launch.mux { start.multiplexed() } else { start }
     };
-    let mut process = start().spawn_in(tmp).map_err(|error| not_started(&error, suspicion.as_ref()))?;
+    let mut process = {
+        let _working = record.out().working(format!("starting {}", launch.name()));
+        start().spawn_in(tmp).await.map_err(|error| not_started(&error, suspicion.as_ref()))?
+    };
     if let Some(obstacle) = &suspicion {
         record.doubt("format", format!("{obstacle}, but the process starts"), "");
     }
-    record.ok("start", format!("process {}", process.pid()));
+    record.ok("start", format!("process {}", process.id()));
     let mut line = first_line(launch, &mut process, record).await;
     if line.is_err() && launch.guesses_versions() && refuses_a_version(&process.stderr()) {
         let versions = without_zero().to_string();
-        let again = start().set(variable::PROTOCOL_VERSIONS, versions).spawn();
+        let again = start().set(variable::PROTOCOL_VERSIONS, versions).spawn().await;
         process = again.map_err(|error| not_started(&error, suspicion.as_ref()))?;
         line = first_line(launch, &mut process, record).await;
     }
     let line = line.map_err(|error| no_line(launch, &process, error))?;
     let line = parse(launch, &process, &line, record)?;
-    Ok(PrintedLine { process, line, host })
+    let address = process.address(&line).map_err(|error| no_way(&error))?;
+    Ok(PrintedLine { process, line, address, host })
+}
+
+/// Returns the fault of a plugin whose address this side cannot reach.
+fn no_way(error: &NoWay) -> Fault {
+    let advice = "let the plugin listen in the directory PLUGIN_UNIX_SOCKET_DIR of its environment, which is shared with this side";
+    Fault::new("address", with_causes(error.to_string(), error), advice)
 }
 
 /// Checks that the path of a socket in the temporary directory is not too long.
@@ -80,7 +93,13 @@ fn check_socket_path_length(tmp: &Path) -> Result<(), Fault> {
     Err(Fault::new("temporary", seen, advice))
 }
 
-fn not_started(error: &io::Error, suspicion: Option<&Obstacle>) -> Fault {
+fn not_started(error: &SpawnError, suspicion: Option<&Obstacle>) -> Fault {
+    let error = match error {
+        SpawnError::System(error) => error,
+        // The error of the runner names the engine, the image or the permission that is missing.
+        SpawnError::Runner(fault) => return Fault::of("start", explanation(fault).unwrap_or(fault)),
+        SpawnError::Address(error) => return no_way(error),
+    };
     if let Some(obstacle) = suspicion {
         return Fault::new("format", obstacle.to_string(), obstacle.advice());
     }

@@ -6,9 +6,11 @@ use miette::Diagnostic;
 use rpcplugin::{
     PluginChannel,
     handshake::{Multiplexing, accept_version},
+    host::{ConnectFault, LaunchFault, Runner as _},
     tls::{MutualTls, PeerCertificate, Trust},
-    transport::{Dialer, Security, dial, speaks_tls},
+    transport::{ConnectError, Security, http2::ChannelError},
 };
+use tokio::time::timeout;
 use tonic::Code;
 
 use super::{
@@ -35,21 +37,24 @@ pub(super) async fn examine(
         return Err(Fault::new("mux", "the plugin does not support multiplexing", advice));
     }
     let security = security(launch, &printed, record).await?;
-    let endpoint = &printed.line.endpoint;
+    let address = &printed.address;
     if !launch.mux {
         // A multiplexing plugin accepts only one connection.
-        dial(endpoint).await.map_err(|error| connection_fault("address", &printed.process, &error))?;
+        if let Err(error) = address.dial().await {
+            let fault = connection_fault("address", &printed.process, &error);
+            return Err(fault.explained(of_the_runner(launch, error).await));
+        }
     }
-    record.ok("address", endpoint.to_string());
+    record.ok("address", address.to_string());
     let secured = security.is_mutual();
     let multiplexed;
     let connected = if launch.mux {
-        multiplexed = Multiplexed::open(endpoint)
+        multiplexed = Multiplexed::open(address)
             .await
             .map_err(|error| connection_fault("address", &printed.process, &error))?;
         multiplexed_channel(&multiplexed, security).await
     } else {
-        channel(endpoint, security).await
+        channel(address, security).await
     };
     let tested = match connected {
         Ok(channel) => healthy(&channel, secured, &printed.process, record).await.map(|()| channel),
@@ -58,7 +63,7 @@ pub(super) async fn examine(
     let channel = match tested {
         Ok(channel) => channel,
         // Tested last, because a multiplexing plugin accepts only one connection.
-        Err(_) if !secured && speaks_tls(&Dialer::sockets(), endpoint).await => {
+        Err(_) if !secured && address.speaks_tls().await => {
             return Err(own_certificates());
         }
         Err(cause) => return Err(cause),
@@ -86,7 +91,7 @@ async fn security(
             let advice = "remove --no-mtls, and change the plugin: it must send a certificate only if the host sends one";
             return Err(Fault::new("security", seen, advice));
         }
-        (Some(_), None) if speaks_tls(&Dialer::sockets(), &printed.line.endpoint).await => {
+        (Some(_), None) if printed.address.speaks_tls().await => {
             return Err(own_certificates());
         }
         (Some(_), None) => {
@@ -174,6 +179,17 @@ async fn shut_down_and_record(channel: PluginChannel, process: &Process, record:
 fn connection_fault(step: &'static str, process: &Process, error: &(impl Diagnostic + 'static)) -> Fault {
     Fault::of(step, error).with_stderr(&process.stderr())
 }
+
+/// Returns the explanation of the runner for a connection that cannot be opened.
+async fn of_the_runner(launch: &LaunchArgs, error: ConnectError) -> Option<String> {
+    let fault = LaunchFault::from(ConnectFault::from(ChannelError::from(error)));
+    // The runner is valid, because it has started the plugin.
+    let runner = launch.runner.as_ref().and_then(|_| launch.runner().ok())?;
+    timeout(EXPLANATION, runner.diagnose(&fault)).await.ok()?
+}
+
+/// The limit for the explanation of a runner.
+const EXPLANATION: Duration = Duration::from_secs(5);
 
 /// The time between Shutdown and the kill in a Go host.
 const GRACE: Duration = Duration::from_secs(2);

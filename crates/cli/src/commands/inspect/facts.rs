@@ -194,7 +194,10 @@ impl Facts {
         let text = |text: &OsStr| text.to_string_lossy().into_owned();
         self.name = args.name();
         self.command = Some(CommandFacts {
-            program: text(args.program.as_os_str()),
+            program: args
+                .runner
+                .as_ref()
+                .map_or_else(|| text(args.program().as_os_str()), ToString::to_string),
             args: args.args.iter().map(|arg| text(arg)).collect(),
             preset: args.preset().map(|preset| preset.name),
             cookie_key: args.magic_cookie().key().to_owned(),

@@ -5,7 +5,7 @@
 use rpcplugin::{Plugin, transport::Security};
 use serde::Serialize;
 
-use crate::raw_host::{Impostor, is_served};
+use crate::raw_host::{Address, Impostor, is_served};
 
 /// How the plugin treats unauthorized clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -25,7 +25,8 @@ impl UnauthorizedClients {
         let (Security::Mutual(tls), Some(certificate)) = (plugin.security(), plugin.certificate()) else {
             return None;
         };
-        let served = |impostor| is_served(impostor, plugin.endpoint(), tls.identity(), certificate);
+        let address = Address::from(plugin.endpoint());
+        let served = |impostor| is_served(impostor, &address, tls.identity(), certificate);
         Some(match tokio::join!(served(Impostor::NoCertificate), served(Impostor::UnknownCertificate)) {
             (true, _) => Self::ServedWithoutCertificate,
             (false, true) => Self::ServedWithAnyCertificate,

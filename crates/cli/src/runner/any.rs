@@ -1,0 +1,107 @@
+//! One runner over all kinds.
+
+use std::path::PathBuf;
+
+#[cfg(feature = "docker")]
+use rpcplugin::docker::{Container, ContainerProcess};
+use rpcplugin::{
+    Command,
+    host::{
+        ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, Pid, PluginProcess, Requirements, Runner,
+        StartedProcess,
+    },
+};
+#[cfg(feature = "kube")]
+use rpcplugin_kube::{Pod, PodProcess};
+
+/// A runner of any kind.
+#[derive(Debug, Clone)]
+pub(crate) enum AnyRunner {
+    Child(Box<Command>),
+    #[cfg(feature = "docker")]
+    Docker(Box<Container>),
+    #[cfg(feature = "kube")]
+    Kube(Box<Pod>),
+}
+
+/// A process that an [`AnyRunner`] has started.
+#[derive(Debug)]
+pub(crate) enum AnyProcess {
+    Child(ChildProcess),
+    #[cfg(feature = "docker")]
+    Docker(ContainerProcess),
+    #[cfg(feature = "kube")]
+    Kube(PodProcess),
+}
+
+/// The same for each kind of runner or process.
+macro_rules! each {
+    ($any:expr, $one:ident => $result:expr) => {
+        match $any {
+            Self::Child($one) => $result,
+            #[cfg(feature = "docker")]
+            Self::Docker($one) => $result,
+            #[cfg(feature = "kube")]
+            Self::Kube($one) => $result,
+        }
+    };
+}
+
+impl Runner for AnyRunner {
+    type Process = AnyProcess;
+
+    fn program(&self) -> PathBuf {
+        each!(self, runner => Runner::program(&**runner))
+    }
+
+    async fn start(
+        &self,
+        environment: &LaunchEnvironment,
+    ) -> Result<StartedProcess<AnyProcess>, LaunchFault> {
+        Ok(match self {
+            Self::Child(command) => command.start(environment).await?.map(AnyProcess::Child),
+            #[cfg(feature = "docker")]
+            Self::Docker(container) => container.start(environment).await?.map(AnyProcess::Docker),
+            #[cfg(feature = "kube")]
+            Self::Kube(pod) => pod.start(environment).await?.map(AnyProcess::Kube),
+        })
+    }
+
+    fn requirements(&self) -> Option<&Requirements> {
+        each!(self, runner => Runner::requirements(&**runner))
+    }
+
+    async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {
+        each!(self, runner => runner.diagnose(fault).await)
+    }
+}
+
+impl PluginProcess for AnyProcess {
+    fn id(&self) -> String {
+        each!(self, process => process.id())
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        each!(self, process => process.pid())
+    }
+
+    async fn ready(&mut self) {
+        each!(self, process => process.ready().await);
+    }
+
+    async fn wait(&mut self) -> ExitReason {
+        each!(self, process => process.wait().await)
+    }
+
+    async fn terminate(&mut self) {
+        each!(self, process => process.terminate().await);
+    }
+
+    async fn kill(&mut self) {
+        each!(self, process => process.kill().await);
+    }
+
+    async fn leave(self) {
+        each!(self, process => process.leave().await);
+    }
+}
