@@ -38,6 +38,8 @@ use crate::{
 
 /// Launches a plugin, calls a method, and shuts the plugin down.
 #[derive(Debug, Args)]
+// With `--runner` the line would be too long for a terminal.
+#[command(override_usage = "rpcplugin call [OPTIONS] <SERVICE/METHOD> <PLUGIN> [ARGS]...")]
 pub(crate) struct CallArgs {
     #[command(flatten)]
     pub(crate) call: MethodArgs,

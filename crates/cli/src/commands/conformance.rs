@@ -87,7 +87,7 @@ impl Args for MaybeLaunch {
 
     // No argument is required.
     fn augment_args_for_update(command: Command) -> Command {
-        LaunchArgs::augment_args_for_update(command)
+        LaunchArgs::augment_args_for_update(command).mut_group("plugin", |plugin| plugin.required(false))
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, builder::TypedValueParser as _};
+use clap::{ArgGroup, Args, builder::TypedValueParser as _};
 use rpcplugin::{
     AppVersion, Command, Host, MagicCookie, Versions,
     config::HostTls,
@@ -33,6 +33,7 @@ use crate::{
 /// A plugin, and the host that launches it.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Launch options")]
+#[command(group = ArgGroup::new("plugin").args(["program", "runner"]).required(true).multiple(true))]
 pub(crate) struct LaunchArgs {
     /// The magic cookie that the plugin expects.
     #[arg(long, value_name = "KEY=VALUE", env = "RPCPLUGIN_COOKIE", value_parser = cookie)]
@@ -74,7 +75,7 @@ pub(crate) struct LaunchArgs {
     #[arg(long)]
     pub(crate) full: bool,
     /// The program of the plugin.
-    #[arg(value_name = "PLUGIN", required_unless_present = "runner")]
+    #[arg(value_name = "PLUGIN")]
     program: Option<PathBuf>,
     /// The arguments of the plugin. Put `--` before arguments that look like flags of this program.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]

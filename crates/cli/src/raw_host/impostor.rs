@@ -283,13 +283,13 @@ mod tests {
     ) -> bool {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Endpoint::parse("tcp", &listener.local_addr().unwrap().to_string()).unwrap();
+        let address = Address::from(&endpoint);
         let accepted = async {
             let (stream, _) = listener.accept().await.unwrap();
             TlsAcceptor::from(server).accept(stream).await.is_ok()
         };
         let certificate = plugin.peer_certificate();
-        let (accepted, _) =
-            tokio::join!(accepted, impostor_channel(impostor, &Address::from(&endpoint), host, &certificate));
+        let (accepted, _) = tokio::join!(accepted, impostor_channel(impostor, &address, host, &certificate));
         accepted
     }
 

@@ -86,7 +86,8 @@ fn plugins_whose_sockets_are_in_a_directory_are_attached_to_and_run_on() {
         let listed = rpcplugin(["--json", "discover", "--sockets", path]).ended_with(0).json();
         let plugin = &listed["sockets"][0];
         assert_eq!((&plugin["name"], &plugin["health"]), (&"kit".into(), &"SERVING".into()), "{listed}");
-        assert_eq!(plugin["pid"].as_i64().unwrap(), i64::from(running.plugin()), "{listed}");
+        // The process listens at another path than that of the link.
+        assert!(plugin["pid"].is_null(), "{listed}");
         let services = plugin["services"].as_array().unwrap();
         assert!(services.contains(&"conformance.v1.Kit".into()), "{listed}");
     }
