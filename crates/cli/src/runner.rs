@@ -5,13 +5,15 @@ mod choice;
 #[cfg(feature = "docker")]
 mod docker;
 mod explain;
+mod in_image;
 #[cfg(feature = "kube")]
 mod kube;
 mod options;
 
 pub(crate) use self::{
     any::{AnyProcess, AnyRunner},
-    choice::{InImage, RunnerChoice},
+    choice::RunnerChoice,
     explain::explanation,
+    in_image::InImage,
     options::RunnerOption,
 };

@@ -40,9 +40,6 @@ pub struct SocketFolder {
     _task: AbortOnDropHandle<()>,
 }
 
-/// Decides how to attach to the plugin at a path, or not to.
-type Prepare = Arc<dyn Fn(&Path, Attachment) -> Option<Attachment> + Send + Sync>;
-
 impl Host {
     /// Attaches to every plugin whose Unix socket is in a folder, and follows the folder: sidecars that share a volume with this
     /// host, and services that other programs start.
@@ -92,6 +89,7 @@ impl Host {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
+    #[expect(clippy::result_large_err, reason = "the error of every attachment, once for a folder")]
     pub fn attach_all(&self, dir: impl Into<PathBuf>) -> Result<SocketFolder, AttachError> {
         self.attach_all_with(dir, |_, attachment| Some(attachment))
     }
@@ -105,6 +103,7 @@ impl Host {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
+    #[expect(clippy::result_large_err, reason = "the error of every attachment, once for a folder")]
     pub fn attach_all_with(
         &self,
         dir: impl Into<PathBuf>,

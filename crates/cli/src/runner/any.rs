@@ -27,11 +27,11 @@ pub(crate) enum AnyRunner {
 /// A process that an [`AnyRunner`] has started.
 #[derive(Debug)]
 pub(crate) enum AnyProcess {
-    Child(ChildProcess),
+    Child(Box<ChildProcess>),
     #[cfg(feature = "docker")]
-    Docker(ContainerProcess),
+    Docker(Box<ContainerProcess>),
     #[cfg(feature = "kube")]
-    Kube(PodProcess),
+    Kube(Box<PodProcess>),
 }
 
 /// The same for each kind of runner or process.
@@ -59,11 +59,17 @@ impl Runner for AnyRunner {
         environment: &LaunchEnvironment,
     ) -> Result<StartedProcess<AnyProcess>, LaunchFault> {
         Ok(match self {
-            Self::Child(command) => command.start(environment).await?.map(AnyProcess::Child),
+            Self::Child(command) => {
+                command.start(environment).await?.map(|process| AnyProcess::Child(Box::new(process)))
+            }
             #[cfg(feature = "docker")]
-            Self::Docker(container) => container.start(environment).await?.map(AnyProcess::Docker),
+            Self::Docker(container) => {
+                container.start(environment).await?.map(|process| AnyProcess::Docker(Box::new(process)))
+            }
             #[cfg(feature = "kube")]
-            Self::Kube(pod) => pod.start(environment).await?.map(AnyProcess::Kube),
+            Self::Kube(pod) => {
+                pod.start(environment).await?.map(|process| AnyProcess::Kube(Box::new(process)))
+            }
         })
     }
 
@@ -102,6 +108,6 @@ impl PluginProcess for AnyProcess {
     }
 
     async fn leave(self) {
-        each!(self, process => process.leave().await);
+        each!(self, process => (*process).leave().await);
     }
 }

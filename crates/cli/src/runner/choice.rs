@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{any::AnyRunner, options::RunnerOption};
+use super::{any::AnyRunner, in_image::InImage, options::RunnerOption};
 use crate::error::UsageError;
 
 /// The value of `--runner`: a kind of runner, and an image.
@@ -16,19 +16,6 @@ pub(crate) struct RunnerChoice {
 enum Kind {
     Docker,
     Kube,
-}
-
-/// What a runner starts in its image.
-#[derive(Debug)]
-#[cfg_attr(
-    not(any(feature = "docker", feature = "kube")),
-    expect(dead_code, reason = "no runner is compiled in")
-)]
-pub(crate) struct InImage {
-    /// The program in the image. `None` for the image's own.
-    pub(crate) program: Option<String>,
-    pub(crate) args: Vec<String>,
-    pub(crate) env: Vec<(String, String)>,
 }
 
 impl RunnerChoice {

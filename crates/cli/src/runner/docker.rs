@@ -2,7 +2,7 @@
 
 use rpcplugin::docker::{Container, Pull};
 
-use super::{any::AnyRunner, choice::InImage, options::RunnerOption};
+use super::{any::AnyRunner, in_image::InImage, options::RunnerOption};
 use crate::error::UsageError;
 
 /// Makes the container of a plugin.

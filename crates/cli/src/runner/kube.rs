@@ -2,7 +2,7 @@
 
 use rpcplugin_kube::{Bridge, Limits, Pod, Pull};
 
-use super::{any::AnyRunner, choice::InImage, options::RunnerOption};
+use super::{any::AnyRunner, in_image::InImage, options::RunnerOption};
 use crate::error::UsageError;
 
 /// Makes the pod of a plugin.

@@ -18,7 +18,6 @@ use tokio::{
 use tonic_health::ServingStatus;
 
 use super::{
-    Prepare,
     error::FolderError,
     event::{FolderEvent, FolderPlugin, GoneReason},
 };
@@ -33,6 +32,9 @@ use crate::{
     plugin::Plugin,
     reattach::attachment::Attachment,
 };
+
+/// Decides how to attach to the plugin at a path, or not to.
+pub(super) type Prepare = Arc<dyn Fn(&Path, Attachment) -> Option<Attachment> + Send + Sync>;
 
 /// Follows a folder of sockets.
 pub(super) struct Follower {

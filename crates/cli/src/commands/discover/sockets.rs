@@ -109,7 +109,7 @@ impl Socket {
             }
             return tree;
         }
-        tree.fact("health", self.health.as_deref().map_or_else(|| dim("no health service"), str::to_owned));
+        tree.fact("health", self.health.map_or_else(|| dim("no health service"), str::to_owned));
         match self.pid {
             Some(pid) => tree.fact("process", pid),
             None => tree.fact("process", dim("cannot be seen from here")),

@@ -1,0 +1,14 @@
+//! What a runner starts in its image.
+
+/// What a runner starts in its image.
+#[derive(Debug)]
+#[cfg_attr(
+    not(any(feature = "docker", feature = "kube")),
+    expect(dead_code, reason = "no runner is compiled in")
+)]
+pub(crate) struct InImage {
+    /// The program in the image. `None` for the image's own.
+    pub(crate) program: Option<String>,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+}
