@@ -13,6 +13,8 @@ pub(crate) enum Tool {
     Go,
     Python,
     Terraform,
+    /// What the step `cluster` needs.
+    Cluster,
 }
 
 impl Tool {
@@ -22,6 +24,7 @@ impl Tool {
             Self::Go => ("go", "version"),
             Self::Python => ("python3", "--version"),
             Self::Terraform => ("terraform", "version"),
+            Self::Cluster => ("containerd", "--version"),
         };
         first_line(Command::new(program).arg(argument))
             .map_err(|why| format!("no {self:?} toolchain ({why})"))

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Options, Step, by_cargo, deny, given, msrv, packages, plain};
 use crate::toolchain::{Tool, cargo_subcommand, first_line};
 use crate::workspace::Outcome;
-use crate::{api, codegen, cross, docs, guide, instructions, interop, terraform, tidy};
+use crate::{api, cluster, codegen, cross, docs, guide, instructions, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -70,6 +70,12 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         terraform::run(&terraform::Options { require, ..Default::default() })
     });
     steps.push(given(move || if require { Ok(()) } else { Tool::Terraform.version().map(drop) }, terraform));
+    let require = options.require.contains(&Tool::Cluster);
+    let line = format!("cluster{}{}", if full { " --full" } else { "" }, if require { " --require" } else { "" });
+    let cluster = by_xtask("cluster", &line, move || {
+        cluster::run(&cluster::Options { full, require, ..Default::default() })
+    });
+    steps.push(given(move || if require { Ok(()) } else { cluster::obstacle(full) }, cluster));
     steps
 }
 

@@ -1,0 +1,120 @@
+//! Pods that do not start: each launch fails at once with the reason, and leaves no pod.
+
+use miette::Diagnostic as _;
+use rpcplugin::{LaunchError, Plugin, error::causes};
+use rpcplugin_kube::{
+    KubeError, Limits, Pod as PluginPod, Pull,
+    k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector},
+};
+use tokio::time::Instant;
+
+use super::support::{Namespace, RUST, TIMEOUT, host};
+
+/// A launch fails with this code, long before the launch timeout. Returns the fault in one line.
+async fn refused(pod: &PluginPod, code: &str) -> String {
+    let begin = Instant::now();
+    let error = host().launch_with(pod).await.map(|plugin: Plugin| plugin.id()).unwrap_err();
+    let elapsed = begin.elapsed();
+    let line = causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    println!("{code} after {elapsed:?}: {line}");
+    assert_eq!(code_of(&error), format!("rpcplugin::kube::{code}"), "{line}");
+    assert!(elapsed < TIMEOUT / 2, "{elapsed:?}: {line}");
+    line
+}
+
+fn code_of(error: &LaunchError) -> String {
+    let cause = causes(error).find_map(|cause| cause.downcast_ref::<KubeError>());
+    let cause = cause.unwrap_or_else(|| panic!("not a fault of the runner: {error:?}"));
+    cause.code().unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn an_image_that_is_missing_is_named() {
+    let namespace = Namespace::create().await;
+    let missing = "localhost/rpcplugin/missing:1";
+    let line = refused(&namespace.plugin(missing), "image").await;
+    assert!(line.contains(missing) && line.contains("ErrImageNeverPull"), "{line}");
+    let line = refused(&namespace.plugin(missing).pull(Pull::IfMissing), "image").await;
+    assert!(line.contains(missing), "{line}");
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_pod_that_no_node_takes_is_named() {
+    let namespace = Namespace::create().await;
+    let elsewhere = namespace.plugin(RUST).node_selector("disk", "fast");
+    let line = refused(&elsewhere, "unschedulable").await;
+    assert!(line.contains("node"), "{line}");
+    let large = namespace.plugin(RUST).limits(Limits::new().memory(1 << 50));
+    let line = refused(&large, "unschedulable").await;
+    assert!(line.contains("memory"), "{line}");
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_configuration_that_the_kubelet_refuses_is_named() {
+    let namespace = Namespace::create().await;
+    let secret = SecretKeySelector { name: "absent".to_owned(), key: "key".to_owned(), optional: None };
+    let source = EnvVarSource { secret_key_ref: Some(secret), ..EnvVarSource::default() };
+    let variable = EnvVar { name: "TOKEN".to_owned(), value: None, value_from: Some(source) };
+    let pod = namespace.plugin(RUST).adjust(move |pod| {
+        let container = &mut pod.spec.as_mut().unwrap().containers[0];
+        container.env.get_or_insert_default().push(variable.clone());
+    });
+    let line = refused(&pod, "configuration").await;
+    assert!(line.contains("absent"), "{line}");
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_program_that_is_not_in_the_image_is_named() {
+    let namespace = Namespace::create().await;
+    let line = refused(&namespace.plugin(RUST).command(["/absent"]), "not_runnable").await;
+    assert!(line.contains("/absent"), "{line}");
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn an_image_that_runs_as_root_is_refused() {
+    let namespace = Namespace::create().await;
+    let line = refused(&namespace.plugin(RUST).image_user(), "configuration").await;
+    assert!(line.contains("root"), "{line}");
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn rights_that_are_missing_are_named() {
+    let namespace = Namespace::create().await;
+    namespace.apply("host-role.yaml");
+    // The default account of a namespace may do nothing.
+    let client = namespace.client_of("default").await;
+    let line = refused(&namespace.plugin(RUST).client(client), "forbidden").await;
+    assert!(line.contains("create") && line.contains("pods"), "{line}");
+
+    // The role of the manifest without one of its rules each.
+    for (resource, verb) in [("pods/log", "get"), ("pods/portforward", "create"), ("pods", "watch")] {
+        namespace.apply_role_without(resource, verb);
+        let client = namespace.client_of("plugin-host").await;
+        let error = host().launch_with(&namespace.plugin(RUST).client(client)).await;
+        let error = error.map(|plugin| plugin.id()).unwrap_err();
+        let line = causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        println!("without {verb} {resource}: {line}");
+        assert!(line.contains(resource) && line.contains("forbidden"), "{verb} {resource}: {line}");
+    }
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_namespace_that_is_missing_is_named() {
+    let namespace = Namespace::create().await;
+    let line = refused(&namespace.plugin(RUST).namespace("absent"), "no_namespace").await;
+    assert!(line.contains("absent"), "{line}");
+    namespace.delete().await;
+}
