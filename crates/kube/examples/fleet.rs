@@ -44,7 +44,6 @@ async fn main() -> Result<()> {
     let count: usize = count.parse().into_diagnostic()?;
 
     let host = Host::new(MagicCookie::new(key, value)?, 1).config(Loader::new().process_env().host()?);
-    tokio::spawn(print(host.events()));
     let begin = Instant::now();
     let mut fleet = PluginSet::new();
     fleet.extend(launch(&host, image, count).await?);
@@ -71,10 +70,12 @@ async fn main() -> Result<()> {
 
 /// Launches the plugins. If one does not start, the others are killed.
 async fn launch(host: &Host, image: &str, count: usize) -> Result<Vec<(String, Supervised)>> {
+    // Clones share the connection to the API server.
+    let pod = Pod::new(image);
     let names = (1..=count).map(|number| format!("fleet-{number:02}"));
     let launches = stream::iter(names).map(async |name| {
-        let pod = Pod::new(image).name(&name);
-        let plugin = host.supervise_with(pod).await?;
+        let plugin = host.supervise_with(pod.clone().name(&name)).await?;
+        tokio::spawn(print(name.clone(), plugin.events()));
         Ok((name, plugin))
     });
     launches.buffer_unordered(AT_ONCE).try_collect().await
@@ -100,15 +101,17 @@ async fn health(channel: PluginChannel) -> Option<Duration> {
     Some(begin.elapsed())
 }
 
-/// Prints what happens to the plugins.
-async fn print(mut events: Events) {
+/// Prints what happens to a plugin.
+async fn print(name: String, mut events: Events) {
     while let Some(event) = events.next().await {
-        let plugin = event.plugin;
+        let generation = event.plugin.generation;
         match event.event {
-            Event::Ready { elapsed } => println!("{plugin} is ready after {:.1} s", elapsed.as_secs_f64()),
-            Event::Exited { reason } => println!("{plugin} ended: {reason}"),
-            Event::Restarting { attempt, .. } => println!("{plugin} is restarted, attempt {attempt}"),
-            Event::GaveUp { restarts } => println!("{plugin} is given up after {restarts} restarts"),
+            Event::Ready { elapsed } => {
+                println!("{name}: generation {generation} is ready after {:.1} s", elapsed.as_secs_f64());
+            }
+            Event::Exited { reason } => println!("{name}: generation {generation} ended: {reason}"),
+            Event::Restarting { delay, .. } => println!("{name}: is restarted after {delay:?}"),
+            Event::GaveUp { restarts } => println!("{name}: is given up after {restarts} restarts"),
             _ => {}
         }
     }

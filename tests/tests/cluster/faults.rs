@@ -1,11 +1,10 @@
 //! Pods that do not start: each launch fails at once with the reason, and leaves no pod.
 
+use std::time::Duration;
+
 use miette::Diagnostic as _;
 use rpcplugin::{LaunchError, Plugin, error::causes};
-use rpcplugin_kube::{
-    KubeError, Limits, Pod as PluginPod, Pull,
-    k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector},
-};
+use rpcplugin_kube::{KubeError, Limits, Pod as PluginPod, Pull};
 use tokio::time::Instant;
 
 use super::support::{Namespace, RUST, TIMEOUT, host};
@@ -44,10 +43,11 @@ async fn an_image_that_is_missing_is_named() {
 #[ignore = "needs a cluster: cargo xtask cluster"]
 async fn a_pod_that_no_node_takes_is_named() {
     let namespace = Namespace::create().await;
-    let elsewhere = namespace.plugin(RUST).node_selector("disk", "fast");
+    let soon = Duration::from_secs(2);
+    let elsewhere = namespace.plugin(RUST).node_selector("disk", "fast").schedule_timeout(soon);
     let line = refused(&elsewhere, "unschedulable").await;
     assert!(line.contains("node"), "{line}");
-    let large = namespace.plugin(RUST).limits(Limits::new().memory(1 << 50));
+    let large = namespace.plugin(RUST).limits(Limits::new().memory(1 << 50)).schedule_timeout(soon);
     let line = refused(&large, "unschedulable").await;
     assert!(line.contains("memory"), "{line}");
     namespace.is_empty().await;
@@ -57,13 +57,7 @@ async fn a_pod_that_no_node_takes_is_named() {
 #[ignore = "needs a cluster: cargo xtask cluster"]
 async fn a_configuration_that_the_kubelet_refuses_is_named() {
     let namespace = Namespace::create().await;
-    let secret = SecretKeySelector { name: "absent".to_owned(), key: "key".to_owned(), optional: None };
-    let source = EnvVarSource { secret_key_ref: Some(secret), ..EnvVarSource::default() };
-    let variable = EnvVar { name: "TOKEN".to_owned(), value: None, value_from: Some(source) };
-    let pod = namespace.plugin(RUST).adjust(move |pod| {
-        let container = &mut pod.spec.as_mut().unwrap().containers[0];
-        container.env.get_or_insert_default().push(variable.clone());
-    });
+    let pod = namespace.plugin(RUST).env_from_secret("TOKEN", "absent", "key");
     let line = refused(&pod, "configuration").await;
     assert!(line.contains("absent"), "{line}");
     namespace.is_empty().await;
@@ -82,7 +76,7 @@ async fn a_program_that_is_not_in_the_image_is_named() {
 #[ignore = "needs a cluster: cargo xtask cluster"]
 async fn an_image_that_runs_as_root_is_refused() {
     let namespace = Namespace::create().await;
-    let line = refused(&namespace.plugin(RUST).image_user(), "configuration").await;
+    let line = refused(&namespace.plugin(RUST).user_of_image(), "configuration").await;
     assert!(line.contains("root"), "{line}");
     namespace.is_empty().await;
 }

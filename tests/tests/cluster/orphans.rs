@@ -10,7 +10,7 @@ use rpcplugin_tests::support::process::try_send;
 use rustix::process::Signal;
 use tokio::task::spawn_blocking;
 
-use super::support::{COOKIE, Namespace, RUST, eventually};
+use super::support::{COOKIE, Namespace, RUST, eventually, host};
 
 /// Whether the program of a pod has ended, with its container.
 fn has_ended(pod: &Pod) -> bool {
@@ -24,17 +24,21 @@ async fn the_plugins_of_a_host_outside_that_is_killed_end_by_themselves() {
     let namespace = Namespace::create().await;
     let kubeconfig = namespace.kubeconfig();
     let fleet = std::env::var_os("RPCPLUGIN_FLEET").expect("the path of the example `fleet`");
-    let mut host = Command::new(fleet);
-    host.args([RUST, "2", COOKIE]).env("KUBECONFIG", kubeconfig.path()).env("PLUGIN_ORPHAN_TIMEOUT", "3s");
-    let mut host = host.stdout(Stdio::piped()).spawn().unwrap();
-    let mut output = BufReader::new(host.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut killed = Command::new(fleet);
+    killed.args([RUST, "2", COOKIE]).env("KUBECONFIG", kubeconfig.path()).env("PLUGIN_ORPHAN_TIMEOUT", "3s");
+    let mut killed = killed.stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(killed.stdout.take().unwrap()).lines().map_while(Result::ok);
     let ready = spawn_blocking(move || output.any(|line| line.contains("2 of 2 plugins answer")));
     assert!(ready.await.unwrap(), "the fleet is not ready");
 
-    host.kill().unwrap();
-    host.wait().unwrap();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
     eventually("no plugin runs", async || namespace.pods().await.iter().all(has_ended)).await;
-    namespace.delete().await;
+    // The next host in the namespace deletes what is left of the pods.
+    let plugin = host().launch_with(&namespace.plugin(RUST)).await.unwrap();
+    eventually("the pods of the killed host are gone", async || namespace.pods().await.len() == 1).await;
+    plugin.shut_down().await;
+    namespace.is_empty().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
