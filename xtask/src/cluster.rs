@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     let target = Workspace::load()?.target;
     programs::build(&target)?;
-    let images = images::build(&directory(&target))?;
+    let images = images::build(&target.join("images"))?;
     let mut node = Node::up(&directory(&target))?;
     node.keep = options.keep;
     for image in &images.all {

@@ -12,6 +12,7 @@ mod cross;
 mod docs;
 mod fuzz;
 mod guide;
+mod images;
 mod instructions;
 mod interop;
 mod leaks;

@@ -31,7 +31,7 @@ fn code_of(error: &LaunchError) -> String {
 #[ignore = "needs a cluster: cargo xtask cluster"]
 async fn an_image_that_is_missing_is_named() {
     let namespace = Namespace::create().await;
-    let missing = "localhost/rpcplugin/missing:1";
+    let missing = "localhost/rpcplugin-tests/missing:1";
     let line = refused(&namespace.plugin(missing), "image").await;
     assert!(line.contains(missing) && line.contains("ErrImageNeverPull"), "{line}");
     let line = refused(&namespace.plugin(missing).pull(Pull::IfMissing), "image").await;

@@ -30,13 +30,13 @@ use tempfile::NamedTempFile;
 use tokio::time::{Instant, sleep, timeout};
 
 /// The conformance plugin in Rust, which listens on TCP itself.
-pub const RUST: &str = "localhost/rpcplugin/kit-plugin:rust";
+pub const RUST: &str = "localhost/rpcplugin-tests/kit-rust:1";
 /// The conformance plugin in Go, which listens on a Unix socket.
-pub const GO: &str = "localhost/rpcplugin/kit-plugin:go";
+pub const GO: &str = "localhost/rpcplugin-tests/kit-go:1";
 /// The program `rpcplugin`, for `rpcplugin bridge`.
-pub const BRIDGE: &str = "localhost/rpcplugin/rpcplugin:1";
+pub const BRIDGE: &str = "localhost/rpcplugin-tests/rpcplugin:1";
 /// The example `fleet` of rpcplugin-kube, a host.
-pub const FLEET: &str = "localhost/rpcplugin/fleet:1";
+pub const FLEET: &str = "localhost/rpcplugin-tests/fleet:1";
 
 /// The cookie of the kit, as the example takes it.
 pub const COOKIE: &str = "CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance";

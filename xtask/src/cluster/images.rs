@@ -21,16 +21,21 @@ pub(super) struct Images {
 /// Builds the programs, and an image of each.
 pub(super) fn build(directory: &Path) -> Outcome<Images> {
     let kit = images::static_rust("rpcplugin-tests", Target::Bin, "kit-plugin")?;
+    let go = images::static_go("kit-plugin")?.ok_or("the plugin in Go needs Go")?;
     let program = images::static_rust("rpcplugin-cli", Target::Bin, "rpcplugin")?;
     let fleet = images::static_rust("rpcplugin-kube", Target::Example, "fleet")?;
-    let go = images::static_go("kit-plugin")?;
-    let contents =
-        [("kit-plugin:rust", "/kit-plugin", &kit), ("kit-plugin:go", "/kit-plugin", &go)].into_iter();
-    let contents = contents.chain([("rpcplugin:1", "/rpcplugin", &program), ("fleet:1", "/fleet", &fleet)]);
-    let image = |(name, entrypoint, file): (&str, &str, &PathBuf)| {
-        let name = format!("localhost/rpcplugin/{name}");
-        let archive = images::archive(directory, &name, &[entrypoint], &[(entrypoint, file)])?;
-        Ok(Image { name, archive })
+    let image = |name: &str, entrypoint: &str, file: &Path| {
+        let name = format!("localhost/rpcplugin-tests/{name}:1");
+        let image =
+            images::Image { name: &name, entrypoint: &[entrypoint], files: &[(entrypoint, file)], links: &[] };
+        let archive = images::archive(directory, &image)?;
+        Outcome::Ok(Image { name, archive })
     };
-    Ok(Images { all: contents.map(image).collect::<Outcome<_>>()?, fleet })
+    let all = vec![
+        image("kit-rust", "/kit-plugin", &kit)?,
+        image("kit-go", "/kit-plugin", &go)?,
+        image("rpcplugin", "/rpcplugin", &program)?,
+        image("fleet", "/fleet", &fleet)?,
+    ];
+    Ok(Images { all, fleet })
 }
