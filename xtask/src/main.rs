@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod cluster;
 mod codegen;
+mod containers;
 mod cross;
 mod docs;
 mod fuzz;
@@ -66,6 +67,8 @@ enum Command {
     Picture,
     /// Run the real Terraform against the demo provider
     Terraform(terraform::Options),
+    /// Run plugins in containers of a real Podman
+    Containers(containers::Options),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Instructions(options) => instructions::run(&options),
         Command::Picture => picture::run(),
         Command::Terraform(options) => terraform::run(&options),
+        Command::Containers(options) => containers::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,6 +13,7 @@ pub(crate) enum Tool {
     Go,
     Python,
     Terraform,
+    Podman,
     /// What the step `cluster` needs.
     Cluster,
 }
@@ -24,6 +25,7 @@ impl Tool {
             Self::Go => ("go", "version"),
             Self::Python => ("python3", "--version"),
             Self::Terraform => ("terraform", "version"),
+            Self::Podman => ("podman", "--version"),
             Self::Cluster => ("containerd", "--version"),
         };
         first_line(Command::new(program).arg(argument))

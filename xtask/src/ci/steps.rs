@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Options, Step, by_cargo, deny, given, msrv, packages, plain};
 use crate::toolchain::{Tool, cargo_subcommand, first_line};
 use crate::workspace::Outcome;
-use crate::{api, cluster, codegen, cross, docs, guide, instructions, interop, terraform, tidy};
+use crate::{api, cluster, codegen, containers, cross, docs, guide, instructions, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -70,6 +70,12 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         terraform::run(&terraform::Options { require, ..Default::default() })
     });
     steps.push(given(move || if require { Ok(()) } else { Tool::Terraform.version().map(drop) }, terraform));
+    let require = options.require.contains(&Tool::Podman);
+    let line = if require { "containers --require" } else { "containers" };
+    let containers = by_xtask("containers", line, move || {
+        containers::run(&containers::Options { require, ..Default::default() })
+    });
+    steps.push(given(move || if require { Ok(()) } else { containers::obstacle() }, containers));
     let require = options.require.contains(&Tool::Cluster);
     let line = format!("cluster{}{}", if full { " --full" } else { "" }, if require { " --require" } else { "" });
     let cluster = by_xtask("cluster", &line, move || {

@@ -46,6 +46,17 @@ const HOUSE: &[Room] = &[
         may_use: &["rpcplugin-core", "rpcplugin-transport", "rpcplugin-server", "rpcplugin-client"],
     },
     Room {
+        name: "rpcplugin-docker",
+        floor: 6,
+        may_use: &[
+            "rpcplugin-core",
+            "rpcplugin-handshake",
+            "rpcplugin-transport",
+            "rpcplugin-broker",
+            "rpcplugin-client",
+        ],
+    },
+    Room {
         name: "rpcplugin",
         floor: 7,
         may_use: &[
@@ -61,6 +72,7 @@ const HOUSE: &[Room] = &[
             "rpcplugin-broker",
             "rpcplugin-otel",
             "rpcplugin-testing",
+            "rpcplugin-docker",
         ],
     },
     Room { name: "rpcplugin-cli", floor: 8, may_use: &["rpcplugin"] },
