@@ -84,6 +84,13 @@ const CRATES: &[Crate] = &[
         ],
     },
     Crate {
+        folder: "crates/kube",
+        rooms: &[
+            "os", "text", "settings", "error", "status", "pod_ref", "host_id", "orphans", "cluster", "follow", "logs",
+            "reach", "manifest", "process", "pod",
+        ],
+    },
+    Crate {
         folder: "crates/config",
         rooms: &["os", "side", "value", "error", "schema", "tables", "catalog", "loader", "registry"],
     },
