@@ -81,6 +81,7 @@ pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandErr
     let listener = listen(args.listen, &settings).await?;
     let address = announced(args, listener.endpoint());
     warn(args.listen, &settings, &address);
+    let orphan_timeout = settings.orphan_timeout.clone()?;
     // The bridge removes the directory, and with it what plugins leave in it.
     let dir = SocketDir::private(None)?;
     let grace = HostConfig::default().orphan_grace;
@@ -102,12 +103,7 @@ pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandErr
         let exit = exit.clone();
         async move { pass_on(stderr, io::stderr(), None, &exit).await }
     });
-    let ends = Ends {
-        signals,
-        host: settings.exit_with_host.then_some(host),
-        orphan_timeout: settings.orphan_timeout,
-        grace,
-    };
+    let ends = Ends { signals, host: settings.exit_with_host.then_some(host), orphan_timeout, grace };
     let reason = carry(listener, &mut plugin, handshake, ends, &exit).await;
     let _ = tokio::join!(stdout, stderr);
     drop((plugin, dir));

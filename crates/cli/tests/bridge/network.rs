@@ -65,10 +65,15 @@ impl Network {
         Some(this)
     }
 
-    /// A command that runs a bridge in the namespace, with a `/tmp` of its own: the arguments of the bridge follow.
+    /// A command that runs a bridge in the namespace: the arguments of the bridge follow.
     fn bridge(&self) -> Vec<String> {
-        let mount = "mount -t tmpfs tmpfs /tmp && exec \"$@\"";
-        let line = [
+        strings(&["ip", "netns", "exec", &self.namespace, PROGRAM, "bridge"])
+    }
+
+    /// The same, with a temporary directory of its own, so that neither side sees the sockets of the other.
+    fn bridge_with_files(&self) -> Vec<String> {
+        let script = "mount -t tmpfs tmpfs \"$TMPDIR\" && exec \"$@\"";
+        let before = strings(&[
             "ip",
             "netns",
             "exec",
@@ -77,12 +82,10 @@ impl Network {
             "--mount",
             "/bin/sh",
             "-c",
-            mount,
+            script,
             "sh",
-            PROGRAM,
-            "bridge",
-        ];
-        line.map(str::to_owned).to_vec()
+        ]);
+        [before, strings(&[PROGRAM, "bridge"])].concat()
     }
 }
 
@@ -107,8 +110,14 @@ fn strings(words: &[&str]) -> Vec<String> {
 /// Runs the checks of a host, whose plugin is in the network.
 fn check(network: &Network, host: &Path, flags: &[&str], plugin: &Path) -> crate::bridged::Ended {
     let listen = ["--listen", &network.plugin, "--", plugin.to_str().unwrap()];
-    let args =
-        [strings(&["check"]), strings(flags), strings(&["--"]), network.bridge(), strings(&listen)].concat();
+    let args = [
+        strings(&["check"]),
+        strings(flags),
+        strings(&["--"]),
+        network.bridge_with_files(),
+        strings(&listen),
+    ]
+    .concat();
     run(host, &args, |_| false)
 }
 

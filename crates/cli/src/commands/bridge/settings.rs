@@ -18,39 +18,36 @@ pub(super) struct Settings {
     pub(super) mutual_tls: bool,
     /// Whether the plugin ends with its host.
     pub(super) exit_with_host: bool,
-    /// How long the plugin runs without a connected host. `None`: any time.
-    pub(super) orphan_timeout: Option<Duration>,
+    /// How long the plugin runs without a connected host, or why that is unreadable. `None`: any time.
+    pub(super) orphan_timeout: Result<Option<Duration>, HostEnvFault>,
 }
 
 impl Settings {
-    /// Reads the variables of the handshake, and the two settings of plugins that a bridge keeps for its plugin.
+    /// Reads the variables of the handshake, and the setting of plugins that a bridge follows for its plugin.
     ///
     /// # Errors
-    /// Fails if one of the two settings is invalid.
+    /// Fails if that setting is invalid.
     pub(super) fn read(environment: &HashMap<OsString, OsString>) -> Result<Self, ConfigError> {
-        let received = ReceivedEnv::from_env(|name| environment.get(&OsString::from(name)).cloned());
-        let of_ports =
-            |fault: &HostEnvFault| [variable::MIN_PORT, variable::MAX_PORT].contains(&fault.variable);
-        let ports = match received.faults.into_iter().find(of_ports) {
-            Some(fault) => Err(fault),
-            None => Ok(received.ports.unwrap_or(TcpPorts::Any)),
-        };
+        let value = |name: &str| environment.get(&OsString::from(name)).cloned();
+        let received = ReceivedEnv::from_env(value);
+        let fault =
+            |names: &[&str]| received.faults.iter().find(|fault| names.contains(&fault.variable)).cloned();
+        let ports = fault(&[variable::MIN_PORT, variable::MAX_PORT]);
+        let orphan_timeout = fault(&[variable::ORPHAN_TIMEOUT]);
         // The plugin judges its other settings.
-        let kept =
-            KEPT.into_iter().filter_map(|name| Some((name, environment.get(&OsString::from(name))?.clone())));
-        let config = Loader::new().env(kept).plugin()?;
+        let followed = value(EXIT_WITH_HOST).map(|value| (EXIT_WITH_HOST, value));
         Ok(Self {
-            ports,
+            ports: ports.map_or(Ok(received.ports.unwrap_or(TcpPorts::Any)), Err),
             multiplex: received.multiplex,
             mutual_tls: received.client_certificate.is_some(),
-            exit_with_host: config.exit_with_host,
-            orphan_timeout: config.orphan_timeout,
+            exit_with_host: Loader::new().env(followed).plugin()?.exit_with_host,
+            orphan_timeout: orphan_timeout.map_or(Ok(received.orphan_timeout), Err),
         })
     }
 }
 
-/// The variables of the settings that a bridge keeps for its plugin.
-const KEPT: [&str; 2] = ["PLUGIN_EXIT_WITH_HOST", "PLUGIN_ORPHAN_TIMEOUT"];
+/// The variable of the setting `exit_with_host`.
+const EXIT_WITH_HOST: &str = "PLUGIN_EXIT_WITH_HOST";
 
 #[cfg(test)]
 mod tests {
@@ -66,7 +63,7 @@ mod tests {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.ports, Ok(TcpPorts::Any));
         assert!(!settings.multiplex && !settings.mutual_tls && settings.exit_with_host, "{settings:?}");
-        assert_eq!(settings.orphan_timeout, None);
+        assert_eq!(settings.orphan_timeout, Ok(None));
     }
 
     #[test]
@@ -83,14 +80,17 @@ mod tests {
         let settings = settings.unwrap();
         assert_eq!(settings.ports.map(TcpPorts::numbers), Ok(7400..=7410));
         assert!(settings.multiplex && settings.mutual_tls && !settings.exit_with_host);
-        assert_eq!(settings.orphan_timeout, Some(Duration::from_secs(90)));
+        assert_eq!(settings.orphan_timeout, Ok(Some(Duration::from_secs(90))));
     }
 
     #[test]
     fn invalid_values_are_refused_by_name() {
-        let error = read(&[("PLUGIN_ORPHAN_TIMEOUT", "soon")]).unwrap_err();
-        assert!(error.to_string().contains("PLUGIN_ORPHAN_TIMEOUT"), "{error}");
-        let settings = read(&[("PLUGIN_MIN_PORT", "9"), ("PLUGIN_MAX_PORT", "8")]).unwrap();
+        let error = read(&[("PLUGIN_EXIT_WITH_HOST", "perhaps")]).unwrap_err();
+        assert!(error.to_string().contains("PLUGIN_EXIT_WITH_HOST"), "{error}");
+        let settings =
+            read(&[("PLUGIN_MIN_PORT", "9"), ("PLUGIN_MAX_PORT", "8"), ("PLUGIN_ORPHAN_TIMEOUT", "soon")])
+                .unwrap();
         assert_eq!(settings.ports.unwrap_err().variable, "PLUGIN_MIN_PORT");
+        assert_eq!(settings.orphan_timeout.unwrap_err().variable, "PLUGIN_ORPHAN_TIMEOUT");
     }
 }

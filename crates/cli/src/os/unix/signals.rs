@@ -30,8 +30,12 @@ impl PassedSignals {
     /// Resolves with the next signal. A signal that arrived between two calls is not lost. Cancel safe.
     pub(crate) async fn next(&mut self) -> Signal {
         poll_fn(|context| {
-            let arrived = self.0.iter_mut().find(|(_, signal)| signal.poll_recv(context).is_ready());
-            arrived.map_or(Poll::Pending, |(kind, _)| Poll::Ready(Signal::new(kind.as_raw_value())))
+            for (kind, signal) in &mut self.0 {
+                if signal.poll_recv(context).is_ready() {
+                    return Poll::Ready(Signal::new(kind.as_raw_value()));
+                }
+            }
+            Poll::Pending
         })
         .await
     }
