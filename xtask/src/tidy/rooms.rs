@@ -83,6 +83,7 @@ const CRATES: &[Crate] = &[
             "set",
         ],
     },
+    Crate { folder: "crates/testing", rooms: &["memory", "task", "in_process", "runner"] },
     Crate {
         folder: "crates/kube",
         rooms: &[
