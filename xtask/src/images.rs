@@ -15,7 +15,6 @@ use crate::workspace::{self, Outcome, Workspace, cargo, succeed};
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
     Bin,
-    #[expect(dead_code, reason = "for images of examples")]
     Example,
 }
 
