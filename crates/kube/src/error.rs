@@ -225,7 +225,10 @@ pub enum KubeError {
     #[error("the plugin listens on the Unix socket {path} in its pod, which the host cannot reach")]
     #[diagnostic(
         code(rpcplugin::kube::unix_socket),
-        help("let the plugin listen on TCP (PLUGIN_SERVER_TRANSPORTS=tcp), or run it through `Pod::bridge`")
+        help(
+            "let the plugin read its settings from the environment (`Serve::load_config`), which has PLUGIN_SERVER_TRANSPORTS=tcp, \
+             or run the plugin through `Pod::bridge`"
+        )
     )]
     UnixSocket {
         /// The path of the socket in the pod.
