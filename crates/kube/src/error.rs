@@ -225,7 +225,10 @@ pub enum KubeError {
     #[error("the plugin listens on the Unix socket {path} in its pod, which the host cannot reach")]
     #[diagnostic(
         code(rpcplugin::kube::unix_socket),
-        help("let the plugin listen on TCP (PLUGIN_SERVER_TRANSPORTS=tcp), or run it through `Pod::bridge`")
+        help(
+            "let the plugin read its settings from the environment (`Serve::load_config`), which has PLUGIN_SERVER_TRANSPORTS=tcp, \
+             or run the plugin through `Pod::bridge`"
+        )
     )]
     UnixSocket {
         /// The path of the socket in the pod.
@@ -365,8 +368,6 @@ fn image_help(reason: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use kube::core::response::StatusDetails;
-
     use super::*;
 
     fn answer(code: u16, message: &str) -> KubeError {
@@ -408,7 +409,7 @@ mod tests {
             assert_eq!(code(status, message), expected, "{message}");
         }
         let mut missing = Status::failure(r#"namespaces "plugins" not found"#, "NotFound").with_code(404);
-        missing.details = Some(StatusDetails { kind: "namespaces".into(), ..StatusDetails::default() });
+        missing.details = serde_json::from_value(serde_json::json!({"kind": "namespaces"})).unwrap();
         let error = KubeError::of(Action::Create, "plugins", &kube::Error::Api(missing.boxed()));
         assert_eq!(error, KubeError::NoNamespace { namespace: "plugins".into() });
     }

@@ -8,6 +8,7 @@ use std::{
 
 use rpcplugin::{
     Host, LaunchError, MagicCookie, Serve,
+    config::Loader,
     host::{LaunchEnvironment, LaunchFault, Runner as _, StartFault, StartedProcess},
 };
 use rpcplugin_kube::{KubeError, Pod, PodProcess};
@@ -44,7 +45,7 @@ fn plugin_process() {
         std::process::exit(code);
     }
     let health = tonic_health::server::health_reporter().1;
-    let code = Serve::new(cookie()).version(1, health).main();
+    let code = Serve::new(cookie()).version(1, health).load_config(&Loader::new().process_env()).main();
     std::process::exit(i32::from(code != ExitCode::SUCCESS));
 }
 

@@ -166,10 +166,9 @@ async fn a_launch_that_runs_out_of_time_names_what_the_pod_waits_for() {
     let cluster = FakeCluster::start().await;
     cluster.kubelet_reports(waiting("ContainerCreating", ""));
     cluster.add_event("MountVolume.SetUp failed: secret \"kv\" not found");
-    let mut host = host();
-    host.config.launch_timeout = Duration::from_secs(4);
+    let host = host().configure(|config| config.launch_timeout = Duration::from_secs(4));
     let error = host.launch_with(&pod(&cluster)).await.unwrap_err();
-    let shown = rpcplugin::error::PlainReport::new(&error).to_string();
+    let shown = rpcplugin::error::PlainReport(&error).to_string();
     assert!(shown.contains("waits: ContainerCreating"), "{shown}");
     assert!(shown.contains("MountVolume.SetUp failed"), "{shown}");
 }
