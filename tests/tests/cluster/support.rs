@@ -220,7 +220,11 @@ impl Namespace {
 
 /// A host of the kit, which waits long enough for a busy node.
 pub fn host() -> Host {
-    Host::new(cookie(), Versions::new(VERSIONS).unwrap()).configure(|config| config.launch_timeout = TIMEOUT)
+    Host::new(cookie(), Versions::new(VERSIONS).unwrap()).configure(|config| {
+        config.launch_timeout = TIMEOUT;
+        // The kubelet takes a second or two to report an exit.
+        config.grace = Duration::from_secs(20);
+    })
 }
 
 /// A client of the kit.
