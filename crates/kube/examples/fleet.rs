@@ -43,7 +43,10 @@ async fn main() -> Result<()> {
     let (key, value) = cookie.split_once('=').ok_or_else(|| miette!("{cookie} is not COOKIE=VALUE"))?;
     let count: usize = count.parse().into_diagnostic()?;
 
-    let host = Host::new(MagicCookie::new(key, value)?, 1).config(Loader::new().process_env().host()?);
+    let host = Host::new(MagicCookie::new(key, value)?, 1)
+        .config(Loader::new().process_env().host()?)
+        // The kubelet takes a second or two to report the exit of a plugin.
+        .configure(|config| config.grace = config.grace.max(Duration::from_secs(10)));
     let begin = Instant::now();
     let mut fleet = PluginSet::new();
     fleet.extend(launch(&host, image, count).await?);
