@@ -331,9 +331,9 @@ pub(crate) fn is_final(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403))
 }
 
-/// Whether what the request names does not exist.
+/// Whether the API server says that what the request names does not exist. A 404 of a proxy does not count.
 pub(crate) fn is_not_found(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
+    matches!(error, kube::Error::Api(status) if status.is_not_found())
 }
 
 /// The error on one line, without the debugging output that kube adds to it.

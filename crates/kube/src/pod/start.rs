@@ -187,7 +187,7 @@ async fn create_surely(pod: &PodRef, wanted: &v1::Pod) -> Result<v1::Pod, kube::
     loop {
         let error = match timeout(REQUEST, pod.api.create(&PostParams::default(), wanted)).await {
             Ok(Ok(created)) => return Ok(created),
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 && attempt > 1 => {
+            Ok(Err(kube::Error::Api(status))) if status.is_already_exists() && attempt > 1 => {
                 return pod.api.get(&pod.name).await;
             }
             Ok(Err(error)) => error,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rpcplugin::{
-    Host, LaunchError, MagicCookie, Serve,
+    Host, LaunchError, MagicCookie, Serve, Services,
     config::Loader,
     host::{LaunchEnvironment, LaunchFault, Runner as _, StartFault, StartedProcess},
 };
@@ -44,8 +44,8 @@ fn plugin_process() {
         eprintln!("the last words");
         std::process::exit(code);
     }
-    let health = tonic_health::server::health_reporter().1;
-    let code = Serve::new(cookie()).version(1, health).load_config(&Loader::new().process_env()).main();
+    let serve = Serve::new(cookie()).version_with(1, |_| Services::new());
+    let code = serve.load_config(&Loader::new().process_env()).main();
     std::process::exit(i32::from(code != ExitCode::SUCCESS));
 }
 
