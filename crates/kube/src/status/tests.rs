@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "statuses are written where they are used")]
+
 use miette::Diagnostic as _;
 use serde_json::{Value, json};
 
