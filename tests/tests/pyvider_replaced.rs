@@ -106,7 +106,7 @@ async fn a_wrong_cookie_ends_both_with_status_1() {
         let fault = launched.unwrap_err().fault;
         let ended = ExitReason::Status(1);
         assert!(
-            matches!(fault, LaunchFault::Handshake(HandshakeFault::ExitedEarly(reason)) | LaunchFault::Handshake(HandshakeFault::CookieRefused(reason)) if reason == ended),
+            matches!(&fault, LaunchFault::Handshake(HandshakeFault::ExitedEarly(reason)) | LaunchFault::Handshake(HandshakeFault::CookieRefused(reason)) if *reason == ended),
             "{fault:?}"
         );
     }

@@ -1,11 +1,14 @@
 //! The exit of a process and the end of a plugin.
 
-use std::{fmt, process::ExitStatus, time::Duration};
+use std::{fmt, process::ExitStatus, sync::Arc, time::Duration};
 
-use crate::os::{self, Signal};
+use crate::{
+    os::{self, Signal},
+    quoted::Shown,
+};
 
 /// The end of a plugin after the host asked it to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit {
     /// The process exited by itself with status 0.
@@ -33,7 +36,7 @@ pub enum Exit {
 ///
 /// Windows has no signals. There a process that this host killed ended by SIGKILL, and a process that was asked to end and
 /// did not handle that ended by SIGTERM. A process that crashed has a status of the system, such as 0xC0000005.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {
     /// The process exited with this status.
@@ -42,6 +45,49 @@ pub enum ExitReason {
     Signal(Signal),
     /// The exit status is not known: the process was not a child of this host, or the runner does not report it.
     Unknown,
+    /// The runner knows more than a status: the engine or the cluster ended the process, or never started it.
+    Reported(ExitReport),
+}
+
+/// The end of a plugin as its [`Runner`](crate::Runner) reports it: the cause, and the explanation of the engine or the
+/// cluster. For ends that a status does not explain. A process that exits by itself has an
+/// [`ExitReason::Status`] in a container too.
+///
+/// ```
+/// use rpcplugin_client::{ExitCause, ExitReason, ExitReport};
+///
+/// let report = ExitReport::new(ExitCause::OutOfMemory, "the limit of the container is 32 MiB").status(137);
+/// assert_eq!(
+///     ExitReason::from(report).to_string(),
+///     "out of memory, exit status 137: the limit of the container is 32 MiB"
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExitReport {
+    /// The cause.
+    pub cause: ExitCause,
+    /// The exit status, if the process had one. Engines add 128 to the number of a signal.
+    pub status: Option<i32>,
+    /// The explanation, on one line.
+    pub message: Arc<str>,
+}
+
+/// The cause of an end that the plugin did not choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ExitCause {
+    /// The system killed the process because its memory limit was reached.
+    OutOfMemory,
+    /// The node that runs the plugin evicted it, for example because the node was short of memory or disk.
+    Evicted,
+    /// The container or the pod was deleted from outside. Neither the plugin nor this host ended it.
+    Removed,
+    /// The engine accepted the plugin and could not start its process, for example because the program is not in the
+    /// image.
+    StartFailed,
+    /// Another cause, which the message names.
+    Other,
 }
 
 impl Exit {
@@ -63,17 +109,96 @@ impl Exit {
 impl ExitReason {
     /// Whether the process exited with status 0.
     #[must_use]
-    pub fn is_success(self) -> bool {
-        self == Self::Status(0)
+    pub fn is_success(&self) -> bool {
+        *self == Self::Status(0)
     }
 
     /// The signal that ended the process, if a signal did.
     #[must_use]
-    pub fn signal(self) -> Option<Signal> {
+    pub fn signal(&self) -> Option<Signal> {
         match self {
-            Self::Signal(signal) => Some(signal),
+            Self::Signal(signal) => Some(*signal),
             _ => None,
         }
+    }
+
+    /// The exit status, if the process exited with one or the runner reports one.
+    #[must_use]
+    pub fn status(&self) -> Option<i32> {
+        match self {
+            Self::Status(status) => Some(*status),
+            Self::Reported(report) => report.status,
+            _ => None,
+        }
+    }
+
+    /// The report of the runner, if there is one.
+    #[must_use]
+    pub fn report(&self) -> Option<&ExitReport> {
+        match self {
+            Self::Reported(report) => Some(report),
+            _ => None,
+        }
+    }
+
+    /// Help for a cause that the runner reports.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        self.report().map(|report| report.cause.advice())
+    }
+}
+
+impl ExitReport {
+    /// A report without an exit status. Line breaks in the message become spaces, other control characters are escaped,
+    /// and a message of more than 600 characters is cut.
+    #[must_use]
+    pub fn new(cause: ExitCause, message: impl AsRef<str>) -> Self {
+        let line = message.as_ref().split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { cause, status: None, message: Shown(&line, LONGEST_MESSAGE).to_string().into() }
+    }
+
+    /// Adds the exit status of the process.
+    #[must_use]
+    pub fn status(mut self, status: i32) -> Self {
+        self.status = Some(status);
+        self
+    }
+}
+
+impl ExitCause {
+    /// The name of the cause in facts and logs: `out_of_memory`, `evicted`, `removed`, `start_failed` or `other`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OutOfMemory => "out_of_memory",
+            Self::Evicted => "evicted",
+            Self::Removed => "removed",
+            Self::StartFailed => "start_failed",
+            Self::Other => "other",
+        }
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Self::OutOfMemory => {
+                "raise the memory limit of the plugin in its runner, or let the plugin use less memory"
+            }
+            Self::Evicted => {
+                "launch the plugin again; request the memory and the disk space that it uses, so that it is not evicted first"
+            }
+            Self::Removed => {
+                "launch the plugin again, and find the program or the person that deletes its container or pod"
+            }
+            Self::StartFailed => {
+                "correct what the message names, in the image or in the settings of the runner"
+            }
+            Self::Other => "correct what the message of the runner names",
+        }
+    }
+}
+
+impl From<ExitReport> for ExitReason {
+    fn from(report: ExitReport) -> Self {
+        Self::Reported(report)
     }
 }
 
@@ -112,7 +237,31 @@ impl fmt::Display for ExitReason {
                 }
             }
             Self::Unknown => f.write_str("in an unknown way"),
+            Self::Reported(report) => write!(f, "{report}"),
         }
+    }
+}
+
+/// `out of memory, exit status 137: the limit of the container is 32 MiB`.
+impl fmt::Display for ExitReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.cause)?;
+        if let Some(status) = self.status {
+            write!(f, ", exit status {status}")?;
+        }
+        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
+    }
+}
+
+impl fmt::Display for ExitCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OutOfMemory => "out of memory",
+            Self::Evicted => "evicted",
+            Self::Removed => "deleted from outside",
+            Self::StartFailed => "the process could not be started",
+            Self::Other => "ended by its runner",
+        })
     }
 }
 
@@ -121,6 +270,7 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Clean => f.write_str("ended cleanly"),
+            Self::Failed(ExitReason::Reported(report)) => write!(f, "ended: {report}"),
             Self::Failed(reason) => write!(f, "ended with {reason}"),
             Self::Ended => f.write_str("ended"),
             Self::Detached => f.write_str("goes on without this host"),
@@ -132,6 +282,9 @@ impl fmt::Display for Exit {
         }
     }
 }
+
+/// The limit of a runner's message, in characters.
+const LONGEST_MESSAGE: usize = 600;
 
 #[cfg(test)]
 mod tests {
@@ -149,6 +302,7 @@ mod tests {
             (ExitReason::Signal(Signal::SEGV), kill, Exit::Failed(ExitReason::Signal(Signal::SEGV))),
             (ExitReason::Unknown, term, Exit::Killed { signal: Signal::TERM, after }),
             (ExitReason::Unknown, None, Exit::Ended),
+            (out_of_memory().into(), kill, Exit::Failed(out_of_memory().into())),
         ] {
             assert_eq!(Exit::after_asking(reason, sent, after), exit);
         }
@@ -164,5 +318,23 @@ mod tests {
         assert!(ExitReason::Signal(Signal::KILL).to_string().contains("memory ran out"));
         assert_eq!(ExitReason::Signal(Signal::new(99)).to_string(), "signal 99");
         assert!(ExitReason::Status(0).is_success() && !ExitReason::Signal(Signal::KILL).is_success());
+    }
+
+    fn out_of_memory() -> ExitReport {
+        ExitReport::new(ExitCause::OutOfMemory, "the limit is 32 MiB").status(137)
+    }
+
+    #[test]
+    fn reports_are_shown_on_one_line_and_are_no_success() {
+        let reason = ExitReason::from(out_of_memory());
+        assert_eq!(reason.to_string(), "out of memory, exit status 137: the limit is 32 MiB");
+        assert_eq!(Exit::Failed(reason.clone()).to_string(), format!("ended: {reason}"));
+        assert_eq!((reason.status(), reason.signal(), reason.is_success()), (Some(137), None, false));
+        let removed = ExitReport::new(ExitCause::Removed, "").status(0);
+        assert_eq!(removed.to_string(), "deleted from outside, exit status 0");
+        assert!(!ExitReason::from(removed).is_success());
+        let long = ExitReport::new(ExitCause::Other, format!("a\n\tb \u{1b}[31m{}", "x".repeat(1000)));
+        assert!(long.message.starts_with("a b \\u{1b}[31mxx") && long.message.ends_with('…'), "{long}");
+        assert_eq!(long.message.chars().filter(|c| *c == 'x').count(), LONGEST_MESSAGE - 9);
     }
 }

@@ -50,7 +50,7 @@ pub use error::{
     PingError, PluginReason, ProgramFault, ReasonKind, RequirementFault, SecurityFault, SetupFault,
     StartFault,
 };
-pub use exit::{Exit, ExitReason};
+pub use exit::{Exit, ExitCause, ExitReason, ExitReport};
 pub use host::Host;
 pub use instances::{InstanceRemoval, PluginInstance};
 pub use observe::{

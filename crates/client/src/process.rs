@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 mod environment;
+mod merged;
 pub(crate) mod owner;
 pub(crate) mod runner;
 pub(crate) mod socket_cleanup;

@@ -1,4 +1,6 @@
-//! Numbers and booleans as Go's `strconv` parses them, so that both languages accept the same text.
+//! Numbers, booleans and durations as Go parses them, so that both languages accept the same text.
+
+use std::time::Duration;
 
 /// Parses a decimal like `strconv.Atoi`: an optional sign, then digits with optional leading zeros.
 pub(crate) fn integer(text: &str) -> Option<i64> {
@@ -13,3 +15,33 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
         _ => None,
     }
 }
+
+/// Parses a duration like `time.ParseDuration`, without a sign: numbers with units, such as `1m30s`. Differs: a number without a
+/// unit counts seconds.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    if let Some(seconds) = decimal(text) {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        let (_, seconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        total = total.checked_add(Duration::try_from_secs_f64(decimal(number)? * seconds).ok()?)?;
+        rest = after;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// Parses digits with at most one point between them.
+fn decimal(text: &str) -> Option<f64> {
+    let is_plain = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if is_plain { text.parse().ok() } else { None }
+}
+
+/// The units of a duration, in seconds.
+const UNITS: [(&str, f64); 7] =
+    [("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9)];

@@ -3,6 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     path::PathBuf,
+    time::Duration,
 };
 
 use rpcplugin_core::{AppVersion, MagicCookie, TcpPorts, Versions};
@@ -25,8 +26,11 @@ pub mod variable {
     pub const UNIX_SOCKET_GROUP: &str = "PLUGIN_UNIX_SOCKET_GROUP";
     /// The directory for all of the plugin's sockets.
     pub const UNIX_SOCKET_DIR: &str = "PLUGIN_UNIX_SOCKET_DIR";
+    /// How long a plugin serves while no host is connected to it, such as `60s`. A host sets it only for plugins that cannot
+    /// notice its exit: those in containers, in pods and on other machines. It is not one of [`ALL`]: go-plugin does not have it.
+    pub const ORPHAN_TIMEOUT: &str = "PLUGIN_ORPHAN_TIMEOUT";
 
-    /// Every variable of the handshake.
+    /// Every variable of go-plugin's handshake.
     pub const ALL: [&str; 7] = [
         MIN_PORT,
         MAX_PORT,
@@ -71,6 +75,8 @@ pub struct ReceivedEnv {
     pub socket_dir: Option<PathBuf>,
     /// The group that may connect to the sockets.
     pub socket_group: Option<String>,
+    /// How long the plugin serves while no host is connected to it. With `None` it serves without a limit.
+    pub orphan_timeout: Option<Duration>,
     /// The values that were ignored because they are invalid.
     pub faults: Vec<HostEnvFault>,
 }
@@ -150,7 +156,19 @@ impl ReceivedEnv {
             })
         });
         let socket_dir = lookup(variable::UNIX_SOCKET_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
-        Self { versions, ports, client_certificate, multiplex, socket_dir, socket_group, faults }
+        let orphan_timeout = lookup(variable::ORPHAN_TIMEOUT)
+            .filter(|value| !value.is_empty())
+            .and_then(|value| read_orphan_timeout(&value, &mut faults));
+        Self {
+            versions,
+            ports,
+            client_certificate,
+            multiplex,
+            socket_dir,
+            socket_group,
+            orphan_timeout,
+            faults,
+        }
     }
 }
 
@@ -175,6 +193,21 @@ fn read_versions(list: &str, faults: &mut Vec<HostEnvFault>) -> Option<Versions>
         }
     }
     Versions::new(versions).ok()
+}
+
+/// Reads a duration. 0 stands for no limit.
+fn read_orphan_timeout(value: &OsStr, faults: &mut Vec<HostEnvFault>) -> Option<Duration> {
+    match value.to_str().and_then(go_strconv::duration) {
+        Some(timeout) => Some(timeout).filter(|timeout| !timeout.is_zero()),
+        None => {
+            faults.push(HostEnvFault::new(
+                variable::ORPHAN_TIMEOUT,
+                value,
+                "a duration, such as 60s or 1m30s",
+            ));
+            None
+        }
+    }
 }
 
 fn read_ports(min: Option<&str>, max: Option<&str>, faults: &mut Vec<HostEnvFault>) -> Option<TcpPorts> {
@@ -265,6 +298,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_orphan_timeout_is_a_duration_and_0_is_none() {
+        let read = |text| received(&[(variable::ORPHAN_TIMEOUT, text)]);
+        for (text, timeout) in [
+            ("60s", Some(60_000)),
+            ("1m30s", Some(90_000)),
+            ("300ms", Some(300)),
+            ("1.5", Some(1500)),
+            ("0", None),
+            ("0s", None),
+            ("", None),
+        ] {
+            let received_env = read(text);
+            assert_eq!(received_env.orphan_timeout, timeout.map(Duration::from_millis), "{text}");
+            assert_eq!(received_env.faults, [], "{text}");
+        }
+        for text in ["soon", "-1s", "10 s", "1h-1m", "99999999999999999999h", "1e300", "s", "."] {
+            let received_env = read(text);
+            assert_eq!((received_env.orphan_timeout, received_env.faults.len()), (None, 1), "{text}");
+        }
+    }
+
     proptest! {
         /// The plugin reads the values that the host wrote.
         #[test]
@@ -303,6 +358,7 @@ mod tests {
                 multiplex: host_env.multiplex,
                 socket_dir: host_env.socket_dir,
                 socket_group: host_env.socket_group,
+                orphan_timeout: None,
                 faults: Vec::new(),
             });
         }

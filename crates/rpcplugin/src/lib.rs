@@ -165,14 +165,15 @@ pub use rpcplugin_transport::{Services, http2::PluginChannel};
 pub mod host {
     pub use rpcplugin_client::{
         AttachError, Attachment, CallingPlugin, Checksum, ChecksumError, ChildProcess, Command, ConnectFault,
-        DiscoveredPlugin, Event, Events, Exit, ExitReason, Generation, Handover, HandoverError,
-        HandshakeFault, Host, InstanceError, InstanceRemoval, LaunchEnvironment, LaunchError, LaunchFacts,
-        LaunchFault, LaunchTimings, LogRecord, Managed, MessageLimits, MetadataCallError, NotHandedOver,
-        Observer, Obstacle, OutputChunk, OutputOptions, OutputSource, OutputStream, OverflowPolicy,
-        PingError, Plugin, PluginEvent, PluginExited, PluginId, PluginInstance, PluginProcess, PluginReason,
-        PluginSet, ProgramFault, ProgramFile, ReasonKind, RequirementFault, Requirements, Runner,
-        SecurityFault, SetupFault, Signal, StartFault, StartedProcess, Stdin, Supervise, SuperviseError,
-        Supervised, SupervisionState, WhileDown, Writers, discover, discover_plugins,
+        DiscoveredPlugin, Event, Events, Exit, ExitCause, ExitReason, ExitReport, Generation, Handover,
+        HandoverError, HandshakeFault, Host, InstanceError, InstanceRemoval, LaunchEnvironment, LaunchError,
+        LaunchFacts, LaunchFault, LaunchTimings, LogRecord, Managed, MessageLimits, MetadataCallError,
+        NotHandedOver, Observer, Obstacle, OutputChunk, OutputOptions, OutputSource, OutputStream,
+        OverflowPolicy, PingError, Plugin, PluginEvent, PluginExited, PluginId, PluginInstance,
+        PluginProcess, PluginReason, PluginSet, ProgramFault, ProgramFile, ReasonKind, RequirementFault,
+        Requirements, Runner, SecurityFault, SetupFault, Signal, StartFault, StartedProcess, Stdin,
+        Supervise, SuperviseError, Supervised, SupervisionState, WhileDown, Writers, discover,
+        discover_plugins,
     };
     pub use rpcplugin_core::{ConfigurationError, InstanceConfiguration, InstanceId, InstanceIdError, Pid};
 }
@@ -263,10 +264,12 @@ pub mod telemetry {
     };
 }
 
-/// Host and plugin in one process, for tests of a plugin or a host.
+/// Host and plugin in one process, for tests of a plugin or a host, and the conformance of runners.
 #[cfg(feature = "testing")]
 pub mod testing {
-    pub use rpcplugin_testing::{InProcess, InProcessTask};
+    pub use rpcplugin_testing::{
+        CaseOutcome, InProcess, InProcessTask, PluginBehavior, RunnerCase, RunnerConformance, RunnerReport,
+    };
 }
 
 /// Streams and listeners, for custom transports and for code that connects without a [`host`].
@@ -281,8 +284,8 @@ pub mod transport {
     pub mod http2 {
         pub use rpcplugin_transport::http2::{
             AnyBodyChannel, AnyBodyFuture, CallFuture, ChannelError, Choose, Connect, Explain, IncomingBody,
-            InfallibleBody, Keepalive, PluginChannel, ResponseBody, Serving, Settings, connect, connect_lazy,
-            serve,
+            InfallibleBody, Keepalive, PluginChannel, Presence, ResponseBody, Serving, Settings, connect,
+            connect_lazy, serve,
         };
     }
 

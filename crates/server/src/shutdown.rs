@@ -3,9 +3,10 @@
 mod file;
 mod handle;
 mod host_exit;
+mod orphaned;
 mod signals;
 mod triggers;
 
 pub use handle::{Shutdown, ShutdownCause};
 
-pub(crate) use self::triggers::Triggers;
+pub(crate) use self::{orphaned::OrphanTimeout, triggers::Triggers};

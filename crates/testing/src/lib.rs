@@ -49,6 +49,11 @@
 //! - Brokered connections are sockets, unless the host multiplexes (`multiplex` of its settings): all connections then share
 //!   the in-memory stream, and a test can pause the time of its runtime.
 //!
+//! # Runners
+//!
+//! [`RunnerConformance`] puts a [`Runner`](rpcplugin_client::Runner) through what every runner has to do, and returns a
+//! [report](RunnerReport) of each case.
+//!
 //! # Protocol
 //! go-plugin `testing.go` `TestPluginGRPCConn`. Differs: the handshake is part of the test.
 //!
@@ -59,7 +64,9 @@
 
 mod in_process;
 mod memory;
+mod runner;
 mod task;
 
 pub use in_process::InProcess;
+pub use runner::{CaseOutcome, PluginBehavior, RunnerCase, RunnerConformance, RunnerReport};
 pub use task::InProcessTask;

@@ -30,11 +30,11 @@ impl PluginProcess for InProcessTask {
     }
 
     async fn wait(&mut self) -> ExitReason {
-        if let Some(end) = self.end {
-            return end;
+        if let Some(end) = &self.end {
+            return end.clone();
         }
         let end = (&mut self.task).await.unwrap_or_else(|error| exit_reason(&error));
-        *self.end.insert(end)
+        self.end.insert(end).clone()
     }
 
     async fn terminate(&mut self) {

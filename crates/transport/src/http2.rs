@@ -3,6 +3,7 @@
 mod client;
 mod incoming;
 mod message_scan;
+mod presence;
 mod server;
 mod settings;
 mod timeout;
@@ -12,5 +13,6 @@ pub use client::{
     PluginChannel, ResponseBody, connect, connect_lazy, is_broken_connection,
 };
 pub use incoming::IncomingBody;
+pub use presence::Presence;
 pub use server::{Serving, serve};
 pub use settings::{Keepalive, Settings};

@@ -16,8 +16,8 @@ use rpcplugin::{
     config::{EnvPolicy, HostTls},
     error::causes,
     host::{
-        AttachError, Attachment, ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, PluginProcess,
-        Runner, StartedProcess,
+        AttachError, Attachment, ChildProcess, Event, ExitCause, ExitReason, ExitReport, LaunchEnvironment,
+        LaunchFault, Pid, PluginExited, PluginProcess, Runner, StartedProcess,
     },
     transport::{Dial, Stream, dial, http2::ChannelError},
 };
@@ -25,6 +25,7 @@ use rpcplugin_tests::{
     contract,
     pb::{CountRequest, EchoRequest, SleepRequest, kit_client::KitClient},
     support::{
+        conformance,
         faulty::{host, shows},
         process::send,
         programs::peer,
@@ -370,4 +371,96 @@ async fn calls_end_with_the_process_although_its_connections_stay_open() {
         let code = fault.and_then(Diagnostic::code).expect("a fault of the channel").to_string();
         assert_eq!(code, "rpcplugin::transport::peer_exited");
     }
+}
+
+/// A runner of commands that reports each end as that of a container without memory.
+struct OutOfMemory(rpcplugin::Command);
+
+struct WithoutMemory(ChildProcess);
+
+fn out_of_memory() -> ExitReason {
+    ExitReport::new(ExitCause::OutOfMemory, "the limit of the container is 32 MiB").status(137).into()
+}
+
+impl Runner for OutOfMemory {
+    type Process = WithoutMemory;
+
+    fn program(&self) -> PathBuf {
+        Runner::program(&self.0)
+    }
+
+    async fn start(
+        &self,
+        environment: &LaunchEnvironment,
+    ) -> Result<StartedProcess<WithoutMemory>, LaunchFault> {
+        Ok(self.0.start(environment).await?.map(WithoutMemory))
+    }
+}
+
+impl PluginProcess for WithoutMemory {
+    fn id(&self) -> String {
+        self.0.id()
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.0.pid()
+    }
+
+    async fn wait(&mut self) -> ExitReason {
+        self.0.wait().await;
+        out_of_memory()
+    }
+
+    async fn kill(&mut self) {
+        self.0.kill().await;
+    }
+}
+
+#[tokio::test]
+async fn the_reason_of_a_runner_is_in_errors_events_and_statuses() {
+    let words = "out of memory, exit status 137: the limit of the container is 32 MiB";
+    // What the plugin wrote before is not the reason.
+    let early = OutOfMemory(script("echo 'error: cannot open the database' >&2; exit 1"));
+    let error = host(|_| {}).launch_with(&early).await.expect_err("it exits");
+    assert!(error.to_string().ends_with(&format!("before it printed a handshake line: {words}")), "{error}");
+    shows(
+        &error,
+        &["raise the memory limit", "rpcplugin::handshake::exited_early", "cannot open the database"],
+    );
+
+    let runner = OutOfMemory(conformance::plugin(&[]));
+    let plugin = conformance::host().launch_with(&runner).await.expect("the plugin starts");
+    let (mut events, mut kit) = (plugin.events(), KitClient::new(plugin.channel()));
+    let sleeping = tokio::spawn(async move { kit.sleep(SleepRequest { ms: 3_600_000 }).await });
+    send(plugin.pid().expect("a child process"), Signal::KILL);
+    let slept = timeout(TIMEOUT, sleeping).await.expect("the call ends").expect("no panic");
+    let status = slept.expect_err("the plugin is gone");
+    assert!(status.message().ends_with(&format!("has ended: {words}")), "{status}");
+    let exited = causes(&status).find_map(|cause| cause.downcast_ref::<PluginExited>()).expect("explained");
+    assert_eq!(exited.reason, out_of_memory());
+    let exit = async {
+        loop {
+            if let Event::Exited { reason } = events.next().await.expect("the exit is reported").event {
+                return reason;
+            }
+        }
+    };
+    assert_eq!(timeout(TIMEOUT, exit).await.expect("in time"), out_of_memory());
+    assert_eq!(plugin.ended(), Some(out_of_memory()));
+    let exit = plugin.shut_down().await;
+    assert_eq!(exit, Exit::Failed(out_of_memory()));
+    assert_eq!(exit.to_string(), format!("ended: {words}"));
+
+    let supervised = conformance::host().supervise_with(runner).await.expect("the plugin starts");
+    let mut events = supervised.events();
+    send(supervised.generation().and_then(|first| first.plugin().pid).expect("a pid"), Signal::KILL);
+    let exit = async {
+        loop {
+            if let Event::Exited { reason } = events.next().await.expect("the exit is reported").event {
+                return reason;
+            }
+        }
+    };
+    assert_eq!(timeout(TIMEOUT, exit).await.expect("in time"), out_of_memory());
+    timeout(TIMEOUT, supervised.later_generation(1)).await.expect("in time").expect("it is restarted");
 }

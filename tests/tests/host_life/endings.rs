@@ -53,10 +53,10 @@ async fn events_report_every_step() {
                 received.push(event.event);
             }
         }
-        let [Event::Started { pid }, Event::Ready { .. }, Event::Exited { reason }] = received[..] else {
+        let [Event::Started { pid }, Event::Ready { .. }, Event::Exited { reason }] = &received[..] else {
             panic!("{received:?}");
         };
-        assert_eq!((pid, reason), (id.pid, ExitReason::Status(0)));
+        assert_eq!((*pid, reason), (id.pid, &ExitReason::Status(0)));
     }
 }
 

@@ -7,6 +7,7 @@
 mod attach;
 mod ending;
 mod limits;
+mod orphaned;
 mod output;
 mod peers;
 mod security;

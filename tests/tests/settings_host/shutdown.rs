@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpcplugin::{Exit, Services};
+use rpcplugin::{
+    Exit, Services,
+    host::{ChildProcess, LaunchEnvironment, LaunchFault, Runner, StartedProcess},
+};
 use rpcplugin_tests::support::{
     TIMEOUT,
     process::{is_alive, send, suspend},
@@ -20,7 +23,7 @@ use tonic_health::{ServingStatus, server::health_reporter};
 
 use crate::{
     servers::{Server, StubbornController},
-    support::{healthy_server, launch, plain},
+    support::{env, healthy_server, launch, plain, with},
 };
 
 #[tokio::test]
@@ -142,4 +145,48 @@ async fn orphan_grace() {
         assert_eq!(hook.exists(), runs, "{value}");
         let _ = fs::remove_file(hook);
     }
+}
+
+/// A runner that reports what a plugin elsewhere would have in its environment, and starts none.
+struct Elsewhere(std::sync::Mutex<Option<LaunchEnvironment>>);
+
+impl Runner for &Elsewhere {
+    type Process = ChildProcess;
+
+    fn program(&self) -> std::path::PathBuf {
+        "elsewhere".into()
+    }
+
+    async fn start(
+        &self,
+        environment: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
+        *self.0.lock().unwrap() = Some(environment.clone());
+        Err(LaunchFault::runner("nothing is started"))
+    }
+}
+
+#[tokio::test]
+async fn orphan_timeout() {
+    let offered = async |variables: &[(&str, &str)]| {
+        let elsewhere = Elsewhere(std::sync::Mutex::default());
+        with(variables).launch_with(&&elsewhere).await.unwrap_err();
+        let environment = elsewhere.0.lock().unwrap().take().unwrap();
+        let value = |name: &str| {
+            let variables = environment.remote_env();
+            let value = variables.iter().find(|(known, _)| known == name)?.1.to_str()?.to_owned();
+            Some(value)
+        };
+        assert!(value("PLUGIN_PROTOCOL_VERSIONS").is_some() && value("PLUGIN_UNIX_SOCKET_DIR").is_some());
+        value("PLUGIN_ORPHAN_TIMEOUT")
+    };
+    assert_eq!(offered(&[]).await.as_deref(), Some("60s"));
+    assert_eq!(offered(&[("PLUGIN_ORPHAN_TIMEOUT", "1.5s")]).await.as_deref(), Some("1500ms"));
+    assert_eq!(offered(&[("PLUGIN_ORPHAN_TIMEOUT", "0")]).await, None);
+    // Its plugins are meant to outlive it.
+    assert_eq!(offered(&[("PLUGIN_DIE_WITH_HOST", "false")]).await, None);
+
+    // Child processes notice the exit of their host.
+    let plugin = launch(&[("PLUGIN_ORPHAN_TIMEOUT", "30s")]).await;
+    assert_eq!(env(&plugin, "PLUGIN_ORPHAN_TIMEOUT").await, None);
 }

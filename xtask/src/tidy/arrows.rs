@@ -43,7 +43,13 @@ const HOUSE: &[Room] = &[
     Room {
         name: "rpcplugin-testing",
         floor: 6,
-        may_use: &["rpcplugin-core", "rpcplugin-transport", "rpcplugin-server", "rpcplugin-client"],
+        may_use: &[
+            "rpcplugin-core",
+            "rpcplugin-config",
+            "rpcplugin-transport",
+            "rpcplugin-server",
+            "rpcplugin-client",
+        ],
     },
     Room {
         name: "rpcplugin",

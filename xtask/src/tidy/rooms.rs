@@ -83,6 +83,7 @@ const CRATES: &[Crate] = &[
             "set",
         ],
     },
+    Crate { folder: "crates/testing", rooms: &["memory", "task", "in_process", "runner"] },
     Crate {
         folder: "crates/config",
         rooms: &["os", "side", "value", "error", "schema", "tables", "catalog", "loader", "registry"],

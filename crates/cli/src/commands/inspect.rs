@@ -41,7 +41,7 @@ pub(crate) async fn run(args: &InspectArgs, out: &mut Out) -> Result<Exit, Comma
     }
     let begun = Instant::now();
     let end = plugin.shut_down().await;
-    facts.ended(end, begun.elapsed());
+    facts.ended(&end, begun.elapsed());
     drop(working);
     print(&facts, args.launch.full, out);
     Ok(Exit::Ok)

@@ -162,9 +162,11 @@ impl LaunchFault {
             Some(reason) if reason.is_certain() => reason.is_about_the_cookie(),
             _ => stderr.iter().any(|line| hints_at_cookie(line)),
         };
-        let fault = if !exit.is_success() && refuses_cookie() {
+        // A cause that the runner reports needs no guess.
+        let is_guessed = !exit.is_success() && exit.report().is_none();
+        let fault = if is_guessed && refuses_cookie() {
             HandshakeFault::CookieRefused(exit)
-        } else if !exit.is_success() && stderr.iter().any(|line| reports_missing_library(line)) {
+        } else if is_guessed && stderr.iter().any(|line| reports_missing_library(line)) {
             HandshakeFault::LibraryMissing(exit)
         } else {
             HandshakeFault::ExitedEarly(exit)

@@ -81,15 +81,18 @@ impl LaunchError {
     /// The plugin's own reason, if it explains the failed launch.
     fn own_reason(&self) -> Option<&PluginReason> {
         let (LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit))
-        | LaunchFault::Connect(ConnectFault::Exited(exit))) = self.fault
+        | LaunchFault::Connect(ConnectFault::Exited(exit))) = &self.fault
         else {
             return None;
         };
         let reason = self.facts.reason.as_ref().filter(|reason| reason.is_certain())?;
         // A program that reports an error exits by itself. The report of a program that a signal ended is older than
-        // the fault.
-        let by_signal = matches!(exit, ExitReason::Signal(_));
-        (reason.kind == ReasonKind::Panic || !by_signal).then_some(reason)
+        // the fault. A runner that reports a cause knows it better than the program.
+        match exit {
+            ExitReason::Reported(_) => None,
+            ExitReason::Signal(_) => (reason.kind == ReasonKind::Panic).then_some(reason),
+            _ => Some(reason),
+        }
     }
 
     /// Whether the plugin's output names the magic cookie.
@@ -138,7 +141,14 @@ impl LaunchError {
                 facts.ended.is_some().then_some(ORDINARY_PROGRAM)
             };
         }
-        let LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit)) = self.fault else { return None };
+        let exit = match &self.fault {
+            LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit)) => exit,
+            LaunchFault::Connect(ConnectFault::Exited(exit)) => return exit.advice(),
+            _ => return None,
+        };
+        if let Some(advice) = exit.advice() {
+            return Some(advice);
+        }
         Some(match exit {
             ExitReason::Status(NOT_EXECUTABLE | NOT_FOUND) => NOTHING_TO_RUN,
             exit if exit.is_success() && self.points_to_the_cookie() => COOKIE,
@@ -152,7 +162,7 @@ impl LaunchError {
     fn gather(&self) -> Vec<Evidence> {
         let facts = &self.facts;
         let mut evidence = Vec::new();
-        if let (Some(ended), false) = (facts.ended, self.fault.names_exit()) {
+        if let (Some(ended), false) = (&facts.ended, self.fault.names_exit()) {
             evidence.push(Evidence(format!("the process has ended: {ended}")));
         }
         evidence.extend(Evidence::lines("stdout", &facts.stdout));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::Pid;
-use rpcplugin_handshake::HostEnv;
+use rpcplugin_handshake::{HostEnv, variable};
 use rpcplugin_transport::{SocketDir, SocketDirError};
 use tokio::{io::AsyncRead, time::timeout_at};
 
@@ -85,12 +85,15 @@ fn environment(host: &Host, client_certificate: Option<String>, sockets: &Socket
         // A plugin made with this library watches its host by itself.
         handshake_env.insert(0, (EXIT_WITH_HOST.to_owned(), Some("false".into())));
     }
+    // A child process notices the exit of its host. What this host may have inherited is not meant for its plugins.
+    handshake_env.insert(0, (variable::ORPHAN_TIMEOUT.to_owned(), None));
     LaunchEnvironment {
         handshake_env,
         inherit: config.inherit_env.clone(),
         socket_dir: sockets.path().to_owned(),
         die_with_host: config.die_with_host,
         orphan_grace: config.orphan_grace,
+        orphan_timeout: if config.die_with_host { config.orphan_timeout } else { Duration::ZERO },
         busy_timeout: config.busy_timeout,
     }
 }

@@ -59,11 +59,12 @@ pub struct PluginExited {
 
 impl Diagnostic for PluginExited {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        PingError::Ended(self.reason).code().map(|code| Box::new(code.to_string()) as _)
+        PingError::Ended(self.reason.clone()).code().map(|code| Box::new(code.to_string()) as _)
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let own = self.said.as_ref().and_then(|said| said.help.as_deref());
+        let own = own.or_else(|| self.reason.advice());
         Some(Box::new(own.unwrap_or(if self.stderr.is_empty() { EMPTY_STDERR } else { SEE_LAST_LINES })))
     }
 
@@ -128,7 +129,7 @@ impl ExitExplainer {
 
     fn status(&self, status: Status, reason: ExitReason, last: LastLines) -> Status {
         let LastLines { stderr, said, evidence } = last;
-        let said = said.filter(|said| explains(said, reason));
+        let said = said.filter(|said| explains(said, &reason));
         let plugin = self.plugin.clone();
         let ended = PluginExited { plugin, reason, stderr, said, status: Arc::new(status), evidence };
         let message = ended.to_string();
@@ -146,11 +147,12 @@ impl Explain for ExitExplainer {
 
 /// Whether the plugin's own reason explains this exit. A plugin that continued after a panic may be killed later, and
 /// a plugin that exits with status 0 has recovered from its errors.
-fn explains(said: &PluginReason, reason: ExitReason) -> bool {
+fn explains(said: &PluginReason, reason: &ExitReason) -> bool {
     match reason {
-        ExitReason::Status(status) => status != 0 && said.is_certain(),
-        ExitReason::Signal(signal) => signal == Signal::ABORT && said.kind == ReasonKind::Panic,
-        ExitReason::Unknown => false,
+        ExitReason::Status(status) => *status != 0 && said.is_certain(),
+        ExitReason::Signal(signal) => *signal == Signal::ABORT && said.kind == ReasonKind::Panic,
+        // A cause that the runner reports is the better explanation.
+        ExitReason::Unknown | ExitReason::Reported(_) => false,
     }
 }
 
@@ -166,11 +168,10 @@ fn details(ended: &PluginExited) -> ErrorDetails {
         ("generation".to_owned(), plugin.generation.to_string()),
     ]);
     facts.extend(plugin.pid.map(|pid| ("pid".to_owned(), pid.to_string())));
-    match ended.reason {
-        ExitReason::Status(status) => facts.insert("exit_status".to_owned(), status.to_string()),
-        ExitReason::Signal(signal) => facts.insert("signal".to_owned(), signal.number().to_string()),
-        ExitReason::Unknown => None,
-    };
+    let reason = &ended.reason;
+    facts.extend(reason.status().map(|status| ("exit_status".to_owned(), status.to_string())));
+    facts.extend(reason.signal().map(|signal| ("signal".to_owned(), signal.number().to_string())));
+    facts.extend(reason.report().map(|report| ("exit_cause".to_owned(), report.cause.as_str().to_owned())));
     let stderr = last_that_fit(&ended.stderr);
     if !stderr.is_empty() {
         facts.insert("stderr".to_owned(), stderr.join("\n"));
@@ -216,6 +217,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
+    use crate::exit::{ExitCause, ExitReport};
 
     type End = watch::Sender<Option<ExitReason>>;
 
@@ -232,7 +234,7 @@ mod tests {
 
     async fn status(lines: &[&str], reason: ExitReason) -> Status {
         let (ending, ended, read) = ending(lines);
-        ended.send_replace(Some(reason));
+        ended.send_replace(Some(reason.clone()));
         read.send_replace(Some(reason));
         ending.explained(Status::unknown("broken pipe")).await
     }
@@ -251,7 +253,10 @@ mod tests {
         assert_eq!(status.code(), Code::Unavailable);
         assert!(status.message().starts_with("the plugin kv (process 7) has ended: signal 11"), "{status:?}");
         let ended = source(&status);
-        assert_eq!((ended.reason, ended.status.message()), (ExitReason::Signal(Signal::SEGV), "broken pipe"));
+        assert_eq!(
+            (&ended.reason, ended.status.message()),
+            (&ExitReason::Signal(Signal::SEGV), "broken pipe")
+        );
         assert_eq!(ended.related().unwrap().count(), 0);
         assert_eq!(facts(&status)["signal"], "11");
 
@@ -264,7 +269,7 @@ mod tests {
     async fn the_last_lines_are_awaited_and_attached() {
         let (ending, ended, read) = ending(&["starting"]);
         let reason = ExitReason::Status(2);
-        ended.send_replace(Some(reason));
+        ended.send_replace(Some(reason.clone()));
         let tail = Arc::clone(&ending.tail);
         let reading = async move {
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -309,10 +314,23 @@ mod tests {
             (ExitReason::Signal(Signal::KILL), false),
             (ExitReason::Status(0), false),
             (ExitReason::Unknown, false),
+            (ExitReport::new(ExitCause::OutOfMemory, "").status(137).into(), false),
         ] {
-            let status = status(&["panic: over"], reason).await;
+            let status = status(&["panic: over"], reason.clone()).await;
             assert_eq!(source(&status).said.is_some(), counts, "{reason}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_cause_that_a_runner_reports_is_in_the_status_and_its_help() {
+        let report = ExitReport::new(ExitCause::OutOfMemory, "the limit is 32 MiB").status(137);
+        let status = status(&["working"], report.into()).await;
+        let expected = "has ended: out of memory, exit status 137: the limit is 32 MiB";
+        assert!(status.message().contains(expected), "{status:?}");
+        let facts = facts(&status);
+        assert_eq!((&*facts["exit_cause"], &*facts["exit_status"]), ("out_of_memory", "137"));
+        let help = source(&status).help().unwrap().to_string();
+        assert!(help.starts_with("raise the memory limit"), "{help}");
     }
 
     #[tokio::test(start_paused = true)]

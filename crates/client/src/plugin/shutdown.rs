@@ -70,15 +70,15 @@ impl Plugin {
             }
         };
         self.drain().await;
-        self.remove_sockets(exit);
+        self.remove_sockets(&exit);
         tracing::info!(parent: None, plugin = &*self.id().name, %exit, "plugin stopped");
         exit
     }
 
     /// Removes the directory of the sockets of a plugin that has ended. Tasks of the broker that end a moment later
     /// hold the directory too.
-    fn remove_sockets(&self, exit: Exit) {
-        if exit != Exit::StillRunning {
+    fn remove_sockets(&self, exit: &Exit) {
+        if *exit != Exit::StillRunning {
             self.session.sockets.remove();
         }
     }
@@ -124,7 +124,7 @@ impl Plugin {
         }
         let exit = self.kill_after(Instant::now()).await;
         self.drain().await;
-        self.remove_sockets(exit);
+        self.remove_sockets(&exit);
         exit
     }
 

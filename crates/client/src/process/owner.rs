@@ -231,7 +231,7 @@ impl ProcessExit {
 
     /// The exit of the process, if it has exited.
     pub(crate) fn now(&self) -> Option<ExitReason> {
-        *self.0.borrow()
+        self.0.borrow().clone()
     }
 
     /// Resolves when the process has exited.
@@ -240,7 +240,7 @@ impl ProcessExit {
     /// May be dropped and awaited again.
     pub(crate) async fn wait(mut self) -> ExitReason {
         match self.0.wait_for(Option::is_some).await {
-            Ok(reason) => reason.unwrap_or(ExitReason::Unknown),
+            Ok(reason) => reason.clone().unwrap_or(ExitReason::Unknown),
             // The owning task is gone, and the process with it: the runtime is shutting down.
             Err(_) => ExitReason::Unknown,
         }
@@ -332,12 +332,12 @@ impl Owner {
             }
         };
         drop(self.sockets);
-        self.exited.send_replace(Some(reason));
+        self.exited.send_replace(Some(reason.clone()));
         self.exit_token.cancel();
         let mut unread: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(self.output.finish());
         let is_all_read = timeout(self.drain_timeout, &mut unread).await.is_ok();
         // Before `finished` resolves, so that a caller that waited for it finds the event published.
-        self.fan_out.event(Event::Exited { reason });
+        self.fan_out.event(Event::Exited { reason: reason.clone() });
         Some(End { reason, requests, unread: (!is_all_read).then_some(unread) })
     }
 }

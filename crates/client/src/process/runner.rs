@@ -3,17 +3,29 @@
 use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use rpcplugin_broker::Translate;
-use rpcplugin_config::EnvPolicy;
+use rpcplugin_config::{EnvPolicy, HostConfig};
 use rpcplugin_core::Pid;
+use rpcplugin_handshake::variable;
 use rpcplugin_transport::{Dial, Dialer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::merged;
 use crate::{command::variable_names, error::LaunchFault, exit::ExitReason, requirements::Requirements};
 
 /// Starts plugins: as a child process of this host, which a [`Command`](crate::Command) does, in a container, on another
 /// machine, or as a double in a test.
 ///
 /// `start` is called once for each attempt, and by a supervisor for each generation.
+///
+/// # Runners that ask a daemon
+/// A container engine or a cluster starts the process, and not this host. Such a runner differs from one of child processes:
+/// - It sets the variables of [`LaunchEnvironment::remote_env`] and nothing of the host's own environment. Among them is the
+///   time after which the plugin ends without a host, because the plugin does not notice the exit of its host by other means.
+/// - The engine may deliver stdout and stderr in one stream: [`StartedProcess::merged`].
+/// - The plugin may see other paths and networks: [`StartedProcess::translate`] and [`StartedProcess::dial`].
+/// - The engine knows why the process ended, beyond a status: [`ExitReason::Reported`]. The end of a stream is not the end of
+///   the process: an engine that restarts closes its streams. Ask the engine before [`wait`](PluginProcess::wait) returns.
+/// - A process is dropped without a future in which the daemon could be asked: see [`PluginProcess`].
 ///
 /// # Protocol
 /// go-plugin `runner/runner.go`. Differs: the environment is a list of changes, so that a runner cannot pass on by
@@ -31,7 +43,9 @@ pub trait Runner: Send + Sync {
     /// A [`LaunchFault`]; [`LaunchFault::runner`] makes one of any error. Nothing may be left running then.
     ///
     /// # Cancel safety
-    /// Dropping the future has to end what was started.
+    /// Dropping the future has to end what was started. The launch timeout drops it, and so does a host that gives the launch
+    /// up. A daemon may have carried out a request whose response did not come: such a runner owns the name of the plugin before
+    /// the request, and removes what has this name.
     fn start(
         &self,
         environment: &LaunchEnvironment,
@@ -51,6 +65,16 @@ pub trait Runner: Send + Sync {
 }
 
 /// The running process of a plugin. Dropping it has to end the process without awaiting anything.
+///
+/// A runner of child processes sends SIGKILL. A runner that asks a daemon cannot wait for the response when it is dropped: `Drop`
+/// hands the request to a task of the runtime, and nothing awaits that task. The host may exit before the request is sent, and a
+/// runtime that shuts down drops the task. So a drop is a request without a promise, and such a runner needs two more things:
+/// - The daemon removes by itself what has ended, for example with `auto_remove` or an owner reference.
+/// - The plugin ends by itself without a host, by the time of [`LaunchEnvironment::remote_env`]. For plugins in other languages the
+///   next launch removes what hosts that are gone have left.
+///
+/// [`kill`](Self::kill) followed by [`wait`](Self::wait) is the end that is waited for:
+/// [`Plugin::shut_down`](crate::Plugin::shut_down) and [`Plugin::kill`](crate::Plugin::kill) do this.
 pub trait PluginProcess: Send + 'static {
     /// The name of the process in logs: its pid, or the name of its container.
     fn id(&self) -> String;
@@ -130,8 +154,108 @@ pub struct LaunchEnvironment {
     pub die_with_host: bool,
     /// The time in which the plugin may end by itself after the death of its host, before it is killed.
     pub orphan_grace: Duration,
+    /// The time for which a plugin that is not a child process serves while no host is connected to it. Zero if there is no
+    /// limit. [`remote_env`](Self::remote_env) passes it on.
+    pub orphan_timeout: Duration,
     /// The time for which the start is tried again while the program's file is open for writing.
     pub busy_timeout: Duration,
+}
+
+impl LaunchEnvironment {
+    /// The environment of a launch with the default settings, for the unit test of a runner: version 1, no TLS, no cookie, and
+    /// this directory for sockets.
+    ///
+    /// A host makes the environment of a real launch.
+    ///
+    /// ```
+    /// use rpcplugin_client::LaunchEnvironment;
+    ///
+    /// let environment = LaunchEnvironment::new("/run/kv").set("KV_PLUGIN", "cookie");
+    /// let variables = environment.remote_env();
+    /// assert!(variables.contains(&("PLUGIN_UNIX_SOCKET_DIR".to_owned(), "/run/kv".into())));
+    /// assert!(variables.contains(&("PLUGIN_ORPHAN_TIMEOUT".to_owned(), "60s".into())));
+    /// ```
+    #[must_use]
+    pub fn new(socket_dir: impl Into<PathBuf>) -> Self {
+        let (config, socket_dir) = (HostConfig::default(), socket_dir.into());
+        let handshake_env = variable::ALL.map(|name| (name.to_owned(), None)).into();
+        let environment = Self {
+            handshake_env,
+            inherit: config.inherit_env,
+            socket_dir: socket_dir.clone(),
+            die_with_host: config.die_with_host,
+            orphan_grace: config.orphan_grace,
+            orphan_timeout: config.orphan_timeout,
+            busy_timeout: config.busy_timeout,
+        };
+        environment.set(variable::PROTOCOL_VERSIONS, "1").set(variable::UNIX_SOCKET_DIR, socket_dir)
+    }
+
+    /// Sets a variable of the handshake, in the place of an earlier value.
+    #[must_use]
+    pub fn set(self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
+        self.changed(name.into(), Some(value.into()))
+    }
+
+    /// Removes a variable from the environment of the plugin.
+    #[must_use]
+    pub fn remove(self, name: impl Into<String>) -> Self {
+        self.changed(name.into(), None)
+    }
+
+    /// Sets which variables of the host's own environment the plugin inherits.
+    #[must_use]
+    pub fn inherit(self, inherit: EnvPolicy) -> Self {
+        Self { inherit, ..self }
+    }
+
+    /// Sets whether the plugin has to end with the host.
+    #[must_use]
+    pub fn die_with_host(self, die_with_host: bool) -> Self {
+        Self { die_with_host, ..self }
+    }
+
+    /// Sets the time in which the plugin may end by itself after the death of its host.
+    #[must_use]
+    pub fn orphan_grace(self, orphan_grace: Duration) -> Self {
+        Self { orphan_grace, ..self }
+    }
+
+    /// Sets the time for which a plugin that is not a child process serves without a host. Zero sets no limit.
+    #[must_use]
+    pub fn orphan_timeout(self, orphan_timeout: Duration) -> Self {
+        Self { orphan_timeout, ..self }
+    }
+
+    /// The variables that a runner sets for a plugin that is not a child process of this host, each once: those of the
+    /// handshake that have a value, and `PLUGIN_ORPHAN_TIMEOUT`, so that the plugin ends when its host is gone. Nothing of the
+    /// host's own environment is among them.
+    #[must_use]
+    pub fn remote_env(&self) -> Vec<(String, OsString)> {
+        let mut variables: Vec<(String, OsString)> = Vec::new();
+        let timeout = (!self.orphan_timeout.is_zero())
+            .then(|| (variable::ORPHAN_TIMEOUT.to_owned(), Some(go_duration(self.orphan_timeout).into())));
+        // As in a process, the last value of a variable counts.
+        for (name, value) in self.handshake_env.iter().cloned().chain(timeout) {
+            variables.retain(|(known, _)| *known != name);
+            variables.extend(value.map(|value| (name, value)));
+        }
+        variables
+    }
+
+    fn changed(mut self, name: String, value: Option<OsString>) -> Self {
+        self.handshake_env.retain(|(known, _)| *known != name);
+        self.handshake_env.push((name, value));
+        self
+    }
+}
+
+/// A duration as Go's `time.ParseDuration` reads it too.
+fn go_duration(duration: Duration) -> String {
+    match duration.subsec_nanos() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis().max(1)),
+    }
 }
 
 impl<P> StartedProcess<P> {
@@ -149,6 +273,27 @@ impl<P> StartedProcess<P> {
             translate: None,
             dialer: Dialer::sockets(),
         }
+    }
+
+    /// A process whose stdout and stderr come in one stream, as the logs of a pod do. Otherwise as [`new`](Self::new).
+    ///
+    /// The first line that is a handshake line is the plugin's handshake line. All other bytes are its log, in their order: lines
+    /// before the handshake line, further handshake lines, bytes that are not text, and a last line without a line break.
+    /// So a plugin may print other lines before its handshake line, and
+    /// [`stray_lines`](rpcplugin_config::HostConfig::stray_lines) has no effect.
+    ///
+    /// A faulty handshake line with `unix` or `tcp` in its third field counts as a handshake line: the launch reports the fault
+    /// at once. A line of more than 1 MiB is never one. The fields [`stdout`](Self::stdout) and [`stderr`](Self::stderr) have to
+    /// be read at the same time, as the host does.
+    pub fn merged(process: P, output: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        let (line, log) = merged::split(output);
+        Self::new(process, line, log)
+    }
+
+    /// Wraps the process, and keeps everything else: for a runner that changes what another runner has started.
+    pub fn map<Q>(self, wrap: impl FnOnce(P) -> Q) -> StartedProcess<Q> {
+        let Self { process, stdout, stderr, stdin, translate, dialer } = self;
+        StartedProcess { process: wrap(process), stdout, stderr, stdin, translate, dialer }
     }
 
     /// Gives the host the writing end of the plugin's standard input.
@@ -185,6 +330,7 @@ impl fmt::Debug for LaunchEnvironment {
             .field("socket_dir", &self.socket_dir)
             .field("die_with_host", &self.die_with_host)
             .field("orphan_grace", &self.orphan_grace)
+            .field("orphan_timeout", &self.orphan_timeout)
             .field("busy_timeout", &self.busy_timeout)
             .finish()
     }
@@ -206,19 +352,37 @@ mod tests {
 
     #[test]
     fn debug_output_has_no_cookie() {
-        let environment = LaunchEnvironment {
-            handshake_env: vec![
-                ("KV_COOKIE".into(), Some("hunter2".into())),
-                ("PLUGIN_CLIENT_CERT".into(), None),
-            ],
-            inherit: EnvPolicy::Inherit,
-            socket_dir: "/tmp".into(),
-            die_with_host: true,
-            orphan_grace: Duration::ZERO,
-            busy_timeout: Duration::ZERO,
-        };
+        let environment =
+            LaunchEnvironment::new("/tmp").set("KV_COOKIE", "hunter2").remove("PLUGIN_CLIENT_CERT");
         let text = format!("{environment:?}");
-        assert!(text.contains(r#"["+KV_COOKIE", "-PLUGIN_CLIENT_CERT"]"#), "{text}");
+        assert!(text.contains(r#""+KV_COOKIE", "-PLUGIN_CLIENT_CERT"]"#), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_remote_plugin_gets_each_variable_once_and_nothing_of_the_host() {
+        let environment = LaunchEnvironment::new("/sockets")
+            .set("KV_COOKIE", "old")
+            .set("KV_COOKIE", "value")
+            .set("GONE", "1")
+            .remove("GONE")
+            .orphan_timeout(Duration::from_millis(1500));
+        let text = |name: &str, value: &str| (name.to_owned(), OsString::from(value));
+        let expected = [
+            text("PLUGIN_PROTOCOL_VERSIONS", "1"),
+            text("PLUGIN_UNIX_SOCKET_DIR", "/sockets"),
+            text("KV_COOKIE", "value"),
+            text("PLUGIN_ORPHAN_TIMEOUT", "1500ms"),
+        ];
+        assert_eq!(environment.remote_env(), expected);
+        let unlimited = environment.orphan_timeout(Duration::ZERO).remote_env();
+        assert_eq!(unlimited, expected[..3]);
+
+        // A host that removes the variable for child processes still passes its own value on.
+        let mut environment = LaunchEnvironment::new("/sockets").remove("PLUGIN_ORPHAN_TIMEOUT");
+        environment.handshake_env.push(("KV_COOKIE".to_owned(), Some("first".into())));
+        environment.handshake_env.push(("KV_COOKIE".to_owned(), Some("last".into())));
+        let variables = environment.remote_env();
+        assert_eq!(variables[2..], [text("KV_COOKIE", "last"), text("PLUGIN_ORPHAN_TIMEOUT", "60s")]);
     }
 }

@@ -112,8 +112,9 @@ fn in_full(name: &str, text: &str) -> String {
     }
 }
 
-/// The variables of the handshake, which go-plugin names. A host has settings with the same variables.
-const HANDSHAKE: [&str; 7] = [
+/// The variables of the handshake, which go-plugin names, and the one of this library. A host has settings with the same
+/// variables.
+const HANDSHAKE: [&str; 8] = [
     "PLUGIN_MIN_PORT",
     "PLUGIN_MAX_PORT",
     VERSIONS,
@@ -121,6 +122,7 @@ const HANDSHAKE: [&str; 7] = [
     CERTIFICATE,
     "PLUGIN_UNIX_SOCKET_GROUP",
     "PLUGIN_UNIX_SOCKET_DIR",
+    "PLUGIN_ORPHAN_TIMEOUT",
 ];
 const VERSIONS: &str = "PLUGIN_PROTOCOL_VERSIONS";
 const CERTIFICATE: &str = "PLUGIN_CLIENT_CERT";

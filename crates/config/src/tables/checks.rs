@@ -73,6 +73,7 @@ impl Check for HostConfig {
         if let Some(terminate_after) = self.terminate_after {
             checks.order(("terminate_after", terminate_after), ("grace", self.grace));
         }
+        checks.within("orphan_timeout", self.orphan_timeout, Duration::ZERO..=DAY);
         checks.within("drain_timeout", self.drain_timeout, Duration::ZERO..=HOUR);
         checks.within("admin_timeout", self.admin_timeout, INSTANT..=HOUR);
         checks.not_empty("transports", &self.transports);

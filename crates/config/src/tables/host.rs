@@ -95,6 +95,12 @@ table! {
         /// them at once. The setting has no effect without `die_with_host`, and none on Windows, where the system kills them at
         /// once.
         orphan_grace: Duration = "2s", env ["PLUGIN_ORPHAN_GRACE"], pyvider [];
+        /// How long a plugin that is not a child process serves while no host is connected to it: in a container, in a pod or on
+        /// another machine. Such a plugin does not notice the exit of its host. The host passes the time on to the plugin, which
+        /// shuts down by itself. The time also limits how long a plugin that was handed over waits for the next host. 0 sets no
+        /// limit. The setting has no effect without `die_with_host`, on child processes, and on plugins that are not made with
+        /// rpcplugin.
+        orphan_timeout: Duration = "1m", env ["PLUGIN_ORPHAN_TIMEOUT"], pyvider [];
     }
     joined {
         /// How the connections with plugins are secured.

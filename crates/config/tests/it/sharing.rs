@@ -40,6 +40,7 @@ fn variables_of_the_handshake_are_not_settings() {
         ("PLUGIN_CLIENT_CERT", "garbage"),
         ("PLUGIN_UNIX_SOCKET_DIR", "/run/plugins"),
         ("PLUGIN_UNIX_SOCKET_GROUP", "staff"),
+        ("PLUGIN_ORPHAN_TIMEOUT", "soon"),
     ];
     let plugin = Loader::new().env(offer).load::<PluginConfig>().expect("left alone");
     assert_eq!((plugin.config, plugin.ignored.len()), (PluginConfig::default(), 0));
@@ -47,7 +48,7 @@ fn variables_of_the_handshake_are_not_settings() {
     // A host that is itself a plugin inherits the variables of its own handshake.
     let host = Loader::new().env(offer).load::<HostConfig>().expect("left alone");
     assert_eq!(host.config, HostConfig::default());
-    assert_eq!(host.ignored.len(), 6);
+    assert_eq!(host.ignored.len(), 7);
     assert!(host.ignored.iter().all(|ignored| ignored.reason == IgnoredBecause::Handshake));
 
     // Without versions the variables are the host's own settings, except a certificate without its key.

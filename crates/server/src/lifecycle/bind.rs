@@ -21,7 +21,7 @@ use crate::{
     security::{self, Decision},
     serve::Serve,
     services::{BuiltIn, Health},
-    shutdown::{Shutdown, Triggers},
+    shutdown::{OrphanTimeout, Shutdown, Triggers},
     span,
     stdio::CaptureBuffer,
 };
@@ -40,6 +40,8 @@ pub struct Bound {
     /// The span of the plugin's life.
     pub(super) span: Span,
     pub(super) triggers: Triggers,
+    /// How long the plugin serves without a host, if that is limited.
+    pub(super) orphan: Option<OrphanTimeout>,
 }
 
 /// How a plugin was started.
@@ -98,9 +100,11 @@ impl Bound {
         let listening = listen(&serve.config, env, serve.transport.take(), security.is_mutual()).await?;
         let socket_dirs = SocketDirs { host: env.socket_dir.clone(), private: listening.private_dir(env) };
         let Listening { listener, endpoint, listen_at } = listening;
-        let context = context(&serve, env, &versions.negotiated, &triggers, &security, listen_at);
+        let orphan = env.orphan_timeout.map(OrphanTimeout::new);
+        let http2 = http2_settings(&serve.config, orphan.as_ref());
+        let context = context(&serve, env, &versions.negotiated, &triggers, &security, &http2, listen_at);
         let drain = drain(&mut serve, &context);
-        let serving = serving(&mut serve, security, &context, &drain);
+        let serving = serving(&mut serve, security, http2, &context, &drain);
         span.record("plugin.version", context.version.0)
             .record("endpoint", tracing::field::display(&endpoint));
         versions.log(&endpoint, env);
@@ -123,6 +127,7 @@ impl Bound {
             progress,
             span,
             triggers,
+            orphan,
         })
     }
 
@@ -195,12 +200,13 @@ fn context(
     negotiated: &Negotiated,
     triggers: &Triggers,
     security: &Security,
+    http2: &http2::Settings,
     listen_at: ListenAt,
 ) -> PluginContext {
     let config = &serve.config;
     let meter = Meter::new();
     let mut settings = BrokerSettings::new(security.clone());
-    settings.http2 = http2_settings(config);
+    settings.http2 = http2.clone();
     settings.http2.meter = Some(meter.brokered());
     settings.peer_timeout = config.broker_timeout;
     settings.grace = config.grace;
@@ -239,10 +245,16 @@ fn drain(serve: &mut Serve, context: &PluginContext) -> Drain {
     }
 }
 
-fn serving(serve: &mut Serve, security: Security, context: &PluginContext, drain: &Drain) -> http2::Serving {
+fn serving(
+    serve: &mut Serve,
+    security: Security,
+    http2: http2::Settings,
+    context: &PluginContext,
+    drain: &Drain,
+) -> http2::Serving {
     let services = services(serve, context, drain);
     let mut serving = http2::Serving::new(services, security, context.shutdown.token());
-    serving.settings = http2_settings(&serve.config);
+    serving.settings = http2;
     serving.settings.meter = Some(context.meter.clone());
     serving.grace = serve.config.grace.saturating_add(LAST_CONNECTIONS);
     serving
@@ -272,7 +284,7 @@ fn supported(has: &Versions, config: &PluginConfig) -> Result<Versions, ServeErr
         .map_err(|_| ServeError::NothingSupported { has: has.clone(), allowed: allowed.clone() })
 }
 
-fn http2_settings(config: &PluginConfig) -> http2::Settings {
+fn http2_settings(config: &PluginConfig, orphan: Option<&OrphanTimeout>) -> http2::Settings {
     let mut settings = http2::Settings::default();
     settings.stream_window = config.http2.stream_window.as_u32();
     settings.connection_window = config.http2.connection_window.as_u32();
@@ -281,6 +293,8 @@ fn http2_settings(config: &PluginConfig) -> http2::Settings {
     settings.handshake_timeout = config.http2.handshake_timeout;
     settings.max_receive_message_size = config.max_receive_message_size.map(ByteSize::as_u64);
     settings.max_send_message_size = config.max_send_message_size.map(ByteSize::as_u64);
+    settings.presence = orphan.map(|orphan| orphan.hosts.clone());
+    settings.peer_silence = orphan.map(|orphan| orphan.timeout);
     settings
 }
 

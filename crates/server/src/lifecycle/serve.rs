@@ -53,8 +53,13 @@ impl Bound {
     }
 
     async fn serve_and_drain(self, capture: Option<Capture>) -> Served {
-        let Self { listener, socket_dirs, serving, context, drain, progress, span, triggers, .. } = self;
+        let Self {
+            listener, socket_dirs, serving, context, drain, progress, span, mut triggers, orphan, ..
+        } = self;
         let shutdown = &context.shutdown;
+        if let Some(orphan) = orphan {
+            triggers.watch_hosts(orphan);
+        }
         progress.serving();
         let serving = async {
             if context.host.multiplexed {
@@ -72,7 +77,8 @@ impl Bound {
         tokio::join!(serving, draining);
         context.broker.drained().await;
         let cause = shutdown.cause();
-        socket_dirs.remove(cause == ShutdownCause::HostExited).await;
+        let is_host_gone = matches!(cause, ShutdownCause::HostExited | ShutdownCause::Orphaned);
+        socket_dirs.remove(is_host_gone).await;
         drop(triggers);
         Served { cause }
     }

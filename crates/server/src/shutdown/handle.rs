@@ -24,6 +24,9 @@ pub enum ShutdownCause {
     PluginRequest,
     /// The one connection of a multiplexing host has ended.
     Disconnected,
+    /// No host has been connected for the time that the host set: see
+    /// [`ReceivedEnv::orphan_timeout`](rpcplugin_handshake::ReceivedEnv::orphan_timeout).
+    Orphaned,
 }
 
 /// A handle to the shutdown of a plugin. Cheap to clone.
@@ -75,6 +78,7 @@ impl fmt::Display for ShutdownCause {
             Self::ShutdownFile => "the shutdown file appeared",
             Self::PluginRequest => "the plugin requested it",
             Self::Disconnected => "the host closed its connection",
+            Self::Orphaned => "no host has been connected for the orphan timeout",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The triggers of a shutdown outside the plugin: signals, the exit of the host, the shutdown file.
+//! The triggers of a shutdown outside the plugin: signals, the exit of the host, the shutdown file, the absence of hosts.
 
 use std::{io, path::PathBuf};
 
@@ -6,7 +6,13 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span};
 
-use super::{file, handle::Shutdown, host_exit, signals};
+use super::{
+    file,
+    handle::Shutdown,
+    host_exit,
+    orphaned::{self, OrphanTimeout},
+    signals,
+};
 use crate::os::Parent;
 
 /// The tasks that watch for a reason to shut down. Dropping this ends the tasks.
@@ -66,6 +72,11 @@ impl Triggers {
             self.spawn(host_exit::watch(&self.shutdown, host)?);
         }
         Ok(())
+    }
+
+    /// Watches whether a host is connected, from now on.
+    pub(crate) fn watch_hosts(&mut self, orphan: OrphanTimeout) {
+        self.spawn(orphaned::watch(orphan, self.shutdown.clone()));
     }
 
     fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::presence::Presence;
 use crate::{frames::HeaderLimit, meter::Meter};
 
 /// HTTP/2 settings of one side of a connection.
@@ -47,6 +48,12 @@ pub struct Settings {
     pub keepalive: Option<Keepalive>,
     /// Counts the traffic of each connection. Default: no meter.
     pub meter: Option<Meter>,
+    /// Counts the open connections that peers have made. Default: they are not counted.
+    pub presence: Option<Presence>,
+    /// How long the machine of a peer that connected over TCP may be silent, as the operating system sees it. Then the connection
+    /// counts as dead. A process that is busy or stopped does not make its machine silent. Default: without end. It has no effect
+    /// on Windows.
+    pub peer_silence: Option<Duration>,
     /// Cancelled when the process of the peer has exited. Connections that this side has opened close half a second later,
     /// although another process may hold the peer's end open. No further connection is opened. Default: not known.
     pub peer_exit: Option<CancellationToken>,
@@ -84,6 +91,8 @@ impl Default for Settings {
             handshake_timeout: Duration::from_secs(20),
             keepalive: None,
             meter: None,
+            presence: None,
+            peer_silence: None,
             peer_exit: None,
         }
     }

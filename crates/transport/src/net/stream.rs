@@ -1,6 +1,6 @@
 //! Raw byte streams.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::{
     io::dispatch_io,
-    os::sockets::{UnixStream, enlarge_send_buffer},
+    os::sockets::{UnixStream, end_after_silence, enlarge_send_buffer},
 };
 
 /// A byte stream that can be used as a [`Stream`].
@@ -38,6 +38,16 @@ impl Stream {
     /// Wraps any other byte stream.
     pub fn other(io: impl Io) -> Self {
         Self::Other(Box::new(io))
+    }
+
+    /// Lets the operating system end a TCP connection when the peer's machine has been silent for this time. Other streams end
+    /// with the peer's process.
+    pub(crate) fn end_after_silence(&self, silence: Duration) {
+        if let Self::Tcp(stream) = self
+            && let Err(error) = end_after_silence(stream, silence)
+        {
+            tracing::debug!(%error, "the connection cannot be watched for a silent peer");
+        }
     }
 
     /// The address of the peer. A peer on a Unix socket has no address.

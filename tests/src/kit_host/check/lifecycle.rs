@@ -228,7 +228,7 @@ async fn events_in_order(run: &Run) -> Verdict {
         recorded.events.iter().filter(|event| !matches!(event, Event::StillWaiting { .. })).collect();
     match *events {
         [Event::Started { .. }, Event::Ready { .. }, Event::Exited { reason }] => {
-            same("reason", *reason, ExitReason::Status(0))
+            same("reason", reason, &ExitReason::Status(0))
         }
         _ => fail(format!("{events:?}")),
     }

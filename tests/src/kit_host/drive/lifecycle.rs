@@ -133,7 +133,7 @@ pub(crate) async fn stop(slot: &mut Slot, mut fields: Fields) -> Result<Answer, 
     let elapsed = begun.elapsed();
     let (exit, reason) = match exit {
         Some(Exit::Clean) => (json!("clean"), Some(ExitReason::Status(0))),
-        Some(Exit::Failed(reason)) => (json!({ "failed": exit_reason(reason) }), Some(reason)),
+        Some(Exit::Failed(reason)) => (json!({ "failed": exit_reason(&reason) }), Some(reason)),
         Some(Exit::Killed { signal, after }) => {
             let after_ms = millis(after);
             (
@@ -162,13 +162,13 @@ pub(crate) async fn wait_exit(slot: &Slot, mut fields: Fields) -> Result<Answer,
         slot.running()?;
         holds_within(limit, || last_exit(slot).is_some()).await;
     }
-    let reason = slot.ended.or_else(|| last_exit(slot));
-    reason.map(exit_reason).ok_or_else(|| Failure::late("the plugin has not exited"))
+    let reason = slot.ended.clone().or_else(|| last_exit(slot));
+    reason.as_ref().map(exit_reason).ok_or_else(|| Failure::late("the plugin has not exited"))
 }
 
 fn last_exit(slot: &Slot) -> Option<ExitReason> {
     slot.recorder.so_far().events.iter().rev().find_map(|event| match event {
-        Event::Exited { reason } => Some(*reason),
+        Event::Exited { reason } => Some(reason.clone()),
         _ => None,
     })
 }
@@ -197,11 +197,7 @@ fn event(event: &Event) -> Option<Value> {
         Event::Started { .. } => Some(json!("started")),
         Event::Ready { .. } => Some(json!("ready")),
         Event::Exited { reason } => {
-            let (status, signal) = match *reason {
-                ExitReason::Status(status) => (Some(status), None),
-                ExitReason::Signal(signal) => (None, Some(signal.number())),
-                _ => (None, None),
-            };
+            let (status, signal) = (reason.status(), reason.signal().map(|signal| signal.number()));
             Some(json!({ "exited": { "status": status, "signal": signal } }))
         }
         Event::Restarting { attempt, delay } => {
@@ -212,7 +208,7 @@ fn event(event: &Event) -> Option<Value> {
     }
 }
 
-fn exit_reason(reason: ExitReason) -> Value {
+fn exit_reason(reason: &ExitReason) -> Value {
     match reason {
         ExitReason::Status(status) => json!({ "status": status }),
         ExitReason::Signal(signal) => json!({ "signal": signal.number(), "name": signal.name() }),

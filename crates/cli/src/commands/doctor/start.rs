@@ -146,7 +146,7 @@ fn no_line(launch: &LaunchArgs, process: &Process, error: NoLine) -> Fault {
     let stderr = process.stderr();
     let fault = match error {
         NoLine::Exited { stdout, .. } if !stdout.trim().is_empty() => other_output(launch, &stdout),
-        NoLine::Exited { reason, .. } => exited(launch, reason, &stderr),
+        NoLine::Exited { reason, .. } => exited(launch, &reason, &stderr),
         NoLine::Closed { .. } => Fault::new(
             "line",
             "the plugin closed its stdout without a handshake line, and keeps running",
@@ -167,7 +167,7 @@ fn no_line(launch: &LaunchArgs, process: &Process, error: NoLine) -> Fault {
 }
 
 /// Returns the fault of a plugin that exited without output on stdout.
-fn exited(launch: &LaunchArgs, reason: ExitReason, stderr: &str) -> Fault {
+fn exited(launch: &LaunchArgs, reason: &ExitReason, stderr: &str) -> Fault {
     let seen = format!("the plugin ended with {reason} before its handshake line");
     let lower = stderr.to_lowercase();
     let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));

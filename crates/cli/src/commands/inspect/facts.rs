@@ -203,9 +203,9 @@ impl Facts {
     }
 
     /// Adds the end of the plugin, and the duration of the shutdown.
-    pub(crate) fn ended(&mut self, exit: Exit, after: Duration) {
+    pub(crate) fn ended(&mut self, exit: &Exit, after: Duration) {
         self.end =
-            Some(EndFacts { how: format!("{exit:#}"), clean: exit == Exit::Clean, took_ms: ms(after) });
+            Some(EndFacts { how: format!("{exit:#}"), clean: *exit == Exit::Clean, took_ms: ms(after) });
     }
 }
 

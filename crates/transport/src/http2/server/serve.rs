@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     frames::{HeaderBlocks, HeaderLimit},
-    http2::settings::Settings,
+    http2::{presence::Presence, settings::Settings},
     io::Inspected,
     meter::{self, Metered, PrefaceReceived},
     net::{Listen, PendingConnection, Stream},
@@ -66,6 +66,9 @@ pub async fn serve(mut listener: impl Listen, serving: Serving) {
             stream = listener.accept() => stream,
         };
         let Some(stream) = stream else { break };
+        if let Some(silence) = serving.settings.peer_silence {
+            stream.end_after_silence(silence);
+        }
         let serving = serving.clone();
         let pending = PendingConnection::new(&stream);
         let kept = pending.clone();
@@ -116,6 +119,7 @@ async fn connection(
     // Probes connect and hang up.
     let Some(mut connection) = connected else { return Ok(()) };
     pending.connected();
+    let _present = serving.settings.presence.as_ref().map(Presence::connected);
     tokio::select! {
         done = connection.as_mut() => return Ok(done?),
         () = serving.shutdown.cancelled() => {}

@@ -4,10 +4,12 @@ use std::{
     fs, io,
     os::{fd::OwnedFd, unix::net},
     path::Path,
+    time::Duration,
 };
 
 use rpcplugin_core::SocketPath;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use tokio::net::TcpStream;
 pub(crate) use tokio::net::{UnixListener, UnixStream};
 
 use super::files;
@@ -69,6 +71,28 @@ pub(crate) fn enlarge_send_buffer(stream: &UnixStream) {
     let _ = rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER);
 }
 
+/// Ends a TCP connection whose peer's machine has not answered for this time.
+///
+/// # Errors
+/// When the operating system does not know an option.
+pub(crate) fn end_after_silence(stream: &TcpStream, silence: Duration) -> io::Result<()> {
+    use rustix::net::sockopt;
+
+    // The system asks after a quarter of the time, and then three times more. It takes whole seconds.
+    let interval = (silence / 4).clamp(Duration::from_secs(1), LONGEST_INTERVAL);
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, interval)?;
+    sockopt::set_tcp_keepintvl(stream, interval)?;
+    sockopt::set_tcp_keepcnt(stream, 3)?;
+    // For bytes under way, for which it does not ask.
+    #[cfg(target_os = "linux")]
+    {
+        let milliseconds = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX).min(LONGEST_SILENCE);
+        sockopt::set_tcp_user_timeout(stream, milliseconds.max(1000))?;
+    }
+    Ok(())
+}
+
 /// Whether a process in this network namespace listens in the directory. In contrast to a connection, the check does
 /// not disturb the process.
 pub(crate) fn is_listened_in(dir: &Path) -> bool {
@@ -94,6 +118,13 @@ fn nonblocking_socket() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// The longest interval that Linux accepts, in its whole seconds.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(32_767);
+
+/// The longest time that Linux accepts, in milliseconds.
+#[cfg(target_os = "linux")]
+const LONGEST_SILENCE: u32 = i32::MAX as u32;
+
 /// More than any system grants. The system then uses its own limit.
 const BACKLOG: i32 = 4096;
 
@@ -104,6 +135,29 @@ const SEND_BUFFER: usize = 1 << 20;
 #[cfg(target_os = "linux")]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_silent_machine_ends_a_connection_within_the_time() {
+        use rustix::net::sockopt;
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("bound");
+        let (_near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (stream, _) = far.expect("accepted");
+        for (silence, interval, milliseconds) in [
+            (Duration::from_secs(60), 15, 60_000),
+            (Duration::from_millis(10), 1, 1000),
+            (Duration::MAX, 32_767, LONGEST_SILENCE),
+        ] {
+            end_after_silence(&stream, silence).expect("the options exist");
+            assert!(sockopt::socket_keepalive(&stream).expect("set"));
+            let asked = sockopt::tcp_keepidle(&stream).expect("set");
+            let again =
+                sockopt::tcp_keepintvl(&stream).expect("set") * sockopt::tcp_keepcnt(&stream).expect("set");
+            assert_eq!((asked.as_secs(), again.as_secs()), (interval, 3 * interval), "{silence:?}");
+            assert_eq!(sockopt::tcp_user_timeout(&stream).expect("set"), milliseconds, "{silence:?}");
+        }
+    }
 
     #[test]
     fn a_socket_is_closed_to_other_users_from_its_first_moment() {
