@@ -27,7 +27,7 @@ use rpcplugin::{
     plugin::hclog_layer,
     transport::{BindError, Listener, SocketDir, SocketDirError},
 };
-use tokio::{io, sync::oneshot};
+use tokio::{io, sync::oneshot, time::timeout};
 use tracing_subscriber::{
     Layer as _, filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
@@ -107,6 +107,8 @@ pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandErr
     let reason = carry(listener, &mut plugin, handshake, ends, &exit).await;
     let _ = tokio::join!(stdout, stderr);
     drop((plugin, dir));
+    // A host may look for processes that its plugin has left.
+    let _ = timeout(REAP_TIMEOUT, os::all_children_reaped()).await;
     Ok(end_as(reason))
 }
 
@@ -176,12 +178,10 @@ async fn start(args: &BridgeArgs, dir: &Path) -> Result<StartedProcess<ChildProc
     let sockets = socket_dir(dir).into_diagnostic()?;
     // A bridge that is killed is a last resort: the plugin does not get a grace.
     let mut environment = LaunchEnvironment::new(dir).die_with_host(true).orphan_grace(Duration::ZERO);
-    // Only the bridge connects to the plugin's socket, and the ports are for the bridge. All other variables are inherited.
+    // Only the bridge connects to the plugin's socket. All other variables are inherited.
     environment.handshake_env = vec![
         (variable::UNIX_SOCKET_DIR.to_owned(), Some(sockets.into())),
         (variable::UNIX_SOCKET_GROUP.to_owned(), None),
-        (variable::MIN_PORT.to_owned(), None),
-        (variable::MAX_PORT.to_owned(), None),
     ];
     let command = Command::new(&args.program).args(args.args.iter().cloned());
     Ok(command.start(&environment).await?)
@@ -198,6 +198,9 @@ fn socket_dir(dir: &Path) -> std::io::Result<PathBuf> {
     }
     Ok(dir.to_owned())
 }
+
+/// How long the watchdog of the plugin may take to end.
+const REAP_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl ExitsWith for ConfigError {
     const EXIT: Exit = Exit::NotStarted;
