@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The cluster is that of the kubeconfig. The second argument is the plugin's magic cookie. The plugin speaks version 1 of its protocol.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
+#![expect(clippy::print_stdout, reason = "the program prints for people")]
 
 use miette::{IntoDiagnostic as _, Result, miette};
 use rpcplugin::{Host, MagicCookie};

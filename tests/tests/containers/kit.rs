@@ -22,6 +22,8 @@ fn check(image: &str, mounts: &[PathBuf], flags: &[&str], plugin: &[String]) -> 
     assert!(output.status.success(), "{image} {flags:?}:\n{text}{}", String::from_utf8_lossy(&output.stderr));
     let left: Vec<_> = fs::read_dir(sockets.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(left.is_empty(), "{image} {flags:?}: {left:?}");
+    let left = podman::labelled(&sockets.path().display().to_string());
+    assert!(left.is_empty(), "{image} {flags:?}: {left:?}");
     text.lines().filter_map(|line| line.strip_prefix("PASS ")).map(str::to_owned).collect()
 }
 

@@ -17,7 +17,8 @@ use tokio::{net::UnixStream, time::sleep};
 
 use crate::subject::{Running, Start, ended, entries, greet, host_broker, subject};
 
-const KIT_PLUGIN: &str = env!("CARGO_BIN_EXE_kit-plugin");
+/// The conformance plugin that reads its environment.
+const KIT_PLUGIN: &str = env!("CARGO_BIN_EXE_settings-plugin");
 
 /// A plugin that does not watch its parent, as in a container, and serves this long without a host.
 fn orphan(timeout: &str) -> Start {

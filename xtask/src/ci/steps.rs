@@ -104,6 +104,7 @@ const FEATURES: &[(&str, &str)] = &[
     ("features: ring", "check -p rpcplugin --no-default-features --features ring"),
     ("features: client", "check -p rpcplugin --no-default-features --features client,ring"),
     ("features: server", "check -p rpcplugin --no-default-features --features server,ring"),
+    ("features: docker", "check -p rpcplugin --no-default-features --features docker,ring"),
     ("features: otel", "check -p rpcplugin --no-default-features --features client,otel,ring"),
     // What `cargo xtask bench` builds beside the tests.
     ("features: raw-tonic", "check -p rpcplugin-tests --features raw-tonic --bin kit-bench"),

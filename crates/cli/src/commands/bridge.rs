@@ -5,6 +5,7 @@
 
 mod address;
 mod carry;
+mod install;
 mod line;
 mod output;
 mod plugin_exit;
@@ -18,7 +19,7 @@ use std::{
 };
 
 use clap::Args;
-use miette::IntoDiagnostic as _;
+use miette::{IntoDiagnostic as _, WrapErr as _};
 use rpcplugin::{
     Command, Endpoint,
     config::{ConfigError, HostConfig},
@@ -27,7 +28,7 @@ use rpcplugin::{
     plugin::hclog_layer,
     transport::{BindError, Listener, SocketDir, SocketDirError},
 };
-use tokio::{io, sync::oneshot};
+use tokio::{io, sync::oneshot, time::timeout};
 use tracing_subscriber::{
     Layer as _, filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
@@ -35,6 +36,7 @@ use tracing_subscriber::{
 use self::{
     address::{AnnouncedAddress, ListenAddress, announced_address, listen_address},
     carry::{Ends, carry},
+    install::install,
     output::{ExpectedLine, pass_on},
     plugin_exit::PluginExit,
     settings::Settings,
@@ -62,9 +64,12 @@ pub(crate) struct BridgeArgs {
     /// and 127.0.0.1 or [::1] if that is every address.
     #[arg(long, value_name = "ADDRESS", value_parser = announced_address)]
     announce: Option<AnnouncedAddress>,
+    /// Copies this program to PATH, and runs no plugin: for the image of an init container, which may have no `cp`.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["program", "listen", "announce"])]
+    install: Option<PathBuf>,
     /// The program of the plugin.
-    #[arg(value_name = "PLUGIN")]
-    program: PathBuf,
+    #[arg(value_name = "PLUGIN", required_unless_present = "install")]
+    program: Option<PathBuf>,
     /// The arguments of the plugin. Put `--` before arguments that look like flags of this program.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
@@ -73,6 +78,14 @@ pub(crate) struct BridgeArgs {
 /// Runs the plugin until it exits.
 pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandError> {
     only_text("bridge", out)?;
+    let Some(program) = &args.program else {
+        if let Some(path) = &args.install {
+            install(path)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("cannot copy this program to {}", path.display()))?;
+        }
+        return Ok(Exit::Ok);
+    };
     // First of all: a host that exits earlier is not the parent any more.
     let host = HostExit::watch();
     let signals = PassedSignals::catch().into_diagnostic()?;
@@ -85,7 +98,8 @@ pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandErr
     // The bridge removes the directory, and with it what plugins leave in it.
     let dir = SocketDir::private(None)?;
     let grace = HostConfig::default().orphan_grace;
-    let StartedProcess { process: mut plugin, stdout, stderr, .. } = start(args, dir.path()).await?;
+    let StartedProcess { process: mut plugin, stdout, stderr, .. } =
+        start(program, &args.args, dir.path()).await?;
     // Only now: the plugin inherits the limit as it was.
     os::allow_many_descriptors();
 
@@ -107,6 +121,8 @@ pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandErr
     let reason = carry(listener, &mut plugin, handshake, ends, &exit).await;
     let _ = tokio::join!(stdout, stderr);
     drop((plugin, dir));
+    // A host may look for processes that its plugin has left.
+    let _ = timeout(REAP_TIMEOUT, os::all_children_reaped()).await;
     Ok(end_as(reason))
 }
 
@@ -172,18 +188,20 @@ fn warn(listen: ListenAddress, settings: &Settings, address: &str) {
 }
 
 /// Starts the plugin. It ends with this process, however this process ends.
-async fn start(args: &BridgeArgs, dir: &Path) -> Result<StartedProcess<ChildProcess>, CommandError> {
+async fn start(
+    program: &Path,
+    args: &[OsString],
+    dir: &Path,
+) -> Result<StartedProcess<ChildProcess>, CommandError> {
     let sockets = socket_dir(dir).into_diagnostic()?;
     // A bridge that is killed is a last resort: the plugin does not get a grace.
     let mut environment = LaunchEnvironment::new(dir).die_with_host(true).orphan_grace(Duration::ZERO);
-    // Only the bridge connects to the plugin's socket, and the ports are for the bridge. All other variables are inherited.
+    // Only the bridge connects to the plugin's socket. All other variables are inherited.
     environment.handshake_env = vec![
         (variable::UNIX_SOCKET_DIR.to_owned(), Some(sockets.into())),
         (variable::UNIX_SOCKET_GROUP.to_owned(), None),
-        (variable::MIN_PORT.to_owned(), None),
-        (variable::MAX_PORT.to_owned(), None),
     ];
-    let command = Command::new(&args.program).args(args.args.iter().cloned());
+    let command = Command::new(program).args(args.iter().cloned());
     Ok(command.start(&environment).await?)
 }
 
@@ -198,6 +216,9 @@ fn socket_dir(dir: &Path) -> std::io::Result<PathBuf> {
     }
     Ok(dir.to_owned())
 }
+
+/// How long the watchdog of the plugin may take to end.
+const REAP_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl ExitsWith for ConfigError {
     const EXIT: Exit = Exit::NotStarted;

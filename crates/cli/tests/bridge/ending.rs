@@ -139,16 +139,15 @@ fn a_plugin_that_ignores_the_end_of_its_host_is_killed() {
 fn a_host_may_leave_its_plugin_running() {
     let stub = Stub::new();
     let tree = Tree::new();
-    let script = format!("echo '1|1|unix|{}|grpc|'; exec cat > /dev/null", stub.socket.display());
+    let script = format!("echo '1|1|unix|{}|grpc|'; exec sleep 1000", stub.socket.display());
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "\"$@\" & wait", "sh", PROGRAM, "bridge", "--", "/bin/sh", "-c", &script]);
-    command.env("PLUGIN_EXIT_WITH_HOST", "false").stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.env("PLUGIN_EXIT_WITH_HOST", "false").stdin(Stdio::null()).stdout(Stdio::piped());
     let mut host = tree.mark(&mut command).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let address = line.split('|').nth(3).unwrap().to_owned();
     host.kill().unwrap();
-    let _input = host.stdin.take();
     host.wait().unwrap();
     // Longer than a bridge takes to notice the death of its host.
     let begun = Instant::now();

@@ -164,7 +164,7 @@ fn hosts_and_plugins_of_other_languages() {
         ("go", "go", &["--broker"][..], 25),
         ("go", "go", &["--broker", "--auto-mtls"], 25),
         ("go", "go", &["--broker", "--auto-mtls", "--mux"], 25),
-        ("python", "go", &["--net=tcp", "--auto-mtls", "--skip=sigterm"], 20),
+        ("python", "go", &["--net=tcp", "--skip=sigterm"], 25),
     ] {
         let Some(found) = check(of_host, of_plugin, flags) else { continue };
         assert!(found.passed.len() >= least, "{of_host} {of_plugin}: {:?}", found.passed);

@@ -1,6 +1,6 @@
 //! Where a bridge listens, and what it announces.
 
-use std::{fs, net::TcpListener};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _, process::Command};
 
 use crate::{
     bridged::{Bridge, Stub},
@@ -41,6 +41,26 @@ fn a_port_that_is_taken_is_named_and_the_plugin_is_not_started() {
         .prints(&["an IP address"]);
     rpcplugin(["bridge", "--json", "--", "touch", started]).ended_with(2).prints(&["invalid_arguments"]);
     assert!(!fs::exists(started).unwrap());
+}
+
+#[test]
+fn the_program_installs_itself_where_a_plugin_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let installed = dir.path().join("rpcplugin");
+    let path = installed.to_str().unwrap();
+    // The second time there is a file already.
+    for _ in 0..2 {
+        rpcplugin(["bridge", "--install", path]).ended_with(0);
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o755);
+    }
+    let version = Command::new(path).arg("--version").output().unwrap();
+    assert!(version.status.success() && version.stdout.starts_with(b"rpcplugin "), "{version:?}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    rpcplugin(["bridge", "--install", "/no/such/directory/rpcplugin"])
+        .ended_with(1)
+        .prints(&["cannot copy this program to /no/such/directory/rpcplugin"]);
+    rpcplugin(["bridge", "--install", path, "--", "true"]).ended_with(2).prints(&["cannot be used with"]);
+    rpcplugin(["bridge"]).ended_with(2).prints(&["PLUGIN"]);
 }
 
 #[test]

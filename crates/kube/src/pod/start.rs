@@ -272,7 +272,11 @@ async fn last_warning(pod: &PodRef) -> Option<String> {
     };
     let events = timeout(EVENTS, api.list(&ListParams::default().fields(&about))).await.ok()?.ok()?;
     let newest = events.items.into_iter().max_by_key(|event| {
-        event.last_timestamp.as_ref().map(|time| time.0).or(event.event_time.as_ref().map(|time| time.0))
+        event
+            .last_timestamp
+            .as_ref()
+            .map(|time| time.0)
+            .or_else(|| event.event_time.as_ref().map(|time| time.0))
     })?;
     Some(line(&newest.message?)).filter(|message| !message.is_empty())
 }

@@ -86,8 +86,6 @@ struct Fault {
 pub(crate) enum Reaction {
     /// An answer with this status and message.
     Refuse(u16, &'static str),
-    /// No answer, until the client gives up.
-    Hang,
     /// The request is carried out, and there is no answer.
     HangAfter,
     /// The request is carried out, and the connection closed without an answer.
@@ -203,6 +201,11 @@ impl FakeCluster {
         self.changed();
     }
 
+    /// The lines of the log so far.
+    pub(crate) fn logged(&self) -> Vec<String> {
+        self.state().log.iter().map(|(_, line)| line.clone()).collect()
+    }
+
     /// Waits until something holds.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let mut changes = self.changes.subscribe();
@@ -255,10 +258,8 @@ impl FakeCluster {
         let line = format!("{} {}", request.method(), request.uri());
         self.state().requests.push(line.clone());
         let reaction = self.reaction(&line);
-        match &reaction {
-            Some(Reaction::Refuse(code, message)) => return Ok(status(*code, message)),
-            Some(Reaction::Hang) => std::future::pending().await,
-            _ => {}
+        if let Some(Reaction::Refuse(code, message)) = &reaction {
+            return Ok(status(*code, message));
         }
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let path: Vec<&str> = uri.path().trim_start_matches("/api/v1/namespaces/").split('/').collect();

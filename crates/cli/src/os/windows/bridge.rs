@@ -44,6 +44,9 @@ pub(crate) fn send_signal(_: Pid, _: Signal) {}
 /// Does nothing: Windows has no signals.
 pub(crate) fn end_by(_: Signal) {}
 
+/// Does nothing: Windows has no zombies.
+pub(crate) async fn all_children_reaped() {}
+
 /// Does nothing: Windows has no such limit.
 pub(crate) fn allow_many_descriptors() {}
 
