@@ -130,13 +130,8 @@ async fn echo(plugin: &Plugin, text: &str) -> String {
 /// The plugin calls the host, which calls the plugin back meanwhile.
 async fn call_back(plugin: &Plugin) {
     let served = host_calls::serve(plugin.broker()).await.unwrap();
-    let request = CallbackRequest {
-        broker_id: served.id().0,
-        calls: 3,
-        data: Bytes::from_static(b"abc"),
-        nested: true,
-    };
+    let request = CallbackRequest { broker_id: served.id().0, calls: 3, data: b"abc".to_vec(), nested: true };
     let answer = kit(plugin.channel()).callback(request).await.unwrap().into_inner();
-    assert_eq!(answer.results, ["cba", "cba", "cba"]);
+    assert_eq!(answer.results, [b"cba", b"cba", b"cba"]);
     assert_eq!(answer.greeting, "hello host from nested");
 }

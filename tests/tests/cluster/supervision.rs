@@ -1,7 +1,5 @@
 //! Supervision: the host makes a new pod when one ends, and the kubelet restarts nothing.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use rpcplugin::host::SupervisionState;
 use rpcplugin_kube::{
@@ -17,8 +15,7 @@ use super::support::{Namespace, RUST, TIMEOUT, eventually, host, kit};
 #[ignore = "needs a cluster: cargo xtask cluster"]
 async fn a_pod_that_ends_is_replaced_and_the_channel_follows() {
     let namespace = Namespace::create().await;
-    let host = host().configure(|config| config.supervision.initial_delay = Duration::from_millis(100));
-    let plugin = host.supervise_with(namespace.plugin(RUST)).await.unwrap();
+    let plugin = host().supervise_with(namespace.plugin(RUST)).await.unwrap();
     let mut kit = kit(plugin.channel());
     let first = namespace.pod().await.name_any();
 
