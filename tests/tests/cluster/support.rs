@@ -30,31 +30,31 @@ use tempfile::NamedTempFile;
 use tokio::time::{Instant, sleep, timeout};
 
 /// The conformance plugin in Rust, which listens on TCP itself.
-pub const RUST: &str = "localhost/rpcplugin-tests/kit-rust:1";
+pub(crate) const RUST: &str = "localhost/rpcplugin-tests/kit-rust:1";
 /// The conformance plugin in Go, which listens on a Unix socket.
-pub const GO: &str = "localhost/rpcplugin-tests/kit-go:1";
+pub(crate) const GO: &str = "localhost/rpcplugin-tests/kit-go:1";
 /// The program `rpcplugin`, for `rpcplugin bridge`.
-pub const BRIDGE: &str = "localhost/rpcplugin-tests/rpcplugin:1";
+pub(crate) const BRIDGE: &str = "localhost/rpcplugin-tests/rpcplugin:1";
 /// The example `fleet` of rpcplugin-kube, a host.
-pub const FLEET: &str = "localhost/rpcplugin-tests/fleet:1";
+pub(crate) const FLEET: &str = "localhost/rpcplugin-tests/fleet:1";
 
 /// The cookie of the kit, as the example takes it.
-pub const COOKIE: &str = "CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance";
+pub(crate) const COOKIE: &str = "CONFORMANCE_KIT_COOKIE=b1d0c9a6-conformance";
 
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/kube/manifests");
 
 /// The longest that anything may take. A pod starts within two seconds on a node that has nothing else to do.
-pub const TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A namespace of one test.
-pub struct Namespace {
-    pub client: Client,
-    pub name: String,
+pub(crate) struct Namespace {
+    pub(crate) client: Client,
+    pub(crate) name: String,
 }
 
 impl Namespace {
     /// Makes a namespace with the default account.
-    pub async fn create() -> Self {
+    pub(crate) async fn create() -> Self {
         let client =
             Client::try_default().await.expect("KUBECONFIG names the cluster of `cargo xtask cluster`");
         let mut object = NamespaceObject::default();
@@ -72,7 +72,7 @@ impl Namespace {
     }
 
     /// The objects of one kind in this namespace.
-    pub fn api<K>(&self) -> Api<K>
+    pub(crate) fn api<K>(&self) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope>,
         K::DynamicType: Default,
@@ -81,51 +81,51 @@ impl Namespace {
     }
 
     /// All pods.
-    pub async fn pods(&self) -> Vec<Pod> {
+    pub(crate) async fn pods(&self) -> Vec<Pod> {
         self.api::<Pod>().list(&ListParams::default()).await.unwrap().items
     }
 
     /// The only pod.
-    pub async fn pod(&self) -> Pod {
+    pub(crate) async fn pod(&self) -> Pod {
         let mut pods = self.pods().await;
         assert_eq!(pods.len(), 1, "{:?}", pods.iter().map(|pod| pod.name_any()).collect::<Vec<_>>());
         pods.remove(0)
     }
 
     /// A plugin of the kit in a pod of this namespace. The image is on the node: there is no registry.
-    pub fn plugin(&self, image: &str) -> PluginPod {
+    pub(crate) fn plugin(&self, image: &str) -> PluginPod {
         PluginPod::new(image).client(self.client.clone()).namespace(&self.name).pull(Pull::Never)
     }
 
     /// Waits until no pod is left, and deletes the namespace.
-    pub async fn is_empty(self) {
+    pub(crate) async fn is_empty(self) {
         eventually("no pod is left", async || self.pods().await.is_empty()).await;
         self.delete().await;
     }
 
     /// Deletes the namespace with all that is in it.
-    pub async fn delete(self) {
+    pub(crate) async fn delete(self) {
         Api::<NamespaceObject>::all(self.client).delete(&self.name, &DeleteParams::default()).await.unwrap();
     }
 
     /// The pods with these labels.
-    pub async fn select(&self, labels: &str) -> Vec<Pod> {
+    pub(crate) async fn select(&self, labels: &str) -> Vec<Pod> {
         self.api::<Pod>().list(&ListParams::default().labels(labels)).await.unwrap().items
     }
 
     /// Waits for a pod with these labels.
-    pub async fn only(&self, labels: &str) -> Pod {
+    pub(crate) async fn only(&self, labels: &str) -> Pod {
         eventually(labels, async || self.select(labels).await.len() == 1).await;
         self.select(labels).await.remove(0)
     }
 
     /// Applies a file of `crates/kube/manifests`.
-    pub fn apply(&self, manifest: &str) {
+    pub(crate) fn apply(&self, manifest: &str) {
         self.apply_text(&fs::read_to_string(format!("{MANIFESTS}/{manifest}")).unwrap());
     }
 
     /// Applies the role of the manifest without one verb for one resource.
-    pub fn apply_role_without(&self, resource: &str, verb: &str) {
+    pub(crate) fn apply_role_without(&self, resource: &str, verb: &str) {
         let manifest = fs::read_to_string(format!("{MANIFESTS}/host-role.yaml")).unwrap();
         let mut changed = false;
         let mut lines: Vec<String> = manifest.lines().map(ToOwned::to_owned).collect();
@@ -147,7 +147,7 @@ impl Namespace {
     }
 
     /// Deploys `host.yaml` with so many plugins of the kit, and with these variables.
-    pub fn deploy_fleet(&self, plugins: usize, variables: &[(&str, &str)]) {
+    pub(crate) fn deploy_fleet(&self, plugins: usize, variables: &[(&str, &str)]) {
         let variables: String = variables
             .iter()
             .map(|(name, value)| format!("            - {{name: {name}, value: \"{value}\"}}\n"))
@@ -165,7 +165,7 @@ impl Namespace {
     }
 
     /// Asks the deployed host to end.
-    pub fn scale_fleet_down(&self) {
+    pub(crate) fn scale_fleet_down(&self) {
         self.kubectl(&["scale", "deployment/plugin-host", "--replicas=0"], "");
     }
 
@@ -186,7 +186,7 @@ impl Namespace {
     }
 
     /// A client with the rights of an account of this namespace.
-    pub async fn client_of(&self, account: &str) -> Client {
+    pub(crate) async fn client_of(&self, account: &str) -> Client {
         let token = self.kubectl(&["create", "token", account], "");
         let mut config = Config::infer().await.unwrap();
         config.auth_info = AuthInfo { token: Some(token.trim().into()), ..AuthInfo::default() };
@@ -194,7 +194,7 @@ impl Namespace {
     }
 
     /// A kubeconfig whose namespace is this one.
-    pub fn kubeconfig(&self) -> NamedTempFile {
+    pub(crate) fn kubeconfig(&self) -> NamedTempFile {
         let config = self.kubectl(&["config", "view", "--raw", "--flatten"], "");
         let file = NamedTempFile::new().unwrap();
         fs::write(&file, config).unwrap();
@@ -205,7 +205,7 @@ impl Namespace {
     }
 
     /// Waits until the log of a pod has a line that contains this text, and returns the log.
-    pub async fn log_with(&self, pod: &str, text: &str) -> String {
+    pub(crate) async fn log_with(&self, pod: &str, text: &str) -> String {
         let mut log = String::new();
         let deadline = Instant::now() + TIMEOUT;
         while !log.contains(text) {
@@ -219,7 +219,7 @@ impl Namespace {
 }
 
 /// A host of the kit, which waits long enough for a busy node.
-pub fn host() -> Host {
+pub(crate) fn host() -> Host {
     Host::new(cookie(), Versions::new(VERSIONS).unwrap()).configure(|config| {
         config.launch_timeout = TIMEOUT;
         // The kubelet takes a second or two to report an exit.
@@ -228,13 +228,13 @@ pub fn host() -> Host {
 }
 
 /// A client of the kit.
-pub fn kit(channel: PluginChannel) -> KitClient<PluginChannel> {
+pub(crate) fn kit(channel: PluginChannel) -> KitClient<PluginChannel> {
     KitClient::new(channel).max_decoding_message_size(usize::MAX)
 }
 
 /// Waits until the condition holds.
 #[track_caller]
-pub fn eventually(what: &str, condition: impl AsyncFn() -> bool) -> impl Future<Output = ()> {
+pub(crate) fn eventually(what: &str, condition: impl AsyncFn() -> bool) -> impl Future<Output = ()> {
     let caller = Location::caller();
     async move {
         let holds = async {

@@ -20,14 +20,19 @@ pub(super) struct Images {
 
 /// Builds the programs, and an image of each.
 pub(super) fn build(directory: &Path) -> Outcome<Images> {
-    let kit = images::static_rust("rpcplugin-tests", Target::Bin, "kit-plugin")?;
+    // The plugin of the kit that takes its settings from the environment, as the runner of pods gives them.
+    let kit = images::static_rust("rpcplugin-tests", Target::Bin, "settings-plugin")?;
     let go = images::static_go("kit-plugin")?.ok_or("the plugin in Go needs Go")?;
     let program = images::static_rust("rpcplugin-cli", Target::Bin, "rpcplugin")?;
     let fleet = images::static_rust("rpcplugin-kube", Target::Example, "fleet")?;
     let image = |name: &str, entrypoint: &str, file: &Path| {
         let name = format!("localhost/rpcplugin-tests/{name}:1");
-        let image =
-            images::Image { name: &name, entrypoint: &[entrypoint], files: &[(entrypoint, file)], links: &[] };
+        let image = images::Image {
+            name: &name,
+            entrypoint: &[entrypoint],
+            files: &[(entrypoint, file)],
+            links: &[],
+        };
         let archive = images::archive(directory, &image)?;
         Outcome::Ok(Image { name, archive })
     };
