@@ -3,28 +3,33 @@
 use std::time::Duration;
 
 use miette::Diagnostic as _;
-use rpcplugin::{LaunchError, Plugin, error::causes};
+use rpcplugin::{
+    LaunchError,
+    host::{LaunchFault, StartFault},
+};
 use rpcplugin_kube::{KubeError, Limits, Pod as PluginPod, Pull};
 use tokio::time::Instant;
 
 use super::support::{Namespace, RUST, TIMEOUT, host};
 
-/// A launch fails with this code, long before the launch timeout. Returns the fault in one line.
+/// A launch fails with this code, long before the launch timeout. Returns the fault.
 async fn refused(pod: &PluginPod, code: &str) -> String {
     let begin = Instant::now();
-    let error = host().launch_with(pod).await.map(|plugin: Plugin| plugin.id()).unwrap_err();
+    let error = host().launch_with(pod).await.map(|plugin| plugin.id()).unwrap_err();
     let elapsed = begin.elapsed();
-    let line = causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    println!("{code} after {elapsed:?}: {line}");
-    assert_eq!(code_of(&error), format!("rpcplugin::kube::{code}"), "{line}");
-    assert!(elapsed < TIMEOUT / 2, "{elapsed:?}: {line}");
-    line
+    let fault = fault(&error);
+    println!("{code} after {elapsed:?}: {fault}");
+    assert_eq!(fault.code().unwrap().to_string(), format!("rpcplugin::kube::{code}"), "{fault}");
+    assert!(elapsed < TIMEOUT / 2, "{elapsed:?}: {fault}");
+    fault.to_string()
 }
 
-fn code_of(error: &LaunchError) -> String {
-    let cause = causes(error).find_map(|cause| cause.downcast_ref::<KubeError>());
-    let cause = cause.unwrap_or_else(|| panic!("not a fault of the runner: {error:?}"));
-    cause.code().unwrap().to_string()
+/// The fault of the runner.
+fn fault(error: &LaunchError) -> &KubeError {
+    let LaunchFault::Start(StartFault::Runner(cause)) = &error.fault else {
+        panic!("not a fault of the runner: {error:?}")
+    };
+    cause.downcast_ref().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +102,7 @@ async fn rights_that_are_missing_are_named() {
         let client = namespace.client_of("plugin-host").await;
         let error = host().launch_with(&namespace.plugin(RUST).client(client)).await;
         let error = error.map(|plugin| plugin.id()).unwrap_err();
-        let line = causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let line = format!("{error:?}");
         println!("without {verb} {resource}: {line}");
         assert!(line.contains(resource) && line.contains("forbidden"), "{verb} {resource}: {line}");
     }
