@@ -52,6 +52,17 @@ const HOUSE: &[Room] = &[
         ],
     },
     Room {
+        name: "rpcplugin-docker",
+        floor: 6,
+        may_use: &[
+            "rpcplugin-core",
+            "rpcplugin-handshake",
+            "rpcplugin-transport",
+            "rpcplugin-broker",
+            "rpcplugin-client",
+        ],
+    },
+    Room {
         name: "rpcplugin",
         floor: 7,
         may_use: &[
@@ -67,6 +78,7 @@ const HOUSE: &[Room] = &[
             "rpcplugin-broker",
             "rpcplugin-otel",
             "rpcplugin-testing",
+            "rpcplugin-docker",
         ],
     },
     // Runners are crates of their own: the libraries that they need are large. Their tests may use the facade.
