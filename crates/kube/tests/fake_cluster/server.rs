@@ -571,9 +571,7 @@ fn forward(mut request: Request<Incoming>, port: u16) -> Response<Body> {
             while let Some(Ok(message)) = from_host.next().await {
                 match message {
                     Message::Binary(bytes) if bytes.len() > 1 && bytes[0] == 0 => {
-                        if to_plugin.write_all(&bytes[1..]).await.is_err() {
-                            break;
-                        }
+                        let Ok(()) = to_plugin.write_all(&bytes[1..]).await else { break };
                     }
                     Message::Close(_) => break,
                     _ => {}
