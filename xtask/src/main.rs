@@ -7,10 +7,12 @@ mod api;
 mod bench;
 mod ci;
 mod codegen;
+mod containers;
 mod cross;
 mod docs;
 mod fuzz;
 mod guide;
+mod images;
 mod instructions;
 mod interop;
 mod leaks;
@@ -62,6 +64,8 @@ enum Command {
     Picture,
     /// Run the real Terraform against the demo provider
     Terraform(terraform::Options),
+    /// Run plugins in containers of a real Podman
+    Containers(containers::Options),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Command::Instructions(options) => instructions::run(&options),
         Command::Picture => picture::run(),
         Command::Terraform(options) => terraform::run(&options),
+        Command::Containers(options) => containers::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

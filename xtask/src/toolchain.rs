@@ -13,6 +13,7 @@ pub(crate) enum Tool {
     Go,
     Python,
     Terraform,
+    Podman,
 }
 
 impl Tool {
@@ -22,6 +23,7 @@ impl Tool {
             Self::Go => ("go", "version"),
             Self::Python => ("python3", "--version"),
             Self::Terraform => ("terraform", "version"),
+            Self::Podman => ("podman", "--version"),
         };
         first_line(Command::new(program).arg(argument))
             .map_err(|why| format!("no {self:?} toolchain ({why})"))

@@ -124,6 +124,7 @@
 //! | [`handshake`] | the variables and the line that host and plugin exchange |
 //! | [`hclog`] | log records in go-plugin's format |
 //! | [`telemetry`] | traffic, traces, and with the feature `otel` metrics |
+//! | `docker` | plugins in containers of Docker and Podman, with the feature `docker` |
 //! | `testing` | host and plugin in one process, with the feature `testing` |
 //! | [`transport`] | streams and HTTP/2 |
 //! | [`pyvider`] | the names of pyvider.rpcplugin |
@@ -137,6 +138,7 @@
 //! | `ring` | yes | the cryptography of ring, which is fast to build |
 //! | `aws-lc-rs` | | the cryptography of AWS-LC without its FIPS module. Used if both are enabled |
 //! | `otel` | | export of spans and metrics to an OpenTelemetry collector |
+//! | `docker` | | plugins in containers, by the API of Docker and Podman |
 //! | `testing` | | host and plugin in one process, for tests |
 //!
 //! # More
@@ -261,6 +263,14 @@ pub mod telemetry {
     pub use rpcplugin_transport::{
         ConnectionKind, ConnectionTraffic, Meter, TraceCalls, TraceServices, TracedCalls, TracedService,
         Traffic, current_trace, in_trace,
+    };
+}
+
+/// Plugins in containers, by the API of Docker and Podman.
+#[cfg(feature = "docker")]
+pub mod docker {
+    pub use rpcplugin_docker::{
+        Container, ContainerProcess, Credentials, DockerError, Engine, Pull, SOCKET_DIR, User,
     };
 }
 

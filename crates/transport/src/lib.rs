@@ -33,8 +33,8 @@ mod tls;
 pub use cleanup::remove_sockets;
 pub use meter::{ConnectionKind, ConnectionTraffic, Meter, Traffic};
 pub use net::{
-    BindError, ConnectError, Dial, Dialer, Io, Listen, Listener, PendingConnection, SocketDir,
-    SocketDirError, SocketGroup, Stream, dial, remove_empty_dir, remove_stale_socket,
+    BindError, ConnectError, Dial, Dialer, Io, Listen, Listener, PendingConnection, ProcessRecord, SocketDir,
+    SocketDirError, SocketGroup, Stream, dial, remove_empty_dir, remove_orphaned_dir, remove_stale_socket,
 };
 pub use os::*;
 pub use rpcplugin_yamux as yamux;

@@ -10,4 +10,7 @@ pub use dial::{ConnectError, Dial, Dialer, dial};
 pub use listener::{BindError, Listen, Listener};
 pub use pending::PendingConnection;
 pub use stream::{Io, Stream};
-pub use unix::{SocketDir, SocketDirError, SocketGroup, remove_empty_dir, remove_stale_socket};
+pub use unix::{
+    ProcessRecord, SocketDir, SocketDirError, SocketGroup, remove_empty_dir, remove_orphaned_dir,
+    remove_stale_socket,
+};

@@ -25,6 +25,7 @@ use std::{
 };
 
 use clap::Args;
+use rpcplugin::docker::Container;
 
 use crate::kit_host::{
     check::{
@@ -59,6 +60,12 @@ pub(crate) struct CheckArgs {
     /// Do not run these checks.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     skip: Vec<String>,
+    /// Start the plugin in a container of this image, at the engine that DOCKER_HOST names. The plugin is a program of the image.
+    #[arg(long, value_name = "IMAGE")]
+    container: Option<String>,
+    /// A directory of this machine that the container has under the same path, for reading.
+    #[arg(long, value_name = "DIR", requires = "container")]
+    mount: Vec<PathBuf>,
     /// The plugin and its arguments.
     #[arg(last = true, required = true, value_name = "PLUGIN")]
     command: Vec<String>,
@@ -95,6 +102,9 @@ pub(crate) async fn run(args: CheckArgs) -> io::Result<ExitCode> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     let mut launching = Launching::new(args.command);
+    launching.container = args.container.map(|image| {
+        args.mount.iter().fold(Container::new(image), |container, dir| container.mount(dir, dir))
+    });
     launching.auto_mtls = args.auto_mtls;
     launching.mux = args.mux;
     launching.tls_dir = args.tls_dir;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use rpcplugin::{
     Command, Host, LaunchError, MagicCookie, Plugin, Versions,
     config::{EnvPolicy, HostConfig, HostTls},
+    docker::Container,
     host::{Checksum, Stdin, SuperviseError, Supervised},
 };
 
@@ -18,6 +19,8 @@ use crate::{
 pub(crate) struct Launching {
     /// The program and its arguments.
     pub(crate) command: Vec<String>,
+    /// The container in which the program starts, if it does not start as a child process.
+    pub(crate) container: Option<Container>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) env_clear: bool,
     pub(crate) auto_mtls: bool,
@@ -36,6 +39,7 @@ impl Launching {
     pub(crate) fn new(command: Vec<String>) -> Self {
         Self {
             command,
+            container: None,
             env: BTreeMap::new(),
             env_clear: false,
             auto_mtls: true,
@@ -55,7 +59,10 @@ impl Launching {
 
     /// Launches from this host.
     pub(crate) async fn launch_by(&self, host: Host) -> Result<Plugin, LaunchError> {
-        host.launch(self.command()).await
+        match self.container() {
+            Some(container) => host.launch_with(&container).await,
+            None => host.launch(self.command()).await,
+        }
     }
 
     /// Launches under supervision, with this many restarts.
@@ -65,7 +72,15 @@ impl Launching {
         recorder: &Recorder,
     ) -> Result<Supervised, SuperviseError> {
         let host = self.host(recorder).configure(|config| config.supervision.max_restarts = max_restarts);
-        host.supervise(self.command()).await
+        match self.container() {
+            Some(container) => host.supervise_with(container).await,
+            None => host.supervise(self.command()).await,
+        }
+    }
+
+    fn container(&self) -> Option<Container> {
+        let container = self.container.clone()?.entrypoint(&self.command);
+        Some(self.env.iter().fold(container, |container, (name, value)| container.env(name, value)))
     }
 
     fn command(&self) -> Command {

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Options, Step, by_cargo, deny, given, msrv, packages, plain};
 use crate::toolchain::{Tool, cargo_subcommand, first_line};
 use crate::workspace::Outcome;
-use crate::{api, codegen, cross, docs, guide, instructions, interop, terraform, tidy};
+use crate::{api, codegen, containers, cross, docs, guide, instructions, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -70,6 +70,12 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         terraform::run(&terraform::Options { require, ..Default::default() })
     });
     steps.push(given(move || if require { Ok(()) } else { Tool::Terraform.version().map(drop) }, terraform));
+    let require = options.require.contains(&Tool::Podman);
+    let line = if require { "containers --require" } else { "containers" };
+    let containers = by_xtask("containers", line, move || {
+        containers::run(&containers::Options { require, ..Default::default() })
+    });
+    steps.push(given(move || if require { Ok(()) } else { containers::obstacle() }, containers));
     steps
 }
 
@@ -92,6 +98,7 @@ const FEATURES: &[(&str, &str)] = &[
     ("features: ring", "check -p rpcplugin --no-default-features --features ring"),
     ("features: client", "check -p rpcplugin --no-default-features --features client,ring"),
     ("features: server", "check -p rpcplugin --no-default-features --features server,ring"),
+    ("features: docker", "check -p rpcplugin --no-default-features --features docker,ring"),
     ("features: otel", "check -p rpcplugin --no-default-features --features client,otel,ring"),
     // What `cargo xtask bench` builds beside the tests.
     ("features: raw-tonic", "check -p rpcplugin-tests --features raw-tonic --bin kit-bench"),

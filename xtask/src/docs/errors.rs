@@ -201,6 +201,8 @@ fn about(family: ErrorCategory) -> &'static str {
         ErrorCategory::Protocol => "Messages between host and plugin after they have connected.",
         ErrorCategory::Transport => "Processes, sockets and connections.",
         ErrorCategory::Security => "Certificates, keys and TLS.",
+        ErrorCategory::Docker => "Plugins in containers: the crate `rpcplugin-docker`.",
+        ErrorCategory::Kube => "Plugins in Kubernetes pods: the crate `rpcplugin-kube`.",
         _ => "All other errors.",
     }
 }

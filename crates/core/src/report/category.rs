@@ -31,6 +31,10 @@ pub enum ErrorCategory {
     Transport,
     /// Certificates, keys and TLS.
     Security,
+    /// Plugins in containers.
+    Docker,
+    /// Plugins in Kubernetes pods.
+    Kube,
 }
 
 impl ErrorCategory {
@@ -43,6 +47,8 @@ impl ErrorCategory {
         Self::Protocol,
         Self::Transport,
         Self::Security,
+        Self::Docker,
+        Self::Kube,
     ];
 
     /// The category of an error, by the innermost_fault cause with a code.
@@ -71,6 +77,8 @@ impl ErrorCategory {
             Self::Protocol => "protocol",
             Self::Transport => "transport",
             Self::Security => "security",
+            Self::Docker => "docker",
+            Self::Kube => "kube",
         }
     }
 }

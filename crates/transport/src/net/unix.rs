@@ -13,5 +13,7 @@ pub use dir::{SocketDir, remove_empty_dir};
 pub use error::SocketDirError;
 pub(crate) use file::SocketFile;
 pub use group::SocketGroup;
+pub use orphans::remove_orphaned_dir;
+pub use owner::Owner as ProcessRecord;
 pub use stale::remove_stale_socket;
 pub(crate) use stale::{Occupant, clear, occupant};

@@ -30,11 +30,19 @@ pub(crate) fn sweep_once(parent: &Path) {
 /// Only the records in the directories count. A directory without records, and a directory of another user, stays.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let has_prefix = files::bytes(&entry.file_name()).starts_with(PREFIX.as_bytes());
-        if has_prefix && is_orphaned(&entry.path()) && fs::remove_dir_all(entry.path()).is_ok() {
-            tracing::debug!(dir = %entry.path().display(), "removed the socket directory of an ended process");
-        }
+        remove_orphaned_dir(&entry.path());
     }
+}
+
+/// Removes one socket directory, with everything in it, if this library made it for this user and its processes have
+/// ended. Returns whether the directory was removed. Any other directory stays.
+pub fn remove_orphaned_dir(dir: &Path) -> bool {
+    let has_prefix = dir.file_name().is_some_and(|name| files::bytes(name).starts_with(PREFIX.as_bytes()));
+    let removed = has_prefix && is_orphaned(dir) && fs::remove_dir_all(dir).is_ok();
+    if removed {
+        tracing::debug!(dir = %dir.display(), "removed the socket directory of an ended process");
+    }
+    removed
 }
 
 fn is_orphaned(dir: &Path) -> bool {

@@ -1,19 +1,21 @@
 //! Records of the processes for which a socket directory exists.
 
-use std::{fs, io, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 use crate::os::{
     files::{self, symlink},
     processes::{PidScope, is_running, start_time},
 };
 
-/// A process, as it is recorded in a socket directory.
+/// A process, as it is recorded in a socket directory, or in a label of a container.
 ///
 /// The pid alone does not identify a process that has ended, because pids are reused. The start time, in clock ticks
 /// since the boot of the machine, distinguishes the two. Both mean something only on one machine, in one boot, and
 /// within one pid namespace, so these are recorded too.
+///
+/// [`Display`](fmt::Display) writes the record as a text without control characters, which [`parse`](Self::parse) reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Owner {
+pub struct Owner {
     pid: u32,
     started: String,
     scope: PidScope,
@@ -21,7 +23,8 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// The process with this pid. `None` where there is no `/proc`, and when the process has ended.
-    pub(crate) fn of(pid: u32) -> Option<Self> {
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
         Some(Self { pid, started: start_time(pid)?, scope: PidScope::own()?.clone() })
     }
 
@@ -30,7 +33,7 @@ impl Owner {
     /// The target of a symbolic link holds the record. A link is made whole or not at all, is on disk together with its
     /// directory, and cannot be opened by mistake.
     pub(crate) fn write(&self, dir: &Path, role: &str) -> io::Result<()> {
-        symlink(self.text(), dir.join(role))
+        symlink(self.to_string(), dir.join(role))
     }
 
     /// Reads a record from a directory. `None` if there is no valid record of this user.
@@ -40,23 +43,28 @@ impl Owner {
         is_ours.then(|| Self::parse(fs::read_link(&file).ok()?.to_str()?)).flatten()
     }
 
-    /// Whether the process has certainly ended.
-    pub(crate) fn has_ended(&self) -> bool {
+    /// Whether the process has certainly ended. `false` for a process of another machine or of another pid namespace.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
         self.scope.is_earlier_boot() || (self.scope.is_visible() && !is_running(self.pid, &self.started))
     }
 
-    fn text(&self) -> String {
-        let PidScope { boot, namespaces, machine } = &self.scope;
-        format!("{FORMAT} {} {} {boot} {namespaces} {machine}", self.pid, self.started)
-    }
-
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a record from the text that `Display` writes. `None` for any other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(' ');
         (parts.next()? == FORMAT).then_some(())?;
         let (pid, started) = (parts.next()?.parse().ok()?, parts.next()?.to_owned());
         let mut part = || parts.next().map(str::to_owned);
         let scope = PidScope { boot: part()?, namespaces: part()?, machine: part()? };
         parts.next().is_none().then_some(Self { pid, started, scope })
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PidScope { boot, namespaces, machine } = &self.scope;
+        write!(f, "{FORMAT} {} {} {boot} {namespaces} {machine}", self.pid, self.started)
     }
 }
 
@@ -84,13 +92,14 @@ mod tests {
         own().write(dir.path(), HOST).expect("writable");
         assert_eq!(Owner::read(dir.path(), HOST), Some(own()));
         assert_eq!(Owner::read(dir.path(), PLUGIN), None);
-        for text in ["", "anything", &own().text().replace("-1 ", "-2 "), &(own().text() + " more")] {
+        for text in ["", "anything", &own().to_string().replace("-1 ", "-2 "), &(own().to_string() + " more")]
+        {
             let file = dir.path().join(PLUGIN);
             symlink(if text.is_empty() { "." } else { text }, &file).expect("made");
             assert_eq!(Owner::read(dir.path(), PLUGIN), None, "{text:?}");
             fs::remove_file(file).expect("there");
         }
-        fs::write(dir.path().join(PLUGIN), own().text()).expect("writable");
+        fs::write(dir.path().join(PLUGIN), own().to_string()).expect("writable");
         assert_eq!(Owner::read(dir.path(), PLUGIN), None, "a file is not a record");
     }
 

@@ -1,0 +1,46 @@
+//! Everything that depends on the operating system: the socket of the engine, users, and the counters of the kernel.
+//!
+//! Windows has no Unix sockets here. An engine there is reached over TCP.
+
+use std::io;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "linux")]
+pub(crate) use self::linux::{HeldSocket, OutOfMemoryCounter};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use self::other::{HeldSocket, OutOfMemoryCounter};
+#[cfg(unix)]
+pub(crate) use self::unix::{connect, own_ids, owner};
+#[cfg(windows)]
+pub(crate) use self::windows::{connect, own_ids, owner};
+
+/// The error of a plugin that made something else where its socket should be.
+fn not_a_socket() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "the plugin did not make a socket there, but a link or another file",
+    )
+}
+
+/// The numbers of a user and of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ids {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// The owner of a directory, and what owner and group may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DirOwner {
+    pub(crate) ids: Ids,
+    /// Whether the group may make files in the directory.
+    pub(crate) is_shared: bool,
+}

@@ -1,0 +1,92 @@
+//! The conformance kit with plugins in three languages.
+
+use std::{path::PathBuf, process::Command};
+
+use rpcplugin_tests::support::programs;
+use tempfile::TempDir;
+
+use super::*;
+
+/// Runs the kit's checks of a plugin in a container, and returns the names of those that passed.
+fn check(image: &str, mounts: &[PathBuf], flags: &[&str], plugin: &[String]) -> Vec<String> {
+    let sockets = TempDir::new_in("/tmp").unwrap();
+    let mut host = Command::new(env!("CARGO_BIN_EXE_kit-host"));
+    host.args(["check", "--no-others", "--container", image]).args(flags);
+    for mount in mounts {
+        host.arg("--mount").arg(mount);
+    }
+    host.arg("--").args(plugin);
+    host.env("DOCKER_HOST", podman::engine()).env("TMPDIR", sockets.path());
+    let output = host.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{image} {flags:?}:\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    let left: Vec<_> = fs::read_dir(sockets.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.is_empty(), "{image} {flags:?}: {left:?}");
+    let left = podman::labelled(&sockets.path().display().to_string());
+    assert!(left.is_empty(), "{image} {flags:?}: {left:?}");
+    text.lines().filter_map(|line| line.strip_prefix("PASS ")).map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn assert_passed(passed: &[String], wanted: &[&str]) {
+    for name in wanted {
+        assert!(passed.iter().any(|passed| passed == name), "{name} did not pass: {passed:?}");
+    }
+}
+
+/// Among all others: calls, streams, the broker in both directions, callbacks, crashes, ends, restarts.
+const WANTED: &[&str] = &[
+    "ping",
+    "put-get",
+    "bidi",
+    "callback",
+    "open-sub",
+    "security",
+    "exit",
+    "panic",
+    "stop",
+    "stop-socket-gone",
+    "second-launch",
+    "launch-8-at-once",
+];
+
+#[test]
+#[ignore = "needs a container engine: cargo xtask containers"]
+fn a_plugin_in_rust_passes_the_kit() {
+    for flags in [&[][..], &["--auto-mtls"], &["--auto-mtls", "--mux"]] {
+        let passed = check(RUST, &[], flags, &["/kit-plugin".to_owned()]);
+        assert_passed(&passed, WANTED);
+    }
+}
+
+#[test]
+#[ignore = "needs a container engine: cargo xtask containers"]
+fn a_plugin_in_go_passes_the_kit() {
+    if programs::peer("go", "kit-plugin").is_none() {
+        return;
+    }
+    for flags in [&[][..], &["--auto-mtls"], &["--auto-mtls", "--mux"]] {
+        let passed = check("localhost/rpcplugin-tests/kit-go:1", &[], flags, &["/kit-plugin".to_owned()]);
+        assert_passed(&passed, WANTED);
+    }
+}
+
+#[test]
+#[ignore = "needs a container engine: cargo xtask containers"]
+fn a_plugin_in_python_passes_the_kit() {
+    let Some([python, script]) = programs::python("kit_plugin.py") else { return };
+    let base = Command::new(&python).args(["-c", "import sys; print(sys.base_prefix)"]).output().unwrap();
+    let base = PathBuf::from(String::from_utf8(base.stdout).unwrap().trim());
+    let environment = python.ancestors().nth(2).unwrap().canonicalize().unwrap();
+    let python = environment.join("bin/python");
+    let script = script.canonicalize().unwrap();
+    let sources = script.parent().unwrap().to_owned();
+    let mut mounts = vec![PathBuf::from("/usr"), environment, sources];
+    if !base.starts_with("/usr") {
+        mounts.push(base);
+    }
+    let plugin = [python, script].map(|path| path.display().to_string());
+    // pyvider serves no broker, and its certificates are the kit's own check.
+    let passed = check("localhost/rpcplugin-tests/machine:1", &mounts, &[], &plugin);
+    assert_passed(&passed, &["put-get", "bidi", "stop"]);
+}
