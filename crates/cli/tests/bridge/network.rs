@@ -34,12 +34,10 @@ impl Network {
     /// Makes the network with this number, which no other test has. Returns `None`, and says so, without root or `ip`.
     fn new(number: u8) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: only root can make a network namespace");
-            return None;
+            return skipped("only root can make a network namespace");
         }
         if !ip("-V").unwrap_or_default() {
-            eprintln!("skipped: the program `ip` of iproute2 is not there");
-            return None;
+            return skipped("the program `ip` of iproute2 is not there");
         }
         let pid = std::process::id();
         let (namespace, here, there) =
@@ -48,8 +46,7 @@ impl Network {
         let subnet = format!("198.18.{}", u8::try_from(pid % 50).unwrap() * 5 + number);
         let (host, plugin) = (format!("{subnet}.1"), format!("{subnet}.2"));
         if !ip(&format!("netns add {namespace}")).unwrap() {
-            eprintln!("skipped: this root may not make network namespaces");
-            return None;
+            return skipped("this root may not make network namespaces");
         }
         let this = Self { namespace: namespace.clone(), plugin: plugin.clone() };
         for arguments in [
@@ -94,6 +91,13 @@ impl Drop for Network {
         // The interfaces go with the namespace.
         let _ = ip(&format!("netns del {}", self.namespace));
     }
+}
+
+/// Says why a test is skipped.
+#[expect(clippy::print_stderr, reason = "the reason is for the reader of the test's output")]
+fn skipped<T>(why: &str) -> Option<T> {
+    eprintln!("skipped: {why}");
+    None
 }
 
 /// Runs `ip`. Returns whether it succeeded.
