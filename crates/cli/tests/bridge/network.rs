@@ -156,12 +156,10 @@ fn without_multiplexing_brokered_services_fail_at_once_and_everything_else_works
         // The host finds the socket of the plugin's service nowhere, and its error has the remedy.
         let sub = line("FAIL open-sub");
         assert!(sub.contains("bridge-needs-multiplexing"), "{language}: {sub}");
-        // The plugin does not find the socket of the host's service.
+        // The plugin does not reach the socket of the host's service. A host in Rust makes a port on its loopback interface.
         let callback = line("FAIL callback");
-        assert!(
-            callback.contains("no such file or directory") || callback.contains("No such file"),
-            "{language}: {callback}"
-        );
+        let reasons = ["no such file or directory", "connection refused"];
+        assert!(reasons.iter().any(|reason| callback.contains(reason)), "{language}: {callback}");
         assert!(ended.took < Duration::from_secs(15), "{language}: {:?}", ended.took);
         if language == "Go" {
             assert!(ended.printed.contains("set `multiplex`"), "the log has the remedy: {}", ended.printed);
