@@ -1,4 +1,4 @@
-//! Which crate may use which: the eight floors of the house, as data.
+//! Which crate may use which: the nine floors of the house, as data.
 //!
 //! A new arrow is a decision; it is made here, where a reviewer sees it.
 
@@ -81,7 +81,13 @@ const HOUSE: &[Room] = &[
             "rpcplugin-docker",
         ],
     },
-    Room { name: "rpcplugin-cli", floor: 8, may_use: &["rpcplugin"] },
+    // Runners are crates of their own: the libraries that they need are large. Their tests may use the facade.
+    Room {
+        name: "rpcplugin-kube",
+        floor: 8,
+        may_use: &["rpcplugin-core", "rpcplugin-transport", "rpcplugin-broker", "rpcplugin-client"],
+    },
+    Room { name: "rpcplugin-cli", floor: 9, may_use: &["rpcplugin"] },
 ];
 
 /// The two sides use everything below them, and never each other.

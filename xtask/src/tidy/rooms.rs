@@ -85,6 +85,13 @@ const CRATES: &[Crate] = &[
     },
     Crate { folder: "crates/testing", rooms: &["memory", "task", "in_process", "runner"] },
     Crate {
+        folder: "crates/kube",
+        rooms: &[
+            "os", "text", "settings", "error", "status", "pod_ref", "cluster", "host_id", "orphans", "follow",
+            "logs", "reach", "manifest", "process", "pod",
+        ],
+    },
+    Crate {
         folder: "crates/config",
         rooms: &["os", "side", "value", "error", "schema", "tables", "catalog", "loader", "registry"],
     },
