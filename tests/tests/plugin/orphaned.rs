@@ -134,6 +134,29 @@ async fn without_a_valid_time_it_serves_on() {
     }
 }
 
+/// The system asks a host on another machine whether it is still there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_silent_machine_is_noticed() {
+    for (timeout, is_asked) in [("60s", true), ("0", false)] {
+        let plugin = orphan(timeout).env("PLUGIN_SERVER_TRANSPORTS", "tcp").start();
+        let rpcplugin::Endpoint::Tcp(address) = plugin.endpoint() else { panic!("a TCP port") };
+        let channel = plugin.channel().await;
+        assert_eq!(greet(channel.clone(), "x").await.unwrap(), "hello x");
+        // The plugin's end of the connection: its own port, established, and which timer runs.
+        let port = format!(":{:04X}", address.port());
+        let timers = || {
+            let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            let fields = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let own = fields.filter(|fields| fields[1].ends_with(&port) && fields[3] == "01");
+            own.map(|fields| fields[5].starts_with("02:")).collect::<Vec<_>>()
+        };
+        // For a moment after a response another timer runs.
+        eventually("the timer of keepalive runs, or none", || timers() == [is_asked]).await;
+        drop(channel);
+    }
+}
+
 /// A host in another language that holds a plugin, and its output.
 fn holding(mut host: Command) -> (std::process::Child, serde_json::Value) {
     use std::io::BufRead as _;

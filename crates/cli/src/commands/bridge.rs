@@ -95,8 +95,7 @@ pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandErr
     let address = announced(args, listener.endpoint());
     warn(args.listen, &settings, &address);
     let orphan_timeout = settings.orphan_timeout.clone()?;
-    // The bridge removes the directory, and with it what plugins leave in it.
-    let dir = SocketDir::private(None)?;
+    let dir = private_dir(&settings)?;
     let grace = HostConfig::default().orphan_grace;
     let StartedProcess { process: mut plugin, stdout, stderr, .. } =
         start(program, &args.args, dir.path()).await?;
@@ -203,6 +202,14 @@ async fn start(
     ];
     let command = Command::new(program).args(args.iter().cloned());
     Ok(command.start(&environment).await?)
+}
+
+/// Makes the directory of this bridge, which is removed with what plugins leave in it. A host on this machine has a directory for sockets.
+/// It removes its own and all in it, also if the bridge is killed.
+fn private_dir(settings: &Settings) -> Result<SocketDir, SocketDirError> {
+    let of_host = settings.socket_dir.as_deref().filter(|dir| dir.is_dir());
+    let inside = of_host.and_then(|dir| SocketDir::private_in(dir, None).ok());
+    inside.map_or_else(|| SocketDir::private(None), Ok)
 }
 
 /// Makes the directory of the plugin's sockets. Its name is in the error of a host on another machine that does not multiplex, and

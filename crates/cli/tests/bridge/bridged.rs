@@ -65,7 +65,12 @@ impl Tree {
         self.dies_out();
         // A watchdog is no process of the tree. It removes the directory of a bridge that was killed.
         let files = || fs::read_dir(self.tmp.path()).unwrap().flatten().map(|entry| entry.path());
-        eventually(|| files().all(|file| tolerated(&file)).then_some(()));
+        let left = || files().filter(|file| !tolerated(file)).collect::<Vec<_>>();
+        let deadline = Instant::now() + TIMEOUT;
+        while !left().is_empty() {
+            assert!(Instant::now() < deadline, "{:?} is left", left());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

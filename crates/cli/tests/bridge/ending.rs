@@ -70,7 +70,7 @@ fn signals_reach_the_plugin() {
 
 #[test]
 fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
-    let script = "trap 'exit 9' HUP; echo ready; trap 'echo TERM' TERM; while :; do sleep 0.01; done";
+    let script = "trap 'exit 9' HUP; trap 'echo TERM' TERM; echo ready; while :; do sleep 0.01; done";
     let tree = Tree::new();
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", PROGRAM, "bridge", "--", "/bin/sh", "-c", script]);

@@ -4,13 +4,14 @@ use std::{
     fs,
     io::{BufReader, Read as _, Write as _},
     os::fd::OwnedFd,
+    path::Path,
     process::{ChildStdout, Stdio},
     thread,
 };
 
 use crate::{
-    bridged::{Bridge, Stub},
-    program::{eventually, rpcplugin},
+    bridged::{Bridge, PROGRAM, Stub, run},
+    program::eventually,
 };
 
 const LINE: &str = "1|1|unix|/nowhere/plugin|grpc|certificate|true";
@@ -136,36 +137,30 @@ fn a_plugin_notices_that_its_host_reads_no_more() {
 /// A host reports the plugin behind the bridge as it would report the plugin itself.
 #[test]
 fn a_host_names_the_fault_of_a_plugin_behind_a_bridge() {
-    let program = env!("CARGO_BIN_EXE_rpcplugin");
-    let inspect = |timeout: &str, script: &str| {
-        rpcplugin([
-            "inspect",
-            "--cookie",
-            "A=b",
-            "--timeout",
-            timeout,
-            "--",
-            program,
-            "bridge",
-            "--",
-            "/bin/sh",
-            "-c",
-            script,
-        ])
+    let reported = |timeout: &str, plugin: &[&str], parts: &[&str]| {
+        let before = ["inspect", "--cookie", "A=b", "--timeout", timeout, "--", PROGRAM, "bridge", "--"];
+        let args: Vec<String> = before.iter().chain(plugin).map(|word| (*word).to_owned()).collect();
+        let ended = run(Path::new(PROGRAM), &args, |_| false);
+        assert_eq!(ended.status.code(), Some(3), "{}", ended.printed);
+        for part in parts {
+            assert!(ended.printed.contains(part), "{part:?} is missing in {}", ended.printed);
+        }
     };
-    inspect("30s", "echo 'cannot open the database' >&2; exit 7")
-        .ended_with(3)
-        .prints(&["exit status 7", "cannot open the database"]);
-    inspect("30s", "kill -SEGV $$").ended_with(3).prints(&["SIGSEGV"]);
-    inspect("30s", "echo 'Welcome!'; exec sleep 1000")
-        .ended_with(3)
-        .prints(&["rpcplugin::handshake::not_a_handshake_line", "Welcome!"]);
-    inspect("30s", "echo '1|9|unix|/nowhere/plugin|grpc|'; exec sleep 1000")
-        .ended_with(3)
-        .prints(&["version 9"]);
-    let silent = inspect("1s", "exec sleep 1000").ended_with(3);
-    silent.prints(&["rpcplugin::handshake::timeout"]);
-    let missing = rpcplugin(["inspect", "--cookie", "A=b", "--", program, "bridge", "--", "/no/such/plugin"])
-        .ended_with(3);
-    missing.prints(&["/no/such/plugin", "rpcplugin::transport::plugin_not_found", "exit status 3"]);
+    let script =
+        |timeout: &str, script: &str, parts: &[&str]| reported(timeout, &["/bin/sh", "-c", script], parts);
+    script(
+        "30s",
+        "echo 'cannot open the database' >&2; exit 7",
+        &["exit status 7", "cannot open the database"],
+    );
+    script("30s", "kill -SEGV $$", &["SIGSEGV"]);
+    script(
+        "30s",
+        "echo 'Welcome!'; exec sleep 1000",
+        &["rpcplugin::handshake::not_a_handshake_line", "Welcome!"],
+    );
+    script("30s", "echo '1|9|unix|/nowhere/plugin|grpc|'; exec sleep 1000", &["version 9"]);
+    script("1s", "exec sleep 1000", &["rpcplugin::handshake::timeout"]);
+    let missing = ["/no/such/plugin", "rpcplugin::transport::plugin_not_found", "exit status 3"];
+    reported("30s", &["/no/such/plugin"], &missing);
 }

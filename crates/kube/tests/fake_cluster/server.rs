@@ -140,8 +140,9 @@ impl FakeCluster {
 
     /// New pods run the test `plugin_process` of this program.
     pub(crate) fn kubelet_runs_the_plugin(&self) {
-        self.state().kubelet =
-            Some(Kubelet::Run(vec!["plugin_process".into(), "--exact".into(), "--nocapture".into()]));
+        // With one thread the test runner prints the name of the test before the handshake line, and on the same line.
+        let arguments = ["plugin_process", "--exact", "--nocapture", "--test-threads=2"].map(str::to_owned);
+        self.state().kubelet = Some(Kubelet::Run(arguments.into()));
     }
 
     /// The next requests that contain the text fail in this way.
@@ -571,9 +572,7 @@ fn forward(mut request: Request<Incoming>, port: u16) -> Response<Body> {
             while let Some(Ok(message)) = from_host.next().await {
                 match message {
                     Message::Binary(bytes) if bytes.len() > 1 && bytes[0] == 0 => {
-                        if to_plugin.write_all(&bytes[1..]).await.is_err() {
-                            break;
-                        }
+                        let Ok(()) = to_plugin.write_all(&bytes[1..]).await else { break };
                     }
                     Message::Close(_) => break,
                     _ => {}

@@ -76,12 +76,13 @@ async fn an_image_that_is_missing_is_a_fault_at_once_with_the_sentence_of_the_ev
     let cluster = FakeCluster::start().await;
     cluster.kubelet_reports(waiting("ImagePullBackOff", "Back-off pulling image"));
     cluster.add_event("Failed to pull image \"localhost/kv:1\": not found");
+    cluster.add_event("Error: ImagePullBackOff");
     let begun = Instant::now();
     let error: LaunchError = host().launch_with(&pod(&cluster).pull(Pull::Always)).await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     let KubeError::Image { image, reason, message } = kube_error(&error.fault) else { panic!("{error:?}") };
     assert_eq!((&**image, &**reason), ("localhost/kv:1", "ImagePullBackOff"));
-    assert!(message.contains("not found"), "{message}");
+    assert!(message.contains("not found") && !message.contains("Error"), "{message}");
     cluster.until("the pod is deleted", |cluster| cluster.pods().is_empty()).await;
 }
 

@@ -94,7 +94,8 @@ impl Lines {
     }
 }
 
-const BUFFER: usize = 64 << 10;
+/// In large pieces the plugin would wait for its host to read a whole one, and drop records meanwhile.
+const BUFFER: usize = 8 << 10;
 
 /// Hosts in Go read lines up to this length.
 const LONGEST_LINE: usize = 64 << 10;

@@ -1,6 +1,6 @@
 //! What a host passes to a bridge in the environment.
 
-use std::{collections::HashMap, ffi::OsString, time::Duration};
+use std::{collections::HashMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use rpcplugin::{
     config::{ConfigError, Loader},
@@ -12,6 +12,8 @@ use rpcplugin::{
 pub(super) struct Settings {
     /// The ports on which to listen, or why they are unusable.
     pub(super) ports: Result<TcpPorts, HostEnvFault>,
+    /// The directory for sockets on the machine of the host.
+    pub(super) socket_dir: Option<PathBuf>,
     /// Whether the host requests multiplexing.
     pub(super) multiplex: bool,
     /// Whether the host requests mutual TLS.
@@ -38,6 +40,7 @@ impl Settings {
         let followed = value(EXIT_WITH_HOST).map(|value| (EXIT_WITH_HOST, value));
         Ok(Self {
             ports: ports.map_or(Ok(received.ports.unwrap_or(TcpPorts::Any)), Err),
+            socket_dir: received.socket_dir,
             multiplex: received.multiplex,
             mutual_tls: received.client_certificate.is_some(),
             exit_with_host: Loader::new().env(followed).plugin()?.exit_with_host,

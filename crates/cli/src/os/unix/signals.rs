@@ -41,7 +41,7 @@ impl PassedSignals {
     }
 }
 
-/// Returns the signals that this process ignores, as a mask. There are none where there is no `/proc`.
+/// Returns the signals that this process ignores, as a mask. Zero where there is no `/proc`.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
