@@ -1,4 +1,4 @@
-//! `cargo xtask cluster`: the tests of rpcplugin-kube that need a cluster, which are in `crates/kube/tests/cluster.rs`.
+//! `cargo xtask cluster`: the tests of rpcplugin-kube that need a cluster, which are in `tests/tests/cluster.rs`.
 //!
 //! They run against a real Kubernetes of one node on this machine, which `tests/cluster/node` starts. The plugins in it are
 //! images of static programs.
