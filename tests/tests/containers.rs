@@ -2,6 +2,8 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "containers/conformance.rs"]
+mod conformance;
 #[path = "containers/ends.rs"]
 mod ends;
 #[path = "containers/guide.rs"]
@@ -16,6 +18,8 @@ mod measured;
 mod podman;
 #[path = "containers/refused.rs"]
 mod refused;
+#[path = "containers/registry.rs"]
+mod registry;
 #[path = "containers/walls.rs"]
 mod walls;
 

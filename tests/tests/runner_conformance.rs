@@ -1,6 +1,5 @@
 //! The conformance of runners: over runners that work, and over runners that do not.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -120,7 +119,7 @@ impl WrappedProcess {
         Self { process: Some(process), is_immortal: false, hides_status: false }
     }
 
-    fn is_immortal(mut self) -> Self {
+    fn immortal(mut self) -> Self {
         self.is_immortal = true;
         self
     }
@@ -227,7 +226,7 @@ async fn a_runner_that_reports_no_status_fails() {
 async fn a_runner_that_leaves_processes_fails() {
     let wrapped = conformance(plain, |command| Wrapped {
         command,
-        wrap: |started| started.map(|process| WrappedProcess::new(process).is_immortal()),
+        wrap: |started| started.map(|process| WrappedProcess::new(process).immortal()),
     });
     let report = only(&[RunnerCase::Kill, RunnerCase::Drop, RunnerCase::Silent], wrapped).run().await;
     fails(&report, RunnerCase::Kill, "still runs");

@@ -21,7 +21,7 @@ pub(crate) struct Options {
 const DIRECTORY: &str = "docs/api";
 
 /// Features that are off by default and have a public API.
-const FEATURES: &str = "rpcplugin/otel,rpcplugin/testing";
+const FEATURES: &str = "rpcplugin/docker,rpcplugin/otel,rpcplugin/testing";
 
 /// Flags by which rustdoc writes JSON.
 const AS_JSON: &str = "-Zunstable-options --output-format=json --cap-lints=allow";

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::images::{self, Image, Target};
+use crate::images::{self, Image};
 use crate::toolchain::{Tool, first_line};
 use crate::workspace::{Outcome, Workspace, cargo, succeed};
 
@@ -80,16 +80,24 @@ pub(crate) fn obstacle() -> Result<(), String> {
 
 /// Makes the images of the tests, and returns the program in Rust that is in one of them.
 fn images(directory: &Path, measure: bool) -> Outcome<(PathBuf, Vec<PathBuf>)> {
-    let rust = images::static_rust("rpcplugin-tests", Target::Bin, "kit-plugin")?;
-    let mut made = vec![images::archive(
-        directory,
-        &Image {
-            name: "localhost/rpcplugin-tests/kit-rust:1",
-            entrypoint: &["/kit-plugin"],
-            files: &[("kit-plugin", &rust)],
-            links: &[],
-        },
-    )?];
+    // The programs of all other steps, with their libraries: a static program would be compiled for this step alone.
+    succeed(&mut cargo([
+        "build",
+        "--workspace",
+        "--quiet",
+        "--bin",
+        "kit-plugin",
+        "--bin",
+        "runner-plugin",
+    ]))?;
+    let programs = Workspace::load()?.target.join("debug");
+    let (rust, runner) = (programs.join("kit-plugin"), programs.join("runner-plugin"));
+    let libraries = images::libraries(&rust)?;
+    let mut files: Vec<(&str, &Path)> = vec![("kit-plugin", &rust), ("runner-plugin", &runner)];
+    files.extend(libraries.iter().filter_map(|library| Some((library.to_str()?, library.as_path()))));
+    let name = "localhost/rpcplugin-tests/kit-rust:1";
+    let image = Image { name, entrypoint: &["/kit-plugin"], files: &files, links: &[] };
+    let mut made = vec![images::archive(directory, &image)?];
     if measure {
         return Ok((rust, made));
     }

@@ -13,9 +13,9 @@ use crate::workspace::{self, Outcome, Workspace, cargo, succeed};
 
 /// What cargo builds.
 #[derive(Debug, Clone, Copy)]
+#[expect(dead_code, reason = "for the images of a cluster")]
 pub(crate) enum Target {
     Bin,
-    #[expect(dead_code, reason = "for images of examples")]
     Example,
 }
 
@@ -31,7 +31,8 @@ pub(crate) struct Image<'a> {
     pub(crate) links: &'a [(&'a str, &'a str)],
 }
 
-/// Builds a Rust program that needs no library, with the C library of this machine, and returns its path.
+/// Builds a Rust program that needs no library, which compiles all its dependencies once more, with the C library of this machine, and returns its path.
+#[expect(dead_code, reason = "for the images of a cluster")]
 pub(crate) fn static_rust(package: &str, kind: Target, name: &str) -> Outcome<PathBuf> {
     let triple = host()?;
     let kind_flag = match kind {
@@ -66,6 +67,25 @@ pub(crate) fn static_go(name: &str) -> Outcome<Option<PathBuf>> {
         .env("CGO_ENABLED", "0");
     succeed(&mut build)?;
     Ok(Some(program))
+}
+
+/// The libraries that a program of this machine loads, with the loader. An image has them under the same paths.
+pub(crate) fn libraries(program: &Path) -> Outcome<Vec<PathBuf>> {
+    let output = Command::new("ldd").arg(program).output()?;
+    if !output.status.success() {
+        return Err(format!("ldd {}: {}", program.display(), output.status).into());
+    }
+    Ok(listed(&String::from_utf8(output.stdout)?))
+}
+
+/// The paths in the output of `ldd`: the right side of an arrow, or the first word.
+fn listed(output: &str) -> Vec<PathBuf> {
+    let path = |line: &str| {
+        let words = line.split_once("=>").map_or(line, |(_, path)| path);
+        let path = words.split_whitespace().next().filter(|path| path.starts_with('/'))?;
+        Some(PathBuf::from(path))
+    };
+    output.lines().filter_map(path).collect()
 }
 
 /// Makes the archive of an image, as `podman load` and `docker load` read it, and returns its path below `directory`.
@@ -151,6 +171,13 @@ mod tests {
     fn list(archive: &Path) -> String {
         let output = Command::new("tar").arg("-tvf").arg(archive).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn libraries_are_found_in_the_output_of_ldd() {
+        let output =
+            "\tlinux-vdso.so.1 (0x1)\n\tlibc.so.6 => /lib/libc.so.6 (0x2)\n\t/lib64/ld-linux.so.2 (0x3)\n";
+        assert_eq!(listed(output), [PathBuf::from("/lib/libc.so.6"), PathBuf::from("/lib64/ld-linux.so.2")]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod api;
 mod bench;
 mod ci;
+mod cluster;
 mod codegen;
 mod containers;
 mod cross;
@@ -50,6 +51,8 @@ enum Command {
     Ci(ci::Options),
     /// Run hosts and plugins of Rust, Go and Python against each other
     Interop(interop::Options),
+    /// Run the tests of rpcplugin-kube that need a cluster, against a Kubernetes of one node
+    Cluster(cluster::Options),
     /// Compile for macOS and Windows, and run the Windows programs under Wine
     Cross(cross::Options),
     /// Run the fuzz targets of tests/fuzz (nightly compiler, cargo-fuzz)
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Ci(options) => ci::run(&options),
         Command::Interop(options) => interop::run(&options),
+        Command::Cluster(options) => cluster::run(&options),
         Command::Cross(options) => cross::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Guide => guide::run(),

@@ -14,6 +14,8 @@ pub(crate) enum Tool {
     Python,
     Terraform,
     Podman,
+    /// What the step `cluster` needs.
+    Cluster,
 }
 
 impl Tool {
@@ -24,6 +26,7 @@ impl Tool {
             Self::Python => ("python3", "--version"),
             Self::Terraform => ("terraform", "version"),
             Self::Podman => ("podman", "--version"),
+            Self::Cluster => ("containerd", "--version"),
         };
         first_line(Command::new(program).arg(argument))
             .map_err(|why| format!("no {self:?} toolchain ({why})"))

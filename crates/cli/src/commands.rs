@@ -4,6 +4,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod bench;
+pub(crate) mod bridge;
 pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod conformance;

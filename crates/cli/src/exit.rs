@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     PluginExited,
     /// 130: interrupted before the command was done, for example with Ctrl-C.
     Interrupted,
+    /// The exit status of the plugin that `bridge` runs.
+    OfPlugin(u8),
     /// 141: the reader of stdout closed the pipe early. Shells report this code for a program that SIGPIPE ended.
     ReaderGone,
 }
@@ -31,6 +33,7 @@ impl Exit {
             Self::NotStarted => "the plugin could not be launched or attached to",
             Self::PluginExited => "the plugin exited while it was needed",
             Self::Interrupted => "interrupted before the command was done",
+            Self::OfPlugin(_) => "the exit status of the plugin",
             Self::ReaderGone => "the reader of stdout closed the pipe early",
         }
     }
@@ -43,6 +46,7 @@ impl Exit {
             Self::NotStarted => 3,
             Self::PluginExited => 4,
             Self::Interrupted => 130,
+            Self::OfPlugin(status) => status,
             Self::ReaderGone => 141,
         }
     }

@@ -34,7 +34,9 @@ use serde_json::json;
 
 use crate::{
     cli::{Action, Cli, Color, command, stray_flags, without_empty_variables},
-    commands::{attach, bench, call, completions, conformance, discover, doctor, inspect, man, new, run},
+    commands::{
+        attach, bench, bridge, call, completions, conformance, discover, doctor, inspect, man, new, run,
+    },
     error::{CommandError, Interrupted, UsageError},
     exit::Exit,
     os::Interruptions,
@@ -120,8 +122,8 @@ fn start(cli: &Cli, out: &mut Out) -> Result<Exit, CommandError> {
         .build()
         .into_diagnostic()?;
     let exit = runtime.block_on(async {
-        // These commands handle interruptions themselves, because they print results then.
-        if let Action::Run(_) | Action::Conformance(_) | Action::Doctor(_) = &cli.action {
+        // These commands handle interruptions themselves: they print results then, or pass signals on.
+        if let Action::Run(_) | Action::Bridge(_) | Action::Conformance(_) | Action::Doctor(_) = &cli.action {
             return dispatch(&cli.action, out).await;
         }
         let mut interruptions = Interruptions::new().into_diagnostic()?;
@@ -145,6 +147,7 @@ async fn dispatch(action: &Action, out: &mut Out) -> Result<Exit, CommandError> 
         Action::Discover(args) => discover::run(args, out).await,
         Action::Doctor(args) => Box::pin(doctor::run(args, out)).await,
         Action::Bench(args) => Box::pin(bench::run(args, out)).await,
+        Action::Bridge(args) => Box::pin(bridge::run(args, out)).await,
         Action::New(args) => new::run(args, out).await,
         Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,
         Action::Completions(args) => completions::run(args, command(), out),

@@ -9,6 +9,11 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub(crate) use self::unix::{file::*, interrupt::Interruptions, process::*, socket::*, terminal::columns};
+pub(crate) use self::unix::{
+    descriptors::*, file::*, host::HostExit, interrupt::Interruptions, process::*, signals::*, socket::*,
+    terminal::columns,
+};
 #[cfg(windows)]
-pub(crate) use self::windows::{file::*, interrupt::Interruptions, process::*, socket::*, terminal::columns};
+pub(crate) use self::windows::{
+    bridge::*, file::*, interrupt::Interruptions, process::*, socket::*, terminal::columns,
+};

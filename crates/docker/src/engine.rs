@@ -8,7 +8,6 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use bollard::Docker;
@@ -115,7 +114,7 @@ impl Connection {
 
     /// The failure that an error of bollard stands for.
     pub(crate) fn failure(&self, action: &'static str, error: bollard::errors::Error) -> Failure {
-        request::failure(&self.address, action, REQUEST_TIMEOUT, error)
+        request::failure(&self.address, action, error)
     }
 }
 
@@ -124,9 +123,6 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
-
-/// The longest that the engine may take for one request, apart from pulling an image.
-pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The cluster is that of the kubeconfig. The second argument is the plugin's magic cookie. The plugin speaks version 1 of its protocol.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
+#![expect(clippy::print_stdout, reason = "the program prints for people")]
 
 use miette::{IntoDiagnostic as _, Result, miette};
 use rpcplugin::{Host, MagicCookie};
@@ -23,9 +23,8 @@ async fn main() -> Result<()> {
         .pull(Pull::IfMissing)
         .limits(Limits::new().memory(64 << 20).cpus(0.5))
         .label("app", "kv-plugin");
-    let mut host = Host::new(MagicCookie::new(name, value)?, 1);
     // Callbacks and brokered services share the one connection that the host opens.
-    host.config.multiplex = true;
+    let host = Host::new(MagicCookie::new(name, value)?, 1).configure(|config| config.multiplex = true);
     let plugin = host.launch_with(&pod).await?;
     println!("the plugin answers in {:?}", plugin.ping().await.into_diagnostic()?);
     println!("the plugin {}", plugin.shut_down().await);

@@ -225,7 +225,10 @@ pub enum KubeError {
     #[error("the plugin listens on the Unix socket {path} in its pod, which the host cannot reach")]
     #[diagnostic(
         code(rpcplugin::kube::unix_socket),
-        help("let the plugin listen on TCP (PLUGIN_SERVER_TRANSPORTS=tcp), or run it through `Pod::bridge`")
+        help(
+            "let the plugin read its settings from the environment (`Serve::load_config`), which has PLUGIN_SERVER_TRANSPORTS=tcp, \
+             or run the plugin through `Pod::bridge`"
+        )
     )]
     UnixSocket {
         /// The path of the socket in the pod.
@@ -328,9 +331,9 @@ pub(crate) fn is_final(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403))
 }
 
-/// Whether what the request names does not exist.
+/// Whether the API server says that what the request names does not exist. A 404 of a proxy does not count.
 pub(crate) fn is_not_found(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
+    matches!(error, kube::Error::Api(status) if status.is_not_found())
 }
 
 /// The error on one line, without the debugging output that kube adds to it.

@@ -100,6 +100,14 @@ struct Copy {
     passing: bool,
 }
 
+/// One answer that was passed on.
+struct Copied {
+    /// Whether there was anything new in it.
+    any: bool,
+    /// Whether it came to its end, and did not break off.
+    whole: bool,
+}
+
 /// The state of the container between two answers.
 enum Between {
     Runs,
@@ -113,7 +121,7 @@ impl Copy {
         let mut pause = FIRST_PAUSE;
         loop {
             if let Some(stream) = answer.take()
-                && self.copy(stream).await?
+                && self.copy(stream).await?.any
             {
                 pause = FIRST_PAUSE;
             }
@@ -140,20 +148,20 @@ impl Copy {
         }
     }
 
-    /// Passes on one answer. Returns whether there was anything new in it.
-    async fn copy(&mut self, mut stream: LogStream) -> io::Result<bool> {
+    /// Passes on one answer.
+    async fn copy(&mut self, mut stream: LogStream) -> io::Result<Copied> {
         let mut seen = self.recent.seen();
         let mut any = false;
         loop {
             let chunk = match timeout(SILENCE, stream.fill_buf()).await {
-                Ok(Ok([])) => return Ok(any),
+                Ok(Ok([])) => return Ok(Copied { any, whole: true }),
                 Ok(Ok(chunk)) => chunk,
                 Ok(Err(error)) => {
                     tracing::debug!(pod = self.pod.id(), %error, "the log breaks off");
-                    return Ok(any);
+                    return Ok(Copied { any, whole: false });
                 }
                 // A connection that is lost without a word looks like a plugin that logs nothing: asking again distinguishes them.
-                Err(_) => return Ok(any),
+                Err(_) => return Ok(Copied { any, whole: false }),
             };
             let (taken, ends) = match chunk.iter().position(|byte| *byte == b'\n') {
                 Some(end) => (end + 1, true),
@@ -197,20 +205,27 @@ impl Copy {
 
     /// Reads what is left of the log of a container that has ended: the last answer may have broken off.
     async fn finish(&mut self) -> io::Result<()> {
-        match timeout(REQUEST, open(&self.pod, &self.recent, false)).await {
-            Ok(Ok(stream)) => {
-                self.begin_anew().await?;
-                self.copy(stream).await?;
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..LAST_ATTEMPTS {
+            match timeout(REQUEST, open(&self.pod, &self.recent, false)).await {
+                Ok(Ok(stream)) => {
+                    self.begin_anew().await?;
+                    if self.copy(stream).await?.whole {
+                        break;
+                    }
+                }
+                Ok(Err(error)) if is_not_found(&error) => break,
+                Ok(Err(error)) => {
+                    tracing::debug!(
+                        pod = self.pod.id(),
+                        error = describe(&error),
+                        "the end of the log is not read"
+                    );
+                }
+                Err(_) => tracing::debug!(pod = self.pod.id(), "the end of the log is not read"),
             }
-            Ok(Err(error)) => tracing::debug!(
-                pod = self.pod.id(),
-                error = describe(&error),
-                "the end of the log is not read"
-            ),
-            Err(_) => tracing::debug!(
-                pod = self.pod.id(),
-                "the end of the log is not read: the API server does not answer"
-            ),
+            sleep(pause).await;
+            pause *= 2;
         }
         self.end_line().await
     }
@@ -244,5 +259,7 @@ const BUFFER: usize = 64 << 10;
 const LONGEST_HELD: usize = 256 << 10;
 /// The longest time without a byte before the reader asks again.
 const SILENCE: Duration = Duration::from_secs(120);
+/// How often the end of the log of a container that has ended is asked for.
+const LAST_ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

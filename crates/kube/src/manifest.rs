@@ -175,12 +175,15 @@ fn environment(settings: &PodSettings, handshake: Vec<(String, OsString)>) -> Re
             set(&name, value);
         }
     }
-    let port = settings.port.to_string();
-    set("PLUGIN_SERVER_TRANSPORTS", "tcp".to_owned());
-    set("PLUGIN_SERVER_HOST", LISTEN.to_owned());
-    set("PLUGIN_SERVER_PORT", port.clone());
-    set("PLUGIN_MIN_PORT", port.clone());
-    set("PLUGIN_MAX_PORT", port);
+    // Behind a bridge, the plugin listens as it likes, and not on the port of the bridge.
+    if settings.bridge.is_none() {
+        let port = settings.port.to_string();
+        set("PLUGIN_SERVER_TRANSPORTS", "tcp".to_owned());
+        set("PLUGIN_SERVER_HOST", LISTEN.to_owned());
+        set("PLUGIN_SERVER_PORT", port.clone());
+        set("PLUGIN_MIN_PORT", port.clone());
+        set("PLUGIN_MAX_PORT", port);
+    }
     for (name, value) in &settings.env {
         let (text, from) = match value {
             Value::Text(text) => (Some(text.clone()), None),

@@ -49,8 +49,8 @@ mod start;
 /// # Ok(()) }
 /// ```
 ///
-/// Callbacks and brokered services need [`multiplex`](rpcplugin_client::Host): pods do not reach sockets of the host. Without it, calls to the
-/// plugin work, and a callback fails with `rpcplugin::kube::not_multiplexed`.
+/// Callbacks and brokered services need the setting `multiplex` of the host: pods do not reach sockets of the host. Without the setting a host
+/// with callbacks cannot launch, with the cause `rpcplugin::kube::not_multiplexed`, and calls to plugins work otherwise.
 ///
 /// # Errors
 /// A pod that cannot start is a [`KubeError`] at once, with the sentence of the cluster. The error is the source of

@@ -96,5 +96,5 @@ impl fmt::Debug for PodRef {
 const LAST_ATTEMPTS: Duration = Duration::from_secs(60);
 
 fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409)
+    matches!(error, kube::Error::Api(status) if status.is_conflict())
 }

@@ -196,4 +196,30 @@ mod tests {
         let refused = addresses.announce_as(&tcp("127.0.0.1:1")).unwrap_err();
         assert!(matches!(refused.downcast_ref(), Some(KubeError::NotMultiplexed { .. })), "{refused}");
     }
+
+    #[tokio::test]
+    async fn a_connection_that_the_kubelet_could_not_make_ends_with_its_message() {
+        use tokio::io::AsyncReadExt as _;
+
+        let end = |message: Option<&str>| {
+            let message = message.map(str::to_owned);
+            Forwarded {
+                stream: tokio::io::join(&b"bytes"[..], tokio::io::sink()),
+                fault: Some(Box::pin(async { message })),
+                forwarder: None,
+                pod: "plugins/kv-1".into(),
+                port: 7400,
+            }
+        };
+        let mut read = Vec::new();
+        let fault = end(Some("connection\nrefused")).read_to_end(&mut read).await.unwrap_err();
+        assert_eq!(read, b"bytes");
+        let expected = KubeError::PortForward {
+            pod: "plugins/kv-1".into(),
+            port: 7400,
+            message: "connection refused".into(),
+        };
+        assert_eq!(fault.get_ref().and_then(|fault| fault.downcast_ref()), Some(&expected));
+        assert_eq!(end(None).read_to_end(&mut read).await.unwrap(), 5);
+    }
 }

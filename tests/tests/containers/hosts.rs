@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use rpcplugin::Exit;
+use rpcplugin::{Exit, host::Handover};
 use rpcplugin_tests::support::{process::send, programs};
 use rustix::process::Signal;
 
@@ -134,7 +134,7 @@ async fn a_plugin_that_is_handed_over_runs_on() {
     let container = left.lines().next().unwrap().to_owned();
     let removed = rust().remove_orphans().await.unwrap();
     assert!(!removed.contains(&container), "{removed:?}");
-    let attached = host.attach(handover).await.unwrap();
+    let attached = host.attach(Handover::parse(&handover.to_json()).unwrap()).await.unwrap();
     assert!(implementation(&attached).await.contains("rpcplugin"));
     attached.shut_down().await;
     eventually("the container has ended", || !podman::output("ps --format {{.Names}}").contains(&container))

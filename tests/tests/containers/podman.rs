@@ -35,6 +35,12 @@ pub(crate) fn exists(container: &str) -> bool {
     podman(&format!("container exists {container}")).status().unwrap().success()
 }
 
+/// The containers whose directories of sockets are below this path.
+pub(crate) fn labelled(path: &str) -> Vec<String> {
+    let list = output("ps --all --format {{.Names}}={{.Labels}}");
+    list.lines().filter(|line| line.contains(path)).map(str::to_owned).collect()
+}
+
 /// The pid of a container's process, as this machine sees it.
 pub(crate) fn pid(container: &str) -> u32 {
     output(&format!("inspect --format {{{{.State.Pid}}}} {container}")).parse().unwrap()
@@ -49,6 +55,15 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn start() -> Self {
         let dir = TempDir::new_in("/tmp").unwrap();
+        let child = Self::spawn(&dir);
+        Self { dir, child }
+    }
+
+    /// A service that pulls from this registry without TLS.
+    pub(crate) fn with_registry(address: &str) -> Self {
+        let dir = TempDir::new_in("/tmp").unwrap();
+        let settings = format!("[[registry]]\nlocation = \"{address}\"\ninsecure = true\n");
+        std::fs::write(dir.path().join(REGISTRIES), settings).unwrap();
         let child = Self::spawn(&dir);
         Self { dir, child }
     }
@@ -75,6 +90,10 @@ impl Service {
     fn spawn(dir: &TempDir) -> Child {
         let socket = Self::socket(dir);
         let mut command = podman(&format!("system service --time 0 unix://{socket}"));
+        let registries = dir.path().join(REGISTRIES);
+        if registries.exists() {
+            command.env("CONTAINERS_REGISTRIES_CONF", registries);
+        }
         let child = command.current_dir(dir.path()).stdin(Stdio::null()).spawn().unwrap();
         let begun = Instant::now();
         while !std::path::Path::new(&socket).exists() {
@@ -91,6 +110,9 @@ impl Drop for Service {
         let _ = self.child.wait();
     }
 }
+
+/// The settings of the registries.
+const REGISTRIES: &str = "registries.conf";
 
 #[expect(clippy::disallowed_methods, reason = "the switches of a test")]
 pub(crate) fn variable(name: &str) -> String {

@@ -17,7 +17,8 @@ use tokio::{net::UnixStream, time::sleep};
 
 use crate::subject::{Running, Start, ended, entries, greet, host_broker, subject};
 
-const KIT_PLUGIN: &str = env!("CARGO_BIN_EXE_kit-plugin");
+/// The conformance plugin that reads its environment.
+const KIT_PLUGIN: &str = env!("CARGO_BIN_EXE_settings-plugin");
 
 /// A plugin that does not watch its parent, as in a container, and serves this long without a host.
 fn orphan(timeout: &str) -> Start {
@@ -130,6 +131,29 @@ async fn without_a_valid_time_it_serves_on() {
         assert_eq!(plugin.run("x").await, "hello x");
         let log = plugin.stderr();
         assert_eq!(log.contains("PLUGIN_ORPHAN_TIMEOUT"), is_reported, "{value}: {log}");
+    }
+}
+
+/// The system asks a host on another machine whether it is still there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_silent_machine_is_noticed() {
+    for (timeout, is_asked) in [("60s", true), ("0", false)] {
+        let plugin = orphan(timeout).env("PLUGIN_SERVER_TRANSPORTS", "tcp").start();
+        let rpcplugin::Endpoint::Tcp(address) = plugin.endpoint() else { panic!("a TCP port") };
+        let channel = plugin.channel().await;
+        assert_eq!(greet(channel.clone(), "x").await.unwrap(), "hello x");
+        // The plugin's end of the connection: its own port, established, and which timer runs.
+        let port = format!(":{:04X}", address.port());
+        let timers = || {
+            let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            let fields = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let own = fields.filter(|fields| fields[1].ends_with(&port) && fields[3] == "01");
+            own.map(|fields| fields[5].starts_with("02:")).collect::<Vec<_>>()
+        };
+        // For a moment after a response another timer runs.
+        eventually("the timer of keepalive runs, or none", || timers() == [is_asked]).await;
+        drop(channel);
     }
 }
 

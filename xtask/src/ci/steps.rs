@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Options, Step, by_cargo, deny, given, msrv, packages, plain};
 use crate::toolchain::{Tool, cargo_subcommand, first_line};
 use crate::workspace::Outcome;
-use crate::{api, codegen, containers, cross, docs, guide, instructions, interop, terraform, tidy};
+use crate::{api, cluster, codegen, containers, cross, docs, guide, instructions, interop, terraform, tidy};
 
 /// All steps for these options.
 pub(super) fn all(options: &Options) -> Vec<Step> {
@@ -76,6 +76,12 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
         containers::run(&containers::Options { require, ..Default::default() })
     });
     steps.push(given(move || if require { Ok(()) } else { containers::obstacle() }, containers));
+    let require = options.require.contains(&Tool::Cluster);
+    let line = format!("cluster{}{}", if full { " --full" } else { "" }, if require { " --require" } else { "" });
+    let cluster = by_xtask("cluster", &line, move || {
+        cluster::run(&cluster::Options { full, require, ..Default::default() })
+    });
+    steps.push(given(move || if require { Ok(()) } else { cluster::obstacle(full) }, cluster));
     steps
 }
 
@@ -98,6 +104,7 @@ const FEATURES: &[(&str, &str)] = &[
     ("features: ring", "check -p rpcplugin --no-default-features --features ring"),
     ("features: client", "check -p rpcplugin --no-default-features --features client,ring"),
     ("features: server", "check -p rpcplugin --no-default-features --features server,ring"),
+    ("features: docker", "check -p rpcplugin --no-default-features --features docker,ring"),
     ("features: otel", "check -p rpcplugin --no-default-features --features client,otel,ring"),
     // What `cargo xtask bench` builds beside the tests.
     ("features: raw-tonic", "check -p rpcplugin-tests --features raw-tonic --bin kit-bench"),

@@ -3,7 +3,7 @@
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    attach::AttachArgs, bench::BenchArgs, call::CallArgs, completions::CompletionsArgs,
+    attach::AttachArgs, bench::BenchArgs, bridge::BridgeArgs, call::CallArgs, completions::CompletionsArgs,
     conformance::ConformanceArgs, discover::DiscoverArgs, doctor::DoctorArgs, inspect::InspectArgs,
     man::ManArgs, new::NewArgs, run::RunArgs,
 };
@@ -41,6 +41,8 @@ pub(crate) enum Action {
     Conformance(ConformanceArgs),
     /// Measures how fast a plugin starts, responds and exits.
     Bench(BenchArgs),
+    /// Runs a plugin, and carries its connections over TCP: a plugin for hosts on other machines.
+    Bridge(BridgeArgs),
     /// Creates a project with a plugin and its host.
     New(NewArgs),
     /// Prints the completion script of a shell.

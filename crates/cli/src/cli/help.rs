@@ -64,7 +64,7 @@ impl Page {
 const EVERYWHERE: &str = "Global options";
 
 /// The commands that have no JSON output.
-const PRINT_TEXT: &[&str] = &["rpcplugin-completions", "rpcplugin-man"];
+const PRINT_TEXT: &[&str] = &["rpcplugin-bridge", "rpcplugin-completions", "rpcplugin-man"];
 
 #[cfg(test)]
 mod tests {

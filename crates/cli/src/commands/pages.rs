@@ -194,6 +194,22 @@ pub(crate) const PAGES: &[Page] = &[
         see_also: &["inspect"],
     },
     Page {
+        name: "rpcplugin-bridge",
+        examples: &[
+            ("A plugin in Go, on any port of this machine", "rpcplugin bridge -- ./go-plugin --verbose"),
+            (
+                "In a pod: the port is fixed, and hosts connect to the pod's address",
+                "rpcplugin bridge --listen 0.0.0.0:7400 --announce 10.0.0.7 -- ./go-plugin",
+            ),
+            (
+                "Behind `ssh -L 7400:127.0.0.1:7400`: both sides have the same address",
+                "rpcplugin bridge --listen 127.0.0.1:7400 -- /opt/kv/kv-plugin",
+            ),
+        ],
+        exits: &[Exit::Ok, Exit::Usage, Exit::NotStarted],
+        see_also: &["run", "conformance"],
+    },
+    Page {
         name: "rpcplugin-new",
         examples: &[
             ("A plugin and its host in ./my-weather", "rpcplugin new my-weather"),

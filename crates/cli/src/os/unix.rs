@@ -1,7 +1,10 @@
 //! Unix: Linux, macOS and the BSDs.
 
+pub(crate) mod descriptors;
 pub(crate) mod file;
+pub(crate) mod host;
 pub(crate) mod interrupt;
 pub(crate) mod process;
+pub(crate) mod signals;
 pub(crate) mod socket;
 pub(crate) mod terminal;

@@ -1,5 +1,6 @@
 //! Windows.
 
+pub(crate) mod bridge;
 pub(crate) mod file;
 pub(crate) mod interrupt;
 mod kernel;

@@ -7,7 +7,7 @@ use std::{
 
 use crate::program::rpcplugin;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["inspect"],
     &["call"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["doctor"],
     &["conformance"],
     &["bench"],
+    &["bridge"],
     &["new"],
     &["completions"],
     &["man"],
@@ -80,11 +81,16 @@ fn help_respects_color() {
 /// `completions` and `man` print text only: their help has no `--json`, and they refuse the flag.
 #[test]
 fn commands_without_json_output_refuse_the_flag() {
-    for args in [&["man", "--json"][..], &["--json", "man"], &["completions", "bash", "--json"]] {
+    for args in [
+        &["man", "--json"][..],
+        &["--json", "man"],
+        &["completions", "bash", "--json"],
+        &["bridge", "--json", "x"],
+    ] {
         let error = rpcplugin(args).ended_with(2).json();
         assert_eq!(error["error"]["code"], "rpcplugin::config::invalid_arguments", "{args:?}");
     }
-    for command in [&["man"][..], &["completions"]] {
+    for command in [&["man"][..], &["completions"], &["bridge"]] {
         assert!(!help(command, "80").contains("\n      --json"));
     }
 }

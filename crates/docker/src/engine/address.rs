@@ -115,6 +115,7 @@ mod tests {
         let own = "/run/user/7/podman/podman.sock";
         assert_eq!(find(None, "", own).expect("it exists"), format!("unix://{own}"));
         let error = find(None, "", "/nowhere").expect_err("none");
+        assert!(matches!(error, DockerError::NoEngine { .. }), "{error}");
         assert!(error.to_string().contains("/var/run/docker.sock"), "{error}");
     }
 

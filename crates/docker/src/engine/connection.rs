@@ -3,6 +3,8 @@
 //! bollard logs the bodies that it sends and receives, at the levels debug and trace. The requests whose bodies hold the
 //! variables of a container are made in `request.rs` in place of bollard.
 
+use std::time::Duration;
+
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker, errors::Error};
 use hyper::{
     Request, Response, Uri,
@@ -12,7 +14,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use super::{REQUEST_TIMEOUT, address::Address};
+use super::address::Address;
 
 /// bollard over the streams of this module.
 pub(super) fn docker(address: &Address) -> Docker {
@@ -61,6 +63,9 @@ where
     parts.headers.insert(HOST, HeaderValue::from_static("engine"));
     Ok(sender.send_request(Request::from_parts(parts, body)).await?)
 }
+
+/// The longest that the engine may take for one request, apart from pulling an image.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const CREDENTIALS: &str = "x-registry-auth";
 

@@ -9,7 +9,10 @@ use hyper::{Method, header::CONTENT_TYPE};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
-use super::{REQUEST_TIMEOUT, address::Address, connection::send};
+use super::{
+    address::Address,
+    connection::{REQUEST_TIMEOUT, send},
+};
 use crate::error::DockerError;
 
 /// A request whose answer is JSON. Neither the request nor the answer is logged: both may hold the variables of a container.
@@ -55,7 +58,7 @@ impl Request {
         let (action, limit) = (self.action, self.timeout);
         let answer = timeout(limit, self.exchange(address)).await;
         let (status, body) = match answer {
-            Ok(answer) => answer.map_err(|error| failure(address, action, limit, error))?,
+            Ok(answer) => answer.map_err(|error| failure(address, action, error))?,
             Err(_) => return Err(Failure::Error(DockerError::Timeout { action, timeout: limit })),
         };
         if !(200..300).contains(&status) {
@@ -102,19 +105,19 @@ pub(super) async fn bounded<T>(
     request: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Failure> {
     match timeout(REQUEST_TIMEOUT, request).await {
-        Ok(answer) => answer.map_err(|error| failure(address, action, REQUEST_TIMEOUT, error)),
+        Ok(answer) => answer.map_err(|error| failure(address, action, error)),
         Err(_) => Err(Failure::Error(DockerError::Timeout { action, timeout: REQUEST_TIMEOUT })),
     }
 }
 
 /// The failure that an error of bollard stands for.
-pub(super) fn failure(address: &Address, action: &'static str, limit: Duration, error: Error) -> Failure {
+pub(super) fn failure(address: &Address, action: &'static str, error: Error) -> Failure {
     let address = address.to_string();
     Failure::Error(match error {
         Error::DockerResponseServerError { status_code, message } => {
             return Failure::Status { action, status: status_code, message };
         }
-        Error::RequestTimeoutError => DockerError::Timeout { action, timeout: limit },
+        Error::RequestTimeoutError => DockerError::Timeout { action, timeout: REQUEST_TIMEOUT },
         Error::IOError { err } if err.kind() == io::ErrorKind::PermissionDenied => {
             DockerError::Denied { address, source: err }
         }
@@ -166,5 +169,17 @@ mod tests {
         assert_eq!(message(br#"{"message":"no such image","cause":"x"}"#), "no such image");
         assert_eq!(message(b"Internal Server Error\n"), "Internal Server Error");
         assert_eq!(message(&[b'x'; 5000]).len(), LONGEST_MESSAGE);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn an_engine_that_does_not_answer_is_given_up() {
+        let dir = tempfile::tempdir_in("/tmp").expect("a directory");
+        let socket = dir.path().join("engine.sock");
+        let _silent = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
+        let request = Request::get("describe itself", "/info").timeout(Duration::from_millis(20));
+        let failed = request.to::<serde_json::Value>(&Address::Unix(socket)).await;
+        let Err(Failure::Error(error @ DockerError::Timeout { .. })) = failed else { panic!("{failed:?}") };
+        assert!(error.to_string().contains("did not describe itself within 0.02 s"), "{error}");
     }
 }

@@ -158,6 +158,9 @@ fn a_bridge_runs_the_command_of_the_plugin() {
         json!(["/bin/rpcplugin", "bridge", "--listen", "0.0.0.0:7400", "--", "/kv", "serve"])
     );
     assert_eq!(pod["spec"]["initContainers"], Json::Null);
+    // The bridge has the port of the pod.
+    assert_eq!(variable(&pod, "PLUGIN_SERVER_PORT"), None);
+    assert_eq!(variable(&pod, "PLUGIN_MIN_PORT").unwrap()["value"], "10000");
 
     let pod = made(&PodSettings { bridge: Some(Bridge::from_image("rpcplugin:1", "/rpcplugin")), ..plugin });
     let init = &pod["spec"]["initContainers"][0];

@@ -187,7 +187,7 @@ async fn create_surely(pod: &PodRef, wanted: &v1::Pod) -> Result<v1::Pod, kube::
     loop {
         let error = match timeout(REQUEST, pod.api.create(&PostParams::default(), wanted)).await {
             Ok(Ok(created)) => return Ok(created),
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 && attempt > 1 => {
+            Ok(Err(kube::Error::Api(status))) if status.is_already_exists() && attempt > 1 => {
                 return pod.api.get(&pod.name).await;
             }
             Ok(Err(error)) => error,
@@ -271,9 +271,16 @@ async fn last_warning(pod: &PodRef) -> Option<String> {
         None => format!("involvedObject.name={},type=Warning", pod.name),
     };
     let events = timeout(EVENTS, api.list(&ListParams::default().fields(&about))).await.ok()?.ok()?;
-    let newest = events.items.into_iter().max_by_key(|event| {
-        event.last_timestamp.as_ref().map(|time| time.0).or(event.event_time.as_ref().map(|time| time.0))
-    })?;
+    let newest = |event: &Event| {
+        event
+            .last_timestamp
+            .as_ref()
+            .map(|time| time.0)
+            .or_else(|| event.event_time.as_ref().map(|time| time.0))
+    };
+    // `Error: ImagePullBackOff` repeats the reason of the container and explains nothing.
+    let says_more = |event: &Event| event.message.as_deref().is_some_and(|text| !text.starts_with("Error: "));
+    let newest = events.items.into_iter().filter(says_more).max_by_key(newest)?;
     Some(line(&newest.message?)).filter(|message| !message.is_empty())
 }
 

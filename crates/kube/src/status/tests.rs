@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "statuses are written where they are used")]
+
 use miette::Diagnostic as _;
 use serde_json::{Value, json};
 
@@ -97,6 +99,7 @@ fn a_pod_that_its_node_refuses_is_a_fault() {
     let refused =
         pod(json!({"phase": "Failed", "reason": "OutOfcpu", "message": "Pod was rejected: not enough cpu"}));
     let fault = startup(&refused).unwrap_err();
+    assert!(matches!(fault, KubeError::Rejected { .. }), "{fault:?}");
     assert_eq!(fault.to_string(), "the node refused the pod: OutOfcpu: Pod was rejected: not enough cpu");
 }
 
@@ -107,6 +110,7 @@ fn an_init_container_that_fails_is_a_fault() {
         "state": {"terminated": {"exitCode": 2, "reason": "Error"}},
     });
     let fault = startup(&pod(json!({"phase": "Pending", "initContainerStatuses": [failed]}))).unwrap_err();
+    assert!(matches!(fault, KubeError::InitFailed { status: 2, .. }), "{fault:?}");
     assert_eq!(fault.to_string(), "the init container bridge failed with exit status 2: it gives no reason");
     let missing = json!({
         "name": "bridge", "image": "bridge:1", "imageID": "", "ready": false, "restartCount": 0,

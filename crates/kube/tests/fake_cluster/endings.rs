@@ -28,7 +28,7 @@ async fn a_plugin_that_exits_at_once_is_explained_by_its_last_words() {
         matches!(&error.fault, LaunchFault::Handshake(HandshakeFault::ExitedEarly(ExitReason::Status(3)))),
         "{error:?}"
     );
-    let shown = PlainReport::new(&error).to_string();
+    let shown = PlainReport(&error).to_string();
     assert!(shown.contains("the last words"), "{shown}");
     cluster.until("the pod is deleted", |cluster| cluster.pods().is_empty()).await;
 }

@@ -1,13 +1,17 @@
 //! The runner against an API server that exists in this process and fails in the ways of a real one. The tests against a real cluster are in
 //! `tests/cluster.rs`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::needless_pass_by_value, reason = "statuses are written where they are used")]
+
 use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use rpcplugin::{
-    Host, LaunchError, MagicCookie, Serve,
+    Host, LaunchError, MagicCookie, PluginChannel, Serve, Services,
+    config::Loader,
     host::{LaunchEnvironment, LaunchFault, Runner as _, StartFault, StartedProcess},
 };
 use rpcplugin_kube::{KubeError, Pod, PodProcess};
@@ -43,9 +47,23 @@ fn plugin_process() {
         eprintln!("the last words");
         std::process::exit(code);
     }
-    let health = tonic_health::server::health_reporter().1;
-    let code = Serve::new(cookie()).version(1, health).main();
+    let serve = Serve::new(cookie()).version_with(1, |context| {
+        if std::env::var_os("CALLS_ITS_HOST").is_some() {
+            tokio::spawn(call_the_host(context.host_channel()));
+        }
+        Services::new()
+    });
+    let code = serve.load_config(&Loader::new().process_env()).main();
     std::process::exit(i32::from(code != ExitCode::SUCCESS));
+}
+
+/// Calls the host's health service, and logs the answer.
+async fn call_the_host(channel: PluginChannel) {
+    let mut client = tonic_health::pb::health_client::HealthClient::new(channel);
+    match client.check(tonic_health::pb::HealthCheckRequest::default()).await {
+        Ok(_) => tracing::info!("the host has answered"),
+        Err(status) => tracing::error!("the host has not answered: {status}"),
+    }
 }
 
 /// A port that is free now, for a plugin that shares the network of the test.

@@ -35,14 +35,14 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub type Body = UnsyncBoxBody<Bytes, io::Error>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// The namespace of all tests.
-pub const NAMESPACE: &str = "plugins";
+pub(crate) const NAMESPACE: &str = "plugins";
 
 /// A cluster that exists in this process. Dropping it ends the server and the plugins.
 #[derive(Clone)]
-pub struct FakeCluster {
+pub(crate) struct FakeCluster {
     address: std::net::SocketAddr,
     state: Arc<Mutex<State>>,
     /// Counts the changes of the state.
@@ -83,11 +83,9 @@ struct Fault {
 
 /// A failure of the API server.
 #[derive(Clone)]
-pub enum Reaction {
+pub(crate) enum Reaction {
     /// An answer with this status and message.
     Refuse(u16, &'static str),
-    /// No answer, until the client gives up.
-    Hang,
     /// The request is carried out, and there is no answer.
     HangAfter,
     /// The request is carried out, and the connection closed without an answer.
@@ -99,7 +97,7 @@ pub enum Reaction {
 }
 
 impl FakeCluster {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let this = Self { address, state: Arc::default(), changes: watch::channel(0).0 };
@@ -120,7 +118,7 @@ impl FakeCluster {
         this
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let mut config = Config::new(format!("http://{}", self.address).parse().unwrap());
         config.default_namespace = NAMESPACE.into();
         config.default_retry = false;
@@ -136,22 +134,23 @@ impl FakeCluster {
     }
 
     /// New pods get this status.
-    pub fn kubelet_reports(&self, status: Value) {
+    pub(crate) fn kubelet_reports(&self, status: Value) {
         self.state().kubelet = Some(Kubelet::Status(status));
     }
 
     /// New pods run the test `plugin_process` of this program.
-    pub fn kubelet_runs_the_plugin(&self) {
-        self.state().kubelet =
-            Some(Kubelet::Run(vec!["plugin_process".into(), "--exact".into(), "--nocapture".into()]));
+    pub(crate) fn kubelet_runs_the_plugin(&self) {
+        // With one thread the test runner prints the name of the test before the handshake line, and on the same line.
+        let arguments = ["plugin_process", "--exact", "--nocapture", "--test-threads=2"].map(str::to_owned);
+        self.state().kubelet = Some(Kubelet::Run(arguments.into()));
     }
 
     /// The next requests that contain the text fail in this way.
-    pub fn fail(&self, request: &'static str, times: usize, reaction: Reaction) {
+    pub(crate) fn fail(&self, request: &'static str, times: usize, reaction: Reaction) {
         self.state().faults.push(Fault { request, times, reaction });
     }
 
-    pub fn add_event(&self, message: &str) {
+    pub(crate) fn add_event(&self, message: &str) {
         self.state().events.push(json!({
             "metadata": {"name": "e"}, "involvedObject": {}, "type": "Warning", "message": message,
             "lastTimestamp": "2026-11-30T10:00:00Z",
@@ -159,32 +158,32 @@ impl FakeCluster {
     }
 
     /// Adds a pod that is there already.
-    pub fn add_pod(&self, pod: Value) {
+    pub(crate) fn add_pod(&self, pod: Value) {
         let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
         self.put("ADDED", &name, pod);
     }
 
     /// The names of all pods.
-    pub fn pods(&self) -> Vec<String> {
+    pub(crate) fn pods(&self) -> Vec<String> {
         let mut names: Vec<String> = self.state().pods.keys().cloned().collect();
         names.sort();
         names
     }
 
     /// The requests so far: method, path and query.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.state().requests.clone()
     }
 
     /// The only pod.
-    pub fn pod(&self) -> Value {
+    pub(crate) fn pod(&self) -> Value {
         let state = self.state();
         assert_eq!(state.pods.len(), 1, "{:?}", state.pods.keys());
         state.pods.values().next().unwrap().clone()
     }
 
     /// Changes the status of the only pod.
-    pub fn set_status(&self, status: Value) {
+    pub(crate) fn set_status(&self, status: Value) {
         let mut pod = self.pod();
         pod["status"] = status;
         let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
@@ -192,19 +191,24 @@ impl FakeCluster {
     }
 
     /// Removes the only pod, as another program does.
-    pub fn remove_pod(&self) {
+    pub(crate) fn remove_pod(&self) {
         let name = self.pods().pop().unwrap();
         self.remove(&name);
     }
 
     /// Writes a line to the log.
-    pub fn log(&self, line: &str) {
+    pub(crate) fn log(&self, line: &str) {
         self.state().log.push((Timestamp::now(), line.to_owned()));
         self.changed();
     }
 
+    /// The lines of the log so far.
+    pub(crate) fn logged(&self) -> Vec<String> {
+        self.state().log.iter().map(|(_, line)| line.clone()).collect()
+    }
+
     /// Waits until something holds.
-    pub async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let mut changes = self.changes.subscribe();
         let waiting = async {
             while !holds(self) {
@@ -255,10 +259,8 @@ impl FakeCluster {
         let line = format!("{} {}", request.method(), request.uri());
         self.state().requests.push(line.clone());
         let reaction = self.reaction(&line);
-        match &reaction {
-            Some(Reaction::Refuse(code, message)) => return Ok(status(*code, message)),
-            Some(Reaction::Hang) => std::future::pending().await,
-            _ => {}
+        if let Some(Reaction::Refuse(code, message)) = &reaction {
+            return Ok(status(*code, message));
         }
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let path: Vec<&str> = uri.path().trim_start_matches("/api/v1/namespaces/").split('/').collect();
@@ -494,7 +496,7 @@ impl FakeCluster {
 }
 
 /// The status of a pod whose plugin is in this state.
-pub fn status_with(phase: &str, container: Value) -> Value {
+pub(crate) fn status_with(phase: &str, container: Value) -> Value {
     json!({
         "phase": phase,
         "podIP": "127.0.0.1",
@@ -525,8 +527,15 @@ fn full(text: String) -> Body {
 }
 
 fn status(code: u16, message: &str) -> Response<Body> {
-    let status =
-        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code});
+    let reason = match code {
+        404 => "NotFound",
+        409 if message.contains("exists") => "AlreadyExists",
+        409 => "Conflict",
+        _ => "",
+    };
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": code,
+    });
     let mut response = object(status);
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
     response
@@ -563,9 +572,7 @@ fn forward(mut request: Request<Incoming>, port: u16) -> Response<Body> {
             while let Some(Ok(message)) = from_host.next().await {
                 match message {
                     Message::Binary(bytes) if bytes.len() > 1 && bytes[0] == 0 => {
-                        if to_plugin.write_all(&bytes[1..]).await.is_err() {
-                            break;
-                        }
+                        let Ok(()) = to_plugin.write_all(&bytes[1..]).await else { break };
                     }
                     Message::Close(_) => break,
                     _ => {}

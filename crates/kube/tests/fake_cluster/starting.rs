@@ -30,16 +30,59 @@ async fn a_host_in_the_cluster_connects_to_the_address_of_the_pod() {
 }
 
 #[tokio::test]
+async fn a_plugin_calls_its_host_over_the_connection_that_the_host_opened() {
+    let cluster = FakeCluster::start().await;
+    cluster.kubelet_runs_the_plugin();
+    let services = Services::new().add(tonic_health::server::health_reporter().1);
+    let host = host().configure(|config| config.multiplex = true).callbacks(services);
+    let plugin = host.launch_with(&pod(&cluster).env("CALLS_ITS_HOST", "1")).await.unwrap();
+    let answered =
+        |cluster: &FakeCluster| cluster.logged().iter().any(|line| line.contains("the host has answered"));
+    cluster.until("the plugin has an answer", answered).await;
+    let forwards = cluster.requests().iter().filter(|one| one.contains("portforward")).count();
+    assert_eq!(forwards, 1, "one connection for all");
+    plugin.kill().await;
+}
+
+#[tokio::test]
+async fn callbacks_that_are_not_multiplexed_are_refused_with_the_setting() {
+    let cluster = FakeCluster::start().await;
+    cluster.kubelet_runs_the_plugin();
+    let services = Services::new().add(tonic_health::server::health_reporter().1);
+    let error = host().callbacks(services).launch_with(&pod(&cluster)).await.unwrap_err();
+    let shown = rpcplugin::error::PlainReport(&error).to_string();
+    assert!(shown.contains("cannot connect to the host's"), "{shown}");
+    cluster.until("the pod is deleted", |cluster| cluster.pods().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_port_that_cannot_be_forwarded_is_named_with_the_answer() {
+    let cluster = FakeCluster::start().await;
+    cluster.kubelet_runs_the_plugin();
+    cluster.fail(
+        "portforward",
+        usize::MAX,
+        Reaction::Refuse(403, "User \"host\" cannot create pods/portforward"),
+    );
+    let host = host().configure(|config| config.launch_timeout = Duration::from_secs(5));
+    let error = host.launch_with(&pod(&cluster)).await.unwrap_err();
+    let shown = rpcplugin::error::PlainReport(&error).to_string();
+    assert!(shown.contains("cannot be forwarded") && shown.contains("403"), "{shown}");
+    assert!(shown.contains("pods/portforward"), "{shown}");
+}
+
+#[tokio::test]
 async fn an_image_that_is_missing_is_a_fault_at_once_with_the_sentence_of_the_event() {
     let cluster = FakeCluster::start().await;
     cluster.kubelet_reports(waiting("ImagePullBackOff", "Back-off pulling image"));
     cluster.add_event("Failed to pull image \"localhost/kv:1\": not found");
+    cluster.add_event("Error: ImagePullBackOff");
     let begun = Instant::now();
     let error: LaunchError = host().launch_with(&pod(&cluster).pull(Pull::Always)).await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     let KubeError::Image { image, reason, message } = kube_error(&error.fault) else { panic!("{error:?}") };
     assert_eq!((&**image, &**reason), ("localhost/kv:1", "ImagePullBackOff"));
-    assert!(message.contains("not found"), "{message}");
+    assert!(message.contains("not found") && !message.contains("Error"), "{message}");
     cluster.until("the pod is deleted", |cluster| cluster.pods().is_empty()).await;
 }
 
@@ -166,10 +209,9 @@ async fn a_launch_that_runs_out_of_time_names_what_the_pod_waits_for() {
     let cluster = FakeCluster::start().await;
     cluster.kubelet_reports(waiting("ContainerCreating", ""));
     cluster.add_event("MountVolume.SetUp failed: secret \"kv\" not found");
-    let mut host = host();
-    host.config.launch_timeout = Duration::from_secs(4);
+    let host = host().configure(|config| config.launch_timeout = Duration::from_secs(4));
     let error = host.launch_with(&pod(&cluster)).await.unwrap_err();
-    let shown = rpcplugin::error::PlainReport::new(&error).to_string();
+    let shown = rpcplugin::error::PlainReport(&error).to_string();
     assert!(shown.contains("waits: ContainerCreating"), "{shown}");
     assert!(shown.contains("MountVolume.SetUp failed"), "{shown}");
 }

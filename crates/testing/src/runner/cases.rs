@@ -211,9 +211,8 @@ impl<R: Runner + 'static> RunnerConformance<R> {
 
     async fn exit_early(&self) -> Verdict {
         let error = self.refused(&self.new_host(), PluginBehavior::ExitsEarly).await?;
-        let exit = match &error.fault {
-            LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit)) => exit,
-            _ => return Err(failed("the fault is not that of an early exit", &error)),
+        let LaunchFault::Handshake(HandshakeFault::ExitedEarly(exit)) = &error.fault else {
+            return Err(failed("the fault is not that of an early exit", &error));
         };
         expect(
             *exit == ExitReason::Status(EARLY_STATUS.into()),

@@ -14,7 +14,8 @@ use crate::os::sockets;
 #[diagnostic(
     code(rpcplugin::transport::cannot_connect),
     help("{}", match source.kind() {
-        io::ErrorKind::NotFound => "check that the plugin runs: its socket file does not exist",
+        io::ErrorKind::NotFound => "check that the plugin runs: its socket file does not exist; set `multiplex` if host and plugin have \
+             different files, as on different machines: brokered services then need no socket of their own",
         io::ErrorKind::ConnectionRefused => "check that the plugin runs and that this is the address that it announced: nothing listens there",
         io::ErrorKind::PermissionDenied => "set `PLUGIN_UNIX_SOCKET_GROUP` to a group of both sides: this user may not connect",
         _ => "check that the plugin runs and listens at the address that it announced",

@@ -91,6 +91,9 @@ async fn start_by_hand(run: &Run) -> Verdict<(Child, ReattachConfig)> {
     if run.launching().mux {
         return skip("a host that multiplexes cannot attach");
     }
+    if run.launching().container.is_some() {
+        return skip("the program is in the image only");
+    }
     let command = run.launching().command;
     let mut words = command.iter();
     let mut child = Command::new(words.next().map_or("", String::as_str))

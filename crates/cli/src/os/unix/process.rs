@@ -83,6 +83,14 @@ impl Drop for ProcessGroup {
     }
 }
 
+/// Resolves when this process has no children, because others have reaped them.
+pub(crate) async fn all_children_reaped() {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    while waitid(WaitId::All, options).is_ok() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
 /// Whether a process that is not a child of this one is alive. A zombie is not alive.
 pub(crate) fn is_alive(pid: Pid) -> bool {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {

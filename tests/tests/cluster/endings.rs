@@ -1,0 +1,132 @@
+//! How plugins end in their pods, and how the host reports it.
+
+use rpcplugin::{
+    Exit, Plugin,
+    host::{ExitCause, ExitReason, ExitReport},
+};
+use rpcplugin_kube::{
+    Limits,
+    k8s_openapi::api::core::v1::Pod,
+    kube::{
+        ResourceExt as _,
+        api::{DeleteParams, EvictParams},
+    },
+};
+use rpcplugin_tests::pb::{BigPayloadRequest, ExitRequest, LogLineRequest};
+use tokio::time::{Instant, timeout};
+
+use super::support::{Namespace, RUST, TIMEOUT, eventually, host, kit};
+
+/// The report of a plugin that ends by itself.
+async fn report(plugin: &Plugin) -> ExitReport {
+    let reason = timeout(TIMEOUT, plugin.wait()).await.expect("the plugin ends");
+    println!("the plugin ended: {reason}");
+    let ExitReason::Reported(report) = reason else { panic!("without a report: {reason:?}") };
+    report
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_plugin_that_exceeds_its_memory_is_reported_as_such() {
+    let namespace = Namespace::create().await;
+    let pod = namespace.plugin(RUST).limits(Limits::new().memory(32 << 20));
+    let plugin = host().launch_with(&pod).await.unwrap();
+    let request = BigPayloadRequest { n: 512 << 20, seed: 1 };
+    let status = kit(plugin.channel()).big_payload(request).await.unwrap_err();
+    let report = report(&plugin).await;
+    assert_eq!(report.cause, ExitCause::OutOfMemory, "{report:?}");
+    let explained = plugin.explain(status).await;
+    assert!(explained.message().contains("memory"), "{explained:?}");
+    drop(plugin);
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_pod_that_is_deleted_from_outside_is_reported_as_removed() {
+    let namespace = Namespace::create().await;
+    let plugin = host().launch_with(&namespace.plugin(RUST)).await.unwrap();
+    let name = namespace.pod().await.name_any();
+    namespace.api::<Pod>().delete(&name, &DeleteParams::default()).await.unwrap();
+    assert_eq!(report(&plugin).await.cause, ExitCause::Removed);
+    drop(plugin);
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_pod_that_is_evicted_by_the_api_is_reported() {
+    let namespace = Namespace::create().await;
+    let plugin = host().launch_with(&namespace.plugin(RUST)).await.unwrap();
+    let name = namespace.pod().await.name_any();
+    namespace.api::<Pod>().evict(&name, &EvictParams::default()).await.unwrap();
+    let cause = report(&plugin).await.cause;
+    assert!(matches!(cause, ExitCause::Evicted | ExitCause::Removed), "{cause:?}");
+    drop(plugin);
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_pod_that_its_node_evicts_is_reported_as_evicted() {
+    let namespace = Namespace::create().await;
+    // The log counts as storage.
+    let pod = namespace.plugin(RUST).limits(Limits::new().storage(1 << 20));
+    let plugin = host().launch_with(&pod).await.unwrap();
+    let mut kit = kit(plugin.channel());
+    let record =
+        LogLineRequest { level: "info".to_owned(), message: "x".repeat(64 << 10), ..Default::default() };
+    for _ in 0..64 {
+        kit.log_line(record.clone()).await.unwrap();
+    }
+    let report = report(&plugin).await;
+    assert_eq!(report.cause, ExitCause::Evicted, "{report:?}");
+    drop(plugin);
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn the_exit_status_of_a_plugin_reaches_the_host() {
+    let namespace = Namespace::create().await;
+    let plugin = host().launch_with(&namespace.plugin(RUST)).await.unwrap();
+    kit(plugin.channel()).exit(ExitRequest { code: 3 }).await.unwrap_err();
+    assert_eq!(timeout(TIMEOUT, plugin.wait()).await.unwrap(), ExitReason::Status(3));
+    drop(plugin);
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_shutdown_is_clean_and_ends_before_the_grace() {
+    let namespace = Namespace::create().await;
+    let plugin = host().launch_with(&namespace.plugin(RUST)).await.unwrap();
+    let begin = Instant::now();
+    assert_eq!(plugin.shut_down_within(TIMEOUT).await, Exit::Clean);
+    assert!(begin.elapsed() < TIMEOUT / 2, "{:?}", begin.elapsed());
+    namespace.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_kill_and_a_drop_leave_no_pod() {
+    let namespace = Namespace::create().await;
+    let plugin = host().launch_with(&namespace.plugin(RUST)).await.unwrap();
+    let begin = Instant::now();
+    let exit = plugin.kill().await;
+    println!("killed after {:?}: {exit}", begin.elapsed());
+    // The kubelet sends SIGTERM first: a plugin may be quick enough to end by itself.
+    assert!(matches!(exit, Exit::Killed { .. } | Exit::Clean), "{exit:?}");
+    eventually("the killed pod is gone", async || namespace.pods().await.is_empty()).await;
+
+    drop(host().launch_with(&namespace.plugin(RUST)).await.unwrap());
+    eventually("the dropped pod is gone", async || namespace.pods().await.is_empty()).await;
+
+    // A launch that is given up while its pod starts.
+    let host = host();
+    let pod = namespace.plugin(RUST);
+    let launch = tokio::spawn(async move { host.launch_with(&pod).await });
+    eventually("the pod is made", async || !namespace.pods().await.is_empty()).await;
+    launch.abort();
+    namespace.is_empty().await;
+}
