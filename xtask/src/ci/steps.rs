@@ -77,7 +77,8 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     });
     steps.push(given(move || if require { Ok(()) } else { containers::obstacle() }, containers));
     let require = options.require.contains(&Tool::Cluster);
-    let line = format!("cluster{}{}", if full { " --full" } else { "" }, if require { " --require" } else { "" });
+    let line =
+        format!("cluster{}{}", if full { " --full" } else { "" }, if require { " --require" } else { "" });
     let cluster = by_xtask("cluster", &line, move || {
         cluster::run(&cluster::Options { full, require, ..Default::default() })
     });

@@ -88,8 +88,8 @@ const CRATES: &[Crate] = &[
     Crate {
         folder: "crates/kube",
         rooms: &[
-            "os", "text", "settings", "error", "status", "pod_ref", "cluster", "host_id", "orphans", "follow",
-            "logs", "reach", "manifest", "process", "pod",
+            "os", "text", "settings", "error", "status", "pod_ref", "cluster", "host_id", "orphans",
+            "follow", "logs", "reach", "manifest", "process", "pod",
         ],
     },
     Crate {
