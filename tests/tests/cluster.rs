@@ -4,6 +4,7 @@
 //! the path of the example in `RPCPLUGIN_FLEET`. The plugins are those of the conformance kit.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "xtask passes the path of a program in the environment")]
 
 #[path = "cluster/calls.rs"]
 mod calls;

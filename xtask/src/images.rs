@@ -13,7 +13,6 @@ use crate::workspace::{self, Outcome, Workspace, cargo, succeed};
 
 /// What cargo builds.
 #[derive(Debug, Clone, Copy)]
-#[expect(dead_code, reason = "for the images of a cluster")]
 pub(crate) enum Target {
     Bin,
     Example,
@@ -32,7 +31,6 @@ pub(crate) struct Image<'a> {
 }
 
 /// Builds a Rust program that needs no library, which compiles all its dependencies once more, with the C library of this machine, and returns its path.
-#[expect(dead_code, reason = "for the images of a cluster")]
 pub(crate) fn static_rust(package: &str, kind: Target, name: &str) -> Outcome<PathBuf> {
     let triple = host()?;
     let kind_flag = match kind {
@@ -164,7 +162,8 @@ pub(crate) fn obstacle() -> Option<String> {
     first_line(Command::new("tar").arg("--version")).err().map(|why| format!("no tar ({why})"))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 

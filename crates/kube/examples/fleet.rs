@@ -11,7 +11,7 @@
 //!
 //! It works inside the cluster, with the account of `manifests/host-role.yaml`, as `manifests/host.yaml` deploys it, and outside
 //! with a kubeconfig. Its settings are in its environment: `PLUGIN_ORPHAN_TIMEOUT`, for example.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "the program prints for people")]
+#![expect(clippy::print_stdout, reason = "the program prints for people")]
 
 use std::{
     env,

@@ -35,7 +35,7 @@ async fn a_pod_answers_a_first_call_through_a_port_forward_with_auto_mtls() {
     assert!(!variable.present, "{variable:?}");
 
     assert_eq!(plugin.shut_down().await, Exit::Clean);
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +49,7 @@ async fn a_go_plugin_answers_through_the_bridge() {
     assert!(matches!(plugin.security(), Security::Mutual(_)), "{:?}", plugin.security());
     call_back(&plugin).await;
     assert_eq!(plugin.shut_down().await, Exit::Clean);
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +67,7 @@ async fn brokered_calls_in_both_directions_share_the_port_forward() {
     assert_eq!(greeting, "hello host from a pod");
 
     assert_eq!(plugin.shut_down().await, Exit::Clean);
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +88,7 @@ async fn log_records_arrive_in_order_and_whole() {
         assert_eq!(*length, if number % 100 == 99 { 60_000 } else { 20 }, "record {number}");
     }
     assert_eq!(plugin.shut_down().await, Exit::Clean);
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 fn record(number: i64, length: usize) -> LogLineRequest {

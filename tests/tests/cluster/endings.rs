@@ -20,7 +20,6 @@ use super::support::{Namespace, RUST, TIMEOUT, eventually, host, kit};
 /// The report of a plugin that ends by itself.
 async fn report(plugin: &Plugin) -> ExitReport {
     let reason = timeout(TIMEOUT, plugin.wait()).await.expect("the plugin ends");
-    println!("the plugin ended: {reason}");
     let ExitReason::Reported(report) = reason else { panic!("without a report: {reason:?}") };
     report
 }
@@ -38,7 +37,7 @@ async fn a_plugin_that_exceeds_its_memory_is_reported_as_such() {
     let explained = plugin.explain(status).await;
     assert!(explained.message().contains("memory"), "{explained:?}");
     drop(plugin);
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +49,7 @@ async fn a_pod_that_is_deleted_from_outside_is_reported_as_removed() {
     namespace.api::<Pod>().delete(&name, &DeleteParams::default()).await.unwrap();
     assert_eq!(report(&plugin).await.cause, ExitCause::Removed);
     drop(plugin);
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +62,7 @@ async fn a_pod_that_is_evicted_by_the_api_is_reported() {
     let cause = report(&plugin).await.cause;
     assert!(matches!(cause, ExitCause::Evicted | ExitCause::Removed), "{cause:?}");
     drop(plugin);
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +81,7 @@ async fn a_pod_that_its_node_evicts_is_reported_as_evicted() {
     let report = report(&plugin).await;
     assert_eq!(report.cause, ExitCause::Evicted, "{report:?}");
     drop(plugin);
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +92,7 @@ async fn the_exit_status_of_a_plugin_reaches_the_host() {
     kit(plugin.channel()).exit(ExitRequest { code: 3 }).await.unwrap_err();
     assert_eq!(timeout(TIMEOUT, plugin.wait()).await.unwrap(), ExitReason::Status(3));
     drop(plugin);
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +103,7 @@ async fn a_shutdown_is_clean_and_ends_before_the_grace() {
     let begin = Instant::now();
     assert_eq!(plugin.shut_down_within(TIMEOUT).await, Exit::Clean);
     assert!(begin.elapsed() < TIMEOUT / 2, "{:?}", begin.elapsed());
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,5 +127,5 @@ async fn a_kill_and_a_drop_leave_no_pod() {
     let launch = tokio::spawn(async move { host.launch_with(&pod).await });
     eventually("the pod is made", async || !namespace.pods().await.is_empty()).await;
     launch.abort();
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }

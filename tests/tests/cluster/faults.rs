@@ -18,7 +18,6 @@ async fn refused(pod: &PluginPod, code: &str) -> String {
     let error = host().launch_with(pod).await.map(|plugin| plugin.id()).unwrap_err();
     let elapsed = begin.elapsed();
     let fault = fault(&error);
-    println!("{code} after {elapsed:?}: {fault}");
     assert_eq!(fault.code().unwrap().to_string(), format!("rpcplugin::kube::{code}"), "{fault}");
     assert!(elapsed < TIMEOUT / 2, "{elapsed:?}: {fault}");
     fault.to_string()
@@ -41,7 +40,7 @@ async fn an_image_that_is_missing_is_named() {
     assert!(line.contains(missing) && line.contains("ErrImageNeverPull"), "{line}");
     let line = refused(&namespace.plugin(missing).pull(Pull::IfMissing), "image").await;
     assert!(line.contains(missing), "{line}");
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +54,7 @@ async fn a_pod_that_no_node_takes_is_named() {
     let large = namespace.plugin(RUST).limits(Limits::new().memory(1 << 50)).schedule_timeout(soon);
     let line = refused(&large, "unschedulable").await;
     assert!(line.contains("memory"), "{line}");
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +64,7 @@ async fn a_configuration_that_the_kubelet_refuses_is_named() {
     let pod = namespace.plugin(RUST).env_from_secret("TOKEN", "absent", "key");
     let line = refused(&pod, "configuration").await;
     assert!(line.contains("absent"), "{line}");
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +73,7 @@ async fn a_program_that_is_not_in_the_image_is_named() {
     let namespace = Namespace::create().await;
     let line = refused(&namespace.plugin(RUST).command(["/absent"]), "not_runnable").await;
     assert!(line.contains("/absent"), "{line}");
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +82,7 @@ async fn an_image_that_runs_as_root_is_refused() {
     let namespace = Namespace::create().await;
     let line = refused(&namespace.plugin(RUST).user_of_image(), "configuration").await;
     assert!(line.contains("root"), "{line}");
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +105,7 @@ async fn rights_that_are_missing_are_named() {
         println!("without {verb} {resource}: {line}");
         assert!(line.contains(resource) && line.contains("forbidden"), "{verb} {resource}: {line}");
     }
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

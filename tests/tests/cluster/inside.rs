@@ -41,7 +41,7 @@ async fn a_host_in_a_pod_reaches_its_plugins_by_their_addresses() {
 
     // Asked to end, the host shuts its plugins down.
     namespace.scale_fleet_down();
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,5 +65,5 @@ async fn the_cluster_deletes_the_plugins_of_a_host_that_is_gone() {
     })
     .await;
     namespace.scale_fleet_down();
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }

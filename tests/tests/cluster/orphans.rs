@@ -38,7 +38,7 @@ async fn the_plugins_of_a_host_outside_that_is_killed_end_by_themselves() {
     let plugin = host().launch_with(&namespace.plugin(RUST)).await.unwrap();
     eventually("the pods of the killed host are gone", async || namespace.pods().await.len() == 1).await;
     plugin.shut_down().await;
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +64,7 @@ async fn the_plugins_of_a_host_inside_that_is_killed_end_and_new_ones_serve_the_
     namespace.log_with(&name, "2 of 2 plugins answer").await;
     namespace.scale_fleet_down();
     // With the pod of the host, the cluster deletes what is left.
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }
 
 /// The process of a program in a pod, as this machine sees it: the cgroup of a container has the uid of its pod in its path.

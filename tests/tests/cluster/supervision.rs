@@ -40,5 +40,5 @@ async fn a_pod_that_ends_is_replaced_and_the_channel_follows() {
     assert_eq!(restarts, 0);
 
     plugin.shut_down().await.expect("the plugin runs");
-    namespace.is_empty().await;
+    namespace.emptied().await;
 }

@@ -98,7 +98,7 @@ impl Namespace {
     }
 
     /// Waits until no pod is left, and deletes the namespace.
-    pub(crate) async fn is_empty(self) {
+    pub(crate) async fn emptied(self) {
         eventually("no pod is left", async || self.pods().await.is_empty()).await;
         self.delete().await;
     }

@@ -18,9 +18,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Runs a start for each container, some at once, and returns the seconds that each took.
-async fn timed<F: Future<Output = ()> + Send>(start: impl Fn() -> F + Send + Sync + 'static) -> Vec<f64>
+async fn timed<F>(start: impl Fn() -> F + Send + Sync + 'static) -> Vec<f64>
 where
-    F: 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     let (start, turns) = (Arc::new(start), Arc::new(Semaphore::new(AT_ONCE)));
     let mut tasks = Vec::new();

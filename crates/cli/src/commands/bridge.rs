@@ -122,15 +122,15 @@ pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandErr
     drop((plugin, dir));
     // A host may look for processes that its plugin has left.
     let _ = timeout(REAP_TIMEOUT, os::all_children_reaped()).await;
-    Ok(end_as(reason))
+    Ok(end_as(&reason))
 }
 
 /// Ends the process as the plugin ended: by the same signal, or with the exit code that is returned.
-fn end_as(reason: ExitReason) -> Exit {
+fn end_as(reason: &ExitReason) -> Exit {
     match reason {
-        ExitReason::Status(status) => Exit::OfPlugin(u8::try_from(status).unwrap_or(u8::MAX)),
+        ExitReason::Status(status) => Exit::OfPlugin(u8::try_from(*status).unwrap_or(u8::MAX)),
         ExitReason::Signal(signal) => {
-            os::end_by(signal);
+            os::end_by(*signal);
             // As shells report it.
             Exit::OfPlugin(u8::try_from(signal.number()).map_or(u8::MAX, |number| number.saturating_add(128)))
         }

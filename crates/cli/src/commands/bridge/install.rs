@@ -8,7 +8,7 @@ use crate::os::set_mode;
 
 /// Copies this program to a path, where every user may execute it. A file there is replaced at once, also while it is executed.
 pub(super) fn install(path: &Path) -> io::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut copy = NamedTempFile::new_in(dir)?;
     io::copy(&mut File::open(std::env::current_exe()?)?, &mut copy)?;
     set_mode(copy.path(), 0o755)?;

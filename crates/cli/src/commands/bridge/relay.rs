@@ -66,7 +66,8 @@ async fn downstream(
     let mut buffer = vec![0; BUFFER];
     // An error of the plugin's side is its end, as in the host's direction.
     while let Some(Ok(read @ 1..)) = exit.bounds(plugin.read(&mut buffer)).await {
-        exit.bounds(host.write_all(&buffer[..read])).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))?;
+        let write = exit.bounds(host.write_all(&buffer[..read])).await;
+        write.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))?;
     }
     host.shutdown().await
 }

@@ -39,7 +39,7 @@ impl Settings {
         // The plugin judges its other settings.
         let followed = value(EXIT_WITH_HOST).map(|value| (EXIT_WITH_HOST, value));
         Ok(Self {
-            ports: ports.map_or(Ok(received.ports.unwrap_or(TcpPorts::Any)), Err),
+            ports: ports.map_or_else(|| Ok(received.ports.unwrap_or(TcpPorts::Any)), Err),
             socket_dir: received.socket_dir,
             multiplex: received.multiplex,
             mutual_tls: received.client_certificate.is_some(),
