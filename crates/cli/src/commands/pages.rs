@@ -199,7 +199,7 @@ pub(crate) const PAGES: &[Page] = &[
             ("A plugin in Go, on any port of this machine", "rpcplugin bridge -- ./go-plugin --verbose"),
             (
                 "In a pod: the port is fixed, and hosts connect to the pod's address",
-                "rpcplugin bridge --listen 0.0.0.0:7400 --announce 10.0.0.7 -- ./go-plugin",
+                "rpcplugin bridge --listen 0.0.0.0:7400 --announce 10.0.0.7 -- ./kv",
             ),
             (
                 "Behind `ssh -L 7400:127.0.0.1:7400`: both sides have the same address",
