@@ -117,28 +117,13 @@ fn a_rust_host_and_a_go_plugin_under_auto_mtls() {
 }
 
 #[test]
-fn a_rust_host_and_a_go_plugin_that_multiplex() {
-    as_without_a_bridge("rust", "go", "plain", true);
-}
-
-#[test]
 fn a_rust_host_and_a_go_plugin_that_multiplex_under_auto_mtls() {
     as_without_a_bridge("rust", "go", "auto-mtls", true);
 }
 
 #[test]
-fn a_rust_host_and_a_rust_plugin_under_auto_mtls() {
-    as_without_a_bridge("rust", "rust", "auto-mtls", false);
-}
-
-#[test]
 fn a_rust_host_and_a_rust_plugin_that_multiplex_under_auto_mtls() {
     as_without_a_bridge("rust", "rust", "auto-mtls", true);
-}
-
-#[test]
-fn a_rust_host_and_a_python_plugin() {
-    as_without_a_bridge("rust", "python", "plain", false);
 }
 
 #[test]
