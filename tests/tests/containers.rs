@@ -23,7 +23,11 @@ mod registry;
 #[path = "containers/walls.rs"]
 mod walls;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rpcplugin::{
     Endpoint, Host, LaunchError, Plugin, Versions,
@@ -68,7 +72,7 @@ impl Place {
 
     /// The directories of sockets that exist.
     fn directories(&self) -> Vec<PathBuf> {
-        fs::read_dir(self.sockets.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
+        entries(self.sockets.path())
     }
 
     /// Waits until neither the container nor the directory of the sockets is left.
@@ -76,6 +80,11 @@ impl Place {
         eventually("the container is removed", || !podman::exists(container)).await;
         eventually("the directory is removed", || self.directories().is_empty()).await;
     }
+}
+
+/// What is in the directory.
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 /// A container with the conformance plugin in Rust.

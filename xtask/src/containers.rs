@@ -44,17 +44,21 @@ pub(crate) fn run(options: &Options) -> Outcome {
     for archive in &archives {
         succeed(podman.command().args(["load", "--quiet", "--input"]).arg(archive).stdout(Stdio::null()))?;
     }
-    // The whole workspace selects the features, as in every other step. Nothing is compiled a second time.
-    let mut tests =
-        cargo("test --workspace --quiet --test containers -- --ignored --test-threads 4".split(' '));
-    if options.measure {
-        tests.args(["--nocapture", "--test-threads", "1", "measured"]);
-    } else {
-        tests.args(["--skip", "measured"]).args(&options.filter);
+    // The tests in `hosts` run alone: each host removes the containers of all hosts that are gone.
+    let runs: &[&[&str]] = match &options.filter {
+        _ if options.measure => &[&["--nocapture", "--test-threads", "1", "measured"]],
+        Some(filter) => &[&["--test-threads", "1", "--skip", "measured", filter]],
+        None => &[
+            &["--test-threads", "4", "--skip", "measured", "--skip", "hosts::"],
+            &["--test-threads", "1", "hosts::"],
+        ],
+    };
+    for run in runs {
+        // The whole workspace selects the features, as in every other step. Nothing is compiled a second time.
+        let mut tests = cargo("test --workspace --quiet --test containers -- --ignored".split(' '));
+        podman.show(tests.args(*run).env("RPCPLUGIN_TEST_PROGRAM", &program));
+        succeed(&mut tests)?;
     }
-    podman.show(&mut tests);
-    tests.env("RPCPLUGIN_TEST_PROGRAM", &program);
-    succeed(&mut tests)?;
     if !options.measure {
         // The features of the program are off by default, also in a build of the workspace.
         let line = "test --quiet -p rpcplugin-cli --features docker --test runner_docker -- --ignored --test-threads 2";
