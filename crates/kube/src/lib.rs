@@ -20,9 +20,11 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod addresses;
 mod cluster;
 mod error;
 mod follow;
+mod forward;
 mod host_id;
 mod logs;
 mod manifest;
@@ -31,7 +33,6 @@ mod os;
 mod pod;
 mod pod_ref;
 mod process;
-mod reach;
 mod settings;
 mod status;
 mod text;
