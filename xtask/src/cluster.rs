@@ -53,9 +53,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
     tests.args(&options.filter).env("KUBECONFIG", &node.kubeconfig).env("RPCPLUGIN_FLEET", &images.fleet);
     tests.env("PATH", programs::path(&target)?);
     succeed(&mut tests)?;
-    // The features of the program are off by default, also in a build of the workspace.
-    let line = "test --quiet -p rpcplugin-cli --features docker,kube --test runner_kube -- --ignored --test-threads 2";
-    let mut program = cargo(line.split(' '));
+    let mut program = cargo(workspace::RUNNERS.split(' '));
+    program.args(["--test", "runner_kube", "--", "--ignored", "--test-threads", "2"]);
     program.args(&options.filter).env("KUBECONFIG", &node.kubeconfig).env("PATH", programs::path(&target)?);
     Ok(succeed(&mut program)?)
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::images::{self, Image};
 use crate::toolchain::{Tool, first_line};
-use crate::workspace::{Outcome, Workspace, cargo, succeed};
+use crate::workspace::{self, Outcome, Workspace, cargo, succeed};
 
 /// Options of `cargo xtask containers`.
 #[derive(Debug, Default, clap::Args)]
@@ -66,9 +66,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         succeed(&mut tests)?;
     }
     if !options.measure {
-        // The features of the program are off by default, also in a build of the workspace. The step *cluster* has the same.
-        let line = "test --quiet -p rpcplugin-cli --features docker,kube --test runner_docker -- --ignored --test-threads 2";
-        let mut program = cargo(line.split(' '));
+        let mut program = cargo(workspace::RUNNERS.split(' '));
+        program.args(["--test", "runner_docker", "--", "--ignored", "--test-threads", "2"]);
         podman.show(program.args(&options.filter));
         succeed(&mut program)?;
     }

@@ -23,6 +23,7 @@
 mod addresses;
 mod cluster;
 mod error;
+mod events;
 mod follow;
 mod forward;
 mod host_id;

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    events::eviction,
     follow::{Follower, View},
     pod_ref::PodRef,
     status::{EndedBy, ending, gone, time_to_end},
@@ -86,6 +87,21 @@ impl PodProcess {
         })
     }
 
+    /// The eviction in place of the exit status, if the node evicted a plugin that then exited by itself.
+    async fn explained(&self, reason: ExitReason) -> ExitReason {
+        match (self.ended_by(), &reason) {
+            (EndedBy::Other, ExitReason::Status(_) | ExitReason::Signal(_)) => {
+                let report = eviction(&self.pod).await.map(|text| ExitReport::new(ExitCause::Evicted, text));
+                match (report, reason.status()) {
+                    (Some(report), Some(status)) => report.status(status).into(),
+                    (Some(report), None) => report.into(),
+                    (None, _) => reason,
+                }
+            }
+            _ => reason,
+        }
+    }
+
     /// Reads the end of the log, and deletes the pod that has ended. May be repeated.
     async fn clean_up(&mut self) {
         let until = *self.log_until.get_or_insert_with(|| Instant::now() + END_OF_LOG);
@@ -118,6 +134,7 @@ impl PluginProcess for PodProcess {
     async fn wait(&mut self) -> ExitReason {
         loop {
             if let Some(reason) = self.end() {
+                let reason = self.explained(reason).await;
                 self.clean_up().await;
                 return reason;
             }

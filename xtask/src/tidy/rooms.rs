@@ -94,6 +94,7 @@ const CRATES: &[Crate] = &[
             "error",
             "status",
             "pod_ref",
+            "events",
             "cluster",
             "host_id",
             "orphans",
