@@ -1,4 +1,4 @@
-//! `cargo xtask cluster`: the tests of rpcplugin-kube that need a cluster, which are in `tests/tests/cluster.rs`.
+//! `cargo xtask cluster`: the tests that need a cluster: those of rpcplugin-kube in `tests/tests/cluster.rs`, and those of the program.
 //!
 //! They run against a real Kubernetes of one node on this machine, which `tests/cluster/node` starts. The plugins in it are
 //! images of static programs.
@@ -52,7 +52,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let mut tests = cargo("test --workspace --quiet --test cluster -- --ignored --test-threads 4".split(' '));
     tests.args(&options.filter).env("KUBECONFIG", &node.kubeconfig).env("RPCPLUGIN_FLEET", &images.fleet);
     tests.env("PATH", programs::path(&target)?);
-    Ok(succeed(&mut tests)?)
+    succeed(&mut tests)?;
+    let mut program = cargo(workspace::RUNNERS.split(' '));
+    program.args(["--test", "runner_kube", "--", "--ignored", "--test-threads", "2"]);
+    program.args(&options.filter).env("KUBECONFIG", &node.kubeconfig).env("PATH", programs::path(&target)?);
+    Ok(succeed(&mut program)?)
 }
 
 /// Returns why this machine cannot run the node, if it cannot. With `build`, programs that are not built are no reason.

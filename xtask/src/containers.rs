@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::images::{self, Image};
 use crate::toolchain::{Tool, first_line};
-use crate::workspace::{Outcome, Workspace, cargo, succeed};
+use crate::workspace::{self, Outcome, Workspace, cargo, succeed};
 
 /// Options of `cargo xtask containers`.
 #[derive(Debug, Default, clap::Args)]
@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// Run only the tests whose name contains this
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
+    /// Also run every combination of security and multiplexing with each language
+    #[arg(long)]
+    pub(crate) full: bool,
     /// Measure launches and calls beside `podman run` and a child process, and run no other test
     #[arg(long)]
     pub(crate) measure: bool,
@@ -45,24 +48,26 @@ pub(crate) fn run(options: &Options) -> Outcome {
         succeed(podman.command().args(["load", "--quiet", "--input"]).arg(archive).stdout(Stdio::null()))?;
     }
     // The tests in `hosts` run alone: each host removes the containers of all hosts that are gone.
-    let runs: &[&[&str]] = match &options.filter {
-        _ if options.measure => &[&["--nocapture", "--test-threads", "1", "measured"]],
-        Some(filter) => &[&["--test-threads", "1", "--skip", "measured", filter]],
-        None => &[
-            &["--test-threads", "4", "--skip", "measured", "--skip", "hosts::"],
-            &["--test-threads", "1", "hosts::"],
+    let mut runs = match &options.filter {
+        _ if options.measure => vec![vec!["--nocapture", "--test-threads", "1", "measured"]],
+        Some(filter) => vec![vec!["--test-threads", "1", "--skip", "measured", filter]],
+        None => vec![
+            vec!["--test-threads", "4", "--skip", "measured", "--skip", "hosts::"],
+            vec!["--test-threads", "1", "hosts::"],
         ],
     };
-    for run in runs {
+    if !options.full {
+        runs.iter_mut().for_each(|run| run.extend(["--skip", "every_combination"]));
+    }
+    for run in &runs {
         // The whole workspace selects the features, as in every other step. Nothing is compiled a second time.
         let mut tests = cargo("test --workspace --quiet --test containers -- --ignored".split(' '));
-        podman.show(tests.args(*run).env("RPCPLUGIN_TEST_PROGRAM", &program));
+        podman.show(tests.args(run).env("RPCPLUGIN_TEST_PROGRAM", &program));
         succeed(&mut tests)?;
     }
     if !options.measure {
-        // The features of the program are off by default, also in a build of the workspace.
-        let line = "test --quiet -p rpcplugin-cli --features docker --test runner_docker -- --ignored --test-threads 2";
-        let mut program = cargo(line.split(' '));
+        let mut program = cargo(workspace::RUNNERS.split(' '));
+        program.args(["--test", "runner_docker", "--", "--ignored", "--test-threads", "2"]);
         podman.show(program.args(&options.filter));
         succeed(&mut program)?;
     }

@@ -11,13 +11,6 @@ use sha2::{Digest as _, Sha256};
 use crate::toolchain::{Tool, first_line};
 use crate::workspace::{self, Outcome, Workspace, cargo, succeed};
 
-/// What cargo builds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Target {
-    Bin,
-    Example,
-}
-
 /// An image with one layer.
 #[derive(Debug)]
 pub(crate) struct Image<'a> {
@@ -30,23 +23,16 @@ pub(crate) struct Image<'a> {
     pub(crate) links: &'a [(&'a str, &'a str)],
 }
 
-/// Builds a Rust program that needs no library, which compiles all its dependencies once more, with the C library of this machine, and returns its path.
-pub(crate) fn static_rust(package: &str, kind: Target, name: &str) -> Outcome<PathBuf> {
+/// Builds a Rust program that needs no library, with the C library of this machine, and returns its path. All its dependencies are compiled
+/// once more.
+pub(crate) fn static_rust(package: &str, name: &str) -> Outcome<PathBuf> {
     let triple = host()?;
-    let kind_flag = match kind {
-        Target::Bin => "--bin",
-        Target::Example => "--example",
-    };
-    let mut build = cargo(["build", "--quiet", "--package", package, kind_flag, name, "--target", &triple]);
+    let mut build = cargo(["build", "--quiet", "--package", package, "--bin", name, "--target", &triple]);
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.to_uppercase().replace('-', "_"));
     // Symbols would be most of the image.
     build.env(variable, "-Ctarget-feature=+crt-static -Cstrip=symbols");
     succeed(&mut build)?;
-    let directory = Workspace::load()?.target.join(&triple).join("debug");
-    Ok(match kind {
-        Target::Bin => directory.join(name),
-        Target::Example => directory.join("examples").join(name),
-    })
+    Ok(Workspace::load()?.target.join(&triple).join("debug").join(name))
 }
 
 /// Builds a program of `tests/interop/go/cmd` that needs no library, and returns its path. `None` without Go.
@@ -67,11 +53,15 @@ pub(crate) fn static_go(name: &str) -> Outcome<Option<PathBuf>> {
     Ok(Some(program))
 }
 
-/// The libraries that a program of this machine loads, with the loader. An image has them under the same paths.
+/// The libraries that a program of this machine loads, with the loader. An image has them under the same paths. A static program has none.
 pub(crate) fn libraries(program: &Path) -> Outcome<Vec<PathBuf>> {
-    let output = Command::new("ldd").arg(program).output()?;
+    let output = Command::new("ldd").arg(program).env("LC_ALL", "C").output()?;
     if !output.status.success() {
-        return Err(format!("ldd {}: {}", program.display(), output.status).into());
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        if complaint.contains("not a dynamic executable") {
+            return Ok(Vec::new());
+        }
+        return Err(format!("ldd {}: {}: {complaint}", program.display(), output.status).into());
     }
     Ok(listed(&String::from_utf8(output.stdout)?))
 }

@@ -11,6 +11,11 @@ use serde_json::Value;
 /// The result of a command or a step.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
+/// Tests of the program with its runners, which are off by default, also in a build of the workspace. The whole workspace selects all other
+/// features, as in every other step: nothing but the program is compiled a second time.
+pub(crate) const RUNNERS: &str =
+    "test --workspace --quiet --features rpcplugin-cli/docker,rpcplugin-cli/kube";
+
 /// The directory that holds the workspace's `Cargo.toml`.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a directory of the workspace").to_owned()

@@ -220,7 +220,7 @@ impl Container {
     /// only on Linux. Containers of other hosts stay.
     ///
     /// # Errors
-    /// [`DockerError`] if the engine does not answer, or refuses.
+    /// [`DockerError`] if the engine does not answer, or refuses to remove a container. The other containers are removed then.
     ///
     /// # Cancel safety
     /// May be dropped. Some containers are removed then, and others are not.

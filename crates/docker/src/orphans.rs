@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::{
-    engine::{Address, Connection, Request},
+    engine::{Address, Connection, Failure, Request},
     error::DockerError,
     removal::{is_in_use, remove},
 };
@@ -57,17 +57,24 @@ pub(crate) fn sweep(connection: &Arc<Connection>) {
 /// Removes the containers whose hosts are gone, with the directories of their sockets. Returns their names.
 pub(crate) async fn remove_orphans(connection: &Connection) -> Result<Vec<String>, DockerError> {
     let list: Vec<Listed> = connection.json(Request::get("list the containers", LIST)).await?;
-    let mut removed = Vec::new();
+    let (mut removed, mut refused) = (Vec::new(), None);
     for found in list.iter().filter(|found| found.is_orphaned()) {
         let Some(name) = found.name() else { continue };
-        if remove(connection, name).await? {
-            removed.push(name.to_owned());
+        match remove(connection, name).await {
+            Ok(true) => removed.push(name.to_owned()),
+            Ok(false) => {}
+            // Another host may be removing it.
+            Err(failure @ Failure::Status { .. }) => {
+                refused.get_or_insert(failure);
+                continue;
+            }
+            Err(failure) => return Err(failure.into()),
         }
         if let Some(dir) = found.label(DIR) {
             remove_orphaned_dir(Path::new(dir));
         }
     }
-    Ok(removed)
+    refused.map_or(Ok(removed), |failure| Err(failure.into()))
 }
 
 /// A container in the engine's list.

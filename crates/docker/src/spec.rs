@@ -65,16 +65,17 @@ pub(crate) fn body(options: &Options, facts: &Facts<'_>) -> Result<ContainerCrea
         mounts.push(mounted(&socket_dir)?);
         None
     };
-    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    // For an engine, zero is no limit.
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX).max(1);
     let host_config = HostConfig {
         binds,
         mounts: Some(mounts),
         memory: options.memory.map(number),
         // More would be swap.
         memory_swap: options.memory.map(number),
-        // A number that is too large becomes the largest one.
-        nano_cpus: options.cpus.map(|cpus| (cpus * 1e9) as i64),
-        pids_limit: options.pids.map(i64::from),
+        // A number that is too large becomes the largest one, and what is no number becomes the smallest one.
+        nano_cpus: options.cpus.map(|cpus| ((cpus * 1e9) as i64).max(1)),
+        pids_limit: options.pids.map(|pids| number(pids.into())),
         network_mode: Some(options.network.clone().unwrap_or_else(|| "none".to_owned())),
         runtime: options.runtime.clone(),
         userns_mode: facts.user.namespace.clone(),

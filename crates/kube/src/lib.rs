@@ -20,9 +20,12 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod addresses;
 mod cluster;
 mod error;
+mod events;
 mod follow;
+mod forward;
 mod host_id;
 mod logs;
 mod manifest;
@@ -31,7 +34,6 @@ mod os;
 mod pod;
 mod pod_ref;
 mod process;
-mod reach;
 mod settings;
 mod status;
 mod text;

@@ -207,7 +207,8 @@ fn resources(settings: &PodSettings) -> Option<ResourceRequirements> {
 }
 
 fn amounts(limits: Limits) -> Option<BTreeMap<String, Quantity>> {
-    let bytes = |amount: Option<u64>| amount.map(|bytes| Quantity(bytes.to_string()));
+    // For a node, zero is no limit.
+    let bytes = |amount: Option<u64>| amount.map(|bytes| Quantity(bytes.max(1).to_string()));
     let cpus = limits.cpus.map(|cpus| Quantity(format!("{}m", (cpus * 1000.0).ceil().max(1.0))));
     let all = [("memory", bytes(limits.memory)), ("cpu", cpus), ("ephemeral-storage", bytes(limits.storage))];
     let set: BTreeMap<_, _> =

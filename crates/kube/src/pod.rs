@@ -18,11 +18,12 @@ use rpcplugin_client::{
 use tokio::sync::OnceCell;
 
 use crate::{
+    addresses::PodAddresses,
     cluster::Cluster,
     error::KubeError,
+    forward::PortForward,
     host_id::HostId,
     process::PodProcess,
-    reach::{PodAddresses, PortForward},
     settings::{Bridge, Limits, Owner, PodSettings, Pull, Reach, Value},
     text::repository,
 };

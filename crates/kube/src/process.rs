@@ -8,15 +8,15 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::jiff::Timestamp;
 use rpcplugin_client::{ExitCause, ExitReason, ExitReport, PluginProcess};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    events::eviction,
     follow::{Follower, View},
     pod_ref::PodRef,
-    status::{EndedBy, ending, gone, overdue},
+    status::{EndedBy, ending, gone, time_to_end},
 };
 
 /// A plugin in a pod. Dropping it asks the API server to delete the pod, in a task that nothing waits for.
@@ -30,6 +30,8 @@ pub struct PodProcess {
     asked: Arc<AtomicBool>,
     /// When the pod is removed whether its node answers or not.
     force_at: Option<Instant>,
+    /// When the deletion of the pod was first seen.
+    deleted: Option<Instant>,
     /// How long the end of the log is waited for, once the container has ended.
     log_until: Option<Instant>,
     /// Whether the pod is known to be gone, or is left to others.
@@ -44,6 +46,7 @@ impl PodProcess {
             log_read,
             asked: Arc::default(),
             force_at: None,
+            deleted: None,
             log_until: None,
             released: false,
         }
@@ -76,11 +79,27 @@ impl PodProcess {
         if let Some(reason) = ending(&view.pod, by) {
             return Some(reason);
         }
-        let is_overdue = overdue(&view.pod).is_some_and(|due| Timestamp::now() > due);
-        is_overdue.then(|| {
+        let time = time_to_end(&view.pod)?;
+        let deleted = *self.deleted.get_or_insert_with(Instant::now);
+        (deleted.elapsed() > time).then(|| {
             let message = "the pod is deleted, and its node does not say that the container has ended";
             ExitReport::new(ExitCause::Other, message).into()
         })
+    }
+
+    /// The eviction in place of the exit status, if the node evicted a plugin that then exited by itself.
+    async fn explained(&self, reason: ExitReason) -> ExitReason {
+        match (self.ended_by(), &reason) {
+            (EndedBy::Other, ExitReason::Status(_) | ExitReason::Signal(_)) => {
+                let report = eviction(&self.pod).await.map(|text| ExitReport::new(ExitCause::Evicted, text));
+                match (report, reason.status()) {
+                    (Some(report), Some(status)) => report.status(status).into(),
+                    (Some(report), None) => report.into(),
+                    (None, _) => reason,
+                }
+            }
+            _ => reason,
+        }
     }
 
     /// Reads the end of the log, and deletes the pod that has ended. May be repeated.
@@ -115,6 +134,7 @@ impl PluginProcess for PodProcess {
     async fn wait(&mut self) -> ExitReason {
         loop {
             if let Some(reason) = self.end() {
+                let reason = self.explained(reason).await;
                 self.clean_up().await;
                 return reason;
             }

@@ -141,10 +141,12 @@ pub(crate) fn gone(last: &Pod, by: EndedBy) -> ExitReason {
     }
 }
 
-/// The time from which a pod that is being deleted has to be taken for gone: its node does not answer.
-pub(crate) fn overdue(pod: &Pod) -> Option<Timestamp> {
-    // The timestamp is the end of the grace already.
-    pod.metadata.deletion_timestamp.as_ref()?.0.checked_add(SILENT_NODE).ok()
+/// How long a pod that is being deleted may take until it has to be taken for gone: its node does not answer. `None` if it is not deleted.
+/// The clocks of the cluster and of this machine may differ, so that the timestamp of the deletion does not count.
+pub(crate) fn time_to_end(pod: &Pod) -> Option<Duration> {
+    pod.metadata.deletion_timestamp.as_ref()?;
+    let grace = pod.metadata.deletion_grace_period_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    Some(Duration::from_secs(grace.unwrap_or_default()).saturating_add(SILENT_NODE))
 }
 
 /// The time after the end of a deletion's grace in which a node that answers has removed a container.

@@ -11,11 +11,12 @@ use rpcplugin_kube::Bridge;
 use rpcplugin_tests::{
     kit_host::host_calls,
     pb::{
-        CallbackRequest, EchoRequest, EnvRequest, GreetRequest, LogField, LogLineRequest, OpenSubRequest,
-        log_field, sub_client::SubClient,
+        CallbackRequest, ChatMessage, CountRequest, EchoRequest, EnvRequest, GreetRequest, LogField,
+        LogLineRequest, OpenSubRequest, log_field, sub_client::SubClient,
     },
 };
 use tokio::time::{Instant, timeout};
+use tokio_stream::StreamExt as _;
 
 use super::support::{BRIDGE, GO, Namespace, RUST, TIMEOUT, host, kit};
 
@@ -68,6 +69,72 @@ async fn brokered_calls_in_both_directions_share_the_port_forward() {
 
     assert_eq!(plugin.shut_down().await, Exit::Clean);
     namespace.emptied().await;
+}
+
+/// Streams of this many messages of this many bytes.
+const MESSAGES: usize = 1024;
+const MESSAGE: usize = 64 << 10;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn heavy_streams_in_both_directions_share_a_port_forward() {
+    let namespace = Namespace::create().await;
+    for multiplex in [false, true] {
+        let host = host().configure(|config| config.multiplex = multiplex);
+        let plugin = host.launch_with(&namespace.plugin(RUST)).await.unwrap();
+        // A stream that is not read fills its window, and delays no other one.
+        let n = i64::try_from(MESSAGES).unwrap();
+        let count = CountRequest { from: 0, n, pad_bytes: MESSAGE as u32, interval_us: 0 };
+        let mut unread = kit(plugin.channel()).count(count).await.unwrap().into_inner();
+
+        let before = memory();
+        let begin = Instant::now();
+        // The plugin answers each message, so that both directions are full at the same time.
+        let text = "x".repeat(MESSAGE);
+        let sent = tokio_stream::iter((0..n).map({
+            let text = text.clone();
+            move |seq| ChatMessage { seq, text: text.clone() }
+        }));
+        let mut most = before;
+        let chat = async {
+            let mut answers = kit(plugin.channel()).chat(sent).await.unwrap().into_inner();
+            for seq in 0..n {
+                let answer = answers.message().await.unwrap().expect("an answer to each message");
+                assert!(answer.seq == seq && answer.text.len() == "re: ".len() + MESSAGE, "{seq}");
+                most = most.max(memory());
+            }
+        };
+        let calls = async {
+            for number in 0..20 {
+                assert_eq!(echo(&plugin, &number.to_string()).await, number.to_string());
+            }
+        };
+        timeout(TIMEOUT, async { tokio::join!(chat, calls) })
+            .await
+            .expect("no direction waits for the other one");
+        let rate = (MESSAGES * MESSAGE >> 20) as f64 / begin.elapsed().as_secs_f64();
+        println!(
+            "multiplexed: {multiplex}; {rate:.0} MiB/s in each direction; {} MiB more memory",
+            (most - before) >> 20
+        );
+        assert!(most - before < 48 << 20, "{before} bytes became {most}");
+
+        let mut left = 0;
+        while let Some(message) = timeout(TIMEOUT, unread.next()).await.expect("the stream goes on") {
+            assert_eq!(message.unwrap().pad.len(), MESSAGE);
+            left += 1;
+        }
+        assert_eq!(left, MESSAGES);
+        assert_eq!(plugin.shut_down().await, Exit::Clean);
+    }
+    namespace.emptied().await;
+}
+
+/// The resident memory of this process, in bytes.
+fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    resident.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
 }
 
 #[tokio::test(flavor = "multi_thread")]

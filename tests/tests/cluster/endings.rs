@@ -1,18 +1,20 @@
 //! How plugins end in their pods, and how the host reports it.
 
+use std::time::Duration;
+
 use rpcplugin::{
     Exit, Plugin,
-    host::{ExitCause, ExitReason, ExitReport},
+    host::{ExitCause, ExitReason, ExitReport, Signal},
 };
 use rpcplugin_kube::{
-    Limits,
+    Limits, Pod as PluginPod,
     k8s_openapi::api::core::v1::Pod,
     kube::{
         ResourceExt as _,
         api::{DeleteParams, EvictParams},
     },
 };
-use rpcplugin_tests::pb::{BigPayloadRequest, ExitRequest, LogLineRequest};
+use rpcplugin_tests::pb::{BigPayloadRequest, ExitRequest, InfoRequest, LogLineRequest, SleepRequest};
 use tokio::time::{Instant, timeout};
 
 use super::support::{Namespace, RUST, TIMEOUT, eventually, host, kit};
@@ -108,14 +110,65 @@ async fn a_shutdown_is_clean_and_ends_before_the_grace() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster: cargo xtask cluster"]
+async fn calls_in_flight_are_answered_when_their_plugin_is_asked_to_end() {
+    let namespace = Namespace::create().await;
+    // By the host's call, and by the SIGTERM with which the kubelet ends a pod that is deleted.
+    for is_deleted in [false, true] {
+        let plugin = host().launch_with(&waiting_for_calls(&namespace)).await.unwrap();
+        let before = calls(&plugin).await;
+        let sleep = |ms: u32| {
+            let mut kit = kit(plugin.channel());
+            tokio::spawn(async move { kit.sleep(SleepRequest { ms }).await })
+        };
+        let in_flight: Vec<_> = (0..16).map(|number| sleep(2000 + 50 * number)).collect();
+        let wanted = before + in_flight.len() as i64;
+        eventually("the calls are in flight", async || calls(&plugin).await > wanted).await;
+        if is_deleted {
+            let name = namespace.pod().await.name_any();
+            namespace.api::<Pod>().delete(&name, &DeleteParams::default()).await.unwrap();
+            timeout(TIMEOUT, plugin.wait()).await.expect("the plugin ends");
+        } else {
+            assert_eq!(plugin.shut_down().await, Exit::Clean);
+        }
+        for call in in_flight {
+            timeout(TIMEOUT, call).await.unwrap().unwrap().expect("a call in flight is answered");
+        }
+    }
+    namespace.emptied().await;
+}
+
+/// A plugin that waits longer for its calls than its default of a second, after which it ends the calls itself.
+fn waiting_for_calls(namespace: &Namespace) -> PluginPod {
+    namespace.plugin(RUST).env("PLUGIN_GRPC_GRACE_PERIOD", "60s").grace(Duration::from_secs(60))
+}
+
+/// The number of calls that the plugin has begun, and this one.
+async fn calls(plugin: &Plugin) -> i64 {
+    kit(plugin.channel()).info(InfoRequest {}).await.unwrap().into_inner().calls
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
 async fn a_kill_and_a_drop_leave_no_pod() {
     let namespace = Namespace::create().await;
-    let plugin = host().launch_with(&namespace.plugin(RUST)).await.unwrap();
-    let begin = Instant::now();
+    // A kill is SIGTERM, and SIGKILL after a second. This plugin waits for its call, and takes longer.
+    let plugin = host().launch_with(&waiting_for_calls(&namespace)).await.unwrap();
+    let before = calls(&plugin).await;
+    let mut sleeping = kit(plugin.channel());
+    let call = tokio::spawn(async move { sleeping.sleep(SleepRequest { ms: 60_000 }).await });
+    eventually("the call is in flight", async || calls(&plugin).await > before + 1).await;
     let exit = plugin.kill().await;
-    println!("killed after {:?}: {exit}", begin.elapsed());
-    // The kubelet sends SIGTERM first: a plugin may be quick enough to end by itself.
-    assert!(matches!(exit, Exit::Killed { .. } | Exit::Clean), "{exit:?}");
+    assert!(matches!(exit, Exit::Killed { signal: Signal::KILL, .. }), "{exit:?}");
+    call.await.unwrap().unwrap_err();
+    eventually("the killed pod is gone", async || namespace.pods().await.is_empty()).await;
+
+    // A plugin without a call ends by the SIGTERM. Its node has three seconds to report the exit status. Then the pod is removed, and
+    // counts as killed.
+    let plugin = host().launch_with(&namespace.plugin(RUST)).await.unwrap();
+    let exit = plugin.kill().await;
+    let is_reported = exit == Exit::Clean;
+    let is_removed = matches!(exit, Exit::Killed { after, .. } if after >= Duration::from_secs(3));
+    assert!(is_reported || is_removed, "{exit:?}");
     eventually("the killed pod is gone", async || namespace.pods().await.is_empty()).await;
 
     drop(host().launch_with(&namespace.plugin(RUST)).await.unwrap());

@@ -1,16 +1,10 @@
 //! Hosts that are killed: their plugins end by themselves, inside the cluster and outside.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
-};
-
 use rpcplugin_kube::k8s_openapi::api::core::v1::Pod;
 use rpcplugin_tests::support::process::try_send;
 use rustix::process::Signal;
-use tokio::task::spawn_blocking;
 
-use super::support::{COOKIE, Namespace, RUST, eventually, host};
+use super::support::{Fleet, Namespace, RUST, eventually, host, process_of};
 
 /// Whether the program of a pod has ended, with its container.
 fn has_ended(pod: &Pod) -> bool {
@@ -22,17 +16,10 @@ fn has_ended(pod: &Pod) -> bool {
 #[ignore = "needs a cluster: cargo xtask cluster"]
 async fn the_plugins_of_a_host_outside_that_is_killed_end_by_themselves() {
     let namespace = Namespace::create().await;
-    let kubeconfig = namespace.kubeconfig();
-    let fleet = std::env::var_os("RPCPLUGIN_FLEET").expect("the path of the example `fleet`");
-    let mut killed = Command::new(fleet);
-    killed.args([RUST, "2", COOKIE]).env("KUBECONFIG", kubeconfig.path()).env("PLUGIN_ORPHAN_TIMEOUT", "3s");
-    let mut killed = killed.stdout(Stdio::piped()).spawn().unwrap();
-    let mut output = BufReader::new(killed.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let ready = spawn_blocking(move || output.any(|line| line.contains("2 of 2 plugins answer")));
-    assert!(ready.await.unwrap(), "the fleet is not ready");
-
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    let mut fleet = Fleet::start(&namespace, 2, &[("PLUGIN_ORPHAN_TIMEOUT", "3s")]);
+    fleet.prints("2 of 2 plugins answer").await;
+    fleet.send(Signal::KILL);
+    fleet.ended().await;
     eventually("no plugin runs", async || namespace.pods().await.iter().all(has_ended)).await;
     // The next host in the namespace deletes what is left of the pods.
     let plugin = host().launch_with(&namespace.plugin(RUST)).await.unwrap();
@@ -65,15 +52,4 @@ async fn the_plugins_of_a_host_inside_that_is_killed_end_and_new_ones_serve_the_
     namespace.scale_fleet_down();
     // With the pod of the host, the cluster deletes what is left.
     namespace.emptied().await;
-}
-
-/// The process of a program in a pod, as this machine sees it: the cgroup of a container has the uid of its pod in its path.
-fn process_of(pod: &Pod, program: &str) -> Option<u32> {
-    let uid = pod.metadata.uid.as_ref()?;
-    let processes =
-        std::fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    processes.into_iter().find(|pid: &u32| {
-        let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-        read("comm").trim() == program && read("cgroup").contains(uid)
-    })
 }

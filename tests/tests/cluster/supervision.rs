@@ -6,10 +6,14 @@ use rpcplugin_kube::{
     k8s_openapi::api::core::v1::Pod,
     kube::{ResourceExt as _, api::DeleteParams},
 };
-use rpcplugin_tests::pb::{EchoRequest, ExitRequest, InfoRequest};
+use rpcplugin_tests::{
+    pb::{EchoRequest, ExitRequest, InfoRequest},
+    support::process::try_send,
+};
+use rustix::process::Signal;
 use tokio::time::timeout;
 
-use super::support::{Namespace, RUST, TIMEOUT, eventually, host, kit};
+use super::support::{Fleet, Namespace, RUST, TIMEOUT, eventually, host, kit, process_of};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster: cargo xtask cluster"]
@@ -40,5 +44,34 @@ async fn a_pod_that_ends_is_replaced_and_the_channel_follows() {
     assert_eq!(restarts, 0);
 
     plugin.shut_down().await.expect("the plugin runs");
+    namespace.emptied().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: cargo xtask cluster"]
+async fn a_plugin_of_a_fleet_of_twenty_that_is_killed_comes_back() {
+    let namespace = Namespace::create().await;
+    let mut fleet = Fleet::start(&namespace, 20, &[]);
+    fleet.prints("20 plugins are ready").await;
+    fleet.prints("20 of 20 plugins answer").await;
+
+    let pods = namespace.pods().await;
+    assert_eq!(pods.len(), 20);
+    let killed = &pods[7];
+    let name = killed.metadata.labels.as_ref().unwrap()["rpcplugin/plugin"].clone();
+    try_send(process_of(killed, "kit-plugin").expect("the process of a plugin"), Signal::KILL).unwrap();
+    let end = fleet.prints(&format!("{name}: generation 1 ended")).await;
+    assert!(end.contains("signal 9"), "{end}");
+    fleet.prints(&format!("{name}: generation 2 is ready")).await;
+    fleet.prints("20 of 20 plugins answer").await;
+    eventually("the killed pod is replaced", async || {
+        let now = namespace.pods().await;
+        now.len() == 20 && now.iter().all(|pod| pod.metadata.uid != killed.metadata.uid)
+    })
+    .await;
+
+    fleet.send(Signal::TERM);
+    fleet.prints("20 of 20 plugins ended cleanly").await;
+    fleet.ended().await;
     namespace.emptied().await;
 }

@@ -52,30 +52,49 @@ const WANTED: &[&str] = &[
     "launch-8-at-once",
 ];
 
+const GO: &str = "localhost/rpcplugin-tests/kit-go:1";
+
+/// Of each language, one combination runs always.
+const ALWAYS: &[&str] = &["--auto-mtls", "--mux"];
+
+/// The others, which `cargo xtask containers --full` runs.
+const OTHERS: [&[&str]; 3] = [&[], &["--auto-mtls"], &["--mux"]];
+
+#[track_caller]
+fn passes(image: &str, flags: &[&str]) {
+    assert_passed(&check(image, &[], flags, &["/kit-plugin".to_owned()]), WANTED);
+}
+
 #[test]
 #[ignore = "needs a container engine: cargo xtask containers"]
 fn a_plugin_in_rust_passes_the_kit() {
-    for flags in [&[][..], &["--auto-mtls"], &["--auto-mtls", "--mux"]] {
-        let passed = check(RUST, &[], flags, &["/kit-plugin".to_owned()]);
-        assert_passed(&passed, WANTED);
-    }
+    passes(RUST, ALWAYS);
+}
+
+#[test]
+#[ignore = "needs a container engine: cargo xtask containers --full"]
+fn every_combination_of_a_plugin_in_rust_passes_the_kit() {
+    OTHERS.iter().for_each(|flags| passes(RUST, flags));
 }
 
 #[test]
 #[ignore = "needs a container engine: cargo xtask containers"]
 fn a_plugin_in_go_passes_the_kit() {
-    if programs::peer("go", "kit-plugin").is_none() {
-        return;
-    }
-    for flags in [&[][..], &["--auto-mtls"], &["--auto-mtls", "--mux"]] {
-        let passed = check("localhost/rpcplugin-tests/kit-go:1", &[], flags, &["/kit-plugin".to_owned()]);
-        assert_passed(&passed, WANTED);
+    if programs::peer("go", "kit-plugin").is_some() {
+        passes(GO, ALWAYS);
     }
 }
 
 #[test]
-#[ignore = "needs a container engine: cargo xtask containers"]
-fn a_plugin_in_python_passes_the_kit() {
+#[ignore = "needs a container engine: cargo xtask containers --full"]
+fn every_combination_of_a_plugin_in_go_passes_the_kit() {
+    if programs::peer("go", "kit-plugin").is_some() {
+        OTHERS.iter().for_each(|flags| passes(GO, flags));
+    }
+}
+
+/// pyvider serves no broker.
+fn python_passes(flags: &[&str]) {
     let Some([python, script]) = programs::python("kit_plugin.py") else { return };
     let base = Command::new(&python).args(["-c", "import sys; print(sys.base_prefix)"]).output().unwrap();
     let base = PathBuf::from(String::from_utf8(base.stdout).unwrap().trim());
@@ -88,7 +107,18 @@ fn a_plugin_in_python_passes_the_kit() {
         mounts.push(base);
     }
     let plugin = [python, script].map(|path| path.display().to_string());
-    // pyvider serves no broker, and its certificates are the kit's own check.
-    let passed = check("localhost/rpcplugin-tests/machine:1", &mounts, &[], &plugin);
-    assert_passed(&passed, &["put-get", "bidi", "exit"]);
+    let passed = check("localhost/rpcplugin-tests/machine:1", &mounts, flags, &plugin);
+    assert_passed(&passed, &["put-get", "bidi", "security", "exit"]);
+}
+
+#[test]
+#[ignore = "needs a container engine: cargo xtask containers"]
+fn a_plugin_in_python_passes_the_kit() {
+    python_passes(&["--auto-mtls"]);
+}
+
+#[test]
+#[ignore = "needs a container engine: cargo xtask containers --full"]
+fn every_combination_of_a_plugin_in_python_passes_the_kit() {
+    python_passes(&[]);
 }

@@ -4,7 +4,7 @@ use rpcplugin_transport::ProcessRecord;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::engine::FakeEngine;
+use crate::engine::{FakeEngine, Fault};
 
 fn listed(name: &str, host: &str, dir: &str) -> Value {
     json!({
@@ -40,10 +40,15 @@ async fn containers_and_directories_of_hosts_that_are_gone_are_removed() {
     engine.other(listed("rpcplugin-c", &gone, foreign.to_str().unwrap()));
     engine.other(json!({ "Names": ["/database"], "State": "running", "Labels": {} }));
 
-    let mut removed = engine.container().remove_orphans().await.unwrap();
-    removed.sort();
-    assert_eq!(removed, ["rpcplugin-a", "rpcplugin-c"]);
-    assert!(!orphaned.exists() && in_use.exists() && foreign.exists());
+    // One that the engine does not remove keeps no other one.
+    engine.fault("DELETE /containers/rpcplugin-a", Fault::Status(409, "removal is already in progress"));
+    let error = engine.container().remove_orphans().await.unwrap_err();
+    assert!(error.to_string().contains("already in progress"), "{error}");
+    assert_eq!(engine.received("DELETE /containers/rpcplugin-c").len(), 1);
+    assert!(orphaned.exists() && in_use.exists() && foreign.exists());
+    engine.heal();
+    assert_eq!(engine.container().remove_orphans().await.unwrap(), ["rpcplugin-a"]);
+    assert!(!orphaned.exists() && in_use.exists());
     assert_eq!(engine.container().remove_orphans().await.unwrap(), [""; 0]);
 }
 

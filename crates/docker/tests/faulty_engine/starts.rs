@@ -66,6 +66,22 @@ async fn the_container_has_what_was_asked_for_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_limit_of_zero_is_not_sent_as_no_limit() {
+    let engine = FakeEngine::start();
+    let dir = TempDir::new_in("/tmp").unwrap();
+    for cpus in [0.0, f64::NAN] {
+        let container = engine.container().memory(0).cpus(cpus).pids(0);
+        drop(container.start(&environment(&dir)).await.unwrap());
+        eventually("the container is removed", || !engine.has_container()).await;
+    }
+    for created in engine.received("POST /containers/create") {
+        for limit in ["Memory", "MemorySwap", "NanoCpus", "PidsLimit"] {
+            assert_eq!(created.body["HostConfig"][limit], 1, "{limit}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_refused_step_is_named_and_leaves_no_container() {
     for (request, action) in [
         ("GET /version", "say its version"),

@@ -120,7 +120,7 @@ fn limits_and_the_rest_of_the_settings_reach_the_pod() {
         pull: Pull::Never,
         pull_secrets: vec!["registry".into()],
         limits: Limits::new().memory(32 << 20).cpus(0.25).storage(1 << 30),
-        requests: Limits::new().cpus(0.0001),
+        requests: Limits::new().cpus(0.0001).memory(0),
         runtime_class: Some("gvisor".into()),
         node_selector: BTreeMap::from([("disk".into(), "ssd".into())]),
         service_account: Some("kv".into()),
@@ -134,7 +134,7 @@ fn limits_and_the_rest_of_the_settings_reach_the_pod() {
     assert_eq!((&container["command"], &container["args"]), (&json!(["/kv"]), &json!(["-v"])));
     assert_eq!(container["imagePullPolicy"], "Never");
     let limits = json!({"memory": "33554432", "cpu": "250m", "ephemeral-storage": "1073741824"});
-    assert_eq!(container["resources"], json!({"limits": limits, "requests": {"cpu": "1m"}}));
+    assert_eq!(container["resources"], json!({"limits": limits, "requests": {"cpu": "1m", "memory": "1"}}));
     assert_eq!(spec["imagePullSecrets"], json!([{"name": "registry"}]));
     assert_eq!(
         (&spec["runtimeClassName"], &spec["nodeSelector"]),

@@ -2,11 +2,8 @@
 
 use std::{ffi::OsString, net::IpAddr, pin::pin, time::Duration};
 
-use k8s_openapi::api::core::v1::{self, Event};
-use kube::{
-    Api,
-    api::{ListParams, PostParams},
-};
+use k8s_openapi::api::core::v1;
+use kube::{Api, api::PostParams};
 use tokio::{
     runtime::Handle,
     sync::oneshot,
@@ -16,13 +13,13 @@ use tokio::{
 use super::{Connected, Pod};
 use crate::{
     error::{Action, KubeError, describe, is_final, is_not_found},
+    events::last_warning,
     follow::Follower,
     logs::{LogStream, PodOutput, open_first},
     manifest,
     orphans::{REAPING, reap},
     pod_ref::{PodRef, REQUEST},
     status::{Startup, removed, startup},
-    text::line,
 };
 
 /// A pod whose container has started.
@@ -263,27 +260,6 @@ async fn with_event(fault: KubeError, pod: &PodRef) -> KubeError {
     }
 }
 
-/// The message of the newest warning about the pod. Without the permission to list events there is no message.
-async fn last_warning(pod: &PodRef) -> Option<String> {
-    let api: Api<Event> = Api::namespaced(pod.api.clone().into_client(), &pod.namespace);
-    let about = match &pod.uid {
-        Some(uid) => format!("involvedObject.uid={uid},type=Warning"),
-        None => format!("involvedObject.name={},type=Warning", pod.name),
-    };
-    let events = timeout(EVENTS, api.list(&ListParams::default().fields(&about))).await.ok()?.ok()?;
-    let newest = |event: &Event| {
-        event
-            .last_timestamp
-            .as_ref()
-            .map(|time| time.0)
-            .or_else(|| event.event_time.as_ref().map(|time| time.0))
-    };
-    // `Error: ImagePullBackOff` repeats the reason of the container and explains nothing.
-    let says_more = |event: &Event| event.message.as_deref().is_some_and(|text| !text.starts_with("Error: "));
-    let newest = events.items.into_iter().filter(says_more).max_by_key(newest)?;
-    Some(line(&newest.message?)).filter(|message| !message.is_empty())
-}
-
 /// What a launch that runs out of time has waited for.
 fn waiting(pod: &PodRef, reason: &str, event: Option<&str>, trouble: Option<&str>) -> String {
     let mut text = format!("the pod {} waits: {reason}", pod.id());
@@ -302,4 +278,3 @@ const FIRST_LOG: Duration = Duration::from_secs(10);
 /// The time from the creation to the first look at the events. Most pods have started by then.
 const FIRST_EVENTS: Duration = Duration::from_secs(2);
 const NEXT_EVENTS: Duration = Duration::from_secs(5);
-const EVENTS: Duration = Duration::from_secs(1);

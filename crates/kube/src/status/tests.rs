@@ -187,10 +187,13 @@ fn a_deletion_from_outside_is_distinguished_from_one_by_the_host() {
 }
 
 #[test]
-fn a_pod_whose_node_is_silent_is_overdue_after_the_deletion() {
-    assert_eq!(overdue(&waiting_for("ContainerCreating")), None);
-    let due = overdue(&deleted(waiting_for("ContainerCreating"))).unwrap();
-    assert_eq!(due.to_string(), "2026-11-30T10:00:30Z");
+fn a_pod_that_is_deleted_has_its_grace_and_some_time_to_end() {
+    let mut pod = waiting_for("ContainerCreating");
+    assert_eq!(time_to_end(&pod), None);
+    pod = deleted(pod);
+    assert_eq!(time_to_end(&pod), Some(Duration::from_secs(30)));
+    pod.metadata.deletion_grace_period_seconds = Some(600);
+    assert_eq!(time_to_end(&pod), Some(Duration::from_secs(630)));
 }
 
 #[test]

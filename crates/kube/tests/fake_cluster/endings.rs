@@ -45,6 +45,18 @@ async fn a_container_out_of_memory_is_reported() {
 }
 
 #[tokio::test]
+async fn an_eviction_that_the_exit_of_the_plugin_took_out_of_the_status_is_reported() {
+    let cluster = FakeCluster::start().await;
+    let mut started = running_pod(&cluster).await;
+    cluster.add_event("Evicted", "Container plugin exceeded its local ephemeral storage limit \"1Mi\".");
+    cluster
+        .set_status(status_with("Succeeded", json!({"terminated": {"exitCode": 0, "reason": "Completed"}})));
+    let reason = started.process.wait().await;
+    assert_eq!((cause(&reason), reason.status()), (ExitCause::Evicted, Some(0)));
+    assert!(reason.to_string().contains("storage limit"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_pod_that_is_deleted_from_outside_is_reported() {
     let cluster = FakeCluster::start().await;
     let mut started = running_pod(&cluster).await;

@@ -150,9 +150,10 @@ impl FakeCluster {
         self.state().faults.push(Fault { request, times, reaction });
     }
 
-    pub(crate) fn add_event(&self, message: &str) {
+    /// Adds a warning about the only pod.
+    pub(crate) fn add_event(&self, reason: &str, message: &str) {
         self.state().events.push(json!({
-            "metadata": {"name": "e"}, "involvedObject": {}, "type": "Warning", "message": message,
+            "metadata": {"name": "e"}, "involvedObject": {}, "type": "Warning", "reason": reason, "message": message,
             "lastTimestamp": "2026-11-30T10:00:00Z",
         }));
     }

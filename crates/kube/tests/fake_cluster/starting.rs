@@ -75,8 +75,8 @@ async fn a_port_that_cannot_be_forwarded_is_named_with_the_answer() {
 async fn an_image_that_is_missing_is_a_fault_at_once_with_the_sentence_of_the_event() {
     let cluster = FakeCluster::start().await;
     cluster.kubelet_reports(waiting("ImagePullBackOff", "Back-off pulling image"));
-    cluster.add_event("Failed to pull image \"localhost/kv:1\": not found");
-    cluster.add_event("Error: ImagePullBackOff");
+    cluster.add_event("Failed", "Failed to pull image \"localhost/kv:1\": not found");
+    cluster.add_event("Failed", "Error: ImagePullBackOff");
     let begun = Instant::now();
     let error: LaunchError = host().launch_with(&pod(&cluster).pull(Pull::Always)).await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
@@ -208,7 +208,7 @@ async fn a_pod_that_is_deleted_while_it_starts_is_a_fault() {
 async fn a_launch_that_runs_out_of_time_names_what_the_pod_waits_for() {
     let cluster = FakeCluster::start().await;
     cluster.kubelet_reports(waiting("ContainerCreating", ""));
-    cluster.add_event("MountVolume.SetUp failed: secret \"kv\" not found");
+    cluster.add_event("FailedMount", "MountVolume.SetUp failed: secret \"kv\" not found");
     let host = host().configure(|config| config.launch_timeout = Duration::from_secs(4));
     let error = host.launch_with(&pod(&cluster)).await.unwrap_err();
     let shown = rpcplugin::error::PlainReport(&error).to_string();

@@ -90,7 +90,8 @@ pub(super) async fn carry(
     };
     drop(listener);
     exit.has_come();
-    while connections.join_next().await.is_some() {}
+    // A host that sends without a pause does not keep the bridge running.
+    let _ = timeout(DELIVERY, async { while connections.join_next().await.is_some() {} }).await;
     reason
 }
 
@@ -104,5 +105,8 @@ async fn end(plugin: &mut ChildProcess, grace: Duration) -> ExitReason {
     // A process in uninterruptible I/O is left to the system.
     timeout(KILL_TIMEOUT, plugin.wait()).await.unwrap_or(ExitReason::Unknown)
 }
+
+/// The longest time for all connections to end when the plugin has exited.
+const DELIVERY: Duration = Duration::from_secs(30);
 
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
