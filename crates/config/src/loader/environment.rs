@@ -132,3 +132,8 @@ const PRIVATE_KEY: [&str; 2] = ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
 
 /// The variable that names a configuration file.
 pub(super) const CONFIG_FILE: &str = "PLUGIN_CONFIG_FILE";
+
+/// The configuration file that a variable names.
+pub(super) fn named_file(variables: &BTreeMap<OsString, Redacted<OsString>>) -> Option<&OsStr> {
+    variables.get(OsStr::new(CONFIG_FILE)).map(|path| &*path.0).filter(|path| !path.is_empty())
+}
