@@ -28,12 +28,17 @@ mod walk;
 
 use std::{collections::BTreeMap, ffi::OsString};
 
+#[cfg(not(feature = "config-file"))]
+use self::environment::refused_file;
 #[cfg(feature = "config-file")]
 pub use self::file::Format;
 #[cfg(feature = "config-file")]
-use self::file_source::FileSource;
+use self::{environment::named_file, file_source::FileSource};
+pub use self::{
+    ignored::{IgnoredBecause, IgnoredVariable},
+    loaded::{EffectiveSetting, Loaded},
+};
 use self::{
-    environment::named_file,
     loaded::effective,
     names::Names,
     reader::Reader,
@@ -41,12 +46,6 @@ use self::{
     sources::{Layers, Places, Sources},
     tree::Tree,
 };
-pub use self::{
-    ignored::{IgnoredBecause, IgnoredVariable},
-    loaded::{EffectiveSetting, Loaded},
-};
-#[cfg(not(feature = "config-file"))]
-use crate::error::FaultKind;
 use crate::{
     catalog::Configuration,
     error::{ConfigError, Fault, Origin},
@@ -179,10 +178,7 @@ impl Loader {
     /// Refuses a file, because this program cannot read files.
     #[cfg(not(feature = "config-file"))]
     fn file_layer(&self, _: &Names, faults: &mut Vec<Fault>) -> Option<(Box<dyn Places>, Tree)> {
-        let named = named_file(&self.variables);
-        faults.extend(named.map(|_| {
-            Fault::new(FaultKind::FilesNotBuilt, Origin::Variable(environment::CONFIG_FILE.to_owned()))
-        }));
+        faults.extend(refused_file(&self.variables));
         None
     }
 

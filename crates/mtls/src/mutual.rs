@@ -193,7 +193,11 @@ where
 
 /// Refuses a certificate whose handshakes would fail without a cause that a user understands.
 fn check_key(certificate: &PeerCertificate, algorithms: &WebPkiSupportedAlgorithms) -> Result<(), TlsError> {
-    if verifies_p521(algorithms) || !certificate.has_p521_key() { Ok(()) } else { Err(TlsError::P521NotBuilt) }
+    if verifies_p521(algorithms) || !certificate.has_p521_key() {
+        Ok(())
+    } else {
+        Err(TlsError::P521NotBuilt)
+    }
 }
 
 /// The name that go-plugin dials and that every ephemeral certificate carries.

@@ -146,6 +146,9 @@
 //! | `docker` | | plugins in containers, by the API of Docker and Podman |
 //! | `testing` | | host and plugin in one process, for tests |
 //!
+//! A setting for a feature that is not enabled is an error that names the feature: the variable `PLUGIN_CONFIG_FILE`, a rate limit, a
+//! P-521 key, and a peer with a P-521 certificate.
+//!
 //! # More
 //!
 //! - The [guide](https://github.com/rpcplugin/rpcplugin/tree/main/docs/guide), from an empty folder to deployment
@@ -204,10 +207,11 @@ pub mod config {
     #[cfg(feature = "config-file")]
     pub use rpcplugin_config::Format;
     pub use rpcplugin_config::{
-        ByteSize, ConfigError, Configuration, EffectiveSetting, EnvPolicy, Fault, FaultKind, HostConfig, HostTls, Http2Config, IgnoredBecause, IgnoredVariable, KeepaliveConfig, LegacyPolicy,
-        LegacySetting, Loaded, Loader, LogLevel, Origin, Pem, PluginConfig, PluginTls, PortRange,
-        PortRangeError, Rate, RateLimitConfig, Rates, Registry, RegistryError, RetryConfig, SecretPem,
-        Setting, Side, SupervisionConfig, TcpPort, TcpPorts, TransportKind, legacy_settings, settings,
+        ByteSize, ConfigError, Configuration, EffectiveSetting, EnvPolicy, Fault, FaultKind, HostConfig,
+        HostTls, Http2Config, IgnoredBecause, IgnoredVariable, KeepaliveConfig, LegacyPolicy, LegacySetting,
+        Loaded, Loader, LogLevel, Origin, Pem, PluginConfig, PluginTls, PortRange, PortRangeError, Rate,
+        RateLimitConfig, Rates, Registry, RegistryError, RetryConfig, SecretPem, Setting, Side,
+        SupervisionConfig, TcpPort, TcpPorts, TransportKind, legacy_settings, settings,
     };
 }
 

@@ -68,9 +68,7 @@ impl FileSource {
         faults: &mut Vec<Fault>,
     ) -> Option<(Box<dyn Places>, Tree)> {
         let text = match &self.from {
-            Some(From::Text(name, text, format)) => {
-                Ok(FileText::new(name.clone(), text.0.clone(), *format))
-            }
+            Some(From::Text(name, text, format)) => Ok(FileText::new(name.clone(), text.0.clone(), *format)),
             Some(From::Path(path)) => FileText::open(path),
             None => FileText::open(named?.as_ref()),
         };

@@ -31,10 +31,7 @@ mod tests {
     fn a_report_of_main_has_help_and_code() {
         plain_reports().expect("no other test makes a report");
         let report = miette::miette!(code = "test::fault", help = "correct the path", "the path is wrong");
-        assert_eq!(
-            format!("{report:?}"),
-            "the path is wrong\n  help: correct the path\n  code: test::fault"
-        );
+        assert_eq!(format!("{report:?}"), "the path is wrong\n  help: correct the path\n  code: test::fault");
         plain_reports().expect_err("one hook is set");
     }
 }

@@ -39,7 +39,9 @@ impl fmt::Display for UnsupportedSignature {
         if verifies_p521(&provider().signature_verification_algorithms) {
             return Ok(());
         }
-        f.write_str("; P-521, and SHA-512 on P-256 and P-384, need the feature `p521` of rpcplugin in this program")
+        f.write_str(
+            "; P-521, and SHA-512 on P-256 and P-384, need the feature `p521` of rpcplugin in this program",
+        )
     }
 }
 

@@ -173,9 +173,7 @@ fn agree(serve: &mut Serve, env: &ReceivedEnv) -> Result<AgreedVersions, ServeEr
         return Err(error.into());
     }
     serve.config.check()?;
-    if serve.config.rate_limit.is_some() && !cfg!(feature = "rate-limit") {
-        return Err(ServeError::RateLimitNotBuilt);
-    }
+    layers::check(&serve.config, cfg!(feature = "rate-limit"))?;
     for fault in &env.faults {
         tracing::warn!(%fault, "a variable of the host is ignored");
     }
@@ -231,7 +229,7 @@ fn context(
             multiplexed: env.multiplex,
         },
         #[cfg(feature = "rate-limit")]
-        rate_limit: config.rate_limit.as_ref().map(RateLimit::new),
+        rate_limit: config.rate_limit.as_ref().map(layers::RateLimit::new),
         meter,
     }
 }
