@@ -21,7 +21,8 @@ pub(crate) struct Options {
 const DIRECTORY: &str = "docs/api";
 
 /// Features that are off by default and have a public API.
-const FEATURES: &str = "rpcplugin/docker,rpcplugin/otel,rpcplugin/testing";
+const FEATURES: &str = "rpcplugin/config-file,rpcplugin/docker,rpcplugin/otel,rpcplugin/rate-limit,\
+                        rpcplugin/testing,rpcplugin/tonic-channel";
 
 /// Flags by which rustdoc writes JSON.
 const AS_JSON: &str = "-Zunstable-options --output-format=json --cap-lints=allow";

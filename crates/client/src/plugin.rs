@@ -24,7 +24,9 @@ use rpcplugin_transport::{
     http2::{PluginChannel, is_broken_connection},
 };
 use tokio::io::AsyncWrite;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
+#[cfg(feature = "tonic-channel")]
+use tonic::transport::Channel;
 use tower_layer::Layer;
 
 pub use self::{call_status::PluginExited, hand_over::NotHandedOver, timings::LaunchTimings};
@@ -95,6 +97,7 @@ impl Plugin {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
+    #[cfg(feature = "tonic-channel")]
     #[must_use]
     pub fn tonic_channel(&self) -> Channel {
         self.session.channel.tonic_channel()

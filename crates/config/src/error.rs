@@ -59,6 +59,13 @@ pub enum FaultKind {
         )
     )]
     FileNotReadable(#[source] io::Error),
+    /// A configuration file is named, and this program is built without the feature for files.
+    #[error("this program is built without configuration files")]
+    #[diagnostic(
+        code(rpcplugin::config::files_not_built),
+        help("unset the variable, or enable the feature `config-file` of rpcplugin in this program")
+    )]
+    FilesNotBuilt,
     /// The format of the configuration file is not supported.
     #[error("configuration files in {format} are not supported")]
     #[diagnostic(

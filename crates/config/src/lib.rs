@@ -5,7 +5,8 @@
 //! or with its line and column. [`settings`] describes every setting. The structs, their documentation and the descriptions come
 //! from the same tables.
 //!
-//! ```
+#![cfg_attr(feature = "config-file", doc = "```")]
+#![cfg_attr(not(feature = "config-file"), doc = "```ignore")]
 //! use rpcplugin_config::{Format, Loader};
 //!
 //! let loader = Loader::new()
@@ -21,6 +22,10 @@
 //!
 //! The crate searches for no file, reads only the environment that it is given, and has no global state. The variables of the
 //! handshake belong to `rpcplugin-handshake`. Certificates and keys are passed on unread, and `Debug` hides them.
+//!
+//! # Features
+//!
+//! `config-file` (default) reads settings from files in TOML and JSON, and writes them as TOML.
 //!
 //! The crate can be used alone, without a promise: its API may change with any release. The stable names of its items are in
 //! `rpcplugin::config`.
@@ -39,7 +44,9 @@ mod value;
 
 pub use catalog::{Configuration, settings};
 pub use error::{ConfigError, Fault, FaultKind, Origin};
-pub use loader::{EffectiveSetting, Format, IgnoredBecause, IgnoredVariable, Loaded, Loader};
+#[cfg(feature = "config-file")]
+pub use loader::Format;
+pub use loader::{EffectiveSetting, IgnoredBecause, IgnoredVariable, Loaded, Loader};
 pub use registry::{Registry, RegistryError};
 pub use rpcplugin_core::{PortRange, PortRangeError, TcpPorts};
 pub use schema::Setting;

@@ -1,11 +1,17 @@
 //! Loads a configuration from a file, the environment and the program.
 
+#[cfg(feature = "config-file")]
 mod document;
 mod environment;
+#[cfg(feature = "config-file")]
 mod file;
+#[cfg(feature = "config-file")]
+mod file_source;
 mod ignored;
+#[cfg(feature = "config-file")]
 mod json;
 mod loaded;
+#[cfg(feature = "config-file")]
 mod masking;
 mod names;
 mod reader;
@@ -13,31 +19,32 @@ mod redacted;
 mod small_file;
 mod sources;
 mod spelling;
+#[cfg(feature = "config-file")]
 mod toml;
 mod tree;
 mod typos;
+#[cfg(feature = "config-file")]
 mod walk;
 
-use std::{
-    collections::BTreeMap,
-    ffi::{OsStr, OsString},
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, ffi::OsString};
 
+#[cfg(not(feature = "config-file"))]
+use self::environment::refused_file;
+#[cfg(feature = "config-file")]
+pub use self::file::Format;
+#[cfg(feature = "config-file")]
+use self::{environment::named_file, file_source::FileSource};
+pub use self::{
+    ignored::{IgnoredBecause, IgnoredVariable},
+    loaded::{EffectiveSetting, Loaded},
+};
 use self::{
-    environment::CONFIG_FILE,
-    file::FileText,
     loaded::effective,
     names::Names,
     reader::Reader,
     redacted::Redacted,
-    sources::{Layers, Sources},
+    sources::{Layers, Places, Sources},
     tree::Tree,
-};
-pub use self::{
-    file::Format,
-    ignored::{IgnoredBecause, IgnoredVariable},
-    loaded::{EffectiveSetting, Loaded},
 };
 use crate::{
     catalog::Configuration,
@@ -50,7 +57,8 @@ use crate::{
 ///
 /// The loader reads only its inputs: it searches for no file, and the environment is what [`env`](Self::env) passes.
 ///
-/// ```
+#[cfg_attr(feature = "config-file", doc = "```")]
+#[cfg_attr(not(feature = "config-file"), doc = "```ignore")]
 /// use rpcplugin_config::{ByteSize, Format, Loader};
 ///
 /// let config = Loader::new()
@@ -67,7 +75,10 @@ use crate::{
 ///
 /// A file is TOML, or JSON if its name ends in `.json`. Its keys are the names of [`settings`](crate::settings), with groups as
 /// tables. One file can serve both sides. A key at the top applies to each side that has the setting. A key in the table `plugin`
-/// or `host` applies to that side only. [`table`](Loader::table) reads the settings from a file of the application's own.
+/// or `host` applies to that side only. `table` reads the settings from a file of the application's own.
+///
+/// Files need the feature `config-file`. Without the feature the methods `file`, `text` and `table` do not exist, and the variable
+/// `PLUGIN_CONFIG_FILE` is a fault that names the feature.
 ///
 /// # Values
 ///
@@ -77,9 +88,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 #[must_use = "a loader does nothing until `host`, `plugin` or `load` is called"]
 pub struct Loader {
-    file: Option<FileSource>,
-    /// The path of the table with the settings. If it is empty, the whole file has settings.
-    table: Vec<String>,
+    #[cfg(feature = "config-file")]
+    file: FileSource,
     variables: BTreeMap<OsString, Redacted<OsString>>,
     code: Vec<(String, Redacted<String>)>,
 }
@@ -88,33 +98,6 @@ impl Loader {
     /// Creates a loader without inputs, which returns the defaults.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Reads this file. Without this call the loader reads the file that the variable `PLUGIN_CONFIG_FILE` names, if it is set.
-    pub fn file(self, path: impl Into<PathBuf>) -> Self {
-        Self { file: Some(FileSource::Path(path.into())), ..self }
-    }
-
-    /// Reads this text in place of a file. Error reports show the name.
-    pub fn text(self, name: impl Into<PathBuf>, text: impl Into<String>, format: Format) -> Self {
-        Self { file: Some(FileSource::Text(name.into(), Redacted(text.into()), format)), ..self }
-    }
-
-    /// Reads one table of the file and ignores the rest, which belongs to the application. Dots separate the names of nested
-    /// tables: `tool.my-host`. The table has the same form as a whole file, including the tables `plugin` and `host`. A file
-    /// without the table sets nothing.
-    ///
-    /// ```
-    /// use rpcplugin_config::{Format, Loader};
-    ///
-    /// let file = "colour = 'blue'\n[plugins]\nmin_port = 20000\n[plugins.supervision]\nmax_restarts = 3";
-    /// let config = Loader::new().text("my-host.toml", file, Format::Toml).table("plugins").host()?;
-    /// assert_eq!((*config.tcp_ports.numbers().start(), config.supervision.max_restarts), (20000, 3));
-    /// # Ok::<(), rpcplugin_config::ConfigError>(())
-    /// ```
-    pub fn table(self, name: impl AsRef<str>) -> Self {
-        let names = name.as_ref().split('.').map(str::trim).filter(|name| !name.is_empty());
-        Self { table: names.map(str::to_owned).collect(), ..self }
     }
 
     /// Adds environment variables. A variable replaces an earlier one with the same name.
@@ -167,8 +150,7 @@ impl Loader {
         let names = Names::of(C::SIDE);
         let mut faults = Vec::new();
         let code = self.code_layer(&names, &mut faults);
-        let file = self.file_text(&mut faults).and_then(|file| file.layer(&self.table, &names, &mut faults));
-        let (file, file_layer) = file.unzip();
+        let (file, file_layer) = self.file_layer(&names, &mut faults).unzip();
         let file_layer = file_layer.unwrap_or_default();
         let has_key = code.contains("private_key") || file_layer.contains("private_key");
         let environment = environment::read(&names, &self.variables, has_key, &mut faults);
@@ -187,18 +169,17 @@ impl Loader {
         })
     }
 
-    /// The text of the file, if there is a file and it can be read.
-    fn file_text(&self, faults: &mut Vec<Fault>) -> Option<FileText> {
-        let named =
-            self.variables.get(OsStr::new(CONFIG_FILE)).map(|path| &path.0).filter(|path| !path.is_empty());
-        let text = match &self.file {
-            Some(FileSource::Text(name, text, format)) => {
-                Ok(FileText::new(name.clone(), text.0.clone(), *format))
-            }
-            Some(FileSource::Path(path)) => FileText::open(path),
-            None => FileText::open(named?.as_ref()),
-        };
-        text.map_err(|fault| faults.push(*fault)).ok()
+    /// The settings from the file, if there is a file and it can be read.
+    #[cfg(feature = "config-file")]
+    fn file_layer(&self, names: &Names, faults: &mut Vec<Fault>) -> Option<(Box<dyn Places>, Tree)> {
+        self.file.layer(named_file(&self.variables), names, faults)
+    }
+
+    /// Refuses a file, because this program cannot read files.
+    #[cfg(not(feature = "config-file"))]
+    fn file_layer(&self, _: &Names, faults: &mut Vec<Fault>) -> Option<(Box<dyn Places>, Tree)> {
+        faults.extend(refused_file(&self.variables));
+        None
     }
 
     fn code_layer(&self, names: &Names, faults: &mut Vec<Fault>) -> Tree {
@@ -214,12 +195,6 @@ impl Loader {
         }
         tree
     }
-}
-
-#[derive(Debug, Clone)]
-enum FileSource {
-    Path(PathBuf),
-    Text(PathBuf, Redacted<String>, Format),
 }
 
 /// Logs warnings about probable typos, and returns the configuration.

@@ -1,21 +1,22 @@
 //! Named configurations.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
+#[cfg(feature = "config-file")]
+use std::path::PathBuf;
 
 use miette::Diagnostic;
 
-use crate::{
-    catalog::Configuration,
-    error::ConfigError,
-    loader::{Format, Loader},
-    schema::RenderedSetting,
-};
+#[cfg(feature = "config-file")]
+use crate::loader::Format;
+use crate::{catalog::Configuration, error::ConfigError, loader::Loader, schema::RenderedSetting};
 
 /// Configurations by name, for a host with many plugins or a program with many roles.
 ///
-/// Each configuration is checked before it is added. The library does not read a registry by itself.
+/// Each configuration is checked before it is added. The library does not read a registry by itself. `export` and `import` need the
+/// feature `config-file`.
 ///
-/// ```
+#[cfg_attr(feature = "config-file", doc = "```")]
+#[cfg_attr(not(feature = "config-file"), doc = "```ignore")]
 /// use rpcplugin_config::{HostConfig, Registry};
 ///
 /// let mut registry = Registry::<HostConfig>::new();
@@ -137,7 +138,11 @@ impl<C: Configuration> Registry<C> {
     pub fn clear(&mut self) {
         self.configs.clear();
     }
+}
 
+/// Configurations as text.
+#[cfg(feature = "config-file")]
+impl<C: Configuration> Registry<C> {
     /// Returns a configuration as TOML, with a comment in place of each secret.
     ///
     /// # Errors
@@ -183,6 +188,7 @@ fn written(config: &impl Configuration) -> Vec<RenderedSetting> {
     written
 }
 
+#[cfg(feature = "config-file")]
 fn to_toml(config: &impl Configuration, with_secrets: bool) -> String {
     let line = |RenderedSetting { name, text, secret }| {
         if secret && !with_secrets {

@@ -44,7 +44,7 @@ pub use metadata::{
     embedded,
 };
 pub use pid::Pid;
-pub use report::{ErrorCategory, PlainReport, causes, innermost, with_causes};
+pub use report::{ErrorCategory, PlainReport, causes, innermost, plain_reports, with_causes};
 pub use semver;
 pub use service_id::ServiceId;
 pub use tcp_ports::{PortRange, PortRangeError, TcpPorts};

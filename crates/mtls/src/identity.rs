@@ -17,7 +17,7 @@ pub use error::IdentityError;
 
 use crate::peer::PeerCertificate;
 use crate::pem::{self, PemError, PemOrigin, PemText};
-use crate::provider::provider;
+use crate::provider::{provider, verifies_p521};
 use crate::validity::{self, OutOfDate};
 
 /// A certificate chain with its private key.
@@ -206,12 +206,19 @@ fn check_dates(leaf: &CertificateDer<'_>, now: UnixTime, origin: PemOrigin) -> R
 /// The error for a key that the provider refused, with the algorithm if it is not supported.
 fn unusable_key(key: &PrivateKeyDer<'_>, origin: PemOrigin) -> IdentityError {
     let der = key.secret_der();
-    let named = UNSUPPORTED_KEYS.iter().find(|(_, oid)| der.windows(oid.len()).any(|window| window == *oid));
+    let holds = |oid: &[u8]| der.windows(oid.len()).any(|window| window == oid);
+    if holds(P521) && !verifies_p521(&provider().signature_verification_algorithms) {
+        return IdentityError::P521NotBuilt { origin };
+    }
+    let named = UNSUPPORTED_KEYS.iter().find(|(_, oid)| holds(oid));
     match named {
         Some(&(algorithm, _)) => IdentityError::UnsupportedKey { origin, algorithm },
         None => IdentityError::UnusableKey { origin },
     }
 }
+
+/// The encoded object identifier of P-521 in key files.
+const P521: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
 
 /// Algorithms that are not supported, by the encoded object identifiers in key files.
 const UNSUPPORTED_KEYS: &[(&str, &[u8])] = &[

@@ -31,8 +31,10 @@
 //!
 //! # Features
 //!
-//! `ring` (default) builds in seconds and starts in a fraction of a millisecond. The crates `p521`, `p256` and `p384` add P-521, which
-//! go-plugin peers use, and signatures with SHA-512 on P-256 and P-384.
+//! `ring` (default) builds in seconds and starts in a fraction of a millisecond.
+//!
+//! `p521` (default) adds what ring lacks: P-521, which go-plugin peers use, and signatures with SHA-512 on P-256 and P-384. Without it the
+//! certificate of such a peer is refused with an error that names the feature. `aws-lc-rs` does not need it.
 //!
 //! `aws-lc-rs` links AWS-LC in place of ring. It also generates ephemeral identities on P-521, and it builds more slowly. If both features
 //! are on, `aws-lc-rs` is used. It enables neither the FIPS module of AWS-LC nor a preference for post-quantum key exchange:
@@ -44,6 +46,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod der;
 mod identity;
 mod mutual;
 mod os;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use miette::Diagnostic;
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::ServerName;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError};
@@ -15,7 +15,8 @@ use rustls::{ClientConfig, ServerConfig};
 use thiserror::Error;
 
 use crate::identity::Identity;
-use crate::provider::provider;
+use crate::peer::PeerCertificate;
+use crate::provider::{provider, verifies_p521};
 use crate::trust::Trust;
 use crate::verifier::{PeerVerifier, Pinned, Roots};
 
@@ -42,12 +43,14 @@ impl MutualTls {
     ///
     /// # Errors
     ///
-    /// [`TlsError::Roots`] or [`TlsError::Versions`] if rustls refuses the settings.
+    /// [`TlsError::Roots`] or [`TlsError::Versions`] if rustls refuses the settings. [`TlsError::P521NotBuilt`] for a pinned certificate
+    /// with a P-521 key, without the features `p521` and `aws-lc-rs`.
     pub fn new(identity: Identity, trust: Trust) -> Result<Self, TlsError> {
         let provider = provider();
         let algorithms = provider.signature_verification_algorithms;
         let (client, server) = match &trust {
             Trust::Pinned(certificate) => {
+                check_key(certificate, &algorithms)?;
                 let verifier = PeerVerifier::new(Pinned(certificate.clone()), algorithms);
                 configs(&identity, &provider, Arc::new(verifier))?
             }
@@ -135,6 +138,15 @@ pub enum TlsError {
         #[from]
         source: VerifierBuilderError,
     },
+    /// The certificate of the peer has a P-521 key, and this program is built without P-521.
+    #[error("the certificate of the peer has a P-521 key, and this program is built without P-521")]
+    #[diagnostic(
+        code(rpcplugin::security::tls_p521_not_built),
+        help(
+            "enable the feature `p521` of rpcplugin in this program: peers that are built on go-plugin have such keys"
+        )
+    )]
+    P521NotBuilt,
     /// The crypto provider supports neither TLS 1.2 nor TLS 1.3.
     #[error("the crypto provider supports neither TLS 1.2 nor TLS 1.3")]
     #[diagnostic(
@@ -179,6 +191,15 @@ where
     Ok((Arc::new(client), Arc::new(server)))
 }
 
+/// Refuses a certificate whose handshakes would fail without a cause that a user understands.
+fn check_key(certificate: &PeerCertificate, algorithms: &WebPkiSupportedAlgorithms) -> Result<(), TlsError> {
+    if verifies_p521(algorithms) || !certificate.has_p521_key() {
+        Ok(())
+    } else {
+        Err(TlsError::P521NotBuilt)
+    }
+}
+
 /// The name that go-plugin dials and that every ephemeral certificate carries.
 fn localhost() -> ServerName<'static> {
     ServerName::try_from("localhost").expect("`localhost` is a valid DNS name")
@@ -190,6 +211,20 @@ const HTTP2: &[u8] = b"h2";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "ring")]
+    #[test]
+    fn a_peer_on_p521_is_refused_by_name_in_a_build_without_p521() {
+        let ring = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        let pinned = |pem| PeerCertificate::from_pem(pem).expect("a certificate");
+        let go = pinned(include_str!("../tests/data/go-plugin-p521.cert.pem"));
+        let error = check_key(&go, &ring).expect_err("ring lacks P-521");
+        assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::security::tls_p521_not_built");
+        assert!(error.help().expect("help").to_string().contains("`p521`"));
+        check_key(&pinned(include_str!("../tests/data/p384.cert.pem")), &ring).expect("ring has P-384");
+        let built = verifies_p521(&provider().signature_verification_algorithms);
+        assert_eq!(check_key(&go, &provider().signature_verification_algorithms).is_ok(), built);
+    }
 
     #[test]
     fn errors_of_a_broken_build_have_codes() {

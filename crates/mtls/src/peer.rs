@@ -9,7 +9,9 @@ use rustls::server::ParsedCertificate;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::der::element;
 use crate::pem::{self, PemError, PemText};
+use crate::provider::is_p521;
 
 /// A certificate of a peer, in DER.
 ///
@@ -48,6 +50,13 @@ impl PeerCertificate {
     /// Takes a certificate that has been parsed before.
     pub(crate) fn from_parsed(der: &CertificateDer<'_>) -> Self {
         Self { der: Arc::from(der.as_ref()) }
+    }
+
+    /// Whether the key of the certificate is on P-521.
+    pub(crate) fn has_p521_key(&self) -> bool {
+        let der = CertificateDer::from(&*self.der);
+        let key = ParsedCertificate::try_from(&der).map(|parsed| parsed.subject_public_key_info());
+        key.is_ok_and(|key| element(&key).is_some_and(|(_, key, _)| is_p521(key)))
     }
 
     /// The DER encoding.

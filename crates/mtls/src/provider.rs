@@ -1,13 +1,16 @@
 //! The crypto provider of all TLS settings.
 
-#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+#[cfg(all(feature = "ring", feature = "p521", not(feature = "aws-lc-rs")))]
 mod p521;
-#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+#[cfg(all(feature = "ring", feature = "p521", not(feature = "aws-lc-rs")))]
 mod sha512;
 
 use std::sync::{Arc, LazyLock};
 
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::pki_types::alg_id;
+
+use crate::der::{SEQUENCE, element};
 
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
 compile_error!(
@@ -15,8 +18,8 @@ compile_error!(
      or `aws-lc-rs` (AWS-LC, which makes P-521 identities too)"
 );
 
-/// Returns the crypto provider of this build: aws-lc-rs if its feature is on, otherwise ring with the additions of P-521 and of SHA-512 on
-/// the shorter curves.
+/// Returns the crypto provider of this build: aws-lc-rs if its feature is on, otherwise ring. The feature `p521` adds P-521 to ring, and
+/// SHA-512 on the shorter curves.
 ///
 /// The provider is built once per process. It is never installed as the process-wide default of rustls.
 #[must_use]
@@ -30,7 +33,12 @@ fn build() -> CryptoProvider {
     rustls::crypto::aws_lc_rs::default_provider()
 }
 
-#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+#[cfg(all(feature = "ring", not(feature = "p521"), not(feature = "aws-lc-rs")))]
+fn build() -> CryptoProvider {
+    rustls::crypto::ring::default_provider()
+}
+
+#[cfg(all(feature = "ring", feature = "p521", not(feature = "aws-lc-rs")))]
 fn build() -> CryptoProvider {
     let ring = rustls::crypto::ring::default_provider();
     CryptoProvider {
@@ -38,4 +46,14 @@ fn build() -> CryptoProvider {
         key_provider: &p521::Keys,
         ..ring
     }
+}
+
+/// Whether signatures of P-521 keys can be verified.
+pub(crate) fn verifies_p521(algorithms: &WebPkiSupportedAlgorithms) -> bool {
+    algorithms.all.iter().any(|algorithm| algorithm.public_key_alg_id() == alg_id::ECDSA_P521)
+}
+
+/// Whether the identifier of an algorithm, in DER, is that of P-521 keys.
+pub(crate) fn is_p521(identifier: &[u8]) -> bool {
+    element(identifier).is_some_and(|(tag, content, _)| tag == SEQUENCE && content == &*alg_id::ECDSA_P521)
 }

@@ -2,6 +2,8 @@
 
 use rustls::{CertificateError, Error, ExtendedKeyPurpose};
 
+use crate::der::{OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, element, elements};
+
 /// The role in which a certificate is presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -45,31 +47,6 @@ fn purposes(certificate: &[u8]) -> Option<Vec<&[u8]>> {
     Some(elements(listed).filter(|(tag, _)| *tag == OBJECT_IDENTIFIER).map(|(_, oid)| oid).collect())
 }
 
-/// The consecutive elements of DER.
-fn elements(mut der: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    std::iter::from_fn(move || {
-        let (tag, content, rest) = element(der)?;
-        der = rest;
-        Some((tag, content))
-    })
-}
-
-/// The tag and the content of the first element, and the rest.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x84 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
 /// The purpose, for messages.
 fn named(oid: &[u8]) -> ExtendedKeyPurpose {
     match oid {
@@ -104,9 +81,6 @@ fn numbers(oid: &[u8]) -> Vec<usize> {
     numbers
 }
 
-const SEQUENCE: u8 = 0x30;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const OCTET_STRING: u8 = 0x04;
 /// `[3]`, explicit, in the signed part.
 const EXTENSIONS: u8 = 0xa3;
 

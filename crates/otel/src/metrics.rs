@@ -30,7 +30,10 @@ pub(crate) struct Metrics {
     #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only hosts supervise"))]
     restarts: Counter<u64>,
     pub(crate) connections: Arc<Connections>,
-    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only plugins limit"))]
+    #[cfg_attr(
+        not(all(feature = "server", feature = "rate-limit")),
+        expect(dead_code, reason = "only plugins limit")
+    )]
     refusals: CountedLimits,
 }
 
@@ -38,9 +41,9 @@ pub(crate) struct Metrics {
 type CountedLimits = Arc<Mutex<Vec<CountedLimit>>>;
 
 /// A rate limit, which counts the calls that it refuses.
-#[cfg(feature = "server")]
+#[cfg(all(feature = "server", feature = "rate-limit"))]
 type CountedLimit = rpcplugin_server::RateLimit;
-#[cfg(not(feature = "server"))]
+#[cfg(not(all(feature = "server", feature = "rate-limit")))]
 type CountedLimit = std::convert::Infallible;
 
 impl Metrics {
@@ -48,7 +51,7 @@ impl Metrics {
         let connections = Arc::<Connections>::default();
         let refusals = CountedLimits::default();
         observe_connections(meter, &connections);
-        #[cfg(feature = "server")]
+        #[cfg(all(feature = "server", feature = "rate-limit"))]
         observe_refusals(meter, &refusals);
         let durations = |name, description| {
             let durations = meter.f64_histogram(name).with_unit("s").with_description(description);
@@ -125,7 +128,7 @@ impl Metrics {
     }
 
     /// Counts the calls that this limit refuses.
-    #[cfg(feature = "server")]
+    #[cfg(all(feature = "server", feature = "rate-limit"))]
     pub(crate) fn limited_by(&self, limit: CountedLimit) {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(limit);
     }
@@ -229,7 +232,7 @@ fn observe(connections: &Connections, sum: &dyn AsyncInstrument<u64>, of: impl F
     }
 }
 
-#[cfg(feature = "server")]
+#[cfg(all(feature = "server", feature = "rate-limit"))]
 fn observe_refusals(meter: &Meter, refusals: &CountedLimits) {
     let refusals = Arc::clone(refusals);
     meter

@@ -16,6 +16,7 @@ impl Telemetry {
         let metrics = Arc::clone(metrics);
         serve.on_start(move |context| {
             metrics.connections.add(None, context.meter.clone());
+            #[cfg(feature = "rate-limit")]
             if let Some(limit) = &context.rate_limit {
                 metrics.limited_by(limit.clone());
             }

@@ -79,7 +79,8 @@
 //!
 //! Each error is a `miette::Diagnostic` with a code that stays and with help that names the next step.
 //! [`LaunchError`] has the cause, the exit status, and the plugin's last lines. A call that fails because the plugin exited has
-//! the source [`PluginExited`](host::PluginExited). [`PlainReport`](error::PlainReport) prints an error without miette's colours.
+//! the source [`PluginExited`](host::PluginExited). [`PlainReport`](error::PlainReport) prints an error without miette's colours, and
+//! [`plain_reports`](error::plain_reports) makes a `main` that returns `miette::Result` print its error in this way.
 //!
 //! # The ten types that you need
 //!
@@ -136,10 +137,17 @@
 //! | `client` | yes | the host side |
 //! | `server` | yes | the plugin side |
 //! | `ring` | yes | the cryptography of ring, which is fast to build |
+//! | `p521` | yes | P-521 for `ring`: peers that are built on go-plugin have such certificates. `aws-lc-rs` does not need it |
 //! | `aws-lc-rs` | | the cryptography of AWS-LC without its FIPS module. Used if both are enabled |
+//! | `config-file` | | settings from files in TOML and JSON |
+//! | `rate-limit` | | limits of the rate of calls to a plugin |
+//! | `tonic-channel` | | tonic's own channel to a plugin, beside [`PluginChannel`] |
 //! | `otel` | | export of spans and metrics to an OpenTelemetry collector |
 //! | `docker` | | plugins in containers, by the API of Docker and Podman |
 //! | `testing` | | host and plugin in one process, for tests |
+//!
+//! A setting for a feature that is not enabled is an error that names the feature: the variable `PLUGIN_CONFIG_FILE`, a rate limit, a
+//! P-521 key, and a peer with a P-521 certificate.
 //!
 //! # More
 //!
@@ -187,25 +195,31 @@ pub mod plugin {
     pub use rpcplugin_server::{
         Announced, Attachable, BasicProtocol, Bound, BoxError, CustomTransport, Health, HostFacts,
         InProcessPlugin, Instance, InstanceSpec, Instances, NotReady, OriginalStderr, PanicOutput,
-        PluginContext, PluginOutput, Protocol, RateLimit, RateLimited, Readiness, Serve, ServeError, Served,
-        ServingStatus, Shutdown, ShutdownCause, hclog_layer,
+        PluginContext, PluginOutput, Protocol, Readiness, Serve, ServeError, Served, ServingStatus, Shutdown,
+        ShutdownCause, hclog_layer,
     };
+    #[cfg(feature = "rate-limit")]
+    pub use rpcplugin_server::{RateLimit, RateLimited};
 }
 
 /// Settings: their values, where they come from, and the loader.
 pub mod config {
+    #[cfg(feature = "config-file")]
+    pub use rpcplugin_config::Format;
     pub use rpcplugin_config::{
-        ByteSize, ConfigError, Configuration, EffectiveSetting, EnvPolicy, Fault, FaultKind, Format,
-        HostConfig, HostTls, Http2Config, IgnoredBecause, IgnoredVariable, KeepaliveConfig, LegacyPolicy,
-        LegacySetting, Loaded, Loader, LogLevel, Origin, Pem, PluginConfig, PluginTls, PortRange,
-        PortRangeError, Rate, RateLimitConfig, Rates, Registry, RegistryError, RetryConfig, SecretPem,
-        Setting, Side, SupervisionConfig, TcpPort, TcpPorts, TransportKind, legacy_settings, settings,
+        ByteSize, ConfigError, Configuration, EffectiveSetting, EnvPolicy, Fault, FaultKind, HostConfig,
+        HostTls, Http2Config, IgnoredBecause, IgnoredVariable, KeepaliveConfig, LegacyPolicy, LegacySetting,
+        Loaded, Loader, LogLevel, Origin, Pem, PluginConfig, PluginTls, PortRange, PortRangeError, Rate,
+        RateLimitConfig, Rates, Registry, RegistryError, RetryConfig, SecretPem, Setting, Side,
+        SupervisionConfig, TcpPort, TcpPorts, TransportKind, legacy_settings, settings,
     };
 }
 
 /// What all errors have in common: categories and reports in plain text.
 pub mod error {
-    pub use rpcplugin_core::{ErrorCategory, PlainReport, Visible, causes, disturbs, with_causes};
+    pub use rpcplugin_core::{
+        ErrorCategory, PlainReport, Visible, causes, disturbs, plain_reports, with_causes,
+    };
 }
 
 /// What a plugin is: its name, its version, its capabilities. A plugin reports it when it runs, and has it in its program file.

@@ -5,7 +5,9 @@ use rpcplugin_core::AppVersion;
 use rpcplugin_transport::{Meter, http2::PluginChannel};
 use tokio_util::sync::CancellationToken;
 
-use crate::{layers::RateLimit, services::Health, shutdown::Shutdown};
+#[cfg(feature = "rate-limit")]
+use crate::layers::RateLimit;
+use crate::{services::Health, shutdown::Shutdown};
 
 /// The context in which a plugin's services are made, after the plugin has agreed with its host on a version and before the
 /// host can call. Cheap to clone: a service may keep it.
@@ -23,6 +25,7 @@ pub struct PluginContext {
     /// Facts about the host and the connection with it.
     pub host: HostFacts,
     /// The rate limit of the plugin's own services, if the configuration has one.
+    #[cfg(feature = "rate-limit")]
     pub rate_limit: Option<RateLimit>,
     /// Counts the bytes and messages of all connections with the host.
     pub meter: Meter,

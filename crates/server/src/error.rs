@@ -50,6 +50,13 @@ pub enum ServeError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Config(#[from] ConfigError),
+    /// The configuration sets a rate limit, and this program is built without rate limits.
+    #[error("the configuration sets a rate limit, and this plugin is built without rate limits")]
+    #[diagnostic(
+        code(rpcplugin::config::rate_limit_not_built),
+        help("unset the rate limit, or enable the feature `rate-limit` of rpcplugin in the plugin")
+    )]
+    RateLimitNotBuilt,
     /// The host's certificate is not valid. Without a valid certificate the plugin cannot verify the host.
     #[error("the host's certificate cannot be read")]
     #[diagnostic(

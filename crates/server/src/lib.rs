@@ -42,6 +42,7 @@ pub use context::{HostFacts, PluginContext};
 pub use error::ServeError;
 pub use in_process::{InProcessPlugin, PluginOutput};
 pub use instances::{Instance, InstanceSpec, Instances};
+#[cfg(feature = "rate-limit")]
 pub use layers::{RateLimit, RateLimited};
 pub use lifecycle::{Announced, Bound, Served};
 pub use listen::CustomTransport;

@@ -100,14 +100,15 @@ fn semver() -> Step {
     given(needed, by_cargo("semver", &line, &[]))
 }
 
-/// The facade as its users build it: with one side only, with none, and with each crypto provider. All other steps have
-/// the default, which is both sides with ring. `rpcplugin-mtls` tests the whole of the other provider.
+/// The facade as its users build it: with one side only, with none, with each crypto provider, and without P-521, files, rate limits
+/// and tonic's channel. The step *runners* has the default features. All other steps have all features of both sides with ring.
+/// `rpcplugin-mtls` tests the whole of the other provider.
 const FEATURES: &[(&str, &str)] = &[
     ("features: ring", "check -p rpcplugin --no-default-features --features ring"),
-    ("features: client", "check -p rpcplugin --no-default-features --features client,ring"),
-    ("features: server", "check -p rpcplugin --no-default-features --features server,ring"),
+    ("features: client", "check -p rpcplugin --no-default-features --features client,config-file,ring"),
+    ("features: server", "check -p rpcplugin --no-default-features --features server,otel,ring"),
     ("features: docker", "check -p rpcplugin --no-default-features --features docker,ring"),
-    ("features: otel", "check -p rpcplugin --no-default-features --features client,otel,ring"),
+    ("features: otel", "check -p rpcplugin --no-default-features --features client,otel,ring,tonic-channel"),
     ("features: runners", "check -p rpcplugin-cli --features docker,kube"),
     // What `cargo xtask bench` builds beside the tests.
     ("features: raw-tonic", "check -p rpcplugin-tests --features raw-tonic --bin kit-bench"),

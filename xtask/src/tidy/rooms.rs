@@ -114,7 +114,8 @@ const CRATES: &[Crate] = &[
     Crate {
         folder: "crates/mtls",
         rooms: &[
-            "os", "validity", "usage", "pem", "peer", "provider", "identity", "trust", "verifier", "mutual",
+            "os", "validity", "der", "usage", "pem", "provider", "peer", "identity", "trust", "verifier",
+            "mutual",
         ],
     },
     Crate {

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use rpcplugin_broker::Broker;
 use rpcplugin_core::{AppVersion, Endpoint, PluginMetadata};
 use rpcplugin_transport::{Security, http2::PluginChannel};
+#[cfg(feature = "tonic-channel")]
 use tonic::transport::Channel;
 
 use crate::{
@@ -105,6 +106,7 @@ impl Generation {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
+    #[cfg(feature = "tonic-channel")]
     #[must_use]
     pub fn tonic_channel(&self) -> Channel {
         self.0.channel.tonic_channel()

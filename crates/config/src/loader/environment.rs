@@ -132,3 +132,35 @@ const PRIVATE_KEY: [&str; 2] = ["PLUGIN_CLIENT_KEY", "PLUGIN_CLIENT_KEY_FILE"];
 
 /// The variable that names a configuration file.
 pub(super) const CONFIG_FILE: &str = "PLUGIN_CONFIG_FILE";
+
+/// The configuration file that a variable names.
+pub(super) fn named_file(variables: &BTreeMap<OsString, Redacted<OsString>>) -> Option<&OsStr> {
+    variables.get(OsStr::new(CONFIG_FILE)).map(|path| &*path.0).filter(|path| !path.is_empty())
+}
+
+/// The fault of a configuration file that a variable names, for a program that is built without files.
+#[cfg(any(test, not(feature = "config-file")))]
+pub(super) fn refused_file(variables: &BTreeMap<OsString, Redacted<OsString>>) -> Option<Fault> {
+    named_file(variables)
+        .map(|_| Fault::new(FaultKind::FilesNotBuilt, Origin::Variable(CONFIG_FILE.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use miette::Diagnostic as _;
+
+    use super::*;
+
+    #[test]
+    fn a_configuration_file_needs_its_feature() {
+        let refused =
+            |value: &str| refused_file(&BTreeMap::from([(CONFIG_FILE.into(), Redacted(value.into()))]));
+        assert!(refused("").is_none(), "an empty variable counts as not set");
+        let fault = refused("plugin.toml").expect("the file would have no effect");
+        assert_eq!(
+            fault.to_string(),
+            "PLUGIN_CONFIG_FILE: this program is built without configuration files"
+        );
+        assert!(fault.help().expect("help").to_string().contains("`config-file`"));
+    }
+}

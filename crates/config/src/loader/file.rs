@@ -15,6 +15,7 @@ use super::{
     masking::{all_but_the_line, masked},
     names::Names,
     small_file::read_file,
+    sources::Places,
     toml,
     tree::Tree,
     walk::Walk,
@@ -117,19 +118,6 @@ impl FileText {
         Some((self, tree))
     }
 
-    /// The line and the column of a setting.
-    pub(super) fn origin(&self, setting: &str) -> Origin {
-        match self.places.get(setting) {
-            Some(span) => self.origin_at(span.start),
-            None => Origin::File { path: self.path.clone(), position: None },
-        }
-    }
-
-    /// The place of a setting in the text.
-    pub(super) fn excerpt(&self, setting: &str) -> Option<Excerpt> {
-        self.places.get(setting).map(|span| self.excerpt_at(span.clone()))
-    }
-
     fn origin_at(&self, offset: usize) -> Origin {
         let before = self.text.get(..offset).unwrap_or(&self.text);
         let line = before.matches('\n').count() + 1;
@@ -140,5 +128,18 @@ impl FileText {
     fn excerpt_at(&self, span: Range<usize>) -> Excerpt {
         let name = self.path.display().to_string();
         Excerpt { text: NamedSource::new(name, masked(&self.text, &self.secrets)), span }
+    }
+}
+
+impl Places for FileText {
+    fn origin(&self, setting: &str) -> Origin {
+        match self.places.get(setting) {
+            Some(span) => self.origin_at(span.start),
+            None => Origin::File { path: self.path.clone(), position: None },
+        }
+    }
+
+    fn excerpt(&self, setting: &str) -> Option<Excerpt> {
+        self.places.get(setting).map(|span| self.excerpt_at(span.clone()))
     }
 }

@@ -44,6 +44,7 @@ impl Names {
     }
 
     /// Whether this is the name of a group.
+    #[cfg(feature = "config-file")]
     pub(crate) fn is_group(&self, name: &str) -> bool {
         self.by_name
             .keys()
@@ -51,6 +52,7 @@ impl Names {
     }
 
     /// The setting that switches a group on or off, if the group has one.
+    #[cfg(feature = "config-file")]
     pub(crate) fn switch(&self, group: &str) -> Option<&'static Setting> {
         self.setting(&format!("{group}.{SWITCH}"))
     }

@@ -7,15 +7,15 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{file::FileText, names::Names, tree::Tree};
-use crate::error::{Fault, FaultKind, Origin};
+use super::{names::Names, tree::Tree};
+use crate::error::{Excerpt, Fault, FaultKind, Origin};
 
 /// The merged layers, with the origins of their values.
 pub(super) struct Sources {
     figment: Figment,
     /// All settings. Figment would merge the layers again for each lookup.
     merged: Value,
-    file: Option<FileText>,
+    file: Option<Box<dyn Places>>,
     /// The variable that sets each setting.
     variables: BTreeMap<&'static str, &'static str>,
 }
@@ -25,7 +25,7 @@ impl Sources {
     pub(super) fn merge(
         names: &Names,
         layers: Layers,
-        file: Option<FileText>,
+        file: Option<Box<dyn Places>>,
         variables: BTreeMap<&'static str, &'static str>,
     ) -> Self {
         let figment = Figment::new()
@@ -74,6 +74,15 @@ impl Sources {
             _ => Fault::new(kind, origin),
         }
     }
+}
+
+/// The places of settings in a file.
+pub(super) trait Places {
+    /// The line and the column of a setting.
+    fn origin(&self, setting: &str) -> Origin;
+
+    /// The place of a setting in the text.
+    fn excerpt(&self, setting: &str) -> Option<Excerpt>;
 }
 
 /// The layers above the defaults, the lowest first.

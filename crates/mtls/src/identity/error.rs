@@ -29,6 +29,16 @@ pub enum IdentityError {
         /// The algorithm.
         algorithm: &'static str,
     },
+    /// The key is on P-521, and this program is built without P-521.
+    #[error("the private key in {origin} is a P-521 key, and this program is built without P-521")]
+    #[diagnostic(
+        code(rpcplugin::security::identity_p521_not_built),
+        help("enable the feature `p521` of rpcplugin in this program, or use a P-256 key")
+    )]
+    P521NotBuilt {
+        /// The origin of the key.
+        origin: PemOrigin,
+    },
     /// The key is damaged, or its algorithm is unknown.
     #[error("the private key in {origin} cannot be used")]
     #[diagnostic(

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use rustls::{CertificateError, Error, OtherError};
 
+use crate::provider::{provider, verifies_p521};
 use crate::usage::object_identifier;
 
 /// The error for a certificate with an unsupported signature algorithm.
@@ -34,6 +35,12 @@ impl fmt::Display for UnsupportedSignature {
             "the peer's certificate, or one between it and a root, is signed with {}, which is not supported: issue it again with \
              SHA-256, SHA-384 or SHA-512 and an RSA, P-256, P-384, P-521 or Ed25519 key",
             self.algorithm
+        )?;
+        if verifies_p521(&provider().signature_verification_algorithms) {
+            return Ok(());
+        }
+        f.write_str(
+            "; P-521, and SHA-512 on P-256 and P-384, need the feature `p521` of rpcplugin in this program",
         )
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     context::{HostFacts, PluginContext},
     error::ServeError,
     instances::InstanceSpans,
-    layers::{self, InFlightCalls, RateLimit},
+    layers::{self, InFlightCalls},
     listen::{AnyListener, Listening, SocketDirs, listen},
     readiness::Progress,
     security::{self, Decision},
@@ -173,6 +173,7 @@ fn agree(serve: &mut Serve, env: &ReceivedEnv) -> Result<AgreedVersions, ServeEr
         return Err(error.into());
     }
     serve.config.check()?;
+    layers::check(&serve.config, cfg!(feature = "rate-limit"))?;
     for fault in &env.faults {
         tracing::warn!(%fault, "a variable of the host is ignored");
     }
@@ -227,7 +228,8 @@ fn context(
             mutual_tls: security.is_mutual(),
             multiplexed: env.multiplex,
         },
-        rate_limit: config.rate_limit.as_ref().map(RateLimit::new),
+        #[cfg(feature = "rate-limit")]
+        rate_limit: config.rate_limit.as_ref().map(layers::RateLimit::new),
         meter,
     }
 }
@@ -264,8 +266,14 @@ fn serving(
 fn services(serve: &mut Serve, context: &PluginContext, drain: &Drain) -> Services {
     std::mem::take(&mut serve.on_start).into_iter().for_each(|start| start(context));
     let make = serve.versions.remove(&context.version).expect("a version is chosen among those served");
-    let limit = context.rate_limit.as_ref();
-    let own = layers::around(make(context), &serve.config, limit, &serve.layers, &drain.calls);
+    let own = make(context).limited(layers::message_limits(&serve.config));
+    // Around the message limits, so that a refused call costs nothing else.
+    #[cfg(feature = "rate-limit")]
+    let own = match &context.rate_limit {
+        Some(limit) => own.layer(limit),
+        None => own,
+    };
+    let own = layers::around(own, &serve.layers, &drain.calls);
     let built_in = BuiltIn {
         health: &context.health,
         broker: &context.broker,

@@ -12,6 +12,7 @@ mod reason;
 mod reconnect;
 mod response;
 mod status_details;
+#[cfg(feature = "tonic-channel")]
 mod tonic_channel;
 mod upload;
 

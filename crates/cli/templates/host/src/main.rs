@@ -3,15 +3,19 @@
 use std::io::{IsTerminal, stderr};
 
 use miette::{IntoDiagnostic, Result, miette};
+use rpcplugin::error::plain_reports;
 use rpcplugin::{Command, Plugin};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use __snake___host::{greet, greet_all, host};
 use __snake___protocol::{Progress, greeter_client::GreeterClient};
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    log_to_stderr();
+    plain_reports()?;
+    log_to_stderr()?;
     let mut arguments = std::env::args().skip(1);
     let Some(program) = arguments.next() else {
         let usage = "__name__-host PLUGIN [NAME…]";
@@ -42,11 +46,17 @@ fn show(progress: Progress) {
 
 /// Shows the log of this program, and with it the events of the plugin. `RUST_LOG` filters both:
 /// `RUST_LOG=warn,__name__-plugin=info`, for example.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+fn log_to_stderr() -> Result<()> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(text) => text.parse().into_diagnostic()?,
+        Err(_) => Targets::new().with_default(LevelFilter::INFO),
+    };
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(stderr)
-        .with_ansi(stderr().is_terminal())
+        .with_ansi(stderr().is_terminal());
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
         .init();
+    Ok(())
 }

@@ -6,15 +6,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use p521::SecretKey;
 use p521::ecdsa::signature::hazmat::PrehashSigner;
 use p521::ecdsa::{Signature, SigningKey, VerifyingKey};
-use p521::pkcs8::DecodePrivateKey as _;
 use rustls::crypto::KeyProvider;
 use rustls::pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer, alg_id};
 use rustls::sign::{self, Signer, public_key_to_spki};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use sha2::{Digest, Sha512};
+
+use crate::der::{INTEGER, OCTET_STRING, SEQUENCE, element, elements};
+use crate::provider::is_p521;
 
 /// Loads the keys that ring supports, and P-521 keys.
 #[derive(Debug)]
@@ -36,12 +37,12 @@ struct Key(Arc<SigningKey>);
 impl Key {
     /// The key, if it is one of these.
     fn read(der: &PrivateKeyDer<'_>) -> Option<Self> {
-        let secret = match der {
-            PrivateKeyDer::Pkcs8(der) => SecretKey::from_pkcs8_der(der.secret_pkcs8_der()).ok()?,
-            PrivateKeyDer::Sec1(der) => SecretKey::from_sec1_der(der.secret_sec1_der()).ok()?,
+        let number = match der {
+            PrivateKeyDer::Pkcs8(der) => number_in_pkcs8(der.secret_pkcs8_der())?,
+            PrivateKeyDer::Sec1(der) => number_in_sec1(der.secret_sec1_der(), true)?,
             _ => return None,
         };
-        let key = SigningKey::from_bytes(&secret.to_bytes()).ok()?;
+        let key = SigningKey::from_slice(number).ok()?;
         Some(Self(Arc::new(key)))
     }
 }
@@ -78,6 +79,34 @@ impl fmt::Debug for Key {
         f.write_str("a P-521 key")
     }
 }
+
+/// The secret number of a P-521 key in PKCS#8: a version, the algorithm, and the key in the form of SEC1.
+fn number_in_pkcs8(der: &[u8]) -> Option<&[u8]> {
+    let (SEQUENCE, content, _) = element(der)? else { return None };
+    let (INTEGER, _, algorithm) = element(content)? else { return None };
+    let (_, _, key) = element(algorithm)?;
+    let (OCTET_STRING, key, _) = element(key)? else { return None };
+    is_p521(algorithm).then(|| number_in_sec1(key, false))?
+}
+
+/// The secret number of a P-521 key in the form of SEC1 (RFC 5915): a version, the number, and optionally the curve.
+fn number_in_sec1(der: &[u8], curve_required: bool) -> Option<&[u8]> {
+    let (SEQUENCE, content, _) = element(der)? else { return None };
+    let (INTEGER, _, number) = element(content)? else { return None };
+    let (OCTET_STRING, number, optional) = element(number)? else { return None };
+    let curve = elements(optional).find_map(|(tag, curve)| (tag == CURVE).then_some(curve));
+    let curve_fits = curve.map_or(!curve_required, |curve| curve == P521);
+    (curve_fits && number.len() == NUMBER_LENGTH).then_some(number)
+}
+
+/// `[0]`, explicit, in SEC1.
+const CURVE: u8 = 0xa0;
+
+/// The encoded object identifier of P-521: 1.3.132.0.35.
+const P521: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
+
+/// 521 bits in bytes.
+const NUMBER_LENGTH: usize = 66;
 
 const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP521_SHA512;
 

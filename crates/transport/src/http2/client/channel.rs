@@ -14,7 +14,7 @@ use super::{
 /// A channel to a peer, for generated clients: `KvClient::new(channel)`. Cheap to clone: clones share a connection.
 ///
 /// It opens a new connection when a call needs one and the last connection has ended. It differs from
-/// [`tonic::transport::Channel`]:
+/// `tonic::transport::Channel`:
 ///
 /// - A call that was not sent before its connection ended is sent on the next connection. A call that the peer has not
 ///   processed, by a GOAWAY with a lower stream id or by REFUSED_STREAM, is made once more. No other call is repeated.
@@ -77,7 +77,7 @@ impl PluginChannel {
     }
 
     /// Returns the same channel with calls that carry this header: gRPC metadata, such as the instance that the calls are
-    /// for. It replaces a header of the same name that a call has. The calls of [`tonic_channel`](Self::tonic_channel) do
+    /// for. It replaces a header of the same name that a call has. The calls of `tonic_channel` do
     /// not carry it.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {

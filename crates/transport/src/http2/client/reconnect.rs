@@ -161,10 +161,12 @@ impl Reconnect {
     }
 
     /// Opens another stream to the peer.
+    #[cfg(feature = "tonic-channel")]
     pub(super) fn open_stream(&self) -> OpenStream {
         Arc::clone(&self.connector).open()
     }
 
+    #[cfg(feature = "tonic-channel")]
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
