@@ -262,3 +262,114 @@ pub(super) const MAIN: u32 = 0;
 
 /// How many connections may wait for one listener. A socket of the system has 4096 such places.
 const BACKLOG: usize = 1024;
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{io::AsyncWriteExt as _, time::timeout};
+
+    use super::*;
+    use crate::{Dialer, Listen as _, Listener};
+
+    fn both() -> (InheritedConnection, InheritedConnection) {
+        let (host, plugin) = PassingEnd::both().expect("descriptors");
+        let connection = |end| InheritedConnection::new(end).expect("descriptors");
+        (connection(host), connection(plugin))
+    }
+
+    async fn passes(mut from: Stream, mut to: Stream) {
+        from.write_all(b"hello").await.expect("written");
+        from.shutdown().await.expect("shut down");
+        let mut read = String::new();
+        to.read_to_string(&mut read).await.expect("read");
+        assert_eq!(read, "hello");
+    }
+
+    async fn kind_of_failure(connection: &InheritedConnection, number: u32) -> io::ErrorKind {
+        let opened =
+            timeout(Duration::from_secs(60), connection.open(number)).await.expect("it fails at once");
+        opened.expect_err("it has no listener").kind()
+    }
+
+    #[tokio::test]
+    async fn each_side_reaches_the_listeners_of_the_other() {
+        let (host, plugin) = both();
+        let mut main = Listener::inherited_main(&plugin);
+        assert_eq!(*main.endpoint(), Endpoint::Inherited(0));
+        let dialled = Dialer::new(host.clone()).dial(main.endpoint()).await.expect("it listens");
+        passes(dialled, main.accept().await.expect("a stream")).await;
+        // Streams and listeners do not meet, and the numbers of the two sides are independent.
+        for (dialling, listening) in [(&host, &plugin), (&plugin, &host)] {
+            let mut listeners = [Listener::inherited_other(listening), Listener::inherited_other(listening)];
+            for listener in listeners.iter_mut().rev() {
+                let (dialled, accepted) = tokio::join!(dialling.dial(listener.endpoint()), listener.accept());
+                passes(accepted.expect("a stream"), dialled.expect("it listens")).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_is_gone_refuses() {
+        let (host, plugin) = both();
+        assert_eq!(kind_of_failure(&host, 1).await, io::ErrorKind::ConnectionRefused);
+        let listener = Listener::inherited_other(&plugin);
+        let mut waiting = Vec::new();
+        for _ in 0..100 {
+            waiting.push(host.dial(listener.endpoint()).await.expect("there is room"));
+        }
+        drop(listener);
+        assert_eq!(kind_of_failure(&host, 1).await, io::ErrorKind::ConnectionRefused);
+        // Those that waited have ended.
+        let mut read = Vec::new();
+        for mut stream in waiting {
+            stream.read_to_end(&mut read).await.expect("closed");
+        }
+        assert!(read.is_empty());
+        // Others are not disturbed.
+        let mut other = Listener::inherited_other(&plugin);
+        assert_eq!(*other.endpoint(), Endpoint::Inherited(2));
+        let (dialled, accepted) = tokio::join!(host.dial(other.endpoint()), other.accept());
+        passes(dialled.expect("it listens"), accepted.expect("a stream")).await;
+    }
+
+    #[tokio::test]
+    async fn the_end_of_one_side_ends_the_listeners_of_the_other() {
+        let (host, plugin) = both();
+        let mut main = Listener::inherited_main(&plugin);
+        drop(host);
+        assert!(timeout(Duration::from_secs(60), main.accept()).await.expect("it ends").is_none());
+        assert!(Listener::inherited_other(&plugin).accept().await.is_none(), "no further one can be reached");
+        assert_eq!(kind_of_failure(&plugin, MAIN).await, io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn other_messages_are_passed_over() {
+        let (host, plugin) = PassingEnd::both().expect("descriptors");
+        for message in [&b"x"[..], &[0; 4], &[0; 5], &[0; 4096]] {
+            host.send_raw(message).expect("there is room");
+        }
+        let [host, plugin] = [host, plugin].map(|end| InheritedConnection::new(end).expect("descriptors"));
+        let mut main = Listener::inherited_main(&plugin);
+        let (dialled, accepted) = tokio::join!(host.open(MAIN), main.accept());
+        passes(dialled.expect("it listens"), accepted.expect("a stream")).await;
+    }
+
+    #[tokio::test]
+    async fn an_offer_that_is_not_taken_disturbs_neither_side() {
+        let offer = InheritedOffer::new().expect("descriptors");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "echo hello; exec ls -l /proc/self/fd >&2"]).stdout(offer.stdout);
+        let child = command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn().expect("started");
+        drop(command);
+        let (mut printed, mut line) = (offer.printed, String::new());
+        printed.read_to_string(&mut line).await.expect("the reset counts as the end");
+        assert_eq!(line, "hello\n");
+        let output = child.wait_with_output().expect("a child");
+        let listing = String::from_utf8_lossy(&output.stderr);
+        // Its stdout is the only socket that it has.
+        assert_eq!(listing.matches("socket:").count(), 1, "{listing}");
+        assert_eq!(kind_of_failure(&offer.connection, MAIN).await, io::ErrorKind::BrokenPipe);
+    }
+}

@@ -120,7 +120,9 @@ impl Connect for OtherClient {
 
 async fn socket_is_private(subject: &Subject) -> Verdict {
     subject.peer.beyond_pyvider("its socket in any directory")?;
-    let Endpoint::Unix(path) = subject.plugin.endpoint() else { return skip("the plugin listens on TCP") };
+    let Endpoint::Unix(path) = subject.plugin.endpoint() else {
+        return skip("the plugin has no Unix socket to connect to");
+    };
     let Some(dir) = path.as_path().parent() else { return fail("the socket is in no directory") };
     if subject.launching.mux && subject.peer.is_ours() {
         // The plugin removes the socket when its host has connected.

@@ -121,13 +121,18 @@ impl Passing {
     /// # Cancel safety
     /// No socket is lost.
     pub(crate) async fn receive(&self) -> io::Result<Received> {
-        let mut message = [0; 4];
-        let received = self.0.async_io(Interest::READABLE, |passing| take(passing.as_fd(), &mut message));
-        Ok(match received.await? {
-            (0, None, false) => Received::End,
-            (4, Some(socket), _) => Received::Socket(u32::from_le_bytes(message), PassedSocket(socket)),
-            _ => Received::Lost,
-        })
+        loop {
+            let mut message = [0; 4];
+            let received =
+                self.0.async_io(Interest::READABLE, |passing| take(passing.as_fd(), &mut message)).await?;
+            return Ok(match received {
+                (_, _, true) => Received::Lost,
+                (0, None, _) => Received::End,
+                (4, Some(socket), _) => Received::Socket(u32::from_le_bytes(message), PassedSocket(socket)),
+                // Not a message of this library.
+                _ => continue,
+            });
+        }
     }
 }
 
@@ -190,3 +195,17 @@ fn take(from: BorrowedFd<'_>, message: &mut [u8]) -> io::Result<(usize, Option<O
 
 /// Longer than any text that a host puts into the stdout of a plugin.
 const LONGEST_TEXT: usize = 64;
+
+#[cfg(test)]
+impl PassingEnd {
+    /// Makes both ends.
+    pub(crate) fn both() -> io::Result<(Self, Self)> {
+        let (one, other) = pair(SocketType::SEQPACKET, SocketFlags::NONBLOCK)?;
+        Ok((Self(one), Self(other)))
+    }
+
+    /// Sends bytes without a descriptor.
+    pub(crate) fn send_raw(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(&self.0, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+    }
+}
