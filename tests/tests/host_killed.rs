@@ -43,10 +43,11 @@ struct Program {
 }
 
 /// The settings of the connection.
-const MODES: [(&str, &[(&str, &str)]); 3] = [
+const MODES: [(&str, &[(&str, &str)]); 4] = [
     ("plain", &[("PLUGIN_AUTO_MTLS", "false")]),
     ("AutoMTLS", &[]),
     ("multiplexed", &[("PLUGIN_MULTIPLEX_GRPC", "true")]),
+    ("inherited", &[("PLUGIN_INHERIT_CONNECTION", "true")]),
 ];
 
 const SIGNALS: [Signal; 3] = [Signal::KILL, Signal::TERM, Signal::HUP];

@@ -281,5 +281,6 @@ async fn bind(listen_at: &ListenAt) -> Result<Listener, rpcplugin_transport::Bin
     match listen_at {
         ListenAt::Unix(dir) => Listener::unix_in(dir),
         ListenAt::Tcp { host, ports } => Listener::tcp(*host, ports.clone()).await,
+        ListenAt::Inherited(connection) => Ok(Listener::inherited_other(connection)),
     }
 }

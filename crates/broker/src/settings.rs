@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use rpcplugin_core::Endpoint;
-use rpcplugin_transport::{Dialer, Security, ServiceLayers, SocketDir, http2};
+use rpcplugin_transport::{Dialer, InheritedConnection, Security, ServiceLayers, SocketDir, http2};
 use tokio_util::sync::CancellationToken;
 
 /// The side of the main connection that a broker is on.
@@ -100,6 +100,9 @@ pub enum ListenAt {
         /// The ports to choose from, both ends included. `0..=0` is any free port.
         ports: RangeInclusive<u16>,
     },
+    /// Each under a number, behind the connection that the plugin has inherited from its host. The peer needs the connection as its
+    /// [`dialer`](BrokerSettings::dialer).
+    Inherited(InheritedConnection),
 }
 
 /// Any error that a [`Translate`] returns.

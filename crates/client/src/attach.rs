@@ -80,6 +80,9 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     if config.multiplex {
         return Err(AttachError::Multiplexed);
     }
+    if matches!(attachment.config.endpoint, Endpoint::Inherited(_)) {
+        return Err(AttachError::Inherited);
+    }
     let Resolved { version, endpoint, security } = resolve(host, &attachment).map_err(|error| *error)?;
     let refused = |source| AttachError::Refused { endpoint: attachment.config.endpoint.clone(), source };
     let Attachment {
@@ -97,6 +100,7 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     let target = ConnectTarget {
         endpoint: &endpoint,
         route: Route { translate, dialer: Dialer::sockets() },
+        inherited: None,
         security: &security,
         multiplex: false,
         sockets: &sockets,

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{os, visible::disturbs};
 
-/// An endpoint: a Unix socket or a TCP port. It is valid in a handshake line.
+/// An endpoint: a Unix socket, a TCP port, or a listener behind an inherited connection. It is valid in a handshake line.
 ///
 /// # Protocol
 /// The third and fourth field of the handshake line, and `ConnInfo.network` and `.address`.
@@ -19,6 +19,12 @@ pub enum Endpoint {
     Unix(SocketPath),
     /// A TCP port.
     Tcp(HostPort),
+    /// A listener behind the connection that a plugin has inherited from its host, by the number of the listener. The plugin itself
+    /// has number 0. Only this host and this plugin can dial it.
+    ///
+    /// # Protocol
+    /// go-plugin has no such endpoint. A plugin announces it only to a host that has offered the connection.
+    Inherited(u32),
 }
 
 /// The path of a Unix domain socket. It fits the operating system's address structure. It has no character that is invalid in a
@@ -39,7 +45,7 @@ pub struct HostPort {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// The network is neither `unix` nor `tcp`.
+    /// The network is neither `unix` nor `tcp`, nor `inherited` with a number.
     #[error("unknown network {network:?}")]
     #[diagnostic(
         code(rpcplugin::transport::unknown_network),
@@ -99,16 +105,21 @@ impl Endpoint {
         match network {
             "unix" => SocketPath::new(address).map(Self::Unix),
             "tcp" => HostPort::parse(address).map(Self::Tcp),
+            "inherited" => match address.parse() {
+                Ok(number) => Ok(Self::Inherited(number)),
+                Err(_) => Err(EndpointError::UnknownNetwork { network: format!("inherited:{address}") }),
+            },
             _ => Err(EndpointError::UnknownNetwork { network: network.to_owned() }),
         }
     }
 
-    /// The network: `unix` or `tcp`.
+    /// The network: `unix`, `tcp` or `inherited`.
     #[must_use]
     pub fn network(&self) -> &'static str {
         match self {
             Self::Unix(_) => "unix",
             Self::Tcp(_) => "tcp",
+            Self::Inherited(_) => "inherited",
         }
     }
 
@@ -118,6 +129,7 @@ impl Endpoint {
         match self {
             Self::Unix(path) => path.0.to_string(),
             Self::Tcp(address) => address.to_string(),
+            Self::Inherited(number) => number.to_string(),
         }
     }
 }
@@ -128,6 +140,7 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.0),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Inherited(number) => write!(f, "inherited:{number}"),
         }
     }
 }
@@ -269,6 +282,8 @@ mod tests {
         check("tcp", ":1234", "tcp:127.0.0.1:1234");
         check("tcp", "localhost:1234", "tcp:localhost:1234");
         check("tcp", "[::1]:1234", "tcp:[::1]:1234");
+        check("inherited", "0", "inherited:0");
+        check("inherited", "4294967295", "inherited:4294967295");
     }
 
     #[test]
@@ -280,6 +295,12 @@ mod tests {
             assert_eq!(error, EndpointError::InvalidAddress { address: address.to_owned() });
         }
         assert!(matches!(Endpoint::parse("pipe", "x"), Err(EndpointError::UnknownNetwork { .. })));
+        for number in ["", "-1", "4294967296", "stdout"] {
+            assert!(matches!(
+                Endpoint::parse("inherited", number),
+                Err(EndpointError::UnknownNetwork { .. })
+            ));
+        }
         assert_eq!(SocketPath::new(""), Err(EndpointError::EmptyPath));
         assert!(matches!(SocketPath::new("/a|b"), Err(EndpointError::PathNotAnnounceable { .. })));
         for acts in ["/a\u{1b}]0;x\u{7}", "/a\u{9b}2J", "/a\u{7f}", "/a\u{202e}b", "/a\tb", "/a\nb"] {
@@ -302,7 +323,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_never_panics_and_keeps_the_endpoint(network in "unix|tcp|.{0,5}", address in ".{0,40}") {
+        fn parsing_never_panics_and_keeps_the_endpoint(network in "unix|tcp|inherited|.{0,5}", address in ".{0,40}") {
             if let Ok(endpoint) = Endpoint::parse(&network, &address) {
                 prop_assert_eq!(Endpoint::parse(endpoint.network(), &endpoint.address()), Ok(endpoint));
             }

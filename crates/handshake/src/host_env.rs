@@ -29,6 +29,9 @@ pub mod variable {
     /// How long a plugin serves while no host is connected to it, such as `60s`. A host sets it only for plugins that cannot
     /// notice its exit: those in containers, in pods and on other machines. It is not one of [`ALL`]: go-plugin does not have it.
     pub const ORPHAN_TIMEOUT: &str = "PLUGIN_ORPHAN_TIMEOUT";
+    /// The token of an inherited connection, which the host has put into the socket that is the plugin's stdout. It is not one of
+    /// [`ALL`]: go-plugin does not have it.
+    pub const STDOUT_CONNECTION: &str = "PLUGIN_STDOUT_CONNECTION";
 
     /// Every variable of go-plugin's handshake.
     pub const ALL: [&str; 7] = [

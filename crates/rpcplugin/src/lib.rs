@@ -299,9 +299,9 @@ pub mod testing {
 /// Streams and listeners, for custom transports and for code that connects without a [`host`].
 pub mod transport {
     pub use rpcplugin_transport::{
-        BindError, ConnectError, Dial, Dialer, Io, Listen, Listener, MessageLimits, Route, SecureError,
-        SecureStream, Security, ServiceLayer, ServiceLayers, SocketDir, SocketDirError, Stream, dial,
-        speaks_tls,
+        BindError, ConnectError, Dial, Dialer, InheritedConnection, Io, Listen, Listener, MessageLimits,
+        Route, SecureError, SecureStream, Security, ServiceLayer, ServiceLayers, SocketDir, SocketDirError,
+        Stream, dial, speaks_tls,
     };
 
     /// gRPC over HTTP/2: a channel over a stream, and a server for incoming streams.

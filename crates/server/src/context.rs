@@ -41,6 +41,9 @@ pub struct HostFacts {
     pub mutual_tls: bool,
     /// Whether brokered connections share the main connection's socket.
     pub multiplexed: bool,
+    /// Whether the plugin has inherited its connection from the host. Only the two processes can use it, so that it takes the place
+    /// of AutoMTLS. `mutual_tls` is false then, because there are no certificates.
+    pub inherited: bool,
 }
 
 impl PluginContext {

@@ -6,8 +6,9 @@ use std::{
 };
 
 use rpcplugin_core::PlainReport;
-use rpcplugin_handshake::{ReceivedEnv, check_cookie};
+use rpcplugin_handshake::{ReceivedEnv, check_cookie, variable};
 use rpcplugin_hclog::MaxLevel;
+use rpcplugin_transport::InheritedConnection;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -49,6 +50,8 @@ impl Serve {
         for typo in self.typos.drain(..).filter(|typo| typo.name != cookie_key) {
             tracing::warn!(variable = typo.name, "{typo}");
         }
+        // Before stdout is redirected, and also if it is not used: no process that this one starts may find it there.
+        self.inherited = inherited_connection();
         let stdout = RedirectedStdout::begin().map_err(ServeError::Process)?;
         let bound = self.bind(&ReceivedEnv::from_env(environment::variable)).await?;
         let announced = bound.announce(&mut stdout.original())?;
@@ -82,6 +85,20 @@ impl Serve {
             exit_code(Self { watch: Some(watch), ..self }.run().await)
         })
     }
+}
+
+/// Takes the connection that the host offers. The variable alone means nothing: this process may have inherited it from a plugin
+/// that has started it.
+fn inherited_connection() -> Option<InheritedConnection> {
+    let token = environment::variable(variable::STDOUT_CONNECTION)?.into_string().ok()?;
+    let taken = InheritedConnection::take(&token);
+    if taken.is_none() {
+        tracing::debug!(
+            "no inherited connection waits in stdout; {} is ignored",
+            variable::STDOUT_CONNECTION
+        );
+    }
+    taken
 }
 
 /// The exit status of a plugin that has served is 0.

@@ -15,6 +15,16 @@ pub(crate) struct Decision {
     pub(crate) certificate: Option<Vec<u8>>,
 }
 
+/// Whether a connection that only this process and its host have may stand in for TLS: no identity and no roots are configured, by
+/// which the host is to be known, and no certificate of the host is to be refused.
+pub(crate) fn needs_no_identity(config: &PluginConfig, env: &ReceivedEnv) -> bool {
+    match &config.tls {
+        PluginTls::AutoMtls { client_roots } => client_roots.is_none(),
+        PluginTls::Plaintext => env.client_certificate.is_none(),
+        PluginTls::Given { .. } => false,
+    }
+}
+
 /// Decides by the configured mode and by the host's certificate, if there is one in the environment.
 ///
 /// | mode | roots | host's certificate | result |

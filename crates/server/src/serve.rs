@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use rpcplugin_config::{ConfigError, IgnoredVariable, Loaded, Loader, PluginConfig};
 use rpcplugin_core::{AppVersion, MagicCookie, PluginMetadata};
-use rpcplugin_transport::{ServiceLayer, ServiceLayers, Services};
+use rpcplugin_transport::{InheritedConnection, ServiceLayer, ServiceLayers, Services};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService};
@@ -46,6 +46,8 @@ pub struct Serve {
     pub(crate) hooks: Vec<ShutdownHook>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) transport: Option<AnyTransport>,
+    /// The connection that this process has inherited from its host.
+    pub(crate) inherited: Option<InheritedConnection>,
     pub(crate) progress: Progress,
     pub(crate) layers: ServiceLayers,
     pub(crate) on_start: Vec<StartHook>,
@@ -80,6 +82,7 @@ impl Serve {
             hooks: Vec::new(),
             shutdown: CancellationToken::new(),
             transport: None,
+            inherited: None,
             progress: Progress::new(),
             layers: ServiceLayers::new(),
             on_start: Vec::new(),

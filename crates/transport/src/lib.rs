@@ -33,8 +33,9 @@ mod tls;
 pub use cleanup::remove_sockets;
 pub use meter::{ConnectionKind, ConnectionTraffic, Meter, Traffic};
 pub use net::{
-    BindError, ConnectError, Dial, Dialer, Io, Listen, Listener, PendingConnection, ProcessRecord, SocketDir,
-    SocketDirError, SocketGroup, Stream, dial, remove_empty_dir, remove_orphaned_dir, remove_stale_socket,
+    BindError, ConnectError, Dial, Dialer, InheritedConnection, InheritedOffer, InheritedStdout, Io, Listen,
+    Listener, PendingConnection, ProcessRecord, SocketDir, SocketDirError, SocketGroup, Stream, dial,
+    remove_empty_dir, remove_orphaned_dir, remove_stale_socket,
 };
 pub use os::*;
 pub use rpcplugin_yamux as yamux;

@@ -1,12 +1,14 @@
 //! Raw streams between processes: sockets, where they are bound, and how they are connected to.
 
 mod dial;
+mod inherited;
 mod listener;
 mod pending;
 mod stream;
 mod unix;
 
 pub use dial::{ConnectError, Dial, Dialer, dial};
+pub use inherited::{InheritedConnection, InheritedOffer, InheritedStdout};
 pub use listener::{BindError, Listen, Listener};
 pub use pending::PendingConnection;
 pub use stream::{Io, Stream};

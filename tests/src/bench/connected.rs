@@ -78,6 +78,7 @@ pub(crate) fn host(options: &Options) -> Host {
     Host::new(contract::cookie(), 3).configure(|config| {
         config.tls = if options.auto_mtls { HostTls::AUTO } else { HostTls::Plaintext };
         config.multiplex = options.mux;
+        config.inherit_connection = options.inherit;
         config.die_with_host = !options.unguarded;
     })
 }

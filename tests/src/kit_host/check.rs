@@ -44,6 +44,9 @@ pub(crate) struct CheckArgs {
     /// Multiplex brokered connections over the main one.
     #[arg(long)]
     mux: bool,
+    /// Offer a connection that the plugin inherits.
+    #[arg(long)]
+    inherit: bool,
     /// The certificates to use instead of AutoMTLS: DIR/ca.pem, DIR/host.pem, DIR/host.key.
     #[arg(long, value_name = "DIR")]
     tls_dir: Option<PathBuf>,
@@ -107,6 +110,7 @@ pub(crate) async fn run(args: CheckArgs) -> io::Result<ExitCode> {
     });
     launching.auto_mtls = args.auto_mtls;
     launching.mux = args.mux;
+    launching.inherit = args.inherit;
     launching.tls_dir = args.tls_dir;
     launching.env.insert(EMPTY_VARIABLE.to_owned(), String::new());
     let mut run = Run::new(launching);

@@ -25,6 +25,8 @@ pub(crate) struct Launching {
     pub(crate) env_clear: bool,
     pub(crate) auto_mtls: bool,
     pub(crate) mux: bool,
+    /// Whether to offer a connection that the plugin inherits.
+    pub(crate) inherit: bool,
     pub(crate) versions: Versions,
     /// The directory of the certificates to use instead of AutoMTLS.
     pub(crate) tls_dir: Option<PathBuf>,
@@ -44,6 +46,7 @@ impl Launching {
             env_clear: false,
             auto_mtls: true,
             mux: false,
+            inherit: false,
             versions: Versions::new(contract::VERSIONS).expect("three versions"),
             tls_dir: None,
             launch_timeout: HostConfig::default().launch_timeout,
@@ -109,6 +112,7 @@ impl Launching {
         Host::new(cookie, self.versions.clone()).observe(recorder.clone()).configure(|config| {
             config.tls = if self.auto_mtls { HostTls::AUTO } else { HostTls::Plaintext };
             config.multiplex = self.mux;
+            config.inherit_connection = self.inherit;
             config.launch_timeout = self.launch_timeout;
             config.unix_socket_group.clone_from(&self.socket_group);
             if let Some(dir) = &self.tls_dir {

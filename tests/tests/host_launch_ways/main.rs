@@ -6,6 +6,8 @@ mod cleanup;
 mod double;
 mod environment;
 mod host_death;
+#[cfg(target_os = "linux")]
+mod inherited;
 mod retries;
 mod runners;
 mod support;

@@ -75,7 +75,8 @@ fn a_host_in_go_and_our_plugin() {
 }
 
 fn our_host_with(plugin: &Path) {
-    for mode in MODES {
+    // A plugin in another language, and one on another system, does not take the offer.
+    for mode in MODES.into_iter().chain([&["--auto-mtls", "--inherit"][..]]) {
         let mut checks = [BOTH, OURS].concat();
         if mode == ["--auto-mtls"] {
             checks.extend(["plain-text-clients-refused", "unknown-clients-refused"]);

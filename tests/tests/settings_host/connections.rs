@@ -37,6 +37,15 @@ async fn multiplex() {
     );
 }
 
+#[tokio::test]
+async fn inherit_connection() {
+    assert_eq!(launch(&[]).await.endpoint().network(), "unix");
+    let plugin = launch(&[("PLUGIN_INHERIT_CONNECTION", "true")]).await;
+    let offered = cfg!(target_os = "linux");
+    assert_eq!(plugin.endpoint().network(), if offered { "inherited" } else { "unix" });
+    assert_eq!(env(&plugin, "PLUGIN_STDOUT_CONNECTION").await.is_some(), offered);
+}
+
 /// The TCP port of a plugin whose host has this port range.
 async fn port(min: &str, max: &str) -> u16 {
     let host = with(&[("PLUGIN_MIN_PORT", min), ("PLUGIN_MAX_PORT", max)]);

@@ -39,6 +39,15 @@ pub enum AttachError {
         #[diagnostic_source]
         source: LaunchFault,
     },
+    /// The plugin serves on the connection that it has inherited from its own host, and listens nowhere else.
+    #[error("the plugin serves only the host that launched it, on a connection that it has inherited")]
+    #[diagnostic(
+        code(rpcplugin::transport::attach_inherited),
+        help(
+            "launch the plugin with `inherit_connection` off (PLUGIN_INHERIT_CONNECTION=false): it then listens at an endpoint"
+        )
+    )]
+    Inherited,
     /// The plugin speaks a version of the protocol that this host does not offer.
     #[error("the plugin does not speak this host's protocol")]
     #[diagnostic(code(rpcplugin::protocol::attach_version))]

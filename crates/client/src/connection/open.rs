@@ -10,7 +10,7 @@ use rpcplugin_config::{ByteSize, HostConfig};
 use rpcplugin_core::{Endpoint, PluginMetadata};
 use rpcplugin_mtls::PeerCertificate;
 use rpcplugin_transport::{
-    Dialer, Meter, SecureStream, Security, ServiceLayers, SocketDir,
+    Dialer, InheritedConnection, Meter, SecureStream, Security, ServiceLayers, SocketDir,
     http2::{self, ChannelError, Connect, PluginChannel},
     yamux,
 };
@@ -30,6 +30,8 @@ pub(crate) struct ConnectTarget<'a> {
     /// The endpoint that this host dials.
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) route: Route,
+    /// The connection that the plugin has inherited, which carries the broker's connections too.
+    pub(crate) inherited: Option<&'a InheritedConnection>,
     pub(crate) security: &'a Security,
     /// Whether brokered connections share the main one's socket.
     pub(crate) multiplex: bool,
@@ -107,6 +109,7 @@ async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Open
     let ConnectTarget {
         endpoint,
         route,
+        inherited,
         security,
         multiplex,
         sockets,
@@ -132,7 +135,7 @@ async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Open
     let security = security.clone();
     let presented = Arc::new(OnceLock::new());
     let connected = async {
-        if multiplex {
+        if multiplex && inherited.is_none() {
             let broker = Broker::multiplexed(Role::Host, brokered);
             let connection = dialer.dial(endpoint).await.map_err(ChannelError::from)?;
             let session = span.in_scope(|| yamux::Session::client(connection, yamux::Config::default()));
@@ -142,8 +145,9 @@ async fn open_any(target: ConnectTarget<'_>, config: &HostConfig) -> Result<Open
                 Multiplexed { broker: broker.clone(), security, presented: Arc::clone(&presented) };
             Ok((http2::connect(connector, &settings).await?, broker))
         } else {
-            let listen_at = match endpoint {
-                Endpoint::Tcp(_) => ListenAt::Tcp { host: [127, 0, 0, 1].into(), ports: 0..=0 },
+            let listen_at = match (inherited, endpoint) {
+                (Some(connection), _) => ListenAt::Inherited(connection.clone()),
+                (None, Endpoint::Tcp(_)) => ListenAt::Tcp { host: [127, 0, 0, 1].into(), ports: 0..=0 },
                 _ => ListenAt::Unix(sockets.clone()),
             };
             let broker = Broker::direct(Role::Host, brokered, listen_at);

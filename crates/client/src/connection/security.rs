@@ -20,6 +20,8 @@ enum Side {
         identity: Identity,
         /// The roots by which the plugin is verified. Without roots, the certificate in the handshake line is pinned.
         roots: Option<RootCertificates>,
+        /// Whether the user has given the identity. Otherwise it was made for this launch.
+        given: bool,
         /// Whether the host's certificate is in the plugin's environment. The plugin then has to send its own.
         offered: bool,
     },
@@ -29,7 +31,7 @@ enum Side {
 /// without them.
 pub(crate) fn given(config: &HostConfig) -> Result<Security, SecurityFault> {
     match &config.tls {
-        HostTls::Given { server_roots: Some(_), .. } => HostSecurity::prepare(config)?.decide(None),
+        HostTls::Given { server_roots: Some(_), .. } => HostSecurity::prepare(config)?.decide(None, false),
         HostTls::Plaintext | HostTls::AutoMtls { server_roots: None } => Ok(Security::Plain),
         HostTls::Given { server_roots: None, .. } | HostTls::AutoMtls { server_roots: Some(_) } => {
             Err(SecurityFault::IncompleteTls)
@@ -50,14 +52,14 @@ impl HostSecurity {
         let side = match &config.tls {
             HostTls::AutoMtls { server_roots } => {
                 let roots = roots(server_roots.as_ref())?;
-                Side::Tls { identity: Identity::generate()?, roots, offered: true }
+                Side::Tls { identity: Identity::generate()?, roots, given: false, offered: true }
             }
             HostTls::Given { certificate, private_key, server_roots } => {
                 let roots = roots(server_roots.as_ref())?;
                 let identity = Identity::from_pem(certificate.as_str(), private_key.as_str())?;
                 // Without roots the plugin has to send its certificate, and plugins do so only if the host sends its own.
                 let offered = roots.is_none();
-                Side::Tls { identity, roots, offered }
+                Side::Tls { identity, roots, given: true, offered }
             }
             HostTls::Plaintext => Side::Plaintext,
         };
@@ -72,6 +74,15 @@ impl HostSecurity {
         }
     }
 
+    /// Whether a connection that only this host and the plugin have may stand in for TLS: neither side has been given an identity
+    /// or roots, by which the peer is to be known.
+    pub(crate) fn needs_no_identity(&self) -> bool {
+        match &self.side {
+            Side::Plaintext => true,
+            Side::Tls { given, roots, .. } => !given && roots.is_none(),
+        }
+    }
+
     /// Decides the security of every connection with this plugin.
     ///
     /// | certificate in the environment | certificate in the handshake line | result |
@@ -81,8 +92,19 @@ impl HostSecurity {
     /// | yes | no | refused: `plugin_ignored_mtls` |
     /// | no | yes | refused: `unexpected_certificate` |
     ///
-    /// With roots, the plugin is verified by the roots instead.
-    pub(crate) fn decide(self, certificate: Option<&[u8]>) -> Result<Security, SecurityFault> {
+    /// With roots, the plugin is verified by the roots instead. A connection that the plugin has `inherited` has no TLS, and no
+    /// certificate in the handshake line: it is offered only where it may stand in for TLS.
+    pub(crate) fn decide(
+        self,
+        certificate: Option<&[u8]>,
+        inherited: bool,
+    ) -> Result<Security, SecurityFault> {
+        if inherited {
+            return match certificate {
+                Some(_) => Err(SecurityFault::UnexpectedCertificate),
+                None => Ok(Security::Plain),
+            };
+        }
         let mutual = |identity, trust| {
             let tls = Security::Mutual(MutualTls::new(identity, trust)?);
             Ok(named(tls, self.server_name.as_deref())?)

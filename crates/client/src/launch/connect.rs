@@ -30,7 +30,8 @@ pub(super) async fn connect<R: Runner>(
     launch: &Launch<'_, R>,
     greeted: Greeted,
 ) -> Result<Plugin, LaunchError> {
-    let Greeted { process, stdin, handshake_line, endpoint, timings, security, sockets, route } = greeted;
+    let Greeted { process, stdin, handshake_line, endpoint, timings, security, sockets, route, inherited } =
+        greeted;
     let version = handshake_line.version;
     let config = &launch.host.config;
     let ready = config.ready_timeout.map(|timeout| (Instant::now() + timeout, timeout));
@@ -42,6 +43,7 @@ pub(super) async fn connect<R: Runner>(
     let target = ConnectTarget {
         endpoint: &endpoint,
         route: route.clone(),
+        inherited: inherited.as_ref(),
         security: &security,
         multiplex: config.multiplex,
         sockets: &sockets,

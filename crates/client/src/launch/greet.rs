@@ -6,7 +6,7 @@ use rpcplugin_broker::Translate;
 use rpcplugin_config::TransportKind;
 use rpcplugin_core::Endpoint;
 use rpcplugin_handshake::{HandshakeLine, HandshakeLineFault, Multiplexing, accept_version};
-use rpcplugin_transport::{Security, SocketDir, speaks_tls};
+use rpcplugin_transport::{Dialer, InheritedConnection, Security, SocketDir, speaks_tls};
 use tokio::{
     io::AsyncRead,
     time::{Instant, sleep, timeout, timeout_at},
@@ -40,6 +40,8 @@ pub(super) struct Greeted {
     pub(super) security: Security,
     pub(super) sockets: SocketDir,
     pub(super) route: Route,
+    /// The connection that the plugin has taken.
+    pub(super) inherited: Option<InheritedConnection>,
 }
 
 type Stdout = Box<dyn AsyncRead + Send + Unpin>;
@@ -49,7 +51,17 @@ pub(super) async fn greet<R: Runner>(
     launch: &Launch<'_, R>,
     spawned: Spawned,
 ) -> Result<Greeted, LaunchError> {
-    let Spawned { process, mut stdout, stdin, host_security, sockets, route, before_start, took } = spawned;
+    let Spawned {
+        process,
+        mut stdout,
+        stdin,
+        host_security,
+        sockets,
+        mut route,
+        offered,
+        before_start,
+        took,
+    } = spawned;
     let waiting = Instant::now();
     let mut read = Vec::new();
     let line = wait_for_line(launch, &process, &mut stdout, &mut read).await;
@@ -67,7 +79,7 @@ pub(super) async fn greet<R: Runner>(
     let decided = line.map_err(LaunchFault::from).and_then(|line| {
         let endpoint = dialled(&line.endpoint);
         reached = endpoint.as_ref().ok().cloned();
-        let security = decide(launch, &line, host_security)?;
+        let security = decide(launch, &line, offered.is_some(), host_security)?;
         Ok((line, endpoint?, security))
     });
     let (handshake_line, endpoint, security) = match decided {
@@ -87,13 +99,18 @@ pub(super) async fn greet<R: Runner>(
             return Err(fail(launch, fault, process).await);
         }
     };
+    // Dropped if the plugin has not taken it.
+    let inherited = offered.filter(|_| matches!(endpoint, Endpoint::Inherited(_)));
+    if let Some(connection) = &inherited {
+        route = Route { translate: None, dialer: Dialer::new(connection.clone()) };
+    }
     let timings =
         LaunchTimings { process: Some(took), handshake: Some(waiting.elapsed()), ..LaunchTimings::default() };
     let version = handshake_line.version;
     launch.span.record("plugin.version", version.0).record("endpoint", tracing::field::display(&endpoint));
     tracing::debug!(mutual = security.is_mutual(), "plugin printed its handshake line");
     process.read_output(launch.task(stdout_drain::drain(stdout, read, Arc::clone(&launch.fan_out))));
-    Ok(Greeted { process, stdin, handshake_line, endpoint, timings, security, sockets, route })
+    Ok(Greeted { process, stdin, handshake_line, endpoint, timings, security, sockets, route, inherited })
 }
 
 /// Waits for the handshake line, the exit of the process, or the end of the timeout.
@@ -171,26 +188,32 @@ async fn stdout_ended<R>(launch: &Launch<'_, R>, process: &ProcessHandle) -> Han
 
 /// The endpoint that this host dials for the one that the plugin announced.
 fn dialled(translate: Option<&dyn Translate>, announced: &Endpoint) -> Result<Endpoint, HandshakeFault> {
-    let Some(translate) = translate else { return Ok(announced.clone()) };
-    translate
-        .dial_as(announced)
-        .map_err(|source| HandshakeFault::Translate { endpoint: announced.clone(), source })
+    match (translate, announced) {
+        (None, _) | (_, Endpoint::Inherited(_)) => Ok(announced.clone()),
+        (Some(translate), _) => translate
+            .dial_as(announced)
+            .map_err(|source| HandshakeFault::Translate { endpoint: announced.clone(), source }),
+    }
 }
 
 /// Decides whether this host accepts the handshake line, and how the connection is secured.
 fn decide<R>(
     launch: &Launch<'_, R>,
     line: &HandshakeLine,
+    offered: bool,
     host_security: HostSecurity,
 ) -> Result<Security, LaunchFault> {
     accept_version(line.version, &launch.host.versions).map_err(HandshakeFault::from)?;
-    if !allows(&launch.host.config.transports, &line.endpoint) {
+    let inherited = matches!(line.endpoint, Endpoint::Inherited(_));
+    let allowed = if inherited { offered } else { allows(&launch.host.config.transports, &line.endpoint) };
+    if !allowed {
         return Err(HandshakeFault::Transport { endpoint: line.endpoint.clone() }.into());
     }
-    if launch.host.config.multiplex && line.multiplexing != Multiplexing::Yes {
+    // All connections share an inherited one anyway.
+    if launch.host.config.multiplex && !inherited && line.multiplexing != Multiplexing::Yes {
         return Err(HandshakeFault::NoMultiplexing.into());
     }
-    Ok(host_security.decide(line.certificate.as_deref())?)
+    Ok(host_security.decide(line.certificate.as_deref(), inherited)?)
 }
 
 /// Whether plugins may listen on an endpoint of this kind.

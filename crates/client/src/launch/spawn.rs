@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rpcplugin_config::HostConfig;
 use rpcplugin_core::Pid;
 use rpcplugin_handshake::{HostEnv, variable};
-use rpcplugin_transport::{SocketDir, SocketDirError};
+use rpcplugin_transport::{InheritedConnection, SocketDir, SocketDirError};
 use tokio::{io::AsyncRead, time::timeout_at};
 
 use super::context::Launch;
@@ -32,6 +32,8 @@ pub(super) struct Spawned {
     pub(super) host_security: HostSecurity,
     pub(super) sockets: SocketDir,
     pub(super) route: Route,
+    /// The connection that was offered to the plugin.
+    pub(super) offered: Option<InheritedConnection>,
     /// A time before the start of the process, by the clock of the file system.
     pub(super) before_start: FileTime,
     /// The time that the start took.
@@ -48,9 +50,9 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
     let before_start = change_time(sockets.path())
         .map_err(|source| SocketDirError::Create { parent: sockets.path().to_owned(), source })
         .map_err(SetupFault::from)?;
-    let environment = environment(launch.host, host_security.certificate_for_plugin(), &sockets);
+    let environment = environment(launch.host, &host_security, &sockets);
     let starting = timeout_at(launch.deadline, launch.runner.start(&environment));
-    let StartedProcess { process, stdout, stderr, stdin, translate, dialer } =
+    let StartedProcess { process, stdout, stderr, stdin, translate, dialer, offered } =
         starting.await.unwrap_or(Err(StartFault::Timeout(launch.timeout).into()))?;
     if let Some(pid) = process.pid() {
         sockets.add_owner(pid.get());
@@ -67,11 +69,12 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
     process.read_output(launch.task(log));
     let took = launch.started.elapsed();
     let route = Route { translate, dialer };
-    Ok(Spawned { process, stdout, stdin, host_security, sockets, route, before_start, took })
+    Ok(Spawned { process, stdout, stdin, host_security, sockets, route, offered, before_start, took })
 }
 
-fn environment(host: &Host, client_certificate: Option<String>, sockets: &SocketDir) -> LaunchEnvironment {
+fn environment(host: &Host, security: &HostSecurity, sockets: &SocketDir) -> LaunchEnvironment {
     let config: &HostConfig = &host.config;
+    let client_certificate = security.certificate_for_plugin();
     let host_env = HostEnv {
         versions: host.versions.clone(),
         ports: config.tcp_ports,
@@ -87,6 +90,7 @@ fn environment(host: &Host, client_certificate: Option<String>, sockets: &Socket
     }
     // A child process notices the exit of its host. What this host may have inherited is not meant for its plugins.
     handshake_env.insert(0, (variable::ORPHAN_TIMEOUT.to_owned(), None));
+    handshake_env.insert(0, (variable::STDOUT_CONNECTION.to_owned(), None));
     LaunchEnvironment {
         handshake_env,
         inherit: config.inherit_env.clone(),
@@ -95,6 +99,8 @@ fn environment(host: &Host, client_certificate: Option<String>, sockets: &Socket
         orphan_grace: config.orphan_grace,
         orphan_timeout: if config.die_with_host { config.orphan_timeout } else { Duration::ZERO },
         busy_timeout: config.busy_timeout,
+        // A plugin that outlives this host needs an endpoint that the next host can reach.
+        inherit_connection: config.inherit_connection && config.die_with_host && security.needs_no_identity(),
     }
 }
 

@@ -8,7 +8,9 @@ use std::{
 };
 
 use rpcplugin_core::Pid;
-use tokio::{process::Child, time::sleep};
+use rpcplugin_handshake::variable;
+use rpcplugin_transport::InheritedOffer;
+use tokio::{io::AsyncRead, process::Child, time::sleep};
 
 use super::{
     environment::environment,
@@ -43,7 +45,16 @@ impl Runner for Command {
         environment: &LaunchEnvironment,
     ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         let executable = Executable::find(&self.program, self.checksum.clone()).await?;
-        let command = self.prepared(executable.path(), environment);
+        let offer = offer(environment);
+        let (command, offered) = match offer {
+            None => (self.prepared(executable.path(), environment), None),
+            Some(InheritedOffer { token, stdout, printed, connection }) => {
+                let environment = environment.clone().set(variable::STDOUT_CONNECTION, token);
+                let mut command = self.prepared(executable.path(), &environment);
+                command.stdout(stdout);
+                (command, Some((printed, connection)))
+            }
+        };
         os::collect_exit_statuses();
         let child = spawn(command, environment.busy_timeout).await.map_err(|source| self.fault(source))?;
         drop(executable);
@@ -53,8 +64,13 @@ impl Runner for Command {
         let not_started = |source| ProgramFault::Spawn { program: self.program.clone(), source };
         let mut tree = ProcessTree::over(child, self.own_group, will).map_err(not_started)?;
         let (stdout, stderr, stdin) = tree.take_pipes().map_err(not_started)?;
-        let process = ChildProcess { tree };
-        let started = StartedProcess::new(process, stdout, stderr);
+        let (stdout, offered): (Box<dyn AsyncRead + Send + Unpin>, _) = match (offered, stdout) {
+            (Some((printed, connection)), _) => (Box::new(printed), Some(connection)),
+            (None, Some(stdout)) => (Box::new(stdout), None),
+            (None, None) => return Err(not_started(io::ErrorKind::BrokenPipe.into()).into()),
+        };
+        let mut started = StartedProcess::new(ChildProcess { tree }, stdout, stderr);
+        started.offered = offered;
         Ok(match stdin {
             Some(stdin) => started.stdin(stdin),
             None => started,
@@ -116,6 +132,20 @@ impl Command {
             _ if os::is_busy(&source) => ProgramFault::TextFileBusy { program },
             _ if os::is_unknown_format(&source) => ProgramFault::NotAProgram { program },
             _ => ProgramFault::Spawn { program, source },
+        }
+    }
+}
+
+/// An offer of a connection that the plugin inherits, if the host makes one and the system has the means.
+fn offer(environment: &LaunchEnvironment) -> Option<InheritedOffer> {
+    if !environment.inherit_connection {
+        return None;
+    }
+    match InheritedOffer::new() {
+        Ok(offer) => Some(offer),
+        Err(error) => {
+            tracing::debug!(%error, "no connection for the plugin to inherit; it listens as usual");
+            None
         }
     }
 }

@@ -6,7 +6,7 @@ use rpcplugin_broker::Translate;
 use rpcplugin_config::{EnvPolicy, HostConfig};
 use rpcplugin_core::Pid;
 use rpcplugin_handshake::variable;
-use rpcplugin_transport::{Dial, Dialer};
+use rpcplugin_transport::{Dial, Dialer, InheritedConnection};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::merged;
@@ -135,6 +135,8 @@ pub struct StartedProcess<P> {
     pub translate: Option<Arc<dyn Translate>>,
     /// Opens the connections to the plugin: the main connection, and those to its brokered services.
     pub dialer: Dialer,
+    /// The connection that was offered to the process. If the process takes it, it is used in place of `translate` and `dialer`.
+    pub(crate) offered: Option<InheritedConnection>,
 }
 
 /// The environment that a runner has to provide to a plugin.
@@ -159,6 +161,8 @@ pub struct LaunchEnvironment {
     pub orphan_timeout: Duration,
     /// The time for which the start is tried again while the program's file is open for writing.
     pub busy_timeout: Duration,
+    /// Whether to offer the plugin a connection that it inherits. Only [`Command`](crate::Command) can do this.
+    pub inherit_connection: bool,
 }
 
 impl LaunchEnvironment {
@@ -187,6 +191,7 @@ impl LaunchEnvironment {
             orphan_grace: config.orphan_grace,
             orphan_timeout: config.orphan_timeout,
             busy_timeout: config.busy_timeout,
+            inherit_connection: config.inherit_connection,
         };
         environment.set(variable::PROTOCOL_VERSIONS, "1").set(variable::UNIX_SOCKET_DIR, socket_dir)
     }
@@ -272,6 +277,7 @@ impl<P> StartedProcess<P> {
             stdin: None,
             translate: None,
             dialer: Dialer::sockets(),
+            offered: None,
         }
     }
 
@@ -292,8 +298,8 @@ impl<P> StartedProcess<P> {
 
     /// Wraps the process, and keeps everything else: for a runner that changes what another runner has started.
     pub fn map<Q>(self, wrap: impl FnOnce(P) -> Q) -> StartedProcess<Q> {
-        let Self { process, stdout, stderr, stdin, translate, dialer } = self;
-        StartedProcess { process: wrap(process), stdout, stderr, stdin, translate, dialer }
+        let Self { process, stdout, stderr, stdin, translate, dialer, offered } = self;
+        StartedProcess { process: wrap(process), stdout, stderr, stdin, translate, dialer, offered }
     }
 
     /// Gives the host the writing end of the plugin's standard input.

@@ -54,6 +54,12 @@ table! {
         /// Whether to request that brokered connections share the main connection's socket. Plugins of pyvider and of old
         /// versions of go-plugin do not support it.
         multiplex: bool = "false", env ["PLUGIN_MULTIPLEX_GRPC"], pyvider [];
+        /// Whether to offer child processes a connection that they inherit, in place of one that they listen for. There is then no
+        /// socket file, no port and no certificate, and only the two processes can use the connection. It takes the place of
+        /// AutoMTLS. Plugins that are not made with rpcplugin do not take the offer, and nor does any plugin on a system other than
+        /// Linux: they listen as usual. The plugin's stdout is a socket in place of a pipe. The setting has no effect without
+        /// `die_with_host`, and none with certificates from `certificate` or `server_roots`.
+        inherit_connection: bool = "false", env ["PLUGIN_INHERIT_CONNECTION"], pyvider [];
         /// The directory in which plugins create their Unix sockets. With `none` each plugin gets a private directory.
         unix_socket_dir: Option<PathBuf> = "none", env ["PLUGIN_UNIX_SOCKET_DIR"], pyvider [];
         /// The group, by name or number, that may connect to plugins' Unix sockets. With `none` only the same user may.

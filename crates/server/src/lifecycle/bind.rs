@@ -6,7 +6,7 @@ use rpcplugin_broker::{Broker, BrokerSettings, ListenAt, Role};
 use rpcplugin_config::{ByteSize, PluginConfig};
 use rpcplugin_core::{Endpoint, Versions};
 use rpcplugin_handshake::{HandshakeLine, Multiplexing, Negotiated, ReceivedEnv, negotiate};
-use rpcplugin_transport::{Meter, Security, ServiceLayers, Services, http2};
+use rpcplugin_transport::{Dialer, Meter, Security, ServiceLayers, Services, http2};
 use tokio::runtime::Handle;
 use tracing::{Instrument as _, Span};
 
@@ -16,7 +16,7 @@ use crate::{
     error::ServeError,
     instances::InstanceSpans,
     layers::{self, InFlightCalls},
-    listen::{AnyListener, Listening, SocketDirs, listen},
+    listen::{AnyListener, Listening, SocketDirs, listen, listen_inherited, may_inherit},
     readiness::Progress,
     security::{self, Decision},
     serve::Serve,
@@ -96,25 +96,21 @@ impl Bound {
             // Before there is a socket to leave behind, and before the application's own code, which may take time.
             triggers.watch_signals(serve.config.ignore_sigint).map_err(ServeError::Process)?;
         }
-        let Decision { security, certificate } = security::decide(&serve.config, env)?;
-        let listening = listen(&serve.config, env, serve.transport.take(), security.is_mutual()).await?;
+        let (Decision { security, certificate }, listening) = secure_and_listen(&mut serve, env).await?;
         let socket_dirs = SocketDirs { host: env.socket_dir.clone(), private: listening.private_dir(env) };
         let Listening { listener, endpoint, listen_at } = listening;
         let orphan = env.orphan_timeout.map(OrphanTimeout::new);
         let http2 = http2_settings(&serve.config, orphan.as_ref());
         let context = context(&serve, env, &versions.negotiated, &triggers, &security, &http2, listen_at);
+        let multiplexing =
+            if context.host.multiplexed { Multiplexing::Yes } else { Multiplexing::Unspecified };
         let drain = drain(&mut serve, &context);
         let serving = serving(&mut serve, security, http2, &context, &drain);
         span.record("plugin.version", context.version.0)
             .record("endpoint", tracing::field::display(&endpoint));
         versions.log(&endpoint, env);
 
-        let handshake_line = HandshakeLine {
-            version: context.version,
-            endpoint,
-            certificate,
-            multiplexing: if env.multiplex { Multiplexing::Yes } else { Multiplexing::Unspecified },
-        };
+        let handshake_line = HandshakeLine { version: context.version, endpoint, certificate, multiplexing };
         let Serve { config, progress, .. } = serve;
         Ok(Self {
             listener,
@@ -153,6 +149,26 @@ impl Bound {
             self.triggers.watch_file(file.clone());
         }
     }
+}
+
+/// Decides how the connections are secured, and listens. A plugin that has inherited a connection listens there, if the configuration
+/// permits it.
+async fn secure_and_listen(
+    serve: &mut Serve,
+    env: &ReceivedEnv,
+) -> Result<(Decision, Listening), ServeError> {
+    let (config, custom) = (&serve.config, serve.transport.take());
+    let inherited = serve
+        .inherited
+        .take()
+        .filter(|_| may_inherit(config, custom.as_ref()) && security::needs_no_identity(config, env));
+    if let Some(connection) = inherited {
+        let decision = Decision { security: Security::Plain, certificate: None };
+        return Ok((decision, listen_inherited(&connection)));
+    }
+    let decision = security::decide(config, env)?;
+    let listening = listen(config, env, custom, decision.security.is_mutual()).await?;
+    Ok((decision, listening))
 }
 
 fn triggers(serve: &mut Serve, started_by: StartedBy, span: &Span) -> Triggers {
@@ -213,7 +229,13 @@ fn context(
     settings.grace = config.grace;
     settings.span = triggers.span().clone();
     settings.layers = serve.layers.clone();
-    let broker = if env.multiplex {
+    let inherited = matches!(listen_at, ListenAt::Inherited(_));
+    if let ListenAt::Inherited(connection) = &listen_at {
+        settings.dialer = Dialer::new(connection.clone());
+    }
+    // All connections share an inherited one anyway.
+    let multiplexed = env.multiplex && !inherited;
+    let broker = if multiplexed {
         Broker::multiplexed(Role::Plugin, settings)
     } else {
         Broker::direct(Role::Plugin, settings, listen_at)
@@ -226,7 +248,8 @@ fn context(
         host: HostFacts {
             offered_version: negotiated.offered,
             mutual_tls: security.is_mutual(),
-            multiplexed: env.multiplex,
+            multiplexed,
+            inherited,
         },
         #[cfg(feature = "rate-limit")]
         rate_limit: config.rate_limit.as_ref().map(layers::RateLimit::new),

@@ -6,7 +6,7 @@ use rpcplugin_broker::ListenAt;
 use rpcplugin_config::{PluginConfig, TcpPort, TransportKind};
 use rpcplugin_core::{Endpoint, SocketPath, TcpPorts};
 use rpcplugin_handshake::{ReceivedEnv, variable};
-use rpcplugin_transport::{Listener, SocketDir, SocketDirError, SocketGroup};
+use rpcplugin_transport::{InheritedConnection, Listener, SocketDir, SocketDirError, SocketGroup};
 
 use super::custom::{AnyListener, AnyTransport};
 use crate::{error::ServeError, os};
@@ -26,6 +26,16 @@ impl Listening {
             _ => None,
         }
     }
+}
+
+/// Whether a plugin may listen behind an inherited connection: nothing in the configuration names another place.
+pub(crate) fn may_inherit(config: &PluginConfig, custom: Option<&AnyTransport>) -> bool {
+    custom.is_none() && config.unix_socket_path.is_none() && config.transports.contains(&TransportKind::Unix)
+}
+
+/// Listens behind the connection that the plugin has inherited.
+pub(crate) fn listen_inherited(connection: &InheritedConnection) -> Listening {
+    listening(Listener::inherited_main(connection), ListenAt::Inherited(connection.clone()))
 }
 
 /// Listens on the plugin's custom transport, or on the first configured transport that works.

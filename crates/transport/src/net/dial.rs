@@ -44,6 +44,10 @@ pub async fn dial(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
             let _ = stream.set_nodelay(true);
             Stream::Tcp(stream)
         }),
+        Endpoint::Inherited(_) => {
+            let text = "only the host that launched the plugin has its inherited connection";
+            Err(io::Error::new(io::ErrorKind::Unsupported, text))
+        }
         other => {
             Err(io::Error::new(io::ErrorKind::Unsupported, format!("unknown kind of endpoint: {other}")))
         }

@@ -6,6 +6,7 @@ use rpcplugin_core::{Endpoint, SocketPath};
 use tokio::{net::TcpListener, time::Instant};
 
 use super::{
+    inherited::{InheritedConnection, InheritedListener, MAIN},
     pending::make_room,
     stream::Stream,
     unix::{Occupant, SocketDir, SocketDirError, SocketFile, SocketGroup, clear, occupant, warn_if_open},
@@ -60,6 +61,7 @@ impl Failures {
 enum Socket {
     Unix { socket: UnixListener, _file: Option<SocketFile> },
     Tcp(TcpListener),
+    Inherited(InheritedListener),
 }
 
 /// An endpoint could not be bound.
@@ -203,6 +205,23 @@ impl Listener {
         Err(BindError::NoFreePort { host, ports, source: last })
     }
 
+    /// Listens behind an inherited connection: as the plugin itself, for the main connection.
+    #[must_use]
+    pub fn inherited_main(connection: &InheritedConnection) -> Self {
+        Self::inherited(connection.listen(Some(MAIN)))
+    }
+
+    /// Listens behind an inherited connection, under a number that no other listener of this side has.
+    #[must_use]
+    pub fn inherited_other(connection: &InheritedConnection) -> Self {
+        Self::inherited(connection.listen(None))
+    }
+
+    fn inherited(listener: InheritedListener) -> Self {
+        let endpoint = listener.endpoint();
+        Self::new(Socket::Inherited(listener), endpoint)
+    }
+
     fn new(socket: Socket, endpoint: Endpoint) -> Self {
         Self { socket, endpoint, failures: Failures::default() }
     }
@@ -217,13 +236,14 @@ impl Listener {
 impl Listen for Listener {
     async fn accept(&mut self) -> Option<Stream> {
         loop {
-            let accepted = match &self.socket {
+            let accepted = match &mut self.socket {
                 Socket::Unix { socket, .. } => socket.accept().await.map(|(stream, _)| Stream::unix(stream)),
                 Socket::Tcp(socket) => socket.accept().await.map(|(stream, _)| {
                     // As in `dial`.
                     let _ = stream.set_nodelay(true);
                     Stream::Tcp(stream)
                 }),
+                Socket::Inherited(listener) => return listener.accept().await,
             };
             match accepted {
                 Ok(stream) => return Some(stream),

@@ -55,7 +55,7 @@ async fn stop_socket_gone(run: &Run) -> Verdict {
     let subject = run.launch().await?;
     let Endpoint::Unix(path) = subject.plugin.endpoint().clone() else {
         subject.plugin.shut_down().await;
-        return skip("the plugin listens on TCP");
+        return skip("the plugin has no Unix socket to connect to");
     };
     subject.plugin.shut_down().await;
     expect(!path.as_path().exists(), format!("{} still exists", path.as_path().display()))?;

@@ -2,7 +2,8 @@
 
 use std::process::Stdio;
 
-use rpcplugin::{Plugin, handshake::ReattachConfig};
+use miette::Diagnostic as _;
+use rpcplugin::{Endpoint, Plugin, handshake::ReattachConfig};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -39,6 +40,16 @@ async fn reattach(run: &Run) -> Verdict {
         return skip("under AutoMTLS a plugin accepts only one host");
     }
     let subject = run.launch().await?;
+    if matches!(subject.plugin.endpoint(), Endpoint::Inherited(_)) {
+        let config = subject.plugin.reattach_config();
+        let error = run.launching().host(&Recorder::default()).attach(config).await.err();
+        let help = error.as_ref().and_then(|error| error.help()).map(|help| help.to_string());
+        expect(
+            help.is_some_and(|help| help.contains("PLUGIN_INHERIT_CONNECTION=false")),
+            "the refusal does not name the setting",
+        )?;
+        return subject.stop_cleanly().await;
+    }
     let attached = attach(run, subject.plugin.reattach_config()).await?;
     same("process", pid(&attached).await?, subject.info().await?.pid)?;
     drop(attached);

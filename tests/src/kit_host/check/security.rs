@@ -21,6 +21,7 @@ use crate::{
             subject::{Subject, code},
             verdict::{Verdict, expect, fail, same, skip, where_possible},
         },
+        launching::Launching,
         recorder::Recorder,
     },
     os::files::mode,
@@ -37,7 +38,12 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 async fn security(subject: &Subject) -> Verdict {
-    let wanted = subject.launching.auto_mtls || subject.launching.tls_dir.is_some();
+    let (Launching { auto_mtls, tls_dir, inherit, container, .. }, peer) =
+        (&subject.launching, &subject.peer);
+    let offered = *inherit && tls_dir.is_none() && container.is_none() && cfg!(target_os = "linux");
+    let inherited = matches!(subject.plugin.endpoint(), Endpoint::Inherited(_));
+    same("inherited connection", inherited, offered && peer.is_ours())?;
+    let wanted = (*auto_mtls || tls_dir.is_some()) && !inherited;
     same("mutual TLS", subject.plugin.security().is_mutual(), wanted)
 }
 
@@ -114,7 +120,9 @@ impl Connect for OtherClient {
 
 async fn socket_is_private(subject: &Subject) -> Verdict {
     subject.peer.beyond_pyvider("its socket in any directory")?;
-    let Endpoint::Unix(path) = subject.plugin.endpoint() else { return skip("the plugin listens on TCP") };
+    let Endpoint::Unix(path) = subject.plugin.endpoint() else {
+        return skip("the plugin has no Unix socket to connect to");
+    };
     let Some(dir) = path.as_path().parent() else { return fail("the socket is in no directory") };
     if subject.launching.mux && subject.peer.is_ours() {
         // The plugin removes the socket when its host has connected.

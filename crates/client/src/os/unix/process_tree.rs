@@ -57,11 +57,12 @@ impl ProcessTree {
         }
     }
 
-    /// Takes the child's stdout and stderr, which have to be pipes, and its stdin if it is a pipe. Never fails on Unix.
-    pub(crate) fn take_pipes(&mut self) -> io::Result<(ChildStdout, ChildStderr, Option<ChildStdin>)> {
-        let stdout = self.child.stdout.take().expect("stdout was asked to be a pipe");
+    /// Takes the child's stderr, which has to be a pipe, and its stdout and stdin if they are pipes. Never fails on Unix.
+    pub(crate) fn take_pipes(
+        &mut self,
+    ) -> io::Result<(Option<ChildStdout>, ChildStderr, Option<ChildStdin>)> {
         let stderr = self.child.stderr.take().expect("stderr was asked to be a pipe");
-        Ok((stdout, stderr, self.child.stdin.take()))
+        Ok((self.child.stdout.take(), stderr, self.child.stdin.take()))
     }
 
     /// The pid of the child. `None` once it has been reaped.

@@ -71,13 +71,13 @@ impl ProcessTree {
         Ok(tree)
     }
 
-    /// Takes the child's stdout and stderr, which have to be pipes, and its stdin if it is a pipe.
+    /// Takes the child's stderr, which has to be a pipe, and its stdout and stdin if they are pipes.
     pub(crate) fn take_pipes(
         &mut self,
-    ) -> io::Result<(NamedPipeServer, NamedPipeServer, Option<ChildStdin>)> {
-        let stdout = self.child.stdout.take().expect("stdout was asked to be a pipe").into_owned_handle()?;
+    ) -> io::Result<(Option<NamedPipeServer>, NamedPipeServer, Option<ChildStdin>)> {
+        let stdout = self.child.stdout.take().map(|stdout| overlapped(stdout.into_owned_handle()?));
         let stderr = self.child.stderr.take().expect("stderr was asked to be a pipe").into_owned_handle()?;
-        Ok((overlapped(stdout)?, overlapped(stderr)?, self.child.stdin.take()))
+        Ok((stdout.transpose()?, overlapped(stderr)?, self.child.stdin.take()))
     }
 
     /// The pid of the child. `None` once it has been waited for.
@@ -206,7 +206,7 @@ mod tests {
         let will = die_with_host.then_some(LastWill { grace: Duration::ZERO, socket_dir: Path::new("") });
         let mut tree = ProcessTree::over(child, own_group, will).expect("taken over");
         let (stdout, _, _) = tree.take_pipes().expect("pipes");
-        (tree, BufReader::new(stdout))
+        (tree, BufReader::new(stdout.expect("a pipe")))
     }
 
     async fn started(stdout: &mut BufReader<NamedPipeServer>) -> Pid {

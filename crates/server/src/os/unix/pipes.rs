@@ -51,9 +51,11 @@ pub(crate) async fn reader_closed(output: File) {
     use rpcplugin_transport::async_fd;
     use tokio::io::Interest;
 
+    // A pipe whose reader is gone has an error. A socket whose peer is gone is at its end.
+    let ended = Interest::ERROR | Interest::READABLE;
     // Epoll does not accept regular files. A terminal that hangs up sends SIGHUP.
-    if let Ok(watched) = async_fd(output.into(), Interest::ERROR) {
-        while let Ok(mut ready) = watched.ready(Interest::ERROR).await {
+    if let Ok(watched) = async_fd(output.into(), ended) {
+        while let Ok(mut ready) = watched.ready(ended).await {
             if is_broken(watched.get_ref().as_fd()) {
                 return;
             }

@@ -1,0 +1,3 @@
+//! What systems other than Linux lack.
+
+pub(crate) mod passing;
