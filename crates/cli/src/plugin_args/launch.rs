@@ -66,6 +66,7 @@ impl LaunchArgs {
             launched = host.launch_with(&self.runner()?).await;
         }
         launched.map_err(|error| match error.fault {
+            ref fault if let Some(refusal) = self.changed(fault) => refusal.into(),
             LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(_))
                 if !self.has_cookie() =>
             {

@@ -1,0 +1,42 @@
+//! What a confined plugin was denied, as options that allow it.
+
+use std::collections::BTreeSet;
+
+use rpcplugin::sandbox::{Denied, Sandbox};
+use serde::Serialize;
+
+use super::explain::option_for;
+
+/// What a plugin was denied.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Denials {
+    /// The options that would allow it.
+    pub(crate) options: BTreeSet<String>,
+    /// What no option allows, or what the words of the plugin do not name.
+    pub(crate) others: BTreeSet<String>,
+}
+
+impl Denials {
+    /// Adds what a line of the plugin reports.
+    pub(crate) fn hear(&mut self, line: &str, sandbox: &Sandbox) {
+        let Some(denied) = sandbox.denied_in(line) else { return };
+        match (option_for(&denied), &denied) {
+            (Some(option), _) => _ = self.options.insert(option),
+            (None, Denied::Unnamed) => _ = self.others.insert(format!("the plugin reports: {}", line.trim())),
+            (None, denied) => _ = self.others.insert(denied.to_string()),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.options.is_empty() && self.others.is_empty()
+    }
+}
+
+/// Quotes a text as one word of a shell.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
