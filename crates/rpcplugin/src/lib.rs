@@ -125,6 +125,7 @@
 //! | [`hclog`] | log records in go-plugin's format |
 //! | [`telemetry`] | traffic, traces, and with the feature `otel` metrics |
 //! | `docker` | plugins in containers of Docker and Podman, with the feature `docker` |
+//! | `sandbox` | what a confined plugin may do, with the feature `sandbox` |
 //! | `testing` | host and plugin in one process, with the feature `testing` |
 //! | [`transport`] | streams and HTTP/2 |
 //! | [`pyvider`] | the names of pyvider.rpcplugin |
@@ -139,6 +140,7 @@
 //! | `aws-lc-rs` | | the cryptography of AWS-LC without its FIPS module. Used if both are enabled |
 //! | `otel` | | export of spans and metrics to an OpenTelemetry collector |
 //! | `docker` | | plugins in containers, by the API of Docker and Podman |
+//! | `sandbox` | | confines plugins on Linux: files, network, system calls, limits |
 //! | `testing` | | host and plugin in one process, for tests |
 //!
 //! # More
@@ -271,6 +273,16 @@ pub mod telemetry {
 pub mod docker {
     pub use rpcplugin_docker::{
         Container, ContainerProcess, Credentials, DockerError, Engine, Pull, SOCKET_DIR, User,
+    };
+}
+
+/// What a confined plugin may do, and the report of what is enforced. A host applies a sandbox with
+/// [`Command::sandbox`](crate::Command::sandbox).
+#[cfg(feature = "sandbox")]
+pub mod sandbox {
+    pub use rpcplugin_client::sandbox::{
+        Confinement, Denied, Enforce, Layer, LayerState, Limits, Network, Prepared, Program, Sandbox, SandboxFault,
+        SystemCalls, UnixSockets,
     };
 }
 

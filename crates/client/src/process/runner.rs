@@ -56,6 +56,12 @@ pub trait Runner: Send + Sync {
         None
     }
 
+    /// The sandbox of the plugin, in which a failed launch looks for what was denied. No sandbox by default.
+    #[cfg(feature = "sandbox")]
+    fn sandbox(&self) -> Option<&rpcplugin_sandbox::Sandbox> {
+        None
+    }
+
     /// Explains a fault. The text is shown at the end of the error. Called for every fault, after the plugin has been
     /// ended, and given one second.
     fn diagnose(&self, fault: &LaunchFault) -> impl Future<Output = Option<String>> + Send {
@@ -135,6 +141,9 @@ pub struct StartedProcess<P> {
     pub translate: Option<Arc<dyn Translate>>,
     /// Opens the connections to the plugin: the main connection, and those to its brokered services.
     pub dialer: Dialer,
+    /// What is enforced on the process. `None` if it is not confined.
+    #[cfg(feature = "sandbox")]
+    pub confinement: Option<rpcplugin_sandbox::Confinement>,
 }
 
 /// The environment that a runner has to provide to a plugin.
@@ -272,6 +281,8 @@ impl<P> StartedProcess<P> {
             stdin: None,
             translate: None,
             dialer: Dialer::sockets(),
+            #[cfg(feature = "sandbox")]
+            confinement: None,
         }
     }
 
@@ -292,14 +303,30 @@ impl<P> StartedProcess<P> {
 
     /// Wraps the process, and keeps everything else: for a runner that changes what another runner has started.
     pub fn map<Q>(self, wrap: impl FnOnce(P) -> Q) -> StartedProcess<Q> {
-        let Self { process, stdout, stderr, stdin, translate, dialer } = self;
-        StartedProcess { process: wrap(process), stdout, stderr, stdin, translate, dialer }
+        StartedProcess {
+            process: wrap(self.process),
+            stdout: self.stdout,
+            stderr: self.stderr,
+            stdin: self.stdin,
+            translate: self.translate,
+            dialer: self.dialer,
+            #[cfg(feature = "sandbox")]
+            confinement: self.confinement,
+        }
     }
 
     /// Gives the host the writing end of the plugin's standard input.
     #[must_use]
     pub fn stdin(mut self, stdin: impl AsyncWrite + Send + Sync + Unpin + 'static) -> Self {
         self.stdin = Some(Box::new(stdin));
+        self
+    }
+
+    /// Reports what is enforced on the process.
+    #[cfg(feature = "sandbox")]
+    #[must_use]
+    pub fn confinement(mut self, confinement: Option<rpcplugin_sandbox::Confinement>) -> Self {
+        self.confinement = confinement;
         self
     }
 
