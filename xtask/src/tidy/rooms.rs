@@ -120,6 +120,8 @@ const CRATES: &[Crate] = &[
             "schema",
             "runner",
             "raw_host",
+            "sandbox",
+            "trust",
             "plugin_args",
             "commands",
             "cli",

@@ -161,6 +161,11 @@ impl LaunchArgs {
         }
     }
 
+    /// Whether `--locked` is given.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked.is_some()
+    }
+
     /// Returns the refusal of a plugin whose file is not the trusted one. `None` for every other fault.
     pub(crate) fn changed(&self, fault: &LaunchFault) -> Option<Refusal> {
         trust::changed(fault, self.locked.as_deref()?)

@@ -36,18 +36,16 @@ pub(crate) fn excess(asked: &Sandbox, granted: &Sandbox) -> Vec<String> {
 
 /// Whether a line is part of a larger grant.
 fn is_covered(line: &str, asked: &Sandbox, granted: &Sandbox) -> bool {
-    let is_below = |path: &str, grants: &mut dyn Iterator<Item = &Path>| {
-        grants.any(|granted| Path::new(path).starts_with(granted))
-    };
+    let is_below = |path: &str, grants: Vec<&Path>| grants.iter().any(|granted| Path::new(path).starts_with(granted));
     let network = granted.network_allowed();
     match line.split_once(' ') {
         // Who may write or execute may also read.
         Some(("read", path)) => is_below(
             path,
-            &mut granted.read_paths().chain(granted.write_paths()).chain(granted.execute_paths()),
+            granted.read_paths().chain(granted.write_paths()).chain(granted.execute_paths()).collect(),
         ),
-        Some(("write", path)) => is_below(path, &mut granted.write_paths()),
-        Some(("execute", path)) => is_below(path, &mut granted.execute_paths()),
+        Some(("write", path)) => is_below(path, granted.write_paths().collect()),
+        Some(("execute", path)) => is_below(path, granted.execute_paths().collect()),
         Some(("connect", rest)) => port(rest).is_some_and(|port| network.may_connect(port)),
         Some(("listen", rest)) => port(rest).is_some_and(|port| network.may_listen(port)),
         _ => asked == granted,

@@ -1,11 +1,14 @@
 //! What is enforced on a plugin, for people and as JSON.
 
-use rpcplugin::sandbox::{Confinement, LayerState, Sandbox};
+use rpcplugin::{
+    Plugin,
+    sandbox::{Confinement, LayerState, Sandbox},
+};
 use serde::Serialize;
 
 use super::{comparison::words, limit::Limit};
 use crate::ui::{
-    Tree,
+    Out, Tree,
     style::{dim, good, warn},
 };
 
@@ -30,6 +33,25 @@ struct LayerFacts {
 }
 
 impl SandboxFacts {
+    /// The facts of a running plugin. `None` if it has no sandbox.
+    pub(crate) fn of_running(sandbox: Option<&Sandbox>, plugin: &Plugin) -> Option<Self> {
+        Some(Self::of(sandbox?, plugin.confinement()?))
+    }
+
+    /// Prints one line on what is enforced, and a warning for each layer that is not.
+    pub(crate) fn note(&self, out: &mut Out) {
+        let of = |state: &str| {
+            let layers = self.layers.iter().filter(|facts| facts.state == state);
+            layers.map(|facts| facts.layer.replace('_', " ")).collect::<Vec<_>>().join(", ")
+        };
+        out.hint(&format!("{} {}", good("confined:"), of("enforced")));
+        for LayerFacts { layer, missing, .. } in &self.layers {
+            if let Some(why) = missing {
+                out.hint(&warn(format_args!("not confined: {}: {why}", layer.replace('_', " "))));
+            }
+        }
+    }
+
     pub(crate) fn of(sandbox: &Sandbox, confinement: &Confinement) -> Self {
         let layers = confinement.layers().map(|(layer, state)| LayerFacts {
             layer: layer.as_str(),

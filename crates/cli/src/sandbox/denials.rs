@@ -40,3 +40,33 @@ pub(crate) fn quoted(text: &str) -> String {
     }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_quoted_for_a_shell() {
+        for (text, word) in
+            [("/tmp/a.json", "/tmp/a.json"), ("", "''"), ("{\"a\":1}", "'{\"a\":1}'"), ("it's", "'it'\\''s'")]
+        {
+            assert_eq!(quoted(text), word);
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_plugin_become_options() {
+        let mut denials = Denials::default();
+        for line in [
+            "open /etc/shadow: permission denied",
+            "dial tcp 10.0.0.1:443: connect: permission denied",
+            "socket: operation not permitted",
+            "all is well",
+        ] {
+            denials.hear(line, &Sandbox::new());
+        }
+        assert_eq!(Vec::from_iter(&denials.options), ["--allow-net 443", "--allow-read /etc/shadow"]);
+        assert_eq!(Vec::from_iter(&denials.others), ["the plugin reports: socket: operation not permitted"]);
+        assert!(!denials.is_empty() && Denials::default().is_empty());
+    }
+}

@@ -61,15 +61,12 @@ fn path_option(option: &str, args: &str, sandbox: &Sandbox) -> Option<String> {
     let path = path(args)?;
     // The kernel needs a path that exists. Making a file needs the directory.
     let existing = path.ancestors().find(|path| path.exists())?;
-    let granted: [&mut dyn Iterator<Item = &Path>; 3] =
-        [&mut sandbox.write_paths(), &mut sandbox.execute_paths(), &mut sandbox.read_paths()];
-    let needed = match option {
-        "--allow-write" => 0..1,
-        "--allow-execute" => 1..2,
-        _ => 0..3,
+    let is_below = |granted: &Path| existing.starts_with(granted);
+    let is_allowed = match option {
+        "--allow-write" => sandbox.write_paths().any(is_below),
+        "--allow-execute" => sandbox.execute_paths().any(is_below),
+        _ => sandbox.read_paths().chain(sandbox.write_paths()).chain(sandbox.execute_paths()).any(is_below),
     };
-    let mut granted = granted.into_iter().enumerate().filter(|(n, _)| needed.contains(n));
-    let is_allowed = granted.any(|(_, paths)| paths.any(|granted| existing.starts_with(granted)));
     (!is_allowed).then(|| format!("{option} {}", quoted(&existing.to_string_lossy())))
 }
 
