@@ -281,8 +281,8 @@ pub mod docker {
 #[cfg(feature = "sandbox")]
 pub mod sandbox {
     pub use rpcplugin_client::sandbox::{
-        Confinement, Denied, Enforce, Layer, LayerState, Limits, Network, Prepared, Program, Sandbox, SandboxFault,
-        SystemCalls, UnixSockets,
+        Confinement, Denied, Enforce, Layer, LayerState, Limits, Network, Prepared, Program, Sandbox,
+        SandboxFault, SystemCalls, UnixSockets,
     };
 }
 

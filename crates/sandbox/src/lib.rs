@@ -8,6 +8,39 @@
 //! The crate is a part of `rpcplugin`, whose host applies a sandbox with `Command::sandbox`. It can be used alone, without a promise:
 //! its API may change with any release. The stable names of its items are in `rpcplugin::sandbox`.
 //!
+//! A formatter reads one folder, and computes for a minute at most:
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use rpcplugin_sandbox::{Limits, Sandbox};
+//! let limits = Limits::new().memory(256 << 20).cpu_time(Duration::from_secs(60));
+//! let formatter = Sandbox::new().read("/srv/text").limits(limits);
+//! ```
+//!
+//! A client of a web service resolves names and connects to one port:
+//!
+//! ```
+//! # use rpcplugin_sandbox::{Network, Sandbox, UnixSockets};
+//! let client = Sandbox::new()
+//!     .network(Network::none().connect([443]).udp())
+//!     .unix_sockets(UnixSockets::Any)
+//!     .environment(["LANG", "HTTPS_PROXY"]);
+//! ```
+//!
+//! A Terraform provider reads its credentials, and serves callbacks of its host over sockets:
+//!
+//! ```
+//! # use rpcplugin_sandbox::{Limits, Network, Sandbox, UnixSockets};
+//! let provider = Sandbox::new()
+//!     .read("/etc/cloud/credentials.json")
+//!     .network(Network::none().connect([443]).udp())
+//!     .unix_sockets(UnixSockets::Any)
+//!     .environment(["TF_LOG", "CLOUD_PROJECT"])
+//!     .limits(Limits::new().memory(1 << 30).open_files(1024));
+//! ```
+//!
+//! Without a host of `rpcplugin`, a program starts like this:
+//!
 //! ```no_run
 //! use rpcplugin_sandbox::{Network, Program, Sandbox};
 //!

@@ -8,6 +8,8 @@ mod environment;
 mod host_death;
 mod retries;
 mod runners;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod support;
 #[cfg(target_os = "linux")]
 mod verified_file;
