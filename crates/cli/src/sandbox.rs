@@ -13,7 +13,7 @@ pub(crate) use self::{
     args::SandboxArgs,
     comparison::{excess, words},
     confinement::{SandboxFacts, show_confinement},
-    denials::{Denials, quoted},
+    denials::Denials,
     explain::help_for,
     grants::{GrantError, Grants},
     strace::{Strace, Traced},

@@ -1,6 +1,7 @@
 //! The lock file: which plugins may be launched, with which contents, and what each may do.
 
 mod digest;
+mod entry;
 mod error;
 mod file;
 mod permit;
@@ -8,8 +9,9 @@ mod text;
 
 pub(crate) use self::{
     digest::digest,
+    entry::Entry,
     error::{LockFileError, Refusal},
-    file::{Entry, LockFile},
+    file::LockFile,
     permit::{Permit, changed, refuse_interpreter},
 };
 

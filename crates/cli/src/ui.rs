@@ -6,6 +6,7 @@ mod error_json;
 pub(crate) mod lines;
 pub(crate) mod log_record;
 mod out;
+pub(crate) mod shell_word;
 pub(crate) mod size;
 pub(crate) mod style;
 mod tree;

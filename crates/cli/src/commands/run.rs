@@ -3,7 +3,7 @@
 mod access;
 mod handover;
 
-use std::{path::PathBuf, pin::pin, sync::Arc};
+use std::{path::PathBuf, pin::pin};
 
 use clap::{Args, ValueEnum};
 use miette::IntoDiagnostic as _;
@@ -21,12 +21,13 @@ use crate::{
     exit::Exit,
     os::Interruptions,
     plugin_args::LaunchArgs,
-    sandbox::{SandboxFacts, quoted as shell_quoted},
+    sandbox::SandboxFacts,
     ui::{
         Out,
         lines::Lines,
         log_record::{record_as_json, show_record},
-        style::{bad, dim, good, strong, warn, without_colours},
+        shell_word::shell_quoted,
+        style::{bad, dim, good, plain, strong, warn, without_colours},
     },
 };
 
@@ -78,7 +79,8 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
     let mut interruptions = Interruptions::new().into_diagnostic()?;
     let handover = args.handover.as_deref().map(PendingHandover::at).transpose()?;
     let trace = args.trace_access.then(|| AccessTrace::of(&args.launch)).transpose()?;
-    let launch = LaunchArgs { strace: trace.as_ref().and_then(AccessTrace::strace), ..args.launch.clone() };
+    let mut launch = args.launch.clone();
+    launch.strace = trace.as_ref().and_then(AccessTrace::strace);
     let host = launch.host();
     let mut follower = Follower {
         events: host.events(),
@@ -302,7 +304,7 @@ impl Follower {
 
     fn show_event(&mut self, event: &Event, out: &mut Out) {
         if let (Some(trace), Event::Log(record)) = (&mut self.trace, event) {
-            trace.hear(&show_record(record, false));
+            trace.hear(&plain(&show_record(record, false)));
         }
         match event {
             Event::Log(record) if record.level >= self.level => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, builder::PossibleValuesParser};
-use rpcplugin::sandbox::{Enforce, Network, Sandbox, SystemCalls, UnixSockets};
+use rpcplugin::sandbox::{Enforce, Limits, Network, Sandbox, SystemCalls, UnixSockets};
 
 use super::limit::Limit;
 
@@ -72,7 +72,7 @@ impl SandboxArgs {
         }
         let is_allowed = |calls: &&SystemCalls| self.allow_calls.iter().any(|name| name == calls.as_str());
         sandbox = SystemCalls::ALL.iter().filter(is_allowed).fold(sandbox, |sandbox, calls| sandbox.allow(*calls));
-        let limits = self.limit.iter().fold(Default::default(), |limits, limit| limit.add_to(limits));
+        let limits = self.limit.iter().fold(Limits::new(), |limits, limit| limit.add_to(limits));
         let enforce = if self.sandbox_best_effort { Enforce::BestEffort } else { Enforce::Fully };
         Some(sandbox.limits(limits).enforce(enforce))
     }
@@ -114,7 +114,7 @@ fn existing(text: &str) -> Result<PathBuf, String> {
 }
 
 /// The path without links and `..`. The kernel opens it at the launch.
-pub(super) fn resolved(path: &Path) -> io::Result<PathBuf> {
+fn resolved(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Ok(path) => Ok(path),
         // A path of a lock file may be missing on this machine: the launch reports it.

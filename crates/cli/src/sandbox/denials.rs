@@ -32,27 +32,9 @@ impl Denials {
     }
 }
 
-/// Quotes a text as one word of a shell.
-pub(crate) fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_are_quoted_for_a_shell() {
-        for (text, word) in
-            [("/tmp/a.json", "/tmp/a.json"), ("", "''"), ("{\"a\":1}", "'{\"a\":1}'"), ("it's", "'it'\\''s'")]
-        {
-            assert_eq!(quoted(text), word);
-        }
-    }
 
     #[test]
     fn the_words_of_a_plugin_become_options() {

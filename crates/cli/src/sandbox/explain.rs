@@ -2,10 +2,12 @@
 
 use rpcplugin::sandbox::{Denied, Layer, SandboxFault};
 
+use crate::ui::shell_word::shell_quoted;
+
 /// The option that allows what was denied. `None` if the plugin's words do not name it.
 pub(crate) fn option_for(denied: &Denied) -> Option<String> {
     match denied {
-        Denied::Path(path) => Some(format!("--allow-read {}", super::denials::quoted(&path.to_string_lossy()))),
+        Denied::Path(path) => Some(format!("--allow-read {}", shell_quoted(&path.to_string_lossy()))),
         Denied::Port(port) => Some(format!("--allow-net {port}")),
         _ => None,
     }

@@ -88,7 +88,10 @@ impl FromStr for Limit {
             LimitKind::Files | LimitKind::Processes => {
                 value.parse().map_err(|_| format!("`{value}` is not a number"))?
             }
-            LimitKind::Cpu => duration::limit(value)?.as_secs_f64().ceil() as u64,
+            LimitKind::Cpu => {
+                let time = duration::limit(value)?;
+                time.as_secs() + u64::from(time.subsec_nanos() > 0)
+            }
         };
         Ok(Self { kind, value })
     }

@@ -10,8 +10,8 @@ use std::{
 
 use rpcplugin::host::ProgramFile;
 
-use super::{LockFileError, Refusal, text};
-use crate::{os, sandbox::Grants};
+use super::{Entry, LockFileError, Refusal, text};
+use crate::os;
 
 /// A lock file: the plugins that are trusted.
 #[derive(Debug, Clone)]
@@ -21,15 +21,6 @@ pub(crate) struct LockFile {
     /// The directory of the file, without links. Keys and grants below it are written relative to it.
     base: PathBuf,
     plugins: BTreeMap<String, Entry>,
-}
-
-/// A trusted plugin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// The digest of the program's file, in hexadecimal.
-    pub(crate) sha256: String,
-    /// What the plugin may do. `None` for a plugin without a sandbox.
-    pub(crate) sandbox: Option<Grants>,
 }
 
 impl LockFile {

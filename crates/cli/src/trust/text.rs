@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml_edit::{DocumentMut, Item, Key, Table, Value};
 
-use super::file::Entry;
+use super::Entry;
 use crate::sandbox::Grants;
 
 /// Reads a lock file. Everything in it has to be known: what this version does not know could be a restriction.
@@ -129,6 +129,12 @@ mod tests {
         let lines = "[plugins.\"/opt/kv\"]\nsha256 = \"1111111111111111111111111111111111111111111111111111111111111111\"\nsandbox = false\n";
         assert!(text.contains(lines), "{text}");
         assert!(text.contains("allow = [\n    \"connect tcp 443\",\n"), "{text}");
+    }
+
+    #[test]
+    fn the_example_of_the_documentation_is_written_so() {
+        let example = include_str!("example.lock");
+        assert_eq!(write(&read(example).unwrap()), example);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rpcplugin::sandbox::Sandbox;
 
-use crate::sandbox::denials::{Denials, quoted};
+use crate::{sandbox::denials::Denials, ui::shell_word::shell_quoted};
 
 /// Adds what a line shows, if it is a call that was denied.
 pub(super) fn add(line: &str, sandbox: &Sandbox, denials: &mut Denials) {
@@ -67,7 +67,7 @@ fn path_option(option: &str, args: &str, sandbox: &Sandbox) -> Option<String> {
         "--allow-execute" => sandbox.execute_paths().any(is_below),
         _ => sandbox.read_paths().chain(sandbox.write_paths()).chain(sandbox.execute_paths()).any(is_below),
     };
-    (!is_allowed).then(|| format!("{option} {}", quoted(&existing.to_string_lossy())))
+    (!is_allowed).then(|| format!("{option} {}", shell_quoted(&existing.to_string_lossy())))
 }
 
 /// The first path of a call, absolute: `AT_FDCWD</dir>, "file"` is `/dir/file`.
