@@ -5,6 +5,8 @@
 
 pub mod bench;
 pub mod contract;
+#[cfg(target_os = "linux")]
+pub mod escapes;
 
 mod generated;
 pub mod kit_host;

@@ -85,4 +85,5 @@ scenarios! {
     reattach_with_protocol_6, &[], attached::protocol_6;
     reattach_with_protocol_5, &[], attached::protocol_5;
     reattach_to_test_mode, &[], attached::test_mode;
+    reattach_to_a_confined_provider, &[], attached::confined;
 }

@@ -29,6 +29,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         }
     }
     // The whole workspace selects the features, as in every other step. Nothing is compiled a second time.
+    // The scenario of a confined provider starts it with the program.
+    succeed(&mut cargo("build --workspace --quiet --bin rpcplugin".split(' ')))?;
     let mut tests = cargo("test --workspace --quiet --test terraform --".split(' '));
     tests.env("RPCPLUGIN_REQUIRE", "terraform").args(&options.filter);
     tests.args(options.list.then_some("--list"));

@@ -15,3 +15,4 @@ pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod pages;
 pub(crate) mod run;
+pub(crate) mod trust;

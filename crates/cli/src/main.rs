@@ -9,6 +9,8 @@
 //! - [`protojson`]: protobuf messages as JSON;
 //! - [`schema`]: services and messages of a plugin, from reflection and from files;
 //! - [`raw_host`]: a host without the host library, for `doctor` and `conformance`;
+//! - [`sandbox`]: what a plugin may do, as options, in a lock file and in words;
+//! - [`trust`]: the lock file;
 //! - [`plugin_args`]: which plugin to launch, and the launch;
 //! - [`commands`]: one module for each command;
 //! - [`cli`]: the command line.
@@ -23,7 +25,9 @@ mod plugin_args;
 mod protojson;
 mod raw_host;
 mod runner;
+mod sandbox;
 mod schema;
+mod trust;
 mod ui;
 
 use std::{ffi::OsString, io::ErrorKind, process::ExitCode};
@@ -35,7 +39,7 @@ use serde_json::json;
 use crate::{
     cli::{Action, Cli, Color, command, stray_flags, without_empty_variables},
     commands::{
-        attach, bench, bridge, call, completions, conformance, discover, doctor, inspect, man, new, run,
+        attach, bench, bridge, call, completions, conformance, discover, doctor, inspect, man, new, run, trust as trust_command,
     },
     error::{CommandError, Interrupted, UsageError},
     exit::Exit,
@@ -149,6 +153,7 @@ async fn dispatch(action: &Action, out: &mut Out) -> Result<Exit, CommandError> 
         Action::Bench(args) => Box::pin(bench::run(args, out)).await,
         Action::Bridge(args) => Box::pin(bridge::run(args, out)).await,
         Action::New(args) => new::run(args, out).await,
+        Action::Trust(args) => trust_command::run(args, out).await,
         Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,
         Action::Completions(args) => completions::run(args, command(), out),
         Action::Man(args) => man::run(args, command(), out),

@@ -10,10 +10,10 @@ mod windows;
 
 #[cfg(unix)]
 pub(crate) use self::unix::{
-    descriptors::*, file::*, host::HostExit, interrupt::Interruptions, process::*, signals::*, socket::*,
+    descriptors::*, file::*, host::HostExit, interrupt::Interruptions, lock::*, process::*, signals::*, socket::*,
     terminal::columns,
 };
 #[cfg(windows)]
 pub(crate) use self::windows::{
-    bridge::*, file::*, interrupt::Interruptions, process::*, socket::*, terminal::columns,
+    bridge::*, file::*, interrupt::Interruptions, lock::*, process::*, socket::*, terminal::columns,
 };

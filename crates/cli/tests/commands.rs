@@ -9,6 +9,8 @@ mod arguments;
 mod attach;
 #[path = "commands/call.rs"]
 mod call;
+#[path = "commands/confined.rs"]
+mod confined;
 #[path = "commands/descriptors.rs"]
 mod descriptors;
 #[path = "commands/discover.rs"]
@@ -32,5 +34,7 @@ mod running;
 mod terminal;
 #[path = "commands/terminal_escapes.rs"]
 mod terminal_escapes;
+#[path = "commands/trusted.rs"]
+mod trusted;
 #[path = "commands/wording.rs"]
 mod wording;

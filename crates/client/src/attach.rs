@@ -91,6 +91,8 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
         translate,
         leftover_dir,
         leaves_socket,
+        #[cfg(feature = "sandbox")]
+        confinement,
         ..
     } = attachment.clone();
     let sockets = socket_dir::private(config).map_err(|error| refused(SetupFault::from(error).into()))?;
@@ -134,7 +136,13 @@ async fn attach(host: &Host, attachment: Attachment) -> Result<Plugin, AttachErr
     let process = ProcessHandle::own(process, OnDrop::Leave, config.drain_timeout, &fan_out, &span);
     let connected = Connected { process, stdin: None, opened, version, endpoint, security, meter, sockets };
     let observed = Observed { fan_out, stderr_tail: Arc::new(StderrTail::new(config)), span };
-    let launching = Launching { started, timings: LaunchTimings::default(), handshake_line: None };
+    let launching = Launching {
+        started,
+        timings: LaunchTimings::default(),
+        handshake_line: None,
+        #[cfg(feature = "sandbox")]
+        confinement,
+    };
     let ownership = if test { Ownership::TestMode } else { Ownership::Owned };
     let plugin = assemble(connected, observed, launching, config.clone(), ownership);
     report(&plugin);

@@ -10,6 +10,9 @@ use std::{
 use rpcplugin_config::EnvPolicy;
 use rpcplugin_core::semver::VersionReq;
 
+#[cfg(feature = "sandbox")]
+use rpcplugin_sandbox::Sandbox;
+
 use crate::{program::checksum::Checksum, requirements::Requirements};
 
 /// The program of a plugin with its arguments and its environment.
@@ -42,6 +45,8 @@ pub struct Command {
     pub(crate) own_group: bool,
     pub(crate) checksum: Option<Checksum>,
     pub(crate) requirements: Requirements,
+    #[cfg(feature = "sandbox")]
+    pub(crate) sandbox: Option<Sandbox>,
 }
 
 /// The standard input of a plugin.
@@ -74,6 +79,8 @@ impl Command {
             own_group: true,
             checksum: None,
             requirements: Requirements::new(),
+            #[cfg(feature = "sandbox")]
+            sandbox: None,
         }
     }
 
@@ -155,6 +162,39 @@ impl Command {
         self
     }
 
+    /// Confines the plugin, and all processes that it starts: the kernel refuses what the [`Sandbox`] does not allow.
+    ///
+    /// The plugin inherits the variables that the sandbox names and no others, whatever
+    /// [`environment`](Self::environment) says. Its standard input is empty unless it is a [pipe](Stdin::Piped).
+    /// `TMPDIR` names a private directory, which is removed with the directory of the plugin's sockets. A supervised plugin is
+    /// confined at every start. The watchdog of the plugin is not confined.
+    ///
+    /// [`Plugin::confinement`](crate::Plugin::confinement) reports what is enforced.
+    ///
+    /// ```
+    /// # use rpcplugin_client::Command;
+    /// use rpcplugin_sandbox::{Limits, Sandbox};
+    ///
+    /// let limits = Limits::new().memory(256 << 20);
+    /// let command = Command::new("./formatter").sandbox(Sandbox::new().read("/srv/text").limits(limits));
+    /// ```
+    ///
+    /// # Errors
+    /// The launch fails with [`LaunchFault::Sandbox`](crate::LaunchFault::Sandbox) if this system cannot enforce the sandbox.
+    #[cfg(feature = "sandbox")]
+    #[must_use]
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.sandbox = Some(sandbox);
+        self
+    }
+
+    /// The sandbox, if the plugin is confined.
+    #[cfg(feature = "sandbox")]
+    #[must_use]
+    pub fn sandboxed(&self) -> Option<&Sandbox> {
+        self.sandbox.as_ref()
+    }
+
     /// Starts the plugin in this directory instead of the host's.
     #[must_use]
     pub fn current_dir(mut self, dir: impl Into<PathBuf>) -> Self {
@@ -219,7 +259,8 @@ impl From<PathBuf> for Command {
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Command")
+        let mut command = f.debug_struct("Command");
+        command
             .field("program", &self.program)
             .field("args", &self.args)
             .field("dir", &self.dir)
@@ -228,8 +269,10 @@ impl fmt::Debug for Command {
             .field("stdin", &self.stdin)
             .field("own_group", &self.own_group)
             .field("checksum", &self.checksum)
-            .field("requirements", &self.requirements)
-            .finish()
+            .field("requirements", &self.requirements);
+        #[cfg(feature = "sandbox")]
+        command.field("sandbox", &self.sandbox);
+        command.finish()
     }
 }
 

@@ -86,6 +86,10 @@ pub enum ExitCause {
     /// The engine accepted the plugin and could not start its process, for example because the program is not in the
     /// image.
     StartFailed,
+    /// The process used up the processor time that its sandbox allows.
+    CpuTime,
+    /// The process wrote a larger file than its sandbox allows.
+    FileSize,
     /// Another cause, which the message names.
     Other,
 }
@@ -141,6 +145,24 @@ impl ExitReason {
         }
     }
 
+    /// The exit with its cause, if the process ran into a limit of its sandbox that a signal stands for.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn at_limits_of(self, sandbox: Option<&rpcplugin_sandbox::Sandbox>) -> Self {
+        let Some(limits) = sandbox.map(rpcplugin_sandbox::Sandbox::resource_limits) else { return self };
+        let signal = self.signal().and_then(Signal::name);
+        match (signal.as_deref(), limits.cpu_time, limits.file_size) {
+            (Some("SIGXCPU"), Some(time), _) => {
+                let message = format!("the limit of the sandbox is {} s", time.as_secs_f64());
+                ExitReport::new(ExitCause::CpuTime, message).into()
+            }
+            (Some("SIGXFSZ"), _, Some(bytes)) => {
+                ExitReport::new(ExitCause::FileSize, format!("the limit of the sandbox is {bytes} bytes"))
+                    .into()
+            }
+            _ => self,
+        }
+    }
+
     /// Help for a cause that the runner reports.
     pub(crate) fn advice(&self) -> Option<&'static str> {
         self.report().map(|report| report.cause.advice())
@@ -165,7 +187,8 @@ impl ExitReport {
 }
 
 impl ExitCause {
-    /// The name of the cause in facts and logs: `out_of_memory`, `evicted`, `removed`, `start_failed` or `other`.
+    /// The name of the cause in facts and logs: `out_of_memory`, `evicted`, `removed`, `start_failed`, `cpu_time`,
+    /// `file_size` or `other`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -173,6 +196,8 @@ impl ExitCause {
             Self::Evicted => "evicted",
             Self::Removed => "removed",
             Self::StartFailed => "start_failed",
+            Self::CpuTime => "cpu_time",
+            Self::FileSize => "file_size",
             Self::Other => "other",
         }
     }
@@ -190,6 +215,10 @@ impl ExitCause {
             }
             Self::StartFailed => {
                 "correct what the message names, in the image or in the settings of the runner"
+            }
+            Self::CpuTime => "raise `Limits::cpu_time` in the sandbox, or let the plugin use less",
+            Self::FileSize => {
+                "raise `Limits::file_size` in the sandbox, or let the plugin write smaller files"
             }
             Self::Other => "correct what the message of the runner names",
         }
@@ -260,6 +289,8 @@ impl fmt::Display for ExitCause {
             Self::Evicted => "evicted",
             Self::Removed => "deleted from outside",
             Self::StartFailed => "the process could not be started",
+            Self::CpuTime => "out of processor time",
+            Self::FileSize => "a file became too large",
             Self::Other => "ended by its runner",
         })
     }

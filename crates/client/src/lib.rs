@@ -68,5 +68,8 @@ pub use program::{
 };
 pub use reattach::{Attachment, Handover, HandoverError};
 pub use requirements::Requirements;
+#[cfg(feature = "sandbox")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sandbox")))]
+pub use rpcplugin_sandbox as sandbox;
 pub use set::{Managed, PluginSet};
 pub use supervise::{Generation, Supervise, SuperviseError, Supervised, SupervisionState, WhileDown};

@@ -203,6 +203,14 @@ impl Plugin {
         self.launch.handshake_line.as_ref()
     }
 
+    /// What is enforced on the plugin, layer by layer. `None` for a plugin without a [sandbox](crate::Command::sandbox), and for
+    /// a plugin that the host attached to without the [handover](crate::Handover) of the host that launched it.
+    #[cfg(feature = "sandbox")]
+    #[must_use]
+    pub fn confinement(&self) -> Option<&rpcplugin_sandbox::Confinement> {
+        self.launch.confinement.as_ref()
+    }
+
     /// The certificate that the plugin presented. `None` for a connection without TLS.
     #[must_use]
     pub fn certificate(&self) -> Option<&PeerCertificate> {

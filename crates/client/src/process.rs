@@ -1,6 +1,7 @@
 //! The plugin's process: how it is started, owned, signalled and cleaned up after.
 
 pub(crate) mod child;
+mod confined;
 mod environment;
 mod merged;
 pub(crate) mod owner;

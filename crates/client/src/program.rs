@@ -8,6 +8,8 @@ mod format;
 mod interpreter;
 pub(crate) mod lookup;
 pub(crate) mod notes;
+#[cfg(feature = "sandbox")]
+pub(crate) mod parts;
 pub(crate) mod verified_executable;
 
 pub use self::{

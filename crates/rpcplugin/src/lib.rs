@@ -126,6 +126,7 @@
 //! | [`hclog`] | log records in go-plugin's format |
 //! | [`telemetry`] | traffic, traces, and with the feature `otel` metrics |
 //! | `docker` | plugins in containers of Docker and Podman, with the feature `docker` |
+//! | `sandbox` | what a confined plugin may do, with the feature `sandbox` |
 //! | `testing` | host and plugin in one process, with the feature `testing` |
 //! | [`transport`] | streams and HTTP/2 |
 //! | [`pyvider`] | the names of pyvider.rpcplugin |
@@ -144,6 +145,7 @@
 //! | `tonic-channel` | | tonic's own channel to a plugin, beside [`PluginChannel`] |
 //! | `otel` | | export of spans and metrics to an OpenTelemetry collector |
 //! | `docker` | | plugins in containers, by the API of Docker and Podman |
+//! | `sandbox` | | confines plugins on Linux: files, network, system calls, limits |
 //! | `testing` | | host and plugin in one process, for tests |
 //!
 //! A setting for a feature that is not enabled is an error that names the feature: the variable `PLUGIN_CONFIG_FILE`, a rate limit, a
@@ -285,6 +287,16 @@ pub mod telemetry {
 pub mod docker {
     pub use rpcplugin_docker::{
         Container, ContainerProcess, Credentials, DockerError, Engine, Pull, SOCKET_DIR, User,
+    };
+}
+
+/// What a confined plugin may do, and the report of what is enforced. A host applies a sandbox with
+/// [`Command::sandbox`](crate::Command::sandbox).
+#[cfg(feature = "sandbox")]
+pub mod sandbox {
+    pub use rpcplugin_client::sandbox::{
+        Confinement, Denied, Enforce, Layer, LayerState, Limits, Network, Prepared, Program, Sandbox,
+        SandboxFault, SystemCalls, UnixSockets,
     };
 }
 

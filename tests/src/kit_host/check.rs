@@ -25,7 +25,10 @@ use std::{
 };
 
 use clap::Args;
-use rpcplugin::docker::Container;
+use rpcplugin::{
+    docker::Container,
+    sandbox::{Sandbox, UnixSockets},
+};
 
 use crate::kit_host::{
     check::{
@@ -69,6 +72,12 @@ pub(crate) struct CheckArgs {
     /// A directory of this machine that the container has under the same path, for reading.
     #[arg(long, value_name = "DIR", requires = "container")]
     mount: Vec<PathBuf>,
+    /// Confine the plugin. Without --mux it may connect to all Unix sockets, because it dials those of this host.
+    #[arg(long, conflicts_with = "container")]
+    sandbox: bool,
+    /// A file or a directory that the confined plugin may read.
+    #[arg(long, value_name = "PATH", requires = "sandbox")]
+    sandbox_read: Vec<PathBuf>,
     /// The plugin and its arguments.
     #[arg(last = true, required = true, value_name = "PLUGIN")]
     command: Vec<String>,
@@ -107,6 +116,10 @@ pub(crate) async fn run(args: CheckArgs) -> io::Result<ExitCode> {
     let mut launching = Launching::new(args.command);
     launching.container = args.container.map(|image| {
         args.mount.iter().fold(Container::new(image), |container, dir| container.mount(dir, dir))
+    });
+    launching.sandbox = args.sandbox.then(|| {
+        let sandbox = args.sandbox_read.iter().fold(Sandbox::new(), Sandbox::read);
+        if args.mux { sandbox } else { sandbox.unix_sockets(UnixSockets::Any) }
     });
     launching.auto_mtls = args.auto_mtls;
     launching.mux = args.mux;

@@ -7,6 +7,7 @@ use rpcplugin::{
     config::{EnvPolicy, HostConfig, HostTls},
     docker::Container,
     host::{Checksum, Stdin, SuperviseError, Supervised},
+    sandbox::Sandbox,
 };
 
 use crate::{
@@ -34,6 +35,8 @@ pub(crate) struct Launching {
     pub(crate) socket_group: Option<String>,
     /// The checksum that the program must have.
     pub(crate) checksum: Option<Checksum>,
+    /// The sandbox of the plugin.
+    pub(crate) sandbox: Option<Sandbox>,
 }
 
 impl Launching {
@@ -52,6 +55,7 @@ impl Launching {
             launch_timeout: HostConfig::default().launch_timeout,
             socket_group: None,
             checksum: None,
+            sandbox: None,
         }
     }
 
@@ -95,6 +99,9 @@ impl Launching {
         }
         if let Some(checksum) = &self.checksum {
             command = command.checksum(checksum.clone());
+        }
+        if let Some(sandbox) = &self.sandbox {
+            command = command.sandbox(sandbox.clone());
         }
         if self.env_clear {
             command = command.environment(EnvPolicy::Clear);

@@ -10,6 +10,8 @@ mod host_death;
 mod inherited;
 mod retries;
 mod runners;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod support;
 #[cfg(target_os = "linux")]
 mod verified_file;

@@ -1,19 +1,22 @@
 //! A provider that Terraform did not start: `TF_REATTACH_PROVIDERS`.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rpcplugin::MagicCookie;
+use rpcplugin::sandbox::Sandbox;
 use serde_json::{Value as Json, json};
 
+use super::leftovers::MARKER;
 use super::workdir::{ADDRESS, Outcome, Workdir};
 
 /// A running provider.
 struct Attached {
     child: Child,
     /// Kept open: a plugin whose stdout has no reader counts its host as dead.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     line: String,
 }
 
@@ -38,6 +41,43 @@ pub(crate) fn test_mode(place: &Workdir) -> Outcome {
         return Err(format!("{:?} is not a valid assignment", attached.line).into());
     }
     attached.serve(place, config.to_string())
+}
+
+/// A confined plugin that the program `rpcplugin` runs: it may write into its store, and read the variables that it needs.
+pub(crate) fn confined(place: &Workdir) -> Outcome {
+    let program = Path::new(env!("CARGO_BIN_EXE_terraform-provider-demo")).with_file_name("rpcplugin");
+    if !Sandbox::new().check().is_full() {
+        return Ok(());
+    }
+    if !program.exists() {
+        return super::workdir::missing(&program);
+    }
+    let mut command = Command::new(program);
+    command.args(["run", "--no-mtls", "--name", ADDRESS, "--sandbox", "--allow-env", "DEMO_STORE", "--allow-env", MARKER]);
+    command.arg("--allow-write").arg(place.path("store")).arg(place.provider());
+    let mut attached = Attached::start(place, command)?;
+    // The first line is for `rpcplugin attach`, and the second for Terraform.
+    attached.line.clear();
+    attached.stdout.read_line(&mut attached.line)?;
+    let (variable, value) = attached.line.trim().split_once('=').ok_or("no assignment was printed")?;
+    if variable != "TF_REATTACH_PROVIDERS" {
+        return Err(format!("{:?} is not the assignment", attached.line).into());
+    }
+    let config = value.trim_matches('\'').to_owned();
+    // The provider runs in the sandbox of the kernel, and not only with its options.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid(&config)?))?;
+    for held in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
+        if !status.contains(held) {
+            return Err(format!("{held:?} is missing in {status}").into());
+        }
+    }
+    attached.serve(place, config)
+}
+
+/// The pid in the value of `TF_REATTACH_PROVIDERS`.
+fn pid(config: &str) -> Outcome<u64> {
+    let config: Json = serde_json::from_str(config)?;
+    Ok(config[ADDRESS]["Pid"].as_u64().ok_or("there is no pid")?)
 }
 
 fn by_hand(place: &Workdir, version: u32) -> Outcome {
@@ -71,7 +111,7 @@ impl Attached {
         let mut stdout = BufReader::new(child.stdout.take().ok_or("stdout is piped")?);
         let mut line = String::new();
         stdout.read_line(&mut line)?;
-        Ok(Self { child, _stdout: stdout, line })
+        Ok(Self { child, stdout, line })
     }
 
     /// Runs several commands of Terraform with the provider, and ends the provider.

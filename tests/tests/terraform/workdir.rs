@@ -66,6 +66,13 @@ pub(crate) fn scenario(environment: &[(&'static str, &'static str)], run: fn(&Wo
     }
 }
 
+/// Leaves a scenario out whose program is not built, unless `RPCPLUGIN_REQUIRE` names Terraform.
+#[expect(clippy::disallowed_methods, reason = "the variable is for the tests alone")]
+pub(crate) fn missing(program: &Path) -> Outcome {
+    let required = std::env::var("RPCPLUGIN_REQUIRE").unwrap_or_default();
+    if required.contains("terraform") { Err(format!("{} is not there", program.display()).into()) } else { Ok(()) }
+}
+
 /// Checks that a value is as expected.
 #[expect(clippy::needless_pass_by_value, reason = "callers pass temporary values")]
 pub(crate) fn same<A: Debug + PartialEq<B>, B: Debug>(what: &str, found: A, wanted: B) -> Outcome {

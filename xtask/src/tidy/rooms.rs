@@ -84,6 +84,12 @@ const CRATES: &[Crate] = &[
             "set",
         ],
     },
+    Crate {
+        folder: "crates/sandbox",
+        rooms: &[
+            "confinement", "denied", "error", "limits", "network", "system_calls", "program", "sandbox", "os", "prepared",
+        ],
+    },
     Crate { folder: "crates/testing", rooms: &["memory", "task", "in_process", "runner"] },
     Crate {
         folder: "crates/kube",
@@ -130,6 +136,8 @@ const CRATES: &[Crate] = &[
             "schema",
             "runner",
             "raw_host",
+            "sandbox",
+            "trust",
             "plugin_args",
             "commands",
             "cli",

@@ -27,7 +27,7 @@ use std::{
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use futures_util::{StreamExt as _, stream};
 use miette::{IntoDiagnostic as _, miette};
-use rpcplugin::error::with_causes;
+use rpcplugin::{error::with_causes, host::LaunchFault};
 
 use self::{
     baseline::Baseline,
@@ -40,7 +40,8 @@ use crate::{
     exit::Exit,
     os::Interruptions,
     plugin_args::LaunchArgs,
-    raw_host::{OwnTls, PluginUnderTest, shown_line},
+    raw_host::{OwnTls, PluginUnderTest, SpawnError, shown_line},
+    sandbox::help_for,
     ui::{
         Out,
         duration::{self, show},
@@ -137,9 +138,7 @@ pub(crate) async fn run(args: &ConformanceArgs, out: &mut Out) -> Result<Exit, C
         None => Report::new(launch.name(), Vec::new()).interrupted(),
         // Every check would fail in the same way.
         Some(Err(error)) => {
-            let help = "run `rpcplugin doctor` to find the reason";
-            let error = with_causes(error.to_string(), &error);
-            let why = miette!(help = help, "{} cannot be started: {error}", launch.name());
+            let why = not_started(launch, &error);
             return cannot_be_checked(launch, &why, junit, out);
         }
         Some(Ok(FirstLaunch::OtherProtocol(error, line))) => {
@@ -191,6 +190,27 @@ impl<'a> Junit<'a> {
     fn unwritable(path: &Path, error: &std::io::Error) -> UsageError {
         let help = "name a file in a writable directory with --junit";
         UsageError::new(format!("{} cannot be written: {error}", path.display()), help)
+    }
+}
+
+/// Returns why a plugin is not started.
+fn not_started(launch: &LaunchArgs, error: &SpawnError) -> miette::Report {
+    let mut help = "run `rpcplugin doctor` with the same options to find the reason".to_owned();
+    let mut code = None;
+    if let SpawnError::Runner(fault) = error {
+        if let Some(refusal) = launch.changed(fault) {
+            return refusal.into();
+        }
+        if let LaunchFault::Sandbox(fault) = fault {
+            help = help_for(fault).unwrap_or(help);
+            code = miette::Diagnostic::code(fault).map(|code| code.to_string());
+        }
+    }
+    let text = with_causes(error.to_string(), error);
+    let text = format!("{} cannot be started: {text}", launch.name());
+    match code {
+        Some(code) => miette!(code = code, help = help, "{text}"),
+        None => miette!(help = help, "{text}"),
     }
 }
 

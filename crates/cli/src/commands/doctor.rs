@@ -1,5 +1,6 @@
 //! `rpcplugin doctor`: examines each step of a plugin's launch, in order, and stops at the first fault.
 
+mod confinement;
 mod file;
 mod record;
 mod start;
@@ -20,8 +21,10 @@ pub(crate) struct DoctorArgs {
 
 /// Examines the plugin. Returns [`Exit::Ok`] if there is no fault.
 pub(crate) async fn run(args: &DoctorArgs, out: &mut Out) -> Result<Exit, CommandError> {
-    // An unusable certificate file is a usage error, not a fault of the plugin.
-    args.launch.under_test()?;
+    // An unusable certificate file is a usage error, not a fault of the plugin. The lock file is a step of the examination.
+    if args.launch.permit().is_ok() {
+        args.launch.under_test()?;
+    }
     let mut interruptions = Interruptions::new().into_diagnostic()?;
     let mut record = Record::new(args.launch.name(), out);
     let examined = tokio::select! {
@@ -42,6 +45,7 @@ async fn examine(launch: &LaunchArgs, record: &mut Record<'_>) -> Result<(), Fau
             None
         }
     };
+    confinement::examine(launch, record)?;
     launch.is_supported().map_err(|fault| Fault::of("protocol", &fault))?;
     let started = start::examine(launch, suspicion, record).await?;
     talk::examine(launch, started, record).await

@@ -15,6 +15,7 @@ use crate::{
     exit::Exit,
     plugin_args::LaunchArgs,
     runner::RunnerChoice,
+    sandbox::SandboxFacts,
     schema::{Schema, SchemaArgs},
     ui::Out,
 };
@@ -36,6 +37,7 @@ pub(crate) async fn run(args: &InspectArgs, out: &mut Out) -> Result<Exit, Comma
     let schema = Schema::of(files.as_ref(), &plugin.channel()).await;
     let mut facts = Facts::gather(&plugin, &schema).await;
     facts.launched(&args.launch);
+    facts.sandbox = SandboxFacts::of_running(args.launch.permit()?.sandbox.as_ref(), &plugin);
     // A multiplexing plugin accepts only one connection, and the sockets of a pod are not on this machine.
     let has_sockets_here = args.launch.runner.as_ref().is_none_or(RunnerChoice::has_sockets_here);
     if !args.launch.mux && has_sockets_here {

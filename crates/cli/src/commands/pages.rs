@@ -102,9 +102,14 @@ pub(crate) const PAGES: &[Page] = &[
                 "rpcplugin run --handover kv.json --cookie KV=hello ./kv-plugin",
             ),
             ("Only warnings and errors of the log", "rpcplugin run --level warn ./terraform-provider-demo"),
+            (
+                "Confined: it may read one directory and connect to one port",
+                "rpcplugin run --sandbox --allow-read ./data --allow-net 443 ./kv-plugin",
+            ),
+            ("Find out what a plugin needs", "rpcplugin run --sandbox --trace-access ./kv-plugin"),
         ],
         exits: CALLING,
-        see_also: &["attach"],
+        see_also: &["attach", "trust"],
     },
     Page {
         name: "rpcplugin-attach",
@@ -208,6 +213,20 @@ pub(crate) const PAGES: &[Page] = &[
         ],
         exits: &[Exit::Ok, Exit::Usage, Exit::NotStarted],
         see_also: &["run", "conformance"],
+    },
+    Page {
+        name: "rpcplugin-trust",
+        examples: &[
+            (
+                "A plugin that may read one directory, in ./rpcplugin.lock",
+                "rpcplugin trust --sandbox --allow-read ./data ./kv-plugin",
+            ),
+            ("Launch it with what was granted", "rpcplugin run --locked ./kv-plugin"),
+            ("Without a question, in a script", "rpcplugin trust --yes --sandbox ./kv-plugin"),
+            ("Whether all trusted plugins are unchanged", "rpcplugin trust --check"),
+        ],
+        exits: LOOKING,
+        see_also: &["run", "doctor"],
     },
     Page {
         name: "rpcplugin-new",

@@ -1,5 +1,6 @@
 //! `rpcplugin run`: keeps a plugin running, and shows its log and output.
 
+mod access;
 mod handover;
 
 use std::{path::PathBuf, pin::pin};
@@ -14,17 +15,19 @@ use rpcplugin::{
 };
 use serde_json::json;
 
-use self::handover::PendingHandover;
+use self::{access::AccessTrace, handover::PendingHandover};
 use crate::{
     error::{CommandError, Interrupted},
     exit::Exit,
     os::Interruptions,
     plugin_args::LaunchArgs,
+    sandbox::SandboxFacts,
     ui::{
         Out,
         lines::Lines,
         log_record::{record_as_json, show_record},
-        style::{bad, dim, good, strong, warn, without_colours},
+        shell_word::shell_quoted,
+        style::{bad, dim, good, plain, strong, warn, without_colours},
     },
 };
 
@@ -40,6 +43,10 @@ pub(crate) struct RunArgs {
     /// Writes a new file for `rpcplugin attach`, with the key of this host. The file is removed at the end.
     #[arg(long, value_name = "FILE")]
     handover: Option<PathBuf>,
+    /// Prints at the end what the confined plugin was denied, as options that allow it. Uses `strace` if it is installed, and the
+    /// plugin's words otherwise.
+    #[arg(long, requires = "sandbox", conflicts_with = "locked")]
+    trace_access: bool,
     #[command(flatten)]
     launch: LaunchArgs,
 }
@@ -63,13 +70,18 @@ struct Follower {
     level: Level,
     /// Whether backtraces are shown completely.
     full: bool,
+    /// What the plugin was denied, with `--trace-access`.
+    trace: Option<AccessTrace>,
 }
 
 /// Runs the plugin until it exits or a signal arrives.
 pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandError> {
     let mut interruptions = Interruptions::new().into_diagnostic()?;
     let handover = args.handover.as_deref().map(PendingHandover::at).transpose()?;
-    let host = args.launch.host();
+    let trace = args.trace_access.then(|| AccessTrace::of(&args.launch)).transpose()?;
+    let mut launch = args.launch.clone();
+    launch.strace = trace.as_ref().and_then(AccessTrace::strace);
+    let host = launch.host();
     let mut follower = Follower {
         events: host.events(),
         output: host.output(OutputOptions::default()),
@@ -77,12 +89,13 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
         stderr: Lines::default(),
         level: args.level.into(),
         full: args.launch.full,
+        trace,
     };
     let launched = {
-        let mut launching = pin!(args.launch.launch_by(&host));
+        let mut launching = pin!(launch.launch_by(&host));
         loop {
             tokio::select! {
-                launched = &mut launching => break launched?,
+                launched = &mut launching => break launched,
                 () = follower.next(out) => {}
                 () = interruptions.any() => return Err(Interrupted.into()),
             }
@@ -90,6 +103,16 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
     };
     // Events and output end when the host and its plugins are dropped.
     drop(host);
+    let launched = match launched {
+        Ok(launched) => launched,
+        Err(error) => {
+            if follower.trace.is_some() {
+                follower.rest(out).await;
+                follower.print_denied(out);
+            }
+            return Err(error);
+        }
+    };
     let _file = handover.map(|place| place.write(&launched)).transpose()?;
     print_ready(&launched, args, out);
     let exited = {
@@ -113,9 +136,14 @@ pub(crate) async fn run(args: &RunArgs, out: &mut Out) -> Result<Exit, CommandEr
             let how =
                 if reason.is_success() { "cleanly, without a request of this program" } else { "by itself" };
             print_end(&format!("the plugin exited {how}: {reason}"), false, out);
+            follower.print_denied(out);
             Ok(Exit::PluginExited)
         }
-        None => Ok(end(launched, &mut interruptions, &mut follower, out).await),
+        None => {
+            let exit = end(launched, &mut interruptions, &mut follower, out).await;
+            follower.print_denied(out);
+            Ok(exit)
+        }
     }
 }
 
@@ -158,6 +186,7 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
     let config = ReattachConfig { test: true, ..plugin.reattach_config() };
     let by_name = for_terraform(args, &config);
     let secured = plugin.security().is_mutual();
+    let sandbox = sandbox_facts(plugin, &args.launch);
     if out.is_json() {
         let parsed = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
         out.json_line(&json!({
@@ -165,6 +194,7 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
             "pid": plugin.pid().map(Pid::get),
             "version": plugin.version().0,
             "mutual_tls": secured,
+            "sandbox": sandbox,
             "reattach": parsed(config.to_string()),
             "tf_reattach_providers": by_name.map(|by_name| parsed(by_name.to_string())),
         }));
@@ -178,6 +208,9 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
         plugin.version(),
         crate::ui::duration::show(plugin.launch_time())
     ));
+    if let Some(sandbox) = &sandbox {
+        sandbox.note(out);
+    }
     match &args.handover {
         Some(path) => {
             out.note(format_args!("attach to it: rpcplugin attach {}", shell_quoted(&path.to_string_lossy())))
@@ -197,20 +230,17 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
     out.note(dim("press Ctrl-C to shut it down"));
 }
 
+/// Returns the sandbox of the plugin, as the options describe it.
+fn sandbox_facts(plugin: &Plugin, launch: &LaunchArgs) -> Option<SandboxFacts> {
+    let permit = launch.permit().ok()?;
+    SandboxFacts::of_running(permit.sandbox.as_ref(), plugin)
+}
+
 /// Returns the value of TF_REATTACH_PROVIDERS for a Terraform provider or with `--name`.
 fn for_terraform(args: &RunArgs, config: &ReattachConfig) -> Option<ReattachConfigs> {
     let is_provider = args.launch.magic_cookie().key() == TERRAFORM;
     let name = args.name.clone().or_else(|| is_provider.then(|| provider_address(&args.launch)))?;
     Some(ReattachConfigs([(name, config.clone())].into()))
-}
-
-/// Quotes a text as one word of a shell.
-fn shell_quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Returns Terraform's address of a provider with this file name, or the file name itself.
@@ -244,6 +274,13 @@ impl Follower {
         }
     }
 
+    /// Prints what the plugin was denied, with `--trace-access`.
+    fn print_denied(&mut self, out: &mut Out) {
+        if let Some(trace) = self.trace.take() {
+            trace.print(out);
+        }
+    }
+
     /// Shows the remaining events and output.
     async fn rest(&mut self, out: &mut Out) {
         while let Some(event) = self.events.next().await {
@@ -265,7 +302,10 @@ impl Follower {
         }
     }
 
-    fn show_event(&self, event: &Event, out: &mut Out) {
+    fn show_event(&mut self, event: &Event, out: &mut Out) {
+        if let (Some(trace), Event::Log(record)) = (&mut self.trace, event) {
+            trace.hear(&plain(&show_record(record, false)));
+        }
         match event {
             Event::Log(record) if record.level >= self.level => {
                 if out.is_json() {
@@ -291,6 +331,9 @@ impl Follower {
             _ => return,
         };
         for line in lines.push(bytes) {
+            if let Some(trace) = &mut self.trace {
+                trace.hear(&line);
+            }
             print(&line, is_stderr, out);
         }
     }
@@ -321,17 +364,3 @@ impl From<LevelArg> for Level {
 
 /// The key of Terraform's magic cookie.
 const TERRAFORM: &str = "TF_PLUGIN_MAGIC_COOKIE";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_quoted_for_a_shell() {
-        for (text, word) in
-            [("/tmp/a.json", "/tmp/a.json"), ("", "''"), ("{\"a\":1}", "'{\"a\":1}'"), ("it's", "'it'\\''s'")]
-        {
-            assert_eq!(shell_quoted(text), word);
-        }
-    }
-}

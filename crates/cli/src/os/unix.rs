@@ -4,6 +4,7 @@ pub(crate) mod descriptors;
 pub(crate) mod file;
 pub(crate) mod host;
 pub(crate) mod interrupt;
+pub(crate) mod lock;
 pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod socket;

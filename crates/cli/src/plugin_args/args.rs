@@ -15,7 +15,7 @@ use rpcplugin::{
     AppVersion, Command, Host, MagicCookie, Versions,
     config::HostTls,
     handshake::{HandshakeLineError, HandshakeLineFault, variable},
-    host::Stdin,
+    host::{LaunchFault, Stdin},
 };
 
 use super::{
@@ -27,6 +27,8 @@ use crate::{
     error::{CommandError, UsageError},
     raw_host::{OwnTls, PluginUnderTest},
     runner::{AnyRunner, InImage, RunnerChoice, RunnerOption},
+    sandbox::{SandboxArgs, Strace, Traced},
+    trust::{self, LOCK_FILE, LockFile, Permit, Refusal},
     ui::duration,
 };
 
@@ -63,11 +65,17 @@ pub(crate) struct LaunchArgs {
     pub(crate) dir: Option<PathBuf>,
     /// Starts the plugin in a container or a pod: docker:IMAGE or kube:IMAGE. PLUGIN and ARGS are then the program in the image and its
     /// arguments, by default those of the image.
-    #[arg(long, value_name = "RUNNER")]
+    #[arg(long, value_name = "RUNNER", conflicts_with_all = ["sandbox", "locked"])]
     pub(crate) runner: Option<RunnerChoice>,
     /// Sets an option of the runner, such as memory=64m, pull=never or namespace=plugins.
     #[arg(long, value_name = "KEY=VALUE", requires = "runner")]
     runner_option: Vec<RunnerOption>,
+    /// Launches the plugin only if the lock file has it, its file is unchanged, and it gets no more than was granted. Without
+    /// --sandbox it gets what was granted. FILE is ./rpcplugin.lock by default.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = LOCK_FILE)]
+    locked: Option<PathBuf>,
+    #[command(flatten)]
+    sandbox: SandboxArgs,
     /// The timeout of the launch, such as 30s or 500ms.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration::limit)]
     pub(crate) timeout: Duration,
@@ -83,6 +91,9 @@ pub(crate) struct LaunchArgs {
     /// Whether the plugin has refused version 0, which this program offers by default.
     #[arg(skip)]
     pub(super) refused_zero: Arc<AtomicBool>,
+    /// Traces the confined plugin.
+    #[arg(skip)]
+    pub(crate) strace: Option<Arc<Strace>>,
 }
 
 impl LaunchArgs {
@@ -101,16 +112,34 @@ impl LaunchArgs {
     /// Returns the runner that starts the plugin: that of `--runner`, or the plugin's command with an empty stdin.
     ///
     /// # Errors
-    /// A runner that is not compiled in, and an invalid option of a runner.
-    pub(crate) fn runner(&self) -> Result<AnyRunner, UsageError> {
+    /// A runner that is not compiled in, an invalid option of a runner, and those of [`permit`](Self::permit).
+    pub(crate) fn runner(&self) -> Result<AnyRunner, CommandError> {
         let versions = self.refused_zero.load(Ordering::Relaxed).then(|| without_zero().to_string());
         let versions = versions.as_deref().map(|versions| (variable::PROTOCOL_VERSIONS, versions));
         let env = versions.into_iter().chain(self.variables());
         if let Some(choice) = &self.runner {
             let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            return self.remote(choice, env);
+            return Ok(self.remote(choice, env)?);
         }
-        let mut command = Command::new(self.program()).args(&self.args).stdin(Stdin::Null);
+        self.child(env)
+    }
+
+    /// Returns the command of a plugin that is a child process, with these variables beside those of the handshake.
+    fn child<'e>(&self, env: impl Iterator<Item = (&'e str, &'e str)>) -> Result<AnyRunner, CommandError> {
+        let permit = self.permit()?;
+        let (program, args) = (self.program().to_owned(), self.args.clone());
+        let mut command = match (&permit.sandbox, &self.strace) {
+            (Some(sandbox), Some(strace)) => {
+                let Traced { program, args, sandbox } = strace.around(&program, &args, sandbox);
+                Command::new(program).args(args).sandbox(sandbox)
+            }
+            (Some(sandbox), None) => Command::new(program).args(args).sandbox(sandbox.clone()),
+            (None, _) => Command::new(program).args(args),
+        };
+        if let Some(checksum) = permit.checksum {
+            command = command.checksum(checksum);
+        }
+        command = command.stdin(Stdin::Null);
         for (name, value) in env {
             command = command.env(name, value);
         }
@@ -118,6 +147,28 @@ impl LaunchArgs {
             command = command.current_dir(dir);
         }
         Ok(AnyRunner::Child(Box::new(command)))
+    }
+
+    /// Returns what the lock file and the options let the plugin do.
+    ///
+    /// # Errors
+    /// With `--locked`: an unusable lock file, and a plugin that it does not let start.
+    pub(crate) fn permit(&self) -> Result<Permit, CommandError> {
+        let sandbox = self.sandbox.sandbox();
+        match &self.locked {
+            None => Ok(Permit { checksum: None, sandbox }),
+            Some(file) => LockFile::read(file)?.permit(self.program(), sandbox.as_ref()),
+        }
+    }
+
+    /// Whether `--locked` is given.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked.is_some()
+    }
+
+    /// Returns the refusal of a plugin whose file is not the trusted one. `None` for every other fault.
+    pub(crate) fn changed(&self, fault: &LaunchFault) -> Option<Refusal> {
+        trust::changed(fault, self.locked.as_deref()?)
     }
 
     /// Returns the runner of `--runner`, with these variables beside those of the handshake.
@@ -155,6 +206,12 @@ impl LaunchArgs {
             program.components().count() == 1 && !program.as_os_str().as_encoded_bytes().contains(&b'/');
         // `--dir` would change the meaning of a relative path.
         let absolute = if is_name { None } else { std::path::absolute(program).ok() };
+        // Each start has its own variables.
+        let runner = match &self.runner {
+            Some(choice) => Some(self.remote(choice, Vec::new())?),
+            None if self.locked.is_some() || self.sandbox.sandbox().is_some() => Some(self.child([].into_iter())?),
+            None => None,
+        };
         Ok(PluginUnderTest {
             program: absolute.unwrap_or_else(|| program.to_owned()),
             args: self.args.clone(),
@@ -164,8 +221,7 @@ impl LaunchArgs {
             versions: self.offered_versions(),
             env: self.variables().map(|(name, value)| (name.into(), value.into())).collect(),
             dir: self.dir.clone(),
-            // Each start has its own variables.
-            runner: self.runner.as_ref().map(|choice| self.remote(choice, Vec::new())).transpose()?,
+            runner,
             start_timeout: self.timeout,
             tls: self.tls.security()?.map_or(OwnTls::None, OwnTls::Given),
         })

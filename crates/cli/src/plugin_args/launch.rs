@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::atomic::Ordering};
 
 use miette::Diagnostic;
-use rpcplugin::{Host, Plugin, handshake::VersionNotOffered, host::LaunchFault};
+use rpcplugin::{Host, Plugin, handshake::VersionNotOffered, host::{LaunchFault, ProgramFault}};
 
 use super::{
     args::LaunchArgs,
@@ -66,6 +66,9 @@ impl LaunchArgs {
             launched = host.launch_with(&self.runner()?).await;
         }
         launched.map_err(|error| match error.fault {
+            LaunchFault::Program(ProgramFault::Checksum { .. }) if self.is_locked() => {
+                self.changed(&error.fault).map_or_else(|| NotStarted::new(error, self).into(), CommandError::from)
+            }
             LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(_))
                 if !self.has_cookie() =>
             {
@@ -74,7 +77,7 @@ impl LaunchArgs {
             LaunchFault::Handshake(rpcplugin::host::HandshakeFault::Version(refused)) => {
                 OtherVersion { help: self.help_for_version(refused.plugin), refused }.into()
             }
-            LaunchFault::Program(rpcplugin::host::ProgramFault::NotFound { ref program })
+            LaunchFault::Program(ProgramFault::NotFound { ref program })
                 if program.components().count() == 1 && Path::new(".").join(program).is_file() =>
             {
                 NotInPath { program: self.name() }.into()

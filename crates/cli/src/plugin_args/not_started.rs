@@ -13,6 +13,7 @@ use crate::{
     error::ExitsWith,
     exit::Exit,
     runner::explanation,
+    sandbox::help_for,
     ui::{backtrace::own_frames, log_record::show_line, style::plain},
 };
 
@@ -67,7 +68,11 @@ impl NotStarted {
         // The error of a runner has help of its own, which says more than that a runner failed.
         let of_the_runner = explanation(&error.fault).and_then(Diagnostic::help);
         let help = of_the_runner.or_else(|| error.help());
-        let mut help = help.map(|help| help.to_string()).unwrap_or_default();
+        let of_the_sandbox = match &error.fault {
+            LaunchFault::Sandbox(fault) => help_for(fault),
+            _ => None,
+        };
+        let mut help = of_the_sandbox.or(help.map(|help| help.to_string())).unwrap_or_default();
         if let Some(flag) = flag(&error, args) {
             help += &format!("\n{flag}");
         }

@@ -11,7 +11,7 @@ use std::{
 use rpcplugin::{
     MagicCookie, Versions,
     handshake::{HostEnv, TcpPorts, variable},
-    host::{LaunchEnvironment, LaunchFault, StartFault},
+    host::{LaunchEnvironment, LaunchFault, Runner as _, StartFault},
     transport::Security,
 };
 use tempfile::TempDir;
@@ -33,7 +33,7 @@ pub(crate) struct PluginUnderTest {
     /// Further variables. They override all others.
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) dir: Option<PathBuf>,
-    /// The runner that starts the plugin elsewhere. `None` for a child process.
+    /// The runner that starts the plugin elsewhere, in a sandbox, or with a verified file. `None` for a plain child process.
     pub(crate) runner: Option<AnyRunner>,
     /// The limit for the handshake line.
     pub(crate) start_timeout: Duration,
@@ -59,6 +59,11 @@ pub(crate) struct Start<'a> {
 }
 
 impl PluginUnderTest {
+    /// Whether the plugin has a sandbox.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.runner.as_ref().is_some_and(|runner| runner.sandbox().is_some())
+    }
+
     /// Returns a start in plain text, with the cookie and all versions.
     pub(crate) fn start(&self) -> Start<'_> {
         let host = HostEnv {
@@ -130,10 +135,16 @@ impl Start<'_> {
         let PluginUnderTest { program, args, runner, .. } = self.plugin;
         if let Some(runner) = runner {
             // A host names the directory, which a runner mounts.
-            let socket_dir = tmp.path().as_os_str().to_owned();
+            let given = self.environment.get(OsStr::new(variable::UNIX_SOCKET_DIR)).cloned().flatten();
+            let socket_dir = given.unwrap_or_else(|| tmp.path().as_os_str().to_owned());
             let limit = self.plugin.start_timeout;
-            let mut environment = LaunchEnvironment::new(tmp.path());
-            environment.handshake_env = self
+            let mut environment = LaunchEnvironment::new(&socket_dir);
+            let start = match runner.is_child() {
+                // A sandbox names another one.
+                true => os::TEMPORARY_DIRECTORY.iter().fold(self, |start, name| start.set(name, tmp.path())),
+                false => self,
+            };
+            environment.handshake_env = start
                 .set(variable::UNIX_SOCKET_DIR, socket_dir)
                 .environment
                 .into_iter()

@@ -2,18 +2,22 @@
 
 use std::io;
 
-use rpcplugin::host::{ExitReason, PluginProcess as _};
+use rpcplugin::host::{ExitReason, Pid, PluginProcess as _};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
 
-use crate::{os::StopSignal, runner::AnyProcess};
+use crate::{
+    os::{StopSignal, interrupt},
+    runner::AnyProcess,
+};
 
 /// A process that a runner started, with the task that owns it. Dropping this ends the process.
 #[derive(Debug)]
 pub(super) struct RunnerProcess {
     id: String,
+    pid: Option<Pid>,
     requests: mpsc::UnboundedSender<Request>,
     exited: watch::Receiver<Option<ExitReason>>,
     owner: JoinHandle<()>,
@@ -27,11 +31,11 @@ enum Request {
 
 impl RunnerProcess {
     pub(super) fn own(process: AnyProcess) -> Self {
-        let id = process.id();
+        let (id, pid) = (process.id(), process.pid());
         let (requests, received) = mpsc::unbounded_channel();
         let (report, exited) = watch::channel(None);
         let owner = tokio::spawn(own(process, received, report));
-        Self { id, requests, exited, owner }
+        Self { id, pid, requests, exited, owner }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -49,7 +53,9 @@ impl RunnerProcess {
             StopSignal::Kill => Request::Kill,
             StopSignal::Interrupt => {
                 let text = "--runner was given: a runner sends no SIGINT";
-                return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+                let unsupported = || io::Error::new(io::ErrorKind::Unsupported, text);
+                let pid = self.pid.filter(|_| self.exit_reason().is_none()).ok_or_else(unsupported)?;
+                return interrupt(pid);
             }
         };
         // A process that has exited gets no signal.

@@ -10,6 +10,7 @@ use rpcplugin::{
         ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, Pid, PluginProcess, Requirements, Runner,
         StartedProcess,
     },
+    sandbox::Sandbox,
 };
 #[cfg(feature = "kube")]
 use rpcplugin_kube::{Pod, PodProcess};
@@ -47,6 +48,17 @@ macro_rules! each {
     };
 }
 
+impl AnyRunner {
+    /// Whether the plugin is a child process of this program.
+    pub(crate) fn is_child(&self) -> bool {
+        match self {
+            Self::Child(_) => true,
+            #[cfg(any(feature = "docker", feature = "kube"))]
+            _ => false,
+        }
+    }
+}
+
 impl Runner for AnyRunner {
     type Process = AnyProcess;
 
@@ -75,6 +87,14 @@ impl Runner for AnyRunner {
 
     fn requirements(&self) -> Option<&Requirements> {
         each!(self, runner => Runner::requirements(&**runner))
+    }
+
+    fn sandbox(&self) -> Option<&Sandbox> {
+        match self {
+            Self::Child(command) => command.sandboxed(),
+            #[cfg(any(feature = "docker", feature = "kube"))]
+            _ => None,
+        }
     }
 
     async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {

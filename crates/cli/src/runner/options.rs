@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::error::UsageError;
+use crate::{error::UsageError, ui::size};
 
 /// An option of `--runner-option`: a key and a value.
 #[derive(Debug, Clone)]
@@ -40,14 +40,7 @@ impl RunnerOption {
 
     /// The value as a size in bytes: a number, or a number with `k`, `m` or `g`, in steps of 1024.
     pub(super) fn bytes(&self) -> Result<u64, UsageError> {
-        let (digits, unit) = match self.value.to_ascii_lowercase() {
-            text if text.ends_with('k') => (text[..text.len() - 1].to_owned(), 1 << 10),
-            text if text.ends_with('m') => (text[..text.len() - 1].to_owned(), 1 << 20),
-            text if text.ends_with('g') => (text[..text.len() - 1].to_owned(), 1 << 30),
-            text => (text, 1_u64),
-        };
-        let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-        bytes.ok_or_else(|| self.invalid("give a number of bytes, such as 64m"))
+        size::parse(&self.value).ok_or_else(|| self.invalid("give a number of bytes, such as 64m"))
     }
 
     /// The value as a number.

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::Read as _,
+    io::{Read as _, Write as _},
     process::{Command, Stdio},
 };
 
@@ -18,6 +18,22 @@ pub(crate) fn on_a_terminal<A: AsRef<OsStr>>(
     columns: u16,
     args: impl IntoIterator<Item = A>,
 ) -> (Option<i32>, String) {
+    run(columns, None, args)
+}
+
+/// Runs the program on a terminal of which its stdin is too, and types this text.
+pub(crate) fn answering_on_a_terminal<A: AsRef<OsStr>>(
+    typed: &str,
+    args: impl IntoIterator<Item = A>,
+) -> (Option<i32>, String) {
+    run(100, Some(typed), args)
+}
+
+fn run<A: AsRef<OsStr>>(
+    columns: u16,
+    typed: Option<&str>,
+    args: impl IntoIterator<Item = A>,
+) -> (Option<i32>, String) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
@@ -25,6 +41,10 @@ pub(crate) fn on_a_terminal<A: AsRef<OsStr>>(
     tcsetwinsize(&terminal, size).unwrap();
     let path = ptsname(&terminal, Vec::new()).unwrap();
     let end = || Stdio::from(open(&path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap());
+    let mut terminal = File::from(terminal);
+    let stdin = typed.map_or_else(Stdio::null, |_| end());
+    // The terminal keeps what is typed until the program reads it.
+    terminal.write_all(typed.unwrap_or_default().as_bytes()).unwrap();
     let tmp = tempfile::Builder::new().prefix("rp").tempdir().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_rpcplugin"))
         .args(args)
@@ -33,14 +53,14 @@ pub(crate) fn on_a_terminal<A: AsRef<OsStr>>(
         .env_remove("RPCPLUGIN_COOKIE")
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR")
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(end())
         .stderr(end())
         .spawn()
         .unwrap();
     let mut sent = Vec::new();
     // Reading fails when the last end of the terminal is closed.
-    let _ = File::from(terminal).read_to_end(&mut sent);
+    let _ = terminal.read_to_end(&mut sent);
     (child.wait().unwrap().code(), String::from_utf8_lossy(&sent).into_owned())
 }
 

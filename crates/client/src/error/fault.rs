@@ -33,6 +33,11 @@ pub enum LaunchFault {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Start(#[from] StartFault),
+    /// The plugin cannot be confined, or its sandbox denied what it needs.
+    #[cfg(feature = "sandbox")]
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sandbox(#[from] rpcplugin_sandbox::SandboxFault),
     /// The plugin printed no handshake line that the host accepts.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -84,6 +89,8 @@ impl LaunchFault {
                 RequirementFault::Metadata(MetadataCallError::Timeout(_) | MetadataCallError::Failed(_))
             ),
             Self::Setup(_) | Self::Security(_) => false,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => false,
         }
     }
 
@@ -172,6 +179,32 @@ impl LaunchFault {
             HandshakeFault::ExitedEarly(exit)
         };
         fault.into()
+    }
+}
+
+#[cfg(feature = "sandbox")]
+impl LaunchFault {
+    /// The better fault for a plugin that ended, if its words or its signal show what the sandbox denied. Words that name neither a
+    /// path nor a port nor a limit do not count: the plugin may mean something else.
+    pub(crate) fn denied_by(self, sandbox: Option<&rpcplugin_sandbox::Sandbox>, stderr: &[String]) -> Self {
+        use rpcplugin_sandbox::{Denied, SandboxFault};
+        let Some(sandbox) = sandbox else { return self };
+        let exit = match &self {
+            Self::Handshake(HandshakeFault::ExitedEarly(exit) | HandshakeFault::LibraryMissing(exit))
+            | Self::Connect(ConnectFault::Exited(exit)) => exit,
+            _ => return self,
+        };
+        if exit.signal().and_then(crate::os::Signal::name).as_deref() == Some("SIGSYS") {
+            return SandboxFault::Denied { denied: Denied::ForeignSystemCall, line: exit.to_string() }.into();
+        }
+        let found = stderr.iter().rev().find_map(|line| {
+            let denied = sandbox.denied_in(line).filter(|denied| *denied != Denied::Unnamed)?;
+            Some(SandboxFault::Denied { denied, line: line.trim().to_owned() })
+        });
+        match found {
+            Some(fault) if !exit.is_success() => fault.into(),
+            _ => self,
+        }
     }
 }
 

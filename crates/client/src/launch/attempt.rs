@@ -48,6 +48,8 @@ pub(crate) async fn launch(
         stderr_tail: Arc::new(StderrTail::new(&host.config)),
         fan_out,
         stray_lines: Mutex::default(),
+        #[cfg(feature = "sandbox")]
+        confinement: std::sync::OnceLock::new(),
     };
     let launch_span = tracing::debug_span!(parent: &plugin_span, "launch", elapsed = Empty, error = Empty);
     // Boxed, because hosts launch plugins from within large futures of their own.

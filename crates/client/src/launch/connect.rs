@@ -84,7 +84,13 @@ pub(super) async fn connect<R: Runner>(
         stderr_tail: Arc::clone(&launch.stderr_tail),
         span: launch.span.clone(),
     };
-    let launching = Launching { started: launch.started, timings, handshake_line: Some(handshake_line) };
+    let launching = Launching {
+        started: launch.started,
+        timings,
+        handshake_line: Some(handshake_line),
+        #[cfg(feature = "sandbox")]
+        confinement: launch.confinement.get().cloned(),
+    };
     let plugin = assemble(connected, observed, launching, config.clone(), Ownership::Owned);
     report(launch, &plugin);
     Ok(plugin)

@@ -37,6 +37,9 @@ pub(super) struct Launch<'h, R> {
     pub(super) span: Span,
     /// The lines on stdout that are not the handshake line.
     pub(super) stray_lines: Mutex<Vec<String>>,
+    /// What is enforced on the process, if it is confined.
+    #[cfg(feature = "sandbox")]
+    pub(super) confinement: std::sync::OnceLock<rpcplugin_sandbox::Confinement>,
 }
 
 impl<R> Launch<'_, R> {

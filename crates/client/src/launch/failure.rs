@@ -48,6 +48,8 @@ pub(super) async fn explain<R: Runner>(
     let stderr = launch.stderr_tail.lines();
     let reason = PluginReason::find(&stderr);
     let fault = fault.refined_by(&stderr, reason.as_ref());
+    #[cfg(feature = "sandbox")]
+    let fault = fault.denied_by(launch.runner.sandbox(), &stderr);
     let notes = timeout(DIAGNOSIS, launch.runner.diagnose(&fault)).await.ok().flatten().or_else(|| {
         // A program that prints a line and exits without a complaint is most likely not a plugin.
         let no_line =

@@ -52,8 +52,12 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
         .map_err(SetupFault::from)?;
     let environment = environment(launch.host, &host_security, &sockets);
     let starting = timeout_at(launch.deadline, launch.runner.start(&environment));
-    let StartedProcess { process, stdout, stderr, stdin, translate, dialer, offered } =
-        starting.await.unwrap_or(Err(StartFault::Timeout(launch.timeout).into()))?;
+    let started = starting.await.unwrap_or(Err(StartFault::Timeout(launch.timeout).into()))?;
+    #[cfg(feature = "sandbox")]
+    if let Some(confinement) = started.confinement.clone() {
+        report_confinement(launch, confinement);
+    }
+    let StartedProcess { process, stdout, stderr, stdin, translate, dialer, offered, .. } = started;
     if let Some(pid) = process.pid() {
         sockets.add_owner(pid.get());
     }
@@ -70,6 +74,19 @@ pub(super) async fn spawn<R: Runner>(launch: &Launch<'_, R>) -> Result<Spawned, 
     let took = launch.started.elapsed();
     let route = Route { translate, dialer };
     Ok(Spawned { process, stdout, stdin, host_security, sockets, route, offered, before_start, took })
+}
+
+/// Reports what is enforced on the process. A layer that is missing is a warning.
+#[cfg(feature = "sandbox")]
+fn report_confinement<R>(launch: &Launch<'_, R>, confinement: rpcplugin_sandbox::Confinement) {
+    if confinement.is_full() {
+        tracing::debug!(plugin = launch.name, %confinement, "the plugin is confined");
+    } else {
+        tracing::warn!(plugin = launch.name, %confinement, "the plugin is confined in part only");
+    }
+    launch.fan_out.event(Event::Confined(confinement.clone()));
+    // Each attempt has a context of its own, and starts one process.
+    let _ = launch.confinement.set(confinement);
 }
 
 fn environment(host: &Host, security: &HostSecurity, sockets: &SocketDir) -> LaunchEnvironment {

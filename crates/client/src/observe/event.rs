@@ -25,6 +25,9 @@ pub enum Event {
         /// The process. `None` if the pid is not known.
         pid: Option<Pid>,
     },
+    /// The process is about to be [started](Self::Started) in a [sandbox](crate::Command::sandbox): what is enforced on it.
+    #[cfg(feature = "sandbox")]
+    Confined(rpcplugin_sandbox::Confinement),
     /// The plugin has not printed its handshake line, or is not ready, yet.
     StillWaiting {
         /// The time since the start of the launch.

@@ -34,6 +34,8 @@ pub(crate) struct Launching {
     pub(crate) started: Instant,
     pub(crate) timings: LaunchTimings,
     pub(crate) handshake_line: Option<HandshakeLine>,
+    #[cfg(feature = "sandbox")]
+    pub(crate) confinement: Option<rpcplugin_sandbox::Confinement>,
 }
 
 /// Opens the long-lived streams and reports that the plugin is ready.
@@ -46,7 +48,13 @@ pub(crate) fn assemble(
 ) -> Plugin {
     let Connected { process, stdin, opened, version, endpoint, security, meter, sockets } = connected;
     let Opened { channel, broker, certificate, metadata, connection, health } = opened;
-    let Launching { started, timings, handshake_line } = launching;
+    let Launching {
+        started,
+        timings,
+        handshake_line,
+        #[cfg(feature = "sandbox")]
+        confinement,
+    } = launching;
     let fan_out = &observed.fan_out;
     let streams = BackgroundStreams::open(&channel, broker.get(), fan_out, &process, &observed.span);
     fan_out.connected(&meter);
@@ -71,6 +79,12 @@ pub(crate) fn assemble(
         sockets,
     };
     let timings = LaunchTimings { connection, health, ..timings };
-    let launch = LaunchRecord { timings, total, handshake_line };
+    let launch = LaunchRecord {
+        timings,
+        total,
+        handshake_line,
+        #[cfg(feature = "sandbox")]
+        confinement,
+    };
     Plugin { process, stdin, session, streams, observed, launch, config, ownership }
 }

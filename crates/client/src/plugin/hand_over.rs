@@ -50,7 +50,10 @@ impl Plugin {
     /// Under AutoMTLS it has this host's private key in it.
     #[must_use]
     pub fn handover(&self) -> Handover {
-        Handover::new(self.reattach_config(), &self.session.security, None)
+        let handover = Handover::new(self.reattach_config(), &self.session.security, None);
+        #[cfg(feature = "sandbox")]
+        let handover = handover.confined(self.confinement());
+        handover
     }
 
     /// Leaves the plugin running, and returns what another host needs to go on with it, such as the next version of
@@ -82,6 +85,8 @@ impl Plugin {
         let dir = self.session.sockets.path().to_owned();
         let used = matches!(&self.session.endpoint, Endpoint::Unix(path) if path.as_path().starts_with(&dir));
         let handover = Handover::new(self.reattach_config(), &self.session.security, used.then_some(dir));
+        #[cfg(feature = "sandbox")]
+        let handover = handover.confined(self.confinement());
         if used {
             self.session.sockets.keep();
         }

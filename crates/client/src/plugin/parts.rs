@@ -43,4 +43,6 @@ pub(crate) struct LaunchRecord {
     pub(crate) timings: LaunchTimings,
     pub(crate) total: Duration,
     pub(crate) handshake_line: Option<HandshakeLine>,
+    #[cfg(feature = "sandbox")]
+    pub(crate) confinement: Option<rpcplugin_sandbox::Confinement>,
 }

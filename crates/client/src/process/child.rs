@@ -13,6 +13,7 @@ use rpcplugin_transport::InheritedOffer;
 use tokio::{io::AsyncRead, process::Child, time::sleep};
 
 use super::{
+    confined::Confined,
     environment::environment,
     runner::{LaunchEnvironment, PluginProcess, Runner, StartedProcess},
 };
@@ -30,6 +31,8 @@ use crate::{
 #[derive(Debug)]
 pub struct ChildProcess {
     tree: ProcessTree,
+    #[cfg(feature = "sandbox")]
+    sandbox: Option<rpcplugin_sandbox::Sandbox>,
 }
 
 /// Starts a child process of this host.
@@ -45,6 +48,7 @@ impl Runner for Command {
         environment: &LaunchEnvironment,
     ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         let executable = Executable::find(&self.program, self.checksum.clone()).await?;
+        let confined = Confined::prepare(self, executable.path(), environment)?;
         let offer = offer(environment);
         let (command, offered) = match offer {
             None => (self.prepared(executable.path(), environment), None),
@@ -56,7 +60,9 @@ impl Runner for Command {
             }
         };
         os::collect_exit_statuses();
-        let child = spawn(command, environment.busy_timeout).await.map_err(|source| self.fault(source))?;
+        let child = spawn(command, &confined, environment.busy_timeout)
+            .await?
+            .map_err(|source| self.fault(source))?;
         drop(executable);
         let will = environment
             .die_with_host
@@ -69,8 +75,15 @@ impl Runner for Command {
             (None, Some(stdout)) => (Box::new(stdout), None),
             (None, None) => return Err(not_started(io::ErrorKind::BrokenPipe.into()).into()),
         };
-        let mut started = StartedProcess::new(ChildProcess { tree }, stdout, stderr);
+        let process = ChildProcess {
+            tree,
+            #[cfg(feature = "sandbox")]
+            sandbox: self.sandbox.clone(),
+        };
+        let mut started = StartedProcess::new(process, stdout, stderr);
         started.offered = offered;
+        #[cfg(feature = "sandbox")]
+        let started = started.confinement(confined.confinement().cloned());
         Ok(match stdin {
             Some(stdin) => started.stdin(stdin),
             None => started,
@@ -79,6 +92,11 @@ impl Runner for Command {
 
     fn requirements(&self) -> Option<&Requirements> {
         Some(&self.requirements)
+    }
+
+    #[cfg(feature = "sandbox")]
+    fn sandbox(&self) -> Option<&rpcplugin_sandbox::Sandbox> {
+        self.sandbox.as_ref()
     }
 
     async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {
@@ -90,6 +108,8 @@ impl Command {
     /// The command as the standard library starts it.
     fn prepared(&self, executable: &Path, launch: &LaunchEnvironment) -> std::process::Command {
         let policy = self.environment.as_ref().unwrap_or(&launch.inherit);
+        #[cfg(feature = "sandbox")]
+        let policy = &self.confined_policy().unwrap_or_else(|| policy.clone());
         let environment = environment(std::env::vars_os(), policy, &launch.handshake_env, &self.env);
         let mut command = std::process::Command::new(executable);
         os::argument_zero(&mut command, &self.program);
@@ -104,6 +124,16 @@ impl Command {
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        #[cfg(feature = "sandbox")]
+        if self.sandbox.is_some() {
+            if self.stdin == Stdin::Inherit {
+                // The host's terminal, most often.
+                command.stdin(Stdio::null());
+            }
+            if !self.env.keys().any(|name| name == TEMPORARY_DIR) {
+                command.env(TEMPORARY_DIR, rpcplugin_sandbox::Prepared::temporary_dir(&launch.socket_dir));
+            }
+        }
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
@@ -111,6 +141,13 @@ impl Command {
             os::lead_group(&mut command);
         }
         command
+    }
+
+    /// The variables that a confined plugin inherits. `None` without a sandbox.
+    #[cfg(feature = "sandbox")]
+    fn confined_policy(&self) -> Option<rpcplugin_config::EnvPolicy> {
+        let names = self.sandbox.as_ref()?.environment_names().map(str::to_owned).collect();
+        Some(rpcplugin_config::EnvPolicy::Only(names))
     }
 
     /// The fault of a process that could not be started.
@@ -153,15 +190,19 @@ fn offer(environment: &LaunchEnvironment) -> Option<InheritedOffer> {
 /// Spawns the process. Tries again for `busy_timeout` while the program's file is open for writing: a plugin that has
 /// just been installed is often held open by a process that was forked meanwhile and has not closed the descriptor
 /// yet.
-async fn spawn(command: std::process::Command, busy_timeout: Duration) -> io::Result<Child> {
+async fn spawn(
+    command: std::process::Command,
+    confined: &Confined,
+    busy_timeout: Duration,
+) -> Result<io::Result<Child>, LaunchFault> {
     let mut command = tokio::process::Command::from(command);
     let begun = Instant::now();
     loop {
-        match os::spawn(&mut command) {
+        match confined.spawn(&mut command)? {
             Err(error) if os::is_busy(&error) && begun.elapsed() < busy_timeout => {
                 sleep(BUSY_PAUSE).await;
             }
-            done => return done,
+            done => return Ok(done),
         }
     }
 }
@@ -176,7 +217,10 @@ impl PluginProcess for ChildProcess {
     }
 
     async fn wait(&mut self) -> ExitReason {
-        self.tree.wait().await.map_or(ExitReason::Unknown, ExitReason::from)
+        let reason = self.tree.wait().await.map_or(ExitReason::Unknown, ExitReason::from);
+        #[cfg(feature = "sandbox")]
+        let reason = reason.at_limits_of(self.sandbox.as_ref());
+        reason
     }
 
     async fn terminate(&mut self) {
@@ -197,5 +241,9 @@ impl PluginProcess for ChildProcess {
 fn is_found(file: &Path) -> bool {
     file.is_absolute() && file.exists()
 }
+
+/// The variable that names the directory for temporary files.
+#[cfg(feature = "sandbox")]
+const TEMPORARY_DIR: &str = "TMPDIR";
 
 const BUSY_PAUSE: Duration = Duration::from_millis(20);

@@ -56,6 +56,12 @@ pub trait Runner: Send + Sync {
         None
     }
 
+    /// The sandbox of the plugin, in which a failed launch looks for what was denied. No sandbox by default.
+    #[cfg(feature = "sandbox")]
+    fn sandbox(&self) -> Option<&rpcplugin_sandbox::Sandbox> {
+        None
+    }
+
     /// Explains a fault. The text is shown at the end of the error. Called for every fault, after the plugin has been
     /// ended, and given one second.
     fn diagnose(&self, fault: &LaunchFault) -> impl Future<Output = Option<String>> + Send {
@@ -137,6 +143,9 @@ pub struct StartedProcess<P> {
     pub dialer: Dialer,
     /// The connection that was offered to the process. If the process takes it, it is used in place of `translate` and `dialer`.
     pub(crate) offered: Option<InheritedConnection>,
+    /// What is enforced on the process. `None` if it is not confined.
+    #[cfg(feature = "sandbox")]
+    pub confinement: Option<rpcplugin_sandbox::Confinement>,
 }
 
 /// The environment that a runner has to provide to a plugin.
@@ -278,6 +287,8 @@ impl<P> StartedProcess<P> {
             translate: None,
             dialer: Dialer::sockets(),
             offered: None,
+            #[cfg(feature = "sandbox")]
+            confinement: None,
         }
     }
 
@@ -298,14 +309,31 @@ impl<P> StartedProcess<P> {
 
     /// Wraps the process, and keeps everything else: for a runner that changes what another runner has started.
     pub fn map<Q>(self, wrap: impl FnOnce(P) -> Q) -> StartedProcess<Q> {
-        let Self { process, stdout, stderr, stdin, translate, dialer, offered } = self;
-        StartedProcess { process: wrap(process), stdout, stderr, stdin, translate, dialer, offered }
+        StartedProcess {
+            process: wrap(self.process),
+            stdout: self.stdout,
+            stderr: self.stderr,
+            stdin: self.stdin,
+            translate: self.translate,
+            dialer: self.dialer,
+            offered: self.offered,
+            #[cfg(feature = "sandbox")]
+            confinement: self.confinement,
+        }
     }
 
     /// Gives the host the writing end of the plugin's standard input.
     #[must_use]
     pub fn stdin(mut self, stdin: impl AsyncWrite + Send + Sync + Unpin + 'static) -> Self {
         self.stdin = Some(Box::new(stdin));
+        self
+    }
+
+    /// Reports what is enforced on the process.
+    #[cfg(feature = "sandbox")]
+    #[must_use]
+    pub fn confinement(mut self, confinement: Option<rpcplugin_sandbox::Confinement>) -> Self {
+        self.confinement = confinement;
         self
     }
 

@@ -34,6 +34,9 @@ pub struct Attachment {
     pub(crate) leftover_dir: Option<PathBuf>,
     /// Whether the socket of a plugin that has exited stays, because other programs look after it.
     pub(crate) leaves_socket: bool,
+    /// What the host that launched the plugin enforces on it.
+    #[cfg(feature = "sandbox")]
+    pub(crate) confinement: Option<rpcplugin_sandbox::Confinement>,
 }
 
 impl Attachment {
@@ -108,6 +111,8 @@ impl From<ReattachConfig> for Attachment {
             requirements: Requirements::new(),
             leftover_dir: None,
             leaves_socket: false,
+            #[cfg(feature = "sandbox")]
+            confinement: None,
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Handover {
     config: ReattachConfig,
     identity: Option<(ExportedIdentity, PeerCertificate)>,
     socket_dir: Option<PathBuf>,
+    #[cfg(feature = "sandbox")]
+    confinement: Option<rpcplugin_sandbox::Confinement>,
 }
 
 /// The text of a handover cannot be used.
@@ -74,7 +76,15 @@ struct Wire {
     tls: Option<WireTls>,
     #[serde(rename = "SocketDir", default, skip_serializing_if = "Option::is_none")]
     socket_dir: Option<PathBuf>,
+    #[cfg(feature = "sandbox")]
+    #[serde(rename = "Confinement", default, skip_serializing_if = "Option::is_none")]
+    confinement: Option<Vec<WireLayer>>,
 }
+
+/// A layer of a sandbox: its name, its state, and what is missing where it is not enforced.
+#[cfg(feature = "sandbox")]
+#[derive(Serialize, Deserialize)]
+struct WireLayer(String, String, String);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -94,7 +104,20 @@ impl Handover {
             },
             _ => None,
         };
-        Self { config, identity, socket_dir }
+        Self {
+            config,
+            identity,
+            socket_dir,
+            #[cfg(feature = "sandbox")]
+            confinement: None,
+        }
+    }
+
+    /// Adds what is enforced on the plugin.
+    #[cfg(feature = "sandbox")]
+    pub(crate) fn confined(mut self, confinement: Option<&rpcplugin_sandbox::Confinement>) -> Self {
+        self.confinement = confinement.cloned();
+        self
     }
 
     /// The part without secrets.
@@ -111,7 +134,12 @@ impl Handover {
             host_key: identity.private_key_pem().to_owned(),
             plugin_certificate: certificate.pem(),
         });
-        let wire = Wire { tls, socket_dir: self.socket_dir.clone() };
+        let wire = Wire {
+            tls,
+            socket_dir: self.socket_dir.clone(),
+            #[cfg(feature = "sandbox")]
+            confinement: self.confinement.as_ref().map(to_wire),
+        };
         let parts = [serde_json::from_str(&self.config.to_string()), serde_json::to_value(wire)];
         let members = parts.into_iter().flatten().filter_map(|part| match part {
             Value::Object(members) => Some(members),
@@ -126,7 +154,12 @@ impl Handover {
     /// [`HandoverError`] if a part of it cannot be used.
     pub fn parse(json: &str) -> Result<Attachment, HandoverError> {
         let config = ReattachConfig::parse(json)?;
-        let Wire { tls, socket_dir } = serde_json::from_str(json).map_err(HandoverError::Unreadable)?;
+        let Wire {
+            tls,
+            socket_dir,
+            #[cfg(feature = "sandbox")]
+            confinement,
+        } = serde_json::from_str(json).map_err(HandoverError::Unreadable)?;
         let mut attachment = Attachment::from(config);
         if let Some(tls) = tls {
             let identity = Identity::from_pem(&tls.host_certificate, &tls.host_key)?;
@@ -134,8 +167,38 @@ impl Handover {
             attachment.security = Some(Security::Mutual(MutualTls::new(identity, trust)?));
         }
         attachment.leftover_dir = socket_dir;
+        #[cfg(feature = "sandbox")]
+        {
+            attachment.confinement = confinement.map(from_wire);
+        }
         Ok(attachment)
     }
+}
+
+#[cfg(feature = "sandbox")]
+fn to_wire(confinement: &rpcplugin_sandbox::Confinement) -> Vec<WireLayer> {
+    let why = |layer| confinement.missing().find(|(missing, _)| *missing == layer);
+    let layer = |(layer, state): (rpcplugin_sandbox::Layer, &rpcplugin_sandbox::LayerState)| {
+        let why = why(layer).map_or("", |(_, why)| why);
+        WireLayer(layer.as_str().to_owned(), state.as_str().to_owned(), why.to_owned())
+    };
+    confinement.layers().map(layer).collect()
+}
+
+/// Layers that this version does not know are left out. A state that it does not know is not taken for enforced.
+#[cfg(feature = "sandbox")]
+fn from_wire(layers: Vec<WireLayer>) -> rpcplugin_sandbox::Confinement {
+    use rpcplugin_sandbox::{Confinement, Layer, LayerState};
+    let layer = |WireLayer(name, state, why): WireLayer| {
+        let layer = Layer::ALL.iter().find(|layer| layer.as_str() == name)?;
+        let state = match &*state {
+            "enforced" => LayerState::Enforced,
+            "unrestricted" => LayerState::Unrestricted,
+            _ => LayerState::unavailable(why),
+        };
+        Some((*layer, state))
+    };
+    Confinement::from_layers(layers.into_iter().filter_map(layer))
 }
 
 impl fmt::Debug for Handover {

@@ -12,9 +12,12 @@ use rpcplugin::{
 use serde::Serialize;
 use tonic::Status;
 
-use crate::raw_host::{
-    Address, NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted,
-    shown_line,
+use crate::{
+    raw_host::{
+        Address, NoLine, OwnTls, PluginUnderTest, Process, Start, channel, health, is_response, quoted,
+        shown_line,
+    },
+    runner::AnyRunner,
 };
 
 /// A rule of the protocol, with the code that checks it.
@@ -159,7 +162,7 @@ pub(super) fn supports_auto_mtls(plugin: &PluginUnderTest) -> Verdict<()> {
 
 /// Skips the check for a plugin that a runner starts elsewhere: the check looks at the process or at its files.
 pub(super) fn is_child_process(plugin: &PluginUnderTest) -> Verdict<()> {
-    match plugin.runner.is_none() {
+    match plugin.runner.as_ref().is_none_or(AnyRunner::is_child) {
         true => Ok(()),
         false => skip("--runner was given: this needs a plugin that is a child process of this program"),
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use rpcplugin::{Endpoint, handshake::variable};
+use rpcplugin::{Endpoint, handshake::variable, sandbox::Prepared};
 
 use super::check::{
     Check, GRACE, PrintedLine, Served, Verdict, check, fail, is_child_process, printed_line, read_line,
@@ -129,8 +129,17 @@ async fn gone(plugin: &PluginUnderTest) -> Verdict {
         return fail(format!("{} is left", socket.display()));
     }
     let mut left = Vec::new();
-    for entry in fs::read_dir(served.process.tmp())? {
-        left.push(entry?.file_name().to_string_lossy().into_owned());
+    let mut dirs = vec![served.process.tmp().to_owned()];
+    // A sandbox has the temporary files of the plugin in a directory of its own there.
+    let private = plugin.is_confined().then(|| Prepared::temporary_dir(served.process.tmp()));
+    dirs.extend(private.clone().filter(|dir| dir.is_dir()));
+    for dir in dirs {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if private.as_deref() != Some(&entry.path()) {
+                left.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
     }
     if left.is_empty() {
         Ok("the temporary directory is empty".to_owned())

@@ -30,6 +30,11 @@ impl Fault {
         Self { step, seen, advice }
     }
 
+    /// Replaces the advice.
+    pub(super) fn advising(self, advice: String) -> Self {
+        Self { advice, ..self }
+    }
+
     /// Adds the explanation of the runner, if it has one.
     pub(super) fn explained(mut self, explanation: Option<String>) -> Self {
         if let Some(explanation) = explanation {

@@ -9,7 +9,10 @@ use rpcplugin::{
     tls::Identity,
 };
 
-use super::record::{Fault, Record};
+use super::{
+    confinement,
+    record::{Fault, Record},
+};
 use crate::{
     os::{LONGEST_SOCKET_PATH, TEMPORARY_DIRECTORY},
     plugin_args::{LaunchArgs, expected_variable, refuses_a_version, without_zero},
@@ -57,7 +60,7 @@ pub(super) async fn examine(
     };
     let mut process = {
         let _working = record.out().working(format!("starting {}", launch.name()));
-        start().spawn_in(tmp).await.map_err(|error| not_started(&error, suspicion.as_ref()))?
+        start().spawn_in(tmp).await.map_err(|error| not_started(launch, &error, suspicion.as_ref()))?
     };
     if let Some(obstacle) = &suspicion {
         record.doubt("format", format!("{obstacle}, but the process starts"), "");
@@ -67,7 +70,7 @@ pub(super) async fn examine(
     if line.is_err() && launch.guesses_versions() && refuses_a_version(&process.stderr()) {
         let versions = without_zero().to_string();
         let again = start().set(variable::PROTOCOL_VERSIONS, versions).spawn().await;
-        process = again.map_err(|error| not_started(&error, suspicion.as_ref()))?;
+        process = again.map_err(|error| not_started(launch, &error, suspicion.as_ref()))?;
         line = first_line(launch, &mut process, record).await;
     }
     let line = line.map_err(|error| no_line(launch, &process, error))?;
@@ -93,11 +96,14 @@ fn check_socket_path_length(tmp: &Path) -> Result<(), Fault> {
     Err(Fault::new("temporary", seen, advice))
 }
 
-fn not_started(error: &SpawnError, suspicion: Option<&Obstacle>) -> Fault {
+fn not_started(launch: &LaunchArgs, error: &SpawnError, suspicion: Option<&Obstacle>) -> Fault {
     let error = match error {
         SpawnError::System(error) => error,
         // The error of the runner names the engine, the image or the permission that is missing.
-        SpawnError::Runner(fault) => return Fault::of("start", explanation(fault).unwrap_or(fault)),
+        SpawnError::Runner(fault) => {
+            return confinement::refused(launch, fault)
+                .unwrap_or_else(|| Fault::of("start", explanation(fault).unwrap_or(fault)));
+        }
         SpawnError::Address(error) => return no_way(error),
     };
     if let Some(obstacle) = suspicion {
@@ -188,6 +194,9 @@ fn no_line(launch: &LaunchArgs, process: &Process, error: NoLine) -> Fault {
 /// Returns the fault of a plugin that exited without output on stdout.
 fn exited(launch: &LaunchArgs, reason: &ExitReason, stderr: &str) -> Fault {
     let seen = format!("the plugin ended with {reason} before its handshake line");
+    if let Some(fault) = confinement::denied(launch, &seen, stderr) {
+        return fault;
+    }
     let lower = stderr.to_lowercase();
     let mentions = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if mentions(&[

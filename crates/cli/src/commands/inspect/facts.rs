@@ -13,6 +13,7 @@ use super::unauthorized_clients::UnauthorizedClients;
 use crate::{
     facts::{CertificateFacts, FileFacts, MetadataFacts, ProcessFacts},
     plugin_args::LaunchArgs,
+    sandbox::SandboxFacts,
     schema::{self, LeftOut, Reflection, Schema, Undescribed},
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct Facts {
     pub(crate) protocol: ProtocolFacts,
     pub(crate) transport: TransportFacts,
     pub(crate) security: SecurityFacts,
+    /// The sandbox, and what is enforced of it. `None` for a plugin without one.
+    pub(crate) sandbox: Option<SandboxFacts>,
     pub(crate) health: HealthFacts,
     pub(crate) features: FeatureFacts,
     /// The services of the application: those that the plugin serves, and those in the given files.
@@ -173,6 +176,7 @@ impl Facts {
             protocol: ProtocolFacts { core: CORE, app: plugin.version().0 },
             transport: TransportFacts::of(plugin.endpoint()),
             security: SecurityFacts::of(plugin),
+            sandbox: None,
             health: HealthFacts::ask(plugin).await,
             features: FeatureFacts::of(plugin, schema),
             services: own.into_iter().map(|name| ServiceFacts::of(name, schema)).collect(),

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     facts::{CertificateFacts, FileFacts},
+    sandbox::show_confinement,
     ui::{
         Tree, duration,
         style::{bad, dim, good, on_one_line, strong, warn},
@@ -30,6 +31,9 @@ pub(crate) fn show(facts: &Facts, full: bool) -> Tree {
     root.fact("transport", transport(&facts.transport));
     root.fact("health", health(facts));
     root.tree(security(&facts.security, full));
+    if let Some(sandbox) = &facts.sandbox {
+        root.tree(show_confinement(sandbox));
+    }
     root.tree(services(facts));
     root.tree(features(&facts.features, facts));
     root.tree(timings(facts));

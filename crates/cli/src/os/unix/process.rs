@@ -83,6 +83,12 @@ impl Drop for ProcessGroup {
     }
 }
 
+/// Sends SIGINT to a process.
+pub(crate) fn interrupt(pid: Pid) -> io::Result<()> {
+    let pid = raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(kill_process(pid, process::Signal::INT)?)
+}
+
 /// Resolves when this process has no children, because others have reaped them.
 pub(crate) async fn all_children_reaped() {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;

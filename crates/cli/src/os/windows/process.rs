@@ -80,6 +80,11 @@ impl ProcessGroup {
     }
 }
 
+/// Fails: Windows has no SIGINT.
+pub(crate) fn interrupt(_: Pid) -> io::Result<()> {
+    Err(unsupported("Windows has no SIGINT"))
+}
+
 /// Whether a process that is not a child of this one is alive.
 pub(crate) fn is_alive(pid: Pid) -> bool {
     kernel::open(pid.get()).is_ok_and(|process| matches!(kernel::exit_code(process.as_handle()), Ok(None)))

@@ -1,0 +1,11 @@
+//! Everything that depends on the operating system.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
+
+#[cfg(target_os = "linux")]
+pub(crate) use self::linux::{Prepared, check, make_private_dir};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use self::other::{Prepared, check, make_private_dir};
