@@ -103,7 +103,10 @@ async fn rights_that_are_missing_are_named() {
         let error = error.map(|plugin| plugin.id()).unwrap_err();
         let line = format!("{error:?}");
         println!("without {verb} {resource}: {line}");
-        assert!(line.contains(resource) && line.contains("forbidden"), "{verb} {resource}: {line}");
+        assert!(
+            line.contains(resource) && line.to_lowercase().contains("forbidden"),
+            "{verb} {resource}: {line}"
+        );
     }
     namespace.emptied().await;
 }
