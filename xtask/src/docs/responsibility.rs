@@ -23,7 +23,10 @@ const RESPONSIBLE: &[(&str, &str)] = &[
     ("the programmer of the plugin", "instance::unsupported instance::refused"),
     ("the user: start the host, not the plugin", "handshake::cookie_missing"),
     ("the programmers of host and plugin, together", "handshake::cookie_mismatch protocol::broker_"),
-    ("the person who configures the host", "handshake::host_ports security::unexpected_certificate"),
+    (
+        "the person who configures the host",
+        "handshake::host_ports security::unexpected_certificate transport::attach_inherited",
+    ),
     ("the person who started the plugin that is attached to", "handshake::reattach_"),
     ("the user: end its process by hand", "protocol::not_stopped"),
     ("the user: let Packer start it", "protocol::packer"),
