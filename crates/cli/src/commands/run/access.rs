@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Collects what a confined plugin was denied: from a trace of its system calls, and from its words.
+/// Collects what a confined plugin was denied: from a trace of its system calls, or from its words.
 #[derive(Debug)]
 pub(super) struct AccessTrace {
     sandbox: Sandbox,
@@ -37,9 +37,11 @@ impl AccessTrace {
         self.strace.clone()
     }
 
-    /// Adds what a line of the plugin reports.
+    /// Adds what a line of the plugin reports. A trace of its system calls is more exact.
     pub(super) fn hear(&mut self, line: &str) {
-        self.denials.hear(line, &self.sandbox);
+        if self.strace.is_none() {
+            self.denials.hear(line, &self.sandbox);
+        }
     }
 
     /// Prints what the plugin was denied, after its end.

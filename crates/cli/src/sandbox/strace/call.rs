@@ -58,7 +58,7 @@ fn denied_call(line: &str) -> Option<(&str, &str)> {
 
 /// The option for the first path of a call. `None` if the sandbox allows that already: another reason denied it.
 fn path_option(option: &str, args: &str, sandbox: &Sandbox) -> Option<String> {
-    let path = path(args)?;
+    let path = path(args).filter(|path| !is_of_a_process(path))?;
     // The kernel needs a path that exists. Making a file needs the directory.
     let existing = path.ancestors().find(|path| path.exists())?;
     let is_below = |granted: &Path| existing.starts_with(granted);
@@ -68,6 +68,12 @@ fn path_option(option: &str, args: &str, sandbox: &Sandbox) -> Option<String> {
         _ => sandbox.read_paths().chain(sandbox.write_paths()).chain(sandbox.execute_paths()).any(is_below),
     };
     (!is_allowed).then(|| format!("{option} {}", shell_quoted(&existing.to_string_lossy())))
+}
+
+/// Whether the path is about one process, whose number is another one at the next launch.
+fn is_of_a_process(path: &Path) -> bool {
+    let of_proc = path.strip_prefix("/proc").ok().and_then(|rest| rest.iter().next()?.to_str());
+    of_proc.is_some_and(|name| matches!(name, "self" | "thread-self") || name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The first path of a call, absolute: `AT_FDCWD</dir>, "file"` is `/dir/file`.
@@ -149,6 +155,7 @@ mod tests {
                 r#"12    openat(AT_FDCWD</root>, "/etc/passwd", O_RDONLY|O_CLOEXEC) = -1 EACCES (Permission denied)"#,
                 r#"12    openat(AT_FDCWD</etc>, "group", O_RDWR) = -1 EACCES (Permission denied)"#,
                 r#"12    openat(3</usr>, "no/such", O_WRONLY|O_CREAT, 0666) = -1 EACCES (Permission denied)"#,
+                r#"12    openat(AT_FDCWD</>, "/proc/self/maps", O_RDONLY) = -1 EACCES (Permission denied)"#,
                 r#"12    openat(AT_FDCWD</>, "/etc/nothing", O_RDONLY) = -1 ENOENT (No such file or directory)"#,
                 r#"13    execve("/bin/sh", ["sh"], 0x7ffe /* 3 vars */) = -1 EACCES (Permission denied)"#,
                 r#"12    connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("10.0.0.1")}, 16) = -1 EACCES (Permission denied)"#,
@@ -178,7 +185,7 @@ mod tests {
                 "--allow-write /usr",
             ]
         );
-        assert_eq!(others.len(), 3, "{others:?}");
+        assert_eq!(others.len(), 4, "{others:?}");
         assert!(others.iter().any(|other| other.starts_with("TCP:")), "{others:?}");
         assert!(others.iter().any(|other| other == "kill(1, SIGTERM"), "{others:?}");
     }
