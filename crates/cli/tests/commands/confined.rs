@@ -157,7 +157,7 @@ fn plugins_in_go_and_python_work_confined() {
         return;
     }
     if let Some(plugin) = peer("go", "kit-plugin") {
-        run("inspect", &["--sandbox"], &plugin).ended_with(0).prints(&["SERVING"]);
+        run("inspect", &["--sandbox"], &plugin).ended_with(0).prints(&["health     serving"]);
     }
     if let Some(python) = peer("python", "bin/python") {
         let dir = tempfile::tempdir().unwrap();
@@ -172,7 +172,7 @@ fn plugins_in_go_and_python_work_confined() {
         let text = format!("exec '{}' '{}/kit_plugin.py'", python.display(), code.display());
         let plugin = script(dir.path(), "kit-plugin", &text);
         let args: Vec<_> = args.iter().map(String::as_str).collect();
-        run("inspect", &args, &plugin).ended_with(0).prints(&["SERVING"]);
+        run("inspect", &args, &plugin).ended_with(0).prints(&["health     serving"]);
     }
 }
 
