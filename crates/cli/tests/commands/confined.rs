@@ -165,7 +165,10 @@ fn plugins_in_go_and_python_work_confined() {
         let code = fs::canonicalize(code).unwrap();
         let print = "import sys; print(sys.prefix); print(sys.base_prefix); print(sys.executable)";
         let printed = Command::new(&python).args(["-c", print]).output().unwrap();
-        let mut args = vec!["--sandbox".to_owned(), "--allow-read".to_owned(), code.display().to_string()];
+        // pyvider looks whether its own socket is in use, and sets its mode.
+        let own = ["--sandbox", "--allow-unix-sockets", "--allow-calls", "file_metadata", "--allow-read"];
+        let mut args: Vec<_> = own.map(str::to_owned).into();
+        args.push(code.display().to_string());
         for path in String::from_utf8(printed.stdout).unwrap().lines() {
             args.extend(["--allow-execute".to_owned(), path.to_owned()]);
         }
