@@ -27,7 +27,9 @@ use crate::{
 /// Records that a plugin is trusted: the digest of its file, and what it may do. Without --sandbox it may do everything that its user
 /// may. Shows what changes, and asks for confirmation.
 #[derive(Debug, Args)]
-#[command(override_usage = "rpcplugin trust [OPTIONS] <PLUGIN>\n       rpcplugin trust --check [PLUGIN]\n       rpcplugin trust --list\n       rpcplugin trust --remove <PLUGIN>")]
+#[command(
+    override_usage = "rpcplugin trust [OPTIONS] <PLUGIN>\n       rpcplugin trust --check [PLUGIN]\n       rpcplugin trust --list\n       rpcplugin trust --remove <PLUGIN>"
+)]
 pub(crate) struct TrustArgs {
     /// The lock file.
     #[arg(long, value_name = "FILE", default_value = LOCK_FILE)]

@@ -48,7 +48,10 @@ mod tests {
         ] {
             denials.hear(line, &Sandbox::new());
         }
-        assert_eq!(Vec::from_iter(&denials.options), ["--allow-calls file_metadata", "--allow-net 443", "--allow-read /etc/shadow"]);
+        assert_eq!(
+            Vec::from_iter(&denials.options),
+            ["--allow-calls file_metadata", "--allow-net 443", "--allow-read /etc/shadow"]
+        );
         assert_eq!(Vec::from_iter(&denials.others), ["the plugin reports: socket: operation not permitted"]);
         assert!(!denials.is_empty() && Denials::default().is_empty());
     }

@@ -37,7 +37,8 @@ fn a_confined_plugin_works_and_each_layer_is_shown() {
     if !can_confine() {
         return;
     }
-    let facts = run("inspect", &["--json", "--sandbox", "--limit", "files=512,cpu=1m"], &kit).ended_with(0).json();
+    let facts =
+        run("inspect", &["--json", "--sandbox", "--limit", "files=512,cpu=1m"], &kit).ended_with(0).json();
     let sandbox = &facts["sandbox"];
     assert_eq!((&sandbox["full"], &sandbox["allow"]), (&json!(true), &json!([])));
     assert_eq!(sandbox["limits"], json!(["files=512", "cpu=60s"]));
@@ -45,7 +46,9 @@ fn a_confined_plugin_works_and_each_layer_is_shown() {
         let layers = sandbox["layers"].as_array().unwrap();
         layers.iter().find(|found| found["layer"] == layer).unwrap()["state"].clone()
     };
-    for layer in ["filesystem", "tcp", "udp", "signals", "system_calls", "environment", "open_files", "cpu_time"] {
+    for layer in
+        ["filesystem", "tcp", "udp", "signals", "system_calls", "environment", "open_files", "cpu_time"]
+    {
         assert_eq!(state(layer), "enforced", "{layer}");
     }
     assert_eq!(state("memory"), "unrestricted");
@@ -115,7 +118,8 @@ fn a_sandbox_that_cannot_be_enforced_is_refused_with_the_layer() {
         let refused = run(command, &["--sandbox", "--allow-net", "443"], &kit).ended_with(code);
         refused.prints(&["unix_sockets", "--allow-unix-sockets", "--sandbox-best-effort"]);
     }
-    let partly = run("inspect", &["--json", "--sandbox", "--allow-net", "443", "--sandbox-best-effort"], &kit);
+    let partly =
+        run("inspect", &["--json", "--sandbox", "--allow-net", "443", "--sandbox-best-effort"], &kit);
     let facts = partly.ended_with(0).json();
     assert_eq!(facts["sandbox"]["full"], false);
     let missing = |facts: &Value| facts["layer"] == "unix_sockets" && facts["missing"].is_string();

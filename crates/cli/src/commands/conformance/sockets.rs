@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use rpcplugin::{Endpoint, handshake::variable, sandbox::{Prepared, Sandbox}};
+use rpcplugin::{
+    Endpoint,
+    handshake::variable,
+    sandbox::{Prepared, Sandbox},
+};
 
 use super::check::{
     Check, GRACE, PrintedLine, Served, Verdict, check, fail, is_child_process, printed_line, read_line,
@@ -101,9 +105,12 @@ async fn directory(plugin: &PluginUnderTest) -> Verdict {
 
 async fn group(plugin: &PluginUnderTest) -> Verdict {
     is_child_process(plugin)?;
-    let may_change = |sandbox: &Sandbox| sandbox.capabilities().iter().any(|line| line == "system_calls file_metadata");
+    let may_change =
+        |sandbox: &Sandbox| sandbox.capabilities().iter().any(|line| line == "system_calls file_metadata");
     if !plugin.sandbox().is_none_or(may_change) {
-        return skip("the sandbox refuses changes of a file's group: allow them with --allow-calls file_metadata");
+        return skip(
+            "the sandbox refuses changes of a file's group: allow them with --allow-calls file_metadata",
+        );
     }
     let Some(own) = os::own_group() else { return skip("this system has no groups of files") };
     let start = plugin.start().set(variable::UNIX_SOCKET_GROUP, own.to_string());

@@ -52,7 +52,9 @@ impl AccessTrace {
         let Denials { options, others } = &self.denials;
         if out.is_json() {
             let source = if self.strace.is_some() { "strace" } else { "words" };
-            out.json_line(&json!({ "kind": "denied", "source": source, "options": options, "others": others }));
+            out.json_line(
+                &json!({ "kind": "denied", "source": source, "options": options, "others": others }),
+            );
             return;
         }
         if self.denials.is_empty() {
@@ -64,8 +66,12 @@ impl AccessTrace {
         // On stdout, so that they can be pasted.
         options.iter().for_each(|option| out.line(option));
         let source = match self.strace {
-            Some(_) => "system calls that failed with EACCES or EPERM, of the plugin and the processes that it started",
-            None => "the plugin's own words, since `strace` is not installed: what it does not report is missing",
+            Some(_) => {
+                "system calls that failed with EACCES or EPERM, of the plugin and the processes that it started"
+            }
+            None => {
+                "the plugin's own words, since `strace` is not installed: what it does not report is missing"
+            }
         };
         out.hint(&dim(format_args!(
             "source: {source}; variables that were not passed on are not seen. A plugin often ends at the first denial: run it again \
