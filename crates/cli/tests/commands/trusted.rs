@@ -155,7 +155,7 @@ fn plugins_and_lock_files_that_cannot_be_trusted_are_refused() {
     let plugin = project.plugin();
     project.locked("inspect", &[], &plugin).ended_with(2).prints(&["rpcplugin::config::lock_file_missing"]);
     project.trust(&["--list"]).ended_with(2).prints(&["there is no lock file"]);
-    // There is nobody to ask.
+    // Without a terminal no person can be asked.
     project.trust(&[plugin.to_str().unwrap()]).ended_with(2).prints(&["--yes"]);
     project
         .trust(&["--yes", "python3"])
