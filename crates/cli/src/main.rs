@@ -39,7 +39,8 @@ use serde_json::json;
 use crate::{
     cli::{Action, Cli, Color, command, stray_flags, without_empty_variables},
     commands::{
-        attach, bench, bridge, call, completions, conformance, discover, doctor, inspect, man, new, run, trust as trust_command,
+        attach, bench, bridge, call, completions, conformance, discover, doctor, inspect, man, new, run,
+        trust as trust_command,
     },
     error::{CommandError, Interrupted, UsageError},
     exit::Exit,

@@ -10,8 +10,8 @@ mod windows;
 
 #[cfg(unix)]
 pub(crate) use self::unix::{
-    descriptors::*, file::*, host::HostExit, interrupt::Interruptions, lock::*, process::*, signals::*, socket::*,
-    terminal::columns,
+    descriptors::*, file::*, host::HostExit, interrupt::Interruptions, lock::*, process::*, signals::*,
+    socket::*, terminal::columns,
 };
 #[cfg(windows)]
 pub(crate) use self::windows::{

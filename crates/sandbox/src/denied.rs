@@ -87,7 +87,7 @@ impl crate::Sandbox {
         if !has(&["permission denied", "operation not permitted", "eacces", "eperm", "permissiondenied"]) {
             return None;
         }
-        if let Some(path) = paths_in(line).find(|path| !self.allows(path)) {
+        if let Some(path) = paths_in(line).filter(|path| !self.allows(path)).last() {
             return Some(Denied::Path(path.to_owned()));
         }
         let port = ports_in(line).find(|port| !self.network.may_connect(*port));

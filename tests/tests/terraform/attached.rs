@@ -53,7 +53,17 @@ pub(crate) fn confined(place: &Workdir) -> Outcome {
         return super::workdir::missing(&program);
     }
     let mut command = Command::new(program);
-    command.args(["run", "--no-mtls", "--name", ADDRESS, "--sandbox", "--allow-env", "DEMO_STORE", "--allow-env", MARKER]);
+    command.args([
+        "run",
+        "--no-mtls",
+        "--name",
+        ADDRESS,
+        "--sandbox",
+        "--allow-env",
+        "DEMO_STORE",
+        "--allow-env",
+        MARKER,
+    ]);
     command.arg("--allow-write").arg(place.path("store")).arg(place.provider());
     let mut attached = Attached::start(place, command)?;
     // The first line is for `rpcplugin attach`, and the second for Terraform.

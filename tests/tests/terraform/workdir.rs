@@ -70,7 +70,11 @@ pub(crate) fn scenario(environment: &[(&'static str, &'static str)], run: fn(&Wo
 #[expect(clippy::disallowed_methods, reason = "the variable is for the tests alone")]
 pub(crate) fn missing(program: &Path) -> Outcome {
     let required = std::env::var("RPCPLUGIN_REQUIRE").unwrap_or_default();
-    if required.contains("terraform") { Err(format!("{} is not there", program.display()).into()) } else { Ok(()) }
+    if required.contains("terraform") {
+        Err(format!("{} is not there", program.display()).into())
+    } else {
+        Ok(())
+    }
 }
 
 /// Checks that a value is as expected.

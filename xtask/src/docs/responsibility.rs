@@ -44,6 +44,11 @@ const RESPONSIBLE: &[(&str, &str)] = &[
     ),
     ("the host: restart it; the programmer of the plugin", "transport::ping_timeout transport::plugin_ended"),
     ("the person who configures certificates", "security::"),
+    (
+        "the person who decides what to trust",
+        "security::plugin_not_trusted security::plugin_changed security::plugin_asks_for_more security::grant_breaks_trust \
+         security::interpreter_not_trusted security::plugin_unreadable",
+    ),
     ("the person who runs the containers", "docker::"),
     ("the person who runs the cluster", "kube::"),
     ("the person who configures certificates, on both sides", "security::tls_handshake_failed"),

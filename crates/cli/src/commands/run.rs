@@ -204,7 +204,7 @@ fn print_ready(plugin: &Plugin, args: &RunArgs, out: &mut Out) {
     let process = plugin.pid().map_or_else(|| "of unknown pid".to_owned(), |pid| pid.to_string());
     out.hint(&format!(
         "{} is up: process {process}, version {}, {security}, ready after {}",
-        strong(plugin.name()),
+        strong(args.launch.name()),
         plugin.version(),
         crate::ui::duration::show(plugin.launch_time())
     ));

@@ -27,7 +27,7 @@ use crate::{
 /// Records that a plugin is trusted: the digest of its file, and what it may do. Without --sandbox it may do everything that its user
 /// may. Shows what changes, and asks for confirmation.
 #[derive(Debug, Args)]
-#[command(override_usage = "rpcplugin trust [OPTIONS] <PLUGIN>\n       rpcplugin trust --check [PLUGIN]\n       rpcplugin trust --list\n       rpcplugin trust --remove <PLUGIN>")]
+#[command(override_usage = USAGE)]
 pub(crate) struct TrustArgs {
     /// The lock file.
     #[arg(long, value_name = "FILE", default_value = LOCK_FILE)]
@@ -222,3 +222,9 @@ fn as_json(key: &str, entry: &Entry) -> serde_json::Value {
         "best_effort": best_effort,
     })
 }
+
+/// The usage: one line for each thing that the command does.
+const USAGE: &str = "rpcplugin trust [OPTIONS] <PLUGIN>
+       rpcplugin trust --check [PLUGIN]
+       rpcplugin trust --list
+       rpcplugin trust --remove <PLUGIN>";

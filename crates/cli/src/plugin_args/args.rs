@@ -209,7 +209,9 @@ impl LaunchArgs {
         // Each start has its own variables.
         let runner = match &self.runner {
             Some(choice) => Some(self.remote(choice, Vec::new())?),
-            None if self.locked.is_some() || self.sandbox.sandbox().is_some() => Some(self.child([].into_iter())?),
+            None if self.locked.is_some() || self.sandbox.sandbox().is_some() => {
+                Some(self.child([].into_iter())?)
+            }
             None => None,
         };
         Ok(PluginUnderTest {

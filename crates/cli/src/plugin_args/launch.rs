@@ -3,7 +3,11 @@
 use std::{fmt, path::Path, sync::atomic::Ordering};
 
 use miette::Diagnostic;
-use rpcplugin::{Host, Plugin, handshake::VersionNotOffered, host::{LaunchFault, ProgramFault}};
+use rpcplugin::{
+    Host, Plugin,
+    handshake::VersionNotOffered,
+    host::{LaunchFault, ProgramFault},
+};
 
 use super::{
     args::LaunchArgs,
@@ -66,9 +70,9 @@ impl LaunchArgs {
             launched = host.launch_with(&self.runner()?).await;
         }
         launched.map_err(|error| match error.fault {
-            LaunchFault::Program(ProgramFault::Checksum { .. }) if self.is_locked() => {
-                self.changed(&error.fault).map_or_else(|| NotStarted::new(error, self).into(), CommandError::from)
-            }
+            LaunchFault::Program(ProgramFault::Checksum { .. }) if self.is_locked() => self
+                .changed(&error.fault)
+                .map_or_else(|| NotStarted::new(error, self).into(), CommandError::from),
             LaunchFault::Handshake(rpcplugin::host::HandshakeFault::CookieRefused(_))
                 if !self.has_cookie() =>
             {

@@ -12,6 +12,7 @@ use rpcplugin::{
     MagicCookie, Versions,
     handshake::{HostEnv, TcpPorts, variable},
     host::{LaunchEnvironment, LaunchFault, Runner as _, StartFault},
+    sandbox::Sandbox,
     transport::Security,
 };
 use tempfile::TempDir;
@@ -59,9 +60,9 @@ pub(crate) struct Start<'a> {
 }
 
 impl PluginUnderTest {
-    /// Whether the plugin has a sandbox.
-    pub(crate) fn is_confined(&self) -> bool {
-        self.runner.as_ref().is_some_and(|runner| runner.sandbox().is_some())
+    /// The sandbox of the plugin. `None` for a plugin without one.
+    pub(crate) fn sandbox(&self) -> Option<&Sandbox> {
+        self.runner.as_ref().and_then(|runner| runner.sandbox())
     }
 
     /// Returns a start in plain text, with the cookie and all versions.
@@ -136,7 +137,8 @@ impl Start<'_> {
         if let Some(runner) = runner {
             // A host names the directory, which a runner mounts.
             let given = self.environment.get(OsStr::new(variable::UNIX_SOCKET_DIR)).cloned().flatten();
-            let socket_dir = given.unwrap_or_else(|| tmp.path().as_os_str().to_owned());
+            let named = given.clone().filter(|dir| !dir.is_empty());
+            let socket_dir = named.unwrap_or_else(|| tmp.path().as_os_str().to_owned());
             let limit = self.plugin.start_timeout;
             let mut environment = LaunchEnvironment::new(&socket_dir);
             let start = match runner.is_child() {
@@ -144,6 +146,8 @@ impl Start<'_> {
                 true => os::TEMPORARY_DIRECTORY.iter().fold(self, |start, name| start.set(name, tmp.path())),
                 false => self,
             };
+            // A check can name another directory to a plugin on this machine, or none.
+            let socket_dir = given.filter(|_| runner.is_child()).unwrap_or(socket_dir);
             environment.handshake_env = start
                 .set(variable::UNIX_SOCKET_DIR, socket_dir)
                 .environment

@@ -71,7 +71,8 @@ impl SandboxArgs {
             sandbox = sandbox.unix_sockets(UnixSockets::Any);
         }
         let is_allowed = |calls: &&SystemCalls| self.allow_calls.iter().any(|name| name == calls.as_str());
-        sandbox = SystemCalls::ALL.iter().filter(is_allowed).fold(sandbox, |sandbox, calls| sandbox.allow(*calls));
+        sandbox =
+            SystemCalls::ALL.iter().filter(is_allowed).fold(sandbox, |sandbox, calls| sandbox.allow(*calls));
         let limits = self.limit.iter().fold(Limits::new(), |limits, limit| limit.add_to(limits));
         let enforce = if self.sandbox_best_effort { Enforce::BestEffort } else { Enforce::Fully };
         Some(sandbox.limits(limits).enforce(enforce))
@@ -118,7 +119,9 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Ok(path) => Ok(path),
         // A path of a lock file may be missing on this machine: the launch reports it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !has_parent(path) => std::path::absolute(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !has_parent(path) => {
+            std::path::absolute(path)
+        }
         Err(error) => Err(error),
     }
 }
@@ -170,7 +173,10 @@ mod tests {
             "write /tmp",
         ];
         assert_eq!(found.capabilities(), expected);
-        assert_eq!((found.resource_limits().memory, found.resource_limits().open_files), (Some(1 << 20), Some(9)));
+        assert_eq!(
+            (found.resource_limits().memory, found.resource_limits().open_files),
+            (Some(1 << 20), Some(9))
+        );
         assert_eq!(found.enforcement(), Enforce::BestEffort);
         let all = sandbox(&["--sandbox", "--allow-net", "1,all,listen:2"]).unwrap().unwrap();
         assert_eq!(all.network_allowed(), &Network::all());

@@ -36,7 +36,8 @@ pub(crate) fn excess(asked: &Sandbox, granted: &Sandbox) -> Vec<String> {
 
 /// Whether a line is part of a larger grant.
 fn is_covered(line: &str, asked: &Sandbox, granted: &Sandbox) -> bool {
-    let is_below = |path: &str, grants: Vec<&Path>| grants.iter().any(|granted| Path::new(path).starts_with(granted));
+    let is_below =
+        |path: &str, grants: Vec<&Path>| grants.iter().any(|granted| Path::new(path).starts_with(granted));
     let network = granted.network_allowed();
     match line.split_once(' ') {
         // Who may write or execute may also read.

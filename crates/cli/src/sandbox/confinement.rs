@@ -74,7 +74,10 @@ impl SandboxFacts {
 pub(crate) fn show_confinement(facts: &SandboxFacts) -> Tree {
     let mut tree = Tree::new("sandbox");
     let allowed: Vec<_> = facts.allow.iter().map(|line| words(line)).collect();
-    tree.fact("allows", if allowed.is_empty() { dim("nothing beyond the default") } else { allowed.join("\n") });
+    tree.fact(
+        "allows",
+        if allowed.is_empty() { dim("nothing beyond the default") } else { allowed.join("\n") },
+    );
     if !facts.limits.is_empty() {
         tree.fact("limits", facts.limits.join(", "));
     }

@@ -20,7 +20,7 @@ impl Denials {
     /// Adds what a line of the plugin reports.
     pub(crate) fn hear(&mut self, line: &str, sandbox: &Sandbox) {
         let Some(denied) = sandbox.denied_in(line) else { return };
-        match (option_for(&denied), &denied) {
+        match (option_for(&denied, line), &denied) {
             (Some(option), _) => _ = self.options.insert(option),
             (None, Denied::Unnamed) => _ = self.others.insert(format!("the plugin reports: {}", line.trim())),
             (None, denied) => _ = self.others.insert(denied.to_string()),
@@ -42,12 +42,16 @@ mod tests {
         for line in [
             "open /etc/shadow: permission denied",
             "dial tcp 10.0.0.1:443: connect: permission denied",
+            "chmod /tmp/x.sock: operation not permitted",
             "socket: operation not permitted",
             "all is well",
         ] {
             denials.hear(line, &Sandbox::new());
         }
-        assert_eq!(Vec::from_iter(&denials.options), ["--allow-net 443", "--allow-read /etc/shadow"]);
+        assert_eq!(
+            Vec::from_iter(&denials.options),
+            ["--allow-calls file_metadata", "--allow-net 443", "--allow-read /etc/shadow"]
+        );
         assert_eq!(Vec::from_iter(&denials.others), ["the plugin reports: socket: operation not permitted"]);
         assert!(!denials.is_empty() && Denials::default().is_empty());
     }

@@ -4,9 +4,11 @@ use rpcplugin::sandbox::{Denied, Layer, SandboxFault};
 
 use crate::ui::shell_word::shell_quoted;
 
-/// The option that allows what was denied. `None` if the plugin's words do not name it.
-pub(crate) fn option_for(denied: &Denied) -> Option<String> {
+/// The option that allows what was denied, by the plugin's words. `None` if these do not name it.
+pub(crate) fn option_for(denied: &Denied, line: &str) -> Option<String> {
     match denied {
+        // Landlock refuses with EACCES, and the filter of system calls with EPERM.
+        Denied::Path(_) if is_not_permitted(line) => Some("--allow-calls file_metadata".to_owned()),
         Denied::Path(path) => Some(format!("--allow-read {}", shell_quoted(&path.to_string_lossy()))),
         Denied::Port(port) => Some(format!("--allow-net {port}")),
         _ => None,
@@ -33,7 +35,7 @@ pub(crate) fn help_for(fault: &SandboxFault) -> Option<String> {
         SandboxFault::Path { .. } => {
             Some("create the file or the directory, or take its option away".to_owned())
         }
-        SandboxFault::Denied { denied, .. } => Some(match option_for(denied) {
+        SandboxFault::Denied { denied, line } => Some(match option_for(denied, line) {
             Some(option) => format!("allow it with {option} if the plugin needs it; {TRACE}"),
             None => match limit_of(denied) {
                 Some(limit) => format!("raise the limit --limit {limit}=… if the plugin needs more"),
@@ -42,6 +44,11 @@ pub(crate) fn help_for(fault: &SandboxFault) -> Option<String> {
         }),
         _ => None,
     }
+}
+
+fn is_not_permitted(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    lower.contains("not permitted") || lower.contains("eperm")
 }
 
 fn limit_of(denied: &Denied) -> Option<&'static str> {

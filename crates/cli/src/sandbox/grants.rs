@@ -87,8 +87,12 @@ fn below(line: &str, base: &Path) -> String {
 fn path(text: &str, base: &Path) -> Option<PathBuf> {
     match text.strip_prefix("./") {
         Some("") => Some(base.to_owned()),
-        Some(rest) if !rest.split('/').any(|part| part == "..") && !rest.starts_with('/') => Some(base.join(rest)),
-        None if Path::new(text).is_absolute() && !text.split('/').any(|part| part == "..") => Some(text.into()),
+        Some(rest) if !rest.split('/').any(|part| part == "..") && !rest.starts_with('/') => {
+            Some(base.join(rest))
+        }
+        None if Path::new(text).is_absolute() && !text.split('/').any(|part| part == "..") => {
+            Some(text.into())
+        }
         _ => None,
     }
 }
@@ -107,7 +111,8 @@ mod tests {
     fn a_sandbox_is_the_same_after_a_lock_file() {
         let base = Path::new("/project");
         let limits = Limits::new().memory(3 << 20).open_files(7).core_size(1);
-        for network in [Network::none(), Network::all(), Network::none().connect([1, 443]).listen([0]).udp()] {
+        for network in [Network::none(), Network::all(), Network::none().connect([1, 443]).listen([0]).udp()]
+        {
             let sandbox = Sandbox::new()
                 .read("/project/data")
                 .read("/project")

@@ -79,12 +79,14 @@ impl FromStr for Limit {
     fn from_str(text: &str) -> Result<Self, String> {
         let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, such as memory=512M")?;
         let Some(kind) = LimitKind::ALL.into_iter().find(|kind| kind.key() == key) else {
-            return Err(format!("there is no limit `{key}`: use {}", LimitKind::ALL.map(LimitKind::key).join(", ")));
+            return Err(format!(
+                "there is no limit `{key}`: use {}",
+                LimitKind::ALL.map(LimitKind::key).join(", ")
+            ));
         };
         let value = match kind {
-            LimitKind::Memory | LimitKind::FileSize | LimitKind::Core => {
-                size::parse(value).ok_or_else(|| format!("`{value}` is not a size: write a number of bytes, such as 512M"))?
-            }
+            LimitKind::Memory | LimitKind::FileSize | LimitKind::Core => size::parse(value)
+                .ok_or_else(|| format!("`{value}` is not a size: write a number of bytes, such as 512M"))?,
             LimitKind::Files | LimitKind::Processes => {
                 value.parse().map_err(|_| format!("`{value}` is not a number"))?
             }

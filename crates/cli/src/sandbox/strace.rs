@@ -79,13 +79,15 @@ impl Strace {
 /// The programs in the first line of a script: the interpreter, and the one that `env` looks up.
 fn interpreter(file: &Path) -> Vec<PathBuf> {
     let start = fs::read(file).unwrap_or_default();
-    let Some(line) = start.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next()) else {
+    let Some(line) = start.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next())
+    else {
         return Vec::new();
     };
     let line = String::from_utf8_lossy(line).into_owned();
     let mut words = line.split_whitespace();
     let Some(first) = words.next() else { return Vec::new() };
-    let looked_up = words.next().filter(|_| first.ends_with("/env")).map(|name| ProgramFile::find(Path::new(name)));
+    let looked_up =
+        words.next().filter(|_| first.ends_with("/env")).map(|name| ProgramFile::find(Path::new(name)));
     [PathBuf::from(first)].into_iter().chain(looked_up).filter(|path| path.exists()).collect()
 }
 

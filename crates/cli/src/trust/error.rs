@@ -12,7 +12,9 @@ pub(crate) enum LockFileError {
     #[error("there is no lock file {}", path.display())]
     #[diagnostic(
         code(rpcplugin::config::lock_file_missing),
-        help("make it with `rpcplugin trust PLUGIN`, or name another one: --locked=FILE here, --lock-file FILE for `trust`")
+        help(
+            "make it with `rpcplugin trust PLUGIN`, or name another one: --locked=FILE here, --lock-file FILE for `trust`"
+        )
     )]
     Missing { path: PathBuf },
     #[error("the lock file {} cannot be read", path.display())]
@@ -24,13 +26,17 @@ pub(crate) enum LockFileError {
     #[error("the lock file {} is invalid: {why}", path.display())]
     #[diagnostic(
         code(rpcplugin::config::lock_file_invalid),
-        help("restore the file from version control, or remove it and trust its plugins again with `rpcplugin trust`")
+        help(
+            "restore the file from version control, or remove it and trust its plugins again with `rpcplugin trust`"
+        )
     )]
     Invalid { path: PathBuf, why: String },
     #[error("the lock file {} cannot be written", path.display())]
     #[diagnostic(
         code(rpcplugin::config::lock_file_unwritable),
-        help("check that this user may create files in its directory, and that no other program keeps it locked")
+        help(
+            "check that this user may create files in its directory, and that no other program keeps it locked"
+        )
     )]
     Unwritable { path: PathBuf, source: io::Error },
 }
@@ -57,7 +63,9 @@ pub(crate) enum Refusal {
     #[error("the plugin {} would get more than {} grants: {}", program.display(), file.display(), excess.join("; "))]
     #[diagnostic(
         code(rpcplugin::security::plugin_asks_for_more),
-        help("leave the options away, and the plugin gets what was granted; or grant more with `rpcplugin trust` and these options")
+        help(
+            "leave the options away, and the plugin gets what was granted; or grant more with `rpcplugin trust` and these options"
+        )
     )]
     AsksForMore { program: PathBuf, file: PathBuf, excess: Vec<String> },
     #[error("the plugin {} could change {}: the sandbox lets it write to {}", program.display(), victim.display(), grant.display())]
@@ -69,7 +77,9 @@ pub(crate) enum Refusal {
     #[error("{} runs what its arguments name, so that its digest says nothing about the plugin", program.display())]
     #[diagnostic(
         code(rpcplugin::security::interpreter_not_trusted),
-        help("make the script executable, with its interpreter in its first line (`#!`), and name the script as the plugin")
+        help(
+            "make the script executable, with its interpreter in its first line (`#!`), and name the script as the plugin"
+        )
     )]
     Interpreter { program: PathBuf },
     #[error("the plugin {} cannot be read: {why}", program.display())]

@@ -99,7 +99,8 @@ impl LockFile {
         // A link to a lock file stays a link.
         let target = fs::canonicalize(&self.path)
             .unwrap_or_else(|_| self.base.join(self.path.file_name().unwrap_or(super::LOCK_FILE.as_ref())));
-        let mut file = os::readable_by_all(tempfile::Builder::new().prefix(".rpcplugin-lock-")).tempfile_in(&self.base)?;
+        let mut file = os::readable_by_all(tempfile::Builder::new().prefix(".rpcplugin-lock-"))
+            .tempfile_in(&self.base)?;
         if let Ok(old) = fs::metadata(&target) {
             fs::set_permissions(file.path(), old.permissions())?;
         }
@@ -174,13 +175,15 @@ mod tests {
             for n in 0..8 {
                 let path = &path;
                 scope.spawn(move || {
-                    LockFile::change(path, |_, plugins| _ = plugins.insert(format!("p{n}"), entry(n))).unwrap();
+                    LockFile::change(path, |_, plugins| _ = plugins.insert(format!("p{n}"), entry(n)))
+                        .unwrap();
                 });
             }
         });
         let names: Vec<_> = LockFile::read(&path).unwrap().plugins().map(|(key, _)| key.to_owned()).collect();
         assert_eq!(names, (0..8).map(|n| format!("p{n}")).collect::<Vec<_>>());
-        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["rpcplugin.lock"]);
     }
 

@@ -65,10 +65,15 @@ impl LockFile {
     /// # Errors
     /// [`Refusal::CouldChangeItself`].
     pub(crate) fn refuse_self_change(&self, program: &Path, sandbox: &Sandbox) -> Result<(), Refusal> {
-        let lock = fs::canonicalize(self.path()).unwrap_or_else(|_| self.base().join(self.path().file_name().unwrap_or_default()));
+        let lock = fs::canonicalize(self.path())
+            .unwrap_or_else(|_| self.base().join(self.path().file_name().unwrap_or_default()));
         for victim in [lock, fs::canonicalize(program).unwrap_or_else(|_| program.to_owned())] {
             if let Some(grant) = sandbox.write_paths().find(|grant| victim.starts_with(grant)) {
-                return Err(Refusal::CouldChangeItself { program: program.to_owned(), grant: grant.to_owned(), victim });
+                return Err(Refusal::CouldChangeItself {
+                    program: program.to_owned(),
+                    grant: grant.to_owned(),
+                    victim,
+                });
             }
         }
         Ok(())
@@ -77,7 +82,9 @@ impl LockFile {
 
 /// The refusal of a plugin whose file has another digest than the lock file. `None` for other faults.
 pub(crate) fn changed(fault: &LaunchFault, file: &Path) -> Option<Refusal> {
-    let LaunchFault::Program(ProgramFault::Checksum { program, expected, found }) = fault else { return None };
+    let LaunchFault::Program(ProgramFault::Checksum { program, expected, found }) = fault else {
+        return None;
+    };
     let (program, trusted, found) = (program.clone(), expected.clone(), found.clone());
     Some(Refusal::Changed { program, file: file.to_owned(), trusted, found })
 }
@@ -99,13 +106,43 @@ pub(crate) fn refuse_interpreter(program: &Path) -> Result<(), Refusal> {
 /// The granted paths that have become links, in words. A plugin that may write beside such a path could have made the link.
 fn moved(granted: &Sandbox) -> Vec<String> {
     let paths = granted.read_paths().chain(granted.write_paths()).chain(granted.execute_paths());
-    let links = paths.filter_map(|path| Some((path, fs::canonicalize(path).ok()?))).filter(|(path, real)| path != real);
+    let links = paths
+        .filter_map(|path| Some((path, fs::canonicalize(path).ok()?)))
+        .filter(|(path, real)| path != real);
     links.map(|(path, real)| format!("{}, by the link {}", real.display(), path.display())).collect()
 }
 
 const INTERPRETERS: [&str; 31] = [
-    "bash", "busybox", "bun", "bundle", "dash", "deno", "dotnet", "env", "fish", "java", "javaw", "ksh", "lua", "mono", "node",
-    "nodejs", "perl", "php", "pipx", "poetry", "powershell", "pwsh", "py", "pypy", "python", "pythonw", "ruby", "sh", "sudo", "uv",
+    "bash",
+    "busybox",
+    "bun",
+    "bundle",
+    "dash",
+    "deno",
+    "dotnet",
+    "env",
+    "fish",
+    "java",
+    "javaw",
+    "ksh",
+    "lua",
+    "mono",
+    "node",
+    "nodejs",
+    "perl",
+    "php",
+    "pipx",
+    "poetry",
+    "powershell",
+    "pwsh",
+    "py",
+    "pypy",
+    "python",
+    "pythonw",
+    "ruby",
+    "sh",
+    "sudo",
+    "uv",
     "zsh",
 ];
 
@@ -131,7 +168,8 @@ mod tests {
         fs::create_dir(&bin).unwrap();
         fs::write(bin.join("kv"), "").unwrap();
         let file = LockFile::read_or_new(&base.join("rpcplugin.lock")).unwrap();
-        let check = |path: &Path| file.refuse_self_change(&bin.join("kv"), &Sandbox::new().read(&base).write(path));
+        let check =
+            |path: &Path| file.refuse_self_change(&bin.join("kv"), &Sandbox::new().read(&base).write(path));
         assert!(check(&data).is_ok());
         for path in [base.as_path(), &bin, &bin.join("kv"), &base.join("rpcplugin.lock"), Path::new("/")] {
             assert!(check(path).is_err(), "{}", path.display());

@@ -47,7 +47,8 @@ pub(super) fn write(plugins: &BTreeMap<String, Entry>) -> String {
 fn entry(name: &str, item: &Item) -> Result<Entry, String> {
     let in_entry = |why: &str| format!("the plugin `{name}` {why}");
     let table = item.as_table().ok_or_else(|| in_entry("is not a table"))?;
-    only(table, &["sha256", "sandbox", "allow", "limits", "best_effort"]).map_err(|why| in_entry(&format!("has {why}")))?;
+    only(table, &["sha256", "sandbox", "allow", "limits", "best_effort"])
+        .map_err(|why| in_entry(&format!("has {why}")))?;
     let sha256 = table.get("sha256").and_then(Item::as_str).unwrap_or_default();
     if sha256.len() != 64 || !sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(in_entry("has no `sha256` of 64 hexadecimal digits"));
@@ -56,14 +57,23 @@ fn entry(name: &str, item: &Item) -> Result<Entry, String> {
         None => Ok(Vec::new()),
         Some(item) => item
             .as_array()
-            .and_then(|lines| lines.iter().map(|line| line.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>())
+            .and_then(|lines| {
+                lines.iter().map(|line| line.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+            })
             .ok_or_else(|| in_entry(&format!("has an `{key}` that is not a list of texts"))),
     };
     let flag = |key: &str| match table.get(key) {
         None => Ok(None),
-        Some(item) => item.as_bool().map(Some).ok_or_else(|| in_entry(&format!("has a `{key}` that is neither true nor false"))),
+        Some(item) => item
+            .as_bool()
+            .map(Some)
+            .ok_or_else(|| in_entry(&format!("has a `{key}` that is neither true nor false"))),
     };
-    let grants = Grants { allow: lines("allow")?, limits: lines("limits")?, best_effort: flag("best_effort")?.unwrap_or(false) };
+    let grants = Grants {
+        allow: lines("allow")?,
+        limits: lines("limits")?,
+        best_effort: flag("best_effort")?.unwrap_or(false),
+    };
     let sandbox = match flag("sandbox")? {
         Some(true) => Some(grants),
         Some(false) if grants == Grants::default() => None,

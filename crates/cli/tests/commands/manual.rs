@@ -7,7 +7,7 @@ use std::{
 
 use crate::program::rpcplugin;
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &[],
     &["inspect"],
     &["call"],
@@ -20,6 +20,7 @@ const COMMANDS: [&[&str]; 15] = [
     &["conformance"],
     &["bench"],
     &["bridge"],
+    &["trust"],
     &["new"],
     &["completions"],
     &["man"],

@@ -43,7 +43,13 @@ impl Project {
 
     fn trust(&self, args: &[&str]) -> Run {
         let file = self.path("rpcplugin.lock");
-        rpcplugin(["trust", "--lock-file"].map(OsStr::new).into_iter().chain([file.as_os_str()]).chain(args.iter().map(OsStr::new)))
+        rpcplugin(
+            ["trust", "--lock-file"]
+                .map(OsStr::new)
+                .into_iter()
+                .chain([file.as_os_str()])
+                .chain(args.iter().map(OsStr::new)),
+        )
     }
 
     /// Records the plugin with these options.
@@ -62,7 +68,8 @@ impl Project {
 fn a_lock_file_is_readable_and_says_what_a_plugin_may_do() {
     let Some(project) = Project::new() else { return };
     let data = project.path("data");
-    let grants = ["--sandbox", "--allow-read", data.to_str().unwrap(), "--allow-net", "443", "--limit", "memory=512M"];
+    let grants =
+        ["--sandbox", "--allow-read", data.to_str().unwrap(), "--allow-net", "443", "--limit", "memory=512M"];
     project.record(&grants).ended_with(0).prints(&["bin/kit-plugin is trusted", "connect to TCP port 443"]);
     let text = fs::read_to_string(project.path("rpcplugin.lock")).unwrap();
     let digest = text.lines().find_map(|line| line.strip_prefix("sha256 = ")).unwrap();
@@ -75,7 +82,10 @@ fn a_lock_file_is_readable_and_says_what_a_plugin_may_do() {
 
     project.record(&grants).ended_with(0).prints(&["is trusted already"]);
     let less = project.record(&["--sandbox", "--limit", "memory=1G"]).ended_with(0);
-    less.prints(&["may no longer: connect to TCP port 443", "may now: the limit memory=1G in place of memory=512M"]);
+    less.prints(&[
+        "may no longer: connect to TCP port 443",
+        "may now: the limit memory=1G in place of memory=512M",
+    ]);
     let listed = project.trust(&["--json", "--list"]).ended_with(0).json();
     assert_eq!(listed["plugins"][0]["plugin"], "bin/kit-plugin");
     assert_eq!(listed["plugins"][0]["limits"], json!(["memory=1G"]));
@@ -97,14 +107,21 @@ fn a_plugin_that_changed_is_refused_until_it_is_trusted_again() {
     OpenOptions::new().append(true).open(project.plugin()).unwrap().write_all(b"x").unwrap();
     for command in ["inspect", "run", "conformance", "bench"] {
         let refused = project.locked(command, &[], &project.plugin()).ended_with(3);
-        refused.prints(&["rpcplugin::security::plugin_changed", "has changed since it was trusted", "rpcplugin trust"]);
+        refused.prints(&[
+            "rpcplugin::security::plugin_changed",
+            "has changed since it was trusted",
+            "rpcplugin trust",
+        ]);
     }
     let plugin = project.plugin();
     let call = [OsStr::new("call"), OsStr::new("Kit/Unary"), OsStr::new("-d{}")];
     let locked = format!("--locked={}", project.path("rpcplugin.lock").display());
     let refused = rpcplugin(call.into_iter().chain([OsStr::new(&locked), plugin.as_os_str()])).ended_with(3);
     refused.prints(&["rpcplugin::security::plugin_changed"]);
-    project.locked("doctor", &[], &plugin).ended_with(1).prints(&["wrong  trust", "has changed since it was trusted"]);
+    project
+        .locked("doctor", &[], &plugin)
+        .ended_with(1)
+        .prints(&["wrong  trust", "has changed since it was trusted"]);
     let checked = project.trust(&["--json", "--check"]).ended_with(1).json();
     assert_eq!((&checked["unchanged"], &checked["plugins"][0]["state"]), (&json!(false), &json!("changed")));
 
@@ -121,7 +138,8 @@ fn a_plugin_gets_what_was_granted_and_no_more() {
     project.record(&["--sandbox", "--allow-read", "/usr"]).ended_with(0);
     let granted = project.locked("inspect", &["--json"], &project.plugin()).ended_with(0).json();
     assert_eq!(granted["sandbox"]["allow"], json!(["read /usr"]));
-    let less = project.locked("inspect", &["--json", "--sandbox", "--allow-read", "/usr/lib"], &project.plugin());
+    let less =
+        project.locked("inspect", &["--json", "--sandbox", "--allow-read", "/usr/lib"], &project.plugin());
     assert_eq!(less.ended_with(0).json()["sandbox"]["allow"], json!(["read /usr/lib"]));
     let more = ["--sandbox", "--allow-read", "/usr/../etc", "--allow-env", "HOME"];
     for command in ["inspect", "run", "conformance"] {
@@ -137,10 +155,16 @@ fn plugins_and_lock_files_that_cannot_be_trusted_are_refused() {
     let plugin = project.plugin();
     project.locked("inspect", &[], &plugin).ended_with(2).prints(&["rpcplugin::config::lock_file_missing"]);
     project.trust(&["--list"]).ended_with(2).prints(&["there is no lock file"]);
-    // There is nobody to ask.
+    // Without a terminal no person can be asked.
     project.trust(&[plugin.to_str().unwrap()]).ended_with(2).prints(&["--yes"]);
-    project.trust(&["--yes", "python3"]).ended_with(3).prints(&["rpcplugin::security::interpreter_not_trusted", "#!"]);
-    project.trust(&["--yes", "/no/such/plugin"]).ended_with(3).prints(&["rpcplugin::security::plugin_unreadable"]);
+    project
+        .trust(&["--yes", "python3"])
+        .ended_with(3)
+        .prints(&["rpcplugin::security::interpreter_not_trusted", "#!"]);
+    project
+        .trust(&["--yes", "/no/such/plugin"])
+        .ended_with(3)
+        .prints(&["rpcplugin::security::plugin_unreadable"]);
     for path in [project.dir.path(), &project.path("bin")] {
         let itself = project.record(&["--sandbox", "--allow-write", path.to_str().unwrap()]).ended_with(3);
         itself.prints(&["rpcplugin::security::grant_breaks_trust"]);
@@ -154,7 +178,10 @@ fn plugins_and_lock_files_that_cannot_be_trusted_are_refused() {
     scripted.prints(&["neither its interpreter nor what the script imports"]);
     fs::write(project.path("rpcplugin.lock"), "version = 9\n").unwrap();
     for args in [&["--check"][..], &["--list"]] {
-        project.trust(args).ended_with(2).prints(&["rpcplugin::config::lock_file_invalid", "its version is 9"]);
+        project
+            .trust(args)
+            .ended_with(2)
+            .prints(&["rpcplugin::config::lock_file_invalid", "its version is 9"]);
     }
     project.locked("run", &[], &plugin).ended_with(2).prints(&["rpcplugin::config::lock_file_invalid"]);
 }
@@ -170,7 +197,10 @@ fn a_person_is_asked_on_a_terminal() {
     };
     let (code, shown) = ask("n\n");
     assert_eq!(code, Some(1), "{shown}");
-    assert!(shown.contains("[y/N]") && shown.contains("nothing is recorded") && shown.contains("is confined"), "{shown}");
+    assert!(
+        shown.contains("[y/N]") && shown.contains("nothing is recorded") && shown.contains("is confined"),
+        "{shown}"
+    );
     assert!(!file.exists());
     let (code, shown) = ask("yes\n");
     assert_eq!(code, Some(0), "{shown}");

@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use rpcplugin::{Endpoint, handshake::variable, sandbox::Prepared};
+use rpcplugin::{
+    Endpoint,
+    handshake::variable,
+    sandbox::{Prepared, Sandbox},
+};
 
 use super::check::{
     Check, GRACE, PrintedLine, Served, Verdict, check, fail, is_child_process, printed_line, read_line,
@@ -101,6 +105,13 @@ async fn directory(plugin: &PluginUnderTest) -> Verdict {
 
 async fn group(plugin: &PluginUnderTest) -> Verdict {
     is_child_process(plugin)?;
+    let may_change =
+        |sandbox: &Sandbox| sandbox.capabilities().iter().any(|line| line == "system_calls file_metadata");
+    if !plugin.sandbox().is_none_or(may_change) {
+        return skip(
+            "the sandbox refuses changes of a file's group: allow them with --allow-calls file_metadata",
+        );
+    }
     let Some(own) = os::own_group() else { return skip("this system has no groups of files") };
     let start = plugin.start().set(variable::UNIX_SOCKET_GROUP, own.to_string());
     let served = served(printed_line(start).await?);
@@ -131,7 +142,7 @@ async fn gone(plugin: &PluginUnderTest) -> Verdict {
     let mut left = Vec::new();
     let mut dirs = vec![served.process.tmp().to_owned()];
     // A sandbox has the temporary files of the plugin in a directory of its own there.
-    let private = plugin.is_confined().then(|| Prepared::temporary_dir(served.process.tmp()));
+    let private = plugin.sandbox().map(|_| Prepared::temporary_dir(served.process.tmp()));
     dirs.extend(private.clone().filter(|dir| dir.is_dir()));
     for dir in dirs {
         for entry in fs::read_dir(dir)? {

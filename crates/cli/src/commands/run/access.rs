@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Collects what a confined plugin was denied: from a trace of its system calls, and from its words.
+/// Collects what a confined plugin was denied: from a trace of its system calls, or from its words.
 #[derive(Debug)]
 pub(super) struct AccessTrace {
     sandbox: Sandbox,
@@ -37,9 +37,11 @@ impl AccessTrace {
         self.strace.clone()
     }
 
-    /// Adds what a line of the plugin reports.
+    /// Adds what a line of the plugin reports. A trace of its system calls is more exact.
     pub(super) fn hear(&mut self, line: &str) {
-        self.denials.hear(line, &self.sandbox);
+        if self.strace.is_none() {
+            self.denials.hear(line, &self.sandbox);
+        }
     }
 
     /// Prints what the plugin was denied, after its end.
@@ -50,7 +52,9 @@ impl AccessTrace {
         let Denials { options, others } = &self.denials;
         if out.is_json() {
             let source = if self.strace.is_some() { "strace" } else { "words" };
-            out.json_line(&json!({ "kind": "denied", "source": source, "options": options, "others": others }));
+            out.json_line(
+                &json!({ "kind": "denied", "source": source, "options": options, "others": others }),
+            );
             return;
         }
         if self.denials.is_empty() {
@@ -62,8 +66,12 @@ impl AccessTrace {
         // On stdout, so that they can be pasted.
         options.iter().for_each(|option| out.line(option));
         let source = match self.strace {
-            Some(_) => "system calls that failed with EACCES or EPERM, of the plugin and the processes that it started",
-            None => "the plugin's own words, since `strace` is not installed: what it does not report is missing",
+            Some(_) => {
+                "system calls that failed with EACCES or EPERM, of the plugin and the processes that it started"
+            }
+            None => {
+                "the plugin's own words, since `strace` is not installed: what it does not report is missing"
+            }
         };
         out.hint(&dim(format_args!(
             "source: {source}; variables that were not passed on are not seen. A plugin often ends at the first denial: run it again \

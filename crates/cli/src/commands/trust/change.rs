@@ -32,13 +32,17 @@ enum Kind {
 impl Change {
     /// Compares two entries of a file. Grants of the file are read as those of a launch.
     pub(super) fn between(old: Option<&Entry>, new: &Entry, file: &LockFile) -> Result<Self, GrantError> {
-        let sandbox = |entry: &Entry| entry.sandbox.as_ref().map(|grants| grants.sandbox(file.base())).transpose();
+        let sandbox =
+            |entry: &Entry| entry.sandbox.as_ref().map(|grants| grants.sandbox(file.base())).transpose();
         let mut lines = Vec::new();
         let mut add = |kind, line: String| lines.push((kind, line));
         match old {
             None => add(Kind::File, format!("new, with the digest {}", new.sha256)),
             Some(old) if old.sha256 != new.sha256 => {
-                add(Kind::File, format!("another file: its digest is {} in place of {}", new.sha256, old.sha256));
+                add(
+                    Kind::File,
+                    format!("another file: its digest is {} in place of {}", new.sha256, old.sha256),
+                );
             }
             Some(_) => {}
         }
@@ -52,11 +56,15 @@ impl Change {
             }
             (Some(None), Some(now)) => {
                 add(Kind::Less, "is confined from now on".to_owned());
-                now.capabilities().iter().for_each(|line| add(Kind::Less, format!("may only {}", words(line))));
+                now.capabilities()
+                    .iter()
+                    .for_each(|line| add(Kind::Less, format!("may only {}", words(line))));
             }
             (Some(Some(before)), Some(now)) => {
                 excess(&now, &before).iter().for_each(|line| add(Kind::More, format!("may now: {line}")));
-                excess(&before, &now).iter().for_each(|line| add(Kind::Less, format!("may no longer: {line}")));
+                excess(&before, &now)
+                    .iter()
+                    .for_each(|line| add(Kind::Less, format!("may no longer: {line}")));
             }
         }
         Ok(Self { lines })

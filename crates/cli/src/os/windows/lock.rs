@@ -20,7 +20,9 @@ pub(crate) fn lock_directory(dir: &Path) -> io::Result<Option<LockedDirectory>> 
     options.write(true).create(true).truncate(false).share_mode(0).custom_flags(DELETE_ON_CLOSE);
     match options.open(dir.join(".rpcplugin-lock")) {
         Ok(file) => Ok(Some(LockedDirectory { _file: file })),
-        Err(error) if [Some(SHARING_VIOLATION), Some(DELETE_PENDING)].contains(&error.raw_os_error()) => Ok(None),
+        Err(error) if [Some(SHARING_VIOLATION), Some(DELETE_PENDING)].contains(&error.raw_os_error()) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

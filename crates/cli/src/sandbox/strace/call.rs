@@ -11,12 +11,15 @@ pub(super) fn add(line: &str, sandbox: &Sandbox, denials: &mut Denials) {
     let Some((name, args)) = denied_call(line) else { return };
     let option = match name {
         "open" | "openat" | "openat2" | "creat" | "truncate" => {
-            let writes = name == "creat" || name == "truncate" || WRITING.iter().any(|flag| args.contains(flag));
+            let writes =
+                name == "creat" || name == "truncate" || WRITING.iter().any(|flag| args.contains(flag));
             path_option(if writes { "--allow-write" } else { "--allow-read" }, args, sandbox)
         }
         "execve" | "execveat" => path_option("--allow-execute", args, sandbox),
-        "mkdir" | "mkdirat" | "unlink" | "unlinkat" | "rmdir" | "rename" | "renameat" | "renameat2" | "link"
-        | "linkat" | "symlink" | "symlinkat" | "mknod" | "mknodat" => path_option("--allow-write", args, sandbox),
+        "mkdir" | "mkdirat" | "unlink" | "unlinkat" | "rmdir" | "rename" | "renameat" | "renameat2"
+        | "link" | "linkat" | "symlink" | "symlinkat" | "mknod" | "mknodat" => {
+            path_option("--allow-write", args, sandbox)
+        }
         "connect" => match (port(args), args.contains("AF_UNIX")) {
             (Some(port), _) => Some(format!("--allow-net {port}")),
             // A path. The name of an abstract socket has an @ before it, and no option allows these.
@@ -26,7 +29,9 @@ pub(super) fn add(line: &str, sandbox: &Sandbox, denials: &mut Denials) {
         "bind" => port(args).map(|port| format!("--allow-net listen:{port}")),
         "socket" if is_internet(args) && args.contains("SOCK_DGRAM") => Some("--allow-net udp".to_owned()),
         "socket" if is_internet(args) && args.contains("SOCK_STREAM") => {
-            denials.others.insert("TCP: allow its ports with --allow-net PORT or --allow-net listen:PORT".to_owned());
+            denials
+                .others
+                .insert("TCP: allow its ports with --allow-net PORT or --allow-net listen:PORT".to_owned());
             return;
         }
         "io_uring_setup" => Some("--allow-calls io_uring".to_owned()),
@@ -53,12 +58,14 @@ fn denied_call(line: &str) -> Option<(&str, &str)> {
     }
     let call = call.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
     let (name, args) = call.split_once('(')?;
-    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_').then_some((name, args.trim_end().trim_end_matches(')')))
+    name.chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_')
+        .then_some((name, args.trim_end().trim_end_matches(')')))
 }
 
 /// The option for the first path of a call. `None` if the sandbox allows that already: another reason denied it.
 fn path_option(option: &str, args: &str, sandbox: &Sandbox) -> Option<String> {
-    let path = path(args)?;
+    let path = path(args).filter(|path| !is_of_a_process(path))?;
     // The kernel needs a path that exists. Making a file needs the directory.
     let existing = path.ancestors().find(|path| path.exists())?;
     let is_below = |granted: &Path| existing.starts_with(granted);
@@ -68,6 +75,14 @@ fn path_option(option: &str, args: &str, sandbox: &Sandbox) -> Option<String> {
         _ => sandbox.read_paths().chain(sandbox.write_paths()).chain(sandbox.execute_paths()).any(is_below),
     };
     (!is_allowed).then(|| format!("{option} {}", shell_quoted(&existing.to_string_lossy())))
+}
+
+/// Whether the path is about one process, whose number is another one at the next launch.
+fn is_of_a_process(path: &Path) -> bool {
+    let of_proc = path.strip_prefix("/proc").ok().and_then(|rest| rest.iter().next()?.to_str());
+    of_proc.is_some_and(|name| {
+        matches!(name, "self" | "thread-self") || name.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// The first path of a call, absolute: `AT_FDCWD</dir>, "file"` is `/dir/file`.
@@ -126,7 +141,8 @@ fn shortened(args: &str) -> String {
 const WRITING: [&str; 4] = ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"];
 
 /// The names of calls that change the metadata of a file begin so.
-const METADATA: [&str; 8] = ["chmod", "fchmodat", "chown", "lchown", "fchownat", "utime", "setxattr", "lsetxattr"];
+const METADATA: [&str; 8] =
+    ["chmod", "fchmodat", "chown", "lchown", "fchownat", "utime", "setxattr", "lsetxattr"];
 
 /// The largest number of characters of arguments that are shown.
 const LONGEST: usize = 120;
@@ -149,6 +165,7 @@ mod tests {
                 r#"12    openat(AT_FDCWD</root>, "/etc/passwd", O_RDONLY|O_CLOEXEC) = -1 EACCES (Permission denied)"#,
                 r#"12    openat(AT_FDCWD</etc>, "group", O_RDWR) = -1 EACCES (Permission denied)"#,
                 r#"12    openat(3</usr>, "no/such", O_WRONLY|O_CREAT, 0666) = -1 EACCES (Permission denied)"#,
+                r#"12    openat(AT_FDCWD</>, "/proc/self/maps", O_RDONLY) = -1 EACCES (Permission denied)"#,
                 r#"12    openat(AT_FDCWD</>, "/etc/nothing", O_RDONLY) = -1 ENOENT (No such file or directory)"#,
                 r#"13    execve("/bin/sh", ["sh"], 0x7ffe /* 3 vars */) = -1 EACCES (Permission denied)"#,
                 r#"12    connect(3<socket:[1]>, {sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("10.0.0.1")}, 16) = -1 EACCES (Permission denied)"#,
@@ -178,7 +195,7 @@ mod tests {
                 "--allow-write /usr",
             ]
         );
-        assert_eq!(others.len(), 3, "{others:?}");
+        assert_eq!(others.len(), 4, "{others:?}");
         assert!(others.iter().any(|other| other.starts_with("TCP:")), "{others:?}");
         assert!(others.iter().any(|other| other == "kill(1, SIGTERM"), "{others:?}");
     }
