@@ -41,6 +41,7 @@ const RESPONSIBLE: &[(&str, &str)] = &[
     ),
     ("the host: restart it; the programmer of the plugin", "transport::ping_timeout transport::plugin_ended"),
     ("the person who configures certificates", "security::"),
+    ("the programmer of the host", "security::sandbox_"),
     ("the person who runs the containers", "docker::"),
     ("the person who runs the cluster", "kube::"),
     ("the person who configures certificates, on both sides", "security::tls_handshake_failed"),
