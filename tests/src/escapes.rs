@@ -199,7 +199,7 @@ pub const ESCAPES: &[Escape] = &[
         "system_calls",
         "make a user namespace",
         libc::SYS_unshare,
-        [CLONE_NEWUSER as i64, 0, 0, 0, 0, 0],
+        [CLONE_NEWUSER as i64 | 1, 0, 0, 0, 0, 0],
     ),
     by_call(
         "clone_namespace",

@@ -5,7 +5,7 @@ use std::{
     fs,
     net::TcpListener,
     os::{
-        fd::AsRawFd as _,
+        fd::{AsRawFd as _, OwnedFd},
         linux::net::SocketAddrExt as _,
         unix::{
             fs::PermissionsExt as _,
@@ -33,12 +33,12 @@ use rpcplugin_tests::{
         programs::{peer, program},
     },
 };
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 /// What the attempts are aimed at: files, sockets and a descriptor of this process.
 struct Outside {
     dir: tempfile::TempDir,
-    descriptor: fs::File,
+    descriptor: OwnedFd,
     port: TcpListener,
     name: String,
     _sockets: (UnixListener, UnixDatagram, UnixListener),
@@ -50,14 +50,16 @@ impl Outside {
         for escape in ESCAPES {
             fs::write(dir.path().join(escape.name), "secret").expect("writable");
         }
-        let name = format!("rpcplugin-escapes-{}", std::process::id());
+        let name = format!("rpcplugin-escapes{}", dir.path().display());
         let address = SocketAddr::from_abstract_name(&name).expect("valid");
         let sockets = (
             UnixListener::bind(dir.path().join("socket")).expect("a socket"),
             UnixDatagram::bind(dir.path().join("datagrams")).expect("a socket"),
             UnixListener::bind_addr(&address).expect("a socket"),
         );
-        let descriptor = fs::File::open(dir.path().join("inherited")).expect("it exists");
+        let file = fs::File::open(dir.path().join("inherited")).expect("it exists");
+        // A number that no descriptor of the plugin itself has.
+        let descriptor = fcntl_dupfd_cloexec(&file, 200).expect("it is open");
         fcntl_setfd(&descriptor, FdFlags::empty()).expect("it is open");
         let port = TcpListener::bind("127.0.0.1:0").expect("a port");
         Self { dir, descriptor, port, name, _sockets: sockets }
