@@ -1,6 +1,6 @@
 //! A plugin's process that a runner started.
 
-use std::io;
+use std::{io, time::Duration};
 
 use rpcplugin::host::{ExitReason, PluginProcess as _};
 use tokio::{
@@ -14,6 +14,7 @@ use crate::{os::StopSignal, runner::AnyProcess};
 #[derive(Debug)]
 pub(super) struct RunnerProcess {
     id: String,
+    report_delay: Duration,
     requests: mpsc::UnboundedSender<Request>,
     exited: watch::Receiver<Option<ExitReason>>,
     owner: JoinHandle<()>,
@@ -27,15 +28,20 @@ enum Request {
 
 impl RunnerProcess {
     pub(super) fn own(process: AnyProcess) -> Self {
-        let id = process.id();
+        let (id, report_delay) = (process.id(), process.report_delay());
         let (requests, received) = mpsc::unbounded_channel();
         let (report, exited) = watch::channel(None);
         let owner = tokio::spawn(own(process, received, report));
-        Self { id, requests, exited, owner }
+        Self { id, report_delay, requests, exited, owner }
     }
 
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The longest time from an exit until the runner reports it.
+    pub(super) fn report_delay(&self) -> Duration {
+        self.report_delay
     }
 
     pub(super) fn exit_reason(&self) -> Option<ExitReason> {
