@@ -1,7 +1,7 @@
 //! `cargo xtask cluster`: the tests that need a cluster: those of rpcplugin-kube in `tests/tests/cluster.rs`, and those of the program.
 //!
 //! They run against a real Kubernetes of one node on this machine, which `tests/cluster/node` starts. The plugins in it are
-//! images of static programs.
+//! images of programs of this repository.
 
 mod images;
 mod programs;

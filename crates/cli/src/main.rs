@@ -138,6 +138,7 @@ fn start(cli: &Cli, out: &mut Out) -> Result<Exit, CommandError> {
             () = interruptions.any() => Err(Interrupted.into()),
         }
     });
+    runtime.block_on(runner::cleaned_up());
     // Do not wait for a thread that still reads from a terminal.
     runtime.shutdown_background();
     exit

@@ -23,6 +23,7 @@ use crate::{
     error::KubeError,
     forward::PortForward,
     host_id::HostId,
+    pod_ref::Counted,
     process::PodProcess,
     settings::{Bridge, Limits, Owner, PodSettings, Pull, Reach, Value},
     text::repository,
@@ -329,6 +330,15 @@ impl Pod {
     #[must_use]
     pub fn requirements(self, requirements: Requirements) -> Self {
         self.set(|settings| settings.requirements = requirements)
+    }
+
+    /// Waits until this process has no pod any more: until all plugins in pods have been dropped, and their pods deleted. For the end of a
+    /// program, with a timeout: a runtime that shuts down deletes nothing.
+    ///
+    /// # Cancel safety
+    /// May be dropped.
+    pub async fn all_deleted() {
+        Counted::none().await;
     }
 
     /// The connection to the API server, and the identity of this host. Made once; a failure is not kept.

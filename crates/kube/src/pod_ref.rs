@@ -1,6 +1,10 @@
 //! A pod of this host in the cluster, and its deletion.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -9,6 +13,7 @@ use kube::{
 };
 use tokio::{
     runtime::Handle,
+    sync::watch,
     time::{Instant, sleep, timeout},
 };
 
@@ -24,6 +29,32 @@ pub(crate) struct PodRef {
     pub(crate) uid: Option<Arc<str>>,
     /// Runs deletions that nothing waits for.
     pub(crate) runtime: Handle,
+    #[expect(dead_code, reason = "its end counts")]
+    pub(crate) counted: Arc<Counted>,
+}
+
+/// A pod of this process that is counted as long as anything here needs it, or is about to delete it.
+pub(crate) struct Counted(());
+
+static COUNT: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
+
+impl Counted {
+    pub(crate) fn new() -> Arc<Self> {
+        COUNT.send_modify(|count| *count += 1);
+        Arc::new(Self(()))
+    }
+
+    /// Resolves when no pod is counted.
+    pub(crate) async fn none() {
+        // The sender is static.
+        let _ = COUNT.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        COUNT.send_modify(|count| *count -= 1);
+    }
 }
 
 /// How long one request to the API server may take.
@@ -64,7 +95,7 @@ impl PodRef {
     }
 
     /// Deletes the pod in a task that nothing waits for. The task tries again for a minute. A runtime that shuts down drops the task: the
-    /// pod then ends by its owner reference or by its orphan timeout.
+    /// pod then ends by its owner reference or by its orphan timeout. [`Counted::none`] waits for the task.
     pub(crate) fn delete_in_background(self) {
         let runtime = self.runtime.clone();
         runtime.spawn(async move {

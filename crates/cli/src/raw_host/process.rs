@@ -133,9 +133,14 @@ impl Process {
         }
     }
 
-    /// Waits for the process to exit. Returns `None` at the timeout. Processes that it started may still run.
+    /// Waits for the process to exit. Returns `None` at the timeout, to which the time is added in which a runner learns of an exit.
+    /// Processes that it started may still run.
     pub(crate) async fn exit_within(&self, timeout: Duration) -> Option<ExitReason> {
-        let deadline = Instant::now() + timeout;
+        let late = match &self.body {
+            Body::Child(_) => Duration::ZERO,
+            Body::Started(process) => process.report_delay(),
+        };
+        let deadline = Instant::now() + timeout + late;
         loop {
             match self.exit_reason() {
                 None if Instant::now() < deadline => sleep(PAUSE).await,

@@ -1,6 +1,6 @@
 //! A plugin's process that a runner started.
 
-use std::io;
+use std::{io, time::Duration};
 
 use rpcplugin::host::{ExitReason, Pid, PluginProcess as _};
 use tokio::{
@@ -18,6 +18,7 @@ use crate::{
 pub(super) struct RunnerProcess {
     id: String,
     pid: Option<Pid>,
+    report_delay: Duration,
     requests: mpsc::UnboundedSender<Request>,
     exited: watch::Receiver<Option<ExitReason>>,
     owner: JoinHandle<()>,
@@ -31,15 +32,20 @@ enum Request {
 
 impl RunnerProcess {
     pub(super) fn own(process: AnyProcess) -> Self {
-        let (id, pid) = (process.id(), process.pid());
+        let (id, pid, report_delay) = (process.id(), process.pid(), process.report_delay());
         let (requests, received) = mpsc::unbounded_channel();
         let (report, exited) = watch::channel(None);
         let owner = tokio::spawn(own(process, received, report));
-        Self { id, pid, requests, exited, owner }
+        Self { id, pid, report_delay, requests, exited, owner }
     }
 
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The longest time from an exit until the runner reports it.
+    pub(super) fn report_delay(&self) -> Duration {
+        self.report_delay
     }
 
     pub(super) fn exit_reason(&self) -> Option<ExitReason> {

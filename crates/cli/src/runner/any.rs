@@ -1,6 +1,6 @@
 //! One runner over all kinds.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 #[cfg(feature = "docker")]
 use rpcplugin::docker::{Container, ContainerProcess};
@@ -99,6 +99,17 @@ impl Runner for AnyRunner {
 
     async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {
         each!(self, runner => runner.diagnose(fault).await)
+    }
+}
+
+impl AnyProcess {
+    /// The longest time from an exit until the runner reports it. The kubelet looks at its containers once a second, and a busy one later.
+    pub(crate) fn report_delay(&self) -> Duration {
+        match self {
+            #[cfg(feature = "kube")]
+            Self::Kube(_) => Duration::from_secs(10),
+            _ => Duration::ZERO,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     logs::{LogStream, PodOutput, open_first},
     manifest,
     orphans::{REAPING, reap},
-    pod_ref::{PodRef, REQUEST},
+    pod_ref::{Counted, PodRef, REQUEST},
     status::{Startup, removed, startup},
 };
 
@@ -75,6 +75,7 @@ impl Pod {
             name: wanted.metadata.name.as_deref().unwrap_or_default().into(),
             uid: None,
             runtime: Handle::current(),
+            counted: Counted::new(),
         };
         let (created, mut abandon) = create(pod.clone(), wanted).await?;
         let pod = PodRef { uid: created.metadata.uid.as_deref().map(Into::into), ..pod };
