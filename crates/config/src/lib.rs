@@ -5,8 +5,7 @@
 //! or with its line and column. [`settings`] describes every setting. The structs, their documentation and the descriptions come
 //! from the same tables.
 //!
-#![cfg_attr(feature = "config-file", doc = "```")]
-#![cfg_attr(not(feature = "config-file"), doc = "```ignore")]
+//! ```
 //! use rpcplugin_config::{Format, Loader};
 //!
 //! let loader = Loader::new()

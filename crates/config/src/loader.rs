@@ -26,6 +26,8 @@ mod typos;
 #[cfg(feature = "config-file")]
 mod walk;
 
+#[cfg(feature = "config-file")]
+use std::path::PathBuf;
 use std::{collections::BTreeMap, ffi::OsString};
 
 #[cfg(not(feature = "config-file"))]
@@ -57,8 +59,7 @@ use crate::{
 ///
 /// The loader reads only its inputs: it searches for no file, and the environment is what [`env`](Self::env) passes.
 ///
-#[cfg_attr(feature = "config-file", doc = "```")]
-#[cfg_attr(not(feature = "config-file"), doc = "```ignore")]
+/// ```
 /// use rpcplugin_config::{ByteSize, Format, Loader};
 ///
 /// let config = Loader::new()
@@ -98,6 +99,35 @@ impl Loader {
     /// Creates a loader without inputs, which returns the defaults.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Reads this file. Without this call the loader reads the file that the variable `PLUGIN_CONFIG_FILE` names, if it is set.
+    #[cfg(feature = "config-file")]
+    pub fn file(self, path: impl Into<PathBuf>) -> Self {
+        Self { file: self.file.path(path.into()), ..self }
+    }
+
+    /// Reads this text in place of a file. Error reports show the name.
+    #[cfg(feature = "config-file")]
+    pub fn text(self, name: impl Into<PathBuf>, text: impl Into<String>, format: Format) -> Self {
+        Self { file: self.file.text(name.into(), text.into(), format), ..self }
+    }
+
+    /// Reads one table of the file and ignores the rest, which belongs to the application. Dots separate the names of nested
+    /// tables: `tool.my-host`. The table has the same form as a whole file, including the tables `plugin` and `host`. A file
+    /// without the table sets nothing.
+    ///
+    /// ```
+    /// use rpcplugin_config::{Format, Loader};
+    ///
+    /// let file = "colour = 'blue'\n[plugins]\nmin_port = 20000\n[plugins.supervision]\nmax_restarts = 3";
+    /// let config = Loader::new().text("my-host.toml", file, Format::Toml).table("plugins").host()?;
+    /// assert_eq!((*config.tcp_ports.numbers().start(), config.supervision.max_restarts), (20000, 3));
+    /// # Ok::<(), rpcplugin_config::ConfigError>(())
+    /// ```
+    #[cfg(feature = "config-file")]
+    pub fn table(self, name: impl AsRef<str>) -> Self {
+        Self { file: self.file.table(name.as_ref()), ..self }
     }
 
     /// Adds environment variables. A variable replaces an earlier one with the same name.

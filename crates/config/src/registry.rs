@@ -15,8 +15,7 @@ use crate::{catalog::Configuration, error::ConfigError, loader::Loader, schema::
 /// Each configuration is checked before it is added. The library does not read a registry by itself. `export` and `import` need the
 /// feature `config-file`.
 ///
-#[cfg_attr(feature = "config-file", doc = "```")]
-#[cfg_attr(not(feature = "config-file"), doc = "```ignore")]
+/// ```
 /// use rpcplugin_config::{HostConfig, Registry};
 ///
 /// let mut registry = Registry::<HostConfig>::new();
@@ -138,15 +137,12 @@ impl<C: Configuration> Registry<C> {
     pub fn clear(&mut self) {
         self.configs.clear();
     }
-}
 
-/// Configurations as text.
-#[cfg(feature = "config-file")]
-impl<C: Configuration> Registry<C> {
     /// Returns a configuration as TOML, with a comment in place of each secret.
     ///
     /// # Errors
     /// [`RegistryError::UnknownName`].
+    #[cfg(feature = "config-file")]
     pub fn export(&self, name: &str) -> Result<String, RegistryError> {
         self.get(name).map(|config| to_toml(config, false)).ok_or_else(|| unknown(name))
     }
@@ -155,11 +151,13 @@ impl<C: Configuration> Registry<C> {
     ///
     /// # Errors
     /// [`RegistryError::UnknownName`].
+    #[cfg(feature = "config-file")]
     pub fn export_with_secrets(&self, name: &str) -> Result<String, RegistryError> {
         self.get(name).map(|config| to_toml(config, true)).ok_or_else(|| unknown(name))
     }
 
     /// Returns every configuration as TOML by name, without secrets.
+    #[cfg(feature = "config-file")]
     #[must_use]
     pub fn export_all(&self) -> BTreeMap<String, String> {
         self.configs.iter().map(|(name, config)| (name.clone(), to_toml(config, false))).collect()
@@ -169,6 +167,7 @@ impl<C: Configuration> Registry<C> {
     ///
     /// # Errors
     /// [`RegistryError::NameTaken`], or [`Invalid`](RegistryError::Invalid) with every fault in the text.
+    #[cfg(feature = "config-file")]
     pub fn import(&mut self, name: impl Into<String>, toml: &str) -> Result<(), RegistryError> {
         let name = name.into();
         match Loader::new().text(PathBuf::from(&name), toml, Format::Toml).load() {

@@ -1,5 +1,7 @@
 //! The elements of DER.
 
+use rustls::pki_types::alg_id;
+
 /// The consecutive elements of DER.
 pub(crate) fn elements(mut der: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     std::iter::from_fn(move || {
@@ -23,6 +25,11 @@ pub(crate) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     };
     let (content, rest) = rest.split_at_checked(length)?;
     Some((tag, content, rest))
+}
+
+/// Whether the identifier of an algorithm is that of P-521 keys.
+pub(crate) fn is_p521(identifier: &[u8]) -> bool {
+    element(identifier).is_some_and(|(tag, content, _)| tag == SEQUENCE && content == &*alg_id::ECDSA_P521)
 }
 
 /// Of versions.

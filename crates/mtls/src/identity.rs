@@ -7,6 +7,7 @@ mod error;
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
@@ -91,10 +92,10 @@ impl Identity {
 
         let key_text = PemText::resolve(key, "private key")?;
         let key = SecretKey(key_text.private_key()?);
-        let signing_key = provider()
-            .key_provider
-            .load_private_key(key.0.clone_key())
-            .map_err(|_| unusable_key(&key.0, key_text.origin()))?;
+        let signing_key = provider().key_provider.load_private_key(key.0.clone_key()).map_err(|_| {
+            let algorithms = provider().signature_verification_algorithms;
+            unusable_key(&key.0, key_text.origin(), &algorithms)
+        })?;
 
         let certified = CertifiedKey::new(chain, signing_key);
         if certified.keys_match().is_err() {
@@ -204,10 +205,14 @@ fn check_dates(leaf: &CertificateDer<'_>, now: UnixTime, origin: PemOrigin) -> R
 }
 
 /// The error for a key that the provider refused, with the algorithm if it is not supported.
-fn unusable_key(key: &PrivateKeyDer<'_>, origin: PemOrigin) -> IdentityError {
+fn unusable_key(
+    key: &PrivateKeyDer<'_>,
+    origin: PemOrigin,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> IdentityError {
     let der = key.secret_der();
     let holds = |oid: &[u8]| der.windows(oid.len()).any(|window| window == oid);
-    if holds(P521) && !verifies_p521(&provider().signature_verification_algorithms) {
+    if holds(P521) && !verifies_p521(algorithms) {
         return IdentityError::P521NotBuilt { origin };
     }
     let named = UNSUPPORTED_KEYS.iter().find(|(_, oid)| holds(oid));
@@ -229,3 +234,22 @@ const UNSUPPORTED_KEYS: &[(&str, &[u8])] = &[
     ("DSA", &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01]),
     ("RSA-PSS", &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a]),
 ];
+
+#[cfg(test)]
+mod tests {
+    #[cfg(feature = "ring")]
+    #[test]
+    fn a_p521_key_is_refused_by_name_in_a_build_without_p521() {
+        use miette::Diagnostic as _;
+        use rustls::pki_types::pem::PemObject as _;
+
+        use super::*;
+
+        let pem = include_str!("../tests/data/go-plugin-p521.pkcs8.pem");
+        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).expect("a key");
+        let ring = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        let error = unusable_key(&key, PemOrigin::Inline, &ring);
+        assert_eq!(error.code().expect("a code").to_string(), "rpcplugin::security::identity_p521_not_built");
+        assert!(error.help().expect("help").to_string().contains("`p521`"));
+    }
+}

@@ -9,9 +9,8 @@ use rustls::server::ParsedCertificate;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::der::element;
+use crate::der::{element, is_p521};
 use crate::pem::{self, PemError, PemText};
-use crate::provider::is_p521;
 
 /// A certificate of a peer, in DER.
 ///

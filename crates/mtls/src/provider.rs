@@ -10,8 +10,6 @@ use std::sync::{Arc, LazyLock};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::alg_id;
 
-use crate::der::{SEQUENCE, element};
-
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
 compile_error!(
     "rpcplugin-mtls needs a crypto provider: enable the feature `ring` (the default, quick to build and to start) \
@@ -51,9 +49,4 @@ fn build() -> CryptoProvider {
 /// Whether signatures of P-521 keys can be verified.
 pub(crate) fn verifies_p521(algorithms: &WebPkiSupportedAlgorithms) -> bool {
     algorithms.all.iter().any(|algorithm| algorithm.public_key_alg_id() == alg_id::ECDSA_P521)
-}
-
-/// Whether the identifier of an algorithm, in DER, is that of P-521 keys.
-pub(crate) fn is_p521(identifier: &[u8]) -> bool {
-    element(identifier).is_some_and(|(tag, content, _)| tag == SEQUENCE && content == &*alg_id::ECDSA_P521)
 }

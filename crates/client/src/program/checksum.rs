@@ -51,7 +51,7 @@ impl Checksum {
         Self::new::<Sha256>(bytes(hexadecimal.trim()).unwrap_or_default())
     }
 
-    /// Makes a checksum from a digest of any kind that implements `Digest` of `digest` 0.11, such as SHA-512 from the
+    /// Makes a checksum from a digest of any kind that implements `Digest` of `digest` 0.10, such as SHA-512 from the
     /// `sha2` crate.
     ///
     /// # Errors

@@ -162,6 +162,7 @@ mod tests {
             fault.to_string(),
             "PLUGIN_CONFIG_FILE: this program is built without configuration files"
         );
+        assert_eq!(fault.code().expect("a code").to_string(), "rpcplugin::config::files_not_built");
         assert!(fault.help().expect("help").to_string().contains("`config-file`"));
     }
 }

@@ -3,12 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::spelling::nearest;
-use crate::{
-    catalog::settings,
-    error::FaultKind,
-    schema::{SWITCH, Setting},
-    side::Side,
-};
+use crate::{catalog::settings, error::FaultKind, schema::Setting, side::Side};
 
 /// The names of one side's settings.
 pub(crate) struct Names {
@@ -54,7 +49,7 @@ impl Names {
     /// The setting that switches a group on or off, if the group has one.
     #[cfg(feature = "config-file")]
     pub(crate) fn switch(&self, group: &str) -> Option<&'static Setting> {
-        self.setting(&format!("{group}.{SWITCH}"))
+        self.setting(&format!("{group}.{}", crate::schema::SWITCH))
     }
 
     /// The fault for a name that no setting has.

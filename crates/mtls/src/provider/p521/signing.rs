@@ -14,8 +14,7 @@ use rustls::sign::{self, Signer, public_key_to_spki};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use sha2::{Digest, Sha512};
 
-use crate::der::{INTEGER, OCTET_STRING, SEQUENCE, element, elements};
-use crate::provider::is_p521;
+use crate::der::{INTEGER, OCTET_STRING, SEQUENCE, element, elements, is_p521};
 
 /// Loads the keys that ring supports, and P-521 keys.
 #[derive(Debug)]
