@@ -304,7 +304,8 @@ mod tests {
         for (dialling, listening) in [(&host, &plugin), (&plugin, &host)] {
             let mut listeners = [Listener::inherited_other(listening), Listener::inherited_other(listening)];
             for listener in listeners.iter_mut().rev() {
-                let (dialled, accepted) = tokio::join!(dialling.dial(listener.endpoint()), listener.accept());
+                let endpoint = listener.endpoint().clone();
+                let (dialled, accepted) = tokio::join!(dialling.dial(&endpoint), listener.accept());
                 passes(accepted.expect("a stream"), dialled.expect("it listens")).await;
             }
         }
@@ -330,7 +331,7 @@ mod tests {
         // Others are not disturbed.
         let mut other = Listener::inherited_other(&plugin);
         assert_eq!(*other.endpoint(), Endpoint::Inherited(2));
-        let (dialled, accepted) = tokio::join!(host.dial(other.endpoint()), other.accept());
+        let (dialled, accepted) = tokio::join!(host.open(2), other.accept());
         passes(dialled.expect("it listens"), accepted.expect("a stream")).await;
     }
 
@@ -370,6 +371,8 @@ mod tests {
         let listing = String::from_utf8_lossy(&output.stderr);
         // Its stdout is the only socket that it has.
         assert_eq!(listing.matches("socket:").count(), 1, "{listing}");
+        // The end that waited in it is closed with it.
+        assert!(Listener::inherited_main(&offer.connection).accept().await.is_none());
         assert_eq!(kind_of_failure(&offer.connection, MAIN).await, io::ErrorKind::BrokenPipe);
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Passing(AsyncFd<OwnedFd>);
 #[derive(Debug)]
 pub(crate) struct PassingEnd(OwnedFd);
 
-/// A received message, or the reason why there is none.
+/// The outcome of a receive.
 #[derive(Debug)]
 pub(crate) enum Received {
     /// The number and the end of a socket.
