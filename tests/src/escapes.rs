@@ -1,8 +1,8 @@
 //! What a confined plugin tries in order to get out of its sandbox: the list for the plugin in Rust, the plugin in Go, and the page of
 //! the guide.
 //!
-//! Attempts by plain system calls have harmless arguments: unconfined they succeed, or fail for the arguments. So a refusal by the
-//! sandbox can be told from any other failure by its error number.
+//! Attempts by plain system calls have harmless arguments: unconfined they succeed, or fail for the arguments. So a
+//! refusal by the sandbox differs from every other failure in its error number.
 
 use libc::{
     CLONE_FS, CLONE_NEWUSER, EACCES, EAGAIN, EBADF, EFBIG, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM, EXDEV,
@@ -199,7 +199,7 @@ pub const ESCAPES: &[Escape] = &[
         "system_calls",
         "make a user namespace",
         libc::SYS_unshare,
-        [CLONE_NEWUSER as i64, 0, 0, 0, 0, 0],
+        [CLONE_NEWUSER as i64 | 1, 0, 0, 0, 0, 0],
     ),
     by_call(
         "clone_namespace",

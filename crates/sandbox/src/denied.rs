@@ -146,7 +146,7 @@ mod tests {
         for (line, denied) in [
             ("open /etc/shadow: permission denied", path("/etc/shadow")),
             (r#"Error: cannot read "/etc/shadow": Permission denied (os error 13)"#, path("/etc/shadow")),
-            ("PermissionError: [Errno 13] Permission denied: '/root/.ssh'", path("/root/.ssh")),
+            ("PermissionError: [Errno 13] Permission denied: '/home/a/.ssh'", path("/home/a/.ssh")),
             ("open /srv/a: permission denied", Some(Denied::Unnamed)),
             ("dial tcp 127.0.0.1:443: connect: permission denied", Some(Denied::Port(443))),
             ("dial tcp 127.0.0.1:80: connect: permission denied", Some(Denied::Unnamed)),

@@ -78,3 +78,20 @@ impl fmt::Display for Missing<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_has_a_code_and_names_what_is_missing() {
+        let missing = vec![(Layer::Tcp, "a".to_owned()), (Layer::Udp, "b".to_owned())];
+        for (fault, code, text) in [
+            (SandboxFault::Unsupported, "rpcplugin::security::sandbox_unsupported", "operating system"),
+            (SandboxFault::Unavailable(missing), "rpcplugin::security::sandbox_unavailable", "tcp (a), udp (b)"),
+        ] {
+            assert_eq!(fault.code().map(|code| code.to_string()).as_deref(), Some(code));
+            assert!(fault.to_string().contains(text), "{fault}");
+        }
+    }
+}

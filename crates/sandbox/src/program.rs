@@ -36,15 +36,13 @@ impl Program {
     }
 
     /// The directories and files that its loader reads.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no sandbox"))]
-    pub(crate) fn directories(&self) -> impl Iterator<Item = &Path> {
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
         let libraries = if self.has_libraries { LIBRARIES } else { &[] };
         libraries.iter().map(Path::new)
     }
 
     /// The descriptors by which the kernel or an interpreter opens the program.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no sandbox"))]
-    pub(crate) fn inherited_descriptors(&self) -> impl Iterator<Item = i32> {
+    pub fn inherited_descriptors(&self) -> impl Iterator<Item = i32> {
         self.files().filter_map(|file| file.strip_prefix("/proc/self/fd").ok()?.to_str()?.parse().ok())
     }
 }

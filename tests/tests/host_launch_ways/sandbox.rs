@@ -5,7 +5,7 @@ use std::{
     fs,
     net::TcpListener,
     os::{
-        fd::AsRawFd as _,
+        fd::{AsRawFd as _, OwnedFd},
         linux::net::SocketAddrExt as _,
         unix::{
             fs::PermissionsExt as _,
@@ -33,12 +33,12 @@ use rpcplugin_tests::{
         programs::{peer, program},
     },
 };
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 /// What the attempts are aimed at: files, sockets and a descriptor of this process.
 struct Outside {
     dir: tempfile::TempDir,
-    descriptor: fs::File,
+    descriptor: OwnedFd,
     port: TcpListener,
     name: String,
     _sockets: (UnixListener, UnixDatagram, UnixListener),
@@ -50,14 +50,16 @@ impl Outside {
         for escape in ESCAPES {
             fs::write(dir.path().join(escape.name), "secret").expect("writable");
         }
-        let name = format!("rpcplugin-escapes-{}", std::process::id());
+        let name = format!("rpcplugin-escapes{}", dir.path().display());
         let address = SocketAddr::from_abstract_name(&name).expect("valid");
         let sockets = (
             UnixListener::bind(dir.path().join("socket")).expect("a socket"),
             UnixDatagram::bind(dir.path().join("datagrams")).expect("a socket"),
             UnixListener::bind_addr(&address).expect("a socket"),
         );
-        let descriptor = fs::File::open(dir.path().join("inherited")).expect("it exists");
+        let file = fs::File::open(dir.path().join("inherited")).expect("it exists");
+        // A number that no descriptor of the plugin itself has.
+        let descriptor = fcntl_dupfd_cloexec(&file, 200).expect("it is open");
         fcntl_setfd(&descriptor, FdFlags::empty()).expect("it is open");
         let port = TcpListener::bind("127.0.0.1:0").expect("a port");
         Self { dir, descriptor, port, name, _sockets: sockets }
@@ -187,8 +189,8 @@ fn a_plugin_cannot_start_processes_without_an_end() {
     fs::copy(program("escaping-plugin"), &own).expect("writable");
     let host = std::process::Command::new(own)
         .arg("as-host")
-        .uid(NOBODY)
-        .gid(NOBODY)
+        .uid(OTHER_USER)
+        .gid(OTHER_USER)
         .current_dir("/")
         .env("HOME", "/")
         .stdin(Stdio::null())
@@ -349,24 +351,10 @@ async fn a_supervised_plugin_is_confined_at_every_start() {
         return;
     }
     let supervised = host(|_| {}).supervise(faulty("healthy").sandbox(sandbox)).await.expect("it starts");
-    let first = supervised.plugin().await.expect("it runs");
-    assert!(first.confinement().is_some_and(Confinement::is_full));
-    let pid = first.pid().expect("a child process");
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(pid.get().cast_signed()).expect("a pid"),
-        rustix::process::Signal::KILL,
-    )
-    .expect("it runs");
-    drop(first);
-    let second = loop {
-        let plugin = supervised.plugin().await.expect("it restarts");
-        if plugin.pid() != Some(pid) {
-            break plugin;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
-    assert!(second.confinement().is_some_and(Confinement::is_full));
-    drop(second);
+    assert!(supervised.restart().await);
+    let second = supervised.generation().expect("it runs");
+    assert_eq!(second.number(), 2);
+    assert!(second.confinement().is_some_and(Confinement::is_full), "{:?}", second.confinement());
     supervised.shut_down().await;
 }
 
@@ -391,4 +379,4 @@ async fn a_handover_reports_the_confinement() {
 const MAY_MAKE_SOCKETS: [&str; 2] = ["tcp", "tcp6"];
 
 /// A user that owns nothing.
-const NOBODY: u32 = 65534;
+const OTHER_USER: u32 = 65534;

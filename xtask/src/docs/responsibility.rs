@@ -46,6 +46,7 @@ const RESPONSIBLE: &[(&str, &str)] = &[
         "security::plugin_not_trusted security::plugin_changed security::plugin_asks_for_more security::grant_breaks_trust \
          security::interpreter_not_trusted security::plugin_unreadable",
     ),
+    ("the programmer of the host", "security::sandbox_"),
     ("the person who runs the containers", "docker::"),
     ("the person who runs the cluster", "kube::"),
     ("the person who configures certificates, on both sides", "security::tls_handshake_failed"),

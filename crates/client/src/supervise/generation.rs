@@ -30,6 +30,8 @@ struct Facts {
     channel: PluginChannel,
     exit: ProcessExit,
     broker: Broker,
+    #[cfg(feature = "sandbox")]
+    confinement: Option<rpcplugin_sandbox::Confinement>,
 }
 
 impl Generation {
@@ -44,6 +46,8 @@ impl Generation {
             channel: plugin.channel(),
             exit: plugin.exit(),
             broker: plugin.broker().clone(),
+            #[cfg(feature = "sandbox")]
+            confinement: plugin.confinement().cloned(),
         }))
     }
 
@@ -75,6 +79,13 @@ impl Generation {
     #[must_use]
     pub fn security(&self) -> &Security {
         &self.0.security
+    }
+
+    /// What is enforced on this process: see [`Plugin::confinement`].
+    #[cfg(feature = "sandbox")]
+    #[must_use]
+    pub fn confinement(&self) -> Option<&rpcplugin_sandbox::Confinement> {
+        self.0.confinement.as_ref()
     }
 
     /// Returns what the plugin of this process is, as [`Plugin::metadata`] does.

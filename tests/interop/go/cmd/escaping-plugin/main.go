@@ -151,14 +151,10 @@ func try(name string, host outside) error {
 	case "make_device":
 		return syscall.Mknod(mine, syscall.S_IFCHR|0o600, 1<<8|3)
 	case "execute_written":
-		content, err := os.ReadFile(program())
-		if err != nil {
+		if err := os.WriteFile(mine, []byte("#!/bin/sh\n"), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(mine, content, 0o755); err != nil {
-			return err
-		}
-		return exec.Command(mine, "child", "/dev/null").Run()
+		return exec.Command(mine).Run()
 	case "execute_shell":
 		return exec.Command("/bin/sh", "-c", "true").Run()
 	case "execute_setuid":
