@@ -103,8 +103,8 @@ pub(crate) const PAGES: &[Page] = &[
             ),
             ("Only warnings and errors of the log", "rpcplugin run --level warn ./terraform-provider-demo"),
             (
-                "Confined: it may read one directory and connect to one port",
-                "rpcplugin run --sandbox --allow-read ./data --allow-net 443 ./kv-plugin",
+                "Confined: it may read one directory",
+                "rpcplugin run --sandbox --allow-read ./data ./kv-plugin",
             ),
             ("Find out what a plugin needs", "rpcplugin run --sandbox --trace-access ./kv-plugin"),
         ],

@@ -72,7 +72,7 @@ impl NotStarted {
             LaunchFault::Sandbox(fault) => help_for(fault),
             _ => None,
         };
-        let mut help = of_the_sandbox.or(help.map(|help| help.to_string())).unwrap_or_default();
+        let mut help = of_the_sandbox.or_else(|| help.map(|help| help.to_string())).unwrap_or_default();
         if let Some(flag) = flag(&error, args) {
             help += &format!("\n{flag}");
         }

@@ -45,7 +45,7 @@ impl LockFile {
             return Err(unreadable(io::Error::other("it is too large")));
         }
         let plugins = text::read(&text).map_err(invalid)?;
-        let base = real.parent().unwrap_or(Path::new("/")).to_owned();
+        let base = real.parent().unwrap_or_else(|| Path::new("/")).to_owned();
         Ok(Self { path: path.to_owned(), base, plugins })
     }
 
@@ -56,7 +56,8 @@ impl LockFile {
     pub(crate) fn read_or_new(path: &Path) -> Result<Self, LockFileError> {
         match Self::read(path) {
             Err(LockFileError::Missing { .. }) => {
-                let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let dir =
+                    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
                 let base = fs::canonicalize(dir)
                     .map_err(|source| LockFileError::Unwritable { path: path.to_owned(), source })?;
                 Ok(Self { path: path.to_owned(), base, plugins: BTreeMap::new() })
@@ -97,8 +98,9 @@ impl LockFile {
 
     fn write(&self, plugins: &BTreeMap<String, Entry>) -> io::Result<()> {
         // A link to a lock file stays a link.
-        let target = fs::canonicalize(&self.path)
-            .unwrap_or_else(|_| self.base.join(self.path.file_name().unwrap_or(super::LOCK_FILE.as_ref())));
+        let target = fs::canonicalize(&self.path).unwrap_or_else(|_| {
+            self.base.join(self.path.file_name().unwrap_or_else(|| super::LOCK_FILE.as_ref()))
+        });
         let mut file = os::readable_by_all(tempfile::Builder::new().prefix(".rpcplugin-lock-"))
             .tempfile_in(&self.base)?;
         if let Ok(old) = fs::metadata(&target) {
@@ -118,7 +120,7 @@ impl LockFile {
         let unreadable = |why: String| Refusal::Unreadable { program: program.to_owned(), why };
         let found = ProgramFile::find(program);
         let name = found.file_name().ok_or_else(|| unreadable("it has no name".to_owned()))?;
-        let dir = found.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = found.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         if found.components().count() == 1 && !found.is_absolute() && program.components().count() == 1 {
             return Err(unreadable("it is not in PATH".to_owned()));
         }

@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_example_of_the_documentation_is_written_so() {
-        let example = include_str!("example.lock");
+        let example = include_str!("example.toml");
         assert_eq!(write(&read(example).unwrap()), example);
     }
 

@@ -155,6 +155,11 @@ fn plugins_and_lock_files_that_cannot_be_trusted_are_refused() {
     let plugin = project.plugin();
     project.locked("inspect", &[], &plugin).ended_with(2).prints(&["rpcplugin::config::lock_file_missing"]);
     project.trust(&["--list"]).ended_with(2).prints(&["there is no lock file"]);
+    let dir = project.path("data");
+    let list = rpcplugin(["trust", "--list", "--lock-file", dir.to_str().unwrap()]).ended_with(2);
+    list.prints(&["rpcplugin::config::lock_file_unreadable", "not a regular file"]);
+    let nowhere = rpcplugin(["trust", "--yes", "--lock-file", "/no/such/x.lock", plugin.to_str().unwrap()]);
+    nowhere.ended_with(2).prints(&["rpcplugin::config::lock_file_unwritable"]);
     // Without a terminal no person can be asked.
     project.trust(&[plugin.to_str().unwrap()]).ended_with(2).prints(&["--yes"]);
     project

@@ -1,13 +1,16 @@
 //! Locks, and files that other processes read.
 
 use std::{
-    fs::{File, OpenOptions, Permissions, TryLockError},
+    fs::{File, OpenOptions, Permissions},
     io,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
 
-use rustix::fs::OFlags;
+use rustix::{
+    fs::{FlockOperation, OFlags, flock},
+    io::Errno,
+};
 
 /// Keeps a directory locked until it is dropped.
 #[derive(Debug)]
@@ -18,10 +21,10 @@ pub(crate) struct LockedDirectory {
 /// Locks a directory against other processes of this program. `None` if another process has it locked.
 pub(crate) fn lock_directory(dir: &Path) -> io::Result<Option<LockedDirectory>> {
     let file = File::open(dir)?;
-    match file.try_lock() {
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(LockedDirectory { _file: file })),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -197,7 +197,7 @@ mod tests {
         );
         assert_eq!(others.len(), 4, "{others:?}");
         assert!(others.iter().any(|other| other.starts_with("TCP:")), "{others:?}");
-        assert!(others.iter().any(|other| other == "kill(1, SIGTERM"), "{others:?}");
+        assert!(others.iter().any(|other| other == "kill(1, SIGTERM)"), "{others:?}");
     }
 
     #[test]
