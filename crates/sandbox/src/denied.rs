@@ -147,6 +147,8 @@ mod tests {
             ("open /etc/shadow: permission denied", path("/etc/shadow")),
             (r#"Error: cannot read "/etc/shadow": Permission denied (os error 13)"#, path("/etc/shadow")),
             ("PermissionError: [Errno 13] Permission denied: '/home/a/.ssh'", path("/home/a/.ssh")),
+            // A shell names its script first.
+            ("/x/script: 3: cannot open /etc/shadow: Permission denied", path("/etc/shadow")),
             ("open /srv/a: permission denied", Some(Denied::Unnamed)),
             ("dial tcp 127.0.0.1:443: connect: permission denied", Some(Denied::Port(443))),
             ("dial tcp 127.0.0.1:80: connect: permission denied", Some(Denied::Unnamed)),

@@ -88,7 +88,11 @@ mod tests {
         let missing = vec![(Layer::Tcp, "a".to_owned()), (Layer::Udp, "b".to_owned())];
         for (fault, code, text) in [
             (SandboxFault::Unsupported, "rpcplugin::security::sandbox_unsupported", "operating system"),
-            (SandboxFault::Unavailable(missing), "rpcplugin::security::sandbox_unavailable", "tcp (a), udp (b)"),
+            (
+                SandboxFault::Unavailable(missing),
+                "rpcplugin::security::sandbox_unavailable",
+                "tcp (a), udp (b)",
+            ),
         ] {
             assert_eq!(fault.code().map(|code| code.to_string()).as_deref(), Some(code));
             assert!(fault.to_string().contains(text), "{fault}");

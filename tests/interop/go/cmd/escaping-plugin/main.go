@@ -11,6 +11,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +23,7 @@ import (
 	"syscall"
 
 	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
 )
 
 // outside is what the attempts need to know of the host.
@@ -67,9 +69,18 @@ func main() {
 		HandshakeConfig: plugin.HandshakeConfig{
 			ProtocolVersion: 1, MagicCookieKey: "ESCAPING_PLUGIN", MagicCookieValue: "cookie",
 		},
-		Plugins:    plugin.PluginSet{},
+		Plugins:    plugin.PluginSet{"none": &noPlugin{}},
 		GRPCServer: plugin.DefaultGRPCServer,
 	})
+}
+
+// noPlugin serves nothing. With it the server is one of gRPC.
+type noPlugin struct{ plugin.NetRPCUnsupportedPlugin }
+
+func (*noPlugin) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error { return nil }
+
+func (*noPlugin) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, nil
 }
 
 // own is a file of the plugin itself.
