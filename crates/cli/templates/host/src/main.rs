@@ -48,7 +48,7 @@ fn show(progress: Progress) {
 /// `RUST_LOG=warn,__name__-plugin=info`, for example.
 fn log_to_stderr() -> Result<()> {
     let filter = match std::env::var("RUST_LOG") {
-        Ok(text) => text.parse().into_diagnostic()?,
+        Ok(text) => text.parse::<Targets>().into_diagnostic()?,
         Err(_) => Targets::new().with_default(LevelFilter::INFO),
     };
     let lines = tracing_subscriber::fmt::layer()
