@@ -3,6 +3,7 @@
 //! The run does not stop at a failure, so that one run finds all. Steps share the target directory, the `dev`
 //! profile and the feature set wherever they can, so that nothing is compiled twice without need.
 
+mod beside;
 mod deny;
 mod msrv;
 mod packages;
@@ -35,10 +36,20 @@ struct Step {
     name: &'static str,
     /// The command that runs this step alone.
     reproduce: String,
+    /// Checks that this machine has what the step needs.
+    needed: Option<Box<dyn FnOnce() -> Result<(), String>>>,
     action: Action,
+    /// Whether the step may run beside all others: it compiles in a target directory of its own.
+    is_beside: bool,
 }
 
 type Action = Box<dyn FnOnce() -> Verdict>;
+
+impl Step {
+    fn new(name: &'static str, reproduce: String, action: impl FnOnce() -> Verdict + 'static) -> Self {
+        Self { name, reproduce, needed: None, action: Box::new(action), is_beside: false }
+    }
+}
 
 /// How a step ended.
 enum Verdict {
@@ -56,6 +67,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         return Err("no step has such a name".into());
     }
     let begin = Instant::now();
+    let steps = beside::begin(steps, options);
     let results: Vec<_> = steps.into_iter().map(run_step).collect();
     println!("\n━━ result ━━");
     for (name, verdict, elapsed) in &results {
@@ -72,7 +84,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
 fn run_step(step: Step) -> (&'static str, Verdict, Duration) {
     println!("\n━━ {} ━━\n   {}", step.name, step.reproduce);
     let begin = Instant::now();
-    let verdict = (step.action)();
+    let verdict = match step.needed.map_or(Ok(()), |needed| needed()) {
+        Ok(()) => (step.action)(),
+        Err(why) => Verdict::Skipped(why),
+    };
     println!("   {verdict} in {:.1} s", begin.elapsed().as_secs_f64());
     (step.name, verdict, begin.elapsed())
 }
@@ -102,14 +117,12 @@ fn by_cargo(name: &'static str, line: &str, environment: &[(&'static str, String
         .split(' ')
         .map(|word| if word.contains('(') { format!(" '{word}'") } else { format!(" {word}") });
     let reproduce = format!("{}cargo{}", variables.collect::<String>(), words.collect::<String>());
-    Step { name, reproduce, action: Box::new(move || run_cargo(&line, &environment)) }
+    Step::new(name, reproduce, move || run_cargo(&line, &environment))
 }
 
 /// A step that needs something first, and is skipped with the reason where that is missing.
 fn given(needed: impl FnOnce() -> Result<(), String> + 'static, step: Step) -> Step {
-    let action = step.action;
-    let guarded = Box::new(move || needed().map_or_else(Verdict::Skipped, |()| action()));
-    Step { action: guarded, ..step }
+    Step { needed: Some(Box::new(needed)), ..step }
 }
 
 /// Runs cargo. It prints to the terminal.

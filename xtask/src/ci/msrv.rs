@@ -2,15 +2,16 @@
 
 use std::process::Command;
 
-use super::{Step, Verdict};
+use super::{Step, given};
 use crate::toolchain::{first_line, rustup};
-use crate::workspace::succeed;
+use crate::workspace::{Outcome, succeed};
 
 /// Checks the facade and the program, which are what users build, with that compiler, in a target directory of its own.
 /// Where it is the compiler of all other steps, they have done that already.
 pub(super) fn step() -> Step {
     let reproduce = format!("rustup run {PROMISED} cargo {LINE}");
-    Step { name: "oldest compiler", reproduce, action: Box::new(check) }
+    let step = Step::new("oldest compiler", reproduce, || check().into());
+    given(|| compiler().map(drop), Step { is_beside: true, ..step })
 }
 
 /// `rust-version` of this package, which is the workspace's.
@@ -18,24 +19,36 @@ const PROMISED: &str = env!("CARGO_PKG_RUST_VERSION");
 
 const LINE: &str = "check -p rpcplugin -p rpcplugin-cli --target-dir target/msrv";
 
-fn check() -> Verdict {
+/// A toolchain with that compiler.
+enum Oldest {
+    /// The toolchain of this run.
+    Running(String),
+    /// Another toolchain.
+    Installed(String),
+}
+
+fn check() -> Outcome {
+    match compiler()? {
+        Oldest::Running(version) => println!("   every step of this run is done by {version}"),
+        Oldest::Installed(toolchain) => succeed(rustup(&toolchain, "cargo").args(LINE.split(' ')))?,
+    }
+    Ok(())
+}
+
+fn compiler() -> Result<Oldest, String> {
     if let Ok(running) = first_line(Command::new("rustc").arg("--version"))
         && running.split(' ').nth(1).is_some_and(|version| is_release(version, PROMISED))
     {
-        println!("   every step of this run is done by {running}");
-        return Verdict::Pass;
+        return Ok(Oldest::Running(running));
     }
-    let toolchains = match Command::new("rustup").args(["toolchain", "list"]).output() {
-        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
-        Err(why) => return Verdict::Skipped(format!("rustup cannot be started: {why}")),
-    };
+    let toolchains = Command::new("rustup").args(["toolchain", "list"]).output();
+    let toolchains = toolchains.map_err(|why| format!("rustup cannot be started: {why}"))?;
+    let toolchains = String::from_utf8_lossy(&toolchains.stdout).into_owned();
     let mut names = toolchains.lines().filter_map(|line| line.split_whitespace().next());
-    let Some(toolchain) = names.find(|name| is_release(name, PROMISED)) else {
-        return Verdict::Skipped(format!(
-            "Rust {PROMISED} is not installed: rustup toolchain install {PROMISED}"
-        ));
-    };
-    succeed(rustup(toolchain, "cargo").args(LINE.split(' '))).map_err(Into::into).into()
+    match names.find(|name| is_release(name, PROMISED)) {
+        Some(toolchain) => Ok(Oldest::Installed(toolchain.to_owned())),
+        None => Err(format!("Rust {PROMISED} is not installed: rustup toolchain install {PROMISED}")),
+    }
 }
 
 /// Whether a toolchain is a release of this version: `1.95.0-x86_64-unknown-linux-gnu` is a release of `1.95`.

@@ -19,7 +19,7 @@ const DIRECTORIES: &[&str] = &["examples", "src", "templates"];
 
 /// Makes the packages, unpacks them and checks their contents.
 pub(super) fn step() -> Step {
-    Step { name: "packages", reproduce: format!("cargo {MAKE}"), action: Box::new(|| run().into()) }
+    Step::new("packages", format!("cargo {MAKE}"), || run().into())
 }
 
 /// Without `--offline` cargo would ask the registry anew for each package.

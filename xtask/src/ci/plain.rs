@@ -43,7 +43,7 @@ pub(super) fn sample(environment: &[(&'static str, String)]) -> Step {
             failed => failed,
         }
     });
-    Step { name: "tests: cargo alone", reproduce, action }
+    Step::new("tests: cargo alone", reproduce, action)
 }
 
 /// Cargo without standard input and with SIGINT, SIGQUIT and SIGHUP ignored. All of its children inherit this.

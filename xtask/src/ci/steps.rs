@@ -63,7 +63,8 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     let line = if full { "cross --full" } else { "cross --check" };
     let cross =
         by_xtask("macOS and Windows", line, move || cross::run(&cross::Options { check: !full, full }));
-    steps.push(given(move || cross::obstacle(!full), cross));
+    // The programs under Wine use both processors, as the tests do.
+    steps.push(Step { is_beside: !full, ..given(move || cross::obstacle(!full), cross) });
     let require = options.require.contains(&Tool::Terraform);
     let line = if require { "terraform --require" } else { "terraform" };
     let terraform = by_xtask("terraform", line, move || {
@@ -120,5 +121,5 @@ fn unix() -> Result<(), String> {
 
 /// A step that is another command of this program.
 fn by_xtask(name: &'static str, line: &str, run: impl FnOnce() -> Outcome + 'static) -> Step {
-    Step { name, reproduce: format!("cargo xtask {line}"), action: Box::new(|| run().into()) }
+    Step::new(name, format!("cargo xtask {line}"), || run().into())
 }
