@@ -222,7 +222,7 @@ mod tests {
     }
 
     async fn within<F: Future>(future: F) -> F::Output {
-        tokio::time::timeout(Duration::from_secs(20), future).await.expect("no end")
+        timeout(Duration::from_secs(20), future).await.expect("no end")
     }
 
     /// Reads the bytes of the port until there are so many.

@@ -65,6 +65,7 @@ mod prepared;
 mod program;
 mod sandbox;
 mod system_calls;
+mod words;
 
 pub use confinement::{Confinement, Layer, LayerState};
 pub use denied::Denied;

@@ -12,6 +12,12 @@ use crate::{confinement::Confinement, error::SandboxFault, os, program::Program,
 pub struct Prepared(os::Prepared);
 
 impl Sandbox {
+    /// What this system would enforce of the sandbox, without a launch.
+    #[must_use]
+    pub fn check(&self) -> Confinement {
+        os::check(self)
+    }
+
     /// Prepares the launch of a program whose socket directory exists. Makes the [temporary directory](Prepared::temporary_dir) in it.
     ///
     /// # Errors

@@ -6,10 +6,8 @@ use std::{
 };
 
 use crate::{
-    confinement::Confinement,
     limits::Limits,
     network::{Network, UnixSockets},
-    os,
     system_calls::SystemCalls,
 };
 
@@ -130,12 +128,6 @@ impl Sandbox {
     pub fn enforce(mut self, enforce: Enforce) -> Self {
         self.enforce = enforce;
         self
-    }
-
-    /// What this system would enforce of the sandbox, without a launch.
-    #[must_use]
-    pub fn check(&self) -> Confinement {
-        os::check(self)
     }
 
     /// The paths that may be read, beside those that every plugin needs.

@@ -88,7 +88,6 @@ async fn heavy_streams_in_both_directions_share_a_port_forward() {
         let mut unread = kit(plugin.channel()).count(count).await.unwrap().into_inner();
 
         let before = memory();
-        let begin = Instant::now();
         // The plugin answers each message, so that both directions are full at the same time.
         let text = "x".repeat(MESSAGE);
         let sent = tokio_stream::iter((0..n).map({
@@ -112,11 +111,6 @@ async fn heavy_streams_in_both_directions_share_a_port_forward() {
         timeout(TIMEOUT, async { tokio::join!(chat, calls) })
             .await
             .expect("no direction waits for the other one");
-        let rate = (MESSAGES * MESSAGE >> 20) as f64 / begin.elapsed().as_secs_f64();
-        println!(
-            "multiplexed: {multiplex}; {rate:.0} MiB/s in each direction; {} MiB more memory",
-            (most - before) >> 20
-        );
         assert!(most - before < 48 << 20, "{before} bytes became {most}");
 
         let mut left = 0;

@@ -252,16 +252,18 @@ impl Fleet {
 
     /// Waits for a line that contains this text, and returns the line.
     pub(crate) async fn prints(&mut self, text: &str) -> String {
+        let mut others = Vec::new();
         let found = async {
             loop {
                 let line = self.output.next_line().await.unwrap().expect("the fleet runs");
-                println!("{line}");
                 if line.contains(text) {
                     return line;
                 }
+                others.push(line);
             }
         };
-        timeout(TIMEOUT, found).await.unwrap_or_else(|_| panic!("the fleet does not print {text:?}"))
+        let found = timeout(TIMEOUT, found).await;
+        found.unwrap_or_else(|_| panic!("the fleet does not print {text:?}: {others:#?}"))
     }
 
     pub(crate) fn send(&self, signal: Signal) {

@@ -87,7 +87,17 @@ const CRATES: &[Crate] = &[
     Crate {
         folder: "crates/sandbox",
         rooms: &[
-            "confinement", "denied", "error", "limits", "network", "system_calls", "program", "sandbox", "os", "prepared",
+            "confinement",
+            "denied",
+            "error",
+            "limits",
+            "network",
+            "system_calls",
+            "program",
+            "sandbox",
+            "words",
+            "os",
+            "prepared",
         ],
     },
     Crate { folder: "crates/testing", rooms: &["memory", "task", "in_process", "runner"] },

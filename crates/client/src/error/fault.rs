@@ -189,10 +189,10 @@ impl LaunchFault {
     pub(crate) fn denied_by(self, sandbox: Option<&rpcplugin_sandbox::Sandbox>, stderr: &[String]) -> Self {
         use rpcplugin_sandbox::{Denied, SandboxFault};
         let Some(sandbox) = sandbox else { return self };
-        let exit = match &self {
-            Self::Handshake(HandshakeFault::ExitedEarly(exit) | HandshakeFault::LibraryMissing(exit))
-            | Self::Connect(ConnectFault::Exited(exit)) => exit,
-            _ => return self,
+        let (Self::Handshake(HandshakeFault::ExitedEarly(exit) | HandshakeFault::LibraryMissing(exit))
+        | Self::Connect(ConnectFault::Exited(exit))) = &self
+        else {
+            return self;
         };
         if exit.signal().and_then(crate::os::Signal::name).as_deref() == Some("SIGSYS") {
             return SandboxFault::Denied { denied: Denied::ForeignSystemCall, line: exit.to_string() }.into();

@@ -20,12 +20,10 @@ pub(crate) fn parts(executable: &Path) -> Program {
             Ok(Format::Elf { loader: Some(loader), .. }) => program = program.loader(loader),
             Ok(Format::Script { interpreter, argument }) => {
                 program = program.interpreter(&interpreter);
-                if let Some(Format::Elf { loader: Some(loader), .. }) =
-                    format_of(Path::new(&interpreter)).ok()
-                {
+                if let Ok(Format::Elf { loader: Some(loader), .. }) = format_of(Path::new(&interpreter)) {
                     program = program.loader(loader);
                 }
-                next = looked_up(&interpreter, argument.as_deref()).or(Some(interpreter.into()));
+                next = looked_up(&interpreter, argument.as_deref()).or_else(|| Some(interpreter.into()));
                 if let Some(file) = &next {
                     program = program.interpreter(file);
                 }

@@ -135,6 +135,7 @@ fn attempt_by_code(name: &str, outside: &Outside) -> io::Result<()> {
         "execute_written" => {
             fs::OpenOptions::new()
                 .create(true)
+                .truncate(true)
                 .write(true)
                 .mode(0o755)
                 .open(&own)?

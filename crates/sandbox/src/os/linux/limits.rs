@@ -37,7 +37,7 @@ impl ProcessLimits {
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
         for (layer, kind, limit) in &self.0 {
             let pid = raw.ok_or_else(|| failed(*layer, io::ErrorKind::InvalidInput.into()))?;
-            prlimit(Some(pid), *kind, limit.clone()).map_err(|error| failed(*layer, error.into()))?;
+            prlimit(Some(pid), *kind, *limit).map_err(|error| failed(*layer, error.into()))?;
         }
         Ok(())
     }
