@@ -260,6 +260,8 @@ fn run_child(script: &str) -> Result<String, Status> {
 fn block_thread(milliseconds: u64) -> Result<String, Status> {
     // The only sign for the test: while the thread is blocked, no call is answered.
     std::fs::write(std::env::temp_dir().join(BLOCKED), "")?;
+    // tokio wakes another thread of the runtime only for tasks that wait behind this one.
+    drop([tokio::spawn(async {}), tokio::spawn(async {})]);
     std::thread::sleep(Duration::from_millis(milliseconds));
     Ok("blocked".to_owned())
 }
