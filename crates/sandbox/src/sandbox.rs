@@ -53,7 +53,7 @@ pub enum Enforce {
     /// The launch fails, and the error names what is missing. The default.
     #[default]
     Fully,
-    /// The plugin starts with the layers that the system has. The [`Confinement`] reports those that are missing.
+    /// The plugin starts with the layers that the system has. The [`Confinement`](crate::Confinement) reports those that are missing.
     BestEffort,
 }
 
