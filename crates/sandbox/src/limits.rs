@@ -86,9 +86,4 @@ impl Limits {
         self.core_size = bytes;
         self
     }
-
-    /// The processor time in whole seconds, at least one.
-    pub(crate) fn cpu_seconds(&self) -> Option<u64> {
-        self.cpu_time.map(|time| time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1))
-    }
 }

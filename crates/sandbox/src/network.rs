@@ -14,8 +14,8 @@ use std::{collections::BTreeSet, fmt};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Network {
-    connect: Ports,
-    listen: Ports,
+    pub(crate) connect: Ports,
+    pub(crate) listen: Ports,
     udp: bool,
 }
 
@@ -74,14 +74,6 @@ impl Network {
     pub fn udp(mut self) -> Self {
         self.udp = true;
         self
-    }
-
-    pub(crate) fn connect_ports(&self) -> &Ports {
-        &self.connect
-    }
-
-    pub(crate) fn listen_ports(&self) -> &Ports {
-        &self.listen
     }
 
     /// Whether UDP is allowed.

@@ -140,6 +140,8 @@ impl DataSource for Crash {
             let trace = format!("panic: {message}\n\ngoroutine 1 [running]:\nmain.main()\n");
             stderr.write_line(trace.as_bytes());
         }
+        // Terraform reads the trace beside the calls, and does not wait for the rest of it when a call fails.
+        sleep(Duration::from_millis(300)).await;
         self.0.notify_one();
         std::future::pending().await
     }

@@ -163,7 +163,7 @@ fn refuses_connect(sandbox: &Sandbox, support: Support) -> bool {
     let network = &sandbox.network;
     sandbox.unix_sockets == UnixSockets::Directory
         && support.landlock < filesystem::RESOLVES_UNIX
-        && network.connect_ports().is_empty()
+        && network.connect.is_empty()
         && !network.allows_udp()
 }
 

@@ -135,10 +135,7 @@ impl PathRules {
     }
 
     fn ports(&self) -> [(&Ports, AccessNet); 2] {
-        [
-            (self.network.connect_ports(), AccessNet::ConnectTcp),
-            (self.network.listen_ports(), AccessNet::BindTcp),
-        ]
+        [(&self.network.connect, AccessNet::ConnectTcp), (&self.network.listen, AccessNet::BindTcp)]
     }
 }
 

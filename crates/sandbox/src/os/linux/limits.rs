@@ -1,6 +1,6 @@
 //! Resource limits of a process.
 
-use std::io;
+use std::{io, time::Duration};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, getuid, prlimit};
 
@@ -20,7 +20,7 @@ impl ProcessLimits {
                 Resource::Nproc,
                 limits.processes.map(|more| tasks_of_user().saturating_add(more)),
             ),
-            (Layer::CpuTime, Resource::Cpu, limits.cpu_seconds()),
+            (Layer::CpuTime, Resource::Cpu, limits.cpu_time.map(whole_seconds)),
             (Layer::FileSize, Resource::Fsize, limits.file_size),
             (Layer::CoreSize, Resource::Core, Some(limits.core_size)),
         ];
@@ -71,4 +71,8 @@ fn tasks_of_user() -> u64 {
             tasks(&status).unwrap_or(1)
         })
         .sum()
+}
+/// The time in whole seconds, rounded up, at least one.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
 }
