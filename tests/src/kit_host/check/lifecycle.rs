@@ -226,7 +226,9 @@ async fn events_in_order(run: &Run) -> Verdict {
     let recorded = recorder.so_far();
     let events: Vec<_> =
         recorded.events.iter().filter(|event| !matches!(event, Event::StillWaiting { .. })).collect();
-    match *events {
+    let confined = events.iter().take_while(|event| matches!(event, Event::Confined(_))).count();
+    same("sandboxes before the start", confined, usize::from(run.launching().sandbox.is_some()))?;
+    match events[confined..] {
         [Event::Started { .. }, Event::Ready { .. }, Event::Exited { reason }] => {
             same("reason", reason, &ExitReason::Status(0))
         }
