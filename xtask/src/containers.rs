@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// Measure launches and calls beside `podman run` and a child process, and run no other test
     #[arg(long)]
     pub(crate) measure: bool,
+    /// The peers whose tests fail where the peer is missing, as in `RPCPLUGIN_REQUIRE`
+    #[arg(skip)]
+    pub(crate) peers: String,
 }
 
 /// Starts Podman, loads the images, and runs the tests.
@@ -62,7 +65,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     for run in &runs {
         // The whole workspace selects the features, as in every other step. Nothing is compiled a second time.
         let mut tests = cargo("test --workspace --quiet --test containers -- --ignored".split(' '));
-        podman.show(tests.args(run).env("RPCPLUGIN_TEST_PROGRAM", &program));
+        tests.args(run).env("RPCPLUGIN_TEST_PROGRAM", &program);
+        if !options.peers.is_empty() {
+            tests.env("RPCPLUGIN_REQUIRE", &options.peers);
+        }
+        podman.show(&mut tests);
         succeed(&mut tests)?;
     }
     if !options.measure {

@@ -73,8 +73,9 @@ pub(super) fn all(options: &Options) -> Vec<Step> {
     steps.push(given(move || if require { Ok(()) } else { Tool::Terraform.version().map(drop) }, terraform));
     let require = options.require.contains(&Tool::Podman);
     let line = if require { "containers --require" } else { "containers" };
+    let [(_, peers)] = required;
     let containers = by_xtask("containers", line, move || {
-        containers::run(&containers::Options { require, ..Default::default() })
+        containers::run(&containers::Options { require, peers, ..Default::default() })
     });
     steps.push(given(move || if require { Ok(()) } else { containers::obstacle() }, containers));
     let require = options.require.contains(&Tool::Cluster);
