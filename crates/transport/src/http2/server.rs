@@ -2,7 +2,6 @@
 
 mod calls;
 mod linger;
-mod response;
 mod serve;
 
 pub use serve::{Serving, serve};

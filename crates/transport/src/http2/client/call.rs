@@ -25,7 +25,7 @@ use super::{
     status_details::mend_status,
     upload::{Rest, Stopped, Upload},
 };
-use crate::http2::timeout::{Deadline, deadline_exceeded, is_deadline_exceeded, read_timeout, write_timeout};
+use crate::call::{Deadline, deadline_exceeded, is_deadline_exceeded, read_timeout, write_timeout};
 
 /// The outcome of a call on a [`PluginChannel`].
 pub type CallFuture = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Status>> + Send>>;

@@ -15,10 +15,7 @@ use tonic::Status;
 use super::{
     connection::ConnectionState, error_status, peer::Peer, status_details::mend_status, upload::Rest,
 };
-use crate::http2::{
-    incoming::IncomingBody,
-    timeout::{Deadline, deadline_exceeded, is_deadline_exceeded},
-};
+use crate::call::{Deadline, IncomingBody, deadline_exceeded, is_deadline_exceeded};
 
 /// The body of a response on a [`PluginChannel`](crate::http2::PluginChannel). Dropping it before its end cancels the
 /// call. A caller that is still sending messages continues first, and the last of them may be lost.

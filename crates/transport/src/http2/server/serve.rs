@@ -13,6 +13,7 @@ use super::{
     linger::Linger,
 };
 use crate::{
+    call::Responder,
     frames::{HeaderBlocks, HeaderLimit},
     http2::{presence::Presence, settings::Settings},
     io::Inspected,
@@ -157,7 +158,7 @@ fn http_connection(
         .auto_date_header(false)
         .serve_connection(
             TokioIo::new(Inspected::new(stream, Linger::default())),
-            Calls { services: serving.services.clone(), headers, pending: pending.clone() },
+            Calls { responder: Responder::new(serving.services.clone(), headers), pending: pending.clone() },
         );
     (connection, preface)
 }

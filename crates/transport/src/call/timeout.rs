@@ -7,16 +7,16 @@ use tokio::time::{Instant, Sleep};
 use tonic::{Code, Status};
 
 /// The deadline of a call.
-pub(super) struct Deadline {
-    pub(super) due: Instant,
-    pub(super) sleep: Pin<Box<Sleep>>,
+pub(crate) struct Deadline {
+    pub(crate) due: Instant,
+    pub(crate) sleep: Pin<Box<Sleep>>,
 }
 
 /// Reads the timeout of a call from its headers.
 ///
 /// # Protocol
 /// gRPC over HTTP/2, `grpc-timeout`: at most eight digits and a unit.
-pub(super) fn read_timeout(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn read_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let is_number = digits.len() <= 8 && digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -33,7 +33,7 @@ pub(super) fn read_timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Writes the timeout of a call into its headers.
-pub(super) fn write_timeout(headers: &mut HeaderMap, left: Duration) {
+pub(crate) fn write_timeout(headers: &mut HeaderMap, left: Duration) {
     let (value, unit) = match left.as_micros() {
         micros @ ..=MAX_VALUE => (micros, 'u'),
         _ if left.as_millis() <= MAX_VALUE => (left.as_millis(), 'm'),
@@ -45,13 +45,13 @@ pub(super) fn write_timeout(headers: &mut HeaderMap, left: Duration) {
 }
 
 /// The status of a call whose deadline has passed.
-pub(super) fn deadline_exceeded() -> Status {
+pub(crate) fn deadline_exceeded() -> Status {
     Status::deadline_exceeded("the call's deadline has passed")
 }
 
 /// Whether a call failed because its deadline has passed. A peer that gives up the call for that reason reports it as
 /// cancelled.
-pub(super) fn is_deadline_exceeded(status: &Status, due: Option<Instant>) -> bool {
+pub(crate) fn is_deadline_exceeded(status: &Status, due: Option<Instant>) -> bool {
     status.code() == Code::Cancelled && due.is_some_and(|due| due <= Instant::now())
 }
 

@@ -259,7 +259,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::http2::message_scan::message;
+    use crate::call::message_scan::message;
 
     type Source = StreamBody<Frames>;
 

@@ -11,12 +11,13 @@ use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use tonic::{Status, body::Body};
 
-use crate::{http2::message_scan::MessageScan, service::panicked};
+use super::message_scan::MessageScan;
+use crate::service::panicked;
 
 /// The body of a response. A handler that panics, and a message that is too long, end the call with a status. The
 /// connection and its other calls go on.
 #[derive(Debug)]
-pub(super) struct HandlerBody {
+pub(crate) struct HandlerBody {
     body: Body,
     /// Finds messages that are too long, if there is a limit.
     scan: Option<MessageScan>,
@@ -34,7 +35,7 @@ enum End {
 
 impl HandlerBody {
     /// Wraps the body of a handler. A message may have at most `limit` bytes on the wire.
-    pub(super) fn new(body: Body, limit: Option<u64>) -> Self {
+    pub(crate) fn new(body: Body, limit: Option<u64>) -> Self {
         Self { body, scan: limit.map(MessageScan::new), end: End::Handlers }
     }
 
@@ -112,7 +113,7 @@ mod tests {
     use http_body_util::{BodyExt as _, StreamBody};
 
     use super::*;
-    use crate::http2::message_scan::message;
+    use crate::call::message_scan::message;
 
     #[tokio::test]
     async fn messages_before_one_that_is_too_long_are_sent_and_then_the_status() {
