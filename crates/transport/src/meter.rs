@@ -3,5 +3,5 @@
 mod connection;
 mod counts;
 
-pub(crate) use connection::{Metered, PeerActivity, PrefaceReceived, client, server};
+pub(crate) use connection::{Metered, PeerActivity, client, server};
 pub use counts::{ConnectionKind, ConnectionTraffic, Meter, Traffic};

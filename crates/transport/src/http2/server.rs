@@ -1,7 +1,9 @@
 //! The server side: connections, and the calls on them.
 
-mod calls;
+mod connection;
 mod linger;
+mod request;
+mod response;
 mod serve;
 
 pub use serve::{Serving, serve};

@@ -26,6 +26,8 @@ pub(super) struct Upload {
     waiting: Option<Bytes>,
     /// The message after it.
     next: Option<Bytes>,
+    /// Whether a message has been handed to the connection.
+    begun: bool,
 }
 
 /// The messages that were taken from the body, in case they must be sent again.
@@ -62,6 +64,7 @@ impl Upload {
             kept: Kept::All { first: None, rest: Vec::new(), size: 0 },
             waiting: None,
             next: None,
+            begun: false,
         }
     }
 
@@ -75,7 +78,7 @@ impl Upload {
         match std::mem::replace(&mut self.kept, Kept::Nothing) {
             Kept::All { first, rest, .. } => {
                 self.again = first.into_iter().chain(rest).collect();
-                (self.waiting, self.next) = (None, None);
+                (self.waiting, self.next, self.begun) = (None, None, false);
                 true
             }
             Kept::Nothing => false,
@@ -114,7 +117,9 @@ impl Upload {
                 }
             }
             let Some(waiting) = &self.waiting else { continue };
-            if !waiting.is_empty() && stream.capacity() == 0 {
+            // The first message does not wait for room: a call has room only when its headers are being written, and the
+            // message would leave in a write of its own, which wakes the peer once more.
+            if self.begun && !waiting.is_empty() && stream.capacity() == 0 {
                 // A little room suffices: the rest waits in the connection.
                 stream.reserve_capacity(1);
                 while stream.capacity() == 0 {
@@ -126,6 +131,7 @@ impl Upload {
                 }
             }
             let Some(waiting) = self.waiting.take() else { continue };
+            self.begun = true;
             if stream.send_data(waiting, last).is_err() || last {
                 return Poll::Ready(Stopped::Done);
             }

@@ -1,26 +1,18 @@
 //! Serves gRPC on incoming streams.
 
-use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, task::Poll, time::Duration};
 
-use hyper::server::conn::http2;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
-use super::{
-    calls::{Calls, WithinSpan},
-    linger::Linger,
-};
+use super::connection::Connection;
 use crate::{
-    call::Responder,
-    frames::{HeaderBlocks, HeaderLimit},
     http2::{presence::Presence, settings::Settings},
-    io::Inspected,
-    meter::{self, Metered, PrefaceReceived},
+    meter,
     net::{Listen, PendingConnection, Stream},
     service::Services,
-    tls::{SecureStream, Security},
+    tls::Security,
 };
 
 /// The services, security, limits and end of a server.
@@ -100,8 +92,9 @@ async fn connection(
     let connect = tracing::debug_span!("connect", peer.addr = stream.peer().map(tracing::field::display));
     let handshake = async {
         let stream = serving.security.server(stream).instrument(connect).await?;
-        let (connection, preface) = http_connection(stream, serving, pending);
-        let mut connection = Box::pin(connection);
+        let (stream, preface) = meter::server(stream, serving.settings.meter.as_ref());
+        let services = serving.services.clone();
+        let mut connection = Box::pin(Connection::new(stream, &serving.settings, services, pending.clone()));
         // The HTTP/2 stack has no timeout for a peer that sends nothing.
         let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
@@ -126,45 +119,9 @@ async fn connection(
         () = serving.shutdown.cancelled() => {}
     }
     // Sends GOAWAY, and lets the calls in flight end.
-    connection.as_mut().graceful_shutdown();
+    connection.shut_down();
     match timeout(serving.grace, connection).await {
         Ok(done) => Ok(done?),
         Err(_) => Err("calls were still in flight after the grace period and were cancelled".into()),
     }
 }
-
-fn http_connection(
-    stream: SecureStream,
-    serving: &Serving,
-    pending: &PendingConnection,
-) -> (Connection, Arc<PrefaceReceived>) {
-    let settings = &serving.settings;
-    let (stream, preface) = meter::server(stream, settings.meter.as_ref());
-    let headers = HeaderLimit::new(settings.max_headers);
-    let stream = HeaderBlocks::server(stream, settings.max_frame, headers);
-    let connection = http2::Builder::new(WithinSpan(Span::current()))
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(settings.stream_window)
-        .initial_connection_window_size(settings.connection_window)
-        .max_frame_size(settings.max_frame)
-        .max_header_list_size(headers.for_stack())
-        // gRPC has its own limits on calls. With hyper's limit of 200 the next call would wait without notice.
-        .max_concurrent_streams(None)
-        // Frames for calls that were refused, and calls that are cancelled before they were started, are common on a
-        // busy machine. By default 1024 of the former or 20 of the latter end the connection, and with it the plugin.
-        // Those defaults protect servers from untrusted clients.
-        .max_local_error_reset_streams(None)
-        .max_pending_accept_reset_streams(MAX_CANCELLED)
-        .auto_date_header(false)
-        .serve_connection(
-            TokioIo::new(Inspected::new(stream, Linger::default())),
-            Calls { responder: Responder::new(serving.services.clone(), headers), pending: pending.clone() },
-        );
-    (connection, preface)
-}
-
-type Connection =
-    http2::Connection<TokioIo<Inspected<HeaderBlocks<Metered<SecureStream>>, Linger>>, Calls, WithinSpan>;
-
-/// How many calls that were cancelled before they were started may be kept.
-const MAX_CANCELLED: usize = 1 << 16;
