@@ -14,9 +14,9 @@ mod unix;
 mod windows;
 
 #[cfg(target_os = "linux")]
-pub(crate) use self::linux::passing;
+pub(crate) use self::linux::{passing, quiet_socket};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use self::other::passing;
+pub(crate) use self::other::{passing, quiet_socket};
 #[cfg(unix)]
 pub(crate) use self::unix::{descriptors, exit, files, groups, processes, sockets};
 #[cfg(unix)]
