@@ -1,5 +1,6 @@
 //! The server side: connections, and the calls on them.
 
+mod batch;
 mod connection;
 mod linger;
 mod request;

@@ -74,6 +74,11 @@ impl PeerActivity {
         self.0.responded.load(Relaxed)
     }
 
+    /// How many messages have arrived.
+    pub(crate) fn messages(&self) -> u64 {
+        self.0.messages_received.load(Relaxed)
+    }
+
     /// Whether the peer has closed the connection, or the connection broke.
     pub(crate) fn has_hung_up(&self) -> bool {
         self.0.hung_up.load(Relaxed)

@@ -90,6 +90,7 @@ async fn respond(
             waited = true;
             continue;
         }
+        state.sends();
         let (response, stream) = match send.send_request(head.request(), upload.is_empty()) {
             Ok(sent) => sent,
             Err(error) if error.is_io() || error.is_go_away() => {

@@ -2,10 +2,13 @@
 
 use std::{
     fmt,
+    future::poll_fn,
+    pin::Pin,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -36,6 +39,8 @@ pub(super) struct ConnectionState {
     peer: PeerActivity,
     ended: CancellationToken,
     cause: OnceLock<String>,
+    /// Whether a call has been sent since the connection was polled.
+    sent: AtomicBool,
     /// Whether the connection broke, or was not HTTP/2.
     broke: AtomicBool,
     /// Whether the peer ended the connection without an error after it had been open for a while. Another connection is
@@ -58,6 +63,7 @@ impl Connection {
             peer,
             ended: CancellationToken::new(),
             cause: OnceLock::new(),
+            sent: AtomicBool::new(false),
             broke: AtomicBool::new(false),
             ended_by_peer: AtomicBool::new(false),
         });
@@ -67,6 +73,11 @@ impl Connection {
 }
 
 impl ConnectionState {
+    /// Takes note that a call is being sent.
+    pub(super) fn sends(&self) {
+        self.sent.store(true, Relaxed);
+    }
+
     /// Takes note of an error after which the connection takes no calls.
     pub(super) fn note_error(&self, error: &h2::Error) {
         if error.is_go_away() && error.is_remote() {
@@ -141,7 +152,7 @@ async fn run(
     let pings = keepalive.and_then(|keepalive| Some((keepalive, connection.ping_pong()?)));
     let cause = tokio::select! {
         biased;
-        ended = &mut connection => ended.err().map(|error| named(&error)),
+        ended = batched(&mut connection, &state) => ended.err().map(|error| named(&error)),
         limit = unanswered_ping(pings) => {
             Some(format!("the peer did not answer a ping within {} s", limit.as_secs_f32()))
         }
@@ -155,6 +166,27 @@ async fn run(
     // This fails the calls that are still in flight.
     drop(connection);
     state.ended.cancel();
+}
+
+/// Drives a connection. When several responses have arrived together and a call is sent, the tasks that are ready to run go
+/// first, because those of the other responses often send calls too. All these calls are one write then.
+async fn batched(
+    connection: &mut h2::client::Connection<HeaderBlocks<Metered<SecureStream>>, Bytes>,
+    state: &ConnectionState,
+) -> Result<(), h2::Error> {
+    let mut several = false;
+    poll_fn(|cx| {
+        if state.sent.swap(false, Relaxed) && std::mem::take(&mut several) {
+            // The task goes behind the others, once.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = state.peer.messages();
+        let polled = Pin::new(&mut *connection).poll(cx);
+        several = state.peer.messages() > before + 1;
+        polled
+    })
+    .await
 }
 
 /// Completes with the timeout when the peer does not answer a ping. Never completes without pings.

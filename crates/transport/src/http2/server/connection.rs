@@ -10,7 +10,7 @@ use h2::server::{Builder, Handshake, SendResponse};
 use http::Request;
 use tracing::{Instrument as _, Span};
 
-use super::{linger::Linger, request::Frames, response::Call};
+use super::{batch::Batch, linger::Linger, request::Frames, response::Call};
 use crate::{
     call::Responder,
     frames::{HeaderBlocks, HeaderLimit},
@@ -43,6 +43,7 @@ struct Calls {
     responder: Responder,
     pending: PendingConnection,
     span: Span,
+    batch: Batch,
 }
 
 impl Connection {
@@ -59,7 +60,7 @@ impl Connection {
         let responder = Responder::new(services, headers);
         Self {
             stage: Stage::Handshake(handshake),
-            calls: Calls { responder, pending, span: Span::current() },
+            calls: Calls { responder, pending, span: Span::current(), batch: Batch::default() },
             ends: false,
         }
     }
@@ -78,6 +79,11 @@ impl Future for Connection {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { stage, calls, ends } = &mut *self;
+        if calls.batch.waits() {
+            // The task goes behind the tasks of the calls.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             match stage {
                 Stage::Handshake(handshake) => {
@@ -87,10 +93,14 @@ impl Future for Connection {
                     }
                     *stage = Stage::Open(connection);
                 }
-                Stage::Open(connection) => match ready!(connection.poll_accept(cx)) {
-                    Some(Ok((request, respond))) => calls.start(request, respond),
-                    Some(Err(error)) => return Poll::Ready(Err(error)),
-                    None => return Poll::Ready(Ok(())),
+                Stage::Open(connection) => match connection.poll_accept(cx) {
+                    Poll::Ready(Some(Ok((request, respond)))) => calls.start(request, respond),
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                    Poll::Ready(None) => return Poll::Ready(Ok(())),
+                    Poll::Pending => {
+                        calls.batch.all_started();
+                        return Poll::Pending;
+                    }
                 },
             }
         }
@@ -100,10 +110,10 @@ impl Future for Connection {
 impl Calls {
     /// Starts a call in a task of its own, so that a handler that takes long delays no other call. The task ends with the
     /// stream of the call, at the latest with the connection.
-    fn start(&self, request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
+    fn start(&mut self, request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
         self.pending.called();
         let responding = self.responder.respond(request.map(Frames::new));
-        tokio::spawn(Call::new(respond, responding).instrument(self.span.clone()));
+        tokio::spawn(Call::new(respond, responding, self.batch.start()).instrument(self.span.clone()));
     }
 }
 

@@ -15,6 +15,7 @@ use http_body::Body as _;
 use rpcplugin_core::causes;
 use tonic::Status;
 
+use super::batch::Young;
 use crate::call::{HandlerBody, Responding};
 
 /// A call until the last frame of its response has been handed to the connection, or the peer has reset the call. Dropping
@@ -22,6 +23,8 @@ use crate::call::{HandlerBody, Responding};
 pub(super) struct Call {
     respond: SendResponse<Bytes>,
     stage: Stage,
+    /// Until the first poll.
+    young: Option<Young>,
 }
 
 enum Stage {
@@ -46,8 +49,8 @@ enum Broken {
 }
 
 impl Call {
-    pub(super) fn new(respond: SendResponse<Bytes>, responding: Responding) -> Self {
-        Self { respond, stage: Stage::Responding(responding) }
+    pub(super) fn new(respond: SendResponse<Bytes>, responding: Responding, young: Young) -> Self {
+        Self { respond, stage: Stage::Responding(responding), young: Some(young) }
     }
 
     fn poll_stages(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
@@ -80,7 +83,9 @@ impl Future for Call {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Err(Broken::Here(reason)) = ready!(self.poll_stages(cx)) {
+        let polled = self.poll_stages(cx);
+        self.young = None;
+        if let Err(Broken::Here(reason)) = ready!(polled) {
             self.respond.send_reset(reason);
         }
         Poll::Ready(())
