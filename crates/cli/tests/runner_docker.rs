@@ -44,6 +44,23 @@ fn with_engine(engine: &str, image: &str, command: &[&str], plugin: &[&str]) -> 
 
 #[test]
 #[ignore = "needs a container engine: cargo xtask containers"]
+fn a_sandbox_becomes_the_settings_of_the_container() {
+    let confined =
+        ["--sandbox", "--allow-read", "/usr/share", "--limit", "memory=256M,processes=64,files=256"];
+    for image in [RUST, GO] {
+        let facts = with(image, &["--json", "inspect"], &confined).ended_with(0).json();
+        assert_eq!(facts["sandbox"]["full"], true, "{facts}");
+        assert_eq!(facts["end"]["clean"], true, "{facts}");
+    }
+    let refused = with(RUST, &["inspect"], &["--sandbox", "--allow-calls", "debugging"]).ended_with(3);
+    refused.prints(&["rpcplugin::security::sandbox_unsupported", "the system calls debugging"]);
+    with(RUST, &["inspect"], &["--sandbox", "--allow-net", "443"])
+        .ended_with(3)
+        .prints(&["sandbox_unavailable"]);
+}
+
+#[test]
+#[ignore = "needs a container engine: cargo xtask containers"]
 fn inspect_and_call_start_the_entry_point_of_the_image() {
     let facts = with(RUST, &["--json", "inspect"], &[]).ended_with(0).json();
     assert_eq!(

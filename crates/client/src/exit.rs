@@ -145,11 +145,17 @@ impl ExitReason {
         }
     }
 
-    /// The exit with its cause, if the process ran into a limit of its sandbox that a signal stands for.
+    /// The exit with its cause, if the process ran into a limit of its sandbox that a signal stands for. `ran_out` is whether the
+    /// kernel has counted a kill for want of memory in the control group of the process.
     #[cfg(feature = "sandbox")]
-    pub(crate) fn at_limits_of(self, sandbox: Option<&rpcplugin_sandbox::Sandbox>) -> Self {
+    pub(crate) fn at_limits_of(self, sandbox: Option<&rpcplugin_sandbox::Sandbox>, ran_out: bool) -> Self {
         let Some(limits) = sandbox.map(rpcplugin_sandbox::Sandbox::resource_limits) else { return self };
         let signal = self.signal().and_then(Signal::name);
+        if let (Some("SIGKILL"), true, Some(bytes)) = (signal.as_deref(), ran_out, limits.total_memory) {
+            let message =
+                format!("the limit of the sandbox is {bytes} bytes for the plugin and all that it starts");
+            return ExitReport::new(ExitCause::OutOfMemory, message).into();
+        }
         match (signal.as_deref(), limits.cpu_time, limits.file_size) {
             (Some("SIGXCPU"), Some(time), _) => {
                 let message = format!("the limit of the sandbox is {} s", time.as_secs_f64());
@@ -205,7 +211,7 @@ impl ExitCause {
     fn advice(self) -> &'static str {
         match self {
             Self::OutOfMemory => {
-                "raise the memory limit of the plugin in its runner, or let the plugin use less memory"
+                "raise the memory limit of the plugin in its runner or in its sandbox, or let the plugin use less memory"
             }
             Self::Evicted => {
                 "launch the plugin again; request the memory and the disk space that it uses, so that it is not evicted first"
@@ -320,6 +326,25 @@ const LONGEST_MESSAGE: usize = 600;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "sandbox")]
+    #[test]
+    fn an_exit_at_a_limit_of_the_sandbox_has_its_cause() {
+        use rpcplugin_sandbox::{Limits, Sandbox};
+
+        let sandbox = Sandbox::new().limits(Limits::new().total_memory(1 << 20));
+        let cause = |sandbox: Option<&Sandbox>, signal: Signal, ran_out| {
+            let reason = ExitReason::Signal(signal).at_limits_of(sandbox, ran_out);
+            reason.report().map(|report| (report.cause, report.message.clone()))
+        };
+        let (found, message) = cause(Some(&sandbox), Signal::KILL, true).expect("a cause");
+        assert_eq!(found, ExitCause::OutOfMemory);
+        assert!(message.contains("1048576 bytes"), "{message}");
+        assert_eq!(cause(Some(&sandbox), Signal::KILL, false), None, "killed by another process");
+        assert_eq!(cause(Some(&sandbox), Signal::SEGV, true), None);
+        assert_eq!(cause(Some(&Sandbox::new()), Signal::KILL, true), None);
+        assert_eq!(cause(None, Signal::KILL, true), None);
+    }
 
     #[test]
     fn only_the_hosts_own_signals_count_as_killing() {

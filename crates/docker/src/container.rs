@@ -6,9 +6,13 @@ use std::{
 };
 
 use bollard::models::ContainerCreateBody;
+#[cfg(feature = "sandbox")]
+use rpcplugin_client::sandbox::Sandbox;
 use rpcplugin_client::{LaunchEnvironment, LaunchFault, Requirements, Runner, StartedProcess};
 use serde::{Deserialize, de::IgnoredAny};
 
+#[cfg(feature = "sandbox")]
+use crate::sandboxed;
 use crate::{
     attached::{attach, streams},
     engine::{Address, Connection, Engine, Failure, Request},
@@ -37,6 +41,8 @@ pub struct Container {
     user: User,
     options: Options,
     requirements: Option<Requirements>,
+    #[cfg(feature = "sandbox")]
+    sandbox: Option<Sandbox>,
 }
 
 impl Container {
@@ -49,6 +55,8 @@ impl Container {
             user: User::Auto,
             options: Options::default(),
             requirements: None,
+            #[cfg(feature = "sandbox")]
+            sandbox: None,
         }
     }
 
@@ -191,6 +199,25 @@ impl Container {
         self
     }
 
+    /// Confines the plugin: the container gets what the [`Sandbox`] allows, beside the settings of the container.
+    ///
+    /// Paths are mounted at the same place as on the engine's machine. Variables are those of the host. Limits of memory and of
+    /// processes are limits of the container as a whole. If the container has such a limit too, the lower one counts.
+    /// `Network::all` joins the network of [`network`](Self::network), or `bridge`. The
+    /// [guide](https://github.com/rpcplugin/rpcplugin/blob/main/docs/guide/sandbox.md) has what each layer is in a container.
+    /// [`Plugin::confinement`](rpcplugin_client::Plugin::confinement) reports what is enforced.
+    ///
+    /// # Errors
+    /// The launch fails with [`LaunchFault::Sandbox`] if a container cannot enforce the sandbox, and if it has no counterpart for
+    /// what the sandbox allows.
+    #[cfg(feature = "sandbox")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sandbox")))]
+    #[must_use]
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.sandbox = Some(sandbox);
+        self
+    }
+
     /// Sets what the host requires of the plugin. Default: nothing.
     #[must_use]
     pub fn requirements(mut self, requirements: Requirements) -> Self {
@@ -243,8 +270,33 @@ impl Container {
         }
     }
 
+    #[cfg(not(feature = "sandbox"))]
     async fn begin(
         &self,
+        environment: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ContainerProcess>, LaunchFault> {
+        self.begin_with(&self.options, environment).await.map_err(LaunchFault::runner)
+    }
+
+    #[cfg(feature = "sandbox")]
+    async fn begin(
+        &self,
+        environment: &LaunchEnvironment,
+    ) -> Result<StartedProcess<ContainerProcess>, LaunchFault> {
+        let Some(sandbox) = &self.sandbox else {
+            return self.begin_with(&self.options, environment).await.map_err(LaunchFault::runner);
+        };
+        let address = self.address().map_err(LaunchFault::runner)?;
+        let connection = Connection::to(&address).await.map_err(LaunchFault::runner)?;
+        let confinement = sandboxed::confinement(sandbox, &self.options, &connection.engine)?;
+        let options = sandboxed::options(sandbox, &self.options, environment, std::env::vars_os());
+        let started = self.begin_with(&options, environment).await.map_err(LaunchFault::runner)?;
+        Ok(started.confinement(Some(confinement)))
+    }
+
+    async fn begin_with(
+        &self,
+        options: &Options,
         environment: &LaunchEnvironment,
     ) -> Result<StartedProcess<ContainerProcess>, DockerError> {
         let connection = Connection::to(&self.address()?).await?;
@@ -270,17 +322,17 @@ impl Container {
             has_selinux: connection.engine.has_selinux,
             labels: &labels,
         };
-        let body = spec::body(&self.options, &facts)?;
+        let body = spec::body(options, &facts)?;
         let name = self.container_name();
         let removal = create(&connection, &name, body).await?;
         self.check_used_runtime(&connection, &name).await?;
         let not_started = |failure| self.not_started(failure);
-        let has_stdin = self.options.has_stdin;
+        let has_stdin = options.has_stdin;
         let attached = attach(&connection, &name, has_stdin).await.map_err(not_started)?;
         let start = connection.docker.start_container(&name, None);
         connection.request("start the container", start).await.map_err(not_started)?;
         let (plugin, host) = streams(has_stdin);
-        let memory = self.options.memory;
+        let memory = options.memory;
         let process = ContainerProcess::kept_by(Keeper {
             connection,
             name,
@@ -346,11 +398,16 @@ impl Runner for Container {
         &self,
         environment: &LaunchEnvironment,
     ) -> Result<StartedProcess<ContainerProcess>, LaunchFault> {
-        self.begin(environment).await.map_err(LaunchFault::runner)
+        self.begin(environment).await
     }
 
     fn requirements(&self) -> Option<&Requirements> {
         self.requirements.as_ref()
+    }
+
+    #[cfg(feature = "sandbox")]
+    fn sandbox(&self) -> Option<&Sandbox> {
+        self.sandbox.as_ref()
     }
 
     async fn diagnose(&self, fault: &LaunchFault) -> Option<String> {

@@ -31,6 +31,12 @@ pub struct Engine {
     pub is_rootless: bool,
     /// Whether SELinux confines the containers.
     pub has_selinux: bool,
+    /// Whether the engine filters the system calls of its containers.
+    pub has_seccomp: bool,
+    /// Whether the engine can limit the memory of a container.
+    pub limits_memory: bool,
+    /// Whether the engine can limit the processes of a container.
+    pub limits_processes: bool,
     /// The runtimes that the engine knows. Podman also lists those that are not installed.
     pub runtimes: Vec<String>,
     /// The runtime that containers have if they ask for none.
@@ -89,6 +95,9 @@ impl Connection {
             version: version.version,
             is_rootless: has("rootless") || info.rootless.unwrap_or(false),
             has_selinux: has("selinux"),
+            has_seccomp: has("seccomp"),
+            limits_memory: info.memory_limit.unwrap_or(false),
+            limits_processes: info.pids_limit.unwrap_or(false),
             runtimes: info.runtimes.into_iter().flatten().map(|(name, _)| name).collect(),
             default_runtime: info.default_runtime.unwrap_or_default(),
         };
@@ -145,4 +154,6 @@ struct Info {
     runtimes: Option<BTreeMap<String, IgnoredAny>>,
     default_runtime: Option<String>,
     rootless: Option<bool>,
+    memory_limit: Option<bool>,
+    pids_limit: Option<bool>,
 }

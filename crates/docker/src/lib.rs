@@ -25,6 +25,7 @@
 //!   only certificates travel, and no keys.
 //! - The container has no network, no capabilities, a read-only root with a small `/tmp` in memory, and may gain no
 //!   privileges. Its limits are what [`memory`](Container::memory), [`cpus`](Container::cpus) and [`pids`](Container::pids) set.
+//! - With the feature `sandbox`, `Container::sandbox` makes these settings from a `Sandbox`, as far as they have a counterpart.
 //! - The exit is reported with its reason: [`ExitCause::OutOfMemory`](rpcplugin_client::ExitCause) for a container that the
 //!   kernel killed at its limit, [`ExitCause::Removed`](rpcplugin_client::ExitCause) for a container that another program removed.
 //! - The runner removes its container when the plugin has ended, when the [`Plugin`](rpcplugin_client::Plugin) is dropped, and
@@ -55,6 +56,8 @@ mod orphans;
 mod os;
 mod process;
 mod removal;
+#[cfg(feature = "sandbox")]
+mod sandboxed;
 mod spec;
 mod translate;
 mod user;

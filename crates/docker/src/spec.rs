@@ -6,7 +6,9 @@ use std::{
     path::Path,
 };
 
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits,
+};
 use rpcplugin_client::LaunchEnvironment;
 use rpcplugin_handshake::variable;
 
@@ -31,6 +33,16 @@ pub(crate) struct Options {
     pub(crate) tmpfs: Option<u64>,
     pub(crate) has_writable_root: bool,
     pub(crate) has_stdin: bool,
+    pub(crate) limits: Vec<ProcessLimit>,
+}
+
+/// A resource limit of each process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProcessLimit {
+    /// The name that engines have for the limit, for example `nofile`.
+    pub(crate) name: &'static str,
+    pub(crate) soft: u64,
+    pub(crate) hard: u64,
 }
 
 /// The value of a variable, which `Debug` hides.
@@ -77,6 +89,7 @@ pub(crate) fn body(options: &Options, facts: &Facts<'_>) -> Result<ContainerCrea
         nano_cpus: options.cpus.map(|cpus| ((cpus * 1e9) as i64).max(1)),
         pids_limit: options.pids.map(|pids| number(pids.into())),
         network_mode: Some(options.network.clone().unwrap_or_else(|| "none".to_owned())),
+        ulimits: (!options.limits.is_empty()).then(|| options.limits.iter().map(ulimit).collect()),
         runtime: options.runtime.clone(),
         userns_mode: facts.user.namespace.clone(),
         group_add: (!facts.user.groups.is_empty()).then(|| facts.user.groups.clone()),
@@ -151,6 +164,11 @@ fn relabelled(mount: &BindMount) -> Result<String, DockerError> {
         return Err(invalid(path));
     }
     Ok(format!("{source}:{target}:z"))
+}
+
+fn ulimit(limit: &ProcessLimit) -> ResourcesUlimits {
+    let number = |value: u64| Some(i64::try_from(value).unwrap_or(i64::MAX));
+    ResourcesUlimits { name: Some(limit.name.to_owned()), soft: number(limit.soft), hard: number(limit.hard) }
 }
 
 fn text(path: &Path) -> Result<&str, DockerError> {

@@ -111,6 +111,9 @@ mod tests {
             version: String::new(),
             is_rootless,
             has_selinux: false,
+            has_seccomp: true,
+            limits_memory: true,
+            limits_processes: true,
             runtimes: Vec::new(),
             default_runtime: String::new(),
         }

@@ -36,6 +36,10 @@ pub enum Layer {
     FileSize,
     /// The limit of the size of core files.
     CoreSize,
+    /// The limit of memory of the plugin as a whole.
+    TotalMemory,
+    /// The limit of processes of the plugin as a whole.
+    TotalProcesses,
 }
 
 /// What holds of a layer.
@@ -76,6 +80,8 @@ impl Layer {
         Self::CpuTime,
         Self::FileSize,
         Self::CoreSize,
+        Self::TotalMemory,
+        Self::TotalProcesses,
     ];
 
     /// The name of the layer in reports, such as `filesystem` or `abstract_sockets`.
@@ -97,6 +103,8 @@ impl Layer {
             Self::CpuTime => "cpu_time",
             Self::FileSize => "file_size",
             Self::CoreSize => "core_size",
+            Self::TotalMemory => "total_memory",
+            Self::TotalProcesses => "total_processes",
         }
     }
 }

@@ -20,13 +20,22 @@ pub enum SandboxFault {
         )
     )]
     Unavailable(Vec<(Layer, String)>),
-    /// The sandbox does not exist on this operating system.
-    #[error("a sandbox is not supported on this operating system")]
+    /// The place of the plugin has no counterpart for what the sandbox allows: an operating system other than Linux for the whole
+    /// sandbox, a container for some of it.
+    #[error("{place} has no counterpart for {what}")]
     #[diagnostic(
         code(rpcplugin::security::sandbox_unsupported),
-        help("run the host on Linux, or choose `Enforce::BestEffort` to start the plugin without a sandbox")
+        help(
+            "run the plugin as a process on Linux, or take what is named out of the sandbox; on another operating system \
+             `Enforce::BestEffort` starts the plugin without a sandbox"
+        )
     )]
-    Unsupported,
+    Unsupported {
+        /// Where the plugin would run, for example `a container`.
+        place: &'static str,
+        /// What the sandbox allows there, for example `the system calls debugging`.
+        what: String,
+    },
     /// A path of the sandbox does not exist, or cannot be opened.
     #[error("the sandbox allows {}, which cannot be opened", path.display())]
     #[diagnostic(
@@ -87,7 +96,14 @@ mod tests {
     fn each_fault_has_a_code_and_names_what_is_missing() {
         let missing = vec![(Layer::Tcp, "a".to_owned()), (Layer::Udp, "b".to_owned())];
         for (fault, code, text) in [
-            (SandboxFault::Unsupported, "rpcplugin::security::sandbox_unsupported", "operating system"),
+            (
+                SandboxFault::Unsupported {
+                    place: "a container",
+                    what: "the system calls debugging".to_owned(),
+                },
+                "rpcplugin::security::sandbox_unsupported",
+                "a container has no counterpart for the system calls debugging",
+            ),
             (
                 SandboxFault::Unavailable(missing),
                 "rpcplugin::security::sandbox_unavailable",

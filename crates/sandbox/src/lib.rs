@@ -72,7 +72,7 @@ pub use denied::Denied;
 pub use error::SandboxFault;
 pub use limits::Limits;
 pub use network::{Network, UnixSockets};
-pub use prepared::Prepared;
+pub use prepared::{ControlGroup, Prepared};
 pub use program::Program;
 pub use sandbox::{Enforce, Sandbox};
 pub use system_calls::SystemCalls;

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Resource limits of a confined plugin. No limit by default, except that no core file is written.
 ///
 /// The kernel counts for each process: a plugin that starts processes gets each limit once for each of them. A limit above that of
-/// the host has the value of the host.
+/// the host has the value of the host. The limits with `total` in their name are of the plugin as a whole, with all processes that it
+/// starts. They need a control group.
 ///
 /// The limits are set right after the start of the process, before it has printed anything. A process that the plugin starts within
 /// that moment of some microseconds can miss them.
@@ -31,6 +32,10 @@ pub struct Limits {
     pub file_size: Option<u64>,
     /// The size of a core file, in bytes.
     pub core_size: u64,
+    /// The memory of the plugin and of all processes that it starts, in bytes.
+    pub total_memory: Option<u64>,
+    /// The processes and threads of the plugin and of all processes that it starts.
+    pub total_processes: Option<u64>,
 }
 
 impl Limits {
@@ -77,6 +82,27 @@ impl Limits {
     #[must_use]
     pub fn file_size(mut self, bytes: u64) -> Self {
         self.file_size = Some(bytes);
+        self
+    }
+
+    /// Limits the memory of the plugin with all processes that it starts, in bytes. Files in the cache of the kernel and shared memory
+    /// count too, and there is no swap beyond it. The kernel kills the plugin with all its processes at the limit: the exit has the cause
+    /// `OutOfMemory`.
+    ///
+    /// Needs a control group: see [`Sandbox::control_group`](crate::Sandbox::control_group).
+    #[must_use]
+    pub fn total_memory(mut self, bytes: u64) -> Self {
+        self.total_memory = Some(bytes);
+        self
+    }
+
+    /// Limits the processes and threads of the plugin with all processes that it starts, itself included. Further ones fail with
+    /// EAGAIN. Holds for root too.
+    ///
+    /// Needs a control group: see [`Sandbox::control_group`](crate::Sandbox::control_group).
+    #[must_use]
+    pub fn total_processes(mut self, processes: u64) -> Self {
+        self.total_processes = Some(processes);
         self
     }
 

@@ -6,6 +6,6 @@ mod linux;
 mod other;
 
 #[cfg(target_os = "linux")]
-pub(crate) use self::linux::{Prepared, check, make_private_dir};
+pub(crate) use self::linux::{ControlGroup, Prepared, check, make_private_dir};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use self::other::{Prepared, check, make_private_dir};
+pub(crate) use self::other::{ControlGroup, Prepared, check, make_private_dir};

@@ -11,6 +11,10 @@ use crate::{confinement::Confinement, error::SandboxFault, os, program::Program,
 #[derive(Debug)]
 pub struct Prepared(os::Prepared);
 
+/// The control group of one plugin. Dropping it kills all processes in it, and removes it: a wait of 200 ms at most.
+#[derive(Debug)]
+pub struct ControlGroup(os::ControlGroup);
+
 impl Sandbox {
     /// What this system would enforce of the sandbox, without a launch.
     #[must_use]
@@ -31,6 +35,19 @@ impl Sandbox {
             }
             _ => Ok(Prepared(prepared)),
         }
+    }
+}
+
+impl ControlGroup {
+    /// Whether the kernel has killed processes of the plugin, because it used more memory than its limit.
+    #[must_use]
+    pub fn ran_out_of_memory(&self) -> bool {
+        self.0.ran_out_of_memory()
+    }
+
+    /// Lets the processes run on. The group stays until a host that makes another group beside it finds it empty.
+    pub fn leave(self) {
+        self.0.leave();
     }
 }
 
@@ -68,5 +85,11 @@ impl Prepared {
     /// [`SandboxFault::Failed`] if the kernel refuses a limit. The caller has to end the process then.
     pub fn limit(&self, pid: u32) -> Result<(), SandboxFault> {
         self.0.limit(pid)
+    }
+
+    /// Takes the control group of the process over, if the sandbox has limits of the plugin as a whole. Otherwise the group ends with
+    /// this value.
+    pub fn take_control_group(&mut self) -> Option<ControlGroup> {
+        self.0.take_control_group().map(ControlGroup)
     }
 }

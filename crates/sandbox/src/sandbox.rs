@@ -6,6 +6,8 @@ use std::{
 };
 
 use crate::{
+    confinement::Confinement,
+    error::SandboxFault,
     limits::Limits,
     network::{Network, UnixSockets},
     system_calls::SystemCalls,
@@ -41,6 +43,7 @@ pub struct Sandbox {
     pub(crate) system_calls: BTreeSet<SystemCalls>,
     pub(crate) environment: BTreeSet<String>,
     pub(crate) limits: Limits,
+    pub(crate) control_group: Option<PathBuf>,
     pub(crate) enforce: Enforce,
     /// The highest ABI of Landlock that is used, for tests.
     pub(crate) landlock_abi: Option<u32>,
@@ -123,6 +126,20 @@ impl Sandbox {
         self
     }
 
+    /// Names the control group of version 2 in which the group of the plugin is made, such as `/sys/fs/cgroup/plugins`. Only for limits
+    /// [of the plugin as a whole](Limits::total_memory).
+    ///
+    /// By default the group of the host, or the one above, if systemd has delegated it (`Delegate=yes`), and the top of the groups that
+    /// the host sees, as in a container. The host needs the right to make groups there and to move processes from its own group. The
+    /// group must have no processes of its own, unless it is the top: `DelegateSubgroup=` of systemd starts the host in a group beneath.
+    ///
+    /// The group of a plugin is removed when the plugin has exited, and all processes in it are killed then.
+    #[must_use]
+    pub fn control_group(mut self, group: impl Into<PathBuf>) -> Self {
+        self.control_group = Some(group.into());
+        self
+    }
+
     /// Chooses what happens on a system that cannot enforce the whole sandbox.
     #[must_use]
     pub fn enforce(mut self, enforce: Enforce) -> Self {
@@ -156,6 +173,17 @@ impl Sandbox {
         &self.network
     }
 
+    /// The Unix sockets that the plugin may connect to.
+    #[must_use]
+    pub fn unix_sockets_allowed(&self) -> UnixSockets {
+        self.unix_sockets
+    }
+
+    /// The groups of system calls that are allowed.
+    pub fn system_calls_allowed(&self) -> impl Iterator<Item = SystemCalls> {
+        self.system_calls.iter().copied()
+    }
+
     /// The resource limits.
     #[must_use]
     pub fn resource_limits(&self) -> &Limits {
@@ -166,6 +194,18 @@ impl Sandbox {
     #[must_use]
     pub fn enforcement(&self) -> Enforce {
         self.enforce
+    }
+
+    /// Refuses what would be enforced, if the sandbox asks for more and has [`Enforce::Fully`].
+    ///
+    /// # Errors
+    /// [`SandboxFault::Unavailable`] with each layer that is missing.
+    pub fn require(&self, confinement: &Confinement) -> Result<(), SandboxFault> {
+        if self.enforce != Enforce::Fully || confinement.is_full() {
+            return Ok(());
+        }
+        let missing = confinement.missing().map(|(layer, why)| (layer, why.to_owned()));
+        Err(SandboxFault::Unavailable(missing.collect()))
     }
 
     /// What the sandbox allows beyond the default, one line for each, sorted: `connect tcp 443`, `read /srv/data`,

@@ -52,6 +52,9 @@ pub(crate) struct Options {
     /// Let plugins outlive a killed host: start no watchdogs.
     #[arg(long)]
     pub(crate) unguarded: bool,
+    /// Confine the plugin: no files but its own, no network, and limits of memory and open files.
+    #[arg(long)]
+    pub(crate) sandbox: bool,
     /// Worker threads of the host.
     #[arg(long, default_value_t = 1)]
     pub(crate) workers: usize,

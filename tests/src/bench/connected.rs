@@ -1,6 +1,13 @@
 //! The process that a measurement calls.
 
-use rpcplugin::{Command, Host, Plugin, PluginChannel, config::HostTls, host::Observer};
+use std::path::Path;
+
+use rpcplugin::{
+    Command, Host, Plugin, PluginChannel,
+    config::HostTls,
+    host::Observer,
+    sandbox::{Limits, Sandbox},
+};
 use tonic::{
     body::Body,
     client::GrpcService,
@@ -95,7 +102,15 @@ pub(crate) async fn launch_followed(options: &Options, observer: impl Observer) 
 
 pub(crate) async fn launch_by(host: &Host, options: &Options) -> Measured<Plugin> {
     let (program, args) = options.command.split_first().ok_or("no plugin is named")?;
-    Ok(host.launch(Command::new(program).args(args).stdin(rpcplugin::host::Stdin::Null)).await?)
+    let command = Command::new(program).args(args).stdin(rpcplugin::host::Stdin::Null);
+    let command = if options.sandbox { command.sandbox(sandbox(args)) } else { command };
+    Ok(host.launch(command).await?)
+}
+
+/// The sandbox of a confined plugin. A program that pins the plugin to cores executes it.
+fn sandbox(args: &[String]) -> Sandbox {
+    let programs = args.iter().filter(|arg| Path::new(arg).is_absolute());
+    programs.fold(Sandbox::new(), Sandbox::execute).limits(Limits::new().memory(1 << 30).open_files(1024))
 }
 
 /// The process of a launched plugin.

@@ -27,7 +27,7 @@ use std::{
 use clap::Args;
 use rpcplugin::{
     docker::Container,
-    sandbox::{Sandbox, UnixSockets},
+    sandbox::{Sandbox, SystemCalls, UnixSockets},
 };
 
 use crate::kit_host::{
@@ -78,6 +78,12 @@ pub(crate) struct CheckArgs {
     /// A file or a directory that the confined plugin may read.
     #[arg(long, value_name = "PATH", requires = "sandbox")]
     sandbox_read: Vec<PathBuf>,
+    /// A file or a directory that the confined plugin may execute.
+    #[arg(long, value_name = "PATH", requires = "sandbox")]
+    sandbox_execute: Vec<PathBuf>,
+    /// Allow the confined plugin to change modes and owners of files, as a plugin of pyvider does.
+    #[arg(long, requires = "sandbox")]
+    sandbox_file_metadata: bool,
     /// The plugin and its arguments.
     #[arg(last = true, required = true, value_name = "PLUGIN")]
     command: Vec<String>,
@@ -119,6 +125,9 @@ pub(crate) async fn run(args: CheckArgs) -> io::Result<ExitCode> {
     });
     launching.sandbox = args.sandbox.then(|| {
         let sandbox = args.sandbox_read.iter().fold(Sandbox::new(), Sandbox::read);
+        let sandbox = args.sandbox_execute.iter().fold(sandbox, Sandbox::execute);
+        let sandbox =
+            if args.sandbox_file_metadata { sandbox.allow(SystemCalls::FileMetadata) } else { sandbox };
         if args.mux { sandbox } else { sandbox.unix_sockets(UnixSockets::Any) }
     });
     launching.auto_mtls = args.auto_mtls;

@@ -3,6 +3,8 @@
 
 mod checksums;
 mod cleanup;
+#[cfg(target_os = "linux")]
+mod confined_kit;
 mod double;
 mod environment;
 mod host_death;

@@ -254,6 +254,30 @@ async fn a_kernel_that_lacks_a_layer_refuses_the_launch_or_reports_the_layer() {
 }
 
 #[tokio::test]
+async fn limits_of_the_plugin_as_a_whole_are_refused_without_a_control_group() {
+    let limits = Limits::new().total_memory(256 << 20).total_processes(64);
+    let nowhere = Sandbox::new().limits(limits).control_group("/no/such/group");
+    let command = || Command::new(program("escaping-plugin"));
+    let error = refused(command().sandbox(nowhere.clone())).await;
+    assert_eq!(code(&error), "rpcplugin::security::sandbox_unavailable");
+    let text = error.fault.to_string();
+    for layer in ["total_memory", "total_processes"] {
+        assert!(
+            text.contains(&format!("{layer} (/no/such/group/cgroup.controllers cannot be read")),
+            "{text}"
+        );
+    }
+    let best = closed().limits(nowhere.resource_limits().clone()).control_group("/no/such/group");
+    let command = Outside::new().command(program("escaping-plugin"), std::iter::empty());
+    let plugin = escaping_host().launch(command.sandbox(best.enforce(Enforce::BestEffort))).await;
+    let plugin = plugin.unwrap_or_else(|error| panic!("{error:?}"));
+    let confinement = plugin.confinement().expect("it has a sandbox");
+    let missing: Vec<_> = confinement.missing().map(|(layer, _)| layer).collect();
+    assert!(missing.ends_with(&[Layer::TotalMemory, Layer::TotalProcesses]), "{confinement}");
+    plugin.shut_down().await;
+}
+
+#[tokio::test]
 async fn a_kernel_of_each_age_enforces_what_it_reports() {
     let network = || Network::none().connect([443]);
     for abi in [0, 1, 2, 3, 4, 5, 6] {

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pairs::Pair;
+
 /// One measurement, taken by each pair in turn.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Figure {
     /// The name, for `--figure`.
     pub(super) name: String,
-    /// Whether the figure compares with tonic alone, and not with other libraries for plugins.
-    pub(super) beside_tonic: bool,
+    /// The only pair that the figure compares with, if it is not about other libraries for plugins.
+    pub(super) beside: Option<Pair>,
     /// The cores of the host and of the plugin, if they are pinned.
     pub(super) cores: Option<[&'static str; 2]>,
     /// The figure as the hosts know it, and its flags.
@@ -71,13 +73,14 @@ impl Figure {
             match word {
                 "@one" => figure.cores = Some(["0", "0"]),
                 "@two" => figure.cores = Some(["0", "1"]),
-                "@tonic" => figure.beside_tonic = true,
+                "@tonic" => figure.beside = Some(Pair::Tonic),
+                "@unconfined" => figure.beside = Some(Pair::Unconfined),
                 "@whole" => {}
                 _ => figure.arguments.push(if quick { short } else { whole }.to_owned()),
             }
         }
         figure.seconds = figure.value("--seconds").and_then(|value| value.parse().ok()).unwrap_or_default();
-        figure.rounds = match (figure.beside_tonic, quick) {
+        figure.rounds = match (figure.beside.is_some(), quick) {
             // A difference of three per cent has to be seen.
             (true, false) => 11,
             (true, true) => 5,

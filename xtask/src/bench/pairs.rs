@@ -28,6 +28,8 @@ pub(super) enum Pair {
     Python,
     /// tonic without any library for plugins.
     Tonic,
+    /// This library without a sandbox, beside itself with one.
+    Unconfined,
 }
 
 /// The programs that were built.
@@ -74,6 +76,7 @@ pub(super) fn prepare(against: &[Pair], directory: &Path) -> Outcome<Programs> {
     for &pair in against {
         let built = match pair {
             Pair::Rust => continue,
+            Pair::Unconfined => own("host", &[release.join("kit-plugin").into()]),
             Pair::Tonic => own("raw-host", &[bench.clone().into(), "raw-plugin".into()]),
             Pair::Go => go(&directory.join("go"))?,
             Pair::Python => {
@@ -107,10 +110,13 @@ impl Programs {
     /// The host and plugin of a pair, if it takes part in the figure. Beside tonic, this library's plugin has the same
     /// few calls as tonic's.
     pub(super) fn of(&self, pair: Pair, figure: &Figure) -> Option<(&[OsString], Vec<OsString>)> {
-        let takes_part = pair == Pair::Rust || (pair == Pair::Tonic) == figure.beside_tonic;
+        let is_a_library = !matches!(pair, Pair::Tonic | Pair::Unconfined);
+        let takes_part = pair == Pair::Rust || figure.beside.map_or(is_a_library, |beside| beside == pair);
         let built = self.pairs.get(&pair).filter(|_| takes_part)?;
         let plugin = match pair {
-            Pair::Rust if figure.beside_tonic => vec![self.bench.clone().into(), "plugin".into()],
+            Pair::Rust if figure.beside == Some(Pair::Tonic) => {
+                vec![self.bench.clone().into(), "plugin".into()]
+            }
             _ => built.plugin.clone(),
         };
         Some((&built.host, plugin))
@@ -137,6 +143,7 @@ impl fmt::Display for Pair {
             Self::Go => "go-plugin",
             Self::Python => "pyvider",
             Self::Tonic => "tonic",
+            Self::Unconfined => "unconfined",
         })
     }
 }

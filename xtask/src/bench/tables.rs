@@ -19,15 +19,21 @@ pub(super) fn pages(
     read: impl Fn(&str) -> Option<String>,
 ) -> Outcome<[(&'static str, String); 2]> {
     let circumstances = circumstances(report);
-    let headline = |row: &&Row| row.headline && row.ratios.keys().any(|pair| *pair != Pair::Tonic);
+    let headline = |row: &&Row| {
+        row.headline && row.ratios.keys().any(|pair| !matches!(pair, Pair::Tonic | Pair::Unconfined))
+    };
     let short = format!("{}\n{circumstances}\n", table(report.rows.iter().filter(headline), false));
     let versions: String =
         report.versions.iter().map(|(pair, version)| format!("- {pair}: {version}\n")).collect();
-    let of_tonic = |row: &&Row| row.figure.starts_with("tonic/");
+    let apart = ["tonic/", "sandbox/"];
+    let is_apart = |row: &&Row| apart.iter().any(|start| row.figure.starts_with(start));
     let mut long = format!("{circumstances}\n\n{versions}");
-    long += &format!("\n{}", table(report.rows.iter().filter(|row| !of_tonic(row)), true));
-    if report.rows.iter().any(|row| of_tonic(&row)) {
-        long += &format!("\n{}", table(report.rows.iter().filter(of_tonic), true));
+    long += &format!("\n{}", table(report.rows.iter().filter(|row| !is_apart(row)), true));
+    for start in apart {
+        let rows = || report.rows.iter().filter(|row| row.figure.starts_with(start));
+        if rows().next().is_some() {
+            long += &format!("\n{}", table(rows(), true));
+        }
     }
     let page = |path: &'static str, content: &str| -> Outcome<_> {
         let page =

@@ -188,6 +188,7 @@ const CRATES: &[Crate] = &[
             "translate",
             "user",
             "spec",
+            "sandboxed",
             "exit",
             "removal",
             "orphans",

@@ -45,7 +45,7 @@ pub(crate) struct RunArgs {
     handover: Option<PathBuf>,
     /// Prints at the end what the confined plugin was denied, as options that allow it. Uses `strace` if it is installed, and the
     /// plugin's words otherwise.
-    #[arg(long, requires = "sandbox", conflicts_with = "locked")]
+    #[arg(long, requires = "sandbox", conflicts_with_all = ["locked", "runner"])]
     trace_access: bool,
     #[command(flatten)]
     launch: LaunchArgs,

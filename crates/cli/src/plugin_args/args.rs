@@ -65,7 +65,7 @@ pub(crate) struct LaunchArgs {
     pub(crate) dir: Option<PathBuf>,
     /// Starts the plugin in a container or a pod: docker:IMAGE or kube:IMAGE. PLUGIN and ARGS are then the program in the image and its
     /// arguments, by default those of the image.
-    #[arg(long, value_name = "RUNNER", conflicts_with_all = ["sandbox", "locked"])]
+    #[arg(long, value_name = "RUNNER", conflicts_with = "locked")]
     pub(crate) runner: Option<RunnerChoice>,
     /// Sets an option of the runner, such as memory=64m, pull=never or namespace=plugins.
     #[arg(long, value_name = "KEY=VALUE", requires = "runner")]
@@ -182,6 +182,7 @@ impl LaunchArgs {
             program: self.program.as_ref().map(|program| text(program.as_os_str())).transpose()?,
             args: self.args.iter().map(|arg| text(arg)).collect::<Result<_, _>>()?,
             env,
+            sandbox: self.sandbox.sandbox(),
         };
         choice.runner(inside, &self.runner_option)
     }

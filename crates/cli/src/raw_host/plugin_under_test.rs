@@ -60,9 +60,9 @@ pub(crate) struct Start<'a> {
 }
 
 impl PluginUnderTest {
-    /// The sandbox of the plugin. `None` for a plugin without one.
+    /// The sandbox of the plugin, if it is a child process. `None` for a plugin without one.
     pub(crate) fn sandbox(&self) -> Option<&Sandbox> {
-        self.runner.as_ref().and_then(|runner| runner.sandbox())
+        self.runner.as_ref().filter(|runner| runner.is_child()).and_then(|runner| runner.sandbox())
     }
 
     /// Returns a start in plain text, with the cookie and all versions.

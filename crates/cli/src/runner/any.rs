@@ -92,8 +92,10 @@ impl Runner for AnyRunner {
     fn sandbox(&self) -> Option<&Sandbox> {
         match self {
             Self::Child(command) => command.sandboxed(),
-            #[cfg(any(feature = "docker", feature = "kube"))]
-            _ => None,
+            #[cfg(feature = "docker")]
+            Self::Docker(container) => Runner::sandbox(&**container),
+            #[cfg(feature = "kube")]
+            Self::Kube(_) => None,
         }
     }
 

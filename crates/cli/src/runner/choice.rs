@@ -104,13 +104,20 @@ mod tests {
             let choice = choice(&format!("{kind}:kv-plugin:1"));
             assert_eq!(choice.to_string(), format!("{kind}:kv-plugin:1"));
             assert_eq!(choice.has_sockets_here(), kind == "docker");
-            let inside = InImage { program: None, args: Vec::new(), env: Vec::new() };
-            match choice.runner(inside, &[]) {
+            let inside = || InImage { program: None, args: Vec::new(), env: Vec::new(), sandbox: None };
+            match choice.runner(inside(), &[]) {
                 Ok(_) => assert!(is_built),
                 Err(error) => {
                     assert!(!is_built && error.to_string().contains(&format!("feature `{kind}`")), "{error}")
                 }
             }
+        }
+        #[cfg(feature = "kube")]
+        {
+            let sandbox = Some(rpcplugin::sandbox::Sandbox::new());
+            let confined = InImage { program: None, args: Vec::new(), env: Vec::new(), sandbox };
+            let error = choice("kube:kv-plugin:1").runner(confined, &[]).unwrap_err();
+            assert!(error.to_string().contains("no counterpart for --sandbox"), "{error}");
         }
         for wrong in ["docker", "podman:image", "docker:", ":image"] {
             assert!(wrong.parse::<RunnerChoice>().is_err(), "{wrong}");

@@ -14,7 +14,7 @@ pub(super) fn runner(
     inside: InImage,
     options: &[RunnerOption],
 ) -> Result<AnyRunner, UsageError> {
-    let InImage { program, args, env } = inside;
+    let InImage { program, args, env, sandbox } = inside;
     // A person who names an image expects it to be fetched.
     let mut container = Container::new(image).pull(Pull::IfMissing);
     if let Some(program) = program {
@@ -22,6 +22,9 @@ pub(super) fn runner(
     }
     for (name, value) in env {
         container = container.env(name, value);
+    }
+    if let Some(sandbox) = sandbox {
+        container = container.sandbox(sandbox);
     }
     for option in options {
         container = match option.key.as_str() {

@@ -1,5 +1,7 @@
 //! What a runner starts in its image.
 
+use rpcplugin::sandbox::Sandbox;
+
 /// What a runner starts in its image.
 #[derive(Debug)]
 #[cfg_attr(
@@ -11,4 +13,6 @@ pub(crate) struct InImage {
     pub(crate) program: Option<String>,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    /// The sandbox of the plugin.
+    pub(crate) sandbox: Option<Sandbox>,
 }

@@ -8,13 +8,21 @@ use crate::error::UsageError;
 /// Makes the pod of a plugin.
 ///
 /// # Errors
-/// An unknown option, and an invalid value.
+/// A sandbox, an unknown option, and an invalid value.
 pub(super) fn runner(
     image: &str,
     inside: InImage,
     options: &[RunnerOption],
 ) -> Result<AnyRunner, UsageError> {
-    let InImage { program, args, env } = inside;
+    let InImage { program, args, env, sandbox } = inside;
+    if sandbox.is_some() {
+        return Err(UsageError::new(
+            "a pod has no counterpart for --sandbox: its files are in its image, its network is that of the cluster, and nodes limit \
+             neither open files nor processes for one pod",
+            "leave out --sandbox: a pod has no rights and a root that cannot be written. Limit it with --runner-option memory=64m and a \
+             NetworkPolicy, or run the plugin with --runner docker:IMAGE",
+        ));
+    }
     let mut pod = Pod::new(image);
     if let Some(program) = program {
         pod = pod.command([program]).args(args);

@@ -40,9 +40,14 @@ pub(crate) struct SandboxArgs {
     #[arg(long, value_name = "GROUP", requires = "sandbox", value_delimiter = ',',
         value_parser = PossibleValuesParser::new(SystemCalls::ALL.iter().map(|calls| calls.as_str())))]
     allow_calls: Vec<String>,
-    /// Limits the plugin: memory=512M, files=64, processes=8, cpu=30s, file-size=1G, core=0.
+    /// Limits the plugin: memory=512M, files=64, processes=8, cpu=30s, file-size=1G, core=0. With all processes that it starts:
+    /// total-memory=1G, total-processes=32.
     #[arg(long, value_name = "LIMIT", requires = "sandbox", value_delimiter = ',')]
     limit: Vec<Limit>,
+    /// Makes the control group of the total limits in this one, such as /sys/fs/cgroup/plugins. By default in the group of this program,
+    /// if it was delegated.
+    #[arg(long, value_name = "PATH", requires = "sandbox")]
+    control_group: Option<PathBuf>,
     /// Starts the plugin even if this system cannot enforce all of the sandbox. A warning names what is missing.
     #[arg(long, requires = "sandbox")]
     sandbox_best_effort: bool,
@@ -75,6 +80,9 @@ impl SandboxArgs {
             SystemCalls::ALL.iter().filter(is_allowed).fold(sandbox, |sandbox, calls| sandbox.allow(*calls));
         let limits = self.limit.iter().fold(Limits::new(), |limits, limit| limit.add_to(limits));
         let enforce = if self.sandbox_best_effort { Enforce::BestEffort } else { Enforce::Fully };
+        if let Some(group) = &self.control_group {
+            sandbox = sandbox.control_group(group);
+        }
         Some(sandbox.limits(limits).enforce(enforce))
     }
 
@@ -158,7 +166,7 @@ mod tests {
         assert_eq!(sandbox(&["--sandbox"]).unwrap(), Some(Sandbox::new()));
         let all = "--sandbox --allow-read / --allow-write /tmp/../tmp --allow-execute /usr --allow-net 443,udp,listen:0 \
                    --allow-env LANG,TZ --allow-unix-sockets --allow-calls io_uring --limit memory=1M,files=9 \
-                   --sandbox-best-effort";
+                   --control-group /sys/fs/cgroup/kv --sandbox-best-effort";
         let found = sandbox(&all.split_whitespace().collect::<Vec<_>>()).unwrap().unwrap();
         let expected = [
             "connect tcp 443",

@@ -29,7 +29,10 @@ pub(crate) fn help_for(fault: &SandboxFault) -> Option<String> {
             }
             Some(help)
         }
-        SandboxFault::Unsupported => Some(
+        SandboxFault::Unsupported { place: "a container", .. } => {
+            Some("leave out the option that allows it, or run the plugin without --runner".to_owned())
+        }
+        SandboxFault::Unsupported { .. } => Some(
             "run the plugin on Linux, or start it with --sandbox-best-effort, which starts it without a sandbox here".to_owned(),
         ),
         SandboxFault::Path { .. } => {

@@ -23,11 +23,21 @@ pub(crate) enum LimitKind {
     Cpu,
     FileSize,
     Core,
+    TotalMemory,
+    TotalProcesses,
 }
 
 impl LimitKind {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Memory, Self::Files, Self::Processes, Self::Cpu, Self::FileSize, Self::Core];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Memory,
+        Self::Files,
+        Self::Processes,
+        Self::Cpu,
+        Self::FileSize,
+        Self::Core,
+        Self::TotalMemory,
+        Self::TotalProcesses,
+    ];
 
     fn key(self) -> &'static str {
         match self {
@@ -37,6 +47,8 @@ impl LimitKind {
             Self::Cpu => "cpu",
             Self::FileSize => "file-size",
             Self::Core => "core",
+            Self::TotalMemory => "total-memory",
+            Self::TotalProcesses => "total-processes",
         }
     }
 
@@ -49,6 +61,8 @@ impl LimitKind {
             Self::Cpu => limits.cpu_time.map(|time| time.as_secs().max(1)),
             Self::FileSize => limits.file_size,
             Self::Core => Some(limits.core_size).filter(|bytes| *bytes > 0),
+            Self::TotalMemory => limits.total_memory,
+            Self::TotalProcesses => limits.total_processes,
         };
         value.map(|value| Limit { kind: self, value })
     }
@@ -64,6 +78,8 @@ impl Limit {
             LimitKind::Cpu => limits.cpu_time(Duration::from_secs(self.value)),
             LimitKind::FileSize => limits.file_size(self.value),
             LimitKind::Core => limits.core_size(self.value),
+            LimitKind::TotalMemory => limits.total_memory(self.value),
+            LimitKind::TotalProcesses => limits.total_processes(self.value),
         }
     }
 
@@ -85,9 +101,12 @@ impl FromStr for Limit {
             ));
         };
         let value = match kind {
-            LimitKind::Memory | LimitKind::FileSize | LimitKind::Core => size::parse(value)
-                .ok_or_else(|| format!("`{value}` is not a size: write a number of bytes, such as 512M"))?,
-            LimitKind::Files | LimitKind::Processes => {
+            LimitKind::Memory | LimitKind::FileSize | LimitKind::Core | LimitKind::TotalMemory => {
+                size::parse(value).ok_or_else(|| {
+                    format!("`{value}` is not a size: write a number of bytes, such as 512M")
+                })?
+            }
+            LimitKind::Files | LimitKind::Processes | LimitKind::TotalProcesses => {
                 value.parse().map_err(|_| format!("`{value}` is not a number"))?
             }
             LimitKind::Cpu => {
@@ -103,10 +122,12 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = self.kind.key();
         match self.kind {
-            LimitKind::Memory | LimitKind::FileSize | LimitKind::Core => {
+            LimitKind::Memory | LimitKind::FileSize | LimitKind::Core | LimitKind::TotalMemory => {
                 write!(f, "{key}={}", size::show(self.value))
             }
-            LimitKind::Files | LimitKind::Processes => write!(f, "{key}={}", self.value),
+            LimitKind::Files | LimitKind::Processes | LimitKind::TotalProcesses => {
+                write!(f, "{key}={}", self.value)
+            }
             LimitKind::Cpu => write!(f, "{key}={}s", self.value),
         }
     }
@@ -118,7 +139,16 @@ mod tests {
 
     #[test]
     fn limits_are_read_and_shown() {
-        for text in ["memory=512M", "files=64", "processes=8", "cpu=30s", "file-size=1K", "core=4096"] {
+        for text in [
+            "memory=512M",
+            "files=64",
+            "processes=8",
+            "cpu=30s",
+            "file-size=1K",
+            "core=4096",
+            "total-memory=1G",
+            "total-processes=9",
+        ] {
             let limit: Limit = text.parse().unwrap();
             let sandbox = Sandbox::new().limits(limit.add_to(Limits::new()));
             let shown: Vec<_> = Limit::all_of(&sandbox).iter().map(ToString::to_string).collect();

@@ -191,12 +191,14 @@ fn unusable_options_are_usage_errors() {
         (&["--allow-read", "/"][..], "--sandbox"),
         (&["--sandbox", "--limit", "disk=1"], "there is no limit `disk`"),
         (&["--sandbox", "--allow-net", "http"], "expected all, udp, a port"),
-        (&["--sandbox", "--runner", "docker:image"], "--runner"),
         (&["--locked", "--runner", "docker:image"], "--runner"),
     ] {
         run("inspect", args, &plugin).ended_with(2).prints(&[word]);
     }
     run("run", &["--trace-access"], &plugin).ended_with(2).prints(&["--sandbox"]);
+    let traced = ["--sandbox", "--trace-access", "--runner", "docker:image"];
+    run("run", &traced, &plugin).ended_with(2).prints(&["--runner"]);
+    run("bridge", &["--sandbox"], &plugin).ended_with(2).prints(&["--sandbox"]);
     if can_confine() {
         let missing = run("inspect", &["--sandbox", "--allow-read", "/no/such/path"], &plugin).ended_with(3);
         missing.prints(&["rpcplugin::security::sandbox_path", "/no/such/path"]);

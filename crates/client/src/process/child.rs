@@ -33,6 +33,9 @@ pub struct ChildProcess {
     tree: ProcessTree,
     #[cfg(feature = "sandbox")]
     sandbox: Option<rpcplugin_sandbox::Sandbox>,
+    /// Ends after the tree, with all processes that have left the group of the tree.
+    #[cfg(feature = "sandbox")]
+    control_group: Option<rpcplugin_sandbox::ControlGroup>,
 }
 
 /// Starts a child process of this host.
@@ -48,7 +51,8 @@ impl Runner for Command {
         environment: &LaunchEnvironment,
     ) -> Result<StartedProcess<ChildProcess>, LaunchFault> {
         let executable = Executable::find(&self.program, self.checksum.clone()).await?;
-        let confined = Confined::prepare(self, executable.path(), environment)?;
+        #[cfg_attr(not(feature = "sandbox"), expect(unused_mut, reason = "it has no control group"))]
+        let mut confined = Confined::prepare(self, executable.path(), environment)?;
         let offer = offer(environment);
         let (command, offered) = match offer {
             None => (self.prepared(executable.path(), environment), None),
@@ -79,6 +83,8 @@ impl Runner for Command {
             tree,
             #[cfg(feature = "sandbox")]
             sandbox: self.sandbox.clone(),
+            #[cfg(feature = "sandbox")]
+            control_group: confined.take_control_group(),
         };
         let mut started = StartedProcess::new(process, stdout, stderr);
         started.offered = offered;
@@ -219,7 +225,9 @@ impl PluginProcess for ChildProcess {
     async fn wait(&mut self) -> ExitReason {
         let reason = self.tree.wait().await.map_or(ExitReason::Unknown, ExitReason::from);
         #[cfg(feature = "sandbox")]
-        let reason = reason.at_limits_of(self.sandbox.as_ref());
+        let ran_out = self.control_group.take().is_some_and(|group| group.ran_out_of_memory());
+        #[cfg(feature = "sandbox")]
+        let reason = reason.at_limits_of(self.sandbox.as_ref(), ran_out);
         reason
     }
 
@@ -232,6 +240,10 @@ impl PluginProcess for ChildProcess {
     }
 
     async fn leave(self) {
+        #[cfg(feature = "sandbox")]
+        if let Some(group) = self.control_group {
+            group.leave();
+        }
         self.tree.leave().await;
     }
 }

@@ -62,6 +62,11 @@ impl Confined {
         Ok(Ok(child))
     }
 
+    /// The control group of the process, which has been started.
+    pub(super) fn take_control_group(&mut self) -> Option<rpcplugin_sandbox::ControlGroup> {
+        self.prepared.as_mut()?.take_control_group()
+    }
+
     /// What is enforced on the process.
     pub(super) fn confinement(&self) -> Option<&rpcplugin_sandbox::Confinement> {
         self.prepared.as_ref().map(rpcplugin_sandbox::Prepared::confinement)

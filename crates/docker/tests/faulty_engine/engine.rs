@@ -241,6 +241,8 @@ fn answer(request: &Received, state: &Mutex<State>) -> (u16, String) {
             "SecurityOptions": ["name=seccomp,profile=default"],
             "Runtimes": { "runc": {}, "runsc": {} },
             "DefaultRuntime": "runc",
+            "MemoryLimit": true,
+            "PidsLimit": true,
         })),
         ("POST", "/images/create") => {
             state.has_image = true;

@@ -65,6 +65,55 @@ async fn the_container_has_what_was_asked_for_and_nothing_else() {
     eventually("the container is removed", || !engine.has_container()).await;
 }
 
+#[cfg(feature = "sandbox")]
+#[tokio::test]
+async fn a_sandbox_is_sent_as_settings_and_reported() {
+    use rpcplugin_client::{
+        LaunchFault,
+        sandbox::{Layer, LayerState, Limits, Network, Sandbox},
+    };
+
+    let engine = FakeEngine::start();
+    let dir = TempDir::new_in("/tmp").unwrap();
+    let limits = Limits::new().memory(32 << 20).processes(9).open_files(64);
+    let sandbox = Sandbox::new().read("/opt/models").write("/var/cache/kv").limits(limits);
+    let started = engine.container().sandbox(sandbox.clone()).start(&environment(&dir)).await.unwrap();
+    let confinement = started.confinement.clone().unwrap();
+    assert!(confinement.is_full(), "{confinement}");
+    assert_eq!(*confinement.state(Layer::Memory), LayerState::Enforced);
+    let created = engine.received("POST /containers/create").remove(0).body;
+    let host = &created["HostConfig"];
+    for (name, value) in [
+        ("NetworkMode", json!("none")),
+        ("ReadonlyRootfs", json!(true)),
+        ("Memory", json!(32 << 20)),
+        ("PidsLimit", json!(10)),
+        (
+            "Ulimits",
+            json!([
+                { "Name": "nofile", "Soft": 64, "Hard": 64 },
+                { "Name": "core", "Soft": 0, "Hard": 0 },
+            ]),
+        ),
+    ] {
+        assert_eq!(host[name], value, "{name}");
+    }
+    let mounts = host["Mounts"].as_array().unwrap();
+    let read_only = |path: &str| {
+        let mount = mounts.iter().find(|mount| mount["Target"] == path && mount["Source"] == path).unwrap();
+        mount["ReadOnly"].clone()
+    };
+    assert_eq!((read_only("/opt/models"), read_only("/var/cache/kv")), (json!(true), json!(false)));
+    drop(started);
+    eventually("the container is removed", || !engine.has_container()).await;
+
+    let port = sandbox.network(Network::none().connect([443]));
+    let error = engine.container().sandbox(port).start(&environment(&dir)).await.map(drop).unwrap_err();
+    let LaunchFault::Sandbox(fault) = &error else { panic!("{error}") };
+    assert!(fault.to_string().contains("tcp (a container has no network, or all of one"), "{fault}");
+    assert_eq!(engine.received("POST /containers/create").len(), 1, "no second container");
+}
+
 #[tokio::test]
 async fn a_limit_of_zero_is_not_sent_as_no_limit() {
     let engine = FakeEngine::start();

@@ -1,5 +1,6 @@
 //! Linux: a thread confines itself with Landlock and seccomp, and starts the plugin, which inherits both.
 
+mod control_group;
 mod descriptors;
 mod filesystem;
 mod filter;
@@ -10,13 +11,14 @@ use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::Path, thre
 
 use seccompiler::BpfProgram;
 
+pub(crate) use self::control_group::ControlGroup;
 use self::{filesystem::PathRules, limits::ProcessLimits, support::Support};
 use crate::{
     confinement::{Confinement, Layer, LayerState},
     error::SandboxFault,
     network::UnixSockets,
     program::Program,
-    sandbox::{Enforce, Sandbox},
+    sandbox::Sandbox,
     system_calls::SystemCalls,
 };
 
@@ -27,13 +29,15 @@ pub(crate) struct Prepared {
     rules: Option<PathRules>,
     filter: Option<BpfProgram>,
     limits: ProcessLimits,
+    control_group: Option<ControlGroup>,
     /// Descriptors that the plugin has to inherit.
     inherited: Vec<i32>,
 }
 
 /// What this kernel enforces of the sandbox.
 pub(crate) fn check(sandbox: &Sandbox) -> Confinement {
-    confinement(sandbox, Support::of(sandbox))
+    // A group is made, and removed again.
+    confinement(sandbox, Support::of(sandbox), &ControlGroup::of(sandbox))
 }
 
 /// Makes a directory that only this user can enter.
@@ -46,11 +50,9 @@ impl Prepared {
     /// is opened here.
     pub(crate) fn new(sandbox: &Sandbox, program: &Program, socket_dir: &Path) -> Result<Self, SandboxFault> {
         let support = Support::of(sandbox);
-        let confinement = confinement(sandbox, support);
-        if sandbox.enforce == Enforce::Fully && !confinement.is_full() {
-            let missing = confinement.missing().map(|(layer, why)| (layer, why.to_owned()));
-            return Err(SandboxFault::Unavailable(missing.collect()));
-        }
+        let control_group = ControlGroup::of(sandbox);
+        let confinement = confinement(sandbox, support, &control_group);
+        sandbox.require(&confinement)?;
         let rules = match support.landlock {
             0 => None,
             abi => Some(PathRules::new(sandbox, program, socket_dir, abi)?),
@@ -61,6 +63,7 @@ impl Prepared {
             rules,
             filter: filter.transpose().map_err(failed(Layer::SystemCalls))?,
             limits: ProcessLimits::new(&sandbox.limits),
+            control_group: control_group.ok().flatten(),
             inherited: program.inherited_descriptors().collect(),
         })
     }
@@ -101,12 +104,23 @@ impl Prepared {
 
     /// Sets the limits of a process that has just been started.
     pub(crate) fn limit(&self, pid: u32) -> Result<(), SandboxFault> {
+        if let Some(group) = &self.control_group {
+            group.add(pid).map_err(failed(Layer::TotalMemory))?;
+        }
         self.limits.apply(pid)
+    }
+
+    pub(crate) fn take_control_group(&mut self) -> Option<ControlGroup> {
+        self.control_group.take()
     }
 }
 
 /// What holds of each layer.
-fn confinement(sandbox: &Sandbox, support: Support) -> Confinement {
+fn confinement(
+    sandbox: &Sandbox,
+    support: Support,
+    control_group: &Result<Option<ControlGroup>, String>,
+) -> Confinement {
     use LayerState::{Enforced, Unrestricted};
     let Support { landlock, seccomp } = support;
     let (network, limits) = (&sandbox.network, &sandbox.limits);
@@ -115,6 +129,11 @@ fn confinement(sandbox: &Sandbox, support: Support) -> Confinement {
     };
     let by_seccomp = || if seccomp { Enforced } else { LayerState::unavailable(NO_SECCOMP) };
     let by_rlimit = |is_set: bool| if is_set { Enforced } else { Unrestricted };
+    let by_group = |is_set: bool| match control_group {
+        _ if !is_set => Unrestricted,
+        Ok(_) => Enforced,
+        Err(why) => LayerState::unavailable(why.as_str()),
+    };
     // The filter does not see what a process does by io_uring.
     let sees_sockets = || match by_seccomp() {
         Enforced if sandbox.system_calls.contains(&SystemCalls::IoUring) => {
@@ -152,6 +171,8 @@ fn confinement(sandbox: &Sandbox, support: Support) -> Confinement {
             LayerState::unavailable("the kernel does not limit the processes of root")
         }
         Layer::Processes => by_rlimit(limits.processes.is_some()),
+        Layer::TotalMemory => by_group(limits.total_memory.is_some()),
+        Layer::TotalProcesses => by_group(limits.total_processes.is_some()),
         Layer::CpuTime => by_rlimit(limits.cpu_time.is_some()),
         Layer::FileSize => by_rlimit(limits.file_size.is_some()),
     })

@@ -15,6 +15,20 @@ pub(crate) struct Prepared {
     confinement: Confinement,
 }
 
+/// There are no control groups.
+#[derive(Debug)]
+pub(crate) enum ControlGroup {}
+
+impl ControlGroup {
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn leave(self) {
+        match self {}
+    }
+}
+
 /// Nothing is enforced here but the environment, which the host makes.
 pub(crate) fn check(sandbox: &Sandbox) -> Confinement {
     let limits = &sandbox.limits;
@@ -30,6 +44,8 @@ pub(crate) fn check(sandbox: &Sandbox) -> Confinement {
             Layer::Processes => limits.processes.is_none(),
             Layer::CpuTime => limits.cpu_time.is_none(),
             Layer::FileSize => limits.file_size.is_none(),
+            Layer::TotalMemory => limits.total_memory.is_none(),
+            Layer::TotalProcesses => limits.total_processes.is_none(),
             _ => false,
         };
         if is_unrestricted { LayerState::Unrestricted } else { LayerState::unavailable("needs Linux") }
@@ -44,7 +60,10 @@ pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
 impl Prepared {
     pub(crate) fn new(sandbox: &Sandbox, _: &Program, _: &Path) -> Result<Self, SandboxFault> {
         match sandbox.enforce {
-            Enforce::Fully => Err(SandboxFault::Unsupported),
+            Enforce::Fully => Err(SandboxFault::Unsupported {
+                place: "this operating system",
+                what: "a sandbox".to_owned(),
+            }),
             Enforce::BestEffort => Ok(Self { confinement: check(sandbox) }),
         }
     }
@@ -62,5 +81,9 @@ impl Prepared {
 
     pub(crate) fn limit(&self, _: u32) -> Result<(), SandboxFault> {
         Ok(())
+    }
+
+    pub(crate) fn take_control_group(&mut self) -> Option<ControlGroup> {
+        None
     }
 }

@@ -14,7 +14,8 @@ pub(super) fn examine(launch: &LaunchArgs, record: &mut Record<'_>) -> Result<()
     if let Some(checksum) = &permit.checksum {
         record.ok("trust", format!("in the lock file, with the digest {checksum}"));
     }
-    let Some(sandbox) = &permit.sandbox else { return Ok(()) };
+    // In a container the engine decides: see the launch.
+    let Some(sandbox) = permit.sandbox.as_ref().filter(|_| launch.runner.is_none()) else { return Ok(()) };
     let confinement = sandbox.check();
     if confinement.is_full() {
         record.ok("sandbox", confinement.to_string());
