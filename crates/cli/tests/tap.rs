@@ -8,6 +8,8 @@
 mod bridged;
 #[path = "tap/ending.rs"]
 mod ending;
+#[path = "tap/installed.rs"]
+mod installed;
 #[path = "tap/kit.rs"]
 mod kit;
 #[path = "tap/peers.rs"]

@@ -230,6 +230,24 @@ pub(crate) const PAGES: &[Page] = &[
         see_also: &["bridge", "doctor"],
     },
     Page {
+        name: "rpcplugin-tap-install",
+        examples: &[(
+            "A provider of Terraform, which `dev_overrides` names",
+            "rpcplugin tap install -o /tmp/tap.txt ./bin/terraform-provider-demo",
+        )],
+        exits: WRITING,
+        see_also: &["tap", "tap-uninstall"],
+    },
+    Page {
+        name: "rpcplugin-tap-uninstall",
+        examples: &[(
+            "The provider is itself again",
+            "rpcplugin tap uninstall ./bin/terraform-provider-demo",
+        )],
+        exits: WRITING,
+        see_also: &["tap", "tap-install"],
+    },
+    Page {
         name: "rpcplugin-trust",
         examples: &[
             (

@@ -12,9 +12,11 @@ mod direct;
 mod event;
 mod handshake;
 mod http2;
+mod install;
 mod json;
 mod mux;
 mod only;
+mod options;
 mod output;
 mod reflection;
 mod relay;
@@ -54,6 +56,8 @@ use self::{
     context::Context,
     event::{Kind, Log, Side},
     handshake::{Announced, ForHost, Identities, announced},
+    install::TapAction,
+    options::TapOptions,
     output::{Format, Target, Writer},
     serve::serve,
     settings::{Settings, SettingsError, for_plugin},
@@ -63,7 +67,7 @@ use crate::{
     error::{CommandError, ExitsWith},
     exit::Exit,
     os::{self, HostExit, PassedSignals},
-    schema::{GivenFiles, SchemaArgs},
+    schema::GivenFiles,
     stand_in::{Ends, HandshakeLineHook, PluginExit, end_as, log, pass_on, until_exit},
     ui::Out,
 };
@@ -75,36 +79,31 @@ use crate::{
 /// a file: stdout belongs to the handshake, and stderr to the host's log. Texts, bytes and metadata may be secrets, and only their lengths
 /// are shown without --show-values.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct TapArgs {
+    #[command(subcommand)]
+    action: Option<TapAction>,
     #[command(flatten)]
     options: TapOptions,
-    /// The program of the plugin.
-    #[arg(value_name = "PLUGIN")]
-    program: PathBuf,
+    /// The program of the plugin. Put `--` before a program with the name of a command below.
+    #[arg(value_name = "PLUGIN", required = true)]
+    program: Option<PathBuf>,
     /// The arguments of the plugin. Put `--` before arguments that look like flags of this program.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }
 
-/// What is shown, and where.
-#[derive(Debug, Args)]
-struct TapOptions {
-    /// The file to append to, such as /dev/tty, or the directory for a new file. By default it is a new file in the directory for temporary
-    /// files, which the first line on stderr names.
-    #[arg(long, short = 'o', value_name = "PATH")]
-    output: Option<PathBuf>,
-    /// Shows only the calls of a method or of a service, such as Store/Get, Get or kv.v1.Store. Can be repeated.
-    #[arg(long, value_name = "METHOD")]
-    only: Vec<String>,
-    /// Shows texts, bytes and metadata, which may be secrets, and not only their lengths.
-    #[arg(long)]
-    show_values: bool,
-    #[command(flatten)]
-    schema: SchemaArgs,
+/// Runs the plugin until it exits.
+pub(crate) async fn run(args: &TapArgs, out: &mut Out) -> Result<Exit, CommandError> {
+    match (&args.action, &args.program) {
+        (Some(action), _) => install::run(action, out),
+        (None, Some(program)) => Box::pin(tap(program, args, out)).await,
+        // The grammar requires one of the two.
+        (None, None) => Ok(Exit::Usage),
+    }
 }
 
-/// Runs the plugin until it exits.
-pub(crate) async fn run(args: &TapArgs, out: &Out) -> Result<Exit, CommandError> {
+async fn tap(program: &Path, args: &TapArgs, out: &Out) -> Result<Exit, CommandError> {
     // First of all: a host that exits earlier is not the parent any more.
     let host = HostExit::watch();
     let signals = PassedSignals::catch().into_diagnostic()?;
@@ -112,7 +111,7 @@ pub(crate) async fn run(args: &TapArgs, out: &Out) -> Result<Exit, CommandError>
     let settings = Settings::read(&std::env::vars_os().collect())?;
     let given = args.options.schema.read()?.map(Arc::new);
     let options = &args.options;
-    let target = Target::open(options.output.as_deref(), &args.program, out.is_json());
+    let target = Target::open(options.output.as_deref(), program, out.is_json());
     let target = target.into_diagnostic().wrap_err("the output of the tap cannot be opened")?;
     tracing::info!(path = %target.path.display(), "the tap writes what host and plugin say to a file");
     let dir = dir::private_dir(settings.socket_dir.as_deref())
@@ -126,7 +125,7 @@ pub(crate) async fn run(args: &TapArgs, out: &Out) -> Result<Exit, CommandError>
     let grace = HostConfig::default().orphan_grace;
     let orphan_timeout = settings.orphan_timeout;
     let ends = Ends { signals, host: settings.exit_with_host.then_some(host), orphan_timeout, grace };
-    let exit = tap.pass(args, ends, &log, given).await;
+    let exit = tap.pass((program, &args.args), ends, &log, given).await;
     if exit.is_err() {
         // The last event of every run.
         let unknown = rpcplugin::host::ExitReason::Unknown;
@@ -177,7 +176,7 @@ impl Tap {
     /// Starts the plugin, and passes everything on until it has exited.
     async fn pass(
         self,
-        args: &TapArgs,
+        (program, args): (&Path, &[OsString]),
         ends: Ends,
         log: &Log,
         given: Option<Arc<GivenFiles>>,
@@ -185,12 +184,12 @@ impl Tap {
         let Self { dir, listener, for_host } = self;
         let identity = for_host.identities.as_ref().map(|identities| &identities.for_plugin);
         let StartedProcess { process: mut plugin, stdout, stderr, .. } =
-            start(&args.program, &args.args, dir.path(), identity).await?;
+            start(program, args, dir.path(), identity).await?;
         // Only now: the plugin inherits the limit as it was.
         os::allow_many_descriptors();
         let started = Kind::Started {
-            program: args.program.display().to_string(),
-            args: args.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            program: program.display().to_string(),
+            args: args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
             pid: plugin.pid().map(|pid| pid.get()),
         };
         log.send(None, Side::Host, started).await;
