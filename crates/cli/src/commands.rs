@@ -15,4 +15,5 @@ pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod pages;
 pub(crate) mod run;
+pub(crate) mod tap;
 pub(crate) mod trust;

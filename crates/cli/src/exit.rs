@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     PluginExited,
     /// 130: interrupted before the command was done, for example with Ctrl-C.
     Interrupted,
-    /// The exit status of the plugin that `bridge` runs.
+    /// The exit status of the plugin that `bridge` or `tap` runs.
     OfPlugin(u8),
     /// 141: the reader of stdout closed the pipe early. Shells report this code for a program that SIGPIPE ended.
     ReaderGone,

@@ -9,6 +9,7 @@
 //! - [`protojson`]: protobuf messages as JSON;
 //! - [`schema`]: services and messages of a plugin, from reflection and from files;
 //! - [`raw_host`]: a host without the host library, for `doctor` and `conformance`;
+//! - [`stand_in`]: what programs in the place of a plugin have in common;
 //! - [`sandbox`]: what a plugin may do, as options, in a lock file and in words;
 //! - [`trust`]: the lock file;
 //! - [`plugin_args`]: which plugin to launch, and the launch;
@@ -27,6 +28,7 @@ mod raw_host;
 mod runner;
 mod sandbox;
 mod schema;
+mod stand_in;
 mod trust;
 mod ui;
 
@@ -39,7 +41,7 @@ use serde_json::json;
 use crate::{
     cli::{Action, Cli, Color, command, stray_flags, without_empty_variables},
     commands::{
-        attach, bench, bridge, call, completions, conformance, discover, doctor, inspect, man, new, run,
+        attach, bench, bridge, call, completions, conformance, discover, doctor, inspect, man, new, run, tap,
         trust as trust_command,
     },
     error::{CommandError, Interrupted, UsageError},
@@ -128,7 +130,12 @@ fn start(cli: &Cli, out: &mut Out) -> Result<Exit, CommandError> {
         .into_diagnostic()?;
     let exit = runtime.block_on(async {
         // These commands handle interruptions themselves: they print results then, or pass signals on.
-        if let Action::Run(_) | Action::Bridge(_) | Action::Conformance(_) | Action::Doctor(_) = &cli.action {
+        if let Action::Run(_)
+        | Action::Bridge(_)
+        | Action::Tap(_)
+        | Action::Conformance(_)
+        | Action::Doctor(_) = &cli.action
+        {
             return dispatch(&cli.action, out).await;
         }
         let mut interruptions = Interruptions::new().into_diagnostic()?;
@@ -154,6 +161,7 @@ async fn dispatch(action: &Action, out: &mut Out) -> Result<Exit, CommandError> 
         Action::Doctor(args) => Box::pin(doctor::run(args, out)).await,
         Action::Bench(args) => Box::pin(bench::run(args, out)).await,
         Action::Bridge(args) => Box::pin(bridge::run(args, out)).await,
+        Action::Tap(args) => Box::pin(tap::run(args, out)).await,
         Action::New(args) => new::run(args, out).await,
         Action::Trust(args) => trust_command::run(args, out).await,
         Action::Conformance(args) => Box::pin(conformance::run(args, out)).await,

@@ -146,6 +146,7 @@ const CRATES: &[Crate] = &[
             "schema",
             "runner",
             "raw_host",
+            "stand_in",
             "sandbox",
             "trust",
             "plugin_args",

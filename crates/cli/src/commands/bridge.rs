@@ -7,8 +7,6 @@ mod address;
 mod carry;
 mod install;
 mod line;
-mod output;
-mod plugin_exit;
 mod relay;
 mod settings;
 
@@ -24,21 +22,16 @@ use rpcplugin::{
     Command, Endpoint,
     config::{ConfigError, HostConfig},
     handshake::{HostEnvFault, variable},
-    host::{ChildProcess, ExitReason, LaunchEnvironment, LaunchFault, Runner as _, StartedProcess},
-    plugin::hclog_layer,
+    host::{ChildProcess, LaunchEnvironment, LaunchFault, Runner as _, StartedProcess},
     transport::{BindError, Listener, SocketDir, SocketDirError},
 };
 use tokio::{io, sync::oneshot, time::timeout};
-use tracing_subscriber::{
-    Layer as _, filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
-};
 
 use self::{
     address::{AnnouncedAddress, ListenAddress, announced_address, listen_address},
-    carry::{Ends, carry},
+    carry::carry,
     install::install,
-    output::{ExpectedLine, pass_on},
-    plugin_exit::PluginExit,
+    line::{Rewritten, rewrite},
     settings::Settings,
 };
 use super::man::only_text;
@@ -46,6 +39,7 @@ use crate::{
     error::{CommandError, ExitsWith},
     exit::Exit,
     os::{self, HostExit, PassedSignals},
+    stand_in::{Ends, HandshakeLineHook, PluginExit, end_as, log, pass_on},
     ui::Out,
 };
 
@@ -89,7 +83,7 @@ pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandErr
     // First of all: a host that exits earlier is not the parent any more.
     let host = HostExit::watch();
     let signals = PassedSignals::catch().into_diagnostic()?;
-    log();
+    log("rpcplugin-bridge");
     let settings = Settings::read(&std::env::vars_os().collect())?;
     let listener = listen(args.listen, &settings).await?;
     let address = announced(args, listener.endpoint());
@@ -105,7 +99,7 @@ pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandErr
     let exit = PluginExit::default();
     let (found, handshake) = oneshot::channel();
     let stdout = tokio::spawn({
-        let (exit, expected) = (exit.clone(), ExpectedLine { address, found });
+        let (exit, expected) = (exit.clone(), hook(address, found));
         async move {
             pass_on(stdout, io::stdout(), Some(expected), &exit).await;
             // A host sees that the plugin has closed its stdout.
@@ -125,27 +119,15 @@ pub(crate) async fn run(args: &BridgeArgs, out: &Out) -> Result<Exit, CommandErr
     Ok(end_as(&reason))
 }
 
-/// Ends the process as the plugin ended: by the same signal, or with the exit code that is returned.
-fn end_as(reason: &ExitReason) -> Exit {
-    match reason {
-        ExitReason::Status(status) => Exit::OfPlugin(u8::try_from(*status).unwrap_or(u8::MAX)),
-        ExitReason::Signal(signal) => {
-            os::end_by(*signal);
-            // As shells report it.
-            Exit::OfPlugin(u8::try_from(signal.number()).map_or(u8::MAX, |number| number.saturating_add(128)))
-        }
-        _ => Exit::Failed,
-    }
-}
-
-/// Writes the log of the bridge as records on stderr, as plugins do. A full stderr does not block it.
-fn log() {
-    // Without descriptors the bridge cannot work either, and says so.
-    if let Ok(layer) = hclog_layer() {
-        let layer = layer.with_module("rpcplugin-bridge").with_filter(LevelFilter::INFO);
-        // This is the program's only subscriber.
-        let _ = tracing_subscriber::registry().with(layer).try_init();
-    }
+/// Puts another address into the handshake line. `found` gets the address of the plugin.
+fn hook(address: String, found: oneshot::Sender<Endpoint>) -> HandshakeLineHook {
+    let mut found = Some(found);
+    HandshakeLineHook::new(move |line| {
+        let Rewritten { endpoint, line } = rewrite(line, &address)?;
+        // Without a receiver the bridge is ending.
+        let _ = found.take().map(|found| found.send(endpoint));
+        Some(line.into_bytes())
+    })
 }
 
 async fn listen(address: ListenAddress, settings: &Settings) -> Result<Listener, CommandError> {

@@ -215,6 +215,39 @@ pub(crate) const PAGES: &[Page] = &[
         see_also: &["run", "conformance"],
     },
     Page {
+        name: "rpcplugin-tap",
+        examples: &[
+            (
+                "Shows a conversation in a terminal, if a host starts this line",
+                "rpcplugin tap --output /dev/tty -- ./kv-plugin",
+            ),
+            (
+                "One method, with its texts, as JSON in a file",
+                "rpcplugin tap --json --only Get --show-values -o tap.jsonl -- ./kv",
+            ),
+        ],
+        exits: &[Exit::Ok, Exit::Usage, Exit::NotStarted],
+        see_also: &["bridge", "doctor"],
+    },
+    Page {
+        name: "rpcplugin-tap-install",
+        examples: &[(
+            "A provider of Terraform, which `dev_overrides` names",
+            "rpcplugin tap install -o /tmp/tap.txt ./bin/terraform-provider-demo",
+        )],
+        exits: WRITING,
+        see_also: &["tap", "tap-uninstall"],
+    },
+    Page {
+        name: "rpcplugin-tap-uninstall",
+        examples: &[(
+            "The provider is itself again",
+            "rpcplugin tap uninstall ./bin/terraform-provider-demo",
+        )],
+        exits: WRITING,
+        see_also: &["tap", "tap-install"],
+    },
+    Page {
         name: "rpcplugin-trust",
         examples: &[
             (

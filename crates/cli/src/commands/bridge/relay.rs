@@ -11,7 +11,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::plugin_exit::PluginExit;
+use crate::stand_in::PluginExit;
 
 /// The number of connections by which hosts have sent something. A probe that connects and sends nothing is not a host.
 pub(super) type Hosts = watch::Sender<usize>;

@@ -1,9 +1,9 @@
 //! Modes and owners of files.
 
 use std::{
-    fs::{self, FileType, Metadata, Permissions},
+    fs::{self, File, FileType, Metadata, Permissions},
     io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -12,6 +12,7 @@ use rustix::{
     io::Errno,
     process::{getegid, getuid},
 };
+use tempfile::TempDir;
 
 /// The permission bits of a file, the special ones included, with its user and its group.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,17 @@ impl FileId {
 /// Whether a regular file can be started by some user.
 pub(crate) fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0)
+}
+
+/// Opens a file for appending. Makes it, if it does not exist, so that only this user can read it.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    File::options().append(true).create(true).mode(0o600).open(path)
+}
+
+/// Makes a directory with a short name that only this user may enter.
+pub(crate) fn short_private_dir(parent: &Path) -> io::Result<TempDir> {
+    let private = Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("").rand_bytes(5).permissions(private).tempdir_in(parent)
 }
 
 /// Sets the permission bits of a file.

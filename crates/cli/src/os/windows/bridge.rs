@@ -1,4 +1,4 @@
-//! What `bridge` needs of Unix, and Windows has in another form or does not have.
+//! What programs in the place of a plugin need of Unix, and Windows has in another form or does not have.
 
 use std::{future::pending, io};
 

@@ -2,11 +2,13 @@
 
 use std::{
     env,
-    fs::{FileType, Metadata},
+    fs::{File, FileType, Metadata},
     io,
     os::windows::fs::MetadataExt as _,
     path::Path,
 };
+
+use tempfile::TempDir;
 
 /// The permission bits of a file with its user and its group. There is no value of it on Windows.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +55,16 @@ pub(crate) fn is_program(path: &Path) -> bool {
     let known = env::var("PATHEXT").unwrap_or_else(|_| ".COM;.EXE;.BAT;.CMD".to_owned());
     let mut known = known.split(';').map(|known| known.trim_start_matches('.'));
     known.any(|known| known.eq_ignore_ascii_case(extension)) && path.is_file()
+}
+
+/// Opens a file for appending. A new file has the access list of its directory.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    File::options().append(true).create(true).open(path)
+}
+
+/// Makes a directory with a short name. It has the access list of its parent.
+pub(crate) fn short_private_dir(parent: &Path) -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix("").rand_bytes(5).tempdir_in(parent)
 }
 
 /// Does nothing: a directory keeps the access list that it inherits.

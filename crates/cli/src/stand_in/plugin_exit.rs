@@ -7,17 +7,17 @@ use tokio_util::sync::CancellationToken;
 
 /// Whether the plugin has exited. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PluginExit(CancellationToken);
+pub(crate) struct PluginExit(CancellationToken);
 
 impl PluginExit {
     /// Says that the plugin has exited.
-    pub(super) fn has_come(&self) {
+    pub(crate) fn has_come(&self) {
         self.0.cancel();
     }
 
     /// Waits for `step`. Gives up, and returns `None`, when the plugin has exited and the step makes no progress for [`LAST_STEP`]: a
-    /// peer that does not read must not keep the bridge running.
-    pub(super) async fn bounds<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+    /// peer that does not read must not keep this program running.
+    pub(crate) async fn bounds<T>(&self, step: impl Future<Output = T>) -> Option<T> {
         tokio::pin!(step);
         tokio::select! {
             biased;
