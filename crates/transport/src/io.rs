@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What [`Inspected`] does with the bytes that pass.
@@ -35,6 +36,10 @@ pub(crate) struct Inspected<S, I> {
 impl<S, I> Inspected<S, I> {
     pub(crate) fn new(io: S, inspect: I) -> Self {
         Self { io, inspect }
+    }
+
+    pub(crate) fn into_inner(self) -> S {
+        self.io
     }
 }
 
@@ -83,6 +88,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin, I: Inspect + Unpin> AsyncWrite for Inspe
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.inspect.poll_shutdown(&mut this.io, cx)
+    }
+}
+
+/// A stream whose first bytes were read before.
+#[derive(Debug)]
+pub(crate) struct Replayed<S> {
+    first: Bytes,
+    io: S,
+}
+
+impl<S> Replayed<S> {
+    pub(crate) fn new(io: S, first: Bytes) -> Self {
+        Self { first, io }
+    }
+
+    pub(crate) fn inner(&self) -> &S {
+        &self.io
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Replayed<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.first.is_empty() {
+            return Pin::new(&mut this.io).poll_read(cx, buf);
+        }
+        let length = this.first.len().min(buf.remaining());
+        buf.put_slice(&this.first.split_to(length));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Replayed<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }
 

@@ -23,8 +23,11 @@
 mod call;
 mod cleanup;
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod http2;
 mod io;
+mod lane;
 mod meter;
 mod net;
 mod os;
@@ -32,6 +35,7 @@ mod service;
 mod tls;
 
 pub use cleanup::remove_sockets;
+pub use lane::LANE_VERSION;
 pub use meter::{ConnectionKind, ConnectionTraffic, Meter, Traffic};
 pub use net::{
     BindError, ConnectError, Dial, Dialer, InheritedConnection, InheritedOffer, InheritedStdout, Io, Listen,

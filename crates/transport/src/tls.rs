@@ -2,6 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
+use bytes::Bytes;
 use rpcplugin_core::Endpoint;
 use rpcplugin_mtls::{Identity, MutualTls, PeerCertificate, Trust};
 use tokio::time::timeout;
@@ -9,7 +10,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream, rustls};
 
 use crate::{
     frames::AuthorityRewrite,
-    io::{Inspected, dispatch_io},
+    io::{Inspected, Replayed, dispatch_io},
     net::{Dialer, Stream},
 };
 
@@ -34,6 +35,8 @@ enum Inner {
     /// A plain Unix socket, to which a host built on gRPC's C core may connect.
     Rewritten(Inspected<Stream, AuthorityRewrite>),
     Tls(Box<TlsStream<Stream>>),
+    /// A stream whose first bytes were read before.
+    Replayed(Box<Replayed<SecureStream>>),
 }
 
 /// The TLS handshake on a stream failed.
@@ -109,22 +112,46 @@ impl SecureStream {
         Self(Inner::Tls(Box::new(stream.into())))
     }
 
+    /// Returns the stream with bytes as they arrive, and whether they were rewritten for HTTP/2 until now. Nothing may have been read.
+    pub(crate) fn unchanged(self) -> (Self, bool) {
+        match self.0 {
+            Inner::Rewritten(stream) => (Self::plain(stream.into_inner()), true),
+            _ => (self, false),
+        }
+    }
+
+    /// Lets `first` be read before the bytes of the stream. With `rewrite`, a plain stream is rewritten for HTTP/2 again.
+    pub(crate) fn replaying(self, first: Bytes, rewrite: bool) -> Self {
+        match self.0 {
+            Inner::Plain(stream) if rewrite => Self::rewritten(Stream::other(Replayed::new(stream, first))),
+            inner => Self(Inner::Replayed(Box::new(Replayed::new(Self(inner), first)))),
+        }
+    }
+
     /// Whether both sides of this stream are authenticated.
     #[must_use]
     pub fn is_mutual(&self) -> bool {
-        matches!(self.0, Inner::Tls(_))
+        match &self.0 {
+            Inner::Tls(_) => true,
+            Inner::Replayed(stream) => stream.inner().is_mutual(),
+            Inner::Plain(_) | Inner::Rewritten(_) => false,
+        }
     }
 
     /// The certificate by which the peer is authenticated.
     #[must_use]
     pub fn peer_certificate(&self) -> Option<PeerCertificate> {
-        let Inner::Tls(stream) = &self.0 else { return None };
+        let stream = match &self.0 {
+            Inner::Tls(stream) => stream,
+            Inner::Replayed(stream) => return stream.inner().peer_certificate(),
+            Inner::Plain(_) | Inner::Rewritten(_) => return None,
+        };
         let leaf = stream.get_ref().1.peer_certificates()?.first()?;
         PeerCertificate::from_der(leaf.as_ref()).ok()
     }
 }
 
-dispatch_io!(SecureStream, this => this.0, Inner { Plain, Rewritten, Tls });
+dispatch_io!(SecureStream, this => this.0, Inner { Plain, Rewritten, Tls, Replayed });
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,6 +159,7 @@ impl fmt::Debug for Inner {
             Self::Plain(stream) => f.debug_tuple("Plain").field(stream).finish(),
             Self::Rewritten(_) => f.write_str("Rewritten"),
             Self::Tls(_) => f.write_str("Tls"),
+            Self::Replayed(stream) => stream.inner().fmt(f),
         }
     }
 }

@@ -156,7 +156,10 @@ const CRATES: &[Crate] = &[
     },
     Crate {
         folder: "crates/transport",
-        rooms: &["os", "cleanup", "io", "net", "frames", "tls", "meter", "service", "call", "http2"],
+        rooms: &[
+            "os", "cleanup", "io", "net", "frames", "tls", "meter", "service", "call", "lane", "fuzzing",
+            "http2",
+        ],
     },
     Crate {
         folder: "crates/hclog",

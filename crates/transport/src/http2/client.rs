@@ -15,6 +15,7 @@ mod status_details;
 #[cfg(feature = "tonic-channel")]
 mod tonic_channel;
 mod upload;
+mod wire;
 
 pub use any_body::{AnyBodyChannel, AnyBodyFuture, InfallibleBody};
 pub use call::CallFuture;

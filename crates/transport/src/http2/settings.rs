@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::presence::Presence;
-use crate::{frames::HeaderLimit, meter::Meter};
+use crate::{frames::HeaderLimit, lane::Limits, meter::Meter};
 
 /// HTTP/2 settings of one side of a connection.
 ///
@@ -57,6 +57,9 @@ pub struct Settings {
     /// Cancelled when the process of the peer has exited. Connections that this side has opened close half a second later,
     /// although another process may hold the peer's end open. No further connection is opened. Default: not known.
     pub peer_exit: Option<CancellationToken>,
+    /// Whether to use the lane of this library in place of HTTP/2: on connections that this side opens, whose peer has to accept it,
+    /// and beside HTTP/2 on connections that this side accepts. Default: false.
+    pub lane: bool,
 }
 
 /// Pings that detect a dead connection.
@@ -70,6 +73,16 @@ pub struct Keepalive {
 }
 
 impl Settings {
+    /// The limits that this side announces on the lane.
+    pub(in crate::http2) fn lane_limits(&self) -> Limits {
+        Limits {
+            call: self.stream_window,
+            connection: self.connection_window,
+            max_frame: self.max_frame,
+            max_headers: HeaderLimit::new(self.max_headers),
+        }
+    }
+
     /// Returns the status for a response whose headers or trailers are longer than [`max_headers`](Self::max_headers).
     /// `None` if they are not. Headers up to four times as long arrive, so that they fail one call and not all calls of
     /// the connection.
@@ -94,6 +107,7 @@ impl Default for Settings {
             presence: None,
             peer_silence: None,
             peer_exit: None,
+            lane: false,
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) type Metered<S> = Inspected<S, Metering>;
 
 /// What the peer of a connection that this side opened has done. It can be read after the connection has closed.
 #[derive(Debug)]
-pub(crate) struct PeerActivity(Arc<Counts>);
+pub(crate) struct PeerActivity(pub(super) Arc<Counts>);
 
 /// Whether a peer has sent the preface of HTTP/2.
 #[derive(Debug, Default)]

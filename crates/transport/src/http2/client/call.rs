@@ -6,10 +6,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
-use h2::{Reason, SendStream, client::ResponseFuture};
+use h2::Reason;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri,
     header::{CONTENT_TYPE, USER_AGENT},
     uri::{Authority, PathAndQuery, Scheme},
 };
@@ -24,6 +23,7 @@ use super::{
     response::ResponseBody,
     status_details::mend_status,
     upload::{Rest, Stopped, Upload},
+    wire::{WireError, WireRecv, WireResponse, WireSend},
 };
 use crate::call::{Deadline, deadline_exceeded, is_deadline_exceeded, read_timeout, write_timeout};
 
@@ -83,15 +83,16 @@ async fn respond(
             write_timeout(&mut head.headers, left);
         }
         let state = connection.state;
-        let mut send = connection.send;
-        // This fails if the connection has ended, and the call has not been sent then. There is always room for the headers.
-        if let Err(error) = poll_fn(|cx| send.poll_ready(cx)).await {
+        let mut wire = connection.wire;
+        // This fails if the connection has ended, and the call has not been sent then. There is always room for the headers
+        // on HTTP/2; on the lane, unless a great many calls are open.
+        if let Err(error) = poll_fn(|cx| wire.poll_ready(cx)).await {
             peer.connection.retire(&state, &error, false);
             waited = true;
             continue;
         }
         state.sends();
-        let (response, stream) = match send.send_request(head.request(), upload.is_empty()) {
+        let (response, stream) = match wire.send(&head.uri, &head.headers, upload.is_empty()) {
             Ok(sent) => sent,
             Err(error) if error.is_io() || error.is_go_away() => {
                 peer.connection.retire(&state, &error, false);
@@ -139,14 +140,14 @@ const ATTEMPTS: usize = 10;
 /// The outcome of a call on one connection.
 enum Outcome {
     /// The response has begun. Some messages of the call may still be unsent.
-    Response(Response<h2::RecvStream>, Option<Rest>),
+    Response(Response<WireRecv>, Option<Rest>),
     /// The stream of the caller's messages failed.
     ByCaller(Status),
-    Failed(h2::Error, Upload),
+    Failed(WireError, Upload),
 }
 
 /// Sends the messages of a call until its response begins.
-async fn exchange(mut response: ResponseFuture, stream: SendStream<Bytes>, mut upload: Upload) -> Outcome {
+async fn exchange(mut response: WireResponse, stream: WireSend, mut upload: Upload) -> Outcome {
     let mut stream = (!upload.is_empty()).then_some(stream);
     let responded = poll_fn(|cx| {
         if let Some(sending) = &mut stream
@@ -169,8 +170,8 @@ async fn exchange(mut response: ResponseFuture, stream: SendStream<Bytes>, mut u
 
 /// Returns a gRPC response, or the status for any other response.
 fn accept(
-    response: Response<h2::RecvStream>,
-    body: impl FnOnce(h2::RecvStream) -> ResponseBody,
+    response: Response<WireRecv>,
+    body: impl FnOnce(WireRecv) -> ResponseBody,
 ) -> Result<Response<ResponseBody>, Status> {
     let (mut parts, stream) = response.into_parts();
     mend_status(&mut parts.headers);
@@ -233,15 +234,6 @@ impl Head {
         };
         headers.insert(USER_AGENT, name);
         Ok((Self { uri, headers }, Upload::new(body)))
-    }
-
-    fn request(&self) -> Request<()> {
-        let mut request = Request::new(());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
-        *request.version_mut() = Version::HTTP_2;
-        *request.headers_mut() = self.headers.clone();
-        request
     }
 }
 

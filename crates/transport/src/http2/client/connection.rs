@@ -13,22 +13,26 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::client::{Builder, SendRequest};
+use h2::client::Builder;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::reason::named;
+use super::{
+    reason::named,
+    wire::{Wire, WireError},
+};
 use crate::{
     frames::{HeaderBlocks, HeaderLimit},
     http2::settings::{Keepalive, Settings},
-    meter::{self, Metered, PeerActivity},
+    lane::{self, LaneError, LanePings},
+    meter::{self, LaneCounts, Meter, Metered, PeerActivity},
     tls::SecureStream,
 };
 
 /// A connection on which calls can be made. It closes when the last clone is dropped and the last call has ended.
 #[derive(Clone)]
 pub(super) struct Connection {
-    pub(super) send: SendRequest<Bytes>,
+    pub(super) wire: Wire,
     pub(super) state: Arc<ConnectionState>,
 }
 
@@ -52,13 +56,40 @@ impl Connection {
     /// Starts HTTP/2 on a stream.
     ///
     /// Must be called within a tokio runtime, which runs the connection.
-    pub(super) async fn open(stream: SecureStream, settings: &Settings) -> Result<Self, h2::Error> {
+    pub(super) async fn open(stream: SecureStream, settings: &Settings) -> Result<Self, WireError> {
         let meter = settings.meter.clone().unwrap_or_default();
+        if settings.lane {
+            return Self::open_lane(stream, settings, &meter).await.map_err(WireError::Lane);
+        }
         let (stream, peer) = meter::client(stream, &meter);
         let headers = HeaderLimit::new(settings.max_headers);
         let stream = HeaderBlocks::client(stream, settings.max_frame, headers);
-        let (send, connection) = builder(settings).handshake(stream).await?;
-        let state = Arc::new(ConnectionState {
+        let (send, mut connection) = builder(settings).handshake(stream).await.map_err(WireError::Http2)?;
+        let pings =
+            settings.keepalive.and_then(|keepalive| Some((keepalive, Pings::Http2(connection.ping_pong()?))));
+        let state = ConnectionState::new(peer);
+        let known = Arc::clone(&state);
+        let ending = async move { batched(connection, &known).await.map_err(WireError::Http2) };
+        tokio::spawn(run(ending, pings, settings.peer_exit.clone(), Arc::clone(&state)));
+        Ok(Self { wire: Wire::Http2(send), state })
+    }
+
+    /// Starts the lane on a stream.
+    async fn open_lane(stream: SecureStream, settings: &Settings, meter: &Meter) -> Result<Self, LaneError> {
+        let counts = LaneCounts::new(meter);
+        let peer = counts.activity();
+        let (client, connection) = lane::open(stream, settings.lane_limits(), counts).await?;
+        let pings = settings.keepalive.map(|keepalive| (keepalive, Pings::Lane(connection.pings())));
+        let ending = async move { connection.await.map_err(WireError::Lane) };
+        let state = ConnectionState::new(peer);
+        tokio::spawn(run(ending, pings, settings.peer_exit.clone(), Arc::clone(&state)));
+        Ok(Self { wire: Wire::Lane(client), state })
+    }
+}
+
+impl ConnectionState {
+    fn new(peer: PeerActivity) -> Arc<Self> {
+        Arc::new(Self {
             opened: Instant::now(),
             peer,
             ended: CancellationToken::new(),
@@ -66,20 +97,16 @@ impl Connection {
             sent: AtomicBool::new(false),
             broke: AtomicBool::new(false),
             ended_by_peer: AtomicBool::new(false),
-        });
-        tokio::spawn(run(connection, settings.keepalive, settings.peer_exit.clone(), Arc::clone(&state)));
-        Ok(Self { send, state })
+        })
     }
-}
 
-impl ConnectionState {
     /// Takes note that a call is being sent.
     pub(super) fn sends(&self) {
         self.sent.store(true, Relaxed);
     }
 
     /// Takes note of an error after which the connection takes no calls.
-    pub(super) fn note_error(&self, error: &h2::Error) {
+    pub(super) fn note_error(&self, error: &WireError) {
         if error.is_go_away() && error.is_remote() {
             // A peer that sends GOAWAY at once would send it again on the next connection.
             if error.reason() == Some(h2::Reason::NO_ERROR) && self.opened.elapsed() > AT_ONCE {
@@ -144,15 +171,15 @@ const INITIAL_STREAMS: usize = 100;
 
 /// Runs a connection to its end.
 async fn run(
-    mut connection: h2::client::Connection<HeaderBlocks<Metered<SecureStream>>, Bytes>,
-    keepalive: Option<Keepalive>,
+    connection: impl Future<Output = Result<(), WireError>>,
+    pings: Option<(Keepalive, Pings)>,
     peer_exit: Option<CancellationToken>,
     state: Arc<ConnectionState>,
 ) {
-    let pings = keepalive.and_then(|keepalive| Some((keepalive, connection.ping_pong()?)));
+    let mut connection = Box::pin(connection);
     let cause = tokio::select! {
         biased;
-        ended = batched(&mut connection, &state) => ended.err().map(|error| named(&error)),
+        ended = &mut connection => ended.err().map(|error| named(&error)),
         limit = unanswered_ping(pings) => {
             Some(format!("the peer did not answer a ping within {} s", limit.as_secs_f32()))
         }
@@ -171,7 +198,7 @@ async fn run(
 /// Drives a connection. When several responses have arrived together and a call is sent, the tasks that are ready to run go
 /// first, because those of the other responses often send calls too. All these calls are one write then.
 async fn batched(
-    connection: &mut h2::client::Connection<HeaderBlocks<Metered<SecureStream>>, Bytes>,
+    mut connection: h2::client::Connection<HeaderBlocks<Metered<SecureStream>>, Bytes>,
     state: &ConnectionState,
 ) -> Result<(), h2::Error> {
     let mut several = false;
@@ -182,25 +209,42 @@ async fn batched(
             return Poll::Pending;
         }
         let before = state.peer.messages();
-        let polled = Pin::new(&mut *connection).poll(cx);
+        let polled = Pin::new(&mut connection).poll(cx);
         several = state.peer.messages() > before + 1;
         polled
     })
     .await
 }
 
+/// Sends pings on a connection.
+enum Pings {
+    Http2(h2::PingPong),
+    Lane(LanePings),
+}
+
+impl Pings {
+    /// Waits until the peer has answered a ping. Never completes if the connection fails, because it reports its own error.
+    async fn ping(&mut self) {
+        match self {
+            Self::Http2(pings) => {
+                if pings.ping(h2::Ping::opaque()).await.is_err() {
+                    std::future::pending().await
+                }
+            }
+            Self::Lane(pings) => pings.ping().await,
+        }
+    }
+}
+
 /// Completes with the timeout when the peer does not answer a ping. Never completes without pings.
-async fn unanswered_ping(pings: Option<(Keepalive, h2::PingPong)>) -> Duration {
+async fn unanswered_ping(pings: Option<(Keepalive, Pings)>) -> Duration {
     let Some((Keepalive { interval, timeout: limit }, mut pings)) = pings else {
         return std::future::pending().await;
     };
     loop {
         sleep(interval).await;
-        match timeout(limit, pings.ping(h2::Ping::opaque())).await {
-            Ok(Ok(_)) => {}
-            // The connection reports its own error.
-            Ok(Err(_)) => return std::future::pending().await,
-            Err(_) => return limit,
+        if timeout(limit, pings.ping()).await.is_err() {
+            return limit;
         }
     }
 }

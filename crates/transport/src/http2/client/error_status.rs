@@ -10,12 +10,14 @@ use super::{
     connection::ConnectionState,
     peer::Peer,
     reason::{code, named},
+    wire::WireError,
 };
+use crate::lane::LaneError;
 
 /// Returns the status of a call under which HTTP/2 failed.
 ///
 /// For a stream that was reset, the status is returned at once. For a connection that broke, it is explained first.
-pub(super) async fn status(error: h2::Error, peer: &Peer, connection: &Arc<ConnectionState>) -> Status {
+pub(super) async fn status(error: WireError, peer: &Peer, connection: &Arc<ConnectionState>) -> Status {
     if error.is_reset() {
         return reset_status(error);
     }
@@ -23,7 +25,7 @@ pub(super) async fn status(error: h2::Error, peer: &Peer, connection: &Arc<Conne
     if error.is_go_away() && error.is_remote() && !connection.has_hung_up() {
         peer.connection.retire(connection, &error, true);
         let mut status = Status::unavailable(format!("the peer ends the connection: {}", named(&error)));
-        status.set_source(Arc::new(error));
+        status.set_source(error.into_source());
         return peer.explained(status).await;
     }
     let (ended, cause) = connection.ended().await;
@@ -44,16 +46,16 @@ pub(super) async fn status(error: h2::Error, peer: &Peer, connection: &Arc<Conne
         (_, None) => named(&error),
     };
     let mut status = Status::unavailable(format!("the connection broke: {what}"));
-    status.set_source(Arc::new(error));
+    status.set_source(error.into_source());
     peer.explained(status).await
 }
 
 /// Returns the status of a call whose stream was reset.
-fn reset_status(error: h2::Error) -> Status {
+fn reset_status(error: WireError) -> Status {
     let who = if error.is_remote() { "the peer reset the call" } else { "the call was reset" };
     let code = error.reason().map_or(Code::Unknown, code);
     let mut status = Status::new(code, format!("{who}: {}", named(&error)));
-    status.set_source(Arc::new(error));
+    status.set_source(error.into_source());
     status
 }
 
@@ -67,8 +69,14 @@ pub fn is_broken_connection(status: &Status) -> bool {
     if !code || status.source().is_none() {
         return false;
     }
-    match causes(status).find_map(|cause| cause.downcast_ref::<h2::Error>()) {
-        Some(error) => !(error.is_reset() || error.is_library() && status.code() != Code::Unavailable),
-        None => true,
+    for cause in causes(status) {
+        let (is_reset, is_library) =
+            match (cause.downcast_ref::<h2::Error>(), cause.downcast_ref::<LaneError>()) {
+                (Some(error), _) => (error.is_reset(), error.is_library()),
+                (None, Some(error)) => (error.is_reset(), error.is_library()),
+                (None, None) => continue,
+            };
+        return !(is_reset || is_library && status.code() != Code::Unavailable);
     }
+    true
 }

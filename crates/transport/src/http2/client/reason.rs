@@ -3,8 +3,10 @@
 use h2::Reason;
 use tonic::Code;
 
+use super::wire::WireError;
+
 /// Prints an error with the name of its HTTP/2 error code.
-pub(super) fn named(error: &h2::Error) -> String {
+pub(super) fn named(error: &WireError) -> String {
     match error.reason() {
         // A code that HTTP/2 does not define has no name.
         Some(reason) if reason.description() == UNKNOWN => format!("0x{:x}, {error}", u32::from(reason)),

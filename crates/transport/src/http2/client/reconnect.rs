@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     connect::{ChannelError, Connect},
     connection::{Connection, ConnectionState},
+    wire::WireError,
 };
 use crate::{frames::HeaderLimit, http2::settings::Settings, tls::SecureStream};
 
@@ -74,9 +75,9 @@ impl Reconnect {
 
     /// Returns a connection that is not known to have ended.
     pub(super) async fn ready(&self) -> Opened {
-        if let Some(Connection { mut send, state }) = self.current() {
-            match poll_fn(|cx| send.poll_ready(cx)).await {
-                Ok(()) => return Ok(Connection { send, state }),
+        if let Some(Connection { mut wire, state }) = self.current() {
+            match poll_fn(|cx| wire.poll_ready(cx)).await {
+                Ok(()) => return Ok(Connection { wire, state }),
                 Err(error) => self.retire(&state, &error, false),
             };
         }
@@ -140,7 +141,7 @@ impl Reconnect {
 
     /// Gives a connection that has ended no further calls. Returns whether it broke before the peer had answered a call
     /// on it. With `reported`, the caller fails a call for that, and the next call tries again.
-    pub(super) fn retire(&self, ended: &Arc<ConnectionState>, error: &h2::Error, reported: bool) -> bool {
+    pub(super) fn retire(&self, ended: &Arc<ConnectionState>, error: &WireError, reported: bool) -> bool {
         ended.note_error(error);
         let broke_unused = ended.broke_unused();
         let mut state = self.lock();
@@ -181,7 +182,7 @@ async fn open(connector: Arc<dyn DynConnect>, settings: &Settings) -> Result<Con
     let limit = settings.handshake_timeout;
     let opening = async {
         let stream = connector.open().await?;
-        Connection::open(stream, settings).await.map_err(|error| ChannelError::NotHttp2(error.into()))
+        Connection::open(stream, settings).await.map_err(|error| ChannelError::NotHttp2(error.into_boxed()))
     };
     let exited = async {
         match &settings.peer_exit {

@@ -8,12 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
 use super::{
     connection::ConnectionState, error_status, peer::Peer, status_details::mend_status, upload::Rest,
+    wire::WireRecv,
 };
 use crate::call::{Deadline, IncomingBody, deadline_exceeded, is_deadline_exceeded};
 
@@ -35,8 +35,8 @@ struct Frames {
 }
 
 enum Stage {
-    Data(RecvStream),
-    Trailers(RecvStream),
+    Data(WireRecv),
+    Trailers(WireRecv),
     /// The response broke off. The status for that is being determined.
     Breaking(Pin<Box<dyn Future<Output = Status> + Send>>),
     Ended,
@@ -44,7 +44,7 @@ enum Stage {
 
 impl ResponseBody {
     pub(super) fn new(
-        stream: RecvStream,
+        stream: WireRecv,
         rest: Option<Rest>,
         peer: Peer,
         connection: Arc<ConnectionState>,
@@ -68,10 +68,7 @@ impl Frames {
         loop {
             let error = match &mut self.stage {
                 Stage::Data(stream) => match ready!(stream.poll_data(cx)) {
-                    Some(Ok(data)) => {
-                        let _ = stream.flow_control().release_capacity(data.len());
-                        return Poll::Ready(Some(Ok(Frame::data(data))));
-                    }
+                    Some(Ok(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                     Some(Err(error)) => error,
                     None => {
                         if let Stage::Data(stream) = std::mem::replace(&mut self.stage, Stage::Ended) {

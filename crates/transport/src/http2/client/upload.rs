@@ -9,10 +9,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, SendStream};
+use h2::Reason;
 use http_body::Body as _;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, body::Body};
+
+use super::wire::WireSend;
 
 /// The messages that a call sends.
 pub(super) struct Upload {
@@ -86,11 +88,7 @@ impl Upload {
     }
 
     /// Sends the messages that are there and have room.
-    pub(super) fn poll_send(
-        &mut self,
-        stream: &mut SendStream<Bytes>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Stopped> {
+    pub(super) fn poll_send(&mut self, stream: &mut WireSend, cx: &mut Context<'_>) -> Poll<Stopped> {
         for _ in 0..MAX_AT_ONCE {
             if self.waiting.is_none() {
                 self.waiting = match self.next.take() {
@@ -119,20 +117,13 @@ impl Upload {
             let Some(waiting) = &self.waiting else { continue };
             // The first message does not wait for room: a call has room only when its headers are being written, and the
             // message would leave in a write of its own, which wakes the peer once more.
-            if self.begun && !waiting.is_empty() && stream.capacity() == 0 {
-                // A little room suffices: the rest waits in the connection.
-                stream.reserve_capacity(1);
-                while stream.capacity() == 0 {
-                    match ready!(stream.poll_capacity(cx)) {
-                        Some(Ok(_)) => {}
-                        // The peer has reset the stream. The response has the reason.
-                        Some(Err(_)) | None => return Poll::Ready(Stopped::Done),
-                    }
-                }
+            if self.begun && !waiting.is_empty() && !ready!(stream.poll_room(cx)) {
+                // The peer has reset the stream. The response has the reason.
+                return Poll::Ready(Stopped::Done);
             }
             let Some(waiting) = self.waiting.take() else { continue };
             self.begun = true;
-            if stream.send_data(waiting, last).is_err() || last {
+            if !stream.send_data(waiting, last) || last {
                 return Poll::Ready(Stopped::Done);
             }
         }
@@ -164,7 +155,7 @@ impl Upload {
     }
 
     /// Sends the rest in a new task.
-    pub(super) fn send_on(mut self, mut stream: SendStream<Bytes>) -> Rest {
+    pub(super) fn send_on(mut self, mut stream: WireSend) -> Rest {
         self.kept = Kept::Nothing;
         let failed = Arc::<OnceLock<Status>>::default();
         let failure = Arc::clone(&failed);
@@ -174,7 +165,9 @@ impl Upload {
                     return Poll::Ready(None);
                 }
                 // If the panic ended the task, both sides would wait for each other.
-                match catch_unwind(AssertUnwindSafe(|| self.poll_send(&mut stream, cx))) {
+                let sent = catch_unwind(AssertUnwindSafe(|| self.poll_send(&mut stream, cx)));
+                stream.flush();
+                match sent {
                     Ok(sent) => match ready!(sent) {
                         Stopped::Done => Poll::Ready(None),
                         Stopped::ByCaller(status) => Poll::Ready(Some(status)),

@@ -1,43 +1,22 @@
 //! Serves gRPC on incoming streams.
 
-use std::{future::poll_fn, task::Poll, time::Duration};
+use std::{future::poll_fn, pin::Pin, task::Poll};
 
 use tokio::{task::JoinSet, time::timeout};
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::connection::Connection;
+use super::{
+    beginning::{Begun, beginning},
+    connection::Connection,
+    lane,
+    serving::Serving,
+};
 use crate::{
-    http2::{presence::Presence, settings::Settings},
+    http2::presence::Presence,
+    lane::LaneServer,
     meter,
     net::{Listen, PendingConnection, Stream},
-    service::Services,
-    tls::Security,
 };
-
-/// The services, security, limits and end of a server.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Serving {
-    /// The services.
-    pub services: Services,
-    /// How connections are secured.
-    pub security: Security,
-    /// The HTTP/2 settings of each connection.
-    pub settings: Settings,
-    /// Starts the shutdown: no further connection is accepted, and calls in flight go on for at most `grace`.
-    pub shutdown: CancellationToken,
-    /// How long calls may go on after `shutdown`. Then they are cancelled. Default: 1 s.
-    pub grace: Duration,
-}
-
-impl Serving {
-    /// Serves these services with this security until `shutdown`.
-    #[must_use]
-    pub fn new(services: Services, security: Security, shutdown: CancellationToken) -> Self {
-        Self { services, security, settings: Settings::default(), shutdown, grace: Duration::from_secs(1) }
-    }
-}
 
 /// Serves the streams of `listener` until it ends or the token is cancelled, then drains.
 ///
@@ -90,11 +69,17 @@ async fn connection(
     pending: &PendingConnection,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let connect = tracing::debug_span!("connect", peer.addr = stream.peer().map(tracing::field::display));
+    let settings = &serving.settings;
     let handshake = async {
         let stream = serving.security.server(stream).instrument(connect).await?;
-        let (stream, preface) = meter::server(stream, serving.settings.meter.as_ref());
+        let stream = match beginning(stream, settings).await? {
+            Begun::Http2(stream) => stream,
+            Begun::Lane(connection) => return Ok(Some(Connected::Lane(connection))),
+            Begun::HungUp => return Ok(None),
+        };
+        let (stream, preface) = meter::server(stream, settings.meter.as_ref());
         let services = serving.services.clone();
-        let mut connection = Box::pin(Connection::new(stream, &serving.settings, services, pending.clone()));
+        let mut connection = Box::pin(Connection::new(stream, settings, services, pending.clone()));
         // The HTTP/2 stack has no timeout for a peer that sends nothing.
         let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
@@ -103,7 +88,7 @@ async fn connection(
         });
         match ended.await {
             Some(done) => done.map(|()| None).map_err(Box::from),
-            None => Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Some(connection)),
+            None => Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Some(Connected::Http2(connection))),
         }
     };
     let connected = tokio::select! {
@@ -111,9 +96,13 @@ async fn connection(
         () = serving.shutdown.cancelled() => return Ok(()),
     };
     // Probes connect and hang up.
-    let Some(mut connection) = connected else { return Ok(()) };
+    let Some(connected) = connected else { return Ok(()) };
     pending.connected();
     let _present = serving.settings.presence.as_ref().map(Presence::connected);
+    let mut connection = match connected {
+        Connected::Http2(connection) => connection,
+        Connected::Lane(connection) => return lane::serve(connection, serving, pending).await,
+    };
     tokio::select! {
         done = connection.as_mut() => return Ok(done?),
         () = serving.shutdown.cancelled() => {}
@@ -124,4 +113,10 @@ async fn connection(
         Ok(done) => Ok(done?),
         Err(_) => Err("calls were still in flight after the grace period and were cancelled".into()),
     }
+}
+
+/// A connection whose peer has begun to speak.
+enum Connected {
+    Http2(Pin<Box<Connection>>),
+    Lane(LaneServer),
 }

@@ -1,0 +1,3 @@
+//! What the fuzz targets need. It is not compiled otherwise.
+
+pub use crate::lane::fuzzing::receive;
