@@ -6,6 +6,7 @@
 //! A whole run writes `docs/performance/results.json`, the tables in `docs/performance.md` and the table in the README. A
 //! part of a run is printed, and kept in the target directory.
 
+mod counts;
 mod figures;
 mod pairs;
 mod report;
@@ -39,6 +40,9 @@ pub(crate) struct Options {
     /// List the figures and measure nothing
     #[arg(long)]
     list: bool,
+    /// Count the system calls of a call instead, with strace, for this library alone
+    #[arg(long)]
+    counts: bool,
     /// Measure nothing; write the tables again from the recorded results
     #[arg(long)]
     papers: bool,
@@ -64,6 +68,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
 
     let directory = Workspace::load()?.target.join("bench");
     fs::create_dir_all(&directory)?;
+    if options.counts {
+        return counts::run(&pairs::prepare(&[], &directory)?, &directory);
+    }
     let programs = pairs::prepare(&options.against, &directory)?;
     let mut report = Report::begin(options.quick, &programs)?;
     if report.machine.is_busy() {

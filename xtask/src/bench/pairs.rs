@@ -103,6 +103,13 @@ fn go(programs: &Path) -> Outcome<Built> {
     })
 }
 
+impl Built {
+    /// The words that start the host.
+    pub(super) fn host(&self) -> &[OsString] {
+        &self.host
+    }
+}
+
 impl Programs {
     /// The host and plugin of a pair, if it takes part in the figure. Beside tonic, this library's plugin has the same
     /// few calls as tonic's.
