@@ -14,9 +14,10 @@ mod runner;
 mod tables;
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use self::pairs::Pair;
+use self::pairs::{Pair, Programs};
 use self::report::{RESULTS, Report, Row};
 use crate::workspace::{self, Outcome, Workspace};
 
@@ -43,6 +44,9 @@ pub(crate) struct Options {
     /// Count the system calls of a call instead, with strace, for this library alone
     #[arg(long)]
     counts: bool,
+    /// Count kit-bench and kit-plugin of this directory, and build nothing
+    #[arg(long, value_name = "DIRECTORY", requires = "counts")]
+    built: Option<PathBuf>,
     /// Measure nothing; write the tables again from the recorded results
     #[arg(long)]
     papers: bool,
@@ -69,7 +73,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let directory = Workspace::load()?.target.join("bench");
     fs::create_dir_all(&directory)?;
     if options.counts {
-        return counts::run(&pairs::prepare(&[], &directory)?, &directory);
+        let programs = match &options.built {
+            Some(built) => Programs::of_directory(built),
+            None => pairs::prepare(&[], &directory)?,
+        };
+        return counts::run(&programs, &directory);
     }
     let programs = pairs::prepare(&options.against, &directory)?;
     let mut report = Report::begin(options.quick, &programs)?;

@@ -88,7 +88,7 @@ pub(super) fn run(programs: &Programs, directory: &Path) -> Outcome {
                 names.iter().filter_map(|name| counts.get(*name)).sum()
             };
             let calls = ((many - few) * callers) as f64;
-            sides.push(COUNTED.map(|(_, names)| (of(&after, names) - of(&before, names)) / calls));
+            sides.push(COUNTED.map(|(_, names)| ((of(&after, names) - of(&before, names)) / calls).max(0.0)));
         }
         let cells = sides[0].iter().zip(&sides[1]).map(|(host, plugin)| format!("{host:.2} / {plugin:.2}"));
         println!("| {what} | {} |", cells.collect::<Vec<_>>().join(" | "));
