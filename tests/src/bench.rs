@@ -18,6 +18,7 @@ mod calls;
 mod connected;
 mod counting;
 mod few_calls;
+mod flood;
 mod lives;
 mod output;
 #[cfg(all(feature = "raw-tonic", unix))]
@@ -101,6 +102,7 @@ async fn measure(options: Options) -> Measured<Results> {
         Figure::Broker => brokered::measure(&options).await,
         Figure::Stdio => output::stdio(&options).await,
         Figure::Logs => output::logs(&options).await,
+        Figure::Flood => flood::measure(&options).await,
     }
 }
 

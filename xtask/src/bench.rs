@@ -6,6 +6,7 @@
 //! A whole run writes `docs/performance/results.json`, the tables in `docs/performance.md` and the table in the README. A
 //! part of a run is printed, and kept in the target directory.
 
+mod counts;
 mod figures;
 mod pairs;
 mod report;
@@ -13,9 +14,10 @@ mod runner;
 mod tables;
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use self::pairs::Pair;
+use self::pairs::{Pair, Programs};
 use self::report::{RESULTS, Report, Row};
 use crate::workspace::{self, Outcome, Workspace};
 
@@ -39,6 +41,12 @@ pub(crate) struct Options {
     /// List the figures and measure nothing
     #[arg(long)]
     list: bool,
+    /// Count the system calls of a call instead, with strace, for this library alone
+    #[arg(long)]
+    counts: bool,
+    /// Count kit-bench and kit-plugin of this directory, and build nothing
+    #[arg(long, value_name = "DIRECTORY", requires = "counts")]
+    built: Option<PathBuf>,
     /// Measure nothing; write the tables again from the recorded results
     #[arg(long)]
     papers: bool,
@@ -64,6 +72,13 @@ pub(crate) fn run(options: &Options) -> Outcome {
 
     let directory = Workspace::load()?.target.join("bench");
     fs::create_dir_all(&directory)?;
+    if options.counts {
+        let programs = match &options.built {
+            Some(built) => Programs::of_directory(built),
+            None => pairs::prepare(&[], &directory)?,
+        };
+        return counts::run(&programs, &directory);
+    }
     let programs = pairs::prepare(&options.against, &directory)?;
     let mut report = Report::begin(options.quick, &programs)?;
     if report.machine.is_busy() {

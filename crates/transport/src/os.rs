@@ -14,9 +14,9 @@ mod unix;
 mod windows;
 
 #[cfg(target_os = "linux")]
-pub(crate) use self::linux::{passing, quiet_socket};
+pub(crate) use self::linux::passing;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use self::other::{passing, quiet_socket};
+pub(crate) use self::other::passing;
 #[cfg(unix)]
 pub(crate) use self::unix::{descriptors, exit, files, groups, processes, sockets};
 #[cfg(unix)]

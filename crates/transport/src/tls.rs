@@ -66,7 +66,6 @@ impl Security {
     /// # Cancel safety
     /// Dropping the future closes the stream.
     pub async fn client(&self, stream: Stream) -> Result<SecureStream, SecureError> {
-        let stream = stream.quiet().map_err(SecureError)?;
         match self {
             Self::Plain => Ok(SecureStream::plain(stream)),
             Self::Mutual(tls) => TlsConnector::from(tls.client_config())
@@ -85,10 +84,8 @@ impl Security {
     /// # Cancel safety
     /// Dropping the future closes the stream.
     pub async fn server(&self, stream: Stream) -> Result<SecureStream, SecureError> {
-        let is_unix = stream.is_unix();
-        let stream = stream.quiet().map_err(SecureError)?;
         match self {
-            Self::Plain if is_unix => Ok(SecureStream::rewritten(stream)),
+            Self::Plain if stream.is_unix() => Ok(SecureStream::rewritten(stream)),
             Self::Plain => Ok(SecureStream::plain(stream)),
             Self::Mutual(tls) => TlsAcceptor::from(tls.server_config())
                 .accept(stream)

@@ -61,6 +61,9 @@ pub(crate) struct Options {
     /// The duration of calls, streams, or the idle time of a plugin.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "2")]
     pub(crate) seconds: Duration,
+    /// Make exactly so many calls, or read so many messages of a stream from the plugin, whatever the time.
+    #[arg(long, value_name = "N")]
+    pub(crate) exactly: Option<usize>,
     /// Concurrent calls.
     #[arg(long, default_value_t = 1)]
     pub(crate) in_flight: usize,
@@ -97,6 +100,8 @@ pub(crate) enum Figure {
     Stdio,
     /// The log of the plugin.
     Logs,
+    /// Calls while the plugin floods its log.
+    Flood,
     /// The cost of an idle plugin.
     Idle,
     /// Many plugins.

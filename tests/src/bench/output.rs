@@ -73,7 +73,7 @@ fn line_of(length: usize) -> Vec<u8> {
 }
 
 /// Records as go-hclog writes them.
-fn records(count: usize) -> Vec<u8> {
+pub(crate) fn records(count: usize) -> Vec<u8> {
     let mut lines = String::new();
     for number in 0..count {
         let _ = writeln!(
@@ -86,4 +86,4 @@ fn records(count: usize) -> Vec<u8> {
 }
 
 /// Records in one write.
-const AT_ONCE: usize = 1000;
+pub(crate) const AT_ONCE: usize = 1000;

@@ -19,8 +19,20 @@ use crate::{
 
 /// A stream from the plugin, with `Count`.
 pub(crate) async fn down(options: &Options, connected: &Connected<impl Channel>) -> Measured<Results> {
-    let request = CountRequest { from: 0, n: -1, pad_bytes: u32::try_from(options.payload)?, interval_us: 0 };
+    let request = CountRequest {
+        from: 0,
+        n: options.exactly.map_or(Ok(-1), i64::try_from)?,
+        pad_bytes: u32::try_from(options.payload)?,
+        interval_us: 0,
+    };
     let mut messages = connected.kit().count(request).await?.into_inner();
+    if let Some(exactly) = options.exactly {
+        let (before, begun, mut bytes) = (connected.spent(), Instant::now(), 0);
+        for _ in 0..exactly {
+            bytes += messages.message().await?.ok_or("the stream has ended")?.pad.len();
+        }
+        return Ok(results(bytes as f64, begun, connected.spent_since(before)));
+    }
     let warm = Instant::now() + options.seconds / 8;
     while Instant::now() < warm {
         messages.message().await?.ok_or("the stream has ended")?;

@@ -106,7 +106,23 @@ fn go(programs: &Path) -> Outcome<Built> {
     })
 }
 
+impl Built {
+    /// The words that start the host.
+    pub(super) fn host(&self) -> &[OsString] {
+        &self.host
+    }
+}
+
 impl Programs {
+    /// This library's programs in a directory.
+    pub(super) fn of_directory(directory: &Path) -> Self {
+        let bench = directory.join("kit-bench");
+        let host = vec![bench.clone().into(), "host".into()];
+        let plugin = vec![directory.join("kit-plugin").into()];
+        let built = Built { host, plugin, toolchain: String::new() };
+        Self { bench, pairs: BTreeMap::from([(Pair::Rust, built)]) }
+    }
+
     /// The host and plugin of a pair, if it takes part in the figure. Beside tonic, this library's plugin has the same
     /// few calls as tonic's.
     pub(super) fn of(&self, pair: Pair, figure: &Figure) -> Option<(&[OsString], Vec<OsString>)> {

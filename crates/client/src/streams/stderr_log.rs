@@ -47,9 +47,11 @@ pub(crate) async fn read_log(
             return Ok(());
         }
         reader.sinks.fan_out.output(OutputSource::RawStderr, Bytes::copy_from_slice(&buffer[..read])).await;
-        reader.push(&buffer[..read]);
-        // A flood of lines must not keep other tasks of this thread from running.
-        yield_now().await;
+        for part in buffer[..read].chunks(AT_ONCE) {
+            reader.push(part);
+            // A flood of lines must not keep other tasks of this thread from running.
+            yield_now().await;
+        }
     }
 }
 
@@ -118,8 +120,11 @@ impl Sinks {
     }
 }
 
-/// The size of a read. It is small, so that other tasks run within a millisecond.
+/// The size of a read.
 const READ_SIZE: usize = 16 << 10;
+
+/// How many bytes are parsed before other tasks of the thread run. Calls wait for so much of a flood, some 20 records.
+const AT_ONCE: usize = 2 << 10;
 
 /// One thread writes a panic at once. After this time without a line the panic is complete.
 const QUIET: Duration = Duration::from_millis(100);

@@ -1,6 +1,6 @@
 //! Raw byte streams.
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -9,10 +9,7 @@ use tokio::{
 
 use crate::{
     io::dispatch_io,
-    os::{
-        quiet_socket::quiet,
-        sockets::{UnixStream, end_after_silence, enlarge_send_buffer},
-    },
+    os::sockets::{UnixStream, end_after_silence, enlarge_send_buffer},
 };
 
 /// A byte stream that can be used as a [`Stream`].
@@ -41,14 +38,6 @@ impl Stream {
     /// Wraps any other byte stream.
     pub fn other(io: impl Io) -> Self {
         Self::Other(Box::new(io))
-    }
-
-    /// Asks for no events that a Unix socket has at each read of the peer. Any other stream stays as it is.
-    pub(crate) fn quiet(self) -> io::Result<Self> {
-        match self {
-            Self::Unix(stream) => Ok(Self::other(quiet(stream)?)),
-            other => Ok(other),
-        }
     }
 
     /// Lets the operating system end a TCP connection when the peer's machine has been silent for this time. Other streams end

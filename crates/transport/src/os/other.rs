@@ -1,4 +1,3 @@
 //! What systems other than Linux lack.
 
 pub(crate) mod passing;
-pub(crate) mod quiet_socket;
