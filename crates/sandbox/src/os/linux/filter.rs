@@ -3,17 +3,16 @@
 //! The filter allows all calls but those that are listed here, so that programs in any language run. Calls that are newer than the list
 //! fail with ENOSYS, as on a kernel without them: programs fall back to older calls, which the list knows.
 
+mod program;
+
 use std::{collections::BTreeMap, io};
 
 use libc::{
     AF_INET, AF_INET6, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID,
-    CLONE_NEWUSER, CLONE_NEWUTS, EPERM, IPPROTO_TCP, IPPROTO_UDP, MAP_ANONYMOUS, MAP_SHARED, MSG_FASTOPEN,
+    CLONE_NEWUSER, CLONE_NEWUTS, IPPROTO_TCP, IPPROTO_UDP, MAP_ANONYMOUS, MAP_SHARED, MSG_FASTOPEN,
     SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET, SOCK_STREAM, c_long,
 };
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    TargetArch, sock_filter,
-};
+use seccompiler::{BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
 use crate::{sandbox::Sandbox, system_calls::SystemCalls};
 
@@ -163,26 +162,10 @@ impl Refused {
         Ok(())
     }
 
-    /// The filter, with the calls that get ENOSYS in front.
+    /// The filter, which hides newer calls too.
     fn compile(self, hides_clone3: bool) -> io::Result<BpfProgram> {
-        let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
-        let refuse = SeccompAction::Errno(number(EPERM));
-        let filter =
-            SeccompFilter::new(self.0, SeccompAction::Allow, refuse, arch).map_err(io::Error::other)?;
-        let filter = BpfProgram::try_from(filter).map_err(io::Error::other)?;
-        let unknown = u32::from(SeccompAction::Errno(number(libc::ENOSYS)));
-        let statement = |code, k| sock_filter { code, jt: 0, jf: 0, k };
-        let skip_next_unless = |code, k| sock_filter { code, jt: 0, jf: 1, k };
-        let mut program =
-            vec![statement(LOAD_WORD, OFFSET_OF_NUMBER), skip_next_unless(JUMP_IF_GREATER, NEWEST_KNOWN)];
-        program.push(statement(RETURN, unknown));
-        if hides_clone3 {
-            // Its flags are in memory, where a filter cannot see them.
-            program.push(skip_next_unless(JUMP_IF_EQUAL, CLONE3));
-            program.push(statement(RETURN, unknown));
-        }
-        program.extend(filter);
-        Ok(program)
+        // The flags of clone3 are in memory, where a filter cannot see them.
+        program::assemble(self.0, NEWEST_KNOWN, if hides_clone3 { &[CLONE3] } else { &[] })
     }
 }
 
@@ -347,15 +330,10 @@ const IOPRIO_WHO_PROCESS: u32 = 1;
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
 
-// Instructions of classic BPF: `linux/bpf_common.h`.
-const LOAD_WORD: u16 = 0x20;
-const JUMP_IF_EQUAL: u16 = 0x15;
-const JUMP_IF_GREATER: u16 = 0x25;
-const RETURN: u16 = 0x06;
-const OFFSET_OF_NUMBER: u32 = 0;
-
 #[cfg(test)]
 mod tests {
+    use libc::EPERM;
+
     use super::*;
     use crate::{Limits, Network};
 
