@@ -5,7 +5,11 @@
 
 mod program;
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use libc::{
     AF_INET, AF_INET6, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID,
@@ -14,11 +18,39 @@ use libc::{
 };
 use seccompiler::{BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
-use crate::{sandbox::Sandbox, system_calls::SystemCalls};
+use crate::{network::Network, sandbox::Sandbox, system_calls::SystemCalls};
 
-/// Compiles the filter of a sandbox.
-pub(super) fn compile(sandbox: &Sandbox, refuses_connect: bool) -> io::Result<BpfProgram> {
-    let allows = |group| sandbox.system_calls.contains(&group);
+/// The filter of a sandbox. The last one is kept, because most hosts start plugins with few different sandboxes.
+pub(super) fn of(sandbox: &Sandbox, refuses_connect: bool) -> io::Result<Arc<BpfProgram>> {
+    static LAST: Mutex<Option<(Kind, Arc<BpfProgram>)>> = Mutex::new(None);
+    let kind = Kind {
+        system_calls: sandbox.system_calls.clone(),
+        network: sandbox.network.clone(),
+        limits_memory: sandbox.limits.memory.is_some(),
+        refuses_connect,
+    };
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((known, filter)) = &*last
+        && *known == kind
+    {
+        return Ok(Arc::clone(filter));
+    }
+    let filter = Arc::new(compile(&kind)?);
+    *last = Some((kind, Arc::clone(&filter)));
+    Ok(filter)
+}
+
+/// What a filter depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kind {
+    system_calls: BTreeSet<SystemCalls>,
+    network: Network,
+    limits_memory: bool,
+    refuses_connect: bool,
+}
+
+fn compile(kind: &Kind) -> io::Result<BpfProgram> {
+    let allows = |group| kind.system_calls.contains(&group);
     let mut refused = Refused::default();
     refused.always(ALWAYS);
     if !allows(SystemCalls::IoUring) {
@@ -34,14 +66,14 @@ pub(super) fn compile(sandbox: &Sandbox, refuses_connect: bool) -> io::Result<Bp
     }
     if !allows(SystemCalls::Namespaces) {
         refused.always(&[libc::SYS_unshare]);
-        for kind in NAMESPACES {
-            refused.when(libc::SYS_clone, [has_bits(0, kind)])?;
+        for namespace in NAMESPACES {
+            refused.when(libc::SYS_clone, [has_bits(0, namespace)])?;
         }
     }
     refused.other_processes()?;
     refused.terminals()?;
-    refused.sockets(sandbox, refuses_connect)?;
-    if sandbox.limits.memory.is_some() {
+    refused.sockets(&kind.network, kind.refuses_connect)?;
+    if kind.limits_memory {
         refused.shared_memory()?;
     }
     refused.compile(!allows(SystemCalls::Namespaces))
@@ -101,8 +133,7 @@ impl Refused {
         self.when(libc::SYS_ioctl, [equals(1, TIOCLINUX)])
     }
 
-    fn sockets(&mut self, sandbox: &Sandbox, refuses_connect: bool) -> io::Result<()> {
-        let network = &sandbox.network;
+    fn sockets(&mut self, network: &Network, refuses_connect: bool) -> io::Result<()> {
         let is_only = |family| differs(0, family);
         if network.is_none() {
             self.when(libc::SYS_socket, [is_only(number(AF_UNIX))])?;
@@ -335,11 +366,11 @@ mod tests {
     use libc::EPERM;
 
     use super::*;
-    use crate::{Limits, Network};
+    use crate::Limits;
 
     /// Calls `attempt` on a thread with the filter of the sandbox.
     fn within<T: Send>(sandbox: &Sandbox, refuses_connect: bool, attempt: impl FnOnce() -> T + Send) -> T {
-        let filter = compile(sandbox, refuses_connect).expect("valid");
+        let filter = of(sandbox, refuses_connect).expect("valid");
         std::thread::scope(|scope| {
             let confined = || {
                 seccompiler::apply_filter(&filter).expect("this kernel filters system calls");
@@ -355,7 +386,7 @@ mod tests {
         {
             for refuses_connect in [false, true] {
                 let sandbox = Sandbox::new().network(network.clone()).limits(Limits::new().memory(1));
-                let filter = compile(&sandbox, refuses_connect).expect("valid");
+                let filter = of(&sandbox, refuses_connect).expect("valid");
                 assert!(filter.len() < 1000, "{network}: {}", filter.len());
             }
         }

@@ -65,7 +65,8 @@ fn part(refused: Vec<(i64, Vec<SeccompRule>)>) -> io::Result<BpfProgram> {
     }
     match by_arguments.is_empty() {
         true => program.push(statement(RETURN, u32::from(SeccompAction::Allow))),
-        false => program.extend(by_rules(by_arguments)?),
+        // The architecture is checked, and the number is loaded.
+        false => program.extend(by_rules(by_arguments)?.into_iter().skip(CHECK_AND_LOAD)),
     }
     Ok(program)
 }
@@ -89,6 +90,9 @@ fn statement(code: u16, k: u32) -> sock_filter {
 fn skip_next_unless(code: u16, k: u32) -> sock_filter {
     sock_filter { code, jt: 0, jf: 1, k }
 }
+
+/// The instructions of a whole filter before its first comparison with a number.
+const CHECK_AND_LOAD: usize = 4;
 
 /// The refused calls in one part.
 const PART: usize = 8;
